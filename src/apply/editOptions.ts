@@ -1,0 +1,109 @@
+import {
+  canonicalOfValue,
+  formatPath,
+  type NixDocument,
+  type NixValue,
+  type Transaction
+} from '../nix/index.ts'
+import { BLOCKS, type Wanted } from '../vfio/wanted.ts'
+
+/**
+ * Adds to a transaction what makes a document say the wanted options. A set of options that the
+ * document says nothing of is written as one block; else options are edited one by one where they
+ * stand.
+ */
+export function editOptions(doc: NixDocument, edit: Transaction, wanted: readonly Wanted[]): void {
+  let rest = wanted.filter(isSaid)
+  for (const block of BLOCKS) {
+    const inside = rest.filter(it => isBelow(it.path, block))
+    rest = rest.filter(it => !isBelow(it.path, block))
+    if (inside.length > 0) editBlock(doc, edit, block, inside)
+  }
+  for (const it of rest) editOption(doc, edit, it)
+}
+
+function editBlock(
+  doc: NixDocument,
+  edit: Transaction,
+  path: readonly string[],
+  inside: readonly Wanted[]
+): void {
+  if (!isDefined(doc, path)) {
+    edit.setIn(path, blockOf(path, inside))
+    return
+  }
+  // Options that lie deeper, such as those of one shared memory file, are blocks again.
+  const deeper = new Map<string, Wanted[]>()
+  for (const it of inside) {
+    const inner = it.path.slice(0, path.length + 1)
+    if (inner.length === it.path.length) editOption(doc, edit, it)
+    else deeper.set(formatPath(inner), [...(deeper.get(formatPath(inner)) ?? []), it])
+  }
+  for (const group of deeper.values()) {
+    const inner = group[0]?.path.slice(0, path.length + 1) ?? path
+    editBlock(doc, edit, inner, group)
+  }
+}
+
+function editOption(doc: NixDocument, edit: Transaction, wanted: Wanted): void {
+  const { path } = wanted
+  const isNew = !isDefined(doc, path)
+  switch (wanted.kind) {
+    case 'value':
+      edit.setIn(path, wanted.value)
+      return
+    case 'default':
+      if (isNew) edit.setIn(path, wanted.value)
+      return
+    case 'items':
+      edit.addIn(path, wanted.items)
+      return
+    case 'exactly': {
+      if (isNew && wanted.items.length === 0) return
+      if (isNew) edit.setIn(path, wanted.items)
+      else {
+        const kept = new Set(wanted.items.map(keyOf))
+        edit.addIn(path, wanted.items)
+        edit.removeIn(
+          path,
+          doc.itemsIn(path).filter(it => !kept.has(keyOf(it)))
+        )
+      }
+    }
+  }
+}
+
+/** An empty list says nothing where there is none yet. */
+function isSaid(wanted: Wanted): boolean {
+  return wanted.kind !== 'items' || wanted.items.length > 0
+}
+
+function isBelow(path: readonly string[], block: readonly string[]): boolean {
+  return path.length > block.length && block.every((name, i) => path[i] === name)
+}
+
+function isDefined(doc: NixDocument, path: readonly string[]): boolean {
+  return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
+}
+
+type Block = { [name: string]: Block | NixValue }
+
+function blockOf(path: readonly string[], inside: readonly Wanted[]): Block {
+  const block: Block = {}
+  for (const it of inside) {
+    const value = it.kind === 'exactly' || it.kind === 'items' ? it.items : it.value
+    if (it.kind === 'exactly' && it.items.length === 0) continue
+    let at = block
+    const names = it.path.slice(path.length)
+    for (const name of names.slice(0, -1)) {
+      at[name] ??= {}
+      at = at[name] as Block
+    }
+    at[names.at(-1) ?? ''] = value
+  }
+  return block
+}
+
+function keyOf(value: NixValue): string {
+  return canonicalOfValue(value) ?? ''
+}

@@ -1,0 +1,48 @@
+import { err, ok, type Result } from '../nix/result.ts'
+import type { ApplyProblem } from './problem.ts'
+import { stampOf } from './stamp.ts'
+
+/** What stands where our modules go: a folder's files by name (folders as null), or no folder. */
+export type FolderListing = ReadonlyMap<string, string | null> | 'absent' | 'not-a-folder'
+
+/** A file of ours that has to be written. */
+export interface ModuleChange {
+  name: string
+  before: string | undefined
+  after: string
+}
+
+/**
+ * The shipped files that differ from what stands in the folder. Other files in a folder of ours
+ * (guests, the user's own) are left alone.
+ *
+ * Refuses with `FOREIGN_FOLDER` a folder that is not ours, with `MODULES_EDITED` files of ours that
+ * were changed, unless `replace` is set.
+ */
+export function planModules(
+  path: string,
+  listing: FolderListing,
+  shipped: ReadonlyMap<string, string>,
+  replace: boolean
+): Result<ModuleChange[], ApplyProblem> {
+  if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
+  const present: ReadonlyMap<string, string | null> = listing === 'absent' ? new Map() : listing
+  const isOurs = stampOf(present.get('default.nix') ?? '') !== 'none'
+  const [stranger] = present.keys()
+  if (!isOurs && stranger !== undefined)
+    return err({ code: 'FOREIGN_FOLDER', path, found: stranger })
+
+  const changes: ModuleChange[] = []
+  const edited: string[] = []
+  for (const [name, after] of shipped) {
+    const before = present.get(name) ?? undefined
+    if (before === after) continue
+    if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
+      return err({ code: 'FOREIGN_FOLDER', path, found: name })
+    }
+    if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
+    changes.push({ name, before, after })
+  }
+  if (edited.length > 0 && !replace) return err({ code: 'MODULES_EDITED', path, names: edited })
+  return ok(changes)
+}

@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process'
+
+/** What Nix itself says of a text. */
+export type ParseCheck =
+  | { status: 'ok' }
+  /** Nix rejects the new text and accepts the old one. */
+  | { status: 'rejected'; output: string }
+  /** The check says nothing: there is no Nix, or it rejects the old text too. */
+  | { status: 'skipped'; detail: string }
+
+/**
+ * Asks `nix-instantiate`, if there is one, whether it parses a text. Nothing is evaluated and no
+ * file is made. Where it does not accept the text before (newer syntax than it knows), its word on
+ * the text after is worth nothing.
+ */
+export function parseCheck(before: string | undefined, after: string): ParseCheck {
+  const result = nixParses(after)
+  if (result.status !== 'rejected' || before === undefined) return result
+  const old = nixParses(before)
+  return old.status === 'rejected'
+    ? { status: 'skipped', detail: 'nix-instantiate does not accept the file as it is' }
+    : result
+}
+
+function nixParses(text: string): ParseCheck {
+  const args = ['--store', 'dummy://', '--parse', '-']
+  const run = spawnSync('nix-instantiate', args, {
+    input: text,
+    encoding: 'utf8',
+    timeout: 10_000,
+    maxBuffer: 256 * 1024 * 1024,
+    stdio: ['pipe', 'pipe', 'pipe']
+  })
+  if (run.error) {
+    const { code } = run.error as NodeJS.ErrnoException
+    const detail = code === 'ENOENT' ? 'nix-instantiate was not found' : run.error.message
+    return { status: 'skipped', detail }
+  }
+  return run.status === 0 ? { status: 'ok' } : { status: 'rejected', output: run.stderr.trim() }
+}

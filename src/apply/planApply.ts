@@ -1,0 +1,94 @@
+import { dirname, join } from 'node:path'
+import { type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { isEmpty, type Settings } from '../vfio/settings.ts'
+import { type Circumstances, wantedOptions } from '../vfio/wanted.ts'
+import { editOptions } from './editOptions.ts'
+import type { ImportClosure } from './importClosure.ts'
+import { kindOf } from './kind.ts'
+import { type FolderListing, planModules } from './modulesFolder.ts'
+import type { ApplyProblem } from './problem.ts'
+
+/** All that a run of `apply` knows; nothing else is looked at. */
+export interface ApplyInput {
+  /** The configuration's own path, links resolved. */
+  path: string
+  text: string
+  settings: Settings
+  /** The folder for our modules, relative to the configuration's: `vfio`. */
+  modulesDir: string
+  /** What stands in that folder. */
+  listing: FolderListing
+  /** The modules by file name, as they are to be installed. */
+  shipped: ReadonlyMap<string, string>
+  /** Whether modules of ours that were changed may be replaced. */
+  replaceModules: boolean
+  closure: ImportClosure
+  /** Names of devices by their IDs. */
+  names: ReadonlyMap<string, string>
+}
+
+/** What is to be written, in the order in which it has to be: the configuration comes last. */
+export interface ApplyPlan {
+  files: PlannedFile[]
+  /** The change to the configuration alone; it has no edits if only modules change. */
+  configuration: Plan
+}
+
+export interface PlannedFile {
+  path: string
+  before: string | undefined
+  after: string
+}
+
+/**
+ * Works out what makes a configuration say what the settings ask for: our modules beside it, one
+ * import, and the options. Without settings a configuration that has them already is brought up to
+ * date. A configuration that says it all gives a plan without files.
+ */
+export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
+  const { path, settings, modulesDir, closure } = input
+  const doc = parseDocument(input.text)
+  const module = doc.module()
+  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
+  const kind = kindOf(doc)
+  if (kind !== 'module') return err({ code: 'WRONG_KIND', path, kind })
+  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
+
+  const importPath = `./${modulesDir}`
+  const isOurs = doc.importOf(importPath) !== undefined
+  if (closure.foreign) {
+    const { option, importer } = closure.foreign
+    const declaration = closure.foreign.path
+    return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
+  }
+  if (isEmpty(settings) && !isOurs) return err({ code: 'NOTHING_CHOSEN', path })
+
+  const folder = join(dirname(path), modulesDir)
+  const { listing, shipped, replaceModules } = input
+  const modules = planModules(folder, listing, shipped, replaceModules)
+  if (!modules.ok) return modules
+
+  const edit = doc.edit().import(importPath)
+  if (!isEmpty(settings)) {
+    editOptions(doc, edit, wantedOptions(settings, circumstancesOf(doc), input.names))
+  }
+  const plan = edit.plan()
+  if (!plan.ok) return err({ code: 'NIX', path, error: plan.error })
+
+  const files: PlannedFile[] = modules.value.map(({ name, before, after }) => ({
+    path: join(folder, name),
+    before,
+    after
+  }))
+  if (plan.value.changed) files.push({ path, before: input.text, after: plan.value.text })
+  return ok({ files, configuration: plan.value })
+}
+
+function circumstancesOf(doc: NixDocument): Circumstances {
+  const strings = (path: string) => doc.itemsIn(path).filter(it => typeof it === 'string')
+  return {
+    kernelParams: strings('boot.kernelParams'),
+    users: strings('virtualisation.vfio.users')
+  }
+}

@@ -1,0 +1,30 @@
+import type { NixError } from '../nix/index.ts'
+
+/** Why a run can't go on, as data; the command line words it. */
+export type ApplyProblem =
+  /** The configuration can't be edited as asked; the error says where and why. */
+  | { code: 'NIX'; path: string; error: NixError }
+  /** Nothing was chosen, and the configuration has nothing of ours. */
+  | { code: 'NOTHING_CHOSEN'; path: string }
+  /** The file is one that is not to be edited, or of another kind than a NixOS module. */
+  | {
+      code: 'WRONG_KIND'
+      path: string
+      kind: 'flake' | 'flake-parts' | 'home-manager' | 'generated'
+    }
+  /** The folder for our modules holds something else. */
+  | { code: 'FOREIGN_FOLDER'; path: string; found: string }
+  /** Modules of ours that somebody changed. */
+  | { code: 'MODULES_EDITED'; path: string; names: string[] }
+  /** Another file that the configuration imports declares options of ours. */
+  | {
+      code: 'DECLARED_ELSEWHERE'
+      path: string
+      declaration: string
+      importer: string
+      option: string
+    }
+  /** Nix accepts the file as it is, and not what it would become. */
+  | { code: 'PARSE_REJECTED'; path: string; output: string }
+  /** The parse check was required and could not be made. */
+  | { code: 'PARSE_CHECK_MISSING'; path: string; detail: string }

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto'
+
+// The first line of a file that we install: which version wrote it, and what the rest was then.
+const STAMP = /^# vfio-patch (\S+) sha256:([0-9a-f]{64})[^\n]*\n/
+
+/** The file's text with our first line on it. */
+export function stamp(version: string, body: string): string {
+  const hash = hashOf(body)
+  return `# vfio-patch ${version} sha256:${hash} (installed; changes belong into your own configuration)\n${body}`
+}
+
+/** Whether a text is ours as we wrote it, ours and changed since, or somebody else's. */
+export function stampOf(text: string): 'intact' | 'edited' | 'none' {
+  const found = STAMP.exec(text)
+  if (!found) return 'none'
+  return hashOf(text.slice(found[0].length)) === found[2] ? 'intact' : 'edited'
+}
+
+function hashOf(body: string): string {
+  return createHash('sha256').update(body).digest('hex')
+}

@@ -1,0 +1,97 @@
+import type { Command } from './flags.ts'
+
+const OVERVIEW = `vfio-patch sets up GPU passthrough in the NixOS configuration that you already have.
+
+Usage: vfio-patch COMMAND [FILE] [FLAGS]
+
+Commands:
+  apply   show what would change, ask, and write it
+  diff    show what would change, and write nothing (as "apply --dry-run")
+  undo    take the last run that changed FILE back, byte for byte
+
+FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
+
+  vfio-patch COMMAND --help    the flags of a command
+  vfio-patch --version
+
+Exit codes: 0 done or nothing to do, 1 differences that were not written,
+2 usage, 3 refused (this file can not be edited safely), 4 can not read or
+write, 5 changed meanwhile, 6 the result failed a check, 8 written with
+trouble, 130 cancelled.
+`
+
+const SETTINGS = `What to set up (what you do not name stays as it is):
+  --device ID              a PCI ID to give to the guest, e.g. 10de:1b80; repeat
+                           it for all functions of the card ("lspci -nn")
+  --address ADDR           the same by address, e.g. 0000:01:00.0, for two cards
+                           with one ID. If --device or --address is given, both
+                           lists become exactly what the flags say
+  --iommu intel|amd        the maker of the processor
+  --user NAME              who may run guests; repeatable
+  --bind boot|hooks        give the card away at boot, or when the guest starts
+  --disable-efifb          keep the boot screen off the card
+  --blacklist-nvidia       keep all NVIDIA drivers away from the host
+  --ignore-msrs            let guests touch unknown processor registers
+  --acs-patch              split IOMMU groups (needs a kernel with that patch)
+  --shared-memory NAME[:USER[:GROUP[:MODE]]]
+                           a file in /dev/shm, e.g. looking-glass; repeatable
+  --device-acl PATH        a device node that QEMU may open; repeatable
+  --clear-emulation-capabilities
+                           libvirt's setting of that name
+  --hugepages SIZE:COUNT   memory for guests, e.g. 1G:16
+  Each switch has a --no- form, e.g. --no-ignore-msrs.
+`
+
+const FILES = `Where and how:
+  --root DIR               work on the system below DIR, e.g. /mnt
+  --modules-dir DIR        the folder for our modules beside FILE (vfio)
+  --replace-modules        replace modules of ours that were changed by hand
+  --parse-check auto|require|off
+                           ask nix-instantiate about the result (auto)
+  -o, --output PATCH       write the change as a patch to this file too
+  -U, --unified N          lines of context in the diff (3)
+`
+
+const WRITING = `  -n, --dry-run            show, and write nothing
+  -y, --yes                do not ask
+      --no-input           never ask; without --yes that is an error
+`
+
+const GENERAL = `  -q, --quiet              print errors only (with --yes, or where nothing is
+                           written)
+  -v, --verbose            show new modules in full too
+      --color auto|always|never
+  -h, --help
+`
+
+const TEXTS: Record<Command, string> = {
+  apply: `vfio-patch apply [FILE]: set up GPU passthrough.
+
+Shows the change to your configuration, asks, and writes it. Run again with the
+same flags it has nothing to do; without flags it brings our modules up to date.
+
+${SETTINGS}
+${FILES}      --no-backup            keep no copy (with --yes only); there is no undo then
+${WRITING}${GENERAL}`,
+  diff: `vfio-patch diff [FILE]: show what "apply" with the same flags would change.
+
+Prints a patch that "git apply" and "patch -p1" take in the folder of FILE.
+Exit code 0: nothing to do, 1: there are changes.
+
+${SETTINGS}
+${FILES}${GENERAL}`,
+  undo: `vfio-patch undo [FILE]: take the last run that changed FILE back, byte for byte.
+
+Files that the run made go. Refused if a file was edited since. An undo is a run
+too, so it can be taken back in its turn.
+
+  --run ID                 take this run back instead
+  --list                   list all runs, the newest first
+  --root DIR               work on the system below DIR, e.g. /mnt
+${WRITING}${GENERAL}`
+}
+
+/** The help of a command, or of the whole. */
+export function helpFor(command: Command | undefined): string {
+  return command === undefined ? OVERVIEW : TEXTS[command]
+}

@@ -1,0 +1,46 @@
+/** What a person is told when something can't be done: what, why, what to do; and the exit code. */
+export interface Message {
+  code: string
+  exit: number
+  what: string
+  /** A source line with a caret below it, ready to be shown. */
+  excerpt?: string
+  why?: string
+  remedy?: string
+}
+
+export function usage(what: string, more: { why?: string; remedy?: string } = {}): Message {
+  return { code: 'USAGE', exit: EXIT.usage, what, ...more }
+}
+
+/** The exit codes; 0 and 1 mean that the tool worked, only 8 that it changed something with trouble. */
+export const EXIT = {
+  done: 0,
+  differences: 1,
+  usage: 2,
+  refused: 3,
+  io: 4,
+  stale: 5,
+  invalid: 6,
+  hardware: 7,
+  followUp: 8,
+  bug: 70,
+  cancelled: 130
+} as const
+
+/** The lines of a message as they are printed on stderr. */
+export function formatMessage(message: Message): string {
+  const lines = [`vfio-patch: ${message.what}`]
+  if (message.excerpt !== undefined) lines.push(indent(message.excerpt, '    '))
+  if (message.why !== undefined) lines.push(`  Why: ${continued(message.why)}`)
+  if (message.remedy !== undefined) lines.push(`  Do:  ${continued(message.remedy)}`)
+  return `${lines.join('\n')}\n`
+}
+
+function continued(text: string): string {
+  return text.replaceAll('\n', '\n       ')
+}
+
+function indent(text: string, by: string): string {
+  return text.replace(/^/gm, by)
+}

@@ -1,0 +1,20 @@
+import { lstatSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isSystemError } from './attempt.ts'
+
+/** Whether anything has this name. When that can't be told, it counts as there. */
+export function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    if (isSystemError(error)) return true
+    throw error
+  }
+}
+
+/** The longest part of an absolute path that exists: the path itself, or the nearest parent. */
+export function nearestExisting(path: string): string {
+  let at = path
+  while (at !== dirname(at) && !isThere(at)) at = dirname(at)
+  return at
+}

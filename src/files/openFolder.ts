@@ -1,0 +1,55 @@
+import { readFileSync, statSync } from 'node:fs'
+import { membersOf, uidOf } from './accounts.ts'
+import { attempt, tried } from './attempt.ts'
+import { reading } from './errno.ts'
+import type { FileProblem } from './problem.ts'
+
+/** What is known about the people on this machine. */
+export interface People {
+  /** The users whose folders are safe to write in. */
+  trusted: ReadonlySet<number>
+  passwd: string
+  group: string
+}
+
+/** Root, the user this runs as and, when that is root, the user who called sudo or doas. */
+export function knownPeople(env: NodeJS.ProcessEnv = process.env): People {
+  const passwd = textOf('/etc/passwd')
+  const self = process.geteuid?.() ?? -1
+  const trusted = new Set([0, self])
+  if (self === 0) {
+    if (/^\d+$/.test(env.SUDO_UID ?? '')) trusted.add(Number(env.SUDO_UID))
+    const caller = uidOf(env.DOAS_USER ?? '', passwd)
+    if (caller !== null) trusted.add(caller)
+  }
+  return { trusted, passwd, group: textOf('/etc/group') }
+}
+
+/**
+ * OPEN_FOLDER when someone who isn't trusted can put files into the folder: its owner, a member of
+ * its group, or everyone. Null when it is safe. Access lists aren't looked at, except that they
+ * show in the group's rights.
+ */
+export function findOpenFolder(path: string, people: People): FileProblem | null {
+  const looked = attempt(() => statSync(path), reading(path))
+  if (!looked.ok) return looked.error
+  const { uid, gid, mode } = looked.value
+  return isOpen({ uid, gid, mode }, people)
+    ? { code: 'OPEN_FOLDER', path, uid, gid, mode: mode & 0o7777 }
+    : null
+}
+
+function isOpen(folder: { uid: number; gid: number; mode: number }, people: People): boolean {
+  if (!people.trusted.has(folder.uid) || (folder.mode & 0o002) !== 0) return true
+  if ((folder.mode & 0o020) === 0 || folder.gid === 0) return false
+  const members = membersOf(folder.gid, people.passwd, people.group)
+  return members === null || [...members].some(uid => !people.trusted.has(uid))
+}
+
+function textOf(path: string): string {
+  let text = ''
+  tried(() => {
+    text = readFileSync(path, 'utf8')
+  })
+  return text
+}

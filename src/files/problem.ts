@@ -1,0 +1,63 @@
+/**
+ * What can keep a file from being read, written or taken back: a code and facts, never a sentence.
+ *
+ * `path` is the file or folder that the problem is about. `errno` is the name that the system gave
+ * (`EACCES`, `EIO`, …), `syscall` the call that failed, sizes are bytes, `uid`, `gid` and `mode`
+ * are as in `stat` (the mode without the file type).
+ */
+export type FileProblem =
+  /**
+   * Nothing is there. `hops` is the chain of links that ends in nothing: `path` alone where there
+   * is no link.
+   */
+  | { code: 'NOT_FOUND'; path: string; hops: string[] }
+  | { code: 'IS_DIRECTORY'; path: string }
+  /** A parent of a file that was to be made is no folder; `path` is that parent. */
+  | { code: 'NOT_DIRECTORY'; path: string }
+  /** A device, a socket, a pipe, or a link where the real file was expected. */
+  | { code: 'NOT_REGULAR'; path: string }
+  | { code: 'NOT_READABLE'; path: string; errno: string }
+  /** `path` is the folder when it is the folder that can't be written to. */
+  | { code: 'NOT_WRITABLE'; path: string; errno: string }
+  | { code: 'READ_ONLY_FS'; path: string }
+  /**
+   * `hops` are the paths from the one that was named to the one in the store, each link followed.
+   */
+  | { code: 'STORE_LINK'; path: string; hops: string[] }
+  | { code: 'LINK_LOOP'; path: string; hops: string[] }
+  | { code: 'OUTSIDE_ROOT'; path: string; root: string }
+  /** `chattr +i` or `+a`, on the file or on the folder that `path` names. */
+  | { code: 'IMMUTABLE'; path: string }
+  /**
+   * A single file is mounted there. `source` is another path of the same file that is no mount
+   * point, where one is known.
+   */
+  | { code: 'MOUNT_POINT'; path: string; source: string | null }
+  | { code: 'HARD_LINKS'; path: string; count: number }
+  /**
+   * The folder can be written to by someone who is neither root, nor the one who runs this, nor the
+   * one who called sudo.
+   */
+  | { code: 'OPEN_FOLDER'; path: string; uid: number; gid: number; mode: number }
+  /** `needed` is what the file at `path` takes. */
+  | { code: 'NO_SPACE'; path: string; needed: number }
+  | { code: 'IO_ERROR'; path: string; errno: string; syscall: string }
+  /** The system took the bytes without an error, and reading gave others. */
+  | { code: 'NOT_AS_WRITTEN'; path: string }
+  | { code: 'BACKUP_FAILED'; path: string; cause: FileProblem }
+  /** The copy that a run kept is missing or isn't what the run kept. */
+  | { code: 'BACKUP_DAMAGED'; path: string; run: string }
+  /**
+   * The file isn't the one that was planned for. `found` is the hash of what is there now, null for
+   * nothing.
+   */
+  | { code: 'STALE'; path: string; found: string | null }
+  /** `pid` is the process that holds the lock. */
+  | { code: 'LOCKED'; path: string; pid: number }
+  /**
+   * The file isn't what the run left. `found` is the hash of what is there now, null for nothing.
+   */
+  | { code: 'EDITED_SINCE'; path: string; run: string; found: string | null }
+  | { code: 'NO_RUN'; path: string }
+
+export type FileProblemCode = FileProblem['code']

@@ -1,0 +1,122 @@
+import { join } from 'node:path'
+
+/**
+ * One file of a run. The paths of a run are those of the system that was edited, whatever folder it
+ * was mounted in.
+ */
+export interface RunFile {
+  path: string
+  /**
+   * What was there, kept in the run's folder under the name `copy`; null when the run made the
+   * file.
+   */
+  before: { sha256: string; mode: number; uid: number; gid: number; copy: string } | null
+  /** What the run left; null when it deleted the file. */
+  after: { sha256: string } | null
+}
+
+/** What the manifest of a run says: one change of files, as it was planned. */
+export interface Manifest {
+  /** `20261122-160312-1`: when it started, in UTC, and a number that grows from run to run. */
+  id: string
+  tool: string
+  command: string
+  /** ISO 8601, UTC. */
+  started: string
+  /**
+   * In the order of the change: the writes, the last of which is the commit point, and then the
+   * deletions.
+   */
+  files: RunFile[]
+  /** The folders that it made, the outermost first. */
+  folders: string[]
+  /** The names that it used beside the files; one that still exists was left by an interruption. */
+  temporary: string[]
+}
+
+/** A run that was found on the disk. */
+export interface Run extends Manifest {
+  /** Its folder. */
+  folder: string
+  /** The root folder of the system that its paths belong to. */
+  root: string
+  /** False when it was interrupted, so that the files have to tell how far it came. */
+  done: boolean
+}
+
+export const MANIFEST = 'manifest.json'
+export const DONE = 'done'
+const SCHEMA = 'vfio-patch/run'
+const VERSION = 1
+
+/** A path of the edited system as this process sees it, and back. */
+export function outerPath(path: string, root: string): string {
+  return join(root, path)
+}
+
+export function innerPath(path: string, root: string): string {
+  return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path
+}
+
+export function formatManifest(manifest: Manifest): string {
+  return `${JSON.stringify({ schema: SCHEMA, schemaVersion: VERSION, ...manifest }, null, 2)}\n`
+}
+
+/** The manifest in a text; null when it isn't one of this version, or damaged. */
+export function parseManifest(text: string): Manifest | null {
+  const top = parseObject(text)
+  if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
+  const { id, tool, command, started, folders, temporary } = top
+  const files = Array.isArray(top.files) ? top.files.map(parseFile) : [null]
+  if (!isString(id) || !isString(tool) || !isString(command) || !isString(started)) return null
+  if (!isStrings(folders) || !isStrings(temporary) || !files.every(file => file !== null))
+    return null
+  return { id, tool, command, started, files, folders, temporary }
+}
+
+function parseFile(value: unknown): RunFile | null {
+  if (!isObject(value) || !isString(value.path)) return null
+  const before = parseBefore(value.before)
+  const after = parseAfter(value.after)
+  if (before === undefined || after === undefined) return null
+  return { path: value.path, before, after }
+}
+
+function parseBefore(value: unknown): RunFile['before'] | undefined {
+  if (value === null) return null
+  if (!isObject(value)) return undefined
+  const { sha256, mode, uid, gid, copy } = value
+  if (!isString(sha256) || !isNumber(mode) || !isNumber(uid) || !isNumber(gid)) return undefined
+  // A name, so that a manifest can't lead out of its folder.
+  return isString(copy) && /^\d+\.before$/.test(copy) ? { sha256, mode, uid, gid, copy } : undefined
+}
+
+function parseAfter(value: unknown): RunFile['after'] | undefined {
+  if (value === null) return null
+  return isObject(value) && isString(value.sha256) ? { sha256: value.sha256 } : undefined
+}
+
+function parseObject(text: string): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : null
+  } catch {
+    return null
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isString(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number'
+}
+
+function isStrings(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(isString)
+}

@@ -1,0 +1,105 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { attempt } from './attempt.ts'
+import { reading } from './errno.ts'
+import { findOpenFolder, knownPeople, type People } from './openFolder.ts'
+import type { FileProblem } from './problem.ts'
+import { DONE, MANIFEST, outerPath, parseManifest, type Run } from './run.ts'
+import { compareRunIds, isRunId } from './runId.ts'
+import { readSnapshot } from './snapshot.ts'
+import { runsFolder } from './stateFolder.ts'
+
+export interface RunsOptions {
+  /** The root of the system whose files the runs changed, without links; `/` unless given. */
+  root?: string
+  people?: People
+}
+
+/**
+ * The runs in a state folder, the newest first; none when there is no such folder. A folder without
+ * a sound manifest, as a run leaves that was killed before its first change, is no run. Problems:
+ * NOT_READABLE, OPEN_FOLDER, NOT_DIRECTORY, IO_ERROR.
+ */
+export function listRuns(
+  stateFolder: string,
+  { root = '/', people = knownPeople() }: RunsOptions = {}
+): Result<Run[], FileProblem> {
+  const folder = runsFolder(stateFolder)
+  const names = attempt(() => readdirSync(folder), reading(folder))
+  if (!names.ok) return names.error.code === 'NOT_FOUND' ? ok([]) : names
+  const open = findOpenFolder(folder, people)
+  if (open !== null) return err(open)
+  const runs: Run[] = []
+  for (const name of names.value.filter(isRunId).sort(compareRunIds).reverse()) {
+    const run = readRun(join(folder, name), root)
+    if (!run.ok) return run
+    if (run.value !== null) runs.push(run.value)
+  }
+  return ok(runs)
+}
+
+/**
+ * The newest run that changed the file at `realpath`: the one to undo. An interrupted run counts
+ * unless its files show that it came to nothing. Problems: NO_RUN, those of `listRuns`.
+ */
+export function lastRun(
+  stateFolder: string,
+  realpath: string,
+  options: RunsOptions = {}
+): Result<Run, FileProblem> {
+  const runs = listRuns(stateFolder, options)
+  if (!runs.ok) return runs
+  const last = runs.value
+    .filter(run => run.files.some(({ path }) => outerPath(path, run.root) === realpath))
+    .find(run => run.done || !cameToNothing(run))
+  return last === undefined ? err({ code: 'NO_RUN', path: realpath }) : ok(last)
+}
+
+/**
+ * The run by its name. Problems: NO_RUN (with the name's folder as `path`), those of `listRuns`.
+ */
+export function runById(
+  stateFolder: string,
+  id: string,
+  options: RunsOptions = {}
+): Result<Run, FileProblem> {
+  const runs = listRuns(stateFolder, options)
+  if (!runs.ok) return runs
+  const run = runs.value.find(each => each.id === id)
+  return run === undefined
+    ? err({ code: 'NO_RUN', path: join(runsFolder(stateFolder), id) })
+    : ok(run)
+}
+
+function readRun(folder: string, root: string): Result<Run | null, FileProblem> {
+  const file = join(folder, MANIFEST)
+  const text = attempt(() => readFileSync(file, 'utf8'), reading(file))
+  if (!text.ok) return text.error.code === 'NOT_FOUND' ? ok(null) : text
+  const manifest = parseManifest(text.value)
+  if (manifest === null) return ok(null)
+  return ok({ ...manifest, folder, root, done: existsSync(join(folder, DONE)) })
+}
+
+/**
+ * The commit point is the last write, or the first deletion where nothing is written: what it is
+ * decides.
+ */
+function cameToNothing(run: Run): boolean {
+  const point = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
+  if (point === undefined) return true
+  const read = readSnapshot(outerPath(point.path, run.root))
+  return read.ok && (read.value?.sha256 ?? null) === (point.before?.sha256 ?? null)
+}
+
+/** The bytes that a run kept. Problem: BACKUP_DAMAGED. */
+export function readCopy(
+  run: Run,
+  before: { sha256: string; copy: string }
+): Result<Uint8Array, FileProblem> {
+  const path = join(run.folder, before.copy)
+  const read = readSnapshot(path)
+  return read.ok && read.value?.sha256 === before.sha256
+    ? ok(read.value.bytes)
+    : err({ code: 'BACKUP_DAMAGED', path, run: run.id })
+}

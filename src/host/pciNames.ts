@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs'
+
+type NameTable = {
+  /** By vendor ID, four lower-case hex digits. */
+  vendors: ReadonlyMap<string, string>
+  /** By `vvvv:dddd`, without the name of the vendor. */
+  devices: ReadonlyMap<string, string>
+}
+
+/** Full tables that a system may have: NixOS, most distributions, Debian. */
+const PCI_IDS = [
+  '/run/current-system/sw/share/hwdata/pci.ids',
+  '/usr/share/hwdata/pci.ids',
+  '/usr/share/misc/pci.ids'
+]
+
+// data/ lies beside src/ and dist/ alike.
+const SHIPPED = new URL('../../data/pci-names.txt', import.meta.url)
+
+let shipped: NameTable | undefined
+
+/**
+ * The names of PCI devices, to be shown to people and written into comments.
+ *
+ * `ids` are in the form that vfio-pci takes: `vvvv:dddd`, which more parts may follow
+ * (`10de:1b80:1043:85aa`) and are left aside; the case of the digits does not matter.
+ *
+ * Returns `vendor device` (`NVIDIA GP104 [GeForce GTX 1080]`) by the ID as it was given, in the
+ * order of `ids`. IDs that nobody knows, and texts that are no ID, are absent. A name is one line
+ * without control characters, so it can stand in a `#` comment of Nix.
+ *
+ * The shipped table answers first, so that names of graphics cards are the same everywhere. What
+ * is not in it is looked for in the full tables at `pciIds`, in that order (by default where
+ * systems have them); a table that can't be read is passed over. Reads files, writes none.
+ */
+export function namesOf(
+  ids: readonly string[],
+  options: { pciIds?: readonly string[] } = {}
+): Map<string, string> {
+  const keys = new Map(ids.map(id => [id, deviceKey(id)]))
+  const missing = new Set([...keys.values()].filter(key => key !== undefined))
+  const found = new Map<string, string>()
+  const lookUp = (table: NameTable): void => {
+    for (const key of missing) {
+      const name = nameIn(table, key)
+      if (name === undefined) continue
+      found.set(key, name)
+      missing.delete(key)
+    }
+  }
+
+  if (missing.size > 0) lookUp(shippedTable())
+  for (const path of options.pciIds ?? PCI_IDS) {
+    if (missing.size === 0) break
+    const text = read(path)
+    if (text !== undefined) lookUp(fromPciIds(text, missing))
+  }
+
+  const names = new Map<string, string>()
+  for (const [id, key] of keys) {
+    const name = key === undefined ? undefined : found.get(key)
+    if (name !== undefined) names.set(id, name)
+  }
+  return names
+}
+
+function deviceKey(id: string): string | undefined {
+  return /^([0-9a-f]{4}:[0-9a-f]{4})(?::[0-9a-f]+)*$/.exec(id.toLowerCase())?.[1]
+}
+
+function nameIn(table: NameTable, key: string): string | undefined {
+  const device = oneLine(table.devices.get(key) ?? '')
+  if (device === '') return undefined
+  const id = key.slice(0, 4)
+  const vendor = shippedTable().vendors.get(id) ?? table.vendors.get(id) ?? ''
+  return `${oneLine(vendor) || id} ${device}`
+}
+
+function shippedTable(): NameTable {
+  shipped ??= fromShipped(read(SHIPPED) ?? '')
+  return shipped
+}
+
+/** Lines `vvvv<TAB>vendor` and `vvvv:dddd<TAB>device`. */
+function fromShipped(text: string): NameTable {
+  const vendors = new Map<string, string>()
+  const devices = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const tab = line.indexOf('\t')
+    if (tab === 4) vendors.set(line.slice(0, tab), line.slice(tab + 1))
+    if (tab === 9) devices.set(line.slice(0, tab), line.slice(tab + 1))
+  }
+  return { vendors, devices }
+}
+
+/** Only the `wanted` devices of a pci.ids, and their vendors: the file has 36,000 lines. */
+function fromPciIds(text: string, wanted: ReadonlySet<string>): NameTable {
+  const vendors = new Map<string, string>()
+  const devices = new Map<string, string>()
+  for (const vendor of new Set([...wanted].map(key => key.slice(0, 4)))) {
+    const [head, ...lines] = vendorSection(text, vendor)?.split('\n') ?? []
+    if (head === undefined) continue
+    vendors.set(vendor, shortVendor(head.slice(4)))
+    for (const line of lines) {
+      const [, device, name] = /^\t([0-9a-f]{4})[ \t]+(.+)/s.exec(line) ?? []
+      const key = `${vendor}:${device}`
+      if (name !== undefined && wanted.has(key)) devices.set(key, name)
+    }
+  }
+  return { vendors, devices }
+}
+
+/** From the line of a vendor to before the next line that is neither indented nor a comment. */
+function vendorSection(text: string, vendor: string): string | undefined {
+  const start = new RegExp(`^${vendor}[ \\t]`, 'm').exec(text)?.index
+  if (start === undefined) return undefined
+  const next = /\n[^\t#\r\n]/g
+  next.lastIndex = start
+  return text.slice(start, next.exec(text)?.index)
+}
+
+/** "Advanced Micro Devices, Inc. [AMD]" is known as AMD. */
+function shortVendor(name: string): string {
+  return /\[([^[\]]+)\]\s*$/.exec(name)?.[1] ?? name
+}
+
+function oneLine(name: string): string {
+  return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim()
+}
+
+function read(path: string | URL): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

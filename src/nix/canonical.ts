@@ -1,0 +1,130 @@
+// Two texts have the same canonical form if they are the same value in other spelling: strings by
+// what they hold, sets by their attributes in any order, dotted or nested, comments and layout left
+// out. It is computed from a tree and from a JavaScript value by separate code, so that the one can
+// prove what the other wrote.
+
+import { parse, type SyntaxNode } from './parser.ts'
+import {
+  bindingsOf,
+  elementsOf,
+  inheritedOf,
+  isComment,
+  isList,
+  namesOf,
+  unparenthesised
+} from './shape.ts'
+import { stringValue } from './strings.ts'
+import { bare, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
+
+export function canonicalOfNode(text: string, node: SyntaxNode): string {
+  const inner = unparenthesised(node)
+  const string = stringValue(text, inner)
+  if (string !== undefined) return JSON.stringify(string)
+  if (isList(inner)) return list(elementsOf(inner).map(it => canonicalOfNode(text, it)))
+  if (inner.type === 'attrset_expression') {
+    const entries = entriesOf(text, inner)
+    if (entries) return set(entries)
+  }
+  if (inner.type === 'float_expression') return String(Number(text.slice(inner.start, inner.end)))
+  return tokens(text, inner)
+}
+
+/** The canonical form of a value, or undefined if an expression in it does not parse. */
+export function canonicalOfValue(value: NixValue): string | undefined {
+  const plain = bare(value)
+  if (typeof plain === 'string') return JSON.stringify(plain)
+  if (plain === null || typeof plain === 'boolean') return String(plain)
+  if (typeof plain === 'number') {
+    return Number.isFinite(plain) ? numberTokens(plain) : undefined
+  }
+  if (isExpr(plain)) {
+    const tree = parse(plain.source)
+    const node = tree.root.field('expression')
+    return tree.faults.length > 0 || !node ? undefined : canonicalOfNode(plain.source, node)
+  }
+  if (isValueList(plain)) {
+    const items = plain.map(canonicalOfValue)
+    return items.every(it => it !== undefined) ? list(items as string[]) : undefined
+  }
+  if (!isValueSet(plain)) return undefined
+  const entries: [string[], string][] = []
+  for (const [name, it] of Object.entries(plain)) {
+    const inner = canonicalOfValue(it)
+    if (inner === undefined) return undefined
+    entries.push([[name], inner])
+  }
+  return set(entries)
+}
+
+function numberTokens(value: number): string {
+  return value < 0 ? `- ${-value}` : String(value)
+}
+
+function list(items: string[]): string {
+  return `[${items.join(' ')}]`
+}
+
+function set(entries: [string[], string][]): string {
+  return writeTree(treeOf(entries))
+}
+
+type Branch = Map<string, Branch | string>
+
+function treeOf(entries: [string[], string][]): Branch {
+  const root: Branch = new Map()
+  for (const [path, value] of entries) {
+    let at = root
+    for (const name of path.slice(0, -1)) {
+      const next = at.get(name)
+      const branch: Branch = next instanceof Map ? next : new Map()
+      at.set(name, branch)
+      at = branch
+    }
+    at.set(path.at(-1) ?? '', value)
+  }
+  return root
+}
+
+function writeTree(branch: Branch): string {
+  const parts = [...branch]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, it]) => `${JSON.stringify(name)}=${it instanceof Map ? writeTree(it) : it};`)
+  return `{${parts.join('')}}`
+}
+
+/** The attributes of a set literal by path, or undefined if one is inherited or has a computed name. */
+function entriesOf(text: string, node: SyntaxNode): [string[], string][] | undefined {
+  const entries: [string[], string][] = []
+  for (const binding of bindingsOf(node)) {
+    const value = binding.field('expression')
+    if (binding.type !== 'binding' || !value || inheritedOf(binding).length > 0) return undefined
+    const names = namesOf(text, binding)
+    if (names.includes(undefined)) return undefined
+    const nested =
+      unparenthesised(value).type === 'attrset_expression'
+        ? entriesOf(text, unparenthesised(value))
+        : undefined
+    if (nested && nested.length > 0) {
+      for (const [path, it] of nested) entries.push([[...(names as string[]), ...path], it])
+    } else entries.push([names as string[], canonicalOfNode(text, value)])
+  }
+  return entries
+}
+
+function tokens(text: string, node: SyntaxNode): string {
+  const parts: string[] = []
+  const stack: SyntaxNode[] = [node]
+  for (let at = stack.pop(); at; at = stack.pop()) {
+    if (isComment(at)) continue
+    const string = stringValue(text, at)
+    if (string !== undefined) parts.push(JSON.stringify(string))
+    else if (at.children.length === 0 || hasOwnText(at)) parts.push(text.slice(at.start, at.end))
+    else stack.push(...[...at.children].reverse())
+  }
+  return parts.join(' ')
+}
+
+// What stands between the children of these counts: it is no white space.
+function hasOwnText(node: SyntaxNode): boolean {
+  return /string_expression$|path_expression$|^uri_expression$/.test(node.type)
+}

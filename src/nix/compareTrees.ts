@@ -1,0 +1,111 @@
+import type { Edit } from './edits.ts'
+import type { SyntaxNode } from './parser.ts'
+
+/** What two trees differ in. A node that is only moved is no difference. */
+export type Difference =
+  | { kind: 'added'; node: SyntaxNode }
+  | { kind: 'removed'; node: SyntaxNode }
+  | { kind: 'replaced'; before: SyntaxNode; after: SyntaxNode }
+
+/**
+ * The differences between the tree of a text and that of the text after `edits`, each as far down
+ * as it goes. Text that no edit touches is the same by construction, so where a node of the same
+ * kind and size spans it on both sides, nothing below is looked at: the cost follows the edits, not
+ * the text.
+ */
+export function compareTrees(
+  before: SyntaxNode,
+  after: SyntaxNode,
+  edits: readonly Edit[]
+): Difference[] {
+  const differences: Difference[] = []
+  const pairs: [SyntaxNode, SyntaxNode][] = [[before, after]]
+  for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
+    const [one, other] = pair
+    const old = partsOf(one)
+    const fresh = partsOf(other)
+    if (old.length === 0 || fresh.length === 0) {
+      if (old.length === 0 && fresh.length === 0) {
+        differences.push({ kind: 'replaced', before: one, after: other })
+      }
+    }
+    compareParts(old, fresh, edits, differences, pairs)
+  }
+  return differences
+}
+
+function compareParts(
+  old: readonly SyntaxNode[],
+  fresh: readonly SyntaxNode[],
+  edits: readonly Edit[],
+  differences: Difference[],
+  pairs: [SyntaxNode, SyntaxNode][]
+): void {
+  let i = 0
+  let j = 0
+  while (i < old.length || j < fresh.length) {
+    const a = old[i]
+    const b = fresh[j]
+    if (!a) {
+      if (b) differences.push({ kind: 'added', node: b })
+      j++
+      continue
+    }
+    const fate = fateOf(a, edits)
+    if (!b || (fate.kind === 'deleted' && b.start >= fate.end)) {
+      differences.push({ kind: 'removed', node: a })
+      i++
+    } else if (b.end <= fate.start && b.end > b.start) {
+      differences.push({ kind: 'added', node: b })
+      j++
+    } else {
+      if (fate.kind === 'moved' && isImage(a, b, fate)) {
+        // the same text, read the same way
+      } else if (fate.kind === 'touched' && a.type === b.type) pairs.push([a, b])
+      else differences.push({ kind: 'replaced', before: a, after: b })
+      i++
+      j++
+    }
+  }
+}
+
+function isImage(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
+  return a.type === b.type && b.start === fate.start && b.end === fate.end && a.size === b.size
+}
+
+/** The children, with those of a `binding_set` in its place: comments move in and out of it. */
+function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
+  return node.children.flatMap(it => (it.type === 'binding_set' ? partsOf(it) : [it]))
+}
+
+/** What became of a node's span: moved whole, touched by an edit, or deleted; and where it is now. */
+interface Fate {
+  kind: 'moved' | 'touched' | 'deleted'
+  start: number
+  end: number
+}
+
+function fateOf(node: SyntaxNode, edits: readonly Edit[]): Fate {
+  let kind: Fate['kind'] = 'moved'
+  let start = node.start
+  let end = node.end
+  for (const { offset, length, content } of edits) {
+    const shift = content.length - length
+    const until = offset + length
+    if (until <= node.start) start += shift
+    if (until <= node.start || offset < node.end) end += shift
+    if (
+      length > 0
+        ? offset < node.end && until > node.start
+        : offset > node.start && offset < node.end
+    ) {
+      const whole = offset <= node.start && until >= node.end
+      if (kind !== 'deleted') kind = whole ? 'deleted' : 'touched'
+      if (whole) {
+        start += offset - node.start
+        end = start + content.length
+      } else if (offset < node.start) start += offset + content.length - node.start
+    }
+  }
+  return { kind, start, end }
+}

@@ -1,0 +1,207 @@
+import type { Place } from './lines.ts'
+import { placeOf } from './lines.ts'
+import { MODULE_ATTRIBUTES, type Module, unwrapped } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import { type AttrPath, samePath } from './path.ts'
+import {
+  bindingsOf,
+  callOf,
+  elementsOf,
+  inheritedOf,
+  isList,
+  isSet,
+  nameOf,
+  namesOf
+} from './shape.ts'
+
+/** One place in a module that defines an option, or everything below an attribute path. */
+export interface Definition {
+  /** The names of the option; undefined stands for a computed one, such as `${user}`. */
+  path: readonly (string | undefined)[]
+  /** The `name = value;`, or the name inside an `inherit`. */
+  binding: SyntaxNode
+  /** The expression behind `=`; for an `inherit` the name. */
+  value: SyntaxNode
+  /** The value as it is spelt. */
+  source: string
+  at: Place
+  inherited: boolean
+  /** What has to hold for the definition to count, as it is spelt: `config.my.on` of an `mkIf`. */
+  conditions: readonly string[]
+  /** The `mkForce`, `mkDefault`, … around the value or a set that it lies in, outermost first. */
+  priorities: readonly string[]
+}
+
+/** What a module says of one attribute path. */
+export interface Lookup {
+  /** Definitions of the path itself, in source order. */
+  exact: Definition[]
+  /** Definitions of paths that begin with it. */
+  below: Definition[]
+  /** Definitions of a path that it begins with, whose value can't be looked into; they may define it. */
+  opaque: Definition[]
+}
+
+interface Context {
+  conditions: readonly string[]
+  priorities: readonly string[]
+}
+
+const ALWAYS: Context = { conditions: [], priorities: [] }
+
+/**
+ * All that a module says of an attribute path. `imports` and its like are looked up at the top, all
+ * other paths where the module defines its options.
+ */
+export function lookUp(module: Module, path: AttrPath): Lookup {
+  const found: Lookup = { exact: [], below: [], opaque: [] }
+  searchSet(module.text, module.set, [], inModule(module, path), ALWAYS, found)
+  return module.hasConfig ? withoutConfig(found, path) : found
+}
+
+/** The path as it is spelt from the module's set on. */
+export function inModule(module: Module, path: AttrPath): AttrPath {
+  const isOption = !MODULE_ATTRIBUTES.has(path[0] ?? '')
+  return module.hasConfig && isOption ? ['config', ...path] : path
+}
+
+function withoutConfig(found: Lookup, path: AttrPath): Lookup {
+  if (MODULE_ATTRIBUTES.has(path[0] ?? '')) return found
+  const strip = (all: Definition[]) => all.map(it => ({ ...it, path: it.path.slice(1) }))
+  return { exact: strip(found.exact), below: strip(found.below), opaque: strip(found.opaque) }
+}
+
+function searchSet(
+  text: string,
+  set: SyntaxNode,
+  prefix: readonly (string | undefined)[],
+  want: AttrPath,
+  context: Context,
+  found: Lookup
+): void {
+  for (const binding of bindingsOf(set)) {
+    for (const name of inheritedOf(binding)) {
+      const path = [...prefix, nameOf(text, name)]
+      if (mayLead(path, want)) {
+        record(found, want, define(text, path, name, name, context, true))
+      }
+    }
+    const value = binding.field('expression')
+    if (binding.type !== 'binding' || !value) continue
+    const path = [...prefix, ...namesOf(text, binding)]
+    if (!mayLead(path, want)) continue
+    if (path.length >= want.length) {
+      record(found, want, define(text, path, binding, value, context, false))
+    } else if (!searchValue(text, value, path, want, context, found)) {
+      found.opaque.push(define(text, path, binding, value, context, false))
+    }
+  }
+}
+
+/** Searches the sets that a value is made of; false if it is not made of sets that can be read. */
+function searchValue(
+  text: string,
+  value: SyntaxNode,
+  path: readonly (string | undefined)[],
+  want: AttrPath,
+  context: Context,
+  found: Lookup
+): boolean {
+  const inner = unwrapped(value)
+  if (isSet(inner)) {
+    searchSet(text, inner, path, want, context, found)
+    return true
+  }
+  const search = (node: SyntaxNode | undefined, more: Partial<Context>) =>
+    node !== undefined && searchValue(text, node, path, want, { ...context, ...more }, found)
+  const under = (condition: string) => ({ conditions: [...context.conditions, condition] })
+  const spelt = (node: SyntaxNode) => text.slice(node.start, node.end)
+
+  if (inner.type === 'if_expression') {
+    const condition = inner.field('condition')
+    const spelling = condition ? spelt(condition) : ''
+    const then = search(inner.field('consequence'), under(spelling))
+    const otherwise = search(inner.field('alternative'), under(`!(${spelling})`))
+    return then && otherwise
+  }
+  if (inner.type === 'binary_expression' && inner.field('operator')?.type === '//') {
+    const left = search(inner.field('left'), under('not overridden by //'))
+    const right = search(inner.field('right'), {})
+    return left && right
+  }
+  const call = callOf(text, inner)
+  if (!call) return false
+  const last = call.args.at(-1)
+  const first = call.args[0]
+  if (CONDITIONAL.has(call.name) && call.args.length === 2 && first) {
+    return search(last, under(spelt(first)))
+  }
+  if (PRIORITY.has(call.name) && last) {
+    const label = text.slice(inner.start, last.start).trim()
+    return search(last, { priorities: [...context.priorities, label] })
+  }
+  if (call.name === 'mkMerge' && last && isList(unwrapped(last))) {
+    const results = elementsOf(unwrapped(last)).map(it => search(it, {}))
+    return results.every(it => it)
+  }
+  return false
+}
+
+/** Functions of nixpkgs' lib that give their last argument under the condition of their first. */
+export const CONDITIONAL = new Set([
+  'mkIf',
+  'optionalAttrs',
+  'optionals',
+  'optional',
+  'optionalString'
+])
+
+/** Functions of nixpkgs' lib that give their last argument another priority or order. */
+export const PRIORITY = new Set([
+  'mkForce',
+  'mkDefault',
+  'mkOptionDefault',
+  'mkImageMediaOverride',
+  'mkVMOverride',
+  'mkOverride',
+  'mkBefore',
+  'mkAfter',
+  'mkOrder'
+])
+
+/** Whether a binding of `path` may say something of `want`: as far as both go, no name differs. */
+function mayLead(path: readonly (string | undefined)[], want: AttrPath): boolean {
+  const common = Math.min(path.length, want.length)
+  for (let i = 0; i < common; i++) {
+    if (path[i] !== undefined && path[i] !== want[i]) return false
+  }
+  return true
+}
+
+function record(found: Lookup, want: AttrPath, definition: Definition): void {
+  const upTo = definition.path.slice(0, want.length)
+  if (samePath(definition.path, want)) found.exact.push(definition)
+  else if (definition.path.length < want.length || upTo.includes(undefined)) {
+    found.opaque.push(definition)
+  } else found.below.push(definition)
+}
+
+function define(
+  text: string,
+  path: readonly (string | undefined)[],
+  binding: SyntaxNode,
+  value: SyntaxNode,
+  context: Context,
+  inherited: boolean
+): Definition {
+  return {
+    path,
+    binding,
+    value,
+    source: text.slice(value.start, value.end),
+    at: placeOf(text, binding.start),
+    inherited,
+    conditions: context.conditions,
+    priorities: context.priorities
+  }
+}

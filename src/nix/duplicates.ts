@@ -1,0 +1,68 @@
+import type { SyntaxNode } from './parser.ts'
+import { bindingsOf, inheritedOf, isSet, nameOf, namesOf, unparenthesised } from './shape.ts'
+
+/**
+ * The first binding below `name` in a set that Nix rejects because its attribute is defined
+ * already, or undefined. Two bindings of one attribute go together only where both are set
+ * literals, and a literal that comes second may not repeat a name of the first (Nix 2.8).
+ */
+export function findDuplicate(
+  text: string,
+  set: SyntaxNode,
+  name: string | undefined
+): SyntaxNode | undefined {
+  const slots: Slots = new Map()
+  for (const binding of bindingsOf(set)) {
+    const first = binding.type === 'binding' ? namesOf(text, binding)[0] : undefined
+    if (name !== undefined && binding.type === 'binding' && first !== name) continue
+    const duplicate = define(text, slots, binding, name)
+    if (duplicate) return duplicate
+  }
+  return undefined
+}
+
+/** What is defined below a name; undefined for a value that is no set literal. */
+type Slots = Map<string, Slots | undefined>
+
+function define(
+  text: string,
+  slots: Slots,
+  binding: SyntaxNode,
+  only?: string
+): SyntaxNode | undefined {
+  for (const attr of inheritedOf(binding)) {
+    const name = nameOf(text, attr)
+    if (name === undefined || (only !== undefined && name !== only)) continue
+    if (slots.has(name)) return attr
+    slots.set(name, undefined)
+  }
+  const names = namesOf(text, binding)
+  const value = binding.field('expression')
+  const last = names.at(-1)
+  if (binding.type !== 'binding' || !value || last === undefined || names.includes(undefined)) {
+    return undefined
+  }
+  let at = slots
+  for (const name of names.slice(0, -1) as string[]) {
+    if (at.has(name) && !at.get(name)) return binding
+    const next: Slots = at.get(name) ?? new Map()
+    at.set(name, next)
+    at = next
+  }
+  const literal = unparenthesised(value)
+  const own: Slots | undefined = isSet(literal) ? new Map() : undefined
+  if (own) {
+    for (const inner of bindingsOf(literal)) {
+      const duplicate = define(text, own, inner)
+      if (duplicate) return duplicate
+    }
+  }
+  if (!at.has(last)) {
+    at.set(last, own)
+    return undefined
+  }
+  const existing = at.get(last)
+  if (!existing || !own || [...own.keys()].some(it => existing.has(it))) return binding
+  for (const [name, it] of own) existing.set(name, it)
+  return undefined
+}

@@ -1,0 +1,129 @@
+/**
+ * One replacement in a text: `length` UTF-16 units from `offset` on give way to `content`.
+ * `length` 0 inserts, empty `content` deletes.
+ *
+ * A list of edits
+ * - has offsets that all refer to the text before any of them,
+ * - is sorted by offset,
+ * - has no two edits that overlap, and no two at the same offset,
+ * - stays inside the text,
+ * - has no edit that replaces a text by itself.
+ */
+export interface Edit {
+  offset: number
+  length: number
+  content: string
+}
+
+/** The text with the edits applied. Throws a RangeError if the list breaks the contract of Edit. */
+export function applyEdits(text: string, edits: readonly Edit[]): string {
+  const pieces: string[] = []
+  let done = 0
+  let previous = -1
+  for (const { offset, length, content } of edits) {
+    if (offset < done || offset === previous || length < 0 || offset + length > text.length) {
+      throw new RangeError(`edit at ${offset} overlaps another, is unsorted or leaves the text`)
+    }
+    pieces.push(text.slice(done, offset), content)
+    done = offset + length
+    previous = offset
+  }
+  pieces.push(text.slice(done))
+  return pieces.join('')
+}
+
+/** The edits that take `applyEdits(text, edits)` back to `text`. */
+export function invertEdits(text: string, edits: readonly Edit[]): Edit[] {
+  let shift = 0
+  return edits.map(({ offset, length, content }) => {
+    const inverse = {
+      offset: offset + shift,
+      length: content.length,
+      content: text.slice(offset, offset + length)
+    }
+    shift += content.length - length
+    return inverse
+  })
+}
+
+/**
+ * One list that does what `first` and then `second` do, where the offsets of `second` refer to the
+ * text that `first` made.
+ */
+export function composeEdits(
+  text: string,
+  first: readonly Edit[],
+  second: readonly Edit[]
+): Edit[] {
+  const between = toSpans(first, text.length)
+  const result = cut(between, second)
+  return toEdits(text, result)
+}
+
+/** Either a stretch of the old text, or new text. */
+type Span = { from: number; to: number } | { fresh: string }
+
+const lengthOf = (span: Span) => ('fresh' in span ? span.fresh.length : span.to - span.from)
+
+function toSpans(edits: readonly Edit[], textLength: number): Span[] {
+  const spans: Span[] = []
+  let done = 0
+  for (const { offset, length, content } of edits) {
+    spans.push({ from: done, to: offset }, { fresh: content })
+    done = offset + length
+  }
+  spans.push({ from: done, to: textLength })
+  return spans
+}
+
+function cut(spans: Span[], edits: readonly Edit[]): Span[] {
+  const result: Span[] = []
+  let at = 0
+  let rest = [...spans]
+  const take = (until: number, keep: boolean) => {
+    while (at < until) {
+      const span = rest[0]
+      if (!span) return
+      const size = Math.min(lengthOf(span), until - at)
+      const [head, tail] = split(span, size)
+      if (keep) result.push(head)
+      rest = lengthOf(tail) === 0 ? rest.slice(1) : [tail, ...rest.slice(1)]
+      at += size
+    }
+  }
+  for (const { offset, length, content } of edits) {
+    take(offset, true)
+    result.push({ fresh: content })
+    take(offset + length, false)
+  }
+  return [...result, ...rest]
+}
+
+function split(span: Span, size: number): [Span, Span] {
+  return 'fresh' in span
+    ? [{ fresh: span.fresh.slice(0, size) }, { fresh: span.fresh.slice(size) }]
+    : [
+        { from: span.from, to: span.from + size },
+        { from: span.from + size, to: span.to }
+      ]
+}
+
+function toEdits(text: string, spans: Span[]): Edit[] {
+  const edits: Edit[] = []
+  let done = 0
+  let fresh = ''
+  const close = (until: number) => {
+    const edit = { offset: done, length: until - done, content: fresh }
+    fresh = ''
+    if (text.slice(edit.offset, until) !== edit.content) edits.push(edit)
+  }
+  for (const span of spans) {
+    if ('fresh' in span) fresh += span.fresh
+    else if (span.to > span.from) {
+      if (span.from > done || fresh !== '') close(span.from)
+      done = span.to
+    }
+  }
+  close(text.length)
+  return edits
+}

@@ -1,0 +1,171 @@
+import { lineEnd, lineStart, type Place, placeOf } from './lines.ts'
+
+/**
+ * Why something could not be done. Each code has one meaning:
+ *
+ * - `ENCODING` the text is none that Nix and this parser read alike (byte order mark, lone carriage
+ *   return, NUL, not UTF-8, encrypted)
+ * - `SYNTAX` the text is not Nix
+ * - `NOT_A_MODULE` the file holds no NixOS module: its result is no attribute set
+ * - `DUPLICATE_ATTRIBUTE` one attribute is defined twice in a way that Nix rejects
+ * - `NOT_A_LIST`, `NOT_A_SET` a value is of another kind than the edit needs
+ * - `DYNAMIC_ATTRIBUTE` a name on the way is computed (`${…}`)
+ * - `INHERITED` the value comes from an `inherit`
+ * - `SHARED_BINDING` the value is a variable or a call, whose text stands or counts elsewhere too
+ * - `NO_TARGET` there is no place where the definition would hold always
+ * - `AMBIGUOUS_TARGET` several definitions could be meant
+ * - `CONFLICT` what stands there excludes what was asked
+ * - `BAD_PATH`, `BAD_VALUE` the attribute path or the value given is none
+ * - `VERIFICATION_FAILED` the result would not mean what was asked; nothing is returned then
+ * - `STALE` the document is not the one that the plan was made for
+ */
+export type NixErrorCode =
+  | 'ENCODING'
+  | 'SYNTAX'
+  | 'NOT_A_MODULE'
+  | 'DUPLICATE_ATTRIBUTE'
+  | 'NOT_A_LIST'
+  | 'NOT_A_SET'
+  | 'DYNAMIC_ATTRIBUTE'
+  | 'INHERITED'
+  | 'SHARED_BINDING'
+  | 'NO_TARGET'
+  | 'AMBIGUOUS_TARGET'
+  | 'CONFLICT'
+  | 'BAD_PATH'
+  | 'BAD_VALUE'
+  | 'VERIFICATION_FAILED'
+  | 'STALE'
+
+/** Half-open, in UTF-16 offsets of the document's text. */
+export interface Range {
+  start: number
+  end: number
+}
+
+export interface NixError {
+  code: NixErrorCode
+  /** What is wrong, in one sentence without a final period. */
+  message: string
+  /** The text that it is about; an empty range where it is about the whole call. */
+  range: Range
+  /** The place of `range.start`. */
+  at: Place
+  /** What to do instead. */
+  hint?: string
+  /** Message, source line, caret and hint as a block of text, lines parted by `\n`. */
+  render(options?: RenderOptions): string
+}
+
+export interface RenderOptions {
+  /** Put before the place, as in `configuration.nix:3:5`. */
+  file?: string
+  color?: boolean
+  /** The most columns that a source line may take; the part around the caret is shown. */
+  width?: number
+}
+
+export interface NixErrorInit {
+  code: NixErrorCode
+  message: string
+  range?: Range
+  hint?: string | undefined
+}
+
+export function nixError(text: string, init: NixErrorInit): NixError {
+  const { code, message, range = { start: 0, end: 0 }, hint } = init
+  const at = placeOf(text, range.start)
+  return {
+    code,
+    message,
+    range,
+    at,
+    ...(hint === undefined ? {} : { hint }),
+    render: (options = {}) => render(text, { code, message, range, at, hint }, options)
+  }
+}
+
+interface Rendering {
+  code: NixErrorCode
+  message: string
+  range: Range
+  at: Place
+  hint: string | undefined
+}
+
+function render(text: string, error: Rendering, options: RenderOptions): string {
+  const { file, color = false, width = 100 } = options
+  const paint = (style: string, part: string) => (color ? `\x1b[${style}m${part}\x1b[0m` : part)
+  const place = `${file === undefined ? '' : `${file}:`}${error.at.line}:${error.at.column}`
+  const lines = [`${place}: ${paint('1;31', error.code)}: ${error.message}`]
+  if (error.range.end > 0 || text !== '') {
+    const { source, caret } = excerpt(text, error.range, width)
+    const gutter = `${error.at.line} | `
+    lines.push(`${paint('2', gutter)}${source}`)
+    lines.push(`${' '.repeat(gutter.length)}${paint('1;31', caret)}`)
+  }
+  if (error.hint !== undefined) lines.push(`hint: ${error.hint}`)
+  return lines.join('\n')
+}
+
+/** The source line of the range as it looks on a terminal, and the carets that go below it. */
+function excerpt(text: string, range: Range, width: number): { source: string; caret: string } {
+  const from = lineStart(text, range.start)
+  const to = Math.max(lineEnd(text, range.start), range.start)
+  const before = cells(text.slice(from, range.start))
+  const marked = cells(text.slice(range.start, Math.min(Math.max(range.end, range.start + 1), to)))
+  const after = cells(text.slice(Math.min(Math.max(range.end, range.start + 1), to), to))
+
+  const start = sum(before)
+  const markedWidth = Math.max(1, sum(marked))
+  const all = [...before, ...marked, ...after]
+  if (sum(all) <= width) {
+    return { source: glyphs(all), caret: ' '.repeat(start) + '^'.repeat(markedWidth) }
+  }
+  // Too long a line: a window that begins a little before the caret.
+  const window: Cell[] = []
+  let skipped = 0
+  let used = 0
+  const lead = Math.max(0, start - Math.floor(width / 3))
+  for (const cell of all) {
+    if (skipped + cell.width <= lead) skipped += cell.width
+    else if (used + cell.width <= width) {
+      window.push(cell)
+      used += cell.width
+    } else break
+  }
+  const dots = skipped > 0 ? '…' : ''
+  const cutOff = skipped + used < sum(all) ? '…' : ''
+  const caretWidth = Math.min(markedWidth, Math.max(1, skipped + used - start))
+  return {
+    source: dots + glyphs(window) + cutOff,
+    caret: ' '.repeat(dots.length + start - skipped) + '^'.repeat(caretWidth)
+  }
+}
+
+interface Cell {
+  glyph: string
+  width: number
+}
+
+const glyphs = (all: Cell[]) => all.map(it => it.glyph).join('')
+const sum = (all: Cell[]) => all.reduce((total, it) => total + it.width, 0)
+
+/** What each user-perceived character shows, tabs and control characters made visible as blanks. */
+function cells(text: string): Cell[] {
+  if (/^[\x20-\x7e]*$/.test(text)) return [...text].map(glyph => ({ glyph, width: 1 }))
+  const segments = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)
+  return [...segments].map(({ segment }) => {
+    if (segment === '\t') return { glyph: '  ', width: 2 }
+    if (/^\p{Cc}/u.test(segment)) return { glyph: ' ', width: 1 }
+    return { glyph: segment, width: isWide(segment) ? 2 : 1 }
+  })
+}
+
+// The blocks that terminals draw two columns wide (East Asian Width W and F, and emoji).
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}|\ufe0f/u
+
+function isWide(segment: string): boolean {
+  return WIDE.test(segment)
+}

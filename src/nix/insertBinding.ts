@@ -1,0 +1,148 @@
+import type { Edit } from './edits.ts'
+import { indentAt, startsLine } from './lines.ts'
+import type { SyntaxNode } from './parser.ts'
+import { formatPath } from './path.ts'
+import { type BindingPlace, isOneLine } from './place.ts'
+import { type Layout, printBinding, printInline } from './print.ts'
+import { bindingsOf, commentsOf } from './shape.ts'
+import {
+  endWithComments,
+  following,
+  hasBlankLines,
+  innerIndent,
+  isBlankBefore,
+  layoutAt,
+  startWithComments
+} from './style.ts'
+import type { NixValue } from './values.ts'
+
+/** The edit that writes `attrpath = value;` at a place, laid out as its neighbours are. */
+export function insertBinding(
+  text: string,
+  root: SyntaxNode,
+  place: BindingPlace,
+  value: NixValue
+): Edit {
+  const { set, sibling, before } = place
+  const outer = layoutAt(text, indentAt(text, set.start), root)
+  const attrpath = formatPath(place.attrpath)
+
+  if (sibling && isOneLine(text, set)) {
+    const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
+    return before
+      ? insertion(sibling.start, `${binding} `)
+      : insertion(endWithComments(text, sibling), ` ${binding}`)
+  }
+  const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
+  const binding = printBinding(attrpath, value, layout)
+  if (!sibling) return intoEmpty(text, set, binding, layout)
+  const isBlock = binding.includes('\n')
+  const blank = (isBlock || place.apart) && hasBlankLines(text, set)
+  return before
+    ? precede(text, sibling, binding, layout, blank)
+    : follow(text, set, sibling, binding, layout, blank)
+}
+
+/** The edit that makes `attrpath = value;` the first binding of a set. */
+export function insertFirst(
+  text: string,
+  root: SyntaxNode,
+  set: SyntaxNode,
+  attrpath: string,
+  value: NixValue
+): Edit {
+  const outer = layoutAt(text, indentAt(text, set.start), root)
+  const first = bindingsOf(set)[0]
+  if (first && isOneLine(text, set)) {
+    return insertion(first.start, `${attrpath} = ${printInline(value, outer.tightLists)}; `)
+  }
+  const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
+  const binding = printBinding(attrpath, value, layout)
+  if (!first && commentsOf(set).length === 0) return intoEmpty(text, set, binding, layout)
+
+  const brace = set.children.find(it => it.type === '{') ?? set
+  const at = endWithComments(text, brace)
+  const rest = text.slice(at)
+  const blank = hasBlankLines(text, set) && !/^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
+  // Where the first binding shares the brace's line, it moves to a line of its own.
+  const shared = /^[ \t]*[^\s]/.exec(rest)
+  const end = shared
+    ? layout.eol + (blank ? layout.eol : '') + layout.indent
+    : blank
+      ? layout.eol
+      : ''
+  const gap = shared ? shared[0].length - 1 : 0
+  return { offset: at, length: gap, content: layout.eol + layout.indent + binding + end }
+}
+
+function insertion(offset: number, content: string): Edit {
+  return { offset, length: 0, content }
+}
+
+function intoEmpty(text: string, set: SyntaxNode, binding: string, layout: Layout): Edit {
+  const brace = set.children.find(it => it.type === '{') ?? set
+  const closing = set.children.findLast(it => it.type === '}') ?? set
+  const comment = commentsOf(set).at(-1)
+  const at = endWithComments(text, comment ?? brace)
+  const line = layout.eol + layout.indent + binding
+  if (text.slice(at, closing.start).includes('\n')) {
+    return insertion(at, (comment ? layout.eol : '') + line)
+  }
+  const outer = indentAt(text, set.start)
+  return { offset: at, length: closing.start - at, content: line + layout.eol + outer }
+}
+
+function precede(
+  text: string,
+  sibling: SyntaxNode,
+  binding: string,
+  layout: Layout,
+  blank: boolean
+): Edit {
+  const at = startWithComments(text, sibling)
+  const gap = blank ? layout.eol : ''
+  if (!startsLine(text, at)) return insertion(at, `${binding} `)
+  const lead = blank && !isBlankBefore(text, at) && !opensSet(text, at) ? layout.eol : ''
+  const start = at - indentAt(text, at).length
+  return insertion(start, `${lead}${layout.indent}${binding}${layout.eol}${gap}`)
+}
+
+/** Whether the line above the offset ends with the brace that opens the set. */
+function opensSet(text: string, offset: number): boolean {
+  return /\{[ \t]*\r?\n[ \t]*$/.test(text.slice(0, offset))
+}
+
+function follow(
+  text: string,
+  set: SyntaxNode,
+  sibling: SyntaxNode,
+  binding: string,
+  layout: Layout,
+  blank: boolean
+): Edit {
+  const last = lastOfTail(set, sibling)
+  const at = endWithComments(text, last)
+  const separate = blank || last !== sibling
+  const lead = separate ? layout.eol + layout.eol : layout.eol
+  const next = following(last)
+  const rest = text.slice(at)
+  // Behind a block comes a blank line, unless there is one, or the set ends there.
+  const closes = next?.type === '}' || /^\s*\}/.test(rest)
+  const sameLine = /^[ \t]*[^\s]/.test(rest)
+  const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
+  const closing = sameLine ? layout.eol + indentAt(text, set.start) : tail
+  return insertion(at, lead + layout.indent + binding + closing)
+}
+
+/**
+ * What a new last binding goes behind: comments on lines of their own that follow the last binding
+ * right away are its tail, often a binding that was commented out.
+ */
+function lastOfTail(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
+  if (bindingsOf(set).at(-1)?.start !== sibling.start) return sibling
+  return (
+    commentsOf(set)
+      .filter(it => it.start > sibling.end)
+      .at(-1) ?? sibling
+  )
+}

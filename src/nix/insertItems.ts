@@ -1,0 +1,49 @@
+import type { Edit } from './edits.ts'
+import { indentAt, startsLine } from './lines.ts'
+import type { SyntaxNode } from './parser.ts'
+import { isOneLine } from './place.ts'
+import { printItem, printItemLine } from './print.ts'
+import { commentsOf, elementsOf, isComment } from './shape.ts'
+import { endWithComments, innerIndent, layoutAt } from './style.ts'
+import type { NixValue } from './values.ts'
+
+/** The edit that writes items behind the last one of a list, laid out as the list is. */
+export function insertItems(
+  text: string,
+  root: SyntaxNode,
+  list: SyntaxNode,
+  items: readonly NixValue[]
+): Edit {
+  const layout = layoutAt(text, indentAt(text, list.start), root)
+  const closing = list.children.findLast(it => it.type === ']') ?? list
+  const last = elementsOf(list).at(-1) ?? commentsOf(list).at(-1)
+  const bracket = list.children[0] ?? list
+  const at = endWithComments(text, last ?? bracket)
+
+  if (isOneLine(text, list)) {
+    const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')
+    if (last) return { offset: at, length: 0, content: ` ${inline}` }
+    // `[ ]` keeps its blanks, `[]` gets those that the file's other lists have.
+    const padding = layout.tightLists ? '' : ' '
+    return {
+      offset: at,
+      length: closing.start - at,
+      content: padding + inline + padding
+    }
+  }
+  const indent = innerIndent(text, list, layout.unit)
+  const lines = items.map(it => layout.eol + indent + printItemLine(it, layout.tightLists)).join('')
+  // Items in rows, with the bracket behind the last: the new one goes to the end of the row.
+  const sharesLine = last && !isComment(last) && !startsLine(text, last.start)
+  const closesLine = !text.slice(at, closing.start).includes('\n')
+  if (sharesLine && closesLine && !text.slice(at, closing.start).includes('#')) {
+    const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')
+    return { offset: at, length: 0, content: ` ${inline}` }
+  }
+  const swallowed = closesLine && items.some(it => printItemLine(it) !== printItem(it))
+  return {
+    offset: at,
+    length: 0,
+    content: lines + (swallowed ? layout.eol + indentAt(text, list.start) : '')
+  }
+}

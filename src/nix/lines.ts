@@ -1,0 +1,43 @@
+/** A place in a text as people count: line and column from 1, columns in UTF-16 units. */
+export interface Place {
+  line: number
+  column: number
+}
+
+/** The place of a UTF-16 offset. An offset behind the end counts as the end. */
+export function placeOf(text: string, offset: number): Place {
+  const before = text.slice(0, offset)
+  const lineStart = before.lastIndexOf('\n') + 1
+  let line = 1
+  for (let at = before.indexOf('\n'); at !== -1; at = before.indexOf('\n', at + 1)) line++
+  return { line, column: before.length - lineStart + 1 }
+}
+
+/** Where the line that holds the offset starts. */
+export function lineStart(text: string, offset: number): number {
+  return offset === 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1
+}
+
+/** Where the line that holds the offset ends, before its `\n` or `\r\n`. */
+export function lineEnd(text: string, offset: number): number {
+  const newline = text.indexOf('\n', offset)
+  if (newline === -1) return text.length
+  return newline > offset && text[newline - 1] === '\r' ? newline - 1 : newline
+}
+
+/** The blanks and tabs that the line of the offset begins with. */
+export function indentAt(text: string, offset: number): string {
+  const start = lineStart(text, offset)
+  return /^[ \t]*/.exec(text.slice(start, offset + 1))?.[0] ?? ''
+}
+
+/** Whether nothing but blanks and tabs stands before the offset on its line. */
+export function startsLine(text: string, offset: number): boolean {
+  return /^[ \t]*$/.test(text.slice(lineStart(text, offset), offset))
+}
+
+/** The line ending of the text: that of its first line; `\n` where there is only one line. */
+export function eolOf(text: string): '\n' | '\r\n' {
+  const first = text.indexOf('\n')
+  return first > 0 && text[first - 1] === '\r' ? '\r\n' : '\n'
+}

@@ -1,0 +1,42 @@
+import type { SyntaxNode } from './parser.ts'
+import { bindingsOf, elementsOf, isList, namesOf, unparenthesised } from './shape.ts'
+import { stringValue } from './strings.ts'
+import { expr, type NixValue } from './values.ts'
+
+/**
+ * What a piece of Nix is as a value: strings, numbers, booleans, null, lists and sets become their
+ * JavaScript likes; what has to be computed becomes an `expr` with its spelling.
+ */
+export function literalOf(text: string, node: SyntaxNode): NixValue {
+  const inner = unparenthesised(node)
+  const source = text.slice(inner.start, inner.end)
+  const string = stringValue(text, inner)
+  if (string !== undefined) return string
+  if (isList(inner)) return elementsOf(inner).map(it => literalOf(text, it))
+  if (inner.type === 'integer_expression' && Number.isSafeInteger(Number(source))) {
+    return Number(source)
+  }
+  if (inner.type === 'float_expression') return Number(source)
+  if (inner.type === 'variable_expression') {
+    if (source === 'true' || source === 'false') return source === 'true'
+    if (source === 'null') return null
+  }
+  if (inner.type === 'attrset_expression') {
+    const set = setValue(text, inner)
+    if (set) return set
+  }
+  return expr(source)
+}
+
+/** A set without inherited, computed or dotted names. */
+function setValue(text: string, set: SyntaxNode): Record<string, NixValue> | undefined {
+  const entries: [string, NixValue][] = []
+  for (const binding of bindingsOf(set)) {
+    const names = binding.type === 'binding' ? namesOf(text, binding) : []
+    const value = binding.field('expression')
+    const [name] = names
+    if (names.length !== 1 || name === undefined || !value) return undefined
+    entries.push([name, literalOf(text, value)])
+  }
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,134 @@
+import { type NixError, nixError } from './errors.ts'
+import type { SyntaxNode } from './parser.ts'
+import { err, ok, type Result } from './result.ts'
+import { bindingsOf, callOf, isSet, namesOf } from './shape.ts'
+
+/** A NixOS module: what the file's expression gives once all its functions are called. */
+export interface Module {
+  text: string
+  /** The `{ … }` that holds `imports`, and the options or `config`. */
+  set: SyntaxNode
+  /**
+   * Whether `config` or `options` stands at the top. Then options are defined inside `config` only,
+   * and `imports` stays beside it.
+   */
+  hasConfig: boolean
+}
+
+/**
+ * The module that the file's expression is, seen through functions (curried ones too), `let`,
+ * `with`, `assert` and parentheses.
+ *
+ * Refuses with `NOT_A_MODULE` where the result is no attribute set (a package, a list, …) or where
+ * the function takes no `...`, so that the module system could not call it; with `NO_TARGET` where
+ * the result is a module but a computed one (`mkIf …`, `a // b`).
+ */
+export function findModule(text: string, root: SyntaxNode): Result<Module, NixError> {
+  const whole = root.field('expression')
+  if (!whole) return err(nixError(text, { code: 'NOT_A_MODULE', message: 'the file is empty' }))
+
+  const { body, head } = enter(whole)
+  if (head?.formals && !head.formals.children.some(it => it.type === 'ellipses')) {
+    return err(
+      nixError(text, {
+        code: 'NOT_A_MODULE',
+        message: 'this function takes no "...", so the file is no NixOS module',
+        range: head.formals,
+        hint: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
+      })
+    )
+  }
+  if (isSet(body)) return ok({ text, set: body, hasConfig: hasConfig(text, body) })
+  return err(refuse(text, body))
+}
+
+function refuse(text: string, body: SyntaxNode): NixError {
+  const call = callOf(text, body)
+  if (call && COMPUTED.has(call.name)) {
+    return nixError(text, {
+      code: 'NO_TARGET',
+      message: `the whole module is the result of ${call.callee}, so nothing can be added that always holds`,
+      range: { start: body.start, end: body.start + call.callee.length },
+      hint: 'put it into config: { imports = [ ]; config = …; }'
+    })
+  }
+  if (body.type === 'binary_expression' && body.field('operator')?.type === '//') {
+    return nixError(text, {
+      code: 'NO_TARGET',
+      message: 'the module is put together with "//", and what stands on its left may be lost',
+      range: body,
+      hint: 'write the module as one set { … }, or pass another module of your configuration'
+    })
+  }
+  return nixError(text, {
+    code: 'NOT_A_MODULE',
+    message: 'the result of this file is not an attribute set, so it is no NixOS module',
+    range: { start: body.start, end: body.start + 1 },
+    hint: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
+  })
+}
+
+const COMPUTED = new Set(['mkIf', 'mkMerge', 'mkForce', 'mkDefault', 'mkOverride', 'optionalAttrs'])
+
+/** A function's formals, absent for `args: …`. */
+interface Head {
+  formals: SyntaxNode | undefined
+}
+
+/** What is left of an expression without functions, `let … in`, `with`, `assert` and parentheses. */
+function enter(node: SyntaxNode): { body: SyntaxNode; head: Head | undefined } {
+  let body = node
+  let head: Head | undefined
+  for (;;) {
+    if (body.type === 'function_expression') head = { formals: body.field('formals') }
+    else if (!isWrapper(body)) return { body, head }
+    const inner = innerOf(body)
+    if (!inner) return { body, head }
+    body = inner
+  }
+}
+
+const WRAPPERS = new Set([
+  'parenthesized_expression',
+  'let_expression',
+  'with_expression',
+  'assert_expression'
+])
+
+function isWrapper(node: SyntaxNode): boolean {
+  return WRAPPERS.has(node.type)
+}
+
+function innerOf(node: SyntaxNode): SyntaxNode | undefined {
+  return node.type === 'parenthesized_expression' ? node.field('expression') : node.field('body')
+}
+
+/** The expression whose value a node has, seen through `let … in`, `with`, `assert` and parentheses. */
+export function unwrapped(node: SyntaxNode): SyntaxNode {
+  let body = node
+  while (isWrapper(body)) {
+    const inner = innerOf(body)
+    if (!inner) break
+    body = inner
+  }
+  return body
+}
+
+function hasConfig(text: string, set: SyntaxNode): boolean {
+  return bindingsOf(set).some(binding => {
+    const name = namesOf(text, binding)[0]
+    return name === 'config' || name === 'options'
+  })
+}
+
+/** What may stand beside `config` at the top of a module and is no option. */
+export const MODULE_ATTRIBUTES = new Set([
+  'imports',
+  'disabledModules',
+  'options',
+  'meta',
+  'freeformType',
+  'key',
+  '_class',
+  '_file'
+])

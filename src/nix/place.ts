@@ -1,0 +1,194 @@
+import { inModule } from './definitions.ts'
+import { type NixError, nixError } from './errors.ts'
+import { type Module, unwrapped } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import { type AttrPath, samePath, spellPath } from './path.ts'
+import { err, ok, type Result } from './result.ts'
+import {
+  bindingsOf,
+  callOf,
+  elementsOf,
+  inheritedOf,
+  isList,
+  isSet,
+  nameOf,
+  namesOf,
+  unparenthesised
+} from './shape.ts'
+
+/** Where a new binding goes. */
+export interface BindingPlace {
+  set: SyntaxNode
+  /** The names that the binding is given there: what the sets around it do not say already. */
+  attrpath: AttrPath
+  /** The binding that it follows or, with `before`, precedes; none in a set without bindings. */
+  sibling: SyntaxNode | undefined
+  before: boolean
+  /** Whether it is no relative of the sibling, and stands apart from it where the file does so. */
+  apart: boolean
+}
+
+/**
+ * Where a definition of a path that the module does not define goes, so that it always holds:
+ * inside the innermost set that exists for it, else behind its nearest relative (the last binding
+ * that shares the most names), else before a final `system.stateVersion`, else last. A block, which
+ * takes several lines, goes behind a set that is written on one line rather than into it.
+ *
+ * Refuses with `INHERITED`, `NO_TARGET` or `SHARED_BINDING` where the value of a name on the way is
+ * inherited, conditional or computed: Nix allows no second binding beside it.
+ */
+export function placeFor(
+  module: Module,
+  path: AttrPath,
+  isBlock: boolean
+): Result<BindingPlace, NixError> {
+  const task = { text: module.text, isBlock, top: module.hasConfig ? 1 : 0 }
+  const found = search(task, module.set, inModule(module, path), 0)
+  return found.ok ? ok(found.value.place) : found
+}
+
+interface Task {
+  text: string
+  isBlock: boolean
+  /** How deep the set of the options lies: 1 where it is that of `config`. */
+  top: number
+}
+
+interface Candidate {
+  place: BindingPlace
+  /** How many names of the path the place's surroundings have in common with it. */
+  depth: number
+}
+
+function search(
+  task: Task,
+  set: SyntaxNode,
+  path: AttrPath,
+  outer: number
+): Result<Candidate, NixError> {
+  const { text, isBlock } = task
+  let best: Candidate | undefined
+  for (const binding of bindingsOf(set)) {
+    const inherited = inheritedOf(binding).find(it => nameOf(text, it) === path[0])
+    if (inherited) return err(inheritedError(text, inherited))
+    const value = binding.field('expression')
+    if (!value) continue
+    const names = namesOf(text, binding)
+    const common = commonLength(names, path)
+    if (common === 0) continue
+    let candidate: Candidate
+    if (common === names.length && common < path.length) {
+      const inner = searchIn(task, plainSetsOf(text, value), path.slice(common), outer + common)
+      if (!inner) return err(blockedError(text, binding, value))
+      if (!inner.ok) return inner
+      candidate = inner.value
+      const breaksLine = isBlock && isOneLine(text, candidate.place.set)
+      if (breaksLine && !isOneLine(text, set) && canExtend(value)) {
+        candidate = besides(set, binding, path, outer + common)
+      }
+    } else {
+      candidate = besides(set, binding, path, outer + common)
+    }
+    if (!best || candidate.depth >= best.depth) best = candidate
+  }
+  if (best) return ok(best)
+  const capturing = captureIn(text, set, path)
+  return capturing
+    ? err(capturing)
+    : ok({ place: lastIn(text, set, path, outer <= task.top), depth: outer })
+}
+
+function besides(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
+  return { place: { set, attrpath: path, sibling, before: false, apart: false }, depth }
+}
+
+/** The best place in one of several sets that make up one value, or undefined where there is none. */
+function searchIn(
+  task: Task,
+  sets: SyntaxNode[],
+  path: AttrPath,
+  outer: number
+): Result<Candidate, NixError> | undefined {
+  let best: Result<Candidate, NixError> | undefined
+  for (const set of sets) {
+    const found = search(task, set, path, outer)
+    if (!found.ok) return found
+    if (!best?.ok || found.value.depth > best.value.depth) best = found
+  }
+  return best
+}
+
+/** The set literals that a value is, or merges, unconditionally. */
+function plainSetsOf(text: string, value: SyntaxNode): SyntaxNode[] {
+  const inner = unwrapped(value)
+  if (isSet(inner)) return [inner]
+  const call = callOf(text, inner)
+  const list = call?.name === 'mkMerge' && call.args.length === 1 ? call.args[0] : undefined
+  if (!list || !isList(unwrapped(list))) return []
+  return elementsOf(unwrapped(list)).map(unwrapped).filter(isSet)
+}
+
+function lastIn(text: string, set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
+  const bindings = bindingsOf(set)
+  const last = bindings.at(-1)
+  const isFinal = last && samePath(namesOf(text, last), ['system', 'stateVersion'])
+  return { set, attrpath: path, sibling: last, before: isFinal ?? false, apart: isTop }
+}
+
+/** Whether Nix takes a dotted binding behind this value: only behind a set literal without `rec`. */
+function canExtend(value: SyntaxNode): boolean {
+  return unparenthesised(value).type === 'attrset_expression'
+}
+
+export function isOneLine(text: string, node: SyntaxNode): boolean {
+  return !text.slice(node.start, node.end).includes('\n')
+}
+
+function commonLength(names: readonly (string | undefined)[], path: AttrPath): number {
+  let common = 0
+  while (common < names.length && common < path.length && names[common] === path[common]) common++
+  return common
+}
+
+/** In `rec { … }` a new name is seen by all its neighbours. */
+function captureIn(text: string, set: SyntaxNode, path: AttrPath): NixError | undefined {
+  if (set.type !== 'rec_attrset_expression') return undefined
+  const name = path[0] ?? ''
+  const stack: SyntaxNode[] = [set]
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    if (node.type === 'variable_expression' && text.slice(node.start, node.end) === name) {
+      return nixError(text, {
+        code: 'CONFLICT',
+        message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
+        range: node,
+        hint: 'take the "rec" away, or define it in another module'
+      })
+    }
+    stack.push(...node.children)
+  }
+  return undefined
+}
+
+function inheritedError(text: string, name: SyntaxNode): NixError {
+  return nixError(text, {
+    code: 'INHERITED',
+    message: `"${text.slice(name.start, name.end)}" is inherited here, so nothing can be added to it`,
+    range: name,
+    hint: 'write it as name = value; or define the option in another module'
+  })
+}
+
+function blockedError(text: string, binding: SyntaxNode, value: SyntaxNode): NixError {
+  const attrpath = binding.field('attrpath') ?? binding
+  const name = spellPath(namesOf(text, binding))
+  const call = callOf(text, unwrapped(value))
+  const conditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
+  return nixError(text, {
+    code: conditional ? 'NO_TARGET' : 'SHARED_BINDING',
+    message: conditional
+      ? `${name} is set through ${call.callee} here, and what is added inside would not always hold`
+      : `${name} is not written out as a set { … } here, so nothing can be added to it`,
+    range: { start: attrpath.start, end: attrpath.end },
+    hint: 'put the options into a module of their own and import it'
+  })
+}

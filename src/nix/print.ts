@@ -1,0 +1,110 @@
+import { formatName, quote } from './path.ts'
+import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
+
+/** How new text is laid out. `indent` is that of the line which the value begins on. */
+export interface Layout {
+  indent: string
+  /** One step of indentation, blanks or a tab. */
+  unit: string
+  eol: string
+  /** `[x]` instead of `[ x ]`. */
+  tightLists: boolean
+}
+
+const WIDTH = 80
+
+/**
+ * A value as Nix text. Its first line has no indentation; later lines have theirs. A set stands
+ * over several lines unless it is inside something and short; so does a list that is long or has
+ * comments. `column` is how many columns of the first line are taken.
+ */
+export function printValue(value: NixValue, layout: Layout, column = 0): string {
+  const plain = bare(value)
+  if (isValueSet(plain)) return printSet(plain, layout)
+  if (isValueList(plain)) return printList(plain, layout, column)
+  return printInline(plain, layout.tightLists)
+}
+
+/** A value on one line, without comments. */
+export function printInline(value: NixValue, tightLists = false): string {
+  const plain = bare(value)
+  if (plain === null) return 'null'
+  if (typeof plain === 'boolean') return String(plain)
+  if (typeof plain === 'number') return printNumber(plain)
+  if (typeof plain === 'string') return quote(plain)
+  if (isExpr(plain)) return plain.source
+  if (isValueList(plain)) {
+    const items = plain.map(it => printItem(it, tightLists)).join(' ')
+    if (items === '') return tightLists ? '[]' : '[ ]'
+    return tightLists ? `[${items}]` : `[ ${items} ]`
+  }
+  const bindings = Object.entries(plain).map(
+    ([name, it]) => `${formatName(name)} = ${printInline(it, tightLists)};`
+  )
+  return bindings.length === 0 ? '{ }' : `{ ${bindings.join(' ')} }`
+}
+
+/** A value as an element of a list: in parentheses where it would fall apart otherwise. */
+export function printItem(value: NixValue, tightLists = false): string {
+  const plain = bare(value)
+  if (isExpr(plain)) return needsParentheses(plain.source) ? `(${plain.source})` : plain.source
+  if (typeof plain === 'number' && plain < 0) return `(${printInline(plain)})`
+  return printInline(plain, tightLists)
+}
+
+/** `name = value;` with its comment, where it has one, as it stands on a line of its own. */
+export function printBinding(attrpath: string, value: NixValue, layout: Layout): string {
+  const head = `${attrpath} = `
+  const printed = printValue(value, layout, layout.indent.length + head.length)
+  return `${head}${printed};${commentOf(value)}`
+}
+
+/** The item on a line of its own, with its comment. */
+export function printItemLine(value: NixValue, tightLists = false): string {
+  return printItem(value, tightLists) + commentOf(value)
+}
+
+function commentOf(value: NixValue): string {
+  return isAnnotated(value) && value.comment !== '' ? ` # ${value.comment}` : ''
+}
+
+function printSet(set: { readonly [name: string]: NixValue }, layout: Layout): string {
+  const entries = Object.entries(set)
+  if (entries.length === 0) return '{ }'
+  const inner = { ...layout, indent: layout.indent + layout.unit }
+  const lines = entries.map(([name, value]) => {
+    const head = formatName(name)
+    const plain = bare(value)
+    const inline = `${head} = ${printInline(plain, layout.tightLists)};`
+    const short =
+      isValueSet(plain) && !isDeep(plain) && inner.indent.length + inline.length <= WIDTH
+    return inner.indent + (short ? inline : printBinding(head, value, inner))
+  })
+  return ['{', ...lines, `${layout.indent}}`].join(layout.eol)
+}
+
+function printList(items: readonly NixValue[], layout: Layout, column: number): string {
+  const inline = printInline(items, layout.tightLists)
+  if (!items.some(isAnnotated) && column + inline.length < WIDTH) return inline
+  const indent = layout.indent + layout.unit
+  const lines = items.map(it => indent + printItemLine(it, layout.tightLists))
+  return ['[', ...lines, `${layout.indent}]`].join(layout.eol)
+}
+
+function isDeep(set: { readonly [name: string]: NixValue }): boolean {
+  return Object.values(set).some(
+    it => isAnnotated(it) || isValueList(it) || (isValueSet(it) && Object.keys(it).length > 0)
+  )
+}
+
+function printNumber(value: number): string {
+  const printed = String(value)
+  // Nix has no number without digits on both sides of the point before an exponent.
+  return /e/.test(printed) && !printed.includes('.') ? printed.replace('e', '.0e') : printed
+}
+
+function needsParentheses(source: string): boolean {
+  return !/^(?:[\w'.-]+|[\w./+-]+|<[\w./+-]+>|"[^"]*"|\[[\s\S]*\]|\{[\s\S]*\}|\([\s\S]*\))$/.test(
+    source
+  )
+}

@@ -1,0 +1,44 @@
+import type { Edit } from './edits.ts'
+import { lineEnd, lineStart, startsLine } from './lines.ts'
+import type { SyntaxNode } from './parser.ts'
+import { isComment } from './shape.ts'
+import { endWithComments, following, isBlankBefore, preceding } from './style.ts'
+
+/**
+ * The edit that takes a binding or a list element away, with the comment behind it on its line and
+ * with the line that it leaves empty. Comments above it stay.
+ */
+export function removeNode(text: string, node: SyntaxNode): Edit {
+  const end = endWithComments(text, node)
+  const ownLines = startsLine(text, node.start) && end === lineEnd(text, end)
+  return ownLines ? removeLines(text, node, end) : removeInLine(text, node, end)
+}
+
+function removeLines(text: string, node: SyntaxNode, end: number): Edit {
+  const first = lineStart(text, node.start)
+  const newline = text.indexOf('\n', end)
+  if (newline === -1) return { offset: first, length: end - first, content: '' }
+  const next = newline + 1
+  // A block goes with the blank line that parted it from the one above.
+  const blankBelow = /^[ \t]*\r?\n/.test(text.slice(next))
+  const closesBelow = /^[ \t]*[}\])]/.test(text.slice(next))
+  const above = isBlankBefore(text, node.start) && (blankBelow || closesBelow)
+  const offset = above ? lineStart(text, first - 1) : first
+  return { offset, length: next - offset, content: '' }
+}
+
+function removeInLine(text: string, node: SyntaxNode, end: number): Edit {
+  const before = preceding(node)
+  const sameLine =
+    before && !isComment(before) && !text.slice(before.end, node.start).includes('\n')
+  if (before && sameLine && before.isNamed) {
+    return { offset: before.end, length: end - before.end, content: '' }
+  }
+  const after = following(node)
+  if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
+    return { offset: node.start, length: after.start - node.start, content: '' }
+  }
+  // The only one in `[ x ]`: one of the two blanks goes with it.
+  const blank = /[ \t]/.test(text[node.start - 1] ?? '') && /[ \t]/.test(text[end] ?? '') ? 1 : 0
+  return { offset: node.start - blank, length: end - node.start + blank, content: '' }
+}

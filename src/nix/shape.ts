@@ -1,0 +1,105 @@
+// Small questions about single nodes, in the words of the Nix language.
+
+import type { SyntaxNode } from './parser.ts'
+import type { AttrPath } from './path.ts'
+import { stringValue } from './strings.ts'
+
+export function isComment(node: SyntaxNode): boolean {
+  return node.type === 'comment'
+}
+
+/** `{ … }`, with or without `rec`. */
+export function isSet(node: SyntaxNode): boolean {
+  return node.type === 'attrset_expression' || node.type === 'rec_attrset_expression'
+}
+
+export function isList(node: SyntaxNode): boolean {
+  return node.type === 'list_expression'
+}
+
+/** The expression inside any number of parentheses. */
+export function unparenthesised(node: SyntaxNode): SyntaxNode {
+  let inner = node
+  while (inner.type === 'parenthesized_expression') {
+    const next = inner.field('expression')
+    if (!next) break
+    inner = next
+  }
+  return inner
+}
+
+/** The bindings and inherits of a `{ … }`, `let` or `let … in`, comments left out. */
+export function bindingsOf(set: SyntaxNode): SyntaxNode[] {
+  const bindings = set.children.find(it => it.type === 'binding_set')
+  return bindings ? bindings.children.filter(it => !isComment(it)) : []
+}
+
+/** The elements of a list, comments and brackets left out. */
+export function elementsOf(list: SyntaxNode): SyntaxNode[] {
+  return list.children.filter(it => it.isNamed && !isComment(it))
+}
+
+/** The comments that stand directly in a set or a list, in source order. */
+export function commentsOf(container: SyntaxNode): SyntaxNode[] {
+  return container.children.flatMap(it =>
+    isComment(it) ? [it] : it.type === 'binding_set' ? it.children.filter(isComment) : []
+  )
+}
+
+/** A name in an attribute path or an `inherit`: its value, or undefined where it is computed. */
+export function nameOf(text: string, node: SyntaxNode): string | undefined {
+  if (node.type === 'identifier') return text.slice(node.start, node.end)
+  if (node.type === 'string_expression') return stringValue(text, node)
+  // ${"name"} is a fixed name too.
+  const inner = node.field('expression')
+  return node.type === 'interpolation' && inner ? stringValue(text, inner) : undefined
+}
+
+/** The names that a binding's attribute path is made of; undefined for each computed one. */
+export function namesOf(text: string, binding: SyntaxNode): (string | undefined)[] {
+  const attrpath = binding.field('attrpath')
+  if (!attrpath) return []
+  return attrpath.children.filter(it => it.isNamed && !isComment(it)).map(it => nameOf(text, it))
+}
+
+/** The attributes that an `inherit` or `inherit (x)` takes over, as nodes. */
+export function inheritedOf(inherit: SyntaxNode): SyntaxNode[] {
+  const attrs = inherit.field('attrs')
+  return attrs ? attrs.children.filter(it => it.isNamed && !isComment(it)) : []
+}
+
+/** The last name of the function that is called: `mkIf` for `lib.mkIf c v`; the call's arguments. */
+export interface Call {
+  name: string
+  /** The whole function expression as it is spelt, for example `lib.mkIf`. */
+  callee: string
+  args: SyntaxNode[]
+}
+
+/** What is called with what, if the node is a call of a plain name. Parentheses around are seen through. */
+export function callOf(text: string, node: SyntaxNode): Call | undefined {
+  const args: SyntaxNode[] = []
+  let head = node
+  while (head.type === 'apply_expression') {
+    const argument = head.field('argument')
+    const callee = head.field('function')
+    if (!argument || !callee) return undefined
+    args.unshift(argument)
+    head = callee
+  }
+  if (args.length === 0) return undefined
+  const path = selectionOf(text, head)
+  const name = path?.at(-1)
+  return name === undefined || !path ? undefined : { name, callee: path.join('.'), args }
+}
+
+/** The names of a variable or of a selection from one: `['lib', 'mkIf']` for `lib.mkIf`. */
+export function selectionOf(text: string, node: SyntaxNode): AttrPath | undefined {
+  if (node.type === 'variable_expression') return [text.slice(node.start, node.end)]
+  if (node.type !== 'select_expression' || node.field('default')) return undefined
+  const from = node.field('expression')
+  const base = from && selectionOf(text, from)
+  if (!base) return undefined
+  const names = namesOf(text, node)
+  return names.every(it => it !== undefined) ? [...base, ...(names as string[])] : undefined
+}

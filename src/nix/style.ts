@@ -1,0 +1,100 @@
+import { eolOf, indentAt, lineStart, startsLine } from './lines.ts'
+import type { SyntaxNode } from './parser.ts'
+import type { Layout } from './print.ts'
+import { bindingsOf, commentsOf, elementsOf, isComment } from './shape.ts'
+
+/** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
+export function layoutAt(text: string, indent: string, root: SyntaxNode): Layout {
+  return { indent, unit: indentUnit(text, root), eol: eolOf(text), tightLists: hasTightLists(text) }
+}
+
+/** One step of indentation: how much deeper than its set the first binding on a line of its own is. */
+function indentUnit(text: string, root: SyntaxNode): string {
+  const stack: SyntaxNode[] = [root]
+  for (let node = stack.pop(), looked = 0; node && looked < 400; node = stack.pop(), looked++) {
+    if (/attrset_expression$|^list_expression$/.test(node.type)) {
+      const inner = [...bindingsOf(node), ...elementsOf(node)][0]
+      if (inner && startsLine(text, inner.start)) {
+        const outer = indentAt(text, node.start)
+        const own = indentAt(text, inner.start)
+        if (own.length > outer.length && own.startsWith(outer)) return own.slice(outer.length)
+      }
+    }
+    stack.push(...[...node.children].filter(it => it.isNamed).reverse())
+  }
+  return /^\t/m.test(text) ? '\t' : '  '
+}
+
+function hasTightLists(text: string): boolean {
+  const tight = text.match(/=\s*\[[^\s\]]/g)?.length ?? 0
+  const spaced = text.match(/=\s*\[\s+[^\s\]]/g)?.length ?? 0
+  return tight > spaced
+}
+
+/** The indentation for something new in a `{ … }` or `[ … ]` that stands over several lines. */
+export function innerIndent(text: string, container: SyntaxNode, unit: string): string {
+  const inner = [...commentsOf(container), ...bindingsOf(container), ...elementsOf(container)]
+  const own = inner.filter(it => startsLine(text, it.start)).at(-1)
+  return own ? indentAt(text, own.start) : indentAt(text, container.start) + unit
+}
+
+/**
+ * Where a binding or an element ends together with the comments that stand behind it on its line:
+ * they belong to it.
+ */
+export function endWithComments(text: string, node: SyntaxNode): number {
+  let end = node.end
+  let next = following(node)
+  while (next && isComment(next) && !text.slice(end, next.start).includes('\n')) {
+    end = next.end
+    next = following(next)
+  }
+  // In a file with CRLF a line comment's node holds the \r.
+  return text[end - 1] === '\r' ? end - 1 : end
+}
+
+/** Where a binding begins together with the comment lines right above it: they belong to it. */
+export function startWithComments(text: string, node: SyntaxNode): number {
+  let start = node.start
+  let before = preceding(node)
+  while (
+    before &&
+    isComment(before) &&
+    startsLine(text, before.start) &&
+    /^\r?\n[ \t]*$/.test(text.slice(before.end, start))
+  ) {
+    start = before.start
+    before = preceding(before)
+  }
+  return start
+}
+
+/** The next node in the text at the same level; comments before a bracket lie beside the binding set. */
+export function following(node: SyntaxNode): SyntaxNode | undefined {
+  return neighbour(node, 1)
+}
+
+export function preceding(node: SyntaxNode): SyntaxNode | undefined {
+  return neighbour(node, -1)
+}
+
+function neighbour(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
+  const { parent } = node
+  if (!parent) return undefined
+  const at = parent.children.findIndex(it => it.start === node.start && it.end === node.end)
+  const next = parent.children[at + step]
+  if (next || parent.type !== 'binding_set') return next
+  return neighbour(parent, step)
+}
+
+/** Whether the bindings of a set are parted by blank lines. */
+export function hasBlankLines(text: string, set: SyntaxNode): boolean {
+  const bindings = bindingsOf(set)
+  if (bindings.length < 2) return true
+  return bindings.slice(1).some(it => isBlankBefore(text, startWithComments(text, it)))
+}
+
+/** Whether the line above the one of the offset is blank. */
+export function isBlankBefore(text: string, offset: number): boolean {
+  return /(?:^|\n)[ \t\r]*\n$/.test(text.slice(0, lineStart(text, offset)))
+}

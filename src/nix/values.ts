@@ -1,0 +1,74 @@
+/**
+ * What can be written into a document: JavaScript values, Nix expressions, and either with a
+ * comment. Numbers must be finite; integers are written as integers.
+ */
+export type NixValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly NixValue[]
+  | { readonly [name: string]: NixValue }
+  | Expr
+  | Annotated
+
+const EXPR = Symbol('expr')
+const ANNOTATED = Symbol('annotated')
+
+/** A piece of Nix, written as it stands. */
+export interface Expr {
+  readonly [EXPR]: true
+  readonly source: string
+}
+
+/** A value with a remark that is written behind it as a `#` comment. */
+export interface Annotated {
+  readonly [ANNOTATED]: true
+  readonly value: NixValue
+  readonly comment: string
+}
+
+/**
+ * A piece of Nix as a value: `expr('pkgs.hello')`, `expr('./vfio')`. It is taken as it stands; that
+ * it is one whole expression is checked when the edit is planned (`BAD_VALUE`).
+ */
+export function expr(source: string): Expr {
+  return { [EXPR]: true, source: source.trim() }
+}
+
+/**
+ * A value with a comment of one line behind it. The comment is left out where the value has to
+ * share its line with what follows, since it would swallow that.
+ */
+export function annotated(value: NixValue, comment: string): Annotated {
+  return { [ANNOTATED]: true, value, comment: comment.replace(/[\r\n]+/g, ' ').trim() }
+}
+
+export function isExpr(value: NixValue): value is Expr {
+  return typeof value === 'object' && value !== null && EXPR in value
+}
+
+export function isAnnotated(value: NixValue): value is Annotated {
+  return typeof value === 'object' && value !== null && ANNOTATED in value
+}
+
+export function isValueList(value: NixValue): value is readonly NixValue[] {
+  return Array.isArray(value)
+}
+
+export function isValueSet(value: NixValue): value is { readonly [name: string]: NixValue } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !isValueList(value) &&
+    !isExpr(value) &&
+    !isAnnotated(value)
+  )
+}
+
+/** The value without its comment. */
+export function bare(value: NixValue): Exclude<NixValue, Annotated> {
+  let inner = value
+  while (isAnnotated(inner)) inner = inner.value
+  return inner
+}

@@ -1,0 +1,99 @@
+import { annotated, type NixValue } from '../nix/index.ts'
+import type { Settings, SharedMemoryFile } from './settings.ts'
+
+/** One option that the settings ask for. */
+export type Wanted =
+  /** The option has this value. */
+  | { kind: 'value'; path: readonly string[]; value: NixValue }
+  /** The list is exactly these items, in any order. */
+  | { kind: 'exactly'; path: readonly string[]; items: readonly NixValue[] }
+  /** The list has these items, among others. */
+  | { kind: 'items'; path: readonly string[]; items: readonly NixValue[] }
+  /** The option has this value where the configuration says nothing of it. */
+  | { kind: 'default'; path: readonly string[]; value: NixValue }
+
+/** What the rest of the configuration says that bears on the wanted options. */
+export interface Circumstances {
+  /** The literal items of the user's `boot.kernelParams`. */
+  kernelParams: readonly string[]
+  /** The literal items of `virtualisation.vfio.users`. */
+  users: readonly string[]
+}
+
+const VFIO = ['virtualisation', 'vfio'] as const
+const LIBVIRTD = ['virtualisation', 'libvirtd'] as const
+const HUGEPAGES = ['virtualisation', 'hugepages'] as const
+const SHARED_MEMORY = ['virtualisation', 'sharedMemoryFiles'] as const
+
+/** The sets of options that are written as one block where the configuration has none of them. */
+export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGEPAGES]
+
+/** Options in the order in which they are written. `names` says what a device ID stands for. */
+export function wantedOptions(
+  settings: Settings,
+  circumstances: Circumstances,
+  names: ReadonlyMap<string, string>
+): Wanted[] {
+  const named = (id: string) => {
+    const name = names.get(id)
+    return name === undefined ? id : annotated(id, name)
+  }
+  const wanted: Wanted[] = [{ kind: 'default', path: [...VFIO, 'enable'], value: true }]
+  const value = (path: readonly string[], it: NixValue | undefined) => {
+    if (it !== undefined) wanted.push({ kind: 'value', path, value: it })
+  }
+  value([...VFIO, 'IOMMUType'], settings.IOMMUType)
+  if (isPassthroughOff(circumstances.kernelParams)) {
+    wanted.push({ kind: 'default', path: [...VFIO, 'passthroughDMA'], value: false })
+  }
+  const chosen = settings.devices ?? settings.addresses
+  if (chosen) {
+    const devices = (settings.devices ?? []).map(named)
+    wanted.push({ kind: 'exactly', path: [...VFIO, 'devices'], items: devices })
+    const addresses = settings.addresses ?? []
+    wanted.push({ kind: 'exactly', path: [...VFIO, 'addresses'], items: addresses })
+  }
+  value([...VFIO, 'bindAtBoot'], settings.bindAtBoot)
+  value([...VFIO, 'disableEFIfb'], settings.disableEFIfb)
+  value([...VFIO, 'blacklistNvidia'], settings.blacklistNvidia)
+  value([...VFIO, 'ignoreMSRs'], settings.ignoreMSRs)
+  value([...VFIO, 'applyACSpatch'], settings.applyACSpatch)
+  if (settings.users) {
+    wanted.push({ kind: 'items', path: [...VFIO, 'users'], items: settings.users })
+  }
+  const owner = settings.users?.[0] ?? circumstances.users[0] ?? 'root'
+  for (const file of settings.sharedMemoryFiles ?? []) wanted.push(...sharedMemory(file, owner))
+  if (settings.hugepages) {
+    const { pageSize, numPages } = settings.hugepages
+    value([...HUGEPAGES, 'enable'], true)
+    value([...HUGEPAGES, 'defaultPageSize'], pageSize)
+    value([...HUGEPAGES, 'pageSize'], pageSize)
+    value([...HUGEPAGES, 'numPages'], numPages)
+  }
+  if (settings.deviceACL) {
+    wanted.push({ kind: 'items', path: [...LIBVIRTD, 'deviceACL'], items: settings.deviceACL })
+  }
+  value([...LIBVIRTD, 'clearEmulationCapabilities'], settings.clearEmulationCapabilities)
+  return wanted
+}
+
+function sharedMemory(file: SharedMemoryFile, owner: string): Wanted[] {
+  const option = (name: string, given: string | undefined, otherwise: string): Wanted => {
+    const path = [...SHARED_MEMORY, file.name, name]
+    return given === undefined
+      ? { kind: 'default', path, value: otherwise }
+      : { kind: 'value', path, value: given }
+  }
+  return [
+    option('user', file.user, owner),
+    option('group', file.group, 'kvm'),
+    option('mode', file.mode, '0660')
+  ]
+}
+
+/** `iommu=pt` and these contradict each other; the user's word stands. */
+function isPassthroughOff(kernelParams: readonly string[]): boolean {
+  return kernelParams
+    .flatMap(it => it.split(/\s+/))
+    .some(it => it === 'iommu.passthrough=0' || it === 'iommu=nopt')
+}

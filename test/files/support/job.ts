@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process'
+import type { FileChange } from '../../../src/files/change.ts'
+import type { CommitOptions, CommitProblem, Committed } from '../../../src/files/commit.ts'
+import type { Result } from '../../../src/nix/result.ts'
+import { runner } from './compile.ts'
+
+/** A change of files as the runner takes it. */
+export function jobOf(changes: FileChange[], options: CommitOptions): string {
+  const texts = changes.map(change => ({
+    ...change,
+    after: change.after === null ? null : Buffer.from(change.after).toString()
+  }))
+  return JSON.stringify({ changes: texts, options })
+}
+
+export interface Ended {
+  status: number | null
+  signal: NodeJS.Signals | null
+  stdout: string
+  stderr: string
+}
+
+/** Runs a program to its end. */
+export function runProgram(program: string, args: string[]): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', data => {
+      stdout += data
+    })
+    child.stderr.on('data', data => {
+      stderr += data
+    })
+    child.on('error', reject)
+    child.on('close', (status, signal) => resolve({ status, signal, stdout, stderr }))
+  })
+}
+
+/** Runs a job below other programs (`strace …`, `unshare …`), and gives what `commit` returned. */
+export async function runJob(
+  compiled: string,
+  job: string,
+  below: string[] = []
+): Promise<Result<Committed, CommitProblem>> {
+  const [program = '', ...args] = [...below, process.execPath, runner, compiled, job]
+  const { stdout, stderr } = await runProgram(program, args)
+  if (stdout === '') throw new Error(stderr)
+  return JSON.parse(stdout)
+}

@@ -1,0 +1,250 @@
+// What the project relies on from the grammar lies in grammar-tests/*.txt, in the corpus format of
+// tree-sitter: the name of a case between two lines of =, a source, a line of -, and the tree that
+// the parser makes of it. The blank line before the source and the one after it do not belong to
+// it, so a source ends with a line break unless the second blank line is missing. crlf.txt,
+// misread.txt, lenient.txt and errors.txt hold CR, BOM and other invisible characters as they are.
+import { execFile, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+type Case = { name: string; source: string; tree: string }
+type Kind = { tree: 'clean' | 'error'; nix: 'accepts' | 'refuses' | 'depends' }
+
+const require = createRequire(import.meta.url)
+const Parser: typeof import('tree-sitter') = require('tree-sitter')
+const parser = new Parser()
+parser.setLanguage(
+  require(`../../prebuilds/${process.platform}-${process.arch}/tree-sitter-nix.node`)
+)
+
+const FOLDER = fileURLToPath(new URL('../../grammar-tests/', import.meta.url))
+const FILES = readdirSync(FOLDER)
+  .filter(name => name.endsWith('.txt'))
+  .sort()
+
+/** The files where the grammar and Nix disagree, or agree to refuse. In all others both accept. */
+const KINDS: Record<string, Kind> = {
+  // Nix that the grammar does not know.
+  'gaps.txt': { tree: 'error', nix: 'accepts' },
+  // Pipe operators: an experimental feature of newer Nix.
+  'pipes.txt': { tree: 'error', nix: 'depends' },
+  // Nix that means something else than its tree says, without any sign of it.
+  'misread.txt': { tree: 'clean', nix: 'accepts' },
+  // No Nix, and the tree does not tell.
+  'lenient.txt': { tree: 'clean', nix: 'refuses' },
+  // No Nix, and what the tree looks like there.
+  'errors.txt': { tree: 'error', nix: 'refuses' }
+}
+
+function kindOf(file: string): Kind {
+  return KINDS[file] ?? { tree: 'clean', nix: 'accepts' }
+}
+
+function casesIn(file: string): Case[] {
+  const text = readFileSync(FOLDER + file, 'utf8')
+  const [, ...parts] = text.split(/^={80}\n(.+)\n={80}\n/m)
+  return parts.flatMap((name, index) => {
+    if (index % 2 === 1) return []
+    const [source = '', tree = ''] = (parts[index + 1] ?? '').split(/^-{80}\n/m)
+    return [{ name, source: source.slice(1, -1), tree }]
+  })
+}
+
+/** A node or field per line, so that a difference is seen at once. */
+function lines(tree: string): string {
+  return tree
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/ (?=\w+: )|(?<!:) (?=\()/g, '\n')
+}
+
+describe.each(FILES)('%s', file => {
+  const cases = casesIn(file)
+
+  test('has cases with names of their own', () => {
+    const names = cases.map(({ name }) => name)
+
+    expect(names).not.toEqual([])
+    expect(names).toEqual([...new Set(names)])
+  })
+
+  test.each(cases.map(one => [one.name, one] as const))('%s', (_, { source, tree }) => {
+    const { rootNode } = parser.parse(source)
+
+    expect(lines(rootNode.toString())).toBe(lines(tree))
+    expect(rootNode.hasError ? 'error' : 'clean').toBe(kindOf(file).tree)
+  })
+})
+
+test('the invisible characters are still in the files', () => {
+  const holding = (text: string) =>
+    FILES.flatMap(file =>
+      casesIn(file).flatMap(({ name, source }) => (source.includes(text) ? `${file}: ${name}` : []))
+    )
+
+  expect(holding('\r')).toEqual([
+    ...casesIn('crlf.txt').map(({ name }) => `crlf.txt: ${name}`),
+    'misread.txt: a lone CR in a comment: Nix ends the comment there',
+    'misread.txt: a lone CR in a comment that is the last: Nix sees b',
+    'misread.txt: a lone CR in a comment in a list: Nix sees three elements'
+  ])
+  expect(holding('\uFEFF')).toEqual([
+    'errors.txt: character: a BOM in the middle',
+    'lenient.txt: a BOM',
+    'lenient.txt: a BOM before a comment'
+  ])
+  expect(holding('\u00A0')).toEqual(['errors.txt: character: a blank that is no ASCII'])
+  expect(holding('\f')).toEqual(['errors.txt: character: a form feed'])
+})
+
+test('the cases show every node type and every field of the grammar', () => {
+  type NodeType = { type: string; named: boolean; fields?: Record<string, unknown> }
+  const grammar: NodeType[] = require('tree-sitter-nix/src/node-types.json')
+  const trees = FILES.flatMap(casesIn)
+    .map(({ tree }) => tree)
+    .join('')
+
+  const named = grammar.filter(({ type, named }) => named && !type.startsWith('_'))
+  const fields = new Set(grammar.flatMap(({ fields }) => Object.keys(fields ?? {})))
+  // Its value is always an anonymous node, which trees are printed without.
+  fields.delete('operator')
+
+  expect(
+    named.map(({ type }) => type).filter(type => !RegExp(`\\(${type}\\b`).test(trees))
+  ).toEqual([])
+  expect([...fields].filter(field => !trees.includes(` ${field}: `))).toEqual([])
+})
+
+// Only plain values go into expect: to print a node for a failed test ends the process.
+describe('what a printed tree does not show', () => {
+  /** The texts of all nodes of a type, in order. */
+  function texts(source: string, type: string): string[] {
+    return parser
+      .parse(source)
+      .rootNode.descendantsOfType(type)
+      .map(node => source.slice(node.startIndex, node.endIndex))
+  }
+
+  test.each('-> || && == != < <= > >= // + - * / ++'.split(' '))(
+    'the operator of a %s b is an anonymous node in its field',
+    operator => {
+      const expression = parser.parse(`a ${operator} b`).rootNode.firstNamedChild
+
+      expect(expression?.childForFieldName('operator')?.type).toBe(operator)
+      expect(expression?.childForFieldName('operator')?.isNamed).toBe(false)
+    }
+  )
+
+  test('the operators of unary expressions and of a ? b', () => {
+    const operatorIn = (source: string) =>
+      parser.parse(source).rootNode.firstNamedChild?.childForFieldName('operator')?.type
+
+    expect(['!a', '-a', 'a ? b'].map(operatorIn)).toEqual(['!', '-', '?'])
+  })
+
+  test('offsets count UTF-16 units', () => {
+    const [comment] = parser.parse('"ä😀" # c').rootNode.descendantsOfType('comment')
+
+    expect([comment?.startIndex, comment?.endIndex]).toEqual(['"ä😀" '.length, '"ä😀" # c'.length])
+  })
+
+  test('the root begins at its first token and ends at the end of the text', () => {
+    const range = ({ rootNode }: ReturnType<typeof parser.parse>) => [
+      rootNode.startIndex,
+      rootNode.endIndex
+    ]
+
+    expect(range(parser.parse('\n\n# c\n{ }\n\n'))).toEqual([2, 11])
+    expect(range(parser.parse('\uFEFF{ }'))).toEqual([1, 4])
+    expect(range(parser.parse('\n'))).toEqual([1, 1])
+  })
+
+  test('a binding ends with its semicolon, a binding_set with its last binding', () => {
+    const source = '{ # c\n  a = 1 ; # d\n  inherit b; # e\n  # f\n}'
+
+    expect(texts(source, 'binding')).toEqual(['a = 1 ;'])
+    expect(texts(source, 'inherit')).toContain('inherit b;')
+    expect(texts(source, 'binding_set')).toEqual(['a = 1 ; # d\n  inherit b;'])
+  })
+
+  test('a missing token is empty and stands before the blanks', () => {
+    const missing = parser.parse('{ a = 1 }').rootNode.descendantsOfType(';')[0]
+
+    expect([missing?.isMissing, missing?.startIndex, missing?.endIndex]).toEqual([true, 7, 7])
+  })
+
+  test('a line comment takes the CR of CRLF, and goes on behind a lone CR', () => {
+    expect(texts('# a\r\n/* b */\r\nc # d\r\n', 'comment')).toEqual(['# a\r', '/* b */', '# d\r'])
+    expect(texts('{ # a\rb = 1;\n}', 'comment')).toEqual(['# a\rb = 1;'])
+  })
+
+  test('the pieces of strings', () => {
+    const source = '"a\\nb\\${c}\\\r\n$${d}${e}"'
+
+    expect(texts(source, 'string_fragment')).toEqual(['a', 'b', '$', '{c}', '\n$${d}'])
+    expect(texts(source, 'escape_sequence')).toEqual(['\\n', '\\\r'])
+    expect(texts(source, 'dollar_escape')).toEqual(['\\'])
+    expect(texts(source, 'interpolation')).toEqual(['${e}'])
+  })
+
+  test('the pieces of indented strings', () => {
+    const source = "''\n  a''\\nb''${c}''\\${d}'''e$''"
+
+    expect(texts(source, 'string_fragment')).toEqual(['\n  a', 'b', '$', '{c}', '$', '{d}', 'e$'])
+    expect(texts(source, 'escape_sequence')).toEqual(["''\\n", "'''"])
+    expect(texts(source, 'dollar_escape')).toEqual(["''", "''\\"])
+  })
+
+  test('the pieces of paths', () => {
+    expect(texts('./a/${b}-c.nix', 'path_fragment')).toEqual(['./a/', '-c.nix'])
+    expect(texts('[~/a <b/c>]', 'path_fragment')).toEqual(['~/a'])
+    expect(texts('[./a.nix<nixpkgs>]', 'spath_expression')).toEqual(['<nixpkgs>'])
+  })
+
+  test('a path with two slashes is an update, or no Nix', () => {
+    expect(texts('a //b', 'path_fragment')).toEqual(['//b'])
+    expect(texts('a//b', 'path_fragment')).toEqual(['a//b'])
+  })
+
+  test('a name takes the hyphens and quotes behind it', () => {
+    expect(texts("a->b'-c", 'identifier')).toEqual(['a-', "b'-c"])
+  })
+})
+
+describe('Nix itself', () => {
+  const installed = spawnSync('nix-instantiate', ['--version']).status === 0
+  const files = FILES.filter(file => kindOf(file).nix !== 'depends')
+
+  test.for(files)('takes or refuses %s as said here', async (file, context) => {
+    if (!installed && process.env.CI) throw new Error('nix-instantiate is missing')
+    if (!installed) return context.skip('nix-instantiate is not installed')
+
+    const cases = casesIn(file)
+    const verdicts: string[] = []
+    for (const some of chunks(cases, 16)) {
+      verdicts.push(...(await Promise.all(some.map(({ source }) => verdict(source)))))
+    }
+
+    expect(cases.map(({ name }, index) => `${verdicts[index]}: ${name}`)).toEqual(
+      cases.map(({ name }) => `${kindOf(file).nix}: ${name}`)
+    )
+  })
+
+  /** Names that are defined nowhere are no concern of the syntax: `with` might have them all. */
+  function verdict(source: string): Promise<'accepts' | 'refuses'> {
+    return new Promise(resolve => {
+      const nix = execFile('nix-instantiate', ['--store', 'dummy://', '--parse', '-'], error =>
+        resolve(error ? 'refuses' : 'accepts')
+      )
+      nix.stdin?.end(`with { }; ${source}`)
+    })
+  }
+
+  function chunks<T>(items: T[], size: number): T[][] {
+    return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
+      items.slice(index * size, (index + 1) * size)
+    )
+  }
+})

@@ -1,0 +1,91 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { err, ok, type Result } from '../../src/nix/result.ts'
+
+/** Real Nix together with the `lib` of a nixpkgs, which has NixOS' module system in it. */
+export type Oracle = { nixpkgsLib: string }
+
+/** One configuration: what `lib.evalModules` gets as modules, each as a Nix expression. */
+export type Case = { modules: string[] }
+
+/** The value of one configuration, or `undefined` if Nix threw an error while computing it. */
+export type Outcome = { value: unknown } | undefined
+
+/**
+ * Finds nix-instantiate and nixpkgs' lib: the folder named by the environment variable
+ * NIXPKGS_LIB, else `<nixpkgs/lib>`. The error is a sentence that says what is missing.
+ */
+export function findOracle(): Result<Oracle, string> {
+  if (nixInstantiate(['--version']).status !== 0) return err('nix-instantiate is not in PATH')
+  const named = process.env.NIXPKGS_LIB
+  if (named !== undefined && named !== '') {
+    if (existsSync(join(named, 'modules.nix'))) return ok({ nixpkgsLib: named })
+    return err(`NIXPKGS_LIB is ${named}, which is not the lib folder of nixpkgs`)
+  }
+  const found = nixInstantiate(['--find-file', 'nixpkgs/lib'])
+  if (found.status === 0) return ok({ nixpkgsLib: found.stdout.trim() })
+  return err('NIXPKGS_LIB is not set and there is no <nixpkgs/lib>')
+}
+
+/**
+ * A vitest `describe` whose tests need the oracle. Without one, the body is not run and a
+ * single test takes its place: it fails where the environment variable CI is set, and
+ * otherwise reports as skipped, with the reason.
+ */
+export function describeWithOracle(title: string, body: (oracle: Oracle) => void): void {
+  const oracle = findOracle()
+  describe(title, () => {
+    if (oracle.ok) return body(oracle.value)
+    it(`needs real Nix: ${oracle.error}`, context => {
+      if (process.env.CI) expect.fail(oracle.error)
+      console.warn(`${title}: skipped, ${oracle.error}`)
+      context.skip(oracle.error)
+    })
+  })
+}
+
+/** The value of a Nix expression, fully computed; the error is what Nix printed. */
+export function evalNix(expression: string): Result<unknown, string> {
+  const run = nixInstantiate(['--eval', '--strict', '--json', '-'], expression)
+  return run.status === 0 ? ok(JSON.parse(run.stdout)) : err(run.stderr)
+}
+
+/** Whether Nix can parse the file; the error is what Nix printed. */
+export function parseNixFile(file: string): Result<true, string> {
+  const run = nixInstantiate(['--parse', file])
+  return run.status === 0 ? ok(true) : err(run.stderr)
+}
+
+/** A Nix expression for the file at an absolute path. */
+export function nixPath(file: string): string {
+  return `(/. + ${JSON.stringify(file).replaceAll('${', '\\${')})`
+}
+
+/** The Nix expression for `view config` of one configuration. `view` is a Nix function. */
+export function configExpression(oracle: Oracle, view: string, { modules }: Case): string {
+  const list = modules.map(module => `(${module})`).join(' ')
+  return `(${view}) ((import ${nixPath(oracle.nixpkgsLib)}).evalModules { modules = [ ${list} ]; }).config`
+}
+
+/**
+ * Computes `view config` of many configurations in one run of Nix, in the order of the cases.
+ * Throws if Nix fails in a way that it cannot contain in one case, such as infinite recursion.
+ */
+export function evalConfigs(oracle: Oracle, view: string, cases: Case[]): Outcome[] {
+  const attempts = cases.map(given => `(attempt (${configExpression(oracle, view, given)}))`)
+  const result = evalNix(`
+    let attempt = value:
+      let tried = builtins.tryEval (builtins.deepSeq value value);
+      in if tried.success then { inherit (tried) value; } else null;
+    in [ ${attempts.join('\n')} ]
+  `)
+  if (!result.ok) throw new Error(result.error)
+  return (result.value as (Outcome | null)[]).map(outcome => outcome ?? undefined)
+}
+
+function nixInstantiate(args: string[], input = '') {
+  const run = spawnSync('nix-instantiate', args, { encoding: 'utf8', input })
+  return { status: run.status, stdout: run.stdout ?? '', stderr: run.stderr ?? '' }
+}

@@ -1,0 +1,154 @@
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import {
+  configExpression,
+  evalConfigs,
+  evalNix,
+  nixPath,
+  type Oracle,
+  type Outcome
+} from './evalModules.ts'
+
+/** The folder of the modules that we ship. */
+export const shippedModules = fileURLToPath(new URL('../../nixos', import.meta.url))
+
+/** Everything that our modules can change in a NixOS, and what stops or accompanies a rebuild. */
+const view = `config: {
+  inherit (config.boot) kernelParams kernelModules blacklistedKernelModules extraModprobeConfig;
+  initrdKernelModules = config.boot.initrd.kernelModules;
+  initrdServices = config.boot.initrd.systemd.services or { };
+  initrdCommands = config.boot.initrd.preDeviceCommands;
+  kernelPatches = map (patch: patch.name) config.boot.kernelPatches;
+  modulePackages = map (package: package.name) config.boot.extraModulePackages;
+  tmpfiles = config.systemd.tmpfiles.rules;
+  udevRules = config.services.udev.extraRules;
+  groups = builtins.mapAttrs (_: group: group.members) config.users.groups;
+  users = builtins.attrNames config.users.users;
+  libvirtd = {
+    inherit (config.virtualisation.libvirtd) enable onShutdown;
+    qemuConf = config.virtualisation.libvirtd.qemu.verbatimConfig;
+  };
+  failures = map (failed: failed.message) (builtins.filter (a: !a.assertion) config.assertions);
+  inherit (config) warnings;
+}`
+
+/** A NixOS that nothing was done to. */
+export const untouched = {
+  kernelParams: [] as string[],
+  kernelModules: [] as string[],
+  blacklistedKernelModules: [] as string[],
+  extraModprobeConfig: '',
+  initrdKernelModules: [] as string[],
+  initrdServices: {},
+  initrdCommands: '',
+  kernelPatches: [] as string[],
+  modulePackages: [] as string[],
+  tmpfiles: [] as string[],
+  udevRules: '',
+  groups: {},
+  users: [] as string[],
+  libvirtd: { enable: false, onShutdown: 'suspend', qemuConf: 'namespaces = []\n' },
+  failures: [] as string[],
+  warnings: [] as string[]
+}
+export type State = typeof untouched
+
+export const softdeps = `softdep amdgpu pre: vfio-pci
+softdep radeon pre: vfio-pci
+softdep nouveau pre: vfio-pci
+softdep nova_core pre: vfio-pci
+softdep nvidia pre: vfio-pci post: nvidia-uvm
+softdep nvidiafb pre: vfio-pci
+softdep i915 pre: vfio-pci
+softdep xe pre: vfio-pci
+softdep snd_hda_intel pre: vfio-pci
+softdep i2c_nvidia_gpu pre: vfio-pci`
+
+/** The user's module that most cases start from, and the state that it makes. */
+export const oneCard = '{ virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }'
+export const withOneCard: State = {
+  ...untouched,
+  kernelParams: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=10de:1b80'],
+  initrdKernelModules: ['vfio', 'vfio_iommu_type1', 'vfio_pci'],
+  extraModprobeConfig: softdeps,
+  libvirtd: { enable: true, onShutdown: 'shutdown', qemuConf: 'namespaces = []\n' }
+}
+
+/** qemu.conf with libvirt's own devices and these. */
+export const qemuConf = (...devices: string[]) => `namespaces = []
+cgroup_device_acl = [
+  "/dev/null",
+  "/dev/full",
+  "/dev/zero",
+  "/dev/random",
+  "/dev/urandom",
+  "/dev/ptmx",
+  "/dev/kvm",
+  "/dev/userfaultfd",
+${devices.map(device => `  "${device}"`).join(',\n')}
+]
+`
+
+/**
+ * Tests over machines that are given as text of the user's module, without its braces. All
+ * machines of a file are evaluated in one run of Nix, when the first test asks for its state.
+ * `nixos` names arguments of nixosOptions.nix.
+ */
+export function machines(oracle: Oracle) {
+  const cases: { modules: string[] }[] = []
+  let outcomes: Outcome[] | undefined
+  const ours = nixPath(shippedModules)
+  const nixosWith = (nixos: string) =>
+    `import ${nixPath(fileURLToPath(new URL('nixosOptions.nix', import.meta.url)))} { ${nixos} }`
+
+  const add = (modules: string[]) => {
+    const index = cases.push({ modules }) - 1
+    return () => {
+      outcomes ??= evalConfigs(oracle, view, cases)
+      return outcomes[index]?.value
+    }
+  }
+  const expectState = (title: string, modules: string[], expected: State) => {
+    const state = add(modules)
+    it(title, () => expect(state()).toEqual(expected))
+  }
+
+  return {
+    /** With our modules imported, the user's module makes exactly this state. */
+    produces: (title: string, config: string, expected: State, nixos = '') =>
+      expectState(title, [nixosWith(nixos), ours, `{ ${config} }`], expected),
+
+    /** The same for a user's module beside {@link oneCard}. */
+    adds: (title: string, config: string, expected: State, nixos = '') =>
+      expectState(title, [nixosWith(nixos), ours, oneCard, `{ ${config} }`], expected),
+
+    /** The import alone makes no difference to the user's module. */
+    leaves: (title: string, config: string, nixos = '') => {
+      const before = add([nixosWith(nixos), `{ ${config} }`])
+      const after = add([nixosWith(nixos), `{ ${config} }`, ours])
+      it(title, () => {
+        expect(before()).toBeDefined()
+        expect(after()).toEqual(before())
+      })
+    },
+
+    /** The rebuild stops at these assertions, whatever the rest of the state would be. */
+    fails: (title: string, config: string, failures: string[], nixos = '') =>
+      it(title, () => {
+        const modules = [nixosWith(nixos), ours, `{ ${config} }`]
+        const onlyFailures = `config: ((${view}) config).failures`
+        expect(evalNix(configExpression(oracle, onlyFailures, { modules }))).toEqual({
+          ok: true,
+          value: failures
+        })
+      }),
+
+    /** The user's module is no valid configuration, and what Nix says about it has these words. */
+    refuses: (title: string, config: string, words: string) =>
+      it(title, () => {
+        const modules = [nixosWith(''), ours, `{ ${config} }`]
+        const result = evalNix(configExpression(oracle, view, { modules }))
+        expect(result.ok ? 'evaluated' : result.error).toContain(words)
+      })
+  }
+}

@@ -1,0 +1,265 @@
+# The NixOS options that our modules read or set, declared with the types and the
+# defaults that nixpkgs gives them, so that `lib.evalModules` can judge the modules
+# without the rest of NixOS. Each comment names the nixpkgs file it follows.
+{
+  # Version of the kernel in boot.kernelPackages.
+  kernelVersion ? "6.18.9",
+  # More attributes of that kernel.
+  kernel ? { },
+  # Whether boot.kernelPackages has kvmfr, and whether it is marked as broken.
+  kvmfr ? "works", # "works" | "broken" | "missing"
+  # "systemd" and "scripted": boot.initrd.systemd is declared, and on or off.
+  # "none": a NixOS that does not declare it. "only": one that cannot turn it off.
+  stage1 ? "systemd",
+  # Whether lists of kernel modules are sets of names, as they are since 25.11.
+  sortsModules ? true,
+}:
+
+{ config, lib, ... }:
+
+let
+  inherit (lib) mkOption types;
+
+  moduleList =
+    # nixpkgs nixos/modules/system/boot/kernel.nix (`attrNamesToTrue`)
+    if sortsModules then
+      mkOption {
+        type = types.coercedTo (types.listOf types.str) (names: lib.genAttrs names (_: true)) (
+          types.attrsOf types.bool
+        );
+        default = { };
+        apply = modules: lib.attrNames (lib.filterAttrs (_: enabled: enabled) modules);
+      }
+    # the same file before 25.11
+    else
+      mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+      };
+
+  # Stands for pkgs.linuxPackages. Like the kernels of nixpkgs it can be overridden, and
+  # it refuses to say anything before its patches are known: a module whose patches
+  # depend on the version would recurse without end here as it does in NixOS.
+  makeKernel =
+    arguments:
+    builtins.seq (lib.length arguments.kernelPatches) (
+      {
+        version = kernelVersion;
+        name = "linux-${kernelVersion}";
+        modDirVersion = kernelVersion;
+        isZen = false;
+        features = { };
+        inherit (arguments) kernelPatches;
+        override = change: makeKernel (arguments // change arguments);
+      }
+      // kernel
+    );
+
+  linuxPackages = lib.makeExtensible (
+    _:
+    {
+      kernel = makeKernel { kernelPatches = [ ]; };
+    }
+    // lib.optionalAttrs (kvmfr != "missing") {
+      kvmfr = {
+        type = "derivation";
+        name = "kvmfr";
+        outPath = "/nix/store/00000000000000000000000000000000-kvmfr";
+        meta.broken = kvmfr == "broken";
+      };
+    }
+  );
+
+  # nixpkgs nixos/lib/systemd-unit-options.nix, as much as we use of it
+  initrdService.options = {
+    description = mkOption {
+      type = types.singleLineStr;
+      default = "";
+    };
+    wantedBy = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+    };
+    before = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+    };
+    unitConfig = mkOption {
+      type = types.attrsOf types.unspecified;
+      default = { };
+    };
+    serviceConfig = mkOption {
+      type = types.attrsOf types.unspecified;
+      default = { };
+    };
+    script = mkOption {
+      type = types.lines;
+      default = "";
+    };
+  };
+in
+{
+  options = {
+    # nixpkgs nixos/modules/misc/assertions.nix
+    assertions = mkOption {
+      type = types.listOf types.unspecified;
+      internal = true;
+      default = [ ];
+    };
+    warnings = mkOption {
+      type = types.listOf types.str;
+      internal = true;
+      default = [ ];
+    };
+
+    boot = {
+      # nixpkgs nixos/modules/system/boot/kernel.nix
+      kernelPackages = mkOption {
+        type = types.raw;
+        default = linuxPackages;
+        apply =
+          packages:
+          packages.extend (
+            _: previous: {
+              kernel = previous.kernel.override (original: {
+                kernelPatches = original.kernelPatches ++ config.boot.kernelPatches;
+              });
+            }
+          );
+      };
+      kernelPatches = mkOption {
+        type = types.listOf types.attrs;
+        default = [ ];
+      };
+      kernelParams = mkOption {
+        type = types.listOf (types.strMatching ''([^"[:space:]]|"[^"]*")+'');
+        default = [ ];
+      };
+      extraModulePackages = mkOption {
+        type = types.listOf types.package;
+        default = [ ];
+      };
+      kernelModules = moduleList;
+
+      # nixpkgs nixos/modules/system/boot/modprobe.nix
+      blacklistedKernelModules = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+      };
+      extraModprobeConfig = mkOption {
+        type = types.lines;
+        default = "";
+      };
+
+      initrd = {
+        # nixpkgs nixos/modules/system/boot/kernel.nix
+        availableKernelModules = moduleList;
+        kernelModules = moduleList;
+
+        # nixpkgs nixos/modules/system/boot/stage-1.nix
+        preDeviceCommands = mkOption {
+          type = types.lines;
+          default = "";
+        };
+
+        # nixpkgs nixos/modules/system/boot/luksroot.nix
+        luks.devices = mkOption {
+          type = types.attrsOf (types.submodule { options.device = mkOption { type = types.path; }; });
+          default = { };
+        };
+      }
+      // lib.optionalAttrs (stage1 != "none") {
+        # nixpkgs nixos/modules/system/boot/systemd/initrd.nix
+        systemd = {
+          services = mkOption {
+            type = types.attrsOf (types.submodule initrdService);
+            default = { };
+          };
+        }
+        // lib.optionalAttrs (stage1 != "only") {
+          enable = mkOption {
+            type = types.bool;
+            default = stage1 == "systemd";
+          };
+        };
+      };
+    };
+
+    # nixpkgs nixos/modules/services/hardware/udev.nix
+    services.udev.extraRules = mkOption {
+      type = types.lines;
+      default = "";
+    };
+
+    # nixpkgs nixos/modules/services/x11/xserver.nix
+    services.xserver.videoDrivers = mkOption {
+      type = types.listOf types.str;
+      default = [
+        "modesetting"
+        "fbdev"
+      ];
+    };
+
+    # nixpkgs nixos/modules/system/boot/systemd/tmpfiles.nix
+    systemd.tmpfiles.rules = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+    };
+
+    # nixpkgs nixos/modules/config/users-groups.nix
+    users.users = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          options.isNormalUser = mkOption {
+            type = types.bool;
+            default = false;
+          };
+        }
+      );
+      default = { };
+    };
+    users.groups = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          options.members = mkOption {
+            type = types.listOf (types.passwdEntry types.str);
+            default = [ ];
+          };
+        }
+      );
+      default = { };
+    };
+
+    # nixpkgs nixos/modules/virtualisation/libvirtd.nix
+    virtualisation.libvirtd = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+      };
+      onShutdown = mkOption {
+        type = types.enum [
+          "shutdown"
+          "suspend"
+        ];
+        default = "suspend";
+      };
+      qemu = mkOption {
+        type = types.submodule {
+          options = {
+            runAsRoot = mkOption {
+              type = types.bool;
+              default = true;
+            };
+            verbatimConfig = mkOption {
+              type = types.lines;
+              default = ''
+                namespaces = []
+              '';
+            };
+          };
+        };
+        default = { };
+      };
+    };
+  };
+}
