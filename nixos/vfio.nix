@@ -519,7 +519,7 @@ in
       ];
 
       warnings =
-        optional (cfg.bindAtBoot && cfg.devices == [ ] && cfg.addresses == [ ]) ''
+        optional (cfg.bindAtBoot && cfg.addresses == [ ] && bindings == [ ]) ''
           virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
           on, name the devices in virtualisation.vfio.devices or virtualisation.vfio.addresses.
         ''

@@ -107,10 +107,10 @@ Move them all to virtualisation.vfio.devices.
       `${card} boot.extraModprobeConfig = "options  vfio-pci disable_vga=1 ids=8086:56a0";`,
       [twice('vfio-pci.ids=10de:1b80', 'options vfio-pci disable_vga=1 ids=8086:56a0')]
     )
-    adds(
-      'may come from elsewhere if we bind none',
-      'virtualisation.vfio.bindAtBoot = false; boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];',
-      { ...notAtBoot, kernelParams: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df'] }
+    produces(
+      'may all come from elsewhere',
+      'virtualisation.vfio.enable = true; boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];',
+      params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df')
     )
     refuses(
       'are PCI IDs',
@@ -160,6 +160,11 @@ Take the driver out of virtualisation.vfio.competingDrivers and add vfio-pci to 
 `
         ]
       }
+    )
+    adds(
+      'does not while it writes no lines itself',
+      `virtualisation.vfio.bindAtBoot = false; ${withLine('softdep amdgpu pre: snd-dummy')}`,
+      { ...notAtBoot, extraModprobeConfig: 'softdep amdgpu pre: snd-dummy' }
     )
     const virqfd = `The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
 boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
