@@ -1,28 +1,45 @@
 import type { NixDocument } from '../nix/index.ts'
 
-export type FileKind = 'flake' | 'flake-parts' | 'home-manager' | 'generated' | 'module'
+/** Kinds of file that `apply` does not edit. */
+export type ForeignKind =
+  | 'flake'
+  | 'flake-parts'
+  | 'home-manager'
+  | 'nix-darwin'
+  | 'generated'
+  | 'data'
+
+export type FileKind = ForeignKind | 'module'
 
 /**
  * What kind of Nix file this is, as far as one can tell from its text: a file that a generator
- * overwrites, a flake, a module of flake-parts or home-manager, or (else) a NixOS module.
+ * overwrites, a flake, a module of flake-parts, home-manager or nix-darwin, a set of something else
+ * (`data`), or (else) a NixOS module.
  */
 export function kindOf(doc: NixDocument): FileKind {
   if (isGenerated(doc.text)) return 'generated'
   const defines = (path: string) => doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
-  if (defines('outputs') && (defines('inputs') || defines('description'))) return 'flake'
+  if (defines('outputs')) return 'flake'
   if (['perSystem', 'flake', 'flake-parts'].some(defines)) return 'flake-parts'
-  if (isNixos(defines)) return 'module'
+  if (['system.stateVersion', 'fileSystems', 'boot'].some(defines)) {
+    return NIX_DARWIN.some(defines) ? 'nix-darwin' : 'module'
+  }
+  if (NIX_DARWIN.some(defines)) return 'nix-darwin'
   if (HOME_MANAGER.some(defines)) return 'home-manager'
-  return 'module'
+  return isPlainSet(doc) && !NIXOS.some(defines) ? 'data' : 'module'
+}
+
+/** Whether the file is a set without a function around it, as data files are, and few modules. */
+function isPlainSet(doc: NixDocument): boolean {
+  const module = doc.module()
+  if (!module.ok || module.value.hasConfig) return false
+  const { set } = module.value
+  return set.start === doc.root.field('expression')?.start && set.children.length > 2
 }
 
 // nixos-generate-config writes this at the head of hardware-configuration.nix.
 function isGenerated(text: string): boolean {
   return /^(?:\s*#[^\n]*\n){0,5}?\s*#\s*Do not modify this file!/i.test(text)
-}
-
-function isNixos(defines: (path: string) => boolean): boolean {
-  return ['system.stateVersion', 'fileSystems', 'boot'].some(defines)
 }
 
 // Options that home-manager has and NixOS has not.
@@ -48,4 +65,38 @@ const HOME_MANAGER = [
   'systemd.user.sessionVariables',
   'systemd.user.startServices',
   'programs.home-manager'
+]
+
+// Options that nix-darwin has and NixOS has not.
+const NIX_DARWIN = ['homebrew', 'launchd', 'system.defaults', 'system.primaryUser']
+
+// What a NixOS module without a function around it has at least one of.
+const NIXOS = [
+  'imports',
+  'options',
+  'boot',
+  'console',
+  'documentation',
+  'environment',
+  'fonts',
+  'hardware',
+  'home-manager',
+  'i18n',
+  'location',
+  'networking',
+  'nix',
+  'nixpkgs',
+  'powerManagement',
+  'programs',
+  'security',
+  'services',
+  'specialisation',
+  'swapDevices',
+  'system',
+  'systemd',
+  'time',
+  'users',
+  'virtualisation',
+  'xdg',
+  'zramSwap'
 ]

@@ -1,4 +1,5 @@
 import type { NixError } from '../nix/index.ts'
+import type { ForeignKind } from './kind.ts'
 
 /** Why a run can't go on, as data; the command line words it. */
 export type ApplyProblem =
@@ -10,7 +11,7 @@ export type ApplyProblem =
   | {
       code: 'WRONG_KIND'
       path: string
-      kind: 'flake' | 'flake-parts' | 'home-manager' | 'generated'
+      kind: ForeignKind
     }
   /** The folder for our modules holds something else. */
   | { code: 'FOREIGN_FOLDER'; path: string; found: string }

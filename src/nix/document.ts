@@ -126,6 +126,7 @@ function syntaxError(text: string, fault: SyntaxFault): NixError {
   return nixError(text, {
     code: 'SYNTAX',
     message: word === '' ? 'this is not Nix' : `unexpected "${word}"`,
-    range: { start, end: Math.max(end, start + 1) }
+    range: { start, end: Math.max(end, start + 1) },
+    hint: word === '=' ? 'perhaps a ";" is missing on a line above' : undefined
   })
 }

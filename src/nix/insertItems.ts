@@ -40,10 +40,10 @@ export function insertItems(
     const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')
     return { offset: at, length: 0, content: ` ${inline}` }
   }
-  const swallowed = closesLine && items.some(it => printItemLine(it) !== printItem(it))
-  return {
-    offset: at,
-    length: 0,
-    content: lines + (swallowed ? layout.eol + indentAt(text, list.start) : '')
+  if (!closesLine || items.every(it => printItemLine(it) === printItem(it))) {
+    return { offset: at, length: 0, content: lines }
   }
+  // A comment behind the last item would swallow the bracket.
+  const end = layout.eol + indentAt(text, list.start)
+  return { offset: at, length: closing.start - at, content: lines + end }
 }

@@ -103,7 +103,7 @@ function finish(root: TreeSitter.SyntaxNode, text: string, standIns: StandIn[]):
     faults.push({ start: root.endIndex, end: root.endIndex, missing: 'an expression' })
   }
   if (faults.length === 0) faults.push(...findMisread(root, text))
-  return { root: new Node(root, undefined), faults, standIns }
+  return { root: new Node(root, undefined, text), faults, standIns }
 }
 
 function findFaults(root: TreeSitter.SyntaxNode): SyntaxFault[] {
@@ -185,13 +185,17 @@ class Node implements SyntaxNode {
   readonly isNamed: boolean
   readonly parent: SyntaxNode | undefined
   readonly #raw: TreeSitter.SyntaxNode
+  readonly #text: string
   #children: Node[] | undefined
 
-  constructor(raw: TreeSitter.SyntaxNode, parent: SyntaxNode | undefined) {
+  constructor(raw: TreeSitter.SyntaxNode, parent: SyntaxNode | undefined, text: string) {
     this.#raw = raw
+    this.#text = text
     this.type = raw.type
     this.start = raw.startIndex
-    this.end = raw.endIndex
+    const end = raw.endIndex
+    // To the grammar a line comment holds the \r of its line end.
+    this.end = this.type === 'comment' && text[end - 1] === '\r' ? end - 1 : end
     this.isNamed = raw.isNamed
     this.parent = parent
   }
@@ -201,7 +205,7 @@ class Node implements SyntaxNode {
   }
 
   get children(): readonly Node[] {
-    this.#children ??= this.#raw.children.map(it => new Node(it, this))
+    this.#children ??= this.#raw.children.map(it => new Node(it, this, this.#text))
     return this.#children
   }
 

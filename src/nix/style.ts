@@ -49,8 +49,7 @@ export function endWithComments(text: string, node: SyntaxNode): number {
     end = next.end
     next = following(next)
   }
-  // In a file with CRLF a line comment's node holds the \r.
-  return text[end - 1] === '\r' ? end - 1 : end
+  return end
 }
 
 /** Where a binding begins together with the comment lines right above it: they belong to it. */

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { parseDocument } from '../../src/nix/index.ts'
+import { type EditOf, edited, nix, refusalOf } from './support.ts'
+
+const importVfio: EditOf = it => it.import('./vfio')
+
+describe('import', () => {
+  const cases: [string, string, string][] = [
+    ['into one line', '{ imports = [ ./a.nix ]; }', '{ imports = [ ./a.nix ./vfio ]; }'],
+    [
+      'into many lines',
+      '{\n  imports = [\n    ./a.nix\n  ];\n}',
+      '{\n  imports = [\n    ./a.nix\n    ./vfio\n  ];\n}'
+    ],
+    [
+      'the generated layout',
+      '{\n  imports =\n    [ # hardware\n      ./a.nix\n    ];\n}',
+      '{\n  imports =\n    [ # hardware\n      ./a.nix\n      ./vfio\n    ];\n}'
+    ],
+    [
+      'the literal of ++',
+      '{ x, ... }: { imports = [ ./a.nix ] ++ x; }',
+      '{ x, ... }: { imports = [ ./a.nix ./vfio ] ++ x; }'
+    ],
+    [
+      'behind a call',
+      '{ imports = map (n: n) [ ./a ]; }',
+      '{ imports = map (n: n) [ ./a ] ++ [ ./vfio ]; }'
+    ],
+    [
+      'behind a variable',
+      '{ x, ... }: { imports = x; }',
+      '{ x, ... }: { imports = x ++ [ ./vfio ]; }'
+    ],
+    [
+      'behind an if',
+      '{ x, ... }: { imports = if x then [ ] else [ ./a ]; }',
+      '{ x, ... }: { imports = (if x then [ ] else [ ./a ]) ++ [ ./vfio ]; }'
+    ],
+    [
+      'in a let',
+      '{ imports = let d = ./.; in [ (d + "/a") ]; }',
+      '{ imports = let d = ./.; in [ (d + "/a") ./vfio ]; }'
+    ],
+    [
+      'beside config, not in it',
+      '{\n  config = { a = 1; };\n}\n',
+      '{\n  imports = [ ./vfio ];\n\n  config = { a = 1; };\n}\n'
+    ],
+    [
+      'where there is none',
+      '{ ... }:\n{\n  a = 1;\n}\n',
+      '{ ... }:\n{\n  imports = [ ./vfio ];\n\n  a = 1;\n}\n'
+    ],
+    [
+      'where there is none, on one line',
+      '{ ... }: { a = 1; }',
+      '{ ... }: { imports = [ ./vfio ]; a = 1; }'
+    ],
+    ['into nothing', '{ ... }: { }', '{ ... }: {\n  imports = [ ./vfio ];\n}'],
+    [
+      'above a first comment',
+      '{\n  # the first\n  a = 1;\n\n  b = 2;\n}\n',
+      '{\n  imports = [ ./vfio ];\n\n  # the first\n  a = 1;\n\n  b = 2;\n}\n'
+    ],
+    [
+      'behind a comment on the brace',
+      '{ # a module\n\n  a = 1;\n}\n',
+      '{ # a module\n  imports = [ ./vfio ];\n\n  a = 1;\n}\n'
+    ]
+  ]
+  it.each(cases)('%s', (_, given, then) => expect(edited(given, importVfio)).toBe(then))
+
+  it('knows a module in any spelling of its path', () => {
+    for (const spelling of [
+      './vfio',
+      './vfio/default.nix',
+      './././vfio',
+      './x/../vfio',
+      '(import ./vfio)',
+      '(import ./vfio { })',
+      '(./. + "/vfio")',
+      '"${./.}/vfio"'
+    ]) {
+      const given = `{ imports = [ ./a.nix ${spelling} ]; }`
+      expect(edited(given, importVfio)).toBe(given)
+    }
+    expect(edited('{ imports = [ ./vfio.nix ../vfio ]; }', importVfio)).toContain(
+      '../vfio ./vfio ]'
+    )
+  })
+
+  it('takes paths that no path literal can spell', () => {
+    expect(edited('{ imports = [ ]; }', it => it.import('./my modules'))).toBe(
+      '{ imports = [ (./. + "/my modules") ]; }'
+    )
+  })
+
+  it('refuses what is no path, or where there is no list', () => {
+    expect(refusalOf('{ }', it => it.import('vfio'))).toBe('BAD_VALUE')
+    expect(refusalOf('{ imports, ... }: { inherit imports; }', importVfio)).toBe('INHERITED')
+    expect(refusalOf('{ imports = "x"; }', importVfio)).toBe('NOT_A_LIST')
+  })
+
+  it('lists what a document imports', () => {
+    const doc = parseDocument(nix`
+      { modulesPath, ... }:
+      {
+        imports = [ ./a.nix (import ./b) (modulesPath + "/c.nix") <nixpkgs/d> ] ++ [ ../e ];
+      }
+    `)
+    expect(doc.imports()).toEqual(['./a.nix', './b', '../e'])
+    expect(doc.importOf('./b/default.nix')?.type).toBe('parenthesized_expression')
+    expect(doc.importOf('./c')).toBeUndefined()
+  })
+})

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import { edited, nix, refusalOf } from './support.ts'
+
+describe('removeIn of items', () => {
+  const cases: [string, string, string][] = [
+    ['in the middle', '{ l = [ "a" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
+    ['the first', '{ l = [ "b" "a" ]; }', '{ l = [ "a" ]; }'],
+    ['the last', '{ l = [ "a" "b" ]; }', '{ l = [ "a" ]; }'],
+    ['the only one', '{ l = [ "b" ]; }', '{ l = [ ]; }'],
+    ['the only one, tight', '{ l = ["b"]; }', '{ l = []; }'],
+    ['twice', '{ l = [ "b" "a" "b" ]; }', '{ l = [ "a" ]; }'],
+    ['two beside each other', '{ l = [ "a" "b" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],
+    [
+      'its line and its comment',
+      '{\n  l = [\n    "a"\n    "b" # why\n    "c"\n  ];\n}',
+      '{\n  l = [\n    "a"\n    "c"\n  ];\n}'
+    ],
+    [
+      'not the comment above',
+      '{\n  l = [\n    # what follows\n    "b"\n    "c"\n  ];\n}',
+      '{\n  l = [\n    # what follows\n    "c"\n  ];\n}'
+    ],
+    ['the only one on a line of its own', '{\n  l = [\n    "b"\n  ];\n}', '{\n  l = [\n  ];\n}'],
+    [
+      'in a row',
+      '{\n  l = [\n    "a" "b"\n    "c"\n  ];\n}',
+      '{\n  l = [\n    "a"\n    "c"\n  ];\n}'
+    ],
+    [
+      'the first of a row',
+      '{\n  l = [\n    "b" "a"\n    "c"\n  ];\n}',
+      '{\n  l = [\n    "a"\n    "c"\n  ];\n}'
+    ],
+    [
+      'in all lists of the option',
+      '{ c, lib, ... }: { l = [ "b" ] ++ lib.optionals c [ "a" "b" ]; }',
+      '{ c, lib, ... }: { l = [ ] ++ lib.optionals c [ "a" ]; }'
+    ],
+    [
+      'CRLF',
+      '{\r\n  l = [\r\n    "a"\r\n    "b" # why\r\n  ];\r\n}\r\n',
+      '{\r\n  l = [\r\n    "a"\r\n  ];\r\n}\r\n'
+    ],
+    ['nothing that is not there', '{ l = [ "a" ]; }', '{ l = [ "a" ]; }']
+  ]
+  it.each(cases)('%s', (_, given, then) =>
+    expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
+  )
+
+  it('compares by value', () => {
+    expect(edited(`{ l = [ "a" ''b'' ]; }`, it => it.removeIn('l', ['b']))).toBe('{ l = [ "a" ]; }')
+  })
+})
+
+describe('removeIn of an option', () => {
+  it('takes the definition with its comment behind, its line, and the blank line that parted it', () => {
+    const given = nix`
+      {
+        a = 1;
+
+        # b's own
+        b = {
+          c = 2;
+        }; # end of b
+
+        d = 3;
+      }
+    `
+    expect(edited(given, it => it.removeIn('d'))).toBe(given.replace('\n  d = 3;\n', ''))
+    expect(edited(given, it => it.removeIn('b.c'))).toBe(given.replace('    c = 2;\n', ''))
+    expect(edited(given, it => it.removeIn('b'))).toBe(
+      given.replace('  b = {\n    c = 2;\n  }; # end of b\n', '')
+    )
+  })
+
+  it('takes all that begins with the path', () => {
+    expect(edited('{ a.b = 1; c = 2; a.d.e = 3; }', it => it.removeIn('a'))).toBe('{ c = 2; }')
+    expect(edited('{ a = { b = 1; }; }', it => it.removeIn('a.b'))).toBe('{ a = { }; }')
+    expect(edited('{ a = 1; }', it => it.removeIn('a'))).toBe('{ }')
+    expect(edited('{ a = 1; }', it => it.removeIn('b'))).toBe('{ a = 1; }')
+  })
+
+  it('refuses what is inherited', () => {
+    expect(refusalOf('{ a, ... }: { inherit a; }', it => it.removeIn('a'))).toBe('INHERITED')
+  })
+
+  it('takes back what setIn wrote', () => {
+    const given = nix`
+      {
+        a = 1;
+
+        # the last
+        b = 2;
+      }
+    `
+    const doubled = edited(given, it => it.setIn('c', { d: 1 }))
+    expect(edited(doubled, it => it.removeIn('c'))).toBe(given)
+  })
+})

@@ -1,0 +1,376 @@
+import { describe, expect, it } from 'vitest'
+import { annotated, expr } from '../../src/nix/index.ts'
+import { edited, nix, refusalOf, refused } from './support.ts'
+
+describe('setIn, where the option is defined', () => {
+  it('replaces the value and nothing else', () => {
+    const given = nix`
+      { config, pkgs, ... }:
+      {
+        # who we are
+        networking.hostName = "old"; # short
+        services.openssh.enable = false;
+      }
+    `
+    expect(edited(given, it => it.setIn('networking.hostName', 'new'))).toBe(nix`
+      { config, pkgs, ... }:
+      {
+        # who we are
+        networking.hostName = "new"; # short
+        services.openssh.enable = false;
+      }
+    `)
+  })
+
+  it('finds it nested, dotted, quoted, in config, and through let, with, assert and parentheses', () => {
+    const given = nix`
+      { config, lib, ... }:
+      let name = "x"; in
+      assert true;
+      with lib;
+      ({
+        config = {
+          services = { "openssh" = { enable = false; }; };
+        };
+      })
+    `
+    expect(edited(given, it => it.setIn('services.openssh.enable', true))).toBe(
+      given.replace('enable = false', 'enable = true')
+    )
+  })
+
+  it('does nothing where the value is that already, in any spelling', () => {
+    const given = `{ a = ''x''; b = [ 1 (2) ]; c = { d.e = null; }; }\n`
+    expect(
+      edited(given, it =>
+        it
+          .setIn('a', 'x')
+          .setIn('b', [1, 2])
+          .setIn('c', { d: { e: null } })
+      )
+    ).toBe(given)
+  })
+
+  it('takes the place of mkDefault, and goes inside mkForce, which has to win', () => {
+    const given = `{ lib, ... }: { a = lib.mkDefault 1; b = lib.mkForce 1; c = lib.mkOverride 40 1; }\n`
+    expect(edited(given, it => it.setIn('a', 2).setIn('b', 2).setIn('c', 2))).toBe(
+      `{ lib, ... }: { a = 2; b = lib.mkForce 2; c = lib.mkOverride 40 2; }\n`
+    )
+  })
+
+  it('refuses what it can not change alone', () => {
+    expect(
+      refused(`{ lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }`, it =>
+        it.setIn('b.c', 1)
+      )
+    ).toBe(
+      [
+        '1:59: INHERITED: b.c is inherited here, so there is no value to change',
+        '1 | { lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }',
+        '                                                              ^',
+        'hint: write it out as name = value;'
+      ].join('\n')
+    )
+    expect(refusalOf(`{ a.b = 1; a.c = 2; }`, it => it.setIn('a', 1))).toBe('CONFLICT')
+    expect(refusalOf(`{ a = { b = 1; }; a.c = 2; }`, it => it.setIn('a', 1))).toBe('CONFLICT')
+    expect(
+      refusalOf(`{ lib, ... }: { config = lib.mkMerge [ { a = 1; } { a = 1; } ]; }`, it =>
+        it.setIn('a', 2)
+      )
+    ).toBe('AMBIGUOUS_TARGET')
+    expect(
+      refusalOf(
+        `{ lib, ... }: { config = lib.mkMerge [ { b = 1; } (lib.mkIf true { a = 1; }) ]; }`,
+        it => it.setIn('a', 2)
+      )
+    ).toBe('NO_TARGET')
+  })
+})
+
+describe('setIn, where the option is not defined', () => {
+  it('joins its nearest relatives, in their spelling', () => {
+    const given = nix`
+      { ... }:
+      {
+        boot.loader.systemd-boot.enable = true;
+        boot.kernelParams = [ "quiet" ];
+
+        services = {
+          openssh.enable = true;
+        };
+
+        networking.hostName = "pc";
+      }
+    `
+    expect(
+      edited(given, it =>
+        it
+          .setIn('boot.loader.timeout', 3)
+          .setIn('services.fwupd.enable', true)
+          .setIn('boot.tmp.useTmpfs', true)
+      )
+    ).toBe(nix`
+      { ... }:
+      {
+        boot.loader.systemd-boot.enable = true;
+        boot.loader.timeout = 3;
+        boot.kernelParams = [ "quiet" ];
+        boot.tmp.useTmpfs = true;
+
+        services = {
+          openssh.enable = true;
+          fwupd.enable = true;
+        };
+
+        networking.hostName = "pc";
+      }
+    `)
+  })
+
+  it('writes a block before a final system.stateVersion and the comment that belongs to it', () => {
+    const given = nix`
+      {
+        networking.hostName = "pc";
+
+        # Leave this as it is.
+        # Really.
+        system.stateVersion = "26.05"; # Did you read the comment?
+      }
+    `
+    expect(
+      edited(given, it => it.setIn('virtualisation.vfio', { enable: true, users: ['alice'] }))
+    ).toBe(nix`
+      {
+        networking.hostName = "pc";
+
+        virtualisation.vfio = {
+          enable = true;
+          users = [ "alice" ];
+        };
+
+        # Leave this as it is.
+        # Really.
+        system.stateVersion = "26.05"; # Did you read the comment?
+      }
+    `)
+  })
+
+  it('goes behind the last binding and what was commented out below it', () => {
+    const given = nix`
+      {
+        a = 1; # one
+        # b = 2;
+        /* c = 3; */
+      }
+    `
+    expect(edited(given, it => it.setIn('d.e', 4))).toBe(nix`
+      {
+        a = 1; # one
+        # b = 2;
+        /* c = 3; */
+
+        d.e = 4;
+      }
+    `)
+  })
+
+  it('keeps the blank-line habit of a file that has none', () => {
+    const given = nix`
+      {
+        a = 1;
+        b = {
+          c = 2;
+        };
+        d = 3;
+      }
+    `
+    expect(edited(given, it => it.setIn('e', { f: 1 }))).toBe(nix`
+      {
+        a = 1;
+        b = {
+          c = 2;
+        };
+        d = 3;
+        e = {
+          f = 1;
+        };
+      }
+    `)
+  })
+
+  it('writes into empty sets', () => {
+    expect(edited('{ }', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}')
+    expect(edited('{}\n', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}\n')
+    expect(edited('{\n}\n', it => it.setIn('a', 1))).toBe('{\n  a = 1;\n}\n')
+    expect(edited('{\n  # nothing yet\n}\n', it => it.setIn('a', 1))).toBe(
+      '{\n  # nothing yet\n\n  a = 1;\n}\n'
+    )
+    expect(edited('{ ... }: { # here\n}\n', it => it.setIn('a', 1))).toBe(
+      '{ ... }: { # here\n\n  a = 1;\n}\n'
+    )
+  })
+
+  it('stays on the line of a set that is written on one', () => {
+    expect(edited('{ ... }: { a = 1; }', it => it.setIn('b', [1, 'x']))).toBe(
+      '{ ... }: { a = 1; b = [ 1 "x" ]; }'
+    )
+    expect(edited('{ ... }:\n{\n  a = { b = 1; };\n}\n', it => it.setIn('a.c', 2))).toBe(
+      '{ ... }:\n{\n  a = { b = 1; c = 2; };\n}\n'
+    )
+  })
+
+  it('puts a block behind a set that is written on one line, not into it', () => {
+    const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
+    expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`
+      {
+        virtualisation = { docker.enable = true; };
+
+        virtualisation.vfio = {
+          enable = true;
+        };
+      }
+    `)
+  })
+
+  it('defines options inside config where there is one', () => {
+    const given = nix`
+      { config, lib, ... }:
+      {
+        options.mine = lib.mkOption { };
+        config = {
+          a.b = 1;
+        };
+      }
+    `
+    expect(edited(given, it => it.setIn('a.c', 2))).toBe(
+      given.replace('a.b = 1;\n', 'a.b = 1;\n    a.c = 2;\n')
+    )
+    expect(edited(`{ options = { };\n  config.a = 1;\n}\n`, it => it.setIn('b', 2))).toBe(
+      `{ options = { };\n  config.a = 1;\n  config.b = 2;\n}\n`
+    )
+  })
+
+  it('writes into the plain part of a mkMerge', () => {
+    const given = nix`
+      { lib, ... }:
+      {
+        config = lib.mkMerge [
+          (lib.mkIf true { a = 1; })
+          {
+            b = 2;
+          }
+        ];
+      }
+    `
+    expect(edited(given, it => it.setIn('b2', 3))).toBe(
+      given.replace('b = 2;\n', 'b = 2;\n\n      b2 = 3;\n')
+    )
+  })
+
+  it('refuses where it would not hold always, or Nix allows no second binding', () => {
+    expect(
+      refused(`{ lib, ... }:\n{\n  boot = lib.mkIf true { a = 1; };\n}\n`, it =>
+        it.setIn('boot.b', 1)
+      )
+    ).toBe(
+      [
+        '3:3: NO_TARGET: boot is set through lib.mkIf here, and what is added inside would not always hold',
+        '3 |   boot = lib.mkIf true { a = 1; };',
+        '      ^^^^',
+        'hint: put the options into a module of their own and import it'
+      ].join('\n')
+    )
+    expect(refusalOf(`{ boot = import ./boot.nix; }`, it => it.setIn('boot.b', 1))).toBe(
+      'SHARED_BINDING'
+    )
+    expect(refusalOf(`{ lib, ... }: { inherit (lib) boot; }`, it => it.setIn('boot.b', 1))).toBe(
+      'INHERITED'
+    )
+    expect(
+      refusalOf(`{ user, ... }: { users.users.\${user}.uid = 1; }`, it =>
+        it.setIn('users.users.bob.uid', 2)
+      )
+    ).toBe('DYNAMIC_ATTRIBUTE')
+    expect(refusalOf(`let b = 1; in { a = rec { c = b; }; }`, it => it.setIn('a.b', 2))).toBe(
+      'CONFLICT'
+    )
+    expect(refusalOf(`{ lib, ... }: lib.mkIf true { }`, it => it.setIn('a', 2))).toBe('NO_TARGET')
+    expect(refusalOf(`{ a = 1; } // { b = 2; }`, it => it.setIn('a', 2))).toBe('NO_TARGET')
+    expect(refusalOf(`{ stdenv, fetchurl }: stdenv.mkDerivation { }`, it => it.setIn('a', 2))).toBe(
+      'NOT_A_MODULE'
+    )
+    expect(refusalOf(`{ pkgs }: { a = 1; }`, it => it.setIn('a', 2))).toBe('NOT_A_MODULE')
+  })
+})
+
+describe('the values that setIn writes', () => {
+  it('spells every kind of value', () => {
+    expect(
+      edited('{ pkgs, f, x, ... }: { }', it =>
+        it.setIn('a', {
+          string: 'say "hi" \\ ${x} $y\n\ttab',
+          int: 1,
+          negative: -2,
+          float: 0.5,
+          yes: true,
+          nothing: null,
+          package: expr('pkgs.hello'),
+          list: ['a', 1, -1, expr('./x'), expr('f x'), []],
+          'my name': {},
+          or: 1,
+          deep: { er: { still: 1 } }
+        })
+      )
+    ).toBe(
+      nix`
+      { pkgs, f, x, ... }: {
+        a = {
+          string = "say \"hi\" \\ \${x} $y\n\ttab";
+          int = 1;
+          negative = -2;
+          float = 0.5;
+          yes = true;
+          nothing = null;
+          package = pkgs.hello;
+          list = [ "a" 1 (-1) ./x (f x) [ ] ];
+          "my name" = { };
+          "or" = 1;
+          deep = {
+            er = { still = 1; };
+          };
+        };
+      }`.trimEnd()
+    )
+  })
+
+  it('writes a long list and one with comments over several lines', () => {
+    const long = Array.from({ length: 9 }, (_, i) => `element-${i}`)
+    expect(edited('{\n}\n', it => it.setIn('a', long))).toContain(
+      'a = [\n    "element-0"\n    "element-1"\n'
+    )
+    expect(edited('{\n}\n', it => it.setIn('a', [annotated('10de:1b80', 'a card'), 'x']))).toBe(nix`
+      {
+        a = [
+          "10de:1b80" # a card
+          "x"
+        ];
+      }
+    `)
+  })
+
+  it('takes indentation, line ends and list style from the file', () => {
+    const tabs = '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n}\r\n'
+    expect(edited(tabs, it => it.setIn('d', { e: ['y'] }))).toBe(
+      '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n\td = {\r\n\t\te = ["y"];\r\n\t};\r\n}\r\n'
+    )
+  })
+
+  it('refuses values and paths that are none', () => {
+    expect(refusalOf('{ }', it => it.setIn('a', Number.NaN))).toBe('BAD_VALUE')
+    expect(refusalOf('{ }', it => it.setIn('a', expr('1; b = 2')))).toBe('BAD_VALUE')
+    expect(refusalOf('{ }', it => it.setIn('a', expr('')))).toBe('BAD_VALUE')
+    for (const path of ['', 'a..b', '.a', 'a.', 'a b', '${x}', 'a."b', '"${x}"', []]) {
+      expect(refusalOf('{ }', it => it.setIn(path, 1))).toBe('BAD_PATH')
+    }
+  })
+})

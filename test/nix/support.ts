@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { expect } from 'vitest'
+import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
+
+/** A text without the indentation that all its lines share, so that it looks like a file. */
+export function nix(strings: TemplateStringsArray, ...values: string[]): string {
+  const raw = String.raw(strings, ...values)
+    .replace(/^\n/, '')
+    .replace(/[ \t]*$/, '')
+  const indents = raw.split('\n').filter(it => it.trim() !== '')
+  const common = Math.min(...indents.map(it => it.length - it.trimStart().length))
+  return raw
+    .split('\n')
+    .map(it => it.slice(common))
+    .join('\n')
+}
+
+export type EditOf = (edit: Transaction) => Transaction
+
+/**
+ * The text after an edit. What holds for every edit is checked on the way: its form, that it is
+ * undone by its inverse, that doing it again changes nothing, and that Nix accepts the result where
+ * it accepts the original.
+ */
+export function edited(text: string, edit: EditOf): string {
+  const doc = parseDocument(text)
+  const plan = edit(doc.edit()).plan()
+  if (!plan.ok) throw new Error(`refused:\n${plan.error.render()}`)
+  const { edits, inverse, text: after, changed } = plan.value
+
+  let end = -1
+  for (const it of edits) {
+    expect(it.offset).toBeGreaterThan(end)
+    expect(text.slice(it.offset, it.offset + it.length)).not.toBe(it.content)
+    end = it.offset + it.length
+  }
+  expect(applyEdits(text, edits)).toBe(after)
+  expect(applyEdits(after, inverse)).toBe(text)
+  expect(changed).toBe(after !== text)
+  const again = edit(parseDocument(after).edit()).plan()
+  expect(again.ok && again.value.edits).toEqual([])
+  if (nixAccepts(text)) expect(nixAccepts(after), after).toBe(true)
+  return after
+}
+
+/** The rendering of the error that refuses an edit. */
+export function refused(text: string, edit: EditOf): string {
+  const plan = edit(parseDocument(text).edit()).plan()
+  if (plan.ok) throw new Error(`not refused:\n${plan.value.text}`)
+  return plan.error.render()
+}
+
+/** The code of the error that refuses an edit. */
+export function refusalOf(text: string, edit: EditOf): string {
+  const plan = edit(parseDocument(text).edit()).plan()
+  return plan.ok ? `not refused:\n${plan.value.text}` : plan.error.code
+}
+
+const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
+if (!hasNix && process.env.CI) throw new Error('nix-instantiate is not installed')
+if (!hasNix) console.warn('nix-instantiate was not found: results are not checked with Nix')
+
+/** Whether Nix parses the text; false where there is no Nix. */
+export function nixAccepts(text: string): boolean {
+  if (!hasNix) return false
+  const args = ['--store', 'dummy://', '--parse', '-']
+  return spawnSync('nix-instantiate', args, { input: text }).status === 0
+}
