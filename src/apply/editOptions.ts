@@ -59,8 +59,8 @@ function editOption(doc: NixDocument, edit: Transaction, wanted: Wanted): void {
       edit.addIn(path, wanted.items)
       return
     case 'exactly': {
-      if (isNew && wanted.items.length === 0) return
-      if (isNew) edit.setIn(path, wanted.items)
+      if (wanted.items.length === 0) edit.removeIn(path)
+      else if (isNew) edit.setIn(path, wanted.items)
       else {
         const kept = new Set(wanted.items.map(keyOf))
         edit.addIn(path, wanted.items)

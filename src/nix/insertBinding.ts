@@ -37,7 +37,8 @@ export function insertBinding(
   const binding = printBinding(attrpath, value, layout)
   if (!sibling) return intoEmpty(text, set, binding, layout)
   const isBlock = binding.includes('\n')
-  const blank = (isBlock || place.apart) && hasBlankLines(text, set)
+  const followsBlock = !isOneLine(text, sibling) && bindingsOf(set).length > 1
+  const blank = (isBlock || place.apart || followsBlock) && hasBlankLines(text, set)
   return before
     ? precede(text, sibling, binding, layout, blank)
     : follow(text, set, sibling, binding, layout, blank)
