@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt, isSystemError, tried } from './attempt.ts'
 import { writing } from './errno.ts'
-import { makeFolder, missingFolders, syncFolder } from './folders.ts'
+import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
 import { findOpenFolder, type People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
 import { formatManifest, innerPath, MANIFEST, type RunFile } from './run.ts'
@@ -56,7 +56,8 @@ function makeRunFolder({ stateFolder, now, people }: BackupOptions): Result<NewR
   for (const folder of missingFolders(runs)) {
     // What root makes above is for everybody: /mnt/var is of the system that is being installed.
     const ours = folder === runs || folder === stateFolder
-    const problem = makeFolder(folder, ours || process.geteuid?.() !== 0 ? 0o700 : 0o755, false)
+    const mode = ours || process.geteuid?.() !== 0 ? 0o700 : 0o755
+    const problem = makeFolder(folder) ?? settleFolder(folder, mode, false)
     if (problem !== null) return err(problem)
   }
   const open = findOpenFolder(runs, people)

@@ -5,9 +5,11 @@ import { isSystemError } from './attempt.ts'
 /** Whether anything has this name. When that can't be told, it counts as there. */
 export function isThere(path: string): boolean {
   try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+    // Not `throwIfNoEntry: false`: what it does for a child of a file depends on Node's version.
+    lstatSync(path)
+    return true
   } catch (error) {
-    if (isSystemError(error)) return true
+    if (isSystemError(error)) return !['ENOENT', 'ENOTDIR'].includes(error.code)
     throw error
   }
 }

@@ -25,19 +25,27 @@ export function missingFolders(folder: string): string[] {
   return missing
 }
 
+/** Makes one folder, for the caller alone at first: `settleFolder` has to follow. */
+export function makeFolder(path: string): FileProblem | null {
+  const made = attempt(() => mkdirSync(path, 0o700), writing(path))
+  return made.ok ? null : made.error
+}
+
 /**
- * Makes one folder, durably. With `likeParent` it belongs to the owner and group of its parent,
- * else to the caller.
+ * Gives a new folder its mode and, with `likeParent` and as root, the owner and group of its
+ * parent; when this returns null, it is on the disk.
  */
-export function makeFolder(path: string, mode: number, likeParent: boolean): FileProblem | null {
-  const made = attempt(() => {
-    mkdirSync(path, 0o700)
-    const { uid, gid } = statSync(dirname(path))
-    if (likeParent) chownSync(path, uid, gid)
+export function settleFolder(path: string, mode: number, likeParent: boolean): FileProblem | null {
+  const parent = dirname(path)
+  const settled = attempt(() => {
+    if (likeParent && process.geteuid?.() === 0) {
+      const { uid, gid } = statSync(parent)
+      chownSync(path, uid, gid)
+    }
     // Not by mkdir: the umask would take from it.
     chmodSync(path, mode)
   }, writing(path))
-  return made.ok ? syncFolder(dirname(path)) : made.error
+  return settled.ok ? syncFolder(parent) : settled.error
 }
 
 /**

@@ -30,11 +30,13 @@ export function parseMounts(text: string): Mount[] {
 export function otherPaths(mounts: Mount[], point: string): string[] {
   const mounted = mounts.findLast(mount => mount.point === point)
   if (mounted === undefined) return []
+  const points = new Set(mounts.map(mount => mount.point))
   return mounts
     .filter(({ device, point: other }) => device === mounted.device && other !== point)
     .filter(({ root }) => isBelow(mounted.root, root))
     .sort((a, b) => b.root.length - a.root.length)
     .map(mount => posix.join(mount.point, posix.relative(mount.root, mounted.root)))
+    .filter(path => !points.has(path))
 }
 
 /**
@@ -50,11 +52,7 @@ export function isMountPoint(path: string): boolean {
  * none.
  */
 export function bindSource(path: string): string | null {
-  const mounts = readMounts()
-  const points = new Set(mounts.map(mount => mount.point))
-  return (
-    otherPaths(mounts, path).find(other => !points.has(other) && isSameFile(path, other)) ?? null
-  )
+  return otherPaths(readMounts(), path).find(other => isSameFile(path, other)) ?? null
 }
 
 function readMounts(): Mount[] {

@@ -1,4 +1,4 @@
-import { accessSync, constants, lstatSync } from 'node:fs'
+import { accessSync, constants, lstatSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { attempt } from './attempt.ts'
 import { reading, writing } from './errno.ts'
@@ -17,16 +17,20 @@ import { isInStore } from './store.ts'
  */
 export function findObstacle(realpath: string, people: People = knownPeople()): FileProblem | null {
   if (isInStore(realpath)) return { code: 'STORE_LINK', path: realpath, hops: [realpath] }
-  const looked = attempt(() => lstatSync(realpath, { throwIfNoEntry: false }), reading(realpath))
+  const folder = nearestExisting(dirname(realpath))
+  const looked = attempt(
+    () => ({ file: lstatSync(realpath, { throwIfNoEntry: false }), parent: statSync(folder) }),
+    reading(realpath)
+  )
   if (!looked.ok) return looked.error
-  const file = looked.value
+  const { file, parent } = looked.value
   if (file?.isDirectory()) return { code: 'IS_DIRECTORY', path: realpath }
   if (file !== undefined && !file.isFile()) return { code: 'NOT_REGULAR', path: realpath }
   if (file !== undefined && isMountPoint(realpath))
     return { code: 'MOUNT_POINT', path: realpath, source: bindSource(realpath) }
   if (file !== undefined && file.nlink > 1)
     return { code: 'HARD_LINKS', path: realpath, count: file.nlink }
-  const folder = nearestExisting(dirname(realpath))
+  if (!parent.isDirectory()) return { code: 'NOT_DIRECTORY', path: folder }
   const { W_OK, X_OK } = constants
   const refused =
     findDenial(folder, W_OK | X_OK) ?? (file === undefined ? null : findDenial(realpath, W_OK))

@@ -2,7 +2,7 @@ import { utimesSync } from 'node:fs'
 import { attempt } from './attempt.ts'
 import { writing } from './errno.ts'
 import { isThere } from './exists.ts'
-import { makeFolder } from './folders.ts'
+import { makeFolder, settleFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import { removeFile, removeIfEmpty } from './remove.ts'
 import type { Write } from './step.ts'
@@ -16,9 +16,11 @@ import type { WayBack } from './wayBack.ts'
  */
 export function prepare(writes: Write[], folders: string[], wayBack: WayBack): FileProblem | null {
   for (const folder of folders) {
+    const unmade = makeFolder(folder)
+    if (unmade !== null) return unmade
     wayBack.add(folder, () => removeIfEmpty(folder) === null && !isThere(folder))
-    const problem = makeFolder(folder, 0o755, true)
-    if (problem !== null) return problem
+    const unsettled = settleFolder(folder, 0o755, true)
+    if (unsettled !== null) return unsettled
   }
   for (const { path, before, after, owner, temp, spare } of writes) {
     const options = before === null ? { about: path } : { about: path, attributesOf: path }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
@@ -11,28 +11,30 @@ import { readSnapshot } from './snapshot.ts'
 import { runsFolder } from './stateFolder.ts'
 
 export interface RunsOptions {
-  /** The root of the system whose files the runs changed, without links; `/` unless given. */
+  /** The root folder of the system whose files the runs changed; `/` unless given. */
   root?: string
   people?: People
 }
 
 /**
  * The runs in a state folder, the newest first; none when there is no such folder. A folder without
- * a sound manifest, as a run leaves that was killed before its first change, is no run. Problems:
- * NOT_READABLE, OPEN_FOLDER, NOT_DIRECTORY, IO_ERROR.
+ * a sound manifest, as a run leaves that was killed before its first change, is no run.
+ * Problems: NOT_READABLE, OPEN_FOLDER, NOT_DIRECTORY, NOT_FOUND (the root is missing), IO_ERROR.
  */
 export function listRuns(
   stateFolder: string,
   { root = '/', people = knownPeople() }: RunsOptions = {}
 ): Result<Run[], FileProblem> {
   const folder = runsFolder(stateFolder)
+  const top = attempt(() => realpathSync(root), reading(root))
+  if (!top.ok) return top
   const names = attempt(() => readdirSync(folder), reading(folder))
   if (!names.ok) return names.error.code === 'NOT_FOUND' ? ok([]) : names
   const open = findOpenFolder(folder, people)
   if (open !== null) return err(open)
   const runs: Run[] = []
   for (const name of names.value.filter(isRunId).sort(compareRunIds).reverse()) {
-    const run = readRun(join(folder, name), root)
+    const run = readRun(join(folder, name), top.value)
     if (!run.ok) return run
     if (run.value !== null) runs.push(run.value)
   }

@@ -31,7 +31,6 @@ const LARGEST = 2 ** 30
  * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (a link, too), NOT_READABLE, IO_ERROR.
  */
 export function readSnapshot(path: string): Result<Snapshot | null, FileProblem> {
-  // Not `throwIfNoEntry: false`: it is silent for a child of a file, too.
   const looked = attempt(() => lstatSync(path), reading(path))
   if (!looked.ok) return looked.error.code === 'NOT_FOUND' ? ok(null) : looked
   if (looked.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })

@@ -55,10 +55,15 @@ export function changesBack(run: Run, found: Found[]): Result<FileChange[], File
       }
       return file.before === null ? change : { ...change, like: file.before }
     })
-  // What is missing comes back before the file that imports it, as in any change.
+  // As in any change a file comes before the one that imports it, and goes after it. What a run
+  // made or deleted is undone from its last to its first; what it changed keeps the order, in which
+  // the configuration is the last.
+  const missing = changes.filter(({ before }) => before === null)
+  const present = changes.filter(({ before }) => before !== null)
   return ok([
-    ...changes.filter(({ before }) => before === null),
-    ...changes.filter(({ before }) => before !== null)
+    ...missing.reverse(),
+    ...present.filter(({ after }) => after !== null),
+    ...present.filter(({ after }) => after === null).reverse()
   ])
 }
 

@@ -70,7 +70,7 @@ test('the same for the rename of a module: it is taken back', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: old'])
 })
 
-test('the last rename fails and nothing tells how: the modules stay, and so does the backup', () => {
+test('the last rename fails and nothing tells how: modules and backup stay', () => {
   const { nixos, state, module, path, changes, options } = given()
   let broken = false
   calls.afterRename = to => {

@@ -87,6 +87,10 @@ test('a file where the folder of a new one should be', () => {
   expect(commit([change(join(nixos, 'vfio/guests/win.nix'), 'm\n')], options)).toMatchObject({
     error: { code: 'NOT_DIRECTORY', path: join(nixos, 'vfio') }
   })
+  expect(findObstacle(join(nixos, 'vfio/guests/win.nix'))).toEqual({
+    code: 'NOT_DIRECTORY',
+    path: join(nixos, 'vfio')
+  })
   expect(listing(nixos)).toEqual(['0644 vfio: mine'])
 })
 

@@ -37,7 +37,7 @@ export function runProgram(program: string, args: string[]): Promise<Ended> {
   })
 }
 
-/** Runs a job below other programs (`strace …`, `unshare …`), and gives what `commit` returned. */
+/** Runs a job below other programs (`unshare …`), and gives what `commit` returned. */
 export async function runJob(
   compiled: string,
   job: string,

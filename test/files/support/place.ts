@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { CommitOptions } from '../../../src/files/commit.ts'
 
-/** A folder for one test: `nixos` is where the configuration is, `state` and `lock` are not made. */
+/** A folder for one test: the configuration is in `nixos`; `state` and `lock` are not made. */
 export interface Place {
   top: string
   nixos: string

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import type { FileChange } from '../../../src/files/change.ts'
 import { runner } from './compile.ts'
 import { type Ended, jobOf, runProgram } from './job.ts'
@@ -52,12 +52,43 @@ export async function strike(
   })
 }
 
-/** Calls that change the disk, and `openat`, which may: what a kill at any other call leaves, a kill
- * at the next of these leaves, too. */
+/**
+ * The calls of the process itself that change the disk, in order: the name, the file below the
+ * place's top (`*` for the random part of a name) and, for a rename, where to.
+ */
+export async function changingCalls(compiled: string, scenario: Scenario): Promise<string[]> {
+  return await inPlace(scenario, async (place, changes) => {
+    const log = join(place.top, 'log')
+    await traced(compiled, scenario, place, changes, ['-y', '-o', log])
+    const lines = readFileSync(log, 'utf8').split('\n')
+    const main = lines[0]?.split(' ')[0]
+    return lines
+      .filter(line => line.split(' ')[0] === main && CHANGING.test(callOf(line)))
+      .filter(line => callOf(line) !== 'openat' || line.includes('O_CREAT'))
+      .map(line => {
+        const names = [...line.matchAll(/[<"](\/[^>"]+)[>"]/g)].map(([, name = '']) => name)
+        const files = names.filter(name => `${name}/`.startsWith(`${place.top}/`))
+        const flags = /O_CREAT|O_EXCL|O_NOFOLLOW/g
+        const how = callOf(line) === 'openat' ? (line.match(flags) ?? []).join('|') : ''
+        const short = files.map(name => relative(place.top, name) || '.')
+        return [callOf(line), ...new Set(short), how].filter(part => part !== '').join(' ')
+      })
+      .map(line => line.replace(/[0-9a-f]{12}\.tmp/g, '*.tmp'))
+  })
+}
+
+function callOf(line: string): string {
+  return /^\d+ +(\w+)\(/.exec(line)?.[1] ?? ''
+}
+
+/**
+ * Calls that change the disk, and `openat`, which may: what a kill at any other call leaves, a kill
+ * at the next of these leaves, too.
+ */
 const CHANGING =
   /^(mkdir|rmdir|openat|write|pwrite64|f?chmod|f?chown|fsync|utimensat|rename|unlink)$/
 
-/** All calls when VFIO_PATCH_SWEEP is `every`, which takes minutes; else those that can matter. */
+/** Those calls; with `every` in VFIO_PATCH_SWEEP, which takes minutes, all of them. */
 export function changesDisk({ call }: Point): boolean {
   return process.env.VFIO_PATCH_SWEEP === 'every' || CHANGING.test(call)
 }
@@ -91,6 +122,7 @@ export async function sweep(
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
+  if (process.env.VFIO_PATCH_SWEEP) console.log(`${inject}: ${points.length} calls`)
   return points.length
 }
 
@@ -103,9 +135,8 @@ async function findPoints(compiled: string, scenario: Scenario): Promise<Point[]
     const main = lines[0]?.split(' ')[0]
     const counts = new Map<string, number>()
     for (const line of lines) {
-      const match = /^(\d+) +(\w+)\(/.exec(line)
-      if (match?.[2] !== undefined && match[1] === main)
-        counts.set(match[2], (counts.get(match[2]) ?? 0) + 1)
+      const call = callOf(line)
+      if (call !== '' && line.split(' ')[0] === main) counts.set(call, (counts.get(call) ?? 0) + 1)
     }
     return [...counts].flatMap(([call, count]) =>
       Array.from({ length: count }, (_, index) => ({ call, nth: index + 1 }))
@@ -154,8 +185,8 @@ function temporaryNames(path: string): string[] {
   })
 }
 
-function stateNames({ state }: Place): string[] {
+function stateNames({ top, state }: Place): string[] {
   const run = join(state, 'runs/20261122-160312-1')
   const names = ['1.before', '2.before', '3.before', 'manifest.json', 'done']
-  return [state, join(state, 'runs'), run, ...names.map(name => join(run, name))]
+  return [top, state, join(state, 'runs'), run, ...names.map(name => join(run, name))]
 }

@@ -1,0 +1,100 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { compiled } from './support/compile.ts'
+import { change } from './support/files.ts'
+import { needing } from './support/needing.ts'
+import { changingCalls } from './support/sweep.ts'
+
+const folder = compiled()
+
+needing(
+  'root',
+  'strace',
+  'GNU cp'
+)('apply: a new module, and the configuration', async () => {
+  const calls = await changingCalls(folder(), {
+    state: true,
+    given: ({ nixos }) => {
+      const configuration = join(nixos, 'configuration.nix')
+      writeFileSync(configuration, 'old\n', { mode: 0o644 })
+      return [
+        { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), like: configuration },
+        change(configuration, 'new\n')
+      ]
+    }
+  })
+  const run = 'state/runs/20261122-160312-1'
+  const module = 'nixos/vfio/.default.nix.vfio-patch.*.tmp'
+  const configuration = 'nixos/.configuration.nix.vfio-patch.*.tmp'
+  expect(calls).toEqual([
+    'mkdir state',
+    'chmod state',
+    'fsync .',
+    'mkdir state/runs',
+    'chmod state/runs',
+    'fsync state',
+    `mkdir ${run}`,
+    `openat ${run}/2.before O_CREAT|O_EXCL|O_NOFOLLOW`,
+    `write ${run}/2.before`,
+    `fsync ${run}/2.before`,
+    `openat ${run}/manifest.json O_CREAT|O_EXCL|O_NOFOLLOW`,
+    `write ${run}/manifest.json`,
+    `fsync ${run}/manifest.json`,
+    `fsync ${run}`,
+    'fsync state/runs',
+
+    'mkdir nixos/vfio',
+    'chown nixos/vfio',
+    'chmod nixos/vfio',
+    'fsync nixos',
+    `openat ${module} O_CREAT|O_EXCL|O_NOFOLLOW`,
+    `write ${module}`,
+    `fchown ${module}`,
+    `fchmod ${module}`,
+    `fsync ${module}`,
+    `openat ${configuration} O_CREAT|O_EXCL|O_NOFOLLOW`,
+    `write ${configuration}`,
+    `fchown ${configuration}`,
+    `fchmod ${configuration}`,
+    `fsync ${configuration}`,
+
+    `rename ${module} nixos/vfio/default.nix`,
+    'fsync nixos/vfio',
+    `rename ${configuration} nixos/configuration.nix`,
+    'fsync nixos',
+
+    `openat ${run}/done O_CREAT|O_EXCL|O_NOFOLLOW`,
+    `fsync ${run}/done`,
+    `fsync ${run}`
+  ])
+})
+
+needing(
+  'root',
+  'strace',
+  'GNU cp'
+)('remove: the configuration, and a deletion', async () => {
+  const calls = await changingCalls(folder(), {
+    given: ({ nixos }) => {
+      const [path, module] = [join(nixos, 'configuration.nix'), join(nixos, 'vfio/default.nix')]
+      mkdirSync(join(nixos, 'vfio'))
+      for (const each of [path, module]) writeFileSync(each, 'old\n')
+      return [change(path, 'new\n'), { ...change(module, null), emptied: [join(nixos, 'vfio')] }]
+    }
+  })
+  const configuration = 'nixos/.configuration.nix.vfio-patch.*.tmp'
+  expect(calls).toEqual([
+    `openat ${configuration} O_CREAT|O_EXCL|O_NOFOLLOW`,
+    `write ${configuration}`,
+    `fchown ${configuration}`,
+    `fchmod ${configuration}`,
+    `fsync ${configuration}`,
+    `rename ${configuration} nixos/configuration.nix`,
+    'fsync nixos',
+    'unlink nixos/vfio/default.nix',
+    'fsync nixos/vfio',
+    'rmdir nixos/vfio',
+    'fsync nixos'
+  ])
+})

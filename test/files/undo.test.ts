@@ -1,0 +1,283 @@
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import type { FileChange } from '../../src/files/change.ts'
+import { type CommitOptions, commit } from '../../src/files/commit.ts'
+import type { Run } from '../../src/files/run.ts'
+import { lastRun, listRuns, runById } from '../../src/files/runs.ts'
+import { planUndo } from '../../src/files/undo.ts'
+import { change, hashOf, read } from './support/files.ts'
+import { listing } from './support/listing.ts'
+import { needing } from './support/needing.ts'
+import { makePlace, type Place } from './support/place.ts'
+
+/** A configuration that `apply` gave two modules in new folders. */
+function applied() {
+  const place = makePlace()
+  const { nixos, options } = place
+  const configuration = join(nixos, 'configuration.nix')
+  writeFileSync(configuration, 'old', { mode: 0o640 })
+  const modules = ['vfio/default.nix', 'vfio/guests/win.nix'].map(name => ({
+    ...change(join(nixos, name), `${name}\n`),
+    like: configuration
+  }))
+  write([...modules, change(configuration, 'new\r\n')], options)
+  return { ...place, configuration }
+}
+
+const BEFORE = ['0640 configuration.nix: old']
+const AFTER = [
+  '0640 configuration.nix: new',
+  '0755 vfio/',
+  '0640 vfio/default.nix: vfio/default.nix',
+  '0755 vfio/guests/',
+  '0640 vfio/guests/win.nix: vfio/guests/win.nix'
+]
+
+test('undo, and undo of undo, and so on', () => {
+  const { nixos, state, configuration, options } = applied()
+  expect(listing(nixos)).toEqual(AFTER)
+
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual(BEFORE)
+  expect(read(configuration)).toBe('old')
+
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual(AFTER)
+  expect(read(configuration)).toBe('new\r\n')
+
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual(BEFORE)
+  const runs = value(listRuns(state)).map(({ id, command, done }) => [id, command, done])
+  expect(runs).toEqual([
+    ['20261122-160312-4', 'undo', true],
+    ['20261122-160312-3', 'undo', true],
+    ['20261122-160312-2', 'undo', true],
+    ['20261122-160312-1', 'apply', true]
+  ])
+})
+
+test('the plan: what is missing comes back first, then what was changed, deletions last', () => {
+  const { nixos, state, configuration, options } = applied()
+  const [one, two] = ['vfio/default.nix', 'vfio/guests/win.nix'].map(name => join(nixos, name))
+  expect(summary(planned(lastOf(state, configuration)))).toEqual([
+    ['change', configuration],
+    ['delete', two],
+    ['delete', one]
+  ])
+  undo(state, configuration, options)
+  expect(summary(planned(lastOf(state, configuration)))).toEqual([
+    ['make', one],
+    ['make', two],
+    ['change', configuration]
+  ])
+})
+
+test('a configuration that the run made goes before its modules, and comes back after them', () => {
+  const { nixos, state, options } = makePlace()
+  const [module, path] = [join(nixos, 'm.nix'), join(nixos, 'configuration.nix')]
+  write([change(module, 'm\n'), change(path, 'new\n')], options)
+  expect(summary(planned(lastOf(state, path)))).toEqual([
+    ['delete', path],
+    ['delete', module]
+  ])
+  undo(state, path, options)
+  expect(listing(nixos)).toEqual([])
+  expect(summary(planned(lastOf(state, path)))).toEqual([
+    ['make', module],
+    ['make', path]
+  ])
+})
+
+test('a file edited since: refused, and nothing is touched', () => {
+  const { nixos, state, configuration } = applied()
+  const module = join(nixos, 'vfio/default.nix')
+  writeFileSync(module, 'mine\n')
+  const run = lastOf(state, configuration)
+  expect(planUndo(run)).toEqual({
+    ok: false,
+    error: { code: 'EDITED_SINCE', path: module, run: run.id, found: hashOf('mine\n') }
+  })
+})
+
+test('a changed file that is gone is an edit, too', () => {
+  const { state, configuration } = applied()
+  rmSync(configuration)
+  expect(planUndo(lastOf(state, configuration))).toMatchObject({
+    error: { code: 'EDITED_SINCE', path: configuration, found: null }
+  })
+})
+
+test('what is as before already is left out', () => {
+  const { nixos, state, configuration, options } = applied()
+  rmSync(join(nixos, 'vfio/guests'), { recursive: true })
+  expect(summary(planned(lastOf(state, configuration)))).toEqual([
+    ['change', configuration],
+    ['delete', join(nixos, 'vfio/default.nix')]
+  ])
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual(BEFORE)
+})
+
+test('a folder with something else in it stays', () => {
+  const { nixos, state, configuration, options } = applied()
+  writeFileSync(join(nixos, 'vfio/mine.nix'), 'mine\n', { mode: 0o644 })
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual([...BEFORE, '0755 vfio/', '0644 vfio/mine.nix: mine'])
+})
+
+test('a mode that was changed since stays; a deleted file gets its own back', () => {
+  const { nixos, state, configuration, options } = applied()
+  const module = join(nixos, 'vfio/default.nix')
+  chmodSync(module, 0o600)
+  write([change(configuration, 'newer\n'), change(module, null)], options)
+  chmodSync(configuration, 0o644)
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual([
+    '0644 configuration.nix: new',
+    '0755 vfio/',
+    '0600 vfio/default.nix: vfio/default.nix',
+    '0755 vfio/guests/',
+    '0640 vfio/guests/win.nix: vfio/guests/win.nix'
+  ])
+})
+
+test('the last run is that of the file, whatever came after for others', () => {
+  const { nixos, state, configuration, options } = applied()
+  const other = join(nixos, 'other.nix')
+  write([change(other, 'other\n')], options)
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
+  expect(lastOf(state, other).id).toBe('20261122-160312-2')
+  const path = join(nixos, 'none.nix')
+  expect(lastRun(state, path)).toEqual({ ok: false, error: { code: 'NO_RUN', path } })
+})
+
+test('runs go by their number: clocks go back', () => {
+  const { nixos, state, options } = makePlace()
+  const path = join(nixos, 'a.nix')
+  const days = ['2026-11-22', '2026-10-01', '2026-10-02']
+  for (const day of days)
+    write([change(path, day)], { ...options, now: new Date(`${day}T12:00:00Z`) })
+  expect(value(listRuns(state)).map(({ id }) => id)).toEqual([
+    '20261002-120000-3',
+    '20261001-120000-2',
+    '20261122-120000-1'
+  ])
+  expect(lastOf(state, path).id).toBe('20261002-120000-3')
+})
+
+test('a run by its name', () => {
+  const { state } = applied()
+  expect(value(runById(state, '20261122-160312-1')).command).toBe('apply')
+  expect(runById(state, '20261122-160312-2')).toEqual({
+    ok: false,
+    error: { code: 'NO_RUN', path: join(state, 'runs/20261122-160312-2') }
+  })
+})
+
+test('an interrupted run counts if its files show that it was carried out', () => {
+  const { state, configuration } = applied()
+  const run = lastOf(state, configuration)
+  rmSync(join(run.folder, 'done'))
+  expect(lastOf(state, configuration)).toEqual({ ...run, done: false })
+
+  writeFileSync(configuration, 'old')
+  expect(lastRun(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
+})
+
+test.each([
+  { damage: 'gone', how: (path: string) => rmSync(path) },
+  { damage: 'changed', how: (path: string) => writeFileSync(path, 'bad') }
+])('a backup that is $damage', ({ how }) => {
+  const { state, configuration } = applied()
+  const run = lastOf(state, configuration)
+  const path = join(run.folder, '3.before')
+  how(path)
+  expect(planUndo(run)).toEqual({ ok: false, error: { code: 'BACKUP_DAMAGED', path, run: run.id } })
+})
+
+test('folders that are no runs', () => {
+  const { state } = applied()
+  const runs = join(state, 'runs')
+  mkdirSync(join(runs, '20261122-160312-2'))
+  mkdirSync(join(runs, '20261122-160312-3'))
+  writeFileSync(join(runs, '20261122-160312-3/manifest.json'), '{"schema":"vfio-patch/run",')
+  mkdirSync(join(runs, 'notes'))
+  expect(value(listRuns(state)).map(({ id }) => id)).toEqual(['20261122-160312-1'])
+})
+
+test('a manifest that leads out of its folder is none', () => {
+  const { state, configuration } = applied()
+  const file = join(lastOf(state, configuration).folder, 'manifest.json')
+  writeFileSync(file, read(file).replace('"3.before"', '"../../../../etc/shadow"'))
+  expect(value(listRuns(state))).toEqual([])
+})
+
+test('no state folder, no runs', () => {
+  const { state } = makePlace()
+  expect(listRuns(state)).toEqual({ ok: true, value: [] })
+})
+
+needing('root')('runs that others could have written are not read', () => {
+  const { state, configuration } = applied()
+  chmodSync(join(state, 'runs'), 0o777)
+  expect(lastRun(state, configuration)).toMatchObject({
+    error: { code: 'OPEN_FOLDER', path: join(state, 'runs'), mode: 0o777 }
+  })
+})
+
+test('a system that was edited below /mnt is undone after it was started', () => {
+  const { top, nixos, options } = makePlace()
+  const [mnt, etc] = [join(top, 'mnt'), join(top, 'mnt/etc')]
+  mkdirSync(etc, { recursive: true })
+  writeFileSync(join(etc, 'a.nix'), 'old\n', { mode: 0o644 })
+  const stateFolder = join(mnt, 'var/lib/vfio-patch')
+  const module = change(join(etc, 'vfio/default.nix'), 'm\n')
+  write([module, change(join(etc, 'a.nix'), 'new\n')], { ...options, stateFolder, root: mnt })
+
+  const found = lastRun(stateFolder, join(etc, 'a.nix'), { root: mnt })
+  expect(value(found).files.map(({ path }) => path)).toEqual([
+    '/etc/vfio/default.nix',
+    '/etc/a.nix'
+  ])
+  expect(lastRun(stateFolder, '/etc/a.nix')).toMatchObject({ ok: true })
+  expect(summary(planned(value(found)))).toEqual([
+    ['change', join(etc, 'a.nix')],
+    ['delete', join(etc, 'vfio/default.nix')]
+  ])
+  // The folders above the state folder are of the new system, not ours.
+  if (process.getuid?.() === 0)
+    expect(listing(mnt).filter(line => line.includes(' var'))).toEqual(
+      expect.arrayContaining(['0755 var/', '0755 var/lib/', '0700 var/lib/vfio-patch/'])
+    )
+  expect(existsSync(join(nixos, 'var'))).toBe(false)
+})
+
+function write(changes: FileChange[], options: CommitOptions): void {
+  const done = commit(changes, options)
+  expect(done).toMatchObject({ ok: true, value: { warnings: [] } })
+}
+
+function undo(state: Place['state'], path: string, options: CommitOptions): void {
+  write(planned(lastOf(state, path)), { ...options, command: 'undo' })
+}
+
+function lastOf(state: string, path: string): Run {
+  return value(lastRun(state, path))
+}
+
+function planned(run: Run): FileChange[] {
+  return value(planUndo(run))
+}
+
+function summary(changes: FileChange[]): string[][] {
+  return changes.map(({ realpath, before, after }) => [
+    before === null ? 'make' : after === null ? 'delete' : 'change',
+    realpath
+  ])
+}
+
+function value<T>(result: { ok: true; value: T } | { ok: false; error: unknown }): T {
+  if (!result.ok) throw new Error(JSON.stringify(result.error))
+  return result.value
+}
