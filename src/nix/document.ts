@@ -1,11 +1,18 @@
 import { findEncodingFault } from './decode.ts'
 import { type Definition, lookUp } from './definitions.ts'
+import { applyEdits, type Edit } from './edits.ts'
 import { type NixError, nixError } from './errors.ts'
 import { findImport, importsOf } from './importOperation.ts'
 import { allListsOf } from './lists.ts'
 import { literalOf } from './literals.ts'
 import { findModule, type Module } from './module.ts'
-import { parse, type StandIn, type SyntaxFault, type SyntaxNode } from './parser.ts'
+import {
+  parse,
+  type StandIn,
+  type SyntaxFault,
+  type SyntaxNode,
+  type SyntaxTree
+} from './parser.ts'
 import { type AttrPathLike, parsePath } from './path.ts'
 import { err, type Result } from './result.ts'
 import { elementsOf } from './shape.ts'
@@ -24,10 +31,14 @@ export class NixDocument {
   readonly root: SyntaxNode
   /** Places where the parser was shown other text than stands there. */
   readonly standIns: readonly StandIn[]
+  readonly #tree: SyntaxTree
   #module: Result<Module, NixError> | undefined
 
-  constructor(text: string) {
-    const tree = parse(text)
+  constructor(text: string, from?: { document: NixDocument; edits: readonly Edit[] }) {
+    const tree = from
+      ? parse(text, { tree: from.document.#tree, text: from.document.text, edits: from.edits })
+      : parse(text)
+    this.#tree = tree
     const encoding = findEncodingFault(text)
     this.text = text
     this.root = tree.root
@@ -85,6 +96,11 @@ export class NixDocument {
     return importsOf(this)
   }
 
+  /** The document that edits make of this one; parsed only where they changed it. */
+  edited(edits: readonly Edit[]): NixDocument {
+    return new NixDocument(applyEdits(this.text, edits), { document: this, edits })
+  }
+
   /** Begins an edit. Nothing happens before its `plan()`. */
   edit(): Transaction {
     return new Transaction(this)
@@ -105,7 +121,15 @@ export function parseDocument(text: string): NixDocument {
 }
 
 function syntaxError(text: string, fault: SyntaxFault): NixError {
-  const { start, end, missing, misread } = fault
+  const { start, end, missing, misread, tooHard } = fault
+  if (tooHard) {
+    return nixError(text, {
+      code: 'SYNTAX',
+      message: 'this takes too long to parse',
+      range: { start, end },
+      hint: 'no configuration is this big; is it the right file?'
+    })
+  }
   if (misread) {
     return nixError(text, {
       code: 'SYNTAX',

@@ -41,3 +41,9 @@ export function eolOf(text: string): '\n' | '\r\n' {
   const first = text.indexOf('\n')
   return first > 0 && text[first - 1] === '\r' ? '\r\n' : '\n'
 }
+
+/** The row and the column of an offset, both from 0, the column in UTF-16 units. */
+export function pointAt(text: string, offset: number): { row: number; column: number } {
+  const { line, column } = placeOf(text, offset)
+  return { row: line - 1, column: column - 1 }
+}

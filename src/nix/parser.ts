@@ -1,7 +1,8 @@
 // The only file that knows tree-sitter. Everything else works on SyntaxNode.
 
 import { createRequire } from 'node:module'
-import type TreeSitter from 'tree-sitter'
+import type { Edit } from './edits.ts'
+import { pointAt } from './lines.ts'
 
 /**
  * A node of the syntax tree, tokens and comments included. Offsets are UTF-16 code units of the
@@ -33,6 +34,8 @@ export interface SyntaxFault {
   /** What the parser wanted there; absent if it met something that it did not want. */
   missing?: string
   misread?: true
+  /** The parser gave up: the text takes more time than any configuration. */
+  tooHard?: true
 }
 
 /**
@@ -55,74 +58,111 @@ export interface SyntaxTree {
 /**
  * Parses any text; a text that is not Nix gives a tree with `faults`, never an exception. An empty
  * text is a fault: a Nix file holds one expression.
+ *
+ * `from` is a document that the text was made from by edits; what they left alone is not parsed
+ * again. The result is the same with and without it.
  */
-export function parse(text: string): SyntaxTree {
-  const tree = run(text)
+export function parse(
+  text: string,
+  from?: { tree: SyntaxTree; text: string; edits: readonly Edit[] }
+): SyntaxTree {
+  const reuse = from && !from.tree.standIns.length && from.tree.root instanceof Node
+  const tree = reuse ? rerun(text, from.tree.root as Node, from.text, from.edits) : run(text)
+  if (!tree) return timedOut(text)
   if (!tree.hasError) return finish(tree, text, [])
 
   let standIns = findCandidates(text)
   if (standIns.length === 0) return finish(tree, text, [])
   let mended = run(replaceAll(text, standIns))
-  const fitting = standIns.filter(it => fits(mended, it))
+  if (!mended) return timedOut(text)
+  const root = mended
+  const fitting = standIns.filter(it => fits(root, it))
   if (fitting.length < standIns.length) {
     standIns = fitting
     mended = run(replaceAll(text, standIns))
+    if (!mended) return timedOut(text)
   }
   // Where other faults remain, what the user wrote is the better ground for messages.
   return mended.hasError ? finish(tree, text, []) : finish(mended, text, standIns)
 }
 
+/** The addon, see grammar/addon.c. */
 interface Engine {
-  parser: TreeSitter
+  parse(text: string, timeout: number): Part | null
+  reparse(tree: object, edits: Int32Array, text: string, timeout: number): Part | null
+  expand(tree: object, handles: Int32Array, number: number): Part
+  symbols: string[]
+  fields: string[]
 }
 
-let engine: Engine | undefined
-
-function start(): Engine {
-  const require = createRequire(import.meta.url)
-  const Parser = require('tree-sitter') as typeof TreeSitter
-  const grammar = `../../prebuilds/${process.platform}-${process.arch}/tree-sitter-nix.node`
-  const parser = new Parser()
-  parser.setLanguage(require(grammar))
-  return { parser }
+interface Part {
+  tree: object
+  nodes: Int32Array
+  handles: Int32Array
 }
 
-// tree-sitter asks for the text piece by piece; pieces of this size (UTF-16 units) are quickest.
-const PIECE = 32 * 1024
+const engine = createRequire(import.meta.url)(
+  `../../prebuilds/${process.platform}-${process.arch}/nix-parser.node`
+) as Engine
 
-function run(text: string): TreeSitter.SyntaxNode {
-  engine ??= start()
-  return engine.parser.parse(index => text.slice(index, index + PIECE), null, {
-    bufferSize: PIECE
-  }).rootNode
+const fieldNumbers = new Map(engine.fields.map((name, number) => [name, number]))
+
+// Real files take milliseconds; only garbage of many megabytes comes near this.
+const TIMEOUT = 10_000
+
+function run(text: string): Node | undefined {
+  const part = engine.parse(text, TIMEOUT)
+  return part ? new Node(part, 0, undefined, text) : undefined
 }
 
-function finish(root: TreeSitter.SyntaxNode, text: string, standIns: StandIn[]): SyntaxTree {
+function rerun(text: string, old: Node, before: string, edits: readonly Edit[]): Node | undefined {
+  const numbers = edits.flatMap(({ offset, length, content }) => {
+    const first = pointAt(before, offset)
+    const last = pointAt(content, content.length)
+    const column = last.row === 0 ? first.column + last.column : last.column
+    const points = [first, pointAt(before, offset + length), { row: first.row + last.row, column }]
+    const offsets = [offset, offset + length, offset + content.length]
+    return [...offsets, ...points.flatMap(it => [it.row, it.column])]
+  })
+  const part = engine.reparse(old.part.tree, Int32Array.from(numbers), text, TIMEOUT)
+  return part ? new Node(part, 0, undefined, text) : undefined
+}
+
+function timedOut(text: string): SyntaxTree {
+  const root = run('') as Node
+  return {
+    root,
+    faults: [{ start: 0, end: Math.min(1, text.length), tooHard: true }],
+    standIns: []
+  }
+}
+
+function finish(root: Node, text: string, standIns: StandIn[]): SyntaxTree {
   const faults = root.hasError ? findFaults(root) : []
-  if (faults.length === 0 && root.namedChildren.every(it => it.type === 'comment')) {
-    faults.push({ start: root.endIndex, end: root.endIndex, missing: 'an expression' })
+  if (faults.length === 0 && root.children.every(it => it.type === 'comment')) {
+    faults.push({ start: root.end, end: root.end, missing: 'an expression' })
   }
   if (faults.length === 0) faults.push(...findMisread(root, text))
-  return { root: new Node(root, undefined, text), faults, standIns }
+  return { root, faults, standIns }
 }
 
-function findFaults(root: TreeSitter.SyntaxNode): SyntaxFault[] {
+function findFaults(root: Node): SyntaxFault[] {
   const faults: SyntaxFault[] = []
   const stack = [root]
   for (let node = stack.pop(); node; node = stack.pop()) {
-    const { startIndex: start, endIndex: end } = node
+    const { start, end } = node
     if (node.isMissing) faults.push({ start, end, missing: node.type })
-    else if (node.isError) faults.push({ start, end })
+    else if (node.type === 'ERROR') faults.push({ start, end })
     else if (node.hasError) stack.push(...[...node.children].reverse())
   }
   return faults
 }
 
 /** In `a //b` the grammar sees a path `//b`, and Nix the operator `//`. */
-function findMisread(root: TreeSitter.SyntaxNode, text: string): SyntaxFault[] {
+function findMisread(root: Node, text: string): SyntaxFault[] {
   const faults: SyntaxFault[] = []
   for (const { index } of text.matchAll(/(?<!:)\/\//g)) {
-    const node = root.descendantForIndex(index, index + 1)
+    const node = root.nodeAt(index, index + 2)
     if (node.type === 'path_fragment') faults.push({ start: index, end: index + 2, misread: true })
   }
   return faults
@@ -164,8 +204,8 @@ function replaceAll(text: string, standIns: StandIn[]): string {
 }
 
 /** Whether the stand-in landed in code of the kind it is for, and not in a string or a comment. */
-function fits(root: TreeSitter.SyntaxNode, { kind, start, end }: StandIn): boolean {
-  const node = root.descendantForIndex(start, end - 1)
+function fits(root: Node, { kind, start, end }: StandIn): boolean {
+  const node = root.nodeAt(start, end)
   if (kind === 'comma') return node.type === 'formals'
   if (kind === 'quote') {
     return node.type === 'string_fragment' && node.parent?.type === 'indented_string_expression'
@@ -176,41 +216,87 @@ function fits(root: TreeSitter.SyntaxNode, { kind, start, end }: StandIn): boole
   )
 }
 
-// Children are read from tree-sitter only when somebody asks: most edits look at a small part of
-// the tree, and every crossing into native code costs.
+// The numbers of a record and its flags, see grammar/addon.c.
+const RECORD = 7
+const FLAGS = { named: 1, missing: 2, hasError: 8, folded: 16 }
+
+// Children are made only when somebody asks: most edits look at a small part of the tree.
 class Node implements SyntaxNode {
   readonly type: string
   readonly start: number
   readonly end: number
-  readonly isNamed: boolean
-  readonly parent: SyntaxNode | undefined
-  readonly #raw: TreeSitter.SyntaxNode
+  readonly parent: Node | undefined
   readonly #text: string
+  readonly #flags: number
+  readonly #field: number
+  part: Part
+  #at: number
   #children: Node[] | undefined
 
-  constructor(raw: TreeSitter.SyntaxNode, parent: SyntaxNode | undefined, text: string) {
-    this.#raw = raw
+  constructor(part: Part, at: number, parent: Node | undefined, text: string) {
+    const { nodes } = part
+    const head = nodes[at] as number
+    this.part = part
+    this.#at = at
     this.#text = text
-    this.type = raw.type
-    this.start = raw.startIndex
-    const end = raw.endIndex
+    this.#flags = head >> 16
+    this.#field = nodes[at + 5] as number
+    this.parent = parent
+    this.type = engine.symbols[head & 0xffff] as string
+    this.start = nodes[at + 1] as number
+    const end = nodes[at + 2] as number
     // To the grammar a line comment holds the \r of its line end.
     this.end = this.type === 'comment' && text[end - 1] === '\r' ? end - 1 : end
-    this.isNamed = raw.isNamed
-    this.parent = parent
+  }
+
+  get isNamed(): boolean {
+    return (this.#flags & FLAGS.named) !== 0
+  }
+
+  get isMissing(): boolean {
+    return (this.#flags & FLAGS.missing) !== 0
+  }
+
+  get hasError(): boolean {
+    return (this.#flags & FLAGS.hasError) !== 0
   }
 
   get size(): number {
-    return this.#raw.descendantCount
+    return this.part.nodes[this.#at + 6] as number
   }
 
   get children(): readonly Node[] {
-    this.#children ??= this.#raw.children.map(it => new Node(it, this, this.#text))
-    return this.#children
+    if (this.#children) return this.#children
+    this.#unfold()
+    const { nodes } = this.part
+    const children: Node[] = []
+    const end = this.#at + (nodes[this.#at + 3] as number) * RECORD
+    for (let at = this.#at + RECORD; at < end; at += (nodes[at + 3] as number) * RECORD) {
+      children.push(new Node(this.part, at, this, this.#text))
+    }
+    this.#children = children
+    return children
   }
 
   field(name: string): Node | undefined {
-    const raw = this.#raw.childForFieldName(name)
-    return raw ? this.children.find(it => it.#raw.id === raw.id) : undefined
+    const number = fieldNumbers.get(name)
+    return this.children.find(it => it.#field === number)
+  }
+
+  /** The smallest node that spans the offsets. */
+  nodeAt(start: number, end: number): Node {
+    let node: Node = this
+    for (;;) {
+      const inner: Node | undefined = node.children.find(it => it.start <= start && it.end >= end)
+      if (!inner) return node
+      node = inner
+    }
+  }
+
+  #unfold(): void {
+    if ((this.#flags & FLAGS.folded) === 0) return
+    const { tree, handles, nodes } = this.part
+    this.part = engine.expand(tree, handles, nodes[this.#at + 4] as number)
+    this.#at = 0
   }
 }

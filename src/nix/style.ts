@@ -80,17 +80,31 @@ export function preceding(node: SyntaxNode): SyntaxNode | undefined {
 function neighbour(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
   const { parent } = node
   if (!parent) return undefined
-  const at = parent.children.findIndex(it => it.start === node.start && it.end === node.end)
-  const next = parent.children[at + step]
+  const next = parent.children[indexIn(parent.children, node) + step]
   if (next || parent.type !== 'binding_set') return next
   return neighbour(parent, step)
 }
 
-/** Whether the bindings of a set are parted by blank lines. */
+/** The index of a node among its siblings, which stand in the order of the text. */
+function indexIn(siblings: readonly SyntaxNode[], node: SyntaxNode): number {
+  let low = 0
+  let high = siblings.length - 1
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((siblings[middle]?.end ?? 0) < node.end) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Whether bindings of a set are parted by blank lines. */
 export function hasBlankLines(text: string, set: SyntaxNode): boolean {
   const bindings = bindingsOf(set)
   if (bindings.length < 2) return true
-  return bindings.slice(1).some(it => isBlankBefore(text, startWithComments(text, it)))
+  return bindings.some((it, i) => {
+    const before = bindings[i - 1]
+    return before !== undefined && /\n[ \t\r]*\n/.test(text.slice(before.end, it.start))
+  })
 }
 
 /** Whether the line above the one of the offset is blank. */

@@ -1,7 +1,6 @@
 import { diffTexts } from './diff.ts'
 import type { NixDocument } from './document.ts'
-import { parseDocument } from './document.ts'
-import { applyEdits, composeEdits, type Edit, invertEdits } from './edits.ts'
+import { composeEdits, type Edit, invertEdits } from './edits.ts'
 import { type NixError, nixError } from './errors.ts'
 import { planImport } from './importOperation.ts'
 import { type Operation, planAdd, planRemove, planSet } from './operations.ts'
@@ -109,7 +108,7 @@ export class Transaction {
       const step = planOperation(current, operation)
       if (!step.ok) return err(inOriginal(text, edits, step.error))
       if (step.value.length === 0) continue
-      const next = parseDocument(applyEdits(current.text, step.value))
+      const next = current.edited(step.value)
       const fault = verify(current, next, step.value, operation)
       if (fault) return err(fault)
       edits = composeEdits(text, edits, step.value)

@@ -1,0 +1,65 @@
+import { createRequire } from 'node:module'
+
+/** A node of the tree that the grammar makes of a text, before anything of ours has mended it. */
+export interface BareNode {
+  type: string
+  start: number
+  end: number
+  isNamed: boolean
+  isMissing: boolean
+  hasError: boolean
+  field: string
+  children: BareNode[]
+}
+
+interface Part {
+  tree: object
+  nodes: Int32Array
+  handles: Int32Array
+}
+
+const addon = createRequire(import.meta.url)(
+  `../../prebuilds/${process.platform}-${process.arch}/nix-parser.node`
+) as {
+  parse(text: string, timeout: number): Part
+  expand(tree: object, handles: Int32Array, number: number): Part
+  print(tree: object): string
+  symbols: string[]
+  fields: string[]
+}
+
+export function bareTree(text: string): BareNode {
+  return read(addon.parse(text, 10_000), 0)
+}
+
+/** The tree as tree-sitter writes it in its tests. */
+export function printTree(text: string): string {
+  return addon.print(addon.parse(text, 10_000).tree)
+}
+
+/** All nodes of a type, in the order of the text. */
+export function nodesOf(node: BareNode, type: string): BareNode[] {
+  const own = node.type === type ? [node] : []
+  return [...own, ...node.children.flatMap(it => nodesOf(it, type))]
+}
+
+function read(part: Part, at: number, field?: number): BareNode {
+  const { tree, nodes, handles } = part
+  const [head = 0, start = 0, end = 0, records = 0, handle = 0, ownField = 0] = nodes.subarray(at)
+  const flags = head >> 16
+  if ((flags & 16) !== 0) return read(addon.expand(tree, handles, handle), 0, ownField)
+  const children: BareNode[] = []
+  for (let next = at + 7; next < at + records * 7; next += (nodes[next + 3] ?? 1) * 7) {
+    children.push(read(part, next))
+  }
+  return {
+    type: addon.symbols[head & 0xffff] ?? '',
+    start,
+    end,
+    isNamed: (flags & 1) !== 0,
+    isMissing: (flags & 2) !== 0,
+    hasError: (flags & 8) !== 0,
+    field: addon.fields[field ?? ownField] ?? '',
+    children
+  }
+}
