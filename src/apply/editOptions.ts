@@ -60,7 +60,7 @@ function editOption(doc: NixDocument, edit: Transaction, wanted: Wanted): void {
       return
     case 'exactly': {
       if (wanted.items.length === 0) edit.removeIn(path)
-      else if (isNew) edit.setIn(path, wanted.items)
+      else if (isNew || !isWritten(doc, path)) edit.setIn(path, wanted.items)
       else {
         const kept = new Set(wanted.items.map(keyOf))
         edit.addIn(path, wanted.items)
@@ -71,6 +71,11 @@ function editOption(doc: NixDocument, edit: Transaction, wanted: Wanted): void {
       }
     }
   }
+}
+
+/** Whether the option is a list that is written out, so that items can come and go one by one. */
+function isWritten(doc: NixDocument, path: readonly string[]): boolean {
+  return doc.getIn(path).every(it => it.value.type === 'list_expression')
 }
 
 /** An empty list says nothing where there is none yet. */

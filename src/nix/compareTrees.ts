@@ -61,12 +61,18 @@ function compareParts(
     } else {
       if (fate.kind === 'moved' && isImage(a, b, fate)) {
         // the same text, read the same way
-      } else if (fate.kind === 'touched' && a.type === b.type) pairs.push([a, b])
+      } else if (isGrown(a, b, fate)) pairs.push([a, b])
       else differences.push({ kind: 'replaced', before: a, after: b })
       i++
       j++
     }
   }
+}
+
+/** Whether `b` is still `a`, with something changed inside or added at its end. */
+function isGrown(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
+  if (a.type !== b.type || fate.kind === 'deleted') return false
+  return fate.kind === 'touched' || b.start === fate.start
 }
 
 function isImage(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {

@@ -47,7 +47,8 @@ interface Context {
   priorities: readonly string[]
 }
 
-const ALWAYS: Context = { conditions: [], priorities: [] }
+/** The context of what always counts. */
+export const ALWAYS: Context = { conditions: [], priorities: [] }
 
 /**
  * All that a module says of an attribute path. `imports` and its like are looked up at the top, all
@@ -60,7 +61,10 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
 }
 
 /** The path as it is spelt from the module's set on. */
-export function inModule(module: Module, path: AttrPath): AttrPath {
+export function inModule<Name extends string | undefined>(
+  module: Module,
+  path: readonly Name[]
+): readonly (Name | 'config')[] {
   const isOption = !MODULE_ATTRIBUTES.has(path[0] ?? '')
   return module.hasConfig && isOption ? ['config', ...path] : path
 }
@@ -83,7 +87,7 @@ function searchSet(
     for (const name of inheritedOf(binding)) {
       const path = [...prefix, nameOf(text, name)]
       if (mayLead(path, want)) {
-        record(found, want, define(text, path, name, name, context, true))
+        record(found, want, describeDefinition(text, path, name, name, context, true))
       }
     }
     const value = binding.field('expression')
@@ -91,9 +95,9 @@ function searchSet(
     const path = [...prefix, ...namesOf(text, binding)]
     if (!mayLead(path, want)) continue
     if (path.length >= want.length) {
-      record(found, want, define(text, path, binding, value, context, false))
+      record(found, want, describeDefinition(text, path, binding, value, context, false))
     } else if (!searchValue(text, value, path, want, context, found)) {
-      found.opaque.push(define(text, path, binding, value, context, false))
+      found.opaque.push(describeDefinition(text, path, binding, value, context, false))
     }
   }
 }
@@ -186,7 +190,7 @@ function record(found: Lookup, want: AttrPath, definition: Definition): void {
   } else found.below.push(definition)
 }
 
-function define(
+export function describeDefinition(
   text: string,
   path: readonly (string | undefined)[],
   binding: SyntaxNode,

@@ -46,6 +46,16 @@ export function invertEdits(text: string, edits: readonly Edit[]): Edit[] {
   })
 }
 
+/** Where a place in the text is after the edits; one inside replaced text is where that begins. */
+export function moveOffset(edits: readonly Edit[], offset: number): number {
+  let shift = 0
+  for (const edit of edits) {
+    if (edit.offset + edit.length > offset) break
+    shift += edit.content.length - edit.length
+  }
+  return offset + shift
+}
+
 /**
  * One list that does what `first` and then `second` do, where the offsets of `second` refer to the
  * text that `first` made.

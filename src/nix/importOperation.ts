@@ -1,64 +1,51 @@
 import { type Definition, lookUp } from './definitions.ts'
 import type { NixDocument } from './document.ts'
-import type { Edit } from './edits.ts'
-import { type NixError, nixError } from './errors.ts'
 import { insertFirst } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
-import { allListsOf, listOf } from './lists.ts'
-import { unwrapped } from './module.ts'
-import { blockedBy } from './operations.ts'
+import { allListsOf, formOf, isConcat, listOf } from './lists.ts'
+import { type Module, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
-import { err, ok, type Result } from './result.ts'
+import { blockedByPipe, type Edits, inherited, refuse } from './refusals.ts'
+import { ok } from './result.ts'
 import { callOf, elementsOf } from './shape.ts'
 import { stringValue } from './strings.ts'
 import { expr } from './values.ts'
 
 /** `import`: see Transaction. */
-export function planImport(doc: NixDocument, path: string): Result<Edit[], NixError> {
-  const module = doc.module()
-  if (!module.ok) return module
+export function planImport(doc: NixDocument, module: Module, path: string): Edits {
   const { text, root } = doc
-  const { set } = module.value
-  const found = lookUp(module.value, ['imports'])
   if (findImport(doc, path)) return ok([])
-
   const item = expr(pathSource(path))
-  const definition = found.exact[0]
-  if (!definition) return ok([insertFirst(text, root, set, 'imports', [item])])
-  if (definition.inherited) return err(inherited(text, definition.value))
-  const blocked = blockedBy(doc, definition.value)
+  const [definition] = lookUp(module, ['imports']).exact
+  if (!definition) return ok([insertFirst(text, root, module.set, 'imports', [item])])
+  if (definition.inherited) return inherited(text, definition)
+  const blocked = blockedByPipe(doc, definition.value)
   if (blocked) return blocked
-  const list = listOf(text, definition)
-  if (list.ok) return ok([insertItems(text, root, list.value, [item])])
-  return appendList(definition, item.source, list.error)
+  const list = listOf(text, definition.value)
+  if (list) return ok([insertItems(text, root, list, [item], undefined)])
+  return appendList(text, definition, item.source)
 }
 
-/** `VALUE ++ [ ./x ]`, which is right for every list: imports take no `mkIf` and its like. */
-function appendList(
-  definition: Definition,
-  source: string,
-  otherwise: NixError
-): Result<Edit[], NixError> {
-  let value = definition.value
-  while (['let_expression', 'with_expression', 'assert_expression'].includes(value.type)) {
-    const body = value.field('body')
+/** `VALUE ++ [ ./x ]`, which is right for all that can stand there: imports take no `mkIf`. */
+function appendList(text: string, definition: Definition, source: string): Edits {
+  const form = formOf(text, definition.value)
+  let at = form.ok ? form.value.at : definition.value
+  while (['let_expression', 'with_expression', 'assert_expression'].includes(at.type)) {
+    const body = at.field('body')
     if (!body) break
-    value = body
+    at = body
   }
-  const kind = value.type
-  const callable = ['apply_expression', 'variable_expression', 'select_expression']
-  const isList = [...callable, 'parenthesized_expression'].includes(kind)
-  const concatenates = kind === 'binary_expression' && value.field('operator')?.type === '++'
-  if (isList || concatenates) {
-    return ok([{ offset: value.end, length: 0, content: ` ++ [ ${source} ]` }])
-  }
-  if (kind === 'if_expression') {
+  if (at.type === 'if_expression') {
     return ok([
-      { offset: value.start, length: 0, content: '(' },
-      { offset: value.end, length: 0, content: `) ++ [ ${source} ]` }
+      { offset: at.start, length: 0, content: '(' },
+      { offset: at.end, length: 0, content: `) ++ [ ${source} ]` }
     ])
   }
-  return err(otherwise)
+  const listLike = ['apply_expression', 'variable_expression', 'select_expression']
+  const fits = [...listLike, 'parenthesized_expression'].includes(at.type) || isConcat(at)
+  return fits
+    ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }])
+    : refuse(text, at, { code: 'NOT_A_LIST', message: 'imports is not a list here' })
 }
 
 /** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */
@@ -127,13 +114,4 @@ export function pathSource(path: string): string {
   return path.startsWith('/')
     ? `(/. + ${JSON.stringify(path)})`
     : `(./. + ${JSON.stringify(`/${relative}`).replaceAll('${', '\\${')})`
-}
-
-function inherited(text: string, name: SyntaxNode): NixError {
-  return nixError(text, {
-    code: 'INHERITED',
-    message: 'imports are inherited here, so nothing can be added to them',
-    range: { start: name.start, end: name.end },
-    hint: 'write imports = [ … ]; with the inherited list appended by ++'
-  })
 }

@@ -1,14 +1,62 @@
 import type { Edit } from './edits.ts'
-import { indentAt, startsLine } from './lines.ts'
+import { indentAt, lineEnd, startsLine } from './lines.ts'
 import type { SyntaxNode } from './parser.ts'
 import { isOneLine } from './place.ts'
 import { printItem, printItemLine } from './print.ts'
 import { commentsOf, elementsOf, isComment } from './shape.ts'
-import { endWithComments, innerIndent, layoutAt } from './style.ts'
+import { endWithComments, innerIndent, layoutAt, startWithComments } from './style.ts'
 import type { NixValue } from './values.ts'
 
-/** The edit that writes items behind the last one of a list, laid out as the list is. */
+/** Beside which item new ones go. */
+export interface ItemPlace {
+  item: SyntaxNode
+  side: 'before' | 'after'
+}
+
+/**
+ * The edit that writes items into a list, laid out as the list is: at the place, or behind the last
+ * one where there is none.
+ */
 export function insertItems(
+  text: string,
+  root: SyntaxNode,
+  list: SyntaxNode,
+  items: readonly NixValue[],
+  place: ItemPlace | undefined
+): Edit {
+  const isLast = place?.side === 'after' && place.item === elementsOf(list).at(-1)
+  return place && !isLast
+    ? insertBeside(text, root, place, items)
+    : insertLast(text, root, list, items)
+}
+
+function insertBeside(
+  text: string,
+  root: SyntaxNode,
+  { item, side }: ItemPlace,
+  items: readonly NixValue[]
+): Edit {
+  const { eol, tightLists } = layoutAt(text, '', root)
+  const indent = indentAt(text, item.start)
+  const inline = items.map(it => printItem(it, tightLists)).join(' ')
+  const lines = items.map(it => indent + printItemLine(it, tightLists))
+  if (side === 'before') {
+    const start = startWithComments(text, item)
+    return startsLine(text, start)
+      ? insertion(start - indentAt(text, start).length, lines.map(it => it + eol).join(''))
+      : insertion(item.start, `${inline} `)
+  }
+  const end = endWithComments(text, item)
+  return end === lineEnd(text, end)
+    ? insertion(end, lines.map(it => eol + it).join(''))
+    : insertion(end, ` ${inline}`)
+}
+
+function insertion(offset: number, content: string): Edit {
+  return { offset, length: 0, content }
+}
+
+function insertLast(
   text: string,
   root: SyntaxNode,
   list: SyntaxNode,

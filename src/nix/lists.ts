@@ -1,30 +1,28 @@
-import { CONDITIONAL, type Definition, PRIORITY } from './definitions.ts'
+import { CONDITIONAL, PRIORITY } from './definitions.ts'
 import { type NixError, nixError } from './errors.ts'
 import { unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { err, ok, type Result } from './result.ts'
-import { callOf, elementsOf, isList } from './shape.ts'
+import { callOf, elementsOf, isList, namesOf } from './shape.ts'
 
 /**
- * The list literal of a definition that its value always contains: the list itself, the first
- * literal operand of `++`, or the list inside `mkForce`, `mkDefault`, `mkAfter` and their like.
- *
- * Refuses with `INHERITED`, `NO_TARGET` (all literals are conditional), `SHARED_BINDING` (a variable
- * or a call) or `NOT_A_LIST`.
+ * The list literal that a value always contains: the list itself, the first literal operand of `++`,
+ * or the list inside `mkForce`, `mkDefault`, `mkAfter` and their like, or among those of `mkMerge`.
  */
-export function listOf(text: string, definition: Definition): Result<SyntaxNode, NixError> {
-  if (definition.inherited) {
-    return err(
-      nixError(text, {
-        code: 'INHERITED',
-        message: 'the value is inherited here, so there is no list to edit',
-        range: definition.value,
-        hint: 'write it out as name = [ … ];'
-      })
-    )
-  }
-  const list = literalIn(text, definition.value)
-  return list ? ok(list) : err(refuse(text, definition.value))
+export function listOf(text: string, value: SyntaxNode): SyntaxNode | undefined {
+  const inner = unwrapped(value)
+  if (isList(inner)) return inner
+  if (isConcat(inner)) return operandsOf(inner).map(unwrapped).find(isList)
+  const call = callOf(text, inner)
+  const last = call?.args.at(-1)
+  if (!call || !last) return undefined
+  if (PRIORITY.has(call.name)) return listOf(text, last)
+  return call.name === 'mkMerge' ? mergedIn(last).map(unwrapped).find(isList) : undefined
+}
+
+function mergedIn(list: SyntaxNode): SyntaxNode[] {
+  const inner = unwrapped(list)
+  return isList(inner) ? elementsOf(inner) : []
 }
 
 /** All list literals that a value is made of, also those that count only under a condition. */
@@ -46,25 +44,145 @@ export function allListsOf(text: string, value: SyntaxNode): SyntaxNode[] {
   return []
 }
 
-function literalIn(text: string, value: SyntaxNode): SyntaxNode | undefined {
+/** The items that a value contains whatever its conditions are. */
+export function certainItemsOf(text: string, value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
-  if (isList(inner)) return inner
-  if (isConcat(inner)) {
-    for (const operand of operandsOf(inner)) {
-      const list = unwrapped(operand)
-      if (isList(list)) return list
-    }
-    return undefined
-  }
+  if (isList(inner)) return elementsOf(inner)
+  if (isConcat(inner)) return operandsOf(inner).flatMap(it => certainItemsOf(text, it))
   const call = callOf(text, inner)
   const last = call?.args.at(-1)
-  if (!call || !last) return undefined
-  if (PRIORITY.has(call.name)) return literalIn(text, last)
-  if (call.name === 'mkMerge' && isList(unwrapped(last))) {
-    return elementsOf(unwrapped(last)).map(unwrapped).find(isList)
+  if (!call || !last) return []
+  if (PRIORITY.has(call.name)) return certainItemsOf(text, last)
+  return call.name === 'mkMerge' ? mergedIn(last).flatMap(it => certainItemsOf(text, it)) : []
+}
+
+/**
+ * How a list that always counts is added to a value that contains none:
+ *
+ * - `append` at the end of an expression: `EXPRESSION ++ [ … ]`
+ * - `append-wrapped` with parentheses, which `if` needs: `(EXPRESSION) ++ [ … ]`
+ * - `wrap-merge` around a `mkIf`: `mkMerge [ (EXPRESSION) [ … ] ]`
+ * - `merge` as one more element of the list of a `mkMerge`
+ */
+export type ListForm =
+  | { kind: 'append' | 'append-wrapped' | 'merge'; at: SyntaxNode }
+  | { kind: 'wrap-merge'; at: SyntaxNode; callee: string }
+
+/**
+ * The form for a value without a list that always counts. Refuses with `NOT_A_LIST`, or with
+ * `SHARED_BINDING` where nothing tells that the value is a plain list: `++` would break a `mkIf`
+ * that hides in a variable.
+ */
+export function formOf(text: string, value: SyntaxNode): Result<ListForm, NixError> {
+  let at = value
+  while (['let_expression', 'with_expression', 'assert_expression'].includes(at.type)) {
+    const body = at.field('body')
+    if (!body) break
+    at = body
+  }
+  if (at.type === 'parenthesized_expression') {
+    const inner = at.field('expression')
+    if (isPlainList(text, at)) return ok({ kind: 'append', at })
+    return inner ? formOf(text, inner) : err(refuse(text, at))
+  }
+  const call = callOf(text, at)
+  const last = call?.args.at(-1)
+  if (call?.name === 'mkIf' && last) {
+    return ok({ kind: 'wrap-merge', at, callee: call.callee.replace(/mkIf$/, 'mkMerge') })
+  }
+  if (call?.name === 'mkMerge' && last && isList(unwrapped(last))) {
+    return ok({ kind: 'merge', at: unwrapped(last) })
+  }
+  if (call && last && PRIORITY.has(call.name)) return argumentForm(text, last)
+  if (isPlainList(text, at)) {
+    return ok({ kind: at.type === 'if_expression' ? 'append-wrapped' : 'append', at })
+  }
+  return err(refuse(text, at))
+}
+
+/** As the argument of a function, an expression needs parentheses, so only what has them can grow. */
+function argumentForm(text: string, argument: SyntaxNode): Result<ListForm, NixError> {
+  if (argument.type !== 'parenthesized_expression') return err(refuse(text, argument))
+  const inner = argument.field('expression')
+  return inner ? formOf(text, inner) : err(refuse(text, argument))
+}
+
+/** Whether a value is certainly a list, and neither a `mkIf` nor anything else of the module system. */
+export function isPlainList(text: string, value: SyntaxNode, depth = 0): boolean {
+  if (depth > 20) return false
+  const inner = unwrapped(value)
+  const isOne = (node: SyntaxNode | undefined) =>
+    node !== undefined && isPlainList(text, node, depth + 1)
+  if (isList(inner) || isConcat(inner)) return true
+  if (inner.type === 'if_expression') {
+    return isOne(inner.field('consequence')) && isOne(inner.field('alternative'))
+  }
+  if (inner.type === 'variable_expression') return isOne(letValueOf(text, inner))
+  if (inner.type === 'select_expression') {
+    // What an option holds has been merged: no mkIf is left in it.
+    return /^(?:config|cfg|osConfig)\./.test(text.slice(inner.start, inner.end))
+  }
+  const call = callOf(text, inner)
+  return call !== undefined && GIVES_LIST.has(call.name)
+}
+
+/** The value that a `let` around a variable gives it, unless a function's argument hides that. */
+export function letValueOf(text: string, variable: SyntaxNode): SyntaxNode | undefined {
+  const name = text.slice(variable.start, variable.end)
+  for (let at = variable.parent; at; at = at.parent) {
+    if (at.type === 'function_expression' && takes(text, at, name)) return undefined
+    if (at.type === 'rec_attrset_expression') return undefined
+    if (at.type !== 'let_expression') continue
+    const bindings = at.children.find(it => it.type === 'binding_set')?.children ?? []
+    const all = bindings.filter(it => it.type === 'binding' && namesOf(text, it)[0] === name)
+    const [binding] = all
+    if (binding && all.length === 1 && namesOf(text, binding).length === 1) {
+      return binding.field('expression')
+    }
+    if (binding) return undefined
   }
   return undefined
 }
+
+function takes(text: string, lambda: SyntaxNode, name: string): boolean {
+  const spelt = (node: SyntaxNode | undefined) => node && text.slice(node.start, node.end)
+  if (spelt(lambda.field('universal')) === name) return true
+  const formals = lambda.field('formals')?.children ?? []
+  return formals.some(it => it.type === 'formal' && spelt(it.field('name')) === name)
+}
+
+// Functions of builtins and nixpkgs' lib whose result is a list.
+const GIVES_LIST = new Set([
+  'attrNames',
+  'attrValues',
+  'catAttrs',
+  'concatLists',
+  'concatMap',
+  'concatMapAttrs',
+  'drop',
+  'filter',
+  'flatten',
+  'genList',
+  'imap0',
+  'imap1',
+  'intersectLists',
+  'map',
+  'mapAttrsToList',
+  'optional',
+  'optionals',
+  'range',
+  'remove',
+  'reverseList',
+  'singleton',
+  'sort',
+  'splitString',
+  'sublist',
+  'subtractLists',
+  'tail',
+  'take',
+  'toList',
+  'unique'
+])
 
 export function isConcat(node: SyntaxNode): boolean {
   return node.type === 'binary_expression' && node.field('operator')?.type === '++'
@@ -79,21 +197,13 @@ export function operandsOf(node: SyntaxNode): SyntaxNode[] {
 
 function refuse(text: string, value: SyntaxNode): NixError {
   const inner = unwrapped(value)
-  const call = callOf(text, inner)
-  if (allListsOf(text, inner).length > 0) {
-    return nixError(text, {
-      code: 'NO_TARGET',
-      message: 'the list counts only under a condition, so what is added to it could be lost',
-      range: inner,
-      hint: 'add a list that always counts:  … ++ [ ]'
-    })
-  }
-  if (call || inner.type === 'variable_expression' || inner.type === 'select_expression') {
+  const computed = ['apply_expression', 'variable_expression', 'select_expression', 'if_expression']
+  if (computed.includes(inner.type)) {
     return nixError(text, {
       code: 'SHARED_BINDING',
       message: 'the value is computed elsewhere, so there is no list to edit here',
       range: inner,
-      hint: 'add a list of your own behind it:  … ++ [ ]'
+      hint: 'if it is a plain list, add one of your own behind it:  … ++ [ ]'
     })
   }
   return nixError(text, {

@@ -132,3 +132,23 @@ export const MODULE_ATTRIBUTES = new Set([
   '_class',
   '_file'
 ])
+
+/**
+ * The path that the bindings around a node spell, from the module's set on, with the node's own if
+ * it is a binding. Undefined for what is not inside the module's set, or in a `let`.
+ */
+export function optionPathOf(
+  module: Module,
+  node: SyntaxNode
+): readonly (string | undefined)[] | undefined {
+  const names: (string | undefined)[] = []
+  for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
+    if (at.start === module.set.start && at.end === module.set.end && isSet(at)) return names
+    if (at.type === 'binding') {
+      const set = at.parent?.parent
+      if (!set || !isSet(set)) return undefined
+      names.unshift(...namesOf(module.text, at))
+    }
+  }
+  return undefined
+}

@@ -82,10 +82,16 @@ function unescapeName(quoted: string): string {
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' }
 
 /** Whether `path` begins with all names of `prefix`. A path begins with itself. */
-export function startsWith(path: readonly (string | undefined)[], prefix: AttrPath): boolean {
+export function startsWith(
+  path: readonly (string | undefined)[],
+  prefix: readonly (string | undefined)[]
+): boolean {
   return prefix.length <= path.length && prefix.every((name, i) => path[i] === name)
 }
 
-export function samePath(a: readonly (string | undefined)[], b: AttrPath): boolean {
+export function samePath(
+  a: readonly (string | undefined)[],
+  b: readonly (string | undefined)[]
+): boolean {
   return a.length === b.length && startsWith(a, b)
 }

@@ -1,11 +1,13 @@
+import type { Position } from './addOperation.ts'
+import type { Definition } from './definitions.ts'
 import { diffTexts } from './diff.ts'
 import type { NixDocument } from './document.ts'
-import { composeEdits, type Edit, invertEdits } from './edits.ts'
+import { composeEdits, type Edit, invertEdits, moveOffset } from './edits.ts'
 import { type NixError, nixError } from './errors.ts'
-import { planImport } from './importOperation.ts'
-import { type Operation, planAdd, planRemove, planSet } from './operations.ts'
-import { type AttrPath, type AttrPathLike, parsePath } from './path.ts'
+import { type Operation, planOperation } from './operation.ts'
+import { type AttrPathLike, parsePath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
+import type { Target } from './target.ts'
 import type { NixValue } from './values.ts'
 import { verify } from './verify.ts'
 
@@ -26,7 +28,10 @@ export interface Plan {
  * A list of edits that are done together or not at all. Each edit sees the result of those before
  * it. Nothing is written anywhere: `plan()` returns the outcome.
  *
- * Values are JavaScript values or `expr('…')`; paths are names or their spelling in Nix.
+ * Values are JavaScript values or `expr('…')`. What is edited is an option by its path, as names or
+ * in its spelling in Nix, or one chosen `Definition` of this document: that way also a definition
+ * can be edited whose path has computed names, or that counts only under a condition (`STALE` if it
+ * is not there any more).
  */
 export class Transaction {
   readonly #document: NixDocument
@@ -45,30 +50,54 @@ export class Transaction {
    * `AMBIGUOUS_TARGET` if it is defined more than once, `CONFLICT` if parts of it are, `NO_TARGET`
    * if it is defined under a condition only, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`.
    */
-  setIn(path: AttrPathLike, value: NixValue): this {
-    return this.#push(path, path => ({ kind: 'set', path, value }))
+  setIn(option: AttrPathLike | Definition, value: NixValue): this {
+    return this.#push(option, target => ({ kind: 'set', target, value }))
   }
 
   /**
-   * Adds items to the end of a list, those that are not in it already; nothing is done where all
-   * are. Items compare by value: `''x''` is `"x"`. Where the option is not defined, a definition
-   * with the items is written.
+   * Adds items to a list, those that are not in it already; nothing is done where all are. Items
+   * compare by value: `''x''` is `"x"`. They go to the end, or where `at` says. Where all lists count
+   * under a condition only, one that always counts is written beside them. Where the option is not
+   * defined, a definition with the items is written. To a string of lines (`boot.extraModprobeConfig`)
+   * lines are added.
    *
-   * `NOT_A_LIST`, `NO_TARGET` if all its lists count under a condition only, `INHERITED`,
-   * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`.
+   * `NOT_A_LIST`, `NO_TARGET` if it is defined under a condition only, `CONFLICT` if the item to add
+   * beside is not there, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`.
    */
-  addIn(path: AttrPathLike, items: readonly NixValue[]): this {
-    return this.#push(path, path => ({ kind: 'add', path, items }))
+  addIn(
+    option: AttrPathLike | Definition,
+    items: readonly NixValue[],
+    options: { at?: Position } = {}
+  ): this {
+    const { at: position = 'end' } = options
+    return this.#push(option, target => ({ kind: 'add', target, items, position }))
   }
 
   /**
-   * Takes items out of all lists that define an option, or, without `items`, all its definitions,
-   * with the comments behind them on their lines. Nothing is done where there are none.
+   * Takes items out of all lists (lines out of all strings) that define an option, or, without
+   * `items`, all its definitions, with the comments behind them on their lines. Nothing is done
+   * where there are none.
    *
    * `INHERITED`, `BAD_PATH`.
    */
-  removeIn(path: AttrPathLike, items?: readonly NixValue[]): this {
-    return this.#push(path, path => ({ kind: 'remove', path, items }))
+  removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
+    return this.#push(option, target => ({ kind: 'remove', target, items }))
+  }
+
+  /**
+   * Gives an option another path, with all that is defined below it; values and comments stay.
+   * Nothing is done where it is not defined.
+   *
+   * `CONFLICT` if the other is defined already, `NO_TARGET` if a definition lies in a set that the
+   * other does not belong into, `INHERITED`, `BAD_PATH`.
+   */
+  renameIn(option: AttrPathLike | Definition, to: AttrPathLike): this {
+    const parsed = parsePath(to)
+    if (!parsed.ok) {
+      this.#error ??= parsed.error
+      return this
+    }
+    return this.#push(option, target => ({ kind: 'rename', target, to: parsed.value }))
   }
 
   /**
@@ -104,8 +133,11 @@ export class Transaction {
 
     let current = this.#document
     let edits: Edit[] = []
-    for (const operation of this.#operations) {
-      const step = planOperation(current, operation)
+    for (const asked of this.#operations) {
+      const operation = movedBy(edits, asked)
+      const now = current.module()
+      if (!now.ok) return err(inOriginal(text, edits, now.error))
+      const step = planOperation(current, now.value, operation)
       if (!step.ok) return err(inOriginal(text, edits, step.error))
       if (step.value.length === 0) continue
       const next = current.edited(step.value)
@@ -117,25 +149,24 @@ export class Transaction {
     return ok(makePlan(text, current.text, edits))
   }
 
-  #push(path: AttrPathLike, make: (path: AttrPath) => Operation): this {
-    const parsed = parsePath(path)
-    if (parsed.ok) this.#operations.push(make(parsed.value))
+  #push(option: AttrPathLike | Definition, make: (target: Target) => Operation): this {
+    if (typeof option !== 'string' && 'binding' in option) {
+      const { path, binding } = option
+      this.#operations.push(make({ kind: 'definition', path, offset: binding.start }))
+      return this
+    }
+    const parsed = parsePath(option)
+    if (parsed.ok) this.#operations.push(make({ kind: 'path', path: parsed.value }))
     else this.#error ??= parsed.error
     return this
   }
 }
 
-function planOperation(doc: NixDocument, operation: Operation): Result<Edit[], NixError> {
-  switch (operation.kind) {
-    case 'set':
-      return planSet(doc, operation.path, operation.value)
-    case 'add':
-      return planAdd(doc, operation.path, operation.items)
-    case 'remove':
-      return planRemove(doc, operation.path, operation.items)
-    case 'import':
-      return planImport(doc, operation.path)
-  }
+/** The operation as it is for the text after some edits: a chosen definition may have moved. */
+function movedBy(edits: readonly Edit[], operation: Operation): Operation {
+  if (operation.kind === 'import' || operation.target.kind === 'path') return operation
+  const { target } = operation
+  return { ...operation, target: { ...target, offset: moveOffset(edits, target.offset) } }
 }
 
 function makePlan(before: string, after: string, edits: Edit[]): Plan {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { annotated, expr } from '../../src/nix/index.ts'
+import { annotated, expr, parseDocument } from '../../src/nix/index.ts'
 import { type EditOf, edited, nix, refusalOf, refused } from './support.ts'
 
 const addX: EditOf = it => it.addIn('l', ['X'])
@@ -175,31 +175,188 @@ describe('addIn compares items by value', () => {
   })
 })
 
+describe('addIn, where no list always counts, writes one that does', () => {
+  const cases: [string, string, string][] = [
+    [
+      'behind a condition',
+      '{ c, lib, ... }: { l = lib.optionals c [ "a" ]; }',
+      '{ c, lib, ... }: { l = lib.optionals c [ "a" ] ++ [ "X" ]; }'
+    ],
+    [
+      'behind an if, in parentheses',
+      '{ c, ... }: { l = if c then [ "a" ] else [ ]; }',
+      '{ c, ... }: { l = (if c then [ "a" ] else [ ]) ++ [ "X" ]; }'
+    ],
+    [
+      'behind a variable that is a list',
+      'let p = [ "a" ]; in { l = p; m = p; }',
+      'let p = [ "a" ]; in { l = p ++ [ "X" ]; m = p; }'
+    ],
+    [
+      'behind a call that gives a list',
+      '{ p, ... }: { l = map p [ "a" ]; }',
+      '{ p, ... }: { l = map p [ "a" ] ++ [ "X" ]; }'
+    ],
+    [
+      'behind what another option holds',
+      '{ config, ... }: { l = config.m; }',
+      '{ config, ... }: { l = config.m ++ [ "X" ]; }'
+    ],
+    [
+      'inside a with',
+      '{ p, ... }: { l = with p; map a [ ]; }',
+      '{ p, ... }: { l = with p; map a [ ] ++ [ "X" ]; }'
+    ],
+    [
+      'beside a mkIf',
+      '{ c, lib, ... }: { l = lib.mkIf c [ "a" ]; }',
+      '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c [ "a" ]) [ "X" ] ]; }'
+    ],
+    [
+      'in a mkMerge',
+      '{ c, lib, ... }: with lib; { l = mkMerge [ (mkIf c [ "a" ]) ]; }',
+      '{ c, lib, ... }: with lib; { l = mkMerge [ (mkIf c [ "a" ]) [ "X" ] ]; }'
+    ],
+    [
+      'inside a mkForce',
+      '{ c, lib, ... }: { l = lib.mkForce (lib.optionals c [ ]); }',
+      '{ c, lib, ... }: { l = lib.mkForce (lib.optionals c [ ] ++ [ "X" ]); }'
+    ]
+  ]
+  it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
+})
+
+describe('addIn at a place', () => {
+  const list = nix`
+    {
+      l = [
+        # the first
+        "a" # note
+        "b"
+      ];
+    }
+  `
+  it('at the start, above the comments of the first', () => {
+    expect(edited(list, it => it.addIn('l', ['X'], { at: 'start' }))).toBe(
+      list.replace('    # the first', '    "X"\n    # the first')
+    )
+    expect(edited('{ l = [ "a" ]; }', it => it.addIn('l', ['X'], { at: 'start' }))).toBe(
+      '{ l = [ "X" "a" ]; }'
+    )
+    expect(edited('{ l = [ ]; }', it => it.addIn('l', ['X'], { at: 'start' }))).toBe(
+      '{ l = [ "X" ]; }'
+    )
+  })
+
+  it('before and after an item', () => {
+    expect(edited(list, it => it.addIn('l', ['X'], { at: { after: 'a' } }))).toBe(
+      list.replace('# note', '# note\n    "X"')
+    )
+    expect(edited(list, it => it.addIn('l', ['X'], { at: { before: 'b' } }))).toBe(
+      list.replace('"b"', '"X"\n    "b"')
+    )
+    expect(edited(list, it => it.addIn('l', ['X'], { at: { after: 'b' } }))).toBe(
+      list.replace('"b"', '"b"\n    "X"')
+    )
+    const row = '{ l = [ "a" "b" ]; }'
+    expect(edited(row, it => it.addIn('l', ['X'], { at: { after: 'a' } }))).toBe(
+      '{ l = [ "a" "X" "b" ]; }'
+    )
+    expect(edited(row, it => it.addIn('l', ['X'], { at: { before: 'a' } }))).toBe(
+      '{ l = [ "X" "a" "b" ]; }'
+    )
+  })
+
+  it('refuses where the item is not there', () => {
+    expect(refusalOf(list, it => it.addIn('l', ['X'], { at: { after: 'z' } }))).toBe('CONFLICT')
+  })
+})
+
+describe('addIn to a string adds lines', () => {
+  const cases: [string, string, string][] = [
+    ['indented', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"],
+    [
+      'with deeper lines',
+      "{\n  l = ''\n    a\n      b\n  '';\n}",
+      "{\n  l = ''\n    a\n      b\n    X\n  '';\n}"
+    ],
+    ['empty', "{\n  l = ''\n  '';\n}", "{\n  l = ''\n    X\n  '';\n}"],
+    ['indented, on one line', "{ l = ''a''; }", "{ l = ''a''\\nX''; }"],
+    ['quoted', '{ l = "a"; }', '{ l = "a\\nX"; }'],
+    ['quoted, with a line end', '{ l = "a\\n"; }', '{ l = "a\\nX\\n"; }'],
+    ['quoted and empty', '{ l = ""; }', '{ l = "X"; }'],
+    [
+      'inside mkAfter',
+      "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n  '';\n}",
+      "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n    X\n  '';\n}"
+    ],
+    ['there already', "{\n  l = ''\n    a\n    X\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"]
+  ]
+  it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
+
+  it('escapes them, keeps interpolations, and refuses what is no line', () => {
+    const given = "{ x, ... }: {\n  l = ''\n    a ${x}\n  '';\n}"
+    expect(edited(given, it => it.addIn('l', ["b ${c} ''d''"]))).toBe(
+      "{ x, ... }: {\n  l = ''\n    a ${x}\n    b ''${c} '''d'''\n  '';\n}"
+    )
+    expect(edited('{ l = "a"; }', it => it.addIn('l', ['b "${c}"']))).toBe(
+      '{ l = "a\\nb \\"\\${c}\\""; }'
+    )
+    expect(refusalOf(given, it => it.addIn('l', ['b\nc']))).toBe('BAD_VALUE')
+    expect(refusalOf(given, it => it.addIn('l', [1]))).toBe('BAD_VALUE')
+  })
+
+  it('and removeIn takes them out', () => {
+    const given = "{\n  l = ''\n    a\n    X\n    b\n  '';\n}"
+    expect(edited(given, it => it.removeIn('l', ['X']))).toBe("{\n  l = ''\n    a\n    b\n  '';\n}")
+    expect(edited('{ l = "X\\na\\nX"; }', it => it.removeIn('l', ['X']))).toBe('{ l = "a"; }')
+  })
+})
+
+describe('addIn to a chosen definition', () => {
+  it('edits one whose path has computed names, or that counts under a condition', () => {
+    const given = '{ lib, ... }: { config = lib.mkIf true { l = [ "a" ]; }; }'
+    const plain = '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" ]; }'
+    const doc = parseDocument(plain)
+    const [groups] = doc.getBelow('users.users')
+    if (!groups) throw new Error('no definition')
+    const plan = doc.edit().setIn('a', 1).addIn(groups, ['libvirtd']).plan()
+    expect(plan.ok && plan.value.text).toBe(
+      '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" "libvirtd" ]; a = 1; }'
+    )
+    const module = parseDocument(given)
+    const [l] = module.getIn('l')
+    if (!l) throw new Error('no definition')
+    const inside = module.edit().addIn(l, ['X']).plan()
+    expect(inside.ok && inside.value.text).toBe(given.replace('[ "a" ]', '[ "a" "X" ]'))
+  })
+
+  it('refuses one of another document', () => {
+    const [other] = parseDocument('{ a = 1; l = [ ]; }').getIn('l')
+    if (!other) throw new Error('no definition')
+    const plan = parseDocument('{ l = [ ]; }').edit().addIn(other, ['X']).plan()
+    expect(plan.ok ? '' : plan.error.code).toBe('STALE')
+  })
+})
+
 describe('addIn refuses', () => {
-  it('what counts under a condition only', () => {
-    expect(refused('{ c, lib, ... }:\n{\n  l = lib.optionals c [ "a" ];\n}\n', addX)).toBe(
+  it('what is defined under a condition only', () => {
+    expect(refused('{ c, lib, ... }:\n{\n  config = lib.mkIf c { l = [ ]; };\n}\n', addX)).toBe(
       [
-        '3:7: NO_TARGET: the list counts only under a condition, so what is added to it could be lost',
-        '3 |   l = lib.optionals c [ "a" ];',
-        '          ^^^^^^^^^^^^^^^^^^^^^^^',
-        'hint: add a list that always counts:  … ++ [ ]'
+        '3:25: NO_TARGET: l is defined here only if c',
+        '3 |   config = lib.mkIf c { l = [ ]; };',
+        '                            ^^^^^^^^',
+        'hint: define it in a module of its own and import that, or choose this definition'
       ].join('\n')
     )
-    expect(refusalOf('{ c, lib, ... }: { l = lib.mkIf c [ "a" ]; }', addX)).toBe('NO_TARGET')
-    expect(refusalOf('{ c, ... }: { l = if c then [ "a" ] else [ ]; }', addX)).toBe('NO_TARGET')
-    expect(
-      refusalOf(
-        '{ c, lib, ... }: { config = lib.mkMerge [ { } (lib.mkIf c { l = [ ]; }) ]; }',
-        addX
-      )
-    ).toBe('NO_TARGET')
   })
 
   it('what is no list, or written elsewhere', () => {
     expect(refusalOf('{ l = 1; }', addX)).toBe('NOT_A_LIST')
     expect(refusalOf('{ l.m = 1; }', addX)).toBe('NOT_A_LIST')
-    expect(refusalOf('let p = [ ]; in { l = p; }', addX)).toBe('SHARED_BINDING')
-    expect(refusalOf('{ p, ... }: { l = map p [ ]; }', addX)).toBe('SHARED_BINDING')
+    expect(refusalOf('{ p, ... }: { l = p; }', addX)).toBe('SHARED_BINDING')
+    expect(refusalOf('let p = mkIf true [ ]; in { l = p; }', addX)).toBe('SHARED_BINDING')
+    expect(refusalOf('{ p, ... }: { l = p.f [ ]; }', addX)).toBe('SHARED_BINDING')
     expect(refusalOf('{ l, ... }: { inherit l; }', addX)).toBe('INHERITED')
   })
 

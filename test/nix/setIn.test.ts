@@ -65,7 +65,7 @@ describe('setIn, where the option is defined', () => {
       )
     ).toBe(
       [
-        '1:59: INHERITED: b.c is inherited here, so there is no value to change',
+        '1:59: INHERITED: b.c is inherited here, so there is no value to edit',
         '1 | { lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }',
         '                                                              ^',
         'hint: write it out as name = value;'

@@ -1,0 +1,148 @@
+// Strings that are read as lines, such as boot.extraModprobeConfig.
+
+import { PRIORITY } from './definitions.ts'
+import type { Edit } from './edits.ts'
+import { eolOf } from './lines.ts'
+import { unwrapped } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import { quote } from './path.ts'
+import { callOf } from './shape.ts'
+
+/** A line of a string literal: what it says, and where it is spelt, its line end not included. */
+export interface StringLine {
+  value: string
+  start: number
+  end: number
+}
+
+/** The string literal that a value always is, also inside `mkForce`, `mkAfter` and their like. */
+export function stringIn(text: string, value: SyntaxNode): SyntaxNode | undefined {
+  const inner = unwrapped(value)
+  if (isString(inner)) return inner
+  const call = callOf(text, inner)
+  const last = call?.args.at(-1)
+  return call && last && PRIORITY.has(call.name) ? stringIn(text, last) : undefined
+}
+
+function isString(node: SyntaxNode): boolean {
+  return node.type === 'string_expression' || node.type === 'indented_string_expression'
+}
+
+/** What the lines of a string say; lines with an interpolation are left out. */
+export function linesOf(text: string, string: SyntaxNode): string[] {
+  return lineNodesOf(text, string).map(it => it.value)
+}
+
+/** The lines of a string that hold no interpolation. */
+export function lineNodesOf(text: string, string: SyntaxNode): StringLine[] {
+  const isIndented = string.type === 'indented_string_expression'
+  const indent = isIndented ? commonIndent(text, string) : 0
+  const holes = new Map(
+    string.children.filter(it => it.type === 'interpolation').map(it => [it.start, it.end])
+  )
+  const lines: StringLine[] = []
+  const { start, end } = bodyOf(string)
+  let line = { value: '', start, indented: isIndented, pure: true }
+  const close = (at: number) => {
+    const cut = line.indented ? Math.min(indent, leading(line.value)) : 0
+    if (line.pure) lines.push({ value: line.value.slice(cut), start: line.start, end: at })
+  }
+  const token = isIndented ? /''(?:([$'])|\\([\s\S]))|\n|[\s\S]/y : /\\([\s\S])|\r?\n|[\s\S]/y
+  for (let at = start; at < end; ) {
+    const hole = holes.get(at)
+    if (hole !== undefined) {
+      line.pure = false
+      at = hole
+      continue
+    }
+    token.lastIndex = at
+    const [spelt = '', one, two] = token.exec(text) ?? []
+    const value = isIndented
+      ? indentedToken(spelt, one, two)
+      : one === undefined
+        ? spelt.replace('\r\n', '\n')
+        : (ESCAPES[one] ?? one)
+    if (value === '\n') {
+      close(at)
+      at += spelt.length
+      line = { value: '', start: at, indented: isIndented && spelt === '\n', pure: true }
+    } else {
+      line.value += value
+      at += spelt.length
+    }
+  }
+  close(end)
+  return lines
+}
+
+function indentedToken(spelt: string, mark: string | undefined, escaped: string | undefined) {
+  if (mark === "'") return "''"
+  if (mark === '$') return '$'
+  return escaped === undefined ? spelt : (ESCAPES[escaped] ?? escaped)
+}
+
+const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t' }
+
+const leading = (line: string) => /^ */.exec(line)?.[0].length ?? 0
+
+function bodyOf(string: SyntaxNode): { start: number; end: number } {
+  const quotes = string.type === 'string_expression' ? 1 : 2
+  return { start: string.start + quotes, end: string.end - quotes }
+}
+
+/** The indentation that all lines of an indented string share, and that Nix takes off. */
+function commonIndent(text: string, string: SyntaxNode): number {
+  const { start, end } = bodyOf(string)
+  const lines = text.slice(start, end).split('\n')
+  const written = lines.filter(it => it.trim() !== '' || /[\r\t]/.test(it))
+  return written.length === 0 ? 0 : Math.min(...written.map(leading))
+}
+
+/** The edit that writes lines behind the last one of a string. */
+export function addLines(text: string, string: SyntaxNode, lines: readonly string[]): Edit {
+  const { start, end } = bodyOf(string)
+  const body = text.slice(start, end)
+  if (string.type === 'string_expression') {
+    const spelt = lines.map(it => quote(it).slice(1, -1)).join('\\n')
+    const last = lineNodesOf(text, string).at(-1)
+    if (body === '') return insertion(end, spelt)
+    return insertion(end, last?.end === end && last.value === '' ? `${spelt}\\n` : `\\n${spelt}`)
+  }
+  const escaped = lines.map(escapeIndented)
+  const eol = eolOf(text)
+  const closing = /\n([ \t]*)$/.exec(body)
+  if (!closing) {
+    // All on one line: a line break of the text would count as part of the string.
+    const lead = body.trim() === '' ? '' : "''\\n"
+    return insertion(end, lead + escaped.join("''\\n"))
+  }
+  const written = /\S/.test(body)
+  const inner = written
+    ? ' '.repeat(commonIndent(text, string))
+    : `${closing[1] ?? ''}${/\t/.test(closing[1] ?? '') ? '\t' : '  '}`
+  const at = end - (closing[1] ?? '').length
+  return insertion(at, escaped.map(it => inner + it + eol).join(''))
+}
+
+function escapeIndented(line: string): string {
+  return line.replace(/''/g, "'''").replace(/\$(?=\{)/g, "''$")
+}
+
+/** The edit that takes one line out of a string, with its line end. */
+export function removeLine(text: string, string: SyntaxNode, line: StringLine): Edit {
+  const body = bodyOf(string)
+  const after = /^(?:\r?\n|\\n|''\\n)/.exec(text.slice(line.end, body.end))
+  if (after && line.end + after[0].length <= body.end) {
+    return deletion(line.start, line.end + after[0].length)
+  }
+  const before = /(?:\n|\\n|''\\n)$/.exec(text.slice(body.start, line.start))
+  return deletion(line.start - (before?.[0].length ?? 0), line.end)
+}
+
+function insertion(offset: number, content: string): Edit {
+  return { offset, length: 0, content }
+}
+
+function deletion(start: number, end: number): Edit {
+  return { offset: start, length: end - start, content: '' }
+}

@@ -1,0 +1,162 @@
+// The last part of the proof: what the definitions of a path say before and after an edit.
+
+import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
+import { type Definition, type Lookup, lookUp } from './definitions.ts'
+import type { NixDocument } from './document.ts'
+import { type Edit, moveOffset } from './edits.ts'
+import { findImport, importsOf } from './importOperation.ts'
+import { linesOf, stringIn } from './lineStrings.ts'
+import { allListsOf, certainItemsOf } from './lists.ts'
+import type { Module } from './module.ts'
+import type { Operation } from './operation.ts'
+import { type AttrPath, spellPath } from './path.ts'
+import { settable } from './setOperation.ts'
+import { elementsOf } from './shape.ts'
+import { lookUpTarget } from './target.ts'
+import { bare, type NixValue } from './values.ts'
+
+interface Sides {
+  before: NixDocument
+  after: NixDocument
+  old: Module
+  fresh: Module
+}
+
+/** Why the definitions after the edits are not those before with what was asked; undefined if they are. */
+export function meaningFault(
+  sides: Sides,
+  edits: readonly Edit[],
+  operation: Operation
+): string | undefined {
+  const { before, after, old, fresh } = sides
+  if (operation.kind === 'import') {
+    const more = importsOf(after).length - importsOf(before).length
+    const counts = findImport(after, operation.path) && more === 1
+    return counts ? undefined : 'the import would not count'
+  }
+  const { target } = operation
+  const name = spellPath(target.path)
+  const was = lookUpTarget(before, old, target)
+  const moved =
+    target.kind === 'path' ? target : { ...target, offset: moveOffset(edits, target.offset) }
+  const is = lookUpTarget(after, fresh, moved)
+  switch (operation.kind) {
+    case 'set':
+      return hasValue(after, was, is, operation.value)
+        ? undefined
+        : `${name} would not have the value`
+    case 'add':
+      return hasGrown(sides, was, is, operation.items)
+        ? undefined
+        : `${name} would not hold the items`
+    case 'remove':
+      if (operation.items !== undefined) {
+        return hasShrunk(sides, was, is, operation.items)
+          ? undefined
+          : `${name} would not keep its other items`
+      }
+      // Behind a chosen definition that went, another may stand at its place now.
+      return target.kind === 'definition' || is.exact.length + is.below.length === 0
+        ? undefined
+        : `${name} would still be defined`
+    case 'rename':
+      return hasMoved(sides, was, target.path.length, operation.to)
+        ? undefined
+        : `${name} would not have moved whole`
+  }
+}
+
+function hasValue(after: NixDocument, was: Lookup, is: Lookup, value: NixValue): boolean {
+  const [definition] = is.exact
+  if (!definition || is.exact.length !== 1 || is.below.length > 0) return false
+  if (is.opaque.length !== was.opaque.length || definition.conditions.length > 0) return false
+  const written = settable(after.text, definition.value)
+  return canonicalOfNode(after.text, written) === canonicalOfValue(value)
+}
+
+/** The new items always count, and the old ones are all there, in their order. */
+function hasGrown(
+  { before, after }: Sides,
+  was: Lookup,
+  is: Lookup,
+  items: readonly NixValue[]
+): boolean {
+  if (is.exact.length !== Math.max(was.exact.length, 1)) return false
+  const isString = is.exact.some(it => !it.inherited && stringIn(after.text, it.value))
+  const keyOf = isString ? (it: NixValue) => String(bare(it)) : canonicalOfValue
+  const asked = items.map(keyOf)
+  const had = was.exact.flatMap(it => allIn(before.text, it))
+  const has = is.exact.flatMap(it => allIn(after.text, it))
+  const certain = new Set(is.exact.flatMap(it => certainIn(after.text, it)))
+  const more = takeOut(has, had)
+  return (
+    more !== undefined &&
+    more.every(it => asked.includes(it)) &&
+    new Set(more).size === more.length &&
+    asked.every(it => it !== undefined && certain.has(it))
+  )
+}
+
+/** Only the unwanted items are gone, and the others are there in their order. */
+function hasShrunk(
+  { before, after }: Sides,
+  was: Lookup,
+  is: Lookup,
+  items: readonly NixValue[]
+): boolean {
+  const unwanted = new Set([
+    ...items.map(canonicalOfValue),
+    ...items.map(bare).filter(it => typeof it === 'string')
+  ])
+  const had = was.exact.flatMap(it => allIn(before.text, it))
+  const has = is.exact.flatMap(it => allIn(after.text, it))
+  const gone = takeOut(had, has)
+  return (
+    is.exact.length === was.exact.length &&
+    gone?.every(it => unwanted.has(it)) === true &&
+    !has.some(it => unwanted.has(it))
+  )
+}
+
+function hasMoved(
+  { before, after, fresh }: Sides,
+  was: Lookup,
+  length: number,
+  to: AttrPath
+): boolean {
+  const there = lookUp(fresh, to)
+  const describe = (text: string, from: number) => (it: Definition) =>
+    JSON.stringify([it.path.slice(from), it.conditions, canonicalOfNode(text, it.value)])
+  const all = [...was.exact, ...was.below].map(describe(before.text, length))
+  const now = [...there.exact, ...there.below].map(describe(after.text, to.length))
+  return all.length === now.length && all.every(it => now.includes(it))
+}
+
+/** The items of all lists and the lines of all strings of a definition. */
+function allIn(text: string, definition: Definition): string[] {
+  if (definition.inherited) return []
+  const string = stringIn(text, definition.value)
+  if (string) return linesOf(text, string).filter(it => it.trim() !== '')
+  return allListsOf(text, definition.value)
+    .flatMap(elementsOf)
+    .map(it => canonicalOfNode(text, it))
+}
+
+/** Those that count whatever the conditions in the value are. */
+function certainIn(text: string, definition: Definition): string[] {
+  if (definition.inherited) return []
+  const string = stringIn(text, definition.value)
+  if (string) return linesOf(text, string)
+  return certainItemsOf(text, definition.value).map(it => canonicalOfNode(text, it))
+}
+
+/** What is left of `all` when `some` is taken out in its order; undefined if it is not in there. */
+function takeOut(all: readonly string[], some: readonly string[]): string[] | undefined {
+  const rest: string[] = []
+  let next = 0
+  for (const it of all) {
+    if (it === some[next]) next++
+    else rest.push(it)
+  }
+  return next === some.length ? rest : undefined
+}

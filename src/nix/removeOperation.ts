@@ -1,0 +1,65 @@
+import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
+import type { NixDocument } from './document.ts'
+import type { Edit } from './edits.ts'
+import { lineNodesOf, removeLine, stringIn } from './lineStrings.ts'
+import { allListsOf } from './lists.ts'
+import type { Module } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import { blockedByPipe, type Edits, inherited } from './refusals.ts'
+import { removeNode } from './remove.ts'
+import { ok } from './result.ts'
+import { elementsOf } from './shape.ts'
+import { lookUpTarget, type Target } from './target.ts'
+import { bare, type NixValue } from './values.ts'
+
+/** `removeIn`: see Transaction. */
+export function planRemove(
+  doc: NixDocument,
+  module: Module,
+  target: Target,
+  items: readonly NixValue[] | undefined
+): Edits {
+  const { text } = doc
+  const { exact, below } = lookUpTarget(doc, module, target)
+  if (items === undefined) {
+    const all = [...exact, ...below]
+    const taken = all.find(it => it.inherited)
+    if (taken) return inherited(text, taken)
+    const nodes = all.map(it => it.binding)
+    return blockedIn(doc, nodes) ?? ok(combine(nodes.map(it => removeNode(text, it))))
+  }
+  const written = exact.filter(it => !it.inherited)
+  const keys = new Set(items.map(canonicalOfValue))
+  const elements = written
+    .flatMap(it => allListsOf(text, it.value))
+    .flatMap(elementsOf)
+    .filter(it => keys.has(canonicalOfNode(text, it)))
+  const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
+  const strings = written.map(it => stringIn(text, it.value)).filter(it => it !== undefined)
+  const edits = [
+    ...elements.map(it => removeNode(text, it)),
+    ...strings.flatMap(string =>
+      lineNodesOf(text, string)
+        .filter(it => lines.has(it.value))
+        .map(it => removeLine(text, string, it))
+    )
+  ]
+  return blockedIn(doc, [...elements, ...strings]) ?? ok(combine(edits))
+}
+
+function blockedIn(doc: NixDocument, nodes: readonly SyntaxNode[]): Edits | undefined {
+  return nodes.map(it => blockedByPipe(doc, it)).find(it => it !== undefined)
+}
+
+/** Joins removals that touch: neighbours share the blanks between them. */
+function combine(edits: readonly Edit[]): Edit[] {
+  const joined: Edit[] = []
+  for (const edit of [...edits].sort((a, b) => a.offset - b.offset)) {
+    const last = joined.at(-1)
+    if (last && edit.offset <= last.offset + last.length) {
+      const end = Math.max(last.offset + last.length, edit.offset + edit.length)
+      last.length = end - last.offset
+    } else joined.push({ ...edit })
+  }
+  return joined
+}

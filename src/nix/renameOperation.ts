@@ -1,0 +1,70 @@
+import type { Definition } from './definitions.ts'
+import { lookUp } from './definitions.ts'
+import type { NixDocument } from './document.ts'
+import type { Edit } from './edits.ts'
+import type { Module } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import { type AttrPath, formatPath, samePath, spellPath } from './path.ts'
+import { blockedByPipe, type Edits, inherited, notFound, refuse } from './refusals.ts'
+import { ok } from './result.ts'
+import { isComment, namesOf } from './shape.ts'
+import { lookUpTarget, type Target } from './target.ts'
+
+/** `renameIn`: see Transaction. */
+export function planRename(doc: NixDocument, module: Module, target: Target, to: AttrPath): Edits {
+  const { text } = doc
+  if (samePath(target.path, to)) return ok([])
+  const { exact, below } = lookUpTarget(doc, module, target)
+  const all = [...exact, ...below]
+  if (all.length === 0 && target.kind === 'definition') return notFound(target.path)
+  if (all.length === 0) return ok([])
+  const there = lookUp(module, to)
+  const conflict = there.exact[0] ?? there.below[0]
+  if (conflict) {
+    return refuse(text, conflict.binding, {
+      code: 'CONFLICT',
+      message: `${formatPath(to)} is defined already`,
+      hint: 'remove one of the two'
+    })
+  }
+  const edits: Edit[] = []
+  for (const definition of all) {
+    if (definition.inherited) return inherited(text, definition)
+    const blocked = blockedByPipe(doc, definition.binding)
+    if (blocked) return blocked
+    const edit = rename(text, definition, target.path.length, to)
+    if (!edit) {
+      return refuse(text, definition.binding, {
+        code: 'NO_TARGET',
+        message: `${spellPath(definition.path)} lies in a set that ${formatPath(to)} does not belong into`,
+        hint: 'remove the one and set the other'
+      })
+    }
+    edits.push(edit)
+  }
+  return ok(edits)
+}
+
+/** Replaces the names that a binding spells itself; those of the sets around it have to stay. */
+function rename(
+  text: string,
+  definition: Definition,
+  length: number,
+  to: AttrPath
+): Edit | undefined {
+  const own = namesOf(text, definition.binding).length
+  const outer = definition.path.slice(0, definition.path.length - own)
+  if (outer.length >= length || outer.length >= to.length) return undefined
+  if (!outer.every((name, i) => name === to[i])) return undefined
+  const attrs = namesIn(definition.binding).slice(0, length - outer.length)
+  const first = attrs[0]
+  const last = attrs.at(-1)
+  if (!first || !last) return undefined
+  const content = formatPath(to.slice(outer.length))
+  return { offset: first.start, length: last.end - first.start, content }
+}
+
+function namesIn(binding: SyntaxNode): SyntaxNode[] {
+  const attrpath = binding.field('attrpath')
+  return attrpath ? attrpath.children.filter(it => it.isNamed && !isComment(it)) : []
+}

@@ -1,0 +1,100 @@
+import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
+import type { Lookup } from './definitions.ts'
+import type { NixDocument } from './document.ts'
+import { insertBinding } from './insertBinding.ts'
+import { indentAt } from './lines.ts'
+import { type Module, unwrapped } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import { type AttrPath, formatPath, spellPath } from './path.ts'
+import { isOneLine, placeFor } from './place.ts'
+import { printInline, printValue } from './print.ts'
+import {
+  ambiguous,
+  badValue,
+  blockedByPipe,
+  conditional,
+  type Edits,
+  inherited,
+  notFound,
+  refuse
+} from './refusals.ts'
+import { ok } from './result.ts'
+import { bindingsOf, callOf, isSet } from './shape.ts'
+import { layoutAt } from './style.ts'
+import { lookUpTarget, type Target } from './target.ts'
+import { bare, isValueSet, type NixValue } from './values.ts'
+
+/** `setIn`: see Transaction. */
+export function planSet(doc: NixDocument, module: Module, target: Target, value: NixValue): Edits {
+  const wanted = canonicalOfValue(value)
+  if (wanted === undefined) return badValue(value)
+  const found = lookUpTarget(doc, module, target)
+  const { text, root } = doc
+
+  const [definition] = found.exact
+  if (found.exact.length > 1) return ambiguous(text, found.exact)
+  const scattered = found.below[0]
+  if (scattered) {
+    return refuse(text, scattered.binding, {
+      code: 'CONFLICT',
+      message: `${spellPath(target.path)} is already defined in parts, here ${spellPath(scattered.path)}`,
+      hint: `set ${spellPath(scattered.path)} and its neighbours one by one`
+    })
+  }
+  if (!definition) {
+    return target.kind === 'path'
+      ? define(doc, module, found, target.path, value)
+      : notFound(target.path)
+  }
+  if (definition.inherited) return inherited(text, definition)
+  if (definition.conditions.length > 0) return conditional(text, definition)
+  const place = settable(text, definition.value)
+  if (canonicalOfNode(text, place) === wanted) return ok([])
+  const blocked = blockedByPipe(doc, place)
+  if (blocked) return blocked
+  const inner = unwrapped(place)
+  if (isSet(inner) && isValueSet(bare(value)) && bindingsOf(inner).length > 0) {
+    return refuse(text, definition.binding, {
+      code: 'CONFLICT',
+      message: `${spellPath(target.path)} is a set already`,
+      hint: 'set its attributes one by one'
+    })
+  }
+  const layout = layoutAt(text, indentAt(text, place.start), root)
+  const column = place.start - definition.binding.start + layout.indent.length
+  const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
+  const content = inline ? printInline(value, layout.tightLists) : printValue(value, layout, column)
+  return ok([{ offset: place.start, length: place.end - place.start, content }])
+}
+
+/** Writes a definition of a path that has none. */
+export function define(
+  doc: NixDocument,
+  module: Module,
+  found: Lookup,
+  path: AttrPath,
+  value: NixValue
+): Edits {
+  const computed = found.opaque.find(it => it.path.includes(undefined))
+  if (computed) {
+    return refuse(doc.text, computed.binding, {
+      code: 'DYNAMIC_ATTRIBUTE',
+      message: `${spellPath(computed.path)} may be ${formatPath(path)}, and Nix allows no second definition of it`,
+      hint: 'write the name out, or choose this definition'
+    })
+  }
+  const layout = layoutAt(doc.text, '', doc.root)
+  const place = placeFor(module, path, printValue(value, layout).includes('\n'))
+  if (!place.ok) return place
+  const blocked = blockedByPipe(doc, place.value.set)
+  return blocked ?? ok([insertBinding(doc.text, doc.root, place.value, value)])
+}
+
+/** What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win. */
+export function settable(text: string, value: SyntaxNode): SyntaxNode {
+  const call = callOf(text, unwrapped(value))
+  const last = call?.args.at(-1)
+  return call && last && WINNING.has(call.name) ? last : value
+}
+
+const WINNING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])

@@ -1,0 +1,41 @@
+import { ALWAYS, type Definition, describeDefinition, type Lookup, lookUp } from './definitions.ts'
+import type { NixDocument } from './document.ts'
+import type { Module } from './module.ts'
+import type { SyntaxNode } from './parser.ts'
+import type { AttrPath } from './path.ts'
+import { inheritedOf } from './shape.ts'
+
+/**
+ * What an edit is about: an option by its path, wherever it is defined, or one chosen definition,
+ * also one whose path has computed names or that counts only under a condition.
+ */
+export type Target =
+  | { kind: 'path'; path: AttrPath }
+  | { kind: 'definition'; path: readonly (string | undefined)[]; offset: number }
+
+/**
+ * What the document says of the target. `offset` is where the chosen definition's binding begins in
+ * this document.
+ */
+export function lookUpTarget(doc: NixDocument, module: Module, target: Target): Lookup {
+  if (target.kind === 'path') return lookUp(module, target.path)
+  const definition = definitionAt(doc, target)
+  return { exact: definition ? [definition] : [], below: [], opaque: [] }
+}
+
+/** The definition whose binding begins at the offset. It was chosen, so what it depends on is no matter. */
+function definitionAt(
+  doc: NixDocument,
+  { path, offset }: { path: readonly (string | undefined)[]; offset: number }
+): Definition | undefined {
+  let node: SyntaxNode | undefined = doc.root
+  while (node) {
+    const isBinding: boolean = node.type === 'binding' && node.start === offset
+    const value: SyntaxNode | undefined = isBinding ? node.field('expression') : undefined
+    if (value) return describeDefinition(doc.text, path, node, value, ALWAYS, false)
+    const name: SyntaxNode | undefined = inheritedOf(node).find(it => it.start === offset)
+    if (name) return describeDefinition(doc.text, path, name, name, ALWAYS, true)
+    node = node.children.find(it => it.start <= offset && it.end > offset)
+  }
+  return undefined
+}

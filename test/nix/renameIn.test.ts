@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest'
+import { edited, nix, refusalOf } from './support.ts'
+
+describe('renameIn', () => {
+  it('gives the names that the binding spells, and leaves the value and its comments', () => {
+    const given = nix`
+      {
+        virtualisation.libvirtd = {
+          qemuVerbatimConfig = ''
+            a
+          ''; # why
+          qemuRunAsRoot = false;
+        };
+        a.b = 1;
+        a.c.d = 2;
+      }
+    `
+    expect(
+      edited(given, it =>
+        it
+          .renameIn(
+            'virtualisation.libvirtd.qemuVerbatimConfig',
+            'virtualisation.libvirtd.qemu.verbatimConfig'
+          )
+          .renameIn('a', 'z."my name"')
+      )
+    ).toBe(
+      given
+        .replace('qemuVerbatimConfig', 'qemu.verbatimConfig')
+        .replace('a.b = 1', 'z."my name".b = 1')
+        .replace('a.c.d', 'z."my name".c.d')
+    )
+  })
+
+  it('does nothing where there is nothing', () => {
+    expect(edited('{ a = 1; }', it => it.renameIn('b', 'c').renameIn('a', 'a'))).toBe('{ a = 1; }')
+  })
+
+  it('refuses where the other is defined, or belongs elsewhere', () => {
+    expect(refusalOf('{ a = 1; b = 2; }', it => it.renameIn('a', 'b'))).toBe('CONFLICT')
+    expect(refusalOf('{ a = { b = 1; }; }', it => it.renameIn('a.b', 'c.d'))).toBe('NO_TARGET')
+    expect(refusalOf('{ a, ... }: { inherit a; }', it => it.renameIn('a', 'b'))).toBe('INHERITED')
+    expect(refusalOf('{ a = 1; }', it => it.renameIn('a', ''))).toBe('BAD_PATH')
+  })
+})
