@@ -33,8 +33,8 @@ export function kindOf(doc: NixDocument): FileKind {
 function isPlainSet(doc: NixDocument): boolean {
   const module = doc.module()
   if (!module.ok || module.value.hasConfig) return false
-  const { set } = module.value
-  return set.start === doc.root.field('expression')?.start && set.children.length > 2
+  const [set] = module.value.sets
+  return set?.start === doc.root.field('expression')?.start && (set?.children.length ?? 0) > 2
 }
 
 // nixos-generate-config writes this at the head of hardware-configuration.nix.

@@ -1,6 +1,6 @@
 import type { Place } from './lines.ts'
 import { placeOf } from './lines.ts'
-import { MODULE_ATTRIBUTES, type Module, unwrapped } from './module.ts'
+import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { type AttrPath, samePath } from './path.ts'
 import {
@@ -56,7 +56,8 @@ export const ALWAYS: Context = { conditions: [], priorities: [] }
  */
 export function lookUp(module: Module, path: AttrPath): Lookup {
   const found: Lookup = { exact: [], below: [], opaque: [] }
-  searchSet(module.text, module.set, [], inModule(module, path), ALWAYS, found)
+  const spelt = inModule(module, path)
+  searchSet(module.text, setFor(module, spelt), [], spelt, ALWAYS, found)
   return module.hasConfig ? withoutConfig(found, path) : found
 }
 

@@ -1,5 +1,14 @@
 import type { SyntaxNode } from './parser.ts'
-import { bindingsOf, inheritedOf, isSet, nameOf, namesOf, unparenthesised } from './shape.ts'
+import {
+  attrsOf,
+  bindingsOf,
+  inheritedOf,
+  isDynamic,
+  isSet,
+  nameOf,
+  namesOf,
+  unparenthesised
+} from './shape.ts'
 
 /**
  * The first binding below `name` in a set that Nix rejects because its attribute is defined
@@ -36,12 +45,13 @@ function define(
     if (slots.has(name)) return attr
     slots.set(name, undefined)
   }
-  const names = namesOf(text, binding)
+  const names = namesUpToDynamic(text, binding)
   const value = binding.field('expression')
   const last = names.at(-1)
   if (binding.type !== 'binding' || !value || last === undefined || names.includes(undefined)) {
     return undefined
   }
+  const isWhole = names.length === attrsOf(binding).length
   let at = slots
   for (const name of names.slice(0, -1) as string[]) {
     if (at.has(name) && !at.get(name)) return binding
@@ -50,7 +60,7 @@ function define(
     at = next
   }
   const literal = unparenthesised(value)
-  const own: Slots | undefined = isSet(literal) ? new Map() : undefined
+  const own: Slots | undefined = isSet(literal) && isWhole ? new Map() : undefined
   if (own) {
     for (const inner of bindingsOf(literal)) {
       const duplicate = define(text, own, inner)
@@ -65,4 +75,11 @@ function define(
   if (!existing || !own || [...own.keys()].some(it => existing.has(it))) return binding
   for (const [name, it] of own) existing.set(name, it)
   return undefined
+}
+
+/** Nix adds dynamic attributes last and merges nothing with them, so their path ends there. */
+function namesUpToDynamic(text: string, binding: SyntaxNode): (string | undefined)[] {
+  const attrs = attrsOf(binding)
+  const dynamic = attrs.findIndex(isDynamic)
+  return namesOf(text, binding).slice(0, dynamic === -1 ? attrs.length : dynamic + 1)
 }

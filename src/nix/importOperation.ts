@@ -3,7 +3,7 @@ import type { NixDocument } from './document.ts'
 import { insertFirst } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
 import { allListsOf, formOf, isConcat, listOf } from './lists.ts'
-import { type Module, unwrapped } from './module.ts'
+import { type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { blockedByPipe, type Edits, inherited, refuse } from './refusals.ts'
 import { ok } from './result.ts'
@@ -17,7 +17,8 @@ export function planImport(doc: NixDocument, module: Module, path: string): Edit
   if (findImport(doc, path)) return ok([])
   const item = expr(pathSource(path))
   const [definition] = lookUp(module, ['imports']).exact
-  if (!definition) return ok([insertFirst(text, root, module.set, 'imports', [item])])
+  if (!definition)
+    return ok([insertFirst(text, root, setFor(module, ['imports']), 'imports', [item])])
   if (definition.inherited) return inherited(text, definition)
   const blocked = blockedByPipe(doc, definition.value)
   if (blocked) return blocked

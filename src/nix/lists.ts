@@ -3,7 +3,8 @@ import { type NixError, nixError } from './errors.ts'
 import { unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { err, ok, type Result } from './result.ts'
-import { callOf, elementsOf, isList, namesOf } from './shape.ts'
+import { letValueOf } from './scope.ts'
+import { callOf, elementsOf, isList } from './shape.ts'
 
 /**
  * The list literal that a value always contains: the list itself, the first literal operand of `++`,
@@ -124,31 +125,6 @@ export function isPlainList(text: string, value: SyntaxNode, depth = 0): boolean
   }
   const call = callOf(text, inner)
   return call !== undefined && GIVES_LIST.has(call.name)
-}
-
-/** The value that a `let` around a variable gives it, unless a function's argument hides that. */
-export function letValueOf(text: string, variable: SyntaxNode): SyntaxNode | undefined {
-  const name = text.slice(variable.start, variable.end)
-  for (let at = variable.parent; at; at = at.parent) {
-    if (at.type === 'function_expression' && takes(text, at, name)) return undefined
-    if (at.type === 'rec_attrset_expression') return undefined
-    if (at.type !== 'let_expression') continue
-    const bindings = at.children.find(it => it.type === 'binding_set')?.children ?? []
-    const all = bindings.filter(it => it.type === 'binding' && namesOf(text, it)[0] === name)
-    const [binding] = all
-    if (binding && all.length === 1 && namesOf(text, binding).length === 1) {
-      return binding.field('expression')
-    }
-    if (binding) return undefined
-  }
-  return undefined
-}
-
-function takes(text: string, lambda: SyntaxNode, name: string): boolean {
-  const spelt = (node: SyntaxNode | undefined) => node && text.slice(node.start, node.end)
-  if (spelt(lambda.field('universal')) === name) return true
-  const formals = lambda.field('formals')?.children ?? []
-  return formals.some(it => it.type === 'formal' && spelt(it.field('name')) === name)
 }
 
 // Functions of builtins and nixpkgs' lib whose result is a list.

@@ -1,13 +1,16 @@
 import { type NixError, nixError } from './errors.ts'
 import type { SyntaxNode } from './parser.ts'
 import { err, ok, type Result } from './result.ts'
-import { bindingsOf, callOf, isSet, namesOf } from './shape.ts'
+import { bindingsOf, callOf, inheritedOf, isSet, nameOf, namesOf } from './shape.ts'
 
 /** A NixOS module: what the file's expression gives once all its functions are called. */
 export interface Module {
   text: string
-  /** The `{ … }` that holds `imports`, and the options or `config`. */
-  set: SyntaxNode
+  /**
+   * The `{ … }` that holds `imports`, and the options or `config`. Mostly one; several where the
+   * result is `{ … } // { … }`, of which a later one wins by its first names.
+   */
+  sets: readonly SyntaxNode[]
   /**
    * Whether `config` or `options` stands at the top. Then options are defined inside `config` only,
    * and `imports` stays beside it.
@@ -38,8 +41,36 @@ export function findModule(text: string, root: SyntaxNode): Result<Module, NixEr
       })
     )
   }
-  if (isSet(body)) return ok({ text, set: body, hasConfig: hasConfig(text, body) })
+  const sets = setsOf(body)
+  if (sets.length > 0) {
+    return ok({ text, sets, hasConfig: sets.some(it => hasConfig(text, it)) })
+  }
   return err(refuse(text, body))
+}
+
+/** The operands of a chain of `//`, if they are all written out; the set itself where there is none. */
+function setsOf(body: SyntaxNode): SyntaxNode[] {
+  const inner = unwrapped(body)
+  if (isSet(inner)) return [inner]
+  const left = inner.field('left')
+  const right = inner.field('right')
+  const isUpdate = inner.type === 'binary_expression' && inner.field('operator')?.type === '//'
+  if (!isUpdate || !left || !right) return []
+  const [before, after] = [setsOf(left), setsOf(right)]
+  return before.length > 0 && after.length > 0 ? [...before, ...after] : []
+}
+
+/** The set that decides on a path, spelt from the module on: the last that has its first name. */
+export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
+  const { text, sets } = module
+  const deciding = sets.findLast(set =>
+    bindingsOf(set).some(
+      it =>
+        namesOf(text, it)[0] === path[0] ||
+        inheritedOf(it).some(name => nameOf(text, name) === path[0])
+    )
+  )
+  return (sets.length === 1 ? undefined : deciding) ?? (sets.at(-1) as SyntaxNode)
 }
 
 function refuse(text: string, body: SyntaxNode): NixError {
@@ -143,7 +174,8 @@ export function optionPathOf(
 ): readonly (string | undefined)[] | undefined {
   const names: (string | undefined)[] = []
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    if (at.start === module.set.start && at.end === module.set.end && isSet(at)) return names
+    const { start, end } = at
+    if (module.sets.some(it => it.start === start && it.end === end) && isSet(at)) return names
     if (at.type === 'binding') {
       const set = at.parent?.parent
       if (!set || !isSet(set)) return undefined

@@ -1,14 +1,16 @@
 import { inModule } from './definitions.ts'
 import { type NixError, nixError } from './errors.ts'
-import { type Module, unwrapped } from './module.ts'
+import { type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { type AttrPath, samePath, spellPath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
 import {
+  attrsOf,
   bindingsOf,
   callOf,
   elementsOf,
   inheritedOf,
+  isDynamic,
   isList,
   isSet,
   nameOf,
@@ -42,8 +44,9 @@ export function placeFor(
   path: AttrPath,
   isBlock: boolean
 ): Result<BindingPlace, NixError> {
+  const spelt = inModule(module, path)
   const task = { text: module.text, isBlock, top: module.hasConfig ? 1 : 0 }
-  const found = search(task, module.set, inModule(module, path), 0)
+  const found = search(task, setFor(module, spelt), spelt, 0)
   return found.ok ? ok(found.value.place) : found
 }
 
@@ -76,14 +79,17 @@ function search(
     const names = namesOf(text, binding)
     const common = commonLength(names, path)
     if (common === 0) continue
+    const computed = attrsOf(binding).slice(0, common).find(isDynamic)
+    const descends = common === names.length && common < path.length
+    if (computed && !descends) return err(dynamicError(text, computed))
     let candidate: Candidate
-    if (common === names.length && common < path.length) {
+    if (descends) {
       const inner = searchIn(task, plainSetsOf(text, value), path.slice(common), outer + common)
       if (!inner) return err(blockedError(text, binding, value))
       if (!inner.ok) return inner
       candidate = inner.value
       const breaksLine = isBlock && isOneLine(text, candidate.place.set)
-      if (breaksLine && !isOneLine(text, set) && canExtend(value)) {
+      if (breaksLine && !computed && !isOneLine(text, set) && canExtend(value)) {
         candidate = besides(set, binding, path, outer + common)
       }
     } else {
@@ -175,6 +181,15 @@ function inheritedError(text: string, name: SyntaxNode): NixError {
     message: `"${text.slice(name.start, name.end)}" is inherited here, so nothing can be added to it`,
     range: name,
     hint: 'write it as name = value; or define the option in another module'
+  })
+}
+
+function dynamicError(text: string, name: SyntaxNode): NixError {
+  return nixError(text, {
+    code: 'DYNAMIC_ATTRIBUTE',
+    message: 'this name is computed, and Nix allows no second definition beside it',
+    range: name,
+    hint: 'write the name out, or put all its options into one set { … }'
   })
 }
 

@@ -3,11 +3,10 @@ import { lookUp } from './definitions.ts'
 import type { NixDocument } from './document.ts'
 import type { Edit } from './edits.ts'
 import type { Module } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
 import { type AttrPath, formatPath, samePath, spellPath } from './path.ts'
 import { blockedByPipe, type Edits, inherited, notFound, refuse } from './refusals.ts'
 import { ok } from './result.ts'
-import { isComment, namesOf } from './shape.ts'
+import { attrsOf, namesOf } from './shape.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `renameIn`: see Transaction. */
@@ -56,15 +55,10 @@ function rename(
   const outer = definition.path.slice(0, definition.path.length - own)
   if (outer.length >= length || outer.length >= to.length) return undefined
   if (!outer.every((name, i) => name === to[i])) return undefined
-  const attrs = namesIn(definition.binding).slice(0, length - outer.length)
+  const attrs = attrsOf(definition.binding).slice(0, length - outer.length)
   const first = attrs[0]
   const last = attrs.at(-1)
   if (!first || !last) return undefined
   const content = formatPath(to.slice(outer.length))
   return { offset: first.start, length: last.end - first.start, content }
-}
-
-function namesIn(binding: SyntaxNode): SyntaxNode[] {
-  const attrpath = binding.field('attrpath')
-  return attrpath ? attrpath.children.filter(it => it.isNamed && !isComment(it)) : []
 }

@@ -2,6 +2,7 @@
 
 import type { SyntaxNode } from './parser.ts'
 import type { AttrPath } from './path.ts'
+import { letValueOf } from './scope.ts'
 import { stringValue } from './strings.ts'
 
 export function isComment(node: SyntaxNode): boolean {
@@ -50,16 +51,29 @@ export function commentsOf(container: SyntaxNode): SyntaxNode[] {
 export function nameOf(text: string, node: SyntaxNode): string | undefined {
   if (node.type === 'identifier') return text.slice(node.start, node.end)
   if (node.type === 'string_expression') return stringValue(text, node)
-  // ${"name"} is a fixed name too.
-  const inner = node.field('expression')
-  return node.type === 'interpolation' && inner ? stringValue(text, inner) : undefined
+  // ${"name"} is a fixed name too, and so is ${user} where a let says what user is.
+  const inner = node.type === 'interpolation' ? node.field('expression') : undefined
+  if (!inner) return undefined
+  const value = inner.type === 'variable_expression' ? letValueOf(text, inner) : inner
+  return value ? stringValue(text, value) : undefined
+}
+
+/** Whether a name is spelt `${…}` around anything but a string literal: to Nix it is dynamic. */
+export function isDynamic(node: SyntaxNode): boolean {
+  if (node.type === 'string_expression')
+    return node.children.some(it => it.type === 'interpolation')
+  return node.type === 'interpolation' && !/string/.test(node.field('expression')?.type ?? '')
+}
+
+/** The nodes of the names in a binding's attribute path. */
+export function attrsOf(binding: SyntaxNode): SyntaxNode[] {
+  const attrpath = binding.field('attrpath')
+  return attrpath ? attrpath.children.filter(it => it.isNamed && !isComment(it)) : []
 }
 
 /** The names that a binding's attribute path is made of; undefined for each computed one. */
 export function namesOf(text: string, binding: SyntaxNode): (string | undefined)[] {
-  const attrpath = binding.field('attrpath')
-  if (!attrpath) return []
-  return attrpath.children.filter(it => it.isNamed && !isComment(it)).map(it => nameOf(text, it))
+  return attrsOf(binding).map(it => nameOf(text, it))
 }
 
 /** The attributes that an `inherit` or `inherit (x)` takes over, as nodes. */

@@ -6,7 +6,7 @@ import { findDuplicate } from './duplicates.ts'
 import type { Edit } from './edits.ts'
 import { type NixError, nixError } from './errors.ts'
 import { meaningFault } from './meaning.ts'
-import { type Module, optionPathOf } from './module.ts'
+import { type Module, optionPathOf, setFor } from './module.ts'
 import type { Operation } from './operation.ts'
 import type { SyntaxNode } from './parser.ts'
 import { spellPath, startsWith } from './path.ts'
@@ -49,9 +49,10 @@ export function verify(
     if (why) return fail(why, difference.kind === 'removed' ? undefined : node)
   }
   for (const path of paths) {
-    const name = inModule(fresh.value, path)[0]
-    const duplicate = findDuplicate(after.text, fresh.value.set, name)
-    if (duplicate && !findDuplicate(before.text, old.value.set, name)) {
+    const spelt = inModule(fresh.value, path)
+    const [name] = spelt
+    const duplicate = findDuplicate(after.text, setFor(fresh.value, spelt), name)
+    if (duplicate && !findDuplicate(before.text, setFor(old.value, spelt), name)) {
       return fail('an attribute would be defined twice', duplicate)
     }
   }

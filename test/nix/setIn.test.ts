@@ -267,6 +267,26 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
+  it('goes into the operand of // that wins', () => {
+    const given = '{ a.b = 1; c = 2; } // { a.d = 3; }'
+    expect(edited(given, it => it.setIn('a.e', 4).setIn('c', 5).setIn('f', 6))).toBe(
+      '{ a.b = 1; c = 5; } // { a.d = 3; a.e = 4; f = 6; }'
+    )
+  })
+
+  it('knows a computed name that a let spells out', () => {
+    const given = 'let user = "ann"; in { users.users.${user} = { uid = 1; }; }'
+    expect(
+      edited(given, it => it.setIn('users.users.ann.uid', 2).setIn('users.users.ann.shell', 'x'))
+    ).toBe('let user = "ann"; in { users.users.${user} = { uid = 2; shell = "x"; }; }')
+    expect(edited(given, it => it.setIn('users.users.bob.uid', 2))).toBe(
+      given.replace('; }; }', '; }; users.users.bob.uid = 2; }')
+    )
+    expect(refusalOf('let u = "ann"; in { a.${u}.b = 1; }', it => it.setIn('a.ann.c', 2))).toBe(
+      'DYNAMIC_ATTRIBUTE'
+    )
+  })
+
   it('refuses where it would not hold always, or Nix allows no second binding', () => {
     expect(
       refused(`{ lib, ... }:\n{\n  boot = lib.mkIf true { a = 1; };\n}\n`, it =>
@@ -295,7 +315,7 @@ describe('setIn, where the option is not defined', () => {
       'CONFLICT'
     )
     expect(refusalOf(`{ lib, ... }: lib.mkIf true { }`, it => it.setIn('a', 2))).toBe('NO_TARGET')
-    expect(refusalOf(`{ a = 1; } // { b = 2; }`, it => it.setIn('a', 2))).toBe('NO_TARGET')
+    expect(refusalOf(`{ x, ... }: { a = 1; } // x`, it => it.setIn('a', 2))).toBe('NO_TARGET')
     expect(refusalOf(`{ stdenv, fetchurl }: stdenv.mkDerivation { }`, it => it.setIn('a', 2))).toBe(
       'NOT_A_MODULE'
     )
