@@ -1,5 +1,6 @@
 // The toolkit's public face: a lossless Nix document with semantic edits.
 
+export type { Position } from './addOperation.ts'
 export { canonicalOfValue } from './canonical.ts'
 export { decode } from './decode.ts'
 export type { Definition } from './definitions.ts'
@@ -8,8 +9,10 @@ export { type NixDocument, parseDocument } from './document.ts'
 export { applyEdits, type Edit, invertEdits } from './edits.ts'
 export type { NixError, NixErrorCode, Range, RenderOptions } from './errors.ts'
 export type { Place } from './lines.ts'
-export type { SyntaxNode } from './parser.ts'
+export type { Module } from './module.ts'
+export type { StandIn, SyntaxNode } from './parser.ts'
 export { type AttrPath, type AttrPathLike, formatPath, parsePath } from './path.ts'
 export type { Result } from './result.ts'
 export type { Plan, Transaction } from './transaction.ts'
 export { type Annotated, annotated, type Expr, expr, type NixValue } from './values.ts'
+export { BREAK, SKIP, type Visitor, visit } from './visit.ts'

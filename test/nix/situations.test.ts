@@ -1,0 +1,98 @@
+// data/edit-cases.json holds 50 situations of real modules: the text, edits of it, right ones and
+// tempting wrong ones (their label begins with "naive"), and the value that the evaluator gave the
+// option after each.
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { parseDocument } from '../../src/nix/index.ts'
+import { type EditOf, edited, refusalOf } from './support.ts'
+
+interface Situation {
+  n: number
+  title: string
+  option: string
+  before: string
+  after: { label: string; text: string }[]
+}
+
+const situations: Situation[] = JSON.parse(
+  readFileSync(new URL('data/edit-cases.json', import.meta.url), 'utf8')
+)
+
+/** What becomes of a situation: one of its right texts, the text before with a change, or a refusal. */
+type Then = 'right' | { code: string } | { replace: [string, string] } | 'unchanged'
+
+const importModule: EditOf = it => it.import('./vfio.nix')
+const IMPORT: Then = { replace: ['\n{\n', '\n{\n  imports = [ ./vfio.nix ];\n\n'] }
+
+// By number, where it is not `addIn(option, ['X'])` with one of the right texts.
+const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
+  // Behind the value and its condition, where the data wants a file of its own.
+  9: [undefined, { replace: ['[ "quiet" ]', '[ "quiet" "X" ]'] }],
+  15: [importModule, IMPORT],
+  18: [it => it.setIn('boot.kernelParams', ['X']), { code: 'CONFLICT' }],
+  19: [it => it.addIn('users.users.ann.extraGroups', ['X']), 'right'],
+  20: [
+    it => it.addIn('users.users.bob.extraGroups', ['X']),
+    { replace: ['[ "wheel" ]; };\n', '[ "wheel" ]; };\n    bob.extraGroups = [ "X" ];\n'] }
+  ],
+  22: [importModule, IMPORT],
+  23: [importModule, IMPORT],
+  25: [undefined, { code: 'NO_TARGET' }],
+  27: [importModule, { code: 'NO_TARGET' }],
+  28: [importModule, 'right'],
+  29: [importModule, 'right'],
+  30: [importModule, 'right'],
+  31: [importModule, { code: 'INHERITED' }],
+  32: [importModule, 'right'],
+  33: [importModule, 'unchanged'],
+  34: [importModule, 'right'],
+  35: [it => it.setIn('virtualisation.libvirtd.enable', true), 'right'],
+  36: [
+    it => it.setIn('virtualisation.libvirtd.enable', true),
+    { replace: ['libvirtd.enable = false', 'libvirtd.enable = true'] }
+  ],
+  37: [it => it.setIn('virtualisation.libvirtd.enable', true), { code: 'INHERITED' }],
+  38: [it => it.addIn('boot.extraModprobeConfig', ['options X']), 'right'],
+  39: [it => it.addIn('boot.extraModprobeConfig', ['options X']), 'right'],
+  40: [it => it.addIn('boot.kernelParams', ['a=${b}']), 'right'],
+  46: [undefined, { code: 'ENCODING' }],
+  47: [undefined, { code: 'ENCODING' }],
+  49: [importModule, 'right'],
+  50: [it => it.addIn('users.users.ann.extraGroups', ['X']), 'right']
+}
+
+describe('the 50 situations', () => {
+  it.each(situations)('$n $title', ({ n, option, before, after }) => {
+    const [edit = it => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [undefined, 'right']
+    if (typeof then === 'object' && 'code' in then) {
+      expect(refusalOf(before, edit)).toBe(then.code)
+      return
+    }
+    const result = edited(before, edit)
+    const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)
+    expect(wrong).not.toContain(result)
+    if (then === 'unchanged') expect(result).toBe(before)
+    else if (then === 'right') {
+      const right = after.filter(it => !it.label.startsWith('naive')).map(it => it.text)
+      expect(right).toContain(result)
+    } else expect(result).toBe(before.replace(...then.replace))
+  })
+
+  it('never end in a tempting wrong text, whichever edit is asked for', () => {
+    for (const { n, option, before, after } of situations) {
+      if (option.includes('<')) continue
+      const wrong = after.filter(it => it.label.startsWith('naive')).map(it => it.text)
+      const edits: EditOf[] = [
+        it => it.addIn(option, ['X']),
+        it => it.setIn(option, ['X']),
+        it => it.addIn(option, ['X'], { at: 'start' }),
+        importModule
+      ]
+      for (const edit of edits) {
+        const plan = edit(parseDocument(before).edit()).plan()
+        if (plan.ok) expect(wrong, `${n}`).not.toContain(plan.value.text)
+        if (!plan.ok) expect(plan.error.code, `${n}`).not.toBe('VERIFICATION_FAILED')
+      }
+    }
+  })
+})
