@@ -4,20 +4,12 @@
 // what became of them. Wrong are plans whose result Nix rejects where it accepts the original, that
 // find something to do a second time, or whose inverse does not give the bytes back. Exit code 1 if
 // anything is wrong or crashed, or if a file is not printed back as it was.
-import { spawn, spawnSync } from 'node:child_process'
-import { lstatSync, readdirSync, readFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { kindOf } from '../dist/apply/kind.js'
 import { planApply } from '../dist/apply/planApply.js'
 import { shippedModules } from '../dist/apply/shippedModules.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
-
-const folders = process.argv.slice(2)
-if (folders.length === 0) {
-  console.error('usage: npm run corpus -- FOLDER...')
-  process.exit(2)
-}
+import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
 
 const shipped = shippedModules('0.0.0')
 const settings = {
@@ -30,8 +22,6 @@ const settings = {
   deviceACL: ['/dev/kvmfr0'],
   clearEmulationCapabilities: false
 }
-const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
-// Started for each file twice; as many at once as there are cores.
 const nixJobs = []
 
 const counts = new Map()
@@ -40,7 +30,7 @@ const hosts = { all: 0, planned: 0, generated: 0, refused: [] }
 const troubles = []
 const count = (name, by = 1) => counts.set(name, (counts.get(name) ?? 0) + by)
 
-for (const file of folders.flatMap(findFiles)) {
+for (const file of filesFromArguments('corpus')) {
   count('read')
   try {
     run(file)
@@ -48,21 +38,13 @@ for (const file of folders.flatMap(findFiles)) {
     count('crashed')
     troubles.push(`${file}: crashed: ${error.stack}`)
   }
-  // tree-sitter frees a tree only after a turn of the event loop.
-  await new Promise(resolve => setImmediate(resolve))
+  await turn()
 }
-await askNix()
+await askNix(nixJobs, ({ file }, verdict, output) => {
+  count(`${verdict.replace(/^(accepted|rejected)/, '$1 by nix-instantiate')}`)
+  if (verdict === 'rejected') troubles.push(`${file}: ${output}`)
+})
 report()
-
-function findFiles(path) {
-  const stat = lstatSync(path)
-  if (stat.isFile()) return path.endsWith('.nix') ? [path] : []
-  if (!stat.isDirectory()) return []
-  return readdirSync(path)
-    .sort()
-    .filter(name => name !== '.git')
-    .flatMap(name => findFiles(join(path, name)))
-}
 
 function run(file) {
   const bytes = readFileSync(file)
@@ -128,35 +110,6 @@ function definesHost(doc) {
   )
 }
 
-async function askNix() {
-  const workers = Array.from({ length: availableParallelism() }, async () => {
-    for (let job = nixJobs.pop(); job; job = nixJobs.pop()) {
-      const after = await nixParses(job.after)
-      if (after.ok) count('accepted by nix-instantiate')
-      else if ((await nixParses(job.before)).ok) {
-        count('rejected by nix-instantiate')
-        troubles.push(`${job.file}: ${after.output}`)
-      } else count('rejected by nix-instantiate before, too')
-    }
-  })
-  await Promise.all(workers)
-}
-
-function nixParses(text) {
-  return new Promise(resolve => {
-    const nix = spawn('nix-instantiate', ['--store', 'dummy://', '--parse', '-'], {
-      stdio: ['pipe', 'ignore', 'pipe']
-    })
-    let output = ''
-    nix.stderr.on('data', chunk => {
-      output += chunk
-    })
-    nix.stdin.on('error', () => {})
-    nix.on('close', code => resolve({ ok: code === 0, output: output.trim() }))
-    nix.stdin.end(text)
-  })
-}
-
 function report() {
   const order = [
     'read',
@@ -171,17 +124,16 @@ function report() {
     'rejected by nix-instantiate',
     'crashed'
   ]
-  const line = (name, value) => console.log(`${name.padEnd(44)}${String(value).padStart(7)}`)
-  for (const name of order) line(name, counts.get(name) ?? 0)
-  for (const [name, value] of counts) if (!order.includes(name)) line(name, value)
+  for (const name of order) row(name, counts.get(name) ?? 0)
+  for (const [name, value] of counts) if (!order.includes(name)) row(name, value)
   if (!hasNix) console.log('nix-instantiate was not found: nothing was asked of it')
   console.log('\nrefused')
-  for (const [code, value] of [...refusals].sort((a, b) => b[1] - a[1])) line(`  ${code}`, value)
+  for (const [code, value] of [...refusals].sort((a, b) => b[1] - a[1])) row(`  ${code}`, value)
   console.log('\nhost files (set fileSystems, boot.loader or system.stateVersion)')
-  line('  all', hosts.all)
-  line('  planned', hosts.planned)
-  line('  refused as generated', hosts.generated)
-  line('  refused otherwise', hosts.refused.length)
+  row('  all', hosts.all)
+  row('  planned', hosts.planned)
+  row('  refused as generated', hosts.generated)
+  row('  refused otherwise', hosts.refused.length)
   for (const it of hosts.refused) console.log(`    ${it}`)
   const decoded = counts.get('decoded') ?? 0
   const identical = counts.get('printed back byte-identical') ?? 0

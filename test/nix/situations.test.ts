@@ -3,7 +3,7 @@
 // option after each.
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parseDocument } from '../../src/nix/index.ts'
+import { parseDocument, type Transaction } from '../../src/nix/index.ts'
 import { type EditOf, edited, refusalOf } from './support.ts'
 
 interface Situation {
@@ -63,7 +63,7 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
 
 describe('the 50 situations', () => {
   it.each(situations)('$n $title', ({ n, option, before, after }) => {
-    const [edit = it => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [undefined, 'right']
+    const [edit = (it: Transaction) => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [undefined, 'right']
     if (typeof then === 'object' && 'code' in then) {
       expect(refusalOf(before, edit)).toBe(then.code)
       return
