@@ -2,13 +2,13 @@ import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
 import type { NixDocument } from './document.ts'
 import type { Edit } from './edits.ts'
 import { lineNodesOf, removeLine, stringIn } from './lineStrings.ts'
-import { allListsOf } from './lists.ts'
+import { allListsOf, isConcat } from './lists.ts'
 import type { Module } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { blockedByPipe, type Edits, inherited } from './refusals.ts'
 import { removeNode } from './remove.ts'
 import { ok } from './result.ts'
-import { elementsOf } from './shape.ts'
+import { commentsOf, elementsOf } from './shape.ts'
 import { lookUpTarget, type Target } from './target.ts'
 import { bare, type NixValue } from './values.ts'
 
@@ -30,14 +30,13 @@ export function planRemove(
   }
   const written = exact.filter(it => !it.inherited)
   const keys = new Set(items.map(canonicalOfValue))
-  const elements = written
-    .flatMap(it => allListsOf(text, it.value))
-    .flatMap(elementsOf)
-    .filter(it => keys.has(canonicalOfNode(text, it)))
+  const lists = written.flatMap(it => allListsOf(text, it.value))
+  const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(text, it))
+  const elements = lists.flatMap(elementsOf).filter(isUnwanted)
   const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
   const strings = written.map(it => stringIn(text, it.value)).filter(it => it !== undefined)
   const edits = [
-    ...elements.map(it => removeNode(text, it)),
+    ...lists.flatMap(it => removeFrom(text, it, elementsOf(it).filter(isUnwanted))),
     ...strings.flatMap(string =>
       lineNodesOf(text, string)
         .filter(it => lines.has(it.value))
@@ -45,6 +44,17 @@ export function planRemove(
     )
   ]
   return blockedIn(doc, [...elements, ...strings]) ?? ok(combine(edits))
+}
+
+/** Takes elements out of a list; one behind `++` that nothing is left of goes whole. */
+function removeFrom(text: string, list: SyntaxNode, unwanted: readonly SyntaxNode[]): Edit[] {
+  const { parent } = list
+  const isEmptied = unwanted.length > 0 && unwanted.length === elementsOf(list).length
+  const left = parent && isConcat(parent) ? parent.field('left') : undefined
+  if (isEmptied && left && left.end < list.start && commentsOf(list).length === 0) {
+    return [{ offset: left.end, length: list.end - left.end, content: '' }]
+  }
+  return unwanted.map(it => removeNode(text, it))
 }
 
 function blockedIn(doc: NixDocument, nodes: readonly SyntaxNode[]): Edits | undefined {

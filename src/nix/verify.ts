@@ -90,8 +90,12 @@ function objectionTo(
   const grows = operation.kind === 'add' || operation.kind === 'import'
   if (kind === 'removed' && grows) return 'something would be taken away'
   if (kind === 'added' && operation.kind === 'remove') return 'something would be added'
-  if (kind === 'replaced' && grows && !isKept(before, after, difference)) {
-    return 'something would be replaced'
+  if (kind === 'replaced') {
+    const { before: was, after: is } = difference
+    const kept = grows
+      ? isPartOf(before.text, was, after.text, is)
+      : operation.kind !== 'remove' || isPartOf(after.text, is, before.text, was)
+    if (!kept) return 'something would be replaced'
   }
   const at = optionPathOf(kind === 'added' ? fresh : old, node)
   if (!at) return 'something outside the options would change'
@@ -99,19 +103,15 @@ function objectionTo(
   return inside ? undefined : `${spellPath(at)} would change`
 }
 
-/** Whether what was there is still there, as a part of what took its place; a string may grow. */
-function isKept(
-  before: NixDocument,
-  after: NixDocument,
-  { before: old, after: fresh }: { before: SyntaxNode; after: SyntaxNode }
-): boolean {
-  if (old.type === 'string_fragment' || /string_expression$/.test(old.type)) return true
-  const wanted = canonicalOfNode(before.text, old)
-  const stack = [fresh]
+/** Whether a node stands inside another in another text; a string is taken to, as its lines are compared. */
+function isPartOf(text: string, part: SyntaxNode, wholeText: string, whole: SyntaxNode): boolean {
+  if (part.type === 'string_fragment' || /string_expression$/.test(part.type)) return true
+  const wanted = canonicalOfNode(text, part)
+  const stack = [whole]
   for (let node = stack.pop(); node; node = stack.pop()) {
-    const alike = node.type === old.type && node.size === old.size
-    if (alike && canonicalOfNode(after.text, node) === wanted) return true
-    if (node.size > old.size) stack.push(...node.children)
+    const alike = node.type === part.type && node.size === part.size
+    if (alike && canonicalOfNode(wholeText, node) === wanted) return true
+    if (node.size > part.size) stack.push(...node.children)
   }
   return false
 }

@@ -47,6 +47,15 @@ describe('removeIn of items', () => {
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
 
+  it('takes a list behind ++ whole where nothing is left of it', () => {
+    expect(edited('{ x, ... }: { l = x ++ [ "b" ]; }', it => it.removeIn('l', ['b']))).toBe(
+      '{ x, ... }: { l = x; }'
+    )
+    expect(edited('{ x, ... }: { l = x ++ [ "b" ] ++ x; }', it => it.removeIn('l', ['b']))).toBe(
+      '{ x, ... }: { l = x ++ [ ] ++ x; }'
+    )
+  })
+
   it('compares by value', () => {
     expect(edited(`{ l = [ "a" ''b'' ]; }`, it => it.removeIn('l', ['b']))).toBe('{ l = [ "a" ]; }')
   })

@@ -63,7 +63,10 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
 
 describe('the 50 situations', () => {
   it.each(situations)('$n $title', ({ n, option, before, after }) => {
-    const [edit = (it: Transaction) => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [undefined, 'right']
+    const [edit = (it: Transaction) => it.addIn(option, ['X']), then] = SPECIAL[n] ?? [
+      undefined,
+      'right'
+    ]
     if (typeof then === 'object' && 'code' in then) {
       expect(refusalOf(before, edit)).toBe(then.code)
       return
