@@ -1,5 +1,9 @@
-/** The word that a mistyped one most likely stands for, or undefined if none is near. */
+/**
+ * The word that a mistyped or unfinished one most likely stands for, or undefined if none is near.
+ */
 export function closest(word: string, words: readonly string[]): string | undefined {
+  const begun = words.filter(it => it.startsWith(word))
+  if (begun.length === 1) return begun[0]
   const most = Math.max(1, Math.floor(word.length / 3))
   const near = words
     .map(it => ({ it, away: distance(word, it) }))

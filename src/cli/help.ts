@@ -1,6 +1,6 @@
 import type { Command } from './flags.ts'
 
-const OVERVIEW = `vfio-patch sets up GPU passthrough in the NixOS configuration that you already have.
+const OVERVIEW = `vfio-patch sets up GPU passthrough in the NixOS configuration that you have.
 
 Usage: vfio-patch COMMAND [FILE] [FLAGS]
 
@@ -59,7 +59,7 @@ const WRITING = `  -n, --dry-run            show, and write nothing
 
 const GENERAL = `  -q, --quiet              print errors only (with --yes, or where nothing is
                            written)
-  -v, --verbose            show new modules in full too
+  -v, --verbose            show new files in full too
       --color auto|always|never
   -h, --help
 `
@@ -71,7 +71,7 @@ Shows the change to your configuration, asks, and writes it. Run again with the
 same flags it has nothing to do; without flags it brings our modules up to date.
 
 ${SETTINGS}
-${FILES}      --no-backup            keep no copy (with --yes only); there is no undo then
+${FILES}      --no-backup            keep no copy, so no undo (with --yes only)
 ${WRITING}${GENERAL}`,
   diff: `vfio-patch diff [FILE]: show what "apply" with the same flags would change.
 

@@ -25,7 +25,8 @@ export const EXIT = {
   hardware: 7,
   followUp: 8,
   bug: 70,
-  cancelled: 130
+  cancelled: 130,
+  terminated: 143
 } as const
 
 /** The lines of a message as they are printed on stderr. */

@@ -2,14 +2,16 @@ import yargs from 'yargs'
 import { err, ok, type Result } from '../nix/result.ts'
 import { closest } from './closest.ts'
 import { type Command, FLAGS, type Flag, spell } from './flags.ts'
-import type { Message } from './message.ts'
-import { usage } from './message.ts'
+import { type Message, usage } from './message.ts'
+import { shellWord } from './shellWord.ts'
 
 /** What a person typed, read strictly. */
 export interface Arguments {
   /** Absent if there was none; then only `help` or `version` can be on. */
   command: Command | undefined
   file: string | undefined
+  /** The words as they would be typed again. */
+  line: string
   /** Switches and toggles that were given. */
   on(name: string): boolean | undefined
   text(name: string): string | undefined
@@ -48,7 +50,11 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
   const chosen = COMMANDS.find(it => it === command)
   if (command !== undefined && !chosen) return err(unknownCommand(command))
   if (rest[0] !== undefined) {
-    return err(usage(`one file at a time, please: "${rest[0]}" is one too many.`))
+    return err(
+      usage(`one file at a time, please: "${rest[0]}" is one too many.`, {
+        remedy: 'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
+      })
+    )
   }
   if (file === '') {
     return err(
@@ -58,11 +64,12 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
       })
     )
   }
-  const misuse = findMisuse(parsed, chosen)
+  const misuse = findMisuse(parsed, chosen, words)
   if (misuse) return err(misuse)
   return ok({
     command: chosen,
     file,
+    line: words.map(shellWord).join(' '),
     on: name => (typeof parsed[name] === 'boolean' ? parsed[name] : undefined),
     text: name => (typeof parsed[name] === 'string' ? parsed[name] : undefined),
     texts: name => (Array.isArray(parsed[name]) ? parsed[name].map(String) : undefined)
@@ -80,39 +87,42 @@ function optionOf(flag: Flag) {
 function findStrange(words: readonly string[]): Message | undefined {
   const end = words.indexOf('--')
   const own = end === -1 ? words : words.slice(0, end)
+  const toggles = new Map<string, string>()
   for (const [i, word] of own.entries()) {
     const found = /^--?(no-)?([a-zA-Z][\w-]*)(=.*)?$/s.exec(word)
     if (!found) continue
     const [, no = '', name = '', value] = found
     const flag = flagOf(word.startsWith('--') ? name : `-${name}`)
     if (!flag) {
-      if (word.startsWith('--')) return unknownFlag(`--${no}${name}`)
+      // Of words with one dash, those of several letters are read as several flags.
+      if (word.startsWith('--') || flagOf(name)) return unknownFlag(word.replace(/=.*/s, ''), words)
       continue
     }
     if (no !== '' && flag.kind !== 'toggle' && flag.kind !== 'off') {
       return usage(`there is no --no-${name}.`, { remedy: `leave ${spell(flag)} away` })
     }
-    if (no === '' && flag.kind === 'off') return unknownFlag(word)
+    if (no === '' && flag.kind === 'off') return unknownFlag(word, words)
     if (flag.kind === 'text' || flag.kind === 'texts') {
       const given = value === undefined ? own[i + 1] : value.slice(1)
       if (given === undefined || given === '' || (value === undefined && given.startsWith('--'))) {
-        return missingValue(flag, given)
+        return missingValue(flag, given, words)
       }
       continue
     }
     const next = own[i + 1]
     if (value !== undefined || next === 'true' || next === 'false') {
-      const given = value ?? ` ${next}`
-      return usage(
-        `${spell(flag)} takes no value, got "${word}${value === undefined ? given : ''}".`,
-        {
-          remedy:
-            flag.kind === 'toggle'
-              ? `give --${flag.name} or --no-${flag.name}`
-              : `give ${spell(flag)}, or leave it away`
-        }
-      )
+      const given = value === undefined ? `${word} ${next}` : word
+      return usage(`${spell(flag)} takes no value, got "${given}".`, {
+        remedy:
+          flag.kind === 'toggle'
+            ? `give --${flag.name} or --no-${flag.name}`
+            : `give ${spell(flag)}, or leave it away`
+      })
     }
+    if (flag.kind === 'toggle' && (toggles.get(name) ?? no) !== no) {
+      return usage(`--${name} and --no-${name} contradict each other.`, { remedy: 'give one' })
+    }
+    toggles.set(name, no)
   }
   return undefined
 }
@@ -121,31 +131,30 @@ function flagOf(name: string): Flag | undefined {
   return FLAGS.find(it => (name.startsWith('-') ? `-${it.short}` === name : it.name === name))
 }
 
-function missingValue(flag: Flag, given: string | undefined): Message {
-  if (flag.name === 'root') {
-    return usage(`--root needs an absolute directory, got "${given ?? ''}".`, {
-      why: 'an empty value would mean the running system.',
-      remedy: 'check the variable you passed, e.g. --root /mnt'
-    })
+function missingValue(flag: Flag, given: string | undefined, words: readonly string[]): Message {
+  const remedy = helpCall(words)
+  if (given !== '') return usage(`${spell(flag)} needs a value.`, { remedy })
+  if (flag.name !== 'root') {
+    const why = 'a variable that is not set gives an empty value.'
+    return usage(`${spell(flag)} needs a value, got "".`, { why, remedy })
   }
-  return usage(`${spell(flag)} needs a value.`, {
-    ...(given === '' ? { why: 'a variable that is not set gives an empty value.' } : {}),
-    remedy: `vfio-patch --help`
+  return usage('--root needs an absolute directory, got "".', {
+    why: 'an empty value would mean the running system.',
+    remedy: 'check the variable you passed, e.g. --root /mnt'
   })
 }
 
 function findMisuse(
   parsed: Record<string, unknown>,
-  command: Command | undefined
+  command: Command | undefined,
+  words: readonly string[]
 ): Message | undefined {
   for (const [name, value] of Object.entries(parsed)) {
     if (['_', '$0', '--'].includes(name) || value === undefined) continue
     const flag = FLAGS.find(it => it.name === name)
-    if (!flag) return unknownFlag(name.length === 1 ? `-${name}` : `--${name}`)
+    if (!flag) return unknownFlag(name.length === 1 ? `-${name}` : `--${name}`, words)
     if (command && !flag.commands.includes(command)) {
-      return usage(`${spell(flag)} does not go with "${command}".`, {
-        remedy: `vfio-patch ${command} --help`
-      })
+      return usage(`${spell(flag)} does not go with "${command}".`, { remedy: helpCall(words) })
     }
     if (flag.kind !== 'texts' && Array.isArray(value)) {
       const twice = value.map(String).join(', ')
@@ -154,26 +163,33 @@ function findMisuse(
         { remedy: 'give it once' }
       )
     }
+    // As the last of several letters (`-qo`).
+    if ([value].flat().includes('')) return missingValue(flag, undefined, words)
   }
   return undefined
 }
 
-function unknownFlag(word: string): Message {
+function unknownFlag(word: string, words: readonly string[]): Message {
   const all = FLAGS.flatMap(it =>
     it.kind === 'toggle' ? [`--${it.name}`, `--no-${it.name}`] : [spell(it)]
   )
-  return unknown('option', word, closest(word, all))
+  return unknown('option', word, closest(word, all), helpCall(words))
 }
 
 function unknownCommand(word: string): Message {
-  const near = closest(word, COMMANDS)
   const isFile = /[./]/.test(word)
   return isFile
-    ? usage(`"${word}" is not a command.`, { remedy: `vfio-patch apply ${word}` })
-    : unknown('command', word, near)
+    ? usage(`"${word}" is not a command.`, { remedy: `vfio-patch apply ${shellWord(word)}` })
+    : unknown('command', word, closest(word, COMMANDS), helpCall([]))
 }
 
-function unknown(what: string, word: string, near: string | undefined): Message {
+function unknown(what: string, word: string, near: string | undefined, remedy: string): Message {
   const question = near === undefined ? '' : ` Did you mean "${near}"?`
-  return usage(`unknown ${what} "${word}".${question}`, { remedy: 'vfio-patch --help' })
+  return usage(`unknown ${what} "${word}".${question}`, { remedy })
+}
+
+/** The help that lists what goes with the command, if these words name one. */
+function helpCall(words: readonly string[]): string {
+  const command = COMMANDS.find(it => words.includes(it))
+  return command === undefined ? 'vfio-patch --help' : `vfio-patch ${command} --help`
 }

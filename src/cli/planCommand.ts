@@ -11,10 +11,13 @@ import { readTarget, type TargetFile } from '../files/target.ts'
 import { namesOf } from '../host/pciNames.ts'
 import { decode } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import { type Context, callOn, contextOf } from './context.ts'
+import { readMessage } from './fileMessages.ts'
 import { EXIT, type Message, usage } from './message.ts'
-import { applyMessage, type Context, nixMessage, readMessage } from './messages.ts'
+import { applyMessage, nixMessage } from './messages.ts'
 import type { Arguments } from './parseArguments.ts'
 import { readSettings } from './readSettings.ts'
+import { readRoot } from './root.ts'
 import type { Screen } from './terminal.ts'
 import { VERSION } from './version.ts'
 
@@ -22,8 +25,8 @@ import { VERSION } from './version.ts'
 export interface Prepared {
   plan: ApplyPlan
   configuration: TargetFile
-  /** The configuration as the person knows it: links not resolved. */
-  shownPath: string
+  /** Its `file` is the configuration as the person knows it: links not resolved. */
+  context: Context
   check: ParseCheck
 }
 
@@ -44,18 +47,13 @@ export function prepare(
   }
 
   const location = locate(given.file, root.value, process.env)
-  if (location.kind === 'empty-folder')
-    return err(emptyFolder(location.path, location.flake, command))
-  const context: Context = {
-    command,
-    file: location.path,
-    color: screen.color,
-    width: screen.width
-  }
+  const context = contextOf(command, location.path, root.value, given, screen)
+  if (location.kind === 'empty-folder') return err(emptyFolder(location.flake, context))
   const target = readTarget(location.path, { root: root.value })
   if (!target.ok) return err(readMessage(target.error, context))
   const text = decode(target.value.bytes)
   if (!text.ok) return err(nixMessage(text.error, context))
+  if (text.value.trim() === '') return err(emptyFile(context))
 
   const path = target.value.realpath
   const closure = followImports({ path, text: text.value }, readModule)
@@ -80,7 +78,7 @@ export function prepare(
   if (check.status === 'skipped' && checkMode === 'require') {
     return err(applyMessage({ code: 'PARSE_CHECK_MISSING', path, detail: check.detail }, context))
   }
-  return ok({ plan: plan.value, configuration: target.value, shownPath: location.path, check })
+  return ok({ plan: plan.value, configuration: target.value, context, check })
 }
 
 function switchedOff(): ParseCheck {
@@ -103,16 +101,6 @@ function oursIn(spelling: string | undefined): string | undefined {
   return spelling.replace(/^\.\//, '').replace(/\/default\.nix$/, '')
 }
 
-/** `/`, or the folder that `--root` names. */
-export function readRoot(given: Arguments): Result<string, Message> {
-  const root = given.text('root')
-  if (root === undefined) return ok('/')
-  if (isAbsolute(root)) return ok(normalize(root))
-  return err(
-    usage(`--root needs an absolute directory, got "${root}".`, { remedy: 'e.g. --root /mnt' })
-  )
-}
-
 function readModulesDir(given: Arguments): Result<string | undefined, Message> {
   const given_ = given.text('modules-dir')
   if (given_ === undefined) return ok(undefined)
@@ -127,21 +115,32 @@ function readModulesDir(given: Arguments): Result<string | undefined, Message> {
   return ok(path)
 }
 
-function emptyFolder(path: string, flake: boolean, command: string): Message {
+function emptyFolder(flake: boolean, context: Context): Message {
+  const { file: folder } = context
   if (flake) {
+    const example = callOn(join(folder, 'hosts/pc/configuration.nix'), context)
     return {
       code: 'WRONG_KIND',
       exit: EXIT.refused,
-      what: `${path} holds a flake and no configuration.nix. Nothing was written.`,
+      what: `${folder} holds a flake and no configuration.nix. Nothing was written.`,
       why: 'the flake only lists the modules; the settings go into one of them.',
-      remedy: `pass the module that flake.nix lists under modules, e.g. vfio-patch ${command} ${join(path, 'hosts/pc/configuration.nix')}`
+      remedy: `pass the module that flake.nix lists under modules, e.g. ${example}`
     }
   }
   return {
     code: 'NOT_FOUND',
     exit: EXIT.io,
-    what: `there is no configuration.nix in ${path}.`,
-    remedy: `pass the file: vfio-patch ${command} ${join(path, 'YOUR-FILE.nix')}`
+    what: `there is no configuration.nix in ${folder}.`,
+    remedy: `pass the file: ${callOn(join(folder, 'YOUR-FILE.nix'), context)}`
+  }
+}
+
+function emptyFile({ file }: Context): Message {
+  return {
+    code: 'NOT_A_MODULE',
+    exit: EXIT.refused,
+    what: `${file} is empty. Nothing was written.`,
+    remedy: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
   }
 }
 

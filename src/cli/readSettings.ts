@@ -61,7 +61,9 @@ export function readSettings(given: Arguments): Result<Settings, Message> {
 
   const names = settings.sharedMemoryFiles?.map(it => it.name) ?? []
   const twice = names.find((it, i) => names.indexOf(it) !== i)
-  if (twice !== undefined) wrong.push(usage(`--shared-memory ${twice} was given twice.`))
+  if (twice !== undefined) {
+    wrong.push(usage(`--shared-memory ${twice} was given twice.`, { remedy: 'give it once' }))
+  }
   return wrong[0] ? err(wrong[0]) : ok(settings)
 }
 

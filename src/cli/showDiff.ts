@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import type * as Diff from 'diff'
-import { diffTexts } from '../nix/index.ts'
+// Not by the index: undo has to work where the parser can't be loaded.
+import { diffTexts } from '../nix/diff.ts'
 import { paint, type Screen } from './terminal.ts'
 
 /** A file's change for the reader: `before` undefined for a new file, `after` for one that goes. */
@@ -17,7 +18,9 @@ export function patchOf(files: readonly ShownFile[], context: number): string {
 }
 
 function patchOfFile({ name, before, after }: ShownFile, context: number): string {
-  const patch = diffTexts(before ?? '', after ?? '', { file: name, context })
+  // With a blank in it, patch takes a name to end at a tab, as git writes it.
+  const file = name.includes(' ') ? `${name}\t` : name
+  const patch = diffTexts(before ?? '', after ?? '', { file, context })
   if (before === undefined) return patch.replace(/^--- .*/, '--- /dev/null')
   return after === undefined ? patch.replace(/^(--- .*\n)\+\+\+ .*/, '$1+++ /dev/null') : patch
 }
@@ -32,16 +35,8 @@ export function paintPatch(patch: string, screen: Screen): string {
   const painted = lines.map((line, i) => {
     if (/^(?:---|\+\+\+) /.test(line) && isHeader(lines, i)) return paint(screen, 'bold', line)
     if (line.startsWith('@@')) return paint(screen, 'cyan', line)
-    if (line.startsWith('-')) {
-      return pairsWith(lines, i, 1)
-        ? paintWords(line, lines[i + 1] ?? '', 'removed', screen)
-        : paint(screen, 'red', line)
-    }
-    if (line.startsWith('+')) {
-      return pairsWith(lines, i, -1)
-        ? paintWords(line, lines[i - 1] ?? '', 'added', screen)
-        : paint(screen, 'green', line)
-    }
+    if (line.startsWith('-')) return paintLine(line, pairOf(lines, i, 1), 'red', screen)
+    if (line.startsWith('+')) return paintLine(line, pairOf(lines, i, -1), 'green', screen)
     return line
   })
   return painted.join('\n')
@@ -54,26 +49,25 @@ function isHeader(lines: readonly string[], i: number): boolean {
   return line.startsWith('---') ? next.startsWith('+++ ') : last.startsWith('--- ')
 }
 
-/** Whether exactly one removed line stands before exactly one added line here. */
-function pairsWith(lines: readonly string[], i: number, step: 1 | -1): boolean {
+/** The line that took this one's place, or had it, if exactly one was removed and one added here. */
+function pairOf(lines: readonly string[], i: number, step: 1 | -1): string | undefined {
   const [own, other] = step === 1 ? ['-', '+'] : ['+', '-']
   const at = (k: number) => (lines[k] ?? ' ')[0]
-  return at(i + step) === other && at(i - step) !== own && at(i + 2 * step) !== other
+  const isPair = at(i + step) === other && at(i - step) !== own && at(i + 2 * step) !== other
+  return isPair ? lines[i + step] : undefined
 }
 
-function paintWords(
+function paintLine(
   line: string,
-  other: string,
-  kind: 'removed' | 'added',
+  pair: string | undefined,
+  style: 'red' | 'green',
   screen: Screen
 ): string {
+  if (pair === undefined) return paint(screen, style, line)
   const { diffWordsWithSpace } = createRequire(import.meta.url)('diff') as typeof Diff
-  const [before, after] = kind === 'removed' ? [line, other] : [other, line]
-  const parts = diffWordsWithSpace(before.slice(1), after.slice(1))
-  const color = kind === 'removed' ? '31' : '32'
-  const body = parts
-    .filter(it => (kind === 'removed' ? !it.added : !it.removed))
+  const [before, after] = style === 'red' ? [line, pair] : [pair, line]
+  const words = diffWordsWithSpace(before.slice(1), after.slice(1))
+    .filter(it => (style === 'red' ? !it.added : !it.removed))
     .map(it => (it.added || it.removed ? `\x1b[7m${it.value}\x1b[27m` : it.value))
-    .join('')
-  return screen.color ? `\x1b[${color}m${line[0]}${body}\x1b[0m` : line
+  return paint(screen, style, `${line[0]}${words.join('')}`)
 }

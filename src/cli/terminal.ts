@@ -4,8 +4,6 @@ export interface Screen {
   isTerminal: boolean
   /** Columns; 80 where it is no terminal. */
   width: number
-  /** Whether characters outside ASCII come out right. */
-  unicode: boolean
 }
 
 interface Stream {
@@ -26,8 +24,7 @@ export function screenOf(
   return {
     color: hasColor(isTerminal, choice, env),
     isTerminal,
-    width: Math.max(40, stream.columns ?? (Number(env.COLUMNS) || 80)),
-    unicode: /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '')
+    width: Math.max(40, stream.columns ?? (Number(env.COLUMNS) || 80))
   }
 }
 
@@ -43,13 +40,11 @@ function hasColor(
   return env.TERM !== 'dumb' && isTerminal
 }
 
-export const STYLES = {
+const STYLES = {
   bold: '1',
   dim: '2',
-  reverse: '7',
   red: '31',
   green: '32',
-  yellow: '33',
   cyan: '36'
 } as const
 

@@ -3,128 +3,128 @@ import { relative } from 'node:path'
 import { locate } from '../apply/locate.ts'
 import type { FileChange } from '../files/change.ts'
 import { commit } from '../files/commit.ts'
-import type { FileProblem } from '../files/problem.ts'
-import type { Run } from '../files/run.ts'
+import { outerPath, type Run } from '../files/run.ts'
 import { lastRun, listRuns, runById } from '../files/runs.ts'
 import { locateTarget } from '../files/target.ts'
 import { planUndo } from '../files/undo.ts'
-import type { Result } from '../nix/result.ts'
-import { fail, type Screens, say, stateFolderHere } from './applyCommand.ts'
-import { ask } from './ask.ts'
+import { err, type Result } from '../nix/result.ts'
+import { confirm } from './confirm.ts'
+import { type Context, callOn, contextOf } from './context.ts'
+import { commitMessage, readMessage, warningLine } from './fileMessages.ts'
 import { EXIT, type Message, usage } from './message.ts'
-import { type Context, commitMessage, readMessage } from './messages.ts'
 import type { Arguments } from './parseArguments.ts'
-import { readRoot } from './planCommand.ts'
+import { nextStep, readRoot, stateFolderHere } from './root.ts'
+import { fail, say } from './say.ts'
 import { paintPatch, patchOf } from './showDiff.ts'
+import type { Screens } from './showPlan.ts'
 import { VERSION } from './version.ts'
-import { warningLine } from './warnings.ts'
 
 /** `undo`: takes the last run that changed the file back, byte for byte. Returns the exit code. */
 export async function undoCommand(given: Arguments, screens: Screens): Promise<number> {
   const root = readRoot(given)
   if (!root.ok) return fail(root.error)
-  const state = stateFolderHere(root.value)
-  const options = { root: realRoot(root.value) }
-  if (given.on('list') === true) return list(listRuns(state, options), given, screens)
-
-  const location = locate(given.file, root.value, process.env)
-  const context: Context = {
-    command: 'undo',
-    file: location.path,
-    color: screens.err.color,
-    width: screens.err.width
+  const { path } = locate(given.file, root.value, process.env)
+  const context = contextOf('undo', path, root.value, given, screens.err)
+  const quiet = given.on('quiet') === true
+  if (given.on('list') === true) return listAll(given, context, quiet)
+  if (quiet && given.on('yes') !== true && given.on('dry-run') !== true) {
+    return fail(
+      usage('--quiet does not go with a question.', {
+        remedy: 'add --yes, or leave --quiet away'
+      })
+    )
   }
-  if (given.on('quiet') === true && given.on('yes') !== true && given.on('dry-run') !== true) {
-    return fail(usage('--quiet does not go with a question.', { remedy: 'add --yes' }))
-  }
-  const id = given.text('run')
-  const target = locateTarget(location.path, { root: root.value })
-  if (!target.ok && id === undefined) return fail(readMessage(target.error, context))
-  const run =
-    id !== undefined
-      ? runById(state, id, options)
-      : lastRun(state, target.ok ? target.value.realpath : location.path, options)
-  if (!run.ok) return fail(noRun(run.error, id, context))
+  const run = chooseRun(given, context)
+  if (!run.ok) return fail(run.error)
+  const { id } = run.value
   const changes = planUndo(run.value)
   if (!changes.ok) return fail(readMessage(changes.error, context))
   if (changes.value.length === 0) {
-    if (given.on('quiet') !== true) say(`Nothing to do: run ${run.value.id} is taken back already.`)
+    if (!quiet) say(`Nothing to do: run ${id} is taken back already.`)
     return EXIT.done
   }
-  if (given.on('quiet') !== true) show(run.value, changes.value, screens)
+  if (!quiet) show(run.value, changes.value, given.on('verbose') === true, screens)
   if (given.on('dry-run') === true) return EXIT.differences
 
-  if (given.on('yes') !== true) {
-    if (!process.stdin.isTTY || !process.stderr.isTTY || given.on('input') === false) {
-      return fail(
-        usage(
-          'cannot ask for confirmation: standard input is not a terminal. Nothing was written.',
-          { remedy: 'look at the change with --dry-run, then add --yes' }
-        )
-      )
-    }
-    const answer = await ask('Take this back? [y/N] ')
-    if (answer !== 'yes') {
-      say(answer === 'cancelled' ? 'Cancelled. Nothing was written.' : 'Nothing was written.')
-      return answer === 'cancelled' ? EXIT.cancelled : EXIT.differences
-    }
-  }
+  const refusal = await confirm('Take this back? [y/N] ', given)
+  if (refusal !== undefined) return refusal
   const committed = commit(changes.value, {
-    stateFolder: state,
+    stateFolder: stateFolderHere(root.value),
     backup: true,
     command: 'undo',
     tool: VERSION,
     root: root.value
   })
   if (!committed.ok) return fail(commitMessage(committed.error, context))
-  for (const it of committed.value.warnings) process.stderr.write(warningLine(it))
-  if (given.on('quiet') !== true) {
-    say(`Took back run ${run.value.id}: ${changes.value.map(describe).join(', ')}.`)
+  const { warnings } = committed.value
+  for (const it of warnings) process.stderr.write(warningLine(it, context))
+  if (!quiet) {
+    say(`Took back run ${id}.`)
+    say(nextStep(root.value))
   }
-  return committed.value.warnings.length > 0 ? EXIT.followUp : EXIT.done
+  return warnings.length > 0 ? EXIT.followUp : EXIT.done
 }
 
-function realRoot(root: string): string {
-  try {
-    return realpathSync(root)
-  } catch {
-    // A root that is not there has no runs; the reader of the file says so.
-    return root
+/** The run that `--run` names, else the last one that changed the file. */
+function chooseRun(given: Arguments, context: Context): Result<Run, Message> {
+  const { file, root } = context
+  const state = stateFolderHere(root)
+  const options = { root: realpathSync(root) }
+  const target = locateTarget(file, { root })
+  const id = given.text('run')
+  if (id === undefined) {
+    if (!target.ok) return err(readMessage(target.error, context))
+    const last = lastRun(state, target.value.realpath, options)
+    return last.ok ? last : err(readMessage(last.error, context))
   }
+  const named = runById(state, id, options)
+  if (!named.ok) {
+    const message = readMessage(named.error, context)
+    return err(
+      named.error.code === 'NO_RUN' ? { ...message, what: `there is no run ${id}.` } : message
+    )
+  }
+  const changed = target.ok && touches(named.value, target.value.realpath)
+  if (given.file === undefined || changed) return named
+  return err(
+    usage(`run ${id} did not change ${file}.`, {
+      remedy: `${callOn(undefined, context)} --run ${id}`
+    })
+  )
 }
 
-function noRun(problem: FileProblem, id: string | undefined, context: Context): Message {
-  const message = readMessage(problem, context)
-  if (problem.code !== 'NO_RUN' || id === undefined) return message
-  return { ...message, what: `there is no run ${id}.` }
+function touches(run: Run, realpath: string): boolean {
+  return run.files.some(it => outerPath(it.path, run.root) === realpath)
 }
 
-function list(runs: Result<Run[], FileProblem>, given: Arguments, screens: Screens): number {
-  if (!runs.ok) {
-    const context = { command: 'undo', file: '', color: false, width: screens.err.width }
-    return fail(readMessage(runs.error, context))
-  }
-  if (runs.value.length === 0 && given.on('quiet') !== true) say('No runs yet.')
-  for (const run of runs.value) {
+/** Prints the runs, the newest first: all, or those that changed the file that was named. */
+function listAll(given: Arguments, context: Context, quiet: boolean): number {
+  const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
+  if (!runs.ok) return fail(readMessage(runs.error, context))
+  const target = locateTarget(context.file, { root: context.root })
+  const listed = runs.value.filter(
+    run => given.file === undefined || (target.ok && touches(run, target.value.realpath))
+  )
+  if (listed.length === 0 && !quiet) say('No runs yet.')
+  for (const run of listed) {
     const files = run.files.map(it => it.path).join(' ')
     process.stdout.write(`${run.id}  ${run.command.padEnd(5)}  ${files}\n`)
   }
   return EXIT.done
 }
 
-function show(run: Run, changes: readonly FileChange[], screens: Screens): void {
-  say(`Run ${run.id} (${run.command}) will be taken back: ${changes.map(describe).join(', ')}`)
-  const shown = changes.map(({ realpath, before, after }) => ({
+/** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
+function show(run: Run, changes: readonly FileChange[], verbose: boolean, screens: Screens): void {
+  say(`Run ${run.id} (${run.command}) will be taken back:`)
+  for (const it of changes) say(`  ${describe(it)}`)
+  const files = changes.map(({ realpath, before, after }) => ({
     name: relative(run.root, realpath),
     before: before === null ? undefined : readFileSync(realpath, 'utf8'),
     after: after === null ? undefined : Buffer.from(after).toString('utf8')
   }))
-  // Of a file that goes, the name says enough.
-  const patch = patchOf(
-    shown.filter(it => it.after !== undefined),
-    3
-  )
-  process.stdout.write(paintPatch(patch, screens.out))
+  const whole = verbose || !screens.out.isTerminal
+  const shown = files.filter(it => whole || (it.before !== undefined && it.after !== undefined))
+  process.stdout.write(paintPatch(patchOf(shown, 3), screens.out))
 }
 
 function describe({ realpath, before, after }: FileChange): string {

@@ -1,0 +1,42 @@
+import { join } from 'node:path'
+import type { Arguments } from './parseArguments.ts'
+import { shellWord } from './shellWord.ts'
+import type { Screen } from './terminal.ts'
+
+/** What the sentences have to name: the command as it was called, and on which file. */
+export interface Context {
+  command: string
+  file: string
+  root: string
+  /** The file that is meant where none is named. */
+  unnamed: string | undefined
+  /** The whole call as it was typed, to be typed again. */
+  line: string
+  color: boolean
+  width: number
+}
+
+export function contextOf(
+  command: string,
+  file: string,
+  root: string,
+  given: Arguments,
+  screen: Screen
+): Context {
+  const { color, width } = screen
+  // Where one was named, $NIXOS_CONFIG may stand for another.
+  const unnamed = given.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
+  return { command, file, root, unnamed, line: `vfio-patch ${given.line}`, color, width }
+}
+
+/** How the command, or another one, is called on a file (or on none) of the same system. */
+export function callOn(
+  file: string | undefined,
+  { root, unnamed, command: same }: Context,
+  command = same
+): string {
+  const words = ['vfio-patch', command]
+  if (file !== undefined && file !== unnamed) words.push(shellWord(file))
+  if (root !== '/') words.push('--root', shellWord(root))
+  return words.join(' ')
+}

@@ -1,0 +1,212 @@
+// The words for what keeps a file from being read, written or taken back.
+
+import type { CommitProblem } from '../files/commit.ts'
+import type { OnDisk } from '../files/onDisk.ts'
+import type { FileProblem } from '../files/problem.ts'
+import { type Context, callOn } from './context.ts'
+import { EXIT, type Message } from './message.ts'
+import { shellWord } from './shellWord.ts'
+
+const NOTHING = 'Nothing was written.'
+
+const STATES: Record<OnDisk['state'], string> = {
+  before: 'as before',
+  after: 'with the change',
+  other: 'something else',
+  unknown: 'can not be read'
+}
+
+/** A problem with reading, where nothing was to be written. */
+export function readMessage(problem: FileProblem, context: Context): Message {
+  return fileMessage(problem, context, '')
+}
+
+/** What stands in the way of writing, found before anything was tried. */
+export function obstacleMessage(problem: FileProblem, context: Context): Message {
+  return fileMessage(problem, context, ` ${NOTHING}`)
+}
+
+/** A problem with writing. What it says of the disk is what was found there afterwards. */
+export function commitMessage(problem: CommitProblem, context: Context): Message {
+  // Of a stale file it is known that somebody else changed it.
+  const isUntouched = ({ state }: OnDisk) =>
+    state === 'before' || (state === 'other' && problem.code === 'STALE')
+  const found = problem.onDisk.map(it => `${it.path} (${STATES[it.state]})`)
+  const truth = problem.onDisk.every(isUntouched)
+    ? NOTHING
+    : `Now on the disk: ${found.join(', ')}.`
+  const message = fileMessage(problem, context, ` ${truth}`)
+  if (problem.left.length === 0) return message
+  const left = `Left behind, please remove by hand: ${problem.left.join(', ')}`
+  return { ...message, remedy: message.remedy ? `${message.remedy}\n${left}` : left }
+}
+
+/** What went wrong after the change was made, in one line. */
+export function warningLine(problem: FileProblem, context: Context): string {
+  // The backup itself is kept by then.
+  const cause = problem.code === 'BACKUP_FAILED' ? problem.cause : problem
+  return `vfio-patch: warning: the change is written, but: ${readMessage(cause, context).what}\n`
+}
+
+function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
+  const { path, code } = problem
+  const { command } = context
+  const sudo = `sudo ${context.line}`
+  const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
+  // Where reading is a part of writing.
+  const unsaid = truth === '' ? ` ${NOTHING}` : ''
+  const asPatch = 'keep the change as a patch: add --dry-run -o vfio.patch'
+  const io = (what: string, remedy: string, why?: string): Message => ({
+    code,
+    exit: EXIT.io,
+    what: `${what}${truth}`,
+    ...(why === undefined ? {} : { why }),
+    remedy
+  })
+  const refused = (what: string, remedy: string, why?: string): Message => ({
+    ...io(what, remedy, why),
+    exit: EXIT.refused
+  })
+  const stale = (what: string, remedy: string, why?: string): Message => ({
+    ...io(what, remedy, why),
+    exit: EXIT.stale
+  })
+  switch (problem.code) {
+    case 'NOT_FOUND':
+      return io(
+        problem.hops.length > 1
+          ? `${path} leads to nothing (${problem.hops.join(' -> ')}).`
+          : `${path} does not exist.`,
+        [
+          `pass the file: vfio-patch ${command} PATH`,
+          `In an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
+        ].join('\n')
+      )
+    case 'IS_DIRECTORY':
+      return io(
+        `${path} is a folder.`,
+        `pass a file: ${callOn(`${path}/configuration.nix`, context)}`
+      )
+    case 'NOT_DIRECTORY':
+      return io(`${path} is not a folder.`, 'move it out of the way, then run this again')
+    case 'NOT_REGULAR':
+      return refused(`${path} is not a regular file.`, 'pass the file that it stands for')
+    case 'NOT_READABLE':
+      return io(`cannot read ${path}: permission denied.`, sudo)
+    case 'NOT_WRITABLE':
+      return io(
+        `cannot write to ${path}: permission denied.`,
+        command === 'undo' ? sudo : `${sudo}\nor ${asPatch}`
+      )
+    case 'READ_ONLY_FS':
+      return io(
+        `${path} is on a read-only file system.`,
+        command === 'undo' ? 'remount it read-write' : `remount it read-write, or ${asPatch}`
+      )
+    case 'STORE_LINK':
+      return refused(
+        `${path} is a link into the Nix store (${problem.hops.join(' -> ')}) and cannot be edited.`,
+        'find the source file in your repository and pass that file',
+        'it is generated, e.g. by home-manager or environment.etc.'
+      )
+    case 'LINK_LOOP':
+      return refused(
+        `${path} is a link that leads back to itself.`,
+        'mend the link',
+        problem.hops.join(' -> ')
+      )
+    case 'OUTSIDE_ROOT':
+      return refused(
+        `${path} is not inside ${problem.root}.`,
+        `pass a file below ${problem.root}, or leave --root away`
+      )
+    case 'IMMUTABLE':
+      return refused(
+        `${path} is immutable (chattr +i).`,
+        `sudo chattr -i ${shellWord(path)}, then run this again`
+      )
+    case 'MOUNT_POINT':
+      return refused(
+        `${path} is a mount point of its own and cannot be replaced safely.`,
+        problem.source === null
+          ? 'edit the file that is mounted there'
+          : `edit the original: ${callOn(problem.source, context)}`,
+        'a single file is bind-mounted, as impermanence does.'
+      )
+    case 'HARD_LINKS': {
+      const [from, to] = [shellWord(path), shellWord(`${path}.new`)]
+      return refused(
+        `${path} has ${problem.count} hard links; replacing it would separate them.`,
+        `copy it first: cp ${from} ${to} && mv ${to} ${from}`
+      )
+    }
+    case 'OPEN_FOLDER': {
+      const { uid, mode } = problem
+      const byMode = (mode & 0o022) !== 0
+      return refused(
+        byMode
+          ? `others may write to the folder ${path} (mode ${mode.toString(8)}).`
+          : `the folder ${path} belongs to another user (${uid}).`,
+        byMode
+          ? `sudo chmod go-w ${shellWord(path)}`
+          : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`,
+        'somebody else could put another file in its place while this runs.'
+      )
+    }
+    case 'NO_SPACE':
+      return io(
+        `no space left for ${path} (needs ${Math.ceil(problem.needed / 1024)} KB).`,
+        'free space (nix-collect-garbage), then run this again'
+      )
+    case 'IO_ERROR':
+      return io(
+        `error on ${path} (${problem.syscall}: ${problem.errno}).`,
+        'check the disk (dmesg) before trying again'
+      )
+    case 'NOT_AS_WRITTEN':
+      return io(
+        `${path} could not be written: what was read back is not what was written.`,
+        'check the disk (dmesg) before trying again'
+      )
+    case 'BACKUP_FAILED': {
+      const cause = fileMessage(problem.cause, context, '')
+      return io(
+        `could not save a backup in ${path}: ${cause.what}`,
+        command === 'apply'
+          ? 'mend that folder, or repeat with --no-backup --yes'
+          : 'mend that folder, then run this again'
+      )
+    }
+    case 'BACKUP_DAMAGED':
+      return io(
+        `the copy ${path} that run ${problem.run} kept is damaged or gone.${unsaid}`,
+        'restore the file from a backup of your own'
+      )
+    case 'STALE':
+      return stale(
+        `${path} changed while you were deciding.`,
+        `run vfio-patch ${command} again to see a fresh diff`
+      )
+    case 'LOCKED':
+      return stale(
+        `another vfio-patch (pid ${problem.pid}) is working on ${path}.`,
+        'wait for it and run this again'
+      )
+    case 'EDITED_SINCE':
+      return stale(
+        problem.found === null
+          ? `${path} was removed after the last apply.${unsaid}`
+          : `${path} was edited after the last apply, so undo would lose those edits.${unsaid}`,
+        'take the import and the virtualisation.vfio block out by hand'
+      )
+    case 'NO_RUN':
+      return io(`there is nothing to undo for ${path}.`, otherRuns(context))
+  }
+}
+
+function otherRuns(context: Context): string {
+  const list = `see the runs: ${callOn(undefined, context, 'undo')} --list`
+  // Each user has runs of their own.
+  const isRoot = process.geteuid?.() === 0
+  return isRoot ? list : `${list}\nor, if it was run with sudo: sudo ${context.line}`
+}

@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { FLAGS, spell } from '../../src/cli/flags.ts'
+import { VERSION } from './support/modules.ts'
+import { makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const OVERVIEW = text`
+  vfio-patch sets up GPU passthrough in the NixOS configuration that you have.
+
+  Usage: vfio-patch COMMAND [FILE] [FLAGS]
+
+  Commands:
+    apply   show what would change, ask, and write it
+    diff    show what would change, and write nothing (as "apply --dry-run")
+    undo    take the last run that changed FILE back, byte for byte
+
+  FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
+
+    vfio-patch COMMAND --help    the flags of a command
+    vfio-patch --version
+
+  Exit codes: 0 done or nothing to do, 1 differences that were not written,
+  2 usage, 3 refused (this file can not be edited safely), 4 can not read or
+  write, 5 changed meanwhile, 6 the result failed a check, 8 written with
+  trouble, 130 cancelled.
+  `
+
+test.concurrent('without a command, the help is an error', async () => {
+  expect(await makePlace().run([])).toEqual({ code: 2, stdout: '', stderr: OVERVIEW })
+})
+
+test.concurrent.each([['--help'], ['-h'], ['--help', '--color=always']])(
+  '%s %s',
+  async (...words) => {
+    expect(await makePlace().run(words)).toEqual({ code: 0, stdout: OVERVIEW, stderr: '' })
+  }
+)
+
+test.concurrent.each([[['--version']], [['-V']], [['diff', '-V']]])('%j', async words => {
+  const stdout = `vfio-patch ${VERSION}\n`
+  expect(await makePlace().run(words)).toEqual({ code: 0, stdout, stderr: '' })
+})
+
+test.concurrent.each(['apply', 'diff', 'undo'] as const)('the help of %s', async command => {
+  const { code, stdout, stderr } = await makePlace().run([command, '--help'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const widest = Math.max(...stdout.split('\n').map(it => it.length))
+  expect(widest).toBeLessThanOrEqual(80)
+
+  const flags = FLAGS.filter(it => it.commands.includes(command) && it.name !== 'version')
+  const listed = [...stdout.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)]
+  expect(listed.map(([, short, long]) => [short, long]).sort()).toEqual(
+    flags.map(it => [it.short && `-${it.short}`, spell(it)]).sort()
+  )
+  // Also where the file is wrong, and beside other flags.
+  expect((await makePlace().run([command, '/no/such/file', '-h', '--root', '/'])).stdout).toBe(
+    stdout
+  )
+})

@@ -1,0 +1,230 @@
+// The job that the tool is for: a passed-through card on the machine of the example.
+
+import { spawnSync } from 'node:child_process'
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { CHANGE, CHECKED, FLAGS } from './support/machine.ts'
+import { installedModules, patchOfModules, patchWithoutModules } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { EXAMPLE, expectRefusal, makeExample, makePlace } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+// Nix is asked where it matters.
+const OFF = '--parse-check=off'
+
+const BEFORE = {
+  'configuration.nix': readFileSync(join(EXAMPLE, 'configuration.nix'), 'utf8'),
+  'hardware-configuration.nix': readFileSync(join(EXAMPLE, 'hardware-configuration.nix'), 'utf8')
+}
+
+/** The configuration with the change, put together without the tool. */
+const AFTER = {
+  ...BEFORE,
+  'configuration.nix': BEFORE['configuration.nix']
+    .replace('./hardware-configuration.nix\n', './hardware-configuration.nix\n    ./vfio\n')
+    .replace(
+      'virtualisation.docker.enable = true;\n\n',
+      text`
+        virtualisation.docker.enable = true;
+
+          virtualisation.vfio = {
+            enable = true;
+            IOMMUType = "amd";
+            devices = [
+              "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+              "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+            ];
+            blacklistNvidia = true;
+            ignoreMSRs = true;
+            users = [ "alice" ];
+          };
+
+          virtualisation.sharedMemoryFiles = {
+            looking-glass = { user = "alice"; group = "kvm"; mode = "0660"; };
+            scream = { user = "alice"; group = "kvm"; mode = "0660"; };
+          };
+
+        `
+    ),
+  ...Object.fromEntries(
+    Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it])
+  )
+}
+
+const APPLIED = {
+  code: 0,
+  stdout: CHANGE + patchOfModules(),
+  stderr: text`
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+    ${CHECKED}
+    Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
+    Backup: /state/runs/RUN-1   Undo: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch undo /etc/nixos/configuration.nix
+    Next:   sudo nixos-rebuild boot && reboot
+            If there is no picture, pick the previous generation in the boot menu.
+    `
+}
+
+test.concurrent('diff prints the change as a patch and writes nothing', async () => {
+  const place = makeExample()
+  const before = place.snapshot()
+  expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toEqual({
+    code: 1,
+    stdout: CHANGE + patchOfModules(),
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      ${CHECKED}
+      `
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+test.concurrent('apply writes that change, and then there is nothing to do', async () => {
+  const place = makeExample()
+  expect(await place.run(['apply', '--yes', 'configuration.nix', ...FLAGS])).toEqual(APPLIED)
+  expect(place.files()).toEqual(AFTER)
+
+  const done = {
+    code: 0,
+    stdout: '',
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+  }
+  const written = place.snapshot()
+  expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toEqual(done)
+  expect(await place.run(['apply', 'configuration.nix', ...FLAGS])).toEqual(done)
+  expect(await place.run(['apply', '--yes', 'configuration.nix'])).toEqual(done)
+  expect(place.snapshot()).toEqual(written)
+})
+
+test.concurrent('new files belong to whom the configuration does, and nobody gets new rights', async () => {
+  const place = makeExample()
+  spawnSync('chmod', ['640', join(place.nixos, 'configuration.nix')])
+  await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
+  const modes = ['configuration.nix', 'vfio', 'vfio/vfio.nix'].map(
+    it => lstatSync(join(place.nixos, it)).mode & 0o777
+  )
+  expect(modes).toEqual([0o640, 0o755, 0o640])
+})
+
+needing('git')('git apply takes the patch and comes to the same bytes', async () => {
+  const place = makeExample()
+  const { stdout } = await place.run(['diff', 'configuration.nix', ...FLAGS, OFF])
+  const git = (...args: string[]) =>
+    spawnSync('git', args, { cwd: place.nixos, input: stdout, encoding: 'utf8' })
+  expect(git('apply', '--check', '-')).toMatchObject({ status: 0, stderr: '' })
+  expect(git('apply', '-')).toMatchObject({ status: 0, stderr: '' })
+  expect(place.files()).toEqual(AFTER)
+  expect(git('apply', '-R', '-')).toMatchObject({ status: 0, stderr: '' })
+  expect(place.files()).toEqual(BEFORE)
+})
+
+needing('git', 'patch')('a name with blanks, and line ends of Windows', async () => {
+  const content = BEFORE['configuration.nix'].replaceAll('\n', '\r\n')
+  const [place, other] = [makePlace({ 'my pc.nix': content }), makePlace({ 'my pc.nix': content })]
+  const { stdout } = await place.run(['diff', 'my pc.nix', ...FLAGS, OFF])
+  const check = spawnSync('git', ['apply', '--check', '-'], { cwd: place.nixos, input: stdout })
+  expect(check.status).toBe(0)
+  spawnSync('patch', ['--binary', '-p1'], { cwd: other.nixos, input: stdout })
+  await place.run(['apply', '-qy', 'my pc.nix', ...FLAGS, OFF])
+  expect(place.read('my pc.nix')).toBe(AFTER['configuration.nix'].replaceAll('\n', '\r\n'))
+  expect(other.files()).toEqual(place.files())
+})
+
+needing('patch')('patch -p1 takes it, too', async () => {
+  const place = makeExample()
+  const { stdout } = await place.run(['diff', 'configuration.nix', ...FLAGS, OFF])
+  const patched = spawnSync('patch', ['-p1'], { cwd: place.nixos, input: stdout })
+  expect(patched.status).toBe(0)
+  expect(place.files()).toEqual(AFTER)
+})
+
+/** What undo shows, with paths from the root on. */
+const CHANGE_BACK = patch`
+  --- a/etc/nixos/configuration.nix
+  +++ b/etc/nixos/configuration.nix
+  @@ -5,7 +5,6 @@
+   {
+     imports = [
+       ./hardware-configuration.nix
+  -    ./vfio
+     ];
+
+     boot.loader.systemd-boot.enable = true;
+  @@ -56,23 +55,6 @@
+
+     virtualisation.docker.enable = true;
+
+  -  virtualisation.vfio = {
+  -    enable = true;
+  -    IOMMUType = "amd";
+  -    devices = [
+  -      "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+  -      "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+  -    ];
+  -    blacklistNvidia = true;
+  -    ignoreMSRs = true;
+  -    users = [ "alice" ];
+  -  };
+  -
+  -  virtualisation.sharedMemoryFiles = {
+  -    looking-glass = { user = "alice"; group = "kvm"; mode = "0660"; };
+  -    scream = { user = "alice"; group = "kvm"; mode = "0660"; };
+  -  };
+  -
+     # This value determines the NixOS release from which the default settings for stateful data
+     # on this machine were taken. Leave it as it is.
+     system.stateVersion = "26.05";
+  `
+
+test.concurrent('undo takes it back to the byte, and undo of that brings it again', async () => {
+  const place = makeExample()
+  await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
+
+  const fromRoot = (it: string) => it.replace(/^(---|\+\+\+) ([ab])\//gm, '$1 $2/etc/nixos/')
+  const undo = ['undo', '--yes', 'configuration.nix']
+  expect(await place.run(undo)).toEqual({
+    code: 0,
+    stdout: CHANGE_BACK + patchWithoutModules('etc/nixos/vfio'),
+    stderr: text`
+      Run RUN-1 (apply) will be taken back:
+        /etc/nixos/configuration.nix as it was
+        /etc/nixos/vfio/virtualisation.nix goes
+        /etc/nixos/vfio/libvirt.nix goes
+        /etc/nixos/vfio/vfio.nix goes
+        /etc/nixos/vfio/default.nix goes
+      Took back run RUN-1.
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.files()).toEqual(BEFORE)
+  expect(place.snapshot().some(it => it.endsWith(' etc/nixos/vfio'))).toBe(false)
+
+  expect(await place.run(undo)).toEqual({
+    code: 0,
+    stdout: fromRoot(patchOfModules() + CHANGE),
+    stderr: text`
+      Run RUN-2 (undo) will be taken back:
+        /etc/nixos/vfio/default.nix comes back
+        /etc/nixos/vfio/vfio.nix comes back
+        /etc/nixos/vfio/libvirt.nix comes back
+        /etc/nixos/vfio/virtualisation.nix comes back
+        /etc/nixos/configuration.nix as it was
+      Took back run RUN-2.
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.files()).toEqual(AFTER)
+})
+
+test.concurrent('undo refuses after an edit', async () => {
+  const place = makeExample()
+  await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
+  writeFileSync(join(place.nixos, 'configuration.nix'), '# mine\n', { flag: 'a' })
+  await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
+    code: 5,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix was edited after the last apply, so undo would lose those edits. Nothing was written.
+        Do:  take the import and the virtualisation.vfio block out by hand
+      `
+  })
+})

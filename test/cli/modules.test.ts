@@ -1,0 +1,223 @@
+// The folder with our modules: kept up to date, never taken from somebody.
+
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { stamp } from '../../src/apply/stamp.ts'
+import { CHECKED, makeInstalled } from './support/machine.ts'
+import { installedModules, patchOfModules } from './support/modules.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+const CONFIGURATION = text`
+  { ... }:
+  {
+    imports = [ ./vfio ];
+    virtualisation.vfio.enable = true;
+    system.stateVersion = "26.05";
+  }
+  `
+
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+
+/** A module as an older version installed it: with one more line at its head. */
+function makeOlder(place: Place, name: string): { stampOfOld: string; stampOfNew: string } {
+  const [stampOfNew = '', ...body] = (installedModules()[name] ?? '').split('\n')
+  const old = stamp('0.0.9', ['# as it was', ...body].join('\n'))
+  place.write(`vfio/${name}`, old)
+  return { stampOfNew, stampOfOld: old.split('\n')[0] ?? '' }
+}
+
+test.concurrent('a run without flags brings the modules up to date', async () => {
+  const place = makeInstalled(CONFIGURATION)
+  const { stampOfOld, stampOfNew } = makeOlder(place, 'libvirt.nix')
+  rmSync(join(place.nixos, 'vfio/virtualisation.nix'))
+  place.write('vfio/mine.nix', '{ }\n')
+
+  const outcome = await place.run(['apply', '--yes', '-U', '0', 'configuration.nix'])
+  const ofAdded = patchOfModules().slice(
+    patchOfModules().indexOf('--- /dev/null\n+++ b/vfio/virtualisation.nix')
+  )
+  expect(outcome).toEqual({
+    code: 0,
+    stdout:
+      text`
+        --- a/vfio/libvirt.nix
+        +++ b/vfio/libvirt.nix
+        @@ -1,2 +1,1 @@
+        -${stampOfOld}
+        -# as it was
+        +${stampOfNew}
+        ` + ofAdded,
+    stderr: text`
+      vfio/: 1 new file, 1 file updated
+      ${CHECKED}
+      Wrote /etc/nixos/vfio/.
+      Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --run RUN-1
+      Next:   sudo nixos-rebuild boot && reboot
+              If there is no picture, pick the previous generation in the boot menu.
+      `
+  })
+  const { 'configuration.nix': configuration, 'vfio/mine.nix': mine, ...modules } = place.files()
+  expect([configuration, mine]).toEqual([CONFIGURATION, '{ }\n'])
+  expect(modules).toEqual(
+    Object.fromEntries(Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it]))
+  )
+})
+
+test.concurrent('the undo that it names takes back the update, and not the run before', async () => {
+  const place = makeInstalled(CONFIGURATION)
+  await place.run(['apply', '--yes', 'configuration.nix', '--iommu', 'amd'])
+  makeOlder(place, 'libvirt.nix')
+  const before = place.files()
+  const { stderr } = await place.run(['apply', '--yes', 'configuration.nix'])
+  expect(stderr).toContain(`Undo: ${SUDO}vfio-patch undo --run RUN-2\n`)
+
+  const [list = ''] = (await place.run(['undo', '--list'])).stdout.split('\n')
+  expect(list).toBe('RUN-2  apply  /etc/nixos/vfio/libvirt.nix')
+  // Its real name, which only the folder knows here.
+  const undone = await place.run(['undo', '--yes', '-q', '--run'], {
+    script: 'exec "$@" "$(ls "$VFIO_PATCH_STATE/runs" | tail -1)"'
+  })
+  expect(undone).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(place.files()).toEqual(before)
+})
+
+test.concurrent('modules that were changed by hand are refused, and taken over when that is meant', async () => {
+  const place = makeInstalled(CONFIGURATION)
+  const changed = `${installedModules()['default.nix']}# mine\n`
+  place.write('vfio/default.nix', changed)
+  const stderr = text`
+    vfio-patch: default.nix in /etc/nixos/vfio was changed by hand. Nothing was written.
+      Why: an update would take these changes away.
+      Do:  move them into your own configuration, then: vfio-patch apply --yes configuration.nix --replace-modules
+    `
+  await expectRefusal(place, ['apply', '--yes', 'configuration.nix'], { code: 3, stderr })
+
+  place.write('vfio/vfio.nix', `${installedModules()['vfio.nix']}# mine\n`)
+  expect((await place.run(['diff', 'configuration.nix'])).stderr).toBe(text`
+    vfio-patch: default.nix and vfio.nix in /etc/nixos/vfio were changed by hand. Nothing was written.
+      Why: an update would take these changes away.
+      Do:  move them into your own configuration, then: vfio-patch diff configuration.nix --replace-modules
+    `)
+
+  const replaced = await place.run([
+    'apply',
+    '--yes',
+    '-U0',
+    'configuration.nix',
+    '--replace-modules'
+  ])
+  const lines = (name: string) => (installedModules()[name] ?? '').split('\n').length - 1
+  expect(replaced).toMatchObject({
+    code: 0,
+    stdout: text`
+      --- a/vfio/default.nix
+      +++ b/vfio/default.nix
+      @@ -${lines('default.nix') + 1},1 +${lines('default.nix')},0 @@
+      -# mine
+      --- a/vfio/vfio.nix
+      +++ b/vfio/vfio.nix
+      @@ -${lines('vfio.nix') + 1},1 +${lines('vfio.nix')},0 @@
+      -# mine
+      `
+  })
+  expect(place.read('vfio/default.nix')).toBe(installedModules()['default.nix'])
+})
+
+test.concurrent('a folder that is not ours is refused; --modules-dir names another, and that one is remembered', async () => {
+  const place = makePlace({
+    'configuration.nix': CONFIGURATION.replace(/ {2}imports.*\n/, ''),
+    'vfio/mine.nix': '{ }\n'
+  })
+  const call = ['apply', '--yes', 'configuration.nix', '--iommu', 'amd']
+  await expectRefusal(place, call, {
+    code: 3,
+    stderr: text`
+      vfio-patch: the folder /etc/nixos/vfio is not one of vfio-patch: it holds mine.nix. Nothing was written.
+        Why: your own files are never overwritten.
+        Do:  choose another folder for the modules, e.g. --modules-dir vfio-patch
+      `
+  })
+  expect(await place.run([...call, '--modules-dir', 'modules/vfio/'])).toEqual({
+    code: 0,
+    stdout:
+      patch`
+        --- a/configuration.nix
+        +++ b/configuration.nix
+        @@ -1,5 +1,7 @@
+         { ... }:
+         {
+        +  imports = [ ./modules/vfio ];
+           virtualisation.vfio.enable = true;
+        +  virtualisation.vfio.IOMMUType = "amd";
+           system.stateVersion = "26.05";
+         }
+        ` + patchOfModules('modules/vfio'),
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; modules/vfio/: 4 new files
+      ${CHECKED}
+      Wrote /etc/nixos/modules/vfio/ (new) and /etc/nixos/configuration.nix.
+      Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
+      Next:   sudo nixos-rebuild boot && reboot
+              If there is no picture, pick the previous generation in the boot menu.
+      `
+  })
+
+  const written = place.snapshot()
+  expect(await place.run(call)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+  })
+  expect(place.snapshot()).toEqual(written)
+  expect((await place.run(['undo', '--yes', '-q', 'configuration.nix'])).code).toBe(0)
+  expect(Object.keys(place.files())).toEqual(['configuration.nix', 'vfio/mine.nix'])
+})
+
+test.concurrent('a file where the folder would be', async () => {
+  const place = makePlace({ 'configuration.nix': '{ ... }: { }\n', vfio: 'mine\n' })
+  await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/vfio is not a folder, and the modules of vfio-patch would go there. Nothing was written.
+        Why: your own files are never overwritten.
+        Do:  choose another folder for the modules, e.g. --modules-dir vfio-patch
+      `
+  })
+})
+
+test.concurrent.each([
+  ['/etc/vfio', 'an absolute path'],
+  ['../vfio', 'a path that leads out'],
+  ['a/../../vfio', 'one that does so on a detour'],
+  ['.', 'the folder of the configuration itself']
+])('--modules-dir %s: %s', async name => {
+  const place = makePlace({ 'configuration.nix': CONFIGURATION })
+  await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--modules-dir', name], {
+    code: 2,
+    stderr: text`
+      vfio-patch: --modules-dir needs a folder beside the configuration, got "${name}".
+        Do:  e.g. --modules-dir modules/vfio
+      `
+  })
+})
+
+test.concurrent.each([
+  ['directly', './modules/vfio.nix', 'modules/vfio.nix'],
+  ['through another file', './modules', 'modules/deeper.nix']
+])('another import declares virtualisation.vfio already, %s', async (_, importer, declaration) => {
+  const place = makePlace({
+    'configuration.nix': `{ ... }:\n{\n  imports = [ ${importer} ];\n}\n`,
+    'modules/default.nix': '{ ... }: { imports = [ ./deeper.nix ]; }\n',
+    [declaration]: '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkOption { }; }\n'
+  })
+  await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/${declaration} already declares virtualisation.vfio. Nothing was written.
+        Why: two modules can not declare one option; /etc/nixos/configuration.nix gets this one through ${importer}.
+        Do:  take ${importer} out of imports (your settings under virtualisation can stay), then run this again
+      `
+  })
+})

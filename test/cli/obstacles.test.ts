@@ -1,0 +1,282 @@
+// Files that can't be read or replaced for where and what they are.
+
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { AS_NOBODY, needing } from './support/needing.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+const CALL = ['apply', '-qy', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
+
+function given(): Place {
+  return makePlace({ 'configuration.nix': CONFIGURATION })
+}
+
+needing('root', 'nobody')('a file that only root may read', async () => {
+  const place = given()
+  chmodSync(join(place.nixos, 'configuration.nix'), 0o600)
+  await expectRefusal(
+    place,
+    CALL,
+    {
+      code: 4,
+      stderr: text`
+        vfio-patch: cannot read /etc/nixos/configuration.nix: permission denied.
+          Do:  sudo vfio-patch apply -qy configuration.nix --iommu amd --parse-check=off
+        `
+    },
+    { through: AS_NOBODY }
+  )
+})
+
+needing('root', 'nobody')('a folder that only root may write to', async () => {
+  const place = given()
+  const through = AS_NOBODY
+  expect(await place.run(['diff', '-q', ...CALL.slice(2)], { through })).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: ''
+  })
+  await expectRefusal(
+    place,
+    CALL,
+    {
+      code: 4,
+      stderr: text`
+        vfio-patch: cannot write to /etc/nixos: permission denied. Nothing was written.
+          Do:  sudo vfio-patch apply -qy configuration.nix --iommu amd --parse-check=off
+               or keep the change as a patch: add --dry-run -o vfio.patch
+        `
+    },
+    { through }
+  )
+})
+
+test.concurrent('a link into the store', async () => {
+  const place = makePlace()
+  const made = '/nix/store/0000-home-manager-files/configuration.nix'
+  symlinkSync(made, join(place.nixos, 'real.nix'))
+  symlinkSync('real.nix', join(place.nixos, 'configuration.nix'))
+  await expectRefusal(place, CALL, {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix is a link into the Nix store (/etc/nixos/configuration.nix -> /etc/nixos/real.nix -> ${made}) and cannot be edited.
+        Why: it is generated, e.g. by home-manager or environment.etc.
+        Do:  find the source file in your repository and pass that file
+      `
+  })
+})
+
+test.concurrent('any other link is followed and stays', async () => {
+  const place = makePlace({ 'pc/real.nix': CONFIGURATION })
+  const link = join(place.nixos, 'configuration.nix')
+  symlinkSync('pc/real.nix', link)
+  expect(await place.run(CALL)).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(readlinkSync(link)).toBe('pc/real.nix')
+  expect(place.read('pc/real.nix')).toContain('imports = [ ./vfio ];')
+  expect(place.read('pc/vfio/default.nix')).toContain('./vfio.nix')
+
+  expect((await place.run(['undo', '-q', '--yes', 'configuration.nix'])).code).toBe(0)
+  expect(Object.keys(place.files())).toEqual(['pc/real.nix'])
+  expect(place.read('pc/real.nix')).toBe(CONFIGURATION)
+})
+
+test.concurrent('a file with two names, which may need quotes', async () => {
+  const place = makePlace({ "alice's pc.nix": CONFIGURATION })
+  linkSync(join(place.nixos, "alice's pc.nix"), join(place.nixos, 'other.nix'))
+  await expectRefusal(place, ['apply', '-q', '--yes', "alice's pc.nix", '--iommu', 'amd'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/alice's pc.nix has 2 hard links; replacing it would separate them. Nothing was written.
+        Do:  copy it first: cp '/etc/nixos/alice'\\''s pc.nix' '/etc/nixos/alice'\\''s pc.nix.new' && mv '/etc/nixos/alice'\\''s pc.nix.new' '/etc/nixos/alice'\\''s pc.nix'
+      `
+  })
+})
+
+test.concurrent('a pipe', async () => {
+  const place = makePlace()
+  spawnSync('mkfifo', [join(place.nixos, 'configuration.nix')])
+  await expectRefusal(place, CALL, {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix is not a regular file.
+        Do:  pass the file that it stands for
+      `
+  })
+})
+
+needing('root', 'chattr')(
+  'an immutable file, and an immutable folder',
+  async ({ onTestFinished }) => {
+    const place = given()
+    for (const name of ['configuration.nix', '.']) {
+      const path = join(place.nixos, name)
+      spawnSync('chattr', ['+i', path])
+      onTestFinished(() => void spawnSync('chattr', ['-i', path]))
+      await expectRefusal(place, CALL, {
+        code: 3,
+        stderr: text`
+        vfio-patch: ${place.plain(path)} is immutable (chattr +i). Nothing was written.
+          Do:  sudo chattr -i ${place.plain(path)}, then run this again
+        `
+      })
+      spawnSync('chattr', ['-i', path])
+    }
+  }
+)
+
+test.concurrent('a folder that everybody may write to', async () => {
+  const place = given()
+  chmodSync(place.nixos, 0o777)
+  await expectRefusal(place, CALL, {
+    code: 3,
+    stderr: text`
+      vfio-patch: others may write to the folder /etc/nixos (mode 777). Nothing was written.
+        Why: somebody else could put another file in its place while this runs.
+        Do:  sudo chmod go-w /etc/nixos
+      `
+  })
+})
+
+needing('root')("another user's folder, unless that user called sudo", async () => {
+  const place = given()
+  chownSync(place.nixos, 1234, 100)
+  chownSync(join(place.nixos, 'configuration.nix'), 1234, 100)
+  await expectRefusal(place, CALL, {
+    code: 3,
+    stderr: text`
+      vfio-patch: the folder /etc/nixos belongs to another user (1234). Nothing was written.
+        Why: somebody else could put another file in its place while this runs.
+        Do:  run this from that user's account with sudo, or: sudo chown root: /etc/nixos
+      `
+  })
+  expect(await place.run(CALL, { env: { SUDO_UID: '1234' } })).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: ''
+  })
+  const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
+  expect(owners.map(it => it.split(' ')[1])).toEqual(Array(7).fill('1234:100'))
+})
+
+needing('root', 'unshare')('a read-only file system', async () => {
+  const place = given()
+  await expectRefusal(
+    place,
+    CALL,
+    {
+      code: 4,
+      stderr: text`
+        vfio-patch: /etc/nixos is on a read-only file system. Nothing was written.
+          Do:  remount it read-write, or keep the change as a patch: add --dry-run -o vfio.patch
+        `
+    },
+    {
+      through: ['unshare', '-m'],
+      script: 'mount --bind . . && mount -o remount,ro,bind . && cd . && exec "$@"'
+    }
+  )
+})
+
+needing('root', 'unshare')('a single file that is mounted', async () => {
+  const place = given()
+  mkdirSync(join(place.top, 'persist'))
+  writeFileSync(join(place.top, 'persist/configuration.nix'), CONFIGURATION)
+  await expectRefusal(
+    place,
+    CALL,
+    {
+      code: 3,
+      stderr: text`
+        vfio-patch: /etc/nixos/configuration.nix is a mount point of its own and cannot be replaced safely. Nothing was written.
+          Why: a single file is bind-mounted, as impermanence does.
+          Do:  edit the original: vfio-patch apply /persist/configuration.nix
+        `
+    },
+    {
+      through: ['unshare', '-m'],
+      script: 'mount --bind ../../persist/configuration.nix configuration.nix && exec "$@"'
+    }
+  )
+})
+
+// Without root the locks are there, too.
+needing('root')('a place for backups that is none', async () => {
+  const place = given()
+  writeFileSync(join(place.top, 'state'), '')
+  await expectRefusal(place, CALL, {
+    code: 4,
+    stderr: text`
+      vfio-patch: could not save a backup in /state: /state is not a folder. Nothing was written.
+        Do:  mend that folder, or repeat with --no-backup --yes
+      `
+  })
+  expect(await place.run([...CALL, '--no-backup'])).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(Object.keys(place.files())).toContain('vfio/default.nix')
+})
+
+test.concurrent('nothing to undo, no such run, a run of another file, a damaged backup', async () => {
+  const place = makePlace({ 'configuration.nix': CONFIGURATION, 'other.nix': CONFIGURATION })
+  const isRoot = process.getuid?.() === 0
+  const sudo = (call: string) =>
+    isRoot ? '' : `       or, if it was run with sudo: sudo vfio-patch ${call}\n`
+  await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
+    code: 4,
+    stderr:
+      text`
+        vfio-patch: there is nothing to undo for /etc/nixos/configuration.nix.
+          Do:  see the runs: vfio-patch undo --list
+        ` + sudo('undo --yes configuration.nix')
+  })
+  await expectRefusal(place, ['undo', '--yes', '--run', '../x'], {
+    code: 4,
+    stderr:
+      text`
+        vfio-patch: there is no run ../x.
+          Do:  see the runs: vfio-patch undo --list
+        ` + sudo('undo --yes --run ../x')
+  })
+  expect(await place.run(['undo', '--list'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'No runs yet.\n'
+  })
+
+  await place.run(CALL)
+  const [id = ''] = spawnSync('ls', [join(place.top, 'state/runs')], {
+    encoding: 'utf8'
+  }).stdout.split('\n')
+  await expectRefusal(place, ['undo', '--yes', 'other.nix', '--run', id], {
+    code: 2,
+    stderr: text`
+      vfio-patch: run RUN-1 did not change /etc/nixos/other.nix.
+        Do:  vfio-patch undo --run RUN-1
+      `
+  })
+  const copy = join(place.top, 'state/runs', id, '5.before')
+  writeFileSync(copy, 'spoilt')
+  await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
+    code: 4,
+    stderr: text`
+      vfio-patch: the copy /state/runs/RUN-1/5.before that run RUN-1 kept is damaged or gone. Nothing was written.
+        Do:  restore the file from a backup of your own
+      `
+  })
+  rmSync(copy)
+  renameSync(join(place.nixos, 'other.nix'), copy)
+  expect((await place.run(['undo', '--yes', '-q', 'configuration.nix'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
+})

@@ -1,0 +1,213 @@
+// Flags that say what is shown and kept, and readers that stop listening.
+
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { CHANGE, FLAGS, makeInstalled } from './support/machine.ts'
+import { patchOfModules } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { expectRefusal, makeExample, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+// Nix is asked where it matters.
+const DIFF = ['diff', 'configuration.nix', ...FLAGS, '--parse-check=off']
+const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS, '--parse-check=off']
+const CHECKED = 'Checked: parses (own parser only; switched off).'
+const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files\n'
+
+test.concurrent('-q leaves errors only', async () => {
+  const place = makeExample()
+  const silent = { stdout: '', stderr: '' }
+  expect(await place.run([...DIFF, '-q'])).toEqual({ code: 1, ...silent })
+  expect(await place.run(['apply', '-nq', ...APPLY.slice(2)])).toEqual({ code: 1, ...silent })
+  expect(await place.run([...APPLY, '-q'])).toEqual({ code: 0, ...silent })
+  expect(await place.run([...DIFF, '-q'])).toEqual({ code: 0, ...silent })
+  expect(await place.run(['undo', '-q', '-n', 'configuration.nix'])).toEqual({ code: 1, ...silent })
+  expect(await place.run(['undo', '-q', '-y', 'configuration.nix'])).toEqual({ code: 0, ...silent })
+  expect(await place.run([...DIFF, '-q', '-o', 'no/such/folder'])).toEqual({
+    code: 4,
+    stdout: '',
+    stderr: text`
+      vfio-patch: cannot write the patch to no/such/folder (ENOENT). Nothing was written.
+        Do:  choose another place for it, e.g. -o ~/vfio.patch
+      `
+  })
+})
+
+test.concurrent('-o keeps the patch in a file, also before it is applied', async () => {
+  const place = makeExample()
+  const patch = CHANGE + patchOfModules()
+  expect(await place.run([...DIFF, '-o', 'vfio.patch'])).toEqual({
+    code: 1,
+    stdout: patch,
+    stderr: `${HEADLINE}${CHECKED}\n`
+  })
+  expect(place.read('vfio.patch')).toBe(patch)
+  place.write('vfio.patch', 'older')
+  expect((await place.run([...APPLY, '-qo', 'vfio.patch'])).code).toBe(0)
+  expect(place.read('vfio.patch')).toBe(patch)
+})
+
+test.concurrent('-o does not write over the configuration, nor any other Nix file', async () => {
+  const place = makeExample()
+  symlinkSync('configuration.nix', join(place.nixos, 'link'))
+  const refusal = (name: string) => ({
+    code: 2,
+    stderr: text`
+      vfio-patch: -o would replace ${name} by a patch. Nothing was written.
+        Do:  give the patch a name of its own, e.g. -o vfio.patch
+      `
+  })
+  await expectRefusal(
+    place,
+    [...DIFF, '-o', 'configuration.nix'],
+    refusal('/etc/nixos/configuration.nix')
+  )
+  await expectRefusal(place, [...DIFF, '-o', 'link'], refusal('/etc/nixos/configuration.nix'))
+  await expectRefusal(place, [...DIFF, '-o', 'new.nix'], refusal('new.nix'))
+})
+
+test.concurrent('-U says how many lines stay around a change', async () => {
+  const place = makeInstalled(text`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+      virtualisation.vfio.enable = true;
+      virtualisation.vfio.IOMMUType = "amd";
+    }
+    `)
+  const call = ['diff', 'configuration.nix', '--iommu', 'intel', '--parse-check', 'off']
+  const head = '--- a/configuration.nix\n+++ b/configuration.nix\n'
+  const change =
+    '-  virtualisation.vfio.IOMMUType = "amd";\n+  virtualisation.vfio.IOMMUType = "intel";\n'
+  expect((await place.run([...call, '-U0'])).stdout).toBe(`${head}@@ -5,1 +5,1 @@\n${change}`)
+  expect((await place.run([...call, '-U', '1'])).stdout).toBe(
+    `${head}@@ -4,3 +4,3 @@\n   virtualisation.vfio.enable = true;\n${change} }\n`
+  )
+  expect((await place.run([...call, '--unified=9'])).stdout).toBe(
+    `${head}@@ -1,6 +1,6 @@\n { ... }:\n {\n   imports = [ ./vfio ];\n   virtualisation.vfio.enable = true;\n${change} }\n`
+  )
+})
+
+test.concurrent('--no-backup keeps nothing, so there is nothing to undo', async () => {
+  const place = makeExample()
+  const { code, stderr } = await place.run([...APPLY, '--no-backup'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      ${HEADLINE.trimEnd()}
+      ${CHECKED}
+      Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
+      Next:   sudo nixos-rebuild boot && reboot
+              If there is no picture, pick the previous generation in the boot menu.
+      `
+  })
+  expect((await place.run(['undo', '--yes', 'configuration.nix'])).code).toBe(4)
+  expect(existsSync(join(place.top, 'state/runs'))).toBe(false)
+})
+
+/** A PATH with nothing on it but what the tool itself runs on. */
+function withoutNix(place: Place): Record<string, string> {
+  const folder = join(place.top, 'bin')
+  mkdirSync(folder)
+  symlinkSync(process.execPath, join(folder, 'node'))
+  return { PATH: folder }
+}
+
+test.concurrent('--parse-check, where there is no Nix', async () => {
+  const place = makeExample()
+  const env = withoutNix(place)
+  const call = ['diff', 'configuration.nix', ...FLAGS]
+  const patch = CHANGE + patchOfModules()
+  const shown = (why: string) => ({
+    code: 1,
+    stdout: patch,
+    stderr: `${HEADLINE}Checked: parses (own parser only; ${why}).\n`
+  })
+  expect(await place.run(call, { env })).toEqual(shown('nix-instantiate was not found'))
+  expect(await place.run([...call, '--parse-check=off'])).toEqual(shown('switched off'))
+  await expectRefusal(
+    place,
+    ['apply', '--yes', ...call.slice(1), '--parse-check=require'],
+    {
+      code: 6,
+      stderr: text`
+        vfio-patch: the result could not be checked with Nix: nix-instantiate was not found. Nothing was written.
+          Do:  install Nix where this runs, or leave --parse-check away
+        `
+    },
+    { env }
+  )
+})
+
+needing('nix-instantiate')('--parse-check=require, where there is', async () => {
+  const place = makeExample()
+  expect(
+    await place.run(['diff', 'configuration.nix', ...FLAGS, '--parse-check=require', '-q'])
+  ).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: ''
+  })
+})
+
+test.concurrent.each([
+  ['the patch', '{ "$@"; echo $? >code; } | head -1', '--- a/configuration.nix\n', true],
+  ['everything', '{ "$@" 2>&1; echo $? >code; } | head -1', HEADLINE, false],
+  ['nothing', '{ "$@" 2>&1; echo $? >code; } | true', '', false]
+])('a reader who wants only the first line of %s', async (_, script, stdout, hasErrors) => {
+  const place = makeExample()
+  const stderr = hasErrors ? `${HEADLINE}${CHECKED}\n` : ''
+  expect(await place.run(DIFF, { script })).toEqual({ code: 0, stdout, stderr })
+  expect(place.read('code')).toBe('1\n')
+})
+
+test.concurrent('output that gets lost is an error', async () => {
+  const place = makeExample()
+  expect(await place.run(DIFF, { script: '"$@" >/dev/full' })).toEqual({
+    code: 4,
+    stdout: '',
+    stderr:
+      HEADLINE +
+      `${CHECKED}\n` +
+      text`
+        vfio-patch: the output could not be written (ENOSPC).
+          Do:  see whether there is space left where it goes
+        `
+  })
+  expect((await place.run(DIFF, { script: '"$@" >&-' })).code).toBe(1)
+})
+
+test.concurrent('a configuration that somebody else changes meanwhile', async () => {
+  const place = makeExample()
+  // Asked after the plan is made and before anything is written; this one does the edit.
+  place.write(
+    'bin/nix-instantiate',
+    '#!/bin/sh\ncat >/dev/null\necho "# mine" >configuration.nix\n'
+  )
+  chmodSync(join(place.nixos, 'bin/nix-instantiate'), 0o755)
+  const env = { PATH: `${join(place.nixos, 'bin')}:${place.env.PATH}` }
+  expect(await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS], { env })).toEqual({
+    code: 5,
+    stdout: '',
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix changed while you were deciding. Nothing was written.
+        Do:  run vfio-patch apply again to see a fresh diff
+      `
+  })
+  expect(place.read('configuration.nix')).toBe('# mine\n')
+  expect(readdirSync(place.nixos)).toEqual([
+    'bin',
+    'configuration.nix',
+    'hardware-configuration.nix'
+  ])
+})
+
+test.concurrent('$NIXOS_CONFIG names the file, and a folder stands for its configuration.nix', async () => {
+  const place = makePlace({ 'pc/configuration.nix': '{ ... }: { }\n' })
+  const call = ['diff', '--iommu', 'amd', '--parse-check=off']
+  const shown = '/etc/nixos/pc/configuration.nix: 1 change; vfio/: 4 new files\n'
+  const env = { NIXOS_CONFIG: join(place.nixos, 'pc') }
+  expect((await place.run(call, { env })).stderr).toContain(shown)
+  expect((await place.run([...call, 'pc'])).stderr).toContain(shown)
+})

@@ -1,0 +1,220 @@
+// The question before anything is written, asked on a terminal and nowhere else.
+
+import { linkSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { namesOfModules } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal, type Step } from './support/onTerminal.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const test = needing('python3')
+
+const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+const FLAGS = ['configuration.nix', '--iommu', 'amd', '--color=never', '--parse-check=off']
+const CHECKED = 'Checked: parses (own parser only; switched off).'
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+const NAMES = namesOfModules().replaceAll(/<.*?>/g, '')
+const QUESTION = 'Write these changes? [y/N] '
+
+/** What is shown before the question. */
+const SHOWN =
+  text`
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+    --- a/configuration.nix
+    +++ b/configuration.nix
+    @@ -1,4 +1,11 @@
+     { ... }:
+     {
+    +  imports = [ ./vfio ];
+    +
+    +  virtualisation.vfio = {
+    +    enable = true;
+    +    IOMMUType = "amd";
+    +  };
+    +
+       system.stateVersion = "26.05";
+     }
+    ` +
+  NAMES +
+  `${CHECKED}\n`
+
+function given(): Place {
+  return makePlace({ 'configuration.nix': CONFIGURATION })
+}
+
+function act(send: string): Step[] {
+  return [{ until: QUESTION, send }]
+}
+
+test.each([
+  ['Enter', '\r', '\n', 'Nothing was written.', 1],
+  ['n', 'n\r', 'n\n', 'Nothing was written.', 1],
+  ['anything else', 'yes please\r', 'yes please\n', 'Nothing was written.', 1],
+  ['the end of input', '\x04', '\n', 'Nothing was written.', 1],
+  ['y, and then no Enter but the end', 'y\x04\x04', 'y\n', 'Nothing was written.', 1],
+  ['Ctrl-C', '\x03', '^C\n', 'Cancelled. Nothing was written.', 130]
+])('%s writes nothing', async (_, send, echo, last, code) => {
+  const place = given()
+  const before = place.snapshot()
+  expect(await onTerminal(place, ['apply', ...FLAGS], { steps: act(send) })).toEqual({
+    terminal: `${SHOWN}${QUESTION}${echo}${last}\n`,
+    stdout: '',
+    stderr: '',
+    code,
+    restored: true
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+test.each(['y\r', 'Yes\r'])('%j writes', async send => {
+  const place = given()
+  const outcome = await onTerminal(place, ['apply', ...FLAGS], { steps: act(send) })
+  expect(outcome).toEqual({
+    terminal:
+      `${SHOWN}${QUESTION}${send.trim()}\n` +
+      text`
+        Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
+        Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
+        Next:   sudo nixos-rebuild boot && reboot
+                If there is no picture, pick the previous generation in the boot menu.
+        `,
+    stdout: '',
+    stderr: '',
+    code: 0,
+    restored: true
+  })
+  expect(place.read('configuration.nix')).toContain('imports = [ ./vfio ];')
+})
+
+test.each([
+  ['SIGTERM', 'Cancelled. Nothing was written.\n', 143],
+  ['SIGINT', 'Cancelled. Nothing was written.\n', 130],
+  ['SIGHUP', '', -1]
+] as const)('%s writes nothing', async (signal, last, code) => {
+  const place = given()
+  const before = place.snapshot()
+  const outcome = await onTerminal(place, ['apply', ...FLAGS], {
+    steps: [{ until: QUESTION, signal }]
+  })
+  expect(outcome).toEqual({
+    terminal: `${SHOWN}${QUESTION}${last === '' ? '' : `\n${last}`}`,
+    stdout: '',
+    stderr: '',
+    code,
+    restored: true
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+test('undo asks, too', async () => {
+  const place = given()
+  await place.run(['apply', '--yes', ...FLAGS])
+  const before = place.snapshot()
+  const call = ['undo', 'configuration.nix', '--color', 'never']
+  const steps = [{ until: 'Take this back? [y/N] ', send: '\r' }]
+  const shown = text`
+    Run RUN-1 (apply) will be taken back:
+      /etc/nixos/configuration.nix as it was
+      /etc/nixos/vfio/virtualisation.nix goes
+      /etc/nixos/vfio/libvirt.nix goes
+      /etc/nixos/vfio/vfio.nix goes
+      /etc/nixos/vfio/default.nix goes
+    --- a/etc/nixos/configuration.nix
+    +++ b/etc/nixos/configuration.nix
+    @@ -1,11 +1,4 @@
+     { ... }:
+     {
+    -  imports = [ ./vfio ];
+    -
+    -  virtualisation.vfio = {
+    -    enable = true;
+    -    IOMMUType = "amd";
+    -  };
+    -
+       system.stateVersion = "26.05";
+     }
+    Take this back? [y/N]${' '}
+    `
+  expect(await onTerminal(place, call, { steps })).toMatchObject({
+    terminal: `${shown}Nothing was written.\n`,
+    code: 1
+  })
+  expect(place.snapshot()).toEqual(before)
+  steps[0] = { until: '[y/N] ', send: 'y\r' }
+  expect(await onTerminal(place, call, { steps })).toMatchObject({
+    terminal: `${shown.trimEnd()} y\nTook back run RUN-1.\nNext:   sudo nixos-rebuild boot && reboot\n`,
+    code: 0
+  })
+  expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
+})
+
+test('what can not be written is not asked for', async () => {
+  const place = given()
+  linkSync(join(place.nixos, 'configuration.nix'), join(place.nixos, 'other'))
+  expect(await onTerminal(place, ['apply', ...FLAGS])).toMatchObject({
+    terminal:
+      SHOWN +
+      text`
+        vfio-patch: /etc/nixos/configuration.nix has 2 hard links; replacing it would separate them. Nothing was written.
+          Do:  copy it first: cp /etc/nixos/configuration.nix /etc/nixos/configuration.nix.new && mv /etc/nixos/configuration.nix.new /etc/nixos/configuration.nix
+        `,
+    code: 3
+  })
+})
+
+const REMEDY = '  Do:  look at the change with --dry-run, then add --yes\n'
+const cannot = (why: string) =>
+  `vfio-patch: cannot ask for confirmation: ${why}. Nothing was written.\n${REMEDY}`
+
+test('where nobody is there to answer, it is an error', async () => {
+  const place = given()
+  const headline = '/etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files\n'
+  const { stdout } = await place.run(['diff', ...FLAGS])
+  const call = ['apply', ...FLAGS]
+  const stderr = `${headline}${CHECKED}\n`
+  await expectRefusal(place, call, {
+    code: 2,
+    stdout,
+    stderr: stderr + cannot('standard input is not a terminal')
+  })
+  // Nor does an answer that comes from a program count.
+  const script = 'yes | "$@"'
+  await expectRefusal(
+    place,
+    call,
+    { code: 2, stdout, stderr: stderr + cannot('standard input is not a terminal') },
+    { script }
+  )
+
+  const before = place.snapshot()
+  expect(await onTerminal(place, call, { pipes: ['stderr'] })).toMatchObject({
+    code: 2,
+    stderr: `${headline}${NAMES}${CHECKED}\n${cannot('standard error is not a terminal')}`
+  })
+  expect(await onTerminal(place, [...call, '--no-input'])).toMatchObject({
+    code: 2,
+    terminal: SHOWN + cannot('--no-input was given')
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+test('a patch that goes into a file is asked for, too', async () => {
+  const place = given()
+  const { stdout } = await place.run(['diff', ...FLAGS])
+  const outcome = await onTerminal(place, ['apply', ...FLAGS], {
+    pipes: ['stdout'],
+    steps: act('n\r')
+  })
+  expect(outcome).toMatchObject({
+    code: 1,
+    stdout,
+    terminal: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      ${CHECKED}
+      Write these changes? [y/N] n
+      Nothing was written.
+      `
+  })
+})

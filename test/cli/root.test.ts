@@ -1,0 +1,132 @@
+// --root: a system that is mounted somewhere, as an installer has it.
+
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { CHECKED } from './support/machine.ts'
+import { patchOfModules } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+
+/** A place with a second system below `/mnt`. */
+function given(): Place & { mnt: string } {
+  const place = makePlace({ 'configuration.nix': CONFIGURATION })
+  const mnt = join(place.top, 'mnt')
+  mkdirSync(join(mnt, 'etc/nixos'), { recursive: true, mode: 0o755 })
+  writeFileSync(join(mnt, 'etc/nixos/configuration.nix'), CONFIGURATION)
+  return { ...place, mnt }
+}
+
+test.concurrent('the configuration of that system, and how it goes on there', async () => {
+  const place = given()
+  expect(await place.run(['apply', '--yes', '--root', `${place.mnt}/`, '--iommu', 'amd'])).toEqual({
+    code: 0,
+    stdout:
+      patch`
+        --- a/configuration.nix
+        +++ b/configuration.nix
+        @@ -1,4 +1,11 @@
+         { ... }:
+         {
+        +  imports = [ ./vfio ];
+        +
+        +  virtualisation.vfio = {
+        +    enable = true;
+        +    IOMMUType = "amd";
+        +  };
+        +
+           system.stateVersion = "26.05";
+         }
+        ` + patchOfModules(),
+    stderr: text`
+      /mnt/etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      ${CHECKED}
+      Wrote /mnt/etc/nixos/vfio/ (new) and /mnt/etc/nixos/configuration.nix.
+      Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --root /mnt
+      Next:   sudo nixos-install --root /mnt
+      `
+  })
+  expect(place.read('configuration.nix')).toBe(CONFIGURATION)
+
+  // Paths of a run are those of the system itself.
+  expect((await place.run(['undo', '--list', '--root', place.mnt])).stdout).toBe(
+    'RUN-1  apply  /etc/nixos/vfio/default.nix /etc/nixos/vfio/vfio.nix /etc/nixos/vfio/libvirt.nix /etc/nixos/vfio/virtualisation.nix /etc/nixos/configuration.nix\n'
+  )
+  expect(await place.run(['undo', '-qy', '--root', place.mnt])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: ''
+  })
+  expect(readdirSync(join(place.mnt, 'etc/nixos'))).toEqual(['configuration.nix'])
+})
+
+test.concurrent('a file outside is refused', async () => {
+  const place = given()
+  await expectRefusal(
+    place,
+    ['apply', '--yes', '--root', place.mnt, 'configuration.nix', '--iommu', 'amd'],
+    {
+      code: 3,
+      stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix is not inside /mnt.
+        Do:  pass a file below /mnt, or leave --root away
+      `
+    }
+  )
+})
+
+test.concurrent('a file that is not there', async () => {
+  const place = given()
+  rmSync(join(place.mnt, 'etc/nixos/configuration.nix'))
+  await expectRefusal(place, ['apply', '--yes', '--root', place.mnt, '--iommu', 'amd'], {
+    code: 4,
+    stderr: text`
+      vfio-patch: /mnt/etc/nixos/configuration.nix does not exist.
+        Do:  pass the file: vfio-patch apply PATH
+             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+      `
+  })
+})
+
+test.concurrent('absolute links lead where they lead in that system', async () => {
+  const place = given()
+  const { mnt } = place
+  mkdirSync(join(mnt, 'persist'))
+  rmSync(join(mnt, 'etc/nixos'), { recursive: true })
+  mkdirSync(join(mnt, 'persist/nixos'))
+  writeFileSync(join(mnt, 'persist/nixos/configuration.nix'), CONFIGURATION)
+  symlinkSync('/persist/nixos', join(mnt, 'etc/nixos'))
+
+  const { code, stderr } = await place.run(['apply', '--yes', '--root', mnt, '--iommu', 'amd'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      /mnt/etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      ${CHECKED}
+      Wrote /mnt/persist/nixos/vfio/ (new) and /mnt/etc/nixos/configuration.nix.
+      Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --root /mnt
+      Next:   sudo nixos-install --root /mnt
+      `
+  })
+  expect(readdirSync(join(mnt, 'persist/nixos'))).toEqual(['configuration.nix', 'vfio'])
+  expect((await place.run(['undo', '-qy', '--root', mnt])).code).toBe(0)
+  expect(readdirSync(join(mnt, 'persist/nixos'))).toEqual(['configuration.nix'])
+})
+
+needing('root')("backups are that system's, also through a link", async () => {
+  const place = given()
+  const env = { VFIO_PATCH_STATE: '' }
+  const apply = async (type: string) =>
+    (await place.run(['apply', '--yes', '--root', place.mnt, '--iommu', type], { env })).stderr
+  expect(await apply('amd')).toContain('\nBackup: /mnt/var/lib/vfio-patch/runs/RUN-1 ')
+
+  rmSync(join(place.mnt, 'var'), { recursive: true })
+  symlinkSync('/persist/var', join(place.mnt, 'var'))
+  expect(await apply('intel')).toContain('\nBackup: /mnt/persist/var/lib/vfio-patch/runs/RUN-1 ')
+  expect(readdirSync(join(place.mnt, 'persist/var/lib/vfio-patch/runs'))).toHaveLength(1)
+  expect((await place.run(['undo', '-qy', '--root', place.mnt], { env })).code).toBe(0)
+})

@@ -1,0 +1,249 @@
+// What the flags do to a configuration that has settings already.
+
+import { expect, test } from 'vitest'
+import { CHECKED, makeInstalled } from './support/machine.ts'
+import type { Place } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+/** A configuration that somebody has been at. */
+const CONFIGURATION = text`
+  { ... }:
+  {
+    imports = [ ./vfio ];
+
+    virtualisation.vfio = {
+      enable = true; # until the new card comes
+      IOMMUType = "amd";
+      devices = [
+        "10de:1b80" # the picture
+        "10de:10f0" # the sound
+      ];
+      ignoreMSRs = true;
+      users = [ "alice" ];
+    };
+    virtualisation.sharedMemoryFiles = {
+      scream = {
+        user = "alice";
+        group = "users";
+        mode = "0600";
+      };
+    };
+
+    system.stateVersion = "26.05";
+  }
+  `
+
+/** The flags change the configuration, and nothing else, like this. */
+async function expectChange(
+  place: Place,
+  flags: readonly string[],
+  stdout: string,
+  count: string
+): Promise<void> {
+  expect(await place.run(['diff', 'configuration.nix', '-U', '1', ...flags])).toEqual({
+    code: 1,
+    stdout,
+    stderr: text`
+      /etc/nixos/configuration.nix: ${count}
+      ${CHECKED}
+      `
+  })
+}
+
+test.concurrent('what no flag names stays: switched off, chosen otherwise, commented', async () => {
+  const place = makeInstalled(CONFIGURATION.replace('enable = true;', 'enable = false;'))
+  const flags = ['--blacklist-nvidia']
+  await expectChange(
+    place,
+    flags,
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -13,2 +13,3 @@
+           users = [ "alice" ];
+      +    blacklistNvidia = true;
+         };
+      `,
+    '1 change'
+  )
+})
+
+test.concurrent('what is said already is no change', async () => {
+  const place = makeInstalled(CONFIGURATION)
+  const flags = [
+    ...['--iommu', 'amd', '--device', '10DE:10F0', '--device', '10de:1b80', '--ignore-msrs'],
+    ...['--user', 'alice', '--shared-memory', 'scream']
+  ]
+  expect(await place.run(['diff', 'configuration.nix', ...flags])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+  })
+})
+
+test.concurrent('a flag gives an option another value', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--iommu', 'intel', '--no-ignore-msrs'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -6,3 +6,3 @@
+           enable = true; # until the new card comes
+      -    IOMMUType = "amd";
+      +    IOMMUType = "intel";
+           devices = [
+      @@ -11,3 +11,3 @@
+           ];
+      -    ignoreMSRs = true;
+      +    ignoreMSRs = false;
+           users = [ "alice" ];
+      `,
+    '2 changes'
+  )
+})
+
+test.concurrent('the --no- form of a switch is written, too', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--no-clear-emulation-capabilities', '--no-acs-patch'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -13,2 +13,3 @@
+           users = [ "alice" ];
+      +    applyACSpatch = false;
+         };
+      @@ -22,2 +23,4 @@
+
+      +  virtualisation.libvirtd.clearEmulationCapabilities = false;
+      +
+         system.stateVersion = "26.05";
+      `,
+    '2 changes'
+  )
+})
+
+test.concurrent('--device makes the list exactly that, and kept items keep their comments', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--device', '10de:10f0', '--device', '1002:67df'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -8,4 +8,4 @@
+           devices = [
+      -      "10de:1b80" # the picture
+             "10de:10f0" # the sound
+      +      "1002:67df" # AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]
+           ];
+      `,
+    '2 changes'
+  )
+})
+
+test.concurrent('--address without --device empties the list of devices', async () => {
+  const one = CONFIGURATION.replace(/devices = \[[^\]]*\];/, 'devices = [ "10de:1b80" ];')
+  await expectChange(
+    makeInstalled(one),
+    ['--address', '01:00.0'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -7,5 +7,5 @@
+           IOMMUType = "amd";
+      -    devices = [ "10de:1b80" ];
+           ignoreMSRs = true;
+           users = [ "alice" ];
+      +    addresses = [ "0000:01:00.0" ];
+         };
+      `,
+    '2 changes'
+  )
+})
+
+test.concurrent('other lists get items added', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--user', 'bob', '--user', 'alice', '--device-acl', '/dev/kvmfr0'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -12,3 +12,3 @@
+           ignoreMSRs = true;
+      -    users = [ "alice" ];
+      +    users = [ "alice" "bob" ];
+         };
+      @@ -22,2 +22,4 @@
+
+      +  virtualisation.libvirtd.deviceACL = [ "/dev/kvmfr0" ];
+      +
+         system.stateVersion = "26.05";
+      `,
+    '2 changes'
+  )
+})
+
+test.concurrent('of a shared memory file only what was said changes, and a new one takes the first user', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--shared-memory', 'scream::kvm', '--shared-memory', 'looking-glass'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -17,5 +17,11 @@
+             user = "alice";
+      -      group = "users";
+      +      group = "kvm";
+             mode = "0600";
+           };
+      +
+      +    looking-glass = {
+      +      user = "alice";
+      +      group = "kvm";
+      +      mode = "0660";
+      +    };
+         };
+      `,
+    '2 changes'
+  )
+})
+
+test.concurrent('hugepages', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--hugepages', '1g:16'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -22,2 +22,9 @@
+
+      +  virtualisation.hugepages = {
+      +    enable = true;
+      +    defaultPageSize = "1G";
+      +    pageSize = "1G";
+      +    numPages = 16;
+      +  };
+      +
+         system.stateVersion = "26.05";
+      `,
+    '1 change'
+  )
+})
+
+test.concurrent('a card that is given away only when the guest starts', async () => {
+  await expectChange(
+    makeInstalled(CONFIGURATION),
+    ['--bind', 'hooks', '--disable-efifb'],
+    patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -13,2 +13,4 @@
+           users = [ "alice" ];
+      +    bindAtBoot = false;
+      +    disableEFIfb = true;
+         };
+      `,
+    '1 change'
+  )
+})

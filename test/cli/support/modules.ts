@@ -1,0 +1,50 @@
+// Our modules as they are expected in a patch and on the disk.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stamp } from '../../../src/apply/stamp.ts'
+
+const project = fileURLToPath(new URL('../../../', import.meta.url))
+
+export const VERSION: string = JSON.parse(
+  readFileSync(join(project, 'package.json'), 'utf8')
+).version
+
+const NAMES = ['default.nix', 'vfio.nix', 'libvirt.nix', 'virtualisation.nix']
+
+/** The modules that a run installs, by name. */
+export function installedModules(): Record<string, string> {
+  return Object.fromEntries(
+    NAMES.map(it => [it, stamp(VERSION, readFileSync(join(project, 'nixos', it), 'utf8'))])
+  )
+}
+
+/** The part of a patch that adds the modules in a folder. */
+export function patchOfModules(folder = 'vfio'): string {
+  const parts = Object.entries(installedModules()).map(([name, text]) => {
+    const lines = text.replace(/\n$/, '').split('\n')
+    const head = ['--- /dev/null', `+++ b/${folder}/${name}`, `@@ -0,0 +1,${lines.length} @@`]
+    return [...head, ...lines.map(it => `+${it}`), ''].join('\n')
+  })
+  return parts.join('')
+}
+
+/** The part of a patch that takes them away again, in the order in which undo does. */
+export function patchWithoutModules(folder: string): string {
+  const parts = Object.entries(installedModules()).map(([name, text]) => {
+    const lines = text.replace(/\n$/, '').split('\n')
+    const head = [`--- a/${folder}/${name}`, '+++ /dev/null', `@@ -1,${lines.length} +0,0 @@`]
+    return [...head, ...lines.map(it => `-${it}`), ''].join('\n')
+  })
+  return parts.reverse().join('')
+}
+
+/** The lines that name them on a terminal instead. */
+export function namesOfModules(folder = 'vfio'): string {
+  const parts = Object.entries(installedModules()).map(([name, text]) => {
+    const count = text.split('\n').length - 1
+    return `<dim>new file: ${folder}/${name} (${count} lines, shown with -v)</>\n`
+  })
+  return parts.join('')
+}

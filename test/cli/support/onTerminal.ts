@@ -1,0 +1,69 @@
+import { fileURLToPath } from 'node:url'
+import { finish } from './finish.ts'
+import { BIN, type Place } from './place.ts'
+import { readable } from './text.ts'
+
+/** What a person does when this text has appeared on the terminal. */
+export type Step = { until: string; send: string } | { until: string; signal: NodeJS.Signals }
+
+export interface Shown {
+  /** All that the terminal showed, colours by name. */
+  terminal: string
+  /** What went into a pipe instead. */
+  stdout: string
+  stderr: string
+  /** The exit code; negative for the signal that ended it. */
+  code: number
+  /** Whether the terminal was left as it was found. */
+  restored: boolean
+}
+
+/** Calls vfio-patch on a terminal; streams in `pipes` are none. */
+export async function onTerminal(
+  place: Place,
+  words: readonly string[],
+  options: {
+    steps?: readonly Step[]
+    width?: number
+    env?: Record<string, string>
+    pipes?: readonly ('stdout' | 'stderr')[]
+  } = {}
+): Promise<Shown> {
+  const pipes = options.pipes ?? []
+  const job = {
+    argv: [process.execPath, BIN, ...words],
+    cwd: place.nixos,
+    env: { ...place.env, ...options.env },
+    width: options.width ?? 80,
+    pipe: pipes.map(it => (it === 'stdout' ? 1 : 2)),
+    steps: options.steps ?? []
+  }
+  const script = fileURLToPath(new URL('terminal.py', import.meta.url))
+  const input = JSON.stringify(job)
+  const { stdout, stderr } = await finish([await python(), script], { input })
+  if (stderr !== '') throw new Error(stderr)
+  const shown = JSON.parse(stdout)
+  if (shown.unplayed.length > 0) {
+    throw new Error(`never shown: ${shown.unplayed[0].until}; shown: ${shown.terminal}`)
+  }
+  const clean = (part: string) => place.plain(readable(part))
+  return {
+    terminal: clean(shown.terminal),
+    stdout: clean(shown['1'] ?? ''),
+    stderr: clean(shown['2'] ?? ''),
+    code: shown.code,
+    restored: shown.restored
+  }
+}
+
+let found: Promise<string> | undefined
+
+/** The interpreter itself, as what is found by its name may be a slow script. */
+function python(): Promise<string> {
+  const ask = async () => {
+    const { stdout } = await finish(['python3', '-c', 'import sys; print(sys.executable)'])
+    return stdout.trim()
+  }
+  found ??= ask()
+  return found
+}

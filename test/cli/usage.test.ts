@@ -1,0 +1,240 @@
+// Calls that can't be meant as they stand. Each is refused before anything is looked at.
+
+import { expect, test } from 'vitest'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const FILE = 'configuration.nix'
+const GIVEN = { [FILE]: '{ ... }: { }\n' }
+
+const UNSET = 'a variable that is not set gives an empty value.'
+const DEVICE = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
+const ADDRESS = 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
+const SHARED = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
+const PAGES = 'give it as SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
+const MOUNTED = 'give the folder where the system is mounted, e.g. --root /mnt'
+
+/** The call, what is said of it, and what to do; `Why:` stands between where there is one. */
+type Case = [words: string[], what: string, remedy?: string, why?: string]
+
+async function check(words: string[], what: string, remedy?: string, why?: string): Promise<void> {
+  const because = why === undefined ? '' : `  Why: ${why}\n`
+  const instead = remedy === undefined ? '' : `  Do:  ${remedy}\n`
+  await expectRefusal(makePlace(GIVEN), words, {
+    code: 2,
+    stderr: `vfio-patch: ${what}\n${because}${instead}`
+  })
+}
+
+test.concurrent.each<Case>([
+  [['aply', FILE], 'unknown command "aply". Did you mean "apply"?', 'vfio-patch --help'],
+  [['help'], 'unknown command "help".', 'vfio-patch --help'],
+  [[FILE], `"${FILE}" is not a command.`, `vfio-patch apply ${FILE}`],
+  [['my file.nix'], '"my file.nix" is not a command.', "vfio-patch apply 'my file.nix'"],
+  [
+    ['diff', FILE, '--devise', '10de:1b80'],
+    'unknown option "--devise". Did you mean "--device"?',
+    'vfio-patch diff --help'
+  ],
+  [
+    ['diff', '--iommo=amd'],
+    'unknown option "--iommo". Did you mean "--iommu"?',
+    'vfio-patch diff --help'
+  ],
+  [
+    ['diff', '-device', '10de:1b80'],
+    'unknown option "-device". Did you mean "--device"?',
+    'vfio-patch diff --help'
+  ],
+  [
+    ['apply', '--acs'],
+    'unknown option "--acs". Did you mean "--acs-patch"?',
+    'vfio-patch apply --help'
+  ],
+  [
+    ['apply', '--no-acs-pach'],
+    'unknown option "--no-acs-pach". Did you mean "--no-acs-patch"?',
+    'vfio-patch apply --help'
+  ],
+  [['undo', '--xyzzy'], 'unknown option "--xyzzy".', 'vfio-patch undo --help'],
+  [['apply', '--input'], 'unknown option "--input".', 'vfio-patch apply --help'],
+  [['apply', '--backup'], 'unknown option "--backup".', 'vfio-patch apply --help']
+])('what there is not: %j', async (words, what, remedy) => {
+  await check(words, what, remedy)
+})
+
+test.concurrent.each<Case>([
+  [['diff', FILE, '--yes'], '--yes does not go with "diff".', 'vfio-patch diff --help'],
+  [
+    ['undo', FILE, '--device', '10de:1b80'],
+    '--device does not go with "undo".',
+    'vfio-patch undo --help'
+  ],
+  [
+    ['apply', FILE, '--quiet'],
+    '--quiet does not go with a question.',
+    'add --yes, or leave --quiet away'
+  ],
+  [
+    ['undo', FILE, '-q'],
+    '--quiet does not go with a question.',
+    'add --yes, or leave --quiet away'
+  ],
+  [
+    ['apply', FILE, '--no-backup'],
+    '--no-backup needs --yes.',
+    'add --yes, or leave --no-backup away',
+    'without a backup there is no undo, so it has to be meant.'
+  ]
+])('what does not go together: %j', async (...given) => await check(...given))
+
+test.concurrent.each<Case>([
+  [
+    ['apply', '--dry-run=false', FILE],
+    '--dry-run takes no value, got "--dry-run=false".',
+    'give --dry-run, or leave it away'
+  ],
+  [
+    ['apply', '--dry-run', 'false', FILE],
+    '--dry-run takes no value, got "--dry-run false".',
+    'give --dry-run, or leave it away'
+  ],
+  [['apply', '--no-yes', FILE], 'there is no --no-yes.', 'leave --yes away'],
+  [['apply', '--no-dry-run', FILE], 'there is no --no-dry-run.', 'leave --dry-run away'],
+  [
+    ['diff', '--ignore-msrs=true', FILE],
+    '--ignore-msrs takes no value, got "--ignore-msrs=true".',
+    'give --ignore-msrs or --no-ignore-msrs'
+  ],
+  [
+    ['diff', '--ignore-msrs', '--no-ignore-msrs', FILE],
+    '--ignore-msrs and --no-ignore-msrs contradict each other.',
+    'give one'
+  ]
+])('switches that would not do what they seem to: %j', async (...given) => await check(...given))
+
+test.concurrent.each<Case>([
+  [
+    ['diff', '--root', '', FILE],
+    '--root needs an absolute directory, got "".',
+    'check the variable you passed, e.g. --root /mnt',
+    'an empty value would mean the running system.'
+  ],
+  [['diff', FILE, '--root'], '--root needs a value.', 'vfio-patch diff --help'],
+  [['diff', '--root', 'mnt', FILE], '--root needs an absolute directory, got "mnt".', MOUNTED],
+  [
+    ['diff', '--root', '/does/not/exist'],
+    '--root: there is no directory /does/not/exist.',
+    MOUNTED
+  ],
+  [['diff', '--device=', FILE], '--device needs a value, got "".', 'vfio-patch diff --help', UNSET],
+  [['diff', FILE, '--device'], '--device needs a value.', 'vfio-patch diff --help'],
+  [
+    ['diff', '--device', '--user', 'alice', FILE],
+    '--device needs a value.',
+    'vfio-patch diff --help'
+  ],
+  [['diff', FILE, '-qo'], '--output needs a value.', 'vfio-patch diff --help'],
+  [
+    ['apply', '', '--yes'],
+    'the file name is empty.',
+    'give the file, e.g. /etc/nixos/configuration.nix',
+    'a variable that is not set gives an empty name.'
+  ]
+])('values that are missing: %j', async (...given) => await check(...given))
+
+test.concurrent.each<Case>([
+  [['diff', '--root', '/a', '--root', '/b'], '--root was given twice (/a, /b).', 'give it once'],
+  [
+    ['diff', '--iommu', 'amd', '--iommu', 'intel'],
+    '--iommu was given twice (amd, intel).',
+    'give it once'
+  ],
+  [['diff', '-U1', '-U2', '--unified=3'], '--unified was given 3 times (1, 2, 3).', 'give it once'],
+  [
+    ['diff', '--shared-memory', 'scream', '--shared-memory', 'scream:bob'],
+    '--shared-memory scream was given twice.',
+    'give it once'
+  ],
+  [
+    ['apply', FILE, 'flake.nix'],
+    'one file at a time, please: "flake.nix" is one too many.',
+    'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
+  ],
+  [
+    ['diff', FILE, '--device', '10de:1b80', '10de:10f0'],
+    'one file at a time, please: "10de:10f0" is one too many.',
+    'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
+  ]
+])('too many: %j', async (...given) => await check(...given))
+
+test.concurrent.each<Case>([
+  [['--device', '10de'], '--device: "10de" is not a PCI ID.', DEVICE],
+  [['--device', '0x10de:0x1b80'], '--device: "0x10de:0x1b80" is not a PCI ID.', DEVICE],
+  [
+    ['--device', '01:00.0'],
+    '--device: "01:00.0" is an address, not a PCI ID.',
+    'give it as --address 01:00.0'
+  ],
+  [
+    ['--address', '10de:1b80'],
+    '--address: "10de:1b80" is a PCI ID, not an address.',
+    'give it as --device 10de:1b80'
+  ],
+  [['--address', '0000:01:00.8'], '--address: "0000:01:00.8" is not a PCI address.', ADDRESS],
+  [['--user', 'al ice'], '--user: "al ice" is not a user name.', 'a user name looks like alice'],
+  [['--user', '${name}'], '--user: "${name}" is not a user name.', 'a user name looks like alice'],
+  [
+    ['--shared-memory', '/dev/shm/scream'],
+    '--shared-memory: "/dev/shm/scream" is not a name for a file in /dev/shm.',
+    SHARED
+  ],
+  [
+    ['--shared-memory', 'a:b:c:0660:e'],
+    '--shared-memory: "a:b:c:0660:e" has too many parts.',
+    SHARED
+  ],
+  [
+    ['--shared-memory', 'scream:alice:kvm:0999'],
+    '--shared-memory: "0999" is not a file mode.',
+    SHARED
+  ],
+  [['--hugepages', '16'], '--hugepages: "16" is not a size and a count of hugepages.', PAGES],
+  [['--hugepages', '1M:16'], '--hugepages: there are no hugepages of 1M on x86.', PAGES],
+  [
+    ['--device-acl', 'kvmfr0'],
+    '--device-acl: "kvmfr0" is not a device node.',
+    'a device node looks like /dev/kvmfr0'
+  ],
+  [
+    ['--device-acl', '/dev/../etc/shadow'],
+    '--device-acl: "/dev/../etc/shadow" is not a device node.',
+    'a device node looks like /dev/kvmfr0'
+  ],
+  [['--iommu', 'AMD'], '--iommu takes intel or amd, got "AMD".'],
+  [['--bind', 'never'], '--bind takes boot or hooks, got "never".'],
+  [['--parse-check', 'yes'], '--parse-check takes auto, require or off, got "yes".'],
+  [['--color', 'yes'], '--color takes auto, always or never, got "yes".'],
+  [['-U', '-1'], '-U needs a number of lines, got "-1".', 'e.g. -U 5']
+])('values that are none: %j', async (flags, what, remedy) => {
+  await check(['apply', '--yes', FILE, ...flags], what, remedy)
+})
+
+test.concurrent('nothing was chosen yet', async () => {
+  const place = makePlace(GIVEN)
+  await expectRefusal(place, ['apply', '--yes', FILE], {
+    code: 2,
+    stderr: text`
+      vfio-patch: nothing to set up was chosen, and /etc/nixos/configuration.nix has nothing of vfio-patch yet.
+        Why: the tool does not guess which card you want to give away.
+        Do:  name the devices of the card; "lspci -nn" prints their IDs in square brackets:
+             vfio-patch apply /etc/nixos/configuration.nix --iommu amd --device 10de:1b80 --device 10de:10f0
+      `
+  })
+})
+
+test.concurrent.each(['10e5', '0x10de', '-0', 'true'])('a file may be called %s', async name => {
+  const place = makePlace({ [name]: '{ ... }: { system.stateVersion = "26.05"; }\n' })
+  const outcome = await place.run(['diff', '--iommu', 'amd', '--parse-check', 'off', '--', name])
+  expect(outcome).toMatchObject({ code: 1, stdout: expect.stringContaining(`--- a/${name}\n`) })
+})

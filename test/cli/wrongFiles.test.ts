@@ -1,0 +1,265 @@
+// Files that can't be edited for what is in them, or that are not there.
+
+import { mkdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { needing } from './support/needing.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const FLAGS = ['--iommu', 'amd', '--device', '10de:1b80']
+const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS]
+const MODULE = 'pass a module, that is a file like { config, pkgs, ... }: { … }'
+const MACHINE =
+  'pass the configuration of the machine, e.g. vfio-patch apply hosts/pc/configuration.nix'
+
+/** A configuration with this content is refused with these words. */
+async function check(content: string | Uint8Array, stderr: string): Promise<void> {
+  await expectRefusal(makePlace({ 'configuration.nix': content }), APPLY, { code: 3, stderr })
+}
+
+test.concurrent('a file that is not there', async () => {
+  await expectRefusal(makePlace(), ['apply', 'configration.nix', ...FLAGS], {
+    code: 4,
+    stderr: text`
+      vfio-patch: /etc/nixos/configration.nix does not exist.
+        Do:  pass the file: vfio-patch apply PATH
+             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+      `
+  })
+})
+
+test.concurrent('a link that leads to nothing', async () => {
+  const place = makePlace()
+  symlinkSync('gone.nix', join(place.nixos, 'configuration.nix'))
+  await expectRefusal(place, APPLY, {
+    code: 4,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix leads to nothing (/etc/nixos/configuration.nix -> /etc/nixos/gone.nix).
+        Do:  pass the file: vfio-patch apply PATH
+             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+      `
+  })
+})
+
+test.concurrent('a folder without a configuration.nix, and one with a flake only', async () => {
+  const place = makePlace()
+  mkdirSync(join(place.nixos, 'hosts'))
+  await expectRefusal(place, ['diff', 'hosts', ...FLAGS], {
+    code: 4,
+    stderr: text`
+      vfio-patch: there is no configuration.nix in /etc/nixos/hosts.
+        Do:  pass the file: vfio-patch diff /etc/nixos/hosts/YOUR-FILE.nix
+      `
+  })
+  place.write('hosts/flake.nix', '{ outputs = inputs: { }; }\n')
+  await expectRefusal(place, ['diff', 'hosts', ...FLAGS], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/hosts holds a flake and no configuration.nix. Nothing was written.
+        Why: the flake only lists the modules; the settings go into one of them.
+        Do:  pass the module that flake.nix lists under modules, e.g. vfio-patch diff /etc/nixos/hosts/hosts/pc/configuration.nix
+      `
+  })
+  place.write('hosts/configuration.nix', '{ ... }: { system.stateVersion = "26.05"; }\n')
+  expect(await place.run(['diff', '-q', 'hosts', ...FLAGS])).toEqual({
+    code: 1,
+    stdout: '',
+    stderr: ''
+  })
+})
+
+test.concurrent('encrypted files', async () => {
+  const encrypted = (by: string) => text`
+    vfio-patch: /etc/nixos/configuration.nix: this file is encrypted (${by}). Nothing was written.
+      Do:  decrypt it first, or edit the file that it was made from
+    `
+  await check(Buffer.from('\0GITCRYPT\0\x01\x02\xff', 'latin1'), encrypted('git-crypt'))
+  await check('age-encryption.org/v1\n-> X25519 abc\n', encrypted('age'))
+  const armor = (word: string) => `-----${word} AGE ENCRYPTED FILE-----\n`
+  await check(`${armor('BEGIN')}YWdl\n${armor('END')}`, encrypted('age'))
+})
+
+test.concurrent('bytes that are not UTF-8', async () => {
+  await check(
+    Buffer.from('{ ... }:\n{\n  networking.hostName = "caf\xe9";\n}\n', 'latin1'),
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:3:29: this is not UTF-8 text. Nothing was written.
+          3 |   networking.hostName = "caf�";
+                                          ^
+        Do:  convert it to UTF-8, for example with iconv
+      `
+  )
+})
+
+test.concurrent('a byte order mark', async () => {
+  await check(
+    '\ufeff{ ... }: { }\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:1:1: the file begins with a byte order mark, which Nix does not accept. Nothing was written.
+          1 | ${'\ufeff'}{ ... }: { }
+              ^
+        Do:  save it as UTF-8 without a byte order mark
+      `
+  )
+})
+
+test.concurrent('a carriage return that ends a line', async () => {
+  await check(
+    '{ ... }: # old Macintosh\r{ }\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:1:25: there is a carriage return without a line feed here, which Nix takes as a line end. Nothing was written.
+          1 | { ... }: # old Macintosh { }
+                                      ^
+        Do:  replace it by a line feed, for example with: tr "\\r" "\\n"
+      `
+  )
+})
+
+test.concurrent('a NUL, as a crash leaves them', async () => {
+  await check(
+    '{ ... }: { }\n\0\0\0\0',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:2:1: there is a NUL character here, so this is not a text file. Nothing was written.
+          2 |${' '.repeat(5)}
+              ^
+        Do:  restore the file from a copy
+      `
+  )
+})
+
+test.concurrent('nothing at all', async () => {
+  const empty = text`
+    vfio-patch: /etc/nixos/configuration.nix is empty. Nothing was written.
+      Do:  ${MODULE}
+    `
+  await check('', empty)
+  await check(' \n\n', empty)
+})
+
+test.concurrent('what Nix can not parse either', async () => {
+  await check(
+    '{ config, ... }:\n\n{\n  boot.kernelParams = [ "quiet" ;\n}\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:4:32: "]" is missing here. Nothing was written.
+          4 |   boot.kernelParams = [ "quiet" ;
+                                             ^
+        Why: a file that Nix can not parse can not be edited safely either.
+        Do:  mend it, and check it with: nix-instantiate --parse /etc/nixos/configuration.nix
+      `
+  )
+})
+
+test.concurrent('a package, a value, and a call of another file', async () => {
+  await check(
+    '{ stdenv, fetchurl }:\nstdenv.mkDerivation {\n  pname = "hello";\n}\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:1:1: this function takes no "...", so the file is no NixOS module. Nothing was written.
+          1 | { stdenv, fetchurl }:
+              ^^^^^^^^^^^^^^^^^^^^
+        Do:  ${MODULE}
+      `
+  )
+  const noSet = (place: string, excerpt: string) =>
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:${place}: the result of this file is not an attribute set, so it is no NixOS module. Nothing was written.
+      ` +
+    excerpt +
+    `  Do:  ${MODULE}\n`
+  await check(
+    '{ stdenv, ... }:\nstdenv.mkDerivation rec {\n  pname = "hello";\n}\n',
+    noSet('2:1', '    2 | stdenv.mkDerivation rec {\n        ^\n')
+  )
+  await check('[ "quiet" ]\n', noSet('1:1', '    1 | [ "quiet" ]\n        ^\n'))
+  await check('import ./pc.nix\n', noSet('1:1', '    1 | import ./pc.nix\n        ^\n'))
+})
+
+test.concurrent('a module that holds only under a condition', async () => {
+  await check(
+    '{ config, lib, ... }:\n{\n  config = lib.mkIf config.desktop.enable {\n    sound.enable = true;\n  };\n}\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:3:3: config is set through lib.mkIf here, and what is added inside would not always hold. Nothing was written.
+          3 |   config = lib.mkIf config.desktop.enable {
+                ^^^^^^
+        Do:  put the options into a module of their own and import it
+      `
+  )
+  await check(
+    '{ config, lib, ... }:\nlib.mkIf config.desktop.enable {\n  sound.enable = true;\n}\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:2:1: the whole module is the result of lib.mkIf, so nothing can be added that always holds. Nothing was written.
+          2 | lib.mkIf config.desktop.enable {
+              ^^^^^^^^
+        Do:  put it into config: { imports = [ ]; config = …; }
+      `
+  )
+})
+
+test.concurrent('imports that come from elsewhere', async () => {
+  await check(
+    'let imports = [ ./pc.nix ]; in\n{ ... }:\n{\n  inherit imports;\n  system.stateVersion = "26.05";\n}\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:4:11: imports is inherited here, so there is no value to edit. Nothing was written.
+          4 |   inherit imports;
+                        ^^^^^^^
+        Do:  write it out as name = value;
+      `
+  )
+})
+
+test.concurrent.each([
+  [
+    'a flake',
+    '{\n  inputs = { };\n  outputs = { self, ... }: { };\n}\n',
+    'is a flake, not a NixOS module',
+    'pass the module that it lists under modules, e.g. vfio-patch apply hosts/pc/configuration.nix'
+  ],
+  [
+    'a module of flake-parts',
+    '{ inputs, ... }: { perSystem = { pkgs, ... }: { }; }\n',
+    'is a module of flake-parts, not of NixOS',
+    MACHINE
+  ]
+])('%s', async (_, content, what, remedy) => {
+  await check(
+    content,
+    `vfio-patch: /etc/nixos/configuration.nix ${what}. Nothing was written.\n  Do:  ${remedy}\n`
+  )
+})
+
+test.concurrent('a module of home-manager', async () => {
+  await check(
+    '{ pkgs, ... }: { home.packages = [ pkgs.vim ]; programs.git.enable = true; }\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix is a module of home-manager, not of NixOS. Nothing was written.
+        Why: passing a card through is a matter of the whole system, not of one user.
+        Do:  ${MACHINE}
+      `
+  )
+})
+
+test.concurrent('the file that nixos-generate-config overwrites', async () => {
+  const place = makePlace({
+    'hardware-configuration.nix': '# Do not modify this file!  It was generated\n{ ... }: { }\n'
+  })
+  await expectRefusal(place, ['apply', '--yes', 'hardware-configuration.nix', ...FLAGS], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/hardware-configuration.nix is generated and says "Do not modify this file!". Nothing was written.
+        Why: the next nixos-generate-config would overwrite what is written here.
+        Do:  pass the file that imports it, usually: vfio-patch apply /etc/nixos/configuration.nix
+      `
+  })
+})
+
+needing('nix-instantiate')('what Nix knows and our parser does not is Nix to say', async () => {
+  const place = makePlace({ 'configuration.nix': '{ ... }: { a = undefinedVariable; }\n' })
+  // Nix rejects the file as it is, so its word on the result is worth nothing.
+  expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toMatchObject({
+    code: 1,
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      Checked: parses (own parser only; nix-instantiate does not accept the file as it is).
+      `
+  })
+})
