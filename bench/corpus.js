@@ -94,10 +94,11 @@ function planFor(text, listing) {
     text,
     settings,
     modulesDir: 'vfio',
+    modulesFolder: '/etc/nixos/vfio',
     listing,
     shipped,
     replaceModules: false,
-    closure: { ours: undefined, foreign: undefined },
+    closure: { ours: [], foreign: undefined },
     names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']])
   })
 }

@@ -7,10 +7,17 @@ export type ReadModule = (path: string) => { path: string; text: string } | unde
 
 /** What the files say that a configuration imports, as far as fixed paths lead. */
 export interface ImportClosure {
-  /** The import path, as it is spelt in the configuration, of a folder of ours. */
-  ours: string | undefined
+  /** The folders of ours that are imported, and by whom. */
+  ours: OwnFolder[]
   /** The first declaration of one of our options in a file that is not ours. */
   foreign: Declaration | undefined
+}
+
+export interface OwnFolder {
+  /** The folder, links resolved. */
+  path: string
+  /** The file that imports it. */
+  importer: string
 }
 
 export interface Declaration {
@@ -39,7 +46,7 @@ export function followImports(
   configuration: { path: string; text: string },
   read: ReadModule
 ): ImportClosure {
-  const closure: ImportClosure = { ours: undefined, foreign: undefined }
+  const closure: ImportClosure = { ours: [], foreign: undefined }
   const seen = new Set<string>([configuration.path])
   const queue: { path: string; text: string; importer: string | undefined }[] = [
     { ...configuration, importer: undefined }
@@ -61,8 +68,8 @@ export function followImports(
       if (!target || seen.has(target.path) || seen.size >= MOST_FILES) continue
       seen.add(target.path)
       const isOurs = stampOf(target.text) !== 'none'
-      if (isOurs && module.importer === undefined) closure.ours ??= spelling
-      if (!isOurs) queue.push({ ...target, importer: module.importer ?? spelling })
+      if (isOurs) closure.ours.push({ path: dirname(target.path), importer: module.path })
+      else queue.push({ ...target, importer: module.importer ?? spelling })
     }
   }
   return closure

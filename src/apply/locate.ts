@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { locateTarget } from '../files/target.ts'
 
 /** Where the configuration is taken from. */
 export type Location =
@@ -10,7 +11,7 @@ export type Location =
 /**
  * The configuration that a person means: the file they named, that of the folder they named, else
  * that of `$NIXOS_CONFIG`, else `/etc/nixos/configuration.nix`. With a `root` the last is looked up
- * in it. Whether the file exists is for its reader to say.
+ * in it. Whether the file exists and can be read is for its reader to say.
  */
 export function locate(
   file: string | undefined,
@@ -19,16 +20,21 @@ export function locate(
 ): Location {
   const otherwise = root === '/' ? env.NIXOS_CONFIG || undefined : undefined
   const path = resolve(file ?? otherwise ?? join(root, 'etc/nixos/configuration.nix'))
-  if (!isFolder(path)) return { kind: 'file', path }
+  if (kindAt(path, root) !== 'folder') return { kind: 'file', path }
   const inside = join(path, 'configuration.nix')
-  if (exists(inside)) return { kind: 'file', path: inside }
-  return { kind: 'empty-folder', path, flake: exists(join(path, 'flake.nix')) }
+  if (kindAt(inside, root) !== 'nothing') return { kind: 'file', path: inside }
+  return { kind: 'empty-folder', path, flake: kindAt(join(path, 'flake.nix'), root) !== 'nothing' }
 }
 
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function exists(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined
+function kindAt(path: string, root: string): 'folder' | 'file' | 'nothing' {
+  const target = locateTarget(path, { root })
+  // Links that lead nowhere and folders that can't be entered are the reader's to explain.
+  if (!target.ok) return 'file'
+  try {
+    const stat = statSync(target.value.realpath, { throwIfNoEntry: false })
+    if (!stat) return 'nothing'
+    return stat.isDirectory() ? 'folder' : 'file'
+  } catch {
+    return 'file'
+  }
 }

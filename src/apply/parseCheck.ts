@@ -15,9 +15,12 @@ export type ParseCheck =
  */
 export function parseCheck(before: string | undefined, after: string): ParseCheck {
   const result = nixParses(after)
-  if (result.status !== 'rejected' || before === undefined) return result
-  const old = nixParses(before)
-  return old.status === 'rejected'
+  if (result.status !== 'rejected') return result
+  // A Nix that can't even parse this has trouble of its own, such as a home it can't enter.
+  if (nixParses('{ }').status !== 'ok') {
+    return { status: 'skipped', detail: 'nix-instantiate does not work here' }
+  }
+  return before !== undefined && nixParses(before).status === 'rejected'
     ? { status: 'skipped', detail: 'nix-instantiate does not accept the file as it is' }
     : result
 }

@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { isEmpty, type Settings } from '../vfio/settings.ts'
@@ -15,8 +15,10 @@ export interface ApplyInput {
   path: string
   text: string
   settings: Settings
-  /** The folder for our modules, relative to the configuration's: `vfio`. */
+  /** The folder for our modules as the import spells it, relative to the configuration's: `vfio`. */
   modulesDir: string
+  /** The same folder, links resolved. */
+  modulesFolder: string
   /** What stands in that folder. */
   listing: FolderListing
   /** The modules by file name, as they are to be installed. */
@@ -62,9 +64,13 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
     const declaration = closure.foreign.path
     return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
   }
+  const folder = input.modulesFolder
+  const other = closure.ours.find(it => it.path !== folder)
+  if (other) {
+    return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
+  }
   if (isEmpty(settings) && !isOurs) return err({ code: 'NOTHING_CHOSEN', path })
 
-  const folder = join(dirname(path), modulesDir)
   const { listing, shipped, replaceModules } = input
   const modules = planModules(folder, listing, shipped, replaceModules)
   if (!modules.ok) return modules

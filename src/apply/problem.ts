@@ -25,6 +25,8 @@ export type ApplyProblem =
       importer: string
       option: string
     }
+  /** Another folder of ours is imported already; a second one would declare every option twice. */
+  | { code: 'IMPORTED_ELSEWHERE'; path: string; folder: string; importer: string }
   /** Nix accepts the file as it is, and not what it would become. */
   | { code: 'PARSE_REJECTED'; path: string; output: string }
   /** The parse check was required and could not be made. */

@@ -1,28 +1,32 @@
-import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReadModule } from './importClosure.ts'
 import type { FolderListing } from './modulesFolder.ts'
 
-/** What stands in a folder: its files' texts, its folders as null. */
-export function readFolder(path: string): FolderListing {
+/** The folder at a path, links resolved, and what stands in it: files' texts, folders as null. */
+export function readFolder(path: string): { path: string; listing: FolderListing } {
+  const link = lstatSync(path, { throwIfNoEntry: false })
   const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat) return 'absent'
-  if (!stat.isDirectory()) return 'not-a-folder'
-  const entries = readdirSync(path, { withFileTypes: true })
-  return new Map(
-    entries
-      .map(it => it.name)
-      .sort()
-      .map(name => [name, readText(join(path, name)) ?? null])
-  )
+  if (!link) return { path, listing: 'absent' }
+  if (!stat?.isDirectory()) return { path, listing: 'not-a-folder' }
+  const folder = realpathSync(path)
+  const names = readdirSync(folder).sort()
+  const listing = new Map(names.map(name => [name, readText(join(folder, name)) ?? null]))
+  return { path: folder, listing }
 }
 
-/** Reads modules for `followImports`; a folder stands for its default.nix. */
-export const readModule: ReadModule = path => {
-  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-  const file = folder ? join(path, 'default.nix') : path
-  const text = readText(file)
-  return text === undefined ? undefined : { path: realpathSync(file), text }
+/** Reads modules for `followImports`; a folder stands for its default.nix. Absolute paths lie in the root. */
+export function moduleReader(root: string): ReadModule {
+  return path => {
+    const outer = root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)
+    try {
+      const file = statSync(outer).isDirectory() ? join(outer, 'default.nix') : outer
+      const text = readText(file)
+      return text === undefined ? undefined : { path: realpathSync(file), text }
+    } catch {
+      return undefined
+    }
+  }
 }
 
 // No module is this big; what is, is something else.

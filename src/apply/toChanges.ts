@@ -5,11 +5,19 @@ import type { PlannedFile } from './planApply.ts'
 
 /** The planned files as changes for `commit`, in their order; new files belong to whom the configuration does. */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {
-  const { uid, gid, mode } = configuration
+  const like = ownerFor(configuration)
   return files.map(({ path, before, after }) => ({
     realpath: path,
     before: before === undefined ? null : { sha256: sha256(Buffer.from(before)) },
     after: Buffer.from(after),
-    like: { uid, gid, mode }
+    like
   }))
+}
+
+/** The configuration's owner as far as we may give files away: only root may, but to groups of ours. */
+function ownerFor({ uid, gid, mode }: TargetFile): { uid: number; gid: number; mode: number } {
+  const own = process.geteuid?.() ?? uid
+  if (own === 0) return { uid, gid, mode }
+  const mayGive = gid === process.getegid?.() || (process.getgroups?.() ?? []).includes(gid)
+  return { uid: own, gid: mayGive ? gid : (process.getegid?.() ?? gid), mode }
 }

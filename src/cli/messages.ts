@@ -80,6 +80,19 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
         why: `two modules can not declare one option; ${context.file} gets this one through ${problem.importer}.`,
         remedy: `take ${problem.importer} out of imports (your settings under virtualisation can stay), then run this again`
       }
+    case 'IMPORTED_ELSEWHERE': {
+      const { folder, importer } = problem
+      const direct = importer === path
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${importer} already imports the modules of vfio-patch, from ${folder}. ${NOTHING}`,
+        why: 'imported twice from two folders, every option would be declared twice.',
+        remedy: direct
+          ? `leave --modules-dir away, or take that import out first`
+          : `work on that file: vfio-patch ${context.command} ${importer}`
+      }
+    }
     case 'PARSE_REJECTED':
       return {
         code,

@@ -1,4 +1,4 @@
-import yargs from 'yargs'
+import parse from 'yargs-parser'
 import { err, ok, type Result } from '../nix/result.ts'
 import { closest } from './closest.ts'
 import { type Command, FLAGS, type Flag, spell } from './flags.ts'
@@ -28,8 +28,14 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
   const strange = findStrange(words)
   if (strange) return err(strange)
 
-  const parsed = yargs([...words])
-    .parserConfiguration({
+  const parsed = parse([...words], {
+    array: namesOf('texts'),
+    string: namesOf('text', 'texts'),
+    boolean: namesOf('switch', 'toggle', 'off'),
+    alias: Object.fromEntries(
+      FLAGS.flatMap(it => (it.short === undefined ? [] : [[it.name, it.short]]))
+    ),
+    configuration: {
       'parse-numbers': false,
       'parse-positional-numbers': false,
       'greedy-arrays': false,
@@ -37,14 +43,8 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
       'camel-case-expansion': false,
       'dot-notation': false,
       'strip-aliased': true
-    })
-    .help(false)
-    .version(false)
-    .options(Object.fromEntries(FLAGS.map(it => [it.name, optionOf(it)])))
-    .locale('en')
-    .exitProcess(false)
-    .fail(false)
-    .parseSync() as unknown as Record<string, unknown> & { _: unknown[] }
+    }
+  })
 
   const [command, file, ...rest] = parsed._.map(String)
   const chosen = COMMANDS.find(it => it === command)
@@ -76,14 +76,11 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
   })
 }
 
-function optionOf(flag: Flag) {
-  const alias = flag.short === undefined ? {} : { alias: flag.short }
-  if (flag.kind === 'texts') return { type: 'string', array: true, ...alias } as const
-  if (flag.kind === 'text') return { type: 'string', ...alias } as const
-  return { type: 'boolean', ...alias } as const
+function namesOf(...kinds: Flag['kind'][]): string[] {
+  return FLAGS.filter(it => kinds.includes(it.kind)).map(it => it.name)
 }
 
-/** What yargs would read otherwise than it looks: checked on the words themselves. */
+/** What the parser would read otherwise than it looks: checked on the words themselves. */
 function findStrange(words: readonly string[]): Message | undefined {
   const end = words.indexOf('--')
   const own = end === -1 ? words : words.slice(0, end)

@@ -1,11 +1,11 @@
 // What `apply` and `diff` have in common: from the words of the command to a checked plan.
 
-import { basename, dirname, isAbsolute, join, normalize } from 'node:path'
-import { followImports } from '../apply/importClosure.ts'
+import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path'
+import { followImports, type ImportClosure } from '../apply/importClosure.ts'
 import { locate } from '../apply/locate.ts'
 import { type ParseCheck, parseCheck } from '../apply/parseCheck.ts'
 import { type ApplyPlan, planApply } from '../apply/planApply.ts'
-import { readFolder, readModule } from '../apply/readInputs.ts'
+import { moduleReader, readFolder } from '../apply/readInputs.ts'
 import { shippedModules } from '../apply/shippedModules.ts'
 import { readTarget, type TargetFile } from '../files/target.ts'
 import { namesOf } from '../host/pciNames.ts'
@@ -56,14 +56,16 @@ export function prepare(
   if (text.value.trim() === '') return err(emptyFile(context))
 
   const path = target.value.realpath
-  const closure = followImports({ path, text: text.value }, readModule)
-  const modulesDir = folderName.value ?? oursIn(closure.ours) ?? 'vfio'
+  const closure = followImports({ path, text: text.value }, moduleReader(root.value))
+  const modulesDir = folderName.value ?? oursIn(closure, path) ?? 'vfio'
+  const folder = readFolder(join(dirname(path), modulesDir))
   const plan = planApply({
     path,
     text: text.value,
     settings: settings.value,
     modulesDir,
-    listing: readFolder(join(dirname(path), modulesDir)),
+    modulesFolder: folder.path,
+    listing: folder.listing,
     shipped: shippedModules(VERSION),
     replaceModules: given.on('replace-modules') === true,
     closure,
@@ -95,10 +97,11 @@ function checkAll(plan: ApplyPlan): ParseCheck {
   return result
 }
 
-/** The folder of ours that the configuration imports already. */
-function oursIn(spelling: string | undefined): string | undefined {
-  if (spelling === undefined || !spelling.startsWith('./')) return undefined
-  return spelling.replace(/^\.\//, '').replace(/\/default\.nix$/, '')
+/** The folder of ours that the configuration itself imports, relative to its own. */
+function oursIn(closure: ImportClosure, configuration: string): string | undefined {
+  const own = closure.ours.find(it => it.importer === configuration)
+  const inside = own && relative(dirname(configuration), own.path)
+  return inside === undefined || inside.startsWith('..') ? undefined : inside
 }
 
 function readModulesDir(given: Arguments): Result<string | undefined, Message> {

@@ -59,7 +59,7 @@ export function findEncodingFault(text: string): NixError | undefined {
       code: 'ENCODING',
       message: 'there is a carriage return without a line feed here, which Nix takes as a line end',
       range,
-      hint: 'replace it by a line feed, for example with: tr "\\r" "\\n"'
+      hint: 'replace it by a line feed in an editor'
     })
   }
   return nixError(text, {

@@ -5,7 +5,7 @@ import { insertItems } from './insertItems.ts'
 import { allListsOf, formOf, isConcat, listOf } from './lists.ts'
 import { type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
-import { blockedByPipe, type Edits, inherited, refuse } from './refusals.ts'
+import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 import { ok } from './result.ts'
 import { callOf, elementsOf } from './shape.ts'
 import { stringValue } from './strings.ts'
@@ -19,7 +19,13 @@ export function planImport(doc: NixDocument, module: Module, path: string): Edit
   const [definition] = lookUp(module, ['imports']).exact
   if (!definition)
     return ok([insertFirst(text, root, setFor(module, ['imports']), 'imports', [item])])
-  if (definition.inherited) return inherited(text, definition)
+  if (definition.inherited) {
+    return refuse(text, definition.binding, {
+      code: 'INHERITED',
+      message: 'imports is inherited here, so nothing can be added to it',
+      hint: `write it out, with what was inherited behind it:  imports = [ ${item.source} ] ++ …;`
+    })
+  }
   const blocked = blockedByPipe(doc, definition.value)
   if (blocked) return blocked
   const list = listOf(text, definition.value)

@@ -4,7 +4,7 @@ import type { SyntaxNode } from './parser.ts'
 import { formatPath } from './path.ts'
 import { type BindingPlace, isOneLine } from './place.ts'
 import { type Layout, printBinding, printInline } from './print.ts'
-import { bindingsOf, commentsOf } from './shape.ts'
+import { bindingsOf, commentsOf, isSet } from './shape.ts'
 import {
   endWithComments,
   following,
@@ -14,7 +14,7 @@ import {
   layoutAt,
   startWithComments
 } from './style.ts'
-import type { NixValue } from './values.ts'
+import { bare, isValueSet, type NixValue } from './values.ts'
 
 /** The edit that writes `attrpath = value;` at a place, laid out as its neighbours are. */
 export function insertBinding(
@@ -34,7 +34,7 @@ export function insertBinding(
       : insertion(endWithComments(text, sibling), ` ${binding}`)
   }
   const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
-  const binding = printBinding(attrpath, value, layout)
+  const binding = bindingLike(text, sibling, attrpath, value, layout)
   if (!sibling) return intoEmpty(text, set, binding, layout)
   const isBlock = binding.includes('\n')
   const followsBlock = !isOneLine(text, sibling) && bindingsOf(set).length > 1
@@ -42,6 +42,22 @@ export function insertBinding(
   return before
     ? precede(text, sibling, binding, layout, blank)
     : follow(text, set, sibling, binding, layout, blank)
+}
+
+/** The binding on one line where its sibling is a set on one line and it is short; else as printed. */
+function bindingLike(
+  text: string,
+  sibling: SyntaxNode | undefined,
+  attrpath: string,
+  value: NixValue,
+  layout: Layout
+): string {
+  const neighbour = sibling?.field('expression')
+  const inline = `${attrpath} = ${printInline(value, layout.tightLists)};`
+  const fits = isValueSet(bare(value)) && layout.indent.length + inline.length <= 80
+  return fits && neighbour && isSet(neighbour) && isOneLine(text, neighbour)
+    ? inline
+    : printBinding(attrpath, value, layout)
 }
 
 /** The edit that makes `attrpath = value;` the first binding of a set. */

@@ -22,7 +22,9 @@ function bad(value: string, message: string, hint: string): { ok: false; error: 
 export function parseDevice(value: string): Result<string, BadSetting> {
   const id = value.toLowerCase()
   if (/^[0-9a-f]{4}(?::[0-9a-f]{4}){1,3}(?::[0-9a-f]{1,6}){0,2}$/.test(id)) return ok(id)
-  const hint = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
+  const hint = value.includes(',')
+    ? 'give one at a time: --device 10de:1b80 --device 10de:10f0'
+    : 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
   return looksLikeAddress(value)
     ? bad(value, `"${value}" is an address, not a PCI ID`, `give it as --address ${value}`)
     : bad(value, `"${value}" is not a PCI ID`, hint)
@@ -91,7 +93,7 @@ export function parseHugepages(value: string): Result<Hugepages, BadSetting> {
     return bad(value, `"${value}" is not a size and a count of hugepages`, hint)
   }
   if (pageSize !== '2M' && pageSize !== '1G') {
-    return bad(value, `there are no hugepages of ${found[1]} on x86`, hint)
+    return bad(value, `there are no hugepages of the size "${found[1]}" on x86`, hint)
   }
   return ok({ pageSize, numPages: Number(found[2]) })
 }

@@ -15,7 +15,7 @@ describe('followImports', () => {
   it('finds the folder of ours by the stamp on its default.nix', () => {
     const files = { '/etc/nixos/modules/gpu/default.nix': stamp('1.0.0', '{ }\n') }
     expect(follow('{ imports = [ ./modules/gpu ]; }', files)).toEqual({
-      ours: './modules/gpu',
+      ours: [{ path: '/etc/nixos/modules/gpu', importer: '/etc/nixos/configuration.nix' }],
       foreign: undefined
     })
   })
@@ -39,7 +39,7 @@ describe('followImports', () => {
       '/etc/nixos/b.nix': '{ imports = [ ./a.nix ./missing.nix ]; }'
     }
     expect(follow('{ imports = [ ./a.nix <nixpkgs/x> ]; }', files)).toEqual({
-      ours: undefined,
+      ours: [],
       foreign: undefined
     })
   })

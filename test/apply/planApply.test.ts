@@ -12,10 +12,11 @@ function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) 
     text,
     settings,
     modulesDir: 'vfio',
+    modulesFolder: '/etc/nixos/vfio',
     listing: shipped,
     shipped,
     replaceModules: false,
-    closure: { ours: undefined, foreign: undefined },
+    closure: { ours: [], foreign: undefined },
     names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']]),
     ...more
   })
@@ -189,7 +190,7 @@ describe('refused are', () => {
 
   it('a second declaration of an option', () => {
     const foreign = { path: '/x.nix', importer: './x.nix', option: 'virtualisation.vfio' }
-    const closure = { ours: undefined, foreign }
+    const closure = { ours: [], foreign }
     expect(refusal('{ imports = [ ./x.nix ]; }', { ignoreMSRs: true }, { closure })).toBe(
       'DECLARED_ELSEWHERE'
     )

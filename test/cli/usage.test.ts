@@ -200,7 +200,7 @@ test.concurrent.each<Case>([
     SHARED
   ],
   [['--hugepages', '16'], '--hugepages: "16" is not a size and a count of hugepages.', PAGES],
-  [['--hugepages', '1M:16'], '--hugepages: there are no hugepages of 1M on x86.', PAGES],
+  [['--hugepages', '1M:16'], '--hugepages: there are no hugepages of the size "1M" on x86.', PAGES],
   [
     ['--device-acl', 'kvmfr0'],
     '--device-acl: "kvmfr0" is not a device node.',

@@ -111,7 +111,7 @@ test.concurrent('a carriage return that ends a line', async () => {
       vfio-patch: /etc/nixos/configuration.nix:1:25: there is a carriage return without a line feed here, which Nix takes as a line end. Nothing was written.
           1 | { ... }: # old Macintosh { }
                                       ^
-        Do:  replace it by a line feed, for example with: tr "\\r" "\\n"
+        Do:  replace it by a line feed in an editor
       `
   )
 })
@@ -199,10 +199,10 @@ test.concurrent('imports that come from elsewhere', async () => {
   await check(
     'let imports = [ ./pc.nix ]; in\n{ ... }:\n{\n  inherit imports;\n  system.stateVersion = "26.05";\n}\n',
     text`
-      vfio-patch: /etc/nixos/configuration.nix:4:11: imports is inherited here, so there is no value to edit. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:4:11: imports is inherited here, so nothing can be added to it. Nothing was written.
           4 |   inherit imports;
                         ^^^^^^^
-        Do:  write it out as name = value;
+        Do:  write it out, with what was inherited behind it:  imports = [ ./vfio ] ++ …;
       `
   )
 })

@@ -224,10 +224,7 @@ describe('setIn, where the option is not defined', () => {
     expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`
       {
         virtualisation = { docker.enable = true; };
-
-        virtualisation.vfio = {
-          enable = true;
-        };
+        virtualisation.vfio = { enable = true; };
       }
     `)
   })

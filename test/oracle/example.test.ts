@@ -23,10 +23,11 @@ function evaluated(oracle: Oracle, settings: Settings, view: string): unknown {
     text: readFileSync(path, 'utf8'),
     settings,
     modulesDir: 'vfio',
+    modulesFolder: join(system, 'vfio'),
     listing: 'absent',
     shipped: shippedModules('0.0.0'),
     replaceModules: false,
-    closure: { ours: undefined, foreign: undefined },
+    closure: { ours: [], foreign: undefined },
     names: new Map()
   })
   if (!plan.ok) throw new Error(plan.error.code)

@@ -65,7 +65,7 @@ describe('hugepages', () => {
     expect(shown(parseHugepages('2M:512'))).toEqual({ pageSize: '2M', numPages: 512 })
   })
   it.each([
-    ['1M:4', 'there are no hugepages of 1M on x86'],
+    ['1M:4', 'there are no hugepages of the size "1M" on x86'],
     ['1G', '"1G" is not a size and a count of hugepages'],
     ['1G:0', '"1G:0" is not a size and a count of hugepages'],
     ['1G:1e3', '"1G:1e3" is not a size and a count of hugepages']
