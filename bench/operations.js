@@ -90,7 +90,7 @@ function run(file, doc, name) {
   const lines = changedLines(before, edits)
   count(name, `lines changed: ${lines > 1 ? 'more' : lines}`)
   if (lines > 1 && name !== 'remove') wrapped.push(`${file}: ${name}`)
-  if (name === 'add to list') takeBack(file, before, after, firstListPath(doc), count, name)
+  if (name === 'add to list') takeBack(before, after, firstListPath(doc), name)
   nixJobs.push({ file, operation: name, before, after: text })
 }
 
@@ -105,7 +105,7 @@ function proxyOf(doc) {
   return { getIn: path => doc.getIn(path), getBelow: path => doc.getBelow(path) }
 }
 
-function takeBack(file, before, after, path, count, name) {
+function takeBack(before, after, path, name) {
   const back = after.edit().removeIn(path, ['vfio-patch-test']).plan()
   if (back.ok && back.value.text === before) count(name, 'removeIn restores the bytes')
   else count(name, 'removeIn leaves a difference')

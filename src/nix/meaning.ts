@@ -90,8 +90,7 @@ function hasGrown(
   const certain = new Set(is.exact.flatMap(it => certainIn(after.text, it)))
   const more = takeOut(has, had)
   return (
-    more !== undefined &&
-    more.every(it => asked.includes(it)) &&
+    more?.every(it => asked.includes(it)) === true &&
     new Set(more).size === more.length &&
     asked.every(it => it !== undefined && certain.has(it))
   )
