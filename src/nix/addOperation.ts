@@ -9,6 +9,7 @@ import type { SyntaxNode } from './parser.ts'
 import { spellPath } from './path.ts'
 import { printInline } from './print.ts'
 import {
+  badLine,
   badValue,
   blockedByPipe,
   conditional,
@@ -35,14 +36,14 @@ export function planAdd(
   items: readonly NixValue[],
   position: Position
 ): Edits {
-  const bad = items.find(it => canonicalOfValue(it) === undefined)
-  if (bad !== undefined) return badValue(bad)
+  if (canonicalOfValue(items) === undefined) return badValue(items)
   const found = lookUpTarget(doc, module, target)
   const below = found.below[0]
   if (below) {
     return refuse(doc.text, below.binding, {
       code: 'NOT_A_LIST',
-      message: `${spellPath(target.path)} is a set, here ${spellPath(below.path)}, and not a list`
+      message: `${spellPath(target.path)} is a set, here ${spellPath(below.path)}, and not a list`,
+      hint: 'add to a list inside it'
     })
   }
   if (found.exact.length === 0) {
@@ -122,14 +123,15 @@ function addToString(
   for (const item of items) {
     const line = bare(item)
     if (typeof line !== 'string' || /[\r\n]/.test(line)) {
-      return badValue(item, `${spellPath(definition.path)} is a string, and this is no line of one`)
+      return badLine(definition.path)
     }
     lines.push(line)
   }
   if (position !== 'end') {
     return refuse(text, string, {
       code: 'CONFLICT',
-      message: 'to a string, lines can be added at the end only'
+      message: 'to a string, lines can be added at the end only',
+      hint: 'leave the position out'
     })
   }
   const blocked = blockedByPipe(doc, string)

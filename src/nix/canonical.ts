@@ -3,7 +3,9 @@
 // out. It is computed from a tree and from a JavaScript value by separate code, so that the one can
 // prove what the other wrote.
 
+import { findEncodingFault } from './decode.ts'
 import { parse, type SyntaxNode } from './parser.ts'
+import { isText } from './path.ts'
 import {
   bindingsOf,
   elementsOf,
@@ -29,18 +31,27 @@ export function canonicalOfNode(text: string, node: SyntaxNode): string {
   return tokens(text, inner)
 }
 
-/** The canonical form of a value, or undefined if an expression in it does not parse. */
+/**
+ * The canonical form of a value: equal for what means the same in any spelling. Undefined for what
+ * can't be written in Nix: a number that is not finite or no safe integer, a string or name with a
+ * NUL or half a surrogate pair, an `expr` that is not one whole expression (a comment that would
+ * swallow what follows is not), `undefined`, a function, or a list or set with one of these inside.
+ */
 export function canonicalOfValue(value: NixValue): string | undefined {
   const plain = bare(value)
-  if (typeof plain === 'string') return JSON.stringify(plain)
+  if (typeof plain === 'string') return isText(plain) ? JSON.stringify(plain) : undefined
   if (plain === null || typeof plain === 'boolean') return String(plain)
   if (typeof plain === 'number') {
-    return Number.isFinite(plain) ? numberTokens(plain) : undefined
+    return isWritable(plain) ? numberTokens(plain) : undefined
   }
   if (isExpr(plain)) {
-    const tree = parse(plain.source)
+    const { source } = plain
+    if (findEncodingFault(source) || !isText(source)) return undefined
+    const tree = parse(source)
     const node = tree.root.field('expression')
-    return tree.faults.length > 0 || !node ? undefined : canonicalOfNode(plain.source, node)
+    if (tree.faults.length > 0 || !node) return undefined
+    const isOpen = source.includes('#') && parse(`(${source})`).faults.length > 0
+    return isOpen ? undefined : canonicalOfNode(source, node)
   }
   if (isValueList(plain)) {
     const items = plain.map(canonicalOfValue)
@@ -50,10 +61,16 @@ export function canonicalOfValue(value: NixValue): string | undefined {
   const entries: [string[], string][] = []
   for (const [name, it] of Object.entries(plain)) {
     const inner = canonicalOfValue(it)
-    if (inner === undefined) return undefined
+    if (inner === undefined || !isText(name)) return undefined
     entries.push([[name], inner])
   }
   return set(entries)
+}
+
+/** Whether a number is one in Nix too. Integers from 1e21 on are written as floats. */
+function isWritable(value: number): boolean {
+  const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value)
+  return Number.isFinite(value) && !(isInexact && Math.abs(value) < 1e21)
 }
 
 function numberTokens(value: number): string {

@@ -4,7 +4,7 @@ import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { type AttrPath, samePath } from './path.ts'
 import {
-  bindingsOf,
+  bindingsNamed,
   callOf,
   elementsOf,
   inheritedOf,
@@ -84,7 +84,7 @@ function searchSet(
   context: Context,
   found: Lookup
 ): void {
-  for (const binding of bindingsOf(set)) {
+  for (const binding of bindingsNamed(text, set, want[prefix.length])) {
     for (const name of inheritedOf(binding)) {
       const path = [...prefix, nameOf(text, name)]
       if (mayLead(path, want)) {

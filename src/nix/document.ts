@@ -45,11 +45,15 @@ export class NixDocument {
     this.standIns = tree.standIns
     this.errors = [
       ...(encoding ? [encoding] : []),
-      ...tree.faults.map(it => syntaxError(text, it))
+      ...(text.includes('\0') ? [] : tree.faults.map(it => syntaxError(text, it)))
     ].sort((a, b) => a.range.start - b.range.start)
   }
 
-  /** The module in the file; refused as `findModule` says, or with the first of `errors`. */
+  /**
+   * The module in the file. Refused with the first of `errors`; with `NOT_A_MODULE` where the file
+   * gives no attribute set, or a function without `...`; with `NO_TARGET` where the module as a
+   * whole is computed (`mkIf …`, `a // b`).
+   */
   module(): Result<Module, NixError> {
     const [first] = this.errors
     this.#module ??= first ? err(first) : findModule(this.text, this.root)
@@ -67,7 +71,11 @@ export class NixDocument {
     return parsed.ok && module.ok ? lookUp(module.value, parsed.value).exact : []
   }
 
-  /** Every place that defines an option whose path begins with this one, itself left out. */
+  /**
+   * Every place that defines an option whose path begins with this one, in source order. A set that
+   * defines the path itself is not among them: `getIn` gives it as one definition. Empty where
+   * `getIn` is.
+   */
   getBelow(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
     const module = this.module()
@@ -76,7 +84,8 @@ export class NixDocument {
 
   /**
    * The items of all list literals that define this option, also of those that count only under a
-   * condition, in source order. Empty where there are none.
+   * condition, in source order: strings, numbers and the like as such, the rest as `expr`. Empty
+   * where there are none.
    */
   itemsIn(path: AttrPathLike): NixValue[] {
     return this.getIn(path)
@@ -86,27 +95,36 @@ export class NixDocument {
       .map(it => literalOf(this.text, it))
   }
 
-  /** Where this file or folder is imported, in any spelling; undefined if it is not. */
+  /**
+   * The item of `imports` that is this file or folder, in any spelling; undefined if it is not
+   * imported, or by a computed path.
+   */
   importOf(path: string): SyntaxNode | undefined {
     return findImport(this, path)
   }
 
-  /** The fixed paths in `imports`, as they are spelt: `./hardware-configuration.nix`. */
+  /**
+   * The fixed paths in `imports` in source order, as they are spelt: `./hardware-configuration.nix`.
+   * Computed ones and modules written in place are left out.
+   */
   imports(): string[] {
     return importsOf(this)
   }
 
-  /** The document that edits make of this one; parsed only where they changed it. */
+  /**
+   * The document that edits make of this one, as `parseDocument(applyEdits(text, edits))` gives it,
+   * but parsed only where they changed it. Throws a RangeError as `applyEdits` does.
+   */
   edited(edits: readonly Edit[]): NixDocument {
     return new NixDocument(applyEdits(this.text, edits), { document: this, edits })
   }
 
-  /** Begins an edit. Nothing happens before its `plan()`. */
+  /** Begins a list of edits to this document, which stays as it is. `plan()` gives the outcome. */
   edit(): Transaction {
     return new Transaction(this)
   }
 
-  /** The text. */
+  /** The text, to the character. */
   toString(): string {
     return this.text
   }
@@ -119,6 +137,25 @@ export class NixDocument {
 export function parseDocument(text: string): NixDocument {
   return new NixDocument(text)
 }
+
+const NAMES = new Map([
+  ['"', 'quotation mark'],
+  ["'", 'apostrophe']
+])
+
+const TOO_MANY = 'perhaps it is one too many, or what stands before it is not finished'
+
+const HINTS = new Map([
+  ['=', 'perhaps a ";" is missing on a line above'],
+  [',', 'Nix parts the items of a list by blanks, and definitions by ";"'],
+  ['"', 'perhaps the quotation mark at the other end of the string is missing'],
+  ['{', 'perhaps its "}" is missing'],
+  ['[', 'perhaps its "]" is missing'],
+  ['(', 'perhaps its ")" is missing'],
+  ['}', TOO_MANY],
+  [']', TOO_MANY],
+  [')', TOO_MANY]
+])
 
 function syntaxError(text: string, fault: SyntaxFault): NixError {
   const { start, end, missing, misread, tooHard } = fault
@@ -139,18 +176,20 @@ function syntaxError(text: string, fault: SyntaxFault): NixError {
     })
   }
   if (missing !== undefined) {
+    const word = missing === 'identifier' ? 'a name or a value' : missing
+    const wanted = /\w/.test(word) ? word : `"${word}"`
     const at = start === 0 ? 0 : text.slice(0, start).trimEnd().length
     return nixError(text, {
       code: 'SYNTAX',
-      message: `${/\w/.test(missing) ? missing : `"${missing}"`} is missing here`,
+      message: `${wanted} is missing here`,
       range: { start: at, end: at }
     })
   }
   const word = /^(?:[\w'-]+|\S)/.exec(text.slice(start, end))?.[0] ?? ''
   return nixError(text, {
     code: 'SYNTAX',
-    message: word === '' ? 'this is not Nix' : `unexpected "${word}"`,
+    message: word === '' ? 'this is not Nix' : `unexpected ${NAMES.get(word) ?? `"${word}"`}`,
     range: { start, end: Math.max(end, start + 1) },
-    hint: word === '=' ? 'perhaps a ";" is missing on a line above' : undefined
+    hint: HINTS.get(word)
   })
 }

@@ -1,6 +1,7 @@
 import type { SyntaxNode } from './parser.ts'
 import {
   attrsOf,
+  bindingsNamed,
   bindingsOf,
   inheritedOf,
   isDynamic,
@@ -21,9 +22,7 @@ export function findDuplicate(
   name: string | undefined
 ): SyntaxNode | undefined {
   const slots: Slots = new Map()
-  for (const binding of bindingsOf(set)) {
-    const first = binding.type === 'binding' ? namesOf(text, binding)[0] : undefined
-    if (name !== undefined && binding.type === 'binding' && first !== name) continue
+  for (const binding of bindingsNamed(text, set, name)) {
     const duplicate = define(text, slots, binding, name)
     if (duplicate) return duplicate
   }

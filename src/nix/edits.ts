@@ -15,7 +15,10 @@ export interface Edit {
   content: string
 }
 
-/** The text with the edits applied. Throws a RangeError if the list breaks the contract of Edit. */
+/**
+ * The text with the edits applied; the text itself where there are none. Throws a RangeError if they
+ * overlap, are not sorted, or leave the text.
+ */
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   const pieces: string[] = []
   let done = 0
@@ -32,7 +35,10 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
   return pieces.join('')
 }
 
-/** The edits that take `applyEdits(text, edits)` back to `text`. */
+/**
+ * The edits that take `applyEdits(text, edits)` back to `text`, as many as there are. `edits` keep the
+ * contract of Edit, and so does what is returned.
+ */
 export function invertEdits(text: string, edits: readonly Edit[]): Edit[] {
   let shift = 0
   return edits.map(({ offset, length, content }) => {

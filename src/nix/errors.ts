@@ -47,13 +47,16 @@ export interface NixError {
   code: NixErrorCode
   /** What is wrong, in one sentence without a final period. */
   message: string
-  /** The text that it is about; an empty range where it is about the whole call. */
+  /** The text that it is about; `{ start: 0, end: 0 }` where it is about the call and not the text. */
   range: Range
   /** The place of `range.start`. */
   at: Place
   /** What to do instead. */
   hint?: string
-  /** Message, source line, caret and hint as a block of text, lines parted by `\n`. */
+  /**
+   * Place, code and message, the source line, carets below it, and the hint, as lines parted by `\n`.
+   * Place and source line are left out where the error is about the call and not the text.
+   */
   render(options?: RenderOptions): string
 }
 
@@ -61,19 +64,24 @@ export interface RenderOptions {
   /** Put before the place, as in `configuration.nix:3:5`. */
   file?: string
   color?: boolean
-  /** The most columns that a source line may take; the part around the caret is shown. */
+  /**
+   * How many columns of a source line are shown at most, those around the caret; 100 unless told. A
+   * `…` where it was cut comes on top.
+   */
   width?: number
 }
 
 export interface NixErrorInit {
   code: NixErrorCode
   message: string
+  /** Left out where the error is about the call and not the text. */
   range?: Range
   hint?: string | undefined
 }
 
 export function nixError(text: string, init: NixErrorInit): NixError {
   const { code, message, range = { start: 0, end: 0 }, hint } = init
+  const placed = init.range !== undefined
   const at = placeOf(text, range.start)
   return {
     code,
@@ -81,7 +89,7 @@ export function nixError(text: string, init: NixErrorInit): NixError {
     range,
     at,
     ...(hint === undefined ? {} : { hint }),
-    render: (options = {}) => render(text, { code, message, range, at, hint }, options)
+    render: (options = {}) => render(text, { code, message, range, placed, at, hint }, options)
   }
 }
 
@@ -89,6 +97,7 @@ interface Rendering {
   code: NixErrorCode
   message: string
   range: Range
+  placed: boolean
   at: Place
   hint: string | undefined
 }
@@ -96,9 +105,11 @@ interface Rendering {
 function render(text: string, error: Rendering, options: RenderOptions): string {
   const { file, color = false, width = 100 } = options
   const paint = (style: string, part: string) => (color ? `\x1b[${style}m${part}\x1b[0m` : part)
-  const place = `${file === undefined ? '' : `${file}:`}${error.at.line}:${error.at.column}`
-  const lines = [`${place}: ${paint('1;31', error.code)}: ${error.message}`]
-  if (error.range.end > 0 || text !== '') {
+  const place = error.placed ? [error.at.line, error.at.column] : []
+  const where = [...(file === undefined ? [] : [file]), ...place].map(it => `${it}:`).join('')
+  const head = `${where}${where === '' ? '' : ' '}`
+  const lines = [`${head}${paint('1;31', error.code)}: ${error.message}`]
+  if (error.placed && text !== '') {
     const { source, caret } = excerpt(text, error.range, width)
     const gutter = `${error.at.line} | `
     lines.push(`${paint('2', gutter)}${source}`)

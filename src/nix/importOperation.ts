@@ -52,7 +52,11 @@ function appendList(text: string, definition: Definition, source: string): Edits
   const fits = [...listLike, 'parenthesized_expression'].includes(at.type) || isConcat(at)
   return fits
     ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }])
-    : refuse(text, at, { code: 'NOT_A_LIST', message: 'imports is not a list here' })
+    : refuse(text, at, {
+        code: 'NOT_A_LIST',
+        message: 'imports is not a list here',
+        hint: 'write it as a list:  imports = [ … ];'
+      })
 }
 
 /** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */

@@ -185,6 +185,7 @@ function refuse(text: string, value: SyntaxNode): NixError {
   return nixError(text, {
     code: 'NOT_A_LIST',
     message: 'the value is not a list',
-    range: inner
+    range: inner,
+    hint: 'check the path, or give the option a list first'
   })
 }

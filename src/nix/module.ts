@@ -1,7 +1,7 @@
 import { type NixError, nixError } from './errors.ts'
 import type { SyntaxNode } from './parser.ts'
 import { err, ok, type Result } from './result.ts'
-import { bindingsOf, callOf, inheritedOf, isSet, nameOf, namesOf } from './shape.ts'
+import { bindingsNamed, bindingsOf, callOf, inheritedOf, isSet, nameOf, namesOf } from './shape.ts'
 
 /** A NixOS module: what the file's expression gives once all its functions are called. */
 export interface Module {
@@ -63,14 +63,13 @@ function setsOf(body: SyntaxNode): SyntaxNode[] {
 /** The set that decides on a path, spelt from the module on: the last that has its first name. */
 export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
   const { text, sets } = module
-  const deciding = sets.findLast(set =>
-    bindingsOf(set).some(
-      it =>
-        namesOf(text, it)[0] === path[0] ||
-        inheritedOf(it).some(name => nameOf(text, name) === path[0])
-    )
-  )
-  return (sets.length === 1 ? undefined : deciding) ?? (sets.at(-1) as SyntaxNode)
+  const [only] = sets
+  if (only && sets.length === 1) return only
+  const says = (binding: SyntaxNode) =>
+    namesOf(text, binding)[0] === path[0] ||
+    inheritedOf(binding).some(name => nameOf(text, name) === path[0])
+  const deciding = sets.findLast(set => bindingsNamed(text, set, path[0]).some(says))
+  return deciding ?? (sets.at(-1) as SyntaxNode)
 }
 
 function refuse(text: string, body: SyntaxNode): NixError {

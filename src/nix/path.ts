@@ -27,7 +27,7 @@ export function formatName(name: string): string {
   return IDENTIFIER.test(name) && !KEYWORDS.has(name) ? name : quote(name)
 }
 
-/** The path as it is spelt in Nix. */
+/** The path as it is spelt in Nix, names quoted where they need it; `parsePath` reads it back. */
 export function formatPath(path: AttrPath): string {
   return path.map(formatName).join('.')
 }
@@ -47,32 +47,51 @@ export function quote(value: string): string {
   return `"${escaped}"`
 }
 
+/** Whether a string can stand in a Nix file: without NUL and halves of surrogate pairs. */
+export function isText(value: string): boolean {
+  return !/[\0\p{Surrogate}]/u.test(value)
+}
+
 /**
- * The names of a path. Refuses with `BAD_PATH` an empty path, an empty or unfinished name, and
- * `${…}`, which has no fixed name.
+ * The names of a path, given in its spelling in Nix or as names already. Refuses with `BAD_PATH` an
+ * empty path, an empty or unfinished name, `${…}`, which has no fixed name, and what is no string.
  */
 export function parsePath(path: AttrPathLike): Result<AttrPath, NixError> {
-  const bad = (message: string) =>
-    err(
-      nixError(typeof path === 'string' ? path : '', {
-        code: 'BAD_PATH',
-        message,
-        hint: 'an attribute path looks like users.users."my-user".extraGroups'
-      })
-    )
+  const bad = (message: string, hint = 'an attribute path looks like users.users."my.user".uid') =>
+    err(nixError('', { code: 'BAD_PATH', message, hint }))
+  if (path.length === 0) return bad('an attribute path needs at least one name')
   if (typeof path !== 'string') {
-    return path.length === 0 ? bad('an attribute path needs at least one name') : ok(path)
+    const isName = (name: unknown) => typeof name === 'string' && isText(name)
+    return path.every(isName) ? ok(path) : bad('a name of an attribute path is a string of text')
   }
+  if (!isText(path)) return bad(`${JSON.stringify(path)} is not text`)
   const names: string[] = []
   const part = /\s*(?:"((?:[^"\\$]|\\[\s\S]|\$(?!\{))*)"|([a-zA-Z_][a-zA-Z0-9_'-]*))\s*(\.|$)/y
   for (let at = 0; ; at = part.lastIndex) {
     part.lastIndex = at
     const found = part.exec(path)
-    if (!found) return bad(`"${path}" is not an attribute path`)
+    if (!found) return bad(...whyNot(path, at))
     const [, quoted, bare, end] = found
     names.push(bare ?? unescapeName(quoted ?? ''))
     if (end === '') return ok(names)
   }
+}
+
+/** Message and hint for a path that has no name at `at`, or more than a name. */
+function whyNot(path: string, at: number): [string, string?] {
+  const rest = path.slice(at).trimStart()
+  if (rest === '') return [`a name is missing at the end of ${path}`]
+  if (/^[\w"'-]*\$\{/.test(rest)) {
+    return [
+      `${path} has a computed name, which can be any`,
+      'choose the definition with getBelow, and give that instead of a path'
+    ]
+  }
+  const what = rest.startsWith('.') ? `a name is missing before ${rest}` : `${rest} is not a name`
+  return [
+    `${path} is not an attribute path: ${what}`,
+    'a name with other characters is quoted: "my user"'
+  ]
 }
 
 function unescapeName(quoted: string): string {

@@ -6,6 +6,7 @@ import { type AttrPath, samePath, spellPath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
 import {
   attrsOf,
+  bindingsNamed,
   bindingsOf,
   callOf,
   elementsOf,
@@ -36,8 +37,8 @@ export interface BindingPlace {
  * that shares the most names), else before a final `system.stateVersion`, else last. A block, which
  * takes several lines, goes behind a set that is written on one line rather than into it.
  *
- * Refuses with `INHERITED`, `NO_TARGET` or `SHARED_BINDING` where the value of a name on the way is
- * inherited, conditional or computed: Nix allows no second binding beside it.
+ * Refuses with `INHERITED`, `NO_TARGET`, `SHARED_BINDING` or `NOT_A_SET` where the value of a name on
+ * the way is inherited, conditional, computed or no set: Nix allows no second binding beside it.
  */
 export function placeFor(
   module: Module,
@@ -71,7 +72,7 @@ function search(
 ): Result<Candidate, NixError> {
   const { text, isBlock } = task
   let best: Candidate | undefined
-  for (const binding of bindingsOf(set)) {
+  for (const binding of bindingsNamed(text, set, path[0])) {
     const inherited = inheritedOf(binding).find(it => nameOf(text, it) === path[0])
     if (inherited) return err(inheritedError(text, inherited))
     const value = binding.field('expression')
@@ -198,6 +199,15 @@ function blockedError(text: string, binding: SyntaxNode, value: SyntaxNode): Nix
   const name = spellPath(namesOf(text, binding))
   const call = callOf(text, unwrapped(value))
   const conditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
+  const literal = /^(?:list|path|uri|integer|float|(?:indented_)?string)_expression$/
+  if (literal.test(unwrapped(value).type)) {
+    return nixError(text, {
+      code: 'NOT_A_SET',
+      message: `${name} is given a value here that is no set { … }, so nothing can be defined below it`,
+      range: { start: attrpath.start, end: attrpath.end },
+      hint: 'check the path, or give the option a set first'
+    })
+  }
   return nixError(text, {
     code: conditional ? 'NO_TARGET' : 'SHARED_BINDING',
     message: conditional

@@ -1,14 +1,14 @@
 // The refusals that several operations share.
 
+import { canonicalOfValue } from './canonical.ts'
 import type { Definition } from './definitions.ts'
 import type { NixDocument } from './document.ts'
 import type { Edit } from './edits.ts'
 import { type NixError, type NixErrorInit, nixError, type Range } from './errors.ts'
 import type { SyntaxNode } from './parser.ts'
 import { spellPath } from './path.ts'
-import { printInline } from './print.ts'
 import { err, type Result } from './result.ts'
-import type { NixValue } from './values.ts'
+import { bare, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
 
 /** What an operation works out: the edits, or why not. */
 export type Edits = Result<Edit[], NixError>
@@ -47,14 +47,24 @@ export function conditional(text: string, definition: Definition): Refused {
   })
 }
 
-export function ambiguous(text: string, all: readonly Definition[]): Refused {
+/** `duplicate` is the binding that Nix rejects, where there is one. */
+export function ambiguous(
+  text: string,
+  all: readonly Definition[],
+  duplicate: SyntaxNode | undefined
+): Refused {
   const second = all[1] as Definition
   const lines = all.map(it => it.at.line).join(', ')
+  const rejected = duplicate && all.some(it => isInside(it.binding, duplicate))
   return refuse(text, second.binding, {
-    code: 'AMBIGUOUS_TARGET',
-    message: `${spellPath(second.path)} is defined ${all.length} times (lines ${lines})`,
-    hint: 'leave one definition, or choose one of them'
+    code: rejected ? 'DUPLICATE_ATTRIBUTE' : 'AMBIGUOUS_TARGET',
+    message: `${spellPath(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
+    hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them'
   })
+}
+
+function isInside(node: Range, outer: Range): boolean {
+  return node.start >= outer.start && node.end <= outer.end
 }
 
 export function inherited(text: string, definition: Definition): Refused {
@@ -75,20 +85,40 @@ export function notFound(path: readonly (string | undefined)[]): Refused {
   )
 }
 
-export function badValue(value: NixValue, why?: string): Refused {
-  return err(
-    nixError('', {
-      code: 'BAD_VALUE',
-      message: why ?? `this is not a value that can be written in Nix: ${describe(value)}`,
-      hint: 'give null, a boolean, a finite number, a string, a list, a set, or expr("…") with one whole expression'
-    })
+/** For a value that `canonicalOfValue` knows no form of; names the part of it that is at fault. */
+export function badValue(value: NixValue): Refused {
+  const plain = bare(value)
+  if (isValueList(plain) || isValueSet(plain)) {
+    const parts: readonly NixValue[] = isValueList(plain) ? plain : Object.values(plain)
+    const at = parts.findIndex(it => canonicalOfValue(it) === undefined)
+    if (at !== -1) return badValue(parts[at] as NixValue)
+  }
+  if (isExpr(plain)) {
+    return badCall(
+      `expr(${JSON.stringify(plain.source)}) is not one whole expression`,
+      'give what can stand behind "=", and a comment with annotated(value, comment)'
+    )
+  }
+  if (typeof plain === 'string' || isValueSet(plain)) {
+    return badCall(
+      'Nix has no strings and names with a NUL or half a surrogate pair in them',
+      'take the character out'
+    )
+  }
+  return badCall(
+    `${typeof plain === 'function' ? 'a function' : String(plain)} is not a value that can be written in Nix`,
+    'give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else'
   )
 }
 
-function describe(value: NixValue): string {
-  try {
-    return printInline(value)
-  } catch {
-    return String(value)
-  }
+/** `BAD_VALUE` for an item that is to be a line of a string. */
+export function badLine(path: readonly (string | undefined)[]): Refused {
+  return badCall(
+    `${spellPath(path)} is a string of lines, and this item is not a line`,
+    'give each line as a string without a line end'
+  )
+}
+
+function badCall(message: string, hint: string): Refused {
+  return err(nixError('', { code: 'BAD_VALUE', message, hint }))
 }

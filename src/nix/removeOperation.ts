@@ -5,7 +5,7 @@ import { lineNodesOf, removeLine, stringIn } from './lineStrings.ts'
 import { allListsOf, isConcat } from './lists.ts'
 import type { Module } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
-import { blockedByPipe, type Edits, inherited } from './refusals.ts'
+import { blockedByPipe, type Edits, inherited, notFound } from './refusals.ts'
 import { removeNode } from './remove.ts'
 import { ok } from './result.ts'
 import { commentsOf, elementsOf } from './shape.ts'
@@ -21,6 +21,7 @@ export function planRemove(
 ): Edits {
   const { text } = doc
   const { exact, below } = lookUpTarget(doc, module, target)
+  if (target.kind === 'definition' && exact.length === 0) return notFound(target.path)
   if (items === undefined) {
     const all = [...exact, ...below]
     const taken = all.find(it => it.inherited)
@@ -53,6 +54,10 @@ function removeFrom(text: string, list: SyntaxNode, unwanted: readonly SyntaxNod
   const left = parent && isConcat(parent) ? parent.field('left') : undefined
   if (isEmptied && left && left.end < list.start && commentsOf(list).length === 0) {
     return [{ offset: left.end, length: list.end - left.end, content: '' }]
+  }
+  const first = unwanted[0]
+  if (isEmptied && first && !text.slice(list.start, list.end).includes('\n')) {
+    return [{ offset: first.start, length: list.end - 1 - first.start, content: '' }]
   }
   return unwanted.map(it => removeNode(text, it))
 }

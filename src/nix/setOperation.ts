@@ -1,9 +1,10 @@
 import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
-import type { Lookup } from './definitions.ts'
+import { inModule, type Lookup } from './definitions.ts'
 import type { NixDocument } from './document.ts'
+import { findDuplicate } from './duplicates.ts'
 import { insertBinding } from './insertBinding.ts'
 import { indentAt } from './lines.ts'
-import { type Module, unwrapped } from './module.ts'
+import { type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { type AttrPath, formatPath, spellPath } from './path.ts'
 import { isOneLine, placeFor } from './place.ts'
@@ -32,7 +33,10 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   const { text, root } = doc
 
   const [definition] = found.exact
-  if (found.exact.length > 1) return ambiguous(text, found.exact)
+  if (found.exact.length > 1) {
+    const spelt = inModule(module, target.path)
+    return ambiguous(text, found.exact, findDuplicate(text, setFor(module, spelt), spelt[0]))
+  }
   const scattered = found.below[0]
   if (scattered) {
     return refuse(text, scattered.binding, {

@@ -30,9 +30,57 @@ export function unparenthesised(node: SyntaxNode): SyntaxNode {
 }
 
 /** The bindings and inherits of a `{ … }`, `let` or `let … in`, comments left out. */
-export function bindingsOf(set: SyntaxNode): SyntaxNode[] {
+export function bindingsOf(set: SyntaxNode): readonly SyntaxNode[] {
+  const known = bindingsBySet.get(set)
+  if (known) return known
   const bindings = set.children.find(it => it.type === 'binding_set')
-  return bindings ? bindings.children.filter(it => !isComment(it)) : []
+  const all = bindings ? bindings.children.filter(it => !isComment(it)) : []
+  bindingsBySet.set(set, all)
+  return all
+}
+
+/**
+ * Those of `bindingsOf` that may say something of an attribute, in source order: the bindings whose
+ * path begins with the name or with a computed one, and all inherits.
+ */
+export function bindingsNamed(
+  text: string,
+  set: SyntaxNode,
+  name: string | undefined
+): readonly SyntaxNode[] {
+  if (name === undefined) return bindingsOf(set)
+  let index = bindingsByName.get(set)
+  if (!index) {
+    index = indexOf(text, set)
+    bindingsByName.set(set, index)
+  }
+  const { named, others } = index
+  const own = named.get(name) ?? []
+  if (others.length === 0) return own
+  return [...own, ...others].sort((a, b) => a.start - b.start)
+}
+
+// Nodes never change, so what was found in a set once holds as long as the set is there. Without
+// this, each of many edits would read all names of a large set again.
+const bindingsBySet = new WeakMap<SyntaxNode, readonly SyntaxNode[]>()
+const bindingsByName = new WeakMap<SyntaxNode, NameIndex>()
+
+interface NameIndex {
+  named: Map<string, SyntaxNode[]>
+  /** Inherits, and bindings whose first name is computed. */
+  others: SyntaxNode[]
+}
+
+function indexOf(text: string, set: SyntaxNode): NameIndex {
+  const index: NameIndex = { named: new Map(), others: [] }
+  for (const binding of bindingsOf(set)) {
+    const [first] = binding.type === 'binding' ? attrsOf(binding) : []
+    const name = first && nameOf(text, first)
+    if (name === undefined) index.others.push(binding)
+    else if (index.named.has(name)) index.named.get(name)?.push(binding)
+    else index.named.set(name, [binding])
+  }
+  return index
 }
 
 /** The elements of a list, comments and brackets left out. */

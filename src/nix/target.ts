@@ -2,8 +2,8 @@ import { ALWAYS, type Definition, describeDefinition, type Lookup, lookUp } from
 import type { NixDocument } from './document.ts'
 import type { Module } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
-import type { AttrPath } from './path.ts'
-import { inheritedOf } from './shape.ts'
+import { type AttrPath, samePath } from './path.ts'
+import { inheritedOf, nameOf, namesOf } from './shape.ts'
 
 /**
  * What an edit is about: an option by its path, wherever it is defined, or one chosen definition,
@@ -32,10 +32,20 @@ function definitionAt(
   while (node) {
     const isBinding: boolean = node.type === 'binding' && node.start === offset
     const value: SyntaxNode | undefined = isBinding ? node.field('expression') : undefined
-    if (value) return describeDefinition(doc.text, path, node, value, ALWAYS, false)
+    if (value) {
+      const isSame = endsWith(path, namesOf(doc.text, node))
+      return isSame ? describeDefinition(doc.text, path, node, value, ALWAYS, false) : undefined
+    }
     const name: SyntaxNode | undefined = inheritedOf(node).find(it => it.start === offset)
-    if (name) return describeDefinition(doc.text, path, name, name, ALWAYS, true)
+    if (name) {
+      const isSame = endsWith(path, [nameOf(doc.text, name)])
+      return isSame ? describeDefinition(doc.text, path, name, name, ALWAYS, true) : undefined
+    }
     node = node.children.find(it => it.start <= offset && it.end > offset)
   }
   return undefined
+}
+
+function endsWith(path: readonly (string | undefined)[], names: readonly (string | undefined)[]) {
+  return names.length <= path.length && samePath(path.slice(path.length - names.length), names)
 }

@@ -1,8 +1,9 @@
 import type { Position } from './addOperation.ts'
+import { type Batch, coalesced, emptyBatch, joined } from './batch.ts'
 import type { Definition } from './definitions.ts'
 import { diffTexts } from './diff.ts'
 import type { NixDocument } from './document.ts'
-import { composeEdits, type Edit, invertEdits, moveOffset } from './edits.ts'
+import { applyEdits, composeEdits, type Edit, invertEdits, moveOffset } from './edits.ts'
 import { type NixError, nixError } from './errors.ts'
 import { type Operation, planOperation } from './operation.ts'
 import { type AttrPathLike, parsePath } from './path.ts'
@@ -11,14 +12,15 @@ import type { Target } from './target.ts'
 import type { NixValue } from './values.ts'
 import { verify } from './verify.ts'
 
-/** A checked way from one text to another. */
+/** A proved way from one text to another. Plain data: nothing is written. */
 export interface Plan {
-  /** What to change in the document's text; empty if nothing is to be done. */
+  /** What to change in the document's text, for `applyEdits`; empty if nothing is to be done. */
   edits: readonly Edit[]
   /** The edits that take `text` back to the document's text. */
   inverse: readonly Edit[]
   /** The text after the edits. */
   text: string
+  /** Whether there are edits. */
   changed: boolean
   /** The change as a unified diff; empty if nothing changed. `file` names it in the header. */
   diff(options?: { file?: string; context?: number }): string
@@ -47,8 +49,11 @@ export class Transaction {
    * a `mkForce`, instead of a `mkDefault`); nothing is done where the value is that already. If it
    * is not, a definition is written beside its nearest relatives.
    *
-   * `AMBIGUOUS_TARGET` if it is defined more than once, `CONFLICT` if parts of it are, `NO_TARGET`
-   * if it is defined under a condition only, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`.
+   * `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` where Nix rejects it) if it is defined more than once,
+   * `CONFLICT` if parts of it are, or if a set would replace one that has attributes, `NO_TARGET` if
+   * it, or a set on the way, is defined under a condition only, `DYNAMIC_ATTRIBUTE`, `INHERITED`,
+   * `SHARED_BINDING`, `NOT_A_SET` if a name on the way is given another value, `BAD_PATH`,
+   * `BAD_VALUE`.
    */
   setIn(option: AttrPathLike | Definition, value: NixValue): this {
     return this.#push(option, target => ({ kind: 'set', target, value }))
@@ -62,7 +67,8 @@ export class Transaction {
    * lines are added.
    *
    * `NOT_A_LIST`, `NO_TARGET` if it is defined under a condition only, `CONFLICT` if the item to add
-   * beside is not there, `INHERITED`, `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`.
+   * beside is not there, or if lines are to go elsewhere than to the end, `INHERITED`,
+   * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`, and where the option is not defined those of `setIn`.
    */
   addIn(
     option: AttrPathLike | Definition,
@@ -76,9 +82,9 @@ export class Transaction {
   /**
    * Takes items out of all lists (lines out of all strings) that define an option, or, without
    * `items`, all its definitions, with the comments behind them on their lines. Nothing is done
-   * where there are none.
+   * where there are none; a list that loses its last item stays as `[ ]`.
    *
-   * `INHERITED`, `BAD_PATH`.
+   * `INHERITED`, `NO_TARGET` below a pipe operator, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     return this.#push(option, target => ({ kind: 'remove', target, items }))
@@ -113,8 +119,8 @@ export class Transaction {
     } else {
       this.#error ??= nixError('', {
         code: 'BAD_VALUE',
-        message: `"${path}" is not a path that can be imported`,
-        hint: 'a path begins with ./, ../ or /'
+        message: `${JSON.stringify(path)} is not a path that can be imported`,
+        hint: 'a path begins with ./, ../ or /, and has no control characters'
       })
     }
     return this
@@ -123,7 +129,10 @@ export class Transaction {
   /**
    * Works the edits out and proves the result: it parses, its definitions are those before with
    * exactly what was asked, and nothing else in it differs. The first edit that can't be done
-   * refuses the whole.
+   * refuses the whole, with its place in the text of the document.
+   *
+   * The first of `errors` of the document, or `NOT_A_MODULE` or `NO_TARGET` for what is no module to
+   * edit; what the edits refuse with; `VERIFICATION_FAILED` if the proof fails, which is a bug.
    */
   plan(): Result<Plan, NixError> {
     if (this.#error) return err(this.#error)
@@ -131,22 +140,26 @@ export class Transaction {
     const module = this.#document.module()
     if (!module.ok) return module
 
-    let current = this.#document
-    let edits: Edit[] = []
-    for (const asked of this.#operations) {
-      const operation = movedBy(edits, asked)
-      const now = current.module()
-      if (!now.ok) return err(inOriginal(text, edits, now.error))
-      const step = planOperation(current, now.value, operation)
-      if (!step.ok) return err(inOriginal(text, edits, step.error))
-      if (step.value.length === 0) continue
-      const next = current.edited(step.value)
-      const fault = verify(current, next, step.value, operation)
-      if (fault) return err(fault)
-      edits = composeEdits(text, edits, step.value)
-      current = next
+    let state: State = { text, document: this.#document, edits: [], batch: emptyBatch() }
+    for (const asked of coalesced(this.#operations)) {
+      const next = advance(state, asked) ?? advanceAfter(state, asked)
+      if (!next.ok) return err(inOriginal(text, state.edits, next.error))
+      state = next.value
     }
-    return ok(makePlan(text, current.text, edits))
+    const done = settle(state)
+    if (!done.ok) return done
+    const { document, edits } = done.value
+    // The proofs are about the documents; this one is about the list of edits that is handed out.
+    if (applyEdits(text, edits) !== document.text) {
+      return err(
+        nixError(text, {
+          code: 'VERIFICATION_FAILED',
+          message: 'the edits would not give the text that was proved',
+          hint: 'nothing was changed; please report this as a bug, with the file if you can'
+        })
+      )
+    }
+    return ok(makePlan(text, document.text, edits))
   }
 
   #push(option: AttrPathLike | Definition, make: (target: Target) => Operation): this {
@@ -160,6 +173,48 @@ export class Transaction {
     else this.#error ??= parsed.error
     return this
   }
+}
+
+/** How far a transaction has come. */
+interface State {
+  /** The text that the transaction began with. */
+  text: string
+  /** The document with all edits but those of the batch. */
+  document: NixDocument
+  /** From the first document to this one. */
+  edits: Edit[]
+  batch: Batch
+}
+
+/** Plans one more operation into the batch; undefined if it has to wait for those in it. */
+function advance(state: State, asked: Operation): Result<State, NixError> | undefined {
+  const { document, edits, batch } = state
+  const module = document.module()
+  if (!module.ok) return module
+  const operation = movedBy(edits, asked)
+  const step = planOperation(document, module.value, operation)
+  if (!step.ok) return batch.members.length === 0 ? step : undefined
+  const more = joined(batch, document, module.value, operation, step.value)
+  return more && ok({ ...state, batch: more })
+}
+
+/** Applies the batch, and then plans one more operation. */
+function advanceAfter(state: State, asked: Operation): Result<State, NixError> {
+  const settled = settle(state)
+  if (!settled.ok) return settled
+  return advance(settled.value, asked) ?? settled
+}
+
+/** Applies the batch, and proves the outcome. */
+function settle(state: State): Result<State, NixError> {
+  const { document, edits, batch } = state
+  if (batch.edits.length === 0) return ok({ ...state, batch: emptyBatch() })
+  const next = document.edited(batch.edits)
+  const operations = batch.members.map(it => it.operation)
+  const fault = verify(document, next, batch.edits, operations)
+  if (fault) return err(fault)
+  const all = composeEdits(state.text, edits, batch.edits)
+  return ok({ ...state, document: next, edits: all, batch: emptyBatch() })
 }
 
 /** The operation as it is for the text after some edits: a chosen definition may have moved. */
@@ -181,7 +236,7 @@ function makePlan(before: string, after: string, edits: Edit[]): Plan {
 
 /** The error with its place in the text that the user has, where an earlier edit moved it. */
 function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
-  if (edits.length === 0) return error
+  if (edits.length === 0 || error.range.end === 0) return error
   const back = (offset: number) => {
     let shift = 0
     for (const edit of edits) {

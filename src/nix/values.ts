@@ -1,6 +1,6 @@
 /**
  * What can be written into a document: JavaScript values, Nix expressions, and either with a
- * comment. Numbers must be finite; integers are written as integers.
+ * comment. Numbers must be finite and, as integers, safe ones (`Number.isSafeInteger`).
  */
 export type NixValue =
   | null
@@ -30,7 +30,8 @@ export interface Annotated {
 
 /**
  * A piece of Nix as a value: `expr('pkgs.hello')`, `expr('./vfio')`. It is taken as it stands; that
- * it is one whole expression is checked when the edit is planned (`BAD_VALUE`).
+ * it is one whole expression, with no comment at its end, is checked when the edit is planned
+ * (`BAD_VALUE`).
  */
 export function expr(source: string): Expr {
   return { [EXPR]: true, source: source.trim() }

@@ -13,8 +13,8 @@ import { spellPath, startsWith } from './path.ts'
 import { isComment } from './shape.ts'
 
 /**
- * Why the document after an edit is not the one before with exactly what was asked; undefined if it
- * is. It shares with the planning only how a tree is read, not where or what was written:
+ * Why the document after some edits is not the one before with exactly what was asked; undefined if
+ * it is. It shares with the planning only how a tree is read, not where or what was written:
  *
  * - the result parses, with no new stand-in and no duplicate that Nix would reject;
  * - every difference between the two trees lies in the definitions of the path that was asked for,
@@ -25,7 +25,7 @@ export function verify(
   before: NixDocument,
   after: NixDocument,
   edits: readonly Edit[],
-  operation: Operation
+  operations: readonly Operation[]
 ): NixError | undefined {
   const fail = (why: string, node?: SyntaxNode) =>
     nixError(after.text, {
@@ -42,22 +42,27 @@ export function verify(
   if (!old.ok || !fresh.ok) return fail('the result is no module any more')
 
   const sides = { before, after, old: old.value, fresh: fresh.value }
-  const paths = pathsOf(operation)
   for (const difference of compareTrees(before.root, after.root, edits)) {
-    const why = objectionTo(difference, operation, paths, sides)
+    const why = objectionOfAll(difference, operations, sides)
     const node = difference.kind === 'replaced' ? difference.after : difference.node
     if (why) return fail(why, difference.kind === 'removed' ? undefined : node)
   }
-  for (const path of paths) {
-    const spelt = inModule(fresh.value, path)
-    const [name] = spelt
-    const duplicate = findDuplicate(after.text, setFor(fresh.value, spelt), name)
-    if (duplicate && !findDuplicate(before.text, setFor(old.value, spelt), name)) {
-      return fail('an attribute would be defined twice', duplicate)
+  const names = new Set<string | undefined>()
+  for (const operation of operations) {
+    for (const path of pathsOf(operation)) {
+      const spelt = inModule(fresh.value, path)
+      const [name] = spelt
+      if (names.has(name)) continue
+      names.add(name)
+      const duplicate = findDuplicate(after.text, setFor(fresh.value, spelt), name)
+      if (duplicate && !findDuplicate(before.text, setFor(old.value, spelt), name)) {
+        return fail('an attribute would be defined twice', duplicate)
+      }
     }
+    const why = meaningFault(sides, edits, operation)
+    if (why !== undefined) return fail(why)
   }
-  const why = meaningFault(sides, edits, operation)
-  return why === undefined ? undefined : fail(why)
+  return undefined
 }
 
 interface Sides {
@@ -72,6 +77,20 @@ function pathsOf(operation: Operation): (readonly (string | undefined)[])[] {
   if (operation.kind === 'import') return [['imports']]
   const { path } = operation.target
   return operation.kind === 'rename' ? [path, operation.to] : [path]
+}
+
+/** What speaks against one difference; undefined if it is of the kind that one of the edits asks for. */
+function objectionOfAll(
+  difference: Difference,
+  operations: readonly Operation[],
+  sides: Sides
+): string | undefined {
+  let objection: string | undefined
+  for (const operation of operations) {
+    objection = objectionTo(difference, operation, pathsOf(operation), sides)
+    if (objection === undefined) return undefined
+  }
+  return objection ?? 'something would change that was not asked for'
 }
 
 /** What speaks against one difference, or undefined if it is of the kind that the edit asks for. */

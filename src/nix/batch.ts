@@ -1,0 +1,107 @@
+// Operations that do not bear on one another are planned on one document and proved together: each
+// proof reads the whole result, so that a hundred edits would cost a hundred readings otherwise.
+
+import type { NixDocument } from './document.ts'
+import type { Edit } from './edits.ts'
+import type { Module } from './module.ts'
+import type { Operation } from './operation.ts'
+import { type AttrPath, samePath, startsWith } from './path.ts'
+import { lookUpTarget } from './target.ts'
+import type { NixValue } from './values.ts'
+
+/** What is planned on a document and not yet applied to it. */
+export interface Batch {
+  members: Member[]
+  /** The edits of all members, in the order of the text. */
+  edits: Edit[]
+}
+
+interface Member {
+  operation: Operation
+  path: readonly (string | undefined)[]
+  /** Whether it only touches definitions that are there, and takes none away. */
+  stays: boolean
+}
+
+export function emptyBatch(): Batch {
+  return { members: [], edits: [] }
+}
+
+/**
+ * The batch with one more operation and its edits, or undefined if the operation has to see the
+ * outcome of the others first: if their options are related, if a new definition could go beside
+ * one of theirs, or if the edits touch.
+ */
+export function joined(
+  batch: Batch,
+  doc: NixDocument,
+  module: Module,
+  operation: Operation,
+  edits: readonly Edit[]
+): Batch | undefined {
+  const member = describe(doc, module, operation)
+  if (batch.members.some(it => areRelated(it, member))) return undefined
+  const all = merged(batch.edits, edits)
+  return all && { members: [...batch.members, member], edits: all }
+}
+
+function describe(doc: NixDocument, module: Module, operation: Operation): Member {
+  if (operation.kind === 'import') return { operation, path: ['imports'], stays: false }
+  const { target } = operation
+  const grows = operation.kind === 'set' || operation.kind === 'add'
+  const stays = grows && lookUpTarget(doc, module, target).exact.length > 0
+  return { operation, path: target.path, stays }
+}
+
+function areRelated(a: Member, b: Member): boolean {
+  if (a.path.includes(undefined) || b.path.includes(undefined)) return true
+  if (startsWith(a.path, b.path) || startsWith(b.path, a.path)) return true
+  const renames = a.operation.kind === 'rename' || b.operation.kind === 'rename'
+  return renames || (a.path[0] === b.path[0] && !(a.stays && b.stays))
+}
+
+/** Both lists in the order of the text, or undefined where two edits touch. */
+function merged(some: readonly Edit[], others: readonly Edit[]): Edit[] | undefined {
+  const all: Edit[] = []
+  let i = 0
+  let j = 0
+  while (i < some.length || j < others.length) {
+    const a = some[i]
+    const b = others[j]
+    const next = !b || (a && a.offset <= b.offset) ? a : b
+    const last = all.at(-1)
+    if (!next || (last && last.offset + last.length >= next.offset)) return undefined
+    all.push(next)
+    if (next === a) i++
+    else j++
+  }
+  return all
+}
+
+/**
+ * The operations with neighbours joined that add to the end of the same list: what is added by the
+ * one is what the next one adds behind.
+ */
+export function coalesced(operations: readonly Operation[]): Operation[] {
+  const all: Operation[] = []
+  let growing: { path: AttrPath; items: NixValue[] } | undefined
+  for (const operation of operations) {
+    const path = endOf(operation)
+    if (operation.kind === 'add' && path && growing && samePath(growing.path, path)) {
+      growing.items.push(...operation.items)
+    } else if (operation.kind === 'add' && path) {
+      growing = { path, items: [...operation.items] }
+      all.push({ ...operation, items: growing.items })
+    } else {
+      growing = undefined
+      all.push(operation)
+    }
+  }
+  return all
+}
+
+/** The option to the end of whose list an operation adds, if that is what it does. */
+function endOf(operation: Operation): AttrPath | undefined {
+  const adds = operation.kind === 'add' && operation.position === 'end'
+  return adds && operation.target.kind === 'path' ? operation.target.path : undefined
+}
