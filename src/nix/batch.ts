@@ -30,7 +30,7 @@ export function emptyBatch(): Batch {
 /**
  * The batch with one more operation and its edits, or undefined if the operation has to see the
  * outcome of the others first: if their options are related, if a new definition could go beside
- * one of theirs, or if the edits touch.
+ * one of theirs, or if the edits touch. One that has nothing to do does not become a member.
  */
 export function joined(
   batch: Batch,
@@ -41,6 +41,7 @@ export function joined(
 ): Batch | undefined {
   const member = describe(doc, module, operation)
   if (batch.members.some(it => areRelated(it, member))) return undefined
+  if (edits.length === 0) return batch
   const all = merged(batch.edits, edits)
   return all && { members: [...batch.members, member], edits: all }
 }

@@ -26,9 +26,12 @@ export interface Definition {
   source: string
   at: Place
   inherited: boolean
-  /** What has to hold for the definition to count, as it is spelt: `config.my.on` of an `mkIf`. */
+  /**
+   * What has to hold for the sets around it to count, as it is spelt: `config.my.on` of an `mkIf`. An
+   * `mkIf` around the value itself is part of `source`.
+   */
   conditions: readonly string[]
-  /** The `mkForce`, `mkDefault`, … around the value or a set that it lies in, outermost first. */
+  /** The `mkForce`, `mkDefault`, … around the sets that it lies in, outermost first. */
   priorities: readonly string[]
 }
 

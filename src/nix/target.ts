@@ -46,6 +46,11 @@ function definitionAt(
   return undefined
 }
 
-function endsWith(path: readonly (string | undefined)[], names: readonly (string | undefined)[]) {
+/** Whether the names that a binding spells are the last of a path, which `config` is no part of. */
+function endsWith(
+  path: readonly (string | undefined)[],
+  spelt: readonly (string | undefined)[]
+): boolean {
+  const names = spelt.length > path.length && spelt[0] === 'config' ? spelt.slice(1) : spelt
   return names.length <= path.length && samePath(path.slice(path.length - names.length), names)
 }

@@ -143,7 +143,7 @@ export class Transaction {
     let state: State = { text, document: this.#document, edits: [], batch: emptyBatch() }
     for (const asked of coalesced(this.#operations)) {
       const next = advance(state, asked) ?? advanceAfter(state, asked)
-      if (!next.ok) return err(inOriginal(text, state.edits, next.error))
+      if (!next.ok) return next
       state = next.value
     }
     const done = settle(state)
@@ -190,10 +190,14 @@ interface State {
 function advance(state: State, asked: Operation): Result<State, NixError> | undefined {
   const { document, edits, batch } = state
   const module = document.module()
-  if (!module.ok) return module
+  if (!module.ok) return err(inOriginal(state.text, edits, module.error))
   const operation = movedBy(edits, asked)
   const step = planOperation(document, module.value, operation)
-  if (!step.ok) return batch.members.length === 0 ? step : undefined
+  if (!step.ok) {
+    // What is refused now may be possible once the others are done.
+    const isLast = batch.members.length === 0
+    return isLast ? err(inOriginal(state.text, edits, step.error)) : undefined
+  }
   const more = joined(batch, document, module.value, operation, step.value)
   return more && ok({ ...state, batch: more })
 }

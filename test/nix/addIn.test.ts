@@ -331,6 +331,16 @@ describe('addIn to a chosen definition', () => {
     expect(inside.ok && inside.value.text).toBe(given.replace('[ "a" ]', '[ "a" "X" ]'))
   })
 
+  it('edits one that is spelt with config', () => {
+    const doc = parseDocument('{ c, lib, ... }: { config.l = lib.optional c 1; }')
+    const [l] = doc.getIn('l')
+    if (!l) throw new Error('no definition')
+    const plan = doc.edit().addIn(l, ['X']).plan()
+    expect(plan.ok && plan.value.text).toBe(
+      '{ c, lib, ... }: { config.l = lib.optional c 1 ++ [ "X" ]; }'
+    )
+  })
+
   it('refuses one of another document', () => {
     const [other] = parseDocument('{ a = 1; l = [ ]; }').getIn('l')
     if (!other) throw new Error('no definition')

@@ -1,0 +1,1600 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type Definition,
+  decode,
+  expr,
+  parseDocument,
+  type RenderOptions
+} from '../../src/nix/index.ts'
+import { type EditOf, nix } from './support.ts'
+
+/** A text, an edit, and the whole refusal as it is shown. */
+function golden(name: string, given: string, edit: EditOf, shows: string, options?: RenderOptions) {
+  it(name, () => {
+    const plan = edit(parseDocument(given).edit()).plan()
+    expect(plan.ok ? `planned:\n${plan.value.text}` : plan.error.render(options)).toBe(
+      shows.trimEnd()
+    )
+  })
+}
+
+/** A text, and all that is wrong with it before anything is asked. */
+function reading(name: string, given: string, shows: string) {
+  it(name, () => {
+    const { errors } = parseDocument(given)
+    expect(errors.map(it => it.render()).join('\n')).toBe(shows.trimEnd())
+  })
+}
+
+function decoding(name: string, given: Uint8Array, shows: string, options?: RenderOptions) {
+  it(name, () => {
+    const result = decode(given)
+    expect(result.ok ? '' : result.error.render(options)).toBe(shows.trimEnd())
+  })
+}
+
+/** A definition as it is chosen in a document. */
+function chosen(text: string, path: string): Definition {
+  return parseDocument(text).getIn(path)[0] as Definition
+}
+
+describe('a text that Nix would not read as we do', () => {
+  reading(
+    'begins with a byte order mark',
+    '\ufeff{ a = 1; }\n',
+    [
+      '1:1: ENCODING: the file begins with a byte order mark, which Nix does not accept',
+      '1 | \ufeff{ a = 1; }',
+      '    ^',
+      'hint: save it as UTF-8 without a byte order mark'
+    ].join('\n')
+  )
+
+  reading(
+    'holds a lone carriage return, behind which a definition could hide',
+    '{\n  # note\r  a = 1;\n}\n',
+    nix`
+      2:9: ENCODING: there is a carriage return without a line feed here, which Nix takes as a line end
+      2 |   # note   a = 1;
+                  ^
+      hint: replace it by a line feed in an editor
+    `
+  )
+
+  reading(
+    'holds a NUL',
+    '{ a = 1; \0 }\n',
+    nix`
+      1:10: ENCODING: there is a NUL character here, so this is not a text file
+      1 | { a = 1;   }
+                   ^
+      hint: restore the file from a copy
+    `
+  )
+})
+
+describe('bytes that are no text', () => {
+  decoding(
+    'are not UTF-8',
+    Uint8Array.from([0x7b, 0x0a, 0x61, 0x20, 0xff, 0x7d]),
+    nix`
+      2:3: ENCODING: this is not UTF-8 text
+      2 | a �}
+            ^
+      hint: convert it to UTF-8, for example with iconv
+    `
+  )
+
+  decoding(
+    'are encrypted by git-crypt',
+    Buffer.from('\0GITCRYPT\0\x01\x02', 'latin1'),
+    nix`
+      ENCODING: this file is encrypted (git-crypt)
+      hint: decrypt it first, or edit the file that it was made from
+    `
+  )
+
+  decoding(
+    'are encrypted by age',
+    Buffer.from('age-encryption.org/v1\n-> X25519 abc\n'),
+    nix`
+      secrets.nix: ENCODING: this file is encrypted (age)
+      hint: decrypt it first, or edit the file that it was made from
+    `,
+    { file: 'secrets.nix' }
+  )
+})
+
+describe('a text that is not Nix', () => {
+  reading(
+    'is empty',
+    '',
+    nix`
+      1:1: SYNTAX: an expression is missing here
+    `
+  )
+
+  reading(
+    'is only a comment',
+    '# nothing here yet\n',
+    nix`
+      1:19: SYNTAX: an expression is missing here
+      1 | # nothing here yet
+                            ^
+    `
+  )
+
+  reading(
+    'lacks a semicolon',
+    nix`
+      {
+        networking.hostName = "pc"
+        time.timeZone = "UTC";
+      }
+    `,
+    nix`
+      3:17: SYNTAX: unexpected "="
+      3 |   time.timeZone = "UTC";
+                          ^
+      hint: perhaps a ";" is missing on a line above
+    `
+  )
+
+  reading(
+    'lacks the semicolon of its last binding',
+    nix`
+      {
+        a = 1;
+        b = 2
+      }
+    `,
+    nix`
+      3:8: SYNTAX: ";" is missing here
+      3 |   b = 2
+                 ^
+    `
+  )
+
+  reading(
+    'lacks a brace',
+    nix`
+      {
+        a = {
+          b = 1;
+      }
+    `,
+    nix`
+      1:1: SYNTAX: unexpected "{"
+      1 | {
+          ^
+      hint: perhaps its "}" is missing
+    `
+  )
+
+  reading(
+    'has a brace too many',
+    nix`
+      {
+        a = 1;
+      }
+      }
+    `,
+    nix`
+      4:1: SYNTAX: unexpected "}"
+      4 | }
+          ^
+      hint: perhaps it is one too many, or what stands before it is not finished
+    `
+  )
+
+  reading(
+    'lacks a bracket',
+    nix`
+      {
+        a = [ 1 2;
+        b = 3;
+      }
+    `,
+    nix`
+      2:12: SYNTAX: "]" is missing here
+      2 |   a = [ 1 2;
+                     ^
+    `
+  )
+
+  reading(
+    'has a string without its end',
+    nix`
+      {
+        a = "x;
+        b = 1;
+      }
+    `,
+    nix`
+      2:7: SYNTAX: unexpected quotation mark
+      2 |   a = "x;
+                ^
+      hint: perhaps the quotation mark at the other end of the string is missing
+    `
+  )
+
+  reading(
+    'has a comma between list items',
+    '{ a = [ 1, 2 ]; }\n',
+    nix`
+      1:10: SYNTAX: unexpected ","
+      1 | { a = [ 1, 2 ]; }
+                   ^
+      hint: Nix parts the items of a list by blanks, and definitions by ";"
+    `
+  )
+
+  reading(
+    'has a colon where = belongs',
+    '{ a: 1; }\n',
+    nix`
+      1:4: SYNTAX: "}" is missing here
+      1 | { a: 1; }
+             ^
+      1:7: SYNTAX: unexpected ";"
+      1 | { a: 1; }
+                ^^^
+    `
+  )
+
+  reading(
+    'has a value missing',
+    nix`
+      {
+        a = ;
+        b = 1;
+      }
+    `,
+    nix`
+      2:6: SYNTAX: a name or a value is missing here
+      2 |   a = ;
+               ^
+    `
+  )
+
+  reading(
+    'has a // glued to its neighbour',
+    '{ a = { } //{ }; b = c //d; }\n',
+    nix`
+      1:24: SYNTAX: this "//" touches what stands beside it and could be taken for part of a path
+      1 | { a = { } //{ }; b = c //d; }
+                                 ^^
+      hint: put blanks around it: a // b
+    `
+  )
+
+  reading(
+    'has windows line ends',
+    '{\r\n  a = 1;\r\n  b = = 2;\r\n}\r\n',
+    nix`
+      3:7: SYNTAX: unexpected "="
+      3 |   b = = 2;
+                ^
+      hint: perhaps a ";" is missing on a line above
+    `
+  )
+
+  reading(
+    'has a tab before what is wrong',
+    '{\n\ta = 1;\n\tb = = 2;\n}\n',
+    nix`
+      3:6: SYNTAX: unexpected "="
+      3 |   b = = 2;
+                ^
+      hint: perhaps a ";" is missing on a line above
+    `
+  )
+
+  reading(
+    'has wide characters before what is wrong',
+    '{ a = "日本語 🎮"; b = = 2; }\n',
+    nix`
+      1:21: SYNTAX: unexpected "="
+      1 | { a = "日本語 🎮"; b = = 2; }
+                                 ^
+      hint: perhaps a ";" is missing on a line above
+    `
+  )
+
+  reading(
+    'is a word that objects have too',
+    '{ a = 1; } constructor = 2;\n',
+    nix`
+      1:24: SYNTAX: unexpected "="
+      1 | { a = 1; } constructor = 2;
+                                 ^
+      hint: perhaps a ";" is missing on a line above
+      1:27: SYNTAX: unexpected ";"
+      1 | { a = 1; } constructor = 2;
+                                    ^
+    `
+  )
+
+  reading(
+    'is JSON',
+    '{ "a": 1 }\n',
+    nix`
+      1:3: SYNTAX: unexpected quotation mark
+      1 | { "a": 1 }
+            ^^^^^^
+      hint: perhaps the quotation mark at the other end of the string is missing
+    `
+  )
+})
+
+describe('a file that is no module', () => {
+  golden(
+    'is a list',
+    '[ 1 2 ]\n',
+    it => it.setIn('a', 1),
+    nix`
+      1:1: NOT_A_MODULE: the result of this file is not an attribute set, so it is no NixOS module
+      1 | [ 1 2 ]
+          ^
+      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+    `
+  )
+
+  golden(
+    'is a package',
+    nix`
+      { stdenv, fetchurl }:
+      stdenv.mkDerivation { name = "x"; }
+    `,
+    it => it.setIn('a', 1),
+    nix`
+      1:1: NOT_A_MODULE: this function takes no "...", so the file is no NixOS module
+      1 | { stdenv, fetchurl }:
+          ^^^^^^^^^^^^^^^^^^^^
+      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+    `
+  )
+
+  golden(
+    'is a call of a function',
+    nix`
+      { pkgs, ... }:
+      pkgs.callPackage ./x.nix { }
+    `,
+    it => it.setIn('a', 1),
+    nix`
+      2:1: NOT_A_MODULE: the result of this file is not an attribute set, so it is no NixOS module
+      2 | pkgs.callPackage ./x.nix { }
+          ^
+      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+    `
+  )
+
+  golden(
+    'takes a fixed set over several lines',
+    nix`
+      {
+        pkgs,
+        lib
+      }:
+      { a = 1; }
+    `,
+    it => it.setIn('a', 2),
+    nix`
+      1:1: NOT_A_MODULE: this function takes no "...", so the file is no NixOS module
+      1 | {
+          ^
+      hint: pass a module, that is a file like { config, pkgs, ... }: { … }
+    `
+  )
+
+  golden(
+    'is mkIf as a whole',
+    '{ config, lib, ... }: lib.mkIf config.on { a = 1; }\n',
+    it => it.setIn('a', 2),
+    nix`
+      1:23: NO_TARGET: the whole module is the result of lib.mkIf, so nothing can be added that always holds
+      1 | { config, lib, ... }: lib.mkIf config.on { a = 1; }
+                                ^^^^^^^^
+      hint: put it into config: { imports = [ ]; config = …; }
+    `
+  )
+
+  golden(
+    'is put together with //',
+    nix`
+      { x, ... }:
+      {
+        a = 1;
+      } // x
+    `,
+    it => it.setIn('a', 2),
+    nix`
+      2:1: NO_TARGET: the module is put together with "//", and what stands on its left may be lost
+      2 | {
+          ^
+      hint: write the module as one set { … }, or pass another module of your configuration
+    `
+  )
+})
+
+describe('setIn refuses', () => {
+  golden(
+    'an option that is defined twice',
+    nix`
+      { lib, ... }:
+      {
+        config = lib.mkMerge [
+          { services.fwupd.enable = true; }
+          { services.fwupd.enable = false; }
+        ];
+      }
+    `,
+    it => it.setIn('services.fwupd.enable', true),
+    nix`
+      5:7: AMBIGUOUS_TARGET: services.fwupd.enable is defined 2 times (lines 4, 5)
+      5 |     { services.fwupd.enable = false; }
+                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: leave one definition, or choose one of them
+    `
+  )
+
+  golden(
+    'an attribute that Nix would not let stand twice',
+    nix`
+      {
+        a = 1;
+        a = 2;
+      }
+    `,
+    it => it.setIn('a', 3),
+    nix`
+      3:3: DUPLICATE_ATTRIBUTE: a is defined 2 times (lines 2, 3), which Nix rejects
+      3 |   a = 2;
+            ^^^^^^
+      hint: leave one definition
+    `
+  )
+
+  golden(
+    'an attribute that is dotted and nested at once, which Nix rejects',
+    nix`
+      {
+        boot.tmp.useTmpfs = true;
+        boot = {
+          tmp.useTmpfs = false;
+        };
+      }
+    `,
+    it => it.setIn('boot.tmp.useTmpfs', true),
+    nix`
+      4:5: DUPLICATE_ATTRIBUTE: boot.tmp.useTmpfs is defined 2 times (lines 2, 4), which Nix rejects
+      4 |     tmp.useTmpfs = false;
+              ^^^^^^^^^^^^^^^^^^^^^
+      hint: leave one definition
+    `
+  )
+
+  golden(
+    'a set that is defined in parts',
+    nix`
+      {
+        services.openssh.enable = true;
+        services.openssh.ports = [ 22 ];
+      }
+    `,
+    it => it.setIn('services.openssh', { enable: false }),
+    nix`
+      2:3: CONFLICT: services.openssh is already defined in parts, here services.openssh.enable
+      2 |   services.openssh.enable = true;
+            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: set services.openssh.enable and its neighbours one by one
+    `
+  )
+
+  golden(
+    'a set that has attributes already',
+    nix`
+      {
+        services.openssh = {
+          enable = true;
+        };
+      }
+    `,
+    it => it.setIn('services.openssh', { ports: [22] }),
+    nix`
+      2:3: CONFLICT: services.openssh is a set already
+      2 |   services.openssh = {
+            ^^^^^^^^^^^^^^^^^^^^
+      hint: set its attributes one by one
+    `
+  )
+
+  golden(
+    'what counts only under a condition',
+    nix`
+      { config, lib, ... }:
+      {
+        config = lib.mkIf config.my.desktop {
+          services.xserver.enable = true;
+        };
+      }
+    `,
+    it => it.setIn('services.xserver.enable', false),
+    nix`
+      4:5: NO_TARGET: services.xserver.enable is defined here only if config.my.desktop
+      4 |     services.xserver.enable = true;
+              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: define it in a module of its own and import that, or choose this definition
+    `
+  )
+
+  golden(
+    'what counts under two conditions',
+    '{ lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }\n',
+    it => it.setIn('x.y', 2),
+    nix`
+      1:40: NO_TARGET: x.y is defined here only if a
+      1 | { lib, a, b, ... }: { x = lib.mkIf a { y = lib.mkIf b 1; }; }
+                                                 ^^^^^^^^^^^^^^^^^
+      hint: define it in a module of its own and import that, or choose this definition
+    `
+  )
+
+  golden(
+    'what stands in one branch of an if',
+    '{ on, ... }: { x = if on then { y = 1; } else { }; }\n',
+    it => it.setIn('x.y', 2),
+    nix`
+      1:33: NO_TARGET: x.y is defined here only if on
+      1 | { on, ... }: { x = if on then { y = 1; } else { }; }
+                                          ^^^^^^
+      hint: define it in a module of its own and import that, or choose this definition
+    `
+  )
+
+  golden(
+    'a value that is inherited',
+    nix`
+      { secrets, ... }:
+      {
+        users.users.ann = {
+          inherit (secrets) hashedPassword;
+        };
+      }
+    `,
+    it => it.setIn('users.users.ann.hashedPassword', '!'),
+    nix`
+      4:23: INHERITED: users.users.ann.hashedPassword is inherited here, so there is no value to edit
+      4 |     inherit (secrets) hashedPassword;
+                                ^^^^^^^^^^^^^^
+      hint: write it out as name = value;
+    `
+  )
+
+  golden(
+    'a set that is inherited',
+    '{ lib, ... }:\n{ inherit (lib) boot networking; }\n',
+    it => it.setIn('networking.hostName', 'pc'),
+    nix`
+      2:22: INHERITED: "networking" is inherited here, so nothing can be added to it
+      2 | { inherit (lib) boot networking; }
+                               ^^^^^^^^^^
+      hint: write it as name = value; or define the option in another module
+    `
+  )
+
+  golden(
+    'a set that is set under a condition',
+    '{ lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }\n',
+    it => it.setIn('boot.loader.timeout', 3),
+    nix`
+      1:21: NO_TARGET: boot is set through lib.mkIf here, and what is added inside would not always hold
+      1 | { lib, on, ... }: { boot = lib.mkIf on { tmp.useTmpfs = true; }; }
+                              ^^^^
+      hint: put the options into a module of their own and import it
+    `
+  )
+
+  golden(
+    'a set that comes from another file',
+    '{ boot = import ./boot.nix; }\n',
+    it => it.setIn('boot.loader.timeout', 3),
+    nix`
+      1:3: SHARED_BINDING: boot is not written out as a set { … } here, so nothing can be added to it
+      1 | { boot = import ./boot.nix; }
+            ^^^^
+      hint: put the options into a module of their own and import it
+    `
+  )
+
+  golden(
+    'a set that is a variable',
+    'let common = { }; in { boot.loader = common; }\n',
+    it => it.setIn('boot.loader.timeout', 3),
+    nix`
+      1:24: SHARED_BINDING: boot.loader is not written out as a set { … } here, so nothing can be added to it
+      1 | let common = { }; in { boot.loader = common; }
+                                 ^^^^^^^^^^^
+      hint: put the options into a module of their own and import it
+    `
+  )
+
+  golden(
+    'a set below a number',
+    '{ boot.loader = 3; }\n',
+    it => it.setIn('boot.loader.timeout', 3),
+    nix`
+      1:3: NOT_A_SET: boot.loader is given a value here that is no set { … }, so nothing can be defined below it
+      1 | { boot.loader = 3; }
+            ^^^^^^^^^^^
+      hint: check the path, or give the option a set first
+    `
+  )
+
+  golden(
+    'a set below a string over several lines',
+    nix`
+      {
+        boot.extra = ''
+          one
+          two
+        '';
+      }
+    `,
+    it => it.setIn('boot.extra.one', 3),
+    nix`
+      2:3: NOT_A_SET: boot.extra is given a value here that is no set { … }, so nothing can be defined below it
+      2 |   boot.extra = ''
+            ^^^^^^^^^^
+      hint: check the path, or give the option a set first
+    `
+  )
+
+  golden(
+    'a set below a list',
+    '{ boot.loader = [ 3 ]; }\n',
+    it => it.setIn('boot.loader.timeout', 3),
+    nix`
+      1:3: NOT_A_SET: boot.loader is given a value here that is no set { … }, so nothing can be defined below it
+      1 | { boot.loader = [ 3 ]; }
+            ^^^^^^^^^^^
+      hint: check the path, or give the option a set first
+    `
+  )
+
+  golden(
+    'a name that may be the computed one',
+    '{ user, ... }: { users.users.${user}.uid = 1000; }\n',
+    it => it.setIn('users.users.ann.uid', 1001),
+    nix`
+      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.uid may be users.users.ann.uid, and Nix allows no second definition of it
+      1 | { user, ... }: { users.users.${'${'}user}.uid = 1000; }
+                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: write the name out, or choose this definition
+    `
+  )
+
+  golden(
+    'a relative of a computed name that a let spells out',
+    'let u = "ann"; in { users.users.${u}.uid = 1; }\n',
+    it => it.setIn('users.users.ann.shell', 'x'),
+    nix`
+      1:33: DYNAMIC_ATTRIBUTE: this name is computed, and Nix allows no second definition beside it
+      1 | let u = "ann"; in { users.users.${'${'}u}.uid = 1; }
+                                          ^^^^
+      hint: write the name out, or put all its options into one set { … }
+    `
+  )
+
+  golden(
+    'a name that a rec set uses as a variable',
+    nix`
+      let port = 22; in
+      {
+        my = rec {
+          ports = [ port ];
+        };
+      }
+    `,
+    it => it.setIn('my.port', 23),
+    nix`
+      4:15: CONFLICT: "port" is used as a variable in this "rec" set, and defining it here would change its meaning
+      4 |     ports = [ port ];
+                        ^^^^
+      hint: take the "rec" away, or define it in another module
+    `
+  )
+
+  golden(
+    'a place below a pipe',
+    '{ x, f, ... }: { a = { b = 1; } |> f; c = [ 1 ] |> f; }\n',
+    it => it.setIn('c', 2),
+    nix`
+      1:49: NO_TARGET: the place to edit lies inside an expression with a pipe operator
+      1 | { x, f, ... }: { a = { b = 1; } |> f; c = [ 1 ] |> f; }
+                                                          ^^
+      hint: write it without the pipe, or edit it by hand
+    `
+  )
+})
+
+describe('addIn refuses', () => {
+  golden(
+    'a number',
+    '{ boot.kernelParams = 3; }\n',
+    it => it.addIn('boot.kernelParams', ['quiet']),
+    nix`
+      1:23: NOT_A_LIST: the value is not a list
+      1 | { boot.kernelParams = 3; }
+                                ^
+      hint: check the path, or give the option a list first
+    `
+  )
+
+  golden(
+    'a set',
+    nix`
+      {
+        boot.kernelParams.quiet = true;
+      }
+    `,
+    it => it.addIn('boot.kernelParams', ['quiet']),
+    nix`
+      2:3: NOT_A_LIST: boot.kernelParams is a set, here boot.kernelParams.quiet, and not a list
+      2 |   boot.kernelParams.quiet = true;
+            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: add to a list inside it
+    `
+  )
+
+  golden(
+    'a set literal',
+    '{ boot.kernelParams = { }; }\n',
+    it => it.addIn('boot.kernelParams', ['quiet']),
+    nix`
+      1:23: NOT_A_LIST: the value is not a list
+      1 | { boot.kernelParams = { }; }
+                                ^^^
+      hint: check the path, or give the option a list first
+    `
+  )
+
+  golden(
+    'a variable that may be anything',
+    '{ params, ... }: { boot.kernelParams = params; }\n',
+    it => it.addIn('boot.kernelParams', ['quiet']),
+    nix`
+      1:40: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { params, ... }: { boot.kernelParams = params; }
+                                                 ^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'a function that may give anything',
+    '{ f, ... }: { boot.kernelParams = f [ "quiet" ]; }\n',
+    it => it.addIn('boot.kernelParams', ['splash']),
+    nix`
+      1:35: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { f, ... }: { boot.kernelParams = f [ "quiet" ]; }
+                                            ^^^^^^^^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'a list that is inherited',
+    '{ params, ... }: { inherit (params) kernelParams; }\n',
+    it => it.addIn('kernelParams', ['quiet']),
+    nix`
+      1:37: INHERITED: kernelParams is inherited here, so there is no value to edit
+      1 | { params, ... }: { inherit (params) kernelParams; }
+                                              ^^^^^^^^^^^^
+      hint: write it out as name = value;
+    `
+  )
+
+  golden(
+    'a list in a set under a condition',
+    '{ lib, on, ... }: { config = lib.mkIf on { boot.kernelParams = [ "quiet" ]; }; }\n',
+    it => it.addIn('boot.kernelParams', ['splash']),
+    nix`
+      1:44: NO_TARGET: boot.kernelParams is defined here only if on
+      1 | { lib, on, ... }: { config = lib.mkIf on { boot.kernelParams = [ "quiet" ]; }; }
+                                                     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: define it in a module of its own and import that, or choose this definition
+    `
+  )
+
+  golden(
+    'a neighbour that is not there',
+    '{ l = [ "a" "b" ]; }\n',
+    it => it.addIn('l', ['c'], { at: { after: 'd' } }),
+    nix`
+      1:7: CONFLICT: the item to add beside is not in this list
+      1 | { l = [ "a" "b" ]; }
+                ^^^^^^^^^^^
+      hint: name an item that is there, or add at the end
+    `
+  )
+
+  golden(
+    'a beginning of a string of lines',
+    nix`
+      {
+        boot.extraModprobeConfig = ''
+          options kvm ignore_msrs=1
+        '';
+      }
+    `,
+    it => it.addIn('boot.extraModprobeConfig', ['options x'], { at: 'start' }),
+    nix`
+      2:30: CONFLICT: to a string, lines can be added at the end only
+      2 |   boot.extraModprobeConfig = ''
+                                       ^^
+      hint: leave the position out
+    `
+  )
+
+  golden(
+    'a line that is no line',
+    nix`
+      {
+        boot.extraModprobeConfig = ''
+          options kvm ignore_msrs=1
+        '';
+      }
+    `,
+    it => it.addIn('boot.extraModprobeConfig', ['one\ntwo']),
+    nix`
+      BAD_VALUE: boot.extraModprobeConfig is a string of lines, and this item is not a line
+      hint: give each line as a string without a line end
+    `
+  )
+
+  golden(
+    'a number as a line',
+    '{ text = "a"; }\n',
+    it => it.addIn('text', [1]),
+    nix`
+      BAD_VALUE: text is a string of lines, and this item is not a line
+      hint: give each line as a string without a line end
+    `
+  )
+
+  golden(
+    'a list of a computed user',
+    '{ user, ... }: { users.users.${user}.extraGroups = [ "wheel" ]; }\n',
+    it => it.addIn('users.users.ann.extraGroups', ['libvirtd']),
+    nix`
+      1:18: DYNAMIC_ATTRIBUTE: users.users.${'${'}…}.extraGroups may be users.users.ann.extraGroups, and Nix allows no second definition of it
+      1 | { user, ... }: { users.users.${'${'}user}.extraGroups = [ "wheel" ]; }
+                           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: write the name out, or choose this definition
+    `
+  )
+
+  golden(
+    'a list below a pipe',
+    '{ f, ... }: { l = [ 1 ] |> f; }\n',
+    it => it.addIn('l', [2]),
+    nix`
+      1:25: NO_TARGET: the place to edit lies inside an expression with a pipe operator
+      1 | { f, ... }: { l = [ 1 ] |> f; }
+                                  ^^
+      hint: write it without the pipe, or edit it by hand
+    `
+  )
+})
+
+describe('removeIn refuses', () => {
+  golden(
+    'a definition that is inherited',
+    '{ lib, ... }: { inherit (lib) a b; }\n',
+    it => it.removeIn('b'),
+    nix`
+      1:33: INHERITED: b is inherited here, so there is no value to edit
+      1 | { lib, ... }: { inherit (lib) a b; }
+                                          ^
+      hint: write it out as name = value;
+    `
+  )
+
+  golden(
+    'an item below a pipe',
+    '{ f, ... }: { l = f <| [ 1 2 ]; }\n',
+    it => it.removeIn('l', [1]),
+    nix`
+      1:21: NO_TARGET: the place to edit lies inside an expression with a pipe operator
+      1 | { f, ... }: { l = f <| [ 1 2 ]; }
+                              ^^
+      hint: write it without the pipe, or edit it by hand
+    `
+  )
+})
+
+describe('renameIn refuses', () => {
+  golden(
+    'a name that is taken',
+    nix`
+      {
+        hardware.opengl.enable = true;
+        hardware.graphics.enable = true;
+      }
+    `,
+    it => it.renameIn('hardware.opengl', 'hardware.graphics'),
+    nix`
+      3:3: CONFLICT: hardware.graphics is defined already
+      3 |   hardware.graphics.enable = true;
+            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: remove one of the two
+    `
+  )
+
+  golden(
+    'a way out of the set around it',
+    nix`
+      {
+        hardware = {
+          opengl.enable = true;
+        };
+      }
+    `,
+    it => it.renameIn('hardware.opengl', 'graphics'),
+    nix`
+      3:5: NO_TARGET: hardware.opengl.enable lies in a set that graphics does not belong into
+      3 |     opengl.enable = true;
+              ^^^^^^^^^^^^^^^^^^^^^
+      hint: remove the one and set the other
+    `
+  )
+
+  golden(
+    'what is inherited',
+    '{ lib, ... }: { inherit (lib) a; }\n',
+    it => it.renameIn('a', 'b'),
+    nix`
+      1:31: INHERITED: a is inherited here, so there is no value to edit
+      1 | { lib, ... }: { inherit (lib) a; }
+                                        ^
+      hint: write it out as name = value;
+    `
+  )
+})
+
+describe('import refuses', () => {
+  golden(
+    'imports that are inherited',
+    '{ profiles, ... }: { inherit (profiles) imports; }\n',
+    it => it.import('./vfio'),
+    nix`
+      1:41: INHERITED: imports is inherited here, so nothing can be added to it
+      1 | { profiles, ... }: { inherit (profiles) imports; }
+                                                  ^^^^^^^
+      hint: write it out, with what was inherited behind it:  imports = [ ./vfio ] ++ …;
+    `
+  )
+
+  golden(
+    'imports that are no list',
+    '{ imports = "./a.nix"; }\n',
+    it => it.import('./vfio'),
+    nix`
+      1:13: NOT_A_LIST: imports is not a list here
+      1 | { imports = "./a.nix"; }
+                      ^^^^^^^^^
+      hint: write it as a list:  imports = [ … ];
+    `
+  )
+
+  golden(
+    'what is no path',
+    '{ }\n',
+    it => it.import('vfio'),
+    nix`
+      BAD_VALUE: "vfio" is not a path that can be imported
+      hint: a path begins with ./, ../ or /, and has no control characters
+    `
+  )
+
+  golden(
+    'a path with a line end in it',
+    '{ }\n',
+    it => it.import('./a\nb'),
+    nix`
+      BAD_VALUE: "./a\nb" is not a path that can be imported
+      hint: a path begins with ./, ../ or /, and has no control characters
+    `
+  )
+})
+
+describe('a call that can not be meant is refused without a place', () => {
+  golden(
+    'an empty path',
+    '{ }\n',
+    it => it.setIn('', 1),
+    nix`
+      BAD_PATH: an attribute path needs at least one name
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'a path without names',
+    '{ }\n',
+    it => it.setIn([], 1),
+    nix`
+      BAD_PATH: an attribute path needs at least one name
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'an empty name',
+    '{ }\n',
+    it => it.setIn('boot..loader', 1),
+    nix`
+      BAD_PATH: boot..loader is not an attribute path: a name is missing before .loader
+      hint: a name with other characters is quoted: "my user"
+    `
+  )
+
+  golden(
+    'a path that ends in a dot',
+    '{ }\n',
+    it => it.setIn('boot.', 1),
+    nix`
+      BAD_PATH: a name is missing at the end of boot.
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'a blank in a name',
+    '{ }\n',
+    it => it.setIn('users.my user', 1),
+    nix`
+      configuration.nix: BAD_PATH: users.my user is not an attribute path: my user is not a name
+      hint: a name with other characters is quoted: "my user"
+    `,
+    { file: 'configuration.nix' }
+  )
+
+  golden(
+    'a quote without its end',
+    '{ }\n',
+    it => it.removeIn('users."ann'),
+    nix`
+      BAD_PATH: users."ann is not an attribute path: "ann is not a name
+      hint: a name with other characters is quoted: "my user"
+    `
+  )
+
+  golden(
+    'a name that begins with a digit',
+    '{ }\n',
+    it => it.addIn('a.1b', [1]),
+    nix`
+      BAD_PATH: a.1b is not an attribute path: 1b is not a name
+      hint: a name with other characters is quoted: "my user"
+    `
+  )
+
+  golden(
+    'a computed name',
+    '{ }\n',
+    it => it.renameIn('users.${user}', 'b'),
+    nix`
+      BAD_PATH: users.${'${'}user} has a computed name, which can be any
+      hint: choose the definition with getBelow, and give that instead of a path
+    `
+  )
+
+  golden(
+    'a new name that is none',
+    '{ a = 1; }\n',
+    it => it.renameIn('a', 'b c'),
+    nix`
+      BAD_PATH: b c is not an attribute path: b c is not a name
+      hint: a name with other characters is quoted: "my user"
+    `
+  )
+
+  golden(
+    'a number that Nix does not have',
+    '{ }\n',
+    it => it.setIn('a', Number.NaN),
+    nix`
+      BAD_VALUE: NaN is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'infinity inside a set',
+    '{ }\n',
+    it => it.setIn('a', { b: [1, Number.POSITIVE_INFINITY] }),
+    nix`
+      BAD_VALUE: Infinity is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'an expression that is two',
+    '{ }\n',
+    it => it.setIn('a', expr('1; b = 2')),
+    nix`
+      BAD_VALUE: expr("1; b = 2") is not one whole expression
+      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+    `
+  )
+
+  golden(
+    'an empty expression',
+    '{ }\n',
+    it => it.setIn('a', expr('')),
+    nix`
+      BAD_VALUE: expr("") is not one whole expression
+      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+    `
+  )
+
+  golden(
+    'an expression without its end in a list',
+    '{ }\n',
+    it => it.addIn('a', ['x', expr('[ 1')]),
+    nix`
+      configuration.nix: BAD_VALUE: expr("[ 1") is not one whole expression
+      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+    `,
+    { file: 'configuration.nix' }
+  )
+
+  golden(
+    'undefined',
+    '{ }\n',
+    it => it.setIn('a', undefined as unknown as null),
+    nix`
+      BAD_VALUE: undefined is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'undefined in a set',
+    '{ }\n',
+    it => it.setIn('a', { b: undefined as unknown as null }),
+    nix`
+      BAD_VALUE: undefined is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'undefined in a list',
+    '{ }\n',
+    it => it.addIn('a', [undefined as unknown as null]),
+    nix`
+      BAD_VALUE: undefined is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'a function',
+    '{ }\n',
+    it => it.setIn('a', (() => 1) as unknown as null),
+    nix`
+      BAD_VALUE: a function is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'a string with a NUL',
+    '{ }\n',
+    it => it.setIn('a', 'x\0y'),
+    nix`
+      BAD_VALUE: Nix has no strings and names with a NUL or half a surrogate pair in them
+      hint: take the character out
+    `
+  )
+
+  golden(
+    'half a surrogate pair',
+    '{ }\n',
+    it => it.setIn('a', '\ud800'),
+    nix`
+      BAD_VALUE: Nix has no strings and names with a NUL or half a surrogate pair in them
+      hint: take the character out
+    `
+  )
+
+  golden(
+    'a name with a NUL',
+    '{ }\n',
+    it => it.setIn(['a', 'x\0y'], 1),
+    nix`
+      BAD_PATH: a name of an attribute path is a string of text
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'a name that is none',
+    '{ }\n',
+    it => it.setIn(['a', undefined as unknown as string], 1),
+    nix`
+      BAD_PATH: a name of an attribute path is a string of text
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'a comment behind an expression, which would swallow the rest',
+    '{ }\n',
+    it => it.setIn('a', expr('1 # one')),
+    nix`
+      BAD_VALUE: expr("1 # one") is not one whole expression
+      hint: give what can stand behind "=", and a comment with annotated(value, comment)
+    `
+  )
+
+  golden(
+    'an integer that JavaScript does not hold exactly',
+    '{ }\n',
+    it => it.setIn('a', 2 ** 63),
+    nix`
+      BAD_VALUE: 9223372036854776000 is not a value that can be written in Nix
+      hint: give null, a boolean, a finite number, a string, a list, a set, or expr("…") for anything else
+    `
+  )
+
+  golden(
+    'a chosen definition of another document',
+    '{ a = 1; }\n',
+    it => it.setIn(chosen('{ b = 1; a = 1; }', 'a'), 2),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+
+  golden(
+    'a chosen definition to rename, which is of another document',
+    '{ a = 1; }\n',
+    it => it.renameIn(chosen('{ b = 1; a = 1; }', 'a'), 'c'),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+
+  golden(
+    'a chosen definition of another document to remove',
+    '{ a = 1; }\n',
+    it => it.removeIn(chosen('{ b = 1; a = 1; }', 'a')),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+
+  golden(
+    'a chosen list of another document',
+    '{ a = [ ]; }\n',
+    it => it.addIn(chosen('{ b = 1; a = [ ]; }', 'a'), [1]),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+
+  golden(
+    'a chosen definition at whose place another one stands',
+    '{ b = 1; }\n',
+    it => it.setIn(chosen('{ a = 1; }', 'a'), 2),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+
+  golden(
+    'a chosen inherited name at whose place another one stands',
+    '{ inherit (x) b; }\n',
+    it => it.setIn(chosen('{ inherit (x) a; }', 'a'), 2),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+
+  golden(
+    'a chosen definition that an earlier edit took away',
+    '{ a = 1; }\n',
+    it => it.removeIn('a').setIn(chosen('{ a = 1; }', 'a'), 2),
+    nix`
+      STALE: the definition of a that was chosen is not in this document
+      hint: take it from getIn of the document that is edited
+    `
+  )
+})
+
+describe('a later edit of a transaction is refused with its place in the text that the user has', () => {
+  golden(
+    'behind what an earlier one wrote',
+    nix`
+      { params, ... }:
+      {
+        imports = [
+          ./a.nix
+        ];
+        boot.kernelParams = params;
+      }
+    `,
+    it => it.import('./vfio').addIn('boot.kernelParams', ['quiet']),
+    nix`
+      6:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      6 |   boot.kernelParams = params;
+                                ^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'before what an earlier one wrote',
+    nix`
+      { params, ... }:
+      {
+        boot.kernelParams = params;
+        networking.hostName = "pc";
+      }
+    `,
+    it => it.setIn('networking.hostName', 'longer-name').addIn('boot.kernelParams', ['quiet']),
+    nix`
+      3:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      3 |   boot.kernelParams = params;
+                                ^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'on the line of what an earlier one wrote',
+    '{ params, ... }: { a = 1; boot.kernelParams = params; }\n',
+    it => it.setIn('a', 1000).setIn('b', 2).addIn('boot.kernelParams', ['quiet']),
+    nix`
+      1:47: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { params, ... }: { a = 1; boot.kernelParams = params; }
+                                                        ^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'behind what an earlier one removed',
+    nix`
+      { params, ... }:
+      {
+        a = 1; # one
+        b = 2;
+        boot.kernelParams = params;
+      }
+    `,
+    it => it.removeIn('a').removeIn('b').addIn('boot.kernelParams', ['quiet']),
+    nix`
+      5:23: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      5 |   boot.kernelParams = params;
+                                ^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'inside what an earlier one wrote',
+    nix`
+      {
+        a = 1;
+      }
+    `,
+    it => it.setIn('my.option', 'text').addIn('my.option.list', [1]),
+    nix`
+      2:9: NOT_A_SET: my.option is given a value here that is no set { … }, so nothing can be defined below it
+      2 |   a = 1;
+                  ^
+      hint: check the path, or give the option a set first
+    `
+  )
+
+  golden(
+    'inside a value that an earlier one replaced',
+    nix`
+      {
+        a = 1;
+        b = 2;
+      }
+    `,
+    it => it.setIn('a', { list: 7 }).addIn('a.list', [1]),
+    nix`
+      2:7: NOT_A_LIST: the value is not a list
+      2 |   a = 1;
+                ^
+      hint: check the path, or give the option a list first
+    `
+  )
+
+  golden(
+    'with windows line ends',
+    '{ params, ... }:\r\n{\r\n  a = 1;\r\n  l = params;\r\n}\r\n',
+    it => it.setIn('b', { c: 1 }).setIn('a', 2).addIn('l', [1]),
+    nix`
+      4:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      4 |   l = params;
+                ^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+})
+
+describe('the source line', () => {
+  golden(
+    'shows tabs as two blanks',
+    '{ p, ... }:\n{\n\tboot = {\n\t\tkernelParams = p;\n\t};\n}\n',
+    it => it.addIn('boot.kernelParams', ['quiet']),
+    nix`
+      4:18: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      4 |     kernelParams = p;
+                             ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'puts the caret right behind wide characters',
+    '{ p, ... }: { a = "日本語"; /* 🎮 */ l = p; }\n',
+    it => it.addIn('l', [1]),
+    nix`
+      1:39: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { p, ... }: { a = "日本語"; /* 🎮 */ l = p; }
+                                                   ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'puts the caret right behind combining marks and joined emoji',
+    '{ p, ... }: { a = "e\u0301 👩‍👩‍👧"; l = p; }\n',
+    it => it.addIn('l', [1]),
+    nix`
+      1:38: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { p, ... }: { a = "é 👩‍👩‍👧"; l = p; }
+                                        ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'is cut around the caret where it is long',
+    `{ p, ... }: { ${'before = 1; '.repeat(20)}l = p; ${'after = 2; '.repeat(20)}}\n`,
+    it => it.addIn('l', [1]),
+    nix`
+      1:259: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | … 1; before = 1; l = p; after = 2; after = 2; after = 2; afte…
+                               ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `,
+    { width: 60 }
+  )
+
+  golden(
+    'is cut at its end where the caret is at the start',
+    `{ l = ${'x '.repeat(80)}; }\n`,
+    it => it.addIn('l', [1]),
+    nix`
+      1:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { l = x x x x x x x x x x x x x x x x x …
+                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `,
+    { width: 40 }
+  )
+
+  golden(
+    'is cut where what is marked is long',
+    `{ a = 1; l = f { ${'b = 2; '.repeat(40)}}; }\n`,
+    it => it.addIn('l', [1]),
+    nix`
+      1:14: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { a = 1; l = f { b = 2; b = 2; b = 2; b …
+                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `,
+    { width: 40 }
+  )
+
+  golden(
+    'is cut at wide characters',
+    `{ a = "${'漢'.repeat(60)}"; l = p; b = "${'漢'.repeat(60)}"; }\n`,
+    it => it.addIn('l', [1]),
+    nix`
+      1:75: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | …漢漢漢"; l = p; b = "漢漢漢漢漢漢漢漢漢…
+                        ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `,
+    { width: 40 }
+  )
+
+  golden(
+    'is the first of a value over several lines',
+    nix`
+      { f, ... }:
+      {
+        l = f {
+          a = 1;
+        };
+      }
+    `,
+    it => it.addIn('l', [1]),
+    nix`
+      3:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      3 |   l = f {
+                ^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'comes without its carriage return',
+    '{ f, ... }:\r\n{\r\n  l = f {\r\n  };\r\n}\r\n',
+    it => it.addIn('l', [1]),
+    nix`
+      3:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      3 |   l = f {
+                ^^^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'has room for a long line number',
+    `{ p, ... }:\n{${'\n'.repeat(1230)}  l = p;\n}\n`,
+    it => it.addIn('l', [1]),
+    nix`
+      1232:7: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1232 |   l = p;
+                   ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `
+  )
+
+  golden(
+    'is named by the file',
+    '{ p, ... }: { l = p; }\n',
+    it => it.addIn('l', [1]),
+    nix`
+      /etc/nixos/configuration.nix:1:19: SHARED_BINDING: the value is computed elsewhere, so there is no list to edit here
+      1 | { p, ... }: { l = p; }
+                            ^
+      hint: if it is a plain list, add one of your own behind it:  … ++ [ ]
+    `,
+    { file: '/etc/nixos/configuration.nix' }
+  )
+
+  golden(
+    'is in colour where asked',
+    '{ p, ... }: { l = p; }\n',
+    it => it.addIn('l', [1]),
+    [
+      '1:19: \u001b[1;31mSHARED_BINDING\u001b[0m: the value is computed elsewhere, so there is no list to edit here',
+      '\u001b[2m1 | \u001b[0m{ p, ... }: { l = p; }',
+      '    \u001b[1;31m                  ^\u001b[0m',
+      'hint: if it is a plain list, add one of your own behind it:  … ++ [ ]'
+    ].join('\n'),
+    { color: true }
+  )
+})
