@@ -12,6 +12,10 @@ export interface Context {
   unnamed: string | undefined
   /** The whole call as it was typed, to be typed again. */
   line: string
+  /** What stands behind the file in the call, with the flags that belong to it; blank if nothing. */
+  tail: string
+  /** Whose run an undo takes back, once that is known. */
+  undoes?: string
   color: boolean
   width: number
 }
@@ -21,22 +25,29 @@ export function contextOf(
   file: string,
   root: string,
   given: Arguments,
-  screen: Screen
+  screen: Screen,
+  tail = ''
 ): Context {
   const { color, width } = screen
   // Where one was named, $NIXOS_CONFIG may stand for another.
   const unnamed = given.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
-  return { command, file, root, unnamed, line: `vfio-patch ${given.line}`, color, width }
+  return { command, file, root, unnamed, line: `vfio-patch ${given.line}`, tail, color, width }
+}
+
+/** The file as a sentence names it. */
+export function nameOfFile({ file }: Context): string {
+  return file === '-' ? 'standard input' : file
 }
 
 /** How the command, or another one, is called on a file (or on none) of the same system. */
 export function callOn(
   file: string | undefined,
-  { root, unnamed, command: same }: Context,
+  { root, unnamed, command: same, tail }: Context,
   command = same
 ): string {
   const words = ['vfio-patch', command]
   if (file !== undefined && file !== unnamed) words.push(shellWord(file))
   if (root !== '/') words.push('--root', shellWord(root))
+  if (command === same && tail !== '') words.push(tail)
   return words.join(' ')
 }

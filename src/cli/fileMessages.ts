@@ -50,7 +50,7 @@ export function warningLine(problem: FileProblem, context: Context): string {
 
 function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
   const { path, code } = problem
-  const { command } = context
+  const { command, undoes: done = 'apply' } = context
   const sudo = `sudo ${context.line}`
   const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
   // Where reading is a part of writing.
@@ -73,6 +73,9 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
   })
   switch (problem.code) {
     case 'NOT_FOUND':
+      if (command.startsWith('option ')) {
+        return io(`${path} does not exist.`, 'see whether the name is right')
+      }
       return io(
         problem.hops.length > 1
           ? `${path} leads to nothing (${problem.hops.join(' -> ')}).`
@@ -172,7 +175,7 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       const cause = fileMessage(problem.cause, context, '')
       return io(
         `could not save a backup in ${path}: ${cause.what}`,
-        command === 'apply'
+        command !== 'undo'
           ? 'mend that folder, or repeat with --no-backup --yes'
           : 'mend that folder, then run this again'
       )
@@ -195,9 +198,11 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
     case 'EDITED_SINCE':
       return stale(
         problem.found === null
-          ? `${path} was removed after the last apply.${unsaid}`
-          : `${path} was edited after the last apply, so undo would lose those edits.${unsaid}`,
-        'take the import and the virtualisation.vfio block out by hand'
+          ? `${path} was removed after the last ${done}.${unsaid}`
+          : `${path} was edited after the last ${done}, so undo would lose those edits.${unsaid}`,
+        done === 'apply'
+          ? 'take the import and the virtualisation.vfio block out by hand'
+          : 'take the change out by hand'
       )
     case 'NO_RUN':
       return io(`there is nothing to undo for ${path}.`, otherRuns(context))

@@ -1,6 +1,11 @@
 // Every flag of every command, in one table: how it is parsed, and who takes it.
 
-export type Command = 'apply' | 'diff' | 'undo'
+export const COMMANDS = ['apply', 'diff', 'undo', 'option'] as const
+export type Command = (typeof COMMANDS)[number]
+
+/** What `option` can be told to do. */
+export const ACTIONS = ['get', 'set', 'add', 'remove', 'import'] as const
+export type Action = (typeof ACTIONS)[number]
 
 export interface Flag {
   name: string
@@ -11,11 +16,14 @@ export interface Flag {
    */
   kind: 'switch' | 'toggle' | 'off' | 'text' | 'texts'
   commands: readonly Command[]
+  /** What `option` has to be doing for it; anything unless given. */
+  actions?: readonly Action[]
 }
 
-const ALL: readonly Command[] = ['apply', 'diff', 'undo']
 const PLANNING: readonly Command[] = ['apply', 'diff']
-const WRITING: readonly Command[] = ['apply', 'undo']
+const EDITING: readonly Command[] = ['apply', 'diff', 'option']
+const WRITING: readonly Command[] = ['apply', 'undo', 'option']
+const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
 
 export const FLAGS: readonly Flag[] = [
   { name: 'device', kind: 'texts', commands: PLANNING },
@@ -33,21 +41,24 @@ export const FLAGS: readonly Flag[] = [
   { name: 'hugepages', kind: 'text', commands: PLANNING },
   { name: 'modules-dir', kind: 'text', commands: PLANNING },
   { name: 'replace-modules', kind: 'switch', commands: PLANNING },
-  { name: 'parse-check', kind: 'text', commands: PLANNING },
-  { name: 'output', short: 'o', kind: 'text', commands: PLANNING },
-  { name: 'unified', short: 'U', kind: 'text', commands: PLANNING },
+  { name: 'parse-check', kind: 'text', commands: EDITING, actions: CHANGING },
+  { name: 'output', short: 'o', kind: 'text', commands: EDITING, actions: CHANGING },
+  { name: 'unified', short: 'U', kind: 'text', commands: EDITING, actions: CHANGING },
+  { name: 'flat', kind: 'switch', commands: ['option'], actions: ['get'] },
+  { name: 'string', kind: 'switch', commands: ['option'], actions: ['set', 'add', 'remove'] },
+  { name: 'at', kind: 'text', commands: ['option'], actions: ['add'] },
   { name: 'run', kind: 'text', commands: ['undo'] },
   { name: 'list', kind: 'switch', commands: ['undo'] },
-  { name: 'dry-run', short: 'n', kind: 'switch', commands: WRITING },
-  { name: 'yes', short: 'y', kind: 'switch', commands: WRITING },
-  { name: 'input', kind: 'off', commands: WRITING },
-  { name: 'backup', kind: 'off', commands: ['apply'] },
-  { name: 'root', kind: 'text', commands: ALL },
-  { name: 'color', kind: 'text', commands: ALL },
-  { name: 'quiet', short: 'q', kind: 'switch', commands: ALL },
-  { name: 'verbose', short: 'v', kind: 'switch', commands: ALL },
-  { name: 'help', short: 'h', kind: 'switch', commands: ALL },
-  { name: 'version', short: 'V', kind: 'switch', commands: ALL }
+  { name: 'dry-run', short: 'n', kind: 'switch', commands: WRITING, actions: CHANGING },
+  { name: 'yes', short: 'y', kind: 'switch', commands: WRITING, actions: CHANGING },
+  { name: 'input', kind: 'off', commands: WRITING, actions: CHANGING },
+  { name: 'backup', kind: 'off', commands: ['apply', 'option'], actions: CHANGING },
+  { name: 'root', kind: 'text', commands: COMMANDS },
+  { name: 'color', kind: 'text', commands: COMMANDS },
+  { name: 'quiet', short: 'q', kind: 'switch', commands: COMMANDS },
+  { name: 'verbose', short: 'v', kind: 'switch', commands: COMMANDS },
+  { name: 'help', short: 'h', kind: 'switch', commands: COMMANDS },
+  { name: 'version', short: 'V', kind: 'switch', commands: COMMANDS }
 ]
 
 /** The flag as a person types it. */

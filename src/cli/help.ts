@@ -8,6 +8,7 @@ Commands:
   apply   show what would change, ask, and write it
   diff    show what would change, and write nothing (as "apply --dry-run")
   undo    take the last run that changed FILE back, byte for byte
+  option  get, set, add to or remove any option of any module, or import one
 
 FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
@@ -42,14 +43,19 @@ const SETTINGS = `What to set up (what you do not name stays as it is):
   Each switch has a --no- form, e.g. --no-ignore-msrs.
 `
 
+const CHECKING = `  --parse-check auto|require|off
+                           ask nix-instantiate about the result (auto)
+  -o, --output PATCH       write the change as a patch to this file too
+  -U, --unified N          lines of context in the diff (3)
+`
+
 const FILES = `Where and how:
   --root DIR               work on the system below DIR, e.g. /mnt
   --modules-dir DIR        the folder for our modules beside FILE (vfio)
   --replace-modules        replace modules of ours that were changed by hand
-  --parse-check auto|require|off
-                           ask nix-instantiate about the result (auto)
-  -o, --output PATCH       write the change as a patch to this file too
-  -U, --unified N          lines of context in the diff (3)
+${CHECKING}`
+
+const BACKUP = `      --no-backup            keep no copy, so no undo (with --yes only)
 `
 
 const WRITING = `  -n, --dry-run            show, and write nothing
@@ -71,8 +77,7 @@ Shows the change to your configuration, asks, and writes it. Run again with the
 same flags it has nothing to do; without flags it brings our modules up to date.
 
 ${SETTINGS}
-${FILES}      --no-backup            keep no copy, so no undo (with --yes only)
-${WRITING}${GENERAL}`,
+${FILES}${BACKUP}${WRITING}${GENERAL}`,
   diff: `vfio-patch diff [FILE]: show what "apply" with the same flags would change.
 
 Prints a patch that "git apply" and "patch -p1" take in the folder of FILE.
@@ -88,7 +93,33 @@ too, so it can be taken back in its turn.
   --run ID                 take this run back instead
   --list                   list all runs, the newest first
   --root DIR               work on the system below DIR, e.g. /mnt
-${WRITING}${GENERAL}`
+${WRITING}${GENERAL}`,
+  option: `vfio-patch option: look up and edit any option of any module.
+
+  vfio-patch option get FILE PATH
+  vfio-patch option get FILE --flat
+  vfio-patch option set FILE PATH VALUE
+  vfio-patch option add FILE PATH VALUE...
+  vfio-patch option remove FILE PATH [VALUE...]
+  vfio-patch option import FILE MODULE
+
+get prints where the option and what lies below it is defined; exit code 1: it
+is not. set gives it a value. add puts items into a list, or lines into a text,
+that are not there yet. remove takes them out; without a VALUE, the option.
+import adds a path such as ./vfio to the module's imports. All but get show the
+change, ask, and write it; "vfio-patch undo FILE" takes it back.
+
+VALUE is Nix: true, 3, '"text"', '[ 80 443 ]', pkgs.vim. Put -- before a VALUE
+that begins with a dash. If FILE is -, the module is read from standard input
+and the result goes to standard output, without a question.
+
+What and how:
+  --flat                   get: one line for each option of the file, or below
+                           PATH
+  --string                 set, add, remove: take each VALUE as text, not as Nix
+  --at end|start           add: where in the list (end)
+  --root DIR               work on the system below DIR, e.g. /mnt
+${CHECKING}${BACKUP}${WRITING}${GENERAL}`
 }
 
 /** The help of a command, or of the whole. */

@@ -72,6 +72,10 @@ async function run(words: readonly string[]): Promise<number> {
     const { undoCommand } = await import('./undoCommand.ts')
     return undoCommand(given, screens)
   }
+  if (given.command === 'option') {
+    const { optionCommand } = await import('./optionCommand.ts')
+    return optionCommand(given, screens)
+  }
   const { applyCommand } = await import('./applyCommand.ts')
   return applyCommand(given.command, given, screens)
 }

@@ -10,7 +10,8 @@ import { shellWord } from './shellWord.ts'
 
 const NOTHING = 'Nothing was written.'
 
-export function nixMessage(error: NixError, context: Context): Message {
+/** What the toolkit refuses, with the line it is about; `truth` is what was done nevertheless. */
+export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHING}`): Message {
   const { file, color, width } = context
   const { line, column } = error.at
   // The excerpt is indented, follows the number of its line, and may be cut off on both sides.
@@ -22,7 +23,7 @@ export function nixMessage(error: NixError, context: Context): Message {
   const message: Message = {
     code: error.code,
     exit: bug ? EXIT.invalid : EXIT.refused,
-    what: `${file}${atPlace ? `:${line}:${column}` : ''}: ${error.message}. ${NOTHING}`
+    what: `${file}${atPlace ? `:${line}:${column}` : ''}: ${error.message}.${truth}`
   }
   if (atPlace && rendered.length > 2) message.excerpt = rendered.slice(1, 3).join('\n')
   if (error.code === 'SYNTAX') {

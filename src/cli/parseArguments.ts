@@ -1,7 +1,7 @@
 import parse from 'yargs-parser'
 import { err, ok, type Result } from '../nix/result.ts'
 import { closest } from './closest.ts'
-import { type Command, FLAGS, type Flag, spell } from './flags.ts'
+import { COMMANDS, type Command, FLAGS, type Flag, spell } from './flags.ts'
 import { type Message, usage } from './message.ts'
 import { shellWord } from './shellWord.ts'
 
@@ -10,6 +10,9 @@ export interface Arguments {
   /** Absent if there was none; then only `help` or `version` can be on. */
   command: Command | undefined
   file: string | undefined
+  /** What `option` is to do, as it was typed, and the words behind the file; of no other command. */
+  action: string | undefined
+  values: readonly string[]
   /** The words as they would be typed again. */
   line: string
   /** Switches and toggles that were given. */
@@ -17,8 +20,6 @@ export interface Arguments {
   text(name: string): string | undefined
   texts(name: string): string[] | undefined
 }
-
-const COMMANDS: readonly Command[] = ['apply', 'diff', 'undo']
 
 /**
  * Reads the words behind the program's name. Anything that could mean something else than it says is
@@ -28,7 +29,7 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
   const strange = findStrange(words)
   if (strange) return err(strange)
 
-  const parsed = parse([...words], {
+  const parsed = parse(words.includes('option') ? shield(words) : [...words], {
     array: namesOf('texts'),
     string: namesOf('text', 'texts'),
     boolean: namesOf('switch', 'toggle', 'off'),
@@ -46,10 +47,12 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
     }
   })
 
-  const [command, file, ...rest] = parsed._.map(String)
+  const [command, ...operands] = parsed._.map(String)
   const chosen = COMMANDS.find(it => it === command)
   if (command !== undefined && !chosen) return err(unknownCommand(command))
-  if (rest[0] !== undefined) {
+  const action = chosen === 'option' ? operands.shift() : undefined
+  const [file, ...rest] = operands
+  if (chosen !== 'option' && rest[0] !== undefined) {
     return err(
       usage(`one file at a time, please: "${rest[0]}" is one too many.`, {
         remedy: 'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
@@ -69,6 +72,8 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
   return ok({
     command: chosen,
     file,
+    action,
+    values: rest,
     line: words.map(shellWord).join(' '),
     on: name => (typeof parsed[name] === 'boolean' ? parsed[name] : undefined),
     text: name => (typeof parsed[name] === 'string' ? parsed[name] : undefined),
@@ -106,7 +111,8 @@ function findStrange(words: readonly string[]): Message | undefined {
       }
       continue
     }
-    const next = own[i + 1]
+    // An option's value may well be called so.
+    const next = words.includes('option') ? undefined : own[i + 1]
     if (value !== undefined || next === 'true' || next === 'false') {
       const given = value === undefined ? `${word} ${next}` : word
       return usage(`${spell(flag)} takes no value, got "${given}".`, {
@@ -122,6 +128,18 @@ function findStrange(words: readonly string[]): Message | undefined {
     toggles.set(name, no)
   }
   return undefined
+}
+
+/** The words with `=true` at switches before a value that would else be taken for theirs. */
+function shield(words: readonly string[]): string[] {
+  const end = words.indexOf('--')
+  return words.map((word, i) => {
+    const next = words[i + 1]
+    if ((end !== -1 && i >= end) || (next !== 'true' && next !== 'false')) return word
+    const letter = /^-[a-zA-Z]*([a-zA-Z])$/.exec(word)?.[1]
+    const flag = flagOf(letter === undefined ? word.replace(/^--/, '') : `-${letter}`)
+    return flag?.kind === 'switch' ? `${word}=true` : word
+  })
 }
 
 function flagOf(name: string): Flag | undefined {
@@ -180,13 +198,19 @@ function unknownCommand(word: string): Message {
     : unknown('command', word, closest(word, COMMANDS), helpCall([]))
 }
 
-function unknown(what: string, word: string, near: string | undefined, remedy: string): Message {
+/** A word that is none of those that can stand there, and perhaps the one that was meant. */
+export function unknown(
+  what: string,
+  word: string,
+  near: string | undefined,
+  remedy: string
+): Message {
   const question = near === undefined ? '' : ` Did you mean "${near}"?`
   return usage(`unknown ${what} "${word}".${question}`, { remedy })
 }
 
 /** The help that lists what goes with the command, if these words name one. */
 function helpCall(words: readonly string[]): string {
-  const command = COMMANDS.find(it => words.includes(it))
+  const command = words.find(it => COMMANDS.some(known => known === it))
   return command === undefined ? 'vfio-patch --help' : `vfio-patch ${command} --help`
 }

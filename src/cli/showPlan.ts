@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path'
 import { stampOf } from '../apply/stamp.ts'
-import { nameIn, type Prepared } from './planCommand.ts'
+import { nameIn, type Prepared } from './prepared.ts'
 import { say } from './say.ts'
 import { paintPatch, patchOf, type ShownFile } from './showDiff.ts'
 import { paint, type Screen } from './terminal.ts'

@@ -24,9 +24,9 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<n
   const root = readRoot(given)
   if (!root.ok) return fail(root.error)
   const { path } = locate(given.file, root.value, process.env)
-  const context = contextOf('undo', path, root.value, given, screens.err)
+  const start = contextOf('undo', path, root.value, given, screens.err)
   const quiet = given.on('quiet') === true
-  if (given.on('list') === true) return listAll(given, context, quiet)
+  if (given.on('list') === true) return listAll(given, start, quiet)
   if (quiet && given.on('yes') !== true && given.on('dry-run') !== true) {
     return fail(
       usage('--quiet does not go with a question.', {
@@ -34,9 +34,10 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<n
       })
     )
   }
-  const run = chooseRun(given, context)
+  const run = chooseRun(given, start)
   if (!run.ok) return fail(run.error)
-  const { id } = run.value
+  const { id, command } = run.value
+  const context = { ...start, undoes: command }
   const changes = planUndo(run.value)
   if (!changes.ok) return fail(readMessage(changes.error, context))
   if (changes.value.length === 0) {
@@ -106,9 +107,10 @@ function listAll(given: Arguments, context: Context, quiet: boolean): number {
     run => given.file === undefined || (target.ok && touches(run, target.value.realpath))
   )
   if (listed.length === 0 && !quiet) say('No runs yet.')
+  const width = Math.max(5, ...listed.map(it => it.command.length))
   for (const run of listed) {
     const files = run.files.map(it => it.path).join(' ')
-    process.stdout.write(`${run.id}  ${run.command.padEnd(5)}  ${files}\n`)
+    process.stdout.write(`${run.id}  ${run.command.padEnd(width)}  ${files}\n`)
   }
   return EXIT.done
 }

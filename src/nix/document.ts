@@ -3,6 +3,7 @@ import { type Definition, lookUp } from './definitions.ts'
 import { applyEdits, type Edit } from './edits.ts'
 import { type NixError, nixError } from './errors.ts'
 import { findImport, importsOf } from './importOperation.ts'
+import { type Leaf, leavesOf } from './leaves.ts'
 import { allListsOf } from './lists.ts'
 import { literalOf } from './literals.ts'
 import { findModule, type Module } from './module.ts'
@@ -101,6 +102,15 @@ export class NixDocument {
    */
   importOf(path: string): SyntaxNode | undefined {
     return findImport(this, path)
+  }
+
+  /**
+   * All that the module defines, in source order, down to what is no set that is written out; also
+   * what counts only under a condition. Empty in a file that holds no module.
+   */
+  leaves(): Leaf[] {
+    const module = this.module()
+    return module.ok ? leavesOf(module.value) : []
   }
 
   /**

@@ -70,7 +70,7 @@ function hasValue(after: NixDocument, was: Lookup, is: Lookup, value: NixValue):
   const [definition] = is.exact
   if (!definition || is.exact.length !== 1 || is.below.length > 0) return false
   if (is.opaque.length !== was.opaque.length || definition.conditions.length > 0) return false
-  const written = settable(after.text, definition.value)
+  const written = settable(after.text, definition.value, value)
   return canonicalOfNode(after.text, written) === canonicalOfValue(value)
 }
 

@@ -8,7 +8,7 @@ import { type Module, setFor, unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { type AttrPath, formatPath, spellPath } from './path.ts'
 import { isOneLine, placeFor } from './place.ts'
-import { printInline, printValue } from './print.ts'
+import { printInline, printItem, printValue } from './print.ts'
 import {
   ambiguous,
   badValue,
@@ -23,7 +23,7 @@ import { ok } from './result.ts'
 import { bindingsOf, callOf, isSet } from './shape.ts'
 import { layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
-import { bare, isValueSet, type NixValue } from './values.ts'
+import { bare, isExpr, isValueSet, type NixValue } from './values.ts'
 
 /** `setIn`: see Transaction. */
 export function planSet(doc: NixDocument, module: Module, target: Target, value: NixValue): Edits {
@@ -52,7 +52,7 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   }
   if (definition.inherited) return inherited(text, definition)
   if (definition.conditions.length > 0) return conditional(text, definition)
-  const place = settable(text, definition.value)
+  const place = settable(text, definition.value, value)
   if (canonicalOfNode(text, place) === wanted) return ok([])
   const blocked = blockedByPipe(doc, place)
   if (blocked) return blocked
@@ -67,7 +67,13 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   const layout = layoutAt(text, indentAt(text, place.start), root)
   const column = place.start - definition.binding.start + layout.indent.length
   const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
-  const content = inline ? printInline(value, layout.tightLists) : printValue(value, layout, column)
+  const isArgument = place !== definition.value
+  const content =
+    isArgument && isExpr(bare(value))
+      ? printItem(value, layout.tightLists)
+      : inline
+        ? printInline(value, layout.tightLists)
+        : printValue(value, layout, column)
   return ok([{ offset: place.start, length: place.end - place.start, content }])
 }
 
@@ -94,11 +100,16 @@ export function define(
   return blocked ?? ok([insertBinding(doc.text, doc.root, place.value, value)])
 }
 
-/** What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win. */
-export function settable(text: string, value: SyntaxNode): SyntaxNode {
-  const call = callOf(text, unwrapped(value))
+/**
+ * What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win, unless
+ * the new value is such a call itself.
+ */
+export function settable(text: string, written: SyntaxNode, value: NixValue): SyntaxNode {
+  const call = callOf(text, unwrapped(written))
   const last = call?.args.at(-1)
-  return call && last && WINNING.has(call.name) ? last : value
+  const plain = bare(value)
+  const isOwn = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
+  return call && last && WINNING.has(call.name) && !isOwn ? last : written
 }
 
 const WINNING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { FLAGS, spell } from '../../src/cli/flags.ts'
+import { COMMANDS, FLAGS, spell } from '../../src/cli/flags.ts'
 import { VERSION } from './support/modules.ts'
 import { makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -13,6 +13,7 @@ const OVERVIEW = text`
     apply   show what would change, ask, and write it
     diff    show what would change, and write nothing (as "apply --dry-run")
     undo    take the last run that changed FILE back, byte for byte
+    option  get, set, add to or remove any option of any module, or import one
 
   FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
@@ -41,7 +42,7 @@ test.concurrent.each([[['--version']], [['-V']], [['diff', '-V']]])('%j', async 
   expect(await makePlace().run(words)).toEqual({ code: 0, stdout, stderr: '' })
 })
 
-test.concurrent.each(['apply', 'diff', 'undo'] as const)('the help of %s', async command => {
+test.concurrent.each(COMMANDS)('the help of %s', async command => {
   const { code, stdout, stderr } = await makePlace().run([command, '--help'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const widest = Math.max(...stdout.split('\n').map(it => it.length))

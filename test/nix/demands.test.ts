@@ -1,7 +1,7 @@
 // What a tool that reads and sets options of a configuration asks of an editor of Nix files.
 
 import { describe, expect, it } from 'vitest'
-import { expr, formatPath, parseDocument, SKIP, visit } from '../../src/nix/index.ts'
+import { expr, formatPath, parseDocument } from '../../src/nix/index.ts'
 import { edited, nix, refusalOf } from './support.ts'
 
 /** A configuration with the habits of many at once. */
@@ -60,21 +60,8 @@ function readSet(text: string, path: string): Record<string, string> {
 
 /** The paths of all that is set in a file, as they are spelt. */
 function pathsOf(text: string): string[] {
-  const doc = parseDocument(text)
-  const paths: string[] = []
-  visit(doc, (node, ancestors) => {
-    if (node.type === 'let_expression' || node.type === 'list_expression') return SKIP
-    if (node.type !== 'binding') return undefined
-    const names = [...ancestors, node]
-      .filter(it => it.type === 'binding')
-      .map(it => it.field('attrpath'))
-      .map(it => (it ? text.slice(it.start, it.end) : ''))
-    const value = node.field('expression')
-    if (value?.type === 'attrset_expression') return undefined
-    paths.push(names.join('.'))
-    return SKIP
-  })
-  return paths
+  const leaves = parseDocument(text).leaves()
+  return leaves.map(it => formatPath(it.path.map(name => name ?? '${…}')))
 }
 
 /** The text with one piece of it replaced; the piece must be there once. */

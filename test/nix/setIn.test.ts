@@ -58,6 +58,20 @@ describe('setIn, where the option is defined', () => {
     )
   })
 
+  it('puts an expression into mkForce in parentheses, and lets one of its own replace it', () => {
+    const given = '{ lib, f, ... }: { a = lib.mkForce 1; b = [ 1 ]; c = lib.mkForce 1; }'
+    expect(
+      edited(given, it =>
+        it
+          .setIn('a', expr('f 2'))
+          .setIn('b', expr('lib.mkForce [ 2 ]'))
+          .setIn('c', expr('lib.mkDefault 2'))
+      )
+    ).toBe(
+      '{ lib, f, ... }: { a = lib.mkForce (f 2); b = lib.mkForce [ 2 ]; c = lib.mkDefault 2; }'
+    )
+  })
+
   it('refuses what it can not change alone', () => {
     expect(
       refused(`{ lib, ... }: { a = 1; imports = [ ]; b = { inherit (lib) c; }; }`, it =>

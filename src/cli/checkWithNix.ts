@@ -1,0 +1,41 @@
+import { type ParseCheck, parseCheck } from '../apply/parseCheck.ts'
+import type { PlannedFile } from '../apply/planApply.ts'
+import type { ApplyProblem } from '../apply/problem.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { type Message, usage } from './message.ts'
+import type { Arguments } from './parseArguments.ts'
+
+const MODES = ['auto', 'require', 'off'] as const
+export type CheckMode = (typeof MODES)[number]
+
+/** How much `--parse-check` wants of Nix. */
+export function readCheckMode(given: Arguments): Result<CheckMode, Message> {
+  const text = given.text('parse-check') ?? 'auto'
+  const mode = MODES.find(it => it === text)
+  return mode === undefined
+    ? err(usage(`--parse-check takes auto, require or off, got "${text}".`))
+    : ok(mode)
+}
+
+/**
+ * Asks Nix about all files of a plan. `PARSE_REJECTED` where it does not accept one;
+ * `PARSE_CHECK_MISSING` where it was required and says nothing, with `path`.
+ */
+export function checkWithNix(
+  files: readonly PlannedFile[],
+  mode: CheckMode,
+  path: string
+): Result<ParseCheck, ApplyProblem> {
+  if (mode === 'off') return ok({ status: 'skipped', detail: 'switched off' })
+  let result: ParseCheck = { status: 'ok' }
+  for (const { before, after } of files) {
+    const check = parseCheck(before, after)
+    if (check.status === 'rejected') {
+      return err({ code: 'PARSE_REJECTED', path, output: check.output })
+    }
+    if (check.status === 'skipped') result = check
+  }
+  return result.status === 'skipped' && mode === 'require'
+    ? err({ code: 'PARSE_CHECK_MISSING', path, detail: result.detail })
+    : ok(result)
+}

@@ -1,0 +1,21 @@
+import { basename, dirname } from 'node:path'
+import type { ParseCheck } from '../apply/parseCheck.ts'
+import type { ApplyPlan } from '../apply/planApply.ts'
+import type { TargetFile } from '../files/target.ts'
+import type { Context } from './context.ts'
+
+/** A plan that passed all checks, with what it takes to show and to write it. */
+export interface Prepared {
+  plan: ApplyPlan
+  /** The file that the person named, or the module that they edit. */
+  configuration: TargetFile
+  /** Its `file` is the configuration as the person knows it: links not resolved. */
+  context: Context
+  check: ParseCheck
+}
+
+/** A planned file's name as a patch and a person want it: relative to the configuration's folder. */
+export function nameIn(configuration: TargetFile, path: string): string {
+  const folder = dirname(configuration.realpath)
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : basename(path)
+}
