@@ -23,7 +23,7 @@ import { ok } from './result.ts'
 import { bindingsOf, callOf, isSet } from './shape.ts'
 import { layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
-import { bare, isExpr, isValueSet, type NixValue } from './values.ts'
+import { bare, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
 
 /** `setIn`: see Transaction. */
 export function planSet(doc: NixDocument, module: Module, target: Target, value: NixValue): Edits {
@@ -69,7 +69,7 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
   const isArgument = place !== definition.value
   const content =
-    isArgument && isExpr(bare(value))
+    isArgument && !isValueSet(bare(value)) && !isValueList(bare(value))
       ? printItem(value, layout.tightLists)
       : inline
         ? printInline(value, layout.tightLists)
