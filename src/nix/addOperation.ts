@@ -136,6 +136,16 @@ function addToString(
   }
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
+  if (
+    string.type === 'indented_string_expression' &&
+    /\r/.test(text.slice(string.start, string.end))
+  ) {
+    return refuse(text, string, {
+      code: 'CONFLICT',
+      message: 'with line ends of CR and LF, Nix keeps the CR and the indentation of such a string',
+      hint: 'convert the file to line ends of LF, for example with dos2unix'
+    })
+  }
   const present = new Set(linesOf(text, string))
   const missing = [...new Set(lines)].filter(it => !present.has(it))
   return ok(missing.length === 0 ? [] : [addLines(text, string, missing)])

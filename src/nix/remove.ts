@@ -34,6 +34,15 @@ function removeInLine(text: string, node: SyntaxNode, end: number): Edit {
   if (before && sameLine && before.isNamed) {
     return { offset: before.end, length: end - before.end, content: '' }
   }
+  // The last one, with the bracket behind it: the bracket goes back behind the one above.
+  const isLineComment = before !== undefined && text.startsWith('#', before.start)
+  if (before?.isNamed && !isLineComment && startsLine(text, node.start)) {
+    const until = endWithComments(text, before)
+    const comment = text.slice(before.end, until)
+    if (!comment.includes('#') && following(node)?.isNamed === false) {
+      return { offset: until, length: end - until, content: '' }
+    }
+  }
   const after = following(node)
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }

@@ -1,5 +1,4 @@
-import type { Definition } from './definitions.ts'
-import { lookUp } from './definitions.ts'
+import { type Definition, inModule, lookUp } from './definitions.ts'
 import type { NixDocument } from './document.ts'
 import type { Edit } from './edits.ts'
 import type { Module } from './module.ts'
@@ -31,7 +30,7 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
     if (definition.inherited) return inherited(text, definition)
     const blocked = blockedByPipe(doc, definition.binding)
     if (blocked) return blocked
-    const edit = rename(text, definition, target.path.length, to)
+    const edit = rename(module, definition, target.path.length, to)
     if (!edit) {
       return refuse(text, definition.binding, {
         code: 'NO_TARGET',
@@ -46,19 +45,22 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
 
 /** Replaces the names that a binding spells itself; those of the sets around it have to stay. */
 function rename(
-  text: string,
+  module: Module,
   definition: Definition,
   length: number,
   to: AttrPath
 ): Edit | undefined {
-  const own = namesOf(text, definition.binding).length
-  const outer = definition.path.slice(0, definition.path.length - own)
-  if (outer.length >= length || outer.length >= to.length) return undefined
-  if (!outer.every((name, i) => name === to[i])) return undefined
-  const attrs = attrsOf(definition.binding).slice(0, length - outer.length)
+  // A module's `config` is no part of an option's path; here it may be one of the names spelt.
+  const path = inModule(module, definition.path)
+  const outer = path.slice(0, path.length - namesOf(module.text, definition.binding).length)
+  const wanted = inModule(module, to)
+  const until = length + path.length - definition.path.length
+  if (outer.length >= until || outer.length >= wanted.length) return undefined
+  if (!outer.every((name, i) => name === wanted[i])) return undefined
+  const attrs = attrsOf(definition.binding).slice(0, until - outer.length)
   const first = attrs[0]
   const last = attrs.at(-1)
   if (!first || !last) return undefined
-  const content = formatPath(to.slice(outer.length))
+  const content = formatPath(wanted.slice(outer.length))
   return { offset: first.start, length: last.end - first.start, content }
 }

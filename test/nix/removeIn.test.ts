@@ -56,6 +56,15 @@ describe('removeIn of items', () => {
     )
   })
 
+  it('puts the bracket behind it back behind the one above', () => {
+    expect(edited('{\n  l = [\n    "a"\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
+      '{\n  l = [\n    "a" ];\n}'
+    )
+    expect(edited('{\n  l = [\n    "a" # n\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
+      '{\n  l = [\n    "a" # n\n    ];\n}'
+    )
+  })
+
   it('compares by value', () => {
     expect(edited(`{ l = [ "a" ''b'' ]; }`, it => it.removeIn('l', ['b']))).toBe('{ l = [ "a" ]; }')
   })

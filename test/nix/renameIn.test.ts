@@ -32,6 +32,14 @@ describe('renameIn', () => {
     )
   })
 
+  it('keeps the config that a binding is spelt with', () => {
+    expect(
+      edited('{ config.a.b = 1; config.a.c.d = 2; }', it =>
+        it.renameIn('a.c', 'a.e').renameIn('a.b', 'f')
+      )
+    ).toBe('{ config.f = 1; config.a.e.d = 2; }')
+  })
+
   it('does nothing where there is nothing', () => {
     expect(edited('{ a = 1; }', it => it.renameIn('b', 'c').renameIn('a', 'a'))).toBe('{ a = 1; }')
   })
