@@ -132,10 +132,19 @@ export class Transaction {
    * refuses the whole, with its place in the text of the document.
    *
    * The first of `errors` of the document, or `NOT_A_MODULE` or `NO_TARGET` for what is no module to
-   * edit; what the edits refuse with; `VERIFICATION_FAILED` if the proof fails, which is a bug.
+   * edit, or where values are nested by the thousand; what the edits refuse with; `VERIFICATION_FAILED` if the proof fails, which is a bug.
    */
   plan(): Result<Plan, NixError> {
     if (this.#error) return err(this.#error)
+    try {
+      return this.#plan()
+    } catch (error) {
+      if (!(error instanceof RangeError && /call stack/.test(error.message))) throw error
+      return err(tooDeep(this.#document.text))
+    }
+  }
+
+  #plan(): Result<Plan, NixError> {
     const { text } = this.#document
     const module = this.#document.module()
     if (!module.ok) return module
@@ -173,6 +182,15 @@ export class Transaction {
     else this.#error ??= parsed.error
     return this
   }
+}
+
+/** Values are read by functions that call themselves, and JavaScript's stack has an end. */
+function tooDeep(text: string): NixError {
+  return nixError(text, {
+    code: 'NO_TARGET',
+    message: 'what is to be edited is nested too deep',
+    hint: 'no configuration is nested by the thousand; is it the right file, or the right value?'
+  })
 }
 
 /** How far a transaction has come. */

@@ -396,6 +396,14 @@ describe('the values that setIn writes', () => {
     )
   })
 
+  it('refuses what is nested deeper than anybody can mean', () => {
+    const deep = `{ a = ${'['.repeat(30_000)}${']'.repeat(30_000)}; b = 1; }`
+    expect(refusalOf(deep, it => it.setIn('a', [1]))).toBe('NO_TARGET')
+    expect(
+      refusalOf('{ }', it => it.setIn('a', expr('['.repeat(30_000) + ']'.repeat(30_000))))
+    ).toBe('NO_TARGET')
+  })
+
   it('refuses values and paths that are none', () => {
     expect(refusalOf('{ }', it => it.setIn('a', Number.NaN))).toBe('BAD_VALUE')
     expect(refusalOf('{ }', it => it.setIn('a', expr('1; b = 2')))).toBe('BAD_VALUE')
