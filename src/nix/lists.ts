@@ -3,7 +3,7 @@ import { type NixError, nixError } from './errors.ts'
 import { unwrapped } from './module.ts'
 import type { SyntaxNode } from './parser.ts'
 import { err, ok, type Result } from './result.ts'
-import { letValueOf } from './scope.ts'
+import { isInScope, letValueOf } from './scope.ts'
 import { callOf, elementsOf, isList } from './shape.ts'
 
 /**
@@ -89,7 +89,18 @@ export function formOf(text: string, value: SyntaxNode): Result<ListForm, NixErr
   const call = callOf(text, at)
   const last = call?.args.at(-1)
   if (call?.name === 'mkIf' && last) {
-    return ok({ kind: 'wrap-merge', at, callee: call.callee.replace(/mkIf$/, 'mkMerge') })
+    const callee = call.callee.replace(/mkIf$/, 'mkMerge')
+    if (callee.includes('.') || isInScope(text, at, callee)) {
+      return ok({ kind: 'wrap-merge', at, callee })
+    }
+    return err(
+      nixError(text, {
+        code: 'NO_TARGET',
+        message: 'the list counts only under a condition, so what is added to it could be lost',
+        range: at,
+        hint: 'bring mkMerge into scope beside mkIf, or define the option in another module'
+      })
+    )
   }
   if (call?.name === 'mkMerge' && last && isList(unwrapped(last))) {
     return ok({ kind: 'merge', at: unwrapped(last) })

@@ -34,3 +34,18 @@ function bindsName(text: string, binding: SyntaxNode, name: string): boolean {
 function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
   return binding.field('attrpath')?.children.length === 1 ? binding.field('expression') : undefined
 }
+
+/**
+ * Whether a variable of this name means something where the node stands: a function's argument, a
+ * `let`, or a `with`, which might have any name, gives it one.
+ */
+export function isInScope(text: string, node: SyntaxNode, name: string): boolean {
+  for (let at = node.parent; at; at = at.parent) {
+    if (at.type === 'with_expression') return true
+    if (at.type === 'function_expression' && takes(text, at, name)) return true
+    const bindings = at.type === 'let_expression' ? at.children : []
+    const all = bindings.find(it => it.type === 'binding_set')?.children ?? []
+    if (all.some(it => bindsName(text, it, name))) return true
+  }
+  return false
+}

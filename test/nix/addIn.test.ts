@@ -350,6 +350,14 @@ describe('addIn to a chosen definition', () => {
 })
 
 describe('addIn refuses', () => {
+  it('to call a mkMerge that is not in scope', () => {
+    const given = '{ c, lib, ... }: let inherit (lib) mkIf; in { l = mkIf c [ "a" ]; }'
+    expect(refusalOf(given, addX)).toBe('NO_TARGET')
+    expect(edited(given.replace('mkIf;', 'mkIf mkMerge;'), addX)).toContain(
+      'l = mkMerge [ (mkIf c [ "a" ]) [ "X" ] ];'
+    )
+  })
+
   it('what is defined under a condition only', () => {
     expect(refused('{ c, lib, ... }:\n{\n  config = lib.mkIf c { l = [ ]; };\n}\n', addX)).toBe(
       [
