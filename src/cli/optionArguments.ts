@@ -1,8 +1,8 @@
 // The words of `option`: what is to be done, to which option, with which values.
 
 import { expr, formatPath, type NixValue, parseDocument, parsePath } from '../nix/index.ts'
-import { literalOf } from '../nix/literals.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import { literalOf } from '../nix/syntax/literals.ts'
 import { closest } from './closest.ts'
 import { ACTIONS, type Action, FLAGS, spell } from './flags.ts'
 import { type Message, usage } from './message.ts'

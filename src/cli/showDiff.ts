@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type * as Diff from 'diff'
 // Not by the index: undo has to work where the parser can't be loaded.
-import { diffTexts } from '../nix/diff.ts'
+import { diffTexts } from '../nix/text/diff.ts'
 import { paint, type Screen } from './terminal.ts'
 
 /** A file's change for the reader: `before` undefined for a new file, `after` for one that goes. */

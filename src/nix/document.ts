@@ -1,22 +1,22 @@
-import { findEncodingFault } from './decode.ts'
-import { type Definition, lookUp } from './definitions.ts'
-import { applyEdits, type Edit } from './edits.ts'
+import { findImport, importsOf } from './edit/importOperation.ts'
 import { type NixError, nixError } from './errors.ts'
-import { findImport, importsOf } from './importOperation.ts'
-import { type Leaf, leavesOf } from './leaves.ts'
-import { allListsOf } from './lists.ts'
-import { literalOf } from './literals.ts'
-import { findModule, type Module } from './module.ts'
+import { type Definition, lookUp } from './module/definitions.ts'
+import { type Leaf, leavesOf } from './module/leaves.ts'
+import { allListsOf } from './module/lists.ts'
+import { findModule, type Module } from './module/module.ts'
+import { type AttrPathLike, parsePath } from './path.ts'
+import { err, type Result } from './result.ts'
+import { literalOf } from './syntax/literals.ts'
 import {
   parse,
   type StandIn,
   type SyntaxFault,
   type SyntaxNode,
   type SyntaxTree
-} from './parser.ts'
-import { type AttrPathLike, parsePath } from './path.ts'
-import { err, type Result } from './result.ts'
-import { elementsOf } from './shape.ts'
+} from './syntax/parser.ts'
+import { elementsOf } from './syntax/shape.ts'
+import { findEncodingFault } from './text/decode.ts'
+import { applyEdits, type Edit } from './text/edits.ts'
 import { Transaction } from './transaction.ts'
 import type { NixValue } from './values.ts'
 

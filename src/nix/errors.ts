@@ -1,4 +1,4 @@
-import { lineEnd, lineStart, type Place, placeOf } from './lines.ts'
+import { lineEnd, lineStart, type Place, placeOf } from './text/lines.ts'
 
 /**
  * Why something could not be done. Each code has one meaning:

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { composeEdits } from '../../src/nix/edits.ts'
 import { applyEdits, type Edit, invertEdits } from '../../src/nix/index.ts'
+import { composeEdits } from '../../src/nix/text/edits.ts'
 
 /** A text and a list of edits that keeps the contract of Edit. */
 function editsOf(text: string): fc.Arbitrary<Edit[]> {

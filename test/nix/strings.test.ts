@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
-import { stringValue } from '../../src/nix/strings.ts'
+import { stringValue } from '../../src/nix/syntax/strings.ts'
 
 function valueIn(literal: string): string | undefined {
   const node = parseDocument(literal).root.field('expression')

@@ -1,11 +1,11 @@
-import { type Definition, inModule, lookUp } from './definitions.ts'
-import type { NixDocument } from './document.ts'
-import type { Edit } from './edits.ts'
-import type { Module } from './module.ts'
-import { type AttrPath, formatPath, samePath, spellPath } from './path.ts'
+import type { NixDocument } from '../document.ts'
+import { type Definition, inModule, lookUp } from '../module/definitions.ts'
+import type { Module } from '../module/module.ts'
+import { type AttrPath, formatPath, samePath, spellPath } from '../path.ts'
+import { ok } from '../result.ts'
+import { attrsOf, namesOf } from '../syntax/shape.ts'
+import type { Edit } from '../text/edits.ts'
 import { blockedByPipe, type Edits, inherited, notFound, refuse } from './refusals.ts'
-import { ok } from './result.ts'
-import { attrsOf, namesOf } from './shape.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `renameIn`: see Transaction. */

@@ -1,7 +1,7 @@
 // Small questions about single nodes, in the words of the Nix language.
 
+import type { AttrPath } from '../path.ts'
 import type { SyntaxNode } from './parser.ts'
-import type { AttrPath } from './path.ts'
 import { letValueOf } from './scope.ts'
 import { stringValue } from './strings.ts'
 

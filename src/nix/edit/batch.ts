@@ -1,13 +1,13 @@
 // Operations that do not bear on one another are planned on one document and proved together: each
 // proof reads the whole result, so that a hundred edits would cost a hundred readings otherwise.
 
-import type { NixDocument } from './document.ts'
-import type { Edit } from './edits.ts'
-import type { Module } from './module.ts'
+import type { NixDocument } from '../document.ts'
+import type { Module } from '../module/module.ts'
+import { type AttrPath, samePath, startsWith } from '../path.ts'
+import type { Edit } from '../text/edits.ts'
+import type { NixValue } from '../values.ts'
 import type { Operation } from './operation.ts'
-import { type AttrPath, samePath, startsWith } from './path.ts'
 import { lookUpTarget } from './target.ts'
-import type { NixValue } from './values.ts'
 
 /** What is planned on a document and not yet applied to it. */
 export interface Batch {

@@ -1,9 +1,9 @@
-import { inModule } from './definitions.ts'
-import { type NixError, nixError } from './errors.ts'
-import { type Module, setFor, unwrapped } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { type AttrPath, samePath, spellPath } from './path.ts'
-import { err, ok, type Result } from './result.ts'
+import { type NixError, nixError } from '../errors.ts'
+import { inModule } from '../module/definitions.ts'
+import { type Module, setFor, unwrapped } from '../module/module.ts'
+import { type AttrPath, samePath, spellPath } from '../path.ts'
+import { err, ok, type Result } from '../result.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import {
   attrsOf,
   bindingsNamed,
@@ -17,7 +17,7 @@ import {
   nameOf,
   namesOf,
   unparenthesised
-} from './shape.ts'
+} from '../syntax/shape.ts'
 
 /** Where a new binding goes. */
 export interface BindingPlace {

@@ -1,5 +1,5 @@
-import type { Edit } from './edits.ts'
-import type { SyntaxNode } from './parser.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import type { Edit } from '../text/edits.ts'
 
 /** What two trees differ in. A node that is only moved is no difference. */
 export type Difference =

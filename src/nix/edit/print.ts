@@ -1,5 +1,5 @@
-import { formatName, quote } from './path.ts'
-import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
+import { formatName, quote } from '../path.ts'
+import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
 /** How new text is laid out. `indent` is that of the line which the value begins on. */
 export interface Layout {

@@ -1,7 +1,7 @@
-import { eolOf, indentAt, lineStart, startsLine } from './lines.ts'
-import type { SyntaxNode } from './parser.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { bindingsOf, commentsOf, elementsOf, isComment } from '../syntax/shape.ts'
+import { eolOf, indentAt, lineStart, startsLine } from '../text/lines.ts'
 import type { Layout } from './print.ts'
-import { bindingsOf, commentsOf, elementsOf, isComment } from './shape.ts'
 
 /** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
 export function layoutAt(text: string, indent: string, root: SyntaxNode): Layout {

@@ -1,6 +1,4 @@
-import { CONDITIONAL, inModule, PRIORITY } from './definitions.ts'
-import { type Module, unwrapped } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import {
   bindingsOf,
   callOf,
@@ -10,7 +8,9 @@ import {
   isSet,
   nameOf,
   namesOf
-} from './shape.ts'
+} from '../syntax/shape.ts'
+import { CONDITIONAL, inModule, PRIORITY } from './definitions.ts'
+import { type Module, unwrapped } from './module.ts'
 
 type Names = readonly (string | undefined)[]
 

@@ -1,14 +1,14 @@
+import type { NixDocument } from '../document.ts'
+import type { Module } from '../module/module.ts'
+import type { AttrPath } from '../path.ts'
+import type { NixValue } from '../values.ts'
 import { type Position, planAdd } from './addOperation.ts'
-import type { NixDocument } from './document.ts'
 import { planImport } from './importOperation.ts'
-import type { Module } from './module.ts'
-import type { AttrPath } from './path.ts'
 import type { Edits } from './refusals.ts'
 import { planRemove } from './removeOperation.ts'
 import { planRename } from './renameOperation.ts'
 import { planSet } from './setOperation.ts'
 import type { Target } from './target.ts'
-import type { NixValue } from './values.ts'
 
 /** One thing that a transaction was asked to do. */
 export type Operation =

@@ -1,19 +1,19 @@
 // The last part of the proof: what the definitions of a path say before and after an edit.
 
-import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
-import { type Definition, type Lookup, lookUp } from './definitions.ts'
-import type { NixDocument } from './document.ts'
-import { type Edit, moveOffset } from './edits.ts'
-import { findImport, importsOf } from './importOperation.ts'
-import { linesOf, stringIn } from './lineStrings.ts'
-import { allListsOf, certainItemsOf } from './lists.ts'
-import type { Module } from './module.ts'
-import type { Operation } from './operation.ts'
-import { type AttrPath, spellPath } from './path.ts'
-import { settable } from './setOperation.ts'
-import { elementsOf } from './shape.ts'
-import { lookUpTarget } from './target.ts'
-import { bare, type NixValue } from './values.ts'
+import type { NixDocument } from '../document.ts'
+import { findImport, importsOf } from '../edit/importOperation.ts'
+import type { Operation } from '../edit/operation.ts'
+import { settable } from '../edit/setOperation.ts'
+import { lookUpTarget } from '../edit/target.ts'
+import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
+import { linesOf, stringIn } from '../module/lineStrings.ts'
+import { allListsOf, certainItemsOf } from '../module/lists.ts'
+import type { Module } from '../module/module.ts'
+import { type AttrPath, spellPath } from '../path.ts'
+import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import { elementsOf } from '../syntax/shape.ts'
+import { type Edit, moveOffset } from '../text/edits.ts'
+import { bare, type NixValue } from '../values.ts'
 
 interface Sides {
   before: NixDocument

@@ -1,12 +1,15 @@
-import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
-import type { Definition } from './definitions.ts'
-import type { NixDocument } from './document.ts'
+import type { NixDocument } from '../document.ts'
+import type { Definition } from '../module/definitions.ts'
+import { addLines, linesOf, stringIn } from '../module/lineStrings.ts'
+import { formOf, listOf } from '../module/lists.ts'
+import type { Module } from '../module/module.ts'
+import { spellPath } from '../path.ts'
+import { ok } from '../result.ts'
+import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { elementsOf } from '../syntax/shape.ts'
+import { bare, type NixValue } from '../values.ts'
 import { type ItemPlace, insertItems } from './insertItems.ts'
-import { addLines, linesOf, stringIn } from './lineStrings.ts'
-import { formOf, listOf } from './lists.ts'
-import type { Module } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { spellPath } from './path.ts'
 import { printInline } from './print.ts'
 import {
   badLine,
@@ -18,12 +21,9 @@ import {
   notFound,
   refuse
 } from './refusals.ts'
-import { ok } from './result.ts'
 import { define } from './setOperation.ts'
-import { elementsOf } from './shape.ts'
 import { layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
-import { bare, type NixValue } from './values.ts'
 
 /** Where `addIn` puts items: at an end of the list, or beside the item with that value. */
 export type Position = 'end' | 'start' | { before: NixValue } | { after: NixValue }

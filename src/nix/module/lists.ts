@@ -1,10 +1,10 @@
+import { type NixError, nixError } from '../errors.ts'
+import { err, ok, type Result } from '../result.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { isInScope, letValueOf } from '../syntax/scope.ts'
+import { callOf, elementsOf, isList } from '../syntax/shape.ts'
 import { CONDITIONAL, PRIORITY } from './definitions.ts'
-import { type NixError, nixError } from './errors.ts'
 import { unwrapped } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { err, ok, type Result } from './result.ts'
-import { isInScope, letValueOf } from './scope.ts'
-import { callOf, elementsOf, isList } from './shape.ts'
 
 /**
  * The list literal that a value always contains: the list itself, the first literal operand of `++`,

@@ -1,14 +1,14 @@
 // The refusals that several operations share.
 
-import { canonicalOfValue } from './canonical.ts'
-import type { Definition } from './definitions.ts'
-import type { NixDocument } from './document.ts'
-import type { Edit } from './edits.ts'
-import { type NixError, type NixErrorInit, nixError, type Range } from './errors.ts'
-import type { SyntaxNode } from './parser.ts'
-import { spellPath } from './path.ts'
-import { err, type Result } from './result.ts'
-import { bare, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
+import type { NixDocument } from '../document.ts'
+import { type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
+import type { Definition } from '../module/definitions.ts'
+import { spellPath } from '../path.ts'
+import { err, type Result } from '../result.ts'
+import { canonicalOfValue } from '../syntax/canonical.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import type { Edit } from '../text/edits.ts'
+import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
 /** What an operation works out: the edits, or why not. */
 export type Edits = Result<Edit[], NixError>

@@ -1,10 +1,11 @@
-import type { Edit } from './edits.ts'
-import { indentAt, startsLine } from './lines.ts'
-import type { SyntaxNode } from './parser.ts'
-import { formatPath } from './path.ts'
+import { formatPath } from '../path.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { bindingsOf, commentsOf, isSet } from '../syntax/shape.ts'
+import type { Edit } from '../text/edits.ts'
+import { indentAt, startsLine } from '../text/lines.ts'
+import { bare, isValueSet, type NixValue } from '../values.ts'
 import { type BindingPlace, isOneLine } from './place.ts'
 import { type Layout, printBinding, printInline } from './print.ts'
-import { bindingsOf, commentsOf, isSet } from './shape.ts'
 import {
   endWithComments,
   following,
@@ -14,7 +15,6 @@ import {
   layoutAt,
   startWithComments
 } from './style.ts'
-import { bare, isValueSet, type NixValue } from './values.ts'
 
 /** The edit that writes `attrpath = value;` at a place, laid out as its neighbours are. */
 export function insertBinding(

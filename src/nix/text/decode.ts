@@ -1,5 +1,5 @@
-import { type NixError, nixError } from './errors.ts'
-import { err, ok, type Result } from './result.ts'
+import { type NixError, nixError } from '../errors.ts'
+import { err, ok, type Result } from '../result.ts'
 
 /**
  * The text of a `.nix` file's bytes, exactly: encoding the text again gives the same bytes.

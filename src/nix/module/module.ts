@@ -1,7 +1,15 @@
-import { type NixError, nixError } from './errors.ts'
-import type { SyntaxNode } from './parser.ts'
-import { err, ok, type Result } from './result.ts'
-import { bindingsNamed, bindingsOf, callOf, inheritedOf, isSet, nameOf, namesOf } from './shape.ts'
+import { type NixError, nixError } from '../errors.ts'
+import { err, ok, type Result } from '../result.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import {
+  bindingsNamed,
+  bindingsOf,
+  callOf,
+  inheritedOf,
+  isSet,
+  nameOf,
+  namesOf
+} from '../syntax/shape.ts'
 
 /** A NixOS module: what the file's expression gives once all its functions are called. */
 export interface Module {

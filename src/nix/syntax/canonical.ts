@@ -3,9 +3,10 @@
 // out. It is computed from a tree and from a JavaScript value by separate code, so that the one can
 // prove what the other wrote.
 
-import { findEncodingFault } from './decode.ts'
+import { isText } from '../path.ts'
+import { findEncodingFault } from '../text/decode.ts'
+import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { parse, type SyntaxNode } from './parser.ts'
-import { isText } from './path.ts'
 import {
   bindingsOf,
   elementsOf,
@@ -16,7 +17,6 @@ import {
   unparenthesised
 } from './shape.ts'
 import { stringValue } from './strings.ts'
-import { bare, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
 
 export function canonicalOfNode(text: string, node: SyntaxNode): string {
   const inner = unparenthesised(node)

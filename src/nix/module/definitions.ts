@@ -1,8 +1,5 @@
-import type { Place } from './lines.ts'
-import { placeOf } from './lines.ts'
-import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { type AttrPath, samePath } from './path.ts'
+import { type AttrPath, samePath } from '../path.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import {
   bindingsNamed,
   callOf,
@@ -12,7 +9,10 @@ import {
   isSet,
   nameOf,
   namesOf
-} from './shape.ts'
+} from '../syntax/shape.ts'
+import type { Place } from '../text/lines.ts'
+import { placeOf } from '../text/lines.ts'
+import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
 
 /** One place in a module that defines an option, or everything below an attribute path. */
 export interface Definition {

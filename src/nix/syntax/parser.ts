@@ -1,8 +1,8 @@
 // The only file that knows tree-sitter. Everything else works on SyntaxNode.
 
 import { createRequire } from 'node:module'
-import type { Edit } from './edits.ts'
-import { pointAt } from './lines.ts'
+import type { Edit } from '../text/edits.ts'
+import { pointAt } from '../text/lines.ts'
 
 /**
  * A node of the syntax tree, tokens and comments included. Offsets are UTF-16 code units of the
@@ -102,7 +102,7 @@ interface Part {
 }
 
 const engine = createRequire(import.meta.url)(
-  `../../prebuilds/${process.platform}-${process.arch}/nix-parser.node`
+  `../../../prebuilds/${process.platform}-${process.arch}/nix-parser.node`
 ) as Engine
 
 const fieldNumbers = new Map(engine.fields.map((name, number) => [name, number]))

@@ -1,11 +1,11 @@
-import type { Edit } from './edits.ts'
-import { indentAt, lineEnd, startsLine } from './lines.ts'
-import type { SyntaxNode } from './parser.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { commentsOf, elementsOf, isComment } from '../syntax/shape.ts'
+import type { Edit } from '../text/edits.ts'
+import { indentAt, lineEnd, startsLine } from '../text/lines.ts'
+import type { NixValue } from '../values.ts'
 import { isOneLine } from './place.ts'
 import { printItem, printItemLine } from './print.ts'
-import { commentsOf, elementsOf, isComment } from './shape.ts'
 import { endWithComments, innerIndent, layoutAt, startWithComments } from './style.ts'
-import type { NixValue } from './values.ts'
 
 /** Beside which item new ones go. */
 export interface ItemPlace {

@@ -1,7 +1,7 @@
-import type { Edit } from './edits.ts'
-import { lineEnd, lineStart, startsLine } from './lines.ts'
-import type { SyntaxNode } from './parser.ts'
-import { isComment } from './shape.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { isComment } from '../syntax/shape.ts'
+import type { Edit } from '../text/edits.ts'
+import { lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { endWithComments, following, isBlankBefore, preceding } from './style.ts'
 
 /**

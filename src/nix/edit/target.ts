@@ -1,9 +1,15 @@
-import { ALWAYS, type Definition, describeDefinition, type Lookup, lookUp } from './definitions.ts'
-import type { NixDocument } from './document.ts'
-import type { Module } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { type AttrPath, samePath } from './path.ts'
-import { inheritedOf, nameOf, namesOf } from './shape.ts'
+import type { NixDocument } from '../document.ts'
+import {
+  ALWAYS,
+  type Definition,
+  describeDefinition,
+  type Lookup,
+  lookUp
+} from '../module/definitions.ts'
+import type { Module } from '../module/module.ts'
+import { type AttrPath, samePath } from '../path.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { inheritedOf, nameOf, namesOf } from '../syntax/shape.ts'
 
 /**
  * What an edit is about: an option by its path, wherever it is defined, or one chosen definition,

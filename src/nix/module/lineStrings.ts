@@ -1,12 +1,12 @@
 // Strings that are read as lines, such as boot.extraModprobeConfig.
 
+import { quote } from '../path.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { callOf } from '../syntax/shape.ts'
+import type { Edit } from '../text/edits.ts'
+import { eolOf } from '../text/lines.ts'
 import { PRIORITY } from './definitions.ts'
-import type { Edit } from './edits.ts'
-import { eolOf } from './lines.ts'
 import { unwrapped } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { quote } from './path.ts'
-import { callOf } from './shape.ts'
 
 /** A line of a string literal: what it says, and where it is spelt, its line end not included. */
 export interface StringLine {

@@ -1,12 +1,15 @@
-import { canonicalOfNode, canonicalOfValue } from './canonical.ts'
-import { inModule, type Lookup } from './definitions.ts'
-import type { NixDocument } from './document.ts'
-import { findDuplicate } from './duplicates.ts'
+import type { NixDocument } from '../document.ts'
+import { inModule, type Lookup } from '../module/definitions.ts'
+import { type Module, setFor, unwrapped } from '../module/module.ts'
+import { type AttrPath, formatPath, spellPath } from '../path.ts'
+import { ok } from '../result.ts'
+import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import { findDuplicate } from '../syntax/duplicates.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { bindingsOf, callOf, isSet } from '../syntax/shape.ts'
+import { indentAt } from '../text/lines.ts'
+import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { insertBinding } from './insertBinding.ts'
-import { indentAt } from './lines.ts'
-import { type Module, setFor, unwrapped } from './module.ts'
-import type { SyntaxNode } from './parser.ts'
-import { type AttrPath, formatPath, spellPath } from './path.ts'
 import { isOneLine, placeFor } from './place.ts'
 import { printInline, printItem, printValue } from './print.ts'
 import {
@@ -19,11 +22,8 @@ import {
   notFound,
   refuse
 } from './refusals.ts'
-import { ok } from './result.ts'
-import { bindingsOf, callOf, isSet } from './shape.ts'
 import { layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
-import { bare, isExpr, isValueList, isValueSet, type NixValue } from './values.ts'
 
 /** `setIn`: see Transaction. */
 export function planSet(doc: NixDocument, module: Module, target: Target, value: NixValue): Edits {
