@@ -1,6 +1,6 @@
-import { findImport, importsOf } from './edit/importOperation.ts'
 import { type NixError, nixError } from './errors.ts'
 import { type Definition, lookUp } from './module/definitions.ts'
+import { findImport, importsOf } from './module/imports.ts'
 import { type Leaf, leavesOf } from './module/leaves.ts'
 import { allListsOf } from './module/lists.ts'
 import { findModule, type Module } from './module/module.ts'
@@ -101,7 +101,8 @@ export class NixDocument {
    * imported, or by a computed path.
    */
   importOf(path: string): SyntaxNode | undefined {
-    return findImport(this, path)
+    const module = this.module()
+    return module.ok ? findImport(module.value, path) : undefined
   }
 
   /**
@@ -118,7 +119,8 @@ export class NixDocument {
    * Computed ones and modules written in place are left out.
    */
   imports(): string[] {
-    return importsOf(this)
+    const module = this.module()
+    return module.ok ? importsOf(module.value) : []
   }
 
   /**

@@ -1,11 +1,9 @@
 import type { NixDocument } from '../document.ts'
 import { type Definition, lookUp } from '../module/definitions.ts'
-import { allListsOf, formOf, isConcat, listOf } from '../module/lists.ts'
-import { type Module, setFor, unwrapped } from '../module/module.ts'
+import { findImport } from '../module/imports.ts'
+import { formOf, isConcat, listOf } from '../module/lists.ts'
+import { type Module, setFor } from '../module/module.ts'
 import { ok } from '../result.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { callOf, elementsOf } from '../syntax/shape.ts'
-import { stringValue } from '../syntax/strings.ts'
 import { expr } from '../values.ts'
 import { insertFirst } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
@@ -14,7 +12,7 @@ import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 /** `import`: see Transaction. */
 export function planImport(doc: NixDocument, module: Module, path: string): Edits {
   const { text, root } = doc
-  if (findImport(doc, path)) return ok([])
+  if (findImport(module, path)) return ok([])
   const item = expr(pathSource(path))
   const [definition] = lookUp(module, ['imports']).exact
   if (!definition)
@@ -57,65 +55,6 @@ function appendList(text: string, definition: Definition, source: string): Edits
         message: 'imports is not a list here',
         hint: 'write it as a list:  imports = [ … ];'
       })
-}
-
-/** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */
-export function findImport(doc: NixDocument, path: string): SyntaxNode | undefined {
-  const module = doc.module()
-  if (!module.ok) return undefined
-  const wanted = normalise(path)
-  return lookUp(module.value, ['imports'])
-    .exact.flatMap(it => allListsOf(doc.text, it.value))
-    .flatMap(elementsOf)
-    .find(it => {
-      const imported = importedPath(doc.text, it)
-      return imported !== undefined && normalise(imported) === wanted
-    })
-}
-
-/** All fixed paths in `imports`, as they are spelt: `./hardware-configuration.nix`. */
-export function importsOf(doc: NixDocument): string[] {
-  const module = doc.module()
-  if (!module.ok) return []
-  return lookUp(module.value, ['imports'])
-    .exact.flatMap(it => allListsOf(doc.text, it.value))
-    .flatMap(elementsOf)
-    .map(it => importedPath(doc.text, it))
-    .filter(it => it !== undefined)
-}
-
-/** The path that an import means: of `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"`. */
-function importedPath(text: string, node: SyntaxNode): string | undefined {
-  const inner = unwrapped(node)
-  const spelt = text.slice(inner.start, inner.end)
-  if (inner.type === 'path_expression') return spelt.includes('${') ? undefined : spelt
-  const call = callOf(text, inner)
-  if (call?.name === 'import' && call.args[0]) return importedPath(text, call.args[0])
-  if (inner.type === 'binary_expression' && inner.field('operator')?.type === '+') {
-    const left = inner.field('left')
-    const right = inner.field('right')
-    const base = left && importedPath(text, left)
-    const rest = right && stringValue(text, right)
-    return base !== undefined && rest !== undefined ? base + rest : undefined
-  }
-  if (inner.type === 'string_expression') {
-    const found = /^"\$\{(\.[^}"]*)\}([^"$\\]*)"$/.exec(spelt)
-    return found ? `${found[1]}${found[2]}` : undefined
-  }
-  return undefined
-}
-
-/** `./a`, `./a/`, `././a` and `./a/default.nix` are the same module. */
-function normalise(path: string): string {
-  const parts: string[] = []
-  for (const part of path.split('/')) {
-    if (part === '..' && parts.length > 0 && parts.at(-1) !== '..' && parts.at(-1) !== '')
-      parts.pop()
-    else if (part === '' && parts.length === 0) parts.push('')
-    else if (part !== '.' && part !== '') parts.push(part)
-  }
-  if (parts.at(-1) === 'default.nix') parts.pop()
-  return parts.join('/')
 }
 
 /** A path as Nix text: a path literal, or a sum where its characters allow none. */

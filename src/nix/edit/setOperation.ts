@@ -1,14 +1,14 @@
 import type { NixDocument } from '../document.ts'
 import { inModule, type Lookup } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
+import { settable } from '../module/settable.ts'
 import { type AttrPath, formatPath, spellPath } from '../path.ts'
 import { ok } from '../result.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, callOf, isSet } from '../syntax/shape.ts'
+import { bindingsOf, isSet } from '../syntax/shape.ts'
 import { indentAt } from '../text/lines.ts'
-import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import { bare, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { insertBinding } from './insertBinding.ts'
 import { isOneLine, placeFor } from './place.ts'
 import { printInline, printItem, printValue } from './print.ts'
@@ -99,17 +99,3 @@ export function define(
   const blocked = blockedByPipe(doc, place.value.set)
   return blocked ?? ok([insertBinding(doc.text, doc.root, place.value, value)])
 }
-
-/**
- * What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win, unless
- * the new value is such a call itself.
- */
-export function settable(text: string, written: SyntaxNode, value: NixValue): SyntaxNode {
-  const call = callOf(text, unwrapped(written))
-  const last = call?.args.at(-1)
-  const plain = bare(value)
-  const isOwn = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
-  return call && last && WINNING.has(call.name) && !isOwn ? last : written
-}
-
-const WINNING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])

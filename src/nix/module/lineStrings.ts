@@ -33,8 +33,17 @@ export function linesOf(text: string, string: SyntaxNode): string[] {
   return lineNodesOf(text, string).map(it => it.value)
 }
 
+/** What all lines of a string say, an interpolation as it is spelt, behind a NUL to tell it apart. */
+export function allLinesOf(text: string, string: SyntaxNode): string[] {
+  return readLines(text, string).map(it => it.value)
+}
+
 /** The lines of a string that hold no interpolation. */
 export function lineNodesOf(text: string, string: SyntaxNode): StringLine[] {
+  return readLines(text, string).filter(it => !it.value.includes('\0'))
+}
+
+function readLines(text: string, string: SyntaxNode): StringLine[] {
   const isIndented = string.type === 'indented_string_expression'
   const indent = isIndented ? commonIndent(text, string) : 0
   const holes = new Map(
@@ -42,16 +51,16 @@ export function lineNodesOf(text: string, string: SyntaxNode): StringLine[] {
   )
   const lines: StringLine[] = []
   const { start, end } = bodyOf(string)
-  let line = { value: '', start, indented: isIndented, pure: true }
+  let line = { value: '', start, indented: isIndented }
   const close = (at: number) => {
     const cut = line.indented ? Math.min(indent, leading(line.value)) : 0
-    if (line.pure) lines.push({ value: line.value.slice(cut), start: line.start, end: at })
+    lines.push({ value: line.value.slice(cut), start: line.start, end: at })
   }
   const token = isIndented ? /''(?:([$'])|\\([\s\S]))|\n|[\s\S]/y : /\\([\s\S])|\r?\n|[\s\S]/y
   for (let at = start; at < end; ) {
     const hole = holes.get(at)
     if (hole !== undefined) {
-      line.pure = false
+      line.value += `\0${text.slice(at, hole)}`
       at = hole
       continue
     }
@@ -65,7 +74,7 @@ export function lineNodesOf(text: string, string: SyntaxNode): StringLine[] {
     if (value === '\n') {
       close(at)
       at += spelt.length
-      line = { value: '', start: at, indented: isIndented && spelt === '\n', pure: true }
+      line = { value: '', start: at, indented: isIndented && spelt === '\n' }
     } else {
       line.value += value
       at += spelt.length

@@ -1,26 +1,19 @@
 // The last part of the proof: what the definitions of a path say before and after an edit.
 
 import type { NixDocument } from '../document.ts'
-import { findImport, importsOf } from '../edit/importOperation.ts'
 import type { Operation } from '../edit/operation.ts'
-import { settable } from '../edit/setOperation.ts'
-import { lookUpTarget } from '../edit/target.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
-import { linesOf, stringIn } from '../module/lineStrings.ts'
+import { findImport, importsOf } from '../module/imports.ts'
+import { allLinesOf, linesOf, stringIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
-import type { Module } from '../module/module.ts'
+import { settable } from '../module/settable.ts'
 import { type AttrPath, spellPath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { elementsOf } from '../syntax/shape.ts'
-import { type Edit, moveOffset } from '../text/edits.ts'
+import type { Edit } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
-
-interface Sides {
-  before: NixDocument
-  after: NixDocument
-  old: Module
-  fresh: Module
-}
+import { definitionsOf } from './claims.ts'
+import type { Sides } from './sides.ts'
 
 /** Why the definitions after the edits are not those before with what was asked; undefined if they are. */
 export function meaningFault(
@@ -28,18 +21,15 @@ export function meaningFault(
   edits: readonly Edit[],
   operation: Operation
 ): string | undefined {
-  const { before, after, old, fresh } = sides
+  const { after, old, fresh } = sides
   if (operation.kind === 'import') {
-    const more = importsOf(after).length - importsOf(before).length
-    const counts = findImport(after, operation.path) && more === 1
+    const more = importsOf(fresh).length - importsOf(old).length
+    const counts = findImport(fresh, operation.path) && more === 1
     return counts ? undefined : 'the import would not count'
   }
   const { target } = operation
   const name = spellPath(target.path)
-  const was = lookUpTarget(before, old, target)
-  const moved =
-    target.kind === 'path' ? target : { ...target, offset: moveOffset(edits, target.offset) }
-  const is = lookUpTarget(after, fresh, moved)
+  const { was, is } = definitionsOf(sides, edits, target)
   switch (operation.kind) {
     case 'set':
       return hasValue(after, was, is, operation.value)
@@ -135,7 +125,7 @@ function hasMoved(
 function allIn(text: string, definition: Definition): string[] {
   if (definition.inherited) return []
   const string = stringIn(text, definition.value)
-  if (string) return linesOf(text, string).filter(it => it.trim() !== '')
+  if (string) return allLinesOf(text, string).filter(it => it.trim() !== '')
   return allListsOf(text, definition.value)
     .flatMap(elementsOf)
     .map(it => canonicalOfNode(text, it))

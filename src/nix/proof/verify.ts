@@ -1,16 +1,17 @@
 import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
 import { type NixError, nixError } from '../errors.ts'
-import { inModule } from '../module/definitions.ts'
-import { type Module, optionPathOf, setFor } from '../module/module.ts'
-import { spellPath, startsWith } from '../path.ts'
-import { canonicalOfNode } from '../syntax/canonical.ts'
+import { optionPathOf, setFor } from '../module/module.ts'
+import { spellPath } from '../path.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { isComment } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
+import { type Claim, claimOf, covers } from './claims.ts'
+import { strayComment } from './comments.ts'
 import { compareTrees, type Difference } from './compareTrees.ts'
 import { meaningFault } from './meaning.ts'
+import type { Sides } from './sides.ts'
 
 /**
  * Why the document after some edits is not the one before with exactly what was asked; undefined if
@@ -18,7 +19,7 @@ import { meaningFault } from './meaning.ts'
  *
  * - the result parses, with no new stand-in and no duplicate that Nix would reject;
  * - every difference between the two trees lies in the definitions of the path that was asked for,
- *   and is of the kind that was asked for;
+ *   and is of the kind that was asked for (`claims.ts`), comments too (`comments.ts`);
  * - the definitions of that path say what was asked, and as much else as before (`meaning.ts`).
  */
 export function verify(
@@ -42,95 +43,50 @@ export function verify(
   if (!old.ok || !fresh.ok) return fail('the result is no module any more')
 
   const sides = { before, after, old: old.value, fresh: fresh.value }
-  for (const difference of compareTrees(before.root, after.root, edits)) {
-    const why = objectionOfAll(difference, operations, sides)
+  const claims = operations.map(it => claimOf(it, sides, edits))
+  const differences = compareTrees(before.root, after.root, edits)
+  for (const difference of differences) {
+    const why = objectionOfAll(difference, claims, sides)
     const node = difference.kind === 'replaced' ? difference.after : difference.node
     if (why) return fail(why, difference.kind === 'removed' ? undefined : node)
   }
+  if (strayComment(differences, claims, sides)) return fail('a comment would change')
   const names = new Set<string | undefined>()
-  for (const operation of operations) {
-    for (const path of pathsOf(operation)) {
-      const spelt = inModule(fresh.value, path)
-      const [name] = spelt
-      if (names.has(name)) continue
-      names.add(name)
-      const duplicate = findDuplicate(after.text, setFor(fresh.value, spelt), name)
-      if (duplicate && !findDuplicate(before.text, setFor(old.value, spelt), name)) {
-        return fail('an attribute would be defined twice', duplicate)
-      }
+  for (const path of claims.flatMap(it => it.paths)) {
+    const [name] = path
+    if (names.has(name)) continue
+    names.add(name)
+    const duplicate = findDuplicate(after.text, setFor(fresh.value, path), name)
+    if (duplicate && !findDuplicate(before.text, setFor(old.value, path), name)) {
+      return fail('an attribute would be defined twice', duplicate)
     }
+  }
+  for (const operation of operations) {
     const why = meaningFault(sides, edits, operation)
     if (why !== undefined) return fail(why)
   }
   return undefined
 }
 
-interface Sides {
-  before: NixDocument
-  after: NixDocument
-  old: Module
-  fresh: Module
-}
-
-/** The paths in whose definitions something may change. */
-function pathsOf(operation: Operation): (readonly (string | undefined)[])[] {
-  if (operation.kind === 'import') return [['imports']]
-  const { path } = operation.target
-  return operation.kind === 'rename' ? [path, operation.to] : [path]
-}
-
 /** What speaks against one difference; undefined if it is of the kind that one of the edits asks for. */
 function objectionOfAll(
   difference: Difference,
-  operations: readonly Operation[],
-  sides: Sides
-): string | undefined {
-  let objection: string | undefined
-  for (const operation of operations) {
-    objection = objectionTo(difference, operation, pathsOf(operation), sides)
-    if (objection === undefined) return undefined
-  }
-  return objection ?? 'something would change that was not asked for'
-}
-
-/** What speaks against one difference, or undefined if it is of the kind that the edit asks for. */
-function objectionTo(
-  difference: Difference,
-  operation: Operation,
-  paths: readonly (readonly (string | undefined)[])[],
-  { before, after, old, fresh }: Sides
+  claims: readonly Claim[],
+  { old, fresh }: Sides
 ): string | undefined {
   const { kind } = difference
   const node = kind === 'replaced' ? difference.before : difference.node
-  if (isComment(node)) {
-    const expected = kind === 'added' ? operation.kind !== 'remove' : operation.kind === 'remove'
-    return kind === 'replaced' || !expected ? 'a comment would change' : undefined
-  }
-  const grows = operation.kind === 'add' || operation.kind === 'import'
-  if (kind === 'removed' && grows) return 'something would be taken away'
-  if (kind === 'added' && operation.kind === 'remove') return 'something would be added'
-  if (kind === 'replaced') {
-    const { before: was, after: is } = difference
-    const kept = grows
-      ? isPartOf(before.text, was, after.text, is)
-      : operation.kind !== 'remove' || isPartOf(after.text, is, before.text, was)
-    if (!kept) return 'something would be replaced'
-  }
+  if (isComment(node))
+    return kind === 'replaced' && !isComment(difference.after)
+      ? 'a comment would change'
+      : undefined
   const at = optionPathOf(kind === 'added' ? fresh : old, node)
   if (!at) return 'something outside the options would change'
-  const inside = paths.some(path => startsWith(at, inModule(old, path)))
-  return inside ? undefined : `${spellPath(at)} would change`
-}
-
-/** Whether a node stands inside another in another text; a string is taken to, as its lines are compared. */
-function isPartOf(text: string, part: SyntaxNode, wholeText: string, whole: SyntaxNode): boolean {
-  if (part.type === 'string_fragment' || /string_expression$/.test(part.type)) return true
-  const wanted = canonicalOfNode(text, part)
-  const stack = [whole]
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    const alike = node.type === part.type && node.size === part.size
-    if (alike && canonicalOfNode(wholeText, node) === wanted) return true
-    if (node.size > part.size) stack.push(...node.children)
+  let objection: string | undefined
+  for (const claim of claims) {
+    if (!covers(claim, at)) continue
+    objection = claim.objectionTo(difference)
+    if (objection === undefined) return undefined
   }
-  return false
+  return objection ?? `${spellPath(at)} would change`
 }

@@ -135,13 +135,15 @@ function tokens(text: string, node: SyntaxNode): string {
     if (isComment(at)) continue
     const string = stringValue(text, at)
     if (string !== undefined) parts.push(JSON.stringify(string))
-    else if (at.children.length === 0 || hasOwnText(at)) parts.push(text.slice(at.start, at.end))
+    else if (hasOwnText(at)) parts.push(`$${text.slice(at.start, at.end)}`)
+    else if (at.children.length === 0) parts.push(text.slice(at.start, at.end))
     else stack.push(...[...at.children].reverse())
   }
   return parts.join(' ')
 }
 
-// What stands between the children of these counts: it is no white space.
+// What stands between the children of these counts: it is no white space. The mark in front of it
+// tells "${x}" from the string whose text is ${x}.
 function hasOwnText(node: SyntaxNode): boolean {
   return /string_expression$|path_expression$|^uri_expression$/.test(node.type)
 }

@@ -1,0 +1,66 @@
+// What a module imports, whatever the spelling of its paths.
+
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { callOf, elementsOf } from '../syntax/shape.ts'
+import { stringValue } from '../syntax/strings.ts'
+import { lookUp } from './definitions.ts'
+import { allListsOf } from './lists.ts'
+import { type Module, unwrapped } from './module.ts'
+
+/** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */
+export function findImport(module: Module, path: string): SyntaxNode | undefined {
+  return elementsOfImports(module).find(it => isImportOf(module.text, it, path))
+}
+
+/** All fixed paths in `imports`, as they are spelt: `./hardware-configuration.nix`. */
+export function importsOf(module: Module): string[] {
+  return elementsOfImports(module)
+    .map(it => importedPath(module.text, it))
+    .filter(it => it !== undefined)
+}
+
+/** Whether an element of `imports` is the file or folder at `path`. */
+export function isImportOf(text: string, element: SyntaxNode, path: string): boolean {
+  const imported = importedPath(text, element)
+  return imported !== undefined && normalise(imported) === normalise(path)
+}
+
+function elementsOfImports(module: Module): SyntaxNode[] {
+  return lookUp(module, ['imports'])
+    .exact.flatMap(it => allListsOf(module.text, it.value))
+    .flatMap(elementsOf)
+}
+
+/** The path that an import means: of `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"`. */
+function importedPath(text: string, node: SyntaxNode): string | undefined {
+  const inner = unwrapped(node)
+  const spelt = text.slice(inner.start, inner.end)
+  if (inner.type === 'path_expression') return spelt.includes('${') ? undefined : spelt
+  const call = callOf(text, inner)
+  if (call?.name === 'import' && call.args[0]) return importedPath(text, call.args[0])
+  if (inner.type === 'binary_expression' && inner.field('operator')?.type === '+') {
+    const left = inner.field('left')
+    const right = inner.field('right')
+    const base = left && importedPath(text, left)
+    const rest = right && stringValue(text, right)
+    return base !== undefined && rest !== undefined ? base + rest : undefined
+  }
+  if (inner.type === 'string_expression') {
+    const found = /^"\$\{(\.[^}"]*)\}([^"$\\]*)"$/.exec(spelt)
+    return found ? `${found[1]}${found[2]}` : undefined
+  }
+  return undefined
+}
+
+/** `./a`, `./a/`, `././a` and `./a/default.nix` are the same module. */
+function normalise(path: string): string {
+  const parts: string[] = []
+  for (const part of path.split('/')) {
+    if (part === '..' && parts.length > 0 && parts.at(-1) !== '..' && parts.at(-1) !== '')
+      parts.pop()
+    else if (part === '' && parts.length === 0) parts.push('')
+    else if (part !== '.' && part !== '') parts.push(part)
+  }
+  if (parts.at(-1) === 'default.nix') parts.pop()
+  return parts.join('/')
+}

@@ -1,0 +1,235 @@
+// What each operation may change in the tree, and which comments may come and go with it.
+
+import type { Position } from '../edit/addOperation.ts'
+import type { Operation } from '../edit/operation.ts'
+import { lookUpTarget, type Target } from '../edit/target.ts'
+import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
+import { isImportOf } from '../module/imports.ts'
+import { stringIn } from '../module/lineStrings.ts'
+import { settable } from '../module/settable.ts'
+import { startsWith } from '../path.ts'
+import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
+import { callOf, elementsOf, isList } from '../syntax/shape.ts'
+import { type Edit, moveOffset } from '../text/edits.ts'
+import { bare, type NixValue } from '../values.ts'
+import type { Difference } from './compareTrees.ts'
+import { type IsAsked, isGrowth, isListOf, isShrinkage } from './growth.ts'
+import type { Sides } from './sides.ts'
+
+/** What one operation accounts for. */
+export interface Claim {
+  /** The paths, spelt from the module on, in whose definitions something may change. */
+  paths: readonly (readonly (string | undefined)[])[]
+  /** What speaks against a difference inside them; undefined if it is of the kind that was asked for. */
+  objectionTo(difference: Difference): string | undefined
+  /** The values that are written, which may bring comments along. */
+  values: readonly NixValue[]
+  /** A part of the text before that is replaced, and the comments in it with it. */
+  replaced?: SyntaxNode
+  /** Whether what goes takes the comments behind it on its line along. */
+  takesComments: boolean
+}
+
+const TAKEN = 'something would be taken away'
+const ADDED = 'something would be added'
+const REPLACED = 'something would be replaced'
+
+export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit[]): Claim {
+  const { old, before, after } = sides
+  if (operation.kind === 'import') {
+    const isAsked: IsAsked = (text, it) => isImportOf(text, it, operation.path)
+    const both = { was: lookUp(old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
+    return {
+      paths: [['imports']],
+      objectionTo: it => objectionToGrowth(it, sides, both, isAsked, 'end'),
+      values: [],
+      takesComments: false
+    }
+  }
+  const { target } = operation
+  const both = definitionsOf(sides, edits, target)
+  const { was, is } = both
+  const paths = [inModule(old, target.path)]
+  switch (operation.kind) {
+    case 'set': {
+      const { value } = operation
+      const values = [value]
+      const [definition] = was.exact
+      if (!definition || definition.inherited) {
+        return { paths, objectionTo: objectionToNew, values, takesComments: false }
+      }
+      const replaced = settable(before.text, definition.value, value)
+      const written = is.exact[0] && settable(after.text, is.exact[0].value, value)
+      const objectionTo = (it: Difference) => {
+        const isFrom = it.kind === 'added' || isInside(oldNodeOf(it), replaced)
+        const isTo =
+          it.kind === 'removed' || (written !== undefined && isInside(newNodeOf(it), written))
+        return isFrom && isTo ? undefined : 'something around the value would change'
+      }
+      return { paths, objectionTo, values, replaced, takesComments: false }
+    }
+    case 'add': {
+      const { items, position } = operation
+      const isAsked = oneOf(items)
+      return {
+        paths,
+        objectionTo: it => objectionToGrowth(it, sides, both, isAsked, position),
+        values: items,
+        takesComments: false
+      }
+    }
+    case 'remove': {
+      const { items } = operation
+      const bindings = new Set([...was.exact, ...was.below].map(it => it.binding.start))
+      const objectionTo =
+        items === undefined
+          ? (it: Difference) =>
+              it.kind === 'removed' && bindings.has(it.node.start) ? undefined : ADDED
+          : (it: Difference) => objectionToShrinkage(it, sides, both, oneOf(items))
+      return { paths, objectionTo, values: [], takesComments: true }
+    }
+    case 'rename': {
+      const { to } = operation
+      const there = lookUp(sides.fresh, to)
+      const nameOf = (found: Lookup) =>
+        [...found.exact, ...found.below].flatMap(it => it.binding.field('attrpath') ?? [])
+      const [names, fresh] = [nameOf(was), nameOf(there)]
+      const objectionTo = (it: Difference) => {
+        const isFrom = it.kind === 'added' || names.some(name => isInside(oldNodeOf(it), name))
+        const isTo = it.kind === 'removed' || fresh.some(name => isInside(newNodeOf(it), name))
+        return isFrom && isTo ? undefined : 'more than a name would change'
+      }
+      return { paths: [...paths, inModule(old, to)], objectionTo, values: [], takesComments: false }
+    }
+  }
+}
+
+interface Both {
+  was: Lookup
+  is: Lookup
+}
+
+/** What the two documents say of a target, which may be a definition that the edits moved. */
+export function definitionsOf(
+  { before, after, old, fresh }: Sides,
+  edits: readonly Edit[],
+  target: Target
+): Both {
+  const moved =
+    target.kind === 'path' ? target : { ...target, offset: moveOffset(edits, target.offset) }
+  return { was: lookUpTarget(before, old, target), is: lookUpTarget(after, fresh, moved) }
+}
+
+/** Whether a path, spelt from the module on, is one that the claim is about, or lies below one. */
+export function covers(claim: Claim, path: readonly (string | undefined)[]): boolean {
+  return claim.paths.some(it => startsWith(path, it))
+}
+
+function oldNodeOf(difference: Difference): SyntaxNode {
+  return difference.kind === 'replaced' ? difference.before : difference.node
+}
+
+function newNodeOf(difference: Difference): SyntaxNode {
+  return difference.kind === 'replaced' ? difference.after : difference.node
+}
+
+function isInside(node: SyntaxNode, outer: SyntaxNode): boolean {
+  return node.start >= outer.start && node.end <= outer.end
+}
+
+function oneOf(items: readonly NixValue[]): IsAsked {
+  const keys = new Set(items.map(canonicalOfValue))
+  return (text, element) => keys.has(canonicalOfNode(text, element))
+}
+
+/** One definition more is all that may differ where there was none. */
+function objectionToNew(difference: Difference): string | undefined {
+  if (difference.kind === 'added') return difference.node.type === 'binding' ? undefined : ADDED
+  return difference.kind === 'removed' ? TAKEN : REPLACED
+}
+
+function objectionToGrowth(
+  difference: Difference,
+  sides: Sides,
+  both: Both,
+  isAsked: IsAsked,
+  position: Position
+): string | undefined {
+  if (both.was.exact.length === 0) return objectionToNew(difference)
+  if (difference.kind === 'removed') return TAKEN
+  // What lines say is compared in `meaning.ts`.
+  if (isOfLines(difference, sides, both)) return undefined
+  const { before, after } = sides
+  const node = newNodeOf(difference)
+  if (difference.kind === 'replaced') {
+    const grown = isGrowth([before.text, difference.before], [after.text, node], isAsked)
+    return grown ? undefined : REPLACED
+  }
+  const list = node.parent
+  if (!list || !isList(list)) return ADDED
+  if (isAsked(after.text, node)) {
+    return isAtPosition(after.text, list, node, isAsked, position)
+      ? undefined
+      : 'an item would stand in another place'
+  }
+  return isListOf(after.text, node, isAsked) && isMerged(after.text, list) ? undefined : ADDED
+}
+
+function objectionToShrinkage(
+  difference: Difference,
+  sides: Sides,
+  both: Both,
+  isAsked: IsAsked
+): string | undefined {
+  if (difference.kind === 'added') return ADDED
+  if (isOfLines(difference, sides, both)) return undefined
+  const { before, after } = sides
+  const node = oldNodeOf(difference)
+  if (difference.kind === 'replaced') {
+    const is = difference.after
+    return isShrinkage([before.text, node], [after.text, is], isAsked) ? undefined : REPLACED
+  }
+  const isItem = node.parent !== undefined && isList(node.parent)
+  return isItem && isAsked(before.text, node) ? undefined : TAKEN
+}
+
+/** Whether a difference lies in the string of lines that a definition is, not in just any string. */
+function isOfLines(difference: Difference, { before, after }: Sides, { was, is }: Both): boolean {
+  const strings = (text: string, { exact }: Lookup) =>
+    exact.flatMap(it => (it.inherited ? [] : (stringIn(text, it.value) ?? [])))
+  const lies = (node: SyntaxNode, all: readonly SyntaxNode[]) =>
+    all.some(it => it.start <= node.start && it.end >= node.end)
+  const isFrom =
+    difference.kind === 'added' || lies(oldNodeOf(difference), strings(before.text, was))
+  return (
+    isFrom &&
+    (difference.kind === 'removed' || lies(newNodeOf(difference), strings(after.text, is)))
+  )
+}
+
+/** Whether a list is the one that a `mkMerge` takes. */
+function isMerged(text: string, list: SyntaxNode): boolean {
+  return list.parent !== undefined && callOf(text, list.parent)?.name === 'mkMerge'
+}
+
+/** Whether a new item stands where it should among those that were there. */
+function isAtPosition(
+  text: string,
+  list: SyntaxNode,
+  item: SyntaxNode,
+  isAsked: IsAsked,
+  position: Position
+): boolean {
+  const elements = elementsOf(list)
+  const at = elements.findIndex(it => it.start === item.start)
+  const before = elements.slice(0, at).reverse()
+  const after = elements.slice(at + 1)
+  const isNew = (it: SyntaxNode) => isAsked(text, it)
+  if (position === 'end') return after.every(isNew)
+  if (position === 'start') return before.every(isNew)
+  const [beside, value] = 'before' in position ? [after, position.before] : [before, position.after]
+  const key = canonicalOfValue(bare(value))
+  const isKey = (it: SyntaxNode) => canonicalOfNode(text, it) === key
+  return beside.find(it => isKey(it) || !isNew(it)) === beside.find(isKey) && beside.some(isKey)
+}

@@ -1,0 +1,291 @@
+import { describe, expect, it } from 'vitest'
+import type { Operation } from '../../src/nix/edit/operation.ts'
+import { type Edit, type NixValue, parseDocument } from '../../src/nix/index.ts'
+import { verify } from '../../src/nix/proof/verify.ts'
+
+/** What a reader says of one text made from another, where an operation was asked for. */
+function verdict(before: string, after: string, operation: Operation): string {
+  const edits = editsBetween(before, after)
+  const doc = parseDocument(before)
+  const fault = verify(doc, doc.edited(edits), edits, [operation])
+  return fault ? 'caught' : 'accepted'
+}
+
+/** The edits that lead from one text to another, token by token. */
+function editsBetween(before: string, after: string): Edit[] {
+  const [old, fresh] = [tokensOf(before), tokensOf(after)]
+  // How many tokens the two have in common from here on.
+  const common = old.map(() => fresh.map(() => 0))
+  const at = (i: number, j: number) => common[i]?.[j] ?? 0
+  for (let i = old.length - 1; i >= 0; i--) {
+    for (let j = fresh.length - 1; j >= 0; j--) {
+      const row = common[i] as number[]
+      row[j] = old[i] === fresh[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1))
+    }
+  }
+  const edits: Edit[] = []
+  let offset = 0
+  let edit: Edit = { offset, length: 0, content: '' }
+  const close = () => {
+    if (edit.length > 0 || edit.content !== '') edits.push(edit)
+    edit = { offset, length: 0, content: '' }
+  }
+  for (let i = 0, j = 0; i < old.length || j < fresh.length; ) {
+    const [one = '', other = ''] = [old[i], fresh[j]]
+    if (i < old.length && j < fresh.length && one === other) {
+      offset += one.length
+      close()
+      i++
+      j++
+    } else if (i < old.length && at(i + 1, j) >= at(i, j + 1)) {
+      edit.length += one.length
+      offset += one.length
+      i++
+    } else {
+      edit.content += other
+      j++
+    }
+  }
+  close()
+  return edits
+}
+
+const tokensOf = (text: string) =>
+  text.match(/#[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\]|\\[\s\S])*"|[\w.]+|[^\S\n]+|[\s\S]/g) ?? []
+
+const path = (spelt: string) => ({ kind: 'path' as const, path: spelt.split('.') })
+const set = (spelt: string, value: NixValue): Operation => {
+  return { kind: 'set', target: path(spelt), value }
+}
+const add = (spelt: string, ...items: NixValue[]): Operation => {
+  return { kind: 'add', target: path(spelt), items, position: 'end' }
+}
+const remove = (spelt: string, ...items: NixValue[]): Operation => {
+  return { kind: 'remove', target: path(spelt), items: items.length === 0 ? undefined : items }
+}
+const rename = (spelt: string, to: string): Operation => {
+  return { kind: 'rename', target: path(spelt), to: to.split('.') }
+}
+const use = (file: string): Operation => ({ kind: 'import', path: file })
+
+interface Trial {
+  given: string
+  asked: Operation
+  right: string
+  wrong: Record<string, string>
+}
+
+const TRIALS: Record<string, Trial> = {
+  'a value that is replaced': {
+    given: '{ lib, ... }: { a.b = 1; c = "x"; d = lib.mkForce 1; } # end\n',
+    asked: set('a.b', 2),
+    right: '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # end\n',
+    wrong: {
+      'nothing done': '{ lib, ... }: { a.b = 1; c = "x"; d = lib.mkForce 1; } # end\n',
+      'another value': '{ lib, ... }: { a.b = 3; c = "x"; d = lib.mkForce 1; } # end\n',
+      'another option': '{ lib, ... }: { a.b = 1; c = 2; d = lib.mkForce 1; } # end\n',
+      'another name': '{ lib, ... }: { a.c = 2; c = "x"; d = lib.mkForce 1; } # end\n',
+      'one option more': '{ lib, ... }: { a.b = 2; z = 1; c = "x"; d = lib.mkForce 1; } # end\n',
+      'one option less': '{ lib, ... }: { a.b = 2; d = lib.mkForce 1; } # end\n',
+      'a string': '{ lib, ... }: { a.b = "2"; c = "x"; d = lib.mkForce 1; } # end\n',
+      'a default': '{ lib, ... }: { a.b = lib.mkDefault 2; c = "x"; d = lib.mkForce 1; } # end\n',
+      'under a condition':
+        '{ lib, ... }: { a.b = lib.mkIf false 2; c = "x"; d = lib.mkForce 1; } # end\n',
+      'the head': '{ lib, pkgs, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # end\n',
+      'a new comment': '{ lib, ... }: { a.b = 2; /* new */ c = "x"; d = lib.mkForce 1; } # end\n',
+      'the comment at the end': '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; } # END\n',
+      'a comment less': '{ lib, ... }: { a.b = 2; c = "x"; d = lib.mkForce 1; }\n'
+    }
+  },
+  'a value in mkOverride': {
+    given: '{ lib, ... }: { a = lib.mkOverride 40 "x"; }',
+    asked: set('a', 'y'),
+    right: '{ lib, ... }: { a = lib.mkOverride 40 "y"; }',
+    wrong: {
+      'the priority': '{ lib, ... }: { a = lib.mkOverride 50 "y"; }',
+      'no priority': '{ lib, ... }: { a = lib.mkOverride "y"; }',
+      'one argument more': '{ lib, ... }: { a = lib.mkOverride 40 "y" "y"; }',
+      'another function': '{ lib, ... }: { a = lib.mkOrder 40 "y"; }'
+    }
+  },
+  'a new option': {
+    given: 'let a = { }; in { x, ... }: { a = { b = 1; }; c = x.mkIf true { }; d = [ { } ]; }',
+    asked: set('a.n', 1),
+    right:
+      'let a = { }; in { x, ... }: { a = { b = 1; n = 1; }; c = x.mkIf true { }; d = [ { } ]; }',
+    wrong: {
+      'in the let':
+        'let a = { n = 1; }; in { x, ... }: { a = { b = 1; }; c = x.mkIf true { }; d = [ { } ]; }',
+      'in another set':
+        'let a = { }; in { x, ... }: { a = { b = 1; }; n = 1; c = x.mkIf true { }; d = [ { } ]; }',
+      'under a condition':
+        'let a = { }; in { x, ... }: { a = { b = 1; }; c = x.mkIf true { a.n = 1; }; d = [ { } ]; }',
+      'in a list':
+        'let a = { }; in { x, ... }: { a = { b = 1; }; c = x.mkIf true { }; d = [ { a.n = 1; } ]; }',
+      twice:
+        'let a = { }; in { x, ... }: { a = { b = 1; n = 1; }; a.n = 1; c = x.mkIf true { }; d = [ { } ]; }',
+      'as a part':
+        'let a = { }; in { x, ... }: { a = { b = 1; n.n = 1; }; c = x.mkIf true { }; d = [ { } ]; }',
+      'as a dynamic name':
+        'let a = { }; in { x, ... }: { a = { b = 1; ${x} = 1; }; c = x.mkIf true { }; d = [ { } ]; }',
+      'in a set that became rec':
+        'let a = { }; in { x, ... }: { a = rec { b = 1; n = 1; }; c = x.mkIf true { }; d = [ { } ]; }'
+    }
+  },
+  'items for a list': {
+    given:
+      '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+    asked: add('a', 'N'),
+    right:
+      '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+    wrong: {
+      'another item':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "M"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      twice:
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N" "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'and one more':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N" "M"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'in a comment':
+        '{ lib, ... }: {\n  a = [\n    "x" # first "N"\n    # "off"\n    "y"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'in a string':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'under a condition':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n  ] ++ lib.optionals true [ "z" "N" ];\n  b = [ "x" ];\n}\n',
+      'in another list':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" "N" ];\n}\n',
+      'in a list in the list':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    [ "N" ]\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'as an interpolation':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "${"N"}"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'in place of one':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      reordered:
+        '{ lib, ... }: {\n  a = [\n    "y" # first\n    # "off"\n    "x"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'commented in':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    "off"\n    "y"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'swallowing a comment':
+        '{ lib, ... }: {\n  a = [\n    "x"\n    # "off"\n    "y"\n    "N"\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'with a comment':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N" # new\n  ] ++ lib.optionals true [ "z" ];\n  b = [ "x" ];\n}\n',
+      'the condition':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N"\n  ] ++ lib.optionals false [ "z" ];\n  b = [ "x" ];\n}\n',
+      'without the rest':
+        '{ lib, ... }: {\n  a = [\n    "x" # first\n    # "off"\n    "y"\n    "N"\n  ];\n  b = [ "x" ];\n}\n'
+    }
+  },
+  'an item that looks like an interpolation': {
+    given: '{ y, ... }: { a = [ "x" ]; }',
+    asked: add('a', '${y}'),
+    right: '{ y, ... }: { a = [ "x" "\\${y}" ]; }',
+    wrong: { 'one that is': '{ y, ... }: { a = [ "x" "${y}" ]; }' }
+  },
+  'a list beside a condition': {
+    given: '{ lib, ... }: { a = lib.mkIf true [ "x" /* x */ ]; }',
+    asked: add('a', 'N'),
+    right: '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" /* x */ ]) [ "N" ] ]; }',
+    wrong: {
+      'in it': '{ lib, ... }: { a = lib.mkIf true [ "x" /* x */ "N" ]; }',
+      'of another function':
+        '{ lib, ... }: { a = my.mkMerge [ (lib.mkIf true [ "x" /* x */ ]) [ "N" ] ]; }',
+      'with another condition':
+        '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf false [ "x" /* x */ ]) [ "N" ] ]; }',
+      'with an item between':
+        '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" /* x */ ]) "N" [ "N" ] ]; }',
+      'with another comment':
+        '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" /* y */ ]) [ "N" ] ]; }',
+      'without the comment':
+        '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" ]) [ "N" ] ]; }'
+    }
+  },
+  'a line for a string': {
+    given: "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n  '';\n}\n",
+    asked: add('a', 'N'),
+    right: "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n    N\n  '';\n}\n",
+    wrong: {
+      'less indented': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n  N\n  '';\n}\n",
+      'in the middle of a line': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z N\n  '';\n}\n",
+      'another interpolation': "{ p, ... }: {\n  a = ''\n    x ${q} y\n    z\n    N\n  '';\n}\n",
+      'around the interpolation': "{ p, ... }: {\n  a = ''\n    x ${p}\n    z\n    N\n  '';\n}\n",
+      'before the interpolation':
+        "{ p, ... }: {\n  a = ''\n    xx ${p} y\n    z\n    N\n  '';\n}\n",
+      'without a line': "{ p, ... }: {\n  a = ''\n    x ${p} y\n    N\n  '';\n}\n"
+    }
+  },
+  'an option that is removed': {
+    given: '{\n  # about a\n  a = 1; # a\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n',
+    asked: remove('a'),
+    right: '{\n  # about a\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n',
+    wrong: {
+      another: '{\n  # about a\n  a = 1; # a\n  # about b\n  c = { a = 1; };\n}\n',
+      'one more': '{\n  # about a\n  # about b\n  c = { a = 1; };\n}\n',
+      'with the comment of another': '{\n  # about a\n  b = 2; # b\n  c = { a = 1; };\n}\n',
+      'with a comment far away': '{\n  # about a\n  # about b\n  b = 2;\n  c = { a = 1; };\n}\n',
+      'commented out':
+        '{\n  # about a\n  # a = 1; # a\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n',
+      'and something else new':
+        '{\n  # about a\n  d = 1;\n  # about b\n  b = 2; # b\n  c = { a = 1; };\n}\n'
+    }
+  },
+  'items that are removed': {
+    given: '{ a = [ "x" /* x */ "y" "z" /* z */ ]; b = [ "x" ]; }',
+    asked: remove('a', 'x'),
+    right: '{ a = [ "y" "z" /* z */ ]; b = [ "x" ]; }',
+    wrong: {
+      another: '{ a = [ "x" /* x */ "z" /* z */ ]; b = [ "x" ]; }',
+      'one more': '{ a = [ "z" /* z */ ]; b = [ "x" ]; }',
+      'of another list too': '{ a = [ "y" "z" /* z */ ]; b = [ ]; }',
+      reordered: '{ a = [ "z" "y" /* z */ ]; b = [ "x" ]; }',
+      'with the comment of another': '{ a = [ "y" "z" ]; b = [ "x" ]; }'
+    }
+  },
+  'an option that gets another name': {
+    given: '{ a.b = { c = 1; /* c */ }; d = 2; }',
+    asked: rename('a.b', 'a.n'),
+    right: '{ a.n = { c = 1; /* c */ }; d = 2; }',
+    wrong: {
+      'another name': '{ a.m = { c = 1; /* c */ }; d = 2; }',
+      'another value': '{ a.n = { c = 2; /* c */ }; d = 2; }',
+      'a part only': '{ a.n = { }; a.b = { c = 1; /* c */ }; d = 2; }',
+      'another option': '{ a.n = { c = 1; /* c */ }; e = 2; }',
+      'without a comment': '{ a.n = { c = 1; }; d = 2; }',
+      'with a comment': '{ a.n = /* n */ { c = 1; /* c */ }; d = 2; }'
+    }
+  },
+  'a name that others use': {
+    given: 'let n = 5; in rec { a = 1; b = a; c = n; }',
+    asked: set('d', 1),
+    right: 'let n = 5; in rec { a = 1; b = a; c = n; d = 1; }',
+    wrong: { 'no longer rec': 'let n = 5; in { a = 1; b = a; c = n; d = 1; }' }
+  },
+  'a name that captures another': {
+    given: 'let n = 5; in rec { a = 1; c = n; }',
+    asked: rename('a', 'b'),
+    right: 'let n = 5; in rec { b = 1; c = n; }',
+    wrong: { captured: 'let n = 5; in rec { n = 1; c = n; }' }
+  },
+  'an import': {
+    given: '{ ... }: { imports = [ ./a.nix /* a */ ]; b = [ ]; }',
+    asked: use('./n.nix'),
+    right: '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix ]; b = [ ]; }',
+    wrong: {
+      'another file': '{ ... }: { imports = [ ./a.nix /* a */ ./m.nix ]; b = [ ]; }',
+      'one file more': '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix ./m.nix ]; b = [ ]; }',
+      'something else more': '{ ... }: { imports = [ ./a.nix /* a */ ./n.nix m ]; b = [ ]; }',
+      'in another list': '{ ... }: { imports = [ ./a.nix /* a */ ]; b = [ ./n.nix ]; }',
+      'one path': '{ ... }: { imports = [ ./a.nix./n.nix /* a */ ]; b = [ ]; }',
+      'in place of another': '{ ... }: { imports = [ ./n.nix /* a */ ]; b = [ ]; }',
+      'without the comment': '{ ... }: { imports = [ ./a.nix ./n.nix ]; b = [ ]; }',
+      'in a string': '{ ... }: { imports = [ ./a.nix /* a */ "./n.nix" ]; b = [ ]; }'
+    }
+  }
+}
+
+describe.each(Object.entries(TRIALS))('%s', (_, { given, asked, right, wrong }) => {
+  it('is accepted when it is right', () => {
+    expect(verdict(given, right, asked)).toBe('accepted')
+  })
+
+  it.each(Object.entries(wrong))('is caught: %s', (_, text) => {
+    expect(verdict(given, text, asked)).toBe('caught')
+  })
+})

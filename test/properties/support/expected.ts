@@ -1,0 +1,117 @@
+// What the options of a module should be after an edit, told from what they were before.
+
+import { isDeepStrictEqual } from 'node:util'
+import type { NixValue } from '../../../src/nix/index.ts'
+import { bare, isValueList, isValueSet } from '../../../src/nix/values.ts'
+import type { Asked } from './edits.ts'
+import type { Meaning } from './nix.ts'
+
+/** What is wrong with the meaning after the edits, in words; empty if it is what was asked. */
+export function wrongMeaning(before: Meaning, after: Meaning, all: readonly Asked[]): string[] {
+  const expected = new Map(before)
+  const seen = new Map(after)
+  const wrong: string[] = []
+  for (const asked of all) {
+    const why = check(expected, seen, asked)
+    if (why !== undefined) wrong.push(why)
+  }
+  for (const path of new Set([...expected.keys(), ...seen.keys()])) {
+    const [was, is] = [expected.get(path), seen.get(path)]
+    if (!isDeepStrictEqual(was, is)) wrong.push(`${path}: ${show(was)} became ${show(is)}`)
+  }
+  return wrong
+}
+
+/** Checks one wish; what it is about is taken out of both sides. */
+function check(expected: Meaning, seen: Meaning, asked: Asked): string | undefined {
+  if (asked.kind === 'import') {
+    const name = asked.path.replace(/^\.\/|\.nix$/g, '')
+    const key = JSON.stringify(['imported', name])
+    expected.delete(key)
+    const is = seen.get(key)
+    seen.delete(key)
+    return is === true ? undefined : `${asked.path} is not imported`
+  }
+  const was = take(expected, asked.path)
+  const there = asked.kind === 'rename' ? take(seen, asked.to) : undefined
+  const is = take(seen, asked.path)
+  const name = asked.path.join('.')
+  switch (asked.kind) {
+    case 'set': {
+      const wanted = flat([], asked.value)
+      return isDeepStrictEqual(is, wanted) ? undefined : `${name} is ${show([...is])}`
+    }
+    case 'remove':
+      return is.size === 0 ? undefined : `${name} is still ${show([...is])}`
+    case 'rename':
+      return isDeepStrictEqual(there, was) && is.size === 0 ? undefined : `${name} did not move`
+    case 'add':
+    case 'removeItems': {
+      const items = asked.items.map(it => jsonOf(it))
+      const change = asked.kind === 'add' ? wrongGrowth : wrongLoss
+      const why = change(partsOf(was.get('[]')), partsOf(is.get('[]')), items)
+      return why && `${name}: ${why}: ${show(was.get('[]'))} became ${show(is.get('[]'))}`
+    }
+  }
+}
+
+/** The entries at and below a path, with what follows it as their keys. */
+function take(meaning: Meaning, path: readonly string[]): Meaning {
+  const taken: Meaning = new Map()
+  for (const [key, value] of meaning) {
+    const names = JSON.parse(key) as string[]
+    if (!path.every((name, i) => names[i] === name)) continue
+    taken.set(JSON.stringify(names.slice(path.length)), value)
+    meaning.delete(key)
+  }
+  return taken
+}
+
+function flat(path: string[], value: NixValue, into: Meaning = new Map()): Meaning {
+  const inner = bare(value)
+  if (isValueSet(inner))
+    for (const [name, it] of Object.entries(inner)) flat([...path, name], it, into)
+  else into.set(JSON.stringify(path), jsonOf(inner))
+  return into
+}
+
+function jsonOf(value: NixValue): unknown {
+  const inner = bare(value)
+  if (isValueList(inner)) return inner.map(jsonOf)
+  if (isValueSet(inner)) {
+    return Object.fromEntries(Object.entries(inner).map(([name, it]) => [name, jsonOf(it)]))
+  }
+  return inner
+}
+
+/** The items of a list, the lines of a string; nothing for what has no value. */
+function partsOf(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value
+  return typeof value === 'string' ? value.split('\n').filter(it => it !== '') : []
+}
+
+function wrongGrowth(was: unknown[], is: unknown[], items: unknown[]): string | undefined {
+  const more = takeOut(is, was)
+  if (!more) return 'an old item is gone, or in another place'
+  if (!more.every(it => items.includes(it))) return 'it has more than was asked'
+  if (new Set(more).size < more.length) return 'it has an item twice'
+  return items.every(it => is.includes(it)) ? undefined : 'it lacks an item'
+}
+
+function wrongLoss(was: unknown[], is: unknown[], items: unknown[]): string | undefined {
+  const wanted = was.filter(it => !items.includes(it))
+  return isDeepStrictEqual(is, wanted) ? undefined : 'not just the items are gone'
+}
+
+/** What is left of `all` when `some` is taken out in its order. */
+function takeOut(all: readonly unknown[], some: readonly unknown[]): unknown[] | undefined {
+  const rest: unknown[] = []
+  let next = 0
+  for (const it of all) {
+    if (next < some.length && isDeepStrictEqual(it, some[next])) next++
+    else rest.push(it)
+  }
+  return next === some.length ? rest : undefined
+}
+
+const show = (value: unknown) => (value === undefined ? 'nothing' : JSON.stringify(value))

@@ -1,0 +1,134 @@
+// Real Nix about many texts at once.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
+
+/** Whether Nix parses each of the texts. */
+export function parsedByNix(texts: readonly string[]): boolean[] {
+  return inFiles(texts, files => {
+    const accepted = files.map(() => true)
+    // Nix stops at the first file that is wrong; it has printed a line for each one before.
+    for (let from = 0; from < files.length; ) {
+      const some = files.slice(from, from + 400)
+      const run = spawnSync('nix-instantiate', ['--store', 'dummy://', '--parse', ...some], {
+        encoding: 'utf8',
+        maxBuffer: 2 ** 30
+      })
+      if (run.status === 0) from += some.length
+      else {
+        from += run.stdout.split('\n').length - 1
+        accepted[from++] = false
+      }
+    }
+    return accepted
+  })
+}
+
+/** The values of a module's options by path; those that Nix throws at have none. */
+export type Meaning = Map<string, unknown>
+
+/**
+ * What the options of each module are, as `lib.evalModules` computes them; undefined for a module
+ * that it rejects. Every option is free: lists are joined, sets are merged, all else must be equal.
+ */
+export function meaningsOf(nixpkgsLib: string, texts: readonly string[]): (Meaning | undefined)[] {
+  return inFiles(texts, (files, folder) => {
+    mkdirSync(join(folder, 'zz dir'))
+    for (const name of ['zz-a', 'zz-b', 'zz-c', 'zz dir/a']) {
+      writeFileSync(join(folder, `${name}.nix`), `{ imported."${name}" = true; }`)
+    }
+    return evaluated(nixpkgsLib, files)
+  })
+}
+
+function evaluated(nixpkgsLib: string, files: readonly string[]): (Meaning | undefined)[] {
+  if (files.length === 0) return []
+  const run = spawnSync(
+    'nix-instantiate',
+    ['--store', 'dummy://', '--eval', '--strict', '--json', '-'],
+    {
+      encoding: 'utf8',
+      input: `map (${EVALUATE} (import ${nixPath(nixpkgsLib)})) [ ${files.map(nixPath).join(' ')} ]`,
+      maxBuffer: 2 ** 30
+    }
+  )
+  if (run.status === 0) return (JSON.parse(run.stdout) as unknown[]).map(flattened)
+  if (files.length === 1) return [undefined]
+  const half = Math.ceil(files.length / 2)
+  return [files.slice(0, half), files.slice(half)].flatMap(it => evaluated(nixpkgsLib, it))
+}
+
+const EVALUATE = `(lib: file:
+  let
+    free = lib.mkOptionType {
+      name = "free";
+      check = _: true;
+      merge = loc: defs:
+        let values = map (it: it.value) defs;
+        in
+        if builtins.all builtins.isList values then builtins.concatLists values
+        else if builtins.all builtins.isAttrs values then (lib.types.lazyAttrsOf free).merge loc defs
+        else lib.options.mergeEqualOption loc defs;
+    };
+    describe = value:
+      let tried = builtins.tryEval (builtins.typeOf value);
+      in
+      if !tried.success then { error = true; }
+      else if tried.value == "set" then { set = builtins.mapAttrs (_: describe) value; }
+      else if tried.value == "list" then { list = map describe value; }
+      else if tried.value == "path" then { leaf = "path " + baseNameOf value; }
+      else if tried.value == "lambda" then { leaf = "(function)"; }
+      else { leaf = value; };
+    config = (lib.evalModules {
+      modules = [ file { freeformType = lib.types.lazyAttrsOf free; } ];
+      specialArgs = { pkgs = { }; inputs = { }; };
+    }).config;
+  in
+  describe (builtins.removeAttrs config [ "_module" "mine" ]))`
+
+interface Described {
+  error?: true
+  leaf?: unknown
+  list?: Described[]
+  set?: Record<string, Described>
+}
+
+function flattened(described: unknown): Meaning {
+  const meaning: Meaning = new Map()
+  const walk = (path: string[], it: Described) => {
+    if (it.set) {
+      for (const [name, inner] of Object.entries(it.set)) walk([...path, name], inner)
+    } else if (!it.error) meaning.set(JSON.stringify(path), plain(it))
+  }
+  walk([], described as Described)
+  return meaning
+}
+
+function plain(it: Described): unknown {
+  if (it.list) return it.list.map(plain)
+  if (it.set) return Object.fromEntries(Object.entries(it.set).map(([k, v]) => [k, plain(v)]))
+  return it.leaf
+}
+
+const nixPath = (file: string) => `(/. + ${JSON.stringify(file)})`
+
+function inFiles<T>(
+  texts: readonly string[],
+  use: (files: readonly string[], folder: string) => T
+): T {
+  const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-properties-'))
+  try {
+    const files = texts.map((text, i) => {
+      const file = join(folder, `${i}.nix`)
+      writeFileSync(file, text)
+      return file
+    })
+    return use(files, folder)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}

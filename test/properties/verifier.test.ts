@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest'
+import type { Operation } from '../../src/nix/edit/operation.ts'
+import { applyEdits, parseDocument } from '../../src/nix/index.ts'
+import { verify } from '../../src/nix/proof/verify.ts'
+import { describeWithOracle } from '../oracle/evalModules.ts'
+import { samplePlanned, show } from './support/cases.ts'
+import { choicesOf, runs } from './support/choices.ts'
+import { type Corruption, corruptionOf } from './support/corruptions.ts'
+import type { Asked } from './support/edits.ts'
+import { wrongMeaning } from './support/expected.ts'
+import { commentsAndStrings } from './support/lexer.ts'
+import { meaningsOf, parsedByNix } from './support/nix.ts'
+
+interface Survivor {
+  before: string
+  right: string
+  wrong: string
+  asked: Asked
+  corruption: Corruption
+}
+
+/** Corruptions of right plans that the verifier accepts. */
+function survivors(count: number): { all: number; accepted: Survivor[] } {
+  const accepted: Survivor[] = []
+  let all = 0
+  for (const [i, { module, asked, plan }] of samplePlanned(count).entries()) {
+    const [only] = asked
+    if (!only || asked.length > 1) continue
+    const doc = parseDocument(module.text)
+    for (let kind = 0; kind < 40; kind++) {
+      const tape = [
+        0,
+        kind,
+        ...Array.from({ length: 12 }, (_, k) => (i * 7919 + kind * 104_729 + k * 31) % 9973)
+      ]
+      const corruption = corruptionOf(choicesOf(tape), module.text, plan.edits)
+      if (!corruption) continue
+      const wrong = applyEdits(module.text, corruption.edits)
+      if (wrong === plan.text) continue
+      all++
+      const fault = verify(doc, doc.edited(corruption.edits), corruption.edits, [operationOf(only)])
+      if (!fault)
+        accepted.push({ before: module.text, right: plan.text, wrong, asked: only, corruption })
+    }
+  }
+  return { all, accepted }
+}
+
+function operationOf(asked: Asked): Operation {
+  if (asked.kind === 'import') return asked
+  const target = { kind: 'path' as const, path: asked.path }
+  switch (asked.kind) {
+    case 'set':
+      return { kind: 'set', target, value: asked.value }
+    case 'add':
+      return { kind: 'add', target, items: asked.items, position: 'end' }
+    case 'rename':
+      return { kind: 'rename', target, to: asked.to }
+    case 'remove':
+      return { kind: 'remove', target, items: undefined }
+    case 'removeItems':
+      return { kind: 'remove', target, items: asked.items }
+  }
+}
+
+const commentsOf = (text: string) =>
+  commentsAndStrings(text)
+    .filter(it => it.kind === 'comment')
+    .map(it => it.text)
+    .sort()
+    .join('\0')
+
+const report = ({ before, wrong, asked, corruption }: Survivor, why: string) =>
+  `${show({ module: { text: before, options: [], isCallable: true, isCrlf: false }, asked: [asked] })}` +
+  `--- ${corruption.name} gave:\n${wrong}\n${why}`
+
+describe('a right edit that was made wrong', () => {
+  it('is caught where it adds, takes or changes a comment', () => {
+    const { all, accepted } = survivors(runs(250).numRuns ?? 250)
+    expect(all).toBeGreaterThan(1000)
+    const wrong = accepted.filter(it => commentsOf(it.wrong) !== commentsOf(it.right))
+    expect(wrong.map(it => report(it, 'the comments differ')).at(0)).toBeUndefined()
+  }, 60_000)
+})
+
+describeWithOracle('a right edit that was made wrong, to the module system,', ({ nixpkgsLib }) => {
+  it('is caught where an option would differ, whatever the conditions are', () => {
+    const { accepted } = survivors(runs(80).numRuns ?? 80)
+    const left = accepted.filter(it => commentsOf(it.wrong) === commentsOf(it.right))
+    const parsed = parsedByNix(left.map(it => it.right))
+    const sound = parsedByNix(left.map(it => it.wrong))
+    const broken = left.filter((_, i) => parsed[i] && !sound[i])
+    expect(broken.map(it => report(it, 'Nix rejects that')).at(0)).toBeUndefined()
+    // What holds under the conditions that the module has has to hold under the others.
+    for (const turn of [(it: string) => it, (it: string) => it.replaceAll('false', 'true')]) {
+      const means = (texts: string[]) => meaningsOf(nixpkgsLib, texts.map(turn))
+      const before = means(left.map(it => it.before))
+      const right = means(left.map(it => it.right))
+      const wrong = means(left.map(it => it.wrong))
+      const different = left.flatMap((it, i) => {
+        const [was, is, other] = [before[i], right[i], wrong[i]]
+        if (!was || !is || wrongMeaning(was, is, [it.asked]).length > 0) return []
+        const why = other ? wrongMeaning(was, other, [it.asked]) : ['the module system rejects it']
+        return why.length === 0 ? [] : [report(it, why.join('\n'))]
+      })
+      expect(different.at(0)).toBeUndefined()
+    }
+  }, 60_000)
+})
