@@ -17,7 +17,7 @@ import {
 import { elementsOf } from './syntax/shape.ts'
 import { findEncodingFault } from './text/decode.ts'
 import { applyEdits, type Edit } from './text/edits.ts'
-import { Transaction } from './transaction.ts'
+import { isOverflow, Transaction } from './transaction.ts'
 import type { NixValue } from './values.ts'
 
 /**
@@ -63,13 +63,13 @@ export class NixDocument {
 
   /**
    * Every place that defines exactly this option, in source order, also those that count only under
-   * a condition. Empty where there is none, where the path is none, and in a file that holds no
-   * module.
+   * a condition. Empty where there is none, where the path is none, in a file that holds no module,
+   * and where values are nested by the ten thousand.
    */
   getIn(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
-    const module = this.module()
-    return parsed.ok && module.ok ? lookUp(module.value, parsed.value).exact : []
+    if (!parsed.ok) return []
+    return this.#read(module => lookUp(module, parsed.value).exact)
   }
 
   /**
@@ -79,8 +79,8 @@ export class NixDocument {
    */
   getBelow(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
-    const module = this.module()
-    return parsed.ok && module.ok ? lookUp(module.value, parsed.value).below : []
+    if (!parsed.ok) return []
+    return this.#read(module => lookUp(module, parsed.value).below)
   }
 
   /**
@@ -89,11 +89,13 @@ export class NixDocument {
    * where there are none.
    */
   itemsIn(path: AttrPathLike): NixValue[] {
-    return this.getIn(path)
-      .filter(it => !it.inherited)
-      .flatMap(it => allListsOf(this.text, it.value))
-      .flatMap(elementsOf)
-      .map(it => literalOf(this.text, it))
+    return this.#read(() =>
+      this.getIn(path)
+        .filter(it => !it.inherited)
+        .flatMap(it => allListsOf(this.text, it.value))
+        .flatMap(elementsOf)
+        .map(it => literalOf(this.text, it))
+    )
   }
 
   /**
@@ -101,8 +103,7 @@ export class NixDocument {
    * imported, or by a computed path.
    */
   importOf(path: string): SyntaxNode | undefined {
-    const module = this.module()
-    return module.ok ? findImport(module.value, path) : undefined
+    return this.#read(module => [findImport(module, path)])[0]
   }
 
   /**
@@ -110,8 +111,7 @@ export class NixDocument {
    * what counts only under a condition. Empty in a file that holds no module.
    */
   leaves(): Leaf[] {
-    const module = this.module()
-    return module.ok ? leavesOf(module.value) : []
+    return this.#read(leavesOf)
   }
 
   /**
@@ -119,8 +119,21 @@ export class NixDocument {
    * Computed ones and modules written in place are left out.
    */
   imports(): string[] {
-    const module = this.module()
-    return module.ok ? importsOf(module.value) : []
+    return this.#read(importsOf)
+  }
+
+  /**
+   * What is found in the module; nothing where there is none, and nothing where values are nested by
+   * the ten thousand: they are read by functions that call themselves, and the stack has an end.
+   */
+  #read<T>(find: (module: Module) => T[]): T[] {
+    try {
+      const module = this.module()
+      return module.ok ? find(module.value) : []
+    } catch (error) {
+      if (isOverflow(error)) return []
+      throw error
+    }
   }
 
   /**

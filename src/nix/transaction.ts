@@ -10,7 +10,7 @@ import { verify } from './proof/verify.ts'
 import { err, ok, type Result } from './result.ts'
 import { diffTexts } from './text/diff.ts'
 import { applyEdits, composeEdits, type Edit, invertEdits, moveOffset } from './text/edits.ts'
-import type { NixValue } from './values.ts'
+import { isTooDeep, type NixValue } from './values.ts'
 
 /** A proved way from one text to another. Plain data: nothing is written. */
 export interface Plan {
@@ -56,6 +56,7 @@ export class Transaction {
    * `BAD_VALUE`.
    */
   setIn(option: AttrPathLike | Definition, value: NixValue): this {
+    this.#check([value])
     return this.#push(option, target => ({ kind: 'set', target, value }))
   }
 
@@ -76,6 +77,7 @@ export class Transaction {
     options: { at?: Position } = {}
   ): this {
     const { at: position = 'end' } = options
+    this.#check(items)
     return this.#push(option, target => ({ kind: 'add', target, items, position }))
   }
 
@@ -87,6 +89,7 @@ export class Transaction {
    * `INHERITED`, `NO_TARGET` below a pipe operator, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
+    if (items) this.#check(items)
     return this.#push(option, target => ({ kind: 'remove', target, items }))
   }
 
@@ -139,7 +142,7 @@ export class Transaction {
     try {
       return this.#plan()
     } catch (error) {
-      if (!(error instanceof RangeError && /call stack/.test(error.message))) throw error
+      if (!isOverflow(error)) throw error
       return err(tooDeep(this.#document.text))
     }
   }
@@ -171,6 +174,15 @@ export class Transaction {
     return ok(makePlan(text, document.text, edits))
   }
 
+  #check(values: readonly NixValue[]): void {
+    if (!values.some(it => isTooDeep(it))) return
+    this.#error ??= nixError('', {
+      code: 'BAD_VALUE',
+      message: 'the value contains itself, or is nested too deep to be written',
+      hint: 'give a value that is nested no more than 200 times'
+    })
+  }
+
   #push(option: AttrPathLike | Definition, make: (target: Target) => Operation): this {
     if (typeof option !== 'string' && 'binding' in option) {
       const { path, binding } = option
@@ -182,6 +194,11 @@ export class Transaction {
     else this.#error ??= parsed.error
     return this
   }
+}
+
+/** Whether functions that call themselves came to the end of the stack. */
+export function isOverflow(error: unknown): boolean {
+  return error instanceof RangeError && /call stack/.test(error.message)
 }
 
 /** Values are read by functions that call themselves, and JavaScript's stack has an end. */

@@ -73,3 +73,14 @@ export function bare(value: NixValue): Exclude<NixValue, Annotated> {
   while (isAnnotated(inner)) inner = inner.value
   return inner
 }
+
+// No option is nested as deep; what is contains itself.
+const DEEPEST = 200
+
+/** Whether a value is nested deeper than any that could be written, as one is that contains itself. */
+export function isTooDeep(value: NixValue, depth = 0): boolean {
+  if (depth > DEEPEST) return true
+  const inner = bare(value)
+  const parts = isValueList(inner) ? inner : isValueSet(inner) ? Object.values(inner) : []
+  return parts.some(it => isTooDeep(it, depth + 1))
+}

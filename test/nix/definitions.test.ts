@@ -97,3 +97,13 @@ describe('itemsIn', () => {
     ])
   })
 })
+
+it('getters find nothing, and throw nothing, where values are nested by the ten thousand', () => {
+  const deep = (open: string, close: string) => open.repeat(50_000) + close.repeat(50_000)
+  for (const value of [deep('[', ']'), `[ ] ${'++ [ ] '.repeat(50_000)}`, deep('(f ', ')')]) {
+    const doc = parseDocument(`{ a = ${value}; }`)
+    expect(Array.isArray(doc.itemsIn('a'))).toBe(true)
+    expect(doc.getIn('a.b')).toEqual([])
+    expect(Array.isArray(doc.leaves())).toBe(true)
+  }
+})

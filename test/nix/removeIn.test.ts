@@ -56,6 +56,12 @@ describe('removeIn of items', () => {
     )
   })
 
+  it('puts the bracket behind several back behind the one above', () => {
+    expect(
+      edited('{\n  l = [\n    "a"\n    "b"\n    "c" ];\n}', it => it.removeIn('l', ['b', 'c']))
+    ).toBe('{\n  l = [\n    "a" ];\n}')
+  })
+
   it('puts the bracket behind it back behind the one above', () => {
     expect(edited('{\n  l = [\n    "a"\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
       '{\n  l = [\n    "a" ];\n}'

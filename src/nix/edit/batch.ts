@@ -19,8 +19,11 @@ export interface Batch {
 interface Member {
   operation: Operation
   path: readonly (string | undefined)[]
-  /** Whether it only touches definitions that are there, and takes none away. */
-  stays: boolean
+  /**
+   * Whether it only touches definitions that are there and takes none away (`stays`), or only writes
+   * a definition where there is none (`new`).
+   */
+  kind: 'stays' | 'new' | 'other'
 }
 
 export function emptyBatch(): Batch {
@@ -47,21 +50,48 @@ export function joined(
 }
 
 function describe(doc: NixDocument, module: Module, operation: Operation): Member {
-  if (operation.kind === 'import') return { operation, path: ['imports'], stays: false }
+  if (operation.kind === 'import') return { operation, path: ['imports'], kind: 'other' }
   const { target } = operation
-  const grows = operation.kind === 'set' || operation.kind === 'add'
-  const stays = grows && lookUpTarget(doc, module, target).exact.length > 0
-  return { operation, path: target.path, stays }
+  const { path } = target
+  if (operation.kind !== 'set' && operation.kind !== 'add')
+    return { operation, path, kind: 'other' }
+  const isThere = lookUpTarget(doc, module, target).exact.length > 0
+  return { operation, path, kind: isThere ? 'stays' : 'new' }
 }
 
 function areRelated(a: Member, b: Member): boolean {
   if (a.path.includes(undefined) || b.path.includes(undefined)) return true
   if (startsWith(a.path, b.path) || startsWith(b.path, a.path)) return true
   const renames = a.operation.kind === 'rename' || b.operation.kind === 'rename'
-  return renames || (a.path[0] === b.path[0] && !(a.stays && b.stays))
+  if (renames) return true
+  return (
+    a.path[0] === b.path[0] && !(a.kind === 'stays' && b.kind === 'stays') && !areSiblings(a, b)
+  )
 }
 
-/** Both lists in the order of the text, or undefined where two edits touch. */
+/** Whether both are new and go into one set: the second goes right behind the first, see `merged`. */
+function areSiblings(a: Member, b: Member): boolean {
+  const parentOf = (it: Member) => it.path.slice(0, -1)
+  return a.kind === 'new' && b.kind === 'new' && samePath(parentOf(a), parentOf(b))
+}
+
+// New text that says by itself how a next line of its kind looks: no blank line, nothing behind it.
+const PLAIN = /^(\r?\n[ \t]*| ?)\S[\s\S]*\S$/
+
+/** Two insertions at one place as one, where the second looks as it would behind the first. */
+function chained(first: Edit, second: Edit): Edit | undefined {
+  const isInsertion = first.length === 0 && second.length === 0
+  const lead = PLAIN.exec(first.content)?.[1]
+  const fits = isInsertion && first.offset === second.offset && lead !== undefined
+  return fits && PLAIN.exec(second.content)?.[1] === lead
+    ? { ...first, content: first.content + second.content }
+    : undefined
+}
+
+/**
+ * Both lists in the order of the text, or undefined where two edits touch; of two new definitions at
+ * one place, the later one comes behind the other.
+ */
 function merged(some: readonly Edit[], others: readonly Edit[]): Edit[] | undefined {
   const all: Edit[] = []
   let i = 0
@@ -71,8 +101,10 @@ function merged(some: readonly Edit[], others: readonly Edit[]): Edit[] | undefi
     const b = others[j]
     const next = !b || (a && a.offset <= b.offset) ? a : b
     const last = all.at(-1)
-    if (!next || (last && last.offset + last.length >= next.offset)) return undefined
-    all.push(next)
+    const both = last && next && chained(last, next)
+    if (both) all[all.length - 1] = both
+    else if (!next || (last && last.offset + last.length >= next.offset)) return undefined
+    else all.push(next)
     if (next === a) i++
     else j++
   }

@@ -4,6 +4,7 @@ import { type Module, setFor, unwrapped } from '../module/module.ts'
 import { type AttrPath, samePath, spellPath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
+import { usesIn } from '../syntax/scope.ts'
 import {
   attrsOf,
   bindingsNamed,
@@ -159,21 +160,17 @@ function commonLength(names: readonly (string | undefined)[], path: AttrPath): n
 
 /** In `rec { … }` a new name is seen by all its neighbours. */
 function captureIn(text: string, set: SyntaxNode, path: AttrPath): NixError | undefined {
-  if (set.type !== 'rec_attrset_expression') return undefined
   const name = path[0] ?? ''
-  const stack: SyntaxNode[] = [set]
-  for (let node = stack.pop(); node; node = stack.pop()) {
-    if (node.type === 'variable_expression' && text.slice(node.start, node.end) === name) {
-      return nixError(text, {
-        code: 'CONFLICT',
-        message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
-        range: node,
-        hint: 'take the "rec" away, or define it in another module'
-      })
-    }
-    stack.push(...node.children)
-  }
-  return undefined
+  const [use] = set.type === 'rec_attrset_expression' ? usesIn(text, set, name) : []
+  return (
+    use &&
+    nixError(text, {
+      code: 'CONFLICT',
+      message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
+      range: use,
+      hint: 'take the "rec" away, or define it in another module'
+    })
+  )
 }
 
 function inheritedError(text: string, name: SyntaxNode): NixError {

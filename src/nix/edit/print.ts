@@ -1,4 +1,5 @@
 import { formatName, quote } from '../path.ts'
+import { parse } from '../syntax/parser.ts'
 import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
 /** How new text is laid out. `indent` is that of the line which the value begins on. */
@@ -103,8 +104,26 @@ function printNumber(value: number): string {
   return /e/.test(printed) && !printed.includes('.') ? printed.replace('e', '.0e') : printed
 }
 
+// What can stand as an element of a list without parentheses around it.
+const ATOMS = new Set([
+  'variable_expression',
+  'select_expression',
+  'attrset_expression',
+  'rec_attrset_expression',
+  'let_attrset_expression',
+  'list_expression',
+  'parenthesized_expression',
+  'string_expression',
+  'indented_string_expression',
+  'integer_expression',
+  'float_expression',
+  'path_expression',
+  'hpath_expression',
+  'spath_expression',
+  'uri_expression'
+])
+
 function needsParentheses(source: string): boolean {
-  return !/^(?:[\w'.-]+|[\w./+-]+|<[\w./+-]+>|"[^"]*"|\[[\s\S]*\]|\{[\s\S]*\}|\([\s\S]*\))$/.test(
-    source
-  )
+  const [first, ...others] = parse(source).root.children
+  return first === undefined || others.length > 0 || !ATOMS.has(first.type)
 }

@@ -6,7 +6,10 @@ import type { Definition } from '../module/definitions.ts'
 import { spellPath } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
+import { findDuplicateBelow } from '../syntax/duplicates.ts'
+import { parse, type SyntaxNode } from '../syntax/parser.ts'
+import { usesIn } from '../syntax/scope.ts'
+import { bindingsNamed, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
@@ -45,6 +48,39 @@ export function conditional(text: string, definition: Definition): Refused {
     message: `${spellPath(definition.path)} is defined here only if ${condition}`,
     hint: 'define it in a module of its own and import that, or choose this definition'
   })
+}
+
+/**
+ * What speaks against taking definitions away, or giving them another name, in a `rec` set: others in
+ * it may use them as variables. `to` is the first name that a binding would have instead.
+ */
+export function usedInRec(
+  text: string,
+  definitions: readonly Definition[],
+  to?: string
+): Refused | undefined {
+  const gone = new Set(definitions.map(it => it.binding.start))
+  const isGone = (use: SyntaxNode) => {
+    const inside = definitions.some(it => isInside(use, it.binding))
+    return to === undefined && inside
+  }
+  for (const { binding } of definitions) {
+    const set = binding.parent?.parent
+    const [name] = binding.type === 'binding' ? namesOf(text, binding) : []
+    if (set?.type !== 'rec_attrset_expression' || name === undefined || name === to) continue
+    const stays = bindingsNamed(text, set, name).some(it => !gone.has(it.start) && it !== binding)
+    const use = stays ? undefined : usesIn(text, set, name).find(it => !isGone(it))
+    const captured = to === undefined ? undefined : usesIn(text, set, to)[0]
+    const [at, what] = use ? [use, name] : [captured, to]
+    if (at) {
+      return refuse(text, at, {
+        code: 'CONFLICT',
+        message: `"${what}" is used as a variable in this "rec" set, and would mean something else or nothing`,
+        hint: 'change what uses it first'
+      })
+    }
+  }
+  return undefined
 }
 
 /** `duplicate` is the binding that Nix rejects, where there is one. */
@@ -94,6 +130,15 @@ export function badValue(value: NixValue): Refused {
     if (at !== -1) return badValue(parts[at] as NixValue)
   }
   if (isExpr(plain)) {
+    const tree = parse(plain.source)
+    const duplicate =
+      tree.faults.length === 0 ? findDuplicateBelow(plain.source, tree.root) : undefined
+    if (duplicate) {
+      return badCall(
+        `expr(${JSON.stringify(plain.source)}) names something twice, which Nix rejects`,
+        `leave one:  ${plain.source.slice(duplicate.start, duplicate.end)}`
+      )
+    }
     return badCall(
       `expr(${JSON.stringify(plain.source)}) is not one whole expression`,
       'give what can stand behind "=", and a comment with annotated(value, comment)'

@@ -5,13 +5,13 @@ import { lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { endWithComments, following, isBlankBefore, preceding } from './style.ts'
 
 /**
- * The edit that takes a binding or a list element away, with the comment behind it on its line and
- * with the line that it leaves empty. Comments above it stay.
+ * The edit that takes a binding or a list element away, or all from it to `last`, with the comment
+ * behind it on its line and with the line that it leaves empty. Comments above it stay.
  */
-export function removeNode(text: string, node: SyntaxNode): Edit {
-  const end = endWithComments(text, node)
+export function removeNode(text: string, node: SyntaxNode, last: SyntaxNode = node): Edit {
+  const end = endWithComments(text, last)
   const ownLines = startsLine(text, node.start) && end === lineEnd(text, end)
-  return ownLines ? removeLines(text, node, end) : removeInLine(text, node, end)
+  return ownLines ? removeLines(text, node, end) : removeInLine(text, node, last, end)
 }
 
 function removeLines(text: string, node: SyntaxNode, end: number): Edit {
@@ -27,7 +27,7 @@ function removeLines(text: string, node: SyntaxNode, end: number): Edit {
   return { offset, length: next - offset, content: '' }
 }
 
-function removeInLine(text: string, node: SyntaxNode, end: number): Edit {
+function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   const before = preceding(node)
   const sameLine =
     before && !isComment(before) && !text.slice(before.end, node.start).includes('\n')
@@ -39,11 +39,11 @@ function removeInLine(text: string, node: SyntaxNode, end: number): Edit {
   if (before?.isNamed && !isLineComment && startsLine(text, node.start)) {
     const until = endWithComments(text, before)
     const comment = text.slice(before.end, until)
-    if (!comment.includes('#') && following(node)?.isNamed === false) {
+    if (!comment.includes('#') && following(last)?.isNamed === false) {
       return { offset: until, length: end - until, content: '' }
     }
   }
-  const after = following(node)
+  const after = following(last)
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }
   }

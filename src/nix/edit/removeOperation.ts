@@ -8,8 +8,9 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { commentsOf, elementsOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
-import { blockedByPipe, type Edits, inherited, notFound } from './refusals.ts'
+import { blockedByPipe, type Edits, inherited, notFound, usedInRec } from './refusals.ts'
 import { removeNode } from './remove.ts'
+import { endWithComments } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `removeIn`: see Transaction. */
@@ -26,6 +27,8 @@ export function planRemove(
     const all = [...exact, ...below]
     const taken = all.find(it => it.inherited)
     if (taken) return inherited(text, taken)
+    const used = usedInRec(text, all)
+    if (used) return used
     const nodes = all.map(it => it.binding)
     return blockedIn(doc, nodes) ?? ok(combine(nodes.map(it => removeNode(text, it))))
   }
@@ -59,7 +62,24 @@ function removeFrom(text: string, list: SyntaxNode, unwanted: readonly SyntaxNod
   if (isEmptied && first && !text.slice(list.start, list.end).includes('\n')) {
     return [{ offset: first.start, length: list.end - 1 - first.start, content: '' }]
   }
-  return unwanted.map(it => removeNode(text, it))
+  const tail = tailOf(text, list, unwanted)
+  const [head] = tail
+  const others = unwanted.slice(0, unwanted.length - tail.length).map(it => removeNode(text, it))
+  return head ? [...others, removeNode(text, head, tail.at(-1))] : others
+}
+
+/** Those at the end of the list that go as one, since the bracket stands behind the last of them. */
+function tailOf(text: string, list: SyntaxNode, unwanted: readonly SyntaxNode[]): SyntaxNode[] {
+  const tail: SyntaxNode[] = []
+  let next = list.children.findLast(it => it.type === ']')
+  for (const it of [...unwanted].reverse()) {
+    const between = next && text.slice(endWithComments(text, it), next.start)
+    const joins = tail.length === 0 ? /^[^\S\n]*$/ : /^\s*$/
+    if (between === undefined || !joins.test(between)) break
+    tail.unshift(it)
+    next = it
+  }
+  return tail
 }
 
 function blockedIn(doc: NixDocument, nodes: readonly SyntaxNode[]): Edits | undefined {

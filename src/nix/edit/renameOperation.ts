@@ -3,9 +3,9 @@ import { type Definition, inModule, lookUp } from '../module/definitions.ts'
 import type { Module } from '../module/module.ts'
 import { type AttrPath, formatPath, samePath, spellPath } from '../path.ts'
 import { ok } from '../result.ts'
-import { attrsOf, namesOf } from '../syntax/shape.ts'
+import { attrsOf, isComment, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
-import { blockedByPipe, type Edits, inherited, notFound, refuse } from './refusals.ts'
+import { blockedByPipe, type Edits, inherited, notFound, refuse, usedInRec } from './refusals.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `renameIn`: see Transaction. */
@@ -30,26 +30,39 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
     if (definition.inherited) return inherited(text, definition)
     const blocked = blockedByPipe(doc, definition.binding)
     if (blocked) return blocked
-    const edit = rename(module, definition, target.path.length, to)
-    if (!edit) {
+    const renamed = rename(module, definition, target.path.length, to)
+    if (!renamed) {
       return refuse(text, definition.binding, {
         code: 'NO_TARGET',
         message: `${spellPath(definition.path)} lies in a set that ${formatPath(to)} does not belong into`,
         hint: 'remove the one and set the other'
       })
     }
-    edits.push(edit)
+    const used = usedInRec(text, [definition], renamed.name)
+    if (used) return used
+    const comment = definition.binding.field('attrpath')?.children.find(isComment)
+    if (comment) {
+      return refuse(text, comment, {
+        code: 'CONFLICT',
+        message: 'a comment stands inside the name',
+        hint: 'move it out of the name first'
+      })
+    }
+    edits.push(renamed.edit)
   }
   return ok(edits)
 }
 
-/** Replaces the names that a binding spells itself; those of the sets around it have to stay. */
+/**
+ * Replaces the names that a binding spells itself; those of the sets around it have to stay. `name` is
+ * the first one then.
+ */
 function rename(
   module: Module,
   definition: Definition,
   length: number,
   to: AttrPath
-): Edit | undefined {
+): { edit: Edit; name: string | undefined } | undefined {
   // A module's `config` is no part of an option's path; here it may be one of the names spelt.
   const path = inModule(module, definition.path)
   const outer = path.slice(0, path.length - namesOf(module.text, definition.binding).length)
@@ -62,5 +75,6 @@ function rename(
   const last = attrs.at(-1)
   if (!first || !last) return undefined
   const content = formatPath(wanted.slice(outer.length))
-  return { offset: first.start, length: last.end - first.start, content }
+  const edit = { offset: first.start, length: last.end - first.start, content }
+  return { edit, name: wanted[outer.length] }
 }

@@ -11,6 +11,7 @@ import { type Claim, claimOf, covers } from './claims.ts'
 import { strayComment } from './comments.ts'
 import { compareTrees, type Difference } from './compareTrees.ts'
 import { meaningFault } from './meaning.ts'
+import { disturbedName, undefinedName } from './names.ts'
 import type { Sides } from './sides.ts'
 
 /**
@@ -18,6 +19,7 @@ import type { Sides } from './sides.ts'
  * it is. It shares with the planning only how a tree is read, not where or what was written:
  *
  * - the result parses, with no new stand-in and no duplicate that Nix would reject;
+ * - no variable in it lost what it means;
  * - every difference between the two trees lies in the definitions of the path that was asked for,
  *   and is of the kind that was asked for (`claims.ts`), comments too (`comments.ts`);
  * - the definitions of that path say what was asked, and as much else as before (`meaning.ts`).
@@ -50,6 +52,10 @@ export function verify(
     const node = difference.kind === 'replaced' ? difference.after : difference.node
     if (why) return fail(why, difference.kind === 'removed' ? undefined : node)
   }
+  const disturbed = disturbedName(sides, differences)
+  if (disturbed !== undefined) return fail(`"${disturbed}" would mean something else`)
+  const unknown = undefinedName(sides, differences, edits)
+  if (unknown) return unknown
   if (strayComment(differences, claims, sides)) return fail('a comment would change')
   const names = new Set<string | undefined>()
   for (const path of claims.flatMap(it => it.paths)) {

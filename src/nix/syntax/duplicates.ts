@@ -29,6 +29,35 @@ export function findDuplicate(
   return undefined
 }
 
+/** The first attribute or argument that Nix rejects as a second one of its name, anywhere below a node. */
+export function findDuplicateBelow(text: string, node: SyntaxNode): SyntaxNode | undefined {
+  const stack = [node]
+  for (let at = stack.pop(); at; at = stack.pop()) {
+    const duplicate = SCOPES.test(at.type)
+      ? findDuplicate(text, at, undefined)
+      : at.type === 'function_expression'
+        ? secondFormal(text, at)
+        : undefined
+    if (duplicate) return duplicate
+    stack.push(...at.children)
+  }
+  return undefined
+}
+
+const SCOPES = /^(?:rec_|let_)?attrset_expression$|^let_expression$/
+
+function secondFormal(text: string, lambda: SyntaxNode): SyntaxNode | undefined {
+  const names = new Set<string>()
+  const formals = lambda.field('formals')?.children.filter(it => it.type === 'formal') ?? []
+  for (const name of [lambda.field('universal'), ...formals.map(it => it.field('name'))]) {
+    if (!name) continue
+    const spelt = text.slice(name.start, name.end)
+    if (names.has(spelt)) return name
+    names.add(spelt)
+  }
+  return undefined
+}
+
 /** What is defined below a name; undefined for a value that is no set literal. */
 type Slots = Map<string, Slots | undefined>
 

@@ -36,16 +36,89 @@ function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
 }
 
 /**
- * Whether a variable of this name means something where the node stands: a function's argument, a
- * `let`, or a `with`, which might have any name, gives it one.
+ * Whether a variable of this name means something where the node stands: it is one of Nix's own, or a
+ * function's argument, a `let`, a `rec` set, or a `with`, which might have any name, gives it one.
  */
 export function isInScope(text: string, node: SyntaxNode, name: string): boolean {
-  for (let at = node.parent; at; at = at.parent) {
-    if (at.type === 'with_expression') return true
-    if (at.type === 'function_expression' && takes(text, at, name)) return true
-    const bindings = at.type === 'let_expression' ? at.children : []
-    const all = bindings.find(it => it.type === 'binding_set')?.children ?? []
-    if (all.some(it => bindsName(text, it, name))) return true
+  if (GLOBALS.has(name) || name.startsWith('__')) return true
+  for (let at = scopeAround(node); at; at = at.parent) {
+    if (at.type === 'with_expression' || binds(text, at, name)) return true
   }
   return false
+}
+
+// The names that Nix 2.8 to 2.31 know without `builtins.`
+const GLOBALS = new Set([
+  'abort',
+  'baseNameOf',
+  'break',
+  'builtins',
+  'derivation',
+  'derivationStrict',
+  'dirOf',
+  'false',
+  'fetchGit',
+  'fetchMercurial',
+  'fetchTarball',
+  'fetchTree',
+  'fromTOML',
+  'import',
+  'isNull',
+  'map',
+  'null',
+  'placeholder',
+  'removeAttrs',
+  'scopedImport',
+  'throw',
+  'toString',
+  'true'
+])
+
+/**
+ * Where a set's own names are used inside it: the variables, and the names behind a plain `inherit`,
+ * that would mean its attribute `name` if it is `rec`.
+ */
+export function usesIn(text: string, set: SyntaxNode, name: string): SyntaxNode[] {
+  return variablesIn(set).filter(it => {
+    if (text.slice(it.start, it.end) !== name) return false
+    let at = scopeAround(it)
+    while (at && at.start >= set.start && at.end <= set.end && !isSame(at, set)) {
+      if (binds(text, at, name)) return false
+      at = at.parent
+    }
+    return at !== undefined && isSame(at, set)
+  })
+}
+
+/** All names below a node that are read from the scope around them, in source order. */
+export function variablesIn(node: SyntaxNode): SyntaxNode[] {
+  const found: SyntaxNode[] = []
+  const stack = [node]
+  for (let at = stack.pop(); at; at = stack.pop()) {
+    if (at.type === 'variable_expression') found.push(at)
+    else if (at.type === 'inherit') {
+      const names = at.field('attrs')?.children ?? []
+      found.push(...names.filter(it => it.type === 'identifier'))
+    } else stack.push(...at.children)
+  }
+  return found.sort((a, b) => a.start - b.start)
+}
+
+/** From where on the nodes around a name are its scope: an `inherit` reads outside of its own set. */
+function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
+  const inherit = node.parent?.type === 'inherited_attrs' ? node.parent.parent : undefined
+  const around = inherit?.type === 'inherit' ? inherit.parent : undefined
+  return around ? (around.type === 'binding_set' ? around.parent : around)?.parent : node.parent
+}
+
+/** Whether a function, `let` or `rec` set gives a name to what is inside it. */
+function binds(text: string, scope: SyntaxNode, name: string): boolean {
+  if (scope.type === 'function_expression') return takes(text, scope, name)
+  if (!/^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)) return false
+  const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []
+  return all.some(it => bindsName(text, it, name))
+}
+
+function isSame(a: SyntaxNode, b: SyntaxNode): boolean {
+  return a.start === b.start && a.end === b.end && a.type === b.type
 }
