@@ -1,7 +1,7 @@
 import { type AttrPath, samePath } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import {
-  bindingsNamed,
+  bindingsOn,
   callOf,
   elementsOf,
   inheritedOf,
@@ -87,7 +87,7 @@ function searchSet(
   context: Context,
   found: Lookup
 ): void {
-  for (const binding of bindingsNamed(text, set, want[prefix.length])) {
+  for (const binding of bindingsOn(text, set, want.slice(prefix.length))) {
     for (const name of inheritedOf(binding)) {
       const path = [...prefix, nameOf(text, name)]
       if (mayLead(path, want)) {

@@ -48,39 +48,62 @@ export function bindingsNamed(
   set: SyntaxNode,
   name: string | undefined
 ): readonly SyntaxNode[] {
-  if (name === undefined) return bindingsOf(set)
-  let index = bindingsByName.get(set)
-  if (!index) {
-    index = indexOf(text, set)
-    bindingsByName.set(set, index)
+  return name === undefined ? bindingsOf(set) : bindingsOn(text, set, [name])
+}
+
+/**
+ * Those of `bindingsOf` that may say something of a path or of what is below it, in source order: as
+ * far as their names and the path both go, none differs, where a computed name may be any.
+ */
+export function bindingsOn(text: string, set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
+  let branch = branchBySet.get(set)
+  if (!branch) {
+    branch = { bindings: bindingsOf(set) }
+    branchBySet.set(set, branch)
   }
-  const { named, others } = index
-  const own = named.get(name) ?? []
-  if (others.length === 0) return own
-  return [...own, ...others].sort((a, b) => a.start - b.start)
+  const shorter: SyntaxNode[] = []
+  for (const [depth, name] of path.entries()) {
+    const { ending, named } = partsOf(text, branch, depth)
+    shorter.push(...ending)
+    const next = named.get(name)
+    if (!next) return shorter.sort((a, b) => a.start - b.start)
+    branch = next
+  }
+  const { bindings } = branch
+  return shorter.length === 0
+    ? bindings
+    : [...shorter, ...bindings].sort((a, b) => a.start - b.start)
 }
 
 // Nodes never change, so what was found in a set once holds as long as the set is there. Without
 // this, each of many edits would read all names of a large set again.
 const bindingsBySet = new WeakMap<SyntaxNode, readonly SyntaxNode[]>()
-const bindingsByName = new WeakMap<SyntaxNode, NameIndex>()
+const branchBySet = new WeakMap<SyntaxNode, Branch>()
 
-interface NameIndex {
-  named: Map<string, SyntaxNode[]>
-  /** Inherits, and bindings whose first name is computed. */
-  others: SyntaxNode[]
+/** Bindings of a set whose paths begin with the same names; sorted out further when somebody asks. */
+interface Branch {
+  bindings: readonly SyntaxNode[]
+  parts?: Parts
 }
 
-function indexOf(text: string, set: SyntaxNode): NameIndex {
-  const index: NameIndex = { named: new Map(), others: [] }
-  for (const binding of bindingsOf(set)) {
-    const [first] = binding.type === 'binding' ? attrsOf(binding) : []
-    const name = first && nameOf(text, first)
-    if (name === undefined) index.others.push(binding)
-    else if (index.named.has(name)) index.named.get(name)?.push(binding)
-    else index.named.set(name, [binding])
+interface Parts {
+  /** Those whose path ends here or goes on with a computed name, and, at the top, inherits. */
+  ending: SyntaxNode[]
+  named: Map<string, { bindings: SyntaxNode[] }>
+}
+
+function partsOf(text: string, branch: Branch, depth: number): Parts {
+  if (branch.parts) return branch.parts
+  const parts: Parts = { ending: [], named: new Map() }
+  for (const binding of branch.bindings) {
+    const name = namesOf(text, binding)[depth]
+    const same = name === undefined ? undefined : parts.named.get(name)
+    if (same) same.bindings.push(binding)
+    else if (name === undefined) parts.ending.push(binding)
+    else parts.named.set(name, { bindings: [binding] })
   }
-  return index
+  branch.parts = parts
+  return parts
 }
 
 /** The elements of a list, comments and brackets left out. */
@@ -120,9 +143,15 @@ export function attrsOf(binding: SyntaxNode): SyntaxNode[] {
 }
 
 /** The names that a binding's attribute path is made of; undefined for each computed one. */
-export function namesOf(text: string, binding: SyntaxNode): (string | undefined)[] {
-  return attrsOf(binding).map(it => nameOf(text, it))
+export function namesOf(text: string, binding: SyntaxNode): readonly (string | undefined)[] {
+  const known = namesByBinding.get(binding)
+  if (known) return known
+  const names = attrsOf(binding).map(it => nameOf(text, it))
+  namesByBinding.set(binding, names)
+  return names
 }
+
+const namesByBinding = new WeakMap<SyntaxNode, readonly (string | undefined)[]>()
 
 /** The attributes that an `inherit` or `inherit (x)` takes over, as nodes. */
 export function inheritedOf(inherit: SyntaxNode): SyntaxNode[] {
