@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { expr } from '../../src/nix/index.ts'
+import { type Definition, expr, parseDocument, type Transaction } from '../../src/nix/index.ts'
 import { edited, refusalOf, refused } from './support.ts'
 
 describe('a rec set', () => {
@@ -99,4 +99,93 @@ it('a value that contains itself is refused', () => {
   const value: { a: unknown } = { a: 1 }
   value.a = value
   expect(refusalOf('{ }', it => it.setIn('a', value as never))).toBe('BAD_VALUE')
+})
+
+describe('what other definitions depend on', () => {
+  it('is not changed where a rec set uses it by name, unless the definition is chosen', () => {
+    const given = 'rec { a = "x"; b = a; l = [ "m" ]; m = l ++ [ ]; s = { t = 1; }; u = s; }'
+    expect(refusalOf(given, it => it.setIn('a', 'y'))).toBe('SHARED_BINDING')
+    expect(refusalOf(given, it => it.addIn('l', ['n']))).toBe('SHARED_BINDING')
+    expect(refusalOf(given, it => it.removeIn('l', ['m']))).toBe('SHARED_BINDING')
+    expect(refusalOf(given, it => it.setIn('s.n', 1))).toBe('SHARED_BINDING')
+    expect(edited(given, it => it.setIn('a', 'x').addIn('l', ['m']).setIn('b', 1))).toBe(
+      given.replace('b = a', 'b = 1')
+    )
+    const chosen = (it: Transaction) => {
+      const [definition] = parseDocument(given).getIn('a')
+      return it.setIn(definition as Definition, 'y')
+    }
+    expect(chosen(parseDocument(given).edit()).plan()).toMatchObject({
+      value: { text: given.replace('"x"', '"y"') }
+    })
+  })
+
+  it('is not uncovered on the left of a //', () => {
+    const given = 'let d = { x = 1; }; in { a = d // { x = 2; y = 3; }; }'
+    expect(refusalOf(given, it => it.removeIn('a.x'))).toBe('SHARED_BINDING')
+    expect(refusalOf(given, it => it.renameIn('a.x', 'a.z'))).toBe('SHARED_BINDING')
+    expect(refusalOf('{ a = 1; } // { a = 2; }', it => it.removeIn('a'))).toBe('SHARED_BINDING')
+    expect(edited('{ b = 1; } // { a = 2; c = 3; }', it => it.removeIn('a'))).toBe(
+      '{ b = 1; } // { c = 3; }'
+    )
+  })
+})
+
+describe('paths that are no options', () => {
+  it.each(['config', 'config.b'])('%s', path => {
+    expect(refusalOf('{ a = 1; }', it => it.setIn(path, 1))).toBe('BAD_PATH')
+    expect(refusalOf('{ a = 1; }', it => it.renameIn('a', path))).toBe('BAD_PATH')
+    expect(refusalOf('{ config.a = 1; }', it => it.addIn(path, [1]))).toBe('BAD_PATH')
+  })
+
+  it('options go into a module that has its own in config', () => {
+    expect(refusalOf('{ a = 1; }', it => it.setIn('options.b', 1))).toBe('CONFLICT')
+    expect(refusalOf('{ a = 1; }', it => it.renameIn('a', 'imports'))).toBe('BAD_PATH')
+    expect(edited('{ config.a = 1; }', it => it.setIn('options.b', 1))).toBe(
+      '{ config.a = 1; options.b = 1; }'
+    )
+  })
+})
+
+describe('addIn among priorities', () => {
+  it.each([
+    [
+      'goes to the list that counts',
+      '{ lib, ... }: { a = lib.mkMerge [ [ "e" ] (lib.mkForce [ ]) ]; }',
+      '{ lib, ... }: { a = lib.mkMerge [ [ "e" ] (lib.mkForce [ "n" ]) ]; }'
+    ],
+    [
+      'takes mkOverride by its number',
+      '{ lib, ... }: { a = lib.mkMerge [ (lib.mkOverride 60 [ ]) (lib.mkOverride 40 [ ]) ]; }',
+      '{ lib, ... }: { a = lib.mkMerge [ (lib.mkOverride 60 [ ]) (lib.mkOverride 40 [ "n" ]) ]; }'
+    ]
+  ])('%s', (_, given, then) => expect(edited(given, it => it.addIn('a', ['n']))).toBe(then))
+
+  it('refuses where what is added might be dropped, or drop the rest', () => {
+    for (const value of [
+      'lib.mkIf c (lib.mkDefault [ "e" ])',
+      'lib.mkMerge [ [ "e" ] (lib.mkIf c (lib.mkForce [ ])) ]',
+      'lib.mkOverride (f 1) (g 2)'
+    ]) {
+      expect(
+        refusalOf(`{ c, f, g, lib, ... }: { a = ${value}; }`, it => it.addIn('a', ['n']))
+      ).toMatch(/^(?:NO_TARGET|SHARED_BINDING)$/)
+    }
+  })
+})
+
+it('stand-ins may come and go with what holds them', () => {
+  expect(edited('{ a = 1; f = { a, b, }: a; }', it => it.removeIn('f'))).toBe('{ a = 1; }')
+  expect(edited('{ a = 1; }', it => it.setIn('f', expr('{ a, b, }: a')))).toBe(
+    '{ a = 1; f = { a, b, }: a; }'
+  )
+  expect(refusalOf('{ a = 1; }', it => it.setIn('f', expr('1 |> toString')))).toBe('BAD_VALUE')
+})
+
+it('items beside each other go as one', () => {
+  const drop = (given: string) => edited(given, it => it.removeIn('l', ['a', 'b']))
+  expect(drop('{ l = [ "a" "b" "q" ]; }')).toBe('{ l = [ "q" ]; }')
+  expect(drop('{ l = ["a" "b" "q"]; }')).toBe('{ l = ["q"]; }')
+  expect(drop('{ l = [ "p" "a" "b" "q" ]; }')).toBe('{ l = [ "p" "q" ]; }')
+  expect(drop('{ l = [ "a" /* a */ "b" /* b */ "q" ]; }')).toBe('{ l = [ "q" ]; }')
 })

@@ -3,6 +3,7 @@ import type { Definition } from '../module/definitions.ts'
 import { addLines, linesOf, stringIn } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
+import { candidatesOf, PLAIN, winnersOf } from '../module/strength.ts'
 import { spellPath } from '../path.ts'
 import { ok } from '../result.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -19,7 +20,8 @@ import {
   type Edits,
   inherited,
   notFound,
-  refuse
+  refuse,
+  sharedInRec
 } from './refusals.ts'
 import { define } from './setOperation.ts'
 import { layoutAt } from './style.ts'
@@ -52,38 +54,69 @@ export function planAdd(
     return fresh.length === 0 ? ok([]) : define(doc, module, found, target.path, fresh)
   }
   const always = found.exact.filter(it => it.conditions.length === 0)
-  const string = always.find(it => !it.inherited && stringIn(doc.text, it.value))
-  if (string) return addToString(doc, string, items, position)
+  const candidates = candidatesOf(
+    doc.text,
+    found.exact.filter(it => !it.inherited)
+  )
+  const counting = winnersOf(candidates).filter(it => it.isCertain)
+  const shared =
+    target.kind === 'path'
+      ? always.map(it => sharedInRec(doc.text, it.binding)).find(it => it !== undefined)
+      : undefined
+  const string = counting.map(it => stringIn(doc.text, it.value)).find(it => it !== undefined)
+  if (string) {
+    const edits = addToString(doc, target.path, string, items, position)
+    return edits.ok && edits.value.length > 0 && shared ? shared : edits
+  }
 
-  const present = new Set(always.flatMap(it => itemsAlwaysIn(doc.text, it)))
+  const lists = counting.map(it => listOf(doc.text, it.value)).filter(it => it !== undefined)
+  const present = new Set(lists.flatMap(elementsOf).map(it => canonicalOfNode(doc.text, it)))
   const missing = unique(items, present)
   if (missing.length === 0) return ok([])
-  return addToLists(doc, found.exact, always, missing, position)
+  if (shared) return shared
+  if (lists.length > 0) return addToList(doc, lists, missing, position)
+  const other = candidates.find(it => it.strength !== PLAIN)
+  const form = always[0] && !always[0].inherited ? formOf(doc.text, always[0].value) : undefined
+  const isBeside = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
+  if (other && (isBeside || counting.length === 0)) {
+    return refuse(doc.text, other.value, {
+      code: 'NO_TARGET',
+      message: 'this has another priority than a plain list, so one of the two would be dropped',
+      hint: 'add to it by hand, inside the mkForce or mkDefault'
+    })
+  }
+  return giveList(doc, found.exact, always, missing)
 }
 
-/** Adds to the first definition that has a list which always counts, else gives the first such a list. */
-function addToLists(
+/** Adds to the first of the lists that always count, or to the one with the item to add beside. */
+function addToList(
   doc: NixDocument,
-  all: readonly Definition[],
-  always: readonly Definition[],
+  lists: readonly SyntaxNode[],
   missing: readonly NixValue[],
   position: Position
 ): Edits {
   const { text, root } = doc
+  const place = placeIn(text, lists, position)
+  const list = place?.list ?? (lists[0] as SyntaxNode)
+  const blocked = blockedByPipe(doc, list)
+  if (blocked) return blocked
+  if (place) return ok([insertItems(text, root, place.list, missing, place.at)])
+  return refuse(text, list, {
+    code: 'CONFLICT',
+    message: 'the item to add beside is not in this list',
+    hint: 'name an item that is there, or add at the end'
+  })
+}
+
+/** Gives the first definition that always counts a list of its own. */
+function giveList(
+  doc: NixDocument,
+  all: readonly Definition[],
+  always: readonly Definition[],
+  missing: readonly NixValue[]
+): Edits {
+  const { text, root } = doc
   const written = always.filter(it => !it.inherited)
-  const lists = written.map(it => listOf(text, it.value)).filter(it => it !== undefined)
-  const list = lists[0]
-  if (list) {
-    const blocked = blockedByPipe(doc, list)
-    if (blocked) return blocked
-    const place = placeIn(text, lists, position)
-    if (place) return ok([insertItems(text, root, place.list, missing, place.at)])
-    return refuse(text, list, {
-      code: 'CONFLICT',
-      message: 'the item to add beside is not in this list',
-      hint: 'name an item that is there, or add at the end'
-    })
-  }
   const [first] = written
   if (first) {
     const blocked = blockedByPipe(doc, first.value)
@@ -113,17 +146,17 @@ function addToLists(
 
 function addToString(
   doc: NixDocument,
-  definition: Definition,
+  path: readonly (string | undefined)[],
+  string: SyntaxNode,
   items: readonly NixValue[],
   position: Position
 ): Edits {
   const { text } = doc
-  const string = stringIn(text, definition.value) as SyntaxNode
   const lines: string[] = []
   for (const item of items) {
     const line = bare(item)
     if (typeof line !== 'string' || /[\r\n]/.test(line)) {
-      return badLine(definition.path)
+      return badLine(path)
     }
     lines.push(line)
   }
@@ -149,11 +182,6 @@ function addToString(
   const present = new Set(linesOf(text, string))
   const missing = [...new Set(lines)].filter(it => !present.has(it))
   return ok(missing.length === 0 ? [] : [addLines(text, string, missing)])
-}
-
-function itemsAlwaysIn(text: string, definition: Definition): string[] {
-  const list = definition.inherited ? undefined : listOf(text, definition.value)
-  return list ? elementsOf(list).map(it => canonicalOfNode(text, it)) : []
 }
 
 /** The items that are not there yet, each once. */

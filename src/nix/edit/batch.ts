@@ -2,6 +2,7 @@
 // proof reads the whole result, so that a hundred edits would cost a hundred readings otherwise.
 
 import type { NixDocument } from '../document.ts'
+import { lookUp } from '../module/definitions.ts'
 import type { Module } from '../module/module.ts'
 import { type AttrPath, samePath, startsWith } from '../path.ts'
 import type { Edit } from '../text/edits.ts'
@@ -43,7 +44,7 @@ export function joined(
   edits: readonly Edit[]
 ): Batch | undefined {
   const member = describe(doc, module, operation)
-  if (batch.members.some(it => areRelated(it, member))) return undefined
+  if (batch.members.some(it => areRelated(module, it, member))) return undefined
   if (edits.length === 0) return batch
   const all = merged(batch.edits, edits)
   return all && { members: [...batch.members, member], edits: all }
@@ -59,21 +60,35 @@ function describe(doc: NixDocument, module: Module, operation: Operation): Membe
   return { operation, path, kind: isThere ? 'stays' : 'new' }
 }
 
-function areRelated(a: Member, b: Member): boolean {
+/**
+ * Whether an operation could come out otherwise once the other is done. A new definition goes beside
+ * its nearest relatives, so the other makes a difference where the two share more names than either
+ * does with what is there.
+ */
+function areRelated(module: Module, a: Member, b: Member): boolean {
   if (a.path.includes(undefined) || b.path.includes(undefined)) return true
   if (startsWith(a.path, b.path) || startsWith(b.path, a.path)) return true
-  const renames = a.operation.kind === 'rename' || b.operation.kind === 'rename'
-  if (renames) return true
-  return (
-    a.path[0] === b.path[0] && !(a.kind === 'stays' && b.kind === 'stays') && !areSiblings(a, b)
-  )
+  if (a.operation.kind === 'rename' || b.operation.kind === 'rename') return true
+  if (a.path[0] !== b.path[0] || (a.kind === 'stays' && b.kind === 'stays')) return false
+  if (a.kind === 'other' || b.kind === 'other') return true
+  const differ = a.path.findIndex((name, i) => name !== b.path[i])
+  return !isDefined(module, a.path.slice(0, differ) as AttrPath)
 }
 
-/** Whether both are new and go into one set: the second goes right behind the first, see `merged`. */
-function areSiblings(a: Member, b: Member): boolean {
-  const parentOf = (it: Member) => it.path.slice(0, -1)
-  return a.kind === 'new' && b.kind === 'new' && samePath(parentOf(a), parentOf(b))
+/** Whether a module says something of a path or of what is below it. */
+function isDefined(module: Module, path: AttrPath): boolean {
+  const known = definedIn.get(module) ?? new Map<string, boolean>()
+  definedIn.set(module, known)
+  const key = path.join('\0')
+  const answer = known.get(key)
+  if (answer !== undefined) return answer
+  const { exact, below } = lookUp(module, path)
+  known.set(key, exact.length + below.length > 0)
+  return exact.length + below.length > 0
 }
+
+// Asked for each pair of a hundred edits, and each time about the same few paths.
+const definedIn = new WeakMap<Module, Map<string, boolean>>()
 
 // New text that says by itself how a next line of its kind looks: no blank line, nothing behind it.
 const PLAIN = /^(\r?\n[ \t]*| ?)\S[\s\S]*\S$/

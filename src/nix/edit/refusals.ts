@@ -3,13 +3,14 @@
 import type { NixDocument } from '../document.ts'
 import { type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
+import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { spellPath } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
 import { parse, type SyntaxNode } from '../syntax/parser.ts'
 import { usesIn } from '../syntax/scope.ts'
-import { bindingsNamed, namesOf } from '../syntax/shape.ts'
+import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
@@ -83,6 +84,95 @@ export function usedInRec(
   return undefined
 }
 
+/**
+ * `SHARED_BINDING` where a value that is to change lies in a `rec` set whose other attributes use it by
+ * its name: they would change with it. `node` is the binding, or the set that is to get one more.
+ */
+export function sharedInRec(text: string, node: SyntaxNode): Refused | undefined {
+  for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
+    const binding: SyntaxNode = at
+    const set = binding.parent?.parent
+    if (binding.type !== 'binding' || set?.type !== 'rec_attrset_expression') continue
+    const [name] = namesOf(text, binding)
+    const uses = name === undefined ? [] : usesIn(text, set, name)
+    const use = uses.find(it => !isInside(it, binding))
+    if (use) {
+      return refuse(text, use, {
+        code: 'SHARED_BINDING',
+        message: `"${name}" is used as a variable in this "rec" set, so what uses it would change, too`,
+        hint: 'write the value out where it is used, or choose this definition to change both'
+      })
+    }
+  }
+  return undefined
+}
+
+/**
+ * `SHARED_BINDING` where a definition stands on the right of a `//` whose left side may define the
+ * same: without it, that one would count.
+ */
+export function uncovered(module: Module, definitions: readonly Definition[]): Refused | undefined {
+  const { text, sets } = module
+  for (const { binding } of definitions) {
+    for (let at: SyntaxNode | undefined = binding; at; at = at.parent) {
+      const update: SyntaxNode | undefined = at.parent
+      const operator = update?.type === 'binary_expression' ? update.field('operator') : undefined
+      if (operator?.type !== '//' || update?.field('right') !== at) continue
+      const left = update.field('left')
+      const isRead = left && (isSet(unwrapped(left)) || sets.some(it => isInside(it, left)))
+      const names = namesOf(text, binding)
+      const isElsewhere = isRead && !definesAny(text, left, names[0])
+      if (isElsewhere) continue
+      return refuse(text, operator, {
+        code: 'SHARED_BINDING',
+        message: 'what stands on the left of this "//" may define the same, and would count then',
+        hint: 'edit what stands on the left as well, by hand'
+      })
+    }
+  }
+  return undefined
+}
+
+/** Whether one of the sets that a written-out side of `//` is made of has an attribute of the name. */
+function definesAny(text: string, side: SyntaxNode, name: string | undefined): boolean {
+  const inner = unwrapped(side)
+  if (isSet(inner)) return bindingsNamed(text, inner, name).length > 0
+  return inner.children.some(it => it.isNamed && definesAny(text, it, name))
+}
+
+/**
+ * `BAD_PATH` for what is no option: `config` itself, and, to be defined or named anew, what a module
+ * says of itself, such as `imports`.
+ */
+export function noOption(
+  module: Module,
+  path: readonly (string | undefined)[]
+): Refused | undefined {
+  const [first] = path
+  if (first === 'config') {
+    return badPath(
+      `${spellPath(path)} is no option: options are named without the "config" that they stand in`,
+      path.length > 1 ? `name it ${spellPath(path.slice(1))}` : 'name one of its options'
+    )
+  }
+  if (first !== 'options' || module.hasConfig) return undefined
+  const { text, sets } = module
+  const option = sets
+    .flatMap(set => bindingsOf(set))
+    .find(it => !MODULE_ATTRIBUTES.has(namesOf(text, it)[0] ?? 'imports'))
+  if (!option) return undefined
+  return refuse(text, option, {
+    code: 'CONFLICT',
+    message:
+      'a module that declares options has its own definitions in config, and this one has not',
+    hint: 'put them into config = { … }; first, or declare the options in another module'
+  })
+}
+
+export function badPath(message: string, hint: string): Refused {
+  return err(nixError('', { code: 'BAD_PATH', message, hint }))
+}
+
 /** `duplicate` is the binding that Nix rejects, where there is one. */
 export function ambiguous(
   text: string,
@@ -137,6 +227,12 @@ export function badValue(value: NixValue): Refused {
       return badCall(
         `expr(${JSON.stringify(plain.source)}) names something twice, which Nix rejects`,
         `leave one:  ${plain.source.slice(duplicate.start, duplicate.end)}`
+      )
+    }
+    if (tree.standIns.some(it => it.kind === 'pipe')) {
+      return badCall(
+        `expr(${JSON.stringify(plain.source)}) has a pipe operator, which few versions of Nix know`,
+        'write it without the pipe'
       )
     }
     return badCall(

@@ -43,7 +43,8 @@ function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: num
       return { offset: until, length: end - until, content: '' }
     }
   }
-  const after = following(last)
+  let after = following(last)
+  while (after && after.end <= end) after = following(after)
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }
   }

@@ -8,7 +8,15 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { commentsOf, elementsOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
-import { blockedByPipe, type Edits, inherited, notFound, usedInRec } from './refusals.ts'
+import {
+  blockedByPipe,
+  type Edits,
+  inherited,
+  notFound,
+  sharedInRec,
+  uncovered,
+  usedInRec
+} from './refusals.ts'
 import { removeNode } from './remove.ts'
 import { endWithComments } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
@@ -27,8 +35,8 @@ export function planRemove(
     const all = [...exact, ...below]
     const taken = all.find(it => it.inherited)
     if (taken) return inherited(text, taken)
-    const used = usedInRec(text, all)
-    if (used) return used
+    const blocker = usedInRec(text, all) ?? uncovered(module, all)
+    if (blocker) return blocker
     const nodes = all.map(it => it.binding)
     return blockedIn(doc, nodes) ?? ok(combine(nodes.map(it => removeNode(text, it))))
   }
@@ -47,7 +55,10 @@ export function planRemove(
         .map(it => removeLine(text, string, it))
     )
   ]
-  return blockedIn(doc, [...elements, ...strings]) ?? ok(combine(edits))
+  if (edits.length === 0) return ok([])
+  const shared = target.kind === 'path' ? written.map(it => sharedInRec(text, it.binding)) : []
+  const blocker = shared.find(it => it !== undefined) ?? blockedIn(doc, [...elements, ...strings])
+  return blocker ?? ok(combine(edits))
 }
 
 /** Takes elements out of a list; one behind `++` that nothing is left of goes whole. */
@@ -62,24 +73,40 @@ function removeFrom(text: string, list: SyntaxNode, unwanted: readonly SyntaxNod
   if (isEmptied && first && !text.slice(list.start, list.end).includes('\n')) {
     return [{ offset: first.start, length: list.end - 1 - first.start, content: '' }]
   }
-  const tail = tailOf(text, list, unwanted)
-  const [head] = tail
-  const others = unwanted.slice(0, unwanted.length - tail.length).map(it => removeNode(text, it))
-  return head ? [...others, removeNode(text, head, tail.at(-1))] : others
+  return runsOf(text, list, unwanted).map(([node, last]) => removeNode(text, node, last))
 }
 
-/** Those at the end of the list that go as one, since the bracket stands behind the last of them. */
-function tailOf(text: string, list: SyntaxNode, unwanted: readonly SyntaxNode[]): SyntaxNode[] {
-  const tail: SyntaxNode[] = []
-  let next = list.children.findLast(it => it.type === ']')
+/**
+ * What goes as one, as first and last of each: those beside each other on a line, and those at the
+ * end where the bracket stands behind the last of them.
+ */
+function runsOf(
+  text: string,
+  list: SyntaxNode,
+  unwanted: readonly SyntaxNode[]
+): [SyntaxNode, SyntaxNode][] {
+  const runs: [SyntaxNode, SyntaxNode][] = []
+  const closing = list.children.findLast(it => it.type === ']')
+  let next = closing
   for (const it of [...unwanted].reverse()) {
-    const between = next && text.slice(endWithComments(text, it), next.start)
-    const joins = tail.length === 0 ? /^[^\S\n]*$/ : /^\s*$/
-    if (between === undefined || !joins.test(between)) break
-    tail.unshift(it)
+    const between = next ? text.slice(endWithComments(text, it), next.start) : ''
+    const run = runs.at(-1)
+    const endsAtBracket =
+      run !== undefined && run[1] === unwanted.at(-1) && isBefore(text, run[1], closing)
+    if (run && next === run[0] && (endsAtBracket ? /^\s*$/ : /^[^\S\n]*$/).test(between)) {
+      run[0] = it
+    } else runs.push([it, it])
     next = it
   }
-  return tail
+  return runs
+}
+
+/** Whether the bracket stands behind the last item on its line. */
+function isBefore(text: string, last: SyntaxNode, closing: SyntaxNode | undefined): boolean {
+  return (
+    closing !== undefined &&
+    /^[^\S\n]*$/.test(text.slice(endWithComments(text, last), closing.start))
+  )
 }
 
 function blockedIn(doc: NixDocument, nodes: readonly SyntaxNode[]): Edits | undefined {

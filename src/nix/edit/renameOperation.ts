@@ -1,17 +1,31 @@
 import type { NixDocument } from '../document.ts'
 import { type Definition, inModule, lookUp } from '../module/definitions.ts'
-import type { Module } from '../module/module.ts'
+import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import { type AttrPath, formatPath, samePath, spellPath } from '../path.ts'
 import { ok } from '../result.ts'
 import { attrsOf, isComment, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
-import { blockedByPipe, type Edits, inherited, notFound, refuse, usedInRec } from './refusals.ts'
+import {
+  badPath,
+  blockedByPipe,
+  type Edits,
+  inherited,
+  noOption,
+  notFound,
+  type Refused,
+  refuse,
+  uncovered,
+  usedInRec
+} from './refusals.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `renameIn`: see Transaction. */
 export function planRename(doc: NixDocument, module: Module, target: Target, to: AttrPath): Edits {
   const { text } = doc
   if (samePath(target.path, to)) return ok([])
+  const misplaced =
+    noOption(module, to) ?? noOption(module, target.path) ?? otherKind(target.path, to)
+  if (misplaced) return misplaced
   const { exact, below } = lookUpTarget(doc, module, target)
   const all = [...exact, ...below]
   if (all.length === 0 && target.kind === 'definition') return notFound(target.path)
@@ -38,8 +52,8 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
         hint: 'remove the one and set the other'
       })
     }
-    const used = usedInRec(text, [definition], renamed.name)
-    if (used) return used
+    const blocker = usedInRec(text, [definition], renamed.name) ?? uncovered(module, [definition])
+    if (blocker) return blocker
     const comment = definition.binding.field('attrpath')?.children.find(isComment)
     if (comment) {
       return refuse(text, comment, {
@@ -51,6 +65,16 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
     edits.push(renamed.edit)
   }
   return ok(edits)
+}
+
+/** `BAD_PATH` where an option would become one of the module's own attributes, or the other way. */
+function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused | undefined {
+  const isOwn = MODULE_ATTRIBUTES.has(to[0] ?? '')
+  if (isOwn === MODULE_ATTRIBUTES.has(path[0] ?? '')) return undefined
+  return badPath(
+    `${spellPath(isOwn ? to : path)} is an attribute of the module itself, and no option`,
+    'name an option'
+  )
 }
 
 /**

@@ -19,8 +19,10 @@ import {
   conditional,
   type Edits,
   inherited,
+  noOption,
   notFound,
-  refuse
+  refuse,
+  sharedInRec
 } from './refusals.ts'
 import { layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
@@ -35,7 +37,7 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   const [definition] = found.exact
   if (found.exact.length > 1) {
     const spelt = inModule(module, target.path)
-    return ambiguous(text, found.exact, findDuplicate(text, setFor(module, spelt), spelt[0]))
+    return ambiguous(text, found.exact, findDuplicate(text, setFor(module, spelt), spelt))
   }
   const scattered = found.below[0]
   if (scattered) {
@@ -54,7 +56,9 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   if (definition.conditions.length > 0) return conditional(text, definition)
   const place = settable(text, definition.value, value)
   if (canonicalOfNode(text, place) === wanted) return ok([])
-  const blocked = blockedByPipe(doc, place)
+  const blocked =
+    blockedByPipe(doc, place) ??
+    (target.kind === 'path' ? sharedInRec(text, definition.binding) : undefined)
   if (blocked) return blocked
   const inner = unwrapped(place)
   if (isSet(inner) && isValueSet(bare(value)) && bindingsOf(inner).length > 0) {
@@ -85,6 +89,8 @@ export function define(
   path: AttrPath,
   value: NixValue
 ): Edits {
+  const misplaced = noOption(module, path)
+  if (misplaced) return misplaced
   const computed = found.opaque.find(it => it.path.includes(undefined))
   if (computed) {
     return refuse(doc.text, computed.binding, {
@@ -96,6 +102,7 @@ export function define(
   const layout = layoutAt(doc.text, '', doc.root)
   const place = placeFor(module, path, printValue(value, layout).includes('\n'))
   if (!place.ok) return place
-  const blocked = blockedByPipe(doc, place.value.set)
+  const { set } = place.value
+  const blocked = blockedByPipe(doc, set) ?? sharedInRec(doc.text, set)
   return blocked ?? ok([insertBinding(doc.text, doc.root, place.value, value)])
 }

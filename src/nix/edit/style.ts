@@ -5,8 +5,17 @@ import type { Layout } from './print.ts'
 
 /** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
 export function layoutAt(text: string, indent: string, root: SyntaxNode): Layout {
-  return { indent, unit: indentUnit(text, root), eol: eolOf(text), tightLists: hasTightLists(text) }
+  let layout = layoutByRoot.get(root)
+  if (!layout) {
+    const unit = indentUnit(text, root)
+    layout = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
+    layoutByRoot.set(root, layout)
+  }
+  return { ...layout, indent }
 }
+
+// The whole text is read for it, and each edit of a transaction asks.
+const layoutByRoot = new WeakMap<SyntaxNode, Layout>()
 
 /** One step of indentation: how much deeper than its set the first binding on a line of its own is. */
 function indentUnit(text: string, root: SyntaxNode): string {

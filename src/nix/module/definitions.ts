@@ -61,7 +61,7 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
   const found: Lookup = { exact: [], below: [], opaque: [] }
   const spelt = inModule(module, path)
   searchSet(module.text, setFor(module, spelt), [], spelt, ALWAYS, found)
-  return module.hasConfig ? withoutConfig(found, path) : found
+  return module.hasConfig ? withoutConfig(module.text, found, path) : found
 }
 
 /** The path as it is spelt from the module's set on. */
@@ -73,9 +73,12 @@ export function inModule<Name extends string | undefined>(
   return module.hasConfig && isOption ? ['config', ...path] : path
 }
 
-function withoutConfig(found: Lookup, path: AttrPath): Lookup {
+function withoutConfig(text: string, found: Lookup, path: AttrPath): Lookup {
   if (MODULE_ATTRIBUTES.has(path[0] ?? '')) return found
-  const strip = (all: Definition[]) => all.map(it => ({ ...it, path: it.path.slice(1) }))
+  const strip = (all: Definition[]) =>
+    all.map(it =>
+      describeDefinition(text, it.path.slice(1), it.binding, it.value, it, it.inherited)
+    )
   return { exact: strip(found.exact), below: strip(found.below), opaque: strip(found.opaque) }
 }
 
@@ -207,7 +210,10 @@ export function describeDefinition(
     binding,
     value,
     source: text.slice(value.start, value.end),
-    at: placeOf(text, binding.start),
+    // Lines are counted from the top of the text, and few definitions are shown to anybody.
+    get at() {
+      return placeOf(text, binding.start)
+    },
     inherited,
     conditions: context.conditions,
     priorities: context.priorities

@@ -7,8 +7,10 @@ import { findImport, importsOf } from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import { settable } from '../module/settable.ts'
+import { candidatesOf, winnersOf } from '../module/strength.ts'
 import { type AttrPath, spellPath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
@@ -77,7 +79,15 @@ function hasGrown(
   const asked = items.map(keyOf)
   const had = was.exact.flatMap(it => allIn(before.text, it))
   const has = is.exact.flatMap(it => allIn(after.text, it))
-  const certain = new Set(is.exact.flatMap(it => certainIn(after.text, it)))
+  const winners = winnersOf(
+    candidatesOf(
+      after.text,
+      is.exact.filter(it => !it.inherited)
+    )
+  )
+  const certain = new Set(
+    winners.filter(it => it.isCertain).flatMap(it => certainIn(after.text, it.value))
+  )
   const more = takeOut(has, had)
   return (
     more?.every(it => asked.includes(it)) === true &&
@@ -132,11 +142,10 @@ function allIn(text: string, definition: Definition): string[] {
 }
 
 /** Those that count whatever the conditions in the value are. */
-function certainIn(text: string, definition: Definition): string[] {
-  if (definition.inherited) return []
-  const string = stringIn(text, definition.value)
+function certainIn(text: string, value: SyntaxNode): string[] {
+  const string = stringIn(text, value)
   if (string) return linesOf(text, string)
-  return certainItemsOf(text, definition.value).map(it => canonicalOfNode(text, it))
+  return certainItemsOf(text, value).map(it => canonicalOfNode(text, it))
 }
 
 /** What is left of `all` when `some` is taken out in its order; undefined if it is not in there. */

@@ -4,9 +4,9 @@ import { type NixError, nixError } from '../errors.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import { spellPath } from '../path.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
+import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
 import { isComment } from '../syntax/shape.ts'
-import type { Edit } from '../text/edits.ts'
+import { type Edit, moveOffset } from '../text/edits.ts'
 import { type Claim, claimOf, covers } from './claims.ts'
 import { strayComment } from './comments.ts'
 import { compareTrees, type Difference } from './compareTrees.ts'
@@ -39,7 +39,7 @@ export function verify(
     })
   const [fault] = after.errors
   if (fault) return fail(`the result has an error at line ${fault.at.line}: ${fault.message}`)
-  if (after.standIns.length !== before.standIns.length) return fail('the result parses differently')
+  if (parsesOtherwise(before, after, edits)) return fail('the result parses differently')
   const old = before.module()
   const fresh = after.module()
   if (!old.ok || !fresh.ok) return fail('the result is no module any more')
@@ -57,13 +57,9 @@ export function verify(
   const unknown = undefinedName(sides, differences, edits)
   if (unknown) return unknown
   if (strayComment(differences, claims, sides)) return fail('a comment would change')
-  const names = new Set<string | undefined>()
   for (const path of claims.flatMap(it => it.paths)) {
-    const [name] = path
-    if (names.has(name)) continue
-    names.add(name)
-    const duplicate = findDuplicate(after.text, setFor(fresh.value, path), name)
-    if (duplicate && !findDuplicate(before.text, setFor(old.value, path), name)) {
+    const duplicate = findDuplicate(after.text, setFor(fresh.value, path), path)
+    if (duplicate && !findDuplicate(before.text, setFor(old.value, path), path)) {
       return fail('an attribute would be defined twice', duplicate)
     }
   }
@@ -95,4 +91,21 @@ function objectionOfAll(
     if (objection === undefined) return undefined
   }
   return objection ?? `${spellPath(at)} would change`
+}
+
+/** Whether text that no edit touched needs a stand-in that it did not need before, or the other way. */
+function parsesOtherwise(before: NixDocument, after: NixDocument, edits: readonly Edit[]): boolean {
+  const touched = (it: StandIn) =>
+    edits.some(({ offset, length }) => offset < it.end && offset + length > it.start)
+  const kept = before.standIns.filter(it => !touched(it)).map(it => moveOffset(edits, it.start))
+  let shift = 0
+  const written = edits.map(({ offset, length, content }) => {
+    const start = offset + shift
+    shift += content.length - length
+    return { start, end: start + content.length }
+  })
+  const old = after.standIns.filter(
+    it => !written.some(({ start, end }) => start <= it.start && end >= it.end)
+  )
+  return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
 }

@@ -1,8 +1,8 @@
+import type { AttrPath } from '../path.ts'
 import type { SyntaxNode } from './parser.ts'
 import {
   attrsOf,
-  bindingsNamed,
-  bindingsOf,
+  bindingsOn,
   inheritedOf,
   isDynamic,
   isSet,
@@ -12,18 +12,21 @@ import {
 } from './shape.ts'
 
 /**
- * The first binding below `name` in a set that Nix rejects because its attribute is defined
- * already, or undefined. Two bindings of one attribute go together only where both are set
- * literals, and a literal that comes second may not repeat a name of the first (Nix 2.8).
+ * The first binding on a path, spelt from the set on, or below it, that Nix rejects because its
+ * attribute is defined already; undefined if there is none. Two bindings of one attribute go together
+ * only where both are set literals, and a literal that comes second may not repeat a name of the
+ * first (Nix 2.8). With an empty path the whole set is looked at.
  */
 export function findDuplicate(
   text: string,
   set: SyntaxNode,
-  name: string | undefined
+  path: readonly (string | undefined)[]
 ): SyntaxNode | undefined {
+  const computed = path.indexOf(undefined)
+  const fixed = (computed === -1 ? path : path.slice(0, computed)) as AttrPath
   const slots: Slots = new Map()
-  for (const binding of bindingsNamed(text, set, name)) {
-    const duplicate = define(text, slots, binding, name)
+  for (const binding of bindingsOn(text, set, fixed)) {
+    const duplicate = define(text, slots, binding, fixed)
     if (duplicate) return duplicate
   }
   return undefined
@@ -34,7 +37,7 @@ export function findDuplicateBelow(text: string, node: SyntaxNode): SyntaxNode |
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
     const duplicate = SCOPES.test(at.type)
-      ? findDuplicate(text, at, undefined)
+      ? findDuplicate(text, at, [])
       : at.type === 'function_expression'
         ? secondFormal(text, at)
         : undefined
@@ -65,11 +68,11 @@ function define(
   text: string,
   slots: Slots,
   binding: SyntaxNode,
-  only?: string
+  path: AttrPath
 ): SyntaxNode | undefined {
   for (const attr of inheritedOf(binding)) {
     const name = nameOf(text, attr)
-    if (name === undefined || (only !== undefined && name !== only)) continue
+    if (name === undefined || (path.length > 0 && name !== path[0])) continue
     if (slots.has(name)) return attr
     slots.set(name, undefined)
   }
@@ -90,8 +93,9 @@ function define(
   const literal = unparenthesised(value)
   const own: Slots | undefined = isSet(literal) && isWhole ? new Map() : undefined
   if (own) {
-    for (const inner of bindingsOf(literal)) {
-      const duplicate = define(text, own, inner)
+    const rest = path.slice(names.length)
+    for (const inner of bindingsOn(text, literal, rest)) {
+      const duplicate = define(text, own, inner, rest)
       if (duplicate) return duplicate
     }
   }

@@ -6,11 +6,30 @@ export interface Place {
 
 /** The place of a UTF-16 offset. An offset behind the end counts as the end. */
 export function placeOf(text: string, offset: number): Place {
-  const before = text.slice(0, offset)
-  const lineStart = before.lastIndexOf('\n') + 1
-  let line = 1
-  for (let at = before.indexOf('\n'); at !== -1; at = before.indexOf('\n', at + 1)) line++
-  return { line, column: before.length - lineStart + 1 }
+  const starts = lineStartsOf(text)
+  const end = Math.min(offset, text.length)
+  let first = 0
+  let last = starts.length - 1
+  while (first < last) {
+    const middle = Math.ceil((first + last) / 2)
+    if ((starts[middle] as number) <= end) first = middle
+    else last = middle - 1
+  }
+  return { line: first + 1, column: end - (starts[first] as number) + 1 }
+}
+
+// Places are asked for one after the other in the same text, by the thousand in a long list of
+// definitions.
+let known: { text: string; starts: number[] } = { text: '', starts: [0] }
+
+function lineStartsOf(text: string): number[] {
+  if (known.text !== text) {
+    const starts = [0]
+    for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1))
+      starts.push(at + 1)
+    known = { text, starts }
+  }
+  return known.starts
 }
 
 /** Where the line that holds the offset starts. */
