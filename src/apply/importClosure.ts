@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { parseDocument } from '../nix/index.ts'
+import { type AttrPath, formatPath, type NixDocument, parseDocument } from '../nix/index.ts'
 import { stampOf } from './stamp.ts'
 
 /** Gives a file's text, or that of a folder's default.nix; undefined if there is none to read. */
@@ -28,49 +28,86 @@ export interface Declaration {
   option: string
 }
 
-// Two modules that declare one option are an error even if both are switched off.
-const DECLARED = [
-  'virtualisation.vfio',
-  'virtualisation.sharedMemoryFiles',
-  'virtualisation.hugepages',
-  'virtualisation.kvmfr',
-  'virtualisation.libvirtd.deviceACL',
-  'virtualisation.libvirtd.clearEmulationCapabilities'
-]
-
 // More files than any configuration at hand has; the bound is there for loops made of links.
 const MOST_FILES = 2000
 
-/** Follows the fixed paths in `imports` from a configuration on. Files that can't be read are passed over. */
-export function followImports(
+/** A module that a configuration imports, or the configuration itself. */
+export interface ImportedModule {
+  path: string
+  text: string
+  /** The import in the configuration that leads there; undefined for the configuration. */
+  importer: string | undefined
+}
+
+/** An import that leads to a module of ours. */
+export interface OwnImport {
+  /** The file that has it. */
+  importer: string
+  /** The path in it. */
+  spelling: string
+  /** Our file, links resolved. */
+  path: string
+}
+
+/** All that fixed paths in `imports` lead to. */
+export interface ImportWalk {
+  /** The configuration first; each file once, and none of ours. */
+  modules: ImportedModule[]
+  ours: OwnImport[]
+}
+
+/**
+ * Follows the fixed paths in `imports` from a configuration on. Files that can't be read are passed
+ * over, and those of ours are not entered.
+ */
+export function walkImports(
   configuration: { path: string; text: string },
   read: ReadModule
-): ImportClosure {
-  const closure: ImportClosure = { ours: [], foreign: undefined }
+): ImportWalk {
+  const walk: ImportWalk = { modules: [{ ...configuration, importer: undefined }], ours: [] }
   const seen = new Set<string>([configuration.path])
-  const queue: { path: string; text: string; importer: string | undefined }[] = [
-    { ...configuration, importer: undefined }
-  ]
-  for (let module = queue.shift(); module; module = queue.shift()) {
-    const doc = parseDocument(module.text)
-    if (module.importer !== undefined) {
-      const option = DECLARED.find(it => {
-        const path = `options.${it}`
-        return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
-      })
-      if (option !== undefined) {
-        closure.foreign ??= { path: module.path, importer: module.importer, option }
-      }
-    }
-    for (const spelling of doc.imports()) {
+  // What is found on the way is followed as well.
+  for (const module of walk.modules) {
+    for (const spelling of parseDocument(module.text).imports()) {
       if (!spelling.startsWith('.') && !spelling.startsWith('/')) continue
       const target = read(join(spelling.startsWith('/') ? '/' : dirname(module.path), spelling))
-      if (!target || seen.has(target.path) || seen.size >= MOST_FILES) continue
-      seen.add(target.path)
-      const isOurs = stampOf(target.text) !== 'none'
-      if (isOurs) closure.ours.push({ path: dirname(target.path), importer: module.path })
-      else queue.push({ ...target, importer: module.importer ?? spelling })
+      if (!target) continue
+      if (stampOf(target.text) !== 'none') {
+        walk.ours.push({ importer: module.path, spelling, path: target.path })
+      } else if (!seen.has(target.path) && seen.size < MOST_FILES) {
+        seen.add(target.path)
+        walk.modules.push({ ...target, importer: module.importer ?? spelling })
+      }
     }
   }
+  return walk
+}
+
+/** What the files say that a configuration imports, of options of ours (`own`) and their modules. */
+export function followImports(
+  configuration: { path: string; text: string },
+  read: ReadModule,
+  own: readonly AttrPath[]
+): ImportClosure {
+  const { modules, ours } = walkImports(configuration, read)
+  const closure: ImportClosure = {
+    ours: ours.map(({ path, importer }) => ({ path: dirname(path), importer })),
+    foreign: undefined
+  }
+  for (const { path, text, importer } of modules) {
+    if (importer === undefined) continue
+    const doc = parseDocument(text)
+    // Two modules that declare one option are an error even if both are switched off.
+    const option = own.find(it => declares(doc, it))
+    if (option === undefined) continue
+    closure.foreign = { path, importer, option: formatPath(option) }
+    break
+  }
   return closure
+}
+
+/** Whether a module declares this option, or one below it. */
+export function declares(doc: NixDocument, option: AttrPath): boolean {
+  const path = ['options', ...option]
+  return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
 }

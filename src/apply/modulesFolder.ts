@@ -28,9 +28,10 @@ export function planModules(
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
   const present: ReadonlyMap<string, string | null> = listing === 'absent' ? new Map() : listing
   const isOurs = stampOf(present.get('default.nix') ?? '') !== 'none'
-  const [stranger] = present.keys()
+  // What `remove` kept aside is ours as well.
+  const stranger = [...present].find(([, text]) => stampOf(text ?? '') === 'none')
   if (!isOurs && stranger !== undefined)
-    return err({ code: 'FOREIGN_FOLDER', path, found: stranger })
+    return err({ code: 'FOREIGN_FOLDER', path, found: stranger[0] })
 
   const changes: ModuleChange[] = []
   const edited: string[] = []

@@ -30,7 +30,10 @@ export interface ApplyInput {
   names: ReadonlyMap<string, string>
 }
 
-/** What is to be written, in the order in which it has to be: the configuration comes last. */
+/**
+ * What is to be written, in the order in which it has to be: the configuration comes last, and after
+ * it what goes.
+ */
 export interface ApplyPlan {
   files: PlannedFile[]
   /** The change to the configuration alone; it has no edits if only modules change. */
@@ -39,8 +42,14 @@ export interface ApplyPlan {
 
 export interface PlannedFile {
   path: string
+  /** Undefined for a new file. */
   before: string | undefined
-  after: string
+  /** Undefined for a file that goes. */
+  after: string | undefined
+  /** The file whose owner and mode a new one takes; those of the configuration unless given. */
+  like?: string
+  /** A folder that goes with it, if nothing is left in it. */
+  emptied?: string
 }
 
 /**

@@ -31,3 +31,23 @@ export type ApplyProblem =
   | { code: 'PARSE_REJECTED'; path: string; output: string }
   /** The parse check was required and could not be made. */
   | { code: 'PARSE_CHECK_MISSING'; path: string; detail: string }
+
+/** Why our part can't be taken out. */
+export type RemoveProblem =
+  | ApplyProblem
+  /** What would be left needs an option or a module that goes. */
+  | { code: 'STILL_USED'; path: string; uses: readonly UsePlace[] }
+  /** Another file of the repository, which the configuration does not import, needs them. */
+  | { code: 'USED_ELSEWHERE'; path: string; uses: readonly UsePlace[] }
+
+/** A place that needs an option of ours, or one of our modules. */
+export interface UsePlace {
+  path: string
+  /** The text of the file. */
+  text: string
+  kind: 'definition' | 'reading' | 'module'
+  /** The option, or the path to the module as it is spelt. */
+  name: string
+  /** Offsets in the text. */
+  range: { start: number; end: number }
+}

@@ -1,21 +1,27 @@
 import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isTrace } from '../files/trace.ts'
 import type { ReadModule } from './importClosure.ts'
 import type { FolderListing } from './modulesFolder.ts'
 
-/** The folder at a path, links resolved, and what stands in it: files' texts, folders as null. */
+/**
+ * The folder at a path, links resolved, and what stands in it: files' texts, folders as null. What a
+ * run of ours has there while it lasts is left out.
+ */
 export function readFolder(path: string): { path: string; listing: FolderListing } {
   const link = lstatSync(path, { throwIfNoEntry: false })
   const stat = statSync(path, { throwIfNoEntry: false })
   if (!link) return { path, listing: 'absent' }
   if (!stat?.isDirectory()) return { path, listing: 'not-a-folder' }
   const folder = realpathSync(path)
-  const names = readdirSync(folder).sort()
+  const names = readdirSync(folder)
+    .filter(name => !isTrace(name))
+    .sort()
   const listing = new Map(names.map(name => [name, readText(join(folder, name)) ?? null]))
   return { path: folder, listing }
 }
 
-/** Reads modules for `followImports`; a folder stands for its default.nix. Absolute paths lie in the root. */
+/** Reads modules for `walkImports`; a folder stands for its default.nix. Absolute paths lie in the root. */
 export function moduleReader(root: string): ReadModule {
   return path => {
     const outer = root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)

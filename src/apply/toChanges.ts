@@ -5,12 +5,13 @@ import type { PlannedFile } from './planApply.ts'
 
 /** The planned files as changes for `commit`, in their order; new files belong to whom the configuration does. */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {
-  const like = ownerFor(configuration)
-  return files.map(({ path, before, after }) => ({
+  const owner = ownerFor(configuration)
+  return files.map(({ path, before, after, like = owner, emptied }) => ({
     realpath: path,
     before: before === undefined ? null : { sha256: sha256(Buffer.from(before)) },
-    after: Buffer.from(after),
-    like
+    after: after === undefined ? null : Buffer.from(after),
+    like,
+    ...(emptied === undefined ? {} : { emptied: [emptied] })
   }))
 }
 

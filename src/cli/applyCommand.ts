@@ -1,17 +1,18 @@
-import { EXIT } from './message.ts'
-import { offerChange, readManner } from './offerChange.ts'
+import { readManner } from './manner.ts'
+import { offerChange } from './offerChange.ts'
 import type { Arguments } from './parseArguments.ts'
 import { prepare } from './planCommand.ts'
+import { emptyBody, fail, type Report, unchanged } from './report.ts'
 import { nextStep } from './root.ts'
-import { fail, say } from './say.ts'
+import { say } from './say.ts'
 import type { Screens } from './showPlan.ts'
 
-/** `apply` and `diff`: shows what would change; `apply` then asks and writes. Returns the exit code. */
+/** `apply` and `diff`: shows what would change; `apply` then asks and writes. */
 export async function applyCommand(
   command: 'apply' | 'diff',
   given: Arguments,
   screens: Screens
-): Promise<number> {
+): Promise<Report> {
   const manner = readManner(given, command === 'apply')
   if (!manner.ok) return fail(manner.error)
   const prepared = prepare(command, given, screens.err)
@@ -19,7 +20,7 @@ export async function applyCommand(
   const { plan, context } = prepared.value
   if (plan.files.length === 0) {
     if (!manner.value.quiet) say(`Nothing to do: ${context.file} says all this already.`)
-    return EXIT.done
+    return unchanged(emptyBody(context.root))
   }
   const next = [nextStep(context.root)]
   if (context.root === '/') {

@@ -28,7 +28,10 @@ export function checkWithNix(
 ): Result<ParseCheck, ApplyProblem> {
   if (mode === 'off') return ok({ status: 'skipped', detail: 'switched off' })
   let result: ParseCheck = { status: 'ok' }
-  for (const { before, after } of files) {
+  for (const { path: each, before, after } of files) {
+    // What is kept aside of a module need not be one any more.
+    const isModule = before !== undefined || each.endsWith('.nix')
+    if (after === undefined || !isModule) continue
     const check = parseCheck(before, after)
     if (check.status === 'rejected') {
       return err({ code: 'PARSE_REJECTED', path, output: check.output })

@@ -1,12 +1,12 @@
 import { EXIT, usage } from './message.ts'
 import type { Arguments } from './parseArguments.ts'
-import { fail, say } from './say.ts'
+import { fail, type Report } from './report.ts'
+import { say } from './say.ts'
 
 /**
- * Asks whether to go on, unless `--yes` said so already. Undefined for yes; else the exit code, and
- * why nothing is written was told.
+ * Asks whether to go on, unless `--yes` said so already. Undefined for yes; else how it ended.
  */
-export async function confirm(question: string, given: Arguments): Promise<number | undefined> {
+export async function confirm(question: string, given: Arguments): Promise<Report | undefined> {
   if (given.on('yes') === true) return undefined
   const reason = whyNoQuestion(given)
   if (reason !== undefined) {
@@ -22,14 +22,18 @@ export async function confirm(question: string, given: Arguments): Promise<numbe
       return undefined
     case 'no':
       say('Nothing was written.')
-      return EXIT.differences
+      return { exit: EXIT.differences, outcome: 'declined' }
     default:
       say('Cancelled. Nothing was written.')
-      return answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated
+      return {
+        exit: answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated,
+        outcome: 'declined'
+      }
   }
 }
 
 function whyNoQuestion(given: Arguments): string | undefined {
+  if (given.on('json') === true) return '--json was given'
   if (given.on('input') === false) return '--no-input was given'
   if (!process.stdin.isTTY) return 'standard input is not a terminal'
   return process.stderr.isTTY ? undefined : 'standard error is not a terminal'

@@ -37,15 +37,16 @@ export function commitMessage(problem: CommitProblem, context: Context): Message
     : `Now on the disk: ${found.join(', ')}.`
   const message = fileMessage(problem, context, ` ${truth}`)
   if (problem.left.length === 0) return message
-  const left = `Left behind, please remove by hand: ${problem.left.join(', ')}`
+  const left = `left behind: ${problem.left.join(', ')}; the next command that writes sees to it`
   return { ...message, remedy: message.remedy ? `${message.remedy}\n${left}` : left }
 }
 
-/** What went wrong after the change was made, in one line. */
-export function warningLine(problem: FileProblem, context: Context): string {
+/** What went wrong after the change was made. */
+export function warningMessage(problem: FileProblem, context: Context): Message {
   // The backup itself is kept by then.
   const cause = problem.code === 'BACKUP_FAILED' ? problem.cause : problem
-  return `vfio-patch: warning: the change is written, but: ${readMessage(cause, context).what}\n`
+  const { code, what } = readMessage(cause, context)
+  return { code, exit: EXIT.followUp, what: `warning: the change is written, but: ${what}` }
 }
 
 function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
@@ -156,6 +157,16 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
         'somebody else could put another file in its place while this runs.'
       )
     }
+    case 'NOT_PRIVATE': {
+      const isOwn = problem.uid === process.geteuid?.()
+      return refused(
+        isOwn
+          ? `the folder ${path} keeps your backups, and others have rights to it (mode ${problem.mode.toString(8)}).`
+          : `the folder ${path} is to keep your backups, and belongs to another user (${problem.uid}).`,
+        isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way',
+        'what lies in it is what an undo puts in place.'
+      )
+    }
     case 'NO_SPACE':
       return io(
         `no space left for ${path} (needs ${Math.ceil(problem.needed / 1024)} KB).`,
@@ -173,11 +184,13 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       )
     case 'BACKUP_FAILED': {
       const cause = fileMessage(problem.cause, context, '')
+      const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
+      const mend = (isUnsafe && cause.remedy) || 'mend that folder'
       return io(
         `could not save a backup in ${path}: ${cause.what}`,
         command !== 'undo'
-          ? 'mend that folder, or repeat with --no-backup --yes'
-          : 'mend that folder, then run this again'
+          ? `${mend}, or repeat with --no-backup --yes`
+          : `${mend}, then run this again`
       )
     }
     case 'BACKUP_DAMAGED':
@@ -192,7 +205,8 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       )
     case 'LOCKED':
       return stale(
-        `another vfio-patch (pid ${problem.pid}) is working on ${path}.`,
+        // The lock is that of the folder, and `path` may be a module that is not there yet.
+        `another vfio-patch (pid ${problem.pid}) is working on ${context.file}.`,
         'wait for it and run this again'
       )
     case 'EDITED_SINCE':
@@ -201,12 +215,63 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
           ? `${path} was removed after the last ${done}.${unsaid}`
           : `${path} was edited after the last ${done}, so undo would lose those edits.${unsaid}`,
         done === 'apply'
-          ? 'take the import and the virtualisation.vfio block out by hand'
+          ? `${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')} (keeps your edits)`
           : 'take the change out by hand'
       )
+    case 'INTERRUPTED':
+      return interruptedMessage(problem, context, truth || unsaid)
     case 'NO_RUN':
       return io(`there is nothing to undo for ${path}.`, otherRuns(context))
   }
+}
+
+/** An earlier run that this one can't finish or take back. */
+function interruptedMessage(
+  problem: Extract<FileProblem, { code: 'INTERRUPTED' }>,
+  context: Context,
+  truth: string
+): Message {
+  const { code, path, why, journal, started } = problem
+  const when = started === null ? '' : ` (${dateOf(started)})`
+  const earlier = `an earlier run was interrupted${when}`
+  const accept = `rm ${shellWord(journal)}`
+  // Where a way back was begun, some of it may be done.
+  const said = why === 'STUCK' ? '' : truth
+  const message = (what: string, remedy: string): Message => ({
+    code,
+    exit: EXIT.stale,
+    what: `${earlier}${what}.${said}`,
+    remedy
+  })
+  switch (why) {
+    case 'EDITED':
+      return message(
+        `, and ${path} was edited since`,
+        `see that your files are as you want them (old versions: vfio-patch undo --list), then: ${accept}`
+      )
+    case 'STUCK':
+      return message(
+        `, and ${path} could not be put right`,
+        `see whether it can be read and written, then run this again; to keep all as it is: ${accept}`
+      )
+    case 'OTHERS':
+      return message(
+        ' that another user had started',
+        `run this as that user, e.g. sudo ${context.line}`
+      )
+    case 'DAMAGED':
+      return message(
+        `, and its record ${path} is damaged`,
+        `see that your files are as you want them, then: ${accept}`
+      )
+    case 'PENDING':
+      return message(' just now', 'run this again; it finishes that run or takes it back first')
+  }
+}
+
+/** A time of ISO 8601 as people read it, in UTC: `2026-11-22 16:03`. */
+export function dateOf(time: string): string {
+  return time.replace('T', ' ').slice(0, 16)
 }
 
 function otherRuns(context: Context): string {

@@ -1,6 +1,6 @@
 // Every flag of every command, in one table: how it is parsed, and who takes it.
 
-export const COMMANDS = ['apply', 'diff', 'undo', 'option'] as const
+export const COMMANDS = ['apply', 'diff', 'remove', 'undo', 'option'] as const
 export type Command = (typeof COMMANDS)[number]
 
 /** What `option` can be told to do. */
@@ -21,8 +21,8 @@ export interface Flag {
 }
 
 const PLANNING: readonly Command[] = ['apply', 'diff']
-const EDITING: readonly Command[] = ['apply', 'diff', 'option']
-const WRITING: readonly Command[] = ['apply', 'undo', 'option']
+const EDITING: readonly Command[] = ['apply', 'diff', 'remove', 'option']
+const WRITING: readonly Command[] = ['apply', 'remove', 'undo', 'option']
 const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
 
 export const FLAGS: readonly Flag[] = [
@@ -39,9 +39,10 @@ export const FLAGS: readonly Flag[] = [
   { name: 'device-acl', kind: 'texts', commands: PLANNING },
   { name: 'clear-emulation-capabilities', kind: 'toggle', commands: PLANNING },
   { name: 'hugepages', kind: 'text', commands: PLANNING },
-  { name: 'modules-dir', kind: 'text', commands: PLANNING },
+  { name: 'modules-dir', kind: 'text', commands: [...PLANNING, 'remove'] },
   { name: 'replace-modules', kind: 'switch', commands: PLANNING },
   { name: 'parse-check', kind: 'text', commands: EDITING, actions: CHANGING },
+  { name: 'eval', kind: 'text', commands: EDITING, actions: CHANGING },
   { name: 'output', short: 'o', kind: 'text', commands: EDITING, actions: CHANGING },
   { name: 'unified', short: 'U', kind: 'text', commands: EDITING, actions: CHANGING },
   { name: 'flat', kind: 'switch', commands: ['option'], actions: ['get'] },
@@ -52,8 +53,10 @@ export const FLAGS: readonly Flag[] = [
   { name: 'dry-run', short: 'n', kind: 'switch', commands: WRITING, actions: CHANGING },
   { name: 'yes', short: 'y', kind: 'switch', commands: WRITING, actions: CHANGING },
   { name: 'input', kind: 'off', commands: WRITING, actions: CHANGING },
-  { name: 'backup', kind: 'off', commands: ['apply', 'option'], actions: CHANGING },
+  { name: 'backup', kind: 'off', commands: ['apply', 'remove', 'option'], actions: CHANGING },
+  { name: 'git-add', kind: 'off', commands: [...WRITING, 'diff'], actions: CHANGING },
   { name: 'root', kind: 'text', commands: COMMANDS },
+  { name: 'json', kind: 'switch', commands: COMMANDS },
   { name: 'color', kind: 'text', commands: COMMANDS },
   { name: 'quiet', short: 'q', kind: 'switch', commands: COMMANDS },
   { name: 'verbose', short: 'v', kind: 'switch', commands: COMMANDS },

@@ -7,6 +7,7 @@ Usage: vfio-patch COMMAND [FILE] [FLAGS]
 Commands:
   apply   show what would change, ask, and write it
   diff    show what would change, and write nothing (as "apply --dry-run")
+  remove  take everything of ours out of FILE again, and keep your edits
   undo    take the last run that changed FILE back, byte for byte
   option  get, set, add to or remove any option of any module, or import one
 
@@ -45,17 +46,26 @@ const SETTINGS = `What to set up (what you do not name stays as it is):
 
 const CHECKING = `  --parse-check auto|require|off
                            ask nix-instantiate about the result (auto)
+  --eval COMMAND           first run COMMAND over a copy with the change in it;
+                           nothing is written if it fails. The copy of the
+                           repository or folder is $VFIO_PATCH_TREE, FILE in it
+                           is $VFIO_PATCH_FILE
   -o, --output PATCH       write the change as a patch to this file too
   -U, --unified N          lines of context in the diff (3)
 `
 
+const ROOT = `  --root DIR               work on the system below DIR, e.g. /mnt
+`
+
 const FILES = `Where and how:
-  --root DIR               work on the system below DIR, e.g. /mnt
-  --modules-dir DIR        the folder for our modules beside FILE (vfio)
+${ROOT}  --modules-dir DIR        the folder for our modules beside FILE (vfio)
   --replace-modules        replace modules of ours that were changed by hand
 ${CHECKING}`
 
-const BACKUP = `      --no-backup            keep no copy, so no undo (with --yes only)
+const BACKUP = `      --no-backup          keep no copy, so no undo (with --yes only)
+`
+
+const GIT = `      --no-git-add         do not register new files with git (git add -N)
 `
 
 const WRITING = `  -n, --dry-run            show, and write nothing
@@ -65,7 +75,9 @@ const WRITING = `  -n, --dry-run            show, and write nothing
 
 const GENERAL = `  -q, --quiet              print errors only (with --yes, or where nothing is
                            written)
-  -v, --verbose            show new files in full too
+  -v, --verbose            show new files in full too, and what asked for
+                           each edit
+      --json               print one JSON document instead; never asks
       --color auto|always|never
   -h, --help
 `
@@ -77,14 +89,25 @@ Shows the change to your configuration, asks, and writes it. Run again with the
 same flags it has nothing to do; without flags it brings our modules up to date.
 
 ${SETTINGS}
-${FILES}${BACKUP}${WRITING}${GENERAL}`,
+${FILES}${BACKUP}${GIT}${WRITING}${GENERAL}`,
   diff: `vfio-patch diff [FILE]: show what "apply" with the same flags would change.
 
 Prints a patch that "git apply" and "patch -p1" take in the folder of FILE.
 Exit code 0: nothing to do, 1: there are changes.
 
 ${SETTINGS}
-${FILES}${GENERAL}`,
+${FILES}${GIT}${GENERAL}`,
+  remove: `vfio-patch remove [FILE]: take everything of ours out again.
+
+Out of FILE and of the files that it imports go the import of our modules and
+all options that only they declare, wherever they stand by now; then the modules
+themselves. Everything else stays, also your edits since "apply". A module of
+ours that you changed is kept beside its place, under a name that ends in
+.edited. Refused where something of yours reads one of these options.
+
+Where and how:
+${ROOT}  --modules-dir DIR        the folder of our modules, if not imported (vfio)
+${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`,
   undo: `vfio-patch undo [FILE]: take the last run that changed FILE back, byte for byte.
 
 Files that the run made go. Refused if a file was edited since. An undo is a run
@@ -92,8 +115,7 @@ too, so it can be taken back in its turn.
 
   --run ID                 take this run back instead
   --list                   list all runs, the newest first
-  --root DIR               work on the system below DIR, e.g. /mnt
-${WRITING}${GENERAL}`,
+${ROOT}${GIT}${WRITING}${GENERAL}`,
   option: `vfio-patch option: look up and edit any option of any module.
 
   vfio-patch option get FILE PATH
@@ -118,8 +140,7 @@ What and how:
                            PATH
   --string                 set, add, remove: take each VALUE as text, not as Nix
   --at end|start           add: where in the list (end)
-  --root DIR               work on the system below DIR, e.g. /mnt
-${CHECKING}${BACKUP}${WRITING}${GENERAL}`
+${ROOT}${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`
 }
 
 /** The help of a command, or of the whole. */

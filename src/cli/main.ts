@@ -1,81 +1,139 @@
 import { helpFor } from './help.ts'
-import { EXIT, usage } from './message.ts'
-import { parseArguments } from './parseArguments.ts'
-import { fail } from './say.ts'
+import { type DocumentKind, jsonDocument } from './jsonDocument.ts'
+import { EXIT, formatMessage, type Message, usage } from './message.ts'
+import { type Arguments, parseArguments } from './parseArguments.ts'
+import { fail, type Report } from './report.ts'
 import { screenOf } from './terminal.ts'
 import { VERSION } from './version.ts'
+import { stateOfWatched } from './watched.ts'
 
 /** Runs the words behind the program's name; the exit code is set, not forced, so that output arrives. */
 export async function main(words: readonly string[]): Promise<void> {
-  watchOutput()
-  try {
-    process.exitCode = await run(words)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    const isVerbose = words.includes('-v') || words.includes('--verbose')
-    const stack = error instanceof Error && isVerbose ? error.stack : undefined
-    process.exitCode = fail({
-      code: 'INTERNAL',
-      exit: EXIT.bug,
-      what: `internal error: ${reason}`,
-      ...(stack === undefined ? {} : { why: stack }),
-      remedy: 'please report it, with the command and the output of -v'
-    })
+  const isJson = asksForJson(words)
+  const output = watchOutput()
+  const parsed = parseArguments(words)
+  if (!parsed.ok) {
+    end(fail(parsed.error), isJson ? jsonDocument(fail(parsed.error), null, 'error') : undefined)
+    return
   }
+  const given = parsed.value
+  const text = given.on('version') ? `vfio-patch ${VERSION}\n` : helpOf(given)
+  if (text !== undefined) {
+    process.stdout.write(text)
+    return
+  }
+  const report = await run(given).catch((error: unknown) => fail(bug(error, given)))
+  output.isWritten = report.outcome === 'written'
+  output.isJson = isJson
+  end(report, isJson ? jsonDocument(report, nameOf(given), kindOf(given)) : undefined)
 }
 
-/** A reader that has seen enough (`| head -1`) is no fault; output that gets lost otherwise is. */
-function watchOutput(): void {
+/** Tells how it ended: by the document, or by the message alone where the rest was told already. */
+function end({ exit, error }: Report, document: string | undefined): void {
+  process.exitCode = exit
+  if (document !== undefined) process.stdout.write(document)
+  else if (error) process.stderr.write(formatMessage(error))
+}
+
+/** Whether `--json` is among the flags, also where these can't be read. */
+function asksForJson(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return (end === -1 ? words : words.slice(0, end)).includes('--json')
+}
+
+function helpOf(given: Arguments): string | undefined {
+  return given.on('help') ? helpFor(given.command) : undefined
+}
+
+function nameOf({ command, action }: Arguments): string | null {
+  if (command === undefined) return null
+  return action === undefined ? command : `${command} ${action}`
+}
+
+function kindOf(given: Arguments): DocumentKind {
+  if (given.command === undefined) return 'error'
+  if (given.command === 'undo' && given.on('list')) return 'runs'
+  return given.command === 'option' && given.action === 'get' ? 'option' : 'plan'
+}
+
+/**
+ * A reader that has seen enough (`| head -1`) is no fault; output that gets lost otherwise is. What
+ * is returned is for the caller to say what it comes to.
+ */
+function watchOutput(): { isWritten: boolean; isJson: boolean } {
+  const state = { isWritten: false, isJson: false }
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return
-    const exit = fail({
+    const message: Message = {
       code: 'IO_ERROR',
-      exit: EXIT.io,
+      exit: state.isWritten ? EXIT.followUp : EXIT.io,
       what: `the output could not be written (${error.code}).`,
       remedy: 'see whether there is space left where it goes'
-    })
-    // Whoever reads "differences" takes the patch for a whole one.
+    }
+    process.stderr.write(formatMessage(message))
+    // Whoever reads "differences" takes the patch for a whole one, and a document for one that is.
     process.on('exit', code => {
-      if (code === EXIT.differences) process.exitCode = exit
+      if (code === EXIT.differences || (state.isJson && code === EXIT.done)) {
+        process.exitCode = message.exit
+      }
     })
   })
   // Nobody is left to tell.
   process.stderr.on('error', () => {})
+  return state
 }
 
-async function run(words: readonly string[]): Promise<number> {
-  const parsed = parseArguments(words)
-  if (!parsed.ok) return fail(parsed.error)
-  const given = parsed.value
-  if (given.on('version') === true) {
-    process.stdout.write(`vfio-patch ${VERSION}\n`)
-    return EXIT.done
-  }
-  if (given.on('help') === true) {
-    process.stdout.write(helpFor(given.command))
-    return EXIT.done
-  }
-  if (given.command === undefined) {
-    process.stderr.write(helpFor(undefined))
-    return EXIT.usage
+async function run(given: Arguments): Promise<Report> {
+  const { command } = given
+  if (command === undefined) {
+    if (given.on('json') !== true) {
+      process.stderr.write(helpFor(undefined))
+      return { exit: EXIT.usage, outcome: 'failed' }
+    }
+    return fail(usage('a command is missing.', { remedy: 'vfio-patch --help' }))
   }
   const color = given.text('color')
   if (color !== undefined && !['auto', 'always', 'never'].includes(color)) {
     return fail(usage(`--color takes auto, always or never, got "${color}".`))
   }
+  const choice = given.on('json') === true ? 'never' : color
   const screens = {
-    out: screenOf(process.stdout, color, process.env),
-    err: screenOf(process.stderr, color, process.env)
+    out: screenOf(process.stdout, choice, process.env),
+    err: screenOf(process.stderr, choice, process.env)
   }
   // Late, so that an error in the words is told at once.
-  if (given.command === 'undo') {
-    const { undoCommand } = await import('./undoCommand.ts')
-    return undoCommand(given, screens)
+  const { tendEarlierRun } = await import('./earlierRun.ts')
+  const hindrance = tendEarlierRun(given, screens.err)
+  if (hindrance !== undefined) return fail(hindrance)
+  switch (command) {
+    case 'undo': {
+      const { undoCommand } = await import('./undoCommand.ts')
+      return undoCommand(given, screens)
+    }
+    case 'remove': {
+      const { removeCommand } = await import('./removeCommand.ts')
+      return removeCommand(given, screens)
+    }
+    case 'option': {
+      const { optionCommand } = await import('./optionCommand.ts')
+      return optionCommand(given, screens)
+    }
+    case 'apply':
+    case 'diff': {
+      const { applyCommand } = await import('./applyCommand.ts')
+      return applyCommand(command, given, screens)
+    }
   }
-  if (given.command === 'option') {
-    const { optionCommand } = await import('./optionCommand.ts')
-    return optionCommand(given, screens)
+}
+
+function bug(error: unknown, given: Arguments): Message {
+  const reason = error instanceof Error ? error.message : String(error)
+  const stack = error instanceof Error && given.on('verbose') === true ? error.stack : undefined
+  return {
+    code: 'INTERNAL',
+    exit: EXIT.bug,
+    what: `internal error: ${reason}.${stateOfWatched()}`,
+    ...(stack === undefined ? {} : { why: stack }),
+    remedy: `please report it, with the output of: vfio-patch ${given.line}${given.on('verbose') ? '' : ' -v'}`
   }
-  const { applyCommand } = await import('./applyCommand.ts')
-  return applyCommand(given.command, given, screens)
 }

@@ -3,6 +3,8 @@ export interface Message {
   code: string
   exit: number
   what: string
+  /** The place in a file that it is about. */
+  at?: { path: string; line: number; column: number }
   /** A source line with a caret below it, ready to be shown. */
   excerpt?: string
   why?: string

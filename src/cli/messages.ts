@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path'
 import type { ForeignKind } from '../apply/kind.ts'
 import type { ApplyProblem } from '../apply/problem.ts'
 import type { NixError } from '../nix/index.ts'
-import { type Context, callOn } from './context.ts'
+import { type Context, callOn, nameOfFile } from './context.ts'
+import { hintForPeople } from './hints.ts'
 import { EXIT, type Message } from './message.ts'
 import { shellWord } from './shellWord.ts'
 
@@ -25,14 +26,16 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
     exit: bug ? EXIT.invalid : EXIT.refused,
     what: `${file}${atPlace ? `:${line}:${column}` : ''}: ${error.message}.${truth}`
   }
+  if (atPlace) message.at = { path: file, line, column }
   if (atPlace && rendered.length > 2) message.excerpt = rendered.slice(1, 3).join('\n')
+  const hint = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
   if (error.code === 'SYNTAX') {
     message.why = 'a file that Nix can not parse can not be edited safely either.'
     message.remedy =
-      error.hint ?? `mend it, and check it with: nix-instantiate --parse ${shellWord(file)}`
-  } else if (error.hint !== undefined) message.remedy = error.hint
+      hint ?? `mend it, and check it with: nix-instantiate --parse ${shellWord(file)}`
+  } else if (hint !== undefined) message.remedy = hint
   if (bug) message.remedy = report(context)
-  if (encoding && error.hint === undefined) message.remedy = 'convert the file to UTF-8 text'
+  if (encoding && hint === undefined) message.remedy = 'convert the file to UTF-8 text'
   return message
 }
 

@@ -1,122 +1,126 @@
 // From a plan to the disk: show it, ask, write it, tell how to go back.
 
 import { dirname } from 'node:path'
+import type { PlannedFile } from '../apply/planApply.ts'
 import { toChanges } from '../apply/toChanges.ts'
-import { commit } from '../files/commit.ts'
 import { findObstacle } from '../files/obstacle.ts'
-import { err, ok, type Result } from '../nix/result.ts'
+import { knownPeople, lenderOf } from '../files/openFolder.ts'
 import { confirm } from './confirm.ts'
 import { callOn } from './context.ts'
-import { commitMessage, obstacleMessage, warningLine } from './fileMessages.ts'
-import { EXIT, type Message, usage } from './message.ts'
+import { reportEdits } from './editReports.ts'
+import { evaluate } from './evaluate.ts'
+import { obstacleMessage } from './fileMessages.ts'
+import type { Manner } from './manner.ts'
+import { EXIT } from './message.ts'
 import type { Arguments } from './parseArguments.ts'
-import type { Prepared } from './prepared.ts'
-import { stateFolderHere } from './root.ts'
+import { reportActions, reportChecks, reportFile } from './planBody.ts'
+import { isOwnModule, nameIn, type Prepared } from './prepared.ts'
+import { emptyBody, fail, type PlanBody, type Report } from './report.ts'
 import { savePatch } from './savePatch.ts'
-import { fail, say } from './say.ts'
+import { say } from './say.ts'
 import { patchOfPlan, type Screens, showPlan } from './showPlan.ts'
-import { VERSION } from './version.ts'
-
-/** What the flags say about showing and writing a change. */
-export interface Manner {
-  writes: boolean
-  quiet: boolean
-  /** Lines of context in the diff. */
-  lines: number
-}
-
-/** Reads these flags; `mayWrite` is whether the command writes at all. */
-export function readManner(given: Arguments, mayWrite: boolean): Result<Manner, Message> {
-  const quiet = given.on('quiet') === true
-  const writes = mayWrite && given.on('dry-run') !== true
-  const yes = given.on('yes') === true
-  if (quiet && writes && !yes) {
-    return err(
-      usage('--quiet does not go with a question.', {
-        remedy: 'add --yes, or leave --quiet away'
-      })
-    )
-  }
-  if (given.on('backup') === false && !yes) {
-    return err(
-      usage('--no-backup needs --yes.', {
-        why: 'without a backup there is no undo, so it has to be meant.',
-        remedy: 'add --yes, or leave --no-backup away'
-      })
-    )
-  }
-  const text = given.text('unified') ?? '3'
-  return /^\d{1,4}$/.test(text)
-    ? ok({ writes, quiet, lines: Number(text) })
-    : err(usage(`-U needs a number of lines, got "${text}".`, { remedy: 'e.g. -U 5' }))
-}
+import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
 /**
  * Shows a plan that has something to do and, as the manner says, asks and writes it. `next` are the
- * lines that a person reads after that. Returns the exit code.
+ * lines that a person reads after that.
  */
 export async function offerChange(
   prepared: Prepared,
-  { writes, quiet, lines }: Manner,
+  manner: Manner,
   given: Arguments,
   screens: Screens,
   next: readonly string[]
-): Promise<number> {
+): Promise<Report> {
   const { plan, configuration, context } = prepared
+  const { quiet } = manner
+  const changes = toChanges(plan.files, configuration)
+  const registrations = registrationsOf(changes, given)
+  let planned: PlanBody = {
+    ...bodyOf(prepared, manner),
+    actions: reportActions(registrations)
+  }
   const output = given.text('output')
   if (output !== undefined) {
-    const patch = patchOfPlan(prepared, lines)
-    const problem = savePatch(output, patch, configuration.realpath)
-    if (problem) return fail(problem)
+    const problem = savePatch(output, patchOfPlan(prepared, planned), configuration.realpath)
+    if (problem) return fail(problem, planned)
   }
-  if (!quiet) showPlan(prepared, lines, given.on('verbose') === true, screens)
-  if (!writes) return EXIT.differences
+  if (!quiet) showPlan(prepared, planned, registrations, manner.verbose, screens)
 
   // Now rather than after the question.
-  for (const { path } of plan.files) {
+  for (const { path } of manner.writes ? plan.files : []) {
     const obstacle = findObstacle(path)
-    if (obstacle) return fail(obstacleMessage(obstacle, context))
+    if (obstacle) return fail(obstacleMessage(obstacle, context), planned)
   }
+  const folder = dirname(configuration.realpath)
+  const lender = manner.writes ? lenderOf(folder, knownPeople()) : null
+  if (lender !== null) {
+    const note = `${folder} belongs to user ${lender}, who can change it meanwhile.`
+    planned = { ...planned, notes: [...planned.notes, note] }
+    if (!quiet) say(`Note: ${note}`)
+  }
+  const command = given.text('eval')
+  if (command !== undefined) {
+    const evaluated = await evaluate(command, prepared, planned, registrations, manner)
+    if ('stop' in evaluated) return evaluated.stop
+    planned = evaluated.go
+  }
+  if (!manner.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
   const refusal = await confirm('Write these changes? [y/N] ', given)
-  return refusal ?? write(prepared, given, quiet, next)
+  if (refusal) return { ...refusal, body: planned }
+  const written = writeChanges(changes, registrations, context, given.on('backup') !== false)
+  if (!written.ok) return fail(written.error, planned)
+  return reportWritten(written.value, planned, given, run => [
+    summaryOf(prepared),
+    ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
+    ...next
+  ])
 }
 
-function write(
-  prepared: Prepared,
-  given: Arguments,
-  quiet: boolean,
-  next: readonly string[]
-): number {
-  const { plan, configuration, context } = prepared
-  const { root, command } = context
-  const committed = commit(toChanges(plan.files, configuration), {
-    stateFolder: stateFolderHere(root),
-    backup: given.on('backup') !== false,
-    command,
-    tool: VERSION,
-    root
+/** What is told of a plan before anything is done; what the edits are for only where that is told. */
+function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
+  const { plan, configuration, context, check } = prepared
+  const files = plan.files.map(({ path: realpath, before, after }) => {
+    const isOwn = realpath === configuration.realpath
+    const { edits } = plan.configuration
+    return reportFile(
+      {
+        path: isOwn ? context.file : realpath,
+        realpath,
+        name: nameIn(configuration, realpath),
+        before,
+        after,
+        edits:
+          isOwn && reasons && before !== undefined && after !== undefined
+            ? reportEdits(before, after, edits, context.command)
+            : []
+      },
+      lines
+    )
   })
-  if (!committed.ok) return fail(commitMessage(committed.error, context))
-  const { run, warnings } = committed.value
-  for (const it of warnings) process.stderr.write(warningLine(it, context))
-  if (!quiet) {
-    say(`Wrote ${writtenNames(prepared).join(' and ')}.`)
-    if (run) say(`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`)
-    for (const line of next) say(line)
-  }
-  return warnings.length > 0 ? EXIT.followUp : EXIT.done
+  const checks = reportChecks(check)
+  return { ...emptyBody(context.root), files, notes: prepared.notes ?? [], checks }
 }
 
-function writtenNames({ plan, configuration, context }: Prepared): string[] {
-  const modules = plan.files.filter(it => it.path !== configuration.realpath)
-  const [first] = modules
-  const names: string[] = []
-  if (first) {
-    const isNew = modules.every(it => it.before === undefined)
-    names.push(`${dirname(first.path)}/${isNew ? ' (new)' : ''}`)
-  }
+/** `Wrote FOLDER/ (new) and FILE.`, `Wrote FILE. Removed the modules in FOLDER/.` */
+function summaryOf({ plan, configuration, context }: Prepared): string {
+  const others = plan.files.filter(it => it.path !== configuration.realpath)
+  const gone = foldersOf(others.filter(it => it.after === undefined))
+  const written = others.filter(it => isOwnModule(it) && it.after !== undefined)
+  const isNew = written.every(it => it.before === undefined)
+  const names = others.filter(it => !isOwnModule(it)).map(it => it.path)
+  // What is kept aside of modules that go is told in the plan.
+  if (gone.length === 0)
+    names.push(...foldersOf(written).map(it => `${it}${isNew ? ' (new)' : ''}`))
   if (plan.configuration.changed) names.push(context.file)
-  return names
+  return [
+    ...(names.length > 0 ? [`Wrote ${names.join(' and ')}.`] : []),
+    ...(gone.length > 0 ? [`Removed the modules in ${gone.join(' and ')}.`] : [])
+  ].join(' ')
+}
+
+function foldersOf(files: readonly PlannedFile[]): string[] {
+  return [...new Set(files.map(it => `${dirname(it.path)}/`))]
 }
 
 function undoCall({ plan, context }: Prepared, id: string): string {

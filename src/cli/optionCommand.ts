@@ -3,21 +3,26 @@ import { type NixError, type Plan, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { type Context, contextOf, nameOfFile } from './context.ts'
+import { reportEdits } from './editReports.ts'
+import { hintForPeople } from './hints.ts'
+import { isQuiet, readManner } from './manner.ts'
 import { EXIT, type Message, usage } from './message.ts'
 import { applyMessage, nixMessage } from './messages.ts'
-import { offerChange, readManner } from './offerChange.ts'
+import { offerChange } from './offerChange.ts'
 import { type Asked, readAsked, tailOf } from './optionArguments.ts'
 import { optionGet } from './optionGet.ts'
 import type { Arguments } from './parseArguments.ts'
+import { reportChecks, reportFile } from './planBody.ts'
 import { decodeModule, readModule } from './readModule.ts'
+import { emptyBody, fail, type Report, unchanged } from './report.ts'
 import { readRoot } from './root.ts'
-import { fail, say } from './say.ts'
+import { say } from './say.ts'
 import type { Screens } from './showPlan.ts'
 
 type AskedChange = Exclude<Asked, { action: 'get' }>
 
-/** `option`: looks up or edits any option of any module. Returns the exit code. */
-export async function optionCommand(given: Arguments, screens: Screens): Promise<number> {
+/** `option`: looks up or edits any option of any module. */
+export async function optionCommand(given: Arguments, screens: Screens): Promise<Report> {
   const read = readAsked(given)
   if (!read.ok) return fail(read.error)
   const { asked, file } = read.value
@@ -31,7 +36,7 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
   if (asked.action === 'get') {
     const module = readModule(file, root.value, contextFor, true)
     if (!module.ok) return fail(module.error)
-    return optionGet(module.value.text, asked, module.value.context, isQuiet(given))
+    return optionGet(module.value.text, asked, module.value.context, voiceOf(given))
   }
   const manner = readManner(given, true)
   if (!manner.ok) return fail(manner.error)
@@ -58,7 +63,7 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
 }
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */
-async function filter(asked: Asked, given: Arguments, context: Context): Promise<number> {
+async function filter(asked: Asked, given: Arguments, context: Context): Promise<Report> {
   const misplaced = ['dry-run', 'output'].find(
     it => given.on(it) !== undefined || given.text(it) !== undefined
   )
@@ -76,19 +81,31 @@ async function filter(asked: Asked, given: Arguments, context: Context): Promise
   if (!input.ok) return fail(input.error)
   const text = decodeModule(input.value, context)
   if (!text.ok) return fail(text.error)
-  const quiet = isQuiet(given)
-  if (asked.action === 'get') return optionGet(text.value, asked, context, quiet)
+  if (asked.action === 'get') return optionGet(text.value, asked, context, voiceOf(given))
 
   const planned = planOption(text.value, asked, context)
   if (!planned.ok) return fail(planned.error)
   const plan = planned.value
-  if (plan.changed) {
-    const files = [{ path: '-', before: text.value, after: plan.text }]
-    const check = checkWithNix(files, mode.value, '-')
-    if (!check.ok) return fail(checkMessage(check.error, context))
-  } else nothingToDo(asked, context, quiet)
-  process.stdout.write(plan.text)
-  return EXIT.done
+  if (!plan.changed) {
+    const report = nothingToDo(asked, context, isQuiet(given))
+    if (given.on('json') !== true) process.stdout.write(plan.text)
+    return report
+  }
+  const files = [{ path: '-', before: text.value, after: plan.text }]
+  const check = checkWithNix(files, mode.value, '-')
+  if (!check.ok) return fail(checkMessage(check.error, context))
+  if (given.on('json') !== true) process.stdout.write(plan.text)
+  const file = {
+    ...{ path: '-', realpath: '-', name: '-' },
+    ...{ before: text.value, after: plan.text },
+    edits: reportEdits(text.value, plan.text, plan.edits, context.command)
+  }
+  const body = {
+    ...emptyBody(context.root),
+    files: [reportFile(file, 3)],
+    checks: reportChecks(check.value)
+  }
+  return { exit: EXIT.done, outcome: 'planned', body }
 }
 
 async function readInput(): Promise<Result<Uint8Array, Message>> {
@@ -124,14 +141,13 @@ function planOption(text: string, asked: AskedChange, context: Context): Result<
       break
   }
   const plan = edit.plan()
-  return plan.ok ? plan : err(planMessage(plan.error, asked, context))
+  return plan.ok ? plan : err(planMessage(plan.error, context))
 }
 
-function planMessage(error: NixError, asked: AskedChange, context: Context): Message {
+function planMessage(error: NixError, context: Context): Message {
   if (error.code !== 'BAD_VALUE') return nixMessage(error, context)
-  // What can't be a value at all was refused when it was read.
-  const remedy =
-    asked.action === 'add' ? 'give lines, each as one value, with --string' : error.hint
+  const { line } = error.at
+  const remedy = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
   return usage(`${error.message}. Nothing was written.`, remedy === undefined ? {} : { remedy })
 }
 
@@ -145,12 +161,12 @@ function checkMessage(problem: ApplyProblem, context: Context): Message {
   }
 }
 
-function nothingToDo(asked: AskedChange, context: Context, quiet: boolean): number {
+function nothingToDo(asked: AskedChange, context: Context, quiet: boolean): Report {
   const state = asked.action === 'remove' ? 'does not say any of this' : 'says all this already'
   if (!quiet) say(`Nothing to do: ${nameOfFile(context)} ${state}.`)
-  return EXIT.done
+  return unchanged(emptyBody(context.root))
 }
 
-function isQuiet(given: Arguments): boolean {
-  return given.on('quiet') === true
+function voiceOf(given: Arguments): { quiet: boolean; json: boolean } {
+  return { quiet: isQuiet(given), json: given.on('json') === true }
 }

@@ -2,6 +2,7 @@
 
 import { dirname, isAbsolute, join, normalize, relative } from 'node:path'
 import { followImports, type ImportClosure } from '../apply/importClosure.ts'
+import { ownOptions } from '../apply/ownOptions.ts'
 import { planApply } from '../apply/planApply.ts'
 import { moduleReader, readFolder } from '../apply/readInputs.ts'
 import { shippedModules } from '../apply/shippedModules.ts'
@@ -40,7 +41,9 @@ export function prepare(
   const { target, text, context } = read.value
 
   const path = target.realpath
-  const closure = followImports({ path, text }, moduleReader(root.value))
+  const shipped = shippedModules(VERSION)
+  const own = ownOptions(shipped.values())
+  const closure = followImports({ path, text }, moduleReader(root.value), own)
   const modulesDir = folderName.value ?? oursIn(closure, path) ?? 'vfio'
   const folder = readFolder(join(dirname(path), modulesDir))
   const plan = planApply({
@@ -50,7 +53,7 @@ export function prepare(
     modulesDir,
     modulesFolder: folder.path,
     listing: folder.listing,
-    shipped: shippedModules(VERSION),
+    shipped,
     replaceModules: given.on('replace-modules') === true,
     closure,
     names: namesOf(settings.value.devices ?? [])
@@ -69,7 +72,8 @@ function oursIn(closure: ImportClosure, configuration: string): string | undefin
   return inside === undefined || inside.startsWith('..') ? undefined : inside
 }
 
-function readModulesDir(given: Arguments): Result<string | undefined, Message> {
+/** The folder that `--modules-dir` names, relative to that of the configuration. */
+export function readModulesDir(given: Arguments): Result<string | undefined, Message> {
   const given_ = given.text('modules-dir')
   if (given_ === undefined) return ok(undefined)
   const path = normalize(given_).replace(/\/$/, '')

@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path'
 import type { ParseCheck } from '../apply/parseCheck.ts'
-import type { ApplyPlan } from '../apply/planApply.ts'
+import type { ApplyPlan, PlannedFile } from '../apply/planApply.ts'
+import { stampOf } from '../apply/stamp.ts'
 import type { TargetFile } from '../files/target.ts'
 import type { Context } from './context.ts'
 
@@ -12,6 +13,19 @@ export interface Prepared {
   /** Its `file` is the configuration as the person knows it: links not resolved. */
   context: Context
   check: ParseCheck
+  /** Lines that a person has to read before they decide. */
+  notes?: readonly string[]
+}
+
+/** Whether a planned file is a module of ours, or was one. */
+export function isOwnModule({ before, after }: PlannedFile): boolean {
+  return stampOf(before ?? after ?? '') !== 'none'
+}
+
+/** A path as people read it: relative to the configuration's folder where it lies in it. */
+export function shortName(configuration: TargetFile, path: string): string {
+  const folder = dirname(configuration.realpath)
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path
 }
 
 /** A planned file's name as a patch and a person want it: relative to the configuration's folder. */

@@ -7,6 +7,7 @@ import { type Context, callOn, nameOfFile } from './context.ts'
 import { readMessage } from './fileMessages.ts'
 import { EXIT, type Message } from './message.ts'
 import { nixMessage } from './messages.ts'
+import { watch } from './watched.ts'
 
 /**
  * Reads the module that the person named, or the configuration where they named none. `contextFor`
@@ -24,6 +25,7 @@ export function readModule(
   if (location.kind === 'empty-folder') return err(emptyFolder(location.flake, context))
   const target = readTarget(location.path, { root, store })
   if (!target.ok) return err(readMessage(target.error, context))
+  watch(target.value.realpath, context.file, target.value)
   const text = decodeModule(target.value.bytes, context)
   return text.ok ? ok({ target: target.value, text: text.value, context }) : text
 }

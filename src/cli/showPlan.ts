@@ -1,8 +1,11 @@
 import { basename, dirname } from 'node:path'
 import { stampOf } from '../apply/stamp.ts'
-import { nameIn, type Prepared } from './prepared.ts'
+import type { Registration } from '../git/registration.ts'
+import { registrationLines } from './gitMessages.ts'
+import { isOwnModule, nameIn, type Prepared, shortName } from './prepared.ts'
+import type { EditReport, FileReport, PlanBody } from './report.ts'
 import { say } from './say.ts'
-import { paintPatch, patchOf, type ShownFile } from './showDiff.ts'
+import { paintPatch } from './showDiff.ts'
 import { paint, type Screen } from './terminal.ts'
 
 /** The streams that a command speaks on. */
@@ -11,43 +14,57 @@ export interface Screens {
   err: Screen
 }
 
-/** The whole plan as a patch, with so many lines of context. */
-export function patchOfPlan(prepared: Prepared, context: number): string {
-  return patchOf(shownFiles(prepared), context)
+/** The whole plan as a patch: the person's own file first, as it is what they want to see. */
+export function patchOfPlan({ configuration }: Prepared, body: PlanBody): string {
+  return ownFirst(body.files, configuration.realpath)
+    .map(it => it.patch)
+    .join('')
 }
 
 /** The patch, whole where a program reads it; on a terminal our own new files by name only. */
 export function showPlan(
   prepared: Prepared,
-  context: number,
+  body: PlanBody,
+  registrations: readonly Registration[],
   verbose: boolean,
   screens: Screens
 ): void {
   say(headline(prepared))
-  const configuration = basename(prepared.configuration.realpath)
-  const isPlain = ({ name, before }: ShownFile) =>
-    name !== configuration && (before === undefined || stampOf(before) === 'intact')
-  const files = shownFiles(prepared)
+  const { plan, configuration } = prepared
+  const intact = new Set(
+    plan.files
+      .filter(({ before }) => before === undefined || stampOf(before) === 'intact')
+      .map(it => it.path)
+  )
+  const isPlain = ({ realpath }: FileReport) =>
+    realpath !== configuration.realpath && intact.has(realpath)
+  const files = ownFirst(body.files, configuration.realpath)
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
-  process.stdout.write(paintPatch(patchOf(whole, context), screens.out))
-  for (const { name, before, after = '' } of brief) {
-    const lines = after.split('\n').length - 1
-    const what = before === undefined ? 'new file' : 'updated'
+  process.stdout.write(paintPatch(whole.map(it => it.patch).join(''), screens.out))
+  for (const { realpath, action } of brief) {
+    const { before, after } = plan.files.find(it => it.path === realpath) ?? {}
+    const lines = (after ?? before ?? '').split('\n').length - 1
+    const what = { create: 'new file', modify: 'updated', delete: 'removed' }[action]
+    const name = nameIn(configuration, realpath)
     say(paint(screens.err, 'dim', `${what}: ${name} (${lines} lines, shown with -v)`))
   }
+  if (verbose)
+    for (const it of body.files)
+      for (const edit of it.edits) for (const line of editLines(it, edit)) say(line)
+  for (const line of prepared.notes ?? []) say(line)
+  for (const line of registrationLines(registrations)) say(line)
   say(checkLine(prepared))
 }
 
-function shownFiles({ plan, configuration }: Prepared): ShownFile[] {
-  // The person's own file first: it is what they want to see.
-  const own = plan.files.filter(it => it.path === configuration.realpath)
-  const modules = plan.files.filter(it => it.path !== configuration.realpath)
-  return [...own, ...modules].map(({ path, before, after }) => ({
-    name: nameIn(configuration, path),
-    before,
-    after
-  }))
+function ownFirst(files: readonly FileReport[], configuration: string): FileReport[] {
+  const own = files.filter(it => it.realpath === configuration)
+  return [...own, ...files.filter(it => it.realpath !== configuration)]
+}
+
+/** `configuration.nix:8: imports (modules)`, for each option that an edit touches. */
+function editLines({ path }: FileReport, { line, reasons }: EditReport): string[] {
+  return reasons.map(({ option, rule }) => `${basename(path)}:${line}: ${option} (${rule})`)
 }
 
 function checkLine({ check }: Prepared): string {
@@ -60,17 +77,24 @@ function checkLine({ check }: Prepared): string {
 function headline({ plan, configuration, context }: Prepared): string {
   const count = plan.configuration.edits.length
   const parts = count === 0 ? [] : [`${context.file}: ${plural(count, 'change')}`]
-  const modules = plan.files.filter(it => it.path !== configuration.realpath)
-  const [first] = modules
-  if (first) {
-    const folder = dirname(nameIn(configuration, first.path))
-    const fresh = modules.filter(it => it.before === undefined).length
-    const updated = modules.length - fresh
+  const others = plan.files.filter(it => it.path !== configuration.realpath)
+  for (const { path } of others.filter(it => !isOwnModule(it))) {
+    parts.push(`${shortName(configuration, path)}: changed`)
+  }
+  const modules = others.filter(isOwnModule)
+  for (const folder of new Set(modules.map(it => dirname(it.path)))) {
+    const files = modules.filter(it => dirname(it.path) === folder)
+    const fresh = files.filter(it => it.before === undefined).length
+    const gone = files.filter(it => it.after === undefined).length
+    const updated = files.length - fresh - gone
     const counts = [
-      ...(fresh > 0 ? [plural(fresh, 'new file')] : []),
-      ...(updated > 0 ? [`${plural(updated, 'file')} updated`] : [])
+      // What is new beside modules that go is what is kept aside of them.
+      ...(fresh > 0 && gone === 0 ? [plural(fresh, 'new file')] : []),
+      ...(updated > 0 ? [`${plural(updated, 'file')} updated`] : []),
+      ...(gone > 0 ? [`${plural(gone, 'file')} removed`] : []),
+      ...(fresh > 0 && gone > 0 ? [`${fresh} kept aside`] : [])
     ]
-    parts.push(`${folder}/: ${counts.join(', ')}`)
+    parts.push(`${shortName(configuration, folder)}/: ${counts.join(', ')}`)
   }
   return parts.join('; ')
 }

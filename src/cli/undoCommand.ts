@@ -2,7 +2,6 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { relative } from 'node:path'
 import { locate } from '../apply/locate.ts'
 import type { FileChange } from '../files/change.ts'
-import { commit } from '../files/commit.ts'
 import { outerPath, type Run } from '../files/run.ts'
 import { lastRun, listRuns, runById } from '../files/runs.ts'
 import { locateTarget } from '../files/target.ts'
@@ -10,24 +9,28 @@ import { planUndo } from '../files/undo.ts'
 import { err, type Result } from '../nix/result.ts'
 import { confirm } from './confirm.ts'
 import { type Context, callOn, contextOf } from './context.ts'
-import { commitMessage, readMessage, warningLine } from './fileMessages.ts'
+import { readMessage } from './fileMessages.ts'
+import { registrationLines } from './gitMessages.ts'
+import { isQuiet } from './manner.ts'
 import { EXIT, type Message, usage } from './message.ts'
 import type { Arguments } from './parseArguments.ts'
+import { type ChangedFile, reportActions, reportFile } from './planBody.ts'
+import { emptyBody, fail, type PlanBody, type Report, unchanged } from './report.ts'
 import { nextStep, readRoot, stateFolderHere } from './root.ts'
-import { fail, say } from './say.ts'
-import { paintPatch, patchOf } from './showDiff.ts'
+import { say } from './say.ts'
+import { paintPatch } from './showDiff.ts'
 import type { Screens } from './showPlan.ts'
-import { VERSION } from './version.ts'
+import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
-/** `undo`: takes the last run that changed the file back, byte for byte. Returns the exit code. */
-export async function undoCommand(given: Arguments, screens: Screens): Promise<number> {
+/** `undo`: takes the last run that changed the file back, byte for byte. */
+export async function undoCommand(given: Arguments, screens: Screens): Promise<Report> {
   const root = readRoot(given)
   if (!root.ok) return fail(root.error)
   const { path } = locate(given.file, root.value, process.env)
   const start = contextOf('undo', path, root.value, given, screens.err)
-  const quiet = given.on('quiet') === true
+  const quiet = isQuiet(given)
   if (given.on('list') === true) return listAll(given, start, quiet)
-  if (quiet && given.on('yes') !== true && given.on('dry-run') !== true) {
+  if (given.on('quiet') === true && given.on('yes') !== true && given.on('dry-run') !== true) {
     return fail(
       usage('--quiet does not go with a question.', {
         remedy: 'add --yes, or leave --quiet away'
@@ -42,28 +45,29 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<n
   if (!changes.ok) return fail(readMessage(changes.error, context))
   if (changes.value.length === 0) {
     if (!quiet) say(`Nothing to do: run ${id} is taken back already.`)
-    return EXIT.done
+    return unchanged(emptyBody(root.value))
   }
-  if (!quiet) show(run.value, changes.value, given.on('verbose') === true, screens)
-  if (given.on('dry-run') === true) return EXIT.differences
-
-  const refusal = await confirm('Take this back? [y/N] ', given)
-  if (refusal !== undefined) return refusal
-  const committed = commit(changes.value, {
-    stateFolder: stateFolderHere(root.value),
-    backup: true,
-    command: 'undo',
-    tool: VERSION,
-    root: root.value
-  })
-  if (!committed.ok) return fail(commitMessage(committed.error, context))
-  const { warnings } = committed.value
-  for (const it of warnings) process.stderr.write(warningLine(it, context))
+  const registrations = registrationsOf(changes.value, given)
+  const planned: PlanBody = {
+    ...emptyBody(root.value),
+    files: changes.value.map(it => reportFile(changedFile(it, run.value), 3)),
+    actions: reportActions(registrations)
+  }
   if (!quiet) {
-    say(`Took back run ${id}.`)
-    say(nextStep(root.value))
+    show(run.value, planned, given.on('verbose') === true, screens)
+    for (const line of registrationLines(registrations)) say(line)
   }
-  return warnings.length > 0 ? EXIT.followUp : EXIT.done
+  if (given.on('dry-run') === true) {
+    return { exit: EXIT.differences, outcome: 'planned', body: planned }
+  }
+  const refusal = await confirm('Take this back? [y/N] ', given)
+  if (refusal) return { ...refusal, body: planned }
+  const written = writeChanges(changes.value, registrations, context, true)
+  if (!written.ok) return fail(written.error, planned)
+  return reportWritten(written.value, planned, given, () => [
+    `Took back run ${id}.`,
+    nextStep(root.value)
+  ])
 }
 
 /** The run that `--run` names, else the last one that changed the file. */
@@ -99,37 +103,43 @@ function touches(run: Run, realpath: string): boolean {
 }
 
 /** Prints the runs, the newest first: all, or those that changed the file that was named. */
-function listAll(given: Arguments, context: Context, quiet: boolean): number {
-  const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
-  if (!runs.ok) return fail(readMessage(runs.error, context))
+function listAll(given: Arguments, context: Context, quiet: boolean): Report {
+  const found = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
+  if (!found.ok) return fail(readMessage(found.error, context))
   const target = locateTarget(context.file, { root: context.root })
-  const listed = runs.value.filter(
-    run => given.file === undefined || (target.ok && touches(run, target.value.realpath))
-  )
-  if (listed.length === 0 && !quiet) say('No runs yet.')
-  const width = Math.max(5, ...listed.map(it => it.command.length))
-  for (const run of listed) {
-    const files = run.files.map(it => it.path).join(' ')
-    process.stdout.write(`${run.id}  ${run.command.padEnd(width)}  ${files}\n`)
+  const runs = found.value
+    .filter(run => given.file === undefined || (target.ok && touches(run, target.value.realpath)))
+    .map(({ id, command, tool, started, done, files }) => {
+      return { id, command, tool, started, done, files: files.map(it => it.path) }
+    })
+  if (runs.length === 0 && !quiet) say('No runs yet.')
+  const width = Math.max(5, ...runs.map(it => it.command.length))
+  if (given.on('json') !== true) {
+    for (const { id, command, files } of runs) {
+      process.stdout.write(`${id}  ${command.padEnd(width)}  ${files.join(' ')}\n`)
+    }
   }
-  return EXIT.done
+  const outcome = runs.length > 0 ? 'found' : 'not-found'
+  return { exit: EXIT.done, outcome, body: { kind: 'runs', runs } }
 }
 
 /** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
-function show(run: Run, changes: readonly FileChange[], verbose: boolean, screens: Screens): void {
+function show(run: Run, { files }: PlanBody, verbose: boolean, screens: Screens): void {
   say(`Run ${run.id} (${run.command}) will be taken back:`)
-  for (const it of changes) say(`  ${describe(it)}`)
-  const files = changes.map(({ realpath, before, after }) => ({
+  for (const it of files) say(`  ${it.realpath} ${WHAT[it.action]}`)
+  const whole = verbose || !screens.out.isTerminal
+  const shown = files.filter(it => whole || it.action === 'modify')
+  process.stdout.write(paintPatch(shown.map(it => it.patch).join(''), screens.out))
+}
+
+const WHAT = { create: 'comes back', modify: 'as it was', delete: 'goes' }
+
+function changedFile({ realpath, before, after }: FileChange, run: Run): ChangedFile {
+  return {
+    path: realpath,
+    realpath,
     name: relative(run.root, realpath),
     before: before === null ? undefined : readFileSync(realpath, 'utf8'),
     after: after === null ? undefined : Buffer.from(after).toString('utf8')
-  }))
-  const whole = verbose || !screens.out.isTerminal
-  const shown = files.filter(it => whole || (it.before !== undefined && it.after !== undefined))
-  process.stdout.write(paintPatch(patchOf(shown, 3), screens.out))
-}
-
-function describe({ realpath, before, after }: FileChange): string {
-  if (after === null) return `${realpath} goes`
-  return before === null ? `${realpath} comes back` : `${realpath} as it was`
+  }
 }

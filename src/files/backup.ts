@@ -1,13 +1,14 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
-import { attempt, isSystemError, tried } from './attempt.ts'
-import { writing } from './errno.ts'
+import { attempt } from './attempt.ts'
+import { reading, writing } from './errno.ts'
 import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
-import { findOpenFolder, type People } from './openFolder.ts'
+import type { People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
-import { formatManifest, innerPath, MANIFEST, type RunFile } from './run.ts'
+import { formatManifest, innerPath, innerRoot, MANIFEST, type RunFile } from './run.ts'
 import { compareRunIds, runNumber } from './runId.ts'
+import { findUnsafeState } from './safeState.ts'
 import { runsFolder } from './stateFolder.ts'
 import type { Steps } from './step.ts'
 import { writeNewFile } from './tempFile.ts'
@@ -25,75 +26,68 @@ export interface BackupOptions {
   command: string
   tool: string
   now: Date
-  people: People
 }
 
 /**
- * Keeps what these steps will replace, and what they are, in a new folder of the state folder; all
- * of it is on the disk when this returns. The folders to be made are `folders`. Problem:
- * BACKUP_FAILED, and then no run is left behind.
+ * Makes the state folder, private to the caller, where it doesn't exist, and sees whether it is
+ * safe. Problem: BACKUP_FAILED.
  */
-export function keepBackup(
-  steps: Steps,
-  folders: string[],
-  options: BackupOptions
-): Result<NewRun, FileProblem> {
-  const made = makeRunFolder(options)
-  if (!made.ok) return err({ code: 'BACKUP_FAILED', path: options.stateFolder, cause: made.error })
-  const problem = fillRunFolder(made.value, steps, folders, options)
-  if (problem === null) return made
-  dropRun(made.value)
-  return err({ code: 'BACKUP_FAILED', path: options.stateFolder, cause: problem })
+export function readyStateFolder(stateFolder: string, people: People): FileProblem | null {
+  const cause = findUnsafeState(stateFolder, people) ?? makeFolders(stateFolder)
+  return cause === null ? null : { code: 'BACKUP_FAILED', path: stateFolder, cause }
 }
 
-/** Takes a run's folder away, as if it had never been; false when something of it is left. */
-export function dropRun({ folder }: NewRun): boolean {
-  return tried(() => rmSync(folder, { recursive: true, force: true }))
-}
-
-function makeRunFolder({ stateFolder, now, people }: BackupOptions): Result<NewRun, FileProblem> {
+function makeFolders(stateFolder: string): FileProblem | null {
   const runs = runsFolder(stateFolder)
   for (const folder of missingFolders(runs)) {
     // What root makes above is for everybody: /mnt/var is of the system that is being installed.
     const ours = folder === runs || folder === stateFolder
     const mode = ours || process.geteuid?.() !== 0 ? 0o700 : 0o755
     const problem = makeFolder(folder) ?? settleFolder(folder, mode, false)
-    if (problem !== null) return err(problem)
+    if (problem !== null) return problem
   }
-  const open = findOpenFolder(runs, people)
-  if (open !== null) return err(open)
-  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)
-  const names = attempt(() => readdirSync(runs), writing(runs))
-  if (!names.ok) return names
-  const newest = names.value.sort(compareRunIds).at(-1)
-  let number = newest === undefined ? 1 : runNumber(newest) + 1
-  while (true) {
-    const id = `${stamp}-${number}`
-    const folder = join(runs, id)
-    const made = attempt(() => makeNew(folder), writing(folder))
-    if (!made.ok) return made
-    if (made.value) return ok({ id, folder })
-    number += 1
-  }
+  return null
 }
 
-/** False when another process was faster. */
-function makeNew(folder: string): boolean {
-  try {
-    mkdirSync(folder, 0o700)
-    return true
-  } catch (error) {
-    if (isSystemError(error) && error.code === 'EEXIST') return false
-    throw error
-  }
+/**
+ * The name and folder for a new run. It stays free while the caller holds the lock of the state
+ * folder. Problem: BACKUP_FAILED.
+ */
+export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProblem> {
+  const runs = runsFolder(stateFolder)
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').slice(0, 15)
+  const names = attempt(() => readdirSync(runs), reading(runs))
+  if (!names.ok) return err({ code: 'BACKUP_FAILED', path: stateFolder, cause: names.error })
+  const newest = names.value.sort(compareRunIds).at(-1)
+  const number = newest === undefined ? 1 : runNumber(newest) + 1
+  const id = `${stamp}-${number}`
+  return ok({ id, folder: join(runs, id) })
+}
+
+/**
+ * Keeps what these steps will replace, and what they are, in the run's folder; all of it is on the
+ * disk when this returns null. The folders to be made are `folders`. Problem: BACKUP_FAILED, and
+ * then the caller takes the run's folder away.
+ */
+export function keepBackup(
+  run: NewRun,
+  steps: Steps,
+  folders: string[],
+  options: BackupOptions
+): FileProblem | null {
+  const made = attempt(() => mkdirSync(run.folder, 0o700), writing(run.folder))
+  const cause = made.ok ? fillRunFolder(run, steps, folders, options) : made.error
+  return cause === null ? null : { code: 'BACKUP_FAILED', path: options.stateFolder, cause }
 }
 
 function fillRunFolder(
   { id, folder }: NewRun,
   { writes, deletions }: Steps,
   folders: string[],
-  { root, command, tool, now }: BackupOptions
+  { stateFolder, root, command, tool, now }: BackupOptions
 ): FileProblem | null {
+  const state = attempt(() => realpathSync(stateFolder), reading(stateFolder))
+  if (!state.ok) return state.error
   const files: RunFile[] = []
   for (const step of [...writes, ...deletions]) {
     const after = 'afterHash' in step ? { sha256: step.afterHash } : null
@@ -113,11 +107,9 @@ function fillRunFolder(
     tool,
     command,
     started: now.toISOString(),
+    root: innerRoot(root, state.value),
     files,
-    folders: folders.map(each => innerPath(each, root)),
-    temporary: writes
-      .flatMap(({ temp, spare }) => (spare === null ? [temp] : [temp, spare]))
-      .map(each => innerPath(each, root))
+    folders: folders.map(each => innerPath(each, root))
   })
   // Last: a folder without a manifest is no run.
   return (

@@ -2,22 +2,33 @@ import { realpathSync } from 'node:fs'
 import { dirname, isAbsolute } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
-import { dropRun, keepBackup, type NewRun } from './backup.ts'
+import { keepBackup, type NewRun, nameRun, readyStateFolder } from './backup.ts'
 import type { FileChange } from './change.ts'
 import { reading } from './errno.ts'
-import { isThere } from './exists.ts'
-import { deleteFile, finish } from './finish.ts'
+import { isThere, nearestExisting } from './exists.ts'
 import { missingFolders } from './folders.ts'
 import { holdSignals } from './holdSignals.ts'
 import { type Installed, install } from './install.ts'
-import { lockFolder, takeLocks } from './lock.ts'
+import { journalPath, removeJournal, writeJournal } from './journal.ts'
+import { createLocks, type Locks, lockedFolders } from './lock.ts'
 import { findObstacle } from './obstacle.ts'
 import { lookOnDisk, type OnDisk } from './onDisk.ts'
 import { knownPeople, type People } from './openFolder.ts'
 import { prepare } from './prepare.ts'
 import type { FileProblem } from './problem.ts'
+import { pruneRuns } from './prune.ts'
+import { findInterrupted } from './recover.ts'
 import { type Steps, survey } from './step.ts'
-import { createWayBack, type WayBack } from './wayBack.ts'
+import {
+  deleteFile,
+  finish,
+  pointOf,
+  takeBack,
+  temporaryNames,
+  type Work,
+  type WorkFile,
+  workOf
+} from './work.ts'
 
 export interface CommitOptions {
   /** See `stateFolder`. */
@@ -30,7 +41,6 @@ export interface CommitOptions {
   /** The root folder of the system that the files belong to; `/` unless given. */
   root?: string
   now?: Date
-  lockFolder?: string
   people?: People
 }
 
@@ -47,7 +57,7 @@ export type CommitProblem = FileProblem & {
   onDisk: OnDisk[]
   /**
    * Files and folders of ours that could not be taken away again, and files that could not be put
-   * back.
+   * back. `recover` does it when that has become possible.
    */
   left: string[]
 }
@@ -62,6 +72,9 @@ export type CommitProblem = FileProblem & {
  * touched, and when nothing is left to do there is no run. A file that changes keeps its owner,
  * mode and, where GNU cp is found, access list and extended attributes. Folders that are missing
  * are made, with the owner of the folder around them and mode 0755. Signals wait.
+ *
+ * What is under way is written down first (`Journal`), so that `recover`, which has to be called
+ * before the changes are planned, leads a run that was stopped at any point back or to the end.
  *
  * Problems: all but OUTSIDE_ROOT, BACKUP_DAMAGED, EDITED_SINCE and NO_RUN. Throws on changes that
  * make no sense: two of one file, a relative path.
@@ -79,12 +92,13 @@ export function commit(
   }
 }
 
+type Fail = (problem: FileProblem, left?: string[]) => { ok: false; error: CommitProblem }
+
 function commitHeld(
   changes: FileChange[],
   options: CommitOptions
 ): Result<Committed, CommitProblem> {
-  const fail = (problem: FileProblem, left: string[] = []) =>
-    err({ ...problem, onDisk: lookOnDisk(changes), left })
+  const fail: Fail = (problem, left = []) => err({ ...problem, onDisk: lookOnDisk(changes), left })
   const planned = survey(changes)
   if (!planned.ok) return fail(planned.error)
   const paths = [...planned.value.writes, ...planned.value.deletions].map(({ path }) => path)
@@ -94,79 +108,123 @@ function commitHeld(
     const obstacle = findObstacle(path, people)
     if (obstacle !== null) return fail(obstacle)
   }
-  const { stateFolder } = options
-  const uid = process.geteuid?.() ?? -1
-  const folder = options.lockFolder ?? lockFolder({ uid, env: process.env, stateFolder })
-  const locked = takeLocks(paths, folder)
-  if (!locked.ok) return fail(locked.error)
+  const { stateFolder, backup } = options
+  const unready = backup ? readyStateFolder(stateFolder, people) : null
+  if (unready !== null) return fail(unready)
+  const [pending] = findInterrupted({ paths, stateFolder })
+  if (pending !== undefined)
+    return fail({ code: 'INTERRUPTED', path: pending.journal, why: 'PENDING', ...pending })
+
+  const emptied = changes.flatMap(change => change.emptied ?? [])
+  const journalFolder = journalFolderOf(planned.value, emptied)
+  const locked = lockedFolders(paths)
+  const [first = journalFolder] = paths
+  const locks = createLocks(journalFolder)
+  // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
+  // The other folders are locked when the journal says which they are.
+  const held = locks.take(
+    new Map([
+      ...(backup ? [[stateFolder, first] as const] : []),
+      [journalFolder, locked.get(journalFolder) ?? first]
+    ])
+  )
+  if (held !== null) return fail(held)
   try {
-    // Again, as another run may have ended between the first look and the lock.
+    // Again, as another run may have ended, or died, between the first look and the lock.
     const steps = survey(changes)
     if (!steps.ok) return fail(steps.error)
-    const emptied = changes.flatMap(change => change.emptied ?? [])
-    return carryOut(steps.value, emptied, people, options, fail)
+    const journal = journalPath(journalFolder)
+    if (isThere(journal))
+      return fail({ code: 'INTERRUPTED', path: journal, why: 'PENDING', journal, started: null })
+    return carryOut(steps.value, emptied, { journalFolder, locked, locks }, options, fail)
   } finally {
-    locked.value()
+    locks.release()
   }
+}
+
+/** Not one that is to go. */
+function journalFolderOf({ writes, deletions }: Steps, emptied: string[]): string {
+  const point = writes.at(-1) ?? deletions[0]
+  let folder = nearestExisting(dirname(point?.path ?? '/'))
+  while (emptied.includes(folder) && folder !== '/') folder = dirname(folder)
+  return folder
+}
+
+interface Place {
+  journalFolder: string
+  locked: ReadonlyMap<string, string>
+  locks: Locks
 }
 
 function carryOut(
   steps: Steps,
   emptied: string[],
-  people: People,
+  { journalFolder, locked, locks }: Place,
   options: CommitOptions,
-  fail: (problem: FileProblem, left?: string[]) => { ok: false; error: CommitProblem }
+  fail: Fail
 ): Result<Committed, CommitProblem> {
-  const { writes, deletions } = steps
-  const folders = [...new Set(writes.flatMap(({ path }) => missingFolders(dirname(path))))]
-  const kept = options.backup ? backUp(steps, folders, people, options) : ok(null)
-  if (!kept.ok) return fail(kept.error)
-  const run = kept.value
+  const { stateFolder, backup, command, tool, root = '/', now = new Date() } = options
+  const top = attempt(() => realpathSync(root), reading(root))
+  if (!top.ok) return fail(top.error)
+  const folders = [...new Set(steps.writes.flatMap(({ path }) => missingFolders(dirname(path))))]
+  const named = backup ? nameRun(stateFolder, now) : ok(null)
+  if (!named.ok) return fail(named.error)
+  const run = named.value
+  const work = workOf(steps, folders, emptied, run?.folder ?? null)
+  const reached: WorkFile[] = []
+  const goBack = () => {
+    const { left, again } = takeBack(work, reached)
+    locks.releaseOthers(journalFolder, stateFolder)
+    const isKept = !again && removeJournal(journalFolder) !== null
+    return isKept ? [...left, journalPath(journalFolder)] : left
+  }
+  const about = pointOf(work)?.path ?? journalFolder
+  const journal = { command, started: now.toISOString(), locked: [...locked.keys()], work }
+  const backupOptions = { stateFolder, root: top.value, command, tool, now }
+  const ready = () =>
+    writeJournal(journal, journalFolder, about) ??
+    locks.take(locked) ??
+    (run === null ? null : keepBackup(run, steps, folders, backupOptions)) ??
+    prepare(steps.writes, folders)
 
-  const wayBack = createWayBack()
-  if (run !== null) wayBack.add(run.folder, () => dropRun(run))
-  const reached = reachCommitPoint(steps, folders, wayBack)
-  if (reached.outcome === 'failed') return fail(reached.problem, wayBack.go())
-  const past = wayBack.close()
-  if (reached.outcome === 'unknown') return fail(reached.problem, past.filter(isThere))
-  const problems = finish({
-    writes,
-    deletions: writes.length === 0 ? deletions.slice(1) : deletions,
-    thinned: deletions.map(({ path }) => dirname(path)),
-    emptied,
-    run
-  })
-  return ok({ run, warnings: [...reached.warnings, ...problems] })
+  const done = reachCommitPoint(ready, steps, work, reached, goBack)
+  if (done.outcome === 'failed') return fail(done.problem, goBack())
+  // A file that may have become the configuration needs the others: the next command will see.
+  if (done.outcome === 'unknown') return fail(done.problem, leftOf(work))
+  const { problems, again } = finish(work, () => locks.releaseOthers(journalFolder, stateFolder))
+  if (backup) pruneRuns(stateFolder)
+  const kept = again ? null : removeJournal(journalFolder)
+  const warnings = [...done.warnings, ...problems, ...(kept === null ? [] : [kept])]
+  return ok({ run, warnings })
 }
 
 function reachCommitPoint(
-  { writes, deletions }: Steps,
-  folders: string[],
-  wayBack: WayBack
+  ready: () => FileProblem | null,
+  { writes }: Steps,
+  work: Work,
+  reached: WorkFile[],
+  goBack: () => void
 ): Installed {
   try {
-    const unprepared = prepare(writes, folders, wayBack)
-    if (unprepared !== null) return { outcome: 'failed', problem: unprepared }
-    if (writes.length > 0) return install(writes, wayBack)
-    const [first] = deletions
+    const unready = ready()
+    if (unready !== null) return { outcome: 'failed', problem: unready }
+    if (writes.length > 0) return install(writes, work.files, reached)
+    const [first] = work.files
     const undeleted = first === undefined ? null : deleteFile(first)
     if (undeleted !== null) return { outcome: 'failed', problem: undeleted }
     return { outcome: 'committed', warnings: [] }
   } catch (bug) {
-    wayBack.go()
+    goBack()
     throw bug
   }
 }
 
-function backUp(
-  steps: Steps,
-  folders: string[],
-  people: People,
-  { stateFolder, command, tool, root = '/', now = new Date() }: CommitOptions
-): Result<NewRun, FileProblem> {
-  const top = attempt(() => realpathSync(root), reading(root))
-  if (!top.ok) return top
-  return keepBackup(steps, folders, { stateFolder, root: top.value, command, tool, now, people })
+/** What there is of a run that can't be said to have failed. */
+function leftOf(work: Work): string[] {
+  const point = pointOf(work)
+  const others = work.files.filter(file => file !== point).map(({ path }) => path)
+  const run = work.run === null ? [] : [work.run]
+  return [...run, ...work.folders, ...temporaryNames(work), ...others].filter(isThere)
 }
 
 function checkSense(changes: FileChange[]): void {

@@ -1,4 +1,5 @@
-import { accessSync, constants } from 'node:fs'
+import { constants as access, accessSync } from 'node:fs'
+import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { isSystemError, type SystemError } from './attempt.ts'
 import { nearestExisting } from './exists.ts'
@@ -7,7 +8,9 @@ import type { FileProblem } from './problem.ts'
 
 /** What a system error means that came up while `path` was read. */
 export function reading(path: string): (error: SystemError) => FileProblem {
-  return ({ code, syscall }) => {
+  return error => {
+    const { syscall } = error
+    const code = nameOf(error)
     switch (code) {
       case 'ENOENT':
         return { code: 'NOT_FOUND', path, hops: [path] }
@@ -31,7 +34,9 @@ export function reading(path: string): (error: SystemError) => FileProblem {
  * `needed` is its size in bytes.
  */
 export function writing(path: string, needed = 0): (error: SystemError) => FileProblem {
-  return ({ code, syscall }) => {
+  return error => {
+    const { syscall } = error
+    const code = nameOf(error)
     switch (code) {
       case 'ENOSPC':
       case 'EDQUOT':
@@ -52,6 +57,13 @@ export function writing(path: string, needed = 0): (error: SystemError) => FileP
   }
 }
 
+/** Node has no name for some errors that disks give, a full quota among them. */
+function nameOf({ code, errno }: SystemError): string {
+  if (code !== 'UNKNOWN' && !code.startsWith('Unknown ')) return code
+  const known = Object.entries(constants.errno).find(([, number]) => number === -errno)
+  return known?.[0] ?? `error ${-errno}`
+}
+
 function notPermitted(path: string, syscall: string): FileProblem {
   const marked = [path, dirname(path)].find(isImmutable)
   if (marked !== undefined) return { code: 'IMMUTABLE', path: marked }
@@ -67,7 +79,7 @@ function notPermitted(path: string, syscall: string): FileProblem {
  */
 function isImmutable(path: string): boolean {
   try {
-    accessSync(path, constants.W_OK)
+    accessSync(path, access.W_OK)
     return false
   } catch (error) {
     return isSystemError(error) && error.code === 'EPERM'

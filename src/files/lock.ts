@@ -1,94 +1,129 @@
 import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { err, ok, type Result } from '../nix/result.ts'
+import { readdirSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { ok, type Result } from '../nix/result.ts'
 import { attempt, isSystemError, tried } from './attempt.ts'
-import { writing } from './errno.ts'
-import { sha256 } from './hash.ts'
+import { reading, writing } from './errno.ts'
+import { nearestExisting } from './exists.ts'
+import { type Holder, isAlive, thisProcess } from './holder.ts'
+import { isJournalDraft } from './journal.ts'
 import type { FileProblem } from './problem.ts'
-import { writeNewFile } from './tempFile.ts'
 
 /**
- * Where the locks are: a place that is empty after a start of the machine. `/run/vfio-patch` for
- * root, `$XDG_RUNTIME_DIR/vfio-patch` for others, `locks` in the state folder where there is none.
+ * The lock of a folder lies in the folder itself, where everyone who may change its files sees it,
+ * whoever they are. It is a link that leads nowhere: its target says who holds it and where the
+ * journal of that run is, and a link appears with its target at once.
  */
-export function lockFolder(facts: {
-  uid: number
-  env: Record<string, string | undefined>
-  stateFolder: string
-}): string {
-  if (facts.uid === 0) return '/run/vfio-patch'
-  const runtime = facts.env.XDG_RUNTIME_DIR
-  return runtime?.startsWith('/') ? join(runtime, 'vfio-patch') : join(facts.stateFolder, 'locks')
+const LOCK = '.vfio-patch.lock'
+const ASIDE = /^\.vfio-patch\.lock\.[0-9a-f]{12}$/
+
+/** Who holds a folder. */
+export interface LockHolder extends Holder {
+  /** The folder where the journal of that run is, if it has got so far. */
+  journal: string
 }
 
-/**
- * A process, told from a later one with the same number by when it started; null where that can't
- * be known.
- */
-interface Holder {
-  pid: number
-  start: string | null
+/** The locks of one run. */
+export interface Locks {
+  /**
+   * Takes the lock of each of these folders, or none of them; the values are the paths that a
+   * problem names. A lock whose process is gone is taken over. Null, or LOCKED, or a problem of
+   * writing to the folders.
+   */
+  take(folders: ReadonlyMap<string, string>): FileProblem | null
+  /** Gives all of them back except those of these folders. */
+  releaseOthers(...kept: string[]): void
+  /** Gives all of them back, the last one that was taken first. */
+  release(): void
 }
 
-/**
- * Takes the lock of each of these files, or none. The value gives them back. A lock whose process
- * is gone is taken over.
- * Problems: LOCKED, and those of writing to `folder`, which is made if need be.
- */
-export function takeLocks(paths: string[], folder: string): Result<() => void, FileProblem> {
-  const taken: string[] = []
-  const release = () => {
-    for (const lock of taken) tried(() => rmSync(lock, { force: true }))
-  }
+/** The folders that have to be locked to change these files, each with the first of its files. */
+export function lockedFolders(paths: string[]): Map<string, string> {
+  const folders = new Map<string, string>()
   for (const path of paths) {
-    const lock = takeLock(path, folder)
-    if (!lock.ok) {
-      release()
-      return lock
+    const folder = nearestExisting(dirname(path))
+    if (!folders.has(folder)) folders.set(folder, path)
+  }
+  return folders
+}
+
+/** No locks yet; `journal` is the folder for the journal, which each of them will name. */
+export function createLocks(journal: string): Locks {
+  const taken = new Map<string, string>()
+  const giveBack = (folder: string) => {
+    const target = taken.get(folder)
+    const lock = join(folder, LOCK)
+    tried(() => {
+      if (target !== undefined && readlinkSync(lock) === target) unlinkSync(lock)
+    })
+    taken.delete(folder)
+  }
+  const releaseOthers = (...kept: string[]) => {
+    for (const folder of [...taken.keys()].reverse()) if (!kept.includes(folder)) giveBack(folder)
+  }
+  const take = (folders: ReadonlyMap<string, string>) => {
+    const before = [...taken.keys()]
+    for (const [folder, about] of folders) {
+      if (taken.has(folder)) continue
+      const target = format(thisProcess(), relative(folder, journal) || '.')
+      const lock = join(folder, LOCK)
+      const claimed = attempt(() => claim(lock, target, about), writing(lock))
+      const problem = claimed.ok ? claimed.value : claimed.error
+      if (problem !== null) {
+        releaseOthers(...before)
+        return problem
+      }
+      taken.set(folder, target)
+      sweep(folder)
     }
-    taken.push(lock.value)
+    return null
   }
-  return ok(release)
+  return { take, releaseOthers, release: () => releaseOthers() }
 }
 
-function takeLock(path: string, folder: string): Result<string, FileProblem> {
-  const lock = join(folder, `${sha256(Buffer.from(path))}.lock`)
-  const mine = `${lock}.${randomBytes(6).toString('hex')}`
-  const made = attempt(() => mkdirSync(folder, { recursive: true, mode: 0o700 }), writing(folder))
-  if (!made.ok) return made
-  const holder: Holder = { pid: process.pid, start: startOf(process.pid) }
-  const written = writeNewFile(mine, Buffer.from(JSON.stringify(holder)), null)
-  const taken =
-    written !== null ? err(written) : attempt(() => claim(mine, lock, path), writing(lock))
-  tried(() => rmSync(mine, { force: true }))
-  if (!taken.ok) return taken
-  return taken.value === null ? ok(lock) : err(taken.value)
+/** Who holds, or held, the lock of a folder; null when there is none. */
+export function readLock(folder: string): Result<LockHolder | null, FileProblem> {
+  const lock = join(folder, LOCK)
+  const target = attempt(() => targetOf(lock), reading(lock))
+  return target.ok ? ok(target.value === null ? null : parse(target.value, folder)) : target
 }
 
-/** A link appears with its content at once, so that no other process ever reads an empty lock. */
-function claim(mine: string, lock: string, path: string): FileProblem | null {
-  if (linked(mine, lock)) return null
-  const text = textOf(lock)
-  const holder = text === null ? null : parseHolder(text)
-  if (holder !== null && isAlive(holder)) return { code: 'LOCKED', path, pid: holder.pid }
-  const aside = `${mine}.stale`
-  if (text !== null) {
+function claim(lock: string, target: string, about: string): FileProblem | null {
+  if (linked(target, lock)) return null
+  const found = targetOf(lock)
+  const holder = found === null ? null : parse(found, dirname(lock))
+  if (holder !== null && isAlive(holder)) return { code: 'LOCKED', path: about, pid: holder.pid }
+  if (found !== null) {
+    const aside = `${lock}.${randomBytes(6).toString('hex')}`
     renameSync(lock, aside)
-    const moved = textOf(aside)
+    const moved = targetOf(aside)
     // Another process took the stale lock over between the look and the rename: this is its lock.
-    const robbed = moved === text ? null : parseHolder(moved ?? '')
-    if (robbed !== null) linked(aside, lock)
-    rmSync(aside, { force: true })
-    if (robbed !== null) return { code: 'LOCKED', path, pid: robbed.pid }
+    const robbed = moved === found || moved === null ? null : parse(moved, dirname(lock))
+    if (robbed !== null && moved !== null) linked(moved, lock)
+    tried(() => unlinkSync(aside))
+    if (robbed !== null) return { code: 'LOCKED', path: about, pid: robbed.pid }
   }
-  if (linked(mine, lock)) return null
-  return { code: 'LOCKED', path, pid: parseHolder(textOf(lock) ?? '')?.pid ?? 0 }
+  if (linked(target, lock)) return null
+  const other = parse(targetOf(lock) ?? '', dirname(lock))
+  return { code: 'LOCKED', path: about, pid: other?.pid ?? 0 }
 }
 
-function linked(from: string, to: string): boolean {
+/** What a process leaves that is killed while it takes a lock over or begins a journal. */
+function sweep(folder: string): void {
+  tried(() => {
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name)
+      if (isJournalDraft(name)) unlinkSync(path)
+      if (!ASIDE.test(name)) continue
+      const holder = parse(targetOf(path) ?? '', folder)
+      if (holder === null || !isAlive(holder)) unlinkSync(path)
+    }
+  })
+}
+
+function linked(target: string, lock: string): boolean {
   try {
-    linkSync(from, to)
+    symlinkSync(target, lock)
     return true
   } catch (error) {
     if (isSystemError(error) && error.code === 'EEXIST') return false
@@ -96,36 +131,30 @@ function linked(from: string, to: string): boolean {
   }
 }
 
-function textOf(path: string): string | null {
+/** Null when there is nothing; blank for what is no link. */
+function targetOf(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8')
+    return readlinkSync(path)
   } catch (error) {
     if (isSystemError(error) && error.code === 'ENOENT') return null
+    if (isSystemError(error) && error.code === 'EINVAL') return ''
     throw error
   }
 }
 
-function parseHolder(text: string): Holder | null {
-  const match = /^\{"pid":(\d+),"start":(?:"(\d+)"|null)\}$/.exec(text)
-  return match === null ? null : { pid: Number(match[1]), start: match[2] ?? null }
+function format({ pid, start, boot }: Holder, journal: string): string {
+  return `${pid}:${start ?? ''}:${boot ?? ''}:${journal}`
 }
 
-function isAlive({ pid, start }: Holder): boolean {
-  const now = startOf(pid)
-  if (now !== null) return start === null || start === now
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return isSystemError(error) && error.code === 'EPERM'
+function parse(target: string, folder: string): LockHolder | null {
+  const match = /^(\d+):(\d*):([0-9a-f-]*):(.+)$/.exec(target)
+  if (match === null) return null
+  const [, pid, start, boot, journal = '.'] = match
+  return {
+    pid: Number(pid),
+    start: start || null,
+    boot: boot || null,
+    // Relative, as the system may be mounted elsewhere by now.
+    journal: resolve(folder, journal)
   }
-}
-
-/** Field 22 of /proc/PID/stat; the name in field 2 may hold spaces and brackets. */
-function startOf(pid: number): string | null {
-  let stat = ''
-  tried(() => {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  })
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }

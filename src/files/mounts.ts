@@ -58,7 +58,7 @@ export function bindSource(path: string): string | null {
 function readMounts(): Mount[] {
   let text = ''
   tried(() => {
-    text = readFileSync('/proc/self/mountinfo', 'utf8')
+    text = readFileSync('/proc/self/mountinfo').toString()
   })
   return parseMounts(text)
 }

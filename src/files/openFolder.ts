@@ -39,7 +39,21 @@ export function findOpenFolder(path: string, people: People): FileProblem | null
     : null
 }
 
-function isOpen(folder: { uid: number; gid: number; mode: number }, people: People): boolean {
+/**
+ * The owner of a folder that is safe only because its owner called sudo: to be told rather than
+ * refused, as a configuration in one's home is the usual case. Null for any other folder.
+ */
+export function lenderOf(path: string, people: People): number | null {
+  const looked = attempt(() => statSync(path).uid, reading(path))
+  if (!looked.ok || !people.trusted.has(looked.value)) return null
+  return [0, process.geteuid?.()].includes(looked.value) ? null : looked.value
+}
+
+/** The same of a folder whose facts are known. */
+export function isOpen(
+  folder: { uid: number; gid: number; mode: number },
+  people: People
+): boolean {
   if (!people.trusted.has(folder.uid) || (folder.mode & 0o002) !== 0) return true
   if ((folder.mode & 0o020) === 0 || folder.gid === 0) return false
   const members = membersOf(folder.gid, people.passwd, people.group)
@@ -49,7 +63,7 @@ function isOpen(folder: { uid: number; gid: number; mode: number }, people: Peop
 function textOf(path: string): string {
   let text = ''
   tried(() => {
-    text = readFileSync(path, 'utf8')
+    text = readFileSync(path).toString()
   })
   return text
 }

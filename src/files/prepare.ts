@@ -1,34 +1,26 @@
 import { utimesSync } from 'node:fs'
 import { attempt } from './attempt.ts'
 import { writing } from './errno.ts'
-import { isThere } from './exists.ts'
 import { makeFolder, settleFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
-import { removeFile, removeIfEmpty } from './remove.ts'
 import type { Write } from './step.ts'
 import { writeNewFile } from './tempFile.ts'
-import type { WayBack } from './wayBack.ts'
 
 /**
  * Everything before the first rename: makes the folders, and beside each file a complete copy of
  * what it is to become, and of what it is where it may have to come back. Nothing that was there is
- * touched. The caller goes the way back on a problem.
+ * touched. The caller takes it back on a problem.
  */
-export function prepare(writes: Write[], folders: string[], wayBack: WayBack): FileProblem | null {
+export function prepare(writes: readonly Write[], folders: string[]): FileProblem | null {
   for (const folder of folders) {
-    const unmade = makeFolder(folder)
-    if (unmade !== null) return unmade
-    wayBack.add(folder, () => removeIfEmpty(folder) === null && !isThere(folder))
-    const unsettled = settleFolder(folder, 0o755, true)
-    if (unsettled !== null) return unsettled
+    const problem = makeFolder(folder) ?? settleFolder(folder, 0o755, true)
+    if (problem !== null) return problem
   }
   for (const { path, before, after, owner, temp, spare } of writes) {
     const options = before === null ? { about: path } : { about: path, attributesOf: path }
-    wayBack.add(temp, () => removeFile(temp) === null)
     const problem = writeNewFile(temp, after, owner, options)
     if (problem !== null) return problem
     if (spare === null || before === null) continue
-    wayBack.add(spare, () => removeFile(spare) === null)
     const kept = writeNewFile(spare, before.bytes, before, options)
     if (kept !== null) return kept
     const dated = attempt(() => utimesSync(spare, before.accessed, before.modified), writing(path))

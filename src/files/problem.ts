@@ -39,6 +39,10 @@ export type FileProblem =
    * one who called sudo.
    */
   | { code: 'OPEN_FOLDER'; path: string; uid: number; gid: number; mode: number }
+  /**
+   * A folder of the backups that isn't the caller's alone: another owner, or rights for others.
+   */
+  | { code: 'NOT_PRIVATE'; path: string; uid: number; mode: number }
   /** `needed` is what the file at `path` takes. */
   | { code: 'NO_SPACE'; path: string; needed: number }
   | { code: 'IO_ERROR'; path: string; errno: string; syscall: string }
@@ -59,5 +63,19 @@ export type FileProblem =
    */
   | { code: 'EDITED_SINCE'; path: string; run: string; found: string | null }
   | { code: 'NO_RUN'; path: string }
+  /**
+   * An earlier run was stopped in the middle and can't be finished or taken back: `path` is neither
+   * what it was before that run nor what it was to be (EDITED), or can't be restored (STUCK); the
+   * run is another user's (OTHERS); the journal is damaged; or it came up just now (PENDING), so
+   * that `recover` has to be called first. `journal` is the file that says what was under way;
+   * without it, everything counts as it is. `started` is when, where that is known.
+   */
+  | {
+      code: 'INTERRUPTED'
+      path: string
+      why: 'EDITED' | 'STUCK' | 'OTHERS' | 'DAMAGED' | 'PENDING'
+      journal: string
+      started: string | null
+    }
 
 export type FileProblemCode = FileProblem['code']

@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { isAbsolute, join, relative, resolve } from 'node:path'
+import { isNumber, isObject, isString, isStrings, parseObject } from './json.ts'
 
 /**
  * One file of a run. The paths of a run are those of the system that was edited, whatever folder it
@@ -24,22 +25,23 @@ export interface Manifest {
   /** ISO 8601, UTC. */
   started: string
   /**
+   * The root folder of the system that the paths belong to: relative to the state folder when that
+   * lies in it, as both may be mounted elsewhere later, else absolute.
+   */
+  root: string
+  /**
    * In the order of the change: the writes, the last of which is the commit point, and then the
    * deletions.
    */
   files: RunFile[]
   /** The folders that it made, the outermost first. */
   folders: string[]
-  /** The names that it used beside the files; one that still exists was left by an interruption. */
-  temporary: string[]
 }
 
-/** A run that was found on the disk. */
+/** A run that was found on the disk. Its `root` is absolute. */
 export interface Run extends Manifest {
   /** Its folder. */
   folder: string
-  /** The root folder of the system that its paths belong to. */
-  root: string
   /** False when it was interrupted, so that the files have to tell how far it came. */
   done: boolean
 }
@@ -58,6 +60,17 @@ export function innerPath(path: string, root: string): string {
   return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path
 }
 
+/** A root folder as the manifests in this state folder say it, and back; all without links. */
+export function innerRoot(root: string, stateFolder: string): string {
+  const inside = relative(root, stateFolder)
+  const isOutside = inside === '..' || inside.startsWith('../') || isAbsolute(inside)
+  return isOutside ? root : relative(stateFolder, root) || '.'
+}
+
+export function outerRoot(root: string, stateFolder: string): string {
+  return resolve(stateFolder, root)
+}
+
 export function formatManifest(manifest: Manifest): string {
   return `${JSON.stringify({ schema: SCHEMA, schemaVersion: VERSION, ...manifest }, null, 2)}\n`
 }
@@ -66,12 +79,12 @@ export function formatManifest(manifest: Manifest): string {
 export function parseManifest(text: string): Manifest | null {
   const top = parseObject(text)
   if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
-  const { id, tool, command, started, folders, temporary } = top
+  const { id, tool, command, started, root, folders } = top
   const files = Array.isArray(top.files) ? top.files.map(parseFile) : [null]
   if (!isString(id) || !isString(tool) || !isString(command) || !isString(started)) return null
-  if (!isStrings(folders) || !isStrings(temporary) || !files.every(file => file !== null))
-    return null
-  return { id, tool, command, started, files, folders, temporary }
+  if (!isString(root)) return null
+  if (!isStrings(folders) || !files.every(file => file !== null)) return null
+  return { id, tool, command, started, root, files, folders }
 }
 
 function parseFile(value: unknown): RunFile | null {
@@ -94,29 +107,4 @@ function parseBefore(value: unknown): RunFile['before'] | undefined {
 function parseAfter(value: unknown): RunFile['after'] | undefined {
   if (value === null) return null
   return isObject(value) && isString(value.sha256) ? { sha256: value.sha256 } : undefined
-}
-
-function parseObject(text: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : null
-  } catch {
-    return null
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isString(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number'
-}
-
-function isStrings(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every(isString)
 }

@@ -3,38 +3,52 @@ import { join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
 import { reading } from './errno.ts'
-import { findOpenFolder, knownPeople, type People } from './openFolder.ts'
+import { knownPeople, type People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
-import { DONE, MANIFEST, outerPath, parseManifest, type Run } from './run.ts'
+import { DONE, MANIFEST, outerPath, outerRoot, parseManifest, type Run } from './run.ts'
 import { compareRunIds, isRunId } from './runId.ts'
+import { findUnsafeState } from './safeState.ts'
 import { readSnapshot } from './snapshot.ts'
 import { runsFolder } from './stateFolder.ts'
 
 export interface RunsOptions {
-  /** The root folder of the system whose files the runs changed; `/` unless given. */
+  /** The root folder of the system whose runs are asked for; `/` unless given. */
   root?: string
   people?: People
 }
 
 /**
- * The runs in a state folder, the newest first; none when there is no such folder. A folder without
- * a sound manifest, as a run leaves that was killed before its first change, is no run.
- * Problems: NOT_READABLE, OPEN_FOLDER, NOT_DIRECTORY, NOT_FOUND (the root is missing), IO_ERROR.
+ * The runs in a state folder that changed the system in `root`, the newest first; none when there
+ * is no such folder. A folder without a sound manifest, as a run leaves that was killed before its
+ * first change, is no run.
+ * Problems: NOT_READABLE, NOT_PRIVATE, OPEN_FOLDER, NOT_DIRECTORY, NOT_FOUND (the root is missing),
+ * IO_ERROR.
  */
 export function listRuns(
   stateFolder: string,
   { root = '/', people = knownPeople() }: RunsOptions = {}
 ): Result<Run[], FileProblem> {
-  const folder = runsFolder(stateFolder)
   const top = attempt(() => realpathSync(root), reading(root))
   if (!top.ok) return top
+  const unsafe = findUnsafeState(stateFolder, people)
+  if (unsafe !== null) return err(unsafe)
+  const runs = readRuns(stateFolder)
+  return runs.ok ? ok(runs.value.filter(run => run.root === top.value)) : runs
+}
+
+/**
+ * All runs in a state folder, of whatever system, the newest first. The caller has seen to it that
+ * the folder is safe. Problems: NOT_READABLE, NOT_DIRECTORY, IO_ERROR.
+ */
+export function readRuns(stateFolder: string): Result<Run[], FileProblem> {
+  const folder = runsFolder(stateFolder)
   const names = attempt(() => readdirSync(folder), reading(folder))
   if (!names.ok) return names.error.code === 'NOT_FOUND' ? ok([]) : names
-  const open = findOpenFolder(folder, people)
-  if (open !== null) return err(open)
+  const state = attempt(() => realpathSync(stateFolder), reading(stateFolder))
+  if (!state.ok) return state
   const runs: Run[] = []
   for (const name of names.value.filter(isRunId).sort(compareRunIds).reverse()) {
-    const run = readRun(join(folder, name), top.value)
+    const run = readRun(join(folder, name), state.value)
     if (!run.ok) return run
     if (run.value !== null) runs.push(run.value)
   }
@@ -74,13 +88,15 @@ export function runById(
     : ok(run)
 }
 
-function readRun(folder: string, root: string): Result<Run | null, FileProblem> {
+function readRun(folder: string, stateFolder: string): Result<Run | null, FileProblem> {
   const file = join(folder, MANIFEST)
-  const text = attempt(() => readFileSync(file, 'utf8'), reading(file))
+  // Not with an encoding: Node then ends the process when closing the file fails.
+  const text = attempt(() => readFileSync(file).toString(), reading(file))
   if (!text.ok) return text.error.code === 'NOT_FOUND' ? ok(null) : text
   const manifest = parseManifest(text.value)
   if (manifest === null) return ok(null)
-  return ok({ ...manifest, folder, root, done: existsSync(join(folder, DONE)) })
+  const root = outerRoot(manifest.root, stateFolder)
+  return ok({ ...manifest, root, folder, done: existsSync(join(folder, DONE)) })
 }
 
 /**

@@ -27,6 +27,12 @@ export function temporaryName(path: string): string {
   return join(dirname(path), `.${basename(path)}.vfio-patch.${random}.tmp`)
 }
 
+/** Whether `name` is one that `temporaryName` gives for a file called `base`. */
+export function isTemporaryName(name: string, base: string): boolean {
+  const start = `.${base}.vfio-patch.`
+  return name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))
+}
+
 /**
  * Makes the file `path`, which must not exist, with exactly these bytes, on the disk when this
  * returns, and read back. Owner and mode are `like`'s (private to the caller where it is null);

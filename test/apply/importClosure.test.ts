@@ -9,7 +9,10 @@ const read =
     return found === undefined ? undefined : { path: found, text: files[found] ?? '' }
   }
 const follow = (text: string, files: Record<string, string>) =>
-  followImports({ path: '/etc/nixos/configuration.nix', text }, read(files))
+  followImports({ path: '/etc/nixos/configuration.nix', text }, read(files), [
+    ['virtualisation', 'vfio'],
+    ['virtualisation', 'kvmfr']
+  ])
 
 describe('followImports', () => {
   it('finds the folder of ours by the stamp on its default.nix', () => {

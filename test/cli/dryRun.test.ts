@@ -1,11 +1,12 @@
 // What only looks must not write: no file made, changed, moved or deleted, nothing opened for it.
 
-import { readFileSync } from 'node:fs'
+import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { FLAGS } from './support/machine.ts'
 import { AS_NOBODY, needing } from './support/needing.ts'
-import { makeExample, type Place } from './support/place.ts'
+import { EXAMPLE, makeExample, type Place } from './support/place.ts'
+import { makeRepository } from './support/repository.ts'
 
 /** System calls that change a file system, whatever their arguments are; some machines lack some. */
 const CHANGES = [
@@ -18,11 +19,17 @@ const CHANGES = [
 const OPENS = ['open', 'openat', 'openat2']
 
 /** The calls of the program and of all that it starts that change files, but for pipes and terminals. */
-async function changesOf(place: Place, words: readonly string[]): Promise<string[]> {
+async function changesOf(
+  place: Place,
+  words: readonly string[],
+  as: readonly string[] = []
+): Promise<string[]> {
   const log = join(place.top, 'strace.log')
   const calls = [...CHANGES, ...OPENS].map(it => `?${it}`).join(',')
-  const through = ['strace', '-f', '--seccomp-bpf', '-qq', '-o', log, '-e', `trace=${calls}`]
-  await place.run(words, { through })
+  const through = ['strace', '-f', '--seccomp-bpf', '-qq', '-o', log, '-e', `trace=${calls}`, ...as]
+  const { code } = await place.run(words, { through })
+  // What is not understood writes nothing, and shows nothing.
+  if (words[0] !== 'aply') expect([0, 1]).toContain(code)
   return readFileSync(log, 'utf8').split('\n').filter(isChange)
 }
 
@@ -33,41 +40,88 @@ function isChange(line: string): boolean {
   return isForWriting && !/"\/dev\/(?:null|tty|ptmx|pts\/\d+)"/.test(line)
 }
 
-needing('strace')('diff, apply --dry-run and undo --dry-run', async () => {
-  const place = makeExample()
-  const before = place.snapshot()
-  expect(await changesOf(place, ['diff', 'configuration.nix', ...FLAGS])).toEqual([])
-  expect(
-    await changesOf(place, ['apply', '-y', '--dry-run', 'configuration.nix', ...FLAGS])
-  ).toEqual([])
-  expect(await changesOf(place, ['undo', '--list'])).toEqual([])
-  expect(place.snapshot().filter(it => !it.includes('strace.log'))).toEqual(before)
+/** All that only looks, in a repository where there was a run. */
+const LOOKING: string[][] = [
+  ['diff', 'configuration.nix', ...FLAGS, '--ignore-msrs'],
+  ['diff', 'configuration.nix', ...FLAGS, '-v', '--json'],
+  ['apply', '-y', '--dry-run', 'configuration.nix', '--iommu', 'intel'],
+  ['apply', '-y', 'configuration.nix', ...FLAGS],
+  ['remove', '-n', 'configuration.nix'],
+  ['undo', '-y', '--dry-run', 'configuration.nix'],
+  ['undo', '--list'],
+  ['option', 'get', 'configuration.nix', 'boot'],
+  ['option', 'get', 'configuration.nix', '--flat', '--json'],
+  ['option', 'set', '-n', 'configuration.nix', 'sound.enable', 'true'],
+  ['option', 'import', '-n', 'configuration.nix', './other'],
+  ['--help'],
+  ['apply', '--help'],
+  ['--version'],
+  ['aply']
+]
 
+needing('strace', 'git')('what only looks does not one write', async () => {
+  const place = makeRepository({})
+  cpSync(EXAMPLE, place.nixos, { recursive: true })
   await place.run(['apply', '-q', '--yes', 'configuration.nix', ...FLAGS])
-  expect(await changesOf(place, ['undo', '-y', '--dry-run', 'configuration.nix'])).toEqual([])
-  expect(await changesOf(place, ['apply', '-y', 'configuration.nix', ...FLAGS])).toEqual([])
+  const before = place.snapshot()
+  for (const words of LOOKING) expect([words, await changesOf(place, words)]).toEqual([words, []])
+  expect(place.snapshot().filter(it => !it.includes('strace.log'))).toEqual(before)
+})
+
+needing('strace', 'git')('a first diff, where files would come and git would be told', async () => {
+  const place = makeRepository({})
+  cpSync(EXAMPLE, place.nixos, { recursive: true })
+  for (const words of [
+    ['diff', 'configuration.nix', ...FLAGS],
+    ['apply', '-y', '--dry-run', 'configuration.nix', ...FLAGS]
+  ]) {
+    expect([words, await changesOf(place, words)]).toEqual([words, []])
+  }
+})
+
+needing(
+  'strace',
+  'root',
+  'nobody',
+  'git'
+)('as nobody, too', async () => {
+  const place = makeRepository({})
+  cpSync(EXAMPLE, place.nixos, { recursive: true })
+  for (const words of [['diff', 'configuration.nix', ...FLAGS], ...LOOKING.slice(7)]) {
+    expect([words, await changesOf(place, words, AS_NOBODY)]).toEqual([words, []])
+  }
 })
 
 needing('strace')('and that check sees what apply does', async () => {
   const place = makeExample()
   const calls = await changesOf(place, ['apply', '--yes', 'configuration.nix', ...FLAGS])
   const kinds = new Set(calls.map(it => it.replace(/^\d+\s+(\w+)\(.*/, '$1')))
-  for (const kind of ['mkdir', 'openat', 'fchown', 'link', 'rename', 'unlink'])
+  for (const kind of ['mkdir', 'openat', 'fchown', 'symlink', 'rename', 'unlink'])
     expect(kinds).toContain(kind)
 })
 
 needing(
   'root',
   'unshare',
-  'nobody'
+  'nobody',
+  'git'
 )('as nobody, on a read-only file system, nothing is missed', async () => {
-  const place = makeExample()
-  const expected = await place.run(['diff', 'configuration.nix', ...FLAGS])
+  const place = makeRepository({})
+  cpSync(EXAMPLE, place.nixos, { recursive: true })
   const before = place.snapshot()
-  const outcome = await place.run(['diff', 'configuration.nix', ...FLAGS], {
-    through: ['unshare', '-m'],
-    script: `mount --bind ../.. ../.. && mount -o remount,ro,bind ../.. && cd . && exec ${AS_NOBODY.join(' ')} "$@"`
-  })
-  expect(outcome).toEqual(expected)
+  const script = `mount --bind ../.. ../.. && mount -o remount,ro,bind ../.. && cd . && exec ${AS_NOBODY.join(' ')} "$@"`
+  for (const words of [
+    ['diff', 'configuration.nix', ...FLAGS, '--no-git-add'],
+    ['diff', 'configuration.nix', ...FLAGS, '--no-git-add', '--json'],
+    ['option', 'get', 'configuration.nix', 'boot'],
+    ['option', 'set', '-n', 'configuration.nix', 'sound.enable', 'true'],
+    ['undo', '--list'],
+    ['apply', '--help']
+  ]) {
+    const expected = await place.run(words)
+    expect([0, 1]).toContain(expected.code)
+    const outcome = await place.run(words, { through: ['unshare', '-m'], script })
+    expect([words, outcome]).toEqual([words, expected])
+  }
   expect(place.snapshot()).toEqual(before)
 })

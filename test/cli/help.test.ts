@@ -12,6 +12,7 @@ const OVERVIEW = text`
   Commands:
     apply   show what would change, ask, and write it
     diff    show what would change, and write nothing (as "apply --dry-run")
+    remove  take everything of ours out of FILE again, and keep your edits
     undo    take the last run that changed FILE back, byte for byte
     option  get, set, add to or remove any option of any module, or import one
 

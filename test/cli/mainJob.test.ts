@@ -224,7 +224,7 @@ test.concurrent('undo refuses after an edit', async () => {
     code: 5,
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix was edited after the last apply, so undo would lose those edits. Nothing was written.
-        Do:  take the import and the virtualisation.vfio block out by hand
+        Do:  ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch remove /etc/nixos/configuration.nix (keeps your edits)
       `
   })
 })

@@ -168,6 +168,10 @@ needing('root')("another user's folder, unless that user called sudo", async () 
     stdout: '',
     stderr: ''
   })
+  const set = ['option', 'set', 'configuration.nix', 'networking.hostName', '"pc"', '--yes']
+  expect((await place.run(set, { env: { SUDO_UID: '1234' } })).stderr).toContain(
+    '\nNote: /etc/nixos belongs to user 1234, who can change it meanwhile.\n'
+  )
   const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
   expect(owners.map(it => it.split(' ')[1])).toEqual(Array(7).fill('1234:100'))
 })

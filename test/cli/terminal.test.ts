@@ -89,7 +89,7 @@ test('where one line takes the place of one, the words that differ stand out', a
   )
 })
 
-test('our own new files are named on a terminal, and shown with -v and in a pipe', async () => {
+test('our own new files are named on a terminal, and shown with -v, which also says what asked for an edit, and in a pipe', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
   const call = ['diff', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
   const own = (await onTerminal(place, call)).terminal
@@ -97,7 +97,12 @@ test('our own new files are named on a terminal, and shown with -v and in a pipe
   expect(own).not.toContain('/dev/null')
 
   const verbose = (await onTerminal(place, [...call, '-v', '--color=never'])).terminal
-  expect(verbose).toContain(`${patchOfModules()}${CHECKED}\n`)
+  const why = text`
+    configuration.nix:1: imports (modules)
+    configuration.nix:1: virtualisation.vfio.enable (always)
+    configuration.nix:1: virtualisation.vfio.IOMMUType (--iommu)
+    `
+  expect(verbose).toContain(`${patchOfModules()}${why}${CHECKED}\n`)
   expect((await place.run(call)).stdout).toContain(patchOfModules())
 })
 

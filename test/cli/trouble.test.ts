@@ -1,12 +1,12 @@
 // Disks that fail or are full: what is said is what is on the disk then.
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { CHECKED } from './support/machine.ts'
 import { installedModules } from './support/modules.ts'
 import { needing } from './support/needing.ts'
-import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
 const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
@@ -17,14 +17,14 @@ function given(): Place {
   return makePlace({ 'configuration.nix': CONFIGURATION })
 }
 
-/** How many times a run waits for the disk. */
-async function countOfSyncs(): Promise<number> {
+/** How often a run makes this call of the system. */
+async function countOf(call: 'fsync' | 'rename'): Promise<number> {
   const place = given()
   const log = join(place.top, 'log')
   await place.run(CALL, {
-    through: ['strace', '-f', '--seccomp-bpf', '-o', log, '-e', 'trace=fsync']
+    through: ['strace', '-f', '--seccomp-bpf', '-o', log, '-e', `trace=${call}`]
   })
-  return readFileSync(log, 'utf8').split('fsync(').length - 1
+  return readFileSync(log, 'utf8').split(`${call}(`).length - 1
 }
 
 needing('strace')('the disk fails before the change is made', async () => {
@@ -38,7 +38,8 @@ needing('strace')('the disk fails before the change is made', async () => {
     '-e',
     'trace=rename',
     '-e',
-    'inject=rename:error=EIO:when=5'
+    // The last is that of the configuration.
+    `inject=rename:error=EIO:when=${await countOf('rename')}`
   ]
   const before = place.files()
   expect(await place.run([...CALL, '-q'], { through: failing })).toEqual({
@@ -54,8 +55,9 @@ needing('strace')('the disk fails before the change is made', async () => {
 
 needing('strace')('the disk fails after the change is made', async () => {
   const place = given()
-  // The last three are the folder of the configuration, and the mark that the run is done.
-  const when = (await countOfSyncs()) - 2
+  // The last four: the folder of the configuration, the mark that the run is done and its folder,
+  // and once more that of the configuration, where the journal was.
+  const when = (await countOf('fsync')) - 3
   const failing = [
     'strace',
     '-f',
@@ -107,17 +109,33 @@ needing('root', 'unshare')('a full disk', async () => {
 needing('root', 'unshare')('no space for the backup', async () => {
   const place = given()
   mkdirSync(join(place.top, 'state'))
-  const mount = 'mount -t tmpfs -o size=4k,mode=755 none ../../state'
-  await expectRefusal(
-    place,
-    [...CALL, '-q'],
-    {
-      code: 4,
-      stderr: text`
-        vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 2 KB). Nothing was written.
-          Do:  mend that folder, or repeat with --no-backup --yes
-        `
-    },
-    { through: ['unshare', '-m'], script: `${mount} && exec "$@"` }
-  )
+  const mount = 'mount -t tmpfs -o size=4k,mode=700 none ../../state'
+  const before = place.files()
+  const options = { through: ['unshare', '-m'], script: `${mount} && exec "$@"` }
+  expect(await place.run([...CALL, '-q'], options)).toEqual({
+    code: 4,
+    stdout: '',
+    stderr: text`
+      vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 2 KB). Nothing was written.
+        Do:  mend that folder, or repeat with --no-backup --yes
+      `
+  })
+  expect(place.files()).toEqual(before)
+})
+
+test.concurrent('where the parser can not be loaded, what is done can be taken back', async () => {
+  const place = given()
+  await place.run([...CALL, '-q'])
+  const fault = join(place.top, 'fault.mjs')
+  writeFileSync(fault, 'process.dlopen = () => { throw new Error("wrong machine") }')
+  const env = { NODE_OPTIONS: `--import=${fault}` }
+  expect(await place.run([...CALL, '-q'], { env })).toMatchObject({
+    code: 70,
+    stderr: expect.stringContaining('internal error: wrong machine')
+  })
+  const looking = [['--help'], ['undo', '--list', '--json'], ['undo', '-n', 'configuration.nix']]
+  for (const words of looking) expect((await place.run(words, { env })).code).toBeLessThan(2)
+  const undo = ['undo', '-qy', 'configuration.nix']
+  expect(await place.run(undo, { env })).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
 })

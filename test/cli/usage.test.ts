@@ -58,12 +58,18 @@ test.concurrent.each<Case>([
   ],
   [['undo', '--xyzzy'], 'unknown option "--xyzzy".', 'vfio-patch undo --help'],
   [['apply', '--input'], 'unknown option "--input".', 'vfio-patch apply --help'],
+  [
+    ['apply', '--git-add'],
+    'unknown option "--git-add". Did you mean "--no-git-add"?',
+    'vfio-patch apply --help'
+  ],
   [['apply', '--backup'], 'unknown option "--backup".', 'vfio-patch apply --help']
 ])('what there is not: %j', async (words, what, remedy) => {
   await check(words, what, remedy)
 })
 
 test.concurrent.each<Case>([
+  [['undo', FILE, '--eval', 'x'], '--eval does not go with "undo".', 'vfio-patch undo --help'],
   [['diff', FILE, '--yes'], '--yes does not go with "diff".', 'vfio-patch diff --help'],
   [
     ['undo', FILE, '--device', '10de:1b80'],
@@ -98,6 +104,16 @@ test.concurrent.each<Case>([
     ['apply', '--dry-run', 'false', FILE],
     '--dry-run takes no value, got "--dry-run false".',
     'give --dry-run, or leave it away'
+  ],
+  [
+    ['apply', '--yes=0', FILE],
+    '--yes takes no value, got "--yes=0".',
+    'give --yes, or leave it away'
+  ],
+  [
+    ['apply', '--no-git-add', 'false', FILE],
+    '--no-git-add takes no value, got "--no-git-add false".',
+    'give --no-git-add, or leave it away'
   ],
   [['apply', '--no-yes', FILE], 'there is no --no-yes.', 'leave --yes away'],
   [['apply', '--no-dry-run', FILE], 'there is no --no-dry-run.', 'leave --dry-run away'],
@@ -134,6 +150,7 @@ test.concurrent.each<Case>([
     '--device needs a value.',
     'vfio-patch diff --help'
   ],
+  [['diff', '--eval', '', FILE], '--eval needs a value, got "".', 'vfio-patch diff --help', UNSET],
   [['diff', FILE, '-qo'], '--output needs a value.', 'vfio-patch diff --help'],
   [
     ['apply', '', '--yes'],
@@ -148,6 +165,11 @@ test.concurrent.each<Case>([
   [
     ['diff', '--iommu', 'amd', '--iommu', 'intel'],
     '--iommu was given twice (amd, intel).',
+    'give it once'
+  ],
+  [
+    ['diff', '--eval', 'true', '--eval', 'false'],
+    '--eval was given twice (true, false).',
     'give it once'
   ],
   [['diff', '-U1', '-U2', '--unified=3'], '--unified was given 3 times (1, 2, 3).', 'give it once'],

@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { commit } from '../../src/files/commit.ts'
+import { recover } from '../../src/files/recover.ts'
 import { change, hashOf, read } from './support/files.ts'
 import { listing } from './support/listing.ts'
 import { makePlace } from './support/place.ts'
@@ -93,6 +94,18 @@ test('the last rename fails and nothing tells how: modules and backup stay', () 
       ],
       left: [join(state, 'runs/20261122-160312-1'), module]
     }
+  })
+  broken = false
+  expect(recover({ paths: [path], stateFolder: state })).toEqual({
+    ok: true,
+    value: [
+      {
+        command: 'apply',
+        started: '2026-11-22T16:03:12.000Z',
+        outcome: 'finished',
+        files: [module, path]
+      }
+    ]
   })
   expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: m'])
 })

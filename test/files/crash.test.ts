@@ -1,130 +1,153 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { FileChange } from '../../src/files/change.ts'
 import { commit } from '../../src/files/commit.ts'
+import { findInterrupted, type RecoverOptions, recover } from '../../src/files/recover.ts'
 import { lastRun } from '../../src/files/runs.ts'
 import { planUndo } from '../../src/files/undo.ts'
 import { compiled } from './support/compile.ts'
-import { change, read } from './support/files.ts'
+import { change } from './support/files.ts'
 import { listing } from './support/listing.ts'
 import { needing } from './support/needing.ts'
 import type { Place } from './support/place.ts'
-import { changesDisk, type Struck, sweep } from './support/sweep.ts'
+import { changesDisk, type Scenario, type Struck, sweep } from './support/sweep.ts'
 
 const folder = compiled()
-const MODULES = ['vfio/default.nix', 'vfio/guests/win.nix']
-const LITTER = /^0[67][0-9]{2} (vfio\/(guests\/)?)?\.[a-z]+\.nix\.vfio-patch\.[0-9a-f]{12}\.tmp: /
 
-needing('strace', 'GNU cp')(
-  'killed at any call of apply: the old configuration, or the new one with every module',
-  { timeout: 2 * 60_000 },
-  async () => {
+const WITHOUT = ['0640 configuration.nix: old', '0755 vfio/', '0640 vfio/default.nix: old']
+const WITH = [
+  '0640 configuration.nix: new',
+  '0755 vfio/',
+  '0640 vfio/default.nix: new',
+  '0755 vfio/guests/',
+  '0640 vfio/guests/win.nix: new'
+]
+
+/** Two files that exist, and a new one in a new folder. */
+const apply: Scenario = {
+  state: true,
+  given: place => {
+    makeFiles(place, 'old', ['vfio/default.nix', 'configuration.nix'])
+    return changesTo(place)
+  }
+}
+
+/** Two files that change, and one that goes with its folder. */
+const remove: Scenario = {
+  state: true,
+  given: place => {
+    makeFiles(place, 'new', ['vfio/guests/win.nix', 'vfio/default.nix', 'configuration.nix'])
+    const { nixos } = place
+    const emptied = [join(nixos, 'vfio/guests')]
+    return [
+      change(join(nixos, 'vfio/default.nix'), 'old\n'),
+      change(join(nixos, 'configuration.nix'), 'old\n'),
+      { ...change(join(nixos, 'vfio/guests/win.nix'), null), emptied }
+    ]
+  }
+}
+
+/** The way back from `apply`. */
+const undo: Scenario = {
+  state: true,
+  given: place => {
+    expect(commit(apply.given(place), place.options)).toMatchObject({ ok: true })
+    const run = lastRun(place.state, join(place.nixos, 'configuration.nix'))
+    if (!run.ok) throw new Error(run.error.code)
+    const changes = planUndo(run.value)
+    if (!changes.ok) throw new Error(changes.error.code)
+    return changes.value
+  }
+}
+
+needing('strace', 'GNU cp').each([
+  { name: 'apply', scenario: apply, before: WITHOUT, after: WITH, runs: 0 },
+  { name: 'remove', scenario: remove, before: WITH, after: WITHOUT, runs: 0 },
+  { name: 'undo', scenario: undo, before: WITH, after: WITHOUT, runs: 1 }
+])(
+  'killed at any call of $name: afterwards all files are old or all new, and nothing is left over',
+  { timeout: 4 * 60_000 },
+  async ({ scenario, before, after, runs }) => {
+    const outcomes = new Map<string, number>()
+    const points = await sweep(folder(), scenario, 'signal=SIGKILL', changesDisk, struck => {
+      expectKilled(struck)
+      const { place } = struck
+      const interrupted = findInterrupted(where(place)).length
+      const recovered = recover(where(place))
+      if (!recovered.ok) throw new Error(JSON.stringify([struck.point, recovered.error]))
+      expect(recovered.value.length).toBe(interrupted)
+      const outcome = recovered.value[0]?.outcome ?? 'nothing'
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+      const isNew = existsSync(join(place.nixos, 'vfio/guests')) === (after === WITH)
+      expect([struck.point, listing(place.nixos)]).toEqual([struck.point, isNew ? after : before])
+      expect([struck.point, runsIn(place)]).toEqual([struck.point, runs + (isNew ? 1 : 0)])
+      expect(recover(where(place))).toEqual({ ok: true, value: [] })
+    })
+    expect(points).toBeGreaterThan(50)
+    expect([...outcomes.keys()].sort()).toEqual(['finished', 'nothing', 'taken back'])
+  }
+)
+
+needing('strace', 'GNU cp').each([
+  { at: 'before the last rename', injection: 'rename:signal=SIGKILL:when=4', end: WITHOUT },
+  { at: 'after the last rename', injection: 'unlink:signal=SIGKILL:when=1', end: WITH }
+])(
+  'killed at any call while it sees to a run that was killed $at',
+  { timeout: 4 * 60_000 },
+  async ({ injection, end }) => {
     const points = await sweep(
       folder(),
-      { state: true, given: apply },
+      { ...apply, killedAt: injection },
       'signal=SIGKILL',
       changesDisk,
       struck => {
         expectKilled(struck)
         const { place } = struck
-        const isNew = configurationOf(place) === 'new\n'
-        expect(isNew || configurationOf(place) === 'old\n').toBe(true)
-        for (const name of MODULES) {
-          const path = join(place.nixos, name)
-          if (isNew || existsSync(path)) expect(read(path)).toBe(`${name}\n`)
-        }
-        expectNothingElse(place)
-        expectGoesOn(place)
+        expect(recover(where(place))).toMatchObject({ ok: true })
+        expect([struck.point, listing(place.nixos)]).toEqual([struck.point, end])
+        expect(runsIn(place)).toBe(end === WITH ? 1 : 0)
       }
     )
-    expect(points).toBeGreaterThan(25)
+    expect(points).toBeGreaterThan(15)
   }
 )
 
-needing('strace', 'GNU cp')(
-  'killed at any call of remove: the old configuration with every module, or the new one',
-  { timeout: 2 * 60_000 },
-  async () => {
-    const points = await sweep(
-      folder(),
-      { given: place => applied(place) && remove(place) },
-      'signal=SIGKILL',
-      changesDisk,
-      struck => {
-        expectKilled(struck)
-        const { place } = struck
-        const isNew = configurationOf(place) === 'old\n'
-        expect(isNew || configurationOf(place) === 'new\n').toBe(true)
-        for (const name of MODULES) {
-          const path = join(place.nixos, name)
-          if (!isNew || existsSync(path)) expect(read(path)).toBe(`${name}\n`)
-        }
-        expectNothingElse(place)
-        // Nothing that the killed run left is in the way of the next one.
-        expect(commit(remove(place), place.options)).toMatchObject({ ok: true })
-        expect(listing(place.nixos).filter(line => line.includes('.nix: '))).toEqual([
-          '0644 configuration.nix: old'
-        ])
-      }
-    )
-    expect(points).toBeGreaterThan(25)
-  }
-)
-
-function apply(place: Place): FileChange[] {
-  const configuration = join(place.nixos, 'configuration.nix')
-  if (!existsSync(configuration)) writeFileSync(configuration, 'old\n')
+function changesTo({ nixos }: Place): FileChange[] {
+  const configuration = join(nixos, 'configuration.nix')
   return [
-    ...MODULES.map(name => ({
-      ...change(join(place.nixos, name), `${name}\n`),
-      like: configuration
-    })),
+    { ...change(join(nixos, 'vfio/guests/win.nix'), 'new\n'), like: configuration },
+    change(join(nixos, 'vfio/default.nix'), 'new\n'),
     change(configuration, 'new\n')
   ]
 }
 
-/** The state that `apply` leaves. */
-function applied(place: Place): true {
-  mkdirSync(join(place.nixos, 'vfio/guests'), { recursive: true })
-  for (const name of MODULES) writeFileSync(join(place.nixos, name), `${name}\n`)
-  writeFileSync(join(place.nixos, 'configuration.nix'), 'new\n')
-  return true
+function makeFiles({ nixos }: Place, text: string, names: string[]): void {
+  mkdirSync(join(nixos, 'vfio'))
+  if (names.length > 2) mkdirSync(join(nixos, 'vfio/guests'))
+  for (const name of names) writeFileSync(join(nixos, name), `${text}\n`, { mode: 0o640 })
 }
 
-function remove(place: Place): FileChange[] {
-  const emptied = ['vfio', 'vfio/guests'].map(name => join(place.nixos, name))
-  return [
-    change(join(place.nixos, 'configuration.nix'), 'old\n'),
-    ...MODULES.map(name => ({ ...change(join(place.nixos, name), null), emptied }))
-  ]
-}
-
-function configurationOf(place: Place): string {
-  return read(join(place.nixos, 'configuration.nix'))
+/** As the next command on the configuration looks. */
+function where(place: Place): RecoverOptions {
+  return { paths: [join(place.nixos, 'configuration.nix')], stateFolder: place.state }
 }
 
 function expectKilled({ ended, point }: Struck): void {
+  // Where the child process makes a call first, that is killed, and the change is taken back.
+  if (ended.stdout.includes('"syscall":"cp"')) return
   expect([point, ended.signal, ended.stdout]).toEqual([point, 'SIGKILL', ''])
 }
 
-function expectNothingElse({ nixos }: Place): void {
-  const known = ['configuration.nix', 'vfio/', 'vfio/guests/', ...MODULES]
-  const others = listing(nixos).filter(line => {
-    const name = line.split(' ')[1]?.replace(/:$/, '') ?? ''
-    return !known.includes(name) && !LITTER.test(line)
-  })
-  expect(others).toEqual([])
-}
-
-/** The killed run doesn't hinder the next one, and undo leads to the old configuration. */
-function expectGoesOn(place: Place): void {
-  expect(commit(apply(place), place.options)).toMatchObject({ ok: true })
-  expect(configurationOf(place)).toBe('new\n')
-  const last = lastRun(place.state, join(place.nixos, 'configuration.nix'))
-  if (!last.ok) throw new Error(last.error.code)
-  const back = planUndo(last.value)
-  if (!back.ok) throw new Error(back.error.code)
-  expect(commit(back.value, place.options)).toMatchObject({ ok: true })
-  expect(configurationOf(place)).toBe('old\n')
+/** How many runs there are, all of which came to their end. */
+function runsIn({ state }: Place): number {
+  const runs = join(state, 'runs')
+  if (!existsSync(runs)) return 0
+  expect(readdirSync(state)).toEqual(['runs'])
+  const ids = readdirSync(runs)
+  for (const id of ids) {
+    expect(existsSync(join(runs, id, 'manifest.json'))).toBe(true)
+    expect(existsSync(join(runs, id, 'done'))).toBe(true)
+  }
+  return ids.length
 }

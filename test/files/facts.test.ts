@@ -3,6 +3,7 @@ import { membersOf, uidOf } from '../../src/files/accounts.ts'
 import { otherPaths, parseMounts } from '../../src/files/mounts.ts'
 import { knownPeople } from '../../src/files/openFolder.ts'
 import { runsFolder, stateFolder } from '../../src/files/stateFolder.ts'
+import { isTrace } from '../../src/files/trace.ts'
 
 const PASSWD = `root:x:0:0:System administrator:/root:/run/current-system/sw/bin/bash
 alice:x:1000:100:Alice:/home/alice:/run/current-system/sw/bin/bash
@@ -64,4 +65,17 @@ test('the state folder', () => {
   expect(stateFolder({ ...alice, env: { VFIO_PATCH_STATE: '' } })).toBe(stateFolder(alice))
   expect(stateFolder({ ...root, env: { VFIO_PATCH_STATE: '/keep' } })).toBe('/keep')
   expect(runsFolder('/keep')).toBe('/keep/runs')
+})
+
+test('the names that a run has beside the files only while it lasts', () => {
+  const names = [
+    '.vfio-patch.lock',
+    '.vfio-patch.lock.0123456789ab',
+    '.vfio-patch.journal',
+    '.vfio-patch.journal.new',
+    '.configuration.nix.vfio-patch.0123456789ab.tmp'
+  ]
+  expect(names.filter(isTrace)).toEqual(names)
+  const others = ['configuration.nix', '.vfio-patch.lock.old', 'a.vfio-patch.0123456789ab.tmp']
+  expect(others.filter(isTrace)).toEqual([])
 })

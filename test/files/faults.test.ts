@@ -1,7 +1,8 @@
 import { mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { CommitProblem, Committed } from '../../src/files/commit.ts'
+import { recover } from '../../src/files/recover.ts'
 import type { Result } from '../../src/nix/result.ts'
 import { compiled } from './support/compile.ts'
 import { change } from './support/files.ts'
@@ -53,7 +54,8 @@ const replace: Scenario = {
 needing('strace', 'GNU cp').each([
   { errno: 'EIO', code: 'IO_ERROR', pick: changesOrReads, state: true },
   { errno: 'ENOSPC', code: 'NO_SPACE', pick: takesSpace, state: true },
-  { errno: 'EROFS', code: 'READ_ONLY_FS', pick: takesSpace, state: false }
+  { errno: 'EROFS', code: 'READ_ONLY_FS', pick: takesSpace, state: false },
+  { errno: 'EDQUOT', code: 'NO_SPACE', pick: writes, state: true }
 ])(
   '$errno at any call: nothing is changed, or all is and there is a warning',
   { timeout: MINUTE },
@@ -62,15 +64,22 @@ needing('strace', 'GNU cp').each([
     await sweep(folder(), { ...apply, state }, `error=${errno}`, pick, struck => {
       const { place, point } = struck
       const result = resultOf(struck)
-      expect(listingIfAny(join(place.top, 'lock'))).toEqual([])
+      const left = listing(place.nixos).filter(line => !(result.ok ? NEW : OLD).includes(line))
+      const paths = [join(place.nixos, 'configuration.nix')]
+      const recovered = recover({ paths, stateFolder: place.state })
+      expect([point, recovered.ok]).toEqual([point, true])
       if (result.ok) {
-        expect(listing(place.nixos)).toEqual(NEW)
-        // An error of these may be in a question that has a safe answer.
-        if (!['statx', 'close'].includes(point.call))
+        expect([point, listing(place.nixos)]).toEqual([point, NEW])
+        // An error of these may be in a question that has a safe answer, or leave a lock, which the
+        // end of its process makes void.
+        const safe = ['statx', 'close', 'read', 'readlink', 'unlink']
+        const isSafe = point.reads || safe.includes(point.call)
+        if (!isSafe || left.some(line => line.includes('journal')))
           expect([point, result.value.warnings.map(reasonOf)]).toEqual([point, [code]])
-        ends.warned += 1
+        ends.warned += result.value.warnings.length
         return
       }
+      expect([point, left]).toEqual([point, []])
       expect(listing(place.nixos)).toEqual(OLD)
       expect(listingIfAny(place.state).filter(line => line !== '0700 runs/')).toEqual([])
       expect(result.error.onDisk.map(({ state }) => state)).toEqual(['before', 'before'])
@@ -94,12 +103,10 @@ needing('strace', 'GNU cp')(
       const result = resultOf(struck)
       const { ok } = result
       const word = ok ? 'new' : 'old'
-      // The copy of an old file may be what could not be deleted.
-      const named = result.ok ? result.value.warnings.map(({ path }) => relative(nixos, path)) : []
-      const known = listing(nixos).filter(
-        line => !named.some(path => line.includes(`${path}: old`))
-      )
-      expect(known).toEqual([
+      const paths = struck.changes.map(({ realpath }) => realpath)
+      const recovered = recover({ paths, stateFolder: struck.place.state })
+      expect([struck.point, recovered.ok]).toEqual([struck.point, true])
+      expect(listing(nixos)).toEqual([
         `0640 configuration.nix: ${word} configuration.nix`,
         '0755 vfio/',
         `0640 vfio/default.nix: ${word} vfio/default.nix`,
@@ -119,7 +126,7 @@ needing('strace', 'GNU cp').each([
   { retval: 0, says: 'none' }
 ])('a disk that takes $says and says nothing', async ({ retval }) => {
   const struck = await strike(folder(), { ...apply, state: false }, [
-    `write:retval=${retval}:when=2`
+    `write:retval=${retval}:when=3`
   ])
   const path = join(struck.place.nixos, 'configuration.nix')
   expect(resultOf(struck)).toMatchObject({ error: { code: 'NOT_AS_WRITTEN', path, left: [] } })
@@ -128,7 +135,7 @@ needing('strace', 'GNU cp').each([
 
 needing('strace', 'GNU cp')('what can not be taken away again is named', async () => {
   const struck = await strike(folder(), { ...apply, state: false }, [
-    'rename:error=EIO:when=2',
+    'rename:error=EIO:when=3',
     'unlink:error=EIO:when=1+'
   ])
   const { nixos } = struck.place
@@ -143,11 +150,14 @@ needing('strace', 'GNU cp')('what can not be taken away again is named', async (
         { path: module, state: 'after' },
         { path: join(nixos, 'configuration.nix'), state: 'before' }
       ],
-      left: [module, temp, join(nixos, 'vfio')]
+      left: [module, temp]
     }
   })
+  // The lock of a process that has ended is void.
   expect(struck.listing).toEqual([
     expect.stringMatching(/^0644 \.configuration\.nix\.vfio-patch\.[0-9a-f]{12}\.tmp: new$/),
+    expect.stringMatching(/^0600 \.vfio-patch\.journal: /),
+    expect.stringMatching(/^\.vfio-patch\.lock -> /),
     ...OLD,
     '0755 vfio/',
     '0644 vfio/default.nix: module'
@@ -158,7 +168,7 @@ needing('strace', 'GNU cp').each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])(
   '%s between the renames waits until the change is made',
   async signal => {
     const struck = await strike(folder(), { ...apply, state: false }, [
-      `rename:signal=${signal}:when=2`
+      `rename:signal=${signal}:when=3`
     ])
     expect(resultOf(struck)).toMatchObject({ ok: true, value: { warnings: [] } })
     expect(struck.listing).toEqual(NEW)
@@ -166,11 +176,15 @@ needing('strace', 'GNU cp').each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])(
 )
 
 function changesOrReads(point: Point): boolean {
-  return changesDisk(point) || ['read', 'close'].includes(point.call)
+  return changesDisk(point) || ['openat', 'read', 'close'].includes(point.call)
 }
 
 function takesSpace(point: Point): boolean {
   return changesDisk(point) && !['chown', 'fchown', 'chmod', 'fchmod'].includes(point.call)
+}
+
+function writes({ call }: Point): boolean {
+  return ['write', 'fsync', 'mkdir', 'symlink'].includes(call)
 }
 
 function resultOf({ point, ended }: Struck): Result<Committed, CommitProblem> {
@@ -181,7 +195,7 @@ function resultOf({ point, ended }: Struck): Result<Committed, CommitProblem> {
 function reasonOf(problem: Committed['warnings'][number]): string {
   if (problem.code === 'BACKUP_FAILED') return reasonOf(problem.cause)
   // A call for reading that no disk fails with these.
-  if (problem.code === 'IO_ERROR' && problem.errno === 'ENOSPC') return 'NO_SPACE'
+  if (problem.code === 'IO_ERROR' && ['ENOSPC', 'EDQUOT'].includes(problem.errno)) return 'NO_SPACE'
   if (problem.code === 'IO_ERROR' && problem.errno === 'EROFS') return 'READ_ONLY_FS'
   return problem.code
 }

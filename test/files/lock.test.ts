@@ -1,62 +1,75 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { sha256 } from '../../src/files/hash.ts'
-import { lockFolder, takeLocks } from '../../src/files/lock.ts'
+import { createLocks, lockedFolders, readLock } from '../../src/files/lock.ts'
 import { makePlace } from './support/place.ts'
 
-const path = '/etc/nixos/configuration.nix'
-const name = `${sha256(Buffer.from(path))}.lock`
+const NAME = '.vfio-patch.lock'
+const GONE = 4194399
+
+/** The locks of the folders `a` and `b`, with the journal in `a`. */
+function given() {
+  const { top } = makePlace()
+  const [a, b] = [join(top, 'a'), join(top, 'b')]
+  for (const folder of [a, b]) mkdirSync(folder)
+  const folders = lockedFolders([join(a, 'x.nix'), join(a, 'y.nix'), join(b, 'new/z.nix')])
+  return { a, b, folders, locks: createLocks(a) }
+}
 
 test('taken once, given back, taken again', () => {
-  const folder = join(makePlace().top, 'run/lock')
-  const first = takeLocks([path], folder)
-  expect(first.ok).toBe(true)
-  expect(readdirSync(folder)).toEqual([name])
-  expect(takeLocks(['/a.nix', path], folder)).toEqual({
-    ok: false,
-    error: { code: 'LOCKED', path, pid: process.pid }
-  })
-  expect(readdirSync(folder)).toEqual([name])
-  if (first.ok) first.value()
-  expect(readdirSync(folder)).toEqual([])
-  expect(takeLocks([path], folder).ok).toBe(true)
+  const { a, b, folders, locks } = given()
+  expect([...folders]).toEqual([
+    [a, join(a, 'x.nix')],
+    [b, join(b, 'new/z.nix')]
+  ])
+  expect(locks.take(folders)).toBe(null)
+  expect([readdirSync(a), readdirSync(b)]).toEqual([[NAME], [NAME]])
+  expect(readLock(b)).toMatchObject({ value: { pid: process.pid, journal: a } })
+
+  const path = join(b, 'w.nix')
+  const held = { code: 'LOCKED', path, pid: process.pid }
+  expect(createLocks(b).take(lockedFolders([path]))).toEqual(held)
+  locks.releaseOthers(a)
+  expect([readdirSync(a), readdirSync(b)]).toEqual([[NAME], []])
+  expect(locks.take(folders)).toBe(null)
+  locks.release()
+  expect([readdirSync(a), readdirSync(b)]).toEqual([[], []])
 })
 
-test('held by another process', () => {
-  const folder = join(makePlace().top, 'lock')
+test('none is kept when one is held by another process', () => {
+  const { a, b, folders, locks } = given()
   const child = spawn('sleep', ['60'])
   onTestFinished(() => {
     child.kill()
   })
-  mkdirSync(folder)
-  writeFileSync(join(folder, name), `{"pid":${child.pid},"start":null}`)
-  expect(takeLocks([path], folder)).toEqual({
-    ok: false,
-    error: { code: 'LOCKED', path, pid: child.pid }
-  })
+  symlinkSync(`${child.pid}:::.`, join(b, NAME))
+  const path = join(b, 'new/z.nix')
+  expect(locks.take(folders)).toEqual({ code: 'LOCKED', path, pid: child.pid })
+  expect(readdirSync(a)).toEqual([])
 })
 
 test.each([
-  { left: 'by a process that is gone', text: '{"pid":4194399,"start":"1"}' },
-  { left: 'by an earlier process of this number', text: `{"pid":${process.pid},"start":"1"}` },
-  { left: 'empty', text: '' },
-  { left: 'with something else in it', text: 'hello' }
-])('a lock left $left is taken over', ({ text }) => {
-  const folder = join(makePlace().top, 'lock')
-  mkdirSync(folder)
-  writeFileSync(join(folder, name), text)
-  const taken = takeLocks([path], folder)
-  expect(taken.ok).toBe(true)
-  if (taken.ok) taken.value()
-  expect(readdirSync(folder)).toEqual([])
+  { left: 'by a process that is gone', target: `${GONE}:1::.` },
+  { left: 'by an earlier process of this number', target: `${process.pid}:1::.` },
+  { left: 'before the machine was started anew', target: `${process.pid}::${'0'.repeat(36)}:.` },
+  { left: 'with something else in it', target: 'hello' }
+])('a lock left $left is taken over', ({ target }) => {
+  const { a, folders, locks } = given()
+  symlinkSync(target, join(a, NAME))
+  expect(locks.take(folders)).toBe(null)
+  locks.release()
+  expect(readdirSync(a)).toEqual([])
 })
 
-test('where the locks are', () => {
-  const facts = { stateFolder: '/home/a/.local/state/vfio-patch', env: {} }
-  expect(lockFolder({ ...facts, uid: 0 })).toBe('/run/vfio-patch')
-  const env = { XDG_RUNTIME_DIR: '/run/user/1000' }
-  expect(lockFolder({ ...facts, uid: 1000, env })).toBe('/run/user/1000/vfio-patch')
-  expect(lockFolder({ ...facts, uid: 1000 })).toBe('/home/a/.local/state/vfio-patch/locks')
+test('what a process leaves that is killed while it takes a lock over goes, and no more', () => {
+  const { a, folders, locks } = given()
+  symlinkSync(`${GONE}:1::.`, join(a, `${NAME}.0123456789ab`))
+  symlinkSync(`${process.pid}:::.`, join(a, `${NAME}.0123456789ac`))
+  writeFileSync(join(a, '.vfio-patch.journal.new'), '{')
+  writeFileSync(join(a, `${NAME}.mine`), 'mine\n')
+  expect(locks.take(folders)).toBe(null)
+  locks.release()
+  expect(readdirSync(a).sort()).toEqual([`${NAME}.0123456789ac`, `${NAME}.mine`])
+  expect(readFileSync(join(a, `${NAME}.mine`), 'utf8')).toBe('mine\n')
 })

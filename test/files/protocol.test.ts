@@ -8,6 +8,14 @@ import { changingCalls } from './support/sweep.ts'
 
 const folder = compiled()
 
+const journal = [
+  'openat nixos/.vfio-patch.journal.new O_CREAT|O_EXCL|O_NOFOLLOW',
+  'write nixos/.vfio-patch.journal.new',
+  'fsync nixos/.vfio-patch.journal.new',
+  'rename nixos/.vfio-patch.journal.new nixos/.vfio-patch.journal',
+  'fsync nixos'
+]
+
 needing(
   'root',
   'strace',
@@ -34,6 +42,10 @@ needing(
     'mkdir state/runs',
     'chmod state/runs',
     'fsync state',
+    'symlink state/.vfio-patch.lock',
+    'symlink nixos/.vfio-patch.lock',
+    ...journal,
+
     `mkdir ${run}`,
     `openat ${run}/2.before O_CREAT|O_EXCL|O_NOFOLLOW`,
     `write ${run}/2.before`,
@@ -66,7 +78,12 @@ needing(
 
     `openat ${run}/done O_CREAT|O_EXCL|O_NOFOLLOW`,
     `fsync ${run}/done`,
-    `fsync ${run}`
+    `fsync ${run}`,
+
+    'unlink nixos/.vfio-patch.journal',
+    'fsync nixos',
+    'unlink nixos/.vfio-patch.lock',
+    'unlink state/.vfio-patch.lock'
   ])
 })
 
@@ -85,6 +102,9 @@ needing(
   })
   const configuration = 'nixos/.configuration.nix.vfio-patch.*.tmp'
   expect(calls).toEqual([
+    'symlink nixos/.vfio-patch.lock',
+    ...journal,
+    'symlink nixos/vfio/.vfio-patch.lock',
     `openat ${configuration} O_CREAT|O_EXCL|O_NOFOLLOW`,
     `write ${configuration}`,
     `fchown ${configuration}`,
@@ -94,7 +114,11 @@ needing(
     'fsync nixos',
     'unlink nixos/vfio/default.nix',
     'fsync nixos/vfio',
+    'unlink nixos/vfio/.vfio-patch.lock',
     'rmdir nixos/vfio',
-    'fsync nixos'
+    'fsync nixos',
+    'unlink nixos/.vfio-patch.journal',
+    'fsync nixos',
+    'unlink nixos/.vfio-patch.lock'
   ])
 })

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { FileChange } from '../../src/files/change.ts'
@@ -222,7 +222,7 @@ needing('root')('runs that others could have written are not read', () => {
   const { state, configuration } = applied()
   chmodSync(join(state, 'runs'), 0o777)
   expect(lastRun(state, configuration)).toMatchObject({
-    error: { code: 'OPEN_FOLDER', path: join(state, 'runs'), mode: 0o777 }
+    error: { code: 'NOT_PRIVATE', path: join(state, 'runs'), mode: 0o777 }
   })
 })
 
@@ -240,17 +240,62 @@ test('a system that was edited below /mnt is undone after it was started', () =>
     '/etc/vfio/default.nix',
     '/etc/a.nix'
   ])
-  expect(lastRun(stateFolder, '/etc/a.nix')).toMatchObject({ ok: true })
-  expect(summary(planned(value(found)))).toEqual([
-    ['change', join(etc, 'a.nix')],
-    ['delete', join(etc, 'vfio/default.nix')]
-  ])
   // The folders above the state folder are of the new system, not ours.
   if (process.getuid?.() === 0)
     expect(listing(mnt).filter(line => line.includes(' var'))).toEqual(
       expect.arrayContaining(['0755 var/', '0755 var/lib/', '0700 var/lib/vfio-patch/'])
     )
   expect(existsSync(join(nixos, 'var'))).toBe(false)
+
+  const started = join(top, 'started')
+  renameSync(mnt, started)
+  const again = lastRun(join(started, 'var/lib/vfio-patch'), join(started, 'etc/a.nix'), {
+    root: started
+  })
+  expect(summary(planned(value(again)))).toEqual([
+    ['change', join(started, 'etc/a.nix')],
+    ['delete', join(started, 'etc/vfio/default.nix')]
+  ])
+})
+
+test('runs of several systems in one state folder', () => {
+  const { top, state, options } = makePlace()
+  const [one, two] = [join(top, 'one'), join(top, 'two')]
+  for (const root of [one, two]) {
+    mkdirSync(join(root, 'etc'), { recursive: true })
+    writeFileSync(join(root, 'etc/a.nix'), 'old\n')
+    write([change(join(root, 'etc/a.nix'), `${root}\n`)], { ...options, root })
+  }
+  const last = (root: string) => lastRun(state, join(root, 'etc/a.nix'), { root })
+  expect([value(last(one)).id, value(last(two)).id]).toEqual([
+    '20261122-160312-1',
+    '20261122-160312-2'
+  ])
+  expect(value(listRuns(state, { root: one })).map(({ id }) => id)).toEqual(['20261122-160312-1'])
+  expect(listRuns(state)).toEqual({ ok: true, value: [] })
+  expect(runById(state, '20261122-160312-1', { root: two })).toMatchObject({
+    error: { code: 'NO_RUN' }
+  })
+  write(planned(value(last(one))), { ...options, root: one })
+  expect(read(join(one, 'etc/a.nix'))).toBe('old\n')
+  expect(read(join(two, 'etc/a.nix'))).toBe(`${two}\n`)
+})
+
+test('as many runs are kept as a file may need, whatever was done to others', () => {
+  const { nixos, state, options } = makePlace()
+  const [path, other] = [join(nixos, 'a.nix'), join(nixos, 'b.nix')]
+  write([change(other, 'other\n')], options)
+  for (let round = 1; round <= 25; round += 1) write([change(path, `${round}\n`)], options)
+  const runs = value(listRuns(state))
+  expect(runs.map(({ id }) => id)).toEqual(
+    [26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 1].map(
+      number => `20261122-160312-${number}`
+    )
+  )
+  undo(state, path, options)
+  expect(read(path)).toBe('24\n')
+  undo(state, other, options)
+  expect(existsSync(other)).toBe(false)
 })
 
 function write(changes: FileChange[], options: CommitOptions): void {

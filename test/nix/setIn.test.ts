@@ -261,6 +261,37 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
+  it('gives a mkMerge without a plain part one', () => {
+    const set = (given: string) => edited(given, it => it.setIn('a.b', 1).setIn('a.c', [2]))
+    expect(set('{ lib, on, ... }: { config = lib.mkMerge [ (lib.mkIf on { d = 1; }) ]; }')).toBe(
+      '{ lib, on, ... }: { config = lib.mkMerge [ (lib.mkIf on { d = 1; }) { a.b = 1; a.c = [ 2 ]; } ]; }'
+    )
+    expect(
+      set(nix`
+        { lib, on, ... }:
+        {
+          a = lib.mkMerge [
+            # one day
+            (lib.mkIf on {
+              d = 1;
+            })
+          ];
+        }
+      `)
+    ).toBe(nix`
+        { lib, on, ... }:
+        {
+          a = lib.mkMerge [
+            # one day
+            (lib.mkIf on {
+              d = 1;
+            })
+            { b = 1; c = [ 2 ]; }
+          ];
+        }
+      `)
+  })
+
   it('writes into the plain part of a mkMerge', () => {
     const given = nix`
       { lib, ... }:

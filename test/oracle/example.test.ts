@@ -33,7 +33,7 @@ function evaluated(oracle: Oracle, settings: Settings, view: string): unknown {
   if (!plan.ok) throw new Error(plan.error.code)
   for (const file of plan.value.files) {
     mkdirSync(dirname(file.path), { recursive: true })
-    writeFileSync(file.path, file.after)
+    writeFileSync(file.path, file.after ?? '')
   }
   // The example imports one file of nixpkgs, and sets options that are not declared here.
   const nixpkgs = join(folder, 'nixpkgs')

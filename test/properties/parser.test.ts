@@ -1,7 +1,6 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { applyEdits, type Edit, parseDocument, type SyntaxNode } from '../../src/nix/index.ts'
-import { built, runs } from './support/choices.ts'
+import { built, every } from './support/choices.ts'
 import { commentsAndStrings } from './support/lexer.ts'
 import { moduleOf } from './support/modules.ts'
 
@@ -46,53 +45,44 @@ const edited = built(c => {
 })
 
 describe('the tree of every module', () => {
-  it('is the same whether the text was parsed or came from another by edits', () => {
-    fc.assert(
-      fc.property(edited, ({ text, edits }) => {
-        const fresh = parseDocument(applyEdits(text, edits))
-        const reused = parseDocument(text).edited(edits)
-        expect(reused.text).toBe(fresh.text)
-        expect(reused.errors.map(it => it.render())).toEqual(fresh.errors.map(it => it.render()))
-        if (fresh.errors.length === 0) expect(nodesOf(reused.root)).toEqual(nodesOf(fresh.root))
-      }),
-      runs(1500)
-    )
+  it('is the same whether the text was parsed or came from another by edits', async () => {
+    await every(edited, 1500, ({ text, edits }) => {
+      const fresh = parseDocument(applyEdits(text, edits))
+      const reused = parseDocument(text).edited(edits)
+      expect(reused.text).toBe(fresh.text)
+      expect(reused.errors.map(it => it.render())).toEqual(fresh.errors.map(it => it.render()))
+      if (fresh.errors.length === 0) expect(nodesOf(reused.root)).toEqual(nodesOf(fresh.root))
+    })
   })
 
-  it('holds its children in order, inside itself, with their parent', () => {
-    fc.assert(
-      fc.property(modules, ({ text }) => {
-        const stack: SyntaxNode[] = [parseDocument(text).root]
-        for (let node = stack.pop(); node; node = stack.pop()) {
-          let end = node.start
-          let size = 1
-          for (const child of node.children) {
-            expect(child.start).toBeGreaterThanOrEqual(end)
-            expect(child.end).toBeLessThanOrEqual(node.end)
-            expect(child.parent).toBe(node)
-            end = child.end
-            size += child.size
-          }
-          expect(node.size).toBe(size)
-          stack.push(...node.children)
+  it('holds its children in order, inside itself, with their parent', async () => {
+    await every(modules, 200, ({ text }) => {
+      const stack: SyntaxNode[] = [parseDocument(text).root]
+      for (let node = stack.pop(); node; node = stack.pop()) {
+        let end = node.start
+        let size = 1
+        for (const child of node.children) {
+          expect(child.start).toBeGreaterThanOrEqual(end)
+          expect(child.end).toBeLessThanOrEqual(node.end)
+          expect(child.parent).toBe(node)
+          end = child.end
+          size += child.size
         }
-      }),
-      runs(200)
-    )
+        expect(node.size).toBe(size)
+        stack.push(...node.children)
+      }
+    })
   })
 
-  it('has the comments that the text has', () => {
-    fc.assert(
-      fc.property(modules, ({ text }) => {
-        const comments = nodesOf(parseDocument(text).root)
-          .filter(it => it.startsWith('comment '))
-          .map(it => it.split(' ').slice(1, 3).join(' '))
-        const expected = commentsAndStrings(text)
-          .filter(it => it.kind === 'comment')
-          .map(it => `${it.start} ${it.end}`)
-        expect(comments).toEqual(expected)
-      }),
-      runs(500)
-    )
+  it('has the comments that the text has', async () => {
+    await every(modules, 500, ({ text }) => {
+      const comments = nodesOf(parseDocument(text).root)
+        .filter(it => it.startsWith('comment '))
+        .map(it => it.split(' ').slice(1, 3).join(' '))
+      const expected = commentsAndStrings(text)
+        .filter(it => it.kind === 'comment')
+        .map(it => `${it.start} ${it.end}`)
+      expect(comments).toEqual(expected)
+    })
   })
 })

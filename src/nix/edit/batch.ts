@@ -25,6 +25,7 @@ interface Member {
    * a definition where there is none (`new`).
    */
   kind: 'stays' | 'new' | 'other'
+  edits: readonly Edit[]
 }
 
 export function emptyBatch(): Batch {
@@ -43,14 +44,17 @@ export function joined(
   operation: Operation,
   edits: readonly Edit[]
 ): Batch | undefined {
-  const member = describe(doc, module, operation)
+  const member = { ...describe(doc, module, operation), edits }
   if (batch.members.some(it => areRelated(module, it, member))) return undefined
   if (edits.length === 0) return batch
+  const places = new Set(edits.map(it => it.offset))
+  const beside = batch.members.filter(it => it.edits.some(({ offset }) => places.has(offset)))
+  if (!beside.every(it => areSiblings(it, member))) return undefined
   const all = merged(batch.edits, edits)
   return all && { members: [...batch.members, member], edits: all }
 }
 
-function describe(doc: NixDocument, module: Module, operation: Operation): Member {
+function describe(doc: NixDocument, module: Module, operation: Operation): Omit<Member, 'edits'> {
   if (operation.kind === 'import') return { operation, path: ['imports'], kind: 'other' }
   const { target } = operation
   const { path } = target
@@ -75,6 +79,11 @@ function areRelated(module: Module, a: Member, b: Member): boolean {
   return !isDefined(module, a.path.slice(0, differ) as AttrPath)
 }
 
+/** Whether both are new options of one set: of two at one place, the second goes right behind the first. */
+function areSiblings(a: Member, b: Member): boolean {
+  return a.kind === 'new' && b.kind === 'new' && samePath(a.path.slice(0, -1), b.path.slice(0, -1))
+}
+
 /** Whether a module says something of a path or of what is below it. */
 function isDefined(module: Module, path: AttrPath): boolean {
   const known = definedIn.get(module) ?? new Map<string, boolean>()
@@ -90,8 +99,8 @@ function isDefined(module: Module, path: AttrPath): boolean {
 // Asked for each pair of a hundred edits, and each time about the same few paths.
 const definedIn = new WeakMap<Module, Map<string, boolean>>()
 
-// New text that says by itself how a next line of its kind looks: no blank line, nothing behind it.
-const PLAIN = /^(\r?\n[ \t]*| ?)\S[\s\S]*\S$/
+// A new binding that says by itself how a next one looks: no blank line before it, nothing behind it.
+const PLAIN = /^(\r?\n[ \t]*| ?)[^\s{][\s\S]*\S$/
 
 /** Two insertions at one place as one, where the second looks as it would behind the first. */
 function chained(first: Edit, second: Edit): Edit | undefined {

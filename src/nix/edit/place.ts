@@ -32,9 +32,15 @@ export interface BindingPlace {
   apart: boolean
 }
 
+/** The list of a `mkMerge` that has no plain set: the binding goes into a set of its own there. */
+export interface MergePlace {
+  list: SyntaxNode
+  attrpath: AttrPath
+}
+
 /**
  * Where a definition of a path that the module does not define goes, so that it always holds:
- * inside the innermost set that exists for it, else behind its nearest relative (the last binding
+ * inside the innermost set that exists for it (in a `mkMerge` of none that always counts, a new one), else behind its nearest relative (the last binding
  * that shares the most names), else before a final `system.stateVersion`, else last. A block, which
  * takes several lines, goes behind a set that is written on one line rather than into it.
  *
@@ -45,7 +51,7 @@ export function placeFor(
   module: Module,
   path: AttrPath,
   isBlock: boolean
-): Result<BindingPlace, NixError> {
+): Result<BindingPlace | MergePlace, NixError> {
   const spelt = inModule(module, path)
   const task = { text: module.text, isBlock, top: module.hasConfig ? 1 : 0 }
   const found = search(task, setFor(module, spelt), spelt, 0)
@@ -60,7 +66,7 @@ interface Task {
 }
 
 interface Candidate {
-  place: BindingPlace
+  place: BindingPlace | MergePlace
   /** How many names of the path the place's surroundings have in common with it. */
   depth: number
 }
@@ -86,11 +92,16 @@ function search(
     if (computed && !descends) return err(dynamicError(text, computed))
     let candidate: Candidate
     if (descends) {
-      const inner = searchIn(task, plainSetsOf(text, value), path.slice(common), outer + common)
+      const rest = path.slice(common)
+      const list = mergedIn(text, value)
+      const inner =
+        searchIn(task, plainSetsOf(text, value), rest, outer + common) ??
+        (list ? ok({ place: { list, attrpath: rest }, depth: outer + common }) : undefined)
       if (!inner) return err(blockedError(text, binding, value))
       if (!inner.ok) return inner
       candidate = inner.value
-      const breaksLine = isBlock && isOneLine(text, candidate.place.set)
+      const { place } = candidate
+      const breaksLine = isBlock && 'set' in place && isOneLine(text, place.set)
       if (breaksLine && !computed && !isOneLine(text, set) && canExtend(value)) {
         candidate = besides(set, binding, path, outer + common)
       }
@@ -130,10 +141,16 @@ function searchIn(
 function plainSetsOf(text: string, value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isSet(inner)) return [inner]
-  const call = callOf(text, inner)
-  const list = call?.name === 'mkMerge' && call.args.length === 1 ? call.args[0] : undefined
-  if (!list || !isList(unwrapped(list))) return []
-  return elementsOf(unwrapped(list)).map(unwrapped).filter(isSet)
+  const list = mergedIn(text, value)
+  return list ? elementsOf(list).map(unwrapped).filter(isSet) : []
+}
+
+/** The list literal that a `mkMerge` is given. */
+function mergedIn(text: string, value: SyntaxNode): SyntaxNode | undefined {
+  const call = callOf(text, unwrapped(value))
+  const [argument] = call?.name === 'mkMerge' && call.args.length === 1 ? call.args : []
+  const list = argument && unwrapped(argument)
+  return list && isList(list) ? list : undefined
 }
 
 function lastIn(text: string, set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {

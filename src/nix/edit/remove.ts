@@ -1,5 +1,4 @@
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { isComment } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { endWithComments, following, isBlankBefore, preceding } from './style.ts'
@@ -29,8 +28,7 @@ function removeLines(text: string, node: SyntaxNode, end: number): Edit {
 
 function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   const before = preceding(node)
-  const sameLine =
-    before && !isComment(before) && !text.slice(before.end, node.start).includes('\n')
+  const sameLine = before && !text.slice(before.end, node.start).includes('\n')
   if (before && sameLine && before.isNamed) {
     return { offset: before.end, length: end - before.end, content: '' }
   }

@@ -8,8 +8,9 @@ import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import { bindingsOf, isSet } from '../syntax/shape.ts'
 import { indentAt } from '../text/lines.ts'
-import { bare, isValueList, isValueSet, type NixValue } from '../values.ts'
+import { bare, expr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { insertBinding } from './insertBinding.ts'
+import { insertItems } from './insertItems.ts'
 import { isOneLine, placeFor } from './place.ts'
 import { printInline, printItem, printValue } from './print.ts'
 import {
@@ -102,7 +103,11 @@ export function define(
   const layout = layoutAt(doc.text, '', doc.root)
   const place = placeFor(module, path, printValue(value, layout).includes('\n'))
   if (!place.ok) return place
-  const { set } = place.value
-  const blocked = blockedByPipe(doc, set) ?? sharedInRec(doc.text, set)
-  return blocked ?? ok([insertBinding(doc.text, doc.root, place.value, value)])
+  const { attrpath } = place.value
+  const at = 'list' in place.value ? place.value.list : place.value.set
+  const blocked = blockedByPipe(doc, at) ?? sharedInRec(doc.text, at)
+  if (blocked) return blocked
+  if ('set' in place.value) return ok([insertBinding(doc.text, doc.root, place.value, value)])
+  const item = expr(`{ ${formatPath(attrpath)} = ${printInline(value, layout.tightLists)}; }`)
+  return ok([insertItems(doc.text, doc.root, at, [item], undefined)])
 }

@@ -5,7 +5,7 @@ import { optionPathOf, setFor } from '../module/module.ts'
 import { spellPath } from '../path.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
-import { isComment } from '../syntax/shape.ts'
+import { bindingsOf, callOf, isComment, isList } from '../syntax/shape.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { type Claim, claimOf, covers } from './claims.ts'
 import { strayComment } from './comments.ts'
@@ -74,7 +74,7 @@ export function verify(
 function objectionOfAll(
   difference: Difference,
   claims: readonly Claim[],
-  { old, fresh }: Sides
+  { old, fresh }: Pick<Sides, 'old' | 'fresh'>
 ): string | undefined {
   const { kind } = difference
   const node = kind === 'replaced' ? difference.before : difference.node
@@ -82,6 +82,8 @@ function objectionOfAll(
     return kind === 'replaced' && !isComment(difference.after)
       ? 'a comment would change'
       : undefined
+  const added = kind === 'added' ? loneBindingOf(fresh.text, node) : undefined
+  if (added) return objectionOfAll({ kind: 'added', node: added }, claims, { old, fresh })
   const at = optionPathOf(kind === 'added' ? fresh : old, node)
   if (!at) return 'something outside the options would change'
   let objection: string | undefined
@@ -108,4 +110,13 @@ function parsesOtherwise(before: NixDocument, after: NixDocument, edits: readonl
     it => !written.some(({ start, end }) => start <= it.start && end >= it.end)
   )
   return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
+}
+
+/** The one binding of a set that a `mkMerge` takes: it says what the binding alone would say. */
+function loneBindingOf(text: string, node: SyntaxNode): SyntaxNode | undefined {
+  const list = node.parent
+  const call = list && isList(list) && list.parent ? callOf(text, list.parent) : undefined
+  if (call?.name !== 'mkMerge' || node.type !== 'attrset_expression') return undefined
+  const [binding, ...others] = bindingsOf(node)
+  return others.length === 0 && binding?.type === 'binding' ? binding : undefined
 }

@@ -4,7 +4,13 @@ import { BIN, type Place } from './place.ts'
 import { readable } from './text.ts'
 
 /** What a person does when this text has appeared on the terminal. */
-export type Step = { until: string; send: string } | { until: string; signal: NodeJS.Signals }
+export type Step =
+  | { until: string; send: string }
+  /** A script of the shell comes first. */
+  | { until: string; run: string; send: string }
+  | { until: string; signal: NodeJS.Signals }
+  /** Closes the window. */
+  | { until: string; close: true }
 
 export interface Shown {
   /** All that the terminal showed, colours by name. */

@@ -1,7 +1,8 @@
 """Runs a command on a terminal of its own and plays a person at it.
 
 Reads a job as JSON from stdin: argv, cwd, env, width, pipe (file descriptors that are pipes and no
-terminal) and steps, each of which waits for a text on the terminal and then sends bytes or a signal.
+terminal) and steps, each of which waits for a text on the terminal and then sends bytes or a signal,
+runs a script of the shell and sends bytes, or closes the terminal.
 Prints as JSON what the terminal showed, what came out of the pipes, how the command ended, and
 whether the terminal echoes as before.
 """
@@ -13,6 +14,7 @@ import pty
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -57,7 +59,15 @@ while time.monotonic() < deadline:
         seen = len(shown["terminal"])
         if "signal" in step:
             os.kill(child, getattr(signal, step["signal"]))
+        elif "close" in step:
+            # As a window does that is closed: the terminal is gone, and those on it are told.
+            os.close(terminal)
+            os.close(controller)
+            ends.pop(controller, None)
+            controller = None
         else:
+            if "run" in step:
+                subprocess.run(step["run"], shell=True, check=True, cwd=job["cwd"])
             os.write(controller, step["send"].encode())
     if status is None:
         done, code = os.waitpid(child, os.WNOHANG)
@@ -75,7 +85,7 @@ print(
         {
             **{name: text.decode() for name, text in shown.items()},
             "code": os.waitstatus_to_exitcode(status),
-            "restored": termios.tcgetattr(terminal) == before,
+            "restored": controller is not None and termios.tcgetattr(terminal) == before,
             "unplayed": steps,
         }
     )

@@ -13,6 +13,11 @@ export function jobOf(changes: FileChange[], options: CommitOptions): string {
   return JSON.stringify({ changes: texts, options })
 }
 
+/** What the runner takes to end an interrupted change of these files. */
+export function recoveryOf(changes: FileChange[], { stateFolder }: CommitOptions): string {
+  return JSON.stringify({ recover: { paths: changes.map(it => it.realpath), stateFolder } })
+}
+
 export interface Ended {
   status: number | null
   signal: NodeJS.Signals | null

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { CommitOptions } from '../../../src/files/commit.ts'
 
-/** A folder for one test: the configuration is in `nixos`; `state` and `lock` are not made. */
+/** A folder for one test: the configuration is in `nixos`; `state` is not made. */
 export interface Place {
   top: string
   nixos: string
@@ -28,8 +28,7 @@ export function placeIn(top: string): Place {
     backup: true,
     command: 'apply',
     tool: '1.0.0',
-    now: new Date('2026-11-22T16:03:12Z'),
-    lockFolder: join(top, 'lock')
+    now: new Date('2026-11-22T16:03:12Z')
   }
   return { top, nixos, state, options }
 }

@@ -1,7 +1,8 @@
 // Makes one change of files with the compiled code, as a process that can be traced and killed:
 //   node runner.js COMPILED '{"changes": […], "options": {…}}' [counted]
-// It prints the result. With `counted` the names of temporary files count up instead of being
-// random, so that a trace can name them.
+// or, with "recover" instead of "changes", sees to what an earlier one left. It prints the result.
+// With `counted` the names of temporary files count up instead of being random, so that a trace can
+// name them.
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -15,13 +16,16 @@ if (counted) {
   }
   syncBuiltinESMExports()
 }
-const { commit } = await import(pathToFileURL(`${compiled}/files/commit.js`).href)
-const { changes, options } = JSON.parse(text)
-const result = commit(
-  changes.map(change => ({
+const load = name => import(pathToFileURL(`${compiled}/files/${name}.js`).href)
+const job = JSON.parse(text)
+process.stdout.write(`${JSON.stringify(await run())}\n`)
+
+async function run() {
+  if (job.recover) return (await load('recover')).recover(job.recover)
+  const { commit } = await load('commit')
+  const changes = job.changes.map(change => ({
     ...change,
     after: change.after === null ? null : Buffer.from(change.after)
-  })),
-  { ...options, now: new Date(options.now) }
-)
-process.stdout.write(`${JSON.stringify(result)}\n`)
+  }))
+  return commit(changes, { ...job.options, now: new Date(job.options.now) })
+}

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import type { FileChange } from '../../../src/files/change.ts'
 import { runner } from './compile.ts'
-import { type Ended, jobOf, runProgram } from './job.ts'
+import { type Ended, jobOf, recoveryOf, runProgram } from './job.ts'
 import { listing } from './listing.ts'
 import { type Place, placeIn } from './place.ts'
 
@@ -11,6 +11,11 @@ import { type Place, placeIn } from './place.ts'
 export interface Scenario {
   /** Fills the place and returns the changes. */
   given(place: Place): FileChange[]
+  /**
+   * Where the change is killed, as strace words it: then what is tried is not the change, but seeing
+   * to what it left.
+   */
+  killedAt?: string
   /** Whether calls on the state folder count, too. */
   state?: boolean
 }
@@ -19,6 +24,8 @@ export interface Scenario {
 export interface Point {
   call: string
   nth: number
+  /** An `openat` that makes nothing. */
+  reads?: boolean
 }
 
 /** A place where something was done to the process at a point. */
@@ -44,7 +51,7 @@ export async function strike(
   scenario: Scenario,
   injections: string[]
 ): Promise<StruckOnce> {
-  return await inPlace(scenario, async (place, changes) => {
+  return await inPlace(compiled, scenario, async (place, changes) => {
     const how = injections.flatMap(each => ['-e', `inject=${each}`])
     const ended = await traced(compiled, scenario, place, changes, ['-o', '/dev/null', ...how])
     const point = { call: injections.join(), nth: 1 }
@@ -57,7 +64,7 @@ export async function strike(
  * place's top (`*` for the random part of a name) and, for a rename, where to.
  */
 export async function changingCalls(compiled: string, scenario: Scenario): Promise<string[]> {
-  return await inPlace(scenario, async (place, changes) => {
+  return await inPlace(compiled, scenario, async (place, changes) => {
     const log = join(place.top, 'log')
     await traced(compiled, scenario, place, changes, ['-y', '-o', log])
     const lines = readFileSync(log, 'utf8').split('\n')
@@ -82,15 +89,15 @@ function callOf(line: string): string {
 }
 
 /**
- * Calls that change the disk, and `openat`, which may: what a kill at any other call leaves, a kill
- * at the next of these leaves, too.
+ * Calls that change the disk: what a kill at any other call leaves, a kill at the next of these
+ * leaves, too.
  */
 const CHANGING =
-  /^(mkdir|rmdir|openat|write|pwrite64|f?chmod|f?chown|fsync|utimensat|rename|unlink)$/
+  /^(mkdir|rmdir|openat|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)$/
 
 /** Those calls; with `every` in VFIO_PATCH_SWEEP, which takes minutes, all of them. */
-export function changesDisk({ call }: Point): boolean {
-  return process.env.VFIO_PATCH_SWEEP === 'every' || CHANGING.test(call)
+export function changesDisk({ call, reads }: Point): boolean {
+  return process.env.VFIO_PATCH_SWEEP === 'every' || (CHANGING.test(call) && !reads)
 }
 
 /**
@@ -110,7 +117,7 @@ export async function sweep(
   const work = async () => {
     for (let point = queue.shift(); point !== undefined; point = queue.shift()) {
       const { call, nth } = point
-      await inPlace(scenario, async (place, changes) => {
+      await inPlace(compiled, scenario, async (place, changes) => {
         const how = ['-o', '/dev/null', '-e', `inject=${call}:${inject}:when=${nth}`]
         check({
           point,
@@ -127,31 +134,37 @@ export async function sweep(
 }
 
 async function findPoints(compiled: string, scenario: Scenario): Promise<Point[]> {
-  return await inPlace(scenario, async (place, changes) => {
+  return await inPlace(compiled, scenario, async (place, changes) => {
     const log = join(place.top, 'log')
     await traced(compiled, scenario, place, changes, ['-o', log])
     const lines = readFileSync(log, 'utf8').split('\n')
     // Calls of the child process (cp) are struck along with those of the same number.
     const main = lines[0]?.split(' ')[0]
     const counts = new Map<string, number>()
-    for (const line of lines) {
+    const own = lines.filter(line => callOf(line) !== '' && line.split(' ')[0] === main)
+    return own.map(line => {
       const call = callOf(line)
-      if (call !== '' && line.split(' ')[0] === main) counts.set(call, (counts.get(call) ?? 0) + 1)
-    }
-    return [...counts].flatMap(([call, count]) =>
-      Array.from({ length: count }, (_, index) => ({ call, nth: index + 1 }))
-    )
+      const nth = (counts.get(call) ?? 0) + 1
+      counts.set(call, nth)
+      const reads = call === 'openat' && !line.includes('O_CREAT')
+      return reads ? { call, nth, reads } : { call, nth }
+    })
   })
 }
 
 async function inPlace<T>(
+  compiled: string,
   scenario: Scenario,
   action: (place: Place, changes: FileChange[]) => Promise<T>
 ): Promise<T> {
   const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-sweep-')))
   try {
     const place = placeIn(top)
-    return await action(place, scenario.given(place))
+    const changes = scenario.given(place)
+    const { killedAt, ...first } = scenario
+    if (killedAt !== undefined)
+      await traced(compiled, first, place, changes, ['-o', '/dev/null', '-e', `inject=${killedAt}`])
+    return await action(place, changes)
   } finally {
     rmSync(top, { recursive: true, force: true })
   }
@@ -170,11 +183,17 @@ function traced(
     ...temporaryNames(realpath)
   ])
   if (scenario.state) watched.push(...stateNames(place))
+  const folders = [place.nixos, ...changes.map(({ realpath }) => dirname(realpath))]
+  if (scenario.state) folders.push(place.state)
+  watched.push(...folders.flatMap(ownNames))
   const paths = [...new Set([place.nixos, ...watched])].flatMap(path => ['-P', path])
   // Faster, but strace sends no signals with it.
   const filter = how.some(each => each.includes(':signal=')) ? [] : ['--seccomp-bpf']
   const options = ['-f', ...filter, '-e', 'trace=%file,%desc', ...paths, ...how]
-  const job = jobOf(changes, place.options)
+  const job =
+    scenario.killedAt !== undefined
+      ? recoveryOf(changes, place.options)
+      : jobOf(changes, place.options)
   return runProgram('strace', [...options, process.execPath, runner, compiled, job, 'counted'])
 }
 
@@ -185,8 +204,13 @@ function temporaryNames(path: string): string[] {
   })
 }
 
+function ownNames(folder: string): string[] {
+  return ['lock', 'journal', 'journal.new'].map(name => join(folder, `.vfio-patch.${name}`))
+}
+
 function stateNames({ top, state }: Place): string[] {
-  const run = join(state, 'runs/20261122-160312-1')
-  const names = ['1.before', '2.before', '3.before', 'manifest.json', 'done']
-  return [top, state, join(state, 'runs'), run, ...names.map(name => join(run, name))]
+  const runs = [1, 2].map(number => join(state, `runs/20261122-160312-${number}`))
+  const names = ['1.before', '2.before', '3.before', '4.before', 'manifest.json', 'done']
+  const files = runs.flatMap(run => [run, ...names.map(name => join(run, name))])
+  return [top, state, join(state, 'runs'), ...files]
 }

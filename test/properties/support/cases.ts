@@ -1,36 +1,73 @@
-// Modules and what is asked of them, as one arbitrary.
+// Modules and what is asked of them.
 
 import fc from 'fast-check'
-import { type Plan, parseDocument } from '../../../src/nix/index.ts'
-import { built, runs } from './choices.ts'
+import { type NixDocument, type Plan, parseDocument } from '../../../src/nix/index.ts'
+import { built, every, runs } from './choices.ts'
 import { type Asked, askedOf, planOf } from './edits.ts'
 import { type GeneratedModule, moduleOf } from './modules.ts'
 
 export interface Case {
   module: GeneratedModule
-  asked: Asked[]
+  asked: readonly Asked[]
 }
 
-/** A module and one to three wishes; a failure shows the text and the wishes. */
-export const cases: fc.Arbitrary<Case> = built<Case>(c => {
-  const module = moduleOf(c)
-  return { module, asked: askedOf(c, module) }
-}).map(it => ({ ...it, [fc.toStringMethod]: () => show(it) }))
-
 export interface PlannedCase extends Case {
+  doc: NixDocument
   plan: Plan
+}
+
+/** How many edits of each module are looked at; `PROPERTY_OPERATIONS` in the environment changes it. */
+const operations = Number(process.env.PROPERTY_OPERATIONS ?? 1)
+
+/** A module and what is asked of it, each time one to three things; a failure shows all of it. */
+const casesOfModule: fc.Arbitrary<readonly Case[]> = built<Case[]>(
+  c => {
+    const module = moduleOf(c)
+    return Array.from({ length: operations }, () => ({ module, asked: askedOf(c, module) }))
+  },
+  400 + 10 * operations
+).map(all => Object.assign(all, { [fc.toStringMethod]: () => all.map(show).join('') }))
+
+/** Checks something of every module. */
+export async function everyModule(
+  numRuns: number,
+  check: (module: GeneratedModule) => void
+): Promise<void> {
+  await every(
+    casesOfModule.map(all => all[0]?.module as GeneratedModule),
+    numRuns,
+    check
+  )
+}
+
+/** Checks something of every module and what is asked of it. */
+export async function everyCase(numRuns: number, check: (it: Case) => void): Promise<void> {
+  await every(casesOfModule, numRuns, all => {
+    for (const it of all) check(it)
+  })
+}
+
+/** Checks something of every module and edit that can be planned. */
+export async function everyPlan(numRuns: number, check: (it: PlannedCase) => void): Promise<void> {
+  await everyCase(numRuns, it => {
+    const doc = parseDocument(it.module.text)
+    const plan = planOf(doc, it.asked)
+    if (plan.ok) check({ ...it, doc, plan: plan.value })
+  })
 }
 
 /** A sample of cases that were planned and change something. The seed is that of all properties. */
 export function samplePlanned(count: number): PlannedCase[] {
-  const { seed, numRuns } = runs(count)
+  const { seed } = runs(count)
   return fc
-    .sample(cases, { seed: seed ?? 0, numRuns: (numRuns ?? count) * 2 })
+    .sample(casesOfModule, { seed: seed ?? 0, numRuns: count * 2 })
+    .flat()
     .flatMap(it => {
-      const plan = planOf(parseDocument(it.module.text), it.asked)
-      return plan.ok && plan.value.changed ? [{ ...it, plan: plan.value }] : []
+      const doc = parseDocument(it.module.text)
+      const plan = planOf(doc, it.asked)
+      return plan.ok && plan.value.changed ? [{ ...it, doc, plan: plan.value }] : []
     })
-    .slice(0, numRuns)
+    .slice(0, count)
 }
 
 export function show({ module, asked }: Case): string {

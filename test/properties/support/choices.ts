@@ -19,19 +19,39 @@ export function choicesOf(tape: readonly number[]): Choices {
   }
 }
 
-/** Anything that can be built from choices; it shrinks to what fewer and smaller choices build. */
-export function built<T>(build: (choices: Choices) => T): fc.Arbitrary<T> {
+/**
+ * Anything that can be built from choices, `maxChoices` of them at most; it shrinks to what fewer and
+ * smaller choices build.
+ */
+export function built<T>(build: (choices: Choices) => T, maxChoices = 400): fc.Arbitrary<T> {
   return fc
-    .array(fc.nat(9999), { minLength: 0, maxLength: 400, size: 'max' })
+    .array(fc.nat(9999), { minLength: 0, maxLength: maxChoices, size: 'max' })
     .map(tape => build(choicesOf(tape)))
 }
 
 /**
- * The settings of a run. `PROPERTY_SEED` and `PROPERTY_RUNS` (a factor) in the environment change
- * them; a failure prints the seed and the path to the smallest example.
+ * The settings of a run. `PROPERTY_SEED` in the environment changes where it starts, and
+ * `PROPERTY_DOCUMENTS` how many cases there are, without an end to the time; a failure prints the
+ * seed and the path to the smallest example.
  */
 export function runs(numRuns: number): fc.Parameters<unknown> {
-  const seed = Number(process.env.PROPERTY_SEED ?? 20_260_101)
-  const factor = Number(process.env.PROPERTY_RUNS ?? 1)
-  return { seed, numRuns: Math.ceil(numRuns * factor), interruptAfterTimeLimit: 10_000 }
+  const { PROPERTY_SEED, PROPERTY_DOCUMENTS } = process.env
+  const seed = Number(PROPERTY_SEED ?? 20_260_101)
+  if (PROPERTY_DOCUMENTS !== undefined) return { seed, numRuns: Number(PROPERTY_DOCUMENTS) }
+  return { seed, numRuns, interruptAfterTimeLimit: 10_000 }
+}
+
+/** Checks something of everything that an arbitrary gives. */
+export async function every<T>(
+  arbitrary: fc.Arbitrary<T>,
+  numRuns: number,
+  check: (it: T) => void
+): Promise<void> {
+  let checked = 0
+  const property = fc.asyncProperty(arbitrary, async it => {
+    // tree-sitter frees a tree only after a turn of the event loop.
+    if (checked++ % 16 === 0) await new Promise(setImmediate)
+    check(it)
+  })
+  await fc.assert(property, runs(numRuns))
 }

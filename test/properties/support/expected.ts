@@ -75,7 +75,7 @@ function flat(path: string[], value: NixValue, into: Meaning = new Map()): Meani
   return into
 }
 
-function jsonOf(value: NixValue): unknown {
+export function jsonOf(value: NixValue): unknown {
   const inner = bare(value)
   if (isValueList(inner)) return inner.map(jsonOf)
   if (isValueSet(inner)) {

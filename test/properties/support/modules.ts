@@ -261,9 +261,9 @@ function bindingsOf(c: Choices, style: Style, tree: Tree, indent: string, odd: n
       return [
         `${spelt}${assign(c, style, indent)}${printedValue(c, style, node.kind, indent)}${end(c, style)}`
       ]
-    const nested = (inside: Tree) => {
+    const nested = (inside: Tree, isWhole: boolean) => {
       const set = setOf(c, style, bindingsOf(c, style, inside, indent + style.unit, 0), indent)
-      return `${spelt}${assign(c, style, indent)}${wrapSet(c, set)}${end(c, style)}`
+      return `${spelt}${assign(c, style, indent)}${isWhole ? wrapSet(c, set) : set}${end(c, style)}`
     }
     const dotted = (inside: Tree) =>
       bindingsOf(c, style, inside, indent, 0).map(it => `${spelt}${dot(c, style)}${it}`)
@@ -276,8 +276,9 @@ function bindingsOf(c: Choices, style: Style, tree: Tree, indent: string, odd: n
     }
     return c.pick(
       () => dotted(node),
-      () => [nested(node)],
-      () => [nested(new Map(entries.slice(0, 1))), ...dotted(new Map(entries.slice(1)))]
+      () => [nested(node, true)],
+      // Nix joins them only where the set is written out.
+      () => [nested(new Map(entries.slice(0, 1)), false), ...dotted(new Map(entries.slice(1)))]
     )()
   })
   if (c.chance(odd)) bindings.splice(c.count(bindings.length), 0, oddBinding(c, style, indent))

@@ -1,0 +1,284 @@
+// Kills apply, undo and remove at every system call that touches their folders, lets each of those
+// calls fail, fills the disk, and kills at random times; after the next command all files have to be
+// old or all new, with nothing left over, and what was said has to be true.
+//   npm run crashes -- [kills] [errors] [full] [random] [apply] [undo] [remove] [every]
+// What a kill at a call leaves that changes nothing is what a kill at the next changing one leaves,
+// so only those are tried; all of them with `every`.
+import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { row } from './files.js'
+import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
+
+const ERRORS = ['EIO', 'ENOSPC', 'EROFS', 'EDQUOT']
+const RANDOM_KILLS = 200
+const CHANGING =
+  /^(mkdir|rmdir|open|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)/
+const PARTS = {
+  kills: killEverywhere,
+  errors: failEverywhere,
+  full: fillDisk,
+  random: killAtRandom
+}
+
+const wanted = process.argv.slice(2)
+const parts = pick(Object.keys(PARTS))
+const commands = pick(Object.keys(COMMANDS))
+const faults = []
+const machine = makeMachine()
+try {
+  for (const name of commands) {
+    const scenario = prepare(name)
+    for (const part of parts) await PARTS[part](scenario)
+  }
+} finally {
+  machine.remove()
+}
+for (const fault of faults) console.log(`\nFAULT ${fault}`)
+console.log(`\n${faults.length} faults`)
+process.exitCode = faults.length === 0 ? 0 : 1
+
+function pick(all) {
+  const named = all.filter(name => wanted.includes(name))
+  return named.length === 0 ? all : named
+}
+
+/** What is there before and after the command, and which calls it makes on its folders. */
+function prepare(name) {
+  const { words, given } = COMMANDS[name]
+  machine.start()
+  given(machine)
+  machine.keep('before')
+  const before = snapshot()
+  // Twice: the first tells what to watch, the second counts only calls on that.
+  const log = join(machine.top, 'log')
+  const seen = machine.run(words, ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log])
+  if (seen.status !== 0) throw new Error(`${name}: ${seen.stderr}`)
+  const after = snapshot()
+  const paths = new Set([machine.nixos, machine.state])
+  for (const [, path] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
+    if (path.startsWith(`${machine.work}/`)) paths.add(path)
+  const watched = [...paths].flatMap(path => ['-P', path])
+  machine.restore('before')
+  machine.run(words, ['strace', '-f', '-e', 'trace=%file,%desc', ...watched, '-o', log])
+  const scenario = { name, words, before, after, watched, points: pointsIn(log) }
+  const changed = before.files.filter(line => !after.files.includes(line)).length
+  const writes = scenario.points.filter(({ changes }) => changes).length
+  row(`${name}: files changed or gone, calls, changing`, changed, scenario.points.length, writes)
+  return scenario
+}
+
+function pointsIn(log) {
+  const lines = readFileSync(log, 'utf8').split('\n')
+  const main = lines[0].split(' ')[0]
+  const counts = new Map()
+  return lines.flatMap(line => {
+    const call = /^\d+ +(\w+)\(/.exec(line)?.[1]
+    if (call === undefined || line.split(' ')[0] !== main) return []
+    const nth = (counts.get(call) ?? 0) + 1
+    counts.set(call, nth)
+    const opens = call === 'openat' && !line.includes('O_CREAT')
+    const reads = opens || ['read', 'pread64', 'close', 'readlink'].includes(call)
+    return [{ call, nth, changes: CHANGING.test(call) && !opens, reads }]
+  })
+}
+
+function inject({ watched, words }, { call, nth }, how) {
+  machine.restore('before')
+  const filter = how.startsWith('signal') ? [] : ['--seccomp-bpf']
+  const through = ['strace', '-f', ...filter, '-o', '/dev/null', '-e', 'trace=%file,%desc']
+  return machine.run(words, [...through, ...watched, '-e', `inject=${call}:${how}:when=${nth}`])
+}
+
+/** Killed at every call. */
+function killEverywhere(scenario) {
+  const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, notes: 0 }
+  for (const point of scenario.points) {
+    if (!point.changes && !wanted.includes('every')) continue
+    const ended = inject(scenario, point, 'signal=SIGKILL')
+    counts.points += 1
+    look(counts, scenario)
+    if (ended.signal !== 'SIGKILL' && ended.status !== 137 && !isChildKilled(ended))
+      fault(scenario, point, 'was not killed', ended.stderr)
+    const { stderr } = settle(scenario, point, counts)
+    if (stderr.includes('an earlier run was interrupted')) counts.notes += 1
+  }
+  report(`${scenario.name}: killed at every call`, counts)
+}
+
+/** A call that a child process makes first hits that one, and its failure is told. */
+function isChildKilled({ stderr }) {
+  return /\((cp|cp: \w+)\)/.test(stderr)
+}
+
+/** Every call fails, with each error. */
+function failEverywhere(scenario) {
+  for (const errno of ERRORS) {
+    const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, warned: 0 }
+    for (const point of scenario.points) {
+      if (!point.changes && !(errno === 'EIO' && point.reads)) continue
+      const ended = inject(scenario, point, `error=${errno}`)
+      counts.points += 1
+      const place = { ...point, errno }
+      if (ended.status === 8) counts.warned += 1
+      checkTruth(scenario, place, ended)
+      settle(scenario, place, counts)
+    }
+    report(`${scenario.name}: ${errno}`, counts)
+  }
+}
+
+/** A real disk of a real size, from full to enough. */
+function fillDisk(scenario) {
+  const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, refused: 0 }
+  for (let free = 0; free <= 240; free += 8) {
+    machine.restore('before')
+    machine.keep('full')
+    const script = `
+      mount -t tmpfs -o size=2m none "${machine.work}" || exit 99
+      cp -a "${machine.top}/full/." "${machine.work}" && cd "${machine.nixos}" || exit 99
+      avail=$(df --output=avail -k . | tail -1)
+      head -c $(( (avail - ${free}) * 1024 )) /dev/zero > "${machine.work}/ballast" || exit 99
+      "$@"; code=$?
+      rm "${machine.work}/ballast"
+      rm -rf "${machine.top}/full" && cp -a "${machine.work}" "${machine.top}/full"
+      exit $code`
+    const ended = machine.run(scenario.words, ['unshare', '-m', 'sh', '-c', script, 'sh'])
+    if (ended.status === 99) throw new Error(ended.stderr)
+    machine.restore('full')
+    counts.points += 1
+    if (ended.status === 4) counts.refused += 1
+    const place = { call: 'a disk with KB free:', nth: free }
+    checkTruth(scenario, place, ended)
+    settle(scenario, place, counts)
+  }
+  report(`${scenario.name}: a full disk`, counts)
+}
+
+/** Killed at moments that nobody chose. */
+async function killAtRandom(scenario) {
+  const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, ended: 0 }
+  machine.restore('before')
+  const begin = performance.now()
+  machine.mustRun(scenario.words)
+  const whole = performance.now() - begin
+  for (let round = 0; round < RANDOM_KILLS; round += 1) {
+    machine.restore('before')
+    // Most of the time is spent on starting: the second half is what matters.
+    const after = whole * (0.5 + Math.random() * 0.6)
+    if (!(await killedAfter(scenario.words, after))) counts.ended += 1
+    counts.points += 1
+    look(counts, scenario)
+    settle(scenario, { call: 'killed after ms:', nth: Math.round(after) }, counts)
+  }
+  report(`${scenario.name}: killed at random`, counts)
+}
+
+function killedAfter(words, delay) {
+  const [program, ...rest] = machine.call(words)
+  return new Promise(resolve => {
+    const child = spawn(program, rest, { cwd: machine.nixos, env: machine.env, stdio: 'ignore' })
+    const timer = setTimeout(() => child.kill('SIGKILL'), delay)
+    child.on('close', (_, signal) => {
+      clearTimeout(timer)
+      resolve(signal === 'SIGKILL')
+    })
+  })
+}
+
+/** Counts what the blow alone left. */
+function look(counts, { before, after }) {
+  const { files } = snapshot()
+  const kept = files.filter(line => !/ (\S*\/)?\.\S*vfio-patch\.\S*/.test(line.split(': ')[0]))
+  if (kept.length < files.length) counts.litter += 1
+  if (!same(kept, before.files) && !same(kept, after.files)) counts.mixed += 1
+}
+
+/** The next command, after which all is old or all is new and nothing else is there. */
+function settle(scenario, point, counts) {
+  const { before, after } = scenario
+  const next = machine.run(NEXT)
+  if (next.status !== 0)
+    fault(scenario, point, `the next command ended with ${next.status}`, next.stderr)
+  const now = snapshot()
+  const isNew = same(now.files, after.files)
+  if (isNew) counts.new += 1
+  else if (same(now.files, before.files)) counts.old += 1
+  else fault(scenario, point, 'a mix', difference(now.files, before.files))
+  if (!same(now.runs, isNew ? after.runs : before.runs))
+    fault(scenario, point, 'the runs', now.runs.join(' '))
+  if (next.stderr.includes('interrupted') && machine.run(NEXT).stderr.includes('interrupted'))
+    fault(scenario, point, 'said twice', next.stderr)
+  return next
+}
+
+/** What the command said against what is on the disk. */
+function checkTruth(scenario, point, { status, signal, stderr }) {
+  const { files } = snapshot()
+  const isOwn = line => !line.includes(' .vfio-patch.')
+  const visible = files.filter(isOwn)
+  const isOld = same(visible, scenario.before.files)
+  const isNew = same(visible, scenario.after.files)
+  if (signal !== null || ![0, 2, 3, 4, 5, 6, 8].includes(status))
+    fault(scenario, point, `ended with ${signal ?? status}`, stderr)
+  if (status === 0 && !isNew) fault(scenario, point, 'said it is done', stderr)
+  if (stderr.includes('Nothing was written') && !isOld)
+    fault(scenario, point, 'said nothing was written', stderr)
+  if (
+    stderr.includes('the change is written') &&
+    !stderr.includes('left') &&
+    !holds(scenario.after, files)
+  )
+    fault(scenario, point, 'said it is written', stderr)
+  if (![0, 8].includes(status) && !isOld && !stderr.includes('Now on the disk'))
+    fault(scenario, point, 'kept quiet', stderr)
+  for (const [, path, word] of stderr.matchAll(
+    /(?:disk: |, )(\/\S+) \((as before|with the change)\)/g
+  ))
+    if (!isAs(path, word === 'as before' ? scenario.before : scenario.after))
+      fault(scenario, point, `said ${path} is ${word}`, stderr)
+}
+
+/** Whether everything that is to be there is. */
+function holds({ files: wanted }, files) {
+  return wanted.every(line => files.includes(line))
+}
+
+function isAs(path, { hashes }) {
+  return (existsSync(path) ? hashOf(path) : undefined) === hashes.get(path)
+}
+
+function snapshot() {
+  const files = machine.files()
+  const names = files.map(line => /^\d+ \d+:\d+ ([^:>]+): /.exec(line)?.[1]).filter(Boolean)
+  const paths = names.map(name => join(machine.nixos, name))
+  return { files, runs: machine.runs(), hashes: new Map(paths.map(path => [path, hashOf(path)])) }
+}
+
+function hashOf(path) {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}
+
+function same(a, b) {
+  return a.length === b.length && a.every((line, index) => line === b[index])
+}
+
+function difference(now, before) {
+  const brief = line => line.slice(0, 70).replaceAll('\n', ' ')
+  const more = now.filter(line => !before.includes(line)).map(line => `+ ${brief(line)}`)
+  const less = before.filter(line => !now.includes(line)).map(line => `- ${brief(line)}`)
+  return [...more, ...less].join('\n')
+}
+
+function fault({ name }, { call, nth, errno = '' }, what, detail) {
+  faults.push(`${name} ${call} ${nth} ${errno}: ${what}\n${detail}`)
+}
+
+function report(name, counts) {
+  console.log(
+    `${name.padEnd(32)} ${Object.entries(counts)
+      .map(([word, count]) => `${word} ${count}`)
+      .join(', ')}`
+  )
+}

@@ -1,0 +1,90 @@
+// Many Nix expressions evaluated by few processes: an error in one does not end those behind it.
+import { spawn } from 'node:child_process'
+
+const PATIENCE = 20_000
+
+/**
+ * Starts `nix repl` with a prelude of lines. `ask(expression)` gives the string that a Nix expression
+ * is, or `{ error }` with what Nix said; where Nix crashes or takes longer than 20 s, it is started
+ * again. `store` is a folder for what expressions copy to the store.
+ */
+export function nixRepl(store, prelude) {
+  let nix
+  let answer
+  let asked = 0
+  let forget = () => {}
+
+  function start() {
+    let out = ''
+    let errors = ''
+    const command =
+      'ulimit -v 6000000; exec nix --extra-experimental-features nix-command repl "$@"'
+    nix = spawn('sh', ['-c', command, 'nix', '--store', store], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', TERM: 'dumb' }
+    })
+    nix.stdout.setEncoding('utf8').on('data', chunk => {
+      out += chunk
+      for (let end = out.indexOf('\n'); end !== -1; end = out.indexOf('\n')) {
+        take(out.slice(0, end))
+        out = out.slice(end + 1)
+      }
+    })
+    nix.stderr.setEncoding('utf8').on('data', chunk => {
+      errors += chunk
+    })
+    nix.stdin.on('error', () => {})
+    const mine = nix
+    nix.on('close', () => {
+      if (mine === nix) answer?.({ error: `ended: ${errors.slice(-300)}` })
+    })
+    let value
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: what colours the output
+    const colours = /\u001b\[[\d;]*m/g
+    function take(raw) {
+      const line = raw.replace(colours, '').replace(/^(?:nix-repl> )+/, '')
+      if (line.startsWith('"=done ')) {
+        if (line !== `"=done ${asked}"`) return
+        const said = value
+        value = undefined
+        if (said !== undefined) answer?.(said)
+        // What went wrong comes by another way, perhaps later.
+        else setTimeout(() => answer?.({ error: errors.replace(colours, '').trim() }), 5)
+      } else if (line.startsWith('"=value ')) value = unescaped(line.slice(8, -1))
+    }
+    forget = () => {
+      errors = ''
+    }
+    nix.stdin.write(`${prelude.join('\n')}\n`)
+  }
+
+  async function ask(expression) {
+    if (nix === undefined) start()
+    asked++
+    forget()
+    let timer
+    const said = await new Promise(resolve => {
+      answer = resolve
+      timer = setTimeout(() => resolve({ error: 'took too long' }), PATIENCE)
+      // Nix may print what it is asked, too; that must not look like an answer.
+      nix.stdin.write(`"=" + "value " + (${expression})\n"=" + "done ${asked}"\n`)
+    })
+    clearTimeout(timer)
+    answer = undefined
+    if (typeof said !== 'string' && /^(?:took|ended)/.test(said.error)) stop()
+    return said
+  }
+
+  function stop() {
+    const old = nix
+    nix = undefined
+    old?.kill('SIGKILL')
+  }
+
+  return { ask, stop }
+}
+
+function unescaped(text) {
+  const letters = { n: '\n', r: '\r', t: '\t' }
+  return text.replace(/\\([\s\S])/g, (_, letter) => letters[letter] ?? letter)
+}

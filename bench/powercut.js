@@ -1,0 +1,184 @@
+// Cuts the power after every system call by which apply, undo and remove change the disk: the
+// machine's folders are on an ext4 in an image, which is copied while the process is stopped. The
+// copy, mounted, must hold files of one version each, none of them empty; after the next command all
+// of them are of the same one, and e2fsck finds nothing. Needs root, strace, and a loop device.
+//   npm run powercut [-- apply undo remove]
+import { spawn, spawnSync } from 'node:child_process'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
+
+// What brings out a missing fsync: nothing is written by itself, and no rename is waited for.
+const OPTIONS = 'loop,commit=300,noauto_da_alloc'
+const CHANGING =
+  /^(mkdir|rmdir|open|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)/
+
+if (process.env.POWERCUT_INSIDE === undefined) {
+  // Mounts of its own, that end with the process.
+  const env = { ...process.env, POWERCUT_INSIDE: '1' }
+  const args = ['-m', process.execPath, ...process.argv.slice(1)]
+  process.exit(spawnSync('unshare', args, { env, stdio: 'inherit' }).status ?? 1)
+}
+
+const machine = makeMachine()
+const image = name => join(machine.top, `${name}.img`)
+const log = join(machine.top, 'log')
+const faults = []
+try {
+  mkdirSync(machine.work)
+  const named = process.argv.slice(2)
+  for (const name of named.length > 0 ? named : Object.keys(COMMANDS)) await cutEverywhere(name)
+} finally {
+  spawnSync('umount', [machine.work], { stdio: 'ignore' })
+  machine.remove()
+}
+for (const fault of faults) console.log(`\nFAULT ${fault}`)
+console.log(`\n${faults.length} faults`)
+process.exitCode = faults.length === 0 ? 0 : 1
+
+async function cutEverywhere(name) {
+  const { words, given } = COMMANDS[name]
+  must('truncate', '-s', '24M', image('before'))
+  must('mkfs.ext4', '-q', '-F', '-m', '0', image('before'))
+  mount('before')
+  mkdirSync(machine.nixos, { recursive: true })
+  must('cp', '-r', `${machine.example}/.`, machine.nixos)
+  given(machine)
+  const before = machine.files()
+  unmount()
+
+  const { watched, after } = watch(words)
+  const points = pointsOf(words, watched)
+  const counts = { points: 0, old: 0, new: 0, mixed: 0 }
+  for (const { call, nth } of points) {
+    copyFileSync(image('before'), image('work'))
+    mount('work')
+    await stopAt(words, watched, `${call}:signal=SIGSTOP:when=${nth}`)
+    unmount()
+    counts.points += 1
+    inspect(`${name} ${call} ${nth}`, before, after, counts)
+  }
+  // The command said that it is done: then it is.
+  copyFileSync(image('before'), image('work'))
+  mount('work')
+  machine.mustRun(words)
+  copyFileSync(image('work'), image('cut'))
+  unmount()
+  mount('cut')
+  // The lock goes last, and may come back: it is void when its process has ended.
+  const done = machine.files().filter(isNoTrace)
+  if (!same(done, after)) faults.push(`${name}: done, and not on the disk`)
+  unmount()
+  const figures = Object.entries(counts).map(([word, count]) => `${word} ${count}`)
+  console.log(`${name.padEnd(10)} ${figures.join(', ')}`)
+}
+
+/** What is on the copied disk, right after the cut and after the next command. */
+function inspect(where, before, after, counts) {
+  mount('cut')
+  const versions = new Set([...before, ...after])
+  const cut = machine.files().filter(isNoTrace)
+  for (const line of cut)
+    if (!versions.has(line)) faults.push(`${where}: neither old nor new: ${line.slice(0, 80)}`)
+  if (!same(cut, before) && !same(cut, after)) counts.mixed += 1
+  const next = machine.run(NEXT)
+  if (next.status !== 0) faults.push(`${where}: the next command: ${next.stderr}`)
+  const settled = machine.files()
+  if (same(settled, after)) counts.new += 1
+  else if (same(settled, before)) counts.old += 1
+  else faults.push(`${where}: a mix after the next command`)
+  unmount()
+  const { status, stdout } = spawnSync('e2fsck', ['-fn', image('cut')], { encoding: 'utf8' })
+  if (status !== 0) faults.push(`${where}: e2fsck: ${stdout}`)
+}
+
+/** Whether a line is of a file that is there not only while a run lasts. */
+function isNoTrace(line) {
+  return !/ (\S*\/)?\.\S*vfio-patch\.\S*$/.test(line.split(/: | -> /)[0])
+}
+
+/** Runs the command until it is stopped there, copies the disk as it is, and kills it. */
+async function stopAt(words, watched, injection) {
+  writeFileSync(log, '')
+  const traced = [
+    '-f',
+    '-e',
+    'trace=%file,%desc',
+    ...watched,
+    '-o',
+    log,
+    '-e',
+    `inject=${injection}`
+  ]
+  const options = { cwd: machine.nixos, env: machine.env, stdio: 'ignore' }
+  const strace = spawn('strace', [...traced, ...machine.call(words)], options)
+  const ended = new Promise(resolve => strace.on('close', resolve))
+  let isEnded = false
+  ended.then(() => {
+    isEnded = true
+  })
+  let stopped
+  while (stopped === undefined && !isEnded) {
+    await pause(5)
+    stopped = /^(\d+) +--- stopped by SIGSTOP/m.exec(readFileSync(log, 'utf8'))?.[1]
+  }
+  copyFileSync(image('work'), image('cut'))
+  const first = /^(\d+) /.exec(readFileSync(log, 'utf8'))?.[1]
+  for (const pid of new Set([stopped, first])) {
+    try {
+      if (pid !== undefined) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
+  }
+  await ended
+}
+
+function watch(words) {
+  copyFileSync(image('before'), image('work'))
+  mount('work')
+  const seen = machine.run(words, ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log])
+  if (seen.status !== 0) throw new Error(seen.stderr)
+  const after = machine.files()
+  unmount()
+  const paths = new Set([machine.nixos, machine.state])
+  for (const [, path] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
+    if (path.startsWith(`${machine.work}/`)) paths.add(path)
+  return { after, watched: [...paths].flatMap(path => ['-P', path]) }
+}
+
+function pointsOf(words, watched) {
+  copyFileSync(image('before'), image('work'))
+  mount('work')
+  machine.run(words, ['strace', '-f', '-e', 'trace=%file,%desc', ...watched, '-o', log])
+  unmount()
+  const lines = readFileSync(log, 'utf8').split('\n')
+  const main = lines[0].split(' ')[0]
+  const counts = new Map()
+  return lines.flatMap(line => {
+    const call = /^\d+ +(\w+)\(/.exec(line)?.[1]
+    if (call === undefined || line.split(' ')[0] !== main) return []
+    const nth = (counts.get(call) ?? 0) + 1
+    counts.set(call, nth)
+    const opens = call === 'openat' && !line.includes('O_CREAT')
+    return CHANGING.test(call) && !opens ? [{ call, nth }] : []
+  })
+}
+
+function mount(name) {
+  must('mount', '-o', OPTIONS, image(name), machine.work)
+}
+
+function unmount() {
+  must('umount', machine.work)
+}
+
+function must(program, ...args) {
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`)
+}
+
+function same(a, b) {
+  return a.length === b.length && a.every((line, index) => line === b[index])
+}

@@ -1,0 +1,201 @@
+// npm run removals -- FOLDER...
+//
+// Takes what apply did back again, for every module below the folders that apply can plan: on a copy
+// in a temporary folder, through the write protocol. Does undo give the bytes back? Does remove? With
+// the kept copies at hand, without them, and after edits that leave the rest of the file alone? Does
+// Nix accept what is left? Exit code 1 if undo gives other bytes, or if anything but blanks and line
+// ends differs after remove.
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { earlierTexts } from '../dist/apply/earlierTexts.js'
+import { followImports, walkImports } from '../dist/apply/importClosure.js'
+import { ownOptions } from '../dist/apply/ownOptions.js'
+import { planApply } from '../dist/apply/planApply.js'
+import { planRemove } from '../dist/apply/planRemove.js'
+import { moduleReader, readFolder } from '../dist/apply/readInputs.js'
+import { shippedModules } from '../dist/apply/shippedModules.js'
+import { toChanges } from '../dist/apply/toChanges.js'
+import { commit } from '../dist/files/commit.js'
+import { lastRun } from '../dist/files/runs.js'
+import { readTarget } from '../dist/files/target.js'
+import { planUndo } from '../dist/files/undo.js'
+import { decode, parseDocument } from '../dist/nix/index.js'
+import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
+
+const shipped = shippedModules('0.0.0')
+const own = ownOptions(shipped.values())
+const settings = {
+  devices: ['10de:1b80', '10de:10f0'],
+  IOMMUType: 'amd',
+  blacklistNvidia: true,
+  ignoreMSRs: true,
+  users: ['alice'],
+  sharedMemoryFiles: [{ name: 'looking-glass' }, { name: 'scream' }],
+  hugepages: { pageSize: '1G', numPages: 4 },
+  deviceACL: ['/dev/kvmfr0'],
+  clearEmulationCapabilities: false
+}
+
+// Edits that give the same whether they are made before apply or after it.
+const EDITS = {
+  'a comment above and below': text =>
+    `# mine\n${text}${text.endsWith('\n') ? '' : '\n'}# the end\n`,
+  'line ends of Windows': text => text.replaceAll('\r\n', '\n').replaceAll('\n', '\r\n'),
+  'twice the indent': text => text.replace(/^ +/gm, it => it + it),
+  'no blank lines': text => text.replace(/\n(?:[ \t]*\n)+/g, '\n')
+}
+
+const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-bench-')))
+const nixJobs = []
+const troubles = []
+const differing = []
+const counts = new Map()
+const count = name => counts.set(name, (counts.get(name) ?? 0) + 1)
+
+try {
+  for (const [i, file] of filesFromArguments('removals').entries()) {
+    const decoded = decode(readFileSync(file))
+    const folder = join(top, String(i))
+    if (decoded.ok) run(file, decoded.value, folder)
+    rmSync(folder, { recursive: true, force: true })
+    await turn()
+  }
+} finally {
+  rmSync(top, { recursive: true, force: true })
+}
+await askNix(nixJobs, ({ file }, verdict, output) => {
+  count(`left: ${verdict} by nix-instantiate`)
+  if (verdict === 'rejected') troubles.push(`${file}: ${output}`)
+})
+report()
+
+function run(file, text, folder) {
+  const path = join(folder, 'configuration.nix')
+  const state = join(folder, 'state')
+  mkdirSync(folder)
+  writeFileSync(path, text)
+  const applied = apply(path, state)
+  if (!applied) return
+  count('applied')
+  if (definesHost(text)) count('  of these hosts')
+  judge(file, 'undo', text, undo(path, state), true)
+
+  apply(path, state)
+  judge(file, 'remove, with the copy', text, remove(path, state), true)
+  apply(path, state)
+  const left = remove(path, undefined)
+  judge(file, 'remove, without a record', text, left, false)
+  if (left !== undefined) nixJobs.push({ file, before: text, after: left })
+
+  for (const [name, edit] of Object.entries(EDITS)) {
+    writeFileSync(path, edit(applied))
+    installModules(folder)
+    judge(file, `remove, after: ${name}`, edit(text), remove(path, state), false)
+  }
+}
+
+/** The text after apply, or undefined where it is refused. */
+function apply(path, state) {
+  const text = readFileSync(path, 'utf8')
+  const folder = readFolder(join(path, '../vfio'))
+  const plan = planApply({
+    path,
+    text,
+    settings,
+    modulesDir: 'vfio',
+    modulesFolder: folder.path,
+    listing: folder.listing,
+    shipped,
+    replaceModules: false,
+    closure: followImports({ path, text }, moduleReader('/'), own),
+    names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']])
+  })
+  if (!plan.ok) return undefined
+  write(plan.value, path, state, 'apply')
+  return plan.value.configuration.text
+}
+
+function undo(path, state) {
+  const last = lastRun(state, path)
+  const changes = last.ok ? planUndo(last.value) : last
+  if (!changes.ok) return JSON.stringify(changes.error)
+  commitOrThrow(changes.value, state, 'undo')
+  return readFileSync(path, 'utf8')
+}
+
+/** The text after remove, or undefined where it is refused. `state` holds what kept copies there are. */
+function remove(path, state) {
+  const text = readFileSync(path, 'utf8')
+  const walk = walkImports({ path, text }, moduleReader('/'))
+  const folder = readFolder(join(path, '../vfio'))
+  const plan = planRemove({
+    walk,
+    usual: folder.path,
+    folders: new Map([[folder.path, folder.listing]]),
+    own,
+    others: [],
+    ...(state === undefined ? {} : { earlier: earlierTexts(walk.modules, state, '/') })
+  })
+  if (!plan.ok) {
+    writeFileSync(path, text)
+    return undefined
+  }
+  write(plan.value, path, state ?? join(path, '../state'), 'remove')
+  return readFileSync(path, 'utf8')
+}
+
+function write({ files }, path, state, command) {
+  const target = readTarget(path)
+  if (!target.ok) throw new Error(target.error.code)
+  commitOrThrow(toChanges(files, target.value), state, command)
+}
+
+function commitOrThrow(changes, stateFolder, command) {
+  const done = commit(changes, { stateFolder, backup: true, command, tool: '0.0.0' })
+  if (!done.ok) throw new Error(`${command}: ${done.error.code} ${done.error.path}`)
+}
+
+function installModules(folder) {
+  mkdirSync(join(folder, 'vfio'), { recursive: true })
+  for (const [name, text] of shipped) writeFileSync(join(folder, 'vfio', name), text)
+}
+
+function judge(file, what, expected, found, mustBeSame) {
+  const words = text => text.replace(/\s+/g, '')
+  if (found === expected) count(`${what}: the same bytes`)
+  else if (found === undefined) {
+    count(`${what}: refused`)
+    troubles.push(`${file}: ${what}: refused`)
+  } else if (words(found) === words(expected)) {
+    count(`${what}: other blanks or line ends`)
+    if (mustBeSame) troubles.push(`${file}: ${what}: other blanks`)
+    else differing.push(`${file}: ${what}`)
+  } else if (words(found) === words(expected).replace('imports=[];', '')) {
+    count(`${what}: without an empty imports of theirs`)
+    if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] went`)
+  } else if (words(found).replace('imports=[];', '') === words(expected)) {
+    count(`${what}: with an empty imports of ours`)
+    if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] stayed`)
+  } else {
+    count(`${what}: something else`)
+    troubles.push(`${file}: ${what}: something else than blanks differs`)
+  }
+}
+
+/** Host files set one of these always, not only under a condition. */
+function definesHost(text) {
+  const doc = parseDocument(text)
+  return ['fileSystems', 'boot.loader', 'system.stateVersion'].some(path =>
+    [...doc.getIn(path), ...doc.getBelow(path)].some(it => it.conditions.length === 0)
+  )
+}
+
+function report() {
+  for (const [name, value] of counts) row(name.padEnd(60), value)
+  if (!hasNix) console.log('nix-instantiate was not found: nothing was asked of it')
+  if (process.env.VERBOSE) for (const it of differing) console.log(it)
+  console.log(`\n${troubles.length} wrong`)
+  for (const it of troubles) console.log(it)
+  process.exitCode = troubles.length > 0 ? 1 : 0
+}

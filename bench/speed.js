@@ -1,0 +1,106 @@
+// How long an edit takes with its proof, warm and in process, beside a bare parse of the same text:
+//   npm run speed
+//
+// The text is a module of the given length as people write them: nested sets, lists, strings and
+// comments. For each length the median and the 99th percentile of parse, plan and proof together,
+// of the bare parse by the same engine, and what a hundred edits in one transaction cost.
+
+import { createRequire } from 'node:module'
+import { parseDocument } from '../dist/nix/index.js'
+
+const ROUNDS = { 100: 300, 1000: 120, 10000: 40 }
+
+const engine = createRequire(import.meta.url)(
+  `../prebuilds/${process.platform}-${process.arch}/nix-parser.node`
+)
+
+function moduleOf(lines) {
+  const text = [
+    '{ config, lib, pkgs, ... }:',
+    '{',
+    '  imports = [ ./hardware-configuration.nix ];',
+    ''
+  ]
+  for (let i = 0; text.length < lines - 1; i++) {
+    text.push(
+      `  # service number ${i}`,
+      `  services.service${i} = {`,
+      '    enable = true; # as on the old machine',
+      `    port = ${8000 + i};`,
+      `    openFirewall = lib.mkDefault ${i % 2 === 0};`,
+      `    package = pkgs.service${i};`,
+      '    extraFlags = [',
+      `      "--data-dir=/var/lib/service${i}"`,
+      `      "--name=\${config.networking.hostName}-${i}"`,
+      '    ];',
+      "    extraConfig = ''",
+      `      listen = 0.0.0.0:${8000 + i}`,
+      '      log = syslog',
+      "    '';",
+      '  };',
+      ''
+    )
+  }
+  return [...text, '}', ''].join('\n')
+}
+
+const EDITS = [
+  ['set new', edit => edit.setIn('boot.loader.timeout', 3)],
+  ['set', edit => edit.setIn('services.service1.port', 1)],
+  ['add', edit => edit.addIn('services.service1.extraFlags', ['--verbose'])],
+  ['import', edit => edit.import('./vfio')],
+  ['remove', edit => edit.removeIn('services.service1.enable')]
+]
+
+const MANY = [
+  ['100 new siblings', (edit, i) => edit.setIn(`boot.kernel.sysctl."net.o${i}"`, i)],
+  ['100 new options', (edit, i) => edit.setIn(`programs.p${i}.enable`, true)],
+  ['100 items', (edit, i) => edit.addIn('boot.kernelModules', [`module${i}`])],
+  ['100 changes', (edit, i) => edit.setIn(`services.service${i % 6}.new${i}`, i)]
+]
+
+function planned(text, edit) {
+  const plan = edit(parseDocument(text).edit()).plan()
+  if (!plan.ok) throw new Error(plan.error.render())
+  return plan.value
+}
+
+/** Milliseconds of each run, sorted. A turn of the event loop lets tree-sitter free its trees. */
+async function timesOf(rounds, run) {
+  const times = []
+  for (let i = 0; i < rounds + 5; i++) {
+    const start = performance.now()
+    run()
+    if (i >= 5) times.push(performance.now() - start)
+    await new Promise(setImmediate)
+  }
+  return times.sort((a, b) => a - b)
+}
+
+const at = (times, share) => times[Math.min(times.length - 1, Math.floor(times.length * share))]
+const ms = number => number.toFixed(number < 10 ? 2 : 0).padStart(7)
+
+for (const [lines, rounds] of Object.entries(ROUNDS)) {
+  const text = moduleOf(Number(lines))
+  const bare = await timesOf(rounds, () => engine.parse(text, 10_000))
+  console.log(`\n${lines} lines, ${Math.round(text.length / 1024)} KB`)
+  console.log(`                    median     p99   to a bare parse (ms)`)
+  console.log(`  bare parse       ${ms(at(bare, 0.5))} ${ms(at(bare, 0.99))}`)
+  let single = 0
+  for (const [name, edit] of EDITS) {
+    const times = await timesOf(rounds, () => planned(text, edit))
+    const ratio = at(times, 0.5) / at(bare, 0.5)
+    single = Math.max(single, at(times, 0.5))
+    console.log(
+      `  ${name.padEnd(16)} ${ms(at(times, 0.5))} ${ms(at(times, 0.99))}   ${ratio.toFixed(2)}`
+    )
+  }
+  for (const [name, edit] of MANY) {
+    const all = it => Array.from({ length: 100 }, (_, i) => i).reduce((to, i) => edit(to, i), it)
+    const times = await timesOf(Math.ceil(rounds / 4), () => planned(text, all))
+    const ratio = at(times, 0.5) / single
+    console.log(
+      `  ${name.padEnd(16)} ${ms(at(times, 0.5))} ${ms(at(times, 0.99))}   ${ratio.toFixed(2)} of one edit`
+    )
+  }
+}

@@ -1,0 +1,284 @@
+import { dirname, join } from 'node:path'
+import {
+  type AttrPath,
+  type Definition,
+  type Expr,
+  type NixDocument,
+  type NixValue,
+  type Plan,
+  parseDocument
+} from '../nix/index.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { moveOffset } from '../nix/text/edits.ts'
+import { type DroppedModules, dropModules, type KeptModule } from './dropModules.ts'
+import { declares, type ImportedModule, type ImportWalk, type OwnImport } from './importClosure.ts'
+import { kindOf } from './kind.ts'
+import type { FolderListing } from './modulesFolder.ts'
+import { findOwnUses, type OwnThings, type OwnUse, resolved } from './ownUses.ts'
+import type { ApplyPlan } from './planApply.ts'
+import type { RemoveProblem, UsePlace } from './problem.ts'
+import { stampOf } from './stamp.ts'
+import { afterEdits, backTo, withoutBindings, withoutTraces } from './takeOut.ts'
+
+/** All that a run of `remove` knows; nothing else is looked at. */
+export interface RemoveInput {
+  /** The configuration and what it imports. */
+  walk: ImportWalk
+  /** The folder where our modules are if nothing imports them, as it would be imported. */
+  usual: string
+  /** That folder, and those of our modules that are imported, links resolved; what stands in them. */
+  folders: ReadonlyMap<string, FolderListing>
+  /** The options that only our modules declare. */
+  own: readonly AttrPath[]
+  /**
+   * Texts of files before our last runs, the newest first, where they are as these left them. They
+   * only tell which blanks and line ends stood there.
+   */
+  earlier?: ReadonlyMap<string, readonly string[]>
+  /** Other files of the repository, which the configuration does not import. */
+  others: readonly { path: string; text: string }[]
+}
+
+export interface RemovePlan extends ApplyPlan {
+  /** Modules of ours that were edited, and so are kept aside. */
+  kept: KeptModule[]
+  /** Folders with modules of ours that stay, and the file of the repository that imports them. */
+  stays: { folder: string; importer: string }[]
+  /** What else stays in the folders of our modules. */
+  strangers: string[]
+}
+
+/**
+ * Works out what takes our part out of a configuration again: our import and the options that only
+ * our modules declare, in the configuration and in what it imports, and the modules themselves. What
+ * stands in the files decides, not a record of what was once written there.
+ *
+ * A configuration that has nothing of ours gives a plan without files; options of the same names
+ * that somebody else's module declares are not ours. Refuses with `WRONG_KIND` such a file if it is
+ * no module, with `STILL_USED` where what is left would need what goes, with `USED_ELSEWHERE` where
+ * another file of the repository would, with `NIX` what can't be read or edited.
+ */
+export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
+  const { walk, own } = input
+  const [configuration] = walk.modules as [ImportedModule]
+  const { path, text } = configuration
+  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
+  const [{ doc }] = modules as [Module]
+  const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
+  const imports = [...walk.ours, ...lostImports(modules, gone, input)]
+  const stamped = [...input.folders].filter(([, it]) => hasModules(it))
+  if (imports.length === 0 && stamped.length === 0) return nothingOfOurs(path, doc)
+
+  const stays = stayingFolders(stamped, input.others)
+  const going = stamped.filter(([folder]) => !stays.some(it => it.folder === folder))
+  const dropped = going.map(([folder, listing]) => dropModules(folder, listing))
+  const things: OwnThings = { options: gone, files: filesOf(imports, dropped) }
+
+  const edited: { module: Module; plan: Plan }[] = []
+  for (const module of modules) {
+    const plan = planFile(module, imports, things, input.earlier?.get(module.path))
+    if (!plan.ok) return plan
+    edited.push({ module, plan: plan.value })
+  }
+  const left = edited.flatMap(({ module, plan }) => usesLeft(module, plan, things))
+  if (left.length > 0) return err({ code: 'STILL_USED', path, uses: left })
+  // Where somebody else imports the modules, they may well be meant by what stands elsewhere.
+  const elsewhere =
+    stays.length > 0
+      ? []
+      : outside(input, going).flatMap(it => usesLeft(it, unchanged(it.text), things))
+  if (elsewhere.length > 0) return err({ code: 'USED_ELSEWHERE', path, uses: elsewhere })
+
+  const changes = edited
+    .filter(it => it.plan.changed)
+    .map(({ module, plan }) => ({ path: module.path, before: module.text, after: plan.text }))
+  const files = dropped.flatMap(it => it.files)
+  return ok({
+    files: [
+      ...files.filter(it => it.after !== undefined),
+      ...changes.filter(it => it.path !== path),
+      ...changes.filter(it => it.path === path),
+      ...files.filter(it => it.after === undefined)
+    ],
+    configuration: edited[0]?.plan ?? unchanged(text),
+    kept: dropped.flatMap(it => it.kept),
+    stays,
+    strangers: dropped.flatMap(it => it.strangers)
+  })
+}
+
+/** The other files, without those that only our modules can have led to. */
+function outside(
+  { others }: RemoveInput,
+  going: readonly [string, FolderListing][]
+): RemoveInput['others'] {
+  const isInside = (path: string) => going.some(([folder]) => path.startsWith(`${folder}/`))
+  return others.filter(({ path, text }) => !isInside(path) && stampOf(text) === 'none')
+}
+
+interface Module extends ImportedModule {
+  doc: NixDocument
+}
+
+function hasModules(listing: FolderListing): boolean {
+  if (typeof listing === 'string') return false
+  return [...listing].some(([name, it]) => name.endsWith('.nix') && stampOf(it ?? '') !== 'none')
+}
+
+function nothingOfOurs(path: string, doc: NixDocument): Result<RemovePlan, RemoveProblem> {
+  const module = doc.module()
+  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
+  const kind = kindOf(doc)
+  if (kind !== 'module' && kind !== 'generated') return err({ code: 'WRONG_KIND', path, kind })
+  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
+  const plan = { files: [], configuration: unchanged(doc.text) }
+  return ok({ ...plan, kept: [], stays: [], strangers: [] })
+}
+
+function unchanged(text: string): Plan {
+  return { edits: [], inverse: [], text, changed: false, diff: () => '' }
+}
+
+/**
+ * Imports of the usual folder where somebody deleted it and left the import. Without an option of
+ * ours beside it, nothing says that it was ours.
+ */
+function lostImports(
+  modules: readonly Module[],
+  gone: readonly AttrPath[],
+  { usual, folders }: RemoveInput
+): OwnImport[] {
+  const isDefined = modules.some(({ doc }) => gone.some(it => definitionsOf(doc, it).length > 0))
+  if (!isDefined || folders.get(usual) !== 'absent') return []
+  return modules.flatMap(({ path, doc }) =>
+    doc
+      .imports()
+      .filter(it => resolved(path, it) === usual)
+      .map(spelling => ({ importer: path, spelling, path: join(usual, 'default.nix') }))
+  )
+}
+
+function definitionsOf(doc: NixDocument, option: AttrPath): Definition[] {
+  return [...doc.getIn(option), ...doc.getBelow(option)]
+}
+
+/** The folders that a file imports which is not the configuration's: they serve another machine. */
+function stayingFolders(
+  stamped: readonly [string, FolderListing][],
+  others: RemoveInput['others']
+): RemovePlan['stays'] {
+  return stamped.flatMap(([folder, listing]) => {
+    const names = typeof listing === 'string' ? [] : [...listing.keys()]
+    const files = new Set([folder, ...names.map(it => join(folder, it))])
+    const importer = others
+      .filter(it => !files.has(it.path))
+      .find(it => usesLeft(it, unchanged(it.text), { options: [], files }).length > 0)
+    return importer ? [{ folder, importer: importer.path }] : []
+  })
+}
+
+/** What no file may lead to any more. */
+function filesOf(imports: readonly OwnImport[], dropped: readonly DroppedModules[]): Set<string> {
+  const files = [
+    ...imports.map(it => it.path),
+    ...dropped.flatMap(it =>
+      it.files.filter(file => file.after === undefined).map(({ path }) => path)
+    )
+  ]
+  // A folder stands for its default.nix.
+  return new Set(files.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
+}
+
+function planFile(
+  module: Module,
+  imports: readonly OwnImport[],
+  things: OwnThings,
+  earlier: readonly string[] = []
+): Result<Plan, RemoveProblem> {
+  const { path, doc, importer } = module
+  const refuse = (error: Parameters<typeof nixProblem>[1]) => err(nixProblem(path, error))
+  const [error] = doc.errors
+  if (error) {
+    // Of a file that can't be read, only its words tell whether it has anything of ours.
+    const isOurs = importer === undefined || things.options.some(it => mentions(doc.text, it))
+    return isOurs ? refuse(error) : ok(unchanged(doc.text))
+  }
+  const spellings = new Set(
+    imports.filter(it => it.importer === path).map(it => resolved(path, it.spelling))
+  )
+  const uses = findOwnUses(doc, path, things)
+  const visible = new Set(definedIn(doc, things).map(it => it.binding.start))
+  const isDefined = visible.size > 0 || uses.some(it => it.kind === 'definition')
+  if (spellings.size === 0 && !isDefined) return ok(unchanged(doc.text))
+  const isHidden = ({ kind, node }: OwnUse) => kind === 'definition' && !visible.has(node.start)
+  const bared = withoutBindings(
+    doc,
+    uses.filter(isHidden).map(it => it.node)
+  )
+  const isOurs = (spelling: string) => spellings.has(resolved(path, spelling))
+  const plan = planVisible(bared.doc, things, isOurs, earlier)
+  return plan.ok ? ok(afterEdits(doc.text, bared.edits, plan.value)) : refuse(plan.error)
+}
+
+/** Takes out what the toolkit can see, as it can see which option it is. */
+function planVisible(
+  doc: NixDocument,
+  things: OwnThings,
+  isOurs: (spelling: string) => boolean,
+  earlier: readonly string[]
+): Result<Plan, NixDocument['errors'][number]> {
+  const items = doc.itemsIn('imports').filter(it => isExpr(it) && leadsTo(it.source, isOurs))
+  const withoutOptions = () => {
+    const edit = doc.edit()
+    for (const option of things.options) edit.removeIn(option)
+    return edit
+  }
+  const plan = withoutOptions().removeIn('imports', items).plan()
+  if (!plan.ok) return plan
+  // An empty list that only our import made necessary goes as well.
+  const isOnly = items.length > 0 && doc.itemsIn('imports').length === items.length
+  const bare = isOnly ? withoutOptions().removeIn('imports').plan() : plan
+  const proved: [Plan, ...Plan[]] = bare.ok ? [plan.value, bare.value] : [plan.value]
+  const back = earlier.map(it => backTo(it, doc, proved)).find(it => it !== undefined)
+  return ok(back ?? withoutTraces(doc, definedIn(doc, things), isOurs, proved))
+}
+
+/** The definitions of these options that the toolkit knows for such, in source order. */
+function definedIn(doc: NixDocument, { options }: OwnThings): Definition[] {
+  const all = options.flatMap(it => definitionsOf(doc, it))
+  return all.sort((a, b) => a.binding.start - b.binding.start)
+}
+
+function nixProblem(path: string, error: NixDocument['errors'][number]): RemoveProblem {
+  return { code: 'NIX', path, error }
+}
+
+function mentions(text: string, option: AttrPath): boolean {
+  return new RegExp(`\\b${option.at(-1)}\\b`).test(text)
+}
+
+function isExpr(value: NixValue): value is Expr {
+  return typeof value === 'object' && value !== null && 'source' in value
+}
+
+/** Whether an item of `imports` spells such a path, in whatever way. */
+function leadsTo(source: string, isMeant: (spelling: string) => boolean): boolean {
+  const [spelling] = parseDocument(`{ imports = [ (${source}\n) ]; }`).imports()
+  return spelling !== undefined && isMeant(spelling)
+}
+
+/** What needs our part in a text from which it was taken out; with the places in the text before. */
+function usesLeft(
+  { path, text }: { path: string; text: string },
+  plan: Plan,
+  things: OwnThings
+): UsePlace[] {
+  const before = (offset: number) => moveOffset(plan.inverse, offset)
+  return findOwnUses(parseDocument(plan.text), path, things).map(({ kind, name, node }) => ({
+    path,
+    text,
+    kind,
+    name,
+    range: { start: before(node.start), end: before(node.end) }
+  }))
+}

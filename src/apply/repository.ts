@@ -1,0 +1,60 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/** The bounds keep a configuration in somebody's home from making us read all of it. */
+const MOST_FOLDERS = 2_000
+const DEEPEST = { repository: 12, folder: 3 }
+
+/**
+ * The Nix files in the repository of a file, whose texts fit the pattern: in the nearest folder around
+ * it that has a `.git` or a `flake.nix`, else in its own folder. Hidden folders, links and what can't
+ * be read are passed over.
+ */
+export function nixFilesAround(path: string, pattern: RegExp): { path: string; text: string }[] {
+  const top = repositoryOf(path)
+  const found: { path: string; text: string }[] = []
+  const depth = top === undefined ? DEEPEST.folder : DEEPEST.repository
+  const waiting = [{ folder: top ?? dirname(path), depth }]
+  for (let count = 0; count < MOST_FOLDERS; count++) {
+    const next = waiting.shift()
+    if (!next) break
+    for (const entry of entriesOf(next.folder)) {
+      const inside = join(next.folder, entry.name)
+      if (entry.isDirectory() && !isPassedOver(entry.name) && next.depth > 0) {
+        waiting.push({ folder: inside, depth: next.depth - 1 })
+      } else if (entry.isFile() && entry.name.endsWith('.nix')) {
+        const text = readIfSmall(inside)
+        if (text !== undefined && pattern.test(text)) found.push({ path: inside, text })
+      }
+    }
+  }
+  return found
+}
+
+function repositoryOf(path: string): string | undefined {
+  for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
+    const isOne = ['.git', 'flake.nix'].some(it => existsSync(join(folder, it)))
+    if (isOne) return folder
+  }
+  return undefined
+}
+
+function isPassedOver(name: string): boolean {
+  return name.startsWith('.') || name === 'node_modules'
+}
+
+function entriesOf(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch {
+    return []
+  }
+}
+
+function readIfSmall(path: string): string | undefined {
+  try {
+    return statSync(path).size <= 1024 * 1024 ? readFileSync(path, 'utf8') : undefined
+  } catch {
+    return undefined
+  }
+}

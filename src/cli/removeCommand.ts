@@ -1,0 +1,119 @@
+import { basename, dirname, join, relative } from 'node:path'
+import { earlierTexts } from '../apply/earlierTexts.ts'
+import { type ImportWalk, walkImports } from '../apply/importClosure.ts'
+import { ownOptions } from '../apply/ownOptions.ts'
+import { planRemove, type RemovePlan } from '../apply/planRemove.ts'
+import { moduleReader, readFolder } from '../apply/readInputs.ts'
+import { nixFilesAround } from '../apply/repository.ts'
+import { shippedModules } from '../apply/shippedModules.ts'
+import { stampOf } from '../apply/stamp.ts'
+import { readTarget } from '../files/target.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { checkWithNix, readCheckMode } from './checkWithNix.ts'
+import { contextOf } from './context.ts'
+import { readMessage } from './fileMessages.ts'
+import { readManner } from './manner.ts'
+import type { Message } from './message.ts'
+import { offerChange } from './offerChange.ts'
+import type { Arguments } from './parseArguments.ts'
+import { readModulesDir } from './planCommand.ts'
+import type { Prepared } from './prepared.ts'
+import { readModule } from './readModule.ts'
+import { removeMessage } from './removeMessages.ts'
+import { emptyBody, fail, type Report, unchanged } from './report.ts'
+import { nextStep, readRoot, stateFolderHere } from './root.ts'
+import { say } from './say.ts'
+import type { Screens } from './showPlan.ts'
+import type { Screen } from './terminal.ts'
+import { VERSION } from './version.ts'
+
+/** `remove`: takes our part out of a configuration again, and leaves everything else in it. */
+export async function removeCommand(given: Arguments, screens: Screens): Promise<Report> {
+  const manner = readManner(given, true)
+  if (!manner.ok) return fail(manner.error)
+  const prepared = prepareRemoval(given, screens.err)
+  if (!prepared.ok) return fail(prepared.error)
+  const { plan, context, notes = [] } = prepared.value
+  if (plan.files.length === 0) {
+    if (!manner.value.quiet) {
+      say(`Nothing to do: ${context.file} has nothing of vfio-patch.`)
+      for (const line of notes) say(line)
+    }
+    return unchanged({ ...emptyBody(context.root), notes })
+  }
+  return offerChange(prepared.value, manner.value, given, screens, [nextStep(context.root)])
+}
+
+function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Message> {
+  const root = readRoot(given)
+  if (!root.ok) return root
+  const folderName = readModulesDir(given)
+  if (!folderName.ok) return folderName
+  const checkMode = readCheckMode(given)
+  if (!checkMode.ok) return checkMode
+  const read = readModule(given.file, root.value, path =>
+    contextOf('remove', path, root.value, given, screen)
+  )
+  if (!read.ok) return read
+  const { target, text, context } = read.value
+
+  const path = target.realpath
+  const walk = walkImports({ path, text }, moduleReader(root.value))
+  const usual = readFolder(join(dirname(path), folderName.value ?? 'vfio'))
+  const imported = walk.ours.map(it => readFolder(dirname(it.path)))
+  const folders = new Map([usual, ...imported].map(it => [it.path, it.listing]))
+  // The modules that are there may have options that those of this version don't have any more.
+  const installed = [...folders.values()].flatMap(it =>
+    typeof it === 'string' ? [] : [...it.values()].filter(isOwn)
+  )
+  const own = ownOptions([...shippedModules(VERSION).values(), ...installed])
+  const names = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
+  const plan = planRemove({
+    walk,
+    usual: usual.path,
+    folders,
+    own,
+    earlier: earlierTexts(walk.modules, stateFolderHere(root.value), root.value),
+    others: othersAround(path, walk, names)
+  })
+  if (!plan.ok) return err(removeMessage(plan.error, context, path))
+
+  // Imports may lead where nothing is to be edited: out of the root, or into the store.
+  for (const file of plan.value.files) {
+    const found =
+      file.before === undefined || file.path === path
+        ? undefined
+        : readTarget(file.path, { root: root.value })
+    if (found && !found.ok) return err(readMessage(found.error, context))
+  }
+  const check = checkWithNix(plan.value.files, checkMode.value, path)
+  if (!check.ok) return err(removeMessage(check.error, context, path))
+  const notes = notesOn(plan.value, dirname(path))
+  return ok({ plan: plan.value, configuration: target, context, check: check.value, notes })
+}
+
+function isOwn(text: string | null): text is string {
+  return text !== null && stampOf(text) !== 'none'
+}
+
+/** The files of the repository that may need our part and are not among those that are looked at anyway. */
+function othersAround(path: string, { modules }: ImportWalk, words: readonly string[]) {
+  const known = new Set(modules.map(it => it.path))
+  const escaped = words.map(it => it.replace(/[^\w]/g, '\\$&'))
+  return nixFilesAround(path, new RegExp(`(?:${escaped.join('|')})`)).filter(
+    it => !known.has(it.path)
+  )
+}
+
+/** What a person has to know of what stays. */
+function notesOn({ kept, stays, strangers }: RemovePlan, folder: string): string[] {
+  const name = (path: string) => {
+    const inside = relative(folder, path)
+    return inside.startsWith('..') ? path : inside
+  }
+  return [
+    ...kept.map(it => `Kept aside: ${name(it.path)}, which was changed by hand, as ${name(it.as)}`),
+    ...strangers.map(it => `Stays: ${name(it)}, which is not of vfio-patch`),
+    ...stays.map(it => `Stays: ${name(it.folder)}/, as ${name(it.importer)} imports it`)
+  ]
+}

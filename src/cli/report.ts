@@ -1,0 +1,146 @@
+// What a command came to, as plain data: what people read and what --json prints are made from it.
+
+import { EXIT, type Message } from './message.ts'
+
+/** In one word; each goes with few exit codes. */
+export type Outcome =
+  /** The change is made; with 8, something else went wrong after that. */
+  | 'written'
+  | 'written-with-warnings'
+  /** There is a change, and it was only to be shown. */
+  | 'planned'
+  /** There is nothing to change. */
+  | 'unchanged'
+  /** The person said no, or stopped it. */
+  | 'declined'
+  /** It can't be done safely. */
+  | 'refused'
+  /** It could not be done. */
+  | 'failed'
+  /** What was looked for was found, or not. */
+  | 'found'
+  | 'not-found'
+
+export interface Report {
+  exit: number
+  outcome: Outcome
+  /** Why it went no further. */
+  error?: Message
+  warnings?: readonly Message[]
+  body?: PlanBody | RunsBody | OptionBody
+}
+
+/** What the commands say that change files, or would. */
+export interface PlanBody {
+  kind: 'plan'
+  /** The root of the system that is worked on; the paths below begin with it. */
+  root: string
+  /** In the order in which they are written. */
+  files: readonly FileReport[]
+  /** What is done besides writing files. */
+  actions: readonly ActionReport[]
+  /** What a person has to know of it, in sentences. */
+  notes: readonly string[]
+  checks: readonly CheckReport[]
+  /** The run that `undo` takes back. */
+  backup: { id: string; dir: string } | null
+}
+
+export interface FileReport {
+  /** As the person knows it; `realpath` is without links. */
+  path: string
+  realpath: string
+  action: 'create' | 'modify' | 'delete'
+  before: FileState | null
+  after: { sha256: string; size: number } | null
+  edits: readonly EditReport[]
+  /** A unified diff, for `patch -p1` in the folder that the plan is about. */
+  patch: string
+}
+
+/** A file as it is: size in bytes, mode in octal as `chmod` takes it; no owner of standard input. */
+export interface FileState {
+  sha256: string
+  size: number
+  mode?: string
+  uid?: number
+  gid?: number
+}
+
+/** One replacement in a text, as the toolkit has it (UTF-16 units), and what it is there for. */
+export interface EditReport {
+  /** The line of `offset` in the text before. */
+  line: number
+  offset: number
+  length: number
+  content: string
+  /** The options that it touches, and what asked for each: a flag, `modules`, or the command. */
+  reasons: readonly { option: string; rule: string }[]
+}
+
+export interface ActionReport {
+  /** `git-add-intent` registers a new file, `git-forget` takes such an entry back. */
+  kind: 'git-add-intent' | 'git-forget'
+  path: string
+  /** As whom git is run. */
+  uid: number
+}
+
+export interface CheckReport {
+  /** Our own proof, `nix-instantiate --parse`, and the command of `--eval`. */
+  name: 'proof' | 'nix-parse' | 'eval'
+  status: 'ok' | 'failed' | 'skipped'
+  detail: string
+}
+
+/** What `undo --list` says, the newest run first. */
+export interface RunsBody {
+  kind: 'runs'
+  runs: readonly {
+    id: string
+    command: string
+    tool: string
+    started: string
+    done: boolean
+    files: readonly string[]
+  }[]
+}
+
+/** What `option get` says. */
+export interface OptionBody {
+  kind: 'option'
+  /** The file that was looked into; `-` for standard input. */
+  path: string
+  definitions: readonly DefinitionReport[]
+}
+
+export interface DefinitionReport {
+  /** The option as it is spelt; `${…}` stands for a computed name. */
+  option: string
+  names: readonly (string | null)[]
+  line: number
+  column: number
+  source: string
+  /** What has to hold, the `mkForce` and its like around, whether it is inherited: not with `--flat`. */
+  conditions?: readonly string[]
+  priorities?: readonly string[]
+  inherited?: boolean
+}
+
+/** The report of a command that goes no further. */
+export function fail(error: Message, body?: PlanBody): Report {
+  const { exit } = error
+  const isRefusal = [EXIT.refused, EXIT.stale, EXIT.invalid, EXIT.hardware].some(it => it === exit)
+  const outcome = isRefusal ? 'refused' : 'failed'
+  return { exit, outcome, error, ...(body === undefined ? {} : { body }) }
+}
+
+/** The report of a command that found nothing to change. */
+export function unchanged(body: PlanBody): Report {
+  return { exit: EXIT.done, outcome: 'unchanged', body }
+}
+
+/** A plan that has nothing to do yet, or nothing at all. */
+export function emptyBody(root: string): PlanBody {
+  return { kind: 'plan', root, files: [], actions: [], notes: [], checks: [], backup: null }
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs'
+import { isSystemError, tried } from './attempt.ts'
+
+/**
+ * A process, told from others that have its number later or after another start of the machine.
+ * What can't be known is null.
+ */
+export interface Holder {
+  pid: number
+  /** Field 22 of /proc/PID/stat. */
+  start: string | null
+  boot: string | null
+}
+
+/** The process that this runs in. */
+export function thisProcess(): Holder {
+  return { pid: process.pid, start: startOf(process.pid), boot: bootId() }
+}
+
+/** Whether the process still runs. When that can't be told, it counts as running. */
+export function isAlive({ pid, start, boot }: Holder): boolean {
+  const now = bootId()
+  if (boot !== null && now !== null && boot !== now) return false
+  const started = startOf(pid)
+  if (started !== null) return start === null || start === started
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return isSystemError(error) && error.code === 'EPERM'
+  }
+}
+
+function startOf(pid: number): string | null {
+  const stat = textOf(`/proc/${pid}/stat`)
+  // The name in field 2 may hold spaces and brackets.
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+}
+
+function bootId(): string | null {
+  return textOf('/proc/sys/kernel/random/boot_id').trim() || null
+}
+
+function textOf(path: string): string {
+  let text = ''
+  tried(() => {
+    text = readFileSync(path).toString()
+  })
+  return text
+}

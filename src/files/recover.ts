@@ -1,0 +1,191 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { attempt } from './attempt.ts'
+import { reading } from './errno.ts'
+import { isThere, nearestExisting } from './exists.ts'
+import { isAlive } from './holder.ts'
+import { type FoundJournal, journalPath, readJournal, removeJournal } from './journal.ts'
+import { createLocks, type LockHolder, lockedFolders, readLock } from './lock.ts'
+import { knownPeople, type People } from './openFolder.ts'
+import type { FileProblem } from './problem.ts'
+import { pruneRuns } from './prune.ts'
+import { findUnsafeState } from './safeState.ts'
+import { readSnapshot } from './snapshot.ts'
+import { finish, pointOf, stateOf, takeBack, temporaryNames, type Work } from './work.ts'
+
+/** Where to look for what an interrupted run left. */
+export interface RecoverOptions {
+  /** The files that are to be worked on: their folders are looked at. */
+  paths: string[]
+  /** See `stateFolder`; through it a run is found that was on other files. */
+  stateFolder: string
+  people?: People
+}
+
+/** A run that was stopped in the middle. */
+export interface Interrupted {
+  /** The file that says what was under way. */
+  journal: string
+  /** ISO 8601, UTC; null where the journal can't be read. */
+  started: string | null
+}
+
+/** What became of it. */
+export interface Recovered {
+  command: string
+  started: string
+  outcome: 'finished' | 'taken back'
+  /** The files of that run. */
+  files: string[]
+}
+
+/** The runs that were stopped in the middle. Only looks. */
+export function findInterrupted({ paths, stateFolder }: RecoverOptions): Interrupted[] {
+  return journalFolders([...lockedFolders(paths).keys(), stateFolder]).map(folder => {
+    const journal = readJournal(folder)
+    const started = journal.ok ? (journal.value?.started ?? null) : null
+    return { journal: journalPath(folder), started }
+  })
+}
+
+/**
+ * Finishes or takes back the runs that were stopped in the middle, and takes away what they left:
+ * to be called before a command that writes reads its files. A run that had reached its commit
+ * point is finished, any other is taken back; a file that is neither old nor new is left alone, and
+ * so are then all others of its run. May itself be stopped at any point and repeated.
+ * Problems: INTERRUPTED, LOCKED, those of reading and writing.
+ */
+export function recover(options: RecoverOptions): Result<Recovered[], FileProblem> {
+  const { paths, stateFolder, people = knownPeople() } = options
+  const state = findUnsafeState(stateFolder, people) === null ? [stateFolder] : []
+  const folders = [...lockedFolders(paths).keys(), ...state]
+  const recovered: Recovered[] = []
+  for (const folder of journalFolders(folders)) {
+    const one = recoverIn(folder, people)
+    if (!one.ok) return one
+    if (one.value !== null) recovered.push(one.value)
+  }
+  // What is left of a run that had not begun yet, or had ended.
+  const pointed = folders.flatMap(folder => deadHolder(folder)?.journal ?? [])
+  for (const folder of new Set([...pointed, ...folders].filter(isThere))) {
+    if (deadHolder(folder) === null) continue
+    const locks = createLocks(folder)
+    locks.take(new Map([[folder, folder]]))
+    locks.release()
+  }
+  return ok(recovered)
+}
+
+function deadHolder(folder: string): LockHolder | null {
+  const lock = readLock(folder)
+  const holder = lock.ok ? lock.value : null
+  return holder === null || isAlive(holder) ? null : holder
+}
+
+/** The folders of the journals whose runs have ended, by the folders and by their locks. */
+function journalFolders(folders: string[]): string[] {
+  const found = folders.flatMap(folder => [folder, deadHolder(folder)?.journal ?? folder])
+  // The lock is looked at after the journal: a run has it as long as there is one.
+  return [...new Set(found)].filter(
+    folder => isThere(journalPath(folder)) && !isHeld(folder) && isThere(journalPath(folder))
+  )
+}
+
+function isHeld(folder: string): boolean {
+  const lock = readLock(folder)
+  return lock.ok && lock.value !== null && isAlive(lock.value)
+}
+
+function recoverIn(folder: string, people: People): Result<Recovered | null, FileProblem> {
+  const found = readJournal(folder)
+  if (!found.ok) return found
+  if (found.value === null) return ok(null)
+  const stranger = findStranger(found.value, folder, people)
+  if (stranger !== null) return err(stranger)
+  const { run } = found.value.work
+  const state = run === null ? null : dirname(dirname(run))
+  const isOurs = state !== null && isThere(state) && findUnsafeState(state, people) === null
+  const about = pointOf(found.value.work)?.path ?? folder
+  // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
+  const locked = [...(isOurs ? [state] : []), folder, ...found.value.locked].filter(isThere)
+  const locks = createLocks(folder)
+  const held = locks.take(new Map(locked.map(each => [each, about])))
+  if (held !== null) return err(held)
+  try {
+    const journal = readJournal(folder)
+    if (!journal.ok) return journal
+    // Another process was faster.
+    if (journal.value === null) return ok(null)
+    const { command, started, work: whole } = journal.value
+    const work = isOurs ? whole : { ...whole, run: null }
+    const outcome = decide(work, { journal: journalPath(folder), started })
+    if (!outcome.ok) return outcome
+    const unlock = () => locks.releaseOthers(folder, state ?? folder)
+    const { left, problems, again } =
+      outcome.value === 'finished' ? finish(work, unlock) : takeBack(work, work.files)
+    const path = problems[0]?.path ?? left[0] ?? folder
+    const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
+    if (again) return err({ ...interrupted, path, why: 'STUCK' })
+    if (isOurs) pruneRuns(state)
+    locks.releaseOthers(folder, state ?? folder)
+    const removed = removeJournal(folder)
+    if (removed !== null) return err(removed)
+    const files = work.files.map(file => file.path)
+    return ok({ command, started, outcome: outcome.value, files })
+  } finally {
+    locks.release()
+  }
+}
+
+/** Which way to go; INTERRUPTED where neither leads to files that are all of one version. */
+function decide(
+  work: Work,
+  { journal, started }: { journal: string; started: string }
+): Result<Recovered['outcome'], FileProblem> {
+  const refuse = (path: string, why: 'EDITED' | 'STUCK') =>
+    err({ code: 'INTERRUPTED', path, why, journal, started } as const)
+  const states = new Map(work.files.map(file => [file, stateOf(file)]))
+  for (const [{ path }, state] of states) {
+    if (state === 'other') return refuse(path, 'EDITED')
+    if (state === 'unknown') return refuse(path, 'STUCK')
+  }
+  const point = pointOf(work)
+  const isCommitted = point !== undefined && states.get(point) === 'after'
+  for (const [file, state] of states) {
+    if (file.after === null || file === point) continue
+    if (isCommitted && state === 'before') return refuse(file.path, 'EDITED')
+    if (!isCommitted && state === 'after' && file.spare !== null) {
+      const spare = readSnapshot(file.spare)
+      if (!spare.ok || spare.value?.sha256 !== file.before) return refuse(file.path, 'STUCK')
+    }
+  }
+  return ok(isCommitted ? 'finished' : 'taken back')
+}
+
+/**
+ * Who can put a journal into a folder of theirs must not have others' files changed by it: that of
+ * a user who is trusted counts for folders of that user alone.
+ */
+function findStranger(
+  { uid, started, locked, work }: FoundJournal,
+  folder: string,
+  people: People
+): FileProblem | null {
+  const journal = journalPath(folder)
+  const refusal = { code: 'INTERRUPTED', path: journal, why: 'OTHERS', journal, started } as const
+  if (uid === 0 || uid === process.geteuid?.()) return null
+  if (!people.trusted.has(uid)) return refusal
+  const changed = [
+    ...work.files.map(({ path }) => path),
+    ...temporaryNames(work),
+    ...work.folders,
+    ...work.emptied
+  ].map(path => nearestExisting(dirname(path)))
+  for (const each of new Set([folder, ...locked.filter(isThere), ...changed])) {
+    const looked = attempt(() => statSync(each), reading(each))
+    if (!looked.ok) return looked.error
+    if (looked.value.uid !== uid) return refusal
+  }
+  return null
+}

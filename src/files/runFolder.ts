@@ -1,0 +1,27 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { tried } from './attempt.ts'
+import { isThere } from './exists.ts'
+import { syncFolder } from './folders.ts'
+import type { FileProblem } from './problem.ts'
+import { DONE, MANIFEST } from './run.ts'
+import { writeNewFile } from './tempFile.ts'
+
+/**
+ * Takes a run's folder away, as if it had never been; false when something of it is left. Stopped
+ * in the middle, it leaves a folder without a manifest, which is no run.
+ */
+export function dropRun(folder: string): boolean {
+  return tried(() => {
+    rmSync(join(folder, MANIFEST), { force: true })
+    rmSync(folder, { recursive: true, force: true })
+  })
+}
+
+/** Says in the run's folder, if it is there, that the run came to its end. Problem: BACKUP_FAILED. */
+export function markDone(folder: string): FileProblem | null {
+  const path = join(folder, DONE)
+  if (!isThere(folder) || isThere(path)) return null
+  const cause = writeNewFile(path, new Uint8Array(), null) ?? syncFolder(folder)
+  return cause === null ? null : { code: 'BACKUP_FAILED', path, cause }
+}

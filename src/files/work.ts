@@ -1,0 +1,181 @@
+import { renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { attempt } from './attempt.ts'
+import { writing } from './errno.ts'
+import { isThere } from './exists.ts'
+import { syncFolder } from './folders.ts'
+import type { FileProblem } from './problem.ts'
+import { removeFile, removeIfEmpty } from './remove.ts'
+import { dropRun, markDone } from './runFolder.ts'
+import { readSnapshot } from './snapshot.ts'
+import type { Steps } from './step.ts'
+
+/** One file of a run: hashes of what was there and of what is to be there, null for nothing. */
+export interface WorkFile {
+  path: string
+  before: string | null
+  after: string | null
+  /** Where the new bytes wait. */
+  temp: string | null
+  /** Where a copy of the old file is while it may have to come back. */
+  spare: string | null
+}
+
+/**
+ * All that a run does, as far as it takes to go back or to the end from wherever it stopped: the
+ * files decide by what they are.
+ */
+export interface Work {
+  /** The writes in their order, the last of which is the commit point, and then the deletions. */
+  files: WorkFile[]
+  /** The folders to be made, the outermost first. */
+  folders: string[]
+  /** The folders that go when nothing is left in them. */
+  emptied: string[]
+  /** The run's folder among the backups. */
+  run: string | null
+}
+
+/** What is at a path: what was there before, what is to be there, something else, or unreadable. */
+export type FileState = 'before' | 'after' | 'other' | 'unknown'
+
+export function workOf(
+  { writes, deletions }: Steps,
+  folders: string[],
+  emptied: string[],
+  run: string | null
+): Work {
+  return {
+    files: [
+      ...writes.map(({ path, before, afterHash, temp, spare }) => ({
+        path,
+        before: before?.sha256 ?? null,
+        after: afterHash,
+        temp,
+        spare
+      })),
+      ...deletions.map(({ path, before }) => ({
+        path,
+        before: before.sha256,
+        after: null,
+        temp: null,
+        spare: null
+      }))
+    ],
+    folders,
+    emptied,
+    run
+  }
+}
+
+/** The file that decides: the last one written, or the first one deleted where none is written. */
+export function pointOf({ files }: Work): WorkFile | undefined {
+  return files.findLast(({ after }) => after !== null) ?? files[0]
+}
+
+export function stateOf({ path, before, after }: WorkFile): FileState {
+  const read = readSnapshot(path)
+  if (!read.ok) return 'unknown'
+  const found = read.value?.sha256 ?? null
+  if (found === after) return 'after'
+  return found === before ? 'before' : 'other'
+}
+
+/** The names that a run uses beside its files. */
+export function temporaryNames({ files }: Work): string[] {
+  return files.flatMap(({ temp, spare }) => [temp, spare]).filter(name => name !== null)
+}
+
+/** How going back or to the end went. */
+export interface Remainder {
+  /** What is not as it should be. */
+  left: string[]
+  problems: FileProblem[]
+  /** Whether to try again would make sense. */
+  again: boolean
+}
+
+/**
+ * Makes everything as it was before the run, which has not reached its commit point. `reached` are
+ * the files that it may have replaced; only what is ours goes: a file that someone else has written
+ * to in between stays. May be stopped and repeated at any point.
+ */
+export function takeBack(work: Work, reached: readonly WorkFile[]): Remainder {
+  const point = pointOf(work)
+  const files = reached.filter(file => file !== point && file.after !== null).reverse()
+  const unrestored = files.filter(file => !restored(file))
+  const left = unrestored.map(({ path }) => path)
+  const stuck = unrestored.filter(file => stateOf(file) !== 'other')
+  const needed = new Set(stuck.map(({ spare }) => spare))
+  const names = temporaryNames(work).reverse()
+  left.push(
+    ...names.filter(name => !needed.has(name) && isThere(name) && removeFile(name) !== null)
+  )
+  const inward = [...work.folders].reverse()
+  left.push(...inward.filter(folder => removeIfEmpty(folder) !== null && isThere(folder)))
+  syncFolders(work)
+  const isMixed = unrestored.length > 0
+  // Where someone has written over what came from us, the old version is in the backup alone.
+  if (!isMixed && work.run !== null && !dropRun(work.run)) left.push(work.run)
+  const edited = unrestored.length - stuck.length
+  return { left, problems: [], again: left.length > edited }
+}
+
+function restored(file: WorkFile): boolean {
+  const { path, spare } = file
+  const state = stateOf(file)
+  if (state !== 'after') return state === 'before'
+  const back =
+    spare === null
+      ? removeFile(path)
+      : problemOf(attempt(() => renameSync(spare, path), writing(path)))
+  if (back !== null) return false
+  syncFolder(dirname(path))
+  return true
+}
+
+/**
+ * Does what is left to do after the commit point: all of it is tried. A file to be deleted that
+ * someone has changed stays, as a problem. `unlock` is called before folders go, as nothing may be
+ * left in them. May be stopped and repeated at any point.
+ */
+export function finish(work: Work, unlock: () => void): Remainder {
+  const removals = temporaryNames(work).filter(isThere).map(removeFile)
+  const deletions = work.files.filter(({ after }) => after === null).map(deleteFile)
+  const unsynced = syncFolders(work)
+  unlock()
+  // The longest path first: an inner folder goes before the one around it.
+  const outward = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
+  const emptied = outward.map(removeIfEmpty)
+  const undone = work.run === null ? null : markDone(work.run)
+  const open = [...removals, ...deletions, ...emptied].filter(isProblem)
+  return {
+    left: open.map(({ path }) => path),
+    problems: [...open, ...unsynced, undone].filter(isProblem),
+    again: open.some(({ code }) => code !== 'STALE')
+  }
+}
+
+/** Deletes one file if it still is what was planned for. */
+export function deleteFile(file: WorkFile): FileProblem | null {
+  const read = readSnapshot(file.path)
+  if (!read.ok) return read.error
+  const found = read.value?.sha256 ?? null
+  if (found === null) return null
+  return found === file.before ? removeFile(file.path) : { code: 'STALE', path: file.path, found }
+}
+
+function syncFolders({ files }: Work): FileProblem[] {
+  const folders = files
+    .filter(({ spare, after }) => spare !== null || after === null)
+    .map(({ path }) => dirname(path))
+  return [...new Set(folders)].filter(isThere).map(syncFolder).filter(isProblem)
+}
+
+function problemOf(result: { ok: true } | { ok: false; error: FileProblem }): FileProblem | null {
+  return result.ok ? null : result.error
+}
+
+function isProblem(problem: FileProblem | null): problem is FileProblem {
+  return problem !== null
+}

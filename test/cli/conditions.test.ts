@@ -1,0 +1,397 @@
+// Every condition that stops a command, one row for each: what a person reads, the exit code, and
+// that the document of --json says the same.
+
+import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { formatMessage } from '../../src/cli/message.ts'
+import { AS_NOBODY, type Need, needing } from './support/needing.ts'
+import { type CallOptions, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+const FILE = '/etc/nixos/configuration.nix'
+const APPLY = ['apply', '-qy', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
+const PLAIN = ['apply', '-qy', 'configuration.nix', '--iommu', 'amd']
+const CALL = `vfio-patch ${APPLY.join(' ')}`
+const MOUNT: CallOptions['through'] = ['unshare', '-m']
+
+interface Condition {
+  name: string
+  code: string
+  exit: number
+  stderr: string
+  needs?: Need[]
+  /** What stands at configuration.nix; the usual unless given, nothing for null. */
+  content?: string | null
+  prepare?: (place: Place) => unknown
+  words?: string[]
+  options?: CallOptions
+}
+
+/** Puts a program first on the PATH that does this instead of nix-instantiate. */
+function withNix(script: string): Pick<Condition, 'prepare' | 'options'> {
+  return {
+    prepare: place => {
+      mkdirSync(join(place.top, 'bin'))
+      const program = join(place.top, 'bin/nix-instantiate')
+      writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+      place.env.PATH = `${join(place.top, 'bin')}:${place.env.PATH}`
+    }
+  }
+}
+
+const CONDITIONS: Condition[] = [
+  {
+    name: 'a command that there is not',
+    words: ['aply', 'configuration.nix'],
+    code: 'USAGE',
+    exit: 2,
+    stderr: text`
+      vfio-patch: unknown command "aply". Did you mean "apply"?
+        Do:  vfio-patch --help
+      `
+  },
+  {
+    name: 'an empty root',
+    words: ['apply', '--root', ''],
+    code: 'USAGE',
+    exit: 2,
+    stderr: text`
+      vfio-patch: --root needs an absolute directory, got "".
+        Why: an empty value would mean the running system.
+        Do:  check the variable you passed, e.g. --root /mnt
+      `
+  },
+  {
+    name: 'two roots',
+    words: ['apply', '--root', '/a', '--root', '/b'],
+    code: 'USAGE',
+    exit: 2,
+    stderr: text`
+      vfio-patch: --root was given twice (/a, /b).
+        Do:  give it once
+      `
+  },
+  {
+    name: 'no such file',
+    content: null,
+    code: 'NOT_FOUND',
+    exit: 4,
+    stderr: text`
+      vfio-patch: ${FILE} does not exist.
+        Do:  pass the file: vfio-patch apply PATH
+             In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
+      `
+  },
+  {
+    name: 'a file that we may not read',
+    needs: ['root', 'nobody'],
+    prepare: place => chmodSync(join(place.nixos, 'configuration.nix'), 0o600),
+    options: { through: AS_NOBODY },
+    code: 'NOT_READABLE',
+    exit: 4,
+    stderr: text`
+      vfio-patch: cannot read ${FILE}: permission denied.
+        Do:  sudo ${CALL}
+      `
+  },
+  {
+    name: 'a folder that we may not write to',
+    needs: ['root', 'nobody'],
+    options: { through: AS_NOBODY },
+    code: 'NOT_WRITABLE',
+    exit: 4,
+    stderr: text`
+      vfio-patch: cannot write to /etc/nixos: permission denied. Nothing was written.
+        Do:  sudo ${CALL}
+             or keep the change as a patch: add --dry-run -o vfio.patch
+      `
+  },
+  {
+    name: 'a read-only file system',
+    needs: ['root', 'unshare'],
+    options: {
+      through: MOUNT,
+      script: 'mount --bind . . && mount -o remount,ro,bind . && cd . && exec "$@"'
+    },
+    code: 'READ_ONLY_FS',
+    exit: 4,
+    stderr: text`
+      vfio-patch: /etc/nixos is on a read-only file system. Nothing was written.
+        Do:  remount it read-write, or keep the change as a patch: add --dry-run -o vfio.patch
+      `
+  },
+  {
+    name: 'a link into the store',
+    content: null,
+    prepare: place =>
+      symlinkSync('/nix/store/0-c/configuration.nix', join(place.nixos, 'configuration.nix')),
+    code: 'STORE_LINK',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE} is a link into the Nix store (${FILE} -> /nix/store/0-c/configuration.nix) and cannot be edited.
+        Why: it is generated, e.g. by home-manager or environment.etc.
+        Do:  find the source file in your repository and pass that file
+      `
+  },
+  {
+    name: 'an immutable file',
+    needs: ['root', 'chattr'],
+    options: {
+      script: 'chattr +i configuration.nix; "$@"; code=$?; chattr -i configuration.nix; exit $code'
+    },
+    code: 'IMMUTABLE',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE} is immutable (chattr +i). Nothing was written.
+        Do:  sudo chattr -i ${FILE}, then run this again
+      `
+  },
+  {
+    name: 'a file that is mounted',
+    needs: ['root', 'unshare'],
+    prepare: place => {
+      mkdirSync(join(place.top, 'persist'))
+      writeFileSync(join(place.top, 'persist/configuration.nix'), CONFIGURATION)
+    },
+    options: {
+      through: MOUNT,
+      script: 'mount --bind ../../persist/configuration.nix configuration.nix && exec "$@"'
+    },
+    code: 'MOUNT_POINT',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE} is a mount point of its own and cannot be replaced safely. Nothing was written.
+        Why: a single file is bind-mounted, as impermanence does.
+        Do:  edit the original: vfio-patch apply /persist/configuration.nix
+      `
+  },
+  {
+    name: 'a file with two names',
+    prepare: place => linkSync(join(place.nixos, 'configuration.nix'), join(place.nixos, 'other')),
+    code: 'HARD_LINKS',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE} has 2 hard links; replacing it would separate them. Nothing was written.
+        Do:  copy it first: cp ${FILE} ${FILE}.new && mv ${FILE}.new ${FILE}
+      `
+  },
+  {
+    name: 'a full disk',
+    needs: ['root', 'unshare'],
+    content: `${CONFIGURATION}${'# much\n'.repeat(1500)}`,
+    words: ['option', 'set', '-qy', 'configuration.nix', 'a', '1', '--parse-check=off'],
+    options: {
+      through: MOUNT,
+      script:
+        'cp configuration.nix ../../kept && mount -t tmpfs -o size=16k,mode=755 none . && cd . && cp ../../kept configuration.nix && rm ../../kept && "$@"'
+    },
+    code: 'NO_SPACE',
+    exit: 4,
+    stderr: text`
+      vfio-patch: no space left for ${FILE} (needs 11 KB). Nothing was written.
+        Do:  free space (nix-collect-garbage), then run this again
+      `
+  },
+  {
+    name: 'a disk that fails',
+    needs: ['strace'],
+    words: ['option', 'set', '-qy', 'configuration.nix', 'a', '1', '--parse-check=off'],
+    options: {
+      through: [
+        ...['strace', '-f', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=rename'],
+        ...['-e', 'inject=rename:error=EIO']
+      ]
+    },
+    code: 'IO_ERROR',
+    exit: 4,
+    stderr: text`
+      vfio-patch: error on ${FILE} (rename: EIO). Nothing was written.
+        Do:  check the disk (dmesg) before trying again
+      `
+  },
+  {
+    name: 'no place for a backup',
+    prepare: place => writeFileSync(join(place.top, 'state'), ''),
+    code: 'BACKUP_FAILED',
+    exit: 4,
+    stderr: text`
+      vfio-patch: could not save a backup in /state: /state is not a folder. Nothing was written.
+        Do:  mend that folder, or repeat with --no-backup --yes
+      `
+  },
+  {
+    name: 'a file that changes meanwhile',
+    ...withNix('cat >/dev/null; echo "{ }" >configuration.nix'),
+    words: PLAIN,
+    code: 'STALE',
+    exit: 5,
+    stderr: text`
+      vfio-patch: ${FILE} changed while you were deciding. Nothing was written.
+        Do:  run vfio-patch apply again to see a fresh diff
+      `
+  },
+  {
+    name: 'a flake',
+    content: '{\n  inputs = { };\n  outputs = { self, ... }: { };\n}\n',
+    code: 'WRONG_KIND',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE} is a flake, not a NixOS module. Nothing was written.
+        Do:  pass the module that it lists under modules, e.g. vfio-patch apply hosts/pc/configuration.nix
+      `
+  },
+  {
+    name: 'a file that is no Nix',
+    content: '{\n  a = [ 1 ;\n}\n',
+    code: 'SYNTAX',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE}:2:10: "]" is missing here. Nothing was written.
+          2 |   a = [ 1 ;
+                       ^
+        Why: a file that Nix can not parse can not be edited safely either.
+        Do:  mend it, and check it with: nix-instantiate --parse ${FILE}
+      `
+  },
+  {
+    name: 'a value that can not be extended',
+    content: '{ ... }:\n{\n  boot.kernelParams = f x;\n}\n',
+    words: ['option', 'add', '-qy', 'configuration.nix', 'boot.kernelParams', '"quiet"'],
+    code: 'SHARED_BINDING',
+    exit: 3,
+    stderr: text`
+      vfio-patch: ${FILE}:3:23: the value is computed elsewhere, so there is no list to edit here. Nothing was written.
+          3 |   boot.kernelParams = f x;
+                                    ^^^
+        Do:  if it is a plain list, add one of your own behind it:  … ++ [ ]
+      `
+  },
+  {
+    name: 'a result that Nix does not accept',
+    ...withNix('! grep -q vfio || { echo "error: no" >&2; exit 1; }'),
+    words: PLAIN,
+    code: 'PARSE_REJECTED',
+    exit: 6,
+    stderr: text`
+      vfio-patch: Nix would not accept the edited ${FILE}; this is a bug in vfio-patch. Nothing was written.
+        Why: error: no
+        Do:  please report it, with the file and this call: vfio-patch ${PLAIN.join(' ')}
+      `
+  },
+  {
+    name: 'a check by a Nix that is not there',
+    words: [...PLAIN, '--parse-check=require'],
+    options: { script: 'PATH=; exec "$@"' },
+    code: 'PARSE_CHECK_MISSING',
+    exit: 6,
+    stderr: text`
+      vfio-patch: the result could not be checked with Nix: nix-instantiate was not found. Nothing was written.
+        Do:  install Nix where this runs, or leave --parse-check away
+      `
+  },
+  {
+    name: 'another one at work on it',
+    prepare: place => {
+      // This process holds the lock of the folder.
+      const started = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ')[19]
+      const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+      const holder = `${process.pid}:${started}:${boot}:.`
+      symlinkSync(holder, join(place.nixos, '.vfio-patch.lock'))
+    },
+    code: 'LOCKED',
+    exit: 5,
+    stderr: text`
+      vfio-patch: another vfio-patch (pid ${process.pid}) is working on ${FILE}. Nothing was written.
+        Do:  wait for it and run this again
+      `
+  },
+  {
+    name: 'a record of an interrupted run that can not be read',
+    prepare: place => place.write('.vfio-patch.journal', 'spoilt'),
+    code: 'INTERRUPTED',
+    exit: 5,
+    stderr: text`
+      vfio-patch: an earlier run was interrupted, and its record /etc/nixos/.vfio-patch.journal is damaged. Nothing was written.
+        Do:  see that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
+      `
+  },
+  {
+    name: 'an undo after an edit',
+    prepare: async place => {
+      await place.run(['option', 'set', '-qy', 'configuration.nix', 'a', '1'])
+      place.write('configuration.nix', '{ }\n')
+    },
+    words: ['undo', '-qy', 'configuration.nix'],
+    code: 'EDITED_SINCE',
+    exit: 5,
+    stderr: text`
+      vfio-patch: ${FILE} was edited after the last option set, so undo would lose those edits. Nothing was written.
+        Do:  take the change out by hand
+      `
+  },
+  {
+    name: 'a system that does not evaluate',
+    words: [...APPLY, '--eval', 'echo "error: no"; grep -q vfio configuration.nix && exit 1'],
+    code: 'EVAL_FAILED',
+    exit: 6,
+    stderr: text`
+      vfio-patch: the system does not evaluate with this change. Nothing was written.
+          error: no
+        Why: it does not evaluate without the change either.
+        Do:  mend that first, or leave --eval away; -v shows all that the command printed
+      `
+  },
+  {
+    name: 'a bug of ours',
+    prepare: place => {
+      const fault = 'import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";'
+      const body =
+        'fs.accessSync = () => { throw new TypeError("it broke") }; syncBuiltinESMExports()'
+      writeFileSync(join(place.top, 'fault.mjs'), fault + body)
+      place.env.NODE_OPTIONS = `--import=${join(place.top, 'fault.mjs')}`
+    },
+    code: 'INTERNAL',
+    exit: 70,
+    stderr: text`
+      vfio-patch: internal error: it broke. ${FILE} is unchanged.
+        Do:  please report it, with the output of: ${CALL} -v
+      `
+  }
+]
+
+for (const condition of CONDITIONS) {
+  needing(...(condition.needs ?? []))(`${condition.name}: ${condition.code}`, async () => {
+    const told = await run(condition, [])
+    expect({ code: told.code, stdout: told.stdout, stderr: told.stderr }).toEqual({
+      code: condition.exit,
+      stdout: '',
+      stderr: condition.stderr
+    })
+    const { code, stdout, stderr } = await run(condition, ['--json'])
+    const { error, outcome, exit } = JSON.parse(stdout)
+    expect({ code, stderr, of: error.code, exit, errorExit: error.exit }).toEqual({
+      code: condition.exit,
+      stderr: '',
+      of: condition.code,
+      exit: condition.exit,
+      errorExit: condition.exit
+    })
+    expect(['refused', 'failed']).toContain(outcome)
+    const { message: what, excerpt, why, hint: remedy } = error
+    const message = { what, excerpt, why, remedy, code: '', exit }
+    const given = Object.entries(message).filter(([, it]) => it !== null)
+    expect(formatMessage(Object.fromEntries(given) as typeof message).replace(' --json', '')).toBe(
+      condition.stderr
+    )
+  })
+}
+
+/** Puts the condition up, and makes the call. */
+async function run(condition: Condition, more: string[]) {
+  const { content = CONFIGURATION, prepare, words = APPLY, options } = condition
+  const place = makePlace(content === null ? {} : { 'configuration.nix': content })
+  await prepare?.(place)
+  return place.run([...words, ...more], options)
+}

@@ -1,0 +1,291 @@
+// In a git work tree new files are registered, as Nix sees only those files of a flake that git knows.
+
+import { chownSync, existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { patchOfModules } from './support/modules.ts'
+import { AS_NOBODY, needing } from './support/needing.ts'
+import { makePlace, type Outcome } from './support/place.ts'
+import { asRepository, makeRepository, OWNER, type Repository } from './support/repository.ts'
+import { text } from './support/text.ts'
+
+const test = needing('git')
+const asRoot = needing('git', 'root')
+
+const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+const FILE = '/etc/nixos/configuration.nix'
+const OFF = '--parse-check=off'
+const APPLY = ['apply', '--yes', 'configuration.nix', '--iommu', 'amd', OFF]
+const UNDO = ['undo', '--yes', 'configuration.nix']
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+const NAMES = 'vfio/default.nix vfio/vfio.nix vfio/libvirt.nix vfio/virtualisation.nix'
+const LISTED = NAMES.replaceAll(' ', ', ')
+
+const HEAD = `${FILE}: 2 changes; vfio/: 4 new files\n`
+const REGISTERS = 'git: 4 new files will be registered (git add -N), not committed.\n'
+const CHECKED = 'Checked: parses (own parser only; switched off).\n'
+const WROTE = text`
+  Wrote /etc/nixos/vfio/ (new) and ${FILE}.
+  Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
+  Next:   sudo nixos-rebuild boot && reboot
+          If there is no picture, pick the previous generation in the boot menu.
+  `
+
+const REGISTERED = [
+  ' M configuration.nix',
+  ' A vfio/default.nix',
+  ' A vfio/libvirt.nix',
+  ' A vfio/vfio.nix',
+  ' A vfio/virtualisation.nix'
+]
+
+/** What is said, without the patch. */
+async function said(
+  place: Repository,
+  words: string[],
+  env = {}
+): Promise<Omit<Outcome, 'stdout'>> {
+  const { code, stderr } = await place.run(words, { env })
+  return { code, stderr }
+}
+
+test('new files are registered, not staged, and not committed', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  expect(await said(place, APPLY)).toEqual({
+    code: 0,
+    stderr: HEAD + REGISTERS + CHECKED + WROTE
+  })
+  expect(place.status()).toEqual(REGISTERED)
+  expect(place.git('diff', '--cached', '--name-only')).toBe('')
+  expect(place.git('log', '--format=%s')).toBe('as it was\n')
+})
+
+test('diff says so and leaves the index alone', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  const before = place.snapshot()
+  expect(await said(place, ['diff', ...APPLY.slice(2)])).toEqual({
+    code: 1,
+    stderr: HEAD + REGISTERS + CHECKED
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+test('undo forgets them again, and the undo of that registers them', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  await place.run(APPLY)
+  const { code, stderr } = await place.run(UNDO)
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      Run RUN-1 (apply) will be taken back:
+        ${FILE} as it was
+        /etc/nixos/vfio/virtualisation.nix goes
+        /etc/nixos/vfio/libvirt.nix goes
+        /etc/nixos/vfio/vfio.nix goes
+        /etc/nixos/vfio/default.nix goes
+      git: 4 files that were only registered will be forgotten.
+      Took back run RUN-1.
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.status()).toEqual([])
+  expect((await place.run(UNDO)).code).toBe(0)
+  expect(place.status()).toEqual(REGISTERED)
+})
+
+test('remove forgets them, and has nothing registered that it keeps aside', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  await place.run(APPLY)
+  place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
+  const { code, stderr } = await place.run(['remove', '-y', 'configuration.nix', OFF])
+  expect(code).toBe(0)
+  expect(stderr).toContain('git: 4 files that were only registered will be forgotten.\n')
+  expect(place.status()).toEqual(['?? vfio/vfio.nix.edited'])
+})
+
+test('what was staged or committed since stays in git: that it goes is for the person to stage', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  await place.run(APPLY)
+  place.git('add', 'vfio/default.nix')
+  place.git('commit', '-qm', 'the first', 'vfio/default.nix')
+  place.git('add', 'vfio/vfio.nix')
+  const { stderr } = await place.run(UNDO)
+  expect(stderr).toContain('git: 2 files that were only registered will be forgotten.\n')
+  expect(place.status()).toEqual([' D vfio/default.nix', 'AD vfio/vfio.nix'])
+})
+
+test('--no-git-add leaves git alone', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  expect(await said(place, [...APPLY, '--no-git-add'])).toEqual({
+    code: 0,
+    stderr: HEAD + CHECKED + WROTE
+  })
+  expect(place.status().filter(it => it.startsWith('??'))).toHaveLength(4)
+})
+
+asRoot("root registers as the repository's owner, who keeps the index", async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
+  const env = { SUDO_UID: String(OWNER) }
+  expect(await said(place, APPLY, env)).toEqual({
+    code: 0,
+    stderr: `${HEAD}${REGISTERS}${CHECKED}Note: /etc/nixos belongs to user ${OWNER}, who can change it meanwhile.\n${WROTE}`
+  })
+  const owners = ['.git/index', 'vfio/vfio.nix', 'vfio'].map(it => {
+    const { uid, gid } = lstatSync(join(place.nixos, it))
+    return [uid, gid]
+  })
+  expect(owners).toEqual([
+    [OWNER, OWNER],
+    [OWNER, OWNER],
+    [OWNER, OWNER]
+  ])
+  expect(place.status()).toEqual(REGISTERED)
+  expect((await place.run([...UNDO, '-q'], { env })).stderr).toBe('')
+  expect(place.status()).toEqual([])
+  expect(lstatSync(join(place.nixos, '.git/index')).uid).toBe(OWNER)
+})
+
+asRoot(
+  'what the owner has set up is not run as root, nor is anything that we were given',
+  async () => {
+    const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
+    const mark = join(place.top, 'mark')
+    mkdirSync(mark, { mode: 0o777 })
+    place.git('config', 'core.fsmonitor', `id -u >${mark}/fsmonitor; false`)
+    writeFileSync(
+      join(place.nixos, '.git/hooks/post-index-change'),
+      `#!/bin/sh\nid -u >${mark}/hook\n`,
+      { mode: 0o755 }
+    )
+    const env = { SUDO_UID: String(OWNER), GIT_DIR: '/nowhere', GIT_INDEX_FILE: '/nowhere/index' }
+    expect((await place.run([...APPLY, '-q'], { env })).code).toBe(0)
+    expect(existsSync(join(mark, 'fsmonitor'))).toBe(false)
+    expect(existsSync('/nowhere')).toBe(false)
+  }
+)
+
+test('files that git ignores are written, and that is told', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION, '.gitignore': 'vfio/\n' })
+  const report = text`
+    vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: a rule tells it to ignore them.
+      Why: a flake only sees files known to git.
+      Do:  find the rule and take it out: git -C /etc/nixos check-ignore -v ${NAMES}
+           then: git -C /etc/nixos add -N ${NAMES}
+           or, if it is no flake, next time: --no-git-add
+    `
+  const ignores = 'git: 4 new files will not be registered, as git ignores them.\n'
+  expect(await said(place, APPLY)).toEqual({
+    code: 8,
+    stderr: HEAD + ignores + CHECKED + report + WROTE
+  })
+  expect(place.status()).toEqual([' M configuration.nix'])
+  expect(await place.run([...UNDO, '-q'])).toEqual({ code: 0, stdout: '', stderr: '' })
+})
+
+test('git that fails after the files are written', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  place.write('.git/index.lock', '')
+  const { code, stderr } = await place.run([...APPLY, '-q'])
+  expect({ code, stderr }).toEqual({
+    code: 8,
+    stderr: text`
+      vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: Unable to create '/etc/nixos/.git/index.lock': File exists.
+        Why: a flake only sees files known to git.
+        Do:  git -C /etc/nixos add -N ${NAMES}
+      `
+  })
+  expect(place.read('configuration.nix')).toContain('./vfio')
+})
+
+test('git that is not installed', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  const folder = join(place.top, 'bin')
+  mkdirSync(folder)
+  symlinkSync(process.execPath, join(folder, 'node'))
+  expect(await said(place, APPLY, { PATH: folder })).toEqual({
+    code: 8,
+    stderr:
+      HEAD +
+      'git: 4 new files can not be registered: git was not found.\n' +
+      CHECKED +
+      text`
+        vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: git was not found.
+          Why: a flake only sees files known to git.
+          Do:  git -C /etc/nixos add -N ${NAMES}
+        ` +
+      WROTE
+  })
+})
+
+test('a further work tree, and a submodule', async () => {
+  const main = makeRepository({ 'configuration.nix': CONFIGURATION })
+  const tree = join(main.top, 'tree')
+  main.git('worktree', 'add', '-q', tree)
+  const inTree = asRepository(main, tree)
+  expect((await main.run([...APPLY, '-q'], { cwd: tree })).code).toBe(0)
+  expect(inTree.status()).toEqual(REGISTERED)
+  expect(main.status()).toEqual([])
+
+  const outer = makePlace()
+  const all = asRepository(outer, outer.nixos)
+  all.git('init', '-q')
+  all.git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', main.nixos, 'pc')
+  const inner = asRepository(outer, join(outer.nixos, 'pc'))
+  expect((await outer.run([...APPLY, '-q'], { cwd: join(outer.nixos, 'pc') })).code).toBe(0)
+  expect(inner.status()).toEqual(REGISTERED)
+})
+
+test('a folder called .git that is no repository, and names that look like patterns', async () => {
+  const odd = makePlace({ 'configuration.nix': CONFIGURATION })
+  mkdirSync(join(odd.nixos, '.git'))
+  expect((await odd.run([...APPLY, '-q'])).code).toBe(0)
+
+  const place = makeRepository({ ':(top)[a]/configuration.nix': CONFIGURATION, 'a/x.nix': '{ }\n' })
+  const words = ['apply', '-qy', '--iommu', 'amd', OFF, '--', ':(top)[a]/configuration.nix']
+  expect(await place.run(words)).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(place.status().map(it => it.slice(0, 2))).toEqual([' M', ' A', ' A', ' A', ' A'])
+})
+
+test('a repository that is damaged', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  place.write('.git/index', 'spoilt')
+  const { code, stderr } = await place.run(APPLY)
+  expect(code).toBe(8)
+  expect(stderr).toMatch(/^git: 4 new files can not be registered: .*index.*\.$/m)
+  expect(stderr).toMatch(/^vfio-patch: wrote .*, but git could not register .*index.*\.$/m)
+})
+
+asRoot('a repository that git does not trust its owner with', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION }, OWNER)
+  chownSync(place.nixos, 0, 0)
+  const words = ['diff', ...APPLY.slice(2), '-U0']
+  expect((await place.run(words)).stderr).toBe(
+    `${HEAD}git: 4 new files can not be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
+  )
+  chownSync(place.nixos, OWNER, OWNER)
+  expect((await place.run(words)).stderr).toBe(HEAD + REGISTERS + CHECKED)
+})
+
+needing(
+  'git',
+  'root',
+  'nobody'
+)('a look at the repository of another user', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  const words = ['diff', ...APPLY.slice(2), '-U0']
+  const { code, stderr } = await place.run(words, { through: AS_NOBODY })
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: `${HEAD}git: sudo is needed to see to 4 new files, as the repository belongs to another user.\n${CHECKED}`
+  })
+})
+
+test('a bare repository has no work tree, so nothing is to be registered', async () => {
+  const place = makePlace({ 'configuration.nix': CONFIGURATION })
+  asRepository(place, place.nixos).git('init', '-q', '--bare', '.git')
+  const { code, stdout } = await place.run(APPLY)
+  expect({ code, ofModules: stdout.endsWith(patchOfModules()) }).toEqual({
+    code: 0,
+    ofModules: true
+  })
+})

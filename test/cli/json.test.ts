@@ -1,0 +1,457 @@
+// --json: one document on standard output, whatever comes of it, and nothing else.
+
+import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { FLAGS } from './support/machine.ts'
+import { installedModules, VERSION } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { makeExample, makePlace, type Place } from './support/place.ts'
+import { makeRepository } from './support/repository.ts'
+import { patch, text } from './support/text.ts'
+
+const FILE = '/etc/nixos/pc.nix'
+const MODULE = '{ ... }:\n{\n  a = 1;\n  b = [ 1 ];\n}\n'
+const CHANGED = MODULE.replace('a = 1', 'a = 2')
+const OFF = '--parse-check=off'
+
+const HEAD = { schema: 'vfio-patch/plan', schemaVersion: 1, tool: VERSION }
+const PROVED = { name: 'proof', status: 'ok', detail: '' }
+const CHECKS = [PROVED, { name: 'nix-parse', status: 'skipped', detail: 'switched off' }]
+
+const PATCH = patch`
+  --- a/pc.nix
+  +++ b/pc.nix
+  @@ -1,5 +1,5 @@
+   { ... }:
+   {
+  -  a = 1;
+  +  a = 2;
+     b = [ 1 ];
+   }
+  `
+
+function given(): Place {
+  return makePlace({ 'pc.nix': MODULE })
+}
+
+function sha256(content: string): string {
+  return createHash('sha256').update(content).digest('hex')
+}
+
+/** What a call prints on standard output, which is all that it says. */
+async function documentOf(place: Place, words: string[], options = {}) {
+  const { code, stdout, stderr } = await place.run([...words, '--json'], options)
+  expect(stderr).toBe('')
+  expect(stdout.endsWith('}\n')).toBe(true)
+  const document = JSON.parse(stdout)
+  expect(document.exit).toBe(code)
+  return document
+}
+
+/** The file as the document has it, when `a` is set. */
+function fileOf(place: Place) {
+  const { uid, gid } = statSync(place.nixos)
+  return {
+    path: FILE,
+    realpath: FILE,
+    action: 'modify',
+    before: { sha256: sha256(MODULE), size: MODULE.length, mode: '0644', uid, gid },
+    after: { sha256: sha256(CHANGED), size: CHANGED.length },
+    edits: [
+      {
+        line: 3,
+        offset: MODULE.indexOf('1;'),
+        length: 1,
+        content: '2',
+        reasons: [{ option: 'a', rule: 'option set' }]
+      }
+    ],
+    patch: PATCH
+  }
+}
+
+test.concurrent('an edit: planned, written, and nothing left to do', async () => {
+  const place = given()
+  const words = ['option', 'set', 'pc.nix', 'a', '2', OFF]
+  const planned = {
+    ...HEAD,
+    command: 'option set',
+    outcome: 'planned',
+    exit: 1,
+    root: '/',
+    files: [fileOf(place)],
+    actions: [],
+    notes: [],
+    checks: CHECKS,
+    backup: null,
+    warnings: [],
+    error: null
+  }
+  expect(await documentOf(place, [...words, '-n'])).toEqual(planned)
+  expect(await documentOf(place, [...words, '--yes'])).toEqual({
+    ...planned,
+    outcome: 'written',
+    exit: 0,
+    backup: { id: 'RUN-1', dir: '/state/runs/RUN-1' }
+  })
+  expect(place.read('pc.nix')).toBe(CHANGED)
+  expect(await documentOf(place, words)).toEqual({
+    ...planned,
+    outcome: 'unchanged',
+    exit: 0,
+    files: [],
+    checks: []
+  })
+})
+
+test.concurrent('apply and diff: each file, in the order in which it is written', async () => {
+  const place = makeExample()
+  const words = ['configuration.nix', ...FLAGS, OFF]
+  const { stdout } = await place.run(['diff', ...words])
+  const document = await documentOf(place, ['diff', ...words])
+  expect(document).toMatchObject({ ...HEAD, command: 'diff', outcome: 'planned', exit: 1 })
+  const { files } = document
+  const own = files.at(-1)
+  expect(files.map((it: { path: string; action: string }) => [it.path, it.action])).toEqual([
+    ...Object.keys(installedModules()).map(it => [`/etc/nixos/vfio/${it}`, 'create']),
+    ['/etc/nixos/configuration.nix', 'modify']
+  ])
+  expect([own, ...files.slice(0, -1)].map(it => it.patch).join('')).toBe(stdout)
+  expect(files[0]).toMatchObject({ before: null, edits: [] })
+  expect(own.edits.flatMap((it: { reasons: unknown[] }) => it.reasons)).toEqual([
+    { option: 'imports', rule: 'modules' },
+    { option: 'virtualisation.vfio.enable', rule: 'always' },
+    { option: 'virtualisation.vfio.IOMMUType', rule: '--iommu' },
+    { option: 'virtualisation.vfio.devices', rule: '--device' },
+    { option: 'virtualisation.vfio.blacklistNvidia', rule: '--blacklist-nvidia' },
+    { option: 'virtualisation.vfio.ignoreMSRs', rule: '--ignore-msrs' },
+    { option: 'virtualisation.vfio.users', rule: '--user' },
+    ...['looking-glass', 'scream'].flatMap(name =>
+      ['user', 'group', 'mode'].map(it => ({
+        option: `virtualisation.sharedMemoryFiles.${name}.${it}`,
+        rule: '--shared-memory'
+      }))
+    )
+  ])
+  // The edits are those of the toolkit.
+  let after = place.read('configuration.nix')
+  for (const { offset, length, content } of own.edits.toReversed()) {
+    after = after.slice(0, offset) + content + after.slice(offset + length)
+  }
+  expect(own.after).toEqual({ sha256: sha256(after), size: Buffer.byteLength(after) })
+
+  expect(await documentOf(place, ['apply', '-y', ...words])).toMatchObject({
+    command: 'apply',
+    outcome: 'written',
+    backup: { id: 'RUN-1' }
+  })
+  expect(place.read('configuration.nix')).toBe(after)
+})
+
+test.concurrent('undo, and its list', async () => {
+  const place = given()
+  await place.run(['option', 'set', '-qy', 'pc.nix', 'a', '2', OFF])
+  expect(await documentOf(place, ['undo', '--list'])).toEqual({
+    ...HEAD,
+    schema: 'vfio-patch/runs',
+    command: 'undo',
+    outcome: 'found',
+    exit: 0,
+    runs: [
+      {
+        id: 'RUN-1',
+        command: 'option set',
+        tool: VERSION,
+        started: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        done: true,
+        files: [FILE]
+      }
+    ],
+    warnings: [],
+    error: null
+  })
+  const { uid, gid } = statSync(place.nixos)
+  const planned = {
+    ...HEAD,
+    command: 'undo',
+    outcome: 'planned',
+    exit: 1,
+    root: '/',
+    files: [
+      {
+        path: FILE,
+        realpath: FILE,
+        action: 'modify',
+        before: { sha256: sha256(CHANGED), size: CHANGED.length, mode: '0644', uid, gid },
+        after: { sha256: sha256(MODULE), size: MODULE.length },
+        edits: [],
+        patch: expect.stringMatching(/^--- a\/.*- {2}a = 2;\n\+ {2}a = 1;\n/s)
+      }
+    ],
+    actions: [],
+    notes: [],
+    checks: [],
+    backup: null,
+    warnings: [],
+    error: null
+  }
+  expect(await documentOf(place, ['undo', 'pc.nix', '-n'])).toEqual(planned)
+  expect(await documentOf(place, ['undo', 'pc.nix', '-y'])).toEqual({
+    ...planned,
+    outcome: 'written',
+    exit: 0,
+    backup: { id: 'RUN-2', dir: '/state/runs/RUN-2' }
+  })
+  expect(place.read('pc.nix')).toBe(MODULE)
+})
+
+test.concurrent('no runs are an empty list', async () => {
+  expect(await documentOf(makePlace(), ['undo', '--list'])).toMatchObject({
+    outcome: 'not-found',
+    exit: 0,
+    runs: []
+  })
+})
+
+test.concurrent('option get', async () => {
+  const place = makePlace({
+    'pc.nix':
+      '{ config, lib, ... }:\n{\n  a.${x} = lib.mkIf y 1;\n  a.b = lib.mkIf y {\n    c = 2;\n  };\n}\n'
+  })
+  const found = {
+    ...HEAD,
+    schema: 'vfio-patch/option',
+    command: 'option get',
+    outcome: 'found',
+    exit: 0,
+    path: FILE,
+    warnings: [],
+    error: null
+  }
+  const always = { conditions: [], priorities: [], inherited: false }
+  const c = { option: 'a.b.c', names: ['a', 'b', 'c'], line: 5, column: 5, source: '2' }
+  expect(await documentOf(place, ['option', 'get', 'pc.nix', 'a.b.c'])).toEqual({
+    ...found,
+    definitions: [{ ...c, ...always, conditions: ['y'] }]
+  })
+  expect(await documentOf(place, ['option', 'get', 'pc.nix', 'a', '--flat'])).toEqual({
+    ...found,
+    definitions: [
+      {
+        option: 'a.${…}',
+        names: ['a', null],
+        line: 3,
+        column: 12,
+        source: 'lib.mkIf y 1'
+      },
+      { ...c, column: 9 }
+    ]
+  })
+  expect(await documentOf(place, ['option', 'get', 'pc.nix', 'sound'])).toEqual({
+    ...found,
+    outcome: 'not-found',
+    exit: 1,
+    definitions: []
+  })
+})
+
+test.concurrent('with - the document takes the place of the text', async () => {
+  const script = `printf '{ a = 1; }' | "$@"`
+  const words = ['option', 'set', '-', 'a', '2', OFF]
+  expect(await documentOf(makePlace(), words, { script })).toMatchObject({
+    outcome: 'planned',
+    exit: 0,
+    files: [
+      {
+        path: '-',
+        before: { sha256: sha256('{ a = 1; }'), size: 10 },
+        after: { sha256: sha256('{ a = 2; }'), size: 10 },
+        edits: [{ offset: 6, length: 1, content: '2' }]
+      }
+    ]
+  })
+  expect(await documentOf(makePlace(), ['option', 'get', '-', 'a'], { script })).toMatchObject({
+    path: '-',
+    definitions: [{ option: 'a', source: '1' }]
+  })
+})
+
+needing('git')('what git is told', async () => {
+  const place = makeRepository({ 'configuration.nix': '{ ... }: { }\n', '.gitignore': 'vfio/v*\n' })
+  const words = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', OFF]
+  const { uid } = statSync(place.nixos)
+  expect(await documentOf(place, words)).toMatchObject({
+    outcome: 'written-with-warnings',
+    exit: 8,
+    actions: ['default.nix', 'libvirt.nix'].map(it => {
+      return { kind: 'git-add-intent', path: `/etc/nixos/vfio/${it}`, uid }
+    }),
+    warnings: [
+      {
+        code: 'GIT_IGNORED',
+        exit: 8,
+        message:
+          'wrote /etc/nixos/configuration.nix, but git could not register vfio/vfio.nix, vfio/virtualisation.nix: a rule tells it to ignore them.',
+        why: 'a flake only sees files known to git.'
+      }
+    ],
+    error: null
+  })
+  expect((await documentOf(place, ['undo', '-y', 'configuration.nix'])).actions).toEqual(
+    ['libvirt.nix', 'default.nix'].map(it => {
+      return { kind: 'git-forget', path: `/etc/nixos/vfio/${it}`, uid }
+    })
+  )
+})
+
+/** An error without a place. */
+function errorOf(code: string, exit: number, message: string, hint: string | null = null) {
+  return { code, exit, message, excerpt: null, why: null, hint, at: null }
+}
+
+test.concurrent('words that can not be read', async () => {
+  expect(await documentOf(makePlace(), ['undo', '--lst'])).toEqual({
+    ...HEAD,
+    schema: 'vfio-patch/error',
+    command: null,
+    outcome: 'failed',
+    exit: 2,
+    warnings: [],
+    error: errorOf(
+      'USAGE',
+      2,
+      'unknown option "--lst". Did you mean "--list"?',
+      'vfio-patch undo --help'
+    )
+  })
+  expect(await documentOf(makePlace(), [])).toMatchObject({
+    schema: 'vfio-patch/error',
+    exit: 2,
+    error: errorOf('USAGE', 2, 'a command is missing.', 'vfio-patch --help')
+  })
+})
+
+test.concurrent('a file that is not there', async () => {
+  expect(await documentOf(makePlace(), ['option', 'set', 'pc.nix', 'a', '2'])).toEqual({
+    ...HEAD,
+    command: 'option set',
+    outcome: 'failed',
+    exit: 4,
+    root: null,
+    files: [],
+    actions: [],
+    notes: [],
+    checks: [],
+    backup: null,
+    warnings: [],
+    error: errorOf('NOT_FOUND', 4, `${FILE} does not exist.`, 'see whether the name is right')
+  })
+})
+
+test.concurrent('a refusal has its place, and no colours', async () => {
+  const place = makePlace({ 'pc.nix': '{\n  a = [ 1 ;\n}\n' })
+  const words = ['option', 'set', 'pc.nix', 'a', '2', '--color=always']
+  expect(await documentOf(place, words)).toMatchObject({
+    outcome: 'refused',
+    exit: 3,
+    error: {
+      code: 'SYNTAX',
+      exit: 3,
+      message: `${FILE}:2:10: "]" is missing here. Nothing was written.`,
+      excerpt: '2 |   a = [ 1 ;\n             ^',
+      why: 'a file that Nix can not parse can not be edited safely either.',
+      hint: `mend it, and check it with: nix-instantiate --parse ${FILE}`,
+      at: { path: FILE, line: 2, column: 10 }
+    }
+  })
+})
+
+test.concurrent('without --yes nothing is written, and the plan is there nevertheless', async () => {
+  const place = given()
+  const before = place.snapshot()
+  expect(await documentOf(place, ['option', 'set', 'pc.nix', 'a', '2', OFF])).toEqual({
+    ...HEAD,
+    command: 'option set',
+    outcome: 'failed',
+    exit: 2,
+    root: '/',
+    files: [fileOf(place)],
+    actions: [],
+    notes: [],
+    checks: CHECKS,
+    backup: null,
+    warnings: [],
+    error: errorOf(
+      'USAGE',
+      2,
+      'cannot ask for confirmation: --json was given. Nothing was written.',
+      'look at the change with --dry-run, then add --yes'
+    )
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+needing('python3')('it does not ask on a terminal either', async () => {
+  const place = given()
+  const words = ['option', 'set', 'pc.nix', 'a', '2', OFF, '--json']
+  const { terminal, code } = await onTerminal(place, words)
+  expect({ code, error: JSON.parse(terminal).error.message }).toEqual({
+    code: 2,
+    error: 'cannot ask for confirmation: --json was given. Nothing was written.'
+  })
+})
+
+test.concurrent('--help and --version stay as they are', async () => {
+  const help = await makePlace().run(['undo', '--help'])
+  expect(await makePlace().run(['undo', '--help', '--json'])).toEqual(help)
+  expect((await makePlace().run(['--version', '--json'])).stdout).toBe(`vfio-patch ${VERSION}\n`)
+})
+
+test.concurrent('a document that gets lost is an error; that something was written is told', async () => {
+  const place = given()
+  const script = '"$@" >/dev/full'
+  const lost = text`
+    vfio-patch: the output could not be written (ENOSPC).
+      Do:  see whether there is space left where it goes
+    `
+  const words = ['option', 'set', 'pc.nix', 'a', '2', OFF, '--json']
+  expect(await place.run([...words, '-n'], { script })).toEqual({
+    code: 4,
+    stdout: '',
+    stderr: lost
+  })
+  expect(await place.run([...words, '-y'], { script })).toEqual({
+    code: 8,
+    stdout: '',
+    stderr: lost
+  })
+  expect(place.read('pc.nix')).toBe(CHANGED)
+  expect((await place.run(words, { script })).code).toBe(4)
+})
+
+test.concurrent('the documents are described, field by field', async () => {
+  const described = readFileSync(join(import.meta.dirname, '../../docs/json.md'), 'utf8')
+  const place = given()
+  await place.run(['option', 'set', '-qy', 'pc.nix', 'a', '2', OFF])
+  const documents = [
+    await documentOf(place, ['undo', 'pc.nix', '-n']),
+    await documentOf(place, ['undo', '--list']),
+    await documentOf(place, ['option', 'get', 'pc.nix', 'a']),
+    await documentOf(place, ['option', 'set', 'pc.nix', 'a', '3', OFF]),
+    await documentOf(place, ['undo', '--lst'])
+  ]
+  const names = new Set<string>()
+  const collect = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return
+    if (!Array.isArray(value)) for (const name of Object.keys(value)) names.add(name)
+    for (const it of Object.values(value)) collect(it)
+  }
+  for (const it of documents) collect(it)
+  const missing = [...names].filter(
+    it => !described.includes(`\`${it}\``) && !described.includes(`"${it}"`)
+  )
+  expect(missing).toEqual([])
+})

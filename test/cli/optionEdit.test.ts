@@ -1,0 +1,133 @@
+// `option set`, `add`, `remove` and `import`: what they make of a module.
+
+import { expect, test } from 'vitest'
+import { changed, check, given, MODULE, nothing } from './support/option.ts'
+import { patch } from './support/text.ts'
+
+test.concurrent('set: the value is replaced', async () => {
+  await check(
+    ['set', 'pc.nix', 'services.openssh.enable', 'false'],
+    'enable = true;\n      ports',
+    'enable = false;\n      ports'
+  )
+})
+
+test.concurrent('set: a new option goes beside its relatives', async () => {
+  const place = given()
+  const stdout = patch`
+    --- a/pc.nix
+    +++ b/pc.nix
+    @@ -14,6 +14,7 @@
+         openssh = {
+           enable = true;
+           ports = [ 22 ];
+    +      settings.X11Forwarding = false;
+         };
+         printing = { };
+       };
+    `
+  const words = ['option', 'set', 'pc.nix', 'services.openssh.settings.X11Forwarding', 'false']
+  expect(await place.run([...words, '--yes'])).toEqual(changed(stdout, true))
+  expect(await place.run(words)).toEqual(nothing())
+})
+
+test.concurrent('set: a piece of Nix stands as it was given, without the comments around it', async () => {
+  await check(
+    ['set', 'pc.nix', 'services.openssh.ports', '[ 22 config.my.port ] # mine'],
+    'ports = [ 22 ]',
+    'ports = [ 22 config.my.port ]'
+  )
+})
+
+test.concurrent('set --string: what stands there, and nothing is computed', async () => {
+  const value = 'say "hi" to ${USER} at $5 \\o/'
+  await check(
+    ['set', 'pc.nix', 'services.openssh.ports', '--string', value],
+    'ports = [ 22 ]',
+    'ports = "say \\"hi\\" to \\${USER} at $5 \\\\o/"'
+  )
+})
+
+test.concurrent('set --string: true is a word like others, also behind a switch', async () => {
+  for (const words of [
+    ['--string', 'true'],
+    ['true', '--string']
+  ]) {
+    await check(
+      ['set', 'pc.nix', 'services.openssh.ports', ...words],
+      'ports = [ 22 ]',
+      'ports = "true"'
+    )
+  }
+  const place = given()
+  const words = ['option', 'set', '-y', 'pc.nix', 'services.openssh.ports', '-v', 'true']
+  const { stderr } = await place.run(words)
+  expect(stderr).toContain('\npc.nix:16: services.openssh.ports (option set)\n')
+  expect(place.read('pc.nix')).toBe(MODULE.replace('[ 22 ]', 'true'))
+})
+
+test.concurrent.each([[['-1']], [['--', '-1']], [['--no-input', '--', '-1']]])(
+  'set: a value that begins with a dash: %j',
+  async words => {
+    const place = given('{ }\n')
+    expect(await place.run(['option', 'set', '-qy', 'pc.nix', 'a', ...words])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: ''
+    })
+    expect(place.files()).toEqual({ 'pc.nix': '{\n  a = -1;\n}\n' })
+  }
+)
+
+test.concurrent('add: items that are not there yet, at the end or the start', async () => {
+  await check(
+    ['add', 'pc.nix', 'boot.kernelParams', '"debug"', '"quiet"', "''splash''"],
+    '[ "quiet" ]',
+    '[ "quiet" "debug" "splash" ]'
+  )
+  await check(
+    ['add', 'pc.nix', 'boot.kernelParams', '--string', '--at', 'start', 'debug', 'a b'],
+    '[ "quiet" ]',
+    '[ "debug" "a b" "quiet" ]'
+  )
+  await check(
+    ['add', 'pc.nix', 'services.openssh.ports', '2222', 'config.my.port', 'lib.id 3'],
+    '[ 22 ]',
+    '[ 22 2222 config.my.port (lib.id 3) ]'
+  )
+})
+
+test.concurrent('add: lines of a text', async () => {
+  await check(
+    ['add', 'pc.nix', 'boot.extraModprobeConfig', '"options kvm ignore_msrs=1"'],
+    'nested=1\n',
+    'nested=1\n    options kvm ignore_msrs=1\n'
+  )
+})
+
+test.concurrent('remove: an item, a line, an option', async () => {
+  const gone = nothing('does not say any of this')
+  await check(
+    ['remove', 'pc.nix', 'services.openssh.ports', '22'],
+    'ports = [ 22 ]',
+    'ports = [ ]',
+    gone
+  )
+  await check(
+    ['remove', 'pc.nix', 'boot.extraModprobeConfig', '--string', 'options kvm nested=1'],
+    "''\n    options kvm nested=1\n",
+    "''\n",
+    gone
+  )
+  await check(
+    ['remove', 'pc.nix', 'boot.kernelParams'],
+    '  boot.kernelParams = [ "quiet" ]; # no noise\n',
+    '',
+    gone
+  )
+})
+
+test.concurrent('import: a module, in any spelling', async () => {
+  await check(['import', 'pc.nix', './vfio'], './hardware.nix ]', './hardware.nix ./vfio ]')
+  expect(await given().run(['option', 'import', 'pc.nix', '././hardware.nix'])).toEqual(nothing())
+})

@@ -1,0 +1,182 @@
+// What others do to the same files at the same time, and people who leave in the middle.
+
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const CONFIGURATION = '{ ... }:\n{\n  a = 1;\n  b = 1;\n}\n'
+const FILE = '/etc/nixos/pc.nix'
+const OFF = '--parse-check=off'
+const SET_A = ['option', 'set', '-qy', 'pc.nix', 'a', '2', OFF]
+const SET_B = ['option', 'set', '-qy', 'pc.nix', 'b', '2', OFF]
+const ASKING = ['option', 'set', 'pc.nix', 'a', '2', OFF, '--color=never']
+const QUESTION = '[y/N] '
+
+const STALE = text`
+  vfio-patch: ${FILE} changed while you were deciding. Nothing was written.
+    Do:  run vfio-patch option set again to see a fresh diff
+  `
+
+function given(): Place {
+  return makePlace({ 'pc.nix': CONFIGURATION })
+}
+
+/** Stops a call for two seconds before its first rename. */
+const SLOWLY = [
+  ...['strace', '-f', '--seccomp-bpf', '-o', '/dev/null', '-e', 'trace=rename'],
+  ...['-e', 'inject=rename:delay_enter=2000000:when=1']
+]
+
+/** Sends a call this signal in the middle of its writing, and keeps a log of that. */
+function atSecondRename(place: Place, signal: string): string[] {
+  // Not with --seccomp-bpf, which keeps strace from sending it.
+  const traced = ['-o', join(place.top, 'log'), '-e', 'trace=rename']
+  return ['strace', '-f', ...traced, '-e', `inject=rename:signal=${signal}:when=2`]
+}
+
+/** What lies in the folder beside the module. */
+function others(place: Place): string[] {
+  return readdirSync(place.nixos).filter(it => it !== 'pc.nix')
+}
+
+needing('strace')('two at once: the second is told who is at it, and loses nothing', async () => {
+  const place = given()
+  const first = place.run(SET_A, { through: SLOWLY })
+  for (let i = 0; i < 100 && others(place).length === 0; i++) {
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  const second = await place.run(SET_B)
+  expect(second).toEqual({
+    code: 5,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Do: {2}wait for it and run this again\n$/
+    )
+  })
+  expect((await first).code).toBe(0)
+  expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('a = 1', 'a = 2'))
+  expect(others(place)).toEqual([])
+  expect((await place.run(SET_B)).code).toBe(0)
+  expect(place.read('pc.nix')).toBe(CONFIGURATION.replaceAll('1', '2'))
+})
+
+needing('strace')('killed while it holds the lock: the next one takes it over', async () => {
+  const place = given()
+  await place.run(SET_A, { through: atSecondRename(place, 'SIGKILL') })
+  expect(others(place)).toContain('.vfio-patch.lock')
+  const { code } = await place.run(SET_B)
+  expect(code).toBe(0)
+  expect(place.read('pc.nix')).toContain('b = 2')
+  expect(others(place)).toEqual([])
+})
+
+needing('python3')('a file that somebody edits under the question keeps that edit', async () => {
+  const place = given()
+  const steps = [{ until: QUESTION, run: 'echo "{ mine = 1; }" >pc.nix', send: 'y\r' }]
+  const { terminal, code } = await onTerminal(place, ASKING, { steps })
+  expect(code).toBe(5)
+  expect(terminal.endsWith(`${QUESTION}y\n${STALE}`)).toBe(true)
+  expect(place.files()).toEqual({ 'pc.nix': '{ mine = 1; }\n' })
+})
+
+needing('python3')(
+  'a link that is put in its place under the question is not followed',
+  async () => {
+    const place = given()
+    writeFileSync(join(place.top, 'shadow'), 'secret\n')
+    const steps = [
+      { until: QUESTION, run: 'mv pc.nix old && ln -s ../../shadow pc.nix', send: 'y\r' }
+    ]
+    const { terminal, code } = await onTerminal(place, ASKING, { steps })
+    expect(code).toBe(3)
+    expect(terminal).toContain(`vfio-patch: ${FILE} is not a regular file. Now on the disk: `)
+    expect(readFileSync(join(place.top, 'shadow'), 'utf8')).toBe('secret\n')
+    expect(readlinkSync(join(place.nixos, 'pc.nix'))).toBe('../../shadow')
+    expect(place.read('old')).toBe(CONFIGURATION)
+  }
+)
+
+needing('python3')('a folder that is swapped for a link under the question', async () => {
+  const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
+  mkdirSync(join(place.top, 'elsewhere'), { mode: 0o755 })
+  const words = ['apply', 'configuration.nix', '--iommu', 'amd', OFF, '--color=never']
+  const steps = [{ until: QUESTION, run: 'ln -s ../../elsewhere vfio', send: 'y\r' }]
+  const { code } = await onTerminal(place, words, { steps })
+  expect(code).not.toBe(0)
+  expect(readdirSync(join(place.top, 'elsewhere'))).toEqual([])
+  expect(place.read('configuration.nix')).toBe('{ ... }: { }\n')
+})
+
+needing('python3')(
+  'a patch that -o writes follows no question, and keeps to its name',
+  async () => {
+    const place = given()
+    const steps = [{ until: QUESTION, send: '\x03' }]
+    const { code } = await onTerminal(place, [...ASKING, '-o', 'a.patch'], { steps })
+    expect(code).toBe(130)
+    expect(place.read('pc.nix')).toBe(CONFIGURATION)
+    expect(place.read('a.patch')).toContain('+  a = 2;')
+  }
+)
+
+needing('python3')('a window that is closed under the question', async () => {
+  const place = given()
+  const before = place.snapshot()
+  const steps = [{ until: QUESTION, close: true as const }]
+  const { code } = await onTerminal(place, ASKING, { steps })
+  expect([-1, 1]).toContain(code)
+  expect(place.snapshot()).toEqual(before)
+})
+
+needing('strace')('a signal in the middle of the writing waits until all is done', async () => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    const place = given()
+    const { code } = await place.run(SET_A, { through: atSecondRename(place, signal) })
+    expect(readFileSync(join(place.top, 'log'), 'utf8')).toContain(`--- ${signal} `)
+    expect({ signal, code, now: place.read('pc.nix'), others: others(place) }).toEqual({
+      signal,
+      code: 0,
+      now: CONFIGURATION.replace('a = 1', 'a = 2'),
+      others: []
+    })
+  }
+})
+
+needing('strace')('a signal before that ends it, and nothing was written', async () => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    const place = given()
+    const through = [
+      ...['strace', '-f', '-P', join(place.nixos, 'pc.nix'), '-o', '/dev/null'],
+      ...['-e', 'trace=openat,open', '-e', `inject=openat,open:signal=${signal}:when=1`]
+    ]
+    const before = place.snapshot()
+    const { code } = await place.run(SET_A, { through })
+    expect(code).not.toBe(0)
+    expect(place.snapshot()).toEqual(before)
+  }
+})
+
+needing('strace')('names that are planted for our temporary files are not opened', async () => {
+  const place = given()
+  const through = [
+    ...['strace', '-f', '--seccomp-bpf', '-o', join(place.top, 'log'), '-e', 'trace=openat']
+  ]
+  await place.run(SET_A, { through })
+  const made = readFileSync(join(place.top, 'log'), 'utf8')
+    .split('\n')
+    .filter(it => it.includes('O_CREAT') && !it.includes('/dev/null'))
+  expect(made.length).toBeGreaterThan(0)
+  expect(made.filter(it => !it.includes('O_EXCL') || !it.includes('O_NOFOLLOW'))).toEqual([])
+  expect(lstatSync(join(place.nixos, 'pc.nix')).isFile()).toBe(true)
+})

@@ -1,0 +1,355 @@
+// remove: our part out of a configuration again, also after the person edited it.
+
+import { mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { CHANGE, CHECKED, FLAGS, makeInstalled } from './support/machine.ts'
+import { installedModules, patchWithoutModules } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { expectRefusal, makeExample, makePlace } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+const UNDO = `Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix`
+
+const GIVEN = text`
+  { config, ... }:
+  {
+    imports = [ ./vfio ];
+
+    # mine
+    virtualisation.vfio.enable = true;
+    networking.hostName = "pc";
+  }
+  `
+
+const LEFT = text`
+  { config, ... }:
+  {
+    # mine
+    networking.hostName = "pc";
+  }
+  `
+
+/** The patch that takes this one back. */
+function reversed(change: string): string {
+  const swapped: Record<string, string> = { '+': '-', '-': '+' }
+  return change
+    .split('\n')
+    .map(it => {
+      const hunk = /^@@ -(\S+) \+(\S+) @@$/.exec(it)
+      if (hunk) return `@@ -${hunk[2]} +${hunk[1]} @@`
+      return /^(?:---|\+\+\+) /.test(it) ? it : it.replace(/^[-+]/, sign => swapped[sign] ?? sign)
+    })
+    .join('\n')
+}
+
+/** The patch without our modules, in the order in which they go. */
+function patchOfRemoval(): string {
+  const parts = patchWithoutModules('vfio').split(/(?=^--- )/m)
+  return parts.sort().join('')
+}
+
+test.concurrent('remove takes back what apply did, and undo takes that back', async () => {
+  const place = makeExample()
+  const before = place.files()
+  await place.run(['apply', 'configuration.nix', ...FLAGS, '--yes', '-q'])
+  const applied = place.files()
+
+  expect(await place.run(['remove', 'configuration.nix', '--yes'])).toEqual({
+    code: 0,
+    stdout: reversed(CHANGE) + patchOfRemoval(),
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed
+      ${CHECKED}
+      Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
+      Backup: /state/runs/RUN-2   ${UNDO}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.files()).toEqual(before)
+  expect(await place.run(['remove', 'configuration.nix', '--yes'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix has nothing of vfio-patch.\n'
+  })
+  expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
+  expect(place.files()).toEqual(applied)
+  expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
+  expect(place.files()).toEqual(before)
+})
+
+test.concurrent('nothing is written with --dry-run, nor without a yes', async () => {
+  const place = makeInstalled(GIVEN)
+  const before = place.snapshot()
+  const shown = await place.run(['remove', 'configuration.nix', '--dry-run'])
+  expect(shown).toEqual({
+    code: 1,
+    stdout:
+      patch`
+        --- a/configuration.nix
+        +++ b/configuration.nix
+        @@ -1,8 +1,5 @@
+         { config, ... }:
+         {
+        -  imports = [ ./vfio ];
+        -
+           # mine
+        -  virtualisation.vfio.enable = true;
+           networking.hostName = "pc";
+         }
+        ` + patchOfRemoval(),
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed
+      ${CHECKED}
+      `
+  })
+  const { code, stderr } = await place.run(['remove', 'configuration.nix'])
+  expect({ code, asked: stderr.split('\n').at(-3) }).toEqual({
+    code: 2,
+    asked:
+      'vfio-patch: cannot ask for confirmation: standard input is not a terminal. Nothing was written.'
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+needing('python3')('on a terminal it names the modules, and asks', async () => {
+  const place = makeInstalled(GIVEN)
+  const lines = Object.fromEntries(
+    Object.entries(installedModules()).map(([name, it]) => [name, it.split('\n').length - 1])
+  )
+  const named = (name: string) => `removed: vfio/${name} (${lines[name]} lines, shown with -v)`
+  const { terminal, code } = await onTerminal(
+    place,
+    ['remove', 'configuration.nix', '--color=never'],
+    {
+      steps: [{ until: '[y/N] ', send: 'y\n' }]
+    }
+  )
+  expect(code).toBe(0)
+  expect(terminal).toBe(text`
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed
+    --- a/configuration.nix
+    +++ b/configuration.nix
+    @@ -1,8 +1,5 @@
+     { config, ... }:
+     {
+    -  imports = [ ./vfio ];
+    -
+       # mine
+    -  virtualisation.vfio.enable = true;
+       networking.hostName = "pc";
+     }
+    ${named('default.nix')}
+    ${named('libvirt.nix')}
+    ${named('vfio.nix')}
+    ${named('virtualisation.nix')}
+    ${CHECKED}
+    Write these changes? [y/N] y
+    Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
+    Backup: /state/runs/RUN-1   ${UNDO}
+    Next:   sudo nixos-rebuild boot && reboot
+    `)
+  expect(place.files()).toEqual({ 'configuration.nix': LEFT })
+})
+
+test.concurrent('what was edited since the apply stays, and undo names remove', async () => {
+  const place = makePlace({ 'configuration.nix': LEFT })
+  await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])
+  place.write('configuration.nix', place.read('configuration.nix').replace('"pc"', '"tower"'))
+  await expectRefusal(place, ['undo', 'configuration.nix', '--yes'], {
+    code: 5,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix was edited after the last apply, so undo would lose those edits. Nothing was written.
+        Do:  ${SUDO}vfio-patch remove /etc/nixos/configuration.nix (keeps your edits)
+      `
+  })
+  expect((await place.run(['remove', 'configuration.nix', '--yes'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': LEFT.replace('"pc"', '"tower"') })
+})
+
+test.concurrent('modules that were edited are kept aside, and other files stay', async () => {
+  const place = makeInstalled(GIVEN)
+  const edited = `${place.read('vfio/vfio.nix')}# mine\n`
+  place.write('vfio/vfio.nix', edited)
+  place.write('vfio/guests.nix', '{ }\n')
+  const { code, stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed, 1 kept aside
+      Kept aside: vfio/vfio.nix, which was changed by hand, as vfio/vfio.nix.edited
+      Stays: vfio/guests.nix, which is not of vfio-patch
+      ${CHECKED}
+      Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
+      Backup: /state/runs/RUN-1   ${UNDO}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.files()).toEqual({
+    'configuration.nix': LEFT,
+    'vfio/vfio.nix.edited': edited,
+    'vfio/guests.nix': '{ }\n'
+  })
+  expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
+  const { 'vfio/guests.nix': guests, ...others } = place.files()
+  const modules = Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it])
+  expect(others).toEqual({
+    'configuration.nix': GIVEN,
+    ...Object.fromEntries(modules),
+    'vfio/vfio.nix': edited
+  })
+})
+
+test.concurrent('apply works again where a module was kept aside', async () => {
+  const place = makeInstalled(GIVEN)
+  place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
+  await place.run(['remove', 'configuration.nix', '--yes', '-q'])
+  expect(
+    (await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])).code
+  ).toBe(0)
+  expect(place.read('vfio/vfio.nix')).toBe(installedModules()['vfio.nix'])
+})
+
+test.concurrent('files that it imports are edited too, in one run', async () => {
+  const place = makeInstalled(GIVEN.replace('./vfio', './hosts/pc.nix'))
+  const given = place.read('configuration.nix')
+  place.write('hosts/pc.nix', '{\n  imports = [ ../vfio ];\n  boot.tmp.useTmpfs = true;\n}\n')
+  const { code, stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      /etc/nixos/configuration.nix: 1 change; hosts/pc.nix: changed; vfio/: 4 files removed
+      ${CHECKED}
+      Wrote /etc/nixos/hosts/pc.nix and /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
+      Backup: /state/runs/RUN-1   ${UNDO}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.files()).toEqual({
+    'configuration.nix': given.replace('  virtualisation.vfio.enable = true;\n', ''),
+    'hosts/pc.nix': '{\n  imports = [ ];\n  boot.tmp.useTmpfs = true;\n}\n'
+  })
+})
+
+test.concurrent('modules that serve another machine stay', async () => {
+  const place = makeInstalled(GIVEN)
+  place.write('flake.nix', '{ outputs = { self }: { }; }\n')
+  place.write('hosts/laptop.nix', '{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }\n')
+  const { code, stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes
+      Stays: vfio/, as hosts/laptop.nix imports it
+      ${CHECKED}
+      Wrote /etc/nixos/configuration.nix.
+      Backup: /state/runs/RUN-1   ${UNDO}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.read('configuration.nix')).toBe(LEFT)
+})
+
+test.concurrent('an option of ours that is read elsewhere is a refusal', async () => {
+  const place = makeInstalled(GIVEN.replace('"pc"', 'f config.virtualisation.vfio.users'))
+  await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix:7:27: virtualisation.vfio is read here, and would be gone. Nothing was written.
+          7 |   networking.hostName = f config.virtualisation.vfio.users;
+                                        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        Why: without the modules of vfio-patch there is no such option, and nothing to read.
+        Do:  write there what it stands for, or take it out, then run this again
+      `
+  })
+})
+
+test.concurrent('so is one that a file sets which the configuration does not import', async () => {
+  const place = makeInstalled(GIVEN)
+  place.write('gpu.nix', '{\n  virtualisation.vfio.users = [ "alice" ];\n}\n')
+  await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/gpu.nix:2:3: virtualisation.vfio is set here, and would be gone. Nothing was written.
+          2 |   virtualisation.vfio.users = [ "alice" ];
+                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        Why: /etc/nixos/configuration.nix does not import this file, so it is not touched; a system that has it would not evaluate any more.
+        Do:  first: vfio-patch remove /etc/nixos/gpu.nix
+             or take it out there by hand
+      `
+  })
+  // Which leads on.
+  expect((await place.run(['remove', 'gpu.nix', '--yes', '-q'])).code).toBe(0)
+  expect((await place.run(['remove', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{\n}\n' })
+})
+
+test.concurrent('and what can not be edited in a file that is imported', async () => {
+  const place = makeInstalled(GIVEN.replace('./vfio', './vfio ./x.nix'))
+  place.write('x.nix', '{\n  virtualisation.vfio = ;\n}\n')
+  await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/x.nix:2:24: a name or a value is missing here. Nothing was written.
+          2 |   virtualisation.vfio = ;
+                                     ^
+        Why: a file that Nix can not parse can not be edited safely either.
+        Do:  mend it, and check it with: nix-instantiate --parse /etc/nixos/x.nix
+      `
+  })
+})
+
+test.concurrent('a file that was never applied to has nothing of ours', async () => {
+  const place = makePlace({ 'configuration.nix': '{ virtualisation.vfio.enable = true; }\n' })
+  const stderr = 'Nothing to do: /etc/nixos/configuration.nix has nothing of vfio-patch.\n'
+  expect(await place.run(['remove', 'configuration.nix'])).toEqual({ code: 0, stdout: '', stderr })
+  expect(await place.run(['remove', 'configuration.nix', '--yes', '-q'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: ''
+  })
+})
+
+test.concurrent('below another root, and with the modules in another folder', async () => {
+  const place = makePlace({ 'configuration.nix': LEFT })
+  const root = ['--root', place.top]
+  await place.run([
+    'apply',
+    ...root,
+    '--modules-dir',
+    'modules/vfio',
+    '--ignore-msrs',
+    '--yes',
+    '-q'
+  ])
+  mkdirSync(join(place.nixos, 'real'))
+  renameSync(join(place.nixos, 'modules/vfio'), join(place.nixos, 'real/vfio'))
+  symlinkSync('../real/vfio', join(place.nixos, 'modules/vfio'))
+  const { code, stderr } = await place.run(['remove', ...root, '--yes'])
+  expect({ code, last: stderr.split('\n').at(-2) }).toEqual({
+    code: 0,
+    last: 'Next:   sudo nixos-install --root '
+  })
+  expect(place.files()).toEqual({ 'configuration.nix': LEFT })
+})
+
+test.concurrent('as JSON', async () => {
+  const place = makeInstalled(GIVEN)
+  const { code, stdout } = await place.run(['remove', 'configuration.nix', '--json', '--yes'])
+  const { command, outcome, files } = JSON.parse(stdout)
+  const actions = files.map((it: { path: string; action: string }) => [it.path, it.action])
+  expect({ code, command, outcome, actions }).toEqual({
+    code: 0,
+    command: 'remove',
+    outcome: 'written',
+    actions: [
+      ['/etc/nixos/configuration.nix', 'modify'],
+      ['/etc/nixos/vfio/default.nix', 'delete'],
+      ['/etc/nixos/vfio/libvirt.nix', 'delete'],
+      ['/etc/nixos/vfio/vfio.nix', 'delete'],
+      ['/etc/nixos/vfio/virtualisation.nix', 'delete']
+    ]
+  })
+})
