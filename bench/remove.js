@@ -9,7 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { earlierTexts } from '../dist/apply/earlierTexts.js'
-import { followImports, walkImports } from '../dist/apply/importClosure.js'
+import { declares, followImports, walkImports } from '../dist/apply/importClosure.js'
 import { ownOptions } from '../dist/apply/ownOptions.js'
 import { planApply } from '../dist/apply/planApply.js'
 import { planRemove } from '../dist/apply/planRemove.js'
@@ -71,6 +71,10 @@ await askNix(nixJobs, ({ file }, verdict, output) => {
 report()
 
 function run(file, text, folder) {
+  if (own.some(it => declares(parseDocument(text), it))) {
+    count('passed over: modules that declare options of these names themselves')
+    return
+  }
   const path = join(folder, 'configuration.nix')
   const state = join(folder, 'state')
   mkdirSync(folder)

@@ -41,7 +41,7 @@ const MOST_BYTES = 10 * 1024 * 1024
 function readText(path: string): string | undefined {
   try {
     const stat = statSync(path)
-    return stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(path, 'utf8') : undefined
+    return stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(path).toString() : undefined
   } catch {
     // What can't be read here is no obstacle: it only can't tell us anything.
     return undefined

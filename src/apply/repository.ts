@@ -53,7 +53,7 @@ function entriesOf(folder: string) {
 
 function readIfSmall(path: string): string | undefined {
   try {
-    return statSync(path).size <= 1024 * 1024 ? readFileSync(path, 'utf8') : undefined
+    return statSync(path).size <= 1024 * 1024 ? readFileSync(path).toString() : undefined
   } catch {
     return undefined
   }

@@ -139,7 +139,7 @@ function changedFile({ realpath, before, after }: FileChange, run: Run): Changed
     path: realpath,
     realpath,
     name: relative(run.root, realpath),
-    before: before === null ? undefined : readFileSync(realpath, 'utf8'),
+    before: before === null ? undefined : readFileSync(realpath).toString(),
     after: after === null ? undefined : Buffer.from(after).toString('utf8')
   }
 }

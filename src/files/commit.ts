@@ -174,8 +174,8 @@ function carryOut(
   const reached: WorkFile[] = []
   const goBack = () => {
     const { left, again } = takeBack(work, reached)
-    locks.releaseOthers(journalFolder, stateFolder)
-    const isKept = !again && removeJournal(journalFolder) !== null
+    const isFree = locks.releaseOthers(journalFolder, stateFolder)
+    const isKept = isFree && !again && removeJournal(journalFolder) !== null
     return isKept ? [...left, journalPath(journalFolder)] : left
   }
   const about = pointOf(work)?.path ?? journalFolder
@@ -191,9 +191,12 @@ function carryOut(
   if (done.outcome === 'failed') return fail(done.problem, goBack())
   // A file that may have become the configuration needs the others: the next command will see.
   if (done.outcome === 'unknown') return fail(done.problem, leftOf(work))
-  const { problems, again } = finish(work, () => locks.releaseOthers(journalFolder, stateFolder))
+  const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
+  const { problems, again } = finish(work, unlock)
   if (backup) pruneRuns(stateFolder)
-  const kept = again ? null : removeJournal(journalFolder)
+  // Without the journal nobody would find a lock that could not be given back.
+  const isFree = unlock()
+  const kept = again || !isFree ? null : removeJournal(journalFolder)
   const warnings = [...done.warnings, ...problems, ...(kept === null ? [] : [kept])]
   return ok({ run, warnings })
 }

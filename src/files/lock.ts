@@ -31,8 +31,8 @@ export interface Locks {
    * writing to the folders.
    */
   take(folders: ReadonlyMap<string, string>): FileProblem | null
-  /** Gives all of them back except those of these folders. */
-  releaseOthers(...kept: string[]): void
+  /** Gives all of them back except those of these folders; false when that failed for one. */
+  releaseOthers(...kept: string[]): boolean
   /** Gives all of them back, the last one that was taken first. */
   release(): void
 }
@@ -51,15 +51,16 @@ export function lockedFolders(paths: string[]): Map<string, string> {
 export function createLocks(journal: string): Locks {
   const taken = new Map<string, string>()
   const giveBack = (folder: string) => {
-    const target = taken.get(folder)
     const lock = join(folder, LOCK)
-    tried(() => {
-      if (target !== undefined && readlinkSync(lock) === target) unlinkSync(lock)
+    const isGone = tried(() => {
+      if (targetOf(lock) === taken.get(folder)) unlinkSync(lock)
     })
-    taken.delete(folder)
+    if (isGone) taken.delete(folder)
   }
+  const others = (kept: string[]) => [...taken.keys()].filter(folder => !kept.includes(folder))
   const releaseOthers = (...kept: string[]) => {
-    for (const folder of [...taken.keys()].reverse()) if (!kept.includes(folder)) giveBack(folder)
+    for (const folder of others(kept).reverse()) giveBack(folder)
+    return others(kept).length === 0
   }
   const take = (folders: ReadonlyMap<string, string>) => {
     const before = [...taken.keys()]
@@ -78,7 +79,7 @@ export function createLocks(journal: string): Locks {
     }
     return null
   }
-  return { take, releaseOthers, release: () => releaseOthers() }
+  return { take, releaseOthers, release: () => void releaseOthers() }
 }
 
 /** Who holds, or held, the lock of a folder; null when there is none. */

@@ -128,8 +128,7 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
     const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
     if (again) return err({ ...interrupted, path, why: 'STUCK' })
     if (isOurs) pruneRuns(state)
-    locks.releaseOthers(folder, state ?? folder)
-    const removed = removeJournal(folder)
+    const removed = unlock() ? removeJournal(folder) : null
     if (removed !== null) return err(removed)
     const files = work.files.map(file => file.path)
     return ok({ command, started, outcome: outcome.value, files })

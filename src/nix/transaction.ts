@@ -52,8 +52,8 @@ export class Transaction {
    * `AMBIGUOUS_TARGET` (`DUPLICATE_ATTRIBUTE` where Nix rejects it) if it is defined more than once,
    * `CONFLICT` if parts of it are, or if a set would replace one that has attributes, `NO_TARGET` if
    * it, or a set on the way, is defined under a condition only, `DYNAMIC_ATTRIBUTE`, `INHERITED`,
-   * `SHARED_BINDING`, `NOT_A_SET` if a name on the way is given another value, `BAD_PATH`,
-   * `BAD_VALUE`.
+   * `SHARED_BINDING` (also where a `rec` set uses it by its name), `NOT_A_SET` if a name on the way is
+   * given another value, `BAD_PATH`, `BAD_VALUE` (also for a variable that is not in scope there).
    */
   setIn(option: AttrPathLike | Definition, value: NixValue): this {
     this.#check([value])
@@ -62,7 +62,9 @@ export class Transaction {
 
   /**
    * Adds items to a list, those that are not in it already; nothing is done where all are. Items
-   * compare by value: `''x''` is `"x"`. They go to the end, or where `at` says. Where all lists count
+   * compare by value: `''x''` is `"x"`. They go to the end of the first
+   * list literal that always counts (of those with the highest priority), or where `at` says. Where all
+   * lists count
    * under a condition only, one that always counts is written beside them. Where the option is not
    * defined, a definition with the items is written. To a string of lines (`boot.extraModprobeConfig`)
    * lines are added.
@@ -86,7 +88,9 @@ export class Transaction {
    * `items`, all its definitions, with the comments behind them on their lines. Nothing is done
    * where there are none; a list that loses its last item stays as `[ ]`.
    *
-   * `INHERITED`, `NO_TARGET` below a pipe operator, `BAD_PATH`.
+   * `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name,
+   * `SHARED_BINDING` if it uses the list by its name, or if another definition on the left of a `//` would
+   * count then, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     if (items) this.#check(items)
@@ -97,7 +101,8 @@ export class Transaction {
    * Gives an option another path, with all that is defined below it; values and comments stay.
    * Nothing is done where it is not defined.
    *
-   * `CONFLICT` if the other is defined already, `NO_TARGET` if a definition lies in a set that the
+   * `CONFLICT` if the other is defined already or a `rec` set uses the name, `SHARED_BINDING` as for
+   * `removeIn`, `NO_TARGET` if a definition lies in a set that the
    * other does not belong into, `INHERITED`, `BAD_PATH`.
    */
   renameIn(option: AttrPathLike | Definition, to: AttrPathLike): this {

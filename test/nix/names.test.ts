@@ -69,6 +69,11 @@ describe('a variable in what is written', () => {
   })
 })
 
+it('what Nix rejects already is said to be the fault of the text', () => {
+  const given = '{ boot = with { }; { a = 1; }; boot.b = 2; }'
+  expect(refusalOf(given, it => it.addIn('boot.z', ['n']))).toBe('DUPLICATE_ATTRIBUTE')
+})
+
 describe('an expression that names something twice', () => {
   it.each([
     '{ a = 1; a = 2; }',

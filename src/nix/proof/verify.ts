@@ -59,15 +59,26 @@ export function verify(
   if (strayComment(differences, claims, sides)) return fail('a comment would change')
   for (const path of claims.flatMap(it => it.paths)) {
     const duplicate = findDuplicate(after.text, setFor(fresh.value, path), path)
-    if (duplicate && !findDuplicate(before.text, setFor(old.value, path), path)) {
-      return fail('an attribute would be defined twice', duplicate)
-    }
+    if (!duplicate || findDuplicate(before.text, setFor(old.value, path), path)) continue
+    const known = findDuplicate(before.text, setFor(old.value, path), path.slice(0, 1))
+    return known
+      ? definedTwice(before.text, known)
+      : fail('an attribute would be defined twice', duplicate)
   }
   for (const operation of operations) {
     const why = meaningFault(sides, edits, operation)
     if (why !== undefined) return fail(why)
   }
   return undefined
+}
+
+function definedTwice(text: string, { start, end }: SyntaxNode): NixError {
+  return nixError(text, {
+    code: 'DUPLICATE_ATTRIBUTE',
+    message: 'this is defined twice already, which Nix rejects',
+    range: { start, end },
+    hint: 'leave one definition'
+  })
 }
 
 /** What speaks against one difference; undefined if it is of the kind that one of the edits asks for. */
