@@ -9,7 +9,7 @@ export type ReadModule = (path: string) => { path: string; text: string } | unde
 export interface ImportClosure {
   /** The folders of ours that are imported, and by whom. */
   ours: OwnFolder[]
-  /** The first declaration of one of our options in a file that is not ours. */
+  /** The first declaration of one of our options in a file that is not ours, the configuration included. */
   foreign: Declaration | undefined
 }
 
@@ -23,8 +23,8 @@ export interface OwnFolder {
 export interface Declaration {
   /** The file that declares the option. */
   path: string
-  /** The import in the configuration that leads there. */
-  importer: string
+  /** The import in the configuration that leads there; undefined for the configuration itself. */
+  importer: string | undefined
   option: string
 }
 
@@ -95,7 +95,6 @@ export function followImports(
     foreign: undefined
   }
   for (const { path, text, importer } of modules) {
-    if (importer === undefined) continue
     const doc = parseDocument(text)
     // Two modules that declare one option are an error even if both are switched off.
     const option = own.find(it => declares(doc, it))

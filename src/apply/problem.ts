@@ -17,12 +17,12 @@ export type ApplyProblem =
   | { code: 'FOREIGN_FOLDER'; path: string; found: string }
   /** Modules of ours that somebody changed. */
   | { code: 'MODULES_EDITED'; path: string; names: string[] }
-  /** Another file that the configuration imports declares options of ours. */
+  /** The configuration (`importer` undefined), or another file that it imports, declares options of ours. */
   | {
       code: 'DECLARED_ELSEWHERE'
       path: string
       declaration: string
-      importer: string
+      importer: string | undefined
       option: string
     }
   /** Another folder of ours is imported already; a second one would declare every option twice. */

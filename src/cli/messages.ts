@@ -76,14 +76,21 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
         why: 'an update would take these changes away.',
         remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
       }
-    case 'DECLARED_ELSEWHERE':
+    case 'DECLARED_ELSEWHERE': {
+      const { declaration, importer, option } = problem
+      const isOwn = importer === undefined
       return {
         code,
         exit: EXIT.refused,
-        what: `${problem.declaration} already declares ${problem.option}. ${NOTHING}`,
-        why: `two modules can not declare one option; ${context.file} gets this one through ${problem.importer}.`,
-        remedy: `take ${problem.importer} out of imports (your settings under virtualisation can stay), then run this again`
+        what: `${isOwn ? context.file : declaration} already declares ${option}. ${NOTHING}`,
+        why: isOwn
+          ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
+          : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
+        remedy: isOwn
+          ? 'pass the configuration of a machine; is this a module that others import?'
+          : `take ${importer} out of imports (your settings under virtualisation can stay), then run this again`
       }
+    }
     case 'IMPORTED_ELSEWHERE': {
       const { folder, importer } = problem
       const direct = importer === path

@@ -152,7 +152,7 @@ export function finish(work: Work, unlock: () => void): Remainder {
   return {
     left: open.map(({ path }) => path),
     problems: [...open, ...unsynced, undone].filter(isProblem),
-    again: open.some(({ code }) => code !== 'STALE')
+    again: undone !== null || open.some(({ code }) => code !== 'STALE')
   }
 }
 

@@ -221,3 +221,18 @@ test.concurrent.each([
       `
   })
 })
+
+test.concurrent('the file itself declares virtualisation.vfio', async () => {
+  const place = makePlace({
+    'configuration.nix':
+      '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkOption { }; config = { }; }\n'
+  })
+  await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/configuration.nix already declares virtualisation.vfio. Nothing was written.
+        Why: two modules can not declare one option, and the modules of vfio-patch declare this one, too.
+        Do:  pass the configuration of a machine; is this a module that others import?
+      `
+  })
+})

@@ -106,10 +106,10 @@ describe('import', () => {
     const doc = parseDocument(nix`
       { modulesPath, ... }:
       {
-        imports = [ ./a.nix (import ./b) (modulesPath + "/c.nix") <nixpkgs/d> ] ++ [ ../e ];
+        imports = [ ./a.nix (import ./b) (modulesPath + "/c.nix") <nixpkgs/d> "/f" ] ++ [ ../e ];
       }
     `)
-    expect(doc.imports()).toEqual(['./a.nix', './b', '../e'])
+    expect(doc.imports()).toEqual(['./a.nix', './b', '/f', '../e'])
     expect(doc.importOf('./b/default.nix')?.type).toBe('parenthesized_expression')
     expect(doc.importOf('./c')).toBeUndefined()
   })

@@ -31,7 +31,7 @@ function elementsOfImports(module: Module): SyntaxNode[] {
     .flatMap(elementsOf)
 }
 
-/** The path that an import means: of `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"`. */
+/** The path that an import means: of `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"`, `"/a"`. */
 function importedPath(text: string, node: SyntaxNode): string | undefined {
   const inner = unwrapped(node)
   const spelt = text.slice(inner.start, inner.end)
@@ -47,7 +47,10 @@ function importedPath(text: string, node: SyntaxNode): string | undefined {
   }
   if (inner.type === 'string_expression') {
     const found = /^"\$\{(\.[^}"]*)\}([^"$\\]*)"$/.exec(spelt)
-    return found ? `${found[1]}${found[2]}` : undefined
+    if (found) return `${found[1]}${found[2]}`
+    // A string is an absolute path, or none.
+    const path = stringValue(text, inner)
+    return path?.startsWith('/') ? path : undefined
   }
   return undefined
 }
