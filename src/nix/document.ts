@@ -46,7 +46,9 @@ export class NixDocument {
     this.standIns = tree.standIns
     this.errors = [
       ...(encoding ? [encoding] : []),
-      ...(text.includes('\0') ? [] : tree.faults.map(it => syntaxError(text, it)))
+      ...(text.includes('\0')
+        ? []
+        : withoutSequels(tree.faults, text).map(it => syntaxError(text, it)))
     ].sort((a, b) => a.range.start - b.range.start)
   }
 
@@ -182,6 +184,18 @@ const HINTS = new Map([
   [')', TOO_MANY]
 ])
 
+/** Where a ":" stands for a "=": what stands before it was then read as the head of a function. */
+function colonOf(text: string, { start, missing }: SyntaxFault): number | undefined {
+  const next = start + text.slice(start).search(/\S|$/)
+  return missing === '}' && text[next] === ':' ? next : undefined
+}
+
+/** Behind a ":" that stands for a "=" the rest is misread, so that its faults say nothing. */
+function withoutSequels(faults: readonly SyntaxFault[], text: string): readonly SyntaxFault[] {
+  const colon = faults.findIndex(it => colonOf(text, it) !== undefined)
+  return colon === -1 ? faults : faults.slice(0, colon + 1)
+}
+
 function syntaxError(text: string, fault: SyntaxFault): NixError {
   const { start, end, missing, misread, tooHard } = fault
   if (tooHard) {
@@ -201,6 +215,15 @@ function syntaxError(text: string, fault: SyntaxFault): NixError {
     })
   }
   if (missing !== undefined) {
+    const colon = colonOf(text, fault)
+    if (colon !== undefined) {
+      return nixError(text, {
+        code: 'SYNTAX',
+        message: 'unexpected ":"',
+        range: { start: colon, end: colon + 1 },
+        hint: 'a definition is written with "=":  name = value;'
+      })
+    }
     const word = missing === 'identifier' ? 'a name or a value' : missing
     const wanted = /\w/.test(word) ? word : `"${word}"`
     const at = start === 0 ? 0 : text.slice(0, start).trimEnd().length

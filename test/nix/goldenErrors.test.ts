@@ -233,12 +233,10 @@ describe('a text that is not Nix', () => {
     'has a colon where = belongs',
     '{ a: 1; }\n',
     nix`
-      1:4: SYNTAX: "}" is missing here
+      1:4: SYNTAX: unexpected ":"
       1 | { a: 1; }
              ^
-      1:7: SYNTAX: unexpected ";"
-      1 | { a: 1; }
-                ^^^
+      hint: a definition is written with "=":  name = value;
     `
   )
 
