@@ -40,16 +40,21 @@ export function operationsFor(doc, meaning) {
 
 /**
  * The same edit of the one definition of the option, for what can't be edited by its path as the
- * definition counts under a condition only; undefined where there are several.
+ * definition counts under a condition only; undefined where there are several, and in a recursive
+ * set, where to choose a definition is to change what uses it, too.
  */
 export function chosen(doc, operation) {
   const [definition, other] = doc.getIn(operation.path)
-  if (!operation.askOf || !definition || other) return undefined
+  if (!operation.askOf || !definition || other || isRecursive(definition.binding)) return undefined
   return {
     ...operation,
     name: `${operation.name}, chosen`,
     ask: edit => operation.askOf(edit, definition)
   }
+}
+
+function isRecursive(node) {
+  return node !== undefined && (node.type === 'rec_attrset_expression' || isRecursive(node.parent))
 }
 
 /** The options with a fixed path that have a value, each once. */

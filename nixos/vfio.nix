@@ -1,46 +1,15 @@
-# Gives PCI devices, above all a graphics card, to guests: turns the IOMMU on and
-# lets vfio-pci have the devices before any other driver can take them.
-{
-  config,
-  lib,
-  options,
-  ...
-}:
+# The options for giving PCI devices, above all a graphics card, to guests. What they do stands in
+# the files that are imported here.
+{ lib, ... }:
 
 let
   inherit (lib)
-    any
-    concatMap
-    concatStringsSep
-    elem
-    filter
-    hasInfix
-    hasPrefix
-    intersectLists
-    mkBefore
-    mkDefault
     mkEnableOption
-    mkIf
-    mkMerge
     mkOption
-    optional
-    optionalAttrs
-    optionals
-    optionalString
-    splitString
     toLower
     types
     unique
-    versionAtLeast
     ;
-
-  cfg = config.virtualisation.vfio;
-
-  # The kernel is only asked for its version and name, and neither the choice of the
-  # kernel nor its patches may depend on the answer: that would go round in a circle.
-  inherit (config.boot.kernelPackages) kernel;
-
-  # ---- what may be written
 
   hex4 = "[0-9a-fA-F]{4}";
   # ffffffff stands for "any".
@@ -99,155 +68,14 @@ let
       '';
     };
   };
-
-  # ---- load order and binding
-
-  vfioModules = [
-    "vfio_pci"
-    "vfio"
-    "vfio_iommu_type1"
-  ];
-
-  # NixOS sorts the modules of the initrd by name, which puts amdgpu, i915, nouveau and
-  # nvidia before vfio_pci. These lines say what the order of a list cannot.
-  softdepFor =
-    driver:
-    # modprobe heeds one softdep line per module, and NixOS has this one for its NVIDIA driver.
-    "softdep ${driver} pre: vfio-pci${optionalString (driver == "nvidia") " post: nvidia-uvm"}";
-
-  softdeps = map softdepFor cfg.competingDrivers;
-
-  bindsByID = cfg.bindAtBoot && cfg.devices != [ ];
-  bindsByAddress = cfg.bindAtBoot && cfg.addresses != [ ];
-
-  # Shell command that reserves one device for vfio-pci: a driver_override keeps every
-  # other driver away, also one that is loaded already. Only what both a plain sh and
-  # modprobe's install rule understand; no backslashes.
-  reserve =
-    { address, id }:
-    let
-      device = "/sys/bus/pci/devices/${address}";
-      steps =
-        optionals (id != null) [
-          "read -r vendor < ${device}/vendor"
-          "read -r device < ${device}/device"
-          ''[ "$vendor:$device" = 0x${lib.replaceStrings [ ":" ] [ ":0x" ] id} ]''
-        ]
-        ++ [ "echo vfio-pci > ${device}/driver_override" ];
-      complaint =
-        if id == null then
-          "there is no device at ${address}"
-        else
-          "the device at ${address} is not ${id} and is left alone";
-    in
-    "${concatStringsSep " && " steps} || echo \"vfio: ${complaint}\" >&2";
-
-  # Scripted stage 1 was the only one once, and is on its way out.
-  hasSystemdStage1 = options.boot.initrd ? systemd;
-  usesSystemdStage1 = hasSystemdStage1 && (config.boot.initrd.systemd.enable or true);
-
-  # The old stage 1 runs no command of ours before it loads modules, but modprobe does:
-  # this rule replaces the loading of vfio-pci, which the softdeps above put first.
-  # /proc/sys/kernel/modprobe knows where modprobe is, in the initrd and after.
-  installRule =
-    "install vfio-pci "
-    + concatStringsSep "; \\\n  " (
-      map reserve cfg.addresses
-      ++ [
-        "read -r modprobe < /proc/sys/kernel/modprobe"
-        ''"$modprobe" --ignore-install vfio-pci $CMDLINE_OPTS''
-      ]
-    );
-
-  # ---- what the finished configuration says, for the checks below
-
-  kernelParams = concatMap (splitString " ") config.boot.kernelParams;
-
-  # To modprobe, - and _ in the name of a module are the same.
-  sameDashes = lib.replaceStrings [ "-" ] [ "_" ];
-
-  # The words of each line, without blanks around them.
-  modprobeWords = map (
-    line: filter (word: word != "") (splitString " " (lib.replaceStrings [ "\t" ] [ " " ] line))
-  ) (splitString "\n" config.boot.extraModprobeConfig);
-
-  modprobeLinesFor =
-    command: isModule:
-    filter (
-      words:
-      lib.length words > 1 && lib.head words == command && isModule (sameDashes (lib.elemAt words 1))
-    ) modprobeWords;
-
-  bindings =
-    filter (param: hasPrefix "vfio_pci.ids=" (sameDashes param)) kernelParams
-    ++ map (concatStringsSep " ") (
-      filter (any (hasPrefix "ids=")) (modprobeLinesFor "options" (module: module == "vfio_pci"))
-    );
-
-  # softdep lines of others that lose against ours and ask for something else.
-  lostSoftdeps = filter (line: !(hasInfix "vfio" line) && line != "softdep nvidia post: nvidia-uvm") (
-    map (concatStringsSep " ") (
-      modprobeLinesFor "softdep" (module: elem module (map sameDashes cfg.competingDrivers))
-    )
-  );
-
-  softdepsOfVfio = modprobeLinesFor "softdep" (module: module == "vfio_pci");
-
-  initrdModules = config.boot.initrd.kernelModules ++ config.boot.initrd.availableKernelModules;
-  leftVirqfd = elem "vfio_virqfd" (initrdModules ++ config.boot.kernelModules);
-
-  iommuOff = intersectLists kernelParams [
-    "iommu=off"
-    "amd_iommu=off"
-    "intel_iommu=off"
-  ];
-
-  noPassthroughDMA = intersectLists kernelParams [
-    "iommu.passthrough=0"
-    "iommu=nopt"
-  ];
-
-  hostNvidiaDrivers = intersectLists (config.services.xserver.videoDrivers or [ ]) [
-    "nvidia"
-    "nouveau"
-  ];
-
-  kernelName = toLower "${kernel.name or ""} ${kernel.modDirVersion or ""}";
-
-  carriesACSPatch =
-    kernel.isZen or false
-    || any (name: hasInfix name kernelName) [
-      "zen"
-      "lqx"
-      "liquorix"
-      "xanmod"
-      "cachyos"
-    ]
-    || any (patch: hasInfix "acs" (toLower (patch.name or ""))) config.boot.kernelPatches;
-
-  asksPassphrase = (config.boot.initrd.luks.devices or { }) != { };
-
-  initrdGraphics = intersectLists initrdModules [
-    "amdgpu"
-    "ast"
-    "i915"
-    "mgag200"
-    "nouveau"
-    "nvidia_drm"
-    "radeon"
-    "xe"
-  ];
-
-  addresses = map (entry: entry.address) cfg.addresses;
-  repeatedAddresses = unique (
-    filter (address: lib.count (other: other == address) addresses > 1) addresses
-  );
-
-  # The first two fields are what an address can be compared with.
-  boundIDs = map (id: concatStringsSep ":" (lib.take 2 (splitString ":" id))) cfg.devices;
-  boundTwice = filter (entry: entry.id != null && elem entry.id boundIDs) cfg.addresses;
 in
 {
+  imports = [
+    ./binding.nix
+    ./checks.nix
+    ./guests.nix
+  ];
+
   options.virtualisation.vfio = {
     enable = mkEnableOption "giving PCI devices to guests with VFIO";
 
@@ -380,8 +208,9 @@ in
       example = true;
       description = ''
         Whether to split up IOMMU groups with `pcie_acs_override`. This works only with a kernel
-        that carries the ACS override patch, for example `pkgs.linuxPackages_zen`. The groups
-        then only look separate: a device of a guest may still reach its neighbours.
+        that carries the ACS override patch, for example `pkgs.linuxPackages_zen`, or gets it by
+        {option}`acsPatch`. The groups then only look separate: a device of a guest may still
+        reach its neighbours.
       '';
     };
 
@@ -390,6 +219,17 @@ in
       default = "downstream,multifunction";
       example = "downstream";
       description = "What {option}`applyACSpatch` splits up.";
+    };
+
+    acsPatch = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = lib.literalExpression "./acs-override.patch";
+      description = ''
+        The ACS override patch, for a kernel that does not carry it: with
+        {option}`applyACSpatch` the kernel is built with it, on this machine. It has to fit the
+        version of {option}`boot.kernelPackages`, so expect to renew it now and then.
+      '';
     };
 
     users = mkOption {
@@ -412,161 +252,4 @@ in
       '';
     };
   };
-
-  config = mkIf cfg.enable (mkMerge [
-    {
-      boot.kernelParams =
-        optional (cfg.IOMMUType != "amd") "intel_iommu=on"
-        ++ optional cfg.passthroughDMA "iommu=pt"
-        # A parameter rather than a line for modprobe: it can be removed in the boot menu.
-        ++ optional bindsByID "vfio-pci.ids=${concatStringsSep "," cfg.devices}"
-        ++ optional cfg.disableEFIfb (
-          # From 5.15 on, kernels of NixOS hand the framebuffer to simpledrm, and efifb has no say.
-          if versionAtLeast kernel.version "5.15" then
-            "initcall_blacklist=sysfb_init"
-          else
-            "video=efifb:off"
-        )
-        ++ optionals cfg.ignoreMSRs [
-          "kvm.ignore_msrs=1"
-          "kvm.report_ignored_msrs=0"
-        ]
-        ++ optional cfg.applyACSpatch "pcie_acs_override=${cfg.acsOverride}";
-
-      boot.initrd.kernelModules = mkIf cfg.bindAtBoot vfioModules;
-      boot.kernelModules = mkIf (!cfg.bindAtBoot) vfioModules;
-
-      # First in the file, since modprobe heeds the first line for a module.
-      boot.extraModprobeConfig = mkIf (cfg.bindAtBoot && softdeps != [ ]) (
-        mkBefore (concatStringsSep "\n" softdeps)
-      );
-
-      boot.blacklistedKernelModules = mkIf cfg.blacklistNvidia [
-        "nvidia"
-        "nvidia_drm"
-        "nvidia_modeset"
-        "nvidia_uvm"
-        "nvidiafb"
-        "nouveau"
-        "nova_core"
-        "nova_drm"
-      ];
-
-      services.udev.extraRules = mkIf (cfg.deviceGroup != null) ''
-        SUBSYSTEM=="vfio", OWNER="root", GROUP="${cfg.deviceGroup}", MODE="0660"
-      '';
-
-      virtualisation.libvirtd = {
-        enable = mkDefault true;
-        # NixOS would suspend the guests, and one with a passed-through device cannot be.
-        onShutdown = mkDefault "shutdown";
-      };
-
-      users.groups.libvirtd = mkIf (cfg.users != [ ]) { members = cfg.users; };
-    }
-
-    (mkIf (bindsByAddress && !usesSystemdStage1) {
-      boot.extraModprobeConfig = mkBefore installRule;
-    })
-
-    # An option that this NixOS does not declare must not be named at all, mkIf or not.
-    (optionalAttrs hasSystemdStage1 {
-      boot.initrd.systemd.services = mkIf (bindsByAddress && usesSystemdStage1) {
-        vfio-driver-override = {
-          description = "Reserve PCI devices for vfio-pci";
-          wantedBy = [ "sysinit.target" ];
-          # Whoever can load a driver waits for this one.
-          before = [
-            "systemd-modules-load.service"
-            "systemd-udevd.service"
-            "systemd-udev-trigger.service"
-          ];
-          unitConfig.DefaultDependencies = false;
-          serviceConfig = {
-            Type = "oneshot";
-            RemainAfterExit = true;
-          };
-          script = concatStringsSep "\n" (map reserve cfg.addresses);
-        };
-      };
-    })
-
-    {
-      assertions = [
-        {
-          assertion = !cfg.blacklistNvidia || hostNvidiaDrivers == [ ];
-          message = ''
-            virtualisation.vfio.blacklistNvidia would take the driver from your own screen:
-            services.xserver.videoDrivers has ${concatStringsSep " and " hostNvidiaDrivers}.
-            Take out one of the two. The guest's card goes to vfio-pci without a blacklist too.
-          '';
-        }
-        {
-          assertion = repeatedAddresses == [ ];
-          message = ''
-            virtualisation.vfio.addresses names ${concatStringsSep ", " repeatedAddresses}
-            more than once. Keep one entry each.
-          '';
-        }
-        {
-          assertion = !bindsByID || lib.length bindings == 1;
-          message = ''
-            The IDs for vfio-pci are given more than once, and only the last would count:
-              ${concatStringsSep "\n  " bindings}
-            Move them all to virtualisation.vfio.devices.
-          '';
-        }
-      ];
-
-      warnings =
-        optional (cfg.bindAtBoot && cfg.addresses == [ ] && bindings == [ ]) ''
-          virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
-          on, name the devices in virtualisation.vfio.devices or virtualisation.vfio.addresses.
-        ''
-        ++ optional (iommuOff != [ ]) ''
-          boot.kernelParams has ${concatStringsSep " and " iommuOff},
-          and without the IOMMU no device can be given to a guest. Take it out.
-        ''
-        ++ optional (cfg.passthroughDMA && noPassthroughDMA != [ ]) ''
-          boot.kernelParams has both iommu=pt and ${concatStringsSep " and " noPassthroughDMA},
-          which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
-          latter, or take it out.
-        ''
-        ++ optional (cfg.applyACSpatch && !carriesACSPatch) ''
-          virtualisation.vfio.applyACSpatch does nothing on a kernel without the ACS override patch,
-          which ${kernel.name or "this kernel"} is not known to carry. Choose one that does, for example
-          boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
-        ''
-        ++ optional (leftVirqfd && versionAtLeast kernel.version "6.2") ''
-          The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
-          boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
-        ''
-        ++ optional (elem "video=efifb:off" kernelParams && versionAtLeast kernel.version "5.15") ''
-          The kernel parameter video=efifb:off does nothing since Linux 5.15. Take it out; if the
-          guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
-        ''
-        ++ optional (cfg.disableEFIfb && asksPassphrase && initrdGraphics == [ ]) ''
-          virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
-          and a disk of boot.initrd.luks.devices may ask for its passphrase before that. Load the
-          driver of your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ];
-          (or "i915", "xe").
-        ''
-        ++ optional (cfg.bindAtBoot && lostSoftdeps != [ ]) ''
-          modprobe heeds one softdep line per module, and that of virtualisation.vfio comes first.
-          Without effect:
-            ${concatStringsSep "\n  " lostSoftdeps}
-          Take the driver out of virtualisation.vfio.competingDrivers and add vfio-pci to the
-          `pre:' of your line.
-        ''
-        ++ optional (bindsByAddress && !usesSystemdStage1 && softdepsOfVfio != [ ]) ''
-          A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe pass over the
-          rule that binds virtualisation.vfio.addresses. Take the line out, or set
-          boot.initrd.systemd.enable = true;.
-        ''
-        ++ map (entry: ''
-          virtualisation.vfio.devices has ${entry.id}, so every device with this ID goes to
-          vfio-pci, not only the one at ${entry.address}. Take the ID out of devices.
-        '') boundTwice;
-    }
-  ]);
 }

@@ -2,7 +2,15 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { stamp } from './stamp.ts'
 
-const NAMES = ['default.nix', 'vfio.nix', 'libvirt.nix', 'virtualisation.nix']
+const NAMES = [
+  'default.nix',
+  'vfio.nix',
+  'binding.nix',
+  'checks.nix',
+  'guests.nix',
+  'libvirt.nix',
+  'virtualisation.nix'
+]
 
 /** The modules of this package by file name, as they are installed; reads them from the package. */
 export function shippedModules(version: string): Map<string, string> {

@@ -140,6 +140,9 @@ describe('a configuration with our part', () => {
       [PATH, false, undefined],
       ['/etc/nixos/vfio/default.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/vfio.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/binding.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/checks.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/guests.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/libvirt.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/virtualisation.nix', true, '/etc/nixos/vfio']
     ])

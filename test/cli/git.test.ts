@@ -18,11 +18,13 @@ const OFF = '--parse-check=off'
 const APPLY = ['apply', '--yes', 'configuration.nix', '--iommu', 'amd', OFF]
 const UNDO = ['undo', '--yes', 'configuration.nix']
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
-const NAMES = 'vfio/default.nix vfio/vfio.nix vfio/libvirt.nix vfio/virtualisation.nix'
+const NAMES = ['default', 'vfio', 'binding', 'checks', 'guests', 'libvirt', 'virtualisation']
+  .map(name => `vfio/${name}.nix`)
+  .join(' ')
 const LISTED = NAMES.replaceAll(' ', ', ')
 
-const HEAD = `${FILE}: 2 changes; vfio/: 4 new files\n`
-const REGISTERS = 'git: 4 new files will be registered (git add -N), not committed.\n'
+const HEAD = `${FILE}: 2 changes; vfio/: 7 new files\n`
+const REGISTERS = 'git: 7 new files will be registered (git add -N), not committed.\n'
 const CHECKED = 'Checked: parses (own parser only; switched off).\n'
 const WROTE = text`
   Wrote /etc/nixos/vfio/ (new) and ${FILE}.
@@ -33,7 +35,10 @@ const WROTE = text`
 
 const REGISTERED = [
   ' M configuration.nix',
+  ' A vfio/binding.nix',
+  ' A vfio/checks.nix',
   ' A vfio/default.nix',
+  ' A vfio/guests.nix',
   ' A vfio/libvirt.nix',
   ' A vfio/vfio.nix',
   ' A vfio/virtualisation.nix'
@@ -81,9 +86,12 @@ test('undo forgets them again, and the undo of that registers them', async () =>
         ${FILE} as it was
         /etc/nixos/vfio/virtualisation.nix goes
         /etc/nixos/vfio/libvirt.nix goes
+        /etc/nixos/vfio/guests.nix goes
+        /etc/nixos/vfio/checks.nix goes
+        /etc/nixos/vfio/binding.nix goes
         /etc/nixos/vfio/vfio.nix goes
         /etc/nixos/vfio/default.nix goes
-      git: 4 files that were only registered will be forgotten.
+      git: 7 files that were only registered will be forgotten.
       Took back run RUN-1.
       Next:   sudo nixos-rebuild boot && reboot
       `
@@ -99,7 +107,7 @@ test('remove forgets them, and has nothing registered that it keeps aside', asyn
   place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
   const { code, stderr } = await place.run(['remove', '-y', 'configuration.nix', OFF])
   expect(code).toBe(0)
-  expect(stderr).toContain('git: 4 files that were only registered will be forgotten.\n')
+  expect(stderr).toContain('git: 7 files that were only registered will be forgotten.\n')
   expect(place.status()).toEqual(['?? vfio/vfio.nix.edited'])
 })
 
@@ -173,7 +181,7 @@ test('files that git ignores are written, and that is told', async () => {
            then: git -C /etc/nixos add -N ${NAMES}
            or, if it is no flake, next time: --no-git-add
     `
-  const ignores = 'git: 4 new files will not be registered, as git ignores them.\n'
+  const ignores = 'git: 7 new files will not be registered, as git ignores them.\n'
   expect(await said(place, APPLY)).toEqual({
     code: 8,
     stderr: HEAD + ignores + CHECKED + report + WROTE
@@ -206,7 +214,7 @@ test('git that is not installed', async () => {
     code: 8,
     stderr:
       HEAD +
-      'git: 4 new files can not be registered: git was not found.\n' +
+      'git: 7 new files can not be registered: git was not found.\n' +
       CHECKED +
       text`
         vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: git was not found.
@@ -251,7 +259,7 @@ test('a repository that is damaged', async () => {
   place.write('.git/index', 'spoilt')
   const { code, stderr } = await place.run(APPLY)
   expect(code).toBe(8)
-  expect(stderr).toMatch(/^git: 4 new files can not be registered: .*index.*\.$/m)
+  expect(stderr).toMatch(/^git: 7 new files can not be registered: .*index.*\.$/m)
   expect(stderr).toMatch(/^vfio-patch: wrote .*, but git could not register .*index.*\.$/m)
 })
 
@@ -260,7 +268,7 @@ asRoot('a repository that git does not trust its owner with', async () => {
   chownSync(place.nixos, 0, 0)
   const words = ['diff', ...APPLY.slice(2), '-U0']
   expect((await place.run(words)).stderr).toBe(
-    `${HEAD}git: 4 new files can not be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
+    `${HEAD}git: 7 new files can not be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
   )
   chownSync(place.nixos, OWNER, OWNER)
   expect((await place.run(words)).stderr).toBe(HEAD + REGISTERS + CHECKED)
@@ -276,7 +284,7 @@ needing(
   const { code, stderr } = await place.run(words, { through: AS_NOBODY })
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `${HEAD}git: sudo is needed to see to 4 new files, as the repository belongs to another user.\n${CHECKED}`
+    stderr: `${HEAD}git: sudo is needed to see to 7 new files, as the repository belongs to another user.\n${CHECKED}`
   })
 })
 

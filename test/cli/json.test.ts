@@ -283,10 +283,11 @@ needing('git')('what git is told', async () => {
   const place = makeRepository({ 'configuration.nix': '{ ... }: { }\n', '.gitignore': 'vfio/v*\n' })
   const words = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', OFF]
   const { uid } = statSync(place.nixos)
+  const registered = ['default.nix', 'binding.nix', 'checks.nix', 'guests.nix', 'libvirt.nix']
   expect(await documentOf(place, words)).toMatchObject({
     outcome: 'written-with-warnings',
     exit: 8,
-    actions: ['default.nix', 'libvirt.nix'].map(it => {
+    actions: registered.map(it => {
       return { kind: 'git-add-intent', path: `/etc/nixos/vfio/${it}`, uid }
     }),
     warnings: [
@@ -301,7 +302,7 @@ needing('git')('what git is told', async () => {
     error: null
   })
   expect((await documentOf(place, ['undo', '-y', 'configuration.nix'])).actions).toEqual(
-    ['libvirt.nix', 'default.nix'].map(it => {
+    registered.toReversed().map(it => {
       return { kind: 'git-forget', path: `/etc/nixos/vfio/${it}`, uid }
     })
   )

@@ -56,7 +56,7 @@ const APPLIED = {
   code: 0,
   stdout: CHANGE + patchOfModules(),
   stderr: text`
-    /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch undo /etc/nixos/configuration.nix
@@ -72,7 +72,7 @@ test.concurrent('diff prints the change as a patch and writes nothing', async ()
     code: 1,
     stdout: CHANGE + patchOfModules(),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
       ${CHECKED}
       `
   })
@@ -190,6 +190,9 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/virtualisation.nix goes
         /etc/nixos/vfio/libvirt.nix goes
+        /etc/nixos/vfio/guests.nix goes
+        /etc/nixos/vfio/checks.nix goes
+        /etc/nixos/vfio/binding.nix goes
         /etc/nixos/vfio/vfio.nix goes
         /etc/nixos/vfio/default.nix goes
       Took back run RUN-1.
@@ -206,6 +209,9 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
       Run RUN-2 (undo) will be taken back:
         /etc/nixos/vfio/default.nix comes back
         /etc/nixos/vfio/vfio.nix comes back
+        /etc/nixos/vfio/binding.nix comes back
+        /etc/nixos/vfio/checks.nix comes back
+        /etc/nixos/vfio/guests.nix comes back
         /etc/nixos/vfio/libvirt.nix comes back
         /etc/nixos/vfio/virtualisation.nix comes back
         /etc/nixos/configuration.nix as it was

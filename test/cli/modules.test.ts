@@ -155,7 +155,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
          }
         ` + patchOfModules('modules/vfio'),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; modules/vfio/: 4 new files
+      /etc/nixos/configuration.nix: 2 changes; modules/vfio/: 7 new files
       ${CHECKED}
       Wrote /etc/nixos/modules/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix

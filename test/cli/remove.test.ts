@@ -61,7 +61,7 @@ test.concurrent('remove takes back what apply did, and undo takes that back', as
     code: 0,
     stdout: reversed(CHANGE) + patchOfRemoval(),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-2   ${UNDO}
@@ -101,7 +101,7 @@ test.concurrent('nothing is written with --dry-run, nor without a yes', async ()
          }
         ` + patchOfRemoval(),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed
       ${CHECKED}
       `
   })
@@ -129,7 +129,7 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
   )
   expect(code).toBe(0)
   expect(terminal).toBe(text`
-    /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed
     --- a/configuration.nix
     +++ b/configuration.nix
     @@ -1,8 +1,5 @@
@@ -142,6 +142,9 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
        networking.hostName = "pc";
      }
     ${named('default.nix')}
+    ${named('binding.nix')}
+    ${named('checks.nix')}
+    ${named('guests.nix')}
     ${named('libvirt.nix')}
     ${named('vfio.nix')}
     ${named('virtualisation.nix')}
@@ -178,7 +181,7 @@ test.concurrent('modules that were edited are kept aside, and other files stay',
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 files removed, 1 kept aside
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed, 1 kept aside
       Kept aside: vfio/vfio.nix, which was changed by hand, as vfio/vfio.nix.edited
       Stays: vfio/guests.nix, which is not of vfio-patch
       ${CHECKED}
@@ -220,7 +223,7 @@ test.concurrent('files that it imports are edited too, in one run', async () => 
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      /etc/nixos/configuration.nix: 1 change; hosts/pc.nix: changed; vfio/: 4 files removed
+      /etc/nixos/configuration.nix: 1 change; hosts/pc.nix: changed; vfio/: 7 files removed
       ${CHECKED}
       Wrote /etc/nixos/hosts/pc.nix and /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -347,6 +350,9 @@ test.concurrent('as JSON', async () => {
     actions: [
       ['/etc/nixos/configuration.nix', 'modify'],
       ['/etc/nixos/vfio/default.nix', 'delete'],
+      ['/etc/nixos/vfio/binding.nix', 'delete'],
+      ['/etc/nixos/vfio/checks.nix', 'delete'],
+      ['/etc/nixos/vfio/guests.nix', 'delete'],
       ['/etc/nixos/vfio/libvirt.nix', 'delete'],
       ['/etc/nixos/vfio/vfio.nix', 'delete'],
       ['/etc/nixos/vfio/virtualisation.nix', 'delete']

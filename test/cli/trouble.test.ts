@@ -73,7 +73,7 @@ needing('strace')('the disk fails after the change is made', async () => {
   expect({ code, stderr }).toEqual({
     code: 8,
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
       ${CHECKED}
       vfio-patch: warning: the change is written, but: error on /etc/nixos (fsync: EIO).
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.

@@ -27,6 +27,7 @@ const view = `config: {
   libvirtd = {
     inherit (config.virtualisation.libvirtd) enable onShutdown;
     qemuConf = config.virtualisation.libvirtd.qemu.verbatimConfig;
+    hooks = builtins.mapAttrs (_: hook: hook.text) config.virtualisation.libvirtd.hooks.qemu;
   };
   failures = map (failed: failed.message) (builtins.filter (a: !a.assertion) config.assertions);
   inherit (config) warnings;
@@ -47,7 +48,12 @@ export const untouched = {
   udevRules: '',
   groups: {},
   users: [] as string[],
-  libvirtd: { enable: false, onShutdown: 'suspend', qemuConf: 'namespaces = []\n' },
+  libvirtd: {
+    enable: false,
+    onShutdown: 'suspend',
+    qemuConf: 'namespaces = []\n',
+    hooks: {} as Record<string, string>
+  },
   failures: [] as string[],
   warnings: [] as string[]
 }
@@ -71,7 +77,7 @@ export const withOneCard: State = {
   kernelParams: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=10de:1b80'],
   initrdKernelModules: ['vfio', 'vfio_iommu_type1', 'vfio_pci'],
   extraModprobeConfig: softdeps,
-  libvirtd: { enable: true, onShutdown: 'shutdown', qemuConf: 'namespaces = []\n' }
+  libvirtd: { ...untouched.libvirtd, enable: true, onShutdown: 'shutdown' }
 }
 
 /** qemu.conf with libvirt's own devices and these. */

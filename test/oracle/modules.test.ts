@@ -75,7 +75,7 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       `virtualisation.libvirtd = { enable = true; ${settings} };`
     const withConf = (text: string) => ({
       ...untouched,
-      libvirtd: { enable: true, onShutdown: 'suspend', qemuConf: text }
+      libvirtd: { ...untouched.libvirtd, enable: true, qemuConf: text }
     })
     produces(
       'keeps its own devices beside ours, each once',

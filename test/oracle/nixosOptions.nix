@@ -13,12 +13,18 @@
   stage1 ? "systemd",
   # Whether lists of kernel modules are sets of names, as they are since 25.11.
   sortsModules ? true,
+  # Whether a kernel parameter may have a blank only in quotation marks, as in the newest.
+  partsParams ? true,
+  # Whether libvirtd.qemu.ovmf is set up by NixOS, as before 25.11.
+  ovmf ? false,
 }:
 
 { config, lib, ... }:
 
 let
   inherit (lib) mkOption types;
+
+  onSystemd = stage1 == "only" || (stage1 != "none" && config.boot.initrd.systemd.enable);
 
   moduleList =
     # nixpkgs nixos/modules/system/boot/kernel.nix (`attrNamesToTrue`)
@@ -69,6 +75,21 @@ let
       };
     }
   );
+
+  # nixpkgs pkgs/build-support/trivial-builders (`writeShellScript`): the text, without a build.
+  pkgs = {
+    writeShellScript = name: text: {
+      type = "derivation";
+      inherit name text;
+      outPath = "/nix/store/00000000000000000000000000000000-${name}";
+    };
+  }
+  // lib.genAttrs [ "coreutils" "kmod" ] package;
+  package = name: {
+    type = "derivation";
+    inherit name;
+    outPath = "/nix/store/00000000000000000000000000000000-${name}";
+  };
 
   # nixpkgs nixos/lib/systemd-unit-options.nix, as much as we use of it
   initrdService.options = {
@@ -132,7 +153,9 @@ in
         default = [ ];
       };
       kernelParams = mkOption {
-        type = types.listOf (types.strMatching ''([^"[:space:]]|"[^"]*")+'');
+        type = types.listOf (
+          if partsParams then types.strMatching ''([^"[:space:]]|"[^"]*")+'' else types.str
+        );
         default = [ ];
       };
       extraModulePackages = mkOption {
@@ -191,6 +214,18 @@ in
       default = "";
     };
 
+    # nixpkgs nixos/modules/hardware/video/nvidia.nix
+    hardware.nvidia = {
+      nvidiaPersistenced = mkOption {
+        type = types.bool;
+        default = false;
+      };
+      prime.nvidiaBusId = mkOption {
+        type = types.strMatching "([[:print:]]+:[0-9]{1,3}(@[0-9]{1,10})?:[0-9]{1,2}:[0-9])?";
+        default = "";
+      };
+    };
+
     # nixpkgs nixos/modules/services/x11/xserver.nix
     services.xserver.videoDrivers = mkOption {
       type = types.listOf types.str;
@@ -198,6 +233,12 @@ in
         "modesetting"
         "fbdev"
       ];
+    };
+
+    # nixpkgs nixos/modules/system/boot/systemd.nix
+    systemd.package = mkOption {
+      type = types.package;
+      default = package "systemd";
     };
 
     # nixpkgs nixos/modules/system/boot/systemd/tmpfiles.nix
@@ -243,9 +284,23 @@ in
         ];
         default = "suspend";
       };
+      hooks.qemu = mkOption {
+        type = types.attrsOf types.path;
+        default = { };
+      };
       qemu = mkOption {
         type = types.submodule {
           options = {
+            # Set up by NixOS before 25.11; since then only declared, and any value is refused.
+            ovmf = mkOption {
+              type = types.submodule {
+                options.enable = mkOption {
+                  type = if ovmf then types.bool else types.nullOr types.bool;
+                  default = if ovmf then true else null;
+                };
+              };
+              default = { };
+            };
             runAsRoot = mkOption {
               type = types.bool;
               default = true;
@@ -261,5 +316,22 @@ in
         default = { };
       };
     };
+  };
+
+  config = {
+    _module.args.pkgs = pkgs;
+
+    assertions = [
+      # nixpkgs nixos/modules/system/boot/systemd/initrd.nix
+      {
+        assertion = !onSystemd || config.boot.initrd.preDeviceCommands == "";
+        message = "systemd stage 1 does not support 'boot.initrd.preDeviceCommands'.";
+      }
+      # nixpkgs nixos/modules/virtualisation/libvirtd.nix
+      {
+        assertion = ovmf || config.virtualisation.libvirtd.qemu.ovmf.enable == null;
+        message = "The 'virtualisation.libvirtd.qemu.ovmf' submodule has been removed.";
+      }
+    ];
   };
 }

@@ -11,7 +11,15 @@ export const VERSION: string = JSON.parse(
   readFileSync(join(project, 'package.json'), 'utf8')
 ).version
 
-const NAMES = ['default.nix', 'vfio.nix', 'libvirt.nix', 'virtualisation.nix']
+const NAMES = [
+  'default.nix',
+  'vfio.nix',
+  'binding.nix',
+  'checks.nix',
+  'guests.nix',
+  'libvirt.nix',
+  'virtualisation.nix'
+]
 
 /** The modules that a run installs, by name. */
 export function installedModules(): Record<string, string> {

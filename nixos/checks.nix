@@ -1,0 +1,229 @@
+# What is wrong with a configuration that gives devices away, told before it is built.
+{ config, lib, ... }:
+
+let
+  inherit (lib)
+    any
+    concatMap
+    concatStringsSep
+    elem
+    filter
+    hasInfix
+    hasPrefix
+    intersectLists
+    mkIf
+    optional
+    splitString
+    toLower
+    unique
+    versionAtLeast
+    ;
+
+  cfg = config.virtualisation.vfio;
+
+  inherit (config.boot.kernelPackages) kernel;
+
+  bindsByID = cfg.bindAtBoot && cfg.devices != [ ];
+
+  kernelParams = concatMap (splitString " ") config.boot.kernelParams;
+
+  # To modprobe, - and _ in the name of a module are the same.
+  sameDashes = lib.replaceStrings [ "-" ] [ "_" ];
+
+  # The words of each line, without blanks around them.
+  modprobeWords = map (
+    line: filter (word: word != "") (splitString " " (lib.replaceStrings [ "\t" ] [ " " ] line))
+  ) (splitString "\n" config.boot.extraModprobeConfig);
+
+  modprobeLinesFor =
+    command: isModule:
+    filter (
+      words:
+      lib.length words > 1 && lib.head words == command && isModule (sameDashes (lib.elemAt words 1))
+    ) modprobeWords;
+
+  bindings =
+    filter (param: hasPrefix "vfio_pci.ids=" (sameDashes param)) kernelParams
+    ++ map (concatStringsSep " ") (
+      filter (any (hasPrefix "ids=")) (modprobeLinesFor "options" (module: module == "vfio_pci"))
+    );
+
+  # softdep lines of others that lose against ours and ask for something else.
+  lostSoftdeps = filter (line: !(hasInfix "vfio" line) && line != "softdep nvidia post: nvidia-uvm") (
+    map (concatStringsSep " ") (
+      modprobeLinesFor "softdep" (module: elem module (map sameDashes cfg.competingDrivers))
+    )
+  );
+
+  initrdModules = config.boot.initrd.kernelModules ++ config.boot.initrd.availableKernelModules;
+  leftVirqfd = elem "vfio_virqfd" (initrdModules ++ config.boot.kernelModules);
+
+  iommuOff = intersectLists kernelParams [
+    "iommu=off"
+    "amd_iommu=off"
+    "intel_iommu=off"
+  ];
+
+  noPassthroughDMA = intersectLists kernelParams [
+    "iommu.passthrough=0"
+    "iommu=nopt"
+  ];
+
+  hostNvidiaDrivers = intersectLists (config.services.xserver.videoDrivers or [ ]) [
+    "nvidia"
+    "nouveau"
+  ];
+
+  kernelName = toLower "${kernel.name or ""} ${kernel.modDirVersion or ""}";
+
+  carriesACSPatch =
+    kernel.isZen or false
+    || any (name: hasInfix name kernelName) [
+      "zen"
+      "lqx"
+      "liquorix"
+      "xanmod"
+      "cachyos"
+    ]
+    || any (patch: hasInfix "acs" (toLower (patch.name or ""))) config.boot.kernelPatches;
+
+  lastOf = list: if list == [ ] then null else lib.last list;
+
+  nvidia = config.hardware.nvidia or { };
+
+  # What keeps NVIDIA's driver from letting go of a card that a guest is to have later.
+  holdsNvidia =
+    optional (lastOf (filter (hasPrefix "nvidia-drm.fbdev=") kernelParams) == "nvidia-drm.fbdev=1") ''
+      boot.kernelParams has nvidia-drm.fbdev=1: the driver draws the console, which takes the card
+        for itself. Add: boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];
+    ''
+    ++ optional (nvidia.nvidiaPersistenced or false) ''
+      hardware.nvidia.nvidiaPersistenced keeps the card open. Turn it off, or stop
+        nvidia-persistenced.service in `prepare' of the guest.
+    '';
+
+  # "PCI:1:0:0", in decimal, is the address 0000:01:00.0; in newer ones a domain goes before or
+  # behind an @.
+  primeBusIds = filter (id: id != "") (
+    map (name: nvidia.prime.${name} or "") [
+      "nvidiaBusId"
+      "amdgpuBusId"
+      "intelBusId"
+    ]
+  );
+
+  slotOfBusId =
+    busId:
+    let
+      found = builtins.match "PCI:([0-9]+)(@0)?:([0-9]+):[0-9]+" busId;
+      hex = digits: lib.fixedWidthString 2 "0" (toLower (lib.toHexString (lib.toIntBase10 digits)));
+    in
+    if found == null then null else "0000:${hex (lib.head found)}:${hex (lib.last found)}";
+
+  slotOf = address: lib.head (splitString "." address);
+
+  givenToPrime = filter (busId: elem (slotOfBusId busId) (map slotOf addresses)) primeBusIds;
+
+  asksPassphrase = (config.boot.initrd.luks.devices or { }) != { };
+
+  initrdGraphics = intersectLists initrdModules [
+    "amdgpu"
+    "ast"
+    "i915"
+    "mgag200"
+    "nouveau"
+    "nvidia_drm"
+    "radeon"
+    "xe"
+  ];
+
+  addresses = map (entry: entry.address) cfg.addresses;
+  repeatedAddresses = unique (
+    filter (address: lib.count (other: other == address) addresses > 1) addresses
+  );
+
+  # The first two fields are what an address can be compared with.
+  boundIDs = map (id: concatStringsSep ":" (lib.take 2 (splitString ":" id))) cfg.devices;
+  boundTwice = filter (entry: entry.id != null && elem entry.id boundIDs) cfg.addresses;
+in
+{
+  config = mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = !cfg.blacklistNvidia || hostNvidiaDrivers == [ ];
+        message = ''
+          virtualisation.vfio.blacklistNvidia would take the driver from your own screen:
+          services.xserver.videoDrivers has ${concatStringsSep " and " hostNvidiaDrivers}.
+          Take out one of the two. The guest's card goes to vfio-pci without a blacklist too.
+        '';
+      }
+      {
+        assertion = repeatedAddresses == [ ];
+        message = ''
+          virtualisation.vfio.addresses names ${concatStringsSep ", " repeatedAddresses}
+          more than once. Keep one entry each.
+        '';
+      }
+      {
+        assertion = !bindsByID || lib.length bindings == 1;
+        message = ''
+          The IDs for vfio-pci are given more than once, and only the last would count:
+            ${concatStringsSep "\n  " bindings}
+          Move them all to virtualisation.vfio.devices.
+        '';
+      }
+    ];
+
+    warnings =
+      optional (cfg.bindAtBoot && cfg.addresses == [ ] && bindings == [ ]) ''
+        virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
+        on, name the devices in virtualisation.vfio.devices or virtualisation.vfio.addresses.
+      ''
+      ++ optional (iommuOff != [ ]) ''
+        boot.kernelParams has ${concatStringsSep " and " iommuOff},
+        and without the IOMMU no device can be given to a guest. Take it out.
+      ''
+      ++ optional (cfg.passthroughDMA && noPassthroughDMA != [ ]) ''
+        boot.kernelParams has both iommu=pt and ${concatStringsSep " and " noPassthroughDMA},
+        which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
+        latter, or take it out.
+      ''
+      ++ optional (cfg.applyACSpatch && !carriesACSPatch) ''
+        virtualisation.vfio.applyACSpatch does nothing on a kernel without the ACS override patch,
+        which ${kernel.name or "this kernel"} is not known to carry. Choose one that does, for example
+        boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+      ''
+      ++ optional (leftVirqfd && versionAtLeast kernel.version "6.2") ''
+        The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
+        boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
+      ''
+      ++ optional (elem "video=efifb:off" kernelParams && versionAtLeast kernel.version "5.15") ''
+        The kernel parameter video=efifb:off does nothing since Linux 5.15. Take it out; if the
+        guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
+      ''
+      ++ optional (cfg.disableEFIfb && asksPassphrase && initrdGraphics == [ ]) ''
+        virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
+        and a disk of boot.initrd.luks.devices may ask for its passphrase before that. Load the
+        driver of your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ];
+        (or "i915", "xe").
+      ''
+      ++ optional (cfg.bindAtBoot && lostSoftdeps != [ ]) ''
+        modprobe heeds one softdep line per module, and that of virtualisation.vfio comes first.
+        Without effect:
+          ${concatStringsSep "\n  " lostSoftdeps}
+        Take the driver out of virtualisation.vfio.competingDrivers and add vfio-pci to the
+        `pre:' of your line.
+      ''
+      ++ map (entry: ''
+        virtualisation.vfio.devices has ${entry.id}, so every device with this ID goes to
+        vfio-pci, not only the one at ${entry.address}. Take the ID out of devices.
+      '') boundTwice
+      ++ optional (!cfg.bindAtBoot && holdsNvidia != [ ]) ''
+        The driver of NVIDIA does not give a card away while it is in use:
+          ${concatStringsSep "  " holdsNvidia}''
+      ++ map (busId: ''
+        hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
+        Take this bus ID and the other prime options out: your screen can't use the card.
+      '') givenToPrime;
+  };
+}

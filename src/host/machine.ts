@@ -1,0 +1,123 @@
+// What is known of a machine, as plain data. What could not be found out is undefined.
+
+export interface Machine {
+  /** In the order of their addresses. */
+  devices: readonly PciDevice[]
+  iommu: Iommu
+  cpu: Cpu
+  memory: Memory
+  firmware: Firmware
+  /** The parameters that the running kernel was started with. */
+  kernelParams: readonly string[]
+  /** The running kernel, such as `6.18.2`. */
+  kernel?: string
+  /** The release of NixOS, such as `26.05`; absent on another system. */
+  nixos?: string
+  /** What the host has on its disks. */
+  storage: readonly StorageUse[]
+  networks: readonly Network[]
+  keyboards: readonly Keyboard[]
+}
+
+export interface PciDevice {
+  /** With its domain: `0000:01:00.0`. */
+  address: string
+  /** Four lower-case hex digits each, as is the ID `vvvv:dddd` that is made from them. */
+  vendor: string
+  device: string
+  /** Six lower-case hex digits: class, subclass, interface. */
+  class: string
+  /** The driver that has it now, and the kernel module that this driver is from. */
+  driver?: string
+  module?: string
+  /** The IOMMU group; absent where the kernel uses no IOMMU. */
+  group?: string
+  /** Whether the firmware drew its first screen on it; only display devices say so. */
+  bootVga?: boolean
+  /** The places for monitors that its driver knows. */
+  connectors: readonly Connector[]
+  /** How it can be reset, the best first; empty if it can't be, absent if nobody says. */
+  resetMethods?: readonly string[]
+  /** The largest window into its memory, in bytes. */
+  window: number
+  /** The addresses of the bridges that it lies behind, the outermost first. */
+  behind: readonly string[]
+}
+
+export interface Connector {
+  /** As the kernel calls it: `DP-1`, `eDP-1`. */
+  name: string
+  isConnected: boolean
+}
+
+export interface Iommu {
+  /** Whether the firmware tells the kernel of one. */
+  isOffered?: boolean
+  /** How many groups the kernel made; it uses an IOMMU if there are any. */
+  groups: number
+}
+
+export interface Cpu {
+  vendor?: 'intel' | 'amd'
+  model?: string
+  /** Whether it can run guests at full speed. */
+  hasVirtualisation?: boolean
+  /** Whether it has pages of 1 GiB. */
+  hasHugePages1G?: boolean
+}
+
+export interface Memory {
+  /** In KiB, as the kernel counts. */
+  total?: number
+  hugepages: readonly { sizeKiB: number; count: number }[]
+}
+
+export interface Firmware {
+  isEfi: boolean
+  board?: string
+  isLaptop: boolean
+  /** What the switch of a laptop lets draw on its own panel. */
+  mux?: 'integrated' | 'discrete'
+}
+
+/** Something of the host's that is gone when a device is given away. */
+interface Held {
+  /** The PCI devices that it is reached through; empty where that is unknown or none. */
+  through: readonly string[]
+}
+
+export interface StorageUse extends Held {
+  kind: 'mount' | 'swap' | 'luks' | 'zfs'
+  /** Where it is mounted; else the block device. */
+  name: string
+  /** The name of the block device, such as `nvme0n1p2`. */
+  blockDevice: string
+}
+
+export interface Network extends Held {
+  /** The interface: `enp5s0`. */
+  name: string
+  isUp: boolean
+}
+
+export interface Keyboard extends Held {
+  name: string
+  /** Whether what it is part of has a mouse as well, as receivers and many mice have. */
+  hasMouse: boolean
+  /** Whether it is built in or at a port of its own, so that no PCI device can take it away. */
+  isBuiltIn: boolean
+}
+
+export function idOf({ vendor, device }: PciDevice): string {
+  return `${vendor}:${device}`
+}
+
+/** Domain, bus and slot: what the functions of one card have in common. */
+export function slotOf(address: string): string {
+  return address.replace(/\.[0-7]$/, '')
+}
+
+/** The PCI addresses that a path of sysfs goes through, the outermost first. */
+export function addressesIn(path: string): string[] {
+  return path.match(/\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?=\/|$)/g) ?? []
+}

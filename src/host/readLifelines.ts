@@ -1,0 +1,93 @@
+// What a person reaches their machine by: the network and the keyboard.
+
+import { addressesIn, type Keyboard, type Network } from './machine.ts'
+import type { Source } from './source.ts'
+
+const NET = '/sys/class/net'
+
+/** The interfaces that are hardware. */
+export function readNetworks(source: Source): Network[] {
+  return (source.names(NET) ?? []).flatMap(name => {
+    const path = source.link(`${NET}/${name}`) ?? ''
+    if (path === '' || path.includes('/devices/virtual/')) return []
+    const isUp = source.text(`${NET}/${name}/operstate`)?.trim() === 'up'
+    return [{ name, through: addressesIn(path), isUp }]
+  })
+}
+
+interface Input {
+  name: string
+  path: string
+  handlers: readonly string[]
+  /** The kinds of events and the keys that it has, as bits. */
+  events: bigint
+  keys: bigint
+}
+
+/** The keyboards: what has letters and repeats them. */
+export function readKeyboards(source: Source): Keyboard[] {
+  const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
+  const mice = new Set(
+    inputs.filter(it => it.handlers.some(name => /^mouse\d+$/.test(name))).map(it => plugOf(it.path))
+  )
+  const keyboards = inputs.filter(isKeyboard).map(({ name, path }): Keyboard => {
+    const isWireless = path.startsWith('/devices/virtual/')
+    const through = isWireless ? bluetooth(source) : addressesIn(path)
+    return {
+      name,
+      through,
+      hasMouse: !isWireless && mice.has(plugOf(path)),
+      isBuiltIn: through.length === 0 && !isWireless
+    }
+  })
+  return keyboards.filter(
+    (it, i) =>
+      keyboards.findIndex(
+        at => at.name === it.name && at.through.join() === it.through.join()
+      ) === i
+  )
+}
+
+/** One block of lines for each input device, blocks apart by an empty line. */
+function readInputs(text: string): Input[] {
+  return text
+    .split('\n\n')
+    .filter(it => it.includes('H: Handlers='))
+    .map(block => {
+      const line = (start: string) =>
+        block.split('\n').find(it => it.startsWith(start))?.slice(start.length) ?? ''
+      return {
+        name: line('N: Name=').replace(/^"|"$/g, ''),
+        path: line('S: Sysfs='),
+        handlers: line('H: Handlers=').split(/\s+/),
+        events: bits(line('B: EV=')),
+        keys: bits(line('B: KEY='))
+      }
+    })
+}
+
+/** Words of 64 bits in hexadecimal, the highest first. */
+function bits(text: string): bigint {
+  const words = text.split(/\s+/).filter(it => /^[0-9a-f]{1,16}$/i.test(it))
+  return words.reduce((all, word) => (all << 64n) | BigInt(`0x${word}`), 0n)
+}
+
+const REPEATS = 1n << 20n
+// Q to P, A to L, Z to M by their numbers in the kernel.
+const LETTERS = (0x3ffn << 16n) | (0x1ffn << 30n) | (0x7fn << 44n)
+
+function isKeyboard({ handlers, events, keys }: Input): boolean {
+  return handlers.includes('kbd') && (events & REPEATS) !== 0n && (keys & LETTERS) === LETTERS
+}
+
+/** The path of the USB device that an input is part of, or its own. */
+function plugOf(path: string): string {
+  return /^.*?\/usb\d+\/(?:\d+-[\d.]+\/)*(?=\d+-[\d.]+:)/.exec(path)?.[0] ?? path
+}
+
+/** The PCI devices that wireless keyboards come through. */
+function bluetooth(source: Source): string[] {
+  const folder = '/sys/class/bluetooth'
+  const adapters = (source.names(folder) ?? []).filter(it => /^hci\d+$/.test(it))
+  return [...new Set(adapters.flatMap(it => addressesIn(source.link(`${folder}/${it}`) ?? '')))]
+}

@@ -1,0 +1,84 @@
+import { addressesIn, type Connector, type PciDevice } from './machine.ts'
+import type { Source } from './source.ts'
+
+const DEVICES = '/sys/bus/pci/devices'
+const DRM = '/sys/class/drm'
+
+/** The PCI devices of a machine, in the order of their addresses. */
+export function readPci(source: Source): PciDevice[] {
+  const connectors = readConnectors(source)
+  return (source.names(DEVICES) ?? [])
+    .map(address => readDevice(source, address, connectors.get(address) ?? []))
+    .filter(it => it !== undefined)
+}
+
+function readDevice(
+  source: Source,
+  address: string,
+  connectors: readonly Connector[]
+): PciDevice | undefined {
+  const folder = `${DEVICES}/${address}`
+  const value = (name: string) => source.text(`${folder}/${name}`)?.trim()
+  const hex = (name: string, digits: number) => hexOf(value(name), digits)
+  const [vendor, device, code] = [hex('vendor', 4), hex('device', 4), hex('class', 6)]
+  if (vendor === undefined || device === undefined || code === undefined) return undefined
+  const bootVga = value('boot_vga')
+  const resets = value('reset_method')
+  const path = source.link(folder) ?? ''
+  return {
+    ...{ address, vendor, device, class: code, connectors },
+    window: largestWindow(value('resource') ?? ''),
+    behind: addressesIn(path).filter(it => it !== address),
+    ...optional('driver', nameOf(source.link(`${folder}/driver`))),
+    ...optional('module', nameOf(source.link(`${folder}/driver/module`))),
+    ...optional('group', nameOf(source.link(`${folder}/iommu_group`))),
+    ...(bootVga === undefined ? {} : { bootVga: bootVga === '1' }),
+    ...(resets === undefined ? {} : { resetMethods: resets.split(/\s+/).filter(Boolean) })
+  }
+}
+
+/** The places for monitors by the address of their card. */
+function readConnectors(source: Source): Map<string, Connector[]> {
+  const found = new Map<string, Connector[]>()
+  for (const name of source.names(DRM) ?? []) {
+    const [, card, connector] = /^(card\d+)-(.+)$/.exec(name) ?? []
+    if (card === undefined || connector === undefined) continue
+    const address = addressesIn(source.link(`${DRM}/${card}/device`) ?? '').at(-1)
+    const status = source.text(`${DRM}/${name}/status`)?.trim()
+    if (address === undefined || status === undefined || connector.startsWith('Writeback')) continue
+    const isConnected = status === 'connected'
+    found.set(address, [...(found.get(address) ?? []), { name: connector, isConnected }])
+  }
+  return found
+}
+
+const MEMORY = 0x200n
+const PREFETCH = 0x2000n
+
+/** Of the six windows of a device, the size of the largest that is for memory. */
+function largestWindow(resource: string): number {
+  const sizes = resource
+    .split('\n')
+    .slice(0, 6)
+    .map(line => {
+      if (!/^0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+$/.test(line)) return 0
+      const [start = 0n, end = 0n, flags = 0n] = line.split(' ').map(it => BigInt(it))
+      return (flags & MEMORY) !== 0n && (flags & PREFETCH) !== 0n && end > start
+        ? Number(end - start + 1n)
+        : 0
+    })
+  return Math.max(0, ...sizes)
+}
+
+function hexOf(text: string | undefined, digits: number): string | undefined {
+  const found = /^0x([0-9a-f]+)$/i.exec(text ?? '')?.[1]
+  return found?.toLowerCase().padStart(digits, '0')
+}
+
+function nameOf(target: string | undefined): string | undefined {
+  return target?.split('/').at(-1)
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [P in K]?: V })
+}

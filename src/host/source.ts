@@ -1,0 +1,95 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * What a machine can be asked. All paths are absolute, as on the machine itself. What isn't there
+ * and what may not be read is undefined alike.
+ */
+export interface Source {
+  /** The text of a file. */
+  text(path: string): string | undefined
+  /** The names in a folder, sorted. */
+  names(path: string): string[] | undefined
+  /** Where a link points to, as it is written in it. */
+  link(path: string): string | undefined
+}
+
+/** The machine whose file system lies at `root`: `/` for the one that this runs on. */
+export function systemAt(root: string): Source {
+  return {
+    text: path => attempt(() => readFileSync(join(root, path), 'utf8')),
+    names: path => attempt(() => readdirSync(join(root, path)).sort()),
+    link: path => attempt(() => readlinkSync(join(root, path)))
+  }
+}
+
+/** What is known of a machine: by path the text of a file, the target of a link, or a folder. */
+export type Recording = Map<string, Entry>
+
+export type Entry = { text: string } | { link: string } | 'folder'
+
+/** A machine that answers from what was recorded. Folders are there where something in them is. */
+export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
+  const folders = new Map<string, Set<string>>()
+  for (const [path, entry] of recording) {
+    if (entry === 'folder') namesIn(folders, path)
+    for (let at = path; at.lastIndexOf('/') > 0; at = at.slice(0, at.lastIndexOf('/'))) {
+      const end = at.lastIndexOf('/')
+      namesIn(folders, at.slice(0, end)).add(at.slice(end + 1))
+    }
+  }
+  return {
+    text: path => {
+      const found = recording.get(path)
+      return typeof found === 'object' && 'text' in found ? found.text : undefined
+    },
+    names: path => {
+      const found = folders.get(path)
+      return found && [...found].sort()
+    },
+    link: path => {
+      const found = recording.get(path)
+      return typeof found === 'object' && 'link' in found ? found.link : undefined
+    }
+  }
+}
+
+function namesIn(folders: Map<string, Set<string>>, path: string): Set<string> {
+  const names = folders.get(path) ?? new Set()
+  folders.set(path, names)
+  return names
+}
+
+/** The same source; all that it answers goes into `recording` as well. */
+export function recordingSource(source: Source, recording: Recording): Source {
+  return {
+    text: path => {
+      const text = source.text(path)
+      if (text !== undefined) recording.set(path, { text })
+      return text
+    },
+    names: path => {
+      const names = source.names(path)
+      // A name that nobody asks more about has to be known all the same.
+      for (const name of names ?? []) {
+        const inner = `${path}/${name}`
+        if (!recording.has(inner)) recording.set(inner, 'folder')
+      }
+      if (names?.length === 0) recording.set(path, 'folder')
+      return names
+    },
+    link: path => {
+      const link = source.link(path)
+      if (link !== undefined) recording.set(path, { link })
+      return link
+    }
+  }
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
