@@ -73,7 +73,7 @@ in
   imports = [
     ./binding.nix
     ./checks.nix
-    ./guests.nix
+    ./hooks.nix
   ];
 
   options.virtualisation.vfio = {

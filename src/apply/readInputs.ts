@@ -1,24 +1,32 @@
 import { lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { attempt } from '../files/attempt.ts'
+import { reading } from '../files/errno.ts'
+import type { FileProblem } from '../files/problem.ts'
 import { isTrace } from '../files/trace.ts'
+import type { Result } from '../nix/result.ts'
 import type { ReadModule } from './importClosure.ts'
 import type { FolderListing } from './modulesFolder.ts'
 
 /**
  * The folder at a path, links resolved, and what stands in it: files' texts, folders as null. What a
- * run of ours has there while it lasts is left out.
+ * run of ours has there while it lasts is left out. Problems: those of reading.
  */
-export function readFolder(path: string): { path: string; listing: FolderListing } {
-  const link = lstatSync(path, { throwIfNoEntry: false })
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (!link) return { path, listing: 'absent' }
-  if (!stat?.isDirectory()) return { path, listing: 'not-a-folder' }
-  const folder = realpathSync(path)
-  const names = readdirSync(folder)
-    .filter(name => !isTrace(name))
-    .sort()
-  const listing = new Map(names.map(name => [name, readText(join(folder, name)) ?? null]))
-  return { path: folder, listing }
+export function readFolder(
+  path: string
+): Result<{ path: string; listing: FolderListing }, FileProblem> {
+  return attempt(() => {
+    const link = lstatSync(path, { throwIfNoEntry: false })
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (!link) return { path, listing: 'absent' }
+    if (!stat?.isDirectory()) return { path, listing: 'not-a-folder' }
+    const folder = realpathSync(path)
+    const names = readdirSync(folder)
+      .filter(name => !isTrace(name))
+      .sort()
+    const listing = new Map(names.map(name => [name, readText(join(folder, name)) ?? null]))
+    return { path: folder, listing }
+  }, reading(path))
 }
 
 /** Reads modules for `walkImports`; a folder stands for its default.nix. Absolute paths lie in the root. */

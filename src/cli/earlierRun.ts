@@ -5,10 +5,11 @@ import { findInterrupted, type Recovered, recover } from '../files/recover.ts'
 import { locateTarget } from '../files/target.ts'
 import { contextOf } from './context.ts'
 import { dateOf, readMessage } from './fileMessages.ts'
-import type { Message } from './message.ts'
+import { formatMessage, type Message } from './message.ts'
 import type { Arguments } from './parseArguments.ts'
 import { readRoot, stateFolderHere } from './root.ts'
 import type { Screen } from './terminal.ts'
+import { registerOne, registrationsFor } from './writeChanges.ts'
 
 /**
  * Sees to what an interrupted run left in the way of this command, and says so on stderr. A command
@@ -41,7 +42,13 @@ export function tendEarlierRun(given: Arguments, screen: Screen): Message | unde
     const name = action === undefined ? command : `${command} ${action}`
     return readMessage(recovered.error, contextOf(name, path, root.value, given, screen))
   }
-  if (given.on('quiet') !== true) for (const it of recovered.value) note(sentence(it))
+  for (const it of recovered.value) {
+    if (given.on('quiet') !== true) note(sentence(it))
+    // It may have been stopped before it told git.
+    for (const each of registrationsFor(it.created, it.deleted, given)) {
+      for (const problem of registerOne(each, path)) process.stderr.write(formatMessage(problem))
+    }
+  }
   return undefined
 }
 

@@ -10,6 +10,7 @@ import { namesOf } from '../host/pciNames.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { contextOf } from './context.ts'
+import { readMessage } from './fileMessages.ts'
 import { type Message, usage } from './message.ts'
 import { applyMessage } from './messages.ts'
 import type { Arguments } from './parseArguments.ts'
@@ -46,13 +47,14 @@ export function prepare(
   const closure = followImports({ path, text }, moduleReader(root.value), own)
   const modulesDir = folderName.value ?? oursIn(closure, path) ?? 'vfio'
   const folder = readFolder(join(dirname(path), modulesDir))
+  if (!folder.ok) return err(readMessage(folder.error, context))
   const plan = planApply({
     path,
     text,
     settings: settings.value,
     modulesDir,
-    modulesFolder: folder.path,
-    listing: folder.listing,
+    modulesFolder: folder.value.path,
+    listing: folder.value.listing,
     shipped,
     replaceModules: given.on('replace-modules') === true,
     closure,

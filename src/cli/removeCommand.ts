@@ -60,8 +60,13 @@ function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Mess
   const path = target.realpath
   const walk = walkImports({ path, text }, moduleReader(root.value))
   const usual = readFolder(join(dirname(path), folderName.value ?? 'vfio'))
-  const imported = walk.ours.map(it => readFolder(dirname(it.path)))
-  const folders = new Map([usual, ...imported].map(it => [it.path, it.listing]))
+  if (!usual.ok) return err(readMessage(usual.error, context))
+  const folders = new Map([[usual.value.path, usual.value.listing]])
+  for (const { path: module } of walk.ours) {
+    const folder = readFolder(dirname(module))
+    if (!folder.ok) return err(readMessage(folder.error, context))
+    folders.set(folder.value.path, folder.value.listing)
+  }
   // The modules that are there may have options that those of this version don't have any more.
   const installed = [...folders.values()].flatMap(it =>
     typeof it === 'string' ? [] : [...it.values()].filter(isOwn)
@@ -70,7 +75,7 @@ function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Mess
   const names = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
   const plan = planRemove({
     walk,
-    usual: usual.path,
+    usual: usual.value.path,
     folders,
     own,
     earlier: earlierTexts(walk.modules, stateFolderHere(root.value), root.value),

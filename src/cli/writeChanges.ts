@@ -26,17 +26,25 @@ export interface Written {
 
 /** What git will be told of these changes; nothing where `--no-git-add` says so. */
 export function registrationsOf(changes: readonly FileChange[], given: Arguments): Registration[] {
+  const created = changes.filter(it => it.before === null && it.after !== null)
+  const deleted = changes.filter(it => it.before !== null && it.after === null)
+  return registrationsFor(
+    created.map(it => it.realpath),
+    deleted.map(it => it.realpath),
+    given
+  )
+}
+
+/** The same by the paths of what comes and goes. */
+export function registrationsFor(
+  created: readonly string[],
+  deleted: readonly string[],
+  given: Arguments
+): Registration[] {
   if (given.on('git-add') === false) return []
   // What is kept aside is no module any more, and no flake misses it.
-  const isModule = (path: string) => path.endsWith('.nix')
-  const created = changes.filter(
-    it => it.before === null && it.after !== null && isModule(it.realpath)
-  )
-  const deleted = changes.filter(it => it.before !== null && it.after === null)
-  return planRegistration(
-    created.map(it => it.realpath),
-    deleted.map(it => it.realpath)
-  )
+  const modules = created.filter(it => it.endsWith('.nix'))
+  return planRegistration(modules, deleted)
 }
 
 /** All of the changes, or none of them and why. Signals wait until git is done, too. */
@@ -71,7 +79,8 @@ export function writeChanges(
   }
 }
 
-function registerOne(registration: Registration, file: string): Message[] {
+/** Tells git of one work tree; what went wrong, as the change is made. */
+export function registerOne(registration: Registration, file: string): Message[] {
   const { problem, ignored } = registration
   if (problem) return [registerMessage(registration, problem, file)]
   const done = register(registration)

@@ -38,6 +38,9 @@ export interface Recovered {
   outcome: 'finished' | 'taken back'
   /** The files of that run. */
   files: string[]
+  /** Those of them that came, and those that went, where it was finished. */
+  created: string[]
+  deleted: string[]
 }
 
 /** The runs that were stopped in the middle. Only looks. */
@@ -131,7 +134,10 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
     const removed = unlock() ? removeJournal(folder) : null
     if (removed !== null) return err(removed)
     const files = work.files.map(file => file.path)
-    return ok({ command, started, outcome: outcome.value, files })
+    const done = outcome.value === 'finished' ? work.files : []
+    const created = done.filter(file => file.before === null).map(file => file.path)
+    const deleted = done.filter(file => file.after === null).map(file => file.path)
+    return ok({ command, started, outcome: outcome.value, files, created, deleted })
   } finally {
     locks.release()
   }

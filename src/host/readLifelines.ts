@@ -28,7 +28,9 @@ interface Input {
 export function readKeyboards(source: Source): Keyboard[] {
   const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
   const mice = new Set(
-    inputs.filter(it => it.handlers.some(name => /^mouse\d+$/.test(name))).map(it => plugOf(it.path))
+    inputs
+      .filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))
+      .map(it => plugOf(it.path))
   )
   const keyboards = inputs.filter(isKeyboard).map(({ name, path }): Keyboard => {
     const isWireless = path.startsWith('/devices/virtual/')
@@ -42,9 +44,8 @@ export function readKeyboards(source: Source): Keyboard[] {
   })
   return keyboards.filter(
     (it, i) =>
-      keyboards.findIndex(
-        at => at.name === it.name && at.through.join() === it.through.join()
-      ) === i
+      keyboards.findIndex(at => at.name === it.name && at.through.join() === it.through.join()) ===
+      i
   )
 }
 
@@ -55,7 +56,10 @@ function readInputs(text: string): Input[] {
     .filter(it => it.includes('H: Handlers='))
     .map(block => {
       const line = (start: string) =>
-        block.split('\n').find(it => it.startsWith(start))?.slice(start.length) ?? ''
+        block
+          .split('\n')
+          .find(it => it.startsWith(start))
+          ?.slice(start.length) ?? ''
       return {
         name: line('N: Name=').replace(/^"|"$/g, ''),
         path: line('S: Sysfs='),

@@ -76,7 +76,7 @@ function readMounts(source: Source, tree: BlockTree): { point: string; blockDevi
     const [, , number = '', , point = ''] = before.split(' ')
     const [type = '', from = ''] = after.split(' ')
     for (const blockDevice of mounted(source, tree, number, type, from)) {
-      found.push({ point: unescape(point), blockDevice })
+      found.push({ point: plainName(point), blockDevice })
     }
   }
   return found.filter(
@@ -99,7 +99,7 @@ function mounted(
   if (type === 'zfs') return tree.names.filter(it => memberKind(source, it) === 'zfs')
   const own = from
     .split(':')
-    .map(it => tree.named(unescape(it)))
+    .map(it => tree.named(plainName(it)))
     .filter(it => it !== undefined)
   if (type !== 'btrfs') return own
   const pools = (source.names('/sys/fs/btrfs') ?? [])
@@ -113,7 +113,7 @@ function readSwaps(source: Source, tree: BlockTree): string[] {
   return lines
     .map(line => line.split(/\s+/)[0] ?? '')
     .filter(it => it.startsWith('/dev/'))
-    .map(it => tree.named(unescape(it)))
+    .map(it => tree.named(plainName(it)))
     .filter(it => it !== undefined)
 }
 
@@ -126,6 +126,8 @@ function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
 }
 
 /** The kernel writes blanks in names as octal numbers. */
-function unescape(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
+function plainName(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits) =>
+    String.fromCharCode(Number.parseInt(digits, 8))
+  )
 }

@@ -142,7 +142,7 @@ describe('a configuration with our part', () => {
       ['/etc/nixos/vfio/vfio.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/binding.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/checks.nix', true, '/etc/nixos/vfio'],
-      ['/etc/nixos/vfio/guests.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/hooks.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/libvirt.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/virtualisation.nix', true, '/etc/nixos/vfio']
     ])
@@ -189,7 +189,7 @@ describe('modules of ours', () => {
     expect(result.value.kept).toEqual([
       { path: '/etc/nixos/vfio/vfio.nix', as: '/etc/nixos/vfio/vfio.nix.edited.2' }
     ])
-    expect(result.value.files.filter(it => it.after === undefined).length).toBe(4)
+    expect(result.value.files.filter(it => it.after === undefined).length).toBe(7)
   })
 
   it('go, and other files in their folder stay', () => {

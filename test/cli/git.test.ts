@@ -18,7 +18,7 @@ const OFF = '--parse-check=off'
 const APPLY = ['apply', '--yes', 'configuration.nix', '--iommu', 'amd', OFF]
 const UNDO = ['undo', '--yes', 'configuration.nix']
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
-const NAMES = ['default', 'vfio', 'binding', 'checks', 'guests', 'libvirt', 'virtualisation']
+const NAMES = ['default', 'vfio', 'binding', 'checks', 'hooks', 'libvirt', 'virtualisation']
   .map(name => `vfio/${name}.nix`)
   .join(' ')
 const LISTED = NAMES.replaceAll(' ', ', ')
@@ -38,7 +38,7 @@ const REGISTERED = [
   ' A vfio/binding.nix',
   ' A vfio/checks.nix',
   ' A vfio/default.nix',
-  ' A vfio/guests.nix',
+  ' A vfio/hooks.nix',
   ' A vfio/libvirt.nix',
   ' A vfio/vfio.nix',
   ' A vfio/virtualisation.nix'
@@ -86,7 +86,7 @@ test('undo forgets them again, and the undo of that registers them', async () =>
         ${FILE} as it was
         /etc/nixos/vfio/virtualisation.nix goes
         /etc/nixos/vfio/libvirt.nix goes
-        /etc/nixos/vfio/guests.nix goes
+        /etc/nixos/vfio/hooks.nix goes
         /etc/nixos/vfio/checks.nix goes
         /etc/nixos/vfio/binding.nix goes
         /etc/nixos/vfio/vfio.nix goes
@@ -118,7 +118,7 @@ test('what was staged or committed since stays in git: that it goes is for the p
   place.git('commit', '-qm', 'the first', 'vfio/default.nix')
   place.git('add', 'vfio/vfio.nix')
   const { stderr } = await place.run(UNDO)
-  expect(stderr).toContain('git: 2 files that were only registered will be forgotten.\n')
+  expect(stderr).toContain('git: 5 files that were only registered will be forgotten.\n')
   expect(place.status()).toEqual([' D vfio/default.nix', 'AD vfio/vfio.nix'])
 })
 
@@ -128,7 +128,7 @@ test('--no-git-add leaves git alone', async () => {
     code: 0,
     stderr: HEAD + CHECKED + WROTE
   })
-  expect(place.status().filter(it => it.startsWith('??'))).toHaveLength(4)
+  expect(place.status().filter(it => it.startsWith('??'))).toHaveLength(7)
 })
 
 asRoot("root registers as the repository's owner, who keeps the index", async () => {
@@ -251,7 +251,7 @@ test('a folder called .git that is no repository, and names that look like patte
   const place = makeRepository({ ':(top)[a]/configuration.nix': CONFIGURATION, 'a/x.nix': '{ }\n' })
   const words = ['apply', '-qy', '--iommu', 'amd', OFF, '--', ':(top)[a]/configuration.nix']
   expect(await place.run(words)).toEqual({ code: 0, stdout: '', stderr: '' })
-  expect(place.status().map(it => it.slice(0, 2))).toEqual([' M', ' A', ' A', ' A', ' A'])
+  expect(place.status().map(it => it.slice(0, 2))).toEqual([' M', ' A', ' A', ' A', ' A', ' A', ' A', ' A'])
 })
 
 test('a repository that is damaged', async () => {
@@ -296,4 +296,16 @@ test('a bare repository has no work tree, so nothing is to be registered', async
     code: 0,
     ofModules: true
   })
+})
+
+needing('git', 'strace')('what a killed run did not tell git, the next command does', async () => {
+  const place = makeRepository({ 'configuration.nix': CONFIGURATION })
+  // The first thing that is unlinked is the journal, when all is done but git.
+  const injection = 'inject=unlink:signal=SIGKILL:when=1'
+  const through = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=unlink', '-e', injection]
+  await place.run(APPLY, { through })
+  expect(place.status()).toContain('?? vfio/default.nix')
+  const { stderr } = await place.run(APPLY)
+  expect(stderr).toContain('; it was finished.\n')
+  expect(place.status()).toEqual(REGISTERED)
 })

@@ -283,7 +283,7 @@ needing('git')('what git is told', async () => {
   const place = makeRepository({ 'configuration.nix': '{ ... }: { }\n', '.gitignore': 'vfio/v*\n' })
   const words = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', OFF]
   const { uid } = statSync(place.nixos)
-  const registered = ['default.nix', 'binding.nix', 'checks.nix', 'guests.nix', 'libvirt.nix']
+  const registered = ['default.nix', 'binding.nix', 'checks.nix', 'hooks.nix', 'libvirt.nix']
   expect(await documentOf(place, words)).toMatchObject({
     outcome: 'written-with-warnings',
     exit: 8,

@@ -190,7 +190,7 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/virtualisation.nix goes
         /etc/nixos/vfio/libvirt.nix goes
-        /etc/nixos/vfio/guests.nix goes
+        /etc/nixos/vfio/hooks.nix goes
         /etc/nixos/vfio/checks.nix goes
         /etc/nixos/vfio/binding.nix goes
         /etc/nixos/vfio/vfio.nix goes
@@ -211,7 +211,7 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
         /etc/nixos/vfio/vfio.nix comes back
         /etc/nixos/vfio/binding.nix comes back
         /etc/nixos/vfio/checks.nix comes back
-        /etc/nixos/vfio/guests.nix comes back
+        /etc/nixos/vfio/hooks.nix comes back
         /etc/nixos/vfio/libvirt.nix comes back
         /etc/nixos/vfio/virtualisation.nix comes back
         /etc/nixos/configuration.nix as it was

@@ -119,7 +119,7 @@ test('undo asks, too', async () => {
       /etc/nixos/configuration.nix as it was
       /etc/nixos/vfio/virtualisation.nix goes
       /etc/nixos/vfio/libvirt.nix goes
-      /etc/nixos/vfio/guests.nix goes
+      /etc/nixos/vfio/hooks.nix goes
       /etc/nixos/vfio/checks.nix goes
       /etc/nixos/vfio/binding.nix goes
       /etc/nixos/vfio/vfio.nix goes

@@ -47,8 +47,9 @@ function reversed(change: string): string {
 
 /** The patch without our modules, in the order in which they go. */
 function patchOfRemoval(): string {
-  const parts = patchWithoutModules('vfio').split(/(?=^--- )/m)
-  return parts.sort().join('')
+  const parts = patchWithoutModules('vfio').split(/(?=^--- )/m).sort()
+  const isFirst = (it: string) => it.startsWith('--- a/vfio/default.nix')
+  return [...parts.filter(isFirst), ...parts.filter(it => !isFirst(it))].join('')
 }
 
 test.concurrent('remove takes back what apply did, and undo takes that back', async () => {
@@ -144,7 +145,7 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
     ${named('default.nix')}
     ${named('binding.nix')}
     ${named('checks.nix')}
-    ${named('guests.nix')}
+    ${named('hooks.nix')}
     ${named('libvirt.nix')}
     ${named('vfio.nix')}
     ${named('virtualisation.nix')}
@@ -352,7 +353,7 @@ test.concurrent('as JSON', async () => {
       ['/etc/nixos/vfio/default.nix', 'delete'],
       ['/etc/nixos/vfio/binding.nix', 'delete'],
       ['/etc/nixos/vfio/checks.nix', 'delete'],
-      ['/etc/nixos/vfio/guests.nix', 'delete'],
+      ['/etc/nixos/vfio/hooks.nix', 'delete'],
       ['/etc/nixos/vfio/libvirt.nix', 'delete'],
       ['/etc/nixos/vfio/vfio.nix', 'delete'],
       ['/etc/nixos/vfio/virtualisation.nix', 'delete']

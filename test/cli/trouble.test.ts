@@ -27,6 +27,21 @@ async function countOf(call: 'fsync' | 'rename'): Promise<number> {
   return readFileSync(log, 'utf8').split(`${call}(`).length - 1
 }
 
+needing('strace')('the folder of our modules can not be read', async () => {
+  const place = given()
+  mkdirSync(join(place.nixos, 'vfio'))
+  const only = ['-P', join(place.nixos, 'vfio'), '-e', 'trace=getdents64']
+  const failing = ['strace', '-f', '-o', '/dev/null', ...only, '-e', 'inject=getdents64:error=EIO']
+  expect(await place.run([...CALL, '-q'], { through: failing })).toEqual({
+    code: 4,
+    stdout: '',
+    stderr: text`
+      vfio-patch: error on /etc/nixos/vfio (scandir: EIO).
+        Do:  check the disk (dmesg) before trying again
+      `
+  })
+})
+
 needing('strace')('the disk fails before the change is made', async () => {
   const place = given()
   const failing = [
@@ -91,7 +106,7 @@ needing('root', 'unshare')('a full disk', async () => {
   const place = given()
   mkdirSync(join(place.top, 'full'))
   const needed = Math.ceil((installedModules()['vfio.nix']?.length ?? 0) / 1024)
-  const mount = 'mount -t tmpfs -o size=24k,mode=755 none ../../full'
+  const mount = 'mount -t tmpfs -o size=16k,mode=755 none ../../full'
   const outcome = await place.run([...CALL, '-q'], {
     through: ['unshare', '-m'],
     script: `${mount} && cp configuration.nix ../../full && cd ../../full && "$@"; code=$?; ls; exit $code`
@@ -116,7 +131,7 @@ needing('root', 'unshare')('no space for the backup', async () => {
     code: 4,
     stdout: '',
     stderr: text`
-      vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 2 KB). Nothing was written.
+      vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 3 KB). Nothing was written.
         Do:  mend that folder, or repeat with --no-backup --yes
       `
   })

@@ -16,7 +16,7 @@ const NAMES = [
   'vfio.nix',
   'binding.nix',
   'checks.nix',
-  'guests.nix',
+  'hooks.nix',
   'libvirt.nix',
   'virtualisation.nix'
 ]

@@ -1,0 +1,72 @@
+import { type Card, cardsOf, displaysLeft, monitorsAt } from './cards.ts'
+import { closedGates, type Gate, showsScreen } from './gates.ts'
+import { strangersOf } from './groups.ts'
+import type { Machine, PciDevice } from './machine.ts'
+
+/** A card, and whether a guest can have it. */
+export interface Candidate {
+  card: Card
+  /**
+   * `free` if nothing speaks against it; `confirm` if the person has to say that they mean it;
+   * `kept` if it can't be had.
+   */
+  verdict: 'free' | 'confirm' | 'kept'
+  /** Why it is kept or has to be confirmed. */
+  reasons: readonly Reason[]
+}
+
+export type Reason =
+  | Gate
+  /** Others that the host uses are in its IOMMU group. */
+  | { code: 'SHARED_GROUP'; device: PciDevice; others: readonly PciDevice[] }
+  /** It is the processor's own, and what the host shows its screen on as a rule. */
+  | { code: 'INTEGRATED'; device: PciDevice }
+
+/** All graphics cards, those first that a guest can have, and the best of these first. */
+export function candidatesOf(machine: Machine): Candidate[] {
+  const rank = { free: 0, confirm: 1, kept: 2 }
+  return cardsOf(machine)
+    .map(card => judge(machine, card))
+    .sort(
+      (a, b) =>
+        rank[a.verdict] - rank[b.verdict] ||
+        worth(machine, b.card.display) - worth(machine, a.card.display) ||
+        (a.card.display.address < b.card.display.address ? -1 : 1)
+    )
+}
+
+function judge(machine: Machine, card: Card): Candidate {
+  const passed = new Set(card.functions.map(it => it.address))
+  const device = card.display
+  const gates = closedGates(machine, passed, { confirmed: [], bindsAtBoot: true })
+  const others = strangersOf(machine, passed)
+  const reasons: Reason[] = [
+    ...(card.isIntegrated ? [{ code: 'INTEGRATED', device } as const] : []),
+    ...gates,
+    ...(others.length > 0 ? [{ code: 'SHARED_GROUP', device, others } as const] : [])
+  ]
+  const isConfirmable = reasons.every(it => it.code === 'SHOWS_SCREEN')
+  return {
+    card,
+    verdict: reasons.length === 0 ? 'free' : isConfirmable ? 'confirm' : 'kept',
+    reasons
+  }
+}
+
+/** More for what is not looked at, then for memory. */
+function worth(machine: Machine, device: PciDevice): number {
+  const unseen = showsScreen(machine, device) ? 0 : 2 ** 50
+  const dark = monitorsAt(device).length > 0 ? 0 : 2 ** 49
+  return unseen + dark + device.window
+}
+
+/** The one card that is proposed: undefined if there is none, or several between which to choose. */
+export function proposalOf(candidates: readonly Candidate[]): Candidate | undefined {
+  const free = candidates.filter(it => it.verdict === 'free')
+  return free.length === 1 ? free[0] : undefined
+}
+
+/** Whether the host would keep a display of its own without this card. */
+export function leavesDisplay(machine: Machine, card: Card): boolean {
+  return displaysLeft(machine, new Set(card.functions.map(it => it.address))).length > 0
+}

@@ -1,0 +1,70 @@
+// What a person should know of a choice, though it stands in nobody's way.
+
+import { displaysLeft, monitorsAt } from './cards.ts'
+import { isForGuests } from './groups.ts'
+import type { Machine, PciDevice } from './machine.ts'
+import { canShow, isDisplay } from './pciClass.ts'
+
+export type Caution =
+  /** The firmware drew its first screen on the card, and the kernel may hold on to that. */
+  | { code: 'BOOT_SCREEN'; device: PciDevice }
+  /** A monitor at the card goes dark for the host; another one stays. */
+  | { code: 'MONITOR_GOES'; device: PciDevice; monitors: readonly string[] }
+  /** The card can't be reset, or is of a family that is known not to come back. */
+  | { code: 'NO_RESET'; device: PciDevice }
+  | { code: 'AMD_RESET'; device: PciDevice }
+  /** The card that stays has no driver, so it may show nothing. */
+  | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
+  /** The interface that is in use goes; only others stay. */
+  | { code: 'NETWORK_IN_USE'; names: readonly string[] }
+  /** The processor says nothing of virtualisation. */
+  | { code: 'NO_VIRTUALISATION' }
+
+/** What is to be said about giving these devices to a guest. */
+export function cautionsFor(machine: Machine, passed: ReadonlySet<string>): Caution[] {
+  const devices = machine.devices.filter(it => passed.has(it.address))
+  const displays = devices.filter(isDisplay)
+  const left = displaysLeft(machine, passed)
+  const cautions: Caution[] = []
+  for (const device of displays) {
+    const monitors = monitorsAt(device)
+    if (device.bootVga === true) cautions.push({ code: 'BOOT_SCREEN', device })
+    if (monitors.length > 0 && left.some(it => monitorsAt(it).length > 0)) {
+      cautions.push({ code: 'MONITOR_GOES', device, monitors })
+    }
+    if (device.resetMethods?.length === 0) cautions.push({ code: 'NO_RESET', device })
+    else if (hasResetTrouble(device)) cautions.push({ code: 'AMD_RESET', device })
+  }
+  if (displays.some(canShow) && left.length > 0 && left.every(it => it.driver === undefined)) {
+    for (const device of left) cautions.push({ code: 'HOST_WITHOUT_DRIVER', device })
+  }
+  const goes = machine.networks.filter(it => it.through.some(at => passed.has(at)))
+  const stays = machine.networks.filter(it => !goes.includes(it))
+  if (goes.some(it => it.isUp) && stays.length > 0 && !stays.some(it => it.isUp)) {
+    cautions.push({ code: 'NETWORK_IN_USE', names: goes.map(it => it.name) })
+  }
+  if (machine.cpu.hasVirtualisation === false) cautions.push({ code: 'NO_VIRTUALISATION' })
+  return cautions
+}
+
+// Polaris, Vega and the first Navi, by the ranges of their IDs.
+const FAMILIES: readonly [from: number, to: number][] = [
+  [0x6600, 0x66af],
+  [0x67c0, 0x67ff],
+  [0x6860, 0x687f],
+  [0x6980, 0x699f],
+  [0x69a0, 0x69af],
+  [0x6fdf, 0x6fdf],
+  [0x7300, 0x736f]
+]
+
+/** AMD's cards of these families stay as the guest left them, unless a module knows a way. */
+function hasResetTrouble(device: PciDevice): boolean {
+  const number = Number.parseInt(device.device, 16)
+  return (
+    device.vendor === '1002' &&
+    !isForGuests(device) &&
+    device.resetMethods?.includes('device_specific') !== true &&
+    FAMILIES.some(([from, to]) => number >= from && number <= to)
+  )
+}

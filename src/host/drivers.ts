@@ -1,0 +1,33 @@
+import type { PciDevice } from './machine.ts'
+
+const DISPLAY: Record<string, readonly string[]> = {
+  '10de': ['nouveau', 'nova_core', 'nvidia', 'nvidiafb'],
+  '1002': ['amdgpu', 'radeon'],
+  '8086': ['i915', 'xe']
+}
+
+const OTHERS: readonly [code: string, module: string][] = [
+  ['0403', 'snd_hda_intel'],
+  ['0c0330', 'xhci_pci'],
+  ['0c0320', 'ehci_pci'],
+  ['0108', 'nvme'],
+  ['010601', 'ahci']
+]
+
+/**
+ * The kernel modules whose drivers could take the device before vfio-pci does: those for its kind,
+ * and the one that has it now. What a device is bound to now says nothing where that is vfio-pci.
+ */
+export function competingDrivers(device: PciDevice): string[] {
+  const { vendor, class: code, driver, module } = device
+  const kinds = OTHERS.filter(([it]) => code.startsWith(it)).map(([, it]) => it)
+  const usual = code.startsWith('03')
+    ? (DISPLAY[vendor] ?? [])
+    : code.startsWith('0c80') && vendor === '10de'
+      ? ['i2c_nvidia_gpu']
+      : kinds
+  const now = module ?? driver
+  const present =
+    now === undefined || ['vfio_pci', 'vfio-pci', 'pci-stub'].includes(now) ? [] : [now]
+  return [...new Set([...usual, ...present.map(it => it.replaceAll('-', '_'))])].sort()
+}

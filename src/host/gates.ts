@@ -1,0 +1,120 @@
+// What must not be given away, because the person would be locked out of their machine.
+
+import { displaysLeft, monitorsAt } from './cards.ts'
+import { isForGuests } from './groups.ts'
+import type { Keyboard, Machine, PciDevice, StorageUse } from './machine.ts'
+import { canShow, isDisplay } from './pciClass.ts'
+
+/** Why a device stays with the host, and what is lost otherwise. */
+export type Gate =
+  /** The host has its files, its swap or a member of LUKS or ZFS behind it. */
+  | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
+  /** No network card would be left. */
+  | { code: 'ONLY_NETWORK'; device: PciDevice; names: readonly string[] }
+  /** The keyboard is plugged in there, and there is no other. */
+  | { code: 'ONLY_KEYBOARD'; device: PciDevice; names: readonly string[] }
+  /** No graphics card would be left for the host. */
+  | { code: 'ONLY_DISPLAY'; device: PciDevice }
+  /** Its monitors are those that the person looks at. The only gate that a person can open. */
+  | {
+      code: 'SHOWS_SCREEN'
+      device: PciDevice
+      monitors: readonly string[]
+      /** The cards that a monitor could be plugged into instead. */
+      others: readonly PciDevice[]
+    }
+
+export interface Circumstances {
+  /** The addresses of display cards that the person confirmed. */
+  confirmed: readonly string[]
+  /** Whether the devices belong to guests from the start; otherwise the host shows on them until then. */
+  bindsAtBoot: boolean
+}
+
+/**
+ * The gates that are closed to giving these devices to a guest, all together; none is left out when
+ * another is closed. Addresses that the machine doesn't have close none.
+ */
+export function closedGates(
+  machine: Machine,
+  passed: ReadonlySet<string>,
+  { confirmed, bindsAtBoot }: Circumstances
+): Gate[] {
+  const devices = machine.devices.filter(it => passed.has(it.address))
+  const displays = bindsAtBoot ? displayGates(machine, passed, devices, confirmed) : []
+  return [
+    ...devices.flatMap(device => diskGate(machine, device)),
+    ...networkGate(machine, passed, devices),
+    ...keyboardGate(machine, passed, devices),
+    ...displays
+  ]
+}
+
+function diskGate({ storage }: Machine, device: PciDevice): Gate[] {
+  const uses = storage.filter(it => it.through.includes(device.address))
+  return uses.length > 0 ? [{ code: 'CARRIES_DISK', device, uses }] : []
+}
+
+function networkGate(
+  { networks }: Machine,
+  passed: ReadonlySet<string>,
+  devices: readonly PciDevice[]
+): Gate[] {
+  const lost = networks.filter(it => isCut(it, passed))
+  const device = devices.find(it => lost.some(at => at.through.includes(it.address)))
+  if (device === undefined || lost.length < networks.length) return []
+  return [{ code: 'ONLY_NETWORK', device, names: lost.map(it => it.name) }]
+}
+
+function keyboardGate(
+  machine: Machine,
+  passed: ReadonlySet<string>,
+  devices: readonly PciDevice[]
+): Gate[] {
+  const keyboards = realKeyboards(machine)
+  const lost = keyboards.filter(it => isCut(it, passed))
+  const device = devices.find(it => lost.some(at => at.through.includes(it.address)))
+  // Of a wireless one without a known adapter nobody knows whether it stays.
+  const isLeft = keyboards.some(it => !lost.includes(it) && (it.isBuiltIn || it.through.length > 0))
+  if (device === undefined || isLeft) return []
+  return [{ code: 'ONLY_KEYBOARD', device, names: lost.map(it => it.name) }]
+}
+
+/** Many a mouse has keys like a keyboard; it counts as one only where there is no other. */
+function realKeyboards({ keyboards }: Machine): readonly Keyboard[] {
+  const plain = keyboards.filter(it => !it.hasMouse)
+  return plain.length > 0 ? plain : keyboards
+}
+
+function displayGates(
+  machine: Machine,
+  passed: ReadonlySet<string>,
+  devices: readonly PciDevice[],
+  confirmed: readonly string[]
+): Gate[] {
+  const displays = devices.filter(it => isDisplay(it))
+  const shown = displays.filter(canShow)
+  const left = displaysLeft(machine, passed)
+  if (left.length === 0) return shown.slice(0, 1).map(device => ({ code: 'ONLY_DISPLAY', device }))
+  if (left.some(it => monitorsAt(it).length > 0)) return []
+  return displays
+    .filter(it => showsScreen(machine, it) && !confirmed.includes(it.address))
+    .map(device => ({
+      code: 'SHOWS_SCREEN',
+      device,
+      monitors: monitorsAt(device),
+      others: left
+    }))
+}
+
+/** Whether a person looks at it now, as far as one can tell. */
+export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
+  if (isForGuests(device)) return false
+  // The switch of a laptop gives the panel to the card that isn't on the bus of the processor.
+  const hasPanel = firmware.mux === 'discrete' && device.behind.length > 0
+  return device.bootVga === true || monitorsAt(device).length > 0 || hasPanel
+}
+
+function isCut({ through }: { through: readonly string[] }, passed: ReadonlySet<string>): boolean {
+  return through.some(it => passed.has(it))
+}
