@@ -102,7 +102,7 @@ function run(file, text, folder) {
 /** The text after apply, or undefined where it is refused. */
 function apply(path, state) {
   const text = readFileSync(path, 'utf8')
-  const folder = readFolder(join(path, '../vfio'))
+  const { value: folder } = readFolder(join(path, '../vfio'))
   const plan = planApply({
     path,
     text,
@@ -132,7 +132,7 @@ function undo(path, state) {
 function remove(path, state) {
   const text = readFileSync(path, 'utf8')
   const walk = walkImports({ path, text }, moduleReader('/'))
-  const folder = readFolder(join(path, '../vfio'))
+  const { value: folder } = readFolder(join(path, '../vfio'))
   const plan = planRemove({
     walk,
     usual: folder.path,

@@ -91,16 +91,7 @@ let
 
   nvidia = config.hardware.nvidia or { };
 
-  # What keeps NVIDIA's driver from letting go of a card that a guest is to have later.
-  holdsNvidia =
-    optional (lastOf (filter (hasPrefix "nvidia-drm.fbdev=") kernelParams) == "nvidia-drm.fbdev=1") ''
-      boot.kernelParams has nvidia-drm.fbdev=1: the driver draws the console, which takes the card
-        for itself. Add: boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];
-    ''
-    ++ optional (nvidia.nvidiaPersistenced or false) ''
-      hardware.nvidia.nvidiaPersistenced keeps the card open. Turn it off, or stop
-        nvidia-persistenced.service in `prepare' of the guest.
-    '';
+  fbdev = lastOf (filter (hasPrefix "nvidia-drm.fbdev=") kernelParams);
 
   # "PCI:1:0:0", in decimal, is the address 0000:01:00.0; in newer ones a domain goes before or
   # behind an @.
@@ -218,9 +209,16 @@ in
         virtualisation.vfio.devices has ${entry.id}, so every device with this ID goes to
         vfio-pci, not only the one at ${entry.address}. Take the ID out of devices.
       '') boundTwice
-      ++ optional (!cfg.bindAtBoot && holdsNvidia != [ ]) ''
-        The driver of NVIDIA does not give a card away while it is in use:
-          ${concatStringsSep "  " holdsNvidia}''
+      ++ optional (!cfg.bindAtBoot && fbdev == "nvidia-drm.fbdev=1") ''
+        boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
+        and does not give a card away later. Add
+        boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
+      ''
+      ++ optional (!cfg.bindAtBoot && nvidia.nvidiaPersistenced or false) ''
+        hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
+        later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
+        virtualisation.vfio.guests.<name>.prepare.
+      ''
       ++ map (busId: ''
         hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
         Take this bus ID and the other prime options out: your screen can't use the card.

@@ -12,7 +12,6 @@ let
     any
     attrValues
     concatStringsSep
-    escapeShellArg
     filterAttrs
     makeBinPath
     mapAttrs
@@ -115,6 +114,9 @@ let
       mapAttrs (name: _: (before.${name} or (_: "")) guest + guest.${name}) moments
     );
 
+  # The same text with any nixpkgs, which escapeShellArg does not give.
+  quoted = text: "'${lib.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+
   # Each in a shell of its own, so that an `exit' or a variable concerns nobody else. Only of
   # `prepare' libvirt may hear that it failed: later it would stop the guest.
   branch = name: step: ''
@@ -126,7 +128,7 @@ let
   '';
 
   guestBranch = name: steps: ''
-    ${escapeShellArg name})
+    ${quoted name})
     case "$2/$3" in
     ${concatStringsSep "" (mapAttrsToList branch steps)}esac
     ;;

@@ -58,6 +58,7 @@ let
     mode = mkOption {
       type = fileMode;
       default = "0660";
+      example = "0600";
       description = "Access rights.";
     };
   };
@@ -75,6 +76,7 @@ let
           };
           default = name;
           defaultText = lib.literalMD "the name of the attribute";
+          example = "looking-glass";
           description = "Name of the file in `/dev/shm`.";
         };
       }
@@ -155,6 +157,9 @@ let
     permissions = mkOption {
       type = types.submodule { options = ownerOptions; };
       default = { };
+      example = {
+        group = "qemu-libvirtd";
+      };
       description = ''
         Who may open the device. The owner has to be a system user: udev of systemd 258
         and 259 drops a rule that names any other.

@@ -18,7 +18,7 @@ import { registerOne, registrationsFor } from './writeChanges.ts'
  */
 export function tendEarlierRun(given: Arguments, screen: Screen): Message | undefined {
   const { command, action, file } = given
-  if (command === undefined || file === '-') return undefined
+  if (command === undefined || command === 'scan' || file === '-') return undefined
   const root = readRoot(given)
   if (!root.ok) return undefined
   const { path } = locate(file, root.value, process.env)

@@ -1,6 +1,6 @@
 // Every flag of every command, in one table: how it is parsed, and who takes it.
 
-export const COMMANDS = ['apply', 'diff', 'remove', 'undo', 'option'] as const
+export const COMMANDS = ['scan', 'apply', 'diff', 'remove', 'undo', 'option'] as const
 export type Command = (typeof COMMANDS)[number]
 
 /** What `option` can be told to do. */
@@ -21,11 +21,14 @@ export interface Flag {
 }
 
 const PLANNING: readonly Command[] = ['apply', 'diff']
+const LOOKING: readonly Command[] = ['scan', 'apply', 'diff']
 const EDITING: readonly Command[] = ['apply', 'diff', 'remove', 'option']
 const WRITING: readonly Command[] = ['apply', 'remove', 'undo', 'option']
 const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
 
 export const FLAGS: readonly Flag[] = [
+  { name: 'gpu', kind: 'texts', commands: PLANNING },
+  { name: 'confirm', kind: 'texts', commands: PLANNING },
   { name: 'device', kind: 'texts', commands: PLANNING },
   { name: 'address', kind: 'texts', commands: PLANNING },
   { name: 'iommu', kind: 'text', commands: PLANNING },
@@ -55,7 +58,9 @@ export const FLAGS: readonly Flag[] = [
   { name: 'input', kind: 'off', commands: WRITING, actions: CHANGING },
   { name: 'backup', kind: 'off', commands: ['apply', 'remove', 'option'], actions: CHANGING },
   { name: 'git-add', kind: 'off', commands: [...WRITING, 'diff'], actions: CHANGING },
-  { name: 'root', kind: 'text', commands: COMMANDS },
+  { name: 'sysfs', kind: 'text', commands: LOOKING },
+  { name: 'dump', kind: 'text', commands: ['scan'] },
+  { name: 'root', kind: 'text', commands: COMMANDS.filter(it => it !== 'scan') },
   { name: 'json', kind: 'switch', commands: COMMANDS },
   { name: 'color', kind: 'text', commands: COMMANDS },
   { name: 'quiet', short: 'q', kind: 'switch', commands: COMMANDS },

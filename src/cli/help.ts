@@ -5,6 +5,7 @@ const OVERVIEW = `vfio-patch sets up GPU passthrough in the NixOS configuration 
 Usage: vfio-patch COMMAND [FILE] [FLAGS]
 
 Commands:
+  scan    show the graphics cards of this machine, and which a guest can have
   apply   show what would change, ask, and write it
   diff    show what would change, and write nothing (as "apply --dry-run")
   remove  take everything of ours out of FILE again, and keep your edits
@@ -18,16 +19,20 @@ FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
 Exit codes: 0 done or nothing to do, 1 differences that were not written,
 2 usage, 3 refused (this file can not be edited safely), 4 can not read or
-write, 5 changed meanwhile, 6 the result failed a check, 8 written with
-trouble, 130 cancelled.
+write, 5 changed meanwhile, 6 the result failed a check, 7 it would lock
+you out, 8 written with trouble, 130 cancelled.
 `
 
 const SETTINGS = `What to set up (what you do not name stays as it is):
+  --gpu ADDR               the graphics card at this address, whole, e.g.
+                           0000:01:00.0; repeatable. "vfio-patch scan" shows them
+  --confirm ADDR           give that card away although it shows your screen
   --device ID              a PCI ID to give to the guest, e.g. 10de:1b80; repeat
                            it for all functions of the card ("lspci -nn")
   --address ADDR           the same by address, e.g. 0000:01:00.0, for two cards
                            with one ID. If --device or --address is given, both
-                           lists become exactly what the flags say
+                           lists become exactly what the flags say; so with
+                           --gpu
   --iommu intel|amd        the maker of the processor
   --user NAME              who may run guests; repeatable
   --bind boot|hooks        give the card away at boot, or when the guest starts
@@ -57,8 +62,11 @@ const CHECKING = `  --parse-check auto|require|off
 const ROOT = `  --root DIR               work on the system below DIR, e.g. /mnt
 `
 
+const SYSFS = `  --sysfs DIR              the machine to look at, as "scan --dump" saved it
+`
+
 const FILES = `Where and how:
-${ROOT}  --modules-dir DIR        the folder for our modules beside FILE (vfio)
+${ROOT}${SYSFS}  --modules-dir DIR        the folder for our modules beside FILE (vfio)
   --replace-modules        replace modules of ours that were changed by hand
 ${CHECKING}`
 
@@ -73,6 +81,13 @@ const WRITING = `  -n, --dry-run            show, and write nothing
       --no-input           never ask; without --yes that is an error
 `
 
+const SPEAKING = `  -q, --quiet              print errors only
+  -v, --verbose            list bridges that are alone in their group, too
+      --json               print one JSON document instead
+      --color auto|always|never
+  -h, --help
+`
+
 const GENERAL = `  -q, --quiet              print errors only (with --yes, or where nothing is
                            written)
   -v, --verbose            show new files in full too, and what asked for
@@ -83,6 +98,15 @@ const GENERAL = `  -q, --quiet              print errors only (with --yes, or wh
 `
 
 const TEXTS: Record<Command, string> = {
+  scan: `vfio-patch scan: show the graphics cards of this machine.
+
+Lists all PCI devices by IOMMU group, with what can be told of each card: its
+driver, its monitors, whether a guest can have it, and if not, why. Ends with
+what to do next. Reads only, and needs no rights.
+
+  --dump DIR               save what was read in this new folder, to be sent or
+                           looked at elsewhere; without serial numbers
+${SYSFS}${SPEAKING}`,
   apply: `vfio-patch apply [FILE]: set up GPU passthrough.
 
 Shows the change to your configuration, asks, and writes it. Run again with the

@@ -5,12 +5,13 @@ import { VERSION } from './version.ts'
 const SCHEMA_VERSION = 1
 
 /** What a command does, so that also its failures have the fields of its document. */
-export type DocumentKind = 'plan' | 'runs' | 'option' | 'error'
+export type DocumentKind = 'scan' | 'plan' | 'runs' | 'option' | 'error'
 
 const EMPTY = {
   plan: { ...emptyBody('/'), root: null },
   runs: { kind: 'runs', runs: [] },
   option: { kind: 'option', path: null, definitions: [] },
+  scan: { kind: 'scan' },
   error: { kind: 'error' }
 } as const
 

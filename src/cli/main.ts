@@ -52,6 +52,7 @@ function nameOf({ command, action }: Arguments): string | null {
 
 function kindOf(given: Arguments): DocumentKind {
   if (given.command === undefined) return 'error'
+  if (given.command === 'scan') return 'scan'
   if (given.command === 'undo' && given.on('list')) return 'runs'
   return given.command === 'option' && given.action === 'get' ? 'option' : 'plan'
 }
@@ -106,6 +107,10 @@ async function run(given: Arguments): Promise<Report> {
   const hindrance = tendEarlierRun(given, screens.err)
   if (hindrance !== undefined) return fail(hindrance)
   switch (command) {
+    case 'scan': {
+      const { scanCommand } = await import('./scanCommand.ts')
+      return scanCommand(given, screens)
+    }
     case 'undo': {
       const { undoCommand } = await import('./undoCommand.ts')
       return undoCommand(given, screens)

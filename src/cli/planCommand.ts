@@ -9,6 +9,7 @@ import { shippedModules } from '../apply/shippedModules.ts'
 import { namesOf } from '../host/pciNames.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
+import { chooseHost } from './chooseHost.ts'
 import { contextOf } from './context.ts'
 import { readMessage } from './fileMessages.ts'
 import { type Message, usage } from './message.ts'
@@ -40,6 +41,9 @@ export function prepare(
   )
   if (!read.ok) return read
   const { target, text, context } = read.value
+  const chosen = chooseHost(settings.value, text, given, context)
+  if (!chosen.ok) return chosen
+  const { notes } = chosen.value
 
   const path = target.realpath
   const shipped = shippedModules(VERSION)
@@ -51,20 +55,20 @@ export function prepare(
   const plan = planApply({
     path,
     text,
-    settings: settings.value,
+    settings: chosen.value.settings,
     modulesDir,
     modulesFolder: folder.value.path,
     listing: folder.value.listing,
     shipped,
     replaceModules: given.on('replace-modules') === true,
     closure,
-    names: namesOf(settings.value.devices ?? [])
+    names: namesOf(chosen.value.settings.devices ?? [])
   })
   if (!plan.ok) return err(applyMessage(plan.error, context))
 
   const check = checkWithNix(plan.value.files, checkMode.value, path)
   if (!check.ok) return err(applyMessage(check.error, context))
-  return ok({ plan: plan.value, configuration: target, context, check: check.value })
+  return ok({ plan: plan.value, configuration: target, context, check: check.value, notes })
 }
 
 /** The folder of ours that the configuration itself imports, relative to its own. */

@@ -27,7 +27,7 @@ export interface Report {
   /** Why it went no further. */
   error?: Message
   warnings?: readonly Message[]
-  body?: PlanBody | RunsBody | OptionBody
+  body?: PlanBody | RunsBody | OptionBody | ScanBody
 }
 
 /** What the commands say that change files, or would. */
@@ -125,6 +125,52 @@ export interface DefinitionReport {
   conditions?: readonly string[]
   priorities?: readonly string[]
   inherited?: boolean
+}
+
+/** What `scan` says; what could not be found out is null. */
+export interface ScanBody {
+  kind: 'scan'
+  iommu: { enabled: boolean; offered: boolean | null; groups: number; cmdline: readonly string[] }
+  cpu: {
+    vendor: 'intel' | 'amd' | null
+    model: string | null
+    virtualisation: boolean | null
+    hugepages1G: boolean | null
+  }
+  /** Sizes in bytes. */
+  memory: { total: number | null; hugepages: readonly { size: number; count: number }[] }
+  system: {
+    nixos: string | null
+    kernel: string | null
+    efi: boolean
+    board: string | null
+    laptop: boolean
+    mux: 'integrated' | 'discrete' | null
+  }
+  groups: readonly {
+    id: number | null
+    /** Whether all of it that is no bridge is one card or one device. */
+    viable: boolean
+    devices: readonly {
+      address: string
+      id: string
+      class: string
+      name: string | null
+      driver: string | null
+      bootVga: boolean | null
+      displayConnected: boolean
+      connectors: readonly { name: string; connected: boolean }[]
+      resetMethods: readonly string[] | null
+    }[]
+  }[]
+  cards: readonly {
+    address: string
+    functions: readonly string[]
+    integrated: boolean
+    verdict: 'free' | 'confirm' | 'kept'
+    reasons: readonly { code: string; message: string }[]
+  }[]
+  advice: { text: string; command: string }
 }
 
 /** The report of a command that goes no further. */

@@ -40,6 +40,12 @@ function hasColor(
   return env.TERM !== 'dumb' && isTerminal
 }
 
+/** Whether a text may have more than ASCII in this locale. */
+export function isUnicode(env: Record<string, string | undefined>): boolean {
+  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || ''
+  return /utf-?8/i.test(locale)
+}
+
 const STYLES = {
   bold: '1',
   dim: '2',

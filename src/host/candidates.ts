@@ -1,4 +1,4 @@
-import { type Card, cardsOf, displaysLeft, monitorsAt } from './cards.ts'
+import { type Card, cardsOf, monitorsAt } from './cards.ts'
 import { closedGates, type Gate, showsScreen } from './gates.ts'
 import { strangersOf } from './groups.ts'
 import type { Machine, PciDevice } from './machine.ts'
@@ -64,9 +64,4 @@ function worth(machine: Machine, device: PciDevice): number {
 export function proposalOf(candidates: readonly Candidate[]): Candidate | undefined {
   const free = candidates.filter(it => it.verdict === 'free')
   return free.length === 1 ? free[0] : undefined
-}
-
-/** Whether the host would keep a display of its own without this card. */
-export function leavesDisplay(machine: Machine, card: Card): boolean {
-  return displaysLeft(machine, new Set(card.functions.map(it => it.address))).length > 0
 }

@@ -1,3 +1,4 @@
+import { isForGuests } from './groups.ts'
 import { type Machine, type PciDevice, slotOf } from './machine.ts'
 import { canShow, isBridge, isDisplay } from './pciClass.ts'
 
@@ -56,10 +57,7 @@ function isIntegrated(display: PciDevice, functions: readonly PciDevice[]): bool
 
 /** The display devices that the host would still have, were these given away. */
 export function displaysLeft(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
-  return machine.devices.filter(
-    it =>
-      canShow(it) && !passed.has(it.address) && it.driver !== 'vfio-pci' && it.driver !== 'pci-stub'
-  )
+  return machine.devices.filter(it => canShow(it) && !passed.has(it.address) && !isForGuests(it))
 }
 
 /** The monitors at a device, by their places. */

@@ -1,7 +1,6 @@
 // What a person should know of a choice, though it stands in nobody's way.
 
 import { displaysLeft, monitorsAt } from './cards.ts'
-import { isForGuests } from './groups.ts'
 import type { Machine, PciDevice } from './machine.ts'
 import { canShow, isDisplay } from './pciClass.ts'
 
@@ -63,7 +62,6 @@ function hasResetTrouble(device: PciDevice): boolean {
   const number = Number.parseInt(device.device, 16)
   return (
     device.vendor === '1002' &&
-    !isForGuests(device) &&
     device.resetMethods?.includes('device_specific') !== true &&
     FAMILIES.some(([from, to]) => number >= from && number <= to)
   )

@@ -19,15 +19,14 @@ const OTHERS: readonly [code: string, module: string][] = [
  * and the one that has it now. What a device is bound to now says nothing where that is vfio-pci.
  */
 export function competingDrivers(device: PciDevice): string[] {
-  const { vendor, class: code, driver, module } = device
+  const { vendor, class: code, module } = device
   const kinds = OTHERS.filter(([it]) => code.startsWith(it)).map(([, it]) => it)
   const usual = code.startsWith('03')
     ? (DISPLAY[vendor] ?? [])
     : code.startsWith('0c80') && vendor === '10de'
       ? ['i2c_nvidia_gpu']
       : kinds
-  const now = module ?? driver
-  const present =
-    now === undefined || ['vfio_pci', 'vfio-pci', 'pci-stub'].includes(now) ? [] : [now]
-  return [...new Set([...usual, ...present.map(it => it.replaceAll('-', '_'))])].sort()
+  // Without a module the driver is part of the kernel, and nothing can be loaded before it.
+  const now = module === undefined || module === 'vfio_pci' ? [] : [module]
+  return [...new Set([...usual, ...now])].sort()
 }

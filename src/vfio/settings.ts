@@ -5,14 +5,16 @@
 export interface Settings {
   /** PCI IDs in the grammar of `vfio-pci.ids`, lower case. */
   devices?: readonly string[]
-  /** PCI addresses with their domain: `0000:01:00.0`. */
-  addresses?: readonly string[]
+  /** PCI addresses with their domain: `0000:01:00.0`; with the ID that is expected there, if known. */
+  addresses?: readonly (string | ExpectedDevice)[]
   IOMMUType?: 'intel' | 'amd'
   disableEFIfb?: boolean
   blacklistNvidia?: boolean
   ignoreMSRs?: boolean
   applyACSpatch?: boolean
   bindAtBoot?: boolean
+  /** Kernel modules that vfio-pci has to come before, all of them. */
+  competingDrivers?: readonly string[]
   /** Names of users who may run guests. */
   users?: readonly string[]
   sharedMemoryFiles?: readonly SharedMemoryFile[]
@@ -20,6 +22,13 @@ export interface Settings {
   deviceACL?: readonly string[]
   clearEmulationCapabilities?: boolean
   hugepages?: Hugepages
+}
+
+/** A device by its place, and what is there. */
+export interface ExpectedDevice {
+  address: string
+  /** `vvvv:dddd`. */
+  id: string
 }
 
 /** A file in /dev/shm. What is absent was not said. */

@@ -50,10 +50,16 @@ export function wantedOptions(
   if (chosen) {
     const devices = (settings.devices ?? []).map(named)
     wanted.push({ kind: 'exactly', path: [...VFIO, 'devices'], items: devices })
-    const addresses = settings.addresses ?? []
+    const addresses = (settings.addresses ?? []).map(it =>
+      typeof it === 'string' ? it : { address: it.address, id: it.id }
+    )
     wanted.push({ kind: 'exactly', path: [...VFIO, 'addresses'], items: addresses })
   }
   value([...VFIO, 'bindAtBoot'], settings.bindAtBoot)
+  if (settings.competingDrivers) {
+    const items = settings.competingDrivers
+    wanted.push({ kind: 'items', path: [...VFIO, 'competingDrivers'], items })
+  }
   value([...VFIO, 'disableEFIfb'], settings.disableEFIfb)
   value([...VFIO, 'blacklistNvidia'], settings.blacklistNvidia)
   value([...VFIO, 'ignoreMSRs'], settings.ignoreMSRs)

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { shippedModules } from '../../src/apply/shippedModules.ts'
 import { nix, nixAccepts } from '../nix/support.ts'
 import { describeWithOracle, evalConfigs, nixPath } from '../oracle/evalModules.ts'
 import { type Machine, makeMachine } from './support/machine.ts'
@@ -436,7 +437,7 @@ const files: Edit[] = [
   {
     what: 'moves the folder of the modules',
     edit: (machine, text) => {
-      for (const name of ['default.nix', 'vfio.nix', 'libvirt.nix', 'virtualisation.nix']) {
+      for (const name of shippedModules('1.0.0').keys()) {
         machine.rename(`vfio/${name}`, `modules/passthrough/${name}`)
       }
       machine.delete('vfio')

@@ -47,7 +47,9 @@ function reversed(change: string): string {
 
 /** The patch without our modules, in the order in which they go. */
 function patchOfRemoval(): string {
-  const parts = patchWithoutModules('vfio').split(/(?=^--- )/m).sort()
+  const parts = patchWithoutModules('vfio')
+    .split(/(?=^--- )/m)
+    .sort()
   const isFirst = (it: string) => it.startsWith('--- a/vfio/default.nix')
   return [...parts.filter(isFirst), ...parts.filter(it => !isFirst(it))].join('')
 }

@@ -13,7 +13,7 @@ import {
 export const shippedModules = fileURLToPath(new URL('../../nixos', import.meta.url))
 
 /** Everything that our modules can change in a NixOS, and what stops or accompanies a rebuild. */
-const view = `config: {
+export const stateOf = `config: {
   inherit (config.boot) kernelParams kernelModules blacklistedKernelModules extraModprobeConfig;
   initrdKernelModules = config.boot.initrd.kernelModules;
   initrdServices = config.boot.initrd.systemd.services or { };
@@ -95,6 +95,12 @@ ${devices.map(device => `  "${device}"`).join(',\n')}
 ]
 `
 
+/** Our modules, and a NixOS of this shape (arguments of nixosOptions.nix), as Nix expressions. */
+export const ours = nixPath(shippedModules)
+export function withNixos(shape: string): string {
+  return `import ${nixPath(fileURLToPath(new URL('nixosOptions.nix', import.meta.url)))} { ${shape} }`
+}
+
 /**
  * Tests over machines that are given as text of the user's module, without its braces. All
  * machines of a file are evaluated in one run of Nix, when the first test asks for its state.
@@ -103,14 +109,10 @@ ${devices.map(device => `  "${device}"`).join(',\n')}
 export function machines(oracle: Oracle) {
   const cases: { modules: string[] }[] = []
   let outcomes: Outcome[] | undefined
-  const ours = nixPath(shippedModules)
-  const nixosWith = (nixos: string) =>
-    `import ${nixPath(fileURLToPath(new URL('nixosOptions.nix', import.meta.url)))} { ${nixos} }`
-
   const add = (modules: string[]) => {
     const index = cases.push({ modules }) - 1
     return () => {
-      outcomes ??= evalConfigs(oracle, view, cases)
+      outcomes ??= evalConfigs(oracle, stateOf, cases)
       return outcomes[index]?.value
     }
   }
@@ -122,16 +124,16 @@ export function machines(oracle: Oracle) {
   return {
     /** With our modules imported, the user's module makes exactly this state. */
     produces: (title: string, config: string, expected: State, nixos = '') =>
-      expectState(title, [nixosWith(nixos), ours, `{ ${config} }`], expected),
+      expectState(title, [withNixos(nixos), ours, `{ ${config} }`], expected),
 
     /** The same for a user's module beside {@link oneCard}. */
     adds: (title: string, config: string, expected: State, nixos = '') =>
-      expectState(title, [nixosWith(nixos), ours, oneCard, `{ ${config} }`], expected),
+      expectState(title, [withNixos(nixos), ours, oneCard, `{ ${config} }`], expected),
 
     /** The import alone makes no difference to the user's module. */
     leaves: (title: string, config: string, nixos = '') => {
-      const before = add([nixosWith(nixos), `{ ${config} }`])
-      const after = add([nixosWith(nixos), `{ ${config} }`, ours])
+      const before = add([withNixos(nixos), `{ ${config} }`])
+      const after = add([withNixos(nixos), `{ ${config} }`, ours])
       it(title, () => {
         expect(before()).toBeDefined()
         expect(after()).toEqual(before())
@@ -141,8 +143,8 @@ export function machines(oracle: Oracle) {
     /** The rebuild stops at these assertions, whatever the rest of the state would be. */
     fails: (title: string, config: string, failures: string[], nixos = '') =>
       it(title, () => {
-        const modules = [nixosWith(nixos), ours, `{ ${config} }`]
-        const onlyFailures = `config: ((${view}) config).failures`
+        const modules = [withNixos(nixos), ours, `{ ${config} }`]
+        const onlyFailures = `config: ((${stateOf}) config).failures`
         expect(evalNix(configExpression(oracle, onlyFailures, { modules }))).toEqual({
           ok: true,
           value: failures
@@ -152,8 +154,8 @@ export function machines(oracle: Oracle) {
     /** The user's module is no valid configuration, and what Nix says about it has these words. */
     refuses: (title: string, config: string, words: string) =>
       it(title, () => {
-        const modules = [nixosWith(''), ours, `{ ${config} }`]
-        const result = evalNix(configExpression(oracle, view, { modules }))
+        const modules = [withNixos(''), ours, `{ ${config} }`]
+        const result = evalNix(configExpression(oracle, stateOf, { modules }))
         expect(result.ok ? 'evaluated' : result.error).toContain(words)
       })
   }

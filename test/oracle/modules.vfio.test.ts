@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeWithOracle } from './evalModules.ts'
 import { machines, softdeps, untouched, withOneCard } from './machines.ts'
+import { expectCleanShell } from './shell.ts'
 
 describeWithOracle('virtualisation.vfio', oracle => {
   const { produces, adds, fails, refuses } = machines(oracle)
@@ -316,6 +317,10 @@ vfio-pci, not only the one at 0000:0a:00.1. Take the ID out of devices.
         return { status: shell.status, stdout: shell.stdout, complaints, reserved }
       }
 
+      it('is clean shell', () => {
+        // modprobe itself puts words in the place of $CMDLINE_OPTS.
+        expectCleanShell(command.replace('$CMDLINE_OPTS', ''), 'sh')
+      })
       it('reserves these devices and no equal one', () => {
         const devices = {
           '0000:0a:00.0': { vendor: '0x10de', device: '0x1b80' },
@@ -386,6 +391,56 @@ Take out one of the two. The guest's card goes to vfio-pci without a blacklist t
 `
         ]
       )
+    const late = `virtualisation.vfio.bindAtBoot = false;
+      boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; hardware.nvidia.nvidiaPersistenced = true;`
+    adds('warns of what keeps the driver on a card that a guest is to have later', late, {
+      ...notAtBoot,
+      kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
+      warnings: [
+        `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
+and does not give a card away later. Add
+boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
+`,
+        `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
+later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
+virtualisation.vfio.guests.<name>.prepare.
+`
+      ]
+    })
+    adds(
+      'does not where the last word is another',
+      `virtualisation.vfio.bindAtBoot = false;
+       boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];`,
+      {
+        ...notAtBoot,
+        kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1', 'nvidia-drm.fbdev=0']
+      }
+    )
+    for (const [busId, address] of [
+      ['PCI:1:0:0', '0000:01:00.0'],
+      ['PCI:10@0:0:0', '0000:0a:00.0']
+    ])
+      produces(
+        `warns of PRIME that would draw with the guest's card (${busId})`,
+        `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; bindAtBoot = false; };
+         hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
+        {
+          ...notAtBoot,
+          warnings: [
+            `hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
+Take this bus ID and the other prime options out: your screen can't use the card.
+`
+          ]
+        }
+      )
+    produces(
+      'does not of another card of PRIME',
+      `virtualisation.vfio = {
+         enable = true; addresses = [ "0000:0a:00.0" ]; bindAtBoot = false;
+       };
+       hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
+      notAtBoot
+    )
     adds('is free for the host', 'services.xserver.videoDrivers = [ "nvidia" ];', withOneCard)
   })
 
@@ -415,6 +470,16 @@ boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
 `
       ]
     })
+    adds(
+      'is built into the kernel where a patch is named',
+      `${apply} virtualisation.vfio.acsPatch = /etc/nixos/acs.patch;`,
+      { ...applied, kernelPatches: ['acs-override'] }
+    )
+    adds(
+      'which is left alone while the override is off',
+      'virtualisation.vfio.acsPatch = /etc/nixos/acs.patch;',
+      withOneCard
+    )
     refuses(
       'knows three words',
       'virtualisation.vfio = { enable = true; applyACSpatch = true; acsOverride = "all"; };',

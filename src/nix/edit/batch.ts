@@ -49,7 +49,7 @@ export function joined(
   if (edits.length === 0) return batch
   const places = new Set(edits.map(it => it.offset))
   const beside = batch.members.filter(it => it.edits.some(({ offset }) => places.has(offset)))
-  if (!beside.every(it => areSiblings(it, member))) return undefined
+  if (!isNextTo(module, beside, member)) return undefined
   const all = merged(batch.edits, edits)
   return all && { members: [...batch.members, member], edits: all }
 }
@@ -75,13 +75,28 @@ function areRelated(module: Module, a: Member, b: Member): boolean {
   if (a.operation.kind === 'rename' || b.operation.kind === 'rename') return true
   if (a.path[0] !== b.path[0] || (a.kind === 'stays' && b.kind === 'stays')) return false
   if (a.kind === 'other' || b.kind === 'other') return true
-  const differ = a.path.findIndex((name, i) => name !== b.path[i])
-  return !isDefined(module, a.path.slice(0, differ) as AttrPath)
+  return !isDefined(module, a.path.slice(0, commonLength(a.path, b.path)) as AttrPath)
 }
 
-/** Whether both are new options of one set: of two at one place, the second goes right behind the first. */
-function areSiblings(a: Member, b: Member): boolean {
-  return a.kind === 'new' && b.kind === 'new' && samePath(a.path.slice(0, -1), b.path.slice(0, -1))
+/**
+ * Whether a new definition, which would go to the same place as these, goes behind the last of them
+ * once they are done: if nothing that is there, and none of the others, is a nearer relative.
+ */
+function isNextTo(module: Module, beside: readonly Member[], member: Member): boolean {
+  const last = beside.at(-1)
+  if (!last) return true
+  const shared = (it: Member) => commonLength(it.path, member.path)
+  const most = shared(last)
+  return (
+    beside.every(it => it.kind === 'new' && shared(it) <= most) &&
+    member.kind === 'new' &&
+    !isDefined(module, member.path.slice(0, most + 1) as AttrPath)
+  )
+}
+
+function commonLength(a: Member['path'], b: Member['path']): number {
+  const differ = a.findIndex((name, i) => name !== b[i])
+  return differ === -1 ? a.length : differ
 }
 
 /** Whether a module says something of a path or of what is below it. */

@@ -71,7 +71,7 @@ export function makeMachine(files: Record<string, string>): Machine {
     },
     apply(settings, name = 'configuration.nix') {
       const text = read(name)
-      const { path, listing } = readFolder(join(dirname(at(name)), 'vfio'))
+      const { path, listing } = folderAt(join(dirname(at(name)), 'vfio'))
       const plan = planApply({
         path: at(name),
         text,
@@ -89,8 +89,8 @@ export function makeMachine(files: Record<string, string>): Machine {
     },
     remove(name = 'configuration.nix') {
       const walk = walkImports({ path: at(name), text: read(name) }, moduleReader('/'))
-      const usual = readFolder(join(dirname(at(name)), 'vfio'))
-      const imported = walk.ours.map(it => readFolder(dirname(it.path)))
+      const usual = folderAt(join(dirname(at(name)), 'vfio'))
+      const imported = walk.ours.map(it => folderAt(dirname(it.path)))
       const known = new Set(walk.modules.map(it => it.path))
       const plan = planRemove({
         walk,
@@ -103,4 +103,10 @@ export function makeMachine(files: Record<string, string>): Machine {
       return plan
     }
   }
+}
+
+function folderAt(path: string) {
+  const folder = readFolder(path)
+  if (!folder.ok) throw new Error(JSON.stringify(folder.error))
+  return folder.value
 }

@@ -1,0 +1,119 @@
+// What the machine says to a run: which devices its cards come to, and what must stay with the host.
+
+import { hostname } from 'node:os'
+import { chooseDevices } from '../apply/chooseDevices.ts'
+import { idOf, type Machine } from '../host/machine.ts'
+import { parseDocument } from '../nix/index.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { parseAddress } from '../vfio/parseSettings.ts'
+import type { Settings } from '../vfio/settings.ts'
+import { choiceNotes } from './choiceNotes.ts'
+import type { Context } from './context.ts'
+import { otherDevice, problemMessage } from './gateMessages.ts'
+import { type Message, usage } from './message.ts'
+import type { Arguments } from './parseArguments.ts'
+import { readHost } from './readHost.ts'
+
+/** The settings with the cards in them, and what a person has to know of how that came. */
+export interface HostChoice {
+  settings: Settings
+  notes: readonly string[]
+}
+
+/**
+ * Fills in what `--gpu` stands for, and refuses what would lock the person out. Devices that the flags
+ * name are looked at where the machine has them, unless the configuration is another machine's.
+ */
+export function chooseHost(
+  settings: Settings,
+  text: string,
+  given: Arguments,
+  context: Context
+): Result<HostChoice, Message> {
+  const gpus = readAddresses('gpu', given)
+  if (!gpus.ok) return gpus
+  const confirmed = readAddresses('confirm', given)
+  if (!confirmed.ok) return confirmed
+  const belongs = whoseIs(text, given, context)
+  const isNamed = settings.devices !== undefined || settings.addresses !== undefined
+  const isAsked = gpus.value.length > 0
+  if (!isAsked && (belongs === 'other' || (belongs === 'unknown' && !isNamed))) {
+    return ok({ settings, notes: [] })
+  }
+  const host = readHost(given)
+  if (!host.ok) return host
+  const { machine, names } = host.value
+  if (!isNamed && !isAsked) {
+    const moved = movedDevice(text, machine)
+    return moved === undefined ? ok({ settings, notes: [] }) : err(otherDevice(moved, context))
+  }
+  const choice = chooseDevices(machine, settings, { gpus: gpus.value, confirmed: confirmed.value })
+  if (!choice.ok) return err(problemMessage(choice.error, context, names))
+  const absent = belongs === 'this' ? absentDevices(settings, machine) : []
+  const stranger =
+    belongs === 'other'
+      ? ['Note: this file is of another machine, by its networking.hostName.']
+      : []
+  return ok({
+    settings: choice.value.settings,
+    notes: [...choiceNotes(choice.value, names), ...stranger, ...absent]
+  })
+}
+
+function readAddresses(flag: string, given: Arguments): Result<string[], Message> {
+  const found: string[] = []
+  for (const value of given.texts(flag) ?? []) {
+    const address = parseAddress(value)
+    if (!address.ok) {
+      const { message } = address.error
+      return err(
+        usage(`--${flag}: ${message}.`, { remedy: '"vfio-patch scan" shows the addresses' })
+      )
+    }
+    found.push(address.value)
+  }
+  return ok([...new Set(found)])
+}
+
+/** Whose machine the file configures, by the name that it gives its host. */
+function whoseIs(text: string, given: Arguments, { root }: Context): 'this' | 'other' | 'unknown' {
+  if (given.text('sysfs') !== undefined) return 'this'
+  const names = parseDocument(text)
+    .getIn('networking.hostName')
+    .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
+  const [name] = names
+  // What is installed from another system has that one's name for now.
+  if (root !== '/' || name === undefined || names.length !== 1) return 'unknown'
+  return name === hostname() ? 'this' : 'other'
+}
+
+/** Named hardware that isn't there may come yet, so that is told and no more. */
+function absentDevices(settings: Settings, { devices }: Machine): string[] {
+  const here = new Set(devices.flatMap(it => [it.address, idOf(it)]))
+  const addresses = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
+  const ids = (settings.devices ?? []).filter(it => !here.has(it.split(':').slice(0, 2).join(':')))
+  return [...ids, ...addresses.filter(it => !here.has(it))].map(
+    it => `Note: this machine has no ${it} at the moment.`
+  )
+}
+
+export interface MovedDevice {
+  address: string
+  /** What the configuration expects there, and what is there. */
+  expected: string
+  found: string | undefined
+}
+
+/** The first address in the configuration behind which there is something else than it says. */
+function movedDevice(text: string, { devices }: Machine): MovedDevice | undefined {
+  for (const item of parseDocument(text).itemsIn('virtualisation.vfio.addresses')) {
+    if (typeof item !== 'object' || item === null || !('address' in item) || !('id' in item))
+      continue
+    const { address, id } = item
+    if (typeof address !== 'string' || typeof id !== 'string') continue
+    const device = devices.find(it => it.address === address)
+    if (device !== undefined && idOf(device) === id.toLowerCase()) continue
+    return { address, expected: id, found: device && idOf(device) }
+  }
+  return undefined
+}

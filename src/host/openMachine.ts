@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { parseDump } from './dump.ts'
+import { recordedSource, type Source, systemAt } from './source.ts'
+
+/** A machine that can be read. */
+export interface OpenMachine {
+  source: Source
+  /** Where its own tables with names of devices are; those of this system unless given. */
+  pciIds?: readonly string[]
+}
+
+/** Why a folder can't be read as a machine. */
+export type MachineProblem =
+  | { code: 'NOT_A_FOLDER'; path: string }
+  | { code: 'NO_MACHINE'; path: string }
+  | { code: 'BAD_DUMP'; path: string; line: string }
+
+/**
+ * The machine that a folder stands for: one with a dump, or one with a `sys` in it as a root has.
+ * Without a folder the machine that this runs on.
+ */
+export function openMachine(folder: string | undefined): Result<OpenMachine, MachineProblem> {
+  if (folder === undefined) return ok({ source: systemAt('/') })
+  const names = namesIn(folder)
+  if (names === undefined) return err({ code: 'NOT_A_FOLDER', path: folder })
+  if (names.includes('sys.txt')) {
+    const texts = names
+      .filter(it => it.endsWith('.txt'))
+      .map(it => readFileSync(join(folder, it), 'utf8'))
+    const recording = parseDump(texts)
+    return recording.ok
+      ? ok({ source: recordedSource(recording.value), pciIds: [join(folder, 'pci.ids')] })
+      : err({ code: 'BAD_DUMP', path: folder, line: recording.error })
+  }
+  if (!names.includes('sys')) return err({ code: 'NO_MACHINE', path: folder })
+  const tables = ['usr/share/hwdata/pci.ids', 'usr/share/misc/pci.ids']
+  return ok({ source: systemAt(folder), pciIds: tables.map(it => join(folder, it)) })
+}
+
+function namesIn(folder: string): string[] | undefined {
+  try {
+    return readdirSync(folder).sort()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,126 @@
+// Lays a domain out as people write NixOS code: short sets on one line, sets with one attribute
+// dotted, comments kept.
+
+import { formatPath } from '../nix/index.ts'
+import type { DomainValue, Entry, Item, SetValue } from './value.ts'
+
+const WIDTH = 100
+
+/**
+ * A NixOS module that defines the option at `path` as this value. `remarks` stand above it. Values
+ * that can't stand in a domain are not expected.
+ */
+export function printModule(
+  path: readonly string[],
+  value: SetValue,
+  remarks: readonly string[] = []
+): string {
+  const binding = printBinding({ name: '', value }, path, '  ')
+  return `${[...comments(remarks, ''), '{', ...binding, '}'].join('\n')}\n`
+}
+
+/** A definition as lines: `name = value;`, dotted where it holds just one more. */
+function printBinding(entry: Entry, path: readonly string[], indent: string): string[] {
+  const short = shortest(entry.value, path)
+  const head = `${indent}${formatPath(short.path)} = `
+  const above = comments(entry.remarks ?? [], indent)
+  const { value } = short
+  const inline = printInline(value)
+  if (inline !== undefined && head.length + inline.length < WIDTH) {
+    return [...above, `${head}${inline};`]
+  }
+  return [...above, ...wrapped(head, printLong(value, indent), ';')]
+}
+
+/** Goes down through sets with a single attribute: `source = { dev = …; }` is `source.dev = …`. */
+function shortest(
+  value: DomainValue,
+  path: readonly string[]
+): { path: readonly string[]; value: DomainValue } {
+  if (value.kind !== 'set' || value.remarks || path.at(-1) === 'domain') return { path, value }
+  const [only] = value.entries
+  if (!only || value.entries.length > 1 || only.remarks) return { path, value }
+  return shortest(only.value, [...path, only.name])
+}
+
+/** The first line behind `head`, the last before `tail`. */
+function wrapped(head: string, lines: readonly string[], tail: string): string[] {
+  return lines.map((line, i) => (i === 0 ? head : '') + line + (i === lines.length - 1 ? tail : ''))
+}
+
+/** A value on one line; undefined where it needs several. */
+function printInline(value: DomainValue): string | undefined {
+  if (value.kind === 'text') return value.text.includes('\n') ? undefined : quote(value.text)
+  if (value.kind === 'list') {
+    const [only] = value.items
+    if (!only) return '[ ]'
+    const inner = only.remarks ? undefined : printInline(only.value)
+    return value.items.length === 1 && inner !== undefined ? `[ ${inner} ]` : undefined
+  }
+  if (value.kind !== 'set' || value.remarks) return undefined
+  if (value.entries.length === 0) return '{ }'
+  const parts = value.entries.map(printInlineBinding)
+  return parts.every(it => it !== undefined) ? `{ ${parts.join(' ')} }` : undefined
+}
+
+/** `name = "text";` or `name = { };`: nothing with more in it stands inside a line. */
+function printInlineBinding(entry: Entry): string | undefined {
+  if (entry.remarks) return undefined
+  const { path, value } = shortest(entry.value, [entry.name])
+  const isSimple = value.kind === 'text' || (value.kind === 'set' && value.entries.length === 0)
+  const inner = isSimple ? printInline(value) : undefined
+  return inner === undefined ? undefined : `${formatPath(path)} = ${inner};`
+}
+
+function printLong(value: DomainValue, indent: string): string[] {
+  const inner = `${indent}  `
+  switch (value.kind) {
+    case 'text':
+      return printText(value.text, indent)
+    case 'list':
+      return ['[', ...value.items.flatMap(it => printItem(it, inner)), `${indent}]`]
+    case 'set':
+      return [
+        '{',
+        ...value.entries.flatMap(it => printBinding(it, [it.name], inner)),
+        ...comments(value.remarks ?? [], inner),
+        `${indent}}`
+      ]
+    default:
+      return ['null']
+  }
+}
+
+function printItem({ value, remarks = [] }: Item, indent: string): string[] {
+  const inline = printInline(value)
+  const fits = inline !== undefined && indent.length + inline.length <= WIDTH
+  const lines = fits ? [inline] : printLong(value, indent)
+  return [...comments(remarks, indent), ...wrapped(indent, lines, '')]
+}
+
+/** Lines as such where Nix gives them back so; else all in one line. */
+function printText(text: string, indent: string): string[] {
+  const lines = text.split('\n')
+  const hasMargin = lines.some(it => /^[^ ]/.test(it))
+  const isPlain = !/\r|\t|''|\$\{|'$|\n +(\n|$)|^ +\n/.test(text) && !text.startsWith('\n')
+  if (lines.length < 2 || !hasMargin || !isPlain) return [quote(text)]
+  const inner = `${indent}  `
+  const body = lines.map(it => (it === '' ? '' : inner + it))
+  if (lines.at(-1) === '') return ["''", ...body.slice(0, -1), `${indent}''`]
+  return ["''", ...body.slice(0, -1), `${body.at(-1)}''`]
+}
+
+/** A string as a Nix literal on one line. */
+function quote(text: string): string {
+  const escaped = text
+    .replace(/["\\]|\$(?=\{)/g, '\\$&')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\t', '\\t')
+  return `"${escaped}"`
+}
+
+/** Comments as lines; the stars and margins that they had in XML are left out. */
+function comments(remarks: readonly string[], indent: string): string[] {
+  return remarks.flatMap(it => it.trim().split('\n')).map(it => `${indent}# ${it.trim()}`.trimEnd())
+}

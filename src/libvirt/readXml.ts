@@ -1,0 +1,359 @@
+// A reader for the XML of domains: XML 1.0 with namespaces and without document types, as strict as
+// the one that libvirt has. It runs over the text once, with a stack of its own.
+
+import { err, ok, type Result } from '../nix/result.ts'
+import { codePoint, findForbidden, isBlank, NAME_AT } from './characters.ts'
+import { type DomainError, domainError, type Fault } from './problem.ts'
+import { decodeText } from './references.ts'
+import { declare, findUndeclared, type Scope, TOP_SCOPE } from './scope.ts'
+import type { XmlAttribute, XmlDocument, XmlElement, XmlNode } from './tree.ts'
+
+/** The most bytes that libvirt takes for a domain; what is bigger is none. */
+export const MOST_BYTES = 4 * 1024 * 1024
+
+// So does libxml2, which libvirt reads with.
+const DEEPEST = 256
+
+/** An element whose end was not read yet. */
+interface Open {
+  element: XmlElement & { children: XmlNode[]; start: number }
+  scope: Scope
+}
+
+interface State {
+  text: string
+  at: number
+  open: Open[]
+  root: XmlElement | undefined
+  before: string[]
+  after: string[]
+  instructions: number[]
+}
+
+/**
+ * Reads a document from its text. Comments are kept, also outside the root, references and CDATA are
+ * texts then, line ends are `\n`. Refused with DOCTYPE, ENCODING (forbidden characters), NOT_XML and
+ * NOT_A_DOMAIN (the root is no `domain`), each with its place, the first one found.
+ */
+export function readXml(text: string): Result<XmlDocument, DomainError> {
+  const state: State = {
+    ...{ text, at: 0, open: [], root: undefined },
+    ...{ before: [], after: [], instructions: [] }
+  }
+  const fault = forbidden(text) ?? declaration(state) ?? nodes(state) ?? end(state)
+  const { root, before, after, instructions } = state
+  if (fault || !root) return err(domainError(text, fault ?? notXml('there is no element', 0)))
+  const other = notADomain(root)
+  if (other) return err(domainError(text, other))
+  return ok({ root, before, after, instructions })
+}
+
+function notXml(message: string, start: number, end = start + 1, hint?: string): Fault {
+  return {
+    code: 'NOT_XML',
+    message,
+    range: { start, end },
+    ...(hint === undefined ? {} : { hint })
+  }
+}
+
+function forbidden(text: string): Fault | undefined {
+  const start = findForbidden(text)
+  if (start === -1) return undefined
+  const message = `the character ${codePoint(text.slice(start))} can not stand in XML`
+  const hint = 'take it out, or restore the file from a copy'
+  return { code: 'ENCODING', message, hint, range: { start, end: start + 1 } }
+}
+
+const DECLARATION =
+  /<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"([^"<]*)"|'([^'<]*)')(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([\w.-]+)"|'([\w.-]+)'))?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>/y
+
+function declaration(state: State): Fault | undefined {
+  const { text } = state
+  if (!/^<\?xml[ \t\r\n?]/.test(text)) return undefined
+  DECLARATION.lastIndex = 0
+  const found = DECLARATION.exec(text)
+  if (!found) return notXml('the XML declaration is not finished or misspelt', 0, 5)
+  const [whole, quoted, apostrophed, encoding = found[4] ?? 'UTF-8'] = found
+  const version = quoted ?? apostrophed
+  if (version !== '1.0') return notXml(`this is XML ${version}, and libvirt reads 1.0`, 0, 5)
+  if (!/^(utf-?8|(us-)?ascii)$/i.test(encoding) && /[^\0-\x7f]/.test(text)) {
+    const start = text.indexOf(encoding)
+    const message = `the file says that it is ${encoding}, and was read as UTF-8`
+    const hint = `convert it: iconv -f ${encoding} -t UTF-8; and take the encoding out of its first line`
+    return { code: 'ENCODING', message, hint, range: { start, end: start + encoding.length } }
+  }
+  state.at = whole.length
+  return undefined
+}
+
+function nodes(state: State): Fault | undefined {
+  const { text } = state
+  while (state.at < text.length) {
+    const fault = text[state.at] === '<' ? markup(state) : characters(state)
+    if (fault) return fault
+  }
+  return undefined
+}
+
+function markup(state: State): Fault | undefined {
+  const { text, at } = state
+  const second = text[at + 1]
+  if (second === '/') return endTag(state)
+  if (second === '?') return instruction(state)
+  if (second !== '!') return startTag(state)
+  if (text.startsWith('<!--', at)) return comment(state)
+  if (text.startsWith('<![CDATA[', at)) return cdata(state)
+  if (/^<!doctype/i.test(text.slice(at, at + 9))) {
+    const message = 'the file has a document type (<!DOCTYPE), which no domain needs'
+    const hint = 'take it out: it can define words that stand for other text or files'
+    return { code: 'DOCTYPE', message, hint, range: { start: at, end: at + 9 } }
+  }
+  return notXml('"<!" begins a comment (<!--) or nothing', at, at + 2)
+}
+
+function characters(state: State): Fault | undefined {
+  const { text, at, open } = state
+  const next = text.indexOf('<', at)
+  const to = next === -1 ? text.length : next
+  const source = text.slice(at, to)
+  const parent = open.at(-1)
+  if (!parent) {
+    if (isBlank(source)) {
+      state.at = to
+      return undefined
+    }
+    const start = at + source.search(/[^ \t\n\r]/)
+    return state.root
+      ? notXml('there is more behind the end of the domain', start, start + 1, 'take it out')
+      : notXml('this is not XML, which begins with "<"', start)
+  }
+  const end = source.indexOf(']]>')
+  if (end !== -1) return notXml('"]]>" must not stand in a text', at + end, at + end + 3)
+  const decoded = decodeText(source, 'text')
+  if (!decoded.ok) return shifted(decoded.error, at)
+  addText(parent, decoded.value)
+  state.at = to
+  return undefined
+}
+
+function shifted(fault: Fault, by: number): Fault {
+  const { start, end } = fault.range ?? { start: 0, end: 0 }
+  return { ...fault, range: { start: start + by, end: end + by } }
+}
+
+function addText({ element: { children } }: Open, text: string): void {
+  if (text !== '') children.push({ kind: 'text', text })
+}
+
+function comment(state: State): Fault | undefined {
+  const { text, at, open } = state
+  const end = text.indexOf('--', at + 4)
+  if (end === -1) return notXml('this comment does not end', at, at + 4, 'end it with -->')
+  if (text[end + 2] !== '>') {
+    return notXml('"--" must not stand in a comment', end, end + 2, 'write "- -"')
+  }
+  const inner = text.slice(at + 4, end).replace(/\r\n?/g, '\n')
+  const parent = open.at(-1)
+  if (parent) parent.element.children.push({ kind: 'comment', text: inner })
+  else (state.root ? state.after : state.before).push(inner)
+  state.at = end + 3
+  return undefined
+}
+
+function cdata(state: State): Fault | undefined {
+  const { text, at, open } = state
+  const parent = open.at(-1)
+  const end = text.indexOf(']]>', at)
+  if (!parent) return notXml('a text must stand inside the domain', at, at + 9)
+  if (end === -1) return notXml('this CDATA does not end', at, at + 9, 'end it with ]]>')
+  addText(parent, text.slice(at + 9, end).replace(/\r\n?/g, '\n'))
+  state.at = end + 3
+  return undefined
+}
+
+function instruction(state: State): Fault | undefined {
+  const { text, at } = state
+  NAME_AT.lastIndex = at + 2
+  const name = NAME_AT.exec(text)?.[0]
+  const end = text.indexOf('?>', at)
+  if (name === undefined || name.includes(':')) {
+    return notXml('"<?" needs the name of a program behind it', at, at + 2)
+  }
+  if (name.toLowerCase() === 'xml') {
+    return notXml('the XML declaration stands at the beginning or not at all', at, at + 5)
+  }
+  if (end === -1) return notXml('this instruction does not end', at, at + 2, 'end it with ?>')
+  if (!/[ \t\n\r?]/.test(text[NAME_AT.lastIndex] ?? '')) {
+    return notXml('"<?" needs the name of a program behind it', at, at + 2)
+  }
+  state.instructions.push(at)
+  state.at = end + 2
+  return undefined
+}
+
+const BLANKS_AT = /[ \t\n\r]*/y
+
+function skipBlanks(text: string, at: number): number {
+  BLANKS_AT.lastIndex = at
+  BLANKS_AT.test(text)
+  return BLANKS_AT.lastIndex
+}
+
+function startTag(state: State): Fault | undefined {
+  const { text, at: start, open } = state
+  NAME_AT.lastIndex = start + 1
+  const name = NAME_AT.exec(text)?.[0]
+  if (name === undefined) {
+    return notXml('"<" begins no element here', start, start + 1, 'a "<" in a text is written &lt;')
+  }
+  if (open.length === 0 && state.root) {
+    return notXml(
+      'there is a second element behind the end of the domain',
+      start,
+      start + 1 + name.length,
+      'a file holds one domain'
+    )
+  }
+  if (open.length === DEEPEST) {
+    return notXml(`elements are nested more than ${DEEPEST} deep here`, start)
+  }
+  const attributes: XmlAttribute[] = []
+  const places: number[] = []
+  const known = new Set<string>()
+  state.at = start + 1 + name.length
+  for (;;) {
+    const next = skipBlanks(text, state.at)
+    const isParted = next > state.at
+    state.at = next
+    if (text[next] === '>' || text[next] === '/') break
+    if (next >= text.length || text[next] === '<') {
+      return notXml(
+        `the tag <${name}> does not end`,
+        start,
+        start + 1 + name.length,
+        'a ">" or "/>" is missing'
+      )
+    }
+    const read = attribute(state, isParted)
+    if (!read.ok) return read.error
+    if (known.has(read.value.name)) {
+      const end = next + read.value.name.length
+      return notXml(`the attribute "${read.value.name}" stands here twice`, next, end, 'keep one')
+    }
+    known.add(read.value.name)
+    attributes.push(read.value)
+    places.push(next)
+  }
+  const isEmpty = text[state.at] === '/'
+  if (isEmpty && text[state.at + 1] !== '>') {
+    return notXml('"/" ends a tag only before ">"', state.at)
+  }
+  state.at += isEmpty ? 2 : 1
+  const scope = declare(open.at(-1)?.scope ?? TOP_SCOPE, attributes)
+  const undeclared = scope.ok ? findUndeclared(scope.value, name, attributes) : scope.error
+  if (!scope.ok || undeclared) {
+    const { message = '', of = -1, hint } = undeclared ?? {}
+    const from = places[of] ?? start + 1
+    return notXml(message, from, from + (attributes[of]?.name ?? name).length, hint)
+  }
+  const element = { kind: 'element' as const, name, attributes, children: [] as XmlNode[], start }
+  const parent = open.at(-1)
+  if (parent) parent.element.children.push(element)
+  else state.root = element
+  if (!isEmpty) open.push({ element, scope: scope.value })
+  return undefined
+}
+
+function attribute(state: State, isParted: boolean): Result<XmlAttribute, Fault> {
+  const { text, at } = state
+  NAME_AT.lastIndex = at
+  const name = NAME_AT.exec(text)?.[0]
+  if (name === undefined) return err(notXml('the name of an attribute is missing or misspelt', at))
+  if (!isParted) {
+    return err(notXml(`a blank is missing before "${name}"`, at, at + name.length))
+  }
+  const equals = skipBlanks(text, at + name.length)
+  if (text[equals] !== '=') {
+    return err(
+      notXml(`the attribute "${name}" has no value`, at, at + name.length, `write ${name}='…'`)
+    )
+  }
+  const from = skipBlanks(text, equals + 1)
+  const quote = text[from]
+  if (quote !== '"' && quote !== "'") {
+    const hint = `write ${name}='…'`
+    return err(notXml(`the value of "${name}" needs quotes around it`, from, from + 1, hint))
+  }
+  const to = text.indexOf(quote, from + 1)
+  const source = text.slice(from + 1, to === -1 ? undefined : to)
+  const less = source.indexOf('<')
+  if (to === -1 || less !== -1) {
+    const isOpen = to === -1 || source.slice(0, less).includes('\n')
+    return err(
+      isOpen
+        ? notXml(`the quote that ends the value of "${name}" is missing`, from)
+        : notXml('"<" must not stand in a value', from + 1 + less, from + 2 + less, 'write &lt;')
+    )
+  }
+  const decoded = decodeText(source, 'value')
+  if (!decoded.ok) return err(shifted(decoded.error, from + 1))
+  state.at = to + 1
+  return ok({ name, value: decoded.value })
+}
+
+const END_TAG_AT = /<\/([^ \t\n\r<>]*)[ \t\n\r]*(>?)/y
+
+function endTag(state: State): Fault | undefined {
+  const { text, at, open } = state
+  END_TAG_AT.lastIndex = at
+  const [whole = '', name = '', closed] = END_TAG_AT.exec(text) ?? []
+  const last = open.at(-1)
+  if (!last) {
+    return notXml(`</${name}> ends nothing: no element is open here`, at, at + whole.length)
+  }
+  if (last.element.name !== name) {
+    const line = text.slice(0, last.element.start).split('\n').length
+    const hint = `<${last.element.name}> of line ${line} ends first: </${last.element.name}>`
+    return notXml(
+      `</${name}> does not belong to <${last.element.name}>`,
+      at,
+      at + whole.length,
+      hint
+    )
+  }
+  if (closed === '') return notXml(`the tag </${name}> does not end`, at, at + whole.length)
+  open.pop()
+  state.at = at + whole.length
+  return undefined
+}
+
+function end({ text, open, root }: State): Fault | undefined {
+  const last = open.at(-1)
+  if (last) {
+    const { name, start } = last.element
+    const hint = `</${name}> is missing; perhaps the file is cut off`
+    return notXml(`<${name}> does not end`, start, start + 1 + name.length, hint)
+  }
+  if (root) return undefined
+  return notXml(text.trim() === '' ? 'the file is empty' : 'there is no element', 0)
+}
+
+const OTHER_KINDS = new Map([
+  ['domstatus', 'this is the state of a running guest, which libvirt keeps for itself'],
+  ['domainsnapshot', 'this is a snapshot of a guest'],
+  ['domaincheckpoint', 'this is a checkpoint of a guest'],
+  ['network', 'this is a network of libvirt'],
+  ['pool', 'this is a storage pool of libvirt'],
+  ['volume', 'this is a storage volume of libvirt']
+])
+
+function notADomain({ name, start = 0 }: XmlElement): Fault | undefined {
+  if (name === 'domain') return undefined
+  return {
+    code: 'NOT_A_DOMAIN',
+    message: `${OTHER_KINDS.get(name) ?? `this is a <${name}>`}, not a <domain>`,
+    hint: 'write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml',
+    range: { start, end: start + 1 + name.length }
+  }
+}

@@ -1,0 +1,65 @@
+import type { NixValue, Range } from '../nix/index.ts'
+
+/** Something in a configuration that does not do what its author wants of it. */
+export interface Finding {
+  code: LintCode
+  /**
+   * `problem` breaks something, or does nothing where something was wanted; a `note` is worth knowing
+   * and does no harm.
+   */
+  level: 'problem' | 'note'
+  /** The file that it stands in. */
+  path: string
+  range: Range
+  /** What is found, in one sentence without a final period. */
+  message: string
+  why: string
+  /** What to do about it. */
+  remedy: string
+  /** The edit that mends it, where one does for sure. */
+  fix?: Fix
+}
+
+/** Edits of the file that the finding stands in, to be planned together. */
+export type Fix = readonly FixStep[]
+
+export type FixStep =
+  | { op: 'add' | 'remove'; path: readonly string[]; items: readonly NixValue[] }
+  | { op: 'drop'; path: readonly string[] }
+  | { op: 'set'; path: readonly string[]; value: NixValue }
+  | { op: 'rename'; path: readonly string[]; to: readonly string[] }
+
+/** All that can be found; each code has one meaning, told in its lint. */
+export const LINT_CODES = [
+  'ACL_INCOMPLETE',
+  'ACS_WITHOUT_PATCH',
+  'AMD_IOMMU_ON',
+  'AMD_IOMMU_PT',
+  'BAD_ID',
+  'BLACKLISTS_HOST',
+  'DARK_PASSPHRASE',
+  'DECLARED_TWICE',
+  'EFIFB_OFF',
+  'FRAGILE_MODULE',
+  'GUEST_NETWORK',
+  'HOOK_CALLS_VIRSH',
+  'HOOK_PLACE',
+  'HOOK_SHELL',
+  'HUGEPAGES_1M',
+  'IDS_TWICE',
+  'LOAD_ORDER',
+  'NAMESPACES',
+  'NVIDIA_HOLDS',
+  'OVMF_FILE',
+  'OVMF_OPTION',
+  'PARAMETERS_IN_ONE',
+  'PCI_NOMSI',
+  'PRE_DEVICE_COMMANDS',
+  'PRIME_GUEST',
+  'RENAMED_OPTION',
+  'SHUTDOWN_SUSPENDS',
+  'SOFTDEP_DRM',
+  'STORE_PATH',
+  'VIRQFD'
+] as const
+export type LintCode = (typeof LINT_CODES)[number]

@@ -1,0 +1,149 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { configExpression, describeWithOracle, evalNix, type Oracle } from './evalModules.ts'
+import { machines, oneCard, ours, withNixos, withOneCard } from './machines.ts'
+import { expectCleanShell, runScript } from './shell.ts'
+
+/** The text of the hook that a user's module makes. */
+function hookOf(oracle: Oracle, config: string): string {
+  const modules = [withNixos(''), ours, oneCard, `{ ${config} }`]
+  const view = 'config: config.virtualisation.libvirtd.hooks.qemu.vfio-guests.text'
+  const result = evalNix(configExpression(oracle, view, { modules }))
+  if (!result.ok) throw new Error(result.error)
+  return String(result.value)
+}
+
+describeWithOracle('virtualisation.vfio.guests', oracle => {
+  const { adds, leaves, refuses } = machines(oracle)
+  const store = (name: string) => `/nix/store/00000000000000000000000000000000-${name}`
+  const path = ['coreutils', 'kmod', 'systemd'].map(it => `${store(it)}/bin`).join(':')
+
+  adds(
+    'run commands around the start and the stop of a guest, each in a shell of its own',
+    `virtualisation.vfio.guests."my windows" = {
+       prepare = "systemctl stop display-manager.service";
+       release = "systemctl start display-manager.service";
+     };
+     virtualisation.vfio.guests.quiet = { };`,
+    {
+      ...withOneCard,
+      libvirtd: {
+        ...withOneCard.libvirtd,
+        hooks: {
+          'vfio-guests': `export PATH=${path}:$PATH
+
+case "$1" in
+'my windows')
+case "$2/$3" in
+prepare/begin)
+(
+set -e
+systemctl stop display-manager.service
+)
+;;
+release/end)
+(
+systemctl start display-manager.service
+) || true
+;;
+esac
+;;
+esac
+`
+        }
+      }
+    }
+  )
+  adds('make no hook without commands', 'virtualisation.vfio.guests.win10 = { };', withOneCard)
+  leaves('change nothing while the rest is off', 'virtualisation.libvirtd.enable = true;')
+  refuses(
+    'have processors in the words of the kernel',
+    'virtualisation.vfio = { enable = true; guests.win10.hostCPUs = "0..3"; };',
+    "is not of type `null or list of processors, such as 0-3,8-11'"
+  )
+
+  describe('the hook, run by bash where systemctl only tells what it was asked', () => {
+    const root = mkdtempSync(join(tmpdir(), 'vfio-hooks-'))
+    afterAll(() => rmSync(root, { recursive: true }))
+    const script = hookOf(
+      oracle,
+      `virtualisation.vfio.guests = {
+         win10 = { hostCPUs = "0-3"; prepare = "echo prepare"; release = "false\necho release"; };
+         win11 = { hostCPUs = "0-1"; started = "exit 3"; stopped = "false"; };
+         broken = { hostCPUs = "0"; prepare = "false\necho never"; };
+       };`
+    )
+
+    /** A host with eight processors. */
+    const makeHost = () => {
+      const host = mkdtempSync(join(root, 'host-'))
+      const bin = join(host, 'bin')
+      mkdirSync(bin)
+      writeFileSync(join(host, 'online'), '0-7\n')
+      writeFileSync(
+        join(bin, 'systemctl'),
+        `#!/bin/sh\n[ ! -e ${host}/broken ] || exit 1\necho "$4 $5" >> ${host}/asked\n`
+      )
+      chmodSync(join(bin, 'systemctl'), 0o755)
+      const here = script
+        .replace(/^export PATH=.*$/m, `export PATH=${bin}:$PATH`)
+        .replaceAll('/run/vfio-guests', join(host, 'run'))
+        .replaceAll('/sys/devices/system/cpu/online', join(host, 'online'))
+      return {
+        call: (...words: string[]) => {
+          const { status, stdout } = runScript(here, words)
+          return { status, stdout }
+        },
+        asked: () => {
+          const lines = readFileSync(join(host, 'asked'), 'utf8').trim().split('\n')
+          return lines.filter(it => it.startsWith('user.slice ')).map(it => it.slice(11))
+        },
+        breakSystemd: () => writeFileSync(join(host, 'broken'), '')
+      }
+    }
+
+    it('is clean shell', () => expectCleanShell(script, 'bash'))
+
+    it('leaves the host some processors while a guest runs, and gives all back', () => {
+      const host = makeHost()
+      expect(host.call('win10', 'prepare', 'begin')).toEqual({ status: 0, stdout: 'prepare\n' })
+      expect(host.call('win10', 'release', 'end')).toEqual({ status: 0, stdout: 'release\n' })
+      expect(host.asked()).toEqual(['AllowedCPUs=0-3', 'AllowedCPUs=0-7'])
+    })
+
+    it('goes by the guest that still runs', () => {
+      const host = makeHost()
+      host.call('win10', 'prepare', 'begin')
+      host.call('win11', 'prepare', 'begin')
+      host.call('win10', 'release', 'end')
+      host.call('win11', 'release', 'end')
+      expect(host.asked().map(it => it.split('=')[1])).toEqual(['0-3', '0-1', '0-1', '0-7'])
+    })
+
+    it('keeps a guest from starting whose preparation fails, and gives the processors back', () => {
+      const host = makeHost()
+      expect(host.call('broken', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })
+      expect(host.asked()).toEqual(['AllowedCPUs=0', 'AllowedCPUs=0-7'])
+    })
+
+    it('so it does where the processors can not be set', () => {
+      const host = makeHost()
+      host.breakSystemd()
+      expect(host.call('win10', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })
+    })
+
+    it('lets no later command stop a guest', () => {
+      const host = makeHost()
+      expect(host.call('win11', 'started', 'begin')).toEqual({ status: 0, stdout: '' })
+      expect(host.call('win11', 'stopped', 'end')).toEqual({ status: 0, stdout: '' })
+    })
+
+    it('has nothing to do with other guests and other moments', () => {
+      const host = makeHost()
+      expect(host.call('debian', 'prepare', 'begin')).toEqual({ status: 0, stdout: '' })
+      expect(host.call('win10', 'reconnect', 'begin')).toEqual({ status: 0, stdout: '' })
+    })
+  })
+})

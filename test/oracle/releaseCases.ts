@@ -1,0 +1,458 @@
+// The machines that people pass a card through on, and all that the modules make of each.
+
+import { qemuConf, type State, softdeps, untouched, withOneCard } from './machines.ts'
+import type { Release } from './releases.ts'
+
+export interface ReleaseCase {
+  name: string
+  /** The user's module, without its braces. */
+  config: string
+  expected: (release: Release) => State
+}
+
+const BASE = ['intel_iommu=on', 'iommu=pt']
+
+/** A machine of this release whose devices are bound at boot. */
+function bound({ sorts }: Release, kernelParams: string[], more: Partial<State> = {}): State {
+  const initrdKernelModules = initrd(sorts)
+  return { ...withOneCard, initrdKernelModules, kernelParams, ...more }
+}
+
+/** One whose devices stay with the host until a guest starts. */
+function later({ sorts }: Release, kernelParams: string[], more: Partial<State> = {}): State {
+  return {
+    ...withOneCard,
+    kernelParams,
+    initrdKernelModules: [],
+    kernelModules: initrd(sorts),
+    extraModprobeConfig: '',
+    ...more
+  }
+}
+
+/** The modules of VFIO with others in one list, as the release orders them. */
+function initrd(sorts: boolean, ...others: string[]): string[] {
+  const modules = ['vfio_pci', 'vfio', 'vfio_iommu_type1', ...others]
+  return sorts ? modules.sort() : modules
+}
+
+/** Devices with an expected ID that are reserved by their addresses, by whatever stage 1 offers. */
+function byAddress({ stage1 }: Release, devices: [string, string][], more = ''): Partial<State> {
+  const lines = devices.map(([address, id]) => {
+    const dir = `/sys/bus/pci/devices/${address}`
+    return [
+      `read -r vendor < ${dir}/vendor`,
+      `read -r device < ${dir}/device`,
+      `[ "$vendor:$device" = 0x${id.replace(':', ':0x')} ]`,
+      `echo vfio-pci > ${dir}/driver_override || echo "vfio: the device at ${address} is not ${id} and is left alone" >&2`
+    ].join(' && ')
+  })
+  if (stage1 === 'scripted') {
+    const commands = [
+      ...lines,
+      'read -r modprobe < /proc/sys/kernel/modprobe',
+      '"$modprobe" --ignore-install vfio-pci $CMDLINE_OPTS'
+    ]
+    return {
+      extraModprobeConfig: `${softdeps}\ninstall vfio-pci ${commands.join('; \\\n  ')}${more}`
+    }
+  }
+  return {
+    extraModprobeConfig: softdeps + more,
+    initrdServices: {
+      'vfio-driver-override': {
+        description: 'Reserve PCI devices for vfio-pci',
+        wantedBy: ['sysinit.target'],
+        before: [
+          'systemd-modules-load.service',
+          'systemd-udevd.service',
+          'systemd-udev-trigger.service'
+        ],
+        unitConfig: { DefaultDependencies: false },
+        serviceConfig: { Type: 'oneshot', RemainAfterExit: true },
+        script: lines.join('\n')
+      }
+    }
+  }
+}
+
+const NVIDIA_DRIVERS = [
+  'nvidia',
+  'nvidia_drm',
+  'nvidia_modeset',
+  'nvidia_uvm',
+  'nvidiafb',
+  'nouveau',
+  'nova_core',
+  'nova_drm'
+]
+
+const PATH = ['coreutils', 'kmod', 'systemd']
+  .map(it => `/nix/store/00000000000000000000000000000000-${it}/bin`)
+  .join(':')
+
+/** The hook of libvirt with these branches. */
+function hooked(text: string): State['libvirtd'] {
+  const hook = `export PATH=${PATH}:$PATH\n\n${text}`
+  return { ...withOneCard.libvirtd, hooks: { 'vfio-guests': hook } }
+}
+
+const card = (settings: string) => `virtualisation.vfio = { enable = true; ${settings} };`
+
+export const CASES: readonly ReleaseCase[] = [
+  { name: 'the import alone', config: '', expected: () => untouched },
+  {
+    name: 'two different cards',
+    config: `${card(`
+      IOMMUType = "amd";
+      devices = [ "10de:1b80" "10de:10f0" ];
+      disableEFIfb = true;
+      blacklistNvidia = true;
+      ignoreMSRs = true;
+      users = [ "alice" ];
+    `)} boot.initrd.kernelModules = [ "amdgpu" ];`,
+    expected: release =>
+      bound(
+        release,
+        [
+          'iommu=pt',
+          'vfio-pci.ids=10de:1b80,10de:10f0',
+          'initcall_blacklist=sysfb_init',
+          'kvm.ignore_msrs=1',
+          'kvm.report_ignored_msrs=0'
+        ],
+        {
+          initrdKernelModules: initrd(release.sorts, 'amdgpu'),
+          blacklistedKernelModules: NVIDIA_DRIVERS,
+          groups: { libvirtd: ['alice'] }
+        }
+      )
+  },
+  {
+    name: 'two identical cards',
+    config: card(`addresses = [
+      { address = "0000:0A:00.0"; id = "10DE:2684"; }
+      { address = "0000:0a:00.1"; id = "10de:22ba"; }
+    ];`),
+    expected: release =>
+      bound(
+        release,
+        BASE,
+        byAddress(release, [
+          ['0000:0a:00.0', '10de:2684'],
+          ['0000:0a:00.1', '10de:22ba']
+        ])
+      )
+  },
+  {
+    name: 'one maker, two models',
+    config: `${card('devices = [ "10de:1b80" "10de:10f0" ];')}
+      services.xserver.videoDrivers = [ "nvidia" ];
+      boot.extraModprobeConfig = "softdep nvidia post: nvidia-uvm";`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80,10de:10f0'], {
+        extraModprobeConfig: `${softdeps}\nsoftdep nvidia post: nvidia-uvm`
+      })
+  },
+  {
+    name: 'audio of both with one ID',
+    config: card(`
+      IOMMUType = "amd";
+      devices = [ "1002:73bf" ];
+      addresses = [ { address = "0000:03:00.1"; id = "1002:ab28"; } ];
+    `),
+    expected: release =>
+      bound(
+        release,
+        ['iommu=pt', 'vfio-pci.ids=1002:73bf'],
+        byAddress(release, [['0000:03:00.1', '1002:ab28']])
+      )
+  },
+  {
+    name: 'processor graphics and a card',
+    config: `${card('IOMMUType = "intel"; devices = [ "1002:7550" "1002:ab40" ];')}
+      boot.initrd.kernelModules = [ "i915" ]; boot.kernelModules = [ "kvm-intel" ];`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=1002:7550,1002:ab40'], {
+        initrdKernelModules: initrd(release.sorts, 'i915'),
+        kernelModules: ['kvm-intel']
+      })
+  },
+  {
+    name: 'the only card',
+    config: `${card(`
+      bindAtBoot = false;
+      guests.win10 = {
+        prepare = "systemctl stop display-manager.service";
+        release = "systemctl start display-manager.service";
+      };
+    `)} boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];`,
+    expected: release =>
+      later(release, [...BASE, 'nvidia-drm.fbdev=1', 'nvidia-drm.fbdev=0'], {
+        libvirtd: hooked(`case "$1" in
+'win10')
+case "$2/$3" in
+prepare/begin)
+(
+set -e
+systemctl stop display-manager.service
+)
+;;
+release/end)
+(
+systemctl start display-manager.service
+) || true
+;;
+esac
+;;
+esac
+`)
+      })
+  },
+  {
+    name: 'a card that both use in turn',
+    config: card(`
+      bindAtBoot = false;
+      devices = [ "1002:73bf" ];
+      guests.win11.prepare = "echo 8 > /sys/bus/pci/devices/0000:03:00.0/resource0_resize";
+    `),
+    expected: release =>
+      later(release, BASE, {
+        libvirtd: hooked(`case "$1" in
+'win11')
+case "$2/$3" in
+prepare/begin)
+(
+set -e
+echo 8 > /sys/bus/pci/devices/0000:03:00.0/resource0_resize
+)
+;;
+esac
+;;
+esac
+`)
+      })
+  },
+  {
+    name: 'a laptop with PRIME',
+    config: `${card('bindAtBoot = false; addresses = [ "0000:01:00.0" ];')}
+      services.xserver.videoDrivers = [ "nvidia" ];
+      hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
+    expected: release =>
+      later(release, BASE, {
+        warnings: [
+          `hardware.nvidia.prime names PCI:1:0:0, which virtualisation.vfio.addresses gives to a guest.
+Take this bus ID and the other prime options out: your screen can't use the card.
+`
+        ]
+      })
+  },
+  {
+    name: 'a card that needs vendor-reset',
+    config: `${card('addresses = [ { address = "0000:0b:00.0"; id = "1002:731f"; } ];')}
+      boot.kernelModules = [ "vendor-reset" ];
+      boot.extraModprobeConfig = "softdep vfio-pci pre: vendor-reset";`,
+    expected: release =>
+      bound(release, BASE, {
+        ...byAddress(
+          release,
+          [['0000:0b:00.0', '1002:731f']],
+          '\nsoftdep vfio-pci pre: vendor-reset'
+        ),
+        kernelModules: ['vendor-reset'],
+        warnings:
+          release.stage1 === 'systemd'
+            ? []
+            : [
+                `A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe pass over the
+rule that binds virtualisation.vfio.addresses. Take the line out, or set
+boot.initrd.systemd.enable = true;.
+`
+              ]
+      })
+  },
+  {
+    name: 'Looking Glass and Scream',
+    config: `${card('devices = [ "10de:1b80" ]; users = [ "alice" ];')}
+      virtualisation.sharedMemoryFiles = { looking-glass.user = "alice"; scream = { }; };`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
+        tmpfiles: [
+          'f /dev/shm/looking-glass 0660 alice kvm -',
+          'f /dev/shm/scream 0660 root kvm -'
+        ],
+        groups: { kvm: ['root', 'alice'], libvirtd: ['alice'] }
+      })
+  },
+  {
+    name: 'Looking Glass by kvmfr',
+    config: `${card('devices = [ "10de:1b80" ]; users = [ "alice" ];')}
+      virtualisation.kvmfr = {
+        enable = true;
+        devices = [ { resolution = { width = 3840; height = 2160; }; } ];
+      };`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
+        kernelModules: ['kvmfr'],
+        modulePackages: ['kvmfr'],
+        extraModprobeConfig: `${softdeps}\noptions kvmfr static_size_mb=128\n`,
+        udevRules: 'SUBSYSTEM=="kvmfr", KERNEL=="kvmfr0", OWNER="root", GROUP="kvm", MODE="0660"',
+        groups: { kvm: ['root', 'alice'], libvirtd: ['alice'] },
+        libvirtd: { ...withOneCard.libvirtd, qemuConf: qemuConf('/dev/kvmfr0') }
+      })
+  },
+  {
+    name: 'a keyboard by evdev, for a QEMU that is not root',
+    config: `${card('devices = [ "10de:1b80" ];')}
+      virtualisation.libvirtd = {
+        qemu.runAsRoot = false;
+        deviceACL = [ "/dev/input/by-id/usb-keyboard-event-kbd" ];
+      };
+      users.groups.input.members = [ "qemu-libvirtd" ];`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
+        groups: { input: ['qemu-libvirtd'] },
+        libvirtd: {
+          ...withOneCard.libvirtd,
+          qemuConf: qemuConf('/dev/input/by-id/usb-keyboard-event-kbd')
+        }
+      })
+  },
+  {
+    name: 'huge pages',
+    config: `${card('devices = [ "10de:1b80" ];')}
+      virtualisation.hugepages = { enable = true; defaultPageSize = "1G"; numPages = 16; };`,
+    expected: release =>
+      bound(release, [
+        ...BASE,
+        'vfio-pci.ids=10de:1b80',
+        'default_hugepagesz=1G',
+        'hugepagesz=1G',
+        'hugepages=16'
+      ])
+  },
+  {
+    name: 'processors of its own',
+    config: card('devices = [ "10de:1b80" ]; guests.win10.hostCPUs = "0-3,8-11";'),
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
+        libvirtd: hooked(`guest=$1
+marks=/run/vfio-guests
+
+limit_host() {
+  for unit in user.slice system.slice init.scope; do
+    systemctl set-property --runtime -- "$unit" "AllowedCPUs=$1"
+  done
+}
+
+isolate() {
+  # If the guest does not start after all, the host is not left with less.
+  trap 'if [ "$?" != 0 ]; then unite; fi' EXIT
+  mkdir -p "$marks"
+  echo "$1" > "$marks/$guest"
+  limit_host "$1"
+}
+
+unite() {
+  rm -f "$marks/$guest"
+  read -r cpus < /sys/devices/system/cpu/online
+  for mark in "$marks"/*; do
+    if [ -e "$mark" ]; then
+      read -r cpus < "$mark"
+    fi
+  done
+  limit_host "$cpus"
+}
+
+case "$1" in
+'win10')
+case "$2/$3" in
+prepare/begin)
+(
+set -e
+isolate 0-3,8-11
+
+)
+;;
+release/end)
+(
+unite
+
+) || true
+;;
+esac
+;;
+esac
+`)
+      })
+  },
+  {
+    name: 'the ACS override on a kernel without the patch',
+    config: card('devices = [ "10de:1b80" ]; applyACSpatch = true;'),
+    expected: release =>
+      bound(
+        release,
+        [...BASE, 'vfio-pci.ids=10de:1b80', 'pcie_acs_override=downstream,multifunction'],
+        {
+          warnings: [
+            `virtualisation.vfio.applyACSpatch does nothing on a kernel without the ACS override patch,
+which linux-${release.kernel} is not known to carry. Choose one that does, for example
+boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+`
+          ]
+        }
+      )
+  },
+  {
+    name: 'what old guides left behind',
+    config: `${card('devices = [ "10de:1b80" ];')}
+      boot.kernelParams = [ "amd_iommu=on" "video=efifb:off" ];
+      boot.initrd.kernelModules = [ "vfio_virqfd" ];`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80', 'amd_iommu=on', 'video=efifb:off'], {
+        initrdKernelModules: initrd(release.sorts, 'vfio_virqfd'),
+        warnings: [
+          `The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
+boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
+`,
+          `The kernel parameter video=efifb:off does nothing since Linux 5.15. Take it out; if the
+guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
+`
+        ]
+      })
+  },
+  {
+    name: 'a passphrase that is typed in the dark',
+    config: `${card('devices = [ "10de:1b80" ]; disableEFIfb = true;')}
+      boot.initrd.luks.devices.root.device = "/dev/sda2";`,
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80', 'initcall_blacklist=sysfb_init'], {
+        warnings: [
+          `virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
+and a disk of boot.initrd.luks.devices may ask for its passphrase before that. Load the
+driver of your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ];
+(or "i915", "xe").
+`
+        ]
+      })
+  },
+  {
+    name: 'preDeviceCommands and ovmf of old guides',
+    config: `${card('devices = [ "10de:1b80" ];')}
+      boot.initrd.preDeviceCommands = "modprobe -i vfio-pci";
+      virtualisation.libvirtd.qemu.ovmf.enable = true;`,
+    // Ours make it no worse: NixOS itself says what is wrong.
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
+        initrdCommands: 'modprobe -i vfio-pci',
+        failures: [
+          ...(release.stage1 === 'systemd'
+            ? ["systemd stage 1 does not support 'boot.initrd.preDeviceCommands'."]
+            : []),
+          ...(release.name === '24.11'
+            ? []
+            : ["The 'virtualisation.libvirtd.qemu.ovmf' submodule has been removed."])
+        ]
+      })
+  }
+]

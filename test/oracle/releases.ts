@@ -1,0 +1,61 @@
+/** A release of NixOS, as far as it matters to our modules. */
+export interface Release {
+  name: string
+  /** The kernel that it has unless another is chosen. */
+  kernel: string
+  /** Arguments of nixosOptions.nix that give its shape. */
+  shape: string
+  /** Whether the lists of kernel modules are in the order of the alphabet. */
+  sorts: boolean
+  stage1: 'scripted' | 'systemd'
+}
+
+/**
+ * The releases that the modules are for, and one before them. Where the differences come from, all in
+ * nixpkgs:
+ *
+ * - the lists of kernel modules are sets of names since pull request 375975 (June 2025), see
+ *   `attrNamesToTrue` in nixos/modules/system/boot/kernel.nix
+ * - systemd stage 1 is the default since pull request 435781 (April 2026), which announces that
+ *   26.11 has no other; nixos/modules/system/boot/systemd/initrd.nix
+ * - `libvirtd.qemu.ovmf` is a shell that refuses any value since pull request 421549 (July 2025);
+ *   nixos/modules/virtualisation/libvirtd.nix
+ * - a kernel parameter has blanks only in quotation marks in the newest
+ *   nixos/modules/system/boot/kernel.nix (`kernelParam`)
+ * - the kernels: `linuxPackages` in pkgs/top-level/linux-kernels.nix; of unstable a newer one than the
+ *   default, to see that nothing ends with Linux 6
+ */
+export const RELEASES: readonly Release[] = [
+  {
+    name: '24.11',
+    kernel: '6.6.88',
+    shape: shape('6.6.88', 'scripted', 'sortsModules = false; partsParams = false; ovmf = true;'),
+    sorts: false,
+    stage1: 'scripted'
+  },
+  {
+    name: '25.11',
+    kernel: '6.12.60',
+    shape: shape('6.12.60', 'scripted', 'partsParams = false;'),
+    sorts: true,
+    stage1: 'scripted'
+  },
+  {
+    name: '26.05',
+    kernel: '6.18.9',
+    shape: shape('6.18.9', 'systemd', 'partsParams = false;'),
+    sorts: true,
+    stage1: 'systemd'
+  },
+  {
+    name: 'unstable',
+    kernel: '7.1.4',
+    shape: shape('7.1.4', 'only'),
+    sorts: true,
+    stage1: 'systemd'
+  }
+]
+
+function shape(kernel: string, stage1: string, more = ''): string {
+  return `kernelVersion = "${kernel}"; stage1 = "${stage1}"; ${more}`
+}
