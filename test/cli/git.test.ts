@@ -251,7 +251,16 @@ test('a folder called .git that is no repository, and names that look like patte
   const place = makeRepository({ ':(top)[a]/configuration.nix': CONFIGURATION, 'a/x.nix': '{ }\n' })
   const words = ['apply', '-qy', '--iommu', 'amd', OFF, '--', ':(top)[a]/configuration.nix']
   expect(await place.run(words)).toEqual({ code: 0, stdout: '', stderr: '' })
-  expect(place.status().map(it => it.slice(0, 2))).toEqual([' M', ' A', ' A', ' A', ' A', ' A', ' A', ' A'])
+  expect(place.status().map(it => it.slice(0, 2))).toEqual([
+    ' M',
+    ' A',
+    ' A',
+    ' A',
+    ' A',
+    ' A',
+    ' A',
+    ' A'
+  ])
 })
 
 test('a repository that is damaged', async () => {
