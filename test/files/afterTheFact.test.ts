@@ -103,7 +103,9 @@ test('the last rename fails and nothing tells how: modules and backup stay', () 
         command: 'apply',
         started: '2026-11-22T16:03:12.000Z',
         outcome: 'finished',
-        files: [module, path]
+        files: [module, path],
+        created: [module],
+        deleted: []
       }
     ]
   })

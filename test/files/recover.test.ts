@@ -65,7 +65,16 @@ test.each(['configuration.nix', 'vfio/a.nix'])('a run is found and taken back by
   expect(findInterrupted({ ...where, paths })).toEqual([{ journal, started: STARTED }])
   expect(recover({ ...where, paths })).toEqual({
     ok: true,
-    value: [{ command: 'apply', started: STARTED, outcome: 'taken back', files: [module, path] }]
+    value: [
+      {
+        command: 'apply',
+        started: STARTED,
+        outcome: 'taken back',
+        files: [module, path],
+        created: [],
+        deleted: []
+      }
+    ]
   })
   expect(listing(nixos)).toEqual(OLD)
   expect(recover(where)).toEqual({ ok: true, value: [] })
