@@ -23,7 +23,13 @@ export interface Asked {
 export type ChoiceProblem =
   | Gate
   /** Others that the host uses are in the IOMMU group of the card. */
-  | { code: 'SHARED_GROUP'; device: PciDevice; others: readonly PciDevice[] }
+  | {
+      code: 'SHARED_GROUP'
+      device: PciDevice
+      others: readonly PciDevice[]
+      /** Whether these could be given away as well. */
+      canGoToo: boolean
+    }
   /** The machine has nothing at that address. */
   | { code: 'NO_SUCH_DEVICE'; address: string; cards: readonly Card[] }
   /** What is there is no graphics card; it may be part of one. */
@@ -84,7 +90,7 @@ export function chooseDevices(
   if (isOff && machine.iommu.isOffered !== true) problems.push({ code: 'IOMMU_OFF', machine })
   if (problems.length > 0) return err(problems)
 
-  const cautions = cautionsFor(machine, passed)
+  const cautions = cautionsFor(machine, passed, settings.blacklistNvidia === true)
   if (cards.length === 0) return ok({ settings, decisions: [], cautions })
   const base = withProcessor(machine, settings)
   const [first] = cards
@@ -122,7 +128,12 @@ function sharedGroups(
   return cards.flatMap(({ display, functions }) => {
     const groups = new Set(functions.map(it => it.group))
     const others = strangersOf(machine, passed).filter(it => groups.has(it.group))
-    return others.length > 0 ? [{ code: 'SHARED_GROUP', device: display, others } as const] : []
+    if (others.length === 0) return []
+    const all = new Set([...passed, ...others.map(it => it.address)])
+    const gates = closedGates(machine, all, { confirmed: [...all], bindsAtBoot: true })
+    return [
+      { code: 'SHARED_GROUP', device: display, others, canGoToo: gates.length === 0 } as const
+    ]
   })
 }
 

@@ -37,8 +37,8 @@ function isPlainSet(doc: NixDocument): boolean {
   return set?.start === doc.root.field('expression')?.start && (set?.children.length ?? 0) > 2
 }
 
-// nixos-generate-config writes this at the head of hardware-configuration.nix.
-function isGenerated(text: string): boolean {
+/** Whether a generator overwrites the file, as nixos-generate-config does hardware-configuration.nix. */
+export function isGenerated(text: string): boolean {
   return /^(?:\s*#[^\n]*\n){0,5}?\s*#\s*Do not modify this file!/i.test(text)
 }
 

@@ -1,3 +1,4 @@
+import { whyNoQuestion } from './askLine.ts'
 import { readManner } from './manner.ts'
 import { offerChange } from './offerChange.ts'
 import type { Arguments } from './parseArguments.ts'
@@ -16,15 +17,33 @@ export async function applyCommand(
   const manner = readManner(given, command === 'apply')
   if (!manner.ok) return fail(manner.error)
   const prepared = prepare(command, given, screens.err)
-  if (!prepared.ok) return fail(prepared.error)
-  const { plan, context } = prepared.value
+  if (!prepared.ok) {
+    if (!mayAsk(command, prepared.error.code, given)) return fail(prepared.error)
+    const { askForCard } = await import('./askForCard.ts')
+    const asked = await askForCard(given, prepared.error, screens.err)
+    return 'stop' in asked ? asked.stop : applyCommand(command, asked.go, screens)
+  }
+  const { plan, context, notes = [] } = prepared.value
   if (plan.files.length === 0) {
-    if (!manner.value.quiet) say(`Nothing to do: ${context.file} says all this already.`)
-    return unchanged(emptyBody(context.root))
+    if (!manner.value.quiet) {
+      say(`Nothing to do: ${context.file} says all this already.`)
+      for (const line of notes) say(line)
+    }
+    return unchanged({ ...emptyBody(context.root), notes })
   }
   const next = [nextStep(context.root)]
   if (context.root === '/') {
     next.push('        If there is no picture, pick the previous generation in the boot menu.')
   }
   return offerChange(prepared.value, manner.value, given, screens, next)
+}
+
+/** Whether there is somebody who can be asked what was not said. */
+function mayAsk(command: string, code: string, given: Arguments): boolean {
+  return (
+    command === 'apply' &&
+    code === 'NOTHING_CHOSEN' &&
+    given.on('yes') !== true &&
+    whyNoQuestion(given) === undefined
+  )
 }

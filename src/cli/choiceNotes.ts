@@ -16,7 +16,9 @@ function decisionLine(decision: Decision, names: Names): string {
       const { display, functions } = decision.card
       const others = functions.filter(it => it !== display).map(briefDevice)
       const along =
-        others.length > 0 ? `; ${list(others)} go along, as a guest takes a card whole` : ''
+        others.length > 0
+          ? `; ${list(others)} ${others.length === 1 ? 'goes' : 'go'} along, as a guest takes a card whole`
+          : ''
       return `Card: ${callDevice(display, names)}${along}.`
     }
     case 'BY_ID':
@@ -44,6 +46,8 @@ function cautionLine(caution: Caution, names: Names): string {
       return `${callDevice(caution.device, names)} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.`
     case 'HOST_WITHOUT_DRIVER':
       return `${callDevice(caution.device, names)} stays with the host and has no driver yet; see that it shows a picture first.`
+    case 'HOST_BLACKLISTED':
+      return `--blacklist-nvidia takes the driver from ${callDevice(caution.device, names)}, too, which stays with the host.`
     case 'NETWORK_IN_USE':
       return `${list(caution.names)}, which you are connected by, goes; other network cards stay, but none is connected.`
     case 'NO_VIRTUALISATION':

@@ -48,7 +48,11 @@ export function chooseHost(
     return moved === undefined ? ok({ settings, notes: [] }) : err(otherDevice(moved, context))
   }
   const choice = chooseDevices(machine, settings, { gpus: gpus.value, confirmed: confirmed.value })
-  if (!choice.ok) return err(problemMessage(choice.error, context, names))
+  if (!choice.ok) return err(problemMessage(choice.error, context.line, names))
+  const elsewhere =
+    isAsked && context.root !== '/' && given.text('sysfs') === undefined
+      ? ['Note: the cards are those of the machine that this runs on.']
+      : []
   const absent = belongs === 'this' ? absentDevices(settings, machine) : []
   const stranger =
     belongs === 'other'
@@ -56,7 +60,7 @@ export function chooseHost(
       : []
   return ok({
     settings: choice.value.settings,
-    notes: [...choiceNotes(choice.value, names), ...stranger, ...absent]
+    notes: [...choiceNotes(choice.value, names), ...stranger, ...elsewhere, ...absent]
   })
 }
 

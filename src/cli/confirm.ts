@@ -1,3 +1,4 @@
+import { type Answer, askLine, whyNoQuestion } from './askLine.ts'
 import { EXIT, usage } from './message.ts'
 import type { Arguments } from './parseArguments.ts'
 import { fail, type Report } from './report.ts'
@@ -16,51 +17,17 @@ export async function confirm(question: string, given: Arguments): Promise<Repor
       })
     )
   }
-  const answer = await ask(question)
-  switch (answer) {
-    case 'yes':
-      return undefined
-    case 'no':
-      say('Nothing was written.')
-      return { exit: EXIT.differences, outcome: 'declined' }
-    default:
-      say('Cancelled. Nothing was written.')
-      return {
-        exit: answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated,
-        outcome: 'declined'
-      }
+  const answer = await askLine(question)
+  if (typeof answer === 'object' && /^\s*y(?:es)?\s*$/i.test(answer.line)) return undefined
+  return declined(answer)
+}
+
+/** How a command ends that was not told to go on. */
+export function declined(answer: Answer): Report {
+  if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
+    say('Nothing was written.')
+    return { exit: EXIT.differences, outcome: 'declined' }
   }
-}
-
-function whyNoQuestion(given: Arguments): string | undefined {
-  if (given.on('json') === true) return '--json was given'
-  if (given.on('input') === false) return '--no-input was given'
-  if (!process.stdin.isTTY) return 'standard input is not a terminal'
-  return process.stderr.isTTY ? undefined : 'standard error is not a terminal'
-}
-
-type Answer = 'yes' | 'no' | 'SIGINT' | 'SIGTERM'
-
-/** Reads one line. Only `y` and `yes` count as yes; Enter and the end of input are no. */
-function ask(question: string): Promise<Answer> {
-  const { stdin, stderr } = process
-  return new Promise(resolve => {
-    let line = ''
-    const read = (part: string) => {
-      line += part
-      if (line.includes('\n')) end(/^\s*y(?:es)?\s*\n/i.test(line) ? 'yes' : 'no')
-    }
-    const stop = (signal: NodeJS.Signals) => end(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
-    const give = () => end('no')
-    const end = (answer: Answer) => {
-      stdin.off('data', read).off('end', give).off('error', give).pause()
-      process.off('SIGINT', stop).off('SIGTERM', stop)
-      // Only Enter brings the terminal to a new line.
-      if (!line.includes('\n')) stderr.write('\n')
-      resolve(answer)
-    }
-    process.on('SIGINT', stop).on('SIGTERM', stop)
-    stdin.setEncoding('utf8').on('data', read).on('end', give).on('error', give)
-    stderr.write(question)
-  })
+  say('Cancelled. Nothing was written.')
+  return { exit: answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated, outcome: 'declined' }
 }

@@ -18,7 +18,8 @@ import { registerOne, registrationsFor } from './writeChanges.ts'
  */
 export function tendEarlierRun(given: Arguments, screen: Screen): Message | undefined {
   const { command, action, file } = given
-  if (command === undefined || command === 'scan' || file === '-') return undefined
+  if (command === undefined || command === 'scan' || command === 'domain' || file === '-')
+    return undefined
   const root = readRoot(given)
   if (!root.ok) return undefined
   const { path } = locate(file, root.value, process.env)
@@ -28,6 +29,7 @@ export function tendEarlierRun(given: Arguments, screen: Screen): Message | unde
   const writes =
     command !== 'diff' &&
     action !== 'get' &&
+    (command !== 'check' || given.on('fix') === true) &&
     given.on('dry-run') !== true &&
     given.on('list') !== true
   if (!writes) {

@@ -1,6 +1,6 @@
 // Every flag of every command, in one table: how it is parsed, and who takes it.
 
-export const COMMANDS = ['scan', 'apply', 'diff', 'remove', 'undo', 'option'] as const
+export const COMMANDS = ['scan', 'apply', 'diff', 'check', 'remove', 'undo', 'option', 'domain'] as const
 export type Command = (typeof COMMANDS)[number]
 
 /** What `option` can be told to do. */
@@ -22,8 +22,8 @@ export interface Flag {
 
 const PLANNING: readonly Command[] = ['apply', 'diff']
 const LOOKING: readonly Command[] = ['scan', 'apply', 'diff']
-const EDITING: readonly Command[] = ['apply', 'diff', 'remove', 'option']
-const WRITING: readonly Command[] = ['apply', 'remove', 'undo', 'option']
+const EDITING: readonly Command[] = ['apply', 'diff', 'check', 'remove', 'option']
+const WRITING: readonly Command[] = ['apply', 'check', 'remove', 'undo', 'option']
 const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
 
 export const FLAGS: readonly Flag[] = [
@@ -51,16 +51,21 @@ export const FLAGS: readonly Flag[] = [
   { name: 'flat', kind: 'switch', commands: ['option'], actions: ['get'] },
   { name: 'string', kind: 'switch', commands: ['option'], actions: ['set', 'add', 'remove'] },
   { name: 'at', kind: 'text', commands: ['option'], actions: ['add'] },
+  { name: 'fix', kind: 'switch', commands: ['check'] },
+  { name: 'release', kind: 'text', commands: ['check'] },
   { name: 'run', kind: 'text', commands: ['undo'] },
   { name: 'list', kind: 'switch', commands: ['undo'] },
   { name: 'dry-run', short: 'n', kind: 'switch', commands: WRITING, actions: CHANGING },
   { name: 'yes', short: 'y', kind: 'switch', commands: WRITING, actions: CHANGING },
   { name: 'input', kind: 'off', commands: WRITING, actions: CHANGING },
-  { name: 'backup', kind: 'off', commands: ['apply', 'remove', 'option'], actions: CHANGING },
+  { name: 'backup', kind: 'off', commands: ['apply', 'check', 'remove', 'option'], actions: CHANGING },
   { name: 'git-add', kind: 'off', commands: [...WRITING, 'diff'], actions: CHANGING },
   { name: 'sysfs', kind: 'text', commands: LOOKING },
   { name: 'dump', kind: 'text', commands: ['scan'] },
-  { name: 'root', kind: 'text', commands: COMMANDS.filter(it => it !== 'scan') },
+  { name: 'to', kind: 'text', commands: ['domain'] },
+  { name: 'mend', kind: 'switch', commands: ['domain'] },
+  { name: 'check', kind: 'switch', commands: ['domain'] },
+  { name: 'root', kind: 'text', commands: COMMANDS.filter(it => it !== 'scan' && it !== 'domain') },
   { name: 'json', kind: 'switch', commands: COMMANDS },
   { name: 'color', kind: 'text', commands: COMMANDS },
   { name: 'quiet', short: 'q', kind: 'switch', commands: COMMANDS },

@@ -9,13 +9,13 @@ import { iommuName } from './scanTable.ts'
 
 const OTHER_CARD = 'choose another card: vfio-patch scan'
 
-/** The first problem in full; what else there is stands behind it. */
+/** The first problem in full; what else there is stands behind it. `call` is the whole call as typed. */
 export function problemMessage(
   problems: readonly ChoiceProblem[],
-  context: Context,
+  call: string,
   names: Names
 ): Message {
-  const [first, ...rest] = problems.map(it => messageOf(it, context, names))
+  const [first, ...rest] = problems.map(it => messageOf(it, call, names))
   if (first === undefined) throw new Error('a refusal without a reason')
   if (rest.length === 0) return first
   const why = [
@@ -25,7 +25,7 @@ export function problemMessage(
   return { ...first, why: why.filter(it => it !== undefined).join('\n') }
 }
 
-function messageOf(problem: ChoiceProblem, context: Context, names: Names): Message {
+function messageOf(problem: ChoiceProblem, call: string, names: Names): Message {
   const { code } = problem
   const refuse = (what: string, why: string, remedy: string): Message => ({
     code,
@@ -54,6 +54,14 @@ function messageOf(problem: ChoiceProblem, context: Context, names: Names): Mess
         'plug it into a port of another controller, then run this again'
       )
     case 'ONLY_DISPLAY':
+      if (problem.others.length > 0) {
+        const all = [problem.device, ...problem.others].map(it => callDevice(it, names))
+        return refuse(
+          `no card would be left to show a picture: ${list(all)} would all go.`,
+          'after the next boot the host would have none; and an ID means all cards that have it.',
+          `name only what the guest is to have, e.g. --gpu ${problem.others.at(-1)?.address}`
+        )
+      }
       return refuse(
         `${callDevice(problem.device, names)} is the only card that can show a picture.`,
         'after the next boot the host would have none.',
@@ -64,21 +72,22 @@ function messageOf(problem: ChoiceProblem, context: Context, names: Names): Mess
       return refuse(
         `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
         `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
-        `plug your monitor in there, ${OTHER_CARD},\nor confirm with: ${context.line} --confirm ${device.address}`
+        `plug your monitor in there, ${OTHER_CARD},\nor confirm with: ${call} --confirm ${device.address}`
       )
     }
     case 'SHARED_GROUP': {
-      const { device, others } = problem
+      const { device, others, canGoToo } = problem
+      const along = others.map(it => ` --address ${it.address}`).join('')
       return refuse(
         `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`,
         'the IOMMU can not keep them apart, so they go to the guest together or not at all.',
-        `put the card in another slot, or ${OTHER_CARD};\nor give them away as well, if the host can do without: --address ${others.map(it => it.address).join(' --address ')}`
+        `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host can do without: ${call}${along}` : ''}`
       )
     }
     case 'IOMMU_OFF':
       return refuse(
         'IOMMU is off: /sys/kernel/iommu_groups is empty.',
-        'the firmware does not offer one, and without it no device can be given to a guest.',
+        'the firmware shows none to the kernel, and without it no device can be given to a guest.',
         `switch on ${iommuName(problem.machine)} in the firmware setup, reboot, then: vfio-patch scan`
       )
     case 'NO_SUCH_DEVICE': {

@@ -8,9 +8,11 @@ Commands:
   scan    show the graphics cards of this machine, and which a guest can have
   apply   show what would change, ask, and write it
   diff    show what would change, and write nothing (as "apply --dry-run")
+  check   tell what in FILE does not work, why, and what to do about it
   remove  take everything of ours out of FILE again, and keep your edits
   undo    take the last run that changed FILE back, byte for byte
   option  get, set, add to or remove any option of any module, or import one
+  domain  turn a guest of libvirt (its XML) into Nix, or back
 
 FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
@@ -25,14 +27,14 @@ you out, 8 written with trouble, 130 cancelled.
 
 const SETTINGS = `What to set up (what you do not name stays as it is):
   --gpu ADDR               the graphics card at this address, whole, e.g.
-                           0000:01:00.0; repeatable. "vfio-patch scan" shows them
+                           0000:01:00.0; repeatable ("vfio-patch scan")
   --confirm ADDR           give that card away although it shows your screen
   --device ID              a PCI ID to give to the guest, e.g. 10de:1b80; repeat
                            it for all functions of the card ("lspci -nn")
   --address ADDR           the same by address, e.g. 0000:01:00.0, for two cards
                            with one ID. If --device or --address is given, both
-                           lists become exactly what the flags say; so with
-                           --gpu
+                           lists become exactly what the flags say; the same
+                           goes for --gpu
   --iommu intel|amd        the maker of the processor
   --user NAME              who may run guests; repeatable
   --bind boot|hooks        give the card away at boot, or when the guest starts
@@ -121,6 +123,21 @@ Exit code 0: nothing to do, 1: there are changes.
 
 ${SETTINGS}
 ${FILES}${GIT}${GENERAL}`,
+  check: `vfio-patch check [FILE]: tell what in a configuration does not work.
+
+Looks through FILE and the files that it imports for what goes wrong with
+passing devices through: what NixOS or the kernel no longer knows, what
+contradicts itself, what locks you out. Each finding has its place, the reason
+and what to do. Notes are worth knowing and do no harm.
+Exit code 0: no problems, 1: problems.
+
+  --release RELEASE        the NixOS to check for, e.g. 26.05, or unstable (that
+                           of the system, if it is NixOS, else the newest)
+  --fix                    mend what an edit mends: show the change, ask, and
+                           write it; "vfio-patch undo FILE" takes it back
+
+Where, and how with --fix:
+${ROOT}${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`,
   remove: `vfio-patch remove [FILE]: take everything of ours out again.
 
 Out of FILE and of the files that it imports go the import of our modules and
@@ -164,7 +181,32 @@ What and how:
                            PATH
   --string                 set, add, remove: take each VALUE as text, not as Nix
   --at end|start           add: where in the list (end)
-${ROOT}${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`
+${ROOT}${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`,
+  domain: `vfio-patch domain FILE.xml: turn a guest of libvirt into Nix, or back.
+
+  virsh dumpxml --inactive win10 > win10.xml
+  vfio-patch domain win10.xml > win10.nix
+  vfio-patch domain win10.nix --to xml > win10.xml
+
+Prints a module that defines the guest as virtualisation.vfio.guests.NAME.domain.
+Attributes are texts, elements are sets, comments are kept. It is turned back
+and compared first, so nothing gets lost. What a Nix file only computes is asked
+of nix-instantiate. If FILE is -, standard input is read. No file is written.
+
+  --to nix|xml             what to print (nix)
+  --mend                   put right what does not fit NixOS of today: paths of
+                           other systems, firmware, machine types that are gone,
+                           QEMU arguments that libvirt has elements for, a
+                           missing UUID or MAC address. Each change is told
+  --check                  print nothing, and only say whether FILE comes
+                           through unchanged
+
+  -q, --quiet              print errors only
+  -v, --verbose            tell more of an internal error
+      --json               print one JSON document instead
+      --color auto|always|never
+  -h, --help
+`
 }
 
 /** The help of a command, or of the whole. */

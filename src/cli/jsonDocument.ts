@@ -5,13 +5,18 @@ import { VERSION } from './version.ts'
 const SCHEMA_VERSION = 1
 
 /** What a command does, so that also its failures have the fields of its document. */
-export type DocumentKind = 'scan' | 'plan' | 'runs' | 'option' | 'error'
+export type DocumentKind = 'scan' | 'plan' | 'runs' | 'option' | 'domain' | 'check' | 'error'
 
 const EMPTY = {
   plan: { ...emptyBody('/'), root: null },
   runs: { kind: 'runs', runs: [] },
   option: { kind: 'option', path: null, definitions: [] },
   scan: { kind: 'scan' },
+  domain: {
+    ...{ kind: 'domain', path: null, to: null, guest: null, text: null },
+    ...{ changes: [], remarks: [] }
+  },
+  check: { kind: 'check', release: null, files: [], findings: [] },
   error: { kind: 'error' }
 } as const
 

@@ -24,7 +24,8 @@ export async function main(words: readonly string[]): Promise<void> {
   }
   const report = await run(given).catch((error: unknown) => fail(bug(error, given)))
   output.isWritten = report.outcome === 'written'
-  output.isJson = isJson
+  // What is cut off must not be taken for the whole.
+  output.isJson = isJson || report.outcome === 'converted'
   end(report, isJson ? jsonDocument(report, nameOf(given), kindOf(given)) : undefined)
 }
 
@@ -53,6 +54,8 @@ function nameOf({ command, action }: Arguments): string | null {
 function kindOf(given: Arguments): DocumentKind {
   if (given.command === undefined) return 'error'
   if (given.command === 'scan') return 'scan'
+  if (given.command === 'domain') return 'domain'
+  if (given.command === 'check' && given.on('fix') !== true) return 'check'
   if (given.command === 'undo' && given.on('list')) return 'runs'
   return given.command === 'option' && given.action === 'get' ? 'option' : 'plan'
 }
@@ -110,6 +113,14 @@ async function run(given: Arguments): Promise<Report> {
     case 'scan': {
       const { scanCommand } = await import('./scanCommand.ts')
       return scanCommand(given, screens)
+    }
+    case 'domain': {
+      const { domainCommand } = await import('./domainCommand.ts')
+      return domainCommand(given, screens)
+    }
+    case 'check': {
+      const { checkCommand } = await import('./checkCommand.ts')
+      return checkCommand(given, screens)
     }
     case 'undo': {
       const { undoCommand } = await import('./undoCommand.ts')

@@ -33,11 +33,20 @@ export const EXIT = {
 
 /** The lines of a message as they are printed on stderr. */
 export function formatMessage(message: Message): string {
-  const lines = [`vfio-patch: ${message.what}`]
-  if (message.excerpt !== undefined) lines.push(indent(message.excerpt, '    '))
-  if (message.why !== undefined) lines.push(`  Why: ${continued(message.why)}`)
-  if (message.remedy !== undefined) lines.push(`  Do:  ${continued(message.remedy)}`)
-  return `${lines.join('\n')}\n`
+  return `${[`vfio-patch: ${message.what}`, ...detailsOf(message)].join('\n')}\n`
+}
+
+/** The lines that stand below what is said: the place in the text, why, and what to do. */
+export function detailsOf({
+  excerpt,
+  why,
+  remedy
+}: Pick<Message, 'excerpt' | 'why' | 'remedy'>): string[] {
+  return [
+    ...(excerpt === undefined ? [] : [indent(excerpt, '    ')]),
+    ...(why === undefined ? [] : [`  Why: ${continued(why)}`]),
+    ...(remedy === undefined ? [] : [`  Do:  ${continued(remedy)}`])
+  ]
 }
 
 function continued(text: string): string {

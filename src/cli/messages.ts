@@ -51,8 +51,8 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
         what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
         why: 'the tool does not guess which card you want to give away.',
         remedy: [
-          'name the devices of the card; "lspci -nn" prints their IDs in square brackets:',
-          `${callOn(context.file, context)} --iommu amd --device 10de:1b80 --device 10de:10f0`
+          'see which card can go to a guest with "vfio-patch scan", then name it:',
+          `${callOn(context.file, context)} --gpu 0000:01:00.0`
         ].join('\n')
       }
     case 'WRONG_KIND':

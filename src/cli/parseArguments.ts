@@ -13,6 +13,8 @@ export interface Arguments {
   /** What `option` is to do, as it was typed, and the words behind the file; of no other command. */
   action: string | undefined
   values: readonly string[]
+  /** All words as they came. */
+  words: readonly string[]
   /** The words as they would be typed again. */
   line: string
   /** Switches and toggles that were given. */
@@ -74,6 +76,7 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
     file,
     action,
     values: rest,
+    words,
     line: words.map(shellWord).join(' '),
     on: name => (typeof parsed[name] === 'boolean' ? parsed[name] : undefined),
     text: name => (typeof parsed[name] === 'string' ? parsed[name] : undefined),

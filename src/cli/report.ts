@@ -20,6 +20,11 @@ export type Outcome =
   /** What was looked for was found, or not. */
   | 'found'
   | 'not-found'
+  /** It is there in the other form, or was compared with it and says the same. */
+  | 'converted'
+  /** What was looked through has problems, or none. */
+  | 'problems'
+  | 'clean'
 
 export interface Report {
   exit: number
@@ -27,7 +32,7 @@ export interface Report {
   /** Why it went no further. */
   error?: Message
   warnings?: readonly Message[]
-  body?: PlanBody | RunsBody | OptionBody | ScanBody
+  body?: PlanBody | RunsBody | OptionBody | ScanBody | DomainBody | CheckBody
 }
 
 /** What the commands say that change files, or would. */
@@ -171,6 +176,55 @@ export interface ScanBody {
     reasons: readonly { code: string; message: string }[]
   }[]
   advice: { text: string; command: string }
+}
+
+/** What `domain` says. */
+export interface DomainBody {
+  kind: 'domain'
+  /** The file that was read; `-` for standard input. */
+  path: string
+  /** What `text` is; both null where it was only compared. */
+  to: 'nix' | 'xml' | null
+  text: string | null
+  /** The name of the guest. */
+  guest: string | null
+  /** What was mended. `path` leads to the element, `line` is where it begins in the file. */
+  changes: readonly {
+    code: string
+    path: string
+    line: number | null
+    before: string | null
+    after: string | null
+    why: string
+  }[]
+  /** What a person should look at, in sentences. */
+  remarks: readonly { code: string; path: string; line: number | null; what: string }[]
+}
+
+/** What `check` says. */
+export interface CheckBody {
+  kind: 'check'
+  /** The release of NixOS that it is for, such as `25.11`; null where none is known. */
+  release: string | null
+  /** The files that were looked through, the configuration first. */
+  files: readonly string[]
+  findings: readonly FindingReport[]
+}
+
+export interface FindingReport {
+  code: string
+  /** A `note` is worth knowing and does no harm. */
+  level: 'problem' | 'note'
+  message: string
+  why: string
+  /** What to do. */
+  hint: string
+  at: { path: string; line: number; column: number }
+  /** The place in UTF-16 units. */
+  offset: number
+  length: number
+  /** Whether `--fix` can mend it. */
+  fixable: boolean
 }
 
 /** The report of a command that goes no further. */

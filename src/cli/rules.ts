@@ -5,6 +5,7 @@ const FLAGS: readonly [option: string, rule: string][] = [
   ['virtualisation.vfio.IOMMUType', '--iommu'],
   ['virtualisation.vfio.devices', '--device'],
   ['virtualisation.vfio.addresses', '--address'],
+  ['virtualisation.vfio.competingDrivers', '--gpu'],
   ['virtualisation.vfio.bindAtBoot', '--bind'],
   ['virtualisation.vfio.disableEFIfb', '--disable-efifb'],
   ['virtualisation.vfio.blacklistNvidia', '--blacklist-nvidia'],

@@ -1,13 +1,17 @@
-/** The words of a text in lines of at most `width` columns; lines after the first begin with `indent`. */
+/**
+ * The words of a text in lines of at most `width` columns, where they are no longer themselves; blanks
+ * at its beginning stay. Lines after the first begin with `indent`.
+ */
 export function wrap(text: string, width: number, indent = ''): string[] {
+  const [start = ''] = /^ */.exec(text) ?? []
+  const [first = '', ...words] = text.slice(start.length).split(' ')
   const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    const longer = line.trim() === '' ? `${line}${word}` : `${line} ${word}`
-    if (longer.length > width && line.trim() !== '') {
+  let line = `${start}${first}`
+  for (const word of words) {
+    if (line.length + 1 + word.length > width) {
       lines.push(line)
       line = `${indent}${word}`
-    } else line = longer
+    } else line = `${line} ${word}`
   }
   return [...lines, line]
 }

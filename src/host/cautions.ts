@@ -14,13 +14,19 @@ export type Caution =
   | { code: 'AMD_RESET'; device: PciDevice }
   /** The card that stays has no driver, so it may show nothing. */
   | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
+  /** All drivers of the card that stays would be kept from loading. */
+  | { code: 'HOST_BLACKLISTED'; device: PciDevice }
   /** The interface that is in use goes; only others stay. */
   | { code: 'NETWORK_IN_USE'; names: readonly string[] }
   /** The processor says nothing of virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
 
-/** What is to be said about giving these devices to a guest. */
-export function cautionsFor(machine: Machine, passed: ReadonlySet<string>): Caution[] {
+/** What is to be said about giving these devices to a guest, perhaps with no driver for NVIDIA. */
+export function cautionsFor(
+  machine: Machine,
+  passed: ReadonlySet<string>,
+  blacklistsNvidia = false
+): Caution[] {
   const devices = machine.devices.filter(it => passed.has(it.address))
   const displays = devices.filter(isDisplay)
   const left = displaysLeft(machine, passed)
@@ -37,6 +43,8 @@ export function cautionsFor(machine: Machine, passed: ReadonlySet<string>): Caut
   if (displays.some(canShow) && left.length > 0 && left.every(it => it.driver === undefined)) {
     for (const device of left) cautions.push({ code: 'HOST_WITHOUT_DRIVER', device })
   }
+  const blacklisted = left.filter(it => blacklistsNvidia && it.vendor === '10de')
+  for (const device of blacklisted) cautions.push({ code: 'HOST_BLACKLISTED', device })
   const goes = machine.networks.filter(it => it.through.some(at => passed.has(at)))
   const stays = machine.networks.filter(it => !goes.includes(it))
   if (goes.some(it => it.isUp) && stays.length > 0 && !stays.some(it => it.isUp)) {

@@ -13,8 +13,8 @@ export type Gate =
   | { code: 'ONLY_NETWORK'; device: PciDevice; names: readonly string[] }
   /** The keyboard is plugged in there, and there is no other. */
   | { code: 'ONLY_KEYBOARD'; device: PciDevice; names: readonly string[] }
-  /** No graphics card would be left for the host. */
-  | { code: 'ONLY_DISPLAY'; device: PciDevice }
+  /** No graphics card would be left for the host; `others` would go as well. */
+  | { code: 'ONLY_DISPLAY'; device: PciDevice; others: readonly PciDevice[] }
   /** Its monitors are those that the person looks at. The only gate that a person can open. */
   | {
       code: 'SHOWS_SCREEN'
@@ -95,7 +95,10 @@ function displayGates(
   const displays = devices.filter(it => isDisplay(it))
   const shown = displays.filter(canShow)
   const left = displaysLeft(machine, passed)
-  if (left.length === 0) return shown.slice(0, 1).map(device => ({ code: 'ONLY_DISPLAY', device }))
+  const [first, ...others] = shown
+  if (left.length === 0) {
+    return first === undefined ? [] : [{ code: 'ONLY_DISPLAY', device: first, others }]
+  }
   if (left.some(it => monitorsAt(it).length > 0)) return []
   return displays
     .filter(it => showsScreen(machine, it) && !confirmed.includes(it.address))

@@ -43,7 +43,11 @@ function readConnectors(source: Source): Map<string, Connector[]> {
   for (const name of source.names(DRM) ?? []) {
     const [, card, connector] = /^(card\d+)-(.+)$/.exec(name) ?? []
     if (card === undefined || connector === undefined) continue
-    const address = addressesIn(source.link(`${DRM}/${card}/device`) ?? '').at(-1)
+    // The screen of the firmware lies below the device that it is drawn on.
+    const [device, path] = [`${DRM}/${card}/device`, `${DRM}/${card}`].map(it =>
+      addressesIn(source.link(it) ?? '').at(-1)
+    )
+    const address = device ?? path
     const status = source.text(`${DRM}/${name}/status`)?.trim()
     if (address === undefined || status === undefined || connector.startsWith('Writeback')) continue
     const isConnected = status === 'connected'

@@ -10,7 +10,8 @@ export function canonicalOf(element: XmlElement, surroundings: Surroundings = RO
   const attributes = element.attributes
     .map(({ name, value }) => [name, value] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-  return JSON.stringify([element.name, attributes, ...childrenOf(element, surroundings)])
+  const head = [JSON.stringify(element.name), JSON.stringify(attributes)]
+  return `[${[...head, ...childrenOf(element, surroundings)].join(',')}]`
 }
 
 function childrenOf(element: XmlElement, surroundings: Surroundings): string[] {
@@ -20,10 +21,10 @@ function childrenOf(element: XmlElement, surroundings: Surroundings): string[] {
     case 'empty':
       return []
     case 'text':
-      return [content.text]
+      return [JSON.stringify(content.text)]
     case 'mixed':
       return withoutComments(element).map(it =>
-        typeof it === 'string' ? it : canonicalOf(it, within)
+        typeof it === 'string' ? JSON.stringify(it) : canonicalOf(it, within)
       )
     case 'elements': {
       const all = content.elements.map(it => ({ name: it.name, form: canonicalOf(it, within) }))

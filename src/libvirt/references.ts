@@ -18,25 +18,36 @@ const PART = /&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([^ \t\n\r&;<#]*))(;?)|\r\n|[\t\n\r
  */
 export function decodeText(source: string, kind: 'text' | 'value'): Result<string, Fault> {
   if (!/[&\r\n\t]/.test(source)) return ok(source)
-  let fault: Fault | undefined
-  const decoded = source.replace(
-    PART,
-    (whole, hex?: string, decimal?: string, name?: string, end?: string, at?: number) => {
-      if (!whole.startsWith('&')) return kind === 'value' ? ' ' : whole === '\t' ? whole : '\n'
-      const digits = hex ?? decimal
-      const value = digits === undefined ? undefined : Number.parseInt(digits, hex ? 16 : 10)
-      const isEnded = end === ';'
-      if (isEnded && value !== undefined && isCharacter(value)) return String.fromCodePoint(value)
-      const known = isEnded && name !== undefined ? NAMED.get(name) : undefined
-      if (known !== undefined) return known
-      fault ??= faultOf(whole, digits !== undefined, isEnded, at ?? 0)
-      return whole
-    }
-  )
-  return fault ? err(fault) : ok(decoded)
+  const parts: string[] = []
+  let end = 0
+  for (const found of source.matchAll(PART)) {
+    const [whole] = found
+    const decoded = whole.startsWith('&')
+      ? referenced(found)
+      : kind === 'value'
+        ? ' '
+        : whole === '\t'
+          ? whole
+          : '\n'
+    if (decoded === undefined) return err(faultOf(found))
+    parts.push(source.slice(end, found.index), decoded)
+    end = found.index + whole.length
+  }
+  return ok(parts.join('') + source.slice(end))
 }
 
-function faultOf(whole: string, isNumber: boolean, isEnded: boolean, start: number): Fault {
+/** What a reference stands for; undefined where it is none. */
+function referenced([, hex, decimal, name, end]: RegExpMatchArray): string | undefined {
+  if (end !== ';') return undefined
+  const digits = hex ?? decimal
+  if (digits === undefined) return NAMED.get(name ?? '')
+  const code = Number.parseInt(digits, hex === undefined ? 10 : 16)
+  return isCharacter(code) ? String.fromCodePoint(code) : undefined
+}
+
+function faultOf({ 0: whole, 3: name, 4: ended, index: start = 0 }: RegExpMatchArray): Fault {
+  const isNumber = name === undefined
+  const isEnded = ended === ';'
   const range = { start, end: start + whole.length }
   const fault = (message: string, hint: string): Fault => ({
     code: 'NOT_XML',

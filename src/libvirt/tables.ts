@@ -230,10 +230,13 @@ function sorted(names: readonly string[], first: readonly string[]): string[] {
   return [...names].sort((a, b) => rank(a) - rank(b) || compareBytes(a, b))
 }
 
-/** As Nix sorts names: by their bytes in UTF-8, which is by code points. */
+/** As Nix sorts names: by their bytes in UTF-8, which only pairs of surrogates sort otherwise. */
 function compareBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : a > b ? 1 : 0
 }
+
+const SURROGATE = /[\ud800-\udfff]/
 
 function tableOf(table: Record<string, string>): Map<string, readonly string[]> {
   return new Map(Object.entries(table).map(([parent, names]) => [parent, words(names)]))

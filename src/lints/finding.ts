@@ -25,6 +25,8 @@ export type Fix = readonly FixStep[]
 
 export type FixStep =
   | { op: 'add' | 'remove'; path: readonly string[]; items: readonly NixValue[] }
+  /** One more line of an option of text. */
+  | { op: 'add-line'; path: readonly string[]; line: string }
   | { op: 'drop'; path: readonly string[] }
   | { op: 'set'; path: readonly string[]; value: NixValue }
   | { op: 'rename'; path: readonly string[]; to: readonly string[] }

@@ -109,14 +109,24 @@ function render(text: string, error: Rendering, options: RenderOptions): string 
   const where = [...(file === undefined ? [] : [file]), ...place].map(it => `${it}:`).join('')
   const head = `${where}${where === '' ? '' : ' '}`
   const lines = [`${head}${paint('1;31', error.code)}: ${error.message}`]
-  if (error.placed && text !== '') {
-    const { source, caret } = excerpt(text, error.range, width)
-    const gutter = `${error.at.line} | `
-    lines.push(`${paint('2', gutter)}${source}`)
-    lines.push(`${' '.repeat(gutter.length)}${paint('1;31', caret)}`)
-  }
+  if (error.placed && text !== '') lines.push(...pointAt(text, error.range, { color, width }))
   if (error.hint !== undefined) lines.push(`hint: ${error.hint}`)
   return lines.join('\n')
+}
+
+/**
+ * The line of a text in which the range begins, with its number, and below it carets that point at
+ * the range: as an error shows them.
+ */
+export function pointAt(
+  text: string,
+  range: Range,
+  { color = false, width = 100 }: Omit<RenderOptions, 'file'> = {}
+): [string, string] {
+  const paint = (style: string, part: string) => (color ? `\x1b[${style}m${part}\x1b[0m` : part)
+  const { source, caret } = excerpt(text, range, width)
+  const gutter = `${placeOf(text, range.start).line} | `
+  return [`${paint('2', gutter)}${source}`, `${' '.repeat(gutter.length)}${paint('1;31', caret)}`]
 }
 
 /** The source line of the range as it looks on a terminal, and the carets that go below it. */

@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { installedModules } from './support/modules.ts'
 import { needing } from './support/needing.ts'
 import { onTerminal } from './support/onTerminal.ts'
 import { makePlace, type Place } from './support/place.ts'
@@ -207,9 +208,9 @@ needing('git')('of a flake, what git knows and will know', async () => {
   place.write('new.nix', '2')
   unlinkSync(join(place.nixos, 'gone.nix'))
   const words = ['apply', 'hosts/pc.nix', '--iommu', 'amd', OFF]
-  const modules = ['default', 'libvirt', 'vfio', 'virtualisation'].map(
-    it => `./hosts/vfio/${it}.nix`
-  )
+  const modules = Object.keys(installedModules())
+    .sort()
+    .map(it => `./hosts/vfio/${it}`)
   const known = ['./flake.nix', './hosts', './hosts/pc.nix']
   expect(await copied(place, words)).toEqual([...known, './hosts/vfio', ...modules])
   // Ignored files are never registered, so Nix will not see them.

@@ -10,11 +10,14 @@ const OVERVIEW = text`
   Usage: vfio-patch COMMAND [FILE] [FLAGS]
 
   Commands:
+    scan    show the graphics cards of this machine, and which a guest can have
     apply   show what would change, ask, and write it
     diff    show what would change, and write nothing (as "apply --dry-run")
+    check   tell what in FILE does not work, why, and what to do about it
     remove  take everything of ours out of FILE again, and keep your edits
     undo    take the last run that changed FILE back, byte for byte
     option  get, set, add to or remove any option of any module, or import one
+    domain  turn a guest of libvirt (its XML) into Nix, or back
 
   FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
@@ -23,8 +26,8 @@ const OVERVIEW = text`
 
   Exit codes: 0 done or nothing to do, 1 differences that were not written,
   2 usage, 3 refused (this file can not be edited safely), 4 can not read or
-  write, 5 changed meanwhile, 6 the result failed a check, 8 written with
-  trouble, 130 cancelled.
+  write, 5 changed meanwhile, 6 the result failed a check, 7 it would lock
+  you out, 8 written with trouble, 130 cancelled.
   `
 
 test.concurrent('without a command, the help is an error', async () => {
@@ -55,7 +58,7 @@ test.concurrent.each(COMMANDS)('the help of %s', async command => {
     flags.map(it => [it.short && `-${it.short}`, spell(it)]).sort()
   )
   // Also where the file is wrong, and beside other flags.
-  expect((await makePlace().run([command, '/no/such/file', '-h', '--root', '/'])).stdout).toBe(
+  expect((await makePlace().run([command, '/no/such/file', '-h', '--color', 'never'])).stdout).toBe(
     stdout
   )
 })

@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { installedModules } from './support/modules.ts'
 import { AS_NOBODY, needing } from './support/needing.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -173,7 +174,9 @@ needing('root')("another user's folder, unless that user called sudo", async () 
     '\nNote: /etc/nixos belongs to user 1234, who can change it meanwhile.\n'
   )
   const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
-  expect(owners.map(it => it.split(' ')[1])).toEqual(Array(7).fill('1234:100'))
+  expect(owners.map(it => it.split(' ')[1])).toEqual(
+    Array(3 + Object.keys(installedModules()).length).fill('1234:100')
+  )
 })
 
 needing('root', 'unshare')('a read-only file system', async () => {
@@ -270,12 +273,13 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
         Do:  vfio-patch undo --run RUN-1
       `
   })
-  const copy = join(place.top, 'state/runs', id, '5.before')
+  const name = `${Object.keys(installedModules()).length + 1}.before`
+  const copy = join(place.top, 'state/runs', id, name)
   writeFileSync(copy, 'spoilt')
   await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
     code: 4,
     stderr: text`
-      vfio-patch: the copy /state/runs/RUN-1/5.before that run RUN-1 kept is damaged or gone. Nothing was written.
+      vfio-patch: the copy /state/runs/RUN-1/${name} that run RUN-1 kept is damaged or gone. Nothing was written.
         Do:  restore the file from a backup of your own
       `
   })

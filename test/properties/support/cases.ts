@@ -43,7 +43,13 @@ export async function everyModule(
 /** Checks something of every module and what is asked of it. */
 export async function everyCase(numRuns: number, check: (it: Case) => void): Promise<void> {
   await every(casesOfModule, numRuns, all => {
-    for (const it of all) check(it)
+    for (const it of all) {
+      try {
+        check(it)
+      } catch (cause) {
+        throw new Error(`${show(it)}--- ${cause}`, { cause })
+      }
+    }
   })
 }
 

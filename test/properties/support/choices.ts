@@ -32,12 +32,13 @@ export function built<T>(build: (choices: Choices) => T, maxChoices = 400): fc.A
 /**
  * The settings of a run. `PROPERTY_SEED` in the environment changes where it starts, and
  * `PROPERTY_DOCUMENTS` how many cases there are, without an end to the time; a failure prints the
- * seed and the path to the smallest example.
+ * seed and the path to the smallest example, or with `PROPERTY_DOCUMENTS` to the first.
  */
 export function runs(numRuns: number): fc.Parameters<unknown> {
   const { PROPERTY_SEED, PROPERTY_DOCUMENTS } = process.env
   const seed = Number(PROPERTY_SEED ?? 20_260_101)
-  if (PROPERTY_DOCUMENTS !== undefined) return { seed, numRuns: Number(PROPERTY_DOCUMENTS) }
+  if (PROPERTY_DOCUMENTS !== undefined)
+    return { seed, numRuns: Number(PROPERTY_DOCUMENTS), endOnFailure: true }
   return { seed, numRuns, interruptAfterTimeLimit: 10_000 }
 }
 

@@ -1,0 +1,65 @@
+// npm run lints -- FOLDER...
+//
+// Looks through all configurations below the folders, each file that no other imports with all that
+// it imports itself, and prints what "vfio-patch check" would find, each once. To be read by eye:
+// whatever is not so is a false alarm.
+import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { walkImports } from '../dist/apply/importClosure.js'
+import { lint } from '../dist/lints/index.js'
+import { decode, parseDocument } from '../dist/nix/index.js'
+import { filesFromArguments, row, turn } from './files.js'
+
+const texts = new Map()
+for (const path of filesFromArguments('lints')) {
+  const text = decode(readFileSync(path))
+  if (text.ok) texts.set(realpathSync(path), text.value)
+}
+
+const closures = new Map()
+for (const [path, text] of texts) {
+  closures.set(path, walkImports({ path, text }, read))
+  await turn()
+}
+const imported = new Set(
+  [...closures.values()].flatMap(({ modules }) => modules.slice(1).map(it => it.path))
+)
+
+const counts = new Map()
+const seen = new Set()
+let roots = 0
+for (const [path, { modules, ours }] of closures) {
+  if (imported.has(path)) continue
+  roots++
+  const files = modules.map(it => ({ path: it.path, doc: parseDocument(it.text) }))
+  for (const finding of lint(files, { ours: ours.length > 0 })) {
+    const key = `${finding.code} ${finding.path}:${finding.range.start}`
+    if (seen.has(key)) continue
+    seen.add(key)
+    tell(finding)
+  }
+  await turn()
+}
+console.log()
+row('files', texts.size)
+row('configurations', roots)
+for (const [code, count] of [...counts].sort()) row(code, count)
+row('findings', seen.size)
+
+function tell({ code, level, path, range, message }) {
+  counts.set(`${code} (${level})`, (counts.get(`${code} (${level})`) ?? 0) + 1)
+  const text = texts.get(path) ?? readFileSync(path, 'utf8')
+  const line = text.slice(0, range.start).split('\n').length
+  console.log(`${path}:${line} ${code} ${level}: ${message}`)
+  console.log(`    ${text.split('\n')[line - 1]?.trim()}`)
+}
+
+/** A module at a path, or in the folder there. */
+function read(path) {
+  try {
+    const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
+    return { path: realpathSync(file), text: readFileSync(file, 'utf8') }
+  } catch {
+    return undefined
+  }
+}

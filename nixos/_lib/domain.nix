@@ -1,0 +1,210 @@
+# The XML of a libvirt domain from its data, as `vfio-patch domain FILE.xml' writes it:
+#
+#   import ./domain.nix { type = "kvm"; name = "win10"; memory._text = 4194304; … }
+#
+# A set is an element: a text in it is an attribute, or a child that holds a text where the table says
+# so; a set is a child; a list is several children of one name; null is left out. `_attrs' has
+# attributes that are called like a child, `_text' the text, `_children' the children in their order
+# where that counts.
+let
+  inherit (builtins)
+    attrNames
+    concatLists
+    concatStringsSep
+    elem
+    filter
+    genList
+    head
+    isAttrs
+    isInt
+    isList
+    isPath
+    isString
+    length
+    listToAttrs
+    map
+    match
+    replaceStrings
+    storeDir
+    stringLength
+    substring
+    typeOf
+    ;
+
+  inherit (import ./domainTables.nix) texts orders firstAttributes;
+
+  fail = path: message: throw "${spell path}: ${message}";
+
+  # domain.devices.disk[0], counted from 0 as builtins.elemAt does.
+  spell = path: head path + concatStringsSep "" (map (it: if isInt it then "[${toString it}]" else ".${it}") (tail' path));
+  tail' = builtins.tail;
+
+  # ---- values
+
+  # A package or another thing that stands for its place in the store.
+  isPlace = value: isAttrs value && value ? outPath;
+
+  isElement = value: isAttrs value && !isPlace value;
+
+  isText = value: !isElement value && !isList value;
+
+  textOf =
+    path: value:
+    if isString value then
+      value
+    else if isInt value then
+      toString value
+    else if isPath value then
+      # A file of the configuration has to come along; an image of a disk must not be copied.
+      (if substring 0 (stringLength storeDir) (toString value) == storeDir then "${value}" else toString value)
+    else if isAttrs value && isPlace value then
+      "${value}"
+    else if value == true || value == false then
+      fail path ''true and false have several spellings in a domain: write "yes" or "no", "on" or "off"''
+    else
+      fail path "a ${typeOf value} can not stand in a domain";
+
+  escapeText = replaceStrings [ "&" "<" ">" "\r" ] [ "&amp;" "&lt;" "&gt;" "&#13;" ];
+
+  escapeValue =
+    replaceStrings
+      [ "&" "<" ">" "'" "\r" "\n" "\t" ]
+      [ "&amp;" "&lt;" "&gt;" "&apos;" "&#13;" "&#10;" "&#9;" ];
+
+  # ---- names
+
+  isReserved = name: substring 0 1 name == "_";
+
+  isName =
+    let
+      first = "[^]\\\\[:cntrl:][:space:]!\"#$%&'()*+,./0-9:;<=>?@[^`{|}~-]";
+      rest = "[^]\\\\[:cntrl:][:space:]!\"#$%&'()*+,/:;<=>?@[^`{|}~]*";
+    in
+    name: match "${first}${rest}(:${first}${rest})?" name != null;
+
+  # Those of `first' in their order, then the others, which Nix has sorted.
+  inOrder = first: names: filter (it: elem it names) first ++ filter (it: !elem it first) names;
+
+  # ---- elements
+
+  element =
+    path: name: indent: value:
+    let
+      nulls = filter (it: value.${it} == null) (attrNames value);
+      given = removeAttrs value nulls;
+      keys = filter (it: !isReserved it) (attrNames given);
+      unknown = filter (
+        it:
+        isReserved it
+        && !elem it [
+          "_attrs"
+          "_text"
+          "_children"
+        ]
+      ) (attrNames given);
+
+      isAttribute = it: isText given.${it} && !elem it (texts.${name} or [ ]);
+      hidden = given._attrs or { };
+      attributes =
+        listToAttrs (
+          map (it: {
+            name = it;
+            value = textOf (path ++ [ it ]) given.${it};
+          }) (filter isAttribute keys)
+        )
+        // listToAttrs (
+          map (it: {
+            name = it;
+            value = textOf (path ++ [ "_attrs" it ]) hidden.${it};
+          }) (filter (it: hidden.${it} != null) (attrNames hidden))
+        );
+      twice = filter (it: hidden ? ${it} && isAttribute it) keys;
+      attribute =
+        it:
+        if isName it then
+          " ${it}='${escapeValue attributes.${it}}'"
+        else
+          fail path "\"${it}\" can not be the name of an attribute";
+      tag = "<${name}" + concatStringsSep "" (map attribute (inOrder firstAttributes (attrNames attributes)));
+
+      children = filter (it: !isAttribute it) keys;
+      kinds = filter (it: it) [
+        (given ? _text)
+        (given ? _children)
+        (children != [ ])
+      ];
+      ordered = given._children or [ ];
+      isMixed = builtins.any isText ordered;
+      inner = if indent == null || isMixed then null else "${indent}  ";
+
+      content =
+        if given ? _text then
+          filter (it: it != "") [ (escapeText (textOf (path ++ [ "_text" ]) given._text)) ]
+        else if given ? _children then
+          concatLists (
+            genList (i: [ (orderedChild (path ++ [ "_children" i ]) inner (builtins.elemAt ordered i)) ]) (
+              length ordered
+            )
+          )
+        else
+          concatLists (map childrenOf (inOrder (orders.${name} or [ ]) children));
+      childrenOf =
+        it:
+        if isList given.${it} then
+          concatLists (
+            genList (
+              i:
+              let
+                item = builtins.elemAt given.${it} i;
+              in
+              if item == null then [ ] else [ (child (path ++ [ it i ]) it inner item) ]
+            ) (length given.${it})
+          )
+        else
+          [ (child (path ++ [ it ]) it inner given.${it}) ];
+
+      margin = if indent == null then "" else indent;
+    in
+    if !isName name then
+      fail path "\"${name}\" can not be the name of an element"
+    else if unknown != [ ] then
+      fail path "there is no \"${head unknown}\"; names that begin with \"_\" are _attrs, _text and _children"
+    else if twice != [ ] then
+      fail path "\"${head twice}\" stands here twice"
+    else if length kinds > 1 then
+      fail path "_text, _children and children do not go together"
+    else if content == [ ] then
+      "${margin}${tag}/>"
+    else if given ? _text || inner == null then
+      "${margin}${tag}>${concatStringsSep "" content}</${name}>"
+    else
+      concatStringsSep "\n" ([ "${margin}${tag}>" ] ++ content ++ [ "${margin}</${name}>" ]);
+
+  child =
+    path: name: indent: value:
+    if isList value then
+      fail path "a list can not stand here"
+    else if isElement value then
+      element path name indent value
+    else if !isName name then
+      fail path "\"${name}\" can not be the name of an element"
+    else
+      "${if indent == null then "" else indent}<${name}>${escapeText (textOf path value)}</${name}>";
+
+  orderedChild =
+    path: indent: value:
+    let
+      names = attrNames value;
+    in
+    if isText value then
+      escapeText (textOf path value)
+    else if isElement value && length names == 1 then
+      child (path ++ names) (head names) indent value.${head names}
+    else
+      fail path "a text belongs here, or a set with the name of one child";
+in
+domain:
+if isAttrs domain then
+  element [ "domain" ] "domain" "" domain + "\n"
+else
+  throw "domain: a set ({ … }) belongs here"

@@ -1,0 +1,27 @@
+import type { XmlElement } from '../tree.ts'
+import { mendArguments } from './arguments.ts'
+import { draftOf, type Mended } from './change.ts'
+import { type Identities, mendIdentity } from './identity.ts'
+import { mendMachine } from './machine.ts'
+import { mendEmulator, mendFirmware, mendStorePaths } from './paths.ts'
+
+/**
+ * A domain from another system or time as NixOS can run it, and each change; the root that was given
+ * stays as it is. What is right already is not touched, so mending twice changes nothing more.
+ */
+export function mend(root: XmlElement, identities: Identities): Mended & { root: XmlElement } {
+  const draft = draftOf(root)
+  const steps = [
+    mendIdentity(draft, identities),
+    mendMachine(draft),
+    mendFirmware(draft),
+    mendEmulator(draft),
+    mendArguments(draft),
+    mendStorePaths(draft)
+  ]
+  return {
+    root: draft,
+    changes: steps.flatMap(it => it.changes),
+    remarks: steps.flatMap(it => it.remarks)
+  }
+}

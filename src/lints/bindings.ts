@@ -1,0 +1,156 @@
+import { type Range, type SyntaxNode, visit } from '../nix/index.ts'
+import { type EntryItem, type EntryText, together, type View } from './configuration.ts'
+import { findingAt, isPlain, modprobeLines } from './find.ts'
+import type { Finding } from './finding.ts'
+import { isString, MASK, stringsIn, textOf } from './values.ts'
+
+/** One place that gives IDs to vfio-pci. */
+export interface Binding {
+  at: EntryItem | EntryText
+  range: Range
+  /** The strings that hold IDs, with commas between them. */
+  lists: readonly { text: string; start: number }[]
+  isOurs: boolean
+}
+
+/** Every place that gives IDs to vfio-pci, in whatever words. */
+export function bindingsOf(view: View): Binding[] {
+  const params = view.items('boot.kernelParams').flatMap((at): Binding[] => {
+    const { text } = at.entry.file.doc
+    const source = textOf(text, at.node)
+    const name = /vfio[-_]pci\.ids=/.exec(source)
+    if (!name) return []
+    const start = at.node.start + name.index + name[0].length
+    const rest = /^[^\s"'$]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
+    const lists = rest === '' ? listsOfVariables(at) : [{ text: rest, start }]
+    return [{ at, range: rangeOf(at.node), lists, isOurs: false }]
+  })
+  const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
+    const found = /^options\s+vfio[-_]pci\s(?:.*\s)?ids=(\S*)/.exec(line)
+    if (!found) return []
+    const start = at.start + index + found[0].length - (found[1]?.length ?? 0)
+    const range = { start: at.start + index, end: at.start + index + line.length }
+    return [{ at, range, lists: [{ text: found[1] ?? '', start }], isOurs: false }]
+  })
+  const devices = view.items('virtualisation.vfio.devices').flatMap((at): Binding[] =>
+    at.text === undefined
+      ? []
+      : [
+          {
+            at,
+            range: rangeOf(at.node),
+            lists: [{ text: at.text, start: at.node.start + 1 }],
+            isOurs: true
+          }
+        ]
+  )
+  return [...params, ...options, ...devices]
+}
+
+/** The makers of the devices that a guest gets, four hexadecimal digits each, as far as they show. */
+export function passedVendors(view: View): Set<string> {
+  const ids = bindingsOf(view).flatMap(it => it.lists.flatMap(({ text }) => text.split(',')))
+  return new Set(ids.flatMap(it => /^[0-9a-f]{4}(?=:)/i.exec(it.trim())?.[0].toLowerCase() ?? []))
+}
+
+/** IDs that are none, and IDs in several places, of which only one counts. */
+export function lintBindings(view: View): Finding[] {
+  const bindings = bindingsOf(view)
+  const malformed = bindings.flatMap(binding =>
+    binding.lists.flatMap(list => malformedIn(list).map(it => ({ ...it, binding })))
+  )
+  return [
+    ...malformed.map(({ id, start, binding }) => badID(binding, id, start)),
+    ...badAddresses(view),
+    ...severalPlaces(bindings)
+  ]
+}
+
+const HEX = '[0-9a-fA-F]{4}'
+const ANY = `(?:${HEX}|[fF]{8})`
+const ID = new RegExp(`^${HEX}:${ANY}(?::${ANY}){0,2}(?::[0-9a-fA-F]{1,8}){0,2}$`)
+
+function malformedIn(list: { text: string; start: number }): { id: string; start: number }[] {
+  let { start } = list
+  return list.text.split(',').flatMap(id => {
+    const at = start
+    start += id.length + 1
+    return id.includes(MASK) || ID.test(id) ? [] : [{ id, start: at }]
+  })
+}
+
+function badID({ at }: Binding, id: string, start: number): Finding {
+  return {
+    code: 'BAD_ID',
+    level: 'problem',
+    path: at.entry.file.path,
+    range: { start, end: start + Math.max(1, id.length) },
+    message: id === '' ? 'an ID is missing here' : `"${id}" is not a PCI ID`,
+    why: 'vfio-pci passes over what it can not read, so the device stays with its usual driver.',
+    remedy: 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
+  }
+}
+
+const ADDRESS = /^[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$/
+
+function badAddresses(view: View): Finding[] {
+  return view.items('virtualisation.vfio.addresses').flatMap(at =>
+    at.text === undefined || !isPlain(at.text) || ADDRESS.test(at.text)
+      ? []
+      : [
+          findingAt(at, {
+            code: 'BAD_ID',
+            level: 'problem',
+            message: `"${at.text}" is not a PCI address`,
+            why: 'no device has such an address, so none is given to the guest.',
+            remedy:
+              'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
+          })
+        ]
+  )
+}
+
+function severalPlaces(bindings: readonly Binding[]): Finding[] {
+  // All of ours make one parameter.
+  const places = bindings.filter((it, i) => !it.isOurs || bindings.findIndex(b => b.isOurs) === i)
+  return places.flatMap((binding, i) => {
+    const earlier = places.slice(0, i).find(it => together(it.at, binding.at))
+    if (!earlier) return []
+    return [
+      {
+        code: 'IDS_TWICE',
+        level: 'problem',
+        path: binding.at.entry.file.path,
+        range: binding.range,
+        message: 'the IDs for vfio-pci are given in more than one place',
+        why: 'they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers.',
+        remedy: 'put all IDs in one place'
+      }
+    ]
+  })
+}
+
+/** The lists behind `concatStringsSep "," NAME`, where NAME is a variable of the file. */
+function listsOfVariables({ node, entry }: EntryItem): { text: string; start: number }[] {
+  const { doc } = entry.file
+  const source = textOf(doc.text, node)
+  const name = /concatStringsSep\s+","\s+\(?([A-Za-z_][\w'-]*)\b(?!\.)/.exec(source)?.[1]
+  const strings: { text: string; start: number }[] = []
+  if (name === undefined) return strings
+  visit(doc, (it, ancestors) => {
+    if (it.type !== 'binding' || ancestors.at(-2)?.type !== 'let_expression') return undefined
+    const value = it.field('expression')
+    const attrpath = it.field('attrpath')
+    if (attrpath && value?.type === 'list_expression' && textOf(doc.text, attrpath) === name) {
+      for (const item of value.children.filter((child: SyntaxNode) => isString(child))) {
+        strings.push(...stringsIn(doc.text, item))
+      }
+    }
+    return undefined
+  })
+  return strings
+}
+
+function rangeOf({ start, end }: SyntaxNode): Range {
+  return { start, end }
+}

@@ -1,0 +1,218 @@
+import { passedVendors } from './bindings.ts'
+import { type EntryItem, spellingOf, together, type View } from './configuration.ts'
+import { asksVersion, findingAt, findingIn, kernelParams, LOADED, modprobeLines } from './find.ts'
+import type { Finding } from './finding.ts'
+import { hasKernel, isSince } from './releases.ts'
+
+/** What the kernel loads, and when. */
+export function lintBoot(view: View): Finding[] {
+  return [
+    ...virqfd(view),
+    ...loadOrder(view),
+    ...softdepDrm(view),
+    ...preDeviceCommands(view),
+    ...darkPassphrase(view),
+    ...acsWithoutPatch(view),
+    ...fragileModules(view)
+  ]
+}
+
+function virqfd(view: View): Finding[] {
+  if (!hasKernel(view, '6.2')) return []
+  const lists = [...LOADED, 'boot.initrd.availableKernelModules']
+  return lists.flatMap(list =>
+    view
+      .items(list)
+      .filter(it => /^vfio[-_]virqfd$/.test(it.text ?? '') && !asksVersion(it))
+      .map(it =>
+        findingAt(it, {
+          code: 'VIRQFD',
+          level: 'problem',
+          message: `the kernel has no module ${it.text} since Linux 6.2`,
+          why: list.startsWith('boot.initrd')
+            ? 'the initrd is built from modules that are there, so the build of the system fails. Its work is done by vfio now.'
+            : 'it is part of vfio now; the boot log has an error for it.',
+          remedy: 'take it out',
+          ...(it.node.type === 'string_expression'
+            ? {
+                fix: [
+                  { op: 'remove' as const, path: it.entry.fullPath, items: [it.text ?? ''] }
+                ] as const
+              }
+            : {})
+        })
+      )
+  )
+}
+
+/** Graphics drivers by the maker whose cards they take. */
+const DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['10de', ['nouveau', 'nvidia', 'nvidia_drm', 'nvidia_modeset', 'nvidiafb', 'nova_core']],
+  ['1002', ['amdgpu', 'radeon']],
+  ['8086', ['i915', 'xe']]
+])
+
+/** Drivers that are loaded before vfio-pci and take the guest's card. */
+function loadOrder(view: View): Finding[] {
+  // Our modules put vfio-pci first.
+  if (view.facts.ours && view.says('virtualisation.vfio.enable', true).length > 0) return []
+  if (!isSince(view, '25.11')) return []
+  const vendors = passedVendors(view)
+  const drivers = [...vendors].flatMap(it => DRIVERS.get(it) ?? [])
+  const softdeps = modprobeLines(view).map(it => it.line)
+  const isHeld = (driver: string) =>
+    softdeps.some(line => {
+      const [command, module = '', ...words] = line.split(/\s+/)
+      return command === 'softdep' && same(module, driver) && words.some(it => same(it, 'vfio_pci'))
+    })
+  const loses = (driver: string) => drivers.some(it => same(it, driver)) && !isHeld(driver)
+  const found = view.items('boot.initrd.kernelModules').filter(it => loses(it.text ?? ''))
+  const said = (driver: string, list = 'boot.initrd.kernelModules') =>
+    ({
+      code: 'LOAD_ORDER',
+      level: 'problem',
+      message: `${driver} is loaded before vfio-pci and can take the guest's card`,
+      why: `NixOS sorts ${list} by name since 25.11; the order in which they are written does not count.`,
+      remedy: `add a line to boot.extraModprobeConfig: softdep ${driver} pre: vfio-pci`
+    }) as const
+  const line = (driver: string, path: readonly string[]) => {
+    const config = [...path.slice(0, path.indexOf('boot')), 'boot', 'extraModprobeConfig']
+    return [{ op: 'add-line' as const, path: config, line: `softdep ${driver} pre: vfio-pci` }]
+  }
+  const amdgpu = loses('amdgpu') ? view.says('hardware.amdgpu.initrd.enable', true) : []
+  return [
+    ...found.map(it =>
+      findingAt(it, { ...said(it.text ?? ''), fix: line(it.text ?? '', it.entry.fullPath) })
+    ),
+    ...amdgpu.map(it => findingAt(it, said('amdgpu', 'the modules of the initrd')))
+  ]
+}
+
+function same(a: string, b: string): boolean {
+  return a.replaceAll('-', '_') === b.replaceAll('-', '_')
+}
+
+function softdepDrm(view: View): Finding[] {
+  return modprobeLines(view)
+    .filter(it => /^softdep\s+drm\s.*vfio/.test(it.line))
+    .map(({ at, line, index }) =>
+      findingIn(at, index, line.length, {
+        code: 'SOFTDEP_DRM',
+        level: 'problem',
+        message: 'a softdep for drm does nothing',
+        why: "drm is built into NixOS' kernels, so it is never loaded as a module.",
+        remedy: 'name the driver of the card instead, for example: softdep nvidia pre: vfio-pci'
+      })
+    )
+}
+
+function preDeviceCommands(view: View): Finding[] {
+  if (!isSince(view, '26.05')) return []
+  if (view.says('boot.initrd.systemd.enable', false).length > 0) return []
+  const option = 'boot.initrd.preDeviceCommands'
+  return view
+    .at(option)
+    .filter(it => /vfio|driver_override/.test(spellingOf(it)))
+    .map(it =>
+      findingAt(it, {
+        code: 'PRE_DEVICE_COMMANDS',
+        level: 'problem',
+        message: `systemd in the initrd does not take ${option}`,
+        why: 'it is the default since 26.05, and the build stops with a failed assertion. In the older initrd these commands came after the modules of boot.initrd.kernelModules.',
+        remedy:
+          'name the devices in virtualisation.vfio.addresses (vfio-patch apply --address …), and take the commands out'
+      })
+    )
+}
+
+/** A passphrase is asked for while nothing is drawn. */
+function darkPassphrase(view: View): Finding[] {
+  const disks = view.below('boot.initrd.luks.devices').concat(view.at('boot.initrd.luks.devices'))
+  if (disks.length === 0) return []
+  const lists = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules']
+  const graphics = /^(?:amdgpu|ast|i915|mgag200|nouveau|nvidia[-_]drm|radeon|xe|virtio[-_]gpu)$/
+  const draws =
+    lists.some(list => view.items(list).some(it => graphics.test(it.text ?? ''))) ||
+    view.says('hardware.amdgpu.initrd.enable', true).length > 0
+  if (draws) return []
+  const dark = [
+    ...kernelParams(view).flatMap(it =>
+      it.param === 'initcall_blacklist=sysfb_init' ? [it.item] : []
+    ),
+    ...view.says('virtualisation.vfio.disableEFIfb', true)
+  ]
+  return dark.map(it =>
+    findingAt(it, {
+      code: 'DARK_PASSPHRASE',
+      level: 'problem',
+      message: 'the passphrase of an encrypted disk may be asked for on a dark screen',
+      why: 'with this nothing is drawn before a graphics driver loads, and none is in the initrd.',
+      remedy:
+        'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
+    })
+  )
+}
+
+const WITH_ACS = /zen|lqx|liquorix|xanmod|cachyos|acs/i
+const WITHOUT_ACS =
+  /^(?:\w+\.)*linux(?:Packages|kernel\.packages\.linux)(?:_latest|_testing|_hardened|_lts|_\d+_\d+)*$/i
+
+function acsWithoutPatch(view: View): Finding[] {
+  const wishes = [
+    ...kernelParams(view).flatMap(it =>
+      it.param.startsWith('pcie_acs_override=') ? [it.item] : []
+    ),
+    ...view.says('virtualisation.vfio.applyACSpatch', true)
+  ]
+  if (wishes.length === 0) return []
+  const kernels = view.at('boot.kernelPackages').map(spellingOf)
+  const patches = view.at('boot.kernelPatches').concat(view.below('boot.kernelPatches'))
+  if (patches.length > 0 || view.at('virtualisation.vfio.acsPatch').length > 0) return []
+  // The kernel may be chosen in a file that is not at hand.
+  if (kernels.length === 0 && !view.isWhole) return []
+  if (kernels.some(it => WITH_ACS.test(it) || !WITHOUT_ACS.test(it))) return []
+  // A module of another may patch the kernel wherever it likes.
+  if (
+    !view.facts.ours &&
+    view.files.some(it => /boot\.kernelPatches|kernelPatches\s*=/.test(it.doc.text))
+  )
+    return []
+  return wishes.map(it =>
+    findingAt(it, {
+      code: 'ACS_WITHOUT_PATCH',
+      level: 'problem',
+      message: 'the IOMMU groups are not split up, as this kernel has no ACS override patch',
+      why: `${kernels[0] ?? "NixOS' default kernel"} passes over the parameter without a word.`,
+      remedy:
+        'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or take this out'
+    })
+  )
+}
+
+/** Modules from elsewhere that often do not build with the newest kernel. */
+function fragileModules(view: View): Finding[] {
+  const newest = view
+    .at('boot.kernelPackages')
+    .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(spellingOf(it)))
+  if (!newest) return []
+  return view
+    .items('boot.extraModulePackages')
+    .flatMap((it): { it: EntryItem; name: string }[] => {
+      const { text } = it.entry.file.doc
+      const name = /\b(?:vendor-reset|kvmfr)\b/.exec(text.slice(it.node.start, it.node.end))?.[0]
+      return name === undefined ? [] : [{ it, name }]
+    })
+    .filter(({ it }) => together(it, newest))
+    .map(({ it, name }) =>
+      findingAt(it, {
+        code: 'FRAGILE_MODULE',
+        level: 'note',
+        message: `${name} often does not build with the newest kernels`,
+        why: `it is no part of Linux, and follows its changes late; ${spellingOf(newest)} brings new ones early.`,
+        remedy:
+          name === 'kvmfr'
+            ? 'if the build fails, share the memory by a file (virtualisation.sharedMemoryFiles), or choose an older kernel'
+            : 'if the build fails, choose an older kernel, for example pkgs.linuxPackages'
+      })
+    )
+}

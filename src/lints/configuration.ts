@@ -1,0 +1,160 @@
+// A configuration as the lints see it: what its files define, by option, wherever it stands.
+
+import { type AttrPath, formatPath, type NixDocument, type SyntaxNode } from '../nix/index.ts'
+import { type Item, itemsOfValue, type StringText, stringsOfValue, textOf } from './values.ts'
+
+/** What is known besides the files. */
+export interface Facts {
+  /** The release of NixOS that is built next, such as `25.11`; the newest is meant if it is unknown. */
+  release?: string
+  /** Whether the modules of this tool are imported. */
+  ours: boolean
+}
+
+export interface LintFile {
+  path: string
+  doc: NixDocument
+  /** Whether it is a module that stands inside a file, so that `doc` is no text to be edited. */
+  isPart?: boolean
+}
+
+/** One definition of an option. */
+export interface Entry {
+  file: LintFile
+  /** The option, without the specialisation around it. */
+  path: AttrPath
+  /** The option as the file defines it. */
+  fullPath: AttrPath
+  value: SyntaxNode
+  /** What has to hold for it to count, as it is spelt. */
+  conditions: readonly string[]
+}
+
+export interface EntryItem extends Item {
+  entry: Entry
+}
+
+export interface EntryText extends StringText {
+  entry: Entry
+}
+
+/** The definitions of a whole system: of the default boot entry, or of one specialisation. */
+export interface View {
+  facts: Facts
+  files: readonly LintFile[]
+  /**
+   * Whether the files are a whole machine, so that what none of them says nobody says: they have its
+   * disks and its `system.stateVersion`.
+   */
+  isWhole: boolean
+  /** Every definition of this option. */
+  at(option: string): readonly Entry[]
+  /** Every definition of options below this one. */
+  below(option: string): readonly Entry[]
+  /** The items of all lists that define an option, and the names that a set has as true. */
+  items(option: string): readonly EntryItem[]
+  /** The string literals that an option of text is made of. */
+  texts(option: string): readonly EntryText[]
+  /** The definitions that say true, or false. */
+  says(option: string, value: boolean): readonly Entry[]
+}
+
+/** One view for the system itself and one for each specialisation that the files define. */
+export function viewsOf(files: readonly LintFile[], facts: Facts): View[] {
+  const bySystem = new Map<string, Entry[]>([['', []]])
+  for (const file of files) {
+    for (const { path, value } of file.doc.leaves()) {
+      const names = path.includes(undefined) ? undefined : (path as AttrPath)
+      if (!names) continue
+      const { system, option } = split(names)
+      const entries = bySystem.get(system) ?? []
+      bySystem.set(system, entries)
+      entries.push(entryOf(file, option, names, value))
+    }
+  }
+  const base = bySystem.get('') ?? []
+  return [...bySystem].map(([system, own]) =>
+    viewOf(files, facts, system === '' ? base : [...base, ...own])
+  )
+}
+
+/** Whether two definitions can count at a time. */
+export function together(a: Entry | EntryItem | EntryText, b: Entry | EntryItem | EntryText) {
+  const [one, other] = [a, b].map(it => ({
+    file: 'entry' in it ? it.entry.file : it.file,
+    conditions: 'entry' in it ? [...it.entry.conditions, ...it.conditions] : it.conditions
+  }))
+  if (!one || !other || one.conditions.length === 0 || other.conditions.length === 0) return true
+  const includes = (all: readonly string[], some: readonly string[]) =>
+    some.every(it => all.includes(it))
+  // Words of two files can mean different things.
+  return (
+    one.file === other.file &&
+    (includes(one.conditions, other.conditions) || includes(other.conditions, one.conditions))
+  )
+}
+
+function split(names: AttrPath): { system: string; option: AttrPath } {
+  const [first, name, third, ...option] = names
+  const isInside = first === 'specialisation' && third === 'configuration' && option.length > 0
+  return isInside ? { system: name ?? '', option } : { system: '', option: names }
+}
+
+function entryOf(file: LintFile, path: AttrPath, fullPath: AttrPath, value: SyntaxNode): Entry {
+  return {
+    file,
+    path,
+    fullPath,
+    value,
+    // Asked for few of many, and it takes a look through the whole file.
+    get conditions() {
+      const found = file.doc.getIn(fullPath).find(it => it.value.start === value.start)
+      return found?.conditions ?? ['?']
+    }
+  }
+}
+
+function viewOf(files: readonly LintFile[], facts: Facts, entries: readonly Entry[]): View {
+  const byOption = new Map<string, Entry[]>()
+  for (const entry of entries) {
+    const key = formatPath(entry.path)
+    byOption.set(key, [...(byOption.get(key) ?? []), entry])
+  }
+  const at = (option: string) => byOption.get(option) ?? []
+  const below = (option: string) =>
+    [...byOption].filter(([key]) => key.startsWith(`${option}.`)).flatMap(([, found]) => found)
+  const says = (option: string, value: boolean) =>
+    at(option).filter(it => spellingOf(it) === String(value))
+  return {
+    facts,
+    files,
+    isWhole: at('system.stateVersion').length > 0 && below('fileSystems').length > 0,
+    at,
+    below,
+    says,
+    items: option => [
+      ...at(option).flatMap(entry =>
+        itemsOfValue(entry.file.doc.text, entry.value).map(it => ({ ...it, entry }))
+      ),
+      ...below(option).filter(isTrue).map(nameAsItem)
+    ],
+    texts: option =>
+      at(option).flatMap(entry =>
+        stringsOfValue(entry.file.doc.text, entry.value).map(it => ({ ...it, entry }))
+      )
+  }
+}
+
+/** The value as it stands there, without a priority around it. */
+export function spellingOf({ file, value }: Entry): string {
+  return textOf(file.doc.text, value).replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
+}
+
+function isTrue(entry: Entry): boolean {
+  return spellingOf(entry) === 'true'
+}
+
+/** `boot.kernelModules.kvm = true` is what `boot.kernelModules = [ "kvm" ]` is. */
+function nameAsItem(entry: Entry): EntryItem {
+  return { entry, node: entry.value, text: entry.path.at(-1), conditions: [] }
+}

@@ -1,0 +1,179 @@
+import { spellingOf, together, type View } from './configuration.ts'
+import { findingAt, findingIn, isPlain, passesDevices } from './find.ts'
+import type { Finding } from './finding.ts'
+import { isSince } from './releases.ts'
+
+const LIBVIRTD = 'virtualisation.libvirtd'
+const VERBATIM = [`${LIBVIRTD}.qemu.verbatimConfig`, `${LIBVIRTD}.qemuVerbatimConfig`]
+
+/** What libvirt and QEMU are told. */
+export function lintLibvirt(view: View): Finding[] {
+  return [
+    ...ovmf(view),
+    ...renamed(view),
+    ...incompleteList(view),
+    ...namespaces(view),
+    ...shutdown(view),
+    ...network(view)
+  ]
+}
+
+function ovmf(view: View): Finding[] {
+  if (!isSince(view, '25.11')) return []
+  const option = `${LIBVIRTD}.qemu.ovmf`
+  const gone = [`${LIBVIRTD}.qemuOvmf`, `${LIBVIRTD}.qemuOvmfPackage`]
+  const entries = [...view.at(option), ...view.below(option), ...gone.flatMap(view.at)]
+  return entries
+    .filter(it => spellingOf(it) !== 'null')
+    .map(it =>
+      findingAt(it, {
+        code: 'OVMF_OPTION',
+        level: 'problem',
+        message: 'NixOS has no options for OVMF any more',
+        why: 'since 25.11 all firmware that comes with QEMU is there by itself, and the build stops where one of these is set.',
+        remedy: "take it out; in the domain, <os firmware='efi'> finds the firmware without a path",
+        fix: [{ op: 'drop', path: it.fullPath }]
+      })
+    )
+}
+
+const RENAMED: readonly (readonly [string, string])[] = [
+  ['qemuPackage', 'package'],
+  ['qemuRunAsRoot', 'runAsRoot'],
+  ['qemuVerbatimConfig', 'verbatimConfig'],
+  ['qemuSwtpm', 'swtpm.enable']
+]
+
+function renamed(view: View): Finding[] {
+  return RENAMED.flatMap(([old, now]) =>
+    view.at(`${LIBVIRTD}.${old}`).map(it =>
+      findingAt(it, {
+        code: 'RENAMED_OPTION',
+        level: 'note',
+        message: `${LIBVIRTD}.${old} is called qemu.${now} now`,
+        why: 'NixOS still understands the old name, and warns at each build.',
+        remedy: `write ${LIBVIRTD}.qemu.${now}`,
+        fix: [
+          {
+            op: 'rename',
+            path: it.fullPath,
+            to: [...it.fullPath.slice(0, -1), 'qemu', ...now.split('.')]
+          }
+        ]
+      })
+    )
+  )
+}
+
+/** What QEMU can not do without, of libvirt's own list. */
+const NEEDED = ['/dev/null', '/dev/zero', '/dev/urandom', '/dev/ptmx', '/dev/kvm']
+
+/** `cgroup_device_acl` replaces libvirt's own list. */
+function incompleteList(view: View): Finding[] {
+  return VERBATIM.flatMap(view.texts).flatMap(at => {
+    const found = /^[ \t]*cgroup_device_acl[ \t]*=[ \t]*\[([^\]]*)\]?/m.exec(at.text)
+    if (!found) return []
+    const list = found[1] ?? ''
+    const { text } = at.entry.file.doc
+    // Where the list is computed, the devices may stand anywhere in the file.
+    const missing = NEEDED.filter(it => !(isPlain(list) ? list : text).includes(it))
+    if (missing.length === 0) return []
+    const index = found.index + found[0].indexOf('cgroup_device_acl')
+    return [
+      findingIn(at, index, 'cgroup_device_acl'.length, {
+        code: 'ACL_INCOMPLETE',
+        level: 'problem',
+        message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
+        why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
+        remedy:
+          'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out'
+      })
+    ]
+  })
+}
+
+/** The first definition of this option takes the place of a default that has this setting. */
+function namespaces(view: View): Finding[] {
+  const texts = VERBATIM.flatMap(view.texts)
+  const entries = VERBATIM.flatMap(view.at)
+  const first = texts[0]
+  // Of what is computed nobody knows what it says.
+  if (!first || entries.length !== texts.length) return []
+  if (texts.some(it => /^[ \t]*namespaces\b/m.test(it.text) || /^\W*$/.test(it.text))) return []
+  return [
+    findingAt(first.entry, {
+      code: 'NAMESPACES',
+      level: 'problem',
+      message: 'this loses the setting namespaces = [] that NixOS has for QEMU',
+      why: 'its default is discarded where the option is set. Then each QEMU gets a /dev of its own, without devices that come later or that libvirt does not know.',
+      remedy: 'add a line: namespaces = []',
+      ...(first.conditions.length === 0 && texts.length === 1
+        ? {
+            fix: [
+              { op: 'add-line' as const, path: first.entry.fullPath, line: 'namespaces = []' }
+            ] as const
+          }
+        : {})
+    })
+  ]
+}
+
+function shutdown(view: View): Finding[] {
+  if (!passesDevices(view)) return []
+  const option = `${LIBVIRTD}.onShutdown`
+  const said = {
+    code: 'SHUTDOWN_SUSPENDS',
+    message:
+      'guests are to be saved when the host shuts down, which one with a passed device can not be',
+    why: 'the host waits for it in vain, and then the guest is killed.',
+    remedy: `set ${option} = "shutdown";`
+  } as const
+  const wrong = view.at(option).filter(it => spellingOf(it) === '"suspend"')
+  if (wrong.length > 0) {
+    return wrong.map(it =>
+      findingAt(it, {
+        ...said,
+        level: 'problem',
+        fix: [{ op: 'set', path: it.fullPath, value: 'shutdown' }]
+      })
+    )
+  }
+  const isOurs = view.facts.ours && view.says('virtualisation.vfio.enable', true).length > 0
+  if (isOurs || !view.isWhole || view.at(option).length > 0) return []
+  return view
+    .says(`${LIBVIRTD}.enable`, true)
+    .slice(0, 1)
+    .map(it =>
+      findingAt(it, {
+        ...said,
+        level: 'note',
+        message:
+          'when the host shuts down, guests are saved unless onShutdown says otherwise; one with a passed device can not be',
+        fix: [{ op: 'set', path: [...it.fullPath.slice(0, -1), 'onShutdown'], value: 'shutdown' }]
+      })
+    )
+}
+
+/** With nftables the firewall of NixOS drops what guests ask the host's DHCP and DNS. */
+function network(view: View): Finding[] {
+  const enabled = view.says(`${LIBVIRTD}.enable`, true)
+  if (
+    !view.isWhole ||
+    enabled.length === 0 ||
+    view.says('networking.firewall.enable', false).length > 0
+  )
+    return []
+  if (view.files.some(it => it.doc.text.includes('virbr'))) return []
+  const firewalls = view
+    .says('networking.nftables.enable', true)
+    .filter(it => enabled.some(other => together(it, other)))
+  return firewalls.map(it =>
+    findingAt(it, {
+      code: 'GUEST_NETWORK',
+      level: 'note',
+      message: "guests on libvirt's default network may get no address",
+      why: 'with nftables the firewall of NixOS does not let through what guests ask the host for.',
+      remedy: 'if a guest has no network: networking.firewall.trustedInterfaces = [ "virbr0" ];'
+    })
+  )
+}

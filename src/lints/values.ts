@@ -1,0 +1,157 @@
+// What the value of an option holds: items of lists and pieces of text, with their conditions.
+
+import type { SyntaxNode } from '../nix/index.ts'
+
+/** An item of a list literal. */
+export interface Item {
+  node: SyntaxNode
+  /** The string that it is, an interpolation as blank marks; undefined for what is no string. */
+  text: string | undefined
+  /** What has to hold for it to be there, as it is spelt. */
+  conditions: readonly string[]
+}
+
+/** A string literal. */
+export interface StringText {
+  node: SyntaxNode
+  /**
+   * What stands between the quotation marks, character by character as it is spelt, so that offsets
+   * can be told; interpolations are masked.
+   */
+  text: string
+  /** The offset of its first character in the file. */
+  start: number
+  conditions: readonly string[]
+}
+
+/** Stands for each character of an interpolation. */
+export const MASK = '\ue000'
+
+const WRAPPERS = /^(?:lib\.)?mk(?:Force|Default|Before|After)$/
+const CONDITIONAL = /^(?:lib\.)?(?:mkIf|optionals?|optionalString)$/
+
+/** The spelling of a node. */
+export function textOf(text: string, node: SyntaxNode): string {
+  return text.slice(node.start, node.end)
+}
+
+/** The items of all list literals that a value is made of. */
+export function itemsOfValue(text: string, value: SyntaxNode): Item[] {
+  return partsOf(text, value, []).flatMap(({ node, conditions }) => {
+    const items = node.type === 'list_expression' ? operands(node) : []
+    return items.map(it => ({ node: it, text: stringOf(text, it), conditions }))
+  })
+}
+
+/** The string literals that a value of text is made of. */
+export function stringsOfValue(text: string, value: SyntaxNode): StringText[] {
+  return partsOf(text, value, []).flatMap(({ node, conditions }) =>
+    isString(node) ? [{ ...contentOf(text, node), node, conditions }] : []
+  )
+}
+
+/** The strings that stand anywhere in a node. */
+export function stringsIn(text: string, node: SyntaxNode): StringText[] {
+  const inner = node.children.flatMap(it => stringsIn(text, it))
+  return isString(node) ? [{ ...contentOf(text, node), node, conditions: [] }, ...inner] : inner
+}
+
+export function isString(node: SyntaxNode): boolean {
+  return node.type === 'string_expression' || node.type === 'indented_string_expression'
+}
+
+function stringOf(text: string, item: SyntaxNode): string | undefined {
+  const inner = unparenthesised(item)
+  return isString(inner) ? contentOf(text, inner).text : undefined
+}
+
+function contentOf(text: string, node: SyntaxNode): { text: string; start: number } {
+  const marks = node.type === 'string_expression' ? 1 : 2
+  const start = node.start + marks
+  let content = text.slice(start, node.end - marks)
+  for (const it of node.children) {
+    if (it.type !== 'interpolation') continue
+    const [from, to] = [it.start - start, it.end - start]
+    content = content.slice(0, from) + MASK.repeat(to - from) + content.slice(to)
+  }
+  return { text: content, start }
+}
+
+interface Part {
+  node: SyntaxNode
+  conditions: readonly string[]
+}
+
+/** The literals that a value is put together from; nothing of what is computed. */
+function partsOf(text: string, value: SyntaxNode, conditions: readonly string[]): Part[] {
+  const node = unparenthesised(value)
+  const inside = (it: SyntaxNode | undefined, ...more: string[]) =>
+    it ? partsOf(text, it, [...conditions, ...more]) : []
+  switch (node.type) {
+    case 'let_expression':
+    case 'with_expression':
+    case 'assert_expression':
+      return inside(node.field('body'))
+    case 'binary_expression': {
+      const isSum = /^\+{1,2}$/.test(node.field('operator')?.type ?? '')
+      return isSum ? [...inside(node.field('left')), ...inside(node.field('right'))] : []
+    }
+    case 'if_expression': {
+      const condition = spell(text, node.field('condition'))
+      return [
+        ...inside(node.field('consequence'), condition),
+        ...inside(node.field('alternative'), `!(${condition})`)
+      ]
+    }
+    case 'apply_expression':
+      return partsOfCall(text, node, conditions)
+    default:
+      return [{ node, conditions }]
+  }
+}
+
+function partsOfCall(text: string, node: SyntaxNode, conditions: readonly string[]): Part[] {
+  const callee = node.field('function')
+  const argument = node.field('argument')
+  if (!callee || !argument) return []
+  const inner = callee.type === 'apply_expression' ? callee : undefined
+  const name = textOf(text, inner?.field('function') ?? callee)
+  if (!inner && WRAPPERS.test(name)) return partsOf(text, argument, conditions)
+  if (!inner && /(?:^|\.)mkMerge$/.test(name)) {
+    const list = unparenthesised(argument)
+    return operands(list).flatMap(it => partsOf(text, it, conditions))
+  }
+  if (inner && CONDITIONAL.test(name)) {
+    const all = [...conditions, spell(text, inner.field('argument'))]
+    // `optional` takes the item itself.
+    return /optional$/.test(name)
+      ? [{ node: asList(argument), conditions: all }]
+      : partsOf(text, argument, all)
+  }
+  if (inner && /(?:^|\.)(?:mkOrder|mkOverride)$/.test(name)) {
+    return partsOf(text, argument, conditions)
+  }
+  return []
+}
+
+/** A list with this one item. */
+function asList(item: SyntaxNode): SyntaxNode {
+  return { ...plain(item), type: 'list_expression', children: [item] }
+}
+
+function plain({ start, end, parent, size }: SyntaxNode): Omit<SyntaxNode, 'type' | 'children'> {
+  return { start, end, parent, size, isNamed: true, field: () => undefined }
+}
+
+function operands(list: SyntaxNode): SyntaxNode[] {
+  return list.children.filter(it => it.isNamed && it.type !== 'comment')
+}
+
+export function unparenthesised(node: SyntaxNode): SyntaxNode {
+  const inner = node.type === 'parenthesized_expression' ? node.field('expression') : undefined
+  return inner ? unparenthesised(inner) : node
+}
+
+function spell(text: string, node: SyntaxNode | undefined): string {
+  return node ? textOf(text, unparenthesised(node)).replace(/\s+/g, ' ') : '?'
+}

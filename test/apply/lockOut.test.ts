@@ -1,0 +1,103 @@
+// Whatever machine it is and whatever is asked for: the host keeps its disk, its network, its keyboard
+// and a display.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { chooseDevices } from '../../src/apply/chooseDevices.ts'
+import { candidatesOf, proposalOf } from '../../src/host/candidates.ts'
+import type { Settings } from '../../src/vfio/settings.ts'
+import { type Generated, generated } from '../host/support/generated.ts'
+
+/** What the host would miss. */
+function losses(it: Generated, passed: ReadonlySet<string>): string[] {
+  const isGone = (all: ReadonlySet<string>) =>
+    [...all].some(at => passed.has(at)) && [...all].every(at => passed.has(at))
+  const touches = [...it.disks].some(at => passed.has(at))
+  return [
+    ...(touches ? ['disk'] : []),
+    ...(isGone(it.networks) ? ['network'] : []),
+    ...(isGone(it.keyboards) ? ['keyboard'] : []),
+    ...(isGone(it.displays) ? ['display'] : [])
+  ]
+}
+
+/** All devices that the settings take from the host: an ID takes each that has it. */
+function takenBy({ ids }: Generated, { devices = [], addresses = [] }: Settings): Set<string> {
+  const places = addresses.map(it => (typeof it === 'string' ? it : it.address))
+  const byID = [...ids].filter(([, id]) => devices.includes(id)).map(([address]) => address)
+  return new Set([...places, ...byID])
+}
+
+test('a card that is proposed takes nothing that the host needs', () => {
+  let proposed = 0
+  fc.assert(
+    fc.property(generated, it => {
+      const candidates = candidatesOf(it.machine)
+      for (const { card, verdict } of candidates) {
+        if (verdict === 'kept') continue
+        const passed = new Set(card.functions.map(at => at.address))
+        expect(losses(it, passed)).toEqual([])
+      }
+      if (proposalOf(candidates)) proposed++
+    }),
+    { numRuns: 1000, seed: 6 }
+  )
+  // Else nothing would have been tried.
+  expect(proposed).toBeGreaterThan(100)
+})
+
+test('what is accepted takes nothing that the host needs, and no more than was said', () => {
+  let accepted = 0
+  const asked = fc.record({
+    gpus: fc.array(fc.nat(), { maxLength: 2 }),
+    addresses: fc.array(fc.nat(), { maxLength: 1 }),
+    ids: fc.array(fc.nat(), { maxLength: 1 })
+  })
+  fc.assert(
+    fc.property(generated, asked, (it, numbers) => {
+      const all = it.endpoints
+      const pick = (them: number[], from: readonly string[]) => [
+        ...new Set(from.length === 0 ? [] : them.map(n => from[n % from.length] ?? ''))
+      ]
+      const cards = all.filter(at =>
+        candidatesOf(it.machine).some(c => c.card.display.address === at)
+      )
+      const gpus = pick(numbers.gpus, cards)
+      const settings: Settings = {
+        addresses: pick(numbers.addresses, all),
+        devices: pick(numbers.ids, all).map(at => it.ids.get(at) ?? '')
+      }
+      const choice = chooseDevices(it.machine, settings, { gpus, confirmed: all })
+      if (!choice.ok) return
+      const taken = takenBy(it, choice.value.settings)
+      expect(losses(it, taken)).toEqual([])
+      const isFirstPhase = choice.value.decisions.some(at => at.code === 'FIRST_PHASE')
+      if (isFirstPhase || gpus.length === 0) return
+      accepted++
+      const said = takenBy(it, settings)
+      const whole = candidatesOf(it.machine)
+        .filter(at => gpus.includes(at.card.display.address))
+        .flatMap(at => at.card.functions.map(device => device.address))
+      expect([...taken].sort()).toEqual([...new Set([...said, ...whole])].sort())
+    }),
+    { numRuns: 2000, seed: 6 }
+  )
+  expect(accepted).toBeGreaterThan(100)
+})
+
+test('in order to lock nobody out, it does not refuse what is harmless', () => {
+  fc.assert(
+    fc.property(generated, fc.nat(), (it, n) => {
+      const address = it.endpoints[n % it.endpoints.length] ?? ''
+      const settings = { addresses: [address] }
+      const choice = chooseDevices(it.machine, settings, { gpus: [], confirmed: [address] })
+      const needed = losses(it, new Set([address])).length > 0
+      // The last display that a guest may have already is not given for good either.
+      const isDisplay = it.machine.devices.some(
+        at => at.address === address && at.class.startsWith('03')
+      )
+      if (!isDisplay) expect(choice.ok).toBe(!needed)
+    }),
+    { numRuns: 1000, seed: 6 }
+  )
+})

@@ -1,0 +1,242 @@
+// `apply` with nothing chosen, on a terminal: the card, who runs guests, Looking Glass.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal, type Step } from './support/onTerminal.ts'
+import { makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const test = needing('python3')
+
+const GIVEN = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+const PEOPLE = [
+  'root:x:0:0:System administrator:/root:/run/current-system/sw/bin/bash',
+  'nixbld1:x:30001:30000::/var/empty:/run/current-system/sw/bin/nologin',
+  'bob:x:1001:100::/home/bob:/run/current-system/sw/bin/bash',
+  'alice:x:1000:100::/home/alice:/run/current-system/sw/bin/bash'
+]
+
+/** A system with these accounts. */
+function given(people: readonly string[] = PEOPLE): Place {
+  const place = makePlace({ 'configuration.nix': GIVEN })
+  mkdirSync(join(place.top, 'etc'), { recursive: true })
+  writeFileSync(join(place.top, 'etc/passwd'), `${people.join('\n')}\n`)
+  return place
+}
+
+function apply(place: Place, machine: string, ...more: string[]): string[] {
+  const sysfs = ['--sysfs', folderOf(machine)]
+  return ['apply', '--root', place.top, ...sysfs, '--color=never', '--parse-check=off', ...more]
+}
+
+const NUMBER = 'Number: '
+const FIRST = 'Number [1]: '
+const WRITE = 'Write these changes? [y/N] '
+
+/** Answers to one prompt after the other. */
+function answers(...steps: [until: string, send: string][]): Step[] {
+  return steps.map(([until, send]) => ({ until, send }))
+}
+
+const CARDS = text`
+
+  Which card should the guest have?
+    1) 0000:0a:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate]
+    2) 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]
+  These stay with the host:
+    -  0000:0c:00.0 AMD Raphael: it is part of the processor; your only keyboard
+       is plugged into 0000:0c:00.3 (USB); it shows your screen (HDMI-A-1)
+  `
+const WHO = text`
+
+  Who may run guests? (With these rights one can become root.)
+    1) alice
+    2) bob
+    3) nobody but root
+  `
+const WINDOW = text`
+
+  Prepare to see the guest in a window of the host, with Looking Glass?
+    1) no
+    2) yes
+  `
+
+test('three numbers, and the same without questions', async () => {
+  const place = given()
+  const words = apply(place, 'three-cards')
+  const steps = answers([NUMBER, '2\r'], [NUMBER, '1\r'], [FIRST, '2\r'], [WRITE, 'y\r'])
+  const shown = await onTerminal(place, words, { steps })
+  const flags = '--gpu 0000:01:00.0 --user alice --shared-memory looking-glass'
+  const same = place.plain(`vfio-patch ${words.join(' ')} ${flags}`)
+  expect(shown.terminal.split('/etc/nixos/configuration.nix: ')[0]).toBe(
+    `${CARDS}${NUMBER}2\n${WHO}${NUMBER}1\n${WINDOW}${FIRST}2\nThe same without questions: ${same}\n`
+  )
+  expect({ code: shown.code, restored: shown.restored }).toEqual({ code: 0, restored: true })
+  const written = place.read('configuration.nix')
+  expect(written).toContain('"10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]')
+  expect(written).toContain('users = [ "alice" ];')
+  expect(written).toContain('looking-glass = {')
+
+  // And indeed it is the same.
+  const other = given()
+  const call = apply(other, 'three-cards', ...flags.split(' '), '--yes')
+  expect((await other.run(call)).code).toBe(0)
+  expect(other.files()).toEqual(place.files())
+})
+
+test('Enter takes what is proposed, where there is only one', async () => {
+  const place = given([PEOPLE[0] ?? '', PEOPLE[3] ?? ''])
+  const steps = answers([FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
+  const shown = await onTerminal(place, apply(place, 'x570-two-makers'), { steps })
+  expect(shown.terminal).toContain(
+    text`
+
+      Which card should the guest have?
+        1) 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]
+        2) 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100]: it shows your screen (DP-1)
+      ${FIRST}
+      `
+  )
+  expect(shown.terminal).toContain(' --gpu 0000:01:00.0 --user alice\n')
+  expect(shown.terminal.endsWith(`${WRITE}\nNothing was written.\n`)).toBe(true)
+  expect(shown.code).toBe(1)
+})
+
+test('whoever called sudo is proposed', async () => {
+  const place = given()
+  const steps = answers([NUMBER, '1\r'], ['Number [2]: ', '\r'], [FIRST, '\x03'])
+  const env = { SUDO_USER: 'bob' }
+  const shown = await onTerminal(place, apply(place, 'three-cards'), { steps, env })
+  expect(shown.terminal).toContain(`${WHO}Number [2]: \n${WINDOW}`)
+})
+
+test('without people nobody is asked for', async () => {
+  const place = given([])
+  const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
+  const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
+  expect(terminal).toContain(' --gpu 0000:0a:00.0\n')
+})
+
+test('nonsense is asked for again', async () => {
+  const place = given()
+  const nonsense = [
+    '\r',
+    '0\r',
+    '3\r',
+    '-1\r',
+    '1.5\r',
+    'y\r',
+    '0000:01:00.0\r',
+    '9999999999\r',
+    '\x1b[A\r'
+  ]
+  const steps = [
+    ...answers(...nonsense.map((it): [string, string] => [NUMBER, it])),
+    ...answers([NUMBER, ' 1 \r'], [NUMBER, '\x04'])
+  ]
+  const shown = await onTerminal(place, apply(place, 'three-cards'), { steps })
+  expect(shown.terminal.match(/Please give a number from 1 to 2\.\n/g)).toHaveLength(
+    nonsense.length
+  )
+  expect(shown.terminal).toContain(WHO)
+  expect(shown.code).toBe(1)
+})
+
+const QUESTIONS: [string, Step[]][] = [
+  ['the card', []],
+  ['who runs guests', answers([NUMBER, '1\r'])],
+  ['Looking Glass', answers([NUMBER, '1\r'], [NUMBER, '3\r'])]
+]
+
+test.each(
+  QUESTIONS.flatMap(([question, before]) =>
+    (
+      [
+        ['Ctrl-C', '\x03', '^C\nCancelled. Nothing was written.\n', 130],
+        ['Ctrl-D', '\x04', '\nNothing was written.\n', 1]
+      ] as const
+    ).map(([key, send, last, code]) => ({ question, before, key, send, last, code }))
+  )
+)('$key at the question for $question', async ({ before, send, last, code }) => {
+  const place = given()
+  const state = place.snapshot()
+  const prompt = before.length === 2 ? FIRST : NUMBER
+  const steps = [...before, ...answers([prompt, send])]
+  const shown = await onTerminal(place, apply(place, 'three-cards'), { steps })
+  expect(shown.terminal.endsWith(`${prompt}${last}`)).toBe(true)
+  expect({ code: shown.code, restored: shown.restored }).toEqual({ code, restored: true })
+  expect(place.snapshot()).toEqual(state)
+})
+
+test('the card with the screen has to be meant', async () => {
+  const place = given()
+  const ask = 'Type 0000:01:00.0 to confirm, or press Enter to stop: '
+  const told = text`
+
+    Which card should the guest have?
+      1) 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: it
+         shows your screen (DP-2)
+    These stay with the host:
+      -  0000:00:02.0 Intel AlderLake-S GT1: it is part of the processor
+    ${NUMBER}1
+    The host would have no picture after the next boot, unless you plug the monitor
+    into its own card.
+    `
+  const no = await onTerminal(place, apply(place, 'amd-reset'), {
+    steps: answers([NUMBER, '1\r'], [ask, 'yes\r'])
+  })
+  expect(no).toMatchObject({ terminal: `${told}${ask}yes\nNothing was written.\n`, code: 1 })
+  const yes = await onTerminal(place, apply(place, 'amd-reset'), {
+    steps: answers(
+      [NUMBER, '1\r'],
+      [ask, '0000:01:00.0\r'],
+      [NUMBER, '3\r'],
+      [FIRST, '\r'],
+      [WRITE, '\r']
+    )
+  })
+  expect(yes.terminal).toContain(' --gpu 0000:01:00.0 --confirm 0000:01:00.0\n')
+})
+
+test('where no card can be had, it is said why', async () => {
+  const place = given()
+  expect(await onTerminal(place, apply(place, 'single-gpu'))).toMatchObject({
+    terminal: text`
+        -  0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: no other card is left to show
+           a picture
+      vfio-patch: no card of this machine can go to a guest. Nothing was written.
+        Why: each of them is needed by the host, see above.
+        Do:  a guest can have it while it runs: vfio-patch apply --gpu 0000:0a:00.0 --bind hooks
+      `,
+    code: 7
+  })
+})
+
+test.each([20, 40, 60])('a window of %d columns', async width => {
+  const place = given()
+  const steps = answers([NUMBER, '1\r'], [NUMBER, '1\r'], [FIRST, '\x03'])
+  const shown = await onTerminal(place, apply(place, 'three-cards'), { steps, width })
+  const widest = Math.max(...shown.terminal.split('\n').map(it => it.length))
+  expect(widest).toBeLessThanOrEqual(Math.max(40, width))
+  expect(shown.code).toBe(130)
+})
+
+test('only where somebody can answer, and has not said anything', async () => {
+  const place = given()
+  const why = expect.stringContaining('nothing to set up was chosen')
+  const words = apply(place, 'three-cards')
+  expect(await place.run(words)).toMatchObject({ code: 2, stderr: why })
+  expect(await place.run(words, { script: 'yes | "$@"' })).toMatchObject({ code: 2, stderr: why })
+  for (const flag of ['--yes', '--no-input']) {
+    expect(await onTerminal(place, [...words, flag])).toMatchObject({ code: 2, terminal: why })
+  }
+  const diff = ['diff', ...words.slice(1)]
+  expect(await onTerminal(place, diff)).toMatchObject({ code: 2, terminal: why })
+  const piped = await onTerminal(place, words, { pipes: ['stderr'] })
+  expect(piped).toMatchObject({ code: 2, stderr: why })
+  const json = await onTerminal(place, [...words, '--json'])
+  expect(JSON.parse(json.terminal).error.code).toBe('NOTHING_CHOSEN')
+})

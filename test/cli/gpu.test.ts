@@ -1,0 +1,456 @@
+// `--gpu`: what it comes to on each machine, and what it refuses.
+
+import { expect, test } from 'vitest'
+import { readMachine } from '../../src/host/readMachine.ts'
+import { systemAt } from '../../src/host/source.ts'
+import { folderOf } from '../host/support/machines.ts'
+import { CHECKED } from './support/machine.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const GIVEN = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+
+function given(configuration = GIVEN): Place {
+  return makePlace({ 'configuration.nix': configuration })
+}
+
+function call(command: string, machine: string, ...more: string[]): string[] {
+  return [command, 'configuration.nix', '--sysfs', folderOf(machine), ...more]
+}
+
+/** What the configuration becomes, and what is told of that before the question. */
+async function planned(machine: string, ...flags: string[]) {
+  const place = given()
+  const outcome = await place.run(call('apply', machine, ...flags, '--yes'))
+  expect(outcome.code).toBe(0)
+  const lines = outcome.stderr.split('\n')
+  const from = lines.findIndex(it => it.endsWith('new files')) + 1
+  const to = lines.indexOf(CHECKED)
+  return {
+    options: place
+      .read('configuration.nix')
+      .split('  virtualisation.vfio = {\n')[1]
+      ?.split('  };\n')[0],
+    told: lines.slice(from, to)
+  }
+}
+
+const AMD = 'IOMMU: that of AMD, as the processor is.'
+const INTEL = 'IOMMU: that of Intel, as the processor is.'
+const BY_ID = 'Named by ID, as nothing that stays with the host has the same.'
+
+test.concurrent('two cards of different makers: by ID', async ({ expect }) => {
+  expect(await planned('x570-two-makers', '--gpu', '01:00.0')).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "amd";
+          devices = [
+            "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+            "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+          ];
+      `,
+    told: [
+      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.',
+      AMD,
+      BY_ID
+    ]
+  })
+})
+
+test.concurrent('a card that is bound already is taken as what it is', async ({ expect }) => {
+  const bound = await planned('already-bound', '--gpu', '01:00.0')
+  expect(bound).toEqual(await planned('x570-two-makers', '--gpu', '01:00.0'))
+})
+
+test.concurrent('two equal cards: by address, with the ID as a guard', async ({ expect }) => {
+  expect(await planned('two-identical', '--gpu', '0000:0A:00.0')).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "amd";
+          addresses = [
+            { address = "0000:0a:00.0"; id = "10de:2484"; }
+            { address = "0000:0a:00.1"; id = "10de:228b"; }
+          ];
+      `,
+    told: [
+      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070]; 0000:0a:00.1 (audio) goes along, as a guest takes a card whole.',
+      AMD,
+      'Named by address, as 0000:01:00.0 (display) and 0000:01:00.1 (audio) of the host have the same ID.'
+    ]
+  })
+})
+
+test.concurrent('only the sound has the ID of another: by address all the same', async ({
+  expect
+}) => {
+  expect(await planned('shared-audio-id', '--gpu', '03:00.0')).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "amd";
+          addresses = [
+            { address = "0000:03:00.0"; id = "1002:73bf"; }
+            { address = "0000:03:00.1"; id = "1002:ab28"; }
+            { address = "0000:03:00.2"; id = "1002:73a6"; }
+            { address = "0000:03:00.3"; id = "1002:73a4"; }
+          ];
+          competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];
+      `,
+    told: [
+      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT]; 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C) go along, as a guest takes a card whole.',
+      AMD,
+      'Named by address, as 0000:0c:00.1 (audio) of the host has the same ID.',
+      'Drivers: vfio-pci is loaded before xhci_pci, too, as part of the card would go there.'
+    ]
+  })
+})
+
+test.concurrent('functions in groups of their own', async ({ expect }) => {
+  expect(await planned('split-groups', '--gpu', '01:00.0')).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "intel";
+          devices = [
+            "10de:1e82" # NVIDIA TU104 [GeForce RTX 2080]
+            "10de:10f8" # NVIDIA TU104 HD Audio Controller
+            "10de:1ad8" # NVIDIA TU104 USB 3.1 Host Controller
+            "10de:1ad9" # NVIDIA TU104 USB Type-C UCSI Controller
+          ];
+          competingDrivers = [
+            "i2c_nvidia_gpu"
+            "nouveau"
+            "nova_core"
+            "nvidia"
+            "nvidiafb"
+            "snd_hda_intel"
+            "xhci_pci"
+          ];
+      `,
+    told: [
+      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080]; 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C) go along, as a guest takes a card whole.',
+      INTEL,
+      BY_ID,
+      'Drivers: vfio-pci is loaded before xhci_pci, too, as part of the card would go there.'
+    ]
+  })
+})
+
+test.concurrent('the IOMMU is off: first that', async ({ expect }) => {
+  expect(await planned('iommu-off', '--gpu', '01:00.0', '--user', 'alice')).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "intel";
+          users = [ "alice" ];
+      `,
+    told: [
+      INTEL,
+      'First part: the IOMMU is off, so only it is turned on. Reboot, then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away.'
+    ]
+  })
+})
+
+test.concurrent('the screen of the host, confirmed', async ({ expect }) => {
+  const flags = ['--gpu', '01:00.0', '--confirm', '0000:01:00.0']
+  expect(await planned('amd-reset', ...flags)).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "intel";
+          devices = [
+            "1002:67df" # AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]
+            "1002:aaf0" # AMD Ellesmere HDMI Audio [Radeon RX 470/480 / 570/580/590]
+          ];
+      `,
+    told: [
+      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.',
+      INTEL,
+      BY_ID,
+      "Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.",
+      'Note: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
+    ]
+  })
+})
+
+test.concurrent('the only card, while a guest runs', async ({ expect }) => {
+  const { options } = await planned('single-gpu', '--gpu', '0a:00.0', '--bind', 'hooks')
+  expect(options).toBe(text`
+        enable = true;
+        IOMMUType = "amd";
+        devices = [
+          "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+          "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+        ];
+        bindAtBoot = false;
+    `)
+})
+
+test.concurrent('two cards at once, and a word of the person that stands', async ({ expect }) => {
+  const flags = ['--gpu', '01:00.0', '--gpu', '0a:00.0', '--iommu', 'intel']
+  const { options, told } = await planned('three-cards', ...flags)
+  expect(options?.match(/"\w{4}:\w{4}"/g)).toEqual([
+    '"10de:1b80"',
+    '"10de:10f0"',
+    '"10de:2504"',
+    '"10de:228e"'
+  ])
+  expect(options).toContain('IOMMUType = "intel"')
+  expect(told.map(it => it.slice(0, 18))).toEqual([
+    'Card: 0000:01:00.0',
+    'Card: 0000:0a:00.0',
+    'Named by ID, as no'
+  ])
+})
+
+test.concurrent.each(['x570-two-makers', 'two-identical', 'iommu-off'])(
+  'twice on %s is once',
+  async machine => {
+    const place = given()
+    const gpu = machine === 'two-identical' ? '0a:00.0' : '01:00.0'
+    expect((await place.run(call('apply', machine, '--gpu', gpu, '--yes'))).code).toBe(0)
+    const before = place.snapshot()
+    expect(await place.run(call('apply', machine, '--gpu', gpu))).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringMatching(/^Nothing to do: \S+ says all this already\.\n(?:Card|IOMMU): /)
+    })
+    expect(place.snapshot()).toEqual(before)
+  }
+)
+
+test.concurrent('what is told of the card is in the document, too', async ({ expect }) => {
+  const { stdout } = await given().run(call('diff', 'iommu-off', '--gpu', '01:00.0', '--json'))
+  expect(JSON.parse(stdout)).toMatchObject({
+    outcome: 'planned',
+    notes: [INTEL, expect.stringMatching(/^First part: /)]
+  })
+})
+
+const OTHER = 'choose another card: vfio-patch scan'
+const gtx1080 = '0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]'
+
+test.concurrent.each<[string, string, string[], number, string]>([
+  [
+    'the disk of the system, by its address',
+    'x570-two-makers',
+    ['--address', '04:00.0'],
+    7,
+    text`
+      vfio-patch: 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983 carries what this system lives on: / and /boot. Nothing was written.
+        Why: after the next boot it would belong to the guest, and the host would not find its files.
+        Do:  leave 0000:04:00.0 with the host; ${OTHER}
+      `
+  ],
+  [
+    'an array, a swap and a locked disk, by the ID of their controller',
+    'split-groups',
+    ['--device', '8086:7ae2'],
+    7,
+    text`
+      vfio-patch: 0000:00:17.0 Intel Alder Lake-S PCH SATA Controller [AHCI Mode] carries what this system lives on: /, /boot, swap on sda3 and the encrypted sda2. Nothing was written.
+        Why: after the next boot it would belong to the guest, and the host would not find its files.
+        Do:  leave 0000:00:17.0 with the host; ${OTHER}
+      `
+  ],
+  [
+    'the only network card',
+    'x570-two-makers',
+    ['--gpu', '01:00.0', '--address', '06:00.0'],
+    7,
+    text`
+      vfio-patch: 0000:06:00.0 Intel I211 Gigabit Network Connection is the only network card (enp6s0). Nothing was written.
+        Why: after the next boot this machine could not be reached, nor reach anything.
+        Do:  put in another one for the host first, or leave this one with it
+      `
+  ],
+  [
+    'what the only keyboard is plugged into',
+    'x570-two-makers',
+    ['--device', '1022:149c'],
+    7,
+    text`
+      vfio-patch: the only keyboard (Logitech USB Keyboard) is plugged into 0000:0c:00.3 AMD Matisse USB 3.0 Host Controller. Nothing was written.
+        Why: after the next boot you could not type.
+        Do:  plug it into a port of another controller, then run this again
+      `
+  ],
+  [
+    'the only card, and saying so does not help',
+    'single-gpu',
+    ['--gpu', '0a:00.0', '--confirm', '0a:00.0'],
+    7,
+    text`
+      vfio-patch: ${gtx1080} is the only card that can show a picture. Nothing was written.
+        Why: after the next boot the host would have none.
+        Do:  leave it with the host until a guest starts: add --bind hooks
+      `
+  ],
+  [
+    'both of two equal cards, by their ID',
+    'two-identical',
+    ['--device', '10de:2484'],
+    7,
+    text`
+      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
+        Why: after the next boot the host would have none; and an ID means all cards that have it.
+        Do:  name only what the guest is to have, e.g. --gpu 0000:0a:00.0
+      `
+  ],
+  [
+    'a group with others in it, of which the host needs some',
+    'dirty-group',
+    ['--gpu', '08:00.0'],
+    7,
+    text`
+      vfio-patch: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network). Nothing was written.
+        Why: the IOMMU can not keep them apart, so they go to the guest together or not at all.
+        Do:  put the card in another slot, or ${OTHER}
+      `
+  ],
+  [
+    'that group whole',
+    'dirty-group',
+    ['--gpu', '08:00.0', '--address', '02:00.0', '--address', '02:00.1', '--address', '04:00.0'],
+    7,
+    text`
+      vfio-patch: 0000:02:00.1 AMD 400 Series Chipset SATA Controller carries what this system lives on: / and /boot. Nothing was written.
+        Why: after the next boot it would belong to the guest, and the host would not find its files.
+             besides, 0000:04:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is the only network card (enp4s0).
+        Do:  leave 0000:02:00.1 with the host; ${OTHER}
+      `
+  ],
+  [
+    'nothing there',
+    'single-gpu',
+    ['--gpu', '07:00.0'],
+    2,
+    text`
+      vfio-patch: this machine has nothing at 0000:07:00.0.
+        Do:  give one of its cards:
+             ${gtx1080}
+      `
+  ],
+  [
+    'part of a card',
+    'single-gpu',
+    ['--gpu', '0a:00.1'],
+    2,
+    text`
+      vfio-patch: 0000:0a:00.1 NVIDIA GP104 High Definition Audio Controller is not a graphics card.
+        Do:  it is part of one: --gpu 0000:0a:00.0
+      `
+  ],
+  [
+    'another device',
+    'single-gpu',
+    ['--gpu', '06:00.0'],
+    2,
+    text`
+      vfio-patch: 0000:06:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is not a graphics card.
+        Do:  to give it away all the same: --address 0000:06:00.0
+      `
+  ],
+  [
+    'no address',
+    'single-gpu',
+    ['--gpu', '10de:1b80'],
+    2,
+    text`
+      vfio-patch: --gpu: "10de:1b80" is a PCI ID, not an address.
+        Do:  "vfio-patch scan" shows the addresses
+      `
+  ]
+])('refused: %s', async (_, machine, flags, code, stderr) => {
+  await expectRefusal(given(), call('apply', machine, ...flags, '--yes'), { code, stderr })
+  await expectRefusal(given(), call('diff', machine, ...flags), { code, stderr })
+})
+
+test.concurrent('refused: the card with the monitor', async () => {
+  const place = given()
+  const words = call('apply', 'amd-reset', '--gpu', '01:00.0', '--yes')
+  await expectRefusal(place, words, {
+    code: 7,
+    stderr: text`
+      vfio-patch: 0000:01:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
+        Why: no monitor is at 0000:00:02.0 Intel AlderLake-S GT1, which stays with the host.
+        Do:  plug your monitor in there, ${OTHER},
+             or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
+      `
+  })
+})
+
+test.concurrent('a group that can go whole', async ({ expect }) => {
+  const place = given()
+  const flags = ['--gpu', '08:00.0', '--address', '02:00.0']
+  // Without the IOMMU's groups the ACS patch is what takes them apart.
+  const apart = await place.run(call('diff', 'dirty-group', '--gpu', '08:00.0', '--acs-patch'))
+  expect(apart.code).toBe(1)
+  expect((await place.run(call('diff', 'dirty-group', ...flags))).code).toBe(7)
+})
+
+test.concurrent('no IOMMU in the firmware', async () => {
+  const place = given()
+  place.write('machine/sys.txt', await withoutTable('iommu-off'))
+  await expectRefusal(
+    place,
+    ['diff', 'configuration.nix', '--sysfs', 'machine', '--gpu', '01:00.0'],
+    {
+      code: 7,
+      stderr: text`
+      vfio-patch: IOMMU is off: /sys/kernel/iommu_groups is empty. Nothing was written.
+        Why: the firmware shows none to the kernel, and without it no device can be given to a guest.
+        Do:  switch on VT-d or AMD-Vi in the firmware setup, reboot, then: vfio-patch scan
+      `
+    }
+  )
+})
+
+async function withoutTable(machine: string): Promise<string> {
+  const { readFileSync } = await import('node:fs')
+  return readFileSync(`${folderOf(machine)}/sys.txt`, 'utf8').replace(/^.*\/DMAR\/\n/m, '')
+}
+
+test.concurrent('hardware that is not there is told, and no more', async ({ expect }) => {
+  const flags = ['--device', '10de:ffff', '--address', '0000:7f:00.0', '--iommu', 'amd']
+  const outcome = await given().run(call('diff', 'single-gpu', ...flags))
+  expect(outcome.code).toBe(1)
+  expect(outcome.stderr).toContain('Note: this machine has no 10de:ffff at the moment.\n')
+  expect(outcome.stderr).toContain('Note: this machine has no 0000:7f:00.0 at the moment.\n')
+})
+
+test.concurrent("another machine's configuration may name any device", async ({ expect }) => {
+  const configuration = GIVEN.replace(
+    '  system',
+    '  networking.hostName = "not-this-one";\n  system'
+  )
+  // Every machine has a device at this address that it needs, if any.
+  const outcome = await given(configuration).run([
+    'diff',
+    'configuration.nix',
+    '--address',
+    '00:02.0'
+  ])
+  expect(outcome.code).toBe(1)
+})
+
+test.concurrent('the disk of the machine that the tests run on stays with it', async ({
+  expect
+}) => {
+  const { storage } = readMachine(systemAt('/'))
+  const [disk = '0000:7f:00.0'] = storage.flatMap(it => it.through.slice(-1))
+  const outcome = await given().run(['apply', 'configuration.nix', '--address', disk, '--yes'])
+  // Where the disk is not at a PCI device, the address is that of nothing.
+  expect(outcome.code).toBe(storage.length > 0 ? 7 : 0)
+})
+
+test.concurrent('something else is at an address than the configuration says', async () => {
+  const place = given(
+    GIVEN.replace(
+      '  system',
+      '  virtualisation.vfio.addresses = [ { address = "0000:0a:00.0"; id = "10de:1e04"; } ];\n  system'
+    )
+  )
+  const stderr = text`
+    vfio-patch: the configuration names 0000:0a:00.0 as 10de:1e04, but this machine has 10de:1b80 there. Nothing was written.
+      Why: cards were moved, or this is another machine.
+      Do:  vfio-patch scan, then: vfio-patch diff --gpu ADDR
+    `
+  await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), { code: 7, stderr })
+})

@@ -1,0 +1,133 @@
+// What `scan` shows of each machine: whole tables and documents, in test/cli/scans.
+
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { folderOf, NAMES } from '../host/support/machines.ts'
+import { AS_NOBODY, needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+
+function scan(name: string, ...more: string[]): string[] {
+  return ['scan', '--sysfs', folderOf(name), ...more]
+}
+
+describe.each(NAMES)('%s', name => {
+  test.concurrent('on 100 columns', async ({ expect }) => {
+    const outcome = await makePlace().run(scan(name), { env: { COLUMNS: '100' } })
+    expect({ ...outcome, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: '' })
+    await expect(outcome.stdout).toMatchFileSnapshot(`scans/${name}.txt`)
+  })
+
+  test.concurrent('as JSON', async ({ expect }) => {
+    const outcome = await makePlace().run(scan(name, '--json'))
+    expect({ ...outcome, stdout: '' }).toEqual({ code: 0, stdout: '', stderr: '' })
+    await expect(outcome.stdout).toMatchFileSnapshot(`scans/${name}.json`)
+  })
+
+  test.concurrent('fits any width, in plain letters', async ({ expect }) => {
+    const place = makePlace()
+    for (const width of [40, 80, 500]) {
+      const env = { COLUMNS: String(width), LANG: 'C' }
+      const { stdout } = await place.run(scan(name, '--verbose'), { env })
+      const lines = stdout.split('\n')
+      // What is to be typed stays in one line.
+      const told = lines.filter(it => !it.startsWith('Next:  '))
+      expect(told.filter(it => it.length > Math.min(200, Math.max(60, width)))).toEqual([])
+      expect(stdout).not.toMatch(/[^\n\x20-\x7e]| \n/)
+      const addresses = [...stdout.matchAll(/^[ *] (0000:\S+\.\d) /gm)].map(([, it]) => it)
+      const text = readFileSync(join(folderOf(name), 'sys.txt'), 'utf8')
+      const all = new Set(
+        [...text.matchAll(/^\/sys\/bus\/pci\/devices\/(\S+?)\//gm)].map(([, it]) => it)
+      )
+      expect(addresses.sort()).toEqual([...all].sort())
+    }
+  })
+})
+
+needing('python3')('on a terminal cards stand out', async () => {
+  const { terminal, code } = await onTerminal(makePlace(), scan('iommu-off'), { width: 120 })
+  expect(code).toBe(0)
+  expect(terminal.split('\n').slice(0, 6)).toEqual([
+    '<bold>In no IOMMU group</>',
+    '  0000:00:00.0  8086:4668  bridge   -              Intel 12th Gen Core Processor Host Bridge',
+    '  0000:00:01.0  8086:460d  bridge   pcieport       Intel 12th Gen Core Processor PCI Express x16 Controller #1',
+    '<bold>● 0000:00:02.0  8086:4680  display  i915           Intel AlderLake-S GT1</>',
+    '                monitor at HDMI-A-1; first screen of the firmware (boot_vga); resets: flr, pm',
+    '                stays: it is part of the processor; it shows your screen (HDMI-A-1)'
+  ])
+})
+
+/** What anybody may ask of the machine that the tests run on. */
+const IS_WHOLE = /^Processor {2}.*\nIOMMU {6}.*\nMemory .*\nSystem .*\n(?:.*\n)*Next: {2}/m
+
+test.concurrent('the machine that the tests run on', async ({ expect }) => {
+  const outcome = await makePlace().run(['scan'])
+  expect(outcome).toMatchObject({ code: 0, stderr: '' })
+  expect(outcome.stdout).toMatch(IS_WHOLE)
+  const { stdout } = await makePlace().run(['scan', '--json'])
+  const devices = JSON.parse(stdout).groups.flatMap((it: { devices: unknown[] }) => it.devices)
+  const there = readdirSync('/sys/bus/pci/devices')
+  expect(devices.map((it: { address: string }) => it.address).sort()).toEqual(there.sort())
+})
+
+needing('root', 'nobody')('a user sees what root sees', async () => {
+  const asRoot = await makePlace().run(['scan', '--verbose'])
+  const asNobody = await makePlace().run(['scan', '--verbose'], { through: AS_NOBODY })
+  expect(asNobody).toEqual(asRoot)
+})
+
+test.concurrent('a dump shows the same anywhere', async ({ expect }) => {
+  const place = makePlace()
+  const folder = join(place.top, 'dump')
+  const there = await place.run(['scan', '--json', '--dump', folder])
+  expect(there.code).toBe(0)
+  expect((await place.run(['scan', '--json', '--sysfs', folder])).stdout).toBe(there.stdout)
+
+  // The folder of a root will do as well.
+  const root = join(place.top, 'root')
+  mkdirSync(join(root, 'sys/bus/pci/devices/0000:01:00.0'), { recursive: true })
+  const device = { vendor: '0x10de\n', device: '0x1b80\n', class: '0x030000\n', boot_vga: '1\n' }
+  for (const [name, text] of Object.entries(device)) {
+    writeFileSync(join(root, 'sys/bus/pci/devices/0000:01:00.0', name), text)
+  }
+  const { stdout } = await place.run(['scan', '--sysfs', root])
+  expect(stdout).toContain('● 0000:01:00.0  10de:1b80  display  -')
+})
+
+test.concurrent('a dump says where it is and that it can be looked through', async ({ expect }) => {
+  const place = makePlace()
+  const outcome = await place.run(scan('single-gpu', '--dump', 'mine'))
+  expect(outcome).toMatchObject({
+    code: 0,
+    stderr: 'Saved what was read in mine. Look it through before you send it.\n'
+  })
+  expect(readdirSync(join(place.nixos, 'mine')).sort()).toEqual(
+    readdirSync(folderOf('single-gpu')).sort()
+  )
+  for (const file of readdirSync(folderOf('single-gpu')).filter(it => it.endsWith('.txt'))) {
+    expect(place.read(`mine/${file}`)).toBe(
+      readFileSync(join(folderOf('single-gpu'), file), 'utf8')
+    )
+  }
+  await expectRefusal(place, scan('single-gpu', '--dump', 'mine'), {
+    code: 2,
+    stderr:
+      'vfio-patch: --dump: mine is not empty. Nothing was written.\n  Do:  give a new folder, e.g. --dump my-machine\n'
+  })
+})
+
+const DUMP = '  Do:  give the folder that "vfio-patch scan --dump FOLDER" wrote\n'
+
+test.concurrent.each([
+  [['--sysfs', 'nowhere'], `--sysfs: there is no directory nowhere.\n${DUMP}`],
+  [['--sysfs', '.'], `--sysfs: . holds neither a dump nor a "sys".\n${DUMP}`],
+  [['--sysfs', 'bad'], `--sysfs: a line in bad is none of a dump: what is this\n${DUMP}`],
+  [
+    ['pc.nix'],
+    '"scan" looks at the machine, not at a file: "pc.nix" is one too many.\n  Do:  vfio-patch scan\n'
+  ]
+])('%j is refused', async (words, stderr) => {
+  const place = makePlace({ 'pc.nix': '{ }', 'bad/sys.txt': 'what is this\n' })
+  await expectRefusal(place, ['scan', ...words], { code: 2, stderr: `vfio-patch: ${stderr}` })
+})

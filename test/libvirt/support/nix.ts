@@ -1,0 +1,25 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { test } from 'vitest'
+
+const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
+
+const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
+if (!hasNix && process.env.CI) throw new Error('nix-instantiate is not installed')
+if (!hasNix) console.warn('nix-instantiate was not found: the rendering at build time is not tested')
+
+/** A test where Nix is there; else it is left out, which is announced. */
+export const withNix = hasNix ? test : test.skip
+
+/** What Nix makes of an expression, in which `toXML` and `tables` are those of `nixos/_lib`; or its error. */
+export function evaluated(expression: string): unknown {
+  const input = `let
+    toXML = import ${library}domain.nix;
+    tables = import ${library}domainTables.nix;
+  in
+  ${expression}`
+  const args = ['--store', 'dummy://', '--eval', '--strict', '--json', '-']
+  const options = { input, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 } as const
+  const { status, stdout, stderr } = spawnSync('nix-instantiate', args, options)
+  return status === 0 ? JSON.parse(stdout) : (stderr.split('\n')[0] ?? '').replace(/^error: /, '')
+}

@@ -1,0 +1,185 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { LINT_CODES, planFixes } from '../../src/lints/index.ts'
+import { CASES } from './cases.ts'
+import { filesOf, inShort, lintFiles } from './support.ts'
+
+const project = fileURLToPath(new URL('../../', import.meta.url))
+
+describe.each(CASES)('$code', ({ bad, found, fixed, good, facts }) => {
+  it('is found', () => {
+    expect(inShort(bad, lintFiles(bad, facts))).toEqual(found)
+  })
+
+  it('is not where all is well', () => {
+    expect(inShort(good, lintFiles(good, facts))).toEqual([])
+  })
+
+  it(fixed === undefined ? 'has no fix' : 'is gone after its fix', () => {
+    const fixes = lintFiles(bad, facts).flatMap(it => (it.fix ? [it.fix] : []))
+    if (fixed === undefined) return expect(fixes).toEqual([])
+    const [file] = filesOf(bad)
+    if (!file) throw new Error('no file')
+    const planned = planFixes(file.doc, fixes)
+    if (!planned.ok) throw new Error(planned.error.message)
+    expect(planned.value.plan.text).toBe(fixed)
+    expect(planned.value.refused).toEqual([])
+    expect(inShort(fixed, lintFiles(fixed, facts))).toEqual([])
+  })
+})
+
+it('every lint has a case', () => {
+  expect(new Set(CASES.map(it => it.code))).toEqual(new Set(LINT_CODES))
+})
+
+describe('what is right is not found fault with', () => {
+  const read = (folder: string) =>
+    Object.fromEntries(
+      readdirSync(join(project, folder))
+        .filter(name => name.endsWith('.nix'))
+        .map(name => [name, readFileSync(join(project, folder, name), 'utf8')])
+    )
+
+  it('the modules that we ship', () => {
+    const files = read('nixos')
+    expect(Object.keys(files)).toContain('binding.nix')
+    expect(inShort(files, lintFiles(files))).toEqual([])
+  })
+
+  it('the example', () => {
+    const files = read('examples/asrock-x570-pro4')
+    expect(inShort(files, lintFiles(files))).toEqual([])
+  })
+})
+
+describe('conditions, releases and specialisations', () => {
+  it('a specialisation is looked at with what the system has', () => {
+    const text = `{
+      services.xserver.videoDrivers = [ "nvidia" ];
+      specialisation.vfio.configuration = {
+        boot.blacklistedKernelModules = [ "nvidia" ];
+        boot.kernelParams = [ "amd_iommu=pt" ];
+      };
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual([
+      'BLACKLISTS_HOST: "nvidia"',
+      'AMD_IOMMU_PT: "amd_iommu=pt"'
+    ])
+  })
+
+  it('what holds for both is told once', () => {
+    const text = `{
+      boot.kernelParams = [ "pci=nomsi" ];
+      specialisation.vfio.configuration.boot.kernelParams = [ "quiet" ];
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual(['PCI_NOMSI: "pci=nomsi"'])
+  })
+
+  it('an older release has what a newer one lost', () => {
+    const text = `{
+      virtualisation.libvirtd.qemu.ovmf.enable = true;
+      boot.initrd.preDeviceCommands = "modprobe -i vfio-pci";
+      boot.initrd.kernelModules = [ "vfio_virqfd" ];
+    }`
+    expect(inShort(text, lintFiles(text, { release: '23.11' }))).toEqual([])
+    expect(inShort(text, lintFiles(text, { release: '25.11' }))).toEqual([
+      'OVMF_OPTION: true',
+      'VIRQFD: "vfio_virqfd"'
+    ])
+  })
+
+  it('what is there for old kernels only is right', () => {
+    const text = `{ lib, pkgs, ... }: {
+      boot.initrd.kernelModules =
+        [ "vfio_pci" ] ++ lib.optionals (lib.versionOlder pkgs.linux.version "6.2") [ "vfio_virqfd" ];
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual([])
+  })
+
+  it('what a file leaves out may stand in another, unless they are a whole machine', () => {
+    const text = '{ boot.kernelParams = [ "pcie_acs_override=downstream" ]; }'
+    const whole = {
+      'configuration.nix': text,
+      'hardware.nix': '{ fileSystems."/".device = "/dev/sda1"; system.stateVersion = "26.05"; }'
+    }
+    expect(inShort(text, lintFiles(text))).toEqual([])
+    expect(inShort(whole, lintFiles(whole))).toEqual([
+      'ACS_WITHOUT_PATCH: "pcie_acs_override=downstream"'
+    ])
+  })
+
+  it('guests of a whole machine are saved at its shutdown unless it says otherwise: a note', () => {
+    const text = `{
+      boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ];
+      virtualisation.libvirtd.enable = true;
+      fileSystems."/".device = "/dev/sda1";
+      system.stateVersion = "26.05";
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual(['SHUTDOWN_SUSPENDS (note): true'])
+  })
+
+  it('modules that are values in a file are looked into', () => {
+    const text = `{
+      flake.modules.nixos.card = { config, ... }: {
+        boot.kernelModules = [ "vfio_virqfd" ];
+      };
+    }`
+    const findings = lintFiles(text)
+    expect(inShort(text, findings)).toEqual(['VIRQFD: "vfio_virqfd"'])
+    expect(findings.map(it => it.fix)).toEqual([undefined])
+  })
+
+  it('a set of modules is what a list of them is', () => {
+    const text = '{ boot.initrd.kernelModules.vfio_virqfd = true; }'
+    expect(inShort(text, lintFiles(text))).toEqual(['VIRQFD: true'])
+  })
+
+  it('a file that is no module has nothing to be found', () => {
+    expect(lintFiles('[ 1 2 ]')).toEqual([])
+    expect(lintFiles('{ boot.kernelParams = [ "pci=nomsi" ')).toEqual([])
+  })
+})
+
+describe('fixes', () => {
+  const planOf = (text: string) => {
+    const [file] = filesOf(text)
+    if (!file) throw new Error('no file')
+    const fixes = lintFiles(text).flatMap(it => (it.fix ? [it.fix] : []))
+    const planned = planFixes(file.doc, fixes)
+    return planned.ok
+      ? { text: planned.value.plan.text, refused: planned.value.refused.map(it => it.error.code) }
+      : planned.error.code
+  }
+
+  it('are one plan, and lines for one text come together', () => {
+    const text = `{
+  boot.initrd.kernelModules = [ "vfio_pci" "amdgpu" "radeon" "vfio_virqfd" ];
+  boot.kernelParams = [ "vfio-pci.ids=1002:73bf" "amd_iommu=pt" "pci=nomsi" ];
+}
+`
+    expect(planOf(text)).toEqual({
+      text: `{
+  boot.initrd.kernelModules = [ "vfio_pci" "amdgpu" "radeon" ];
+  boot.kernelParams = [ "vfio-pci.ids=1002:73bf" "iommu=pt" ];
+  boot.extraModprobeConfig = "softdep amdgpu pre: vfio-pci\\nsoftdep radeon pre: vfio-pci";
+}
+`,
+      refused: []
+    })
+  })
+
+  it('of which one is refused: the others stay', () => {
+    const text = `{
+  virtualisation.libvirtd.qemu.runAsRoot = false;
+  virtualisation.libvirtd.qemuRunAsRoot = true;
+  boot.kernelParams = [ "pci=nomsi" ];
+}
+`
+    expect(planOf(text)).toEqual({
+      text: text.replace('"pci=nomsi" ', ''),
+      refused: ['CONFLICT']
+    })
+  })
+})

@@ -1,0 +1,136 @@
+// From a machine to what its NixOS boots with: the card of each is chosen, written into a
+// configuration, and that is evaluated.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, expect, it } from 'vitest'
+import { chooseDevices } from '../../src/apply/chooseDevices.ts'
+import { planApply } from '../../src/apply/planApply.ts'
+import { shippedModules } from '../../src/apply/shippedModules.ts'
+import { machineCalled } from '../host/support/machines.ts'
+import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
+
+const declarations = fileURLToPath(new URL('nixosOptions.nix', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-test-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** What the host boots with once the card of a machine is given away. */
+function booted(oracle: Oracle, machine: string, gpu: string): unknown {
+  const asked = { gpus: [gpu], confirmed: [gpu] }
+  const choice = chooseDevices(machineCalled(machine), {}, asked)
+  if (!choice.ok) throw new Error(choice.error.map(problem => problem.code).join())
+  const system = mkdtempSync(join(folder, `${machine}-`))
+  const path = join(system, 'configuration.nix')
+  const plan = planApply({
+    path,
+    text: '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n',
+    settings: choice.value.settings,
+    modulesDir: 'vfio',
+    modulesFolder: join(system, 'vfio'),
+    listing: 'absent',
+    shipped: shippedModules('0.0.0'),
+    replaceModules: false,
+    closure: { ours: [], foreign: undefined },
+    names: new Map()
+  })
+  if (!plan.ok) throw new Error(plan.error.code)
+  for (const file of plan.value.files) {
+    mkdirSync(dirname(file.path), { recursive: true })
+    writeFileSync(file.path, file.after ?? '')
+  }
+  const result = evalNix(`
+    (${view}) ((import ${nixPath(oracle.nixpkgsLib)}).evalModules {
+      modules = [
+        (import ${nixPath(declarations)} { })
+        ${nixPath(path)}
+        { _module.check = false; _module.args.pkgs = { }; }
+      ];
+    }).config`)
+  if (!result.ok) throw new Error(result.error)
+  return result.value
+}
+
+const view = `config: {
+  inherit (config.boot) kernelParams;
+  drivers = builtins.concatMap (line:
+    let found = builtins.match "softdep ([a-z0-9_]+) pre: vfio-pci.*" line; in
+    if found == null then [ ] else found
+  ) (builtins.filter builtins.isString (builtins.split "\\n" config.boot.extraModprobeConfig));
+  addresses = map (it: it.address) config.virtualisation.vfio.addresses;
+  failures = map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions);
+  inherit (config) warnings;
+}`
+
+const USUAL = [
+  'amdgpu',
+  'radeon',
+  'nouveau',
+  'nova_core',
+  'nvidia',
+  'nvidiafb',
+  'i915',
+  'xe',
+  'snd_hda_intel',
+  'i2c_nvidia_gpu'
+]
+const NONE = { addresses: [], drivers: USUAL, failures: [], warnings: [] }
+
+describeWithOracle('a machine, from its card to its kernel', oracle => {
+  it.each([
+    ['x570-two-makers', '0000:01:00.0', 'iommu=pt', '10de:1b80,10de:10f0'],
+    ['already-bound', '0000:01:00.0', 'iommu=pt', '10de:1b80,10de:10f0'],
+    ['laptop-mux', '0000:01:00.0', 'iommu=pt', '10de:24dc,10de:228b'],
+    ['three-cards', '0000:0a:00.0', 'iommu=pt', '10de:2504,10de:228e'],
+    ['dirty-group', '0000:0a:00.0', 'iommu=pt', '10de:1b80,10de:10f0'],
+    ['amd-reset', '0000:01:00.0', 'intel_iommu=on iommu=pt', '1002:67df,1002:aaf0']
+  ])('%s by ID', (machine, gpu, iommu, ids) => {
+    expect(booted(oracle, machine, gpu)).toEqual({
+      ...NONE,
+      kernelParams: [...iommu.split(' '), `vfio-pci.ids=${ids}`]
+    })
+  })
+
+  it('a card with USB has vfio-pci loaded before the driver for that', () => {
+    expect(booted(oracle, 'split-groups', '0000:01:00.0')).toEqual({
+      ...NONE,
+      kernelParams: [
+        'intel_iommu=on',
+        'iommu=pt',
+        'vfio-pci.ids=10de:1e82,10de:10f8,10de:1ad8,10de:1ad9'
+      ],
+      drivers: [
+        'i2c_nvidia_gpu',
+        'nouveau',
+        'nova_core',
+        'nvidia',
+        'nvidiafb',
+        'snd_hda_intel',
+        'xhci_pci'
+      ]
+    })
+  })
+
+  it('cards with an ID of the host by address, and no ID at all', () => {
+    expect(booted(oracle, 'two-identical', '0000:0a:00.0')).toEqual({
+      ...NONE,
+      kernelParams: ['iommu=pt'],
+      addresses: ['0000:0a:00.0', '0000:0a:00.1']
+    })
+    expect(booted(oracle, 'shared-audio-id', '0000:03:00.0')).toEqual({
+      ...NONE,
+      kernelParams: ['iommu=pt'],
+      drivers: ['amdgpu', 'radeon', 'snd_hda_intel', 'xhci_pci'],
+      addresses: ['0000:03:00.0', '0000:03:00.1', '0000:03:00.2', '0000:03:00.3']
+    })
+  })
+
+  it('without an IOMMU nothing but that', () => {
+    expect(booted(oracle, 'iommu-off', '0000:01:00.0')).toEqual({
+      ...NONE,
+      kernelParams: ['intel_iommu=on', 'iommu=pt'],
+      warnings: [expect.stringContaining('binds no device yet')]
+    })
+  })
+})
