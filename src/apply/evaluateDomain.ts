@@ -68,5 +68,5 @@ function nixPath(path: string): string {
 /** What went wrong without the trace of our own expression. */
 function shortened(output: string): string {
   const [first = ''] = output.trim().split(/\n\s*\n/)
-  return first.replace(/^error: /, '')
+  return first.replace(/^error: /, '').replace(/\n\(use '--show-trace'.*/s, '')
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { planFixes } from '../lints/index.ts'
 import { type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { isEmpty, type Settings } from '../vfio/settings.ts'
@@ -7,6 +8,7 @@ import { editOptions } from './editOptions.ts'
 import type { ImportClosure } from './importClosure.ts'
 import { kindOf } from './kind.ts'
 import { type FolderListing, planModules } from './modulesFolder.ts'
+import { type Obsolete, obsoleteIn, wantedFor } from './obsolete.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /** All that a run of `apply` knows; nothing else is looked at. */
@@ -28,6 +30,10 @@ export interface ApplyInput {
   closure: ImportClosure
   /** Names of devices by their IDs. */
   names: ReadonlyMap<string, string>
+  /** The release of NixOS that is built next, where it is known. */
+  release?: string | undefined
+  /** Whether values of old guides stay that our options take the place of. */
+  keepObsolete?: boolean
 }
 
 /**
@@ -38,6 +44,8 @@ export interface ApplyPlan {
   files: PlannedFile[]
   /** The change to the configuration alone; it has no edits if only modules change. */
   configuration: Plan
+  /** What gives way in it to our options, or because it is of no use any more. */
+  replaced?: readonly Obsolete[]
 }
 
 export interface PlannedFile {
@@ -84,20 +92,30 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   const modules = planModules(folder, listing, shipped, replaceModules)
   if (!modules.ok) return modules
 
-  const edit = doc.edit().import(importPath)
-  if (!isEmpty(settings)) {
-    editOptions(doc, edit, wantedOptions(settings, circumstancesOf(doc), input.names))
-  }
-  const plan = edit.plan()
-  if (!plan.ok) return err({ code: 'NIX', path, error: plan.error })
+  const isAsked = !isEmpty(settings)
+  const obsolete = isAsked && !input.keepObsolete ? obsoleteIn(doc, input.release) : []
+  const planned = planFixes(
+    doc,
+    obsolete.map(it => it.fix),
+    accepted => {
+      const edit = doc.edit().import(importPath)
+      const moved = accepted.flatMap(it => obsolete[it] ?? [])
+      const wanted = wantedOptions(settings, circumstancesOf(doc), input.names)
+      if (isAsked) editOptions(doc, edit, [...wanted, ...wantedFor(moved, settings)])
+      return edit
+    }
+  )
+  if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
+  const { plan, refused } = planned.value
+  const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
 
   const files: PlannedFile[] = modules.value.map(({ name, before, after }) => ({
     path: join(folder, name),
     before,
     after
   }))
-  if (plan.value.changed) files.push({ path, before: input.text, after: plan.value.text })
-  return ok({ files, configuration: plan.value })
+  if (plan.changed) files.push({ path, before: input.text, after: plan.text })
+  return ok({ files, configuration: plan, replaced })
 }
 
 function circumstancesOf(doc: NixDocument): Circumstances {

@@ -18,6 +18,8 @@ import { readHost } from './readHost.ts'
 export interface HostChoice {
   settings: Settings
   notes: readonly string[]
+  /** The options whose values come from the cards. */
+  byCard: readonly string[]
 }
 
 /**
@@ -38,14 +40,16 @@ export function chooseHost(
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const isAsked = gpus.value.length > 0
   if (!isAsked && (belongs === 'other' || (belongs === 'unknown' && !isNamed))) {
-    return ok({ settings, notes: [] })
+    return ok({ settings, notes: [], byCard: [] })
   }
   const host = readHost(given)
   if (!host.ok) return host
   const { machine, names } = host.value
   if (!isNamed && !isAsked) {
     const moved = movedDevice(text, machine)
-    return moved === undefined ? ok({ settings, notes: [] }) : err(otherDevice(moved, context))
+    return moved === undefined
+      ? ok({ settings, notes: [], byCard: [] })
+      : err(otherDevice(moved, context))
   }
   const choice = chooseDevices(machine, settings, { gpus: gpus.value, confirmed: confirmed.value })
   if (!choice.ok) return err(problemMessage(choice.error, context.line, names))
@@ -60,8 +64,15 @@ export function chooseHost(
       : []
   return ok({
     settings: choice.value.settings,
+    byCard: isAsked ? optionsBy(settings, choice.value.settings) : [],
     notes: [...choiceNotes(choice.value, names), ...stranger, ...elsewhere, ...absent]
   })
+}
+
+/** The options that a card changed the settings for. */
+function optionsBy(before: Settings, after: Settings): string[] {
+  const names = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
+  return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
 }
 
 function readAddresses(flag: string, given: Arguments): Result<string[], Message> {

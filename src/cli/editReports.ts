@@ -6,13 +6,14 @@ import { ruleOf } from './rules.ts'
 
 /**
  * The edits of a plan with what they are there for: the options that each touches, and what asked
- * for these. `command` is what is named where no flag did.
+ * for these. `command` is what is named where no flag did; `byCard` as for `ruleOf`.
  */
 export function reportEdits(
   before: string,
   after: string,
   edits: readonly Edit[],
-  command: string
+  command: string,
+  byCard: readonly string[] = []
 ): EditReport[] {
   if (edits.length === 0) return []
   const [old, fresh] = [parseDocument(before), parseDocument(after)]
@@ -24,7 +25,7 @@ export function reportEdits(
       ...optionsAt(old, offset, length),
       ...optionsAt(fresh, start, content.length)
     ])
-    const reasons = options.map(option => ({ option, rule: ruleOf(option, command) }))
+    const reasons = options.map(option => ({ option, rule: ruleOf(option, command, byCard) }))
     return { line: placeOf(before, offset).line, offset, length, content, reasons }
   })
 }

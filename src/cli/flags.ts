@@ -1,6 +1,15 @@
 // Every flag of every command, in one table: how it is parsed, and who takes it.
 
-export const COMMANDS = ['scan', 'apply', 'diff', 'check', 'remove', 'undo', 'option', 'domain'] as const
+export const COMMANDS = [
+  'scan',
+  'apply',
+  'diff',
+  'check',
+  'remove',
+  'undo',
+  'option',
+  'domain'
+] as const
 export type Command = (typeof COMMANDS)[number]
 
 /** What `option` can be told to do. */
@@ -52,13 +61,19 @@ export const FLAGS: readonly Flag[] = [
   { name: 'string', kind: 'switch', commands: ['option'], actions: ['set', 'add', 'remove'] },
   { name: 'at', kind: 'text', commands: ['option'], actions: ['add'] },
   { name: 'fix', kind: 'switch', commands: ['check'] },
-  { name: 'release', kind: 'text', commands: ['check'] },
+  { name: 'release', kind: 'text', commands: [...PLANNING, 'check'] },
+  { name: 'keep-obsolete', kind: 'switch', commands: PLANNING },
   { name: 'run', kind: 'text', commands: ['undo'] },
   { name: 'list', kind: 'switch', commands: ['undo'] },
   { name: 'dry-run', short: 'n', kind: 'switch', commands: WRITING, actions: CHANGING },
   { name: 'yes', short: 'y', kind: 'switch', commands: WRITING, actions: CHANGING },
   { name: 'input', kind: 'off', commands: WRITING, actions: CHANGING },
-  { name: 'backup', kind: 'off', commands: ['apply', 'check', 'remove', 'option'], actions: CHANGING },
+  {
+    name: 'backup',
+    kind: 'off',
+    commands: ['apply', 'check', 'remove', 'option'],
+    actions: CHANGING
+  },
   { name: 'git-add', kind: 'off', commands: [...WRITING, 'diff'], actions: CHANGING },
   { name: 'sysfs', kind: 'text', commands: LOOKING },
   { name: 'dump', kind: 'text', commands: ['scan'] },

@@ -70,6 +70,10 @@ const SYSFS = `  --sysfs DIR              the machine to look at, as "scan --dum
 const FILES = `Where and how:
 ${ROOT}${SYSFS}  --modules-dir DIR        the folder for our modules beside FILE (vfio)
   --replace-modules        replace modules of ours that were changed by hand
+  --keep-obsolete          leave values of old guides in FILE that do nothing or
+                           do harm today (see "vfio-patch check")
+  --release RELEASE        the NixOS that is built next, e.g. 26.05 (that of the
+                           system, else the newest)
 ${CHECKING}`
 
 const BACKUP = `      --no-backup          keep no copy, so no undo (with --yes only)

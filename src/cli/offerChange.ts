@@ -79,7 +79,7 @@ export async function offerChange(
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */
 function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
-  const { plan, configuration, context, check } = prepared
+  const { plan, configuration, context, check, byCard } = prepared
   const files = plan.files.map(({ path: realpath, before, after }) => {
     const isOwn = realpath === configuration.realpath
     const { edits } = plan.configuration
@@ -92,7 +92,7 @@ function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
         after,
         edits:
           isOwn && reasons && before !== undefined && after !== undefined
-            ? reportEdits(before, after, edits, context.command)
+            ? reportEdits(before, after, edits, context.command, byCard)
             : []
       },
       lines

@@ -1,6 +1,6 @@
 // What `apply` and `diff` have in common: from the words of the command to a checked plan.
 
-import { dirname, isAbsolute, join, normalize, relative } from 'node:path'
+import { basename, dirname, isAbsolute, join, normalize, relative } from 'node:path'
 import { followImports, type ImportClosure } from '../apply/importClosure.ts'
 import { ownOptions } from '../apply/ownOptions.ts'
 import { planApply } from '../apply/planApply.ts'
@@ -17,6 +17,7 @@ import { applyMessage } from './messages.ts'
 import type { Arguments } from './parseArguments.ts'
 import type { Prepared } from './prepared.ts'
 import { readModule } from './readModule.ts'
+import { readRelease } from './readRelease.ts'
 import { readSettings } from './readSettings.ts'
 import { readRoot } from './root.ts'
 import type { Screen } from './terminal.ts'
@@ -34,6 +35,8 @@ export function prepare(
   if (!root.ok) return root
   const folderName = readModulesDir(given)
   if (!folderName.ok) return folderName
+  const release = readRelease(given, root.value)
+  if (!release.ok) return release
   const checkMode = readCheckMode(given)
   if (!checkMode.ok) return checkMode
   const read = readModule(given.file, root.value, path =>
@@ -43,7 +46,7 @@ export function prepare(
   const { target, text, context } = read.value
   const chosen = chooseHost(settings.value, text, given, context)
   if (!chosen.ok) return chosen
-  const { notes } = chosen.value
+  const { notes, byCard } = chosen.value
 
   const path = target.realpath
   const shipped = shippedModules(VERSION)
@@ -61,6 +64,8 @@ export function prepare(
     listing: folder.value.listing,
     shipped,
     replaceModules: given.on('replace-modules') === true,
+    release: release.value,
+    keepObsolete: given.on('keep-obsolete') === true,
     closure,
     names: namesOf(chosen.value.settings.devices ?? [])
   })
@@ -68,7 +73,17 @@ export function prepare(
 
   const check = checkWithNix(plan.value.files, checkMode.value, path)
   if (!check.ok) return err(applyMessage(check.error, context))
-  return ok({ plan: plan.value, configuration: target, context, check: check.value, notes })
+  const replaced = (plan.value.replaced ?? []).map(
+    it => `Replaces ${basename(context.file)}:${it.line}: ${it.code}, ${it.message}.`
+  )
+  return ok({
+    plan: plan.value,
+    configuration: target,
+    context,
+    check: check.value,
+    notes: [...replaced, ...notes],
+    byCard
+  })
 }
 
 /** The folder of ours that the configuration itself imports, relative to its own. */

@@ -15,6 +15,8 @@ export interface Prepared {
   check: ParseCheck
   /** Lines that a person has to read before they decide. */
   notes?: readonly string[]
+  /** The options whose values come from a card that was named. */
+  byCard?: readonly string[]
 }
 
 /** Whether a planned file is a module of ours, or was one. */

@@ -26,7 +26,7 @@ async function readInput(context: Context): Promise<Result<Uint8Array, Message>>
     for await (const part of process.stdin) {
       parts.push(part)
       size += part.length
-      if (size > MOST_BYTES) return err(domainMessage(tooBig(size), context))
+      if (size > MOST_BYTES) return err(domainMessage(tooBig(), context))
     }
     return ok(Buffer.concat(parts))
   } catch (error) {

@@ -19,9 +19,13 @@ const FLAGS: readonly [option: string, rule: string][] = [
   ['virtualisation.libvirtd.clearEmulationCapabilities', '--clear-emulation-capabilities']
 ]
 
-/** What asked for an edit of this option, as a person knows it: a flag, else the command. */
-export function ruleOf(option: string, command: string): string {
+/**
+ * What asked for an edit of this option, as a person knows it: a flag, else the command. `byCard` are
+ * the options whose values come from `--gpu`.
+ */
+export function ruleOf(option: string, command: string, byCard: readonly string[] = []): string {
   if (command !== 'apply' && command !== 'diff') return command
+  if (byCard.includes(option)) return '--gpu'
   const found = FLAGS.find(([it]) => option === it || option.startsWith(`${it}.`))
   return found?.[1] ?? command
 }

@@ -13,8 +13,9 @@ export function saveDump(folder: string, { recording, names }: Host): Message | 
         remedy: 'give a new folder, e.g. --dump my-machine'
       })
     }
-    for (const [name, text] of formatDump(recording)) writeFileSync(join(folder, name), text)
-    writeFileSync(join(folder, 'pci.ids'), pciIdsOf(names))
+    const files = [...formatDump(recording), ['pci.ids', pciIdsOf(names)] as const]
+    // Nothing that somebody put there meanwhile is written over or followed.
+    for (const [name, text] of files) writeFileSync(join(folder, name), text, { flag: 'wx' })
     return undefined
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException

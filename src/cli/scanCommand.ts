@@ -42,7 +42,8 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
       ...wrap(advice.text, width),
       `Next:  ${advice.command}`
     ]
-    process.stdout.write(`${lines.join('\n')}\n`)
+    const text = `${lines.join('\n')}\n`
+    process.stdout.write(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
     if (folder !== undefined) {
       say(`Saved what was read in ${folder}. Look it through before you send it.`)
     }

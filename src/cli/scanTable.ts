@@ -96,7 +96,7 @@ function deviceLines(
   width: number,
   columns: Columns
 ): string[] {
-  const full = plain(scan.names.get(idOf(device)) ?? '', isUnicode)
+  const full = scan.names.get(idOf(device)) ?? ''
   const mark = isDisplay(device) ? (isUnicode ? '●' : '*') : ' '
   const cells = [
     device.address.padEnd(columns.address),
@@ -194,8 +194,4 @@ function cut(text: string, width: number, isUnicode: boolean): string {
   if (text.length <= width) return text
   const dots = isUnicode ? '…' : '...'
   return `${text.slice(0, width - dots.length)}${dots}`
-}
-
-function plain(text: string, isUnicode: boolean): string {
-  return isUnicode ? text : text.replace(/[^\x20-\x7e]/g, '?')
 }

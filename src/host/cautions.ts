@@ -21,13 +21,17 @@ export type Caution =
   /** The processor says nothing of virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
 
-/** What is to be said about giving these devices to a guest, perhaps with no driver for NVIDIA. */
+/**
+ * What is to be said about giving these devices to a guest, perhaps with no driver for NVIDIA; nothing
+ * where the machine has none of them.
+ */
 export function cautionsFor(
   machine: Machine,
   passed: ReadonlySet<string>,
   blacklistsNvidia = false
 ): Caution[] {
   const devices = machine.devices.filter(it => passed.has(it.address))
+  if (devices.length === 0) return []
   const displays = devices.filter(isDisplay)
   const left = displaysLeft(machine, passed)
   const cautions: Caution[] = []

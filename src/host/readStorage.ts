@@ -95,8 +95,11 @@ function mounted(
 ): string[] {
   const name = source.link(`/sys/dev/block/${number}`)?.split('/').at(-1)
   if (name !== undefined) return [name]
-  // A pool is known by the mark on its members only.
-  if (type === 'zfs') return tree.names.filter(it => memberKind(source, it) === 'zfs')
+  // A pool is known by the mark on its members only; without any, all disks may be of it.
+  if (type === 'zfs') {
+    const members = tree.names.filter(it => memberKind(source, it) === 'zfs')
+    return members.length > 0 ? members : [...tree.names]
+  }
   const own = from
     .split(':')
     .map(it => tree.named(plainName(it)))
@@ -104,7 +107,8 @@ function mounted(
   if (type !== 'btrfs') return own
   const pools = (source.names('/sys/fs/btrfs') ?? [])
     .map(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
-    .filter(it => own.some(device => it.includes(device)))
+    // Where the name of the device is one that nobody knows, it is any of those in use.
+    .filter(it => own.length === 0 || own.some(device => it.includes(device)))
   return [...new Set([...own, ...pools.flat()])]
 }
 

@@ -34,12 +34,13 @@ export function readDomain(
   return document.ok ? ok({ text: text.value, document: document.value }) : document
 }
 
-/** What is said of a file of so many bytes, which is not looked into. */
-export function tooBig(size: number): DomainError {
-  const megabytes = (size / 1024 / 1024).toFixed(1)
+/** What is said of a file of so many bytes, or of more than can be taken, which is not looked into. */
+export function tooBig(size?: number): DomainError {
+  const most = MOST_BYTES / 1024 / 1024
+  const megabytes = size === undefined ? `more than ${most}` : (size / 1024 / 1024).toFixed(1)
   return domainError('', {
     code: 'TOO_BIG',
-    message: `it has ${megabytes} MB, and libvirt takes at most ${MOST_BYTES / 1024 / 1024} MB for a domain`,
+    message: `it has ${megabytes} MB, and libvirt takes at most ${most} MB for a domain`,
     hint: 'see whether it is the right file'
   })
 }

@@ -15,7 +15,9 @@ export function printModule(
   value: SetValue,
   remarks: readonly string[] = []
 ): string {
-  const binding = printBinding({ name: '', value }, path, '  ')
+  const isEmpty = value.entries.length === 0 && !value.remarks
+  const lines = isEmpty ? ['{ }'] : printLong(value, '  ')
+  const binding = wrapped(`  ${formatPath(path)} = `, lines, ';')
   return `${[...comments(remarks, ''), '{', ...binding, '}'].join('\n')}\n`
 }
 
@@ -37,7 +39,7 @@ function shortest(
   value: DomainValue,
   path: readonly string[]
 ): { path: readonly string[]; value: DomainValue } {
-  if (value.kind !== 'set' || value.remarks || path.at(-1) === 'domain') return { path, value }
+  if (value.kind !== 'set' || value.remarks) return { path, value }
   const [only] = value.entries
   if (!only || value.entries.length > 1 || only.remarks) return { path, value }
   return shortest(only.value, [...path, only.name])
@@ -110,8 +112,9 @@ function printText(text: string, indent: string): string[] {
   return ["''", ...body.slice(0, -1), `${body.at(-1)}''`]
 }
 
-/** A string as a Nix literal on one line. */
+/** A string as a Nix literal on one line; one with quotes in it, such as JSON, without backslashes. */
 function quote(text: string): string {
+  if (text.includes('"') && !/^[ ']|['$]$|''|\$\{|[\n\r\t]/.test(text)) return `''${text}''`
   const escaped = text
     .replace(/["\\]|\$(?=\{)/g, '\\$&')
     .replaceAll('\n', '\\n')

@@ -66,5 +66,5 @@ export function domainError(text: string, fault: Fault): DomainError {
 function excerptOf(error: NixError, { color, width }: { color: boolean; width: number }): string {
   const taken = `${error.at.line} | `.length + 2
   const lines = error.render({ color, width: width - taken }).split('\n')
-  return lines.slice(-2).join('\n')
+  return lines.slice(1).join('\n')
 }

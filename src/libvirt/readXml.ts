@@ -340,19 +340,19 @@ function end({ text, open, root }: State): Fault | undefined {
 }
 
 const OTHER_KINDS = new Map([
-  ['domstatus', 'this is the state of a running guest, which libvirt keeps for itself'],
-  ['domainsnapshot', 'this is a snapshot of a guest'],
-  ['domaincheckpoint', 'this is a checkpoint of a guest'],
-  ['network', 'this is a network of libvirt'],
-  ['pool', 'this is a storage pool of libvirt'],
-  ['volume', 'this is a storage volume of libvirt']
+  ['domstatus', 'the state of a running guest'],
+  ['domainsnapshot', 'a snapshot of a guest'],
+  ['domaincheckpoint', 'a checkpoint of a guest'],
+  ['network', 'a network of libvirt'],
+  ['pool', 'a storage pool of libvirt'],
+  ['volume', 'a storage volume of libvirt']
 ])
 
 function notADomain({ name, start = 0 }: XmlElement): Fault | undefined {
   if (name === 'domain') return undefined
   return {
     code: 'NOT_A_DOMAIN',
-    message: `${OTHER_KINDS.get(name) ?? `this is a <${name}>`}, not a <domain>`,
+    message: `this is ${OTHER_KINDS.get(name) ?? `a <${name}>`}, not a <domain>`,
     hint: 'write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml',
     range: { start, end: start + 1 + name.length }
   }

@@ -11,28 +11,42 @@ export interface FixPlan {
 }
 
 /**
- * Plans fixes of one document. One that the toolkit refuses keeps none of the others back. Refused is
- * only a document in which nothing can be edited.
+ * Plans fixes of one document, together with the edits that `begin` gives for those of these indices.
+ * A fix that the toolkit refuses keeps none of the others back. The whole is refused only where the
+ * edits of `begin` alone are.
  */
-export function planFixes(doc: NixDocument, fixes: readonly Fix[]): Result<FixPlan, NixError> {
-  const accepted: Fix[] = []
+export function planFixes(
+  doc: NixDocument,
+  fixes: readonly Fix[],
+  begin: (accepted: readonly number[]) => Transaction = () => doc.edit()
+): Result<FixPlan, NixError> {
+  const accepted: number[] = []
   const refused: FixPlan['refused'] = []
-  let plan = planTogether(doc, [])
-  for (const [index, fix] of fixes.entries()) {
-    const next = planTogether(doc, [...accepted, fix])
+  const planTogether = (indices: readonly number[]) =>
+    planSteps(
+      doc,
+      begin(indices),
+      indices.flatMap(it => fixes[it] ?? [])
+    )
+  let plan = planTogether([])
+  for (const index of fixes.keys()) {
+    const next = planTogether([...accepted, index])
     if (next.ok) {
-      accepted.push(fix)
+      accepted.push(index)
       plan = next
     } else refused.push({ index, error: next.error })
   }
   return plan.ok ? { ok: true, value: { plan: plan.value, refused } } : plan
 }
 
-function planTogether(doc: NixDocument, fixes: readonly Fix[]): Result<Plan, NixError> {
-  const edit = doc.edit()
+function planSteps(
+  doc: NixDocument,
+  edit: Transaction,
+  steps: readonly FixStep[]
+): Result<Plan, NixError> {
   const lines = new Map<string, { path: readonly string[]; lines: string[] }>()
   const done = new Set<string>()
-  for (const step of fixes.flat()) {
+  for (const step of steps) {
     const key = JSON.stringify(step)
     if (done.has(key)) continue
     done.add(key)

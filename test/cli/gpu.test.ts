@@ -1,5 +1,7 @@
 // `--gpu`: what it comes to on each machine, and what it refuses.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readMachine } from '../../src/host/readMachine.ts'
 import { systemAt } from '../../src/host/source.ts'
@@ -226,6 +228,22 @@ test.concurrent('what is told of the card is in the document, too', async ({ exp
 const OTHER = 'choose another card: vfio-patch scan'
 const gtx1080 = '0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]'
 
+test.concurrent('each option says what asked for it', async ({ expect }) => {
+  const flags = ['--gpu', '03:00.0', '--iommu', 'amd', '--ignore-msrs', '--json']
+  const { stdout } = await given().run(call('diff', 'shared-audio-id', ...flags))
+  const files: { edits: { reasons: { option: string; rule: string }[] }[] }[] =
+    JSON.parse(stdout).files
+  const reasons = files.flatMap(it => it.edits.flatMap(edit => edit.reasons))
+  expect(Object.fromEntries(reasons.map(it => [it.option, it.rule]))).toEqual({
+    imports: 'modules',
+    'virtualisation.vfio.enable': 'always',
+    'virtualisation.vfio.IOMMUType': '--iommu',
+    'virtualisation.vfio.addresses': '--gpu',
+    'virtualisation.vfio.competingDrivers': '--gpu',
+    'virtualisation.vfio.ignoreMSRs': '--ignore-msrs'
+  })
+})
+
 test.concurrent.each<[string, string, string[], number, string]>([
   [
     'the disk of the system, by its address',
@@ -376,18 +394,43 @@ test.concurrent('refused: the card with the monitor', async () => {
   })
 })
 
-test.concurrent('a group that can go whole', async ({ expect }) => {
+test.concurrent('a group with others in it that the host can do without', async ({ expect }) => {
   const place = given()
-  const flags = ['--gpu', '08:00.0', '--address', '02:00.0']
-  // Without the IOMMU's groups the ACS patch is what takes them apart.
-  const apart = await place.run(call('diff', 'dirty-group', '--gpu', '08:00.0', '--acs-patch'))
-  expect(apart.code).toBe(1)
-  expect((await place.run(call('diff', 'dirty-group', ...flags))).code).toBe(7)
+  const [sys, proc] = ['sys.txt', 'proc.txt'].map(it =>
+    readFileSync(join(folderOf('dirty-group'), it), 'utf8')
+  )
+  place.write('machine/sys.txt', (sys ?? '').replace(/^\/sys\/class\/net\/.*\n/gm, ''))
+  place.write('machine/proc.txt', (proc ?? '').replace(/^\t.* - (?:xfs|vfat) .*\n/gm, ''))
+  const words = ['diff', 'configuration.nix', '--sysfs', 'machine', '--gpu', '08:00.0']
+  const others = [
+    '--address',
+    '0000:02:00.0',
+    '--address',
+    '0000:02:00.1',
+    '--address',
+    '0000:04:00.0'
+  ]
+  await expectRefusal(place, words, {
+    code: 7,
+    stderr: text`
+      vfio-patch: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network). Nothing was written.
+        Why: the IOMMU can not keep them apart, so they go to the guest together or not at all.
+        Do:  put the card in another slot, or choose another card: vfio-patch scan;
+             or give them away as well, if the host can do without: vfio-patch ${words.join(' ')} ${others.join(' ')}
+      `
+  })
+  const together = await place.run([...words, ...others])
+  expect(together.code).toBe(1)
+  expect(together.stdout).toContain(
+    '+    addresses = [ "0000:02:00.0" "0000:02:00.1" "0000:04:00.0" ];\n'
+  )
+  // A patched kernel would take them apart.
+  expect((await place.run([...words, '--acs-patch'])).code).toBe(1)
 })
 
 test.concurrent('no IOMMU in the firmware', async () => {
   const place = given()
-  place.write('machine/sys.txt', await withoutTable('iommu-off'))
+  place.write('machine/sys.txt', withoutTable('iommu-off'))
   await expectRefusal(
     place,
     ['diff', 'configuration.nix', '--sysfs', 'machine', '--gpu', '01:00.0'],
@@ -402,8 +445,7 @@ test.concurrent('no IOMMU in the firmware', async () => {
   )
 })
 
-async function withoutTable(machine: string): Promise<string> {
-  const { readFileSync } = await import('node:fs')
+function withoutTable(machine: string): string {
   return readFileSync(`${folderOf(machine)}/sys.txt`, 'utf8').replace(/^.*\/DMAR\/\n/m, '')
 }
 

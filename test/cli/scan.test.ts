@@ -95,6 +95,16 @@ test.concurrent('a dump shows the same anywhere', async ({ expect }) => {
   expect(stdout).toContain('● 0000:01:00.0  10de:1b80  display  -')
 })
 
+test.concurrent('names in plain letters where there are no others', async ({ expect }) => {
+  const place = makePlace()
+  place.write('mine/sys.txt', readFileSync(join(folderOf('single-gpu'), 'sys.txt'), 'utf8'))
+  place.write('mine/pci.ids', '10ec  Großkarten [Größe]\n\t8168  Gerät\n')
+  const words = ['scan', '--sysfs', 'mine']
+  expect((await place.run(words)).stdout).toContain('r8169          Größe Gerät\n')
+  const env = { LC_ALL: 'C', LANG: 'de_DE.UTF-8' }
+  expect((await place.run(words, { env })).stdout).toContain('r8169          Gr??e Ger?t\n')
+})
+
 test.concurrent('a dump says where it is and that it can be looked through', async ({ expect }) => {
   const place = makePlace()
   const outcome = await place.run(scan('single-gpu', '--dump', 'mine'))

@@ -161,6 +161,8 @@ test('what does not close a gate is told', () => {
     cautionsFor(machineCalled(name), new Set(passed)).map(it => it.code)
   expect(codes('amd-reset', ['0000:01:00.0'])).toEqual(['BOOT_SCREEN', 'AMD_RESET'])
   expect(codes('x570-two-makers', GTX)).toEqual([])
+  const weak = changed({ cpu: { hasVirtualisation: false } })
+  expect(cautionsFor(weak, new Set(['0000:7f:00.0']))).toEqual([])
   expect(cautionsFor(machineCalled('three-cards'), new Set(GTX), true).map(it => it.code)).toEqual([
     'HOST_BLACKLISTED'
   ])

@@ -96,6 +96,15 @@ test('btrfs over two disks, of which one is named', () => {
   ])
 })
 
+test('btrfs under a name that nobody knows is any that is mounted', () => {
+  expect(
+    usesOf({
+      '/sys/fs/btrfs/1234/devices/sda1': '',
+      ...mounted('0:29 /@ / rw - btrfs /dev/disk/by-label/root rw')
+    })
+  ).toEqual(['mount / on sda1 through 0000:00:17.0'])
+})
+
 test('ZFS is where its mark is', () => {
   expect(
     usesOf({
@@ -104,6 +113,17 @@ test('ZFS is where its mark is', () => {
       ...mounted('0:31 / / rw - zfs rpool/root rw')
     })
   ).toEqual(['mount / on sda1 through 0000:00:17.0', 'zfs sda1 on sda1 through 0000:00:17.0'])
+})
+
+test('ZFS without a mark may be on any disk', () => {
+  const uses = usesOf(mounted('0:31 / / rw - zfs rpool/root rw'))
+  expect(uses.map(it => it.split(' ')[3])).toEqual([
+    'nvme0n1',
+    'nvme0n1p1',
+    'nvme1n1',
+    'sda',
+    'sda1'
+  ])
 })
 
 test('swap, and a disk that is locked', () => {

@@ -1,5 +1,13 @@
 import { element } from '../tree.ts'
-import { addChild, type Change, type Draft, draftsIn, type Mended, place } from './change.ts'
+import {
+  addChild,
+  type Change,
+  type Draft,
+  draftOf,
+  draftsIn,
+  type Mended,
+  place
+} from './change.ts'
 
 /** Where new identities come from; each call gives another. */
 export interface Identities {
@@ -22,7 +30,7 @@ export function mendIdentity(root: Draft, identities: Identities): Mended {
   for (const card of draftsIn(devices, 'interface')) {
     if (draftsIn(card, 'mac').length > 0) continue
     const address = identities.mac()
-    addChild(card, element('mac', { address }))
+    card.children.unshift(draftOf(element('mac', { address })))
     const why = 'libvirt would make up another one each time, and the guest find a new network card'
     const path = 'devices/interface'
     changes.push({

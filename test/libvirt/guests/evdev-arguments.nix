@@ -31,7 +31,7 @@
         }
         { value = "-object"; }
         {
-          value = "{\"qom-type\":\"input-linux\",\"id\":\"pad1\",\"evdev\":\"/dev/input/by-id/usb-Pad-event-joystick\",\"grab-toggle\":\"scrolllock\"}";
+          value = ''{"qom-type":"input-linux","id":"pad1","evdev":"/dev/input/by-id/usb-Pad-event-joystick","grab-toggle":"scrolllock"}'';
         }
         { value = "-audiodev"; }
         { value = "pa,id=snd0,server=/run/user/1000/pulse/native"; }

@@ -19,10 +19,10 @@
     ];
     "qemu:commandline"."qemu:arg" = [
       { value = "-device"; }
-      { value = "{\"driver\":\"ivshmem-plain\",\"id\":\"shmem0\",\"memdev\":\"looking-glass\"}"; }
+      { value = ''{"driver":"ivshmem-plain","id":"shmem0","memdev":"looking-glass"}''; }
       { value = "-object"; }
       {
-        value = "{\"qom-type\":\"memory-backend-file\",\"id\":\"looking-glass\",\"mem-path\":\"/dev/kvmfr0\",\"size\":134217728,\"share\":true}";
+        value = ''{"qom-type":"memory-backend-file","id":"looking-glass","mem-path":"/dev/kvmfr0","size":134217728,"share":true}'';
       }
       { value = "-fw_cfg"; }
       { value = "opt/ovmf/X-PciMmio64Mb,string=65536"; }

@@ -6,7 +6,8 @@ const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
 
 const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
 if (!hasNix && process.env.CI) throw new Error('nix-instantiate is not installed')
-if (!hasNix) console.warn('nix-instantiate was not found: the rendering at build time is not tested')
+if (!hasNix)
+  console.warn('nix-instantiate was not found: the rendering at build time is not tested')
 
 /** A test where Nix is there; else it is left out, which is announced. */
 export const withNix = hasNix ? test : test.skip

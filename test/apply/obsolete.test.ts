@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest'
+import { type ApplyInput, planApply } from '../../src/apply/planApply.ts'
+import { shippedModules } from '../../src/apply/shippedModules.ts'
+import type { Settings } from '../../src/vfio/settings.ts'
+import { nix } from '../nix/support.ts'
+import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
+import { ours, softdeps, stateOf, untouched, withNixos, withOneCard } from '../oracle/machines.ts'
+
+const shipped = shippedModules('1.0.0')
+
+function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) {
+  const result = planApply({
+    path: '/etc/nixos/configuration.nix',
+    text,
+    settings,
+    modulesDir: 'vfio',
+    modulesFolder: '/etc/nixos/vfio',
+    listing: shipped,
+    shipped,
+    replaceModules: false,
+    closure: { ours: [], foreign: undefined },
+    names: new Map(),
+    ...more
+  })
+  if (!result.ok) throw new Error(result.error.code)
+  const { configuration, replaced = [] } = result.value
+  return { text: configuration.text, replaced: replaced.map(it => `${it.line} ${it.code}`) }
+}
+
+/** What an old guide for a Ryzen with a GTX 1080 leads to. */
+const GUIDE = nix`
+  { pkgs, ... }:
+  {
+    boot.kernelParams = [
+      "amd_iommu=pt"
+      "vfio-pci.ids=10de:1b80,10de:10f0" # the card and its sound
+      "pci=nomsi"
+      "video=efifb:off"
+      "kvm.ignore_msrs=1 kvm.report_ignored_msrs=0"
+    ];
+    boot.initrd.kernelModules = [ "vfio_virqfd" "vfio_pci" "vfio_iommu_type1" "vfio" ];
+
+    virtualisation.libvirtd = {
+      enable = true;
+      onShutdown = "suspend";
+      qemu.ovmf.enable = true;
+      qemuRunAsRoot = false;
+      qemu.verbatimConfig = ''
+        namespaces = []
+        cgroup_device_acl = [
+          "/dev/null", "/dev/full", "/dev/zero",
+          "/dev/random", "/dev/urandom", "/dev/ptmx",
+          "/dev/kvm", "/dev/kvmfr0"
+        ]
+        user = "alice"
+      '';
+    };
+
+    system.stateVersion = "26.05";
+  }
+`
+
+const MENDED = nix`
+  { pkgs, ... }:
+  {
+    imports = [ ./vfio ];
+
+    boot.kernelParams = [
+      "iommu=pt"
+      "kvm.ignore_msrs=1"
+      "kvm.report_ignored_msrs=0"
+    ];
+    boot.initrd.kernelModules = [ "vfio_pci" "vfio_iommu_type1" "vfio" ];
+
+    virtualisation.libvirtd = {
+      enable = true;
+      onShutdown = "suspend";
+      qemu.runAsRoot = false;
+      qemu.verbatimConfig = ''
+        namespaces = []
+        user = "alice"
+      '';
+      deviceACL = [ "/dev/kvmfr0" ];
+    };
+
+    virtualisation.vfio = {
+      enable = true;
+      IOMMUType = "amd";
+      disableEFIfb = true;
+      devices = [ "10de:1b80" "10de:10f0" ];
+    };
+
+    system.stateVersion = "26.05";
+  }
+`
+
+const SETTINGS: Settings = { IOMMUType: 'amd', disableEFIfb: true }
+
+describe('values of old guides', () => {
+  it('give way, or move into options of ours, and what is meant stays', () => {
+    expect(plan(GUIDE, SETTINGS)).toEqual({
+      text: MENDED,
+      replaced: [
+        '4 AMD_IOMMU_PT',
+        '5 IDS_MOVED',
+        '6 PCI_NOMSI',
+        '7 EFIFB_OFF',
+        '8 PARAMETERS_IN_ONE',
+        '10 VIRQFD',
+        '15 OVMF_OPTION',
+        '16 RENAMED_OPTION',
+        '19 ACL_MOVED'
+      ]
+    })
+    expect(plan(MENDED, SETTINGS)).toEqual({ text: MENDED, replaced: [] })
+  })
+
+  it('stay if that is wished', () => {
+    const { text, replaced } = plan(GUIDE, SETTINGS, { keepObsolete: true })
+    expect(replaced).toEqual([])
+    expect(text).toContain('"vfio-pci.ids=10de:1b80,10de:10f0" # the card and its sound')
+    expect(text).toContain('qemu.ovmf.enable = true;')
+  })
+
+  it('stay where a release needs them', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        boot.initrd.kernelModules = [ "vfio_virqfd" ];
+        virtualisation.libvirtd.qemu.ovmf.enable = true;
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, { users: [] }, { release: '23.11' }).replaced).toEqual([])
+    expect(plan(text, { users: [] }, { release: '25.11' }).replaced).toEqual([
+      '3 VIRQFD',
+      '4 OVMF_OPTION'
+    ])
+  })
+
+  it('devices that are named take the place of those that stood elsewhere', () => {
+    const text = '{ boot.kernelParams = [ "vfio-pci.ids=1002:73bf" ]; imports = [ ./vfio ]; }\n'
+    expect(plan(text, { devices: ['10de:1b80'] }).text).toBe(
+      '{ boot.kernelParams = [ ]; imports = [ ./vfio ]; virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }\n'
+    )
+  })
+
+  it('options of the module move as well, if they say nothing else', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        boot.extraModprobeConfig = ''
+          options kvm ignore_msrs=1
+          options vfio-pci ids=10de:1b80
+        '';
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, SETTINGS).text).toBe(nix`
+      {
+        imports = [ ./vfio ];
+        boot.extraModprobeConfig = ''
+          options kvm ignore_msrs=1
+        '';
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.IOMMUType = "amd";
+        virtualisation.vfio.disableEFIfb = true;
+        virtualisation.vfio.devices = [ "10de:1b80" ];
+      }
+    `)
+    const more = text.replace('ids=10de:1b80', 'ids=10de:1b80 disable_vga=1')
+    expect(plan(more, SETTINGS).replaced).toEqual([])
+  })
+
+  it('what counts only under a condition stays', () => {
+    const text = nix`
+      { config, lib, ... }:
+      {
+        imports = [ ./vfio ];
+        boot.kernelParams = lib.optionals config.my.games [ "vfio-pci.ids=10de:1b80" ];
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, SETTINGS).replaced).toEqual([])
+  })
+})
+
+describeWithOracle('a configuration after an old guide, moved over', oracle => {
+  it('is what is right today', () => {
+    const { text } = plan(GUIDE, SETTINGS)
+    // The stub of NixOS has no stateVersion, and our modules are imported from where they are.
+    const body = text
+      .replace('imports = [ ./vfio ];', '')
+      .replace(/system\.stateVersion = .*\n/, '')
+    const modules = [withNixos('partsParams = true;'), ours, body]
+    expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({
+      ok: true,
+      value: {
+        ...withOneCard,
+        kernelParams: [
+          'iommu=pt',
+          'vfio-pci.ids=10de:1b80,10de:10f0',
+          'initcall_blacklist=sysfb_init',
+          'iommu=pt',
+          'kvm.ignore_msrs=1',
+          'kvm.report_ignored_msrs=0'
+        ],
+        extraModprobeConfig: softdeps,
+        libvirtd: {
+          ...untouched.libvirtd,
+          enable: true,
+          qemuConf: `namespaces = []
+user = "alice"
+
+namespaces = []
+cgroup_device_acl = [
+  "/dev/null",
+  "/dev/full",
+  "/dev/zero",
+  "/dev/random",
+  "/dev/urandom",
+  "/dev/ptmx",
+  "/dev/kvm",
+  "/dev/userfaultfd",
+  "/dev/kvmfr0"
+]
+`
+        }
+      }
+    })
+  })
+})

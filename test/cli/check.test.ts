@@ -1,0 +1,184 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { SUDO } from './support/option.ts'
+import { expectRefusal, makeExample, makePlace } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+const FILE = '/etc/nixos/configuration.nix'
+
+const OLD = text`
+  { ... }:
+  {
+    imports = [ ./hardware.nix ];
+
+    boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
+    virtualisation.libvirtd.qemuRunAsRoot = false;
+  }
+  `
+const HARDWARE = '{ boot.kernelModules = [ "vfio_virqfd" ]; }\n'
+
+const OFF = '--parse-check=off'
+const UNCHECKED = 'Checked: parses (own parser only; switched off).'
+
+function given() {
+  return makePlace({ 'configuration.nix': OLD, 'hardware.nix': HARDWARE })
+}
+
+test.concurrent('what is found has its place, the reason, and what to do', async () => {
+  expect(await given().run(['check', 'configuration.nix'])).toEqual({
+    code: 1,
+    stdout: text`
+      ${FILE}:5:25: AMD_IOMMU_PT: the kernel has no amd_iommu=pt.
+          5 |   boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
+                                      ^^^^^^^^^^^^^^
+        Why: the parameter is called iommu=pt, with any processor; this one is ignored.
+        Do:  write iommu=pt instead
+
+      ${FILE}:5:54: BAD_ID: "1-de:10f12" is not a PCI ID.
+          5 |   boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
+                                                                   ^^^^^^^^^^
+        Why: vfio-pci passes over what it can not read, so the device stays with its usual driver.
+        Do:  an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets
+
+      ${FILE}:6:43: note RENAMED_OPTION: virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
+          6 |   virtualisation.libvirtd.qemuRunAsRoot = false;
+                                                        ^^^^^
+        Why: NixOS still understands the old name, and warns at each build.
+        Do:  write virtualisation.libvirtd.qemu.runAsRoot
+
+      /etc/nixos/hardware.nix:1:26: VIRQFD: the kernel has no module vfio_virqfd since Linux 6.2.
+          1 | { boot.kernelModules = [ "vfio_virqfd" ]; }
+                                       ^^^^^^^^^^^^^
+        Why: it is part of vfio now; the boot log has an error for it.
+        Do:  take it out
+      `,
+    stderr: `3 problems and 1 note in ${FILE} and 1 file that it imports. With --fix, 3 can be mended for you.\n`
+  })
+})
+
+test.concurrent('--fix mends what an edit mends, and undo takes it back', async () => {
+  const place = given()
+  const stdout = patch`
+    --- a/configuration.nix
+    +++ b/configuration.nix
+    @@ -5,2 +5,2 @@
+    -  boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
+    -  virtualisation.libvirtd.qemuRunAsRoot = false;
+    +  boot.kernelParams = [ "vfio-pci.ids=1-de:10f12" "iommu=pt" ];
+    +  virtualisation.libvirtd.qemu.runAsRoot = false;
+    --- a/hardware.nix
+    +++ b/hardware.nix
+    @@ -1,1 +1,1 @@
+    -{ boot.kernelModules = [ "vfio_virqfd" ]; }
+    +{ boot.kernelModules = [ ]; }
+    `
+  expect(await place.run(['check', 'configuration.nix', '--fix', '-yU0', OFF])).toEqual({
+    code: 0,
+    stdout,
+    stderr: text`
+      ${FILE}: 3 changes; hardware.nix: changed
+      Mends configuration.nix:5: AMD_IOMMU_PT, the kernel has no amd_iommu=pt.
+      Mends configuration.nix:6: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
+      Mends hardware.nix:1: VIRQFD, the kernel has no module vfio_virqfd since Linux 6.2.
+      Left for you: configuration.nix:5: BAD_ID, "1-de:10f12" is not a PCI ID.
+      ${UNCHECKED}
+      Wrote /etc/nixos/hardware.nix and ${FILE}.
+      Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect((await place.run(['undo', '-qy', 'configuration.nix'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': OLD, 'hardware.nix': HARDWARE })
+})
+
+test.concurrent('a configuration that is right, also after apply', async () => {
+  const place = makeExample()
+  const clean = { code: 0, stdout: '' }
+  expect(await place.run(['check', 'configuration.nix'])).toMatchObject(clean)
+  const words = ['--iommu', 'amd', '--device', '10de:1b80', '--disable-efifb', '--ignore-msrs']
+  await place.run(['apply', '-qy', 'configuration.nix', ...words, OFF])
+  expect(await place.run(['check', 'configuration.nix'])).toEqual({
+    ...clean,
+    stderr: `Nothing found in ${FILE} and 1 file that it imports.\n`
+  })
+  expect((await place.run(['check', '--fix', 'configuration.nix'])).code).toBe(0)
+})
+
+test.concurrent('notes alone are no problem', async () => {
+  const place = makePlace({ 'configuration.nix': '{ boot.kernelParams = [ "amd_iommu=on" ]; }\n' })
+  const { code, stderr } = await place.run(['check', 'configuration.nix'])
+  expect({ code, stderr }).toEqual({ code: 0, stderr: `1 note in ${FILE}.\n` })
+  expect(await place.run(['check', '-q', 'configuration.nix'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: ''
+  })
+})
+
+test.concurrent('the release counts: the one named, else that of the system', async () => {
+  const place = makePlace({
+    'configuration.nix': '{ virtualisation.libvirtd.qemu.ovmf.enable = true; }\n'
+  })
+  const check = async (...words: string[]) =>
+    (await place.run(['check', 'configuration.nix', ...words])).code
+  expect(await check('--release', '25.05')).toBe(0)
+  expect(await check('--release', '25.11')).toBe(1)
+  expect(await check('--release', 'unstable')).toBe(1)
+  const root = join(place.top, 'mnt')
+  mkdirSync(join(root, 'etc/nixos'), { recursive: true })
+  writeFileSync(join(root, 'etc/nixos/configuration.nix'), place.read('configuration.nix'))
+  writeFileSync(join(root, 'etc/os-release'), 'ID=nixos\nVERSION_ID="24.11"\n')
+  expect((await place.run(['check', '--root', root])).code).toBe(0)
+  expect((await place.run(['check', '--root', root, '--release', '26.05'])).code).toBe(1)
+})
+
+test.concurrent('as JSON', async () => {
+  const { code, stdout } = await given().run(['check', 'configuration.nix', '--json'])
+  const { findings, ...document } = JSON.parse(stdout)
+  expect({ code, ...document }).toMatchObject({
+    code: 1,
+    schema: 'vfio-patch/check',
+    outcome: 'problems',
+    exit: 1,
+    files: [FILE, '/etc/nixos/hardware.nix'],
+    error: null
+  })
+  expect(findings[0]).toEqual({
+    code: 'AMD_IOMMU_PT',
+    level: 'problem',
+    message: 'the kernel has no amd_iommu=pt',
+    why: 'the parameter is called iommu=pt, with any processor; this one is ignored.',
+    hint: 'write iommu=pt instead',
+    at: { path: FILE, line: 5, column: 25 },
+    offset: OLD.indexOf('"amd_iommu=pt"'),
+    length: '"amd_iommu=pt"'.length,
+    fixable: true
+  })
+})
+
+test.concurrent('what can not be checked', async () => {
+  await expectRefusal(
+    makePlace({ 'configuration.nix': '{ boot = }\n' }),
+    ['check', 'configuration.nix'],
+    {
+      code: 3,
+      stderr: expect.stringContaining(`vfio-patch: ${FILE}:1:`)
+    }
+  )
+  const place = given()
+  await expectRefusal(place, ['check', 'configuration.nix', '--yes'], {
+    code: 2,
+    stderr: text`
+      vfio-patch: --yes goes with --fix only.
+        Do:  add --fix, or leave it away
+      `
+  })
+  await expectRefusal(place, ['check', 'configuration.nix', '--release', 'Yarara'], {
+    code: 2,
+    stderr: text`
+      vfio-patch: --release takes a release of NixOS, got "Yarara".
+        Do:  give it like 26.05, or unstable
+      `
+  })
+})

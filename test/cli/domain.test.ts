@@ -1,0 +1,299 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { needing } from './support/needing.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const guests = fileURLToPath(new URL('../libvirt/guests/', import.meta.url))
+const guest = (name: string) => readFileSync(guests + name, 'utf8')
+
+const XML = text`
+  <domain type='kvm'>
+    <name>x</name>
+    <vcpu>2</vcpu>
+  </domain>
+  `
+const NIX = text`
+  {
+    virtualisation.vfio.guests.x.domain = {
+      type = "kvm";
+      name = "x";
+      vcpu = "2";
+    };
+  }
+  `
+const COMPUTED = text`
+  { lib, ... }:
+  let
+    cores = 1 + 1;
+  in
+  {
+    virtualisation.vfio.guests.x.domain = { type = "kvm"; name = "x"; vcpu = cores; };
+  }
+  `
+
+test.concurrent('XML to Nix, from a file and from standard input', async () => {
+  const place = makePlace({ 'x.xml': XML })
+  const before = place.snapshot()
+  const expected = { code: 0, stdout: NIX, stderr: '' }
+  expect(await place.run(['domain', 'x.xml'])).toEqual(expected)
+  expect(await place.run(['domain', '-'], { script: '"$@" < x.xml' })).toEqual(expected)
+  expect(await place.run(['domain', 'x.xml', '--to', 'nix'])).toEqual(expected)
+  expect(place.snapshot()).toEqual(before)
+})
+
+test.concurrent('Nix to XML', async () => {
+  const place = makePlace({ 'x.nix': NIX })
+  const expected = { code: 0, stdout: XML, stderr: '' }
+  expect(await place.run(['domain', 'x.nix', '--to', 'xml'])).toEqual(expected)
+  expect(await place.run(['domain', '-', '--to=xml'], { script: '"$@" < x.nix' })).toEqual(expected)
+})
+
+needing('nix-instantiate')('Nix that has to be computed', async () => {
+  const place = makePlace({ 'x.nix': COMPUTED })
+  const expected = { code: 0, stdout: XML, stderr: '' }
+  expect(await place.run(['domain', 'x.nix', '--to', 'xml'])).toEqual(expected)
+  expect(await place.run(['domain', '-', '--to=xml'], { script: '"$@" < x.nix' })).toEqual(expected)
+})
+
+test.concurrent('and where there is no Nix to compute it', async () => {
+  const place = makePlace({ 'x.nix': COMPUTED })
+  await expectRefusal(
+    place,
+    ['domain', 'x.nix', '--to', 'xml'],
+    {
+      code: 3,
+      stderr: text`
+        vfio-patch: /etc/nixos/x.nix:2:1: this is not written out here.
+            2 | let
+                ^^^
+          Why: it has to be computed, and nix-instantiate was not found.
+          Do:  write it out, or run this where Nix is installed
+        `
+    },
+    { env: { PATH: '/nowhere' } }
+  )
+})
+
+needing('nix-instantiate')('what only a whole NixOS could compute', async () => {
+  const given = '{ pkgs, ... }: { virtualisation.vfio.guests.x.domain.name = "${pkgs.x}"; }\n'
+  await expectRefusal(makePlace({ 'x.nix': given }), ['domain', 'x.nix', '--to', 'xml'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/x.nix: Nix can not compute the domain.
+        Why: the file needs \`pkgs', which is there only in a whole NixOS
+        Do:  write out in the file what it needs from elsewhere
+      `.replace('\\`', '`')
+  })
+})
+
+needing('nix-instantiate')('--check compares, and prints nothing else', async () => {
+  const place = makePlace({ 'x.xml': XML, 'x.nix': NIX })
+  expect(await place.run(['domain', 'x.xml', '--check'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr:
+      '/etc/nixos/x.xml: the XML and its Nix say the same (nix-instantiate renders the same).\n'
+  })
+  expect(await place.run(['domain', 'x.nix', '--check', '-q'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: ''
+  })
+})
+
+test.concurrent('--mend tells each change', async () => {
+  const place = makePlace({
+    'win.xml': guest('secure-boot.xml'),
+    'x.xml': guest('evdev-input.xml')
+  })
+  const { code, stdout, stderr } = await place.run(['domain', 'win.xml', '--mend', '--to', 'xml'])
+  expect({ code, os: /<os[\s\S]*<\/os>/.exec(stdout)?.[0], stderr }).toEqual({
+    code: 0,
+    os: text`
+      <os firmware='efi'>
+          <type machine='pc-q35-6.2' arch='x86_64'>hvm</type>
+          <loader secure='yes'/>
+          <nvram>/var/lib/libvirt/qemu/nvram/win11_VARS.fd</nvram>
+        </os>
+      `
+      .trim()
+      .replace("machine='pc-q35-6.2' arch='x86_64'", "arch='x86_64' machine='pc-q35-6.2'"),
+    stderr: text`
+      mended os/loader, line 8:
+        - /usr/share/OVMF/OVMF_CODE_4M.ms.fd
+        + <os firmware='efi'> with <loader secure='yes'/>
+        Why: libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones.
+      mended os/nvram, line 9:
+        - template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'
+        Why: the template belongs to the firmware, which libvirt now finds by itself.
+      mended devices/emulator, line 18:
+        - /usr/bin/qemu-system-x86_64
+        + /run/libvirt/nix-emulators/qemu-system-x86_64
+        Why: NixOS has its QEMU there.
+      `
+  })
+  expect(await place.run(['domain', 'x.xml', '--mend'])).toEqual({
+    code: 0,
+    stdout: guest('evdev-input.nix'),
+    stderr: 'There was nothing to mend.\n'
+  })
+})
+
+test.concurrent('what a person should look at is told beside it, unless --quiet', async () => {
+  const place = makePlace({ 'x.xml': "<domain id='1'><name>x</name><?a b?></domain>" })
+  const stdout = text`
+    {
+      virtualisation.vfio.guests.x.domain = {
+        id = "1";
+        name = "x";
+      };
+    }
+    `
+  expect(await place.run(['domain', 'x.xml'])).toEqual({
+    code: 0,
+    stdout,
+    stderr: text`
+      note: line 1: the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME.
+      note: line 1: the instruction "<?…?>" is left out: it is none for libvirt.
+      `
+  })
+  expect(await place.run(['domain', 'x.xml', '-q'])).toEqual({ code: 0, stdout, stderr: '' })
+})
+
+test.concurrent('--json', async () => {
+  const place = makePlace({ 'x.xml': XML.replace("'kvm'", "'kvm' id='1'") })
+  const { code, stdout, stderr } = await place.run(['domain', 'x.xml', '--mend', '--json'])
+  const { tool, changes, text: nix, ...document } = JSON.parse(stdout)
+  expect({ code, stderr, document }).toEqual({
+    code: 0,
+    stderr: '',
+    document: {
+      schema: 'vfio-patch/domain',
+      schemaVersion: 1,
+      command: 'domain',
+      outcome: 'converted',
+      exit: 0,
+      path: `${place.top}/etc/nixos/x.xml`.replace(place.top, ''),
+      to: 'nix',
+      guest: 'x',
+      remarks: [
+        {
+          code: 'RUNNING',
+          path: '',
+          line: 1,
+          what: 'the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME'
+        }
+      ],
+      warnings: [],
+      error: null
+    }
+  })
+  expect(changes).toEqual([
+    {
+      code: 'UUID',
+      path: 'uuid',
+      line: null,
+      before: null,
+      after: expect.stringMatching(
+        /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+      ),
+      why: 'libvirt would make up another one each time, and not know the guest again'
+    }
+  ])
+  expect(nix).toContain(`uuid = "${changes[0].after}";`)
+})
+
+test.concurrent.each([
+  [
+    ['domain'],
+    2,
+    `vfio-patch: the file of a guest is missing.
+  Do:  e.g. virsh dumpxml --inactive win10 | vfio-patch domain -
+`
+  ],
+  [
+    ['domain', 'x.xml', '--to', 'json'],
+    2,
+    `vfio-patch: --to takes nix or xml, got "json".
+  Do:  vfio-patch domain --help
+`
+  ],
+  [
+    ['domain', 'x.xml', '--check', '--mend'],
+    2,
+    `vfio-patch: --check does not go with --mend.
+  Why: it only says whether the file comes through unchanged, and prints nothing else.
+  Do:  leave one of them away
+`
+  ],
+  [
+    ['domain', 'x.nix'],
+    3,
+    `vfio-patch: /etc/nixos/x.nix holds Nix, not the XML of a domain.
+  Do:  to get XML from it: vfio-patch domain x.nix --to xml
+`
+  ],
+  [
+    ['domain', 'broken.xml'],
+    3,
+    `vfio-patch: /etc/nixos/broken.xml:2:9: </nam> does not belong to <name>.
+    2 | <name>x</nam>
+               ^^^^^^
+  Do:  <name> of line 2 ends first: </name>
+`
+  ],
+  [
+    ['domain', 'none.xml'],
+    4,
+    `vfio-patch: /etc/nixos/none.xml does not exist.
+  Do:  write it: virsh dumpxml --inactive NAME > NAME.xml
+`
+  ],
+  [
+    ['domain', '.'],
+    4,
+    `vfio-patch: /etc/nixos is a folder.
+  Do:  pass the file of a guest; to write one: virsh dumpxml --inactive NAME > NAME.xml
+`
+  ],
+  [
+    ['domain', 'big.xml'],
+    3,
+    `vfio-patch: /etc/nixos/big.xml: it has 5.0 MB, and libvirt takes at most 4 MB for a domain.
+  Do:  see whether it is the right file
+`
+  ],
+  [
+    ['domain', 'bool.nix', '--to', 'xml'],
+    3,
+    `vfio-patch: /etc/nixos/bool.nix:1:49: domain.os.bootmenu.enable: true and false have several spellings in a domain.
+    1 | …ests.x.domain.os.bootmenu.enable = true; }
+                                            ^^^^
+  Do:  write the one that libvirt wants here: "yes" or "no", "on" or "off"
+`
+  ]
+])('refused: %j', async (words, code, stderr) => {
+  const place = makePlace({
+    'x.xml': XML,
+    'x.nix': NIX,
+    'broken.xml': '<domain>\n<name>x</nam>\n</domain>\n',
+    'big.xml': ' '.repeat(5 * 1024 * 1024),
+    'bool.nix': '{ virtualisation.vfio.guests.x.domain.os.bootmenu.enable = true; }\n'
+  })
+  await expectRefusal(place, words, { code, stderr })
+})
+
+test.concurrent('more than libvirt takes, on standard input', async () => {
+  const { code, stderr } = await makePlace().run(['domain', '-'], {
+    script: 'head -c 50000000 /dev/zero | "$@"'
+  })
+  expect({ code, stderr }).toEqual({
+    code: 3,
+    stderr: text`
+      vfio-patch: standard input: it has more than 4 MB, and libvirt takes at most 4 MB for a domain.
+        Do:  see whether it is the right file
+      `
+  })
+})

@@ -1,0 +1,187 @@
+// Nix to XML: what people write by hand, and what is refused.
+
+import { expect, test } from 'vitest'
+import { text, xmlOf } from './support/text.ts'
+
+const inDomain = (inner: string) =>
+  `{\n  virtualisation.vfio.guests.x.domain = {\n    ${inner}\n  };\n}\n`
+
+test('a module as people write it', () => {
+  const given = text`
+    # My guest.
+    { pkgs, ... }:
+
+    {
+      imports = [ ./other.nix ];
+      environment.systemPackages = with pkgs; [ vim ];
+
+      virtualisation.vfio = {
+        enable = true;
+        guests.win10 = {
+          autostart = true;
+          domain = {
+            type = "kvm";
+            name = "win10";
+            memory = { unit = "GiB"; _text = 16; };
+            vcpu = 8;
+            devices.emulator = null;
+            devices.disk = [
+              { type = "file"; source.file = "/a"; target = { dev = "vda"; bus = "virtio"; }; }
+              null
+            ];
+            "qemu:commandline"."qemu:arg" = [ { value = ''{"a":"b'c"}''; } ];
+            "xmlns:qemu" = "http://libvirt.org/schemas/domain/qemu/1.0";
+            description = ''
+              a < b
+              c
+            '';
+          };
+        };
+      };
+    }
+  `
+  expect(xmlOf(given)).toBe(text`
+    <domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+      <name>win10</name>
+      <description>a &lt; b
+    c
+    </description>
+      <memory unit='GiB'>16</memory>
+      <vcpu>8</vcpu>
+      <devices>
+        <disk type='file'>
+          <source file='/a'/>
+          <target bus='virtio' dev='vda'/>
+        </disk>
+      </devices>
+      <qemu:commandline>
+        <qemu:arg value='{"a":"b&apos;c"}'/>
+      </qemu:commandline>
+    </domain>
+  `)
+})
+
+test.each([
+  ['in config', '{ config.virtualisation.vfio.guests.x.domain.name = "x"; }'],
+  ['in pieces', '{ virtualisation = { vfio.guests = { x.domain = { name = "x"; }; }; }; }'],
+  ['a function of a set', '{ ... }: { virtualisation.vfio.guests.x = { domain.name = ("x"); }; }'],
+  ['rec', 'rec { virtualisation.vfio.guests."x".domain = rec { name = "x"; }; }']
+])('a module: %s', (_, given) => {
+  expect(xmlOf(given)).toBe('<domain>\n  <name>x</name>\n</domain>\n')
+})
+
+test('a domain alone', () => {
+  expect(xmlOf('{ name = "x"; type = "kvm"; }')).toBe(
+    "<domain type='kvm'>\n  <name>x</name>\n</domain>\n"
+  )
+})
+
+test.each([
+  [
+    'os.bios.useserial = true;',
+    `3:25: BAD_VALUE: domain.os.bios.useserial: true and false have several spellings in a domain
+3 |     os.bios.useserial = true;
+                            ^^^^
+hint: write the one that libvirt wants here: "yes" or "no", "on" or "off"`
+  ],
+  [
+    'memory = 1.5;',
+    `3:14: BAD_VALUE: domain.memory: a number with a point can not stand here
+3 |     memory = 1.5;
+                 ^^^
+hint: put it in quotes`
+  ],
+  [
+    'devices.disk = [ { source.file = "/a/${x}"; } ];',
+    `3:38: COMPUTED: domain.devices.disk[0].source.file is not written out here
+3 |     devices.disk = [ { source.file = "/a/\${x}"; } ];
+                                         ^^^^^^^^^`
+  ],
+  [
+    'devices = lib.mkForce { };',
+    `3:15: COMPUTED: domain.devices is not written out here
+3 |     devices = lib.mkForce { };
+                  ^^^^^^^^^^^^^^^`
+  ],
+  [
+    'inherit name;',
+    `3:5: COMPUTED: this is not written out here
+3 |     inherit name;
+        ^^^^^^^^^^^^^`
+  ],
+  [
+    '_atrs.type = "kvm";',
+    `3:5: BAD_VALUE: domain._atrs: there is no "_atrs"
+3 |     _atrs.type = "kvm";
+        ^^^^^
+hint: names that begin with "_" are _attrs, _text and _children`
+  ],
+  [
+    'os = { _text = "a"; boot = [ ]; };',
+    `3:10: BAD_VALUE: domain.os: _text, _children and children do not go together
+3 |     os = { _text = "a"; boot = [ ]; };
+             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+hint: an element has either a text, or children, or both in one _children`
+  ],
+  [
+    'os = { _attrs.a = "1"; a = "2"; };',
+    `3:28: BAD_VALUE: domain.os.a: "a" stands here twice
+3 |     os = { _attrs.a = "1"; a = "2"; };
+                               ^`
+  ],
+  [
+    '"a b" = { };',
+    `3:13: BAD_VALUE: domain.a b: "a b" can not be the name of an element
+3 |     "a b" = { };
+                ^^^`
+  ],
+  [
+    'os.boot = [ [ ] ];',
+    `3:17: BAD_VALUE: domain.os.boot[0]: a list can not stand here
+3 |     os.boot = [ [ ] ];
+                    ^^^`
+  ],
+  [
+    'title = "a\u0007b";',
+    `3:13: BAD_VALUE: domain.title: a control character can not stand in XML
+3 |     title = "a b";
+                ^^^^^`
+  ],
+  [
+    'os._children = [ { a = { }; b = { }; } ];',
+    `3:22: BAD_VALUE: domain.os._children[0]: a text belongs here, or a set with the name of one child
+3 |     os._children = [ { a = { }; b = { }; } ];
+                         ^^^^^^^^^^^^^^^^^^^^^`
+  ]
+])('refused: %s', (inner, expected) => {
+  expect(xmlOf(inDomain(inner))).toBe(expected)
+})
+
+test.each([
+  [
+    '{ boot.kernelParams = [ ]; }',
+    `NO_DOMAIN: the file has no virtualisation.vfio.guests.NAME.domain
+hint: pass a file like the one that this prints: vfio-patch domain FILE.xml`
+  ],
+  [
+    '{ virtualisation.vfio.guests = { a.domain = { }; b.domain = { }; }; }',
+    `1:52: AMBIGUOUS_DOMAIN: the file defines several guests (a, b)
+1 | { virtualisation.vfio.guests = { a.domain = { }; b.domain = { }; }; }
+                                                       ^^^^^^
+hint: give each guest a file of its own`
+  ],
+  [
+    '{ virtualisation.vfio.guests = import ./guests.nix; }',
+    `1:32: COMPUTED: this is not written out here
+1 | { virtualisation.vfio.guests = import ./guests.nix; }
+                                   ^^^^^^^^^^^^^^^^^^^`
+  ],
+  [
+    '{ virtualisation.vfio.guests.x.domain = "win10.xml"; }',
+    `1:41: BAD_VALUE: a set ({ … }) belongs here
+1 | { virtualisation.vfio.guests.x.domain = "win10.xml"; }
+                                            ^^^^^^^^^^^`
+  ]
+])('refused: %s', (given, expected) => {
+  expect(xmlOf(given)).toBe(expected)
+})
