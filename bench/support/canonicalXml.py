@@ -16,8 +16,9 @@ class Doctype(Exception):
 
 def parse(text):
     data = text.encode("utf-8")
-    # Once with namespaces, which finds prefixes that nothing declares.
-    expat.ParserCreate("utf-8", " ").Parse(data, True)
+    # Once with namespaces, which finds prefixes that nothing declares. The separator is a character
+    # that no name of a namespace can hold.
+    expat.ParserCreate("utf-8", "\x01").Parse(data, True)
 
     stack = [["", {}, []]]
 

@@ -2,8 +2,8 @@
 #
 #   import ./domain.nix { type = "kvm"; name = "win10"; memory._text = 4194304; … }
 #
-# A set is an element: a text in it is an attribute, or a child that holds a text where the table says
-# so; a set is a child; a list is several children of one name; null is left out. `_attrs' has
+# A set is an element: a text in it is an attribute, or a child that holds a text where the table
+# says so; a set is a child; a list is several children of one name; null is left out. `_attrs' has
 # attributes that are called like a child, `_text' the text, `_children' the children in their order
 # where that counts.
 let
@@ -12,6 +12,7 @@ let
     concatLists
     concatStringsSep
     elem
+    elemAt
     filter
     genList
     head
@@ -28,6 +29,7 @@ let
     storeDir
     stringLength
     substring
+    tail
     typeOf
     ;
 
@@ -36,13 +38,17 @@ let
   fail = path: message: throw "${spell path}: ${message}";
 
   # domain.devices.disk[0], counted from 0 as builtins.elemAt does.
-  spell = path: head path + concatStringsSep "" (map (it: if isInt it then "[${toString it}]" else ".${it}") (tail' path));
-  tail' = builtins.tail;
+  spell =
+    path:
+    head path
+    + concatStringsSep "" (map (it: if isInt it then "[${toString it}]" else ".${it}") (tail path));
 
   # ---- values
 
   # A package or another thing that stands for its place in the store.
   isPlace = value: isAttrs value && value ? outPath;
+
+  isInStore = path: substring 0 (stringLength storeDir) (toString path) == storeDir;
 
   isElement = value: isAttrs value && !isPlace value;
 
@@ -56,11 +62,14 @@ let
       toString value
     else if isPath value then
       # A file of the configuration has to come along; an image of a disk must not be copied.
-      (if substring 0 (stringLength storeDir) (toString value) == storeDir then "${value}" else toString value)
-    else if isAttrs value && isPlace value then
+      (if isInStore value then "${value}" else toString value)
+    else if isPlace value then
       "${value}"
     else if value == true || value == false then
-      fail path ''true and false have several spellings in a domain: write "yes" or "no", "on" or "off"''
+      fail path (
+        "true and false have several spellings in a domain: "
+        + ''write "yes" or "no", "on" or "off"''
+      )
     else
       fail path "a ${typeOf value} can not stand in a domain";
 
@@ -125,7 +134,9 @@ let
           " ${it}='${escapeValue attributes.${it}}'"
         else
           fail path "\"${it}\" can not be the name of an attribute";
-      tag = "<${name}" + concatStringsSep "" (map attribute (inOrder firstAttributes (attrNames attributes)));
+      tag =
+        "<${name}"
+        + concatStringsSep "" (map attribute (inOrder firstAttributes (attrNames attributes)));
 
       children = filter (it: !isAttribute it) keys;
       kinds = filter (it: it) [
@@ -141,10 +152,8 @@ let
         if given ? _text then
           filter (it: it != "") [ (escapeText (textOf (path ++ [ "_text" ]) given._text)) ]
         else if given ? _children then
-          concatLists (
-            genList (i: [ (orderedChild (path ++ [ "_children" i ]) inner (builtins.elemAt ordered i)) ]) (
-              length ordered
-            )
+          genList (i: orderedChild (path ++ [ "_children" i ]) inner (elemAt ordered i)) (
+            length ordered
           )
         else
           concatLists (map childrenOf (inOrder (orders.${name} or [ ]) children));
@@ -155,7 +164,7 @@ let
             genList (
               i:
               let
-                item = builtins.elemAt given.${it} i;
+                item = elemAt given.${it} i;
               in
               if item == null then [ ] else [ (child (path ++ [ it i ]) it inner item) ]
             ) (length given.${it})
@@ -163,12 +172,15 @@ let
         else
           [ (child (path ++ [ it ]) it inner given.${it}) ];
 
-      margin = if indent == null then "" else indent;
+      margin = marginOf indent;
     in
     if !isName name then
       fail path "\"${name}\" can not be the name of an element"
     else if unknown != [ ] then
-      fail path "there is no \"${head unknown}\"; names that begin with \"_\" are _attrs, _text and _children"
+      fail path (
+        "there is no \"${head unknown}\"; "
+        + "names that begin with \"_\" are _attrs, _text and _children"
+      )
     else if twice != [ ] then
       fail path "\"${head twice}\" stands here twice"
     else if length kinds > 1 then
@@ -180,6 +192,9 @@ let
     else
       concatStringsSep "\n" ([ "${margin}${tag}>" ] ++ content ++ [ "${margin}</${name}>" ]);
 
+  # Inside text, where blanks would count, there is no indent.
+  marginOf = indent: if indent == null then "" else indent;
+
   child =
     path: name: indent: value:
     if isList value then
@@ -189,7 +204,7 @@ let
     else if !isName name then
       fail path "\"${name}\" can not be the name of an element"
     else
-      "${if indent == null then "" else indent}<${name}>${escapeText (textOf path value)}</${name}>";
+      "${marginOf indent}<${name}>${escapeText (textOf path value)}</${name}>";
 
   orderedChild =
     path: indent: value:

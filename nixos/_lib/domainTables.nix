@@ -1,6 +1,7 @@
 # What is known of the elements of a libvirt domain; for domain.nix.
 let
-  words = text: builtins.filter (it: builtins.isString it && it != "") (builtins.split "[ \n]+" text);
+  words =
+    text: builtins.filter (it: builtins.isString it && it != "") (builtins.split "[ \n]+" text);
 in
 {
   # By parent: the children that hold a text and nothing else. A string there is such a child.
@@ -92,7 +93,9 @@ in
       space_hard_limit driver alias binary idmap source target boot readonly address
       space_soft_limit
     '';
-    graphics = "listen audio channel gl image jpeg playback streaming mouse zlib clipboard filetransfer";
+    graphics = ''
+      listen audio channel gl image jpeg playback streaming mouse zlib clipboard filetransfer
+    '';
     hostdev = "driver source alias ip readonly rom acpi boot route shareable teaming address";
     hyperv = ''
       relaxed vapic spinlocks vpindex runtime synic stimer reset vendor_id frequencies

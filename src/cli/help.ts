@@ -192,8 +192,8 @@ ${ROOT}${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`,
   vfio-patch domain win10.xml > win10.nix
   vfio-patch domain win10.nix --to xml > win10.xml
 
-Prints a module that defines the guest as virtualisation.vfio.guests.NAME.domain.
-Attributes are texts, elements are sets, comments are kept. It is turned back
+Prints a module with the guest as virtualisation.vfio.guests.NAME.domain:
+attributes are texts, elements are sets, comments are kept. It is turned back
 and compared first, so nothing gets lost. What a Nix file only computes is asked
 of nix-instantiate. If FILE is -, standard input is read. No file is written.
 

@@ -1,5 +1,11 @@
 import { type Range, type SyntaxNode, visit } from '../nix/index.ts'
-import { type EntryItem, type EntryText, together, type View } from './configuration.ts'
+import {
+  type EntryItem,
+  type EntryText,
+  type LintFile,
+  together,
+  type View
+} from './configuration.ts'
 import { findingAt, isPlain, modprobeLines } from './find.ts'
 import type { Finding } from './finding.ts'
 import { isString, MASK, stringsIn, textOf } from './values.ts'
@@ -22,15 +28,20 @@ export function bindingsOf(view: View): Binding[] {
     if (!name) return []
     const start = at.node.start + name.index + name[0].length
     const rest = /^[^\s"'$]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
-    const lists = rest === '' ? listsOfVariables(at) : [{ text: rest, start }]
+    const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
     return [{ at, range: rangeOf(at.node), lists, isOurs: false }]
   })
   const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
     const found = /^options\s+vfio[-_]pci\s(?:.*\s)?ids=(\S*)/.exec(line)
     if (!found) return []
     const start = at.start + index + found[0].length - (found[1]?.length ?? 0)
+    const source = at.entry.file.doc.text.slice(start, at.start + index + line.length)
+    const isPlainList = isPlain(found[1] ?? '')
+    const lists = isPlainList
+      ? [{ text: found[1] ?? '', start }]
+      : listsOfVariables(at.entry.file, source)
     const range = { start: at.start + index, end: at.start + index + line.length }
-    return [{ at, range, lists: [{ text: found[1] ?? '', start }], isOurs: false }]
+    return [{ at, range, lists, isOurs: false }]
   })
   const devices = view.items('virtualisation.vfio.devices').flatMap((at): Binding[] =>
     at.text === undefined
@@ -114,7 +125,9 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
   // All of ours make one parameter.
   const places = bindings.filter((it, i) => !it.isOurs || bindings.findIndex(b => b.isOurs) === i)
   return places.flatMap((binding, i) => {
-    const earlier = places.slice(0, i).find(it => together(it.at, binding.at))
+    const earlier = places
+      .slice(0, i)
+      .find(it => together(it.at, binding.at) && keyOf(it, bindings) !== keyOf(binding, bindings))
     if (!earlier) return []
     return [
       {
@@ -130,10 +143,15 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
   })
 }
 
+/** The IDs of a place; all of ours are one. Two places that say the same do no harm. */
+function keyOf(place: Binding, all: readonly Binding[]): string {
+  const lists = (place.isOurs ? all.filter(it => it.isOurs) : [place]).flatMap(it => it.lists)
+  const ids = lists.flatMap(it => it.text.toLowerCase().split(','))
+  return ids.length === 0 ? String(place.range.start) : ids.sort().join(',')
+}
+
 /** The lists behind `concatStringsSep "," NAME`, where NAME is a variable of the file. */
-function listsOfVariables({ node, entry }: EntryItem): { text: string; start: number }[] {
-  const { doc } = entry.file
-  const source = textOf(doc.text, node)
+function listsOfVariables({ doc }: LintFile, source: string): { text: string; start: number }[] {
   const name = /concatStringsSep\s+","\s+\(?([A-Za-z_][\w'-]*)\b(?!\.)/.exec(source)?.[1]
   const strings: { text: string; start: number }[] = []
   if (name === undefined) return strings

@@ -1,4 +1,4 @@
-import { spellingOf, together, type View } from './configuration.ts'
+import { type Entry, spellingOf, together, type View } from './configuration.ts'
 import { findingAt, findingIn, isPlain, passesDevices } from './find.ts'
 import type { Finding } from './finding.ts'
 import { isSince } from './releases.ts'
@@ -12,6 +12,7 @@ export function lintLibvirt(view: View): Finding[] {
     ...ovmf(view),
     ...renamed(view),
     ...incompleteList(view),
+    ...storePaths(view),
     ...namespaces(view),
     ...shutdown(view),
     ...network(view)
@@ -23,8 +24,12 @@ function ovmf(view: View): Finding[] {
   const option = `${LIBVIRTD}.qemu.ovmf`
   const gone = [`${LIBVIRTD}.qemuOvmf`, `${LIBVIRTD}.qemuOvmfPackage`]
   const entries = [...view.at(option), ...view.below(option), ...gone.flatMap(view.at)]
-  return entries
-    .filter(it => spellingOf(it) !== 'null')
+  const set = entries.filter(it => spellingOf(it) !== 'null')
+  // Told once for each set, with the first of its options.
+  const parentOf = (it: Entry) => [it.file.path, ...it.fullPath.slice(0, sizeOf(it))].join('\0')
+  const sizeOf = (it: Entry) => it.fullPath.length - Math.max(0, it.path.length - 4)
+  return set
+    .filter((it, i) => set.findIndex(other => parentOf(other) === parentOf(it)) === i)
     .map(it =>
       findingAt(it, {
         code: 'OVMF_OPTION',
@@ -32,7 +37,7 @@ function ovmf(view: View): Finding[] {
         message: 'NixOS has no options for OVMF any more',
         why: 'since 25.11 all firmware that comes with QEMU is there by itself, and the build stops where one of these is set.',
         remedy: "take it out; in the domain, <os firmware='efi'> finds the firmware without a path",
-        fix: [{ op: 'drop', path: it.fullPath }]
+        fix: [{ op: 'drop', path: it.fullPath.slice(0, sizeOf(it)) }]
       })
     )
 }
@@ -87,6 +92,24 @@ function incompleteList(view: View): Finding[] {
         why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
         remedy:
           'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out'
+      })
+    ]
+  })
+}
+
+function storePaths(view: View): Finding[] {
+  return VERBATIM.flatMap(view.texts).flatMap(at => {
+    const found = /\/nix\/store\/[^"\s:]+/.exec(at.text)
+    if (!found) return []
+    return [
+      findingIn(at, found.index, found[0].length, {
+        code: 'STORE_PATH',
+        level: 'problem',
+        message: 'a path in the Nix store stands in qemu.conf',
+        why: 'it is gone after an update and a garbage collection, and then the guest does not start.',
+        remedy: /ovmf/i.test(found[0])
+          ? 'take it out: libvirt finds the firmware that comes with QEMU by itself'
+          : 'name the package instead, for example ${pkgs.qemu}'
       })
     ]
   })
@@ -163,6 +186,9 @@ function network(view: View): Finding[] {
     view.says('networking.firewall.enable', false).length > 0
   )
     return []
+  // Who names bridges or interfaces has a network of their own for guests.
+  const own = ['networking.bridges', 'networking.firewall.trustedInterfaces']
+  if (own.some(it => view.at(it).length + view.below(it).length > 0)) return []
   if (view.files.some(it => it.doc.text.includes('virbr'))) return []
   const firewalls = view
     .says('networking.nftables.enable', true)

@@ -238,7 +238,7 @@ test.concurrent.each([
   [
     ['domain', 'broken.xml'],
     3,
-    `vfio-patch: /etc/nixos/broken.xml:2:9: </nam> does not belong to <name>.
+    `vfio-patch: /etc/nixos/broken.xml:2:8: </nam> does not belong to <name>.
     2 | <name>x</nam>
                ^^^^^^
   Do:  <name> of line 2 ends first: </name>
@@ -268,9 +268,9 @@ test.concurrent.each([
   [
     ['domain', 'bool.nix', '--to', 'xml'],
     3,
-    `vfio-patch: /etc/nixos/bool.nix:1:49: domain.os.bootmenu.enable: true and false have several spellings in a domain.
-    1 | …ests.x.domain.os.bootmenu.enable = true; }
-                                            ^^^^
+    `vfio-patch: /etc/nixos/bool.nix:1:60: domain.os.bootmenu.enable: true and false have several spellings in a domain.
+    1 | { virtualisation.vfio.guests.x.domain.os.bootmenu.enable = true; }
+                                                                   ^^^^
   Do:  write the one that libvirt wants here: "yes" or "no", "on" or "off"
 `
   ]

@@ -113,3 +113,8 @@ test('a domain without a name is a guest', () => {
     value: '{\n  virtualisation.vfio.guests.guest.domain = { };\n}\n'
   })
 })
+
+test('as deep as libvirt reads', () => {
+  const deep = `<domain>${'<a b="&quot;\\">'.repeat(254)}${'</a>'.repeat(254)}</domain>`
+  expect(toNix(documentOf(deep)).ok).toBe(true)
+})

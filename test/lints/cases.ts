@@ -97,7 +97,7 @@ export const CASES: readonly LintCase[] = [
           enable = true;
           qemu = {
             runAsRoot = false;
-            ovmf.enable = true;
+            ovmf = { enable = true; packages = [ ]; };
           };
         };
       }

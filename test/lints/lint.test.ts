@@ -131,6 +131,32 @@ describe('conditions, releases and specialisations', () => {
     expect(findings.map(it => it.fix)).toEqual([undefined])
   })
 
+  it('the same IDs in two places do no harm', () => {
+    const text = `{
+      boot.kernelParams = [ "vfio-pci.ids=10de:2507,10de:228e" ];
+      boot.extraModprobeConfig = "options vfio-pci ids=10de:2507,10de:228E";
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual([])
+  })
+
+  it('so do those of one variable', () => {
+    const text = `let ids = [ "10de:28e0" ]; in { lib, ... }: {
+      boot.kernelParams = [ ("vfio-pci.ids=" + lib.concatStringsSep "," ids) ];
+      boot.extraModprobeConfig = "options vfio-pci ids=\${builtins.concatStringsSep "," ids}";
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual([])
+  })
+
+  it('a path of the store in qemu.conf is one as well', () => {
+    const text = `{ virtualisation.libvirtd.qemu.verbatimConfig = ''
+      namespaces = []
+      nvram = [ "/nix/store/abc-OVMF-fd/FV/OVMF.fd:/nix/store/abc-OVMF-fd/FV/OVMF_VARS.fd" ]
+    ''; }`
+    expect(inShort(text, lintFiles(text))).toEqual([
+      'STORE_PATH: /nix/store/abc-OVMF-fd/FV/OVMF.fd'
+    ])
+  })
+
   it('a set of modules is what a list of them is', () => {
     const text = '{ boot.initrd.kernelModules.vfio_virqfd = true; }'
     expect(inShort(text, lintFiles(text))).toEqual(['VIRQFD: true'])

@@ -50,4 +50,22 @@ describe('renameIn', () => {
     expect(refusalOf('{ a, ... }: { inherit a; }', it => it.renameIn('a', 'b'))).toBe('INHERITED')
     expect(refusalOf('{ a = 1; }', it => it.renameIn('a', ''))).toBe('BAD_PATH')
   })
+
+  it('refuses where another operand of // says something of the name', () => {
+    const refusal = (given: string, from: string, to: string) =>
+      refusalOf(given, it => it.renameIn(from, to))
+    expect(refusal('{ boot.a = 1; } // { v.l = 3; }', 'v.l', 'boot.z')).toMatch(/NO_TARGET|SHARED/)
+    expect(refusal('{ boot.a = 1; v.k = 1; } // { w.l = 3; }', 'boot.a', 'w.a')).toBe('NO_TARGET')
+    expect(refusal('let d = { }; in { a = { x.y = 1; } // d; }', 'a.x.y', 'a.z.y')).toBe(
+      'NO_TARGET'
+    )
+    expect(edited('{ boot.a = 1; } // { v.l = 3; }', it => it.renameIn('v.l', 'v.z'))).toBe(
+      '{ boot.a = 1; } // { v.z = 3; }'
+    )
+  })
+
+  it('refuses where Nix does not join the new name with what is there', () => {
+    const given = '{ a.b = 1; c = { d = { e = 1; }; }; }'
+    expect(refusalOf(given, it => it.renameIn('a.b', 'c.d.f'))).toBe('CONFLICT')
+  })
 })

@@ -420,6 +420,13 @@ describe('the values that setIn writes', () => {
     `)
   })
 
+  it('takes the step of indentation from what opens alone on its line', () => {
+    const given = '{ a = [\n    "x"\n  ];\n  users = { m = 1;\n  };\n  n = {\n    o = 1;\n  };\n}\n'
+    expect(edited(given, it => it.setIn('z', { a: { b: [1], c: { d: [2] } } }))).toContain(
+      '  z = {\n    a = {\n      b = [ 1 ];'
+    )
+  })
+
   it('takes indentation, line ends and list style from the file', () => {
     const tabs = '{\r\n\ta = ["x"];\r\n\tb = {\r\n\t\tc = 1;\r\n\t};\r\n}\r\n'
     expect(edited(tabs, it => it.setIn('d', { e: ['y'] }))).toBe(

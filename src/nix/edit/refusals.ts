@@ -133,6 +133,34 @@ export function uncovered(module: Module, definitions: readonly Definition[]): R
   return undefined
 }
 
+/**
+ * `NO_TARGET` where a binding that gets another first name stands in an operand of `//`, and another
+ * operand may have that name: only one of the two would count.
+ */
+export function overlaid(
+  text: string,
+  binding: SyntaxNode,
+  name: string | undefined
+): Refused | undefined {
+  if (namesOf(text, binding)[0] === name) return undefined
+  let at: SyntaxNode | undefined = binding.parent?.parent
+  for (; at?.parent && unwrapped(at.parent) !== at.parent; at = at.parent) {}
+  for (; at?.parent?.type === 'binary_expression'; at = at.parent) {
+    const update: SyntaxNode = at.parent
+    const [left, right] = [update.field('left'), update.field('right')]
+    const other = left === at ? right : left
+    if (update.field('operator')?.type !== '//' || !other) break
+    const isRead = isSet(unwrapped(other)) || unwrapped(other).field('operator')?.type === '//'
+    if (isRead && !definesAny(text, other, name)) continue
+    return refuse(text, update.field('operator') ?? update, {
+      code: 'NO_TARGET',
+      message: `both sides of this "//" would say something of ${name ?? 'one name'}, and only one would count`,
+      hint: 'remove the one and set the other'
+    })
+  }
+  return undefined
+}
+
 /** Whether one of the sets that a written-out side of `//` is made of has an attribute of the name. */
 function definesAny(text: string, side: SyntaxNode, name: string | undefined): boolean {
   const inner = unwrapped(side)

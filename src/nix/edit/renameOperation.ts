@@ -12,6 +12,7 @@ import {
   inherited,
   noOption,
   notFound,
+  overlaid,
   type Refused,
   refuse,
   uncovered,
@@ -52,7 +53,10 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
         hint: 'remove the one and set the other'
       })
     }
-    const blocker = usedInRec(text, [definition], renamed.name) ?? uncovered(module, [definition])
+    const blocker =
+      usedInRec(text, [definition], renamed.name) ??
+      uncovered(module, [definition]) ??
+      overlaid(text, definition.binding, renamed.name)
     if (blocker) return blocker
     const comment = definition.binding.field('attrpath')?.children.find(isComment)
     if (comment) {

@@ -23,7 +23,7 @@ function indentUnit(text: string, root: SyntaxNode): string {
   for (let node = stack.pop(), looked = 0; node && looked < 400; node = stack.pop(), looked++) {
     if (/attrset_expression$|^list_expression$/.test(node.type)) {
       const inner = [...bindingsOf(node), ...elementsOf(node)][0]
-      if (inner && startsLine(text, inner.start)) {
+      if (inner && startsLine(text, inner.start) && !sharesLine(text, node)) {
         const outer = indentAt(text, node.start)
         const own = indentAt(text, inner.start)
         if (own.length > outer.length && own.startsWith(outer)) return own.slice(outer.length)
@@ -32,6 +32,14 @@ function indentUnit(text: string, root: SyntaxNode): string {
     stack.push(...[...node.children].filter(it => it.isNamed).reverse())
   }
   return /^\t/m.test(text) ? '\t' : '  '
+}
+
+/** Whether the set or list around a node opens on its line, so that what is inside is two steps in. */
+function sharesLine(text: string, node: SyntaxNode): boolean {
+  let around = node.parent
+  while (around && !/attrset_expression$|^list_expression$/.test(around.type))
+    around = around.parent
+  return around !== undefined && lineStart(text, around.start) === lineStart(text, node.start)
 }
 
 function hasTightLists(text: string): boolean {

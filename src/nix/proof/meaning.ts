@@ -6,6 +6,7 @@ import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
 import { findImport, importsOf } from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
+import type { Module } from '../module/module.ts'
 import { settable } from '../module/settable.ts'
 import { candidatesOf, winnersOf } from '../module/strength.ts'
 import { type AttrPath, spellPath } from '../path.ts'
@@ -118,7 +119,7 @@ function hasShrunk(
 }
 
 function hasMoved(
-  { before, after, fresh }: Sides,
+  { before, after, old, fresh }: Sides,
   was: Lookup,
   length: number,
   to: AttrPath
@@ -128,7 +129,18 @@ function hasMoved(
     JSON.stringify([it.path.slice(from), it.conditions, canonicalOfNode(text, it.value)])
   const all = [...was.exact, ...was.below].map(describe(before.text, length))
   const now = [...there.exact, ...there.below].map(describe(after.text, to.length))
-  return all.length === now.length && all.every(it => now.includes(it))
+  // In an operand of `//` the new name may hide what another operand says of it.
+  const countOf = (module: Module) => {
+    const { exact, below } = lookUp(module, to.slice(0, 1))
+    return exact.length + below.length
+  }
+  const stays = [...was.exact, ...was.below].every(it => it.path[0] === to[0])
+  const more = countOf(fresh) - countOf(old)
+  return (
+    all.length === now.length &&
+    all.every(it => now.includes(it)) &&
+    more === (stays ? 0 : all.length)
+  )
 }
 
 /** The items of all lists and the lines of all strings of a definition. */

@@ -61,6 +61,7 @@ export function verify(
     const duplicate = findDuplicate(after.text, setFor(fresh.value, path), path)
     if (!duplicate || findDuplicate(before.text, setFor(old.value, path), path)) continue
     const known = findDuplicate(before.text, setFor(old.value, path), path.slice(0, 1))
+    if (!known && operations.some(it => it.kind === 'rename')) return joinedTwice(before.text)
     return known
       ? definedTwice(before.text, known)
       : fail('an attribute would be defined twice', duplicate)
@@ -70,6 +71,14 @@ export function verify(
     if (why !== undefined) return fail(why)
   }
   return undefined
+}
+
+function joinedTwice(text: string): NixError {
+  return nixError(text, {
+    code: 'CONFLICT',
+    message: 'under the new name Nix would take it for defined twice',
+    hint: 'remove the one and set the other'
+  })
 }
 
 function definedTwice(text: string, { start, end }: SyntaxNode): NixError {

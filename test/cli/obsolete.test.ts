@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const FILE = '/etc/nixos/configuration.nix'
+const CONFIGURATION = text`
+  { ... }:
+  {
+    boot.kernelParams = [ "quiet" "amd_iommu=pt" "vfio-pci.ids=10de:1b80" ];
+  }
+  `
+const APPLY = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
+
+test.concurrent('apply replaces values of old guides, and says which and why', async () => {
+  const place = makePlace({ 'configuration.nix': CONFIGURATION })
+  const { code, stderr } = await place.run(APPLY)
+  expect({ code, stderr: stderr.split('\n').slice(0, 4) }).toEqual({
+    code: 0,
+    stderr: [
+      `${FILE}: 3 changes; vfio/: 7 new files`,
+      'Replaces configuration.nix:3: AMD_IOMMU_PT, the kernel has no amd_iommu=pt.',
+      'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci stand in boot.kernelParams, and only those of one place count.',
+      'Checked: parses (own parser only; switched off).'
+    ]
+  })
+  expect(place.read('configuration.nix')).toBe(text`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+
+      boot.kernelParams = [ "quiet" "iommu=pt" ];
+
+      virtualisation.vfio = {
+        enable = true;
+        IOMMUType = "amd";
+        devices = [ "10de:1b80" ];
+      };
+    }
+    `)
+  expect(await place.run(APPLY)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: `Nothing to do: ${FILE} says all this already.\n`
+  })
+})
+
+test.concurrent('--keep-obsolete leaves them', async () => {
+  const place = makePlace({ 'configuration.nix': CONFIGURATION })
+  expect((await place.run([...APPLY, '-q', '--keep-obsolete'])).code).toBe(0)
+  expect(place.read('configuration.nix')).toContain(
+    '[ "quiet" "amd_iommu=pt" "vfio-pci.ids=10de:1b80" ]'
+  )
+})

@@ -1,0 +1,48 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'vitest'
+
+const TOOLS = ['virsh', 'virt-xml-validate', 'xmllint']
+
+const missing = TOOLS.filter(it => spawnSync('sh', ['-c', `command -v ${it}`]).status !== 0)
+if (missing.length > 0 && process.env.CI) throw new Error(`missing: ${missing.join(', ')}`)
+if (missing.length > 0) {
+  console.warn(`libvirt is not asked about the guests (missing: ${missing.join(', ')})`)
+}
+
+/** A test where libvirt's tools are there; else it is left out, which is announced. */
+export const withLibvirt = missing.length === 0 ? test : test.skip
+
+/** What libvirt's schema says of a domain; empty where it is valid. */
+export function invalidity(xml: string): string {
+  return inFile(xml, file => {
+    const { status, stderr } = spawnSync('virt-xml-validate', [file, 'domain'], {
+      encoding: 'utf8'
+    })
+    return status === 0 ? '' : stderr.replaceAll(file, 'domain.xml')
+  })
+}
+
+/** What libvirt's test driver makes of a domain; undefined where it does not take it. */
+export function defined(xml: string, name: string): string | undefined {
+  return inFile(xml, file => {
+    const commands = `define ${file}; dumpxml "${name}"`
+    const args = ['-q', '-c', 'test:///default', commands]
+    const { stdout } = spawnSync('virsh', args, { encoding: 'utf8', timeout: 20_000 })
+    const start = stdout.indexOf('<domain')
+    return start === -1 ? undefined : stdout.slice(start)
+  })
+}
+
+function inFile<T>(xml: string, use: (file: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-libvirt-'))
+  try {
+    const file = join(folder, 'domain.xml')
+    writeFileSync(file, xml)
+    return use(file)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
