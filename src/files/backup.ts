@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
 import { reading, writing } from './errno.ts'
+import { isThere } from './exists.ts'
 import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
 import type { People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
@@ -33,7 +34,10 @@ export interface BackupOptions {
  * safe. Problem: BACKUP_FAILED.
  */
 export function readyStateFolder(stateFolder: string, people: People): FileProblem | null {
-  const cause = findUnsafeState(stateFolder, people) ?? makeFolders(stateFolder)
+  const cause =
+    findUnsafeState(stateFolder, people) ??
+    makeFolders(stateFolder) ??
+    findUnsafeState(stateFolder, people)
   return cause === null ? null : { code: 'BACKUP_FAILED', path: stateFolder, cause }
 }
 
@@ -43,7 +47,10 @@ function makeFolders(stateFolder: string): FileProblem | null {
     // What root makes above is for everybody: /mnt/var is of the system that is being installed.
     const ours = folder === runs || folder === stateFolder
     const mode = ours || process.geteuid?.() !== 0 ? 0o700 : 0o755
-    const problem = makeFolder(folder) ?? settleFolder(folder, mode, false)
+    const unmade = makeFolder(folder)
+    // Another run made it in between; what it is, is looked at below.
+    if (unmade !== null && isThere(folder)) continue
+    const problem = unmade ?? settleFolder(folder, mode, false)
     if (problem !== null) return problem
   }
   return null

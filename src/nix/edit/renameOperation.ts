@@ -74,7 +74,8 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
 /** `BAD_PATH` where an option would become one of the module's own attributes, or the other way. */
 function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused | undefined {
   const isOwn = MODULE_ATTRIBUTES.has(to[0] ?? '')
-  if (isOwn === MODULE_ATTRIBUTES.has(path[0] ?? '')) return undefined
+  const isOption = !isOwn && !MODULE_ATTRIBUTES.has(path[0] ?? '')
+  if (isOption || path[0] === to[0]) return undefined
   return badPath(
     `${spellPath(isOwn ? to : path)} is an attribute of the module itself, and no option`,
     'name an option'

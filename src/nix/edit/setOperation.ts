@@ -7,7 +7,7 @@ import { ok } from '../result.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import { bindingsOf, isSet } from '../syntax/shape.ts'
-import { indentAt } from '../text/lines.ts'
+import { indentAt, lineStart } from '../text/lines.ts'
 import { bare, expr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { insertBinding } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
@@ -70,7 +70,7 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
     })
   }
   const layout = layoutAt(text, indentAt(text, place.start), root)
-  const column = place.start - definition.binding.start + layout.indent.length
+  const column = place.start - lineStart(text, place.start)
   const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
   const isArgument = place !== definition.value
   const content =
