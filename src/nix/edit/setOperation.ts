@@ -70,7 +70,9 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
     })
   }
   const layout = layoutAt(text, indentAt(text, place.start), root)
-  const column = place.start - lineStart(text, place.start)
+  // A comment may stand between the name and the value, and the value on a line of its own.
+  const start = Math.max(definition.binding.start, lineStart(text, place.start))
+  const column = place.start - start + layout.indent.length
   const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
   const isArgument = place !== definition.value
   const content =
