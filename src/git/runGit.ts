@@ -38,8 +38,10 @@ export function runGit(
       GIT_TERMINAL_PROMPT: '0'
     }
   })
-  if (run.error) {
-    const { code, message } = run.error as NodeJS.ErrnoException
+  const { code, message = '' } = (run.error ?? {}) as Partial<NodeJS.ErrnoException>
+  // It may end without having read what it was given; what it says then counts.
+  const isUnread = code === 'EPIPE' && run.status !== null
+  if (run.error && !isUnread) {
     return err({ status: null, reason: code === 'ENOENT' ? 'git was not found' : message })
   }
   if (run.status === 0) return ok(run.stdout)
