@@ -1,5 +1,5 @@
 import type { Finding, LintFile } from '../lints/index.ts'
-import { pointAt } from '../nix/errors.ts'
+import { markedLines } from '../nix/errors.ts'
 import { placeOf } from '../nix/text/lines.ts'
 import { detailsOf } from './message.ts'
 import type { FindingReport } from './report.ts'
@@ -39,7 +39,7 @@ export function showFinding(
   const text = textOf(path, files)
   const { line, column } = placeOf(text, range.start)
   const taken = 4 + `${line} | `.length + 2
-  const excerpt = pointAt(text, range, { color: screen.color, width: screen.width - taken })
+  const excerpt = markedLines(text, range, { color: screen.color, width: screen.width - taken })
   const word = paint(screen, 'bold', level === 'note' ? `note ${code}` : code)
   const head = `${nameOf(path)}:${line}:${column}: ${word}: ${message}.`
   return [head, ...detailsOf({ excerpt: excerpt.join('\n'), why, remedy })].join('\n')

@@ -43,6 +43,11 @@ export interface Range {
   end: number
 }
 
+/** Whether a range lies in another, or is that. */
+export function isInside(range: Range, outer: Range): boolean {
+  return range.start >= outer.start && range.end <= outer.end
+}
+
 export interface NixError {
   code: NixErrorCode
   /** What is wrong, in one sentence without a final period. */
@@ -109,7 +114,7 @@ function render(text: string, error: Rendering, options: RenderOptions): string 
   const where = [...(file === undefined ? [] : [file]), ...place].map(it => `${it}:`).join('')
   const head = `${where}${where === '' ? '' : ' '}`
   const lines = [`${head}${paint('1;31', error.code)}: ${error.message}`]
-  if (error.placed && text !== '') lines.push(...pointAt(text, error.range, { color, width }))
+  if (error.placed && text !== '') lines.push(...markedLines(text, error.range, { color, width }))
   if (error.hint !== undefined) lines.push(`hint: ${error.hint}`)
   return lines.join('\n')
 }
@@ -118,7 +123,7 @@ function render(text: string, error: Rendering, options: RenderOptions): string 
  * The line of a text in which the range begins, with its number, and below it carets that point at
  * the range: as an error shows them.
  */
-export function pointAt(
+export function markedLines(
   text: string,
   range: Range,
   { color = false, width = 100 }: Omit<RenderOptions, 'file'> = {}

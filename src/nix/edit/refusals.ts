@@ -1,7 +1,7 @@
 // The refusals that several operations share.
 
 import type { NixDocument } from '../document.ts'
-import { type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
+import { isInside, type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { spellPath } from '../path.ts'
@@ -61,15 +61,13 @@ export function usedInRec(
   to?: string
 ): Refused | undefined {
   const gone = new Set(definitions.map(it => it.binding.start))
-  const isGone = (use: SyntaxNode) => {
-    const inside = definitions.some(it => isInside(use, it.binding))
-    return to === undefined && inside
-  }
+  const isGone = (use: SyntaxNode) =>
+    to === undefined && definitions.some(it => isInside(use, it.binding))
   for (const { binding } of definitions) {
     const set = binding.parent?.parent
     const [name] = binding.type === 'binding' ? namesOf(text, binding) : []
     if (set?.type !== 'rec_attrset_expression' || name === undefined || name === to) continue
-    const stays = bindingsNamed(text, set, name).some(it => !gone.has(it.start) && it !== binding)
+    const stays = bindingsNamed(text, set, name).some(it => !gone.has(it.start))
     const use = stays ? undefined : usesIn(text, set, name).find(it => !isGone(it))
     const captured = to === undefined ? undefined : usesIn(text, set, to)[0]
     const [at, what] = use ? [use, name] : [captured, to]
@@ -215,10 +213,6 @@ export function ambiguous(
     message: `${spellPath(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
     hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them'
   })
-}
-
-function isInside(node: Range, outer: Range): boolean {
-  return node.start >= outer.start && node.end <= outer.end
 }
 
 export function inherited(text: string, definition: Definition): Refused {

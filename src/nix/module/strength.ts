@@ -2,7 +2,7 @@
 
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { callOf, elementsOf, isList } from '../syntax/shape.ts'
-import { CONDITIONAL, type Definition, PRIORITY } from './definitions.ts'
+import { type Definition, PRIORITY } from './definitions.ts'
 import { unwrapped } from './module.ts'
 
 // nixpkgs' lib/modules.nix. The smaller number is the stronger one.
@@ -54,9 +54,7 @@ function partsOf(
     if (call.name === 'mkMerge' && isList(unwrapped(last))) {
       return elementsOf(unwrapped(last)).flatMap(it => partsOf(text, it, strength, isCertain))
     }
-    if (call.name === 'mkIf' && CONDITIONAL.has(call.name)) {
-      return partsOf(text, last, strength, false)
-    }
+    if (call.name === 'mkIf') return partsOf(text, last, strength, false)
     const first = call.args[0]
     if (PRIORITY.has(call.name) && first && strength === PLAIN) {
       const number = text.slice(first.start, first.end)

@@ -3,6 +3,7 @@
 import type { Position } from '../edit/addOperation.ts'
 import type { Operation } from '../edit/operation.ts'
 import { lookUpTarget, type Target } from '../edit/target.ts'
+import { isInside } from '../errors.ts'
 import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { stringIn } from '../module/lineStrings.ts'
@@ -13,12 +14,18 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { callOf, elementsOf, isList } from '../syntax/shape.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
-import type { Difference } from './compareTrees.ts'
+import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
 import { type IsAsked, isGrowth, isListOf, isShrinkage } from './growth.ts'
 import type { Sides } from './sides.ts'
 
+/** What the two documents say of what an operation is about. */
+interface Both {
+  was: Lookup
+  is: Lookup
+}
+
 /** What one operation accounts for. */
-export interface Claim {
+export interface Claim extends Both {
   /** The paths, spelt from the module on, in whose definitions something may change. */
   paths: readonly (readonly (string | undefined)[])[]
   /** What speaks against a difference inside them; undefined if it is of the kind that was asked for. */
@@ -41,6 +48,7 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
     const isAsked: IsAsked = (text, it) => isImportOf(text, it, operation.path)
     const both = { was: lookUp(old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
     return {
+      ...both,
       paths: [['imports']],
       objectionTo: it => objectionToGrowth(it, sides, both, isAsked, 'end'),
       values: [],
@@ -57,22 +65,21 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
       const values = [value]
       const [definition] = was.exact
       if (!definition || definition.inherited) {
-        return { paths, objectionTo: objectionToNew, values, takesComments: false }
+        return { ...both, paths, objectionTo: objectionToNew, values, takesComments: false }
       }
       const replaced = settable(before.text, definition.value, value)
       const written = is.exact[0] && settable(after.text, is.exact[0].value, value)
-      const objectionTo = (it: Difference) => {
-        const isFrom = it.kind === 'added' || isInside(oldNodeOf(it), replaced)
-        const isTo =
-          it.kind === 'removed' || (written !== undefined && isInside(newNodeOf(it), written))
-        return isFrom && isTo ? undefined : 'something around the value would change'
-      }
-      return { paths, objectionTo, values, replaced, takesComments: false }
+      const objectionTo = (it: Difference) =>
+        liesIn(it, [replaced], written ? [written] : [])
+          ? undefined
+          : 'something around the value would change'
+      return { ...both, paths, objectionTo, values, replaced, takesComments: false }
     }
     case 'add': {
       const { items, position } = operation
       const isAsked = oneOf(items)
       return {
+        ...both,
         paths,
         objectionTo: it => objectionToGrowth(it, sides, both, isAsked, position),
         values: items,
@@ -81,13 +88,14 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
     }
     case 'remove': {
       const { items } = operation
+      const isUnwanted = oneOf(items ?? [])
       const bindings = new Set([...was.exact, ...was.below].map(it => it.binding.start))
       const objectionTo =
         items === undefined
           ? (it: Difference) =>
               it.kind === 'removed' && bindings.has(it.node.start) ? undefined : ADDED
-          : (it: Difference) => objectionToShrinkage(it, sides, both, oneOf(items))
-      return { paths, objectionTo, values: [], takesComments: true }
+          : (it: Difference) => objectionToShrinkage(it, sides, both, isUnwanted)
+      return { ...both, paths, objectionTo, values: [], takesComments: true }
     }
     case 'rename': {
       const { to } = operation
@@ -95,23 +103,19 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
       const nameOf = (found: Lookup) =>
         [...found.exact, ...found.below].flatMap(it => it.binding.field('attrpath') ?? [])
       const [names, fresh] = [nameOf(was), nameOf(there)]
-      const objectionTo = (it: Difference) => {
-        const isFrom = it.kind === 'added' || names.some(name => isInside(oldNodeOf(it), name))
-        const isTo = it.kind === 'removed' || fresh.some(name => isInside(newNodeOf(it), name))
-        return isFrom && isTo ? undefined : 'more than a name would change'
+      return {
+        ...both,
+        paths: [...paths, inModule(old, to)],
+        objectionTo: it => (liesIn(it, names, fresh) ? undefined : 'more than a name would change'),
+        values: [],
+        takesComments: false
       }
-      return { paths: [...paths, inModule(old, to)], objectionTo, values: [], takesComments: false }
     }
   }
 }
 
-interface Both {
-  was: Lookup
-  is: Lookup
-}
-
 /** What the two documents say of a target, which may be a definition that the edits moved. */
-export function definitionsOf(
+function definitionsOf(
   { before, after, old, fresh }: Sides,
   edits: readonly Edit[],
   target: Target
@@ -126,16 +130,15 @@ export function covers(claim: Claim, path: readonly (string | undefined)[]): boo
   return claim.paths.some(it => startsWith(path, it))
 }
 
-function oldNodeOf(difference: Difference): SyntaxNode {
-  return difference.kind === 'replaced' ? difference.before : difference.node
-}
-
-function newNodeOf(difference: Difference): SyntaxNode {
-  return difference.kind === 'replaced' ? difference.after : difference.node
-}
-
-function isInside(node: SyntaxNode, outer: SyntaxNode): boolean {
-  return node.start >= outer.start && node.end <= outer.end
+/** Whether what a difference has on each side lies in one of the nodes for that side. */
+function liesIn(
+  difference: Difference,
+  old: readonly SyntaxNode[],
+  fresh: readonly SyntaxNode[]
+): boolean {
+  const lies = (node: SyntaxNode | undefined, all: readonly SyntaxNode[]) =>
+    node === undefined || all.some(it => isInside(node, it))
+  return lies(oldNodeOf(difference), old) && lies(newNodeOf(difference), fresh)
 }
 
 function oneOf(items: readonly NixValue[]): IsAsked {
@@ -161,11 +164,12 @@ function objectionToGrowth(
   // What lines say is compared in `meaning.ts`.
   if (isOfLines(difference, sides, both)) return undefined
   const { before, after } = sides
-  const node = newNodeOf(difference)
   if (difference.kind === 'replaced') {
-    const grown = isGrowth([before.text, difference.before], [after.text, node], isAsked)
+    const { before: was, after: is } = difference
+    const grown = isGrowth([before.text, was], [after.text, is], isAsked)
     return grown ? undefined : REPLACED
   }
+  const { node } = difference
   const list = node.parent
   if (!list || !isList(list)) return ADDED
   if (isAsked(after.text, node)) {
@@ -185,11 +189,11 @@ function objectionToShrinkage(
   if (difference.kind === 'added') return ADDED
   if (isOfLines(difference, sides, both)) return undefined
   const { before, after } = sides
-  const node = oldNodeOf(difference)
   if (difference.kind === 'replaced') {
-    const is = difference.after
-    return isShrinkage([before.text, node], [after.text, is], isAsked) ? undefined : REPLACED
+    const { before: was, after: is } = difference
+    return isShrinkage([before.text, was], [after.text, is], isAsked) ? undefined : REPLACED
   }
+  const { node } = difference
   const isItem = node.parent !== undefined && isList(node.parent)
   return isItem && isAsked(before.text, node) ? undefined : TAKEN
 }
@@ -198,18 +202,11 @@ function objectionToShrinkage(
 function isOfLines(difference: Difference, { before, after }: Sides, { was, is }: Both): boolean {
   const strings = (text: string, { exact }: Lookup) =>
     exact.flatMap(it => (it.inherited ? [] : (stringIn(text, it.value) ?? [])))
-  const lies = (node: SyntaxNode, all: readonly SyntaxNode[]) =>
-    all.some(it => it.start <= node.start && it.end >= node.end)
-  const isFrom =
-    difference.kind === 'added' || lies(oldNodeOf(difference), strings(before.text, was))
-  return (
-    isFrom &&
-    (difference.kind === 'removed' || lies(newNodeOf(difference), strings(after.text, is)))
-  )
+  return liesIn(difference, strings(before.text, was), strings(after.text, is))
 }
 
 /** Whether a list is the one that a `mkMerge` takes. */
-function isMerged(text: string, list: SyntaxNode): boolean {
+export function isMerged(text: string, list: SyntaxNode): boolean {
   return list.parent !== undefined && callOf(text, list.parent)?.name === 'mkMerge'
 }
 

@@ -1,10 +1,11 @@
 // Comments define nothing, but somebody wrote them: which of them may come and go with an edit.
 
+import { isInside } from '../errors.ts'
 import { parse, type SyntaxNode } from '../syntax/parser.ts'
 import { isComment } from '../syntax/shape.ts'
 import { isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import type { Claim } from './claims.ts'
-import type { Difference } from './compareTrees.ts'
+import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
 import type { Sides } from './sides.ts'
 
 /**
@@ -20,8 +21,9 @@ export function strayComment(
   const lost: SyntaxNode[] = []
   const gained: SyntaxNode[] = []
   for (const it of differences) {
-    if (it.kind !== 'added') lost.push(...commentsIn(before.text, oldNode(it)))
-    if (it.kind !== 'removed') gained.push(...commentsIn(after.text, newNode(it)))
+    const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
+    if (old) lost.push(...commentsIn(before.text, old))
+    if (fresh) gained.push(...commentsIn(after.text, fresh))
   }
   if (lost.length === 0 && gained.length === 0) return undefined
 
@@ -42,14 +44,6 @@ export function strayComment(
       !claims.some(({ replaced }) => replaced && isInside(it, replaced)) &&
       !removed.some(node => isInside(it, node) || isBehind(before.text, it, node))
   )
-}
-
-function oldNode(it: Difference): SyntaxNode {
-  return it.kind === 'replaced' ? it.before : it.node
-}
-
-function newNode(it: Difference): SyntaxNode {
-  return it.kind === 'replaced' ? it.after : it.node
 }
 
 function commentsIn(text: string, node: SyntaxNode): SyntaxNode[] {
@@ -86,10 +80,6 @@ function takeOne(all: string[], one: string): boolean {
   const at = all.indexOf(one)
   if (at !== -1) all.splice(at, 1)
   return at !== -1
-}
-
-function isInside(node: SyntaxNode, outer: SyntaxNode): boolean {
-  return node.start >= outer.start && node.end <= outer.end
 }
 
 /** Whether a comment stands behind a node on its line, with nothing but comments between. */

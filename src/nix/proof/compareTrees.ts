@@ -7,6 +7,18 @@ export type Difference =
   | { kind: 'removed'; node: SyntaxNode }
   | { kind: 'replaced'; before: SyntaxNode; after: SyntaxNode }
 
+/** The side of a difference that stands in the text before; undefined for what is new. */
+export function oldNodeOf(difference: Difference): SyntaxNode | undefined {
+  if (difference.kind === 'replaced') return difference.before
+  return difference.kind === 'removed' ? difference.node : undefined
+}
+
+/** The side of a difference that stands in the text after; undefined for what is gone. */
+export function newNodeOf(difference: Difference): SyntaxNode | undefined {
+  if (difference.kind === 'replaced') return difference.after
+  return difference.kind === 'added' ? difference.node : undefined
+}
+
 /**
  * The differences between the tree of a text and that of the text after `edits`, each as far down
  * as it goes. Text that no edit touches is the same by construction, so where a node of the same

@@ -13,16 +13,15 @@ import { type AttrPath, spellPath } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf } from '../syntax/shape.ts'
-import type { Edit } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
-import { definitionsOf } from './claims.ts'
+import type { Claim } from './claims.ts'
 import type { Sides } from './sides.ts'
 
 /** Why the definitions after the edits are not those before with what was asked; undefined if they are. */
 export function meaningFault(
   sides: Sides,
-  edits: readonly Edit[],
-  operation: Operation
+  operation: Operation,
+  { was, is }: Claim
 ): string | undefined {
   const { after, old, fresh } = sides
   if (operation.kind === 'import') {
@@ -32,7 +31,6 @@ export function meaningFault(
   }
   const { target } = operation
   const name = spellPath(target.path)
-  const { was, is } = definitionsOf(sides, edits, target)
   switch (operation.kind) {
     case 'set':
       return hasValue(after, was, is, operation.value)

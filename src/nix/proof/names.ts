@@ -1,11 +1,11 @@
 // What the names in a text mean depends on what is defined around them.
 
-import { type NixError, nixError } from '../errors.ts'
+import { isInside, type NixError, nixError } from '../errors.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { isInScope, usesIn, variablesIn } from '../syntax/scope.ts'
 import { attrsOf, bindingsNamed, nameOf } from '../syntax/shape.ts'
-import type { Edit } from '../text/edits.ts'
-import type { Difference } from './compareTrees.ts'
+import { type Edit, writtenRanges } from '../text/edits.ts'
+import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
 import type { Sides } from './sides.ts'
 
 /** `BAD_VALUE` for a variable in what was written that nothing around it defines: Nix rejects the file. */
@@ -14,17 +14,10 @@ export function undefinedName(
   differences: readonly Difference[],
   edits: readonly Edit[]
 ): NixError | undefined {
-  const written: { start: number; end: number }[] = []
-  let shift = 0
-  for (const { offset, length, content } of edits) {
-    written.push({ start: offset + shift, end: offset + shift + content.length })
-    shift += content.length - length
-  }
-  for (const difference of differences) {
-    if (difference.kind === 'removed') continue
-    const node = difference.kind === 'added' ? difference.node : difference.after
+  const written = writtenRanges(edits)
+  for (const node of differences.map(newNodeOf).filter(it => it !== undefined)) {
     for (const variable of variablesIn(node)) {
-      const isNew = written.some(it => it.start <= variable.start && it.end >= variable.end)
+      const isNew = written.some(it => isInside(variable, it))
       const name = after.text.slice(variable.start, variable.end)
       if (!isNew || isInScope(after.text, variable, name)) continue
       return nixError('', {
@@ -43,10 +36,8 @@ export function disturbedName(
   differences: readonly Difference[]
 ): string | undefined {
   for (const it of differences) {
-    const name =
-      (it.kind !== 'added' &&
-        usedNameOf(before.text, it.kind === 'replaced' ? it.before : it.node)) ||
-      (it.kind !== 'removed' && usedNameOf(after.text, it.kind === 'replaced' ? it.after : it.node))
+    const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
+    const name = (old && usedNameOf(before.text, old)) || (fresh && usedNameOf(after.text, fresh))
     if (name) return name
   }
   return undefined
@@ -65,6 +56,5 @@ function usedNameOf(text: string, node: SyntaxNode): string | undefined {
   if (!first || name === undefined || (node !== binding && node.start >= first.end))
     return undefined
   if (bindingsNamed(text, set, name).some(it => it !== binding)) return undefined
-  const isOwn = (use: SyntaxNode) => use.start >= node.start && use.end <= node.end
-  return usesIn(text, set, name).some(it => !isOwn(it)) ? name : undefined
+  return usesIn(text, set, name).some(it => !isInside(it, node)) ? name : undefined
 }

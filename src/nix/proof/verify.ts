@@ -1,15 +1,15 @@
 import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
-import { type NixError, nixError } from '../errors.ts'
+import { isInside, type NixError, nixError } from '../errors.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import { spellPath } from '../path.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, callOf, isComment, isList } from '../syntax/shape.ts'
-import { type Edit, moveOffset } from '../text/edits.ts'
-import { type Claim, claimOf, covers } from './claims.ts'
+import { bindingsOf, isComment, isList } from '../syntax/shape.ts'
+import { type Edit, moveOffset, writtenRanges } from '../text/edits.ts'
+import { type Claim, claimOf, covers, isMerged } from './claims.ts'
 import { strayComment } from './comments.ts'
-import { compareTrees, type Difference } from './compareTrees.ts'
+import { compareTrees, type Difference, newNodeOf } from './compareTrees.ts'
 import { meaningFault } from './meaning.ts'
 import { disturbedName, undefinedName } from './names.ts'
 import type { Sides } from './sides.ts'
@@ -49,8 +49,7 @@ export function verify(
   const differences = compareTrees(before.root, after.root, edits)
   for (const difference of differences) {
     const why = objectionOfAll(difference, claims, sides)
-    const node = difference.kind === 'replaced' ? difference.after : difference.node
-    if (why) return fail(why, difference.kind === 'removed' ? undefined : node)
+    if (why) return fail(why, newNodeOf(difference))
   }
   const disturbed = disturbedName(sides, differences)
   if (disturbed !== undefined) return fail(`"${disturbed}" would mean something else`)
@@ -66,8 +65,8 @@ export function verify(
       ? definedTwice(before.text, known)
       : fail('an attribute would be defined twice', duplicate)
   }
-  for (const operation of operations) {
-    const why = meaningFault(sides, edits, operation)
+  for (const [i, operation] of operations.entries()) {
+    const why = meaningFault(sides, operation, claims[i] as Claim)
     if (why !== undefined) return fail(why)
   }
   return undefined
@@ -120,23 +119,16 @@ function parsesOtherwise(before: NixDocument, after: NixDocument, edits: readonl
   const touched = (it: StandIn) =>
     edits.some(({ offset, length }) => offset < it.end && offset + length > it.start)
   const kept = before.standIns.filter(it => !touched(it)).map(it => moveOffset(edits, it.start))
-  let shift = 0
-  const written = edits.map(({ offset, length, content }) => {
-    const start = offset + shift
-    shift += content.length - length
-    return { start, end: start + content.length }
-  })
-  const old = after.standIns.filter(
-    it => !written.some(({ start, end }) => start <= it.start && end >= it.end)
-  )
+  const written = writtenRanges(edits)
+  const old = after.standIns.filter(it => !written.some(range => isInside(it, range)))
   return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
 }
 
 /** The one binding of a set that a `mkMerge` takes: it says what the binding alone would say. */
 function loneBindingOf(text: string, node: SyntaxNode): SyntaxNode | undefined {
   const list = node.parent
-  const call = list && isList(list) && list.parent ? callOf(text, list.parent) : undefined
-  if (call?.name !== 'mkMerge' || node.type !== 'attrset_expression') return undefined
+  const isPart = list !== undefined && isList(list) && isMerged(text, list)
+  if (!isPart || node.type !== 'attrset_expression') return undefined
   const [binding, ...others] = bindingsOf(node)
   return others.length === 0 && binding?.type === 'binding' ? binding : undefined
 }

@@ -52,6 +52,16 @@ export function invertEdits(text: string, edits: readonly Edit[]): Edit[] {
   })
 }
 
+/** Where the content of each edit stands in the text after all of them. */
+export function writtenRanges(edits: readonly Edit[]): { start: number; end: number }[] {
+  let shift = 0
+  return edits.map(({ offset, length, content }) => {
+    const start = offset + shift
+    shift += content.length - length
+    return { start, end: start + content.length }
+  })
+}
+
 /** Where a place in the text is after the edits; one inside replaced text is where that begins. */
 export function moveOffset(edits: readonly Edit[], offset: number): number {
   let shift = 0
