@@ -2,6 +2,7 @@ import type { NixDocument } from './document.ts'
 import type { Position } from './edit/addOperation.ts'
 import { type Batch, coalesced, emptyBatch, joined } from './edit/batch.ts'
 import { type Operation, planOperation } from './edit/operation.ts'
+import { keepHabits } from './edit/style.ts'
 import type { Target } from './edit/target.ts'
 import { type NixError, nixError } from './errors.ts'
 import type { Definition } from './module/definitions.ts'
@@ -254,6 +255,7 @@ function settle(state: State): Result<State, NixError> {
   const { document, edits, batch } = state
   if (batch.edits.length === 0) return ok({ ...state, batch: emptyBatch() })
   const next = document.edited(batch.edits)
+  keepHabits(document.text, document.root, next.root)
   const operations = batch.members.map(it => it.operation)
   const fault = verify(document, next, batch.edits, operations)
   if (fault) return err(fault)

@@ -66,8 +66,11 @@ describe('removeIn of items', () => {
     expect(edited('{\n  l = [\n    "a"\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
       '{\n  l = [\n    "a" ];\n}'
     )
+    expect(edited('{\n\ta = {\n\t\tb = [\n\t\t\t1\n\t\t]; };\n}', it => it.removeIn('a.b'))).toBe(
+      '{\n\ta = {\n\t};\n}'
+    )
     expect(edited('{\n  l = [\n    "a" # n\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
-      '{\n  l = [\n    "a" # n\n    ];\n}'
+      '{\n  l = [\n    "a" # n\n  ];\n}'
     )
   })
 

@@ -1,6 +1,6 @@
 import type { SyntaxNode } from '../syntax/parser.ts'
 import type { Edit } from '../text/edits.ts'
-import { lineEnd, lineStart, startsLine } from '../text/lines.ts'
+import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { endWithComments, following, isBlankBefore, preceding } from './style.ts'
 
 /**
@@ -45,6 +45,13 @@ function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: num
   while (after && after.end <= end) after = following(after)
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }
+  }
+  // The only one, with the bracket behind it: the bracket gets the line, at the indent of its set.
+  const set = node.parent?.type === 'binding_set' ? node.parent.parent : node.parent
+  const bracket = end + (/^[ \t]*/.exec(text.slice(end))?.[0].length ?? 0)
+  if (set && startsLine(text, node.start) && bracket === set.end - 1) {
+    const first = lineStart(text, node.start)
+    return { offset: first, length: bracket - first, content: indentAt(text, set.start) }
   }
   // The only one in `[ x ]`: one of the two blanks goes with it.
   const blank = /[ \t]/.test(text[node.start - 1] ?? '') && /[ \t]/.test(text[end] ?? '') ? 1 : 0

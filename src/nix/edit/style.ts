@@ -5,17 +5,28 @@ import type { Layout } from './print.ts'
 
 /** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
 export function layoutAt(text: string, indent: string, root: SyntaxNode): Layout {
-  let layout = layoutByRoot.get(root)
-  if (!layout) {
-    const unit = indentUnit(text, root)
-    layout = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
-    layoutByRoot.set(root, layout)
-  }
-  return { ...layout, indent }
+  return { ...habitsOf(text, root), indent }
+}
+
+/**
+ * Lays new text in a document out as in another one: what a transaction has written itself says
+ * nothing of the habits of the file.
+ */
+export function keepHabits(text: string, root: SyntaxNode, later: SyntaxNode): void {
+  habitsByRoot.set(later, habitsOf(text, root))
+}
+
+function habitsOf(text: string, root: SyntaxNode): Layout {
+  const known = habitsByRoot.get(root)
+  if (known) return known
+  const unit = indentUnit(text, root)
+  const habits = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
+  habitsByRoot.set(root, habits)
+  return habits
 }
 
 // The whole text is read for it, and each edit of a transaction asks.
-const layoutByRoot = new WeakMap<SyntaxNode, Layout>()
+const habitsByRoot = new WeakMap<SyntaxNode, Layout>()
 
 /** One step of indentation: how much deeper than its set the first binding on a line of its own is. */
 function indentUnit(text: string, root: SyntaxNode): string {
