@@ -290,6 +290,21 @@ describe('addIn to a string adds lines', () => {
       "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n  '';\n}",
       "{ lib, ... }: {\n  l = lib.mkAfter ''\n    a\n    X\n  '';\n}"
     ],
+    [
+      'beside one with a condition',
+      "{ c, lib, ... }: {\n  l = lib.mkIf c ''\n    a\n  '';\n}",
+      "{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c ''\n    a\n  '') \"X\" ];\n}"
+    ],
+    [
+      'to the first in a mkMerge that always counts',
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "b" ];\n}',
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "b\\nX" ];\n}'
+    ],
+    [
+      'to a mkMerge in which none always counts',
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") ];\n}',
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "X" ];\n}'
+    ],
     ['there already', "{\n  l = ''\n    a\n    X\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"]
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
@@ -306,7 +321,24 @@ describe('addIn to a string adds lines', () => {
     expect(refusalOf(given, it => it.addIn('l', [1]))).toBe('BAD_VALUE')
   })
 
-  it('and removeIn takes them out', () => {
+  it('and none to a text that is put together', () => {
+    const given = '{ c, lib, ... }: { l = lib.optionalString c "a"; }'
+    expect(refusalOf(given, addX)).toBe('SHARED_BINDING')
+    expect(refusalOf('{ lib, ... }: { l = lib.mkIf true "a"; }', it => it.addIn('l', [1]))).toBe(
+      'BAD_VALUE'
+    )
+  })
+
+  it('and removeIn takes them out, also where they count under a condition', () => {
+    const merged = '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "X") "a\\nX" ]; }'
+    expect(edited(merged, it => it.removeIn('l', ['X']))).toBe(
+      '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "") "a" ]; }'
+    )
+    const optional = '{ c, lib, ... }: { l = lib.optionalString c "X\\na"; }'
+    expect(edited(optional, it => it.removeIn('l', ['X']))).toBe(
+      '{ c, lib, ... }: { l = lib.optionalString c "a"; }'
+    )
+
     const given = "{\n  l = ''\n    a\n    X\n    b\n  '';\n}"
     expect(edited(given, it => it.removeIn('l', ['X']))).toBe("{\n  l = ''\n    a\n    b\n  '';\n}")
     expect(edited('{ l = "X\\na\\nX"; }', it => it.removeIn('l', ['X']))).toBe('{ l = "a"; }')

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { parseDocument } from '../../src/nix/index.ts'
 import { edited, nix, refusalOf } from './support.ts'
 
 describe('renameIn', () => {
@@ -42,6 +43,16 @@ describe('renameIn', () => {
 
   it('does nothing where there is nothing', () => {
     expect(edited('{ a = 1; }', it => it.renameIn('b', 'c').renameIn('a', 'a'))).toBe('{ a = 1; }')
+  })
+
+  it('renames a chosen definition, also one that counts under a condition', () => {
+    const doc = parseDocument('{ c, lib, ... }: { config = lib.mkIf c { a.b = 1; d = 2; }; }')
+    const [b] = doc.getIn('a.b')
+    if (!b) throw new Error('no definition')
+    const plan = doc.edit().renameIn(b, 'a.x').plan()
+    expect(plan.ok && plan.value.text).toBe(
+      '{ c, lib, ... }: { config = lib.mkIf c { a.x = 1; d = 2; }; }'
+    )
   })
 
   it('refuses where the other is defined, or belongs elsewhere', () => {

@@ -1,6 +1,6 @@
 import type { NixDocument } from '../document.ts'
 import type { Definition } from '../module/definitions.ts'
-import { addLines, linesOf, stringIn } from '../module/lineStrings.ts'
+import { addLines, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { candidatesOf, PLAIN, winnersOf } from '../module/strength.ts'
@@ -11,7 +11,7 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf } from '../syntax/shape.ts'
 import { bare, type NixValue } from '../values.ts'
 import { type ItemPlace, insertItems } from './insertItems.ts'
-import { printInline } from './print.ts'
+import { printItem } from './print.ts'
 import {
   badLine,
   badValue,
@@ -20,6 +20,7 @@ import {
   type Edits,
   inherited,
   notFound,
+  type Refused,
   refuse,
   sharedInRec
 } from './refusals.ts'
@@ -85,7 +86,9 @@ export function planAdd(
       hint: 'add to it by hand, inside the mkForce or mkDefault'
     })
   }
-  return giveList(doc, found.exact, always, missing)
+  const lines = found.exact.find(it => stringsIn(doc.text, it.value).length > 0)
+  const misfit = lines && linesFault(doc, target.path, lines.value, items, position)
+  return misfit ?? giveMore(doc, found.exact, always, missing, lines !== undefined)
 }
 
 /** Adds to the first of the lists that always count, or to the one with the item to add beside. */
@@ -108,12 +111,13 @@ function addToList(
   })
 }
 
-/** Gives the first definition that always counts a list of its own. */
-function giveList(
+/** Gives the first definition that always counts a list, or lines, of its own. */
+function giveMore(
   doc: NixDocument,
   all: readonly Definition[],
   always: readonly Definition[],
-  missing: readonly NixValue[]
+  missing: readonly NixValue[],
+  areLines: boolean
 ): Edits {
   const { text, root } = doc
   const written = always.filter(it => !it.inherited)
@@ -122,11 +126,19 @@ function giveList(
     const blocked = blockedByPipe(doc, first.value)
     if (blocked) return blocked
     const form = formOf(text, first.value)
+    if (!form.ok && areLines) {
+      return refuse(text, first.value, {
+        code: 'SHARED_BINDING',
+        message: 'the text is put together here, so there is no place for one more line',
+        hint: 'write the line in by hand'
+      })
+    }
     if (!form.ok) return form
     const { kind, at } = form.value
     const { tightLists } = layoutAt(text, '', root)
-    const spelt = printInline(missing, tightLists)
-    if (kind === 'merge') return ok([insertItems(text, root, at, [missing], undefined)])
+    const more = areLines ? missing : [missing]
+    const spelt = more.map(it => printItem(it, tightLists)).join(' ')
+    if (kind === 'merge') return ok([insertItems(text, root, at, more, undefined)])
     const [before, after] =
       kind === 'wrap-merge'
         ? [`${form.value.callee} [ (`, `) ${spelt} ]`]
@@ -152,21 +164,8 @@ function addToString(
   position: Position
 ): Edits {
   const { text } = doc
-  const lines: string[] = []
-  for (const item of items) {
-    const line = bare(item)
-    if (typeof line !== 'string' || /[\r\n]/.test(line)) {
-      return badLine(path)
-    }
-    lines.push(line)
-  }
-  if (position !== 'end') {
-    return refuse(text, string, {
-      code: 'CONFLICT',
-      message: 'to a string, lines can be added at the end only',
-      hint: 'leave the position out'
-    })
-  }
+  const misfit = linesFault(doc, path, string, items, position)
+  if (misfit) return misfit
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
   if (
@@ -180,8 +179,27 @@ function addToString(
     })
   }
   const present = new Set(linesOf(text, string))
-  const missing = [...new Set(lines)].filter(it => !present.has(it))
+  const lines = new Set(items.map(it => String(bare(it))))
+  const missing = [...lines].filter(it => !present.has(it))
   return ok(missing.length === 0 ? [] : [addLines(text, string, missing)])
+}
+
+/** Why items can't be added as lines to a value of strings. */
+function linesFault(
+  doc: NixDocument,
+  path: readonly (string | undefined)[],
+  value: SyntaxNode,
+  items: readonly NixValue[],
+  position: Position
+): Refused | undefined {
+  const isLine = (it: unknown) => typeof it === 'string' && !/[\r\n]/.test(it)
+  if (!items.map(bare).every(isLine)) return badLine(path)
+  if (position === 'end') return undefined
+  return refuse(doc.text, value, {
+    code: 'CONFLICT',
+    message: 'to a string, lines can be added at the end only',
+    hint: 'leave the position out'
+  })
 }
 
 /** The items that are not there yet, each once. */

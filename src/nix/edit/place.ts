@@ -3,6 +3,7 @@ import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
 import { type AttrPath, samePath, spellPath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
+import { isPlainLiteral } from '../syntax/literals.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { usesIn } from '../syntax/scope.ts'
 import {
@@ -213,8 +214,8 @@ function blockedError(text: string, binding: SyntaxNode, value: SyntaxNode): Nix
   const name = spellPath(namesOf(text, binding))
   const call = callOf(text, unwrapped(value))
   const conditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
-  const literal = /^(?:list|path|uri|integer|float|(?:indented_)?string)_expression$/
-  if (literal.test(unwrapped(value).type)) {
+  const inner = unwrapped(value)
+  if (isList(inner) || isPlainLiteral(text, inner)) {
     return nixError(text, {
       code: 'NOT_A_SET',
       message: `${name} is given a value here that is no set { … }, so nothing can be defined below it`,

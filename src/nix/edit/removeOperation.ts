@@ -1,5 +1,5 @@
 import type { NixDocument } from '../document.ts'
-import { lineNodesOf, removeLine, stringIn } from '../module/lineStrings.ts'
+import { lineNodesOf, removeLine, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, isConcat } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { ok } from '../result.ts'
@@ -46,7 +46,7 @@ export function planRemove(
   const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(text, it))
   const elements = lists.flatMap(elementsOf).filter(isUnwanted)
   const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
-  const strings = written.map(it => stringIn(text, it.value)).filter(it => it !== undefined)
+  const strings = written.flatMap(it => stringsIn(text, it.value))
   const edits = [
     ...lists.flatMap(it => removeFrom(text, it, elementsOf(it).filter(isUnwanted))),
     ...strings.flatMap(string =>

@@ -2,7 +2,7 @@
 
 import { quote } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { callOf } from '../syntax/shape.ts'
+import { callOf, elementsOf, isList } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { eolOf } from '../text/lines.ts'
 import { PRIORITY } from './definitions.ts'
@@ -22,6 +22,24 @@ export function stringIn(text: string, value: SyntaxNode): SyntaxNode | undefine
   const call = callOf(text, inner)
   const last = call?.args.at(-1)
   return call && last && PRIORITY.has(call.name) ? stringIn(text, last) : undefined
+}
+
+// What gives its last argument under a condition, or nothing.
+const MAYBE = new Set(['mkIf', 'optionalString'])
+
+/**
+ * All string literals that a value may consist of, also those inside `mkIf`, `mkMerge` and their
+ * like, in source order.
+ */
+export function stringsIn(text: string, value: SyntaxNode): SyntaxNode[] {
+  const inner = unwrapped(value)
+  if (isString(inner)) return [inner]
+  const call = callOf(text, inner)
+  const last = call?.args.at(-1)
+  if (!call || !last) return []
+  if (PRIORITY.has(call.name) || MAYBE.has(call.name)) return stringsIn(text, last)
+  const isMerge = call.name === 'mkMerge' && isList(unwrapped(last))
+  return isMerge ? elementsOf(unwrapped(last)).flatMap(it => stringsIn(text, it)) : []
 }
 
 function isString(node: SyntaxNode): boolean {

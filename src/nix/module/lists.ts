@@ -1,5 +1,6 @@
 import { type NixError, nixError } from '../errors.ts'
 import { err, ok, type Result } from '../result.ts'
+import { isPlainLiteral } from '../syntax/literals.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { isInScope, letValueOf } from '../syntax/scope.ts'
 import { callOf, elementsOf, isList } from '../syntax/shape.ts'
@@ -185,7 +186,7 @@ export function operandsOf(node: SyntaxNode): SyntaxNode[] {
 function refuse(text: string, value: SyntaxNode): NixError {
   const inner = unwrapped(value)
   const computed = ['apply_expression', 'variable_expression', 'select_expression', 'if_expression']
-  if (computed.includes(inner.type)) {
+  if (computed.includes(inner.type) && !isPlainLiteral(text, inner)) {
     return nixError(text, {
       code: 'SHARED_BINDING',
       message: 'the value is computed elsewhere, so there is no list to edit here',

@@ -6,7 +6,7 @@ import { lookUpTarget, type Target } from '../edit/target.ts'
 import { isInside } from '../errors.ts'
 import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
-import { stringIn } from '../module/lineStrings.ts'
+import { stringsIn } from '../module/lineStrings.ts'
 import { settable } from '../module/settable.ts'
 import { startsWith } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -198,10 +198,10 @@ function objectionToShrinkage(
   return isItem && isAsked(before.text, node) ? undefined : TAKEN
 }
 
-/** Whether a difference lies in the string of lines that a definition is, not in just any string. */
+/** Whether a difference lies in the strings of lines that define the option, not in just any string. */
 function isOfLines(difference: Difference, { before, after }: Sides, { was, is }: Both): boolean {
   const strings = (text: string, { exact }: Lookup) =>
-    exact.flatMap(it => (it.inherited ? [] : (stringIn(text, it.value) ?? [])))
+    exact.flatMap(it => (it.inherited ? [] : stringsIn(text, it.value)))
   return liesIn(difference, strings(before.text, was), strings(after.text, is))
 }
 

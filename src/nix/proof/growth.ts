@@ -12,7 +12,8 @@ export type IsAsked = (text: string, element: SyntaxNode) => boolean
 
 /**
  * Whether `is` is `was` with asked items behind it: `was ++ [ … ]` (then also `was` may be one, as
- * `++` is read from the right), or, for a `mkIf`, `mkMerge [ (was) [ … ] ]` by the same prefix.
+ * `++` is read from the right), or, for a `mkIf`, `mkMerge [ (was) [ … ] ]` by the same prefix, and
+ * for one of lines `mkMerge [ (was) "…" ]`.
  */
 export function isGrowth(
   [text, was]: [string, SyntaxNode],
@@ -31,7 +32,10 @@ export function isGrowth(
   const list = call?.args[0]
   if (call?.name !== 'mkMerge' || call.args.length !== 1 || !list || !isList(list)) return false
   const [first, second, ...others] = elementsOf(list)
-  if (!first || !second || others.length > 0 || !same(first) || !asked(second)) return false
+  if (!first || !second || !same(first)) return false
+  const isOneList = others.length === 0 && asked(second)
+  const areLines = [second, ...others].every(it => isAsked(freshText, it))
+  if (!isOneList && !areLines) return false
   const condition = callOf(text, unwrapped(was))
   const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
   return isSamePrefix && (call.callee.includes('.') || isInScope(freshText, inner, call.callee))

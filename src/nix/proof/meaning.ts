@@ -2,9 +2,10 @@
 
 import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
+import type { Target } from '../edit/target.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
 import { findImport, importsOf } from '../module/imports.ts'
-import { allLinesOf, linesOf, stringIn } from '../module/lineStrings.ts'
+import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { settable } from '../module/settable.ts'
@@ -51,7 +52,7 @@ export function meaningFault(
         ? undefined
         : `${name} would still be defined`
     case 'rename':
-      return hasMoved(sides, was, target.path.length, operation.to)
+      return hasMoved(sides, was, target, operation.to)
         ? undefined
         : `${name} would not have moved whole`
   }
@@ -73,7 +74,7 @@ function hasGrown(
   items: readonly NixValue[]
 ): boolean {
   if (is.exact.length !== Math.max(was.exact.length, 1)) return false
-  const isString = is.exact.some(it => !it.inherited && stringIn(after.text, it.value))
+  const isString = is.exact.some(it => !it.inherited && stringsIn(after.text, it.value).length > 0)
   const keyOf = isString ? (it: NixValue) => String(bare(it)) : canonicalOfValue
   const asked = items.map(keyOf)
   const had = was.exact.flatMap(it => allIn(before.text, it))
@@ -119,13 +120,15 @@ function hasShrunk(
 function hasMoved(
   { before, after, old, fresh }: Sides,
   was: Lookup,
-  length: number,
+  target: Target,
   to: AttrPath
 ): boolean {
   const there = lookUp(fresh, to)
+  // A chosen definition is looked up without what it depends on.
+  const conditionsOf = (it: Definition) => (target.kind === 'path' ? it.conditions : [])
   const describe = (text: string, from: number) => (it: Definition) =>
-    JSON.stringify([it.path.slice(from), it.conditions, canonicalOfNode(text, it.value)])
-  const all = [...was.exact, ...was.below].map(describe(before.text, length))
+    JSON.stringify([it.path.slice(from), conditionsOf(it), canonicalOfNode(text, it.value)])
+  const all = [...was.exact, ...was.below].map(describe(before.text, target.path.length))
   const now = [...there.exact, ...there.below].map(describe(after.text, to.length))
   // In an operand of `//` the new name may hide what another operand says of it.
   const countOf = (module: Module) => {
@@ -144,8 +147,10 @@ function hasMoved(
 /** The items of all lists and the lines of all strings of a definition. */
 function allIn(text: string, definition: Definition): string[] {
   if (definition.inherited) return []
-  const string = stringIn(text, definition.value)
-  if (string) return allLinesOf(text, string).filter(it => it.trim() !== '')
+  const strings = stringsIn(text, definition.value)
+  if (strings.length > 0) {
+    return strings.flatMap(it => allLinesOf(text, it)).filter(it => it.trim() !== '')
+  }
   return allListsOf(text, definition.value)
     .flatMap(elementsOf)
     .map(it => canonicalOfNode(text, it))

@@ -28,6 +28,16 @@ export function literalOf(text: string, node: SyntaxNode): NixValue {
   return expr(source)
 }
 
+const PLAIN_LITERAL = /^(?:path|uri|integer|float|(?:indented_)?string)_expression$/
+
+/** Whether a value is a string, number, path, boolean or null that is written out. */
+export function isPlainLiteral(text: string, node: SyntaxNode): boolean {
+  const inner = unparenthesised(node)
+  const isName = inner.type === 'variable_expression'
+  const isConstant = isName && /^(?:true|false|null)$/.test(text.slice(inner.start, inner.end))
+  return isConstant || PLAIN_LITERAL.test(inner.type)
+}
+
 /** A set without inherited, computed or dotted names. */
 function setValue(text: string, set: SyntaxNode): Record<string, NixValue> | undefined {
   const entries: [string, NixValue][] = []

@@ -1,0 +1,81 @@
+// npm run definitions -- FOLDER...
+//
+// Every kind of edit of the definitions that real modules hold, by path and chosen ones, without
+// writing anything. A plan's inverse restores the bytes, Nix accepts a sample of the results, and
+// what can't be done is refused with a code other than VERIFICATION_FAILED. Exit code 1 if not.
+import { readFileSync } from 'node:fs'
+import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
+import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
+
+const OPERATIONS = {
+  'set to a string': (edit, it) => edit.setIn(it, 'vfio-patch-test'),
+  'set to a set': (edit, it) => edit.setIn(it, { vfioPatchTest: 1 }),
+  'set below': (edit, it) => edit.setIn([...it.path, 'vfioPatchTest'], 1),
+  'add an item': (edit, it) => edit.addIn(it, ['vfio-patch-test']),
+  'add an item by path': (edit, it) => edit.addIn(it.path, ['vfio-patch-test']),
+  remove: (edit, it) => edit.removeIn(it),
+  'remove by path': (edit, it) => edit.removeIn(it.path),
+  rename: (edit, it) => edit.renameIn(it, [...it.path.slice(0, -1), 'vfioPatchTest']),
+  'rename by path': (edit, it) =>
+    edit.renameIn(it.path, [...it.path.slice(0, -1), 'vfioPatchTest']),
+  'rename to another set': (edit, it) => edit.renameIn(it.path, ['vfioPatchTest', 'x'])
+}
+const PER_FILE = 20
+const ASK_ONE_OF = 40
+
+const results = new Map(Object.keys(OPERATIONS).map(name => [name, new Map()]))
+const troubles = []
+const nixJobs = []
+let done = 0
+
+for (const file of filesFromArguments('definitions')) {
+  const decoded = decode(readFileSync(file))
+  if (!decoded.ok) continue
+  const doc = parseDocument(decoded.value)
+  for (const definition of sampleOf(doc)) {
+    for (const name of Object.keys(OPERATIONS)) run(file, doc, definition, name)
+    await turn()
+  }
+}
+if (hasNix) {
+  await askNix(nixJobs, ({ file, name }, verdict, output) => {
+    count(name, `Nix: ${verdict}`)
+    if (verdict === 'rejected') troubles.push(`${file}: ${name}: ${output}`)
+  })
+}
+report()
+
+/** The definitions with a fixed path, or some of them, evenly over the file, where there are many. */
+function sampleOf(doc) {
+  const paths = doc.leaves().flatMap(it => (it.path.includes(undefined) ? [] : [it.path]))
+  const all = [...new Map(paths.map(it => [JSON.stringify(it), it])).values()]
+  const step = Math.max(1, Math.ceil(all.length / PER_FILE))
+  return all.filter((_, i) => i % step === 0).flatMap(it => doc.getIn(it))
+}
+
+function run(file, doc, definition, name) {
+  const plan = OPERATIONS[name](doc.edit(), definition).plan()
+  const what = plan.ok ? (plan.value.changed ? 'planned' : 'nothing to do') : plan.error.code
+  count(name, what)
+  const place = `${file}: ${definition.path.join('.')}: ${name}`
+  if (what === 'VERIFICATION_FAILED') troubles.push(`${place}: ${plan.error.message}`)
+  if (!plan.ok) return
+  const { text, inverse } = plan.value
+  if (applyEdits(text, inverse) !== doc.text) troubles.push(`${place}: not taken back`)
+  if (done++ % ASK_ONE_OF === 0) nixJobs.push({ file, name, before: doc.text, after: text })
+}
+
+function count(name, what) {
+  const counts = results.get(name)
+  counts.set(what, (counts.get(what) ?? 0) + 1)
+}
+
+function report() {
+  for (const [name, counts] of results) {
+    console.log(name)
+    for (const [what, n] of [...counts].sort()) row(`  ${what}`, n)
+  }
+  console.log(`\n${troubles.length} wrong`)
+  for (const it of troubles) console.log(it)
+  process.exitCode = troubles.length > 0 ? 1 : 0
+}
