@@ -49,6 +49,13 @@ export function isExpr(value: NixValue): value is Expr {
   return typeof value === 'object' && value !== null && EXPR in value
 }
 
+/** Whether a comment stands anywhere in a value. */
+export function hasComments(value: NixValue): boolean {
+  if (isAnnotated(value)) return value.comment !== '' || hasComments(value.value)
+  if (isValueList(value)) return value.some(hasComments)
+  return isValueSet(value) && Object.values(value).some(hasComments)
+}
+
 export function isAnnotated(value: NixValue): value is Annotated {
   return typeof value === 'object' && value !== null && ANNOTATED in value
 }

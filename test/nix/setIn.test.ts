@@ -243,6 +243,22 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
+  it('takes more lines beside it for a block with a comment, which would be lost on one', () => {
+    const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
+    const vfio = { devices: [annotated('10de:1b80', 'a card')] }
+    expect(edited(given, it => it.setIn('virtualisation.vfio', vfio))).toBe(nix`
+      {
+        virtualisation = { docker.enable = true; };
+
+        virtualisation.vfio = {
+          devices = [
+            "10de:1b80" # a card
+          ];
+        };
+      }
+    `)
+  })
+
   it('defines options inside config where there is one', () => {
     const given = nix`
       { config, lib, ... }:

@@ -3,7 +3,7 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, isSet } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, startsLine } from '../text/lines.ts'
-import { bare, isValueSet, type NixValue } from '../values.ts'
+import { bare, hasComments, isValueSet, type NixValue } from '../values.ts'
 import { type BindingPlace, isOneLine } from './place.ts'
 import { type Layout, printBinding, printInline } from './print.ts'
 import {
@@ -44,7 +44,10 @@ export function insertBinding(
     : follow(text, set, sibling, binding, layout, blank)
 }
 
-/** The binding on one line where its sibling is a set on one line and it is short; else as printed. */
+/**
+ * The binding on one line where its sibling is a set on one line and it is short and has no comments;
+ * else as printed.
+ */
 function bindingLike(
   text: string,
   sibling: SyntaxNode | undefined,
@@ -54,7 +57,8 @@ function bindingLike(
 ): string {
   const neighbour = sibling?.field('expression')
   const inline = `${attrpath} = ${printInline(value, layout.tightLists)};`
-  const fits = isValueSet(bare(value)) && layout.indent.length + inline.length <= 80
+  const isShort = layout.indent.length + inline.length <= 80
+  const fits = isShort && isValueSet(bare(value)) && !hasComments(value)
   return fits && neighbour && isSet(neighbour) && isOneLine(text, neighbour)
     ? inline
     : printBinding(attrpath, value, layout)
