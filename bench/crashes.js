@@ -10,11 +10,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { row } from './files.js'
 import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
+import { callsIn, watchedIn } from './support/tracedCalls.js'
 
 const ERRORS = ['EIO', 'ENOSPC', 'EROFS', 'EDQUOT']
 const RANDOM_KILLS = 200
-const CHANGING =
-  /^(mkdir|rmdir|open|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)/
 const PARTS = {
   kills: killEverywhere,
   errors: failEverywhere,
@@ -56,32 +55,14 @@ function prepare(name) {
   const seen = machine.run(words, ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log])
   if (seen.status !== 0) throw new Error(`${name}: ${seen.stderr}`)
   const after = snapshot()
-  const paths = new Set([machine.nixos, machine.state])
-  for (const [, path] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
-    if (path.startsWith(`${machine.work}/`)) paths.add(path)
-  const watched = [...paths].flatMap(path => ['-P', path])
+  const watched = watchedIn(log, machine)
   machine.restore('before')
   machine.run(words, ['strace', '-f', '-e', 'trace=%file,%desc', ...watched, '-o', log])
-  const scenario = { name, words, before, after, watched, points: pointsIn(log) }
+  const scenario = { name, words, before, after, watched, points: callsIn(log) }
   const changed = before.files.filter(line => !after.files.includes(line)).length
   const writes = scenario.points.filter(({ changes }) => changes).length
   row(`${name}: files changed or gone, calls, changing`, changed, scenario.points.length, writes)
   return scenario
-}
-
-function pointsIn(log) {
-  const lines = readFileSync(log, 'utf8').split('\n')
-  const main = lines[0].split(' ')[0]
-  const counts = new Map()
-  return lines.flatMap(line => {
-    const call = /^\d+ +(\w+)\(/.exec(line)?.[1]
-    if (call === undefined || line.split(' ')[0] !== main) return []
-    const nth = (counts.get(call) ?? 0) + 1
-    counts.set(call, nth)
-    const opens = call === 'openat' && !line.includes('O_CREAT')
-    const reads = opens || ['read', 'pread64', 'close', 'readlink'].includes(call)
-    return [{ call, nth, changes: CHANGING.test(call) && !opens, reads }]
-  })
 }
 
 function inject({ watched, words }, { call, nth }, how) {

@@ -8,11 +8,10 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
+import { callsIn, watchedIn } from './support/tracedCalls.js'
 
 // What brings out a missing fsync: nothing is written by itself, and no rename is waited for.
 const OPTIONS = 'loop,commit=300,noauto_da_alloc'
-const CHANGING =
-  /^(mkdir|rmdir|open|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)/
 
 if (process.env.POWERCUT_INSIDE === undefined) {
   // Mounts of its own, that end with the process.
@@ -142,10 +141,7 @@ function watch(words) {
   if (seen.status !== 0) throw new Error(seen.stderr)
   const after = machine.files()
   unmount()
-  const paths = new Set([machine.nixos, machine.state])
-  for (const [, path] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
-    if (path.startsWith(`${machine.work}/`)) paths.add(path)
-  return { after, watched: [...paths].flatMap(path => ['-P', path]) }
+  return { after, watched: watchedIn(log, machine) }
 }
 
 function pointsOf(words, watched) {
@@ -153,17 +149,7 @@ function pointsOf(words, watched) {
   mount('work')
   machine.run(words, ['strace', '-f', '-e', 'trace=%file,%desc', ...watched, '-o', log])
   unmount()
-  const lines = readFileSync(log, 'utf8').split('\n')
-  const main = lines[0].split(' ')[0]
-  const counts = new Map()
-  return lines.flatMap(line => {
-    const call = /^\d+ +(\w+)\(/.exec(line)?.[1]
-    if (call === undefined || line.split(' ')[0] !== main) return []
-    const nth = (counts.get(call) ?? 0) + 1
-    counts.set(call, nth)
-    const opens = call === 'openat' && !line.includes('O_CREAT')
-    return CHANGING.test(call) && !opens ? [{ call, nth }] : []
-  })
+  return callsIn(log).filter(({ changes }) => changes)
 }
 
 function mount(name) {

@@ -1,0 +1,32 @@
+// What strace's log says of the calls of a command on its folders.
+import { readFileSync } from 'node:fs'
+
+const CHANGING =
+  /^(mkdir|rmdir|open|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)/
+
+/** The flags of strace that keep it to the paths of a machine, as a log made with `-y` names them. */
+export function watchedIn(log, { work, nixos, state }) {
+  const paths = new Set([nixos, state])
+  for (const [, path] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
+    if (path.startsWith(`${work}/`)) paths.add(path)
+  return [...paths].flatMap(path => ['-P', path])
+}
+
+/**
+ * The calls of the main thread in their order: which one, the how manieth of its name, whether it
+ * changes the disk, and whether it only reads.
+ */
+export function callsIn(log) {
+  const lines = readFileSync(log, 'utf8').split('\n')
+  const main = lines[0].split(' ')[0]
+  const counts = new Map()
+  return lines.flatMap(line => {
+    const call = /^\d+ +(\w+)\(/.exec(line)?.[1]
+    if (call === undefined || line.split(' ')[0] !== main) return []
+    const nth = (counts.get(call) ?? 0) + 1
+    counts.set(call, nth)
+    const opens = call === 'openat' && !line.includes('O_CREAT')
+    const reads = opens || ['read', 'pread64', 'close', 'readlink'].includes(call)
+    return [{ call, nth, changes: CHANGING.test(call) && !opens, reads }]
+  })
+}
