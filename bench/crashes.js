@@ -186,7 +186,10 @@ function settle(scenario, point, counts) {
   const isNew = same(now.files, after.files)
   if (isNew) counts.new += 1
   else if (same(now.files, before.files)) counts.old += 1
-  else fault(scenario, point, 'a mix', difference(now.files, before.files))
+  else {
+    const [left, right] = [before, after].map(it => difference(now.files, it.files))
+    fault(scenario, point, 'a mix', left.length < right.length ? left : right)
+  }
   if (!same(now.runs, isNew ? after.runs : before.runs))
     fault(scenario, point, 'the runs', now.runs.join(' '))
   if (next.stderr.includes('interrupted') && machine.run(NEXT).stderr.includes('interrupted'))

@@ -1,11 +1,12 @@
 // npm run lints -- FOLDER...
 //
 // Looks through all configurations below the folders, each file that no other imports with all that
-// it imports itself, and prints what "vfio-patch check" would find, each once. To be read by eye:
-// whatever is not so is a false alarm.
+// it imports itself, and prints what "vfio-patch check" would find away from their machines, each once.
+// To be read by eye: whatever is not so is a false alarm.
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { walkImports } from '../dist/apply/importClosure.js'
+import { gitFaults } from '../dist/check/gitFaults.js'
 import { lint } from '../dist/lints/index.js'
 import { decode, parseDocument } from '../dist/nix/index.js'
 import { filesFromArguments, row, turn } from './files.js'
@@ -32,7 +33,8 @@ for (const [path, { modules, ours }] of closures) {
   if (imported.has(path)) continue
   roots++
   const files = modules.map(it => ({ path: it.path, doc: parseDocument(it.text) }))
-  for (const finding of lint(files, { ours: ours.length > 0 })) {
+  const found = [...lint(files, { ours: ours.length > 0 }), ...gitFaults(files, read)]
+  for (const finding of found) {
     const key = `${finding.code} ${finding.path}:${finding.range.start}`
     if (seen.has(key)) continue
     seen.add(key)

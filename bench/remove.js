@@ -161,7 +161,7 @@ function commitOrThrow(changes, stateFolder, command) {
 }
 
 function installModules(folder) {
-  mkdirSync(join(folder, 'vfio'), { recursive: true })
+  mkdirSync(join(folder, 'vfio/_lib'), { recursive: true })
   for (const [name, text] of shipped) writeFileSync(join(folder, 'vfio', name), text)
 }
 

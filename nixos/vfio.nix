@@ -73,6 +73,8 @@ in
   imports = [
     ./binding.nix
     ./checks.nix
+    ./guestService.nix
+    ./guests.nix
     ./hooks.nix
   ];
 

@@ -3,7 +3,7 @@
 import { type Card, cardWith } from '../host/cards.ts'
 import { type Caution, cautionsFor } from '../host/cautions.ts'
 import { competingDrivers } from '../host/drivers.ts'
-import { closedGates, type Gate } from '../host/gates.ts'
+import { closedGates, type Gate, isAboutPicture } from '../host/gates.ts'
 import { strangersOf } from '../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../host/machine.ts'
 import { isDisplay } from '../host/pciClass.ts'
@@ -15,8 +15,18 @@ import type { Settings } from '../vfio/settings.ts'
 export interface Asked {
   /** Addresses of graphics cards, each to be taken whole. */
   gpus: readonly string[]
+  /** Addresses of devices that the machine has, to be taken like that; of a graphics card its whole card. */
+  devices?: readonly string[]
+  /** Addresses of devices that the configuration gives to guests already, so that nobody is asked again. */
+  given?: ReadonlySet<string>
   /** Addresses of cards whose screen the person is ready to lose. */
   confirmed: readonly string[]
+  /** The boot entry of its own that the devices are given away in, so that the usual one has a picture. */
+  specialisation?: string | undefined
+  /** Whether nothing shares a group with the cards where the groups can't be seen. */
+  assumesIsolated?: boolean
+  /** Addresses of devices that vfio-pci has now by what the configuration says already. */
+  inForce?: ReadonlySet<string>
 }
 
 /** Why a choice is refused. */
@@ -41,6 +51,8 @@ export type ChoiceProblem =
 export type Decision =
   /** All functions of the card go along. */
   | { code: 'WHOLE_CARD'; card: Card }
+  /** A single device that a guest is to have. */
+  | { code: 'DEVICE'; device: PciDevice }
   /** Named by ID, since nothing else has one of these. */
   | { code: 'BY_ID' }
   /** Named by address, since these have the same ID and stay. */
@@ -49,7 +61,9 @@ export type Decision =
   /** Drivers besides the usual ones that would take part of the card first. */
   | { code: 'DRIVERS'; drivers: readonly string[] }
   /** The IOMMU is off, so that the groups can't be seen: the base settings come first. */
-  | { code: 'FIRST_PHASE'; card: Card }
+  | { code: 'FIRST_PHASE'; card: Card; specialisation: string | undefined }
+  /** The IOMMU is off, and the person knows that nothing shares a group with the card. */
+  | { code: 'ASSUMED_ISOLATED'; card: Card }
 
 export interface Choice {
   settings: Settings
@@ -77,34 +91,75 @@ export function chooseDevices(
     }
     cards.push(card)
   }
+  const { given = new Set<string>() } = asked
+  const singles: Card[] = []
+  for (const address of asked.devices ?? []) {
+    const device = machine.devices.find(it => it.address === address)
+    if (device === undefined) return err([noSuchDevice(machine, address)])
+    const card = isDisplay(device) ? cardWith(machine, address) : undefined
+    if (card === undefined)
+      singles.push({ display: device, functions: [device], isIntegrated: false })
+    else if (!cards.some(it => it.display === card.display)) cards.push(card)
+  }
+  const inCards = new Set(cards.flatMap(it => it.functions))
+  const units = [...cards, ...singles.filter(it => !inCards.has(it.display))]
   const named = namedDevices(machine, settings)
-  const whole = cards.flatMap(it => it.functions)
-  const passed = new Set([...named, ...whole].map(it => it.address))
+  const whole = units.flatMap(it => it.functions).filter(it => !given.has(it.address))
+  const passed = new Set([...named.map(it => it.address), ...whole.map(it => it.address), ...given])
   const bindsAtBoot = settings.bindAtBoot !== false
-  const isOff = cards.length > 0 && machine.iommu.groups === 0
-  const gates = closedGates(machine, passed, { confirmed: asked.confirmed, bindsAtBoot })
+  const { specialisation } = asked
+  const isOff = units.length > 0 && machine.iommu.groups === 0
+  const isFirst = isOff && !(asked.assumesIsolated === true && specialisation !== undefined)
+  const gates = closedGates(machine, passed, { confirmed: asked.confirmed, bindsAtBoot }).filter(
+    it => !isInForce(it, asked.inForce) && !isInForce(it, given)
+  )
+  // The usual boot entry is there to go back to; of what else is lost, a person finds out too late.
+  const dark = specialisation === undefined ? [] : gates.filter(isAboutPicture)
   const problems: ChoiceProblem[] = [
-    ...gates.filter(it => !isOff || it.code !== 'SHOWS_SCREEN'),
-    ...(settings.applyACSpatch === true ? [] : sharedGroups(machine, cards, passed))
+    ...gates.filter(it => !dark.includes(it) && (!isFirst || it.code !== 'SHOWS_SCREEN')),
+    ...(settings.applyACSpatch === true ? [] : sharedGroups(machine, units, passed))
   ]
   if (isOff && machine.iommu.isOffered !== true) problems.push({ code: 'IOMMU_OFF', machine })
   if (problems.length > 0) return err(problems)
 
-  const cautions = cautionsFor(machine, passed, settings.blacklistNvidia === true)
-  if (cards.length === 0) return ok({ settings, decisions: [], cautions })
+  const cautions: Caution[] = [
+    ...(isFirst ? [] : dark.map(noPicture)),
+    ...cautionsFor(machine, passed, settings.blacklistNvidia === true).filter(
+      it => !('device' in it && given.has(it.device.address))
+    )
+  ]
+  if (units.length === 0) return ok({ settings, decisions: [], cautions })
   const base = withProcessor(machine, settings)
-  const [first] = cards
-  if (isOff && first) {
-    const decisions: Decision[] = [...base.decisions, { code: 'FIRST_PHASE', card: first }]
+  const [first] = units
+  if (isFirst && first) {
+    const decisions: Decision[] = [
+      ...base.decisions,
+      { code: 'FIRST_PHASE', card: first, specialisation }
+    ]
     return ok({ settings: base.settings, decisions, cautions })
   }
   const binding = bind(machine, base.settings, whole, passed)
   const decisions: Decision[] = [
     ...cards.map((card): Decision => ({ code: 'WHOLE_CARD', card })),
+    ...units
+      .filter(it => !cards.includes(it))
+      .map((it): Decision => ({ code: 'DEVICE', device: it.display })),
+    ...(isOff && first ? [{ code: 'ASSUMED_ISOLATED', card: first } as const] : []),
     ...base.decisions,
     ...binding.decisions
   ]
   return ok({ settings: binding.settings, decisions, cautions })
+}
+
+/** Whether what it keeps a person from is so already, and nothing new is lost. */
+function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolean {
+  const others = gate.code === 'ONLY_DISPLAY' ? gate.others : []
+  return [gate.device, ...others].every(it => inForce.has(it.address))
+}
+
+function noPicture(gate: Gate): Caution {
+  const others = gate.code === 'SHOWS_SCREEN' ? gate.others : []
+  return { code: 'NO_PICTURE', device: gate.device, others }
 }
 
 function noSuchDevice(machine: Machine, address: string): ChoiceProblem {

@@ -1,5 +1,5 @@
-import { join } from 'node:path'
-import type { FolderListing } from './modulesFolder.ts'
+import { dirname, join } from 'node:path'
+import { type FolderListing, freeName } from './modulesFolder.ts'
 import type { PlannedFile } from './planApply.ts'
 import { stampOf } from './stamp.ts'
 
@@ -34,7 +34,7 @@ export function dropModules(folder: string, listing: FolderListing): DroppedModu
       continue
     }
     const path = join(folder, name)
-    gone.push({ path, before: text, after: undefined, emptied: folder })
+    gone.push({ path, before: text, after: undefined, emptied: dirname(path) })
     if (state === 'intact') continue
     const as = join(folder, freeName(`${name}.edited`, listing))
     dropped.files.push({ path: as, before: undefined, after: text, like: path })
@@ -46,11 +46,4 @@ export function dropModules(folder: string, listing: FolderListing): DroppedModu
   )
   dropped.files.push(...gone)
   return dropped
-}
-
-function freeName(name: string, listing: ReadonlyMap<string, unknown>): string {
-  if (!listing.has(name)) return name
-  let number = 2
-  while (listing.has(`${name}.${number}`)) number++
-  return `${name}.${number}`
 }

@@ -1,25 +1,46 @@
 import {
   canonicalOfValue,
+  expr,
   formatPath,
   type NixDocument,
   type NixValue,
+  parseDocument,
   type Transaction
 } from '../nix/index.ts'
+import { eolOf, indentAt, startsLine } from '../nix/text/lines.ts'
 import { BLOCKS, type Wanted } from '../vfio/wanted.ts'
 
 /**
- * Adds to a transaction what makes a document say the wanted options. A set of options that the
- * document says nothing of is written as one block; else options are edited one by one where they
- * stand.
+ * Adds to a transaction what makes a document say the wanted options, below a path where one is given.
+ * A set of options that the document says nothing of is written as one block; else options are edited
+ * one by one where they stand.
  */
-export function editOptions(doc: NixDocument, edit: Transaction, wanted: readonly Wanted[]): void {
-  let rest = wanted.filter(isSaid)
-  for (const block of BLOCKS) {
+export function editOptions(
+  doc: NixDocument,
+  edit: Transaction,
+  wanted: readonly Wanted[],
+  prefix: readonly string[] = []
+): void {
+  let rest = wanted.filter(isSaid).map(it => ({ ...it, path: [...prefix, ...it.path] }))
+  if (prefix.length > 0 && rest.length > 0 && !isDefined(doc, prefix)) {
+    edit.setIn(prefix, emptySet(doc, prefix))
+  }
+  for (const block of BLOCKS.map(it => [...prefix, ...it])) {
     const inside = rest.filter(it => isBelow(it.path, block))
     rest = rest.filter(it => !isBelow(it.path, block))
     if (inside.length > 0) editBlock(doc, edit, block, inside)
   }
   for (const it of rest) editOption(doc, edit, it)
+}
+
+/** A set with its braces on lines of their own, so that what is added to it goes between them. */
+function emptySet(doc: NixDocument, path: readonly string[]): NixValue {
+  const plan = doc.edit().setIn(path, {}).plan()
+  const [found] = plan.ok ? parseDocument(plan.value.text).getIn(path) : []
+  if (!plan.ok || !found) return {}
+  const { text } = plan.value
+  const { start } = found.binding
+  return startsLine(text, start) ? expr(`{${eolOf(text)}${indentAt(text, start)}}`) : {}
 }
 
 function editBlock(
@@ -104,7 +125,13 @@ function blockOf(path: readonly string[], inside: readonly Wanted[]): Block {
       at[name] ??= {}
       at = at[name] as Block
     }
-    at[names.at(-1) ?? ''] = value
+    const name = names.at(-1) ?? ''
+    const before = at[name]
+    // A list may be asked for from two sides.
+    const isMore = it.kind === 'items' && Array.isArray(before)
+    at[name] = isMore
+      ? [...new Map([...before, ...it.items].map(at => [keyOf(at), at])).values()]
+      : value
   }
   return block
 }

@@ -1,4 +1,4 @@
-import { type Finding, type LintFile, lint, planFixes } from '../lints/index.ts'
+import { type Facts, type Finding, type LintFile, lint, planFixes } from '../lints/index.ts'
 import { type NixError, parseDocument } from '../nix/index.ts'
 import { ok, type Result } from '../nix/result.ts'
 import { type ReadModule, walkImports } from './importClosure.ts'
@@ -8,7 +8,10 @@ import type { ApplyPlan, PlannedFile } from './planApply.ts'
 /** What was looked at, the configuration first, and what was found in it. */
 export interface Faults {
   files: LintFile[]
+  /** By file in their order, then by place. */
   findings: Finding[]
+  /** What was known besides. */
+  facts: Facts
 }
 
 /**
@@ -23,7 +26,16 @@ export function findFaults(
   const { modules, ours } = walkImports(configuration, read)
   const files = modules.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
   const facts = { ours: ours.length > 0, ...(release === undefined ? {} : { release }) }
-  return { files, findings: lint(files, facts) }
+  return { files, findings: lint(files, facts), facts }
+}
+
+/** The same with findings that were made elsewhere. */
+export function withFindings(faults: Faults, more: readonly Finding[]): Faults {
+  const order = new Map(faults.files.map((it, i) => [it.path, i]))
+  const findings = [...faults.findings, ...more].sort(
+    (a, b) => (order.get(a.path) ?? 0) - (order.get(b.path) ?? 0) || a.range.start - b.range.start
+  )
+  return { ...faults, findings }
 }
 
 /** The edits that mend what edits can mend. */
@@ -35,7 +47,10 @@ export interface FaultFixes {
 }
 
 /** Plans the fixes of all findings that have one. Refused where the configuration can't be edited. */
-export function planFaultFixes({ files, findings }: Faults): Result<FaultFixes, NixError> {
+export function planFaultFixes({
+  files,
+  findings
+}: Pick<Faults, 'files' | 'findings'>): Result<FaultFixes, NixError> {
   const mended: Finding[] = []
   const planned: PlannedFile[] = []
   let configuration: ApplyPlan['configuration'] | undefined

@@ -1,5 +1,12 @@
 import { dirname, join } from 'node:path'
-import { type AttrPath, formatPath, type NixDocument, parseDocument } from '../nix/index.ts'
+import {
+  type AttrPath,
+  type Expr,
+  formatPath,
+  type NixDocument,
+  type NixValue,
+  parseDocument
+} from '../nix/index.ts'
 import { stampOf } from './stamp.ts'
 
 /** Gives a file's text, or that of a folder's default.nix; undefined if there is none to read. */
@@ -39,21 +46,26 @@ export interface ImportedModule {
   importer: string | undefined
 }
 
-/** An import that leads to a module of ours. */
-export interface OwnImport {
+/** An import by a fixed path. */
+export interface ImportLink {
   /** The file that has it. */
   importer: string
   /** The path in it. */
   spelling: string
-  /** Our file, links resolved. */
+  /** The file that it leads to, links resolved. */
   path: string
 }
+
+/** An import that leads to a module of ours. */
+export type OwnImport = ImportLink
 
 /** All that fixed paths in `imports` lead to. */
 export interface ImportWalk {
   /** The configuration first; each file once, and none of ours. */
   modules: ImportedModule[]
   ours: OwnImport[]
+  /** Every import that leads to one of the modules. */
+  links: ImportLink[]
 }
 
 /**
@@ -64,7 +76,11 @@ export function walkImports(
   configuration: { path: string; text: string },
   read: ReadModule
 ): ImportWalk {
-  const walk: ImportWalk = { modules: [{ ...configuration, importer: undefined }], ours: [] }
+  const walk: ImportWalk = {
+    modules: [{ ...configuration, importer: undefined }],
+    ours: [],
+    links: []
+  }
   const seen = new Set<string>([configuration.path])
   // What is found on the way is followed as well.
   for (const module of walk.modules) {
@@ -74,7 +90,10 @@ export function walkImports(
       if (!target) continue
       if (stampOf(target.text) !== 'none') {
         walk.ours.push({ importer: module.path, spelling, path: target.path })
-      } else if (!seen.has(target.path) && seen.size < MOST_FILES) {
+        continue
+      }
+      walk.links.push({ importer: module.path, spelling, path: target.path })
+      if (!seen.has(target.path) && seen.size < MOST_FILES) {
         seen.add(target.path)
         walk.modules.push({ ...target, importer: module.importer ?? spelling })
       }
@@ -109,4 +128,19 @@ export function followImports(
 export function declares(doc: NixDocument, option: AttrPath): boolean {
   const path = ['options', ...option]
   return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
+}
+
+/** The items of `imports` that lead to such a path, in whatever spelling. */
+export function importsTo(doc: NixDocument, isMeant: (spelling: string) => boolean): Expr[] {
+  return doc
+    .itemsIn('imports')
+    .filter(it => isExpr(it))
+    .filter(({ source }) => {
+      const [spelling] = parseDocument(`{ imports = [ (${source}\n) ]; }`).imports()
+      return spelling !== undefined && isMeant(spelling)
+    })
+}
+
+function isExpr(value: NixValue): value is Expr {
+  return typeof value === 'object' && value !== null && 'source' in value
 }

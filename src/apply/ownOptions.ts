@@ -23,6 +23,14 @@ export function ownOptions(modules: Iterable<string>): AttrPath[] {
   return [...new Map(roots.map(it => [keyOf(it), it])).values()]
 }
 
+/** All options that modules declare, each by its whole path, as far as they are written out. */
+export function declaredOptions(modules: Iterable<string>): AttrPath[] {
+  return [...modules]
+    .flatMap(text => parseDocument(text).leaves())
+    .filter(it => it.path[0] === 'options')
+    .map(it => namesOf(it).slice(1))
+}
+
 /** Whether a path is this option or lies below it. */
 export function beginsWith(path: readonly (string | undefined)[], option: AttrPath): boolean {
   return path.length >= option.length && option.every((name, i) => path[i] === name)

@@ -1,15 +1,18 @@
 import { join } from 'node:path'
 import { planFixes } from '../lints/index.ts'
-import { type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
+import { type Expr, type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import { isEmpty, type Settings } from '../vfio/settings.ts'
-import { type Circumstances, wantedOptions } from '../vfio/wanted.ts'
+import { type ExpectedDevice, isEmpty, type Settings } from '../vfio/settings.ts'
+import { type Circumstances, type Wanted, wantedOptions } from '../vfio/wanted.ts'
 import { editOptions } from './editOptions.ts'
 import type { ImportClosure } from './importClosure.ts'
 import { kindOf } from './kind.ts'
 import { type FolderListing, planModules } from './modulesFolder.ts'
 import { type Obsolete, obsoleteIn, wantedFor } from './obsolete.ts'
+import type { GuestPlan } from './planGuest.ts'
 import type { ApplyProblem } from './problem.ts'
+import { notInherited, prefixOf, profilesOf, targetOf } from './specialisation.ts'
+import type { TakeOver } from './takeOver.ts'
 
 /** All that a run of `apply` knows; nothing else is looked at. */
 export interface ApplyInput {
@@ -28,12 +31,20 @@ export interface ApplyInput {
   /** Whether modules of ours that were changed may be replaced. */
   replaceModules: boolean
   closure: ImportClosure
+  /** How ours take the place of other modules that declare the same options, where there are some. */
+  takeOver?: TakeOver | undefined
+  /** IDs in other places that the host needs as well, and the devices that are meant by them. */
+  byAddress?: ReadonlyMap<string, readonly ExpectedDevice[]>
   /** Names of devices by their IDs. */
   names: ReadonlyMap<string, string>
   /** The release of NixOS that is built next, where it is known. */
   release?: string | undefined
   /** Whether values of old guides stay that our options take the place of. */
   keepObsolete?: boolean
+  /** The specialisation that was asked for, to have all options in a boot entry of its own. */
+  specialisation?: string | undefined
+  /** The file of the guest that is asked for, and what becomes of it. */
+  guest?: GuestPlan | undefined
 }
 
 /**
@@ -46,6 +57,10 @@ export interface ApplyPlan {
   configuration: Plan
   /** What gives way in it to our options, or because it is of no use any more. */
   replaced?: readonly Obsolete[]
+  /** What would give way, and stays, as it is outside the specialisation. */
+  left?: readonly Obsolete[]
+  /** Of `apply`: the specialisation that the options are in; null where they are for every boot entry. */
+  specialisation?: string | null
 }
 
 export interface PlannedFile {
@@ -76,7 +91,8 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
 
   const importPath = `./${modulesDir}`
   const isOurs = doc.importOf(importPath) !== undefined
-  if (closure.foreign) {
+  const { takeOver } = input
+  if (closure.foreign && !takeOver) {
     const { option, importer } = closure.foreign
     const declaration = closure.foreign.path
     return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
@@ -86,22 +102,46 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   if (other) {
     return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
   }
-  if (isEmpty(settings) && !isOurs) return err({ code: 'NOTHING_CHOSEN', path })
+  const isAsked = !isEmpty(settings)
+  const target = targetOf(doc, path, input.specialisation, isAsked)
+  if (!target.ok) return target
+  const specialisation = target.value
+  const isNew =
+    input.specialisation !== undefined &&
+    !profilesOf(doc).specialisations.includes(input.specialisation)
+  if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
 
   const { listing, shipped, replaceModules } = input
-  const modules = planModules(folder, listing, shipped, replaceModules)
+  const theirs = new Set(takeOver?.modules)
+  const modules = planModules(folder, listing, shipped, replaceModules, theirs)
   if (!modules.ok) return modules
 
-  const isAsked = !isEmpty(settings)
-  const obsolete = isAsked && !input.keepObsolete ? obsoleteIn(doc, input.release) : []
+  const prefix = prefixOf(specialisation)
+  const isEdited = isAsked || takeOver !== undefined
+  const all = isEdited && !input.keepObsolete ? obsoleteIn(doc, input.release, prefix) : []
+  const obsolete = all.filter(it => !it.isOutside)
+  const wanted = notInherited(
+    doc,
+    wantedOptions(settings, circumstancesOf(doc, prefix), input.names),
+    prefix
+  )
+  if (!wanted.ok) return err({ code: 'NIX', path, error: wanted.error })
   const planned = planFixes(
     doc,
     obsolete.map(it => it.fix),
     accepted => {
-      const edit = doc.edit().import(importPath)
+      const edit = doc.edit()
+      if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
+      edit.import(importPath)
       const moved = accepted.flatMap(it => obsolete[it] ?? [])
-      const wanted = wantedOptions(settings, circumstancesOf(doc), input.names)
-      if (isAsked) editOptions(doc, edit, [...wanted, ...wantedFor(moved, settings)])
+      const chosen = isAsked ? wanted.value : []
+      editOptions(
+        doc,
+        edit,
+        [...chosen, ...wantedFor(moved, settings, input.byAddress, input.names)],
+        prefix
+      )
+      if (takeOver) editOptions(doc, edit, [...takeOver.wanted, ...keptOff(doc)])
       return edit
     }
   )
@@ -109,19 +149,45 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   const { plan, refused } = planned.value
   const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
 
-  const files: PlannedFile[] = modules.value.map(({ name, before, after }) => ({
-    path: join(folder, name),
-    before,
-    after
-  }))
+  const files: PlannedFile[] = modules.value.flatMap(({ name, before, after, keptAs }) => {
+    const module = { path: join(folder, name), before, after }
+    if (keptAs === undefined) return [module]
+    return [
+      { path: join(folder, keptAs), before: undefined, after: before, like: module.path },
+      module
+    ]
+  })
+  const { guest } = input
+  if (guest && guest.before !== guest.after) {
+    files.push({ path: guest.path, before: guest.before, after: guest.after })
+  }
+  files.push(...(takeOver?.files ?? []))
   if (plan.changed) files.push({ path, before: input.text, after: plan.text })
-  return ok({ files, configuration: plan, replaced })
+  const left = all.filter(it => it.isOutside)
+  return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
 }
 
-function circumstancesOf(doc: NixDocument): Circumstances {
-  const strings = (path: string) => doc.itemsIn(path).filter(it => typeof it === 'string')
+/** What is said where the options go, with what a specialisation inherits. */
+function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumstances {
+  const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
+  const strings = (...path: string[]) =>
+    prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
   return {
-    kernelParams: strings('boot.kernelParams'),
-    users: strings('virtualisation.vfio.users')
+    kernelParams: strings('boot', 'kernelParams'),
+    users: strings('virtualisation', 'vfio', 'users')
   }
+}
+
+/** The imports that go, but not one that leads to ours as well. */
+function importsBut(importPath: string, items: readonly Expr[]): Expr[] {
+  return items.filter(
+    it => parseDocument(`{ imports = [ ${it.source} ]; }`).importOf(importPath) === undefined
+  )
+}
+
+/** Only our modules pass DMA through by themselves; the person's word against it stands. */
+function keptOff(doc: NixDocument): Wanted[] {
+  return wantedOptions({}, circumstancesOf(doc, []), new Map()).filter(
+    it => it.path.at(-1) === 'passthroughDMA'
+  )
 }

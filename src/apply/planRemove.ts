@@ -2,21 +2,27 @@ import { dirname, join } from 'node:path'
 import {
   type AttrPath,
   type Definition,
-  type Expr,
   type NixDocument,
-  type NixValue,
   type Plan,
   parseDocument
 } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { moveOffset } from '../nix/text/edits.ts'
 import { type DroppedModules, dropModules, type KeptModule } from './dropModules.ts'
-import { declares, type ImportedModule, type ImportWalk, type OwnImport } from './importClosure.ts'
+import {
+  declares,
+  type ImportedModule,
+  type ImportWalk,
+  importsTo,
+  type OwnImport
+} from './importClosure.ts'
 import { kindOf } from './kind.ts'
 import type { FolderListing } from './modulesFolder.ts'
+import { beginsWith } from './ownOptions.ts'
 import { findOwnUses, type OwnThings, type OwnUse, resolved } from './ownUses.ts'
 import type { ApplyPlan } from './planApply.ts'
 import type { RemoveProblem, UsePlace } from './problem.ts'
+import { prefixOf, specialisationsOf } from './specialisation.ts'
 import { stampOf } from './stamp.ts'
 import { afterEdits, backTo, withoutBindings, withoutTraces } from './takeOut.ts'
 
@@ -54,7 +60,8 @@ export interface RemovePlan extends ApplyPlan {
  * stands in the files decides, not a record of what was once written there.
  *
  * A configuration that has nothing of ours gives a plan without files; options of the same names
- * that somebody else's module declares are not ours. Refuses with `WRONG_KIND` such a file if it is
+ * that somebody else's module declares are not ours. Guests in files of their own stay as they are,
+ * and no longer imported. Refuses with `WRONG_KIND` such a file if it is
  * no module, with `STILL_USED` where what is left would need what goes, with `USED_ELSEWHERE` where
  * another file of the repository would, with `NIX` what can't be read or edited.
  */
@@ -62,11 +69,19 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const { walk, own } = input
   const [configuration] = walk.modules as [ImportedModule]
   const { path, text } = configuration
-  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
+  const stamped = [...input.folders].filter(([, it]) => hasModules(it))
+  const isGuest = (it: { path: string }) =>
+    stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
+  const modules = walk.modules
+    .filter(it => !isGuest(it))
+    .map(it => ({ ...it, doc: parseDocument(it.text) }))
   const [{ doc }] = modules as [Module]
   const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
-  const imports = [...walk.ours, ...lostImports(modules, gone, input)]
-  const stamped = [...input.folders].filter(([, it]) => hasModules(it))
+  const imports = [
+    ...walk.ours,
+    ...walk.links.filter(isGuest),
+    ...lostImports(modules, gone, input)
+  ]
   if (imports.length === 0 && stamped.length === 0) return nothingOfOurs(path, doc)
 
   const stays = stayingFolders(stamped, input.others)
@@ -148,7 +163,7 @@ function lostImports(
   gone: readonly AttrPath[],
   { usual, folders }: RemoveInput
 ): OwnImport[] {
-  const isDefined = modules.some(({ doc }) => gone.some(it => definitionsOf(doc, it).length > 0))
+  const isDefined = modules.some(({ doc }) => definedIn(doc, visibleOptions(doc, gone)).length > 0)
   if (!isDefined || folders.get(usual) !== 'absent') return []
   return modules.flatMap(({ path, doc }) =>
     doc
@@ -207,7 +222,9 @@ function planFile(
     imports.filter(it => it.importer === path).map(it => resolved(path, it.spelling))
   )
   const uses = findOwnUses(doc, path, things)
-  const visible = new Set(definedIn(doc, things).map(it => it.binding.start))
+  const visible = new Set(
+    definedIn(doc, visibleOptions(doc, things.options)).map(it => it.binding.start)
+  )
   const isDefined = visible.size > 0 || uses.some(it => it.kind === 'definition')
   if (spellings.size === 0 && !isDefined) return ok(unchanged(doc.text))
   const isHidden = ({ kind, node }: OwnUse) => kind === 'definition' && !visible.has(node.start)
@@ -227,10 +244,11 @@ function planVisible(
   isOurs: (spelling: string) => boolean,
   earlier: readonly string[]
 ): Result<Plan, NixDocument['errors'][number]> {
-  const items = doc.itemsIn('imports').filter(it => isExpr(it) && leadsTo(it.source, isOurs))
+  const items = importsTo(doc, isOurs)
+  const gone = withEmptied(doc, visibleOptions(doc, things.options))
   const withoutOptions = () => {
     const edit = doc.edit()
-    for (const option of things.options) edit.removeIn(option)
+    for (const option of gone) edit.removeIn(option)
     return edit
   }
   const plan = withoutOptions().removeIn('imports', items).plan()
@@ -240,11 +258,30 @@ function planVisible(
   const bare = isOnly ? withoutOptions().removeIn('imports').plan() : plan
   const proved: [Plan, ...Plan[]] = bare.ok ? [plan.value, bare.value] : [plan.value]
   const back = earlier.map(it => backTo(it, doc, proved)).find(it => it !== undefined)
-  return ok(back ?? withoutTraces(doc, definedIn(doc, things), isOurs, proved))
+  return ok(back ?? withoutTraces(doc, definedIn(doc, gone), isOurs, proved))
+}
+
+/** The options as they are spelt, those inside specialisations, too. */
+function visibleOptions(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
+  const names = specialisationsOf(doc)
+  const prefixes = [[], ...names.map(prefixOf)]
+  return prefixes.flatMap(prefix => options.map(it => [...prefix, ...it]))
+}
+
+/** The same options, but a specialisation that has nothing else goes as a whole: it would be no other entry. */
+function withEmptied(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
+  const emptied = specialisationsOf(doc)
+    .map(it => ['specialisation', it])
+    .filter(entry => {
+      const leaves = doc.leaves().filter(it => beginsWith(it.path, entry))
+      return leaves.every(({ path }) => options.some(it => beginsWith(path, it)))
+    })
+  const rest = options.filter(it => !emptied.some(entry => beginsWith(it, entry)))
+  return [...rest, ...emptied]
 }
 
 /** The definitions of these options that the toolkit knows for such, in source order. */
-function definedIn(doc: NixDocument, { options }: OwnThings): Definition[] {
+function definedIn(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
   const all = options.flatMap(it => definitionsOf(doc, it))
   return all.sort((a, b) => a.binding.start - b.binding.start)
 }
@@ -255,16 +292,6 @@ function nixProblem(path: string, error: NixDocument['errors'][number]): RemoveP
 
 function mentions(text: string, option: AttrPath): boolean {
   return new RegExp(`\\b${option.at(-1)}\\b`).test(text)
-}
-
-function isExpr(value: NixValue): value is Expr {
-  return typeof value === 'object' && value !== null && 'source' in value
-}
-
-/** Whether an item of `imports` spells such a path, in whatever way. */
-function leadsTo(source: string, isMeant: (spelling: string) => boolean): boolean {
-  const [spelling] = parseDocument(`{ imports = [ (${source}\n) ]; }`).imports()
-  return spelling !== undefined && isMeant(spelling)
 }
 
 /** What needs our part in a text from which it was taken out; with the places in the text before. */

@@ -7,6 +7,15 @@ export type ApplyProblem =
   | { code: 'NIX'; path: string; error: NixError }
   /** Nothing was chosen, and the configuration has nothing of ours. */
   | { code: 'NOTHING_CHOSEN'; path: string }
+  /** Several boot entries have options of ours, and none was named; or all have (`everywhere`) and some more. */
+  | { code: 'SEVERAL_PROFILES'; path: string; names: readonly string[]; everywhere: boolean }
+  /** Every boot entry gives devices away, so that a new one (`name`) would inherit that. */
+  | {
+      code: 'GIVEN_EVERYWHERE'
+      path: string
+      name: string
+      at: { line: number; column: number }
+    }
   /** The file is one that is not to be edited, or of another kind than a NixOS module. */
   | {
       code: 'WRONG_KIND'
@@ -25,12 +34,37 @@ export type ApplyProblem =
       importer: string | undefined
       option: string
     }
+  /** Modules of others declare options of ours, and something they do or a person set would be lost without them. */
+  | { code: 'NOT_TAKEN_OVER'; path: string; obstacles: readonly Obstacle[] }
   /** Another folder of ours is imported already; a second one would declare every option twice. */
   | { code: 'IMPORTED_ELSEWHERE'; path: string; folder: string; importer: string }
+  /** The configuration itself says what the guest of this name is. */
+  | { code: 'GUEST_DEFINED'; path: string; name: string; at: { line: number; column: number } }
+  /** The guest's file was edited, or is not ours at all, and its XML is another one than it was made from. */
+  | { code: 'GUEST_EDITED'; path: string; name: string; isOurs: boolean }
+  /** The guest as Nix would not be the guest; a bug. */
+  | { code: 'GUEST_NOT_CONVERTED'; path: string; message: string }
   /** Nix accepts the file as it is, and not what it would become. */
   | { code: 'PARSE_REJECTED'; path: string; output: string }
   /** The parse check was required and could not be made. */
   | { code: 'PARSE_CHECK_MISSING'; path: string; detail: string }
+
+/** What keeps our modules from taking the place of others. */
+export interface Obstacle {
+  /**
+   * An option that ours don't have, a value that these don't take, something else that the module does,
+   * an import that can't be taken out, or one that stands in a flake.
+   */
+  kind: 'option' | 'value' | 'extra' | 'import' | 'flake'
+  path: string
+  /** The text of the file. */
+  text: string
+  range: { start: number; end: number }
+  /** What is there, in one sentence without a final period. */
+  what: string
+  /** What to do about it, where that is not the same for all of its kind. */
+  advice?: string
+}
 
 /** Why our part can't be taken out. */
 export type RemoveProblem =

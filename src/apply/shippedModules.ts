@@ -7,12 +7,17 @@ const NAMES = [
   'vfio.nix',
   'binding.nix',
   'checks.nix',
+  'guests.nix',
+  'guestService.nix',
   'hooks.nix',
   'libvirt.nix',
-  'virtualisation.nix'
+  'virtualisation.nix',
+  '_lib/defineGuests.nix',
+  '_lib/domain.nix',
+  '_lib/domainTables.nix'
 ]
 
-/** The modules of this package by file name, as they are installed; reads them from the package. */
+/** The files of this package by their path in the folder, as they are installed; reads them from it. */
 export function shippedModules(version: string): Map<string, string> {
   return new Map(
     NAMES.map(name => {

@@ -50,13 +50,13 @@ export function adviceFor(
   const asking = candidates.find(it => it.verdict === 'confirm')
   if (asking !== undefined) {
     const why = asking.reasons.map(whyNot).join('; ')
-    const text = `${call(asking)} can go to a guest, but ${why}: plug the monitor into the other card first.`
-    return { text, command: apply(` --gpu ${address(asking)}`) }
+    const text = `${call(asking)} can go to a guest, but ${why}: plug the monitor into the other card first, or use a boot entry of its own.`
+    return { text, command: apply(` --gpu ${address(asking)} --specialisation vfio`) }
   }
   const own = candidates.find(it => !it.card.isIntegrated) ?? first
   const why = own.reasons.map(whyNot).join('; ')
-  if (own.reasons.some(it => it.code === 'ONLY_DISPLAY')) {
-    const text = `${call(own)} can't be given away for good: ${why}. A guest can have it while it runs.`
+  if (own.verdict === 'separate') {
+    const text = `${call(own)} can't be given away for good: ${why}. A guest can have it while it runs, or in a boot entry of its own.`
     return { text, command: apply(` --gpu ${address(own)} --bind hooks`) }
   }
   const text = `No card can go to a guest: ${call(own)} stays, as ${why}.`

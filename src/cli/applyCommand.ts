@@ -1,4 +1,5 @@
 import { whyNoQuestion } from './askLine.ts'
+import { bootHint } from './bootEntry.ts'
 import { readManner } from './manner.ts'
 import { offerChange } from './offerChange.ts'
 import type { Arguments } from './parseArguments.ts'
@@ -23,17 +24,19 @@ export async function applyCommand(
     const asked = await askForCard(given, prepared.error, screens.err)
     return 'stop' in asked ? asked.stop : applyCommand(command, asked.go, screens)
   }
-  const { plan, context, notes = [] } = prepared.value
+  const { plan, context, notes = [], guest } = prepared.value
   if (plan.files.length === 0) {
     if (!manner.value.quiet) {
       say(`Nothing to do: ${context.file} says all this already.`)
       for (const line of notes) say(line)
     }
-    return unchanged({ ...emptyBody(context.root), notes })
+    const { specialisation = null } = plan
+    const aboutGuest = guest === undefined ? {} : { guest }
+    return unchanged({ ...emptyBody(context.root), specialisation, ...aboutGuest, notes })
   }
   const next = [nextStep(context.root)]
   if (context.root === '/') {
-    next.push('        If there is no picture, pick the previous generation in the boot menu.')
+    next.push(`        ${bootHint(plan.specialisation)}`)
   }
   return offerChange(prepared.value, manner.value, given, screens, next)
 }

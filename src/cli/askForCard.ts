@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Candidate, candidatesOf, proposalOf } from '../host/candidates.ts'
-import { type Answer, askLine } from './askLine.ts'
+import { choose } from './askChoice.ts'
+import { askForEntry, type Flags } from './askForEntry.ts'
 import { declined } from './confirm.ts'
 import { callDevice, type Names, whyNot } from './deviceWords.ts'
 import { problemMessage } from './gateMessages.ts'
@@ -21,8 +22,8 @@ import { wrap } from './wrap.ts'
 export type Asked = { go: Arguments } | { stop: Report }
 
 /**
- * Asks for the card, then who may run guests, then whether to prepare Looking Glass. `otherwise` is
- * the message where there is no card to ask for.
+ * Asks for the card, who may run guests, whether to prepare Looking Glass, and for a boot entry of its
+ * own. `otherwise` is the message where there is no card to ask for.
  */
 export async function askForCard(
   given: Arguments,
@@ -47,7 +48,9 @@ export async function askForCard(
   if ('stop' in user) return user
   const window = await askLookingGlass(screen)
   if ('stop' in window) return window
-  const flags = [...card.go, ...user.go, ...window.go]
+  const entry = await askForEntry(given, machine, card.go, screen)
+  if ('stop' in entry) return entry
+  const flags = ['--gpu', card.go.card.display.address, ...user.go, ...window.go, ...entry.go]
   const end = given.words.indexOf('--')
   const at = end === -1 ? given.words.length : end
   const words = [...given.words.slice(0, at), ...flags, ...given.words.slice(at)]
@@ -57,13 +60,11 @@ export async function askForCard(
   return { go: parsed.value }
 }
 
-type Flags = { go: readonly string[] } | { stop: Report }
-
 async function askCard(
   candidates: readonly Candidate[],
   names: Names,
   screen: Screen
-): Promise<Flags> {
+): Promise<{ go: Candidate } | { stop: Report }> {
   const free = candidates.filter(it => it.verdict !== 'kept')
   const kept = candidates.filter(it => it.verdict === 'kept')
   const line = (it: Candidate) => {
@@ -73,7 +74,7 @@ async function askCard(
   const keptLines = kept.flatMap(it => wrap(`  -  ${line(it)}`, screen.width, '     '))
   if (free.length === 0) {
     for (const it of keptLines) say(it)
-    return { stop: fail(noCard(candidates)) }
+    return { stop: fail(NO_CARD) }
   }
   const proposal = proposalOf(candidates)
   const chosen = await choose(
@@ -87,29 +88,15 @@ async function askCard(
   )
   if (typeof chosen !== 'number') return { stop: declined(chosen) }
   const candidate = free[chosen]
-  if (candidate === undefined) return { stop: declined('end') }
-  const { address } = candidate.card.display
-  if (candidate.verdict === 'free') return { go: ['--gpu', address] }
-  const loss =
-    'The host would have no picture after the next boot, unless you plug the monitor into its own card.'
-  for (const it of wrap(loss, screen.width)) say(it)
-  const answer = await askLine(`Type ${address} to confirm, or press Enter to stop: `)
-  const isMeant = typeof answer === 'object' && answer.line.trim().toLowerCase() === address
-  return isMeant ? { go: ['--gpu', address, '--confirm', address] } : { stop: declined(answer) }
+  return candidate === undefined ? { stop: declined('end') } : { go: candidate }
 }
 
-function noCard(candidates: readonly Candidate[]): Message {
-  const own = candidates.find(it => !it.card.isIntegrated) ?? candidates[0]
-  const isLast = own?.reasons.some(it => it.code === 'ONLY_DISPLAY') === true
-  return {
-    code: 'NO_CARD',
-    exit: EXIT.hardware,
-    what: 'no card of this machine can go to a guest. Nothing was written.',
-    why: 'each of them is needed by the host, see above.',
-    remedy: isLast
-      ? `a guest can have it while it runs: vfio-patch apply --gpu ${own?.card.display.address} --bind hooks`
-      : 'vfio-patch scan'
-  }
+const NO_CARD: Message = {
+  code: 'NO_CARD',
+  exit: EXIT.hardware,
+  what: 'no card of this machine can go to a guest. Nothing was written.',
+  why: 'each of them is needed by the host, see above.',
+  remedy: 'vfio-patch scan'
 }
 
 async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
@@ -163,36 +150,4 @@ async function askLookingGlass(screen: Screen): Promise<Flags> {
   )
   if (typeof chosen !== 'number') return { stop: declined(chosen) }
   return { go: chosen === 1 ? ['--shared-memory', 'looking-glass'] : [] }
-}
-
-interface Question {
-  title: string
-  choices: readonly string[]
-  /** Lines below the choices. */
-  after: readonly string[]
-  /** The choice that Enter takes, if there is one. */
-  usual: number | undefined
-}
-
-/** Asks until a number comes that is one of the choices; it is counted from 0. */
-async function choose(
-  { title, choices, after, usual }: Question,
-  { width }: Screen
-): Promise<number | Exclude<Answer, { line: string }>> {
-  say('')
-  for (const it of wrap(title, width)) say(it)
-  for (const [i, it] of choices.entries()) {
-    for (const line of wrap(`${String(i + 1).padStart(3)}) ${it}`, width, '     ')) say(line)
-  }
-  for (const it of after) say(it)
-  const prompt = usual === undefined ? 'Number: ' : `Number [${usual + 1}]: `
-  for (;;) {
-    const answer = await askLine(prompt)
-    if (typeof answer !== 'object') return answer
-    const text = answer.line.trim()
-    if (text === '' && usual !== undefined) return usual
-    const number = /^\d{1,3}$/.test(text) ? Number(text) : 0
-    if (number >= 1 && number <= choices.length) return number - 1
-    say(`Please give a number from 1 to ${choices.length}.`)
-  }
 }

@@ -1,9 +1,11 @@
-import { type Faults, findFaults, planFaultFixes } from '../apply/findFaults.ts'
+import { type Faults, findFaults, planFaultFixes, withFindings } from '../apply/findFaults.ts'
 import { moduleReader } from '../apply/readInputs.ts'
+import { gitFaults } from '../check/gitFaults.ts'
 import { readTarget } from '../files/target.ts'
 import type { Finding } from '../lints/index.ts'
 import { parseDocument } from '../nix/index.ts'
 import { placeOf } from '../nix/text/lines.ts'
+import { type Looked, lookAtHost } from './checkHost.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { contextOf } from './context.ts'
 import { readMessage } from './fileMessages.ts'
@@ -20,6 +22,7 @@ import { nextStep, readRoot } from './root.ts'
 import { say } from './say.ts'
 import { reportFinding, showFinding } from './showFindings.ts'
 import type { Screens } from './showPlan.ts'
+import { reportThings, showThings } from './showThings.ts'
 
 /** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
 export async function checkCommand(given: Arguments, screens: Screens): Promise<Report> {
@@ -49,9 +52,15 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   if (syntax) return fail(nixMessage(syntax, context, ''))
 
   const path = target.realpath
-  const faults = findFaults({ path, text }, moduleReader(root.value), release.value)
+  const reader = moduleReader(root.value)
+  const inTexts = findFaults({ path, text }, reader, release.value)
+  const looked = lookAtHost(inTexts, inTexts.facts, given, context)
+  if (!looked.ok) return fail(looked.error)
+  const elsewhere = [...(looked.value.on?.findings ?? []), ...gitFaults(inTexts.files, reader)]
+  const faults = withFindings(inTexts, elsewhere)
   const nameOf = (it: string) => (it === path ? context.file : it)
-  const shown = { faults, nameOf, body: bodyOf(faults, nameOf, release.value ?? null) }
+  const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)
+  const shown = { faults, nameOf, body, looked: looked.value }
   if (!mends) return tell(shown, faults.findings, given, screens)
 
   const manner = readManner(given, true)
@@ -85,10 +94,11 @@ interface Shown {
   faults: Faults
   nameOf: (path: string) => string
   body: CheckBody
+  looked: Looked
 }
 
 function tell(
-  { faults, nameOf, body }: Shown,
+  { faults, nameOf, body, looked }: Shown,
   findings: readonly Finding[],
   given: Arguments,
   screens: Screens
@@ -96,7 +106,9 @@ function tell(
   const problems = findings.filter(it => it.level === 'problem').length
   if (!isQuiet(given)) {
     const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
+    if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
     if (parts.length > 0) process.stdout.write(`${parts.join('\n\n')}\n`)
+    if (!looked.on && looked.note !== undefined) say(looked.note)
     say(summary(problems, findings.length - problems, body, findings, given))
   }
   return problems > 0
@@ -107,13 +119,15 @@ function tell(
 function bodyOf(
   { files, findings }: Faults,
   nameOf: (path: string) => string,
-  release: string | null
+  release: string | null,
+  looked: Looked
 ): CheckBody {
   return {
     kind: 'check',
     release,
     files: files.map(it => nameOf(it.path)),
-    findings: findings.map(it => reportFinding(it, files, nameOf))
+    findings: findings.map(it => reportFinding(it, files, nameOf)),
+    running: looked.on ? reportThings(looked.on, looked.names) : null
   }
 }
 

@@ -21,6 +21,8 @@ function decisionLine(decision: Decision, names: Names): string {
           : ''
       return `Card: ${callDevice(display, names)}${along}.`
     }
+    case 'DEVICE':
+      return `Device: ${callDevice(decision.device, names)}.`
     case 'BY_ID':
       return 'Named by ID, as nothing that stays with the host has the same.'
     case 'BY_ADDRESS':
@@ -30,14 +32,26 @@ function decisionLine(decision: Decision, names: Names): string {
     case 'DRIVERS':
       return `Drivers: vfio-pci is loaded before ${list(decision.drivers)}, too, as part of the card would go there.`
     case 'FIRST_PHASE':
-      return `First part: the IOMMU is off, so only it is turned on. Reboot, then run this again to give ${callDevice(decision.card.display, names)} away.`
+      return firstPart(decision.specialisation, callDevice(decision.card.display, names))
+    case 'ASSUMED_ISOLATED':
+      return 'The IOMMU is off, so nobody sees its groups: that the card shares none is on your word.'
   }
+}
+
+function firstPart(specialisation: string | undefined, card: string): string {
+  return specialisation === undefined
+    ? `First part: the IOMMU is off, so only it is turned on. Reboot, then run this again to give ${card} away.`
+    : `First part: the IOMMU is off, so only it is turned on. Reboot into the boot entry "${specialisation}", then run this again to give ${card} away; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
 }
 
 function cautionLine(caution: Caution, names: Names): string {
   switch (caution.code) {
     case 'BOOT_SCREEN':
-      return `the firmware shows its first screen on ${caution.device.address}. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.`
+      return `the firmware shows its first screen on ${caution.device.address}${caution.device.holdsFramebuffer ? ', and the kernel draws on it still' : ''}. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.`
+    case 'NO_PICTURE':
+      return caution.others.length === 0
+        ? 'in that boot entry the host has no picture; see that you can reach it over ssh.'
+        : `in that boot entry the monitor at ${caution.device.address} shows the guest; for the host, plug one into ${list(caution.others.map(it => callDevice(it, names)))}.`
     case 'MONITOR_GOES':
       return `the monitor at ${list(caution.monitors)} goes dark for the host.`
     case 'NO_RESET':

@@ -2,8 +2,11 @@
 
 import type { Reason } from '../host/candidates.ts'
 import { monitorsAt } from '../host/cards.ts'
-import { idOf, type PciDevice, type StorageUse } from '../host/machine.ts'
+import { idOf, type PciDevice } from '../host/machine.ts'
 import { classWord } from '../host/pciClass.ts'
+import { briefDevice, callUses, list } from '../host/words.ts'
+
+export { briefDevice, callUses, list }
 
 /** Names of devices by their IDs. */
 export type Names = ReadonlyMap<string, string>
@@ -11,23 +14,6 @@ export type Names = ReadonlyMap<string, string>
 /** `0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]` */
 export function callDevice(device: PciDevice, names: Names): string {
   return `${device.address} ${names.get(idOf(device)) ?? `(${classWord(device.class)})`}`
-}
-
-/** `0000:02:00.1 (SATA)` */
-export function briefDevice({ address, class: code }: PciDevice): string {
-  return `${address} (${classWord(code)})`
-}
-
-/** `a`, `a and b`, `a, b and c` */
-export function list(items: readonly string[]): string {
-  const last = items.at(-1) ?? ''
-  return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} and ${last}`
-}
-
-/** What lies on a disk, the same thing once. */
-export function callUses(uses: readonly StorageUse[]): string {
-  const words = { mount: '', swap: 'swap on ', luks: 'the encrypted ', zfs: 'the ZFS disk ' }
-  return list([...new Set(uses.map(it => `${words[it.kind]}${it.name}`))])
 }
 
 /** Why a card can't be had as it is, in a clause. */

@@ -1,4 +1,3 @@
-import { randomBytes, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { evaluateDomain } from '../apply/evaluateDomain.ts'
 import { canonicalOf } from '../libvirt/canonical.ts'
@@ -20,6 +19,7 @@ import { EXIT, type Message, usage } from './message.ts'
 import { nixMessage } from './messages.ts'
 import type { Arguments } from './parseArguments.ts'
 import { readDomainFile } from './readDomainFile.ts'
+import { identities } from './readGuest.ts'
 import { decodeModule } from './readModule.ts'
 import { type DomainBody, fail, type Report } from './report.ts'
 import { say } from './say.ts'
@@ -200,11 +200,6 @@ function check({ document, kind }: Source, given: Arguments, context: Context): 
 function instructionRemarks({ instructions }: XmlDocument) {
   const what = 'the instruction "<?…?>" is left out: it is none for libvirt'
   return instructions.map(start => ({ code: 'INSTRUCTION' as const, path: '', what, start }))
-}
-
-const identities = {
-  uuid: () => randomUUID(),
-  mac: () => `52:54:00:${[...randomBytes(3)].map(it => it.toString(16).padStart(2, '0')).join(':')}`
 }
 
 function tell({ changes, remarks }: DomainBody, mends: boolean): void {

@@ -2,21 +2,25 @@ import { type Edit, type NixDocument, parseDocument } from '../nix/index.ts'
 import { spellPath } from '../nix/path.ts'
 import { placeOf } from '../nix/text/lines.ts'
 import type { EditReport } from './report.ts'
-import { ruleOf } from './rules.ts'
+import { rulesOf, type Wishes } from './rules.ts'
 
 /**
  * The edits of a plan with what they are there for: the options that each touches, and what asked
- * for these. `command` is what is named where no flag did; `byCard` as for `ruleOf`.
+ * for these, as `rulesOf` tells it.
  */
 export function reportEdits(
   before: string,
   after: string,
   edits: readonly Edit[],
-  command: string,
-  byCard: readonly string[] = []
+  wishes: Wishes
 ): EditReport[] {
   if (edits.length === 0) return []
   const [old, fresh] = [parseDocument(before), parseDocument(after)]
+  // A new name touches no value.
+  const renamed = (line: number) =>
+    (wishes.replaced ?? [])
+      .filter(it => it.at.line === line)
+      .map(it => ({ option: it.options[0] ?? '', rule: it.code }))
   let shift = 0
   return edits.map(({ offset, length, content }) => {
     const start = offset + shift
@@ -25,8 +29,11 @@ export function reportEdits(
       ...optionsAt(old, offset, length),
       ...optionsAt(fresh, start, content.length)
     ])
-    const reasons = options.map(option => ({ option, rule: ruleOf(option, command, byCard) }))
-    return { line: placeOf(before, offset).line, offset, length, content, reasons }
+    const reasons = options.flatMap(option =>
+      rulesOf(option, wishes).map(rule => ({ option, rule }))
+    )
+    const { line } = placeOf(before, offset)
+    return { line, offset, length, content, reasons: reasons.length > 0 ? reasons : renamed(line) }
   })
 }
 

@@ -30,7 +30,7 @@ export interface Flag {
 }
 
 const PLANNING: readonly Command[] = ['apply', 'diff']
-const LOOKING: readonly Command[] = ['scan', 'apply', 'diff']
+const LOOKING: readonly Command[] = ['scan', 'apply', 'diff', 'check']
 const EDITING: readonly Command[] = ['apply', 'diff', 'check', 'remove', 'option']
 const WRITING: readonly Command[] = ['apply', 'check', 'remove', 'undo', 'option']
 const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
@@ -38,6 +38,9 @@ const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
 export const FLAGS: readonly Flag[] = [
   { name: 'gpu', kind: 'texts', commands: PLANNING },
   { name: 'confirm', kind: 'texts', commands: PLANNING },
+  { name: 'specialisation', kind: 'text', commands: PLANNING },
+  { name: 'assume-isolated', kind: 'switch', commands: PLANNING },
+  { name: 'domain', kind: 'text', commands: PLANNING },
   { name: 'device', kind: 'texts', commands: PLANNING },
   { name: 'address', kind: 'texts', commands: PLANNING },
   { name: 'iommu', kind: 'text', commands: PLANNING },

@@ -65,14 +65,18 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
       return refuse(
         `${callDevice(problem.device, names)} is the only card that can show a picture.`,
         'after the next boot the host would have none.',
-        'leave it with the host until a guest starts: add --bind hooks'
+        'leave it with the host until a guest starts: add --bind hooks;\nor give it a boot entry of its own: add --specialisation vfio'
       )
     case 'SHOWS_SCREEN': {
       const { device, others } = problem
       return refuse(
         `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
         `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
-        `plug your monitor in there, ${OTHER_CARD},\nor confirm with: ${call} --confirm ${device.address}`
+        [
+          `plug your monitor in there, ${OTHER_CARD},`,
+          'put it in its own boot entry (add --specialisation vfio),',
+          `or confirm with: ${call} --confirm ${device.address}`
+        ].join('\n')
       )
     }
     case 'SHARED_GROUP': {

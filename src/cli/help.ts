@@ -29,6 +29,16 @@ const SETTINGS = `What to set up (what you do not name stays as it is):
   --gpu ADDR               the graphics card at this address, whole, e.g.
                            0000:01:00.0; repeatable ("vfio-patch scan")
   --confirm ADDR           give that card away although it shows your screen
+  --specialisation NAME    put it all into a boot entry of its own, e.g. vfio;
+                           the usual one stays as it is. Later runs find it in
+                           FILE. To go back: "vfio-patch remove", then apply
+  --assume-isolated        with that: give the card away though the IOMMU is
+                           still off, so that nobody sees what shares its group
+  --domain FILE.xml        the guest in this file (virsh dumpxml --inactive): it
+                           goes into vfio/guests/ as Nix, with what old files
+                           need mended; what it needs of the host is set up:
+                           devices, shared memory, huge pages, a TPM, which
+                           processors the host keeps while it runs
   --device ID              a PCI ID to give to the guest, e.g. 10de:1b80; repeat
                            it for all functions of the card ("lspci -nn")
   --address ADDR           the same by address, e.g. 0000:01:00.0, for two cards
@@ -69,9 +79,11 @@ const SYSFS = `  --sysfs DIR              the machine to look at, as "scan --dum
 
 const FILES = `Where and how:
 ${ROOT}${SYSFS}  --modules-dir DIR        the folder for our modules beside FILE (vfio)
-  --replace-modules        replace modules of ours that were changed by hand
+  --replace-modules        replace modules of ours that were changed by hand;
+                           with --domain, the guest's file as well
   --keep-obsolete          leave values of old guides in FILE that do nothing or
-                           do harm today (see "vfio-patch check")
+                           do harm today (see "vfio-patch check"), and imports
+                           of modules that declare the options of ours
   --release RELEASE        the NixOS that is built next, e.g. 26.05 (that of the
                            system, else the newest)
 ${CHECKING}`
@@ -133,9 +145,13 @@ Looks through FILE and the files that it imports for what goes wrong with
 passing devices through: what NixOS or the kernel no longer knows, what
 contradicts itself, what locks you out. Each finding has its place, the reason
 and what to do. Notes are worth knowing and do no harm.
+
+If FILE is of this machine, by its networking.hostName, it is held against it
+too: whether all that is named is there, and what is active, waits for a reboot,
+or is not active, and why. As root it can read the log of the kernel, too.
 Exit code 0: no problems, 1: problems.
 
-  --release RELEASE        the NixOS to check for, e.g. 26.05, or unstable (that
+${SYSFS}  --release RELEASE        the NixOS to check for, e.g. 26.05, or unstable (that
                            of the system, if it is NixOS, else the newest)
   --fix                    mend what an edit mends: show the change, ask, and
                            write it; "vfio-patch undo FILE" takes it back

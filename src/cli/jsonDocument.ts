@@ -16,7 +16,7 @@ const EMPTY = {
     ...{ kind: 'domain', path: null, to: null, guest: null, text: null },
     ...{ changes: [], remarks: [] }
   },
-  check: { kind: 'check', release: null, files: [], findings: [] },
+  check: { kind: 'check', release: null, files: [], findings: [], running: null },
   error: { kind: 'error' }
 } as const
 

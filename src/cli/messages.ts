@@ -5,9 +5,12 @@ import type { ForeignKind } from '../apply/kind.ts'
 import type { ApplyProblem } from '../apply/problem.ts'
 import type { NixError } from '../nix/index.ts'
 import { type Context, callOn, nameOfFile } from './context.ts'
+import { list } from './deviceWords.ts'
+import { guestMessage } from './guestMessages.ts'
 import { hintForPeople } from './hints.ts'
 import { EXIT, type Message } from './message.ts'
 import { shellWord } from './shellWord.ts'
+import { notTakenOver } from './takeOverMessages.ts'
 
 const NOTHING = 'Nothing was written.'
 
@@ -55,6 +58,36 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
           `${callOn(context.file, context)} --gpu 0000:01:00.0`
         ].join('\n')
       }
+    case 'SEVERAL_PROFILES': {
+      const { names, everywhere } = problem
+      const entries = [
+        ...(everywhere ? ['every boot entry'] : []),
+        ...names.map(it => `specialisation.${it}`)
+      ]
+      const flags = list(
+        names.map(it => `--specialisation ${it}`),
+        'or'
+      )
+      return {
+        code,
+        exit: EXIT.usage,
+        what: `${context.file} sets up ${list(entries)}, and these flags can be for only one. ${NOTHING}`,
+        remedy: everywhere
+          ? `add ${flags};\nwhat every boot entry has can be changed with: vfio-patch option set`
+          : `add ${flags}`
+      }
+    }
+    case 'GIVEN_EVERYWHERE': {
+      const { name, at } = problem
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${context.file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
+        at: { path: context.file, ...at },
+        why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
+        remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
+      }
+    }
     case 'WRONG_KIND':
       return wrongKind(problem.kind, context)
     case 'FOREIGN_FOLDER':
@@ -88,9 +121,11 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
           : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
         remedy: isOwn
           ? 'pass the configuration of a machine; is this a module that others import?'
-          : `take ${importer} out of imports (your settings under virtualisation can stay), then run this again`
+          : `leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)`
       }
     }
+    case 'NOT_TAKEN_OVER':
+      return notTakenOver(problem.obstacles, context, path)
     case 'IMPORTED_ELSEWHERE': {
       const { folder, importer } = problem
       const direct = importer === path
@@ -104,6 +139,10 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
           : `work on that file: vfio-patch ${context.command} ${importer}`
       }
     }
+    case 'GUEST_DEFINED':
+    case 'GUEST_EDITED':
+    case 'GUEST_NOT_CONVERTED':
+      return guestMessage(problem, context, 'FILE.xml')
     case 'PARSE_REJECTED':
       return {
         code,

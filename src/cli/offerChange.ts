@@ -14,7 +14,7 @@ import type { Manner } from './manner.ts'
 import { EXIT } from './message.ts'
 import type { Arguments } from './parseArguments.ts'
 import { reportActions, reportChecks, reportFile } from './planBody.ts'
-import { isOwnModule, nameIn, type Prepared } from './prepared.ts'
+import { folderOf, isOwnModule, nameIn, type Prepared } from './prepared.ts'
 import { emptyBody, fail, type PlanBody, type Report } from './report.ts'
 import { savePatch } from './savePatch.ts'
 import { say } from './say.ts'
@@ -79,7 +79,8 @@ export async function offerChange(
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */
 function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
-  const { plan, configuration, context, check, byCard } = prepared
+  const { plan, configuration, context, check, byCard, byGuest, replaced = [] } = prepared
+  const wishes = { command: context.command, byCard, byGuest, replaced }
   const files = plan.files.map(({ path: realpath, before, after }) => {
     const isOwn = realpath === configuration.realpath
     const { edits } = plan.configuration
@@ -92,14 +93,23 @@ function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
         after,
         edits:
           isOwn && reasons && before !== undefined && after !== undefined
-            ? reportEdits(before, after, edits, context.command, byCard)
+            ? reportEdits(before, after, edits, wishes)
             : []
       },
       lines
     )
   })
   const checks = reportChecks(check)
-  return { ...emptyBody(context.root), files, notes: prepared.notes ?? [], checks }
+  const { specialisation = null } = plan
+  return {
+    ...emptyBody(context.root),
+    specialisation,
+    replaced: replaced.map(({ options: _, ...it }) => it),
+    ...(prepared.guest === undefined ? {} : { guest: prepared.guest }),
+    files,
+    notes: prepared.notes ?? [],
+    checks
+  }
 }
 
 /** `Wrote FOLDER/ (new) and FILE.`, `Wrote FILE. Removed the modules in FOLDER/.` */
@@ -120,7 +130,7 @@ function summaryOf({ plan, configuration, context }: Prepared): string {
 }
 
 function foldersOf(files: readonly PlannedFile[]): string[] {
-  return [...new Set(files.map(it => `${dirname(it.path)}/`))]
+  return [...new Set(files.map(it => `${folderOf(it)}/`))]
 }
 
 function undoCall({ plan, context }: Prepared, id: string): string {

@@ -1,6 +1,6 @@
 import type { ApplyProblem } from '../apply/problem.ts'
 import { type NixError, type Plan, parseDocument } from '../nix/index.ts'
-import { err, ok, type Result } from '../nix/result.ts'
+import { err, type Result } from '../nix/result.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { type Context, contextOf, nameOfFile } from './context.ts'
 import { reportEdits } from './editReports.ts'
@@ -13,6 +13,7 @@ import { type Asked, readAsked, tailOf } from './optionArguments.ts'
 import { optionGet } from './optionGet.ts'
 import type { Arguments } from './parseArguments.ts'
 import { reportChecks, reportFile } from './planBody.ts'
+import { readInput } from './readInput.ts'
 import { decodeModule, readModule } from './readModule.ts'
 import { emptyBody, fail, type Report, unchanged } from './report.ts'
 import { readRoot } from './root.ts'
@@ -77,7 +78,7 @@ async function filter(asked: Asked, given: Arguments, context: Context): Promise
   }
   const mode = readCheckMode(given)
   if (!mode.ok) return fail(mode.error)
-  const input = await readInput()
+  const input = await readInput('give it the module, e.g. with < configuration.nix')
   if (!input.ok) return fail(input.error)
   const text = decodeModule(input.value, context)
   if (!text.ok) return fail(text.error)
@@ -98,7 +99,7 @@ async function filter(asked: Asked, given: Arguments, context: Context): Promise
   const file = {
     ...{ path: '-', realpath: '-', name: '-' },
     ...{ before: text.value, after: plan.text },
-    edits: reportEdits(text.value, plan.text, plan.edits, context.command)
+    edits: reportEdits(text.value, plan.text, plan.edits, { command: context.command })
   }
   const body = {
     ...emptyBody(context.root),
@@ -106,22 +107,6 @@ async function filter(asked: Asked, given: Arguments, context: Context): Promise
     checks: reportChecks(check.value)
   }
   return { exit: EXIT.done, outcome: 'planned', body }
-}
-
-async function readInput(): Promise<Result<Uint8Array, Message>> {
-  try {
-    const parts: Uint8Array[] = []
-    for await (const part of process.stdin) parts.push(part)
-    return ok(Buffer.concat(parts))
-  } catch (error) {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException
-    return err({
-      code: 'IO_ERROR',
-      exit: EXIT.io,
-      what: `standard input could not be read (${code}).`,
-      remedy: 'give it the module, e.g. with < configuration.nix'
-    })
-  }
 }
 
 function planOption(text: string, asked: AskedChange, context: Context): Result<Plan, Message> {

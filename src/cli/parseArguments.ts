@@ -112,6 +112,10 @@ function findStrange(words: readonly string[]): Message | undefined {
       if (given === undefined || given === '' || (value === undefined && given.startsWith('--'))) {
         return missingValue(flag, given, words)
       }
+      // Else it would be the file of the command.
+      if (value === undefined && given === '-') {
+        return usage(`${spell(flag)} needs a value, got "-".`, { remedy: helpCall(words) })
+      }
       continue
     }
     // An option's value may well be called so.

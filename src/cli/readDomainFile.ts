@@ -5,37 +5,24 @@ import { MOST_BYTES } from '../libvirt/readXml.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Context } from './context.ts'
 import { domainMessage, domainReadMessage } from './domainMessages.ts'
-import { EXIT, type Message } from './message.ts'
+import type { Message } from './message.ts'
+import { readInput } from './readInput.ts'
 
 /** The bytes of a file, or of standard input for `-`. What is too big for a domain is not read to its end. */
 export async function readDomainFile(
   path: string,
   context: Context
 ): Promise<Result<Uint8Array, Message>> {
-  if (path === '-') return readInput(context)
+  if (path !== '-') return readDomainPath(path, context)
+  const input = await readInput('give it the guest, e.g. with < win10.xml', MOST_BYTES)
+  const isTooBig = input.ok && input.value.length > MOST_BYTES
+  return isTooBig ? err(domainMessage(tooBig(), context)) : input
+}
+
+/** The same of a file, at once. */
+export function readDomainPath(path: string, context: Context): Result<Uint8Array, Message> {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
   if (size > MOST_BYTES) return err(domainMessage(tooBig(size), context))
   const target = readTarget(path, { store: true })
   return target.ok ? ok(target.value.bytes) : err(domainReadMessage(target.error, context))
-}
-
-async function readInput(context: Context): Promise<Result<Uint8Array, Message>> {
-  const parts: Uint8Array[] = []
-  let size = 0
-  try {
-    for await (const part of process.stdin) {
-      parts.push(part)
-      size += part.length
-      if (size > MOST_BYTES) return err(domainMessage(tooBig(), context))
-    }
-    return ok(Buffer.concat(parts))
-  } catch (error) {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException
-    return err({
-      code: 'IO_ERROR',
-      exit: EXIT.io,
-      what: `standard input could not be read (${code}).`,
-      remedy: 'give it the guest, e.g. with < win10.xml'
-    })
-  }
 }

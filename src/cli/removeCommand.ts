@@ -118,7 +118,11 @@ function notesOn({ kept, stays, strangers }: RemovePlan, folder: string): string
   }
   return [
     ...kept.map(it => `Kept aside: ${name(it.path)}, which was changed by hand, as ${name(it.as)}`),
-    ...strangers.map(it => `Stays: ${name(it)}, which is not of vfio-patch`),
+    ...strangers.map(it =>
+      basename(it) === 'guests'
+        ? `Stays: ${name(it)}/, your guests; libvirt keeps them as well`
+        : `Stays: ${name(it)}, which is not of vfio-patch`
+    ),
     ...stays.map(it => `Stays: ${name(it.folder)}/, as ${name(it.importer)} imports it`)
   ]
 }

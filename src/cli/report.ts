@@ -40,6 +40,12 @@ export interface PlanBody {
   kind: 'plan'
   /** The root of the system that is worked on; the paths below begin with it. */
   root: string
+  /** The specialisation that `apply` puts the options into; null where every boot entry has them. */
+  specialisation: string | null
+  /** `apply` and `diff`: what gives way in the person's own files, each with the reason. */
+  replaced: readonly ReplacedReport[]
+  /** `apply` and `diff` with `--domain`: the guest, and what was mended in it. */
+  guest?: GuestReport
   /** In the order in which they are written. */
   files: readonly FileReport[]
   /** What is done besides writing files. */
@@ -49,6 +55,21 @@ export interface PlanBody {
   checks: readonly CheckReport[]
   /** The run that `undo` takes back. */
   backup: { id: string; dir: string } | null
+}
+
+export interface GuestReport {
+  name: string
+  /** The file that defines it, also where nothing changes in it. */
+  path: string
+  changes: DomainBody['changes']
+  remarks: DomainBody['remarks']
+}
+
+/** A value of old guides, or the import of a module that ours take the place of. */
+export interface ReplacedReport {
+  code: string
+  message: string
+  at: { path: string; line: number; column: number }
 }
 
 export interface FileReport {
@@ -172,7 +193,7 @@ export interface ScanBody {
     address: string
     functions: readonly string[]
     integrated: boolean
-    verdict: 'free' | 'confirm' | 'kept'
+    verdict: 'free' | 'confirm' | 'separate' | 'kept'
     reasons: readonly { code: string; message: string }[]
   }[]
   advice: { text: string; command: string }
@@ -209,6 +230,24 @@ export interface CheckBody {
   /** The files that were looked through, the configuration first. */
   files: readonly string[]
   findings: readonly FindingReport[]
+  /** What of it is at work on its machine; null where that was not looked at. */
+  running: RunningReport | null
+}
+
+export interface RunningReport {
+  /** Whether all of it is at work, as far as it can be seen, some, or nothing. */
+  state: 'active' | 'partial' | 'not-active'
+  /** The boot entry that was looked at; null for that of the system itself. */
+  specialisation: string | null
+  /** What is not active, and why, in sentences. */
+  reasons: readonly string[]
+  things: readonly {
+    kind: 'system' | 'iommu' | 'kernel-parameter' | 'device' | 'module' | 'hugepages' | 'acs'
+    name: string
+    verdict: 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
+    because: string | null
+    device: { address: string; id: string; driver: string | null } | null
+  }[]
 }
 
 export interface FindingReport {
@@ -242,5 +281,15 @@ export function unchanged(body: PlanBody): Report {
 
 /** A plan that has nothing to do yet, or nothing at all. */
 export function emptyBody(root: string): PlanBody {
-  return { kind: 'plan', root, files: [], actions: [], notes: [], checks: [], backup: null }
+  return {
+    kind: 'plan',
+    root,
+    specialisation: null,
+    replaced: [],
+    files: [],
+    actions: [],
+    notes: [],
+    checks: [],
+    backup: null
+  }
 }

@@ -15,17 +15,39 @@ const FLAGS: readonly [option: string, rule: string][] = [
   ['virtualisation.vfio.passthroughDMA', 'boot.kernelParams'],
   ['virtualisation.sharedMemoryFiles', '--shared-memory'],
   ['virtualisation.hugepages', '--hugepages'],
+  ['virtualisation.vfio.guests', '--domain'],
+  ['virtualisation.kvmfr', '--domain'],
+  ['virtualisation.libvirtd.qemu.swtpm', '--domain'],
   ['virtualisation.libvirtd.deviceACL', '--device-acl'],
   ['virtualisation.libvirtd.clearEmulationCapabilities', '--clear-emulation-capabilities']
 ]
 
+/** What asked for edits. */
+export interface Wishes {
+  /** The command, which is named where nothing else asked. */
+  command: string
+  /** The options whose values come from `--gpu`. */
+  byCard?: readonly string[] | undefined
+  /** The options whose values, or those below them, come from `--domain`. */
+  byGuest?: readonly string[] | undefined
+  /** What gives way, and the options that are edited for it. */
+  replaced?: readonly { code: string; options: readonly string[]; at: { line: number } }[]
+}
+
 /**
- * What asked for an edit of this option, as a person knows it: a flag, else the command. `byCard` are
- * the options whose values come from `--gpu`.
+ * What asked for an edit of this option, as a person knows it: a flag, the codes of what gives way, else
+ * the command.
  */
-export function ruleOf(option: string, command: string, byCard: readonly string[] = []): string {
-  if (command !== 'apply' && command !== 'diff') return command
-  if (byCard.includes(option)) return '--gpu'
-  const found = FLAGS.find(([it]) => option === it || option.startsWith(`${it}.`))
-  return found?.[1] ?? command
+export function rulesOf(option: string, wishes: Wishes): string[] {
+  const { command, byCard = [], byGuest = [], replaced = [] } = wishes
+  if (command !== 'apply' && command !== 'diff') return [command]
+  const own = option.replace(/^specialisation\.(?:"[^"]*"|[^.]+)\.configuration\./, '')
+  if (byCard.includes(own)) return ['--gpu']
+  if (byGuest.some(it => own === it || own.startsWith(`${it}.`))) return ['--domain']
+  const isAbout = (it: string) => option === it || own === it || option.startsWith(`${it}.`)
+  const codes = replaced.filter(it => it.options.some(isAbout)).map(it => it.code)
+  const found = FLAGS.find(([it]) => own === it || own.startsWith(`${it}.`))
+  const isImport = own === 'imports' && found !== undefined
+  if (codes.length > 0) return [...new Set([...(isImport ? [found[1]] : []), ...codes])]
+  return [found?.[1] ?? command]
 }

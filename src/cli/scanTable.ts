@@ -137,6 +137,8 @@ function verdictOf({ verdict, reasons }: Candidate): string {
       return 'can go to a guest'
     case 'confirm':
       return `can go to a guest if you mean it: ${why}`
+    case 'separate':
+      return `can go to a guest with --bind hooks or --specialisation: ${why}`
     case 'kept':
       return `stays: ${why}`
   }

@@ -1,8 +1,9 @@
-import { basename, dirname } from 'node:path'
+import { basename } from 'node:path'
 import { stampOf } from '../apply/stamp.ts'
 import type { Registration } from '../git/registration.ts'
 import { registrationLines } from './gitMessages.ts'
-import { isOwnModule, nameIn, type Prepared, shortName } from './prepared.ts'
+import { folderOf, isOwnModule, nameIn, type Prepared, shortName } from './prepared.ts'
+import { replacementLines } from './replacements.ts'
 import type { EditReport, FileReport, PlanBody } from './report.ts'
 import { say } from './say.ts'
 import { paintPatch } from './showDiff.ts'
@@ -30,14 +31,19 @@ export function showPlan(
   screens: Screens
 ): void {
   say(headline(prepared))
+  for (const line of replacementLines(body.replaced, screens.err)) say(line)
   const { plan, configuration } = prepared
   const intact = new Set(
     plan.files
       .filter(({ before }) => before === undefined || stampOf(before) === 'intact')
       .map(it => it.path)
   )
-  const isPlain = ({ realpath }: FileReport) =>
-    realpath !== configuration.realpath && intact.has(realpath)
+  // A guest is the person's own, so what changes in it is shown.
+  const guest = prepared.guest?.path
+  const isPlain = ({ realpath, action }: FileReport) =>
+    realpath !== configuration.realpath &&
+    intact.has(realpath) &&
+    (realpath !== guest || action === 'create')
   const files = ownFirst(body.files, configuration.realpath)
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
@@ -78,12 +84,12 @@ function headline({ plan, configuration, context }: Prepared): string {
   const count = plan.configuration.edits.length
   const parts = count === 0 ? [] : [`${context.file}: ${plural(count, 'change')}`]
   const others = plan.files.filter(it => it.path !== configuration.realpath)
-  for (const { path } of others.filter(it => !isOwnModule(it))) {
-    parts.push(`${shortName(configuration, path)}: changed`)
+  for (const { path, before } of others.filter(it => !isOwnModule(it))) {
+    parts.push(`${shortName(configuration, path)}: ${before === undefined ? 'new' : 'changed'}`)
   }
   const modules = others.filter(isOwnModule)
-  for (const folder of new Set(modules.map(it => dirname(it.path)))) {
-    const files = modules.filter(it => dirname(it.path) === folder)
+  for (const folder of new Set(modules.map(folderOf))) {
+    const files = modules.filter(it => folderOf(it) === folder)
     const fresh = files.filter(it => it.before === undefined).length
     const gone = files.filter(it => it.after === undefined).length
     const updated = files.length - fresh - gone

@@ -1,7 +1,9 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { relative } from 'node:path'
 import { locate } from '../apply/locate.ts'
+import { attempt } from '../files/attempt.ts'
 import type { FileChange } from '../files/change.ts'
+import { reading } from '../files/errno.ts'
 import { outerPath, type Run } from '../files/run.ts'
 import { lastRun, listRuns, runById } from '../files/runs.ts'
 import { locateTarget } from '../files/target.ts'
@@ -47,10 +49,16 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
     if (!quiet) say(`Nothing to do: run ${id} is taken back already.`)
     return unchanged(emptyBody(root.value))
   }
+  const files: ChangedFile[] = []
+  for (const change of changes.value) {
+    const file = attempt(() => changedFile(change, run.value), reading(change.realpath))
+    if (!file.ok) return fail(readMessage(file.error, context))
+    files.push(file.value)
+  }
   const registrations = registrationsOf(changes.value, given)
   const planned: PlanBody = {
     ...emptyBody(root.value),
-    files: changes.value.map(it => reportFile(changedFile(it, run.value), 3)),
+    files: files.map(it => reportFile(it, 3)),
     actions: reportActions(registrations)
   }
   if (!quiet) {

@@ -137,13 +137,14 @@ function restored(file: WorkFile): boolean {
 /**
  * Does what is left to do after the commit point: all of it is tried. A file to be deleted that
  * someone has changed stays, as a problem. `unlock` is called before folders go, as nothing may be
- * left in them. May be stopped and repeated at any point.
+ * left in them, and says whether it worked. May be stopped and repeated at any point.
  */
-export function finish(work: Work, unlock: () => void): Remainder {
+export function finish(work: Work, unlock: () => boolean): Remainder {
   const removals = temporaryNames(work).filter(isThere).map(removeFile)
   const deletions = work.files.filter(({ after }) => after === null).map(deleteFile)
   const unsynced = syncFolders(work)
-  unlock()
+  // What fails once may work at once after.
+  const isFree = unlock() || unlock()
   // The longest path first: an inner folder goes before the one around it.
   const outward = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
   const emptied = outward.map(removeIfEmpty)
@@ -152,7 +153,7 @@ export function finish(work: Work, unlock: () => void): Remainder {
   return {
     left: open.map(({ path }) => path),
     problems: [...open, ...unsynced, undone].filter(isProblem),
-    again: undone !== null || open.some(({ code }) => code !== 'STALE')
+    again: undone !== null || !isFree || open.some(({ code }) => code !== 'STALE')
   }
 }
 

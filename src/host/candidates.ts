@@ -7,10 +7,10 @@ import type { Machine, PciDevice } from './machine.ts'
 export interface Candidate {
   card: Card
   /**
-   * `free` if nothing speaks against it; `confirm` if the person has to say that they mean it;
-   * `kept` if it can't be had.
+   * `free` if nothing speaks against it; `confirm` if the person has to say that they mean it, or has it
+   * in a boot entry of its own; `separate` if it can be had in such a one only; `kept` if it can't be had.
    */
-  verdict: 'free' | 'confirm' | 'kept'
+  verdict: 'free' | 'confirm' | 'separate' | 'kept'
   /** Why it is kept or has to be confirmed. */
   reasons: readonly Reason[]
 }
@@ -24,7 +24,7 @@ export type Reason =
 
 /** All graphics cards, those first that a guest can have, and the best of these first. */
 export function candidatesOf(machine: Machine): Candidate[] {
-  const rank = { free: 0, confirm: 1, kept: 2 }
+  const rank = { free: 0, confirm: 1, separate: 2, kept: 3 }
   return cardsOf(machine)
     .map(card => judge(machine, card))
     .sort(
@@ -45,12 +45,15 @@ function judge(machine: Machine, card: Card): Candidate {
     ...gates,
     ...(others.length > 0 ? [{ code: 'SHARED_GROUP', device, others } as const] : [])
   ]
-  const isConfirmable = reasons.every(it => it.code === 'SHOWS_SCREEN')
-  return {
-    card,
-    verdict: reasons.length === 0 ? 'free' : isConfirmable ? 'confirm' : 'kept',
-    reasons
-  }
+  return { card, verdict: verdictFor(reasons), reasons }
+}
+
+function verdictFor(reasons: readonly Reason[]): Candidate['verdict'] {
+  if (reasons.length === 0) return 'free'
+  if (reasons.every(it => it.code === 'SHOWS_SCREEN')) return 'confirm'
+  return reasons.every(it => it.code === 'SHOWS_SCREEN' || it.code === 'ONLY_DISPLAY')
+    ? 'separate'
+    : 'kept'
 }
 
 /** More for what is not looked at, then for memory. */

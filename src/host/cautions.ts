@@ -7,6 +7,8 @@ import { canShow, isDisplay } from './pciClass.ts'
 export type Caution =
   /** The firmware drew its first screen on the card, and the kernel may hold on to that. */
   | { code: 'BOOT_SCREEN'; device: PciDevice }
+  /** In its boot entry the card that shows the picture is the guest's; these could show one instead. */
+  | { code: 'NO_PICTURE'; device: PciDevice; others: readonly PciDevice[] }
   /** A monitor at the card goes dark for the host; another one stays. */
   | { code: 'MONITOR_GOES'; device: PciDevice; monitors: readonly string[] }
   /** The card can't be reset, or is of a family that is known not to come back. */
@@ -37,7 +39,8 @@ export function cautionsFor(
   const cautions: Caution[] = []
   for (const device of displays) {
     const monitors = monitorsAt(device)
-    if (device.bootVga === true) cautions.push({ code: 'BOOT_SCREEN', device })
+    const isHeld = device.holdsFramebuffer === true
+    if (device.bootVga === true || isHeld) cautions.push({ code: 'BOOT_SCREEN', device })
     if (monitors.length > 0 && left.some(it => monitorsAt(it).length > 0)) {
       cautions.push({ code: 'MONITOR_GOES', device, monitors })
     }

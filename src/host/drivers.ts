@@ -14,9 +14,13 @@ const OTHERS: readonly [code: string, module: string][] = [
   ['010601', 'ahci']
 ]
 
+/** Modules that take any device they are told to, and none by themselves. */
+const FOR_GUESTS = ['vfio_pci', 'pci_stub', 'xen_pciback']
+
 /**
  * The kernel modules whose drivers could take the device before vfio-pci does: those for its kind,
- * and the one that has it now. What a device is bound to now says nothing where that is vfio-pci.
+ * those that say they are for it, and the one that has it now. What a device is bound to now says
+ * nothing where that is vfio-pci.
  */
 export function competingDrivers(device: PciDevice): string[] {
   const { vendor, class: code, module } = device
@@ -27,6 +31,7 @@ export function competingDrivers(device: PciDevice): string[] {
       ? ['i2c_nvidia_gpu']
       : kinds
   // Without a module the driver is part of the kernel, and nothing can be loaded before it.
-  const now = module === undefined || module === 'vfio_pci' ? [] : [module]
-  return [...new Set([...usual, ...now])].sort()
+  const now = module === undefined ? [] : [module]
+  const all = [...usual, ...(device.suitable ?? []), ...now]
+  return [...new Set(all)].filter(it => !FOR_GUESTS.includes(it)).sort()
 }

@@ -15,7 +15,7 @@ export type Gate =
   | { code: 'ONLY_KEYBOARD'; device: PciDevice; names: readonly string[] }
   /** No graphics card would be left for the host; `others` would go as well. */
   | { code: 'ONLY_DISPLAY'; device: PciDevice; others: readonly PciDevice[] }
-  /** Its monitors are those that the person looks at. The only gate that a person can open. */
+  /** Its monitors are those that the person looks at. The only gate that a person can open by a word. */
   | {
       code: 'SHOWS_SCREEN'
       device: PciDevice
@@ -23,6 +23,11 @@ export type Gate =
       /** The cards that a monitor could be plugged into instead. */
       others: readonly PciDevice[]
     }
+
+/** Whether a picture is all that is lost, so that a boot entry which keeps it opens the gate. */
+export function isAboutPicture({ code }: Gate): boolean {
+  return code === 'ONLY_DISPLAY' || code === 'SHOWS_SCREEN'
+}
 
 export interface Circumstances {
   /** The addresses of display cards that the person confirmed. */

@@ -16,7 +16,45 @@ export interface Machine {
   /** What the host has on its disks. */
   storage: readonly StorageUse[]
   networks: readonly Network[]
+  /** The bridges that there are now, those of libvirt's networks included. */
+  bridges?: readonly string[]
   keyboards: readonly Keyboard[]
+  /** The kernel modules that are loaded. */
+  modules?: readonly string[]
+  /** What the kernel wrote into its log; only root may read that. */
+  log?: KernelLog
+  /** The systems of NixOS, as they were built. */
+  systems?: Systems
+}
+
+export interface Systems {
+  /** What the machine was started with. */
+  booted?: System
+  /** What was switched to since. */
+  current?: System
+  /** What it starts with unless another is chosen in the boot menu. */
+  next?: System
+}
+
+/** One boot entry of NixOS, as it was built. */
+export interface System {
+  /** Its path in the store. */
+  path: string
+  /** The parameters that its kernel is started with. */
+  kernelParams: readonly string[]
+  /** Where its kernel, initrd and modules are in the store. */
+  kernel?: string
+  initrd?: string
+  modules?: string
+  /** The further boot entries that were built with it. */
+  specialisations: readonly { name: string; system: System }[]
+}
+
+export interface KernelLog {
+  /** Whether nothing of the start is lost. */
+  isWhole: boolean
+  /** Whether a patch for ACS is at work. */
+  splitsGroups: boolean
 }
 
 export interface PciDevice {
@@ -30,10 +68,16 @@ export interface PciDevice {
   /** The driver that has it now, and the kernel module that this driver is from. */
   driver?: string
   module?: string
+  /** The driver that it is reserved for, whatever others say. */
+  reservedFor?: string
+  /** The modules that say they are drivers for it; absent where nobody says. */
+  suitable?: readonly string[]
   /** The IOMMU group; absent where the kernel uses no IOMMU. */
   group?: string
   /** Whether the firmware drew its first screen on it; only display devices say so. */
   bootVga?: boolean
+  /** Whether the kernel draws on it still with what the firmware set up. */
+  holdsFramebuffer?: boolean
   /** The places for monitors that its driver knows. */
   connectors: readonly Connector[]
   /** How it can be reset, the best first; empty if it can't be, absent if nobody says. */
@@ -64,6 +108,8 @@ export interface Cpu {
   hasVirtualisation?: boolean
   /** Whether it has pages of 1 GiB. */
   hasHugePages1G?: boolean
+  /** The numbers of the processors that are in use, as the kernel spells them: `0-7,16-23`. */
+  online?: string
 }
 
 export interface Memory {

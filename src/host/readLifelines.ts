@@ -15,6 +15,13 @@ export function readNetworks(source: Source): Network[] {
   })
 }
 
+/** The bridges that there are; undefined where nobody says. */
+export function readBridges(source: Source): string[] | undefined {
+  return source
+    .names(NET)
+    ?.filter(name => source.text(`${NET}/${name}/bridge/stp_state`) !== undefined)
+}
+
 interface Input {
   name: string
   path: string

@@ -1,7 +1,10 @@
 import type { Cpu, Firmware, Iommu, Machine, Memory } from './machine.ts'
-import { readKeyboards, readNetworks } from './readLifelines.ts'
+import { readAliases } from './readAliases.ts'
+import { readKernelLog, readLoadedModules } from './readKernel.ts'
+import { readBridges, readKeyboards, readNetworks } from './readLifelines.ts'
 import { readPci } from './readPci.ts'
 import { readStorage } from './readStorage.ts'
+import { readSystems } from './readSystems.ts'
 import type { Source } from './source.ts'
 
 /**
@@ -10,19 +13,27 @@ import type { Source } from './source.ts'
  */
 export function readMachine(source: Source): Machine {
   const kernel = source.text('/proc/sys/kernel/osrelease')?.trim()
+  const bridges = readBridges(source)
   const nixos = releaseOf(source.text('/etc/os-release') ?? '')
+  const systems = readSystems(source)
+  const modules = readLoadedModules(source)
+  const log = readKernelLog(source)
   return {
-    devices: readPci(source),
+    devices: readPci(source, readAliases(source, kernel, systems?.booted?.modules)),
     iommu: readIommu(source),
-    cpu: readCpu(source.text('/proc/cpuinfo') ?? ''),
+    cpu: readCpu(source),
     memory: readMemory(source),
     firmware: readFirmware(source),
     kernelParams: (source.text('/proc/cmdline') ?? '').split(/\s+/).filter(Boolean),
     storage: readStorage(source),
     networks: readNetworks(source),
     keyboards: readKeyboards(source),
+    ...(bridges === undefined ? {} : { bridges }),
     ...(kernel === undefined ? {} : { kernel }),
-    ...(nixos === undefined ? {} : { nixos })
+    ...(nixos === undefined ? {} : { nixos }),
+    ...(modules === undefined ? {} : { modules }),
+    ...(log === undefined ? {} : { log }),
+    ...(systems === undefined ? {} : { systems })
   }
 }
 
@@ -33,7 +44,9 @@ function readIommu(source: Source): Iommu {
   return { groups, isOffered: tables.some(it => it === 'DMAR' || it === 'IVRS') }
 }
 
-function readCpu(text: string): Cpu {
+function readCpu(source: Source): Cpu {
+  const text = source.text('/proc/cpuinfo') ?? ''
+  const online = source.text('/sys/devices/system/cpu/online')?.trim()
   const field = (name: string) => new RegExp(`^${name}\\s*: *(.*)$`, 'm').exec(text)?.[1]?.trim()
   const vendor = { GenuineIntel: 'intel', AuthenticAMD: 'amd' } as const
   const name = field('vendor_id')
@@ -43,6 +56,7 @@ function readCpu(text: string): Cpu {
   return {
     ...(known === undefined ? {} : { vendor: known }),
     ...(model === undefined ? {} : { model }),
+    ...(online === undefined || online === '' ? {} : { online }),
     ...(flags === undefined
       ? {}
       : {

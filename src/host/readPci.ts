@@ -1,15 +1,27 @@
 import { addressesIn, type Connector, type PciDevice } from './machine.ts'
+import type { Drivers } from './readAliases.ts'
+import { readFramebuffers } from './readKernel.ts'
 import type { Source } from './source.ts'
 
 const DEVICES = '/sys/bus/pci/devices'
 const DRM = '/sys/class/drm'
 
 /** The PCI devices of a machine, in the order of their addresses. */
-export function readPci(source: Source): PciDevice[] {
+export function readPci(source: Source, driversFor: Drivers): PciDevice[] {
   const connectors = readConnectors(source)
+  const framebuffers = readFramebuffers(source)
   return (source.names(DEVICES) ?? [])
     .map(address => readDevice(source, address, connectors.get(address) ?? []))
     .filter(it => it !== undefined)
+    .map(device => {
+      const alias = source.text(`${DEVICES}/${device.address}/modalias`)?.trim()
+      const suitable = alias === undefined ? [] : driversFor(alias)
+      return {
+        ...device,
+        ...(suitable.length > 0 ? { suitable } : {}),
+        ...(framebuffers.has(device.address) ? { holdsFramebuffer: true } : {})
+      }
+    })
 }
 
 function readDevice(
@@ -24,6 +36,7 @@ function readDevice(
   if (vendor === undefined || device === undefined || code === undefined) return undefined
   const bootVga = value('boot_vga')
   const resets = value('reset_method')
+  const override = value('driver_override')
   const path = source.link(folder) ?? ''
   return {
     ...{ address, vendor, device, class: code, connectors },
@@ -31,6 +44,9 @@ function readDevice(
     behind: addressesIn(path).filter(it => it !== address),
     ...optional('driver', nameOf(source.link(`${folder}/driver`))),
     ...optional('module', nameOf(source.link(`${folder}/driver/module`))),
+    ...(override === undefined || override === '(null)' || override === ''
+      ? {}
+      : { reservedFor: override }),
     ...optional('group', nameOf(source.link(`${folder}/iommu_group`))),
     ...(bootVga === undefined ? {} : { bootVga: bootVga === '1' }),
     ...(resets === undefined ? {} : { resetMethods: resets.split(/\s+/).filter(Boolean) })

@@ -1,4 +1,12 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync
+} from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -17,7 +25,10 @@ export interface Source {
 /** The machine whose file system lies at `root`: `/` for the one that this runs on. */
 export function systemAt(root: string): Source {
   return {
-    text: path => attempt(() => readFileSync(join(root, path), 'utf8')),
+    text: path =>
+      attempt(() =>
+        path === '/dev/kmsg' ? readLog(join(root, path)) : readFileSync(join(root, path), 'utf8')
+      ),
     names: path => attempt(() => readdirSync(join(root, path)).sort()),
     link: path => attempt(() => readlinkSync(join(root, path)))
   }
@@ -83,6 +94,31 @@ export function recordingSource(source: Source, recording: Recording): Source {
       if (link !== undefined) recording.set(path, { link })
       return link
     }
+  }
+}
+
+/** The log of the kernel, one entry at a time, up to where a reader would wait for the next. */
+function readLog(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const entry = Buffer.alloc(16_384)
+  let text = ''
+  try {
+    for (let length = 1; length > 0; ) {
+      length = readEntry(file, entry)
+      text += entry.toString('utf8', 0, length)
+    }
+  } finally {
+    closeSync(file)
+  }
+  return text
+}
+
+function readEntry(file: number, entry: Buffer): number {
+  try {
+    return readSync(file, entry)
+  } catch (error) {
+    // Entries that were lost to newer ones are passed over; any other error is the end.
+    return (error as NodeJS.ErrnoException).code === 'EPIPE' ? readEntry(file, entry) : 0
   }
 }
 

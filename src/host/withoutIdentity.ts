@@ -1,3 +1,5 @@
+import { linesAbout } from './readAliases.ts'
+import { framebuffersIn } from './readKernel.ts'
 import type { Entry, Recording } from './source.ts'
 
 /**
@@ -6,18 +8,28 @@ import type { Entry, Recording } from './source.ts'
  */
 export function withoutIdentity(recording: Recording): Recording {
   const mask = masker()
+  const modaliases = [...recording].flatMap(([path, it]) =>
+    path.endsWith('/modalias') && typeof it === 'object' && 'text' in it ? [it.text.trim()] : []
+  )
   const reduced: Recording = new Map()
   for (const [path, entry] of recording) {
     if (/^\/sys\/class\/block\/(?:loop|ram|zram)\d+$/.test(path)) continue
-    reduced.set(mask(path), masked(path, entry, mask))
+    reduced.set(mask(path), masked(path, entry, mask, modaliases))
   }
   return reduced
 }
 
-function masked(path: string, entry: Entry, mask: (text: string) => string): Entry {
+function masked(
+  path: string,
+  entry: Entry,
+  mask: (text: string) => string,
+  modaliases: readonly string[]
+): Entry {
   if (entry === 'folder') return entry
   if ('link' in entry) return { link: mask(entry.link) }
-  return { text: mask(reduce(path, entry.text)) }
+  const isAliases = path.endsWith('/modules.alias')
+  const text = isAliases ? linesAbout(entry.text, modaliases) : reduce(path, entry.text)
+  return { text: mask(text) }
 }
 
 /** Replaces what is unique by numbers, the same by the same one everywhere. */
@@ -40,6 +52,10 @@ function masker(): (text: string) => string {
       .replace(/\b(enx|wlx)([0-9a-f]{12})\b/g, (_, kind, it) => {
         return `${kind}${numberOf(it).padStart(12, '0')}`
       })
+      .replace(/\/nix\/store\/([0-9a-z]{32})-(nixos-system)?([^/\s]*)/g, (_, it, system, name) => {
+        // A system is called by the name of its host.
+        return `/nix/store/${numberOf(it).padStart(32, '0')}-${system ?? name}`
+      })
 }
 
 function reduce(path: string, text: string): string {
@@ -56,7 +72,14 @@ function reduce(path: string, text: string): string {
       return mounts(text)
     case '/proc/bus/input/devices':
       return inputs(text)
+    case '/proc/modules':
+      return linesWith(text, MODULES).replace(/ .*$/gm, '')
+    case '/proc/iomem':
+      return framebuffers(text)
+    case '/dev/kmsg':
+      return log(text)
     default:
+      if (path.endsWith('/kernel-params')) return parameters(text)
       return path.startsWith('/run/udev/data/') ? linesWith(text, /^E:ID_FS_TYPE=/) : text
   }
 }
@@ -88,6 +111,20 @@ function parameters(text: string): string {
     .split(/\s+/)
     .filter(it => TELLING.test(it))
     .join(' ')}\n`
+}
+
+const MODULES =
+  /^(?:vfio|kvm|irqbypass|amdgpu|nvidia|nouveau|nova|radeon|i915|xe|snd_hda_intel|vendor_reset)/
+
+/** The devices that the kernel draws on, without where their memory is. */
+function framebuffers(text: string): string {
+  return [...framebuffersIn(text)].map(it => `0-0 : ${it}\n  0-0 : BOOTFB\n`).join('')
+}
+
+/** Whether it is whole, and what a patch for ACS says. */
+function log(text: string): string {
+  const found = text.match(/\bLinux version \d[\d.]*|PCIe ACS overrides enabled/g) ?? []
+  return [...new Set(found)].map(it => `${it}\n`).join('')
 }
 
 const KNOWN_POINTS =

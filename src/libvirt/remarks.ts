@@ -1,5 +1,5 @@
 import type { Remark } from './mend/change.ts'
-import { attributeOf, findAll, type XmlElement } from './tree.ts'
+import { attributeOf, elementsOf, findAll, type XmlElement } from './tree.ts'
 
 /** What a person should know of a domain that goes into a configuration: passwords, a running guest. */
 export function remarksOn(root: XmlElement): Remark[] {
@@ -12,9 +12,10 @@ export function remarksOn(root: XmlElement): Remark[] {
     tell('RUNNING', '', what, root)
   }
   const open = 'everybody can read the Nix store, so a password must not get there'
-  for (const graphics of findAll(root, 'devices', 'graphics')) {
-    if (attributeOf(graphics, 'passwd') === undefined) continue
-    tell('PASSWORD', 'devices/graphics', `there is a password here: ${open}`, graphics)
+  for (const { element, path } of elementsBelow(root)) {
+    const passwd = attributeOf(element, 'passwd') ?? ''
+    if (passwd === '' && element.name !== 'cookie') continue
+    tell('PASSWORD', path, `there is a password here: ${open}`, element)
   }
   for (const argument of findAll(root, 'qemu:commandline', 'qemu:arg')) {
     const value = attributeOf(argument, 'value') ?? ''
@@ -24,4 +25,14 @@ export function remarksOn(root: XmlElement): Remark[] {
     tell('PASSWORD', 'qemu:commandline/qemu:arg', `there is a password here: ${open}`, argument)
   }
   return remarks
+}
+
+function elementsBelow(
+  from: XmlElement,
+  path: readonly string[] = []
+): { element: XmlElement; path: string }[] {
+  return elementsOf(from).flatMap(element => {
+    const own = [...path, element.name]
+    return [{ element, path: own.join('/') }, ...elementsBelow(element, own)]
+  })
 }

@@ -40,6 +40,8 @@ export interface EntryText extends StringText {
 
 /** The definitions of a whole system: of the default boot entry, or of one specialisation. */
 export interface View {
+  /** The specialisation; blank for the system itself. */
+  name: string
   facts: Facts
   files: readonly LintFile[]
   /**
@@ -74,7 +76,7 @@ export function viewsOf(files: readonly LintFile[], facts: Facts): View[] {
   }
   const base = bySystem.get('') ?? []
   return [...bySystem].map(([system, own]) =>
-    viewOf(files, facts, system === '' ? base : [...base, ...own])
+    viewOf(system, files, facts, system === '' ? base : [...base, ...own])
   )
 }
 
@@ -114,7 +116,12 @@ function entryOf(file: LintFile, path: AttrPath, fullPath: AttrPath, value: Synt
   }
 }
 
-function viewOf(files: readonly LintFile[], facts: Facts, entries: readonly Entry[]): View {
+function viewOf(
+  name: string,
+  files: readonly LintFile[],
+  facts: Facts,
+  entries: readonly Entry[]
+): View {
   const byOption = new Map<string, Entry[]>()
   for (const entry of entries) {
     const key = formatPath(entry.path)
@@ -126,6 +133,7 @@ function viewOf(files: readonly LintFile[], facts: Facts, entries: readonly Entr
   const says = (option: string, value: boolean) =>
     at(option).filter(it => spellingOf(it) === String(value))
   return {
+    name,
     facts,
     files,
     isWhole: at('system.stateVersion').length > 0 && below('fileSystems').length > 0,

@@ -31,8 +31,8 @@ export type FixStep =
   | { op: 'set'; path: readonly string[]; value: NixValue }
   | { op: 'rename'; path: readonly string[]; to: readonly string[] }
 
-/** All that can be found; each code has one meaning, told in its lint. */
-export const LINT_CODES = [
+/** What is seen in the text; each code has one meaning, told in its lint. */
+export const TEXT_CODES = [
   'ACL_INCOMPLETE',
   'ACS_WITHOUT_PATCH',
   'AMD_IOMMU_ON',
@@ -49,6 +49,7 @@ export const LINT_CODES = [
   'HOOK_SHELL',
   'HUGEPAGES_1M',
   'IDS_TWICE',
+  'IMAGE_IN_HOME',
   'LOAD_ORDER',
   'NAMESPACES',
   'NVIDIA_HOLDS',
@@ -64,4 +65,27 @@ export const LINT_CODES = [
   'STORE_PATH',
   'VIRQFD'
 ] as const
+
+/** What is seen only where the configuration is held against its machine. */
+export const MACHINE_CODES = [
+  'ACS_NOT_ACTIVE',
+  'BOOT_FRAMEBUFFER',
+  'DRIVER_WON',
+  'HUGEPAGES_TOO_MANY',
+  'IOMMU_OFF',
+  'LOCKS_OUT',
+  'MISSING_FUNCTION',
+  'MOVED_DEVICE',
+  'NEEDS_REBOOT',
+  'NO_RESET',
+  'NO_SUCH_DEVICE',
+  'SHARED_GROUP',
+  'SHARED_ID'
+] as const
+
+/** What is seen only in the repository that the files lie in. */
+export const GIT_CODES = ['UNTRACKED_FILE'] as const
+
+/** All that can be found. */
+export const LINT_CODES = [...TEXT_CODES, ...MACHINE_CODES, ...GIT_CODES] as const
 export type LintCode = (typeof LINT_CODES)[number]

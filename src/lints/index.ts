@@ -1,6 +1,14 @@
-// What is wrong with passing devices through in a configuration, seen in its text alone.
+// What is wrong with passing devices through in a configuration, as far as its text tells.
 
 export type { Facts, LintFile } from './configuration.ts'
-export { type Finding, type Fix, LINT_CODES, type LintCode } from './finding.ts'
+export {
+  type Finding,
+  type Fix,
+  GIT_CODES,
+  LINT_CODES,
+  type LintCode,
+  MACHINE_CODES,
+  TEXT_CODES
+} from './finding.ts'
 export { type FixPlan, planFixes } from './fix.ts'
 export { lint } from './lint.ts'

@@ -1,6 +1,6 @@
-import { spellingOf, type View } from './configuration.ts'
+import { type Entry, type EntryItem, spellingOf, type View } from './configuration.ts'
 import { asksVersion, findingAt, isPlain, kernelParams } from './find.ts'
-import type { Finding, Fix } from './finding.ts'
+import type { Finding, Fix, FixStep } from './finding.ts'
 import { hasKernel } from './releases.ts'
 
 /** Parameters of old guides, and of wishes that the kernel does not know. */
@@ -13,6 +13,10 @@ export function lintKernelParams(view: View): Finding[] {
     const { entry } = item
     const isAlone = item.text === param && item.node.type === 'string_expression'
     const { instead, ...finding } = said
+    if (said.code === 'HUGEPAGES_1M') {
+      findings.push(findingAt(item, { ...finding, ...withFix(largerPages(params)) }))
+      continue
+    }
     const fix: Fix = [
       { op: 'remove', path: entry.fullPath, items: [param] },
       ...(instead === undefined
@@ -123,10 +127,67 @@ function inOneString(view: View): Finding[] {
 
 /** The options that the modules have for huge pages; ours take no such size in the first place. */
 function pageSizes(view: View): Finding[] {
-  return ['defaultPageSize', 'pageSize']
-    .flatMap(name => view.at(`virtualisation.hugepages.${name}`))
-    .filter(it => spellingOf(it) === '"1M"')
-    .map(it => findingAt(it, { ...NO_PAGES, remedy: 'write "2M" or "1G", and see to numPages' }))
+  const at = (name: string) => view.at(`virtualisation.hugepages.${name}`)
+  const wrong = ['defaultPageSize', 'pageSize'].flatMap(at).filter(it => spellingOf(it) === '"1M"')
+  const fix = largerPagesIn(wrong, at('pageSize'), at('numPages'))
+  return wrong.map(it =>
+    findingAt(it, {
+      ...NO_PAGES,
+      remedy: 'write "2M" or "1G", and see to numPages',
+      ...withFix(fix)
+    })
+  )
+}
+
+/** Pages of 2M in place of those of 1M, half as many; undefined where their number can't be told. */
+function largerPagesIn(
+  wrong: readonly Entry[],
+  sizes: readonly Entry[],
+  counts: readonly Entry[]
+): Fix | undefined {
+  const sized: FixStep[] = wrong.map(it => ({ op: 'set', path: it.fullPath, value: '2M' }))
+  // Where a size is given for them, the default says nothing of these pages.
+  const isCounted = sizes.length === 0 || sizes.some(it => wrong.includes(it))
+  const [count, ...others] = isCounted ? counts : []
+  if (!count) return sized
+  const number = numberOf(spellingOf(count))
+  if (others.length > 0 || number === undefined) return undefined
+  return [...sized, { op: 'set', path: count.fullPath, value: Math.ceil(number / 2) }]
+}
+
+/** The same for parameters of the kernel, where they ask for pages of one size. */
+function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix | undefined {
+  const about = params.filter(it => /^(?:(?:default_)?hugepagesz|hugepages)=/.test(it.param))
+  const [first] = about
+  const isPlainly = ({ item, param }: (typeof about)[number]) =>
+    item.text === param &&
+    item.node.type === 'string_expression' &&
+    item.entry === first?.item.entry
+  if (!first || !about.every(isPlainly)) return undefined
+  const instead = about.map(({ param }) => {
+    const [name, value] = split(param)
+    if (name !== 'hugepages') return /^1m$/i.test(value) ? `${name}=2M` : undefined
+    const number = numberOf(value)
+    return number === undefined ? undefined : `${name}=${Math.ceil(number / 2)}`
+  })
+  const items = instead.filter(it => it !== undefined)
+  if (items.length < about.length || new Set(items.map(it => split(it)[0])).size < items.length) {
+    return undefined
+  }
+  const path = first.item.entry.fullPath
+  // All together, since the number counts pages of the size before it.
+  return [
+    { op: 'remove', path, items: about.map(it => it.param) },
+    { op: 'add', path, items }
+  ]
+}
+
+function numberOf(text: string): number | undefined {
+  return /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : undefined
+}
+
+function withFix(fix: Fix | undefined): { fix?: Fix } {
+  return fix === undefined ? {} : { fix }
 }
 
 const NO_PAGES = {

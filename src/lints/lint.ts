@@ -3,6 +3,7 @@ import { lintBoot } from './boot.ts'
 import { type Facts, type LintFile, type View, viewsOf } from './configuration.ts'
 import type { Finding } from './finding.ts'
 import { lintHooks } from './hooks.ts'
+import { lintImages } from './images.ts'
 import { lintKernelParams } from './kernelParams.ts'
 import { lintLibvirt } from './libvirt.ts'
 import { lintNvidia } from './nvidia.ts'
@@ -15,6 +16,7 @@ const LINTS: readonly ((view: View) => Finding[])[] = [
   lintBoot,
   lintLibvirt,
   lintHooks,
+  lintImages,
   lintNvidia,
   lintTexts,
   lintDeclarations

@@ -58,6 +58,9 @@ function store({ path }: LintFile, { text, start }: Text): Finding[] {
   })
 }
 
+/** A declaration that only adds options to those of each member of a set, as a second one may. */
+const MORE_OF_SET = /^(?:lib\.)?mkOption\s*\{\s*type\s*=[^;{]*\bsubmodule\b[^;{]*;\s*\}$/
+
 /** Options that two modules declare. */
 export function lintDeclarations({ files }: View): Finding[] {
   const owners = new Map<string, LintFile>()
@@ -67,7 +70,8 @@ export function lintDeclarations({ files }: View): Finding[] {
       const names = it.path.slice(1)
       const isOurs = /^(?:vfio|kvmfr|hugepages|sharedMemoryFiles)$/.test(names[1] ?? '')
       const isDeclared = it.path[0] === 'options' && names[0] === 'virtualisation'
-      if (!isDeclared || !isOurs || names.includes(undefined)) return []
+      const source = file.doc.text.slice(it.value.start, it.value.end)
+      if (!isDeclared || !isOurs || names.includes(undefined) || MORE_OF_SET.test(source)) return []
       return [{ option: formatPath(names.filter(name => name !== undefined)), value: it.value }]
     })
     for (const { option, value } of declared) {

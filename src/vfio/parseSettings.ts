@@ -54,6 +54,20 @@ export function parseUser(value: string): Result<string, BadSetting> {
     : bad(value, `"${value}" is not a user name`, 'a user name looks like alice')
 }
 
+/**
+ * The name of a specialisation. It becomes part of file names and of the menu of the boot loader, where
+ * not every one of them takes every character: letters, digits, and `_`, `-`, `.` between them.
+ */
+export function parseSpecialisation(value: string): Result<string, BadSetting> {
+  return /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,59}$/.test(value)
+    ? ok(value)
+    : bad(
+        value,
+        `"${value}" is not a name for a boot entry`,
+        'a name has letters, digits, "_" and "-", e.g. --specialisation vfio'
+      )
+}
+
 /** `NAME[:USER[:GROUP[:MODE]]]`; an empty part counts as not given. */
 export function parseSharedMemory(value: string): Result<SharedMemoryFile, BadSetting> {
   const hint = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'

@@ -22,6 +22,20 @@ export interface Settings {
   deviceACL?: readonly string[]
   clearEmulationCapabilities?: boolean
   hugepages?: Hugepages
+  /** Whether devices and addresses come to those that the configuration has, instead of in their place. */
+  addsDevices?: boolean
+  /** Sizes of the devices of kvmfr in MiB, where the configuration has none. */
+  kvmfr?: readonly number[]
+  /** Whether libvirt can play a TPM. */
+  swtpm?: boolean
+  guests?: readonly GuestSettings[]
+}
+
+/** A guest by its name in libvirt. */
+export interface GuestSettings {
+  name: string
+  /** The processors that the host keeps while it runs (`0-1,8-9`), where the configuration says nothing of it. */
+  hostCPUs?: string
 }
 
 /** A device by its place, and what is there. */

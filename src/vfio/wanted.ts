@@ -24,9 +24,10 @@ const VFIO = ['virtualisation', 'vfio'] as const
 const LIBVIRTD = ['virtualisation', 'libvirtd'] as const
 const HUGEPAGES = ['virtualisation', 'hugepages'] as const
 const SHARED_MEMORY = ['virtualisation', 'sharedMemoryFiles'] as const
+const KVMFR = ['virtualisation', 'kvmfr'] as const
 
 /** The sets of options that are written as one block where the configuration has none of them. */
-export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGEPAGES]
+export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGEPAGES, KVMFR]
 
 /** Options in the order in which they are written. `names` says what a device ID stands for. */
 export function wantedOptions(
@@ -34,10 +35,6 @@ export function wantedOptions(
   circumstances: Circumstances,
   names: ReadonlyMap<string, string>
 ): Wanted[] {
-  const named = (id: string) => {
-    const name = names.get(id)
-    return name === undefined ? id : annotated(id, name)
-  }
   const wanted: Wanted[] = [{ kind: 'default', path: [...VFIO, 'enable'], value: true }]
   const value = (path: readonly string[], it: NixValue | undefined) => {
     if (it !== undefined) wanted.push({ kind: 'value', path, value: it })
@@ -48,12 +45,13 @@ export function wantedOptions(
   }
   const chosen = settings.devices ?? settings.addresses
   if (chosen) {
-    const devices = (settings.devices ?? []).map(named)
-    wanted.push({ kind: 'exactly', path: [...VFIO, 'devices'], items: devices })
+    const kind = settings.addsDevices === true ? 'items' : 'exactly'
+    const devices = (settings.devices ?? []).map(it => namedID(it, names))
+    wanted.push({ kind, path: [...VFIO, 'devices'], items: devices })
     const addresses = (settings.addresses ?? []).map(it =>
       typeof it === 'string' ? it : { address: it.address, id: it.id }
     )
-    wanted.push({ kind: 'exactly', path: [...VFIO, 'addresses'], items: addresses })
+    wanted.push({ kind, path: [...VFIO, 'addresses'], items: addresses })
   }
   value([...VFIO, 'bindAtBoot'], settings.bindAtBoot)
   if (settings.competingDrivers) {
@@ -67,6 +65,11 @@ export function wantedOptions(
   if (settings.users) {
     wanted.push({ kind: 'items', path: [...VFIO, 'users'], items: settings.users })
   }
+  for (const { name, hostCPUs } of settings.guests ?? []) {
+    if (hostCPUs === undefined) continue
+    const path = [...VFIO, 'guests', name, 'hostCPUs']
+    wanted.push({ kind: 'default', path, value: hostCPUs })
+  }
   const owner = settings.users?.[0] ?? circumstances.users[0] ?? 'root'
   for (const file of settings.sharedMemoryFiles ?? []) wanted.push(...sharedMemory(file, owner))
   if (settings.hugepages) {
@@ -76,11 +79,23 @@ export function wantedOptions(
     value([...HUGEPAGES, 'pageSize'], pageSize)
     value([...HUGEPAGES, 'numPages'], numPages)
   }
+  if (settings.kvmfr) {
+    value([...KVMFR, 'enable'], true)
+    const devices = settings.kvmfr.map(size => ({ size }))
+    wanted.push({ kind: 'default', path: [...KVMFR, 'devices'], value: devices })
+  }
   if (settings.deviceACL) {
     wanted.push({ kind: 'items', path: [...LIBVIRTD, 'deviceACL'], items: settings.deviceACL })
   }
   value([...LIBVIRTD, 'clearEmulationCapabilities'], settings.clearEmulationCapabilities)
+  value([...LIBVIRTD, 'qemu', 'swtpm', 'enable'], settings.swtpm)
   return wanted
+}
+
+/** A device ID with what it stands for as a comment, where that is known. */
+export function namedID(id: string, names: ReadonlyMap<string, string>): NixValue {
+  const name = names.get(id)
+  return name === undefined ? id : annotated(id, name)
 }
 
 function sharedMemory(file: SharedMemoryFile, owner: string): Wanted[] {

@@ -39,10 +39,17 @@ describe('planModules', () => {
     expect(plan({ ...ours, guests: null, 'mine.nix': '{ }' })).toEqual([])
   })
 
+  it('takes a folder where only guests and what was kept aside are left', () => {
+    const left = { guests: null, 'vfio.nix.edited': old.replace('old', 'mine') }
+    expect(plan(left)).toEqual(['default.nix', 'vfio.nix'])
+  })
+
   it('refuses a folder that is not ours', () => {
     const foreign = (found: string) => ({ code: 'FOREIGN_FOLDER', path: '/etc/nixos/vfio', found })
     expect(plan({ 'default.nix': '{ }' })).toEqual(foreign('default.nix'))
     expect(plan({ 'notes.txt': 'x' })).toEqual(foreign('notes.txt'))
+    expect(plan({ '_lib/mine.nix': '{ }' })).toEqual(foreign('_lib/mine.nix'))
+    expect(plan({ guests: '{ }' })).toEqual(foreign('guests'))
     expect(plan({ ...ours, 'vfio.nix': '{ mine = 1; }' })).toEqual(foreign('vfio.nix'))
     expect(plan({ ...ours, 'vfio.nix': null })).toEqual(foreign('vfio.nix'))
     expect(plan('not-a-folder')).toEqual(foreign('/etc/nixos/vfio'))

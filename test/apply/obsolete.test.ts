@@ -4,7 +4,15 @@ import { shippedModules } from '../../src/apply/shippedModules.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { nix } from '../nix/support.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
-import { ours, softdeps, stateOf, untouched, withNixos, withOneCard } from '../oracle/machines.ts'
+import {
+  ours,
+  qemuConf,
+  softdeps,
+  stateOf,
+  untouched,
+  withNixos,
+  withOneCard
+} from '../oracle/machines.ts'
 
 const shipped = shippedModules('1.0.0')
 
@@ -66,9 +74,9 @@ const MENDED = nix`
     imports = [ ./vfio ];
 
     boot.kernelParams = [
-      "iommu=pt"
       "kvm.ignore_msrs=1"
       "kvm.report_ignored_msrs=0"
+      "iommu=pt"
     ];
     boot.initrd.kernelModules = [ "vfio_pci" "vfio_iommu_type1" "vfio" ];
 
@@ -94,6 +102,54 @@ const MENDED = nix`
   }
 `
 
+/** An older one, for Intel, with much in one string and names of before. */
+const OLDER = nix`
+  { pkgs, ... }:
+  {
+    boot.kernelParams = [
+      "amd_iommu=pt vfio-pci.ids=10de:2484 hugepagesz=1M hugepages=2048" "quiet"
+    ];
+    boot.extraModprobeConfig = ''
+      options vfio-pci ids=10de:228b
+      options kvm ignore_msrs=1
+    '';
+    virtualisation.libvirtd = {
+      qemuOvmf = true;
+      qemuVerbatimConfig = ''
+        namespaces = []
+        cgroup_device_acl = [ "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm", "/dev/input/by-id/kbd" ]
+      '';
+    };
+  }
+`
+
+const MENDED_OLDER = nix`
+  { pkgs, ... }:
+  {
+    imports = [ ./vfio ];
+    boot.kernelParams = [
+      "quiet"
+      "iommu=pt"
+      "hugepagesz=2M"
+      "hugepages=1024"
+    ];
+    boot.extraModprobeConfig = ''
+      options kvm ignore_msrs=1
+    '';
+    virtualisation.libvirtd = {
+      qemu.verbatimConfig = ''
+        namespaces = []
+      '';
+      deviceACL = [ "/dev/input/by-id/kbd" ];
+    };
+    virtualisation.vfio = {
+      enable = true;
+      IOMMUType = "intel";
+      devices = [ "10de:2484" "10de:228b" ];
+    };
+  }
+`
+
 const SETTINGS: Settings = { IOMMUType: 'amd', disableEFIfb: true }
 
 describe('values of old guides', () => {
@@ -101,14 +157,14 @@ describe('values of old guides', () => {
     expect(plan(GUIDE, SETTINGS)).toEqual({
       text: MENDED,
       replaced: [
+        '8 PARAMETERS_IN_ONE',
+        '16 RENAMED_OPTION',
         '4 AMD_IOMMU_PT',
         '5 IDS_MOVED',
         '6 PCI_NOMSI',
         '7 EFIFB_OFF',
-        '8 PARAMETERS_IN_ONE',
         '10 VIRQFD',
         '15 OVMF_OPTION',
-        '16 RENAMED_OPTION',
         '19 ACL_MOVED'
       ]
     })
@@ -172,6 +228,52 @@ describe('values of old guides', () => {
     expect(plan(more, SETTINGS).replaced).toEqual([])
   })
 
+  it('also what shares a string with others, or stands under an old name', () => {
+    expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
+      text: MENDED_OLDER,
+      replaced: [
+        '4 PARAMETERS_IN_ONE',
+        '12 RENAMED_OPTION',
+        '4 AMD_IOMMU_PT',
+        '4 IDS_MOVED',
+        '4 HUGEPAGES_1M',
+        '7 IDS_MOVED',
+        '11 OVMF_OPTION',
+        '14 ACL_MOVED'
+      ]
+    })
+    expect(plan(MENDED_OLDER, { IOMMUType: 'intel' })).toEqual({ text: MENDED_OLDER, replaced: [] })
+  })
+
+  it('huge pages of 1M give way to such as there are, of the same sum', () => {
+    const pages = (options: string) =>
+      plan(
+        `{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { ${options} }; }; }\n`,
+        {
+          users: []
+        }
+      )
+    expect(
+      pages('enable = true; defaultPageSize = "1M"; pageSize = "1M"; numPages = 16384;')
+    ).toEqual({
+      text: '{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { enable = true; defaultPageSize = "2M"; pageSize = "2M"; numPages = 8192; }; }; }\n',
+      replaced: ['1 HUGEPAGES_1M', '1 HUGEPAGES_1M']
+    })
+    // The number counts pages of 1G here.
+    expect(pages('defaultPageSize = "1M"; pageSize = "1G"; numPages = 16;').text).toContain(
+      'defaultPageSize = "2M"; pageSize = "1G"; numPages = 16;'
+    )
+    // Nobody knows how many these are.
+    expect(pages('pageSize = "1M"; numPages = config.my.pages;').replaced).toEqual([])
+  })
+
+  it('the framebuffer is not taken away where nobody asks for that', () => {
+    const text = '{ imports = [ ./vfio ]; boot.kernelParams = [ "video=efifb:off" ]; }\n'
+    expect(plan(text, { ignoreMSRs: true }).text).toBe(
+      '{ imports = [ ./vfio ]; boot.kernelParams = [ ]; virtualisation.vfio = { enable = true; ignoreMSRs = true; }; }\n'
+    )
+  })
+
   it('what counts only under a condition stays', () => {
     const text = nix`
       { config, lib, ... }:
@@ -201,9 +303,9 @@ describeWithOracle('a configuration after an old guide, moved over', oracle => {
           'iommu=pt',
           'vfio-pci.ids=10de:1b80,10de:10f0',
           'initcall_blacklist=sysfb_init',
-          'iommu=pt',
           'kvm.ignore_msrs=1',
-          'kvm.report_ignored_msrs=0'
+          'kvm.report_ignored_msrs=0',
+          'iommu=pt'
         ],
         extraModprobeConfig: softdeps,
         libvirtd: {
@@ -225,6 +327,35 @@ cgroup_device_acl = [
   "/dev/kvmfr0"
 ]
 `
+        }
+      }
+    })
+  })
+
+  it('so is an older one', () => {
+    const { text } = plan(OLDER, { IOMMUType: 'intel' })
+    const modules = [
+      withNixos('partsParams = true;'),
+      ours,
+      text.replace('imports = [ ./vfio ];', '')
+    ]
+    expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({
+      ok: true,
+      value: {
+        ...withOneCard,
+        kernelParams: [
+          'intel_iommu=on',
+          'iommu=pt',
+          'vfio-pci.ids=10de:2484,10de:228b',
+          'quiet',
+          'iommu=pt',
+          'hugepagesz=2M',
+          'hugepages=1024'
+        ],
+        extraModprobeConfig: `${softdeps}\noptions kvm ignore_msrs=1\n`,
+        libvirtd: {
+          ...withOneCard.libvirtd,
+          qemuConf: `namespaces = []\n\n${qemuConf('/dev/input/by-id/kbd')}`
         }
       }
     })

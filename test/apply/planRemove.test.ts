@@ -21,7 +21,8 @@ function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<stri
   return planRemove({
     walk: {
       modules: [{ path: PATH, text, importer: undefined }, ...modules],
-      ours: [{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' }]
+      ours: [{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' }],
+      links: []
     },
     usual: '/etc/nixos/vfio',
     folders: new Map([['/etc/nixos/vfio', shipped]]),
@@ -142,9 +143,14 @@ describe('a configuration with our part', () => {
       ['/etc/nixos/vfio/vfio.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/binding.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/checks.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/guests.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/guestService.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/hooks.nix', true, '/etc/nixos/vfio'],
       ['/etc/nixos/vfio/libvirt.nix', true, '/etc/nixos/vfio'],
-      ['/etc/nixos/vfio/virtualisation.nix', true, '/etc/nixos/vfio']
+      ['/etc/nixos/vfio/virtualisation.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/_lib/defineGuests.nix', true, '/etc/nixos/vfio/_lib'],
+      ['/etc/nixos/vfio/_lib/domain.nix', true, '/etc/nixos/vfio/_lib'],
+      ['/etc/nixos/vfio/_lib/domainTables.nix', true, '/etc/nixos/vfio/_lib']
     ])
   })
 
@@ -189,7 +195,7 @@ describe('modules of ours', () => {
     expect(result.value.kept).toEqual([
       { path: '/etc/nixos/vfio/vfio.nix', as: '/etc/nixos/vfio/vfio.nix.edited.2' }
     ])
-    expect(result.value.files.filter(it => it.after === undefined).length).toBe(7)
+    expect(result.value.files.filter(it => it.after === undefined).length).toBe(12)
   })
 
   it('go, and other files in their folder stay', () => {
@@ -219,7 +225,7 @@ describe('nothing is done', () => {
   const of = (text: string) =>
     plan(text, {
       ...nothing,
-      walk: { modules: [{ path: PATH, text, importer: undefined }], ours: [] }
+      walk: { modules: [{ path: PATH, text, importer: undefined }], ours: [], links: [] }
     })
 
   it('where there is nothing of ours, even if options have the names of ours', () => {

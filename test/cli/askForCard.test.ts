@@ -1,6 +1,6 @@
-// `apply` with nothing chosen, on a terminal: the card, who runs guests, Looking Glass.
+// `apply` with nothing chosen, on a terminal: the card, who runs guests, Looking Glass, the boot entry.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { folderOf } from '../host/support/machines.ts'
@@ -34,6 +34,7 @@ function apply(place: Place, machine: string, ...more: string[]): string[] {
 
 const NUMBER = 'Number: '
 const FIRST = 'Number [1]: '
+const SECOND = 'Number [2]: '
 const WRITE = 'Write these changes? [y/N] '
 
 /** Answers to one prompt after the other. */
@@ -63,16 +64,28 @@ const WINDOW = text`
     1) no
     2) yes
   `
+const ENTRY = text`
 
-test('three numbers, and the same without questions', async () => {
+  Give it away in a boot entry of its own, so that the usual one stays as it is?
+    1) no
+    2) yes
+  `
+
+test('four numbers, and the same without questions', async () => {
   const place = given()
   const words = apply(place, 'three-cards')
-  const steps = answers([NUMBER, '2\r'], [NUMBER, '1\r'], [FIRST, '2\r'], [WRITE, 'y\r'])
+  const steps = answers(
+    [NUMBER, '2\r'],
+    [NUMBER, '1\r'],
+    [FIRST, '2\r'],
+    [FIRST, '1\r'],
+    [WRITE, 'y\r']
+  )
   const shown = await onTerminal(place, words, { steps })
   const flags = '--gpu 0000:01:00.0 --user alice --shared-memory looking-glass'
   const same = place.plain(`vfio-patch ${words.join(' ')} ${flags}`)
   expect(shown.terminal.split('/etc/nixos/configuration.nix: ')[0]).toBe(
-    `${CARDS}${NUMBER}2\n${WHO}${NUMBER}1\n${WINDOW}${FIRST}2\nThe same without questions: ${same}\n`
+    `${CARDS}${NUMBER}2\n${WHO}${NUMBER}1\n${WINDOW}${FIRST}2\n${ENTRY}${FIRST}1\nThe same without questions: ${same}\n`
   )
   expect({ code: shown.code, restored: shown.restored }).toEqual({ code: 0, restored: true })
   const written = place.read('configuration.nix')
@@ -89,7 +102,7 @@ test('three numbers, and the same without questions', async () => {
 
 test('Enter takes what is proposed, where there is only one', async () => {
   const place = given([PEOPLE[0] ?? '', PEOPLE[3] ?? ''])
-  const steps = answers([FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
+  const steps = answers([FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
   const shown = await onTerminal(place, apply(place, 'x570-two-makers'), { steps })
   expect(shown.terminal).toContain(
     text`
@@ -115,7 +128,7 @@ test('whoever called sudo is proposed', async () => {
 
 test('without people nobody is asked for', async () => {
   const place = given([])
-  const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
+  const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
   const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
   expect(terminal).toContain(' --gpu 0000:0a:00.0\n')
 })
@@ -148,7 +161,8 @@ test('nonsense is asked for again', async () => {
 const QUESTIONS: [string, Step[]][] = [
   ['the card', []],
   ['who runs guests', answers([NUMBER, '1\r'])],
-  ['Looking Glass', answers([NUMBER, '1\r'], [NUMBER, '3\r'])]
+  ['Looking Glass', answers([NUMBER, '1\r'], [NUMBER, '3\r'])],
+  ['the boot entry', answers([NUMBER, '1\r'], [NUMBER, '3\r'], [FIRST, '\r'])]
 ]
 
 test.each(
@@ -163,7 +177,7 @@ test.each(
 )('$key at the question for $question', async ({ before, send, last, code }) => {
   const place = given()
   const state = place.snapshot()
-  const prompt = before.length === 2 ? FIRST : NUMBER
+  const prompt = before.length >= 2 ? FIRST : NUMBER
   const steps = [...before, ...answers([prompt, send])]
   const shown = await onTerminal(place, apply(place, 'three-cards'), { steps })
   expect(shown.terminal.endsWith(`${prompt}${last}`)).toBe(true)
@@ -171,45 +185,138 @@ test.each(
   expect(place.snapshot()).toEqual(state)
 })
 
-test('the card with the screen has to be meant', async () => {
+const SCREEN = text`
+
+  Which card should the guest have?
+    1) 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: it
+       shows your screen (DP-2)
+  These stay with the host:
+    -  0000:00:02.0 Intel AlderLake-S GT1: it is part of the processor
+  ${NUMBER}1
+  ${WHO}${NUMBER}3
+  ${WINDOW}${FIRST}
+
+  It shows your screen. Give it away in a boot entry of its own, so that the usual
+  one stays as it is?
+    1) yes
+  Or type 0000:01:00.0 to give it away in every boot entry: the host then has no
+  picture, unless you plug the monitor into its own card.
+  `
+const BEFORE = answers([NUMBER, '1\r'], [NUMBER, '3\r'], [FIRST, '\r'])
+
+test('the card with the screen: a boot entry of its own is proposed', async () => {
   const place = given()
-  const ask = 'Type 0000:01:00.0 to confirm, or press Enter to stop: '
-  const told = text`
+  const words = apply(place, 'amd-reset')
+  const steps = [...BEFORE, ...answers([FIRST, '\r'], [WRITE, 'y\r'])]
+  const shown = await onTerminal(place, words, { steps })
+  const flags = '--gpu 0000:01:00.0 --specialisation vfio'
+  const same = place.plain(`vfio-patch ${words.join(' ')} ${flags}`)
+  expect(shown.terminal.split('/etc/nixos/configuration.nix: ')[0]).toBe(
+    `${SCREEN}${FIRST}\nThe same without questions: ${same}\n`
+  )
+  expect(place.read('configuration.nix')).toContain('  specialisation.vfio.configuration = {\n')
+  const other = given()
+  const call = apply(other, 'amd-reset', ...flags.split(' '), '--yes')
+  expect((await other.run(call)).code).toBe(0)
+  expect(other.files()).toEqual(place.files())
+})
+
+test('to have it away in every boot entry, its address has to be typed', async () => {
+  const place = given()
+  const steps = [...BEFORE, ...answers([FIRST, '2\r'], [FIRST, 'no\r'], [FIRST, '0000:01:00.0\r'])]
+  const shown = await onTerminal(place, apply(place, 'amd-reset'), {
+    steps: [...steps, ...answers([WRITE, '\r'])]
+  })
+  const again = 'Please give 1, or 0000:01:00.0.\n'
+  expect(shown.terminal).toContain(
+    `${SCREEN}${FIRST}2\n${again}${FIRST}no\n${again}${FIRST}0000:01:00.0\n`
+  )
+  expect(shown.terminal).toContain(' --gpu 0000:01:00.0 --confirm 0000:01:00.0\n')
+  expect(place.read('configuration.nix')).toBe(GIVEN)
+})
+
+test('on a laptop, too, and where the groups can not be seen yet', async () => {
+  for (const machine of ['laptop-mux', 'iommu-off']) {
+    const place = given([])
+    const steps = answers([FIRST, '\r'], [FIRST, '\r'], [SECOND, '\r'], [WRITE, '\r'])
+    const { terminal } = await onTerminal(place, apply(place, machine), { steps })
+    expect(terminal).toContain(`${ENTRY}${SECOND}\n`)
+    expect(terminal).toContain(' --gpu 0000:01:00.0 --specialisation vfio\n')
+  }
+})
+
+test('one that is named is not asked for, and one that is there not proposed', async () => {
+  const named = given([])
+  const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
+  const words = apply(named, 'three-cards', '--specialisation', 'games')
+  const shown = await onTerminal(named, words, { steps })
+  expect(shown.terminal).not.toContain('boot entry of its own, so')
+  expect(shown.terminal).toContain('\n+  specialisation.games.configuration = {\n')
+
+  const taken = given([])
+  taken.write(
+    'configuration.nix',
+    GIVEN.replace('  system', '  specialisation.vfio.configuration = { };\n  system')
+  )
+  const { terminal } = await onTerminal(taken, apply(taken, 'three-cards'), {
+    steps: answers([NUMBER, '1\r'], [FIRST, '\r'], [FIRST, '2\r'], [WRITE, '\r'])
+  })
+  expect(terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio2\n')
+})
+
+test('the only card: a boot entry of its own, or only while a guest runs', async () => {
+  const place = given([])
+  const asked = text`
 
     Which card should the guest have?
-      1) 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: it
-         shows your screen (DP-2)
-    These stay with the host:
-      -  0000:00:02.0 Intel AlderLake-S GT1: it is part of the processor
+      1) 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: no other card is left to show
+         a picture
     ${NUMBER}1
-    The host would have no picture after the next boot, unless you plug the monitor
-    into its own card.
+    ${WINDOW}${FIRST}
+
+    No other card is left to show a picture. Give it away in a boot entry of its
+    own, so that the usual one stays as it is?
+      1) no
+      2) yes
     `
-  const no = await onTerminal(place, apply(place, 'amd-reset'), {
-    steps: answers([NUMBER, '1\r'], [ask, 'yes\r'])
+  const before = answers([NUMBER, '1\r'], [FIRST, '\r'])
+  const no = await onTerminal(place, apply(place, 'single-gpu'), {
+    steps: [...before, ...answers([SECOND, '1\r'])]
   })
-  expect(no).toMatchObject({ terminal: `${told}${ask}yes\nNothing was written.\n`, code: 1 })
-  const yes = await onTerminal(place, apply(place, 'amd-reset'), {
-    steps: answers(
-      [NUMBER, '1\r'],
-      [ask, '0000:01:00.0\r'],
-      [NUMBER, '3\r'],
-      [FIRST, '\r'],
-      [WRITE, '\r']
-    )
+  expect(no).toMatchObject({
+    terminal: text`
+      ${asked}${SECOND}1
+      vfio-patch: 0000:0a:00.0 stays with the host. Nothing was written.
+        Why: without it the usual boot entry would have no picture.
+        Do:  a guest can have it while it runs: vfio-patch apply --gpu 0000:0a:00.0 --bind hooks
+      `,
+    code: 7
   })
-  expect(yes.terminal).toContain(' --gpu 0000:01:00.0 --confirm 0000:01:00.0\n')
+  const yes = await onTerminal(place, apply(place, 'single-gpu'), {
+    steps: [...before, ...answers([SECOND, '\r'], [WRITE, '\r'])]
+  })
+  expect(yes.terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio\n')
+  expect(yes.terminal).toContain(
+    'Note: in that boot entry the host has no picture; see that you can reach it over ssh.\n'
+  )
 })
 
 test('where no card can be had, it is said why', async () => {
   const place = given()
-  expect(await onTerminal(place, apply(place, 'single-gpu'))).toMatchObject({
+  for (const name of ['sys.txt', 'proc.txt', 'etc.txt', 'run.txt', 'pci.ids']) {
+    const given = readFileSync(join(folderOf('dirty-group'), name), 'utf8')
+    // The card that is left shares its group.
+    place.write(`machine/${name}`, given.replace(/^\/.*0000:0a:00\..*\n(?:\t.*\n)*/gm, ''))
+  }
+  const words = ['apply', '--root', place.top, '--sysfs', 'machine', '--color=never']
+  expect(await onTerminal(place, words)).toMatchObject({
     terminal: text`
-        -  0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: no other card is left to show
-           a picture
+        -  0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: no
+           other card is left to show a picture; it shares IOMMU group 15 with
+           0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
       vfio-patch: no card of this machine can go to a guest. Nothing was written.
         Why: each of them is needed by the host, see above.
-        Do:  a guest can have it while it runs: vfio-patch apply --gpu 0000:0a:00.0 --bind hooks
+        Do:  vfio-patch scan
       `,
     code: 7
   })

@@ -3,6 +3,7 @@
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { guestXml } from '../libvirt/support/guests.ts'
 import { FLAGS } from './support/machine.ts'
 import { AS_NOBODY, needing } from './support/needing.ts'
 import { EXAMPLE, makeExample, type Place } from './support/place.ts'
@@ -45,10 +46,14 @@ const LOOKING: string[][] = [
   ['diff', 'configuration.nix', ...FLAGS, '--ignore-msrs'],
   ['diff', 'configuration.nix', ...FLAGS, '-v', '--json'],
   ['apply', '-y', '--dry-run', 'configuration.nix', '--iommu', 'intel'],
+  ['diff', 'configuration.nix', '--domain', 'win10.xml', '--sysfs', '/'],
+  ['apply', '-n', 'configuration.nix', '--domain', 'win10.xml', '--json'],
   ['apply', '-y', 'configuration.nix', ...FLAGS],
   ['remove', '-n', 'configuration.nix'],
   ['undo', '-y', '--dry-run', 'configuration.nix'],
   ['undo', '--list'],
+  ['check', 'configuration.nix', '--sysfs', '/'],
+  ['check', 'configuration.nix', '--sysfs', '/', '--fix', '-n'],
   ['option', 'get', 'configuration.nix', 'boot'],
   ['option', 'get', 'configuration.nix', '--flat', '--json'],
   ['option', 'set', '-n', 'configuration.nix', 'sound.enable', 'true'],
@@ -62,6 +67,7 @@ const LOOKING: string[][] = [
 needing('strace', 'git')('what only looks does not one write', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
+  place.write('win10.xml', guestXml('shmem'))
   await place.run(['apply', '-q', '--yes', 'configuration.nix', ...FLAGS])
   const before = place.snapshot()
   for (const words of LOOKING) expect([words, await changesOf(place, words)]).toEqual([words, []])
@@ -71,9 +77,11 @@ needing('strace', 'git')('what only looks does not one write', async () => {
 needing('strace', 'git')('a first diff, where files would come and git would be told', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
+  place.write('flake.nix', '{ outputs = _: { }; }\n')
   for (const words of [
     ['diff', 'configuration.nix', ...FLAGS],
-    ['apply', '-y', '--dry-run', 'configuration.nix', ...FLAGS]
+    ['apply', '-y', '--dry-run', 'configuration.nix', ...FLAGS],
+    ['check', 'configuration.nix']
   ]) {
     expect([words, await changesOf(place, words)]).toEqual([words, []])
   }
@@ -87,7 +95,10 @@ needing(
 )('as nobody, too', async () => {
   const place = makeRepository({})
   cpSync(EXAMPLE, place.nixos, { recursive: true })
-  for (const words of [['diff', 'configuration.nix', ...FLAGS], ...LOOKING.slice(7)]) {
+  for (const words of [
+    ['diff', 'configuration.nix', ...FLAGS],
+    ...LOOKING.slice(LOOKING.findIndex(([it]) => it === 'check'))
+  ]) {
     expect([words, await changesOf(place, words, AS_NOBODY)]).toEqual([words, []])
   }
 })

@@ -18,13 +18,26 @@ const OFF = '--parse-check=off'
 const APPLY = ['apply', '--yes', 'configuration.nix', '--iommu', 'amd', OFF]
 const UNDO = ['undo', '--yes', 'configuration.nix']
 const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
-const NAMES = ['default', 'vfio', 'binding', 'checks', 'hooks', 'libvirt', 'virtualisation']
+const NAMES = [
+  'default',
+  'vfio',
+  'binding',
+  'checks',
+  'guests',
+  'guestService',
+  'hooks',
+  'libvirt',
+  'virtualisation',
+  '_lib/defineGuests',
+  '_lib/domain',
+  '_lib/domainTables'
+]
   .map(name => `vfio/${name}.nix`)
   .join(' ')
 const LISTED = NAMES.replaceAll(' ', ', ')
 
-const HEAD = `${FILE}: 2 changes; vfio/: 7 new files\n`
-const REGISTERS = 'git: 7 new files will be registered (git add -N), not committed.\n'
+const HEAD = `${FILE}: 2 changes; vfio/: 12 new files\n`
+const REGISTERS = 'git: 12 new files will be registered (git add -N), not committed.\n'
 const CHECKED = 'Checked: parses (own parser only; switched off).\n'
 const WROTE = text`
   Wrote /etc/nixos/vfio/ (new) and ${FILE}.
@@ -35,9 +48,14 @@ const WROTE = text`
 
 const REGISTERED = [
   ' M configuration.nix',
+  ' A vfio/_lib/defineGuests.nix',
+  ' A vfio/_lib/domain.nix',
+  ' A vfio/_lib/domainTables.nix',
   ' A vfio/binding.nix',
   ' A vfio/checks.nix',
   ' A vfio/default.nix',
+  ' A vfio/guestService.nix',
+  ' A vfio/guests.nix',
   ' A vfio/hooks.nix',
   ' A vfio/libvirt.nix',
   ' A vfio/vfio.nix',
@@ -84,14 +102,19 @@ test('undo forgets them again, and the undo of that registers them', async () =>
     stderr: text`
       Run RUN-1 (apply) will be taken back:
         ${FILE} as it was
+        /etc/nixos/vfio/_lib/domainTables.nix goes
+        /etc/nixos/vfio/_lib/domain.nix goes
+        /etc/nixos/vfio/_lib/defineGuests.nix goes
         /etc/nixos/vfio/virtualisation.nix goes
         /etc/nixos/vfio/libvirt.nix goes
         /etc/nixos/vfio/hooks.nix goes
+        /etc/nixos/vfio/guestService.nix goes
+        /etc/nixos/vfio/guests.nix goes
         /etc/nixos/vfio/checks.nix goes
         /etc/nixos/vfio/binding.nix goes
         /etc/nixos/vfio/vfio.nix goes
         /etc/nixos/vfio/default.nix goes
-      git: 7 files that were only registered will be forgotten.
+      git: 12 files that were only registered will be forgotten.
       Took back run RUN-1.
       Next:   sudo nixos-rebuild boot && reboot
       `
@@ -107,7 +130,7 @@ test('remove forgets them, and has nothing registered that it keeps aside', asyn
   place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
   const { code, stderr } = await place.run(['remove', '-y', 'configuration.nix', OFF])
   expect(code).toBe(0)
-  expect(stderr).toContain('git: 7 files that were only registered will be forgotten.\n')
+  expect(stderr).toContain('git: 12 files that were only registered will be forgotten.\n')
   expect(place.status()).toEqual(['?? vfio/vfio.nix.edited'])
 })
 
@@ -118,7 +141,7 @@ test('what was staged or committed since stays in git: that it goes is for the p
   place.git('commit', '-qm', 'the first', 'vfio/default.nix')
   place.git('add', 'vfio/vfio.nix')
   const { stderr } = await place.run(UNDO)
-  expect(stderr).toContain('git: 5 files that were only registered will be forgotten.\n')
+  expect(stderr).toContain('git: 10 files that were only registered will be forgotten.\n')
   expect(place.status()).toEqual([' D vfio/default.nix', 'AD vfio/vfio.nix'])
 })
 
@@ -128,7 +151,7 @@ test('--no-git-add leaves git alone', async () => {
     code: 0,
     stderr: HEAD + CHECKED + WROTE
   })
-  expect(place.status().filter(it => it.startsWith('??'))).toHaveLength(7)
+  expect(place.status().filter(it => it.startsWith('??'))).toHaveLength(12)
 })
 
 asRoot("root registers as the repository's owner, who keeps the index", async () => {
@@ -181,7 +204,7 @@ test('files that git ignores are written, and that is told', async () => {
            then: git -C /etc/nixos add -N ${NAMES}
            or, if it is no flake, next time: --no-git-add
     `
-  const ignores = 'git: 7 new files will not be registered, as git ignores them.\n'
+  const ignores = 'git: 12 new files will not be registered, as git ignores them.\n'
   expect(await said(place, APPLY)).toEqual({
     code: 8,
     stderr: HEAD + ignores + CHECKED + report + WROTE
@@ -214,7 +237,7 @@ test('git that is not installed', async () => {
     code: 8,
     stderr:
       HEAD +
-      'git: 7 new files can not be registered: git was not found.\n' +
+      'git: 12 new files can not be registered: git was not found.\n' +
       CHECKED +
       text`
         vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: git was not found.
@@ -251,16 +274,7 @@ test('a folder called .git that is no repository, and names that look like patte
   const place = makeRepository({ ':(top)[a]/configuration.nix': CONFIGURATION, 'a/x.nix': '{ }\n' })
   const words = ['apply', '-qy', '--iommu', 'amd', OFF, '--', ':(top)[a]/configuration.nix']
   expect(await place.run(words)).toEqual({ code: 0, stdout: '', stderr: '' })
-  expect(place.status().map(it => it.slice(0, 2))).toEqual([
-    ' M',
-    ' A',
-    ' A',
-    ' A',
-    ' A',
-    ' A',
-    ' A',
-    ' A'
-  ])
+  expect(place.status().map(it => it.slice(0, 2))).toEqual([' M', ...Array(12).fill(' A')])
 })
 
 test('a repository that is damaged', async () => {
@@ -268,7 +282,7 @@ test('a repository that is damaged', async () => {
   place.write('.git/index', 'spoilt')
   const { code, stderr } = await place.run(APPLY)
   expect(code).toBe(8)
-  expect(stderr).toMatch(/^git: 7 new files can not be registered: .*index.*\.$/m)
+  expect(stderr).toMatch(/^git: 12 new files can not be registered: .*index.*\.$/m)
   expect(stderr).toMatch(/^vfio-patch: wrote .*, but git could not register .*index.*\.$/m)
 })
 
@@ -277,7 +291,7 @@ asRoot('a repository that git does not trust its owner with', async () => {
   chownSync(place.nixos, 0, 0)
   const words = ['diff', ...APPLY.slice(2), '-U0']
   expect((await place.run(words)).stderr).toBe(
-    `${HEAD}git: 7 new files can not be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
+    `${HEAD}git: 12 new files can not be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
   )
   chownSync(place.nixos, OWNER, OWNER)
   expect((await place.run(words)).stderr).toBe(HEAD + REGISTERS + CHECKED)
@@ -293,7 +307,7 @@ needing(
   const { code, stderr } = await place.run(words, { through: AS_NOBODY })
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `${HEAD}git: sudo is needed to see to 7 new files, as the repository belongs to another user.\n${CHECKED}`
+    stderr: `${HEAD}git: sudo is needed to see to 12 new files, as the repository belongs to another user.\n${CHECKED}`
   })
 })
 

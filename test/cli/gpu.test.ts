@@ -297,7 +297,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     text`
       vfio-patch: ${gtx1080} is the only card that can show a picture. Nothing was written.
         Why: after the next boot the host would have none.
-        Do:  leave it with the host until a guest starts: add --bind hooks
+        Do:  leave it with the host until a guest starts: add --bind hooks;
+             or give it a boot entry of its own: add --specialisation vfio
       `
   ],
   [
@@ -389,6 +390,7 @@ test.concurrent('refused: the card with the monitor', async () => {
       vfio-patch: 0000:01:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
         Why: no monitor is at 0000:00:02.0 Intel AlderLake-S GT1, which stays with the host.
         Do:  plug your monitor in there, ${OTHER},
+             put it in its own boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
       `
   })

@@ -18,6 +18,7 @@ const CHANGED = MODULE.replace('a = 1', 'a = 2')
 const OFF = '--parse-check=off'
 
 const HEAD = { schema: 'vfio-patch/plan', schemaVersion: 1, tool: VERSION }
+const PLAN = { ...HEAD, specialisation: null, replaced: [] }
 const PROVED = { name: 'proof', status: 'ok', detail: '' }
 const CHECKS = [PROVED, { name: 'nix-parse', status: 'skipped', detail: 'switched off' }]
 
@@ -77,7 +78,7 @@ test.concurrent('an edit: planned, written, and nothing left to do', async () =>
   const place = given()
   const words = ['option', 'set', 'pc.nix', 'a', '2', OFF]
   const planned = {
-    ...HEAD,
+    ...PLAN,
     command: 'option set',
     outcome: 'planned',
     exit: 1,
@@ -175,7 +176,7 @@ test.concurrent('undo, and its list', async () => {
   })
   const { uid, gid } = statSync(place.nixos)
   const planned = {
-    ...HEAD,
+    ...PLAN,
     command: 'undo',
     outcome: 'planned',
     exit: 1,
@@ -283,7 +284,18 @@ needing('git')('what git is told', async () => {
   const place = makeRepository({ 'configuration.nix': '{ ... }: { }\n', '.gitignore': 'vfio/v*\n' })
   const words = ['apply', '-y', 'configuration.nix', '--iommu', 'amd', OFF]
   const { uid } = statSync(place.nixos)
-  const registered = ['default.nix', 'binding.nix', 'checks.nix', 'hooks.nix', 'libvirt.nix']
+  const registered = [
+    'default.nix',
+    'binding.nix',
+    'checks.nix',
+    'guests.nix',
+    'guestService.nix',
+    'hooks.nix',
+    'libvirt.nix',
+    '_lib/defineGuests.nix',
+    '_lib/domain.nix',
+    '_lib/domainTables.nix'
+  ]
   expect(await documentOf(place, words)).toMatchObject({
     outcome: 'written-with-warnings',
     exit: 8,
@@ -337,7 +349,7 @@ test.concurrent('words that can not be read', async () => {
 
 test.concurrent('a file that is not there', async () => {
   expect(await documentOf(makePlace(), ['option', 'set', 'pc.nix', 'a', '2'])).toEqual({
-    ...HEAD,
+    ...PLAN,
     command: 'option set',
     outcome: 'failed',
     exit: 4,
@@ -374,7 +386,7 @@ test.concurrent('without --yes nothing is written, and the plan is there neverth
   const place = given()
   const before = place.snapshot()
   expect(await documentOf(place, ['option', 'set', 'pc.nix', 'a', '2', OFF])).toEqual({
-    ...HEAD,
+    ...PLAN,
     command: 'option set',
     outcome: 'failed',
     exit: 2,

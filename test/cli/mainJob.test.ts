@@ -56,7 +56,7 @@ const APPLIED = {
   code: 0,
   stdout: CHANGE + patchOfModules(),
   stderr: text`
-    /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch undo /etc/nixos/configuration.nix
@@ -72,7 +72,7 @@ test.concurrent('diff prints the change as a patch and writes nothing', async ()
     code: 1,
     stdout: CHANGE + patchOfModules(),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       ${CHECKED}
       `
   })
@@ -188,9 +188,14 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
     stderr: text`
       Run RUN-1 (apply) will be taken back:
         /etc/nixos/configuration.nix as it was
+        /etc/nixos/vfio/_lib/domainTables.nix goes
+        /etc/nixos/vfio/_lib/domain.nix goes
+        /etc/nixos/vfio/_lib/defineGuests.nix goes
         /etc/nixos/vfio/virtualisation.nix goes
         /etc/nixos/vfio/libvirt.nix goes
         /etc/nixos/vfio/hooks.nix goes
+        /etc/nixos/vfio/guestService.nix goes
+        /etc/nixos/vfio/guests.nix goes
         /etc/nixos/vfio/checks.nix goes
         /etc/nixos/vfio/binding.nix goes
         /etc/nixos/vfio/vfio.nix goes
@@ -211,9 +216,14 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
         /etc/nixos/vfio/vfio.nix comes back
         /etc/nixos/vfio/binding.nix comes back
         /etc/nixos/vfio/checks.nix comes back
+        /etc/nixos/vfio/guests.nix comes back
+        /etc/nixos/vfio/guestService.nix comes back
         /etc/nixos/vfio/hooks.nix comes back
         /etc/nixos/vfio/libvirt.nix comes back
         /etc/nixos/vfio/virtualisation.nix comes back
+        /etc/nixos/vfio/_lib/defineGuests.nix comes back
+        /etc/nixos/vfio/_lib/domain.nix comes back
+        /etc/nixos/vfio/_lib/domainTables.nix comes back
         /etc/nixos/configuration.nix as it was
       Took back run RUN-2.
       Next:   sudo nixos-rebuild boot && reboot

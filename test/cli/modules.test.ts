@@ -35,8 +35,10 @@ test.concurrent('a run without flags brings the modules up to date', async () =>
   place.write('vfio/mine.nix', '{ }\n')
 
   const outcome = await place.run(['apply', '--yes', '-U', '0', 'configuration.nix'])
+  const partFrom = (name: string) => patchOfModules().indexOf(`--- /dev/null\n+++ b/vfio/${name}`)
   const ofAdded = patchOfModules().slice(
-    patchOfModules().indexOf('--- /dev/null\n+++ b/vfio/virtualisation.nix')
+    partFrom('virtualisation.nix'),
+    partFrom('_lib/defineGuests.nix')
   )
   expect(outcome).toEqual({
     code: 0,
@@ -155,7 +157,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
          }
         ` + patchOfModules('modules/vfio'),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; modules/vfio/: 7 new files
+      /etc/nixos/configuration.nix: 2 changes; modules/vfio/: 12 new files
       ${CHECKED}
       Wrote /etc/nixos/modules/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
@@ -206,21 +208,25 @@ test.concurrent.each([
 test.concurrent.each([
   ['directly', './modules/vfio.nix', 'modules/vfio.nix'],
   ['through another file', './modules', 'modules/deeper.nix']
-])('another import declares virtualisation.vfio already, %s', async (_, importer, declaration) => {
-  const place = makePlace({
-    'configuration.nix': `{ ... }:\n{\n  imports = [ ${importer} ];\n}\n`,
-    'modules/default.nix': '{ ... }: { imports = [ ./deeper.nix ]; }\n',
-    [declaration]: '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkOption { }; }\n'
-  })
-  await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
-    code: 3,
-    stderr: text`
+])(
+  'another import declares virtualisation.vfio, and is to stay, %s',
+  async (_, importer, declaration) => {
+    const place = makePlace({
+      'configuration.nix': `{ ... }:\n{\n  imports = [ ${importer} ];\n}\n`,
+      'modules/default.nix': '{ ... }: { imports = [ ./deeper.nix ]; }\n',
+      [declaration]: '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkOption { }; }\n'
+    })
+    const flags = ['--iommu', 'amd', '--keep-obsolete']
+    await expectRefusal(place, ['apply', '--yes', 'configuration.nix', ...flags], {
+      code: 3,
+      stderr: text`
       vfio-patch: /etc/nixos/${declaration} already declares virtualisation.vfio. Nothing was written.
         Why: two modules can not declare one option; /etc/nixos/configuration.nix gets this one through ${importer}.
-        Do:  take ${importer} out of imports (your settings under virtualisation can stay), then run this again
+        Do:  leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)
       `
-  })
-})
+    })
+  }
+)
 
 test.concurrent('the file itself declares virtualisation.vfio', async () => {
   const place = makePlace({

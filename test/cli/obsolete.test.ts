@@ -17,7 +17,7 @@ test.concurrent('apply replaces values of old guides, and says which and why', a
   expect({ code, stderr: stderr.split('\n').slice(0, 4) }).toEqual({
     code: 0,
     stderr: [
-      `${FILE}: 3 changes; vfio/: 7 new files`,
+      `${FILE}: 3 changes; vfio/: 12 new files`,
       'Replaces configuration.nix:3: AMD_IOMMU_PT, the kernel has no amd_iommu=pt.',
       'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci stand in boot.kernelParams, and only those of one place count.',
       'Checked: parses (own parser only; switched off).'
@@ -33,7 +33,9 @@ test.concurrent('apply replaces values of old guides, and says which and why', a
       virtualisation.vfio = {
         enable = true;
         IOMMUType = "amd";
-        devices = [ "10de:1b80" ];
+        devices = [
+          "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+        ];
       };
     }
     `)

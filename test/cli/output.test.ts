@@ -13,7 +13,7 @@ import { text } from './support/text.ts'
 const DIFF = ['diff', 'configuration.nix', ...FLAGS, '--parse-check=off']
 const APPLY = ['apply', '--yes', 'configuration.nix', ...FLAGS, '--parse-check=off']
 const CHECKED = 'Checked: parses (own parser only; switched off).'
-const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files\n'
+const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files\n'
 
 test.concurrent('-q leaves errors only', async () => {
   const place = makeExample()
@@ -206,7 +206,7 @@ test.concurrent('a configuration that somebody else changes meanwhile', async ()
 test.concurrent('$NIXOS_CONFIG names the file, and a folder stands for its configuration.nix', async () => {
   const place = makePlace({ 'pc/configuration.nix': '{ ... }: { }\n' })
   const call = ['diff', '--iommu', 'amd', '--parse-check=off']
-  const shown = '/etc/nixos/pc/configuration.nix: 1 change; vfio/: 7 new files\n'
+  const shown = '/etc/nixos/pc/configuration.nix: 1 change; vfio/: 12 new files\n'
   const env = { NIXOS_CONFIG: join(place.nixos, 'pc') }
   expect((await place.run(call, { env })).stderr).toContain(shown)
   expect((await place.run([...call, 'pc'])).stderr).toContain(shown)

@@ -21,7 +21,7 @@ const QUESTION = 'Write these changes? [y/N] '
 /** What is shown before the question. */
 const SHOWN =
   text`
-    /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
     --- a/configuration.nix
     +++ b/configuration.nix
     @@ -1,4 +1,11 @@
@@ -117,9 +117,14 @@ test('undo asks, too', async () => {
   const shown = text`
     Run RUN-1 (apply) will be taken back:
       /etc/nixos/configuration.nix as it was
+      /etc/nixos/vfio/_lib/domainTables.nix goes
+      /etc/nixos/vfio/_lib/domain.nix goes
+      /etc/nixos/vfio/_lib/defineGuests.nix goes
       /etc/nixos/vfio/virtualisation.nix goes
       /etc/nixos/vfio/libvirt.nix goes
       /etc/nixos/vfio/hooks.nix goes
+      /etc/nixos/vfio/guestService.nix goes
+      /etc/nixos/vfio/guests.nix goes
       /etc/nixos/vfio/checks.nix goes
       /etc/nixos/vfio/binding.nix goes
       /etc/nixos/vfio/vfio.nix goes
@@ -173,7 +178,7 @@ const cannot = (why: string) =>
 
 test('where nobody is there to answer, it is an error', async () => {
   const place = given()
-  const headline = '/etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files\n'
+  const headline = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files\n'
   const { stdout } = await place.run(['diff', ...FLAGS])
   const call = ['apply', ...FLAGS]
   const stderr = `${headline}${CHECKED}\n`
@@ -214,7 +219,7 @@ test('a patch that goes into a file is asked for, too', async () => {
     code: 1,
     stdout,
     terminal: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       ${CHECKED}
       Write these changes? [y/N] n
       Nothing was written.

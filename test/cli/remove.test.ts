@@ -64,7 +64,7 @@ test.concurrent('remove takes back what apply did, and undo takes that back', as
     code: 0,
     stdout: reversed(CHANGE) + patchOfRemoval(),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-2   ${UNDO}
@@ -104,7 +104,7 @@ test.concurrent('nothing is written with --dry-run, nor without a yes', async ()
          }
         ` + patchOfRemoval(),
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed
       ${CHECKED}
       `
   })
@@ -132,7 +132,7 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
   )
   expect(code).toBe(0)
   expect(terminal).toBe(text`
-    /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed
     --- a/configuration.nix
     +++ b/configuration.nix
     @@ -1,8 +1,5 @@
@@ -145,8 +145,13 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
        networking.hostName = "pc";
      }
     ${named('default.nix')}
+    ${named('_lib/defineGuests.nix')}
+    ${named('_lib/domain.nix')}
+    ${named('_lib/domainTables.nix')}
     ${named('binding.nix')}
     ${named('checks.nix')}
+    ${named('guestService.nix')}
+    ${named('guests.nix')}
     ${named('hooks.nix')}
     ${named('libvirt.nix')}
     ${named('vfio.nix')}
@@ -175,18 +180,41 @@ test.concurrent('what was edited since the apply stays, and undo names remove', 
   expect(place.files()).toEqual({ 'configuration.nix': LEFT.replace('"pc"', '"tower"') })
 })
 
-test.concurrent('modules that were edited are kept aside, and other files stay', async () => {
-  const place = makeInstalled(GIVEN)
-  const edited = `${place.read('vfio/vfio.nix')}# mine\n`
-  place.write('vfio/vfio.nix', edited)
-  place.write('vfio/guests.nix', '{ }\n')
+test.concurrent('guests in files of their own stay, and the next apply takes them up', async () => {
+  const place = makeInstalled(GIVEN.replace('./vfio ]', './vfio ./vfio/guests/win10.nix ]'))
+  const guest = '{\n  virtualisation.vfio.guests.win10.domain = { name = "win10"; };\n}\n'
+  place.write('vfio/guests/win10.nix', guest)
   const { code, stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 files removed, 1 kept aside
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed
+      Stays: vfio/guests/, your guests; libvirt keeps them as well
+      ${CHECKED}
+      Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
+      Backup: /state/runs/RUN-1   ${UNDO}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'vfio/guests/win10.nix': guest })
+
+  const again = await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes', '-q'])
+  expect(again).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(place.read('vfio/guests/win10.nix')).toBe(guest)
+})
+
+test.concurrent('modules that were edited are kept aside, and other files stay', async () => {
+  const place = makeInstalled(GIVEN)
+  const edited = `${place.read('vfio/vfio.nix')}# mine\n`
+  place.write('vfio/vfio.nix', edited)
+  place.write('vfio/mine.nix', '{ }\n')
+  const { code, stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed, 1 kept aside
       Kept aside: vfio/vfio.nix, which was changed by hand, as vfio/vfio.nix.edited
-      Stays: vfio/guests.nix, which is not of vfio-patch
+      Stays: vfio/mine.nix, which is not of vfio-patch
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -196,10 +224,10 @@ test.concurrent('modules that were edited are kept aside, and other files stay',
   expect(place.files()).toEqual({
     'configuration.nix': LEFT,
     'vfio/vfio.nix.edited': edited,
-    'vfio/guests.nix': '{ }\n'
+    'vfio/mine.nix': '{ }\n'
   })
   expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
-  const { 'vfio/guests.nix': guests, ...others } = place.files()
+  const { 'vfio/mine.nix': _, ...others } = place.files()
   const modules = Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it])
   expect(others).toEqual({
     'configuration.nix': GIVEN,
@@ -226,7 +254,7 @@ test.concurrent('files that it imports are edited too, in one run', async () => 
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      /etc/nixos/configuration.nix: 1 change; hosts/pc.nix: changed; vfio/: 7 files removed
+      /etc/nixos/configuration.nix: 1 change; hosts/pc.nix: changed; vfio/: 12 files removed
       ${CHECKED}
       Wrote /etc/nixos/hosts/pc.nix and /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -353,8 +381,13 @@ test.concurrent('as JSON', async () => {
     actions: [
       ['/etc/nixos/configuration.nix', 'modify'],
       ['/etc/nixos/vfio/default.nix', 'delete'],
+      ['/etc/nixos/vfio/_lib/defineGuests.nix', 'delete'],
+      ['/etc/nixos/vfio/_lib/domain.nix', 'delete'],
+      ['/etc/nixos/vfio/_lib/domainTables.nix', 'delete'],
       ['/etc/nixos/vfio/binding.nix', 'delete'],
       ['/etc/nixos/vfio/checks.nix', 'delete'],
+      ['/etc/nixos/vfio/guestService.nix', 'delete'],
+      ['/etc/nixos/vfio/guests.nix', 'delete'],
       ['/etc/nixos/vfio/hooks.nix', 'delete'],
       ['/etc/nixos/vfio/libvirt.nix', 'delete'],
       ['/etc/nixos/vfio/vfio.nix', 'delete'],

@@ -43,7 +43,7 @@ test.concurrent('the configuration of that system, and how it goes on there', as
          }
         ` + patchOfModules(),
     stderr: text`
-      /mnt/etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+      /mnt/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       ${CHECKED}
       Wrote /mnt/etc/nixos/vfio/ (new) and /mnt/etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --root /mnt
@@ -54,7 +54,7 @@ test.concurrent('the configuration of that system, and how it goes on there', as
 
   // Paths of a run are those of the system itself.
   expect((await place.run(['undo', '--list', '--root', place.mnt])).stdout).toBe(
-    'RUN-1  apply  /etc/nixos/vfio/default.nix /etc/nixos/vfio/vfio.nix /etc/nixos/vfio/binding.nix /etc/nixos/vfio/checks.nix /etc/nixos/vfio/hooks.nix /etc/nixos/vfio/libvirt.nix /etc/nixos/vfio/virtualisation.nix /etc/nixos/configuration.nix\n'
+    'RUN-1  apply  /etc/nixos/vfio/default.nix /etc/nixos/vfio/vfio.nix /etc/nixos/vfio/binding.nix /etc/nixos/vfio/checks.nix /etc/nixos/vfio/guests.nix /etc/nixos/vfio/guestService.nix /etc/nixos/vfio/hooks.nix /etc/nixos/vfio/libvirt.nix /etc/nixos/vfio/virtualisation.nix /etc/nixos/vfio/_lib/defineGuests.nix /etc/nixos/vfio/_lib/domain.nix /etc/nixos/vfio/_lib/domainTables.nix /etc/nixos/configuration.nix\n'
   )
   expect(await place.run(['undo', '-qy', '--root', place.mnt])).toEqual({
     code: 0,
@@ -105,7 +105,7 @@ test.concurrent('absolute links lead where they lead in that system', async () =
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      /mnt/etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+      /mnt/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       ${CHECKED}
       Wrote /mnt/persist/nixos/vfio/ (new) and /mnt/etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --root /mnt

@@ -88,7 +88,7 @@ needing('strace')('the disk fails after the change is made', async () => {
   expect({ code, stderr }).toEqual({
     code: 8,
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 7 new files
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
       ${CHECKED}
       vfio-patch: warning: the change is written, but: error on /etc/nixos (fsync: EIO).
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
@@ -131,7 +131,7 @@ needing('root', 'unshare')('no space for the backup', async () => {
     code: 4,
     stdout: '',
     stderr: text`
-      vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 3 KB). Nothing was written.
+      vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 4 KB). Nothing was written.
         Do:  mend that folder, or repeat with --no-backup --yes
       `
   })

@@ -59,6 +59,35 @@ test('what would tell the machine from others of its kind is not in it', () => {
   })
 })
 
+test('nor is it in what NixOS built, and of the log and the modules only that is kept which counts', () => {
+  const path = (digit: string, name: string) => `/nix/store/${digit.repeat(32)}-${name}`
+  const system = path('a', 'nixos-system-alices-pc-26.05.1234')
+  const recording = recordingOf({
+    '/run/booted-system': `-> ${system}`,
+    [`${system}/kernel`]: `-> ${path('k', 'linux-6.18.2/bzImage')}`,
+    [`${system}/kernel-params`]: 'root=fstab loglevel=4 iommu=pt',
+    '/proc/modules': 'vfio_pci 16384 0 - Live 0x0\nusbcore 1 1 - Live 0x0\n',
+    '/proc/iomem': 'c0000000-cfffffff : 0000:01:00.0\n  c0000000-c02fffff : BOOTFB\n',
+    '/dev/kmsg':
+      '5,0,0,-;Linux version 6.18.2 (alice@pc)\n6,7,0,-;usb 1-1: SerialNumber: 123\n4,9,0,-;Warning: PCIe ACS overrides enabled;\n',
+    '/sys/bus/pci/devices/0000:01:00.0/modalias': 'pci:v000010DEd00001B80sv0sd0bc03sc00i00\n',
+    '/lib/modules/6.18.2/modules.alias':
+      'alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau\nalias pci:v00001002d*sv*sd*bc03sc*i* amdgpu\n'
+  })
+  const head = '# A machine as "vfio-patch scan --dump" saw it.\n'
+  const masked = (number: number) => `/nix/store/${String(number).padStart(32, '0')}`
+  expect(Object.fromEntries(formatDump(recording))).toEqual({
+    'dev.txt': `${head}/dev/kmsg =\n\tLinux version 6.18.2\n\tPCIe ACS overrides enabled\n`,
+    'lib.txt': `${head}/lib/modules/6.18.2/modules.alias = alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau\n`,
+    'nix.txt': `${head}${masked(1)}-nixos-system/kernel -> ${masked(2)}-linux-6.18.2/bzImage
+${masked(1)}-nixos-system/kernel-params = iommu=pt
+`,
+    'proc.txt': `${head}/proc/iomem =\n\t0-0 : 0000:01:00.0\n\t  0-0 : BOOTFB\n/proc/modules = vfio_pci\n`,
+    'run.txt': `${head}/run/booted-system -> ${masked(1)}-nixos-system\n`,
+    'sys.txt': `${head}/sys/bus/pci/devices/0000:01:00.0/modalias = pci:v000010DEd00001B80sv0sd0bc03sc00i00\n`
+  })
+})
+
 test('a line that is none is an error', () => {
   expect(parseDump(['# x\n/sys/a = 1\nnonsense\n'])).toEqual({ ok: false, error: 'nonsense' })
 })

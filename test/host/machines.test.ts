@@ -9,13 +9,13 @@ import { machineCalled, NAMES, sourceOf, textsOf } from './support/machines.ts'
 
 /** Of each card its address, how many functions it has, the verdict and why. */
 const CARDS: Record<string, string[]> = {
-  'already-bound': ['0000:01:00.0 2 free', '0000:0a:00.0 2 kept ONLY_DISPLAY'],
+  'already-bound': ['0000:01:00.0 2 free', '0000:0a:00.0 2 separate ONLY_DISPLAY'],
   'amd-reset': ['0000:01:00.0 2 confirm SHOWS_SCREEN', '0000:00:02.0 1 kept INTEGRATED'],
   'dirty-group': ['0000:0a:00.0 2 confirm SHOWS_SCREEN', '0000:08:00.0 2 kept SHARED_GROUP'],
   'iommu-off': ['0000:01:00.0 2 free', '0000:00:02.0 1 kept INTEGRATED SHOWS_SCREEN'],
   'laptop-mux': ['0000:01:00.0 2 free', '0000:04:00.0 4 kept INTEGRATED SHOWS_SCREEN'],
   'shared-audio-id': ['0000:03:00.0 4 free', '0000:0c:00.0 2 confirm SHOWS_SCREEN'],
-  'single-gpu': ['0000:0a:00.0 2 kept ONLY_DISPLAY'],
+  'single-gpu': ['0000:0a:00.0 2 separate ONLY_DISPLAY'],
   'split-groups': ['0000:01:00.0 4 free', '0000:00:02.0 1 kept INTEGRATED SHOWS_SCREEN'],
   'three-cards': [
     '0000:0a:00.0 2 free',

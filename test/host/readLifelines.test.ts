@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readKeyboards, readNetworks } from '../../src/host/readLifelines.ts'
+import { readBridges, readKeyboards, readNetworks } from '../../src/host/readLifelines.ts'
 import { sourceFrom } from './support/tree.ts'
 
 const LETTERS = '1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe'
@@ -70,4 +70,14 @@ test('interfaces that are hardware', () => {
     { name: 'enp3s0', through: ['0000:00:1c.0', '0000:03:00.0'], isUp: true },
     { name: 'wlan0', through: ['0000:00:14.0'], isUp: false }
   ])
+})
+
+test('bridges, those of libvirt too', () => {
+  const source = sourceFrom({
+    '/sys/class/net/br0': '-> ../../devices/virtual/net/br0',
+    '/sys/class/net/br0/bridge/stp_state': '0\n',
+    '/sys/class/net/enp5s0': '-> ../../devices/pci0000:00/0000:05:00.0/net/enp5s0'
+  })
+  expect(readBridges(source)).toEqual(['br0'])
+  expect(readBridges(sourceFrom({}))).toBeUndefined()
 })

@@ -2,6 +2,7 @@
 
 import type { Facts, LintCode } from '../../src/lints/index.ts'
 import { nix } from '../nix/support.ts'
+import { type State, untouched } from '../oracle/machines.ts'
 import type { Files } from './support.ts'
 
 export interface LintCase {
@@ -13,6 +14,8 @@ export interface LintCase {
   found: string[]
   /** The file after its fixes; absent where no edit mends it for sure. */
   fixed?: string
+  /** What real Nix makes of it then. */
+  gives?: Partial<State>
   good: Files
   facts?: Partial<Facts>
 }
@@ -36,6 +39,7 @@ export const CASES: readonly LintCase[] = [
         boot.kernelModules = [ "kvm-amd" ];
       }
     `,
+    gives: { initrdKernelModules: ['vfio_pci'], kernelModules: ['kvm-amd'] },
     good: nix`
       { pkgs, ... }:
       {
@@ -61,6 +65,11 @@ export const CASES: readonly LintCase[] = [
         boot.extraModprobeConfig = "softdep amdgpu pre: vfio-pci";
       }
     `,
+    gives: {
+      initrdKernelModules: ['amdgpu', 'vfio_pci'],
+      kernelParams: ['vfio-pci.ids=1002:73bf,1002:ab28'],
+      extraModprobeConfig: 'softdep amdgpu pre: vfio-pci'
+    },
     // A card of NVIDIA is none for amdgpu, and softdep holds nouveau back.
     good: nix`
       {
@@ -113,6 +122,7 @@ export const CASES: readonly LintCase[] = [
         };
       }
     `,
+    gives: { libvirtd: { ...untouched.libvirtd, enable: true } },
     good: nix`
       { virtualisation.libvirtd.qemu.swtpm.enable = true; }
     `
@@ -187,6 +197,9 @@ export const CASES: readonly LintCase[] = [
         '';
       }
     `,
+    gives: {
+      libvirtd: { ...untouched.libvirtd, qemuConf: 'user = "alice"\nnamespaces = []\n' }
+    },
     good: {
       'configuration.nix':
         '{ virtualisation.libvirtd.qemu.verbatimConfig = "user = \\"alice\\""; }\n',
@@ -203,6 +216,7 @@ export const CASES: readonly LintCase[] = [
     fixed: nix`
       { boot.kernelParams = [ "quiet" ]; }
     `,
+    gives: { kernelParams: ['quiet'] },
     good: nix`
       { pkgs, ... }:
       {
@@ -267,6 +281,7 @@ export const CASES: readonly LintCase[] = [
     fixed: nix`
       { boot.kernelParams = [ "iommu=pt" ]; }
     `,
+    gives: { kernelParams: ['iommu=pt'] },
     good: nix`
       { boot.kernelParams = [ "iommu=pt" ]; }
     `
@@ -344,6 +359,7 @@ export const CASES: readonly LintCase[] = [
     fixed: nix`
       { boot.kernelParams = [ ]; }
     `,
+    gives: { kernelParams: [] },
     good: nix`
       { boot.kernelParams = [ "pci=noaer" "pci=realloc=off" ]; }
     `
@@ -353,11 +369,16 @@ export const CASES: readonly LintCase[] = [
     number: 20,
     bad: nix`
       {
-        boot.kernelParams = [ "default_hugepagesz=1M" "hugepages=16384" ];
-        virtualisation.hugepages = { enable = true; pageSize = "1M"; };
+        boot.kernelParams = [ "default_hugepagesz=1M" "hugepagesz=1M" "hugepages=16384" "quiet" ];
       }
     `,
-    found: ['HUGEPAGES_1M: "default_hugepagesz=1M"', 'HUGEPAGES_1M: "1M"'],
+    found: ['HUGEPAGES_1M: "default_hugepagesz=1M"', 'HUGEPAGES_1M: "hugepagesz=1M"'],
+    fixed: nix`
+      {
+        boot.kernelParams = [ "quiet" "default_hugepagesz=2M" "hugepagesz=2M" "hugepages=8192" ];
+      }
+    `,
+    gives: { kernelParams: ['quiet', 'default_hugepagesz=2M', 'hugepagesz=2M', 'hugepages=8192'] },
     good: nix`
       {
         boot.kernelParams = [ "default_hugepagesz=1G" "hugepagesz=2M" "hugepages=16" ];
@@ -488,8 +509,41 @@ export const CASES: readonly LintCase[] = [
         };
       }
     `,
+    gives: {
+      kernelParams: ['vfio-pci.ids=10de:1b80,10de:10f0'],
+      libvirtd: { ...untouched.libvirtd, enable: true, onShutdown: 'shutdown' }
+    },
     good: nix`
       { virtualisation.libvirtd = { enable = true; onShutdown = "suspend"; }; }
+    `
+  },
+  {
+    code: 'IMAGE_IN_HOME',
+    number: 28,
+    bad: nix`
+      {
+        virtualisation.libvirtd.qemu.runAsRoot = false;
+        virtualisation.vfio.guests.win10.domain.devices.disk = [
+          { device = "disk"; source.file = "/home/alice/win10.qcow2"; }
+          { device = "disk"; source = { file = "/root/data.img"; }; }
+        ];
+        environment.etc."win11.xml".text = ''
+          <source file='/home/alice/vms/win11.qcow2'/>
+        '';
+      }
+    `,
+    found: [
+      'IMAGE_IN_HOME (note): "/home/alice/win10.qcow2"',
+      'IMAGE_IN_HOME (note): "/root/data.img"',
+      'IMAGE_IN_HOME (note): /home/alice/vms/win11.qcow2'
+    ],
+    // Root may look anywhere, and not every file is a disk of a guest.
+    good: nix`
+      {
+        virtualisation.libvirtd.qemu.runAsRoot = true;
+        virtualisation.vfio.guests.win10.domain.devices.disk.source.file = "/home/alice/win10.qcow2";
+        specialisation.user.configuration.home.file = "/home/alice/.profile";
+      }
     `
   },
   {
@@ -516,6 +570,7 @@ export const CASES: readonly LintCase[] = [
     fixed: nix`
       { boot.kernelParams = [ "quiet" "intel_iommu=on" "iommu=pt" ]; }
     `,
+    gives: { kernelParams: ['quiet', 'intel_iommu=on', 'iommu=pt'] },
     good: nix`
       { boot.kernelParams = [ "intel_iommu=on" "dyndbg=\\"file drivers/pci/* +p\\"" ]; }
     `
@@ -576,6 +631,7 @@ export const CASES: readonly LintCase[] = [
     fixed: nix`
       { virtualisation.libvirtd.qemu.runAsRoot = false; }
     `,
+    gives: { libvirtd: untouched.libvirtd },
     good: nix`
       { virtualisation.libvirtd.qemu.runAsRoot = false; }
     `

@@ -413,9 +413,7 @@ describe('the values that setIn writes', () => {
           list = [ "a" 1 (-1) ./x (f x) [ ] ];
           "my name" = { };
           "or" = 1;
-          deep = {
-            er = { still = 1; };
-          };
+          deep.er.still = 1;
         };
       }`.trimEnd()
     )

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { configExpression, describeWithOracle, evalNix, type Oracle } from './evalModules.ts'
-import { machines, oneCard, ours, withNixos, withOneCard } from './machines.ts'
+import { guestService, machines, oneCard, ours, withNixos, withOneCard } from './machines.ts'
 import { expectCleanShell, runScript } from './shell.ts'
 
 /** The text of the hook that a user's module makes. */
@@ -29,6 +29,7 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
      virtualisation.vfio.guests.quiet = { };`,
     {
       ...withOneCard,
+      services: guestService({ undefined: ['my windows', 'quiet'] }),
       libvirtd: {
         ...withOneCard.libvirtd,
         hooks: {
@@ -56,7 +57,10 @@ esac
       }
     }
   )
-  adds('make no hook without commands', 'virtualisation.vfio.guests.win10 = { };', withOneCard)
+  adds('make no hook without commands', 'virtualisation.vfio.guests.win10 = { };', {
+    ...withOneCard,
+    services: guestService({ undefined: ['win10'] })
+  })
   leaves('change nothing while the rest is off', 'virtualisation.libvirtd.enable = true;')
   refuses(
     'have processors in the words of the kernel',

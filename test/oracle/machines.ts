@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { scriptOf, type Wanted } from '../guests/support/service.ts'
 import {
   configExpression,
   evalConfigs,
@@ -18,6 +19,7 @@ export const stateOf = `config: {
   initrdKernelModules = config.boot.initrd.kernelModules;
   initrdServices = config.boot.initrd.systemd.services or { };
   initrdCommands = config.boot.initrd.preDeviceCommands;
+  services = builtins.mapAttrs (_: unit: unit // { path = map toString unit.path; }) config.systemd.services;
   kernelPatches = map (patch: patch.name) config.boot.kernelPatches;
   modulePackages = map (package: package.name) config.boot.extraModulePackages;
   tmpfiles = config.systemd.tmpfiles.rules;
@@ -42,6 +44,7 @@ export const untouched = {
   initrdKernelModules: [] as string[],
   initrdServices: {},
   initrdCommands: '',
+  services: {} as Record<string, unknown>,
   kernelPatches: [] as string[],
   modulePackages: [] as string[],
   tmpfiles: [] as string[],
@@ -70,6 +73,34 @@ softdep xe pre: vfio-pci
 softdep snd_hda_intel pre: vfio-pci
 softdep i2c_nvidia_gpu pre: vfio-pci`
 
+/** What a package is called in the store, where nothing is built. */
+export const inStore = (name: string) => `/nix/store/00000000000000000000000000000000-${name}`
+
+/** The unit that gives libvirt its guests; without any it only looks after those that there were. */
+export function guestService(wanted: Wanted = {}): State['services'] {
+  const unitConfig = wanted.defined ? {} : { ConditionPathExists: '/var/lib/vfio-guests' }
+  return {
+    'vfio-guests': {
+      description: 'Define the guests of the configuration in libvirt',
+      wantedBy: ['multi-user.target'],
+      before: [],
+      after: ['libvirtd.service'],
+      requires: ['libvirtd.service'],
+      path: [inStore('libvirt')],
+      environment: { LIBVIRT_DEFAULT_URI: 'qemu:///system', LC_ALL: 'C' },
+      unitConfig,
+      serviceConfig: {
+        Type: 'oneshot',
+        RemainAfterExit: true,
+        StateDirectory: 'vfio-guests',
+        StateDirectoryMode: '0700',
+        TimeoutStartSec: '5min'
+      },
+      script: scriptOf(wanted)
+    }
+  }
+}
+
 /** The user's module that most cases start from, and the state that it makes. */
 export const oneCard = '{ virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }'
 export const withOneCard: State = {
@@ -77,6 +108,7 @@ export const withOneCard: State = {
   kernelParams: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=10de:1b80'],
   initrdKernelModules: ['vfio', 'vfio_iommu_type1', 'vfio_pci'],
   extraModprobeConfig: softdeps,
+  services: guestService(),
   libvirtd: { ...untouched.libvirtd, enable: true, onShutdown: 'shutdown' }
 }
 

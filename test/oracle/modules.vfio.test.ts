@@ -499,7 +499,7 @@ boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
     adds(
       'have the last word on libvirtd',
       'virtualisation.libvirtd = { enable = false; onShutdown = "suspend"; };',
-      { ...withOneCard, libvirtd: untouched.libvirtd }
+      { ...withOneCard, libvirtd: untouched.libvirtd, services: {} }
     )
   })
 })

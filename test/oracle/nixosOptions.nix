@@ -83,8 +83,14 @@ let
       inherit name text;
       outPath = "/nix/store/00000000000000000000000000000000-${name}";
     };
+
+    # the same file (`writeText', `runCommand')
+    writeText = name: text: package name // { inherit text; };
+    runCommand =
+      name: env: script:
+      package name // env // { inherit script; };
   }
-  // lib.genAttrs [ "coreutils" "kmod" ] package;
+  // lib.genAttrs [ "coreutils" "kmod" "libxml2" ] package;
   package = name: {
     type = "derivation";
     inherit name;
@@ -92,6 +98,24 @@ let
   };
 
   # nixpkgs nixos/lib/systemd-unit-options.nix, as much as we use of it
+  service.options = initrdService.options // {
+    after = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+    };
+    requires = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+    };
+    path = mkOption {
+      type = types.listOf (types.either types.package types.str);
+      default = [ ];
+    };
+    environment = mkOption {
+      type = types.attrsOf (types.nullOr (types.either types.str types.path));
+      default = { };
+    };
+  };
   initrdService.options = {
     description = mkOption {
       type = types.singleLineStr;
@@ -241,6 +265,11 @@ in
       default = package "systemd";
     };
 
+    systemd.services = mkOption {
+      type = types.attrsOf (types.submodule service);
+      default = { };
+    };
+
     # nixpkgs nixos/modules/system/boot/systemd/tmpfiles.nix
     systemd.tmpfiles.rules = mkOption {
       type = types.listOf types.str;
@@ -277,6 +306,10 @@ in
         type = types.bool;
         default = false;
       };
+      package = mkOption {
+        type = types.package;
+        default = package "libvirt";
+      };
       onShutdown = mkOption {
         type = types.enum [
           "shutdown"
@@ -304,6 +337,10 @@ in
             runAsRoot = mkOption {
               type = types.bool;
               default = true;
+            };
+            swtpm.enable = mkOption {
+              type = types.bool;
+              default = false;
             };
             verbatimConfig = mkOption {
               type = types.lines;

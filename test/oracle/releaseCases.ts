@@ -1,6 +1,14 @@
 // The machines that people pass a card through on, and all that the modules make of each.
 
-import { qemuConf, type State, softdeps, untouched, withOneCard } from './machines.ts'
+import {
+  guestService,
+  inStore,
+  qemuConf,
+  type State,
+  softdeps,
+  untouched,
+  withOneCard
+} from './machines.ts'
 import type { Release } from './releases.ts'
 
 export interface ReleaseCase {
@@ -91,10 +99,13 @@ const PATH = ['coreutils', 'kmod', 'systemd']
   .map(it => `/nix/store/00000000000000000000000000000000-${it}/bin`)
   .join(':')
 
-/** The hook of libvirt with these branches. */
-function hooked(text: string): State['libvirtd'] {
+/** The hook of libvirt with these branches, which are for a guest that is defined elsewhere. */
+function hooked(guest: string, text: string): Partial<State> {
   const hook = `export PATH=${PATH}:$PATH\n\n${text}`
-  return { ...withOneCard.libvirtd, hooks: { 'vfio-guests': hook } }
+  return {
+    services: guestService({ undefined: [guest] }),
+    libvirtd: { ...withOneCard.libvirtd, hooks: { 'vfio-guests': hook } }
+  }
 }
 
 const card = (settings: string) => `virtualisation.vfio = { enable = true; ${settings} };`
@@ -188,8 +199,12 @@ export const CASES: readonly ReleaseCase[] = [
       };
     `)} boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];`,
     expected: release =>
-      later(release, [...BASE, 'nvidia-drm.fbdev=1', 'nvidia-drm.fbdev=0'], {
-        libvirtd: hooked(`case "$1" in
+      later(
+        release,
+        [...BASE, 'nvidia-drm.fbdev=1', 'nvidia-drm.fbdev=0'],
+        hooked(
+          'win10',
+          `case "$1" in
 'win10')
 case "$2/$3" in
 prepare/begin)
@@ -206,8 +221,9 @@ systemctl start display-manager.service
 esac
 ;;
 esac
-`)
-      })
+`
+        )
+      )
   },
   {
     name: 'a card that both use in turn',
@@ -217,8 +233,12 @@ esac
       guests.win11.prepare = "echo 8 > /sys/bus/pci/devices/0000:03:00.0/resource0_resize";
     `),
     expected: release =>
-      later(release, BASE, {
-        libvirtd: hooked(`case "$1" in
+      later(
+        release,
+        BASE,
+        hooked(
+          'win11',
+          `case "$1" in
 'win11')
 case "$2/$3" in
 prepare/begin)
@@ -230,8 +250,9 @@ echo 8 > /sys/bus/pci/devices/0000:03:00.0/resource0_resize
 esac
 ;;
 esac
-`)
-      })
+`
+        )
+      )
   },
   {
     name: 'a laptop with PRIME',
@@ -335,8 +356,12 @@ boot.initrd.systemd.enable = true;.
     name: 'processors of its own',
     config: card('devices = [ "10de:1b80" ]; guests.win10.hostCPUs = "0-3,8-11";'),
     expected: release =>
-      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
-        libvirtd: hooked(`guest=$1
+      bound(
+        release,
+        [...BASE, 'vfio-pci.ids=10de:1b80'],
+        hooked(
+          'win10',
+          `guest=$1
 marks=/run/vfio-guests
 
 limit_host() {
@@ -383,7 +408,30 @@ unite
 esac
 ;;
 esac
-`)
+`
+        )
+      )
+  },
+  {
+    name: 'a guest in the configuration',
+    config: card(`
+      devices = [ "10de:1b80" ];
+      removeOldGuests = true;
+      guests.win10 = {
+        autostart = true;
+        domain = {
+          type = "kvm";
+          uuid = "a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21";
+          memory = { unit = "GiB"; _text = 16; };
+        };
+      };
+    `),
+    expected: release =>
+      bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
+        services: guestService({
+          defined: { win10: { xml: inStore('win10.xml'), autostart: true } },
+          removeOldGuests: true
+        })
       })
   },
   {

@@ -1,6 +1,7 @@
 // Arguments of QEMU for which libvirt has elements of its own by now.
 
-import { attributeOf, element, elementsOf, type XmlElement } from '../tree.ts'
+import { type Argument as AnyArgument, argumentsIn, megabytes } from '../arguments.ts'
+import { element, elementsOf, type XmlElement } from '../tree.ts'
 import {
   addChild,
   type Draft,
@@ -11,15 +12,7 @@ import {
   setAttribute
 } from './change.ts'
 
-/** `-object` or `-device` with what stands behind it, in either spelling. */
-interface Argument {
-  flag: string
-  /** `input-linux`, `ivshmem-plain`, … */
-  type: string
-  properties: ReadonlyMap<string, string>
-  value: string
-  elements: readonly Draft[]
-}
+type Argument = AnyArgument<Draft>
 
 /**
  * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
@@ -28,7 +21,7 @@ interface Argument {
 export function mendArguments(root: Draft): Mended {
   const mended: Mended = { changes: [], remarks: [] }
   for (const commandline of draftsIn(root, 'qemu:commandline')) {
-    const all = argumentsOf(commandline)
+    const all = argumentsIn(draftsIn(commandline, 'qemu:arg'))
     const used = [...mendEvdev(root, all, mended), ...mendShmem(root, all, mended)]
     for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
     const isEmpty = commandline.children.every(it => it.kind === 'text')
@@ -42,45 +35,6 @@ function usesPrefix(from: Draft): boolean {
   const isOf = (name: string) => name.startsWith('qemu:')
   if (isOf(from.name) || from.attributes.some(it => isOf(it.name))) return true
   return from.children.some(it => it.kind === 'element' && usesPrefix(it))
-}
-
-function argumentsOf(commandline: Draft): Argument[] {
-  const all = draftsIn(commandline, 'qemu:arg')
-  return all.flatMap((flagged, i): Argument[] => {
-    const flag = attributeOf(flagged, 'value')?.replace(/^--?/, '')
-    const behind = all[i + 1]
-    const value = behind && attributeOf(behind, 'value')
-    if (!behind || value === undefined || (flag !== 'object' && flag !== 'device')) return []
-    const parts = value.startsWith('{') ? fromJson(value) : fromWords(value)
-    return parts ? [{ flag, ...parts, value, elements: [flagged, behind] }] : []
-  })
-}
-
-type Parts = Pick<Argument, 'type' | 'properties'>
-
-function fromJson(value: string): Parts | undefined {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(value)
-  } catch {
-    return undefined
-  }
-  if (typeof parsed !== 'object' || parsed === null) return undefined
-  const properties = new Map(Object.entries(parsed).map(([key, it]) => [key, String(it)]))
-  const type = properties.get('qom-type') ?? properties.get('driver')
-  properties.delete('qom-type')
-  properties.delete('driver')
-  return type === undefined ? undefined : { type, properties }
-}
-
-/** `type,name=value,…`, where a comma in a value is written twice. */
-function fromWords(value: string): Parts | undefined {
-  const words = value.split(/(?<!,),(?!,)/)
-  const [type, ...rest] = words
-  if (type === undefined || type.includes('=') || value.includes(',,')) return undefined
-  const pairs = rest.map(it => /^([^=]+)=(.*)$/s.exec(it))
-  if (!pairs.every(it => it !== null)) return undefined
-  return { type, properties: new Map(pairs.map(it => [it[1] ?? '', it[2] ?? ''])) }
 }
 
 const YES = new Set(['on', 'yes', 'true'])
@@ -192,15 +146,6 @@ function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
     element('model', { type: 'ivshmem-plain' }),
     element('size', { unit: 'M' }, String(size))
   )
-}
-
-/** A size as QEMU reads it (bytes without a unit) in MiB; undefined for one that is not whole. */
-function megabytes(size: string): number | undefined {
-  const found = /^(\d+)([BKMGbkmg]?)$/.exec(size)
-  if (!found) return undefined
-  const power = { b: 0, k: 1, m: 2, g: 3 }[(found[2] ?? '').toLowerCase()] ?? 0
-  const count = (Number(found[1]) * 1024 ** power) / 1024 ** 2
-  return Number.isSafeInteger(count) && count > 0 ? count : undefined
 }
 
 function devicesOf(root: Draft): Draft {

@@ -73,8 +73,8 @@ function printSet(set: { readonly [name: string]: NixValue }, layout: Layout): s
   const entries = Object.entries(set)
   if (entries.length === 0) return '{ }'
   const inner = { ...layout, indent: layout.indent + layout.unit }
-  const lines = entries.map(([name, value]) => {
-    const head = formatName(name)
+  const lines = entries.map(entry => {
+    const { head, value } = dotted(entry)
     const plain = bare(value)
     const inline = `${head} = ${printInline(plain, layout.tightLists)};`
     const short =
@@ -82,6 +82,20 @@ function printSet(set: { readonly [name: string]: NixValue }, layout: Layout): s
     return inner.indent + (short ? inline : printBinding(head, value, inner))
   })
   return ['{', ...lines, `${layout.indent}}`].join(layout.eol)
+}
+
+/** `a.b.c = 1;` in place of sets in sets that hold nothing else. */
+function dotted([name, value]: [string, NixValue]): { head: string; value: NixValue } {
+  const names = [formatName(name)]
+  let inner = value
+  for (;;) {
+    const [only, ...others] = isValueSet(inner) ? Object.entries(inner) : []
+    // One set with one value says more as a set.
+    const isLast = names.length === 1 && !(only && isValueSet(only[1]))
+    if (!only || others.length > 0 || isLast) return { head: names.join('.'), value: inner }
+    names.push(formatName(only[0]))
+    inner = only[1]
+  }
 }
 
 function printList(items: readonly NixValue[], layout: Layout, column: number): string {

@@ -33,7 +33,7 @@ export interface Machine {
   delete(name: string): void
   /** The texts of all files but intact modules of ours, by name. */
   files(): Record<string, string>
-  apply(settings: Settings, name?: string): void
+  apply(settings: Settings, name?: string, specialisation?: string): void
   remove(name?: string): Result<RemovePlan, RemoveProblem>
 }
 
@@ -69,13 +69,14 @@ export function makeMachine(files: Record<string, string>): Machine {
       const texts = names.filter(it => statSync(at(it)).isFile()).map(it => [it, read(it)] as const)
       return Object.fromEntries(texts.filter(([, text]) => ![...shipped.values()].includes(text)))
     },
-    apply(settings, name = 'configuration.nix') {
+    apply(settings, name = 'configuration.nix', specialisation) {
       const text = read(name)
       const { path, listing } = folderAt(join(dirname(at(name)), 'vfio'))
       const plan = planApply({
         path: at(name),
         text,
         settings,
+        specialisation,
         modulesDir: 'vfio',
         modulesFolder: path,
         listing,

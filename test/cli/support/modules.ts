@@ -16,9 +16,14 @@ const NAMES = [
   'vfio.nix',
   'binding.nix',
   'checks.nix',
+  'guests.nix',
+  'guestService.nix',
   'hooks.nix',
   'libvirt.nix',
-  'virtualisation.nix'
+  'virtualisation.nix',
+  '_lib/defineGuests.nix',
+  '_lib/domain.nix',
+  '_lib/domainTables.nix'
 ]
 
 /** The modules that a run installs, by name. */

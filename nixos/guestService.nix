@@ -1,0 +1,74 @@
+# Gives libvirt the guests of the configuration, after it has started.
+{ config, lib, ... }:
+
+let
+  inherit (lib)
+    attrNames
+    concatStrings
+    concatStringsSep
+    filterAttrs
+    mapAttrsToList
+    mkIf
+    optionalString
+    ;
+
+  cfg = config.virtualisation.vfio;
+  inherit (config.virtualisation) libvirtd;
+
+  defined = filterAttrs (_: guest: guest.definition != null) cfg.guests;
+  undefined = filterAttrs (_: guest: guest.definition == null) cfg.guests;
+
+  quoted = text: "'${lib.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+
+  yesOrNo = value: if value then "yes" else "no";
+
+  lines = guests: quoted (concatStringsSep "\n" (attrNames guests));
+
+  define = name: guest: "define_guest ${quoted name} ${guest.definition}\n";
+
+  # What starts with the host needs its network first.
+  settle =
+    name: guest:
+    "start_network ${quoted name}\n"
+    + optionalString (
+      guest.autostart != null
+    ) "set_autostart ${quoted name} ${yesOrNo guest.autostart}\n";
+in
+{
+  config = mkIf (cfg.enable && libvirtd.enable) {
+    systemd.services.vfio-guests = {
+      description = "Define the guests of the configuration in libvirt";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "libvirtd.service" ];
+      requires = [ "libvirtd.service" ];
+      path = [ libvirtd.package ];
+      environment = {
+        LIBVIRT_DEFAULT_URI = "qemu:///system";
+        LC_ALL = "C";
+      };
+      # Without guests there is something to do only if there were some.
+      unitConfig = mkIf (defined == { }) { ConditionPathExists = "/var/lib/vfio-guests"; };
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        StateDirectory = "vfio-guests";
+        StateDirectoryMode = "0700";
+        TimeoutStartSec = "5min";
+      };
+      script = ''
+        ${import ./_lib/defineGuests.nix}
+        defined=${lines defined}
+        undefined=${lines undefined}
+        removes=${yesOrNo cfg.removeOldGuests}
+
+        look
+        leave_old_guests
+        look
+        ${concatStrings (mapAttrsToList define defined)}
+        look
+        ${concatStrings (mapAttrsToList settle defined)}
+        [ "$failed" = no ]
+      '';
+    };
+  };
+}

@@ -1,0 +1,82 @@
+// The edits that mend how devices are named, where one does for sure.
+
+import { idOf, type PciDevice } from '../host/machine.ts'
+import type { Binding } from '../lints/bindings.ts'
+import type { EntryItem } from '../lints/configuration.ts'
+import type { Fix } from '../lints/index.ts'
+import type { NixValue } from '../nix/index.ts'
+import type { Named } from './passed.ts'
+
+/** Names more functions of a card beside one that is named; by ID where no device of the host has one. */
+export function addFunctions(
+  { by }: Named,
+  functions: readonly PciDevice[],
+  isPlain: boolean
+): Fix | undefined {
+  if (by.kind === 'address') {
+    const path = by.item.entry.fullPath
+    return [{ op: 'add', path, items: functions.map(asItem) }]
+  }
+  const { binding } = by
+  const { fullPath: path } = binding.at.entry
+  if (!isPlain) {
+    return binding.isOurs
+      ? [{ op: 'add', path: besides(path), items: functions.map(asItem) }]
+      : undefined
+  }
+  const ids = [...new Set(functions.map(idOf))]
+  if (binding.isOurs) return [{ op: 'add', path, items: ids }]
+  const text = parameterOf(binding)
+  return text === undefined
+    ? undefined
+    : [
+        { op: 'remove', path, items: [text] },
+        { op: 'add', path, items: [[text, ...ids].join(',')] }
+      ]
+}
+
+/** Names devices by address instead of by the ID that others have, too. */
+export function nameByAddress(
+  binding: Binding,
+  id: string,
+  devices: readonly PciDevice[]
+): Fix | undefined {
+  const { at, isOurs, lists } = binding
+  const [list] = lists
+  // Elsewhere there may be no option for addresses.
+  if (!isOurs || list?.text.toLowerCase() !== id) return undefined
+  const { fullPath: path } = at.entry
+  return [
+    { op: 'remove', path, items: [list.text] },
+    { op: 'add', path: besides(path), items: devices.map(asItem) }
+  ]
+}
+
+/** Writes the address that a device has now. */
+export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
+  const { start, end } = node
+  const source = entry.file.doc.text.slice(start, end)
+  const [, address, id] =
+    /^\{\s*address\s*=\s*"([^"$]*)";\s*id\s*=\s*"([^"$]*)";\s*\}$/.exec(source) ?? []
+  if (address === undefined || id === undefined) return undefined
+  const path = entry.fullPath
+  return [
+    { op: 'remove', path, items: [{ address, id }] },
+    { op: 'add', path, items: [{ address: device.address, id }] }
+  ]
+}
+
+function asItem(device: PciDevice): NixValue {
+  return { address: device.address, id: idOf(device) }
+}
+
+/** `addresses` beside `devices`. */
+function besides(path: readonly string[]): string[] {
+  return [...path.slice(0, -1), 'addresses']
+}
+
+/** The parameter, if it is a string that says nothing else. */
+function parameterOf({ at, range }: Binding): string | undefined {
+  const source = at.entry.file.doc.text.slice(range.start, range.end)
+  return /^"(vfio[-_]pci\.ids=[0-9a-fA-F:,]+)"$/.exec(source)?.[1]
+}

@@ -1,0 +1,141 @@
+// What is wrong with single devices on their way to a guest, though they are named well.
+
+import { cautionsFor } from '../host/cautions.ts'
+import { isForGuests, strangersOf } from '../host/groups.ts'
+import type { PciDevice } from '../host/machine.ts'
+import { briefDevice, list } from '../host/words.ts'
+import { modprobeLines } from '../lints/find.ts'
+import type { Finding } from '../lints/index.ts'
+import { isGiven } from './params.ts'
+import { at, namedFor } from './passed.ts'
+import { type Held, wasReserved } from './state.ts'
+
+/** Devices of the host in a group with those of guests, but for the `forgotten` ones of the same card. */
+export function sharedGroups(
+  held: Held,
+  passed: ReadonlySet<string>,
+  forgotten: readonly PciDevice[]
+): Finding[] {
+  const { machine, named, asked } = held
+  // The next start splits them up.
+  const override = asked.params.find(it => it.param.startsWith('pcie_acs_override='))
+  if (override && !isGiven(machine.kernelParams, override.param)) return []
+  const strangers = strangersOf(machine, passed).filter(it => !forgotten.includes(it))
+  const groups = [...new Set(strangers.map(it => it.group))]
+  return groups.flatMap((group): Finding[] => {
+    const place = named.find(it =>
+      it.devices.some(at => at.group === group && passed.has(at.address))
+    )
+    if (!place) return []
+    const others = strangers.filter(it => it.group === group)
+    const device = place.devices.find(it => it.group === group)
+    return [
+      at(place, {
+        code: 'SHARED_GROUP',
+        level: 'problem',
+        message: `${device?.address} shares IOMMU group ${group} with ${list(others.map(briefDevice))}, which the host uses`,
+        why: 'the IOMMU does not keep the devices of a group apart, so a guest gets all of them or none.',
+        remedy:
+          'put the card into another slot, or see whether the firmware has a setting for ACS; vfio-patch scan shows the groups'
+      })
+    ]
+  })
+}
+
+/** Devices that were to be reserved as the machine started, and that another driver has all the same. */
+export function otherDrivers(held: Held, passed: ReadonlySet<string>): Finding[] {
+  if (!held.asked.bindsAtBoot || !held.entry.isRunning) return []
+  return held.named.flatMap(it =>
+    it.devices.flatMap((device): Finding[] => {
+      const { driver, address, module } = device
+      if (!passed.has(address) || isForGuests(device) || !wasReserved(device, it.by, held))
+        return []
+      const isSaid = modprobeLines(held.entry.view).some(
+        ({ line }) => line.startsWith(`softdep ${module} `) && /vfio[-_]pci/.test(line)
+      )
+      return [
+        at(it, {
+          code: 'DRIVER_WON',
+          level: 'problem',
+          message: `${driver ?? 'no driver'} has ${address}, though vfio-pci was to have it`,
+          why:
+            driver === undefined
+              ? 'vfio-pci was not loaded, or did not take it.'
+              : 'it was loaded first, and a driver keeps what it has.',
+          remedy:
+            driver === undefined
+              ? 'see that vfio_pci is in boot.initrd.kernelModules'
+              : module === undefined
+                ? 'it is built into the kernel; name the device in virtualisation.vfio.addresses, which keeps every other driver away'
+                : isSaid
+                  ? 'see that vfio_pci is in boot.initrd.kernelModules, or name the device in virtualisation.vfio.addresses'
+                  : `add a line to boot.extraModprobeConfig: softdep ${module} pre: vfio-pci`
+        })
+      ]
+    })
+  )
+}
+
+/** Cards on which the kernel draws still with what the firmware set up. */
+export function framebuffers(
+  { machine, named, asked }: Held,
+  passed: ReadonlySet<string>
+): Finding[] {
+  if (
+    !asked.bindsAtBoot ||
+    isGiven(
+      asked.params.map(it => it.param),
+      SYSFB
+    )
+  )
+    return []
+  const holding = machine.devices.filter(it => passed.has(it.address) && it.holdsFramebuffer)
+  return holding.flatMap(device => {
+    const place = namedFor(named, device, passed)
+    if (!place) return []
+    return [
+      at(place, {
+        code: 'BOOT_FRAMEBUFFER',
+        level: 'note',
+        message: `the kernel draws on ${device.address} with what the firmware set up (BOOTFB in /proc/iomem)`,
+        why: 'while it does, a guest may not get the memory of the card, and its screen stays black.',
+        remedy:
+          "choose the host's card as the primary display in the firmware setup; if there is no such setting: vfio-patch apply --disable-efifb"
+      })
+    ]
+  })
+}
+
+const SYSFB = 'initcall_blacklist=sysfb_init'
+
+/** Cards that may not come back when a guest shuts down. */
+export function withoutReset(
+  { machine, named, entry }: Held,
+  passed: ReadonlySet<string>
+): Finding[] {
+  const packages = entry.view.items('boot.extraModulePackages')
+  const knowsWay = packages.some(({ node, entry: { file } }) =>
+    file.doc.text.slice(node.start, node.end).includes('vendor-reset')
+  )
+  return cautionsFor(machine, passed).flatMap((caution): Finding[] => {
+    if (caution.code !== 'NO_RESET' && caution.code !== 'AMD_RESET') return []
+    const place = namedFor(named, caution.device, passed)
+    if (!place || (caution.code === 'AMD_RESET' && knowsWay)) return []
+    const { address } = caution.device
+    return [
+      at(place, {
+        code: 'NO_RESET',
+        level: 'note',
+        message: `${address} may not come back when a guest shuts down`,
+        why:
+          caution.code === 'NO_RESET'
+            ? 'the kernel knows no way to reset it, so a guest may get it only once after each start of the host.'
+            : 'cards of this family stay as the guest left them, so the next guest may not get a picture.',
+        remedy:
+          caution.code === 'NO_RESET'
+            ? 'shut the guest down before the host restarts; in the guest, turn off sleep and fast startup'
+            : 'if it happens: boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; and boot.kernelModules = [ "vendor-reset" ];'
+      })
+    ]
+  })
+}

@@ -1,0 +1,100 @@
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { listFiles } from '../git/listFiles.ts'
+import { findWorkTree, type WorkTree } from '../git/workTree.ts'
+import type { Finding, LintFile } from '../lints/index.ts'
+import { type NixDocument, parseDocument, type Range, visit } from '../nix/index.ts'
+
+/** Gives a file's text, or that of a folder's default.nix; undefined if there is none to read. */
+export type Read = (path: string) => { path: string; text: string } | undefined
+
+/**
+ * Paths in the files of a flake that lead to something which git does not know, and Nix therefore does
+ * not see. Files that are not in a git work tree below a `flake.nix` are passed over.
+ */
+export function gitFaults(files: readonly LintFile[], read: Read): Finding[] {
+  const known = knownFiles()
+  const own = new Set(files.map(it => it.path))
+  return files.flatMap(({ path, doc }) => {
+    const tree = findWorkTree(path)
+    const names = tree && isFlake(path, tree) ? known(tree) : undefined
+    if (!tree || !names) return []
+    return pathsIn(doc).flatMap(({ spelling, range }): Finding[] => {
+      const missing = unknownAt(join(dirname(path), spelling), tree, names, read, own)
+      if (missing.length === 0) return []
+      const words = missing.map(it => quoted(relative(tree.top, it))).join(' ')
+      return [
+        {
+          code: 'UNTRACKED_FILE',
+          level: 'problem',
+          path,
+          range,
+          message: `git does not know ${missing.map(it => relative(tree.top, it)).join(', ')}`,
+          why: 'of a flake Nix sees only those files that git knows, so the build says that there is no such file.',
+          remedy: `git -C ${quoted(tree.top)} add -N ${words}`
+        }
+      ]
+    })
+  })
+}
+
+/** The files that git knows of a work tree, asked once for each; undefined where it can't be asked. */
+function knownFiles(): (tree: WorkTree) => ReadonlySet<string> | undefined {
+  const asked = new Map<string, ReadonlySet<string> | undefined>()
+  return tree => {
+    if (!asked.has(tree.top)) {
+      const listed = listFiles(tree, 'known')
+      asked.set(tree.top, listed.ok ? new Set(listed.value) : undefined)
+    }
+    return asked.get(tree.top)
+  }
+}
+
+function isFlake(path: string, { top }: WorkTree): boolean {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'flake.nix'))) return true
+    if (folder === top || folder === dirname(folder)) return false
+  }
+}
+
+/** The relative paths that are written out, imports among them. */
+function pathsIn(doc: NixDocument): { spelling: string; range: Range }[] {
+  const found: { spelling: string; range: Range }[] = []
+  visit(doc, node => {
+    if (node.type !== 'path_expression') return undefined
+    const spelling = doc.text.slice(node.start, node.end)
+    if (/^\.\.?\//.test(spelling) && !spelling.includes('${')) {
+      found.push({ spelling, range: { start: node.start, end: node.end } })
+    }
+    return undefined
+  })
+  return found
+}
+
+/** What git does not know of what is at a path: the file, or the modules of a folder with a default.nix. */
+function unknownAt(
+  path: string,
+  tree: WorkTree,
+  names: ReadonlySet<string>,
+  read: Read,
+  seen: Set<string>
+): string[] {
+  const name = relative(tree.top, path)
+  if (name.startsWith('..') || name === '' || !existsSync(path)) return []
+  const isFolder = statSync(path).isDirectory()
+  const file = isFolder ? join(path, 'default.nix') : path
+  // What lies in another work tree, such as a submodule, is none of this one's.
+  if (names.has(name) ? isFolder : findWorkTree(file)?.top !== tree.top) return []
+  if (isFolder && !existsSync(file)) return []
+  if (!names.has(relative(tree.top, file))) return [file]
+  // Files that are looked at themselves tell for themselves what they lead to.
+  const module = isFolder || file.endsWith('.nix') ? read(file) : undefined
+  if (!module || seen.has(module.path)) return []
+  seen.add(module.path)
+  const below = pathsIn(parseDocument(module.text)).map(it => join(dirname(file), it.spelling))
+  return below.flatMap(it => unknownAt(it, tree, names, read, seen))
+}
+
+function quoted(word: string): string {
+  return /^[\w./+@=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,38 @@
+import type { Machine } from '../host/machine.ts'
+import { type Facts, type LintFile, viewsOf } from '../lints/configuration.ts'
+import type { Finding } from '../lints/index.ts'
+import { askedBy } from './asked.ts'
+import { entryOf } from './bootEntry.ts'
+import { deviceFaults } from './deviceFaults.ts'
+import { hostFaults } from './hostFaults.ts'
+import { namedIn } from './passed.ts'
+import { type Held, stateOf, type Thing } from './state.ts'
+
+/** What came of holding a configuration against its machine. */
+export interface OnMachine {
+  findings: Finding[]
+  /** The specialisation that was looked at; blank for the system itself. */
+  entry: string
+  things: Thing[]
+  /** Whether the systems that were built could be seen, so that one that is not built is known. */
+  isNixOS: boolean
+}
+
+/**
+ * Holds a configuration against the machine that it is for: what of it is at work there, and what does
+ * not fit. Undefined where it gives nothing to guests.
+ */
+export function holdAgainst(
+  files: readonly LintFile[],
+  facts: Facts,
+  machine: Machine
+): OnMachine | undefined {
+  const entry = entryOf(viewsOf(files, facts), machine)
+  if (!entry) return undefined
+  const params = [...machine.kernelParams, ...(entry.built?.kernelParams ?? [])]
+  const named = namedIn(entry.view, machine, params)
+  const held: Held = { entry, machine, named, asked: askedBy(entry.view, named, machine) }
+  const things = stateOf(held)
+  const findings = [...deviceFaults(held), ...hostFaults(held, things)]
+  return { findings, entry: entry.view.name, things, isNixOS: entry.isNixOS }
+}

@@ -1,0 +1,186 @@
+// What of a configuration is at work on its machine.
+
+import { isForGuests } from '../host/groups.ts'
+import type { Machine, PciDevice } from '../host/machine.ts'
+import type { Asked } from './asked.ts'
+import type { BootEntry } from './bootEntry.ts'
+import { isBoundByID, isGiven } from './params.ts'
+import type { Named } from './passed.ts'
+
+/**
+ * `after-reboot` is built and waits for the next start, `not-built` stands in the files only,
+ * `not-active` should be at work and is not.
+ */
+export type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
+
+/** One thing that the configuration asks for, and what came of it. */
+export interface Thing {
+  kind: 'system' | 'iommu' | 'kernel-parameter' | 'device' | 'module' | 'hugepages' | 'acs'
+  /** What a person knows it by: the parameter, the address, the module, the size of the pages. */
+  name: string
+  verdict: Verdict
+  /** More about the verdict, in a clause. */
+  because?: string
+  device?: PciDevice
+}
+
+/** What is held against each other. */
+export interface Held {
+  entry: BootEntry
+  machine: Machine
+  named: readonly Named[]
+  asked: Asked
+}
+
+/** What became of all that a boot entry asks for, in the order in which one thing needs the other. */
+export function stateOf(held: Held): Thing[] {
+  return [
+    ...system(held),
+    ...iommu(held),
+    ...held.asked.params.map(
+      (it): Thing => ({
+        kind: 'kernel-parameter',
+        name: it.param,
+        verdict: ofParam(it.param, held)
+      })
+    ),
+    ...splitGroups(held),
+    ...held.asked.modules.flatMap(it => loaded(it.name, held)),
+    ...held.named.flatMap(it => devices(it, held)),
+    ...pages(held)
+  ]
+}
+
+function ofParam(param: string, { entry, machine }: Held): 'active' | 'after-reboot' | 'not-built' {
+  if (entry.isRunning && isGiven(machine.kernelParams, param)) return 'active'
+  return entry.built && isGiven(entry.built.kernelParams, param) ? 'after-reboot' : 'not-built'
+}
+
+/** What holds for things that leave no trace in a system that was built: the least of all parameters. */
+export function ofWhole(held: Held): 'active' | 'after-reboot' | 'not-built' {
+  const verdicts = held.asked.params.map(it => ofParam(it.param, held))
+  if (verdicts.includes('not-built')) return 'not-built'
+  const isBehind = !held.entry.isRunning || isPending(held)
+  return isBehind || verdicts.includes('after-reboot') ? 'after-reboot' : 'active'
+}
+
+/** Whether the machine starts with something else than it was started with. */
+function isPending({ entry, machine: { systems } }: Held): boolean {
+  const [booted, built] = [systems?.booted, entry.built]
+  if (!booted || !built || booted.path === built.path) return false
+  const of = (it: typeof built) => [it.kernel, it.initrd, it.modules, ...it.kernelParams].join('\n')
+  return of(booted) !== of(built)
+}
+
+function system(held: Held): Thing[] {
+  const { booted, next } = held.machine.systems ?? {}
+  if (!booted || !next) return []
+  const name = 'the system that was built last'
+  if (!held.entry.isRunning) {
+    const { name: entry } = held.entry.view
+    const because =
+      entry === '' ? 'another boot entry runs' : `the boot entry "${entry}" does not run`
+    return [{ kind: 'system', name, verdict: 'after-reboot', because }]
+  }
+  return isPending(held)
+    ? [{ kind: 'system', name, verdict: 'after-reboot' }]
+    : [{ kind: 'system', name, verdict: 'active' }]
+}
+
+function iommu(held: Held): Thing[] {
+  const { groups, isOffered } = held.machine.iommu
+  const thing = { kind: 'iommu', name: 'IOMMU' } as const
+  if (groups > 0)
+    return [
+      { ...thing, verdict: 'active', because: `${groups} ${groups === 1 ? 'group' : 'groups'}` }
+    ]
+  if (isOffered === false) {
+    return [{ ...thing, verdict: 'not-active', because: 'the firmware does not offer it' }]
+  }
+  const switches = held.asked.params.find(it => it.param === 'intel_iommu=on')
+  const verdict = switches ? ofParam(switches.param, held) : 'active'
+  if (verdict !== 'active') return [{ ...thing, verdict }]
+  const isMissing = held.machine.cpu.vendor === 'intel' && !switches
+  const because = isMissing
+    ? 'the configuration does not turn it on (intel_iommu=on)'
+    : 'the kernel made no groups'
+  return [{ ...thing, verdict: 'not-active', because }]
+}
+
+/** Whether the kernel has the patch that the parameter is for, it says only in its log. */
+function splitGroups(held: Held): Thing[] {
+  const param = held.asked.params.find(it => it.param.startsWith('pcie_acs_override='))
+  if (!param || ofParam(param.param, held) !== 'active') return []
+  const thing = { kind: 'acs', name: 'ACS override' } as const
+  const { log } = held.machine
+  if (log?.splitsGroups) return [{ ...thing, verdict: 'active' }]
+  if (log?.isWhole) {
+    return [{ ...thing, verdict: 'not-active', because: 'the running kernel has no patch for it' }]
+  }
+  const because = log
+    ? 'the log of the kernel begins too late to show it'
+    : 'only root may read the log of the kernel, which shows it'
+  return [{ ...thing, verdict: 'unknown', because }]
+}
+
+function loaded(name: string, held: Held): Thing[] {
+  const { modules, devices: all } = held.machine
+  const thing = { kind: 'module', name } as const
+  const isInUse = name === 'vfio_pci' && all.some(it => it.driver === 'vfio-pci')
+  if (isInUse || modules?.includes(name)) return [{ ...thing, verdict: 'active' }]
+  if (modules === undefined) return []
+  const verdict = ofWhole(held)
+  return verdict === 'active'
+    ? [{ ...thing, verdict: 'not-active', because: 'it is not loaded' }]
+    : [{ ...thing, verdict }]
+}
+
+function devices({ by, devices: found }: Named, held: Held): Thing[] {
+  const [name, word] = by.kind === 'id' ? [by.id, 'ID'] : [by.address, 'address']
+  if (found.length === 0) {
+    const because = `this machine has nothing with that ${word}`
+    return [{ kind: 'device', name, verdict: 'not-active', because }]
+  }
+  return found.map(device => ({
+    kind: 'device',
+    name: device.address,
+    device,
+    ...ofDevice(device, by, held)
+  }))
+}
+
+function ofDevice(
+  device: PciDevice,
+  by: Named['by'],
+  held: Held
+): { verdict: Verdict; because?: string } {
+  const { driver } = device
+  const has = driver === undefined ? 'no driver has it' : `${driver} has it`
+  if (!held.asked.bindsAtBoot) {
+    return { verdict: 'active', because: `${has} until a guest starts` }
+  }
+  if (isForGuests(device)) return { verdict: 'active', because: has }
+  if (wasReserved(device, by, held)) return { verdict: 'not-active', because: has }
+  const verdict = ofWhole(held)
+  // What is reserved by address shows on the device; without that it was not built.
+  return { verdict: verdict === 'active' ? 'not-built' : verdict, because: has }
+}
+
+/** Whether the machine was started so that vfio-pci should have the device. */
+export function wasReserved(device: PciDevice, by: Named['by'], { machine }: Held): boolean {
+  if (device.reservedFor === 'vfio-pci') return true
+  return by.kind === 'id' && isBoundByID(machine.kernelParams, by.id)
+}
+
+function pages(held: Held): Thing[] {
+  return held.asked.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
+    const size = sizeKiB === 2048 ? '2M' : '1G'
+    const thing = { kind: 'hugepages', name: `${count} huge pages of ${size}` } as const
+    const reserved = held.machine.memory.hugepages.find(it => it.sizeKiB === sizeKiB)?.count ?? 0
+    const because = `${reserved} are reserved`
+    if (reserved >= count) return { ...thing, verdict: 'active', because }
+    const own = isSysctl ? ofWhole(held) : ofParam(`hugepages=${count}`, held)
+    if (own === 'active') return { ...thing, verdict: 'not-active', because: `only ${because}` }
+    return { ...thing, verdict: own, because }
+  })
+}

@@ -1,0 +1,53 @@
+import { dirname } from 'node:path'
+import type { System, Systems } from './machine.ts'
+import type { Source } from './source.ts'
+
+/** What NixOS booted, what it runs now and what it boots next; undefined where there is none of these. */
+export function readSystems(source: Source): Systems | undefined {
+  const systems = {
+    ...optional('booted', readSystem(source, '/run/booted-system')),
+    ...optional('current', readSystem(source, '/run/current-system')),
+    ...optional('next', readSystem(source, '/nix/var/nix/profiles/system'))
+  }
+  return Object.keys(systems).length === 0 ? undefined : systems
+}
+
+function readSystem(source: Source, link: string): System | undefined {
+  const path = inStore(source, link)
+  return path === undefined ? undefined : systemAt(source, path)
+}
+
+function systemAt(source: Source, path: string): System {
+  const folder = `${path}/specialisation`
+  const entries = (source.names(folder) ?? []).flatMap(name => {
+    const inner = inStore(source, `${folder}/${name}`)
+    return inner === undefined ? [] : [{ name, system: systemAt(source, inner) }]
+  })
+  return {
+    path,
+    kernelParams: (source.text(`${path}/kernel-params`) ?? '').split(/\s+/).filter(Boolean),
+    specialisations: entries,
+    ...optional('kernel', source.link(`${path}/kernel`)),
+    ...optional('initrd', source.link(`${path}/initrd`)),
+    ...optional('modules', source.link(`${path}/kernel-modules`))
+  }
+}
+
+/**
+ * The path in the store that a link leads to, over links between. It is followed by hand, as the links
+ * are absolute, and the machine may lie in a folder.
+ */
+function inStore(source: Source, link: string): string | undefined {
+  let path = link
+  for (let hops = 0; hops < 5; hops++) {
+    const target = source.link(path)
+    if (target === undefined) return undefined
+    path = target.startsWith('/') ? target : `${dirname(path)}/${target}`
+    if (/^\/nix\/store\/[^/]+$/.test(path)) return path
+  }
+  return undefined
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [P in K]?: V })
+}

@@ -1,0 +1,35 @@
+import { attributeOf, find, findAll, textOf, type XmlElement } from '../tree.ts'
+import { readCpuSet } from './cpuSet.ts'
+
+/** The processors of the host that a domain names, by number. */
+export interface Pins {
+  /** Those that the guest's own are tied to, one by one. */
+  guest: readonly number[]
+  /** Those for what QEMU does besides. */
+  helpers: readonly number[]
+  /** Those that the guest as a whole may use; empty where it may use all. */
+  allowed: readonly number[]
+}
+
+export function pinsOf(root: XmlElement): Pins {
+  const all = (name: string) => [
+    ...new Set(
+      findAll(root, 'cputune', name).flatMap(
+        it => readCpuSet(attributeOf(it, 'cpuset') ?? '') ?? []
+      )
+    )
+  ]
+  const vcpu = find(root, 'vcpu')
+  return {
+    guest: all('vcpupin'),
+    helpers: [...new Set([...all('emulatorpin'), ...all('iothreadpin')])],
+    allowed: readCpuSet((vcpu && attributeOf(vcpu, 'cpuset')) ?? '') ?? []
+  }
+}
+
+/** How many processors the guest has. */
+export function processorsOf(root: XmlElement): number | undefined {
+  const vcpu = find(root, 'vcpu')
+  const found = /^\s*(\d{1,5})\s*$/.exec(vcpu ? textOf(vcpu) : '')?.[1]
+  return found === undefined ? undefined : Number(found)
+}

@@ -1,0 +1,184 @@
+// What a guest needs, as settings: what the configuration and the machine allow of it.
+
+import { expect, test } from 'vitest'
+import { type GuestHost, settingsForGuest } from '../../src/apply/guestSettings.ts'
+import type { Machine } from '../../src/host/machine.ts'
+import { learn } from '../../src/libvirt/learn/learn.ts'
+import { parseDocument } from '../../src/nix/index.ts'
+import type { Settings } from '../../src/vfio/settings.ts'
+import { machineCalled } from '../host/support/machines.ts'
+import { documentOf } from '../libvirt/support/text.ts'
+
+const X570 = machineCalled('x570-two-makers')
+
+/** What is set for a guest with nothing but this, and the codes of what is told. */
+function settled(
+  inner: string,
+  more: {
+    said?: Settings
+    configuration?: string
+    machine?: Machine | undefined
+    prefix?: string[]
+  } = {}
+) {
+  const { said = {}, configuration = '{ }', prefix = [] } = more
+  const host: GuestHost = {
+    machine: 'machine' in more ? more.machine : X570,
+    configuration: parseDocument(configuration),
+    prefix,
+    texts: [configuration]
+  }
+  const xml = `<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name>${inner}</domain>`
+  const { settings, devices, notes } = settingsForGuest(
+    'a',
+    learn(documentOf(xml).root),
+    said,
+    host
+  )
+  const { guests, ...rest } = settings
+  return {
+    settings: rest,
+    ...(guests?.[0]?.hostCPUs === undefined ? {} : { hostCPUs: guests[0].hostCPUs }),
+    ...(devices.length > 0 ? { devices } : {}),
+    notes: notes.map(it => it.code)
+  }
+}
+
+const hostdev = (bus: number, managed = 'yes') =>
+  `<devices><hostdev type='pci' managed='${managed}'><source><address bus='${bus}'/></source></hostdev></devices>`
+const args = (...words: string[]) =>
+  `<qemu:commandline>${words.map(it => `<qemu:arg value='${it}'/>`).join('')}</qemu:commandline>`
+const pages = (size: string) =>
+  `<memory unit='GiB'>4</memory><memoryBacking><hugepages><page size='${size}'/></hugepages></memoryBacking>`
+const evdev = args('-object', 'input-linux,id=k,evdev=/dev/input/event0,foo=bar')
+
+test('what the person said goes first, and grows', () => {
+  const said: Settings = {
+    users: ['alice'],
+    sharedMemoryFiles: [{ name: 'lg', mode: '0600' }],
+    deviceACL: ['/dev/a'],
+    hugepages: { pageSize: '2M', numPages: 7 }
+  }
+  const shmem = "<devices><shmem name='lg'/><shmem name='scream'/></devices>"
+  expect(settled(shmem + pages('1048576') + evdev, { said })).toEqual({
+    settings: {
+      ...said,
+      sharedMemoryFiles: [{ name: 'lg', mode: '0600' }, { name: 'scream' }],
+      deviceACL: ['/dev/input/event0', '/dev/a']
+    },
+    notes: []
+  })
+})
+
+test('devices that the configuration gives away already are none', () => {
+  const after = (configuration: string, prefix: string[] = []) =>
+    settled(hostdev(1), { configuration, prefix }).devices
+  expect(after('{ }')).toEqual(['0000:01:00.0'])
+  expect(after('{ virtualisation.vfio.devices = [ "10DE:1B80" ]; }')).toBeUndefined()
+  expect(after('{ virtualisation.vfio.addresses = [ "0000:01:00.0" ]; }')).toBeUndefined()
+  const entry =
+    '{ virtualisation.vfio.addresses = [ { address = "0000:01:00.0"; id = "10de:1b80"; } ]; }'
+  const special = `{ specialisation.vfio.configuration = ${entry}; }`
+  expect(after(special)).toEqual(['0000:01:00.0'])
+  expect(after(special, ['specialisation', 'vfio', 'configuration'])).toBeUndefined()
+})
+
+test('devices that stay with the host until a guest starts have to be taken from it', () => {
+  const said: Settings = { bindAtBoot: false }
+  const configuration = '{ virtualisation.vfio.bindAtBoot = false; }'
+  expect(settled(hostdev(1, 'no'), { said }).notes).toContain('NOT_MANAGED')
+  expect(settled(hostdev(1, 'no'), { configuration }).notes).toContain('NOT_MANAGED')
+  expect(settled(hostdev(1), { said }).notes).not.toContain('NOT_MANAGED')
+  expect(settled(hostdev(1, 'no')).notes).not.toContain('NOT_MANAGED')
+})
+
+test('a device by QEMU alone opens its group for it', () => {
+  expect(settled(args('-device', 'vfio-pci,host=01:00.0'))).toEqual({
+    settings: { deviceACL: ['/dev/vfio/vfio', '/dev/vfio/14'] },
+    devices: ['0000:01:00.0'],
+    notes: ['DEVICE_ARGUMENT', 'FUNCTIONS_LEFT']
+  })
+})
+
+test('input devices of QEMU alone, where it does not run as root', () => {
+  const configuration = '{ virtualisation.libvirtd.qemu.runAsRoot = false; }'
+  expect(settled(evdev, { configuration }).notes).toEqual(['INPUT_GROUP'])
+  expect(settled(evdev).notes).toEqual([])
+})
+
+test('a path that the option does not take', () => {
+  const node = args('-drive', 'file=/dev/../etc/shadow')
+  expect(settled(node)).toEqual({ settings: {}, notes: ['NODE_UNUSABLE'] })
+})
+
+test('huge pages that the processor does not have', () => {
+  const cpu = { ...X570.cpu, hasHugePages1G: false }
+  expect(settled(pages('1048576'), { machine: { ...X570, cpu } })).toEqual({
+    settings: {},
+    notes: ['PAGES_1G_MISSING']
+  })
+  expect(settled(pages('1048576')).settings).toEqual({
+    hugepages: { pageSize: '1G', numPages: 4 }
+  })
+})
+
+test('huge pages without a size are those that the configuration has', () => {
+  const backing = "<memory unit='GiB'>4</memory><memoryBacking><hugepages/></memoryBacking>"
+  const configuration =
+    '{ virtualisation.hugepages = { enable = true; pageSize = "1G"; numPages = 2; }; }'
+  expect(settled(backing, { configuration }).settings).toEqual({
+    hugepages: { pageSize: '1G', numPages: 4 }
+  })
+})
+
+test('of a machine that is not known, only what the guest says', () => {
+  const pins = "<cputune><vcpupin vcpu='0' cpuset='2-3'/></cputune>"
+  const guest = `<memory unit='GiB'>999</memory>${pins}${hostdev(1)}`
+  expect(settled(guest, { machine: undefined })).toEqual({
+    settings: {},
+    notes: ['DEVICES_UNSEEN', 'HOST_CPUS_UNKNOWN']
+  })
+})
+
+test('processors: the host keeps what is not the guest’s alone', () => {
+  const tune = (inner: string) => `<cputune><vcpupin vcpu='0' cpuset='2-9'/>${inner}</cputune>`
+  expect(settled(tune(''))).toMatchObject({ hostCPUs: '0-1,10-15', notes: ['HOST_CPUS'] })
+  expect(settled(tune("<emulatorpin cpuset='0,2'/>"))).toMatchObject({ hostCPUs: '0-2,10-15' })
+  expect(settled(tune("<iothreadpin iothread='1' cpuset='9'/>"))).toMatchObject({
+    hostCPUs: '0-1,9-15'
+  })
+  const said = (value: string) => `{ virtualisation.vfio.guests.a.hostCPUs = "${value}"; }`
+  expect(settled(tune(''), { configuration: said('0,1,10-15') }).notes).toEqual([])
+  expect(settled(tune(''), { configuration: said('0') }).notes).toEqual(['HOST_CPUS_OTHER'])
+})
+
+test('kvmfr that the configuration has already', () => {
+  const guest = args('-object', 'memory-backend-file,id=a,mem-path=/dev/kvmfr0,size=64M')
+  const devices = (inner: string) => `{ virtualisation.kvmfr.devices = [ ${inner} ]; }`
+  expect(settled(guest).notes).toEqual([])
+  expect(settled(guest, { configuration: devices('{ size = 64; }') }).notes).toEqual([])
+  expect(settled(guest, { configuration: devices('{ size = 32; }') }).notes).toEqual(['KVMFR_SAID'])
+})
+
+test('an interface of the host', () => {
+  const card = (dev: string) =>
+    settled(`<devices><interface type='direct'><source dev='${dev}'/></interface></devices>`).notes
+  expect(card('enp6s0')).toEqual(['INTERFACE'])
+})
+
+test('what libvirt starts by itself needs no word', () => {
+  const network =
+    "<devices><interface type='network'><source network='default'/></interface></devices>"
+  expect(settled(network)).toEqual({ settings: {}, notes: [] })
+})
+
+test('a bridge that is there, or named anywhere but in a comment', () => {
+  const bridge = "<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"
+  const notes = (configuration: string, bridges: string[] = []) =>
+    settled(bridge, { configuration, machine: { ...X570, bridges } }).notes
+  expect(notes('{ }')).toEqual(['BRIDGE_MISSING'])
+  expect(notes('{\n  # br0\n}')).toEqual(['BRIDGE_MISSING'])
+  expect(notes('{ x = "br01"; }')).toEqual(['BRIDGE_MISSING'])
+  expect(notes('{ }', ['br0'])).toEqual([])
+  expect(notes('{ systemd.network.netdevs.a.netdevConfig.Name = "br0"; }')).toEqual([])
+})

@@ -1,0 +1,487 @@
+// For each fault that shows on a machine a configuration that has it, and one that is right there.
+
+import type { LintCode } from '../../src/lints/index.ts'
+import { nix } from '../nix/support.ts'
+import type { State } from '../oracle/machines.ts'
+import { systems, type Tree } from './support.ts'
+
+export interface MachineCase {
+  code: LintCode
+  /** Its number in the list of what goes wrong. */
+  number: number
+  title: string
+  machine: string
+  /** What is otherwise on that machine. */
+  tree?: Tree
+  bad: string
+  /** What is found, in short. */
+  found: string[]
+  /** The file after its fixes; absent where no edit mends it for sure. */
+  fixed?: string
+  /** What real Nix makes of it then, with our modules. */
+  gives?: Partial<State>
+  good: string
+}
+
+const bound = 'iommu=pt vfio-pci.ids=10de:1b80,10de:10f0'
+const both = nix`
+  { boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0" ]; }
+`
+const card = '/sys/bus/pci/devices/0000:01:00.0'
+
+export const CASES: readonly MachineCase[] = [
+  {
+    code: 'MISSING_FUNCTION',
+    number: 3,
+    title: 'by parameter',
+    machine: 'x570-two-makers',
+    bad: nix`
+      {
+        boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" "quiet" ];
+      }
+    `,
+    found: ['MISSING_FUNCTION: 10de:1b80'],
+    fixed: nix`
+      {
+        boot.kernelParams = [ "iommu=pt" "quiet" "vfio-pci.ids=10de:1b80,10de:10f0" ];
+      }
+    `,
+    gives: { kernelParams: ['iommu=pt', 'quiet', 'vfio-pci.ids=10de:1b80,10de:10f0'] },
+    good: both
+  },
+  {
+    code: 'MISSING_FUNCTION',
+    number: 3,
+    title: 'by our option, bound by an earlier start',
+    machine: 'already-bound',
+    bad: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          devices = [ "10de:1b80" ];
+        };
+      }
+    `,
+    found: ['MISSING_FUNCTION: 10de:1b80'],
+    fixed: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          devices = [ "10de:1b80" "10de:10f0" ];
+        };
+      }
+    `,
+    gives: { kernelParams: ['iommu=pt', 'vfio-pci.ids=10de:1b80,10de:10f0'], failures: [] },
+    good: both
+  },
+  {
+    code: 'MISSING_FUNCTION',
+    number: 3,
+    title: 'of which one has an ID that the host needs',
+    machine: 'shared-audio-id',
+    bad: nix`
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.IOMMUType = "amd";
+        virtualisation.vfio.devices = [ "1002:73bf" "1002:73a6" "1002:73a4" ];
+      }
+    `,
+    found: ['MISSING_FUNCTION (note): 1002:73bf'],
+    fixed: nix`
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.IOMMUType = "amd";
+        virtualisation.vfio.devices = [ "1002:73bf" "1002:73a6" "1002:73a4" ];
+        virtualisation.vfio.addresses = [
+          { address = "0000:03:00.1"; id = "1002:ab28"; }
+        ];
+      }
+    `,
+    gives: {
+      kernelParams: ['iommu=pt', 'vfio-pci.ids=1002:73bf,1002:73a6,1002:73a4'],
+      failures: []
+    },
+    good: nix`
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.addresses =
+          [ "0000:03:00.0" "0000:03:00.1" "0000:03:00.2" "0000:03:00.3" ];
+      }
+    `
+  },
+  {
+    code: 'MISSING_FUNCTION',
+    number: 3,
+    title: 'of two cards in one parameter',
+    machine: 'three-cards',
+    bad: nix`
+      { boot.kernelParams = [ "vfio-pci.ids=10de:1b80,10de:2504" "iommu=pt" ]; }
+    `,
+    found: ['MISSING_FUNCTION: 10de:1b80', 'MISSING_FUNCTION: 10de:2504'],
+    fixed: nix`
+      { boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80,10de:2504,10de:10f0,10de:228e" ]; }
+    `,
+    gives: {
+      kernelParams: ['iommu=pt', 'vfio-pci.ids=10de:1b80,10de:2504,10de:10f0,10de:228e']
+    },
+    good: both
+  },
+  {
+    code: 'SHARED_ID',
+    number: 4,
+    title: 'two cards of a kind',
+    machine: 'two-identical',
+    bad: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          devices = [ "10de:2484" "10de:228b" ];
+        };
+      }
+    `,
+    found: ['SHARED_ID: 10de:2484', 'SHARED_ID: 10de:228b'],
+    fixed: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          devices = [ ];
+          addresses = [ { address = "0000:0a:00.0"; id = "10de:2484"; } { address = "0000:0a:00.1"; id = "10de:228b"; } ];
+        };
+      }
+    `,
+    gives: { kernelParams: ['iommu=pt'], failures: [] },
+    good: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          addresses = [ "0000:0a:00.0" "0000:0a:00.1" ];
+        };
+      }
+    `
+  },
+  {
+    code: 'SHARED_ID',
+    number: 4,
+    title: 'sound of two cards of one maker, by parameter',
+    machine: 'shared-audio-id',
+    bad: nix`
+      { boot.kernelParams = [ "vfio-pci.ids=1002:73bf,1002:ab28,1002:73a6,1002:73a4" ]; }
+    `,
+    found: ['SHARED_ID: 1002:ab28'],
+    good: nix`
+      { boot.kernelParams = [ "amdgpu.dc=1" "iommu=pt" ]; boot.kernelModules = [ "vfio_pci" ]; }
+    `
+  },
+  {
+    code: 'IOMMU_OFF',
+    number: 14,
+    title: 'in the firmware',
+    machine: 'x570-two-makers',
+    tree: { '/sys/kernel/iommu_groups': null, '/sys/firmware/acpi/tables/IVRS': null },
+    bad: both,
+    found: ['IOMMU_OFF: 10de:1b80'],
+    good: '{ boot.kernelParams = [ "quiet" ]; boot.kernelModules = [ "kvm-amd" ]; }'
+  },
+  {
+    code: 'IOMMU_OFF',
+    number: 14,
+    title: 'as nothing turns it on',
+    machine: 'iommu-off',
+    bad: nix`
+      { boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:2504,10de:228e" ]; }
+    `,
+    found: ['IOMMU_OFF: 10de:2504'],
+    fixed: nix`
+      { boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:2504,10de:228e" "intel_iommu=on" ]; }
+    `,
+    gives: { kernelParams: ['iommu=pt', 'vfio-pci.ids=10de:2504,10de:228e', 'intel_iommu=on'] },
+    good: nix`
+      { virtualisation.vfio = { enable = true; devices = [ "10de:2504" "10de:228e" ]; }; }
+    `
+  },
+  {
+    code: 'IOMMU_OFF',
+    number: 14,
+    title: 'as that of the other maker is meant',
+    machine: 'iommu-off',
+    bad: nix`
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.IOMMUType = "amd";
+        virtualisation.vfio.devices = [ "10de:2504" "10de:228e" ];
+      }
+    `,
+    found: ['IOMMU_OFF: "amd"'],
+    fixed: nix`
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.IOMMUType = "intel";
+        virtualisation.vfio.devices = [ "10de:2504" "10de:228e" ];
+      }
+    `,
+    gives: {
+      kernelParams: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=10de:2504,10de:228e'],
+      failures: []
+    },
+    good: nix`
+      { virtualisation.vfio = { enable = true; devices = [ "10de:2504" "10de:228e" ]; }; }
+    `
+  },
+  {
+    code: 'SHARED_GROUP',
+    number: 15,
+    title: 'with the disks and the network',
+    machine: 'dirty-group',
+    bad: nix`
+      { boot.kernelParams = [ "vfio-pci.ids=1002:67df,1002:aaf0" ]; }
+    `,
+    found: ['SHARED_GROUP: 1002:67df', 'NO_RESET (note): 1002:67df'],
+    // The other card is in a group of its own; a kernel that splits groups up is a way as well.
+    good: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          applyACSpatch = true;
+          devices = [ "1002:67df" "1002:aaf0" ];
+        };
+      }
+    `
+  },
+  {
+    code: 'LOCKS_OUT',
+    number: 15,
+    title: 'of disk and network, as a whole group is given away',
+    machine: 'dirty-group',
+    bad: nix`
+      {
+        boot.kernelParams =
+          [ "vfio-pci.ids=10de:1b80,10de:10f0,1022:43c8,10ec:8168" "pcie_acs_override=downstream" ];
+      }
+    `,
+    found: ['LOCKS_OUT: 1022:43c8', 'LOCKS_OUT: 10ec:8168', 'LOCKS_OUT (note): 10de:1b80'],
+    good: '{ boot.kernelParams = [ "iommu=pt" ]; boot.kernelModules = [ "vfio-pci" ]; }'
+  },
+  {
+    code: 'LOCKS_OUT',
+    number: 15,
+    title: 'of the only screen',
+    machine: 'single-gpu',
+    bad: both,
+    found: ['LOCKS_OUT: 10de:1b80'],
+    good: nix`
+      {
+        virtualisation.vfio = { enable = true; devices = [ "10de:1b80" "10de:10f0" ]; bindAtBoot = false; };
+      }
+    `
+  },
+  {
+    code: 'NO_SUCH_DEVICE',
+    number: 16,
+    title: 'by ID and by address',
+    machine: 'x570-two-makers',
+    bad: nix`
+      {
+        boot.kernelParams = [ "vfio-pci.ids=10de:1b80,10de:10f0,10de:1b06" ];
+        virtualisation.vfio = { enable = true; addresses = [ "0000:2f:00.0" ]; };
+      }
+    `,
+    found: ['NO_SUCH_DEVICE (note): 10de:1b06', 'NO_SUCH_DEVICE (note): "0000:2f:00.0"'],
+    good: both
+  },
+  {
+    code: 'ACS_NOT_ACTIVE',
+    number: 18,
+    title: 'seen in the log of the kernel',
+    machine: 'dirty-group',
+    tree: {
+      ...systems(
+        'pcie_acs_override=downstream,multifunction',
+        'pcie_acs_override=downstream,multifunction'
+      ),
+      '/dev/kmsg': '5,0,0,-;Linux version 6.18.2\n'
+    },
+    bad: nix`
+      {
+        boot.kernelParams = [ "pcie_acs_override=downstream,multifunction" ];
+        boot.kernelModules = [ "vfio_pci" ];
+      }
+    `,
+    found: ['ACS_NOT_ACTIVE: "pcie_acs_override=downstream,multifunction"'],
+    good: '{ boot.kernelParams = [ "iommu=pt" ]; boot.kernelModules = [ "vfio_pci" ]; }'
+  },
+  {
+    code: 'HUGEPAGES_TOO_MANY',
+    number: 20,
+    title: 'more than there is memory for',
+    machine: 'x570-two-makers',
+    bad: nix`
+      {
+        boot.kernelParams = [ "default_hugepagesz=1G" "hugepagesz=1G" "hugepages=30" ];
+        boot.kernelModules = [ "vfio-pci" ];
+      }
+    `,
+    found: ['HUGEPAGES_TOO_MANY: "hugepages=30"'],
+    good: nix`
+      {
+        boot.kernelParams = [ "default_hugepagesz=1G" "hugepagesz=1G" "hugepages=16" ];
+        boot.kernelModules = [ "vfio-pci" ];
+      }
+    `
+  },
+  {
+    code: 'HUGEPAGES_TOO_MANY',
+    number: 20,
+    title: 'of which only some could be reserved',
+    machine: 'x570-two-makers',
+    tree: {
+      ...systems('hugepagesz=2M hugepages=8192', 'hugepagesz=2M hugepages=8192'),
+      '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages': '7000\n'
+    },
+    bad: nix`
+      {
+        virtualisation.vfio = { enable = true; devices = [ "10de:1b80" "10de:10f0" ]; };
+        virtualisation.hugepages = { enable = true; numPages = 8192; };
+      }
+    `,
+    found: ['HUGEPAGES_TOO_MANY: 8192'],
+    good: nix`
+      {
+        virtualisation.vfio = { enable = true; devices = [ "10de:1b80" "10de:10f0" ]; };
+        boot.kernel.sysctl."vm.nr_hugepages" = 6000;
+      }
+    `
+  },
+  {
+    code: 'NEEDS_REBOOT',
+    number: 26,
+    title: 'after a switch',
+    machine: 'x570-two-makers',
+    tree: systems('quiet', `quiet ${bound}`),
+    bad: both,
+    found: ['NEEDS_REBOOT (note): 10de:1b80'],
+    // What is not built yet has other things before it.
+    good: nix`
+      { boot.kernelParams = [ "vfio-pci.ids=10DE:1b80,10de:10f0" "kvm.ignore_msrs=1" ]; }
+    `.replace('10DE:1b80,10de:10f0', '10de:1b80,10de:10f0,1022:149c')
+  },
+  {
+    code: 'MOVED_DEVICE',
+    number: 27,
+    title: 'by our option',
+    machine: 'x570-two-makers',
+    bad: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          addresses = [
+            { address = "0000:04:00.0"; id = "10de:1b80"; }
+            { address = "0000:04:00.1"; id = "10de:10f0"; }
+          ];
+        };
+      }
+    `,
+    found: [
+      'MOVED_DEVICE: { address = "0000:04:00.0"; id = "10de:1b80"; }',
+      'MOVED_DEVICE: { address = "0000:04:00.1"; id = "10de:10f0"; }'
+    ],
+    fixed: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          addresses = [
+            { address = "0000:01:00.0"; id = "10de:1b80"; }
+            { address = "0000:01:00.1"; id = "10de:10f0"; }
+          ];
+        };
+      }
+    `,
+    gives: { kernelParams: ['iommu=pt'], failures: [] },
+    good: nix`
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.addresses = [
+          { address = "0000:01:00.0"; id = "10DE:1b80"; }
+          "0000:01:00.1"
+        ];
+      }
+    `
+  },
+  {
+    code: 'NO_RESET',
+    number: 29,
+    title: 'of a family that is known for it',
+    machine: 'amd-reset',
+    bad: nix`
+      {
+        specialisation.guest.configuration = {
+          boot.kernelParams = [ "vfio-pci.ids=1002:67df,1002:aaf0" "intel_iommu=on" ];
+        };
+      }
+    `,
+    found: ['NO_RESET (note): 1002:67df'],
+    good: nix`
+      { config, ... }:
+      {
+        boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ];
+        specialisation.guest.configuration = {
+          boot.kernelParams = [ "vfio-pci.ids=1002:67df,1002:aaf0" "intel_iommu=on" ];
+        };
+      }
+    `
+  },
+  {
+    code: 'NO_RESET',
+    number: 29,
+    title: 'as there is no way to',
+    machine: 'x570-two-makers',
+    tree: { [`${card}/reset_method`]: '\n' },
+    bad: both,
+    found: ['NO_RESET (note): 10de:1b80'],
+    good: '{ boot.kernelParams = [ "iommu=pt" ]; boot.kernelModules = [ "vfio_pci" ]; }'
+  },
+  {
+    code: 'DRIVER_WON',
+    number: 2,
+    title: 'seen on the device',
+    machine: 'x570-two-makers',
+    tree: systems(bound, bound),
+    bad: both,
+    found: ['DRIVER_WON: 10de:1b80', 'DRIVER_WON: 10de:10f0'],
+    good: nix`
+      { virtualisation.vfio = { enable = true; bindAtBoot = false; devices = [ "10de:1b80" "10de:10f0" ]; }; }
+    `
+  },
+  {
+    code: 'BOOT_FRAMEBUFFER',
+    number: 10,
+    title: 'seen in the memory of the card',
+    machine: 'x570-two-makers',
+    tree: {
+      '/proc/iomem': [
+        '00000000-00000000 : PCI Bus 0000:00',
+        '  00000000-00000000 : PCI Bus 0000:01',
+        '    00000000-00000000 : 0000:01:00.0',
+        '      00000000-00000000 : BOOTFB',
+        '    00000000-00000000 : 0000:01:00.1',
+        ''
+      ].join('\n')
+    },
+    bad: both,
+    found: ['BOOT_FRAMEBUFFER (note): 10de:1b80'],
+    good: nix`
+      {
+        virtualisation.vfio = {
+          enable = true;
+          disableEFIfb = true;
+          devices = [ "10de:1b80" "10de:10f0" ];
+        };
+      }
+    `
+  }
+]

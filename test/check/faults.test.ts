@@ -1,0 +1,51 @@
+// What goes wrong on a machine, on the machines of test/host/machines.
+
+import { describe, expect, it } from 'vitest'
+import { MACHINE_CODES, planFixes } from '../../src/lints/index.ts'
+import { filesOf, inShort } from '../lints/support.ts'
+import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
+import { ours, stateOf, withNixos } from '../oracle/machines.ts'
+import { CASES } from './cases.ts'
+import { held, machineWith } from './support.ts'
+
+describe.each(CASES)('$code: $title', ({ code, machine: name, tree, bad, found, fixed, good }) => {
+  const machine = machineWith(name, tree)
+
+  it('is found', () => {
+    expect(inShort(bad, held(bad, machine).findings)).toEqual(found)
+  })
+
+  it('is not where all is well', () => {
+    const codes = good.includes('vfio') ? held(good, machine).findings.map(it => it.code) : []
+    expect(codes).not.toContain(code)
+  })
+
+  it(fixed === undefined ? 'has no fix' : 'is gone after its fix', () => {
+    const fixes = held(bad, machine).findings.flatMap(it => (it.fix ? [it.fix] : []))
+    if (fixed === undefined) return expect(fixes).toEqual([])
+    const [file] = filesOf(bad)
+    if (!file) throw new Error('no file')
+    const planned = planFixes(file.doc, fixes)
+    if (!planned.ok) throw new Error(planned.error.message)
+    expect(planned.value.plan.text).toBe(fixed)
+    expect(planned.value.refused).toEqual([])
+    expect(inShort(fixed, held(fixed, machine).findings)).toEqual([])
+  })
+})
+
+it('every fault has a case', () => {
+  expect(new Set(CASES.map(it => it.code))).toEqual(new Set(MACHINE_CODES))
+})
+
+describeWithOracle('a configuration after its fixes', oracle => {
+  const fixed = CASES.flatMap(({ code, title, fixed: text, gives }) =>
+    text === undefined ? [] : [{ code, title, text, gives }]
+  )
+
+  it.each(fixed)('$code: $title', ({ text, gives }) => {
+    const modules = [withNixos('stage1 = "only";'), ours, text]
+    const result = evalNix(configExpression(oracle, stateOf, { modules }))
+    expect(gives).toBeDefined()
+    expect(result).toMatchObject({ ok: true, value: { failures: [], ...gives } })
+  })
+})

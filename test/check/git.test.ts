@@ -1,0 +1,99 @@
+// Files that a flake needs and git does not know, so that Nix does not see them.
+
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect } from 'vitest'
+import { walkImports } from '../../src/apply/importClosure.ts'
+import { moduleReader } from '../../src/apply/readInputs.ts'
+import { gitFaults } from '../../src/check/gitFaults.ts'
+import { parseDocument } from '../../src/nix/index.ts'
+import { installedModules } from '../cli/support/modules.ts'
+import { needing } from '../cli/support/needing.ts'
+import { makeRepository, type Repository } from '../cli/support/repository.ts'
+
+const test = needing('git')
+
+const CONFIGURATION = `{
+  imports = [ ./hardware.nix ./vfio ];
+  environment.etc."hook".source = ./files/hook.sh;
+  environment.etc."gone".source = ./gone;
+}
+`
+const FLAKE = { 'flake.nix': '{ outputs = _: { }; }\n' }
+const KNOWN = { 'configuration.nix': CONFIGURATION, 'hardware.nix': '{ }\n' }
+
+function add(place: Repository, files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(place.nixos, name)), { recursive: true })
+    writeFileSync(join(place.nixos, name), text)
+  }
+}
+
+/** What is found, each with the path in the file and what git does not know. */
+function found(place: Repository, name = 'configuration.nix'): string[] {
+  const read = moduleReader('/')
+  const module = read(join(place.nixos, name))
+  if (!module) throw new Error('no file')
+  const files = walkImports(module, read).modules.map(it => ({
+    path: it.path,
+    doc: parseDocument(it.text)
+  }))
+  return gitFaults(files, read).map(({ path, range, message, remedy }) => {
+    const text = files.find(it => it.path === path)?.doc.text.slice(range.start, range.end)
+    return place.plain(`${path}: ${text}: ${message}; ${remedy}`)
+  })
+}
+
+test('what is new stands at the path that leads there', () => {
+  const place = makeRepository({ ...FLAKE, ...KNOWN })
+  add(place, {
+    'vfio/default.nix': '{ imports = [ ./binding.nix ]; }\n',
+    'vfio/binding.nix': '{ }\n',
+    'files/hook.sh': '#!/bin/sh\n'
+  })
+  expect(found(place)).toEqual([
+    '/etc/nixos/configuration.nix: ./vfio: git does not know vfio/default.nix; git -C /etc/nixos add -N vfio/default.nix',
+    '/etc/nixos/configuration.nix: ./files/hook.sh: git does not know files/hook.sh; git -C /etc/nixos add -N files/hook.sh',
+    '/etc/nixos/vfio/default.nix: ./binding.nix: git does not know vfio/binding.nix; git -C /etc/nixos add -N vfio/binding.nix'
+  ])
+})
+
+test('of modules of ours, which are not looked at themselves, it stands at the import', () => {
+  const place = makeRepository({ ...FLAKE, ...KNOWN, 'files/hook.sh': '' })
+  for (const [name, text] of Object.entries(installedModules())) {
+    add(place, { [`vfio/${name}`]: text })
+    if (name !== 'binding.nix') place.git('add', '-N', `vfio/${name}`)
+  }
+  expect(found(place)).toEqual([
+    '/etc/nixos/configuration.nix: ./vfio: git does not know vfio/binding.nix; git -C /etc/nixos add -N vfio/binding.nix'
+  ])
+})
+
+test('what is only registered is seen', () => {
+  const place = makeRepository({ ...FLAKE, ...KNOWN })
+  add(place, { 'vfio/default.nix': '{ }\n', 'files/hook.sh': '' })
+  place.git('add', '-N', '.')
+  expect(found(place)).toEqual([])
+})
+
+test('without a flake Nix sees all files', () => {
+  const place = makeRepository(KNOWN)
+  add(place, { 'vfio/default.nix': '{ }\n', 'files/hook.sh': '' })
+  expect(found(place)).toEqual([])
+})
+
+test('what lies elsewhere, and what is a folder of files, is none of it', () => {
+  const place = makeRepository({
+    ...FLAKE,
+    'configuration.nix':
+      '{ a = ../other.nix; b = ./pictures; c = ./sub; d = ./link.nix; e = ./.; }\n'
+  })
+  add(place, {
+    '../other.nix': '{ }\n',
+    'pictures/new.png': '',
+    'sub/.git/HEAD': 'ref: refs/heads/main\n',
+    'sub/default.nix': '{ }\n'
+  })
+  symlinkSync('nowhere', join(place.nixos, 'link.nix'))
+  expect(found(place)).toEqual([])
+})

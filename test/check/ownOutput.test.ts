@@ -1,0 +1,49 @@
+// What `apply` writes for a machine is right on that machine.
+
+import { expect, test } from 'vitest'
+import { chooseDevices } from '../../src/apply/chooseDevices.ts'
+import { planApply } from '../../src/apply/planApply.ts'
+import { shippedModules } from '../../src/apply/shippedModules.ts'
+import { candidatesOf } from '../../src/host/candidates.ts'
+import { machineCalled, NAMES } from '../host/support/machines.ts'
+import { held } from './support.ts'
+
+/** The configuration with a card of the machine given away; undefined for one that is refused. */
+function applied(name: string, gpu: string): string | undefined {
+  const choice = chooseDevices(machineCalled(name), {}, { gpus: [gpu], confirmed: [gpu] })
+  if (!choice.ok) return undefined
+  const plan = planApply({
+    path: '/etc/nixos/configuration.nix',
+    text: '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n',
+    settings: choice.value.settings,
+    modulesDir: 'vfio',
+    modulesFolder: '/etc/nixos/vfio',
+    listing: 'absent',
+    shipped: shippedModules('0.0.0'),
+    replaceModules: false,
+    closure: { ours: [], foreign: undefined },
+    names: new Map()
+  })
+  if (!plan.ok) throw new Error(plan.error.code)
+  return plan.value.configuration.text
+}
+
+const CARDS = NAMES.flatMap(name =>
+  candidatesOf(machineCalled(name)).flatMap(({ card }) => {
+    const { address } = card.display
+    const text = applied(name, address)
+    return text === undefined ? [] : [{ name, address, text }]
+  })
+)
+
+test.each(CARDS)('$address of $name', ({ name, text }) => {
+  const { findings } = held(text, machineCalled(name))
+  // What a person confirmed, and a card that is hard to reset, are worth a note.
+  const told = findings.map(it => `${it.code} ${it.level}`)
+  const expected = ['LOCKS_OUT note', 'NO_RESET note']
+  expect(told.filter(it => !expected.includes(it))).toEqual([])
+})
+
+test('most machines have a card for that', () => {
+  expect(new Set(CARDS.map(it => it.name)).size).toBeGreaterThanOrEqual(NAMES.length - 2)
+})

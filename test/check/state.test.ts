@@ -1,0 +1,217 @@
+// What of a configuration is at work: each thing with its verdict, as the machine goes from one start
+// to the next.
+
+import { describe, expect, it } from 'vitest'
+import type { Thing } from '../../src/check/state.ts'
+import { held, machineWith, pathOf, system, systems, type Tree } from './support.ts'
+
+const CONFIGURATION = `{
+  virtualisation.vfio = {
+    enable = true;
+    IOMMUType = "amd";
+    devices = [ "10de:1b80" "10de:10f0" ];
+  };
+  virtualisation.hugepages = { enable = true; pageSize = "1G"; numPages = 8; };
+}`
+const PARAMS =
+  'iommu=pt vfio-pci.ids=10de:1b80,10de:10f0 default_hugepagesz=2M hugepagesz=1G hugepages=8'
+const CARD = '/sys/bus/pci/devices/0000:01:00'
+
+/** The machine with two cards, one of which vfio-pci has. */
+const BOUND: Tree = {
+  [`${CARD}.0/driver`]: '-> ../../../../bus/pci/drivers/vfio-pci',
+  [`${CARD}.1/driver`]: '-> ../../../../bus/pci/drivers/vfio-pci'
+}
+
+function things(tree: Tree, configuration = CONFIGURATION): string[] {
+  return held(configuration, machineWith('x570-two-makers', tree)).things.map(inShort)
+}
+
+function inShort({ name, verdict, because }: Thing): string {
+  return `${name}: ${verdict}${because === undefined ? '' : ` (${because})`}`
+}
+
+describe('from the file to the machine', () => {
+  it('before it is built', () => {
+    const tree = systems('quiet', 'quiet', { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
+    expect(things(tree)).toEqual([
+      'the system that was built last: active',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: not-built',
+      'vfio-pci.ids=10de:1b80,10de:10f0: not-built',
+      'vfio_pci: not-built',
+      '0000:01:00.0: not-built (nvidia has it)',
+      '0000:01:00.1: not-built (snd_hda_intel has it)',
+      '8 huge pages of 1G: not-built (0 are reserved)'
+    ])
+  })
+
+  it('before the next start', () => {
+    const tree = systems('quiet', `quiet ${PARAMS}`, { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
+    expect(things(tree)).toEqual([
+      'the system that was built last: after-reboot',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: after-reboot',
+      'vfio-pci.ids=10de:1b80,10de:10f0: after-reboot',
+      'vfio_pci: after-reboot',
+      '0000:01:00.0: after-reboot (nvidia has it)',
+      '0000:01:00.1: after-reboot (snd_hda_intel has it)',
+      '8 huge pages of 1G: after-reboot (0 are reserved)'
+    ])
+  })
+
+  it('after it', () => {
+    const tree = systems(PARAMS, PARAMS, {
+      ...BOUND,
+      '/proc/modules': 'vfio_pci 1 0 - Live 0x0\n',
+      '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages': '8\n'
+    })
+    expect(things(tree)).toEqual([
+      'the system that was built last: active',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: active',
+      'vfio-pci.ids=10de:1b80,10de:10f0: active',
+      'vfio_pci: active',
+      '0000:01:00.0: active (vfio-pci has it)',
+      '0000:01:00.1: active (vfio-pci has it)',
+      '8 huge pages of 1G: active (8 are reserved)'
+    ])
+  })
+
+  it('after it, where things went wrong', () => {
+    const tree = systems(PARAMS, PARAMS, {
+      '/proc/modules': 'nvidia 1 0 - Live 0x0\n',
+      '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages': '5\n'
+    })
+    expect(things(tree).slice(4)).toEqual([
+      'vfio_pci: not-active (it is not loaded)',
+      '0000:01:00.0: not-active (nvidia has it)',
+      '0000:01:00.1: not-active (snd_hda_intel has it)',
+      '8 huge pages of 1G: not-active (only 5 are reserved)'
+    ])
+  })
+
+  it('on a system that is no NixOS only the running kernel tells', () => {
+    expect(things({ '/proc/cmdline': 'iommu=pt\n' }).slice(0, 3)).toEqual([
+      'IOMMU: active (14 groups)',
+      'iommu=pt: active',
+      'vfio-pci.ids=10de:1b80,10de:10f0: not-built'
+    ])
+  })
+})
+
+describe('single things', () => {
+  it('another initrd waits for the next start, too', () => {
+    const tree = { ...systems('quiet', 'quiet '), ...system('2', 'quiet ', '3') }
+    expect(things(tree, '{ boot.kernelModules = [ "vfio_pci" ]; }')).toEqual([
+      'the system that was built last: after-reboot',
+      'IOMMU: active (14 groups)'
+    ])
+  })
+
+  it('devices by address: what reserves them shows on the device', () => {
+    const byAddress = `{ virtualisation.vfio = {
+      enable = true; IOMMUType = "amd"; addresses = [ "0000:01:00.0" ];
+    }; }`
+    const device = (tree: Tree) => things(systems('iommu=pt', 'iommu=pt', tree), byAddress).at(-1)
+    const reserved = { [`${CARD}.0/driver_override`]: 'vfio-pci\n' }
+    expect(device({})).toBe('0000:01:00.0: not-built (nvidia has it)')
+    expect(device(reserved)).toBe('0000:01:00.0: not-active (nvidia has it)')
+    expect(device({ ...reserved, ...BOUND })).toBe('0000:01:00.0: active (vfio-pci has it)')
+  })
+
+  it('devices that a guest takes when it starts', () => {
+    const later = CONFIGURATION.replace('enable = true;', 'enable = true; bindAtBoot = false;')
+    expect(things(systems('iommu=pt', 'iommu=pt'), later)).toEqual([
+      'the system that was built last: active',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: active',
+      '0000:01:00.0: active (nvidia has it until a guest starts)',
+      '0000:01:00.1: active (snd_hda_intel has it until a guest starts)',
+      '8 huge pages of 1G: not-built (0 are reserved)'
+    ])
+  })
+
+  it('the IOMMU', () => {
+    const iommu = (configuration: string, tree: Tree = {}) =>
+      held(configuration, machineWith('iommu-off', tree))
+        .things.map(inShort)
+        .find(it => it.startsWith('IOMMU'))
+    const on = '{ boot.kernelParams = [ "intel_iommu=on" ]; boot.kernelModules = [ "vfio_pci" ]; }'
+    const off = '{ boot.kernelModules = [ "vfio_pci" ]; }'
+    expect(iommu(off)).toBe(
+      'IOMMU: not-active (the configuration does not turn it on (intel_iommu=on))'
+    )
+    expect(iommu(on)).toBe('IOMMU: not-built')
+    expect(iommu(on, systems('quiet', 'intel_iommu=on'))).toBe('IOMMU: after-reboot')
+    expect(iommu(on, { '/proc/cmdline': 'intel_iommu=on\n' })).toBe(
+      'IOMMU: not-active (the kernel made no groups)'
+    )
+    expect(iommu(on, { '/sys/firmware/acpi/tables/DMAR': null })).toBe(
+      'IOMMU: not-active (the firmware does not offer it)'
+    )
+  })
+
+  it('the patch for groups, as far as the log can be read', () => {
+    const wish = 'pcie_acs_override=downstream'
+    const acs = (log: Tree) =>
+      things(
+        systems(wish, wish, log),
+        `{ boot.kernelParams = [ "${wish}" ]; boot.kernelModules = [ "vfio_pci" ]; }`
+      ).find(it => it.startsWith('ACS'))
+    const start = '5,0,0,-;Linux version 6.18.2 (nixbld@localhost)\n'
+    const says = '4,9,0,-;Warning: PCIe ACS overrides enabled; This may allow non-IOMMU\n'
+    expect(acs({})).toBe(
+      'ACS override: unknown (only root may read the log of the kernel, which shows it)'
+    )
+    expect(acs({ '/dev/kmsg': start + says })).toBe('ACS override: active')
+    expect(acs({ '/dev/kmsg': start })).toBe(
+      'ACS override: not-active (the running kernel has no patch for it)'
+    )
+    expect(acs({ '/dev/kmsg': '6,9999,0,-;usb 1-1: new device\n' })).toBe(
+      'ACS override: unknown (the log of the kernel begins too late to show it)'
+    )
+  })
+})
+
+describe('boot entries', () => {
+  const configuration = `{
+    specialisation.guest.configuration.virtualisation.vfio = {
+      enable = true; IOMMUType = "amd"; devices = [ "10de:1b80" "10de:10f0" ];
+    };
+  }`
+  const ids = 'iommu=pt vfio-pci.ids=10de:1b80,10de:10f0'
+  const built: Tree = {
+    ...system('5', ids),
+    [`${pathOf('1')}/specialisation/guest`]: `-> ${pathOf('5')}`
+  }
+
+  it('one that does not run', () => {
+    expect(things(systems('quiet', 'quiet', built), configuration)).toEqual([
+      'the system that was built last: after-reboot (the boot entry "guest" does not run)',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: after-reboot',
+      'vfio-pci.ids=10de:1b80,10de:10f0: after-reboot',
+      '0000:01:00.0: after-reboot (nvidia has it)',
+      '0000:01:00.1: after-reboot (snd_hda_intel has it)'
+    ])
+  })
+
+  it('one that runs', () => {
+    const tree = {
+      ...systems('quiet', 'quiet', { ...built, ...BOUND }),
+      '/run/booted-system': `-> ${pathOf('5')}`,
+      '/proc/cmdline': ids
+    }
+    expect(things(tree, configuration)).toEqual([
+      'the system that was built last: active',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: active',
+      'vfio-pci.ids=10de:1b80,10de:10f0: active',
+      'vfio_pci: active',
+      '0000:01:00.0: active (vfio-pci has it)',
+      '0000:01:00.1: active (vfio-pci has it)'
+    ])
+    expect(held(configuration, machineWith('x570-two-makers', tree)).entry).toBe('guest')
+  })
+})

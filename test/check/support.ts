@@ -1,0 +1,61 @@
+import { holdAgainst, type OnMachine } from '../../src/check/onMachine.ts'
+import { parseDump } from '../../src/host/dump.ts'
+import type { Machine } from '../../src/host/machine.ts'
+import { readMachine } from '../../src/host/readMachine.ts'
+import { recordedSource } from '../../src/host/source.ts'
+import { textsOf } from '../host/support/machines.ts'
+import { recordingOf } from '../host/support/tree.ts'
+import { type Files, filesOf } from '../lints/support.ts'
+
+/** Paths of a machine and what stands there, as `recordingOf` takes them; null for one that is gone. */
+export type Tree = Record<string, string | null>
+
+/** One of the machines of test/host/machines, with these paths otherwise. */
+export function machineWith(name: string, tree: Tree = {}): Machine {
+  const dump = parseDump(textsOf(name).values())
+  if (!dump.ok) throw new Error(dump.error)
+  const recording = new Map(dump.value)
+  for (const [path, text] of Object.entries(tree)) {
+    if (text !== null) for (const it of recordingOf({ [path]: text })) recording.set(...it)
+    else
+      for (const it of [...recording.keys()])
+        if (`${it}/`.startsWith(`${path}/`)) recording.delete(it)
+  }
+  return readMachine(recordedSource(recording))
+}
+
+/** What comes of a configuration on a machine; throws where it gives nothing to guests. */
+export function held(files: Files, machine: Machine): OnMachine {
+  const on = holdAgainst(filesOf(files), { ours: true }, machine)
+  if (!on) throw new Error('nothing is given to guests')
+  return on
+}
+
+/** Paths that make the machine a NixOS with these systems: what it booted, and what was built last. */
+export function systems(booted: string, next: string, more: Tree = {}): Tree {
+  return {
+    ...system('1', booted),
+    ...system(booted === next ? '1' : '2', next),
+    '/run/booted-system': `-> ${pathOf('1')}`,
+    '/run/current-system': `-> ${pathOf('1')}`,
+    '/nix/var/nix/profiles/system': '-> system-7-link',
+    '/nix/var/nix/profiles/system-7-link': `-> ${pathOf(booted === next ? '1' : '2')}`,
+    '/proc/cmdline': `init=${pathOf('1')}/init ${booted}\n`,
+    ...more
+  }
+}
+
+/** A system that was built, with these kernel parameters. */
+export function system(digit: string, params: string, initrd = digit): Tree {
+  const store = (it: string, name: string) => `-> /nix/store/${it.repeat(32)}-${name}`
+  return {
+    [`${pathOf(digit)}/kernel`]: store('k', 'linux-6.18.2/bzImage'),
+    [`${pathOf(digit)}/kernel-modules`]: store('k', 'linux-6.18.2-modules'),
+    [`${pathOf(digit)}/initrd`]: store(initrd, 'initrd-linux-6.18.2/initrd'),
+    [`${pathOf(digit)}/kernel-params`]: params
+  }
+}
+
+export function pathOf(digit: string): string {
+  return `/nix/store/${digit.repeat(32)}-nixos-system-pc-26.05`
+}

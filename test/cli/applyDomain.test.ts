@@ -1,0 +1,352 @@
+// `apply --domain`: a guest of libvirt goes into the configuration, and stays what it is there.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'vitest'
+import { GUESTS, guestXml } from '../libvirt/support/guests.ts'
+import {
+  APPLY,
+  call,
+  DIFF,
+  device,
+  given,
+  MACHINE,
+  PLAIN,
+  planned,
+  small,
+  toldIn
+} from './support/guest.ts'
+import { CHECKED } from './support/machine.ts'
+import { VERSION } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { makeRepository } from './support/repository.ts'
+import { text } from './support/text.ts'
+
+const SEED = guestXml('seed-win10')
+const FILE = 'vfio/guests/win10.nix'
+const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+
+test.concurrent.for(GUESTS)('the guest %s, with what it needs', async (guest, { expect }) => {
+  // What everybody could read is taken out first, as the refusal asks.
+  const { told, options } = await planned(guestXml(guest).replace(" passwd='hunter2'", ''))
+  await expect([...told, '', options].join('\n')).toMatchFileSnapshot(`domains/${guest}.txt`)
+})
+
+test.concurrent('it gets a file of its own, mended', async ({ expect }) => {
+  const place = given(SEED)
+  await place.run(APPLY)
+  const [first, ...rest] = place.read(FILE).split('\n')
+  expect(first?.replace(/[0-9a-f]{64}/, 'HASH')).toBe(
+    `# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; yours to edit)`
+  )
+  const { stdout } = await place.run(['domain', 'win10.xml', '--mend'])
+  expect(rest.join('\n')).toBe(stdout)
+  expect(await place.run(APPLY)).toEqual({ code: 0, stdout: '', stderr: NOTHING })
+  // Without the guest all stays as it is.
+  const without = await place.run(['apply', 'configuration.nix', '--yes'])
+  expect(without).toEqual({ code: 0, stdout: '', stderr: NOTHING })
+})
+
+test.concurrent('what it is known by is made up once', async ({ expect }) => {
+  const xml = guestXml('two-gpus')
+  const place = given(xml)
+  const known = () => place.read('vfio/guests/two-gpus.nix').match(/(?:uuid|mac\.address) = .*/g)
+  await place.run(APPLY)
+  const first = known()
+  expect(first).toHaveLength(3)
+  place.write('win10.xml', xml.replace("<memory unit='GiB'>48", "<memory unit='GiB'>8"))
+  const { stdout } = await place.run(APPLY)
+  expect(stdout).toContain('+    memory = { unit = "GiB"; _text = "8"; };\n')
+  expect(known()).toEqual(first)
+})
+
+test.concurrent('another XML changes its file', async ({ expect }) => {
+  const place = given(small('<memory>1048576</memory>'))
+  await place.run(APPLY)
+  place.write('win10.xml', small('<memory>2097152</memory>'))
+  const outcome = await place.run(DIFF)
+  expect(outcome.code).toBe(1)
+  expect(outcome.stdout.replace(/[0-9a-f]{64}/g, 'HASH')).toBe(text`
+    --- a/vfio/guests/small.nix
+    +++ b/vfio/guests/small.nix
+    @@ -1,4 +1,4 @@
+    -# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; yours to edit)
+    +# vfio-patch ${VERSION} sha256:HASH (a guest, made from its XML; yours to edit)
+     {
+       virtualisation.vfio.guests.small.domain = {
+         type = "kvm";
+    @@ -6,6 +6,6 @@
+         name = "small";
+         uuid = "8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10";
+         os.type = { arch = "x86_64"; machine = "q35"; _text = "hvm"; };
+    -    memory = "1048576";
+    +    memory = "2097152";
+       };
+     }
+    `)
+  expect(outcome.stderr).toBe(text`
+    vfio/guests/: 1 file updated
+    Guest: small, 2 GiB of memory; its file is yours to edit.
+    ${CHECKED}
+    `)
+})
+
+test.concurrent('an edited file stays, and is never lost', async ({ expect }) => {
+  const place = given(small('<memory>1048576</memory>'))
+  await place.run(APPLY)
+  const file = 'vfio/guests/small.nix'
+  place.write(file, place.read(file).replace('"1048576"', '"1572864"'))
+  // The XML is the one that it was made from, so there is nothing new in it.
+  expect(await place.run(APPLY)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: `${NOTHING}Note: the file of small was edited since; it stays, as win10.xml is as it was then.\n`
+  })
+  place.write('win10.xml', small('<memory>2097152</memory>'))
+  await expectRefusal(place, call('apply', '--yes'), {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/vfio/guests/small.nix was changed by hand, and the XML says something else. Nothing was written.
+        Why: both may have news of small, and one of them would be lost.
+        Do:  edit the file by hand; what the XML says as Nix is shown by:
+             vfio-patch domain win10.xml --mend
+             or take the XML in place of the file: vfio-patch apply configuration.nix --domain win10.xml --yes --replace-modules
+      `
+  })
+  const replaced = await place.run([...APPLY, '--replace-modules'])
+  expect(replaced.stdout).toContain('-    memory = "1572864";\n+    memory = "2097152";\n')
+})
+
+test.concurrent('a file that says the same in other words stays', async ({ expect }) => {
+  const place = given(small('<memory>1048576</memory>'))
+  await place.run(APPLY)
+  const file = 'vfio/guests/small.nix'
+  const [, ...rest] = place.read(file).split('\n')
+  const own = `# mine\n{ config, ... }:\n${rest.join('\n')}`
+  place.write(file, own.replace('memory = "1048576"', 'memory = {\n _text = 1048576; }'))
+  expect(await place.run(APPLY)).toEqual({ code: 0, stdout: '', stderr: NOTHING })
+})
+
+test.concurrent('a file of that guest that is not ours is refused', async ({ expect }) => {
+  const place = given(small('<memory>1048576</memory>'))
+  await place.run(APPLY)
+  const own = '{\n  virtualisation.vfio.guests.small.xmlFile = ./small.xml;\n}\n'
+  place.write('vfio/guests/small.nix', own)
+  const { code, stderr } = await place.run(DIFF)
+  expect(code).toBe(3)
+  expect(stderr.split('\n')[0]).toBe(
+    'vfio-patch: /etc/nixos/vfio/guests/small.nix is not from vfio-patch, and the XML says something else. Nothing was written.'
+  )
+})
+
+test.concurrent('a file under its name with another guest is left alone', async ({ expect }) => {
+  const place = given(small('', 'my guest'))
+  const other = '{\n  virtualisation.vfio.guests.other.xmlFile = ./other.xml;\n}\n'
+  await place.run(APPLY)
+  place.write('vfio/guests/my-guest.nix', other)
+  expect((await place.run(APPLY)).code).toBe(0)
+  expect(place.read('vfio/guests/my-guest.nix')).toBe(other)
+  expect(place.read('vfio/guests/my-guest-2.nix')).toContain('guests."my guest".domain = {\n')
+})
+
+test.concurrent('a guest in the configuration itself is refused', async () => {
+  const place = makePlace({
+    'configuration.nix': '{ imports = [ ./guests.nix ]; }\n',
+    'guests.nix': text`
+      {
+        virtualisation.vfio.guests = {
+          "small" = {
+            autostart = true;
+            domain.type = "kvm";
+          };
+        };
+      }
+      `,
+    'win10.xml': small('')
+  })
+  await expectRefusal(place, DIFF, {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/guests.nix:5:7: the guest small stands in your own configuration. Nothing was written.
+        Why: defined in two places, it would be two guests in one.
+        Do:  take it out there, then run this again; or leave --domain away, and edit it there
+      `
+  })
+})
+
+test.concurrent('what the configuration says of it besides stays', async ({ expect }) => {
+  const said = '  virtualisation.vfio.guests.win10.hostCPUs = "0-3";\n'
+  const place = given(SEED, `{\n${said}}\n`)
+  const { code, stderr } = await place.run(APPLY)
+  expect(code).toBe(0)
+  expect(place.read('configuration.nix')).toContain(said)
+  expect(stderr).toContain(
+    'Note: virtualisation.vfio.guests.win10.hostCPUs is "0-3" and stays; by its <cputune>, it would be "0-1,8-9".\n'
+  )
+})
+
+test.concurrent('a second guest leaves what the first one got', async ({ expect }) => {
+  const place = given(small(`<devices>${device('0x01')}</devices>`, 'first'))
+  place.write('second.xml', small(`<devices>${device('0x0c', '0', '4')}</devices>`, 'second'))
+  await place.run(APPLY)
+  const words = ['apply', 'configuration.nix', '--domain', 'second.xml', ...MACHINE, '--yes']
+  const { code, stderr } = await place.run(words)
+  expect(code).toBe(0)
+  expect(toldIn(stderr)).toEqual([
+    'Guest: second; its file is yours to edit.',
+    'Device: 0000:0c:00.4 AMD Starship/Matisse HD Audio Controller.',
+    'IOMMU: that of AMD, as the processor is.',
+    'Named by ID, as nothing that stays with the host has the same.'
+  ])
+  expect(place.read('configuration.nix')).toContain(
+    `    devices = [
+      "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+      "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+      "1022:1487" # AMD Starship/Matisse HD Audio Controller
+    ];
+`
+  )
+  expect((await place.run(words)).stderr).toBe(NOTHING)
+})
+
+test.concurrent('IDs of old guides and those of the guest come together', async ({ expect }) => {
+  const configuration = text`
+    {
+      boot.kernelParams = [ "quiet" "vfio-pci.ids=10de:1b80,10de:10f0" ];
+    }
+    `
+  const devices = [device('0x01'), device('0x01', '0', '1'), device('0x0c', '0', '4')]
+  const place = given(small(`<devices>${devices.join('')}</devices>`), configuration)
+  expect((await place.run(APPLY)).code).toBe(0)
+  expect(place.read('configuration.nix')).toBe(text`
+    {
+      imports = [ ./vfio ];
+
+      boot.kernelParams = [ "quiet" ];
+
+      virtualisation.vfio = {
+        enable = true;
+        IOMMUType = "amd";
+        devices = [
+          "1022:1487" # AMD Starship/Matisse HD Audio Controller
+          "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+          "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+        ];
+      };
+    }
+    `)
+  expect((await place.run(APPLY)).stderr).toBe(NOTHING)
+})
+
+test.concurrent('in a boot entry of its own', async ({ expect }) => {
+  const place = given(SEED)
+  expect((await place.run([...APPLY, '--specialisation', 'vfio'])).code).toBe(0)
+  expect(place.read('configuration.nix')).toBe(text`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+
+      specialisation.vfio.configuration = {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "amd";
+          devices = [
+            "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+            "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+          ];
+          guests.win10.hostCPUs = "0-1,8-9";
+        };
+
+        virtualisation.sharedMemoryFiles = {
+          looking-glass = { user = "root"; group = "kvm"; mode = "0660"; };
+          scream = { user = "root"; group = "kvm"; mode = "0660"; };
+        };
+      };
+
+      system.stateVersion = "26.05";
+    }
+    `)
+  expect((await place.run(APPLY)).stderr).toBe(NOTHING)
+})
+
+test.concurrent('as data', async ({ expect }) => {
+  const place = given(small('').replace('q35', 'pc-q35-4.2'))
+  const { code, stdout } = await place.run([...DIFF, '--json'])
+  expect(code).toBe(1)
+  const { guest, notes } = JSON.parse(stdout)
+  expect(guest).toEqual({
+    name: 'small',
+    path: '/etc/nixos/vfio/guests/small.nix',
+    changes: [
+      {
+        code: 'MACHINE',
+        path: 'os/type',
+        line: 4,
+        before: 'pc-q35-4.2',
+        after: 'q35',
+        why: 'QEMU takes machine types out after six years; the guest may find its devices anew, and Windows may ask to be activated'
+      }
+    ],
+    remarks: []
+  })
+  expect(notes[0]).toBe('Guest: small; its file is yours to edit.')
+  expect(notes).toHaveLength(2)
+})
+
+test.concurrent('what asked for each edit', async ({ expect }) => {
+  const place = given(SEED)
+  const { stderr } = await place.run([...DIFF, '-v', '--user', 'alice'])
+  const reasons = stderr.split('\n').filter(it => /^configuration\.nix:\d+: /.test(it))
+  expect(reasons.map(it => it.replace(/^\S+ (?:virtualisation\.)?/, ''))).toEqual([
+    'imports (modules)',
+    'vfio.enable (always)',
+    'vfio.IOMMUType (--domain)',
+    'vfio.devices (--domain)',
+    'vfio.users (--user)',
+    'vfio.guests.win10.hostCPUs (--domain)',
+    'sharedMemoryFiles.looking-glass.user (--domain)',
+    'sharedMemoryFiles.looking-glass.group (--domain)',
+    'sharedMemoryFiles.looking-glass.mode (--domain)',
+    'sharedMemoryFiles.scream.user (--domain)',
+    'sharedMemoryFiles.scream.group (--domain)',
+    'sharedMemoryFiles.scream.mode (--domain)'
+  ])
+})
+
+needing('git')('git hears of the guest, and undo takes it back', async ({ expect }) => {
+  const place = makeRepository({
+    'configuration.nix': PLAIN,
+    'flake.nix': '{ outputs = _: { }; }\n',
+    'win10.xml': SEED
+  })
+  await place.run(APPLY)
+  expect(place.status()).toContain(` A ${FILE}`)
+  expect((await place.run(['undo', 'configuration.nix', '--yes'])).code).toBe(0)
+  expect(place.status()).toEqual([])
+  expect(existsSync(join(place.nixos, 'vfio'))).toBe(false)
+})
+
+test.concurrent('after remove, the guest is there to be taken up again', async ({ expect }) => {
+  const place = given(SEED)
+  await place.run(APPLY)
+  const guest = place.read(FILE)
+  const { stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
+  expect(stderr).toContain('Stays: vfio/guests/, your guests; libvirt keeps them as well\n')
+  expect(place.read('configuration.nix')).toBe(PLAIN)
+  expect((await place.run(APPLY)).code).toBe(0)
+  expect(place.read(FILE)).toBe(guest)
+})
+
+needing('python3')('on a terminal a change to the guest is shown whole', async ({ expect }) => {
+  const place = given(small('<memory>1048576</memory>'))
+  const first = await onTerminal(place, DIFF)
+  expect(first.terminal).toContain(
+    '<dim>new file: vfio/guests/small.nix (11 lines, shown with -v)</>\n'
+  )
+  await place.run(APPLY)
+  place.write('win10.xml', small('<memory>2097152</memory>'))
+  const second = await onTerminal(place, DIFF)
+  expect(second.terminal).toContain('<green>+    memory = "<reverse>2097152</reverse>";</>\n')
+})

@@ -1,0 +1,265 @@
+// `apply --domain`: what does not fit the machine, and what is not taken.
+
+import { hostname } from 'node:os'
+import { test } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { guestXml } from '../libvirt/support/guests.ts'
+import {
+  APPLY,
+  call,
+  DIFF,
+  device,
+  given,
+  MACHINE,
+  PLAIN,
+  planned,
+  small,
+  toldIn
+} from './support/guest.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+const ENABLED = '  virtualisation.vfio = {\n    enable = true;\n  };\n'
+
+// ---- what the machine says
+
+test.concurrent('the card that shows the screen has to be confirmed', async ({ expect }) => {
+  const place = given(small(`<devices>${device('0x0a')}${device('0x0a', '0', '1')}</devices>`))
+  await expectRefusal(place, call('apply', ...MACHINE), {
+    code: 7,
+    stderr: text`
+      vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
+        Why: no monitor is at 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], which stays with the host.
+             win10.xml gives it to small.
+        Do:  plug your monitor in there, choose another card: vfio-patch scan,
+             put it in its own boot entry (add --specialisation vfio),
+             or confirm with: vfio-patch apply configuration.nix --domain win10.xml ${MACHINE.join(' ')} --confirm 0000:0a:00.0;
+             or change the addresses in win10.xml, if it is from another machine
+      `
+  })
+  expect((await place.run([...APPLY, '--confirm', '0a:00.0'])).code).toBe(0)
+  // What is given away by now is no news.
+  expect((await place.run(APPLY)).stderr).toBe(NOTHING)
+})
+
+test.concurrent('a disk of the host stays with it, also in another boot entry', async () => {
+  const address = "<address domain='0x0000' bus='0x04' slot='0x00' function='0x0'/>"
+  const source = `<source type='pci' managed='yes' namespace='1'>${address}</source>`
+  const disk = `<disk type='nvme' device='disk'>${source}<target dev='vda' bus='virtio'/></disk>`
+  await expectRefusal(
+    given(small(`<devices>${disk}</devices>`)),
+    [...DIFF, '--specialisation', 'vfio'],
+    {
+      code: 7,
+      stderr: text`
+        vfio-patch: 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983 carries what this system lives on: / and /boot. Nothing was written.
+          Why: after the next boot it would belong to the guest, and the host would not find its files.
+               win10.xml gives it to small.
+          Do:  leave 0000:04:00.0 with the host; choose another card: vfio-patch scan;
+               or change the addresses in win10.xml, if it is from another machine
+        `
+    }
+  )
+})
+
+test.concurrent('of a card all goes along, and what the guest leaves is told', async ({
+  expect
+}) => {
+  const { told } = await planned(small(`<devices>${device('0x01')}</devices>`))
+  expect(told.slice(1)).toEqual([
+    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.',
+    'IOMMU: that of AMD, as the processor is.',
+    'Named by ID, as nothing that stays with the host has the same.',
+    'Note: small gets 0000:01:00.0 without 0000:01:00.1 (audio) of the same card, which the host gives away all the same. Add a <hostdev> for it if small should have it.'
+  ])
+})
+
+test.concurrent('two equal cards: by address', async ({ expect }) => {
+  const place = given(small(`<devices>${device('0x0a')}${device('0x0a', '0', '1')}</devices>`))
+  const words = call('apply', '--sysfs', folderOf('two-identical'), '--yes')
+  expect((await place.run(words)).code).toBe(0)
+  expect(place.read('configuration.nix')).toContain(
+    `    addresses = [
+      { address = "0000:0a:00.0"; id = "10de:2484"; }
+      { address = "0000:0a:00.1"; id = "10de:228b"; }
+    ];
+`
+  )
+  expect((await place.run(words)).stderr).toBe(NOTHING)
+})
+
+test.concurrent('a bridge can not go', async ({ expect }) => {
+  const { told, options } = await planned(
+    small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
+  )
+  expect(told.slice(1)).toEqual([
+    'Note: 0000:00:14.3 (bridge), which small is to have, can\'t be given away; win10.xml seems to be from another machine. "vfio-patch scan" shows what is where.'
+  ])
+  expect(options).toBe(ENABLED)
+})
+
+test.concurrent('another machine is not looked at', async ({ expect }) => {
+  const configuration = `{\n  networking.hostName = "not-${hostname()}";\n}\n`
+  const { code, stderr } = await given(guestXml('seed-win10'), configuration).run(call('diff'))
+  expect(code).toBe(1)
+  expect(toldIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
+    'Note: 0000:01:00.0 and 0000:01:00.1, which win10 is to have, are not set up, as the configuration is another machine\'s. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: win10 is tied to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.'
+  ])
+})
+
+test.concurrent.for([
+  [
+    'processors that are not there',
+    "<vcpu>2</vcpu><cputune><vcpupin vcpu='0' cpuset='15'/><vcpupin vcpu='1' cpuset='16-17'/></cputune>",
+    "small is tied to the processors 16-17, and this machine has 0-15. It can't start like that: change <cputune> and <vcpu> in win10.xml."
+  ],
+  [
+    'all processors',
+    "<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='0-15'/></cputune>",
+    'small is tied to all processors, so none is kept for the host alone. Leave it one or two, if it gets slow.'
+  ],
+  [
+    'more memory than there is',
+    "<memory unit='GiB'>64</memory>",
+    'small is to have 64 GiB of memory, and this machine has 31.3 GiB. Make <memory> smaller.'
+  ],
+  [
+    'huge pages that leave the host too little',
+    "<memory unit='GiB'>30</memory><memoryBacking><hugepages/></memoryBacking>",
+    'no huge pages are set aside for small: 15360 huge pages of 2M would leave the host less than 4 GiB of 31.3 GiB. Make <memory> smaller, or take <hugepages> out; or add --hugepages 2M:15360 if you mean it.'
+  ],
+  [
+    'huge pages of another kind',
+    "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages></memoryBacking>",
+    'no huge pages are set aside for small: x86 has none of that size, and the options know 2M or 1G. Change <hugepages> in win10.xml, or add --hugepages.'
+  ],
+  [
+    'a network of libvirt',
+    "<devices><interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan'/></interface></devices>",
+    'small needs the network lan of libvirt. See that it is there and started: virsh net-list --all'
+  ],
+  [
+    'a bridge that nobody has',
+    "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>",
+    'small needs the bridge br0, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.br0.interfaces = [ "enp5s0" ];, or use the network "default".'
+  ],
+  [
+    'kvmfr that can not be made',
+    "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=a,mem-path=/dev/kvmfr1,size=64M'/></qemu:commandline>",
+    'the devices of kvmfr are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change it in win10.xml.'
+  ],
+  [
+    'a device by QEMU alone',
+    "<qemu:commandline><qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=41:00.0'/></qemu:commandline>",
+    '0000:41:00.0 is given to small by a <qemu:arg>, so libvirt does not prepare it. Put a <hostdev> in its place.'
+  ]
+] as const)('%s', async ([_, inner, note], { expect }) => {
+  const { told, options } = await planned(small(inner))
+  expect(told).toContain(`Note: ${note}`)
+  expect(options).toBe(ENABLED)
+})
+
+test.concurrent('a bridge that an option declares is enough', async ({ expect }) => {
+  const card =
+    "<devices><interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/></interface></devices>"
+  const declared = '{\n  networking.bridges.br0.interfaces = [ "enp6s0" ];\n}\n'
+  const { stderr } = await given(small(card), declared).run(DIFF)
+  expect(toldIn(stderr)).toEqual(['Guest: small; its file is yours to edit.'])
+})
+
+test.concurrent('huge pages: those that are there, or more where these are too few', async ({
+  expect
+}) => {
+  const guest = small("<memory unit='GiB'>8</memory><memoryBacking><hugepages/></memoryBacking>")
+  const pages = (count: number, size = '2M') =>
+    `{\n  virtualisation.hugepages = {\n    enable = true;\n    defaultPageSize = "${size}";\n    numPages = ${count};\n  };\n}\n`
+  const after = async (configuration: string) => {
+    const place = given(guest, configuration)
+    const { stderr } = await place.run(APPLY)
+    const notes = toldIn(stderr).filter(it => it.startsWith('Note'))
+    return [/numPages = (\d+)/.exec(place.read('configuration.nix'))?.[1], ...notes]
+  }
+  expect(await after(PLAIN)).toEqual(['4096'])
+  expect(await after(pages(5000))).toEqual(['5000'])
+  expect(await after(pages(16))).toEqual(['4096'])
+  expect(await after(pages(8, '1G'))).toEqual(['8'])
+  expect(await after('{\n  boot.kernelParams = [ "hugepages=16" ];\n}\n')).toEqual([
+    undefined,
+    'Note: small needs 4096 huge pages of 2M, and the configuration sets huge pages aside in its own way. See that there are enough.'
+  ])
+})
+
+// ---- what is not taken
+
+test.concurrent.each([
+  [
+    'a password',
+    small("<devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>"),
+    text`
+      win10.xml:6: there is a password here. Nothing was written.
+        Why: a configuration gets into the Nix store, which everybody on this machine can read.
+        Do:  take it out of win10.xml; a screen that listens on 127.0.0.1 only needs none
+      `
+  ],
+  [
+    'a guest without a name',
+    "<domain type='kvm'/>",
+    text`
+      win10.xml: the domain has no <name>. Nothing was written.
+        Why: libvirt knows its guests by their names.
+        Do:  give it another <name>, such as win10
+      `
+  ],
+  [
+    'a name that is a number',
+    small('', '10'),
+    text`
+      win10.xml: a guest can not be called "10" here. Nothing was written.
+        Why: a name is more than digits, has no slash, and does not begin with a dot.
+        Do:  give it another <name>, such as win10
+      `
+  ],
+  [
+    'a guest of another kind',
+    "<domain type='xen'><name>a</name></domain>",
+    text`
+      win10.xml is a guest for xen, and NixOS runs guests of libvirt with QEMU. Nothing was written.
+        Do:  for a guest of QEMU it says <domain type='kvm'>
+      `
+  ],
+  [
+    'XML that is none',
+    '<domain><name>a</domain>',
+    text`
+      win10.xml:1:16: </domain> does not belong to <name>.
+          1 | <domain><name>a</domain>
+                             ^^^^^^^^^
+        Do:  <name> of line 1 ends first: </name>
+      `
+  ]
+])('%s is refused', async (_, guest, message) => {
+  await expectRefusal(given(guest), DIFF, { code: 3, stderr: `vfio-patch: ${message}` })
+})
+
+test.concurrent('a file that is not there', async () => {
+  await expectRefusal(makePlace({ 'configuration.nix': PLAIN }), DIFF, {
+    code: 4,
+    stderr: text`
+      vfio-patch: /etc/nixos/win10.xml does not exist.
+        Do:  write it: virsh dumpxml --inactive NAME > NAME.xml
+      `
+  })
+})
+
+test.concurrent('standard input', async () => {
+  const place = makePlace({ 'configuration.nix': PLAIN })
+  await expectRefusal(place, ['diff', 'configuration.nix', '--domain', '-'], {
+    code: 2,
+    stderr: text`
+      vfio-patch: --domain needs a value, got "-".
+        Do:  vfio-patch diff --help
+      `
+  })
+})

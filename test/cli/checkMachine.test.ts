@@ -1,0 +1,201 @@
+// `check` on the machine that a configuration is for: what of it is active, and what does not fit.
+
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { SUDO } from './support/option.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+const FILE = '/etc/nixos/configuration.nix'
+const OFF = '--parse-check=off'
+
+const CONFIGURATION = text`
+  { ... }:
+  {
+    boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
+    boot.initrd.kernelModules = [ "vfio_pci" ];
+  }
+  `
+
+function given(): Place {
+  return makePlace({ 'configuration.nix': CONFIGURATION })
+}
+
+function check(machine: string, ...more: string[]): string[] {
+  return ['check', 'configuration.nix', '--sysfs', folderOf(machine), ...more]
+}
+
+/** A folder like a root, of a NixOS that has two cards, and built something newer than it was started with. */
+function rebuilt(place: Place): string {
+  const root = join(place.top, 'machine')
+  const write = (path: string, content: string) => {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    writeFileSync(join(root, path), content)
+  }
+  // Absolute, as they are on the machine itself.
+  const link = (path: string, target: string) => {
+    mkdirSync(join(root, path, '..'), { recursive: true })
+    symlinkSync(target, join(root, path))
+  }
+  for (const [address, id] of [
+    ['0000:01:00.0', '0x1b80'],
+    ['0000:02:00.0', '0x1c82']
+  ]) {
+    const device = `sys/bus/pci/devices/${address}`
+    write(`${device}/vendor`, '0x10de\n')
+    write(`${device}/device`, `${id}\n`)
+    write(`${device}/class`, '0x030000\n')
+  }
+  write('sys/kernel/iommu_groups/1/type', 'DMA\n')
+  write('proc/cmdline', 'quiet iommu=pt\n')
+  const system = (digit: string) => `/nix/store/${digit.repeat(32)}-nixos-system-pc-26.05`
+  link('run/booted-system', system('1'))
+  link('nix/var/nix/profiles/system', 'system-2-link')
+  link('nix/var/nix/profiles/system-2-link', system('2'))
+  write(`${system('1')}/kernel-params`, 'quiet iommu=pt')
+  write(`${system('2')}/kernel-params`, 'quiet iommu=pt vfio-pci.ids=10de:1b80')
+  return root
+}
+
+test.concurrent('each thing has a line of its own below what is found', async () => {
+  expect(await given().run(check('x570-two-makers'))).toEqual({
+    code: 1,
+    stdout: text`
+      ${FILE}:3:50: MISSING_FUNCTION: 0000:01:00.1 (audio) of the same card stays with the host.
+          3 |   boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
+                                                               ^^^^^^^^^
+        Why: a guest gets a card with all its functions or not at all, as the IOMMU does not keep them apart.
+        Do:  name 10de:10f0 as well
+
+      On this machine:
+        IOMMU: active (14 groups)
+        iommu=pt: configured, not active because the machine was not started with it
+        vfio-pci.ids=10de:1b80: configured, not active because the machine was not
+          started with it
+        0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]: configured, not active because
+          the machine was not started with it (nvidia has it)
+      `,
+    stderr: `1 problem in ${FILE}. With --fix, 1 can be mended for you.\n`
+  })
+})
+
+test.concurrent('--fix mends what the machine shows, too', async () => {
+  const place = given()
+  expect(await place.run(check('x570-two-makers', '--fix', '-yU0', OFF))).toEqual({
+    code: 0,
+    stdout: patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -3,1 +3,1 @@
+      -  boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
+      +  boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0" ];
+      `,
+    stderr: text`
+      ${FILE}: 1 change
+      Mends configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card stays with the host.
+      Checked: parses (own parser only; switched off).
+      Wrote ${FILE}.
+      Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
+      Next:   sudo nixos-rebuild boot && reboot
+      `
+  })
+  const { code, stderr } = await place.run(check('x570-two-makers'))
+  expect({ code, stderr }).toEqual({ code: 0, stderr: `Nothing found in ${FILE}.\n` })
+})
+
+test.concurrent('as JSON', async () => {
+  const { code, stdout } = await given().run(check('already-bound', '--json'))
+  const { findings, running } = JSON.parse(stdout)
+  expect({ code, codes: findings.map((it: { code: string }) => it.code) }).toEqual({
+    code: 1,
+    codes: ['MISSING_FUNCTION']
+  })
+  expect(running).toEqual({
+    state: 'partial',
+    specialisation: null,
+    reasons: [
+      'vfio-pci.ids=10de:1b80: configured, not active because the machine was not started with it'
+    ],
+    things: [
+      { kind: 'iommu', name: 'IOMMU', verdict: 'active', because: '13 groups', device: null },
+      {
+        kind: 'kernel-parameter',
+        name: 'iommu=pt',
+        verdict: 'active',
+        because: null,
+        device: null
+      },
+      {
+        kind: 'kernel-parameter',
+        name: 'vfio-pci.ids=10de:1b80',
+        verdict: 'not-built',
+        because: null,
+        device: null
+      },
+      { kind: 'module', name: 'vfio_pci', verdict: 'active', because: null, device: null },
+      {
+        kind: 'device',
+        name: '0000:01:00.0',
+        verdict: 'active',
+        because: 'vfio-pci has it',
+        device: { address: '0000:01:00.0', id: '10de:1b80', driver: 'vfio-pci' }
+      }
+    ]
+  })
+})
+
+test.concurrent('a folder like a root is a machine as well', async () => {
+  const place = given()
+  const words = ['check', 'configuration.nix', '--sysfs', rebuilt(place)]
+  expect((await place.run(words)).stdout).toBe(text`
+    ${FILE}:3:50: note NEEDS_REBOOT: this is built, and counts after the next start of the machine.
+        3 |   boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
+                                                             ^^^^^^^^^
+      Why: kernel parameters, and which driver gets a device, are settled at the start; "nixos-rebuild switch" does not change them.
+      Do:  reboot
+
+    On this machine:
+      the system that was built last: configured, active after reboot
+      IOMMU: active (1 group)
+      iommu=pt: active
+      vfio-pci.ids=10de:1b80: configured, active after reboot
+      0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]: configured, active after reboot
+        (no driver has it)
+    `)
+})
+
+test.concurrent('the machine that this runs on, only if the file says that it is its own', async () => {
+  const named = (name: string) =>
+    makePlace({
+      'configuration.nix': '{ imports = [ ./host.nix ]; boot.kernelModules = [ "vfio_pci" ]; }\n',
+      'host.nix': `{ networking.hostName = "${name}"; }\n`
+    })
+  const runningOn = async (place: Place, ...more: string[]) => {
+    const { stdout } = await place.run(['check', 'configuration.nix', '--json', ...more])
+    return JSON.parse(stdout).running
+  }
+  expect(await runningOn(named(hostname()))).toMatchObject({
+    things: expect.arrayContaining([expect.objectContaining({ kind: 'iommu' })])
+  })
+  expect(await runningOn(named('another'))).toBeNull()
+  const unnamed = makePlace({ 'configuration.nix': '{ boot.kernelModules = [ "vfio_pci" ]; }\n' })
+  expect(await runningOn(unnamed)).toBeNull()
+  expect(await runningOn(unnamed, '--sysfs', '/')).not.toBeNull()
+  // A configuration that gives nothing away asks for nothing.
+  const plain = makePlace({ 'configuration.nix': '{ boot.kernelParams = [ "quiet" ]; }\n' })
+  expect(await runningOn(plain, '--sysfs', '/')).toBeNull()
+})
+
+test.concurrent('a folder that is no machine', async () => {
+  const place = given()
+  await expectRefusal(place, ['check', 'configuration.nix', '--sysfs', 'nowhere'], {
+    code: 2,
+    stderr: text`
+      vfio-patch: --sysfs: there is no directory nowhere.
+        Do:  give the folder that "vfio-patch scan --dump FOLDER" wrote
+      `
+  })
+})

@@ -1,0 +1,169 @@
+// IDs that stand in kernel parameters already: with our modules they count for sure, so the machine has
+// its say as it has for devices that are named.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'vitest'
+import { folderOf, textsOf } from '../host/support/machines.ts'
+import { installedModules } from './support/modules.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const FILE = '/etc/nixos/configuration.nix'
+const HEADLINE = `${FILE}: 3 changes; vfio/: ${Object.keys(installedModules()).length} new files`
+const MOVED =
+  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci stand in boot.kernelParams, and only those of one place count.'
+const CHECKED = 'Checked: parses (own parser only; switched off).'
+
+const withIDs = (ids: string) => text`
+  { ... }:
+  {
+    boot.kernelParams = [ "quiet" "vfio-pci.ids=${ids}" ];
+  }
+  `
+
+function call(machine: string, ...more: string[]): string[] {
+  const flags = ['--sysfs', folderOf(machine), '--ignore-msrs', '--parse-check=off']
+  return ['apply', 'configuration.nix', '-y', ...flags, ...more]
+}
+
+/** The options of ours that the IDs become, and what is told before it is written. */
+async function moved(machine: string, ids: string, ...more: string[]) {
+  const place = makePlace({ 'configuration.nix': withIDs(ids) })
+  const { code, stderr } = await place.run(call(machine, ...more))
+  const lines = stderr.split('\n')
+  const configuration = place.read('configuration.nix')
+  const left = '  boot.kernelParams = [ "quiet" ];\n'
+  return {
+    code,
+    options: configuration.split(`${left}\n  virtualisation.vfio = {\n`)[1]?.split('  };\n')[0],
+    told: lines.slice(0, lines.indexOf(CHECKED))
+  }
+}
+
+test.concurrent('they move, and one that this machine does not have is told', async ({
+  expect
+}) => {
+  expect(await moved('x570-two-makers', '10de:1b80,10de:10f0,10de:ffff')).toEqual({
+    code: 0,
+    options: text`
+          enable = true;
+          ignoreMSRs = true;
+          devices = [
+            "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+            "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+            "10de:ffff"
+          ];
+      `,
+    told: [HEADLINE, MOVED, 'Note: this machine has no 10de:ffff at the moment.']
+  })
+})
+
+test.concurrent('an ID that a card of the host has as well becomes an address', async ({
+  expect
+}) => {
+  expect(await moved('shared-audio-id', '1002:73bf,1002:ab28')).toEqual({
+    code: 0,
+    options: text`
+          enable = true;
+          ignoreMSRs = true;
+          devices = [
+            "1002:73bf" # AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT]
+          ];
+          addresses = [ { address = "0000:03:00.1"; id = "1002:ab28"; } ];
+      `,
+    told: [
+      HEADLINE,
+      MOVED,
+      'Named by address, as 0000:0c:00.1 (audio) of the host has the same ID.'
+    ]
+  })
+})
+
+test.concurrent('the only card is refused, whether the IDs move or stay', async () => {
+  const place = makePlace({ 'configuration.nix': withIDs('10de:1b80,10de:10f0') })
+  const refusal = {
+    code: 7,
+    stderr: text`
+      vfio-patch: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080] is the only card that can show a picture. Nothing was written.
+        Why: after the next boot the host would have none.
+             configuration.nix:3 names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.
+        Do:  leave it with the host until a guest starts: add --bind hooks;
+             or give it a boot entry of its own: add --specialisation vfio;
+             or take it out of configuration.nix:3
+      `
+  }
+  await expectRefusal(place, call('single-gpu'), refusal)
+  await expectRefusal(place, call('single-gpu', '--keep-obsolete'), refusal)
+})
+
+test.concurrent('and so is the card that shows the screen, until that is confirmed', async ({
+  expect
+}) => {
+  const ids = '1002:6985,1002:aae0'
+  const place = makePlace({ 'configuration.nix': withIDs(ids) })
+  const { code, stderr } = await place.run(call('x570-two-makers'))
+  expect({ code, what: stderr.split('\n')[0] }).toEqual({
+    code: 7,
+    what: 'vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.'
+  })
+  const confirmed = await moved('x570-two-makers', ids, '--confirm', '0a:00.0')
+  expect(confirmed.code).toBe(0)
+})
+
+test.concurrent('what vfio-pci has already is no new loss, even the only card', async ({
+  expect
+}) => {
+  const place = makePlace({ 'configuration.nix': withIDs('10de:1b80,10de:10f0') })
+  const dump = join(place.top, 'dump')
+  for (const [name, content] of textsOf('single-gpu')) {
+    const bound = content.replace(
+      /(0000:0a:00\.[01]\/driver)( -> .*\/)(?:nvidia|snd_hda_intel)$/gm,
+      '$1$2vfio-pci'
+    )
+    mkdirSync(dump, { recursive: true })
+    writeFileSync(join(dump, name), bound)
+  }
+  const flags = ['--sysfs', dump, '--ignore-msrs', '--parse-check=off']
+  const { code, stderr } = await place.run(['apply', 'configuration.nix', '-y', ...flags])
+  const lines = stderr.split('\n')
+  expect({ code, told: lines.slice(0, lines.indexOf(CHECKED)) }).toEqual({
+    code: 0,
+    told: [
+      HEADLINE,
+      MOVED,
+      'Note: 0000:0a:00.0 and 0000:0a:00.1 belong to vfio-pci already, so nothing is lost by this that the host has today.'
+    ]
+  })
+})
+
+test.concurrent('a card that vfio-pci has already is moved without a word', async ({ expect }) => {
+  expect(await moved('already-bound', '10de:1b80,10de:10f0')).toEqual({
+    code: 0,
+    options: text`
+          enable = true;
+          ignoreMSRs = true;
+          devices = [
+            "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+            "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+          ];
+      `,
+    told: [HEADLINE, MOVED]
+  })
+})
+
+test.concurrent('devices that are named take their place, and are looked at instead', async ({
+  expect
+}) => {
+  const { code, options } = await moved('x570-two-makers', '1002:6985', '--device', '10de:1b80')
+  expect({ code, options }).toEqual({
+    code: 0,
+    options: text`
+          enable = true;
+          devices = [
+            "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+          ];
+          ignoreMSRs = true;
+      `
+  })
+})

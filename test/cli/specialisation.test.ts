@@ -1,0 +1,347 @@
+// `--specialisation`: a boot entry of its own, from the first run to the last.
+
+import { expect, test } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { CHECKED } from './support/machine.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const GIVEN = text`
+  { ... }:
+  {
+    boot.kernelParams = [ "quiet" "pci=nomsi" ];
+
+    system.stateVersion = "26.05";
+  }
+  `
+const FILE = '/etc/nixos/configuration.nix'
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+
+function given(configuration = GIVEN): Place {
+  return makePlace({ 'configuration.nix': configuration })
+}
+
+function call(command: string, machine: string, ...more: string[]): string[] {
+  return [command, 'configuration.nix', '--sysfs', folderOf(machine), ...more]
+}
+
+const CARD = '0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]'
+const AFTER = text`
+  { ... }:
+  {
+    imports = [ ./vfio ];
+
+    boot.kernelParams = [ "quiet" "pci=nomsi" ];
+
+    specialisation.vfio.configuration = {
+      virtualisation.vfio = {
+        enable = true;
+        IOMMUType = "intel";
+        devices = [
+          "1002:67df" # AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]
+          "1002:aaf0" # AMD Ellesmere HDMI Audio [Radeon RX 470/480 / 570/580/590]
+        ];
+      };
+    };
+
+    system.stateVersion = "26.05";
+  }
+  `
+const LEAVES =
+  'Leaves configuration.nix:LINE, as it is not in specialisation.vfio: PCI_NOMSI, pci=nomsi turns off message signalled interrupts for all devices.'
+
+test('from apply to remove, and undo', async () => {
+  const place = given()
+  const words = call('apply', 'amd-reset', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
+  const first = await place.run(words)
+  expect(first.code).toBe(0)
+  expect(first.stderr.replace(/\/: \d+ new files/, '/: N new files')).toBe(text`
+    ${FILE}: 2 changes; vfio/: N new files
+    Boot entry: the options are in specialisation.vfio; the usual boot entry stays as it is.
+    ${LEAVES.replace('LINE', '3')}
+    Card: ${CARD}; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.
+    IOMMU: that of Intel, as the processor is.
+    Named by ID, as nothing that stays with the host has the same.
+    Note: in that boot entry the monitor at 0000:01:00.0 shows the guest; for the host, plug one into 0000:00:02.0 Intel AlderLake-S GT1.
+    Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.
+    Note: ${CARD} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.
+    ${CHECKED}
+    Wrote /etc/nixos/vfio/ (new) and ${FILE}.
+    Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
+    Next:   sudo nixos-rebuild boot && reboot
+            In the boot menu, pick the entry with "vfio" in its name; the usual one is as before.
+    `)
+  expect(place.read('configuration.nix')).toBe(AFTER)
+
+  const written = place.snapshot()
+  const nothing = { code: 0, stdout: '', stderr: `Nothing to do: ${FILE} says all this already.\n` }
+  expect(await place.run(['apply', 'configuration.nix'])).toEqual(nothing)
+  expect(await place.run(['apply', 'configuration.nix', '--specialisation', 'vfio'])).toEqual(
+    nothing
+  )
+  // The file has the entry, so that it need not be named again.
+  const again = await place.run(call('apply', 'amd-reset', '--gpu', '01:00.0'))
+  expect(again).toMatchObject({ code: 0, stderr: expect.stringMatching(/^Nothing to do: /) })
+  expect(place.snapshot()).toEqual(written)
+
+  const more = await place.run(['apply', 'configuration.nix', '--ignore-msrs', '--yes'])
+  expect(more).toEqual({
+    code: 0,
+    stdout: text`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -12,6 +12,7 @@
+               "1002:67df" # AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]
+               "1002:aaf0" # AMD Ellesmere HDMI Audio [Radeon RX 470/480 / 570/580/590]
+             ];
+      +      ignoreMSRs = true;
+           };
+         };
+      ${' '}
+      `,
+    stderr: text`
+      ${FILE}: 1 change
+      Boot entry: the options are in specialisation.vfio; the usual boot entry stays as it is.
+      ${LEAVES.replace('LINE', '5')}
+      ${CHECKED}
+      Wrote ${FILE}.
+      Backup: /state/runs/RUN-2   Undo: ${SUDO}vfio-patch undo ${FILE}
+      Next:   sudo nixos-rebuild boot && reboot
+              In the boot menu, pick the entry with "vfio" in its name; the usual one is as before.
+      `
+  })
+  expect((await place.run(['undo', 'configuration.nix', '--yes'])).code).toBe(0)
+  expect(place.read('configuration.nix')).toBe(AFTER)
+  expect((await place.run(['remove', 'configuration.nix', '--yes'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': GIVEN })
+})
+
+test.concurrent('diff shows the same, and check finds nothing in it', async ({ expect }) => {
+  const place = given(GIVEN.replace(' "pci=nomsi"', ''))
+  const words = ['--gpu', '0a:00.0', '--specialisation', 'vfio']
+  const shown = await place.run(call('diff', 'single-gpu', ...words))
+  expect(shown.code).toBe(1)
+  expect(shown.stderr).toContain(
+    'Note: in that boot entry the host has no picture; see that you can reach it over ssh.\n'
+  )
+  const done = await place.run(call('apply', 'single-gpu', ...words, '--yes'))
+  expect(done.code).toBe(0)
+  expect(done.stdout).toBe(shown.stdout)
+  expect(await place.run(['check', 'configuration.nix'])).toMatchObject({ code: 0 })
+})
+
+test.concurrent('in the document', async ({ expect }) => {
+  const words = call('diff', 'amd-reset', '--gpu', '01:00.0', '--specialisation', 'vfio', '--json')
+  const document = JSON.parse((await given().run(words)).stdout)
+  expect(document).toMatchObject({ outcome: 'planned', exit: 1, specialisation: 'vfio' })
+  const edits: { reasons: { option: string; rule: string }[] }[] = document.files.flatMap(
+    (it: { edits: unknown }) => it.edits
+  )
+  const reasons = edits.flatMap(it => it.reasons)
+  expect(Object.fromEntries(reasons.map(it => [it.option, it.rule]))).toEqual({
+    imports: 'modules',
+    'specialisation.vfio.configuration.virtualisation.vfio.enable': 'always',
+    'specialisation.vfio.configuration.virtualisation.vfio.IOMMUType': '--gpu',
+    'specialisation.vfio.configuration.virtualisation.vfio.devices': '--gpu'
+  })
+  const usual = await given().run(['diff', 'configuration.nix', '--device', '10de:1b80', '--json'])
+  expect(JSON.parse(usual.stdout).specialisation).toBe(null)
+})
+
+test.concurrent('the IOMMU is off: first that, in the entry', async ({ expect }) => {
+  const place = given()
+  const words = call('apply', 'iommu-off', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
+  const first = await place.run(words)
+  expect(first.stderr).toContain(
+    'First part: the IOMMU is off, so only it is turned on. Reboot into the boot entry "vfio", then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
+  )
+  expect(place.read('configuration.nix')).toContain(text`
+    specialisation.vfio.configuration = {
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "intel";
+        };
+      };
+    `)
+  // By now the file has the entry.
+  const all = await place.run([
+    ...words.filter(it => !/special|^vfio$/.test(it)),
+    '--assume-isolated'
+  ])
+  expect(all.stderr).toContain(
+    'The IOMMU is off, so nobody sees its groups: that the card shares none is on your word.\n'
+  )
+  expect(place.read('configuration.nix')).toContain(
+    '\n        "10de:2504" # NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate]\n'
+  )
+})
+
+test.concurrent('after a first part in every entry, the card can have one of its own', async ({
+  expect
+}) => {
+  const place = given()
+  const gpu = ['--gpu', '01:00.0', '--yes']
+  expect((await place.run(call('apply', 'iommu-off', ...gpu))).code).toBe(0)
+  const words = call('apply', 'split-groups', ...gpu, '--specialisation', 'vfio')
+  expect((await place.run(words)).code).toBe(0)
+  const options = place
+    .read('configuration.nix')
+    .split('  specialisation.vfio.configuration = {\n')[1]
+  expect(options?.split('    };\n')[0]).toMatch(
+    /^ {4}virtualisation\.vfio = \{\n {6}devices = \[\n(?: {8}"10de:\w{4}" # .*\n){4} {6}\];\n {6}competing/
+  )
+})
+
+const TWO = text`
+  { ... }:
+  {
+    imports = [ ./vfio ];
+    specialisation.a.configuration.virtualisation.vfio.enable = true;
+    specialisation.b.configuration.virtualisation.vfio.enable = true;
+  }
+  `
+const EVERYWHERE = text`
+  { ... }:
+  {
+    imports = [ ./vfio ];
+    virtualisation.vfio.devices = [ "10de:1b80" ];
+  }
+  `
+const ENTRY = ['--specialisation', 'vfio']
+const OTHER = 'choose another card: vfio-patch scan'
+
+test.concurrent.each<[string, string, string[], number, string]>([
+  [
+    'several have options of ours',
+    TWO,
+    ['--ignore-msrs'],
+    2,
+    text`
+      vfio-patch: ${FILE} sets up specialisation.a and specialisation.b, and these flags can be for only one. Nothing was written.
+        Do:  add --specialisation a or --specialisation b
+      `
+  ],
+  [
+    'and every one, too',
+    TWO.replace('  specialisation.b.configuration.', '  '),
+    ['--ignore-msrs'],
+    2,
+    text`
+      vfio-patch: ${FILE} sets up every boot entry and specialisation.a, and these flags can be for only one. Nothing was written.
+        Do:  add --specialisation a;
+             what every boot entry has can be changed with: vfio-patch option set
+      `
+  ],
+  [
+    'every one gives devices away',
+    EVERYWHERE,
+    ['--ignore-msrs', ...ENTRY],
+    3,
+    text`
+      vfio-patch: ${FILE}:4:3: every boot entry gives devices to guests already. Nothing was written.
+        Why: specialisation.vfio would inherit that, and the usual boot entry would still be without them.
+        Do:  take it out, then run this again: vfio-patch remove ${FILE}
+      `
+  ],
+  [
+    'it does not inherit',
+    '{ ... }:\n{\n  specialisation.vfio.inheritParentConfig = false;\n}\n',
+    ['--ignore-msrs', ...ENTRY],
+    3,
+    text`
+      vfio-patch: ${FILE}:3:3: specialisation.vfio inherits nothing of this configuration, so the modules of vfio-patch do not reach it. Nothing was written.
+          3 |   specialisation.vfio.inheritParentConfig = false;
+                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        Do:  choose a new name for the boot entry
+      `
+  ],
+  [
+    'a name that is none',
+    GIVEN,
+    ['--ignore-msrs', '--specialisation', 'my/vm'],
+    2,
+    text`
+      vfio-patch: --specialisation: "my/vm" is not a name for a boot entry.
+        Do:  a name has letters, digits, "_" and "-", e.g. --specialisation vfio
+      `
+  ],
+  [
+    'no entry to assume anything in',
+    GIVEN,
+    ['--ignore-msrs', '--assume-isolated'],
+    2,
+    text`
+      vfio-patch: --assume-isolated goes only with --specialisation.
+        Why: nobody can see yet what goes along with the card, so the usual boot entry has to stay as it is.
+        Do:  add --specialisation vfio
+      `
+  ],
+  [
+    'the disk, also in an entry of its own',
+    GIVEN,
+    ['--gpu', '01:00.0', '--address', '04:00.0', ...ENTRY],
+    7,
+    text`
+      vfio-patch: 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983 carries what this system lives on: / and /boot. Nothing was written.
+        Why: after the next boot it would belong to the guest, and the host would not find its files.
+        Do:  leave 0000:04:00.0 with the host; ${OTHER}
+      `
+  ],
+  [
+    'the network',
+    GIVEN,
+    ['--address', '06:00.0', ...ENTRY],
+    7,
+    text`
+      vfio-patch: 0000:06:00.0 Intel I211 Gigabit Network Connection is the only network card (enp6s0). Nothing was written.
+        Why: after the next boot this machine could not be reached, nor reach anything.
+        Do:  put in another one for the host first, or leave this one with it
+      `
+  ],
+  [
+    'the keyboard',
+    GIVEN,
+    ['--device', '1022:149c', ...ENTRY],
+    7,
+    text`
+      vfio-patch: the only keyboard (Logitech USB Keyboard) is plugged into 0000:0c:00.3 AMD Matisse USB 3.0 Host Controller. Nothing was written.
+        Why: after the next boot you could not type.
+        Do:  plug it into a port of another controller, then run this again
+      `
+  ]
+])('refused: %s', async (_, configuration, flags, code, stderr) => {
+  const words = call('diff', 'x570-two-makers', ...flags)
+  await expectRefusal(given(configuration), words, { code, stderr })
+})
+
+test.concurrent('refused: a group that others share', async ({ expect }) => {
+  const outcome = await given().run(call('diff', 'dirty-group', '--gpu', '08:00.0', ...ENTRY))
+  expect(outcome).toMatchObject({
+    code: 7,
+    stderr: expect.stringContaining('shares IOMMU group 15')
+  })
+})
+
+test.concurrent('refused: without an IOMMU in the firmware nothing is assumed', async ({
+  expect
+}) => {
+  const place = given()
+  const flags = ['--gpu', '01:00.0', '--assume-isolated', ...ENTRY]
+  place.write('machine/sys.txt', '')
+  const outcome = await place.run(['diff', 'configuration.nix', '--sysfs', 'machine', ...flags])
+  expect(outcome.code).toBe(2)
+})
+
+test.concurrent('what is at an address is looked at in the entry, too', async () => {
+  const entry =
+    '  specialisation.vfio.configuration.virtualisation.vfio.addresses = [ { address = "0000:0a:00.0"; id = "10de:1e04"; } ];\n'
+  const place = given(GIVEN.replace('  system', it => `${entry}${it}`))
+  await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), {
+    code: 7,
+    stderr: text`
+      vfio-patch: the configuration names 0000:0a:00.0 as 10de:1e04, but this machine has 10de:1b80 there. Nothing was written.
+        Why: cards were moved, or this is another machine.
+        Do:  vfio-patch scan, then: vfio-patch diff --gpu ADDR
+      `
+  })
+})

@@ -1,0 +1,389 @@
+// A configuration that imports modules of somebody else with the options of ours.
+
+import { test } from 'vitest'
+import { OLD_MODULES, OLD_USAGE, OLD_VFIO } from '../apply/support/oldModules.ts'
+import { installedModules, namesOfModules, patchOfModules } from './support/modules.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { patch, text } from './support/text.ts'
+
+const FILE = '/etc/nixos/configuration.nix'
+const OFF = '--parse-check=off'
+const APPLY = ['apply', 'configuration.nix', '-y', OFF]
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+const CHECKED = 'Checked: parses (own parser only; switched off).'
+const COUNT = Object.keys(installedModules()).length
+
+const CHANGE = patch`
+  --- a/configuration.nix
+  +++ b/configuration.nix
+  @@ -2,9 +2,7 @@
+
+   {
+     imports = [
+  -    ./vfio.nix
+  -    ./libvirt.nix
+  -    ./virtualisation.nix
+  +    ./vfio
+     ];
+
+     virtualisation = {
+  @@ -14,8 +12,7 @@
+       };
+       libvirtd = {
+         enable = true;
+  -      qemuOvmf = true;
+  -      qemuRunAsRoot = false;
+  +      qemu.runAsRoot = false;
+         onBoot = "ignore";
+         onShutdown = "shutdown";
+         clearEmulationCapabilities = false;
+  @@ -37,5 +34,7 @@
+       };
+     };
+
+  +  users.users.qemu-libvirtd.extraGroups = [ "input" ];
+  +
+     system.stateVersion = "26.05";
+   }
+  `
+
+const NO_GROUP =
+  'Note: the group kvm may no longer open the devices under /dev/vfio, which libvirt does not need. If you start QEMU by hand: virtualisation.vfio.deviceGroup = "kvm"'
+const NOTES = text`
+  Stays: vfio.nix, libvirt.nix and virtualisation.nix; this configuration no longer imports them.
+  Note: virtualisation.vfio.disableEFIfb has an effect now, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Take the option out if the guest gets its card without it.
+  ${NO_GROUP}
+  Note: qemu-libvirtd stays in the group input, for the devices under /dev/input that deviceACL has.
+  ${CHECKED}
+  `
+const DONE = text`
+  Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
+  Next:   sudo nixos-rebuild boot && reboot
+          If there is no picture, pick the previous generation in the boot menu.
+  `.trimEnd()
+
+test.concurrent('one apply moves over what the old modules were used for', async ({ expect }) => {
+  const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+  expect(await place.run(APPLY)).toEqual({
+    code: 0,
+    stdout: CHANGE + patchOfModules(),
+    stderr: text`
+      ${FILE}: 5 changes; vfio/: ${COUNT} new files
+      Replaces configuration.nix:5: OLD_MODULE, ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.
+      Replaces configuration.nix:6: OLD_MODULE, ./libvirt.nix declares virtualisation.libvirtd.deviceACL, and so do the modules of vfio-patch.
+      Replaces configuration.nix:7: OLD_MODULE, ./virtualisation.nix declares virtualisation.sharedMemoryFiles, and so do the modules of vfio-patch.
+      Replaces configuration.nix:17: OVMF_OPTION, NixOS has no options for OVMF any more.
+      Replaces configuration.nix:18: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
+      ${NOTES}Wrote /etc/nixos/vfio/ (new) and ${FILE}.
+      ${DONE}
+      `
+  })
+  for (const [name, old] of Object.entries(OLD_MODULES)) expect(place.read(name)).toBe(old)
+  expect(await place.run(APPLY)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: `Nothing to do: ${FILE} says all this already.\n`
+  })
+  expect((await place.run(['undo', '-yq', 'configuration.nix'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+})
+
+const USER = text`
+  {
+    imports = [ ./vfio ];
+
+    virtualisation.vfio = {
+      enable = true;
+      devices = [ "10de:1b80" ];
+    };
+  }
+  `
+
+test.concurrent('a folder with their modules stays as it is, and ours go beside it', async ({
+  expect
+}) => {
+  const theirs = {
+    'vfio/default.nix': '{ imports = [ ./vfio.nix ]; }\n',
+    'vfio/vfio.nix': OLD_VFIO
+  }
+  const place = makePlace({ 'configuration.nix': USER, ...theirs })
+  const { code, stderr } = await place.run(APPLY)
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      ${FILE}: 1 change; vfio-patch/: ${COUNT} new files
+      Replaces configuration.nix:2: OLD_MODULE, ./vfio declares virtualisation.vfio, and so do the modules of vfio-patch.
+      Stays: vfio/vfio.nix; this configuration no longer imports it.
+      ${NO_GROUP}
+      ${CHECKED}
+      Wrote /etc/nixos/vfio-patch/ (new) and ${FILE}.
+      ${DONE}
+      `
+  })
+  const ours = Object.entries(installedModules()).map(([name, it]) => [`vfio-patch/${name}`, it])
+  expect(place.files()).toEqual({
+    'configuration.nix': USER.replace('./vfio', './vfio-patch'),
+    ...theirs,
+    ...Object.fromEntries(ours)
+  })
+})
+
+test.concurrent('what has a name that ours need is kept aside', async ({ expect }) => {
+  const configuration = USER.replace('./vfio', './vfio/vfio.nix')
+  const place = makePlace({ 'configuration.nix': configuration, 'vfio/vfio.nix': OLD_VFIO })
+  const { code, stderr } = await place.run([...APPLY, '--modules-dir', 'vfio'])
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: text`
+      ${FILE}: 1 change; vfio/vfio.nix.old: new; vfio/: ${COUNT - 1} new files, 1 file updated
+      Replaces configuration.nix:2: OLD_MODULE, ./vfio/vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.
+      Kept aside: vfio/vfio.nix, as vfio/vfio.nix.old.
+      ${NO_GROUP}
+      ${CHECKED}
+      Wrote /etc/nixos/vfio/vfio.nix.old and /etc/nixos/vfio/ and ${FILE}.
+      ${DONE}
+      `
+  })
+  const ours = Object.entries(installedModules()).map(([name, it]) => [`vfio/${name}`, it])
+  expect(place.files()).toEqual({
+    'configuration.nix': USER,
+    'vfio/vfio.nix.old': OLD_VFIO,
+    ...Object.fromEntries(ours)
+  })
+  expect((await place.run(['undo', '-yq', 'configuration.nix'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'configuration.nix': configuration, 'vfio/vfio.nix': OLD_VFIO })
+})
+
+test.concurrent('what ours do not have is refused, each with its place', async () => {
+  const place = makePlace({
+    'configuration.nix': text`
+      {
+        imports = [ ./vfio.nix ];
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "both";
+          enableNestedVirt = true;
+        };
+      }
+      `,
+    'vfio.nix': OLD_VFIO
+  })
+  await expectRefusal(place, APPLY, {
+    code: 3,
+    stderr: text`
+      vfio-patch: 2 things keep the modules of vfio-patch from taking the place of those that ${FILE} has. Nothing was written.
+          ${FILE}:5:17: IOMMUType takes "intel" or "amd"
+          5 |     IOMMUType = "both";
+                              ^^^^^^
+              Do: write one of these, or take it out
+          ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here
+          6 |     enableNestedVirt = true;
+                  ^^^^^^^^^^^^^^^^^^^^^^^^
+              Do: take it out: KVM lets guests have guests by itself since Linux 4.20
+        Why: two modules can not declare one option, so the others have to go, and this would go with them.
+        Do:  mend these, then run this again
+      `
+  })
+  place.write('configuration.nix', place.read('configuration.nix').replace('"both"', '"amd"'))
+  await expectRefusal(place, APPLY, {
+    code: 3,
+    stderr: text`
+      vfio-patch: ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here. Nothing was written.
+          6 |     enableNestedVirt = true;
+                  ^^^^^^^^^^^^^^^^^^^^^^^^
+        Why: two modules can not declare one option, so the others have to go, and this would go with them.
+        Do:  take it out: KVM lets guests have guests by itself since Linux 4.20;
+             then run this again
+      `
+  })
+})
+
+test.concurrent('a flake that lists one is not edited, and what to do there is told', async () => {
+  const place = makePlace({
+    'configuration.nix': '{ virtualisation.vfio.enable = true; }\n',
+    'flake.nix': text`
+      {
+        outputs = { nixpkgs, nixos-vfio, ... }: {
+          nixosConfigurations.pc = nixpkgs.lib.nixosSystem {
+            modules = [
+              ./configuration.nix
+              nixos-vfio.nixosModules.vfio
+            ];
+          };
+        };
+      }
+      `
+  })
+  await expectRefusal(place, [...APPLY, '--ignore-msrs'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/flake.nix:6:9: the flake lists nixos-vfio.nixosModules.vfio, which declares options of vfio-patch. Nothing was written.
+          6 |         nixos-vfio.nixosModules.vfio
+                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        Why: two modules can not declare one option, and vfio-patch does not edit a flake.
+        Do:  take it out of this list; what you set under virtualisation can stay, and the input of the flake can go once nothing uses it;
+             then run this again
+      `
+  })
+})
+
+test.concurrent('--keep-obsolete leaves their import, so that ours can not come', async () => {
+  const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+  await expectRefusal(place, [...APPLY, '--keep-obsolete'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/vfio.nix already declares virtualisation.vfio. Nothing was written.
+        Why: two modules can not declare one option; ${FILE} gets this one through ./vfio.nix.
+        Do:  leave --keep-obsolete away to have ./vfio.nix replaced, or take it out of imports (your settings under virtualisation can stay)
+      `
+  })
+})
+
+needing('python3')(
+  'the reasons stand above the diff, in colour and as wide as fits',
+  async ({ expect }) => {
+    const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+    const shown = await onTerminal(place, ['diff', 'configuration.nix', OFF], { width: 50 })
+    const [head = '', ...rest] = shown.terminal.split('<bold>--- a/configuration.nix</>')
+    expect({ head, files: rest.length, code: shown.code }).toEqual({
+      head: text`
+      ${FILE}: 5 changes; vfio/: ${COUNT} new files
+      Replaces configuration.nix:5: <bold>OLD_MODULE</>,
+        ./vfio.nix declares virtualisation.vfio, and so
+        do the modules of vfio-patch.
+      Replaces configuration.nix:6: <bold>OLD_MODULE</>,
+        ./libvirt.nix declares
+        virtualisation.libvirtd.deviceACL, and so do the
+        modules of vfio-patch.
+      Replaces configuration.nix:7: <bold>OLD_MODULE</>,
+        ./virtualisation.nix declares
+        virtualisation.sharedMemoryFiles, and so do the
+        modules of vfio-patch.
+      Replaces configuration.nix:17: <bold>OVMF_OPTION</>, NixOS
+        has no options for OVMF any more.
+      Replaces configuration.nix:18: <bold>RENAMED_OPTION</>,
+        virtualisation.libvirtd.qemuRunAsRoot is called
+        qemu.runAsRoot now.
+      `,
+      files: 1,
+      code: 1
+    })
+    expect(rest[0]?.endsWith(namesOfModules() + NOTES)).toBe(true)
+  }
+)
+
+test.concurrent('--json has them by code and place, and each edit has what it is for', async ({
+  expect
+}) => {
+  const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+  const { code, stdout } = await place.run(['diff', 'configuration.nix', OFF, '--json'])
+  const { replaced, notes, files } = JSON.parse(stdout)
+  const at = (line: number, column: number) => ({ path: FILE, line, column })
+  const old = (spelling: string, option: string, line: number) => ({
+    code: 'OLD_MODULE',
+    message: `${spelling} declares ${option}, and so do the modules of vfio-patch`,
+    at: at(line, 5)
+  })
+  expect({ code, replaced, notes: `${notes.join('\n')}\n${CHECKED}\n` }).toEqual({
+    code: 1,
+    replaced: [
+      old('./vfio.nix', 'virtualisation.vfio', 5),
+      old('./libvirt.nix', 'virtualisation.libvirtd.deviceACL', 6),
+      old('./virtualisation.nix', 'virtualisation.sharedMemoryFiles', 7),
+      {
+        code: 'OVMF_OPTION',
+        message: 'NixOS has no options for OVMF any more',
+        at: at(17, 18)
+      },
+      {
+        code: 'RENAMED_OPTION',
+        message: 'virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now',
+        at: at(18, 23)
+      }
+    ],
+    notes: NOTES
+  })
+  const [own] = files.filter((it: { path: string }) => it.path === FILE)
+  const reasons = own.edits.flatMap((it: { line: number; reasons: { rule: string }[] }) =>
+    it.reasons.map(({ rule }) => `${it.line} ${rule}`)
+  )
+  expect(reasons).toEqual([
+    '4 modules',
+    '4 OLD_MODULE',
+    '5 modules',
+    '5 OLD_MODULE',
+    '17 OVMF_OPTION',
+    '18 RENAMED_OPTION',
+    '40 diff'
+  ])
+})
+
+test.concurrent('what may declare an option a second time is told, when ours come', async ({
+  expect
+}) => {
+  const place = makePlace({
+    'configuration.nix': '{ }\n',
+    'modules/old.nix': OLD_VFIO,
+    'flake.nix': text`
+      {
+        # nixos-vfio.nixosModules.vfio was here.
+        outputs = inputs: import ./hosts.nix {
+          extra = [ inputs.nixos-vfio.nixosModules.vfio ];
+        };
+      }
+      `
+  })
+  const words = ['apply', 'configuration.nix', '-y', '--ignore-msrs', OFF]
+  const { code, stderr } = await place.run(words)
+  expect({ code, notes: stderr.split('\n').filter(it => it.startsWith('Note')) }).toEqual({
+    code: 0,
+    notes: [
+      'Note: flake.nix:4 has extra = [ inputs.nixos-vfio.nixosModules.vfio ];. If this system gets that as well, take it out there: two modules can not declare one option.',
+      'Note: modules/old.nix:12 has virtualisation.vfio. If this system gets that as well, take it out there: two modules can not declare one option.'
+    ]
+  })
+  const again = await place.run([...words, '--user', 'alice'])
+  expect(again.stderr).not.toContain('Note')
+})
+
+test.concurrent('ours in the list of a flake are no other module', async ({ expect }) => {
+  const place = makePlace({
+    'configuration.nix': '{ imports = [ ./vfio ]; virtualisation.vfio.enable = true; }\n',
+    'flake.nix': '{ outputs = x: x.system { modules = [ ./configuration.nix ./vfio ]; }; }\n'
+  })
+  for (const [name, it] of Object.entries(installedModules())) place.write(`vfio/${name}`, it)
+  const { code, stderr } = await place.run([...APPLY, '--ignore-msrs'])
+  expect({ code, first: stderr.split('\n')[0] }).toEqual({ code: 0, first: `${FILE}: 1 change` })
+})
+
+test.concurrent('an import in another file goes as well, and is shown', async ({ expect }) => {
+  const place = makePlace({
+    'configuration.nix': '{ imports = [ ./gaming.nix ]; }\n',
+    'gaming.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
+    'vfio.nix': OLD_VFIO
+  })
+  const { code, stdout, stderr } = await place.run(APPLY)
+  expect({ code, stdout, lines: stderr.split('\n').slice(0, 3) }).toEqual({
+    code: 0,
+    stdout: `${patch`
+      --- a/configuration.nix
+      +++ b/configuration.nix
+      @@ -1,1 +1,1 @@
+      -{ imports = [ ./gaming.nix ]; }
+      +{ imports = [ ./gaming.nix ./vfio ]; }
+      `}${patchOfModules()}${patch`
+      --- a/gaming.nix
+      +++ b/gaming.nix
+      @@ -1,1 +1,1 @@
+      -{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }
+      +{ imports = [ ]; virtualisation.vfio.enable = true; }
+      `}`,
+    lines: [
+      `${FILE}: 1 change; gaming.nix: changed; vfio/: ${COUNT} new files`,
+      'Replaces gaming.nix:1: OLD_MODULE, ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.',
+      'Stays: vfio.nix; this configuration no longer imports it.'
+    ]
+  })
+})

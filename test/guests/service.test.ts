@@ -1,0 +1,451 @@
+// vfio-guests.service: what it does with a real libvirt and its driver for QEMU.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { GUESTS, guestNix, guestXml } from '../libvirt/support/guests.ts'
+import { xmlOf } from '../libvirt/support/text.ts'
+import { type Libvirt, missing, namesOf, startLibvirt } from './support/libvirt.ts'
+
+const KEPT = '; what you want of it belongs into the configuration.'
+
+const UUIDS: Record<string, string> = {
+  win10: 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21',
+  "my son's": '5d4d3a2b-08a5-4c6c-b3d1-4a5d0f6d1b08'
+}
+
+/** A guest that QEMU can run without KVM. */
+function guest({ name = 'win10', memory = 16, uuid = '', devices = '', os = '' } = {}): string {
+  return `<domain type='qemu'>
+  <name>${name}</name>
+  <uuid>${uuid || (UUIDS[name] ?? '00000000-0000-4000-8000-000000000001')}</uuid>
+  <memory unit='MiB'>${memory}</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type>${os}</os>
+  <features><acpi/></features>
+  <devices>${devices}</devices>
+</domain>
+`
+}
+
+const NETWORK = `<network>
+  <name>default</name>
+  <forward mode='bridge'/>
+  <bridge name='nowhere0'/>
+</network>
+`
+
+if (missing.length > 0) {
+  test(`needs a libvirt with QEMU: ${missing.join(', ')} not found`, context => {
+    console.warn(`vfio-guests.service is not run: ${missing.join(', ')} not found`)
+    context.skip()
+  })
+}
+
+describe.skipIf(missing.length > 0)('vfio-guests.service', () => {
+  let libvirt: Libvirt
+  beforeAll(async () => {
+    libvirt = await startLibvirt()
+  })
+  afterEach(() => libvirt.clear())
+  afterAll(() => libvirt.stop())
+
+  /** The memory in MiB that the next start goes by, and that of the guest that runs. */
+  const memoryOf = (name: string, ...flags: string[]) => {
+    const [, kib] = /<memory unit='KiB'>(\d+)</.exec(libvirt.virsh('dumpxml', ...flags, name)) ?? []
+    return Number(kib) / 1024
+  }
+  const guests = () => namesOf(libvirt.virsh('list', '--all', '--name')).sort()
+  const recordOf = (path: string) => libvirt.records()[path]
+  const definedBy = (xml: string, name = 'win10'): Record<string, { xml: string }> => ({
+    [name]: { xml: libvirt.file(`${name.replace(/\W/g, '-')}.xml`, xml) }
+  })
+  const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
+  const wasDefined = { status: 0, output: 'win10: defined.\n' }
+
+  test('a guest is defined once', () => {
+    expect(serve(guest())).toEqual(wasDefined)
+    expect(guests()).toEqual(['win10'])
+    expect(libvirt.records()).toEqual({
+      'win10/applied.xml': guest(),
+      'win10/libvirt.xml': `${libvirt.virsh('dumpxml', 'win10')}\n`
+    })
+
+    expect(serve(guest())).toEqual({ status: 0, output: '' })
+    expect(new Set(libvirt.calls())).toEqual(new Set(['-q list --all --name', '-q list --name']))
+  })
+
+  test('its names may have blanks and marks', () => {
+    const name = "my son's"
+    expect(libvirt.serve({ defined: definedBy(guest({ name }), name) })).toEqual({
+      status: 0,
+      output: "my son's: defined.\n"
+    })
+    expect(guests()).toEqual([name])
+    expect(libvirt.serve({}).output).toBe(
+      "<4>my son's: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n"
+    )
+  })
+
+  test('a guest that changed is defined anew', () => {
+    serve(guest())
+    expect(serve(guest({ memory: 32 }))).toEqual(wasDefined)
+    expect(memoryOf('win10')).toBe(32)
+    expect(libvirt.virsh('domuuid', 'win10')).toBe(UUIDS.win10)
+    expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
+  })
+
+  test('one that somebody took out of libvirt comes back', () => {
+    serve(guest())
+    libvirt.virsh('undefine', 'win10')
+    expect(serve(guest())).toEqual(wasDefined)
+    expect(guests()).toEqual(['win10'])
+  })
+
+  describe('a guest that was changed in libvirt', () => {
+    const edited = guest({ memory: 24 })
+
+    test('is left alone as long as the configuration says the same', () => {
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      expect(serve(guest())).toEqual({ status: 0, output: '' })
+      expect(memoryOf('win10')).toBe(24)
+    })
+
+    test('is kept aside when the configuration says something new, each of them once', () => {
+      serve(guest())
+      for (const [memory, now, number] of [
+        [24, 32, 1],
+        [40, 48, 2]
+      ]) {
+        libvirt.virsh('define', libvirt.file('edited.xml', guest({ memory })))
+        const before = libvirt.virsh('dumpxml', 'win10')
+        expect(serve(guest({ memory: now }))).toEqual({
+          status: 0,
+          output: `<4>win10: libvirt had it otherwise, from virt-manager or virsh. That definition is kept in /var/lib/vfio-guests/win10/kept-${number}.xml${KEPT}\nwin10: defined.\n`
+        })
+        expect(memoryOf('win10')).toBe(now)
+        expect(recordOf(`win10/kept-${number}.xml`)?.trimEnd()).toBe(before)
+      }
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      expect(serve(guest({ memory: 16 })).output).toContain('win10/kept-1.xml;')
+      expect(Object.keys(libvirt.records())).toEqual([
+        'win10/applied.xml',
+        'win10/kept-1.xml',
+        'win10/kept-2.xml',
+        'win10/libvirt.xml'
+      ])
+    })
+
+    test('is what it is to be if the configuration says the same now', () => {
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      expect(serve(edited)).toEqual(wasDefined)
+      expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
+    })
+
+    test('so is one that libvirt had before the configuration did', () => {
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      const before = libvirt.virsh('dumpxml', 'win10')
+      expect(serve(guest()).output).toContain(
+        `kept in /var/lib/vfio-guests/win10/kept-1.xml${KEPT}`
+      )
+      expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
+    })
+
+    test('keeps the password that was set there', () => {
+      const graphics = "<graphics type='vnc' passwd='geheim'/>"
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', guest({ devices: graphics })))
+      serve(guest({ memory: 32 }))
+      expect(recordOf('win10/kept-1.xml')).toContain(" passwd='geheim'")
+    })
+  })
+
+  test('a guest that runs is not touched, and changes at its next start', () => {
+    serve(guest())
+    libvirt.virsh('start', 'win10')
+    const id = libvirt.virsh('domid', 'win10')
+    expect(serve(guest({ memory: 32 }))).toEqual({
+      status: 0,
+      output: 'win10: defined. It is running, so this takes effect at its next start.\n'
+    })
+    expect(libvirt.virsh('domid', 'win10')).toBe(id)
+    expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([16, 32])
+
+    expect(libvirt.serve({ removeOldGuests: true }).output).toBe(
+      '<4>win10: it is no longer in the configuration, but it is running. It stays until it is off and the system is switched or started again.\n'
+    )
+    expect(libvirt.virsh('domid', 'win10')).toBe(id)
+    expect(libvirt.virsh('list', '--all', '--persistent', '--name').trim()).toBe('win10')
+
+    libvirt.virsh('destroy', 'win10')
+    libvirt.virsh('start', 'win10')
+    expect(memoryOf('win10')).toBe(32)
+  })
+
+  test('a guest whose state was saved goes on as it was', () => {
+    serve(guest())
+    libvirt.virsh('start', 'win10')
+    libvirt.virsh('managedsave', 'win10')
+    expect(serve(guest({ memory: 32 }))).toEqual({
+      status: 0,
+      output:
+        'win10: defined.\n<4>win10: its saved state goes on as it was saved. "virsh managedsave-remove" gives that up.\n'
+    })
+    expect(libvirt.serve({ removeOldGuests: true })).toEqual({
+      status: 1,
+      output:
+        '<3>win10: libvirt does not remove it: Refusing to undefine while domain managed save image exists\n'
+    })
+    expect(guests()).toEqual(['win10'])
+  })
+
+  describe('a guest that left the configuration', () => {
+    const WARNING =
+      '<4>win10: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n'
+
+    test('stays, and the journal says so each time', () => {
+      serve(guest())
+      for (let times = 0; times < 2; times++) {
+        expect(libvirt.serve({})).toEqual({ status: 0, output: WARNING })
+      }
+      expect(guests()).toEqual(['win10'])
+    })
+
+    test('goes where that is wanted, and its definition is kept', () => {
+      serve(guest())
+      const before = libvirt.virsh('dumpxml', 'win10')
+      libvirt.virsh('define', libvirt.file('other.xml', guest({ name: 'other' })))
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({
+        status: 0,
+        output:
+          'win10: removed from libvirt, as it is no longer in the configuration. Its disks are left alone, and its definition is kept in /var/lib/vfio-guests/win10/kept-1.xml.\n'
+      })
+      expect(libvirt.calls()).toContain('-q undefine --keep-nvram --keep-tpm --domain win10')
+      expect(libvirt.calls().filter(it => it.includes('--remove-all-storage'))).toEqual([])
+      expect(guests()).toEqual(['other'])
+      expect(Object.keys(libvirt.records())).toEqual(['win10/kept-1.xml'])
+      expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({ status: 0, output: '' })
+      expect(serve(guest())).toEqual(wasDefined)
+    })
+
+    test('leaves its NVRAM and its TPM', () => {
+      const nvram = libvirt.ownFile('nvram/win10_VARS.fd', 'settings of its firmware\n')
+      const tpm = `swtpm/${UUIDS.win10}/tpm2/tpm2-00.permall`
+      libvirt.ownFile(tpm, 'keys\n')
+      const withBoth = guest({
+        os: `<loader readonly='yes' type='pflash'>/nowhere/code.fd</loader><nvram>${nvram.path}</nvram>`,
+        devices: "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+      })
+      expect(serve(withBoth)).toEqual(wasDefined)
+      expect(libvirt.serve({ removeOldGuests: true }, { isOld: true }).output).toBe(
+        '<4>win10: it is no longer in the configuration. It stays, as this libvirt would delete its TPM.\n'
+      )
+      expect(libvirt.serve({ removeOldGuests: true }).status).toBe(0)
+      expect(guests()).toEqual([])
+      expect(libvirt.ownFile('nvram/win10_VARS.fd').exists).toBe(true)
+      expect(libvirt.ownFile(tpm).exists).toBe(true)
+    })
+
+    test('so it does under a new name', () => {
+      serve(guest())
+      const renamed = guest({ name: 'windows', uuid: UUIDS.win10 })
+      const defined = definedBy(renamed, 'windows')
+      expect(libvirt.serve({ defined }).output).toContain(
+        `<3>windows: libvirt does not take its definition: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\n`
+      )
+      expect(libvirt.serve({ defined, removeOldGuests: true }).status).toBe(0)
+      expect(guests()).toEqual(['windows'])
+    })
+
+    test('stays where only its definition went', () => {
+      serve(guest())
+      expect(libvirt.serve({ undefined: ['win10'], removeOldGuests: true })).toEqual({
+        status: 0,
+        output:
+          'win10: its definition is no longer in the configuration. libvirt keeps what it has.\n'
+      })
+      expect(guests()).toEqual(['win10'])
+      expect(libvirt.records()).toEqual({})
+    })
+
+    test('is not another one of the same name', () => {
+      serve(guest())
+      libvirt.virsh('undefine', 'win10')
+      const uuid = '00000000-0000-4000-8000-000000000002'
+      libvirt.virsh('define', libvirt.file('other.xml', guest({ uuid })))
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({ status: 0, output: '' })
+      expect(libvirt.virsh('domuuid', 'win10')).toBe(uuid)
+      expect(libvirt.records()).toEqual({})
+    })
+
+    test('is forgotten if libvirt has it no more', () => {
+      serve(guest())
+      libvirt.virsh('undefine', 'win10')
+      expect(libvirt.serve({})).toEqual({ status: 0, output: '' })
+      expect(libvirt.records()).toEqual({})
+    })
+  })
+
+  describe('the guests for machines with a card, as QEMU without KVM can have them', () => {
+    const refused: Record<string, string> = {
+      'evdev-input': 'UEFI requires ACPI on this architecture',
+      nvme: 'Write filtering of PCI device configuration space is not supported by qemu',
+      'store-paths': 'UEFI requires ACPI on this architecture'
+    }
+    const forQEMU = (xml: string) =>
+      xml
+        .replace(/^<domain type='kvm'/, "<domain type='qemu'")
+        .replace(/machine='pc-q35-[^']+'/, "machine='q35'")
+        .replace(/<emulator>.*<\/emulator>/, '')
+
+    test.each(GUESTS)('%s', given => {
+      const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(given)) ?? []
+      const xml = forQEMU(xmlOf(guestNix(given)))
+      libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
+      const defined = definedBy(xml, name)
+      const { output } = libvirt.serve({ defined })
+      const complaint = refused[given]
+      if (complaint !== undefined) {
+        expect(output).toMatch(
+          new RegExp(`^<3>${name}: libvirt does not take its definition: .*: ${complaint}\n$`)
+        )
+        expect([guests(), libvirt.records()]).toEqual([[], {}])
+        return
+      }
+      expect(output).toBe(
+        xml.includes("<source network='default'")
+          ? `${name}: defined.\n${name}: started the network "default", which it is in.\n`
+          : `${name}: defined.\n`
+      )
+      expect(guests()).toEqual([name])
+      expect(recordOf(`${name}/applied.xml`)).toBe(xml)
+      expect(libvirt.serve({ defined })).toEqual({ status: 0, output: '' })
+    })
+  })
+
+  test('a guest that libvirt does not take is told, and the others are defined', () => {
+    const other = guest({ uuid: '00000000-0000-4000-8000-000000000002' })
+    libvirt.virsh('define', libvirt.file('edited.xml', other))
+    const name = "my son's"
+    const broken = libvirt.file('broken.xml', '<domain>\n')
+    const defined: Record<string, { xml: string }> = {
+      broken: { xml: broken },
+      ...definedBy(guest()),
+      ...definedBy(guest({ name }), name)
+    }
+    expect(libvirt.serve({ defined })).toEqual({
+      status: 1,
+      output: [
+        `<3>broken: libvirt does not take its definition: Failed to define domain from ${broken}: (domain_definition):2: Premature end of data in tag domain line 1 (null) ^\n`,
+        `<3>win10: libvirt does not take its definition: Failed to define domain from ${defined.win10?.xml}: operation failed: domain 'win10' already exists with uuid 00000000-0000-4000-8000-000000000002\n`,
+        'win10: it stays as it was, with the UUID 00000000-0000-4000-8000-000000000002.\n',
+        "my son's: defined.\n"
+      ].join('')
+    })
+    expect(guests()).toEqual([name, 'win10'])
+    expect(Object.keys(libvirt.records())).toEqual([`${name}/applied.xml`, `${name}/libvirt.xml`])
+    // Nothing of the other one is ours now.
+    libvirt.serve({ removeOldGuests: true })
+    expect(guests()).toEqual(['win10'])
+  })
+
+  test('whether a guest starts with the host', () => {
+    const defined = definedBy(guest())
+    const starting = () => libvirt.virsh('list', '--all', '--autostart', '--name').trim()
+    const set = (autostart?: boolean) =>
+      libvirt.serve({
+        defined: {
+          win10: { xml: defined.win10?.xml ?? '', ...(autostart !== undefined && { autostart }) }
+        }
+      }).output
+    expect(set(true)).toBe('win10: defined.\nwin10: starts with the host from now on.\n')
+    expect([set(true), starting()]).toEqual(['', 'win10'])
+    expect([set(), starting()]).toEqual(['', 'win10'])
+    expect([set(false), starting()]).toEqual(['win10: no longer starts with the host.\n', ''])
+    expect([set(false), starting()]).toEqual(['', ''])
+  })
+
+  test("libvirt's own network is started where a guest is in it", () => {
+    const inNetwork = guest({
+      devices:
+        "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>"
+    })
+    expect(serve(inNetwork)).toEqual({
+      status: 1,
+      output:
+        'win10: defined.\n<3>win10: it is in the network "default", which libvirt does not have.\n'
+    })
+    libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
+    serve(guest())
+    expect(libvirt.virsh('net-list', '--name').trim()).toBe('')
+
+    expect(serve(inNetwork)).toEqual({
+      status: 0,
+      output: 'win10: defined.\nwin10: started the network "default", which it is in.\n'
+    })
+    expect(libvirt.virsh('net-list', '--autostart', '--name').trim()).toBe('default')
+    expect(serve(inNetwork)).toEqual({ status: 0, output: '' })
+  })
+
+  test('killed while it defines a guest, it also finds back to what was before', () => {
+    serve(guest())
+    const defined = definedBy(guest({ memory: 32 }))
+    libvirt.serve({ defined })
+    const call = libvirt.calls().findIndex(it => it.startsWith('-q define ')) + 1
+    libvirt.clear()
+
+    serve(guest())
+    const second = definedBy(guest({ memory: 32 }))
+    expect(libvirt.serve({ defined: second }, { kill: { call, when: 'after' } }).status).toBe(-1)
+    expect(memoryOf('win10')).toBe(32)
+    expect(serve(guest()).status).toBe(0)
+    expect(memoryOf('win10')).toBe(16)
+  })
+
+  test('killed at any call of virsh and run again, it ends as if it had not been', () => {
+    const edited = libvirt.file('edited.xml', guest({ memory: 24 }))
+    const old = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))
+    const fresh = libvirt.file('fresh.xml', guest({ name: 'fresh' }))
+    libvirt.serve({ defined: { ...definedBy(guest()), old: { xml: old } } })
+    const records = libvirt.records()
+
+    const wanted = {
+      defined: { fresh: { xml: fresh, autostart: true }, ...definedBy(guest({ memory: 32 })) },
+      removeOldGuests: true
+    }
+    /** Makes it as it was, and gives what is there when all is done. */
+    const end = (run: () => void) => {
+      libvirt.virsh(`undefine fresh; define ${edited}; define ${old}; list`)
+      libvirt.setRecords(records)
+      run()
+      const of = 'list --all --name; list --all --autostart --name; dumpxml fresh; dumpxml win10'
+      return { libvirt: libvirt.virsh(of), records: libvirt.records() }
+    }
+    const expected = end(() => expect(libvirt.serve(wanted).status).toBe(0))
+    const calls = libvirt.calls()
+    expect(Object.keys(expected.records)).toEqual([
+      'fresh/applied.xml',
+      'fresh/libvirt.xml',
+      'old/kept-1.xml',
+      'win10/applied.xml',
+      'win10/kept-1.xml',
+      'win10/libvirt.xml'
+    ])
+
+    const changes = calls.filter(it => /^-q (define|undefine|autostart) /.test(it))
+    expect(changes).toHaveLength(4)
+    const kills = calls.flatMap((words, i) => [
+      { call: i + 1, when: 'before' as const },
+      // What only asks leaves nothing behind.
+      ...(changes.includes(words) ? [{ call: i + 1, when: 'after' as const }] : [])
+    ])
+    for (const kill of kills) {
+      const found = end(() => {
+        expect(libvirt.serve(wanted, { kill }).status).toBe(-1)
+        expect(libvirt.serve(wanted).status).toBe(0)
+      })
+      expect({ kill, ...found }).toEqual({ kill, ...expected })
+    }
+  }, 120_000)
+})

@@ -1,0 +1,369 @@
+// Guests that stand in the configuration: their XML, what is checked when it is built, and what is
+// wrong with it before that.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { canonicalOf } from '../../src/libvirt/canonical.ts'
+import { scriptOf } from '../guests/support/service.ts'
+import { GUESTS, guestNix, guestXml } from '../libvirt/support/guests.ts'
+import { withLibvirt } from '../libvirt/support/libvirt.ts'
+import { documentOf } from '../libvirt/support/text.ts'
+import {
+  configExpression,
+  describeWithOracle,
+  evalNix,
+  nixPath,
+  type Oracle
+} from './evalModules.ts'
+import { guestService, inStore, machines, ours, withNixos, withOneCard } from './machines.ts'
+import { expectCleanShell } from './shell.ts'
+
+const UUID = 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21'
+const ENABLED = '{ virtualisation.vfio.enable = true; }'
+
+interface Definition {
+  name: string
+  /** What the file holds, if that is known yet. */
+  text: string | null
+  file: string
+  script: string
+}
+
+/** What becomes of the guests of these modules, by their names. */
+function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Definition> {
+  const view = `config: builtins.mapAttrs (_: it: {
+    inherit (it.definition) name script;
+    text = it.definition.file.text or null;
+    file = toString it.definition.file;
+  }) config.virtualisation.vfio.guests`
+  const all = { modules: [withNixos(''), ours, ENABLED, ...modules] }
+  const result = evalNix(configExpression(oracle, view, all))
+  if (!result.ok) throw new Error(result.error)
+  return result.value as Record<string, Definition>
+}
+
+/** What the checks of the build say of an XML; empty where they let it pass. */
+function complaintOf({ script }: Definition, xml: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
+  try {
+    const file = join(folder, 'domain.xml')
+    writeFileSync(file, xml)
+    const env = { ...process.env, file, out: join(folder, 'out') }
+    const run = spawnSync('bash', ['-c', `set -e\n${script}`], { encoding: 'utf8', env })
+    if (run.status === 0) expect(readFileSync(env.out, 'utf8')).toBe(xml)
+    return run.status === 0 ? '' : run.stderr.replaceAll(file, 'domain.xml')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
+  const { adds, fails, refuses } = machines(oracle)
+  const domain = (more: string, name = 'win10') =>
+    `virtualisation.vfio = {
+      enable = true;
+      guests."${name}".domain = { uuid = "${UUID}"; ${more} };
+    };`
+  const OPTION = 'virtualisation.vfio.guests.win10'
+  describe('the XML of the guest', () => {
+    let all: Record<string, Definition> | undefined
+    it.each(GUESTS)('%s is that which it was made from', guest => {
+      all ??= definitionsOf(oracle, ...GUESTS.map(guestNix))
+      const given = documentOf(guestXml(guest))
+      const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(guest)) ?? []
+      expect(canonicalOf(documentOf(all[name]?.text ?? '').root)).toBe(canonicalOf(given.root))
+    })
+
+    it('has what other modules add, and not what they take out', () => {
+      const { win10 } = definitionsOf(
+        oracle,
+        `{ ${domain('devices = { disk = [ { device = "disk"; } ]; tpm.model = "tpm-crb"; };')} }`,
+        `{ lib, ... }: {
+          virtualisation.vfio.guests.win10.domain = {
+            memory = { unit = "GiB"; _text = lib.mkDefault 8; };
+            devices.disk = [ { device = "cdrom"; } ];
+            devices.tpm = lib.mkForce null;
+          };
+        }`,
+        '{ virtualisation.vfio.guests.win10.domain.memory._text = 16; }'
+      )
+      expect(win10?.text).toBe(`<domain>
+  <name>win10</name>
+  <uuid>${UUID}</uuid>
+  <memory unit='GiB'>16</memory>
+  <devices>
+    <disk device='disk'/>
+    <disk device='cdrom'/>
+  </devices>
+</domain>
+`)
+    })
+
+    it('has the places of packages and files', () => {
+      const { win10 } = definitionsOf(
+        oracle,
+        `{ pkgs, ... }: { ${domain('devices.emulator = pkgs.coreutils; os.loader = "${pkgs.kmod}/code.fd"; os.nvram = /var/lib/vars.fd;')} }`
+      )
+      expect(win10?.text).toContain(`<loader>${inStore('kmod')}/code.fd</loader>
+    <nvram>/var/lib/vars.fd</nvram>`)
+      expect(win10?.text).toContain(`<emulator>${inStore('coreutils')}</emulator>`)
+    })
+
+    it('is as it stands in a file', () => {
+      const file = nixPath(fileURLToPath(new URL('../libvirt/guests/nvme.xml', import.meta.url)))
+      const { nvme } = definitionsOf(
+        oracle,
+        `{ virtualisation.vfio.guests.nvme.xmlFile = ${file}; }`
+      )
+      expect(nvme?.text).toBe(guestXml('nvme'))
+    })
+
+    it('is not read while Nix evaluates, where a file is yet to be built', () => {
+      const { win10 } = definitionsOf(
+        oracle,
+        '{ pkgs, ... }: { virtualisation.vfio.guests.win10.xmlFile = pkgs.writeText "a b" "x"; }'
+      )
+      expect(win10).toMatchObject({ name: 'win10.xml', file: inStore('a b') })
+    })
+  })
+
+  describe('the build', () => {
+    const { "it's": definition } = definitionsOf(oracle, `{ ${domain('', "it's")} }`)
+    if (!definition) throw new Error('no definition')
+    const guest = (more: string, name = "it's") => `<domain type='kvm'>
+  <name>${name}</name>${more}
+  <memory>4194304</memory>
+  <os>
+    <type>hvm</type>
+  </os>
+</domain>
+`
+    const uuid = `\n  <uuid>${UUID}</uuid>`
+
+    it('has the XML checked by the libvirt that will read it', () => {
+      expect(definition.name).toBe('it-s.xml')
+      expect(
+        definition.script
+      ).toBe(`export PATH=${inStore('libvirt')}/bin:${inStore('libxml2')}/bin:$PATH
+guest='virtualisation.vfio.guests.it'\\''s'
+name='it'\\''s'
+
+refuse() {
+  printf '\\n%s: %s\\n' "$guest" "$1" >&2
+  exit 1
+}
+
+virt-xml-validate "$file" domain ||
+  refuse 'libvirt does not accept this domain. What it does not like stands above.'
+found=$(xmllint --xpath 'string(/domain/name)' "$file")
+[ "$found" = "$name" ] ||
+  refuse "its XML says <name>$found</name>. Both names have to be the same."
+[ -n "$(xmllint --xpath 'string(/domain/uuid)' "$file")" ] ||
+  refuse 'its XML has no <uuid>, and libvirt would take it for another guest each time. Add one: that of "virsh domuuid" if libvirt has this guest, else one that "uuidgen" makes.'
+[ "$(xmllint --xpath 'count(//@passwd[. != ""])' "$file")" = 0 ] ||
+  refuse 'its XML has a password, which everyone on this machine could read. Take it out.'
+cp "$file" "$out"
+`)
+    })
+
+    it('is clean shell', () => expectCleanShell(`file=a out=b\n${definition.script}`, 'bash'))
+
+    withLibvirt('lets a guest pass', () => {
+      expect(complaintOf(definition, guest(uuid))).toBe('')
+    })
+
+    withLibvirt.each(GUESTS)('says of the guest %s what there is to say', name => {
+      const all = definitionsOf(oracle, guestNix(name))
+      const [own] = Object.values(all)
+      if (!own) throw new Error('no definition')
+      const complaints: Record<string, string> = {
+        'store-paths':
+          '\nvirtualisation.vfio.guests.shared: its XML has a password, which everyone on this machine could read. Take it out.\n',
+        'two-gpus':
+          '\nvirtualisation.vfio.guests.two-gpus: its XML has no <uuid>, and libvirt would take it for another guest each time. Add one: that of "virsh domuuid" if libvirt has this guest, else one that "uuidgen" makes.\n'
+      }
+      const complaint = complaintOf(own, own.text ?? '')
+      expect(complaint.replace('domain.xml validates\n', '')).toBe(complaints[name] ?? '')
+    })
+
+    withLibvirt('refuses what libvirt does not know, another name, no UUID, and a password', () => {
+      const says = (xml: string) =>
+        complaintOf(definition, xml).replace('domain.xml validates\n', '')
+      expect(says(guest(`${uuid}\n  <vcpu>many</vcpu>`))).toMatch(
+        /validity error[\s\S]*\nvirtualisation.vfio.guests\.it's: libvirt does not accept this domain. What it does not like stands above.\n$/
+      )
+      expect(says(guest(uuid, 'other'))).toBe(
+        "\nvirtualisation.vfio.guests.it's: its XML says <name>other</name>. Both names have to be the same.\n"
+      )
+      expect(says(guest(''))).toContain(': its XML has no <uuid>, and libvirt would')
+      const graphics = "<devices><graphics type='vnc' passwd='a'/></devices>"
+      expect(says(guest(uuid + graphics))).toContain(': its XML has a password, which')
+      expect(says(guest(uuid + graphics.replace("'a'", "''")))).toBe('')
+    })
+  })
+
+  adds(
+    'is given to libvirt by a unit of its own, beside guests that only have commands',
+    `virtualisation.vfio.guests = {
+      "win 11" = { xmlFile = builtins.toFile "win11.xml" "<domain/>"; autostart = false; };
+      debian = { };
+      win10.domain.uuid = "${UUID}";
+    };`,
+    {
+      ...withOneCard,
+      services: guestService({
+        defined: {
+          'win 11': { xml: inStore('win-11.xml'), autostart: false },
+          win10: { xml: inStore('win10.xml') }
+        },
+        undefined: ['debian']
+      })
+    }
+  )
+
+  it('which is clean shell', () => {
+    const xml = inStore('win10.xml')
+    const script = scriptOf({ defined: { win10: { xml, autostart: true } }, undefined: ["it's"] })
+    expectCleanShell(script, 'bash')
+  })
+
+  describe('refused', () => {
+    fails(
+      'both a domain and a file with one',
+      domain('').replace('};', '}; guests.win10.xmlFile = ./x.xml;'),
+      [`${OPTION} has both \`domain' and \`xmlFile'. Keep one of them.`]
+    )
+    fails(
+      'autostart of a guest that is not there',
+      'virtualisation.vfio = { enable = true; guests.win10.autostart = true; };',
+      [
+        `${OPTION}.autostart is for a guest that stands in the configuration. Give the guest its
+\`domain' or \`xmlFile', or take \`autostart' out.
+`
+      ]
+    )
+    fails('another name inside', domain('name = "win11";'), [
+      `${OPTION}.domain has the name win11, and the two have to be the same: what is
+set here is for the guest that libvirt knows by this name. Rename one of them.
+`
+    ])
+    fails(
+      'no UUID',
+      'virtualisation.vfio = { enable = true; guests.win10.domain.name._text = "win10"; };',
+      [
+        `${OPTION}.domain has no \`uuid', and libvirt would take it for another guest each time.
+Add it: the one that \`virsh domuuid' gives if libvirt has this guest, else one that
+\`uuidgen' makes.
+`
+      ]
+    )
+    it.each(['7', 'a/b', '.hidden', 'two\\nlines'])('the name "%s"', name => {
+      const view =
+        'config: map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions)'
+      const modules = [withNixos(''), ours, `{ ${domain('', name)} }`]
+      const result = evalNix(configExpression(oracle, view, { modules }))
+      expect(result.ok ? (result.value as string[]).map(it => it.split(': ')[1]) : result).toEqual([
+        "a guest of the configuration can't have this name. It must be more than digits,\nhave no slash, and not begin with a dot.\n"
+      ])
+    })
+    refuses(
+      'what has several spellings',
+      domain('features.acpi = true;'),
+      'domain.features.acpi: true and false have several spellings in a domain: write "yes" or "no", "on" or "off"'
+    )
+    refuses('a domain that is no set', domain('').replace('{ uuid', '[ ]; x = { uuid'), 'vfio')
+
+    const password = (found: string) => [
+      `${OPTION} has ${found}, and everyone on this machine can read
+what the system is built from. Take it out. A picture that is seen on this machine only
+needs none: let it listen on 127.0.0.1 or on a socket.
+`
+    ]
+    const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
+    afterAll(() => rmSync(folder, { recursive: true }))
+    const inFile = (xml: string) => {
+      const file = join(folder, `${xml.length}.xml`)
+      writeFileSync(file, xml)
+      return `virtualisation.vfio = { enable = true; guests.win10.xmlFile = ${nixPath(file)}; };`
+    }
+    const argument = (value: string) =>
+      domain(`"qemu:commandline"."qemu:arg" = [ { value = ${JSON.stringify(value)}; } ];`)
+
+    fails(
+      'a password',
+      domain('devices.graphics = [ { type = "vnc"; passwd = "a"; } ];'),
+      password("a `passwd'")
+    )
+    fails(
+      'a password in a file',
+      inFile('<domain>\n<graphics type="spice"\n  passwd = "a"/></domain>\n'),
+      password("a `passwd'")
+    )
+    for (const value of [
+      'secret,id=a,data=b',
+      '{"qom-type":"secret","id":"a","data":"b"}',
+      'port=5900,password=abc',
+      '{"password":"abc"}'
+    ]) {
+      fails(
+        `a password in the argument ${value}`,
+        argument(value),
+        password('a password in a <qemu:arg>')
+      )
+    }
+    fails(
+      'one that a file writes in another way',
+      inFile('<domain><qemu:arg value="{&quot;password&quot;: &quot;abc&quot;}"/></domain>\n'),
+      password('a password in a <qemu:arg>')
+    )
+    fails(
+      'cookies',
+      domain('devices.disk = [ { source.cookies.cookie = [ { name = "a"; _text = "b"; } ]; } ];'),
+      password('a <cookie>')
+    )
+    for (const value of [
+      'port=5900,password=on',
+      'secret,id=a,file=/run/a',
+      'a,password-secret=b'
+    ]) {
+      fails(`but not ${value}`, argument(value), [])
+    }
+    fails('nor an empty password', domain('devices.graphics = [ { passwd = ""; } ];'), [])
+  })
+
+  adds(
+    'without the address of a network card is warned of',
+    `virtualisation.vfio.guests.win10.domain = {
+      uuid = "${UUID}";
+      devices.interface = [ { type = "user"; } { type = "user"; mac.address = "52:54:00:12:34:56"; } ];
+    };`,
+    {
+      ...withOneCard,
+      services: guestService({ defined: { win10: { xml: inStore('win10.xml') } } }),
+      warnings: [
+        `${OPTION}.domain has a network interface without \`mac'. libvirt makes one up each time
+it gets the guest, and the guest then takes it for a new card. Add the one that
+\`virsh domiflist' shows, such as mac.address = "52:54:00:12:34:56";.
+`
+      ]
+    }
+  )
+
+  it('says nothing of guests while the rest is off', () => {
+    const view =
+      'config: { inherit (config) warnings assertions; units = config.systemd.services; }'
+    const modules = [
+      withNixos(''),
+      ours,
+      `{ ${domain('name = "x";').replace('enable = true;', '')} }`
+    ]
+    expect(evalNix(configExpression(oracle, view, { modules }))).toMatchObject({
+      ok: true,
+      value: { warnings: [], units: {} }
+    })
+  })
+})

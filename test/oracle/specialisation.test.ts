@@ -1,0 +1,218 @@
+// A boot entry of its own: with the card of each machine given away in it, the usual one is evaluated to
+// what it was before, and the other one has the card.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { type Asked, chooseDevices } from '../../src/apply/chooseDevices.ts'
+import { planApply } from '../../src/apply/planApply.ts'
+import { shippedModules } from '../../src/apply/shippedModules.ts'
+import type { Settings } from '../../src/vfio/settings.ts'
+import { machineCalled, NAMES } from '../host/support/machines.ts'
+import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
+import { type State, stateOf, withNixos } from './machines.ts'
+
+const declaration = fileURLToPath(new URL('specialisation.nix', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-test-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** A desktop that has a kernel parameter, guests and an entry of its own already. */
+const GIVEN = `{ lib, ... }:
+{
+  boot.kernelParams = [ "quiet" ];
+  virtualisation.libvirtd.enable = true;
+
+  specialisation.games.configuration = {
+    boot.kernelParams = [ "mitigations=off" ];
+  };
+}
+`
+
+interface Case {
+  machine: string
+  gpu: string
+  /** What keeps the card from being given away in the usual entry. */
+  gate?: string
+  settings?: Settings
+  asked?: Partial<Asked>
+  /** What the entry boots with, besides what the usual one does. */
+  adds: string[]
+  addresses?: string[]
+}
+
+const CASES: Case[] = [
+  {
+    machine: 'x570-two-makers',
+    gpu: '0000:01:00.0',
+    adds: ['iommu=pt', 'vfio-pci.ids=10de:1b80,10de:10f0']
+  },
+  {
+    machine: 'x570-two-makers',
+    gpu: '0000:0a:00.0',
+    gate: 'SHOWS_SCREEN',
+    adds: ['iommu=pt', 'vfio-pci.ids=1002:6985,1002:aae0']
+  },
+  {
+    machine: 'already-bound',
+    gpu: '0000:0a:00.0',
+    gate: 'ONLY_DISPLAY',
+    adds: ['iommu=pt', 'vfio-pci.ids=1002:6985,1002:aae0']
+  },
+  {
+    machine: 'amd-reset',
+    gpu: '0000:01:00.0',
+    gate: 'SHOWS_SCREEN',
+    adds: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df,1002:aaf0']
+  },
+  {
+    machine: 'dirty-group',
+    gpu: '0000:0a:00.0',
+    gate: 'SHOWS_SCREEN',
+    adds: ['iommu=pt', 'vfio-pci.ids=10de:1b80,10de:10f0']
+  },
+  { machine: 'iommu-off', gpu: '0000:01:00.0', adds: ['intel_iommu=on', 'iommu=pt'] },
+  {
+    machine: 'iommu-off',
+    gpu: '0000:01:00.0',
+    asked: { assumesIsolated: true },
+    adds: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=10de:2504,10de:228e']
+  },
+  {
+    machine: 'laptop-mux',
+    gpu: '0000:01:00.0',
+    adds: ['iommu=pt', 'vfio-pci.ids=10de:24dc,10de:228b']
+  },
+  {
+    machine: 'shared-audio-id',
+    gpu: '0000:0c:00.0',
+    gate: 'SHOWS_SCREEN',
+    adds: ['iommu=pt'],
+    addresses: ['0000:0c:00.0', '0000:0c:00.1']
+  },
+  {
+    machine: 'single-gpu',
+    gpu: '0000:0a:00.0',
+    gate: 'ONLY_DISPLAY',
+    adds: ['iommu=pt', 'vfio-pci.ids=10de:1b80,10de:10f0']
+  },
+  {
+    machine: 'split-groups',
+    gpu: '0000:01:00.0',
+    adds: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=10de:1e82,10de:10f8,10de:1ad8,10de:1ad9']
+  },
+  {
+    machine: 'three-cards',
+    gpu: '0000:0a:00.0',
+    settings: { users: ['alice'], sharedMemoryFiles: [{ name: 'looking-glass' }] },
+    adds: ['iommu=pt', 'vfio-pci.ids=10de:2504,10de:228e']
+  },
+  {
+    machine: 'two-identical',
+    gpu: '0000:01:00.0',
+    gate: 'SHOWS_SCREEN',
+    adds: ['iommu=pt'],
+    addresses: ['0000:01:00.0', '0000:01:00.1']
+  }
+]
+
+/** Writes the configuration with the card in an entry of its own, and gives its path. */
+function written({ machine, gpu, settings = {}, asked = {} }: Case): string {
+  const choice = chooseDevices(machineCalled(machine), settings, {
+    gpus: [gpu],
+    confirmed: [],
+    specialisation: 'vfio',
+    ...asked
+  })
+  if (!choice.ok) throw new Error(`${machine}: ${choice.error.map(it => it.code).join()}`)
+  const system = mkdtempSync(join(folder, `${machine}-`))
+  const path = join(system, 'configuration.nix')
+  const plan = planApply({
+    path,
+    text: GIVEN,
+    settings: choice.value.settings,
+    specialisation: 'vfio',
+    modulesDir: 'vfio',
+    modulesFolder: join(system, 'vfio'),
+    listing: 'absent',
+    shipped: shippedModules('0.0.0'),
+    replaceModules: false,
+    closure: { ours: [], foreign: undefined },
+    names: new Map()
+  })
+  if (!plan.ok) throw new Error(`${machine}: ${plan.error.code}`)
+  for (const file of plan.value.files) {
+    mkdirSync(dirname(file.path), { recursive: true })
+    writeFileSync(file.path, file.after ?? '')
+  }
+  return path
+}
+
+interface Entries {
+  usual: State
+  games: State
+  vfio: (State & { addresses: string[] }) | null
+}
+
+/** The boot entries of these configurations, evaluated in one run. */
+function entriesOf(oracle: Oracle, modules: readonly string[]): Entries[] {
+  const lib = nixPath(oracle.nixpkgsLib)
+  const result = evalNix(`
+    let
+      state = ${stateOf};
+      bound = config: state config // {
+        addresses = map (it: it.address) config.virtualisation.vfio.addresses;
+      };
+      entries = module:
+        let
+          inherit ((import ${lib}).evalModules {
+            modules = [ (${withNixos('')}) ${nixPath(declaration)} module ];
+          }) config;
+          other = name: config.specialisation.\${name}.configuration;
+        in {
+          usual = state config;
+          games = state (other "games");
+          vfio = if config.specialisation ? vfio then bound (other "vfio") else null;
+        };
+    in map entries [ ${modules.join(' ')} ]`)
+  if (!result.ok) throw new Error(result.error)
+  return result.value as Entries[]
+}
+
+describeWithOracle('a boot entry of its own', oracle => {
+  let before: Entries
+  let after: Entries[] = []
+  beforeAll(() => {
+    const [first, ...rest] = entriesOf(oracle, [`(${GIVEN})`, ...CASES.map(written).map(nixPath)])
+    before = first as Entries
+    after = rest
+  })
+
+  it('is had of every machine', () => {
+    expect([...new Set(CASES.map(it => it.machine))].sort()).toEqual(NAMES)
+  })
+
+  it.each(CASES.map((it, i) => ({ ...it, i })))('$machine, $gpu', ({ i, ...given }) => {
+    const { usual, games, vfio } = after[i] as Entries
+    expect({ usual, games }).toEqual({ usual: before.usual, games: before.games })
+    expect(before.usual.kernelParams).toEqual(['quiet'])
+    expect(vfio?.kernelParams).toEqual([...given.adds, 'quiet'])
+    expect(vfio?.addresses).toEqual(given.addresses ?? [])
+    expect(vfio?.failures).toEqual([])
+    expect(vfio?.initrdKernelModules).toEqual(['vfio', 'vfio_iommu_type1', 'vfio_pci'])
+  })
+
+  it('has users and files of its own', () => {
+    const i = CASES.findIndex(it => it.machine === 'three-cards')
+    const { usual, vfio } = after[i] as Entries
+    expect(vfio?.groups).toEqual({ kvm: ['root', 'alice'], libvirtd: ['alice'] })
+    expect(vfio?.tmpfiles).toEqual(['f /dev/shm/looking-glass 0660 alice kvm -'])
+    expect({ groups: usual.groups, tmpfiles: usual.tmpfiles }).toEqual({ groups: {}, tmpfiles: [] })
+  })
+
+  it.each(CASES)('without it, $machine refuses $gpu: $gate', ({ machine, gpu, gate }) => {
+    const choice = chooseDevices(machineCalled(machine), {}, { gpus: [gpu], confirmed: [] })
+    expect(choice.ok ? undefined : choice.error.map(it => it.code).join()).toBe(gate)
+  })
+})
