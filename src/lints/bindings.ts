@@ -6,6 +6,7 @@ import {
   together,
   type View
 } from './configuration.ts'
+import { declarationsIn } from './declarations.ts'
 import { findingAt, isPlain, modprobeLines } from './find.ts'
 import type { Finding } from './finding.ts'
 import { isString, MASK, stringsIn, textOf } from './values.ts'
@@ -64,6 +65,14 @@ export function passedVendors(view: View): Set<string> {
   return new Set(ids.flatMap(it => /^[0-9a-f]{4}(?=:)/i.exec(it.trim())?.[0].toLowerCase() ?? []))
 }
 
+/**
+ * Whether another module than ours declares the devices: then what it makes of them is no second place.
+ */
+function declaresOwn({ facts, files }: View): boolean {
+  const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
+  return !facts.ours && files.some(isDeclared)
+}
+
 /** IDs that are none, and IDs in several places, of which only one counts. */
 export function lintBindings(view: View): Finding[] {
   const bindings = bindingsOf(view)
@@ -73,7 +82,7 @@ export function lintBindings(view: View): Finding[] {
   return [
     ...malformed.map(({ id, start, binding }) => badID(binding, id, start)),
     ...badAddresses(view),
-    ...severalPlaces(bindings)
+    ...severalPlaces(declaresOwn(view) ? bindings.filter(it => !it.isOurs) : bindings)
   ]
 }
 

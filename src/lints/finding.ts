@@ -53,6 +53,7 @@ export const TEXT_CODES = [
   'LOAD_ORDER',
   'NAMESPACES',
   'NVIDIA_HOLDS',
+  'OLD_MODULE',
   'OVMF_FILE',
   'OVMF_OPTION',
   'PARAMETERS_IN_ONE',

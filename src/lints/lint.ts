@@ -1,6 +1,7 @@
 import { lintBindings } from './bindings.ts'
 import { lintBoot } from './boot.ts'
 import { type Facts, type LintFile, type View, viewsOf } from './configuration.ts'
+import { lintDeclarations } from './declarations.ts'
 import type { Finding } from './finding.ts'
 import { lintHooks } from './hooks.ts'
 import { lintImages } from './images.ts'
@@ -8,7 +9,7 @@ import { lintKernelParams } from './kernelParams.ts'
 import { lintLibvirt } from './libvirt.ts'
 import { lintNvidia } from './nvidia.ts'
 import { withParts } from './parts.ts'
-import { lintDeclarations, lintTexts } from './texts.ts'
+import { lintTexts } from './texts.ts'
 
 const LINTS: readonly ((view: View) => Finding[])[] = [
   lintKernelParams,

@@ -1,4 +1,4 @@
-import { formatPath, visit } from '../nix/index.ts'
+import { visit } from '../nix/index.ts'
 import type { LintFile, View } from './configuration.ts'
 import type { Finding } from './finding.ts'
 import { isString, stringsIn } from './values.ts'
@@ -56,39 +56,4 @@ function store({ path }: LintFile, { text, start }: Text): Finding[] {
         : "write <os firmware='efi'> and leave the path out"
     } as const
   })
-}
-
-/** A declaration that only adds options to those of each member of a set, as a second one may. */
-const MORE_OF_SET = /^(?:lib\.)?mkOption\s*\{\s*type\s*=[^;{]*\bsubmodule\b[^;{]*;\s*\}$/
-
-/** Options that two modules declare. */
-export function lintDeclarations({ files }: View): Finding[] {
-  const owners = new Map<string, LintFile>()
-  const findings: Finding[] = []
-  for (const file of files) {
-    const declared = file.doc.leaves().flatMap(it => {
-      const names = it.path.slice(1)
-      const isOurs = /^(?:vfio|kvmfr|hugepages|sharedMemoryFiles)$/.test(names[1] ?? '')
-      const isDeclared = it.path[0] === 'options' && names[0] === 'virtualisation'
-      const source = file.doc.text.slice(it.value.start, it.value.end)
-      if (!isDeclared || !isOurs || names.includes(undefined) || MORE_OF_SET.test(source)) return []
-      return [{ option: formatPath(names.filter(name => name !== undefined)), value: it.value }]
-    })
-    for (const { option, value } of declared) {
-      const other = owners.get(option)
-      if (other === undefined) owners.set(option, file)
-      else if (other.path !== file.path && !findings.some(it => it.path === file.path)) {
-        findings.push({
-          code: 'DECLARED_TWICE',
-          level: 'problem',
-          path: file.path,
-          range: { start: value.start, end: value.end },
-          message: `${option} is declared in ${other.path} too`,
-          why: 'an option that two modules declare is an error, even where both are switched off.',
-          remedy: 'take one of the two modules out of imports'
-        })
-      }
-    }
-  }
-  return findings
 }

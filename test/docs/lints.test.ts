@@ -70,7 +70,8 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
 /** What is found besides. */
 const BESIDES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
   ['a softdep for drm, which does nothing', 'SOFTDEP_DRM'],
-  ['options that have a new name', 'RENAMED_OPTION']
+  ['options that have a new name', 'RENAMED_OPTION'],
+  ['a module with the same options as ours', 'OLD_MODULE']
 ]
 
 const CASES = [...IN_TEXTS, ...ON_MACHINES]

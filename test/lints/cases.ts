@@ -549,6 +549,7 @@ export const CASES: readonly LintCase[] = [
   {
     code: 'DECLARED_TWICE',
     number: 30,
+    facts: { ours: true },
     bad: {
       'configuration.nix': '{ imports = [ ./a.nix ./b.nix ]; }\n',
       'a.nix': '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkEnableOption "one"; }\n',
@@ -609,6 +610,30 @@ export const CASES: readonly LintCase[] = [
         boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];
       }
     `
+  },
+  {
+    code: 'OLD_MODULE',
+    number: undefined,
+    bad: {
+      'configuration.nix': nix`
+        {
+          imports = [ ./old.nix ];
+          virtualisation.vfio.devices = [ "10de:1b80" ];
+        }
+      `,
+      // What it makes of the option is no second place for IDs.
+      'old.nix': nix`
+        { lib, config, ... }:
+        {
+          options.virtualisation.vfio.devices = lib.mkOption { };
+          config.boot.kernelParams = [
+            ("vfio-pci.ids=" + lib.concatStringsSep "," config.virtualisation.vfio.devices)
+          ];
+        }
+      `
+    },
+    found: ['OLD_MODULE (note): lib.mkOption { }'],
+    good: '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkEnableOption "a module"; }\n'
   },
   {
     code: 'SOFTDEP_DRM',
