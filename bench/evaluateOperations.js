@@ -70,7 +70,8 @@ function optionsOf(doc, meaning) {
 /** Another value of the same kind. */
 function otherThan(value) {
   if (typeof value === 'boolean') return !value
-  return typeof value === 'number' ? value + 1 : NEW
+  // Nix prints six digits.
+  return typeof value === 'number' ? Math.round(value) + 1 : NEW
 }
 
 /** At most three: the first, the last, and one between them. */
@@ -138,16 +139,13 @@ function addingLine(path) {
     expect: (before, after) => {
       const { leaf } = JSON.parse(before.get(key))
       const now = JSON.parse(after.get(key) ?? '{}').leaf ?? ''
-      // Definitions of lines are joined by line ends, so a missing last one comes to the same.
-      const bare = leaf.replace(/\n$/, '')
-      // Tabs before the closing quotes are in the text; the line goes before them.
-      const tail = /(?<=\n)[ \t]+$/.exec(leaf)?.[0] ?? ''
-      const head = leaf.slice(0, leaf.length - tail.length)
-      const all = [`${bare}\n${NEW}\n`, `${bare}\n${NEW}`, `${head}${NEW}\n${tail}`]
-      return new Map(before).set(
-        key,
-        JSON.stringify({ leaf: all.find(it => it === now) ?? all[0] })
-      )
+      // Definitions of lines are joined by line ends, and the line goes to the first that always counts.
+      const linesOf = text => text.split('\n').filter(it => it.trim() !== '')
+      const lines = linesOf(now)
+      const at = lines.indexOf(NEW)
+      const rest = lines.filter((_, i) => i !== at)
+      const isRight = at !== -1 && rest.join('\n') === linesOf(leaf).join('\n')
+      return new Map(before).set(key, JSON.stringify({ leaf: isRight ? now : `${leaf}\n${NEW}` }))
     }
   }
 }

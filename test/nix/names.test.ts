@@ -22,10 +22,23 @@ describe('a rec set', () => {
     )
   })
 
-  it('keeps a name that another definition still gives', () => {
-    const given = 'rec { a.b = 1; a.c = 2; d = a; }'
-    expect(edited(given, it => it.removeIn('a.b'))).toBe('rec { a.c = 2; d = a; }')
-    expect(edited(given, it => it.renameIn('a.b', 'a.e'))).toBe('rec { a.e = 1; a.c = 2; d = a; }')
+  it('may lose what nobody reads, and not what somebody does', () => {
+    const given = (use: string) => `rec { a.b = 1; a.c = 2; d = ${use}; }`
+    expect(edited(given('a.c'), it => it.removeIn('a.b'))).toBe('rec { a.c = 2; d = a.c; }')
+    expect(edited(given('a.c'), it => it.renameIn('a.b', 'a.e'))).toBe(
+      'rec { a.e = 1; a.c = 2; d = a.c; }'
+    )
+    expect(edited(given('a.c'), it => it.setIn('a.b', 3))).toBe(
+      'rec { a.b = 3; a.c = 2; d = a.c; }'
+    )
+    for (const use of ['a', 'a.b', 'a.${x}', 'with a; b', '{ inherit (a) b; }']) {
+      expect(refusalOf(given(use), it => it.removeIn('a.b'))).toBe('CONFLICT')
+      expect(refusalOf(given(use), it => it.renameIn('a.b', 'a.e'))).toBe('CONFLICT')
+      expect(refusalOf(given(use), it => it.setIn('a.b', 3))).toBe('SHARED_BINDING')
+    }
+    const nested = 'rec { a = { b = 1; c = 2; }; d = a.b; }'
+    expect(refusalOf(nested, it => it.removeIn('a.b'))).toBe('CONFLICT')
+    expect(edited(nested, it => it.removeIn('a.c'))).toBe('rec { a = { b = 1; }; d = a.b; }')
   })
 
   it('gets no name that its neighbours take from outside', () => {

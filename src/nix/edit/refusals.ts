@@ -4,12 +4,12 @@ import type { NixDocument } from '../document.ts'
 import { isInside, type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
-import { spellPath } from '../path.ts'
+import { type AttrPath, spellPath } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
 import { parse, type SyntaxNode } from '../syntax/parser.ts'
-import { usesIn } from '../syntax/scope.ts'
+import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
@@ -53,28 +53,27 @@ export function conditional(text: string, definition: Definition): Refused {
 
 /**
  * What speaks against taking definitions away, or giving them another name, in a `rec` set: others in
- * it may use them as variables. `to` is the first name that a binding would have instead.
+ * it may use them as variables. `to` are the names that a binding would have instead.
  */
 export function usedInRec(
   text: string,
   definitions: readonly Definition[],
-  to?: string
+  to?: AttrPath
 ): Refused | undefined {
-  const gone = new Set(definitions.map(it => it.binding.start))
   const isGone = (use: SyntaxNode) =>
     to === undefined && definitions.some(it => isInside(use, it.binding))
   for (const { binding } of definitions) {
     const set = binding.parent?.parent
-    const [name] = binding.type === 'binding' ? namesOf(text, binding) : []
-    if (set?.type !== 'rec_attrset_expression' || name === undefined || name === to) continue
-    const stays = bindingsNamed(text, set, name).some(it => !gone.has(it.start))
-    const use = stays ? undefined : usesIn(text, set, name).find(it => !isGone(it))
-    const captured = to === undefined ? undefined : usesIn(text, set, to)[0]
-    const [at, what] = use ? [use, name] : [captured, to]
-    if (at) {
-      return refuse(text, at, {
+    const levels = [
+      ...recSetsAround(text, binding),
+      ...(to && set ? recSetsAround(text, set, to) : [])
+    ]
+    for (const level of levels) {
+      const use = usesOf(text, level.set, level.path).find(it => !isGone(it))
+      if (!use) continue
+      return refuse(text, use, {
         code: 'CONFLICT',
-        message: `"${what}" is used as a variable in this "rec" set, and would mean something else or nothing`,
+        message: `"${level.path[0]}" is used as a variable in this "rec" set, and would mean something else or nothing`,
         hint: 'change what uses it first'
       })
     }
@@ -84,23 +83,22 @@ export function usedInRec(
 
 /**
  * `SHARED_BINDING` where a value that is to change lies in a `rec` set whose other attributes use it by
- * its name: they would change with it. `node` is the binding, or the set that is to get one more.
+ * its name: they would change with it. `node` is the binding, or the set that is to get `more`.
  */
-export function sharedInRec(text: string, node: SyntaxNode): Refused | undefined {
-  for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    const binding: SyntaxNode = at
-    const set = binding.parent?.parent
-    if (binding.type !== 'binding' || set?.type !== 'rec_attrset_expression') continue
-    const [name] = namesOf(text, binding)
-    const uses = name === undefined ? [] : usesIn(text, set, name)
-    const use = uses.find(it => !isInside(it, binding))
-    if (use) {
-      return refuse(text, use, {
-        code: 'SHARED_BINDING',
-        message: `"${name}" is used as a variable in this "rec" set, so what uses it would change, too`,
-        hint: 'write the value out where it is used, or choose this definition to change both'
-      })
-    }
+export function sharedInRec(
+  text: string,
+  node: SyntaxNode,
+  more: AttrPath = []
+): Refused | undefined {
+  const isOwn = (use: SyntaxNode) => node.type === 'binding' && isInside(use, node)
+  for (const { set, path } of recSetsAround(text, node, more)) {
+    const use = usesOf(text, set, path).find(it => !isOwn(it))
+    if (!use) continue
+    return refuse(text, use, {
+      code: 'SHARED_BINDING',
+      message: `"${path[0]}" is used as a variable in this "rec" set, so what uses it would change, too`,
+      hint: 'write the value out where it is used, or choose this definition to change both'
+    })
   }
   return undefined
 }

@@ -54,9 +54,9 @@ export function planRename(doc: NixDocument, module: Module, target: Target, to:
       })
     }
     const blocker =
-      usedInRec(text, [definition], renamed.name) ??
+      usedInRec(text, [definition], renamed.names) ??
       uncovered(module, [definition]) ??
-      overlaid(text, definition.binding, renamed.name)
+      overlaid(text, definition.binding, renamed.names[0])
     if (blocker) return blocker
     const comment = definition.binding.field('attrpath')?.children.find(isComment)
     if (comment) {
@@ -83,15 +83,15 @@ function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused
 }
 
 /**
- * Replaces the names that a binding spells itself; those of the sets around it have to stay. `name` is
- * the first one then.
+ * Replaces the names that a binding spells itself; those of the sets around it have to stay. `names` are
+ * the new ones.
  */
 function rename(
   module: Module,
   definition: Definition,
   length: number,
   to: AttrPath
-): { edit: Edit; name: string | undefined } | undefined {
+): { edit: Edit; names: AttrPath } | undefined {
   // A module's `config` is no part of an option's path; here it may be one of the names spelt.
   const path = inModule(module, definition.path)
   const outer = path.slice(0, path.length - namesOf(module.text, definition.binding).length)
@@ -103,7 +103,8 @@ function rename(
   const first = attrs[0]
   const last = attrs.at(-1)
   if (!first || !last) return undefined
-  const content = formatPath(wanted.slice(outer.length))
+  const names = wanted.slice(outer.length)
+  const content = formatPath(names)
   const edit = { offset: first.start, length: last.end - first.start, content }
-  return { edit, name: wanted[outer.length] }
+  return { edit, names }
 }

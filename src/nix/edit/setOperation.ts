@@ -107,7 +107,7 @@ export function define(
   if (!place.ok) return place
   const { attrpath } = place.value
   const at = 'list' in place.value ? place.value.list : place.value.set
-  const blocked = blockedByPipe(doc, at) ?? sharedInRec(doc.text, at)
+  const blocked = blockedByPipe(doc, at) ?? sharedInRec(doc.text, at, attrpath)
   if (blocked) return blocked
   if ('set' in place.value) return ok([insertBinding(doc.text, doc.root, place.value, value)])
   const item = expr(`{ ${formatPath(attrpath)} = ${printInline(value, layout.tightLists)}; }`)

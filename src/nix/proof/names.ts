@@ -2,8 +2,8 @@
 
 import { isInside, type NixError, nixError } from '../errors.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { isInScope, usesIn, variablesIn } from '../syntax/scope.ts'
-import { attrsOf, bindingsNamed, nameOf } from '../syntax/shape.ts'
+import { recSetsAround, usesOf } from '../syntax/recSets.ts'
+import { isInScope, variablesIn } from '../syntax/scope.ts'
 import { type Edit, writtenRanges } from '../text/edits.ts'
 import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
 import type { Sides } from './sides.ts'
@@ -30,31 +30,36 @@ export function undefinedName(
   return undefined
 }
 
-/** A name that comes or goes in a `rec` set while others in the set use it; undefined if none does. */
+/**
+ * A name of a `rec` set that others in the set use while what it says, or a part of that, comes or goes;
+ * undefined if none does. A value that was replaced is not looked into: it was asked for.
+ */
 export function disturbedName(
   { before, after }: Sides,
-  differences: readonly Difference[]
+  differences: readonly Difference[],
+  replaced: readonly SyntaxNode[]
 ): string | undefined {
   for (const it of differences) {
     const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
+    if (old && replaced.some(node => isInside(old, node))) continue
     const name = (old && usedNameOf(before.text, old)) || (fresh && usedNameOf(after.text, fresh))
     if (name) return name
   }
   return undefined
 }
 
-/** The name that a binding, or the first name of its path, gives a `rec` set, where others use it. */
+/** The name by which others in a `rec` set use a binding that differs, or one around it. */
 function usedNameOf(text: string, node: SyntaxNode): string | undefined {
   let binding: SyntaxNode | undefined = node
   while (binding && !/^(?:binding|.*_expression|source_code)$/.test(binding.type)) {
     binding = binding.parent
   }
-  const set = binding?.parent?.parent
-  if (binding?.type !== 'binding' || set?.type !== 'rec_attrset_expression') return undefined
-  const [first] = attrsOf(binding)
-  const name = first && nameOf(text, first)
-  if (!first || name === undefined || (node !== binding && node.start >= first.end))
+  const attrpath = binding?.field('attrpath')
+  if (binding?.type !== 'binding' || (node !== binding && node.start >= (attrpath?.end ?? 0))) {
     return undefined
-  if (bindingsNamed(text, set, name).some(it => it !== binding)) return undefined
-  return usesIn(text, set, name).some(it => !isInside(it, node)) ? name : undefined
+  }
+  const level = recSetsAround(text, binding).find(({ set, path }) =>
+    usesOf(text, set, path).some(it => !isInside(it, node))
+  )
+  return level?.path[0]
 }

@@ -51,7 +51,8 @@ export function verify(
     const why = objectionOfAll(difference, claims, sides)
     if (why) return fail(why, newNodeOf(difference))
   }
-  const disturbed = disturbedName(sides, differences)
+  const replaced = claims.flatMap(it => it.replaced ?? [])
+  const disturbed = disturbedName(sides, differences, replaced)
   if (disturbed !== undefined) return fail(`"${disturbed}" would mean something else`)
   const unknown = undefinedName(sides, differences, edits)
   if (unknown) return unknown
