@@ -205,7 +205,7 @@
       return
     fi
     # Without these words, libvirt would delete both with the guest.
-    keep=$(virsh help undefine | grep -Eo -e '--keep-(nvram|tpm)' | sort -u | tr '\n' ' ')
+    keep=$(virsh help undefine | grep -Eo -e '--keep-(nvram|tpm)' | sort -u | tr '\n' ' ') || keep=
     if grep -q '<tpm ' "$folder/now.xml" && [[ $keep != *--keep-tpm* ]]; then
       rm "$folder/now.xml"
       warn 'it is no longer in the configuration. It stays, as this libvirt would delete its TPM.'

@@ -296,7 +296,7 @@ function placesOf(prefix: readonly string[]): (readonly string[])[] {
 }
 
 /** The values of an option as they are spelt, its own first. */
-export function sourcesAt(
+function sourcesAt(
   configuration: NixDocument,
   prefix: readonly string[],
   path: readonly string[]

@@ -208,7 +208,7 @@ needing('git')('of a flake, what git knows and will know', async () => {
   place.write('new.nix', '2')
   unlinkSync(join(place.nixos, 'gone.nix'))
   const words = ['apply', 'hosts/pc.nix', '--iommu', 'amd', OFF]
-  const modules = Object.keys(installedModules())
+  const modules = ['_lib', ...Object.keys(installedModules())]
     .sort()
     .map(it => `./hosts/vfio/${it}`)
   const known = ['./flake.nix', './hosts', './hosts/pc.nix']

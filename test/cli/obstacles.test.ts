@@ -175,7 +175,7 @@ needing('root')("another user's folder, unless that user called sudo", async () 
   )
   const owners = place.snapshot().filter(it => it.includes(' etc/nixos'))
   expect(owners.map(it => it.split(' ')[1])).toEqual(
-    Array(3 + Object.keys(installedModules()).length).fill('1234:100')
+    Array(4 + Object.keys(installedModules()).length).fill('1234:100')
   )
 })
 

@@ -1,63 +1,18 @@
 // vfio-guests.service: what it does with a real libvirt and its driver for QEMU.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { GUESTS, guestNix, guestXml } from '../libvirt/support/guests.ts'
 import { xmlOf } from '../libvirt/support/text.ts'
-import { type Libvirt, missing, namesOf, startLibvirt } from './support/libvirt.ts'
+import { guest, memoryIn, NETWORK, UUIDS } from './support/guest.ts'
+import { describeWithLibvirt, namesOf } from './support/libvirt.ts'
 
 const KEPT = '; what you want of it belongs into the configuration.'
 
-const UUIDS: Record<string, string> = {
-  win10: 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21',
-  "my son's": '5d4d3a2b-08a5-4c6c-b3d1-4a5d0f6d1b08'
-}
-
-/** A guest that QEMU can run without KVM. */
-function guest({ name = 'win10', memory = 16, uuid = '', devices = '', os = '' } = {}): string {
-  return `<domain type='qemu'>
-  <name>${name}</name>
-  <uuid>${uuid || (UUIDS[name] ?? '00000000-0000-4000-8000-000000000001')}</uuid>
-  <memory unit='MiB'>${memory}</memory>
-  <vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='q35'>hvm</type>${os}</os>
-  <features><acpi/></features>
-  <devices>${devices}</devices>
-</domain>
-`
-}
-
-const NETWORK = `<network>
-  <name>default</name>
-  <forward mode='bridge'/>
-  <bridge name='nowhere0'/>
-</network>
-`
-
-if (missing.length > 0) {
-  test(`needs a libvirt with QEMU: ${missing.join(', ')} not found`, context => {
-    console.warn(`vfio-guests.service is not run: ${missing.join(', ')} not found`)
-    context.skip()
-  })
-}
-
-describe.skipIf(missing.length > 0)('vfio-guests.service', () => {
-  let libvirt: Libvirt
-  beforeAll(async () => {
-    libvirt = await startLibvirt()
-  })
-  afterEach(() => libvirt.clear())
-  afterAll(() => libvirt.stop())
-
-  /** The memory in MiB that the next start goes by, and that of the guest that runs. */
-  const memoryOf = (name: string, ...flags: string[]) => {
-    const [, kib] = /<memory unit='KiB'>(\d+)</.exec(libvirt.virsh('dumpxml', ...flags, name)) ?? []
-    return Number(kib) / 1024
-  }
+describeWithLibvirt('vfio-guests.service', libvirt => {
+  const memoryOf = (...words: string[]) => memoryIn(libvirt.virsh('dumpxml', ...words))
   const guests = () => namesOf(libvirt.virsh('list', '--all', '--name')).sort()
   const recordOf = (path: string) => libvirt.records()[path]
-  const definedBy = (xml: string, name = 'win10'): Record<string, { xml: string }> => ({
-    [name]: { xml: libvirt.file(`${name.replace(/\W/g, '-')}.xml`, xml) }
-  })
+  const definedBy: typeof libvirt.definedBy = (...words) => libvirt.definedBy(...words)
   const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
   const wasDefined = { status: 0, output: 'win10: defined.\n' }
 
@@ -74,14 +29,14 @@ describe.skipIf(missing.length > 0)('vfio-guests.service', () => {
   })
 
   test('its names may have blanks and marks', () => {
-    const name = "my son's"
+    const name = "Büro's PC"
     expect(libvirt.serve({ defined: definedBy(guest({ name }), name) })).toEqual({
       status: 0,
-      output: "my son's: defined.\n"
+      output: "Büro's PC: defined.\n"
     })
     expect(guests()).toEqual([name])
     expect(libvirt.serve({}).output).toBe(
-      "<4>my son's: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n"
+      "<4>Büro's PC: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n"
     )
   })
 
@@ -387,65 +342,4 @@ describe.skipIf(missing.length > 0)('vfio-guests.service', () => {
     expect(libvirt.virsh('net-list', '--autostart', '--name').trim()).toBe('default')
     expect(serve(inNetwork)).toEqual({ status: 0, output: '' })
   })
-
-  test('killed while it defines a guest, it also finds back to what was before', () => {
-    serve(guest())
-    const defined = definedBy(guest({ memory: 32 }))
-    libvirt.serve({ defined })
-    const call = libvirt.calls().findIndex(it => it.startsWith('-q define ')) + 1
-    libvirt.clear()
-
-    serve(guest())
-    const second = definedBy(guest({ memory: 32 }))
-    expect(libvirt.serve({ defined: second }, { kill: { call, when: 'after' } }).status).toBe(-1)
-    expect(memoryOf('win10')).toBe(32)
-    expect(serve(guest()).status).toBe(0)
-    expect(memoryOf('win10')).toBe(16)
-  })
-
-  test('killed at any call of virsh and run again, it ends as if it had not been', () => {
-    const edited = libvirt.file('edited.xml', guest({ memory: 24 }))
-    const old = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))
-    const fresh = libvirt.file('fresh.xml', guest({ name: 'fresh' }))
-    libvirt.serve({ defined: { ...definedBy(guest()), old: { xml: old } } })
-    const records = libvirt.records()
-
-    const wanted = {
-      defined: { fresh: { xml: fresh, autostart: true }, ...definedBy(guest({ memory: 32 })) },
-      removeOldGuests: true
-    }
-    /** Makes it as it was, and gives what is there when all is done. */
-    const end = (run: () => void) => {
-      libvirt.virsh(`undefine fresh; define ${edited}; define ${old}; list`)
-      libvirt.setRecords(records)
-      run()
-      const of = 'list --all --name; list --all --autostart --name; dumpxml fresh; dumpxml win10'
-      return { libvirt: libvirt.virsh(of), records: libvirt.records() }
-    }
-    const expected = end(() => expect(libvirt.serve(wanted).status).toBe(0))
-    const calls = libvirt.calls()
-    expect(Object.keys(expected.records)).toEqual([
-      'fresh/applied.xml',
-      'fresh/libvirt.xml',
-      'old/kept-1.xml',
-      'win10/applied.xml',
-      'win10/kept-1.xml',
-      'win10/libvirt.xml'
-    ])
-
-    const changes = calls.filter(it => /^-q (define|undefine|autostart) /.test(it))
-    expect(changes).toHaveLength(4)
-    const kills = calls.flatMap((words, i) => [
-      { call: i + 1, when: 'before' as const },
-      // What only asks leaves nothing behind.
-      ...(changes.includes(words) ? [{ call: i + 1, when: 'after' as const }] : [])
-    ])
-    for (const kill of kills) {
-      const found = end(() => {
-        expect(libvirt.serve(wanted, { kill }).status).toBe(-1)
-        expect(libvirt.serve(wanted).status).toBe(0)
-      })
-      expect({ kill, ...found }).toEqual({ kill, ...expected })
-    }
-  }, 120_000)
 })

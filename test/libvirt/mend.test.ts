@@ -274,6 +274,12 @@ test('passwords and running guests are told', () => {
     'PASSWORD qemu:commandline/qemu:arg'
   ])
   expect(told(guestXml('store-paths'))).toEqual(['PASSWORD devices/graphics'])
+  const cookie = "<cookies><cookie name='session'>abc</cookie></cookies>"
+  const disk = `<disk type='network'><source protocol='https'>${cookie}</source></disk>`
+  const open = "<graphics type='vnc' passwd=''/>"
+  expect(told(`<domain><devices>${disk}${open}</devices></domain>`)).toEqual([
+    'PASSWORD devices/disk/source/cookies/cookie'
+  ])
   expect(told(guestXml('hugepages'))).toEqual(['RUNNING '])
   expect(told(guestXml('seed-win10'))).toEqual([])
 })

@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, test } from 'vitest'
 import { scriptOf, type Wanted } from './service.ts'
 
 const TOOLS = [
@@ -31,8 +32,7 @@ const TOOLS = [
 const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
 const NOBODY = 65534
 
-/** The programs that these tests need and this machine does not have. */
-export const missing: readonly string[] = TOOLS.filter(it => pathOf(it) === '')
+const missing = TOOLS.filter(it => pathOf(it) === '')
 if (missing.length > 0 && process.env.CI) throw new Error(`missing: ${missing.join(', ')}`)
 
 /** What a run of the service says and how it ends; -1 if it was killed. */
@@ -58,6 +58,8 @@ export interface Libvirt {
   virsh(...words: string[]): string
   /** Makes a file with a guest, and gives its path. */
   file(name: string, xml: string): string
+  /** A guest of the configuration in a file of its own. */
+  definedBy(xml: string, name?: string): Record<string, { xml: string }>
   /** A file where libvirt has those of guests, with its text if it is to be made. */
   ownFile(path: string, text?: string): { path: string; exists: boolean }
   /** The service's own files by their paths from its folder. */
@@ -68,8 +70,33 @@ export interface Libvirt {
   stop(): Promise<void>
 }
 
+/**
+ * A vitest `describe` with a libvirt of its own, where nothing is left of the test before. Without
+ * the programs for that a single test takes its place, which reports as skipped, with the reason; where
+ * CI must have them, that is an error.
+ */
+export function describeWithLibvirt(title: string, body: (libvirt: Libvirt) => void): void {
+  describe(title, () => {
+    if (missing.length > 0) {
+      const sentence = `${missing.join(', ')} not found`
+      test(`needs libvirt with QEMU: ${sentence}`, context => {
+        console.warn(`${title}: skipped, ${sentence}`)
+        context.skip(sentence)
+      })
+      return
+    }
+    const libvirt = {} as Libvirt
+    beforeAll(async () => {
+      Object.assign(libvirt, await startLibvirt())
+    })
+    afterEach(() => libvirt.clear())
+    afterAll(() => libvirt.stop())
+    body(libvirt)
+  })
+}
+
 /** Starts it and waits until it answers. */
-export async function startLibvirt(): Promise<Libvirt> {
+async function startLibvirt(): Promise<Libvirt> {
   // In memory nothing waits for a disk.
   const memory = '/dev/shm'
   const top = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'vfio-guests-'))
@@ -143,6 +170,13 @@ export async function startLibvirt(): Promise<Libvirt> {
   }
   setRecords({})
 
+  const file = (name: string, xml: string) => {
+    const path = at('xml', name)
+    writeFileSync(path, xml)
+    own(path)
+    return path
+  }
+
   const clear = () => {
     const [running = '', all = '', nets = ''] = virsh(
       'list --uuid; echo next; list --all --uuid; echo next; net-list --all --uuid'
@@ -178,12 +212,10 @@ export async function startLibvirt(): Promise<Libvirt> {
       return { status: status === 0 || status === 1 ? status : -1, output }
     },
     calls: () => readFileSync(at('calls'), 'utf8').trimEnd().split('\n'),
-    file(name, xml) {
-      const path = at('xml', name)
-      writeFileSync(path, xml)
-      own(path)
-      return path
-    },
+    file,
+    definedBy: (xml, name = 'win10') => ({
+      [name]: { xml: file(`${name.replace(/\W/g, '-')}.xml`, xml) }
+    }),
     ownFile(name, text) {
       const path = at('config/libvirt/qemu', name)
       if (text !== undefined) {

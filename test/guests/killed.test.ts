@@ -1,0 +1,72 @@
+// vfio-guests.service, killed on the way: the next run ends where it would have ended.
+
+import { expect, test } from 'vitest'
+import { guest, memoryIn, UUIDS } from './support/guest.ts'
+import { describeWithLibvirt } from './support/libvirt.ts'
+
+describeWithLibvirt('vfio-guests.service that was killed', libvirt => {
+  const memoryOf = (name: string) => memoryIn(libvirt.virsh('dumpxml', name))
+  const definedBy: typeof libvirt.definedBy = (...words) => libvirt.definedBy(...words)
+  const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
+
+  test('killed while it defines a guest, it also finds back to what was before', () => {
+    serve(guest())
+    const defined = definedBy(guest({ memory: 32 }))
+    libvirt.serve({ defined })
+    const call = libvirt.calls().findIndex(it => it.startsWith('-q define ')) + 1
+    libvirt.clear()
+
+    serve(guest())
+    const second = definedBy(guest({ memory: 32 }))
+    expect(libvirt.serve({ defined: second }, { kill: { call, when: 'after' } }).status).toBe(-1)
+    expect(memoryOf('win10')).toBe(32)
+    expect(serve(guest()).status).toBe(0)
+    expect(memoryOf('win10')).toBe(16)
+  })
+
+  test('killed at any call of virsh and run again, it ends as if it had not been', () => {
+    const edited = libvirt.file('edited.xml', guest({ memory: 24 }))
+    const old = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))
+    const fresh = libvirt.file('fresh.xml', guest({ name: 'fresh' }))
+    libvirt.serve({ defined: { ...definedBy(guest()), old: { xml: old } } })
+    const records = libvirt.records()
+
+    const wanted = {
+      defined: { fresh: { xml: fresh, autostart: true }, ...definedBy(guest({ memory: 32 })) },
+      removeOldGuests: true
+    }
+    /** Makes it as it was, and gives what is there when all is done. */
+    const end = (run: () => void) => {
+      libvirt.virsh(`undefine fresh; define ${edited}; define ${old}; list`)
+      libvirt.setRecords(records)
+      run()
+      const of = 'list --all --name; list --all --autostart --name; dumpxml fresh; dumpxml win10'
+      return { libvirt: libvirt.virsh(of), records: libvirt.records() }
+    }
+    const expected = end(() => expect(libvirt.serve(wanted).status).toBe(0))
+    const calls = libvirt.calls()
+    expect(Object.keys(expected.records)).toEqual([
+      'fresh/applied.xml',
+      'fresh/libvirt.xml',
+      'old/kept-1.xml',
+      'win10/applied.xml',
+      'win10/kept-1.xml',
+      'win10/libvirt.xml'
+    ])
+
+    const changes = calls.filter(it => /^-q (define|undefine|autostart) /.test(it))
+    expect(changes).toHaveLength(4)
+    const kills = calls.flatMap((words, i) => [
+      { call: i + 1, when: 'before' as const },
+      // What only asks leaves nothing behind.
+      ...(changes.includes(words) ? [{ call: i + 1, when: 'after' as const }] : [])
+    ])
+    for (const kill of kills) {
+      const found = end(() => {
+        expect(libvirt.serve(wanted, { kill }).status).toBe(-1)
+        expect(libvirt.serve(wanted).status).toBe(0)
+      })
+      expect({ kill, ...found }).toEqual({ kill, ...expected })
+    }
+  }, 120_000)
+})
