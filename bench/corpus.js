@@ -6,8 +6,8 @@
 // anything is wrong or crashed, or if a file is not printed back as it was.
 import { readFileSync } from 'node:fs'
 import { kindOf } from '../dist/apply/kind.js'
+import { shippedModules } from '../dist/apply/modules/shippedModules.js'
 import { planApply } from '../dist/apply/planApply.js'
-import { shippedModules } from '../dist/apply/shippedModules.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
 import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
 

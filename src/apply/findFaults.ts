@@ -1,9 +1,9 @@
 import { type Facts, type Finding, type LintFile, lint, planFixes } from '../lints/index.ts'
 import { type NixError, parseDocument } from '../nix/index.ts'
 import { ok, type Result } from '../nix/result.ts'
-import { type ReadModule, walkImports } from './importClosure.ts'
 import { isGenerated } from './kind.ts'
 import type { ApplyPlan, PlannedFile } from './planApply.ts'
+import { type ReadModule, walkImports } from './read/importClosure.ts'
 
 /** What was looked at, the configuration first, and what was found in it. */
 export interface Faults {

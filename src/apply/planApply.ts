@@ -5,14 +5,14 @@ import { err, ok, type Result } from '../nix/result.ts'
 import { type ExpectedDevice, isEmpty, type Settings } from '../vfio/settings.ts'
 import { type Circumstances, type Wanted, wantedOptions } from '../vfio/wanted.ts'
 import { editOptions } from './editOptions.ts'
-import type { ImportClosure } from './importClosure.ts'
 import { kindOf } from './kind.ts'
-import { type FolderListing, planModules } from './modulesFolder.ts'
-import { type Obsolete, obsoleteIn, wantedFor } from './obsolete.ts'
+import { type FolderListing, planModules } from './modules/modulesFolder.ts'
+import { type Obsolete, obsoleteIn, wantedFor } from './old/obsolete.ts'
+import type { TakeOver } from './old/takeOver.ts'
 import type { GuestPlan } from './planGuest.ts'
 import type { ApplyProblem } from './problem.ts'
+import type { ImportClosure } from './read/importClosure.ts'
 import { notInherited, prefixOf, profilesOf, targetOf } from './specialisation.ts'
-import type { TakeOver } from './takeOver.ts'
 
 /** All that a run of `apply` knows; nothing else is looked at. */
 export interface ApplyInput {

@@ -13,10 +13,10 @@ import { remarksOn } from '../libvirt/remarks.ts'
 import { attributeOf, elementsOf, find, findAll, type XmlDocument } from '../libvirt/tree.ts'
 import { type NixDocument, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import type { ImportedModule } from './importClosure.ts'
-import type { FolderListing } from './modulesFolder.ts'
+import type { FolderListing } from './modules/modulesFolder.ts'
+import { isStampFor, stamp, stampOf } from './modules/stamp.ts'
 import type { ApplyProblem } from './problem.ts'
-import { isStampFor, stamp, stampOf } from './stamp.ts'
+import type { ImportedModule } from './read/importClosure.ts'
 
 /** All that is known of a guest that goes into a configuration. */
 export interface GuestInput {

@@ -8,23 +8,23 @@ import {
 } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { moveOffset } from '../nix/text/edits.ts'
-import { type DroppedModules, dropModules, type KeptModule } from './dropModules.ts'
+import { kindOf } from './kind.ts'
+import { type DroppedModules, dropModules, type KeptModule } from './modules/dropModules.ts'
+import type { FolderListing } from './modules/modulesFolder.ts'
+import { stampOf } from './modules/stamp.ts'
+import { beginsWith } from './own/ownOptions.ts'
+import { findOwnUses, type OwnThings, type OwnUse, resolved } from './own/ownUses.ts'
+import { afterEdits, backTo, withoutBindings, withoutTraces } from './own/takeOut.ts'
+import type { ApplyPlan } from './planApply.ts'
+import type { RemoveProblem, UsePlace } from './problem.ts'
 import {
   declares,
   type ImportedModule,
   type ImportWalk,
   importsTo,
   type OwnImport
-} from './importClosure.ts'
-import { kindOf } from './kind.ts'
-import type { FolderListing } from './modulesFolder.ts'
-import { beginsWith } from './ownOptions.ts'
-import { findOwnUses, type OwnThings, type OwnUse, resolved } from './ownUses.ts'
-import type { ApplyPlan } from './planApply.ts'
-import type { RemoveProblem, UsePlace } from './problem.ts'
+} from './read/importClosure.ts'
 import { prefixOf, specialisationsOf } from './specialisation.ts'
-import { stampOf } from './stamp.ts'
-import { afterEdits, backTo, withoutBindings, withoutTraces } from './takeOut.ts'
 
 /** All that a run of `remove` knows; nothing else is looked at. */
 export interface RemoveInput {

@@ -16,7 +16,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import { canonicalOfNode } from '../nix/syntax/canonical.ts'
 import { callOf } from '../nix/syntax/shape.ts'
 import type { Wanted } from '../vfio/wanted.ts'
-import { findOwnUses } from './ownUses.ts'
+import { findOwnUses } from './own/ownUses.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /** The path below which options of a specialisation stand; that of every boot entry is empty. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import type { Arguments } from './parseArguments.ts'
-import { shellWord } from './shellWord.ts'
-import type { Screen } from './terminal.ts'
+import type { Arguments } from './arguments/parseArguments.ts'
+import { shellWord } from './arguments/shellWord.ts'
+import type { Screen } from './show/terminal.ts'
 
 /** What the sentences have to name: the command as it was called, and on which file. */
 export interface Context {

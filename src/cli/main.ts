@@ -1,9 +1,9 @@
-import { helpFor } from './help.ts'
-import { type DocumentKind, jsonDocument } from './jsonDocument.ts'
+import { helpFor } from './arguments/help.ts'
+import { type Arguments, parseArguments } from './arguments/parseArguments.ts'
 import { EXIT, formatMessage, type Message, usage } from './message.ts'
-import { type Arguments, parseArguments } from './parseArguments.ts'
 import { fail, type Report } from './report.ts'
-import { screenOf } from './terminal.ts'
+import { type DocumentKind, jsonDocument } from './show/jsonDocument.ts'
+import { screenOf } from './show/terminal.ts'
 import { VERSION } from './version.ts'
 import { stateOfWatched } from './watched.ts'
 
@@ -106,37 +106,37 @@ async function run(given: Arguments): Promise<Report> {
     err: screenOf(process.stderr, choice, process.env)
   }
   // Late, so that an error in the words is told at once.
-  const { tendEarlierRun } = await import('./earlierRun.ts')
+  const { tendEarlierRun } = await import('./messages/earlierRun.ts')
   const hindrance = tendEarlierRun(given, screens.err)
   if (hindrance !== undefined) return fail(hindrance)
   switch (command) {
     case 'scan': {
-      const { scanCommand } = await import('./scanCommand.ts')
+      const { scanCommand } = await import('./commands/scanCommand.ts')
       return scanCommand(given, screens)
     }
     case 'domain': {
-      const { domainCommand } = await import('./domainCommand.ts')
+      const { domainCommand } = await import('./commands/domainCommand.ts')
       return domainCommand(given, screens)
     }
     case 'check': {
-      const { checkCommand } = await import('./checkCommand.ts')
+      const { checkCommand } = await import('./commands/checkCommand.ts')
       return checkCommand(given, screens)
     }
     case 'undo': {
-      const { undoCommand } = await import('./undoCommand.ts')
+      const { undoCommand } = await import('./commands/undoCommand.ts')
       return undoCommand(given, screens)
     }
     case 'remove': {
-      const { removeCommand } = await import('./removeCommand.ts')
+      const { removeCommand } = await import('./commands/removeCommand.ts')
       return removeCommand(given, screens)
     }
     case 'option': {
-      const { optionCommand } = await import('./optionCommand.ts')
+      const { optionCommand } = await import('./commands/optionCommand.ts')
       return optionCommand(given, screens)
     }
     case 'apply':
     case 'diff': {
-      const { applyCommand } = await import('./applyCommand.ts')
+      const { applyCommand } = await import('./commands/applyCommand.ts')
       return applyCommand(command, given, screens)
     }
   }

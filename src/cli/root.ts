@@ -6,9 +6,9 @@ import { isAbsolute, normalize } from 'node:path'
 import { stateFolder } from '../files/stateFolder.ts'
 import { locateTarget } from '../files/target.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import type { Arguments } from './arguments/parseArguments.ts'
+import { shellWord } from './arguments/shellWord.ts'
 import { type Message, usage } from './message.ts'
-import type { Arguments } from './parseArguments.ts'
-import { shellWord } from './shellWord.ts'
 
 /** `/`, or the folder that `--root` names, which is there. */
 export function readRoot(given: Arguments): Result<string, Message> {

@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { chooseDevices } from '../../src/apply/chooseDevices.ts'
-import { placeEarlierIDs } from '../../src/apply/earlierIDs.ts'
+import { placeEarlierIDs } from '../../src/apply/old/earlierIDs.ts'
 import type { Machine } from '../../src/host/machine.ts'
 import { machineCalled } from '../host/support/machines.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { followImports, type ReadModule } from '../../src/apply/importClosure.ts'
-import { stamp } from '../../src/apply/stamp.ts'
+import { stamp } from '../../src/apply/modules/stamp.ts'
+import { followImports, type ReadModule } from '../../src/apply/read/importClosure.ts'
 
 const read =
   (files: Record<string, string>): ReadModule =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { planModules } from '../../src/apply/modulesFolder.ts'
-import { stamp, stampOf } from '../../src/apply/stamp.ts'
+import { planModules } from '../../src/apply/modules/modulesFolder.ts'
+import { stamp, stampOf } from '../../src/apply/modules/stamp.ts'
 
 const shipped = new Map([
   ['default.nix', stamp('2.0.0', '{ imports = [ ./vfio.nix ]; }\n')],

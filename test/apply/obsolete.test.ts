@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { type ApplyInput, planApply } from '../../src/apply/planApply.ts'
-import { shippedModules } from '../../src/apply/shippedModules.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { nix } from '../nix/support.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'

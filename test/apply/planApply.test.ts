@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { stamp } from '../../src/apply/modules/stamp.ts'
 import { type ApplyInput, planApply } from '../../src/apply/planApply.ts'
-import { stamp } from '../../src/apply/stamp.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { nix } from '../nix/support.ts'
 

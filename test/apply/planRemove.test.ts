@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { ownOptions } from '../../src/apply/ownOptions.ts'
+import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
+import { stamp } from '../../src/apply/modules/stamp.ts'
+import { ownOptions } from '../../src/apply/own/ownOptions.ts'
 import { planRemove, type RemoveInput } from '../../src/apply/planRemove.ts'
 import type { RemoveProblem } from '../../src/apply/problem.ts'
-import { shippedModules } from '../../src/apply/shippedModules.ts'
-import { stamp } from '../../src/apply/stamp.ts'
 import { applyEdits, formatPath } from '../../src/nix/index.ts'
 import { nix } from '../nix/support.ts'
 

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { shippedModules } from '../../src/apply/shippedModules.ts'
+import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { nix, nixAccepts } from '../nix/support.ts'
 import { describeWithOracle, evalConfigs, nixPath } from '../oracle/evalModules.ts'
 import { type Machine, makeMachine } from './support/machine.ts'

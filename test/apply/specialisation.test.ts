@@ -1,9 +1,9 @@
 // `--specialisation`: where the options go, what stays as it is, and what can't be done.
 
 import { describe, expect, it } from 'vitest'
+import { stamp } from '../../src/apply/modules/stamp.ts'
 import { type ApplyInput, planApply } from '../../src/apply/planApply.ts'
 import { profilesOf } from '../../src/apply/specialisation.ts'
-import { stamp } from '../../src/apply/stamp.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { nix } from '../nix/support.ts'

@@ -1,12 +1,12 @@
 // Our modules take the place of others that declare the same options.
 
 import { describe, expect, it } from 'vitest'
-import { listedBeside } from '../../src/apply/flakeModules.ts'
-import { walkImports } from '../../src/apply/importClosure.ts'
-import { declaredOptions, ownOptions } from '../../src/apply/ownOptions.ts'
+import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
+import { listedBeside } from '../../src/apply/old/flakeModules.ts'
+import { planTakeOver } from '../../src/apply/old/takeOver.ts'
+import { declaredOptions, ownOptions } from '../../src/apply/own/ownOptions.ts'
 import { planApply } from '../../src/apply/planApply.ts'
-import { shippedModules } from '../../src/apply/shippedModules.ts'
-import { planTakeOver } from '../../src/apply/takeOver.ts'
+import { walkImports } from '../../src/apply/read/importClosure.ts'
 import { placeOf } from '../../src/nix/text/lines.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { text } from '../cli/support/text.ts'

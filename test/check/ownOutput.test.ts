@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { chooseDevices } from '../../src/apply/chooseDevices.ts'
+import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { planApply } from '../../src/apply/planApply.ts'
-import { shippedModules } from '../../src/apply/shippedModules.ts'
 import { candidatesOf } from '../../src/host/candidates.ts'
 import { machineCalled, NAMES } from '../host/support/machines.ts'
 import { held } from './support.ts'

@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import { err, ok, type Result } from '../../nix/result.ts'
+import type { ApplyProblem } from '../problem.ts'
+import { stampOf } from './stamp.ts'
+
+/**
+ * What stands where our modules go: a folder's files by name (folders as null, but the files in `_lib`
+ * by their path from the folder), or no folder.
+ */
+export type FolderListing = ReadonlyMap<string, string | null> | 'absent' | 'not-a-folder'
+
+/** A file of ours that has to be written. */
+export interface ModuleChange {
+  name: string
+  before: string | undefined
+  after: string
+  /** The name that what stood there is kept under. */
+  keptAs?: string
+}
+
+/**
+ * The shipped files that differ from what stands in the folder. Other files in a folder of ours
+ * (guests, the user's own) are left alone.
+ *
+ * Refuses with `FOREIGN_FOLDER` a folder that is not ours, with `MODULES_EDITED` files of ours that
+ * were changed, unless `replace` is set. Files that ours take the place of (`theirs`, whole paths) are no
+ * obstacle; those that have a name of ours are kept aside.
+ */
+export function planModules(
+  path: string,
+  listing: FolderListing,
+  shipped: ReadonlyMap<string, string>,
+  replace: boolean,
+  theirs: ReadonlySet<string> = new Set()
+): Result<ModuleChange[], ApplyProblem> {
+  if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
+  const present: ReadonlyMap<string, string | null> = listing === 'absent' ? new Map() : listing
+  const isOurs = stampOf(present.get('default.nix') ?? '') !== 'none'
+  // What `remove` kept aside is ours as well, and guests outlast it.
+  const isGuests = (name: string, text: string | null) => name === 'guests' && text === null
+  const isTheirs = (name: string) => theirs.has(join(path, name))
+  const stranger = [...present].find(
+    ([name, text]) => stampOf(text ?? '') === 'none' && !isTheirs(name) && !isGuests(name, text)
+  )
+  if (!isOurs && stranger !== undefined)
+    return err({ code: 'FOREIGN_FOLDER', path, found: stranger[0] })
+
+  const changes: ModuleChange[] = []
+  const edited: string[] = []
+  for (const [name, after] of shipped) {
+    const before = present.get(name) ?? undefined
+    if (before === after) continue
+    if (before !== undefined && isTheirs(name)) {
+      changes.push({ name, before, after, keptAs: freeName(`${name}.old`, present) })
+      continue
+    }
+    if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
+      return err({ code: 'FOREIGN_FOLDER', path, found: name })
+    }
+    if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
+    changes.push({ name, before, after })
+  }
+  if (edited.length > 0 && !replace) return err({ code: 'MODULES_EDITED', path, names: edited })
+  return ok(changes)
+}
+
+/** The name, with a number behind it if it is taken. */
+export function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
+  if (!taken.has(name)) return name
+  let number = 2
+  while (taken.has(`${name}.${number}`)) number++
+  return `${name}.${number}`
+}

@@ -1,0 +1,202 @@
+import { bindingsOf } from '../../lints/bindings.ts'
+import type { EntryItem, EntryText, View } from '../../lints/configuration.ts'
+import { viewsOf } from '../../lints/configuration.ts'
+import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
+import { type NixDocument, type NixValue, parseDocument } from '../../nix/index.ts'
+import { moveOffset } from '../../nix/text/edits.ts'
+import { placeOf } from '../../nix/text/lines.ts'
+import { parseDevice, parseDeviceNode } from '../../vfio/parseSettings.ts'
+import type { ExpectedDevice, Settings } from '../../vfio/settings.ts'
+import { namedID, type Wanted } from '../../vfio/wanted.ts'
+
+/** A value of old guides that gives way to an option of ours, or to nothing. */
+export interface Obsolete {
+  code: LintCode | 'IDS_MOVED' | 'ACL_MOVED'
+  /** Where it stands. */
+  line: number
+  column: number
+  /** What is wrong with it, in one sentence without a final period. */
+  message: string
+  fix: Fix
+  /** Whether it stands outside the specialisation that the run is about, and so stays. */
+  isOutside: boolean
+  /** What `virtualisation.vfio.devices` and `virtualisation.libvirtd.deviceACL` get for it. */
+  devices?: readonly string[]
+  deviceACL?: readonly string[]
+}
+
+/**
+ * The findings that are replaced without being asked for: with our modules they do nothing, do harm, or
+ * stop the build. What could be meant (`onShutdown`, the order of modules) is not among them.
+ */
+const REPLACED: readonly LintCode[] = [
+  'AMD_IOMMU_PT',
+  'EFIFB_OFF',
+  'HUGEPAGES_1M',
+  'OVMF_OPTION',
+  'PARAMETERS_IN_ONE',
+  'PCI_NOMSI',
+  'RENAMED_OPTION',
+  'VIRQFD'
+]
+
+/** Those that others can only be seen after. */
+const FIRST: readonly Obsolete['code'][] = ['PARAMETERS_IN_ONE', 'RENAMED_OPTION']
+
+/**
+ * What in a configuration gives way when ours comes, in the order in which the fixes are to be planned.
+ * Ours comes below `prefix`, the path of a specialisation or none.
+ */
+export function obsoleteIn(
+  doc: NixDocument,
+  release: string | undefined,
+  prefix: readonly string[] = []
+): Obsolete[] {
+  const found = placedIn(doc, release, prefix)
+  // What shares a string with others can only go once that is taken apart, and what stands under an old
+  // name once that is the new one.
+  const first = found.filter(it => FIRST.includes(it.code))
+  const planned = planFixes(
+    doc,
+    first.map(it => it.fix)
+  )
+  const { plan, refused } = planned.ok ? planned.value : { plan: undefined, refused: [] }
+  const done = plan ? first.filter((_, i) => !refused.some(it => it.index === i)) : []
+  const next = plan?.changed === true ? parseDocument(plan.text) : doc
+  const rest = placedIn(next, release, prefix)
+  const back = ({ start, end }: Placed) => {
+    // What was taken apart stood in one of the strings.
+    const source = next.text.slice(start, end).replace(/^"(.*)"$/, '$1')
+    const within = done.filter(it => it.code === 'PARAMETERS_IN_ONE')
+    const from = within.find(it => doc.text.slice(it.start, it.end).includes(source))
+    return from && !doc.text.includes(next.text.slice(start, end))
+      ? doc.text.indexOf(source, from.start)
+      : moveOffset(plan?.inverse ?? [], start)
+  }
+  const inside = [...doc.getIn(prefix), ...doc.getBelow(prefix)].map(it => it.binding)
+  const all = [...done, ...rest.map(it => ({ ...it, start: back(it) }))]
+  return all.map(({ start, end: _, ...obsolete }) => {
+    const isOutside = prefix.length > 0 && !inside.some(at => at.start <= start && start < at.end)
+    return { ...obsolete, ...placeOf(doc.text, start), isOutside }
+  })
+}
+
+type Placed = Omit<Obsolete, 'isOutside' | 'line' | 'column'> & { start: number; end: number }
+
+/** In the order of the text. */
+function placedIn(
+  doc: NixDocument,
+  release: string | undefined,
+  prefix: readonly string[]
+): Placed[] {
+  const files = [{ path: '', doc }]
+  const facts = { ours: true, ...(release === undefined ? {} : { release }) }
+  const found = lint(files, facts).flatMap((it): Placed[] => {
+    if (it.fix === undefined || !REPLACED.includes(it.code)) return []
+    const { code, fix, range } = it
+    const message =
+      code === 'EFIFB_OFF'
+        ? `${it.message}; where it is needed, virtualisation.vfio.disableEFIfb has an effect`
+        : it.message
+    return [{ code, message, fix, ...range }]
+  })
+  const [system, ...others] = viewsOf(files, facts)
+  const movedIn = (view: View) => [...movedIDs(doc, view), ...movedLists(view)]
+  const inside = [...doc.getIn(prefix), ...doc.getBelow(prefix)].map(it => it.binding)
+  const isInside = ({ start }: Placed) => inside.some(it => it.start <= start && start < it.end)
+  // A specialisation sees what the system has, too.
+  const own = prefix.length > 0 ? others.flatMap(movedIn).filter(isInside) : []
+  const moved = [...(system ? movedIn(system) : []), ...own]
+  return [...found, ...moved].sort((a, b) => a.start - b.start)
+}
+
+/** IDs in kernel parameters and in options of the module: ours come as a parameter, and one would win. */
+function movedIDs(doc: NixDocument, view: View): Placed[] {
+  return bindingsOf(view).flatMap((binding): Placed[] => {
+    const { at, range, lists, isOurs } = binding
+    const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
+    const devices = ids.flatMap(it => (it.ok ? [it.value] : []))
+    if (isOurs || !isCertain(at) || devices.length === 0 || devices.length < ids.length) return []
+    const line = doc.text.slice(range.start, range.end)
+    // Whole items and whole lines only: what else they say has to stay.
+    const whole = /^(?:"vfio[-_]pci\.ids=[^\s"$]*"|options\s+vfio[-_]pci\s+ids=[^\s$]*)$/.test(line)
+    if (!whole) return []
+    const path = at.entry.fullPath
+    return [
+      {
+        code: 'IDS_MOVED',
+        ...range,
+        message: `IDs for vfio-pci stand in ${path.join('.')}, and only those of one place count`,
+        fix: [{ op: 'remove', path, items: [line.replace(/^"(.*)"$/, '$1')] }],
+        devices
+      }
+    ]
+  })
+}
+
+// libvirt's own, which our module writes, too; of the last two no libvirt of today knows.
+const OF_LIBVIRT =
+  /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
+
+/** A `cgroup_device_acl` that was made by hand: with ours the key would stand there twice. */
+function movedLists(view: View): Placed[] {
+  return view.texts('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
+    const found = /^[ \t]*cgroup_device_acl[ \t]*=[ \t]*\[([^\]]*)\][ \t]*$/m.exec(at.text)
+    const devices = [...(found?.[1] ?? '').matchAll(/"([^"]*)"/g)].map(it => it[1] ?? '')
+    if (!found || !isCertain(at) || !devices.every(it => parseDeviceNode(it).ok)) return []
+    const start = at.start + found.index + found[0].search(/\S/)
+    const indent = indentOf(at.text)
+    const items = found[0].split('\n').map(it => it.slice(indent))
+    return [
+      {
+        code: 'ACL_MOVED',
+        start,
+        end: start + found[0].trim().length,
+        message: 'cgroup_device_acl is written by virtualisation.libvirtd.deviceACL',
+        fix: [{ op: 'remove', path: at.entry.fullPath, items }],
+        deviceACL: devices.filter(it => !OF_LIBVIRT.test(it))
+      }
+    ]
+  })
+}
+
+/** The blanks that Nix takes off every line of an indented string. */
+function indentOf(text: string): number {
+  const lines = text.split('\n').filter(it => it.trim() !== '')
+  return Math.min(...lines.map(it => it.search(/\S/)))
+}
+
+/** Whether it counts in any case. */
+function isCertain(at: EntryItem | EntryText): boolean {
+  return at.conditions.length === 0 && at.entry.conditions.length === 0
+}
+
+/**
+ * The options that get what moves. Devices that a person names take the place of those that stood
+ * elsewhere; `byAddress` has those IDs that the host needs as well, and what is meant by them; `names`
+ * says what an ID stands for.
+ */
+export function wantedFor(
+  moved: readonly Obsolete[],
+  settings: Settings,
+  byAddress: ReadonlyMap<string, readonly ExpectedDevice[]> = new Map(),
+  names: ReadonlyMap<string, string> = new Map()
+): Wanted[] {
+  const ids = [...new Set(moved.flatMap(it => it.devices ?? []))]
+  const devices = ids.filter(it => !byAddress.has(it)).map(it => namedID(it, names))
+  const addresses = ids
+    .flatMap(it => byAddress.get(it) ?? [])
+    .map(({ address, id }) => ({ address, id }))
+  const deviceACL = moved.flatMap(it => it.deviceACL ?? [])
+  const isNamed = settings.devices !== undefined || settings.addresses !== undefined
+  const isChosen = isNamed && settings.addsDevices !== true
+  const option = (path: readonly string[], items: readonly NixValue[]): Wanted[] =>
+    items.length === 0
+      ? []
+      : [{ kind: 'items', path: ['virtualisation', ...path], items: [...new Set(items)] }]
+  return [
+    ...option(['vfio', 'devices'], isChosen ? [] : devices),
+    ...option(['vfio', 'addresses'], isChosen ? [] : addresses),
+    ...option(['libvirtd', 'deviceACL'], deviceACL)
+  ]
+}

@@ -1,0 +1,47 @@
+import { type AttrPath, type Leaf, parseDocument } from '../../nix/index.ts'
+
+/**
+ * The options that are there only because of these modules, read from their declarations, so that
+ * there is no list beside them to be kept: `virtualisation.vfio` as a whole, of
+ * `virtualisation.libvirtd` only what the modules declare. A set of options counts as a whole unless
+ * the modules define an option inside it that they do not declare: that one is somebody else's, so
+ * the set is shared.
+ */
+export function ownOptions(modules: Iterable<string>): AttrPath[] {
+  const leaves = [...modules].flatMap(text => parseDocument(text).leaves())
+  const declared = leaves.filter(it => it.path[0] === 'options').map(it => namesOf(it).slice(1))
+  const defined = leaves.map(namesOf)
+  const shared = new Set(
+    defined
+      .filter(path => !declared.some(it => beginsWith(path, it)))
+      .flatMap(path => path.map((_, i) => keyOf(path.slice(0, i))))
+  )
+  const roots = declared.map(path => {
+    const whole = path.findIndex((_, i) => i > 0 && !shared.has(keyOf(path.slice(0, i))))
+    return whole === -1 ? path : path.slice(0, whole)
+  })
+  return [...new Map(roots.map(it => [keyOf(it), it])).values()]
+}
+
+/** All options that modules declare, each by its whole path, as far as they are written out. */
+export function declaredOptions(modules: Iterable<string>): AttrPath[] {
+  return [...modules]
+    .flatMap(text => parseDocument(text).leaves())
+    .filter(it => it.path[0] === 'options')
+    .map(it => namesOf(it).slice(1))
+}
+
+/** Whether a path is this option or lies below it. */
+export function beginsWith(path: readonly (string | undefined)[], option: AttrPath): boolean {
+  return path.length >= option.length && option.every((name, i) => path[i] === name)
+}
+
+/** The names of a leaf up to the first computed one. */
+function namesOf({ path }: Leaf): string[] {
+  const computed = path.indexOf(undefined)
+  return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)
+}
+
+function keyOf(path: AttrPath): string {
+  return JSON.stringify(path)
+}

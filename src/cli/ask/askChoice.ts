@@ -1,0 +1,40 @@
+import { say } from '../show/say.ts'
+import type { Screen } from '../show/terminal.ts'
+import { wrap } from '../show/wrap.ts'
+import { type Answer, askLine } from './askLine.ts'
+
+export interface Question {
+  title: string
+  choices: readonly string[]
+  /** Lines below the choices. */
+  after: readonly string[]
+  /** The choice that Enter takes, if there is one. */
+  usual: number | undefined
+  /** What can be typed instead of a number, as one more choice behind the others. */
+  word?: string
+}
+
+/** Asks until a number comes that is one of the choices; it is counted from 0. */
+export async function choose(
+  { title, choices, after, usual, word }: Question,
+  { width }: Screen
+): Promise<number | Exclude<Answer, { line: string }>> {
+  say('')
+  for (const it of wrap(title, width)) say(it)
+  for (const [i, it] of choices.entries()) {
+    for (const line of wrap(`${String(i + 1).padStart(3)}) ${it}`, width, '     ')) say(line)
+  }
+  for (const it of after) say(it)
+  const prompt = usual === undefined ? 'Number: ' : `Number [${usual + 1}]: `
+  for (;;) {
+    const answer = await askLine(prompt)
+    if (typeof answer !== 'object') return answer
+    const text = answer.line.trim()
+    if (text === '' && usual !== undefined) return usual
+    if (word !== undefined && text.toLowerCase() === word) return choices.length
+    const number = /^\d{1,3}$/.test(text) ? Number(text) : 0
+    if (number >= 1 && number <= choices.length) return number - 1
+    const numbers = choices.length === 1 ? '1' : `a number from 1 to ${choices.length}`
+    say(`Please give ${numbers}${word === undefined ? '' : `, or ${word}`}.`)
+  }
+}

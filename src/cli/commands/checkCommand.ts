@@ -1,0 +1,157 @@
+import { type Faults, findFaults, planFaultFixes, withFindings } from '../../apply/findFaults.ts'
+import { moduleReader } from '../../apply/read/readInputs.ts'
+import { gitFaults } from '../../check/gitFaults.ts'
+import { readTarget } from '../../files/target.ts'
+import type { Finding } from '../../lints/index.ts'
+import { parseDocument } from '../../nix/index.ts'
+import { placeOf } from '../../nix/text/lines.ts'
+import { isQuiet, readManner } from '../arguments/manner.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { contextOf } from '../context.ts'
+import { type Looked, lookAtHost } from '../input/checkHost.ts'
+import { readModule } from '../input/readModule.ts'
+import { readRelease } from '../input/readRelease.ts'
+import { EXIT, usage } from '../message.ts'
+import { readMessage } from '../messages/fileMessages.ts'
+import { applyMessage, nixMessage } from '../messages/messages.ts'
+import { type CheckBody, fail, type Report } from '../report.ts'
+import { nextStep, readRoot } from '../root.ts'
+import { say } from '../show/say.ts'
+import { reportFinding, showFinding } from '../show/showFindings.ts'
+import type { Screens } from '../show/showPlan.ts'
+import { reportThings, showThings } from '../show/showThings.ts'
+import { checkWithNix, readCheckMode } from './checkWithNix.ts'
+import { offerChange } from './offerChange.ts'
+import { type Prepared, shortName } from './prepared.ts'
+
+/** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
+export async function checkCommand(given: Arguments, screens: Screens): Promise<Report> {
+  const root = readRoot(given)
+  if (!root.ok) return fail(root.error)
+  const release = readRelease(given, root.value)
+  if (!release.ok) return fail(release.error)
+  const mends = given.on('fix') === true
+  const misplaced = ['yes', 'dry-run', 'output', 'eval'].find(
+    it => given.on(it) !== undefined || given.text(it) !== undefined
+  )
+  if (!mends && misplaced !== undefined) {
+    return fail(
+      usage(`--${misplaced} goes with --fix only.`, { remedy: `add --fix, or leave it away` })
+    )
+  }
+  const read = readModule(
+    given.file,
+    root.value,
+    path => contextOf('check', path, root.value, given, screens.err),
+    !mends
+  )
+  if (!read.ok) return fail(read.error)
+  const { target, text, context } = read.value
+  const module = parseDocument(text)
+  const [syntax] = module.errors
+  if (syntax) return fail(nixMessage(syntax, context, ''))
+
+  const path = target.realpath
+  const reader = moduleReader(root.value)
+  const inTexts = findFaults({ path, text }, reader, release.value)
+  const looked = lookAtHost(inTexts, inTexts.facts, given, context)
+  if (!looked.ok) return fail(looked.error)
+  const elsewhere = [...(looked.value.on?.findings ?? []), ...gitFaults(inTexts.files, reader)]
+  const faults = withFindings(inTexts, elsewhere)
+  const nameOf = (it: string) => (it === path ? context.file : it)
+  const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)
+  const shown = { faults, nameOf, body, looked: looked.value }
+  if (!mends) return tell(shown, faults.findings, given, screens)
+
+  const manner = readManner(given, true)
+  if (!manner.ok) return fail(manner.error)
+  const mode = readCheckMode(given)
+  if (!mode.ok) return fail(mode.error)
+  const fixes = planFaultFixes(faults)
+  if (!fixes.ok) return fail(nixMessage(fixes.error, context))
+  const { plan, mended, left } = fixes.value
+  if (plan.files.length === 0) return tell(shown, faults.findings, given, screens)
+  for (const file of plan.files) {
+    const found = readTarget(file.path, { root: root.value })
+    if (!found.ok) return fail(readMessage(found.error, context))
+  }
+  const check = checkWithNix(plan.files, mode.value, path)
+  if (!check.ok) return fail(applyMessage(check.error, context))
+  const prepared: Prepared = { plan, configuration: target, context, check: check.value }
+  const line = (it: Finding) => {
+    const { doc } = faults.files.find(file => file.path === it.path) ?? { doc: module }
+    const place = placeOf(doc.text, it.range.start)
+    return `${shortName(target, it.path)}:${place.line}: ${it.code}, ${it.message}`
+  }
+  prepared.notes = [
+    ...mended.map(it => `Mends ${line(it)}.`),
+    ...left.map(it => `Left for you: ${line(it)}.`)
+  ]
+  return offerChange(prepared, manner.value, given, screens, [nextStep(context.root)])
+}
+
+interface Shown {
+  faults: Faults
+  nameOf: (path: string) => string
+  body: CheckBody
+  looked: Looked
+}
+
+function tell(
+  { faults, nameOf, body, looked }: Shown,
+  findings: readonly Finding[],
+  given: Arguments,
+  screens: Screens
+): Report {
+  const problems = findings.filter(it => it.level === 'problem').length
+  if (!isQuiet(given)) {
+    const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
+    if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
+    if (parts.length > 0) process.stdout.write(`${parts.join('\n\n')}\n`)
+    if (!looked.on && looked.note !== undefined) say(looked.note)
+    say(summary(problems, findings.length - problems, body, findings, given))
+  }
+  return problems > 0
+    ? { exit: EXIT.differences, outcome: 'problems', body }
+    : { exit: EXIT.done, outcome: 'clean', body }
+}
+
+function bodyOf(
+  { files, findings }: Faults,
+  nameOf: (path: string) => string,
+  release: string | null,
+  looked: Looked
+): CheckBody {
+  return {
+    kind: 'check',
+    release,
+    files: files.map(it => nameOf(it.path)),
+    findings: findings.map(it => reportFinding(it, files, nameOf)),
+    running: looked.on ? reportThings(looked.on, looked.names) : null
+  }
+}
+
+/** `2 problems and 1 note in FILE and 3 files that it imports. "vfio-patch check --fix" mends 1.` */
+function summary(
+  problems: number,
+  notes: number,
+  { files }: CheckBody,
+  findings: readonly Finding[],
+  given: Arguments
+): string {
+  const others = files.length - 1
+  const where = `${files[0]}${others > 0 ? ` and ${plural(others, 'file')} that it imports` : ''}`
+  if (findings.length === 0) return `Nothing found in ${where}.`
+  const counts = [
+    ...(problems > 0 ? [plural(problems, 'problem')] : []),
+    ...(notes > 0 ? [plural(notes, 'note')] : [])
+  ]
+  const fixable = findings.filter(it => it.fix !== undefined).length
+  const offer =
+    fixable > 0 && given.on('fix') !== true ? ` With --fix, ${fixable} can be mended for you.` : ''
+  return `${counts.join(' and ')} in ${where}.${offer}`
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

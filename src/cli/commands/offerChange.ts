@@ -1,0 +1,142 @@
+// From a plan to the disk: show it, ask, write it, tell how to go back.
+
+import { dirname } from 'node:path'
+import type { PlannedFile } from '../../apply/planApply.ts'
+import { toChanges } from '../../apply/toChanges.ts'
+import { findObstacle } from '../../files/obstacle.ts'
+import { knownPeople, lenderOf } from '../../files/openFolder.ts'
+import type { Manner } from '../arguments/manner.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { confirm } from '../ask/confirm.ts'
+import { callOn } from '../context.ts'
+import { EXIT } from '../message.ts'
+import { obstacleMessage } from '../messages/fileMessages.ts'
+import { emptyBody, fail, type PlanBody, type Report } from '../report.ts'
+import { reportEdits } from '../show/editReports.ts'
+import { reportActions, reportChecks, reportFile } from '../show/planBody.ts'
+import { say } from '../show/say.ts'
+import { patchOfPlan, type Screens, showPlan } from '../show/showPlan.ts'
+import { evaluate } from './evaluate.ts'
+import { folderOf, isOwnModule, nameIn, type Prepared } from './prepared.ts'
+import { savePatch } from './savePatch.ts'
+import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
+
+/**
+ * Shows a plan that has something to do and, as the manner says, asks and writes it. `next` are the
+ * lines that a person reads after that.
+ */
+export async function offerChange(
+  prepared: Prepared,
+  manner: Manner,
+  given: Arguments,
+  screens: Screens,
+  next: readonly string[]
+): Promise<Report> {
+  const { plan, configuration, context } = prepared
+  const { quiet } = manner
+  const changes = toChanges(plan.files, configuration)
+  const registrations = registrationsOf(changes, given)
+  let planned: PlanBody = {
+    ...bodyOf(prepared, manner),
+    actions: reportActions(registrations)
+  }
+  const output = given.text('output')
+  if (output !== undefined) {
+    const problem = savePatch(output, patchOfPlan(prepared, planned), configuration.realpath)
+    if (problem) return fail(problem, planned)
+  }
+  if (!quiet) showPlan(prepared, planned, registrations, manner.verbose, screens)
+
+  // Now rather than after the question.
+  for (const { path } of manner.writes ? plan.files : []) {
+    const obstacle = findObstacle(path)
+    if (obstacle) return fail(obstacleMessage(obstacle, context), planned)
+  }
+  const folder = dirname(configuration.realpath)
+  const lender = manner.writes ? lenderOf(folder, knownPeople()) : null
+  if (lender !== null) {
+    const note = `${folder} belongs to user ${lender}, who can change it meanwhile.`
+    planned = { ...planned, notes: [...planned.notes, note] }
+    if (!quiet) say(`Note: ${note}`)
+  }
+  const command = given.text('eval')
+  if (command !== undefined) {
+    const evaluated = await evaluate(command, prepared, planned, registrations, manner)
+    if ('stop' in evaluated) return evaluated.stop
+    planned = evaluated.go
+  }
+  if (!manner.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
+  const refusal = await confirm('Write these changes? [y/N] ', given)
+  if (refusal) return { ...refusal, body: planned }
+  const written = writeChanges(changes, registrations, context, given.on('backup') !== false)
+  if (!written.ok) return fail(written.error, planned)
+  return reportWritten(written.value, planned, given, run => [
+    summaryOf(prepared),
+    ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
+    ...next
+  ])
+}
+
+/** What is told of a plan before anything is done; what the edits are for only where that is told. */
+function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
+  const { plan, configuration, context, check, byCard, byGuest, replaced = [] } = prepared
+  const wishes = { command: context.command, byCard, byGuest, replaced }
+  const files = plan.files.map(({ path: realpath, before, after }) => {
+    const isOwn = realpath === configuration.realpath
+    const { edits } = plan.configuration
+    return reportFile(
+      {
+        path: isOwn ? context.file : realpath,
+        realpath,
+        name: nameIn(configuration, realpath),
+        before,
+        after,
+        edits:
+          isOwn && reasons && before !== undefined && after !== undefined
+            ? reportEdits(before, after, edits, wishes)
+            : []
+      },
+      lines
+    )
+  })
+  const checks = reportChecks(check)
+  const { specialisation = null } = plan
+  return {
+    ...emptyBody(context.root),
+    specialisation,
+    replaced: replaced.map(({ options: _, ...it }) => it),
+    ...(prepared.guest === undefined ? {} : { guest: prepared.guest }),
+    files,
+    notes: prepared.notes ?? [],
+    checks
+  }
+}
+
+/** `Wrote FOLDER/ (new) and FILE.`, `Wrote FILE. Removed the modules in FOLDER/.` */
+function summaryOf({ plan, configuration, context }: Prepared): string {
+  const others = plan.files.filter(it => it.path !== configuration.realpath)
+  const gone = foldersOf(others.filter(it => it.after === undefined))
+  const written = others.filter(it => isOwnModule(it) && it.after !== undefined)
+  const isNew = written.every(it => it.before === undefined)
+  const names = others.filter(it => !isOwnModule(it)).map(it => it.path)
+  // What is kept aside of modules that go is told in the plan.
+  if (gone.length === 0)
+    names.push(...foldersOf(written).map(it => `${it}${isNew ? ' (new)' : ''}`))
+  if (plan.configuration.changed) names.push(context.file)
+  return [
+    ...(names.length > 0 ? [`Wrote ${names.join(' and ')}.`] : []),
+    ...(gone.length > 0 ? [`Removed the modules in ${gone.join(' and ')}.`] : [])
+  ].join(' ')
+}
+
+function foldersOf(files: readonly PlannedFile[]): string[] {
+  return [...new Set(files.map(it => `${folderOf(it)}/`))]
+}
+
+function undoCall({ plan, context }: Prepared, id: string): string {
+  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
+  // Where only modules change, the last run that changed the configuration is another one.
+  return plan.configuration.changed
+    ? `${sudo}${callOn(context.file, context, 'undo')}`
+    : `${sudo}${callOn(undefined, context, 'undo')} --run ${id}`
+}

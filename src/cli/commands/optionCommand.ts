@@ -1,0 +1,157 @@
+import type { ApplyProblem } from '../../apply/problem.ts'
+import { type NixError, type Plan, parseDocument } from '../../nix/index.ts'
+import { err, type Result } from '../../nix/result.ts'
+import { isQuiet, readManner } from '../arguments/manner.ts'
+import { type Asked, readAsked, tailOf } from '../arguments/optionArguments.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { type Context, contextOf, nameOfFile } from '../context.ts'
+import { readInput } from '../input/readInput.ts'
+import { decodeModule, readModule } from '../input/readModule.ts'
+import { EXIT, type Message, usage } from '../message.ts'
+import { hintForPeople } from '../messages/hints.ts'
+import { applyMessage, nixMessage } from '../messages/messages.ts'
+import { emptyBody, fail, type Report, unchanged } from '../report.ts'
+import { readRoot } from '../root.ts'
+import { reportEdits } from '../show/editReports.ts'
+import { reportChecks, reportFile } from '../show/planBody.ts'
+import { say } from '../show/say.ts'
+import type { Screens } from '../show/showPlan.ts'
+import { checkWithNix, readCheckMode } from './checkWithNix.ts'
+import { offerChange } from './offerChange.ts'
+import { optionGet } from './optionGet.ts'
+
+type AskedChange = Exclude<Asked, { action: 'get' }>
+
+/** `option`: looks up or edits any option of any module. */
+export async function optionCommand(given: Arguments, screens: Screens): Promise<Report> {
+  const read = readAsked(given)
+  if (!read.ok) return fail(read.error)
+  const { asked, file } = read.value
+  const root = readRoot(given)
+  if (!root.ok) return fail(root.error)
+  const tail = tailOf(given)
+  const contextFor = (path: string) =>
+    contextOf(`option ${asked.action}`, path, root.value, given, screens.err, tail)
+  if (file === '-') return filter(asked, given, contextFor(file))
+
+  if (asked.action === 'get') {
+    const module = readModule(file, root.value, contextFor, true)
+    if (!module.ok) return fail(module.error)
+    return optionGet(module.value.text, asked, module.value.context, voiceOf(given))
+  }
+  const manner = readManner(given, true)
+  if (!manner.ok) return fail(manner.error)
+  const module = readModule(file, root.value, contextFor)
+  if (!module.ok) return fail(module.error)
+  const { target, text, context } = module.value
+  const path = target.realpath
+  const planned = planOption(text, asked, context)
+  if (!planned.ok) return fail(planned.error)
+  const plan = planned.value
+  if (!plan.changed) return nothingToDo(asked, context, manner.value.quiet)
+  const files = [{ path, before: text, after: plan.text }]
+  const mode = readCheckMode(given)
+  if (!mode.ok) return fail(mode.error)
+  const check = checkWithNix(files, mode.value, path)
+  if (!check.ok) return fail(checkMessage(check.error, context))
+  const prepared = {
+    plan: { files, configuration: plan },
+    configuration: target,
+    context,
+    check: check.value
+  }
+  return offerChange(prepared, manner.value, given, screens, [])
+}
+
+/** The module comes from standard input, and its new text, or the listing, goes to standard output. */
+async function filter(asked: Asked, given: Arguments, context: Context): Promise<Report> {
+  const misplaced = ['dry-run', 'output'].find(
+    it => given.on(it) !== undefined || given.text(it) !== undefined
+  )
+  if (misplaced !== undefined) {
+    return fail(
+      usage(`--${misplaced} does not go with "-".`, {
+        why: 'nothing is written to a file then; the result goes to standard output.',
+        remedy: 'name the file, or leave the flag away'
+      })
+    )
+  }
+  const mode = readCheckMode(given)
+  if (!mode.ok) return fail(mode.error)
+  const input = await readInput('give it the module, e.g. with < configuration.nix')
+  if (!input.ok) return fail(input.error)
+  const text = decodeModule(input.value, context)
+  if (!text.ok) return fail(text.error)
+  if (asked.action === 'get') return optionGet(text.value, asked, context, voiceOf(given))
+
+  const planned = planOption(text.value, asked, context)
+  if (!planned.ok) return fail(planned.error)
+  const plan = planned.value
+  if (!plan.changed) {
+    const report = nothingToDo(asked, context, isQuiet(given))
+    if (given.on('json') !== true) process.stdout.write(plan.text)
+    return report
+  }
+  const files = [{ path: '-', before: text.value, after: plan.text }]
+  const check = checkWithNix(files, mode.value, '-')
+  if (!check.ok) return fail(checkMessage(check.error, context))
+  if (given.on('json') !== true) process.stdout.write(plan.text)
+  const file = {
+    ...{ path: '-', realpath: '-', name: '-' },
+    ...{ before: text.value, after: plan.text },
+    edits: reportEdits(text.value, plan.text, plan.edits, { command: context.command })
+  }
+  const body = {
+    ...emptyBody(context.root),
+    files: [reportFile(file, 3)],
+    checks: reportChecks(check.value)
+  }
+  return { exit: EXIT.done, outcome: 'planned', body }
+}
+
+function planOption(text: string, asked: AskedChange, context: Context): Result<Plan, Message> {
+  const edit = parseDocument(text).edit()
+  switch (asked.action) {
+    case 'set':
+      edit.setIn(asked.path, asked.value)
+      break
+    case 'add':
+      edit.addIn(asked.path, asked.items, { at: asked.at })
+      break
+    case 'remove':
+      edit.removeIn(asked.path, asked.items)
+      break
+    case 'import':
+      edit.import(asked.module)
+      break
+  }
+  const plan = edit.plan()
+  return plan.ok ? plan : err(planMessage(plan.error, context))
+}
+
+function planMessage(error: NixError, context: Context): Message {
+  if (error.code !== 'BAD_VALUE') return nixMessage(error, context)
+  const { line } = error.at
+  const remedy = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
+  return usage(`${error.message}. Nothing was written.`, remedy === undefined ? {} : { remedy })
+}
+
+function checkMessage(problem: ApplyProblem, context: Context): Message {
+  const message = applyMessage(problem, context)
+  if (problem.code !== 'PARSE_REJECTED') return message
+  return {
+    ...message,
+    what: `Nix would not accept what ${nameOfFile(context)} would become. Nothing was written.`,
+    remedy: 'see whether a name in the value is defined there; text needs quotes, or --string'
+  }
+}
+
+function nothingToDo(asked: AskedChange, context: Context, quiet: boolean): Report {
+  const state = asked.action === 'remove' ? 'does not say any of this' : 'says all this already'
+  if (!quiet) say(`Nothing to do: ${nameOfFile(context)} ${state}.`)
+  return unchanged(emptyBody(context.root))
+}
+
+function voiceOf(given: Arguments): { quiet: boolean; json: boolean } {
+  return { quiet: isQuiet(given), json: given.on('json') === true }
+}

@@ -1,0 +1,52 @@
+import { candidatesOf } from '../../host/candidates.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { readHost } from '../input/readHost.ts'
+import { EXIT, usage } from '../message.ts'
+import { adviceFor } from '../messages/advice.ts'
+import { fail, type Report } from '../report.ts'
+import { say } from '../show/say.ts'
+import { scanBody } from '../show/scanBody.ts'
+import { scanTable, widthOf } from '../show/scanTable.ts'
+import type { Screens } from '../show/showPlan.ts'
+import { isUnicode } from '../show/terminal.ts'
+import { wrap } from '../show/wrap.ts'
+import { saveDump } from './saveDump.ts'
+
+/** `scan`: shows the machine, and what of it a guest can have. Changes nothing. */
+export function scanCommand(given: Arguments, screens: Screens): Report {
+  if (given.file !== undefined) {
+    return fail(
+      usage(`"scan" looks at the machine, not at a file: "${given.file}" is one too many.`, {
+        remedy: 'vfio-patch scan'
+      })
+    )
+  }
+  const host = readHost(given)
+  if (!host.ok) return fail(host.error)
+  const { machine, names } = host.value
+  const candidates = candidatesOf(machine)
+  const advice = adviceFor(machine, candidates, names)
+  const folder = given.text('dump')
+  const problem = folder === undefined ? undefined : saveDump(folder, host.value)
+  if (problem) return fail(problem)
+  if (given.on('json') !== true && given.on('quiet') !== true) {
+    const look = {
+      screen: screens.out,
+      isUnicode: isUnicode(process.env),
+      isWhole: given.on('verbose') === true
+    }
+    const width = widthOf(screens.out)
+    const lines = [
+      ...scanTable({ machine, candidates, names }, look),
+      '',
+      ...wrap(advice.text, width),
+      `Next:  ${advice.command}`
+    ]
+    const text = `${lines.join('\n')}\n`
+    process.stdout.write(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
+    if (folder !== undefined) {
+      say(`Saved what was read in ${folder}. Look it through before you send it.`)
+    }
+  }
+  return { exit: EXIT.done, outcome: 'found', body: scanBody(machine, candidates, names, advice) }
+}

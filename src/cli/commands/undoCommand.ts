@@ -1,0 +1,153 @@
+import { readFileSync, realpathSync } from 'node:fs'
+import { relative } from 'node:path'
+import { locate } from '../../apply/read/locate.ts'
+import { attempt } from '../../files/attempt.ts'
+import type { FileChange } from '../../files/change.ts'
+import { reading } from '../../files/errno.ts'
+import { outerPath, type Run } from '../../files/run.ts'
+import { lastRun, listRuns, runById } from '../../files/runs.ts'
+import { locateTarget } from '../../files/target.ts'
+import { planUndo } from '../../files/undo.ts'
+import { err, type Result } from '../../nix/result.ts'
+import { isQuiet } from '../arguments/manner.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { confirm } from '../ask/confirm.ts'
+import { type Context, callOn, contextOf } from '../context.ts'
+import { EXIT, type Message, usage } from '../message.ts'
+import { readMessage } from '../messages/fileMessages.ts'
+import { registrationLines } from '../messages/gitMessages.ts'
+import { emptyBody, fail, type PlanBody, type Report, unchanged } from '../report.ts'
+import { nextStep, readRoot, stateFolderHere } from '../root.ts'
+import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
+import { say } from '../show/say.ts'
+import { paintPatch } from '../show/showDiff.ts'
+import type { Screens } from '../show/showPlan.ts'
+import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
+
+/** `undo`: takes the last run that changed the file back, byte for byte. */
+export async function undoCommand(given: Arguments, screens: Screens): Promise<Report> {
+  const root = readRoot(given)
+  if (!root.ok) return fail(root.error)
+  const { path } = locate(given.file, root.value, process.env)
+  const start = contextOf('undo', path, root.value, given, screens.err)
+  const quiet = isQuiet(given)
+  if (given.on('list') === true) return listAll(given, start, quiet)
+  if (given.on('quiet') === true && given.on('yes') !== true && given.on('dry-run') !== true) {
+    return fail(
+      usage('--quiet does not go with a question.', {
+        remedy: 'add --yes, or leave --quiet away'
+      })
+    )
+  }
+  const run = chooseRun(given, start)
+  if (!run.ok) return fail(run.error)
+  const { id, command } = run.value
+  const context = { ...start, undoes: command }
+  const changes = planUndo(run.value)
+  if (!changes.ok) return fail(readMessage(changes.error, context))
+  if (changes.value.length === 0) {
+    if (!quiet) say(`Nothing to do: run ${id} is taken back already.`)
+    return unchanged(emptyBody(root.value))
+  }
+  const files: ChangedFile[] = []
+  for (const change of changes.value) {
+    const file = attempt(() => changedFile(change, run.value), reading(change.realpath))
+    if (!file.ok) return fail(readMessage(file.error, context))
+    files.push(file.value)
+  }
+  const registrations = registrationsOf(changes.value, given)
+  const planned: PlanBody = {
+    ...emptyBody(root.value),
+    files: files.map(it => reportFile(it, 3)),
+    actions: reportActions(registrations)
+  }
+  if (!quiet) {
+    show(run.value, planned, given.on('verbose') === true, screens)
+    for (const line of registrationLines(registrations)) say(line)
+  }
+  if (given.on('dry-run') === true) {
+    return { exit: EXIT.differences, outcome: 'planned', body: planned }
+  }
+  const refusal = await confirm('Take this back? [y/N] ', given)
+  if (refusal) return { ...refusal, body: planned }
+  const written = writeChanges(changes.value, registrations, context, true)
+  if (!written.ok) return fail(written.error, planned)
+  return reportWritten(written.value, planned, given, () => [
+    `Took back run ${id}.`,
+    nextStep(root.value)
+  ])
+}
+
+/** The run that `--run` names, else the last one that changed the file. */
+function chooseRun(given: Arguments, context: Context): Result<Run, Message> {
+  const { file, root } = context
+  const state = stateFolderHere(root)
+  const options = { root: realpathSync(root) }
+  const target = locateTarget(file, { root })
+  const id = given.text('run')
+  if (id === undefined) {
+    if (!target.ok) return err(readMessage(target.error, context))
+    const last = lastRun(state, target.value.realpath, options)
+    return last.ok ? last : err(readMessage(last.error, context))
+  }
+  const named = runById(state, id, options)
+  if (!named.ok) {
+    const message = readMessage(named.error, context)
+    return err(
+      named.error.code === 'NO_RUN' ? { ...message, what: `there is no run ${id}.` } : message
+    )
+  }
+  const changed = target.ok && touches(named.value, target.value.realpath)
+  if (given.file === undefined || changed) return named
+  return err(
+    usage(`run ${id} did not change ${file}.`, {
+      remedy: `${callOn(undefined, context)} --run ${id}`
+    })
+  )
+}
+
+function touches(run: Run, realpath: string): boolean {
+  return run.files.some(it => outerPath(it.path, run.root) === realpath)
+}
+
+/** Prints the runs, the newest first: all, or those that changed the file that was named. */
+function listAll(given: Arguments, context: Context, quiet: boolean): Report {
+  const found = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
+  if (!found.ok) return fail(readMessage(found.error, context))
+  const target = locateTarget(context.file, { root: context.root })
+  const runs = found.value
+    .filter(run => given.file === undefined || (target.ok && touches(run, target.value.realpath)))
+    .map(({ id, command, tool, started, done, files }) => {
+      return { id, command, tool, started, done, files: files.map(it => it.path) }
+    })
+  if (runs.length === 0 && !quiet) say('No runs yet.')
+  const width = Math.max(5, ...runs.map(it => it.command.length))
+  if (given.on('json') !== true) {
+    for (const { id, command, files } of runs) {
+      process.stdout.write(`${id}  ${command.padEnd(width)}  ${files.join(' ')}\n`)
+    }
+  }
+  const outcome = runs.length > 0 ? 'found' : 'not-found'
+  return { exit: EXIT.done, outcome, body: { kind: 'runs', runs } }
+}
+
+/** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
+function show(run: Run, { files }: PlanBody, verbose: boolean, screens: Screens): void {
+  say(`Run ${run.id} (${run.command}) will be taken back:`)
+  for (const it of files) say(`  ${it.realpath} ${WHAT[it.action]}`)
+  const whole = verbose || !screens.out.isTerminal
+  const shown = files.filter(it => whole || it.action === 'modify')
+  process.stdout.write(paintPatch(shown.map(it => it.patch).join(''), screens.out))
+}
+
+const WHAT = { create: 'comes back', modify: 'as it was', delete: 'goes' }
+
+function changedFile({ realpath, before, after }: FileChange, run: Run): ChangedFile {
+  return {
+    path: realpath,
+    realpath,
+    name: relative(run.root, realpath),
+    before: before === null ? undefined : readFileSync(realpath).toString(),
+    after: after === null ? undefined : Buffer.from(after).toString('utf8')
+  }
+}

@@ -1,0 +1,108 @@
+// Writes what was agreed on, and tells git of the files that came and went.
+
+import type { NewRun } from '../../files/backup.ts'
+import type { FileChange } from '../../files/change.ts'
+import { commit } from '../../files/commit.ts'
+import { holdSignals } from '../../files/holdSignals.ts'
+import { planRegistration, type Registration, register } from '../../git/registration.ts'
+import { err, ok, type Result } from '../../nix/result.ts'
+import { isQuiet } from '../arguments/manner.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import type { Context } from '../context.ts'
+import { EXIT, formatMessage, type Message } from '../message.ts'
+import { commitMessage, warningMessage } from '../messages/fileMessages.ts'
+import { ignoredMessage, registerMessage } from '../messages/gitMessages.ts'
+import type { PlanBody, Report } from '../report.ts'
+import { stateFolderHere } from '../root.ts'
+import { say } from '../show/say.ts'
+import { VERSION } from '../version.ts'
+import { watch } from '../watched.ts'
+
+export interface Written {
+  run: NewRun | null
+  /** What went wrong after the change was made. */
+  warnings: Message[]
+}
+
+/** What git will be told of these changes; nothing where `--no-git-add` says so. */
+export function registrationsOf(changes: readonly FileChange[], given: Arguments): Registration[] {
+  const created = changes.filter(it => it.before === null && it.after !== null)
+  const deleted = changes.filter(it => it.before !== null && it.after === null)
+  return registrationsFor(
+    created.map(it => it.realpath),
+    deleted.map(it => it.realpath),
+    given
+  )
+}
+
+/** The same by the paths of what comes and goes. */
+export function registrationsFor(
+  created: readonly string[],
+  deleted: readonly string[],
+  given: Arguments
+): Registration[] {
+  if (given.on('git-add') === false) return []
+  // What is kept aside is no module any more, and no flake misses it.
+  const modules = created.filter(it => it.endsWith('.nix'))
+  return planRegistration(modules, deleted)
+}
+
+/** All of the changes, or none of them and why. Signals wait until git is done, too. */
+export function writeChanges(
+  changes: readonly FileChange[],
+  registrations: readonly Registration[],
+  context: Context,
+  backup: boolean
+): Result<Written, Message> {
+  const release = holdSignals()
+  try {
+    const { root, command } = context
+    for (const { realpath, before } of changes) watch(realpath, realpath, before)
+    const committed = commit([...changes], {
+      stateFolder: stateFolderHere(root),
+      backup,
+      command,
+      tool: VERSION,
+      root
+    })
+    if (!committed.ok) return err(commitMessage(committed.error, context))
+    const { run, warnings } = committed.value
+    return ok({
+      run,
+      warnings: [
+        ...warnings.map(it => warningMessage(it, context)),
+        ...registrations.flatMap(it => registerOne(it, context.file))
+      ]
+    })
+  } finally {
+    release()
+  }
+}
+
+/** Tells git of one work tree; what went wrong, as the change is made. */
+export function registerOne(registration: Registration, file: string): Message[] {
+  const { problem, ignored } = registration
+  if (problem) return [registerMessage(registration, problem, file)]
+  const done = register(registration)
+  return [
+    ...(done.ok ? [] : [registerMessage(registration, done.error, file)]),
+    ...(ignored.length > 0 ? [ignoredMessage(registration, file)] : [])
+  ]
+}
+
+/** Tells what was written, in `lines`, and before that what went wrong afterwards. */
+export function reportWritten(
+  { run, warnings }: Written,
+  planned: PlanBody,
+  given: Arguments,
+  lines: (run: NewRun | null) => string[]
+): Report {
+  const body = { ...planned, backup: run && { id: run.id, dir: run.folder } }
+  if (given.on('json') !== true) {
+    for (const it of warnings) process.stderr.write(formatMessage(it))
+  }
+  if (!isQuiet(given)) for (const line of lines(run)) say(line)
+  return warnings.length > 0
+    ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
+    : { exit: EXIT.done, outcome: 'written', body }
+}

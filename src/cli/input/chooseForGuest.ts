@@ -1,0 +1,119 @@
+// What the machine says to a guest: the devices that it is to have, and what does not fit.
+
+import { chooseDevices } from '../../apply/chooseDevices.ts'
+import { type GuestNote, settingsForGuest } from '../../apply/guestSettings.ts'
+import { idOf } from '../../host/machine.ts'
+import { type NixDocument, parseDocument } from '../../nix/index.ts'
+import { err, ok, type Result } from '../../nix/result.ts'
+import type { Settings } from '../../vfio/settings.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import type { Context } from '../context.ts'
+import type { Message } from '../message.ts'
+import { choiceNotes } from '../messages/choiceNotes.ts'
+import { problemMessage } from '../messages/gateMessages.ts'
+import { needNotes } from '../messages/guestNotes.ts'
+import { type HostChoice, readAddresses, whoseIs } from './chooseHost.ts'
+import type { Guest } from './readGuest.ts'
+import { readHost } from './readHost.ts'
+
+/** What is known of the configuration that a guest goes into. */
+export interface GuestPlace {
+  text: string
+  /** The texts of all its files. */
+  texts: readonly string[]
+  /** The boot entry of its own that the options go into, and the path of these. */
+  specialisation: string | undefined
+  prefix: readonly string[]
+  /** IDs that it gives to vfio-pci in other words than by our options. */
+  earlierIDs: readonly string[]
+}
+
+/** The settings with what a guest needs, on top of those that were chosen without it. */
+export interface GuestChoice {
+  settings: Settings
+  notes: readonly string[]
+  /** The options whose values come from the guest. */
+  byGuest: readonly string[]
+}
+
+/**
+ * Adds what a guest needs to the settings. Its devices go through the same gates as those that a person
+ * names, but for what the configuration gives away already; a machine that the configuration is not of
+ * is not looked at.
+ */
+export function chooseForGuest(
+  guest: Guest,
+  chosen: HostChoice,
+  place: GuestPlace,
+  given: Arguments,
+  context: Context
+): Result<GuestChoice, Message> {
+  const { text, texts, prefix, specialisation } = place
+  const isHere = whoseIs(text, given, context) !== 'other'
+  const host = isHere ? readHost(given) : undefined
+  if (host && !host.ok) return host
+  const { machine, names = new Map<string, string>() } = host?.value ?? {}
+  const configuration: NixDocument = parseDocument(text)
+  const where = { machine, configuration, prefix, texts }
+  const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
+  const earlier = new Set([...place.earlierIDs, ...(chosen.settings.devices ?? [])])
+  const named = (chosen.settings.addresses ?? []).map(it =>
+    typeof it === 'string' ? it : it.address
+  )
+  const isNew = (address: string) => {
+    const device = machine?.devices.find(it => it.address === address)
+    return device !== undefined && !earlier.has(idOf(device)) && !named.includes(address)
+  }
+  const devices = needed.devices.filter(isNew)
+  const told = (notes: readonly GuestNote[]) => needNotes(notes, guest, names)
+  if (machine === undefined || devices.length === 0) {
+    const byGuest = optionsBy(chosen.settings, needed.settings)
+    return ok({ settings: needed.settings, notes: told(needed.notes), byGuest })
+  }
+  const confirmed = readAddresses('confirm', given)
+  if (!confirmed.ok) return confirmed
+  const isOurs = needed.givenNow
+  const choice = chooseDevices(machine, needed.settings, {
+    gpus: [],
+    devices,
+    given: new Set(machine.devices.filter(isOurs).map(it => it.address)),
+    confirmed: confirmed.value,
+    specialisation,
+    assumesIsolated: given.on('assume-isolated') === true
+  })
+  if (!choice.ok) {
+    const message = problemMessage(choice.error, context.line, names)
+    return err({
+      ...message,
+      why: `${message.why ?? ''}\n${guest.file} gives it to ${guest.name}.`,
+      remedy: `${message.remedy ?? ''};\nor change the addresses in ${guest.file}, if it is from another machine`
+    })
+  }
+  // What the flags name takes the place of what is there; what a guest needs comes to it.
+  const isNamed = chosen.settings.devices !== undefined || chosen.settings.addresses !== undefined
+  const settings = isNamed ? choice.value.settings : { ...choice.value.settings, addsDevices: true }
+  const elsewhere =
+    context.root !== '/' && given.text('sysfs') === undefined
+      ? ['Note: the devices are those of the machine that this runs on.']
+      : []
+  return ok({
+    settings,
+    notes: [...choiceNotes(choice.value, names), ...told(needed.notes), ...elsewhere],
+    byGuest: optionsBy(chosen.settings, settings)
+  })
+}
+
+/** The options that a guest changed the settings for. */
+function optionsBy(before: Settings, after: Settings): string[] {
+  const vfio = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
+  const files = (after.sharedMemoryFiles ?? []).filter(
+    it => !before.sharedMemoryFiles?.some(at => at.name === it.name)
+  )
+  const nodes = (after.deviceACL ?? []).length > (before.deviceACL ?? []).length
+  return [
+    ...vfio.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`),
+    ...files.map(it => `virtualisation.sharedMemoryFiles.${it.name}`),
+    ...(before.hugepages !== after.hugepages ? ['virtualisation.hugepages'] : []),
+    ...(nodes ? ['virtualisation.libvirtd.deviceACL'] : [])
+  ]
+}

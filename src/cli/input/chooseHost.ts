@@ -1,0 +1,225 @@
+// What the machine says to a run: which devices its cards come to, and what must stay with the host.
+
+import { hostname } from 'node:os'
+import { type Asked, chooseDevices, type Decision } from '../../apply/chooseDevices.ts'
+import { placeEarlierIDs } from '../../apply/old/earlierIDs.ts'
+import { prefixOf, profilesOf } from '../../apply/specialisation.ts'
+import { idOf, type Machine } from '../../host/machine.ts'
+import { parseDocument } from '../../nix/index.ts'
+import { err, ok, type Result } from '../../nix/result.ts'
+import { parseAddress } from '../../vfio/parseSettings.ts'
+import type { ExpectedDevice, Settings } from '../../vfio/settings.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import type { Context } from '../context.ts'
+import { type Message, usage } from '../message.ts'
+import { choiceNotes } from '../messages/choiceNotes.ts'
+import { list } from '../messages/deviceWords.ts'
+import { otherDevice, problemMessage } from '../messages/gateMessages.ts'
+import { readHost } from './readHost.ts'
+
+/** The settings with the cards in them, and what a person has to know of how that came. */
+export interface HostChoice {
+  settings: Settings
+  notes: readonly string[]
+  /** The options whose values come from the cards. */
+  byCard: readonly string[]
+  /** The earlier IDs that the host needs as well, and the devices that are meant by them. */
+  byAddress: ReadonlyMap<string, readonly ExpectedDevice[]>
+}
+
+/** What the file gives to vfio-pci already. */
+export interface EarlierDevices {
+  /** IDs in other words than by our options. */
+  ids: readonly string[]
+  /** Those by our options, where these were somebody else's until now. */
+  named: readonly string[]
+  /** Where all of them stand, for a sentence. */
+  places: string
+}
+
+/**
+ * Fills in what `--gpu` stands for, and refuses what would lock the person out. Devices that the flags
+ * name are looked at where the machine has them, unless the configuration is another machine's.
+ * `specialisation` is the boot entry of its own that they are for, if there is one. The `earlier` IDs are
+ * looked at in the same way, but for devices that vfio-pci has now.
+ */
+export function chooseHost(
+  settings: Settings,
+  text: string,
+  given: Arguments,
+  context: Context,
+  specialisation?: string,
+  earlier: EarlierDevices = { ids: [], named: [], places: '' }
+): Result<HostChoice, Message> {
+  const gpus = readAddresses('gpu', given)
+  if (!gpus.ok) return gpus
+  const confirmed = readAddresses('confirm', given)
+  if (!confirmed.ok) return confirmed
+  const belongs = whoseIs(text, given, context)
+  const isNamed = settings.devices !== undefined || settings.addresses !== undefined
+  const isAsked = gpus.value.length > 0
+  const isNothing = { settings, notes: [], byCard: [], byAddress: new Map() }
+  // Devices that are named take the place of those that stood elsewhere.
+  const isEarlier = !isNamed && !isAsked && earlier.ids.length + earlier.named.length > 0
+  if (!isAsked && (belongs === 'other' || (belongs === 'unknown' && !isNamed && !isEarlier))) {
+    return ok(isNothing)
+  }
+  const host = readHost(given)
+  if (!host.ok) return host
+  const { machine, names } = host.value
+  if (isEarlier) {
+    const chosen = chooseEarlier(machine, settings, earlier, {
+      asked: { gpus: [], confirmed: confirmed.value, specialisation },
+      isHere: belongs === 'this',
+      context,
+      names
+    })
+    return chosen.ok ? ok({ ...isNothing, ...chosen.value }) : chosen
+  }
+  if (!isNamed && !isAsked) {
+    const moved = movedDevice(text, machine)
+    return moved === undefined ? ok(isNothing) : err(otherDevice(moved, context))
+  }
+  const choice = chooseDevices(machine, settings, {
+    gpus: gpus.value,
+    confirmed: confirmed.value,
+    specialisation,
+    assumesIsolated: given.on('assume-isolated') === true
+  })
+  if (!choice.ok) return err(problemMessage(choice.error, context.line, names))
+  const elsewhere =
+    isAsked && context.root !== '/' && given.text('sysfs') === undefined
+      ? ['Note: the cards are those of the machine that this runs on.']
+      : []
+  const absent = belongs === 'this' ? absentDevices(settings, machine) : []
+  const stranger =
+    belongs === 'other'
+      ? ['Note: this file is of another machine, by its networking.hostName.']
+      : []
+  return ok({
+    ...isNothing,
+    settings: choice.value.settings,
+    byCard: isAsked ? optionsBy(settings, choice.value.settings) : [],
+    notes: [...choiceNotes(choice.value, names), ...stranger, ...elsewhere, ...absent]
+  })
+}
+
+/** The options that a card changed the settings for. */
+function optionsBy(before: Settings, after: Settings): string[] {
+  const names = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
+  return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
+}
+
+/** What the IDs come to that stand elsewhere; settings stay as they are. */
+function chooseEarlier(
+  machine: Machine,
+  settings: Settings,
+  earlier: EarlierDevices,
+  {
+    asked,
+    isHere,
+    context,
+    names
+  }: { asked: Asked; isHere: boolean; context: Context; names: ReadonlyMap<string, string> }
+): Result<Pick<HostChoice, 'notes' | 'byAddress'>, Message> {
+  const { ids, places } = earlier
+  const placed = placeEarlierIDs(machine, ids, earlier.named)
+  const { settings: named, byAddress, twins, inForce } = placed
+  const all = { ...settings, ...named }
+  const choice = chooseDevices(machine, all, { ...asked, inForce })
+  if (!choice.ok) {
+    const message = problemMessage(choice.error, context.line, names)
+    return err({
+      ...message,
+      why: `${message.why ?? ''}\n${places} names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.`,
+      remedy: `${message.remedy ?? ''};\nor take it out of ${places}`
+    })
+  }
+  const decisions: Decision[] = twins.length > 0 ? [{ code: 'BY_ADDRESS', twins }] : []
+  const isNew = machine.devices.some(
+    it => !inForce.has(it.address) && (named.devices ?? []).includes(idOf(it))
+  )
+  const cautions = isNew ? choice.value.cautions : []
+  const isKept = chooseDevices(machine, all, asked).ok
+  const kept = isKept
+    ? []
+    : [
+        `Note: ${list([...inForce])} ${inForce.size === 1 ? 'belongs' : 'belong'} to vfio-pci already, so nothing is lost by this that the host has today.`
+      ]
+  return ok({
+    byAddress,
+    notes: [
+      ...choiceNotes({ ...choice.value, decisions, cautions }, names),
+      ...kept,
+      ...(isHere ? absentDevices(named, machine) : [])
+    ]
+  })
+}
+
+/** The addresses that a flag was given with, each once. */
+export function readAddresses(flag: string, given: Arguments): Result<string[], Message> {
+  const found: string[] = []
+  for (const value of given.texts(flag) ?? []) {
+    const address = parseAddress(value)
+    if (!address.ok) {
+      const { message } = address.error
+      return err(
+        usage(`--${flag}: ${message}.`, { remedy: '"vfio-patch scan" shows the addresses' })
+      )
+    }
+    found.push(address.value)
+  }
+  return ok([...new Set(found)])
+}
+
+/** Whose machine the file configures, by the name that it gives its host. */
+export function whoseIs(
+  text: string,
+  given: Arguments,
+  { root }: Context
+): 'this' | 'other' | 'unknown' {
+  if (given.text('sysfs') !== undefined) return 'this'
+  const names = parseDocument(text)
+    .getIn('networking.hostName')
+    .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
+  const [name] = names
+  // What is installed from another system has that one's name for now.
+  if (root !== '/' || name === undefined || names.length !== 1) return 'unknown'
+  return name === hostname() ? 'this' : 'other'
+}
+
+/** Named hardware that isn't there may come yet, so that is told and no more. */
+function absentDevices(settings: Settings, { devices }: Machine): string[] {
+  const here = new Set(devices.flatMap(it => [it.address, idOf(it)]))
+  const addresses = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
+  const ids = (settings.devices ?? []).filter(it => !here.has(it.split(':').slice(0, 2).join(':')))
+  return [...ids, ...addresses.filter(it => !here.has(it))].map(
+    it => `Note: this machine has no ${it} at the moment.`
+  )
+}
+
+export interface MovedDevice {
+  address: string
+  /** What the configuration expects there, and what is there. */
+  expected: string
+  found: string | undefined
+}
+
+/** The first address in the configuration behind which there is something else than it says. */
+function movedDevice(text: string, { devices }: Machine): MovedDevice | undefined {
+  const doc = parseDocument(text)
+  const prefixes = [undefined, ...profilesOf(doc).specialisations].map(prefixOf)
+  const addresses = prefixes.flatMap(it =>
+    doc.itemsIn([...it, 'virtualisation', 'vfio', 'addresses'])
+  )
+  for (const item of addresses) {
+    if (typeof item !== 'object' || item === null || !('address' in item) || !('id' in item))
+      continue
+    const { address, id } = item
+    if (typeof address !== 'string' || typeof id !== 'string') continue
+    const device = devices.find(it => it.address === address)
+    if (device !== undefined && idOf(device) === id.toLowerCase()) continue
+    return { address, expected: id, found: device && idOf(device) }
+  }
+  return undefined
+}

@@ -1,0 +1,45 @@
+import { isAbsolute, resolve } from 'node:path'
+import { idOf, type Machine } from '../../host/machine.ts'
+import { openMachine } from '../../host/openMachine.ts'
+import { namesOf } from '../../host/pciNames.ts'
+import { readMachine } from '../../host/readMachine.ts'
+import { type Recording, recordingSource } from '../../host/source.ts'
+import { err, ok, type Result } from '../../nix/result.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { type Message, usage } from '../message.ts'
+
+/** A machine that was looked at. */
+export interface Host {
+  machine: Machine
+  /** The names of its devices by their IDs. */
+  names: ReadonlyMap<string, string>
+  /** All that it answered, for a dump. */
+  recording: Recording
+}
+
+/** Reads the machine that `--sysfs` names, else the one that this runs on. */
+export function readHost(given: Arguments): Result<Host, Message> {
+  const folder = given.text('sysfs')
+  const path = folder === undefined || isAbsolute(folder) ? folder : resolve(folder)
+  const opened = openMachine(path)
+  if (!opened.ok) {
+    const { error } = opened
+    const remedy = 'give the folder that "vfio-patch scan --dump FOLDER" wrote'
+    switch (error.code) {
+      case 'NOT_A_FOLDER':
+        return err(usage(`--sysfs: there is no directory ${folder}.`, { remedy }))
+      case 'NO_MACHINE':
+        return err(usage(`--sysfs: ${folder} holds neither a dump nor a "sys".`, { remedy }))
+      case 'BAD_DUMP':
+        return err(
+          usage(`--sysfs: a line in ${folder} is none of a dump: ${error.line}`, { remedy })
+        )
+    }
+  }
+  const { source, pciIds } = opened.value
+  const recording: Recording = new Map()
+  const machine = readMachine(recordingSource(source, recording))
+  const ids = machine.devices.map(idOf)
+  const names = namesOf(ids, pciIds === undefined ? {} : { pciIds })
+  return ok({ machine, names, recording })
+}

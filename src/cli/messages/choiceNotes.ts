@@ -1,0 +1,70 @@
+import type { Choice, Decision } from '../../apply/chooseDevices.ts'
+import type { Caution } from '../../host/cautions.ts'
+import { briefDevice, callDevice, list, type Names } from './deviceWords.ts'
+
+/** Each decision with its reason, then what to look out for; a sentence or two each. */
+export function choiceNotes({ decisions, cautions }: Choice, names: Names): string[] {
+  return [
+    ...decisions.map(it => decisionLine(it, names)),
+    ...cautions.map(it => `Note: ${cautionLine(it, names)}`)
+  ]
+}
+
+function decisionLine(decision: Decision, names: Names): string {
+  switch (decision.code) {
+    case 'WHOLE_CARD': {
+      const { display, functions } = decision.card
+      const others = functions.filter(it => it !== display).map(briefDevice)
+      const along =
+        others.length > 0
+          ? `; ${list(others)} ${others.length === 1 ? 'goes' : 'go'} along, as a guest takes a card whole`
+          : ''
+      return `Card: ${callDevice(display, names)}${along}.`
+    }
+    case 'DEVICE':
+      return `Device: ${callDevice(decision.device, names)}.`
+    case 'BY_ID':
+      return 'Named by ID, as nothing that stays with the host has the same.'
+    case 'BY_ADDRESS':
+      return `Named by address, as ${list(decision.twins.map(briefDevice))} of the host ${decision.twins.length === 1 ? 'has' : 'have'} the same ID.`
+    case 'PROCESSOR':
+      return `IOMMU: that of ${decision.vendor === 'amd' ? 'AMD' : 'Intel'}, as the processor is.`
+    case 'DRIVERS':
+      return `Drivers: vfio-pci is loaded before ${list(decision.drivers)}, too, as part of the card would go there.`
+    case 'FIRST_PHASE':
+      return firstPart(decision.specialisation, callDevice(decision.card.display, names))
+    case 'ASSUMED_ISOLATED':
+      return 'The IOMMU is off, so nobody sees its groups: that the card shares none is on your word.'
+  }
+}
+
+function firstPart(specialisation: string | undefined, card: string): string {
+  return specialisation === undefined
+    ? `First part: the IOMMU is off, so only it is turned on. Reboot, then run this again to give ${card} away.`
+    : `First part: the IOMMU is off, so only it is turned on. Reboot into the boot entry "${specialisation}", then run this again to give ${card} away; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
+}
+
+function cautionLine(caution: Caution, names: Names): string {
+  switch (caution.code) {
+    case 'BOOT_SCREEN':
+      return `the firmware shows its first screen on ${caution.device.address}${caution.device.holdsFramebuffer ? ', and the kernel draws on it still' : ''}. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.`
+    case 'NO_PICTURE':
+      return caution.others.length === 0
+        ? 'in that boot entry the host has no picture; see that you can reach it over ssh.'
+        : `in that boot entry the monitor at ${caution.device.address} shows the guest; for the host, plug one into ${list(caution.others.map(it => callDevice(it, names)))}.`
+    case 'MONITOR_GOES':
+      return `the monitor at ${list(caution.monitors)} goes dark for the host.`
+    case 'NO_RESET':
+      return `${caution.device.address} can't be reset, so a guest may get it only once after each boot.`
+    case 'AMD_RESET':
+      return `${callDevice(caution.device, names)} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.`
+    case 'HOST_WITHOUT_DRIVER':
+      return `${callDevice(caution.device, names)} stays with the host and has no driver yet; see that it shows a picture first.`
+    case 'HOST_BLACKLISTED':
+      return `--blacklist-nvidia takes the driver from ${callDevice(caution.device, names)}, too, which stays with the host.`
+    case 'NETWORK_IN_USE':
+      return `${list(caution.names)}, which you are connected by, goes; other network cards stay, but none is connected.`
+    case 'NO_VIRTUALISATION':
+      return 'the processor offers no virtualisation; switch on SVM or VT-x in the firmware setup.'
+  }
+}

@@ -1,0 +1,63 @@
+// A run that was stopped in the middle is finished or taken back before another one begins.
+
+import { locate } from '../../apply/read/locate.ts'
+import { findInterrupted, type Recovered, recover } from '../../files/recover.ts'
+import { locateTarget } from '../../files/target.ts'
+import type { Arguments } from '../arguments/parseArguments.ts'
+import { registerOne, registrationsFor } from '../commands/writeChanges.ts'
+import { contextOf } from '../context.ts'
+import { formatMessage, type Message } from '../message.ts'
+import { readRoot, stateFolderHere } from '../root.ts'
+import type { Screen } from '../show/terminal.ts'
+import { dateOf, readMessage } from './fileMessages.ts'
+
+/**
+ * Sees to what an interrupted run left in the way of this command, and says so on stderr. A command
+ * that doesn't write only says it. Returns why the command can't go on, if it can't. What is wrong
+ * with the words of the command is for the command to say.
+ */
+export function tendEarlierRun(given: Arguments, screen: Screen): Message | undefined {
+  const { command, action, file } = given
+  if (command === undefined || command === 'scan' || command === 'domain' || file === '-')
+    return undefined
+  const root = readRoot(given)
+  if (!root.ok) return undefined
+  const { path } = locate(file, root.value, process.env)
+  const target = locateTarget(path, { root: root.value })
+  if (!target.ok) return undefined
+  const options = { paths: [target.value.realpath], stateFolder: stateFolderHere(root.value) }
+  const writes =
+    command !== 'diff' &&
+    action !== 'get' &&
+    (command !== 'check' || given.on('fix') === true) &&
+    given.on('dry-run') !== true &&
+    given.on('list') !== true
+  if (!writes) {
+    for (const { started } of findInterrupted(options)) {
+      const when = started === null ? '' : ` (${dateOf(started)})`
+      note(`an earlier run was interrupted${when}; the next command that writes sees to it.`)
+    }
+    return undefined
+  }
+  const recovered = recover(options)
+  if (!recovered.ok) {
+    const name = action === undefined ? command : `${command} ${action}`
+    return readMessage(recovered.error, contextOf(name, path, root.value, given, screen))
+  }
+  for (const it of recovered.value) {
+    if (given.on('quiet') !== true) note(sentence(it))
+    // It may have been stopped before it told git.
+    for (const each of registrationsFor(it.created, it.deleted, given)) {
+      for (const problem of registerOne(each, path)) process.stderr.write(formatMessage(problem))
+    }
+  }
+  return undefined
+}
+
+function sentence({ started, outcome }: Recovered): string {
+  return `an earlier run was interrupted (${dateOf(started)}); it was ${outcome}.`
+}
+
+function note(text: string): void {
+  process.stderr.write(`vfio-patch: note: ${text}\n`)
+}

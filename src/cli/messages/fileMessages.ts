@@ -1,0 +1,282 @@
+// The words for what keeps a file from being read, written or taken back.
+
+import type { CommitProblem } from '../../files/commit.ts'
+import type { OnDisk } from '../../files/onDisk.ts'
+import type { FileProblem } from '../../files/problem.ts'
+import { shellWord } from '../arguments/shellWord.ts'
+import { type Context, callOn } from '../context.ts'
+import { EXIT, type Message } from '../message.ts'
+
+const NOTHING = 'Nothing was written.'
+
+const STATES: Record<OnDisk['state'], string> = {
+  before: 'as before',
+  after: 'with the change',
+  other: 'something else',
+  unknown: 'can not be read'
+}
+
+/** A problem with reading, where nothing was to be written. */
+export function readMessage(problem: FileProblem, context: Context): Message {
+  return fileMessage(problem, context, '')
+}
+
+/** What stands in the way of writing, found before anything was tried. */
+export function obstacleMessage(problem: FileProblem, context: Context): Message {
+  return fileMessage(problem, context, ` ${NOTHING}`)
+}
+
+/** A problem with writing. What it says of the disk is what was found there afterwards. */
+export function commitMessage(problem: CommitProblem, context: Context): Message {
+  // Of a stale file it is known that somebody else changed it.
+  const isUntouched = ({ state }: OnDisk) =>
+    state === 'before' || (state === 'other' && problem.code === 'STALE')
+  const found = problem.onDisk.map(it => `${it.path} (${STATES[it.state]})`)
+  const truth = problem.onDisk.every(isUntouched)
+    ? NOTHING
+    : `Now on the disk: ${found.join(', ')}.`
+  const message = fileMessage(problem, context, ` ${truth}`)
+  if (problem.left.length === 0) return message
+  const left = `left behind: ${problem.left.join(', ')}; the next command that writes sees to it`
+  return { ...message, remedy: message.remedy ? `${message.remedy}\n${left}` : left }
+}
+
+/** What went wrong after the change was made. */
+export function warningMessage(problem: FileProblem, context: Context): Message {
+  // The backup itself is kept by then.
+  const cause = problem.code === 'BACKUP_FAILED' ? problem.cause : problem
+  const { code, what } = readMessage(cause, context)
+  return { code, exit: EXIT.followUp, what: `warning: the change is written, but: ${what}` }
+}
+
+function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
+  const { path, code } = problem
+  const { command, undoes: done = 'apply' } = context
+  const sudo = `sudo ${context.line}`
+  const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
+  // Where reading is a part of writing.
+  const unsaid = truth === '' ? ` ${NOTHING}` : ''
+  const asPatch = 'keep the change as a patch: add --dry-run -o vfio.patch'
+  const io = (what: string, remedy: string, why?: string): Message => ({
+    code,
+    exit: EXIT.io,
+    what: `${what}${truth}`,
+    ...(why === undefined ? {} : { why }),
+    remedy
+  })
+  const refused = (what: string, remedy: string, why?: string): Message => ({
+    ...io(what, remedy, why),
+    exit: EXIT.refused
+  })
+  const stale = (what: string, remedy: string, why?: string): Message => ({
+    ...io(what, remedy, why),
+    exit: EXIT.stale
+  })
+  switch (problem.code) {
+    case 'NOT_FOUND':
+      if (command.startsWith('option ')) {
+        return io(`${path} does not exist.`, 'see whether the name is right')
+      }
+      return io(
+        problem.hops.length > 1
+          ? `${path} leads to nothing (${problem.hops.join(' -> ')}).`
+          : `${path} does not exist.`,
+        [
+          `pass the file: vfio-patch ${command} PATH`,
+          `In an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
+        ].join('\n')
+      )
+    case 'IS_DIRECTORY':
+      return io(
+        `${path} is a folder.`,
+        `pass a file: ${callOn(`${path}/configuration.nix`, context)}`
+      )
+    case 'NOT_DIRECTORY':
+      return io(`${path} is not a folder.`, 'move it out of the way, then run this again')
+    case 'NOT_REGULAR':
+      return refused(`${path} is not a regular file.`, 'pass the file that it stands for')
+    case 'NOT_READABLE':
+      return io(`cannot read ${path}: permission denied.`, sudo)
+    case 'NOT_WRITABLE':
+      return io(
+        `cannot write to ${path}: permission denied.`,
+        command === 'undo' ? sudo : `${sudo}\nor ${asPatch}`
+      )
+    case 'READ_ONLY_FS':
+      return io(
+        `${path} is on a read-only file system.`,
+        command === 'undo' ? 'remount it read-write' : `remount it read-write, or ${asPatch}`
+      )
+    case 'STORE_LINK':
+      return refused(
+        `${path} is a link into the Nix store (${problem.hops.join(' -> ')}) and cannot be edited.`,
+        'find the source file in your repository and pass that file',
+        'it is generated, e.g. by home-manager or environment.etc.'
+      )
+    case 'LINK_LOOP':
+      return refused(
+        `${path} is a link that leads back to itself.`,
+        'mend the link',
+        problem.hops.join(' -> ')
+      )
+    case 'OUTSIDE_ROOT':
+      return refused(
+        `${path} is not inside ${problem.root}.`,
+        `pass a file below ${problem.root}, or leave --root away`
+      )
+    case 'IMMUTABLE':
+      return refused(
+        `${path} is immutable (chattr +i).`,
+        `sudo chattr -i ${shellWord(path)}, then run this again`
+      )
+    case 'MOUNT_POINT':
+      return refused(
+        `${path} is a mount point of its own and cannot be replaced safely.`,
+        problem.source === null
+          ? 'edit the file that is mounted there'
+          : `edit the original: ${callOn(problem.source, context)}`,
+        'a single file is bind-mounted, as impermanence does.'
+      )
+    case 'HARD_LINKS': {
+      const [from, to] = [shellWord(path), shellWord(`${path}.new`)]
+      return refused(
+        `${path} has ${problem.count} hard links; replacing it would separate them.`,
+        `copy it first: cp ${from} ${to} && mv ${to} ${from}`
+      )
+    }
+    case 'OPEN_FOLDER': {
+      const { uid, mode } = problem
+      const byMode = (mode & 0o022) !== 0
+      return refused(
+        byMode
+          ? `others may write to the folder ${path} (mode ${mode.toString(8)}).`
+          : `the folder ${path} belongs to another user (${uid}).`,
+        byMode
+          ? `sudo chmod go-w ${shellWord(path)}`
+          : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`,
+        'somebody else could put another file in its place while this runs.'
+      )
+    }
+    case 'NOT_PRIVATE': {
+      const isOwn = problem.uid === process.geteuid?.()
+      return refused(
+        isOwn
+          ? `the folder ${path} keeps your backups, and others have rights to it (mode ${problem.mode.toString(8)}).`
+          : `the folder ${path} is to keep your backups, and belongs to another user (${problem.uid}).`,
+        isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way',
+        'what lies in it is what an undo puts in place.'
+      )
+    }
+    case 'NO_SPACE':
+      return io(
+        `no space left for ${path} (needs ${Math.ceil(problem.needed / 1024)} KB).`,
+        'free space (nix-collect-garbage), then run this again'
+      )
+    case 'IO_ERROR':
+      return io(
+        `error on ${path} (${problem.syscall}: ${problem.errno}).`,
+        'check the disk (dmesg) before trying again'
+      )
+    case 'NOT_AS_WRITTEN':
+      return io(
+        `${path} could not be written: what was read back is not what was written.`,
+        'check the disk (dmesg) before trying again'
+      )
+    case 'BACKUP_FAILED': {
+      const cause = fileMessage(problem.cause, context, '')
+      const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
+      const mend = (isUnsafe && cause.remedy) || 'mend that folder'
+      return io(
+        `could not save a backup in ${path}: ${cause.what}`,
+        command !== 'undo'
+          ? `${mend}, or repeat with --no-backup --yes`
+          : `${mend}, then run this again`
+      )
+    }
+    case 'BACKUP_DAMAGED':
+      return io(
+        `the copy ${path} that run ${problem.run} kept is damaged or gone.${unsaid}`,
+        'restore the file from a backup of your own'
+      )
+    case 'STALE':
+      return stale(
+        `${path} changed while you were deciding.`,
+        `run vfio-patch ${command} again to see a fresh diff`
+      )
+    case 'LOCKED':
+      return stale(
+        // The lock is that of the folder, and `path` may be a module that is not there yet.
+        `another vfio-patch (pid ${problem.pid}) is working on ${context.file}.`,
+        'wait for it and run this again'
+      )
+    case 'EDITED_SINCE':
+      return stale(
+        problem.found === null
+          ? `${path} was removed after the last ${done}.${unsaid}`
+          : `${path} was edited after the last ${done}, so undo would lose those edits.${unsaid}`,
+        done === 'apply'
+          ? `${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')} (keeps your edits)`
+          : 'take the change out by hand'
+      )
+    case 'INTERRUPTED':
+      return interruptedMessage(problem, context, truth || unsaid)
+    case 'NO_RUN':
+      return io(`there is nothing to undo for ${path}.`, otherRuns(context))
+  }
+}
+
+/** An earlier run that this one can't finish or take back. */
+function interruptedMessage(
+  problem: Extract<FileProblem, { code: 'INTERRUPTED' }>,
+  context: Context,
+  truth: string
+): Message {
+  const { code, path, why, journal, started } = problem
+  const when = started === null ? '' : ` (${dateOf(started)})`
+  const earlier = `an earlier run was interrupted${when}`
+  const accept = `rm ${shellWord(journal)}`
+  // Where a way back was begun, some of it may be done.
+  const said = why === 'STUCK' ? '' : truth
+  const message = (what: string, remedy: string): Message => ({
+    code,
+    exit: EXIT.stale,
+    what: `${earlier}${what}.${said}`,
+    remedy
+  })
+  switch (why) {
+    case 'EDITED':
+      return message(
+        `, and ${path} was edited since`,
+        `see that your files are as you want them (old versions: vfio-patch undo --list), then: ${accept}`
+      )
+    case 'STUCK':
+      return message(
+        `, and ${path} could not be put right`,
+        `see whether it can be read and written, then run this again; to keep all as it is: ${accept}`
+      )
+    case 'OTHERS':
+      return message(
+        ' that another user had started',
+        `run this as that user, e.g. sudo ${context.line}`
+      )
+    case 'DAMAGED':
+      return message(
+        `, and its record ${path} is damaged`,
+        `see that your files are as you want them, then: ${accept}`
+      )
+    case 'PENDING':
+      return message(' just now', 'run this again; it finishes that run or takes it back first')
+  }
+}
+
+/** A time of ISO 8601 as people read it, in UTC: `2026-11-22 16:03`. */
+export function dateOf(time: string): string {
+  return time.replace('T', ' ').slice(0, 16)
+}
+
+function otherRuns(context: Context): string {
+  const list = `see the runs: ${callOn(undefined, context, 'undo')} --list`
+  // Each user has runs of their own.
+  const isRoot = process.geteuid?.() === 0
+  return isRoot ? list : `${list}\nor, if it was run with sudo: sudo ${context.line}`
+}

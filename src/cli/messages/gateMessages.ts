@@ -1,0 +1,132 @@
+// The words for what must stay with the host, and for cards that are not there.
+
+import type { ChoiceProblem } from '../../apply/chooseDevices.ts'
+import type { Context } from '../context.ts'
+import type { MovedDevice } from '../input/chooseHost.ts'
+import { EXIT, type Message } from '../message.ts'
+import { iommuName } from '../show/scanTable.ts'
+import { briefDevice, callDevice, callUses, list, type Names } from './deviceWords.ts'
+
+const OTHER_CARD = 'choose another card: vfio-patch scan'
+
+/** The first problem in full; what else there is stands behind it. `call` is the whole call as typed. */
+export function problemMessage(
+  problems: readonly ChoiceProblem[],
+  call: string,
+  names: Names
+): Message {
+  const [first, ...rest] = problems.map(it => messageOf(it, call, names))
+  if (first === undefined) throw new Error('a refusal without a reason')
+  if (rest.length === 0) return first
+  const why = [
+    first.why,
+    ...rest.map(it => `besides, ${it.what.replace(/ Nothing was written\.$/, '')}`)
+  ]
+  return { ...first, why: why.filter(it => it !== undefined).join('\n') }
+}
+
+function messageOf(problem: ChoiceProblem, call: string, names: Names): Message {
+  const { code } = problem
+  const refuse = (what: string, why: string, remedy: string): Message => ({
+    code,
+    exit: EXIT.hardware,
+    what: `${what} Nothing was written.`,
+    why,
+    remedy
+  })
+  switch (problem.code) {
+    case 'CARRIES_DISK':
+      return refuse(
+        `${callDevice(problem.device, names)} carries what this system lives on: ${callUses(problem.uses)}.`,
+        'after the next boot it would belong to the guest, and the host would not find its files.',
+        `leave ${problem.device.address} with the host; ${OTHER_CARD}`
+      )
+    case 'ONLY_NETWORK':
+      return refuse(
+        `${callDevice(problem.device, names)} is the only network card (${list(problem.names)}).`,
+        'after the next boot this machine could not be reached, nor reach anything.',
+        'put in another one for the host first, or leave this one with it'
+      )
+    case 'ONLY_KEYBOARD':
+      return refuse(
+        `the only keyboard (${list(problem.names)}) is plugged into ${callDevice(problem.device, names)}.`,
+        'after the next boot you could not type.',
+        'plug it into a port of another controller, then run this again'
+      )
+    case 'ONLY_DISPLAY':
+      if (problem.others.length > 0) {
+        const all = [problem.device, ...problem.others].map(it => callDevice(it, names))
+        return refuse(
+          `no card would be left to show a picture: ${list(all)} would all go.`,
+          'after the next boot the host would have none; and an ID means all cards that have it.',
+          `name only what the guest is to have, e.g. --gpu ${problem.others.at(-1)?.address}`
+        )
+      }
+      return refuse(
+        `${callDevice(problem.device, names)} is the only card that can show a picture.`,
+        'after the next boot the host would have none.',
+        'leave it with the host until a guest starts: add --bind hooks;\nor give it a boot entry of its own: add --specialisation vfio'
+      )
+    case 'SHOWS_SCREEN': {
+      const { device, others } = problem
+      return refuse(
+        `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
+        `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
+        [
+          `plug your monitor in there, ${OTHER_CARD},`,
+          'put it in its own boot entry (add --specialisation vfio),',
+          `or confirm with: ${call} --confirm ${device.address}`
+        ].join('\n')
+      )
+    }
+    case 'SHARED_GROUP': {
+      const { device, others, canGoToo } = problem
+      const along = others.map(it => ` --address ${it.address}`).join('')
+      return refuse(
+        `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`,
+        'the IOMMU can not keep them apart, so they go to the guest together or not at all.',
+        `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host can do without: ${call}${along}` : ''}`
+      )
+    }
+    case 'IOMMU_OFF':
+      return refuse(
+        'IOMMU is off: /sys/kernel/iommu_groups is empty.',
+        'the firmware shows none to the kernel, and without it no device can be given to a guest.',
+        `switch on ${iommuName(problem.machine)} in the firmware setup, reboot, then: vfio-patch scan`
+      )
+    case 'NO_SUCH_DEVICE': {
+      const cards = problem.cards.map(it => callDevice(it.display, names))
+      return {
+        code,
+        exit: EXIT.usage,
+        what: `this machine has nothing at ${problem.address}.`,
+        remedy:
+          cards.length > 0 ? ['give one of its cards:', ...cards].join('\n') : 'vfio-patch scan'
+      }
+    }
+    case 'NOT_A_CARD': {
+      const { device, card } = problem
+      return {
+        code,
+        exit: EXIT.usage,
+        what: `${callDevice(device, names)} is not a graphics card.`,
+        remedy:
+          card === undefined
+            ? `to give it away all the same: --address ${device.address}`
+            : `it is part of one: --gpu ${card.display.address}`
+      }
+    }
+  }
+}
+
+/** The configuration expects something else than the machine has. */
+export function otherDevice({ address, expected, found }: MovedDevice, context: Context): Message {
+  const here = found === undefined ? 'nothing there' : `${found} there`
+  return {
+    code: 'OTHER_DEVICE',
+    exit: EXIT.hardware,
+    what: `the configuration names ${address} as ${expected}, but this machine has ${here}. Nothing was written.`,
+    why: 'cards were moved, or this is another machine.',
+    remedy: `vfio-patch scan, then: vfio-patch ${context.command} --gpu ADDR`
+  }
+}
