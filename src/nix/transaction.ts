@@ -65,10 +65,9 @@ export class Transaction {
    * Adds items to a list, those that are not in it already; nothing is done where all are. Items
    * compare by value: `''x''` is `"x"`. They go to the end of the first
    * list literal that always counts (of those with the highest priority), or where `at` says. Where all
-   * lists count
-   * under a condition only, one that always counts is written beside them. Where the option is not
-   * defined, a definition with the items is written. To a string of lines (`boot.extraModprobeConfig`)
-   * lines are added.
+   * lists count under a condition only, one that always counts is written beside them. Where the
+   * option is not defined, a definition with the items is written. To strings of lines
+   * (`boot.extraModprobeConfig`) lines are added by the same rules.
    *
    * `NOT_A_LIST`, `NO_TARGET` if it is defined under a condition only, `CONFLICT` if the item to add
    * beside is not there, or if lines are to go elsewhere than to the end, `INHERITED`,
