@@ -24,6 +24,11 @@ import type { Settings } from '../../../src/vfio/settings.ts'
 const shipped = shippedModules('1.0.0')
 const own = ownOptions(shipped.values())
 
+const folders: string[] = []
+process.on('exit', () => {
+  for (const it of folders) rmSync(it, { recursive: true, force: true })
+})
+
 /** A folder with a configuration that our plans are carried out in, without the write protocol. */
 export interface Machine {
   folder: string
@@ -39,7 +44,7 @@ export interface Machine {
 
 export function makeMachine(files: Record<string, string>): Machine {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-remove-')))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   const at = (name: string) => join(folder, name)
   const write = (name: string, text: string) => {
     mkdirSync(dirname(at(name)), { recursive: true })
