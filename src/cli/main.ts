@@ -1,8 +1,10 @@
+import type { Command } from './arguments/flags.ts'
 import { helpFor } from './arguments/help.ts'
 import { type Arguments, parseArguments } from './arguments/parseArguments.ts'
 import { EXIT, formatMessage, type Message, usage } from './message.ts'
 import { fail, type Report } from './report.ts'
 import { type DocumentKind, jsonDocument } from './show/jsonDocument.ts'
+import type { Screens } from './show/showPlan.ts'
 import { screenOf } from './show/terminal.ts'
 import { VERSION } from './version.ts'
 import { stateOfWatched } from './watched.ts'
@@ -106,9 +108,14 @@ async function run(given: Arguments): Promise<Report> {
     err: screenOf(process.stderr, choice, process.env)
   }
   // Late, so that an error in the words is told at once.
-  const { tendEarlierRun } = await import('./messages/earlierRun.ts')
-  const hindrance = tendEarlierRun(given, screens.err)
-  if (hindrance !== undefined) return fail(hindrance)
+  const { tendEarlierRuns } = await import('./messages/earlierRun.ts')
+  const { runs, hindrance } = tendEarlierRuns(given, screens.err)
+  const report =
+    hindrance === undefined ? await runCommand(command, given, screens) : fail(hindrance)
+  return { ...report, earlierRuns: runs }
+}
+
+async function runCommand(command: Command, given: Arguments, screens: Screens): Promise<Report> {
   switch (command) {
     case 'scan': {
       const { scanCommand } = await import('./commands/scanCommand.ts')

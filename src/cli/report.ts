@@ -32,7 +32,18 @@ export interface Report {
   /** Why it went no further. */
   error?: Message
   warnings?: readonly Message[]
+  /** Runs that were stopped in the middle and lay in the way. */
+  earlierRuns?: readonly EarlierRunReport[]
   body?: PlanBody | RunsBody | OptionBody | ScanBody | DomainBody | CheckBody
+}
+
+export interface EarlierRunReport {
+  /** Null where its record does not say. */
+  started: string | null
+  /** `pending` until a command that writes sees to it. */
+  outcome: 'finished' | 'taken-back' | 'pending'
+  /** Its files, where it was seen to. */
+  files: readonly string[]
 }
 
 /** What the commands say that change files, or would. */

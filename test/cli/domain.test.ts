@@ -186,6 +186,7 @@ test.concurrent('--json', async () => {
           what: 'the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME'
         }
       ],
+      earlierRuns: [],
       warnings: [],
       error: null
     }

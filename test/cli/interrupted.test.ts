@@ -35,6 +35,20 @@ needing('strace')('the next command that writes says so and takes the run back',
   expect((await place.run(SET)).stderr).not.toContain('interrupted')
 })
 
+needing('strace')('as JSON, it is in the document and nowhere else', async () => {
+  const place = await interrupted(4)
+  const looked = await place.run([...SET.filter(it => it !== '--yes'), '--dry-run', '--json'])
+  const { earlierRuns: pending } = JSON.parse(looked.stdout)
+  expect(pending).toEqual([{ started: expect.any(String), outcome: 'pending', files: [] }])
+  const { stdout, stderr } = await place.run([...SET, '--json'])
+  const files = expect.arrayContaining(['/etc/nixos/configuration.nix'])
+  expect(JSON.parse(stdout)).toMatchObject({
+    outcome: 'unchanged',
+    earlierRuns: [{ started: expect.any(String), outcome: 'taken-back', files }]
+  })
+  expect(looked.stderr + stderr).toBe('')
+})
+
 needing('strace')('commands that do not write only say so', async () => {
   const place = await interrupted(4)
   const before = place.snapshot()

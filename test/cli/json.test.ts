@@ -88,6 +88,7 @@ test.concurrent('an edit: planned, written, and nothing left to do', async () =>
     notes: [],
     checks: CHECKS,
     backup: null,
+    earlierRuns: [],
     warnings: [],
     error: null
   }
@@ -171,6 +172,7 @@ test.concurrent('undo, and its list', async () => {
         files: [FILE]
       }
     ],
+    earlierRuns: [],
     warnings: [],
     error: null
   })
@@ -196,6 +198,7 @@ test.concurrent('undo, and its list', async () => {
     notes: [],
     checks: [],
     backup: null,
+    earlierRuns: [],
     warnings: [],
     error: null
   }
@@ -229,6 +232,7 @@ test.concurrent('option get', async () => {
     outcome: 'found',
     exit: 0,
     path: FILE,
+    earlierRuns: [],
     warnings: [],
     error: null
   }
@@ -332,6 +336,7 @@ test.concurrent('words that can not be read', async () => {
     command: null,
     outcome: 'failed',
     exit: 2,
+    earlierRuns: [],
     warnings: [],
     error: errorOf(
       'USAGE',
@@ -359,6 +364,7 @@ test.concurrent('a file that is not there', async () => {
     notes: [],
     checks: [],
     backup: null,
+    earlierRuns: [],
     warnings: [],
     error: errorOf('NOT_FOUND', 4, `${FILE} does not exist.`, 'see whether the name is right')
   })
@@ -396,6 +402,7 @@ test.concurrent('without --yes nothing is written, and the plan is there neverth
     notes: [],
     checks: CHECKS,
     backup: null,
+    earlierRuns: [],
     warnings: [],
     error: errorOf(
       'USAGE',

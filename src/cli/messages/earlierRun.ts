@@ -7,24 +7,31 @@ import type { Arguments } from '../arguments/parseArguments.ts'
 import { registerOne, registrationsFor } from '../commands/writeChanges.ts'
 import { contextOf } from '../context.ts'
 import { formatMessage, type Message } from '../message.ts'
+import type { EarlierRunReport } from '../report.ts'
 import { readRoot, stateFolderHere } from '../root.ts'
 import type { Screen } from '../show/terminal.ts'
 import { dateOf, readMessage } from './fileMessages.ts'
 
+/** What was seen of interrupted runs, and why the command can't go on if it can't. */
+export interface EarlierRuns {
+  runs: readonly EarlierRunReport[]
+  hindrance?: Message
+}
+
 /**
- * Sees to what an interrupted run left in the way of this command, and says so on stderr. A command
- * that doesn't write only says it. Returns why the command can't go on, if it can't. What is wrong
- * with the words of the command is for the command to say.
+ * Sees to what an interrupted run left in the way of this command, and says so on stderr unless that is
+ * for the document. A command that doesn't write only says it. What is wrong with the words of the command
+ * is for the command to say.
  */
-export function tendEarlierRun(given: Arguments, screen: Screen): Message | undefined {
+export function tendEarlierRuns(given: Arguments, screen: Screen): EarlierRuns {
   const { command, action, file } = given
   if (command === undefined || command === 'scan' || command === 'domain' || file === '-')
-    return undefined
+    return { runs: [] }
   const root = readRoot(given)
-  if (!root.ok) return undefined
+  if (!root.ok) return { runs: [] }
   const { path } = locate(file, root.value, process.env)
   const target = locateTarget(path, { root: root.value })
-  if (!target.ok) return undefined
+  if (!target.ok) return { runs: [] }
   const options = { paths: [target.value.realpath], stateFolder: stateFolderHere(root.value) }
   const writes =
     command !== 'diff' &&
@@ -33,31 +40,39 @@ export function tendEarlierRun(given: Arguments, screen: Screen): Message | unde
     given.on('dry-run') !== true &&
     given.on('list') !== true
   if (!writes) {
-    for (const { started } of findInterrupted(options)) {
+    const found = findInterrupted(options)
+    for (const { started } of found) {
       const when = started === null ? '' : ` (${dateOf(started)})`
-      note(`an earlier run was interrupted${when}; the next command that writes sees to it.`)
+      note(`an earlier run was interrupted${when}; the next command that writes sees to it.`, given)
     }
-    return undefined
+    return { runs: found.map(it => ({ started: it.started, outcome: 'pending', files: [] })) }
   }
   const recovered = recover(options)
   if (!recovered.ok) {
     const name = action === undefined ? command : `${command} ${action}`
-    return readMessage(recovered.error, contextOf(name, path, root.value, given, screen))
+    const context = contextOf(name, path, root.value, given, screen)
+    return { runs: [], hindrance: readMessage(recovered.error, context) }
   }
   for (const it of recovered.value) {
-    if (given.on('quiet') !== true) note(sentence(it))
+    if (given.on('quiet') !== true) note(sentence(it), given)
     // It may have been stopped before it told git.
     for (const each of registrationsFor(it.created, it.deleted, given)) {
       for (const problem of registerOne(each, path)) process.stderr.write(formatMessage(problem))
     }
   }
-  return undefined
+  const runs = recovered.value.map(({ started, outcome, files }) => {
+    return { started, outcome: OUTCOMES[outcome], files }
+  })
+  return { runs }
 }
+
+const OUTCOMES = { finished: 'finished', 'taken back': 'taken-back' } as const
 
 function sentence({ started, outcome }: Recovered): string {
   return `an earlier run was interrupted (${dateOf(started)}); it was ${outcome}.`
 }
 
-function note(text: string): void {
+function note(text: string, given: Arguments): void {
+  if (given.on('json') === true) return
   process.stderr.write(`vfio-patch: note: ${text}\n`)
 }

@@ -25,7 +25,7 @@ const EMPTY = {
  * only ever become more.
  */
 export function jsonDocument(report: Report, command: string | null, kind: DocumentKind): string {
-  const { exit, outcome, error, warnings = [], body } = report
+  const { exit, outcome, error, warnings = [], earlierRuns = [], body } = report
   const { kind: schema, ...facts } = body ?? EMPTY[kind]
   const document = {
     schema: `vfio-patch/${schema}`,
@@ -35,6 +35,7 @@ export function jsonDocument(report: Report, command: string | null, kind: Docum
     outcome,
     exit,
     ...facts,
+    earlierRuns,
     warnings: warnings.map(plain),
     error: error === undefined ? null : plain(error)
   }
