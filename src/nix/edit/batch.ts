@@ -26,6 +26,8 @@ interface Member {
    */
   kind: 'stays' | 'new' | 'other'
   edits: readonly Edit[]
+  /** Whether there are more or fewer lines than before. */
+  reflows: boolean
 }
 
 export function emptyBatch(): Batch {
@@ -44,7 +46,11 @@ export function joined(
   operation: Operation,
   edits: readonly Edit[]
 ): Batch | undefined {
-  const member = { ...describe(doc, module, operation), edits }
+  const isBroken = (text: string) => text.includes('\n')
+  const reflows = edits.some(
+    it => isBroken(it.content) || isBroken(doc.text.slice(it.offset, it.offset + it.length))
+  )
+  const member = { ...describe(doc, module, operation), edits, reflows }
   if (batch.members.some(it => areRelated(module, it, member))) return undefined
   if (edits.length === 0) return batch
   const places = new Set(edits.map(it => it.offset))
@@ -54,7 +60,11 @@ export function joined(
   return all && { members: [...batch.members, member], edits: all }
 }
 
-function describe(doc: NixDocument, module: Module, operation: Operation): Omit<Member, 'edits'> {
+function describe(
+  doc: NixDocument,
+  module: Module,
+  operation: Operation
+): Pick<Member, 'operation' | 'path' | 'kind'> {
   if (operation.kind === 'import') return { operation, path: ['imports'], kind: 'other' }
   const { target } = operation
   const { path } = target
@@ -75,6 +85,8 @@ function areRelated(module: Module, a: Member, b: Member): boolean {
   if (a.operation.kind === 'rename' || b.operation.kind === 'rename') return true
   if (a.path[0] !== b.path[0] || (a.kind === 'stays' && b.kind === 'stays')) return false
   if (a.kind === 'other' || b.kind === 'other') return true
+  // A set that is on one line, or no longer, takes what is new in another way.
+  if ([a, b].some(it => it.kind === 'stays' && it.reflows)) return true
   return !isDefined(module, a.path.slice(0, commonLength(a.path, b.path)) as AttrPath)
 }
 

@@ -39,9 +39,10 @@ export function printInline(value: NixValue, tightLists = false): string {
     if (items === '') return tightLists ? '[]' : '[ ]'
     return tightLists ? `[${items}]` : `[ ${items} ]`
   }
-  const bindings = Object.entries(plain).map(
-    ([name, it]) => `${formatName(name)} = ${printInline(it, tightLists)};`
-  )
+  const bindings = Object.entries(plain).map(entry => {
+    const { head, value: inner } = dotted(entry)
+    return `${head} = ${printInline(inner, tightLists)};`
+  })
   return bindings.length === 0 ? '{ }' : `{ ${bindings.join(' ')} }`
 }
 
