@@ -26,6 +26,10 @@ interface Member {
    */
   kind: 'stays' | 'new' | 'other'
   edits: readonly Edit[]
+  /** Whether a name of the path is computed, so that it may be any. */
+  isComputed: boolean
+  /** How many of the path's names lead to something that the module says. */
+  known: number
   /** Whether there are more or fewer lines than before. */
   reflows: boolean
 }
@@ -50,12 +54,15 @@ export function joined(
   const reflows = edits.some(
     it => isBroken(it.content) || isBroken(doc.text.slice(it.offset, it.offset + it.length))
   )
-  const member = { ...describe(doc, module, operation), edits, reflows }
-  if (batch.members.some(it => areRelated(module, it, member))) return undefined
+  const described = describe(doc, module, operation)
+  const isComputed = described.path.includes(undefined)
+  const known = isComputed ? 0 : knownLength(module, described)
+  const member = { ...described, isComputed, known, edits, reflows }
+  if (batch.members.some(it => areRelated(it, member))) return undefined
   if (edits.length === 0) return batch
   const places = new Set(edits.map(it => it.offset))
   const beside = batch.members.filter(it => it.edits.some(({ offset }) => places.has(offset)))
-  if (!isNextTo(module, beside, member)) return undefined
+  if (!isNextTo(beside, member)) return undefined
   const all = merged(batch.edits, edits)
   return all && { members: [...batch.members, member], edits: all }
 }
@@ -79,22 +86,22 @@ function describe(
  * its nearest relatives, so the other makes a difference where the two share more names than either
  * does with what is there.
  */
-function areRelated(module: Module, a: Member, b: Member): boolean {
-  if (a.path.includes(undefined) || b.path.includes(undefined)) return true
+function areRelated(a: Member, b: Member): boolean {
+  if (a.isComputed || b.isComputed) return true
   if (startsWith(a.path, b.path) || startsWith(b.path, a.path)) return true
   if (a.operation.kind === 'rename' || b.operation.kind === 'rename') return true
   if (a.path[0] !== b.path[0] || (a.kind === 'stays' && b.kind === 'stays')) return false
   if (a.kind === 'other' || b.kind === 'other') return true
   // A set that is on one line, or no longer, takes what is new in another way.
   if ([a, b].some(it => it.kind === 'stays' && it.reflows)) return true
-  return !isDefined(module, a.path.slice(0, commonLength(a.path, b.path)) as AttrPath)
+  return commonLength(a.path, b.path) > b.known
 }
 
 /**
  * Whether a new definition, which would go to the same place as these, goes behind the last of them
  * once they are done: if nothing that is there, and none of the others, is a nearer relative.
  */
-function isNextTo(module: Module, beside: readonly Member[], member: Member): boolean {
+function isNextTo(beside: readonly Member[], member: Member): boolean {
   const last = beside.at(-1)
   if (!last) return true
   const shared = (it: Member) => commonLength(it.path, member.path)
@@ -102,8 +109,15 @@ function isNextTo(module: Module, beside: readonly Member[], member: Member): bo
   return (
     beside.every(it => it.kind === 'new' && shared(it) <= most) &&
     member.kind === 'new' &&
-    !isDefined(module, member.path.slice(0, most + 1) as AttrPath)
+    most + 1 > member.known
   )
+}
+
+function knownLength(module: Module, { path, kind }: Pick<Member, 'path' | 'kind'>): number {
+  const most = kind === 'new' ? path.length - 1 : path.length
+  let known = 0
+  while (known < most && isDefined(module, path.slice(0, known + 1) as AttrPath)) known++
+  return known
 }
 
 function commonLength(a: Member['path'], b: Member['path']): number {
@@ -123,7 +137,7 @@ function isDefined(module: Module, path: AttrPath): boolean {
   return exact.length + below.length > 0
 }
 
-// Asked for each pair of a hundred edits, and each time about the same few paths.
+// Asked for each of a hundred edits, and mostly about the same few paths.
 const definedIn = new WeakMap<Module, Map<string, boolean>>()
 
 // A new binding that says by itself how a next one looks: no blank line before it, nothing behind it.

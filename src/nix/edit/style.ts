@@ -61,8 +61,10 @@ function hasTightLists(text: string): boolean {
 
 /** The indentation for something new in a `{ … }` or `[ … ]` that stands over several lines. */
 export function innerIndent(text: string, container: SyntaxNode, unit: string): string {
-  const inner = [...commentsOf(container), ...bindingsOf(container), ...elementsOf(container)]
-  const own = inner.filter(it => startsLine(text, it.start)).at(-1)
+  const isOnItsLine = (it: SyntaxNode) => startsLine(text, it.start)
+  const own =
+    [...bindingsOf(container), ...elementsOf(container)].findLast(isOnItsLine) ??
+    commentsOf(container).findLast(isOnItsLine)
   return own ? indentAt(text, own.start) : indentAt(text, container.start) + unit
 }
 
