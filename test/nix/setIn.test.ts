@@ -464,4 +464,12 @@ describe('the values that setIn writes', () => {
       expect(refusalOf('{ }', it => it.setIn(path, 1))).toBe('BAD_PATH')
     }
   })
+
+  it('refuses what lies below imports, which is a list', () => {
+    const path = ['imports', 'a']
+    expect(refusalOf('{ }', it => it.setIn(path, 1))).toBe('BAD_PATH')
+    expect(refusalOf('{ }', it => it.addIn(path, [1]))).toBe('BAD_PATH')
+    expect(refusalOf('{ b = 1; }', it => it.renameIn('b', path))).toBe('BAD_PATH')
+    expect(refusalOf('{ imports.a = 1; }', it => it.import('./x.nix'))).toBe('NOT_A_LIST')
+  })
 })

@@ -4,6 +4,7 @@ import { findImport } from '../module/imports.ts'
 import { formOf, isConcat, listOf } from '../module/lists.ts'
 import { type Module, setFor } from '../module/module.ts'
 import { ok } from '../result.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import { expr } from '../values.ts'
 import { insertFirst } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
@@ -14,7 +15,9 @@ export function planImport(doc: NixDocument, module: Module, path: string): Edit
   const { text, root } = doc
   if (findImport(module, path)) return ok([])
   const item = expr(pathSource(path))
-  const [definition] = lookUp(module, ['imports']).exact
+  const { exact, below } = lookUp(module, ['imports'])
+  const [definition] = exact
+  if (below[0]) return noList(text, below[0].binding)
   if (!definition)
     return ok([insertFirst(text, root, setFor(module, ['imports']), 'imports', [item])])
   if (definition.inherited) {
@@ -48,13 +51,15 @@ function appendList(text: string, definition: Definition, source: string): Edits
   }
   const listLike = ['apply_expression', 'variable_expression', 'select_expression']
   const fits = [...listLike, 'parenthesized_expression'].includes(at.type) || isConcat(at)
-  return fits
-    ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }])
-    : refuse(text, at, {
-        code: 'NOT_A_LIST',
-        message: 'imports is not a list here',
-        hint: 'write it as a list:  imports = [ … ];'
-      })
+  return fits ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }]) : noList(text, at)
+}
+
+function noList(text: string, node: SyntaxNode): Edits {
+  return refuse(text, node, {
+    code: 'NOT_A_LIST',
+    message: 'imports is not a list here',
+    hint: 'write it as a list:  imports = [ … ];'
+  })
 }
 
 /** A path as Nix text: a path literal, or a sum where its characters allow none. */

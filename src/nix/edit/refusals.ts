@@ -179,6 +179,12 @@ export function noOption(
       path.length > 1 ? `name it ${spellPath(path.slice(1))}` : 'name one of its options'
     )
   }
+  if (first === 'imports' && path.length > 1) {
+    return badPath(
+      `${spellPath(path)} is no option: imports is a list of modules`,
+      'name the option without it, or import a module'
+    )
+  }
   if (first !== 'options' || module.hasConfig) return undefined
   const { text, sets } = module
   const option = sets
