@@ -3,7 +3,7 @@
 import { type Card, cardWith } from '../host/cards.ts'
 import { type Caution, cautionsFor } from '../host/cautions.ts'
 import { competingDrivers } from '../host/drivers.ts'
-import { closedGates, type Gate, isAboutPicture } from '../host/gates.ts'
+import { closedGates, closedTo, type Gate, isAboutPicture } from '../host/gates.ts'
 import { strangersOf } from '../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../host/machine.ts'
 import { isDisplay } from '../host/pciClass.ts'
@@ -153,8 +153,7 @@ export function chooseDevices(
 
 /** Whether what it keeps a person from is so already, and nothing new is lost. */
 function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolean {
-  const others = gate.code === 'ONLY_DISPLAY' ? gate.others : []
-  return [gate.device, ...others].every(it => inForce.has(it.address))
+  return closedTo(gate).every(it => inForce.has(it.address))
 }
 
 function noPicture(gate: Gate): Caution {

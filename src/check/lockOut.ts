@@ -1,6 +1,6 @@
 import { closedGates, type Gate, isAboutPicture } from '../host/gates.ts'
 import { isForGuests } from '../host/groups.ts'
-import { briefDevice, callUses, list } from '../host/words.ts'
+import { briefDevice, callUses, list, showsOrMay } from '../host/words.ts'
 import type { Finding } from '../lints/index.ts'
 import { at, namedFor } from './passed.ts'
 import type { Held } from './state.ts'
@@ -59,7 +59,7 @@ function sayingOf(gate: Gate): Pick<Finding, 'level' | 'message' | 'why' | 'reme
     case 'SHOWS_SCREEN':
       return {
         level: 'note',
-        message: `${device} shows your screen, and goes to a guest`,
+        message: `${device} ${showsOrMay(gate.device)} your screen, and goes to a guest`,
         why: 'no monitor is plugged into another card, so the screen of the host goes dark.',
         remedy: `plug the monitor into ${list(
           gate.others.map(it => it.address),

@@ -60,6 +60,16 @@ export function displaysLeft(machine: Machine, passed: ReadonlySet<string>): Pci
   return machine.devices.filter(it => canShow(it) && !passed.has(it.address) && !isForGuests(it))
 }
 
+/**
+ * Whether nobody tells if a monitor is at it, though one may be: some drivers know no places, and where
+ * the firmware's first screen was is not told everywhere.
+ */
+export function isSilent(device: PciDevice): boolean {
+  const { connectors, driver, bootVga } = device
+  const mayShow = canShow(device) && (driver !== undefined || bootVga === undefined)
+  return mayShow && connectors.length === 0 && bootVga !== true && !isForGuests(device)
+}
+
 /** The monitors at a device, by their places. */
 export function monitorsAt({ connectors }: PciDevice): string[] {
   return connectors.filter(it => it.isConnected).map(it => it.name)

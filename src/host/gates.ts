@@ -1,21 +1,34 @@
 // What must not be given away, because the person would be locked out of their machine.
 
-import { displaysLeft, monitorsAt } from './cards.ts'
+import { displaysLeft, isSilent, monitorsAt } from './cards.ts'
 import { isForGuests } from './groups.ts'
-import type { Keyboard, Machine, PciDevice, StorageUse } from './machine.ts'
+import type { Held, Keyboard, Machine, PciDevice, StorageUse } from './machine.ts'
 import { canShow, isDisplay } from './pciClass.ts'
 
 /** Why a device stays with the host, and what is lost otherwise. */
 export type Gate =
   /** The host has its files, its swap or a member of LUKS or ZFS behind it. */
   | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
-  /** No network card would be left. */
-  | { code: 'ONLY_NETWORK'; device: PciDevice; names: readonly string[] }
-  /** The keyboard is plugged in there, and there is no other. */
-  | { code: 'ONLY_KEYBOARD'; device: PciDevice; names: readonly string[] }
+  /** No network card would be left; `others` take some of them away as well. */
+  | {
+      code: 'ONLY_NETWORK'
+      device: PciDevice
+      others: readonly PciDevice[]
+      names: readonly string[]
+    }
+  /** The keyboard is plugged in there, and there is none but at `others`, which would go as well. */
+  | {
+      code: 'ONLY_KEYBOARD'
+      device: PciDevice
+      others: readonly PciDevice[]
+      names: readonly string[]
+    }
   /** No graphics card would be left for the host; `others` would go as well. */
   | { code: 'ONLY_DISPLAY'; device: PciDevice; others: readonly PciDevice[] }
-  /** Its monitors are those that the person looks at. The only gate that a person can open by a word. */
+  /**
+   * Its monitors are those that the person looks at, or may be. The only gate that a person can open by a
+   * word.
+   */
   | {
       code: 'SHOWS_SCREEN'
       device: PciDevice
@@ -27,6 +40,12 @@ export type Gate =
 /** Whether a picture is all that is lost, so that a boot entry which keeps it opens the gate. */
 export function isAboutPicture({ code }: Gate): boolean {
   return code === 'ONLY_DISPLAY' || code === 'SHOWS_SCREEN'
+}
+
+/** The devices that it is closed to; several where none of them closes it alone. */
+export function closedTo(gate: Gate): PciDevice[] {
+  const goesToo = 'others' in gate && gate.code !== 'SHOWS_SCREEN' ? gate.others : []
+  return [gate.device, ...goesToo]
 }
 
 export interface Circumstances {
@@ -66,9 +85,9 @@ function networkGate(
   devices: readonly PciDevice[]
 ): Gate[] {
   const lost = networks.filter(it => isCut(it, passed))
-  const device = devices.find(it => lost.some(at => at.through.includes(it.address)))
+  const [device, ...others] = behind(lost, devices)
   if (device === undefined || lost.length < networks.length) return []
-  return [{ code: 'ONLY_NETWORK', device, names: lost.map(it => it.name) }]
+  return [{ code: 'ONLY_NETWORK', device, others, names: lost.map(it => it.name) }]
 }
 
 function keyboardGate(
@@ -78,11 +97,16 @@ function keyboardGate(
 ): Gate[] {
   const keyboards = realKeyboards(machine)
   const lost = keyboards.filter(it => isCut(it, passed))
-  const device = devices.find(it => lost.some(at => at.through.includes(it.address)))
+  const [device, ...others] = behind(lost, devices)
   // Of a wireless one without a known adapter nobody knows whether it stays.
   const isLeft = keyboards.some(it => !lost.includes(it) && (it.isBuiltIn || it.through.length > 0))
   if (device === undefined || isLeft) return []
-  return [{ code: 'ONLY_KEYBOARD', device, names: lost.map(it => it.name) }]
+  return [{ code: 'ONLY_KEYBOARD', device, others, names: lost.map(it => it.name) }]
+}
+
+/** Those of the devices that one of these is reached through. */
+function behind(held: readonly Held[], devices: readonly PciDevice[]): PciDevice[] {
+  return devices.filter(it => held.some(at => at.through.includes(it.address)))
 }
 
 /** Many a mouse has keys like a keyboard; it counts as one only where there is no other. */
@@ -105,8 +129,11 @@ function displayGates(
     return first === undefined ? [] : [{ code: 'ONLY_DISPLAY', device: first, others }]
   }
   if (left.some(it => monitorsAt(it).length > 0)) return []
+  // What the firmware drew on still shows it, where its driver does not say otherwise.
+  const isLeft = left.some(it => it.bootVga === true && it.connectors.length === 0)
   return displays
-    .filter(it => showsScreen(machine, it) && !confirmed.includes(it.address))
+    .filter(it => showsScreen(machine, it) || (!isLeft && isSilent(it)))
+    .filter(it => !confirmed.includes(it.address))
     .map(device => ({
       code: 'SHOWS_SCREEN',
       device,
@@ -123,6 +150,6 @@ export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
   return device.bootVga === true || monitorsAt(device).length > 0 || hasPanel
 }
 
-function isCut({ through }: { through: readonly string[] }, passed: ReadonlySet<string>): boolean {
+function isCut({ through }: Held, passed: ReadonlySet<string>): boolean {
   return through.some(it => passed.has(it))
 }

@@ -127,7 +127,7 @@ export interface Firmware {
 }
 
 /** Something of the host's that is gone when a device is given away. */
-interface Held {
+export interface Held {
   /** The PCI devices that it is reached through; empty where that is unknown or none. */
   through: readonly string[]
 }

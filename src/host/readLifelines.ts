@@ -11,8 +11,16 @@ export function readNetworks(source: Source): Network[] {
     const path = source.link(`${NET}/${name}`) ?? ''
     if (path === '' || path.includes('/devices/virtual/')) return []
     const isUp = source.text(`${NET}/${name}/operstate`)?.trim() === 'up'
-    return [{ name, through: addressesIn(path), isUp }]
+    return [{ name, through: withCards(source, addressesIn(path)), isUp }]
   })
+}
+
+/** A virtual function is gone with the card that it is made of, though that is not on the way to it. */
+function withCards(source: Source, addresses: readonly string[]): string[] {
+  return addresses.flatMap(it => [
+    ...addressesIn(source.link(`/sys/bus/pci/devices/${it}/physfn`) ?? ''),
+    it
+  ])
 }
 
 /** The bridges that there are; undefined where nobody says. */
@@ -31,7 +39,7 @@ interface Input {
   keys: bigint
 }
 
-/** The keyboards: what has letters and repeats them. */
+/** The keyboards: what has letters and repeats them, but for what nobody types on. */
 export function readKeyboards(source: Source): Keyboard[] {
   const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
   const mice = new Set(
@@ -39,7 +47,8 @@ export function readKeyboards(source: Source): Keyboard[] {
       .filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))
       .map(it => plugOf(it.path))
   )
-  const keyboards = inputs.filter(isKeyboard).map(({ name, path }): Keyboard => {
+  const typed = inputs.filter(it => isKeyboard(it) && !NOT_TYPED_ON.test(it.path))
+  const keyboards = typed.map(({ name, path }): Keyboard => {
     const isWireless = path.startsWith('/devices/virtual/')
     const through = isWireless ? bluetooth(source) : addressesIn(path)
     return {
@@ -86,6 +95,9 @@ function bits(text: string): bigint {
 const REPEATS = 1n << 20n
 // Q to P, A to L, Z to M by their numbers in the kernel.
 const LETTERS = (0x3ffn << 16n) | (0x1ffn << 30n) | (0x7fn << 44n)
+
+/** Keyboards that programs make, such as those that remap keys, and the security keys of Yubico. */
+const NOT_TYPED_ON = /^\/devices\/virtual\/input\/|\/0003:1050:/i
 
 function isKeyboard({ handlers, events, keys }: Input): boolean {
   return handlers.includes('kbd') && (events & REPEATS) !== 0n && (keys & LETTERS) === LETTERS

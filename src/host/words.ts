@@ -1,11 +1,17 @@
 // How devices are called in sentences, for all who make some.
 
+import { isSilent } from './cards.ts'
 import type { PciDevice, StorageUse } from './machine.ts'
 import { classWord } from './pciClass.ts'
 
 /** `0000:02:00.1 (SATA)` */
 export function briefDevice({ address, class: code }: PciDevice): string {
   return `${address} (${classWord(code)})`
+}
+
+/** How it stands with a card and the screen: `shows`, or `may show` where its driver says nothing. */
+export function showsOrMay(device: PciDevice): string {
+  return isSilent(device) ? 'may show' : 'shows'
 }
 
 /** `a`, `a and b`, `a, b and c`; or with `or`. */

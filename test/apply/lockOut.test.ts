@@ -95,6 +95,34 @@ test('what is accepted takes nothing that the host needs, and no more than was s
   expect(separate).toBeGreaterThan(20)
 })
 
+test('together with what is given away already it takes nothing that the host still has', () => {
+  let accepted = 0
+  let more = 0
+  const asked = fc.record({ given: fc.array(fc.nat(), { maxLength: 3 }), address: fc.nat() })
+  fc.assert(
+    fc.property(generated, asked, (it, numbers) => {
+      const at = (n: number) => it.endpoints[n % it.endpoints.length] ?? ''
+      const given = new Set(numbers.given.map(at))
+      const settings = { addresses: [at(numbers.address)] }
+      const choice = chooseDevices(it.machine, settings, {
+        gpus: [],
+        given,
+        confirmed: it.endpoints
+      })
+      const before = losses(it, given)
+      const lost = losses(it, new Set([...given, ...settings.addresses]))
+      const isMore = lost.some(at => !before.includes(at))
+      if (isMore) more++
+      if (!choice.ok) return
+      accepted++
+      expect(isMore).toBe(false)
+    }),
+    { numRuns: 2000, seed: 6 }
+  )
+  expect(accepted).toBeGreaterThan(100)
+  expect(more).toBeGreaterThan(100)
+})
+
 test('in order to lock nobody out, it does not refuse what is harmless', () => {
   fc.assert(
     fc.property(generated, fc.nat(), (it, n) => {

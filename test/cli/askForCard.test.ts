@@ -297,7 +297,10 @@ test('the only card: a boot entry of its own, or only while a guest runs', async
   })
   expect(yes.terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio\n')
   expect(yes.terminal).toContain(
-    'Note: in that boot entry the host has no picture; see that you can reach it over ssh.\n'
+    text`
+      Note: in that boot entry the host has no picture; see that you can reach it over
+        ssh.
+      `
   )
 })
 

@@ -40,14 +40,15 @@ function rebuilt(place: Place): string {
     mkdirSync(join(root, path, '..'), { recursive: true })
     symlinkSync(target, join(root, path))
   }
-  for (const [address, id] of [
-    ['0000:01:00.0', '0x1b80'],
-    ['0000:02:00.0', '0x1c82']
+  for (const [address, id, bootVga] of [
+    ['0000:01:00.0', '0x1b80', '0'],
+    ['0000:02:00.0', '0x1c82', '1']
   ]) {
     const device = `sys/bus/pci/devices/${address}`
     write(`${device}/vendor`, '0x10de\n')
     write(`${device}/device`, `${id}\n`)
     write(`${device}/class`, '0x030000\n')
+    write(`${device}/boot_vga`, `${bootVga}\n`)
   }
   write('sys/kernel/iommu_groups/1/type', 'DMA\n')
   write('proc/cmdline', 'quiet iommu=pt\n')

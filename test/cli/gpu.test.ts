@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readMachine } from '../../src/host/readMachine.ts'
 import { systemAt } from '../../src/host/source.ts'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf, textsOf } from '../host/support/machines.ts'
 import { CHECKED } from './support/machine.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -394,6 +394,50 @@ test.concurrent('refused: the card with the monitor', async () => {
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
       `
   })
+})
+
+test.concurrent('refused: a card whose driver tells of no monitors, where there is none elsewhere', async () => {
+  const place = given()
+  for (const [name, content] of textsOf('x570-two-makers')) {
+    place.write(`machine/${name}`, content.replace('status = connected', 'status = disconnected'))
+  }
+  const words = ['apply', 'configuration.nix', '--sysfs', 'machine', '--gpu', '01:00.0', '--yes']
+  await expectRefusal(place, words, {
+    code: 7,
+    stderr: text`
+      vfio-patch: 0000:01:00.0 may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot. Nothing was written.
+        Why: no monitor is at 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100], which stays with the host.
+        Do:  plug your monitor in there, ${OTHER},
+             put it in its own boot entry (add --specialisation vfio),
+             or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
+      `
+  })
+})
+
+test.concurrent('refused: the card that is left, where another file gives the other away', async () => {
+  const place = given(GIVEN.replace('  system', '  imports = [ ./card.nix ];\n  system'))
+  place.write('card.nix', '{\n  virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];\n}\n')
+  const words = call('apply', 'x570-two-makers', '--gpu', '0a:00.0', '--confirm', '0a:00.0')
+  await expectRefusal(place, [...words, '--yes'], {
+    code: 7,
+    stderr: text`
+      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
+        Why: after the next boot the host would have none; and an ID means all cards that have it.
+             0000:01:00.0 goes already, by card.nix:2.
+        Do:  take it out of card.nix:2 first, or leave the other with the host
+      `
+  })
+  // Nothing is lost where a guest has it only while it runs; nor by the same card again, or one more thing.
+  const later = given(GIVEN.replace('  system', '  imports = [ ./card.nix ];\n  system'))
+  const byHooks = '  virtualisation.vfio.bindAtBoot = false;\n'
+  later.write('card.nix', place.read('card.nix').replace('{\n', `{\n${byHooks}`))
+  expect((await later.run([...words, '--dry-run'])).code).toBe(1)
+  for (const flags of [
+    ['--gpu', '01:00.0'],
+    ['--address', '0c:00.4']
+  ]) {
+    expect((await place.run(call('diff', 'x570-two-makers', ...flags))).code).toBe(1)
+  }
 })
 
 test.concurrent('a group with others in it that the host can do without', async ({ expect }) => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { cautionsFor } from '../../src/host/cautions.ts'
-import { closedGates } from '../../src/host/gates.ts'
+import { closedGates, closedTo } from '../../src/host/gates.ts'
 import type { Keyboard, Machine, Network, PciDevice } from '../../src/host/machine.ts'
 import { machineCalled } from './support/machines.ts'
 
@@ -62,6 +62,14 @@ describe('network', () => {
     expect(cautionsFor(two, new Set(['0000:06:00.0'])).map(it => it.code)).toEqual([
       'NETWORK_IN_USE'
     ])
+  })
+  test('two cards, and none is left', () => {
+    const two = changed({ networks: [wired, network('enp4s0', '0000:04:00.0')], storage: [] })
+    const [gate] = closedGates(two, new Set(['0000:04:00.0', '0000:06:00.0']), {
+      confirmed: [],
+      bindsAtBoot: true
+    })
+    expect(gate && closedTo(gate).map(it => it.address)).toEqual(['0000:04:00.0', '0000:06:00.0'])
   })
   test('two at one controller go together', () => {
     const two = changed({ networks: [wired, network('enp6s0d1', '0000:06:00.0')] })
@@ -131,6 +139,32 @@ describe('display', () => {
     expect(gates(shown({}, { [gtx]: true }), GTX)).toEqual(['SHOWS_SCREEN 0000:01:00.0'])
     // Its monitor is plugged into the other one.
     expect(gates(shown({ [wx]: true }, { [gtx]: true }), GTX)).toEqual([])
+  })
+
+  test('one whose driver knows no places, where no monitor is at the other', () => {
+    const silent = (bootVga: boolean | undefined, other: Partial<PciDevice>): Machine => {
+      const devices = X570.devices.map(it =>
+        it.address === gtx
+          ? { ...it, connectors: [], bootVga }
+          : it.address === wx
+            ? { ...it, ...other }
+            : it
+      )
+      return changed({
+        devices: devices.map(({ bootVga, ...it }) => ({
+          ...it,
+          ...(bootVga === undefined ? {} : { bootVga })
+        }))
+      })
+    }
+    const dark = [{ name: 'DP-1', isConnected: false }]
+    const closed = ['SHOWS_SCREEN 0000:01:00.0']
+    expect(gates(silent(false, { connectors: dark }), GTX)).toEqual(closed)
+    expect(gates(silent(false, { connectors: dark }), GTX, { confirmed: [gtx] })).toEqual([])
+    expect(gates(silent(undefined, { connectors: [], bootVga: false }), GTX)).toEqual(closed)
+    // The firmware drew on the other, of which nobody knows more either.
+    expect(gates(silent(false, { connectors: [], bootVga: true }), GTX)).toEqual([])
+    expect(gates(silent(false, {}), GTX)).toEqual([])
   })
 
   test('both, and nobody can open that', () => {

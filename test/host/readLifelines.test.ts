@@ -58,6 +58,27 @@ test('built in, and wireless', () => {
   ])
 })
 
+test('what nobody types on', () => {
+  const texts = [
+    input('Key Mapper', '/devices/virtual', 'sysrq kbd event3', '120013', LETTERS),
+    input('Yubico YubiKey', `${USB}/1-3/1-3:1.0/0003:1050:0407.0002`, 'kbd', '120013', LETTERS)
+  ]
+  const adapter = '-> ../../devices/pci0000:00/0000:00:14.0/usb1/1-14/1-14:1.0/bluetooth/hci0'
+  expect(keyboards(texts, { '/sys/class/bluetooth/hci0': adapter })).toEqual([])
+})
+
+test('a virtual function goes with its card', () => {
+  const source = sourceFrom({
+    '/sys/class/net/enp6s0': '-> ../../devices/pci0000:00/0000:00:01.2/0000:06:00.0/net/enp6s0',
+    '/sys/class/net/enp6s0v0': '-> ../../devices/pci0000:00/0000:00:01.2/0000:06:10.0/net/enp6s0v0',
+    '/sys/bus/pci/devices/0000:06:10.0/physfn': '-> ../0000:06:00.0'
+  })
+  expect(readNetworks(source).map(it => it.through)).toEqual([
+    ['0000:00:01.2', '0000:06:00.0'],
+    ['0000:00:01.2', '0000:06:00.0', '0000:06:10.0']
+  ])
+})
+
 test('interfaces that are hardware', () => {
   const devices = '../../devices/pci0000:00'
   const source = sourceFrom({

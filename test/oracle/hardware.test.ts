@@ -9,6 +9,7 @@ import { afterAll, expect, it } from 'vitest'
 import { chooseDevices } from '../../src/apply/chooseDevices.ts'
 import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { planApply } from '../../src/apply/planApply.ts'
+import type { Settings } from '../../src/vfio/settings.ts'
 import { machineCalled } from '../host/support/machines.ts'
 import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
 
@@ -17,9 +18,9 @@ const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** What the host boots with once the card of a machine is given away. */
-function booted(oracle: Oracle, machine: string, gpu: string): unknown {
+function booted(oracle: Oracle, machine: string, gpu: string, settings: Settings = {}): unknown {
   const asked = { gpus: [gpu], confirmed: [gpu] }
-  const choice = chooseDevices(machineCalled(machine), {}, asked)
+  const choice = chooseDevices(machineCalled(machine), settings, asked)
   if (!choice.ok) throw new Error(choice.error.map(problem => problem.code).join())
   const system = mkdtempSync(join(folder, `${machine}-`))
   const path = join(system, 'configuration.nix')
@@ -109,6 +110,14 @@ describeWithOracle('a machine, from its card to its kernel', oracle => {
         'snd_hda_intel',
         'xhci_pci'
       ]
+    })
+  })
+
+  it('the only card, while a guest runs: nothing is bound at the start', () => {
+    expect(booted(oracle, 'single-gpu', '0000:0a:00.0', { bindAtBoot: false })).toEqual({
+      ...NONE,
+      kernelParams: ['iommu=pt'],
+      drivers: []
     })
   })
 

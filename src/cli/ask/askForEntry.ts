@@ -9,6 +9,7 @@ import type { Arguments } from '../arguments/parseArguments.ts'
 import { contextOf } from '../context.ts'
 import { readModule } from '../input/readModule.ts'
 import { EXIT, type Message } from '../message.ts'
+import { showsOrMay } from '../messages/deviceWords.ts'
 import { fail, type Report } from '../report.ts'
 import { readRoot } from '../root.ts'
 import type { Screen } from '../show/terminal.ts'
@@ -34,7 +35,7 @@ export async function askForEntry(
   if (verdict === 'confirm') {
     const chosen = await choose(
       {
-        title: `It shows your screen. ${title}`,
+        title: `It ${showsOrMay(card.display)} your screen. ${title}`,
         choices: ['yes'],
         after: wrap(
           `Or type ${address} to give it away in every boot entry: the host then has no picture, unless you plug the monitor into its own card.`,

@@ -84,21 +84,26 @@ export function prepare(
     const found = readTarget(file.path, { root: root.value })
     if (!found.ok) return err(readMessage(found.error, context))
   }
+  const { modules } = walkImports({ path, text }, moduleReader(root.value))
+  const imported = modules.filter(it => it.path !== path)
   // They count from now on, also where they stay.
   const earlier =
     isEdited || taken.value
-      ? earlierDevices(text, release.value, prefixOf(entry.value), context, taken.value)
+      ? {
+          ...earlierDevices(text, release.value, prefixOf(entry.value), context, taken.value),
+          imported
+        }
       : undefined
   const chosen = chooseHost(settings.value, text, given, context, entry.value, earlier)
   if (!chosen.ok) return chosen
   const { notes, byCard, byAddress } = chosen.value
-  const { modules } = walkImports({ path, text }, moduleReader(root.value))
   const place = {
     text,
     texts: modules.map(it => it.text),
     specialisation: entry.value,
     prefix: prefixOf(entry.value),
-    earlierIDs: [...(earlier?.ids ?? []), ...(earlier?.named ?? [])]
+    earlierIDs: [...(earlier?.ids ?? []), ...(earlier?.named ?? [])],
+    imported
   }
   const forGuest = guest.value
     ? chooseForGuest(guest.value, chosen.value, place, given, context)
@@ -166,7 +171,7 @@ function earlierDevices(
   prefix: readonly string[],
   { file }: Context,
   taken: TakeOver | undefined
-): EarlierDevices {
+): Omit<EarlierDevices, 'imported'> {
   const doc = parseDocument(text)
   const found = obsoleteIn(doc, release, prefix).filter(
     it => it.devices !== undefined && !it.isOutside

@@ -2,6 +2,7 @@
 
 import { chooseDevices } from '../../apply/chooseDevices.ts'
 import { type GuestNote, settingsForGuest } from '../../apply/guestSettings.ts'
+import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { idOf } from '../../host/machine.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
@@ -13,6 +14,7 @@ import { choiceNotes } from '../messages/choiceNotes.ts'
 import { problemMessage } from '../messages/gateMessages.ts'
 import { needNotes } from '../messages/guestNotes.ts'
 import { type HostChoice, readAddresses, whoseIs } from './chooseHost.ts'
+import { givenElsewhere } from './givenElsewhere.ts'
 import type { Guest } from './readGuest.ts'
 import { readHost } from './readHost.ts'
 
@@ -26,6 +28,8 @@ export interface GuestPlace {
   prefix: readonly string[]
   /** IDs that it gives to vfio-pci in other words than by our options. */
   earlierIDs: readonly string[]
+  /** The files that it imports, which may give away more. */
+  imported: readonly ImportedModule[]
 }
 
 /** The settings with what a guest needs, on top of those that were chosen without it. */
@@ -72,11 +76,12 @@ export function chooseForGuest(
   }
   const confirmed = readAddresses('confirm', given)
   if (!confirmed.ok) return confirmed
-  const isOurs = needed.givenNow
+  const others = givenElsewhere(place.imported, machine, specialisation, devices)
+  const ours = machine.devices.filter(needed.givenNow).map(it => it.address)
   const choice = chooseDevices(machine, needed.settings, {
     gpus: [],
     devices,
-    given: new Set(machine.devices.filter(isOurs).map(it => it.address)),
+    given: new Set([...ours, ...others.devices]),
     confirmed: confirmed.value,
     specialisation,
     assumesIsolated: given.on('assume-isolated') === true

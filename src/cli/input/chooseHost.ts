@@ -1,8 +1,14 @@
 // What the machine says to a run: which devices its cards come to, and what must stay with the host.
 
 import { hostname } from 'node:os'
-import { type Asked, chooseDevices, type Decision } from '../../apply/chooseDevices.ts'
+import {
+  type Asked,
+  type ChoiceProblem,
+  chooseDevices,
+  type Decision
+} from '../../apply/chooseDevices.ts'
 import { placeEarlierIDs } from '../../apply/old/earlierIDs.ts'
+import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { prefixOf, profilesOf } from '../../apply/specialisation.ts'
 import { idOf, type Machine } from '../../host/machine.ts'
 import { parseDocument } from '../../nix/index.ts'
@@ -15,6 +21,7 @@ import { type Message, usage } from '../message.ts'
 import { choiceNotes } from '../messages/choiceNotes.ts'
 import { list } from '../messages/deviceWords.ts'
 import { otherDevice, problemMessage } from '../messages/gateMessages.ts'
+import { type GivenElsewhere, givenElsewhere } from './givenElsewhere.ts'
 import { readHost } from './readHost.ts'
 
 /** The settings with the cards in them, and what a person has to know of how that came. */
@@ -35,13 +42,16 @@ export interface EarlierDevices {
   named: readonly string[]
   /** Where all of them stand, for a sentence. */
   places: string
+  /** The files that it imports, which may give away more. */
+  imported: readonly ImportedModule[]
 }
 
 /**
  * Fills in what `--gpu` stands for, and refuses what would lock the person out. Devices that the flags
  * name are looked at where the machine has them, unless the configuration is another machine's.
  * `specialisation` is the boot entry of its own that they are for, if there is one. The `earlier` IDs are
- * looked at in the same way, but for devices that vfio-pci has now.
+ * looked at in the same way, but for devices that vfio-pci has now. What other files give away is gone for
+ * the host as well.
  */
 export function chooseHost(
   settings: Settings,
@@ -49,7 +59,7 @@ export function chooseHost(
   given: Arguments,
   context: Context,
   specialisation?: string,
-  earlier: EarlierDevices = { ids: [], named: [], places: '' }
+  earlier: EarlierDevices = { ids: [], named: [], places: '', imported: [] }
 ): Result<HostChoice, Message> {
   const gpus = readAddresses('gpu', given)
   if (!gpus.ok) return gpus
@@ -67,9 +77,12 @@ export function chooseHost(
   const host = readHost(given)
   if (!host.ok) return host
   const { machine, names } = host.value
+  const others = givenElsewhere(earlier.imported, machine, specialisation, gpus.value)
+  const said = { confirmed: confirmed.value, specialisation, given: others.devices }
   if (isEarlier) {
     const chosen = chooseEarlier(machine, settings, earlier, {
-      asked: { gpus: [], confirmed: confirmed.value, specialisation },
+      asked: { ...said, gpus: [] },
+      others,
       isHere: belongs === 'this',
       context,
       names
@@ -80,13 +93,11 @@ export function chooseHost(
     const moved = movedDevice(text, machine)
     return moved === undefined ? ok(isNothing) : err(otherDevice(moved, context))
   }
-  const choice = chooseDevices(machine, settings, {
-    gpus: gpus.value,
-    confirmed: confirmed.value,
-    specialisation,
-    assumesIsolated: given.on('assume-isolated') === true
-  })
-  if (!choice.ok) return err(problemMessage(choice.error, context.line, names))
+  const assumesIsolated = given.on('assume-isolated') === true
+  const choice = chooseDevices(machine, settings, { ...said, gpus: gpus.value, assumesIsolated })
+  if (!choice.ok) {
+    return err(withPlaces(problemMessage(choice.error, context.line, names), choice.error, others))
+  }
   const elsewhere =
     isAsked && context.root !== '/' && given.text('sysfs') === undefined
       ? ['Note: the cards are those of the machine that this runs on.']
@@ -104,6 +115,25 @@ export function chooseHost(
   })
 }
 
+/** The message with the places that name part of what is lost, where these are in other files. */
+function withPlaces(
+  message: Message,
+  problems: readonly ChoiceProblem[],
+  { devices, places }: GivenElsewhere
+): Message {
+  const all = problems.flatMap(it => [
+    ...('device' in it ? [it.device] : []),
+    ...('others' in it ? it.others : [])
+  ])
+  const there = [...new Set(all.map(it => it.address))].filter(it => devices.has(it))
+  if (there.length === 0) return message
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${list(there)} ${there.length === 1 ? 'goes' : 'go'} already, by ${places}.`,
+    remedy: `take it out of ${places} first, or leave the other with the host`
+  }
+}
+
 /** The options that a card changed the settings for. */
 function optionsBy(before: Settings, after: Settings): string[] {
   const names = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
@@ -117,10 +147,17 @@ function chooseEarlier(
   earlier: EarlierDevices,
   {
     asked,
+    others,
     isHere,
     context,
     names
-  }: { asked: Asked; isHere: boolean; context: Context; names: ReadonlyMap<string, string> }
+  }: {
+    asked: Asked
+    others: GivenElsewhere
+    isHere: boolean
+    context: Context
+    names: ReadonlyMap<string, string>
+  }
 ): Result<Pick<HostChoice, 'notes' | 'byAddress'>, Message> {
   const { ids, places } = earlier
   const placed = placeEarlierIDs(machine, ids, earlier.named)
@@ -128,7 +165,8 @@ function chooseEarlier(
   const all = { ...settings, ...named }
   const choice = chooseDevices(machine, all, { ...asked, inForce })
   if (!choice.ok) {
-    const message = problemMessage(choice.error, context.line, names)
+    const told = problemMessage(choice.error, context.line, names)
+    const message = withPlaces(told, choice.error, others)
     return err({
       ...message,
       why: `${message.why ?? ''}\n${places} names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.`,

@@ -4,9 +4,9 @@ import type { Reason } from '../../host/candidates.ts'
 import { monitorsAt } from '../../host/cards.ts'
 import { idOf, type PciDevice } from '../../host/machine.ts'
 import { classWord } from '../../host/pciClass.ts'
-import { briefDevice, callUses, list } from '../../host/words.ts'
+import { briefDevice, callUses, list, showsOrMay } from '../../host/words.ts'
 
-export { briefDevice, callUses, list }
+export { briefDevice, callUses, list, showsOrMay }
 
 /** Names of devices by their IDs. */
 export type Names = ReadonlyMap<string, string>
@@ -30,7 +30,7 @@ export function whyNot(reason: Reason): string {
     case 'ONLY_DISPLAY':
       return 'no other card is left to show a picture'
     case 'SHOWS_SCREEN':
-      return `it shows your screen${places(monitorsAt(reason.device))}`
+      return `it ${showsOrMay(reason.device)} your screen${places(monitorsAt(reason.device))}`
     case 'SHARED_GROUP': {
       const groups = [...new Set(reason.others.map(it => it.group))]
       return `it shares IOMMU group ${list(groups.map(String))} with ${list(reason.others.map(briefDevice))}`

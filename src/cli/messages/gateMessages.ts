@@ -1,6 +1,7 @@
 // The words for what must stay with the host, and for cards that are not there.
 
 import type { ChoiceProblem } from '../../apply/chooseDevices.ts'
+import { isSilent } from '../../host/cards.ts'
 import type { Context } from '../context.ts'
 import type { MovedDevice } from '../input/chooseHost.ts'
 import { EXIT, type Message } from '../message.ts'
@@ -70,7 +71,9 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
     case 'SHOWS_SCREEN': {
       const { device, others } = problem
       return refuse(
-        `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
+        isSilent(device)
+          ? `${device.address} may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot.`
+          : `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
         `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
         [
           `plug your monitor in there, ${OTHER_CARD},`,

@@ -8,6 +8,7 @@ import { replacementLines } from './replacements.ts'
 import { say } from './say.ts'
 import { paintPatch } from './showDiff.ts'
 import { paint, type Screen } from './terminal.ts'
+import { wrap } from './wrap.ts'
 
 /** The streams that a command speaks on. */
 export interface Screens {
@@ -58,9 +59,14 @@ export function showPlan(
   if (verbose)
     for (const it of body.files)
       for (const edit of it.edits) for (const line of editLines(it, edit)) say(line)
-  for (const line of prepared.notes ?? []) say(line)
+  for (const line of prepared.notes ?? []) for (const it of fitting(line, screens.err)) say(it)
   for (const line of registrationLines(registrations)) say(line)
   say(checkLine(prepared))
+}
+
+/** A line of words, in as many as a terminal needs. */
+function fitting(text: string, { isTerminal, width }: Screen): string[] {
+  return isTerminal ? wrap(text, width, '  ') : [text]
 }
 
 function ownFirst(files: readonly FileReport[], configuration: string): FileReport[] {
