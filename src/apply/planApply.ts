@@ -1,13 +1,21 @@
 import { join } from 'node:path'
 import { planFixes } from '../lints/index.ts'
-import { type Expr, type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
+import { nixError } from '../nix/errors.ts'
+import {
+  type Expr,
+  type NixDocument,
+  type NixError,
+  type Plan,
+  parseDocument,
+  type Range
+} from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { type ExpectedDevice, isEmpty, type Settings } from '../vfio/settings.ts'
 import { type Circumstances, type Wanted, wantedOptions } from '../vfio/wanted.ts'
 import { editOptions } from './editOptions.ts'
 import { kindOf } from './kind.ts'
 import { type FolderListing, planModules } from './modules/modulesFolder.ts'
-import { type Obsolete, obsoleteIn, wantedFor } from './old/obsolete.ts'
+import { idsThatStay, type Obsolete, obsoleteIn, wantedFor } from './old/obsolete.ts'
 import type { TakeOver } from './old/takeOver.ts'
 import type { GuestPlan } from './planGuest.ts'
 import type { ApplyProblem } from './problem.ts'
@@ -147,6 +155,8 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   )
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
   const { plan, refused } = planned.value
+  const stays = input.keepObsolete ? undefined : idsThatStay(doc, parseDocument(plan.text))
+  if (stays) return err({ code: 'NIX', path, error: idsTwice(doc, stays) })
   const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
 
   const files: PlannedFile[] = modules.value.flatMap(({ name, before, after, keptAs }) => {
@@ -165,6 +175,16 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   if (plan.changed) files.push({ path, before: input.text, after: plan.text })
   const left = all.filter(it => it.isOutside)
   return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
+}
+
+function idsTwice(doc: NixDocument, range: Range): NixError {
+  return nixError(doc.text, {
+    code: 'CONFLICT',
+    message:
+      'IDs for vfio-pci stand here already, and with those of virtualisation.vfio.devices only one of the two lists would count',
+    range,
+    hint: 'take them out here, then run this again; what else a guest is to have goes into virtualisation.vfio.devices'
+  })
 }
 
 /** What is said where the options go, with what a specialisation inherits. */

@@ -122,13 +122,22 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   })
 }
 
-/** The other files, without those that only our modules can have led to. */
+/**
+ * The other files, without those that only our modules can have led to, and those that declare options
+ * of ours themselves: no system can have both, so these need nothing of ours.
+ */
 function outside(
-  { others }: RemoveInput,
+  { others, own }: RemoveInput,
   going: readonly [string, FolderListing][]
 ): RemoveInput['others'] {
   const isInside = (path: string) => going.some(([folder]) => path.startsWith(`${folder}/`))
-  return others.filter(({ path, text }) => !isInside(path) && stampOf(text) === 'none')
+  const isTheirs = (text: string) => {
+    const doc = parseDocument(text)
+    return own.some(it => declares(doc, it))
+  }
+  return others.filter(
+    ({ path, text }) => !isInside(path) && stampOf(text) === 'none' && !isTheirs(text)
+  )
 }
 
 interface Module extends ImportedModule {

@@ -118,7 +118,7 @@ function pagesOfParams(params: readonly { item: EntryItem; param: string }[]): P
   return params.flatMap(({ item, param }) => {
     const [name, value = ''] = param.split('=')
     if (name === 'hugepagesz') size = sizeOf(value)
-    const isCount = name === 'hugepages' && /^\d+$/.test(value) && size !== undefined
+    const isCount = name === 'hugepages' && /^[1-9]\d*$/.test(value) && size !== undefined
     return isCount ? [{ ...placeOf(item), sizeKiB: size ?? 0, count: Number(value) }] : []
   })
 }
@@ -145,7 +145,7 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
   const sizeKiB = defaultSize(params)
   return view
     .at('boot.kernel.sysctl."vm.nr_hugepages"')
-    .filter(it => isSure(it) && /^\d+$/.test(spellingOf(it)) && sizeKiB !== undefined)
+    .filter(it => isSure(it) && /^[1-9]\d*$/.test(spellingOf(it)) && sizeKiB !== undefined)
     .map(it => ({
       ...placeOf(it),
       sizeKiB: sizeKiB ?? 0,

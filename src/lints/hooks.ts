@@ -14,9 +14,11 @@ export function lintHooks(view: View): Finding[] {
       .filter(it => !/hostCPUs$/.test(it.path.at(-1) ?? ''))
   ]
   const misplaced = view.below('environment.etc').filter(it => PLACE.test(it.path[2] ?? ''))
-  const places = misplaced.filter(
-    (it, i) => misplaced.findIndex(other => other.path[2] === it.path[2]) === i
-  )
+  // Told once for each, at what it holds and not at its mode.
+  const places = [...new Set(misplaced.map(it => it.path[2]))].flatMap(name => {
+    const parts = misplaced.filter(it => it.path[2] === name)
+    return parts.find(it => /^(?:source|text)$/.test(it.path[3] ?? '')) ?? parts.slice(0, 1)
+  })
   return [
     ...places.map(it =>
       findingAt(it, {

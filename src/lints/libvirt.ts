@@ -78,7 +78,7 @@ function incompleteList(view: View): Finding[] {
   return VERBATIM.flatMap(view.texts).flatMap(at => {
     const found = /^[ \t]*cgroup_device_acl[ \t]*=[ \t]*\[([^\]]*)\]?/m.exec(at.text)
     if (!found) return []
-    const list = found[1] ?? ''
+    const list = (found[1] ?? '').replace(/#.*/g, '')
     const { text } = at.entry.file.doc
     // Where the list is computed, the devices may stand anywhere in the file.
     const missing = NEEDED.filter(it => !(isPlain(list) ? list : text).includes(it))
@@ -130,7 +130,10 @@ function namespaces(view: View): Finding[] {
       message: 'this loses the setting namespaces = [] that NixOS has for QEMU',
       why: 'its default is discarded where the option is set. Then each QEMU gets a /dev of its own, without devices that come later or that libvirt does not know.',
       remedy: 'add a line: namespaces = []',
-      ...(first.conditions.length === 0 && texts.length === 1
+      // Under the old name it is mended once it has the new one.
+      ...(first.conditions.length === 0 &&
+      texts.length === 1 &&
+      first.entry.path.at(-1) === 'verbatimConfig'
         ? {
             fix: [
               { op: 'add-line' as const, path: first.entry.fullPath, line: 'namespaces = []' }

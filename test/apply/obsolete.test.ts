@@ -228,6 +228,26 @@ describe('values of old guides', () => {
     expect(plan(more, SETTINGS).replaced).toEqual([])
   })
 
+  it('devices in a comment of a list are in no list', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        virtualisation.libvirtd.qemu.verbatimConfig = ''
+          namespaces = []
+          cgroup_device_acl = [
+            "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm",
+            # "/dev/input/by-id/mouse",
+            "/dev/input/by-id/kbd"
+          ]
+        '';
+        virtualisation.vfio.enable = true;
+      }
+    `
+    const { text: after, replaced } = plan(text, { users: [] })
+    expect(replaced).toEqual(['5 ACL_MOVED'])
+    expect(after).toContain('deviceACL = [ "/dev/input/by-id/kbd" ];')
+  })
+
   it('also what shares a string with others, or stands under an old name', () => {
     expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
       text: MENDED_OLDER,

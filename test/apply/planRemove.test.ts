@@ -299,6 +299,18 @@ describe('refused is a result that would need our modules', () => {
     ])
   })
 
+  it('but not in one that declares our options itself, as no system can have both', () => {
+    const text = nix`
+      { config, lib, ... }:
+      {
+        options.virtualisation.vfio.enable = lib.mkOption { };
+        config.boot.kernelModules = lib.mkIf config.virtualisation.vfio.enable [ "vfio" ];
+      }
+    `
+    const others = [{ path: '/etc/nixos/old/vfio.nix', text }]
+    expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ imports = [ ]; }')
+  })
+
   it('and what can not be edited, with its place', () => {
     const inherited =
       'let vfio = { enable = true; }; in { imports = [ ./vfio ]; virtualisation = { inherit vfio; }; }'

@@ -418,7 +418,7 @@ describe('values of old guides', () => {
     { ... }:
     {
       imports = [ ./vfio ];
-      boot.kernelParams = [ "pci=nomsi" "vfio-pci.ids=10de:10f0" ];
+      boot.kernelParams = [ "pci=nomsi" ];
       specialisation.vfio.configuration = {
         boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=10de:1b80" ];
       };
@@ -444,7 +444,16 @@ describe('values of old guides', () => {
       )
     )
     expect(replaced?.map(it => `${it.line} ${it.code}`)).toEqual(['6 AMD_IOMMU_PT', '6 IDS_MOVED'])
-    expect(left?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI', '4 IDS_MOVED'])
+    expect(left?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI'])
+  })
+
+  it('keep ours out if they are IDs that would stay beside ours, as the build would stop', () => {
+    const withIDs = old.replace('"pci=nomsi"', '"vfio-pci.ids=10de:10f0"')
+    const result = plan(withIDs, { ignoreMSRs: true }, 'vfio')
+    expect(result).toMatchObject({
+      ok: false,
+      error: { code: 'NIX', error: { code: 'CONFLICT', at: { line: 4, column: 25 } } }
+    })
   })
 })
 

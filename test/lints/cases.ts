@@ -408,7 +408,7 @@ export const CASES: readonly LintCase[] = [
     code: 'HOOK_PLACE',
     number: 22,
     bad: nix`
-      { environment.etc."libvirt/hooks/qemu".source = ./qemu; }
+      { environment.etc."libvirt/hooks/qemu" = { mode = "0755"; source = ./qemu; }; }
     `,
     found: ['HOOK_PLACE: ./qemu'],
     good: nix`

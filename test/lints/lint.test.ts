@@ -196,6 +196,16 @@ describe('fixes', () => {
     })
   })
 
+  it('of an option under its old name wait for the new one', () => {
+    const text = '{ virtualisation.libvirtd.qemuVerbatimConfig = "user = \\"alice\\""; }\n'
+    const renamed = '{ virtualisation.libvirtd.qemu.verbatimConfig = "user = \\"alice\\""; }\n'
+    expect(planOf(text)).toEqual({ text: renamed, refused: [] })
+    expect(planOf(renamed)).toEqual({
+      text: renamed.replace('alice\\"', 'alice\\"\\nnamespaces = []'),
+      refused: []
+    })
+  })
+
   it('of which one is refused: the others stay', () => {
     const text = `{
   virtualisation.libvirtd.qemu.runAsRoot = false;
