@@ -57,7 +57,7 @@ function ofParam(param: string, { entry, machine }: Held): 'active' | 'after-reb
 }
 
 /** What holds for things that leave no trace in a system that was built: the least of all parameters. */
-export function ofWhole(held: Held): 'active' | 'after-reboot' | 'not-built' {
+function ofWhole(held: Held): 'active' | 'after-reboot' | 'not-built' {
   const verdicts = held.asked.params.map(it => ofParam(it.param, held))
   if (verdicts.includes('not-built')) return 'not-built'
   const isBehind = !held.entry.isRunning || isPending(held)

@@ -77,5 +77,3 @@ export type FileProblem =
       journal: string
       started: string | null
     }
-
-export type FileProblemCode = FileProblem['code']

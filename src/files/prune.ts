@@ -9,7 +9,7 @@ import { readRuns } from './runs.ts'
 import { runsFolder } from './stateFolder.ts'
 
 /** How many runs are kept for each file. */
-export const KEPT_RUNS = 20
+const KEPT_RUNS = 20
 
 /**
  * Takes away the runs that are too many, and what is left of those that were not written to their
@@ -33,7 +33,7 @@ export function pruneRuns(stateFolder: string): void {
  * The runs, of these from the newest to the oldest, that are not among the newest of any of their
  * files: so the one that leads back from the present state of a file always stays.
  */
-export function surplusRuns(runs: readonly Run[], kept = KEPT_RUNS): Run[] {
+function surplusRuns(runs: readonly Run[], kept = KEPT_RUNS): Run[] {
   const counts = new Map<string, number>()
   return runs.filter(run => {
     const paths = run.files.map(({ path }) => outerPath(path, run.root))

@@ -35,7 +35,7 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
 }
 
 /** The pure part of `planUndo`. */
-export function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem> {
+function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem> {
   const edited = found.find(
     ({ file, now }) => now !== hashOf(file.before) && now !== hashOf(file.after)
   )

@@ -36,7 +36,7 @@ export interface XmlDocument {
   instructions: readonly number[]
 }
 
-export function isElement(node: XmlNode): node is XmlElement {
+function isElement(node: XmlNode): node is XmlElement {
   return node.kind === 'element'
 }
 

@@ -63,7 +63,7 @@ function noList(text: string, node: SyntaxNode): Edits {
 }
 
 /** A path as Nix text: a path literal, or a sum where its characters allow none. */
-export function pathSource(path: string): string {
+function pathSource(path: string): string {
   if (/^(?:\.{0,2}\/)[\w.+-]+(?:\/[\w.+-]+)*$/.test(path)) return path
   const relative = path.replace(/^\.\//, '')
   return path.startsWith('/')

@@ -177,7 +177,7 @@ export function isConcat(node: SyntaxNode): boolean {
 }
 
 /** The operands of a chain of `++` in source order. */
-export function operandsOf(node: SyntaxNode): SyntaxNode[] {
+function operandsOf(node: SyntaxNode): SyntaxNode[] {
   const left = node.field('left')
   const right = node.field('right')
   return [left, right].flatMap(it => (it ? (isConcat(it) ? operandsOf(it) : [it]) : []))

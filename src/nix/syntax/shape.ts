@@ -185,7 +185,7 @@ export function callOf(text: string, node: SyntaxNode): Call | undefined {
 }
 
 /** The names of a variable or of a selection from one: `['lib', 'mkIf']` for `lib.mkIf`. */
-export function selectionOf(text: string, node: SyntaxNode): AttrPath | undefined {
+function selectionOf(text: string, node: SyntaxNode): AttrPath | undefined {
   if (node.type === 'variable_expression') return [text.slice(node.start, node.end)]
   if (node.type !== 'select_expression' || node.field('default')) return undefined
   const from = node.field('expression')
