@@ -71,7 +71,7 @@ export class NixDocument {
   getIn(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
     if (!parsed.ok) return []
-    return this.#read(module => lookUp(module, parsed.value).exact)
+    return this.#read(module => [...lookUp(module, parsed.value).exact])
   }
 
   /**
@@ -82,7 +82,7 @@ export class NixDocument {
   getBelow(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
     if (!parsed.ok) return []
-    return this.#read(module => lookUp(module, parsed.value).below)
+    return this.#read(module => [...lookUp(module, parsed.value).below])
   }
 
   /**

@@ -114,3 +114,15 @@ export function samePath(
 ): boolean {
   return a.length === b.length && startsWith(a, b)
 }
+
+/**
+ * A string for each beginning of a path, the shortest first and the whole path last: two paths begin
+ * with the same names where they have one in common.
+ */
+export function keysOf(path: readonly (string | undefined)[]): string[] {
+  let key = ''
+  return path.map(name => {
+    key += name === undefined ? '\0\0' : `\0${name}`
+    return key
+  })
+}

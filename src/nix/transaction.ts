@@ -1,6 +1,6 @@
 import type { NixDocument } from './document.ts'
 import type { Position } from './edit/addOperation.ts'
-import { type Batch, coalesced, emptyBatch, joined } from './edit/batch.ts'
+import { type Batch, coalesced, emptyBatch, joins } from './edit/batch.ts'
 import { type Operation, planOperation } from './edit/operation.ts'
 import { keepHabits } from './edit/style.ts'
 import type { Target } from './edit/target.ts'
@@ -235,11 +235,10 @@ function advance(state: State, asked: Operation): Result<State, NixError> | unde
   const step = planOperation(document, module.value, operation)
   if (!step.ok) {
     // What is refused now may be possible once the others are done.
-    const isLast = batch.members.length === 0
+    const isLast = batch.operations.length === 0
     return isLast ? err(inOriginal(state.text, edits, step.error)) : undefined
   }
-  const more = joined(batch, document, module.value, operation, step.value)
-  return more && ok({ ...state, batch: more })
+  return joins(batch, document, module.value, operation, step.value) ? ok(state) : undefined
 }
 
 /** Applies the batch, and then plans one more operation. */
@@ -255,8 +254,7 @@ function settle(state: State): Result<State, NixError> {
   if (batch.edits.length === 0) return ok({ ...state, batch: emptyBatch() })
   const next = document.edited(batch.edits)
   keepHabits(document.text, document.root, next.root)
-  const operations = batch.members.map(it => it.operation)
-  const fault = verify(document, next, batch.edits, operations)
+  const fault = verify(document, next, batch.edits, batch.operations)
   if (fault) return err(fault)
   const all = composeEdits(state.text, edits, batch.edits)
   return ok({ ...state, document: next, edits: all, batch: emptyBatch() })

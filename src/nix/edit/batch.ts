@@ -4,7 +4,7 @@
 import type { NixDocument } from '../document.ts'
 import { lookUp } from '../module/definitions.ts'
 import type { Module } from '../module/module.ts'
-import { type AttrPath, samePath, startsWith } from '../path.ts'
+import { type AttrPath, keysOf, samePath } from '../path.ts'
 import type { Edit } from '../text/edits.ts'
 import type { NixValue } from '../values.ts'
 import type { Operation } from './operation.ts'
@@ -12,168 +12,217 @@ import { lookUpTarget } from './target.ts'
 
 /** What is planned on a document and not yet applied to it. */
 export interface Batch {
-  members: Member[]
-  /** The edits of all members, in the order of the text. */
+  operations: Operation[]
+  /** The edits of all operations, in the order of the text. */
   edits: Edit[]
+  /** What stands at the place of an edit that only writes a new definition, by its offset. */
+  places: Map<number, Growth>
+  /** What the operations do at each path and below it, by the path's key. */
+  traces: Map<string, Trace>
+  /** Whether one of them may bear on any path: a rename, or a path with a computed name. */
+  isFar: boolean
 }
 
+/** What one or more operations do at a path and below it. */
+interface Trace {
+  /** Whether it is the whole path of one of them. */
+  isWhole: boolean
+  /** Whether one of them writes a definition where there is none. */
+  isNew: boolean
+  /** Whether one takes something away, or moves it. */
+  isOther: boolean
+  /** Whether one changes a definition that is there, and how many lines that takes. */
+  isReflowing: boolean
+}
+
+/** New definitions that are written one behind the other at one place. */
+interface Growth {
+  /** The blanks before each of them; undefined if nothing can go behind what is there. */
+  lead: string | undefined
+  /** The path of the last one. */
+  last: Path
+  /** The keys of the paths of all, and of what they begin with. */
+  keys: Set<string>
+}
+
+/** One operation as the others have to know it. */
 interface Member {
-  operation: Operation
-  path: readonly (string | undefined)[]
+  path: Path
+  /** The keys of all that the path begins with, the shortest first. */
+  keys: readonly string[]
   /**
    * Whether it only touches definitions that are there and takes none away (`stays`), or only writes
    * a definition where there is none (`new`).
    */
   kind: 'stays' | 'new' | 'other'
-  edits: readonly Edit[]
-  /** Whether a name of the path is computed, so that it may be any. */
-  isComputed: boolean
+  isFar: boolean
   /** How many of the path's names lead to something that the module says. */
   known: number
-  /** Whether there are more or fewer lines than before. */
-  reflows: boolean
+  /** Whether it changes something and there are more or fewer lines than before. */
+  isReflowing: boolean
 }
 
+type Path = readonly (string | undefined)[]
+
 export function emptyBatch(): Batch {
-  return { members: [], edits: [] }
+  return { operations: [], edits: [], places: new Map(), traces: new Map(), isFar: false }
 }
 
 /**
- * The batch with one more operation and its edits, or undefined if the operation has to see the
- * outcome of the others first: if their options are related, if a new definition could go beside
- * one of theirs, or if the edits touch. One that has nothing to do does not become a member.
+ * Takes one more operation and its edits into the batch; false, and the batch is as it was, if the
+ * operation has to see the outcome of the others first: if their options are related, if a new
+ * definition could go beside one of theirs, or if the edits touch. One that has nothing to do is
+ * left out.
  */
-export function joined(
+export function joins(
   batch: Batch,
   doc: NixDocument,
   module: Module,
   operation: Operation,
   edits: readonly Edit[]
-): Batch | undefined {
-  const isBroken = (text: string) => text.includes('\n')
-  const reflows = edits.some(
-    it => isBroken(it.content) || isBroken(doc.text.slice(it.offset, it.offset + it.length))
-  )
-  const described = describe(doc, module, operation)
-  const isComputed = described.path.includes(undefined)
-  const known = isComputed ? 0 : knownLength(module, described)
-  const member = { ...described, isComputed, known, edits, reflows }
-  if (batch.members.some(it => areRelated(it, member))) return undefined
-  if (edits.length === 0) return batch
-  const places = new Set(edits.map(it => it.offset))
-  const beside = batch.members.filter(it => it.edits.some(({ offset }) => places.has(offset)))
-  if (!isNextTo(beside, member)) return undefined
-  const all = merged(batch.edits, edits)
-  return all && { members: [...batch.members, member], edits: all }
+): boolean {
+  const member = memberOf(doc, module, operation, edits)
+  if (isRelated(batch, member)) return false
+  if (edits.length === 0) return true
+  if (!place(batch, member, edits)) return false
+  batch.operations.push(operation)
+  batch.isFar ||= member.isFar
+  leaveTraces(batch, member)
+  return true
 }
 
-function describe(
+function memberOf(
   doc: NixDocument,
   module: Module,
-  operation: Operation
-): Pick<Member, 'operation' | 'path' | 'kind'> {
-  if (operation.kind === 'import') return { operation, path: ['imports'], kind: 'other' }
-  const { target } = operation
-  const { path } = target
-  if (operation.kind !== 'set' && operation.kind !== 'add')
-    return { operation, path, kind: 'other' }
-  const isThere = lookUpTarget(doc, module, target).exact.length > 0
-  return { operation, path, kind: isThere ? 'stays' : 'new' }
+  operation: Operation,
+  edits: readonly Edit[]
+): Member {
+  const path = operation.kind === 'import' ? ['imports'] : operation.target.path
+  const keys = keysOf(path)
+  const kind = kindOf(doc, module, operation)
+  const isFar = operation.kind === 'rename' || path.includes(undefined)
+  const isBroken = (text: string) => text.includes('\n')
+  const isReflowing =
+    kind === 'stays' &&
+    edits.some(
+      it => isBroken(it.content) || isBroken(doc.text.slice(it.offset, it.offset + it.length))
+    )
+  const known = isFar ? 0 : knownLength(module, path as AttrPath, kind)
+  return { path, keys, kind, isFar, known, isReflowing }
+}
+
+function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {
+  if (operation.kind !== 'set' && operation.kind !== 'add') return 'other'
+  return lookUpTarget(doc, module, operation.target).exact.length > 0 ? 'stays' : 'new'
 }
 
 /**
- * Whether an operation could come out otherwise once the other is done. A new definition goes beside
- * its nearest relatives, so the other makes a difference where the two share more names than either
- * does with what is there.
+ * Whether an operation could come out otherwise once those in the batch are done. A new definition
+ * goes beside its nearest relatives, so they make a difference where one shares more names with it
+ * than what is there does.
  */
-function areRelated(a: Member, b: Member): boolean {
-  if (a.isComputed || b.isComputed) return true
-  if (startsWith(a.path, b.path) || startsWith(b.path, a.path)) return true
-  if (a.operation.kind === 'rename' || b.operation.kind === 'rename') return true
-  if (a.path[0] !== b.path[0] || (a.kind === 'stays' && b.kind === 'stays')) return false
-  if (a.kind === 'other' || b.kind === 'other') return true
+function isRelated({ operations, traces, isFar }: Batch, member: Member): boolean {
+  if (operations.length === 0) return false
+  const { keys, kind, known } = member
+  if (isFar || member.isFar) return true
+  if (keys.some(it => traces.get(it)?.isWhole) || traces.has(keys.at(-1) ?? '')) return true
+  const beside = traces.get(keys[0] ?? '')
+  if (!beside) return false
+  if (kind === 'other' || beside.isOther) return true
   // A set that is on one line, or no longer, takes what is new in another way.
-  if ([a, b].some(it => it.kind === 'stays' && it.reflows)) return true
-  return commonLength(a.path, b.path) > b.known
+  const nearer = traces.get(keys[known] ?? '')
+  if (kind === 'stays') return (member.isReflowing && beside.isNew) || nearer?.isNew === true
+  return beside.isReflowing || nearer !== undefined
 }
 
-/**
- * Whether a new definition, which would go to the same place as these, goes behind the last of them
- * once they are done: if nothing that is there, and none of the others, is a nearer relative.
- */
-function isNextTo(beside: readonly Member[], member: Member): boolean {
-  const last = beside.at(-1)
-  if (!last) return true
-  const shared = (it: Member) => commonLength(it.path, member.path)
-  const most = shared(last)
-  return (
-    beside.every(it => it.kind === 'new' && shared(it) <= most) &&
-    member.kind === 'new' &&
-    most + 1 > member.known
-  )
+function leaveTraces({ traces }: Batch, { keys, kind, isReflowing }: Member): void {
+  for (const [i, key] of keys.entries()) {
+    const known = traces.get(key)
+    traces.set(key, {
+      isWhole: known?.isWhole === true || i === keys.length - 1,
+      isNew: known?.isNew === true || kind === 'new',
+      isOther: known?.isOther === true || kind === 'other',
+      isReflowing: known?.isReflowing === true || isReflowing
+    })
+  }
 }
 
-function knownLength(module: Module, { path, kind }: Pick<Member, 'path' | 'kind'>): number {
+function knownLength(module: Module, path: AttrPath, kind: Member['kind']): number {
   const most = kind === 'new' ? path.length - 1 : path.length
   let known = 0
-  while (known < most && isDefined(module, path.slice(0, known + 1) as AttrPath)) known++
+  while (known < most && isDefined(module, path.slice(0, known + 1))) known++
   return known
-}
-
-function commonLength(a: Member['path'], b: Member['path']): number {
-  const differ = a.findIndex((name, i) => name !== b[i])
-  return differ === -1 ? a.length : differ
 }
 
 /** Whether a module says something of a path or of what is below it. */
 function isDefined(module: Module, path: AttrPath): boolean {
-  const known = definedIn.get(module) ?? new Map<string, boolean>()
-  definedIn.set(module, known)
-  const key = path.join('\0')
-  const answer = known.get(key)
-  if (answer !== undefined) return answer
   const { exact, below } = lookUp(module, path)
-  known.set(key, exact.length + below.length > 0)
   return exact.length + below.length > 0
 }
 
-// Asked for each of a hundred edits, and mostly about the same few paths.
-const definedIn = new WeakMap<Module, Map<string, boolean>>()
+/** Puts the edits among those of the batch; false, and nothing is done, where two touch. */
+function place(batch: Batch, member: Member, edits: readonly Edit[]): boolean {
+  const { edits: all, places } = batch
+  const [first] = edits
+  const isOne = edits.length === 1 && first !== undefined
+  const at = isOne ? indexOf(all, first.offset) : 0
+  const there = all[at]
+  const isLonger = isOne && there?.offset === first.offset && first.length + there.length === 0
+  const growth = isLonger ? places.get(first.offset) : undefined
+  if (isLonger) {
+    if (!growth || !goesBehind(growth, member, first)) return false
+    all[at] = { ...there, content: there.content + first.content }
+    growth.last = member.path
+    for (const key of member.keys) growth.keys.add(key)
+    return true
+  }
+  const isFree = ({ offset, length }: Edit) => {
+    const i = indexOf(all, offset)
+    const before = all[i - 1]
+    const after = all[i]
+    return (
+      (!before || before.offset + before.length < offset) &&
+      (!after || offset + length < after.offset)
+    )
+  }
+  if (!edits.every(isFree)) return false
+  for (const edit of edits) all.splice(indexOf(all, edit.offset), 0, edit)
+  if (isOne && member.kind === 'new') {
+    const lead = first.length === 0 ? PLAIN.exec(first.content)?.[1] : undefined
+    places.set(first.offset, { lead, last: member.path, keys: new Set(member.keys) })
+  }
+  return true
+}
+
+/**
+ * Whether a new definition, which would go to the same place as others, goes behind the last of them
+ * and looks as it would there: if nothing that is there, and none of the others, is a nearer relative.
+ */
+function goesBehind({ lead, last, keys }: Growth, member: Member, edit: Edit): boolean {
+  if (member.kind !== 'new' || lead === undefined) return false
+  if (PLAIN.exec(edit.content)?.[1] !== lead) return false
+  const shared = commonLength(last, member.path)
+  return !keys.has(member.keys[shared] ?? '') && shared + 1 > member.known
+}
 
 // A new binding that says by itself how a next one looks: no blank line before it, nothing behind it.
 const PLAIN = /^(\r?\n[ \t]*| ?)[^\s{][\s\S]*\S$/
 
-/** Two insertions at one place as one, where the second looks as it would behind the first. */
-function chained(first: Edit, second: Edit): Edit | undefined {
-  const isInsertion = first.length === 0 && second.length === 0
-  const lead = PLAIN.exec(first.content)?.[1]
-  const fits = isInsertion && first.offset === second.offset && lead !== undefined
-  return fits && PLAIN.exec(second.content)?.[1] === lead
-    ? { ...first, content: first.content + second.content }
-    : undefined
+/** The index of the first edit that is not before the offset. */
+function indexOf(edits: readonly Edit[], offset: number): number {
+  let low = 0
+  let high = edits.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((edits[middle] as Edit).offset < offset) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
-/**
- * Both lists in the order of the text, or undefined where two edits touch; of two new definitions at
- * one place, the later one comes behind the other.
- */
-function merged(some: readonly Edit[], others: readonly Edit[]): Edit[] | undefined {
-  const all: Edit[] = []
-  let i = 0
-  let j = 0
-  while (i < some.length || j < others.length) {
-    const a = some[i]
-    const b = others[j]
-    const next = !b || (a && a.offset <= b.offset) ? a : b
-    const last = all.at(-1)
-    const both = last && next && chained(last, next)
-    if (both) all[all.length - 1] = both
-    else if (!next || (last && last.offset + last.length >= next.offset)) return undefined
-    else all.push(next)
-    if (next === a) i++
-    else j++
-  }
-  return all
+function commonLength(a: Path, b: Path): number {
+  const differ = a.findIndex((name, i) => name !== b[i])
+  return differ === -1 ? a.length : differ
 }
 
 /**

@@ -2,7 +2,7 @@ import { formatPath } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, isSet } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
-import { indentAt, startsLine } from '../text/lines.ts'
+import { indentAt, lineStart, startsLine } from '../text/lines.ts'
 import { bare, hasComments, isValueSet, type NixValue } from '../values.ts'
 import { type BindingPlace, isOneLine } from './place.ts'
 import { type Layout, printBinding, printInline } from './print.ts'
@@ -130,7 +130,8 @@ function precede(
 
 /** Whether the line above the offset ends with the brace that opens the set. */
 function opensSet(text: string, offset: number): boolean {
-  return /\{[ \t]*\r?\n[ \t]*$/.test(text.slice(0, offset))
+  const start = lineStart(text, offset)
+  return start > 0 && /\{[ \t]*\r?\n$/.test(text.slice(lineStart(text, start - 1), start))
 }
 
 function follow(

@@ -139,5 +139,6 @@ export function hasBlankLines(text: string, set: SyntaxNode): boolean {
 
 /** Whether the line above the one of the offset is blank. */
 export function isBlankBefore(text: string, offset: number): boolean {
-  return /(?:^|\n)[ \t\r]*\n$/.test(text.slice(0, lineStart(text, offset)))
+  const start = lineStart(text, offset)
+  return start > 0 && /^[ \t\r]*\n$/.test(text.slice(lineStart(text, start - 1), start))
 }

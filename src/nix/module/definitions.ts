@@ -1,4 +1,4 @@
-import { type AttrPath, samePath } from '../path.ts'
+import { type AttrPath, keysOf, samePath } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import {
   bindingsOn,
@@ -38,12 +38,15 @@ export interface Definition {
 /** What a module says of one attribute path. */
 export interface Lookup {
   /** Definitions of the path itself, in source order. */
-  exact: Definition[]
+  exact: readonly Definition[]
   /** Definitions of paths that begin with it. */
-  below: Definition[]
+  below: readonly Definition[]
   /** Definitions of a path that it begins with, whose value can't be looked into; they may define it. */
-  opaque: Definition[]
+  opaque: readonly Definition[]
 }
+
+/** A lookup on its way. */
+type Found = { [kind in keyof Lookup]: Definition[] }
 
 interface Context {
   conditions: readonly string[]
@@ -58,11 +61,21 @@ export const ALWAYS: Context = { conditions: [], priorities: [] }
  * other paths where the module defines its options.
  */
 export function lookUp(module: Module, path: AttrPath): Lookup {
-  const found: Lookup = { exact: [], below: [], opaque: [] }
+  const answers = answersOf.get(module) ?? new Map<string, Lookup>()
+  answersOf.set(module, answers)
+  const key = keysOf(path).at(-1) ?? ''
+  const known = answers.get(key)
+  if (known) return known
+  const found: Found = { exact: [], below: [], opaque: [] }
   const spelt = inModule(module, path)
   searchSet(module.text, setFor(module, spelt), [], spelt, ALWAYS, found)
-  return module.hasConfig ? withoutConfig(module.text, found, path) : found
+  const answer = module.hasConfig ? withoutConfig(module.text, found, path) : found
+  answers.set(key, answer)
+  return answer
 }
+
+// Modules never change, and planning, joining and proving an edit ask for the same paths.
+const answersOf = new WeakMap<Module, Map<string, Lookup>>()
 
 /** The path as it is spelt from the module's set on. */
 export function inModule<Name extends string | undefined>(
@@ -73,7 +86,7 @@ export function inModule<Name extends string | undefined>(
   return module.hasConfig && isOption ? ['config', ...path] : path
 }
 
-function withoutConfig(text: string, found: Lookup, path: AttrPath): Lookup {
+function withoutConfig(text: string, found: Found, path: AttrPath): Found {
   if (MODULE_ATTRIBUTES.has(path[0] ?? '')) return found
   const strip = (all: Definition[]) =>
     all.map(it =>
@@ -88,7 +101,7 @@ function searchSet(
   prefix: readonly (string | undefined)[],
   want: AttrPath,
   context: Context,
-  found: Lookup
+  found: Found
 ): void {
   for (const binding of bindingsOn(text, set, want.slice(prefix.length))) {
     for (const name of inheritedOf(binding)) {
@@ -116,7 +129,7 @@ function searchValue(
   path: readonly (string | undefined)[],
   want: AttrPath,
   context: Context,
-  found: Lookup
+  found: Found
 ): boolean {
   const inner = unwrapped(value)
   if (isSet(inner)) {
@@ -189,7 +202,7 @@ function mayLead(path: readonly (string | undefined)[], want: AttrPath): boolean
   return true
 }
 
-function record(found: Lookup, want: AttrPath, definition: Definition): void {
+function record(found: Found, want: AttrPath, definition: Definition): void {
   const upTo = definition.path.slice(0, want.length)
   if (samePath(definition.path, want)) found.exact.push(definition)
   else if (definition.path.length < want.length || upTo.includes(undefined)) {

@@ -8,7 +8,7 @@ import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { stringsIn } from '../module/lineStrings.ts'
 import { settable } from '../module/settable.ts'
-import { startsWith } from '../path.ts'
+import { keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { callOf, elementsOf, isList } from '../syntax/shape.ts'
@@ -125,9 +125,22 @@ function definitionsOf(
   return { was: lookUpTarget(before, old, target), is: lookUpTarget(after, fresh, moved) }
 }
 
-/** Whether a path, spelt from the module on, is one that the claim is about, or lies below one. */
-export function covers(claim: Claim, path: readonly (string | undefined)[]): boolean {
-  return claim.paths.some(it => startsWith(path, it))
+/**
+ * Finds the claims that are about a path, spelt from the module on, or about one that it begins
+ * with.
+ */
+export function claimsByPath(
+  claims: readonly Claim[]
+): (path: readonly (string | undefined)[]) => readonly Claim[] {
+  const byKey = new Map<string, Claim[]>()
+  for (const claim of claims) {
+    for (const key of new Set(claim.paths.map(it => keysOf(it).at(-1) ?? ''))) {
+      const others = byKey.get(key)
+      if (others) others.push(claim)
+      else byKey.set(key, [claim])
+    }
+  }
+  return path => ['', ...keysOf(path)].flatMap(it => byKey.get(it) ?? [])
 }
 
 /** Whether what a difference has on each side lies in one of the nodes for that side. */

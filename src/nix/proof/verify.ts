@@ -7,7 +7,7 @@ import { findDuplicate } from '../syntax/duplicates.ts'
 import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, isComment, isList } from '../syntax/shape.ts'
 import { type Edit, moveOffset, writtenRanges } from '../text/edits.ts'
-import { type Claim, claimOf, covers, isMerged } from './claims.ts'
+import { type Claim, claimOf, claimsByPath, isMerged } from './claims.ts'
 import { strayComment } from './comments.ts'
 import { compareTrees, type Difference, newNodeOf } from './compareTrees.ts'
 import { meaningFault } from './meaning.ts'
@@ -47,8 +47,9 @@ export function verify(
   const sides = { before, after, old: old.value, fresh: fresh.value }
   const claims = operations.map(it => claimOf(it, sides, edits))
   const differences = compareTrees(before.root, after.root, edits)
+  const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
-    const why = objectionOfAll(difference, claims, sides)
+    const why = objectionOfAll(difference, claimsOn, sides)
     if (why) return fail(why, newNodeOf(difference))
   }
   const replaced = claims.flatMap(it => it.replaced ?? [])
@@ -93,7 +94,7 @@ function definedTwice(text: string, { start, end }: SyntaxNode): NixError {
 /** What speaks against one difference; undefined if it is of the kind that one of the edits asks for. */
 function objectionOfAll(
   difference: Difference,
-  claims: readonly Claim[],
+  claimsOn: ReturnType<typeof claimsByPath>,
   { old, fresh }: Pick<Sides, 'old' | 'fresh'>
 ): string | undefined {
   const { kind } = difference
@@ -103,12 +104,11 @@ function objectionOfAll(
       ? 'a comment would change'
       : undefined
   const added = kind === 'added' ? loneBindingOf(fresh.text, node) : undefined
-  if (added) return objectionOfAll({ kind: 'added', node: added }, claims, { old, fresh })
+  if (added) return objectionOfAll({ kind: 'added', node: added }, claimsOn, { old, fresh })
   const at = optionPathOf(kind === 'added' ? fresh : old, node)
   if (!at) return 'something outside the options would change'
   let objection: string | undefined
-  for (const claim of claims) {
-    if (!covers(claim, at)) continue
+  for (const claim of claimsOn(at)) {
     objection = claim.objectionTo(difference)
     if (objection === undefined) return undefined
   }

@@ -118,9 +118,13 @@ function run(text: string): Node | undefined {
 function rerun(text: string, old: Node, before: string, edits: readonly Edit[]): Node | undefined {
   const numbers = edits.flatMap(({ offset, length, content }) => {
     const first = pointAt(before, offset)
-    const last = pointAt(content, content.length)
-    const column = last.row === 0 ? first.column + last.column : last.column
-    const points = [first, pointAt(before, offset + length), { row: first.row + last.row, column }]
+    const lines = content.split('\n')
+    const width = lines.at(-1)?.length ?? 0
+    const last = {
+      row: first.row + lines.length - 1,
+      column: lines.length === 1 ? first.column + width : width
+    }
+    const points = [first, pointAt(before, offset + length), last]
     const offsets = [offset, offset + length, offset + content.length]
     return [...offsets, ...points.flatMap(it => [it.row, it.column])]
   })

@@ -78,6 +78,7 @@ export function bindingsOn(text: string, set: SyntaxNode, path: AttrPath): reado
 // Nodes never change, so what was found in a set once holds as long as the set is there. Without
 // this, each of many edits would read all names of a large set again.
 const bindingsBySet = new WeakMap<SyntaxNode, readonly SyntaxNode[]>()
+const commentsByContainer = new WeakMap<SyntaxNode, readonly SyntaxNode[]>()
 const branchBySet = new WeakMap<SyntaxNode, Branch>()
 
 /** Bindings of a set whose paths begin with the same names; sorted out further when somebody asks. */
@@ -112,10 +113,14 @@ export function elementsOf(list: SyntaxNode): SyntaxNode[] {
 }
 
 /** The comments that stand directly in a set or a list, in source order. */
-export function commentsOf(container: SyntaxNode): SyntaxNode[] {
-  return container.children.flatMap(it =>
+export function commentsOf(container: SyntaxNode): readonly SyntaxNode[] {
+  const known = commentsByContainer.get(container)
+  if (known) return known
+  const comments = container.children.flatMap(it =>
     isComment(it) ? [it] : it.type === 'binding_set' ? it.children.filter(isComment) : []
   )
+  commentsByContainer.set(container, comments)
+  return comments
 }
 
 /** A name in an attribute path or an `inherit`: its value, or undefined where it is computed. */

@@ -102,18 +102,18 @@ function toSpans(edits: readonly Edit[], textLength: number): Span[] {
   return spans
 }
 
-function cut(spans: Span[], edits: readonly Edit[]): Span[] {
+function cut(spans: readonly Span[], edits: readonly Edit[]): Span[] {
   const result: Span[] = []
   let at = 0
-  let rest = [...spans]
+  let next = 0
+  let rest = spans[0]
   const take = (until: number, keep: boolean) => {
-    while (at < until) {
-      const span = rest[0]
-      if (!span) return
-      const size = Math.min(lengthOf(span), until - at)
-      const [head, tail] = split(span, size)
+    while (rest && at < until) {
+      const size = Math.min(lengthOf(rest), until - at)
+      const [head, tail] = split(rest, size)
       if (keep) result.push(head)
-      rest = lengthOf(tail) === 0 ? rest.slice(1) : [tail, ...rest.slice(1)]
+      if (lengthOf(tail) > 0) rest = tail
+      else rest = spans[++next]
       at += size
     }
   }
@@ -122,7 +122,7 @@ function cut(spans: Span[], edits: readonly Edit[]): Span[] {
     result.push({ fresh: content })
     take(offset + length, false)
   }
-  return [...result, ...rest]
+  return rest ? [...result, rest, ...spans.slice(next + 1)] : result
 }
 
 function split(span: Span, size: number): [Span, Span] {
