@@ -10,11 +10,10 @@ import {
   type NixError,
   type SyntaxNode
 } from '../nix/index.ts'
-import { CONDITIONAL } from '../nix/module/definitions.ts'
+import { combinatorOf } from '../nix/module/combinator.ts'
 import { unwrapped } from '../nix/module/module.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { canonicalOfNode } from '../nix/syntax/canonical.ts'
-import { callOf } from '../nix/syntax/shape.ts'
 import type { Wanted } from '../vfio/wanted.ts'
 import { findOwnUses } from './own/ownUses.ts'
 import type { ApplyProblem } from './problem.ts'
@@ -199,10 +198,8 @@ function obstacleIn(doc: NixDocument, name: string): NixError | undefined {
 
 /** The condition of an `mkIf` and its like. */
 function conditionsOf(doc: NixDocument, value: SyntaxNode): string[] {
-  const call = callOf(doc.text, value)
-  const [condition] = call?.args ?? []
-  const isOne = call !== undefined && CONDITIONAL.has(call.name) && condition !== undefined
-  return isOne ? [sourceOf(doc, condition)] : []
+  const combinator = combinatorOf(doc.text, value)
+  return combinator?.kind === 'condition' ? [sourceOf(doc, combinator.condition)] : []
 }
 
 function sourceOf({ text }: NixDocument, { start, end }: SyntaxNode): string {

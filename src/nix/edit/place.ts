@@ -1,4 +1,5 @@
 import { type NixError, nixError } from '../errors.ts'
+import { combinatorOf } from '../module/combinator.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
 import { type AttrPath, samePath, spellPath } from '../path.ts'
@@ -11,7 +12,6 @@ import {
   bindingsNamed,
   bindingsOf,
   callOf,
-  elementsOf,
   inheritedOf,
   isDynamic,
   isList,
@@ -94,7 +94,8 @@ function search(
     let candidate: Candidate
     if (descends) {
       const rest = path.slice(common)
-      const list = mergedIn(text, value)
+      const combinator = combinatorOf(text, value)
+      const list = combinator?.kind === 'merge' ? combinator.list : undefined
       const inner =
         searchIn(task, plainSetsOf(text, value), rest, outer + common) ??
         (list ? ok({ place: { list, attrpath: rest }, depth: outer + common }) : undefined)
@@ -142,16 +143,8 @@ function searchIn(
 function plainSetsOf(text: string, value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isSet(inner)) return [inner]
-  const list = mergedIn(text, value)
-  return list ? elementsOf(list).map(unwrapped).filter(isSet) : []
-}
-
-/** The list literal that a `mkMerge` is given. */
-function mergedIn(text: string, value: SyntaxNode): SyntaxNode | undefined {
-  const call = callOf(text, unwrapped(value))
-  const [argument] = call?.name === 'mkMerge' && call.args.length === 1 ? call.args : []
-  const list = argument && unwrapped(argument)
-  return list && isList(list) ? list : undefined
+  const combinator = combinatorOf(text, inner)
+  return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).filter(isSet) : []
 }
 
 function lastIn(text: string, set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {

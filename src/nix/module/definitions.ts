@@ -1,17 +1,9 @@
 import { type AttrPath, keysOf, samePath } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import {
-  bindingsOn,
-  callOf,
-  elementsOf,
-  inheritedOf,
-  isList,
-  isSet,
-  nameOf,
-  namesOf
-} from '../syntax/shape.ts'
+import { bindingsOn, inheritedOf, isSet, nameOf, namesOf } from '../syntax/shape.ts'
 import type { Place } from '../text/lines.ts'
 import { placeOf } from '../text/lines.ts'
+import { combinatorOf } from './combinator.ts'
 import { MODULE_ATTRIBUTES, type Module, setFor, unwrapped } from './module.ts'
 
 /** One place in a module that defines an option, or everything below an attribute path. */
@@ -153,45 +145,22 @@ function searchValue(
     const right = search(inner.field('right'), {})
     return left && right
   }
-  const call = callOf(text, inner)
-  if (!call) return false
-  const last = call.args.at(-1)
-  const first = call.args[0]
-  if (CONDITIONAL.has(call.name) && call.args.length === 2 && first) {
-    return search(last, under(spelt(first)))
+  const combinator = combinatorOf(text, inner)
+  switch (combinator?.kind) {
+    case undefined:
+      return false
+    case 'condition':
+      return search(combinator.value, under(spelt(combinator.condition)))
+    case 'priority': {
+      const label = text.slice(inner.start, combinator.value.start).trim()
+      return search(combinator.value, { priorities: [...context.priorities, label] })
+    }
+    case 'merge': {
+      const results = combinator.values.map(it => search(it, {}))
+      return results.every(it => it)
+    }
   }
-  if (PRIORITY.has(call.name) && last) {
-    const label = text.slice(inner.start, last.start).trim()
-    return search(last, { priorities: [...context.priorities, label] })
-  }
-  if (call.name === 'mkMerge' && last && isList(unwrapped(last))) {
-    const results = elementsOf(unwrapped(last)).map(it => search(it, {}))
-    return results.every(it => it)
-  }
-  return false
 }
-
-/** Functions of nixpkgs' lib that give their last argument under the condition of their first. */
-export const CONDITIONAL = new Set([
-  'mkIf',
-  'optionalAttrs',
-  'optionals',
-  'optional',
-  'optionalString'
-])
-
-/** Functions of nixpkgs' lib that give their last argument another priority or order. */
-export const PRIORITY = new Set([
-  'mkForce',
-  'mkDefault',
-  'mkOptionDefault',
-  'mkImageMediaOverride',
-  'mkVMOverride',
-  'mkOverride',
-  'mkBefore',
-  'mkAfter',
-  'mkOrder'
-])
 
 /** Whether a binding of `path` may say something of `want`: as far as both go, no name differs. */
 function mayLead(path: readonly (string | undefined)[], want: AttrPath): boolean {

@@ -1,15 +1,7 @@
 import type { SyntaxNode } from '../syntax/parser.ts'
-import {
-  bindingsOf,
-  callOf,
-  elementsOf,
-  inheritedOf,
-  isList,
-  isSet,
-  nameOf,
-  namesOf
-} from '../syntax/shape.ts'
-import { CONDITIONAL, inModule, PRIORITY } from './definitions.ts'
+import { bindingsOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/shape.ts'
+import { combinatorOf } from './combinator.ts'
+import { inModule } from './definitions.ts'
 import { type Module, unwrapped } from './module.ts'
 
 type Names = readonly (string | undefined)[]
@@ -67,10 +59,7 @@ function partsOf(text: string, value: SyntaxNode): readonly SyntaxNode[] {
   if (value.type === 'binary_expression' && value.field('operator')?.type === '//') {
     return fields('left', 'right')
   }
-  const call = callOf(text, value)
-  const last = call?.args.at(-1)
-  if (!call || !last) return []
-  if (call.name === 'mkMerge' && isList(unwrapped(last))) return elementsOf(unwrapped(last))
-  const opens = PRIORITY.has(call.name) || (CONDITIONAL.has(call.name) && call.args.length === 2)
-  return opens ? [last] : []
+  const combinator = combinatorOf(text, value)
+  if (!combinator) return []
+  return combinator.kind === 'merge' ? combinator.values : [combinator.value]
 }

@@ -2,10 +2,9 @@
 
 import { quote } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { callOf, elementsOf, isList } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { eolOf } from '../text/lines.ts'
-import { PRIORITY } from './definitions.ts'
+import { combinatorOf } from './combinator.ts'
 import { unwrapped } from './module.ts'
 
 /** A line of a string literal: what it says, and where it is spelt, its line end not included. */
@@ -19,12 +18,11 @@ export interface StringLine {
 export function stringIn(text: string, value: SyntaxNode): SyntaxNode | undefined {
   const inner = unwrapped(value)
   if (isString(inner)) return inner
-  const call = callOf(text, inner)
-  const last = call?.args.at(-1)
-  return call && last && PRIORITY.has(call.name) ? stringIn(text, last) : undefined
+  const combinator = combinatorOf(text, inner)
+  return combinator?.kind === 'priority' ? stringIn(text, combinator.value) : undefined
 }
 
-// What gives its last argument under a condition, or nothing.
+// The conditions that a string can stand under.
 const MAYBE = new Set(['mkIf', 'optionalString'])
 
 /**
@@ -34,12 +32,11 @@ const MAYBE = new Set(['mkIf', 'optionalString'])
 export function stringsIn(text: string, value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isString(inner)) return [inner]
-  const call = callOf(text, inner)
-  const last = call?.args.at(-1)
-  if (!call || !last) return []
-  if (PRIORITY.has(call.name) || MAYBE.has(call.name)) return stringsIn(text, last)
-  const isMerge = call.name === 'mkMerge' && isList(unwrapped(last))
-  return isMerge ? elementsOf(unwrapped(last)).flatMap(it => stringsIn(text, it)) : []
+  const combinator = combinatorOf(text, inner)
+  if (!combinator) return []
+  if (combinator.kind === 'merge') return combinator.values.flatMap(it => stringsIn(text, it))
+  const opens = combinator.kind === 'priority' || MAYBE.has(combinator.call.name)
+  return opens ? stringsIn(text, combinator.value) : []
 }
 
 function isString(node: SyntaxNode): boolean {

@@ -4,7 +4,7 @@ import { isPlainLiteral } from '../syntax/literals.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { isInScope, letValueOf } from '../syntax/scope.ts'
 import { callOf, elementsOf, isList } from '../syntax/shape.ts'
-import { CONDITIONAL, PRIORITY } from './definitions.ts'
+import { combinatorOf } from './combinator.ts'
 import { unwrapped } from './module.ts'
 
 /**
@@ -15,16 +15,9 @@ export function listOf(text: string, value: SyntaxNode): SyntaxNode | undefined 
   const inner = unwrapped(value)
   if (isList(inner)) return inner
   if (isConcat(inner)) return operandsOf(inner).map(unwrapped).find(isList)
-  const call = callOf(text, inner)
-  const last = call?.args.at(-1)
-  if (!call || !last) return undefined
-  if (PRIORITY.has(call.name)) return listOf(text, last)
-  return call.name === 'mkMerge' ? mergedIn(last).map(unwrapped).find(isList) : undefined
-}
-
-function mergedIn(list: SyntaxNode): SyntaxNode[] {
-  const inner = unwrapped(list)
-  return isList(inner) ? elementsOf(inner) : []
+  const combinator = combinatorOf(text, inner)
+  if (combinator?.kind === 'priority') return listOf(text, combinator.value)
+  return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).find(isList) : undefined
 }
 
 /** All list literals that a value is made of, also those that count only under a condition. */
@@ -36,14 +29,10 @@ export function allListsOf(text: string, value: SyntaxNode): SyntaxNode[] {
     const branches = [inner.field('consequence'), inner.field('alternative')]
     return branches.flatMap(it => (it ? allListsOf(text, it) : []))
   }
-  const call = callOf(text, inner)
-  const last = call?.args.at(-1)
-  if (!call || !last) return []
-  if (PRIORITY.has(call.name) || CONDITIONAL.has(call.name)) return allListsOf(text, last)
-  if (call.name === 'mkMerge' && isList(unwrapped(last))) {
-    return elementsOf(unwrapped(last)).flatMap(it => allListsOf(text, it))
-  }
-  return []
+  const combinator = combinatorOf(text, inner)
+  if (!combinator) return []
+  const values = combinator.kind === 'merge' ? combinator.values : [combinator.value]
+  return values.flatMap(it => allListsOf(text, it))
 }
 
 /** The items that a value contains whatever its conditions are. */
@@ -51,11 +40,10 @@ export function certainItemsOf(text: string, value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isList(inner)) return elementsOf(inner)
   if (isConcat(inner)) return operandsOf(inner).flatMap(it => certainItemsOf(text, it))
-  const call = callOf(text, inner)
-  const last = call?.args.at(-1)
-  if (!call || !last) return []
-  if (PRIORITY.has(call.name)) return certainItemsOf(text, last)
-  return call.name === 'mkMerge' ? mergedIn(last).flatMap(it => certainItemsOf(text, it)) : []
+  const combinator = combinatorOf(text, inner)
+  if (!combinator || combinator.kind === 'condition') return []
+  const values = combinator.kind === 'merge' ? combinator.values : [combinator.value]
+  return values.flatMap(it => certainItemsOf(text, it))
 }
 
 /**
@@ -87,10 +75,9 @@ export function formOf(text: string, value: SyntaxNode): Result<ListForm, NixErr
     if (isPlainList(text, at)) return ok({ kind: 'append', at })
     return inner ? formOf(text, inner) : err(refuse(text, at))
   }
-  const call = callOf(text, at)
-  const last = call?.args.at(-1)
-  if (call?.name === 'mkIf' && last) {
-    const callee = call.callee.replace(/mkIf$/, 'mkMerge')
+  const combinator = combinatorOf(text, at)
+  if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
+    const callee = combinator.call.callee.replace(/mkIf$/, 'mkMerge')
     if (callee.includes('.') || isInScope(text, at, callee)) {
       return ok({ kind: 'wrap-merge', at, callee })
     }
@@ -103,10 +90,8 @@ export function formOf(text: string, value: SyntaxNode): Result<ListForm, NixErr
       })
     )
   }
-  if (call?.name === 'mkMerge' && last && isList(unwrapped(last))) {
-    return ok({ kind: 'merge', at: unwrapped(last) })
-  }
-  if (call && last && PRIORITY.has(call.name)) return argumentForm(text, last)
+  if (combinator?.kind === 'merge') return ok({ kind: 'merge', at: combinator.list })
+  if (combinator?.kind === 'priority') return argumentForm(text, combinator.value)
   if (isPlainList(text, at)) {
     return ok({ kind: at.type === 'if_expression' ? 'append-wrapped' : 'append', at })
   }

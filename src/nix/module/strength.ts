@@ -1,9 +1,8 @@
 // Of the definitions of one option, the module system drops all but the strongest.
 
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { callOf, elementsOf, isList } from '../syntax/shape.ts'
-import { type Definition, PRIORITY } from './definitions.ts'
-import { unwrapped } from './module.ts'
+import { combinatorOf } from './combinator.ts'
+import type { Definition } from './definitions.ts'
 
 // nixpkgs' lib/modules.nix. The smaller number is the stronger one.
 const STRENGTHS = new Map([
@@ -47,19 +46,17 @@ function partsOf(
   strength: number,
   isCertain: boolean
 ): Candidate[] {
-  const inner = unwrapped(value)
-  const call = callOf(text, inner)
-  const last = call?.args.at(-1)
-  if (call && last) {
-    if (call.name === 'mkMerge' && isList(unwrapped(last))) {
-      return elementsOf(unwrapped(last)).flatMap(it => partsOf(text, it, strength, isCertain))
-    }
-    if (call.name === 'mkIf') return partsOf(text, last, strength, false)
-    const first = call.args[0]
-    if (PRIORITY.has(call.name) && first && strength === PLAIN) {
-      const number = text.slice(first.start, first.end)
-      return partsOf(text, last, strengthOf(call.name, number), isCertain)
-    }
+  const combinator = combinatorOf(text, value)
+  if (combinator?.kind === 'merge') {
+    return combinator.values.flatMap(it => partsOf(text, it, strength, isCertain))
+  }
+  if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
+    return partsOf(text, combinator.value, strength, false)
+  }
+  if (combinator?.kind === 'priority' && strength === PLAIN) {
+    const { name, args } = combinator.call
+    const number = args[0] && text.slice(args[0].start, args[0].end)
+    return partsOf(text, combinator.value, strengthOf(name, number), isCertain)
   }
   return [{ value, strength, isCertain }]
 }
