@@ -33,6 +33,8 @@ interface Trace {
   isOther: boolean
   /** Whether one changes a definition that is there, and how many lines that takes. */
   isReflowing: boolean
+  /** Where the new definitions go whose nearest relatives begin with this path and share no more of it. */
+  place: number | undefined
 }
 
 /** New definitions that are written one behind the other at one place. */
@@ -60,6 +62,8 @@ interface Member {
   known: number
   /** Whether it changes something and there are more or fewer lines than before. */
   isReflowing: boolean
+  /** The offset of its first edit; undefined if it has nothing to do. */
+  place: number | undefined
 }
 
 type Path = readonly (string | undefined)[]
@@ -108,7 +112,7 @@ function memberOf(
       it => isBroken(it.content) || isBroken(doc.text.slice(it.offset, it.offset + it.length))
     )
   const known = isFar ? 0 : knownLength(module, path as AttrPath, kind)
-  return { path, keys, kind, isFar, known, isReflowing }
+  return { path, keys, kind, isFar, known, isReflowing, place: edits[0]?.offset }
 }
 
 function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {
@@ -132,17 +136,23 @@ function isRelated({ operations, traces, isFar }: Batch, member: Member): boolea
   // A set that is on one line, or no longer, takes what is new in another way.
   const nearer = traces.get(keys[known] ?? '')
   if (kind === 'stays') return (member.isReflowing && beside.isNew) || nearer?.isNew === true
-  return beside.isReflowing || nearer !== undefined
+  if (beside.isReflowing || nearer !== undefined) return true
+  // A block may go behind a set rather than into it, and is then what the next one stands behind.
+  const taken = traces.get(keys[known - 1] ?? '')?.place
+  return taken !== undefined && taken !== member.place
 }
 
-function leaveTraces({ traces }: Batch, { keys, kind, isReflowing }: Member): void {
+function leaveTraces({ traces }: Batch, member: Member): void {
+  const { keys, kind, known } = member
+  const isNew = kind === 'new'
   for (const [i, key] of keys.entries()) {
-    const known = traces.get(key)
+    const trace = traces.get(key)
     traces.set(key, {
-      isWhole: known?.isWhole === true || i === keys.length - 1,
-      isNew: known?.isNew === true || kind === 'new',
-      isOther: known?.isOther === true || kind === 'other',
-      isReflowing: known?.isReflowing === true || isReflowing
+      isWhole: trace?.isWhole === true || i === keys.length - 1,
+      isNew: trace?.isNew === true || isNew,
+      isOther: trace?.isOther === true || kind === 'other',
+      isReflowing: trace?.isReflowing === true || member.isReflowing,
+      place: isNew && i === known - 1 ? member.place : trace?.place
     })
   }
 }

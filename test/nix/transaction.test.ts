@@ -1,0 +1,107 @@
+import { expect, it } from 'vitest'
+import { parseDocument } from '../../src/nix/index.ts'
+import { type EditOf, edited, nix } from './support.ts'
+
+/** The text after all edits in one transaction, which is that after each of them in one of its own. */
+function together(text: string, edits: readonly EditOf[]): string {
+  const all = edited(text, start => edits.reduce((so, edit) => edit(so), start))
+  expect(all).toBe(edits.reduce(edited, text))
+  return all
+}
+
+it('does edits that have nothing to do with each other', () => {
+  const given = nix`
+    { pkgs, ... }:
+    {
+      imports = [ ./hardware-configuration.nix ];
+      boot.kernelParams = [ "quiet" ]; # less to read
+      networking.hostName = "pc";
+      environment.systemPackages = [ pkgs.vim ];
+    }
+  `
+  const edits: EditOf[] = [
+    it => it.setIn('networking.hostName', 'desk'),
+    it => it.addIn('boot.kernelParams', ['iommu=pt']),
+    it => it.import('./vfio'),
+    it => it.removeIn('environment.systemPackages'),
+    it => it.setIn('boot.loader.timeout', 3)
+  ]
+  expect(together(given, edits)).toBe(nix`
+    { pkgs, ... }:
+    {
+      imports = [ ./hardware-configuration.nix ./vfio ];
+      boot.kernelParams = [ "quiet" "iommu=pt" ]; # less to read
+      boot.loader.timeout = 3;
+      networking.hostName = "desk";
+    }
+  `)
+})
+
+it('shows each edit the outcome of those before', () => {
+  const given = '{\n  a.b = 1;\n}\n'
+  const edits: EditOf[] = [
+    it => it.addIn('a.c', [1]),
+    it => it.addIn('a.c', [2], { at: 'start' }),
+    it => it.removeIn('a.b'),
+    it => it.setIn('a.d', 4),
+    it => it.addIn('a.c', [3], { at: { after: 2 } })
+  ]
+  expect(together(given, edits)).toBe('{\n  a.c = [ 2 3 1 ];\n  a.d = 4;\n}\n')
+})
+
+it('writes new definitions one behind the other, each beside its nearest relative', () => {
+  const given = nix`
+    {
+      boot.loader.timeout = 3;
+
+      services.openssh = {
+        enable = true;
+      };
+    }
+  `
+  const edits: EditOf[] = [
+    it => it.setIn('services.openssh.ports', [22]),
+    it => it.setIn('boot.kernel.sysctl."vm.swappiness"', 10),
+    it => it.setIn('services.openssh.startWhenNeeded', true),
+    it => it.setIn('boot.kernel.sysctl."vm.nr_hugepages"', 8),
+    it => it.setIn('boot.tmp.useTmpfs', true)
+  ]
+  expect(together(given, edits)).toBe(nix`
+    {
+      boot.loader.timeout = 3;
+      boot.kernel.sysctl."vm.swappiness" = 10;
+      boot.kernel.sysctl."vm.nr_hugepages" = 8;
+      boot.tmp.useTmpfs = true;
+
+      services.openssh = {
+        enable = true;
+        ports = [ 22 ];
+        startWhenNeeded = true;
+      };
+    }
+  `)
+})
+
+it('goes behind a block that one of the edits puts beside a set on one line', () => {
+  const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
+  const edits: EditOf[] = [
+    it => it.setIn('virtualisation.vfio', { enable: true }),
+    it => it.setIn('virtualisation.libvirtd.enable', true)
+  ]
+  expect(together(given, edits)).toBe(nix`
+    {
+      virtualisation = { docker.enable = true; };
+      virtualisation.vfio = { enable = true; };
+      virtualisation.libvirtd.enable = true;
+    }
+  `)
+})
+
+it('does nothing at all if one of them is refused', () => {
+  const plan = parseDocument('{\n  a = 1;\n  b.c = 2;\n}\n')
+    .edit()
+    .setIn('a', 5)
+    .setIn('b', { d: 3 })
+    .plan()
+  expect(plan.ok ? plan.value.text : plan.error.code).toBe('CONFLICT')
+})
