@@ -3,11 +3,11 @@
 // Parses 1,000,000 strings that are nearly Nix, or nothing like it: no crash, none over a second, and
 // what the tree holds is the text. Another process parses, so that a crash or a hang can be told,
 // with the seed of the string. Exit code 1 if there was any.
-import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseDocument } from '../dist/nix/index.js'
 import { row, turn } from './files.js'
 import { fuzzedText } from './fuzzedText.js'
+import { tryInChildren } from './support/inChild.js'
 
 const LIMIT = 1000
 const STEP = 500
@@ -20,12 +20,14 @@ async function main() {
   const seed = Number(process.argv[3] ?? Date.now() % 1_000_000_000)
   const started = performance.now()
   const sum = { strings: 0, withErrors: 0, characters: 0, slowest: 0, memory: 0 }
-  const faults = []
-  for (let from = seed; from < seed + count; ) {
-    const { at, fault } = await inChild(from, seed + count, sum, faults)
-    if (fault) faults.push(`seed ${at}: ${fault}`)
-    from = at + 1
-  }
+  const range = { from: seed, to: seed + count, step: STEP }
+  const faults = await tryInChildren(fileURLToPath(import.meta.url), range, seen => {
+    sum.strings += seen.strings
+    sum.withErrors += seen.withErrors
+    sum.characters += seen.characters
+    sum.slowest = Math.max(sum.slowest, seen.slowest)
+    sum.memory = Math.max(sum.memory, seen.memory)
+  })
   row('strings', sum.strings)
   row('  of them no Nix', sum.withErrors)
   row('  characters', sum.characters)
@@ -38,62 +40,12 @@ async function main() {
   process.exitCode = faults.length > 0 ? 1 : 0
 }
 
-/**
- * Has strings parsed until one ends the process, or all are done. What was seen is added to the sum,
- * what went wrong to the faults.
- */
-function inChild(from, to, sum, faults) {
-  return new Promise(resolve => {
-    const child = fork(fileURLToPath(import.meta.url))
-    let done = from
-    let timer
-    const wait = () => {
-      clearTimeout(timer)
-      timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
-    }
-    wait()
-    child.send([from, to])
-    child.on('message', message => {
-      wait()
-      if (message.fault) {
-        faults.push(`seed ${message.at}: ${message.fault}`)
-        return
-      }
-      done = message.at
-      sum.strings += message.strings
-      sum.withErrors += message.withErrors
-      sum.characters += message.characters
-      sum.slowest = Math.max(sum.slowest, message.slowest)
-      sum.memory = Math.max(sum.memory, message.memory)
-    })
-    child.on('exit', async (code, signal) => {
-      clearTimeout(timer)
-      if (done >= to) resolve({ at: done })
-      // It died inside a step: which string was it?
-      else if (to - done > 1) {
-        for (let at = done; at < Math.min(to, done + STEP); at++) {
-          const one = await inChild(at, at + 1, sum, faults)
-          if (one.fault) {
-            resolve(one)
-            return
-          }
-        }
-        resolve({
-          at: done,
-          fault: `one of the next ${STEP} strings ended the process, but not alone`
-        })
-      } else
-        resolve({ at: done, fault: signal === 'SIGKILL' ? 'hung' : `ended with ${code ?? signal}` })
-    })
-  })
-}
-
 async function parseAll(from, to) {
   for (let start = from; start < to; start += STEP) {
     const end = Math.min(to, start + STEP)
     const seen = { strings: end - start, withErrors: 0, characters: 0, slowest: 0 }
-    for (let at = start; at < end; at++) {
-      const text = fuzzedText(at)
+    for (let seed = start; seed < end; seed++) {
+      const text = fuzzedText(seed)
       // Of the processor, as others may keep it from us.
       const before = process.cpuUsage()
       const fault = faultOf(text, seen)
@@ -101,9 +53,9 @@ async function parseAll(from, to) {
       const time = (user + system) / 1000
       seen.characters += text.length
       seen.slowest = Math.max(seen.slowest, time)
-      if (fault) process.send({ at, fault })
-      else if (time > LIMIT) process.send({ at, fault: `took ${Math.round(time)} ms` })
-      if (at % 50 === 0) await turn()
+      if (fault) process.send({ seed, fault })
+      else if (time > LIMIT) process.send({ seed, fault: `took ${Math.round(time)} ms` })
+      if (seed % 50 === 0) await turn()
     }
     const memory = process.resourceUsage().maxRSS
     process.send({ ...seen, at: end, memory })

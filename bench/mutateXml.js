@@ -4,7 +4,7 @@
 // reads and converts them: no crash, none over a second, and what is accepted comes back as what
 // expat (python3) reads in it, with libxml2 (xmllint) to ask where it reads nothing. Then what is meant to exhaust a reader. Another process converts, so
 // that a crash or a hang can be told, with the seed of the text. Exit code 1 if there was any.
-import { fork, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { toNix, toXml } from '../dist/libvirt/convert.js'
@@ -13,6 +13,7 @@ import { row, turn } from './files.js'
 import { hostileXml } from './hostileXml.js'
 import { mutatedXml } from './mutatedXml.js'
 import { expat, hasPython } from './support/expat.js'
+import { tryInChildren } from './support/inChild.js'
 
 const LIMIT = 1000
 const STEP = 200
@@ -29,12 +30,16 @@ async function main() {
   const seed = Number(process.argv[3] ?? Date.now() % 1_000_000_000)
   const started = performance.now()
   const sum = { texts: 0, accepted: 0, slowest: 0, memory: 0, refused: {} }
-  const faults = []
-  for (let from = seed; from < seed + count; ) {
-    const { at, fault } = await inChild(from, seed + count, sum, faults)
-    if (fault) faults.push(`seed ${at}: ${fault}`)
-    from = at + 1
-  }
+  const range = { from: seed, to: seed + count, step: STEP }
+  const faults = await tryInChildren(fileURLToPath(import.meta.url), range, seen => {
+    sum.texts += seen.texts
+    sum.accepted += seen.accepted
+    sum.slowest = Math.max(sum.slowest, seen.slowest)
+    sum.memory = Math.max(sum.memory, seen.memory)
+    for (const [code, number] of Object.entries(seen.refused)) {
+      sum.refused[code] = (sum.refused[code] ?? 0) + number
+    }
+  })
   if (!hasPython) console.log('python3 is not here: not compared with expat')
   row('mutated texts', sum.texts)
   row('  accepted, and the same after there and back', sum.accepted)
@@ -62,44 +67,6 @@ function tellHostile(faults) {
     if (outcome !== code || (code !== 'converted' && time > LIMIT))
       faults.push(`${name}: ${outcome}`)
   }
-}
-
-/** Has texts converted until one ends the process, or all are done. */
-function inChild(from, to, sum, faults) {
-  return new Promise(resolve => {
-    const child = fork(fileURLToPath(import.meta.url))
-    let done = from
-    let timer
-    const wait = () => {
-      clearTimeout(timer)
-      timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
-    }
-    wait()
-    child.send([from, to])
-    child.on('message', message => {
-      wait()
-      if (message.fault) {
-        faults.push(`seed ${message.seed}: ${message.fault}`)
-        return
-      }
-      done = message.at
-      sum.texts += message.texts
-      sum.accepted += message.accepted
-      sum.slowest = Math.max(sum.slowest, message.slowest)
-      sum.memory = Math.max(sum.memory, message.memory)
-      for (const [code, count] of Object.entries(message.refused)) {
-        sum.refused[code] = (sum.refused[code] ?? 0) + count
-      }
-    })
-    child.on('exit', (code, signal) => {
-      clearTimeout(timer)
-      if (done >= to) resolve({ at: done })
-      else {
-        const how = signal === 'SIGKILL' ? 'hung' : `ended with ${code ?? signal}`
-        resolve({ at: done + STEP - 1, fault: `one of ${STEP} texts from ${done} on: ${how}` })
-      }
-    })
-  })
 }
 
 async function convertAll(from, to) {
