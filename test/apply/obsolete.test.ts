@@ -228,6 +228,24 @@ describe('values of old guides', () => {
     expect(plan(more, SETTINGS).replaced).toEqual([])
   })
 
+  it('IDs that can not move stay beside ours if both are the same', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        boot.extraModprobeConfig = "options vfio-pci disable_vga=1 ids=10de:10F0,10de:1b80";
+        virtualisation.vfio.enable = true;
+      }
+    `
+    const card = { devices: ['10de:1b80', '10de:10f0'] }
+    const both = text.replace(
+      /(\n})$/m,
+      '\n  virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];$1'
+    )
+    expect(plan(text, card).text).toBe(both)
+    expect(() => plan(text, { devices: ['10de:1b80'] })).toThrow('NIX')
+    expect(() => plan(both, { devices: ['10de:1b80'] })).toThrow('NIX')
+  })
+
   it('devices in a comment of a list are in no list', () => {
     const text = nix`
       {

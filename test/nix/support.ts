@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { expect } from 'vitest'
 import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
+import { isThere } from '../support/needing.ts'
 
 /** A text without the indentation that all its lines share, so that it looks like a file. */
 export function nix(strings: TemplateStringsArray, ...values: string[]): string {
@@ -56,9 +57,7 @@ export function refusalOf(text: string, edit: EditOf): string {
   return plan.ok ? `not refused:\n${plan.value.text}` : plan.error.code
 }
 
-const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
-if (!hasNix && process.env.CI) throw new Error('nix-instantiate is not installed')
-if (!hasNix) console.warn('nix-instantiate was not found: results are not checked with Nix')
+const hasNix = isThere('src/nix', 'nix-instantiate')
 
 /** Whether Nix parses the text; false where there is no Nix. */
 export function nixAccepts(text: string): boolean {

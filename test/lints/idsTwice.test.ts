@@ -1,0 +1,122 @@
+// IDs for vfio-pci in several places: what check says of them, and what the module says when it is built.
+
+import { expect, it } from 'vitest'
+import { describeWithOracle, evalConfigs } from '../oracle/evalModules.ts'
+import { ours, stateOf, withNixos } from '../oracle/machines.ts'
+import { lintFiles } from './support.ts'
+
+const param = (...params: string[]) =>
+  `boot.kernelParams = [ ${params.map(it => `"${it}"`).join(' ')} ];`
+const modprobe = (...lines: string[]) => `boot.extraModprobeConfig = ''\n${lines.join('\n')}\n'';`
+const devices = 'virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];'
+
+type Said = 'nothing' | 'warning' | 'failure'
+type Told = { failures: string[]; warnings: string[] }
+
+const CASES: [title: string, said: Said, ...options: string[]][] = [
+  ['the same again', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0')],
+  ['with the other dash', 'nothing', devices, param('vfio_pci.ids=10de:1b80,10de:10f0')],
+  ['in upper case', 'nothing', devices, param('vfio-pci.ids=10DE:1B80,10DE:10F0')],
+  ['in another order', 'nothing', devices, param('vfio-pci.ids=10de:10f0,10de:1b80')],
+  ['one of them twice', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,10de:1b80')],
+  ['beside others', 'nothing', devices, param('quiet vfio-pci.ids=10de:1b80,10de:10f0 splash')],
+  [
+    'for modprobe',
+    'nothing',
+    devices,
+    modprobe('options vfio-pci ids=10de:1b80,10de:10f0 disable_vga=1')
+  ],
+  [
+    'for modprobe, with blanks, the other dash and upper case',
+    'nothing',
+    devices,
+    modprobe('  options\tvfio_pci  disable_vga=1   ids=10de:10F0,10DE:1b80  ')
+  ],
+  ['in marks', 'nothing', devices, modprobe('options vfio-pci ids="10de:1b80,10de:10f0"')],
+  [
+    'in all three places',
+    'nothing',
+    devices,
+    param('vfio-pci.ids=10de:1b80,10de:10f0'),
+    modprobe('options vfio-pci ids=10de:10f0,10de:1b80')
+  ],
+  ['in a comment', 'nothing', devices, modprobe('# options vfio-pci ids=1002:67df')],
+  ['of another module', 'nothing', devices, modprobe('options vfio-pci-x ids=1002:67df')],
+  ['one less', 'failure', devices, param('vfio-pci.ids=10de:1b80')],
+  ['one more', 'failure', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,1002:67df')],
+  ['others', 'failure', devices, param('vfio-pci.ids=1002:67df')],
+  ['others in one string', 'failure', devices, param('quiet vfio-pci.ids=1002:67df')],
+  [
+    'others after the same, in one string',
+    'failure',
+    devices,
+    param('vfio-pci.ids=10de:1b80,10de:10f0 vfio-pci.ids=1002:67df')
+  ],
+  ['others for modprobe', 'failure', devices, modprobe('options vfio_pci ids=1002:67df')],
+  [
+    'the same, then others for modprobe',
+    'failure',
+    devices,
+    param('vfio-pci.ids=10de:1b80,10de:10f0'),
+    modprobe('options vfio-pci ids=1002:67df')
+  ],
+  [
+    'the same in both other places',
+    'nothing',
+    param('vfio-pci.ids=10de:1b80'),
+    modprobe('options vfio-pci ids=10DE:1B80')
+  ],
+  [
+    'others in both other places',
+    'warning',
+    param('vfio-pci.ids=10de:1b80'),
+    modprobe('options vfio-pci ids=1002:67df')
+  ],
+  [
+    'others for devices that the host keeps until a guest starts',
+    'nothing',
+    devices,
+    'virtualisation.vfio.bindAtBoot = false;',
+    param('vfio-pci.ids=1002:67df')
+  ]
+]
+
+const textOf = (options: readonly string[]) =>
+  `{ virtualisation.vfio.enable = true; ${options.join(' ')} }`
+
+it.each(CASES)('check, %s: %s', (_, said, ...options) => {
+  const found = lintFiles(textOf(options), { ours: true }).map(it => `${it.code} (${it.level})`)
+  expect([...new Set(found.filter(it => it.startsWith('IDS_TWICE')))]).toEqual(
+    said === 'nothing' ? [] : ['IDS_TWICE (problem)']
+  )
+})
+
+describeWithOracle('the module', oracle => {
+  const view = `config: let state = (${stateOf}) config; in { inherit (state) failures warnings; }`
+  const results = () => {
+    const modules = CASES.map(([, , ...options]) => [
+      withNixos('partsParams = false;'),
+      ours,
+      textOf(options)
+    ])
+    const heads = (messages: readonly string[]) =>
+      messages.filter(it => it.startsWith('The IDs for vfio-pci are given more than once')).length
+    return evalConfigs(
+      oracle,
+      view,
+      modules.map(it => ({ modules: it }))
+    ).map(it => {
+      const { failures, warnings } = (it as { value: Told }).value
+      return { failures: heads(failures), warnings: heads(warnings) }
+    })
+  }
+
+  it('says the same in each case', () => {
+    const expected = CASES.map(([title, said]) => ({
+      title,
+      failures: said === 'failure' ? 1 : 0,
+      warnings: said === 'warning' ? 1 : 0
+    }))
+    expect(results().map((it, i) => ({ title: CASES[i]?.[0], ...it }))).toEqual(expected)
+  })
+})
