@@ -124,6 +124,7 @@ export function chooseDevices(
 
   const cautions: Caution[] = [
     ...(isFirst ? [] : dark.map(noPicture)),
+    ...(settings.applyACSpatch === true ? [] : sharedByNamed(machine, named, passed)),
     ...cautionsFor(machine, passed, settings.blacklistNvidia === true).filter(
       it => !('device' in it && given.has(it.device.address))
     )
@@ -188,6 +189,20 @@ function sharedGroups(
     return [
       { code: 'SHARED_GROUP', device: display, others, canGoToo: gates.length === 0 } as const
     ]
+  })
+}
+
+/** What single devices share a group with: they are as the person named them, so that is only told. */
+function sharedByNamed(
+  machine: Machine,
+  named: readonly PciDevice[],
+  passed: ReadonlySet<string>
+): Caution[] {
+  const strangers = strangersOf(machine, passed)
+  return [...new Set(strangers.map(it => it.group))].flatMap((group): Caution[] => {
+    const device = named.find(it => it.group === group)
+    const others = strangers.filter(it => it.group === group)
+    return device === undefined ? [] : [{ code: 'SHARED_GROUP', device, others }]
   })
 }
 

@@ -14,6 +14,8 @@ export type Caution =
   /** The card can't be reset, or is of a family that is known not to come back. */
   | { code: 'NO_RESET'; device: PciDevice }
   | { code: 'AMD_RESET'; device: PciDevice }
+  /** Others that the host uses are in the IOMMU group of the device, so that no guest can start with it. */
+  | { code: 'SHARED_GROUP'; device: PciDevice; others: readonly PciDevice[] }
   /** The card that stays has no driver, so it may show nothing. */
   | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
   /** All drivers of the card that stays would be kept from loading. */

@@ -542,3 +542,19 @@ test.concurrent('something else is at an address than the configuration says', a
     `
   await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), { code: 7, stderr })
 })
+
+test.concurrent('single devices that share a group are taken as they are named, and it is told', async ({
+  expect
+}) => {
+  const told = async (...flags: string[]) => (await planned('dirty-group', ...flags)).told
+  expect(await told('--address', '08:00.0', '--address', '08:00.1')).toEqual([
+    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets all of a group or none of it. Put it into another slot, or see whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.',
+    'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
+  ])
+  const [first] = await told('--device', '10de:1b80', '--confirm', '0a:00.0')
+  expect(first).toBe(
+    'Note: 0000:0a:00.0 shares IOMMU group 17 with 0000:0a:00.1 (audio), and a guest gets all of a group or none of it; that is a part of the same card, so name it, too.'
+  )
+  const patched = await told('--address', '08:00.0', '--acs-patch')
+  expect(patched.filter(it => it.includes('IOMMU group'))).toEqual([])
+})

@@ -1,5 +1,6 @@
 import type { Choice, Decision } from '../../apply/chooseDevices.ts'
 import type { Caution } from '../../host/cautions.ts'
+import { type PciDevice, slotOf } from '../../host/machine.ts'
 import { briefDevice, callDevice, list, type Names } from './deviceWords.ts'
 
 /** Each decision with its reason, then what to look out for; a sentence or two each. */
@@ -44,6 +45,14 @@ function firstPart(specialisation: string | undefined, card: string): string {
     : `First part: the IOMMU is off, so only it is turned on. Reboot into the boot entry "${specialisation}", then run this again to give ${card} away; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
 }
 
+function sharedGroup(device: PciDevice, others: readonly PciDevice[]): string {
+  const isOwn = others.every(it => slotOf(it.address) === slotOf(device.address))
+  const why = `${device.address} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}, and a guest gets all of a group or none of it`
+  return isOwn
+    ? `${why}; ${others.length === 1 ? 'that is a part' : 'these are parts'} of the same card, so name ${others.length === 1 ? 'it' : 'them'}, too.`
+    : `${why}. Put it into another slot, or see whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.`
+}
+
 function cautionLine(caution: Caution, names: Names): string {
   switch (caution.code) {
     case 'BOOT_SCREEN':
@@ -58,6 +67,8 @@ function cautionLine(caution: Caution, names: Names): string {
       return `${caution.device.address} can't be reset, so a guest may get it only once after each boot.`
     case 'AMD_RESET':
       return `${callDevice(caution.device, names)} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.`
+    case 'SHARED_GROUP':
+      return sharedGroup(caution.device, caution.others)
     case 'HOST_WITHOUT_DRIVER':
       return `${callDevice(caution.device, names)} stays with the host and has no driver yet; see that it shows a picture first.`
     case 'HOST_BLACKLISTED':
