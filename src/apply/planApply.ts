@@ -1,25 +1,26 @@
 import { join } from 'node:path'
 import { planFixes } from '../lints/index.ts'
-import { nixError } from '../nix/errors.ts'
 import {
   type Expr,
+  expr,
   type NixDocument,
   type NixError,
   type Plan,
-  parseDocument,
-  type Range
+  parseDocument
 } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { type ExpectedDevice, isEmpty, type Settings } from '../vfio/settings.ts'
 import { type Circumstances, type Wanted, wantedOptions } from '../vfio/wanted.ts'
 import { editOptions } from './editOptions.ts'
+import { innerModule, type Place } from './innerModule.ts'
 import { kindOf } from './kind.ts'
-import { type FolderListing, planModules } from './modules/modulesFolder.ts'
-import { idsThatStay, type Obsolete, obsoleteIn, wantedFor } from './old/obsolete.ts'
+import { type FolderListing, type ModuleChange, planModules } from './modules/modulesFolder.ts'
+import { clashAfter } from './old/clashes.ts'
+import { type Obsolete, obsoleteIn, wantedFor } from './old/obsolete.ts'
 import type { TakeOver } from './old/takeOver.ts'
 import type { GuestPlan } from './planGuest.ts'
 import type { ApplyProblem } from './problem.ts'
-import type { ImportClosure } from './read/importClosure.ts'
+import type { ImportClosure, ImportedModule } from './read/importClosure.ts'
 import { notInherited, prefixOf, profilesOf, targetOf } from './specialisation.ts'
 
 /** All that a run of `apply` knows; nothing else is looked at. */
@@ -39,6 +40,8 @@ export interface ApplyInput {
   /** Whether modules of ours that were changed may be replaced. */
   replaceModules: boolean
   closure: ImportClosure
+  /** The files that it imports, as far as fixed paths lead. */
+  imported?: readonly ImportedModule[]
   /** How ours take the place of other modules that declare the same options, where there are some. */
   takeOver?: TakeOver | undefined
   /** IDs in other places that the host needs as well, and the devices that are meant by them. */
@@ -89,37 +92,13 @@ export interface PlannedFile {
  * date. A configuration that says it all gives a plan without files.
  */
 export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
-  const { path, settings, modulesDir, closure } = input
-  const doc = parseDocument(input.text)
-  const module = doc.module()
-  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
-  const kind = kindOf(doc)
-  if (kind !== 'module') return err({ code: 'WRONG_KIND', path, kind })
-  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
-
-  const importPath = `./${modulesDir}`
-  const isOurs = doc.importOf(importPath) !== undefined
-  const { takeOver } = input
-  if (closure.foreign && !takeOver) {
-    const { option, importer } = closure.foreign
-    const declaration = closure.foreign.path
-    return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
-  }
-  const folder = input.modulesFolder
-  const other = closure.ours.find(it => it.path !== folder)
-  if (other) {
-    return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
-  }
+  const { path, settings, modulesDir, takeOver } = input
+  const start = beginning(input)
+  if (!start.ok) return start
+  const { doc, specialisation } = start.value
   const isAsked = !isEmpty(settings)
-  const target = targetOf(doc, path, input.specialisation, isAsked)
-  if (!target.ok) return target
-  const specialisation = target.value
-  const isNew =
-    input.specialisation !== undefined &&
-    !profilesOf(doc).specialisations.includes(input.specialisation)
-  if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
-
-  const { listing, shipped, replaceModules } = input
+  const importPath = `./${modulesDir}`
+  const { modulesFolder: folder, listing, shipped, replaceModules } = input
   const theirs = new Set(takeOver?.modules)
   const modules = planModules(folder, listing, shipped, replaceModules, theirs)
   if (!modules.ok) return modules
@@ -128,12 +107,17 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   const isEdited = isAsked || takeOver !== undefined
   const all = isEdited && !input.keepObsolete ? obsoleteIn(doc, input.release, prefix) : []
   const obsolete = all.filter(it => !it.isOutside)
+  const inner = innerModule(doc, prefix)
+  const home: Place = inner ? { doc: inner.doc, prefix: [] } : { doc, prefix }
   const wanted = notInherited(
     doc,
-    wantedOptions(settings, circumstancesOf(doc, prefix), input.names),
-    prefix
+    wantedOptions(settings, circumstancesOf([home, { doc, prefix: [] }]), input.names),
+    prefix,
+    home
   )
   if (!wanted.ok) return err({ code: 'NIX', path, error: wanted.error })
+  const inside = inner && planOptions(inner.doc, isAsked ? wanted.value : [])
+  if (inside && !inside.ok) return err({ code: 'NIX', path, error: inside.error })
   const planned = planFixes(
     doc,
     obsolete.map(it => it.fix),
@@ -143,31 +127,27 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
       edit.import(importPath)
       const moved = accepted.flatMap(it => obsolete[it] ?? [])
       const chosen = isAsked ? wanted.value : []
-      editOptions(
-        doc,
-        edit,
-        [...chosen, ...wantedFor(moved, settings, input.byAddress, input.names)],
-        prefix
-      )
+      if (inside?.value.changed) edit.setIn(prefix, expr(inner.valueIn(inside.value.text)))
+      else if (!inside) {
+        const all = [...chosen, ...wantedFor(moved, settings, input.byAddress, input.names)]
+        editOptions(doc, edit, all, prefix)
+      }
       if (takeOver) editOptions(doc, edit, [...takeOver.wanted, ...keptOff(doc)])
       return edit
     }
   )
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
   const { plan, refused } = planned.value
-  const stays = input.keepObsolete ? undefined : idsThatStay(doc, parseDocument(plan.text))
-  if (stays) return err({ code: 'NIX', path, error: idsTwice(doc, stays) })
+  if (!input.keepObsolete) {
+    const before = inner ? [doc, inner.doc] : [doc]
+    const texts = inside ? [plan.text, inside.value.text] : [plan.text]
+    const clash = clashAfter(before, texts.map(parseDocument))
+    if (clash) return err({ code: 'NIX', path, error: clash })
+  }
   const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
 
-  const files: PlannedFile[] = modules.value.flatMap(({ name, before, after, keptAs }) => {
-    const module = { path: join(folder, name), before, after }
-    if (keptAs === undefined) return [module]
-    return [
-      { path: join(folder, keptAs), before: undefined, after: before, like: module.path },
-      module
-    ]
-  })
   const { guest } = input
+  const files: PlannedFile[] = modules.value.flatMap(it => filesOf(folder, it))
   if (guest && guest.before !== guest.after) {
     files.push({ path: guest.path, before: guest.before, after: guest.after })
   }
@@ -177,21 +157,65 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
 }
 
-function idsTwice(doc: NixDocument, range: Range): NixError {
-  return nixError(doc.text, {
-    code: 'CONFLICT',
-    message:
-      'IDs for vfio-pci stand here already, and with those of virtualisation.vfio.devices only one of the two lists would count',
-    range,
-    hint: 'take them out here, then run this again; what else a guest is to have goes into virtualisation.vfio.devices'
-  })
+/** A module's file, and the one that keeps what somebody made of it. */
+function filesOf(folder: string, { name, before, after, keptAs }: ModuleChange): PlannedFile[] {
+  const module = { path: join(folder, name), before, after }
+  if (keptAs === undefined) return [module]
+  return [
+    { path: join(folder, keptAs), before: undefined, after: before, like: module.path },
+    module
+  ]
 }
 
-/** What is said where the options go, with what a specialisation inherits. */
-function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumstances {
-  const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
-  const strings = (...path: string[]) =>
-    prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
+/** What the options go into; refused where the file, or what it imports, leaves no place for them. */
+function beginning({
+  path,
+  text,
+  settings,
+  modulesDir,
+  modulesFolder,
+  closure,
+  takeOver,
+  specialisation
+}: ApplyInput): Result<{ doc: NixDocument; specialisation: string | undefined }, ApplyProblem> {
+  const doc = parseDocument(text)
+  const module = doc.module()
+  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
+  const kind = kindOf(doc)
+  if (kind !== 'module') return err({ code: 'WRONG_KIND', path, kind })
+  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
+  if (closure.foreign && !takeOver) {
+    const { option, importer } = closure.foreign
+    const declaration = closure.foreign.path
+    return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
+  }
+  const other = closure.ours.find(it => it.path !== modulesFolder)
+  if (other) {
+    return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
+  }
+  const isAsked = !isEmpty(settings)
+  const target = targetOf(doc, path, specialisation, isAsked)
+  if (!target.ok) return target
+  const isOurs = doc.importOf(`./${modulesDir}`) !== undefined
+  const isNew =
+    specialisation !== undefined && !profilesOf(doc).specialisations.includes(specialisation)
+  if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
+  return ok({ doc, specialisation: target.value })
+}
+
+/** The options as edits of a module. */
+function planOptions(doc: NixDocument, wanted: readonly Wanted[]): Result<Plan, NixError> {
+  const edit = doc.edit()
+  editOptions(doc, edit, wanted)
+  return edit.plan()
+}
+
+/** What is said in these places: where the options go, and what a specialisation inherits. */
+function circumstancesOf(places: readonly Place[]): Circumstances {
+  const strings = (...path: string[]) => {
+    const items = places.flatMap(({ doc, prefix }) => doc.itemsIn([...prefix, ...path]))
+    return [...new Set(items)].filter(it => typeof it === 'string')
+  }
   return {
     kernelParams: strings('boot', 'kernelParams'),
     users: strings('virtualisation', 'vfio', 'users')
@@ -207,7 +231,7 @@ function importsBut(importPath: string, items: readonly Expr[]): Expr[] {
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */
 function keptOff(doc: NixDocument): Wanted[] {
-  return wantedOptions({}, circumstancesOf(doc, []), new Map()).filter(
+  return wantedOptions({}, circumstancesOf([{ doc, prefix: [] }]), new Map()).filter(
     it => it.path.at(-1) === 'passthroughDMA'
   )
 }
