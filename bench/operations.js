@@ -1,11 +1,11 @@
 // npm run operations -- FOLDER...
 //
 // Six edits of every module below the folders, without writing anything: is the result accepted by
-// Nix, found done when planned again, taken back by its inverse, and (for what was added) by
-// removeIn? How many of the original lines change? And of the definitions of the options that people
-// edit most, how many can be edited in place? Exit code 1 if a plan is wrong.
+// Nix, found done when planned again, taken back by its inverse, and (for what is new) by removeIn?
+// How many of the original lines change? And of the definitions of the options that people edit
+// most, how many can be edited in place? Exit code 1 if a plan is wrong.
 import { readFileSync } from 'node:fs'
-import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
+import { applyEdits, decode, expr, parseDocument } from '../dist/nix/index.js'
 import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
 
 const OPERATIONS = {
@@ -21,6 +21,16 @@ const OPERATIONS = {
   },
   import: edit => edit.import('./vfio-patch-test'),
   'set nested': edit => edit.setIn('virtualisation.vfioPatchTest', { a: { b: [1, 2] }, c: 'd' })
+}
+
+// What takes out again what an operation adds.
+const ADDED = {
+  'set scalar': () => ['services.vfioPatchTest.enable'],
+  'add to list': doc => [firstListPath(doc), ['vfio-patch-test']],
+  'add to missing list': () => ['boot.vfioPatchTest'],
+  import: doc =>
+    doc.getIn('imports').length > 0 ? ['imports', [expr('./vfio-patch-test')]] : ['imports'],
+  'set nested': () => ['virtualisation.vfioPatchTest']
 }
 
 const LISTS = [
@@ -90,7 +100,8 @@ function run(file, doc, name) {
   const lines = changedLines(before, edits)
   count(name, `lines changed: ${lines > 1 ? 'more' : lines}`)
   if (lines > 1 && name !== 'remove') wrapped.push(`${file}: ${name}`)
-  if (name === 'add to list') takeBack(before, after, firstListPath(doc), name)
+  const added = ADDED[name]?.(doc)
+  if (added) takeBack(before, after, added, name)
   nixJobs.push({ file, operation: name, before, after: text })
 }
 
@@ -105,8 +116,11 @@ function proxyOf(doc) {
   return { getIn: path => doc.getIn(path), getBelow: path => doc.getBelow(path) }
 }
 
-function takeBack(before, after, path, name) {
-  const back = after.edit().removeIn(path, ['vfio-patch-test']).plan()
+function takeBack(before, after, added, name) {
+  const back = after
+    .edit()
+    .removeIn(...added)
+    .plan()
   if (back.ok && back.value.text === before) count(name, 'removeIn restores the bytes')
   else count(name, 'removeIn leaves a difference')
 }

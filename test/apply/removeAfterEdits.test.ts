@@ -258,8 +258,7 @@ const structure: Edit[] = [
             networking.hostName = "pc";
             virtualisation.docker.enable = true;
           }
-          (lib.mkIf isDesktop {
-          })
+          (lib.mkIf isDesktop { })
           (if true then { } else { })
         ];
       }

@@ -65,8 +65,13 @@ describe('import', () => {
     ],
     [
       'behind a comment on the brace',
+      '{ # a module\n  a = 1;\n\n  b = 2;\n}\n',
+      '{ # a module\n  imports = [ ./vfio ];\n\n  a = 1;\n\n  b = 2;\n}\n'
+    ],
+    [
+      'behind a blank line that the set opens with',
       '{ # a module\n\n  a = 1;\n}\n',
-      '{ # a module\n  imports = [ ./vfio ];\n\n  a = 1;\n}\n'
+      '{ # a module\n\n  imports = [ ./vfio ];\n\n  a = 1;\n}\n'
     ]
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, importVfio)).toBe(then))

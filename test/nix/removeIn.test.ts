@@ -56,6 +56,14 @@ describe('removeIn of items', () => {
     )
   })
 
+  it('but not where another list loses something, too', () => {
+    const removed = (list: string) =>
+      edited(`{ x, ... }: { l = ${list}; }`, it => it.removeIn('l', ['b']))
+    expect(removed('[ "b" ] ++ [ "b" ]')).toBe('{ x, ... }: { l = [ ] ++ [ ]; }')
+    expect(removed('[ "b" "c" ] ++ [ "b" ]')).toBe('{ x, ... }: { l = [ "c" ] ++ [ ]; }')
+    expect(removed('x ++ [ "b" ] ++ [ "b" ]')).toBe('{ x, ... }: { l = x ++ [ ] ++ [ ]; }')
+  })
+
   it('puts the bracket behind several back behind the one above', () => {
     expect(
       edited('{\n  l = [\n    "a"\n    "b"\n    "c" ];\n}', it => it.removeIn('l', ['b', 'c']))
@@ -67,7 +75,7 @@ describe('removeIn of items', () => {
       '{\n  l = [\n    "a" ];\n}'
     )
     expect(edited('{\n\ta = {\n\t\tb = [\n\t\t\t1\n\t\t]; };\n}', it => it.removeIn('a.b'))).toBe(
-      '{\n\ta = {\n\t};\n}'
+      '{\n\ta = { };\n}'
     )
     expect(edited('{\n  l = [\n    "a" # n\n    "b" ];\n}', it => it.removeIn('l', ['b']))).toBe(
       '{\n  l = [\n    "a" # n\n  ];\n}'
@@ -94,10 +102,37 @@ describe('removeIn of an option', () => {
       }
     `
     expect(edited(given, it => it.removeIn('d'))).toBe(given.replace('\n  d = 3;\n', ''))
-    expect(edited(given, it => it.removeIn('b.c'))).toBe(given.replace('    c = 2;\n', ''))
+    expect(edited(given, it => it.removeIn('b.c'))).toBe(given.replace('\n    c = 2;\n  ', ' '))
     expect(edited(given, it => it.removeIn('b'))).toBe(
       given.replace('  b = {\n    c = 2;\n  }; # end of b\n', '')
     )
+  })
+
+  it('leaves `{ }` of a set that loses all, unless a comment stays', () => {
+    const given = '{\n  a = {\n    b = 1; # one\n    c = 2;\n  };\n}\n'
+    expect(edited(given, it => it.removeIn('a.b').removeIn('a.c'))).toBe('{\n  a = { };\n}\n')
+    const noted = given.replace('    b', '    # mine\n    b')
+    expect(edited(noted, it => it.removeIn('a.b').removeIn('a.c'))).toBe(
+      '{\n  a = {\n    # mine\n  };\n}\n'
+    )
+    expect(edited('{\n  a = 1;\n}\n', it => it.removeIn('a'))).toBe('{ }\n')
+  })
+
+  it('takes a part of a mkMerge that loses all, unless a comment stays', () => {
+    const given = nix`
+      { lib, on, ... }:
+      {
+        config = lib.mkMerge [
+          (lib.mkIf on { a = 1; })
+          { b = 2; c.d = 3; }
+        ];
+      }
+    `
+    const part = '    { b = 2; c.d = 3; }\n'
+    expect(edited(given, it => it.removeIn('b'))).toBe(given.replace('b = 2; ', ''))
+    expect(edited(given, it => it.removeIn('b').removeIn('c'))).toBe(given.replace(part, ''))
+    const noted = given.replace(part, '    {\n      # mine\n      b = 2;\n    }\n')
+    expect(edited(noted, it => it.removeIn('b'))).toBe(noted.replace('      b = 2;\n', ''))
   })
 
   it('takes all that begins with the path', () => {
@@ -120,7 +155,16 @@ describe('removeIn of an option', () => {
         b = 2;
       }
     `
-    const doubled = edited(given, it => it.setIn('c', { d: 1 }))
-    expect(edited(doubled, it => it.removeIn('c'))).toBe(given)
+    const texts = [
+      given,
+      '{ ... }:\n{ }\n',
+      '{\n  config = { };\n}\n',
+      '{ boot = {\n  a = 1;\n}; }\n',
+      '{ lib, ... }:\n{\n  config = lib.mkMerge [\n    (lib.mkIf true { a = 1; })\n  ];\n}\n'
+    ]
+    for (const text of texts) {
+      const doubled = edited(text, it => it.setIn('c', { d: 1 }))
+      expect(edited(doubled, it => it.removeIn('c'))).toBe(text)
+    }
   })
 })

@@ -188,6 +188,12 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
+  it('leaves a brace that stands behind the last binding behind the last binding', () => {
+    expect(edited('{ a = {\n  b = 1;\n}; }\n', it => it.setIn('c.d', 4))).toBe(
+      '{ a = {\n  b = 1;\n};\n\n  c.d = 4; }\n'
+    )
+  })
+
   it('keeps the blank-line habit of a file that has none', () => {
     const given = nix`
       {

@@ -197,6 +197,26 @@ const TRIALS: Record<string, Trial> = {
         '{ lib, ... }: { a = lib.mkMerge [ (lib.mkIf true [ "x" ]) [ "N" ] ]; }'
     }
   },
+  'a part of a mkMerge that loses its last': {
+    given:
+      '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } { d = 3; } { a.c = 2; } ]; }',
+    asked: remove('a.c'),
+    right: '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } { d = 3; } ]; }',
+    wrong: {
+      'and another one': '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; /* x */ } ]; }',
+      'another one': '{ lib, ... }: { config = lib.mkMerge [ { d = 3; } { a.c = 2; } ]; }',
+      'and a comment': '{ lib, ... }: { config = lib.mkMerge [ { a.b = 1; } { d = 3; } ]; }'
+    }
+  },
+  'a part of a mkMerge with a comment': {
+    given: '{ lib, ... }: { config = lib.mkMerge [ { /* x */ a.c = 2; } { } ]; }',
+    asked: remove('a.c'),
+    right: '{ lib, ... }: { config = lib.mkMerge [ { /* x */ } { } ]; }',
+    wrong: {
+      'taken along': '{ lib, ... }: { config = lib.mkMerge [ { } ]; }',
+      'and the part of somebody else': '{ lib, ... }: { config = lib.mkMerge [ { /* x */ } ]; }'
+    }
+  },
   'a line for a string': {
     given: "{ p, ... }: {\n  a = ''\n    x ${p} y\n    z\n  '';\n}\n",
     asked: add('a', 'N'),

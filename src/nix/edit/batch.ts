@@ -8,6 +8,7 @@ import { type AttrPath, keysOf, samePath } from '../path.ts'
 import type { Edit } from '../text/edits.ts'
 import type { NixValue } from '../values.ts'
 import type { Operation } from './operation.ts'
+import { isInPart } from './remove.ts'
 import { lookUpTarget } from './target.ts'
 
 /** What is planned on a document and not yet applied to it. */
@@ -104,7 +105,8 @@ function memberOf(
   const path = operation.kind === 'import' ? ['imports'] : operation.target.path
   const keys = keysOf(path)
   const kind = kindOf(doc, module, operation)
-  const isFar = operation.kind === 'rename' || path.includes(undefined)
+  const isFar =
+    operation.kind === 'rename' || path.includes(undefined) || takesPart(doc, module, operation)
   const isBroken = (text: string) => text.includes('\n')
   const isReflowing =
     kind === 'stays' &&
@@ -113,6 +115,13 @@ function memberOf(
     )
   const known = isFar ? 0 : knownLength(module, path as AttrPath, kind)
   return { path, keys, kind, isFar, known, isReflowing, place: edits[0]?.offset }
+}
+
+/** Whether it may take a part of a `mkMerge` away, which others may have to be taken out of first. */
+function takesPart(doc: NixDocument, module: Module, operation: Operation): boolean {
+  if (operation.kind !== 'remove' || operation.items !== undefined) return false
+  const { exact, below } = lookUpTarget(doc, module, operation.target)
+  return [...exact, ...below].some(it => isInPart(doc.text, it.binding))
 }
 
 function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {

@@ -2,7 +2,7 @@ import { formatPath } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, isSet } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
-import { indentAt, lineStart, startsLine } from '../text/lines.ts'
+import { indentAt, startsLine } from '../text/lines.ts'
 import { bare, hasComments, isValueSet, type NixValue } from '../values.ts'
 import { type BindingPlace, isOneLine } from './place.ts'
 import { type Layout, printBinding, printInline } from './print.ts'
@@ -12,6 +12,7 @@ import {
   hasBlankLines,
   innerIndent,
   isBlankBefore,
+  isOpenedAbove,
   layoutAt,
   startWithComments
 } from './style.ts'
@@ -84,7 +85,10 @@ export function insertFirst(
   const brace = set.children.find(it => it.type === '{') ?? set
   const at = endWithComments(text, brace)
   const rest = text.slice(at)
-  const blank = hasBlankLines(text, set) && !/^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
+  // A set that opens with a blank line still does.
+  const opensBlank = /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
+  const lead = opensBlank ? layout.eol : ''
+  const blank = hasBlankLines(text, set) && !opensBlank
   // Where the first binding shares the brace's line, it moves to a line of its own.
   const shared = /^[ \t]*[^\s]/.exec(rest)
   const end = shared
@@ -93,7 +97,7 @@ export function insertFirst(
       ? layout.eol
       : ''
   const gap = shared ? shared[0].length - 1 : 0
-  return { offset: at, length: gap, content: layout.eol + layout.indent + binding + end }
+  return { offset: at, length: gap, content: lead + layout.eol + layout.indent + binding + end }
 }
 
 function insertion(offset: number, content: string): Edit {
@@ -123,15 +127,9 @@ function precede(
   const at = startWithComments(text, sibling)
   const gap = blank ? layout.eol : ''
   if (!startsLine(text, at)) return insertion(at, `${binding} `)
-  const lead = blank && !isBlankBefore(text, at) && !opensSet(text, at) ? layout.eol : ''
+  const lead = blank && !isBlankBefore(text, at) && !isOpenedAbove(text, at) ? layout.eol : ''
   const start = at - indentAt(text, at).length
   return insertion(start, `${lead}${layout.indent}${binding}${layout.eol}${gap}`)
-}
-
-/** Whether the line above the offset ends with the brace that opens the set. */
-function opensSet(text: string, offset: number): boolean {
-  const start = lineStart(text, offset)
-  return start > 0 && /\{[ \t]*\r?\n$/.test(text.slice(lineStart(text, start - 1), start))
 }
 
 function follow(
@@ -152,7 +150,8 @@ function follow(
   const closes = next?.type === '}' || /^\s*\}/.test(rest)
   const sameLine = /^[ \t]*[^\s]/.test(rest)
   const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
-  const closing = sameLine ? layout.eol + indentAt(text, set.start) : tail
+  // A brace behind the last binding stays behind the last binding.
+  const closing = sameLine && !closes ? layout.eol + indentAt(text, set.start) : tail
   return insertion(at, lead + layout.indent + binding + closing)
 }
 

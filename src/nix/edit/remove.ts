@@ -1,7 +1,48 @@
+import { isMerged } from '../module/combinator.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
+import { bindingsOf, commentsOf, isSet } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
-import { endWithComments, following, isBlankBefore, preceding } from './style.ts'
+import { endWithComments, following, isBlankBefore, isOpenedAbove, preceding } from './style.ts'
+
+/**
+ * The edits that take bindings away, of which none lies inside another. What is left of a set that loses
+ * all that is in it is `{ }`, or nothing where it is an element of the list of a `mkMerge`.
+ */
+export function removeBindings(text: string, bindings: readonly SyntaxNode[]): Edit[] {
+  const gone = new Set(bindings)
+  const emptied = new Set(
+    bindings.map(setAround).filter(it => it !== undefined && isEmptiedBy(text, it, gone))
+  )
+  return [
+    ...bindings.filter(it => !emptied.has(setAround(it))).map(it => removeNode(text, it)),
+    ...[...emptied].flatMap(it => (it ? [emptySet(text, it)] : []))
+  ]
+}
+
+function setAround(binding: SyntaxNode): SyntaxNode | undefined {
+  const set = binding.parent?.parent
+  return set && isSet(set) ? set : undefined
+}
+
+function isEmptiedBy(text: string, set: SyntaxNode, gone: ReadonlySet<SyntaxNode>): boolean {
+  const bindings = bindingsOf(set)
+  const goesAlong = ({ start, end }: SyntaxNode) =>
+    bindings.some(it => it.end <= start && end <= endWithComments(text, it))
+  return bindings.every(it => gone.has(it)) && commentsOf(set).every(goesAlong)
+}
+
+function emptySet(text: string, set: SyntaxNode): Edit {
+  if (set.parent && isMerged(text, set.parent)) return removeNode(text, set)
+  const start = set.children.find(it => it.type === '{')?.end ?? set.start
+  return { offset: start, length: set.end - 1 - start, content: ' ' }
+}
+
+/** Whether a binding stands in a part of a `mkMerge`, which goes with the last one in it. */
+export function isInPart(text: string, binding: SyntaxNode): boolean {
+  const list = setAround(binding)?.parent
+  return list !== undefined && isMerged(text, list)
+}
 
 /**
  * The edit that takes a binding or a list element away, or all from it to `last`, with the comment
@@ -18,10 +59,13 @@ function removeLines(text: string, node: SyntaxNode, end: number): Edit {
   const newline = text.indexOf('\n', end)
   if (newline === -1) return { offset: first, length: end - first, content: '' }
   const next = newline + 1
-  // A block goes with the blank line that parted it from the one above.
-  const blankBelow = /^[ \t]*\r?\n/.test(text.slice(next))
+  // A block goes with the blank line that parted it from the one above, or, as the first, from the one below.
+  const blankBelow = /^[ \t]*\r?\n/.exec(text.slice(next))
+  if (blankBelow && isOpenedAbove(text, node.start)) {
+    return { offset: first, length: next + blankBelow[0].length - first, content: '' }
+  }
   const closesBelow = /^[ \t]*[}\])]/.test(text.slice(next))
-  const above = isBlankBefore(text, node.start) && (blankBelow || closesBelow)
+  const above = isBlankBefore(text, node.start) && (blankBelow !== null || closesBelow)
   const offset = above ? lineStart(text, first - 1) : first
   return { offset, length: next - offset, content: '' }
 }

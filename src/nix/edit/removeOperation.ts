@@ -17,7 +17,7 @@ import {
   uncovered,
   usedInRec
 } from './refusals.ts'
-import { removeNode } from './remove.ts'
+import { removeBindings, removeNode } from './remove.ts'
 import { endWithComments } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
@@ -38,7 +38,7 @@ export function planRemove(
     const blocker = usedInRec(text, all) ?? uncovered(module, all)
     if (blocker) return blocker
     const nodes = all.map(it => it.binding)
-    return blockedIn(doc, nodes) ?? ok(combine(nodes.map(it => removeNode(text, it))))
+    return blockedIn(doc, nodes) ?? ok(combine(removeBindings(text, nodes)))
   }
   const written = exact.filter(it => !it.inherited)
   const keys = new Set(items.map(canonicalOfValue))
@@ -47,8 +47,10 @@ export function planRemove(
   const elements = lists.flatMap(elementsOf).filter(isUnwanted)
   const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(text, it.value))
+  const touched = lists.filter(it => elementsOf(it).some(isUnwanted))
+  const goWhole = touched.every(it => goesWhole(it, elementsOf(it).filter(isUnwanted)))
   const edits = [
-    ...lists.flatMap(it => removeFrom(text, it, elementsOf(it).filter(isUnwanted))),
+    ...touched.flatMap(it => removeFrom(text, it, elementsOf(it).filter(isUnwanted), goWhole)),
     ...strings.flatMap(string =>
       lineNodesOf(text, string)
         .filter(it => lines.has(it.value))
@@ -61,12 +63,26 @@ export function planRemove(
   return blocker ?? ok(combine(edits))
 }
 
-/** Takes elements out of a list; one behind `++` that nothing is left of goes whole. */
-function removeFrom(text: string, list: SyntaxNode, unwanted: readonly SyntaxNode[]): Edit[] {
-  const { parent } = list
+/** Whether nothing is left of a list that stands behind `++`. */
+function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
+  const left = list.parent && isConcat(list.parent) ? list.parent.field('left') : undefined
   const isEmptied = unwanted.length > 0 && unwanted.length === elementsOf(list).length
-  const left = parent && isConcat(parent) ? parent.field('left') : undefined
-  if (isEmptied && left && left.end < list.start && commentsOf(list).length === 0) {
+  return isEmptied && left !== undefined && left.end < list.start && commentsOf(list).length === 0
+}
+
+/**
+ * Takes elements out of a list. One that nothing is left of goes with the `++` before it, unless another
+ * list of the option loses only some of its own: that would be two changes in one.
+ */
+function removeFrom(
+  text: string,
+  list: SyntaxNode,
+  unwanted: readonly SyntaxNode[],
+  goWhole: boolean
+): Edit[] {
+  const isEmptied = unwanted.length === elementsOf(list).length
+  const left = list.parent?.field('left')
+  if (goWhole && left) {
     return [{ offset: left.end, length: list.end - left.end, content: '' }]
   }
   const first = unwanted[0]

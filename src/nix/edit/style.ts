@@ -137,6 +137,12 @@ export function hasBlankLines(text: string, set: SyntaxNode): boolean {
   })
 }
 
+/** Whether the line above the one of the offset ends with the bracket that opens a set or a list. */
+export function isOpenedAbove(text: string, offset: number): boolean {
+  const start = lineStart(text, offset)
+  return start > 0 && /[{[][ \t]*\r?\n$/.test(text.slice(lineStart(text, start - 1), start))
+}
+
 /** Whether the line above the one of the offset is blank. */
 export function isBlankBefore(text: string, offset: number): boolean {
   const start = lineStart(text, offset)

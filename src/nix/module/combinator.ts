@@ -34,6 +34,11 @@ export function combinatorOf(text: string, value: SyntaxNode): Combinator | unde
   return undefined
 }
 
+/** Whether a node is the list that a `mkMerge` is given. */
+export function isMerged(text: string, node: SyntaxNode): boolean {
+  return isList(node) && node.parent !== undefined && callOf(text, node.parent)?.name === 'mkMerge'
+}
+
 /** They give their last argument under the condition of their first. */
 const CONDITIONAL = new Set(['mkIf', 'optionalAttrs', 'optionals', 'optional', 'optionalString'])
 

@@ -4,6 +4,7 @@ import type { Position } from '../edit/addOperation.ts'
 import type { Operation } from '../edit/operation.ts'
 import { lookUpTarget, type Target } from '../edit/target.ts'
 import { isInside } from '../errors.ts'
+import { isMerged } from '../module/combinator.ts'
 import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { stringsIn } from '../module/lineStrings.ts'
@@ -11,7 +12,7 @@ import { settable } from '../module/settable.ts'
 import { keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { callOf, elementsOf, isList } from '../syntax/shape.ts'
+import { elementsOf, isList } from '../syntax/shape.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
 import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
@@ -216,11 +217,6 @@ function isOfLines(difference: Difference, { before, after }: Sides, { was, is }
   const strings = (text: string, { exact }: Lookup) =>
     exact.flatMap(it => (it.inherited ? [] : stringsIn(text, it.value)))
   return liesIn(difference, strings(before.text, was), strings(after.text, is))
-}
-
-/** Whether a list is the one that a `mkMerge` takes. */
-export function isMerged(text: string, list: SyntaxNode): boolean {
-  return list.parent !== undefined && callOf(text, list.parent)?.name === 'mkMerge'
 }
 
 /** Whether a new item stands where it should among those that were there. */

@@ -1,13 +1,14 @@
 import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
 import { isInside, type NixError, nixError } from '../errors.ts'
+import { isMerged } from '../module/combinator.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import { spellPath } from '../path.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, isComment, isList } from '../syntax/shape.ts'
+import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/shape.ts'
 import { type Edit, moveOffset, writtenRanges } from '../text/edits.ts'
-import { type Claim, claimOf, claimsByPath, isMerged } from './claims.ts'
+import { type Claim, claimOf, claimsByPath } from './claims.ts'
 import { strayComment } from './comments.ts'
 import { compareTrees, type Difference, newNodeOf } from './compareTrees.ts'
 import { meaningFault } from './meaning.ts'
@@ -46,7 +47,7 @@ export function verify(
 
   const sides = { before, after, old: old.value, fresh: fresh.value }
   const claims = operations.map(it => claimOf(it, sides, edits))
-  const differences = compareTrees(before.root, after.root, edits)
+  const differences = compareTrees(before.root, after.root, edits).flatMap(it => opened(it, sides))
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const why = objectionOfAll(difference, claimsOn, sides)
@@ -103,8 +104,6 @@ function objectionOfAll(
     return kind === 'replaced' && !isComment(difference.after)
       ? 'a comment would change'
       : undefined
-  const added = kind === 'added' ? loneBindingOf(fresh.text, node) : undefined
-  if (added) return objectionOfAll({ kind: 'added', node: added }, claimsOn, { old, fresh })
   const at = optionPathOf(kind === 'added' ? fresh : old, node)
   if (!at) return 'something outside the options would change'
   let objection: string | undefined
@@ -125,11 +124,13 @@ function parsesOtherwise(before: NixDocument, after: NixDocument, edits: readonl
   return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
 }
 
-/** The one binding of a set that a `mkMerge` takes: it says what the binding alone would say. */
-function loneBindingOf(text: string, node: SyntaxNode): SyntaxNode | undefined {
-  const list = node.parent
-  const isPart = list !== undefined && isList(list) && isMerged(text, list)
-  if (!isPart || node.type !== 'attrset_expression') return undefined
-  const [binding, ...others] = bindingsOf(node)
-  return others.length === 0 && binding?.type === 'binding' ? binding : undefined
+/** A part of a `mkMerge` that comes or goes says what its bindings alone would say. */
+function opened(difference: Difference, { before, after }: Sides): readonly Difference[] {
+  if (difference.kind === 'replaced') return [difference]
+  const { kind, node } = difference
+  const { text } = kind === 'added' ? after : before
+  const isPart = isSet(node) && node.parent !== undefined && isMerged(text, node.parent)
+  if (!isPart || bindingsOf(node).length === 0) return [difference]
+  const inside = [...bindingsOf(node), ...commentsOf(node)].sort((a, b) => a.start - b.start)
+  return inside.map(it => ({ kind, node: it }))
 }
