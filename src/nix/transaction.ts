@@ -86,7 +86,8 @@ export class Transaction {
   /**
    * Takes items out of all lists (lines out of all strings) that define an option, or, without
    * `items`, all its definitions, with the comments behind them on their lines. Nothing is done
-   * where there are none; a list that loses its last item stays as `[ ]`.
+   * where there are none; a list that loses its last item stays as `[ ]`, and a set that loses its last
+   * attribute as `{ }`, unless it is a part of a `mkMerge`.
    *
    * `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name,
    * `SHARED_BINDING` if it uses the list by its name, or if another definition on the left of a `//` would
