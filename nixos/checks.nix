@@ -25,28 +25,48 @@ let
 
   bindsByID = cfg.bindAtBoot && cfg.devices != [ ];
 
-  kernelParams = concatMap (splitString " ") config.boot.kernelParams;
+  words =
+    text:
+    filter (word: word != "") (splitString " " (lib.replaceStrings [ "\t" "\n" ] [ " " " " ] text));
+
+  kernelParams = concatMap words config.boot.kernelParams;
 
   # To modprobe, - and _ in the name of a module are the same.
   sameDashes = lib.replaceStrings [ "-" ] [ "_" ];
 
-  # The words of each line, without blanks around them.
-  modprobeWords = map (
-    line: filter (word: word != "") (splitString " " (lib.replaceStrings [ "\t" ] [ " " ] line))
-  ) (splitString "\n" config.boot.extraModprobeConfig);
-
+  # The words of each line for a module.
   modprobeLinesFor =
     command: isModule:
     filter (
-      words:
-      lib.length words > 1 && lib.head words == command && isModule (sameDashes (lib.elemAt words 1))
-    ) modprobeWords;
+      line: lib.length line > 1 && lib.head line == command && isModule (sameDashes (lib.elemAt line 1))
+    ) (map words (splitString "\n" config.boot.extraModprobeConfig));
 
+  # A place that gives IDs to vfio-pci. Their case, order and repetitions make no difference to it.
+  bindingOf = place: assignment: {
+    inherit place;
+    ids =
+      let
+        list = lib.replaceStrings [ "\"" ] [ "" ] (lib.last (splitString "ids=" assignment));
+      in
+      lib.sort (a: b: a < b) (filter (id: id != "") (unique (splitString "," (toLower list))));
+  };
+
+  # Of several in one line the last counts.
   bindings =
-    filter (param: hasPrefix "vfio_pci.ids=" (sameDashes param)) kernelParams
-    ++ map (concatStringsSep " ") (
+    map (param: bindingOf param param) (
+      filter (param: hasPrefix "vfio_pci.ids=" (sameDashes param)) kernelParams
+    )
+    ++ map (line: bindingOf (concatStringsSep " " line) (lib.last (filter (hasPrefix "ids=") line))) (
       filter (any (hasPrefix "ids=")) (modprobeLinesFor "options" (module: module == "vfio_pci"))
     );
+
+  differ = lib.length (unique (map (it: it.ids) bindings)) > 1;
+
+  givenTwice = ''
+    The IDs for vfio-pci are given more than once, and only the last would count:
+      ${concatStringsSep "\n  " (map (it: it.place) bindings)}
+    Move them all to virtualisation.vfio.devices.
+  '';
 
   # softdep lines of others that lose against ours and ask for something else.
   lostSoftdeps = filter (line: !(hasInfix "vfio" line) && line != "softdep nvidia post: nvidia-uvm") (
@@ -156,12 +176,8 @@ in
         '';
       }
       {
-        assertion = !bindsByID || lib.length bindings == 1;
-        message = ''
-          The IDs for vfio-pci are given more than once, and only the last would count:
-            ${concatStringsSep "\n  " bindings}
-          Move them all to virtualisation.vfio.devices.
-        '';
+        assertion = !(bindsByID && differ);
+        message = givenTwice;
       }
     ];
 
@@ -170,6 +186,7 @@ in
         virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
         on, name the devices in virtualisation.vfio.devices or virtualisation.vfio.addresses.
       ''
+      ++ optional (!bindsByID && differ) givenTwice
       ++ optional (iommuOff != [ ]) ''
         boot.kernelParams has ${concatStringsSep " and " iommuOff},
         and without the IOMMU no device can be given to a guest. Take it out.

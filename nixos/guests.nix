@@ -66,6 +66,8 @@ let
 
   readXML = file: builtins.readFile (if isString file then /. + file else file);
 
+  guests = mapAttrsToList lib.nameValuePair cfg.guests;
+
   xmlOf =
     name: guest:
     if guest.domain != null then
@@ -204,6 +206,12 @@ let
     builtins.match "[^/.[:cntrl:]][^/[:cntrl:]]*" name != null
     && builtins.match "[0-9]+" name == null;
 
+  # So it does with other spellings of a number, and looks for a UUID first.
+  isTakenForAnother =
+    name:
+    builtins.match "[[:space:]]*[+]?[0-9]+" name != null
+    || builtins.match "[[:xdigit:]-]{36}" name != null;
+
   # The parts of a text that match, each as the list of what stood in parentheses.
   matches = pattern: text: filter isList (builtins.split pattern text);
 
@@ -279,6 +287,13 @@ let
         '';
       }
       {
+        assertion = !isGoodName name || !isTakenForAnother name;
+        message = ''
+          ${option}: virsh takes this name for the number or the UUID of a guest, which may be another
+          one. Choose another name.
+        '';
+      }
+      {
         assertion = value.domain == null || domainName == name;
         message = ''
           ${option}.domain has the name ${toString domainName}, and the two have to be the same: what is
@@ -302,6 +317,27 @@ let
         '';
       }
     ];
+
+  uuidsOf =
+    { name, value }:
+    let
+      xml = if value.definition == null then null else xmlOf name value;
+      found = if xml == null then [ ] else matches "<uuid>[[:space:]]*([[:xdigit:]-]+)" xml;
+    in
+    map (it: {
+      inherit name;
+      uuid = lib.toLower (lib.head it);
+    }) (lib.take 1 found);
+
+  # Guests that libvirt can't tell apart.
+  sharedUUIDs = mapAttrsToList (_: same: {
+    assertion = lib.length same == 1;
+    message = ''
+      ${concatStringsSep " and " (map (it: nameOfOption it.name) same)} have the same UUID, and are
+      one guest to libvirt. If one is the old name of the other, take it out; else give one of
+      them another UUID, which `uuidgen' makes.
+    '';
+  }) (lib.groupBy (it: it.uuid) (concatMap uuidsOf guests));
 
   warningsOf =
     { name, value }:
@@ -328,7 +364,7 @@ in
   };
 
   config = mkIf cfg.enable {
-    assertions = concatMap failuresOf (mapAttrsToList lib.nameValuePair cfg.guests);
-    warnings = concatMap warningsOf (mapAttrsToList lib.nameValuePair cfg.guests);
+    assertions = concatMap failuresOf guests ++ sharedUUIDs;
+    warnings = concatMap warningsOf guests;
   };
 }

@@ -10,6 +10,8 @@
   set -euo pipefail
 
   failed=no
+  # Since libvirt was asked for its guests.
+  changed=yes
 
   # The numbers are what the journal goes by: 3 is an error, 4 a warning.
   say() { echo "$guest: $*"; }
@@ -45,12 +47,17 @@
   complaint() { tr -s '\n' ' ' <<< "$1" | sed 's/^error: //; s/ error: /: /g; s/ $//'; }
 
   # The definition that the next start goes by. What it says of passwords would be missing otherwise.
-  definition() { virsh -q dumpxml --inactive --security-info --domain "$guest"; }
+  # virsh itself does not notice that a disk is full.
+  definition() { virsh -q dumpxml --inactive --security-info --domain "$guest" | cat; }
 
-  uuid_in() { sed -n 's:^  <uuid>\(.*\)</uuid>$:\1:p' "$1"; }
+  uuid_in() { sed -n '/<uuid>/{s:.*<uuid>\(.*\)</uuid>.*:\1:p;q}' "$1"; }
 
+  # A guest that runs and is not among the lasting ones goes when it is off.
   look() {
+    if [ "$changed" = no ]; then return; fi
+    changed=no
     all=$(virsh -q list --all --name)
+    lasting=$(virsh -q list --all --persistent --name)
     running=$(virsh -q list --name)
   }
 
@@ -68,12 +75,19 @@
     warn "libvirt had it otherwise, from virt-manager or virsh. That definition is kept in $kept; what you want of it belongs into the configuration."
   }
 
+  # What to do where libvirt has the guest in an XML by another name.
+  tell_other_name() {
+    local other
+    other=$(virsh -q domname "$(uuid_in "$1")" 2> /dev/null) || return 0
+    say "libvirt has its UUID for $other. If that is its old name, rename it while it is off: virsh domrename $(printf '%q %q' "$other" "$guest"); then: systemctl restart vfio-guests. Else give it a UUID of its own."
+  }
+
   # define_guest NAME XML-FILE
   define_guest() {
     take "$1"
     local isnew=yes message
     if has_guest "$all"; then
-      if same "$2" "$applied"; then return; fi
+      if has_guest "$lasting" && same "$2" "$applied"; then return; fi
       isnew=no
     fi
     mkdir -p "$folder"
@@ -98,10 +112,13 @@
       if [ ! -e "$made" ]; then forget; fi
       fail "libvirt does not take its definition: $(complaint "$message")"
       if [ "$isnew" = no ]; then
-        say "it stays as it was, with the UUID $(virsh -q domuuid "$guest" || true)."
+        say "it stays as it was, with the UUID $(virsh -q domuuid --domain "$guest" || true)."
+      else
+        tell_other_name "$2"
       fi
       return
     fi
+    changed=yes
     definition > "$folder/now.xml"
     write "$made" < "$folder/now.xml"
     rm "$folder/now.xml"
@@ -126,15 +143,15 @@
   set_autostart() {
     take "$1"
     local now=no message
-    if ! has_guest "$all"; then return; fi
+    if ! has_guest "$lasting"; then return; fi
     if has_guest "$(virsh -q list --all --autostart --name)"; then now=yes; fi
     if [ "$2" = "$now" ]; then return; fi
     if [ "$2" = yes ]; then
-      if message=$(virsh -q autostart "$guest" 2>&1); then
+      if message=$(virsh -q autostart --domain "$guest" 2>&1); then
         say 'starts with the host from now on.'
         return
       fi
-    elif message=$(virsh -q autostart --disable "$guest" 2>&1); then
+    elif message=$(virsh -q autostart --disable --domain "$guest" 2>&1); then
       say 'no longer starts with the host.'
       return
     fi
@@ -215,6 +232,7 @@
     keep_found
     # shellcheck disable=SC2086 # several words
     if message=$(virsh -q undefine $keep --domain "$guest" 2>&1); then
+      changed=yes
       say "removed from libvirt, as it is no longer in the configuration. Its disks are left alone, and its definition is kept in $kept."
       forget
     else

@@ -1,7 +1,6 @@
-import type { Machine } from '../host/machine.ts'
 import type { Needs } from '../libvirt/learn/learn.ts'
-import type { NixDocument } from '../nix/index.ts'
 import type { Hugepages } from '../vfio/settings.ts'
+import { type GuestHost, placesOf, sourcesAt } from './guestHost.ts'
 
 /** What a person has to know of the huge pages of a guest. */
 export type PagesNote =
@@ -26,7 +25,7 @@ const HUGEPAGES = ['virtualisation', 'hugepages']
  */
 export function hugepagesFor(
   { pageSizes, memory }: Needs,
-  host: PagesHost
+  host: GuestHost
 ): { pages?: Hugepages; note?: PagesNote } {
   if (pageSizes.length === 0 || memory === undefined) return {}
   const present = presentPages(host)
@@ -54,23 +53,15 @@ export function hugepagesFor(
     : { pages }
 }
 
-/** Where the pages are to be, as far as it is known. */
-interface PagesHost {
-  machine: Machine | undefined
-  configuration: NixDocument
-  prefix: readonly string[]
-}
-
 interface Present {
   pageSize: string | undefined
   numPages: number | undefined
 }
 
 /** The pages that the configuration sets aside; what can't be read of them is undefined. */
-function presentPages({ configuration, prefix }: PagesHost): Present | undefined {
-  const places = prefix.length === 0 ? [[]] : [prefix, []]
-  const source = (...path: string[]) =>
-    places.flatMap(it => configuration.getIn([...it, ...path])).map(it => it.source)[0]
+function presentPages({ configuration, prefix }: GuestHost): Present | undefined {
+  const places = placesOf(prefix)
+  const source = (...path: string[]) => sourcesAt(configuration, prefix, path)[0]
   const parameters = places
     .flatMap(it => configuration.itemsIn([...it, 'boot', 'kernelParams']))
     .filter(it => typeof it === 'string')

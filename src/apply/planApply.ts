@@ -1,23 +1,24 @@
 import { join } from 'node:path'
-import { planFixes } from '../lints/index.ts'
+import { type Fix, planFixes } from '../lints/index.ts'
 import {
   type Expr,
   expr,
   type NixDocument,
   type NixError,
   type Plan,
-  parseDocument
+  parseDocument,
+  type Transaction
 } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { type ExpectedDevice, isEmpty, type Settings } from '../vfio/settings.ts'
 import { type Circumstances, type Wanted, wantedOptions } from '../vfio/wanted.ts'
 import { editOptions } from './editOptions.ts'
-import { innerModule, type Place } from './innerModule.ts'
+import { type InnerModule, innerModule } from './innerModule.ts'
 import { kindOf } from './kind.ts'
 import { type FolderListing, type ModuleChange, planModules } from './modules/modulesFolder.ts'
 import { clashAfter } from './old/clashes.ts'
 import { type Obsolete, obsoleteIn, wantedFor } from './old/obsolete.ts'
-import type { TakeOver } from './old/takeOver.ts'
+import { notForOneEntry, type TakeOver } from './old/takeOver.ts'
 import type { GuestPlan } from './planGuest.ts'
 import type { ApplyProblem } from './problem.ts'
 import type { ImportClosure, ImportedModule } from './read/importClosure.ts'
@@ -104,46 +105,51 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   if (!modules.ok) return modules
 
   const prefix = prefixOf(specialisation)
-  const isEdited = isAsked || takeOver !== undefined
-  const all = isEdited && !input.keepObsolete ? obsoleteIn(doc, input.release, prefix) : []
-  const obsolete = all.filter(it => !it.isOutside)
   const inner = innerModule(doc, prefix)
-  const home: Place = inner ? { doc: inner.doc, prefix: [] } : { doc, prefix }
+  const home = inner?.doc ?? doc
+  const isEdited = isAsked || takeOver !== undefined
+  const all = isEdited && !input.keepObsolete ? obsoleteIn(home, input.release, prefix) : []
+  const obsolete = all.filter(it => !it.isOutside)
   const wanted = notInherited(
-    doc,
-    wantedOptions(settings, circumstancesOf([home, { doc, prefix: [] }]), input.names),
-    prefix,
-    home
+    home,
+    wantedOptions(settings, circumstancesOf(home, prefix), input.names),
+    prefix
   )
   if (!wanted.ok) return err({ code: 'NIX', path, error: wanted.error })
-  const inside = inner && planOptions(inner.doc, isAsked ? wanted.value : [])
-  if (inside && !inside.ok) return err({ code: 'NIX', path, error: inside.error })
+  const bringOurs = (edit: Transaction) => {
+    if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
+    return edit.import(importPath)
+  }
+  const keepSettings = (edit: Transaction) => {
+    if (takeOver) editOptions(doc, edit, [...takeOver.wanted, ...keptOff(home, prefix)])
+    return edit
+  }
+  const [edited, below] = inner ? [inner.part, []] : [doc, prefix]
   const planned = planFixes(
-    doc,
-    obsolete.map(it => it.fix),
+    edited,
+    obsolete.map(it => (inner ? fixWithin(it.fix, prefix) : it.fix)),
     accepted => {
-      const edit = doc.edit()
-      if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
-      edit.import(importPath)
+      const edit = inner ? edited.edit() : bringOurs(doc.edit())
       const moved = accepted.flatMap(it => obsolete[it] ?? [])
       const chosen = isAsked ? wanted.value : []
-      if (inside?.value.changed) edit.setIn(prefix, expr(inner.valueIn(inside.value.text)))
-      else if (!inside) {
-        const all = [...chosen, ...wantedFor(moved, settings, input.byAddress, input.names)]
-        editOptions(doc, edit, all, prefix)
-      }
-      if (takeOver) editOptions(doc, edit, [...takeOver.wanted, ...keptOff(doc)])
-      return edit
+      editOptions(
+        edited,
+        edit,
+        [...chosen, ...wantedFor(moved, settings, input.byAddress, input.names)],
+        below
+      )
+      return inner ? edit : keepSettings(edit)
     }
   )
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
-  const { plan, refused } = planned.value
-  if (!input.keepObsolete) {
-    const before = inner ? [doc, inner.doc] : [doc]
-    const texts = inside ? [plan.text, inside.value.text] : [plan.text]
-    const clash = clashAfter(before, texts.map(parseDocument))
-    if (clash) return err({ code: 'NIX', path, error: clash })
-  }
+  const { plan: within, refused } = planned.value
+  const clash = input.keepObsolete ? undefined : clashAfter(home, within.edits, within.inverse)
+  if (clash) return err({ code: 'NIX', path, error: clash })
+  const whole = inner
+    ? planAround(keepSettings(bringOurs(doc.edit())), prefix, inner, within)
+    : ok(within)
+  if (!whole.ok) return err({ code: 'NIX', path, error: whole.error })
+  const plan = whole.value
   const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
 
   const { guest } = input
@@ -175,6 +181,7 @@ function beginning({
   modulesDir,
   modulesFolder,
   closure,
+  imported = [],
   takeOver,
   specialisation
 }: ApplyInput): Result<{ doc: NixDocument; specialisation: string | undefined }, ApplyProblem> {
@@ -194,28 +201,45 @@ function beginning({
     return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
   }
   const isAsked = !isEmpty(settings)
-  const target = targetOf(doc, path, specialisation, isAsked)
+  const early = notForOneEntry(takeOver, path, specialisation)
+  if (early) return err(early)
+  const target = targetOf(doc, path, specialisation, isAsked, imported)
   if (!target.ok) return target
   const isOurs = doc.importOf(`./${modulesDir}`) !== undefined
+  const others = imported.map(it => parseDocument(it.text))
   const isNew =
-    specialisation !== undefined && !profilesOf(doc).specialisations.includes(specialisation)
+    specialisation !== undefined &&
+    !profilesOf(doc, others).specialisations.includes(specialisation)
   if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
   return ok({ doc, specialisation: target.value })
 }
 
-/** The options as edits of a module. */
-function planOptions(doc: NixDocument, wanted: readonly Wanted[]): Result<Plan, NixError> {
-  const edit = doc.edit()
-  editOptions(doc, edit, wanted)
+/** What was planned inside a module in the file, as an edit of the file. */
+function planAround(
+  edit: Transaction,
+  path: readonly string[],
+  inner: InnerModule,
+  { edits, changed }: Plan
+): Result<Plan, NixError> {
+  if (changed) edit.setIn(path, expr(inner.valueAfter(edits)))
   return edit.plan()
 }
 
-/** What is said in these places: where the options go, and what a specialisation inherits. */
-function circumstancesOf(places: readonly Place[]): Circumstances {
-  const strings = (...path: string[]) => {
-    const items = places.flatMap(({ doc, prefix }) => doc.itemsIn([...prefix, ...path]))
-    return [...new Set(items)].filter(it => typeof it === 'string')
-  }
+/** A fix of the file as one of a module in it. */
+function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
+  const within = (path: readonly string[]) => path.slice(prefix.length)
+  return fix.map(it =>
+    it.op === 'rename'
+      ? { ...it, path: within(it.path), to: within(it.to) }
+      : { ...it, path: within(it.path) }
+  )
+}
+
+/** What is said where the options go, with what a specialisation inherits. */
+function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumstances {
+  const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
+  const strings = (...path: string[]) =>
+    prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
   return {
     kernelParams: strings('boot', 'kernelParams'),
     users: strings('virtualisation', 'vfio', 'users')
@@ -230,8 +254,8 @@ function importsBut(importPath: string, items: readonly Expr[]): Expr[] {
 }
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */
-function keptOff(doc: NixDocument): Wanted[] {
-  return wantedOptions({}, circumstancesOf([{ doc, prefix: [] }]), new Map()).filter(
-    it => it.path.at(-1) === 'passthroughDMA'
-  )
+function keptOff(doc: NixDocument, prefix: readonly string[]): Wanted[] {
+  return wantedOptions({}, circumstancesOf(doc, prefix), new Map())
+    .filter(it => it.path.at(-1) === 'passthroughDMA')
+    .map(it => ({ ...it, path: [...prefix, ...it.path] }))
 }

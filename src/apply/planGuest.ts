@@ -10,7 +10,15 @@ import { mend } from '../libvirt/mend/mend.ts'
 import { readIdentity } from '../libvirt/readIdentity.ts'
 import { readXml } from '../libvirt/readXml.ts'
 import { remarksOn } from '../libvirt/remarks.ts'
-import { attributeOf, elementsOf, find, findAll, type XmlDocument } from '../libvirt/tree.ts'
+import {
+  attributeOf,
+  elementsOf,
+  find,
+  findAll,
+  textOf,
+  type XmlDocument,
+  type XmlElement
+} from '../libvirt/tree.ts'
 import { type NixDocument, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { FolderListing } from './modules/modulesFolder.ts'
@@ -55,8 +63,8 @@ const REMARK = 'a guest, made from its XML; yours to edit'
  * Works out the file of a guest: its domain as Nix, mended, and with the identity that the file there
  * has already. Nothing is to be done where the file was made from the same XML or says the same.
  *
- * `GUEST_DEFINED` where another file of the configuration defines the guest, `GUEST_EDITED` where the
- * file was edited and the XML is another one now, `GUEST_NOT_CONVERTED` where the two forms would differ,
+ * `GUEST_DEFINED` where another file of the configuration defines the guest, or a file with other guests,
+ * `GUEST_EDITED` where the file was edited and the XML is another one now, `GUEST_NOT_CONVERTED` where the two forms would differ,
  * which is a bug.
  */
 export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
@@ -77,16 +85,35 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const text = toNix({ ...document, root })
   if (!text.ok) return err({ code: 'GUEST_NOT_CONVERTED', path, message: text.error.message })
   const after = stamp(input.version, text.value, REMARK)
-  const plan = { name, path, before, changes, remarks: [...remarks, ...remarksOn(root)] }
+  const others = [...present].filter(([file]) => file !== existing?.[0])
+  const told = [...remarks, ...remarksOn(root), ...sharedUUID(root, others)]
+  const plan = { name, path, before, changes, remarks: told }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
   const isEdited = stampOf(before) !== 'intact'
   if (says(before) === canonicalOf(root)) return ok({ ...plan, after: before, isEdited: false })
   if (isStampFor(before, text.value)) return ok({ ...plan, after: before, isEdited })
+  const shared = sharedPlace(before, name)
+  if (shared) return err({ code: 'GUEST_DEFINED', name, path, at: shared })
   if (isEdited && !input.replaces) {
     return err({ code: 'GUEST_EDITED', path, name, isOurs: stampOf(before) !== 'none' })
   }
   return ok({ ...plan, after, isEdited: false })
+}
+
+/** Another file with the same UUID, which is the same guest to libvirt. */
+function sharedUUID(
+  root: XmlElement,
+  files: readonly (readonly [string, string | null])[]
+): Remark[] {
+  const uuid = find(root, 'uuid')
+  const known = (text: string | null) => readIdentity(text ?? '').uuid?.toLowerCase()
+  const own = uuid && textOf(uuid).trim().toLowerCase()
+  const [file] = files.find(([it, text]) => it.endsWith('.nix') && known(text) === own) ?? []
+  if (uuid === undefined || file === undefined) return []
+  const what = `the guest in guests/${file} has the same UUID, and is the same to libvirt: delete that file if this is its new name, else give this one another UUID, which uuidgen makes`
+  const { start } = uuid
+  return [{ code: 'UUID', path: 'uuid', what, ...(start === undefined ? {} : { start }) }]
 }
 
 /** Whether a module says what the guest of this name is. */
@@ -102,16 +129,33 @@ function definitionsIn(doc: NixDocument, name: string) {
   ])
 }
 
+interface Place {
+  line: number
+  column: number
+}
+
 /** The first place in the configuration that says what the guest is. */
 function definitionOf(
   name: string,
   modules: readonly ImportedModule[]
-): { path: string; at: { line: number; column: number } } | undefined {
+): { path: string; at: Place } | undefined {
   for (const { path, text } of modules) {
-    const [found] = definitionsIn(parseDocument(text), name)
-    if (found) return { path, at: { line: found.at.line, column: found.at.column } }
+    const at = placeIn(text, name)
+    if (at) return { path, at }
   }
   return undefined
+}
+
+function placeIn(text: string, name: string): Place | undefined {
+  const [found] = definitionsIn(parseDocument(text), name)
+  return found && { line: found.at.line, column: found.at.column }
+}
+
+/** Where the guest stands in a file that has other guests too, which can't be replaced as a whole. */
+function sharedPlace(text: string, name: string): Place | undefined {
+  const xml = toXml(text)
+  const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
+  return isShared ? placeIn(text, name) : undefined
 }
 
 /** A name for the file that no other has, and that every tool takes. */

@@ -1,5 +1,6 @@
 import type { NixError } from '../nix/index.ts'
 import type { ForeignKind } from './kind.ts'
+import type { ReplacedImport } from './old/takeOver.ts'
 
 /** Why a run can't go on, as data; the command line words it. */
 export type ApplyProblem =
@@ -9,13 +10,18 @@ export type ApplyProblem =
   | { code: 'NOTHING_CHOSEN'; path: string }
   /** Several boot entries have options of ours, and none was named; or all have (`everywhere`) and some more. */
   | { code: 'SEVERAL_PROFILES'; path: string; names: readonly string[]; everywhere: boolean }
-  /** Every boot entry gives devices away, so that a new one (`name`) would inherit that. */
+  /** Every boot entry gives devices away, by this file or one that it imports; a new one (`name`) would inherit that. */
   | {
       code: 'GIVEN_EVERYWHERE'
       path: string
       name: string
-      at: { line: number; column: number }
+      at: { path: string; line: number; column: number }
     }
+  /**
+   * Modules of others declare our options, and ours taking their place would change more than the
+   * specialisation `name` that was asked for.
+   */
+  | { code: 'TAKE_OVER_FIRST'; path: string; name: string; import: ReplacedImport }
   /** The file is one that is not to be edited, or of another kind than a NixOS module. */
   | {
       code: 'WRONG_KIND'

@@ -8,6 +8,7 @@ import {
   formatPath,
   type NixDocument,
   type NixError,
+  parseDocument,
   type SyntaxNode
 } from '../nix/index.ts'
 import { combinatorOf } from '../nix/module/combinator.ts'
@@ -15,6 +16,7 @@ import { unwrapped } from '../nix/module/module.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { canonicalOfNode } from '../nix/syntax/canonical.ts'
 import type { Wanted } from '../vfio/wanted.ts'
+import { innerModule } from './innerModule.ts'
 import { findOwnUses } from './own/ownUses.ts'
 import type { ApplyProblem } from './problem.ts'
 
@@ -39,27 +41,41 @@ export function specialisationsOf(doc: NixDocument): string[] {
   return [...new Set(names)]
 }
 
-/** Where a configuration sets passthrough up, also behind functions and conditions. */
-export function profilesOf(doc: NixDocument): Profiles {
+/**
+ * Where a configuration sets passthrough up, also behind functions and conditions, and in the files that
+ * it imports.
+ */
+export function profilesOf(doc: NixDocument, imported: readonly NixDocument[] = []): Profiles {
+  const all = [doc, ...imported]
+  return {
+    everywhere: all.some(it => it.getIn(VFIO).length + it.getBelow(VFIO).length > 0),
+    specialisations: [...new Set(all.flatMap(entriesWithOurs))]
+  }
+}
+
+function entriesWithOurs(doc: NixDocument): string[] {
   const entries = doc.leaves().filter(it => it.path[0] === 'specialisation')
   const uses = entries.length > 0 ? findOwnUses(doc, '', { options: [VFIO], files: new Set() }) : []
   const nodes = uses.filter(it => it.kind === 'definition').map(it => it.node)
-  const names = entries
+  return entries
     .filter(({ value }) => nodes.some(it => meets(it, value)))
     .flatMap(({ path }) => path[1] ?? [])
-  return {
-    everywhere: doc.getIn(VFIO).length + doc.getBelow(VFIO).length > 0,
-    specialisations: [...new Set(names)]
-  }
 }
 
 function meets(a: SyntaxNode, b: SyntaxNode): boolean {
   return a.start < b.end && b.start < a.end
 }
 
+/** A file that the configuration imports. */
+interface Imported {
+  path: string
+  text: string
+}
+
 /**
  * The specialisation that a run writes its options into; undefined where they are for every boot entry.
- * That is the one that was `asked` for, else the one that has such options already.
+ * That is the one that was `asked` for, else the one that has such options already, be it in a file that
+ * is imported.
  *
  * `SEVERAL_PROFILES` where more than one has, and none was named; `GIVEN_EVERYWHERE` where every boot
  * entry gives devices away, which a new specialisation would inherit; `NIX` where nothing can be added to
@@ -69,33 +85,43 @@ export function targetOf(
   doc: NixDocument,
   path: string,
   asked: string | undefined,
-  isEdited: boolean
+  isEdited: boolean,
+  imported: readonly Imported[] = []
 ): Result<string | undefined, ApplyProblem> {
-  const { everywhere, specialisations } = profilesOf(doc)
-  const names = [...specialisations]
+  const others = imported.map(it => ({ path: it.path, doc: parseDocument(it.text) }))
+  const { everywhere, specialisations: names } = profilesOf(
+    doc,
+    others.map(it => it.doc)
+  )
+  const files = [{ path, doc }, ...others]
   if (asked === undefined) {
     const [first] = names
     const count = names.length + (everywhere ? 1 : 0)
     if (isEdited && count > 1) return err({ code: 'SEVERAL_PROFILES', path, names, everywhere })
     if (everywhere || first === undefined || !isEdited) return ok(count === 1 ? first : undefined)
-    return checked(doc, path, first)
+    return checked(files, first)
   }
   if (names.includes(asked) && !isEdited) return ok(asked)
-  const devices = names.includes(asked) ? undefined : devicesEverywhere(doc)
-  if (devices) {
+  for (const file of names.includes(asked) ? [] : files) {
+    const devices = devicesEverywhere(file.doc)
+    if (!devices) continue
     const { line, column } = devices.at
-    return err({ code: 'GIVEN_EVERYWHERE', path, name: asked, at: { line, column } })
+    const at = { path: file.path, line, column }
+    return err({ code: 'GIVEN_EVERYWHERE', path, name: asked, at })
   }
-  return checked(doc, path, asked)
+  return checked(files, asked)
 }
 
 function checked(
-  doc: NixDocument,
-  path: string,
+  [configuration, ...imported]: readonly { path: string; doc: NixDocument }[],
   name: string
 ): Result<string | undefined, ApplyProblem> {
-  const obstacle = obstacleIn(doc, name)
-  return obstacle ? err({ code: 'NIX', path, error: obstacle }) : ok(name)
+  for (const { path, doc } of imported) {
+    const error = standsAlone(doc, name)
+    if (error) return err({ code: 'NIX', path, error })
+  }
+  const error = configuration && obstacleIn(configuration.doc, name)
+  return error ? err({ code: 'NIX', path: configuration.path, error }) : ok(name)
 }
 
 /**
@@ -108,13 +134,13 @@ export function notInherited(
   prefix: readonly string[]
 ): Result<readonly Wanted[], NixError> {
   if (prefix.length === 0) return ok(wanted)
-  const own: Wanted[] = []
+  const said: Wanted[] = []
   for (const it of wanted) {
     const value = it.kind === 'value' || it.kind === 'default' ? it.value : undefined
     const [found] = value === undefined ? [] : doc.getIn(it.path)
     const isOwn = doc.getIn([...prefix, ...it.path]).length > 0
     if (!found || value === undefined || isOwn || /\bmk\w*Default\b/.test(found.source)) {
-      own.push(it)
+      said.push(it)
       continue
     }
     // Switched off in every boot entry, it would be so in this one.
@@ -129,13 +155,29 @@ export function notInherited(
       })
     )
   }
-  return ok(own)
+  return ok(said)
 }
 
 /** The first definition that gives devices to guests in every boot entry. */
 function devicesEverywhere(doc: NixDocument): Definition | undefined {
   const lists = ['devices', 'addresses'].flatMap(it => doc.getIn([...VFIO, it]))
   return lists.find(it => !/^\[\s*\]$/.test(it.source))
+}
+
+/** Why our modules do not reach a specialisation. */
+function standsAlone(doc: NixDocument, name: string): NixError | undefined {
+  const path = ['specialisation', name]
+  const [alone] = doc
+    .getIn([...path, 'inheritParentConfig'])
+    .filter(it => /\bfalse$/.test(it.source))
+  return alone
+    ? nixError(doc.text, {
+        code: 'NO_TARGET',
+        message: `${formatPath(path)} inherits nothing of this configuration, so the modules of vfio-patch do not reach it`,
+        range: alone.binding,
+        hint: 'choose a new name for the boot entry'
+      })
+    : undefined
 }
 
 /** Why nothing can be added to a specialisation, as far as the text says it. */
@@ -146,16 +188,8 @@ function obstacleIn(doc: NixDocument, name: string): NixError | undefined {
   const refuse = (at: SyntaxNode, message: string, hint = other) =>
     nixError(doc.text, { code: 'NO_TARGET', message, range: at, hint })
 
-  const [alone] = doc
-    .getIn([...path, 'inheritParentConfig'])
-    .filter(it => /\bfalse$/.test(it.source))
-  if (alone) {
-    return refuse(
-      alone.binding,
-      `${call} inherits nothing of this configuration, so the modules of vfio-patch do not reach it`,
-      'choose a new name for the boot entry'
-    )
-  }
+  const alone = standsAlone(doc, name)
+  if (alone) return alone
   const [whole] = doc.getIn([...path, 'toplevel'])
   if (whole) {
     return refuse(
@@ -164,6 +198,7 @@ function obstacleIn(doc: NixDocument, name: string): NixError | undefined {
       'choose a new name for the boot entry'
     )
   }
+  if (innerModule(doc, prefixOf(name))) return undefined
   for (const definition of [...doc.getIn(path), ...doc.getIn([...path, 'configuration'])]) {
     const { binding, value, conditions } = definition
     const inner = unwrapped(value)
@@ -176,10 +211,7 @@ function obstacleIn(doc: NixDocument, name: string): NixError | undefined {
       )
     }
     if (inner.type === 'function_expression') {
-      return refuse(
-        binding,
-        `${call} is written as a function, and options inside one can not be edited`
-      )
+      return refuse(binding, `${call} is written as a function that can not be edited`)
     }
     const source = sourceOf(doc, inner)
     if (inner.type === 'path_expression' || /^import\b/.test(source)) {

@@ -18,7 +18,7 @@ export interface BootEntry {
  * else the first of the specialisations. Undefined where none does.
  */
 export function entryOf(views: readonly View[], { systems }: Machine): BootEntry | undefined {
-  const running = nameOfBooted(systems)
+  const running = systems?.entry ?? ''
   const passing = views.filter(passesDevices)
   const view = [running, ''].map(name => passing.find(it => it.name === name)).find(Boolean)
   const chosen = view ?? passing[0]
@@ -32,11 +32,4 @@ export function entryOf(views: readonly View[], { systems }: Machine): BootEntry
     isNixOS: next !== undefined,
     ...(built === undefined ? {} : { built })
   }
-}
-
-/** The specialisation that the machine was started with; blank for none, or one that is not known. */
-function nameOfBooted(systems: Machine['systems']): string {
-  const path = systems?.booted?.path
-  const known = [systems?.next, systems?.current].flatMap(it => it?.specialisations ?? [])
-  return known.find(it => it.system.path === path)?.name ?? ''
 }

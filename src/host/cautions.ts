@@ -5,8 +5,11 @@ import type { Machine, PciDevice } from './machine.ts'
 import { canShow, isDisplay } from './pciClass.ts'
 
 export type Caution =
-  /** The firmware drew its first screen on the card, and the kernel may hold on to that. */
-  | { code: 'BOOT_SCREEN'; device: PciDevice }
+  /**
+   * The firmware drew its first screen on the card, and the kernel may hold on to that; `isOnly` if there is
+   * no other card that it could draw on.
+   */
+  | { code: 'BOOT_SCREEN'; device: PciDevice; isOnly: boolean }
   /** In its boot entry the card that shows the picture is the guest's; these could show one instead. */
   | { code: 'NO_PICTURE'; device: PciDevice; others: readonly PciDevice[] }
   /** A monitor at the card goes dark for the host; another one stays. */
@@ -42,7 +45,9 @@ export function cautionsFor(
   for (const device of displays) {
     const monitors = monitorsAt(device)
     const isHeld = device.holdsFramebuffer === true
-    if (device.bootVga === true || isHeld) cautions.push({ code: 'BOOT_SCREEN', device })
+    if (device.bootVga === true || isHeld) {
+      cautions.push({ code: 'BOOT_SCREEN', device, isOnly: left.length === 0 })
+    }
     if (monitors.length > 0 && left.some(it => monitorsAt(it).length > 0)) {
       cautions.push({ code: 'MONITOR_GOES', device, monitors })
     }

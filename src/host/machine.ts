@@ -34,6 +34,11 @@ export interface Systems {
   current?: System
   /** What it starts with unless another is chosen in the boot menu. */
   next?: System
+  /**
+   * The specialisation that it was started with, be that of an older generation; blank for the usual boot
+   * entry, absent where that is not known.
+   */
+  entry?: string
 }
 
 /** One boot entry of NixOS, as it was built. */

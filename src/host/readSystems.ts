@@ -4,12 +4,40 @@ import type { Source } from './source.ts'
 
 /** What NixOS booted, what it runs now and what it boots next; undefined where there is none of these. */
 export function readSystems(source: Source): Systems | undefined {
+  const booted = readSystem(source, '/run/booted-system')
   const systems = {
-    ...optional('booted', readSystem(source, '/run/booted-system')),
+    ...optional('booted', booted),
     ...optional('current', readSystem(source, '/run/current-system')),
-    ...optional('next', readSystem(source, '/nix/var/nix/profiles/system'))
+    ...optional('next', readSystem(source, `${PROFILES}/system`))
   }
-  return Object.keys(systems).length === 0 ? undefined : systems
+  if (Object.keys(systems).length === 0) return undefined
+  const built = [systems.next, systems.current].flatMap(it => it ?? [])
+  const entry = booted && (entryOf(booted.path, built) ?? olderEntry(source, booted.path))
+  return { ...systems, ...optional('entry', entry) }
+}
+
+const PROFILES = '/nix/var/nix/profiles'
+
+/** The boot entry of one of these systems that is at the path; blank for a system itself. */
+function entryOf(path: string, systems: readonly System[]): string | undefined {
+  if (systems.some(it => it.path === path)) return ''
+  return systems.flatMap(it => it.specialisations).find(it => it.system.path === path)?.name
+}
+
+/** The same among all generations that are still there, the newest first. */
+function olderEntry(source: Source, path: string): string | undefined {
+  const numberOf = (link: string) => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? Number.NaN)
+  const links = (source.names(PROFILES) ?? []).filter(it => !Number.isNaN(numberOf(it)))
+  for (const link of links.sort((a, b) => numberOf(b) - numberOf(a))) {
+    const system = inStore(source, `${PROFILES}/${link}`)
+    if (system === undefined) continue
+    if (system === path) return ''
+    const folder = `${system}/specialisation`
+    const names = source.names(folder) ?? []
+    const name = names.find(it => inStore(source, `${folder}/${it}`) === path)
+    if (name !== undefined) return name
+  }
+  return undefined
 }
 
 function readSystem(source: Source, link: string): System | undefined {

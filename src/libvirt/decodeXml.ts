@@ -3,6 +3,8 @@ import { type DomainError, domainError } from './problem.ts'
 import { MOST_BYTES, readXml } from './readXml.ts'
 import type { XmlDocument } from './tree.ts'
 
+const OTHER_FILE = 'see whether it is the right file'
+
 /** The text of a file that holds XML; a byte order mark is left out. Refused: TOO_BIG, ENCODING. */
 export function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
   if (bytes.length > MOST_BYTES) return err(tooBig(bytes.length))
@@ -15,6 +17,10 @@ export function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
   try {
     return ok(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch {
+    if (bytes.includes(0)) {
+      const message = 'this is no text, but the data of a program, an image or the like'
+      return err(domainError('', { code: 'ENCODING', message, hint: OTHER_FILE }))
+    }
     const readable = new TextDecoder('utf-8').decode(bytes)
     const start = readable.indexOf('\ufffd')
     const message = 'this is not UTF-8 text'
@@ -41,6 +47,6 @@ export function tooBig(size?: number): DomainError {
   return domainError('', {
     code: 'TOO_BIG',
     message: `it has ${megabytes} MB, and libvirt takes at most ${most} MB for a domain`,
-    hint: 'see whether it is the right file'
+    hint: OTHER_FILE
   })
 }

@@ -4,31 +4,13 @@
 import { err, ok, type Result } from '../nix/result.ts'
 import { codePoint, findForbidden, isBlank, NAME_AT } from './characters.ts'
 import { type DomainError, domainError, type Fault } from './problem.ts'
+import { notXml, type Open, type Reading, shifted } from './reading.ts'
+import { endTag, startTag } from './readTag.ts'
 import { decodeText } from './references.ts'
-import { declare, findUndeclared, type Scope, TOP_SCOPE } from './scope.ts'
-import type { XmlAttribute, XmlDocument, XmlElement, XmlNode } from './tree.ts'
+import type { XmlDocument, XmlElement } from './tree.ts'
 
 /** The most bytes that libvirt takes for a domain; what is bigger is none. */
 export const MOST_BYTES = 4 * 1024 * 1024
-
-// So does libxml2, which libvirt reads with.
-const DEEPEST = 256
-
-/** An element whose end was not read yet. */
-interface Open {
-  element: XmlElement & { children: XmlNode[]; start: number }
-  scope: Scope
-}
-
-interface State {
-  text: string
-  at: number
-  open: Open[]
-  root: XmlElement | undefined
-  before: string[]
-  after: string[]
-  instructions: number[]
-}
 
 /**
  * Reads a document from its text. Comments are kept, also outside the root, references and CDATA are
@@ -36,7 +18,7 @@ interface State {
  * NOT_A_DOMAIN (the root is no `domain`), each with its place, the first one found.
  */
 export function readXml(text: string): Result<XmlDocument, DomainError> {
-  const state: State = {
+  const state: Reading = {
     ...{ text, at: 0, open: [], root: undefined },
     ...{ before: [], after: [], instructions: [] }
   }
@@ -46,15 +28,6 @@ export function readXml(text: string): Result<XmlDocument, DomainError> {
   const other = notADomain(root)
   if (other) return err(domainError(text, other))
   return ok({ root, before, after, instructions })
-}
-
-function notXml(message: string, start: number, end = start + 1, hint?: string): Fault {
-  return {
-    code: 'NOT_XML',
-    message,
-    range: { start, end },
-    ...(hint === undefined ? {} : { hint })
-  }
 }
 
 function forbidden(text: string): Fault | undefined {
@@ -68,7 +41,7 @@ function forbidden(text: string): Fault | undefined {
 const DECLARATION =
   /<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(?:"([^"<]*)"|'([^'<]*)')(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(?:"([\w.-]+)"|'([\w.-]+)'))?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>/y
 
-function declaration(state: State): Fault | undefined {
+function declaration(state: Reading): Fault | undefined {
   const { text } = state
   if (!/^<\?xml[ \t\r\n?]/.test(text)) return undefined
   DECLARATION.lastIndex = 0
@@ -87,7 +60,7 @@ function declaration(state: State): Fault | undefined {
   return undefined
 }
 
-function nodes(state: State): Fault | undefined {
+function nodes(state: Reading): Fault | undefined {
   const { text } = state
   while (state.at < text.length) {
     const fault = text[state.at] === '<' ? markup(state) : characters(state)
@@ -96,7 +69,7 @@ function nodes(state: State): Fault | undefined {
   return undefined
 }
 
-function markup(state: State): Fault | undefined {
+function markup(state: Reading): Fault | undefined {
   const { text, at } = state
   const second = text[at + 1]
   if (second === '/') return endTag(state)
@@ -112,7 +85,7 @@ function markup(state: State): Fault | undefined {
   return notXml('"<!" begins a comment (<!--) or nothing', at, at + 2)
 }
 
-function characters(state: State): Fault | undefined {
+function characters(state: Reading): Fault | undefined {
   const { text, at, open } = state
   const next = text.indexOf('<', at)
   const to = next === -1 ? text.length : next
@@ -137,16 +110,11 @@ function characters(state: State): Fault | undefined {
   return undefined
 }
 
-function shifted(fault: Fault, by: number): Fault {
-  const { start, end } = fault.range ?? { start: 0, end: 0 }
-  return { ...fault, range: { start: start + by, end: end + by } }
-}
-
 function addText({ element: { children } }: Open, text: string): void {
   if (text !== '') children.push({ kind: 'text', text })
 }
 
-function comment(state: State): Fault | undefined {
+function comment(state: Reading): Fault | undefined {
   const { text, at, open } = state
   const end = text.indexOf('--', at + 4)
   if (end === -1) return notXml('this comment does not end', at, at + 4, 'end it with -->')
@@ -161,7 +129,7 @@ function comment(state: State): Fault | undefined {
   return undefined
 }
 
-function cdata(state: State): Fault | undefined {
+function cdata(state: Reading): Fault | undefined {
   const { text, at, open } = state
   const parent = open.at(-1)
   const end = text.indexOf(']]>', at)
@@ -172,7 +140,7 @@ function cdata(state: State): Fault | undefined {
   return undefined
 }
 
-function instruction(state: State): Fault | undefined {
+function instruction(state: Reading): Fault | undefined {
   const { text, at } = state
   NAME_AT.lastIndex = at + 2
   const name = NAME_AT.exec(text)?.[0]
@@ -192,143 +160,7 @@ function instruction(state: State): Fault | undefined {
   return undefined
 }
 
-const BLANKS_AT = /[ \t\n\r]*/y
-
-function skipBlanks(text: string, at: number): number {
-  BLANKS_AT.lastIndex = at
-  BLANKS_AT.test(text)
-  return BLANKS_AT.lastIndex
-}
-
-function startTag(state: State): Fault | undefined {
-  const { text, at: start, open } = state
-  NAME_AT.lastIndex = start + 1
-  const name = NAME_AT.exec(text)?.[0]
-  if (name === undefined) {
-    return notXml('"<" begins no element here', start, start + 1, 'a "<" in a text is written &lt;')
-  }
-  if (open.length === 0 && state.root) {
-    return notXml(
-      'there is a second element behind the end of the domain',
-      start,
-      start + 1 + name.length,
-      'a file holds one domain'
-    )
-  }
-  if (open.length === DEEPEST) {
-    return notXml(`elements are nested more than ${DEEPEST} deep here`, start)
-  }
-  const attributes: XmlAttribute[] = []
-  const places: number[] = []
-  const known = new Set<string>()
-  state.at = start + 1 + name.length
-  for (;;) {
-    const next = skipBlanks(text, state.at)
-    const isParted = next > state.at
-    state.at = next
-    if (text[next] === '>' || text[next] === '/') break
-    if (next >= text.length || text[next] === '<') {
-      return notXml(
-        `the tag <${name}> does not end`,
-        start,
-        start + 1 + name.length,
-        'a ">" or "/>" is missing'
-      )
-    }
-    const read = attribute(state, isParted)
-    if (!read.ok) return read.error
-    if (known.has(read.value.name)) {
-      const end = next + read.value.name.length
-      return notXml(`the attribute "${read.value.name}" stands here twice`, next, end, 'keep one')
-    }
-    known.add(read.value.name)
-    attributes.push(read.value)
-    places.push(next)
-  }
-  const isEmpty = text[state.at] === '/'
-  if (isEmpty && text[state.at + 1] !== '>') {
-    return notXml('"/" ends a tag only before ">"', state.at)
-  }
-  state.at += isEmpty ? 2 : 1
-  const scope = declare(open.at(-1)?.scope ?? TOP_SCOPE, attributes)
-  const undeclared = scope.ok ? findUndeclared(scope.value, name, attributes) : scope.error
-  if (!scope.ok || undeclared) {
-    const { message = '', of = -1, hint } = undeclared ?? {}
-    const from = places[of] ?? start + 1
-    return notXml(message, from, from + (attributes[of]?.name ?? name).length, hint)
-  }
-  const element = { kind: 'element' as const, name, attributes, children: [] as XmlNode[], start }
-  const parent = open.at(-1)
-  if (parent) parent.element.children.push(element)
-  else state.root = element
-  if (!isEmpty) open.push({ element, scope: scope.value })
-  return undefined
-}
-
-function attribute(state: State, isParted: boolean): Result<XmlAttribute, Fault> {
-  const { text, at } = state
-  NAME_AT.lastIndex = at
-  const name = NAME_AT.exec(text)?.[0]
-  if (name === undefined) return err(notXml('the name of an attribute is missing or misspelt', at))
-  if (!isParted) {
-    return err(notXml(`a blank is missing before "${name}"`, at, at + name.length))
-  }
-  const equals = skipBlanks(text, at + name.length)
-  if (text[equals] !== '=') {
-    return err(
-      notXml(`the attribute "${name}" has no value`, at, at + name.length, `write ${name}='…'`)
-    )
-  }
-  const from = skipBlanks(text, equals + 1)
-  const quote = text[from]
-  if (quote !== '"' && quote !== "'") {
-    const hint = `write ${name}='…'`
-    return err(notXml(`the value of "${name}" needs quotes around it`, from, from + 1, hint))
-  }
-  const to = text.indexOf(quote, from + 1)
-  const source = text.slice(from + 1, to === -1 ? undefined : to)
-  const less = source.indexOf('<')
-  if (to === -1 || less !== -1) {
-    const isOpen = to === -1 || source.slice(0, less).includes('\n')
-    return err(
-      isOpen
-        ? notXml(`the quote that ends the value of "${name}" is missing`, from)
-        : notXml('"<" must not stand in a value', from + 1 + less, from + 2 + less, 'write &lt;')
-    )
-  }
-  const decoded = decodeText(source, 'value')
-  if (!decoded.ok) return err(shifted(decoded.error, from + 1))
-  state.at = to + 1
-  return ok({ name, value: decoded.value })
-}
-
-const END_TAG_AT = /<\/([^ \t\n\r<>]*)[ \t\n\r]*(>?)/y
-
-function endTag(state: State): Fault | undefined {
-  const { text, at, open } = state
-  END_TAG_AT.lastIndex = at
-  const [whole = '', name = '', closed] = END_TAG_AT.exec(text) ?? []
-  const last = open.at(-1)
-  if (!last) {
-    return notXml(`</${name}> ends nothing: no element is open here`, at, at + whole.length)
-  }
-  if (last.element.name !== name) {
-    const line = text.slice(0, last.element.start).split('\n').length
-    const hint = `<${last.element.name}> of line ${line} ends first: </${last.element.name}>`
-    return notXml(
-      `</${name}> does not belong to <${last.element.name}>`,
-      at,
-      at + whole.length,
-      hint
-    )
-  }
-  if (closed === '') return notXml(`the tag </${name}> does not end`, at, at + whole.length)
-  open.pop()
-  state.at = at + whole.length
-  return undefined
-}
-
-function end({ text, open, root }: State): Fault | undefined {
+function end({ text, open, root }: Reading): Fault | undefined {
   const last = open.at(-1)
   if (last) {
     const { name, start } = last.element
@@ -336,8 +168,12 @@ function end({ text, open, root }: State): Fault | undefined {
     return notXml(`<${name}> does not end`, start, start + 1 + name.length, hint)
   }
   if (root) return undefined
-  return notXml(text.trim() === '' ? 'the file is empty' : 'there is no element', 0)
+  return text.trim() === ''
+    ? notXml('the file is empty', 0, 1, DUMP)
+    : notXml('there is no element', 0)
 }
+
+const DUMP = 'write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml'
 
 const OTHER_KINDS = new Map([
   ['domstatus', 'the state of a running guest'],
@@ -353,7 +189,7 @@ function notADomain({ name, start = 0 }: XmlElement): Fault | undefined {
   return {
     code: 'NOT_A_DOMAIN',
     message: `this is ${OTHER_KINDS.get(name) ?? `a <${name}>`}, not a <domain>`,
-    hint: 'write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml',
+    hint: DUMP,
     range: { start, end: start + 1 + name.length }
   }
 }

@@ -25,15 +25,15 @@ export function bindingsOf(view: View): Binding[] {
   const params = view.items('boot.kernelParams').flatMap((at): Binding[] => {
     const { text } = at.entry.file.doc
     const source = textOf(text, at.node)
-    const name = /vfio[-_]pci\.ids=/.exec(source)
-    if (!name) return []
-    const start = at.node.start + name.index + name[0].length
-    const rest = /^[^\s"'$]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
-    const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
-    return [{ at, range: rangeOf(at.node), lists, isOurs: false }]
+    return [...source.matchAll(/vfio[-_]pci\.ids=/g)].map(name => {
+      const start = at.node.start + name.index + name[0].length
+      const rest = /^[^\s"'$]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
+      const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
+      return { at, range: rangeOf(at.node), lists, isOurs: false }
+    })
   })
   const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
-    const found = /^options\s+vfio[-_]pci\s(?:.*\s)?ids=(\S*)/.exec(line)
+    const found = /^options\s+vfio[-_]pci\s(?:.*\s)?ids="?([^\s"]*)/.exec(line)
     if (!found) return []
     const start = at.start + index + found[0].length - (found[1]?.length ?? 0)
     const source = at.entry.file.doc.text.slice(start, at.start + index + line.length)
@@ -66,11 +66,15 @@ export function passedVendors(view: View): Set<string> {
 }
 
 /**
- * Whether another module than ours declares the devices: then what it makes of them is no second place.
+ * Whether our options give IDs to vfio-pci at boot, beside those that stand elsewhere. Where another module
+ * than ours declares them, what it makes of them is no second place.
  */
-function declaresOwn({ facts, files }: View): boolean {
+function isPlace(view: View): boolean {
   const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
-  return !facts.ours && files.some(isDeclared)
+  const isOff = ['enable', 'bindAtBoot'].some(
+    it => view.says(`virtualisation.vfio.${it}`, false).length > 0
+  )
+  return !isOff && (view.facts.ours || !view.files.some(isDeclared))
 }
 
 /** IDs that are none, and IDs in several places, of which only one counts. */
@@ -82,7 +86,7 @@ export function lintBindings(view: View): Finding[] {
   return [
     ...malformed.map(({ id, start, binding }) => badID(binding, id, start)),
     ...badAddresses(view),
-    ...severalPlaces(declaresOwn(view) ? bindings.filter(it => !it.isOurs) : bindings)
+    ...severalPlaces(isPlace(view) ? bindings : bindings.filter(it => !it.isOurs))
   ]
 }
 
@@ -136,7 +140,7 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
   return places.flatMap((binding, i) => {
     const earlier = places
       .slice(0, i)
-      .find(it => together(it.at, binding.at) && keyOf(it, bindings) !== keyOf(binding, bindings))
+      .find(it => together(it.at, binding.at) && differ(it, binding, bindings))
     if (!earlier) return []
     return [
       {
@@ -152,11 +156,18 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
   })
 }
 
-/** The IDs of a place; all of ours are one. Two places that say the same do no harm. */
+/**
+ * Whether two of `all` places give other IDs; all of ours are one place. Two that say the same do no harm,
+ * whatever the case and the order, and our module (nixos/checks.nix) takes them, too.
+ */
+export function differ(one: Binding, other: Binding, all: readonly Binding[]): boolean {
+  return keyOf(one, all) !== keyOf(other, all)
+}
+
 function keyOf(place: Binding, all: readonly Binding[]): string {
   const lists = (place.isOurs ? all.filter(it => it.isOurs) : [place]).flatMap(it => it.lists)
-  const ids = lists.flatMap(it => it.text.toLowerCase().split(','))
-  return ids.length === 0 ? String(place.range.start) : ids.sort().join(',')
+  const ids = lists.flatMap(it => it.text.toLowerCase().split(',')).filter(it => it !== '')
+  return lists.length === 0 ? String(place.range.start) : [...new Set(ids)].sort().join(',')
 }
 
 /** The lists behind `concatStringsSep "," NAME`, where NAME is a variable of the file. */

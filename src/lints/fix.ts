@@ -1,4 +1,10 @@
-import type { NixDocument, NixError, Plan, Transaction } from '../nix/index.ts'
+import {
+  type NixDocument,
+  type NixError,
+  type Plan,
+  parseDocument,
+  type Transaction
+} from '../nix/index.ts'
 import type { Result } from '../nix/result.ts'
 import type { Fix, FixStep } from './finding.ts'
 
@@ -11,7 +17,7 @@ export interface FixPlan {
 }
 
 /**
- * Plans fixes of one document, together with the edits that `begin` gives for those of these indices.
+ * Plans fixes of one document, each after those before it, together with the edits that `begin` gives for those of these indices.
  * A fix that the toolkit refuses keeps none of the others back. The whole is refused only where the
  * edits of `begin` alone are.
  */
@@ -44,21 +50,23 @@ function planSteps(
   edit: Transaction,
   steps: readonly FixStep[]
 ): Result<Plan, NixError> {
-  const lines = new Map<string, { path: readonly string[]; lines: string[] }>()
-  const done = new Set<string>()
+  // Lines for one text come together, behind all else that happens to it.
+  const lines = new Map<string, { path: readonly string[]; lines: Set<string> }>()
   for (const step of steps) {
-    const key = JSON.stringify(step)
-    if (done.has(key)) continue
-    done.add(key)
-    if (step.op === 'add-line') {
-      const at = lines.get(step.path.join('\0')) ?? { path: step.path, lines: [] }
-      at.lines.push(step.line)
-      lines.set(step.path.join('\0'), at)
-    } else addStep(edit, step)
+    if (step.op !== 'add-line') {
+      addStep(edit, step)
+      continue
+    }
+    const key = step.path.join('\0')
+    const at = lines.get(key) ?? { path: step.path, lines: new Set() }
+    lines.set(key, { ...at, lines: at.lines.add(step.line) })
   }
+  const plan = edit.plan()
+  if (lines.size === 0 || !plan.ok) return plan
+  const done = plan.value.changed ? parseDocument(plan.value.text) : doc
   for (const { path, lines: all } of lines.values()) {
-    if (doc.getIn(path).length > 0) edit.addIn(path, all)
-    else edit.setIn(path, all.join('\n'))
+    if (done.getIn(path).length > 0) edit.addIn(path, [...all])
+    else edit.setIn(path, [...all].join('\n'))
   }
   return edit.plan()
 }

@@ -16,7 +16,7 @@ export interface StringText {
   node: SyntaxNode
   /**
    * What stands between the quotation marks, character by character as it is spelt, so that offsets
-   * can be told; interpolations are masked.
+   * can be told; interpolations are masked, and the escape of a line break is one behind blanks.
    */
   text: string
   /** The offset of its first character in the file. */
@@ -74,7 +74,17 @@ function contentOf(text: string, node: SyntaxNode): { text: string; start: numbe
     const [from, to] = [it.start - start, it.end - start]
     content = content.slice(0, from) + MASK.repeat(to - from) + content.slice(to)
   }
-  return { text: content, start }
+  return { text: withLines(content, marks === 1), start }
+}
+
+/** Line breaks and tabs that are spelt as escapes, as what they are; of the same length. */
+function withLines(content: string, isOnOneLine: boolean): string {
+  const escapes = isOnOneLine ? /\\[\s\S]/g : /''\\[\s\S]/g
+  return content.replace(escapes, it => {
+    const letter = it.at(-1)
+    if (letter === 'n') return '\n'.padStart(it.length)
+    return letter === 't' ? ' '.repeat(it.length) : it
+  })
 }
 
 interface Part {

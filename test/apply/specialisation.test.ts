@@ -266,8 +266,8 @@ describe('an entry that is there', () => {
       `NO_TARGET 3: specialisation.vm counts only if config.a; ${NEW}, or add the options there by hand`
     ],
     [
-      'specialisation.vm.configuration = { pkgs, ... }: { b = 1; };',
-      'NO_TARGET 3: specialisation.vm is written as a function, and options inside one can not be edited; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
+      'specialisation.vm = { pkgs, ... }: { configuration.b = 1; };',
+      'NO_TARGET 3: specialisation.vm is written as a function that can not be edited; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
     ],
     [
       'specialisation.vm.configuration = ./vm.nix;',
@@ -335,8 +335,8 @@ describe('which entry it is about', () => {
   it('without a name, never every entry where only one has it', () => {
     const [, , , , b] = two.split('\n')
     const text = `{ ... }:\n{\n  imports = [ ./vfio ];\n${b}\n}\n`
-    expect(refusal(text, { ignoreMSRs: true })).toMatch(
-      /^NO_TARGET 4: specialisation\.b is written as a function/
+    expect(applied(text, { ignoreMSRs: true })).toBe(
+      text.replace('enable = true; }', 'enable = true; virtualisation.vfio.ignoreMSRs = true; }')
     )
   })
 

@@ -214,4 +214,37 @@ describe('boot entries', () => {
     ])
     expect(held(configuration, machineWith('x570-two-makers', tree)).entry).toBe('guest')
   })
+
+  it('one that runs as an older generation has it', () => {
+    const old = 'iommu=pt vfio-pci.ids=10de:1b80'
+    const tree = {
+      ...systems('quiet', 'quiet', { ...built, ...BOUND }),
+      ...system('4', 'quiet'),
+      ...system('6', old),
+      ...system('7', 'splash'),
+      [`${pathOf('4')}/specialisation/guest`]: `-> ${pathOf('6')}`,
+      [`${pathOf('4')}/specialisation/games`]: `-> ${pathOf('7')}`,
+      '/nix/var/nix/profiles/system-12-link': `-> ${pathOf('1')}`,
+      '/nix/var/nix/profiles/system-9-link': `-> ${pathOf('4')}`,
+      '/nix/var/nix/profiles/per-user': null,
+      '/run/booted-system': `-> ${pathOf('6')}`,
+      '/proc/cmdline': old
+    }
+    expect(things(tree, configuration)).toEqual([
+      'the system that was built last: after-reboot',
+      'IOMMU: active (14 groups)',
+      'iommu=pt: active',
+      'vfio-pci.ids=10de:1b80,10de:10f0: after-reboot',
+      'vfio_pci: active',
+      '0000:01:00.0: active (vfio-pci has it)',
+      '0000:01:00.1: active (vfio-pci has it)'
+    ])
+    const entryOf = (digit: string) =>
+      machineWith('x570-two-makers', { ...tree, '/run/booted-system': `-> ${pathOf(digit)}` })
+        .systems?.entry
+    expect(['6', '7', '4', '1', '5', '8'].map(entryOf)).toEqual([
+      ...['guest', 'games', '', '', 'guest'],
+      undefined
+    ])
+  })
 })

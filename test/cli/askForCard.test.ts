@@ -100,6 +100,26 @@ test('four numbers, and the same without questions', async () => {
   expect(other.files()).toEqual(place.files())
 })
 
+test('words do as well as numbers', async () => {
+  const place = given()
+  const steps = answers(
+    [NUMBER, '0000:01:00.0\r'],
+    [NUMBER, 'Alice\r'],
+    [FIRST, 'perhaps\r'],
+    [FIRST, 'y\r'],
+    [FIRST, 'no\r'],
+    [WRITE, 'n\r']
+  )
+  const shown = await onTerminal(place, apply(place, 'three-cards'), { steps })
+  expect(shown.terminal.split('The same without questions: ')[0]).toBe(
+    `${CARDS}${NUMBER}0000:01:00.0\n${WHO}${NUMBER}Alice\n${WINDOW}${FIRST}perhaps\n` +
+      `Please give a number from 1 to 2.\n${FIRST}y\n${ENTRY}${FIRST}no\n`
+  )
+  expect(shown.terminal).toContain(
+    ' --gpu 0000:01:00.0 --user alice --shared-memory looking-glass\n'
+  )
+})
+
 test('Enter takes what is proposed, where there is only one', async () => {
   const place = given([PEOPLE[0] ?? '', PEOPLE[3] ?? ''])
   const steps = answers([FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [FIRST, '\r'], [WRITE, '\r'])
@@ -142,7 +162,7 @@ test('nonsense is asked for again', async () => {
     '-1\r',
     '1.5\r',
     'y\r',
-    '0000:01:00.0\r',
+    '0000:07:00.0\r',
     '9999999999\r',
     '\x1b[A\r'
   ]
@@ -280,6 +300,7 @@ test('the only card: a boot entry of its own, or only while a guest runs', async
       2) yes
     `
   const before = answers([NUMBER, '1\r'], [FIRST, '\r'])
+  const call = place.plain(apply(place, 'single-gpu').join(' '))
   const no = await onTerminal(place, apply(place, 'single-gpu'), {
     steps: [...before, ...answers([SECOND, '1\r'])]
   })
@@ -288,7 +309,7 @@ test('the only card: a boot entry of its own, or only while a guest runs', async
       ${asked}${SECOND}1
       vfio-patch: 0000:0a:00.0 stays with the host. Nothing was written.
         Why: without it the usual boot entry would have no picture.
-        Do:  a guest can have it while it runs: vfio-patch apply --gpu 0000:0a:00.0 --bind hooks
+        Do:  a guest can have it while it runs: vfio-patch ${call} --gpu 0000:0a:00.0 --bind hooks
       `,
     code: 7
   })

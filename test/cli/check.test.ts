@@ -97,6 +97,23 @@ test.concurrent('--fix mends what an edit mends, and undo takes it back', async 
   expect(place.files()).toEqual({ 'configuration.nix': OLD, 'hardware.nix': HARDWARE })
 })
 
+test.concurrent('--fix mends in one run also what shows only behind something else', async () => {
+  const place = makePlace({
+    'configuration.nix': '{ boot.kernelParams = [ "quiet" "pci=nomsi amd_iommu=pt" ]; }\n'
+  })
+  expect(await place.run(['check', '-q', '--fix', 'configuration.nix', '-yU0', OFF])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: ''
+  })
+  expect(place.read('configuration.nix')).toBe('{ boot.kernelParams = [ "quiet" "iommu=pt" ]; }\n')
+  expect(await place.run(['check', '--fix', 'configuration.nix'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: `Nothing found in ${FILE}.\n`
+  })
+})
+
 test.concurrent('a configuration that is right, also after apply', async () => {
   const place = makeExample()
   const clean = { code: 0, stdout: '' }

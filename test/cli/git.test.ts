@@ -102,18 +102,7 @@ test('undo forgets them again, and the undo of that registers them', async () =>
     stderr: text`
       Run RUN-1 (apply) will be taken back:
         ${FILE} as it was
-        /etc/nixos/vfio/_lib/domainTables.nix goes
-        /etc/nixos/vfio/_lib/domain.nix goes
-        /etc/nixos/vfio/_lib/defineGuests.nix goes
-        /etc/nixos/vfio/virtualisation.nix goes
-        /etc/nixos/vfio/libvirt.nix goes
-        /etc/nixos/vfio/hooks.nix goes
-        /etc/nixos/vfio/guestService.nix goes
-        /etc/nixos/vfio/guests.nix goes
-        /etc/nixos/vfio/checks.nix goes
-        /etc/nixos/vfio/binding.nix goes
-        /etc/nixos/vfio/vfio.nix goes
-        /etc/nixos/vfio/default.nix goes
+        /etc/nixos/vfio/: 12 files go
       git: 12 files that were only registered will be forgotten.
       Took back run RUN-1.
       Next:   sudo nixos-rebuild boot && reboot

@@ -172,16 +172,23 @@ test.concurrent('the screen of the host, confirmed', async ({ expect }) => {
 })
 
 test.concurrent('the only card, while a guest runs', async ({ expect }) => {
-  const { options } = await planned('single-gpu', '--gpu', '0a:00.0', '--bind', 'hooks')
-  expect(options).toBe(text`
-        enable = true;
-        IOMMUType = "amd";
-        devices = [
-          "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
-          "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
-        ];
-        bindAtBoot = false;
-    `)
+  expect(await planned('single-gpu', '--gpu', '0a:00.0', '--bind', 'hooks')).toEqual({
+    options: text`
+          enable = true;
+          IOMMUType = "amd";
+          devices = [
+            "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+            "10de:10f0" # NVIDIA GP104 High Definition Audio Controller
+          ];
+          bindAtBoot = false;
+      `,
+    told: [
+      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:0a:00.1 (audio) goes along, as a guest takes a card whole.',
+      AMD,
+      BY_ID,
+      "Note: the firmware shows its first screen on 0000:0a:00.0; if a guest can't start for that, use --disable-efifb."
+    ]
+  })
 })
 
 test.concurrent('two cards at once, and a word of the person that stands', async ({ expect }) => {
@@ -313,6 +320,28 @@ test.concurrent.each<[string, string, string[], number, string]>([
       `
   ],
   [
+    'both of them by their addresses',
+    'two-identical',
+    ['--gpu', '01:00.0', '--gpu', '0a:00.0'],
+    7,
+    text`
+      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
+        Why: after the next boot the host would have none.
+        Do:  name only what the guest is to have, e.g. --gpu 0000:0a:00.0
+      `
+  ],
+  [
+    'two unequal cards, each by its ID',
+    'x570-two-makers',
+    ['--device', '10de:1b80', '--device', '1002:6985'],
+    7,
+    text`
+      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
+        Why: after the next boot the host would have none.
+        Do:  name only what the guest is to have, e.g. --gpu 0000:0a:00.0
+      `
+  ],
+  [
     'a group with others in it, of which the host needs some',
     'dirty-group',
     ['--gpu', '08:00.0'],
@@ -422,7 +451,7 @@ test.concurrent('refused: the card that is left, where another file gives the ot
     code: 7,
     stderr: text`
       vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
-        Why: after the next boot the host would have none; and an ID means all cards that have it.
+        Why: after the next boot the host would have none.
              0000:01:00.0 goes already, by card.nix:2.
         Do:  take it out of card.nix:2 first, or leave the other with the host
       `

@@ -19,6 +19,7 @@ const OVERVIEW = text`
     option  get, set, add to or remove any option of any module, or import one
     domain  turn a guest of libvirt (its XML) into Nix, or back
 
+  Begin with "vfio-patch scan"; it ends with what to do next.
   FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
     vfio-patch COMMAND --help    the flags of a command

@@ -47,6 +47,28 @@ test.concurrent('a word without quotes is a name', async () => {
   })
 })
 
+test.concurrent('a word with a slash is the path of a file', async () => {
+  const place = given('{ ... }:\n{\n  boot.loader.grub.enable = true;\n}\n')
+  const call = ['option', 'set', 'pc.nix', 'time.timeZone']
+  await expectRefusal(place, [...call, 'Europe/Berlin', '-y'], {
+    code: 2,
+    stderr: text`
+      vfio-patch: Nix reads Europe/Berlin as the path of a file.
+        Do:  if text is meant: ${STRING}
+             if a file is meant: ./Europe/Berlin
+      `
+  })
+  for (const flags of [['--string', 'Europe/Berlin'], ['"Europe/Berlin"']]) {
+    expect((await place.run([...call, ...flags, '-n', '-U0'])).stdout).toBe(text`
+      --- a/pc.nix
+      +++ b/pc.nix
+      @@ -3,0 +4,2 @@
+      +
+      +  time.timeZone = "Europe/Berlin";
+      `)
+  }
+})
+
 test.concurrent('a file that is not there', async () => {
   await expectRefusal(given(), ['option', 'set', 'p.nix', 'a', '1'], {
     code: 4,

@@ -117,20 +117,9 @@ test('undo asks, too', async () => {
   const shown = text`
     Run RUN-1 (apply) will be taken back:
       /etc/nixos/configuration.nix as it was
-      /etc/nixos/vfio/_lib/domainTables.nix goes
-      /etc/nixos/vfio/_lib/domain.nix goes
-      /etc/nixos/vfio/_lib/defineGuests.nix goes
-      /etc/nixos/vfio/virtualisation.nix goes
-      /etc/nixos/vfio/libvirt.nix goes
-      /etc/nixos/vfio/hooks.nix goes
-      /etc/nixos/vfio/guestService.nix goes
-      /etc/nixos/vfio/guests.nix goes
-      /etc/nixos/vfio/checks.nix goes
-      /etc/nixos/vfio/binding.nix goes
-      /etc/nixos/vfio/vfio.nix goes
-      /etc/nixos/vfio/default.nix goes
-    --- a/etc/nixos/configuration.nix
-    +++ b/etc/nixos/configuration.nix
+      /etc/nixos/vfio/: 12 files go
+    --- a/configuration.nix
+    +++ b/configuration.nix
     @@ -1,11 +1,4 @@
      { ... }:
      {

@@ -4,7 +4,7 @@ import { mkdirSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { CHANGE, CHECKED, FLAGS, makeInstalled } from './support/machine.ts'
-import { installedModules, patchWithoutModules } from './support/modules.ts'
+import { installedModules, namesOfModules, patchWithoutModules } from './support/modules.ts'
 import { needing } from './support/needing.ts'
 import { onTerminal } from './support/onTerminal.ts'
 import { expectRefusal, makeExample, makePlace } from './support/place.ts'
@@ -119,10 +119,7 @@ test.concurrent('nothing is written with --dry-run, nor without a yes', async ()
 
 needing('python3')('on a terminal it names the modules, and asks', async () => {
   const place = makeInstalled(GIVEN)
-  const lines = Object.fromEntries(
-    Object.entries(installedModules()).map(([name, it]) => [name, it.split('\n').length - 1])
-  )
-  const named = (name: string) => `removed: vfio/${name} (${lines[name]} lines, shown with -v)`
+  const names = namesOfModules('vfio', 'removed').replaceAll(/<.*?>|\n/g, '')
   const { terminal, code } = await onTerminal(
     place,
     ['remove', 'configuration.nix', '--color=never'],
@@ -144,18 +141,7 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
     -  virtualisation.vfio.enable = true;
        networking.hostName = "pc";
      }
-    ${named('default.nix')}
-    ${named('_lib/defineGuests.nix')}
-    ${named('_lib/domain.nix')}
-    ${named('_lib/domainTables.nix')}
-    ${named('binding.nix')}
-    ${named('checks.nix')}
-    ${named('guestService.nix')}
-    ${named('guests.nix')}
-    ${named('hooks.nix')}
-    ${named('libvirt.nix')}
-    ${named('vfio.nix')}
-    ${named('virtualisation.nix')}
+    ${names}
     ${CHECKED}
     Write these changes? [y/N] y
     Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.

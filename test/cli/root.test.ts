@@ -54,7 +54,7 @@ test.concurrent('the configuration of that system, and how it goes on there', as
 
   // Paths of a run are those of the system itself.
   expect((await place.run(['undo', '--list', '--root', place.mnt])).stdout).toBe(
-    'RUN-1  apply  /etc/nixos/vfio/default.nix /etc/nixos/vfio/vfio.nix /etc/nixos/vfio/binding.nix /etc/nixos/vfio/checks.nix /etc/nixos/vfio/guests.nix /etc/nixos/vfio/guestService.nix /etc/nixos/vfio/hooks.nix /etc/nixos/vfio/libvirt.nix /etc/nixos/vfio/virtualisation.nix /etc/nixos/vfio/_lib/defineGuests.nix /etc/nixos/vfio/_lib/domain.nix /etc/nixos/vfio/_lib/domainTables.nix /etc/nixos/configuration.nix\n'
+    'RUN-1  apply  /etc/nixos/vfio/ (12 files) /etc/nixos/configuration.nix\n'
   )
   expect(await place.run(['undo', '-qy', '--root', place.mnt])).toEqual({
     code: 0,

@@ -314,6 +314,63 @@ test.concurrent.each<[string, string, string[], number, string]>([
   await expectRefusal(given(configuration), words, { code, stderr })
 })
 
+test.concurrent('refused: every one gives devices away by a file that is imported', async () => {
+  const place = given('{ ... }:\n{\n  imports = [ ./gpu.nix ];\n}\n')
+  place.write('gpu.nix', '{ virtualisation.vfio.devices = [ "10de:1b80" ]; }\n')
+  await expectRefusal(place, call('diff', 'x570-two-makers', '--ignore-msrs', ...ENTRY), {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/gpu.nix:1:3: every boot entry gives devices to guests already. Nothing was written.
+        Why: specialisation.vfio would inherit that, and the usual boot entry would still be without them.
+        Do:  take it out, then run this again: vfio-patch remove ${FILE}
+      `
+  })
+})
+
+test.concurrent('refused: a list in qemu.conf of every one, and ours in one', async () => {
+  const configuration = text`
+    {
+      virtualisation.libvirtd.qemu.verbatimConfig = ''
+        namespaces = []
+        cgroup_device_acl = [ "/dev/null", "/dev/kvm" ]
+      '';
+    }
+    `
+  const words = ['--device-acl', '/dev/kvmfr0', ...ENTRY]
+  await expectRefusal(given(configuration), call('diff', 'x570-two-makers', ...words), {
+    code: 3,
+    stderr: text`
+      vfio-patch: ${FILE}:4:5: cgroup_device_acl stands here already, and libvirt would read only one of the two. Nothing was written.
+          4 |     cgroup_device_acl = [ "/dev/null", "/dev/kvm" ]
+                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        Do:  write its devices as virtualisation.libvirtd.deviceACL = [ … ]; here instead of it, then run this again
+      `
+  })
+})
+
+test.concurrent('an entry that is a function is written into', async ({ expect }) => {
+  const configuration = text`
+    {
+      imports = [ ./vfio ];
+      specialisation.vfio.configuration = { pkgs, ... }: {
+        boot.kernelParams = [ "quiet" ];
+      };
+    }
+    `
+  const place = given(configuration)
+  const outcome = await place.run(call('diff', 'x570-two-makers', '--ignore-msrs', ...ENTRY, '-U1'))
+  expect(outcome.stdout).toContain(text`
+    @@ -4,2 +4,7 @@
+         boot.kernelParams = [ "quiet" ];
+    +
+    +    virtualisation.vfio = {
+    +      enable = true;
+    +      ignoreMSRs = true;
+    +    };
+       };
+    `)
+})
+
 test.concurrent('refused: a group that others share', async ({ expect }) => {
   const outcome = await given().run(call('diff', 'dirty-group', '--gpu', '08:00.0', ...ENTRY))
   expect(outcome).toMatchObject({

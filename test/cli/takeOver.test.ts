@@ -90,6 +90,61 @@ test.concurrent('one apply moves over what the old modules were used for', async
   expect(place.files()).toEqual({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
 })
 
+test.concurrent('not for one boot entry alone: first in every one, then the rest goes on', async ({
+  expect
+}) => {
+  const place = makePlace({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+  const entry = [...APPLY, '--specialisation', 'vfio', '--ignore-msrs']
+  await expectRefusal(place, entry, {
+    code: 3,
+    stderr: text`
+      vfio-patch: ${FILE}:5:5: ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch. Nothing was written.
+        Why: they would take its place in every boot entry, and with --specialisation vfio the usual one stays as it is.
+        Do:  first let them take its place, without --specialisation, then run this again:
+             vfio-patch apply ${FILE}
+      `
+  })
+  expect((await place.run(APPLY)).code).toBe(0)
+  const { code, stderr } = await place.run(entry)
+  expect({ code, stderr }).toEqual({
+    code: 3,
+    stderr: expect.stringContaining('every boot entry gives devices to guests already')
+  })
+  expect((await place.run(['remove', 'configuration.nix', '-y', OFF])).code).toBe(0)
+  expect((await place.run(entry)).code).toBe(0)
+})
+
+const OLD_ENTRY = text`
+  {
+    imports = [ ./vfio.nix ];
+
+    boot.kernelParams = [ "quiet" "iommu=nopt" ];
+
+    specialisation.guest.configuration = {
+      virtualisation.vfio = {
+        enable = true;
+        IOMMUType = "amd";
+        devices = [ "10de:1b80" ];
+      };
+    };
+  }
+  `
+
+test.concurrent('what was set in one boot entry alone stays there', async ({ expect }) => {
+  const place = makePlace({ 'configuration.nix': OLD_ENTRY, 'vfio.nix': OLD_VFIO })
+  const { code, stderr } = await place.run(APPLY)
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: expect.stringContaining('Boot entry: the options are in specialisation.guest.\n')
+  })
+  expect(place.read('configuration.nix')).toBe(
+    OLD_ENTRY.replace('./vfio.nix', './vfio').replace(
+      /( +)(devices .*\n)/,
+      '$1$2$1passthroughDMA = false;\n'
+    )
+  )
+})
+
 const USER = text`
   {
     imports = [ ./vfio ];

@@ -25,7 +25,11 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     })
 
     expect(serve(guest())).toEqual({ status: 0, output: '' })
-    expect(new Set(libvirt.calls())).toEqual(new Set(['-q list --all --name', '-q list --name']))
+    expect(libvirt.calls()).toEqual([
+      '-q list --all --name',
+      '-q list --all --persistent --name',
+      '-q list --name'
+    ])
   })
 
   test('its names may have blanks and marks', () => {
@@ -38,6 +42,18 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(libvirt.serve({}).output).toBe(
       "<4>Büro's PC: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n"
     )
+  })
+
+  test('also names that virsh would take for a flag', () => {
+    const name = '--help'
+    const { xml = '' } = definedBy(guest({ name }), name)[name] ?? {}
+    const serveIt = (autostart: boolean) =>
+      libvirt.serve({ defined: { [name]: { xml, autostart } } })
+    expect(serveIt(true).output).toBe(
+      '--help: defined.\n--help: starts with the host from now on.\n'
+    )
+    expect(serveIt(false).output).toBe('--help: no longer starts with the host.\n')
+    expect(libvirt.virsh('list', '--all', '--autostart', '--name').trim()).toBe('')
   })
 
   test('a guest that changed is defined anew', () => {
@@ -106,6 +122,21 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
     })
 
+    test('is not lost where the disk is full', () => {
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      const before = libvirt.virsh('dumpxml', 'win10')
+      const defined = definedBy(guest({ memory: 32 }))
+      expect(libvirt.serve({ defined }, { isFull: true })).toEqual({
+        status: 1,
+        output: 'cat: write error: File too large\n'
+      })
+      expect(memoryOf('win10')).toBe(24)
+      expect(libvirt.serve({ defined }).status).toBe(0)
+      expect(memoryOf('win10')).toBe(32)
+      expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
+    })
+
     test('keeps the password that was set there', () => {
       const graphics = "<graphics type='vnc' passwd='geheim'/>"
       serve(guest())
@@ -117,7 +148,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
 
   test('a guest that runs is not touched, and changes at its next start', () => {
     serve(guest())
-    libvirt.virsh('start', 'win10')
+    libvirt.virsh('start', 'win10', '--paused')
     const id = libvirt.virsh('domid', 'win10')
     expect(serve(guest({ memory: 32 }))).toEqual({
       status: 0,
@@ -133,13 +164,35 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(libvirt.virsh('list', '--all', '--persistent', '--name').trim()).toBe('win10')
 
     libvirt.virsh('destroy', 'win10')
-    libvirt.virsh('start', 'win10')
+    libvirt.virsh('start', 'win10', '--paused')
     expect(memoryOf('win10')).toBe(32)
+  })
+
+  test('a guest that was taken out of libvirt while it ran is there again when it is off', () => {
+    const xml = libvirt.file('win10.xml', guest())
+    const run = () => libvirt.serve({ defined: { win10: { xml, autostart: true } } })
+    run()
+    libvirt.virsh('start win10 --paused; undefine win10')
+    expect(run()).toEqual({
+      status: 0,
+      output:
+        'win10: defined. It is running, so this takes effect at its next start.\nwin10: starts with the host from now on.\n'
+    })
+    libvirt.virsh('destroy', 'win10')
+    expect([guests(), run()]).toEqual([['win10'], { status: 0, output: '' }])
+  })
+
+  test('a guest that somebody only started becomes that of the configuration', () => {
+    libvirt.virsh('create', libvirt.file('created.xml', guest({ memory: 24 })), '--paused')
+    expect(serve(guest()).output).toContain('kept in /var/lib/vfio-guests/win10/kept-1.xml')
+    expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([24, 16])
+    libvirt.virsh('destroy', 'win10')
+    expect(guests()).toEqual(['win10'])
   })
 
   test('a guest whose state was saved goes on as it was', () => {
     serve(guest())
-    libvirt.virsh('start', 'win10')
+    libvirt.virsh('start', 'win10', '--paused')
     libvirt.virsh('managedsave', 'win10')
     expect(serve(guest({ memory: 32 }))).toEqual({
       status: 0,
@@ -206,11 +259,40 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       serve(guest())
       const renamed = guest({ name: 'windows', uuid: UUIDS.win10 })
       const defined = definedBy(renamed, 'windows')
-      expect(libvirt.serve({ defined }).output).toContain(
-        `<3>windows: libvirt does not take its definition: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\n`
-      )
+      expect(libvirt.serve({ defined })).toEqual({
+        status: 1,
+        output: `${WARNING}<3>windows: libvirt does not take its definition: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\nwindows: libvirt has its UUID for win10. If that is its old name, rename it while it is off: virsh domrename win10 windows; then: systemctl restart vfio-guests. Else give it a UUID of its own.\n`
+      })
       expect(libvirt.serve({ defined, removeOldGuests: true }).status).toBe(0)
       expect(guests()).toEqual(['windows'])
+    })
+
+    test('renamed in libvirt as well, it is the same guest', () => {
+      serve(guest())
+      const renamed = guest({ name: 'my windows', uuid: UUIDS.win10, memory: 32 })
+      const defined = definedBy(renamed, 'my windows')
+      const [, command = ''] =
+        /virsh (domrename .*); then/.exec(libvirt.serve({ defined }).output) ?? []
+      expect(command).toBe('domrename win10 my\\ windows')
+      libvirt.virsh(command)
+      expect(libvirt.serve({ defined }).status).toBe(0)
+      expect([guests(), memoryOf('my windows')]).toEqual([['my windows'], 32])
+      expect(Object.keys(libvirt.records()).filter(it => it.startsWith('win10'))).toEqual([])
+    })
+
+    test('stays with its snapshots', () => {
+      serve(guest())
+      const state = '<name>first</name><state>shutoff</state><creationTime>1</creationTime>'
+      const snapshot = `<domainsnapshot>${state}${guest()}</domainsnapshot>`
+      const file = libvirt.file('first.xml', snapshot)
+      libvirt.virsh('snapshot-create', 'win10', file, '--redefine')
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({
+        status: 1,
+        output:
+          "<3>win10: libvirt does not remove it: Failed to undefine domain 'win10': Requested operation is not valid: cannot delete inactive domain with 1 snapshots\n"
+      })
+      expect(libvirt.virsh('snapshot-list', 'win10', '--name').trim()).toBe('first')
+      libvirt.virsh('snapshot-delete', 'win10', 'first', '--metadata')
     })
 
     test('stays where only its definition went', () => {

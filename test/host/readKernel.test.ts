@@ -40,7 +40,9 @@ test('is one to be told of, also if the firmware called another the first', () =
     })
   )
   const [device] = machine.devices
-  expect(cautionsFor(machine, new Set(['0000:01:00.0']))).toEqual([{ code: 'BOOT_SCREEN', device }])
+  expect(cautionsFor(machine, new Set(['0000:01:00.0']))).toEqual([
+    { code: 'BOOT_SCREEN', device, isOnly: true }
+  ])
   expect(device?.holdsFramebuffer).toBe(true)
 })
 

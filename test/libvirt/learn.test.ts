@@ -165,6 +165,14 @@ test('kvmfr without a whole size has none', () => {
   expect(kvmfr).toEqual([{ number: 1, size: undefined }])
 })
 
+test('pins of processors that the guest does not have are none', () => {
+  const pin = (vcpu: number, cpuset: string) => `<vcpupin vcpu='${vcpu}' cpuset='${cpuset}'/>`
+  const tune = `<cputune>${pin(0, '4-5,')}${pin(1, '6-7,^7')}${pin(2, '8')}</cputune>`
+  const needs = (vcpu: string) => learn(documentOf(domain(`${vcpu}${tune}`)).root).pins.guest
+  expect(needs("<vcpu current='1'>2</vcpu>")).toEqual([4, 5, 6])
+  expect(needs('')).toEqual([4, 5, 6, 8])
+})
+
 test('hugepages without a size are those of the host', () => {
   const backing = '<memory>8</memory><memoryBacking><hugepages/></memoryBacking>'
   expect(needsOf(domain(backing)).pageSizes).toEqual([undefined])
@@ -187,7 +195,12 @@ test.each([
 test.each([
   ['0-3,8', [0, 1, 2, 3, 8]],
   ['0-7,^3', [0, 1, 2, 4, 5, 6, 7]],
+  ['^3,0-7', [0, 1, 2, 3, 4, 5, 6, 7]],
   [' 2 , 1 ', [1, 2]],
+  ['0 - 3, ', [0, 1, 2, 3]],
+  ['0 1', undefined],
+  ['0-3,^1-2', undefined],
+  ['0,,3', undefined],
   ['3-1', undefined],
   ['a', undefined],
   ['', undefined]

@@ -187,11 +187,67 @@ test.each([
     'in another format',
     "<loader type='pflash' format='qcow2'>/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2</loader>",
     [
-      'note FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 is not there on NixOS, or goes when the store is cleaned; see what fits from /run/libvirt/nix-ovmf'
+      "note FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 is not there on NixOS, or goes when the store is cleaned; the images of NixOS are raw, so the variables have to be: qemu-img convert -O raw VARS.qcow2 VARS.fd; put that file into <nvram> without a format, and <os firmware='efi'> in place of this <loader>"
+    ]
+  ],
+  [
+    'of another processor',
+    "<loader type='pflash'>/usr/share/qemu/edk2-aarch64-code.fd</loader>",
+    [
+      'note FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd is not there on NixOS, or goes when the store is cleaned; see what fits from /run/libvirt/nix-ovmf'
     ]
   ]
 ])('firmware that stays: %s', (_, loader, expected) => {
   expect(mended(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual(expected)
+})
+
+// As virt-manager makes a guest for Windows 11 on a distribution that has such firmware.
+const SECURE = (loader: string) => `
+  <os firmware='efi'>
+    <type machine='q35'>hvm</type>
+    <firmware>
+      <feature enabled='yes' name='enrolled-keys'/>
+      <feature enabled='yes' name='secure-boot'/>
+    </firmware>
+    ${loader}
+    <nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'>/var/lib/libvirt/qemu/nvram/a_VARS.fd</nvram>
+  </os>`
+
+test('firmware with keys for secure boot', () => {
+  const loader =
+    "<loader readonly='yes' secure='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.ms.fd</loader>"
+  const given = `<domain>${UUID}${SECURE(loader)}</domain>`
+  expect(mended(given)).toEqual([
+    "FIRMWARE os/loader: /usr/share/OVMF/OVMF_CODE_4M.ms.fd -> <os firmware='efi'> with <loader secure='yes'/>",
+    "FIRMWARE os/nvram: template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd' -> null",
+    "FIRMWARE os/firmware/feature: enrolled-keys enabled='yes' -> enrolled-keys enabled='no'"
+  ])
+  const expected = SECURE("<loader secure='yes'/>")
+    .replace("enabled='yes' name='enrolled-keys'", "enabled='no' name='enrolled-keys'")
+    .replace(/ template='[^']*'/, '')
+  const { root } = mend(documentOf(given).root, identities())
+  expect(canonicalOf(root)).toBe(
+    canonicalOf(documentOf(`<domain>${UUID}${expected}</domain>`).root)
+  )
+})
+
+test.each([
+  [
+    'the guest is from NixOS',
+    "<loader type='pflash'>/nix/store/a-qemu/share/qemu/edk2-x86_64-secure-code.fd</loader>"
+  ],
+  ['the firmware is found already', "<loader secure='yes'/>"]
+])('keys for secure boot are left where %s', (_, loader) => {
+  const given = `<domain>${UUID}${SECURE(loader)}</domain>`
+  expect(mended(given).filter(it => it.includes('enrolled-keys'))).toEqual([])
+})
+
+test('firmware without variables stays so', () => {
+  const loader =
+    "<loader readonly='yes' type='pflash' stateless='yes'>/usr/share/edk2/ovmf/OVMF.amdsev.fd</loader>"
+  expect(mended(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual([
+    "FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF.amdsev.fd -> <os firmware='efi'> with <loader stateless='yes'/>"
+  ])
 })
 
 const QEMU = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"

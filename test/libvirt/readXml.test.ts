@@ -186,7 +186,11 @@ hint: take it out`
 1 | error: no domain
     ^`
   ],
-  ['', '1:1: NOT_XML: the file is empty'],
+  [
+    '',
+    `1:1: NOT_XML: the file is empty
+hint: write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml`
+  ],
   [
     '</domain>',
     `1:1: NOT_XML: </domain> ends nothing: no element is open here
@@ -280,6 +284,13 @@ hint: convert it to UTF-8, for example with iconv`
   expect(refusal(Buffer.from('\ufeff<domain/>', 'utf16le'))).toBe(
     `ENCODING: this is UTF-16, not UTF-8
 hint: convert it: iconv -f UTF-16 -t UTF-8; and take the encoding out of its first line`
+  )
+})
+
+test('refused: what is no text at all', () => {
+  expect(refusal(Buffer.from('\x7fELF\x02\x01\x01\0\0\xff', 'latin1'))).toBe(
+    `ENCODING: this is no text, but the data of a program, an image or the like
+hint: see whether it is the right file`
   )
 })
 

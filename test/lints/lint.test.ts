@@ -157,6 +157,16 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
+  it('lines of a string on one line are lines', () => {
+    const text = `{
+      boot.initrd.kernelModules = [ "amdgpu" "radeon" ];
+      boot.kernelParams = [ "vfio-pci.ids=1002:73bf" ];
+      boot.extraModprobeConfig = "softdep amdgpu pre: vfio-pci\\nsoftdep radeon pre: vfio-pci";
+      virtualisation.libvirtd.qemu.verbatimConfig = "user = \\"alice\\"\\n\\tnamespaces = []";
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual([])
+  })
+
   it('a set of modules is what a list of them is', () => {
     const text = '{ boot.initrd.kernelModules.vfio_virqfd = true; }'
     expect(inShort(text, lintFiles(text))).toEqual(['VIRQFD: true'])

@@ -2,7 +2,7 @@ import { bindingsOf } from '../../lints/bindings.ts'
 import type { EntryItem, EntryText, View } from '../../lints/configuration.ts'
 import { viewsOf } from '../../lints/configuration.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
-import { type NixDocument, type NixValue, parseDocument, type Range } from '../../nix/index.ts'
+import { type NixDocument, type NixValue, parseDocument } from '../../nix/index.ts'
 import { moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { parseDevice, parseDeviceNode } from '../../vfio/parseSettings.ts'
@@ -134,27 +134,6 @@ function movedIDs(doc: NixDocument, view: View): Placed[] {
   })
 }
 
-/**
- * IDs for vfio-pci that stand in no option of ours, in the text `before`, and that `after` it get ours
- * beside them: of the two one would count, and our modules stop the build. What counts under a condition
- * may be meant for another time.
- */
-export function idsThatStay(before: NixDocument, after: NixDocument): Range | undefined {
-  const theirsIn = (doc: NixDocument, isBeside: boolean) =>
-    viewsOf([{ path: '', doc }], { ours: true }).flatMap(view => {
-      const bindings = bindingsOf(view)
-      const isBound =
-        bindings.some(it => it.isOurs) &&
-        view.says('virtualisation.vfio.enable', true).length > 0 &&
-        view.says('virtualisation.vfio.bindAtBoot', false).length === 0
-      return isBound === isBeside ? bindings.filter(it => !it.isOurs && isCertain(it.at)) : []
-    })
-  if (theirsIn(before, true).length > 0) return undefined
-  const sourceOf = ({ text }: NixDocument, { start, end }: Range) => text.slice(start, end)
-  const sources = theirsIn(after, true).map(it => sourceOf(after, it.range))
-  return theirsIn(before, false).find(it => sources.includes(sourceOf(before, it.range)))?.range
-}
-
 // libvirt's own, which our module writes, too; of the last two no libvirt of today knows.
 const OF_LIBVIRT =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
@@ -190,7 +169,7 @@ function indentOf(text: string): number {
 }
 
 /** Whether it counts in any case. */
-function isCertain(at: EntryItem | EntryText): boolean {
+export function isCertain(at: EntryItem | EntryText): boolean {
   return at.conditions.length === 0 && at.entry.conditions.length === 0
 }
 

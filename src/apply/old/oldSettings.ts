@@ -237,18 +237,23 @@ export function oldValues(
         )
     }
   }
-  if (says('virtualisation.hugepages.enable') && at(NUM_PAGES).length === 0) {
-    wanted.push({ kind: 'default', path: NUM_PAGES.split('.'), value: 1 })
+  if (at(NUM_PAGES).length === 0) {
+    const enabled = unique(views.flatMap(it => it.says('virtualisation.hugepages.enable', true)))
+    for (const { fullPath } of enabled) {
+      wanted.push({ kind: 'default', path: [...fullPath.slice(0, -1), 'numPages'], value: 1 })
+    }
   }
-  const opensInput = items('virtualisation.libvirtd.deviceACL').some(it =>
+  const inputs = items('virtualisation.libvirtd.deviceACL').filter(it =>
     it.text?.startsWith('/dev/input/')
   )
   const runsAsUser = ['qemu.runAsRoot', 'qemuRunAsRoot'].some(it =>
     at(`virtualisation.libvirtd.${it}`).some(entry => spellingOf(entry) === 'false')
   )
-  if (opensInput && runsAsUser) {
-    const path = ['users', 'users', 'qemu-libvirtd', 'extraGroups']
-    wanted.push({ kind: 'items', path, items: ['input'] })
+  const opensInput = inputs.length > 0
+  for (const { fullPath, path } of runsAsUser ? inputs.map(it => it.entry) : []) {
+    const option = ['users', 'users', 'qemu-libvirtd', 'extraGroups']
+    const around = fullPath.slice(0, fullPath.length - path.length)
+    wanted.push({ kind: 'items', path: [...around, ...option], items: ['input'] })
   }
   const input: TakeOverNote[] = opensInput && runsAsUser ? [{ code: 'INPUT_GROUP' }] : []
   return { obstacles, wanted, notes: [...notesOn(says, below, theirs), ...input] }

@@ -301,6 +301,20 @@ function rangeOf(
   return { start, end: start + (item?.source.length ?? 0) }
 }
 
+/**
+ * Theirs are for every boot entry, and so is what becomes different without them: that is no part of a run
+ * that a specialisation was named for.
+ */
+export function notForOneEntry(
+  takeOver: TakeOver | undefined,
+  path: string,
+  specialisation: string | undefined
+): ApplyProblem | undefined {
+  const [first] = takeOver?.replaced ?? []
+  if (specialisation === undefined || !first) return undefined
+  return { code: 'TAKE_OVER_FIRST', path, name: specialisation, import: first }
+}
+
 /** Whether modules of theirs stand in this folder. */
 export function holdsTheirs(folder: string, { modules }: TakeOver): boolean {
   return modules.some(it => dirname(it) === folder)

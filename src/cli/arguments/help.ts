@@ -14,6 +14,7 @@ Commands:
   option  get, set, add to or remove any option of any module, or import one
   domain  turn a guest of libvirt (its XML) into Nix, or back
 
+Begin with "vfio-patch scan"; it ends with what to do next.
 FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
 
   vfio-patch COMMAND --help    the flags of a command
@@ -127,8 +128,10 @@ what to do next. Reads only, and needs no rights.
 ${SYSFS}${SPEAKING}`,
   apply: `vfio-patch apply [FILE]: set up GPU passthrough.
 
-Shows the change to your configuration, asks, and writes it. Run again with the
-same flags it has nothing to do; without flags it brings our modules up to date.
+Shows the change to your configuration, asks, and writes it. Where nothing is
+set up yet and no flag says what to set up, it asks for the card first. Run
+again with the same flags it has nothing to do; without flags it brings our
+modules up to date.
 
 ${SETTINGS}
 ${FILES}${BACKUP}${GIT}${WRITING}${GENERAL}`,

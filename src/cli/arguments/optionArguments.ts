@@ -123,6 +123,13 @@ function readValue(word: string): Result<NixValue, Message> {
   }
   const node = document.root.field('expression')
   if (!node) return err(empty(word))
+  if (node.type === 'path_expression' && /^[^./~]/.test(word.slice(node.start))) {
+    return err(
+      usage(`Nix reads ${word.trim()} as the path of a file.`, {
+        remedy: `if text is meant: ${STRING}\nif a file is meant: ./${word.trim()}`
+      })
+    )
+  }
   const literal = literalOf(word, node)
   return ok(
     typeof literal === 'string' && !/[\r\n]/.test(literal)

@@ -14,7 +14,7 @@ export interface Question {
   word?: string
 }
 
-/** Asks until a number comes that is one of the choices; it is counted from 0. */
+/** Asks until one of the choices comes, as its number or in words; it is counted from 0. */
 export async function choose(
   { title, choices, after, usual, word }: Question,
   { width }: Screen
@@ -32,9 +32,18 @@ export async function choose(
     const text = answer.line.trim()
     if (text === '' && usual !== undefined) return usual
     if (word !== undefined && text.toLowerCase() === word) return choices.length
-    const number = /^\d{1,3}$/.test(text) ? Number(text) : 0
-    if (number >= 1 && number <= choices.length) return number - 1
+    const meant = choiceMeant(text, choices)
+    if (meant !== undefined) return meant
     const numbers = choices.length === 1 ? '1' : `a number from 1 to ${choices.length}`
     say(`Please give ${numbers}${word === undefined ? '' : `, or ${word}`}.`)
   }
+}
+
+/** The choice with this number, or with this text as its first word; `y` and `n` stand for yes and no. */
+function choiceMeant(text: string, choices: readonly string[]): number | undefined {
+  const word = { y: 'yes', n: 'no' }[text.toLowerCase()] ?? text.toLowerCase()
+  const isMeant = (choice: string, i: number) =>
+    text === `${i + 1}` || choice.split(' ')[0]?.toLowerCase() === word
+  const index = choices.findIndex(isMeant)
+  return index === -1 ? undefined : index
 }

@@ -66,17 +66,17 @@ export async function askForEntry(
   )
   if (typeof chosen !== 'number') return { stop: declined(chosen) }
   if (chosen === 1) return own
-  return isLast ? { stop: fail(stays(address)) } : { go: [] }
+  return isLast ? { stop: fail(stays(address, given)) } : { go: [] }
 }
 
 /** The only card, and it is not to have a boot entry of its own. */
-function stays(address: string): Message {
+function stays(address: string, given: Arguments): Message {
   return {
     code: 'ONLY_DISPLAY',
     exit: EXIT.hardware,
     what: `${address} stays with the host. Nothing was written.`,
     why: 'without it the usual boot entry would have no picture.',
-    remedy: `a guest can have it while it runs: vfio-patch apply --gpu ${address} --bind hooks`
+    remedy: `a guest can have it while it runs: vfio-patch ${given.line} --gpu ${address} --bind hooks`
   }
 }
 

@@ -1,8 +1,11 @@
-import { type Faults, findFaults, planFaultFixes, withFindings } from '../../apply/findFaults.ts'
+import { type Faults, findFaults, withFindings } from '../../apply/findFaults.ts'
+import { kindOf } from '../../apply/kind.ts'
+import { planFaultFixes } from '../../apply/planFaultFixes.ts'
 import { moduleReader } from '../../apply/read/readInputs.ts'
-import { gitFaults } from '../../check/gitFaults.ts'
+import { gitFaults, type Read } from '../../check/gitFaults.ts'
+import { holdAgainst } from '../../check/onMachine.ts'
 import { readTarget } from '../../files/target.ts'
-import type { Finding } from '../../lints/index.ts'
+import { type Finding, type LintFile, lint } from '../../lints/index.ts'
 import { parseDocument } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
@@ -52,22 +55,31 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   if (syntax) return fail(nixMessage(syntax, context, ''))
 
   const path = target.realpath
+  const kind = kindOf(module)
+  if (kind !== 'module' && kind !== 'generated') {
+    return fail(applyMessage({ code: 'WRONG_KIND', path, kind }, context))
+  }
   const reader = moduleReader(root.value)
   const inTexts = findFaults({ path, text }, reader, release.value)
   const looked = lookAtHost(inTexts, inTexts.facts, given, context)
   if (!looked.ok) return fail(looked.error)
-  const elsewhere = [...(looked.value.on?.findings ?? []), ...gitFaults(inTexts.files, reader)]
-  const faults = withFindings(inTexts, elsewhere)
+  const faults = withFindings(inTexts, [
+    ...(looked.value.on?.findings ?? []),
+    ...gitFaults(inTexts.files, reader)
+  ])
+  const fixes = planFaultFixes(faults, files => lookAgain(files, faults, looked.value, reader))
   const nameOf = (it: string) => (it === path ? context.file : it)
   const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)
-  const shown = { faults, nameOf, body, looked: looked.value }
+  const fixable = fixes.ok
+    ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
+    : 0
+  const shown = { faults, nameOf, body, looked: looked.value, fixable }
   if (!mends) return tell(shown, faults.findings, given, screens)
 
   const manner = readManner(given, true)
   if (!manner.ok) return fail(manner.error)
   const mode = readCheckMode(given)
   if (!mode.ok) return fail(mode.error)
-  const fixes = planFaultFixes(faults)
   if (!fixes.ok) return fail(nixMessage(fixes.error, context))
   const { plan, mended, left } = fixes.value
   if (plan.files.length === 0) return tell(shown, faults.findings, given, screens)
@@ -90,15 +102,28 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   return offerChange(prepared, manner.value, given, screens, [nextStep(context.root)])
 }
 
+/** What is found in the same files once some of it is mended. */
+function lookAgain(
+  files: readonly LintFile[],
+  { facts }: Faults,
+  looked: Looked,
+  read: Read
+): Finding[] {
+  const on = looked.on ? holdAgainst(files, facts, looked.machine) : undefined
+  return [...lint(files, facts), ...(on?.findings ?? []), ...gitFaults(files, read)]
+}
+
 interface Shown {
   faults: Faults
+  /** How many of the findings would be gone with --fix. */
+  fixable: number
   nameOf: (path: string) => string
   body: CheckBody
   looked: Looked
 }
 
 function tell(
-  { faults, nameOf, body, looked }: Shown,
+  { faults, fixable, nameOf, body, looked }: Shown,
   findings: readonly Finding[],
   given: Arguments,
   screens: Screens
@@ -109,7 +134,7 @@ function tell(
     if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
     if (parts.length > 0) process.stdout.write(`${parts.join('\n\n')}\n`)
     if (!looked.on && looked.note !== undefined) say(looked.note)
-    say(summary(problems, findings.length - problems, body, findings, given))
+    say(summary(problems, findings.length - problems, body, given.on('fix') ? 0 : fixable))
   }
   return problems > 0
     ? { exit: EXIT.differences, outcome: 'problems', body }
@@ -131,24 +156,16 @@ function bodyOf(
   }
 }
 
-/** `2 problems and 1 note in FILE and 3 files that it imports. "vfio-patch check --fix" mends 1.` */
-function summary(
-  problems: number,
-  notes: number,
-  { files }: CheckBody,
-  findings: readonly Finding[],
-  given: Arguments
-): string {
+/** `2 problems and 1 note in FILE and 3 files that it imports. With --fix, 1 can be mended for you.` */
+function summary(problems: number, notes: number, { files }: CheckBody, fixable: number): string {
   const others = files.length - 1
   const where = `${files[0]}${others > 0 ? ` and ${plural(others, 'file')} that it imports` : ''}`
-  if (findings.length === 0) return `Nothing found in ${where}.`
+  if (problems + notes === 0) return `Nothing found in ${where}.`
   const counts = [
     ...(problems > 0 ? [plural(problems, 'problem')] : []),
     ...(notes > 0 ? [plural(notes, 'note')] : [])
   ]
-  const fixable = findings.filter(it => it.fix !== undefined).length
-  const offer =
-    fixable > 0 && given.on('fix') !== true ? ` With --fix, ${fixable} can be mended for you.` : ''
+  const offer = fixable > 0 ? ` With --fix, ${fixable} can be mended for you.` : ''
   return `${counts.join(' and ')} in ${where}.${offer}`
 }
 

@@ -2,7 +2,7 @@
 
 import { dirname, join, relative } from 'node:path'
 import { doubtsAround } from '../../apply/old/readTakeOver.ts'
-import { holdsTheirs, type TakeOver } from '../../apply/old/takeOver.ts'
+import { holdsTheirs, notForOneEntry, type TakeOver } from '../../apply/old/takeOver.ts'
 import { planApply } from '../../apply/planApply.ts'
 import type { ImportClosure } from '../../apply/read/importClosure.ts'
 import { readFolder } from '../../apply/read/readInputs.ts'
@@ -18,6 +18,7 @@ import { contextOf } from '../context.ts'
 import { chooseForGuest } from '../input/chooseForGuest.ts'
 import { chooseHost } from '../input/chooseHost.ts'
 import { guestFile } from '../input/guestFile.ts'
+import { newFaults } from '../input/newFaults.ts'
 import { readGuest } from '../input/readGuest.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
@@ -27,6 +28,7 @@ import { entryNotes, misplacedAssumption, readSpecialisation } from '../messages
 import { readMessage } from '../messages/fileMessages.ts'
 import { fileNotes, reportGuest } from '../messages/guestNotes.ts'
 import { applyMessage } from '../messages/messages.ts'
+import { ownerNotes } from '../messages/ownerNote.ts'
 import { doubtNotes, takeOverNotes } from '../messages/takeOverMessages.ts'
 import { readRoot } from '../root.ts'
 import { replacementsIn } from '../show/replacements.ts'
@@ -86,13 +88,15 @@ export function prepare(
   if (!guest.ok) return guest
   const isEdited =
     !isEmpty(settings) || given.texts('gpu') !== undefined || guest.value !== undefined
-  const entry = targetOf(parseDocument(text), path, specialisation, isEdited)
-  if (!entry.ok) return err(applyMessage(entry.error, context))
-  const misuse = misplacedAssumption(given, entry.value)
-  if (misuse) return err(misuse)
   const system = readSystem({ path, text }, root, keepsObsolete, context)
   if (!system.ok) return system
   const { shipped, closure, modules, imported, takeOver } = system.value
+  const early = notForOneEntry(takeOver, path, specialisation)
+  if (early) return err(applyMessage(early, context))
+  const entry = targetOf(parseDocument(text), path, specialisation, isEdited, imported)
+  if (!entry.ok) return err(applyMessage(entry.error, context))
+  const misuse = misplacedAssumption(given, entry.value)
+  if (misuse) return err(misuse)
 
   const prefix = prefixOf(entry.value)
   // They count from now on, also where they stay.
@@ -139,6 +143,7 @@ export function prepare(
     keepObsolete: keepsObsolete,
     specialisation,
     closure,
+    imported,
     takeOver,
     byAddress: chosen.value.byAddress,
     names: namesOf([...(forGuest.value.settings.devices ?? []), ...(earlier?.ids ?? [])])
@@ -160,10 +165,12 @@ export function prepare(
     notes: [
       ...(takeOver ? takeOverNotes(takeOver, plan.value, beside) : []),
       ...doubtNotes(doubts, beside),
-      ...entryNotes(plan.value, context),
+      ...entryNotes(plan.value, takeOver, context),
       ...(inFile ? fileNotes(inFile.file, inFile.guest) : []),
       ...chosen.value.notes,
-      ...forGuest.value.notes
+      ...forGuest.value.notes,
+      ...ownerNotes(forGuest.value.settings, text, plan.value.configuration.text, modules, prefix),
+      ...newFaults(target, text, plan.value.files, release, given, context)
     ],
     byCard: chosen.value.byCard,
     byGuest: forGuest.value.byGuest,

@@ -5,6 +5,7 @@ import type { ApplyPlan, PlannedFile } from '../../apply/planApply.ts'
 import type { TargetFile } from '../../files/target.ts'
 import type { Context } from '../context.ts'
 import type { GuestReport } from '../report.ts'
+import { folderOfModule } from '../show/groupFiles.ts'
 import type { Replacement } from '../show/replacements.ts'
 
 /** A plan that passed all checks, with what it takes to show and to write it. */
@@ -27,14 +28,13 @@ export interface Prepared {
 }
 
 /** Whether a planned file is a module of ours, or was one. */
-export function isOwnModule({ before, after }: PlannedFile): boolean {
+export function isOwnModule({ before, after }: Pick<PlannedFile, 'before' | 'after'>): boolean {
   return [before, after].some(it => stampOf(it ?? '') !== 'none')
 }
 
 /** The folder of ours that a file belongs to: what lies in `_lib` belongs to the folder around it. */
 export function folderOf({ path }: PlannedFile): string {
-  const folder = dirname(path)
-  return basename(folder) === '_lib' ? dirname(folder) : folder
+  return folderOfModule(path)
 }
 
 /** A path as people read it: relative to the configuration's folder where it lies in it. */

@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync } from 'node:fs'
-import { relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { locate } from '../../apply/read/locate.ts'
 import { attempt } from '../../files/attempt.ts'
 import type { FileChange } from '../../files/change.ts'
@@ -16,12 +16,21 @@ import { type Context, callOn, contextOf } from '../context.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { registrationLines } from '../messages/gitMessages.ts'
-import { emptyBody, fail, type PlanBody, type Report, unchanged } from '../report.ts'
+import {
+  emptyBody,
+  type FileReport,
+  fail,
+  type PlanBody,
+  type Report,
+  unchanged
+} from '../report.ts'
 import { nextStep, readRoot, stateFolderHere } from '../root.ts'
+import { folderOfModule, groupFiles } from '../show/groupFiles.ts'
 import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
 import { say } from '../show/say.ts'
 import { paintPatch } from '../show/showDiff.ts'
 import type { Screens } from '../show/showPlan.ts'
+import { isOwnModule } from './prepared.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
 /** `undo`: takes the last run that changed the file back, byte for byte. */
@@ -50,8 +59,9 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
     return unchanged(emptyBody(root.value))
   }
   const files: ChangedFile[] = []
+  const folder = folderAround(path, run.value, context)
   for (const change of changes.value) {
-    const file = attempt(() => changedFile(change, run.value), reading(change.realpath))
+    const file = attempt(() => changedFile(change, folder), reading(change.realpath))
     if (!file.ok) return fail(readMessage(file.error, context))
     files.push(file.value)
   }
@@ -62,7 +72,7 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
     actions: reportActions(registrations)
   }
   if (!quiet) {
-    show(run.value, planned, given.on('verbose') === true, screens)
+    show(run.value, files, planned, given.on('verbose') === true, screens)
     for (const line of registrationLines(registrations)) say(line)
   }
   if (given.on('dry-run') === true) {
@@ -124,29 +134,85 @@ function listAll(given: Arguments, context: Context, quiet: boolean): Report {
   const width = Math.max(5, ...runs.map(it => it.command.length))
   if (given.on('json') !== true) {
     for (const { id, command, files } of runs) {
-      process.stdout.write(`${id}  ${command.padEnd(width)}  ${files.join(' ')}\n`)
+      process.stdout.write(`${id}  ${command.padEnd(width)}  ${namesOf(files).join(' ')}\n`)
     }
   }
   const outcome = runs.length > 0 ? 'found' : 'not-found'
   return { exit: EXIT.done, outcome, body: { kind: 'runs', runs } }
 }
 
+/** The files of a run as people are told of them; many in one folder by that folder. */
+function namesOf(paths: readonly string[]): string[] {
+  const isOneOfMany = (path: string) =>
+    paths.filter(it => folderOfModule(it) === folderOfModule(path)).length > MANY
+  return groupFiles(paths, it => it, isOneOfMany).map(({ name, files }) =>
+    files.length > 1 ? `${name} (${files.length} files)` : name
+  )
+}
+
+const MANY = 3
+
 /** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
-function show(run: Run, { files }: PlanBody, verbose: boolean, screens: Screens): void {
+function show(
+  run: Run,
+  changed: readonly ChangedFile[],
+  { files }: PlanBody,
+  verbose: boolean,
+  screens: Screens
+): void {
+  // The person's own file comes first, as it is what they want to see.
+  const isOwn = (it: FileReport) => it.action === 'modify'
+  const inOrder = [...files.filter(isOwn), ...files.filter(it => !isOwn(it))]
+  const isModule = ({ realpath }: FileReport) => {
+    const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
+    return isOwnModule({ before, after })
+  }
   say(`Run ${run.id} (${run.command}) will be taken back:`)
-  for (const it of files) say(`  ${it.realpath} ${WHAT[it.action]}`)
+  const groups = groupFiles(
+    inOrder,
+    it => it.realpath,
+    isModule,
+    it => it.action
+  )
+  for (const group of groups) {
+    const [one, several] = WHAT[group.files[0]?.action ?? 'modify']
+    const { length } = group.files
+    say(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
+  }
   const whole = verbose || !screens.out.isTerminal
-  const shown = files.filter(it => whole || it.action === 'modify')
+  const shown = inOrder.filter(it => whole || it.action === 'modify')
   process.stdout.write(paintPatch(shown.map(it => it.patch).join(''), screens.out))
 }
 
-const WHAT = { create: 'comes back', modify: 'as it was', delete: 'goes' }
+const WHAT = {
+  create: ['comes back', 'come back'],
+  modify: ['as it was', 'as they were'],
+  delete: ['goes', 'go']
+} as const
 
-function changedFile({ realpath, before, after }: FileChange, run: Run): ChangedFile {
+/**
+ * The folder that the patch is for: that of the configuration, as for the patch of an `apply`, where the run
+ * has nothing outside of it; else the one around all files of the run.
+ */
+function folderAround(configuration: string, run: Run, { root }: Context): string {
+  const paths = run.files.map(it => outerPath(it.path, run.root))
+  const target = locateTarget(configuration, { root })
+  let folder = target.ok ? dirname(target.value.realpath) : dirname(paths[0] ?? run.root)
+  if (paths.every(it => isBelow(folder, it))) return folder
+  folder = dirname(paths[0] ?? run.root)
+  while (!paths.every(it => isBelow(folder, it))) folder = dirname(folder)
+  return folder
+}
+
+function isBelow(folder: string, path: string): boolean {
+  return path.startsWith(join(folder, '/'))
+}
+
+function changedFile({ realpath, before, after }: FileChange, folder: string): ChangedFile {
   return {
     path: realpath,
     realpath,
-    name: relative(run.root, realpath),
+    name: relative(folder, realpath),
     before: before === null ? undefined : readFileSync(realpath).toString(),
     after: after === null ? undefined : Buffer.from(after).toString('utf8')
   }

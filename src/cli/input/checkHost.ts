@@ -2,6 +2,7 @@
 
 import type { Faults } from '../../apply/findFaults.ts'
 import { holdAgainst, type OnMachine } from '../../check/onMachine.ts'
+import type { Machine } from '../../host/machine.ts'
 import { type Facts, viewsOf } from '../../lints/configuration.ts'
 import { passesDevices } from '../../lints/find.ts'
 import { ok, type Result } from '../../nix/result.ts'
@@ -13,7 +14,9 @@ import { whoseIs } from './chooseHost.ts'
 import { readHost } from './readHost.ts'
 
 /** What was seen of the machine; or why it was not looked at, in a sentence. */
-export type Looked = { on: OnMachine; names: Names } | { on: undefined; note?: string }
+export type Looked =
+  | { on: OnMachine; names: Names; machine: Machine }
+  | { on: undefined; note?: string }
 
 /**
  * Holds a configuration against the machine that it is for: that of `--sysfs`, else the one that this runs
@@ -43,5 +46,5 @@ export function lookAtHost(
     return ok({ on: undefined, note: unsure })
   }
   const on = holdAgainst(files, facts, machine)
-  return ok(on === undefined ? { on } : { on, names })
+  return ok(on === undefined ? { on } : { on, names, machine })
 }

@@ -7,6 +7,7 @@ import {
   chooseDevices,
   type Decision
 } from '../../apply/chooseDevices.ts'
+import { innerModule } from '../../apply/innerModule.ts'
 import { placeEarlierIDs } from '../../apply/old/earlierIDs.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { prefixOf, profilesOf } from '../../apply/specialisation.ts'
@@ -248,7 +249,7 @@ function movedDevice(text: string, { devices }: Machine): MovedDevice | undefine
   const doc = parseDocument(text)
   const prefixes = [undefined, ...profilesOf(doc).specialisations].map(prefixOf)
   const addresses = prefixes.flatMap(it =>
-    doc.itemsIn([...it, 'virtualisation', 'vfio', 'addresses'])
+    (innerModule(doc, it)?.doc ?? doc).itemsIn([...it, 'virtualisation', 'vfio', 'addresses'])
   )
   for (const item of addresses) {
     if (typeof item !== 'object' || item === null || !('address' in item) || !('id' in item))

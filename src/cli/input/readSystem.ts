@@ -1,6 +1,7 @@
 // The configuration with all that it imports, and what came there before us.
 
 import { basename } from 'node:path'
+import { innerModule } from '../../apply/innerModule.ts'
 import { shippedModules } from '../../apply/modules/shippedModules.ts'
 import { obsoleteIn } from '../../apply/old/obsolete.ts'
 import { readTakeOver } from '../../apply/old/readTakeOver.ts'
@@ -73,7 +74,8 @@ export function earlierDevices(
   { file }: Context
 ): EarlierDevices {
   const doc = parseDocument(text)
-  const found = obsoleteIn(doc, release, prefix).filter(
+  const home = innerModule(doc, prefix)?.doc ?? doc
+  const found = obsoleteIn(home, release, prefix).filter(
     it => it.devices !== undefined && !it.isOutside
   )
   const option = 'virtualisation.vfio.devices'

@@ -55,8 +55,13 @@ function sharedGroup(device: PciDevice, others: readonly PciDevice[]): string {
 
 function cautionLine(caution: Caution, names: Names): string {
   switch (caution.code) {
-    case 'BOOT_SCREEN':
-      return `the firmware shows its first screen on ${caution.device.address}${caution.device.holdsFramebuffer ? ', and the kernel draws on it still' : ''}. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.`
+    case 'BOOT_SCREEN': {
+      const { device, isOnly } = caution
+      const other = isOnly
+        ? ''
+        : " Choose the host's card as the primary display in the firmware setup;"
+      return `the firmware shows its first screen on ${device.address}${device.holdsFramebuffer ? ', and the kernel draws on it still' : ''}${isOnly ? ';' : '.'}${other} if a guest can't start for that, use --disable-efifb.`
+    }
     case 'NO_PICTURE':
       return caution.others.length === 0
         ? 'in that boot entry the host has no picture; see that you can reach it over ssh.'

@@ -2,6 +2,7 @@
 
 import type { ChoiceProblem } from '../../apply/chooseDevices.ts'
 import { isSilent } from '../../host/cards.ts'
+import { idOf, type PciDevice } from '../../host/machine.ts'
 import type { Context } from '../context.ts'
 import type { MovedDevice } from '../input/chooseHost.ts'
 import { EXIT, type Message } from '../message.ts'
@@ -59,7 +60,7 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
         const all = [problem.device, ...problem.others].map(it => callDevice(it, names))
         return refuse(
           `no card would be left to show a picture: ${list(all)} would all go.`,
-          'after the next boot the host would have none; and an ID means all cards that have it.',
+          `after the next boot the host would have none${isByID(problem, call) ? '; and an ID means all cards that have it' : ''}.`,
           `name only what the guest is to have, e.g. --gpu ${problem.others.at(-1)?.address}`
         )
       }
@@ -120,6 +121,16 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
       }
     }
   }
+}
+
+/** Whether one ID stands for several of the cards, so that more go than were meant. */
+function isByID(
+  { device, others }: { device: PciDevice; others: readonly PciDevice[] },
+  call: string
+) {
+  // The domain of an address may be left out.
+  const unnamed = [device, ...others].filter(it => !call.includes(it.address.replace(/^0000:/, '')))
+  return unnamed.some(it => unnamed.some(other => other !== it && idOf(other) === idOf(it)))
 }
 
 /** The configuration expects something else than the machine has. */

@@ -79,13 +79,27 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
     }
     case 'GIVEN_EVERYWHERE': {
       const { name, at } = problem
+      const file = at.path === path ? context.file : at.path
       return {
         code,
         exit: EXIT.refused,
-        what: `${context.file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
-        at: { path: context.file, ...at },
+        what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
+        at: { ...at, path: file },
         why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
         remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
+      }
+    }
+    case 'TAKE_OVER_FIRST': {
+      const { name } = problem
+      const { line, column, spelling, option, ...at } = problem.import
+      const file = at.path === path ? context.file : at.path
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch. ${NOTHING}`,
+        at: { path: file, line, column },
+        why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
+        remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
       }
     }
     case 'WRONG_KIND':

@@ -4,6 +4,7 @@ import type { Registration } from '../../git/registration.ts'
 import { folderOf, isOwnModule, nameIn, type Prepared, shortName } from '../commands/prepared.ts'
 import { registrationLines } from '../messages/gitMessages.ts'
 import type { EditReport, FileReport, PlanBody } from '../report.ts'
+import { groupFiles } from './groupFiles.ts'
 import { replacementLines } from './replacements.ts'
 import { say } from './say.ts'
 import { paintPatch } from './showDiff.ts'
@@ -49,12 +50,23 @@ export function showPlan(
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
   process.stdout.write(paintPatch(whole.map(it => it.patch).join(''), screens.out))
-  for (const { realpath, action } of brief) {
-    const { before, after } = plan.files.find(it => it.path === realpath) ?? {}
-    const lines = (after ?? before ?? '').split('\n').length - 1
-    const what = { create: 'new file', modify: 'updated', delete: 'removed' }[action]
-    const name = nameIn(configuration, realpath)
-    say(paint(screens.err, 'dim', `${what}: ${name} (${lines} lines, shown with -v)`))
+  const planned = (it: FileReport) => plan.files.find(file => file.path === it.realpath)
+  const groups = groupFiles(
+    brief,
+    it => nameIn(configuration, it.realpath),
+    it => isOwnModule({ before: planned(it)?.before, after: planned(it)?.after }),
+    it => it.action
+  )
+  for (const { name, files } of groups) {
+    const lines = files.reduce((sum, it) => {
+      const { before, after } = planned(it) ?? {}
+      return sum + (after ?? before ?? '').split('\n').length - 1
+    }, 0)
+    const action = files[0]?.action ?? 'modify'
+    const [one, several] = WORDS[action]
+    const count = files.length > 1 ? `${files.length} files, ` : ''
+    const what = files.length > 1 ? several : one
+    say(paint(screens.err, 'dim', `${what}: ${name} (${count}${lines} lines, shown with -v)`))
   }
   if (verbose)
     for (const it of body.files)
@@ -63,6 +75,12 @@ export function showPlan(
   for (const line of registrationLines(registrations)) say(line)
   say(checkLine(prepared))
 }
+
+const WORDS = {
+  create: ['new file', 'new files'],
+  modify: ['updated', 'updated'],
+  delete: ['removed', 'removed']
+} as const
 
 /** A line of words, in as many as a terminal needs. */
 function fitting(text: string, { isTerminal, width }: Screen): string[] {

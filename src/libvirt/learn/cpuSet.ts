@@ -1,15 +1,18 @@
-/** The numbers that a set such as `0-3,^2,8` stands for, in order; undefined for what is none. */
+const PART = /^\s*(?:\^(\d{1,5})|(\d{1,5})\s*(?:-\s*(\d{1,5}))?)\s*$/
+
+/**
+ * The numbers that a set such as `0-3,^2,8` stands for, in order: `^2` takes out what stands before it.
+ * Undefined for what libvirt takes for none; it lets a comma stand at the end.
+ */
 export function readCpuSet(text: string): number[] | undefined {
   // More than any machine needs, and not enough to be kept busy with.
   if (text.length > 2048) return undefined
   const all = new Set<number>()
-  for (const part of text.replace(/\s/g, '').split(',')) {
-    const found = /^(\^?)(\d{1,5})(?:-(\d{1,5}))?$/.exec(part)
-    if (!found) return undefined
-    const first = Number(found[2])
-    const last = Number(found[3] ?? first)
-    if (last < first || (found[1] === '^' && found[3] !== undefined)) return undefined
-    for (let it = first; it <= last; it++) found[1] === '^' ? all.delete(it) : all.add(it)
+  for (const part of text.replace(/,\s*$/, '').split(',')) {
+    const [whole, out, first, last = first] = PART.exec(part) ?? []
+    if (whole === undefined || Number(last) < Number(first)) return undefined
+    if (out !== undefined) all.delete(Number(out))
+    else for (let it = Number(first); it <= Number(last); it++) all.add(it)
   }
   return [...all].sort((a, b) => a - b)
 }

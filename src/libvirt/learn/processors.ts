@@ -12,19 +12,19 @@ export interface Pins {
 }
 
 export function pinsOf(root: XmlElement): Pins {
-  const all = (name: string) => [
-    ...new Set(
-      findAll(root, 'cputune', name).flatMap(
-        it => readCpuSet(attributeOf(it, 'cpuset') ?? '') ?? []
-      )
-    )
-  ]
+  const count = processorsOf(root) ?? Number.POSITIVE_INFINITY
+  // libvirt drops the pins of those that the guest does not have.
+  const guest = findAll(root, 'cputune', 'vcpupin').filter(
+    it => Number(attributeOf(it, 'vcpu')) < count
+  )
+  const helpers = ['emulatorpin', 'iothreadpin'].flatMap(it => findAll(root, 'cputune', it))
   const vcpu = find(root, 'vcpu')
-  return {
-    guest: all('vcpupin'),
-    helpers: [...new Set([...all('emulatorpin'), ...all('iothreadpin')])],
-    allowed: readCpuSet((vcpu && attributeOf(vcpu, 'cpuset')) ?? '') ?? []
-  }
+  return { guest: cpuSets(guest), helpers: cpuSets(helpers), allowed: cpuSets(vcpu ? [vcpu] : []) }
+}
+
+function cpuSets(elements: readonly XmlElement[]): number[] {
+  const all = elements.flatMap(it => readCpuSet(attributeOf(it, 'cpuset') ?? '') ?? [])
+  return [...new Set(all)]
 }
 
 /** How many processors the guest has. */

@@ -26,7 +26,7 @@ export interface Change {
 
 /** Something that a person should look at, and that was not changed. */
 export interface Remark {
-  code: 'STORE_PATH' | 'FIRMWARE' | 'ARGUMENT' | 'RUNNING' | 'PASSWORD'
+  code: 'STORE_PATH' | 'FIRMWARE' | 'ARGUMENT' | 'RUNNING' | 'PASSWORD' | 'UUID'
   path: string
   what: string
   start?: number

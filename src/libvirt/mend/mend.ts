@@ -1,9 +1,10 @@
 import type { XmlElement } from '../tree.ts'
 import { mendArguments } from './arguments.ts'
 import { draftOf, type Mended } from './change.ts'
+import { mendFirmware } from './firmware.ts'
 import { type Identities, mendIdentity } from './identity.ts'
 import { mendMachine } from './machine.ts'
-import { mendEmulator, mendFirmware, mendStorePaths } from './paths.ts'
+import { mendEmulator, mendStorePaths } from './paths.ts'
 
 /**
  * A domain from another system or time as NixOS can run it, and each change; the root that was given

@@ -1,4 +1,4 @@
-// Paths to programs and firmware that hold on one system only.
+// Paths to programs that hold on one system only, and into the store.
 
 import { attributeOf, textOf } from '../tree.ts'
 import {
@@ -7,7 +7,6 @@ import {
   draftsIn,
   type Mended,
   place,
-  removeChild,
   setAttribute,
   setText
 } from './change.ts'
@@ -37,54 +36,6 @@ function architecture(root: Draft): string {
   const [os] = draftsIn(root, 'os')
   const [type] = draftsIn(os, 'type')
   return (type && attributeOf(type, 'arch')) ?? 'x86_64'
-}
-
-const FIRMWARE_FOLDER =
-  /^(?:\/nix\/store\/[^/]+\/(?:FV|share\/[\w/-]+)|\/usr\/share\/(?:OVMF|ovmf|edk2|edk2-ovmf|qemu)(?:\/[\w-]+)*)\//
-// NixOS had these until 25.11.
-const FORMER_LINK = /^\/run\/libvirt\/nix-ovmf\/(?:OVMF|AAVMF)_/
-const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|bin)$/i
-
-/**
- * A firmware image by its path gives way to `<os firmware='efi'>`, with which libvirt finds the one of
- * this system. The guest's own variables stay where they are.
- */
-export function mendFirmware(root: Draft): Mended {
-  const [os] = draftsIn(root, 'os')
-  const [loader] = draftsIn(os, 'loader')
-  if (!os || !loader) return { changes: [], remarks: [] }
-  const before = textOf(loader).trim()
-  if (!FIRMWARE_FOLDER.test(before) && !FORMER_LINK.test(before)) {
-    return { changes: [], remarks: [] }
-  }
-  const path = 'os/loader'
-  if (attributeOf(loader, 'type') !== 'pflash' || !CODE_IMAGE.test(before)) {
-    const what = `${before} is not there on NixOS, or goes when the store is cleaned; see what fits from /run/libvirt/nix-ovmf`
-    return { changes: [], remarks: [{ code: 'FIRMWARE', path, what, ...place(loader) }] }
-  }
-  const isSecure = attributeOf(loader, 'secure') === 'yes'
-  setAttribute(os, 'firmware', 'efi')
-  if (isSecure) {
-    loader.attributes = [{ name: 'secure', value: 'yes' }]
-    setText(loader, '')
-  } else removeChild(os, loader)
-  const after = `<os firmware='efi'>${isSecure ? " with <loader secure='yes'/>" : ''}`
-  const why =
-    'libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones'
-  const changes: Change[] = [{ code: 'FIRMWARE', path, before, after, why, ...place(loader) }]
-  for (const nvram of draftsIn(os, 'nvram')) {
-    const template = attributeOf(nvram, 'template')
-    if (template === undefined) continue
-    setAttribute(nvram, 'template', undefined)
-    setAttribute(nvram, 'templateFormat', undefined)
-    const reason = 'the template belongs to the firmware, which libvirt now finds by itself'
-    changes.push({
-      ...{ code: 'FIRMWARE', path: 'os/nvram', before: `template='${template}'`, after: null },
-      ...{ why: reason, ...place(nvram) }
-    })
-    if (textOf(nvram).trim() === '' && nvram.attributes.length === 0) removeChild(os, nvram)
-  }
-  return { changes, remarks: [] }
 }
 
 const VIRTIOFSD =

@@ -88,9 +88,14 @@ export function makeMachine(files: Record<string, string>): Machine {
         shipped,
         replaceModules: false,
         closure: followImports({ path: at(name), text }, moduleReader('/'), own),
+        imported: walkImports({ path: at(name), text }, moduleReader('/')).modules.slice(1),
         names: new Map()
       })
-      if (!plan.ok) throw new Error(JSON.stringify(plan.error))
+      if (!plan.ok) {
+        const { error } = plan
+        const it = error.code === 'NIX' ? error.error : error
+        throw new Error(JSON.stringify(it).replaceAll(`${folder}/`, ''))
+      }
       carryOut(plan.value.files)
     },
     remove(name = 'configuration.nix') {

@@ -53,11 +53,9 @@ export function patchWithoutModules(folder: string): string {
   return parts.reverse().join('')
 }
 
-/** The lines that name them on a terminal instead. */
-export function namesOfModules(folder = 'vfio'): string {
-  const parts = Object.entries(installedModules()).map(([name, text]) => {
-    const count = text.split('\n').length - 1
-    return `<dim>new file: ${folder}/${name} (${count} lines, shown with -v)</>\n`
-  })
-  return parts.join('')
+/** The line that tells of them on a terminal instead. */
+export function namesOfModules(folder = 'vfio', what = 'new files'): string {
+  const modules = Object.values(installedModules())
+  const lines = modules.reduce((sum, it) => sum + it.split('\n').length - 1, 0)
+  return `<dim>${what}: ${folder}/ (${modules.length} files, ${lines} lines, shown with -v)</>\n`
 }

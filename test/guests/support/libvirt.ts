@@ -47,6 +47,10 @@ export interface Trouble {
   kill?: { call: number; when: 'before' | 'after' }
   /** virsh does not know --keep-tpm, as before 8.9. */
   isOld?: boolean
+  /** Nothing but small files can be written. */
+  isFull?: boolean
+  /** `written` is wanted afterwards. */
+  isWatched?: boolean
 }
 
 export interface Libvirt {
@@ -54,6 +58,8 @@ export interface Libvirt {
   serve(wanted: Wanted, trouble?: Trouble): Run
   /** The calls of virsh of the last run. */
   calls(): string[]
+  /** What the service had written at each of these calls, as one line that says whether it differs. */
+  written(): string[]
   /** What virsh says; several commands are separated by semicolons. Fails if virsh does. */
   virsh(...words: string[]): string
   /** Makes a file with a guest, and gives its path. */
@@ -194,9 +200,12 @@ async function startLibvirt(): Promise<Libvirt> {
   return {
     virsh,
     setRecords,
-    serve(wanted, { kill, isOld } = {}) {
-      rmSync(at('calls'), { force: true })
-      const words = ['setsid', '--fork', '--wait', 'bash', '-c', `set -e\n${scriptOf(wanted)}`]
+    serve(wanted, { kill, isOld, isFull, isWatched } = {}) {
+      for (const it of ['calls', 'written']) rmSync(at(it), { force: true })
+      // Whoever writes more gets an error, as it is on a disk without room.
+      const limit = isFull ? "trap '' XFSZ; ulimit -f 1\n" : ''
+      const script = `set -e\n${limit}${scriptOf(wanted)}`
+      const words = ['setsid', '--fork', '--wait', 'bash', '-c', script]
       const { status, stdout, stderr } = spawnSync(...asSomebody(words), {
         encoding: 'utf8',
         env: {
@@ -204,6 +213,7 @@ async function startLibvirt(): Promise<Libvirt> {
           PATH: `${at('bin')}:${PATH}`,
           STATE_DIRECTORY: state,
           CALLS: at('calls'),
+          ...(isWatched && { WRITTEN: at('written') }),
           ...(kill && { KILL: `${kill.when} ${kill.call}` }),
           ...(isOld && { WITHOUT: '--keep-tpm' })
         }
@@ -211,7 +221,8 @@ async function startLibvirt(): Promise<Libvirt> {
       const output = (stdout + stderr).replaceAll(state, '/var/lib/vfio-guests')
       return { status: status === 0 || status === 1 ? status : -1, output }
     },
-    calls: () => readFileSync(at('calls'), 'utf8').trimEnd().split('\n'),
+    calls: () => linesOf(at('calls')),
+    written: () => linesOf(at('written')),
     file,
     definedBy: (xml, name = 'win10') => ({
       [name]: { xml: file(`${name.replace(/\W/g, '-')}.xml`, xml) }
@@ -242,6 +253,10 @@ async function startLibvirt(): Promise<Libvirt> {
   }
 }
 
+function linesOf(path: string): string[] {
+  return readFileSync(path, 'utf8').trimEnd().split('\n')
+}
+
 export function namesOf(list: string): string[] {
   return list.split('\n').filter(it => it !== '')
 }
@@ -267,6 +282,9 @@ function pathOf(tool: string): string {
 function watchedVirsh(path: string): string {
   return `#!/bin/sh
 echo "$*" >> "$CALLS"
+if [ "$WRITTEN" ]; then
+  find "$STATE_DIRECTORY" -type f -exec cksum {} + | sort | cksum >> "$WRITTEN"
+fi
 if [ "$KILL" ]; then count=$(wc -l < "$CALLS"); fi
 if [ "$KILL" ] && [ "$KILL" = "before $count" ]; then kill -KILL 0; fi
 if [ "$1" = help ] && [ "$WITHOUT" ]; then

@@ -1,0 +1,41 @@
+// check --fix on a machine: what text and machine show is mended in one run, and a second one has nothing to do.
+
+import { expect, it } from 'vitest'
+import { planFaultFixes } from '../../src/apply/planFaultFixes.ts'
+import { holdAgainst } from '../../src/check/onMachine.ts'
+import type { Machine } from '../../src/host/machine.ts'
+import type { LintFile } from '../../src/lints/index.ts'
+import { lint } from '../../src/lints/index.ts'
+import { filesOf } from '../lints/support.ts'
+import { CASES } from './cases.ts'
+import { machineWith } from './support.ts'
+
+function fixed(text: string, machine: Machine) {
+  const facts = { ours: true }
+  const look = (files: readonly LintFile[]) => [
+    ...lint(files, facts),
+    ...(holdAgainst(files, facts, machine)?.findings ?? [])
+  ]
+  const files = filesOf(text)
+  const fixes = planFaultFixes({ files, findings: look(files) }, look)
+  if (!fixes.ok) throw new Error(fixes.error.message)
+  const { plan, mended, left } = fixes.value
+  return { text: plan.configuration.text, mended, fixable: left.filter(it => it.fix) }
+}
+
+it.each(CASES)('$code: $title', ({ machine: name, tree, bad, fixed: expected }) => {
+  const machine = machineWith(name, tree)
+  const first = fixed(bad, machine)
+  expect(first.text).toBe(expected ?? bad)
+  expect(first.fixable).toEqual([])
+  expect(fixed(first.text, machine)).toMatchObject({ text: first.text, mended: [] })
+})
+
+it('a parameter in one string with others is seen by the machine once it stands alone', () => {
+  const machine = machineWith('x570-two-makers')
+  const text = (params: string) =>
+    `{\n  networking.hostName = "pc";\n  boot.kernelParams = [ ${params} ];\n}\n`
+  const { text: after, mended } = fixed(text('"iommu=pt vfio-pci.ids=10de:1b80"'), machine)
+  expect(after).toBe(text('"iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0"'))
+  expect(mended.map(it => it.code).sort()).toEqual(['MISSING_FUNCTION', 'PARAMETERS_IN_ONE'])
+})

@@ -1,0 +1,102 @@
+// What apply would make worse is told before it asks.
+
+import { expect, test } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { expectRefusal, makePlace } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const OFF = '--parse-check=off'
+const HEADLINE = '/etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files'
+const CHECKED = 'Checked: parses (own parser only; switched off).'
+
+/** What a plan tells besides the patch. */
+async function told(files: Record<string, string>, ...flags: string[]): Promise<string> {
+  const { stderr } = await makePlace(files).run(['diff', 'configuration.nix', OFF, ...flags])
+  return stderr
+}
+
+const DESKTOP = text`
+  { config, pkgs, ... }:
+  {
+    imports = [ ./hardware-configuration.nix ];
+    boot.kernelParams = [ "amd_iommu=pt" ];
+    services.xserver.videoDrivers = [ "nvidia" ];
+    system.stateVersion = "26.05";
+  }
+  `
+const HARDWARE = '{ ... }:\n{\n  boot.extraModprobeConfig = "options vfio-pci ids=10de:1b80";\n}\n'
+
+test.concurrent('a driver that the desktop needs, and IDs that are lost by others', async () => {
+  const files = { 'configuration.nix': DESKTOP, 'hardware-configuration.nix': HARDWARE }
+  const flags = ['--keep-obsolete', '--device', '1002:67df', '--blacklist-nvidia']
+  expect(await told(files, ...flags)).toBe(text`
+    ${HEADLINE}
+    Will be a problem: configuration.nix:9: IDS_TWICE, the IDs for vfio-pci are given in more than one place. Why: they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers. Do: put all IDs in one place.
+    Will be a problem: configuration.nix:11: BLACKLISTS_HOST, this takes the driver away that services.xserver.videoDrivers asks for. Why: a blacklisted driver is not loaded for any card, so there is no desktop. Do: take it out; the guest's card goes to vfio-pci without a blacklist too.
+    ${CHECKED}
+    `)
+  // What is wrong already is for "check" to tell.
+  expect(await told(files, '--keep-obsolete', '--ignore-msrs')).toBe(`${HEADLINE}\n${CHECKED}\n`)
+})
+
+const PLAIN = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+
+test.concurrent('more memory than there is, and an ID that the host needs, too', async () => {
+  const files = { 'configuration.nix': PLAIN }
+  const of = (machine: string) => ['--sysfs', folderOf(machine)]
+  expect(
+    await told(files, ...of('x570-two-makers'), '--gpu', '01:00.0', '--hugepages', '1G:64')
+  ).toBe(text`
+    ${HEADLINE}
+    Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.
+    IOMMU: that of AMD, as the processor is.
+    Named by ID, as nothing that stays with the host has the same.
+    Will be a problem: configuration.nix:18: HUGEPAGES_TOO_MANY, huge pages of 64.0 GiB in all leave the host too little of its 31.3 GiB. Why: what is reserved is gone for the host, which then runs out of memory or does not start. Do: leave the host 4 GiB: at most 27 of these pages.
+    ${CHECKED}
+    `)
+  const functions = ['1002:73bf', '1002:ab28', '1002:73a6', '1002:73a4']
+  const devices = functions.flatMap(it => ['--device', it])
+  expect(await told(files, ...of('shared-audio-id'), ...devices)).toBe(text`
+    ${HEADLINE}
+    Will be a problem: configuration.nix:9: SHARED_ID, 0000:0c:00.1 (audio) of the host has the same ID and goes along. Why: an ID stands for all devices that have it, so the host loses its own. Do: name the device by its address (0000:03:00.1) in virtualisation.vfio.addresses: vfio-patch apply --gpu 0000:03:00.0.
+    ${CHECKED}
+    `)
+})
+
+test.concurrent('shared memory that nobody could use', async () => {
+  const shared = ['--shared-memory', 'looking-glass', '--shared-memory', 'scream']
+  const files = { 'configuration.nix': PLAIN }
+  expect(await told(files, ...shared)).toBe(text`
+    ${HEADLINE}
+    Note: looking-glass and scream belong to root, so nobody else can open them. Name who looks at the guest: --user NAME.
+    ${CHECKED}
+    `)
+  const unremarked = `${HEADLINE}\n${CHECKED}\n`
+  expect(await told(files, ...shared, '--user', 'alice')).toBe(unremarked)
+  expect(await told(files, '--shared-memory', 'scream:alice')).toBe(unremarked)
+  const group = 'users.users.alice.extraGroups = [ "kvm" ];'
+  const inGroup = PLAIN.replace('system.', `${group}\n  system.`)
+  expect(await told({ 'configuration.nix': inGroup }, ...shared)).toBe(unremarked)
+})
+
+test.concurrent('check refuses what is no configuration, as apply does', async () => {
+  const place = makePlace({
+    'flake.nix': '{ outputs = inputs: { }; }\n',
+    'home.nix': '{ ... }:\n{\n  home.stateVersion = "26.05";\n}\n'
+  })
+  await expectRefusal(place, ['check', 'flake.nix'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/flake.nix is a flake, not a NixOS module. Nothing was written.
+        Do:  pass the module that it lists under modules, e.g. vfio-patch check hosts/pc/configuration.nix
+      `
+  })
+  await expectRefusal(place, ['check', 'home.nix', '--fix', '-y'], {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/home.nix is a module of home-manager, not of NixOS. Nothing was written.
+        Why: passing a card through is a matter of the whole system, not of one user.
+        Do:  pass the configuration of the machine, e.g. vfio-patch check hosts/pc/configuration.nix
+      `
+  })
+})
