@@ -97,6 +97,25 @@ it('goes behind a block that one of the edits puts beside a set on one line', ()
   `)
 })
 
+it('goes where the final system.stateVersion stood that one of the edits takes away', () => {
+  const given = '{\n  a = 1;\n\n  # As it was.\n  system.stateVersion = "26.05";\n}\n'
+  const edits: EditOf[] = [
+    it => it.removeIn('system.stateVersion'),
+    it => it.setIn('virtualisation.vfio', { enable: true })
+  ]
+  expect(together(given, edits)).toBe(nix`
+    {
+      a = 1;
+
+      # As it was.
+
+      virtualisation.vfio = {
+        enable = true;
+      };
+    }
+  `)
+})
+
 it('does nothing at all if one of them is refused', () => {
   const plan = parseDocument('{\n  a = 1;\n  b.c = 2;\n}\n')
     .edit()

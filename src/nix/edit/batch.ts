@@ -20,7 +20,7 @@ export interface Batch {
   places: Map<number, Growth>
   /** What the operations do at each path and below it, by the path's key. */
   traces: Map<string, Trace>
-  /** Whether one of them may bear on any path: a rename, or a path with a computed name. */
+  /** Whether one of them may bear on any path: a rename, a path with a computed name, and what others go by. */
   isFar: boolean
 }
 
@@ -106,7 +106,7 @@ function memberOf(
   const keys = keysOf(path)
   const kind = kindOf(doc, module, operation)
   const isFar =
-    operation.kind === 'rename' || path.includes(undefined) || takesPart(doc, module, operation)
+    operation.kind === 'rename' || path.includes(undefined) || takesLandmark(doc, module, operation)
   const isBroken = (text: string) => text.includes('\n')
   const isReflowing =
     kind === 'stays' &&
@@ -117,11 +117,16 @@ function memberOf(
   return { path, keys, kind, isFar, known, isReflowing, place: edits[0]?.offset }
 }
 
-/** Whether it may take a part of a `mkMerge` away, which others may have to be taken out of first. */
-function takesPart(doc: NixDocument, module: Module, operation: Operation): boolean {
+/**
+ * Whether it may take away what others go by: a part of a `mkMerge`, which others may have to be taken out
+ * of first, or the final `system.stateVersion`, which new definitions stand before.
+ */
+function takesLandmark(doc: NixDocument, module: Module, operation: Operation): boolean {
   if (operation.kind !== 'remove' || operation.items !== undefined) return false
   const { exact, below } = lookUpTarget(doc, module, operation.target)
-  return [...exact, ...below].some(it => isInPart(doc.text, it.binding))
+  return [...exact, ...below].some(
+    it => isInPart(doc.text, it.binding) || it.path.join('.') === 'system.stateVersion'
+  )
 }
 
 function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {
