@@ -123,7 +123,8 @@ async function compare(parser, seed, text, { xml, code, message }) {
   if (!parser || (xml === undefined && code === undefined)) return
   const its = await parser.canonical(text)
   if (xml === undefined) {
-    const isOurs = its.form === undefined || code !== 'NOT_XML'
+    // libvirt reads with libxml2, which takes fewer versions of XML than expat.
+    const isOurs = its.form === undefined || code !== 'NOT_XML' || !isXml(text)
     if (!isOurs) process.send({ seed, fault: `refused (${message}), and expat takes it` })
     return
   }

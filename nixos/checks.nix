@@ -38,7 +38,8 @@ let
   modprobeLinesFor =
     command: isModule:
     filter (
-      line: lib.length line > 1 && lib.head line == command && isModule (sameDashes (lib.elemAt line 1))
+      line:
+      lib.length line > 1 && lib.head line == command && isModule (sameDashes (lib.elemAt line 1))
     ) (map words (splitString "\n" config.boot.extraModprobeConfig));
 
   # A place that gives IDs to vfio-pci. Their case, order and repetitions make no difference to it.
@@ -52,11 +53,13 @@ let
   };
 
   # Of several in one line the last counts.
+  lastIDs = line: lib.last (filter (hasPrefix "ids=") line);
+
   bindings =
     map (param: bindingOf param param) (
       filter (param: hasPrefix "vfio_pci.ids=" (sameDashes param)) kernelParams
     )
-    ++ map (line: bindingOf (concatStringsSep " " line) (lib.last (filter (hasPrefix "ids=") line))) (
+    ++ map (line: bindingOf (concatStringsSep " " line) (lastIDs line)) (
       filter (any (hasPrefix "ids=")) (modprobeLinesFor "options" (module: module == "vfio_pci"))
     );
 

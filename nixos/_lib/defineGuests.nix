@@ -75,10 +75,23 @@
     warn "libvirt had it otherwise, from virt-manager or virsh. That definition is kept in $kept; what you want of it belongs into the configuration."
   }
 
+  # Also where libvirt is gone before it says that it has taken a definition, what it had is kept.
+  tell_what_stays() {
+    local before=$found
+    if [ ! -e "$found" ]; then before=$made; fi
+    definition > "$folder/now.xml"
+    if same "$before" "$folder/now.xml"; then
+      rm -f "$found"
+      say "it stays as it was, with the UUID $(uuid_in "$folder/now.xml")."
+    fi
+    rm "$folder/now.xml"
+  }
+
   # What to do where libvirt has the guest in an XML by another name.
   tell_other_name() {
     local other
     other=$(virsh -q domname "$(uuid_in "$1")" 2> /dev/null) || return 0
+    if [ "$other" = "$guest" ]; then return; fi
     say "libvirt has its UUID for $other. If that is its old name, rename it while it is off: virsh domrename $(printf '%q %q' "$other" "$guest"); then: systemctl restart vfio-guests. Else give it a UUID of its own."
   }
 
@@ -108,14 +121,13 @@
 
     write "$applied" < /dev/null
     if ! message=$(virsh -q define "$2" 2>&1); then
-      rm -f "$found"
-      if [ ! -e "$made" ]; then forget; fi
       fail "libvirt does not take its definition: $(complaint "$message")"
       if [ "$isnew" = no ]; then
-        say "it stays as it was, with the UUID $(virsh -q domuuid --domain "$guest" || true)."
+        tell_what_stays
       else
         tell_other_name "$2"
       fi
+      if [ ! -e "$made" ]; then forget; fi
       return
     fi
     changed=yes

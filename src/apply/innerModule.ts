@@ -27,26 +27,28 @@ export function innerModule(doc: NixDocument, path: readonly string[]): InnerMod
   const { start, end } = definition.value
   const value = unwrapped(definition.value)
   const set = value.type === 'function_expression' ? bodyOf(value) : undefined
-  if (!set || set.start - value.start < 4) return undefined
-  const asSet = parseDocument(
-    text.slice(0, value.start) +
-      asComment(text.slice(value.start, set.start)) +
-      text.slice(set.start)
-  )
-  const part = parseDocument(blanked(text, start) + text.slice(start, end))
+  if (!set) return undefined
+  const head = text.slice(value.start, set.start)
+  const asSet = parseDocument(text.slice(0, value.start) + blanks(head) + text.slice(set.start))
+  const part = parseDocument(alone(text, start) + text.slice(start, end))
   const isRead = asSet.getIn(path).length + asSet.getBelow(path).length > 0
   if (asSet.errors.length > 0 || !isRead || !part.module().ok) return undefined
   const valueAfter = (edits: readonly Edit[]) => applyEdits(text.slice(0, end), edits).slice(start)
   return { doc: asSet, part, valueAfter }
 }
 
-/** Blanks in the place of the text, but for the indentation of the last line: others go by that. */
-function blanked(text: string, end: number): string {
+/** What stands before a function that is alone: nothing, but for the indentation of its line. */
+function alone(text: string, end: number): string {
   const start = lineStart(text, end)
   const indent = indentAt(text, end)
   const rest = end - start - indent.length
-  const head = text.slice(0, start).replace(/[^\n]/g, ' ')
-  return `${head}${indent}${rest < 4 ? ' '.repeat(rest) : asComment(' '.repeat(rest))}`
+  const comment = rest < 4 ? ' '.repeat(rest) : `/*${' '.repeat(rest - 4)}*/`
+  return `${blanks(text.slice(0, start))}${indent}${comment}`
+}
+
+/** Nothing, as long as the text and with its lines. */
+function blanks(text: string): string {
+  return text.replace(/[^\r\n]/g, ' ')
 }
 
 /** The set behind the arguments of a function, its variables and its assertions. */
@@ -64,9 +66,4 @@ function bodyOf(node: SyntaxNode): SyntaxNode | undefined {
     default:
       return undefined
   }
-}
-
-/** A comment as long as the text, with its lines. */
-function asComment(head: string): string {
-  return `/*${head.slice(2, -2).replace(/[^\n]/g, '-')}*/`
 }

@@ -93,74 +93,75 @@ export interface PlannedFile {
  * date. A configuration that says it all gives a plan without files.
  */
 export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
-  const { path, settings, modulesDir, takeOver } = input
+  const { path, takeOver, guest } = input
   const start = beginning(input)
   if (!start.ok) return start
-  const { doc, specialisation } = start.value
-  const isAsked = !isEmpty(settings)
-  const importPath = `./${modulesDir}`
+  const { specialisation } = start.value
   const { modulesFolder: folder, listing, shipped, replaceModules } = input
   const theirs = new Set(takeOver?.modules)
   const modules = planModules(folder, listing, shipped, replaceModules, theirs)
   if (!modules.ok) return modules
-
-  const prefix = prefixOf(specialisation)
-  const inner = innerModule(doc, prefix)
-  const home = inner?.doc ?? doc
-  const isEdited = isAsked || takeOver !== undefined
-  const all = isEdited && !input.keepObsolete ? obsoleteIn(home, input.release, prefix) : []
-  const obsolete = all.filter(it => !it.isOutside)
-  const wanted = notInherited(
-    home,
-    wantedOptions(settings, circumstancesOf(home, prefix), input.names),
-    prefix
-  )
-  if (!wanted.ok) return err({ code: 'NIX', path, error: wanted.error })
-  const bringOurs = (edit: Transaction) => {
-    if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
-    return edit.import(importPath)
-  }
-  const keepSettings = (edit: Transaction) => {
-    if (takeOver) editOptions(doc, edit, [...takeOver.wanted, ...keptOff(home, prefix)])
-    return edit
-  }
-  const [edited, below] = inner ? [inner.part, []] : [doc, prefix]
-  const planned = planFixes(
-    edited,
-    obsolete.map(it => (inner ? fixWithin(it.fix, prefix) : it.fix)),
-    accepted => {
-      const edit = inner ? edited.edit() : bringOurs(doc.edit())
-      const moved = accepted.flatMap(it => obsolete[it] ?? [])
-      const chosen = isAsked ? wanted.value : []
-      editOptions(
-        edited,
-        edit,
-        [...chosen, ...wantedFor(moved, settings, input.byAddress, input.names)],
-        below
-      )
-      return inner ? edit : keepSettings(edit)
-    }
-  )
+  const planned = planConfiguration(input, start.value)
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
-  const { plan: within, refused } = planned.value
-  const clash = input.keepObsolete ? undefined : clashAfter(home, within.edits, within.inverse)
-  if (clash) return err({ code: 'NIX', path, error: clash })
-  const whole = inner
-    ? planAround(keepSettings(bringOurs(doc.edit())), prefix, inner, within)
-    : ok(within)
-  if (!whole.ok) return err({ code: 'NIX', path, error: whole.error })
-  const plan = whole.value
-  const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
+  const { plan, replaced, left } = planned.value
 
-  const { guest } = input
   const files: PlannedFile[] = modules.value.flatMap(it => filesOf(folder, it))
   if (guest && guest.before !== guest.after) {
     files.push({ path: guest.path, before: guest.before, after: guest.after })
   }
   files.push(...(takeOver?.files ?? []))
   if (plan.changed) files.push({ path, before: input.text, after: plan.text })
-  const left = all.filter(it => it.isOutside)
   return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
+}
+
+/** The change to the configuration alone, what gives way in it, and what would if it stood in the entry. */
+function planConfiguration(
+  input: ApplyInput,
+  { doc, specialisation }: Beginning
+): Result<Required<Pick<ApplyPlan, 'replaced' | 'left'>> & { plan: Plan }, NixError> {
+  const { settings, names, byAddress, takeOver, keepObsolete } = input
+  const isAsked = !isEmpty(settings)
+  const prefix = prefixOf(specialisation)
+  const inner = innerModule(doc, prefix)
+  const home = inner?.doc ?? doc
+  const isEdited = isAsked || takeOver !== undefined
+  const all = isEdited && !keepObsolete ? obsoleteIn(home, input.release, prefix) : []
+  const [obsolete, left] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
+  const asked = wantedOptions(settings, circumstancesOf(home, prefix), names)
+  const wanted = notInherited(home, asked, prefix)
+  if (!wanted.ok) return wanted
+  const chosen = [...(isAsked ? wanted.value : []), ...(takeOver ? keptOff(home, prefix) : [])]
+
+  const [edited, below] = inner ? [inner.part, []] : [doc, prefix]
+  const planned = planFixes(
+    edited,
+    obsolete.map(it => (inner ? fixWithin(it.fix, prefix) : it.fix)),
+    accepted => {
+      const edit = inner ? edited.edit() : withOurs(doc, input)
+      const moved = accepted.flatMap(it => obsolete[it] ?? [])
+      const options = [...chosen, ...wantedFor(moved, settings, byAddress, names)]
+      editOptions(edited, edit, options, below)
+      return edit
+    }
+  )
+  if (!planned.ok) return planned
+  const { plan, refused } = planned.value
+  const clash = keepObsolete ? undefined : clashAfter(home, plan.edits, plan.inverse)
+  if (clash) return err(clash)
+  const whole = inner ? planAround(withOurs(doc, input), prefix, inner, plan) : ok(plan)
+  if (!whole.ok) return whole
+  const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
+  return ok({ plan: whole.value, replaced, left })
+}
+
+/** Begins with our import, in the place of those of others, and with what keeps their settings as they were. */
+function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Transaction {
+  const importPath = `./${modulesDir}`
+  const edit = doc.edit()
+  if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
+  edit.import(importPath)
+  if (takeOver) editOptions(doc, edit, takeOver.wanted)
+  return edit
 }
 
 /** A module's file, and the one that keeps what somebody made of it. */
@@ -171,6 +172,12 @@ function filesOf(folder: string, { name, before, after, keptAs }: ModuleChange):
     { path: join(folder, keptAs), before: undefined, after: before, like: module.path },
     module
   ]
+}
+
+/** The configuration, and the specialisation that the options go into. */
+interface Beginning {
+  doc: NixDocument
+  specialisation: string | undefined
 }
 
 /** What the options go into; refused where the file, or what it imports, leaves no place for them. */
@@ -184,7 +191,7 @@ function beginning({
   imported = [],
   takeOver,
   specialisation
-}: ApplyInput): Result<{ doc: NixDocument; specialisation: string | undefined }, ApplyProblem> {
+}: ApplyInput): Result<Beginning, ApplyProblem> {
   const doc = parseDocument(text)
   const module = doc.module()
   if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
@@ -255,7 +262,7 @@ function importsBut(importPath: string, items: readonly Expr[]): Expr[] {
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */
 function keptOff(doc: NixDocument, prefix: readonly string[]): Wanted[] {
-  return wantedOptions({}, circumstancesOf(doc, prefix), new Map())
-    .filter(it => it.path.at(-1) === 'passthroughDMA')
-    .map(it => ({ ...it, path: [...prefix, ...it.path] }))
+  return wantedOptions({}, circumstancesOf(doc, prefix), new Map()).filter(
+    it => it.path.at(-1) === 'passthroughDMA'
+  )
 }

@@ -64,7 +64,7 @@ const REMARK = 'a guest, made from its XML; yours to edit'
  * has already. Nothing is to be done where the file was made from the same XML or says the same.
  *
  * `GUEST_DEFINED` where another file of the configuration defines the guest, or a file with other guests,
- * `GUEST_EDITED` where the file was edited and the XML is another one now, `GUEST_NOT_CONVERTED` where the two forms would differ,
+ * `GUEST_UUID` where another guest of the folder has the same UUID, `GUEST_EDITED` where the file was edited and the XML is another one now, `GUEST_NOT_CONVERTED` where the two forms would differ,
  * which is a bug.
  */
 export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
@@ -86,8 +86,9 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   if (!text.ok) return err({ code: 'GUEST_NOT_CONVERTED', path, message: text.error.message })
   const after = stamp(input.version, text.value, REMARK)
   const others = [...present].filter(([file]) => file !== existing?.[0])
-  const told = [...remarks, ...remarksOn(root), ...sharedUUID(root, others)]
-  const plan = { name, path, before, changes, remarks: told }
+  const same = sharedUUID(root, others)
+  if (same) return err({ code: 'GUEST_UUID', path: join(folder, same.file), name, uuid: same.uuid })
+  const plan = { name, path, before, changes, remarks: [...remarks, ...remarksOn(root)] }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
   const isEdited = stampOf(before) !== 'intact'
@@ -105,15 +106,12 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
 function sharedUUID(
   root: XmlElement,
   files: readonly (readonly [string, string | null])[]
-): Remark[] {
-  const uuid = find(root, 'uuid')
+): { file: string; uuid: string } | undefined {
+  const uuid = textOf(find(root, 'uuid') ?? root).trim()
   const known = (text: string | null) => readIdentity(text ?? '').uuid?.toLowerCase()
-  const own = uuid && textOf(uuid).trim().toLowerCase()
-  const [file] = files.find(([it, text]) => it.endsWith('.nix') && known(text) === own) ?? []
-  if (uuid === undefined || file === undefined) return []
-  const what = `the guest in guests/${file} has the same UUID, and is the same to libvirt: delete that file if this is its new name, else give this one another UUID, which uuidgen makes`
-  const { start } = uuid
-  return [{ code: 'UUID', path: 'uuid', what, ...(start === undefined ? {} : { start }) }]
+  const [file] =
+    files.find(([it, text]) => it.endsWith('.nix') && known(text) === uuid.toLowerCase()) ?? []
+  return file === undefined ? undefined : { file, uuid }
 }
 
 /** Whether a module says what the guest of this name is. */

@@ -46,6 +46,8 @@ export type ApplyProblem =
   | { code: 'IMPORTED_ELSEWHERE'; path: string; folder: string; importer: string }
   /** The configuration itself says what the guest of this name is. */
   | { code: 'GUEST_DEFINED'; path: string; name: string; at: { line: number; column: number } }
+  /** `path` is the file of another guest with this UUID, which is the same one to libvirt. */
+  | { code: 'GUEST_UUID'; path: string; name: string; uuid: string }
   /** The guest's file was edited, or is not ours at all, and its XML is another one than it was made from. */
   | { code: 'GUEST_EDITED'; path: string; name: string; isOurs: boolean }
   /** The guest as Nix would not be the guest; a bug. */

@@ -71,9 +71,10 @@ export function passedVendors(view: View): Set<string> {
  */
 function isPlace(view: View): boolean {
   const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
-  const isOff = ['enable', 'bindAtBoot'].some(
-    it => view.says(`virtualisation.vfio.${it}`, false).length > 0
-  )
+  const says = (name: string, value: boolean) =>
+    view.says(`virtualisation.vfio.${name}`, value).length > 0
+  // A specialisation may switch on what the rest has off.
+  const isOff = ['enable', 'bindAtBoot'].some(it => says(it, false) && !says(it, true))
   return !isOff && (view.facts.ours || !view.files.some(isDeclared))
 }
 

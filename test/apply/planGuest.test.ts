@@ -31,15 +31,21 @@ function told(name: string, files: Record<string, string>): string[] {
 const fileOf = (name: string, uuid: string) =>
   `{ virtualisation.vfio.guests.${name}.domain = { type = "kvm"; name = "${name}"; uuid = "${uuid}"; }; }\n`
 
-test('under a new name, the old one is told', () => {
+test('under a new name it is refused as long as the old one is there', () => {
   const files = {
     'linux.nix': fileOf('linux', UUID.replace('8', '9')),
     'notes.txt': fileOf('notes', UUID),
     'win10.nix': fileOf('win10', UUID.toUpperCase())
   }
-  expect(told('windows', files)).toEqual([
-    'UUID uuid: the guest in guests/win10.nix has the same UUID, and is the same to libvirt: delete that file if this is its new name, else give this one another UUID, which uuidgen makes'
-  ])
+  expect(planned('windows', files)).toEqual({
+    ok: false,
+    error: {
+      code: 'GUEST_UUID',
+      name: 'windows',
+      path: '/etc/nixos/vfio/guests/win10.nix',
+      uuid: UUID
+    }
+  })
 })
 
 test('its own file is no other guest, nor is one without a UUID', () => {

@@ -56,6 +56,15 @@ describe('an entry that is a function', () => {
     expect(machine.files()).toEqual({ [MAIN]: given })
   })
 
+  it('with the line ends of the file', () => {
+    const windows = (text: string) => text.replaceAll('\n', '\r\n')
+    const machine = makeMachine({ [MAIN]: windows(given) })
+    machine.apply(CARD, MAIN, 'games')
+    expect(machine.read(MAIN)).toBe(windows(expected))
+    expect(machine.remove().ok).toBe(true)
+    expect(machine.files()).toEqual({ [MAIN]: windows(given) })
+  })
+
   it.each([
     [
       '{ pkgs, ... }: { }',
@@ -139,14 +148,18 @@ describe('an entry that is a function', () => {
   it('keeps ours out if it gives other IDs to vfio-pci that can not move', () => {
     const text = nix`
       {
-        specialisation.vm.configuration = { ... }: {
+        specialisation.vm.configuration = {
+          pkgs,
+          ...
+        }:
+        {
           boot.extraModprobeConfig = "options vfio-pci ids=10de:10f0 disable_vga=1";
         };
       }
     `
     expect(refusal(makeMachine({ [MAIN]: text }), CARD, 'vm')).toMatchObject({
       code: 'CONFLICT',
-      at: { line: 3, column: 33 }
+      at: { line: 7, column: 33 }
     })
     const same = text.replace('10de:10f0', '10DE:1B80')
     expect(refusal(makeMachine({ [MAIN]: same }), CARD, 'vm')).toBe('not refused')

@@ -105,7 +105,8 @@ test.concurrent('another machine is not looked at', async ({ expect }) => {
   expect(code).toBe(1)
   expect(toldIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
     'Note: 0000:01:00.0 and 0000:01:00.1, which win10 is to have, are not set up, as the configuration is another machine\'s. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
-    'Note: win10 is tied to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.'
+    'Note: win10 is tied to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
+    'Note: looking-glass and scream belong to root, so nobody else can open them. Name who looks at the guest: --user NAME.'
   ])
 })
 
@@ -217,7 +218,16 @@ test.concurrent.each([
     small('', '10'),
     text`
       win10.xml: a guest can not be called "10" here. Nothing was written.
-        Why: a name is more than digits, has no slash, and does not begin with a dot.
+        Why: a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.
+        Do:  give it another <name>, such as win10
+      `
+  ],
+  [
+    'a name that virsh reads as a number',
+    small('', '+1'),
+    text`
+      win10.xml: a guest can not be called "+1" here. Nothing was written.
+        Why: a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.
         Do:  give it another <name>, such as win10
       `
   ],
@@ -259,7 +269,21 @@ test.concurrent('standard input', async () => {
     code: 2,
     stderr: text`
       vfio-patch: --domain needs a value, got "-".
-        Do:  vfio-patch diff --help
+        Do:  write it to a file first: virsh dumpxml --inactive win10 > win10.xml
+      `
+  })
+})
+
+test.concurrent('a guest of the configuration under another name', async () => {
+  const place = makePlace({ 'configuration.nix': PLAIN, 'win10.xml': small('', 'old') })
+  await place.run(['apply', 'configuration.nix', '--domain', 'win10.xml', '--yes'])
+  place.write('win10.xml', small('', 'new'))
+  await expectRefusal(place, DIFF, {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/vfio/guests/old.nix is another guest with the UUID of new, 8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10. Nothing was written.
+        Why: libvirt knows its guests by that, so to libvirt the two are one.
+        Do:  if new is its new name, delete that file, then run this again; else give new a UUID of its own, which uuidgen makes
       `
   })
 })

@@ -79,6 +79,29 @@ test.concurrent('shared memory that nobody could use', async () => {
   expect(await told({ 'configuration.nix': inGroup }, ...shared)).toBe(unremarked)
 })
 
+test.concurrent('a user that nobody knows', async () => {
+  const given = (users: string) => ({
+    'configuration.nix': PLAIN.replace('system.', 'imports = [ ./users.nix ];\n  system.'),
+    'users.nix': `{ config, ... }:\n{\n${users}}\n`
+  })
+  const alice = '  users.users.alice = { isNormalUser = true; };\n'
+  const bob = '  users.users = { bob.isNormalUser = true; };\n'
+  const call = ['--user', 'alcie', '--user', 'bob']
+  expect(await told(given(alice + bob), ...call)).toBe(text`
+    ${HEADLINE}
+    Note: no user is called alcie in the configuration, as far as it can be read; there is alice and bob.
+    ${CHECKED}
+    `)
+  const unremarked = `${HEADLINE}\n${CHECKED}\n`
+  expect(await told(given(alice + bob), '--user', 'bob')).toBe(unremarked)
+  // Somebody else may define them.
+  const computed = '  users.users."x${config.me}".isNormalUser = true;\n'
+  expect(await told(given(alice + computed), ...call)).toBe(unremarked)
+  expect(await told(given(''), ...call)).toBe(unremarked)
+  const flake = { ...given(alice), 'flake.nix': '{ outputs = inputs: { }; }\n' }
+  expect(await told(flake, ...call)).toBe(unremarked)
+})
+
 test.concurrent('check refuses what is no configuration, as apply does', async () => {
   const place = makePlace({
     'flake.nix': '{ outputs = inputs: { }; }\n',

@@ -303,7 +303,7 @@ test.concurrent('so is one that a file sets which the configuration does not imp
   // Which leads on.
   expect((await place.run(['remove', 'gpu.nix', '--yes', '-q'])).code).toBe(0)
   expect((await place.run(['remove', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
-  expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{\n}\n' })
+  expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'gpu.nix': '{ }\n' })
 })
 
 test.concurrent('and what can not be edited in a file that is imported', async () => {

@@ -24,6 +24,27 @@ describeWithLibvirt('vfio-guests.service that was killed', libvirt => {
     expect(memoryOf('win10')).toBe(16)
   })
 
+  test.each([true, false])(
+    'libvirt is gone before it says what it did; edited before: %s',
+    isEdited => {
+      serve(guest())
+      if (isEdited) libvirt.virsh('define', libvirt.file('edited.xml', guest({ memory: 24 })))
+      const before = libvirt.virsh('dumpxml', 'win10')
+      const defined = definedBy(guest({ memory: 32 }))
+      // Behind three that list guests, and one that asks for what libvirt has.
+      const kill = { call: 5, when: 'after' as const, loses: true }
+      expect(libvirt.serve({ defined }, { kill })).toEqual({
+        status: 1,
+        output:
+          '<3>win10: libvirt does not take its definition: End of file while reading data: Input/output error\n'
+      })
+      expect(memoryOf('win10')).toBe(32)
+      expect(libvirt.serve({ defined }).status).toBe(0)
+      const kept = libvirt.records()['win10/kept-1.xml']?.trimEnd()
+      expect([memoryOf('win10'), kept]).toEqual([32, isEdited ? before : undefined])
+    }
+  )
+
   test('killed at any call of virsh and run again, it ends as if it had not been', () => {
     const edited = libvirt.file('edited.xml', guest({ memory: 24 }))
     const old = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))

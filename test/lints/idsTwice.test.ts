@@ -91,6 +91,18 @@ it.each(CASES)('check, %s: %s', (_, said, ...options) => {
   )
 })
 
+it('check, in a boot entry that switches on what the others have off', () => {
+  const text = `{
+    boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];
+    virtualisation.vfio.enable = false;
+    virtualisation.vfio.devices = [ "10de:1b80" ];
+    specialisation.vfio.configuration.virtualisation.vfio.enable = lib.mkForce true;
+  }`
+  expect(lintFiles(text, { ours: true }).map(it => it.code)).toEqual(['IDS_TWICE'])
+  const off = text.replace('mkForce true', 'mkForce false')
+  expect(lintFiles(off, { ours: true }).map(it => it.code)).toEqual([])
+})
+
 describeWithOracle('the module', oracle => {
   const view = `config: let state = (${stateOf}) config; in { inherit (state) failures warnings; }`
   const results = () => {

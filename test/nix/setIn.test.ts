@@ -192,6 +192,10 @@ describe('setIn, where the option is not defined', () => {
     expect(edited('{ a = {\n  b = 1;\n}; }\n', it => it.setIn('c.d', 4))).toBe(
       '{ a = {\n  b = 1;\n};\n\n  c.d = 4; }\n'
     )
+    const noted = annotated(4, 'It ends;')
+    expect(edited('{ a = {\n  b = 1;\n}; }\n', it => it.setIn('c.d', noted))).toBe(
+      '{ a = {\n  b = 1;\n};\n\n  c.d = 4; # It ends;\n }\n'
+    )
   })
 
   it('keeps the blank-line habit of a file that has none', () => {

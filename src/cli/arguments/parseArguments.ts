@@ -114,7 +114,12 @@ function findStrange(words: readonly string[]): Message | undefined {
       }
       // Else it would be the file of the command.
       if (value === undefined && given === '-') {
-        return usage(`${spell(flag)} needs a value, got "-".`, { remedy: helpCall(words) })
+        return usage(`${spell(flag)} needs a value, got "-".`, {
+          remedy:
+            flag.name === 'domain'
+              ? 'write it to a file first: virsh dumpxml --inactive win10 > win10.xml'
+              : helpCall(words)
+        })
       }
       continue
     }

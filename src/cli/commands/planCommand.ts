@@ -23,6 +23,7 @@ import { readGuest } from '../input/readGuest.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
 import { earlierDevices, readSystem } from '../input/readSystem.ts'
+import { unknownUsers } from '../input/unknownUsers.ts'
 import type { Message } from '../message.ts'
 import { entryNotes, misplacedAssumption, readSpecialisation } from '../messages/bootEntry.ts'
 import { readMessage } from '../messages/fileMessages.ts'
@@ -169,6 +170,7 @@ export function prepare(
       ...(inFile ? fileNotes(inFile.file, inFile.guest) : []),
       ...chosen.value.notes,
       ...forGuest.value.notes,
+      ...unknownUsers(settings.users ?? [], modules),
       ...ownerNotes(forGuest.value.settings, text, plan.value.configuration.text, modules, prefix),
       ...newFaults(target, text, plan.value.files, release, given, context)
     ],

@@ -59,7 +59,8 @@ export function readGuest(given: Arguments, context: Context): Result<Guest | un
 }
 
 function isName(name: string): boolean {
-  const isNumber = /^\d+$/.test(name)
+  // virsh looks for these before it looks for a name.
+  const isTakenForAnother = /^\s*\+?\d+$|^[\da-f-]{36}$/i.test(name)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return !isNumber && /^[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$/.test(name)
+  return !isTakenForAnother && /^[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$/.test(name)
 }

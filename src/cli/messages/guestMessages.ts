@@ -26,6 +26,16 @@ export function guestMessage(problem: GuestProblem, context: Context, file: stri
         remedy: `take it out there, then run this again; or leave --domain away, and edit it there`
       }
     }
+    case 'GUEST_UUID': {
+      const { name, uuid } = problem
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${path} is another guest with the UUID of ${name}, ${uuid}. Nothing was written.`,
+        why: 'libvirt knows its guests by that, so to libvirt the two are one.',
+        remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} a UUID of its own, which uuidgen makes`
+      }
+    }
     case 'GUEST_EDITED': {
       const { name, isOurs } = problem
       return {
@@ -60,7 +70,7 @@ export function badName(name: string | undefined, file: string): Message {
     why:
       name === undefined
         ? 'libvirt knows its guests by their names.'
-        : 'a name is more than digits, has no slash, and does not begin with a dot.',
+        : 'a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.',
     remedy: 'give it another <name>, such as win10'
   }
 }

@@ -154,6 +154,7 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
       }
     }
     case 'GUEST_DEFINED':
+    case 'GUEST_UUID':
     case 'GUEST_EDITED':
     case 'GUEST_NOT_CONVERTED':
       return guestMessage(problem, context, 'FILE.xml')

@@ -150,8 +150,10 @@ function follow(
   const closes = next?.type === '}' || /^\s*\}/.test(rest)
   const sameLine = /^[ \t]*[^\s]/.test(rest)
   const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
-  // A brace behind the last binding stays behind the last binding.
-  const closing = sameLine && !closes ? layout.eol + indentAt(text, set.start) : tail
+  // A brace behind the last binding stays behind the last binding, unless a comment would swallow it.
+  const mayEndInComment = binding.slice(binding.lastIndexOf('\n') + 1).includes('#')
+  const breaks = sameLine && (!closes || mayEndInComment)
+  const closing = breaks ? layout.eol + indentAt(text, set.start) : tail
   return insertion(at, lead + layout.indent + binding + closing)
 }
 

@@ -43,8 +43,8 @@ export interface Run {
 
 /** What is not as it should be while the service runs. */
 export interface Trouble {
-  /** The call of virsh that it is killed at. */
-  kill?: { call: number; when: 'before' | 'after' }
+  /** The call of virsh that it is killed at; with `loses`, libvirt is gone then, and only virsh fails. */
+  kill?: { call: number; when: 'before' | 'after'; loses?: boolean }
   /** virsh does not know --keep-tpm, as before 8.9. */
   isOld?: boolean
   /** Nothing but small files can be written. */
@@ -215,6 +215,7 @@ async function startLibvirt(): Promise<Libvirt> {
           CALLS: at('calls'),
           ...(isWatched && { WRITTEN: at('written') }),
           ...(kill && { KILL: `${kill.when} ${kill.call}` }),
+          ...(kill?.loses && { LOSES: 'yes' }),
           ...(isOld && { WITHOUT: '--keep-tpm' })
         }
       })
@@ -278,22 +279,27 @@ function pathOf(tool: string): string {
   return found.stdout.trim()
 }
 
-/** virsh that keeps a list of what it was asked, and ends the whole run at one of them. */
+/** virsh that keeps a list of what it was asked, and at one of them ends the whole run, or fails. */
 function watchedVirsh(path: string): string {
   return `#!/bin/sh
+end() {
+  if [ -z "$LOSES" ]; then kill -KILL 0; fi
+  echo 'error: End of file while reading data: Input/output error' >&2
+  exit 1
+}
 echo "$*" >> "$CALLS"
 if [ "$WRITTEN" ]; then
   find "$STATE_DIRECTORY" -type f -exec cksum {} + | sort | cksum >> "$WRITTEN"
 fi
 if [ "$KILL" ]; then count=$(wc -l < "$CALLS"); fi
-if [ "$KILL" ] && [ "$KILL" = "before $count" ]; then kill -KILL 0; fi
+if [ "$KILL" ] && [ "$KILL" = "before $count" ]; then end; fi
 if [ "$1" = help ] && [ "$WITHOUT" ]; then
   ${path} "$@" | grep -v -e "$WITHOUT"
 else
   ${path} "$@"
 fi
 status=$?
-if [ "$KILL" ] && [ "$KILL" = "after $count" ]; then kill -KILL 0; fi
+if [ "$KILL" ] && [ "$KILL" = "after $count" ]; then end; fi
 exit "$status"
 `
 }
