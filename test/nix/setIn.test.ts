@@ -318,6 +318,38 @@ describe('setIn, where the option is not defined', () => {
       `)
   })
 
+  it('gives it over several lines to a block', () => {
+    const given = nix`
+      { lib, on, ... }:
+      {
+        config = lib.mkMerge [
+          (lib.mkIf on { d = 1; })
+        ];
+      }
+    `
+    const vfio = { enable: true, devices: [annotated('10de:1b80', 'a card')] }
+    const then = edited(given, it => it.setIn('virtualisation.vfio', vfio).setIn('e', 1))
+    expect(then).toBe(nix`
+      { lib, on, ... }:
+      {
+        config = lib.mkMerge [
+          (lib.mkIf on { d = 1; })
+          {
+            virtualisation.vfio = {
+              enable = true;
+              devices = [
+                "10de:1b80" # a card
+              ];
+            };
+
+            e = 1;
+          }
+        ];
+      }
+    `)
+    expect(edited(then, it => it.removeIn('virtualisation.vfio').removeIn('e'))).toBe(given)
+  })
+
   it('writes into the plain part of a mkMerge', () => {
     const given = nix`
       { lib, ... }:

@@ -6,13 +6,14 @@ import { type AttrPath, formatPath, spellPath } from '../path.ts'
 import { ok } from '../result.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, isSet } from '../syntax/shape.ts'
 import { indentAt, lineStart } from '../text/lines.ts'
 import { bare, expr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { insertBinding } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
 import { isOneLine, placeFor } from './place.ts'
-import { printInline, printItem, printValue } from './print.ts'
+import { printBinding, printInline, printItem, printValue } from './print.ts'
 import {
   ambiguous,
   badValue,
@@ -25,7 +26,7 @@ import {
   refuse,
   sharedInRec
 } from './refusals.ts'
-import { layoutAt } from './style.ts'
+import { innerIndent, layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `setIn`: see Transaction. */
@@ -110,6 +111,22 @@ export function define(
   const blocked = blockedByPipe(doc, at) ?? sharedInRec(doc.text, at, attrpath)
   if (blocked) return blocked
   if ('set' in place.value) return ok([insertBinding(doc.text, doc.root, place.value, value)])
-  const item = expr(`{ ${formatPath(attrpath)} = ${printInline(value, layout.tightLists)}; }`)
-  return ok([insertItems(doc.text, doc.root, at, [item], undefined)])
+  const part = expr(printPart(doc, at, formatPath(attrpath), value))
+  return ok([insertItems(doc.text, doc.root, at, [part], undefined)])
+}
+
+/** One more set for the list of a `mkMerge`: on one line, unless it is a block and the list is not. */
+function printPart(
+  { text, root }: NixDocument,
+  list: SyntaxNode,
+  attrpath: string,
+  value: NixValue
+): string {
+  const { unit, eol, tightLists } = layoutAt(text, '', root)
+  const inline = `{ ${attrpath} = ${printInline(value, tightLists)}; }`
+  const outer = layoutAt(text, innerIndent(text, list, unit), root)
+  const layout = { ...outer, indent: outer.indent + unit }
+  const binding = printBinding(attrpath, value, layout)
+  if (isOneLine(text, list) || !binding.includes('\n')) return inline
+  return `{${eol}${layout.indent}${binding}${eol}${outer.indent}}`
 }
