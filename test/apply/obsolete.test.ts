@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { type ApplyInput, planApply } from '../../src/apply/planApply.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { nix } from '../nix/support.ts'
@@ -13,23 +12,12 @@ import {
   withNixos,
   withOneCard
 } from '../oracle/machines.ts'
-
-const shipped = shippedModules('1.0.0')
+import { inputFor, shipped } from './support/input.ts'
 
 function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) {
-  const result = planApply({
-    path: '/etc/nixos/configuration.nix',
-    text,
-    settings,
-    modulesDir: 'vfio',
-    modulesFolder: '/etc/nixos/vfio',
-    listing: shipped,
-    shipped,
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map(),
-    ...more
-  })
+  const result = planApply(
+    inputFor('/etc/nixos/configuration.nix', text, settings, { listing: shipped, ...more })
+  )
   if (!result.ok) throw new Error(result.error.code)
   const { configuration, replaced = [] } = result.value
   return { text: configuration.text, replaced: replaced.map(it => `${it.line} ${it.code}`) }

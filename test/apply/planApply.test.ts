@@ -3,23 +3,19 @@ import { stamp } from '../../src/apply/modules/stamp.ts'
 import { type ApplyInput, planApply } from '../../src/apply/planApply.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
 import { nix } from '../nix/support.ts'
+import { inputFor } from './support/input.ts'
 
 const shipped = new Map([['default.nix', stamp('1.0.0', '{ }\n')]])
 
 function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) {
-  return planApply({
-    path: '/etc/nixos/configuration.nix',
-    text,
-    settings,
-    modulesDir: 'vfio',
-    modulesFolder: '/etc/nixos/vfio',
-    listing: shipped,
-    shipped,
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']]),
-    ...more
-  })
+  return planApply(
+    inputFor('/etc/nixos/configuration.nix', text, settings, {
+      listing: shipped,
+      shipped,
+      names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']]),
+      ...more
+    })
+  )
 }
 
 /** The configuration after the settings; what a second run would change is checked to be nothing. */

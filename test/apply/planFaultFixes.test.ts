@@ -2,7 +2,6 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { obsoleteIn } from '../../src/apply/old/obsolete.ts'
 import { planApply } from '../../src/apply/planApply.ts'
 import { planFaultFixes } from '../../src/apply/planFaultFixes.ts'
@@ -13,6 +12,7 @@ import type { Files } from '../lints/support.ts'
 import { filesOf } from '../lints/support.ts'
 import { nix } from '../nix/support.ts'
 import { runs } from '../properties/support/choices.ts'
+import { inputFor, shipped } from './support/input.ts'
 
 function fixed(given: Files, isOurs = false) {
   const files = filesOf(given)
@@ -187,20 +187,15 @@ describe('whatever stands together', () => {
   })
 
   it('after apply another one has nothing to do', () => {
-    const shipped = shippedModules('1.0.0')
     const apply = (text: string) =>
-      planApply({
-        path: '/etc/nixos/configuration.nix',
-        text,
-        settings: { devices: ['10de:1b80'] },
-        modulesDir: 'vfio',
-        modulesFolder: '/etc/nixos/vfio',
-        listing: shipped,
-        shipped,
-        replaceModules: false,
-        closure: { ours: [], foreign: undefined },
-        names: new Map()
-      })
+      planApply(
+        inputFor(
+          '/etc/nixos/configuration.nix',
+          text,
+          { devices: ['10de:1b80'] },
+          { listing: shipped }
+        )
+      )
     fc.assert(
       fc.property(configurations, text => {
         const first = apply(text)

@@ -1,7 +1,6 @@
 // Our modules take the place of others that declare the same options.
 
 import { describe, expect, it } from 'vitest'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { listedBeside } from '../../src/apply/old/flakeModules.ts'
 import { planTakeOver } from '../../src/apply/old/takeOver.ts'
 import { declaredOptions, ownOptions } from '../../src/apply/own/ownOptions.ts'
@@ -20,6 +19,7 @@ import {
   withNixos,
   withOneCard
 } from '../oracle/machines.ts'
+import { inputFor, shipped } from './support/input.ts'
 import {
   OLD_LIBVIRT,
   OLD_MODULES,
@@ -30,7 +30,6 @@ import {
 
 const FOLDER = '/etc/nixos'
 const PATH = `${FOLDER}/configuration.nix`
-const shipped = shippedModules('1.0.0')
 const own = ownOptions(shipped.values())
 const declared = declaredOptions(shipped.values())
 
@@ -73,19 +72,12 @@ function obstacles(files: Files): string[] {
 function taken(files: Files, settings: Settings = {}) {
   const result = takeOver(files)
   if (!result.ok || !result.value) throw new Error(JSON.stringify(result))
-  const plan = planApply({
-    path: PATH,
-    text: files['configuration.nix'] ?? '',
-    settings,
-    modulesDir: 'vfio',
-    modulesFolder: `${FOLDER}/vfio`,
-    listing: shipped,
-    shipped,
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    takeOver: result.value,
-    names: new Map()
-  })
+  const plan = planApply(
+    inputFor(PATH, files['configuration.nix'] ?? '', settings, {
+      listing: shipped,
+      takeOver: result.value
+    })
+  )
   if (!plan.ok) throw new Error(JSON.stringify(plan.error))
   const { notes, modules } = result.value
   return {

@@ -2,9 +2,9 @@
 
 import { expect, test } from 'vitest'
 import { chooseDevices } from '../../src/apply/chooseDevices.ts'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
 import { planApply } from '../../src/apply/planApply.ts'
 import { candidatesOf } from '../../src/host/candidates.ts'
+import { inputFor } from '../apply/support/input.ts'
 import { machineCalled, NAMES } from '../host/support/machines.ts'
 import { held } from './support.ts'
 
@@ -12,18 +12,8 @@ import { held } from './support.ts'
 function applied(name: string, gpu: string): string | undefined {
   const choice = chooseDevices(machineCalled(name), {}, { gpus: [gpu], confirmed: [gpu] })
   if (!choice.ok) return undefined
-  const plan = planApply({
-    path: '/etc/nixos/configuration.nix',
-    text: '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n',
-    settings: choice.value.settings,
-    modulesDir: 'vfio',
-    modulesFolder: '/etc/nixos/vfio',
-    listing: 'absent',
-    shipped: shippedModules('0.0.0'),
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map()
-  })
+  const given = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+  const plan = planApply(inputFor('/etc/nixos/configuration.nix', given, choice.value.settings))
   if (!plan.ok) throw new Error(plan.error.code)
   return plan.value.configuration.text
 }

@@ -1,11 +1,10 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
-import { planApply } from '../../src/apply/planApply.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
+import { carryOut, inputFor } from '../apply/support/input.ts'
 import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
 
 const example = fileURLToPath(new URL('../../examples/asrock-x570-pro4', import.meta.url))
@@ -18,23 +17,7 @@ function evaluated(oracle: Oracle, settings: Settings, view: string): unknown {
   const system = mkdtempSync(join(folder, 'system-'))
   cpSync(example, system, { recursive: true })
   const path = join(system, 'configuration.nix')
-  const plan = planApply({
-    path,
-    text: readFileSync(path, 'utf8'),
-    settings,
-    modulesDir: 'vfio',
-    modulesFolder: join(system, 'vfio'),
-    listing: 'absent',
-    shipped: shippedModules('0.0.0'),
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map()
-  })
-  if (!plan.ok) throw new Error(plan.error.code)
-  for (const file of plan.value.files) {
-    mkdirSync(dirname(file.path), { recursive: true })
-    writeFileSync(file.path, file.after ?? '')
-  }
+  carryOut(inputFor(path, readFileSync(path, 'utf8'), settings))
   // The example imports one file of nixpkgs, and sets options that are not declared here.
   const nixpkgs = join(folder, 'nixpkgs')
   mkdirSync(join(nixpkgs, 'installer/scan'), { recursive: true })

@@ -1,15 +1,14 @@
 // From a machine to what its NixOS boots with: the card of each is chosen, written into a
 // configuration, and that is evaluated.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
 import { chooseDevices } from '../../src/apply/chooseDevices.ts'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
-import { planApply } from '../../src/apply/planApply.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
+import { carryOut, inputFor } from '../apply/support/input.ts'
 import { machineCalled } from '../host/support/machines.ts'
 import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
 
@@ -24,23 +23,8 @@ function booted(oracle: Oracle, machine: string, gpu: string, settings: Settings
   if (!choice.ok) throw new Error(choice.error.map(problem => problem.code).join())
   const system = mkdtempSync(join(folder, `${machine}-`))
   const path = join(system, 'configuration.nix')
-  const plan = planApply({
-    path,
-    text: '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n',
-    settings: choice.value.settings,
-    modulesDir: 'vfio',
-    modulesFolder: join(system, 'vfio'),
-    listing: 'absent',
-    shipped: shippedModules('0.0.0'),
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map()
-  })
-  if (!plan.ok) throw new Error(plan.error.code)
-  for (const file of plan.value.files) {
-    mkdirSync(dirname(file.path), { recursive: true })
-    writeFileSync(file.path, file.after ?? '')
-  }
+  const given = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+  carryOut(inputFor(path, given, choice.value.settings))
   const result = evalNix(`
     (${view}) ((import ${nixPath(oracle.nixpkgsLib)}).evalModules {
       modules = [

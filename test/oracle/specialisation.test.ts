@@ -1,15 +1,14 @@
 // A boot entry of its own: with the card of each machine given away in it, the usual one is evaluated to
 // what it was before, and the other one has the card.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Asked, chooseDevices } from '../../src/apply/chooseDevices.ts'
-import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
-import { planApply } from '../../src/apply/planApply.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
+import { carryOut, inputFor } from '../apply/support/input.ts'
 import { machineCalled, NAMES } from '../host/support/machines.ts'
 import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
 import { type State, stateOf, withNixos } from './machines.ts'
@@ -128,24 +127,7 @@ function written({ machine, gpu, settings = {}, asked = {} }: Case): string {
   if (!choice.ok) throw new Error(`${machine}: ${choice.error.map(it => it.code).join()}`)
   const system = mkdtempSync(join(folder, `${machine}-`))
   const path = join(system, 'configuration.nix')
-  const plan = planApply({
-    path,
-    text: GIVEN,
-    settings: choice.value.settings,
-    specialisation: 'vfio',
-    modulesDir: 'vfio',
-    modulesFolder: join(system, 'vfio'),
-    listing: 'absent',
-    shipped: shippedModules('0.0.0'),
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map()
-  })
-  if (!plan.ok) throw new Error(`${machine}: ${plan.error.code}`)
-  for (const file of plan.value.files) {
-    mkdirSync(dirname(file.path), { recursive: true })
-    writeFileSync(file.path, file.after ?? '')
-  }
+  carryOut(inputFor(path, GIVEN, choice.value.settings, { specialisation: 'vfio' }))
   return path
 }
 
