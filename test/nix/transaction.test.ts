@@ -116,6 +116,12 @@ it('goes where the final system.stateVersion stood that one of the edits takes a
   `)
 })
 
+it('goes behind the comments that a last definition leaves which one of the edits takes away', () => {
+  const given = '{\n  users.a = 1;\n  b = 2;\n\n  # c = 3;\n}\n'
+  const edits: EditOf[] = [it => it.removeIn('b'), it => it.setIn('users.d', 4)]
+  expect(together(given, edits)).toBe('{\n  users.a = 1;\n\n  # c = 3;\n\n  users.d = 4;\n}\n')
+})
+
 it('does nothing at all if one of them is refused', () => {
   const plan = parseDocument('{\n  a = 1;\n  b.c = 2;\n}\n')
     .edit()

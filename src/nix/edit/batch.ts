@@ -8,7 +8,7 @@ import { type AttrPath, keysOf, samePath } from '../path.ts'
 import type { Edit } from '../text/edits.ts'
 import type { NixValue } from '../values.ts'
 import type { Operation } from './operation.ts'
-import { isInPart } from './remove.ts'
+import { isLastInSet } from './remove.ts'
 import { lookUpTarget } from './target.ts'
 
 /** What is planned on a document and not yet applied to it. */
@@ -106,7 +106,7 @@ function memberOf(
   const keys = keysOf(path)
   const kind = kindOf(doc, module, operation)
   const isFar =
-    operation.kind === 'rename' || path.includes(undefined) || takesLandmark(doc, module, operation)
+    operation.kind === 'rename' || path.includes(undefined) || takesLast(doc, module, operation)
   const isBroken = (text: string) => text.includes('\n')
   const isReflowing =
     kind === 'stays' &&
@@ -118,15 +118,13 @@ function memberOf(
 }
 
 /**
- * Whether it may take away what others go by: a part of a `mkMerge`, which others may have to be taken out
- * of first, or the final `system.stateVersion`, which new definitions stand before.
+ * Whether it takes away what others go by, the last binding of a set: new ones go behind the last, before a
+ * final `system.stateVersion`, and a part of a `mkMerge` goes with its last.
  */
-function takesLandmark(doc: NixDocument, module: Module, operation: Operation): boolean {
+function takesLast(doc: NixDocument, module: Module, operation: Operation): boolean {
   if (operation.kind !== 'remove' || operation.items !== undefined) return false
   const { exact, below } = lookUpTarget(doc, module, operation.target)
-  return [...exact, ...below].some(
-    it => isInPart(doc.text, it.binding) || it.path.join('.') === 'system.stateVersion'
-  )
+  return [...exact, ...below].some(it => isLastInSet(it.binding))
 }
 
 function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {

@@ -38,10 +38,10 @@ function emptySet(text: string, set: SyntaxNode): Edit {
   return { offset: start, length: set.end - 1 - start, content: ' ' }
 }
 
-/** Whether a binding stands in a part of a `mkMerge`, which goes with the last one in it. */
-export function isInPart(text: string, binding: SyntaxNode): boolean {
-  const list = setAround(binding)?.parent
-  return list !== undefined && isMerged(text, list)
+/** Whether a binding is the last one of its set. */
+export function isLastInSet(binding: SyntaxNode): boolean {
+  const set = setAround(binding)
+  return set !== undefined && bindingsOf(set).at(-1)?.start === binding.start
 }
 
 /**
