@@ -112,6 +112,8 @@ function apply(path, state) {
     listing: folder.listing,
     shipped,
     replaceModules: false,
+    // What gave way to our options is not ours to bring back.
+    keepObsolete: true,
     closure: followImports({ path, text }, moduleReader('/'), own),
     names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']])
   })
