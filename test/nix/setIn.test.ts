@@ -188,6 +188,16 @@ describe('setIn, where the option is not defined', () => {
     `)
   })
 
+  it('puts what stands on the line behind it on a line of its own where a comment would swallow it', () => {
+    const given = '{\n  a = 1; system.stateVersion = "26.05";\n}\n'
+    expect(edited(given, it => it.setIn('b', 2))).toBe(
+      '{\n  a = 1; b = 2; system.stateVersion = "26.05";\n}\n'
+    )
+    expect(edited(given, it => it.setIn('b', annotated(2, 'two')))).toBe(
+      '{\n  a = 1; b = 2; # two\n  system.stateVersion = "26.05";\n}\n'
+    )
+  })
+
   it('leaves a brace that stands behind the last binding behind the last binding', () => {
     expect(edited('{ a = {\n  b = 1;\n}; }\n', it => it.setIn('c.d', 4))).toBe(
       '{ a = {\n  b = 1;\n};\n\n  c.d = 4; }\n'

@@ -126,7 +126,9 @@ function precede(
 ): Edit {
   const at = startWithComments(text, sibling)
   const gap = blank ? layout.eol : ''
-  if (!startsLine(text, at)) return insertion(at, `${binding} `)
+  if (!startsLine(text, at)) {
+    return insertion(at, binding + (mayEndInComment(binding) ? layout.eol + layout.indent : ' '))
+  }
   const lead = blank && !isBlankBefore(text, at) && !isOpenedAbove(text, at) ? layout.eol : ''
   const start = at - indentAt(text, at).length
   return insertion(start, `${lead}${layout.indent}${binding}${layout.eol}${gap}`)
@@ -151,10 +153,14 @@ function follow(
   const sameLine = /^[ \t]*[^\s]/.test(rest)
   const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
   // A brace behind the last binding stays behind the last binding, unless a comment would swallow it.
-  const mayEndInComment = binding.slice(binding.lastIndexOf('\n') + 1).includes('#')
-  const breaks = sameLine && (!closes || mayEndInComment)
+  const breaks = sameLine && (!closes || mayEndInComment(binding))
   const closing = breaks ? layout.eol + indentAt(text, set.start) : tail
   return insertion(at, lead + layout.indent + binding + closing)
+}
+
+/** Whether its last line may be one that would swallow what follows on it. */
+function mayEndInComment(binding: string): boolean {
+  return binding.slice(binding.lastIndexOf('\n') + 1).includes('#')
 }
 
 /**
