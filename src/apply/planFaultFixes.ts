@@ -1,4 +1,4 @@
-import { type Finding, type Fix, type LintFile, planFixes } from '../lints/index.ts'
+import { type Finding, type Fix, isSameFinding, type LintFile, planFixes } from '../lints/index.ts'
 import { type NixError, type Plan, parseDocument, type Range } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { moveOffset } from '../nix/text/edits.ts'
@@ -89,14 +89,14 @@ function sorted(
 ): Pick<FaultFixes, 'mended' | 'left'> {
   const stays = new Set<Finding>()
   const left = after.map(it => {
-    const same = before.filter(other => isSame(other, it) && !stays.has(other))
+    const same = before.filter(other => isSameFinding(other, it) && !stays.has(other))
     const found = same.find(other => other.range.start === it.range.start) ?? same[0]
     if (found) stays.add(found)
     return found ?? it
   })
   const mended = before.filter(it => !stays.has(it))
   for (const it of shown) {
-    const isKnown = [...before, ...left, ...mended].some(other => isSame(other, it))
+    const isKnown = [...before, ...left, ...mended].some(other => isSameFinding(other, it))
     if (!isKnown) mended.push(it)
   }
   const inOrder = (all: Finding[]) => before.filter(it => all.includes(it))
@@ -104,10 +104,6 @@ function sorted(
     mended: [...inOrder(mended), ...mended.filter(it => !before.includes(it))],
     left: [...inOrder(left), ...left.filter(it => !before.includes(it))]
   }
-}
-
-function isSame(one: Finding, other: Finding): boolean {
-  return one.path === other.path && one.code === other.code && one.message === other.message
 }
 
 /** The configuration is written last. */

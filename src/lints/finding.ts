@@ -20,6 +20,11 @@ export interface Finding {
   fix?: Fix
 }
 
+/** Whether two findings are the same one, be it seen before an edit and after it, at another place. */
+export function isSameFinding(one: Finding, other: Finding): boolean {
+  return one.path === other.path && one.code === other.code && one.message === other.message
+}
+
 /** Edits of the file that the finding stands in, to be planned together. */
 export type Fix = readonly FixStep[]
 

@@ -17,9 +17,9 @@ export interface FixPlan {
 }
 
 /**
- * Plans fixes of one document, each after those before it, together with the edits that `begin` gives for those of these indices.
- * A fix that the toolkit refuses keeps none of the others back. The whole is refused only where the
- * edits of `begin` alone are.
+ * Plans fixes of one document, each after those before it, together with the edits that `begin` gives
+ * for those of these indices. A fix that the toolkit refuses keeps none of the others back. The whole is
+ * refused only where the edits of `begin` alone are.
  */
 export function planFixes(
   doc: NixDocument,
@@ -58,8 +58,9 @@ function planSteps(
       continue
     }
     const key = step.path.join('\0')
-    const at = lines.get(key) ?? { path: step.path, lines: new Set() }
-    lines.set(key, { ...at, lines: at.lines.add(step.line) })
+    const at = lines.get(key) ?? { path: step.path, lines: new Set<string>() }
+    at.lines.add(step.line)
+    lines.set(key, at)
   }
   const plan = edit.plan()
   if (lines.size === 0 || !plan.ok) return plan

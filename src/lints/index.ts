@@ -5,6 +5,7 @@ export {
   type Finding,
   type Fix,
   GIT_CODES,
+  isSameFinding,
   LINT_CODES,
   type LintCode,
   MACHINE_CODES,

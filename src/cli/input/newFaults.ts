@@ -5,8 +5,10 @@ import { type Faults, findFaults } from '../../apply/findFaults.ts'
 import type { PlannedFile } from '../../apply/planApply.ts'
 import type { ReadModule } from '../../apply/read/importClosure.ts'
 import { moduleReader } from '../../apply/read/readInputs.ts'
+import { holdAgainst } from '../../check/onMachine.ts'
 import type { TargetFile } from '../../files/target.ts'
-import type { Finding, LintCode } from '../../lints/index.ts'
+import type { Machine } from '../../host/machine.ts'
+import { type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { shortName } from '../commands/prepared.ts'
@@ -33,9 +35,11 @@ export function newFaults(
   const after = planned.find(it => it.path === path)?.after ?? text
   const now = findFaults({ path, text }, read, release)
   const then = findFaults({ path, text: after }, readerOf(planned, read), release)
-  const known = [...problemsOf(now, given, context)]
-  const fresh = problemsOf(then, given, context).filter(it => {
-    const same = known.findIndex(other => isSame(other, it))
+  const looked = lookAtHost(then, then.facts, given, context)
+  const machine = looked.ok && looked.value.on ? looked.value.machine : undefined
+  const known = problemsOf(now, machine)
+  const fresh = problemsOf(then, machine).filter(it => {
+    const same = known.findIndex(other => isSameFinding(other, it))
     if (same !== -1) known.splice(same, 1)
     return same === -1
   })
@@ -57,14 +61,9 @@ function readerOf(planned: readonly PlannedFile[], read: ReadModule): ReadModule
   }
 }
 
-function problemsOf(faults: Faults, given: Arguments, context: Context): Finding[] {
-  const looked = lookAtHost(faults, faults.facts, given, context)
-  const onMachine = looked.ok ? (looked.value.on?.findings ?? []) : []
-  return [...faults.findings, ...onMachine.filter(it => OF_MACHINE.includes(it.code))].filter(
+function problemsOf({ files, facts, findings }: Faults, machine: Machine | undefined): Finding[] {
+  const onMachine = machine ? (holdAgainst(files, facts, machine)?.findings ?? []) : []
+  return [...findings, ...onMachine.filter(it => OF_MACHINE.includes(it.code))].filter(
     it => it.level === 'problem'
   )
-}
-
-function isSame(one: Finding, other: Finding): boolean {
-  return one.path === other.path && one.code === other.code && one.message === other.message
 }

@@ -11,13 +11,14 @@ import { endWithComments, following, isBlankBefore, isOpenedAbove, preceding } f
  */
 export function removeBindings(text: string, bindings: readonly SyntaxNode[]): Edit[] {
   const gone = new Set(bindings)
-  const emptied = new Set(
-    bindings.map(setAround).filter(it => it !== undefined && isEmptiedBy(text, it, gone))
-  )
-  return [
-    ...bindings.filter(it => !emptied.has(setAround(it))).map(it => removeNode(text, it)),
-    ...[...emptied].flatMap(it => (it ? [emptySet(text, it)] : []))
-  ]
+  const emptied = new Set<SyntaxNode>()
+  const edits: Edit[] = []
+  for (const binding of bindings) {
+    const set = setAround(binding)
+    if (set && isEmptiedBy(text, set, gone)) emptied.add(set)
+    else edits.push(removeNode(text, binding))
+  }
+  return [...edits, ...[...emptied].map(it => emptySet(text, it))]
 }
 
 function setAround(binding: SyntaxNode): SyntaxNode | undefined {

@@ -44,13 +44,14 @@ export function planRemove(
   const keys = new Set(items.map(canonicalOfValue))
   const lists = written.flatMap(it => allListsOf(text, it.value))
   const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(text, it))
-  const elements = lists.flatMap(elementsOf).filter(isUnwanted)
   const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(text, it.value))
-  const touched = lists.filter(it => elementsOf(it).some(isUnwanted))
-  const goWhole = touched.every(it => goesWhole(it, elementsOf(it).filter(isUnwanted)))
+  const touched = lists
+    .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
+    .filter(it => it.unwanted.length > 0)
+  const goWhole = touched.every(it => goesWhole(it.list, it.unwanted))
   const edits = [
-    ...touched.flatMap(it => removeFrom(text, it, elementsOf(it).filter(isUnwanted), goWhole)),
+    ...touched.flatMap(it => removeFrom(text, it.list, it.unwanted, goWhole)),
     ...strings.flatMap(string =>
       lineNodesOf(text, string)
         .filter(it => lines.has(it.value))
@@ -59,14 +60,16 @@ export function planRemove(
   ]
   if (edits.length === 0) return ok([])
   const shared = target.kind === 'path' ? written.map(it => sharedInRec(text, it.binding)) : []
-  const blocker = shared.find(it => it !== undefined) ?? blockedIn(doc, [...elements, ...strings])
+  const blocker =
+    shared.find(it => it !== undefined) ??
+    blockedIn(doc, [...touched.flatMap(it => it.unwanted), ...strings])
   return blocker ?? ok(combine(edits))
 }
 
 /** Whether nothing is left of a list that stands behind `++`. */
 function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
   const left = list.parent && isConcat(list.parent) ? list.parent.field('left') : undefined
-  const isEmptied = unwanted.length > 0 && unwanted.length === elementsOf(list).length
+  const isEmptied = unwanted.length === elementsOf(list).length
   return isEmptied && left !== undefined && left.end < list.start && commentsOf(list).length === 0
 }
 
