@@ -282,6 +282,7 @@ describe('addIn to a string adds lines', () => {
     ],
     ['empty', "{\n  l = ''\n  '';\n}", "{\n  l = ''\n    X\n  '';\n}"],
     ['indented, on one line', "{ l = ''a''; }", "{ l = ''a''\\nX''; }"],
+    ['behind an escaped line end', "{ l = ''a''\\\n  ''; }", "{ l = ''a''\\\n  ''\\nX''; }"],
     ['quoted', '{ l = "a"; }', '{ l = "a\\nX"; }'],
     ['quoted, with a line end', '{ l = "a\\n"; }', '{ l = "a\\nX\\n"; }'],
     ['quoted and empty', '{ l = ""; }', '{ l = "X"; }'],

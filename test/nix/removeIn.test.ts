@@ -1,6 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { edited, nix, refusalOf } from './support.ts'
 
+describe('removeIn takes lines out of a string', () => {
+  const cases: [string, string, string][] = [
+    ['with its line', "{\n  l = ''\n    a\n    b\n  '';\n}", "{\n  l = ''\n    a\n  '';\n}"],
+    ['quoted', '{ l = "a\\nb"; }', '{ l = "a"; }'],
+    ['behind CR and LF', '{ l = "a\r\nb"; }\r\n', '{ l = "a"; }\r\n'],
+    ['behind an escaped line end', "{ l = ''a''\\\nb''; }", "{ l = ''a''; }"],
+    ['before one', "{ l = ''b''\\\na''; }", "{ l = ''a''; }"],
+    ['behind \\n, indented', "{ l = ''\n  a''\\n  b\n''; }", "{ l = ''\n  a''\\n''; }"]
+  ]
+  it.each(cases)('%s', (_, given, then) =>
+    expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
+  )
+})
+
 describe('removeIn of items', () => {
   const cases: [string, string, string][] = [
     ['in the middle', '{ l = [ "a" "b" "c" ]; }', '{ l = [ "a" "c" ]; }'],

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
+import { linesOf } from '../../src/nix/module/lineStrings.ts'
 import { stringValue } from '../../src/nix/syntax/strings.ts'
 import { isThere } from '../support/needing.ts'
 
@@ -21,33 +22,47 @@ describe('the value of a string literal', () => {
     ["''\n\ttab\n  sp''", '\ttab\n  sp'],
     ["''a ''$ b ''' c ''\\n d $$ ''\\t''", "a $ b '' c \n d $$ \t"],
     ["''\r\n  a\r\n''", '\r\n  a\r\n'],
+    ["''\n    a''\\\n  b\n''", 'a\nb\n'],
+    ["''a''\\\n  ''", 'a\n  '],
     ['"a ${b}"', undefined]
   ]
   it.each(cases)('%j', (literal, then) => expect(valueIn(literal)).toBe(then))
 
-  const hasNix = isThere('strings', 'nix-instantiate')
-  it.skipIf(!hasNix)('is what nix-instantiate prints (skipped without it)', () => {
-    const line = fc.string({
-      unit: fc.constantFrom(' ', '  ', 'a', '\t', "'", '$', '\\', "''$", "'''"),
+  const line = fc.string({
+    // biome-ignore format: one line for the kinds of a thing
+    unit: fc.constantFrom(' ', '  ', 'a', '\t', '\r', "'", '$', '\\', "''$", "'''", "''\\n", "''\\\n"),
+    maxLength: 8
+  })
+  const indented = fc.array(line, { maxLength: 5 }).map(lines => `''${lines.join('\n')}''`)
+  const quoted = fc
+    .string({
+      unit: fc.constantFrom(' ', 'a', '\\n', '\\"', '\\\\', '$', '\n', '\\$', "'"),
       maxLength: 8
     })
-    const indented = fc.array(line, { maxLength: 5 }).map(lines => `''${lines.join('\n')}''`)
-    const quoted = fc
-      .string({
-        unit: fc.constantFrom(' ', 'a', '\\n', '\\"', '\\\\', '$', '\n', '\\$', "'"),
-        maxLength: 8
-      })
-      .map(body => `"${body}"`)
-    const literals = fc
-      .sample(fc.oneof(indented, quoted), 400)
-      .filter(it => parseDocument(it).errors.length === 0)
-      .filter(it => /string/.test(parseDocument(it).root.field('expression')?.type ?? ''))
-    expect(literals.length).toBeGreaterThan(200)
+    .map(body => `"${body}"`)
+  const literals = fc
+    .sample(fc.oneof(indented, quoted), 2000)
+    .filter(it => parseDocument(it).errors.length === 0)
+    .filter(it => /string/.test(parseDocument(it).root.field('expression')?.type ?? ''))
+
+  it('is what its lines say', () => {
+    const written = (lines: string[]) => lines.filter(it => it.trim() !== '')
+    for (const literal of literals) {
+      const node = parseDocument(literal).root.field('expression')
+      const lines = node ? linesOf(literal, node) : []
+      expect(written(lines), literal).toEqual(written((valueIn(literal) ?? '').split('\n')))
+    }
+  })
+
+  const hasNix = isThere('strings', 'nix-instantiate')
+  it.skipIf(!hasNix)('is what nix-instantiate prints (skipped without it)', () => {
+    expect(literals.length).toBeGreaterThan(1000)
     const run = spawnSync('nix-instantiate', ['--eval', '--strict', '--json', '-'], {
       input: `[\n(${literals.join(')\n(')})\n]`,
       encoding: 'utf8'
     })
     expect(run.stderr).toBe('')
-    expect(literals.map(valueIn)).toEqual(JSON.parse(run.stdout))
+    const printed: string[] = JSON.parse(run.stdout)
+    expect(literals.map(it => [it, valueIn(it)])).toEqual(literals.map((it, i) => [it, printed[i]]))
   })
 })

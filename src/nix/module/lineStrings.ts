@@ -2,6 +2,7 @@
 
 import { quote } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
+import { sharedIndent } from '../syntax/strings.ts'
 import type { Edit } from '../text/edits.ts'
 import { eolOf } from '../text/lines.ts'
 import { combinatorOf } from './combinator.ts'
@@ -60,15 +61,15 @@ export function lineNodesOf(text: string, string: SyntaxNode): StringLine[] {
 
 function readLines(text: string, string: SyntaxNode): StringLine[] {
   const isIndented = string.type === 'indented_string_expression'
-  const indent = isIndented ? commonIndent(text, string) : 0
+  const indent = isIndented ? sharedIndent(text, string) : 0
   const holes = new Map(
     string.children.filter(it => it.type === 'interpolation').map(it => [it.start, it.end])
   )
   const lines: StringLine[] = []
   const { start, end } = bodyOf(string)
-  let line = { value: '', start, indented: isIndented }
+  let line = { value: '', start }
   const close = (at: number) => {
-    const cut = line.indented ? Math.min(indent, leading(line.value)) : 0
+    const cut = Math.min(indent, leading(line.value))
     lines.push({ value: line.value.slice(cut), start: line.start, end: at })
   }
   const token = isIndented ? /''(?:([$'])|\\([\s\S]))|\n|[\s\S]/y : /\\([\s\S])|\r?\n|[\s\S]/y
@@ -89,7 +90,7 @@ function readLines(text: string, string: SyntaxNode): StringLine[] {
     if (value === '\n') {
       close(at)
       at += spelt.length
-      line = { value: '', start: at, indented: isIndented && spelt === '\n' }
+      line = { value: '', start: at }
     } else {
       line.value += value
       at += spelt.length
@@ -114,14 +115,6 @@ function bodyOf(string: SyntaxNode): { start: number; end: number } {
   return { start: string.start + quotes, end: string.end - quotes }
 }
 
-/** The indentation that all lines of an indented string share, and that Nix takes off. */
-function commonIndent(text: string, string: SyntaxNode): number {
-  const { start, end } = bodyOf(string)
-  const lines = text.slice(start, end).split('\n')
-  const written = lines.filter(it => it.trim() !== '' || /[\r\t]/.test(it))
-  return written.length === 0 ? 0 : Math.min(...written.map(leading))
-}
-
 /** The edit that writes lines behind the last one of a string. */
 export function addLines(text: string, string: SyntaxNode, lines: readonly string[]): Edit {
   const { start, end } = bodyOf(string)
@@ -134,7 +127,7 @@ export function addLines(text: string, string: SyntaxNode, lines: readonly strin
   }
   const escaped = lines.map(escapeIndented)
   const eol = eolOf(text)
-  const closing = /\n([ \t]*)$/.exec(body)
+  const closing = /(?<!''\\)\n([ \t]*)$/.exec(body)
   if (!closing) {
     // All on one line: a line break of the text would count as part of the string.
     const lead = body.trim() === '' ? '' : "''\\n"
@@ -142,7 +135,7 @@ export function addLines(text: string, string: SyntaxNode, lines: readonly strin
   }
   const written = /\S/.test(body)
   const inner = written
-    ? ' '.repeat(commonIndent(text, string))
+    ? ' '.repeat(sharedIndent(text, string))
     : `${closing[1] ?? ''}${/\t/.test(closing[1] ?? '') ? '\t' : '  '}`
   const at = end - (closing[1] ?? '').length
   return insertion(at, escaped.map(it => inner + it + eol).join(''))
@@ -155,11 +148,13 @@ function escapeIndented(line: string): string {
 /** The edit that takes one line out of a string, with its line end. */
 export function removeLine(text: string, string: SyntaxNode, line: StringLine): Edit {
   const body = bodyOf(string)
-  const after = /^(?:\r?\n|\\n|''\\n)/.exec(text.slice(line.end, body.end))
-  if (after && line.end + after[0].length <= body.end) {
+  const after = /^(?:\r?\n|(?:'')?\\[n\n])/.exec(text.slice(line.end, body.end))
+  if (after) {
     return deletion(line.start, line.end + after[0].length)
   }
-  const before = /(?:\n|\\n|''\\n)$/.exec(text.slice(body.start, line.start))
+  const isIndented = string.type === 'indented_string_expression'
+  const end = isIndented ? /(?:''\\[n\n]|\n)$/ : /(?:\\[n\n]|\r?\n)$/
+  const before = end.exec(text.slice(body.start, line.start))
   return deletion(line.start - (before?.[0].length ?? 0), line.end)
 }
 

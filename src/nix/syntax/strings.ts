@@ -6,9 +6,9 @@ import type { SyntaxNode } from './parser.ts'
  */
 export function stringValue(text: string, node: SyntaxNode): string | undefined {
   if (node.children.some(it => it.type === 'interpolation')) return undefined
-  const source = text.slice(node.start, node.end)
-  if (node.type === 'string_expression') return quotedValue(source.slice(1, -1))
-  if (node.type === 'indented_string_expression') return indentedValue(source.slice(2, -2))
+  if (node.type === 'string_expression')
+    return quotedValue(text.slice(node.start + 1, node.end - 1))
+  if (node.type === 'indented_string_expression') return indentedValue(text, node)
   return undefined
 }
 
@@ -21,27 +21,83 @@ function quotedValue(body: string): string {
 
 /**
  * An indented string loses its first line if that is blank, the indentation that all its lines
- * share (blanks only, blank lines not counted), and the blanks of its last line.
+ * share, and the blanks of its last line. What is behind an escaped end of line loses that
+ * indentation too, although it has no say in it (Nix, stripIndentation).
  */
-function indentedValue(body: string): string {
-  // A carriage return is no blank to Nix: with CRLF nothing is taken off.
-  const lines = body.split('\n')
-  const last = lines.length - 1
-  let common = Number.POSITIVE_INFINITY
-  for (const line of lines) {
-    const indent = /^ */.exec(line)?.[0].length ?? 0
-    if (indent < line.length) common = Math.min(common, indent)
+function indentedValue(text: string, node: SyntaxNode): string {
+  const common = sharedIndent(text, node)
+  const parts = partsOf(text, node)
+  const first = parts[0]
+  if (first && !first.isMark) first.value = first.value.replace(/^ *\n/, '')
+  let value = ''
+  // How many blanks of the line's indentation were seen, or undefined behind it.
+  let seen: number | undefined = 0
+  for (const char of parts.map(it => it.value).join('')) {
+    if (char === '\n') seen = 0
+    else if (char !== ' ') seen = undefined
+    else if (seen !== undefined && ++seen <= common) continue
+    value += char
   }
-  const stripped = lines.map((line, i) => {
-    const rest = line.slice(Math.min(common, /^ */.exec(line)?.[0].length ?? 0))
-    return i === last && /^ *$/.test(line) ? '' : rest
-  })
-  if (last > 0 && /^ *$/.test(lines[0] ?? '')) stripped.shift()
-  return stripped
-    .join('\n')
-    .replace(/''(\$|'|\\([\s\S]))/g, (_, all: string, escaped: string | undefined) => {
-      if (all === '$') return '$'
-      if (all === "'") return "''"
-      return { n: '\n', r: '\r', t: '\t' }[escaped ?? ''] ?? escaped ?? ''
-    })
+  const last = parts.at(-1)
+  return last && !last.isMark && /\n *$/.test(last.value) ? value.replace(/ *$/, '') : value
+}
+
+/**
+ * The indentation that Nix takes off the lines of an indented string: the least of those that hold
+ * more than blanks; Infinity if none does. Only blanks count, a tab or a carriage return does not;
+ * an escape or an interpolation ends the indentation of its line.
+ */
+export function sharedIndent(text: string, node: SyntaxNode): number {
+  let shared = Number.POSITIVE_INFINITY
+  let indent: number | undefined = 0
+  for (const part of partsOf(text, node)) {
+    for (const char of part.isMark ? [''] : part.value) {
+      if (char === '\n') indent = 0
+      else if (indent !== undefined && char === ' ') indent++
+      else if (indent !== undefined) {
+        shared = Math.min(shared, indent)
+        indent = undefined
+      }
+    }
+  }
+  return shared
+}
+
+/** A piece of an indented string: its text, or a mark, which is an escape or an interpolation. */
+interface StringPart {
+  value: string
+  isMark: boolean
+}
+
+const ESCAPE = /''(?:[$']|\\[\s\S])/g
+
+function partsOf(text: string, node: SyntaxNode): StringPart[] {
+  const parts: StringPart[] = []
+  const add = (value: string, isMark: boolean) => {
+    if (value !== '' || isMark) parts.push({ value, isMark })
+  }
+  const addText = (written: string) => {
+    let at = 0
+    for (const it of written.matchAll(ESCAPE)) {
+      add(written.slice(at, it.index), false)
+      add(unescaped(it[0]), true)
+      at = it.index + it[0].length
+    }
+    add(written.slice(at), false)
+  }
+  let at = node.start + 2
+  for (const child of node.children) {
+    if (child.type !== 'interpolation') continue
+    addText(text.slice(at, child.start))
+    add('', true)
+    at = child.end
+  }
+  addText(text.slice(at, node.end - 2))
+  return parts
+}
+
+function unescaped(spelt: string): string {
+  if (spelt === "'''") return "''"
+  const char = spelt.at(-1) ?? ''
+  return spelt.includes('\\') ? ({ n: '\n', r: '\r', t: '\t' }[char] ?? char) : char
 }
