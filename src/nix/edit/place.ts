@@ -9,7 +9,7 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { usesIn } from '../syntax/scope.ts'
 import {
   attrsOf,
-  bindingsNamed,
+  bindingsNear,
   bindingsOf,
   callOf,
   inheritedOf,
@@ -80,7 +80,8 @@ function search(
 ): Result<Candidate, NixError> {
   const { text, isBlock } = task
   let best: Candidate | undefined
-  for (const binding of bindingsNamed(text, set, path[0])) {
+  // Of those that share fewer names with the path than others, none would be chosen.
+  for (const binding of bindingsNear(text, set, path)) {
     const inherited = inheritedOf(binding).find(it => nameOf(text, it) === path[0])
     if (inherited) return err(inheritedError(text, inherited))
     const value = binding.field('expression')

@@ -1,5 +1,5 @@
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, commentsOf, elementsOf, isComment } from '../syntax/shape.ts'
+import { bindingsOf, commentsOf, elementsOf, isComment, isList } from '../syntax/shape.ts'
 import { eolOf, indentAt, lineStart, startsLine } from '../text/lines.ts'
 import type { Layout } from './print.ts'
 
@@ -63,8 +63,9 @@ function hasTightLists(text: string): boolean {
 export function innerIndent(text: string, container: SyntaxNode, unit: string): string {
   const isOnItsLine = (it: SyntaxNode) => startsLine(text, it.start)
   const own =
-    [...bindingsOf(container), ...elementsOf(container)].findLast(isOnItsLine) ??
-    commentsOf(container).findLast(isOnItsLine)
+    (isList(container)
+      ? elementsOf(container).findLast(isOnItsLine)
+      : bindingsOf(container).find(isOnItsLine)) ?? commentsOf(container).findLast(isOnItsLine)
   return own ? indentAt(text, own.start) : indentAt(text, container.start) + unit
 }
 

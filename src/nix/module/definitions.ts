@@ -1,4 +1,4 @@
-import { type AttrPath, keysOf, samePath } from '../path.ts'
+import { type AttrPath, keysOf, samePath, startsWith } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOn, inheritedOf, isSet, nameOf, namesOf } from '../syntax/shape.ts'
 import type { Place } from '../text/lines.ts'
@@ -53,8 +53,8 @@ export const ALWAYS: Context = { conditions: [], priorities: [] }
  * other paths where the module defines its options.
  */
 export function lookUp(module: Module, path: AttrPath): Lookup {
-  const answers = answersOf.get(module) ?? new Map<string, Lookup>()
-  answersOf.set(module, answers)
+  // Planning, joining and proving an edit ask for the same paths.
+  const answers = module.answers as Map<string, Lookup>
   const key = keysOf(path).at(-1) ?? ''
   const known = answers.get(key)
   if (known) return known
@@ -65,9 +65,6 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
   answers.set(key, answer)
   return answer
 }
-
-// Modules never change, and planning, joining and proving an edit ask for the same paths.
-const answersOf = new WeakMap<Module, Map<string, Lookup>>()
 
 /** The path as it is spelt from the module's set on. */
 export function inModule<Name extends string | undefined>(
@@ -95,7 +92,8 @@ function searchSet(
   context: Context,
   found: Found
 ): void {
-  for (const binding of bindingsOn(text, set, want.slice(prefix.length))) {
+  const rest = prefix.length === 0 ? want : want.slice(prefix.length)
+  for (const binding of bindingsOn(text, set, rest)) {
     for (const name of inheritedOf(binding)) {
       const path = [...prefix, nameOf(text, name)]
       if (mayLead(path, want)) {
@@ -104,7 +102,8 @@ function searchSet(
     }
     const value = binding.field('expression')
     if (binding.type !== 'binding' || !value) continue
-    const path = [...prefix, ...namesOf(text, binding)]
+    const names = namesOf(text, binding)
+    const path = prefix.length === 0 ? names : [...prefix, ...names]
     if (!mayLead(path, want)) continue
     if (path.length >= want.length) {
       record(found, want, describeDefinition(text, path, binding, value, context, false))
@@ -172,11 +171,10 @@ function mayLead(path: readonly (string | undefined)[], want: AttrPath): boolean
 }
 
 function record(found: Found, want: AttrPath, definition: Definition): void {
-  const upTo = definition.path.slice(0, want.length)
-  if (samePath(definition.path, want)) found.exact.push(definition)
-  else if (definition.path.length < want.length || upTo.includes(undefined)) {
-    found.opaque.push(definition)
-  } else found.below.push(definition)
+  const { path } = definition
+  if (samePath(path, want)) found.exact.push(definition)
+  else if (startsWith(path, want)) found.below.push(definition)
+  else found.opaque.push(definition)
 }
 
 export function describeDefinition(
@@ -187,17 +185,39 @@ export function describeDefinition(
   context: Context,
   inherited: boolean
 ): Definition {
-  return {
-    path,
-    binding,
-    value,
-    source: text.slice(value.start, value.end),
-    // Lines are counted from the top of the text, and few definitions are shown to anybody.
-    get at() {
-      return placeOf(text, binding.start)
-    },
-    inherited,
-    conditions: context.conditions,
-    priorities: context.priorities
+  return new DefinitionInText(text, path, binding, value, context, inherited)
+}
+
+class DefinitionInText implements Definition {
+  readonly path: readonly (string | undefined)[]
+  readonly binding: SyntaxNode
+  readonly value: SyntaxNode
+  readonly source: string
+  readonly inherited: boolean
+  readonly conditions: readonly string[]
+  readonly priorities: readonly string[]
+  readonly #text: string
+
+  constructor(
+    text: string,
+    path: readonly (string | undefined)[],
+    binding: SyntaxNode,
+    value: SyntaxNode,
+    context: Context,
+    inherited: boolean
+  ) {
+    this.path = path
+    this.binding = binding
+    this.value = value
+    this.source = text.slice(value.start, value.end)
+    this.inherited = inherited
+    this.conditions = context.conditions
+    this.priorities = context.priorities
+    this.#text = text
+  }
+
+  // Lines are counted from the top of the text, and few definitions are shown to anybody.
+  get at(): Place {
+    return placeOf(this.#text, this.binding.start)
   }
 }

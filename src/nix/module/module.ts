@@ -24,6 +24,11 @@ export interface Module {
    * and `imports` stays beside it.
    */
   hasConfig: boolean
+  /**
+   * What `lookUp` found on a path, by its key: a module never changes. It is kept here since a WeakMap
+   * keeps what it holds, with all the nodes behind it, from V8's quick collections.
+   */
+  answers: Map<string, object>
 }
 
 /**
@@ -51,7 +56,7 @@ export function findModule(text: string, root: SyntaxNode): Result<Module, NixEr
   }
   const sets = setsOf(body)
   if (sets.length > 0) {
-    return ok({ text, sets, hasConfig: sets.some(it => hasConfig(text, it)) })
+    return ok({ text, sets, hasConfig: sets.some(it => hasConfig(text, it)), answers: new Map() })
   }
   return err(refuse(text, body))
 }
@@ -179,15 +184,19 @@ export function optionPathOf(
   module: Module,
   node: SyntaxNode
 ): readonly (string | undefined)[] | undefined {
-  const names: (string | undefined)[] = []
+  let names: readonly (string | undefined)[] = []
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    const { start, end } = at
-    if (module.sets.some(it => it.start === start && it.end === end) && isSet(at)) return names
+    if (isSet(at) && isOneOf(module.sets, at)) return names
     if (at.type === 'binding') {
       const set = at.parent?.parent
       if (!set || !isSet(set)) return undefined
-      names.unshift(...namesOf(module.text, at))
+      const own = namesOf(module.text, at)
+      names = names.length === 0 ? own : [...own, ...names]
     }
   }
   return undefined
+}
+
+function isOneOf(nodes: readonly SyntaxNode[], { start, end }: SyntaxNode): boolean {
+  return nodes.some(it => it.start === start && it.end === end)
 }

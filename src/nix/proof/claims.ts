@@ -9,7 +9,7 @@ import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
 import { stringsIn } from '../module/lineStrings.ts'
 import { settable } from '../module/settable.ts'
-import { keysOf } from '../path.ts'
+import { type AttrPath, keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf, isList } from '../syntax/shape.ts'
@@ -34,7 +34,7 @@ export interface Claim extends Both {
   /** The values that are written, which may bring comments along. */
   values: readonly NixValue[]
   /** A part of the text before that is replaced, and the comments in it with it. */
-  replaced?: SyntaxNode
+  replaced: SyntaxNode | undefined
   /** Whether what goes takes the comments behind it on its line along. */
   takesComments: boolean
 }
@@ -44,75 +44,85 @@ const ADDED = 'something would be added'
 const REPLACED = 'something would be replaced'
 
 export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit[]): Claim {
-  const { old, before, after } = sides
-  if (operation.kind === 'import') {
-    const isAsked: IsAsked = (text, it) => isImportOf(text, it, operation.path)
-    const both = { was: lookUp(old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
-    return {
-      ...both,
-      paths: [['imports']],
-      objectionTo: it => objectionToGrowth(it, sides, both, isAsked, 'end'),
-      values: [],
-      takesComments: false
-    }
-  }
-  const { target } = operation
-  const both = definitionsOf(sides, edits, target)
-  const { was, is } = both
-  const paths = [inModule(old, target.path)]
+  if (operation.kind === 'import') return claimOfImport(operation.path, sides)
+  const both = definitionsOf(sides, edits, operation.target)
+  const path = inModule(sides.old, operation.target.path)
   switch (operation.kind) {
-    case 'set': {
-      const { value } = operation
-      const values = [value]
-      const [definition] = was.exact
-      if (!definition || definition.inherited) {
-        return { ...both, paths, objectionTo: objectionToNew, values, takesComments: false }
-      }
-      const replaced = settable(before.text, definition.value, value)
-      const written = is.exact[0] && settable(after.text, is.exact[0].value, value)
-      const objectionTo = (it: Difference) =>
-        liesIn(it, [replaced], written ? [written] : [])
-          ? undefined
-          : 'something around the value would change'
-      return { ...both, paths, objectionTo, values, replaced, takesComments: false }
-    }
-    case 'add': {
-      const { items, position } = operation
-      const isAsked = oneOf(items)
-      return {
-        ...both,
-        paths,
-        objectionTo: it => objectionToGrowth(it, sides, both, isAsked, position),
-        values: items,
-        takesComments: false
-      }
-    }
-    case 'remove': {
-      const { items } = operation
-      const isUnwanted = oneOf(items ?? [])
-      const bindings = new Set([...was.exact, ...was.below].map(it => it.binding.start))
-      const objectionTo =
-        items === undefined
-          ? (it: Difference) =>
-              it.kind === 'removed' && bindings.has(it.node.start) ? undefined : ADDED
-          : (it: Difference) => objectionToShrinkage(it, sides, both, isUnwanted)
-      return { ...both, paths, objectionTo, values: [], takesComments: true }
-    }
-    case 'rename': {
-      const { to } = operation
-      const there = lookUp(sides.fresh, to)
-      const nameOf = (found: Lookup) =>
-        [...found.exact, ...found.below].flatMap(it => it.binding.field('attrpath') ?? [])
-      const [names, fresh] = [nameOf(was), nameOf(there)]
-      return {
-        ...both,
-        paths: [...paths, inModule(old, to)],
-        objectionTo: it => (liesIn(it, names, fresh) ? undefined : 'more than a name would change'),
-        values: [],
-        takesComments: false
-      }
-    }
+    case 'set':
+      return claimOfSet(path, both, sides, operation.value)
+    case 'add':
+      return claimOfAdd(path, both, sides, operation.items, operation.position)
+    case 'remove':
+      return claimOfRemove(path, both, sides, operation.items)
+    case 'rename':
+      return claimOfRename(path, both, sides, operation.to)
   }
+}
+
+type Path = readonly (string | undefined)[]
+
+function claimOfImport(file: string, sides: Sides): Claim {
+  const isAsked: IsAsked = (text, it) => isImportOf(text, it, file)
+  const both = { was: lookUp(sides.old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
+  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, isAsked, 'end')
+  return claim(both, [['imports']], objectionTo)
+}
+
+function claimOfSet(path: Path, both: Both, sides: Sides, value: NixValue): Claim {
+  const [definition] = both.was.exact
+  if (!definition || definition.inherited) return claim(both, [path], objectionToNew, [value])
+  const replaced = settable(sides.before.text, definition.value, value)
+  const [now] = both.is.exact
+  const written = now ? [settable(sides.after.text, now.value, value)] : []
+  const objectionTo = (it: Difference) =>
+    liesIn(it, [replaced], written) ? undefined : 'something around the value would change'
+  return { ...claim(both, [path], objectionTo, [value]), replaced }
+}
+
+function claimOfAdd(
+  path: Path,
+  both: Both,
+  sides: Sides,
+  items: readonly NixValue[],
+  position: Position
+): Claim {
+  const isAsked = oneOf(items)
+  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, isAsked, position)
+  return claim(both, [path], objectionTo, items)
+}
+
+function claimOfRemove(
+  path: Path,
+  both: Both,
+  sides: Sides,
+  items: readonly NixValue[] | undefined
+): Claim {
+  const isUnwanted = oneOf(items ?? [])
+  const bindings = new Set([...both.was.exact, ...both.was.below].map(it => it.binding.start))
+  const isGone = (it: Difference) => it.kind === 'removed' && bindings.has(it.node.start)
+  const objectionTo =
+    items === undefined
+      ? (it: Difference) => (isGone(it) ? undefined : ADDED)
+      : (it: Difference) => objectionToShrinkage(it, sides, both, isUnwanted)
+  return { ...claim(both, [path], objectionTo), takesComments: true }
+}
+
+function claimOfRename(path: Path, both: Both, sides: Sides, to: AttrPath): Claim {
+  const namesIn = (found: Lookup) =>
+    [...found.exact, ...found.below].flatMap(it => it.binding.field('attrpath') ?? [])
+  const [names, fresh] = [namesIn(both.was), namesIn(lookUp(sides.fresh, to))]
+  const objectionTo = (it: Difference) =>
+    liesIn(it, names, fresh) ? undefined : 'more than a name would change'
+  return claim(both, [path, inModule(sides.old, to)], objectionTo)
+}
+
+function claim(
+  { was, is }: Both,
+  paths: Claim['paths'],
+  objectionTo: Claim['objectionTo'],
+  values: readonly NixValue[] = []
+): Claim {
+  return { was, is, paths, objectionTo, values, replaced: undefined, takesComments: false }
 }
 
 /** What the two documents say of a target, which may be a definition that the edits moved. */

@@ -110,8 +110,8 @@ function define(
 }
 
 /** Nix adds dynamic attributes last and merges nothing with them, so their path ends there. */
-function namesUpToDynamic(text: string, binding: SyntaxNode): (string | undefined)[] {
-  const attrs = attrsOf(binding)
-  const dynamic = attrs.findIndex(isDynamic)
-  return namesOf(text, binding).slice(0, dynamic === -1 ? attrs.length : dynamic + 1)
+function namesUpToDynamic(text: string, binding: SyntaxNode): readonly (string | undefined)[] {
+  const dynamic = attrsOf(binding).findIndex(isDynamic)
+  const names = namesOf(text, binding)
+  return dynamic === -1 ? names : names.slice(0, dynamic + 1)
 }

@@ -86,6 +86,16 @@ export function parse(
   return mended.hasError ? finish(tree, text, []) : finish(mended, text, standIns)
 }
 
+/**
+ * What was worked out about a node so far, at first what `make` gives: a node never changes, so that
+ * holds as long as it is there.
+ */
+export function memoOf<Memo extends object>(node: SyntaxNode, make: () => Memo): Memo {
+  const own = node as Node
+  own.memo ??= make()
+  return own.memo as Memo
+}
+
 /** The addon, see grammar/addon.c. */
 interface Engine {
   parse(text: string, timeout: number): Part | null
@@ -234,6 +244,7 @@ class Node implements SyntaxNode {
   readonly #flags: number
   readonly #field: number
   part: Part
+  memo: object | undefined
   #at: number
   #children: Node[] | undefined
 

@@ -1,7 +1,7 @@
 // Small questions about single nodes, in the words of the Nix language.
 
 import type { AttrPath } from '../path.ts'
-import type { SyntaxNode } from './parser.ts'
+import { memoOf, type SyntaxNode } from './parser.ts'
 import { letValueOf } from './scope.ts'
 import { stringValue } from './strings.ts'
 
@@ -31,12 +31,12 @@ export function unparenthesised(node: SyntaxNode): SyntaxNode {
 
 /** The bindings and inherits of a `{ … }`, `let` or `let … in`, comments left out. */
 export function bindingsOf(set: SyntaxNode): readonly SyntaxNode[] {
-  const known = bindingsBySet.get(set)
-  if (known) return known
-  const bindings = set.children.find(it => it.type === 'binding_set')
-  const all = bindings ? bindings.children.filter(it => !isComment(it)) : []
-  bindingsBySet.set(set, all)
-  return all
+  const memo = memoOf(set, newMemo)
+  if (!memo.bindings) {
+    const bindings = set.children.find(it => it.type === 'binding_set')
+    memo.bindings = bindings ? bindings.children.filter(it => !isComment(it)) : []
+  }
+  return memo.bindings
 }
 
 /**
@@ -56,41 +56,88 @@ export function bindingsNamed(
  * far as their names and the path both go, none differs, where a computed name may be any.
  */
 export function bindingsOn(text: string, set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
-  let branch = branchBySet.get(set)
-  if (!branch) {
-    branch = { bindings: bindingsOf(set) }
-    branchBySet.set(set, branch)
-  }
-  const shorter: SyntaxNode[] = []
-  for (const [depth, name] of path.entries()) {
-    const { ending, named } = partsOf(text, branch, depth)
-    shorter.push(...ending)
-    const next = named.get(name)
-    if (!next) return shorter.sort((a, b) => a.start - b.start)
-    branch = next
-  }
-  const { bindings } = branch
-  return shorter.length === 0
-    ? bindings
-    : [...shorter, ...bindings].sort((a, b) => a.start - b.start)
+  return follow(text, set, path).found
 }
 
-// Nodes never change, so what was found in a set once holds as long as the set is there. Without
-// this, each of many edits would read all names of a large set again.
-const bindingsBySet = new WeakMap<SyntaxNode, readonly SyntaxNode[]>()
-const commentsByContainer = new WeakMap<SyntaxNode, readonly SyntaxNode[]>()
-const branchBySet = new WeakMap<SyntaxNode, Branch>()
+/**
+ * Those of `bindingsOn`, and the nearest relatives of the path: the bindings that share the most
+ * names with it, at least one.
+ */
+export function bindingsNear(text: string, set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
+  const { found, shared, nearest } = follow(text, set, path)
+  if (shared === path.length || shared === 0) return found
+  return inOrder(
+    found,
+    nearest.bindings.filter(it => namesOf(text, it)[shared] !== undefined)
+  )
+}
+
+/** The way of a path through the names of a set. */
+interface Trail {
+  /** The bindings that may say something of the path or of what is below it, in source order. */
+  found: readonly SyntaxNode[]
+  /** How many names of the path others begin with. */
+  shared: number
+  /** Those that begin with these names. */
+  nearest: Branch
+}
+
+function follow(text: string, set: SyntaxNode, path: AttrPath): Trail {
+  let nearest = branchOf(set)
+  let found: readonly SyntaxNode[] = []
+  for (let shared = 0; shared < path.length; shared++) {
+    const { ending, named } = partsOf(text, nearest, shared)
+    found = inOrder(found, ending)
+    const next = named.get(path[shared] as string)
+    if (!next) return { found, shared, nearest }
+    nearest = next
+  }
+  return { found: inOrder(found, nearest.bindings), shared: path.length, nearest }
+}
+
+function inOrder(
+  some: readonly SyntaxNode[],
+  others: readonly SyntaxNode[]
+): readonly SyntaxNode[] {
+  if (some.length === 0) return others
+  return others.length === 0 ? some : [...some, ...others].sort((a, b) => a.start - b.start)
+}
+
+function branchOf(set: SyntaxNode): Branch {
+  const memo = memoOf(set, newMemo)
+  memo.branch ??= { bindings: bindingsOf(set), parts: undefined }
+  return memo.branch
+}
+
+/** Without this, each of many edits would read all names of a large set again. */
+interface Memo {
+  bindings: readonly SyntaxNode[] | undefined
+  branch: Branch | undefined
+  comments: readonly SyntaxNode[] | undefined
+  attrs: readonly SyntaxNode[] | undefined
+  names: readonly (string | undefined)[] | undefined
+}
+
+function newMemo(): Memo {
+  return {
+    bindings: undefined,
+    branch: undefined,
+    comments: undefined,
+    attrs: undefined,
+    names: undefined
+  }
+}
 
 /** Bindings of a set whose paths begin with the same names; sorted out further when somebody asks. */
 interface Branch {
   bindings: readonly SyntaxNode[]
-  parts?: Parts
+  parts: Parts | undefined
 }
 
 interface Parts {
   /** Those whose path ends here or goes on with a computed name, and, at the top, inherits. */
   ending: SyntaxNode[]
-  named: Map<string, { bindings: SyntaxNode[] }>
+  named: Map<string, Branch & { bindings: SyntaxNode[] }>
 }
 
 function partsOf(text: string, branch: Branch, depth: number): Parts {
@@ -101,7 +148,7 @@ function partsOf(text: string, branch: Branch, depth: number): Parts {
     const same = name === undefined ? undefined : parts.named.get(name)
     if (same) same.bindings.push(binding)
     else if (name === undefined) parts.ending.push(binding)
-    else parts.named.set(name, { bindings: [binding] })
+    else parts.named.set(name, { bindings: [binding], parts: undefined })
   }
   branch.parts = parts
   return parts
@@ -114,13 +161,11 @@ export function elementsOf(list: SyntaxNode): SyntaxNode[] {
 
 /** The comments that stand directly in a set or a list, in source order. */
 export function commentsOf(container: SyntaxNode): readonly SyntaxNode[] {
-  const known = commentsByContainer.get(container)
-  if (known) return known
-  const comments = container.children.flatMap(it =>
+  const memo = memoOf(container, newMemo)
+  memo.comments ??= container.children.flatMap(it =>
     isComment(it) ? [it] : it.type === 'binding_set' ? it.children.filter(isComment) : []
   )
-  commentsByContainer.set(container, comments)
-  return comments
+  return memo.comments
 }
 
 /** A name in an attribute path or an `inherit`: its value, or undefined where it is computed. */
@@ -142,25 +187,25 @@ export function isDynamic(node: SyntaxNode): boolean {
 }
 
 /** The nodes of the names in a binding's attribute path. */
-export function attrsOf(binding: SyntaxNode): SyntaxNode[] {
-  const attrpath = binding.field('attrpath')
-  return attrpath ? attrpath.children.filter(it => it.isNamed && !isComment(it)) : []
+export function attrsOf(binding: SyntaxNode): readonly SyntaxNode[] {
+  const memo = memoOf(binding, newMemo)
+  if (!memo.attrs) {
+    const attrpath = binding.field('attrpath')
+    memo.attrs = attrpath ? attrpath.children.filter(it => it.isNamed && !isComment(it)) : []
+  }
+  return memo.attrs
 }
 
 /** The names that a binding's attribute path is made of; undefined for each computed one. */
 export function namesOf(text: string, binding: SyntaxNode): readonly (string | undefined)[] {
-  const known = namesByBinding.get(binding)
-  if (known) return known
-  const names = attrsOf(binding).map(it => nameOf(text, it))
-  namesByBinding.set(binding, names)
-  return names
+  const memo = memoOf(binding, newMemo)
+  memo.names ??= attrsOf(binding).map(it => nameOf(text, it))
+  return memo.names
 }
 
-const namesByBinding = new WeakMap<SyntaxNode, readonly (string | undefined)[]>()
-
 /** The attributes that an `inherit` or `inherit (x)` takes over, as nodes. */
-export function inheritedOf(inherit: SyntaxNode): SyntaxNode[] {
-  const attrs = inherit.field('attrs')
+export function inheritedOf(inherit: SyntaxNode): readonly SyntaxNode[] {
+  const attrs = inherit.type === 'binding' ? undefined : inherit.field('attrs')
   return attrs ? attrs.children.filter(it => it.isNamed && !isComment(it)) : []
 }
 
