@@ -151,7 +151,7 @@ export function claimsByPath(
       else byKey.set(key, [claim])
     }
   }
-  return path => ['', ...keysOf(path)].flatMap(it => byKey.get(it) ?? [])
+  return path => keysOf(path).flatMap(it => byKey.get(it) ?? [])
 }
 
 /** Whether what a difference has on each side lies in one of the nodes for that side. */

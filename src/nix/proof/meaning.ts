@@ -24,37 +24,39 @@ export function meaningFault(
   operation: Operation,
   { was, is }: Claim
 ): string | undefined {
-  const { after, old, fresh } = sides
   if (operation.kind === 'import') {
-    const more = importsOf(fresh).length - importsOf(old).length
-    const counts = findImport(fresh, operation.path) && more === 1
+    const more = importsOf(sides.fresh).length - importsOf(sides.old).length
+    const counts = findImport(sides.fresh, operation.path) && more === 1
     return counts ? undefined : 'the import would not count'
   }
-  const { target } = operation
-  const name = spellPath(target.path)
+  const fault = faultOf(sides, operation, was, is)
+  return fault === undefined ? undefined : `${spellPath(operation.target.path)} would ${fault}`
+}
+
+/** What is wrong with the option; undefined if it is what was asked. */
+function faultOf(
+  sides: Sides,
+  operation: Exclude<Operation, { kind: 'import' }>,
+  was: Lookup,
+  is: Lookup
+): string | undefined {
   switch (operation.kind) {
     case 'set':
-      return hasValue(after, was, is, operation.value)
-        ? undefined
-        : `${name} would not have the value`
+      return hasValue(sides.after, was, is, operation.value) ? undefined : 'not have the value'
     case 'add':
-      return hasGrown(sides, was, is, operation.items)
-        ? undefined
-        : `${name} would not hold the items`
+      return hasGrown(sides, was, is, operation.items) ? undefined : 'not hold the items'
     case 'remove':
       if (operation.items !== undefined) {
-        return hasShrunk(sides, was, is, operation.items)
-          ? undefined
-          : `${name} would not keep its other items`
+        return hasShrunk(sides, was, is, operation.items) ? undefined : 'not keep its other items'
       }
       // Behind a chosen definition that went, another may stand at its place now.
-      return target.kind === 'definition' || is.exact.length + is.below.length === 0
+      return operation.target.kind === 'definition' || is.exact.length + is.below.length === 0
         ? undefined
-        : `${name} would still be defined`
+        : 'still be defined'
     case 'rename':
-      return hasMoved(sides, was, target, operation.to)
+      return hasMoved(sides, was, operation.target, operation.to)
         ? undefined
-        : `${name} would not have moved whole`
+        : 'not have moved whole'
   }
 }
 
