@@ -9,6 +9,7 @@ import { viewsOf } from '../../src/lints/configuration.ts'
 import { planFixes } from '../../src/lints/index.ts'
 import { type Generated, generated } from '../host/support/generated.ts'
 import { filesOf } from '../lints/support.ts'
+import { seed } from '../support/seed.ts'
 import { held } from './support.ts'
 
 /** A configuration that names some devices, each by ID, by address, or as something that was there once. */
@@ -60,7 +61,7 @@ it('the fixes of generated configurations', () => {
       if (known.includes('ONLY_DISPLAY')) known.push('SHOWS_SCREEN')
       expect(lost(text, it.machine).filter(at => !known.includes(at))).toEqual([])
     }),
-    { numRuns: 200, seed: 3 }
+    { numRuns: 200, seed }
   )
   expect(mended).toBeGreaterThan(100)
 })

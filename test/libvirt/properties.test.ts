@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { canonicalOf } from '../../src/libvirt/canonical.ts'
 import { toNix } from '../../src/libvirt/convert.ts'
 import { readDomain } from '../../src/libvirt/decodeXml.ts'
+import { seed } from '../support/seed.ts'
 import { evaluated, withNix } from './support/nix.ts'
 import { documentOf, shown, xmlOf } from './support/text.ts'
 
@@ -62,7 +63,7 @@ const domains = fc
     written({ name: 'domain', attributes: { 'xmlns:q': 'u' }, content }, layout)
   )
 
-const settings = { seed: Number(process.env.PROPERTY_SEED ?? 20_260_101), numRuns: 400 }
+const settings = { seed, numRuns: 400 }
 
 test('a domain says the same after there and back, and the Nix is the same', async () => {
   await fc.assert(

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { applyEdits, type Edit, invertEdits } from '../../src/nix/index.ts'
 import { composeEdits } from '../../src/nix/text/edits.ts'
+import { seed } from '../support/seed.ts'
 
 /** A text and a list of edits that keeps the contract of Edit. */
 function editsOf(text: string): fc.Arbitrary<Edit[]> {
@@ -57,7 +58,8 @@ describe('edits', () => {
       fc.property(textAndEdits, ([text, edits]) => {
         const after = applyEdits(text, edits)
         expect(applyEdits(after, invertEdits(text, edits))).toBe(text)
-      })
+      }),
+      { seed }
     )
   })
 
@@ -69,7 +71,8 @@ describe('edits', () => {
       fc.property(twice, ([text, first, second]) => {
         const composed = composeEdits(text, first, second)
         expect(applyEdits(text, composed)).toBe(applyEdits(applyEdits(text, first), second))
-      })
+      }),
+      { seed }
     )
   })
 })

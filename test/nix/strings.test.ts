@@ -5,6 +5,7 @@ import { parseDocument } from '../../src/nix/index.ts'
 import { linesOf } from '../../src/nix/module/lineStrings.ts'
 import { stringValue } from '../../src/nix/syntax/strings.ts'
 import { isThere } from '../support/needing.ts'
+import { seed } from '../support/seed.ts'
 
 function valueIn(literal: string): string | undefined {
   const node = parseDocument(literal).root.field('expression')
@@ -41,7 +42,7 @@ describe('the value of a string literal', () => {
     })
     .map(body => `"${body}"`)
   const literals = fc
-    .sample(fc.oneof(indented, quoted), 2000)
+    .sample(fc.oneof(indented, quoted), { seed, numRuns: 2000 })
     .filter(it => parseDocument(it).errors.length === 0)
     .filter(it => /string/.test(parseDocument(it).root.field('expression')?.type ?? ''))
 

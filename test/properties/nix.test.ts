@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
 import { describeWithOracle } from '../oracle/evalModules.ts'
+import { seed } from '../support/seed.ts'
 import { type PlannedCase, samplePlanned, show } from './support/cases.ts'
-import { runs } from './support/choices.ts'
 import { planOf } from './support/edits.ts'
 import { wrongMeaning } from './support/expected.ts'
 import { hasNix, meaningsOf, parsedByNix } from './support/nix.ts'
@@ -24,8 +24,7 @@ describe.runIf(hasNix)('to real Nix', () => {
   }, 300_000)
 
   it('the values are those before with what was asked', () => {
-    const { seed } = runs(0)
-    const all = fc.sample(trees, { seed: seed ?? 0, numRuns: 1500 }).flatMap(it => {
+    const all = fc.sample(trees, { seed, numRuns: 1500 }).flatMap(it => {
       const asked = it.asked.filter(wish => wish.kind !== 'import')
       return [it.dotted, it.nested, it.mixed].flatMap(before => {
         const plan = planOf(parseDocument(before), asked)

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { seed } from '../../support/seed.ts'
 
 /** Decisions read off a tape of numbers. An empty tape gives the first and simplest of everything. */
 export interface Choices {
@@ -30,13 +31,12 @@ export function built<T>(build: (choices: Choices) => T, maxChoices = 400): fc.A
 }
 
 /**
- * The settings of a run. `PROPERTY_SEED` in the environment changes where it starts, and
- * `PROPERTY_DOCUMENTS` how many cases there are, without an end to the time; a failure prints the
- * seed and the path to the smallest example, or with `PROPERTY_DOCUMENTS` to the first.
+ * The settings of a run. `PROPERTY_DOCUMENTS` in the environment changes how many cases there are,
+ * without an end to the time; a failure prints the seed and the path to the smallest example, or with
+ * `PROPERTY_DOCUMENTS` to the first.
  */
 export function runs(numRuns: number): fc.Parameters<unknown> {
-  const { PROPERTY_SEED, PROPERTY_DOCUMENTS } = process.env
-  const seed = Number(PROPERTY_SEED ?? 20_260_101)
+  const { PROPERTY_DOCUMENTS } = process.env
   if (PROPERTY_DOCUMENTS !== undefined)
     return { seed, numRuns: Number(PROPERTY_DOCUMENTS), endOnFailure: true }
   return { seed, numRuns, interruptAfterTimeLimit: 10_000 }
