@@ -89,8 +89,8 @@ export class Transaction {
    * where there are none; a list that loses its last item stays as `[ ]`, and a set that loses its last
    * attribute as `{ }`, unless it is a part of a `mkMerge`.
    *
-   * `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name,
-   * `SHARED_BINDING` if it uses the list by its name, or if another definition on the left of a `//` would
+   * `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name, or for a
+   * line of a string with line ends of CR and LF, `SHARED_BINDING` if it uses the list by its name, or if another definition on the left of a `//` would
    * count then, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {

@@ -13,6 +13,12 @@ describe('removeIn takes lines out of a string', () => {
   it.each(cases)('%s', (_, given, then) =>
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
+
+  it('refuses where Nix keeps the CR of its line end', () => {
+    const given = "{\r\n  l = ''\r\n    a\r\n    b\r\n  '';\r\n}\r\n"
+    expect(refusalOf(given, it => it.removeIn('l', ['b']))).toBe('CONFLICT')
+    expect(edited(given, it => it.removeIn('l', ['c']))).toBe(given)
+  })
 })
 
 describe('removeIn of items', () => {

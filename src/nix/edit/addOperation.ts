@@ -1,6 +1,6 @@
 import type { NixDocument } from '../document.ts'
 import type { Definition } from '../module/definitions.ts'
-import { addLines, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
+import { addLines, keepsReturns, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { candidatesOf, PLAIN, winnersOf } from '../module/strength.ts'
@@ -22,6 +22,7 @@ import {
   notFound,
   type Refused,
   refuse,
+  returnsKept,
   sharedInRec
 } from './refusals.ts'
 import { define } from './setOperation.ts'
@@ -168,16 +169,7 @@ function addToString(
   if (misfit) return misfit
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
-  if (
-    string.type === 'indented_string_expression' &&
-    /\r/.test(text.slice(string.start, string.end))
-  ) {
-    return refuse(text, string, {
-      code: 'CONFLICT',
-      message: 'with line ends of CR and LF, Nix keeps the CR and the indentation of such a string',
-      hint: 'convert the file to line ends of LF, for example with dos2unix'
-    })
-  }
+  if (keepsReturns(text, string)) return returnsKept(text, string)
   const present = new Set(linesOf(text, string))
   const lines = new Set(items.map(it => String(bare(it))))
   const missing = [...lines].filter(it => !present.has(it))

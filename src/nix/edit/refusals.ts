@@ -289,3 +289,12 @@ export function badLine(path: readonly (string | undefined)[]): Refused {
 function badCall(message: string, hint: string): Refused {
   return err(nixError('', { code: 'BAD_VALUE', message, hint }))
 }
+
+/** For a string whose lines can't be told from what Nix makes of their line ends. */
+export function returnsKept(text: string, string: SyntaxNode): Edits {
+  return refuse(text, string, {
+    code: 'CONFLICT',
+    message: 'with line ends of CR and LF, Nix keeps the CR and the indentation of such a string',
+    hint: 'convert the file to line ends of LF, for example with dos2unix'
+  })
+}

@@ -1,5 +1,5 @@
 import type { NixDocument } from '../document.ts'
-import { lineNodesOf, removeLine, stringsIn } from '../module/lineStrings.ts'
+import { keepsReturns, lineNodesOf, linesOf, removeLine, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, isConcat } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { ok } from '../result.ts'
@@ -13,6 +13,7 @@ import {
   type Edits,
   inherited,
   notFound,
+  returnsKept,
   sharedInRec,
   uncovered,
   usedInRec
@@ -46,6 +47,10 @@ export function planRemove(
   const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(text, it))
   const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(text, it.value))
+  const kept = strings.find(
+    string => keepsReturns(text, string) && linesOf(text, string).some(it => lines.has(it.trim()))
+  )
+  if (kept) return returnsKept(text, kept)
   const touched = lists
     .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
     .filter(it => it.unwanted.length > 0)

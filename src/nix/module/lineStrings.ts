@@ -115,6 +115,15 @@ function bodyOf(string: SyntaxNode): { start: number; end: number } {
   return { start: string.start + quotes, end: string.end - quotes }
 }
 
+/**
+ * Whether a string over several lines has line ends of CR and LF: to Nix the CR is part of the line,
+ * and so is then its indentation.
+ */
+export function keepsReturns(text: string, string: SyntaxNode): boolean {
+  const isIndented = string.type === 'indented_string_expression'
+  return isIndented && text.slice(string.start, string.end).includes('\r')
+}
+
 /** The edit that writes lines behind the last one of a string. */
 export function addLines(text: string, string: SyntaxNode, lines: readonly string[]): Edit {
   const { start, end } = bodyOf(string)
