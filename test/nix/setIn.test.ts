@@ -253,6 +253,12 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
+  it('fills an empty set on the line of the set around it', () => {
+    expect(edited('{\n  a = { b = {}; };\n}\n', it => it.setIn('a.b.c', 1))).toBe(
+      '{\n  a = { b = { c = 1; }; };\n}\n'
+    )
+  })
+
   it('puts a block behind a set that is written on one line, not into it', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`

@@ -97,6 +97,15 @@ it('goes behind a block that one of the edits puts beside a set on one line', ()
   `)
 })
 
+it('writes a block into a set that is on one line no more', () => {
+  const given = '{\n  virtualisation = { libvirtd = { /* soon */ }; };\n}\n'
+  const edits: EditOf[] = [
+    it => it.setIn('virtualisation.libvirtd.enable', true),
+    it => it.setIn('virtualisation.vfio', { enable: true, devices: ['10de:1b80'] })
+  ]
+  together(given, edits)
+})
+
 it('goes where the final system.stateVersion stood that one of the edits takes away', () => {
   const given = '{\n  a = 1;\n\n  # As it was.\n  system.stateVersion = "26.05";\n}\n'
   const edits: EditOf[] = [

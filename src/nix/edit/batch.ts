@@ -32,7 +32,7 @@ interface Trace {
   isNew: boolean
   /** Whether one takes something away, or moves it. */
   isOther: boolean
-  /** Whether one changes a definition that is there, and how many lines that takes. */
+  /** Whether one changes how many lines a definition takes that is there. */
   isReflowing: boolean
   /** Where the new definitions go whose nearest relatives begin with this path and share no more of it. */
   place: number | undefined
@@ -61,7 +61,7 @@ interface Member {
   isFar: boolean
   /** How many of the path's names lead to something that the module says. */
   known: number
-  /** Whether it changes something and there are more or fewer lines than before. */
+  /** Whether it changes how many lines a definition takes that is there. */
   isReflowing: boolean
   /** The offset of its first edit; undefined if it has nothing to do. */
   place: number | undefined
@@ -107,14 +107,20 @@ function memberOf(
   const kind = kindOf(doc, module, operation)
   const isFar =
     operation.kind === 'rename' || path.includes(undefined) || takesLast(doc, module, operation)
-  const isBroken = (text: string) => text.includes('\n')
-  const isReflowing =
-    kind === 'stays' &&
-    edits.some(
-      it => isBroken(it.content) || isBroken(doc.text.slice(it.offset, it.offset + it.length))
-    )
+  const isReflowing = edits.some(it =>
+    kind === 'new' ? breaksSet(doc.text, it) : changesLines(doc.text, it)
+  )
   const known = isFar ? 0 : knownLength(module, path as AttrPath, kind)
   return { path, keys, kind, isFar, known, isReflowing, place: edits[0]?.offset }
+}
+
+function changesLines(text: string, { offset, length, content }: Edit): boolean {
+  return content.includes('\n') || text.slice(offset, offset + length).includes('\n')
+}
+
+/** Whether a new definition may stand over several lines in a set that was on one. */
+function breaksSet(text: string, { offset, length, content }: Edit): boolean {
+  return content.includes('\n') && /^[ \t]*[\]}]/.test(text.slice(offset + length))
 }
 
 /**

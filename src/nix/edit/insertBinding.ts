@@ -34,6 +34,11 @@ export function insertBinding(
       ? insertion(sibling.start, `${binding} `)
       : insertion(endWithComments(text, sibling), ` ${binding}`)
   }
+  if (!sibling && isEmptyInLine(text, set)) {
+    const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
+    const at = text.indexOf('{', set.start) + 1
+    return { offset: at, length: set.end - 1 - at, content: ` ${binding} ` }
+  }
   const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
   const binding = bindingLike(text, sibling, attrpath, value, layout)
   if (!sibling) return intoEmpty(text, set, binding, layout)
@@ -43,6 +48,13 @@ export function insertBinding(
   return before
     ? precede(text, sibling, binding, layout, blank)
     : follow(text, set, sibling, binding, layout, blank)
+}
+
+/** Whether a set holds nothing and stands inside a set that is on one line. */
+function isEmptyInLine(text: string, set: SyntaxNode): boolean {
+  const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
+  const isBare = commentsOf(set).length === 0
+  return isBare && around !== undefined && isSet(around) && isOneLine(text, around)
 }
 
 /**
