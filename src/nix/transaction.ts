@@ -90,8 +90,8 @@ export class Transaction {
    * attribute as `{ }`, unless it is a part of a `mkMerge`.
    *
    * `INHERITED`, `NO_TARGET` below a pipe operator, `CONFLICT` if a `rec` set uses the name, or for a
-   * line of a string with line ends of CR and LF, `SHARED_BINDING` if it uses the list by its name, or if another definition on the left of a `//` would
-   * count then, `BAD_PATH`.
+   * line of a string with line ends of CR and LF, `SHARED_BINDING` if it uses the list by its name,
+   * or if another definition on the left of a `//` would count then, `BAD_PATH`.
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     if (items) this.#check(items)
@@ -141,7 +141,8 @@ export class Transaction {
    * refuses the whole, with its place in the text of the document.
    *
    * The first of `errors` of the document, or `NOT_A_MODULE` or `NO_TARGET` for what is no module to
-   * edit, or where values are nested by the thousand; what the edits refuse with; `VERIFICATION_FAILED` if the proof fails, which is a bug.
+   * edit, or where values are nested by the thousand; what the edits refuse with;
+   * `VERIFICATION_FAILED` if the proof fails, which is a bug.
    */
   plan(): Result<Plan, NixError> {
     if (this.#error) return err(this.#error)

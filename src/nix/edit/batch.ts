@@ -124,8 +124,8 @@ function breaksSet(text: string, { offset, length, content }: Edit): boolean {
 }
 
 /**
- * Whether it takes away what others go by, the last binding of a set: new ones go behind the last, before a
- * final `system.stateVersion`, and a part of a `mkMerge` goes with its last.
+ * Whether it takes away what others go by, the last binding of a set: new ones go behind the last,
+ * before a final `system.stateVersion`, and a part of a `mkMerge` goes with its last.
  */
 function takesLast(doc: NixDocument, module: Module, operation: Operation): boolean {
   if (operation.kind !== 'remove' || operation.items !== undefined) return false

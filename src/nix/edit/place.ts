@@ -41,9 +41,10 @@ export interface MergePlace {
 
 /**
  * Where a definition of a path that the module does not define goes, so that it always holds:
- * inside the innermost set that exists for it (in a `mkMerge` of none that always counts, a new one), else behind its nearest relative (the last binding
- * that shares the most names), else before a final `system.stateVersion`, else last. A block, which
- * takes several lines, goes behind a set that is written on one line rather than into it.
+ * inside the innermost set that exists for it (in a `mkMerge` of none that always counts, a new
+ * one), else behind its nearest relative (the last binding that shares the most names), else before
+ * a final `system.stateVersion`, else last. A block, which takes several lines, goes behind a set
+ * that is written on one line rather than into it.
  *
  * Refuses with `INHERITED`, `NO_TARGET`, `SHARED_BINDING` or `NOT_A_SET` where the value of a name on
  * the way is inherited, conditional, computed or no set: Nix allows no second binding beside it.

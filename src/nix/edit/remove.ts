@@ -6,8 +6,8 @@ import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import { endWithComments, following, isBlankBefore, isOpenedAbove, preceding } from './style.ts'
 
 /**
- * The edits that take bindings away, of which none lies inside another. What is left of a set that loses
- * all that is in it is `{ }`, or nothing where it is an element of the list of a `mkMerge`.
+ * The edits that take bindings away, of which none lies inside another. What is left of a set that
+ * loses all that is in it is `{ }`, or nothing where it is an element of the list of a `mkMerge`.
  */
 export function removeBindings(text: string, bindings: readonly SyntaxNode[]): Edit[] {
   const gone = new Set(bindings)
@@ -60,7 +60,8 @@ function removeLines(text: string, node: SyntaxNode, end: number): Edit {
   const newline = text.indexOf('\n', end)
   if (newline === -1) return { offset: first, length: end - first, content: '' }
   const next = newline + 1
-  // A block goes with the blank line that parted it from the one above, or, as the first, from the one below.
+  // A block goes with the blank line that parted it from the one above, or, as the first, from the
+  // one below.
   const blankBelow = /^[ \t]*\r?\n/.exec(text.slice(next))
   if (blankBelow && isOpenedAbove(text, node.start)) {
     return { offset: first, length: next + blankBelow[0].length - first, content: '' }

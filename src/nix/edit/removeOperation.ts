@@ -79,8 +79,8 @@ function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
 }
 
 /**
- * Takes elements out of a list. One that nothing is left of goes with the `++` before it, unless another
- * list of the option loses only some of its own: that would be two changes in one.
+ * Takes elements out of a list. One that nothing is left of goes with the `++` before it, unless
+ * another list of the option loses only some of its own: that would be two changes in one.
  */
 function removeFrom(
   text: string,

@@ -83,8 +83,8 @@ function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused
 }
 
 /**
- * Replaces the names that a binding spells itself; those of the sets around it have to stay. `names` are
- * the new ones.
+ * Replaces the names that a binding spells itself; those of the sets around it have to stay.
+ * `names` are the new ones.
  */
 function rename(
   module: Module,

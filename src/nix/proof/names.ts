@@ -31,8 +31,8 @@ export function undefinedName(
 }
 
 /**
- * A name of a `rec` set that others in the set use while what it says, or a part of that, comes or goes;
- * undefined if none does. A value that was replaced is not looked into: it was asked for.
+ * A name of a `rec` set that others in the set use while what it says, or a part of that, comes or
+ * goes; undefined if none does. A value that was replaced is not looked into: it was asked for.
  */
 export function disturbedName(
   { before, after }: Sides,

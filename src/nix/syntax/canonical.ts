@@ -36,7 +36,8 @@ export function canonicalOfNode(text: string, node: SyntaxNode): string {
  * The canonical form of a value: equal for what means the same in any spelling. Undefined for what
  * can't be written in Nix: a number that is not finite or no safe integer, a string or name with a
  * NUL or half a surrogate pair, an `expr` that is not one whole expression (a comment that would
- * swallow what follows is not), that names an attribute twice or has a pipe operator, `undefined`, a function, or a list or set with one of these inside.
+ * swallow what follows is not), that names an attribute twice or has a pipe operator, `undefined`,
+ * a function, or a list or set with one of these inside.
  */
 export function canonicalOfValue(value: NixValue): string | undefined {
   const plain = bare(value)

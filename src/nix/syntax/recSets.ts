@@ -27,8 +27,9 @@ export function recSetsAround(
 }
 
 /**
- * The uses of a set's own names inside it that read what is at this path, what is below it, or something
- * that holds it: for `a.b` those are `a.b`, `a.b.c`, `a` and `inherit (a) b`, but not `a.c`.
+ * The uses of a set's own names inside it that read what is at this path, what is below it, or
+ * something that holds it: for `a.b` those are `a.b`, `a.b.c`, `a` and `inherit (a) b`, but not
+ * `a.c`.
  */
 export function usesOf(text: string, set: SyntaxNode, path: Names): SyntaxNode[] {
   const [name] = path
