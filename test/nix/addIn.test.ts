@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { annotated, expr, parseDocument } from '../../src/nix/index.ts'
+import { annotated, expr, type Position, parseDocument } from '../../src/nix/index.ts'
 import { type EditOf, edited, nix, refusalOf, refused } from './support.ts'
 
 const addX: EditOf = it => it.addIn('l', ['X'])
@@ -272,6 +272,43 @@ describe('addIn at a place', () => {
   })
 })
 
+describe('addIn beside blanks and neighbours', () => {
+  const remarked = annotated('X', 'why')
+  const cases: [string, string, string, { at?: Position }?][] = [
+    [
+      'behind an item with a blank at the end of its line',
+      '{\n  l = [\n    "a" \n  ];\n}',
+      '{\n  l = [\n    "a" \n    "X" # why\n  ];\n}'
+    ],
+    [
+      'beside one',
+      '{\n  l = [\n    "a" \n    "b"\n  ];\n}',
+      '{\n  l = [\n    "a" \n    "X" # why\n    "b"\n  ];\n}',
+      { at: { after: 'a' } }
+    ],
+    [
+      'in an empty list with a blank behind the bracket',
+      '{\n  l = [ \n  ];\n}',
+      '{\n  l = [ \n    "X" # why\n  ];\n}'
+    ],
+    [
+      'behind one that touches the next',
+      '{ l = ["a""b"]; }',
+      '{ l = ["a" "X" "b"]; }',
+      { at: { after: 'a' } }
+    ],
+    [
+      'before one that touches',
+      '{ l = ["a""b"]; }',
+      '{ l = ["a" "X" "b"]; }',
+      { at: { before: 'b' } }
+    ]
+  ]
+  it.each(cases)('%s', (_, given, then, options) =>
+    expect(edited(given, it => it.addIn('l', [remarked], options))).toBe(then)
+  )
+})
+
 describe('addIn to a string adds lines', () => {
   const cases: [string, string, string][] = [
     ['indented', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"],
@@ -317,6 +354,15 @@ describe('addIn to a string adds lines', () => {
     )
     expect(edited('{ l = "a"; }', it => it.addIn('l', ['b "${c}"']))).toBe(
       '{ l = "a\\nb \\"\\${c}\\""; }'
+    )
+    expect(edited("{ l = ''a''; }", it => it.addIn('l', ["b='c'", "''"]))).toBe(
+      "{ l = ''a''\\nb='c''\\'''\\n'''''; }"
+    )
+    expect(edited("{\n  l = ''\n    a\n  '';\n}", it => it.addIn('l', ["'${b}'"]))).toBe(
+      "{\n  l = ''\n    a\n    ''\\'''${b}'\n  '';\n}"
+    )
+    expect(edited("{\n  l = ''\n  '';\n}", it => it.addIn('l', ['  b']))).toBe(
+      "{\n  l = ''\n    ''\\  b\n  '';\n}"
     )
     expect(refusalOf(given, it => it.addIn('l', ['b\nc']))).toBe('BAD_VALUE')
     expect(refusalOf(given, it => it.addIn('l', [1]))).toBe('BAD_VALUE')

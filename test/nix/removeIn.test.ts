@@ -14,6 +14,12 @@ describe('removeIn takes lines out of a string', () => {
     expect(edited(given, it => it.removeIn('l', ['b']))).toBe(then)
   )
 
+  it('refuses where the others would lose indentation', () => {
+    const given = "{\n  l = ''\n    b\n      c\n    d\n  '';\n}"
+    expect(edited(given, it => it.removeIn('l', ['b']))).toBe(given.replace('    b\n', ''))
+    expect(refusalOf(given, it => it.removeIn('l', ['b', 'd']))).toBe('CONFLICT')
+  })
+
   it('refuses where Nix keeps the CR of its line end', () => {
     const given = "{\r\n  l = ''\r\n    a\r\n    b\r\n  '';\r\n}\r\n"
     expect(refusalOf(given, it => it.removeIn('l', ['b']))).toBe('CONFLICT')
@@ -60,6 +66,16 @@ describe('removeIn of items', () => {
       'CRLF',
       '{\r\n  l = [\r\n    "a"\r\n    "b" # why\r\n  ];\r\n}\r\n',
       '{\r\n  l = [\r\n    "a"\r\n  ];\r\n}\r\n'
+    ],
+    [
+      'between two that it touches',
+      '{ x, ... }: { l = [ x"b"x ]; }',
+      '{ x, ... }: { l = [ x x ]; }'
+    ],
+    [
+      'not the list beside a comment',
+      '{ x, ... }: { l = x /* y */ ++ [ "b" ]; }',
+      '{ x, ... }: { l = x /* y */ ++ [ ]; }'
     ],
     ['nothing that is not there', '{ l = [ "a" ]; }', '{ l = [ "a" ]; }']
   ]
@@ -186,5 +202,25 @@ describe('removeIn of an option', () => {
       const doubled = edited(text, it => it.setIn('c', { d: 1 }))
       expect(edited(doubled, it => it.removeIn('c'))).toBe(text)
     }
+  })
+})
+
+describe('removeIn with comments around', () => {
+  it('takes that behind a part of a mkMerge along', () => {
+    const given =
+      '{ lib, ... }: {\n  a = lib.mkMerge [\n    { b = 1; } # why\n    { c = 2; }\n  ];\n}\n'
+    expect(edited(given, it => it.removeIn('a.b'))).toBe(
+      '{ lib, ... }: {\n  a = lib.mkMerge [\n    { c = 2; }\n  ];\n}\n'
+    )
+  })
+
+  it('takes no longer for many of them', () => {
+    const lines = Array.from({ length: 3000 }, (_, i) => `  a.x${i} = 0; # ${i}\n`).join('')
+    const remarks = '/* 1 */ '.repeat(60)
+    const start = performance.now()
+    expect(edited(`{\n${lines}}\n`, it => it.removeIn('a'))).toBe('{ }\n')
+    const given = `{\n  a.x = 1; ${remarks}\n  a.y = 2; # c\n  b = 1;\n}\n`
+    expect(edited(given, it => it.removeIn('a'))).toBe('{\n  b = 1;\n}\n')
+    expect(performance.now() - start).toBeLessThan(10_000)
   })
 })

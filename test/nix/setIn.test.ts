@@ -259,6 +259,19 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
+  it('leaves a comment between rec and its brace alone', () => {
+    expect(edited('{ a = rec /* why */ { }; }', it => it.setIn('a.b', 1))).toBe(
+      '{ a = rec /* why */ { b = 1; }; }'
+    )
+  })
+
+  it('parts what it writes from the function in front of it', () => {
+    const given = '{ lib, ... }: { a = lib.mkForce(1); b = lib.mkForce[ 1 ]; }'
+    expect(edited(given, it => it.setIn('a', true).setIn('b', true))).toBe(
+      '{ lib, ... }: { a = lib.mkForce true; b = lib.mkForce true; }'
+    )
+  })
+
   it('puts a block behind a set that is written on one line, not into it', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`

@@ -7,6 +7,7 @@ import { bare, hasComments, isValueSet, type NixValue } from '../values.ts'
 import { type BindingPlace, isOneLine } from './place.ts'
 import { type Layout, printBinding, printInline } from './print.ts'
 import {
+  endOfLineBehind,
   endWithComments,
   following,
   hasBlankLines,
@@ -36,7 +37,7 @@ export function insertBinding(
   }
   if (!sibling && isEmptyInLine(text, set)) {
     const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
-    const at = text.indexOf('{', set.start) + 1
+    const at = braceOf(set).end
     return { offset: at, length: set.end - 1 - at, content: ` ${binding} ` }
   }
   const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
@@ -53,8 +54,13 @@ export function insertBinding(
 /** Whether a set holds nothing and stands inside a set that is on one line. */
 function isEmptyInLine(text: string, set: SyntaxNode): boolean {
   const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
-  const isBare = commentsOf(set).length === 0
+  const isBare = commentsOf(set).every(it => it.end <= braceOf(set).start)
   return isBare && around !== undefined && isSet(around) && isOneLine(text, around)
+}
+
+/** The brace that opens a set: in front of it stand `rec` and maybe comments. */
+function braceOf(set: SyntaxNode): SyntaxNode {
+  return set.children.find(it => it.type === '{') ?? set
 }
 
 /**
@@ -94,8 +100,8 @@ export function insertFirst(
   const binding = printBinding(attrpath, value, layout)
   if (!first && commentsOf(set).length === 0) return intoEmpty(text, set, binding, layout)
 
-  const brace = set.children.find(it => it.type === '{') ?? set
-  const at = endWithComments(text, brace)
+  const brace = braceOf(set)
+  const at = endOfLineBehind(text, brace)
   const rest = text.slice(at)
   // A set that opens with a blank line still does.
   const opensBlank = /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
@@ -117,10 +123,10 @@ function insertion(offset: number, content: string): Edit {
 }
 
 function intoEmpty(text: string, set: SyntaxNode, binding: string, layout: Layout): Edit {
-  const brace = set.children.find(it => it.type === '{') ?? set
+  const brace = braceOf(set)
   const closing = set.children.findLast(it => it.type === '}') ?? set
-  const comment = commentsOf(set).at(-1)
-  const at = endWithComments(text, comment ?? brace)
+  const comment = commentsOf(set).findLast(it => it.start > brace.start)
+  const at = endOfLineBehind(text, comment ?? brace)
   const line = layout.eol + layout.indent + binding
   if (text.slice(at, closing.start).includes('\n')) {
     return insertion(at, (comment ? layout.eol : '') + line)
@@ -155,7 +161,7 @@ function follow(
   blank: boolean
 ): Edit {
   const last = lastOfTail(set, sibling)
-  const at = endWithComments(text, last)
+  const at = endOfLineBehind(text, last)
   const separate = blank || last !== sibling
   const lead = separate ? layout.eol + layout.eol : layout.eol
   const next = following(last)

@@ -5,7 +5,7 @@ import { indentAt, lineEnd, startsLine } from '../text/lines.ts'
 import type { NixValue } from '../values.ts'
 import { isOneLine } from './place.ts'
 import { printItem, printItemLine } from './print.ts'
-import { endWithComments, innerIndent, layoutAt, startWithComments } from './style.ts'
+import { endOfLineBehind, innerIndent, layoutAt, startWithComments } from './style.ts'
 
 /** Beside which item new ones go. */
 export interface ItemPlace {
@@ -44,12 +44,17 @@ function insertBeside(
     const start = startWithComments(text, item)
     return startsLine(text, start)
       ? insertion(start - indentAt(text, start).length, lines.map(it => it + eol).join(''))
-      : insertion(item.start, `${inline} `)
+      : insertion(item.start, `${touches(text[item.start - 1]) ? ' ' : ''}${inline} `)
   }
-  const end = endWithComments(text, item)
-  return end === lineEnd(text, end)
-    ? insertion(end, lines.map(it => eol + it).join(''))
-    : insertion(end, ` ${inline}`)
+  const end = endOfLineBehind(text, item)
+  if (end === lineEnd(text, end)) return insertion(end, lines.map(it => eol + it).join(''))
+  const isTight = touches(text[end])
+  return insertion(end, ` ${inline}${isTight ? ' ' : ''}`)
+}
+
+/** Whether a character next to an item belongs to another one. */
+function touches(neighbour: string | undefined): boolean {
+  return neighbour !== undefined && !/[\s[\]]/.test(neighbour)
 }
 
 function insertion(offset: number, content: string): Edit {
@@ -66,7 +71,7 @@ function insertLast(
   const closing = list.children.findLast(it => it.type === ']') ?? list
   const last = elementsOf(list).at(-1) ?? commentsOf(list).at(-1)
   const bracket = list.children[0] ?? list
-  const at = endWithComments(text, last ?? bracket)
+  const at = endOfLineBehind(text, last ?? bracket)
 
   if (isOneLine(text, list)) {
     const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')

@@ -1,9 +1,16 @@
 import { isMerged } from '../module/combinator.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, commentsOf, isSet } from '../syntax/shape.ts'
+import { bindingsOf, commentsOf, isList, isSet } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
-import { endWithComments, following, isBlankBefore, isOpenedAbove, preceding } from './style.ts'
+import {
+  endOfLineBehind,
+  endWithComments,
+  following,
+  isBlankBefore,
+  isOpenedAbove,
+  preceding
+} from './style.ts'
 
 /**
  * The edits that take bindings away, of which none lies inside another. What is left of a set that
@@ -11,13 +18,11 @@ import { endWithComments, following, isBlankBefore, isOpenedAbove, preceding } f
  */
 export function removeBindings(text: string, bindings: readonly SyntaxNode[]): Edit[] {
   const gone = new Set(bindings)
-  const emptied = new Set<SyntaxNode>()
-  const edits: Edit[] = []
-  for (const binding of bindings) {
-    const set = setAround(binding)
-    if (set && isEmptiedBy(text, set, gone)) emptied.add(set)
-    else edits.push(removeNode(text, binding))
-  }
+  const sets = new Set(bindings.map(setAround).filter(it => it !== undefined))
+  const emptied = new Set([...sets].filter(it => isEmptiedBy(text, it, gone)))
+  const edits = bindings
+    .filter(it => !emptied.has(setAround(it) as SyntaxNode))
+    .map(it => removeNode(text, it))
   return [...edits, ...[...emptied].map(it => emptySet(text, it))]
 }
 
@@ -28,9 +33,14 @@ function setAround(binding: SyntaxNode): SyntaxNode | undefined {
 
 function isEmptiedBy(text: string, set: SyntaxNode, gone: ReadonlySet<SyntaxNode>): boolean {
   const bindings = bindingsOf(set)
-  const goesAlong = ({ start, end }: SyntaxNode) =>
-    bindings.some(it => it.end <= start && end <= endWithComments(text, it))
-  return bindings.every(it => gone.has(it)) && commentsOf(set).every(goesAlong)
+  if (!bindings.every(it => gone.has(it))) return false
+  // Both stand in the order of the text.
+  let last = -1
+  return commentsOf(set).every(({ start, end }) => {
+    while ((bindings[last + 1]?.end ?? Number.POSITIVE_INFINITY) <= start) last++
+    const owner = bindings[last]
+    return owner !== undefined && end <= endWithComments(text, owner)
+  })
 }
 
 function emptySet(text: string, set: SyntaxNode): Edit {
@@ -50,9 +60,11 @@ export function isLastInSet(binding: SyntaxNode): boolean {
  * behind it on its line and with the line that it leaves empty. Comments above it stay.
  */
 export function removeNode(text: string, node: SyntaxNode, last: SyntaxNode = node): Edit {
-  const end = endWithComments(text, last)
+  const end = endOfLineBehind(text, last)
   const ownLines = startsLine(text, node.start) && end === lineEnd(text, end)
-  return ownLines ? removeLines(text, node, end) : removeInLine(text, node, last, end)
+  return ownLines
+    ? removeLines(text, node, end)
+    : removeInLine(text, node, last, endWithComments(text, last))
 }
 
 function removeLines(text: string, node: SyntaxNode, end: number): Edit {
@@ -76,7 +88,9 @@ function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: num
   const before = preceding(node)
   const sameLine = before && !text.slice(before.end, node.start).includes('\n')
   if (before && sameLine && before.isNamed) {
-    return { offset: before.end, length: end - before.end, content: '' }
+    // Without it, two items may stand as one.
+    const isBetween = node.parent && isList(node.parent) && /[^\s\]]/.test(text[end] ?? ' ')
+    return { offset: before.end, length: end - before.end, content: isBetween ? ' ' : '' }
   }
   // The last one, with the bracket behind it: the bracket goes back behind the one above.
   const isLineComment = before !== undefined && text.startsWith('#', before.start)

@@ -1,5 +1,12 @@
 import type { NixDocument } from '../document.ts'
-import { keepsReturns, lineNodesOf, linesOf, removeLine, stringsIn } from '../module/lineStrings.ts'
+import {
+  keepsReturns,
+  lineNodesOf,
+  linesOf,
+  losesIndent,
+  removeLine,
+  stringsIn
+} from '../module/lineStrings.ts'
 import { allListsOf, isConcat } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { ok } from '../result.ts'
@@ -13,6 +20,7 @@ import {
   type Edits,
   inherited,
   notFound,
+  refuse,
   returnsKept,
   sharedInRec,
   uncovered,
@@ -51,10 +59,18 @@ export function planRemove(
     string => keepsReturns(text, string) && linesOf(text, string).some(it => lines.has(it.trim()))
   )
   if (kept) return returnsKept(text, kept)
+  const hanging = strings.find(it => losesIndent(text, it, lines))
+  if (hanging) {
+    return refuse(text, hanging, {
+      code: 'CONFLICT',
+      message: 'without this line Nix would take more indentation off the lines that are left',
+      hint: 'indent them alike first, if their blanks mean nothing'
+    })
+  }
   const touched = lists
     .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
     .filter(it => it.unwanted.length > 0)
-  const goWhole = touched.every(it => goesWhole(it.list, it.unwanted))
+  const goWhole = touched.every(it => goesWhole(text, it.list, it.unwanted))
   const edits = [
     ...touched.flatMap(it => removeFrom(text, it.list, it.unwanted, goWhole)),
     ...strings.flatMap(string =>
@@ -72,10 +88,11 @@ export function planRemove(
 }
 
 /** Whether nothing is left of a list that stands behind `++`. */
-function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
+function goesWhole(text: string, list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
   const left = list.parent && isConcat(list.parent) ? list.parent.field('left') : undefined
   const isEmptied = unwanted.length === elementsOf(list).length
-  return isEmptied && left !== undefined && left.end < list.start && commentsOf(list).length === 0
+  if (!isEmptied || !left || left.end >= list.start || commentsOf(list).length > 0) return false
+  return /^\s*\+\+\s*$/.test(text.slice(left.end, list.start))
 }
 
 /**

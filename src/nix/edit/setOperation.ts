@@ -76,13 +76,15 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
   const column = place.start - start + layout.indent.length
   const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
   const isArgument = place !== definition.value
+  // In `mkForce(1)` a word in place of the parenthesis would go on with the name of the function.
+  const gap = isArgument && /[\w'-]/.test(text[place.start - 1] ?? '') ? ' ' : ''
   const content =
     isArgument && !isValueSet(bare(value)) && !isValueList(bare(value))
       ? printItem(value, layout.tightLists)
       : inline
         ? printInline(value, layout.tightLists)
         : printValue(value, layout, column)
-  return ok([{ offset: place.start, length: place.end - place.start, content }])
+  return ok([{ offset: place.start, length: place.end - place.start, content: gap + content }])
 }
 
 /** Writes a definition of a path that has none. */

@@ -1,6 +1,6 @@
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, elementsOf, isComment, isList } from '../syntax/shape.ts'
-import { eolOf, indentAt, lineStart, startsLine } from '../text/lines.ts'
+import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import type { Layout } from './print.ts'
 
 /** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
@@ -81,6 +81,16 @@ export function endWithComments(text: string, node: SyntaxNode): number {
     next = following(next)
   }
   return end
+}
+
+/**
+ * Where something new on a line of its own goes in behind a node: its comments stay with it, and so do
+ * blanks at the end of its line.
+ */
+export function endOfLineBehind(text: string, node: SyntaxNode): number {
+  const end = endWithComments(text, node)
+  const blanks = /^[ \t]+(?=\r?\n)/.exec(text.slice(end, lineEnd(text, end) + 2))
+  return end + (blanks?.[0].length ?? 0)
 }
 
 /** Where a binding begins together with the comment lines right above it: they belong to it. */

@@ -134,24 +134,43 @@ export function addLines(text: string, string: SyntaxNode, lines: readonly strin
     if (body === '') return insertion(end, spelt)
     return insertion(end, last?.end === end && last.value === '' ? `${spelt}\\n` : `\\n${spelt}`)
   }
-  const escaped = lines.map(escapeIndented)
+  const shared = sharedIndent(text, string)
+  // Where no line is there to say how much indentation goes, what belongs to a line is marked.
+  const isFirst = shared === Number.POSITIVE_INFINITY
   const eol = eolOf(text)
   const closing = /(?<!''\\)\n([ \t]*)$/.exec(body)
   if (!closing) {
     // All on one line: a line break of the text would count as part of the string.
     const lead = body.trim() === '' ? '' : "''\\n"
-    return insertion(end, lead + escaped.join("''\\n"))
+    return insertion(end, lead + lines.map(it => closedIndented(it, isFirst)).join("''\\n"))
   }
-  const written = /\S/.test(body)
-  const inner = written
-    ? ' '.repeat(sharedIndent(text, string))
-    : `${closing[1] ?? ''}${/\t/.test(closing[1] ?? '') ? '\t' : '  '}`
+  const inner = isFirst
+    ? `${closing[1] ?? ''}${/\t/.test(closing[1] ?? '') ? '\t' : '  '}`
+    : ' '.repeat(shared)
   const at = end - (closing[1] ?? '').length
-  return insertion(at, escaped.map(it => inner + it + eol).join(''))
+  return insertion(at, lines.map(it => inner + escapeIndented(it, isFirst) + eol).join(''))
 }
 
-function escapeIndented(line: string): string {
-  return line.replace(/''/g, "'''").replace(/\$(?=\{)/g, "''$")
+function escapeIndented(line: string, marksBlanks: boolean): string {
+  const escaped = line
+    .replace(/''|'(?=\$\{)/g, it => (it === "''" ? "'''" : "''\\'"))
+    .replace(/\$(?=\{)/g, "''$")
+  return marksBlanks ? escaped.replace(/^ /, "''\\ ") : escaped
+}
+
+/** A line that an escape or the end of the string follows: a lone quote would be read with theirs. */
+function closedIndented(line: string, marksBlanks: boolean): string {
+  const isOpen = /(?<!')(?:'')*'$/.test(line)
+  if (!isOpen) return escapeIndented(line, marksBlanks)
+  return `${escapeIndented(line.slice(0, -1), marksBlanks)}''\\'`
+}
+
+/** Whether the lines that are left of an indented string, without these, would lose more blanks. */
+export function losesIndent(text: string, string: SyntaxNode, gone: ReadonlySet<string>): boolean {
+  if (string.type !== 'indented_string_expression') return false
+  const written = readLines(text, string).filter(it => /[^ ]/.test(it.value))
+  const left = written.filter(it => !gone.has(it.value))
+  return left.length > 0 && left.length < written.length && left.every(it => leading(it.value) > 0)
 }
 
 /** The edit that takes one line out of a string, with its line end. */

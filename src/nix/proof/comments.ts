@@ -11,10 +11,12 @@ import type { Sides } from './sides.ts'
 /**
  * A comment that is gone or new without reason; undefined if there is none. New ones are asked for
  * as part of a value. Those inside what is replaced or removed go with it, and those behind what is
- * removed on its line.
+ * removed on its line; a part of a `mkMerge`, of which the differences are what is in it, is one of
+ * `whole`.
  */
 export function strayComment(
   differences: readonly Difference[],
+  whole: readonly Difference[],
   claims: readonly Claim[],
   { before, after }: Sides
 ): SyntaxNode | undefined {
@@ -34,15 +36,20 @@ export function strayComment(
     const text = spelt(after.text)(comment)
     if (!takeOne(there, text) && !takeOne(asked, text)) return comment
   }
-  const removed = claims.some(it => it.takesComments)
-    ? differences.flatMap(it => (it.kind === 'removed' && !isComment(it.node) ? [it.node] : []))
-    : []
+  const takesComments = claims.some(it => it.takesComments)
+  const removedOf = (all: readonly Difference[]) =>
+    all.flatMap(it =>
+      takesComments && it.kind === 'removed' && !isComment(it.node) ? [it.node] : []
+    )
+  const removed = removedOf(differences)
+  const behind = [...removed, ...removedOf(whole)]
   const kept = gained.map(spelt(after.text))
   return lost.find(
     it =>
       !takeOne(kept, spelt(before.text)(it)) &&
       !claims.some(({ replaced }) => replaced && isInside(it, replaced)) &&
-      !removed.some(node => isInside(it, node) || isBehind(before.text, it, node))
+      !removed.some(node => isInside(it, node)) &&
+      !behind.some(node => isBehind(before.text, it, node))
   )
 }
 
@@ -85,5 +92,5 @@ function takeOne(all: string[], one: string): boolean {
 /** Whether a comment stands behind a node on its line, with nothing but comments between. */
 function isBehind(text: string, comment: SyntaxNode, node: SyntaxNode): boolean {
   if (comment.start < node.end) return false
-  return /^(?:[^\S\n]|\/\*[\s\S]*?\*\/)*$/.test(text.slice(node.end, comment.start))
+  return /^(?:[^\S\n]|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(text.slice(node.end, comment.start))
 }

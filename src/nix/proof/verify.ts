@@ -47,7 +47,8 @@ export function verify(
 
   const sides = { before, after, old: old.value, fresh: fresh.value }
   const claims = operations.map(it => claimOf(it, sides, edits))
-  const differences = compareTrees(before.root, after.root, edits).flatMap(it => opened(it, sides))
+  const whole = compareTrees(before.root, after.root, edits)
+  const differences = whole.flatMap(it => opened(it, sides))
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const why = objectionOfAll(difference, claimsOn, sides)
@@ -58,7 +59,7 @@ export function verify(
   if (disturbed !== undefined) return fail(`"${disturbed}" would mean something else`)
   const unknown = undefinedName(sides, differences, edits)
   if (unknown) return unknown
-  if (strayComment(differences, claims, sides)) return fail('a comment would change')
+  if (strayComment(differences, whole, claims, sides)) return fail('a comment would change')
   for (const path of claims.flatMap(it => it.paths)) {
     const duplicate = findDuplicate(after.text, setFor(fresh.value, path), path)
     if (!duplicate || findDuplicate(before.text, setFor(old.value, path), path)) continue
