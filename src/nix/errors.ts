@@ -85,7 +85,10 @@ export interface NixErrorInit {
 }
 
 export function nixError(text: string, init: NixErrorInit): NixError {
-  const { code, message, range = { start: 0, end: 0 }, hint } = init
+  const { code, message, hint } = init
+  // A syntax node is given as its range, too, and an error is plain data.
+  const { start, end } = init.range ?? { start: 0, end: 0 }
+  const range = { start, end }
   const placed = init.range !== undefined
   const at = placeOf(text, range.start)
   return {

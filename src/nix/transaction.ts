@@ -6,7 +6,7 @@ import { keepHabits } from './edit/style.ts'
 import type { Target } from './edit/target.ts'
 import { type NixError, nixError } from './errors.ts'
 import type { Definition } from './module/definitions.ts'
-import { type AttrPathLike, parsePath } from './path.ts'
+import { type AttrPathLike, isText, parsePath } from './path.ts'
 import { verify } from './proof/verify.ts'
 import { err, ok, type Result } from './result.ts'
 import { diffTexts } from './text/diff.ts'
@@ -123,7 +123,7 @@ export class Transaction {
    * `INHERITED`, `NOT_A_LIST`, `BAD_VALUE`.
    */
   import(path: string): this {
-    if (/^(?:\.{1,2})?\//.test(path) && !/\p{Cc}/u.test(path)) {
+    if (/^(?:\.{1,2})?\//.test(path) && !/\p{Cc}/u.test(path) && isText(path)) {
       this.#operations.push({ kind: 'import', path })
     } else {
       this.#error ??= nixError('', {

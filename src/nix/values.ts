@@ -65,13 +65,11 @@ export function isValueList(value: NixValue): value is readonly NixValue[] {
 }
 
 export function isValueSet(value: NixValue): value is { readonly [name: string]: NixValue } {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    !isValueList(value) &&
-    !isExpr(value) &&
-    !isAnnotated(value)
-  )
+  if (typeof value !== 'object' || value === null || isExpr(value) || isAnnotated(value))
+    return false
+  // Of a Date or a Map the properties are not what it holds.
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 /** The value without its comment. */

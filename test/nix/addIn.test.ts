@@ -309,6 +309,47 @@ describe('addIn beside blanks and neighbours', () => {
   )
 })
 
+describe('addIn among what is stronger or counts otherwise', () => {
+  it('goes into the strongest list, however its mkForce is spelt', () => {
+    const given = (force: string) =>
+      `{ lib, ... }: { a = lib.mkMerge [ { l = [ "b" ]; } (${force} { l = [ "c" ]; }) ]; }`
+    for (const force of ['lib.mkForce /* mine */', 'lib.mkOverride (10)', 'lib.mkOverride\n  10']) {
+      expect(edited(given(force), it => it.addIn('a.l', ['X']))).toBe(
+        given(force).replace('"c"', '"c" "X"')
+      )
+    }
+    const computed = given('lib.mkOverride (5 + 5)')
+    expect(refusalOf(computed, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
+  })
+
+  it('refuses where the strongest can not be edited', () => {
+    const given =
+      '{ lib, ... }: let ys = [ ]; in { a = lib.mkMerge [ { l = [ ]; } (lib.mkForce { l = ys; }) ]; }'
+    expect(refusalOf(given, it => it.addIn('a.l', ['X']))).toBe('NO_TARGET')
+  })
+
+  it('knows a call from its parts, and an integer from a float', () => {
+    expect(edited('{ f, ... }: { l = [ f 1 ]; }', it => it.addIn('l', [expr('f 1')]))).toBe(
+      '{ f, ... }: { l = [ f 1 (f 1) ]; }'
+    )
+    expect(edited('{ l = [ 1.0 ]; }', it => it.addIn('l', [1]))).toBe('{ l = [ 1.0 1 ]; }')
+    expect(edited('{ l = [ 1.50 ]; }', it => it.addIn('l', [1.5]))).toBe('{ l = [ 1.50 ]; }')
+  })
+
+  it('refuses beside a pipe operator, and goes into brackets that stand apart from one', () => {
+    expect(refusalOf('{ x, f, ... }: { l = [ 1 ] ++ x |> map f; }', addX)).toBe('NO_TARGET')
+    expect(refusalOf('{ f, ... }: { l = [ "X" ] |> map f; }', addX)).toBe('NO_TARGET')
+    expect(edited('{ f, x, ... }: { l = [ (x |> f) ]; }', addX)).toBe(
+      '{ f, x, ... }: { l = [ (x |> f) "X" ]; }'
+    )
+  })
+
+  it('does not take the item of an optional for one of the list', () => {
+    const given = '{ c, lib, ... }: { l = [ ] ++ lib.optional c [ "X" ]; }'
+    expect(edited(given, it => it.removeIn('l', ['X']))).toBe(given)
+  })
+})
+
 describe('addIn to a string adds lines', () => {
   const cases: [string, string, string][] = [
     ['indented', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"],
@@ -343,9 +384,21 @@ describe('addIn to a string adds lines', () => {
       '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") ];\n}',
       '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "X" ];\n}'
     ],
+    [
+      'there already, in another string',
+      '{ lib, ... }: { l = lib.mkMerge [ "a" "X" ]; }',
+      '{ lib, ... }: { l = lib.mkMerge [ "a" "X" ]; }'
+    ],
     ['there already', "{\n  l = ''\n    a\n    X\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"]
   ]
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
+
+  it('writes several beside one with a condition as one text', () => {
+    const given = '{ c, lib, ... }: { l = lib.mkIf c "a"; }'
+    expect(edited(given, it => it.addIn('l', ['X', 'Y']))).toBe(
+      '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "a") "X\\nY" ]; }'
+    )
+  })
 
   it('escapes them, keeps interpolations, and refuses what is no line', () => {
     const given = "{ x, ... }: {\n  l = ''\n    a ${x}\n  '';\n}"

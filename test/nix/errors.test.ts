@@ -95,3 +95,11 @@ describe('a text that is not Nix says where', () => {
     expect(plan.ok ? '' : plan.error.code).toBe('SYNTAX')
   })
 })
+
+it('errors are plain data', () => {
+  const plan = parseDocument('{ x, ... }: { inherit (x) a; }').edit().setIn('a.b', 3).plan()
+  expect(plan.ok).toBe(false)
+  expect(JSON.parse(JSON.stringify(plan))).toMatchObject({
+    error: { code: 'INHERITED', range: { start: 26, end: 27 } }
+  })
+})

@@ -119,3 +119,17 @@ describe('import', () => {
     expect(doc.importOf('./c')).toBeUndefined()
   })
 })
+
+it('import does not go by an import that has a condition', () => {
+  const given = '{ c, lib, ... }: { imports = [ ./a.nix ] ++ lib.optionals c [ ./vfio ]; }'
+  expect(edited(given, it => it.import('./vfio'))).toBe(
+    '{ c, lib, ... }: { imports = [ ./a.nix ./vfio ] ++ lib.optionals c [ ./vfio ]; }'
+  )
+})
+
+it('import takes a path as it is spelt', () => {
+  expect(edited('{ x, ... }: { }', it => it.import('/etc/${x}'))).toBe(
+    '{ x, ... }: {\n  imports = [ (/. + "/etc/\\${x}") ];\n}'
+  )
+  expect(refusalOf('{ }', it => it.import('./a\ud800'))).toBe('BAD_VALUE')
+})

@@ -529,6 +529,12 @@ describe('the values that setIn writes', () => {
 
   it('refuses values and paths that are none', () => {
     expect(refusalOf('{ }', it => it.setIn('a', Number.NaN))).toBe('BAD_VALUE')
+    expect(refusalOf('{ }', it => it.setIn('a', 5e-324))).toBe('BAD_VALUE')
+    expect(refusalOf('{ }', it => it.setIn('a', annotated(1, 'a\0b')))).toBe('BAD_VALUE')
+    expect(refusalOf('{ }', it => it.setIn('a', Array(2) as null[]))).toBe('BAD_VALUE')
+    for (const odd of [new Date(0), new Map([['a', 1]])]) {
+      expect(refusalOf('{ }', it => it.setIn('a', odd as unknown as null))).toBe('BAD_VALUE')
+    }
     expect(refusalOf('{ }', it => it.setIn('a', expr('1; b = 2')))).toBe('BAD_VALUE')
     expect(refusalOf('{ }', it => it.setIn('a', expr('')))).toBe('BAD_VALUE')
     for (const path of ['', 'a..b', '.a', 'a.', 'a b', '${x}', 'a."b', '"${x}"', []]) {
@@ -542,5 +548,28 @@ describe('the values that setIn writes', () => {
     expect(refusalOf('{ }', it => it.addIn(path, [1]))).toBe('BAD_PATH')
     expect(refusalOf('{ b = 1; }', it => it.renameIn('b', path))).toBe('BAD_PATH')
     expect(refusalOf('{ imports.a = 1; }', it => it.import('./x.nix'))).toBe('NOT_A_LIST')
+  })
+})
+
+describe('setIn in what may not be what it seems', () => {
+  const cases: [string, string, string][] = [
+    ['an inherited config', 'let config = { }; in { inherit config; }', 'INHERITED'],
+    [
+      'a computed name on the right of //',
+      '{ x, ... }: { a = 1; } // { ${x} = 2; }',
+      'DYNAMIC_ATTRIBUTE'
+    ],
+    ['a set that is a function', '{ __functor = self: { ... }: { a = 1; }; }', 'NO_TARGET'],
+    ['a module from another file', '{ pkgs, ... }: import ./x.nix { inherit pkgs; }', 'NO_TARGET'],
+    ['a module by name', 'let m = { a = 1; }; in m', 'NO_TARGET'],
+    ['a module that depends', '{ c, ... }: if c then { a = 1; } else { a = 2; }', 'NO_TARGET']
+  ]
+  it.each(cases)('%s', (_, given, code) =>
+    expect(refusalOf(given, it => it.setIn('a', 3))).toBe(code)
+  )
+
+  it('and neither does removeIn look for config', () => {
+    const given = '{ config.l = [ 1 ]; }'
+    expect(refusalOf(given, it => it.removeIn('config.l', [1]))).toBe('BAD_PATH')
   })
 })

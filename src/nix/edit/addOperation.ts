@@ -1,4 +1,5 @@
 import type { NixDocument } from '../document.ts'
+import { isInside } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { addLines, keepsReturns, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
@@ -55,6 +56,10 @@ export function planAdd(
     const fresh = unique(items, new Set())
     return fresh.length === 0 ? ok([]) : define(doc, module, found, target.path, fresh)
   }
+  for (const { value, inherited: isInherited } of found.exact) {
+    const blocked = isInherited ? undefined : blockedByPipe(doc, value)
+    if (blocked) return blocked
+  }
   const always = found.exact.filter(it => it.conditions.length === 0)
   const candidates = candidatesOf(
     doc.text,
@@ -65,9 +70,9 @@ export function planAdd(
     target.kind === 'path'
       ? always.map(it => sharedInRec(doc.text, it.binding)).find(it => it !== undefined)
       : undefined
-  const string = counting.map(it => stringIn(doc.text, it.value)).find(it => it !== undefined)
-  if (string) {
-    const edits = addToString(doc, target.path, string, items, position)
+  const strings = counting.map(it => stringIn(doc.text, it.value)).filter(it => it !== undefined)
+  if (strings.length > 0) {
+    const edits = addToStrings(doc, target.path, strings, items, position)
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
   }
 
@@ -80,7 +85,8 @@ export function planAdd(
   const other = candidates.find(it => it.strength !== PLAIN)
   const form = always[0] && !always[0].inherited ? formOf(doc.text, always[0].value) : undefined
   const isBeside = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
-  if (other && (isBeside || counting.length === 0)) {
+  const isWeak = !counting.some(it => always[0] && isInside(it.value, always[0].binding))
+  if (other && (isBeside || isWeak)) {
     return refuse(doc.text, other.value, {
       code: 'NO_TARGET',
       message: 'this has another priority than a plain list, so one of the two would be dropped',
@@ -137,7 +143,8 @@ function giveMore(
     if (!form.ok) return form
     const { kind, at } = form.value
     const { tightLists } = layoutAt(text, '', root)
-    const more = areLines ? missing : [missing]
+    // As one text: planned again, each line has to be found in the string that it stands in.
+    const more = areLines ? [missing.map(bare).join('\n')] : [missing]
     const spelt = more.map(it => printItem(it, tightLists)).join(' ')
     if (kind === 'merge') return ok([insertItems(text, root, at, more, undefined)])
     const [before, after] =
@@ -157,20 +164,22 @@ function giveMore(
   return other ? inherited(text, other) : conditional(text, all[0] as Definition)
 }
 
-function addToString(
+/** Adds the lines that none of the strings has to the first of them. */
+function addToStrings(
   doc: NixDocument,
   path: readonly (string | undefined)[],
-  string: SyntaxNode,
+  strings: readonly SyntaxNode[],
   items: readonly NixValue[],
   position: Position
 ): Edits {
   const { text } = doc
+  const [string] = strings as [SyntaxNode]
   const misfit = linesFault(doc, path, string, items, position)
   if (misfit) return misfit
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
   if (keepsReturns(text, string)) return returnsKept(text, string)
-  const present = new Set(linesOf(text, string))
+  const present = new Set(strings.flatMap(it => linesOf(text, it)))
   const lines = new Set(items.map(it => String(bare(it))))
   const missing = [...lines].filter(it => !present.has(it))
   return ok(missing.length === 0 ? [] : [addLines(text, string, missing)])

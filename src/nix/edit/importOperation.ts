@@ -1,8 +1,9 @@
 import type { NixDocument } from '../document.ts'
 import { type Definition, lookUp } from '../module/definitions.ts'
-import { findImport } from '../module/imports.ts'
+import { isImported } from '../module/imports.ts'
 import { formOf, isConcat, listOf } from '../module/lists.ts'
 import { type Module, setFor } from '../module/module.ts'
+import { quote } from '../path.ts'
 import { ok } from '../result.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { expr } from '../values.ts'
@@ -13,7 +14,7 @@ import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 /** `import`: see Transaction. */
 export function planImport(doc: NixDocument, module: Module, path: string): Edits {
   const { text, root } = doc
-  if (findImport(module, path)) return ok([])
+  if (isImported(module, path)) return ok([])
   const item = expr(pathSource(path))
   const { exact, below } = lookUp(module, ['imports'])
   const [definition] = exact
@@ -66,7 +67,5 @@ function noList(text: string, node: SyntaxNode): Edits {
 function pathSource(path: string): string {
   if (/^(?:\.{0,2}\/)[\w.+-]+(?:\/[\w.+-]+)*$/.test(path)) return path
   const relative = path.replace(/^\.\//, '')
-  return path.startsWith('/')
-    ? `(/. + ${JSON.stringify(path)})`
-    : `(./. + ${JSON.stringify(`/${relative}`).replaceAll('${', '\\${')})`
+  return path.startsWith('/') ? `(/. + ${quote(path)})` : `(./. + ${quote(`/${relative}`)})`
 }

@@ -4,7 +4,7 @@ import type { NixDocument } from '../document.ts'
 import { isInside, type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
-import { type AttrPath, spellPath } from '../path.ts'
+import { type AttrPath, isText, spellPath } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
@@ -12,7 +12,7 @@ import { parse, type SyntaxNode } from '../syntax/parser.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
-import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
 /** What an operation works out: the edits, or why not. */
 export type Edits = Result<Edit[], NixError>
@@ -24,13 +24,15 @@ export function refuse(text: string, range: Range, init: Omit<NixErrorInit, 'ran
 
 export type Refused = { ok: false; error: NixError }
 
-/** Pipe operators bind differently in the tree than in Nix, so nothing below one is edited. */
+/**
+ * Pipe operators bind differently in the tree than in Nix, so nothing is edited in an expression that
+ * has one between the same brackets.
+ */
 export function blockedByPipe(doc: NixDocument, node: SyntaxNode): Refused | undefined {
   const pipes = doc.standIns.filter(it => it.kind === 'pipe')
   if (pipes.length === 0) return undefined
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
-    const operator = at.type === 'binary_expression' ? at.field('operator') : undefined
-    const pipe = operator && pipes.find(it => it.start === operator.start)
+    const pipe = BRACKETED.test(at.type) ? undefined : pipes.find(it => isBetween(it, at))
     if (pipe) {
       return refuse(doc.text, pipe, {
         code: 'NO_TARGET',
@@ -40,6 +42,24 @@ export function blockedByPipe(doc: NixDocument, node: SyntaxNode): Refused | und
     }
   }
   return undefined
+}
+
+// What stands between brackets, or goes from one end of a definition to the other.
+const BRACKETED =
+  /^(?:parenthesized_expression|list_expression|(?:rec_|let_)?attrset_expression|binding_set|binding|interpolation|string_expression|indented_string_expression|source_code)$/
+
+/** Whether a pipe stands in an expression, and in no brackets there. */
+function isBetween(pipe: Range, node: SyntaxNode | undefined): boolean {
+  let at = node
+  while (at) {
+    const inner: SyntaxNode | undefined = at.children.find(
+      it => it.start <= pipe.start && it.end > pipe.start
+    )
+    if (!inner || inner.children.length === 0) return inner !== undefined
+    if (BRACKETED.test(inner.type)) return false
+    at = inner
+  }
+  return false
 }
 
 export function conditional(text: string, definition: Definition): Refused {
@@ -239,6 +259,12 @@ export function notFound(path: readonly (string | undefined)[]): Refused {
 
 /** For a value that `canonicalOfValue` knows no form of; names the part of it that is at fault. */
 export function badValue(value: NixValue): Refused {
+  if (isAnnotated(value) && !isText(value.comment)) {
+    return badCall(
+      'a Nix file has no comments with a NUL or half a surrogate pair in them',
+      'take the character out'
+    )
+  }
   const plain = bare(value)
   if (isValueList(plain) || isValueSet(plain)) {
     const parts: readonly NixValue[] = isValueList(plain) ? plain : Object.values(plain)

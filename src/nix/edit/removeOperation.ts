@@ -19,6 +19,7 @@ import {
   blockedByPipe,
   type Edits,
   inherited,
+  noOption,
   notFound,
   refuse,
   returnsKept,
@@ -38,6 +39,8 @@ export function planRemove(
   items: readonly NixValue[] | undefined
 ): Edits {
   const { text } = doc
+  const misplaced = target.path[0] === 'config' ? noOption(module, target.path) : undefined
+  if (misplaced) return misplaced
   const { exact, below } = lookUpTarget(doc, module, target)
   if (target.kind === 'definition' && exact.length === 0) return notFound(target.path)
   if (items === undefined) {

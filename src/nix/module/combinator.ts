@@ -40,7 +40,7 @@ export function isMerged(text: string, node: SyntaxNode): boolean {
 }
 
 /** They give their last argument under the condition of their first. */
-const CONDITIONAL = new Set(['mkIf', 'optionalAttrs', 'optionals', 'optional', 'optionalString'])
+const CONDITIONAL = new Set(['mkIf', 'optionalAttrs', 'optionals', 'optionalString'])
 
 /** They give their last argument another priority or order. */
 const PRIORITY = new Set([

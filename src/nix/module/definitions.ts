@@ -1,6 +1,13 @@
 import { type AttrPath, keysOf, samePath, startsWith } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOn, inheritedOf, isSet, nameOf, namesOf } from '../syntax/shape.ts'
+import {
+  bindingsOn,
+  inheritedOf,
+  isSet,
+  nameOf,
+  namesOf,
+  unparenthesised
+} from '../syntax/shape.ts'
 import type { Place } from '../text/lines.ts'
 import { placeOf } from '../text/lines.ts'
 import { combinatorOf } from './combinator.ts'
@@ -151,7 +158,9 @@ function searchValue(
     case 'condition':
       return search(combinator.value, under(spelt(combinator.condition)))
     case 'priority': {
-      const label = text.slice(inner.start, combinator.value.start).trim()
+      const { callee, args } = combinator.call
+      const [first, second] = args
+      const label = second && first ? `${callee} ${spelt(unparenthesised(first))}` : callee
       return search(combinator.value, { priorities: [...context.priorities, label] })
     }
     case 'merge': {

@@ -4,12 +4,20 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { callOf, elementsOf } from '../syntax/shape.ts'
 import { stringValue } from '../syntax/strings.ts'
 import { lookUp } from './definitions.ts'
-import { allListsOf } from './lists.ts'
+import { allListsOf, certainItemsOf } from './lists.ts'
 import { type Module, unwrapped } from './module.ts'
 
 /** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */
 export function findImport(module: Module, path: string): SyntaxNode | undefined {
   return elementsOfImports(module).find(it => isImportOf(module.text, it, path))
+}
+
+/** Whether the file or folder at `path` is imported whatever the conditions in `imports` are. */
+export function isImported(module: Module, path: string): boolean {
+  return lookUp(module, ['imports'])
+    .exact.filter(it => it.conditions.length === 0)
+    .flatMap(it => certainItemsOf(module.text, it.value))
+    .some(it => isImportOf(module.text, it, path))
 }
 
 /** All fixed paths in `imports`, as they are spelt: `./hardware-configuration.nix`. */

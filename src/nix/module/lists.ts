@@ -100,9 +100,9 @@ export function formOf(text: string, value: SyntaxNode): Result<ListForm, NixErr
 
 /** As the argument of a function, an expression needs parentheses, so only what has them can grow. */
 function argumentForm(text: string, argument: SyntaxNode): Result<ListForm, NixError> {
-  if (argument.type !== 'parenthesized_expression') return err(refuse(text, argument))
-  const inner = argument.field('expression')
-  return inner ? formOf(text, inner) : err(refuse(text, argument))
+  const inner =
+    argument.type === 'parenthesized_expression' ? argument.field('expression') : undefined
+  return inner ? formOf(text, inner) : err(refuse(text, argument, true))
 }
 
 /** Whether a value is certainly a list, and neither a `mkIf` nor anything else of the module system. */
@@ -168,7 +168,7 @@ function operandsOf(node: SyntaxNode): SyntaxNode[] {
   return [left, right].flatMap(it => (it ? (isConcat(it) ? operandsOf(it) : [it]) : []))
 }
 
-function refuse(text: string, value: SyntaxNode): NixError {
+function refuse(text: string, value: SyntaxNode, isArgument = false): NixError {
   const inner = unwrapped(value)
   const computed = ['apply_expression', 'variable_expression', 'select_expression', 'if_expression']
   if (computed.includes(inner.type) && !isPlainLiteral(text, inner)) {
@@ -176,7 +176,7 @@ function refuse(text: string, value: SyntaxNode): NixError {
       code: 'SHARED_BINDING',
       message: 'the value is computed elsewhere, so there is no list to edit here',
       range: inner,
-      hint: 'if it is a plain list, add one of your own behind it:  … ++ [ ]'
+      hint: `if it is a plain list, add one of your own behind it:  ${isArgument ? '(… ++ [ ])' : '… ++ [ ]'}`
     })
   }
   return nixError(text, {

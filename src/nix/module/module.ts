@@ -55,6 +55,8 @@ export function findModule(text: string, root: SyntaxNode): Result<Module, NixEr
     )
   }
   const sets = setsOf(body)
+  if (sets.some(it => firstNamesOf(text, it).includes('__functor')))
+    return err(computed(text, body))
   if (sets.length > 0) {
     return ok({ text, sets, hasConfig: sets.some(it => hasConfig(text, it)), answers: new Map() })
   }
@@ -73,14 +75,19 @@ function setsOf(body: SyntaxNode): SyntaxNode[] {
   return before.length > 0 && after.length > 0 ? [...before, ...after] : []
 }
 
-/** The set that decides on a path, spelt from the module on: the last that has its first name. */
+/**
+ * The set that decides on a path, spelt from the module on: the last that has its first name, or a
+ * computed one.
+ */
 export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
   const { text, sets } = module
   const [only] = sets
   if (only && sets.length === 1) return only
+  const mayBe = (name: string | undefined) => name === undefined || name === path[0]
   const says = (binding: SyntaxNode) =>
-    namesOf(text, binding)[0] === path[0] ||
-    inheritedOf(binding).some(name => nameOf(text, name) === path[0])
+    binding.type === 'binding'
+      ? mayBe(namesOf(text, binding)[0])
+      : inheritedOf(binding).some(it => mayBe(nameOf(text, it)))
   const deciding = sets.findLast(set => bindingsNamed(text, set, path[0]).some(says))
   return deciding ?? (sets.at(-1) as SyntaxNode)
 }
@@ -103,6 +110,7 @@ function refuse(text: string, body: SyntaxNode): NixError {
       hint: 'write the module as one set { … }, or pass another module of your configuration'
     })
   }
+  if (COMPUTED_TYPES.has(body.type) || call?.name === 'import') return computed(text, body)
   return nixError(text, {
     code: 'NOT_A_MODULE',
     message: 'the result of this file is not an attribute set, so it is no NixOS module',
@@ -110,6 +118,18 @@ function refuse(text: string, body: SyntaxNode): NixError {
     hint: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
   })
 }
+
+/** For what may well give a module, but not one that is written out here. */
+function computed(text: string, body: SyntaxNode): NixError {
+  return nixError(text, {
+    code: 'NO_TARGET',
+    message: 'the module is computed here, so there is no set { … } to edit',
+    range: { start: body.start, end: body.start + 1 },
+    hint: 'write it as a set { … }, or pass the file that the module is written in'
+  })
+}
+
+const COMPUTED_TYPES = new Set(['variable_expression', 'select_expression', 'if_expression'])
 
 const COMPUTED = new Set(['mkIf', 'mkMerge', 'mkForce', 'mkDefault', 'mkOverride', 'optionalAttrs'])
 
@@ -158,10 +178,14 @@ export function unwrapped(node: SyntaxNode): SyntaxNode {
 }
 
 function hasConfig(text: string, set: SyntaxNode): boolean {
-  return bindingsOf(set).some(binding => {
-    const name = namesOf(text, binding)[0]
-    return name === 'config' || name === 'options'
-  })
+  return firstNamesOf(text, set).some(it => it === 'config' || it === 'options')
+}
+
+/** What the bindings of a set begin with, and what it inherits. */
+function firstNamesOf(text: string, set: SyntaxNode): (string | undefined)[] {
+  return bindingsOf(set).flatMap(it =>
+    it.type === 'binding' ? [namesOf(text, it)[0]] : inheritedOf(it).map(name => nameOf(text, name))
+  )
 }
 
 /** What may stand beside `config` at the top of a module and is no option. */

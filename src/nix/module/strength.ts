@@ -1,6 +1,7 @@
 // Of the definitions of one option, the module system drops all but the strongest.
 
 import type { SyntaxNode } from '../syntax/parser.ts'
+import { unparenthesised } from '../syntax/shape.ts'
 import { combinatorOf } from './combinator.ts'
 import type { Definition } from './definitions.ts'
 
@@ -28,8 +29,8 @@ export interface Candidate {
 /** What the definitions of an option consist of once `mkMerge`, `mkIf` and priorities are taken off. */
 export function candidatesOf(text: string, definitions: readonly Definition[]): Candidate[] {
   return definitions.flatMap(it => {
-    const label = /(\w+)(?:\s+(\d+))?$/.exec(it.priorities[0] ?? '')
-    const strength = label ? strengthOf(label[1] ?? '', label[2]) : PLAIN
+    const strengths = it.priorities.map(strengthOfLabel)
+    const strength = strengths.find(it => it !== PLAIN) ?? PLAIN
     return partsOf(text, it.value, strength, it.conditions.length === 0)
   })
 }
@@ -38,6 +39,12 @@ export function candidatesOf(text: string, definitions: readonly Definition[]): 
 export function winnersOf(candidates: readonly Candidate[]): Candidate[] {
   const strongest = Math.min(...candidates.map(it => it.strength))
   return candidates.filter(it => it.strength === strongest)
+}
+
+/** The strength of `lib.mkForce` or `lib.mkOverride 10`, as a definition's `priorities` have it. */
+function strengthOfLabel(label: string): number {
+  const [callee = '', ...number] = label.split(' ')
+  return strengthOf(callee.split('.').at(-1) ?? '', number.join(' '))
 }
 
 function partsOf(
@@ -55,13 +62,14 @@ function partsOf(
   }
   if (combinator?.kind === 'priority' && strength === PLAIN) {
     const { name, args } = combinator.call
-    const number = args[0] && text.slice(args[0].start, args[0].end)
-    return partsOf(text, combinator.value, strengthOf(name, number), isCertain)
+    const number = args[0] && unparenthesised(args[0])
+    const spelt = number && text.slice(number.start, number.end)
+    return partsOf(text, combinator.value, strengthOf(name, spelt), isCertain)
   }
   return [{ value, strength, isCertain }]
 }
 
 function strengthOf(name: string, number: string | undefined): number {
-  if (name === 'mkOverride') return Number(number)
+  if (name === 'mkOverride') return number ? Number(number) : Number.NaN
   return STRENGTHS.get(name) ?? PLAIN
 }

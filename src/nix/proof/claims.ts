@@ -13,6 +13,7 @@ import { type AttrPath, keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf, isList } from '../syntax/shape.ts'
+import { stringValue } from '../syntax/strings.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
 import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
@@ -86,7 +87,16 @@ function claimOfAdd(
   items: readonly NixValue[],
   position: Position
 ): Claim {
-  const isAsked = oneOf(items)
+  const isItem = oneOf(items)
+  const { text } = sides.before
+  const areLines = both.was.exact.some(it => !it.inherited && stringsIn(text, it.value).length > 0)
+  const isAsked: IsAsked = areLines ? (after, it) => isItem(after, it) || isText(after, it) : isItem
+  // Lines are written as one text.
+  const lines = new Set(items.map(bare))
+  const isText: IsAsked = (after, it) =>
+    stringValue(after, it)
+      ?.split('\n')
+      .every(line => lines.has(line)) === true
   const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, isAsked, position)
   return claim(both, [path], objectionTo, items)
 }

@@ -4,7 +4,7 @@ import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
 import type { Target } from '../edit/target.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
-import { findImport, importsOf } from '../module/imports.ts'
+import { importsOf, isImported } from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
@@ -26,7 +26,7 @@ export function meaningFault(
 ): string | undefined {
   if (operation.kind === 'import') {
     const more = importsOf(sides.fresh).length - importsOf(sides.old).length
-    const counts = findImport(sides.fresh, operation.path) && more === 1
+    const counts = isImported(sides.fresh, operation.path) && more === 1
     return counts ? undefined : 'the import would not count'
   }
   const fault = faultOf(sides, operation, was, is)

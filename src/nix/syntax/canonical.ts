@@ -5,7 +5,7 @@
 
 import { isText } from '../path.ts'
 import { findEncodingFault } from '../text/decode.ts'
-import { bare, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { findDuplicateBelow } from './duplicates.ts'
 import { parse, type SyntaxNode } from './parser.ts'
 import {
@@ -28,7 +28,7 @@ export function canonicalOfNode(text: string, node: SyntaxNode): string {
     const entries = entriesOf(text, inner)
     if (entries) return set(entries)
   }
-  if (inner.type === 'float_expression') return String(Number(text.slice(inner.start, inner.end)))
+  if (inner.type === 'float_expression') return floatTokens(text.slice(inner.start, inner.end))
   return tokens(text, inner)
 }
 
@@ -40,6 +40,9 @@ export function canonicalOfNode(text: string, node: SyntaxNode): string {
  * a function, or a list or set with one of these inside.
  */
 export function canonicalOfValue(value: NixValue): string | undefined {
+  if (isAnnotated(value)) {
+    return isText(value.comment) ? canonicalOfValue(value.value) : undefined
+  }
   const plain = bare(value)
   if (typeof plain === 'string') return isText(plain) ? JSON.stringify(plain) : undefined
   if (plain === null || typeof plain === 'boolean') return String(plain)
@@ -57,7 +60,8 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     return isOpen ? undefined : canonicalOfNode(source, node)
   }
   if (isValueList(plain)) {
-    const items = plain.map(canonicalOfValue)
+    // An array may have holes, which map leaves out.
+    const items = Array.from(plain, canonicalOfValue)
     return items.every(it => it !== undefined) ? list(items as string[]) : undefined
   }
   if (!isValueSet(plain)) return undefined
@@ -70,10 +74,21 @@ export function canonicalOfValue(value: NixValue): string | undefined {
   return set(entries)
 }
 
+// The smallest double with all its digits; Nix takes none below it.
+const SMALLEST = 2 ** -1022
+
 /** Whether a number is one in Nix too. Integers from 1e21 on are written as floats. */
 function isWritable(value: number): boolean {
+  const size = Math.abs(value)
   const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value)
-  return Number.isFinite(value) && !(isInexact && Math.abs(value) < 1e21)
+  const isTiny = size > 0 && size < SMALLEST
+  return Number.isFinite(value) && !(isInexact && size < 1e21) && !isTiny
+}
+
+/** A float is none of the integers to the module system, however round it is. */
+function floatTokens(spelt: string): string {
+  const value = String(Number(spelt))
+  return /^\d+$/.test(value) ? `${value}.0` : value
 }
 
 function numberTokens(value: number): string {
@@ -81,7 +96,7 @@ function numberTokens(value: number): string {
 }
 
 function list(items: string[]): string {
-  return `[${items.join(' ')}]`
+  return `[${items.join(',')}]`
 }
 
 function set(entries: [string[], string][]): string {
