@@ -81,33 +81,14 @@ export function chooseDevices(
   settings: Settings,
   asked: Asked
 ): Result<Choice, ChoiceProblem[]> {
-  const cards: Card[] = []
-  for (const address of asked.gpus) {
-    const card = cardWith(machine, address)
-    const device = machine.devices.find(it => it.address === address)
-    if (device === undefined) return err([noSuchDevice(machine, address)])
-    if (card === undefined || !isDisplay(device)) {
-      return err([{ code: 'NOT_A_CARD', device, ...(card === undefined ? {} : { card }) }])
-    }
-    cards.push(card)
-  }
-  const { given = new Set<string>() } = asked
-  const singles: Card[] = []
-  for (const address of asked.devices ?? []) {
-    const device = machine.devices.find(it => it.address === address)
-    if (device === undefined) return err([noSuchDevice(machine, address)])
-    const card = isDisplay(device) ? cardWith(machine, address) : undefined
-    if (card === undefined)
-      singles.push({ display: device, functions: [device], isIntegrated: false })
-    else if (!cards.some(it => it.display === card.display)) cards.push(card)
-  }
-  const inCards = new Set(cards.flatMap(it => it.functions))
-  const units = [...cards, ...singles.filter(it => !inCards.has(it.display))]
+  const found = askedUnits(machine, asked)
+  if (!found.ok) return found
+  const { cards, units } = found.value
+  const { given = new Set<string>(), specialisation } = asked
   const named = namedDevices(machine, settings)
   const whole = units.flatMap(it => it.functions).filter(it => !given.has(it.address))
   const passed = new Set([...named.map(it => it.address), ...whole.map(it => it.address), ...given])
   const bindsAtBoot = settings.bindAtBoot !== false
-  const { specialisation } = asked
   const isOff = units.length > 0 && machine.iommu.groups === 0
   const isFirst = isOff && !(asked.assumesIsolated === true && specialisation !== undefined)
   const gates = closedGates(machine, passed, { confirmed: asked.confirmed, bindsAtBoot }).filter(
@@ -150,6 +131,34 @@ export function chooseDevices(
     ...binding.decisions
   ]
   return ok({ settings: binding.settings, decisions, cautions })
+}
+
+/** The cards that were asked for, and as `units` these with all else, each device on its own. */
+function askedUnits(
+  machine: Machine,
+  asked: Asked
+): Result<{ cards: Card[]; units: Card[] }, ChoiceProblem[]> {
+  const cards: Card[] = []
+  for (const address of asked.gpus) {
+    const card = cardWith(machine, address)
+    const device = machine.devices.find(it => it.address === address)
+    if (device === undefined) return err([noSuchDevice(machine, address)])
+    if (card === undefined || !isDisplay(device)) {
+      return err([{ code: 'NOT_A_CARD', device, ...(card === undefined ? {} : { card }) }])
+    }
+    cards.push(card)
+  }
+  const singles: Card[] = []
+  for (const address of asked.devices ?? []) {
+    const device = machine.devices.find(it => it.address === address)
+    if (device === undefined) return err([noSuchDevice(machine, address)])
+    const card = isDisplay(device) ? cardWith(machine, address) : undefined
+    if (card === undefined)
+      singles.push({ display: device, functions: [device], isIntegrated: false })
+    else if (!cards.some(it => it.display === card.display)) cards.push(card)
+  }
+  const inCards = new Set(cards.flatMap(it => it.functions))
+  return ok({ cards, units: [...cards, ...singles.filter(it => !inCards.has(it.display))] })
 }
 
 /** Whether what it keeps a person from is so already, and nothing new is lost. */

@@ -1,30 +1,23 @@
 import { dirname, join } from 'node:path'
-import {
-  type AttrPath,
-  type Definition,
-  type NixDocument,
-  type Plan,
-  parseDocument
-} from '../nix/index.ts'
+import { type AttrPath, type NixDocument, type Plan, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { moveOffset } from '../nix/text/edits.ts'
 import { kindOf } from './kind.ts'
 import { type DroppedModules, dropModules, type KeptModule } from './modules/dropModules.ts'
 import type { FolderListing } from './modules/modulesFolder.ts'
 import { stampOf } from './modules/stamp.ts'
-import { beginsWith } from './own/ownOptions.ts'
-import { findOwnUses, type OwnThings, type OwnUse, resolved } from './own/ownUses.ts'
-import { afterEdits, backTo, withoutBindings, withoutTraces } from './own/takeOut.ts'
+import { findOwnUses, type OwnThings, resolved } from './own/ownUses.ts'
+import { planFileRemoval, visibleDefinitions } from './own/planFileRemoval.ts'
+import { unchanged } from './own/planOf.ts'
 import type { ApplyPlan } from './planApply.ts'
 import type { RemoveProblem, UsePlace } from './problem.ts'
 import {
   declares,
   type ImportedModule,
   type ImportWalk,
-  importsTo,
+  type ModuleDocument,
   type OwnImport
 } from './read/importClosure.ts'
-import { prefixOf, specialisationsOf } from './specialisation.ts'
 
 /** All that a run of `remove` knows; nothing else is looked at. */
 export interface RemoveInput {
@@ -75,7 +68,7 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const modules = walk.modules
     .filter(it => !isGuest(it))
     .map(it => ({ ...it, doc: parseDocument(it.text) }))
-  const [{ doc }] = modules as [Module]
+  const [{ doc }] = modules as [ModuleDocument]
   const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
   const imports = [
     ...walk.ours,
@@ -89,9 +82,9 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const dropped = going.map(([folder, listing]) => dropModules(folder, listing))
   const things: OwnThings = { options: gone, files: filesOf(imports, dropped) }
 
-  const edited: { module: Module; plan: Plan }[] = []
+  const edited: { module: ModuleDocument; plan: Plan }[] = []
   for (const module of modules) {
-    const plan = planFile(module, imports, things, input.earlier?.get(module.path))
+    const plan = planFileRemoval(module, imports, things, input.earlier?.get(module.path))
     if (!plan.ok) return plan
     edited.push({ module, plan: plan.value })
   }
@@ -140,10 +133,6 @@ function outside(
   )
 }
 
-interface Module extends ImportedModule {
-  doc: NixDocument
-}
-
 function hasModules(listing: FolderListing): boolean {
   if (typeof listing === 'string') return false
   return [...listing].some(([name, it]) => name.endsWith('.nix') && stampOf(it ?? '') !== 'none')
@@ -159,20 +148,16 @@ function nothingOfOurs(path: string, doc: NixDocument): Result<RemovePlan, Remov
   return ok({ ...plan, kept: [], stays: [], strangers: [] })
 }
 
-function unchanged(text: string): Plan {
-  return { edits: [], inverse: [], text, changed: false, diff: () => '' }
-}
-
 /**
  * Imports of the usual folder where somebody deleted it and left the import. Without an option of
  * ours beside it, nothing says that it was ours.
  */
 function lostImports(
-  modules: readonly Module[],
+  modules: readonly ModuleDocument[],
   gone: readonly AttrPath[],
   { usual, folders }: RemoveInput
 ): OwnImport[] {
-  const isDefined = modules.some(({ doc }) => definedIn(doc, visibleOptions(doc, gone)).length > 0)
+  const isDefined = modules.some(({ doc }) => visibleDefinitions(doc, gone).length > 0)
   if (!isDefined || folders.get(usual) !== 'absent') return []
   return modules.flatMap(({ path, doc }) =>
     doc
@@ -180,10 +165,6 @@ function lostImports(
       .filter(it => resolved(path, it) === usual)
       .map(spelling => ({ importer: path, spelling, path: join(usual, 'default.nix') }))
   )
-}
-
-function definitionsOf(doc: NixDocument, option: AttrPath): Definition[] {
-  return [...doc.getIn(option), ...doc.getBelow(option)]
 }
 
 /** The folders that a file imports which is not the configuration's: they serve another machine. */
@@ -211,96 +192,6 @@ function filesOf(imports: readonly OwnImport[], dropped: readonly DroppedModules
   ]
   // A folder stands for its default.nix.
   return new Set(files.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
-}
-
-function planFile(
-  module: Module,
-  imports: readonly OwnImport[],
-  things: OwnThings,
-  earlier: readonly string[] = []
-): Result<Plan, RemoveProblem> {
-  const { path, doc, importer } = module
-  const refuse = (error: Parameters<typeof nixProblem>[1]) => err(nixProblem(path, error))
-  const [error] = doc.errors
-  if (error) {
-    // Of a file that can't be read, only its words tell whether it has anything of ours.
-    const isOurs = importer === undefined || things.options.some(it => mentions(doc.text, it))
-    return isOurs ? refuse(error) : ok(unchanged(doc.text))
-  }
-  const spellings = new Set(
-    imports.filter(it => it.importer === path).map(it => resolved(path, it.spelling))
-  )
-  const uses = findOwnUses(doc, path, things)
-  const visible = new Set(
-    definedIn(doc, visibleOptions(doc, things.options)).map(it => it.binding.start)
-  )
-  const isDefined = visible.size > 0 || uses.some(it => it.kind === 'definition')
-  if (spellings.size === 0 && !isDefined) return ok(unchanged(doc.text))
-  const isHidden = ({ kind, node }: OwnUse) => kind === 'definition' && !visible.has(node.start)
-  const bared = withoutBindings(
-    doc,
-    uses.filter(isHidden).map(it => it.node)
-  )
-  const isOurs = (spelling: string) => spellings.has(resolved(path, spelling))
-  const plan = planVisible(bared.doc, things, isOurs, earlier)
-  return plan.ok ? ok(afterEdits(doc.text, bared.edits, plan.value)) : refuse(plan.error)
-}
-
-/** Takes out what the toolkit can see, as it can see which option it is. */
-function planVisible(
-  doc: NixDocument,
-  things: OwnThings,
-  isOurs: (spelling: string) => boolean,
-  earlier: readonly string[]
-): Result<Plan, NixDocument['errors'][number]> {
-  const items = importsTo(doc, isOurs)
-  const gone = withEmptied(doc, visibleOptions(doc, things.options))
-  const withoutOptions = () => {
-    const edit = doc.edit()
-    for (const option of gone) edit.removeIn(option)
-    return edit
-  }
-  const plan = withoutOptions().removeIn('imports', items).plan()
-  if (!plan.ok) return plan
-  // An empty list that only our import made necessary goes as well.
-  const isOnly = items.length > 0 && doc.itemsIn('imports').length === items.length
-  const bare = isOnly ? withoutOptions().removeIn('imports').plan() : plan
-  const proved: [Plan, ...Plan[]] = bare.ok ? [plan.value, bare.value] : [plan.value]
-  const back = earlier.map(it => backTo(it, doc, proved)).find(it => it !== undefined)
-  return ok(back ?? withoutTraces(doc, definedIn(doc, gone), isOurs, proved))
-}
-
-/** The options as they are spelt, those inside specialisations, too. */
-function visibleOptions(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
-  const names = specialisationsOf(doc)
-  const prefixes = [[], ...names.map(prefixOf)]
-  return prefixes.flatMap(prefix => options.map(it => [...prefix, ...it]))
-}
-
-/** The same options, but a specialisation that has nothing else goes as a whole: it would be no other entry. */
-function withEmptied(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
-  const emptied = specialisationsOf(doc)
-    .map(it => ['specialisation', it])
-    .filter(entry => {
-      const leaves = doc.leaves().filter(it => beginsWith(it.path, entry))
-      return leaves.every(({ path }) => options.some(it => beginsWith(path, it)))
-    })
-  const rest = options.filter(it => !emptied.some(entry => beginsWith(it, entry)))
-  return [...rest, ...emptied]
-}
-
-/** The definitions of these options that the toolkit knows for such, in source order. */
-function definedIn(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
-  const all = options.flatMap(it => definitionsOf(doc, it))
-  return all.sort((a, b) => a.binding.start - b.binding.start)
-}
-
-function nixProblem(path: string, error: NixDocument['errors'][number]): RemoveProblem {
-  return { code: 'NIX', path, error }
-}
-
-function mentions(text: string, option: AttrPath): boolean {
-  return new RegExp(`\\b${option.at(-1)}\\b`).test(text)
 }
 
 /** What needs our part in a text from which it was taken out; with the places in the text before. */

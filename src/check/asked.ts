@@ -1,7 +1,13 @@
 // What a configuration asks of the machine that it is for, as far as its text says it outright.
 
 import type { Machine } from '../host/machine.ts'
-import { type Entry, type EntryItem, spellingOf, type View } from '../lints/configuration.ts'
+import {
+  type Entry,
+  type EntryItem,
+  plainStringOf,
+  spellingOf,
+  type View
+} from '../lints/configuration.ts'
 import { isPlain, kernelParams, LOADED } from '../lints/find.ts'
 import { hasKernel } from '../lints/releases.ts'
 import type { Range } from '../nix/index.ts'
@@ -81,7 +87,7 @@ function ownParams(view: View, own: Entry, machine: Machine) {
     view.says(`${OURS}.${name}`, value).filter(isSure)[0]
   const text = (name: string) => {
     const [entry] = view.at(`${OURS}.${name}`)
-    return entry && /^"([^"$\\]*)"$/.exec(spellingOf(entry))?.[1]
+    return entry && plainStringOf(entry)
   }
   const found: (Place & { param: string })[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {

@@ -52,6 +52,10 @@ function isNeeded(
   return uses.some(it => it.through.includes(device.address))
 }
 
+/**
+ * An ID in the files that means a device of the host as well: one of those that are `kept`, where another is
+ * to be `passed`. It is mended by an address.
+ */
 export function sharedIDs(
   { machine, named }: Held,
   kept: ReadonlySet<string>,

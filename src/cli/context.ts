@@ -20,6 +20,7 @@ export interface Context {
   width: number
 }
 
+/** What a command on a file has to name; `file` as the person knows it, `tail` what stands behind it. */
 export function contextOf(
   command: string,
   file: string,

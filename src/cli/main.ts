@@ -108,7 +108,7 @@ async function run(given: Arguments): Promise<Report> {
     err: screenOf(process.stderr, choice, process.env)
   }
   // Late, so that an error in the words is told at once.
-  const { tendEarlierRuns } = await import('./messages/earlierRun.ts')
+  const { tendEarlierRuns } = await import('./commands/earlierRuns.ts')
   const { runs, hindrance } = tendEarlierRuns(given, screens.err)
   const report =
     hindrance === undefined ? await runCommand(command, given, screens) : fail(hindrance)

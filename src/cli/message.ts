@@ -11,6 +11,7 @@ export interface Message {
   remedy?: string
 }
 
+/** The message about a call that can't be meant so. */
 export function usage(what: string, more: { why?: string; remedy?: string } = {}): Message {
   return { code: 'USAGE', exit: EXIT.usage, what, ...more }
 }

@@ -8,6 +8,7 @@ export interface SystemError extends Error {
   syscall: string
 }
 
+/** Whether something that was thrown comes from a system call. */
 export function isSystemError(error: unknown): error is SystemError {
   if (!(error instanceof Error)) return false
   const { code, errno, syscall } = error as Partial<SystemError>

@@ -37,6 +37,7 @@ const DRAFT = `${JOURNAL}.new`
 const SCHEMA = 'vfio-patch/journal'
 const VERSION = 1
 
+/** Where the journal of a folder lies, whether there is one or not. */
 export function journalPath(folder: string): string {
   return join(folder, JOURNAL)
 }

@@ -8,6 +8,7 @@ export function parseObject(text: string): Record<string, unknown> | null {
   }
 }
 
+/** Whether a value is an object, and no array or null. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -56,6 +56,7 @@ export function outerPath(path: string, root: string): string {
   return join(root, path)
 }
 
+/** The path below its root folder; one that is not below it stays. The inverse of `outerPath`. */
 export function innerPath(path: string, root: string): string {
   return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path
 }
@@ -67,10 +68,12 @@ export function innerRoot(root: string, stateFolder: string): string {
   return isOutside ? root : relative(stateFolder, root) || '.'
 }
 
+/** The inverse of `innerRoot`. */
 export function outerRoot(root: string, stateFolder: string): string {
   return resolve(stateFolder, root)
 }
 
+/** The text of a manifest; `parseManifest` reads it back. */
 export function formatManifest(manifest: Manifest): string {
   return `${JSON.stringify({ schema: SCHEMA, schemaVersion: VERSION, ...manifest }, null, 2)}\n`
 }

@@ -1,5 +1,6 @@
 const FORM = /^\d{8}-\d{6}-(\d+)$/
 
+/** Whether the name of a folder is that of a run. */
 export function isRunId(name: string): boolean {
   return FORM.test(name)
 }

@@ -39,6 +39,10 @@ export interface Work {
 /** What is at a path: what was there before, what is to be there, something else, or unreadable. */
 export type FileState = 'before' | 'after' | 'other' | 'unknown'
 
+/**
+ * What a run sets out to do, as the journal keeps it: its steps, the `folders` that it makes, those that
+ * it leaves `emptied`, and the folder of its backup, null without one.
+ */
 export function workOf(
   { writes, deletions }: Steps,
   folders: string[],
@@ -73,6 +77,7 @@ export function pointOf({ files }: Work): WorkFile | undefined {
   return files.findLast(({ after }) => after !== null) ?? files[0]
 }
 
+/** What is at the path of a file now, compared by content. */
 export function stateOf({ path, before, after }: WorkFile): FileState {
   const read = readSnapshot(path)
   if (!read.ok) return 'unknown'

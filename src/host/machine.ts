@@ -159,6 +159,7 @@ export interface Keyboard extends Held {
   isBuiltIn: boolean
 }
 
+/** Vendor and device as the kernel writes them: `10de:1b80`. */
 export function idOf({ vendor, device }: PciDevice): string {
   return `${vendor}:${device}`
 }

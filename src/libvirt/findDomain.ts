@@ -5,6 +5,7 @@ import type { DomainValue, Entry, SetValue } from './value.ts'
 /** The option of which our modules make a guest, with the guest's name between. */
 export const GUESTS = ['virtualisation', 'vfio', 'guests'] as const
 
+/** The path of the option that holds the domain of a guest. */
 export function domainPath(guest: string): readonly string[] {
   return [...GUESTS, guest, 'domain']
 }

@@ -57,6 +57,7 @@ export function findAll(from: XmlElement, ...names: readonly string[]): XmlEleme
   return names.reduce<XmlElement[]>((all, name) => all.flatMap(it => elementsOf(it, name)), [from])
 }
 
+/** The value of an attribute; undefined where the element has none of this name. */
 export function attributeOf(element: XmlElement, name: string): string | undefined {
   return element.attributes.find(it => it.name === name)?.value
 }
@@ -66,6 +67,7 @@ export function textOf(element: XmlElement): string {
   return element.children.map(it => (it.kind === 'text' ? it.text : '')).join('')
 }
 
+/** A new element; strings among the children become text. */
 export function element(
   name: string,
   attributes: Readonly<Record<string, string>>,

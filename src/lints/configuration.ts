@@ -158,6 +158,11 @@ export function spellingOf({ file, value }: Entry): string {
   return textOf(file.doc.text, value).replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
 }
 
+/** The text of a value that is a plain string, without escapes or interpolations. */
+export function plainStringOf(entry: Entry): string | undefined {
+  return /^"([^"\\$]*)"$/.exec(spellingOf(entry))?.[1]
+}
+
 function isTrue(entry: Entry): boolean {
   return spellingOf(entry) === 'true'
 }

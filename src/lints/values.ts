@@ -1,6 +1,7 @@
 // What the value of an option holds: items of lists and pieces of text, with their conditions.
 
 import type { SyntaxNode } from '../nix/index.ts'
+import { elementsOf, unparenthesised } from '../nix/syntax/shape.ts'
 
 /** An item of a list literal. */
 export interface Item {
@@ -38,7 +39,7 @@ export function textOf(text: string, node: SyntaxNode): string {
 /** The items of all list literals that a value is made of. */
 export function itemsOfValue(text: string, value: SyntaxNode): Item[] {
   return partsOf(text, value, []).flatMap(({ node, conditions }) => {
-    const items = node.type === 'list_expression' ? operands(node) : []
+    const items = node.type === 'list_expression' ? elementsOf(node) : []
     return items.map(it => ({ node: it, text: stringOf(text, it), conditions }))
   })
 }
@@ -56,6 +57,7 @@ export function stringsIn(text: string, node: SyntaxNode): StringText[] {
   return isString(node) ? [{ ...contentOf(text, node), node, conditions: [] }, ...inner] : inner
 }
 
+/** Whether a node is a string literal of either kind. */
 export function isString(node: SyntaxNode): boolean {
   return node.type === 'string_expression' || node.type === 'indented_string_expression'
 }
@@ -129,7 +131,7 @@ function partsOfCall(text: string, node: SyntaxNode, conditions: readonly string
   if (!inner && WRAPPERS.test(name)) return partsOf(text, argument, conditions)
   if (!inner && /(?:^|\.)mkMerge$/.test(name)) {
     const list = unparenthesised(argument)
-    return operands(list).flatMap(it => partsOf(text, it, conditions))
+    return elementsOf(list).flatMap(it => partsOf(text, it, conditions))
   }
   if (inner && CONDITIONAL.test(name)) {
     const all = [...conditions, spell(text, inner.field('argument'))]
@@ -151,15 +153,6 @@ function asList(item: SyntaxNode): SyntaxNode {
 
 function plain({ start, end, parent, size }: SyntaxNode): Omit<SyntaxNode, 'type' | 'children'> {
   return { start, end, parent, size, isNamed: true, field: () => undefined }
-}
-
-function operands(list: SyntaxNode): SyntaxNode[] {
-  return list.children.filter(it => it.isNamed && it.type !== 'comment')
-}
-
-export function unparenthesised(node: SyntaxNode): SyntaxNode {
-  const inner = node.type === 'parenthesized_expression' ? node.field('expression') : undefined
-  return inner ? unparenthesised(inner) : node
 }
 
 function spell(text: string, node: SyntaxNode | undefined): string {

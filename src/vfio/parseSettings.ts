@@ -48,6 +48,7 @@ function looksLikeAddress(value: string): boolean {
 // What useradd and NixOS accept for names of users and groups.
 const ACCOUNT = /^[a-z_][a-z0-9_-]{0,30}\$?$/
 
+/** The name of a user or a group. */
 export function parseUser(value: string): Result<string, BadSetting> {
   return ACCOUNT.test(value)
     ? ok(value)

@@ -171,7 +171,15 @@ test.concurrent('a package, a value, and a call of another file', async () => {
     noSet('2:1', '    2 | stdenv.mkDerivation rec {\n        ^\n')
   )
   await check('[ "quiet" ]\n', noSet('1:1', '    1 | [ "quiet" ]\n        ^\n'))
-  await check('import ./pc.nix\n', noSet('1:1', '    1 | import ./pc.nix\n        ^\n'))
+  await check(
+    'import ./pc.nix\n',
+    text`
+      vfio-patch: /etc/nixos/configuration.nix:1:1: the module is computed here, so there is no set { … } to edit. Nothing was written.
+          1 | import ./pc.nix
+              ^
+        Do:  write it as a set { … }, or pass the file that the module is written in
+      `
+  )
 })
 
 test.concurrent('a module that holds only under a condition', async () => {

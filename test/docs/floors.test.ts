@@ -57,6 +57,12 @@ it('so does a folder of the toolkit', () => {
   expect(strays('nix', TOOLKIT)).toEqual([])
 })
 
+it('commands stand on top of the command line', () => {
+  const users = importsBelow('cli').filter(([, to]) => to.startsWith('commands/'))
+  const others = users.filter(([from]) => !from.startsWith('commands/'))
+  expect([...new Set(others.map(([from]) => from))]).toEqual([])
+})
+
 it('one file knows the parser, and the toolkit nothing of the rest', () => {
   const all = importsBelow('')
   expect(all.length).toBeGreaterThan(500)

@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { runNix } from './runNix.ts'
 
 /** What came of asking Nix for the XML of a domain. */
 export type Evaluated =
@@ -15,24 +15,19 @@ export type Evaluated =
  * paths lead from the current folder. Of the arguments of a module only `lib` is known, where there
  * is a `<nixpkgs>`. Nothing is built or written.
  */
-export function evaluateDomain(text: string, file: string | undefined): Evaluated {
+export function evaluateDomain(domain: string, file: string | undefined): Evaluated {
   const renderer = fileURLToPath(new URL('../../../nixos/_lib/domain.nix', import.meta.url))
-  const source = file === undefined ? `(\n${text}\n)` : `import ${nixPath(file)}`
-  const args = ['--store', 'dummy://', '--eval', '--strict', '--json', '-']
-  const run = spawnSync('nix-instantiate', args, {
-    input: expression(source, nixPath(renderer)),
-    encoding: 'utf8',
-    timeout: 30_000,
-    maxBuffer: 64 * 1024 * 1024,
-    stdio: ['pipe', 'pipe', 'pipe']
-  })
-  if (run.error) {
-    const { code } = run.error as NodeJS.ErrnoException
-    const detail = code === 'ENOENT' ? 'nix-instantiate was not found' : run.error.message
-    return { status: 'missing', detail }
+  const source = file === undefined ? `(\n${domain}\n)` : `import ${nixPath(file)}`
+  const text = expression(source, nixPath(renderer))
+  const run = runNix(['--eval', '--strict', '--json'], text, 30)
+  switch (run.status) {
+    case 'ok':
+      return { status: 'ok', xml: JSON.parse(run.stdout) as string }
+    case 'failed':
+      return { status: 'failed', output: shortened(run.stderr) }
+    case 'missing':
+      return run
   }
-  if (run.status !== 0) return { status: 'failed', output: shortened(run.stderr) }
-  return { status: 'ok', xml: JSON.parse(run.stdout) as string }
 }
 
 function expression(source: string, renderer: string): string {

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { runNix } from './runNix.ts'
 
 /** What Nix itself says of a text. */
 export type ParseCheck =
@@ -26,18 +26,13 @@ export function parseCheck(before: string | undefined, after: string): ParseChec
 }
 
 function nixParses(text: string): ParseCheck {
-  const args = ['--store', 'dummy://', '--parse', '-']
-  const run = spawnSync('nix-instantiate', args, {
-    input: text,
-    encoding: 'utf8',
-    timeout: 10_000,
-    maxBuffer: 256 * 1024 * 1024,
-    stdio: ['pipe', 'pipe', 'pipe']
-  })
-  if (run.error) {
-    const { code } = run.error as NodeJS.ErrnoException
-    const detail = code === 'ENOENT' ? 'nix-instantiate was not found' : run.error.message
-    return { status: 'skipped', detail }
+  const run = runNix(['--parse'], text, 10)
+  switch (run.status) {
+    case 'ok':
+      return { status: 'ok' }
+    case 'failed':
+      return { status: 'rejected', output: run.stderr.trim() }
+    case 'missing':
+      return { status: 'skipped', detail: run.detail }
   }
-  return run.status === 0 ? { status: 'ok' } : { status: 'rejected', output: run.stderr.trim() }
 }

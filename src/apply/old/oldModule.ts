@@ -10,7 +10,7 @@ import {
   type SyntaxNode,
   visit
 } from '../../nix/index.ts'
-import { beginsWith } from '../own/ownOptions.ts'
+import { startsWith } from '../../nix/path.ts'
 
 /** A module that declares options of ours, beside what our modules do. */
 export interface OldModule {
@@ -37,9 +37,9 @@ export function judgeModule(doc: NixDocument, declared: readonly AttrPath[]): Ol
     if (first === 'options') {
       const names = namesOf(path).slice(1)
       const isWhole = names.length === path.length - 1
-      if (!isWhole || declared.some(it => it.length > names.length && beginsWith(it, names))) {
+      if (!isWhole || declared.some(it => it.length > names.length && startsWith(it, names))) {
         module.extras.push({ range: value, what: 'declares options that are not written out here' })
-      } else if (declared.some(it => it.length === names.length && beginsWith(names, it))) {
+      } else if (declared.some(it => it.length === names.length && startsWith(names, it))) {
         if (isOnByDefault(doc, value) && names.at(-1) !== 'clearEmulationCapabilities') {
           const what = `has ${formatPath(names)} on by default`
           module.extras.push({ range: value, what, unless: names })
@@ -137,7 +137,7 @@ function extrasOf(
   if (names.length < path.length) return [{ range: value, what: `sets options below ${name}` }]
   if (name === 'boot.kernelPatches') return patchesIn(doc, value)
   const rule = RULES.find(
-    it => beginsWith(names, it.path) && (!it.isExact || names.length === it.path.length)
+    it => startsWith(names, it.path) && (!it.isExact || names.length === it.path.length)
   )
   if (!rule) return [{ range: value, what: `sets ${name}` }]
   const { may } = rule

@@ -1,4 +1,5 @@
 import { type AttrPath, type Leaf, parseDocument } from '../../nix/index.ts'
+import { startsWith } from '../../nix/path.ts'
 
 /**
  * The options that are there only because of these modules, read from their declarations, so that
@@ -13,7 +14,7 @@ export function ownOptions(modules: Iterable<string>): AttrPath[] {
   const defined = leaves.map(namesOf)
   const shared = new Set(
     defined
-      .filter(path => !declared.some(it => beginsWith(path, it)))
+      .filter(path => !declared.some(it => startsWith(path, it)))
       .flatMap(path => path.map((_, i) => keyOf(path.slice(0, i))))
   )
   const roots = declared.map(path => {
@@ -29,11 +30,6 @@ export function declaredOptions(modules: Iterable<string>): AttrPath[] {
     .flatMap(text => parseDocument(text).leaves())
     .filter(it => it.path[0] === 'options')
     .map(it => namesOf(it).slice(1))
-}
-
-/** Whether a path is this option or lies below it. */
-export function beginsWith(path: readonly (string | undefined)[], option: AttrPath): boolean {
-  return path.length >= option.length && option.every((name, i) => path[i] === name)
 }
 
 /** The names of a leaf up to the first computed one. */

@@ -4,19 +4,19 @@ import { removeNode } from '../../nix/edit/remove.ts'
 import {
   applyEdits,
   type Definition,
-  diffTexts,
   type Edit,
   expr,
-  invertEdits,
   type NixDocument,
   type NixValue,
   type Plan,
   parseDocument,
   type SyntaxNode,
-  type Transaction,
-  visit
+  type Transaction
 } from '../../nix/index.ts'
 import { composeEdits } from '../../nix/text/edits.ts'
+import { blanksAround, firstGaps, gapsAround, sharedLine } from './gaps.ts'
+import { planOf } from './planOf.ts'
+import { areSame, sameTokens, type Token, tokensOf } from './tokens.ts'
 
 /** How a text came to be another one: edits from the first text on. */
 interface Progress {
@@ -169,132 +169,4 @@ function without(
   if (found) return found
   if (isExact(usual)) return after(plan.value.edits, usual, true)
   return firstOf(gapsAround(doc.text, node)) ?? after(plan.value.edits, usual, false)
-}
-
-/** The blanks that may have stood where a node stands with the blanks around it. */
-function gapsAround(text: string, node: SyntaxNode): string[] {
-  const { before, behind, eol } = blanksAround(text, node)
-  const lines = (before + behind).split(eol).length - 1
-  const indent = lastLine(behind)
-  return [
-    behind,
-    ...suffixes(behind, eol),
-    ...Array.from({ length: lines }, (_, i) => eol.repeat(i + 1) + indent),
-    ...suffixes(before, eol),
-    before,
-    ' ',
-    ''
-  ]
-}
-
-/** The gap of a first binding: seldom an empty line, and none at all where the last one has none. */
-function firstGaps(text: string, node: SyntaxNode): string[] {
-  const { behind, eol } = blanksAround(text, node)
-  const set = node.parent?.parent
-  const end = text.slice(0, (set?.end ?? 1) - 1)
-  const closesInLine = set?.type.endsWith('attrset_expression') && !/\n[ \t]*$/.test(end)
-  const line = eol + lastLine(behind)
-  return closesInLine ? [' ', line] : [line]
-}
-
-/** The blanks behind a binding without the line end that parts it from what shared its place's line. */
-function sharedLine(text: string, node: SyntaxNode): string[] {
-  const { behind, eol } = blanksAround(text, node)
-  const set = node.parent?.parent
-  const line = text.slice(text.lastIndexOf('\n', set?.start ?? 0) + 1)
-  const broken = eol + (/^[ \t]*/.exec(line)?.[0] ?? '')
-  const rest = behind.slice(broken.length)
-  return behind.startsWith(broken) && rest !== '' && !rest.includes('\n') ? [rest] : []
-}
-
-function blanksAround(text: string, node: SyntaxNode) {
-  const offset = text.slice(0, node.start).trimEnd().length
-  const behind = /^\s*/.exec(text.slice(node.end))?.[0] ?? ''
-  const eol = text.includes('\r\n') ? '\r\n' : '\n'
-  return { before: text.slice(offset, node.start), behind, eol }
-}
-
-function lastLine(blanks: string): string {
-  return blanks.slice(blanks.lastIndexOf('\n') + 1)
-}
-
-/** What is left of blanks without their first line, first two lines, and so on. */
-function suffixes(blanks: string, eol: string): string[] {
-  const lines = blanks.split(eol)
-  return lines.slice(1).map((_, i) => lines.slice(i + 1).join(eol))
-}
-
-/**
- * The plan that gives an earlier text of the document, if one of the proved plans gives the same but
- * for blanks and line ends.
- */
-export function backTo(
-  earlier: string,
-  doc: NixDocument,
-  proved: readonly Plan[]
-): Plan | undefined {
-  const wanted = tokensOf(parseDocument(earlier))
-  for (const { text, edits } of proved) {
-    const tokens = tokensOf(parseDocument(text))
-    if (!areSame(tokens, wanted)) continue
-    const all = composeEdits(doc.text, [...edits], gapEdits(text, tokens, earlier, wanted))
-    if (applyEdits(doc.text, all) === earlier) return planOf(doc.text, all, earlier)
-  }
-  return undefined
-}
-
-/** The edits that give the words of a text the blanks that they have in another one. */
-function gapEdits(
-  text: string,
-  tokens: readonly Token[],
-  other: string,
-  wanted: readonly Token[]
-): Edit[] {
-  const edits: Edit[] = []
-  for (let i = 0; i <= tokens.length; i++) {
-    const offset = tokens[i - 1]?.end ?? 0
-    const gap = text.slice(offset, tokens[i]?.start)
-    const content = other.slice(wanted[i - 1]?.end ?? 0, wanted[i]?.start)
-    if (gap !== content) edits.push({ offset, length: gap.length, content })
-  }
-  return edits
-}
-
-function planOf(before: string, edits: readonly Edit[], text: string): Plan {
-  return {
-    edits,
-    inverse: invertEdits(before, edits),
-    text,
-    changed: edits.length > 0,
-    diff: options => diffTexts(before, text, options)
-  }
-}
-
-/** A word of a text, or a comment, or a piece of a string. */
-interface Token {
-  type: string
-  source: string
-  start: number
-  end: number
-}
-
-/** Whether two texts differ in nothing but blanks between their words, comments included. */
-function sameTokens(a: NixDocument, b: NixDocument): boolean {
-  return areSame(tokensOf(a), tokensOf(b))
-}
-
-function areSame(a: readonly Token[], b: readonly Token[]): boolean {
-  const isSame = (it: Token, i: number) => it.type === b[i]?.type && it.source === b[i]?.source
-  return a.length === b.length && a.every(isSame)
-}
-
-function tokensOf({ root, text }: NixDocument): Token[] {
-  const tokens: Token[] = []
-  visit(root, ({ type, children, start, end }) => {
-    if (children.length === 0 && end > start) {
-      tokens.push({ type, source: text.slice(start, end), start, end })
-    }
-    return undefined
-  })
-  return tokens
 }

@@ -46,6 +46,11 @@ export interface ImportedModule {
   importer: string | undefined
 }
 
+/** The same, parsed. */
+export interface ModuleDocument extends ImportedModule {
+  doc: NixDocument
+}
+
 /** An import by a fixed path. */
 export interface ImportLink {
   /** The file that has it. */
@@ -132,13 +137,15 @@ export function declares(doc: NixDocument, option: AttrPath): boolean {
 
 /** The items of `imports` that lead to such a path, in whatever spelling. */
 export function importsTo(doc: NixDocument, isMeant: (spelling: string) => boolean): Expr[] {
-  return doc
-    .itemsIn('imports')
-    .filter(it => isExpr(it))
-    .filter(({ source }) => {
-      const [spelling] = parseDocument(`{ imports = [ (${source}\n) ]; }`).imports()
-      return spelling !== undefined && isMeant(spelling)
-    })
+  return importsIn(doc).filter(({ source }) => {
+    const [spelling] = parseDocument(`{ imports = [ (${source}\n) ]; }`).imports()
+    return spelling !== undefined && isMeant(spelling)
+  })
+}
+
+/** The items of `imports` as they are spelt, also those that no path can be told of. */
+export function importsIn(doc: NixDocument): Expr[] {
+  return doc.itemsIn('imports').filter(it => isExpr(it))
 }
 
 function isExpr(value: NixValue): value is Expr {

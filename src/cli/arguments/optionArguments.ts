@@ -6,7 +6,7 @@ import { literalOf } from '../../nix/syntax/literals.ts'
 import { type Message, usage } from '../message.ts'
 import { closest } from './closest.ts'
 import { ACTIONS, type Action, FLAGS, spell } from './flags.ts'
-import { type Arguments, unknown } from './parseArguments.ts'
+import { type Arguments, isGiven, unknown } from './parseArguments.ts'
 import { shellWord } from './shellWord.ts'
 
 /** What `option` is asked for. Paths are attribute paths by their names. */
@@ -57,10 +57,6 @@ export function tailOf(given: Arguments): string {
     ...given.values
   ]
   return words.map(shellWord).join(' ')
-}
-
-function isGiven(given: Arguments, name: string): boolean {
-  return given.on(name) !== undefined || given.text(name) !== undefined
 }
 
 function readOperands(

@@ -23,6 +23,11 @@ export interface Arguments {
   texts(name: string): string[] | undefined
 }
 
+/** Whether a flag was given that is no list: switched on or off, or with a text. */
+export function isGiven(given: Arguments, name: string): boolean {
+  return given.on(name) !== undefined || given.text(name) !== undefined
+}
+
 /**
  * Reads the words behind the program's name. Anything that could mean something else than it says is
  * a usage error: an unknown flag, one given twice, an empty value, `--dry-run=false`.

@@ -1,31 +1,33 @@
 import { type Faults, findFaults, withFindings } from '../../apply/findFaults.ts'
 import { kindOf } from '../../apply/kind.ts'
-import { planFaultFixes } from '../../apply/planFaultFixes.ts'
+import { type FaultFixes, planFaultFixes } from '../../apply/planFaultFixes.ts'
 import { moduleReader } from '../../apply/read/readInputs.ts'
 import { gitFaults, type Read } from '../../check/gitFaults.ts'
 import { holdAgainst } from '../../check/onMachine.ts'
-import { readTarget } from '../../files/target.ts'
+import { readTarget, type TargetFile } from '../../files/target.ts'
 import { type Finding, type LintFile, lint } from '../../lints/index.ts'
-import { parseDocument } from '../../nix/index.ts'
+import { type NixError, parseDocument } from '../../nix/index.ts'
+import type { Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
-import type { Arguments } from '../arguments/parseArguments.ts'
-import { contextOf } from '../context.ts'
+import { type Arguments, isGiven } from '../arguments/parseArguments.ts'
+import { type Context, contextOf } from '../context.ts'
 import { type Looked, lookAtHost } from '../input/checkHost.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
-import { EXIT, usage } from '../message.ts'
+import { EXIT, type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { applyMessage, nixMessage } from '../messages/messages.ts'
+import { plural } from '../messages/plural.ts'
 import { type CheckBody, fail, type Report } from '../report.ts'
 import { nextStep, readRoot } from '../root.ts'
+import { shortName } from '../show/fileNames.ts'
 import { say } from '../show/say.ts'
 import { reportFinding, showFinding } from '../show/showFindings.ts'
 import type { Screens } from '../show/showPlan.ts'
 import { reportThings, showThings } from '../show/showThings.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { offerChange } from './offerChange.ts'
-import { type Prepared, shortName } from './prepared.ts'
 
 /** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
 export async function checkCommand(given: Arguments, screens: Screens): Promise<Report> {
@@ -34,14 +36,8 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   const release = readRelease(given, root.value)
   if (!release.ok) return fail(release.error)
   const mends = given.on('fix') === true
-  const misplaced = ['yes', 'dry-run', 'output', 'eval'].find(
-    it => given.on(it) !== undefined || given.text(it) !== undefined
-  )
-  if (!mends && misplaced !== undefined) {
-    return fail(
-      usage(`--${misplaced} goes with --fix only.`, { remedy: `add --fix, or leave it away` })
-    )
-  }
+  const misplaced = mends ? undefined : misplacedFlag(given)
+  if (misplaced) return fail(misplaced)
   const read = readModule(
     given.file,
     root.value,
@@ -74,31 +70,50 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
   const shown = { faults, nameOf, body, looked: looked.value, fixable }
-  if (!mends) return tell(shown, faults.findings, given, screens)
+  return mends
+    ? mend(shown, fixes, { target, context }, given, screens)
+    : tell(shown, given, screens)
+}
 
+/** Flags that say how something is written, without `--fix`. */
+function misplacedFlag(given: Arguments): Message | undefined {
+  const misplaced = ['yes', 'dry-run', 'output', 'eval'].find(it => isGiven(given, it))
+  return misplaced === undefined
+    ? undefined
+    : usage(`--${misplaced} goes with --fix only.`, { remedy: `add --fix, or leave it away` })
+}
+
+/** Offers what an edit mends; where nothing is, it tells what is found. */
+async function mend(
+  shown: Shown,
+  fixes: Result<FaultFixes, NixError>,
+  { target, context }: { target: TargetFile; context: Context },
+  given: Arguments,
+  screens: Screens
+): Promise<Report> {
   const manner = readManner(given, true)
   if (!manner.ok) return fail(manner.error)
   const mode = readCheckMode(given)
   if (!mode.ok) return fail(mode.error)
   if (!fixes.ok) return fail(nixMessage(fixes.error, context))
   const { plan, mended, left } = fixes.value
-  if (plan.files.length === 0) return tell(shown, faults.findings, given, screens)
+  if (plan.files.length === 0) return tell(shown, given, screens)
   for (const file of plan.files) {
-    const found = readTarget(file.path, { root: root.value })
+    const found = readTarget(file.path, { root: context.root })
     if (!found.ok) return fail(readMessage(found.error, context))
   }
-  const check = checkWithNix(plan.files, mode.value, path)
+  const check = checkWithNix(plan.files, mode.value, target.realpath)
   if (!check.ok) return fail(applyMessage(check.error, context))
-  const prepared: Prepared = { plan, configuration: target, context, check: check.value }
   const line = (it: Finding) => {
-    const { doc } = faults.files.find(file => file.path === it.path) ?? { doc: module }
-    const place = placeOf(doc.text, it.range.start)
+    const text = shown.faults.files.find(file => file.path === it.path)?.doc.text ?? ''
+    const place = placeOf(text, it.range.start)
     return `${shortName(target, it.path)}:${place.line}: ${it.code}, ${it.message}`
   }
-  prepared.notes = [
+  const notes = [
     ...mended.map(it => `Mends ${line(it)}.`),
     ...left.map(it => `Left for you: ${line(it)}.`)
   ]
+  const prepared = { plan, configuration: target, context, check: check.value, notes }
   return offerChange(prepared, manner.value, given, screens, [nextStep(context.root)])
 }
 
@@ -124,10 +139,10 @@ interface Shown {
 
 function tell(
   { faults, fixable, nameOf, body, looked }: Shown,
-  findings: readonly Finding[],
   given: Arguments,
   screens: Screens
 ): Report {
+  const { findings } = faults
   const problems = findings.filter(it => it.level === 'problem').length
   if (!isQuiet(given)) {
     const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
@@ -167,8 +182,4 @@ function summary(problems: number, notes: number, { files }: CheckBody, fixable:
   ]
   const offer = fixable > 0 ? ` With --fix, ${fixable} can be mended for you.` : ''
   return `${counts.join(' and ')} in ${where}.${offer}`
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

@@ -3,9 +3,9 @@
 import { evalCheck } from '../../apply/ask/evalCheck.ts'
 import type { Registration } from '../../git/registration.ts'
 import { EXIT, type Message } from '../message.ts'
+import type { Prepared } from '../prepared.ts'
 import { type CheckReport, fail, type PlanBody, type Report } from '../report.ts'
 import { say } from '../show/say.ts'
-import type { Prepared } from './prepared.ts'
 
 /** The plan with the check in it; or how it ends here. */
 export async function evaluate(

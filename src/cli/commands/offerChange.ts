@@ -11,13 +11,15 @@ import { confirm } from '../ask/confirm.ts'
 import { callOn } from '../context.ts'
 import { EXIT } from '../message.ts'
 import { obstacleMessage } from '../messages/fileMessages.ts'
+import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { reportEdits } from '../show/editReports.ts'
+import { isOwnModule, nameIn } from '../show/fileNames.ts'
+import { folderOfModule } from '../show/groupFiles.ts'
 import { reportActions, reportChecks, reportFile } from '../show/planBody.ts'
 import { say } from '../show/say.ts'
 import { patchOfPlan, type Screens, showPlan } from '../show/showPlan.ts'
 import { evaluate } from './evaluate.ts'
-import { folderOf, isOwnModule, nameIn, type Prepared } from './prepared.ts'
 import { savePatch } from './savePatch.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
@@ -130,7 +132,7 @@ function summaryOf({ plan, configuration, context }: Prepared): string {
 }
 
 function foldersOf(files: readonly PlannedFile[]): string[] {
-  return [...new Set(files.map(it => `${folderOf(it)}/`))]
+  return [...new Set(files.map(it => `${folderOfModule(it.path)}/`))]
 }
 
 function undoCall({ plan, context }: Prepared, id: string): string {

@@ -3,7 +3,7 @@ import { type NixError, type Plan, parseDocument } from '../../nix/index.ts'
 import { err, type Result } from '../../nix/result.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
 import { type Asked, readAsked, tailOf } from '../arguments/optionArguments.ts'
-import type { Arguments } from '../arguments/parseArguments.ts'
+import { type Arguments, isGiven } from '../arguments/parseArguments.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
 import { readInput } from '../input/readInput.ts'
 import { decodeModule, readModule } from '../input/readModule.ts'
@@ -65,9 +65,7 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */
 async function filter(asked: Asked, given: Arguments, context: Context): Promise<Report> {
-  const misplaced = ['dry-run', 'output'].find(
-    it => given.on(it) !== undefined || given.text(it) !== undefined
-  )
+  const misplaced = ['dry-run', 'output'].find(it => isGiven(given, it))
   if (misplaced !== undefined) {
     return fail(
       usage(`--${misplaced} does not go with "-".`, {

@@ -3,10 +3,12 @@
 import { dirname, join, relative } from 'node:path'
 import { doubtsAround } from '../../apply/old/readTakeOver.ts'
 import { holdsTheirs, notForOneEntry, type TakeOver } from '../../apply/old/takeOver.ts'
-import { planApply } from '../../apply/planApply.ts'
+import { type ApplyPlan, planApply } from '../../apply/planApply.ts'
+import type { GuestPlan } from '../../apply/planGuest.ts'
 import type { ImportClosure } from '../../apply/read/importClosure.ts'
 import { readFolder } from '../../apply/read/readInputs.ts'
 import { prefixOf, targetOf } from '../../apply/specialisation.ts'
+import type { TargetFile } from '../../files/target.ts'
 import { namesOf } from '../../host/pciNames.ts'
 import { parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
@@ -14,28 +16,30 @@ import { isEmpty, type Settings } from '../../vfio/settings.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { readModulesDir } from '../arguments/readModulesDir.ts'
 import { readSettings } from '../arguments/readSettings.ts'
-import { contextOf } from '../context.ts'
-import { chooseForGuest } from '../input/chooseForGuest.ts'
-import { chooseHost } from '../input/chooseHost.ts'
+import { misplacedAssumption, readSpecialisation } from '../arguments/readSpecialisation.ts'
+import { type Context, contextOf } from '../context.ts'
+import type { EarlierDevices } from '../input/chooseEarlier.ts'
+import { chooseForGuest, type GuestChoice } from '../input/chooseForGuest.ts'
+import { chooseHost, type HostChoice } from '../input/chooseHost.ts'
 import { guestFile } from '../input/guestFile.ts'
 import { newFaults } from '../input/newFaults.ts'
-import { readGuest } from '../input/readGuest.ts'
+import { type Guest, readGuest } from '../input/readGuest.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
-import { earlierDevices, readSystem } from '../input/readSystem.ts'
+import { earlierDevices, readSystem, type System } from '../input/readSystem.ts'
 import { unknownUsers } from '../input/unknownUsers.ts'
 import type { Message } from '../message.ts'
-import { entryNotes, misplacedAssumption, readSpecialisation } from '../messages/bootEntry.ts'
+import { entryNotes } from '../messages/bootEntry.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { fileNotes, reportGuest } from '../messages/guestNotes.ts'
 import { applyMessage } from '../messages/messages.ts'
 import { ownerNotes } from '../messages/ownerNote.ts'
 import { doubtNotes, takeOverNotes } from '../messages/takeOverMessages.ts'
+import type { Prepared } from '../prepared.ts'
 import { readRoot } from '../root.ts'
 import { replacementsIn } from '../show/replacements.ts'
 import type { Screen } from '../show/terminal.ts'
 import { type CheckMode, checkWithNix, readCheckMode } from './checkWithNix.ts'
-import type { Prepared } from './prepared.ts'
 
 /** What the words of the command ask for, as far as they can be read without the configuration. */
 interface Request {
@@ -78,9 +82,48 @@ export function prepare(
   given: Arguments,
   screen: Screen
 ): Result<Prepared, Message> {
+  const gathered = gather(command, given, screen)
+  if (!gathered.ok) return gathered
+  const chosen = choose(gathered.value, given)
+  if (!chosen.ok) return chosen
+  const planned = planChosen(gathered.value, chosen.value, given)
+  if (!planned.ok) return planned
+  const { guest, target, context, system } = gathered.value
+  const { plan, file } = planned.value
+  const path = target.realpath
+  const check = checkWithNix(plan.files, gathered.value.checkMode, path)
+  if (!check.ok) return err(applyMessage(check.error, context))
+  return ok({
+    plan,
+    configuration: target,
+    context,
+    check: check.value,
+    replaced: replacementsIn(plan, system.takeOver, context, path),
+    notes: notesOn(gathered.value, chosen.value, planned.value, given),
+    byCard: chosen.value.host.byCard,
+    byGuest: chosen.value.forGuest.byGuest,
+    ...(guest && file ? { guest: reportGuest(file, guest) } : {})
+  })
+}
+
+/** The request with the files that it is about. */
+interface Gathered extends Request {
+  target: TargetFile
+  text: string
+  context: Context
+  guest: Guest | undefined
+  system: System
+  /** The boot entry of its own that the options go into, and the path of these. */
+  entry: string | undefined
+  prefix: readonly string[]
+  /** Whether anything is asked for besides bringing what is there up to date. */
+  isEdited: boolean
+}
+
+function gather(command: string, given: Arguments, screen: Screen): Result<Gathered, Message> {
   const request = readRequest(given)
   if (!request.ok) return request
-  const { settings, root, release, specialisation, checkMode, keepsObsolete } = request.value
+  const { settings, root, specialisation, keepsObsolete } = request.value
   const read = readModule(given.file, root, path => contextOf(command, path, root, given, screen))
   if (!read.ok) return read
   const { target, text, context } = read.value
@@ -91,49 +134,78 @@ export function prepare(
     !isEmpty(settings) || given.texts('gpu') !== undefined || guest.value !== undefined
   const system = readSystem({ path, text }, root, keepsObsolete, context)
   if (!system.ok) return system
-  const { shipped, closure, modules, imported, takeOver } = system.value
+  const { imported, takeOver } = system.value
   const early = notForOneEntry(takeOver, path, specialisation)
   if (early) return err(applyMessage(early, context))
   const entry = targetOf(parseDocument(text), path, specialisation, isEdited, imported)
   if (!entry.ok) return err(applyMessage(entry.error, context))
   const misuse = misplacedAssumption(given, entry.value)
   if (misuse) return err(misuse)
+  return ok({
+    ...request.value,
+    ...{ target, text, context, isEdited },
+    guest: guest.value,
+    system: system.value,
+    entry: entry.value,
+    prefix: prefixOf(entry.value)
+  })
+}
 
-  const prefix = prefixOf(entry.value)
+interface Chosen {
+  host: HostChoice
+  /** With all that `host` has, where there is a guest or not. */
+  forGuest: GuestChoice
+  earlier: EarlierDevices | undefined
+}
+
+/** What the machine and the guest make of the settings. */
+function choose(gathered: Gathered, given: Arguments): Result<Chosen, Message> {
+  const { settings, release, text, context, guest, system, entry, prefix, isEdited } = gathered
   // They count from now on, also where they stay.
   const earlier =
-    isEdited || takeOver ? earlierDevices(text, system.value, prefix, release, context) : undefined
-  const chosen = chooseHost(settings, text, given, context, entry.value, earlier)
-  if (!chosen.ok) return chosen
-  const forGuest = guest.value
-    ? chooseForGuest(
-        guest.value,
-        chosen.value,
-        {
-          text,
-          texts: modules.map(it => it.text),
-          specialisation: entry.value,
-          prefix,
-          earlierIDs: [...(earlier?.ids ?? []), ...(earlier?.named ?? [])],
-          imported
-        },
-        given,
-        context
-      )
-    : ok({ settings: chosen.value.settings, notes: [], byGuest: [] })
-  if (!forGuest.ok) return forGuest
+    isEdited || system.takeOver ? earlierDevices(text, system, prefix, release, context) : undefined
+  const host = chooseHost(settings, text, given, context, entry, earlier)
+  if (!host.ok) return host
+  if (!guest) {
+    const forGuest = { settings: host.value.settings, notes: [], byGuest: [] }
+    return ok({ host: host.value, forGuest, earlier })
+  }
+  const place = {
+    text,
+    texts: system.modules.map(it => it.text),
+    specialisation: entry,
+    prefix,
+    earlierIDs: [...(earlier?.ids ?? []), ...(earlier?.named ?? [])],
+    imported: system.imported
+  }
+  const forGuest = chooseForGuest(guest, host.value, place, given, context)
+  return forGuest.ok ? ok({ host: host.value, forGuest: forGuest.value, earlier }) : forGuest
+}
 
-  const modulesDir = request.value.modulesDir ?? oursIn(closure, path) ?? freeFolder(path, takeOver)
+interface Planned {
+  plan: ApplyPlan
+  /** What becomes of the file of the guest. */
+  file: GuestPlan | undefined
+}
+
+function planChosen(
+  gathered: Gathered,
+  { host, forGuest, earlier }: Chosen,
+  given: Arguments
+): Result<Planned, Message> {
+  const { target, text, context, guest, system, release, specialisation, keepsObsolete } = gathered
+  const { shipped, closure, modules, imported, takeOver } = system
+  const { settings } = forGuest
+  const path = target.realpath
+  const modulesDir = gathered.modulesDir ?? oursIn(closure, path) ?? freeFolder(path, takeOver)
   const folder = readFolder(join(dirname(path), modulesDir))
   if (!folder.ok) return err(readMessage(folder.error, context))
-  const file = guest.value
-    ? guestFile(guest.value, folder.value.path, modules, given, context)
-    : ok(undefined)
+  const file = guest ? guestFile(guest, folder.value.path, modules, given, context) : ok(undefined)
   if (!file.ok) return file
   const plan = planApply({
     path,
     text,
-    settings: forGuest.value.settings,
+    settings,
     guest: file.value,
     modulesDir,
     modulesFolder: folder.value.path,
@@ -146,38 +218,37 @@ export function prepare(
     closure,
     imported,
     takeOver,
-    byAddress: chosen.value.byAddress,
-    names: namesOf([...(forGuest.value.settings.devices ?? []), ...(earlier?.ids ?? [])])
+    byAddress: host.byAddress,
+    names: namesOf([...(settings.devices ?? []), ...(earlier?.ids ?? [])])
   })
-  if (!plan.ok) return err(applyMessage(plan.error, context))
-  const check = checkWithNix(plan.value.files, checkMode, path)
-  if (!check.ok) return err(applyMessage(check.error, context))
+  return plan.ok
+    ? ok({ plan: plan.value, file: file.value })
+    : err(applyMessage(plan.error, context))
+}
 
+/** What a person has to know before they decide. */
+function notesOn(
+  { target, text, context, guest, system, root, release, settings, prefix }: Gathered,
+  { host, forGuest }: Chosen,
+  { plan, file }: Planned,
+  given: Arguments
+): string[] {
+  const { shipped, closure, modules, takeOver } = system
+  const path = target.realpath
   const beside = dirname(path)
   const doubts =
     closure.ours.length === 0 ? doubtsAround({ path, text }, root, [...shipped.values()]) : []
-  const inFile = guest.value && file.value && { guest: guest.value, file: file.value }
-  return ok({
-    plan: plan.value,
-    configuration: target,
-    context,
-    check: check.value,
-    replaced: replacementsIn(plan.value, takeOver, context, path),
-    notes: [
-      ...(takeOver ? takeOverNotes(takeOver, plan.value, beside) : []),
-      ...doubtNotes(doubts, beside),
-      ...entryNotes(plan.value, takeOver, context),
-      ...(inFile ? fileNotes(inFile.file, inFile.guest) : []),
-      ...chosen.value.notes,
-      ...forGuest.value.notes,
-      ...unknownUsers(settings.users ?? [], modules),
-      ...ownerNotes(forGuest.value.settings, text, plan.value.configuration.text, modules, prefix),
-      ...newFaults(target, text, plan.value.files, release, given, context)
-    ],
-    byCard: chosen.value.byCard,
-    byGuest: forGuest.value.byGuest,
-    ...(inFile ? { guest: reportGuest(inFile.file, inFile.guest) } : {})
-  })
+  return [
+    ...(takeOver ? takeOverNotes(takeOver, plan, beside) : []),
+    ...doubtNotes(doubts, beside),
+    ...entryNotes(plan, takeOver, context),
+    ...(guest && file ? fileNotes(file, guest) : []),
+    ...host.notes,
+    ...forGuest.notes,
+    ...unknownUsers(settings.users ?? [], modules),
+    ...ownerNotes(forGuest.settings, text, plan.configuration.text, modules, prefix),
+    ...newFaults(target, text, plan.files, release, given, context)
+  ]
 }
 
 /** The usual folder for our modules, or another where modules stand that ours take the place of. */

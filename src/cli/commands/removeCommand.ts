@@ -17,6 +17,7 @@ import { readModule } from '../input/readModule.ts'
 import type { Message } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { removeMessage } from '../messages/removeMessages.ts'
+import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { nextStep, readRoot, stateFolderHere } from '../root.ts'
 import { say } from '../show/say.ts'
@@ -25,7 +26,6 @@ import type { Screen } from '../show/terminal.ts'
 import { VERSION } from '../version.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { offerChange } from './offerChange.ts'
-import type { Prepared } from './prepared.ts'
 
 /** `remove`: takes our part out of a configuration again, and leaves everything else in it. */
 export async function removeCommand(given: Arguments, screens: Screens): Promise<Report> {

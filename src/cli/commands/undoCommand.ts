@@ -25,12 +25,12 @@ import {
   unchanged
 } from '../report.ts'
 import { nextStep, readRoot, stateFolderHere } from '../root.ts'
+import { isOwnModule } from '../show/fileNames.ts'
 import { folderOfModule, groupFiles } from '../show/groupFiles.ts'
 import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
 import { say } from '../show/say.ts'
 import { paintPatch } from '../show/showDiff.ts'
 import type { Screens } from '../show/showPlan.ts'
-import { isOwnModule } from './prepared.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
 /** `undo`: takes the last run that changed the file back, byte for byte. */

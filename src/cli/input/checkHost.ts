@@ -10,8 +10,8 @@ import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import type { Names } from '../messages/deviceWords.ts'
-import { whoseIs } from './chooseHost.ts'
 import { readHost } from './readHost.ts'
+import { whoseIs } from './whoseIs.ts'
 
 /** What was seen of the machine; or why it was not looked at, in a sentence. */
 export type Looked =

@@ -8,15 +8,17 @@ import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Settings } from '../../vfio/settings.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
+import { readAddresses } from '../arguments/readAddresses.ts'
 import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import { choiceNotes } from '../messages/choiceNotes.ts'
 import { problemMessage } from '../messages/gateMessages.ts'
 import { needNotes } from '../messages/guestNotes.ts'
-import { type HostChoice, readAddresses, whoseIs } from './chooseHost.ts'
+import { type HostChoice, noteOnMachine } from './chooseHost.ts'
 import { givenElsewhere } from './givenElsewhere.ts'
 import type { Guest } from './readGuest.ts'
 import { readHost } from './readHost.ts'
+import { whoseIs } from './whoseIs.ts'
 
 /** What is known of the configuration that a guest goes into. */
 export interface GuestPlace {
@@ -97,10 +99,7 @@ export function chooseForGuest(
   // What the flags name takes the place of what is there; what a guest needs comes to it.
   const isNamed = chosen.settings.devices !== undefined || chosen.settings.addresses !== undefined
   const settings = isNamed ? choice.value.settings : { ...choice.value.settings, addsDevices: true }
-  const elsewhere =
-    context.root !== '/' && given.text('sysfs') === undefined
-      ? ['Note: the devices are those of the machine that this runs on.']
-      : []
+  const elsewhere = noteOnMachine('devices', given, context)
   return ok({
     settings,
     notes: [...choiceNotes(choice.value, names), ...told(needed.notes), ...elsewhere],

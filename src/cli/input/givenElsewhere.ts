@@ -1,6 +1,7 @@
 // What is given to guests by files beside the one that a run is about.
 
 import { basename } from 'node:path'
+import type { ChoiceProblem } from '../../apply/chooseDevices.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { namedIn } from '../../check/passed.ts'
 import { cardWith } from '../../host/cards.ts'
@@ -8,6 +9,7 @@ import type { Machine } from '../../host/machine.ts'
 import { viewsOf } from '../../lints/configuration.ts'
 import { parseDocument } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import type { Message } from '../message.ts'
 import { list } from '../messages/deviceWords.ts'
 
 /** Devices that are given away already, and stay so whatever the run writes. */
@@ -51,5 +53,24 @@ export function givenElsewhere(
   return {
     devices: new Set(others.flatMap(it => it.addresses)),
     places: list([...new Set(places)])
+  }
+}
+
+/** The message with the places that name part of what is lost, where these are in other files. */
+export function withPlaces(
+  message: Message,
+  problems: readonly ChoiceProblem[],
+  { devices, places }: GivenElsewhere
+): Message {
+  const all = problems.flatMap(it => [
+    ...('device' in it ? [it.device] : []),
+    ...('others' in it ? it.others : [])
+  ])
+  const there = [...new Set(all.map(it => it.address))].filter(it => devices.has(it))
+  if (there.length === 0) return message
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${list(there)} ${there.length === 1 ? 'goes' : 'go'} already, by ${places}.`,
+    remedy: `take it out of ${places} first, or leave the other with the host`
   }
 }

@@ -11,8 +11,8 @@ import type { Machine } from '../../host/machine.ts'
 import { type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
-import { shortName } from '../commands/prepared.ts'
 import type { Context } from '../context.ts'
+import { shortName } from '../show/fileNames.ts'
 import { lookAtHost } from './checkHost.ts'
 
 // The others are told in words of their own, are refused, or are about what was not built yet.

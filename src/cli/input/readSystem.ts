@@ -23,7 +23,7 @@ import { list } from '../messages/deviceWords.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { applyMessage } from '../messages/messages.ts'
 import { VERSION } from '../version.ts'
-import type { EarlierDevices } from './chooseHost.ts'
+import type { EarlierDevices } from './chooseEarlier.ts'
 
 /** What a run finds besides the text of the configuration. */
 export interface System {

@@ -5,22 +5,23 @@ import type { Registration } from '../../git/registration.ts'
 import type { GitProblem } from '../../git/runGit.ts'
 import { shellWord } from '../arguments/shellWord.ts'
 import { EXIT, type Message } from '../message.ts'
+import { plural } from './plural.ts'
 
 /** What will be done, for the plan: a line for each thing. */
 export function registrationLines(registrations: readonly Registration[]): string[] {
   return registrations.flatMap(({ add, forget, ignored, problem }) => [
     ...(add.length > 0 && problem ? [problemLine(add, problem)] : []),
     ...(add.length > 0 && !problem
-      ? [`git: ${plural(add, 'new file')} will be registered (git add -N), not committed.`]
+      ? [`git: ${plural(add.length, 'new file')} will be registered (git add -N), not committed.`]
       : []),
     ...(forget.length > 0
       ? [
-          `git: ${plural(forget, 'file')} that ${forget.length === 1 ? 'was' : 'were'} only registered will be forgotten.`
+          `git: ${plural(forget.length, 'file')} that ${forget.length === 1 ? 'was' : 'were'} only registered will be forgotten.`
         ]
       : []),
     ...(ignored.length > 0
       ? [
-          `git: ${plural(ignored, 'new file')} will not be registered, as git ignores ${ignored.length === 1 ? 'it' : 'them'}.`
+          `git: ${plural(ignored.length, 'new file')} will not be registered, as git ignores ${ignored.length === 1 ? 'it' : 'them'}.`
         ]
       : [])
   ])
@@ -30,8 +31,8 @@ function problemLine(add: readonly string[], { reason }: GitProblem): string {
   // Nobody who is not the owner gets an answer, and only root can ask as the owner.
   const isOthers = /^detected dubious ownership/.test(reason) && process.geteuid?.() !== 0
   return isOthers
-    ? `git: sudo is needed to see to ${plural(add, 'new file')}, as the repository belongs to another user.`
-    : `git: ${plural(add, 'new file')} can not be registered: ${reason}.`
+    ? `git: sudo is needed to see to ${plural(add.length, 'new file')}, as the repository belongs to another user.`
+    : `git: ${plural(add.length, 'new file')} can not be registered: ${reason}.`
 }
 
 /** What is told after the files are written, where git did not take all that came. */
@@ -51,6 +52,7 @@ export function ignoredMessage({ tree, ignored }: Registration, file: string): M
   }
 }
 
+/** Git did not take what came or went: what to do by hand. `file` is the configuration. */
 export function registerMessage(
   { tree, add, forget }: Registration,
   { reason }: GitProblem,
@@ -70,8 +72,4 @@ export function registerMessage(
 
 function words(names: readonly string[]): string {
   return names.map(shellWord).join(' ')
-}
-
-function plural(all: readonly string[], noun: string): string {
-  return `${all.length} ${noun}${all.length === 1 ? '' : 's'}`
 }

@@ -7,6 +7,7 @@ import { EXIT, type Message } from '../message.ts'
 
 type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
 
+/** Whether a problem is about the guest that was named. */
 export function isAboutGuest(problem: ApplyProblem): problem is GuestProblem {
   return problem.code.startsWith('GUEST_')
 }

@@ -7,6 +7,7 @@ import type { Hugepages } from '../../vfio/settings.ts'
 import type { Guest } from '../input/readGuest.ts'
 import type { GuestReport } from '../report.ts'
 import { briefDevice, callDevice, list, type Names } from './deviceWords.ts'
+import { plural } from './plural.ts'
 
 /** The guest, what was mended in it, and what to look at; nothing where its file stays as it is. */
 export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
@@ -20,9 +21,7 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
   const { changes, remarks } = reportGuest(plan, guest)
   const line = (it: { line: number | null }) => (it.line === null ? '' : `, line ${it.line}`)
   const size = [
-    ...(needs.processors === undefined
-      ? []
-      : [`${needs.processors} processor${needs.processors === 1 ? '' : 's'}`]),
+    ...(needs.processors === undefined ? [] : [plural(needs.processors, 'processor')]),
     ...(needs.memory === undefined ? [] : [`${GiB(needs.memory)} of memory`])
   ]
   return [

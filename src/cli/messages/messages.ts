@@ -42,6 +42,7 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
   return message
 }
 
+/** What a person reads of a problem. */
 export function applyMessage(problem: ApplyProblem, context: Context): Message {
   const { path, code } = problem
   switch (problem.code) {

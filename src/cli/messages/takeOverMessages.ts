@@ -1,9 +1,9 @@
 // The words for taking the place of modules that declare the options of ours.
 
 import { relative } from 'node:path'
-import type { TakeOverNote } from '../../apply/old/oldSettings.ts'
 import type { Doubt } from '../../apply/old/readTakeOver.ts'
 import type { TakeOver } from '../../apply/old/takeOver.ts'
+import type { TakeOverNote } from '../../apply/old/takeOverNotes.ts'
 import type { ApplyPlan } from '../../apply/planApply.ts'
 import type { Obstacle } from '../../apply/problem.ts'
 import { markedLines } from '../../nix/errors.ts'

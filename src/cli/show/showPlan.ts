@@ -1,10 +1,12 @@
 import { basename } from 'node:path'
 import { stampOf } from '../../apply/modules/stamp.ts'
 import type { Registration } from '../../git/registration.ts'
-import { folderOf, isOwnModule, nameIn, type Prepared, shortName } from '../commands/prepared.ts'
 import { registrationLines } from '../messages/gitMessages.ts'
+import { plural } from '../messages/plural.ts'
+import type { Prepared } from '../prepared.ts'
 import type { EditReport, FileReport, PlanBody } from '../report.ts'
-import { groupFiles } from './groupFiles.ts'
+import { isOwnModule, nameIn, shortName } from './fileNames.ts'
+import { folderOfModule, groupFiles } from './groupFiles.ts'
 import { replacementLines } from './replacements.ts'
 import { say } from './say.ts'
 import { paintPatch } from './showDiff.ts'
@@ -112,8 +114,8 @@ function headline({ plan, configuration, context }: Prepared): string {
     parts.push(`${shortName(configuration, path)}: ${before === undefined ? 'new' : 'changed'}`)
   }
   const modules = others.filter(isOwnModule)
-  for (const folder of new Set(modules.map(folderOf))) {
-    const files = modules.filter(it => folderOf(it) === folder)
+  for (const folder of new Set(modules.map(it => folderOfModule(it.path)))) {
+    const files = modules.filter(it => folderOfModule(it.path) === folder)
     const fresh = files.filter(it => it.before === undefined).length
     const gone = files.filter(it => it.after === undefined).length
     const updated = files.length - fresh - gone
@@ -127,8 +129,4 @@ function headline({ plan, configuration, context }: Prepared): string {
     parts.push(`${shortName(configuration, folder)}/: ${counts.join(', ')}`)
   }
   return parts.join('; ')
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

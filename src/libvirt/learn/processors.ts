@@ -11,6 +11,7 @@ export interface Pins {
   allowed: readonly number[]
 }
 
+/** The processors of the host that a domain asks for. */
 export function pinsOf(root: XmlElement): Pins {
   const count = processorsOf(root) ?? Number.POSITIVE_INFINITY
   // libvirt drops the pins of those that the guest does not have.

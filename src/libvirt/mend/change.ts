@@ -46,10 +46,12 @@ export interface Draft {
   start?: number
 }
 
+/** A copy of an element that can be changed. */
 export function draftOf(root: XmlElement): Draft {
   return structuredClone(root) as Draft
 }
 
+/** Sets an attribute, a new one behind the others; undefined takes it away. */
 export function setAttribute(element: Draft, name: string, value: string | undefined): void {
   const found = element.attributes.find(it => it.name === name)
   if (value === undefined) element.attributes = element.attributes.filter(it => it !== found)
@@ -63,12 +65,14 @@ export function setText(element: Draft, text: string): void {
   element.children = text === '' ? comments : [...comments, { kind: 'text', text }]
 }
 
+/** The children of this name. */
 export function draftsIn(parent: Draft | undefined, name: string): Draft[] {
   return (parent?.children ?? []).filter(
     (it): it is Draft => it.kind === 'element' && it.name === name
   )
 }
 
+/** Takes a child out; one that is not there is no error. */
 export function removeChild(parent: Draft, child: Draft): void {
   parent.children = parent.children.filter(it => it !== child)
 }

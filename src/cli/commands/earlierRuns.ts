@@ -4,13 +4,13 @@ import { locate } from '../../apply/read/locate.ts'
 import { findInterrupted, type Recovered, recover } from '../../files/recover.ts'
 import { locateTarget } from '../../files/target.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
-import { registerOne, registrationsFor } from '../commands/writeChanges.ts'
 import { contextOf } from '../context.ts'
 import { formatMessage, type Message } from '../message.ts'
+import { dateOf, readMessage } from '../messages/fileMessages.ts'
 import type { EarlierRunReport } from '../report.ts'
 import { readRoot, stateFolderHere } from '../root.ts'
 import type { Screen } from '../show/terminal.ts'
-import { dateOf, readMessage } from './fileMessages.ts'
+import { registerOne, registrationsFor } from './writeChanges.ts'
 
 /** What was seen of interrupted runs, and why the command can't go on if it can't. */
 export interface EarlierRuns {
