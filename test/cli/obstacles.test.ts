@@ -248,6 +248,14 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
           Do:  see the runs: vfio-patch undo --list
         ` + sudo('undo --yes configuration.nix')
   })
+  await expectRefusal(place, ['undo', '--yes', 'configration.nix'], {
+    code: 4,
+    stderr:
+      text`
+        vfio-patch: /etc/nixos/configration.nix does not exist, and there is no run to undo for it.
+          Do:  see the runs: vfio-patch undo --list
+        ` + sudo('undo --yes configration.nix')
+  })
   await expectRefusal(place, ['undo', '--yes', '--run', '../x'], {
     code: 4,
     stderr:

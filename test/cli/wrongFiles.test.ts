@@ -226,7 +226,7 @@ test.concurrent.each([
     'a module of flake-parts',
     '{ inputs, ... }: { perSystem = { pkgs, ... }: { }; }\n',
     'is a module of flake-parts, not of NixOS',
-    MACHINE
+    'pass a file that is a NixOS module itself, { config, pkgs, ... }: { … }; where all are written inside modules of flake-parts, make such a file and list it under the imports of one'
   ]
 ])('%s', async (_, content, what, remedy) => {
   await check(

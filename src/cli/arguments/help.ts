@@ -95,7 +95,7 @@ const BACKUP = `      --no-backup          keep no copy, so no undo (with --yes 
 const GIT = `      --no-git-add         do not register new files with git (git add -N)
 `
 
-const WRITING = `  -n, --dry-run            show, and write nothing
+const WRITING = `  -n, --dry-run            show, and write nothing; exit code 1: changes
   -y, --yes                do not ask
       --no-input           never ask; without --yes that is an error
 `

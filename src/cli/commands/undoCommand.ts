@@ -97,8 +97,12 @@ function chooseRun(given: Arguments, context: Context): Result<Run, Message> {
   const id = given.text('run')
   if (id === undefined) {
     if (!target.ok) return err(readMessage(target.error, context))
-    const last = lastRun(state, target.value.realpath, options)
-    return last.ok ? last : err(readMessage(last.error, context))
+    const { realpath, exists } = target.value
+    const last = lastRun(state, realpath, options)
+    if (last.ok) return last
+    const message = readMessage(last.error, context)
+    if (last.error.code !== 'NO_RUN' || exists) return err(message)
+    return err({ ...message, what: `${file} does not exist, and there is no run to undo for it.` })
   }
   const named = runById(state, id, options)
   if (!named.ok) {

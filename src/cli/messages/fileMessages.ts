@@ -215,7 +215,7 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
           ? `${path} was removed after the last ${done}.${unsaid}`
           : `${path} was edited after the last ${done}, so undo would lose those edits.${unsaid}`,
         done === 'apply'
-          ? `${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')} (keeps your edits)`
+          ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
           : 'take the change out by hand'
       )
     case 'INTERRUPTED':

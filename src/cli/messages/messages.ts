@@ -190,7 +190,11 @@ function wrongKind(kind: ForeignKind, context: Context): Message {
       what: 'is a flake, not a NixOS module',
       remedy: `pass the module that it lists under modules, e.g. ${example}`
     },
-    'flake-parts': { what: 'is a module of flake-parts, not of NixOS', remedy: machine },
+    'flake-parts': {
+      what: 'is a module of flake-parts, not of NixOS',
+      remedy:
+        'pass a file that is a NixOS module itself, { config, pkgs, ... }: { … }; where all are written inside modules of flake-parts, make such a file and list it under the imports of one'
+    },
     'home-manager': {
       what: 'is a module of home-manager, not of NixOS',
       why: 'passing a card through is a matter of the whole system, not of one user.',
