@@ -176,13 +176,23 @@ const HINTS = new Map([
   ['=', 'perhaps a ";" is missing on a line above'],
   [',', 'Nix parts the items of a list by blanks, and definitions by ";"'],
   ['"', 'perhaps the quotation mark at the other end of the string is missing'],
-  ['{', 'perhaps its "}" is missing'],
-  ['[', 'perhaps its "]" is missing'],
-  ['(', 'perhaps its ")" is missing'],
   ['}', TOO_MANY],
   [']', TOO_MANY],
   [')', TOO_MANY]
 ])
+
+const CLOSING = new Map([
+  ['{', '}'],
+  ['[', ']'],
+  ['(', ')']
+])
+
+/** Whether a value can begin behind this text, so that a bracket there is not what is wrong. */
+function awaitsValue(before: string): boolean {
+  return (
+    !/[\w"'\])}>.-]$/.test(before) || /(?:^|[^\w'-])(?:in|then|else|assert|with|rec)$/.test(before)
+  )
+}
 
 /** Where a ":" stands for a "=": what stands before it was then read as the head of a function. */
 function colonOf(text: string, { start, missing }: SyntaxFault): number | undefined {
@@ -234,6 +244,15 @@ function syntaxError(text: string, fault: SyntaxFault): NixError {
     })
   }
   const word = /^(?:[\w'-]+|\S)/.exec(text.slice(start, end))?.[0] ?? ''
+  const closing = CLOSING.get(word)
+  if (closing !== undefined && awaitsValue(text.slice(0, start).trimEnd())) {
+    return nixError(text, {
+      code: 'SYNTAX',
+      message: 'what begins here does not come to its end',
+      range: { start, end: start + 1 },
+      hint: `perhaps a "${closing}" is missing further down, or what stands between is not Nix`
+    })
+  }
   return nixError(text, {
     code: 'SYNTAX',
     message: word === '' ? 'this is not Nix' : `unexpected ${NAMES.get(word) ?? `"${word}"`}`,

@@ -164,10 +164,23 @@ describe('a text that is not Nix', () => {
       }
     `,
     nix`
-      1:1: SYNTAX: unexpected "{"
+      1:1: SYNTAX: what begins here does not come to its end
       1 | {
           ^
-      hint: perhaps its "}" is missing
+      hint: perhaps a "}" is missing further down, or what stands between is not Nix
+    `
+  )
+
+  reading(
+    'has a set where a name belongs',
+    '{ a = 1; b.{ c = 2; }; }\n',
+    nix`
+      1:12: SYNTAX: unexpected "{"
+      1 | { a = 1; b.{ c = 2; }; }
+                     ^
+      1:22: SYNTAX: unexpected ";"
+      1 | { a = 1; b.{ c = 2; }; }
+                               ^^^
     `
   )
 
