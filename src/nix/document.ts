@@ -158,10 +158,13 @@ export class NixDocument {
 }
 
 /**
- * Reads a Nix file's text. Never throws; what is wrong stands in `errors` of the document, and
- * `String(document)` is the text in any case.
+ * Reads a Nix file's text. What is wrong with it stands in `errors` of the document, and
+ * `String(document)` is the text in any case. Never throws but a TypeError for what is no string.
  */
 export function parseDocument(text: string): NixDocument {
+  if (typeof text !== 'string') {
+    throw new TypeError('parseDocument takes text; decode(bytes) makes text of the bytes of a file')
+  }
   return new NixDocument(text)
 }
 

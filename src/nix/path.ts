@@ -59,6 +59,10 @@ export function isText(value: string): boolean {
 export function parsePath(path: AttrPathLike): Result<AttrPath, NixError> {
   const bad = (message: string, hint = 'an attribute path looks like users.users."my.user".uid') =>
     err(nixError('', { code: 'BAD_PATH', message, hint }))
+  // Programs without types give anything.
+  if (typeof path !== 'string' && !Array.isArray(path)) {
+    return bad(`${String(path)} is not an attribute path`)
+  }
   if (path.length === 0) return bad('an attribute path needs at least one name')
   if (typeof path !== 'string') {
     const isName = (name: unknown) => typeof name === 'string' && isText(name)

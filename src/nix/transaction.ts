@@ -182,6 +182,14 @@ export class Transaction {
   }
 
   #check(values: readonly NixValue[]): void {
+    if (!Array.isArray(values)) {
+      this.#error ??= nixError('', {
+        code: 'BAD_VALUE',
+        message: 'items are given as an array',
+        hint: 'one item is an array of one: [value]'
+      })
+      return
+    }
     if (!values.some(it => isTooDeep(it))) return
     this.#error ??= nixError('', {
       code: 'BAD_VALUE',
@@ -191,7 +199,7 @@ export class Transaction {
   }
 
   #push(option: AttrPathLike | Definition, make: (target: Target) => Operation): this {
-    if (typeof option !== 'string' && 'binding' in option) {
+    if (isDefinition(option)) {
       const { path, binding } = option
       this.#operations.push(make({ kind: 'definition', path, offset: binding.start }))
       return this
@@ -201,6 +209,10 @@ export class Transaction {
     else this.#error ??= parsed.error
     return this
   }
+}
+
+function isDefinition(option: AttrPathLike | Definition): option is Definition {
+  return typeof option === 'object' && option !== null && 'binding' in option
 }
 
 /** Whether functions that call themselves came to the end of the stack. */

@@ -103,3 +103,10 @@ it('errors are plain data', () => {
     error: { code: 'INHERITED', range: { start: 26, end: 27 } }
   })
 })
+
+it('what is no text is told at once, with what makes text of it', () => {
+  const bytes = Buffer.from('{ }\n')
+  expect(() => parseDocument(bytes as unknown as string)).toThrow(
+    new TypeError('parseDocument takes text; decode(bytes) makes text of the bytes of a file')
+  )
+})

@@ -1245,6 +1245,36 @@ describe('a call that can not be meant is refused without a place', () => {
   )
 
   golden(
+    'a path that is none',
+    '{ }\n',
+    it => it.setIn(undefined as unknown as string, 1),
+    nix`
+      BAD_PATH: undefined is not an attribute path
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'a path to rename to that is none',
+    '{ }\n',
+    it => it.renameIn('a', null as unknown as string),
+    nix`
+      BAD_PATH: null is not an attribute path
+      hint: an attribute path looks like users.users."my.user".uid
+    `
+  )
+
+  golden(
+    'an item that is given without its array',
+    '{ }\n',
+    it => it.addIn('a', 'x' as unknown as string[]),
+    nix`
+      BAD_VALUE: items are given as an array
+      hint: one item is an array of one: [value]
+    `
+  )
+
+  golden(
     'a comment behind an expression, which would swallow the rest',
     '{ }\n',
     it => it.setIn('a', expr('1 # one')),
