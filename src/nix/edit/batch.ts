@@ -5,10 +5,11 @@ import type { NixDocument } from '../document.ts'
 import { lookUp } from '../module/definitions.ts'
 import type { Module } from '../module/module.ts'
 import { type AttrPath, keysOf, samePath } from '../path.ts'
+import type { SyntaxNode } from '../syntax/parser.ts'
 import type { Edit } from '../text/edits.ts'
 import type { NixValue } from '../values.ts'
 import type { Operation } from './operation.ts'
-import { isLastInSet } from './remove.ts'
+import { besideInSet, isLastInSet } from './remove.ts'
 import { lookUpTarget } from './target.ts'
 
 /** What is planned on a document and not yet applied to it. */
@@ -20,7 +21,9 @@ export interface Batch {
   places: Map<number, Growth>
   /** What the operations do at each path and below it, by the path's key. */
   traces: Map<string, Trace>
-  /** Whether one of them may bear on any path: a rename, a path with a computed name, and what others go by. */
+  /** The offsets of the bindings that go. */
+  gone: Set<number>
+  /** Whether one of them may bear on any path: one with a computed name, and what others go by. */
   isFar: boolean
 }
 
@@ -30,8 +33,10 @@ interface Trace {
   isWhole: boolean
   /** Whether one of them writes a definition where there is none. */
   isNew: boolean
-  /** Whether one takes something away, or moves it. */
-  isOther: boolean
+  /** Whether one takes something away, or moves it to another first name. */
+  isGone: boolean
+  /** Whether one gives something another name. */
+  isRenamed: boolean
   /** Whether one changes how many lines a definition takes that is there. */
   isReflowing: boolean
   /** Where the new definitions go whose nearest relatives begin with this path and share no more of it. */
@@ -53,11 +58,18 @@ interface Member {
   path: Path
   /** The keys of all that the path begins with, the shortest first. */
   keys: readonly string[]
+  /** Those of the path that an option is renamed to. */
+  toKeys: readonly string[]
   /**
-   * Whether it only touches definitions that are there and takes none away (`stays`), or only writes
-   * a definition where there is none (`new`).
+   * Whether it only touches definitions that are there and takes none away (`stays`), only writes
+   * a definition where there is none (`new`), takes definitions away (`gone`), gives them other names
+   * below their first one (`renamed`), or does what bears on all with its first names (`other`).
    */
-  kind: 'stays' | 'new' | 'other'
+  kind: 'stays' | 'new' | 'gone' | 'renamed' | 'other'
+  /** The offsets of the bindings that go. */
+  gone: readonly number[]
+  /** Those of the bindings beside them: the blank lines around what goes depend on both. */
+  besideGone: readonly number[]
   isFar: boolean
   /** How many of the path's names lead to something that the module says. */
   known: number
@@ -70,7 +82,14 @@ interface Member {
 type Path = readonly (string | undefined)[]
 
 export function emptyBatch(): Batch {
-  return { operations: [], edits: [], places: new Map(), traces: new Map(), isFar: false }
+  return {
+    operations: [],
+    edits: [],
+    places: new Map(),
+    traces: new Map(),
+    gone: new Set(),
+    isFar: false
+  }
 }
 
 /**
@@ -92,7 +111,9 @@ export function joins(
   if (!place(batch, member, edits)) return false
   batch.operations.push(operation)
   batch.isFar ||= member.isFar
-  leaveTraces(batch, member)
+  for (const offset of member.gone) batch.gone.add(offset)
+  leaveTraces(batch, member, member.keys)
+  leaveTraces(batch, member, member.toKeys)
   return true
 }
 
@@ -104,15 +125,34 @@ function memberOf(
 ): Member {
   const path = operation.kind === 'import' ? ['imports'] : operation.target.path
   const keys = keysOf(path)
+  const toKeys = operation.kind === 'rename' ? keysOf(operation.to) : []
   const kind = kindOf(doc, module, operation)
+  const gone = goneBindings(doc, module, operation)
   const isFar =
-    operation.kind === 'rename' || path.includes(undefined) || takesLast(doc, module, operation)
+    path.includes(undefined) ||
+    // New ones go behind the last, and a part of a `mkMerge` goes with its last.
+    gone.some(isLastInSet) ||
+    // New ones go before it.
+    (operation.kind === 'rename' && [...keys, ...toKeys].includes(STATE_VERSION))
   const isReflowing = edits.some(it =>
     kind === 'new' ? breaksSet(doc.text, it) : changesLines(doc.text, it)
   )
   const known = isFar ? 0 : knownLength(module, path as AttrPath, kind)
-  return { path, keys, kind, isFar, known, isReflowing, place: edits[0]?.offset }
+  return {
+    path,
+    keys,
+    toKeys,
+    kind,
+    gone: gone.map(it => it.start),
+    besideGone: gone.flatMap(besideInSet).map(it => it.start),
+    isFar,
+    known,
+    isReflowing: isReflowing && (kind === 'new' || kind === 'stays'),
+    place: edits[0]?.offset
+  }
 }
+
+const STATE_VERSION = keysOf(['system', 'stateVersion']).at(-1) ?? ''
 
 function changesLines(text: string, { offset, length, content }: Edit): boolean {
   return content.includes('\n') || text.slice(offset, offset + length).includes('\n')
@@ -123,18 +163,19 @@ function breaksSet(text: string, { offset, length, content }: Edit): boolean {
   return content.includes('\n') && /^[ \t]*[\]}]/.test(text.slice(offset + length))
 }
 
-/**
- * Whether it takes away what others go by, the last binding of a set: new ones go behind the last,
- * before a final `system.stateVersion`, and a part of a `mkMerge` goes with its last.
- */
-function takesLast(doc: NixDocument, module: Module, operation: Operation): boolean {
-  if (operation.kind !== 'remove' || operation.items !== undefined) return false
+/** The bindings that an operation takes away. */
+function goneBindings(doc: NixDocument, module: Module, operation: Operation): SyntaxNode[] {
+  if (operation.kind !== 'remove' || operation.items !== undefined) return []
   const { exact, below } = lookUpTarget(doc, module, operation.target)
-  return [...exact, ...below].some(it => isLastInSet(it.binding))
+  return [...exact, ...below].map(it => it.binding)
 }
 
 function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {
-  if (operation.kind !== 'set' && operation.kind !== 'add') return 'other'
+  if (operation.kind === 'import') return 'other'
+  if (operation.kind === 'remove') return operation.items === undefined ? 'gone' : 'stays'
+  if (operation.kind === 'rename') {
+    return operation.to[0] === operation.target.path[0] ? 'renamed' : 'other'
+  }
   return lookUpTarget(doc, module, operation.target).exact.length > 0 ? 'stays' : 'new'
 }
 
@@ -143,32 +184,42 @@ function kindOf(doc: NixDocument, module: Module, operation: Operation): Member[
  * goes beside its nearest relatives, so they make a difference where one shares more names with it
  * than what is there does.
  */
-function isRelated({ operations, traces, isFar }: Batch, member: Member): boolean {
+function isRelated({ operations, traces, gone, isFar }: Batch, member: Member): boolean {
   if (operations.length === 0) return false
-  const { keys, kind, known } = member
-  if (isFar || member.isFar) return true
+  if (isFar || member.isFar || member.besideGone.some(it => gone.has(it))) return true
+  return [member.keys, member.toKeys].some(it => isRelatedAt(traces, member, it))
+}
+
+function isRelatedAt(traces: Batch['traces'], member: Member, keys: readonly string[]): boolean {
+  const { kind, known } = member
   if (keys.some(it => traces.get(it)?.isWhole) || traces.has(keys.at(-1) ?? '')) return true
   const beside = traces.get(keys[0] ?? '')
   if (!beside) return false
-  if (kind === 'other' || beside.isOther) return true
+  if (kind === 'other') return true
+  if (kind === 'gone') return beside.isNew || beside.isReflowing || beside.isRenamed
+  if (kind === 'renamed') return beside.isNew || beside.isReflowing || beside.isGone
   // A set that is on one line, or no longer, takes what is new in another way.
   const nearer = traces.get(keys[known] ?? '')
-  if (kind === 'stays') return (member.isReflowing && beside.isNew) || nearer?.isNew === true
-  if (beside.isReflowing || nearer !== undefined) return true
+  if (kind === 'stays') {
+    const isMoving = beside.isNew || beside.isGone || beside.isRenamed
+    return (member.isReflowing && isMoving) || nearer?.isNew === true
+  }
+  if (beside.isGone || beside.isRenamed || beside.isReflowing || nearer !== undefined) return true
   // A block may go behind a set rather than into it, and is then what the next one stands behind.
   const taken = traces.get(keys[known - 1] ?? '')?.place
   return taken !== undefined && taken !== member.place
 }
 
-function leaveTraces({ traces }: Batch, member: Member): void {
-  const { keys, kind, known } = member
+function leaveTraces({ traces }: Batch, member: Member, keys: readonly string[]): void {
+  const { kind, known } = member
   const isNew = kind === 'new'
   for (const [i, key] of keys.entries()) {
     const trace = traces.get(key)
     traces.set(key, {
       isWhole: trace?.isWhole === true || i === keys.length - 1,
       isNew: trace?.isNew === true || isNew,
-      isOther: trace?.isOther === true || kind === 'other',
+      isGone: trace?.isGone === true || kind === 'gone' || kind === 'other',
+      isRenamed: trace?.isRenamed === true || kind === 'renamed' || kind === 'other',
       isReflowing: trace?.isReflowing === true || member.isReflowing,
       place: isNew && i === known - 1 ? member.place : trace?.place
     })
