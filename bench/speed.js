@@ -32,7 +32,7 @@ function moduleOf(lines) {
       `    openFirewall = lib.mkDefault ${i % 2 === 0};`,
       `    package = pkgs.service${i};`,
       '    extraFlags = [',
-      `      "--data-dir=/var/lib/service${i}"`,
+      `      "${directoryOf(i)}"`,
       `      "--name=\${config.networking.hostName}-${i}"`,
       '    ];',
       "    extraConfig = ''",
@@ -46,6 +46,10 @@ function moduleOf(lines) {
   return [...text, '}', ''].join('\n')
 }
 
+/** Two bindings of each service, one below the other. */
+const bindingAt = i => `services.service${i >> 1}.${i % 2 === 0 ? 'enable' : 'port'}`
+const directoryOf = i => `--data-dir=/var/lib/service${i}`
+
 const EDITS = [
   ['set new', edit => edit.setIn('boot.loader.timeout', 3)],
   ['set', edit => edit.setIn('services.service1.port', 1)],
@@ -58,7 +62,14 @@ const MANY = [
   ['100 new siblings', (edit, i) => edit.setIn(`boot.kernel.sysctl."net.o${i}"`, i)],
   ['100 new options', (edit, i) => edit.setIn(`programs.p${i}.enable`, true)],
   ['100 items', (edit, i) => edit.addIn('boot.kernelModules', [`module${i}`])],
-  ['100 changes', (edit, i) => edit.setIn(`services.service${i % 6}.new${i}`, i)]
+  ['100 changes', (edit, i) => edit.setIn(`services.service${i % 6}.new${i}`, i)],
+  // As many as there are, where the text is short.
+  ['100 removals', (edit, i) => edit.removeIn(bindingAt(i))],
+  ['100 renames', (edit, i) => edit.renameIn(bindingAt(i), `${bindingAt(i)}s`)],
+  [
+    '100 items gone',
+    (edit, i) => edit.removeIn(`services.service${i}.extraFlags`, [directoryOf(i)])
+  ]
 ]
 
 function planned(text, edit) {

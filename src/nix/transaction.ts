@@ -1,7 +1,7 @@
 import type { NixDocument } from './document.ts'
 import type { Position } from './edit/addOperation.ts'
 import { type Batch, coalesced, emptyBatch, joins } from './edit/batch.ts'
-import { type Operation, planOperation } from './edit/operation.ts'
+import { grouped, type Operation, planGroup } from './edit/operation.ts'
 import { keepHabits } from './edit/style.ts'
 import type { Target } from './edit/target.ts'
 import { type NixError, nixError } from './errors.ts'
@@ -95,7 +95,9 @@ export class Transaction {
    */
   removeIn(option: AttrPathLike | Definition, items?: readonly NixValue[]): this {
     if (items) this.#check(items)
-    return this.#push(option, target => ({ kind: 'remove', target, items }))
+    return this.#push(option, target =>
+      items ? { kind: 'removeItems', target, items } : { kind: 'remove', target }
+    )
   }
 
   /**
@@ -160,8 +162,8 @@ export class Transaction {
     if (!module.ok) return module
 
     let state: State = { text, document: this.#document, edits: [], batch: emptyBatch() }
-    for (const asked of coalesced(this.#operations)) {
-      const next = advance(state, asked) ?? advanceAfter(state, asked)
+    for (const group of grouped(coalesced(this.#operations))) {
+      const next = advanceAll(state, group)
       if (!next.ok) return next
       state = next.value
     }
@@ -240,23 +242,36 @@ interface State {
   batch: Batch
 }
 
-/** Plans one more operation into the batch; undefined if it has to wait for those in it. */
-function advance(state: State, asked: Operation): Result<State, NixError> | undefined {
+/** Plans one more group; what can't be done as one may be possible one after the other. */
+function advanceAll(state: State, group: readonly Operation[]): Result<State, NixError> {
+  const whole = advance(state, group) ?? advanceAfter(state, group)
+  if (whole.ok || group.length === 1) return whole
+  let so = state
+  for (const asked of group) {
+    const next = advance(so, [asked]) ?? advanceAfter(so, [asked])
+    if (!next.ok) return next
+    so = next.value
+  }
+  return ok(so)
+}
+
+/** Plans one more group into the batch; undefined if it has to wait for what is in it. */
+function advance(state: State, asked: readonly Operation[]): Result<State, NixError> | undefined {
   const { document, edits, batch } = state
   const module = document.module()
   if (!module.ok) return err(inOriginal(state.text, edits, module.error))
-  const operation = movedBy(edits, asked)
-  const step = planOperation(document, module.value, operation)
+  const group = asked.map(it => movedBy(edits, it))
+  const step = planGroup(document, module.value, group)
   if (!step.ok) {
     // What is refused now may be possible once the others are done.
     const isLast = batch.operations.length === 0
     return isLast ? err(inOriginal(state.text, edits, step.error)) : undefined
   }
-  return joins(batch, document, module.value, operation, step.value) ? ok(state) : undefined
+  return joins(batch, document, module.value, group, step.value) ? ok(state) : undefined
 }
 
-/** Applies the batch, and then plans one more operation. */
-function advanceAfter(state: State, asked: Operation): Result<State, NixError> {
+/** Applies the batch, and then plans one more group. */
+function advanceAfter(state: State, asked: readonly Operation[]): Result<State, NixError> {
   const settled = settle(state)
   if (!settled.ok) return settled
   return advance(settled.value, asked) ?? settled

@@ -144,6 +144,30 @@ describe('removeIn of an option', () => {
     )
   })
 
+  it('takes those that stand one behind the other as one', () => {
+    const given = nix`
+      {
+        boot.tmp.useTmpfs = true;
+
+        services.a.enable = true; # one
+        services.b.enable = true;
+
+        users.mutableUsers = false; services.c = 1; services.d = 2; # two
+      }
+    `
+    expect(edited(given, it => it.removeIn('services'))).toBe(nix`
+      {
+        boot.tmp.useTmpfs = true;
+
+        users.mutableUsers = false;
+      }
+    `)
+    const first = '{\n  a.b = 1;\n\n  a.c = 2;\n\n  d = 3; a.e = 4;\n}\n'
+    expect(edited(first, it => it.removeIn('a'))).toBe('{\n  d = 3;\n}\n')
+    const commented = '{\n  a.b = 1;\n  # about c\n  a.c = 2;\n  d = 3;\n}\n'
+    expect(edited(commented, it => it.removeIn('a'))).toBe('{\n  # about c\n  d = 3;\n}\n')
+  })
+
   it('leaves `{ }` of a set that loses all, unless a comment stays', () => {
     const given = '{\n  a = {\n    b = 1; # one\n    c = 2;\n  };\n}\n'
     expect(edited(given, it => it.removeIn('a.b').removeIn('a.c'))).toBe('{\n  a = { };\n}\n')

@@ -272,6 +272,22 @@ describe('setIn, where the option is not defined', () => {
     )
   })
 
+  it('puts a block into an empty set', () => {
+    const given = '{\n  options.a = 1;\n\n  config = { };\n}\n'
+    expect(edited(given, it => it.setIn('services.x', { a: 1, b: [2, 3] }))).toBe(nix`
+      {
+        options.a = 1;
+
+        config = {
+          services.x = {
+            a = 1;
+            b = [ 2 3 ];
+          };
+        };
+      }
+    `)
+  })
+
   it('puts a block behind a set that is written on one line, not into it', () => {
     const given = '{\n  virtualisation = { docker.enable = true; };\n}\n'
     expect(edited(given, it => it.setIn('virtualisation.vfio', { enable: true }))).toBe(nix`

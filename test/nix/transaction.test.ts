@@ -139,3 +139,59 @@ it('does nothing at all if one of them is refused', () => {
     .plan()
   expect(plan.ok ? plan.value.text : plan.error.code).toBe('CONFLICT')
 })
+
+it('takes what neighbours leave behind as if it were one', () => {
+  const given = nix`
+    {
+      a = 1;
+
+      b.c = 2;
+      b.d = 3;
+
+      e = 4;
+    }
+  `
+  const edits: EditOf[] = [it => it.removeIn('b.c'), it => it.removeIn('b.d')]
+  expect(together(given, edits)).toBe('{\n  a = 1;\n\n  e = 4;\n}\n')
+  const last: EditOf[] = [it => it.removeIn('e'), it => it.removeIn('b')]
+  expect(together(given, last)).toBe('{\n  a = 1;\n}\n')
+})
+
+it('renames beside what it takes away, sets and renames', () => {
+  const given = nix`
+    {
+      services.a.enable = true;
+      services.b.enable = true;
+      services.c.enable = true;
+      services.d = { };
+    }
+  `
+  const edits: EditOf[] = [
+    it => it.renameIn('services.a', 'services.x'),
+    it => it.renameIn('services.b.enable', 'services.b.on'),
+    it => it.removeIn('services.c'),
+    it => it.setIn('services.x.enable', false),
+    it => it.renameIn('services.d', 'programs.d')
+  ]
+  expect(together(given, edits)).toBe(nix`
+    {
+      services.x.enable = false;
+      services.b.on = true;
+      programs.d = { };
+    }
+  `)
+})
+
+it('waits for what a later removal needs, and refuses what an earlier one has taken', () => {
+  const given = 'rec {\n  a = 1;\n  b = a;\n  c = 2;\n}\n'
+  const both: EditOf[] = [it => it.removeIn('b'), it => it.removeIn('a')]
+  expect(together(given, both)).toBe('rec {\n  c = 2;\n}\n')
+  const wrong = parseDocument(given).edit().removeIn('a').removeIn('b').plan()
+  expect(wrong.ok ? '' : wrong.error.code).toBe('CONFLICT')
+})
+
+it('reads the rest of the module anew where `options` goes', () => {
+  const given = '{\n  options.a = 1;\n  b = 2;\n}\n'
+  const edits: EditOf[] = [it => it.removeIn('options.a'), it => it.setIn('b', 3)]
+  expect(together(given, edits)).toBe('{\n  b = 3;\n}\n')
+})

@@ -61,7 +61,8 @@ const add = (spelt: string, ...items: NixValue[]): Operation => {
   return { kind: 'add', target: path(spelt), items, position: 'end' }
 }
 const remove = (spelt: string, ...items: NixValue[]): Operation => {
-  return { kind: 'remove', target: path(spelt), items: items.length === 0 ? undefined : items }
+  const target = path(spelt)
+  return items.length === 0 ? { kind: 'remove', target } : { kind: 'removeItems', target, items }
 }
 const rename = (spelt: string, to: string): Operation => {
   return { kind: 'rename', target: path(spelt), to: to.split('.') }

@@ -57,9 +57,9 @@ function operationOf(asked: Asked): Operation {
     case 'rename':
       return { kind: 'rename', target, to: asked.to }
     case 'remove':
-      return { kind: 'remove', target, items: undefined }
+      return { kind: 'remove', target }
     case 'removeItems':
-      return { kind: 'remove', target, items: asked.items }
+      return { kind: 'removeItems', target, items: asked.items }
   }
 }
 

@@ -8,7 +8,7 @@ import { type AttrPath, keysOf, samePath } from '../path.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import type { Edit } from '../text/edits.ts'
 import type { NixValue } from '../values.ts'
-import type { Operation } from './operation.ts'
+import { isOfModule, type Operation } from './operation.ts'
 import { besideInSet, isLastInSet } from './remove.ts'
 import { lookUpTarget } from './target.ts'
 
@@ -93,27 +93,30 @@ export function emptyBatch(): Batch {
 }
 
 /**
- * Takes one more operation and its edits into the batch; false, and the batch is as it was, if the
- * operation has to see the outcome of the others first: if their options are related, if a new
- * definition could go beside one of theirs, or if the edits touch. One that has nothing to do is
- * left out.
+ * Takes one more group of operations (see `grouped`) and their edits into the batch; false, and the
+ * batch is as it was, if the group has to see the outcome of the others first: if their options are
+ * related, if a new definition could go beside one of theirs, or if the edits touch. What has nothing to
+ * do is left out.
  */
 export function joins(
   batch: Batch,
   doc: NixDocument,
   module: Module,
-  operation: Operation,
+  group: readonly Operation[],
   edits: readonly Edit[]
 ): boolean {
-  const member = memberOf(doc, module, operation, edits)
-  if (isRelated(batch, member)) return false
-  if (edits.length === 0) return true
-  if (!place(batch, member, edits)) return false
-  batch.operations.push(operation)
-  batch.isFar ||= member.isFar
-  for (const offset of member.gone) batch.gone.add(offset)
-  leaveTraces(batch, member, member.keys)
-  leaveTraces(batch, member, member.toKeys)
+  const members = group.map(it => memberOf(doc, module, it, edits))
+  if (members.some(it => isRelated(batch, it))) return false
+  const [first] = members
+  if (!first || edits.length === 0) return true
+  if (!place(batch, first, edits)) return false
+  for (const [i, member] of members.entries()) {
+    batch.operations.push(group[i] as Operation)
+    batch.isFar ||= member.isFar
+    for (const offset of member.gone) batch.gone.add(offset)
+    leaveTraces(batch, member, member.keys)
+    leaveTraces(batch, member, member.toKeys)
+  }
   return true
 }
 
@@ -132,6 +135,8 @@ function memberOf(
     path.includes(undefined) ||
     // New ones go behind the last, and a part of a `mkMerge` goes with its last.
     gone.some(isLastInSet) ||
+    // What stands beside `options` is an option only while that is there.
+    ((kind === 'gone' || kind === 'renamed') && isOfModule(operation)) ||
     // New ones go before it.
     (operation.kind === 'rename' && [...keys, ...toKeys].includes(STATE_VERSION))
   const isReflowing = edits.some(it =>
@@ -165,14 +170,15 @@ function breaksSet(text: string, { offset, length, content }: Edit): boolean {
 
 /** The bindings that an operation takes away. */
 function goneBindings(doc: NixDocument, module: Module, operation: Operation): SyntaxNode[] {
-  if (operation.kind !== 'remove' || operation.items !== undefined) return []
+  if (operation.kind !== 'remove') return []
   const { exact, below } = lookUpTarget(doc, module, operation.target)
   return [...exact, ...below].map(it => it.binding)
 }
 
 function kindOf(doc: NixDocument, module: Module, operation: Operation): Member['kind'] {
   if (operation.kind === 'import') return 'other'
-  if (operation.kind === 'remove') return operation.items === undefined ? 'gone' : 'stays'
+  if (operation.kind === 'remove') return 'gone'
+  if (operation.kind === 'removeItems') return 'stays'
   if (operation.kind === 'rename') {
     return operation.to[0] === operation.target.path[0] ? 'renamed' : 'other'
   }

@@ -1,11 +1,12 @@
 import type { NixDocument } from '../document.ts'
-import type { Module } from '../module/module.ts'
+import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
+import { ok } from '../result.ts'
 import type { NixValue } from '../values.ts'
 import { type Position, planAdd } from './addOperation.ts'
 import { planImport } from './importOperation.ts'
 import type { Edits } from './refusals.ts'
-import { planRemove } from './removeOperation.ts'
+import { planRemove, planRemoveItems } from './removeOperation.ts'
 import { planRename } from './renameOperation.ts'
 import { planSet } from './setOperation.ts'
 import type { Target } from './target.ts'
@@ -14,22 +15,52 @@ import type { Target } from './target.ts'
 export type Operation =
   | { kind: 'set'; target: Target; value: NixValue }
   | { kind: 'add'; target: Target; items: readonly NixValue[]; position: Position }
-  | { kind: 'remove'; target: Target; items: readonly NixValue[] | undefined }
+  | { kind: 'remove'; target: Target }
+  | { kind: 'removeItems'; target: Target; items: readonly NixValue[] }
   | { kind: 'rename'; target: Target; to: AttrPath }
   | { kind: 'import'; path: string }
 
-/** The edits that do it, or why not; none if there is nothing to do. */
-export function planOperation(doc: NixDocument, module: Module, operation: Operation): Edits {
-  switch (operation.kind) {
+/** The edits that do all of a group (see `grouped`), or why not; none if there is nothing to do. */
+export function planGroup(doc: NixDocument, module: Module, group: readonly Operation[]): Edits {
+  const [first] = group
+  switch (first?.kind) {
+    case undefined:
+      return ok([])
     case 'set':
-      return planSet(doc, module, operation.target, operation.value)
+      return planSet(doc, module, first.target, first.value)
     case 'add':
-      return planAdd(doc, module, operation.target, operation.items, operation.position)
-    case 'remove':
-      return planRemove(doc, module, operation.target, operation.items)
+      return planAdd(doc, module, first.target, first.items, first.position)
+    case 'remove': {
+      const removals = group.filter(it => it.kind === 'remove')
+      const targets = removals.map(it => it.target)
+      return planRemove(doc, module, targets)
+    }
+    case 'removeItems':
+      return planRemoveItems(doc, module, first.target, first.items)
     case 'rename':
-      return planRename(doc, module, operation.target, operation.to)
+      return planRename(doc, module, first.target, first.to)
     case 'import':
-      return planImport(doc, module, operation.path)
+      return planImport(doc, module, first.path)
   }
+}
+
+/**
+ * The operations in groups that are planned as one: removals that follow one another, so that what
+ * stands between two of them goes as it would with one. Each other is a group of its own.
+ */
+export function grouped(operations: readonly Operation[]): Operation[][] {
+  const groups: Operation[][] = []
+  for (const operation of operations) {
+    const group = groups.at(-1)
+    const [first] = group ?? []
+    const isMore = operation.kind === 'remove' && first?.kind === 'remove'
+    if (isMore && !isOfModule(first) && !isOfModule(operation)) group?.push(operation)
+    else groups.push([operation])
+  }
+  return groups
+}
+
+/** Whether it is about an attribute of the module itself, such as `options`, and not about an option. */
+export function isOfModule(operation: Operation): boolean {
+  return operation.kind === 'import' || MODULE_ATTRIBUTES.has(operation.target.path[0] ?? '')
 }

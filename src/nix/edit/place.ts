@@ -44,7 +44,7 @@ export interface MergePlace {
  * inside the innermost set that exists for it (in a `mkMerge` of none that always counts, a new
  * one), else behind its nearest relative (the last binding that shares the most names), else before
  * a final `system.stateVersion`, else last. A block, which takes several lines, goes behind a set
- * that is written on one line rather than into it.
+ * with bindings on one line rather than into it.
  *
  * Refuses with `INHERITED`, `NO_TARGET`, `SHARED_BINDING` or `NOT_A_SET` where the value of a name on
  * the way is inherited, conditional, computed or no set: Nix allows no second binding beside it.
@@ -105,7 +105,8 @@ function search(
       if (!inner.ok) return inner
       candidate = inner.value
       const { place } = candidate
-      const breaksLine = isBlock && 'set' in place && isOneLine(text, place.set)
+      const breaksLine =
+        isBlock && 'set' in place && isOneLine(text, place.set) && bindingsOf(place.set).length > 0
       if (breaksLine && !computed && !isOneLine(text, set) && canExtend(value)) {
         candidate = besides(set, binding, path, outer + common)
       }

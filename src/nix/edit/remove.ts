@@ -20,10 +20,28 @@ export function removeBindings(text: string, bindings: readonly SyntaxNode[]): E
   const gone = new Set(bindings)
   const sets = new Set(bindings.map(setAround).filter(it => it !== undefined))
   const emptied = new Set([...sets].filter(it => isEmptiedBy(text, it, gone)))
-  const edits = bindings
-    .filter(it => !emptied.has(setAround(it) as SyntaxNode))
-    .map(it => removeNode(text, it))
+  const edits = runsOf(
+    text,
+    bindings.filter(it => !emptied.has(setAround(it) as SyntaxNode))
+  ).map(([first, last]) => removeNode(text, first, last))
   return [...edits, ...[...emptied].map(it => emptySet(text, it))]
+}
+
+/** Those that stand one behind the other go as one, as first and last of each. */
+function runsOf(text: string, bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
+  const runs: [SyntaxNode, SyntaxNode][] = []
+  for (const binding of [...bindings].sort((a, b) => a.start - b.start)) {
+    const run = runs.at(-1)
+    if (run && isNext(text, run[1], binding)) run[1] = binding
+    else runs.push([binding, binding])
+  }
+  return runs
+}
+
+/** Whether nothing but blanks stands between two bindings, the comments behind the first aside. */
+function isNext(text: string, before: SyntaxNode, binding: SyntaxNode): boolean {
+  const between = text.slice(endWithComments(text, before), binding.start)
+  return before.parent === binding.parent && /^\s*$/.test(between)
 }
 
 function setAround(binding: SyntaxNode): SyntaxNode | undefined {

@@ -1,4 +1,6 @@
 import type { NixDocument } from '../document.ts'
+import type { NixError } from '../errors.ts'
+import type { Lookup } from '../module/definitions.ts'
 import {
   keepsReturns,
   lineNodesOf,
@@ -9,7 +11,7 @@ import {
 } from '../module/lineStrings.ts'
 import { allListsOf, isConcat } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
-import { ok } from '../result.ts'
+import { ok, type Result } from '../result.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { commentsOf, elementsOf } from '../syntax/shape.ts'
@@ -31,27 +33,54 @@ import { removeBindings, removeNode } from './remove.ts'
 import { endWithComments } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
-/** `removeIn`: see Transaction. */
-export function planRemove(
-  doc: NixDocument,
-  module: Module,
-  target: Target,
-  items: readonly NixValue[] | undefined
-): Edits {
+/** `removeIn` without items, of several options: see Transaction. */
+export function planRemove(doc: NixDocument, module: Module, targets: readonly Target[]): Edits {
   const { text } = doc
-  const misplaced = target.path[0] === 'config' ? noOption(module, target.path) : undefined
-  if (misplaced) return misplaced
-  const { exact, below } = lookUpTarget(doc, module, target)
-  if (target.kind === 'definition' && exact.length === 0) return notFound(target.path)
-  if (items === undefined) {
-    const all = [...exact, ...below]
+  const gone: SyntaxNode[] = []
+  for (const target of targets) {
+    const found = definitionsOf(doc, module, target)
+    if (!found.ok) return found
+    const all = [...found.value.exact, ...found.value.below]
     const taken = all.find(it => it.inherited)
     if (taken) return inherited(text, taken)
     const blocker = usedInRec(text, all) ?? uncovered(module, all)
     if (blocker) return blocker
-    const nodes = all.map(it => it.binding)
-    return blockedIn(doc, nodes) ?? ok(combine(removeBindings(text, nodes)))
+    gone.push(...all.map(it => it.binding))
   }
+  const nodes = outermost(gone)
+  return blockedIn(doc, nodes) ?? ok(combine(removeBindings(text, nodes)))
+}
+
+/** What is to be edited; refused where it is no option, or a chosen definition that is not there. */
+function definitionsOf(doc: NixDocument, module: Module, target: Target): Result<Lookup, NixError> {
+  const misplaced = target.path[0] === 'config' ? noOption(module, target.path) : undefined
+  if (misplaced) return misplaced
+  const found = lookUpTarget(doc, module, target)
+  const isLost = target.kind === 'definition' && found.exact.length === 0
+  return isLost ? notFound(target.path) : ok(found)
+}
+
+/** Those that lie in no other of them, each once, in the order of the text. */
+function outermost(nodes: readonly SyntaxNode[]): SyntaxNode[] {
+  const outer: SyntaxNode[] = []
+  for (const node of [...nodes].sort((a, b) => a.start - b.start || b.end - a.end)) {
+    const last = outer.at(-1)
+    if (!last || node.start >= last.end) outer.push(node)
+  }
+  return outer
+}
+
+/** `removeIn` with items: see Transaction. */
+export function planRemoveItems(
+  doc: NixDocument,
+  module: Module,
+  target: Target,
+  items: readonly NixValue[]
+): Edits {
+  const { text } = doc
+  const found = definitionsOf(doc, module, target)
+  if (!found.ok) return found
+  const { exact } = found.value
   const written = exact.filter(it => !it.inherited)
   const keys = new Set(items.map(canonicalOfValue))
   const lists = written.flatMap(it => allListsOf(text, it.value))

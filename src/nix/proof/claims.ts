@@ -54,7 +54,9 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
     case 'add':
       return claimOfAdd(path, both, sides, operation.items, operation.position)
     case 'remove':
-      return claimOfRemove(path, both, sides, operation.items)
+      return claimOfRemove(path, both)
+    case 'removeItems':
+      return claimOfRemoveItems(path, both, sides, operation.items)
     case 'rename':
       return claimOfRename(path, both, sides, operation.to)
   }
@@ -101,19 +103,21 @@ function claimOfAdd(
   return claim(both, [path], objectionTo, items)
 }
 
-function claimOfRemove(
+function claimOfRemove(path: Path, both: Both): Claim {
+  const bindings = new Set([...both.was.exact, ...both.was.below].map(it => it.binding.start))
+  const isGone = (it: Difference) => it.kind === 'removed' && bindings.has(it.node.start)
+  const objectionTo = (it: Difference) => (isGone(it) ? undefined : ADDED)
+  return { ...claim(both, [path], objectionTo), takesComments: true }
+}
+
+function claimOfRemoveItems(
   path: Path,
   both: Both,
   sides: Sides,
-  items: readonly NixValue[] | undefined
+  items: readonly NixValue[]
 ): Claim {
-  const isUnwanted = oneOf(items ?? [])
-  const bindings = new Set([...both.was.exact, ...both.was.below].map(it => it.binding.start))
-  const isGone = (it: Difference) => it.kind === 'removed' && bindings.has(it.node.start)
-  const objectionTo =
-    items === undefined
-      ? (it: Difference) => (isGone(it) ? undefined : ADDED)
-      : (it: Difference) => objectionToShrinkage(it, sides, both, isUnwanted)
+  const isUnwanted = oneOf(items)
+  const objectionTo = (it: Difference) => objectionToShrinkage(it, sides, both, isUnwanted)
   return { ...claim(both, [path], objectionTo), takesComments: true }
 }
 

@@ -46,13 +46,12 @@ function faultOf(
     case 'add':
       return hasGrown(sides, was, is, operation.items) ? undefined : 'not hold the items'
     case 'remove':
-      if (operation.items !== undefined) {
-        return hasShrunk(sides, was, is, operation.items) ? undefined : 'not keep its other items'
-      }
       // Behind a chosen definition that went, another may stand at its place now.
       return operation.target.kind === 'definition' || is.exact.length + is.below.length === 0
         ? undefined
         : 'still be defined'
+    case 'removeItems':
+      return hasShrunk(sides, was, is, operation.items) ? undefined : 'not keep its other items'
     case 'rename':
       return hasMoved(sides, was, operation.target, operation.to)
         ? undefined
