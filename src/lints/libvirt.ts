@@ -1,6 +1,7 @@
-import { type Entry, spellingOf, together, type View } from './configuration.ts'
+import { expr } from '../nix/index.ts'
+import { type Entry, type EntryText, spellingOf, together, type View } from './configuration.ts'
 import { findingAt, findingIn, isPlain, passesDevices } from './find.ts'
-import type { Finding } from './finding.ts'
+import type { Finding, Fix } from './finding.ts'
 import { isSince } from './releases.ts'
 
 const LIBVIRTD = 'virtualisation.libvirtd'
@@ -73,6 +74,9 @@ function renamed(view: View): Finding[] {
 /** What QEMU can not do without, of libvirt's own list. */
 const NEEDED = ['/dev/null', '/dev/zero', '/dev/urandom', '/dev/ptmx', '/dev/kvm']
 
+/** What libvirt's own list has besides. */
+const USUAL = ['/dev/full', '/dev/random']
+
 /** `cgroup_device_acl` replaces libvirt's own list. */
 function incompleteList(view: View): Finding[] {
   return VERBATIM.flatMap(view.texts).flatMap(at => {
@@ -91,10 +95,29 @@ function incompleteList(view: View): Finding[] {
         message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
         why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
         remedy:
-          'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out'
+          'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out; or add what is missing',
+        ...(found[0].endsWith(']') ? completing(at, found.index + found[0].indexOf('[')) : {})
       })
     ]
   })
+}
+
+/**
+ * The fix that writes what is missing of libvirt's own list into that of a text, behind its bracket at
+ * this offset of the text; none where the value is more than that text, or the list is computed.
+ */
+function completing({ entry, node, text, start }: EntryText, bracket: number): { fix?: Fix } {
+  const spelling = entry.file.doc.text.slice(node.start, node.end)
+  const [list = ''] = /^[^\]]*/.exec(text.slice(bracket + 1)) ?? []
+  const isWhole = entry.conditions.length === 0 && spellingOf(entry) === spelling
+  if (!isWhole || !isPlain(list) || !spelling.startsWith("''")) return {}
+  const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(list) ?? [' ']
+  const missing = [...NEEDED, ...USUAL].filter(it => !list.includes(it))
+  const devices = missing.map(it => `"${it}"`).join(', ')
+  const behind = start - node.start + bracket + 1
+  const written = `${indent}${devices}${list.trim() === '' ? '' : ','}`
+  const value = expr(spelling.slice(0, behind) + written + spelling.slice(behind))
+  return { fix: [{ op: 'set', path: entry.fullPath, value }] }
 }
 
 function storePaths(view: View): Finding[] {

@@ -165,6 +165,30 @@ export const CASES: readonly LintCase[] = [
       }
     `,
     found: ['ACL_INCOMPLETE: cgroup_device_acl'],
+    fixed: nix`
+      {
+        virtualisation.libvirtd.qemu.verbatimConfig = ''
+          namespaces = []
+          cgroup_device_acl = [
+            "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/full", "/dev/random",
+            "/dev/kvmfr0", "/dev/kvm"
+          ]
+        '';
+      }
+    `,
+    gives: {
+      libvirtd: {
+        ...untouched.libvirtd,
+        qemuConf: [
+          'namespaces = []',
+          'cgroup_device_acl = [',
+          '  "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/full", "/dev/random",',
+          '  "/dev/kvmfr0", "/dev/kvm"',
+          ']',
+          ''
+        ].join('\n')
+      }
+    },
     good: nix`
       { lib, ... }:
       let
@@ -177,6 +201,52 @@ export const CASES: readonly LintCase[] = [
         '';
       }
     `
+  },
+  {
+    code: 'ACL_INCOMPLETE',
+    number: 8,
+    bad: nix`
+      { lib, ... }:
+      {
+        virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
+          namespaces = []
+          cgroup_device_acl = ["/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]
+        '';
+      }
+    `,
+    found: ['ACL_INCOMPLETE: cgroup_device_acl'],
+    fixed: nix`
+      { lib, ... }:
+      {
+        virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
+          namespaces = []
+          cgroup_device_acl = [ "/dev/urandom","/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]
+        '';
+      }
+    `,
+    gives: {
+      libvirtd: {
+        ...untouched.libvirtd,
+        qemuConf:
+          'namespaces = []\ncgroup_device_acl = [ "/dev/urandom","/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]\n'
+      }
+    },
+    good: '{ }'
+  },
+  {
+    code: 'ACL_INCOMPLETE',
+    number: 8,
+    bad: nix`
+      { lib, ... }:
+      {
+        virtualisation.libvirtd.qemu.verbatimConfig = ''
+          namespaces = []
+          cgroup_device_acl = [ \${lib.concatStringsSep "," [ "/dev/kvm" ]} ]
+        '';
+      }
+    `,
+    found: ['ACL_INCOMPLETE: cgroup_device_acl'],
+    good: '{ }'
   },
   {
     code: 'NAMESPACES',
