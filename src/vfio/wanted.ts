@@ -49,7 +49,7 @@ export function wantedOptions(
     const devices = (settings.devices ?? []).map(it => namedID(it, names))
     wanted.push({ kind, path: [...VFIO, 'devices'], items: devices })
     const addresses = (settings.addresses ?? []).map(it =>
-      typeof it === 'string' ? it : { address: it.address, id: it.id }
+      typeof it === 'string' ? it : named({ address: it.address, id: it.id }, it.id, names)
     )
     wanted.push({ kind, path: [...VFIO, 'addresses'], items: addresses })
   }
@@ -94,8 +94,12 @@ export function wantedOptions(
 
 /** A device ID with what it stands for as a comment, where that is known. */
 export function namedID(id: string, names: ReadonlyMap<string, string>): NixValue {
+  return named(id, id, names)
+}
+
+function named(value: NixValue, id: string, names: ReadonlyMap<string, string>): NixValue {
   const name = names.get(id)
-  return name === undefined ? id : annotated(id, name)
+  return name === undefined ? value : annotated(value, name)
 }
 
 function sharedMemory(file: SharedMemoryFile, owner: string): Wanted[] {

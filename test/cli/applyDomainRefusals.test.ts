@@ -81,8 +81,8 @@ test.concurrent('two equal cards: by address', async ({ expect }) => {
   expect((await place.run(words)).code).toBe(0)
   expect(place.read('configuration.nix')).toContain(
     `    addresses = [
-      { address = "0000:0a:00.0"; id = "10de:2484"; }
-      { address = "0000:0a:00.1"; id = "10de:228b"; }
+      { address = "0000:0a:00.0"; id = "10de:2484"; } # NVIDIA GA104 [GeForce RTX 3070]
+      { address = "0000:0a:00.1"; id = "10de:228b"; } # NVIDIA GA104 High Definition Audio Controller
     ];
 `
   )

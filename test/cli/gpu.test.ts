@@ -70,8 +70,8 @@ test.concurrent('two equal cards: by address, with the ID as a guard', async ({ 
           enable = true;
           IOMMUType = "amd";
           addresses = [
-            { address = "0000:0a:00.0"; id = "10de:2484"; }
-            { address = "0000:0a:00.1"; id = "10de:228b"; }
+            { address = "0000:0a:00.0"; id = "10de:2484"; } # NVIDIA GA104 [GeForce RTX 3070]
+            { address = "0000:0a:00.1"; id = "10de:228b"; } # NVIDIA GA104 High Definition Audio Controller
           ];
       `,
     told: [
@@ -90,10 +90,10 @@ test.concurrent('only the sound has the ID of another: by address all the same',
           enable = true;
           IOMMUType = "amd";
           addresses = [
-            { address = "0000:03:00.0"; id = "1002:73bf"; }
-            { address = "0000:03:00.1"; id = "1002:ab28"; }
+            { address = "0000:03:00.0"; id = "1002:73bf"; } # AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT]
+            { address = "0000:03:00.1"; id = "1002:ab28"; } # AMD Navi 21/23 HDMI/DP Audio Controller
             { address = "0000:03:00.2"; id = "1002:73a6"; }
-            { address = "0000:03:00.3"; id = "1002:73a4"; }
+            { address = "0000:03:00.3"; id = "1002:73a4"; } # AMD Navi 21 USB
           ];
           competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];
       `,
@@ -145,7 +145,7 @@ test.concurrent('the IOMMU is off: first that', async ({ expect }) => {
       `,
     told: [
       INTEL,
-      'First part: the IOMMU is off, so only it is turned on. Reboot, then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away.'
+      'The IOMMU is off, so the first part only turns it on. Reboot, then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away.'
     ]
   })
 })
@@ -228,7 +228,7 @@ test.concurrent('what is told of the card is in the document, too', async ({ exp
   const { stdout } = await given().run(call('diff', 'iommu-off', '--gpu', '01:00.0', '--json'))
   expect(JSON.parse(stdout)).toMatchObject({
     outcome: 'planned',
-    notes: [INTEL, expect.stringMatching(/^First part: /)]
+    notes: [INTEL, expect.stringMatching(/^The IOMMU is off, so the first part /)]
   })
 })
 

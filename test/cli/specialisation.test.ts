@@ -153,7 +153,7 @@ test.concurrent('the IOMMU is off: first that, in the entry', async ({ expect })
   const words = call('apply', 'iommu-off', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
   const first = await place.run(words)
   expect(first.stderr).toContain(
-    'First part: the IOMMU is off, so only it is turned on. Reboot into the boot entry "vfio", then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
+    'The IOMMU is off, so the first part only turns it on. Reboot into the boot entry "vfio", then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
   )
   expect(place.read('configuration.nix')).toContain(text`
     specialisation.vfio.configuration = {

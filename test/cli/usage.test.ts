@@ -249,8 +249,8 @@ test.concurrent('nothing was chosen yet', async () => {
     stderr: text`
       vfio-patch: nothing to set up was chosen, and /etc/nixos/configuration.nix has nothing of vfio-patch yet.
         Why: the tool does not guess which card you want to give away.
-        Do:  see which card can go to a guest with "vfio-patch scan", then name it:
-             vfio-patch apply /etc/nixos/configuration.nix --gpu 0000:01:00.0
+        Do:  see which card can go to a guest with "vfio-patch scan", then name it by its address:
+             vfio-patch apply /etc/nixos/configuration.nix --gpu ADDR
       `
   })
 })

@@ -219,7 +219,7 @@ function planChosen(
     imported,
     takeOver,
     byAddress: host.byAddress,
-    names: namesOf([...(settings.devices ?? []), ...(earlier?.ids ?? [])])
+    names: namesOf([...idsOf(settings), ...(earlier?.ids ?? [])])
   })
   return plan.ok
     ? ok({ plan: plan.value, file: file.value })
@@ -262,4 +262,9 @@ function oursIn(closure: ImportClosure, configuration: string): string | undefin
   const own = closure.ours.find(it => it.importer === configuration)
   const inside = own && relative(dirname(configuration), own.path)
   return inside === undefined || inside.startsWith('..') ? undefined : inside
+}
+
+/** The device IDs that the settings name, by themselves or with an address. */
+function idsOf({ devices = [], addresses = [] }: Settings): string[] {
+  return [...devices, ...addresses.flatMap(it => (typeof it === 'string' ? [] : it.id))]
 }

@@ -26,6 +26,8 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
   const { machine, names } = host.value
   const candidates = candidatesOf(machine)
   const advice = adviceFor(machine, candidates, names)
+  // Some commands say already where they are to be run.
+  const isElsewhere = given.text('sysfs') !== undefined && !advice.command.includes('(')
   const folder = given.text('dump')
   const problem = folder === undefined ? undefined : saveDump(folder, host.value)
   if (problem) return fail(problem)
@@ -40,7 +42,7 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
       ...scanTable({ machine, candidates, names }, look),
       '',
       ...wrap(advice.text, width),
-      `Next:  ${advice.command}`
+      `Next:  ${advice.command}${isElsewhere ? '   (on that machine)' : ''}`
     ]
     const text = `${lines.join('\n')}\n`
     process.stdout.write(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))

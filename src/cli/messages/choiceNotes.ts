@@ -41,8 +41,8 @@ function decisionLine(decision: Decision, names: Names): string {
 
 function firstPart(specialisation: string | undefined, card: string): string {
   return specialisation === undefined
-    ? `First part: the IOMMU is off, so only it is turned on. Reboot, then run this again to give ${card} away.`
-    : `First part: the IOMMU is off, so only it is turned on. Reboot into the boot entry "${specialisation}", then run this again to give ${card} away; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
+    ? `The IOMMU is off, so the first part only turns it on. Reboot, then run this again to give ${card} away.`
+    : `The IOMMU is off, so the first part only turns it on. Reboot into the boot entry "${specialisation}", then run this again to give ${card} away; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
 }
 
 function sharedGroup(device: PciDevice, others: readonly PciDevice[]): string {

@@ -55,8 +55,8 @@ export function applyMessage(problem: ApplyProblem, context: Context): Message {
         what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
         why: 'the tool does not guess which card you want to give away.',
         remedy: [
-          'see which card can go to a guest with "vfio-patch scan", then name it:',
-          `${callOn(context.file, context)} --gpu 0000:01:00.0`
+          'see which card can go to a guest with "vfio-patch scan", then name it by its address:',
+          `${callOn(context.file, context)} --gpu ADDR`
         ].join('\n')
       }
     case 'SEVERAL_PROFILES': {
