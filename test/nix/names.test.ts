@@ -70,6 +70,25 @@ describe('a variable in what is written', () => {
     expect(refusalOf('{ a = 1; }', it => it.setIn('a', expr('{ inherit x; }')))).toBe('BAD_VALUE')
   })
 
+  it('has to be in scope around a "with" whose head names it', () => {
+    const given = '{ ... }:\n{\n  environment.systemPackages = [ ];\n}\n'
+    const value = expr('with pkgs; [ vim ]')
+    expect(refused(given, it => it.setIn('environment.systemPackages', value))).toBe(
+      'BAD_VALUE: "pkgs" is not in scope where it would be written, so Nix would reject the file\n' +
+        'hint: if it is an argument of the module, name it at the top:  { pkgs, ... }:'
+    )
+    const pkgs = '{ pkgs, ... }:\n{\n  environment.systemPackages = [ ];\n}\n'
+    expect(edited(pkgs, it => it.setIn('environment.systemPackages', value))).toBe(
+      '{ pkgs, ... }:\n{\n  environment.systemPackages = with pkgs; [ vim ];\n}\n'
+    )
+    for (const source of ['with { inherit q; }; q', 'with (with q; r); s', 'with q.r or { }; q']) {
+      expect(refusalOf(pkgs, it => it.setIn('a', expr(source)))).toBe('BAD_VALUE')
+    }
+    expect(edited(pkgs, it => it.setIn('a', expr('with pkgs; with lib; x')))).toContain(
+      'a = with pkgs; with lib; x;'
+    )
+  })
+
   it.each([
     ['an argument', '{ lib, ... }: { }', 'lib.mkForce 1'],
     ['the whole argument', 'args: { }', 'args.lib.mkForce 1'],

@@ -36,15 +36,22 @@ function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
 }
 
 /**
- * Whether a variable of this name means something where the node stands: it is one of Nix's own, or a
- * function's argument, a `let`, a `rec` set, or a `with`, which might have any name, gives it one.
+ * Whether a variable of this name is defined at the node: it is a global of Nix, or a function's
+ * argument, a `let`, a `rec` set, or a `with`, which might have any name, defines it there. A name that
+ * begins with `__` counts as defined, since each version of Nix has other builtins under such names.
  */
 export function isInScope(text: string, node: SyntaxNode, name: string): boolean {
   if (GLOBALS.has(name) || name.startsWith('__')) return true
   for (let at = scopeAround(node); at; at = at.parent) {
-    if (at.type === 'with_expression' || binds(text, at, name)) return true
+    if (isWithAround(at, node) || binds(text, at, name)) return true
   }
   return false
+}
+
+/** Whether a node is a `with` whose names its body, and not its head, contains the other node. */
+function isWithAround(node: SyntaxNode, inner: SyntaxNode): boolean {
+  const body = node.type === 'with_expression' ? node.field('body') : undefined
+  return body !== undefined && inner.start >= body.start && inner.end <= body.end
 }
 
 // The names that Nix 2.8 to 2.31 know without `builtins.`
