@@ -1,10 +1,4 @@
-import {
-  type NixDocument,
-  type NixError,
-  type Plan,
-  parseDocument,
-  type Transaction
-} from '../nix/index.ts'
+import type { NixDocument, NixError, Plan, Transaction } from '../nix/index.ts'
 import type { Result } from '../nix/result.ts'
 import type { Fix, FixStep } from './finding.ts'
 
@@ -30,7 +24,6 @@ export function planFixes(
   const refused: FixPlan['refused'] = []
   const planTogether = (indices: readonly number[]) =>
     planSteps(
-      doc,
       begin(indices),
       indices.flatMap(it => fixes[it] ?? [])
     )
@@ -45,11 +38,7 @@ export function planFixes(
   return plan.ok ? { ok: true, value: { plan: plan.value, refused } } : plan
 }
 
-function planSteps(
-  doc: NixDocument,
-  edit: Transaction,
-  steps: readonly FixStep[]
-): Result<Plan, NixError> {
+function planSteps(edit: Transaction, steps: readonly FixStep[]): Result<Plan, NixError> {
   // Lines for one text come together, behind all else that happens to it.
   const lines = new Map<string, { path: readonly string[]; lines: Set<string> }>()
   for (const step of steps) {
@@ -62,13 +51,7 @@ function planSteps(
     at.lines.add(step.line)
     lines.set(key, at)
   }
-  const plan = edit.plan()
-  if (lines.size === 0 || !plan.ok) return plan
-  const done = plan.value.changed ? parseDocument(plan.value.text) : doc
-  for (const { path, lines: all } of lines.values()) {
-    if (done.getIn(path).length > 0) edit.addIn(path, [...all])
-    else edit.setIn(path, [...all].join('\n'))
-  }
+  for (const { path, lines: all } of lines.values()) edit.addIn(path, [...all], { lines: true })
   return edit.plan()
 }
 

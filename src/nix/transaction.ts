@@ -66,21 +66,23 @@ export class Transaction {
    * compare by value: `''x''` is `"x"`. They go to the end of the first
    * list literal that always counts (of those with the highest priority), or where `at` says. Where all
    * lists count under a condition only, one that always counts is written beside them. Where the
-   * option is not defined, a definition with the items is written. To strings of lines
-   * (`boot.extraModprobeConfig`) lines are added by the same rules.
+   * option is not defined, a definition with the items is written. To a string that shows lines (an
+   * indented string, one with a line end, `""`) lines are added by the same rules. With `lines`, any
+   * string counts as lines, and an option that is not defined gets a string.
    *
-   * `NOT_A_LIST`, `NO_TARGET` if it is defined under a condition only, `CONFLICT` if the item to add
-   * beside is not there, or if lines are to go elsewhere than to the end, `INHERITED`,
+   * `NOT_A_LIST` (also for other strings, since nothing shows what separates their items), `NO_TARGET`
+   * if it is defined under a condition only, `CONFLICT` if the item to add
+   * beside is not there, if lines are to go elsewhere than to the end or to a list, `INHERITED`,
    * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`, and where the option is not defined those of `setIn`.
    */
   addIn(
     option: AttrPathLike | Definition,
     items: readonly NixValue[],
-    options: { at?: Position } = {}
+    options: { at?: Position; lines?: boolean } = {}
   ): this {
-    const { at: position = 'end' } = options
+    const { at: position = 'end', lines = false } = options
     this.#check(items)
-    return this.#push(option, target => ({ kind: 'add', target, items, position }))
+    return this.#push(option, target => ({ kind: 'add', target, items, position, lines }))
   }
 
   /**

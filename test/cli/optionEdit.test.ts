@@ -105,6 +105,24 @@ test.concurrent('add: lines of a text', async () => {
   )
 })
 
+test.concurrent('add --lines: lines of a text, also of one on one line or a new one', async () => {
+  const place = given("{ boot.extraModprobeConfig = 'x'; }\n".replaceAll("'", '"'))
+  const words = ['add', 'pc.nix', 'boot.extraModprobeConfig', '--lines', 'options kvm nested=1']
+  const outcome = await place.run(['option', ...words, '--yes'])
+  expect(outcome).toEqual(changed(outcome.stdout, true))
+  expect(place.files()).toEqual({
+    'pc.nix': '{ boot.extraModprobeConfig = "x\\noptions kvm nested=1"; }\n'
+  })
+  expect(await place.run(['option', ...words])).toEqual(nothing())
+
+  const udev = ['option', 'add', 'pc.nix', 'services.udev.extraRules', '--lines', 'a', 'b']
+  expect((await place.run([...udev, '--yes'])).code).toBe(0)
+  expect(place.files()).toEqual({
+    'pc.nix':
+      '{ boot.extraModprobeConfig = "x\\noptions kvm nested=1"; services.udev.extraRules = "a\\nb"; }\n'
+  })
+})
+
 test.concurrent('remove: an item, a line, an option', async () => {
   const gone = nothing('does not say any of this')
   await check(

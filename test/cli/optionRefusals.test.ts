@@ -34,6 +34,36 @@ test.concurrent('what can not be edited safely is refused, with its place', asyn
   })
 })
 
+test.concurrent('an item is not added to a string on one line', async () => {
+  const place = given(
+    '{ ... }:\n{\n  nix.settings.experimental-features = "nix-command flakes";\n}\n'
+  )
+  const words = ['add', 'pc.nix', 'nix.settings.experimental-features', '"ca-derivations"', '-y']
+  await expectRefusal(place, ['option', ...words], {
+    code: 3,
+    stderr: text`
+      vfio-patch: ${FILE}:3:40: this is a string, and nothing shows what separates its items. Nothing was written.
+          3 |   nix.settings.experimental-features = "nix-command flakes";
+                                                     ^^^^^^^^^^^^^^^^^^^^
+        Do:  set the whole string with "option set", or add --lines if its items are lines
+      `
+  })
+  const list = given('{ boot.kernelParams = [ "quiet" ]; }\n')
+  await expectRefusal(
+    list,
+    ['option', 'add', 'pc.nix', 'boot.kernelParams', '--lines', 'a', '-y'],
+    {
+      code: 3,
+      stderr: text`
+      vfio-patch: ${FILE}:1:23: this is a list, and lines can be added only to a string. Nothing was written.
+          1 | { boot.kernelParams = [ "quiet" ]; }
+                                    ^^^^^^^^^^^
+        Do:  omit --lines to add items to the list
+      `
+    }
+  )
+})
+
 test.concurrent('a word without quotes is a name', async () => {
   const place = given('{ ... }:\n{\n  boot.kernelParams = [ "quiet" ];\n}\n')
   const words = ['option', 'add', 'pc.nix', 'boot.kernelParams', 'debug', '--yes']

@@ -350,7 +350,7 @@ describe('addIn among what is stronger or counts otherwise', () => {
   })
 })
 
-describe('addIn to a string adds lines', () => {
+describe('addIn to a string that shows lines adds lines', () => {
   const cases: [string, string, string][] = [
     ['indented', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"],
     [
@@ -361,7 +361,6 @@ describe('addIn to a string adds lines', () => {
     ['empty', "{\n  l = ''\n  '';\n}", "{\n  l = ''\n    X\n  '';\n}"],
     ['indented, on one line', "{ l = ''a''; }", "{ l = ''a''\\nX''; }"],
     ['behind an escaped line end', "{ l = ''a''\\\n  ''; }", "{ l = ''a''\\\n  ''\\nX''; }"],
-    ['quoted', '{ l = "a"; }', '{ l = "a\\nX"; }'],
     ['quoted, with a line end', '{ l = "a\\n"; }', '{ l = "a\\nX\\n"; }'],
     ['quoted and empty', '{ l = ""; }', '{ l = "X"; }'],
     [
@@ -376,13 +375,13 @@ describe('addIn to a string adds lines', () => {
     ],
     [
       'to the first in a mkMerge that always counts',
-      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "b" ];\n}',
-      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "b\\nX" ];\n}'
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") "b" ];\n}',
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") "b\\nX" ];\n}'
     ],
     [
       'to a mkMerge in which none always counts',
-      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") ];\n}',
-      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a") "X" ];\n}'
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") ];\n}',
+      '{ c, lib, ... }: {\n  l = lib.mkMerge [ (lib.mkIf c "a\\n") "X" ];\n}'
     ],
     [
       'there already, in another string',
@@ -394,9 +393,9 @@ describe('addIn to a string adds lines', () => {
   it.each(cases)('%s', (_, given, then) => expect(edited(given, addX)).toBe(then))
 
   it('writes several beside one with a condition as one text', () => {
-    const given = '{ c, lib, ... }: { l = lib.mkIf c "a"; }'
+    const given = "{ c, lib, ... }: { l = lib.mkIf c ''a''; }"
     expect(edited(given, it => it.addIn('l', ['X', 'Y']))).toBe(
-      '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "a") "X\\nY" ]; }'
+      "{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c ''a'') \"X\\nY\" ]; }"
     )
   })
 
@@ -405,8 +404,8 @@ describe('addIn to a string adds lines', () => {
     expect(edited(given, it => it.addIn('l', ["b ${c} ''d''"]))).toBe(
       "{ x, ... }: {\n  l = ''\n    a ${x}\n    b ''${c} '''d'''\n  '';\n}"
     )
-    expect(edited('{ l = "a"; }', it => it.addIn('l', ['b "${c}"']))).toBe(
-      '{ l = "a\\nb \\"\\${c}\\""; }'
+    expect(edited('{ l = "a\\n"; }', it => it.addIn('l', ['b "${c}"']))).toBe(
+      '{ l = "a\\nb \\"\\${c}\\"\\n"; }'
     )
     expect(edited("{ l = ''a''; }", it => it.addIn('l', ["b='c'", "''"]))).toBe(
       "{ l = ''a''\\nb='c''\\'''\\n'''''; }"
@@ -422,9 +421,9 @@ describe('addIn to a string adds lines', () => {
   })
 
   it('and none to a text that is put together', () => {
-    const given = '{ c, lib, ... }: { l = lib.optionalString c "a"; }'
+    const given = '{ c, lib, ... }: { l = lib.optionalString c "a\\nb"; }'
     expect(refusalOf(given, addX)).toBe('SHARED_BINDING')
-    expect(refusalOf('{ lib, ... }: { l = lib.mkIf true "a"; }', it => it.addIn('l', [1]))).toBe(
+    expect(refusalOf("{ lib, ... }: { l = lib.mkIf true ''a''; }", it => it.addIn('l', [1]))).toBe(
       'BAD_VALUE'
     )
   })
@@ -442,6 +441,88 @@ describe('addIn to a string adds lines', () => {
     const given = "{\n  l = ''\n    a\n    X\n    b\n  '';\n}"
     expect(edited(given, it => it.removeIn('l', ['X']))).toBe("{\n  l = ''\n    a\n    b\n  '';\n}")
     expect(edited('{ l = "X\\na\\nX"; }', it => it.removeIn('l', ['X']))).toBe('{ l = "a"; }')
+  })
+})
+
+describe('addIn to a string on one line', () => {
+  const addLine: EditOf = it => it.addIn('l', ['X'], { lines: true })
+
+  it('is refused, since only the type of the option says what separates its items', () => {
+    const given =
+      '{ ... }:\n{\n  nix.settings.experimental-features = "nix-command flakes";\n' +
+      '  services.xserver.xkb.options = "a,b";\n}\n'
+    expect(refused(given, it => it.addIn('nix.settings.experimental-features', ['X']))).toBe(
+      [
+        '3:40: NOT_A_LIST: this is a string, and nothing shows what separates its items',
+        '3 |   nix.settings.experimental-features = "nix-command flakes";',
+        '                                           ^^^^^^^^^^^^^^^^^^^^',
+        'hint: set the whole string, or pass { lines: true } if its items are lines'
+      ].join('\n')
+    )
+    expect(refusalOf(given, it => it.addIn('services.xserver.xkb.options', ['c']))).toBe(
+      'NOT_A_LIST'
+    )
+    for (const value of [
+      'lib.mkForce "a"',
+      'lib.mkIf c "a"',
+      'lib.mkMerge [ "a" "b" ]',
+      'lib.optionalString c "a"',
+      '"${c}"'
+    ]) {
+      expect(refusalOf(`{ c, lib, ... }: { l = ${value}; }`, addX)).toBe('NOT_A_LIST')
+    }
+  })
+
+  it('does nothing where the string is that item already', () => {
+    expect(edited('{ l = "X"; }', addX)).toBe('{ l = "X"; }')
+    expect(edited('{ l = ""; }', addX)).toBe('{ l = "X"; }')
+  })
+
+  it.each([
+    ['one line', '{ l = "a"; }', '{ l = "a\\nX"; }'],
+    ['an interpolation', '{ c, ... }: { l = "${c}"; }', '{ c, ... }: { l = "${c}\\nX"; }'],
+    [
+      'a condition',
+      '{ c, lib, ... }: { l = lib.mkIf c "a"; }',
+      '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c "a") "X" ]; }'
+    ],
+    [
+      'a condition on a computed text',
+      '{ c, lib, ... }: { l = lib.mkIf c (c + "a"); }',
+      '{ c, lib, ... }: { l = lib.mkMerge [ (lib.mkIf c (c + "a")) "X" ]; }'
+    ],
+    ['no definition', '{ a = 1; }', '{ a = 1; l = "X"; }'],
+    ['lines', "{\n  l = ''\n    a\n  '';\n}", "{\n  l = ''\n    a\n    X\n  '';\n}"]
+  ])('adds a line if lines are requested: %s', (_, given, then) => {
+    expect(edited(given, addLine)).toBe(then)
+  })
+
+  it('adds several lines to an option that is not defined', () => {
+    const all: EditOf = it => it.addIn('l', ['X', 'Y', 'X'], { lines: true })
+    expect(edited('{ a = 1; }', all)).toBe('{ a = 1; l = "X\\nY"; }')
+    expect(refusalOf('{ a = 1; }', it => it.addIn('l', [1], { lines: true }))).toBe('BAD_VALUE')
+  })
+
+  it('keeps additions of items and of lines apart in one transaction', () => {
+    const both: EditOf = it => it.addIn('l', ['X'], { lines: true }).addIn('l', ['Y'])
+    expect(
+      refusalOf('{ l = "a"; }', it => it.addIn('l', ['Y']).addIn('l', ['X'], { lines: true }))
+    ).toBe('NOT_A_LIST')
+    expect(edited('{ l = "a"; }', both)).toBe('{ l = "a\\nX\\nY"; }')
+  })
+
+  it('refuses lines for a list', () => {
+    expect(refused('{ l = [ "a" ]; }', addLine)).toBe(
+      [
+        '1:7: CONFLICT: this is a list, and lines can be added only to a string',
+        '1 | { l = [ "a" ]; }',
+        '          ^^^^^^^',
+        'hint: omit { lines: true } to add items to the list'
+      ].join('\n')
+    )
+    for (const value of ['lib.optional c 1', 'if c then [ 1 ] else [ ]', 'config.m']) {
+      expect(refusalOf(`{ c, config, lib, ... }: { l = ${value}; }`, addLine)).toBe('CONFLICT')
+    }
   })
 })
 

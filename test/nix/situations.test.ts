@@ -53,7 +53,7 @@ const SPECIAL: Record<number, [EditOf | undefined, Then]> = {
   ],
   37: [it => it.setIn('virtualisation.libvirtd.enable', true), { code: 'INHERITED' }],
   38: [it => it.addIn('boot.extraModprobeConfig', ['options X']), 'right'],
-  39: [it => it.addIn('boot.extraModprobeConfig', ['options X']), 'right'],
+  39: [it => it.addIn('boot.extraModprobeConfig', ['options X'], { lines: true }), 'right'],
   40: [it => it.addIn('boot.kernelParams', ['a=${b}']), 'right'],
   46: [undefined, { code: 'ENCODING' }],
   47: [undefined, { code: 'ENCODING' }],

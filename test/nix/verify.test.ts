@@ -58,7 +58,7 @@ const set = (spelt: string, value: NixValue): Operation => {
   return { kind: 'set', target: path(spelt), value }
 }
 const add = (spelt: string, ...items: NixValue[]): Operation => {
-  return { kind: 'add', target: path(spelt), items, position: 'end' }
+  return { kind: 'add', target: path(spelt), items, position: 'end', lines: false }
 }
 const remove = (spelt: string, ...items: NixValue[]): Operation => {
   const target = path(spelt)

@@ -53,7 +53,7 @@ function operationOf(asked: Asked): Operation {
     case 'set':
       return { kind: 'set', target, value: asked.value }
     case 'add':
-      return { kind: 'add', target, items: asked.items, position: 'end' }
+      return { kind: 'add', target, items: asked.items, position: 'end', lines: false }
     case 'rename':
       return { kind: 'rename', target, to: asked.to }
     case 'remove':

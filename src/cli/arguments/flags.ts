@@ -62,6 +62,7 @@ export const FLAGS: readonly Flag[] = [
   { name: 'unified', short: 'U', kind: 'text', commands: EDITING, actions: CHANGING },
   { name: 'flat', kind: 'switch', commands: ['option'], actions: ['get'] },
   { name: 'string', kind: 'switch', commands: ['option'], actions: ['set', 'add', 'remove'] },
+  { name: 'lines', kind: 'switch', commands: ['option'], actions: ['add'] },
   { name: 'at', kind: 'text', commands: ['option'], actions: ['add'] },
   { name: 'fix', kind: 'switch', commands: ['check'] },
   { name: 'release', kind: 'text', commands: [...PLANNING, 'check'] },

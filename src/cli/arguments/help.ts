@@ -203,6 +203,7 @@ What and how:
   --flat                   get: one line for each option of the file, or below
                            PATH
   --string                 set, add, remove: take each VALUE as text, not as Nix
+  --lines                  add: take each VALUE as a line of a text
   --at end|start           add: where in the list (end)
 ${ROOT}${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`,
   domain: `vfio-patch domain FILE.xml: turn a guest of libvirt into Nix, or back.

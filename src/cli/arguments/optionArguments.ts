@@ -13,7 +13,14 @@ import { shellWord } from './shellWord.ts'
 export type Asked =
   | { action: 'get'; path: readonly string[] | undefined; flat: boolean }
   | { action: 'set'; path: readonly string[]; value: NixValue }
-  | { action: 'add'; path: readonly string[]; items: readonly NixValue[]; at: 'start' | 'end' }
+  | {
+      action: 'add'
+      path: readonly string[]
+      items: readonly NixValue[]
+      at: 'start' | 'end'
+      /** Whether the items are lines of a text, even if nothing in the file shows that. */
+      lines: boolean
+    }
   | { action: 'remove'; path: readonly string[]; items: readonly NixValue[] | undefined }
   | { action: 'import'; module: string }
 
@@ -52,6 +59,7 @@ export function tailOf(given: Arguments): string {
   const at = given.text('at')
   const words = [
     ...(given.on('string') === true ? ['--string'] : []),
+    ...(given.on('lines') === true ? ['--lines'] : []),
     ...(at === undefined ? [] : ['--at', at]),
     ...(given.values.some(it => it.startsWith('-')) ? ['--'] : []),
     ...given.values
@@ -87,9 +95,11 @@ function readOperands(
       : err(tooMany(rest[0], action))
   }
   if (action === 'set' && rest[1] !== undefined) return err(tooMany(rest[1], action))
+  const lines = given.on('lines') === true
+  const areTexts = lines || given.on('string') === true
   const items: NixValue[] = []
   for (const word of rest) {
-    const value = given.on('string') === true ? ok(word) : readValue(word)
+    const value = areTexts ? ok(word) : readValue(word)
     if (!value.ok) return value
     items.push(value.value)
   }
@@ -101,7 +111,7 @@ function readOperands(
   if (action === 'set') return ok({ action, path, value })
   const at = given.text('at') ?? 'end'
   return at === 'end' || at === 'start'
-    ? ok({ action, path, items, at })
+    ? ok({ action, path, items, at, lines })
     : err(usage(`--at takes end or start, got "${at}".`))
 }
 

@@ -114,7 +114,7 @@ function planOption(text: string, asked: AskedChange, context: Context): Result<
       edit.setIn(asked.path, asked.value)
       break
     case 'add':
-      edit.addIn(asked.path, asked.items, { at: asked.at })
+      edit.addIn(asked.path, asked.items, { at: asked.at, lines: asked.lines })
       break
     case 'remove':
       edit.removeIn(asked.path, asked.items)

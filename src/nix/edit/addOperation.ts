@@ -1,7 +1,14 @@
 import type { NixDocument } from '../document.ts'
 import { isInside } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
-import { addLines, keepsReturns, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
+import {
+  addLines,
+  definesLines,
+  keepsReturns,
+  linesOf,
+  stringIn,
+  stringsIn
+} from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { candidatesOf, PLAIN, winnersOf } from '../module/strength.ts'
@@ -20,7 +27,9 @@ import {
   conditional,
   type Edits,
   inherited,
+  listNotLines,
   notFound,
+  notShownAsLines,
   type Refused,
   refuse,
   returnsKept,
@@ -33,14 +42,22 @@ import { lookUpTarget, type Target } from './target.ts'
 /** Where `addIn` puts items: at an end of the list, or beside the item with that value. */
 export type Position = 'end' | 'start' | { before: NixValue } | { after: NixValue }
 
+/** How `addIn` adds. */
+export interface AddOptions {
+  position: Position
+  /** Whether any string counts as lines, and not only one that shows lines. */
+  lines: boolean
+}
+
 /** `addIn`: see Transaction. */
 export function planAdd(
   doc: NixDocument,
   module: Module,
   target: Target,
   items: readonly NixValue[],
-  position: Position
+  options: AddOptions
 ): Edits {
+  const { position } = options
   if (canonicalOfValue(items) === undefined) return badValue(items)
   const found = lookUpTarget(doc, module, target)
   const below = found.below[0]
@@ -54,7 +71,10 @@ export function planAdd(
   if (found.exact.length === 0) {
     if (target.kind === 'definition') return notFound(target.path)
     const fresh = unique(items, new Set())
-    return fresh.length === 0 ? ok([]) : define(doc, module, found, target.path, fresh)
+    if (fresh.length === 0) return ok([])
+    if (options.lines && !fresh.every(isLine)) return badLine(target.path)
+    const value = options.lines ? asLines(fresh) : fresh
+    return define(doc, module, found, target.path, value)
   }
   for (const { value, inherited: isInherited } of found.exact) {
     const blocked = isInherited ? undefined : blockedByPipe(doc, value)
@@ -71,8 +91,9 @@ export function planAdd(
       ? always.map(it => sharedInRec(doc.text, it.binding)).find(it => it !== undefined)
       : undefined
   const strings = counting.map(it => stringIn(doc.text, it.value)).filter(it => it !== undefined)
+  const areLines = options.lines || definesLines(doc.text, found.exact)
   if (strings.length > 0) {
-    const edits = addToStrings(doc, target.path, strings, items, position)
+    const edits = addToStrings(doc, target.path, strings, items, { position, lines: areLines })
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
   }
 
@@ -81,7 +102,9 @@ export function planAdd(
   const missing = unique(items, present)
   if (missing.length === 0) return ok([])
   if (shared) return shared
-  if (lists.length > 0) return addToList(doc, lists, missing, position)
+  const [list] = lists
+  if (list && options.lines) return listNotLines(doc.text, list)
+  if (list) return addToList(doc, lists, missing, position)
   const other = candidates.find(it => it.strength !== PLAIN)
   const form = always[0] && !always[0].inherited ? formOf(doc.text, always[0].value) : undefined
   const isBeside = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
@@ -93,9 +116,11 @@ export function planAdd(
       hint: 'add to it by hand, inside the mkForce or mkDefault'
     })
   }
-  const lines = found.exact.find(it => stringsIn(doc.text, it.value).length > 0)
-  const misfit = lines && linesFault(doc, target.path, lines.value, items, position)
-  return misfit ?? giveMore(doc, found.exact, always, missing, lines !== undefined)
+  const ofText = found.exact.find(it => options.lines || stringsIn(doc.text, it.value).length > 0)
+  const misfit = ofText && linesFault(doc, target.path, ofText.value, items, position)
+  if (misfit) return misfit
+  if (ofText && !areLines) return notShownAsLines(doc.text, ofText.value)
+  return giveMore(doc, found.exact, always, missing, ofText !== undefined)
 }
 
 /** Adds to the first of the lists that always count, or to the one with the item to add beside. */
@@ -142,9 +167,11 @@ function giveMore(
     }
     if (!form.ok) return form
     const { kind, at } = form.value
+    const isAppend = kind === 'append' || kind === 'append-wrapped'
+    if (areLines && isAppend) return listNotLines(text, first.value)
     const { tightLists } = layoutAt(text, '', root)
-    // As one text: planned again, each line has to be found in the string that it stands in.
-    const more = areLines ? [missing.map(bare).join('\n')] : [missing]
+    // In one string: a second run looks for each line in the string that contains it.
+    const more = areLines ? [asLines(missing)] : [missing]
     const spelt = more.map(it => printItem(it, tightLists)).join(' ')
     if (kind === 'merge') return ok([insertItems(text, root, at, more, undefined)])
     const [before, after] =
@@ -170,7 +197,7 @@ function addToStrings(
   path: readonly (string | undefined)[],
   strings: readonly SyntaxNode[],
   items: readonly NixValue[],
-  position: Position
+  { position, lines: areLines }: AddOptions
 ): Edits {
   const { text } = doc
   const [string] = strings as [SyntaxNode]
@@ -182,7 +209,17 @@ function addToStrings(
   const present = new Set(strings.flatMap(it => linesOf(text, it)))
   const lines = new Set(items.map(it => String(bare(it))))
   const missing = [...lines].filter(it => !present.has(it))
-  return ok(missing.length === 0 ? [] : [addLines(text, string, missing)])
+  if (missing.length === 0) return ok([])
+  return areLines ? ok([addLines(text, string, missing)]) : notShownAsLines(text, string)
+}
+
+function isLine(item: NixValue): boolean {
+  const value = bare(item)
+  return typeof value === 'string' && !/[\r\n]/.test(value)
+}
+
+function asLines(lines: readonly NixValue[]): string {
+  return lines.map(bare).join('\n')
 }
 
 /** Why items can't be added as lines to a value of strings. */
@@ -193,8 +230,7 @@ function linesFault(
   items: readonly NixValue[],
   position: Position
 ): Refused | undefined {
-  const isLine = (it: unknown) => typeof it === 'string' && !/[\r\n]/.test(it)
-  if (!items.map(bare).every(isLine)) return badLine(path)
+  if (!items.every(isLine)) return badLine(path)
   if (position === 'end') return undefined
   return refuse(doc.text, value, {
     code: 'CONFLICT',

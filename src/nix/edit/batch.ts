@@ -316,13 +316,14 @@ function commonLength(a: Path, b: Path): number {
  */
 export function coalesced(operations: readonly Operation[]): Operation[] {
   const all: Operation[] = []
-  let growing: { path: AttrPath; items: NixValue[] } | undefined
+  let growing: { path: AttrPath; lines: boolean; items: NixValue[] } | undefined
   for (const operation of operations) {
     const path = endOf(operation)
-    if (operation.kind === 'add' && path && growing && samePath(growing.path, path)) {
+    const isSame = (it: AttrPath) => path !== undefined && samePath(it, path)
+    if (operation.kind === 'add' && growing?.lines === operation.lines && isSame(growing.path)) {
       growing.items.push(...operation.items)
     } else if (operation.kind === 'add' && path) {
-      growing = { path, items: [...operation.items] }
+      growing = { path, lines: operation.lines, items: [...operation.items] }
       all.push({ ...operation, items: growing.items })
     } else {
       growing = undefined

@@ -3,7 +3,7 @@ import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { NixValue } from '../values.ts'
-import { type Position, planAdd } from './addOperation.ts'
+import { type AddOptions, planAdd } from './addOperation.ts'
 import { planImport } from './importOperation.ts'
 import type { Edits } from './refusals.ts'
 import { planRemove, planRemoveItems } from './removeOperation.ts'
@@ -14,7 +14,7 @@ import type { Target } from './target.ts'
 /** One thing that a transaction was asked to do. */
 export type Operation =
   | { kind: 'set'; target: Target; value: NixValue }
-  | { kind: 'add'; target: Target; items: readonly NixValue[]; position: Position }
+  | ({ kind: 'add'; target: Target; items: readonly NixValue[] } & AddOptions)
   | { kind: 'remove'; target: Target }
   | { kind: 'removeItems'; target: Target; items: readonly NixValue[] }
   | { kind: 'rename'; target: Target; to: AttrPath }
@@ -29,7 +29,7 @@ export function planGroup(doc: NixDocument, module: Module, group: readonly Oper
     case 'set':
       return planSet(doc, module, first.target, first.value)
     case 'add':
-      return planAdd(doc, module, first.target, first.items, first.position)
+      return planAdd(doc, module, first.target, first.items, first)
     case 'remove': {
       const removals = group.filter(it => it.kind === 'remove')
       const targets = removals.map(it => it.target)

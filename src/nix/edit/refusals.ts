@@ -312,6 +312,24 @@ export function badLine(path: readonly (string | undefined)[]): Refused {
   )
 }
 
+/** For a string of which nothing shows that it consists of lines. */
+export function notShownAsLines(text: string, string: Range): Refused {
+  return refuse(text, string, {
+    code: 'NOT_A_LIST',
+    message: 'this is a string, and nothing shows what separates its items',
+    hint: 'set the whole string, or pass { lines: true } if its items are lines'
+  })
+}
+
+/** For lines that would be added to a list. */
+export function listNotLines(text: string, list: Range): Refused {
+  return refuse(text, list, {
+    code: 'CONFLICT',
+    message: 'this is a list, and lines can be added only to a string',
+    hint: 'omit { lines: true } to add items to the list'
+  })
+}
+
 function badCall(message: string, hint: string): Refused {
   return err(nixError('', { code: 'BAD_VALUE', message, hint }))
 }

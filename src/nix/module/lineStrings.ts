@@ -6,6 +6,7 @@ import { sharedIndent } from '../syntax/strings.ts'
 import type { Edit } from '../text/edits.ts'
 import { eolOf } from '../text/lines.ts'
 import { combinatorOf } from './combinator.ts'
+import type { Definition } from './definitions.ts'
 import { unwrapped } from './module.ts'
 
 /** A line of a string literal: what it says, and where it is spelt, its line end not included. */
@@ -38,6 +39,23 @@ export function stringsIn(text: string, value: SyntaxNode): SyntaxNode[] {
   if (combinator.kind === 'merge') return combinator.values.flatMap(it => stringsIn(text, it))
   const opens = combinator.kind === 'priority' || MAYBE.has(combinator.call.name)
   return opens ? stringsIn(text, combinator.value) : []
+}
+
+/**
+ * Whether the source of a string shows that it consists of lines: it is an indented string, it has a
+ * line end, or it is empty. Of `"a b"` only the option's type says whether it is a line, words, or
+ * one name.
+ */
+function showsLines(text: string, string: SyntaxNode): boolean {
+  if (string.type === 'indented_string_expression') return true
+  const { start, end } = bodyOf(string)
+  return start === end || readLines(text, string).length > 1
+}
+
+/** Whether one of the strings that an option consists of shows lines, so that all of them are lines. */
+export function definesLines(text: string, definitions: readonly Definition[]): boolean {
+  const strings = definitions.flatMap(it => (it.inherited ? [] : stringsIn(text, it.value)))
+  return strings.some(it => showsLines(text, it))
 }
 
 function isString(node: SyntaxNode): boolean {

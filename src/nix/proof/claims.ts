@@ -1,13 +1,13 @@
 // What each operation may change in the tree, and which comments may come and go with it.
 
-import type { Position } from '../edit/addOperation.ts'
+import type { AddOptions, Position } from '../edit/addOperation.ts'
 import type { Operation } from '../edit/operation.ts'
 import { lookUpTarget, type Target } from '../edit/target.ts'
 import { isInside } from '../errors.ts'
 import { isMerged } from '../module/combinator.ts'
 import { inModule, type Lookup, lookUp } from '../module/definitions.ts'
 import { isImportOf } from '../module/imports.ts'
-import { stringsIn } from '../module/lineStrings.ts'
+import { definesLines, stringsIn } from '../module/lineStrings.ts'
 import { settable } from '../module/settable.ts'
 import { type AttrPath, keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
@@ -52,7 +52,7 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
     case 'set':
       return claimOfSet(path, both, sides, operation.value)
     case 'add':
-      return claimOfAdd(path, both, sides, operation.items, operation.position)
+      return claimOfAdd(path, both, sides, operation.items, operation)
     case 'remove':
       return claimOfRemove(path, both)
     case 'removeItems':
@@ -67,7 +67,8 @@ type Path = readonly (string | undefined)[]
 function claimOfImport(file: string, sides: Sides): Claim {
   const isAsked: IsAsked = (text, it) => isImportOf(text, it, file)
   const both = { was: lookUp(sides.old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
-  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, isAsked, 'end')
+  const growth = { isAsked, position: 'end', areLines: false } as const
+  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, growth)
   return claim(both, [['imports']], objectionTo)
 }
 
@@ -87,11 +88,10 @@ function claimOfAdd(
   both: Both,
   sides: Sides,
   items: readonly NixValue[],
-  position: Position
+  { position, lines: wantsLines }: AddOptions
 ): Claim {
   const isItem = oneOf(items)
-  const { text } = sides.before
-  const areLines = both.was.exact.some(it => !it.inherited && stringsIn(text, it.value).length > 0)
+  const areLines = wantsLines || definesLines(sides.before.text, both.was.exact)
   const isAsked: IsAsked = areLines ? (after, it) => isItem(after, it) || isText(after, it) : isItem
   // Lines are written as one text.
   const lines = new Set(items.map(bare))
@@ -99,7 +99,8 @@ function claimOfAdd(
     stringValue(after, it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
-  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, isAsked, position)
+  const growth = { isAsked, position, areLines }
+  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, growth)
   return claim(both, [path], objectionTo, items)
 }
 
@@ -190,17 +191,24 @@ function objectionToNew(difference: Difference): string | undefined {
   return difference.kind === 'removed' ? TAKEN : REPLACED
 }
 
+/** What may be added, and where. */
+interface Growth {
+  isAsked: IsAsked
+  position: Position
+  /** Whether the strings of the option consist of lines, so that one may get more of them. */
+  areLines: boolean
+}
+
 function objectionToGrowth(
   difference: Difference,
   sides: Sides,
   both: Both,
-  isAsked: IsAsked,
-  position: Position
+  { isAsked, position, areLines }: Growth
 ): string | undefined {
   if (both.was.exact.length === 0) return objectionToNew(difference)
   if (difference.kind === 'removed') return TAKEN
   // What lines say is compared in `meaning.ts`.
-  if (isOfLines(difference, sides, both)) return undefined
+  if (areLines && isOfLines(difference, sides, both)) return undefined
   const { before, after } = sides
   if (difference.kind === 'replaced') {
     const { before: was, after: is } = difference
