@@ -31,12 +31,23 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
       .map(it => readFileSync(join(folder, it), 'utf8'))
     const recording = parseDump(texts)
     return recording.ok
-      ? ok({ source: recordedSource(recording.value), pciIds: [join(folder, 'pci.ids')] })
+      ? ok({ source: recordedSource(recording.value), ...nameTables(folder) })
       : err({ code: 'BAD_DUMP', path: folder, line: recording.error })
   }
   if (!names.includes('sys')) return err({ code: 'NO_MACHINE', path: folder })
-  const tables = ['usr/share/hwdata/pci.ids', 'usr/share/misc/pci.ids']
-  return ok({ source: systemAt(folder), pciIds: tables.map(it => join(folder, it)) })
+  return ok({ source: systemAt(folder), ...nameTables(folder) })
+}
+
+/**
+ * Where the machine in a folder has its tables with names of devices, as `namesOf` takes them: a dump
+ * has one of its own, a root those of its system. Without a folder, those of this system.
+ */
+export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciIds'> {
+  if (folder === undefined) return {}
+  const tables = namesIn(folder)?.includes('sys.txt')
+    ? ['pci.ids']
+    : ['usr/share/hwdata/pci.ids', 'usr/share/misc/pci.ids']
+  return { pciIds: tables.map(it => join(folder, it)) }
 }
 
 function namesIn(folder: string): string[] | undefined {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { nameTables } from '../../src/host/openMachine.ts'
 import { namesOf } from '../../src/host/pciNames.ts'
 
 const DATA = fileURLToPath(new URL('../../data/', import.meta.url))
@@ -202,4 +203,13 @@ C 03  Display controller
 8086:56a0\tDG2 [Arc A770]
 `
   )
+})
+
+test('the tables are those of the machine that is looked at', () => {
+  const dump = fileURLToPath(new URL('machines/x570-two-makers', import.meta.url))
+  expect(nameTables(dump)).toEqual({ pciIds: [join(dump, 'pci.ids')] })
+  expect(nameTables('/mnt')).toEqual({
+    pciIds: ['/mnt/usr/share/hwdata/pci.ids', '/mnt/usr/share/misc/pci.ids']
+  })
+  expect(nameTables(undefined)).toEqual({})
 })

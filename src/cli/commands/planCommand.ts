@@ -9,7 +9,6 @@ import type { ImportClosure } from '../../apply/read/importClosure.ts'
 import { readFolder } from '../../apply/read/readInputs.ts'
 import { prefixOf, targetOf } from '../../apply/specialisation.ts'
 import type { TargetFile } from '../../files/target.ts'
-import { namesOf } from '../../host/pciNames.ts'
 import { parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import { isEmpty, type Settings } from '../../vfio/settings.ts'
@@ -24,6 +23,7 @@ import { chooseHost, type HostChoice } from '../input/chooseHost.ts'
 import { guestFile } from '../input/guestFile.ts'
 import { newFaults } from '../input/newFaults.ts'
 import { type Guest, readGuest } from '../input/readGuest.ts'
+import { deviceNames } from '../input/readHost.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
 import { earlierDevices, readSystem, type System } from '../input/readSystem.ts'
@@ -219,7 +219,7 @@ function planChosen(
     imported,
     takeOver,
     byAddress: host.byAddress,
-    names: namesOf([...idsOf(settings), ...(earlier?.ids ?? [])])
+    names: deviceNames([...idsOf(settings), ...(earlier?.ids ?? [])], given)
   })
   return plan.ok
     ? ok({ plan: plan.value, file: file.value })

@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from 'node:path'
 import { idOf, type Machine } from '../../host/machine.ts'
-import { openMachine } from '../../host/openMachine.ts'
+import { nameTables, openMachine } from '../../host/openMachine.ts'
 import { namesOf } from '../../host/pciNames.ts'
 import { readMachine } from '../../host/readMachine.ts'
 import { type Recording, recordingSource } from '../../host/source.ts'
@@ -20,8 +20,7 @@ export interface Host {
 /** Reads the machine that `--sysfs` names, else the one that this runs on. */
 export function readHost(given: Arguments): Result<Host, Message> {
   const folder = given.text('sysfs')
-  const path = folder === undefined || isAbsolute(folder) ? folder : resolve(folder)
-  const opened = openMachine(path)
+  const opened = openMachine(machineFolder(given))
   if (!opened.ok) {
     const { error } = opened
     const remedy = 'give the folder that "vfio-patch scan --dump FOLDER" wrote'
@@ -36,10 +35,20 @@ export function readHost(given: Arguments): Result<Host, Message> {
         )
     }
   }
-  const { source, pciIds } = opened.value
   const recording: Recording = new Map()
-  const machine = readMachine(recordingSource(source, recording))
-  const ids = machine.devices.map(idOf)
-  const names = namesOf(ids, pciIds === undefined ? {} : { pciIds })
-  return ok({ machine, names, recording })
+  const machine = readMachine(recordingSource(opened.value.source, recording))
+  return ok({ machine, names: deviceNames(machine.devices.map(idOf), given), recording })
+}
+
+/**
+ * The names of devices by their IDs, from the tables of the machine that `--sysfs` names, else of this
+ * system: a comment in the configuration has the same name on whatever system the command runs.
+ */
+export function deviceNames(ids: readonly string[], given: Arguments): Map<string, string> {
+  return namesOf(ids, nameTables(machineFolder(given)))
+}
+
+function machineFolder(given: Arguments): string | undefined {
+  const folder = given.text('sysfs')
+  return folder === undefined || isAbsolute(folder) ? folder : resolve(folder)
 }
