@@ -16,6 +16,7 @@ import type { FileChange } from '../../src/files/change.ts'
 import { commit } from '../../src/files/commit.ts'
 import { findObstacle } from '../../src/files/obstacle.ts'
 import { knownPeople } from '../../src/files/openFolder.ts'
+import { AS_NOBODY } from '../support/needing.ts'
 import { compiled } from './support/compile.ts'
 import { change, hashOf, read } from './support/files.ts'
 import { jobOf, runJob } from './support/job.ts'
@@ -24,7 +25,7 @@ import { needing } from './support/needing.ts'
 import { makePlace, type Place } from './support/place.ts'
 
 const folder = compiled()
-const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'env', '-u', 'HOME']
+const NOBODY = [...AS_NOBODY, 'env', '-u', 'HOME']
 
 /** A configuration, and a change of it with a new module. */
 function given({ nixos }: Place): { configuration: string; changes: FileChange[] } {
@@ -192,7 +193,7 @@ needing('root', 'unshare')(
   }
 )
 
-needing('root', 'setpriv')("someone else's file, without the right to write", async () => {
+needing('root', 'node as nobody')("someone else's file, without the right to write", async () => {
   const place = makePlace()
   const { configuration, changes } = given(place)
   chmodSync(place.top, 0o755)
@@ -210,26 +211,33 @@ needing('root', 'setpriv')("someone else's file, without the right to write", as
   expectUntouched(place, second.error)
 })
 
-needing('root', 'setpriv')('a user and a state folder where backups can not be kept', async () => {
-  const place = makePlace()
-  const { configuration, changes } = given(place)
-  chmodSync(place.top, 0o755)
-  chownSync(place.nixos, 65534, 65534)
-  chownSync(configuration, 65534, 65534)
+needing('root', 'node as nobody')(
+  'a user and a state folder where backups can not be kept',
+  async () => {
+    const place = makePlace()
+    const { configuration, changes } = given(place)
+    chmodSync(place.top, 0o755)
+    chownSync(place.nixos, 65534, 65534)
+    chownSync(configuration, 65534, 65534)
 
-  const first = refused(await runJob(folder(), jobOf(changes, place.options), NOBODY))
-  const cause = { code: 'NOT_WRITABLE', path: place.state, errno: 'EACCES' }
-  expect(first.error).toMatchObject({ code: 'BACKUP_FAILED', path: place.state, cause })
-  expectUntouched(place, first.error)
+    const first = refused(await runJob(folder(), jobOf(changes, place.options), NOBODY))
+    const cause = { code: 'NOT_WRITABLE', path: place.state, errno: 'EACCES' }
+    expect(first.error).toMatchObject({ code: 'BACKUP_FAILED', path: place.state, cause })
+    expectUntouched(place, first.error)
 
-  const second = await runJob(folder(), jobOf(changes, { ...place.options, backup: false }), NOBODY)
-  expect(second).toEqual({ ok: true, value: { run: null, warnings: [] } })
-  expect(listing(place.nixos)).toEqual([
-    '0644 65534:65534 configuration.nix: new',
-    '0755 65534:65534 vfio/',
-    '0644 65534:65534 vfio/default.nix: m'
-  ])
-})
+    const second = await runJob(
+      folder(),
+      jobOf(changes, { ...place.options, backup: false }),
+      NOBODY
+    )
+    expect(second).toEqual({ ok: true, value: { run: null, warnings: [] } })
+    expect(listing(place.nixos)).toEqual([
+      '0644 65534:65534 configuration.nix: new',
+      '0755 65534:65534 vfio/',
+      '0644 65534:65534 vfio/default.nix: m'
+    ])
+  }
+)
 
 needing('root')('a state folder that others may write to', () => {
   const place = makePlace()

@@ -62,7 +62,7 @@ describe('the value of a string literal', () => {
       input: `[\n(${literals.join(')\n(')})\n]`,
       encoding: 'utf8'
     })
-    expect(run.stderr).toBe('')
+    expect(run.status, run.stderr).toBe(0)
     const printed: string[] = JSON.parse(run.stdout)
     expect(literals.map(it => [it, valueIn(it)])).toEqual(literals.map((it, i) => [it, printed[i]]))
   })

@@ -6,6 +6,8 @@ export type Need =
   | 'root'
   /** A user who owns nothing, and who gets at this folder. */
   | 'nobody'
+  /** A Node that this user may run. */
+  | 'node as nobody'
   | 'GNU cp'
   | 'chattr'
   | 'git'
@@ -45,6 +47,9 @@ function look(need: Need): boolean {
   if (need === 'nobody') {
     const read = `fs.accessSync(${JSON.stringify(fileURLToPath(import.meta.url))})`
     return works('setpriv', ...AS_NOBODY.slice(1), process.execPath, '-e', read)
+  }
+  if (need === 'node as nobody') {
+    return works('setpriv', ...AS_NOBODY.slice(1), process.execPath, '-e', '0')
   }
   if (need === 'GNU cp') {
     const { stdout } = spawnSync('cp', ['--version'], { encoding: 'utf8' })

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,10 +7,15 @@ import { afterAll, beforeAll } from 'vitest'
 
 const project = fileURLToPath(new URL('../../..', import.meta.url))
 
-/** The script that makes one change of files in a process of its own. */
-export const runner = fileURLToPath(new URL('runner.js', import.meta.url))
+/** Where a compiled folder has the script that makes one change of files in a process of its own. */
+export function runnerIn(folder: string): string {
+  return join(folder, 'runner.js')
+}
 
-/** Compiles src/files once for the tests of a file; the function gives the folder. */
+/**
+ * Compiles src/files once for the tests of a file; the function gives the folder. Other users can read
+ * it, also where they can't enter the folder of the project.
+ */
 export function compiled(): () => string {
   let folder = ''
   beforeAll(() => {
@@ -25,6 +30,7 @@ export function compiled(): () => string {
     })
     if (status !== 0) throw new Error(stdout)
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+    copyFileSync(fileURLToPath(new URL('runner.js', import.meta.url)), runnerIn(folder))
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return () => folder

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { FileChange } from '../../../src/files/change.ts'
 import type { CommitOptions, CommitProblem, Committed } from '../../../src/files/commit.ts'
 import type { Result } from '../../../src/nix/result.ts'
-import { runner } from './compile.ts'
+import { runnerIn } from './compile.ts'
 
 /** A change of files as the runner takes it. */
 export function jobOf(changes: FileChange[], options: CommitOptions): string {
@@ -48,7 +48,7 @@ export async function runJob(
   job: string,
   below: string[] = []
 ): Promise<Result<Committed, CommitProblem>> {
-  const [program = '', ...args] = [...below, process.execPath, runner, compiled, job]
+  const [program = '', ...args] = [...below, process.execPath, runnerIn(compiled), compiled, job]
   const { stdout, stderr } = await runProgram(program, args)
   if (stdout === '') throw new Error(stderr)
   return JSON.parse(stdout)

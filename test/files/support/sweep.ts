@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import type { FileChange } from '../../../src/files/change.ts'
-import { runner } from './compile.ts'
+import { runnerIn } from './compile.ts'
 import { type Ended, jobOf, recoveryOf, runProgram } from './job.ts'
 import { listing } from './listing.ts'
 import { type Place, placeIn } from './place.ts'
@@ -194,7 +194,8 @@ function traced(
     scenario.killedAt !== undefined
       ? recoveryOf(changes, place.options)
       : jobOf(changes, place.options)
-  return runProgram('strace', [...options, process.execPath, runner, compiled, job, 'counted'])
+  const call = [process.execPath, runnerIn(compiled), compiled, job, 'counted']
+  return runProgram('strace', [...options, ...call])
 }
 
 function temporaryNames(path: string): string[] {
