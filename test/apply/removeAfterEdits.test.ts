@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { shippedModules } from '../../src/apply/modules/shippedModules.ts'
-import { nix, nixAccepts } from '../nix/support.ts'
+import { nix, nixRejects } from '../nix/support.ts'
 import { describeWithOracle, evalConfigs, nixPath } from '../oracle/evalModules.ts'
 import { type Machine, makeMachine } from './support/machine.ts'
 
@@ -502,7 +502,7 @@ describe.each([
     const hardware = left['hardware.nix'] ?? UNTOUCHED['hardware.nix']
     expect(found).toEqual({ ...UNTOUCHED, ...left, 'hardware.nix': hardware })
     for (const [name, it] of Object.entries(found))
-      if (name.endsWith('.nix')) expect(nixAccepts(it)).toBe(true)
+      if (name.endsWith('.nix')) expect(nixRejects(it)).toBe(false)
     const paths = (names: string[] = []) => names.map(it => join(machine.folder, it))
     expect(plan.value.kept.map(it => it.as)).toEqual(paths(said.kept))
     expect(plan.value.strangers).toEqual(paths(said.strangers))

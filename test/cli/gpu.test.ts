@@ -92,7 +92,7 @@ test.concurrent('only the sound has the ID of another: by address all the same',
           addresses = [
             { address = "0000:03:00.0"; id = "1002:73bf"; } # AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT]
             { address = "0000:03:00.1"; id = "1002:ab28"; } # AMD Navi 21/23 HDMI/DP Audio Controller
-            { address = "0000:03:00.2"; id = "1002:73a6"; }
+            { address = "0000:03:00.2"; id = "1002:73a6"; } # AMD Navi 21 USB
             { address = "0000:03:00.3"; id = "1002:73a4"; } # AMD Navi 21 USB
           ];
           competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];

@@ -59,6 +59,11 @@ export function refusalOf(text: string, edit: EditOf): string {
 
 const hasNix = isThere('src/nix', 'nix-instantiate')
 
+/** Whether Nix rejects the text; false where there is no Nix. */
+export function nixRejects(text: string): boolean {
+  return hasNix && !nixAccepts(text)
+}
+
 /** Whether Nix parses the text; false where there is no Nix. */
 export function nixAccepts(text: string): boolean {
   if (!hasNix) return false
