@@ -1,14 +1,18 @@
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  type Stats,
   statSync
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { inFolder, pathOf } from '../system/inFolder.ts'
 import { attempt, isSystemError } from './attempt.ts'
 import { writing } from './errno.ts'
 import { nearestExisting } from './exists.ts'
@@ -27,25 +31,44 @@ export function missingFolders(folder: string): string[] {
 
 /** Makes one folder, for the caller alone at first: `settleFolder` has to follow. */
 export function makeFolder(path: string): FileProblem | null {
-  const made = attempt(() => mkdirSync(path, 0o700), writing(path))
+  const made = attempt(() => inFolder(path, it => mkdirSync(it, 0o700)), writing(path))
   return made.ok ? null : made.error
 }
 
 /**
  * Gives a new folder its mode and, with `likeParent` and as root, the owner and group of its
- * parent; when this returns null, it is on the disk.
+ * parent; when this returns null, it is on the disk. If something else took its place meanwhile, that
+ * stays as it is (IO_ERROR, EEXIST).
  */
 export function settleFolder(path: string, mode: number, likeParent: boolean): FileProblem | null {
-  const parent = dirname(path)
-  const settled = attempt(() => {
-    if (likeParent && process.geteuid?.() === 0) {
-      const { uid, gid } = statSync(parent)
-      chownSync(path, uid, gid)
-    }
-    // Not by mkdir: the umask would take from it.
-    chmodSync(path, mode)
-  }, writing(path))
-  return settled.ok ? syncFolder(parent) : settled.error
+  const settled = attempt(
+    () =>
+      inFolder(path, it => {
+        const fd = openSync(it, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+        try {
+          return settle(fd, likeParent ? statSync(dirname(it)) : null, mode)
+        } finally {
+          closeSync(fd)
+        }
+      }),
+    writing(path)
+  )
+  if (!settled.ok) return settled.error
+  if (!settled.value) return { code: 'IO_ERROR', path, errno: 'EEXIST', syscall: 'mkdir' }
+  return syncFolder(dirname(path))
+}
+
+/** False for a folder that is not the empty one that was made. */
+function settle(fd: number, parent: Stats | null, mode: number): boolean {
+  const self = process.geteuid?.()
+  if (self === 0) {
+    // Whoever owns the parent may have put another folder of root's here, to be given it.
+    if (fstatSync(fd).uid !== self || readdirSync(pathOf(fd)).length > 0) return false
+    if (parent !== null) fchownSync(fd, parent.uid, parent.gid)
+  }
+  // Not by mkdir: the umask would take from it.
+  fchmodSync(fd, mode)
+  return true
 }
 
 /**

@@ -1,9 +1,9 @@
-import { renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { attempt } from './attempt.ts'
 import { writing } from './errno.ts'
 import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
+import { renameBeside } from './remove.ts'
 import { findStale, type Write } from './step.ts'
 import { stateOf, type WorkFile } from './work.ts'
 
@@ -34,7 +34,7 @@ export function install(
     if (stale !== null) return { outcome: 'failed', problem: stale }
     const file = files[index]
     if (file !== undefined) reached.push(file)
-    const renamed = attempt(() => renameSync(temp, path), writing(path, after.length))
+    const renamed = attempt(() => renameBeside(temp, path), writing(path, after.length))
     if (!renamed.ok && !isLast) return { outcome: 'failed', problem: renamed.error }
     if (!renamed.ok) {
       const state = file === undefined ? 'unknown' : stateOf(file)

@@ -1,4 +1,3 @@
-import { renameSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
@@ -7,7 +6,7 @@ import { isThere } from './exists.ts'
 import { syncFolder } from './folders.ts'
 import { isObject, isString, isStrings, parseObject } from './json.ts'
 import type { FileProblem } from './problem.ts'
-import { removeFile } from './remove.ts'
+import { removeFile, renameBeside } from './remove.ts'
 import { isRunId } from './runId.ts'
 import { readSnapshot } from './snapshot.ts'
 import { isTemporaryName, writeNewFile } from './tempFile.ts'
@@ -56,7 +55,7 @@ export function writeJournal(journal: Journal, folder: string, about: string): F
   const bytes = Buffer.from(format(journal, folder))
   const unwritten = writeNewFile(draft, bytes, null, { about })
   if (unwritten !== null) return unwritten
-  const renamed = attempt(() => renameSync(draft, journalPath(folder)), writing(about))
+  const renamed = attempt(() => renameBeside(draft, journalPath(folder)), writing(about))
   return renamed.ok ? syncFolder(folder) : renamed.error
 }
 

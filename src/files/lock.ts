@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { ok, type Result } from '../nix/result.ts'
+import { inFolder } from '../system/inFolder.ts'
 import { attempt, isSystemError, tried } from './attempt.ts'
 import { reading, writing } from './errno.ts'
 import { nearestExisting } from './exists.ts'
 import { type Holder, isAlive, thisProcess } from './holder.ts'
 import { isJournalDraft } from './journal.ts'
 import type { FileProblem } from './problem.ts'
+import { renameBeside } from './remove.ts'
 
 /**
  * The lock of a folder lies in the folder itself, where everyone who may change its files sees it,
@@ -53,7 +55,7 @@ export function createLocks(journal: string): Locks {
   const giveBack = (folder: string) => {
     const lock = join(folder, LOCK)
     const isGone = tried(() => {
-      if (targetOf(lock) === taken.get(folder)) unlinkSync(lock)
+      if (targetOf(lock) === taken.get(folder)) inFolder(lock, it => unlinkSync(it))
     })
     if (isGone) taken.delete(folder)
   }
@@ -96,12 +98,12 @@ function claim(lock: string, target: string, about: string): FileProblem | null 
   if (holder !== null && isAlive(holder)) return { code: 'LOCKED', path: about, pid: holder.pid }
   if (found !== null) {
     const aside = `${lock}.${randomBytes(6).toString('hex')}`
-    renameSync(lock, aside)
+    renameBeside(lock, aside)
     const moved = targetOf(aside)
     // Another process took the stale lock over between the look and the rename: this is its lock.
     const robbed = moved === found || moved === null ? null : parse(moved, dirname(lock))
     if (robbed !== null && moved !== null) linked(moved, lock)
-    tried(() => unlinkSync(aside))
+    tried(() => inFolder(aside, it => unlinkSync(it)))
     if (robbed !== null) return { code: 'LOCKED', path: about, pid: robbed.pid }
   }
   if (linked(target, lock)) return null
@@ -114,17 +116,17 @@ function sweep(folder: string): void {
   tried(() => {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name)
-      if (isJournalDraft(name)) unlinkSync(path)
+      if (isJournalDraft(name)) inFolder(path, it => unlinkSync(it))
       if (!ASIDE.test(name)) continue
       const holder = parse(targetOf(path) ?? '', folder)
-      if (holder === null || !isAlive(holder)) unlinkSync(path)
+      if (holder === null || !isAlive(holder)) inFolder(path, it => unlinkSync(it))
     }
   })
 }
 
 function linked(target: string, lock: string): boolean {
   try {
-    symlinkSync(target, lock)
+    inFolder(lock, it => symlinkSync(target, it))
     return true
   } catch (error) {
     if (isSystemError(error) && error.code === 'EEXIST') return false

@@ -1,6 +1,3 @@
-import { utimesSync } from 'node:fs'
-import { attempt } from './attempt.ts'
-import { writing } from './errno.ts'
 import { makeFolder, settleFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import type { Write } from './step.ts'
@@ -21,10 +18,8 @@ export function prepare(writes: readonly Write[], folders: string[]): FileProble
     const problem = writeNewFile(temp, after, owner, options)
     if (problem !== null) return problem
     if (spare === null || before === null) continue
-    const kept = writeNewFile(spare, before.bytes, before, options)
+    const kept = writeNewFile(spare, before.bytes, before, { ...options, times: before })
     if (kept !== null) return kept
-    const dated = attempt(() => utimesSync(spare, before.accessed, before.modified), writing(path))
-    if (!dated.ok) return dated.error
   }
   return null
 }

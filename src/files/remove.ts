@@ -1,5 +1,6 @@
-import { rmdirSync, unlinkSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { renameSync, rmdirSync, unlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { inFolder } from '../system/inFolder.ts'
 import { attempt, isSystemError } from './attempt.ts'
 import { writing } from './errno.ts'
 import { isThere } from './exists.ts'
@@ -8,7 +9,7 @@ import type { FileProblem } from './problem.ts'
 
 /** Deletes a file; that it isn't there is no problem. */
 export function removeFile(path: string): FileProblem | null {
-  const removed = attempt(() => unlinkSync(path), writing(path))
+  const removed = attempt(() => inFolder(path, it => unlinkSync(it)), writing(path))
   if (removed.ok || !isThere(path)) return null
   return removed.error
 }
@@ -17,7 +18,7 @@ export function removeFile(path: string): FileProblem | null {
 export function removeIfEmpty(path: string): FileProblem | null {
   const removed = attempt(() => {
     try {
-      rmdirSync(path)
+      inFolder(path, it => rmdirSync(it))
       return true
     } catch (error) {
       if (isSystemError(error) && ['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(error.code))
@@ -27,4 +28,9 @@ export function removeIfEmpty(path: string): FileProblem | null {
   }, writing(path))
   if (!removed.ok) return removed.error
   return removed.value ? syncFolder(dirname(path)) : null
+}
+
+/** Renames an entry of a folder; what has the new name in the same folder goes. Throws as `renameSync`. */
+export function renameBeside(from: string, to: string): void {
+  inFolder(to, it => renameSync(join(dirname(it), basename(from)), it))
 }

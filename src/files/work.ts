@@ -1,11 +1,10 @@
-import { renameSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { attempt } from './attempt.ts'
 import { writing } from './errno.ts'
 import { isThere } from './exists.ts'
 import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
-import { removeFile, removeIfEmpty } from './remove.ts'
+import { removeFile, removeIfEmpty, renameBeside } from './remove.ts'
 import { dropRun, markDone } from './runFolder.ts'
 import { readSnapshot } from './snapshot.ts'
 import type { Steps } from './step.ts'
@@ -133,7 +132,7 @@ function restored(file: WorkFile): boolean {
   const back =
     spare === null
       ? removeFile(path)
-      : problemOf(attempt(() => renameSync(spare, path), writing(path)))
+      : problemOf(attempt(() => renameBeside(spare, path), writing(path)))
   if (back !== null) return false
   syncFolder(dirname(path))
   return true

@@ -10,11 +10,12 @@ const PARTS = ['vfio', 'lints', 'libvirt', 'host', 'files', 'git']
 
 /** The floors that the files of a floor may use besides their own. */
 const FLOORS: Record<string, readonly string[]> = {
-  cli: ['apply', 'check', ...PARTS, 'nix'],
-  apply: [...PARTS, 'nix'],
-  check: [...PARTS, 'nix'],
-  ...Object.fromEntries(PARTS.map(it => [it, ['nix']])),
-  nix: []
+  cli: ['apply', 'check', ...PARTS, 'nix', 'system'],
+  apply: [...PARTS, 'nix', 'system'],
+  check: [...PARTS, 'nix', 'system'],
+  ...Object.fromEntries(PARTS.map(it => [it, ['nix', 'system']])),
+  nix: [],
+  system: []
 }
 
 /** The same of the folders of the toolkit. */

@@ -37,10 +37,10 @@ needing(
   const configuration = 'nixos/.configuration.nix.vfio-patch.*.tmp'
   expect(calls).toEqual([
     'mkdir state',
-    'chmod state',
+    'fchmod state',
     'fsync .',
     'mkdir state/runs',
-    'chmod state/runs',
+    'fchmod state/runs',
     'fsync state',
     'symlink state/.vfio-patch.lock',
     'symlink nixos/.vfio-patch.lock',
@@ -57,8 +57,8 @@ needing(
     'fsync state/runs',
 
     'mkdir nixos/vfio',
-    'chown nixos/vfio',
-    'chmod nixos/vfio',
+    'fchown nixos/vfio',
+    'fchmod nixos/vfio',
     'fsync nixos',
     `openat ${module} O_CREAT|O_EXCL|O_NOFOLLOW`,
     `write ${module}`,
