@@ -1,10 +1,10 @@
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
 import { writing } from './errno.ts'
 import { isThere } from './exists.ts'
 import { syncFolder } from './folders.ts'
-import { isObject, isString, isStrings, parseObject } from './json.ts'
+import { isObject, isString, parseObject } from './json.ts'
 import type { FileProblem } from './problem.ts'
 import { removeFile, renameBeside } from './remove.ts'
 import { isRunId } from './runId.ts'
@@ -35,6 +35,9 @@ const JOURNAL = '.vfio-patch.journal'
 const DRAFT = `${JOURNAL}.new`
 const SCHEMA = 'vfio-patch/journal'
 const VERSION = 1
+
+/** Far more than a run over every file of a configuration takes. */
+const MOST_BYTES = 16 * 1024 * 1024
 
 /** Where the journal of a folder lies, whether there is one or not. */
 export function journalPath(folder: string): string {
@@ -68,20 +71,26 @@ export function removeJournal(folder: string): FileProblem | null {
 
 /**
  * The journal in a folder; null when there is none. Problems: INTERRUPTED with DAMAGED for a file
- * that is none, and with OTHERS when it can't be read; those of `readSnapshot`.
+ * that is none (also for a link, a pipe, a folder, a file with two names and one that is too big),
+ * and with OTHERS when it can't be read; those of `readSnapshot`.
  */
 export function readJournal(folder: string): Result<FoundJournal | null, FileProblem> {
   const path = journalPath(folder)
-  const read = readSnapshot(path)
-  if (!read.ok && read.error.code === 'NOT_READABLE')
-    return err({ code: 'INTERRUPTED', path, why: 'OTHERS', journal: path, started: null })
+  const read = readSnapshot(path, MOST_BYTES)
+  const interrupted = { code: 'INTERRUPTED', path, journal: path, started: null } as const
+  if (!read.ok && read.error.code === 'NOT_READABLE') return err({ ...interrupted, why: 'OTHERS' })
+  if (!read.ok && isNoFile(read.error)) return err({ ...interrupted, why: 'DAMAGED' })
   if (!read.ok) return read
   if (read.value === null) return ok(null)
-  const { bytes, uid } = read.value
-  const journal = parse(Buffer.from(bytes).toString(), folder)
-  return journal === null
-    ? err({ code: 'INTERRUPTED', path, why: 'DAMAGED', journal: path, started: null })
-    : ok({ ...journal, uid })
+  const { bytes, uid, links } = read.value
+  // A second name can be a link to the journal of another folder.
+  const journal = links === 1 ? parse(Buffer.from(bytes).toString(), folder) : null
+  return journal === null ? err({ ...interrupted, why: 'DAMAGED' }) : ok({ ...journal, uid })
+}
+
+function isNoFile(problem: FileProblem): boolean {
+  if (problem.code === 'IO_ERROR') return problem.errno === 'EFBIG'
+  return problem.code === 'NOT_REGULAR' || problem.code === 'IS_DIRECTORY'
 }
 
 function format({ command, started, locked, work }: Journal, folder: string): string {
@@ -111,9 +120,9 @@ function parse(text: string, folder: string): Journal | null {
   const top = parseObject(text)
   if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
   const { command, started, locked, folders, emptied, run } = top
-  if (!isString(command) || !isString(started) || Number.isNaN(Date.parse(started))) return null
-  if (!isStrings(locked) || !isStrings(folders) || !isStrings(emptied)) return null
-  if (run !== null && !isString(run)) return null
+  if (!isString(command) || !isTime(started)) return null
+  if (!isPaths(locked) || !isPaths(folders) || !isPaths(emptied)) return null
+  if (run !== null && !isPath(run)) return null
   const files = Array.isArray(top.files) ? top.files.map(file => parseFile(file, folder)) : []
   if (files.length === 0 || !files.every(file => file !== null)) return null
   const outer = (path: string) => resolve(folder, path)
@@ -128,11 +137,11 @@ function parse(text: string, folder: string): Journal | null {
 }
 
 function parseFile(value: unknown, folder: string): WorkFile | null {
-  if (!isObject(value) || !isString(value.path)) return null
+  if (!isObject(value) || !isPath(value.path)) return null
   const path = resolve(folder, value.path)
   const { before, after, temp, spare } = value
-  if (!isStringOrNull(before) || !isStringOrNull(after)) return null
-  if (!isStringOrNull(temp) || !isStringOrNull(spare)) return null
+  if (!isHashOrNull(before) || !isHashOrNull(after) || before === after) return null
+  if (!isPathOrNull(temp) || !isPathOrNull(spare)) return null
   const names = [temp, spare].map(name => (name === null ? null : resolve(folder, name)))
   // So that no journal can have any other file moved or deleted.
   if (names.some(name => name !== null && !isBeside(name, path))) return null
@@ -144,6 +153,24 @@ function isBeside(name: string, path: string): boolean {
   return dirname(name) === dirname(path) && isTemporaryName(basename(name), basename(path))
 }
 
-function isStringOrNull(value: unknown): value is string | null {
-  return value === null || isString(value)
+/** A path as `relative` gives it, which no system call rejects as a text. */
+function isPath(value: unknown): value is string {
+  return isString(value) && value !== '' && !isAbsolute(value) && !value.includes('\0')
+}
+
+function isPathOrNull(value: unknown): value is string | null {
+  return value === null || isPath(value)
+}
+
+function isPaths(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(isPath)
+}
+
+function isHashOrNull(value: unknown): value is string | null {
+  return value === null || (isString(value) && /^[0-9a-f]{64}$/.test(value))
+}
+
+/** Only the form that `toISOString` gives: `Date.parse` takes any words in brackets. */
+function isTime(value: unknown): value is string {
+  return isString(value) && /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z$/.test(value)
 }

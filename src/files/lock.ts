@@ -17,6 +17,7 @@ import { renameBeside } from './remove.ts'
  * journal of that run is, and a link appears with its target at once.
  */
 const LOCK = '.vfio-patch.lock'
+const MOST_PID = 2 ** 31 - 1
 const ASIDE = /^\.vfio-patch\.lock\.[0-9a-f]{12}$/
 
 /** Who holds a folder. */
@@ -153,6 +154,8 @@ function parse(target: string, folder: string): LockHolder | null {
   const match = /^(\d+):(\d*):([0-9a-f-]*):(.+)$/.exec(target)
   if (match === null) return null
   const [, pid, start, boot, journal = '.'] = match
+  // Of any other number the system can't be asked.
+  if (Number(pid) < 1 || Number(pid) > MOST_PID) return null
   return {
     pid: Number(pid),
     start: start || null,

@@ -1,18 +1,17 @@
-import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
-import { attempt } from './attempt.ts'
-import { reading } from './errno.ts'
-import { isThere, nearestExisting } from './exists.ts'
+import { confine } from '../system/inFolder.ts'
+import { isThere } from './exists.ts'
 import { isAlive } from './holder.ts'
 import { type FoundJournal, journalPath, readJournal, removeJournal } from './journal.ts'
-import { createLocks, type LockHolder, lockedFolders, readLock } from './lock.ts'
+import { createLocks, type LockHolder, type Locks, lockedFolders, readLock } from './lock.ts'
 import { knownPeople, type People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
 import { pruneRuns } from './prune.ts'
+import { exceeds, keepsRunOf, mayLead, type Reach, reachOf } from './reach.ts'
 import { findUnsafeState } from './safeState.ts'
 import { readSnapshot } from './snapshot.ts'
-import { finish, pointOf, stateOf, takeBack, temporaryNames, type Work } from './work.ts'
+import { finish, pointOf, stateOf, takeBack, type Work } from './work.ts'
 
 /** Where to look for what an interrupted run left. */
 export interface RecoverOptions {
@@ -70,7 +69,7 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
     if (one.value !== null) recovered.push(one.value)
   }
   // What is left of a run that had not begun yet, or had ended.
-  const pointed = folders.flatMap(folder => deadHolder(folder)?.journal ?? [])
+  const pointed = folders.flatMap(folder => folderLedTo(folder) ?? [])
   for (const folder of new Set([...pointed, ...folders].filter(isThere))) {
     if (deadHolder(folder) === null) continue
     const locks = createLocks(folder)
@@ -86,9 +85,15 @@ function deadHolder(folder: string): LockHolder | null {
   return holder === null || isAlive(holder) ? null : holder
 }
 
+/** The folder of the journal that a left lock names, if whoever could put the lock there may say so. */
+function folderLedTo(folder: string): string | null {
+  const journal = deadHolder(folder)?.journal ?? null
+  return journal !== null && mayLead(folder, journal) ? journal : null
+}
+
 /** The folders of the journals whose runs have ended, by the folders and by their locks. */
 function journalFolders(folders: string[]): string[] {
-  const found = folders.flatMap(folder => [folder, deadHolder(folder)?.journal ?? folder])
+  const found = folders.flatMap(folder => [folder, folderLedTo(folder) ?? folder])
   // The lock is looked at after the journal: a run has it as long as there is one.
   return [...new Set(found)].filter(
     folder => isThere(journalPath(folder)) && !isHeld(folder) && isThere(journalPath(folder))
@@ -101,46 +106,73 @@ function isHeld(folder: string): boolean {
 }
 
 function recoverIn(folder: string, people: People): Result<Recovered | null, FileProblem> {
-  const found = readJournal(folder)
+  const found = readInReach(folder, people)
   if (!found.ok) return found
   if (found.value === null) return ok(null)
-  const stranger = findStranger(found.value, folder, people)
-  if (stranger !== null) return err(stranger)
-  const { run } = found.value.work
-  const state = run === null ? null : dirname(dirname(run))
-  const isOurs = state !== null && isThere(state) && findUnsafeState(state, people) === null
-  const about = pointOf(found.value.work)?.path ?? folder
+  const { journal, reach } = found.value
+  const { run } = journal.work
+  const state = run !== null && keepsRunOf(journal, people) ? dirname(dirname(run)) : null
+  const about = pointOf(journal.work)?.path ?? folder
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
-  const locked = [...(isOurs ? [state] : []), folder, ...found.value.locked].filter(isThere)
+  const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(isThere)
   const locks = createLocks(folder)
-  const held = locks.take(new Map(locked.map(each => [each, about])))
+  const held = confine(reach, () => locks.take(new Map(locked.map(each => [each, about]))))
   if (held !== null) return err(held)
   try {
-    const journal = readJournal(folder)
-    if (!journal.ok) return journal
-    // Another process was faster.
-    if (journal.value === null) return ok(null)
-    const { command, started, work: whole } = journal.value
-    const work = isOurs ? whole : { ...whole, run: null }
-    const outcome = decide(work, { journal: journalPath(folder), started })
-    if (!outcome.ok) return outcome
-    const unlock = () => locks.releaseOthers(folder, state ?? folder)
-    const { left, problems, again } =
-      outcome.value === 'finished' ? finish(work, unlock) : takeBack(work, work.files)
-    const path = problems[0]?.path ?? left[0] ?? folder
-    const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
-    if (again) return err({ ...interrupted, path, why: 'STUCK' })
-    if (isOurs) pruneRuns(state)
-    const removed = unlock() ? removeJournal(folder) : null
-    if (removed !== null) return err(removed)
-    const files = work.files.map(file => file.path)
-    const done = outcome.value === 'finished' ? work.files : []
-    const created = done.filter(file => file.before === null).map(file => file.path)
-    const deleted = done.filter(file => file.after === null).map(file => file.path)
-    return ok({ command, started, outcome: outcome.value, files, created, deleted })
+    return recoverLocked(folder, state, locks, people)
   } finally {
     locks.release()
   }
+}
+
+/** The journal in a folder and how far it counts; null where there is none. INTERRUPTED beyond that. */
+function readInReach(
+  folder: string,
+  people: People
+): Result<{ journal: FoundJournal; reach: Reach } | null, FileProblem> {
+  const journal = readJournal(folder)
+  if (!journal.ok) return journal
+  if (journal.value === null) return ok(null)
+  const reach = reachOf(journal.value, folder, people)
+  if (reach !== null && !exceeds(reach, journal.value, folder))
+    return ok({ journal: journal.value, reach })
+  const path = journalPath(folder)
+  const { started } = journal.value
+  return err({ code: 'INTERRUPTED', path, why: 'OTHERS', journal: path, started })
+}
+
+/** The same with all locks; `state` is the state folder whose lock is among them. */
+function recoverLocked(
+  folder: string,
+  state: string | null,
+  locks: Locks,
+  people: People
+): Result<Recovered | null, FileProblem> {
+  // Again: another process was faster, or somebody has put another one there.
+  const found = readInReach(folder, people)
+  if (!found.ok) return found
+  if (found.value === null) return ok(null)
+  const { journal, reach } = found.value
+  const { command, started, work: whole } = journal
+  const keepsRun = whole.run !== null && state === dirname(dirname(whole.run))
+  const work = keepsRun && keepsRunOf(journal, people) ? whole : { ...whole, run: null }
+  const outcome = decide(work, { journal: journalPath(folder), started })
+  if (!outcome.ok) return outcome
+  const unlock = () => locks.releaseOthers(folder, state ?? folder)
+  const { left, problems, again } = confine(reach, () =>
+    outcome.value === 'finished' ? finish(work, unlock) : takeBack(work, work.files)
+  )
+  const path = problems[0]?.path ?? left[0] ?? folder
+  const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
+  if (again) return err({ ...interrupted, path, why: 'STUCK' })
+  if (state !== null) pruneRuns(state)
+  const removed = unlock() ? removeJournal(folder) : null
+  if (removed !== null) return err(removed)
+  const files = work.files.map(file => file.path)
+  const done = outcome.value === 'finished' ? work.files : []
+  const created = done.filter(file => file.before === null).map(file => file.path)
+  const deleted = done.filter(file => file.after === null).map(file => file.path)
+  return ok({ command, started, outcome: outcome.value, files, created, deleted })
 }
 
 /** Which way to go; INTERRUPTED where neither leads to files that are all of one version. */
@@ -166,31 +198,4 @@ function decide(
     }
   }
   return ok(isCommitted ? 'finished' : 'taken back')
-}
-
-/**
- * Who can put a journal into a folder of theirs must not have others' files changed by it: that of
- * a user who is trusted counts for folders of that user alone.
- */
-function findStranger(
-  { uid, started, locked, work }: FoundJournal,
-  folder: string,
-  people: People
-): FileProblem | null {
-  const journal = journalPath(folder)
-  const refusal = { code: 'INTERRUPTED', path: journal, why: 'OTHERS', journal, started } as const
-  if (uid === 0 || uid === process.geteuid?.()) return null
-  if (!people.trusted.has(uid)) return refusal
-  const changed = [
-    ...work.files.map(({ path }) => path),
-    ...temporaryNames(work),
-    ...work.folders,
-    ...work.emptied
-  ].map(path => nearestExisting(dirname(path)))
-  for (const each of new Set([folder, ...locked.filter(isThere), ...changed])) {
-    const looked = attempt(() => statSync(each), reading(each))
-    if (!looked.ok) return looked.error
-    if (looked.value.uid !== uid) return refusal
-  }
-  return null
 }

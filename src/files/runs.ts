@@ -88,7 +88,10 @@ export function runById(
     : ok(run)
 }
 
-function readRun(folder: string, stateFolder: string): Result<Run | null, FileProblem> {
+/**
+ * The run in one folder of a state folder, both without links; null where there is no sound manifest.
+ */
+export function readRun(folder: string, stateFolder: string): Result<Run | null, FileProblem> {
   const file = join(folder, MANIFEST)
   // Not with an encoding: Node then ends the process when closing the file fails.
   const text = attempt(() => readFileSync(file).toString(), reading(file))

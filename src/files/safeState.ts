@@ -15,7 +15,8 @@ const OVERFLOW_UID = 65534
  * would choose what an undo puts in place. The folder and the one with the runs must be the
  * caller's, without rights for others (NOT_PRIVATE); nobody who isn't trusted may be able to put
  * something else in the place of any folder on the way, or of a link there (OPEN_FOLDER; a folder
- * like /tmp, in which each can only move their own, is fine). Null when all of it that exists is
+ * like /tmp, in which each can only move their own, is fine). Whoever called sudo is not trusted with
+ * what root puts in place, so their folders are not safe for it. Null when all of it that exists is
  * sound. Problems: these, and those of reading.
  */
 export function findUnsafeState(stateFolder: string, people: People): FileProblem | null {
@@ -36,7 +37,8 @@ export function findUnsafeState(stateFolder: string, people: People): FileProble
 
 /** The folders above the path, those that links on it lead through, and the links. */
 function findUnsafeWay(path: string, known: People): FileProblem | null {
-  const people = { ...known, trusted: new Set([...known.trusted, ...unmappedRoot()]) }
+  const self = process.geteuid?.() ?? -1
+  const people = { ...known, trusted: new Set([0, self, ...unmappedRoot()]) }
   let at = '/'
   let pending = partsOf(path)
   let links = 0

@@ -28,9 +28,10 @@ const LARGEST = 2 ** 30
 /**
  * Reads the regular file at `path` itself: a link is not followed. Facts and bytes are of the same
  * file. Null when nothing is there, or a parent is missing.
- * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (a link, too), NOT_READABLE, IO_ERROR.
+ * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (a link, too), NOT_READABLE, IO_ERROR (EFBIG for
+ * more than `most` bytes, of which none is read then).
  */
-export function readSnapshot(path: string): Result<Snapshot | null, FileProblem> {
+export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | null, FileProblem> {
   const looked = attempt(() => lstatSync(path), reading(path))
   if (!looked.ok) return looked.error.code === 'NOT_FOUND' ? ok(null) : looked
   if (looked.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })
@@ -41,7 +42,7 @@ export function readSnapshot(path: string): Result<Snapshot | null, FileProblem>
     const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       const stat = fstatSync(fd)
-      return { stat, bytes: stat.isFile() && stat.size <= LARGEST ? readFileSync(fd) : null }
+      return { stat, bytes: stat.isFile() && stat.size <= most ? readFileSync(fd) : null }
     } finally {
       closeSync(fd)
     }

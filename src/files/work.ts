@@ -1,10 +1,12 @@
-import { dirname } from 'node:path'
+import { renameSync, unlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { inFolder } from '../system/inFolder.ts'
 import { attempt } from './attempt.ts'
 import { writing } from './errno.ts'
 import { isThere } from './exists.ts'
 import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
-import { removeFile, removeIfEmpty, renameBeside } from './remove.ts'
+import { removeFile, removeIfEmpty } from './remove.ts'
 import { dropRun, markDone } from './runFolder.ts'
 import { readSnapshot } from './snapshot.ts'
 import type { Steps } from './step.ts'
@@ -127,13 +129,20 @@ export function takeBack(work: Work, reached: readonly WorkFile[]): Remainder {
 
 function restored(file: WorkFile): boolean {
   const { path, spare } = file
-  const state = stateOf(file)
-  if (state !== 'after') return state === 'before'
-  const back =
-    spare === null
-      ? removeFile(path)
-      : problemOf(attempt(() => renameBeside(spare, path), writing(path)))
-  if (back !== null) return false
+  const seen: { state: FileState } = { state: 'unknown' }
+  // Looked at and put back in one and the same folder.
+  const back = attempt(
+    () =>
+      inFolder(path, it => {
+        seen.state = stateOf({ ...file, path: it })
+        if (seen.state !== 'after') return
+        if (spare === null) unlinkSync(it)
+        else renameSync(join(dirname(it), basename(spare)), it)
+      }),
+    writing(path)
+  )
+  if (seen.state !== 'after') return seen.state === 'before'
+  if (!back.ok && !(spare === null && !isThere(path))) return false
   syncFolder(dirname(path))
   return true
 }
@@ -162,12 +171,21 @@ export function finish(work: Work, unlock: () => boolean): Remainder {
 }
 
 /** Deletes one file if it still is what was planned for. */
-export function deleteFile(file: WorkFile): FileProblem | null {
-  const read = readSnapshot(file.path)
-  if (!read.ok) return read.error
-  const found = read.value?.sha256 ?? null
-  if (found === null) return null
-  return found === file.before ? removeFile(file.path) : { code: 'STALE', path: file.path, found }
+export function deleteFile({ path, before }: WorkFile): FileProblem | null {
+  // Looked at and deleted in one and the same folder.
+  const deleted = attempt(
+    () =>
+      inFolder(path, (it): FileProblem | null => {
+        const read = readSnapshot(it)
+        if (!read.ok) return { ...read.error, path }
+        const found = read.value?.sha256 ?? null
+        if (found === before) unlinkSync(it)
+        return found === null || found === before ? null : { code: 'STALE', path, found }
+      }),
+    writing(path)
+  )
+  if (deleted.ok) return deleted.value
+  return isThere(path) ? deleted.error : null
 }
 
 function syncFolders({ files }: Work): FileProblem[] {
@@ -175,10 +193,6 @@ function syncFolders({ files }: Work): FileProblem[] {
     .filter(({ spare, after }) => spare !== null || after === null)
     .map(({ path }) => dirname(path))
   return [...new Set(folders)].filter(isThere).map(syncFolder).filter(isProblem)
-}
-
-function problemOf(result: { ok: true } | { ok: false; error: FileProblem }): FileProblem | null {
-  return result.ok ? null : result.error
 }
 
 function isProblem(problem: FileProblem | null): problem is FileProblem {

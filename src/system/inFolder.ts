@@ -1,4 +1,5 @@
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { constants as system } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { isRootsAlone } from './way.ts'
 
@@ -12,7 +13,7 @@ const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
  * As root, where somebody else could replace a folder on the way, the action gets a path that
  * begins at the folder itself, held open, and not at its name. So whatever is done there happens in a
  * folder that was reached without a link, and never in one that somebody has put a link to. Throws
- * ENOTDIR where a folder on the way is a link.
+ * ENOTDIR where a folder on the way is a link, and EPERM where `confine` says so.
  *
  * The last part of the path is not looked at: the action has to be one that does not follow a link.
  */
@@ -20,10 +21,35 @@ export function inFolder<T>(path: string, action: (path: string) => T): T {
   if (process.geteuid?.() !== 0 || isRootsAlone(dirname(path))) return action(path)
   const fd = openFolder(dirname(path))
   try {
+    if (allowed !== null && !allowed(dirname(path), fstatSync(fd).uid)) throw notPermitted()
     return action(`${pathOf(fd)}/${basename(path)}`)
   } finally {
     closeSync(fd)
   }
+}
+
+type Allowed = (folder: string, uid: number) => boolean
+
+let allowed: Allowed | null = null
+
+/**
+ * Runs `action`, in which `inFolder` works only in folders that others can't replace, or that belong
+ * to a user for whom `isAllowed` is true: it is asked when the folder is open, so that no other one
+ * can take its place in between. `action` must not be asynchronous.
+ */
+export function confine<T>(isAllowed: Allowed, action: () => T): T {
+  const before = allowed
+  allowed = isAllowed
+  try {
+    return action()
+  } finally {
+    allowed = before
+  }
+}
+
+function notPermitted(): Error {
+  const facts = { code: 'EPERM', errno: -system.errno.EPERM, syscall: 'openat' }
+  return Object.assign(new Error('the folder belongs to another user'), facts)
 }
 
 /**
