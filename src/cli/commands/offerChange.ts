@@ -2,6 +2,8 @@
 
 import { dirname } from 'node:path'
 import type { PlannedFile } from '../../apply/planApply.ts'
+import { walkImports } from '../../apply/read/importClosure.ts'
+import { moduleReader } from '../../apply/read/readInputs.ts'
 import { toChanges } from '../../apply/toChanges.ts'
 import { findObstacle } from '../../files/obstacle.ts'
 import { knownPeople, lenderOf } from '../../files/openFolder.ts'
@@ -44,7 +46,8 @@ export async function offerChange(
   }
   const output = given.text('output')
   if (output !== undefined) {
-    const problem = savePatch(output, patchOfPlan(prepared, planned), configuration.realpath)
+    const patch = patchOfPlan(prepared, planned)
+    const problem = savePatch(output, patch, configuration, filesOf(prepared))
     if (problem) return fail(problem, planned)
   }
   if (!quiet) showPlan(prepared, planned, registrations, manner.verbose, screens)
@@ -77,6 +80,14 @@ export async function offerChange(
     ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
     ...next
   ])
+}
+
+/** The files that a plan is about, and those that the configuration imports. */
+function filesOf({ plan, configuration, context }: Prepared): string[] {
+  const text = Buffer.from(configuration.bytes).toString()
+  const walk = walkImports({ path: configuration.realpath, text }, moduleReader(context.root))
+  const modules = [...walk.modules, ...walk.ours].map(it => it.path)
+  return [configuration.realpath, ...plan.files.map(it => it.path), ...modules]
 }
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */

@@ -1,28 +1,47 @@
-import { realpathSync, writeFileSync } from 'node:fs'
-import { EXIT, type Message, usage } from '../message.ts'
+import { lstatSync, realpathSync, statSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { locateSaved, saveFile } from '../../files/saveFile.ts'
+import type { TargetFile } from '../../files/target.ts'
+import { isTrace } from '../../files/trace.ts'
+import type { Message } from '../message.ts'
+import { patchMessage, replacesMessage } from '../messages/outputMessages.ts'
 
 /**
- * Writes a patch to a file, over what is there. A Nix file is no place for it, least of all the one
- * at `configuration` (links resolved).
+ * Writes a patch of the configuration to the file that was named, in place of what is there. Nobody
+ * can read it who can't read the configuration. A link is not followed, and neither a Nix file, one of
+ * `files` (those of the plan, and all that is imported) nor another name of one is replaced.
  */
-export function savePatch(path: string, patch: string, configuration: string): Message | undefined {
-  const target = realpathIfAny(path)
-  if (target.endsWith('.nix') || target === configuration) {
-    return usage(`-o would replace ${target} by a patch. Nothing was written.`, {
-      remedy: 'give the patch a name of its own, e.g. -o vfio.patch'
-    })
+export function savePatch(
+  path: string,
+  patch: string,
+  configuration: TargetFile,
+  files: readonly string[]
+): Message | undefined {
+  const named = resolve(path)
+  const leads = realpathIfAny(named)
+  if (leads.endsWith('.nix') || isOneOf(named, files)) {
+    return replacesMessage(leads === named ? path : leads)
   }
+  if (isTrace(basename(named))) return replacesMessage(path)
+  const target = locateSaved(named)
+  if (!target.ok) return patchMessage(path, target.error, isLink(named))
+  const problem = saveFile(target.value, Buffer.from(patch), configuration)
+  return problem === null ? undefined : patchMessage(path, problem, false)
+}
+
+/** Whether a path leads to one of these files, by whatever name. */
+function isOneOf(path: string, files: readonly string[]): boolean {
+  const number = numberOf(path)
+  return number !== undefined && files.some(it => numberOf(it) === number)
+}
+
+function numberOf(path: string): string | undefined {
   try {
-    writeFileSync(path, patch)
+    const { dev, ino } = statSync(path, { bigint: true })
+    return `${dev}:${ino}`
+  } catch {
+    // What is not there has no other name; what can't be reached can't be replaced either.
     return undefined
-  } catch (error) {
-    const { code = 'EIO' } = error as NodeJS.ErrnoException
-    return {
-      code: 'NOT_WRITABLE',
-      exit: EXIT.io,
-      what: `cannot write the patch to ${path} (${code}). Nothing was written.`,
-      remedy: 'choose another place for it, e.g. -o ~/vfio.patch'
-    }
   }
 }
 
@@ -30,7 +49,10 @@ function realpathIfAny(path: string): string {
   try {
     return realpathSync(path)
   } catch {
-    // What is not there yet has no other name; what can't be read can't be written either.
     return path
   }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
