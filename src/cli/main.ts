@@ -26,8 +26,6 @@ export async function main(words: readonly string[]): Promise<void> {
   }
   const report = await run(given).catch((error: unknown) => fail(bug(error, given)))
   output.isWritten = report.outcome === 'written'
-  // What is cut off must not be taken for the whole.
-  output.isJson = isJson || report.outcome === 'converted'
   end(report, isJson ? jsonDocument(report, nameOf(given), kindOf(given)) : undefined)
 }
 
@@ -63,27 +61,28 @@ function kindOf(given: Arguments): DocumentKind {
 }
 
 /**
- * A reader that has seen enough (`| head -1`) is no fault; output that gets lost otherwise is. What
- * is returned is for the caller to say what it comes to.
+ * A reader that has seen enough (`| head -1`) is no fault; output that gets lost otherwise is, and then
+ * the exit code never says that all is well: what is cut off must not be taken for the whole. It is
+ * told at the end, when it is known whether the change was made; `isWritten` of what is returned is
+ * for the caller to set.
  */
-function watchOutput(): { isWritten: boolean; isJson: boolean } {
-  const state = { isWritten: false, isJson: false }
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+function watchOutput(): { isWritten: boolean } {
+  const state = { isWritten: false }
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return
-    const message: Message = {
-      code: 'IO_ERROR',
-      exit: state.isWritten ? EXIT.followUp : EXIT.io,
-      what: `the output could not be written (${error.code}).`,
-      remedy: 'see whether there is space left where it goes'
-    }
-    process.stderr.write(formatMessage(message))
-    // Whoever reads "differences" takes the patch for a whole one, and a document for one that is.
     process.on('exit', code => {
-      if (code === EXIT.differences || (state.isJson && code === EXIT.done)) {
-        process.exitCode = message.exit
+      const { isWritten } = state
+      const message: Message = {
+        code: 'IO_ERROR',
+        exit: isWritten ? EXIT.followUp : EXIT.io,
+        what: `${isWritten ? 'warning: the change is written, but ' : ''}the output could not be written (${error.code}).`,
+        remedy: 'see whether there is space left where it goes'
       }
+      process.stderr.write(formatMessage(message))
+      if (code === EXIT.done || code === EXIT.differences) process.exitCode = message.exit
     })
   })
+  process.stdout.on('error', () => {})
   // Nobody is left to tell.
   process.stderr.on('error', () => {})
   return state
@@ -109,7 +108,7 @@ async function run(given: Arguments): Promise<Report> {
   }
   // Late, so that an error in the words is told at once.
   const { tendEarlierRuns } = await import('./commands/earlierRuns.ts')
-  const { runs, hindrance } = tendEarlierRuns(given, screens.err)
+  const { runs, hindrance } = await tendEarlierRuns(given, screens.err)
   const report =
     hindrance === undefined ? await runCommand(command, given, screens) : fail(hindrance)
   return { ...report, earlierRuns: runs }

@@ -10,7 +10,7 @@ import { missingFolders } from './folders.ts'
 import { holdSignals } from './holdSignals.ts'
 import { type Installed, install } from './install.ts'
 import { journalPath, removeJournal, writeJournal } from './journal.ts'
-import { createLocks, type Locks, lockedFolders } from './lock.ts'
+import { createLocks, findLocked, type Locks, lockedFolders } from './lock.ts'
 import { findObstacle } from './obstacle.ts'
 import { lookOnDisk, type OnDisk } from './onDisk.ts'
 import { knownPeople, type People } from './openFolder.ts'
@@ -119,6 +119,9 @@ function commitHeld(
   const journalFolder = journalFolderOf(planned.value, emptied)
   const locked = lockedFolders(paths)
   const [first = journalFolder] = paths
+  // Before the state folder, for which a caller may wait: here that would be in vain.
+  const busy = findLocked(new Map([[journalFolder, first], ...locked]))
+  if (busy !== null) return fail(busy)
   const locks = createLocks(journalFolder)
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
   // The other folders are locked when the journal says which they are.

@@ -31,6 +31,20 @@ export function isAlive({ pid, start, boot }: Holder): boolean {
   }
 }
 
+/**
+ * How a process that is a vfio-patch was called, in one line without control characters; null for any
+ * other process, whose words are nobody's concern, and where it can't be read.
+ */
+export function commandOf(pid: number): string | null {
+  const words = textOf(`/proc/${pid}/cmdline`).split('\0')
+  const start = words.findIndex(it => /(^|\/)vfio-patch(\.js)?$/.test(it))
+  if (start === -1) return null
+  const line = ['vfio-patch', ...words.slice(start + 1)].join(' ').trim()
+  return line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?').slice(0, MOST_CHARACTERS)
+}
+
+const MOST_CHARACTERS = 200
+
 function startOf(pid: number): string | null {
   const stat = textOf(`/proc/${pid}/stat`)
   // The name in field 2 may hold spaces and brackets.

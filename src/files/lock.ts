@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { ok, type Result } from '../nix/result.ts'
 import { inFolder } from '../system/inFolder.ts'
 import { attempt, isSystemError, tried } from './attempt.ts'
 import { reading, writing } from './errno.ts'
 import { nearestExisting } from './exists.ts'
-import { type Holder, isAlive, thisProcess } from './holder.ts'
+import { commandOf, type Holder, isAlive, thisProcess } from './holder.ts'
 import { isJournalDraft } from './journal.ts'
-import type { FileProblem } from './problem.ts'
+import type { FileProblem, LockedProblem } from './problem.ts'
 import { renameBeside } from './remove.ts'
 
 /**
@@ -92,11 +92,22 @@ export function readLock(folder: string): Result<LockHolder | null, FileProblem>
   return target.ok ? ok(target.value === null ? null : parse(target.value, folder)) : target
 }
 
+/** LOCKED for the first of these folders that another process has locked; null where there is none. */
+export function findLocked(folders: ReadonlyMap<string, string>): LockedProblem | null {
+  for (const [folder, about] of folders) {
+    const lock = readLock(folder)
+    const holder = lock.ok ? lock.value : null
+    if (holder !== null && holder.pid !== process.pid && isAlive(holder))
+      return lockedProblem(join(folder, LOCK), about, holder.pid)
+  }
+  return null
+}
+
 function claim(lock: string, target: string, about: string): FileProblem | null {
   if (linked(target, lock)) return null
   const found = targetOf(lock)
   const holder = found === null ? null : parse(found, dirname(lock))
-  if (holder !== null && isAlive(holder)) return { code: 'LOCKED', path: about, pid: holder.pid }
+  if (holder !== null && isAlive(holder)) return lockedProblem(lock, about, holder.pid)
   if (found !== null) {
     const aside = `${lock}.${randomBytes(6).toString('hex')}`
     renameBeside(lock, aside)
@@ -105,11 +116,19 @@ function claim(lock: string, target: string, about: string): FileProblem | null 
     const robbed = moved === found || moved === null ? null : parse(moved, dirname(lock))
     if (robbed !== null && moved !== null) linked(moved, lock)
     tried(() => inFolder(aside, it => unlinkSync(it)))
-    if (robbed !== null) return { code: 'LOCKED', path: about, pid: robbed.pid }
+    if (robbed !== null) return lockedProblem(lock, about, robbed.pid)
   }
   if (linked(target, lock)) return null
   const other = parse(targetOf(lock) ?? '', dirname(lock))
-  return { code: 'LOCKED', path: about, pid: other?.pid ?? 0 }
+  return lockedProblem(lock, about, other?.pid ?? 0)
+}
+
+function lockedProblem(lock: string, path: string, pid: number): LockedProblem {
+  let since: string | null = null
+  tried(() => {
+    since = lstatSync(lock).mtime.toISOString()
+  })
+  return { code: 'LOCKED', path, folder: dirname(lock), pid, command: commandOf(pid), since }
 }
 
 /** What a process leaves that is killed while it takes a lock over or begins a journal. */

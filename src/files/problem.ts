@@ -56,8 +56,7 @@ export type FileProblem =
    * nothing.
    */
   | { code: 'STALE'; path: string; found: string | null }
-  /** `pid` is the process that holds the lock. */
-  | { code: 'LOCKED'; path: string; pid: number }
+  | LockedProblem
   /**
    * The file isn't what the run left. `found` is the hash of what is there now, null for nothing.
    */
@@ -77,3 +76,17 @@ export type FileProblem =
       journal: string
       started: string | null
     }
+
+/** A lock that another run holds. */
+export interface LockedProblem {
+  code: 'LOCKED'
+  path: string
+  /** The folder that is locked. */
+  folder: string
+  /** The process that holds the lock; 0 where that can't be read. */
+  pid: number
+  /** How that process was called; null where it is no vfio-patch or can't be read. */
+  command: string | null
+  /** Since when it has the lock, in ISO 8601; null where that can't be read. */
+  since: string | null
+}

@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
+import { openFolder, pathOf } from '../system/inFolder.ts'
+import { findProgram } from '../system/programs.ts'
 import type { WorkTree } from './workTree.ts'
 
 /** Why git did not do what it was asked for: its exit code (null where it never ran), and its words. */
@@ -13,25 +16,65 @@ export interface GitProblem {
  * Runs git in a work tree as the repository's owner, where we may: git refuses to work for root in
  * another one's repository, and what root writes there is lost for its owner. Returns what it
  * printed. Nothing of our own environment that git would heed is passed on.
+ *
+ * As root the work tree is entered without following a link, since whoever owns a folder on the way
+ * could put a link to another repository there, and git is one that only root can have put in place
+ * (`findProgram`).
  */
 export function runGit(
   tree: WorkTree,
   args: readonly string[],
   input = ''
 ): Result<string, GitProblem> {
-  const isRoot = process.geteuid?.() === 0
-  const home = isRoot ? homeOf(tree.uid) : process.env.HOME
+  const program = findProgram('git')
+  if (program === null) return err({ status: null, reason: 'git was not found' })
+  if (process.geteuid?.() !== 0) return runAs(program, tree.top, args, input, null)
+  let top: number
+  try {
+    top = openFolder(tree.top)
+  } catch (error) {
+    return err({ status: null, reason: (error as Error).message })
+  }
+  try {
+    return runAs(program, pathOf(top), args, input, userOf(tree, fstatSync(top)))
+  } finally {
+    closeSync(top)
+  }
+}
+
+interface User {
+  uid: number
+  gid: number
+}
+
+/**
+ * The owner of the repository; but where the work tree is another user's, that one, who decides by its
+ * `.git` which repository it is.
+ */
+function userOf({ uid, gid }: WorkTree, top: User): User {
+  return top.uid === 0 || top.uid === uid ? { uid, gid } : { uid: top.uid, gid: top.gid }
+}
+
+function runAs(
+  program: string,
+  folder: string,
+  args: readonly string[],
+  input: string,
+  user: User | null
+): Result<string, GitProblem> {
+  const home = user === null ? process.env.HOME : homeOf(user.uid)
   // Without it a question could start a watcher, which writes.
-  const run = spawnSync('git', ['-c', 'core.fsmonitor=false', ...args], {
-    cwd: tree.top,
+  const run = spawnSync(program, ['-c', 'core.fsmonitor=false', ...args], {
+    cwd: folder,
     input,
     encoding: 'utf8',
     timeout: 30_000,
     maxBuffer: 256 * 1024 * 1024,
     stdio: ['pipe', 'pipe', 'pipe'],
-    ...(isRoot ? { uid: tree.uid, gid: tree.gid } : {}),
+    ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
     env: {
-      PATH: process.env.PATH,
+      // What git itself runs as root is chosen as carefully.
+      PATH: user?.uid === 0 ? dirname(program) : process.env.PATH,
       ...(home === undefined ? {} : { HOME: home }),
       LC_ALL: 'C',
       GIT_OPTIONAL_LOCKS: '0',

@@ -7,6 +7,7 @@ import { dirname, join, relative } from 'node:path'
 import { type CopyProblem, copyTree } from '../../files/copyTree.ts'
 import { listFiles } from '../../git/listFiles.ts'
 import { findWorkTree } from '../../git/workTree.ts'
+import { findProgram } from '../../system/programs.ts'
 import type { PlannedFile } from '../planApply.ts'
 
 /** How it ended. `output` is all that the command printed, or the end of it. */
@@ -110,7 +111,7 @@ function runIn(
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((done, reject) => {
     // In a group of its own, so that all that it starts can be ended with it.
-    const child = spawn('sh', ['-c', command], {
+    const child = spawn(findProgram('sh') ?? '/bin/sh', ['-c', command], {
       cwd: tree,
       detached: true,
       env: { ...process.env, VFIO_PATCH_TREE: tree, VFIO_PATCH_FILE: file },

@@ -3,6 +3,7 @@
 import { locate } from '../../apply/read/locate.ts'
 import { findInterrupted, type Recovered, recover } from '../../files/recover.ts'
 import { locateTarget } from '../../files/target.ts'
+import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { contextOf } from '../context.ts'
 import { formatMessage, type Message } from '../message.ts'
@@ -10,6 +11,7 @@ import { dateOf, readMessage } from '../messages/fileMessages.ts'
 import type { EarlierRunReport } from '../report.ts'
 import { readRoot, stateFolderHere } from '../root.ts'
 import type { Screen } from '../show/terminal.ts'
+import { waitForOthers } from './waitForOthers.ts'
 import { registerOne, registrationsFor } from './writeChanges.ts'
 
 /** What was seen of interrupted runs, and why the command can't go on if it can't. */
@@ -23,7 +25,7 @@ export interface EarlierRuns {
  * for the document. A command that doesn't write only says it. What is wrong with the words of the command
  * is for the command to say.
  */
-export function tendEarlierRuns(given: Arguments, screen: Screen): EarlierRuns {
+export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise<EarlierRuns> {
   const { command, action, file } = given
   if (command === undefined || command === 'scan' || command === 'domain' || file === '-')
     return { runs: [] }
@@ -47,7 +49,7 @@ export function tendEarlierRuns(given: Arguments, screen: Screen): EarlierRuns {
     }
     return { runs: found.map(it => ({ started: it.started, outcome: 'pending', files: [] })) }
   }
-  const recovered = recover(options)
+  const recovered = await waitForOthers(options.stateFolder, isQuiet(given), () => recover(options))
   if (!recovered.ok) {
     const name = action === undefined ? command : `${command} ${action}`
     const context = contextOf(name, path, root.value, given, screen)

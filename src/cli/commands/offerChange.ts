@@ -73,7 +73,8 @@ export async function offerChange(
   if (!manner.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
   const refusal = await confirm('Write these changes? [y/N] ', given)
   if (refusal) return { ...refusal, body: planned }
-  const written = writeChanges(changes, registrations, context, given.on('backup') !== false)
+  const backup = given.on('backup') !== false
+  const written = await writeChanges(changes, registrations, context, given, backup)
   if (!written.ok) return fail(written.error, planned)
   return reportWritten(written.value, planned, given, run => [
     summaryOf(prepared),

@@ -80,7 +80,7 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
   }
   const refusal = await confirm('Take this back? [y/N] ', given)
   if (refusal) return { ...refusal, body: planned }
-  const written = writeChanges(changes.value, registrations, context, true)
+  const written = await writeChanges(changes.value, registrations, context, given, true)
   if (!written.ok) return fail(written.error, planned)
   return reportWritten(written.value, planned, given, () => [
     `Took back run ${id}.`,

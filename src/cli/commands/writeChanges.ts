@@ -17,6 +17,7 @@ import { stateFolderHere } from '../root.ts'
 import { say } from '../show/say.ts'
 import { VERSION } from '../version.ts'
 import { watch } from '../watched.ts'
+import { waitForOthers } from './waitForOthers.ts'
 
 export interface Written {
   run: NewRun | null
@@ -47,36 +48,39 @@ export function registrationsFor(
   return planRegistration(modules, deleted)
 }
 
-/** All of the changes, or none of them and why. Signals wait until git is done, too. */
-export function writeChanges(
+/**
+ * All of the changes, or none of them and why. It waits for a run on another configuration. Signals wait
+ * until git is done, too.
+ */
+export async function writeChanges(
   changes: readonly FileChange[],
   registrations: readonly Registration[],
   context: Context,
+  given: Arguments,
   backup: boolean
-): Result<Written, Message> {
-  const release = holdSignals()
-  try {
-    const { root, command } = context
-    for (const { realpath, before } of changes) watch(realpath, realpath, before)
-    const committed = commit([...changes], {
-      stateFolder: stateFolderHere(root),
-      backup,
-      command,
-      tool: VERSION,
-      root
-    })
-    if (!committed.ok) return err(commitMessage(committed.error, context))
-    const { run, warnings } = committed.value
-    return ok({
-      run,
-      warnings: [
-        ...warnings.map(it => warningMessage(it, context)),
-        ...registrations.flatMap(it => registerOne(it, context.file))
-      ]
-    })
-  } finally {
-    release()
-  }
+): Promise<Result<Written, Message>> {
+  const { root, command } = context
+  const stateFolder = stateFolderHere(root)
+  for (const { realpath, before } of changes) watch(realpath, realpath, before)
+  const options = { stateFolder, backup, command, tool: VERSION, root }
+  const written = await waitForOthers(stateFolder, isQuiet(given), () => {
+    const release = holdSignals()
+    try {
+      const committed = commit([...changes], options)
+      if (!committed.ok) return committed
+      const { run, warnings } = committed.value
+      return ok({
+        run,
+        warnings: [
+          ...warnings.map(it => warningMessage(it, context)),
+          ...registrations.flatMap(it => registerOne(it, context.file))
+        ]
+      })
+    } finally {
+      release()
+    }
+  })
+  return written.ok ? written : err(commitMessage(written.error, context))
 }
 
 /** Tells git of one work tree; what went wrong, as the change is made. */

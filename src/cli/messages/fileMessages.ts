@@ -1,11 +1,13 @@
 // The words for what keeps a file from being read, written or taken back.
 
+import { join } from 'node:path'
 import type { CommitProblem } from '../../files/commit.ts'
 import type { OnDisk } from '../../files/onDisk.ts'
-import type { FileProblem } from '../../files/problem.ts'
+import type { FileProblem, LockedProblem } from '../../files/problem.ts'
 import { shellWord } from '../arguments/shellWord.ts'
 import { type Context, callOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
+import { stateFolderHere } from '../root.ts'
 
 const NOTHING = 'Nothing was written.'
 
@@ -28,9 +30,10 @@ export function obstacleMessage(problem: FileProblem, context: Context): Message
 
 /** A problem with writing. What it says of the disk is what was found there afterwards. */
 export function commitMessage(problem: CommitProblem, context: Context): Message {
-  // Of a stale file it is known that somebody else changed it.
+  // Then somebody else changed what is not as before.
+  const isBegun = problem.code !== 'LOCKED' && problem.code !== 'INTERRUPTED'
   const isUntouched = ({ state }: OnDisk) =>
-    state === 'before' || (state === 'other' && problem.code === 'STALE')
+    !isBegun || state === 'before' || (state === 'other' && problem.code === 'STALE')
   const found = problem.onDisk.map(it => `${it.path} (${STATES[it.state]})`)
   const truth = problem.onDisk.every(isUntouched)
     ? NOTHING
@@ -204,11 +207,7 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
         `run vfio-patch ${command} again to see a fresh diff`
       )
     case 'LOCKED':
-      return stale(
-        // The lock is that of the folder, and `path` may be a module that is not there yet.
-        `another vfio-patch (pid ${problem.pid}) is working on ${context.file}.`,
-        'wait for it and run this again'
-      )
+      return lockedMessage(problem, context, truth || unsaid)
     case 'EDITED_SINCE':
       return stale(
         problem.found === null
@@ -224,6 +223,38 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       return io(`there is nothing to undo for ${path}.`, otherRuns(context))
   }
 }
+
+/** Another run that holds a lock: who, of which folder, since when, and how it was called. */
+function lockedMessage(
+  { code, folder, pid, command, since }: LockedProblem,
+  context: Context,
+  truth: string
+): Message {
+  const isShared = folder === stateFolderHere(context.root)
+  const who = `another vfio-patch (pid ${pid})`
+  // The lock is that of the folder, and the file may be a module that is not there yet.
+  const what = isShared
+    ? `${who} is writing another configuration, and was not done after ${WAITED} seconds.`
+    : `${who} is working on ${context.file}.`
+  const when = since === null ? '' : ` since ${secondOf(since)} UTC`
+  const called = command === null ? '' : `, by: ${command}`
+  const lock = shellWord(join(folder, '.vfio-patch.lock'))
+  return {
+    code,
+    exit: EXIT.stale,
+    what: `${what}${truth}`,
+    why: isShared
+      ? `all configurations share the backups in ${folder}, which are locked${when}${called}`
+      : `it holds the lock of ${folder}${when}${called}`,
+    remedy:
+      command === null
+        ? `wait for it and run this again; if process ${pid} is something else: rm ${lock}`
+        : 'wait for it and run this again'
+  }
+}
+
+/** How long a run waits for one on another configuration, in seconds. */
+export const WAITED = 5
 
 /** An earlier run that this one can't finish or take back. */
 function interruptedMessage(
@@ -272,6 +303,11 @@ function interruptedMessage(
 /** A time of ISO 8601 as people read it, in UTC: `2026-11-22 16:03`. */
 export function dateOf(time: string): string {
   return time.replace('T', ' ').slice(0, 16)
+}
+
+/** The same with seconds. */
+function secondOf(time: string): string {
+  return time.replace('T', ' ').slice(0, 19)
 }
 
 function otherRuns(context: Context): string {
