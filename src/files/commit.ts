@@ -9,7 +9,7 @@ import { isThere, nearestExisting } from './exists.ts'
 import { missingFolders } from './folders.ts'
 import { holdSignals } from './holdSignals.ts'
 import { type Installed, install } from './install.ts'
-import { journalPath, removeJournal, writeJournal } from './journal.ts'
+import { journalPath, journalTraces, removeJournal, writeJournal } from './journal.ts'
 import { createLocks, findLocked, type Locks, lockedFolders } from './lock.ts'
 import { findObstacle } from './obstacle.ts'
 import { lookOnDisk, type OnDisk } from './onDisk.ts'
@@ -49,6 +49,8 @@ export interface Committed {
   run: NewRun | null
   /** What went wrong after the commit point: the change is made nevertheless. */
   warnings: FileProblem[]
+  /** What should be gone and is still there: `recover` sees to it when that has become possible. */
+  left: string[]
 }
 
 /** Why the change wasn't made, and how things are now. */
@@ -102,7 +104,7 @@ function commitHeld(
   const planned = survey(changes)
   if (!planned.ok) return fail(planned.error)
   const paths = [...planned.value.writes, ...planned.value.deletions].map(({ path }) => path)
-  if (paths.length === 0) return ok({ run: null, warnings: [] })
+  if (paths.length === 0) return ok({ run: null, warnings: [], left: [] })
   const people = options.people ?? knownPeople()
   for (const path of paths) {
     const obstacle = findObstacle(path, people)
@@ -132,17 +134,33 @@ function commitHeld(
     ])
   )
   if (held !== null) return fail(held)
+  let ended: Result<Committed, CommitProblem>
+  let kept: string[] = []
   try {
-    // Again, as another run may have ended, or died, between the first look and the lock.
-    const steps = survey(changes)
-    if (!steps.ok) return fail(steps.error)
-    const journal = journalPath(journalFolder)
-    if (isThere(journal))
-      return fail({ code: 'INTERRUPTED', path: journal, why: 'PENDING', journal, started: null })
-    return carryOut(steps.value, emptied, { journalFolder, locked, locks }, options, fail)
+    ended = carryOutLocked(changes, emptied, { journalFolder, locked, locks }, options, fail)
   } finally {
-    locks.release()
+    kept = locks.release()
   }
+  const withKept = (left: string[]) => [...new Set([...left, ...kept])]
+  return ended.ok
+    ? ok({ ...ended.value, left: withKept(ended.value.left) })
+    : err({ ...ended.error, left: withKept(ended.error.left) })
+}
+
+function carryOutLocked(
+  changes: FileChange[],
+  emptied: string[],
+  place: Place,
+  options: CommitOptions,
+  fail: Fail
+): Result<Committed, CommitProblem> {
+  // Again, as another run may have ended, or died, between the first look and the lock.
+  const steps = survey(changes)
+  if (!steps.ok) return fail(steps.error)
+  const journal = journalPath(place.journalFolder)
+  if (isThere(journal))
+    return fail({ code: 'INTERRUPTED', path: journal, why: 'PENDING', journal, started: null })
+  return carryOut(steps.value, emptied, place, options, fail)
 }
 
 /** Not one that is to go. */
@@ -178,8 +196,8 @@ function carryOut(
   const goBack = () => {
     const { left, again } = takeBack(work, reached)
     const isFree = locks.releaseOthers(journalFolder, stateFolder)
-    const isKept = isFree && !again && removeJournal(journalFolder) !== null
-    return isKept ? [...left, journalPath(journalFolder)] : left
+    if (isFree && !again) removeJournal(journalFolder)
+    return [...left, ...journalTraces(journalFolder)]
   }
   const about = pointOf(work)?.path ?? journalFolder
   const journal = { command, started: now.toISOString(), locked: [...locked.keys()], work }
@@ -195,13 +213,17 @@ function carryOut(
   // A file that may have become the configuration needs the others: the next command will see.
   if (done.outcome === 'unknown') return fail(done.problem, leftOf(work))
   const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
-  const { problems, again } = finish(work, unlock)
+  const { problems, again, left } = finish(work, unlock)
   if (backup) pruneRuns(stateFolder)
   // Without the journal nobody would find a lock that could not be given back.
   const isFree = unlock()
   const kept = again || !isFree ? null : removeJournal(journalFolder)
   const warnings = [...done.warnings, ...problems, ...(kept === null ? [] : [kept])]
-  return ok({ run, warnings })
+  // What somebody has changed is theirs now, and stays.
+  const stale = new Set(problems.filter(it => it.code === 'STALE').map(it => it.path))
+  const open = left.filter(path => !stale.has(path) && isThere(path))
+  const remains = [...open, ...journalTraces(journalFolder)]
+  return ok({ run, warnings, left: remains })
 }
 
 function reachCommitPoint(

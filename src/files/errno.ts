@@ -1,7 +1,7 @@
-import { constants as access, accessSync } from 'node:fs'
+import { accessSync, closeSync, constants as files, lstatSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
-import { isSystemError, type SystemError } from './attempt.ts'
+import { isSystemError, type SystemError, tried } from './attempt.ts'
 import { nearestExisting } from './exists.ts'
 import { bindSource } from './mounts.ts'
 import type { FileProblem } from './problem.ts'
@@ -66,11 +66,39 @@ function nameOf({ code, errno }: SystemError): string {
 
 function notPermitted(path: string, syscall: string): FileProblem {
   const marked = [path, dirname(path)].find(isImmutable)
-  if (marked !== undefined) return { code: 'IMMUTABLE', path: marked }
-  // `access` doesn't see chattr +a, but root is refused these calls for no reason but a mark.
-  if (process.geteuid?.() === 0 && ['rename', 'unlink'].includes(syscall))
-    return { code: 'IMMUTABLE', path }
-  return { code: 'NOT_WRITABLE', path, errno: 'EPERM' }
+  if (marked !== undefined) return { code: 'IMMUTABLE', path: marked, mark: 'i' }
+  // `access` doesn't see chattr +a, but these calls are refused in no other way to one who may write
+  // to the folder, unless it is one like /tmp.
+  if (!['rename', 'unlink', 'rmdir'].includes(syscall) || isOthersSticky(dirname(path)))
+    return { code: 'NOT_WRITABLE', path, errno: 'EPERM' }
+  return { code: 'IMMUTABLE', path: isAppendOnly(path) ? path : dirname(path), mark: 'a' }
+}
+
+/** Whether it is a file that can be opened to append to it, and not to change it. */
+function isAppendOnly(path: string): boolean {
+  const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = files
+  const opens = (flags: number) => tried(() => closeSync(openSync(path, flags)))
+  const change = O_WRONLY | O_NOFOLLOW | O_NONBLOCK
+  return isRegular(path) && !opens(change) && opens(change | O_APPEND)
+}
+
+function isRegular(path: string): boolean {
+  let isFile = false
+  tried(() => {
+    isFile = lstatSync(path).isFile()
+  })
+  return isFile
+}
+
+/** Whether it is a folder in which each may only move what is theirs, and not the caller's. */
+function isOthersSticky(folder: string): boolean {
+  const self = process.geteuid?.()
+  let isSticky = false
+  tried(() => {
+    const { mode, uid } = lstatSync(folder)
+    isSticky = self !== 0 && uid !== self && (mode & 0o1000) !== 0
+  })
+  return isSticky
 }
 
 /**
@@ -79,7 +107,7 @@ function notPermitted(path: string, syscall: string): FileProblem {
  */
 function isImmutable(path: string): boolean {
   try {
-    accessSync(path, access.W_OK)
+    accessSync(path, files.W_OK)
     return false
   } catch (error) {
     return isSystemError(error) && error.code === 'EPERM'

@@ -62,6 +62,11 @@ export function writeJournal(journal: Journal, folder: string, about: string): F
   return renamed.ok ? syncFolder(folder) : renamed.error
 }
 
+/** What there is of a journal in a folder. */
+export function journalTraces(folder: string): string[] {
+  return [journalPath(folder), join(folder, DRAFT)].filter(isThere)
+}
+
 /** Takes the journal away, for good when this returns null. */
 export function removeJournal(folder: string): FileProblem | null {
   const draft = join(folder, DRAFT)

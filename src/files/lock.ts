@@ -36,8 +36,8 @@ export interface Locks {
   take(folders: ReadonlyMap<string, string>): FileProblem | null
   /** Gives all of them back except those of these folders; false when that failed for one. */
   releaseOthers(...kept: string[]): boolean
-  /** Gives all of them back, the last one that was taken first. */
-  release(): void
+  /** Gives all of them back, the last one that was taken first; those that could not be given back. */
+  release(): string[]
 }
 
 /** The folders that have to be locked to change these files, each with the first of its files. */
@@ -82,7 +82,11 @@ export function createLocks(journal: string): Locks {
     }
     return null
   }
-  return { take, releaseOthers, release: () => void releaseOthers() }
+  const release = () => {
+    releaseOthers()
+    return [...taken.keys()].map(folder => join(folder, LOCK))
+  }
+  return { take, releaseOthers, release }
 }
 
 /** Who holds, or held, the lock of a folder; null when there is none. */

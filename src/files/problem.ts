@@ -27,7 +27,7 @@ export type FileProblem =
   | { code: 'LINK_LOOP'; path: string; hops: string[] }
   | { code: 'OUTSIDE_ROOT'; path: string; root: string }
   /** `chattr +i` or `+a`, on the file or on the folder that `path` names. */
-  | { code: 'IMMUTABLE'; path: string }
+  | { code: 'IMMUTABLE'; path: string; mark: 'i' | 'a' }
   /**
    * A single file is mounted there. `source` is another path of the same file that is no mount
    * point, where one is known.
@@ -67,7 +67,8 @@ export type FileProblem =
    * what it was before that run nor what it was to be (EDITED), or can't be restored (STUCK); the
    * run is another user's (OTHERS); the journal is damaged; or it came up just now (PENDING), so
    * that `recover` has to be called first. `journal` is the file that says what was under way;
-   * without it, everything counts as it is. `started` is when, where that is known.
+   * without it, everything counts as it is. `started` is when, where that is known, and `cause` what
+   * kept it from being restored.
    */
   | {
       code: 'INTERRUPTED'
@@ -75,6 +76,7 @@ export type FileProblem =
       why: 'EDITED' | 'STUCK' | 'OTHERS' | 'DAMAGED' | 'PENDING'
       journal: string
       started: string | null
+      cause?: FileProblem
     }
 
 /** A lock that another run holds. */

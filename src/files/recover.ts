@@ -164,7 +164,8 @@ function recoverLocked(
   )
   const path = problems[0]?.path ?? left[0] ?? folder
   const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
-  if (again) return err({ ...interrupted, path, why: 'STUCK' })
+  const [cause] = problems
+  if (again) return err({ ...interrupted, path, why: 'STUCK', ...(cause ? { cause } : {}) })
   if (state !== null) pruneRuns(state)
   const removed = unlock() ? removeJournal(folder) : null
   if (removed !== null) return err(removed)

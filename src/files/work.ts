@@ -113,18 +113,21 @@ export function takeBack(work: Work, reached: readonly WorkFile[]): Remainder {
   const left = unrestored.map(({ path }) => path)
   const stuck = unrestored.filter(file => stateOf(file) !== 'other')
   const needed = new Set(stuck.map(({ spare }) => spare))
+  const problems: FileProblem[] = []
+  const isLeft = (path: string, problem: FileProblem | null) => {
+    if (problem !== null) problems.push(problem)
+    return problem !== null && isThere(path)
+  }
   const names = temporaryNames(work).reverse()
-  left.push(
-    ...names.filter(name => !needed.has(name) && isThere(name) && removeFile(name) !== null)
-  )
+  left.push(...names.filter(it => !needed.has(it) && isThere(it) && isLeft(it, removeFile(it))))
   const inward = [...work.folders].reverse()
-  left.push(...inward.filter(folder => removeIfEmpty(folder) !== null && isThere(folder)))
+  left.push(...inward.filter(it => isLeft(it, removeIfEmpty(it))))
   syncFolders(work)
   const isMixed = unrestored.length > 0
   // Where someone has written over what came from us, the old version is in the backup alone.
   if (!isMixed && work.run !== null && !dropRun(work.run)) left.push(work.run)
   const edited = unrestored.length - stuck.length
-  return { left, problems: [], again: left.length > edited }
+  return { left, problems, again: left.length > edited }
 }
 
 function restored(file: WorkFile): boolean {

@@ -304,7 +304,8 @@ const CONDITIONS: Condition[] = [
     exit: 5,
     stderr: text`
       vfio-patch: another vfio-patch (pid ${process.pid}) is working on ${FILE}. Nothing was written.
-        Do:  wait for it and run this again
+        Why: it holds the lock of /etc/nixos since WHEN
+        Do:  wait for it and run this again; if process ${process.pid} is something else: rm /etc/nixos/.vfio-patch.lock
       `
   },
   {

@@ -106,14 +106,13 @@ test.concurrent('another vfio-patch at work, and a lock that one left', async ()
   const lock = join(place.nixos, '.vfio-patch.lock')
   symlinkSync(`${child.pid}:::.`, lock)
   const before = place.files()
-  expect(await place.run([...APPLY, 'configuration.nix'])).toEqual({
-    code: 5,
-    stdout: '',
-    stderr: text`
-      vfio-patch: another vfio-patch (pid ${child.pid}) is working on /etc/nixos/configuration.nix. Nothing was written.
-        Do:  wait for it and run this again
-      `
-  })
+  const { code, stdout, stderr } = await place.run([...APPLY, 'configuration.nix'])
+  expect([code, stdout]).toEqual([5, ''])
+  expect(stderr).toBe(text`
+    vfio-patch: another vfio-patch (pid ${child.pid}) is working on /etc/nixos/configuration.nix. Nothing was written.
+      Why: it holds the lock of /etc/nixos since WHEN
+      Do:  wait for it and run this again; if process ${child.pid} is something else: rm /etc/nixos/.vfio-patch.lock
+    `)
   expect(place.files()).toEqual(before)
   rmSync(lock)
   symlinkSync('4194399:1::.', lock)

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { needing } from './support/needing.ts'
 import { onTerminal } from './support/onTerminal.ts'
-import { makePlace, type Place } from './support/place.ts'
+import { makePlace, type Outcome, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
 const CONFIGURATION = '{ ... }:\n{\n  a = 1;\n  b = 1;\n}\n'
@@ -61,7 +61,7 @@ needing('strace')('two at once: the second is told who is at it, and loses nothi
     code: 5,
     stdout: '',
     stderr: expect.stringMatching(
-      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Do: {2}wait for it and run this again\n$/
+      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Why: it holds the lock of \/etc\/nixos since WHEN, by: vfio-patch option set -qy pc\.nix a 2 --parse-check=off\n {2}Do: {2}wait for it and run this again\n$/
     )
   })
   expect((await first).code).toBe(0)
@@ -69,6 +69,43 @@ needing('strace')('two at once: the second is told who is at it, and loses nothi
   expect(others(place)).toEqual([])
   expect((await place.run(SET_B)).code).toBe(0)
   expect(place.read('pc.nix')).toBe(CONFIGURATION.replaceAll('1', '2'))
+})
+
+/** Two configurations with one state folder, the first of which is written slowly; the answer of the second. */
+async function whileOther(
+  seconds: number,
+  ...flags: string[]
+): Promise<Outcome & { first: Outcome }> {
+  const place = makePlace({ 'pc.nix': CONFIGURATION, 'other/pc.nix': CONFIGURATION })
+  const slowly = SLOWLY.map(it => it.replace('delay_enter=2000000', `delay_enter=${seconds}000000`))
+  const first = place.run(SET_A, { through: slowly })
+  for (let i = 0; i < 500 && others(place).length < 2; i++) {
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  const second = await place.run(['option', 'set', 'other/pc.nix', 'b', '2', OFF, ...flags])
+  const ended = { ...second, first: await first }
+  expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('a = 1', 'a = 2'))
+  const written = CONFIGURATION.replace('b = 1', 'b = 2')
+  expect(place.read('other/pc.nix')).toBe(second.code === 0 ? written : CONFIGURATION)
+  return ended
+}
+
+needing('strace')('a run on another configuration is waited for', async () => {
+  const { first, code, stderr } = await whileOther(2, '--yes')
+  expect([first.code, code]).toEqual([0, 0])
+  expect(stderr).toMatch(
+    /\nvfio-patch: note: waiting for another vfio-patch \(pid \d+\) on another configuration\.\nWrote \/etc\/nixos\/other\/pc\.nix\.\n/
+  )
+})
+
+needing('strace')('quietly where it is to be quiet, and not for ever', async () => {
+  const { first, code, stdout, stderr } = await whileOther(8, '-qy')
+  expect([first.code, code, stdout]).toEqual([0, 5, ''])
+  expect(stderr.replace(/pid \d+/, 'pid N')).toBe(text`
+    vfio-patch: another vfio-patch (pid N) is writing another configuration, and was not done after 5 seconds. Nothing was written.
+      Why: all configurations share the backups in /state, which are locked since WHEN, by: vfio-patch option set -qy pc.nix a 2 --parse-check=off
+      Do:  wait for it and run this again
+    `)
 })
 
 needing('strace')('killed while it holds the lock: the next one takes it over', async () => {

@@ -39,7 +39,8 @@ test('new files first, then the configuration, and a run that keeps the old one'
     ok: true,
     value: {
       run: { id: '20261122-160312-1', folder: join(state, 'runs/20261122-160312-1') },
-      warnings: []
+      warnings: [],
+      left: []
     }
   })
   expect(listing(nixos)).toEqual([
@@ -101,7 +102,7 @@ test('what is as wanted is not touched, and if that is all there is no run', () 
   const before = statSync(one)
 
   const nothing = commit([change(one, 'old\n'), change(two, 'old\n')], options)
-  expect(nothing).toEqual({ ok: true, value: { run: null, warnings: [] } })
+  expect(nothing).toEqual({ ok: true, value: { run: null, warnings: [], left: [] } })
   expect(existsSync(state)).toBe(false)
 
   commit([change(one, 'old\n'), change(two, 'new\n')], options)

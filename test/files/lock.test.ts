@@ -28,7 +28,8 @@ test('taken once, given back, taken again', () => {
   expect(readLock(b)).toMatchObject({ value: { pid: process.pid, journal: a } })
 
   const path = join(b, 'w.nix')
-  const held = { code: 'LOCKED', path, pid: process.pid }
+  const since = expect.stringMatching(/^20\d\d-.*Z$/)
+  const held = { code: 'LOCKED', path, folder: b, pid: process.pid, command: null, since }
   expect(createLocks(b).take(lockedFolders([path]))).toEqual(held)
   locks.releaseOthers(a)
   expect([readdirSync(a), readdirSync(b)]).toEqual([[NAME], []])
@@ -45,7 +46,10 @@ test('none is kept when one is held by another process', () => {
   })
   symlinkSync(`${child.pid}:::.`, join(b, NAME))
   const path = join(b, 'new/z.nix')
-  expect(locks.take(folders)).toEqual({ code: 'LOCKED', path, pid: child.pid })
+  expect(locks.take(folders)).toMatchObject({
+    ...{ code: 'LOCKED', path, folder: b, pid: child.pid },
+    command: null
+  })
   expect(readdirSync(a)).toEqual([])
 })
 

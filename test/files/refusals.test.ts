@@ -230,7 +230,7 @@ needing('root', 'node as nobody')(
       jobOf(changes, { ...place.options, backup: false }),
       NOBODY
     )
-    expect(second).toEqual({ ok: true, value: { run: null, warnings: [] } })
+    expect(second).toEqual({ ok: true, value: { run: null, warnings: [], left: [] } })
     expect(listing(place.nixos)).toEqual([
       '0644 65534:65534 configuration.nix: new',
       '0755 65534:65534 vfio/',

@@ -18,6 +18,7 @@ import { readRelease } from '../input/readRelease.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { applyMessage, nixMessage } from '../messages/messages.ts'
+import { openWayNote } from '../messages/openWayNote.ts'
 import { plural } from '../messages/plural.ts'
 import { type CheckBody, fail, type Report } from '../report.ts'
 import { nextStep, readRoot } from '../root.ts'
@@ -69,7 +70,8 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   const fixable = fixes.ok
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
-  const shown = { faults, nameOf, body, looked: looked.value, fixable }
+  const warning = openWayNote(target)
+  const shown = { faults, nameOf, body, looked: looked.value, fixable, warning }
   return mends
     ? mend(shown, fixes, { target, context }, given, screens)
     : tell(shown, given, screens)
@@ -135,10 +137,12 @@ interface Shown {
   nameOf: (path: string) => string
   body: CheckBody
   looked: Looked
+  /** That others can replace the configuration. */
+  warning: string | undefined
 }
 
 function tell(
-  { faults, fixable, nameOf, body, looked }: Shown,
+  { faults, fixable, nameOf, body, looked, warning }: Shown,
   given: Arguments,
   screens: Screens
 ): Report {
@@ -149,6 +153,7 @@ function tell(
     if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
     if (parts.length > 0) process.stdout.write(`${parts.join('\n\n')}\n`)
     if (!looked.on && looked.note !== undefined) say(looked.note)
+    if (warning !== undefined) say(`Note: ${warning}`)
     say(summary(problems, findings.length - problems, body, given.on('fix') ? 0 : fixable))
   }
   return problems > 0

@@ -13,6 +13,7 @@ import { confirm } from '../ask/confirm.ts'
 import { callOn } from '../context.ts'
 import { EXIT } from '../message.ts'
 import { obstacleMessage } from '../messages/fileMessages.ts'
+import { openWayNote } from '../messages/openWayNote.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { reportEdits } from '../show/editReports.ts'
@@ -59,8 +60,12 @@ export async function offerChange(
   }
   const folder = dirname(configuration.realpath)
   const lender = manner.writes ? lenderOf(folder, knownPeople()) : null
-  if (lender !== null) {
-    const note = `${folder} belongs to user ${lender}, who can change it meanwhile.`
+  const lent =
+    lender === null
+      ? undefined
+      : `${folder} belongs to user ${lender}, who can change it meanwhile.`
+  for (const note of [lent, openWayNote(configuration)]) {
+    if (note === undefined) continue
     planned = { ...planned, notes: [...planned.notes, note] }
     if (!quiet) say(`Note: ${note}`)
   }

@@ -18,11 +18,9 @@ export function savePatch(
   files: readonly string[]
 ): Message | undefined {
   const named = resolve(path)
-  const leads = realpathIfAny(named)
-  if (leads.endsWith('.nix') || isOneOf(named, files)) {
-    return replacesMessage(leads === named ? path : leads)
-  }
-  if (isTrace(basename(named))) return replacesMessage(path)
+  const leads = realpathIfAny(path)
+  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, files))
+    return replacesMessage(leads)
   const target = locateSaved(named)
   if (!target.ok) return patchMessage(path, target.error, isLink(named))
   const problem = saveFile(target.value, Buffer.from(patch), configuration)

@@ -10,7 +10,7 @@ import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
 import { EXIT, formatMessage, type Message } from '../message.ts'
-import { commitMessage, warningMessage } from '../messages/fileMessages.ts'
+import { commitMessage, leftMessage, warningMessage } from '../messages/fileMessages.ts'
 import { ignoredMessage, registerMessage } from '../messages/gitMessages.ts'
 import type { PlanBody, Report } from '../report.ts'
 import { stateFolderHere } from '../root.ts'
@@ -68,11 +68,12 @@ export async function writeChanges(
     try {
       const committed = commit([...changes], options)
       if (!committed.ok) return committed
-      const { run, warnings } = committed.value
+      const { run, warnings, left } = committed.value
       return ok({
         run,
         warnings: [
           ...warnings.map(it => warningMessage(it, context)),
+          ...(left.length > 0 ? [leftMessage(left)] : []),
           ...registrations.flatMap(it => registerOne(it, context.file))
         ]
       })

@@ -48,8 +48,23 @@ export function commitMessage(problem: CommitProblem, context: Context): Message
 export function warningMessage(problem: FileProblem, context: Context): Message {
   // The backup itself is kept by then.
   const cause = problem.code === 'BACKUP_FAILED' ? problem.cause : problem
-  const { code, what } = readMessage(cause, context)
-  return { code, exit: EXIT.followUp, what: `warning: the change is written, but: ${what}` }
+  const { code, what, remedy } = readMessage(cause, context)
+  const warning = {
+    code,
+    exit: EXIT.followUp,
+    what: `warning: the change is written, but: ${what}`
+  }
+  return code === 'IMMUTABLE' && remedy !== undefined ? { ...warning, remedy } : warning
+}
+
+/** What should be gone after the change, and is still there. */
+export function leftMessage(left: readonly string[]): Message {
+  return {
+    code: 'LEFT_BEHIND',
+    exit: EXIT.followUp,
+    what: `warning: the change is written, but this is left behind: ${left.join(', ')}.`,
+    remedy: 'see to the cause; the next command that writes does the rest and deletes it'
+  }
 }
 
 function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
@@ -129,8 +144,10 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       )
     case 'IMMUTABLE':
       return refused(
-        `${path} is immutable (chattr +i).`,
-        `sudo chattr -i ${shellWord(path)}, then run this again`
+        problem.mark === 'i'
+          ? `${path} is immutable (chattr +i).`
+          : `${path} can only be added to (chattr +a).`,
+        `sudo chattr -${problem.mark} ${shellWord(path)}, then run this again`
       )
     case 'MOUNT_POINT':
       return refused(
@@ -262,16 +279,18 @@ function interruptedMessage(
   context: Context,
   truth: string
 ): Message {
-  const { code, path, why, journal, started } = problem
+  const { code, path, why, journal, started, cause } = problem
   const when = started === null ? '' : ` (${dateOf(started)})`
   const earlier = `an earlier run was interrupted${when}`
   const accept = `rm ${shellWord(journal)}`
   // Where a way back was begun, some of it may be done.
   const said = why === 'STUCK' ? '' : truth
-  const message = (what: string, remedy: string): Message => ({
+  const caused = cause === undefined ? undefined : readMessage(cause, context)
+  const message = (what: string, remedy: string, reason?: string): Message => ({
     code,
     exit: EXIT.stale,
     what: `${earlier}${what}.${said}`,
+    ...(reason === undefined ? {} : { why: reason }),
     remedy
   })
   switch (why) {
@@ -283,7 +302,11 @@ function interruptedMessage(
     case 'STUCK':
       return message(
         `, and ${path} could not be put right`,
-        `see whether it can be read and written, then run this again; to keep all as it is: ${accept}`
+        [
+          caused?.remedy ?? 'see whether it can be read and written, then run this again',
+          `to keep all as it is: ${accept}`
+        ].join('\n'),
+        caused?.what
       )
     case 'OTHERS':
       return message(

@@ -21,7 +21,7 @@ const project = fileURLToPath(new URL('../../../', import.meta.url))
 export const BIN = join(project, 'bin/vfio-patch.js')
 export const EXAMPLE = join(project, 'examples/asrock-x570-pro4')
 
-/** What a call came to. Paths begin at the place's own root, and runs are called RUN-1, RUN-2, … */
+/** What a call came to. Paths begin at the place's own root, runs are called RUN-1, … and times WHEN. */
 export interface Outcome {
   code: number | null
   stdout: string
@@ -76,7 +76,10 @@ export function makePlace(files: Record<string, string | Uint8Array> = {}): Plac
     VFIO_PATCH_STATE: join(top, 'state')
   }
   const plain = (text: string) =>
-    text.replaceAll(top, '').replace(/\b\d{8}-\d{6}-(\d+)\b/g, 'RUN-$1')
+    text
+      .replaceAll(top, '')
+      .replace(/\b\d{8}-\d{6}-(\d+)\b/g, 'RUN-$1')
+      .replace(/\bsince [-\d]{10} [:\d]{8} UTC/g, 'since WHEN')
   const write = (name: string, content: string | Uint8Array) => {
     mkdirSync(dirname(join(nixos, name)), { recursive: true, mode: 0o755 })
     writeFileSync(join(nixos, name), content, { mode: 0o644 })

@@ -1,0 +1,32 @@
+import { wayOf } from '../system/way.ts'
+import { isOpen, type People } from './openFolder.ts'
+
+/** A folder in which somebody can replace what leads to a file. */
+export interface OpenParent {
+  path: string
+  uid: number
+  mode: number
+}
+
+/**
+ * The folders that lead to the file at `path` (absolute, without links), its own folder included, in
+ * which somebody can replace the next part of the path who is neither root, nor the owner of the file
+ * (`owner`), nor trusted. In a folder like /tmp each can replace only what is theirs. None where the way
+ * can't be read.
+ */
+export function findOpenParents(path: string, owner: number, people: People): OpenParent[] {
+  const known = { ...people, trusted: new Set([...people.trusted, owner]) }
+  try {
+    // The file ends the way: it is no folder.
+    const way = wayOf(path)
+    return way
+      .filter((folder, index) => {
+        const isSticky = (folder.mode & 0o1000) !== 0 && known.trusted.has(folder.uid)
+        const next = way[index + 1]?.uid ?? owner
+        return isSticky ? !known.trusted.has(next) : isOpen(folder, known)
+      })
+      .map(({ path: folder, uid, mode }) => ({ path: folder, uid, mode }))
+  } catch {
+    return []
+  }
+}
