@@ -1,4 +1,5 @@
-import { wayOf } from '../system/way.ts'
+import { dirname } from 'node:path'
+import { isRootsAlone, wayOf } from '../system/way.ts'
 import { isOpen, type People } from './openFolder.ts'
 
 /** A folder in which somebody can replace what leads to a file. */
@@ -29,4 +30,13 @@ export function findOpenParents(path: string, owner: number, people: People): Op
   } catch {
     return []
   }
+}
+
+/**
+ * Whether, as root, a path that was named leads through folders or links of somebody else to a file in a
+ * place that only root can change: then whoever owns them chooses which of root's files that is.
+ */
+export function isLedToRoots(named: string, realpath: string): boolean {
+  if (process.geteuid?.() !== 0 || named === realpath) return false
+  return isRootsAlone(dirname(realpath)) && !isRootsAlone(named)
 }

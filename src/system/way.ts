@@ -51,19 +51,12 @@ export function wayOf(path: string): WayPart[] {
  * /tmp others can't replace what is root's. False where that can't be found out.
  */
 export function isRootsAlone(folder: string): boolean {
-  if (known.has(folder)) return true
-  let isSafe = false
   try {
-    isSafe = wayOf(folder).every(part => part.uid === 0 && (part.isLink || !isShared(part)))
+    return wayOf(folder).every(part => part.uid === 0 && (part.isLink || !isShared(part)))
   } catch {
     return false
   }
-  // What only root can change stays as it is while root is at work here.
-  if (isSafe) known.add(folder)
-  return isSafe
 }
-
-const known = new Set<string>()
 
 /** Whether a folder can be written to by its group or by everybody, so that entries can be replaced. */
 function isShared({ gid, mode }: WayPart): boolean {

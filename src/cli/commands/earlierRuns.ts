@@ -1,6 +1,7 @@
 // A run that was stopped in the middle is finished or taken back before another one begins.
 
 import { locate } from '../../apply/read/locate.ts'
+import { isLedToRoots } from '../../files/openWay.ts'
 import { findInterrupted, type Recovered, recover } from '../../files/recover.ts'
 import { locateTarget } from '../../files/target.ts'
 import { isQuiet } from '../arguments/manner.ts'
@@ -34,6 +35,8 @@ export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise
   const { path } = locate(file, root.value, process.env)
   const target = locateTarget(path, { root: root.value })
   if (!target.ok) return { runs: [] }
+  // The command is going to refuse that, and a run that was interrupted there is none of its business.
+  if (isLedToRoots(path, target.value.realpath)) return { runs: [] }
   const options = { paths: [target.value.realpath], stateFolder: stateFolderHere(root.value) }
   const writes =
     command !== 'diff' &&

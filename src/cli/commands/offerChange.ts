@@ -13,7 +13,7 @@ import { confirm } from '../ask/confirm.ts'
 import { callOn } from '../context.ts'
 import { EXIT } from '../message.ts'
 import { obstacleMessage } from '../messages/fileMessages.ts'
-import { openWayNote } from '../messages/openWayNote.ts'
+import { ledToRootsMessage, openWayNote } from '../messages/openWayNote.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { reportEdits } from '../show/editReports.ts'
@@ -53,6 +53,8 @@ export async function offerChange(
   }
   if (!quiet) showPlan(prepared, planned, registrations, manner.verbose, screens)
 
+  const led = manner.writes ? ledToRootsMessage(context, configuration.realpath) : undefined
+  if (led) return fail(led, planned)
   // Now rather than after the question.
   for (const { path } of manner.writes ? plan.files : []) {
     const obstacle = findObstacle(path)

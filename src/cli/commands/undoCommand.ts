@@ -16,6 +16,7 @@ import { type Context, callOn, contextOf } from '../context.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { registrationLines } from '../messages/gitMessages.ts'
+import { ledToRootsMessage } from '../messages/openWayNote.ts'
 import {
   emptyBody,
   type FileReport,
@@ -78,6 +79,9 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
   if (given.on('dry-run') === true) {
     return { exit: EXIT.differences, outcome: 'planned', body: planned }
   }
+  const target = locateTarget(path, { root: root.value })
+  const led = target.ok ? ledToRootsMessage(start, target.value.realpath) : undefined
+  if (led) return fail(led, planned)
   const refusal = await confirm('Take this back? [y/N] ', given)
   if (refusal) return { ...refusal, body: planned }
   const written = await writeChanges(changes.value, registrations, context, given, true)

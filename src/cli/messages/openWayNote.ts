@@ -1,7 +1,21 @@
 import { knownPeople } from '../../files/openFolder.ts'
-import { findOpenParents } from '../../files/openWay.ts'
+import { findOpenParents, isLedToRoots } from '../../files/openWay.ts'
 import type { TargetFile } from '../../files/target.ts'
 import { shellWord } from '../arguments/shellWord.ts'
+import { type Context, callOn } from '../context.ts'
+import { EXIT, type Message } from '../message.ts'
+
+/** The refusal of a file that another user's folder or link leads to; undefined where that is not so. */
+export function ledToRootsMessage(context: Context, realpath: string): Message | undefined {
+  if (!isLedToRoots(context.file, realpath)) return undefined
+  return {
+    code: 'LED_TO_ROOT',
+    exit: EXIT.refused,
+    what: `${context.file} leads through another user's folder or link to ${realpath}, which only root can change. Nothing was written.`,
+    why: "that user could make it lead to any file of root's.",
+    remedy: `name the file itself: sudo ${callOn(realpath, context)}`
+  }
+}
 
 /**
  * A note where somebody else can put another configuration in the place of this one, by a folder that

@@ -1,0 +1,231 @@
+// Root at work in a folder of Alice, who called sudo and has put links, journals, locks and old names there
+// to have root change what is not hers: nothing of that changes, whatever command is run.
+
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import {
+  factsOf,
+  fileOf,
+  GONE,
+  journalOf,
+  manifestOf,
+  temporary
+} from '../files/support/hostile.ts'
+import { needing } from './support/needing.ts'
+import { makePlace, type Place } from './support/place.ts'
+
+const ALICE = 1234
+const OFF = '--parse-check=off'
+const CONFIGURATION = '{ ... }:\n{\n  boot.kernelParams = [ "pci=nomsi" ];\n}\n'
+const FILE = 'configuration.nix'
+const MACHINE = ['--sysfs', join(import.meta.dirname, '../host/machines/single-gpu')]
+const OLD_RUN = '20261122-160312-7'
+
+interface Attacked extends Place {
+  decoys: string
+  /** What root has: its things, and the backup of an old run. */
+  roots(): string[]
+}
+
+/** Alice's folder with her configuration, and things of root's around it. */
+function given(): Attacked {
+  const place = makePlace({ [FILE]: CONFIGURATION })
+  const decoys = join(place.top, 'decoys')
+  for (const each of ['', 'empty', 'nixos', 'vfio', `private/x/${OLD_RUN}`])
+    mkdirSync(join(decoys, each), { recursive: true, mode: 0o755 })
+  for (const [name, content] of [
+    ['secret', 'secret\n'],
+    ['nixos/a.nix', 'new\n'],
+    ['nixos/configuration.nix', CONFIGURATION],
+    [`nixos/${temporary('a.nix')}`, 'half\n'],
+    ['nixos/.vfio-patch.journal', journalOf({ files: [fileOf('a.nix')] })],
+    ['nixos/.vfio-patch.journal.new', 'draft\n'],
+    ['vfio/default.nix', '{ }\n'],
+    [`private/x/${OLD_RUN}/kept`, 'kept\n']
+  ] as const)
+    writeFileSync(join(decoys, name), content, { mode: 0o600 })
+  // Not among the decoys: its number of names may change.
+  writeFileSync(join(place.top, 'linked'), 'secret\n', { mode: 0o600 })
+  symlinkSync(`${GONE}.`, join(decoys, 'nixos/.vfio-patch.lock'))
+  symlinkSync('secret', join(decoys, 'link'))
+
+  const run = join(place.top, 'state/runs', OLD_RUN)
+  mkdirSync(run, { recursive: true })
+  for (const each of ['state', 'state/runs']) chmodSync(join(place.top, each), 0o700)
+  writeFileSync(join(run, '1.before'), 'kept\n')
+  writeFileSync(join(run, 'manifest.json'), manifestOf('/etc/nixos/a.nix'))
+
+  for (const each of [place.nixos, join(place.nixos, FILE)]) chownSync(each, ALICE, ALICE)
+  return { ...place, decoys, roots: () => factsOf(decoys, run) }
+}
+
+const LINKED = "a link to a configuration of root's"
+
+/** What Alice plants in her folder before a command is run. */
+const TRAPS: Record<string, (place: Attacked) => void> = {
+  "a journal that names a run of root's": place =>
+    plant(place, '.vfio-patch.journal', journalOf({ run: `../../state/runs/${OLD_RUN}` })),
+  'a journal that names another folder as its run': place =>
+    plant(place, '.vfio-patch.journal', journalOf({ run: `../../decoys/private/x/${OLD_RUN}` })),
+  "a journal with files and folders of root's": place =>
+    plant(
+      place,
+      '.vfio-patch.journal',
+      journalOf({
+        files: [
+          fileOf('../../decoys/nixos/a.nix', { spare: `../../decoys/nixos/${temporary('a.nix')}` })
+        ],
+        ...{ folders: ['../../decoys/empty'], emptied: ['../../decoys/empty'] },
+        locked: ['../../decoys/nixos']
+      })
+    ),
+  'a journal that is a link': place => link(place, '../../decoys/secret', '.vfio-patch.journal'),
+  'a journal that is a pipe': place => pipe(place, '.vfio-patch.journal'),
+  'a half journal that is a link': place =>
+    link(place, '../../decoys/secret', '.vfio-patch.journal.new'),
+  'a lock that leads to a folder of root': place =>
+    link(place, `${GONE}../../decoys/nixos`, '.vfio-patch.lock'),
+  'a lock that is a link to a file': place =>
+    link(place, '../../decoys/secret', '.vfio-patch.lock'),
+  'a lock that is a pipe': place => pipe(place, '.vfio-patch.lock'),
+  'a link to a folder in place of the modules': place => link(place, '../../decoys/vfio', 'vfio'),
+  'a link to nothing in place of the modules': place => link(place, '../../decoys/new', 'vfio'),
+  'a link in place of a patch and of a dump': place => {
+    link(place, '../../decoys/secret', 'out.patch')
+    link(place, '../../decoys/empty', 'dump')
+  },
+  "another name of a file of root's": place =>
+    linkSync(join(place.top, 'linked'), join(place.nixos, 'out.patch')),
+  [LINKED]: place => {
+    rmSync(join(place.nixos, FILE))
+    link(place, '../../decoys/nixos/configuration.nix', FILE)
+  },
+  "a repository of root's": place => {
+    spawnSync('git', ['init', '-q', join(place.decoys, 'repository')])
+    plant(place, '.git', 'gitdir: ../../decoys/repository/.git\n')
+  },
+  'a git of her own': place => {
+    plant(place, 'bin/git', `#!/bin/sh\necho $(id -u) >>${place.top}/ran\nexec /usr/bin/git "$@"\n`)
+    plant(place, 'bin/nix-instantiate', `#!/bin/sh\nid -u >>${place.top}/ran\n`)
+    for (const name of ['git', 'nix-instantiate']) chmodSync(join(place.nixos, 'bin', name), 0o755)
+    spawnSync('git', ['init', '-q', place.nixos])
+    spawnSync('chown', ['-R', `${ALICE}:${ALICE}`, join(place.nixos, '.git')])
+  }
+}
+
+const COMMANDS: string[][] = [
+  ['diff', FILE, '--iommu', 'amd', '-o', 'out.patch'],
+  ['check', FILE, OFF],
+  ['check', FILE, '--fix', '--yes'],
+  ['option', 'set', FILE, 'a', '1', '--yes'],
+  ['apply', FILE, '--iommu', 'amd', '--yes', '-o', 'out.patch'],
+  ['undo', FILE, '--list'],
+  ['undo', FILE, '--yes'],
+  ['apply', FILE, '--iommu', 'amd', '--yes'],
+  ['remove', FILE, '--yes'],
+  ['scan', ...MACHINE, '--dump', 'dump']
+]
+
+needing('root', 'setpriv', 'git').each(Object.keys(TRAPS))(
+  '%s',
+  { timeout: 120_000 },
+  async trap => {
+    const place = given()
+    TRAPS[trap]?.(place)
+    const before = place.roots()
+    const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
+    for (const words of COMMANDS) {
+      const { code, stdout, stderr } = await place.run(words, { env })
+      // Nothing waits for a pipe, nothing is a bug, and no secret is told.
+      expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
+      expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
+      expect(stdout + stderr).not.toMatch(/internal error|secret\n/)
+      expect([words, place.roots()]).toEqual([words, before])
+    }
+    expect(existsSync(join(place.decoys, 'new'))).toBe(false)
+    const { uid, mode } = lstatSync(join(place.top, 'linked'))
+    expect([uid, mode & 0o777, readFileSync(join(place.top, 'linked'), 'utf8')]).toEqual([
+      0,
+      0o600,
+      'secret\n'
+    ])
+    expect(lstatSync(join(place.nixos, FILE)).uid).toBe(ALICE)
+    // What runs as Alice may be hers.
+    const ran = join(place.top, 'ran')
+    if (existsSync(ran)) expect(readFileSync(ran, 'utf8')).not.toMatch(/^0$/m)
+  }
+)
+
+/** Exchanges her folder with a link to one of root's, and back, as fast as it can. */
+const EXCHANGE = `
+  const { renameSync, symlinkSync, unlinkSync } = require('node:fs')
+  const [, folder, decoy] = process.argv
+  for (;;) {
+    try { renameSync(folder, folder + '.away'); symlinkSync(decoy, folder) } catch {}
+    try { unlinkSync(folder) } catch {}
+    try { renameSync(folder + '.away', folder) } catch {}
+  }`
+
+needing('root', 'setpriv').each([
+  { folder: 'pc', decoy: 'nixos' },
+  { folder: 'pc/vfio', decoy: 'vfio' }
+])(
+  'a folder ($folder) that is exchanged all the time',
+  { timeout: 240_000 },
+  async ({ folder, decoy }) => {
+    const place = given()
+    mkdirSync(join(place.nixos, 'pc/vfio'), { recursive: true })
+    writeFileSync(join(place.nixos, 'pc', FILE), CONFIGURATION)
+    spawnSync('chown', ['-R', `${ALICE}:${ALICE}`, join(place.nixos, 'pc')])
+    // Without what is no trap here.
+    for (const name of readdirSync(join(place.decoys, 'nixos')))
+      if (name.startsWith('.')) rmSync(join(place.decoys, 'nixos', name))
+    const before = place.roots()
+    const paths = [join(place.nixos, folder), join(place.decoys, decoy)]
+    const user = [`--reuid=${ALICE}`, `--regid=${ALICE}`, '--clear-groups']
+    const attacker = spawn('setpriv', [...user, process.execPath, '-e', EXCHANGE, ...paths])
+    try {
+      const env = { SUDO_UID: String(ALICE) }
+      for (let round = 0; round < 6; round++) {
+        const path = join(place.nixos, 'pc', FILE)
+        await place.run(['apply', path, '--iommu', 'amd', '-qy', OFF], { env })
+        expect(place.roots()).toEqual(before)
+        await place.run(['undo', path, '-qy'], { env })
+        expect(place.roots()).toEqual(before)
+      }
+    } finally {
+      attacker.kill('SIGKILL')
+    }
+  }
+)
+
+function plant({ nixos }: Place, name: string, content: string): void {
+  mkdirSync(join(nixos, name, '..'), { recursive: true })
+  writeFileSync(join(nixos, name), content)
+  for (const each of [join(nixos, name, '..'), join(nixos, name)]) chownSync(each, ALICE, ALICE)
+}
+
+function link({ nixos }: Place, target: string, name: string): void {
+  symlinkSync(target, join(nixos, name))
+  lchownSync(join(nixos, name), ALICE, ALICE)
+}
+
+function pipe({ nixos }: Place, name: string): void {
+  spawnSync('mkfifo', [join(nixos, name)])
+  chownSync(join(nixos, name), ALICE, ALICE)
+}

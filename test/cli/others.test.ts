@@ -1,0 +1,203 @@
+// What others can do to the way to a configuration, to output that gets lost, and to what should go.
+
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { needing } from './support/needing.ts'
+import { makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const CONFIGURATION = '{ ... }:\n{\n  a = 1;\n}\n'
+const FILE = '/etc/nixos/pc.nix'
+const OFF = '--parse-check=off'
+const SET = ['option', 'set', 'pc.nix', 'a', '2', OFF]
+const MACHINE = ['--sysfs', join(import.meta.dirname, '../host/machines/single-gpu')]
+
+function given(): Place {
+  return makePlace({ 'pc.nix': CONFIGURATION })
+}
+
+const LOST = text`
+  vfio-patch: the output could not be written (ENOSPC).
+    Do:  see whether there is space left where it goes
+  `
+
+test.concurrent('output that gets lost after the change is made', async () => {
+  const place = given()
+  const { code, stderr } = await place.run([...SET, '--yes'], { script: '"$@" >/dev/full' })
+  expect(code).toBe(8)
+  expect(
+    stderr.endsWith(
+      `\n${LOST.replace('the output', 'warning: the change is written, but the output')}`
+    )
+  ).toBe(true)
+  expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('1', '2'))
+  const undone = await place.run(['undo', 'pc.nix', '--yes', '--json'], {
+    script: '"$@" >/dev/full'
+  })
+  expect(undone.code).toBe(8)
+  expect(place.read('pc.nix')).toBe(CONFIGURATION)
+})
+
+test.concurrent.each([
+  [['check', 'broken.nix', OFF], 4],
+  [['diff', 'pc.nix', '--iommu', 'amd', OFF], 4],
+  [['scan', ...MACHINE], 4],
+  [['scan', ...MACHINE, '--json'], 4],
+  [['option', 'get', 'pc.nix', 'a'], 4],
+  [['--help'], 4],
+  [['--version'], 4],
+  [['diff', 'none.nix', '--json'], 4],
+  [['diff', '--nonsense', '--json'], 2]
+] as const)('%j >/dev/full', async (words, code) => {
+  const place = given()
+  place.write('broken.nix', '{ ... }:\n{\n  boot.kernelParams = [ "pci=nomsi" ];\n}\n')
+  const outcome = await place.run(words, { script: '"$@" >/dev/full' })
+  expect([outcome.code, outcome.stderr.endsWith(LOST)]).toEqual([code, true])
+})
+
+test.concurrent('a reader that has seen enough, and an output that is closed', async () => {
+  const place = given()
+  const script = '{ "$@"; echo $? >&3; } 3>code | true'
+  expect((await place.run([...SET, '--yes'], { script })).stderr).not.toContain('could not')
+  expect(place.read('code')).toBe('0\n')
+  expect((await place.run(['undo', '-qy', 'pc.nix'], { script: '"$@" >&-' })).code).toBe(0)
+})
+
+/** Puts `/etc` of the place into this state, and gives the notes of a call. */
+async function notesOf(place: Place, words: readonly string[], env = {}): Promise<string[]> {
+  const { stderr } = await place.run(words, { env })
+  return stderr.split('\n').filter(it => it.startsWith('Note: '))
+}
+
+needing('root')('others can write to a folder that leads to the configuration', async () => {
+  const place = given()
+  const etc = join(place.top, 'etc')
+  const calls = [
+    [...SET, '-n'],
+    [...SET, '--yes'],
+    ['check', 'pc.nix', OFF]
+  ]
+  for (const call of calls) expect(await notesOf(place, call)).toEqual([])
+  chmodSync(etc, 0o777)
+  const note = `Note: others can write to /etc (mode 777) and so replace ${FILE}, which root builds: sudo chmod go-w /etc`
+  for (const call of [['option', 'set', 'pc.nix', 'a', '3', OFF, '--yes'], ...calls])
+    expect(await notesOf(place, call)).toEqual([note])
+  const { stdout } = await place.run([...SET, '-n', '--json'])
+  expect(JSON.parse(stdout).notes).toEqual([])
+  const shown = await place.run(['option', 'set', 'pc.nix', 'a', '4', OFF, '-n', '--json'])
+  expect(JSON.parse(shown.stdout).notes).toEqual([note.slice(6)])
+
+  chmodSync(etc, 0o1777)
+  expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([])
+  chmodSync(etc, 0o755)
+  chownSync(etc, 1235, 1235)
+  expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([
+    `Note: others can write to /etc (of user 1235) and so replace ${FILE}, which root builds: sudo chown root: /etc`
+  ])
+  expect(await notesOf(place, ['check', 'pc.nix', OFF], { SUDO_UID: '1235' })).toEqual([])
+  chownSync(join(place.nixos, 'pc.nix'), 1235, 1235)
+  expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([])
+})
+
+needing('root', 'chattr')(
+  'a configuration that can only be added to',
+  async ({ onTestFinished }) => {
+    const place = given()
+    const path = join(place.nixos, 'pc.nix')
+    spawnSync('chattr', ['+a', path])
+    onTestFinished(() => void spawnSync('chattr', ['-a', path]))
+    expect(await place.run([...SET, '-qy'])).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: text`
+      vfio-patch: ${FILE} can only be added to (chattr +a). Nothing was written.
+        Do:  sudo chattr -a ${FILE}, then run this again
+      `
+    })
+    expect(readdirSync(place.nixos)).toEqual(['pc.nix'])
+    expect(readdirSync(join(place.top, 'state/runs'))).toEqual([])
+  }
+)
+
+needing('root', 'chattr')('a folder that can only be added to', async ({ onTestFinished }) => {
+  const place = given()
+  const { nixos } = place
+  spawnSync('chattr', ['+a', nixos])
+  onTestFinished(() => void spawnSync('chattr', ['-a', nixos]))
+  const left = ['.vfio-patch.journal.new', '.vfio-patch.lock']
+  const refusal = {
+    code: 3,
+    stdout: '',
+    stderr: text`
+      vfio-patch: /etc/nixos can only be added to (chattr +a). Nothing was written.
+        Do:  sudo chattr -a /etc/nixos, then run this again
+             left behind: ${left.map(it => `/etc/nixos/${it}`).join(', ')}; the next command that writes sees to it
+      `
+  }
+  expect(await place.run([...SET, '-qy'])).toEqual(refusal)
+  expect(readdirSync(nixos).sort()).toEqual([...left, 'pc.nix'])
+  expect(place.read('pc.nix')).toBe(CONFIGURATION)
+  spawnSync('chattr', ['-a', nixos])
+  expect(await place.run([...SET, '-qy'])).toEqual({ code: 0, stdout: '', stderr: '' })
+  expect(readdirSync(nixos)).toEqual(['pc.nix'])
+})
+
+needing('root', 'chattr')(
+  'a file that goes with the change and can not be deleted',
+  async ({ onTestFinished }) => {
+    const place = makePlace({ 'pc.nix': '{ ... }:\n{\n}\n' })
+    expect((await place.run(['apply', 'pc.nix', '--iommu', 'amd', '-qy', OFF])).code).toBe(0)
+    const module = join(place.nixos, 'vfio/scripts.nix')
+    const name = existsSync(module) ? 'scripts.nix' : 'default.nix'
+    const path = join(place.nixos, 'vfio', name)
+    spawnSync('chattr', ['+a', path])
+    onTestFinished(() => void spawnSync('chattr', ['-a', path]))
+    const { code, stderr } = await place.run(['remove', 'pc.nix', '-y', OFF])
+    expect(code).toBe(8)
+    const shown = '/etc/nixos/vfio/default.nix'
+    const journal = '/etc/nixos/.vfio-patch.journal'
+    expect(stderr.slice(stderr.indexOf('vfio-patch: '), stderr.indexOf('Wrote'))).toBe(text`
+    vfio-patch: warning: the change is written, but: ${shown} can only be added to (chattr +a).
+      Do:  sudo chattr -a ${shown}, then run this again
+    vfio-patch: warning: the change is written, but this is left behind: ${shown}, ${journal}.
+      Do:  see to the cause; the next command that writes does the rest and deletes it
+    `)
+    // The next one says the same until the cause is gone.
+    const again = await place.run(['remove', 'pc.nix', '-qy', OFF])
+    expect(again.code).toBe(5)
+    expect(again.stderr).toContain(`  Why: ${shown} can only be added to (chattr +a).`)
+    expect(again.stderr).toContain(`  Do:  sudo chattr -a ${shown}, then run this again\n`)
+    spawnSync('chattr', ['-a', path])
+    expect((await place.run(['remove', 'pc.nix', '-qy', OFF])).code).toBe(0)
+    expect(readdirSync(place.nixos)).toEqual(['pc.nix'])
+  }
+)
+
+needing('root', 'git')('root runs neither a git nor a Nix of whoever called sudo', async () => {
+  const place = given()
+  const bin = join(place.top, 'bin')
+  mkdirSync(bin)
+  for (const name of ['git', 'nix-instantiate'])
+    writeFileSync(join(bin, name), `#!/bin/sh\necho ${name} >>${place.top}/ran\n`, { mode: 0o755 })
+  const env = { PATH: `${bin}:${place.env.PATH}`, SUDO_UID: '1234' }
+  spawnSync('git', ['init', '-q', place.nixos])
+  const call = ['apply', 'pc.nix', '--iommu', 'amd', '-qy']
+  chownSync(bin, 1234, 1234)
+  expect((await place.run(call, { env })).code).toBe(0)
+  expect(existsSync(join(place.top, 'ran'))).toBe(false)
+  expect((await place.run(['undo', 'pc.nix', '-qy'], { env })).code).toBe(0)
+  chownSync(bin, 0, 0)
+  await place.run(call, { env })
+  expect(existsSync(join(place.top, 'ran'))).toBe(true)
+  renameSync(join(place.top, 'ran'), join(place.top, 'ran.before'))
+})
