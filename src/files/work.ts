@@ -144,6 +144,8 @@ function restored(file: WorkFile): boolean {
       }),
     writing(path)
   )
+  // Its folder may not be there (yet).
+  if (!back.ok && seen.state === 'unknown') return stateOf(file) === 'before'
   if (seen.state !== 'after') return seen.state === 'before'
   if (!back.ok && !(spare === null && !isThere(path))) return false
   syncFolder(dirname(path))

@@ -8,6 +8,7 @@ import { type CopyProblem, copyTree } from '../../files/copyTree.ts'
 import { listFiles } from '../../git/listFiles.ts'
 import { findWorkTree } from '../../git/workTree.ts'
 import { findProgram } from '../../system/programs.ts'
+import { isRootsAlone } from '../../system/way.ts'
 import type { PlannedFile } from '../planApply.ts'
 
 /** How it ended. `output` is all that the command printed, or the end of it. */
@@ -48,7 +49,7 @@ export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
     for (const it of stops) it(signal)
   }
   for (const signal of SIGNALS) process.on(signal, stop)
-  const copy = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-eval-')))
+  const copy = realpathSync(mkdtempSync(join(temporaryFolder(), 'vfio-patch-eval-')))
   try {
     const { from, names, isFlake } = sourceOf(request.path)
     const copied = await copyTree(from, copy, names, () => stopped !== undefined)
@@ -74,6 +75,12 @@ export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
     rmSync(copy, { recursive: true, force: true })
     for (const signal of SIGNALS) process.off(signal, stop)
   }
+}
+
+/** Not a folder of somebody else's for root, in which its copy could be exchanged. */
+function temporaryFolder(): string {
+  const isSafe = process.geteuid?.() !== 0 || isRootsAlone(tmpdir())
+  return isSafe ? tmpdir() : '/tmp'
 }
 
 /** What is copied; all below `from` where there are no names. */
