@@ -141,7 +141,7 @@ const COMMANDS: string[][] = [
   ['scan', ...MACHINE, '--dump', 'dump']
 ]
 
-needing('root', 'setpriv', 'git').each(Object.keys(TRAPS))(
+needing('root', 'git').each(Object.keys(TRAPS))(
   '%s',
   { timeout: 120_000 },
   async trap => {
@@ -181,7 +181,7 @@ const EXCHANGE = `
     try { renameSync(folder + '.away', folder) } catch {}
   }`
 
-needing('root', 'setpriv').each([
+needing('root', 'node as nobody').each([
   { folder: 'pc', decoy: 'nixos' },
   { folder: 'pc/vfio', decoy: 'vfio' }
 ])(

@@ -6,7 +6,7 @@ import { expect } from 'vitest'
 import type { FileChange } from '../../src/files/change.ts'
 import { knownPeople } from '../../src/files/openFolder.ts'
 import { recover } from '../../src/files/recover.ts'
-import { compiled, runner } from './support/compile.ts'
+import { compiled, runnerIn } from './support/compile.ts'
 import { change } from './support/files.ts'
 import { ALICE } from './support/hostile.ts'
 import { jobOf, runProgram } from './support/job.ts'
@@ -38,7 +38,7 @@ function given(place: Place): FileChange[] {
 async function run(place: Place, changes: FileChange[], how: string[]): Promise<string> {
   const log = join(place.top, 'log')
   const traced = ['strace', '-o', log, '-e', `trace=${CALLS.join()}`, ...how]
-  const job = [process.execPath, runner, folder(), jobOf(changes, place.options)]
+  const job = [process.execPath, runnerIn(folder()), folder(), jobOf(changes, place.options)]
   await runProgram('env', [`SUDO_UID=${ALICE}`, ...traced, ...job])
   return readFileSync(log, 'utf8')
 }
