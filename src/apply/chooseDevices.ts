@@ -98,7 +98,9 @@ export function chooseDevices(
   const dark = specialisation === undefined ? [] : gates.filter(isAboutPicture)
   const problems: ChoiceProblem[] = [
     ...gates.filter(it => !dark.includes(it) && (!isFirst || it.code !== 'SHOWS_SCREEN')),
-    ...(settings.applyACSpatch === true ? [] : sharedGroups(machine, units, passed))
+    ...(settings.applyACSpatch === true
+      ? []
+      : sharedGroups(machine, units, passed, asked.confirmed))
   ]
   if (isOff && machine.iommu.isOffered !== true) problems.push({ code: 'IOMMU_OFF', machine })
   if (problems.length > 0) return err(problems)
@@ -187,14 +189,19 @@ function namedDevices({ devices }: Machine, settings: Settings): PciDevice[] {
 function sharedGroups(
   machine: Machine,
   cards: readonly Card[],
-  passed: ReadonlySet<string>
+  passed: ReadonlySet<string>,
+  confirmed: readonly string[]
 ): ChoiceProblem[] {
   return cards.flatMap(({ display, functions }) => {
     const groups = new Set(functions.map(it => it.group))
     const others = strangersOf(machine, passed).filter(it => groups.has(it.group))
     if (others.length === 0) return []
     const all = new Set([...passed, ...others.map(it => it.address)])
-    const gates = closedGates(machine, all, { confirmed: [...all], bindsAtBoot: true })
+    // What shows the screen is not to be named by us, only by the person.
+    const gates = closedGates(machine, all, {
+      confirmed: [...passed, ...confirmed],
+      bindsAtBoot: true
+    })
     return [
       { code: 'SHARED_GROUP', device: display, others, canGoToo: gates.length === 0 } as const
     ]

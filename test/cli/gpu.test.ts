@@ -338,7 +338,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     text`
       vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
         Why: after the next boot the host would have none.
-        Do:  name only what the guest is to have, e.g. --gpu 0000:0a:00.0
+        Do:  name only what the guest is to have, e.g. --gpu 0000:01:00.0
       `
   ],
   [

@@ -1,7 +1,7 @@
 // The words for what must stay with the host, and for cards that are not there.
 
 import type { ChoiceProblem } from '../../apply/chooseDevices.ts'
-import { isSilent } from '../../host/cards.ts'
+import { isSilent, monitorsAt } from '../../host/cards.ts'
 import { idOf, type PciDevice } from '../../host/machine.ts'
 import type { Context } from '../context.ts'
 import type { MovedDevice } from '../input/movedDevice.ts'
@@ -61,7 +61,7 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
         return refuse(
           `no card would be left to show a picture: ${list(all)} would all go.`,
           `after the next boot the host would have none${isByID(problem, call) ? '; and an ID means all cards that have it' : ''}.`,
-          `name only what the guest is to have, e.g. --gpu ${problem.others.at(-1)?.address}`
+          `name only what the guest is to have, e.g. --gpu ${unseen([problem.device, ...problem.others])?.address}`
         )
       }
       return refuse(
@@ -121,6 +121,12 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
       }
     }
   }
+}
+
+/** The last of the cards that does not show the picture of the host, else the last. */
+function unseen(cards: readonly PciDevice[]): PciDevice | undefined {
+  const dark = cards.filter(it => it.bootVga !== true && monitorsAt(it).length === 0)
+  return dark.at(-1) ?? cards.at(-1)
 }
 
 /** Whether one ID stands for several of the cards, so that more go than were meant. */
