@@ -186,7 +186,7 @@ export interface ScanBody {
   }
   groups: readonly {
     id: number | null
-    /** Whether all of it that is no bridge is one card or one device. */
+    /** Whether all of it that is no bridge is one card, one device or one virtual function. */
     viable: boolean
     devices: readonly {
       address: string
@@ -205,6 +205,14 @@ export interface ScanBody {
     functions: readonly string[]
     integrated: boolean
     verdict: 'free' | 'confirm' | 'separate' | 'kept'
+    reasons: readonly { code: string; message: string }[]
+  }[]
+  /** Devices that a guest can have while it runs, and that are never bound at boot. */
+  virtualFunctions: readonly {
+    address: string
+    /** The address of the device that it is a function of. */
+    physicalFunction: string
+    verdict: 'free' | 'kept'
     reasons: readonly { code: string; message: string }[]
   }[]
   advice: { text: string; command: string }

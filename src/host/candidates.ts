@@ -2,6 +2,7 @@ import { type Card, cardsOf, monitorsAt } from './cards.ts'
 import { closedGates, type Gate, showsScreen } from './gates.ts'
 import { strangersOf } from './groups.ts'
 import type { Machine, PciDevice } from './machine.ts'
+import { isVirtual, virtualFunctionsOf } from './virtualFunctions.ts'
 
 /** A card, and whether a guest can have it. */
 export interface Candidate {
@@ -21,6 +22,8 @@ export type Reason =
   | { code: 'SHARED_GROUP'; device: PciDevice; others: readonly PciDevice[] }
   /** It is the processor's own, and what the host shows its screen on as a rule. */
   | { code: 'INTEGRATED'; device: PciDevice }
+  /** It has these virtual functions, which would be gone. */
+  | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: readonly PciDevice[] }
 
 /** All graphics cards, those first that a guest can have, and the best of these first. */
 export function candidatesOf(machine: Machine): Candidate[] {
@@ -35,15 +38,43 @@ export function candidatesOf(machine: Machine): Candidate[] {
     )
 }
 
+/** A virtual function, and whether a guest can have it while it runs. */
+export interface VirtualCandidate {
+  device: PciDevice
+  verdict: 'free' | 'kept'
+  /** Why it is kept. */
+  reasons: readonly Reason[]
+}
+
+/** All virtual functions, in the order of their addresses. */
+export function virtualCandidatesOf(machine: Machine): VirtualCandidate[] {
+  return machine.devices.filter(isVirtual).map(device => {
+    const passed = new Set([device.address])
+    const reasons: Reason[] = [
+      ...closedGates(machine, passed, { confirmed: [], bindsAtBoot: false }),
+      ...sharedGroup(machine, device, passed)
+    ]
+    return { device, verdict: reasons.length === 0 ? 'free' : 'kept', reasons }
+  })
+}
+
+function sharedGroup(machine: Machine, device: PciDevice, passed: ReadonlySet<string>): Reason[] {
+  const others = strangersOf(machine, passed)
+  return others.length > 0 ? [{ code: 'SHARED_GROUP', device, others }] : []
+}
+
 function judge(machine: Machine, card: Card): Candidate {
   const passed = new Set(card.functions.map(it => it.address))
   const device = card.display
   const gates = closedGates(machine, passed, { confirmed: [], bindsAtBoot: true })
-  const others = strangersOf(machine, passed)
   const reasons: Reason[] = [
     ...(card.isIntegrated ? [{ code: 'INTEGRATED', device } as const] : []),
     ...gates,
-    ...(others.length > 0 ? [{ code: 'SHARED_GROUP', device, others } as const] : [])
+    ...sharedGroup(machine, device, passed),
+    ...card.functions.flatMap((it): Reason[] => {
+      const virtual = virtualFunctionsOf(machine, it.address)
+      return virtual.length > 0 ? [{ code: 'HAS_VIRTUAL_FUNCTIONS', device: it, virtual }] : []
+    })
   ]
   return { card, verdict: verdictFor(reasons), reasons }
 }

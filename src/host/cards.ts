@@ -1,6 +1,7 @@
 import { isForGuests } from './groups.ts'
 import { type Machine, type PciDevice, slotOf } from './machine.ts'
 import { canShow, isBridge, isDisplay } from './pciClass.ts'
+import { isVirtual } from './virtualFunctions.ts'
 
 /** A graphics card: what goes to a guest as one. */
 export interface Card {
@@ -31,7 +32,8 @@ export function cardWith(machine: Machine, address: string): Card | undefined {
 }
 
 function isSameCard(machine: Machine, display: PciDevice, other: PciDevice): boolean {
-  if (isBridge(other)) return false
+  // A virtual function goes to a guest alone, also where it lies in the slot of its card.
+  if (isBridge(other) || isVirtual(other)) return false
   if (slotOf(other.address) === slotOf(display.address)) return true
   // Some cards have a switch of their own, with their sound in another slot below it.
   const top = display.behind.at(-2)

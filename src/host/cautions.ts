@@ -23,7 +23,7 @@ export type Caution =
   | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
   /** All drivers of the card that stays would be kept from loading. */
   | { code: 'HOST_BLACKLISTED'; device: PciDevice }
-  /** The interface that is in use goes; only others stay. */
+  /** The interfaces that are in use go; only others stay. */
   | { code: 'NETWORK_IN_USE'; names: readonly string[] }
   /** The processor says nothing of virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
@@ -62,7 +62,7 @@ export function cautionsFor(
   const goes = machine.networks.filter(it => it.through.some(at => passed.has(at)))
   const stays = machine.networks.filter(it => !goes.includes(it))
   if (goes.some(it => it.isUp) && stays.length > 0 && !stays.some(it => it.isUp)) {
-    cautions.push({ code: 'NETWORK_IN_USE', names: goes.map(it => it.name) })
+    cautions.push({ code: 'NETWORK_IN_USE', names: goes.filter(it => it.isUp).map(it => it.name) })
   }
   if (machine.cpu.hasVirtualisation === false) cautions.push({ code: 'NO_VIRTUALISATION' })
   return cautions

@@ -4,6 +4,7 @@ import { displaysLeft, isSilent, monitorsAt } from './cards.ts'
 import { isForGuests } from './groups.ts'
 import type { Held, Keyboard, Machine, PciDevice, StorageUse } from './machine.ts'
 import { canShow, isDisplay } from './pciClass.ts'
+import { withVirtualFunctions } from './virtualFunctions.ts'
 
 /** Why a device stays with the host, and what is lost otherwise. */
 export type Gate =
@@ -57,7 +58,8 @@ export interface Circumstances {
 
 /**
  * The gates that are closed to giving these devices to a guest, all together; none is left out when
- * another is closed. Addresses that the machine doesn't have close none.
+ * another is closed. Addresses that the machine doesn't have close none. What is reached through a virtual
+ * function is lost with its physical function as well.
  */
 export function closedGates(
   machine: Machine,
@@ -74,18 +76,21 @@ export function closedGates(
   ]
 }
 
-function diskGate({ storage }: Machine, device: PciDevice): Gate[] {
-  const uses = storage.filter(it => it.through.includes(device.address))
+function diskGate(machine: Machine, device: PciDevice): Gate[] {
+  const gone = withVirtualFunctions(machine, new Set([device.address]))
+  const uses = machine.storage.filter(it => isCut(it, gone))
   return uses.length > 0 ? [{ code: 'CARRIES_DISK', device, uses }] : []
 }
 
 function networkGate(
-  { networks }: Machine,
+  machine: Machine,
   passed: ReadonlySet<string>,
   devices: readonly PciDevice[]
 ): Gate[] {
-  const lost = networks.filter(it => isCut(it, passed))
-  const [device, ...others] = behind(lost, devices)
+  const { networks } = machine
+  const gone = withVirtualFunctions(machine, passed)
+  const lost = networks.filter(it => isCut(it, gone))
+  const [device, ...others] = behind(lost, devices, machine)
   if (device === undefined || lost.length < networks.length) return []
   return [{ code: 'ONLY_NETWORK', device, others, names: lost.map(it => it.name) }]
 }
@@ -96,8 +101,9 @@ function keyboardGate(
   devices: readonly PciDevice[]
 ): Gate[] {
   const keyboards = realKeyboards(machine)
-  const lost = keyboards.filter(it => isCut(it, passed))
-  const [device, ...others] = behind(lost, devices)
+  const gone = withVirtualFunctions(machine, passed)
+  const lost = keyboards.filter(it => isCut(it, gone))
+  const [device, ...others] = behind(lost, devices, machine)
   // Of a wireless one without a known adapter nobody knows whether it stays.
   const isLeft = keyboards.some(it => !lost.includes(it) && (it.isBuiltIn || it.through.length > 0))
   if (device === undefined || isLeft) return []
@@ -105,8 +111,15 @@ function keyboardGate(
 }
 
 /** Those of the devices that one of these is reached through. */
-function behind(held: readonly Held[], devices: readonly PciDevice[]): PciDevice[] {
-  return devices.filter(it => held.some(at => at.through.includes(it.address)))
+function behind(
+  held: readonly Held[],
+  devices: readonly PciDevice[],
+  machine: Machine
+): PciDevice[] {
+  return devices.filter(it => {
+    const gone = withVirtualFunctions(machine, new Set([it.address]))
+    return held.some(at => isCut(at, gone))
+  })
 }
 
 /** Many a mouse has keys like a keyboard; it counts as one only where there is no other. */

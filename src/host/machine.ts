@@ -91,6 +91,25 @@ export interface PciDevice {
   window: number
   /** The addresses of the bridges that it lies behind, the outermost first. */
   behind: readonly string[]
+  /** The address of the device that it is a virtual function of (SR-IOV); absent for every other device. */
+  physicalFunction?: string
+  /** What it says about the virtual functions that it can have; absent for a device that can have none. */
+  sriov?: Sriov
+}
+
+/** What a physical function says about its virtual functions, also while there are none. */
+export interface Sriov {
+  /** How many it can have at most. */
+  total: number
+  /** The second half of the ID of each, four lower-case hex digits; absent where the kernel does not say. */
+  device?: string
+  /**
+   * The distance from the physical function to its first virtual function, and from each to the next one, in
+   * routing IDs (bus, slot and function as one number); absent where the kernel does not say, which can be
+   * so while there are none.
+   */
+  offset?: number
+  stride?: number
 }
 
 export interface Connector {

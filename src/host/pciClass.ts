@@ -1,8 +1,12 @@
 import type { PciDevice } from './machine.ts'
+import { isVirtual } from './virtualFunctions.ts'
 
-/** Whether it is a graphics device of any kind. */
+/**
+ * Whether it is a graphics device of any kind that the host could use. A virtual function of one is not: it
+ * has no monitors, and only its physical function is a card.
+ */
 export function isDisplay(device: PciDevice): boolean {
-  return device.class.startsWith('03')
+  return device.class.startsWith('03') && !isVirtual(device)
 }
 
 /**
@@ -11,9 +15,7 @@ export function isDisplay(device: PciDevice): boolean {
  */
 export function canShow(device: PciDevice): boolean {
   const { class: code, connectors } = device
-  return code.startsWith('0300') || code.startsWith('0301')
-    ? true
-    : isDisplay(device) && connectors.length > 0
+  return isDisplay(device) && (/^030[01]/.test(code) || connectors.length > 0)
 }
 
 /** Whether it is a bridge, which is never given away and never in the way. */

@@ -1,4 +1,4 @@
-import { addressesIn, type Connector, type PciDevice } from './machine.ts'
+import { addressesIn, type Connector, type PciDevice, type Sriov } from './machine.ts'
 import type { Drivers } from './readAliases.ts'
 import { readFramebuffers } from './readKernel.ts'
 import type { Source } from './source.ts'
@@ -38,6 +38,8 @@ function readDevice(
   const resets = value('reset_method')
   const override = value('driver_override')
   const path = source.link(folder) ?? ''
+  // Only a virtual function has this link.
+  const physical = addressesIn(source.link(`${folder}/physfn`) ?? '').at(-1)
   return {
     ...{ address, vendor, device, class: code, connectors },
     window: largestWindow(value('resource') ?? ''),
@@ -48,8 +50,27 @@ function readDevice(
       ? {}
       : { reservedFor: override }),
     ...optional('group', nameOf(source.link(`${folder}/iommu_group`))),
+    ...optional('physicalFunction', physical),
+    ...optional('sriov', readSriov(value)),
     ...(bootVga === undefined ? {} : { bootVga: bootVga === '1' }),
     ...(resets === undefined ? {} : { resetMethods: resets.split(/\s+/).filter(Boolean) })
+  }
+}
+
+/** Of these files of sysfs, `sriov_vf_device` is hexadecimal, with `0x` in some kernels; the others are decimal. */
+function readSriov(value: (name: string) => string | undefined): Sriov | undefined {
+  const number = (name: string) => {
+    const text = value(name)
+    return text !== undefined && /^\d+$/.test(text) && Number(text) > 0 ? Number(text) : undefined
+  }
+  const total = number('sriov_totalvfs')
+  if (total === undefined) return undefined
+  const device = hexOf(value('sriov_vf_device')?.replace(/^(?:0x)?/i, '0x'), 4)
+  return {
+    total,
+    ...optional('device', device),
+    ...optional('offset', number('sriov_offset')),
+    ...optional('stride', number('sriov_stride'))
   }
 }
 

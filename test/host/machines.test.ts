@@ -23,6 +23,7 @@ const CARDS: Record<string, string[]> = {
     '0000:0c:00.0 4 kept INTEGRATED ONLY_KEYBOARD SHOWS_SCREEN'
   ],
   'two-identical': ['0000:0a:00.0 2 free', '0000:01:00.0 2 confirm SHOWS_SCREEN'],
+  'virtual-functions': ['0000:00:02.0 1 kept INTEGRATED ONLY_DISPLAY HAS_VIRTUAL_FUNCTIONS'],
   'x570-two-makers': ['0000:01:00.0 2 free', '0000:0a:00.0 2 confirm SHOWS_SCREEN']
 }
 

@@ -1,4 +1,4 @@
-import { candidatesOf } from '../../host/candidates.ts'
+import { candidatesOf, virtualCandidatesOf } from '../../host/candidates.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { readHost } from '../input/readHost.ts'
 import { EXIT, usage } from '../message.ts'
@@ -25,7 +25,8 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
   if (!host.ok) return fail(host.error)
   const { machine, names } = host.value
   const candidates = candidatesOf(machine)
-  const advice = adviceFor(machine, candidates, names)
+  const virtual = virtualCandidatesOf(machine)
+  const advice = adviceFor(machine, candidates, virtual, names)
   // Some commands say already where they are to be run.
   const isElsewhere = given.text('sysfs') !== undefined && !advice.command.includes('(')
   const folder = given.text('dump')
@@ -39,7 +40,7 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
     }
     const width = widthOf(screens.out)
     const lines = [
-      ...scanTable({ machine, candidates, names }, look),
+      ...scanTable({ machine, candidates, virtual, names }, look),
       '',
       ...wrap(advice.text, width),
       `Next:  ${advice.command}${isElsewhere ? '   (on that machine)' : ''}`
@@ -50,5 +51,6 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
       say(`Saved what was read in ${folder}. Look it through before you send it.`)
     }
   }
-  return { exit: EXIT.done, outcome: 'found', body: scanBody(machine, candidates, names, advice) }
+  const body = scanBody(machine, candidates, virtual, names, advice)
+  return { exit: EXIT.done, outcome: 'found', body }
 }

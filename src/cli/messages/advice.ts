@@ -1,6 +1,6 @@
-import { type Candidate, proposalOf } from '../../host/candidates.ts'
+import { type Candidate, proposalOf, type VirtualCandidate } from '../../host/candidates.ts'
 import { isForGuests } from '../../host/groups.ts'
-import type { Machine } from '../../host/machine.ts'
+import type { Machine, PciDevice } from '../../host/machine.ts'
 import { iommuName } from '../show/scanTable.ts'
 import { callDevice, list, type Names, whyNot } from './deviceWords.ts'
 
@@ -14,6 +14,7 @@ export interface Advice {
 export function adviceFor(
   machine: Machine,
   candidates: readonly Candidate[],
+  virtual: readonly VirtualCandidate[],
   names: Names
 ): Advice {
   const scan = 'vfio-patch scan'
@@ -53,6 +54,8 @@ export function adviceFor(
     const text = `${call(asking)} can go to a guest, but ${why}: plug the monitor into the other card first, or use a boot entry of its own.`
     return { text, command: apply(` --gpu ${address(asking)} --specialisation vfio`) }
   }
+  const functions = virtual.filter(it => it.verdict === 'free').map(it => it.device)
+  if (functions.length > 0) return adviceOnVirtual(functions, names)
   const own = candidates.find(it => !it.card.isIntegrated) ?? first
   const why = own.reasons.map(whyNot).join('; ')
   if (own.verdict === 'separate') {
@@ -61,4 +64,19 @@ export function adviceFor(
   }
   const text = `No card can go to a guest: ${call(own)} stays, as ${why}.`
   return { text, command: `${scan}   (with the card in another slot)` }
+}
+
+/** No card can go to a guest, but these virtual functions can. */
+function adviceOnVirtual(functions: readonly PciDevice[], names: Names): Advice {
+  const display = functions.find(it => it.class.startsWith('03'))
+  const example = display ?? functions[0]
+  const call = example === undefined ? '' : callDevice(example, names)
+  const what =
+    functions.length === 1
+      ? `the virtual function ${call} can`
+      : `${functions.length} virtual functions can, such as ${call}`
+  return {
+    text: `No card can go to a guest, but ${what}. Write <hostdev> with managed='yes' and its address into the domain of the guest.`,
+    command: 'sudo vfio-patch apply --domain GUEST.xml'
+  }
 }

@@ -79,7 +79,7 @@ function cautionLine(caution: Caution, names: Names): string {
     case 'HOST_BLACKLISTED':
       return `--blacklist-nvidia takes the driver from ${callDevice(caution.device, names)}, too, which stays with the host.`
     case 'NETWORK_IN_USE':
-      return `${list(caution.names)}, which you are connected by, goes; other network cards stay, but none is connected.`
+      return `${list(caution.names)}, which you are connected by, ${caution.names.length === 1 ? 'goes' : 'go'}; other network cards stay, but none is connected.`
     case 'NO_VIRTUALISATION':
       return 'the processor offers no virtualisation; switch on SVM or VT-x in the firmware setup.'
   }

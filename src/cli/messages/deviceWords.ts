@@ -6,6 +6,8 @@ import { idOf, type PciDevice } from '../../host/machine.ts'
 import { classWord } from '../../host/pciClass.ts'
 import { briefDevice, callUses, list, showsOrMay } from '../../host/words.ts'
 
+import { plural } from './plural.ts'
+
 export { briefDevice, callUses, list, showsOrMay }
 
 /** Names of devices by their IDs. */
@@ -35,6 +37,8 @@ export function whyNot(reason: Reason): string {
       const groups = [...new Set(reason.others.map(it => it.group))]
       return `it shares IOMMU group ${list(groups.map(String))} with ${list(reason.others.map(briefDevice))}`
     }
+    case 'HAS_VIRTUAL_FUNCTIONS':
+      return `its ${plural(reason.virtual.length, 'virtual function')} would be gone`
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Candidate } from '../../host/candidates.ts'
+import type { Candidate, VirtualCandidate } from '../../host/candidates.ts'
 import { type Group, groupsOf } from '../../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../../host/machine.ts'
 import type { Advice } from '../messages/advice.ts'
@@ -9,6 +9,7 @@ import type { ScanBody } from '../report.ts'
 export function scanBody(
   machine: Machine,
   candidates: readonly Candidate[],
+  virtual: readonly VirtualCandidate[],
   names: Names,
   advice: Advice
 ): ScanBody {
@@ -45,10 +46,20 @@ export function scanBody(
       functions: card.functions.map(it => it.address),
       integrated: card.isIntegrated,
       verdict,
-      reasons: reasons.map(it => ({ code: it.code, message: whyNot(it) }))
+      reasons: reasonsReport(reasons)
+    })),
+    virtualFunctions: virtual.map(({ device, verdict, reasons }) => ({
+      address: device.address,
+      physicalFunction: device.physicalFunction ?? '',
+      verdict,
+      reasons: reasonsReport(reasons)
     })),
     advice
   }
+}
+
+function reasonsReport(reasons: Candidate['reasons']) {
+  return reasons.map(it => ({ code: it.code, message: whyNot(it) }))
 }
 
 function groupReport({ id, devices, isShared }: Group, names: Names): ScanBody['groups'][number] {

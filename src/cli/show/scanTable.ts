@@ -1,8 +1,9 @@
-import type { Candidate } from '../../host/candidates.ts'
+import type { Candidate, VirtualCandidate } from '../../host/candidates.ts'
 import { monitorsAt } from '../../host/cards.ts'
-import { type Group, groupsOf } from '../../host/groups.ts'
-import { idOf, type Machine, type PciDevice, slotOf } from '../../host/machine.ts'
+import { type Group, groupsOf, unitsOf } from '../../host/groups.ts'
+import { idOf, type Machine, type PciDevice } from '../../host/machine.ts'
 import { classWord, isBridge, isDisplay } from '../../host/pciClass.ts'
+import { virtualFunctionsOf } from '../../host/virtualFunctions.ts'
 import { list, type Names, whyNot } from '../messages/deviceWords.ts'
 import { paint, type Screen } from './terminal.ts'
 import { wrap } from './wrap.ts'
@@ -11,6 +12,7 @@ import { wrap } from './wrap.ts'
 export interface Scan {
   machine: Machine
   candidates: readonly Candidate[]
+  virtual: readonly VirtualCandidate[]
   names: Names
 }
 
@@ -85,8 +87,10 @@ function groupLines(
 function titleOf({ id, devices, isShared }: Group): string {
   if (id === undefined) return 'In no IOMMU group'
   if (!isShared) return `IOMMU group ${id}`
-  const slots = [...new Set(devices.filter(it => !isBridge(it)).map(it => slotOf(it.address)))]
-  return `IOMMU group ${id}, shared: ${list(slots)} go together or not at all`
+  // No guest can have a virtual function together with the device that it is made of.
+  const physical = devices.find(it => devices.some(at => at.physicalFunction === it.address))
+  if (physical) return `IOMMU group ${id}, shared by ${physical.address} and its virtual functions`
+  return `IOMMU group ${id}, shared: ${list(unitsOf(devices))} go together or not at all`
 }
 
 function deviceLines(
@@ -113,8 +117,25 @@ function deviceLines(
   return [
     isDisplay(device) ? paint(screen, 'bold', line) : line,
     ...(isBelow && full !== '' ? below(full) : []),
-    ...(isDisplay(device) ? displayFacts(device, scan).flatMap(below) : [])
+    ...(isDisplay(device) ? displayFacts(device, scan).flatMap(below) : []),
+    ...virtualFacts(device, scan).flatMap(below)
   ]
+}
+
+/** What there is to know of a virtual function, or of the virtual functions of a device. */
+function virtualFacts(device: PciDevice, { machine, virtual }: Scan): string[] {
+  const own = virtual.find(it => it.device === device)
+  if (own) {
+    const verdict =
+      own.verdict === 'free'
+        ? "can go to a guest at run time (managed='yes')"
+        : `stays: ${own.reasons.map(whyNot).join('; ')}`
+    return [`virtual function of ${device.physicalFunction}; ${verdict}`]
+  }
+  const count = virtualFunctionsOf(machine, device.address).length
+  const total = device.sriov?.total
+  if (count === 0) return total === undefined ? [] : [`virtual functions: none of at most ${total}`]
+  return [`virtual functions: ${count}${total === undefined ? '' : ` of at most ${total}`}`]
 }
 
 function displayFacts(device: PciDevice, { candidates }: Scan): string[] {

@@ -7,6 +7,8 @@ import { sourceFrom } from './tree.ts'
 
 export interface Generated {
   machine: Machine
+  /** What the machine was read from. */
+  tree: Record<string, string>
   /** The addresses of all devices that are no bridges. */
   endpoints: string[]
   /** Of each address its ID. */
@@ -136,6 +138,7 @@ function make(plan: Plan): Generated {
   if (plug !== undefined) addKeyboard(tree, plug)
   return {
     machine: readMachine(sourceFrom(tree)),
+    tree,
     endpoints: [...ids.keys()],
     ids,
     disks: new Set(members.map(it => it.address)),
