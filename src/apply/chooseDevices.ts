@@ -8,14 +8,25 @@ import { strangersOf } from '../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../host/machine.ts'
 import { isDisplay } from '../host/pciClass.ts'
 import { twinsOf } from '../host/twins.ts'
+import { isVirtual, physicalFunctionOf } from '../host/virtualFunctions.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Settings } from '../vfio/settings.ts'
+import {
+  madeOfGiven,
+  namedVirtually,
+  type VirtualDecision,
+  type VirtualProblem,
+  withVirtualOnes
+} from './virtualFunctions.ts'
 
 /** What a person said besides the settings. */
 export interface Asked {
   /** Addresses of graphics cards, each to be taken whole. */
   gpus: readonly string[]
-  /** Addresses of devices that the machine has, to be taken like that; of a graphics card its whole card. */
+  /**
+   * Addresses of devices that the machine has, to be taken like that; of a graphics card its whole card. A
+   * virtual function is taken when a guest starts, so it comes into no option.
+   */
   devices?: readonly string[]
   /** Addresses of devices that the configuration gives to guests already, so that nobody is asked again. */
   given?: ReadonlySet<string>
@@ -32,6 +43,7 @@ export interface Asked {
 /** Why a choice is refused. */
 export type ChoiceProblem =
   | Gate
+  | VirtualProblem
   /** Others that the host uses are in the IOMMU group of the card. */
   | {
       code: 'SHARED_GROUP'
@@ -53,6 +65,7 @@ export type Decision =
   | { code: 'WHOLE_CARD'; card: Card }
   /** A single device that a guest is to have. */
   | { code: 'DEVICE'; device: PciDevice }
+  | VirtualDecision
   /** Named by ID, since nothing else has one of these. */
   | { code: 'BY_ID' }
   /** Named by address, since these have the same ID and stay. */
@@ -74,13 +87,16 @@ export interface Choice {
 /**
  * Works out what the settings become with the cards that were asked for. Refuses what would lock the
  * person out, also among the devices that the settings name, as far as the machine has them. Without
- * cards the settings stay as they are.
+ * cards the settings stay as they are. Neither the ID nor the address of a virtual function comes into
+ * them; settings that name one are refused.
  */
 export function chooseDevices(
   machine: Machine,
   settings: Settings,
   asked: Asked
 ): Result<Choice, ChoiceProblem[]> {
+  const virtual = namedVirtually(machine, settings, asked.gpus)
+  if (virtual.length > 0) return err(virtual)
   const found = askedUnits(machine, asked)
   if (!found.ok) return found
   const { cards, units } = found.value
@@ -96,7 +112,15 @@ export function chooseDevices(
   )
   // The usual boot entry is there to go back to; of what else is lost, a person finds out too late.
   const dark = specialisation === undefined ? [] : gates.filter(isAboutPicture)
+  // Another boot entry still has the virtual functions.
+  const lost = withVirtualOnes(
+    machine,
+    [...named, ...whole].filter(it => !given.has(it.address) && !asked.inForce?.has(it.address)),
+    gates
+  )
   const problems: ChoiceProblem[] = [
+    ...madeOfGiven(machine, whole, passed),
+    ...(specialisation === undefined ? lost : []),
     ...gates.filter(it => !dark.includes(it) && (!isFirst || it.code !== 'SHOWS_SCREEN')),
     ...(settings.applyACSpatch === true
       ? []
@@ -107,6 +131,7 @@ export function chooseDevices(
 
   const cautions: Caution[] = [
     ...(isFirst ? [] : dark.map(noPicture)),
+    ...lost,
     ...(settings.applyACSpatch === true ? [] : sharedByNamed(machine, named, passed)),
     ...cautionsFor(machine, passed, settings.blacklistNvidia === true).filter(
       it => !('device' in it && given.has(it.device.address))
@@ -122,12 +147,16 @@ export function chooseDevices(
     ]
     return ok({ settings: base.settings, decisions, cautions })
   }
-  const binding = bind(machine, base.settings, whole, passed)
+  const bound = whole.filter(it => !isVirtual(it))
+  const binding =
+    bound.length > 0
+      ? bind(machine, base.settings, bound, passed)
+      : { settings: base.settings, decisions: [] }
   const decisions: Decision[] = [
     ...cards.map((card): Decision => ({ code: 'WHOLE_CARD', card })),
     ...units
       .filter(it => !cards.includes(it))
-      .map((it): Decision => ({ code: 'DEVICE', device: it.display })),
+      .map(({ display }) => singleDecision(machine, display)),
     ...(isOff && first ? [{ code: 'ASSUMED_ISOLATED', card: first } as const] : []),
     ...base.decisions,
     ...binding.decisions
@@ -161,6 +190,12 @@ function askedUnits(
   }
   const inCards = new Set(cards.flatMap(it => it.functions))
   return ok({ cards, units: [...cards, ...singles.filter(it => !inCards.has(it.display))] })
+}
+
+function singleDecision(machine: Machine, device: PciDevice): Decision {
+  return isVirtual(device)
+    ? { code: 'VIRTUAL_FUNCTION', device, physical: physicalFunctionOf(machine, device) }
+    : { code: 'DEVICE', device }
 }
 
 /** Whether what it keeps a person from is so already, and nothing new is lost. */
@@ -202,9 +237,11 @@ function sharedGroups(
       confirmed: [...passed, ...confirmed],
       bindsAtBoot: true
     })
-    return [
-      { code: 'SHARED_GROUP', device: display, others, canGoToo: gates.length === 0 } as const
-    ]
+    // A virtual function is not given away at boot, nor is what has some.
+    const isVirtually =
+      [display, ...others].some(isVirtual) || withVirtualOnes(machine, others, []).length > 0
+    const canGoToo = gates.length === 0 && !isVirtually
+    return [{ code: 'SHARED_GROUP', device: display, others, canGoToo } as const]
   })
 }
 

@@ -25,6 +25,8 @@ export type Caution =
   | { code: 'HOST_BLACKLISTED'; device: PciDevice }
   /** The interfaces that are in use go; only others stay. */
   | { code: 'NETWORK_IN_USE'; names: readonly string[] }
+  /** The device has these virtual functions, which are gone in the boot entry that gives it away. */
+  | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: readonly PciDevice[] }
   /** The processor says nothing of virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
 

@@ -3,6 +3,7 @@
 import { type Asked, chooseDevices, type Decision } from '../../apply/chooseDevices.ts'
 import { placeEarlierIDs } from '../../apply/old/earlierIDs.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
+import { virtualIDs } from '../../apply/virtualFunctions.ts'
 import { idOf, type Machine } from '../../host/machine.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Settings } from '../../vfio/settings.ts'
@@ -38,7 +39,7 @@ interface Circumstances {
 
 /**
  * What the IDs come to that stand elsewhere; the settings stay as they are. Refuses what would lock the
- * person out, but for devices that vfio-pci has now.
+ * person out, but for devices that vfio-pci has now, and IDs that virtual functions have.
  */
 export function chooseEarlier(
   machine: Machine,
@@ -47,6 +48,15 @@ export function chooseEarlier(
   { asked, others, isHere, context, names }: Circumstances
 ): Result<Pick<HostChoice, 'notes' | 'byAddress'>, Message> {
   const { ids, places } = earlier
+  const virtual = virtualIDs(machine, [...new Set([...ids, ...earlier.named])])
+  if (virtual.length > 0) {
+    const told = problemMessage(virtual, context.line, names)
+    return err({
+      ...told,
+      why: `${told.why ?? ''}\n${places} names it for vfio-pci.`,
+      remedy: `take it out of ${places};\n${told.remedy ?? ''}`
+    })
+  }
   const placed = placeEarlierIDs(machine, ids, earlier.named)
   const { settings: named, byAddress, twins, inForce } = placed
   const all = { ...settings, ...named }

@@ -1,6 +1,7 @@
 import { innerModule } from '../../apply/innerModule.ts'
 import { prefixOf, profilesOf } from '../../apply/specialisation.ts'
 import { idOf, type Machine } from '../../host/machine.ts'
+import { physicalFunctionFor } from '../../host/virtualFunctions.ts'
 import { parseDocument } from '../../nix/index.ts'
 
 /** An address behind which something else stands than the configuration says. */
@@ -12,7 +13,8 @@ export interface MovedDevice {
 }
 
 /** The first address in the configuration behind which there is something else than it says. */
-export function movedDevice(text: string, { devices }: Machine): MovedDevice | undefined {
+export function movedDevice(text: string, machine: Machine): MovedDevice | undefined {
+  const { devices } = machine
   const doc = parseDocument(text)
   const prefixes = [undefined, ...profilesOf(doc).specialisations].map(prefixOf)
   const addresses = prefixes.flatMap(it =>
@@ -25,6 +27,8 @@ export function movedDevice(text: string, { devices }: Machine): MovedDevice | u
     if (typeof address !== 'string' || typeof id !== 'string') continue
     const device = devices.find(it => it.address === address)
     if (device !== undefined && idOf(device) === id.toLowerCase()) continue
+    // A virtual function that is not there now did not move; "check" tells of it.
+    if (physicalFunctionFor(machine, address)) continue
     return { address, expected: id, found: device && idOf(device) }
   }
   return undefined

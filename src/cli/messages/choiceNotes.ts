@@ -1,6 +1,8 @@
 import type { Choice, Decision } from '../../apply/chooseDevices.ts'
+import type { VirtualDecision } from '../../apply/virtualFunctions.ts'
 import type { Caution } from '../../host/cautions.ts'
 import { type PciDevice, slotOf } from '../../host/machine.ts'
+import { isVirtual } from '../../host/virtualFunctions.ts'
 import { briefDevice, callDevice, list, type Names } from './deviceWords.ts'
 
 /** Each decision with its reason, then what to look out for; a sentence or two each. */
@@ -24,6 +26,8 @@ function decisionLine(decision: Decision, names: Names): string {
     }
     case 'DEVICE':
       return `Device: ${callDevice(decision.device, names)}.`
+    case 'VIRTUAL_FUNCTION':
+      return virtualLine(decision, names)
     case 'BY_ID':
       return 'Named by ID, as nothing that stays with the host has the same.'
     case 'BY_ADDRESS':
@@ -33,16 +37,25 @@ function decisionLine(decision: Decision, names: Names): string {
     case 'DRIVERS':
       return `Drivers: vfio-pci is loaded before ${list(decision.drivers)}, too, as part of the card would go there.`
     case 'FIRST_PHASE':
-      return firstPart(decision.specialisation, callDevice(decision.card.display, names))
+      return firstPart(decision.specialisation, decision.card.display, names)
     case 'ASSUMED_ISOLATED':
       return 'The IOMMU is off, so nobody sees its groups: that the card shares none is on your word.'
   }
 }
 
-function firstPart(specialisation: string | undefined, card: string): string {
+function virtualLine({ device, physical }: VirtualDecision, names: Names): string {
+  const driver = physical?.driver === undefined ? 'its driver' : `its driver, ${physical.driver}`
+  const rest = `${physical ? callDevice(physical, names) : device.physicalFunction} stays with ${driver}`
+  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot, libvirt takes it when the guest starts, and ${rest}.`
+}
+
+function firstPart(specialisation: string | undefined, device: PciDevice, names: Names): string {
+  const card = callDevice(device, names)
+  // Of a virtual function there is nothing to plan then, but its group can be seen.
+  const aim = isVirtual(device) ? `see whether ${card} can go to a guest` : `give ${card} away`
   return specialisation === undefined
-    ? `The IOMMU is off, so the first part only turns it on. Reboot, then run this again to give ${card} away.`
-    : `The IOMMU is off, so the first part only turns it on. Reboot into the boot entry "${specialisation}", then run this again to give ${card} away; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
+    ? `The IOMMU is off, so the first part only turns it on. Reboot, then run this again to ${aim}.`
+    : `The IOMMU is off, so the first part only turns it on. Reboot into the boot entry "${specialisation}", then run this again to ${aim}; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
 }
 
 function sharedGroup(device: PciDevice, others: readonly PciDevice[]): string {
@@ -80,6 +93,8 @@ function cautionLine(caution: Caution, names: Names): string {
       return `--blacklist-nvidia takes the driver from ${callDevice(caution.device, names)}, too, which stays with the host.`
     case 'NETWORK_IN_USE':
       return `${list(caution.names)}, which you are connected by, ${caution.names.length === 1 ? 'goes' : 'go'}; other network cards stay, but none is connected.`
+    case 'HAS_VIRTUAL_FUNCTIONS':
+      return `in that boot entry ${caution.device.address} has no virtual functions, as its own driver does not get it.`
     case 'NO_VIRTUALISATION':
       return 'the processor offers no virtualisation; switch on SVM or VT-x in the firmware setup.'
   }

@@ -3,11 +3,13 @@
 import type { ChoiceProblem } from '../../apply/chooseDevices.ts'
 import { isSilent, monitorsAt } from '../../host/cards.ts'
 import { idOf, type PciDevice } from '../../host/machine.ts'
+import { isVirtual } from '../../host/virtualFunctions.ts'
 import type { Context } from '../context.ts'
 import type { MovedDevice } from '../input/movedDevice.ts'
 import { EXIT, type Message } from '../message.ts'
 import { iommuName } from '../show/scanTable.ts'
 import { briefDevice, callDevice, callUses, list, type Names } from './deviceWords.ts'
+import { groupOfVirtual, isVirtualProblem, virtualMessage } from './virtualMessages.ts'
 
 const OTHER_CARD = 'choose another card: vfio-patch scan'
 
@@ -28,7 +30,10 @@ export function problemMessage(
 }
 
 function messageOf(problem: ChoiceProblem, call: string, names: Names): Message {
+  if (isVirtualProblem(problem)) return virtualMessage(problem, names)
   const { code } = problem
+  // A guest has a virtual function only while it runs.
+  const isLater = 'device' in problem && isVirtual(problem.device)
   const refuse = (what: string, why: string, remedy: string): Message => ({
     code,
     exit: EXIT.hardware,
@@ -40,19 +45,25 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
     case 'CARRIES_DISK':
       return refuse(
         `${callDevice(problem.device, names)} carries what this system lives on: ${callUses(problem.uses)}.`,
-        'after the next boot it would belong to the guest, and the host would not find its files.',
+        isLater
+          ? 'while the guest runs, the host would not find its files.'
+          : 'after the next boot it would belong to the guest, and the host would not find its files.',
         `leave ${problem.device.address} with the host; ${OTHER_CARD}`
       )
     case 'ONLY_NETWORK':
       return refuse(
         `${callDevice(problem.device, names)} is the only network card (${list(problem.names)}).`,
-        'after the next boot this machine could not be reached, nor reach anything.',
+        isLater
+          ? 'while the guest runs, this machine could not be reached, nor reach anything.'
+          : 'after the next boot this machine could not be reached, nor reach anything.',
         'put in another one for the host first, or leave this one with it'
       )
     case 'ONLY_KEYBOARD':
       return refuse(
         `the only keyboard (${list(problem.names)}) is plugged into ${callDevice(problem.device, names)}.`,
-        'after the next boot you could not type.',
+        isLater
+          ? 'while the guest runs, you could not type.'
+          : 'after the next boot you could not type.',
         'plug it into a port of another controller, then run this again'
       )
     case 'ONLY_DISPLAY':
@@ -85,9 +96,14 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
     }
     case 'SHARED_GROUP': {
       const { device, others, canGoToo } = problem
+      const what = `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`
+      if (isLater) {
+        const { why, remedy } = groupOfVirtual(others, device.physicalFunction)
+        return refuse(what, why, remedy)
+      }
       const along = others.map(it => ` --address ${it.address}`).join('')
       return refuse(
-        `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`,
+        what,
         'the IOMMU can not keep them apart, so they go to the guest together or not at all.',
         `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host can do without: ${call}${along}` : ''}`
       )
