@@ -1,8 +1,10 @@
 // The devices of the host that a guest is to have, held against the machine and the configuration.
 
 import { type Machine, type PciDevice, slotOf } from '../host/machine.ts'
-import { isBridge } from '../host/pciClass.ts'
+import { isBridge, isDisplay } from '../host/pciClass.ts'
+import { isVirtual, physicalFunctionFor } from '../host/virtualFunctions.ts'
 import type { Needs } from '../libvirt/learn/learn.ts'
+import type { VirtualFunctions } from '../libvirt/mend/managed.ts'
 import type { NixDocument } from '../nix/index.ts'
 import type { Settings } from '../vfio/settings.ts'
 import { type GuestHost, placesOf, sourcesAt } from './guestHost.ts'
@@ -14,49 +16,104 @@ export type DevicesNote =
   /** There is nothing at the address, or something that no guest can have. */
   | { code: 'DEVICE_MISSING'; address: string; others: readonly PciDevice[] }
   | { code: 'DEVICE_IS_BRIDGE'; device: PciDevice }
+  /** There is no virtual function at the address now, but the driver of `physical` can make one there. */
+  | { code: 'VIRTUAL_FUNCTION_MISSING'; address: string; physical: PciDevice }
+  /** None of the files of the configuration has a word on making virtual functions of these devices. */
+  | { code: 'VIRTUAL_FUNCTIONS_UNMADE'; physical: readonly string[] }
+  /** It is an <interface> of the type hostdev, and libvirt takes only virtual functions for these. */
+  | { code: 'INTERFACE_NOT_VIRTUAL'; device: PciDevice }
   /** Other functions of a card that the guest gets, which the domain does not name. */
   | { code: 'FUNCTIONS_LEFT'; device: PciDevice; others: readonly PciDevice[] }
   /** The host's driver keeps it, as devices are to be given away when the guest starts. */
   | { code: 'NOT_MANAGED'; addresses: readonly string[] }
   /** It is an argument of QEMU, of which libvirt knows nothing. */
   | { code: 'DEVICE_ARGUMENT'; addresses: readonly string[] }
+  /** The same of a virtual function, which nobody else prepares either. */
+  | { code: 'VIRTUAL_FUNCTION_ARGUMENT'; addresses: readonly string[] }
 
 /**
  * The addresses of the devices that are to be given to guests and are not yet: those of the guest that the
- * machine has. What else there is to know of them is told.
+ * machine has. Of virtual functions it is all, as a configuration gives none of them away. What else there is
+ * to know of them is told.
  */
 export function devicesFor(
-  { devices }: Needs,
+  needs: Needs,
   said: Settings,
-  { machine, configuration, prefix }: GuestHost,
+  { machine, configuration, prefix, texts }: GuestHost,
   tell: (note: DevicesNote) => void
 ): string[] {
+  const { devices } = needs
   if (devices.length === 0) return []
-  const unmanaged = devices.filter(it => !it.isManaged && it.as !== 'argument')
+  const virtual: VirtualFunctions = machine ? virtualFunctionsFor(needs, machine) : new Map()
+  // A virtual function without it is mended.
+  const unmanaged = devices.filter(
+    it => !it.isManaged && it.as !== 'argument' && !virtual.has(it.address)
+  )
   if (bindsLater(said, configuration, prefix) && unmanaged.length > 0) {
     tell({ code: 'NOT_MANAGED', addresses: unmanaged.map(it => it.address) })
   }
   const unknown = devices.filter(it => it.as === 'argument').map(it => it.address)
-  if (unknown.length > 0) tell({ code: 'DEVICE_ARGUMENT', addresses: unknown })
-  const addresses = devices.map(it => it.address)
+  const later = unknown.filter(it => virtual.has(it))
+  const others = unknown.filter(it => !virtual.has(it))
+  if (others.length > 0) tell({ code: 'DEVICE_ARGUMENT', addresses: others })
+  if (later.length > 0) tell({ code: 'VIRTUAL_FUNCTION_ARGUMENT', addresses: later })
   if (machine === undefined) {
-    tell({ code: 'DEVICES_UNSEEN', addresses })
+    // Nothing has to be set up for a virtual function, which an interface always is.
+    const addresses = devices.filter(it => it.as !== 'interface').map(it => it.address)
+    if (addresses.length > 0) tell({ code: 'DEVICES_UNSEEN', addresses })
     return []
   }
-  const found = addresses.flatMap(it => deviceAt(it, machine, tell) ?? [])
+  const found = devices.flatMap(it => deviceAt(it.address, machine, tell) ?? [])
+  const interfaces = devices.filter(it => it.as === 'interface').map(it => it.address)
+  for (const device of found) {
+    const isPhysical = interfaces.includes(device.address) && !isVirtual(device)
+    if (isPhysical) tell({ code: 'INTERFACE_NOT_VIRTUAL', device })
+  }
   functionsLeft(found, machine).forEach(tell)
+  unmade(found, texts).forEach(tell)
   const given = givenBy(configuration, prefix)
-  return found.filter(it => !given(it)).map(it => it.address)
+  return found.filter(it => isVirtual(it) || !given(it)).map(it => it.address)
+}
+
+/** The virtual functions of a machine that a guest is to have, also those that its drivers have yet to make. */
+export function virtualFunctionsFor({ devices }: Needs, machine: Machine): VirtualFunctions {
+  const found = new Map<string, 'bound' | 'unbound'>()
+  for (const { address } of devices) {
+    const device = machine.devices.find(it => it.address === address)
+    if (device ? !isVirtual(device) : !physicalFunctionFor(machine, address)) continue
+    // Somebody reserved it for vfio-pci as it was made, and does so again.
+    found.set(address, device?.reservedFor === 'vfio-pci' ? 'bound' : 'unbound')
+  }
+  return found
+}
+
+/**
+ * What a configuration makes virtual functions with: the file of sysfs, the option of systemd's .link files, or
+ * the parameter of a network driver. (For i915 and xe the parameter only allows them.)
+ */
+const MAKES = /sriov_numvfs|SR-IOVVirtualFunctions|(?<!\b(?:i915|xe)\.)\bmax_vfs\b/
+
+/** The devices whose virtual functions nobody makes after a start, as far as the files say. */
+function unmade(found: readonly PciDevice[], texts: readonly string[]): DevicesNote[] {
+  const physical = [...new Set(found.flatMap(it => it.physicalFunction ?? []))]
+  const isSaid = texts.some(it => MAKES.test(it.replace(/^\s*#.*$/gm, '')))
+  return physical.length === 0 || isSaid ? [] : [{ code: 'VIRTUAL_FUNCTIONS_UNMADE', physical }]
 }
 
 /** What a guest can have there; else that is told. */
 function deviceAt(
   address: string,
-  { devices }: Machine,
+  machine: Machine,
   tell: (note: DevicesNote) => void
 ): PciDevice | undefined {
+  const { devices } = machine
   const device = devices.find(it => it.address === address)
   if (device && !isBridge(device)) return device
+  const physical = physicalFunctionFor(machine, address)
+  if (physical) {
+    tell({ code: 'VIRTUAL_FUNCTION_MISSING', address, physical })
+    return undefined
+  }
   const others = devices.filter(it => slotOf(it.address) === slotOf(address))
   tell(device ? { code: 'DEVICE_IS_BRIDGE', device } : { code: 'DEVICE_MISSING', address, others })
   return undefined
@@ -68,9 +125,9 @@ function functionsLeft(found: readonly PciDevice[], { devices }: Machine): Devic
   return found.flatMap((device): DevicesNote[] => {
     const others = devices
       .filter(isOfCard(device))
-      .filter(it => !found.includes(it) && !isBridge(it))
+      .filter(it => !found.includes(it) && !isBridge(it) && !isVirtual(it))
     const isFirst = found.find(isOfCard(device)) === device
-    const isTold = isFirst && device.class.startsWith('03') && others.length > 0
+    const isTold = isFirst && isDisplay(device) && others.length > 0
     return isTold ? [{ code: 'FUNCTIONS_LEFT', device, others }] : []
   })
 }

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { canonicalOf } from '../libvirt/canonical.ts'
 import { toNix, toXml } from '../libvirt/convert.ts'
 import { GUESTS } from '../libvirt/findDomain.ts'
+import { passedDevices } from '../libvirt/learn/devices.ts'
 import type { Change, Remark } from '../libvirt/mend/change.ts'
 import type { Identities } from '../libvirt/mend/identity.ts'
+import type { VirtualFunctions } from '../libvirt/mend/managed.ts'
 import { mend } from '../libvirt/mend/mend.ts'
 import { readIdentity } from '../libvirt/readIdentity.ts'
 import { readXml } from '../libvirt/readXml.ts'
@@ -36,6 +38,8 @@ export interface GuestInput {
   listing: FolderListing
   /** Where a guest gets what it is known by and the domain leaves open. */
   identities: Identities
+  /** The virtual functions of the machine that the guest is to have; absent where that is not looked at. */
+  virtual?: VirtualFunctions | undefined
   version: string
   /** The configuration and what it imports. */
   modules: readonly ImportedModule[]
@@ -81,7 +85,11 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   )
   const path = join(folder, existing?.[0] ?? freeName(name, present))
   const before = existing?.[1] ?? undefined
-  const { root, changes, remarks } = mend(document.root, pinned(document, before, input.identities))
+  const { root, changes, remarks } = mend(
+    document.root,
+    pinned(document, before, input.identities),
+    input.virtual ?? managedIn(before)
+  )
   const text = toNix({ ...document, root })
   if (!text.ok) return err({ code: 'GUEST_NOT_CONVERTED', path, message: text.error.message })
   const after = stamp(input.version, text.value, REMARK)
@@ -169,6 +177,14 @@ function says(text: string): string | undefined {
   const xml = toXml(text)
   const document = xml.ok ? readXml(xml.value) : undefined
   return document?.ok ? canonicalOf(document.value.root) : undefined
+}
+
+/** What an earlier run, which could look at the machine, gave to libvirt to manage. */
+function managedIn(file: string | undefined): VirtualFunctions {
+  const xml = file === undefined ? undefined : toXml(file)
+  const document = xml?.ok ? readXml(xml.value) : undefined
+  const devices = document?.ok ? passedDevices(document.value.root) : []
+  return new Map(devices.filter(it => it.isManaged).map(it => [it.address, 'bound']))
 }
 
 /** What the file of the guest has already goes before anything new. */

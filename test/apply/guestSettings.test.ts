@@ -83,6 +83,58 @@ test('devices that the configuration gives away already are none', () => {
   expect(after(special, ['specialisation', 'vfio', 'configuration'])).toBeUndefined()
 })
 
+test('virtual functions are to be taken later, whatever the configuration gives away', () => {
+  const machine = machineCalled('virtual-functions')
+  const address = (bus: number, slot: number, part: number) =>
+    `<source><address bus='${bus}' slot='${slot}' function='${part}'/></source>`
+  const of = (inner: string, configuration = '{ }') =>
+    settled(`<devices>${inner}</devices>`, { machine, configuration })
+  const first = `<hostdev type='pci'>${address(0, 2, 1)}</hostdev>`
+  expect(of(first)).toEqual({
+    settings: {},
+    devices: ['0000:00:02.1'],
+    // Its card is no part of it.
+    notes: ['VIRTUAL_FUNCTIONS_UNMADE']
+  })
+  const given = '{ virtualisation.vfio = { bindAtBoot = false; devices = [ "8086:4692" ]; }; }'
+  expect(of(first, given)).toEqual(of(first))
+  const missing = `<hostdev type='pci'>${address(0, 2, 7)}</hostdev>`
+  expect(of(missing)).toEqual({ settings: {}, notes: ['VIRTUAL_FUNCTION_MISSING'] })
+  expect(of(missing.replace("'7'", "'0'").replace("slot='2'", "slot='3'")).notes).toEqual([
+    'DEVICE_MISSING'
+  ])
+  const card = (inner: string) => `<interface type='hostdev'>${inner}</interface>`
+  expect(of(card(address(1, 0, 1)))).toEqual({
+    settings: {},
+    devices: ['0000:01:00.1'],
+    notes: ['INTERFACE_NOT_VIRTUAL']
+  })
+})
+
+test('an interface of another machine needs nothing set up, as it is a virtual function', () => {
+  const inner = (name: string) =>
+    `<devices><${name} type='${name === 'hostdev' ? 'pci' : 'hostdev'}'><source><address bus='1'/></source></${name}></devices>`
+  expect(settled(inner('interface'), { machine: undefined }).notes).toEqual([])
+  expect(settled(inner('hostdev'), { machine: undefined }).notes).toEqual(['DEVICES_UNSEEN'])
+})
+
+test.each([
+  ['systemd.tmpfiles.rules = [ "w /sys/x/sriov_numvfs - - - - 7" ];', true],
+  ['systemd.network.links.x.linkConfig.SR-IOVVirtualFunctions = 4;', true],
+  ['boot.extraModprobeConfig = "options igb max_vfs=2";', true],
+  ['boot.kernelParams = [ "igb.max_vfs=2" ];', true],
+  ['boot.kernelParams = [ "i915.max_vfs=7" "xe.max_vfs=7" ];', false],
+  ['# echo 7 > sriov_numvfs', false]
+])('%s makes virtual functions: %s', (text, expected) => {
+  const inner =
+    "<devices><hostdev type='pci'><source><address slot='2' function='1'/></source></hostdev></devices>"
+  const { notes } = settled(inner, {
+    machine: machineCalled('virtual-functions'),
+    configuration: `{\n${text}\n}`
+  })
+  expect(notes).toEqual(expected ? [] : ['VIRTUAL_FUNCTIONS_UNMADE'])
+})
+
 test('devices that stay with the host until a guest starts have to be taken from it', () => {
   const said: Settings = { bindAtBoot: false }
   const configuration = '{ virtualisation.vfio.bindAtBoot = false; }'

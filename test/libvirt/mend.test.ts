@@ -1,7 +1,8 @@
 // What is put right in guests from other systems and times, and why.
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { canonicalOf } from '../../src/libvirt/canonical.ts'
+import type { VirtualFunctions } from '../../src/libvirt/mend/managed.ts'
 import { mend } from '../../src/libvirt/mend/mend.ts'
 import { remarksOn } from '../../src/libvirt/remarks.ts'
 import { renderXml } from '../../src/libvirt/renderXml.ts'
@@ -309,6 +310,65 @@ test('missing identities', () => {
     'UUID uuid: null -> 00000000-0000-4000-8000-000000000000',
     "MAC devices/interface: null -> <mac address='52:54:00:00:00:01'/>"
   ])
+})
+
+describe('a virtual function', () => {
+  const address = (part: number) => `<address bus='0' slot='2' function='${part}'/>`
+  const hostdev = (part: number, managed = '') =>
+    `<hostdev type='pci'${managed}><source>${address(part)}</source></hostdev>`
+  const known = new Map([
+    ['0000:00:02.1', 'unbound'],
+    ['0000:00:02.2', 'bound']
+  ] as const)
+  const changed = (inner: string, virtual?: VirtualFunctions) => {
+    const { root } = documentOf(`<domain>${UUID}<devices>${inner}</devices></domain>`)
+    const mended = mend(root, identities(), virtual)
+    const again = mend(mended.root, identities(), virtual)
+    expect(again.changes).toEqual([])
+    expect(canonicalOf(again.root)).toBe(canonicalOf(mended.root))
+    return mended.changes.map(it => `${it.path}: ${it.before} -> ${it.after}`)
+  }
+  const adds = (name: string) => [`devices/${name}: null -> managed='yes'`]
+
+  test('is managed by libvirt, as nothing else prepares it', () => {
+    expect(changed(hostdev(1), known)).toEqual(adds('hostdev'))
+    expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
+    const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
+    expect(mend(root, identities(), known).changes[0]?.why).toBe(
+      '0000:00:02.1 is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts'
+    )
+  })
+
+  test('that says it is not managed is left only where it is bound without that', () => {
+    expect(changed(hostdev(1, " managed='no'"), known)).toEqual([
+      "devices/hostdev: managed='no' -> managed='yes'"
+    ])
+    expect(changed(hostdev(2, " managed='no'"), known)).toEqual([])
+    expect(changed(hostdev(1, " managed='yes'"), known)).toEqual([])
+  })
+
+  test('of an NVMe disk is so by its source', () => {
+    const disk = (managed: string) =>
+      `<disk type='nvme'><source type='pci' namespace='1'${managed}>${address(1)}</source></disk>`
+    const { root } = documentOf(`<domain>${UUID}<devices>${disk('')}</devices></domain>`)
+    const expected = documentOf(
+      `<domain>${UUID}<devices>${disk(" managed='yes'")}</devices></domain>`
+    )
+    expect(canonicalOf(mend(root, identities(), known).root)).toBe(canonicalOf(expected.root))
+  })
+
+  test('of a network is one on any machine, as libvirt takes nothing else there', () => {
+    const card = (managed: string) =>
+      `<interface type='hostdev'${managed}><mac address='a'/><source>${address(5)}</source></interface>`
+    expect(changed(card(''))).toEqual(adds('interface'))
+    expect(changed(card(" managed='no'"))).toEqual([])
+  })
+
+  test('is not what another device is', () => {
+    expect(changed(hostdev(0), known)).toEqual([])
+    expect(changed(hostdev(1))).toEqual([])
+    expect(changed("<hostdev type='usb'><source><vendor id='1'/></source></hostdev>")).toEqual([])
+  })
 })
 
 test('paths into the store', () => {

@@ -167,7 +167,12 @@ function choose(gathered: Gathered, given: Arguments): Result<Chosen, Message> {
   const host = chooseHost(settings, text, given, context, entry, earlier)
   if (!host.ok) return host
   if (!guest) {
-    const forGuest = { settings: host.value.settings, notes: [], byGuest: [] }
+    const forGuest = {
+      settings: host.value.settings,
+      notes: [],
+      byGuest: [],
+      virtual: undefined
+    }
     return ok({ host: host.value, forGuest, earlier })
   }
   const place = {
@@ -200,7 +205,9 @@ function planChosen(
   const modulesDir = gathered.modulesDir ?? oursIn(closure, path) ?? freeFolder(path, takeOver)
   const folder = readFolder(join(dirname(path), modulesDir))
   if (!folder.ok) return err(readMessage(folder.error, context))
-  const file = guest ? guestFile(guest, folder.value.path, modules, given, context) : ok(undefined)
+  const file = guest
+    ? guestFile(guest, folder.value.path, modules, forGuest.virtual, given, context)
+    : ok(undefined)
   if (!file.ok) return file
   const plan = planApply({
     path,

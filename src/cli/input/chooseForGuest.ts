@@ -1,9 +1,12 @@
 // What the machine says to a guest: the devices that it is to have, and what does not fit.
 
 import { chooseDevices } from '../../apply/chooseDevices.ts'
+import { virtualFunctionsFor } from '../../apply/guestDevices.ts'
 import { type GuestNote, settingsForGuest } from '../../apply/guestSettings.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { idOf } from '../../host/machine.ts'
+import { isVirtual, withoutVirtualFunctions } from '../../host/virtualFunctions.ts'
+import type { VirtualFunctions } from '../../libvirt/mend/managed.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Settings } from '../../vfio/settings.ts'
@@ -40,6 +43,8 @@ export interface GuestChoice {
   notes: readonly string[]
   /** The options whose values come from the guest. */
   byGuest: readonly string[]
+  /** The virtual functions that the guest is to have; undefined where the machine is not looked at. */
+  virtual: VirtualFunctions | undefined
 }
 
 /**
@@ -68,13 +73,16 @@ export function chooseForGuest(
   )
   const isNew = (address: string) => {
     const device = machine?.devices.find(it => it.address === address)
-    return device !== undefined && !earlier.has(idOf(device)) && !named.includes(address)
+    if (device === undefined) return false
+    // Nothing that the configuration says gives a virtual function away.
+    return isVirtual(device) || (!earlier.has(idOf(device)) && !named.includes(address))
   }
+  const virtual = machine && virtualFunctionsFor(guest.needs, machine)
   const devices = needed.devices.filter(isNew)
   const told = (notes: readonly GuestNote[]) => needNotes(notes, guest, names)
   if (machine === undefined || devices.length === 0) {
     const byGuest = optionsBy(chosen.settings, needed.settings)
-    return ok({ settings: needed.settings, notes: told(needed.notes), byGuest })
+    return ok({ settings: needed.settings, notes: told(needed.notes), byGuest, virtual })
   }
   const confirmed = readAddresses('confirm', given)
   if (!confirmed.ok) return confirmed
@@ -83,7 +91,7 @@ export function chooseForGuest(
   const choice = chooseDevices(machine, needed.settings, {
     gpus: [],
     devices,
-    given: new Set([...ours, ...others.devices]),
+    given: withoutVirtualFunctions(machine, new Set([...ours, ...others.devices])),
     confirmed: confirmed.value,
     specialisation,
     assumesIsolated: given.on('assume-isolated') === true
@@ -100,10 +108,21 @@ export function chooseForGuest(
   const isNamed = chosen.settings.devices !== undefined || chosen.settings.addresses !== undefined
   const settings = isNamed ? choice.value.settings : { ...choice.value.settings, addsDevices: true }
   const elsewhere = noteOnMachine('devices', given, context)
+  // Nobody prepares a virtual function that is an argument of QEMU, which is told by a note.
+  const isArgument = (address: string) =>
+    guest.needs.devices.some(it => it.address === address && it.as === 'argument')
+  const decisions = choice.value.decisions.filter(
+    it => it.code !== 'VIRTUAL_FUNCTION' || !isArgument(it.device.address)
+  )
   return ok({
     settings,
-    notes: [...choiceNotes(choice.value, names), ...told(needed.notes), ...elsewhere],
-    byGuest: optionsBy(chosen.settings, settings)
+    notes: [
+      ...choiceNotes({ ...choice.value, decisions }, names),
+      ...told(needed.notes),
+      ...elsewhere
+    ],
+    byGuest: optionsBy(chosen.settings, settings),
+    virtual
   })
 }
 

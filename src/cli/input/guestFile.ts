@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type GuestPlan, planGuest } from '../../apply/planGuest.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { readFolder } from '../../apply/read/readInputs.ts'
+import type { VirtualFunctions } from '../../libvirt/mend/managed.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
@@ -14,12 +15,14 @@ import { type Guest, identities } from './readGuest.ts'
 
 /**
  * What becomes of the file of a guest, which lies with our modules in `folder`. `modules` are the
- * configuration and what it imports.
+ * configuration and what it imports, `virtual` the virtual functions of the machine that the guest is to have;
+ * undefined where that is not looked at.
  */
 export function guestFile(
   { name, document, file }: Guest,
   folder: string,
   modules: readonly ImportedModule[],
+  virtual: VirtualFunctions | undefined,
   given: Arguments,
   context: Context
 ): Result<GuestPlan, Message> {
@@ -28,7 +31,7 @@ export function guestFile(
   const { path, listing } = guests.value
   const replaces = given.on('replace-modules') === true
   const input = { name, document, folder: path, listing, identities, modules, replaces }
-  const plan = planGuest({ ...input, version: VERSION })
+  const plan = planGuest({ ...input, virtual, version: VERSION })
   if (plan.ok) return ok(plan.value)
   const { error } = plan
   return err(

@@ -75,6 +75,14 @@ function noteLine(
       return `${list(note.addresses)}, which ${name} is to have, ${note.addresses.length === 1 ? 'is' : 'are'} not set up, as the configuration is another machine's. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
     case 'DEVICE_MISSING':
       return `this machine has nothing at ${note.address}, which ${name} is to have${note.others.length > 0 ? `, but ${list(note.others.map(it => callDevice(it, names)))}` : ''}. Put it in, or change the address in ${file}; "vfio-patch scan" shows what is where.`
+    case 'VIRTUAL_FUNCTION_MISSING': {
+      const { address, physical } = note
+      return `${address}, which ${name} is to have, is a virtual function that ${callDevice(physical, names)} does not have at the moment. See that its driver${physical.driver === undefined ? '' : `, ${physical.driver},`} makes it before ${name} starts: write a number into /sys/bus/pci/devices/${physical.address}/sriov_numvfs`
+    }
+    case 'VIRTUAL_FUNCTIONS_UNMADE':
+      return `nothing in the configuration makes virtual functions, so after a restart ${list(note.physical)} ${note.physical.length === 1 ? 'has' : 'have'} none. See that a number is written into ${list(note.physical.map(it => `/sys/bus/pci/devices/${it}/sriov_numvfs`))} before ${name} starts.`
+    case 'INTERFACE_NOT_VIRTUAL':
+      return `${callDevice(note.device, names)} is no virtual function, and libvirt takes nothing else for an <interface type='hostdev'>. In ${file}, write <hostdev> in its place.`
     case 'DEVICE_IS_BRIDGE':
       return `${briefDevice(note.device)}, which ${name} is to have, can't be given away; ${file} seems to be from another machine. "vfio-patch scan" shows what is where.`
     case 'FUNCTIONS_LEFT':
@@ -83,6 +91,8 @@ function noteLine(
       return `${list(note.addresses)}: nobody takes it from the host's driver when ${name} starts. In ${file}, say managed='yes' there.`
     case 'DEVICE_ARGUMENT':
       return `${list(note.addresses)} is given to ${name} by a <qemu:arg>, so libvirt does not prepare it. Put a <hostdev> in its place.`
+    case 'VIRTUAL_FUNCTION_ARGUMENT':
+      return `${list(note.addresses)} is a virtual function that ${name} gets by a <qemu:arg>, so nobody takes it from the host's driver: libvirt does not know of it, and it is not bound at boot. Put a <hostdev> with managed='yes' in its place.`
     case 'MEMORY_OVER':
       return `${name} is to have ${GiB(note.needed)} of memory, and this machine has ${GiB(note.total)}. Make <memory> smaller.`
     case 'PAGES_UNUSABLE':

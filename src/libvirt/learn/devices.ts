@@ -13,30 +13,47 @@ export interface PassedDevice {
 
 /** The PCI devices of the host in a domain, each once, in the order of the elements. */
 export function passedDevices(root: XmlElement): PassedDevice[] {
-  const all = [
-    ...elementsWith(root, 'hostdev', 'pci', 'hostdev'),
-    ...elementsWith(root, 'disk', 'nvme', 'disk'),
-    ...elementsWith(root, 'interface', 'hostdev', 'interface'),
-    ...argumentDevices(root)
-  ]
+  const elements = passedElements(root).map(({ element, holder, as, address }): PassedDevice => {
+    const managed = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
+    return { address, as, isManaged: managed === 'yes' }
+  })
+  const all = [...elements, ...argumentDevices(root)]
   return all.filter((it, i) => all.findIndex(at => at.address === it.address) === i)
 }
 
-function elementsWith(
-  root: XmlElement,
+/** An element that gives the guest a PCI device of the host. */
+export interface PassedElement<T extends XmlElement> {
+  element: T
+  /** The one that says whether libvirt manages the device: the element itself, of an NVMe disk its source. */
+  holder: T
+  as: Exclude<PassedDevice['as'], 'argument'>
+  address: string
+}
+
+/** The elements of a domain that give it PCI devices of the host, those of one kind after the other. */
+export function passedElements<T extends XmlElement>(root: T): PassedElement<T>[] {
+  return [
+    ...elementsWith(root, 'hostdev', 'pci', 'hostdev'),
+    ...elementsWith(root, 'disk', 'nvme', 'disk'),
+    ...elementsWith(root, 'interface', 'hostdev', 'interface')
+  ]
+}
+
+function elementsWith<T extends XmlElement>(
+  root: T,
   name: string,
   type: string,
-  as: PassedDevice['as']
-): PassedDevice[] {
-  return findAll(root, 'devices', name)
+  as: PassedElement<T>['as']
+): PassedElement<T>[] {
+  // The children of an element are of its own kind.
+  return (findAll(root, 'devices', name) as T[])
     .filter(it => attributeOf(it, 'type') === type)
-    .flatMap(it => {
-      const source = find(it, 'source')
+    .flatMap(element => {
+      const source = find(element, 'source') as T | undefined
       const place = source && find(source, 'address')
       const address = place && addressOf(place)
-      // Of an NVMe disk the source says it.
-      const managed = attributeOf(it, 'managed') ?? (source && attributeOf(source, 'managed'))
-      return address === undefined ? [] : [{ address, as, isManaged: managed === 'yes' }]
+      if (source === undefined || address === undefined) return []
+      return [{ element, holder: as === 'disk' ? source : element, as, address }]
     })
 }
 

@@ -7,6 +7,7 @@ export type ChangeCode =
   | 'MACHINE'
   | 'EVDEV'
   | 'SHMEM'
+  | 'MANAGED'
   | 'UUID'
   | 'MAC'
 

@@ -4,13 +4,19 @@ import { draftOf, type Mended } from './change.ts'
 import { mendFirmware } from './firmware.ts'
 import { type Identities, mendIdentity } from './identity.ts'
 import { mendMachine } from './machine.ts'
+import { mendManaged, type VirtualFunctions } from './managed.ts'
 import { mendEmulator, mendStorePaths } from './paths.ts'
 
 /**
  * A domain from another system or time as NixOS can run it, and each change; the root that was given
- * stays as it is. What is right already is not touched, so mending twice changes nothing more.
+ * stays as it is. What is right already is not touched, so mending twice changes nothing more. `virtual` are
+ * the virtual functions of the host, as far as it is known.
  */
-export function mend(root: XmlElement, identities: Identities): Mended & { root: XmlElement } {
+export function mend(
+  root: XmlElement,
+  identities: Identities,
+  virtual: VirtualFunctions = new Map()
+): Mended & { root: XmlElement } {
   const draft = draftOf(root)
   const steps = [
     mendIdentity(draft, identities),
@@ -18,6 +24,7 @@ export function mend(root: XmlElement, identities: Identities): Mended & { root:
     mendFirmware(draft),
     mendEmulator(draft),
     mendArguments(draft),
+    mendManaged(draft, virtual),
     mendStorePaths(draft)
   ]
   return {
