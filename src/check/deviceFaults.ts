@@ -4,6 +4,7 @@ import { type Card, cardsOf } from '../host/cards.ts'
 import { closedGates } from '../host/gates.ts'
 import { isForGuests } from '../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../host/machine.ts'
+import { isVirtual } from '../host/virtualFunctions.ts'
 import { briefDevice, list } from '../host/words.ts'
 import type { Finding } from '../lints/index.ts'
 import { addFunctions, moveItem } from './deviceFixes.ts'
@@ -13,6 +14,7 @@ import { isBoundByID } from './params.ts'
 import { at, type Named, namedFor } from './passed.ts'
 import { keptTwins, sharedIDs } from './sharedIDs.ts'
 import type { Held } from './state.ts'
+import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
 
 /** All that is found about single devices and cards; each finding where the device is named. */
 export function deviceFaults(held: Held): Finding[] {
@@ -30,6 +32,7 @@ export function deviceFaults(held: Held): Finding[] {
   const isSafe = isHarmless(machine, passed, more)
   return [
     ...absent(held),
+    ...virtualFaults(held),
     ...movedDevices(held, moves, isSafe),
     ...sharedIDs(held, kept, passed),
     ...missingFunctions(held, passed, parts, isSafe),
@@ -46,10 +49,11 @@ export function deviceFaults(held: Held): Finding[] {
 }
 
 /** Named devices that the machine has not. */
-function absent({ named }: Held): Finding[] {
+function absent({ machine, named }: Held): Finding[] {
   return named.flatMap((it): Finding[] => {
     const { by, devices } = it
     if (devices.length > 0 || (by.kind === 'address' && by.expected !== undefined)) return []
+    if (isVirtualPlace(machine, it)) return []
     const word = by.kind === 'id' ? `ID ${by.id}` : `address ${by.address}`
     return [
       at(it, {
@@ -68,9 +72,10 @@ function moved({ machine, named }: Held, passed: ReadonlySet<string>): Move[] {
   return named.flatMap(place => {
     const { by } = place
     if (by.kind === 'id' || by.expected === undefined || place.devices.length > 0) return []
+    if (isVirtualPlace(machine, place)) return []
     const { expected } = by
     const candidates = machine.devices.filter(
-      it => idOf(it) === expected && !passed.has(it.address)
+      it => idOf(it) === expected && !passed.has(it.address) && !isVirtual(it)
     )
     return [{ place, by, expected, candidates }]
   })

@@ -55,15 +55,26 @@ export function nameByAddress(
 /** Writes the address that a device has now. */
 export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
   const { start, end } = node
-  const source = entry.file.doc.text.slice(start, end)
-  const [, address, id] =
-    /^\{\s*address\s*=\s*"([^"$]*)";\s*id\s*=\s*"([^"$]*)";\s*\}$/.exec(source) ?? []
-  if (address === undefined || id === undefined) return undefined
+  const item = addressOf(entry.file.doc.text.slice(start, end))
+  if (item === undefined) return undefined
   const path = entry.fullPath
   return [
-    { op: 'remove', path, items: [{ address, id }] },
-    { op: 'add', path, items: [{ address: device.address, id }] }
+    { op: 'remove', path, items: [item] },
+    { op: 'add', path, items: [{ ...item, address: device.address }] }
   ]
+}
+
+/** Takes an item of `addresses` out. */
+export function removeItem({ entry, node, text }: EntryItem): Fix | undefined {
+  const item = text ?? addressOf(entry.file.doc.text.slice(node.start, node.end))
+  return item === undefined ? undefined : [{ op: 'remove', path: entry.fullPath, items: [item] }]
+}
+
+/** What an item says, if that is an address and an ID in so many words. */
+function addressOf(source: string): { address: string; id: string } | undefined {
+  const [, address, id] =
+    /^\{\s*address\s*=\s*"([^"$]*)";\s*id\s*=\s*"([^"$]*)";\s*\}$/.exec(source) ?? []
+  return address === undefined || id === undefined ? undefined : { address, id }
 }
 
 function asItem(device: PciDevice): NixValue {

@@ -3,6 +3,7 @@
 import { cautionsFor } from '../host/cautions.ts'
 import { isForGuests, strangersOf } from '../host/groups.ts'
 import type { PciDevice } from '../host/machine.ts'
+import { isVirtual } from '../host/virtualFunctions.ts'
 import { briefDevice, list } from '../host/words.ts'
 import { modprobeLines } from '../lints/find.ts'
 import type { Finding } from '../lints/index.ts'
@@ -50,6 +51,8 @@ export function otherDrivers(held: Held, passed: ReadonlySet<string>): Finding[]
       const { driver, address, module } = device
       if (!passed.has(address) || isForGuests(device) || !wasReserved(device, it.by, held))
         return []
+      // It came after the start, and what its place asks for is a finding of its own.
+      if (isVirtual(device)) return []
       const isSaid = modprobeLines(held.entry.view).some(
         ({ line }) => line.startsWith(`softdep ${module} `) && /vfio[-_]pci/.test(line)
       )

@@ -1,6 +1,7 @@
 // What a configuration gives to guests, device by device, and what of it the machine has.
 
 import { idOf, type Machine, type PciDevice } from '../host/machine.ts'
+import { isVirtual } from '../host/virtualFunctions.ts'
 import { type Binding, bindingsOf } from '../lints/bindings.ts'
 import type { EntryItem, EntryText, View } from '../lints/configuration.ts'
 import { isPlain } from '../lints/find.ts'
@@ -16,8 +17,13 @@ export interface Named {
   by:
     | { kind: 'id'; id: string; binding: Binding }
     | { kind: 'address'; address: string; expected: string | undefined; item: EntryItem }
-  /** The devices of the machine that it stands for; several may have one ID. */
+  /**
+   * The devices of the machine that it takes at boot; several may have one ID. Virtual functions come after
+   * that: an address never takes one, and an ID only where no other device has it.
+   */
   devices: readonly PciDevice[]
+  /** The virtual functions that it stands for. */
+  virtual: readonly PciDevice[]
 }
 
 /**
@@ -30,10 +36,15 @@ export function namedIn(view: View, machine: Machine, params: readonly string[])
       .filter(it => isCertain(binding.at) || isBoundByID(params, it.id))
       .flatMap(({ id, start, end }): Named[] => {
         const by = { kind: 'id', id, binding } as const
-        const devices = machine.devices.filter(it => id.startsWith(idOf(it)))
+        const all = machine.devices.filter(it => id.startsWith(idOf(it)))
+        const virtual = all.filter(isVirtual)
+        const others = all.filter(it => !isVirtual(it))
+        const devices = others.length > 0 ? others : virtual
         // What follows vendor and device narrows it down in a way that can't be seen here.
-        const isClear = id.length === 9 || devices.length === 1
-        return isClear ? [{ path: pathOf(binding.at), range: { start, end }, by, devices }] : []
+        const isClear = id.length === 9 || all.length === 1
+        return isClear
+          ? [{ path: pathOf(binding.at), range: { start, end }, by, devices, virtual }]
+          : []
       })
   })
   const addresses = view.items('virtualisation.vfio.addresses').flatMap((item): Named[] => {
@@ -44,10 +55,11 @@ export function namedIn(view: View, machine: Machine, params: readonly string[])
     const expected = /\bid\s*=\s*"([0-9a-f]{4}:[0-9a-f]{4})"/i.exec(source)?.[1]?.toLowerCase()
     const by = { kind: 'address', address: address.toLowerCase(), expected, item } as const
     // What is not expected there is left alone.
-    const devices = machine.devices.filter(
+    const all = machine.devices.filter(
       it => it.address === by.address && (expected === undefined || idOf(it) === expected)
     )
-    return [{ path: pathOf(item), range: { start, end }, by, devices }]
+    const [virtual, devices] = [all.filter(isVirtual), all.filter(it => !isVirtual(it))]
+    return [{ path: pathOf(item), range: { start, end }, by, devices, virtual }]
   })
   return [...ids, ...addresses]
 }

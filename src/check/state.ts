@@ -135,8 +135,14 @@ function loaded(name: string, held: Held): Thing[] {
     : [{ ...thing, verdict }]
 }
 
-function devices({ by, devices: found }: Named, held: Held): Thing[] {
+function devices({ by, devices: found, virtual }: Named, held: Held): Thing[] {
   const [name, word] = by.kind === 'id' ? [by.id, 'ID'] : [by.address, 'address']
+  if (found.length === 0 && virtual.length > 0) {
+    const because = 'a virtual function is not there when devices are bound'
+    return virtual.map(device => {
+      return { kind: 'device', name: device.address, device, verdict: 'not-active', because }
+    })
+  }
   if (found.length === 0) {
     const because = `this machine has nothing with that ${word}`
     return [{ kind: 'device', name, verdict: 'not-active', because }]

@@ -86,7 +86,8 @@ export const MACHINE_CODES = [
   'NO_RESET',
   'NO_SUCH_DEVICE',
   'SHARED_GROUP',
-  'SHARED_ID'
+  'SHARED_ID',
+  'VIRTUAL_FUNCTION'
 ] as const
 
 /** What is seen only in the repository that the files lie in. */

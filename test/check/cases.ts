@@ -4,11 +4,12 @@ import type { LintCode } from '../../src/lints/index.ts'
 import { nix } from '../nix/support.ts'
 import type { State } from '../oracle/machines.ts'
 import { systems, type Tree } from './support.ts'
+import { VIRTUAL_CASES } from './virtualCases.ts'
 
 export interface MachineCase {
   code: LintCode
-  /** Its number in the list of what goes wrong. */
-  number: number
+  /** Its number in the list of what goes wrong; absent where it is none of these. */
+  number?: number
   title: string
   machine: string
   /** What is otherwise on that machine. */
@@ -483,5 +484,6 @@ export const CASES: readonly MachineCase[] = [
         };
       }
     `
-  }
+  },
+  ...VIRTUAL_CASES
 ]

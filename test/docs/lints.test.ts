@@ -70,6 +70,7 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
 /** What is found besides. */
 const BESIDES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
   ['a softdep for drm, which does nothing', 'SOFTDEP_DRM'],
+  ['a virtual function (SR-IOV) that is to be bound at boot, or its device', 'VIRTUAL_FUNCTION'],
   ['options that have a new name', 'RENAMED_OPTION'],
   ['a module with the same options as ours', 'OLD_MODULE']
 ]
