@@ -1,0 +1,467 @@
+// Virtual functions (SR-IOV): a guest gets one when it starts, and nothing of it is bound at boot.
+
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { device, PLAIN, small } from './support/guest.ts'
+import { CHECKED } from './support/machine.ts'
+import { installedModules } from './support/modules.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const MACHINE = 'virtual-functions'
+const GPU = '0000:00:02.0 Intel Alder Lake-S GT1 [UHD Graphics 730]'
+const GPU1 = GPU.replace('02.0', '02.1')
+const NIC = '0000:01:00.0 Intel 82576 Gigabit Network Connection'
+const MODULES = Object.keys(installedModules()).length
+
+const INTEL = 'IOMMU: that of Intel, as the processor is.'
+const UNMADE =
+  'Note: nothing in the configuration makes virtual functions, so after a restart 0000:00:02.0 has none. See that a number is written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
+const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt takes it when the guest starts, and ${GPU} stays with its driver, i915.`
+
+function given(guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)): Place {
+  return makePlace({ 'configuration.nix': PLAIN, 'guest.xml': guest })
+}
+
+function call(command: string, ...more: string[]): string[] {
+  return [command, 'configuration.nix', '--sysfs', folderOf(MACHINE), ...more]
+}
+
+const DOMAIN = ['--domain', 'guest.xml']
+
+/** How a guest gets a virtual function, by the parts of its address. */
+function inDomain(bus: string, slot: string, part: string): string {
+  return [
+    `give a guest 0000:${bus}:${slot}.${part} while it runs, by this in its domain:`,
+    `<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x${bus}' slot='0x${slot}' function='0x${part}'/></source></hostdev>`,
+    'then: vfio-patch apply --domain GUEST.xml'
+  ].join('\n       ')
+}
+
+/** The machine with these texts otherwise, and without some lines, in a folder of the place. */
+function machineIn(
+  place: Place,
+  changes: readonly (readonly [string, string])[],
+  keeps: (line: string) => boolean = () => true
+): string[] {
+  const folder = join(place.top, 'machine')
+  cpSync(folderOf(MACHINE), folder, { recursive: true })
+  const file = join(folder, 'sys.txt')
+  let all = readFileSync(file, 'utf8')
+  for (const [from, to] of changes) {
+    if (!all.includes(from)) throw new Error(from)
+    all = all.replace(from, to)
+  }
+  writeFileSync(file, all.split('\n').filter(keeps).join('\n'))
+  return ['--sysfs', folder]
+}
+
+describe('for a guest', () => {
+  test.concurrent('one is taken at run time, and its card stays', async ({ expect }) => {
+    const place = given()
+    const outcome = await place.run(call('apply', ...DOMAIN, '--yes'))
+    expect(outcome.code).toBe(0)
+    const lines = outcome.stderr.split('\n')
+    expect(lines.slice(0, lines.indexOf(CHECKED))).toEqual([
+      `/etc/nixos/configuration.nix: 2 changes; vfio/: ${MODULES} new files; vfio/guests/: 1 new file`,
+      'Guest: small; its file is yours to edit.',
+      TAKEN,
+      INTEL,
+      UNMADE
+    ])
+    expect(place.read('configuration.nix')).toBe(text`
+      { ... }:
+      {
+        imports = [ ./vfio ];
+
+        virtualisation.vfio = {
+          enable = true;
+          IOMMUType = "intel";
+        };
+
+        system.stateVersion = "26.05";
+      }
+      `)
+    expect(place.read('vfio/guests/small.nix')).toContain('managed = "yes";\n')
+    // Again there is nothing to do.
+    const again = await place.run(call('apply', ...DOMAIN, '--yes'))
+    expect([again.code, again.stderr.split('\n')[0]]).toEqual([
+      0,
+      'Nothing to do: /etc/nixos/configuration.nix says all this already.'
+    ])
+  })
+
+  test.concurrent('as JSON', async ({ expect }) => {
+    const { code, stdout } = await given().run(call('apply', ...DOMAIN, '-n', '--json'))
+    const { outcome, exit, notes, guest, files } = JSON.parse(stdout)
+    expect({ code, outcome, exit, notes, changes: guest.changes }).toEqual({
+      ...{ code: 1, outcome: 'planned', exit: 1, changes: [] },
+      notes: ['Guest: small; its file is yours to edit.', TAKEN, INTEL, UNMADE]
+    })
+    expect(JSON.stringify(files.at(-1).edits)).not.toMatch(/devices|addresses/)
+  })
+
+  test.concurrent('one that nobody manages is managed from then on', async ({ expect }) => {
+    const place = given(
+      small(
+        [
+          '<devices>',
+          device('0x00', '0x02', '0x1').replace(" managed='yes'", ''),
+          "<interface type='hostdev'><mac address='52:54:00:11:22:33'/><source><address type='pci' domain='0' bus='1' slot='0x10' function='2'/></source></interface>",
+          '</devices>'
+        ].join('\n')
+      )
+    )
+    place.write(
+      'configuration.nix',
+      PLAIN.replace('}\n', '  systemd.tmpfiles.rules = [ "w /x/sriov_numvfs - - - - 2" ];\n}\n')
+    )
+    const { code, stderr } = await place.run(call('apply', ...DOMAIN, '--yes'))
+    expect(code).toBe(0)
+    const lines = stderr.split('\n')
+    const why =
+      'is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts.'
+    expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
+      'Guest: small; its file is yours to edit.',
+      `Mended devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,
+      `Mended devices/interface, line 7: adds managed='yes'. Why: 0000:01:10.2 ${why}`,
+      TAKEN,
+      `Virtual function: 0000:01:10.2 Intel 82576 Virtual Function; nothing is bound at boot, libvirt takes it when the guest starts, and ${NIC} stays with its driver, igb.`,
+      INTEL
+    ])
+    const file = place.read('vfio/guests/small.nix')
+    expect(file.match(/managed = "yes";/g)).toHaveLength(2)
+    expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
+    // Where the machine is not looked at, it stays so.
+    place.write(
+      'configuration.nix',
+      place
+        .read('configuration.nix')
+        .replace('imports', 'networking.hostName = "other";\n  imports')
+    )
+    const elsewhere = ['apply', 'configuration.nix', ...DOMAIN, '--yes']
+    const again = await place.run(elsewhere)
+    expect(again.code).toBe(0)
+    expect(place.read('vfio/guests/small.nix')).toBe(file)
+  })
+
+  test.concurrent('one that is not there now, and one by QEMU alone', async ({ expect }) => {
+    const place = given(
+      small(
+        `<devices>${device('0x00', '0x02', '0x3')}</devices><qemu:commandline><qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=01:10.2'/></qemu:commandline>`
+      )
+    )
+    const { code, stderr } = await place.run(call('apply', ...DOMAIN, '--yes'))
+    const lines = stderr.split('\n')
+    expect(code).toBe(0)
+    expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
+      'Guest: small; its file is yours to edit.',
+      INTEL,
+      "Note: 0000:01:10.2 is a virtual function that small gets by a <qemu:arg>, so nobody takes it from the host's driver: libvirt does not know of it, and it is not bound at boot. Put a <hostdev> with managed='yes' in its place.",
+      `Note: 0000:00:02.3, which small is to have, is a virtual function that ${GPU} does not have at the moment. See that its driver, i915, makes it before small starts: write a number into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
+      UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
+    ])
+    expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
+  })
+
+  test.concurrent('one whose group can not be seen yet', async ({ expect }) => {
+    const place = given()
+    const machine = machineIn(place, [], it => !it.includes('iommu_group'))
+    const words = ['apply', 'configuration.nix', ...DOMAIN, ...machine, '-n']
+    const { code, stderr } = await place.run(words)
+    const lines = stderr.split('\n')
+    expect(code).toBe(1)
+    expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
+      'Guest: small; its file is yours to edit.',
+      INTEL,
+      `The IOMMU is off, so the first part only turns it on. Reboot, then run this again to see whether ${GPU1} can go to a guest.`,
+      UNMADE
+    ])
+  })
+
+  test.concurrent('one in the group of its card can not be had', async () => {
+    const place = given()
+    const machine = machineIn(place, [
+      ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/2']
+    ])
+    await expectRefusal(place, ['apply', 'configuration.nix', ...DOMAIN, ...machine, '--yes'], {
+      code: 7,
+      stderr: text`
+        vfio-patch: ${GPU1} shares IOMMU group 2 with 0000:00:02.0 (display). Nothing was written.
+          Why: the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function.
+               guest.xml gives it to small.
+          Do:  put the card into another slot, or see whether the firmware has a setting for ACS: vfio-patch scan;
+               or change the addresses in guest.xml, if it is from another machine
+        `
+    })
+  })
+
+  test.concurrent('one in the group of another that the host uses', async () => {
+    const place = given()
+    const machine = machineIn(place, [
+      ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/11']
+    ])
+    await expectRefusal(place, ['apply', 'configuration.nix', ...DOMAIN, ...machine, '--yes'], {
+      code: 7,
+      stderr: text`
+        vfio-patch: ${GPU1} shares IOMMU group 11 with 0000:00:02.2 (display). Nothing was written.
+          Why: the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other.
+               guest.xml gives it to small.
+          Do:  keep drivers of the host from the virtual functions (sriov_drivers_autoprobe), then run this again;
+               or change the addresses in guest.xml, if it is from another machine
+        `
+    })
+  })
+
+  test.concurrent('the only way to the network stays', async () => {
+    const place = given(small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`))
+    const machine = machineIn(place, [
+      ['/0000:01:00.0/net/enp1s0f0\n', '/0000:01:10.0/net/enp1s0f0\n'],
+      ['/0000:01:00.1/net/enp1s0f1\n', '/0000:01:10.0/net/enp1s0f1\n']
+    ])
+    await expectRefusal(place, ['apply', 'configuration.nix', ...DOMAIN, ...machine, '--yes'], {
+      code: 7,
+      stderr: text`
+        vfio-patch: 0000:01:10.0 Intel 82576 Virtual Function is the only network card (enp1s0f0, enp1s0f0v0 and enp1s0f1). Nothing was written.
+          Why: while the guest runs, this machine could not be reached, nor reach anything.
+               guest.xml gives it to small.
+          Do:  put in another one for the host first, or leave this one with it;
+               or change the addresses in guest.xml, if it is from another machine
+        `
+    })
+  })
+
+  test.concurrent('one whose device goes to guests itself', async () => {
+    const place = given(
+      small(`<devices>${device('0x01', '0x10', '0x2')}${device('0x01', '0x00', '0x0')}</devices>`)
+    )
+    await expectRefusal(place, call('apply', ...DOMAIN, '--yes'), {
+      code: 7,
+      stderr: text`
+        vfio-patch: 0000:01:10.2 Intel 82576 Virtual Function is a virtual function of 0000:01:00.0, which goes to guests itself. Nothing was written.
+          Why: vfio-pci would take 0000:01:00.0 from its own driver, and without that it has no virtual functions.
+               besides, ${NIC} has 2 virtual functions, which would be gone.
+               guest.xml gives it to small.
+          Do:  take one of the two out: 0000:01:10.2 of the domain, or 0000:01:00.0 of the flags and of virtualisation.vfio;
+               or change the addresses in guest.xml, if it is from another machine
+        `
+    })
+  })
+})
+
+test.concurrent('scan shows which group keeps one from guests', async ({ expect }) => {
+  const place = given()
+  const machine = machineIn(place, [
+    ['02.1/iommu_group -> ../../../../kernel/iommu_groups/10', '02.1/iommu_group -> ../x/2'],
+    ['10.2/iommu_group -> ../../../../kernel/iommu_groups/13', '10.2/iommu_group -> ../x/12']
+  ])
+  const { stdout } = await place.run(['scan', ...machine], { env: { COLUMNS: '100' } })
+  const groups = stdout.split('\n\n').filter(it => it.includes('shared'))
+  expect(groups).toEqual([
+    `IOMMU group 2, shared by 0000:00:02.0 and its virtual functions
+● 0000:00:02.0  8086:4692  display  i915      Intel Alder Lake-S GT1 [UHD Graphics 730]
+                monitor at HDMI-A-1; first screen of the firmware (boot_vga); resets: flr, pm
+                stays: it is part of the processor; no other card is left to show a picture; its 2
+                virtual functions would be gone
+                virtual functions: 2 of at most 7
+  0000:00:02.1  8086:4692  display  -         Intel Alder Lake-S GT1 [UHD Graphics 730]
+                virtual function of 0000:00:02.0; stays: it shares IOMMU group 2 with 0000:00:02.0
+                (display)`,
+    `IOMMU group 12, shared: 0000:01:10.0 and 0000:01:10.2 go together or not at all
+  0000:01:10.0  8086:10ca  network  igbvf     Intel 82576 Virtual Function
+                virtual function of 0000:01:00.0; can go to a guest at run time (managed='yes')
+  0000:01:10.2  8086:10ca  network  -         Intel 82576 Virtual Function
+                virtual function of 0000:01:00.0; stays: it shares IOMMU group 12 with 0000:01:10.0
+                (network)`
+  ])
+})
+
+const TOO_LATE =
+  'a virtual function is made by the driver of its device, after vfio-pci binds devices at boot'
+
+describe('by flags', () => {
+  test.concurrent.each<[string, string[], string]>([
+    [
+      'by address',
+      ['--address', '00:02.1'],
+      text`
+        vfio-patch: 0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.
+          Why: ${TOO_LATE}; 0000:00:02.0 stays with its driver.
+          Do:  ${inDomain('00', '02', '1')}
+        `
+    ],
+    [
+      'as a card',
+      ['--gpu', '0000:00:02.1', '--confirm', '0000:00:02.1'],
+      text`
+        vfio-patch: 0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.
+          Why: ${TOO_LATE}; 0000:00:02.0 stays with its driver.
+          Do:  ${inDomain('00', '02', '1')}
+        `
+    ],
+    [
+      'by the address of one that is not there now',
+      ['--address', '01:10.3', '--bind', 'hooks'],
+      text`
+        vfio-patch: 0000:01:10.3 would be a virtual function of 0000:01:00.1. Nothing was written.
+          Why: ${TOO_LATE}; 0000:01:00.1 stays with its driver.
+          Do:  ${inDomain('01', '10', '3')}
+        `
+    ],
+    [
+      'by an ID that their card has too, which shows the screen',
+      ['--device', '8086:4692', '--confirm', '00:02.0'],
+      text`
+        vfio-patch: 8086:4692 is the ID of the virtual functions 0000:00:02.1 and 0000:00:02.2, and of 0000:00:02.0 (display). Nothing was written.
+          Why: an ID stands for all devices that have it: vfio-pci would take 0000:00:02.0 (display) at boot, and without its own driver a device has no virtual functions.
+          Do:  ${inDomain('00', '02', '1')}
+        `
+    ],
+    [
+      'by an ID of their own',
+      ['--device', '8086:10ca'],
+      text`
+        vfio-patch: 8086:10ca is the ID of the virtual functions 0000:01:10.0 and 0000:01:10.2. Nothing was written.
+          Why: ${TOO_LATE}.
+          Do:  ${inDomain('01', '10', '0')}
+        `
+    ],
+    [
+      'the device that has some',
+      ['--address', '01:00.0'],
+      text`
+        vfio-patch: ${NIC} has 2 virtual functions, which would be gone. Nothing was written.
+          Why: its own driver makes them, and vfio-pci would take the place of that driver.
+          Do:  ${inDomain('01', '10', '0')};
+               or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs;
+               or keep them in the usual boot entry: add --specialisation vfio
+        `
+    ],
+    [
+      'the card that has some, which is the only one',
+      ['--gpu', '00:02.0', '--confirm', '00:02.0'],
+      text`
+        vfio-patch: ${GPU} has 2 virtual functions, which would be gone. Nothing was written.
+          Why: its own driver makes them, and vfio-pci would take the place of that driver.
+               besides, ${GPU} is the only card that can show a picture.
+          Do:  ${inDomain('00', '02', '1')}
+        `
+    ]
+  ])('%s is refused', async (_, flags, stderr) => {
+    await expectRefusal(given(), call('apply', ...flags, '--yes'), { code: 7, stderr })
+  })
+
+  test.concurrent('the refusal as JSON', async ({ expect }) => {
+    const { code, stdout } = await given().run(call('apply', '--address', '00:02.1', '--json'))
+    expect(code).toBe(7)
+    expect(JSON.parse(stdout)).toMatchObject({
+      outcome: 'refused',
+      exit: 7,
+      error: {
+        code: 'VIRTUAL_FUNCTION',
+        message: '0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.'
+      }
+    })
+  })
+
+  test.concurrent('in a boot entry of its own the device goes, and that is told', async ({
+    expect
+  }) => {
+    const place = given()
+    const flags = ['--address', '01:00.0', '--specialisation', 'vfio', '--yes']
+    const { code, stderr } = await place.run(call('apply', ...flags))
+    expect(code).toBe(0)
+    expect(stderr).toContain(
+      'Note: in that boot entry 0000:01:00.0 has no virtual functions, as its own driver does not get it.\nNote: enp1s0f0, which you are connected by, goes; other network cards stay, but none is connected.\n'
+    )
+  })
+})
+
+test.concurrent('an ID of old guides that virtual functions have is not taken over', async () => {
+  const place = makePlace({
+    'configuration.nix': text`
+      { ... }:
+      {
+        boot.kernelParams = [ "quiet" "vfio-pci.ids=8086:10ca" ];
+      }
+      `
+  })
+  await expectRefusal(place, call('apply', '--ignore-msrs', '--yes'), {
+    code: 7,
+    stderr: text`
+      vfio-patch: 8086:10ca is the ID of the virtual functions 0000:01:10.0 and 0000:01:10.2. Nothing was written.
+        Why: ${TOO_LATE}.
+             configuration.nix:3 names it for vfio-pci.
+        Do:  take it out of configuration.nix:3;
+             ${inDomain('01', '10', '0')}
+      `
+  })
+})
+
+test.concurrent('a configuration with one that is not there now is no other machine', async ({
+  expect
+}) => {
+  const place = makePlace({
+    'configuration.nix': text`
+      { ... }:
+      {
+        virtualisation.vfio.addresses = [ { address = "0000:01:10.3"; id = "8086:10ca"; } ];
+      }
+      `
+  })
+  const { code, stderr } = await place.run(call('apply', '--ignore-msrs', '-n'))
+  expect([code, stderr.split('\n')[0]]).toEqual([
+    1,
+    `/etc/nixos/configuration.nix: 2 changes; vfio/: ${MODULES} new files`
+  ])
+})
+
+test.concurrent('check finds and mends what does nothing', async ({ expect }) => {
+  const place = makePlace({
+    'configuration.nix': text`
+      { ... }:
+      {
+        virtualisation.vfio = {
+          enable = true;
+          addresses = [ "0000:00:02.1" "0000:01:00.1" ];
+        };
+      }
+      `
+  })
+  const found = await place.run(call('check', '--release', '26.05'))
+  expect(found).toEqual({
+    code: 1,
+    stderr: '1 problem in /etc/nixos/configuration.nix. With --fix, 1 can be mended for you.\n',
+    stdout: text`
+      /etc/nixos/configuration.nix:5:19: VIRTUAL_FUNCTION: 0000:00:02.1 is a virtual function of 0000:00:02.0, so this does nothing.
+          5 |     addresses = [ "0000:00:02.1" "0000:01:00.1" ];
+                                ^^^^^^^^^^^^^^
+        Why: there is nothing at the address when vfio-pci binds devices at boot: the driver of 0000:00:02.0 makes its virtual functions later.
+        Do:  take it out, and give it to the guest by a <hostdev> with managed='yes' in its domain
+
+      On this machine:
+        IOMMU: active (11 groups)
+        intel_iommu=on: active
+        iommu=pt: active
+        0000:00:02.1 Intel Alder Lake-S GT1 [UHD Graphics 730]: not active because a
+          virtual function is not there when devices are bound
+        0000:01:00.1 Intel 82576 Gigabit Network Connection: configured, not active
+          because the machine was not started with it (igb has it)
+      `
+  })
+  const fixed = await place.run(call('check', '--release', '26.05', '--fix', '--yes'))
+  expect(fixed.code).toBe(0)
+  expect(place.read('configuration.nix')).toBe(text`
+    { ... }:
+    {
+      virtualisation.vfio = {
+        enable = true;
+        addresses = [ "0000:01:00.1" ];
+      };
+    }
+    `)
+  const { stdout } = await place.run(call('check', '--release', '26.05', '--json'))
+  expect(JSON.parse(stdout)).toMatchObject({ outcome: 'clean', findings: [] })
+})
