@@ -1,10 +1,11 @@
 // The devices of the host that a guest is to have, held against the machine and the configuration.
 
+import { isForGuests } from '../host/groups.ts'
 import { type Machine, type PciDevice, slotOf } from '../host/machine.ts'
 import { isBridge, isDisplay } from '../host/pciClass.ts'
-import { isVirtual, physicalFunctionFor } from '../host/virtualFunctions.ts'
+import { isVgpu, isVirtual, physicalFunctionFor } from '../host/virtualFunctions.ts'
+import type { PassedDevice } from '../libvirt/learn/devices.ts'
 import type { Needs } from '../libvirt/learn/learn.ts'
-import type { VirtualFunctions } from '../libvirt/mend/managed.ts'
 import type { NixDocument } from '../nix/index.ts'
 import type { Settings } from '../vfio/settings.ts'
 import { type GuestHost, placesOf, sourcesAt } from './guestHost.ts'
@@ -44,17 +45,22 @@ export function devicesFor(
 ): string[] {
   const { devices } = needs
   if (devices.length === 0) return []
-  const virtual: VirtualFunctions = machine ? virtualFunctionsFor(needs, machine) : new Map()
-  // A virtual function without it is mended.
-  const unmanaged = devices.filter(
-    it => !it.isManaged && it.as !== 'argument' && !virtual.has(it.address)
+  const isLater = bindsLater(said, configuration, prefix)
+  const isVirtualOne = ({ address }: PassedDevice) =>
+    machine !== undefined && isVirtualAt(machine, address)
+  // A virtual function that does not say is mended.
+  const managed = machine ? managedFor(needs, machine) : new Set<string>()
+  const unmanaged = devices.filter(it =>
+    isVirtualOne(it)
+      ? it.isUnmanaged && managed.has(it.address)
+      : isLater && !it.isManaged && it.as !== 'argument'
   )
-  if (bindsLater(said, configuration, prefix) && unmanaged.length > 0) {
+  if (unmanaged.length > 0) {
     tell({ code: 'NOT_MANAGED', addresses: unmanaged.map(it => it.address) })
   }
-  const unknown = devices.filter(it => it.as === 'argument').map(it => it.address)
-  const later = unknown.filter(it => virtual.has(it))
-  const others = unknown.filter(it => !virtual.has(it))
+  const unknown = devices.filter(it => it.as === 'argument')
+  const later = unknown.filter(isVirtualOne).map(it => it.address)
+  const others = unknown.filter(it => !isVirtualOne(it)).map(it => it.address)
   if (others.length > 0) tell({ code: 'DEVICE_ARGUMENT', addresses: others })
   if (later.length > 0) tell({ code: 'VIRTUAL_FUNCTION_ARGUMENT', addresses: later })
   if (machine === undefined) {
@@ -75,16 +81,24 @@ export function devicesFor(
   return found.filter(it => isVirtual(it) || !given(it)).map(it => it.address)
 }
 
-/** The virtual functions of a machine that a guest is to have, also those that its drivers have yet to make. */
-export function virtualFunctionsFor({ devices }: Needs, machine: Machine): VirtualFunctions {
-  const found = new Map<string, 'bound' | 'unbound'>()
-  for (const { address } of devices) {
+/**
+ * The addresses of the virtual functions that a guest is to have and libvirt has to take from the host, those
+ * that their drivers have yet to make included.
+ */
+export function managedFor({ devices }: Needs, machine: Machine): Set<string> {
+  const found = devices.filter(({ address, isUnmanaged }) => {
     const device = machine.devices.find(it => it.address === address)
-    if (device ? !isVirtual(device) : !physicalFunctionFor(machine, address)) continue
-    // Somebody reserved it for vfio-pci as it was made, and does so again.
-    found.set(address, device?.reservedFor === 'vfio-pci' ? 'bound' : 'unbound')
-  }
-  return found
+    if (!isVirtualAt(machine, address) || (device && isVgpu(device))) return false
+    // What somebody reserved for vfio-pci as it was made needs no libvirt, and may say so.
+    const isReserved = device?.reservedFor === 'vfio-pci' || (device && isForGuests(device))
+    return !(isReserved && isUnmanaged)
+  })
+  return new Set(found.map(it => it.address))
+}
+
+function isVirtualAt(machine: Machine, address: string): boolean {
+  const device = machine.devices.find(it => it.address === address)
+  return device ? isVirtual(device) : physicalFunctionFor(machine, address) !== undefined
 }
 
 /**

@@ -7,7 +7,6 @@ import { GUESTS } from '../libvirt/findDomain.ts'
 import { passedDevices } from '../libvirt/learn/devices.ts'
 import type { Change, Remark } from '../libvirt/mend/change.ts'
 import type { Identities } from '../libvirt/mend/identity.ts'
-import type { VirtualFunctions } from '../libvirt/mend/managed.ts'
 import { mend } from '../libvirt/mend/mend.ts'
 import { readIdentity } from '../libvirt/readIdentity.ts'
 import { readXml } from '../libvirt/readXml.ts'
@@ -38,8 +37,11 @@ export interface GuestInput {
   listing: FolderListing
   /** Where a guest gets what it is known by and the domain leaves open. */
   identities: Identities
-  /** The virtual functions of the machine that the guest is to have; absent where that is not looked at. */
-  virtual?: VirtualFunctions | undefined
+  /**
+   * The addresses of the virtual functions of the machine that libvirt is to manage; absent where that is not
+   * looked at.
+   */
+  virtual?: ReadonlySet<string> | undefined
   version: string
   /** The configuration and what it imports. */
   modules: readonly ImportedModule[]
@@ -180,11 +182,11 @@ function says(text: string): string | undefined {
 }
 
 /** What an earlier run, which could look at the machine, gave to libvirt to manage. */
-function managedIn(file: string | undefined): VirtualFunctions {
+function managedIn(file: string | undefined): Set<string> {
   const xml = file === undefined ? undefined : toXml(file)
   const document = xml?.ok ? readXml(xml.value) : undefined
   const devices = document?.ok ? passedDevices(document.value.root) : []
-  return new Map(devices.filter(it => it.isManaged).map(it => [it.address, 'bound']))
+  return new Set(devices.filter(it => it.isManaged).map(it => it.address))
 }
 
 /** What the file of the guest has already goes before anything new. */

@@ -9,6 +9,14 @@ export function isVirtual(device: PciDevice): boolean {
   return device.physicalFunction !== undefined
 }
 
+/**
+ * Whether it is a vGPU of NVIDIA: QEMU opens it while it stays with the driver that makes it one (Linux 6.8 and
+ * later), so libvirt must not give it to vfio-pci.
+ */
+export function isVgpu(device: PciDevice): boolean {
+  return isVirtual(device) && device.driver === 'nvidia'
+}
+
 /** The virtual functions that the device at this address has now, in the order of their addresses. */
 export function virtualFunctionsOf({ devices }: Machine, address: string): PciDevice[] {
   return devices.filter(it => it.physicalFunction === address)

@@ -1,8 +1,9 @@
 // What a guest needs, as settings: what the configuration and the machine allow of it.
 
 import { expect, test } from 'vitest'
+import { managedFor } from '../../src/apply/guestDevices.ts'
 import { type GuestHost, settingsForGuest } from '../../src/apply/guestSettings.ts'
-import type { Machine } from '../../src/host/machine.ts'
+import type { Machine, PciDevice } from '../../src/host/machine.ts'
 import { learn } from '../../src/libvirt/learn/learn.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 import type { Settings } from '../../src/vfio/settings.ts'
@@ -109,6 +110,36 @@ test('virtual functions are to be taken later, whatever the configuration gives 
     devices: ['0000:01:00.1'],
     notes: ['INTERFACE_NOT_VIRTUAL']
   })
+})
+
+test('a virtual function that says it is not managed is told, unless something else prepares it', () => {
+  const machine = machineCalled('virtual-functions')
+  const of = (managed: string, more: Partial<PciDevice> = {}) => {
+    const inner = `<hostdev type='pci'${managed}><source><address slot='2' function='1'/></source></hostdev>`
+    const devices = machine.devices.map(it =>
+      it.address === '0000:00:02.1' ? { ...it, ...more } : it
+    )
+    const { root } = documentOf(
+      `<domain type='kvm'><name>a</name><devices>${inner}</devices></domain>`
+    )
+    const needs = learn(root)
+    const { notes } = settled(`<devices>${inner}</devices>`, {
+      machine: { ...machine, devices },
+      configuration: '{ /* */ x = "sriov_numvfs"; }'
+    })
+    return [notes, [...managedFor(needs, { ...machine, devices })]]
+  }
+  const no = " managed='no'"
+  const [own, vfio] = [['0000:00:02.1'], { driver: 'vfio-pci' }]
+  expect(of('')).toEqual([[], own])
+  expect(of('', vfio)).toEqual([[], own])
+  expect(of(no)).toEqual([['NOT_MANAGED'], own])
+  expect(of(no, { driver: 'i915' })).toEqual([['NOT_MANAGED'], own])
+  expect(of(no, vfio)).toEqual([[], []])
+  expect(of(no, { reservedFor: 'vfio-pci' })).toEqual([[], []])
+  // A vGPU of NVIDIA has to stay with the driver that makes it one.
+  expect(of(no, { driver: 'nvidia' })).toEqual([[], []])
+  expect(of('', { driver: 'nvidia' })).toEqual([[], []])
 })
 
 test('an interface of another machine needs nothing set up, as it is a virtual function', () => {

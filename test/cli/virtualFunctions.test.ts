@@ -166,6 +166,29 @@ describe('for a guest', () => {
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
   })
 
+  test.concurrent('one that is a vGPU of NVIDIA stays with its driver', async ({ expect }) => {
+    const guest = small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`)
+    const place = given(guest.replace("managed='yes'", "managed='no'"))
+    const machine = machineIn(place, [
+      ['10.0/driver -> ../../../../bus/pci/drivers/igbvf', '10.0/driver -> ../x/nvidia']
+    ])
+    const words = ['apply', 'configuration.nix', ...DOMAIN, ...machine, '--yes']
+    const { code, stderr } = await place.run(words)
+    const lines = stderr.split('\n')
+    expect(code).toBe(0)
+    expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
+      'Guest: small; its file is yours to edit.',
+      `Virtual function: 0000:01:10.0 Intel 82576 Virtual Function; nothing is bound at boot, the guest gets it from its driver, nvidia, and ${NIC} stays with its driver, igb.`,
+      INTEL,
+      UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
+    ])
+    expect(place.read('vfio/guests/small.nix')).toContain('managed = "no";\n')
+    const { stdout } = await place.run(['scan', ...machine], { env: { COLUMNS: '100' } })
+    expect(stdout).toContain(
+      "virtual function of 0000:01:00.0; can go to a guest at run time (managed='no')\n"
+    )
+  })
+
   test.concurrent('one whose group can not be seen yet', async ({ expect }) => {
     const place = given()
     const machine = machineIn(place, [], it => !it.includes('iommu_group'))

@@ -60,7 +60,7 @@ test('a guest with kvmfr', () => {
   expect(needsOf(guestXml('kvmfr'))).toEqual({
     memory: 20971520,
     processors: 14,
-    devices: [{ address: '0000:03:00.0', as: 'hostdev', isManaged: false }],
+    devices: [{ address: '0000:03:00.0', as: 'hostdev', isManaged: false, isUnmanaged: true }],
     kvmfr: [{ number: 0, size: 128 }]
   })
 })

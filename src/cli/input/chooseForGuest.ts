@@ -1,12 +1,11 @@
 // What the machine says to a guest: the devices that it is to have, and what does not fit.
 
 import { chooseDevices } from '../../apply/chooseDevices.ts'
-import { virtualFunctionsFor } from '../../apply/guestDevices.ts'
+import { managedFor } from '../../apply/guestDevices.ts'
 import { type GuestNote, settingsForGuest } from '../../apply/guestSettings.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { idOf } from '../../host/machine.ts'
 import { isVirtual, withoutVirtualFunctions } from '../../host/virtualFunctions.ts'
-import type { VirtualFunctions } from '../../libvirt/mend/managed.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Settings } from '../../vfio/settings.ts'
@@ -43,8 +42,8 @@ export interface GuestChoice {
   notes: readonly string[]
   /** The options whose values come from the guest. */
   byGuest: readonly string[]
-  /** The virtual functions that the guest is to have; undefined where the machine is not looked at. */
-  virtual: VirtualFunctions | undefined
+  /** The addresses of virtual functions that libvirt is to manage; undefined where the machine is not looked at. */
+  virtual: ReadonlySet<string> | undefined
 }
 
 /**
@@ -77,7 +76,7 @@ export function chooseForGuest(
     // Nothing that the configuration says gives a virtual function away.
     return isVirtual(device) || (!earlier.has(idOf(device)) && !named.includes(address))
   }
-  const virtual = machine && virtualFunctionsFor(guest.needs, machine)
+  const virtual = machine && managedFor(guest.needs, machine)
   const devices = needed.devices.filter(isNew)
   const told = (notes: readonly GuestNote[]) => needNotes(notes, guest, names)
   if (machine === undefined || devices.length === 0) {

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { type GuestPlan, planGuest } from '../../apply/planGuest.ts'
 import type { ImportedModule } from '../../apply/read/importClosure.ts'
 import { readFolder } from '../../apply/read/readInputs.ts'
-import type { VirtualFunctions } from '../../libvirt/mend/managed.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
@@ -15,14 +14,14 @@ import { type Guest, identities } from './readGuest.ts'
 
 /**
  * What becomes of the file of a guest, which lies with our modules in `folder`. `modules` are the
- * configuration and what it imports, `virtual` the virtual functions of the machine that the guest is to have;
- * undefined where that is not looked at.
+ * configuration and what it imports, `virtual` the addresses of the virtual functions of the machine that
+ * libvirt is to manage; undefined where that is not looked at.
  */
 export function guestFile(
   { name, document, file }: Guest,
   folder: string,
   modules: readonly ImportedModule[],
-  virtual: VirtualFunctions | undefined,
+  virtual: ReadonlySet<string> | undefined,
   given: Arguments,
   context: Context
 ): Result<GuestPlan, Message> {

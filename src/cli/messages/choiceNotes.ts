@@ -2,7 +2,7 @@ import type { Choice, Decision } from '../../apply/chooseDevices.ts'
 import type { VirtualDecision } from '../../apply/virtualFunctions.ts'
 import type { Caution } from '../../host/cautions.ts'
 import { type PciDevice, slotOf } from '../../host/machine.ts'
-import { isVirtual } from '../../host/virtualFunctions.ts'
+import { isVgpu, isVirtual } from '../../host/virtualFunctions.ts'
 import { briefDevice, callDevice, list, type Names } from './deviceWords.ts'
 
 /** Each decision with its reason, then what to look out for; a sentence or two each. */
@@ -46,7 +46,10 @@ function decisionLine(decision: Decision, names: Names): string {
 function virtualLine({ device, physical }: VirtualDecision, names: Names): string {
   const driver = physical?.driver === undefined ? 'its driver' : `its driver, ${physical.driver}`
   const rest = `${physical ? callDevice(physical, names) : device.physicalFunction} stays with ${driver}`
-  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot, libvirt takes it when the guest starts, and ${rest}.`
+  const how = isVgpu(device)
+    ? 'the guest gets it from its driver, nvidia'
+    : 'libvirt takes it when the guest starts'
+  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot, ${how}, and ${rest}.`
 }
 
 function firstPart(specialisation: string | undefined, device: PciDevice, names: Names): string {

@@ -3,7 +3,7 @@ import { monitorsAt } from '../../host/cards.ts'
 import { type Group, groupsOf, unitsOf } from '../../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../../host/machine.ts'
 import { classWord, isBridge, isDisplay } from '../../host/pciClass.ts'
-import { virtualFunctionsOf } from '../../host/virtualFunctions.ts'
+import { isVgpu, virtualFunctionsOf } from '../../host/virtualFunctions.ts'
 import { list, type Names, whyNot } from '../messages/deviceWords.ts'
 import { paint, type Screen } from './terminal.ts'
 import { wrap } from './wrap.ts'
@@ -128,7 +128,7 @@ function virtualFacts(device: PciDevice, { machine, virtual }: Scan): string[] {
   if (own) {
     const verdict =
       own.verdict === 'free'
-        ? "can go to a guest at run time (managed='yes')"
+        ? `can go to a guest at run time (managed='${isVgpu(device) ? 'no' : 'yes'}')`
         : `stays: ${own.reasons.map(whyNot).join('; ')}`
     return [`virtual function of ${device.physicalFunction}; ${verdict}`]
   }

@@ -9,13 +9,16 @@ export interface PassedDevice {
   as: 'hostdev' | 'disk' | 'interface' | 'argument'
   /** Whether libvirt takes it from the host's driver, and gives it back. */
   isManaged: boolean
+  /** Whether the domain says in so many words that libvirt does not do that. */
+  isUnmanaged?: true
 }
 
 /** The PCI devices of the host in a domain, each once, in the order of the elements. */
 export function passedDevices(root: XmlElement): PassedDevice[] {
   const elements = passedElements(root).map(({ element, holder, as, address }): PassedDevice => {
     const managed = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
-    return { address, as, isManaged: managed === 'yes' }
+    const isManaged = managed === 'yes'
+    return { address, as, isManaged, ...(managed === 'no' ? { isUnmanaged: true } : {}) }
   })
   const all = [...elements, ...argumentDevices(root)]
   return all.filter((it, i) => all.findIndex(at => at.address === it.address) === i)

@@ -3,29 +3,24 @@ import { attributeOf } from '../tree.ts'
 import { type Change, type Draft, type Mended, place, setAttribute } from './change.ts'
 
 /**
- * Virtual functions (SR-IOV) of the host by their addresses; `bound` if vfio-pci has it by itself, so that
- * libvirt does not have to take it from another driver.
+ * A virtual function (SR-IOV) that a guest gets is managed by libvirt where the domain does not say: no other
+ * part of the host prepares it. `virtual` are the addresses of those that this is known of; an
+ * `<interface type='hostdev'>` is a virtual function on any machine, as libvirt takes nothing else there.
  */
-export type VirtualFunctions = ReadonlyMap<string, 'bound' | 'unbound'>
-
-/**
- * A virtual function that a guest gets is managed by libvirt: no other part of the host prepares it. What is
- * known of the machine is in `virtual`; an `<interface type='hostdev'>` is a virtual function in any case, as
- * libvirt takes nothing else there. One that says managed='no' and is known to be bound, or is not known at
- * all, stays as it is.
- */
-export function mendManaged(root: Draft, virtual: VirtualFunctions): Mended {
+export function mendManaged(root: Draft, virtual: ReadonlySet<string>): Mended {
   const changes = passedElements(root).flatMap(({ element, holder, as, address }): Change[] => {
-    const state = virtual.get(address)
-    if (state === undefined && as !== 'interface') return []
+    if (!virtual.has(address) && as !== 'interface') return []
     const said = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
-    const isNo = said === 'no' && state === 'unbound'
-    if (said !== undefined && !isNo) return []
-    setAttribute(attributeOf(element, 'managed') === undefined ? holder : element, 'managed', 'yes')
-    const before = said === undefined ? null : `managed='${said}'`
+    if (said !== undefined) return []
+    setAttribute(holder, 'managed', 'yes')
     return [
       {
-        ...{ code: 'MANAGED', path: `devices/${element.name}`, before, after: "managed='yes'" },
+        ...{
+          code: 'MANAGED',
+          path: `devices/${element.name}`,
+          before: null,
+          after: "managed='yes'"
+        },
         why: `${address} is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts`,
         ...place(element)
       }
