@@ -81,16 +81,43 @@ let
   initrdModules = config.boot.initrd.kernelModules ++ config.boot.initrd.availableKernelModules;
   leftVirqfd = elem "vfio_virqfd" (initrdModules ++ config.boot.kernelModules);
 
-  iommuOff = intersectLists kernelParams [
-    "iommu=off"
-    "amd_iommu=off"
-    "intel_iommu=off"
-  ];
+  # The name of a parameter, with underscores, and its value, or null for one that has no value.
+  partsOf =
+    param:
+    let
+      parts = builtins.match "([^=]*)=(.*)" param;
+    in
+    if parts == null then
+      null
+    else
+      {
+        name = sameDashes (lib.head parts);
+        value = lib.last parts;
+      };
 
-  noPassthroughDMA = intersectLists kernelParams [
-    "iommu.passthrough=0"
-    "iommu=nopt"
-  ];
+  # The parameters of this name whose value is a list with commas, such as iommu=pt,force, in which `word`
+  # is the last of these that contradict each other.
+  saying =
+    name: word: contrary:
+    let
+      counts =
+        it:
+        it != null
+        && it.name == name
+        && lastOf (filter (w: w == word || elem w contrary) (splitString "," it.value)) == word;
+    in
+    filter (param: counts (partsOf param)) kernelParams;
+
+  iommuOff =
+    saying "iommu" "off" [ ] ++ saying "amd_iommu" "off" [ ] ++ saying "intel_iommu" "off" [ "on" ];
+
+  noPassthroughDMA =
+    intersectLists kernelParams [ "iommu.passthrough=0" ] ++ saying "iommu" "nopt" [ "pt" ];
+
+  # Parts of the firmware's framebuffer that guides turn off.
+  framebuffersOff = filter (
+    param: builtins.match "video=(efifb|vesafb|simplefb):off(,.*)?" param != null
+  ) kernelParams;
 
   hostNvidiaDrivers = intersectLists (config.services.xserver.videoDrivers or [ ]) [
     "nvidia"
@@ -208,8 +235,8 @@ in
         The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
         boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
       ''
-      ++ optional (elem "video=efifb:off" kernelParams && versionAtLeast kernel.version "5.15") ''
-        The kernel parameter video=efifb:off does nothing since Linux 5.15. Take it out; if the
+      ++ optional (framebuffersOff != [ ] && versionAtLeast kernel.version "5.15") ''
+        The kernel parameter ${lib.head framebuffersOff} does nothing since Linux 5.15. Take it out; if the
         guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
       ''
       ++ optional (cfg.disableEFIfb && asksPassphrase && initrdGraphics == [ ]) ''

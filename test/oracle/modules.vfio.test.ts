@@ -31,15 +31,20 @@ describeWithOracle('virtualisation.vfio', oracle => {
       'virtualisation.vfio.passthroughDMA = false;',
       params('intel_iommu=on', 'vfio-pci.ids=10de:1b80')
     )
-    adds('warns of parameters that turn it off', 'boot.kernelParams = [ "amd_iommu=off" ];', {
-      ...more('amd_iommu=off'),
-      warnings: [
-        `boot.kernelParams has amd_iommu=off,
+    for (const param of ['amd_iommu=off', 'iommu=force,off', 'intel_iommu=on,off']) {
+      adds(`warns of what turns it off: ${param}`, `boot.kernelParams = [ "${param}" ];`, {
+        ...more(param),
+        warnings: [
+          `boot.kernelParams has ${param},
 and without the IOMMU no device can be given to a guest. Take it out.
 `
-      ]
-    })
-    for (const param of ['iommu.passthrough=0', 'iommu=nopt']) {
+        ]
+      })
+    }
+    for (const param of ['intel_iommu=on,sm_on', 'intel_iommu=off,on', 'iommu=pt,force']) {
+      adds(`takes ${param}`, `boot.kernelParams = [ "${param}" ];`, more(param))
+    }
+    for (const param of ['iommu.passthrough=0', 'iommu=nopt', 'iommu=force,nopt']) {
       adds(`warns of ${param} beside iommu=pt`, `boot.kernelParams = [ "${param}" ];`, {
         ...more(param),
         warnings: [
