@@ -1,5 +1,10 @@
 # What is wrong with a configuration that gives devices away, told before it is built.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 
 let
   inherit (lib)
@@ -13,6 +18,7 @@ let
     intersectLists
     mkIf
     optional
+    optionals
     splitString
     toLower
     unique
@@ -141,7 +147,30 @@ let
 
   nvidia = config.hardware.nvidia or { };
 
-  fbdev = lastOf (filter (hasPrefix "nvidia-drm.fbdev=") kernelParams);
+  # Since 26.05 the parameters of NVIDIA's modules are options, written for modprobe. One of the
+  # kernel overrides what modprobe reads.
+  hasModuleParams = (options.hardware.nvidia or { }) ? moduleParams;
+
+  fbdevParam = lastOf (filter (hasPrefix "nvidia_drm.fbdev=") (map sameDashes kernelParams));
+
+  moduleFbdev = concatMap (name: [ (nvidia.moduleParams.${name}.fbdev or null) ]) [
+    "nvidia-drm"
+    "nvidia_drm"
+  ];
+
+  isYes =
+    value:
+    elem value [
+      1
+      true
+      "1"
+      "y"
+      "Y"
+      "on"
+    ];
+
+  fbdevByParam = fbdevParam != null && isYes (lib.last (splitString "=" fbdevParam));
+  fbdevByModule = fbdevParam == null && hasModuleParams && any isYes moduleFbdev;
 
   # "PCI:1:0:0", in decimal, is the address 0000:01:00.0; in newer ones a domain goes before or
   # behind an @.
@@ -256,10 +285,19 @@ in
         virtualisation.vfio.devices has ${entry.id}, so every device with this ID goes to
         vfio-pci, not only the one at ${entry.address}. Take the ID out of devices.
       '') boundTwice
-      ++ optional (!cfg.bindAtBoot && fbdev == "nvidia-drm.fbdev=1") ''
+      ++ optional (!cfg.bindAtBoot && fbdevByParam) ''
         boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
-        and does not give a card away later. Add
-        boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
+        and does not give a card away later. ${
+          if hasModuleParams then
+            "Take it out, and write\nhardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;."
+          else
+            "Add\nboot.kernelParams = lib.mkAfter [ \"nvidia-drm.fbdev=0\" ];."
+        }
+      ''
+      ++ optional (!cfg.bindAtBoot && fbdevByModule) ''
+        hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, with which the driver of
+        NVIDIA draws the console and does not give a card away later. Write
+        hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
       ''
       ++ optional (!cfg.bindAtBoot && nvidia.nvidiaPersistenced or false) ''
         hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
@@ -269,6 +307,6 @@ in
       ++ map (busId: ''
         hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
         Take this bus ID and the other prime options out: your screen can't use the card.
-      '') givenToPrime;
+      '') (optionals cfg.bindAtBoot givenToPrime);
   };
 }

@@ -9,6 +9,7 @@ import {
 import { declarationsIn } from './declarations.ts'
 import { findingAt, isPlain, modprobeLines } from './find.ts'
 import type { Finding } from './finding.ts'
+import { contendersFor } from './strongest.ts'
 import { isString, MASK, stringsIn, textOf } from './values.ts'
 
 /** One place that gives IDs to vfio-pci. */
@@ -61,7 +62,12 @@ export function bindingsOf(view: View): Binding[] {
 
 /** The makers of the devices that a guest gets, four hexadecimal digits each, as far as they show. */
 export function passedVendors(view: View): Set<string> {
-  const ids = bindingsOf(view).flatMap(it => it.lists.flatMap(({ text }) => text.split(',')))
+  return vendorsOf(bindingsOf(view))
+}
+
+/** The same of these places only. */
+export function vendorsOf(bindings: readonly Binding[]): Set<string> {
+  const ids = bindings.flatMap(it => it.lists.flatMap(({ text }) => text.split(',')))
   return new Set(ids.flatMap(it => /^[0-9a-f]{4}(?=:)/i.exec(it.trim())?.[0].toLowerCase() ?? []))
 }
 
@@ -71,10 +77,11 @@ export function passedVendors(view: View): Set<string> {
  */
 function isPlace(view: View): boolean {
   const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
-  const says = (name: string, value: boolean) =>
-    view.says(`virtualisation.vfio.${name}`, value).length > 0
-  // A specialisation may switch on what the rest has off.
-  const isOff = ['enable', 'bindAtBoot'].some(it => says(it, false) && !says(it, true))
+  // A specialisation may switch on what the rest has off, and the other way round.
+  const isOff = ['enable', 'bindAtBoot'].some(name => {
+    const said = contendersFor(view, `virtualisation.vfio.${name}`).map(it => it.spelling)
+    return said.includes('false') && !said.includes('true')
+  })
   return !isOff && (view.facts.ours || !view.files.some(isDeclared))
 }
 

@@ -1,7 +1,9 @@
-import { bindingsOf, passedVendors } from './bindings.ts'
-import { spellingOf, together, type View } from './configuration.ts'
-import { findingAt, kernelParams } from './find.ts'
+import { type Binding, bindingsOf, vendorsOf } from './bindings.ts'
+import { type Entry, spellingOf, together, type View } from './configuration.ts'
+import { findingAt, findingIn, kernelParams, modprobeLines } from './find.ts'
 import type { Finding } from './finding.ts'
+import { isSince } from './releases.ts'
+import { contendersFor, isOn } from './strongest.ts'
 
 /** What keeps a card busy that a guest is to have, or a host without its own. */
 export function lintNvidia(view: View): Finding[] {
@@ -33,30 +35,22 @@ function blacklist(view: View): Finding[] {
   )
 }
 
-/** PRIME that draws with a card which goes to a guest at boot. */
+/** PRIME that draws with a card which goes to a guest. */
 function prime(view: View): Finding[] {
-  const busIds = ['nvidiaBusId', 'amdgpuBusId', 'intelBusId'].flatMap(name =>
-    view.at(`hardware.nvidia.prime.${name}`)
-  )
-  const slots = view.items('virtualisation.vfio.addresses').flatMap(at => {
-    const { text } = at.entry.file.doc
-    const address = /[0-9a-f]{4,8}:([0-9a-f]{2}):([01][0-9a-f])\.[0-7]/i.exec(
-      text.slice(at.node.start, at.node.end)
-    )
-    return address ? [{ at, slot: `${address[1]}:${address[2]}`.toLowerCase() }] : []
-  })
-  const bindsNvidia = passedVendors(view).has('10de')
-  return busIds.flatMap(it => {
-    const found = /"PCI:(\d+)(?:@0)?:(\d+):\d+"/.exec(spellingOf(it))
-    if (!found) return []
-    const hex = (digits = '') => Number(digits).toString(16).padStart(2, '0')
-    const slot = `${hex(found[1])}:${hex(found[2])}`
-    const isAddress = slots.some(other => other.slot === slot && together(it, other.at))
-    const bindings = bindingsOf(view).filter(other => together(it, other.at))
-    const isOnly = it.path.at(-1) === 'nvidiaBusId' && bindsNvidia && bindings.length > 0
-    if (!isAddress && !isOnly) return []
+  const isBound =
+    isOn(view, 'virtualisation.vfio.enable', true) !== false &&
+    isOn(view, 'virtualisation.vfio.bindAtBoot', true) === true
+  return [...primeAtBoot(view, isBound), ...(isBound ? [] : primeAllTheTime(view))]
+}
+
+/** PRIME with a card that vfio-pci has from the start; our options count only if `isBound` is true. */
+function primeAtBoot(view: View, isBound: boolean): Finding[] {
+  const bindings = bindingsOf(view).filter(it => isBound || !it.isOurs)
+  return primeCards(view).flatMap(it => {
+    const isAddress = isBound && isAtAddress(view, it)
+    if (!isAddress && !isByID(it, bindings)) return []
     return [
-      findingAt(it, {
+      findingAt(it.entry, {
         code: 'PRIME_GUEST',
         level: 'problem',
         message: isAddress
@@ -70,28 +64,119 @@ function prime(view: View): Finding[] {
   })
 }
 
-/** The driver of NVIDIA holds a card that a guest is to have while the host runs. */
-function holds(view: View): Finding[] {
-  if (view.says('virtualisation.vfio.bindAtBoot', false).length === 0) return []
-  const params = kernelParams(view).filter(it => /^nvidia[-_]drm\.fbdev=/.test(it.param))
-  const console = params.at(-1)
-  const busy = [
-    ...(console?.param.endsWith('=1') ? [console.item] : []),
-    ...view.says('hardware.nvidia.nvidiaPersistenced', true)
-  ]
-  return busy.map(it =>
+/** PRIME that never leaves a card alone which a guest is to have later. Offloading does. */
+function primeAllTheTime(view: View): Finding[] {
+  const isLent = (it: PrimeCard) => isAtAddress(view, it) || isByID(it, bindingsOf(view))
+  if (isOn(view, 'virtualisation.vfio.enable', true) === false) return []
+  if (!primeCards(view).some(isLent)) return []
+  const modes = ['sync', 'reverseSync'].flatMap(mode =>
+    view.says(`hardware.nvidia.prime.${mode}.enable`, true)
+  )
+  return modes.map(it =>
     findingAt(it, {
-      code: 'NVIDIA_HOLDS',
-      level: 'problem',
-      message: 'this keeps the NVIDIA card in use, so that no guest can get it later',
-      why:
-        'text' in it || 'entry' in it
-          ? 'with fbdev=1 the driver draws the console on it.'
-          : 'nvidia-persistenced keeps it open all the time.',
+      code: 'PRIME_GUEST',
+      level: 'note',
+      message: `PRIME with ${it.path.at(-2)} uses the card of the guest as long as the desktop runs`,
+      why: 'a guest can get a card only while no program of the host uses it.',
       remedy:
-        'entry' in it
-          ? 'boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'
-          : 'turn it off, or stop nvidia-persistenced.service before the guest starts'
+        'use hardware.nvidia.prime.offload.enable = true; instead, or stop the desktop before the guest starts'
     })
   )
+}
+
+/** A card that PRIME draws with. */
+interface PrimeCard {
+  entry: Entry
+  /** Bus and device, such as `01:00`. */
+  slot: string
+}
+
+function primeCards(view: View): PrimeCard[] {
+  const hex = (digits = '') => Number(digits).toString(16).padStart(2, '0')
+  return ['nvidiaBusId', 'amdgpuBusId', 'intelBusId'].flatMap(name =>
+    view.at(`hardware.nvidia.prime.${name}`).flatMap(entry => {
+      const found = /"PCI:(\d+)(?:@0)?:(\d+):\d+"/.exec(spellingOf(entry))
+      return found ? [{ entry, slot: `${hex(found[1])}:${hex(found[2])}` }] : []
+    })
+  )
+}
+
+function isAtAddress(view: View, { entry, slot }: PrimeCard): boolean {
+  return view.items('virtualisation.vfio.addresses').some(at => {
+    const { text } = at.entry.file.doc
+    const address = /[0-9a-f]{4,8}:([0-9a-f]{2}):([01][0-9a-f])\.[0-7]/i.exec(
+      text.slice(at.node.start, at.node.end)
+    )
+    return `${address?.[1]}:${address?.[2]}`.toLowerCase() === slot && together(entry, at)
+  })
+}
+
+/** Whether it may be one of the NVIDIA cards that these bindings give away. */
+function isByID({ entry }: PrimeCard, bindings: readonly Binding[]): boolean {
+  return (
+    entry.path.at(-1) === 'nvidiaBusId' &&
+    vendorsOf(bindings).has('10de') &&
+    bindings.some(it => together(entry, it.at))
+  )
+}
+
+/** The driver of NVIDIA holds a card that a guest is to have while the host runs. */
+function holds(view: View): Finding[] {
+  const binds = contendersFor(view, 'virtualisation.vfio.bindAtBoot')
+  if (!binds.some(it => it.spelling === 'false')) return []
+  const said = { code: 'NVIDIA_HOLDS', level: 'problem', message: HOLDS } as const
+  const persistent = view.says('hardware.nvidia.nvidiaPersistenced', true).map(it =>
+    findingAt(it, {
+      ...said,
+      why: 'nvidia-persistenced keeps it open all the time.',
+      remedy: 'turn it off, or stop nvidia-persistenced.service before the guest starts'
+    })
+  )
+  return [...drawsConsole(view, said), ...persistent]
+}
+
+const HOLDS = 'this keeps the NVIDIA card in use, so that no guest can get it later'
+
+/** Where the driver is told to draw the console, which a kernel parameter decides before any other. */
+function drawsConsole(view: View, said: Pick<Finding, 'code' | 'level' | 'message'>): Finding[] {
+  const why = 'with fbdev=1 the driver draws the console on it.'
+  const hasOption = isSince(view, '26.05')
+  const off = hasOption
+    ? `take it out, and write ${FBDEV_OFF}`
+    : 'boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'
+  const params = kernelParams(view).flatMap(({ item, param }) => {
+    const found = /^nvidia[-_]drm\.fbdev=(.*)$/.exec(param)
+    return found ? [{ item, value: found[1] ?? '' }] : []
+  })
+  const last = params.at(-1)
+  if (last) {
+    return isYes(last.value) ? [findingAt(last.item, { ...said, why, remedy: off })] : []
+  }
+  const lines = modprobeLines(view).flatMap(({ at, line, index }) => {
+    const found = /^options\s+nvidia[-_]drm\s(?:.*\s)?(fbdev=(\S*))/.exec(line)
+    if (!found) return []
+    const start = index + found[0].length - (found[1]?.length ?? 0)
+    return [{ at, start, length: found[1]?.length ?? 0, value: found[2] ?? '' }]
+  })
+  const options = ['nvidia-drm', 'nvidia_drm'].flatMap(name =>
+    contendersFor(view, `hardware.nvidia.moduleParams.${name}.fbdev`)
+  )
+  const line = lines.at(-1)
+  if (options.length === 0) {
+    return line && isYes(line.value)
+      ? [findingIn(line.at, line.start, line.length, { ...said, why, remedy: off })]
+      : []
+  }
+  // Which of the two modprobe reads last is not known.
+  if (line && !isYes(line.value)) return []
+  return options
+    .filter(it => isYes(it.spelling.replace(/^"(.*)"$/, '$1')))
+    .map(it => findingAt(it.entry, { ...said, why, remedy: `write ${FBDEV_OFF}` }))
+}
+
+const FBDEV_OFF = 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
+
+/** What the kernel, and Nix, take for true. */
+function isYes(value: string): boolean {
+  return /^(?:1|y|yes|on|true)$/i.test(value)
 }

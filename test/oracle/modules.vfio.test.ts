@@ -403,8 +403,8 @@ Take out one of the two. The guest's card goes to vfio-pci without a blacklist t
       kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
       warnings: [
         `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
-and does not give a card away later. Add
-boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
+and does not give a card away later. Take it out, and write
+hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
 `,
         `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
 later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
@@ -421,16 +421,90 @@ virtualisation.vfio.guests.<name>.prepare.
         kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1', 'nvidia-drm.fbdev=0']
       }
     )
+    const drawsConsole = `hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, with which the driver of
+NVIDIA draws the console and does not give a card away later. Write
+hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
+`
+    for (const value of ['1', 'true', '"1"', '"Y"']) {
+      adds(
+        `warns of the console that moduleParams turns on with ${value}`,
+        `virtualisation.vfio.bindAtBoot = false;
+         hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${value};`,
+        { ...notAtBoot, warnings: [drawsConsole] }
+      )
+    }
+    adds(
+      'warns of it under the other name of the module',
+      `virtualisation.vfio.bindAtBoot = false;
+       hardware.nvidia.moduleParams.nvidia_drm.fbdev = 1;`,
+      { ...notAtBoot, warnings: [drawsConsole] }
+    )
+    for (const value of ['0', 'false', '"0"', 'null']) {
+      adds(
+        `does not where moduleParams says ${value}`,
+        `virtualisation.vfio.bindAtBoot = false;
+         hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${value};`,
+        notAtBoot
+      )
+    }
+    adds(
+      'does not where a kernel parameter overrides moduleParams',
+      `virtualisation.vfio.bindAtBoot = false;
+       boot.kernelParams = [ "nvidia_drm.fbdev=0" ];
+       hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;`,
+      { ...notAtBoot, kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia_drm.fbdev=0'] }
+    )
+    adds(
+      'does not of a card that is bound at boot',
+      'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;',
+      withOneCard
+    )
+    adds(
+      'knows nothing of moduleParams before 26.05',
+      late,
+      {
+        ...notAtBoot,
+        kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
+        warnings: [
+          `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
+and does not give a card away later. Add
+boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
+`,
+          `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
+later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
+virtualisation.vfio.guests.<name>.prepare.
+`
+        ]
+      },
+      'moduleParams = false;'
+    )
+    const onlyAddress = (address: string) => ({
+      ...params('intel_iommu=on', 'iommu=pt'),
+      initrdServices: {
+        'vfio-driver-override': {
+          description: 'Reserve PCI devices for vfio-pci',
+          wantedBy: ['sysinit.target'],
+          before: [
+            'systemd-modules-load.service',
+            'systemd-udevd.service',
+            'systemd-udev-trigger.service'
+          ],
+          unitConfig: { DefaultDependencies: false },
+          serviceConfig: { Type: 'oneshot', RemainAfterExit: true },
+          script: `echo vfio-pci > /sys/bus/pci/devices/${address}/driver_override || echo "vfio: there is no device at ${address}" >&2`
+        }
+      }
+    })
     for (const [busId, address] of [
       ['PCI:1:0:0', '0000:01:00.0'],
       ['PCI:10@0:0:0', '0000:0a:00.0']
-    ])
+    ] as const) {
       produces(
         `warns of PRIME that would draw with the guest's card (${busId})`,
-        `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; bindAtBoot = false; };
+        `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; };
          hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
         {
-          ...notAtBoot,
+          ...onlyAddress(address),
           warnings: [
             `hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
 Take this bus ID and the other prime options out: your screen can't use the card.
@@ -438,6 +512,13 @@ Take this bus ID and the other prime options out: your screen can't use the card
           ]
         }
       )
+      produces(
+        `does not where the host uses that card until a guest starts (${busId})`,
+        `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; bindAtBoot = false; };
+         hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
+        notAtBoot
+      )
+    }
     produces(
       'does not of another card of PRIME',
       `virtualisation.vfio = {

@@ -15,6 +15,8 @@
   sortsModules ? true,
   # Whether a kernel parameter may have a blank only in quotation marks, as in the newest.
   partsParams ? true,
+  # Whether parameters of NVIDIA's modules are options of their own, as since 26.05.
+  moduleParams ? true,
   # Whether libvirtd.qemu.ovmf is set up by NixOS, as before 25.11.
   ovmf ? false,
 }:
@@ -247,6 +249,13 @@ in
       prime.nvidiaBusId = mkOption {
         type = types.strMatching "([[:print:]]+:[0-9]{1,3}(@[0-9]{1,10})?:[0-9]{1,2}:[0-9])?";
         default = "";
+      };
+    }
+    # the same file since pull request 498612 (April 2026)
+    // lib.optionalAttrs moduleParams {
+      moduleParams = mkOption {
+        type = types.attrsOf (types.attrsOf types.raw);
+        default = { };
       };
     };
 

@@ -259,11 +259,39 @@ esac
     config: `${card('bindAtBoot = false; addresses = [ "0000:01:00.0" ];')}
       services.xserver.videoDrivers = [ "nvidia" ];
       hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
+    // Offloading leaves the card alone while no program asks for it.
+    expected: release => later(release, BASE)
+  },
+  {
+    name: 'a laptop with PRIME whose card is bound at boot',
+    config: `${card('addresses = [ { address = "0000:01:00.0"; id = "10de:1b80"; } ];')}
+      services.xserver.videoDrivers = [ "nvidia" ];
+      hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
     expected: release =>
-      later(release, BASE, {
+      bound(release, BASE, {
+        ...byAddress(release, [['0000:01:00.0', '10de:1b80']]),
         warnings: [
           `hardware.nvidia.prime names PCI:1:0:0, which virtualisation.vfio.addresses gives to a guest.
 Take this bus ID and the other prime options out: your screen can't use the card.
+`
+        ]
+      })
+  },
+  {
+    name: 'a lent card on which the NVIDIA driver draws the console',
+    config: `${card('bindAtBoot = false; devices = [ "10de:1b80" ];')}
+      boot.kernelParams = [ "nvidia-drm.fbdev=1" ];`,
+    expected: release =>
+      later(release, [...BASE, 'nvidia-drm.fbdev=1'], {
+        warnings: [
+          `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
+and does not give a card away later. ${
+            release.hasModuleParams
+              ? `Take it out, and write
+hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.`
+              : `Add
+boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.`
+          }
 `
         ]
       })

@@ -8,6 +8,8 @@ export interface Release {
   /** Whether the lists of kernel modules are in the order of the alphabet. */
   sorts: boolean
   stage1: 'scripted' | 'systemd'
+  /** Whether `hardware.nvidia.moduleParams` is declared. */
+  hasModuleParams: boolean
 }
 
 /**
@@ -20,6 +22,8 @@ export interface Release {
  *   26.11 has no other; nixos/modules/system/boot/systemd/initrd.nix
  * - `libvirtd.qemu.ovmf` is a shell that refuses any value since pull request 421549 (July 2025);
  *   nixos/modules/virtualisation/libvirtd.nix
+ * - NVIDIA's parameters are `hardware.nvidia.moduleParams` since pull request 498612 (April 2026);
+ *   nixos/modules/hardware/video/nvidia.nix
  * - a kernel parameter has blanks only in quotation marks in the newest
  *   nixos/modules/system/boot/kernel.nix (`kernelParam`)
  * - the kernels: `linuxPackages` in pkgs/top-level/linux-kernels.nix; of unstable a newer one than the
@@ -29,30 +33,38 @@ export const RELEASES: readonly Release[] = [
   {
     name: '24.11',
     kernel: '6.6.88',
-    shape: shape('6.6.88', 'scripted', 'sortsModules = false; partsParams = false; ovmf = true;'),
+    shape: shape(
+      '6.6.88',
+      'scripted',
+      'sortsModules = false; partsParams = false; ovmf = true; moduleParams = false;'
+    ),
     sorts: false,
-    stage1: 'scripted'
+    stage1: 'scripted',
+    hasModuleParams: false
   },
   {
     name: '25.11',
     kernel: '6.12.60',
-    shape: shape('6.12.60', 'scripted', 'partsParams = false;'),
+    shape: shape('6.12.60', 'scripted', 'partsParams = false; moduleParams = false;'),
     sorts: true,
-    stage1: 'scripted'
+    stage1: 'scripted',
+    hasModuleParams: false
   },
   {
     name: '26.05',
     kernel: '6.18.9',
     shape: shape('6.18.9', 'systemd', 'partsParams = false;'),
     sorts: true,
-    stage1: 'systemd'
+    stage1: 'systemd',
+    hasModuleParams: true
   },
   {
     name: 'unstable',
     kernel: '7.1.4',
     shape: shape('7.1.4', 'only'),
     sorts: true,
-    stage1: 'systemd'
+    stage1: 'systemd',
+    hasModuleParams: true
   }
 ]
 

@@ -1,0 +1,162 @@
+// PRIME with a card that a guest gets later, and the console that the driver of NVIDIA draws.
+
+import { describe, expect, it } from 'vitest'
+import { inShort, lintFiles } from './support.ts'
+
+const found = (text: string, release?: string) =>
+  inShort(text, lintFiles(text, { ours: true, ...(release === undefined ? {} : { release }) }))
+
+const PRIME = `hardware.nvidia.prime = {
+    offload.enable = true; nvidiaBusId = "PCI:1:0:0"; intelBusId = "PCI:0:2:0";
+  };`
+
+describe('PRIME with a card of the guest', () => {
+  it.each([
+    ['by address', 'addresses = [ "0000:01:00.0" ];'],
+    ['by ID', 'devices = [ "10de:1b80" ];']
+  ])('%s: bound at boot is a problem', (_, devices) => {
+    const text = `{ ${PRIME} virtualisation.vfio = { enable = true; ${devices} }; }`
+    expect(found(text)).toEqual(['PRIME_GUEST: "PCI:1:0:0"'])
+  })
+
+  it.each([
+    ['by address', 'addresses = [ "0000:01:00.0" ];'],
+    ['by ID', 'devices = [ "10de:1b80" ];']
+  ])('%s: lent while a guest runs is right', (_, devices) => {
+    const text = `{ ${PRIME} virtualisation.vfio = { enable = true; bindAtBoot = false; ${devices} }; }`
+    expect(found(text)).toEqual([])
+  })
+
+  it('an ID among the kernel parameters is bound at boot all the same', () => {
+    const text = `{ ${PRIME}
+      virtualisation.vfio = { enable = true; bindAtBoot = false; };
+      boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ];
+    }`
+    expect(found(text)).toEqual(['PRIME_GUEST: "PCI:1:0:0"'])
+  })
+
+  it('that the desktop draws on all the time can be lent only without the desktop: a note', () => {
+    const text = `{
+      hardware.nvidia.prime = { sync.enable = true; nvidiaBusId = "PCI:1:0:0"; };
+      virtualisation.vfio = { enable = true; bindAtBoot = false; devices = [ "10de:1b80" ]; };
+    }`
+    expect(found(text)).toEqual(['PRIME_GUEST (note): true'])
+  })
+
+  it('each boot entry is looked at by itself', () => {
+    const text = (base: string, entry: string) => `{ lib, ... }: {
+      ${PRIME}
+      virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; ${base} };
+      specialisation.other.configuration.virtualisation.vfio.bindAtBoot = ${entry};
+    }`
+    const problem = ['PRIME_GUEST: "PCI:1:0:0"']
+    expect(found(text('bindAtBoot = false;', 'lib.mkForce true'))).toEqual(problem)
+    expect(found(text('bindAtBoot = lib.mkDefault false;', 'true'))).toEqual(problem)
+    expect(found(text('bindAtBoot = false;', 'lib.mkDefault true'))).toEqual([])
+    // The default entry has it bound.
+    expect(found(text('', 'false'))).toEqual(problem)
+    expect(found(text('bindAtBoot = true;', 'lib.mkForce false'))).toEqual(problem)
+  })
+
+  it('an entry that takes the card away from guests has nothing to be found', () => {
+    const text = `{ lib, ... }: {
+      virtualisation.vfio = { enable = false; addresses = [ "0000:01:00.0" ]; };
+      ${PRIME}
+      specialisation.guest.configuration = {
+        virtualisation.vfio.enable = lib.mkForce true;
+        virtualisation.vfio.bindAtBoot = false;
+      };
+    }`
+    expect(found(text)).toEqual([])
+    expect(found(text.replace('bindAtBoot = false', 'bindAtBoot = true'))).toEqual([
+      'PRIME_GUEST: "PCI:1:0:0"'
+    ])
+  })
+
+  it('nothing is claimed where bindAtBoot is computed', () => {
+    const text = `{ config, ... }: { ${PRIME}
+      virtualisation.vfio = { enable = true; bindAtBoot = config.my.bind; devices = [ "10de:1b80" ]; };
+    }`
+    expect(found(text)).toEqual([])
+  })
+})
+
+describe('the console of the NVIDIA driver', () => {
+  const late = 'virtualisation.vfio = { enable = true; bindAtBoot = false; };'
+
+  it.each([
+    ['one path', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;', '1'],
+    ['a quoted name', 'hardware.nvidia.moduleParams."nvidia-drm".fbdev = 1;', '1'],
+    ['sets', 'hardware.nvidia = { moduleParams = { nvidia-drm = { fbdev = 1; }; }; };', '1'],
+    ['the other dash', 'hardware.nvidia.moduleParams.nvidia_drm.fbdev = 1;', '1'],
+    ['a text', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = "1";', '"1"'],
+    ['a boolean', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = true;', 'true'],
+    [
+      'a priority',
+      'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 1;',
+      'lib.mkForce 1'
+    ],
+    ['modprobe', 'boot.extraModprobeConfig = "options nvidia-drm modeset=1 fbdev=1";', 'fbdev=1'],
+    ['a parameter', 'boot.kernelParams = [ "nvidia_drm.fbdev=1" ];', '"nvidia_drm.fbdev=1"'],
+    [
+      'a parameter in letters',
+      'boot.kernelParams = [ "nvidia-drm.fbdev=Y" ];',
+      '"nvidia-drm.fbdev=Y"'
+    ]
+  ])('is found: %s', (_, option, at) => {
+    expect(found(`{ lib, ... }: { ${late} ${option} }`)).toEqual([`NVIDIA_HOLDS: ${at}`])
+  })
+
+  it.each([
+    ['off', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'],
+    [
+      'off by force',
+      'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkMerge [ 1 (lib.mkForce 0) ];'
+    ],
+    [
+      'off by the kernel parameter, which overrides modprobe',
+      'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1; boot.kernelParams = [ "nvidia-drm.fbdev=0" ];'
+    ],
+    ['another parameter', 'hardware.nvidia.moduleParams.nvidia-drm.modeset = 1;'],
+    ['another module', 'hardware.nvidia.moduleParams.nvidia.fbdev = 1;']
+  ])('is not: %s', (_, option) => {
+    expect(found(`{ lib, ... }: { ${late} ${option} }`)).toEqual([])
+  })
+
+  it('a boot entry that turns it off is right, one that turns it on is not', () => {
+    const text = (base: string, entry: string) => `{ lib, ... }: { ${late}
+      hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${base};
+      specialisation.other.configuration.hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${entry};
+    }`
+    expect(found(text('0', 'lib.mkForce 1'))).toEqual(['NVIDIA_HOLDS: lib.mkForce 1'])
+    expect(found(text('lib.mkForce 0', '1'))).toEqual([])
+  })
+
+  it('a card that is bound at boot has no driver of NVIDIA', () => {
+    const fbdev = 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;'
+    expect(found(`{ virtualisation.vfio.enable = true; ${fbdev} }`)).toEqual([])
+  })
+
+  it.each([
+    ['25.11', 'boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'],
+    [
+      '26.05',
+      'take it out, and write hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
+    ],
+    [
+      undefined,
+      'take it out, and write hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
+    ]
+  ])('of a kernel parameter on %s: %s', (release, remedy) => {
+    const text = `{ ${late} boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; }`
+    const facts = release === undefined ? {} : { release }
+    expect(lintFiles(text, facts).map(it => it.remedy)).toEqual([remedy])
+  })
+
+  it('of the option: it is forced off', () => {
+    const text = `{ ${late} hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1; }`
+    expect(lintFiles(text).map(it => it.remedy)).toEqual([
+      'write hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
+    ])
+  })
+})
