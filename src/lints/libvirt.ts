@@ -1,7 +1,8 @@
 import { expr } from '../nix/index.ts'
 import { type Entry, type EntryText, spellingOf, together, type View } from './configuration.ts'
-import { findingAt, findingIn, isPlain, passesDevices } from './find.ts'
+import { findingAt, findingIn, passesDevices } from './find.ts'
 import type { Finding, Fix } from './finding.ts'
+import { type ConfList, listIn } from './qemuConf.ts'
 import { isSince } from './releases.ts'
 
 const LIBVIRTD = 'virtualisation.libvirtd'
@@ -71,51 +72,54 @@ function renamed(view: View): Finding[] {
   )
 }
 
-/** What QEMU can not do without, of libvirt's own list. */
-const NEEDED = ['/dev/null', '/dev/zero', '/dev/urandom', '/dev/ptmx', '/dev/kvm']
+/** What QEMU can not do without, of the list that every libvirt has. */
+const NEEDED = ['/dev/null', '/dev/zero', '/dev/urandom', '/dev/ptmx']
 
-/** What libvirt's own list has besides. */
-const USUAL = ['/dev/full', '/dev/random']
+/** In the list up to libvirt 11, so up to NixOS 25.11; libvirt 12 adds it to a guest that uses KVM. */
+const KVM = '/dev/kvm'
+
+/** What the list of some libvirt has besides. A device that does not exist does no harm in it. */
+const USUAL = ['/dev/full', '/dev/random', '/dev/userfaultfd']
 
 /** `cgroup_device_acl` replaces libvirt's own list. */
 function incompleteList(view: View): Finding[] {
+  const needed = [...NEEDED, ...(isSince(view, '26.05') ? [] : [KVM])]
   return VERBATIM.flatMap(view.texts).flatMap(at => {
-    const found = /^[ \t]*cgroup_device_acl[ \t]*=[ \t]*\[([^\]]*)\]?/m.exec(at.text)
-    if (!found) return []
-    const list = (found[1] ?? '').replace(/#.*/g, '')
+    const list = listIn(at.text, 'cgroup_device_acl')
+    if (!list) return []
     const { text } = at.entry.file.doc
     // Where the list is computed, the devices may stand anywhere in the file.
-    const missing = NEEDED.filter(it => !(isPlain(list) ? list : text).includes(it))
+    const isThere = (it: string) =>
+      list.items.includes(it) || (!list.isPlain && new RegExp(`${it}(?![\\w./-])`).test(text))
+    const missing = needed.filter(it => !isThere(it))
     if (missing.length === 0) return []
-    const index = found.index + found[0].indexOf('cgroup_device_acl')
     return [
-      findingIn(at, index, 'cgroup_device_acl'.length, {
+      findingIn(at, list.key, 'cgroup_device_acl'.length, {
         code: 'ACL_INCOMPLETE',
         level: 'problem',
         message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
         why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
         remedy:
           'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out; or add what is missing',
-        ...(found[0].endsWith(']') ? completing(at, found.index + found[0].indexOf('[')) : {})
+        ...completing(at, list)
       })
     ]
   })
 }
 
 /**
- * The fix that writes what is missing of libvirt's own list into that of a text, behind its bracket at
- * this offset of the text; none where the value is more than that text, or the list is computed.
+ * The fix that writes what a list lacks of the devices of any libvirt right after its bracket; none where
+ * the value is more than that text, or the list is computed or has no end.
  */
-function completing({ entry, node, text, start }: EntryText, bracket: number): { fix?: Fix } {
+function completing({ entry, node, text, start }: EntryText, list: ConfList): { fix?: Fix } {
   const spelling = entry.file.doc.text.slice(node.start, node.end)
-  const [list = ''] = /^[^\]]*/.exec(text.slice(bracket + 1)) ?? []
   const isWhole = entry.conditions.length === 0 && spellingOf(entry) === spelling
-  if (!isWhole || !isPlain(list) || !spelling.startsWith("''")) return {}
-  const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(list) ?? [' ']
-  const missing = [...NEEDED, ...USUAL].filter(it => !list.includes(it))
+  if (!isWhole || !list.isPlain || !list.isClosed || !spelling.startsWith("''")) return {}
+  const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(text.slice(list.open + 1, list.end - 1)) ?? [' ']
+  const missing = [...NEEDED, KVM, ...USUAL].filter(it => !list.items.includes(it))
   const devices = missing.map(it => `"${it}"`).join(', ')
-  const behind = start - node.start + bracket + 1
-  const written = `${indent}${devices}${list.trim() === '' ? '' : ','}`
+  const behind = start - node.start + list.open + 1
+  const written = `${indent}${devices}${list.items.length === 0 ? '' : ','}`
   const value = expr(spelling.slice(0, behind) + written + spelling.slice(behind))
   return { fix: [{ op: 'set', path: entry.fullPath, value }] }
 }

@@ -170,7 +170,7 @@ export const CASES: readonly LintCase[] = [
         virtualisation.libvirtd.qemu.verbatimConfig = ''
           namespaces = []
           cgroup_device_acl = [
-            "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/full", "/dev/random",
+            "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/full", "/dev/random", "/dev/userfaultfd",
             "/dev/kvmfr0", "/dev/kvm"
           ]
         '';
@@ -182,7 +182,7 @@ export const CASES: readonly LintCase[] = [
         qemuConf: [
           'namespaces = []',
           'cgroup_device_acl = [',
-          '  "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/full", "/dev/random",',
+          '  "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/full", "/dev/random", "/dev/userfaultfd",',
           '  "/dev/kvmfr0", "/dev/kvm"',
           ']',
           ''
@@ -220,7 +220,7 @@ export const CASES: readonly LintCase[] = [
       {
         virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
           namespaces = []
-          cgroup_device_acl = [ "/dev/urandom","/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]
+          cgroup_device_acl = [ "/dev/urandom", "/dev/userfaultfd","/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]
         '';
       }
     `,
@@ -228,7 +228,7 @@ export const CASES: readonly LintCase[] = [
       libvirtd: {
         ...untouched.libvirtd,
         qemuConf:
-          'namespaces = []\ncgroup_device_acl = [ "/dev/urandom","/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]\n'
+          'namespaces = []\ncgroup_device_acl = [ "/dev/urandom", "/dev/userfaultfd","/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/ptmx", "/dev/kvm"]\n'
       }
     },
     good: '{ }'

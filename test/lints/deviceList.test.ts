@@ -1,0 +1,125 @@
+// cgroup_device_acl replaces libvirt's own list of devices, which changed with libvirt 12 (NixOS 26.05).
+
+import { describe, expect, it } from 'vitest'
+import { planFixes } from '../../src/lints/index.ts'
+import { filesOf, inShort, lintFiles } from './support.ts'
+
+const facts = (release?: string) => (release === undefined ? {} : { release })
+const messages = (text: string, release?: string) =>
+  lintFiles(text, facts(release)).map(it => it.message)
+const conf = (...lines: string[]) =>
+  `{ virtualisation.libvirtd.qemu.verbatimConfig = ''\n    namespaces = []\n${lines.map(it => `    ${it}\n`).join('')}  ''; }\n`
+
+const WITHOUT_KVM = '"/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx"'
+const LEAVES_OUT_KVM = ['cgroup_device_acl leaves out /dev/kvm']
+
+describe('/dev/kvm', () => {
+  it.each([
+    ['24.05', LEAVES_OUT_KVM],
+    ['25.11', LEAVES_OUT_KVM],
+    ['26.05', []],
+    [undefined, []]
+  ])('on %s without it: %j', (release, found) => {
+    expect(messages(conf(`cgroup_device_acl = [ ${WITHOUT_KVM} ]`), release)).toEqual(found)
+  })
+
+  it('is not /dev/kvmfr0, in no way of writing', () => {
+    for (const list of [
+      `[ ${WITHOUT_KVM}, "/dev/kvmfr0" ]`,
+      `["/dev/kvmfr0",${WITHOUT_KVM}]`,
+      `[\n      "/dev/kvmfr0",\n      ${WITHOUT_KVM}\n    ]`,
+      `[ '/dev/kvmfr0', ${WITHOUT_KVM.replaceAll('"', "'")} ]`,
+      `[ ${WITHOUT_KVM}, # "/dev/kvm"\n      "/dev/kvmfr0" ]`,
+      `[ # all of ] "/dev/kvm"\n      ${WITHOUT_KVM}, "/dev/kvmfr0" ]`
+    ]) {
+      expect(messages(conf(`cgroup_device_acl = ${list}`), '25.11')).toEqual(LEAVES_OUT_KVM)
+    }
+  })
+
+  it.each([
+    [
+      'in a string on one line',
+      String.raw`"namespaces = []\ncgroup_device_acl = [ \"/dev/null\", \"/dev/zero\", \"/dev/urandom\", \"/dev/ptmx\", \"/dev/kvmfr0\" ]"`
+    ],
+    [
+      'in a computed list',
+      `''
+      namespaces = []
+      cgroup_device_acl = [ \${lib.concatStringsSep "," [ "/dev/null" "/dev/zero" "/dev/urandom" "/dev/ptmx" "/dev/kvmfr0" ]} ]
+    ''`
+    ]
+  ])('is not /dev/kvmfr0 %s', (_, value) => {
+    const text = `{ lib, ... }: { virtualisation.libvirtd.qemu.verbatimConfig = ${value}; }`
+    expect(messages(text, '25.11')).toEqual(LEAVES_OUT_KVM)
+    expect(messages(text.replace('/dev/kvmfr0', '/dev/kvm'), '25.11')).toEqual([])
+  })
+})
+
+describe('the other devices of the list', () => {
+  it('are found in single quotation marks, beside comments and on several lines', () => {
+    const lists = [
+      `[ ${WITHOUT_KVM.replaceAll('"', "'")}, '/dev/kvm' ]`,
+      `[\n      # libvirt's own ]\n      ${WITHOUT_KVM},\n      "/dev/kvm", # for QEMU\n    ]`,
+      `\n      [ ${WITHOUT_KVM}, "/dev/kvm" ]`
+    ]
+    for (const list of lists) {
+      expect(messages(conf(`cgroup_device_acl = ${list}`), '25.11')).toEqual([])
+    }
+  })
+
+  it('are not those of a longer name, nor what stands in a comment', () => {
+    const list = '[ "/dev/nullb0", "/dev/zeroes", # "/dev/urandom"\n      "/dev/ptmx0" ]'
+    expect(messages(conf(`cgroup_device_acl = ${list}`))).toEqual([
+      'cgroup_device_acl leaves out /dev/null, /dev/zero, /dev/urandom, /dev/ptmx'
+    ])
+  })
+
+  it('are not asked for where the list is commented out', () => {
+    expect(messages(conf('# cgroup_device_acl = [ "/dev/kvmfr0" ]'), '25.11')).toEqual([])
+  })
+})
+
+describe('--fix', () => {
+  const fixed = (text: string, release?: string) => {
+    const [file] = filesOf(text)
+    const fixes = lintFiles(text, facts(release)).flatMap(it => (it.fix ? [it.fix] : []))
+    const plan = file && planFixes(file.doc, fixes)
+    return plan?.ok ? plan.value.plan.text : undefined
+  }
+
+  it.each(['25.11', '26.05'])('writes the devices of every libvirt on %s', release => {
+    const text = conf('cgroup_device_acl = [ "/dev/kvmfr0" ]')
+    const whole = conf(
+      'cgroup_device_acl = [ "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm", "/dev/full", "/dev/random", "/dev/userfaultfd", "/dev/kvmfr0" ]'
+    )
+    expect(fixed(text, release)).toBe(whole)
+    expect(inShort(whole, lintFiles(whole, facts(release)))).toEqual([])
+  })
+
+  it('adds /dev/kvm beside /dev/kvmfr0', () => {
+    const text = conf(
+      'cgroup_device_acl = [',
+      `  ${WITHOUT_KVM}, "/dev/full", "/dev/random", "/dev/userfaultfd",`,
+      '  "/dev/kvmfr0"',
+      ']'
+    )
+    expect(fixed(text, '25.11')).toBe(text.replace('acl = [\n', 'acl = [\n      "/dev/kvm",\n'))
+    expect(fixed(text, '26.05')).toBe(text)
+  })
+
+  it('leaves comments and brackets in them alone', () => {
+    const text = conf('cgroup_device_acl = [ # mine [ ]', '  "/dev/kvmfr0"', ']')
+    expect(fixed(text)).toBe(
+      text.replace(
+        '[ # mine',
+        '[ "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm", "/dev/full", "/dev/random", "/dev/userfaultfd", # mine'
+      )
+    )
+  })
+
+  it('is not offered for a list that does not end', () => {
+    const text = conf('cgroup_device_acl = [ "/dev/kvmfr0" # ]')
+    expect(messages(text)).toHaveLength(1)
+    expect(lintFiles(text).map(it => it.fix)).toEqual([undefined])
+  })
+})
