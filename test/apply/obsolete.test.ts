@@ -254,6 +254,27 @@ describe('values of old guides', () => {
     expect(after).toContain('deviceACL = [ "/dev/input/by-id/kbd" ];')
   })
 
+  it.each([
+    ['in single quotation marks', `[ '/dev/null', '/dev/kvm', '/dev/input/by-id/kbd' ]`],
+    ['below a comment with a bracket', `[ # mine ]\n      "/dev/input/by-id/kbd" ]`],
+    ['with a comma at the end', `[ "/dev/kvm", "/dev/input/by-id/kbd", ]`]
+  ])('moves the devices of a list %s', (_, list) => {
+    const text = `{ pkgs, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = ''
+    namespaces = []
+    cgroup_device_acl = ${list}
+  '';
+  virtualisation.vfio.enable = true;
+}
+`
+    const { text: after, replaced } = plan(text, { users: [] })
+    expect(replaced).toEqual(['6 ACL_MOVED'])
+    expect(after).toContain('deviceACL = [ "/dev/input/by-id/kbd" ];')
+    expect(after).not.toContain('cgroup_device_acl')
+  })
+
   it('also what shares a string with others, or stands under an old name', () => {
     expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
       text: MENDED_OLDER,

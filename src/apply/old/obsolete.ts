@@ -2,6 +2,8 @@ import { bindingsOf } from '../../lints/bindings.ts'
 import type { EntryItem, EntryText, View } from '../../lints/configuration.ts'
 import { viewsOf } from '../../lints/configuration.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
+import { listIn } from '../../lints/qemuConf.ts'
+import { textOf } from '../../lints/values.ts'
 import { type NixDocument, type NixValue, parseDocument } from '../../nix/index.ts'
 import { moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
@@ -141,19 +143,26 @@ const OF_LIBVIRT =
 /** A `cgroup_device_acl` that was made by hand: with ours the key would stand there twice. */
 function movedLists(view: View): Placed[] {
   return view.texts('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
-    const found = /^[ \t]*cgroup_device_acl[ \t]*=[ \t]*\[([^\]]*)\][ \t]*$/m.exec(at.text)
-    // What stands in a comment is not in the list.
-    const list = (found?.[1] ?? '').replace(/#.*/g, '')
-    const devices = [...list.matchAll(/"([^"]*)"/g)].map(it => it[1] ?? '')
-    if (!found || !isCertain(at) || !devices.every(it => parseDeviceNode(it).ok)) return []
-    const start = at.start + found.index + found[0].search(/\S/)
+    const list = listIn(at.text, 'cgroup_device_acl')
+    if (!list?.isPlain || !list.isClosed || !isCertain(at)) return []
+    // With escapes, the lines of the string are not those of its spelling.
+    const spelling = textOf(at.entry.file.doc.text, at.node)
+    if (at.node.type === 'string_expression' && spelling.includes('\\')) return []
+    const { items: devices } = list
+    const isAlone = /^[ \t]*$/m.exec(at.text.slice(list.end))?.index === 0
+    if (!isAlone || !devices.every(it => parseDeviceNode(it).ok)) return []
+    const start = at.start + list.key
+    const line = at.text.lastIndexOf('\n', list.key) + 1
     const indent = indentOf(at.text)
-    const items = found[0].split('\n').map(it => it.slice(indent))
+    const items = at.text
+      .slice(line, list.end)
+      .split('\n')
+      .map(it => it.slice(indent))
     return [
       {
         code: 'ACL_MOVED',
         start,
-        end: start + found[0].trim().length,
+        end: at.start + list.end,
         message: 'cgroup_device_acl is written by virtualisation.libvirtd.deviceACL',
         fix: [{ op: 'remove', path: at.entry.fullPath, items }],
         deviceACL: devices.filter(it => !OF_LIBVIRT.test(it))
