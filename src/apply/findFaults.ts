@@ -1,6 +1,7 @@
 import { type Facts, type Finding, type LintFile, lint } from '../lints/index.ts'
 import { parseDocument } from '../nix/index.ts'
 import { type ReadModule, walkImports } from './read/importClosure.ts'
+import { isInFlake } from './read/repository.ts'
 
 /** What was looked at, the configuration first, and what was found in it. */
 export interface Faults {
@@ -20,9 +21,14 @@ export function findFaults(
   read: ReadModule,
   release: string | undefined
 ): Faults {
-  const { modules, ours } = walkImports(configuration, read)
+  const { modules, ours, unread } = walkImports(configuration, read)
   const files = modules.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
-  const facts = { ours: ours.length > 0, ...(release === undefined ? {} : { release }) }
+  const isPartial = unread.length > 0 || isInFlake(configuration.path)
+  const facts = {
+    ours: ours.length > 0,
+    ...(release === undefined ? {} : { release }),
+    ...(isPartial ? { isPartial } : {})
+  }
   return { files, findings: lint(files, facts), facts }
 }
 

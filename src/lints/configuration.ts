@@ -9,6 +9,11 @@ export interface Facts {
   release?: string
   /** Whether the modules of this tool are imported. */
   ours: boolean
+  /**
+   * Whether modules that were not read may be part of the system: those of a flake, or behind imports that
+   * are computed.
+   */
+  isPartial?: boolean
 }
 
 export interface LintFile {

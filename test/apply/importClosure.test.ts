@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { stamp } from '../../src/apply/modules/stamp.ts'
-import { followImports, type ReadModule } from '../../src/apply/read/importClosure.ts'
+import { followImports, type ReadModule, walkImports } from '../../src/apply/read/importClosure.ts'
 
 const read =
   (files: Record<string, string>): ReadModule =>
@@ -45,5 +45,31 @@ describe('followImports', () => {
       ours: [],
       foreign: undefined
     })
+  })
+})
+
+describe('walkImports', () => {
+  it('names the imports that it did not follow, but for modules of NixOS itself', () => {
+    const text = `{ inputs, lib, modulesPath, ... }: {
+      imports = [
+        ./here.nix
+        ./gone.nix
+        <nixos-hardware/lenovo>
+        <nixpkgs/nixos/modules/installer/scan/not-detected.nix>
+        (modulesPath + "/installer/scan/not-detected.nix")
+        "\${modulesPath}/profiles/qemu-guest.nix"
+        inputs.home-manager.nixosModules.default
+      ];
+    }`
+    const files = {
+      '/etc/nixos/here.nix': '{ imports = import ./list.nix; }'
+    }
+    const { unread } = walkImports({ path: '/etc/nixos/configuration.nix', text }, read(files))
+    expect(unread.map(it => [it.importer, it.spelling, it.path])).toEqual([
+      ['/etc/nixos/configuration.nix', '<nixos-hardware/lenovo>', undefined],
+      ['/etc/nixos/configuration.nix', 'inputs.home-manager.nixosModules.default', undefined],
+      ['/etc/nixos/configuration.nix', './gone.nix', '/etc/nixos/gone.nix'],
+      ['/etc/nixos/here.nix', 'import ./list.nix', undefined]
+    ])
   })
 })

@@ -22,7 +22,8 @@ function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<stri
     walk: {
       modules: [{ path: PATH, text, importer: undefined }, ...modules],
       ours: [{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' }],
-      links: []
+      links: [],
+      unread: []
     },
     usual: '/etc/nixos/vfio',
     folders: new Map([['/etc/nixos/vfio', shipped]]),
@@ -225,7 +226,12 @@ describe('nothing is done', () => {
   const of = (text: string) =>
     plan(text, {
       ...nothing,
-      walk: { modules: [{ path: PATH, text, importer: undefined }], ours: [], links: [] }
+      walk: {
+        modules: [{ path: PATH, text, importer: undefined }],
+        ours: [],
+        links: [],
+        unread: []
+      }
     })
 
   it('where there is nothing of ours, even if options have the names of ours', () => {

@@ -71,6 +71,18 @@ export interface ImportWalk {
   ours: OwnImport[]
   /** Every import that leads to one of the modules. */
   links: ImportLink[]
+  /** Imports that were not followed: nothing could be read there, or the path is computed. */
+  unread: UnreadImport[]
+}
+
+/** An import whose module was not read. */
+export interface UnreadImport {
+  /** The file that has it. */
+  importer: string
+  /** How it is written. */
+  spelling: string
+  /** Where it leads; undefined for one that is no fixed path. */
+  path: string | undefined
 }
 
 /**
@@ -84,15 +96,27 @@ export function walkImports(
   const walk: ImportWalk = {
     modules: [{ ...configuration, importer: undefined }],
     ours: [],
-    links: []
+    links: [],
+    unread: []
   }
   const seen = new Set<string>([configuration.path])
   // What is found on the way is followed as well.
   for (const module of walk.modules) {
-    for (const spelling of parseDocument(module.text).imports()) {
-      if (!spelling.startsWith('.') && !spelling.startsWith('/')) continue
-      const target = read(join(spelling.startsWith('/') ? '/' : dirname(module.path), spelling))
-      if (!target) continue
+    const doc = parseDocument(module.text)
+    const unread = (spelling: string, path?: string) =>
+      walk.unread.push({ importer: module.path, spelling, path })
+    for (const spelling of computedImports(doc)) unread(spelling)
+    for (const spelling of doc.imports()) {
+      if (!spelling.startsWith('.') && !spelling.startsWith('/')) {
+        if (!isOfNixpkgs(spelling)) unread(spelling)
+        continue
+      }
+      const path = join(spelling.startsWith('/') ? '/' : dirname(module.path), spelling)
+      const target = read(path)
+      if (!target) {
+        unread(spelling, path)
+        continue
+      }
       if (stampOf(target.text) !== 'none') {
         walk.ours.push({ importer: module.path, spelling, path: target.path })
         continue
@@ -133,6 +157,23 @@ export function followImports(
 export function declares(doc: NixDocument, option: AttrPath): boolean {
   const path = ['options', ...option]
   return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
+}
+
+/** What `imports` has besides fixed paths, as it is written. */
+function computedImports(doc: NixDocument): string[] {
+  const items = importsIn(doc).map(it => it.source)
+  const isList = (type: string) => type === 'list_expression' || type === 'with_expression'
+  const others = doc.getIn('imports').filter(it => !isList(it.value.type))
+  const isPath = (source: string) =>
+    parseDocument(`{ imports = [ (${source}\n) ]; }`).imports().length > 0
+  return [...items.filter(it => !isPath(it)), ...others.map(it => it.source)].filter(
+    it => !isOfNixpkgs(it)
+  )
+}
+
+/** Whether an import is one of NixOS' own modules, as nixos-generate-config writes them. */
+function isOfNixpkgs(spelling: string): boolean {
+  return /^\(?\s*(?:"\$\{)?modulesPath\b/.test(spelling) || spelling.startsWith('<nixpkgs/')
 }
 
 /** The items of `imports` that lead to such a path, in whatever spelling. */

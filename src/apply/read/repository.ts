@@ -31,6 +31,12 @@ export function nixFilesAround(path: string, pattern: RegExp): { path: string; t
   return found
 }
 
+/** Whether a folder around a file has a flake.nix, which may add modules beside it. */
+export function isInFlake(path: string): boolean {
+  const folder = dirname(path)
+  return folder !== path && (existsSync(join(folder, 'flake.nix')) || isInFlake(folder))
+}
+
 function repositoryOf(path: string): string | undefined {
   for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
     const isOne = ['.git', 'flake.nix'].some(it => existsSync(join(folder, it)))

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { isInFlake } from '../../apply/read/repository.ts'
 import { viewsOf } from '../../lints/configuration.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { list } from '../messages/deviceWords.ts'
@@ -35,9 +34,4 @@ function hasComputed(doc: NixDocument): boolean {
       doc.getBelow(it).some(({ path }) => path.length > 2 && path[2] === undefined) ||
       doc.getIn(it).some(({ source }) => /\$\{[^}]*\}"?\s*[.=]/.test(source))
   )
-}
-
-function isInFlake(path: string): boolean {
-  const folder = dirname(path)
-  return folder !== path && (existsSync(join(folder, 'flake.nix')) || isInFlake(folder))
 }
