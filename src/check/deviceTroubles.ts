@@ -7,6 +7,7 @@ import { isVirtual } from '../host/virtualFunctions.ts'
 import { briefDevice, list } from '../host/words.ts'
 import { modprobeLines } from '../lints/find.ts'
 import type { Finding } from '../lints/index.ts'
+import { wordsOf } from '../lints/paramLists.ts'
 import { isGiven } from './params.ts'
 import { at, namedFor } from './passed.ts'
 import { type Held, wasReserved } from './state.ts'
@@ -84,14 +85,8 @@ export function framebuffers(
   { machine, named, asked }: Held,
   passed: ReadonlySet<string>
 ): Finding[] {
-  if (
-    !asked.bindsAtBoot ||
-    isGiven(
-      asked.params.map(it => it.param),
-      SYSFB
-    )
-  )
-    return []
+  const initcalls = asked.params.flatMap(it => wordsOf(it.param, 'initcall_blacklist'))
+  if (!asked.bindsAtBoot || initcalls.includes('sysfb_init')) return []
   const holding = machine.devices.filter(it => passed.has(it.address) && it.holdsFramebuffer)
   return holding.flatMap(device => {
     const place = namedFor(named, device, passed)
@@ -108,8 +103,6 @@ export function framebuffers(
     ]
   })
 }
-
-const SYSFB = 'initcall_blacklist=sysfb_init'
 
 /** Cards that may not come back when a guest shuts down. */
 export function withoutReset(

@@ -27,8 +27,11 @@ export function bindingsOf(view: View): Binding[] {
     const { text } = at.entry.file.doc
     const source = textOf(text, at.node)
     return [...source.matchAll(/vfio[-_]pci\.ids=/g)].map(name => {
-      const start = at.node.start + name.index + name[0].length
-      const rest = /^[^\s"'$]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
+      const from = at.node.start + name.index + name[0].length
+      // The kernel takes quotation marks around a value off.
+      const mark = source.startsWith("''") ? '"' : '\\"'
+      const start = from + (text.startsWith(mark, from) ? mark.length : 0)
+      const rest = /^[^\s"'$\\]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
       const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
       return { at, range: rangeOf(at.node), lists, isOurs: false }
     })

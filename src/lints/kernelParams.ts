@@ -12,16 +12,16 @@ export function lintKernelParams(view: View): Finding[] {
     if (!said || asksVersion(item)) continue
     const { entry } = item
     const isAlone = item.text === param && item.node.type === 'string_expression'
-    const { instead, ...finding } = said
+    const { instead = [], ...finding } = said
     if (said.code === 'HUGEPAGES_1M') {
       findings.push(findingAt(item, { ...finding, ...withFix(largerPages(params)) }))
       continue
     }
     const fix: Fix = [
       { op: 'remove', path: entry.fullPath, items: [param] },
-      ...(instead === undefined
+      ...(instead.length === 0
         ? []
-        : [{ op: 'add' as const, path: entry.fullPath, items: [instead] }])
+        : [{ op: 'add' as const, path: entry.fullPath, items: instead }])
     ]
     findings.push(findingAt(item, { ...finding, ...(isAlone && said.mends ? { fix } : {}) }))
   }
@@ -34,14 +34,21 @@ interface Saying {
   message: string
   why: string
   remedy: string
-  /** Whether taking it out mends it, and what comes in its place. */
+  /** Whether taking it out mends it, and the parameters that come in its place. */
   mends: boolean
-  instead?: string
+  instead?: readonly string[]
 }
 
 function sayingOf(view: View, param: string): Saying | undefined {
   const [name = '', value = ''] = split(param)
-  if (name === 'amd_iommu' && value === 'pt') {
+  const words = value.split(',')
+  /** The parameter without words that do nothing or harm; none where no word is left. */
+  const without = (...gone: string[]) => {
+    const rest = words.filter(it => !gone.includes(it))
+    return rest.length === 0 ? [] : [`${name}=${rest.join(',')}`]
+  }
+  const isAmd = name.replaceAll('-', '_') === 'amd_iommu'
+  if (isAmd && words.includes('pt')) {
     return {
       code: 'AMD_IOMMU_PT',
       level: 'problem',
@@ -49,10 +56,10 @@ function sayingOf(view: View, param: string): Saying | undefined {
       why: 'the parameter is called iommu=pt, with any processor; this one is ignored.',
       remedy: 'write iommu=pt instead',
       mends: true,
-      instead: 'iommu=pt'
+      instead: [...without('pt', 'on'), 'iommu=pt']
     }
   }
-  if (name === 'amd_iommu' && value === 'on') {
+  if (isAmd && words.includes('on')) {
     return {
       code: 'AMD_IOMMU_ON',
       level: 'note',
@@ -63,17 +70,18 @@ function sayingOf(view: View, param: string): Saying | undefined {
       mends: false
     }
   }
-  if (name === 'pci' && value.split(',').includes('nomsi')) {
+  if (name === 'pci' && words.includes('nomsi')) {
     return {
       code: 'PCI_NOMSI',
       level: 'problem',
       message: 'pci=nomsi turns off message signalled interrupts for all devices',
       why: 'old guides have it beside the ACS patch. It makes the whole machine slower, and devices that know no other interrupts stop working.',
       remedy: 'take it out',
-      mends: value === 'nomsi'
+      mends: true,
+      instead: without('nomsi')
     }
   }
-  if (name === 'video' && /\b(?:efifb|vesafb|simplefb):off\b/.test(value)) {
+  if (name === 'video' && words.every(it => /^(?:efifb|vesafb|simplefb):off$/.test(it))) {
     if (!hasKernel(view, '5.15')) return undefined
     return {
       code: 'EFIFB_OFF',

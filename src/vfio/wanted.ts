@@ -120,5 +120,5 @@ function sharedMemory(file: SharedMemoryFile, owner: string): Wanted[] {
 function isPassthroughOff(kernelParams: readonly string[]): boolean {
   return kernelParams
     .flatMap(it => it.split(/\s+/))
-    .some(it => it === 'iommu.passthrough=0' || it === 'iommu=nopt')
+    .some(it => it === 'iommu.passthrough=0' || /^iommu=(?:.*,)?nopt(?:,|$)/.test(it))
 }

@@ -1,0 +1,102 @@
+// Kernel parameters whose value is a list with commas: each word counts by itself.
+
+import { describe, expect, it } from 'vitest'
+import { isBoundByID } from '../../src/check/params.ts'
+import { planFixes } from '../../src/lints/index.ts'
+import { intelIommu, lastWord, wordsOf } from '../../src/lints/paramLists.ts'
+import { filesOf, inShort, lintFiles } from './support.ts'
+
+const params = (...all: string[]) =>
+  `{ boot.kernelParams = [ ${all.map(it => `"${it}"`).join(' ')} ]; }\n`
+const found = (text: string) => inShort(text, lintFiles(text))
+
+/** The text after its fixes. */
+function fixed(text: string): string | undefined {
+  const [file] = filesOf(text)
+  const fixes = lintFiles(text).flatMap(it => (it.fix ? [it.fix] : []))
+  const plan = file && planFixes(file.doc, fixes)
+  return plan?.ok ? plan.value.plan.text : undefined
+}
+
+describe('the words of a parameter', () => {
+  it('are those between commas, of the parameter of this name only', () => {
+    expect(wordsOf('intel_iommu=on,sm_on', 'intel_iommu')).toEqual(['on', 'sm_on'])
+    expect(wordsOf('intel-iommu=on', 'intel_iommu')).toEqual(['on'])
+    expect(wordsOf('intel_iommu="on,sm_on"', 'intel_iommu')).toEqual(['on', 'sm_on'])
+    expect(wordsOf('iommu=pt', 'intel_iommu')).toEqual([])
+    expect(wordsOf('intel_iommu', 'intel_iommu')).toEqual([])
+  })
+
+  it('that contradict each other: the last counts', () => {
+    expect(lastWord(['iommu=pt,force', 'iommu=nopt'], 'iommu', ['pt', 'nopt'])).toBe('nopt')
+    expect(intelIommu(['intel_iommu=off', 'quiet', 'intel_iommu=sm_on,on'])).toBe('on')
+    expect(intelIommu(['intel_iommu=on,off', 'iommu=on'])).toBe('off')
+    expect(intelIommu(['intel_iommu=sm_on', 'iommu=on'])).toBeUndefined()
+  })
+})
+
+describe('amd_iommu=', () => {
+  it.each([
+    ['amd_iommu=pt', ['iommu=pt']],
+    ['amd_iommu=fullflush,pt', ['amd_iommu=fullflush', 'iommu=pt']],
+    ['amd_iommu=pt,on', ['iommu=pt']]
+  ])('%s becomes %j', (param, instead) => {
+    expect(found(params('quiet', param))).toEqual([`AMD_IOMMU_PT: "${param}"`])
+    expect(fixed(params('quiet', param))).toBe(params('quiet', ...instead))
+  })
+
+  it('on among others does nothing as well', () => {
+    expect(found(params('amd_iommu=on,fullflush'))).toEqual([
+      'AMD_IOMMU_ON (note): "amd_iommu=on,fullflush"'
+    ])
+    expect(found(params('amd_iommu=fullflush'))).toEqual([])
+  })
+})
+
+describe('pci=', () => {
+  it.each([
+    ['pci=nomsi', []],
+    ['pci=noaer,nomsi', ['pci=noaer']],
+    ['pci=nomsi,noaer,nommconf', ['pci=noaer,nommconf']]
+  ])('%s becomes %j', (param, instead) => {
+    expect(found(params('quiet', param))).toEqual([`PCI_NOMSI: "${param}"`])
+    expect(fixed(params('quiet', param))).toBe(params('quiet', ...instead))
+  })
+
+  it('other words are not nomsi', () => {
+    expect(found(params('pci=noaer', 'pci=nomsix'))).toEqual([])
+  })
+})
+
+describe('video=', () => {
+  it.each(['video=efifb:off', 'video=vesafb:off,efifb:off', 'video=simplefb:off'])(
+    '%s goes as a whole',
+    param => {
+      expect(found(params('quiet', param))).toEqual([`EFIFB_OFF: "${param}"`])
+      expect(fixed(params('quiet', param))).toBe(params('quiet'))
+    }
+  )
+
+  it('the mode of a screen stays', () => {
+    const param = 'video=HDMI-A-1:1920x1080@60,efifb:off'
+    expect(found(params('quiet', param))).toEqual([])
+    expect(fixed(params('quiet', param))).toBe(params('quiet', param))
+  })
+})
+
+describe('vfio-pci.ids=', () => {
+  it('may have quotation marks around the list', () => {
+    const text = params('vfio-pci.ids=\\"10de:1b80,10de:10f0\\"')
+    expect(found(text)).toEqual([])
+    const wrong = params('vfio-pci.ids=\\"10de:1b80,10de\\"')
+    expect(found(wrong)).toEqual(['BAD_ID: 10de'])
+  })
+
+  it('an ID is one of the list, and no part of another', () => {
+    const given = ['vfio-pci.ids=10de:1b80,1002:73bf:10de:10f0']
+    expect(isBoundByID(given, '10de:1b80')).toBe(true)
+    expect(isBoundByID(given, '1002:73bf')).toBe(true)
+    expect(isBoundByID(given, '10de:10f0')).toBe(false)
+    expect(isBoundByID(['vfio_pci.ids="10DE:1B80"'], '10de:1b80')).toBe(true)
+  })
+})
