@@ -1,15 +1,10 @@
 // What a configuration asks of the machine that it is for, as far as its text says it outright.
 
 import type { Machine } from '../host/machine.ts'
-import {
-  type Entry,
-  type EntryItem,
-  plainStringOf,
-  spellingOf,
-  type View
-} from '../lints/configuration.ts'
+import { type Entry, type EntryItem, spellingOf, type View } from '../lints/configuration.ts'
 import { isPlain, kernelParams, LOADED } from '../lints/find.ts'
 import { hasKernel } from '../lints/releases.ts'
+import { contendersFor } from '../lints/strongest.ts'
 import type { Range } from '../nix/index.ts'
 import { isCertain, type Named } from './passed.ts'
 
@@ -44,7 +39,7 @@ const OURS = 'virtualisation.vfio'
 
 /** What a view asks for; `named` are the devices that it gives to guests. */
 export function askedBy(view: View, named: readonly Named[], machine: Machine): Asked {
-  const own = view.says(`${OURS}.enable`, true).filter(isSure)[0]
+  const own = sureOf(view, `${OURS}.enable`, 'true')
   const written = kernelParams(view).filter(({ item }) => isCertain(item))
   const params = [
     ...written
@@ -66,7 +61,7 @@ export function askedBy(view: View, named: readonly Named[], machine: Machine): 
   return {
     first: firstOf.find(it => it !== undefined),
     params: uniqueBy(params, it => it.param),
-    bindsAtBoot: !(own && view.says(`${OURS}.bindAtBoot`, false).length > 0),
+    bindsAtBoot: !(own && saysFalse(view, `${OURS}.bindAtBoot`)),
     modules: uniqueBy(modules, it => it.name),
     hugepages: [
       ...pagesOfParams(written),
@@ -79,15 +74,14 @@ export function askedBy(view: View, named: readonly Named[], machine: Machine): 
 
 // Pages are counted by themselves, and what does nothing is not waited for.
 const RELEVANT =
-  /^(?:intel_iommu=|iommu=|vfio[-_]pci\.|kvm(?:[-_]\w+)?\.|pcie_acs_override=|initcall_blacklist=sysfb_init$)/
+  /^(?:intel[-_]iommu=|iommu=|vfio[-_]pci\.|kvm(?:[-_]\w+)?\.|pcie_acs_override=|initcall_blacklist=(?:.*,)?sysfb_init(?:,|$))/
 
 /** The parameters that our modules make, as nixos/binding.nix has them. */
 function ownParams(view: View, own: Entry, machine: Machine) {
-  const says = (name: string, value: boolean) =>
-    view.says(`${OURS}.${name}`, value).filter(isSure)[0]
+  const says = (name: string, value: boolean) => sureOf(view, `${OURS}.${name}`, String(value))
   const text = (name: string) => {
-    const [entry] = view.at(`${OURS}.${name}`)
-    return entry && plainStringOf(entry)
+    const [said] = contendersFor(view, `${OURS}.${name}`)
+    return /^"([^"\\$]*)"$/.exec(said?.spelling ?? '')?.[1]
   }
   const found: (Place & { param: string })[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {
@@ -164,6 +158,16 @@ function placeOf(at: Entry | EntryItem): Place {
   const file = 'entry' in at ? at.entry.file : at.file
   const { start, end } = 'entry' in at ? at.node : at.value
   return { path: file.path, range: { start, end } }
+}
+
+/** The definition that gives an option this value for sure. */
+function sureOf(view: View, option: string, value: string): Entry | undefined {
+  return contendersFor(view, option).find(it => it.isCertain && it.spelling === value)?.entry
+}
+
+/** Whether an option may be off. */
+function saysFalse(view: View, option: string): boolean {
+  return contendersFor(view, option).some(it => it.spelling === 'false')
 }
 
 function isSure(entry: Entry): boolean {

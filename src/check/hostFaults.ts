@@ -1,88 +1,18 @@
 // What is wrong with the machine as a whole, for what a configuration asks of it.
 
-import { type Entry, spellingOf, type View } from '../lints/configuration.ts'
-import type { Finding, Fix } from '../lints/index.ts'
+import type { Finding } from '../lints/index.ts'
 import type { Place } from './asked.ts'
+import { iommuFaults } from './iommuFaults.ts'
 import type { Held, Thing } from './state.ts'
 
 /** Findings about the IOMMU, the memory, the patch for groups, and a start that is due. */
 export function hostFaults(held: Held, state: readonly Thing[]): Finding[] {
   return [
-    ...iommuOff(held, state),
+    ...iommuFaults(held, state),
     ...tooManyPages(held, state),
     ...unpatched(held, state),
     ...reboot(held, state)
   ]
-}
-
-/** Nothing can be given away, as no groups are made. */
-function iommuOff(held: Held, state: readonly Thing[]): Finding[] {
-  const { machine, asked, entry } = held
-  const { isOffered } = machine.iommu
-  const thing = state.find(it => it.kind === 'iommu')
-  if (thing?.verdict !== 'not-active' || !asked.first) return []
-  const said = { code: 'IOMMU_OFF', level: 'problem' } as const
-  const { board } = machine.firmware
-  const name = NAMES[machine.cpu.vendor ?? 'other']
-  if (isOffered === false) {
-    return [
-      findingAt(asked.first, {
-        ...said,
-        message: 'the firmware offers no IOMMU, so nothing can be given to a guest',
-        why: `it has a switch for it, called ${name}, which is often off${board === undefined ? '' : ` (${board})`}.`,
-        remedy: `switch on ${name} in the firmware setup, then look again: vfio-patch check`
-      })
-    ]
-  }
-  const isAsked = asked.params.some(it => it.param === 'intel_iommu=on')
-  if (machine.cpu.vendor !== 'intel' || isAsked) {
-    return [
-      findingAt(asked.first, {
-        ...said,
-        message: `the kernel makes no IOMMU groups${isOffered ? ', though the firmware offers an IOMMU' : ''}`,
-        why: 'without groups nothing can be given to a guest.',
-        remedy: `see that ${name} is on in the firmware setup, and that no kernel parameter says iommu=off`
-      })
-    ]
-  }
-  const turnsOn = fixOf(entry.view, asked.first)
-  return [
-    findingAt(turnsOn?.place ?? asked.first, {
-      ...said,
-      message: 'the IOMMU is off, as nothing turns it on',
-      why: 'NixOS leaves that of Intel off; without it nothing can be given to a guest.',
-      remedy:
-        turnsOn?.remedy ??
-        'add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel',
-      ...(turnsOn ? { fix: turnsOn.fix } : {})
-    })
-  ]
-}
-
-const NAMES = {
-  intel: 'VT-d',
-  amd: 'IOMMU or AMD-Vi (beside SVM)',
-  other: 'VT-d, IOMMU or AMD-Vi'
-} as const
-
-/** What turns it on: our own option where it says otherwise, else one more parameter. */
-function fixOf(view: View, first: Place): { place: Place; remedy: string; fix: Fix } | undefined {
-  const [type] = view.at('virtualisation.vfio.IOMMUType')
-  if (type && spellingOf(type) === '"amd"' && type.conditions.length === 0) {
-    return {
-      place: placeOf(type),
-      remedy: 'write virtualisation.vfio.IOMMUType = "intel";',
-      fix: [{ op: 'set', path: type.fullPath, value: 'intel' }]
-    }
-  }
-  const params = view.at('boot.kernelParams').find(it => it.conditions.length === 0)
-  if (!params) return undefined
-  return {
-    // A whole list says little, but a fix is for the file that its finding stands in.
-    place: first.path === params.file.path ? first : placeOf(params),
-    remedy: 'add "intel_iommu=on" to boot.kernelParams',
-    fix: [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
-  }
 }
 
 const GIB = 1024 * 1024
@@ -165,10 +95,6 @@ function reboot({ asked, entry }: Held, state: readonly Thing[]): Finding[] {
           : `reboot, and choose the boot entry "${name}" in the boot menu`
     })
   ]
-}
-
-function placeOf({ file, value }: Entry): Place {
-  return { path: file.path, range: { start: value.start, end: value.end } }
 }
 
 function findingAt({ path, range }: Place, said: Omit<Finding, 'path' | 'range'>): Finding {

@@ -2,6 +2,7 @@
 
 import { isForGuests } from '../host/groups.ts'
 import type { Machine, PciDevice } from '../host/machine.ts'
+import { intelIommu } from '../lints/paramLists.ts'
 import type { Asked } from './asked.ts'
 import type { BootEntry } from './bootEntry.ts'
 import { isBoundByID, isGiven } from './params.ts'
@@ -97,14 +98,20 @@ function iommu(held: Held): Thing[] {
   if (isOffered === false) {
     return [{ ...thing, verdict: 'not-active', because: 'the firmware does not offer it' }]
   }
-  const switches = held.asked.params.find(it => it.param === 'intel_iommu=on')
-  const verdict = switches ? ofParam(switches.param, held) : 'active'
+  const switches = intelIommu(held.asked.params.map(it => it.param)) === 'on'
+  const verdict = switches ? ofSwitch(held) : 'active'
   if (verdict !== 'active') return [{ ...thing, verdict }]
   const isMissing = held.machine.cpu.vendor === 'intel' && !switches
   const because = isMissing
     ? 'the configuration does not turn it on (intel_iommu=on)'
     : 'the kernel made no groups'
   return [{ ...thing, verdict: 'not-active', because }]
+}
+
+/** Whether the systems turn on Intel's IOMMU, be it with other words beside `on`. */
+function ofSwitch({ entry, machine }: Held): 'active' | 'after-reboot' | 'not-built' {
+  if (entry.isRunning && intelIommu(machine.kernelParams) === 'on') return 'active'
+  return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
 /** Whether the kernel has the patch that the parameter is for, it says only in its log. */

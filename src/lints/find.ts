@@ -1,5 +1,6 @@
 import type { Entry, EntryItem, EntryText, View } from './configuration.ts'
 import type { Finding } from './finding.ts'
+import { contendersFor } from './strongest.ts'
 import { MASK } from './values.ts'
 
 type Said = Omit<Finding, 'path' | 'range'>
@@ -50,7 +51,7 @@ export function passesDevices(view: View): boolean {
     kernelParams(view).some(it => /^vfio[-_]pci\.ids=/.test(it.param)) ||
     modprobeLines(view).some(it => /^options\s+vfio[-_]pci\s.*\bids=/.test(it.line)) ||
     LOADED.some(list => view.items(list).some(it => /^vfio[-_]pci$/.test(it.text ?? ''))) ||
-    view.says('virtualisation.vfio.enable', true).length > 0
+    contendersFor(view, 'virtualisation.vfio.enable').some(it => it.spelling === 'true')
   )
 }
 

@@ -207,6 +207,21 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
+    title: 'after the next boot, as a parameter turns it off',
+    machine: 'x570-two-makers',
+    bad: nix`
+      { boot.kernelParams = [ "amd_iommu=fullflush,off" "vfio-pci.ids=10de:1b80,10de:10f0" ]; }
+    `,
+    found: ['IOMMU_OFF: "amd_iommu=fullflush,off"'],
+    fixed: nix`
+      { boot.kernelParams = [ "vfio-pci.ids=10de:1b80,10de:10f0" "amd_iommu=fullflush" ]; }
+    `,
+    gives: { kernelParams: ['vfio-pci.ids=10de:1b80,10de:10f0', 'amd_iommu=fullflush'] },
+    good: both
+  },
+  {
+    code: 'IOMMU_OFF',
+    number: 14,
     title: 'as that of the other maker is meant',
     machine: 'iommu-off',
     bad: nix`

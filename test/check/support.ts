@@ -3,6 +3,7 @@ import { parseDump } from '../../src/host/dump.ts'
 import type { Machine } from '../../src/host/machine.ts'
 import { readMachine } from '../../src/host/readMachine.ts'
 import { recordedSource } from '../../src/host/source.ts'
+import type { Facts } from '../../src/lints/configuration.ts'
 import { textsOf } from '../host/support/machines.ts'
 import { recordingOf } from '../host/support/tree.ts'
 import { type Files, filesOf } from '../lints/support.ts'
@@ -25,8 +26,8 @@ export function machineWith(name: string, tree: Tree = {}): Machine {
 }
 
 /** What comes of a configuration on a machine; throws where it gives nothing to guests. */
-export function held(files: Files, machine: Machine): OnMachine {
-  const on = holdAgainst(filesOf(files), { ours: true }, machine)
+export function held(files: Files, machine: Machine, facts: Partial<Facts> = {}): OnMachine {
+  const on = holdAgainst(filesOf(files), { ours: true, ...facts }, machine)
   if (!on) throw new Error('nothing is given to guests')
   return on
 }

@@ -33,7 +33,7 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
   ['the passphrase of a disk is asked for on a dark screen', 'DARK_PASSPHRASE'],
   ['the driver is blacklisted that the desktop needs', 'BLACKLISTS_HOST'],
   ['`amd_iommu=on` or `amd_iommu=pt`', 'AMD_IOMMU_ON', 'AMD_IOMMU_PT'],
-  ['the IOMMU is off', 'IOMMU_OFF'],
+  ['the IOMMU is off, or will be after the next boot', 'IOMMU_OFF'],
   [
     'the card shares its group with the disk or the network, or these go along',
     'SHARED_GROUP',

@@ -1,0 +1,201 @@
+// What keeps the IOMMU off, now or after the next boot.
+
+import type { Entry, EntryItem, View } from '../lints/configuration.ts'
+import { findingAt as findingAtItem, isPlain, kernelParams } from '../lints/find.ts'
+import type { Finding, Fix } from '../lints/index.ts'
+import { intelIommu, lastWord, wordsOf } from '../lints/paramLists.ts'
+import { contendersFor } from '../lints/strongest.ts'
+import { isString, stringsIn, textOf } from '../lints/values.ts'
+import { visit } from '../nix/index.ts'
+import type { Place } from './asked.ts'
+import { isCertain } from './passed.ts'
+import type { Held, Thing } from './state.ts'
+
+const said = { code: 'IOMMU_OFF', level: 'problem' } as const
+
+/** Nothing can be given away, as no groups are made; or none will be after the next boot. */
+export function iommuFaults(held: Held, state: readonly Thing[]): Finding[] {
+  const { machine, asked } = held
+  const thing = state.find(it => it.kind === 'iommu')
+  if (!asked.first) return []
+  const isOff = thing?.verdict === 'not-active'
+  if (isOff && machine.iommu.isOffered === false) return [notOffered(held, asked.first)]
+  const off = turnedOff(held)
+  if (off) return [off]
+  if (isOff) return [nowOff(held, asked.first)]
+  return machine.iommu.groups > 0 ? lost(held, asked.first) : []
+}
+
+const NAMES = {
+  intel: 'VT-d',
+  amd: 'IOMMU or AMD-Vi (beside SVM)',
+  other: 'VT-d, IOMMU or AMD-Vi'
+} as const
+
+function notOffered({ machine }: Held, first: Place): Finding {
+  const { board } = machine.firmware
+  const name = NAMES[machine.cpu.vendor ?? 'other']
+  return {
+    ...said,
+    ...first,
+    message: 'the firmware offers no IOMMU, so nothing can be given to a guest',
+    why: `it has a switch for it, called ${name}, which is often off${board === undefined ? '' : ` (${board})`}.`,
+    remedy: `switch on ${name} in the firmware setup, then look again: vfio-patch check`
+  }
+}
+
+function nowOff({ machine, asked, entry }: Held, first: Place): Finding {
+  const name = NAMES[machine.cpu.vendor ?? 'other']
+  const isAsked = intelIommu(asked.params.map(it => it.param)) === 'on'
+  if (machine.cpu.vendor !== 'intel' || isAsked) {
+    return {
+      ...said,
+      ...first,
+      message: `the kernel makes no IOMMU groups${machine.iommu.isOffered ? ', though the firmware offers an IOMMU' : ''}`,
+      why: 'without groups nothing can be given to a guest.',
+      remedy: `see that ${name} is on in the firmware setup, and that no kernel parameter says iommu=off`
+    }
+  }
+  const turnsOn = fixOf(entry.view, first)
+  return {
+    ...said,
+    ...(turnsOn?.place ?? first),
+    message: 'the IOMMU is off, as nothing turns it on',
+    why: 'NixOS leaves that of Intel off; without it nothing can be given to a guest.',
+    remedy: turnsOn?.remedy ?? TURN_ON,
+    ...(turnsOn ? { fix: turnsOn.fix } : {})
+  }
+}
+
+const TURN_ON = 'add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel'
+
+/** A parameter that turns off the IOMMU of this processor, and that no later one contradicts. */
+function turnedOff({ machine, asked, entry }: Held): Finding | undefined {
+  const written = kernelParams(entry.view).filter(it => isCertain(it.item) && isPlain(it.param))
+  const offIn = (name: string) => written.findLast(it => wordsOf(it.param, name).includes('off'))
+  const params = [...written, ...asked.params].map(it => it.param)
+  const isAmdOff = machine.cpu.vendor === 'amd' && lastWord(params, 'amd_iommu', ['off'])
+  const isIntelOff = machine.cpu.vendor === 'intel' && intelIommu(params) === 'off'
+  const found =
+    offIn('iommu') ??
+    (isAmdOff ? offIn('amd_iommu') : undefined) ??
+    (isIntelOff ? offIn('intel_iommu') : undefined)
+  if (!found) return undefined
+  const { item, param } = found
+  const isOn = machine.iommu.groups > 0
+  return findingAtItem(item, {
+    ...said,
+    message: `${param} turns the IOMMU off`,
+    why: `${isOn ? 'it is on now, and will be off after the next boot; ' : ''}without it nothing can be given to a guest.`,
+    remedy: 'take it out',
+    ...fixOfParam(item, param)
+  })
+}
+
+/** The parameter without the word `off`, or nothing in its place if it says no more. */
+function fixOfParam(item: EntryItem, param: string): { fix?: Fix } {
+  if (item.text !== param || item.node.type !== 'string_expression') return {}
+  const [name = '', value = ''] = param.split('=')
+  const rest = value.split(',').filter(it => it !== 'off' && it !== '')
+  const path = item.entry.fullPath
+  const without = { op: 'remove', path, items: [param] } as const
+  const instead = { op: 'add', path, items: [`${name}=${rest.join(',')}`] } as const
+  return { fix: rest.length === 0 ? [without] : [without, instead] }
+}
+
+/** The running system has intel_iommu=on, and what is built from the configuration will not. */
+function lost({ machine, asked, entry }: Held, first: Place): Finding[] {
+  const { view } = entry
+  const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
+  const isTurnedOn = intelIommu(asked.params.map(it => it.param)) === 'on'
+  if (!wasTurnedOn || isTurnedOn) return []
+  if (!view.isWhole || !isOffByDefault(view) || mayTurnOn(view)) return []
+  const why =
+    "the running system was started with intel_iommu=on, without which NixOS' kernels leave Intel's IOMMU off; then nothing can be given to a guest."
+  if (view.facts.isPartial) {
+    return [
+      {
+        ...said,
+        ...first,
+        level: 'note',
+        message:
+          'the IOMMU will be off after the next boot, unless a module that was not read turns it on',
+        why,
+        remedy: TURN_ON
+      }
+    ]
+  }
+  const turnsOn = fixOf(view, first)
+  return [
+    {
+      ...said,
+      ...(turnsOn?.place ?? first),
+      message:
+        'the IOMMU will be off after the next boot, as this configuration does not turn it on',
+      why,
+      remedy: turnsOn?.remedy ?? TURN_ON,
+      ...(turnsOn ? { fix: turnsOn.fix } : {})
+    }
+  ]
+}
+
+// nixpkgs configures all of these alike (pkgs/os-specific/linux/kernel/common-config.nix), without
+// CONFIG_INTEL_IOMMU_DEFAULT_ON.
+const OF_NIXPKGS =
+  /^(?:\w+\.)*linux(?:Packages|kernel\.packages\.linux)(?:_latest|_testing|_lts|_zen|_lqx|_xanmod(?:_\w+)?|_\d+_\d+)?$/
+
+/** Whether the kernel is one that leaves Intel's IOMMU off without a parameter. */
+function isOffByDefault(view: View): boolean {
+  const kernels = contendersFor(view, 'boot.kernelPackages')
+  const isChanged = view.files.some(it => it.doc.text.includes('INTEL_IOMMU_DEFAULT_ON'))
+  return !isChanged && kernels.every(it => OF_NIXPKGS.test(it.spelling))
+}
+
+/** Whether a text anywhere says something of the IOMMU that can't be told for sure not to count. */
+function mayTurnOn(view: View): boolean {
+  const certain = new Set(
+    kernelParams(view)
+      .filter(it => isCertain(it.item) && isPlain(it.param))
+      .map(it => it.item.node.start)
+  )
+  return view.files.some(({ doc }) => {
+    const others = doc
+      .leaves()
+      .filter(({ path: [first, name] }) => first === 'specialisation' && name !== view.name)
+    let found = false
+    visit(doc, node => {
+      if (!isString(node) || certain.has(node.start)) return undefined
+      const isElsewhere = others.some(
+        ({ value }) => value.start <= node.start && node.end <= value.end
+      )
+      const [string] = stringsIn(doc.text, node)
+      if (!isElsewhere && /_iommu=/.test(string?.text ?? textOf(doc.text, node))) found = true
+      return undefined
+    })
+    return found
+  })
+}
+
+/** What turns it on: our own option where it says otherwise, else one more parameter. */
+function fixOf(view: View, first: Place): { place: Place; remedy: string; fix: Fix } | undefined {
+  const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
+  if (type?.spelling === '"amd"' && type.isCertain) {
+    return {
+      place: placeOf(type.entry),
+      remedy: 'write virtualisation.vfio.IOMMUType = "intel";',
+      fix: [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
+    }
+  }
+  const params = view.at('boot.kernelParams').find(it => it.conditions.length === 0)
+  if (!params) return undefined
+  return {
+    // A whole list says little, but a fix is for the file that its finding stands in.
+    place: first.path === params.file.path ? first : placeOf(params),
+    remedy: 'add "intel_iommu=on" to boot.kernelParams',
+    fix: [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
+  }
+}
+
+function placeOf({ file, value }: Entry): Place {
+  return { path: file.path, range: { start: value.start, end: value.end } }
+}

@@ -1,0 +1,213 @@
+// Whether the IOMMU is on now, and after the next boot: kernel parameters that are lists, and one that the
+// running system has and the configuration does not.
+
+import { describe, expect, it } from 'vitest'
+import { planFixes } from '../../src/lints/index.ts'
+import { filesOf, inShort } from '../lints/support.ts'
+import { held, machineWith, systems, type Tree } from './support.ts'
+
+const RTX_2080 = 'vfio-pci.ids=10de:1e82,10de:10f8,10de:1ad8,10de:1ad9'
+
+/** A whole configuration that gives the card of split-groups away, with these parameters and options. */
+const whole = (params: readonly string[], more = '') => `{ config, pkgs, lib, ... }:
+{
+  fileSystems."/" = { device = "/dev/disk/by-label/root"; fsType = "ext4"; };
+  system.stateVersion = "26.05";
+  boot.initrd.kernelModules = [ "vfio_pci" ];
+  boot.kernelParams = [ ${[...params, RTX_2080].map(it => `"${it}"`).join(' ')} ];
+  ${more}
+}
+`
+const iommuFaults = (text: string, machine: string, tree: Tree = {}, facts = {}) =>
+  held(text, machineWith(machine, tree), facts).findings.filter(it => it.code === 'IOMMU_OFF')
+const messages = (text: string, machine: string, tree: Tree = {}, facts = {}) =>
+  iommuFaults(text, machine, tree, facts).map(it => it.message)
+
+const NOTHING_TURNS_ON = ['the IOMMU is off, as nothing turns it on']
+const LOST = [
+  'the IOMMU will be off after the next boot, as this configuration does not turn it on'
+]
+
+describe('intel_iommu= is a list with commas', () => {
+  it.each([
+    'intel_iommu=on',
+    'intel_iommu=on,sm_on',
+    'intel_iommu=sm_on,on',
+    'intel_iommu=off,on',
+    'intel-iommu=on,igfx_off'
+  ])('on: %s', param => {
+    expect(messages(whole([param]), 'split-groups')).toEqual([])
+    // What the configuration says is not active there, and not for want of a parameter.
+    expect(messages(whole([param]), 'iommu-off')).toEqual([])
+    const state = held(whole([param]), machineWith('iommu-off')).things
+    expect(state.find(it => it.kind === 'iommu')?.verdict).toBe('not-built')
+  })
+
+  it.each(['intel_iommu=sm_on', 'intel_iommu=igfx_off', 'intel_iommu=strict'])(
+    'not on: %s',
+    param => {
+      expect(messages(whole([param]), 'iommu-off')).toEqual(NOTHING_TURNS_ON)
+      expect(messages(whole([param]), 'split-groups')).toEqual(LOST)
+    }
+  )
+
+  it('whichever way the machine was started with it', () => {
+    const text = whole(['intel_iommu=on'])
+    const tree = { '/proc/cmdline': 'quiet intel_iommu=sm_on,on\n' }
+    const [iommu] = held(text, machineWith('iommu-off', tree)).things.filter(
+      it => it.kind === 'iommu'
+    )
+    expect(iommu).toMatchObject({ verdict: 'not-active', because: 'the kernel made no groups' })
+  })
+})
+
+describe('a parameter turns the IOMMU off', () => {
+  it.each([
+    ['split-groups', 'intel_iommu=off'],
+    ['split-groups', 'intel_iommu=on,off'],
+    ['split-groups', 'iommu=off'],
+    ['split-groups', 'iommu=force,off'],
+    ['x570-two-makers', 'amd_iommu=off'],
+    ['x570-two-makers', 'amd_iommu=fullflush,off'],
+    ['x570-two-makers', 'iommu=off,pt']
+  ])('%s, running with it on: %s', (machine, param) => {
+    const text = whole(machine === 'split-groups' ? ['intel_iommu=on', param] : [param])
+    expect(iommuFaults(text, machine)).toMatchObject([
+      {
+        level: 'problem',
+        message: `${param} turns the IOMMU off`,
+        why: 'it is on now, and will be off after the next boot; without it nothing can be given to a guest.',
+        remedy: 'take it out'
+      }
+    ])
+    const [file] = filesOf(text)
+    const fixes = iommuFaults(text, machine).flatMap(it => (it.fix ? [it.fix] : []))
+    const plan = file && planFixes(file.doc, fixes)
+    const rest = param.replace(/,?off,?/, '')
+    const instead = rest.endsWith('=') || text.includes(` "${rest}"`) ? '' : ` "${rest}"`
+    expect(plan?.ok && plan.value.plan.text).toBe(
+      text.replace(` "${param}"`, '').replace('10de:1ad9"', `10de:1ad9"${instead}`)
+    )
+  })
+
+  it('that is off already is told by the parameter, too', () => {
+    expect(messages(whole(['intel_iommu=on', 'iommu=off']), 'iommu-off')).toEqual([
+      'iommu=off turns the IOMMU off'
+    ])
+  })
+
+  it('not where it is for the processor of another maker, or a later one says otherwise', () => {
+    expect(messages(whole(['intel_iommu=off']), 'x570-two-makers')).toEqual([])
+    expect(messages(whole(['intel_iommu=on', 'amd_iommu=off']), 'split-groups')).toEqual([])
+    expect(messages(whole(['intel_iommu=off', 'intel_iommu=on']), 'split-groups')).toEqual([])
+    expect(messages(whole(['iommu=pt,force']), 'x570-two-makers')).toEqual([])
+  })
+
+  it('not where that depends on a condition', () => {
+    const more = 'boot.kernelParams = lib.mkIf config.my.debug [ "iommu=off" ];'
+    const text = `{ config, lib, ... }: { boot.initrd.kernelModules = [ "vfio_pci" ]; ${more} }`
+    expect(messages(text, 'x570-two-makers')).toEqual([])
+  })
+})
+
+describe('the running system has intel_iommu=on, and the configuration does not', () => {
+  it('is found, and mended', () => {
+    const text = whole([])
+    const [finding] = iommuFaults(text, 'split-groups')
+    expect(finding).toMatchObject({
+      level: 'problem',
+      message: LOST[0],
+      why: "the running system was started with intel_iommu=on, without which NixOS' kernels leave Intel's IOMMU off; then nothing can be given to a guest.",
+      remedy: 'add "intel_iommu=on" to boot.kernelParams'
+    })
+    const [file] = filesOf(text)
+    const plan = file && planFixes(file.doc, finding?.fix ? [finding.fix] : [])
+    expect(plan?.ok && plan.value.plan.text).toBe(
+      text.replace('10de:1ad9" ]', '10de:1ad9" "intel_iommu=on" ]')
+    )
+    expect(messages(plan?.ok ? plan.value.plan.text : '', 'split-groups')).toEqual([])
+  })
+
+  it('with our modules it is IOMMUType that decides', () => {
+    const text = (type: string) => `{
+      fileSystems."/".device = "/dev/sda1"; system.stateVersion = "26.05";
+      virtualisation.vfio = { enable = true; devices = [ "10de:1e82" ]; ${type} };
+    }`
+    expect(messages(text(''), 'split-groups')).toEqual([])
+    expect(messages(text('IOMMUType = "intel";'), 'split-groups')).toEqual([])
+    const amd = text('IOMMUType = "amd";')
+    expect(inShort(amd, iommuFaults(amd, 'split-groups'))).toEqual(['IOMMU_OFF: "amd"'])
+    expect(iommuFaults(amd, 'split-groups')).toMatchObject([
+      { message: LOST[0], remedy: 'write virtualisation.vfio.IOMMUType = "intel";' }
+    ])
+  })
+
+  it('each boot entry is looked at by itself', () => {
+    const entry = (value: string) =>
+      `specialisation.guest.configuration.virtualisation.vfio = { enable = true; IOMMUType = ${value}; devices = [ "10de:1e82" ]; };`
+    const text = (value: string) =>
+      `{ lib, ... }: { fileSystems."/".device = "/dev/sda1"; system.stateVersion = "26.05"; ${entry(value)} }`
+    expect(messages(text('null'), 'split-groups')).toEqual([])
+    expect(messages(text('"amd"'), 'split-groups')).toEqual(LOST)
+    // The parameter of another entry is no parameter of this one.
+    const other = 'specialisation.other.configuration.boot.kernelParams = [ "intel_iommu=on" ];'
+    expect(messages(whole([], other), 'split-groups')).toEqual(LOST)
+  })
+
+  it.each([
+    ['a condition', 'boot = lib.mkIf config.my.intel { kernelParams = [ "intel_iommu=on" ]; };'],
+    ['a variable', 'x = map (it: "${it}_iommu=on") [ "intel" ];'],
+    ['a kernel of somebody else', 'boot.kernelPackages = pkgs.linuxPackages_cachyos;'],
+    ['a kernel that is built otherwise', 'boot.kernelPackages = pkgs.linuxPackagesFor pkgs.mine;'],
+    [
+      'the configuration of the kernel',
+      'boot.kernelPatches = [ { name = "iommu"; patch = null; structuredExtraConfig.INTEL_IOMMU_DEFAULT_ON = lib.kernel.yes; } ];'
+    ]
+  ])('not where it may come from %s', (_, more) => {
+    expect(messages(whole([], more), 'split-groups')).toEqual([])
+  })
+
+  it.each(['pkgs.linuxPackages_latest', 'pkgs.linuxPackages_zen', 'pkgs.linuxPackages_6_12'])(
+    'found with a kernel of NixOS: %s',
+    kernel => {
+      expect(messages(whole([], `boot.kernelPackages = ${kernel};`), 'split-groups')).toEqual(LOST)
+    }
+  )
+
+  it('found where the line is a comment now', () => {
+    expect(
+      messages(whole([], '# boot.kernelParams = [ "intel_iommu=on" ];'), 'split-groups')
+    ).toEqual(LOST)
+  })
+
+  it('not where the machine was not started with it: the firmware or the kernel turns it on', () => {
+    expect(messages(whole([]), 'split-groups', { '/proc/cmdline': 'quiet\n' })).toEqual([])
+  })
+
+  it('not on a processor of AMD, which needs no parameter', () => {
+    const tree = { '/proc/cmdline': 'quiet intel_iommu=on\n' }
+    expect(messages(whole([]), 'x570-two-makers', tree)).toEqual([])
+  })
+
+  it('not where the files are not a whole machine', () => {
+    const text = `{ boot.kernelParams = [ "${RTX_2080}" ]; boot.initrd.kernelModules = [ "vfio_pci" ]; }`
+    expect(messages(text, 'split-groups')).toEqual([])
+  })
+
+  it('a note where modules that were not read may add it', () => {
+    const findings = iommuFaults(whole([]), 'split-groups', {}, { isPartial: true })
+    expect(findings).toMatchObject([
+      {
+        level: 'note',
+        message:
+          'the IOMMU will be off after the next boot, unless a module that was not read turns it on'
+      }
+    ])
+    expect(findings[0]?.fix).toBeUndefined()
+  })
+
+  it('also where the system that was built last has it still', () => {
+    const booted = 'quiet intel_iommu=on iommu=pt'
+    expect(messages(whole([]), 'split-groups', systems(booted, booted))).toEqual(LOST)
+  })
+})
