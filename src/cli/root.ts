@@ -7,7 +7,6 @@ import { stateFolder } from '../files/stateFolder.ts'
 import { locateTarget } from '../files/target.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Arguments } from './arguments/parseArguments.ts'
-import { shellWord } from './arguments/shellWord.ts'
 import { type Message, usage } from './message.ts'
 
 /** `/`, or the folder that `--root` names, which is there. */
@@ -41,11 +40,4 @@ export function stateFolderHere(root: string): string {
   // Links on the way lead where they lead in that system; a folder elsewhere is meant as it is.
   const inside = root === '/' ? undefined : locateTarget(folder, { root })
   return inside?.ok ? inside.value.realpath : folder
-}
-
-/** How the change gets into the system. */
-export function nextStep(root: string): string {
-  return root === '/'
-    ? 'Next:   sudo nixos-rebuild boot && reboot'
-    : `Next:   sudo nixos-install --root ${shellWord(root)}`
 }

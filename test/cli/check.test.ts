@@ -90,7 +90,7 @@ test.concurrent('--fix mends what an edit mends, and undo takes it back', async 
       ${UNCHECKED}
       Wrote /etc/nixos/hardware.nix and ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect((await place.run(['undo', '-qy', 'configuration.nix'])).code).toBe(0)

@@ -100,7 +100,7 @@ test.concurrent('--fix mends what the machine shows, too', async () => {
       Checked: parses (own parser only; switched off).
       Wrote ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   const { code, stderr } = await place.run(check('x570-two-makers'))

@@ -42,7 +42,7 @@ const CHECKED = 'Checked: parses (own parser only; switched off).\n'
 const WROTE = text`
   Wrote /etc/nixos/vfio/ (new) and ${FILE}.
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
-  Next:   sudo nixos-rebuild boot && reboot
+  Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
           If there is no picture, pick the previous generation in the boot menu.
   `
 
@@ -105,7 +105,7 @@ test('undo forgets them again, and the undo of that registers them', async () =>
         /etc/nixos/vfio/: 12 files go
       git: 12 files that were only registered will be forgotten.
       Took back run RUN-1.
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.status()).toEqual([])

@@ -60,7 +60,7 @@ const APPLIED = {
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch undo /etc/nixos/configuration.nix
-    Next:   sudo nixos-rebuild boot && reboot
+    Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
             If there is no picture, pick the previous generation in the boot menu.
     `
 }
@@ -189,7 +189,7 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/: 12 files go
       Took back run RUN-1.
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.files()).toEqual(BEFORE)
@@ -203,7 +203,7 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/: 12 files come back
       Took back run RUN-2.
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.files()).toEqual(AFTER)

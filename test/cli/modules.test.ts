@@ -56,7 +56,7 @@ test.concurrent('a run without flags brings the modules up to date', async () =>
       ${CHECKED}
       Wrote /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --run RUN-1
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
               If there is no picture, pick the previous generation in the boot menu.
       `
   })
@@ -161,7 +161,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
       ${CHECKED}
       Wrote /etc/nixos/modules/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
               If there is no picture, pick the previous generation in the boot menu.
       `
   })

@@ -98,7 +98,7 @@ test.concurrent('--no-backup keeps nothing, so there is nothing to undo', async 
       ${HEADLINE.trimEnd()}
       ${CHECKED}
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
               If there is no picture, pick the previous generation in the boot menu.
       `
   })

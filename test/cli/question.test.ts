@@ -77,7 +77,7 @@ test.each(['y\r', 'Yes\r'])('%j writes', async send => {
       text`
         Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
         Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
-        Next:   sudo nixos-rebuild boot && reboot
+        Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
                 If there is no picture, pick the previous generation in the boot menu.
         `,
     stdout: '',
@@ -141,7 +141,7 @@ test('undo asks, too', async () => {
   expect(place.snapshot()).toEqual(before)
   steps[0] = { until: '[y/N] ', send: 'y\r' }
   expect(await onTerminal(place, call, { steps })).toMatchObject({
-    terminal: `${shown.trimEnd()} y\nTook back run RUN-1.\nNext:   sudo nixos-rebuild boot && reboot\n`,
+    terminal: `${shown.trimEnd()} y\nTook back run RUN-1.\nNext:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot\n`,
     code: 0
   })
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })

@@ -68,7 +68,7 @@ test.concurrent('remove takes back what apply did, and undo takes that back', as
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-2   ${UNDO}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.files()).toEqual(before)
@@ -146,7 +146,7 @@ needing('python3')('on a terminal it names the modules, and asks', async () => {
     Write these changes? [y/N] y
     Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
     Backup: /state/runs/RUN-1   ${UNDO}
-    Next:   sudo nixos-rebuild boot && reboot
+    Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
     `)
   expect(place.files()).toEqual({ 'configuration.nix': LEFT })
 })
@@ -179,7 +179,7 @@ test.concurrent('guests in files of their own stay, and the next apply takes the
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.files()).toEqual({ 'configuration.nix': LEFT, 'vfio/guests/win10.nix': guest })
@@ -204,7 +204,7 @@ test.concurrent('modules that were edited are kept aside, and other files stay',
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.files()).toEqual({
@@ -244,7 +244,7 @@ test.concurrent('files that it imports are edited too, in one run', async () => 
       ${CHECKED}
       Wrote /etc/nixos/hosts/pc.nix and /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.files()).toEqual({
@@ -266,7 +266,7 @@ test.concurrent('modules that serve another machine stay', async () => {
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   ${UNDO}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
   expect(place.read('configuration.nix')).toBe(LEFT)

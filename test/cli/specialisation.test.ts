@@ -68,7 +68,7 @@ test('from apply to remove, and undo', async () => {
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and ${FILE}.
     Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
-    Next:   sudo nixos-rebuild boot && reboot
+    Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
             In the boot menu, pick the entry with "vfio" in its name; the usual one is as before.
     `)
   expect(place.read('configuration.nix')).toBe(AFTER)
@@ -106,7 +106,7 @@ test('from apply to remove, and undo', async () => {
       ${CHECKED}
       Wrote ${FILE}.
       Backup: /state/runs/RUN-2   Undo: ${SUDO}vfio-patch undo ${FILE}
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
               In the boot menu, pick the entry with "vfio" in its name; the usual one is as before.
       `
   })

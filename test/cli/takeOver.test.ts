@@ -60,7 +60,7 @@ const NOTES = text`
   `
 const DONE = text`
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
-  Next:   sudo nixos-rebuild boot && reboot
+  Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
           If there is no picture, pick the previous generation in the boot menu.
   `.trimEnd()
 

@@ -93,7 +93,7 @@ needing('strace')('the disk fails after the change is made', async () => {
       vfio-patch: warning: the change is written, but: error on /etc/nixos (fsync: EIO).
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
-      Next:   sudo nixos-rebuild boot && reboot
+      Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
               If there is no picture, pick the previous generation in the boot menu.
       `
   })
@@ -153,4 +153,17 @@ test.concurrent('where the parser can not be loaded, what is done can be taken b
   const undo = ['undo', '-qy', 'configuration.nix']
   expect(await place.run(undo, { env })).toEqual({ code: 0, stdout: '', stderr: '' })
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })
+})
+
+test.concurrent('where the parser can not be loaded, undo tells the next step in general', async () => {
+  const place = given()
+  await place.run([...CALL, '-q'])
+  const fault = join(place.top, 'fault.mjs')
+  writeFileSync(fault, 'process.dlopen = () => { throw new Error("wrong machine") }')
+  const env = { NODE_OPTIONS: `--import=${fault}` }
+  const { code, stderr } = await place.run(['undo', '-y', 'configuration.nix'], { env })
+  expect([code, stderr.split('\n').at(-2)]).toEqual([
+    0,
+    'Next:   build the system again, with nixos-rebuild boot'
+  ])
 })

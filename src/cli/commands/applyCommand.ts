@@ -2,8 +2,8 @@ import { readManner } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { whyNoQuestion } from '../ask/askLine.ts'
 import { bootHint } from '../messages/bootEntry.ts'
+import { nextStep } from '../messages/nextStep.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
-import { nextStep } from '../root.ts'
 import { say } from '../show/say.ts'
 import type { Screens } from '../show/showPlan.ts'
 import { offerChange } from './offerChange.ts'
@@ -34,7 +34,7 @@ export async function applyCommand(
     const aboutGuest = guest === undefined ? {} : { guest }
     return unchanged({ ...emptyBody(context.root), specialisation, ...aboutGuest, notes })
   }
-  const next = [nextStep(context.root)]
+  const next = nextStep(context.root, prepared.value.configuration.realpath)
   if (context.root === '/') {
     next.push(`        ${bootHint(plan.specialisation)}`)
   }

@@ -18,10 +18,11 @@ import { readRelease } from '../input/readRelease.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { applyMessage, nixMessage } from '../messages/messages.ts'
+import { nextStep } from '../messages/nextStep.ts'
 import { openWayNote } from '../messages/openWayNote.ts'
 import { plural } from '../messages/plural.ts'
 import { type CheckBody, fail, type Report } from '../report.ts'
-import { nextStep, readRoot } from '../root.ts'
+import { readRoot } from '../root.ts'
 import { shortName } from '../show/fileNames.ts'
 import { say } from '../show/say.ts'
 import { reportFinding, showFinding } from '../show/showFindings.ts'
@@ -116,7 +117,8 @@ async function mend(
     ...left.map(it => `Left for you: ${line(it)}.`)
   ]
   const prepared = { plan, configuration: target, context, check: check.value, notes }
-  return offerChange(prepared, manner.value, given, screens, [nextStep(context.root)])
+  const next = nextStep(context.root, target.realpath)
+  return offerChange(prepared, manner.value, given, screens, next)
 }
 
 /** What is found in the same files once some of it is mended. */

@@ -1,4 +1,6 @@
+import { kindOf } from '../../apply/kind.ts'
 import type { ApplyProblem } from '../../apply/problem.ts'
+import { buildOf } from '../../apply/read/buildOf.ts'
 import { type NixError, type Plan, parseDocument } from '../../nix/index.ts'
 import { err, type Result } from '../../nix/result.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
@@ -10,6 +12,7 @@ import { decodeModule, readModule } from '../input/readModule.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { hintForPeople } from '../messages/hints.ts'
 import { applyMessage, nixMessage } from '../messages/messages.ts'
+import { nextStep } from '../messages/nextStep.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { readRoot } from '../root.ts'
 import { reportEdits } from '../show/editReports.ts'
@@ -60,7 +63,15 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
     context,
     check: check.value
   }
-  return offerChange(prepared, manner.value, given, screens, [])
+  const next = nextOf(text, path, root.value)
+  return offerChange(prepared, manner.value, given, screens, next)
+}
+
+/** How a change gets into the system; nothing where it is not known that the file is part of one. */
+function nextOf(text: string, path: string, root: string): readonly string[] {
+  const kind = kindOf(parseDocument(text))
+  const isModule = kind === 'module' || kind === 'generated'
+  return isModule && buildOf(path, root, process.env).kind !== 'part' ? nextStep(root, path) : []
 }
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */

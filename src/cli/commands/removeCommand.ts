@@ -16,10 +16,11 @@ import { contextOf } from '../context.ts'
 import { readModule } from '../input/readModule.ts'
 import type { Message } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
+import { nextStep } from '../messages/nextStep.ts'
 import { removeMessage } from '../messages/removeMessages.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
-import { nextStep, readRoot, stateFolderHere } from '../root.ts'
+import { readRoot, stateFolderHere } from '../root.ts'
 import { say } from '../show/say.ts'
 import type { Screens } from '../show/showPlan.ts'
 import type { Screen } from '../show/terminal.ts'
@@ -41,7 +42,8 @@ export async function removeCommand(given: Arguments, screens: Screens): Promise
     }
     return unchanged({ ...emptyBody(context.root), notes })
   }
-  return offerChange(prepared.value, manner.value, given, screens, [nextStep(context.root)])
+  const next = nextStep(context.root, prepared.value.configuration.realpath)
+  return offerChange(prepared.value, manner.value, given, screens, next)
 }
 
 function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Message> {

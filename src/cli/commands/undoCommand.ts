@@ -25,7 +25,7 @@ import {
   type Report,
   unchanged
 } from '../report.ts'
-import { nextStep, readRoot, stateFolderHere } from '../root.ts'
+import { readRoot, stateFolderHere } from '../root.ts'
 import { isOwnModule } from '../show/fileNames.ts'
 import { folderOfModule, groupFiles } from '../show/groupFiles.ts'
 import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
@@ -86,10 +86,23 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
   if (refusal) return { ...refusal, body: planned }
   const written = await writeChanges(changes.value, registrations, context, given, true)
   if (!written.ok) return fail(written.error, planned)
-  return reportWritten(written.value, planned, given, () => [
-    `Took back run ${id}.`,
-    nextStep(root.value)
-  ])
+  const next = quiet ? [] : await nextStepOf(configurationOf(path, changes.value, context), context)
+  return reportWritten(written.value, planned, given, () => [`Took back run ${id}.`, ...next])
+}
+
+/** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
+async function nextStepOf(realpath: string, { root }: Context): Promise<readonly string[]> {
+  const loaded = await import('../messages/nextStep.ts').catch(() => undefined)
+  return (
+    loaded?.nextStep(root, realpath) ?? ['Next:   build the system again, with nixos-rebuild boot']
+  )
+}
+
+/** The file whose system has to be built: the one that was named if the run changed it, else the last of the run. */
+function configurationOf(path: string, changes: readonly FileChange[], { root }: Context): string {
+  const target = locateTarget(path, { root })
+  const own = changes.find(it => target.ok && it.realpath === target.value.realpath)
+  return own?.realpath ?? changes.at(-1)?.realpath ?? path
 }
 
 /** The run that `--run` names, else the last one that changed the file. */
