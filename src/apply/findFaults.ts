@@ -1,6 +1,6 @@
 import { type Facts, type Finding, type LintFile, lint } from '../lints/index.ts'
 import { parseDocument } from '../nix/index.ts'
-import { type ReadModule, walkImports } from './read/importClosure.ts'
+import { type ReadModule, type UnreadImport, walkImports } from './read/importClosure.ts'
 import { isInFlake } from './read/repository.ts'
 
 /** What was looked at, the configuration first, and what was found in it. */
@@ -10,6 +10,8 @@ export interface Faults {
   findings: Finding[]
   /** What was known besides. */
   facts: Facts
+  /** Imports that were not followed. */
+  unread: readonly UnreadImport[]
 }
 
 /**
@@ -29,7 +31,7 @@ export function findFaults(
     ...(release === undefined ? {} : { release }),
     ...(isPartial ? { isPartial } : {})
   }
-  return { files, findings: lint(files, facts), facts }
+  return { files, findings: lint(files, facts), facts, unread }
 }
 
 /** The same with findings that were made elsewhere. */

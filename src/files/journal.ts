@@ -94,8 +94,7 @@ export function readJournal(folder: string): Result<FoundJournal | null, FilePro
 }
 
 function isNoFile(problem: FileProblem): boolean {
-  if (problem.code === 'IO_ERROR') return problem.errno === 'EFBIG'
-  return problem.code === 'NOT_REGULAR' || problem.code === 'IS_DIRECTORY'
+  return ['NOT_REGULAR', 'IS_DIRECTORY', 'TOO_BIG'].includes(problem.code)
 }
 
 function format({ command, started, locked, work }: Journal, folder: string): string {

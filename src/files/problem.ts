@@ -17,6 +17,8 @@ export type FileProblem =
   /** A device, a socket, a pipe, or a link where the real file was expected. */
   | { code: 'NOT_REGULAR'; path: string }
   | { code: 'NOT_READABLE'; path: string; errno: string }
+  /** The file has more than the `most` bytes that the caller takes; `size` is what it has. */
+  | { code: 'TOO_BIG'; path: string; size: number; most: number }
   /** `path` is the folder when it is the folder that can't be written to. */
   | { code: 'NOT_WRITABLE'; path: string; errno: string }
   | { code: 'READ_ONLY_FS'; path: string }

@@ -28,8 +28,8 @@ const LARGEST = 2 ** 30
 /**
  * Reads the regular file at `path` itself: a link is not followed. Facts and bytes are of the same
  * file. Null when nothing is there, or a parent is missing.
- * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (a link, too), NOT_READABLE, IO_ERROR (EFBIG for
- * more than `most` bytes, of which none is read then).
+ * A file of more than `most` bytes is not read.
+ * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (a link, too), TOO_BIG, NOT_READABLE, IO_ERROR.
  */
 export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | null, FileProblem> {
   const looked = attempt(() => lstatSync(path), reading(path))
@@ -50,7 +50,7 @@ export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | nu
   if (!read.ok) return read.error.code === 'NOT_FOUND' ? ok(null) : read
   const { stat, bytes } = read.value
   if (!stat.isFile()) return err({ code: 'NOT_REGULAR', path })
-  if (bytes === null) return err({ code: 'IO_ERROR', path, errno: 'EFBIG', syscall: 'read' })
+  if (bytes === null) return err({ code: 'TOO_BIG', path, size: stat.size, most })
   return ok({
     bytes,
     sha256: sha256(bytes),

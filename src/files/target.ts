@@ -18,20 +18,20 @@ export interface TargetFile extends Ownership {
  * Reads the regular file that the absolute `path` leads to. Links are followed; with a `root` other
  * than `/` (which `path` begins with) absolute links start there. Nothing is changed and no right
  * to write is needed; `findObstacle` says whether it can be written. A file in the Nix store is
- * refused, as it is made from another one, unless `store` is true.
- * Problems: those of `resolveLinks`, NOT_FOUND, STORE_LINK, IS_DIRECTORY, NOT_REGULAR,
+ * refused, as it is made from another one, unless `store` is true; so is one of more than `most` bytes.
+ * Problems: those of `resolveLinks`, NOT_FOUND, STORE_LINK, IS_DIRECTORY, NOT_REGULAR, TOO_BIG,
  * NOT_READABLE, IO_ERROR.
  */
 export function readTarget(
   path: string,
-  options: { root?: string; store?: boolean } = {}
+  options: { root?: string; store?: boolean; most?: number } = {}
 ): Result<TargetFile, FileProblem> {
   const resolved = resolveLinks(path, options.root)
   if (!resolved.ok) return resolved
   const { realpath, exists, hops, root } = resolved.value
   if (!options.store && isInStore(realpath, root)) return err({ code: 'STORE_LINK', path, hops })
   if (!exists) return err({ code: 'NOT_FOUND', path, hops })
-  const read = readSnapshot(realpath)
+  const read = readSnapshot(realpath, options.most)
   if (!read.ok) return read
   if (read.value === null) return err({ code: 'NOT_FOUND', path, hops })
   const { bytes, sha256, mode, uid, gid } = read.value

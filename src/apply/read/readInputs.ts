@@ -6,7 +6,7 @@ import type { FileProblem } from '../../files/problem.ts'
 import { isTrace } from '../../files/trace.ts'
 import type { Result } from '../../nix/result.ts'
 import type { FolderListing } from '../modules/modulesFolder.ts'
-import type { ReadModule } from './importClosure.ts'
+import type { ReadModule, UnreadImport } from './importClosure.ts'
 
 /**
  * The folder at a path, links resolved, and what stands in it: files' texts, folders as null, but
@@ -40,7 +40,7 @@ function namesIn(folder: string): string[] {
 /** Reads modules for `walkImports`; a folder stands for its default.nix. Absolute paths lie in the root. */
 export function moduleReader(root: string): ReadModule {
   return path => {
-    const outer = root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)
+    const outer = inRoot(path, root)
     try {
       const file = statSync(outer).isDirectory() ? join(outer, 'default.nix') : outer
       const text = readText(file)
@@ -51,8 +51,36 @@ export function moduleReader(root: string): ReadModule {
   }
 }
 
-// No module is this big; what is, is something else.
-const MOST_BYTES = 10 * 1024 * 1024
+/**
+ * The most bytes of a Nix file that is read. Planning and proving an edit of 1 MiB of bindings takes about
+ * half a minute and 1.5 GB, and both grow with the size. The biggest modules that people write have a tenth
+ * of it.
+ */
+export const MOST_BYTES = 1024 * 1024
+
+/** The imports that lead to files which are too big to be read, with their sizes. */
+export function tooBigImports(
+  { unread }: { unread: readonly UnreadImport[] },
+  root: string
+): { path: string; size: number }[] {
+  const found = new Map<string, number>()
+  for (const { path } of unread) {
+    if (path === undefined) continue
+    try {
+      const outer = inRoot(path, root)
+      const file = statSync(outer).isDirectory() ? join(outer, 'default.nix') : outer
+      const { size } = statSync(file)
+      if (size > MOST_BYTES) found.set(file, size)
+    } catch {
+      // What is not there is not too big.
+    }
+  }
+  return [...found].map(([path, size]) => ({ path, size }))
+}
+
+function inRoot(path: string, root: string): string {
+  return root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)
+}
 
 /** The text of a file; undefined for what is none or too big, and for a link that leads nowhere. */
 function textOf(path: string): string | undefined {

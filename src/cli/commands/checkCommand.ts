@@ -1,7 +1,7 @@
 import { type Faults, findFaults, withFindings } from '../../apply/findFaults.ts'
 import { kindOf } from '../../apply/kind.ts'
 import { type FaultFixes, planFaultFixes } from '../../apply/planFaultFixes.ts'
-import { moduleReader } from '../../apply/read/readInputs.ts'
+import { moduleReader, tooBigImports } from '../../apply/read/readInputs.ts'
 import { gitFaults, type Read } from '../../check/gitFaults.ts'
 import { holdAgainst } from '../../check/onMachine.ts'
 import { readTarget, type TargetFile } from '../../files/target.ts'
@@ -21,6 +21,7 @@ import { applyMessage, nixMessage } from '../messages/messages.ts'
 import { nextStep } from '../messages/nextStep.ts'
 import { openWayNote } from '../messages/openWayNote.ts'
 import { plural } from '../messages/plural.ts'
+import { tooBigNotes } from '../messages/unreadNotes.ts'
 import { type CheckBody, fail, type Report } from '../report.ts'
 import { readRoot } from '../root.ts'
 import { shortName } from '../show/fileNames.ts'
@@ -72,7 +73,8 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
   const warning = openWayNote(target)
-  const shown = { faults, nameOf, body, looked: looked.value, fixable, warning }
+  const unread = tooBigNotes(tooBigImports(inTexts, root.value))
+  const shown = { faults, nameOf, body, looked: looked.value, fixable, warning, unread }
   return mends
     ? mend(shown, fixes, { target, context }, given, screens)
     : tell(shown, given, screens)
@@ -113,6 +115,7 @@ async function mend(
     return `${shortName(target, it.path)}:${place.line}: ${it.code}, ${it.message}`
   }
   const notes = [
+    ...shown.unread,
     ...mended.map(it => `Mends ${line(it)}.`),
     ...left.map(it => `Left for you: ${line(it)}.`)
   ]
@@ -141,10 +144,12 @@ interface Shown {
   looked: Looked
   /** That others can replace the configuration. */
   warning: string | undefined
+  /** Lines about imported files that were not read. */
+  unread: readonly string[]
 }
 
 function tell(
-  { faults, fixable, nameOf, body, looked, warning }: Shown,
+  { faults, fixable, nameOf, body, looked, warning, unread }: Shown,
   given: Arguments,
   screens: Screens
 ): Report {
@@ -156,6 +161,7 @@ function tell(
     if (parts.length > 0) process.stdout.write(`${parts.join('\n\n')}\n`)
     if (!looked.on && looked.note !== undefined) say(looked.note)
     if (warning !== undefined) say(`Note: ${warning}`)
+    for (const it of unread) say(it)
     say(summary(problems, findings.length - problems, body, given.on('fix') ? 0 : fixable))
   }
   return problems > 0

@@ -1,6 +1,7 @@
 import { kindOf } from '../../apply/kind.ts'
 import type { ApplyProblem } from '../../apply/problem.ts'
 import { buildOf } from '../../apply/read/buildOf.ts'
+import { MOST_BYTES } from '../../apply/read/readInputs.ts'
 import { type NixError, type Plan, parseDocument } from '../../nix/index.ts'
 import { err, type Result } from '../../nix/result.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
@@ -10,6 +11,7 @@ import { type Context, contextOf, nameOfFile } from '../context.ts'
 import { readInput } from '../input/readInput.ts'
 import { decodeModule, readModule } from '../input/readModule.ts'
 import { EXIT, type Message, usage } from '../message.ts'
+import { tooBigInput } from '../messages/fileMessages.ts'
 import { hintForPeople } from '../messages/hints.ts'
 import { applyMessage, nixMessage } from '../messages/messages.ts'
 import { nextStep } from '../messages/nextStep.ts'
@@ -87,8 +89,9 @@ async function filter(asked: Asked, given: Arguments, context: Context): Promise
   }
   const mode = readCheckMode(given)
   if (!mode.ok) return fail(mode.error)
-  const input = await readInput('give it the module, e.g. with < configuration.nix')
+  const input = await readInput('give it the module, e.g. with < configuration.nix', MOST_BYTES)
   if (!input.ok) return fail(input.error)
+  if (input.value.length > MOST_BYTES) return fail(tooBigInput(MOST_BYTES))
   const text = decodeModule(input.value, context)
   if (!text.ok) return fail(text.error)
   if (asked.action === 'get') return optionGet(text.value, asked, context, voiceOf(given))

@@ -35,6 +35,7 @@ import { fileNotes, reportGuest } from '../messages/guestNotes.ts'
 import { applyMessage } from '../messages/messages.ts'
 import { ownerNotes } from '../messages/ownerNote.ts'
 import { doubtNotes, takeOverNotes } from '../messages/takeOverMessages.ts'
+import { tooBigNotes } from '../messages/unreadNotes.ts'
 import type { Prepared } from '../prepared.ts'
 import { readRoot } from '../root.ts'
 import { replacementsIn } from '../show/replacements.ts'
@@ -248,6 +249,7 @@ function notesOn(
   return [
     ...(takeOver ? takeOverNotes(takeOver, plan, beside) : []),
     ...doubtNotes(doubts, beside),
+    ...tooBigNotes(system.tooBig),
     ...entryNotes(plan, takeOver, context),
     ...(guest && file ? fileNotes(file, guest) : []),
     ...host.notes,

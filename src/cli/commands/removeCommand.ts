@@ -5,7 +5,7 @@ import { stampOf } from '../../apply/modules/stamp.ts'
 import { ownOptions } from '../../apply/own/ownOptions.ts'
 import { planRemove, type RemovePlan } from '../../apply/planRemove.ts'
 import { type ImportWalk, walkImports } from '../../apply/read/importClosure.ts'
-import { moduleReader, readFolder } from '../../apply/read/readInputs.ts'
+import { moduleReader, readFolder, tooBigImports } from '../../apply/read/readInputs.ts'
 import { nixFilesAround } from '../../apply/read/repository.ts'
 import { readTarget } from '../../files/target.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
@@ -18,6 +18,7 @@ import type { Message } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { nextStep } from '../messages/nextStep.ts'
 import { removeMessage } from '../messages/removeMessages.ts'
+import { tooBigNotes } from '../messages/unreadNotes.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { readRoot, stateFolderHere } from '../root.ts'
@@ -95,7 +96,10 @@ function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Mess
   }
   const check = checkWithNix(plan.value.files, checkMode.value, path)
   if (!check.ok) return err(removeMessage(check.error, context, path))
-  const notes = notesOn(plan.value, dirname(path))
+  const notes = [
+    ...tooBigNotes(tooBigImports(walk, root.value)),
+    ...notesOn(plan.value, dirname(path))
+  ]
   return ok({ plan: plan.value, configuration: target, context, check: check.value, notes })
 }
 

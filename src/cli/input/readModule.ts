@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { locate } from '../../apply/read/locate.ts'
+import { MOST_BYTES } from '../../apply/read/readInputs.ts'
 import { readTarget, type TargetFile } from '../../files/target.ts'
 import { decode } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
@@ -23,7 +24,7 @@ export function readModule(
   const location = locate(file, root, process.env)
   const context = contextFor(location.path)
   if (location.kind === 'empty-folder') return err(emptyFolder(location.flake, context))
-  const target = readTarget(location.path, { root, store })
+  const target = readTarget(location.path, { root, store, most: MOST_BYTES })
   if (!target.ok) return err(readMessage(target.error, context))
   watch(target.value.realpath, context.file, target.value)
   const text = decodeModule(target.value.bytes, context)

@@ -13,7 +13,7 @@ import {
   type ImportedModule,
   walkImports
 } from '../../apply/read/importClosure.ts'
-import { moduleReader } from '../../apply/read/readInputs.ts'
+import { moduleReader, tooBigImports } from '../../apply/read/readInputs.ts'
 import { readTarget } from '../../files/target.ts'
 import { parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
@@ -34,6 +34,8 @@ export interface System {
   modules: readonly ImportedModule[]
   /** Those without the configuration. */
   imported: readonly ImportedModule[]
+  /** Imported files that are too big to be read. */
+  tooBig: readonly { path: string; size: number }[]
   /** How our modules take the place of others with the same options, where there are some. */
   takeOver: TakeOver | undefined
 }
@@ -60,9 +62,11 @@ export function readSystem(
     const found = readTarget(file.path, { root })
     if (!found.ok) return err(readMessage(found.error, context))
   }
-  const { modules } = walkImports(configuration, moduleReader(root))
+  const walk = walkImports(configuration, moduleReader(root))
+  const { modules } = walk
   const imported = modules.filter(it => it.path !== configuration.path)
-  return ok({ shipped, closure, modules, imported, takeOver: taken.value })
+  const tooBig = tooBigImports(walk, root)
+  return ok({ shipped, closure, modules, imported, tooBig, takeOver: taken.value })
 }
 
 /** What the configuration gives to vfio-pci in other words than by our options below `prefix`. */

@@ -67,6 +67,29 @@ export function leftMessage(left: readonly string[]): Message {
   }
 }
 
+/** What, what to do and why, of a file with too many bytes; `size` is undefined where it has not ended. */
+function tooBig(name: string, size: number | undefined, most: number, unsaid: string) {
+  const limit = `a Nix file may have ${inMiB(most)}`
+  return [
+    size === undefined
+      ? `${name} is too big: ${limit}.${unsaid}`
+      : `${name} is too big: it has ${inMiB(size)}, and ${limit}.${unsaid}`,
+    'see whether it is the right file; move big tables or texts into files of their own, which import or builtins.readFile reads',
+    'to edit a bigger one and to prove the edit would take minutes and gigabytes of memory; files that people write are far smaller.'
+  ] as const
+}
+
+/** The message about standard input with more than `most` bytes. */
+export function tooBigInput(most: number): Message {
+  const [what, remedy, why] = tooBig('standard input', undefined, most, ` ${NOTHING}`)
+  return { code: 'TOO_BIG', exit: EXIT.refused, what, why, remedy }
+}
+
+/** A number of bytes in MiB, rounded up so that what is too big never looks as if it fits. */
+export function inMiB(bytes: number): string {
+  return `${Math.ceil((bytes / 1024 / 1024) * 10) / 10} MiB`
+}
+
 function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
   const { path, code } = problem
   const { command, undoes: done = 'apply' } = context
@@ -113,6 +136,8 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       return io(`${path} is not a folder.`, 'move it out of the way, then run this again')
     case 'NOT_REGULAR':
       return refused(`${path} is not a regular file.`, 'pass the file that it stands for')
+    case 'TOO_BIG':
+      return refused(...tooBig(path, problem.size, problem.most, unsaid))
     case 'NOT_READABLE':
       return io(`cannot read ${path}: permission denied.`, sudo)
     case 'NOT_WRITABLE':
