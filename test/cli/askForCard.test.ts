@@ -53,7 +53,7 @@ const CARDS = text`
   `
 const WHO = text`
 
-  Who may run guests? (With these rights one can become root.)
+  Who may run guests? (A number or a name; with these rights one can become root.)
     1) alice
     2) bob
     3) nobody but root
@@ -144,6 +144,87 @@ test('whoever called sudo is proposed', async () => {
   const env = { SUDO_USER: 'bob' }
   const shown = await onTerminal(place, apply(place, 'three-cards'), { steps, env })
   expect(shown.terminal).toContain(`${WHO}Number [2]: \n${WINDOW}`)
+})
+
+/** A system whose configuration declares people in two files, with these accounts. */
+function declaring(people: readonly string[], more = ''): Place {
+  const place = given(people)
+  place.write(
+    'configuration.nix',
+    `{ ... }:\n{\n  imports = [ ./users.nix ];\n  users.users.carol = { isNormalUser = true; };\n${more}}\n`
+  )
+  place.write(
+    'users.nix',
+    '{ lib, ... }: { users.users = { dave.isNormalUser = lib.mkDefault true; nginx.isSystemUser = true; erin.isNormalUser = false; }; }\n'
+  )
+  return place
+}
+
+const DECLARED = text`
+
+  Who may run guests? (A number or a name; with these rights one can become root.)
+    1) carol
+    2) dave
+    3) nobody but root
+  `
+
+test('the users of the configuration are offered, in any of its files', async () => {
+  for (const [people, answer, flag] of [
+    [PEOPLE, '2', ' --user dave'],
+    [[], 'dave', ' --user dave'],
+    [PEOPLE, 'Carol', ' --user carol'],
+    [PEOPLE, 'root', '']
+  ] as const) {
+    const place = declaring(people)
+    const steps = answers(
+      [NUMBER, '2\r'],
+      [NUMBER, `${answer}\r`],
+      [FIRST, '1\r'],
+      [FIRST, '1\r'],
+      [WRITE, 'n\r']
+    )
+    const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
+    expect(terminal).toContain(`${CARDS}${NUMBER}2\n${DECLARED}${NUMBER}${answer}\n${WINDOW}`)
+    expect(terminal).toContain(` --gpu 0000:01:00.0${flag}\n`)
+  }
+})
+
+test('another name is taken if the system has the user, and else asked for again', async () => {
+  const place = declaring(PEOPLE)
+  const steps = answers(
+    [NUMBER, '2\r'],
+    [NUMBER, 'no such user\r'],
+    [NUMBER, '-rf\r'],
+    [NUMBER, 'bbo\r'],
+    [NUMBER, '4\r'],
+    [NUMBER, 'bob\r'],
+    [FIRST, '1\r'],
+    [FIRST, '1\r'],
+    [WRITE, 'n\r']
+  )
+  const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
+  expect(terminal).toContain(
+    [
+      `${DECLARED}${NUMBER}no such user`,
+      '"no such user" is not a user name; a user name looks like alice.',
+      `${NUMBER}-rf`,
+      '"-rf" is not a user name; a user name looks like alice.',
+      `${NUMBER}bbo`,
+      'Neither the configuration nor this system has a user called bbo.',
+      `${NUMBER}4`,
+      'Please give a number from 1 to 3, or a name.',
+      `${NUMBER}bob`,
+      WINDOW
+    ].join('\n')
+  )
+  expect(terminal).toContain(' --user bob\n')
+})
+
+test('where modules were not read, they may declare any user', async () => {
+  const place = declaring([], '  users.users.${config.me}.isNormalUser = true;\n')
+  const steps = answers([NUMBER, '2\r'], [NUMBER, 'zoe\r'], [FIRST, '\x03'])
+  const { terminal } = await onTerminal(place, apply(place, 'three-cards'), { steps })
+  expect(terminal).toContain(`${NUMBER}zoe\n${WINDOW}`)
 })
 
 test('without people nobody is asked for', async () => {

@@ -12,11 +12,13 @@ export interface Question {
   usual: number | undefined
   /** What can be typed instead of a number, as one more choice behind the others. */
   word?: string
+  /** What becomes of other words: the choice that they stand for, or a sentence that says what is wrong. */
+  typed?: (text: string) => number | string
 }
 
 /** Asks until one of the choices comes, as its number or in words; it is counted from 0. */
 export async function choose(
-  { title, choices, after, usual, word }: Question,
+  { title, choices, after, usual, word, typed }: Question,
   { width }: Screen
 ): Promise<number | Exclude<Answer, { line: string }>> {
   say('')
@@ -34,8 +36,15 @@ export async function choose(
     if (word !== undefined && text.toLowerCase() === word) return choices.length
     const meant = choiceMeant(text, choices)
     if (meant !== undefined) return meant
+    const other = /^\D/.test(text) ? typed?.(text) : undefined
+    if (typeof other === 'number') return other
+    if (other !== undefined) {
+      for (const it of wrap(other, width)) say(it)
+      continue
+    }
     const numbers = choices.length === 1 ? '1' : `a number from 1 to ${choices.length}`
-    say(`Please give ${numbers}${word === undefined ? '' : `, or ${word}`}.`)
+    const name = typed === undefined ? '' : ', or a name'
+    say(`Please give ${numbers}${word === undefined ? name : `, or ${word}`}.`)
   }
 }
 

@@ -3,9 +3,16 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { walkImports } from '../../apply/read/importClosure.ts'
+import { moduleReader } from '../../apply/read/readInputs.ts'
+import { isInFlake } from '../../apply/read/repository.ts'
 import { type Candidate, candidatesOf, proposalOf } from '../../host/candidates.ts'
+import { parseUser } from '../../vfio/parseSettings.ts'
 import { type Arguments, parseArguments } from '../arguments/parseArguments.ts'
+import { contextOf } from '../context.ts'
 import { readHost } from '../input/readHost.ts'
+import { readModule } from '../input/readModule.ts'
+import { declaredUsers } from '../input/unknownUsers.ts'
 import { EXIT, type Message } from '../message.ts'
 import { callDevice, type Names, whyNot } from '../messages/deviceWords.ts'
 import { problemMessage } from '../messages/gateMessages.ts'
@@ -101,21 +108,51 @@ const NO_CARD: Message = {
 
 async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
   const root = readRoot(given)
-  const users = peopleOf(root.ok ? root.value : '/')
+  const at = root.ok ? root.value : '/'
+  const { declared, isPartial } = declaredIn(given, at, screen)
+  const accounts = peopleOf(at)
+  // What the configuration says is what the system will have.
+  const users = declared.length > 0 ? declared : accounts
   if (users.length === 0) return { go: [] }
+  let named: string | undefined
+  const typed = (text: string): number | string => {
+    if (text === 'root') return users.length
+    const user = parseUser(text)
+    if (!user.ok) return `${user.error.message}; ${user.error.hint}.`
+    const isKnown = accounts.includes(text)
+    // A module that was not read may declare anybody.
+    if (!isKnown && !isPartial) {
+      return `Neither the configuration nor this system has a user called ${text}.`
+    }
+    named = text
+    return users.length
+  }
   const caller = users.indexOf(process.env.SUDO_USER ?? '')
   const chosen = await choose(
     {
-      title: 'Who may run guests? (With these rights one can become root.)',
+      title: 'Who may run guests? (A number or a name; with these rights one can become root.)',
       choices: [...users, 'nobody but root'],
       after: [],
-      usual: caller === -1 ? (users.length === 1 ? 0 : undefined) : caller
+      usual: caller === -1 ? (users.length === 1 ? 0 : undefined) : caller,
+      typed
     },
     screen
   )
   if (typeof chosen !== 'number') return { stop: declined(chosen) }
-  const user = users[chosen]
+  const user = users[chosen] ?? named
   return { go: user === undefined ? [] : ['--user', user] }
+}
+
+/** The people that the configuration and what it imports declare; none where it can't be read. */
+function declaredIn(given: Arguments, root: string, screen: Screen) {
+  const read = readModule(given.file, root, path => contextOf('apply', path, root, given, screen))
+  // What is wrong with the file is told once it is to be edited.
+  if (!read.ok) return { declared: [], isPartial: true }
+  const { target, text } = read.value
+  const { modules, unread } = walkImports({ path: target.realpath, text }, moduleReader(root))
+  const { people, isComputed } = declaredUsers(modules)
+  const isPartial = isComputed || unread.length > 0 || isInFlake(target.realpath)
+  return { declared: people, isPartial }
 }
 
 /** The accounts that are people, by name. */
