@@ -98,11 +98,13 @@ async function nextStepOf(realpath: string, { root }: Context): Promise<readonly
   )
 }
 
-/** The file whose system has to be built: the one that was named if the run changed it, else the last of the run. */
+/** The file whose system has to be built: the one that was named if the run changed it, else one that it edited. */
 function configurationOf(path: string, changes: readonly FileChange[], { root }: Context): string {
   const target = locateTarget(path, { root })
   const own = changes.find(it => target.ok && it.realpath === target.value.realpath)
-  return own?.realpath ?? changes.at(-1)?.realpath ?? path
+  // Modules of ours come and go; a file that was edited is the person's.
+  const edited = changes.find(it => it.before !== null && it.after !== null)
+  return (own ?? edited ?? changes.at(-1))?.realpath ?? path
 }
 
 /** The run that `--run` names, else the last one that changed the file. */
