@@ -3,6 +3,7 @@ import { type EntryItem, spellingOf, together, type View } from './configuration
 import { asksVersion, findingAt, findingIn, kernelParams, LOADED, modprobeLines } from './find.ts'
 import type { Finding } from './finding.ts'
 import { hasKernel, isSince } from './releases.ts'
+import { isOn } from './strongest.ts'
 
 /** What the kernel loads, and when. */
 export function lintBoot(view: View): Finding[] {
@@ -11,6 +12,7 @@ export function lintBoot(view: View): Finding[] {
     ...loadOrder(view),
     ...softdepDrm(view),
     ...preDeviceCommands(view),
+    ...removedOptions(view),
     ...darkPassphrase(view),
     ...acsWithoutPatch(view),
     ...fragileModules(view)
@@ -107,22 +109,65 @@ function softdepDrm(view: View): Finding[] {
 }
 
 function preDeviceCommands(view: View): Finding[] {
-  if (!isSince(view, '26.05')) return []
-  if (view.says('boot.initrd.systemd.enable', false).length > 0) return []
-  const option = 'boot.initrd.preDeviceCommands'
-  return view
-    .at(option)
-    .filter(it => /vfio|driver_override/.test(spellingOf(it)))
-    .map(it =>
+  if (isOn(view, 'boot.initrd.systemd.enable', isSince(view, '26.05')) !== true) return []
+  return SCRIPTED.map(it => `boot.initrd.${it}`).flatMap(option =>
+    view
+      .at(option)
+      .filter(it => /vfio|driver_override/.test(spellingOf(it)))
+      .map(it =>
+        findingAt(it, {
+          code: 'PRE_DEVICE_COMMANDS',
+          level: 'problem',
+          message: `systemd in the initrd does not take ${option}`,
+          why: 'it is the default since 26.05, and the build stops with a failed assertion. In the older initrd these commands came after the modules of boot.initrd.kernelModules.',
+          remedy:
+            'name the devices in virtualisation.vfio.addresses (vfio-patch apply --address …), and take the commands out'
+        })
+      )
+  )
+}
+
+/** What only the scripted initrd runs, as nixpkgs' nixos/modules/system/boot/systemd/initrd.nix asserts. */
+const SCRIPTED = [
+  'preFailCommands',
+  'preDeviceCommands',
+  'preLVMCommands',
+  'postDeviceCommands',
+  'postResumeCommands',
+  'postMountCommands',
+  'extraUdevRulesCommands',
+  'extraUtilsCommands',
+  'extraUtilsCommandsTest',
+  'network.postCommands'
+] as const
+
+/** Options that stop the build where they are set, and the release that lost them. */
+const REMOVED = [
+  {
+    option: 'virtualisation.libvirtd.enableKVM',
+    since: '00.00',
+    why: 'QEMU uses KVM wherever the processor has it, without an option.'
+  },
+  {
+    option: 'boot.vesa',
+    since: '26.11',
+    why: 'kernels draw on what the firmware set up, without an option.'
+  }
+] as const
+
+function removedOptions(view: View): Finding[] {
+  return REMOVED.filter(it => isSince(view, it.since)).flatMap(({ option, why }) =>
+    view.at(option).map(it =>
       findingAt(it, {
-        code: 'PRE_DEVICE_COMMANDS',
+        code: 'REMOVED_OPTION',
         level: 'problem',
-        message: `systemd in the initrd does not take ${option}`,
-        why: 'it is the default since 26.05, and the build stops with a failed assertion. In the older initrd these commands came after the modules of boot.initrd.kernelModules.',
-        remedy:
-          'name the devices in virtualisation.vfio.addresses (vfio-patch apply --address …), and take the commands out'
+        message: `NixOS has no ${option} any more`,
+        why: `the build stops where it is set. ${why}`,
+        remedy: 'take it out',
+        fix: [{ op: 'drop', path: it.fullPath }]
       })
     )
+  )
 }
 
 /** A passphrase is asked for while nothing is drawn. */

@@ -72,6 +72,7 @@ const BESIDES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
   ['a softdep for drm, which does nothing', 'SOFTDEP_DRM'],
   ['a virtual function (SR-IOV) that is to be bound at boot, or its device', 'VIRTUAL_FUNCTION'],
   ['options that have a new name', 'RENAMED_OPTION'],
+  ['options that NixOS has no more, so that the build stops', 'REMOVED_OPTION'],
   ['a module with the same options as ours', 'OLD_MODULE']
 ]
 

@@ -682,6 +682,24 @@ export const CASES: readonly LintCase[] = [
     `
   },
   {
+    code: 'REMOVED_OPTION',
+    number: undefined,
+    bad: nix`
+      {
+        boot.vesa = false;
+        virtualisation.libvirtd.enableKVM = true;
+      }
+    `,
+    found: ['REMOVED_OPTION: false', 'REMOVED_OPTION: true'],
+    fixed: nix`
+      { }
+    `,
+    gives: {},
+    good: nix`
+      { boot.kernelModules = [ "kvm-intel" ]; }
+    `
+  },
+  {
     code: 'OLD_MODULE',
     number: undefined,
     bad: {
