@@ -13,7 +13,6 @@ export function lintBoot(view: View): Finding[] {
     ...softdepDrm(view),
     ...preDeviceCommands(view),
     ...removedOptions(view),
-    ...darkPassphrase(view),
     ...acsWithoutPatch(view),
     ...fragileModules(view)
   ]
@@ -167,34 +166,6 @@ function removedOptions(view: View): Finding[] {
         fix: [{ op: 'drop', path: it.fullPath }]
       })
     )
-  )
-}
-
-/** A passphrase is asked for while nothing is drawn. */
-function darkPassphrase(view: View): Finding[] {
-  const disks = view.below('boot.initrd.luks.devices').concat(view.at('boot.initrd.luks.devices'))
-  if (disks.length === 0) return []
-  const lists = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules']
-  const graphics = /^(?:amdgpu|ast|i915|mgag200|nouveau|nvidia[-_]drm|radeon|xe|virtio[-_]gpu)$/
-  const draws =
-    lists.some(list => view.items(list).some(it => graphics.test(it.text ?? ''))) ||
-    view.says('hardware.amdgpu.initrd.enable', true).length > 0
-  if (draws) return []
-  const dark = [
-    ...kernelParams(view).flatMap(it =>
-      it.param === 'initcall_blacklist=sysfb_init' ? [it.item] : []
-    ),
-    ...view.says('virtualisation.vfio.disableEFIfb', true)
-  ]
-  return dark.map(it =>
-    findingAt(it, {
-      code: 'DARK_PASSPHRASE',
-      level: 'problem',
-      message: 'the passphrase of an encrypted disk may be asked for on a dark screen',
-      why: 'with this nothing is drawn before a graphics driver loads, and none is in the initrd.',
-      remedy:
-        'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
-    })
   )
 }
 

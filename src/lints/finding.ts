@@ -25,6 +25,11 @@ export function isSameFinding(one: Finding, other: Finding): boolean {
   return one.path === other.path && one.code === other.code && one.message === other.message
 }
 
+/** The same without its edit, as options inside a module that is a value are no options of the file. */
+export function withoutFix({ fix: _, ...finding }: Finding): Finding {
+  return finding
+}
+
 /** Edits of the file that the finding stands in, to be planned together. */
 export type Fix = readonly FixStep[]
 
@@ -72,6 +77,9 @@ export const TEXT_CODES = [
   'STORE_PATH',
   'VIRQFD'
 ] as const
+
+/** Those of them that the machine decides where it is known: its findings take the place of the text's. */
+export const DECIDED_CODES: readonly LintCode[] = ['DARK_PASSPHRASE']
 
 /** What is seen only where the configuration is held against its machine. */
 export const MACHINE_CODES = [

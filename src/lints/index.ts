@@ -2,6 +2,7 @@
 
 export type { Facts, LintFile } from './configuration.ts'
 export {
+  DECIDED_CODES,
   type Finding,
   type Fix,
   GIT_CODES,
@@ -9,7 +10,8 @@ export {
   LINT_CODES,
   type LintCode,
   MACHINE_CODES,
-  TEXT_CODES
+  TEXT_CODES,
+  withoutFix
 } from './finding.ts'
 export { type FixPlan, planFixes } from './fix.ts'
 export { lint } from './lint.ts'

@@ -1,8 +1,9 @@
 import { lintBindings } from './bindings.ts'
 import { lintBoot } from './boot.ts'
 import { type Facts, type LintFile, type View, viewsOf } from './configuration.ts'
+import { lintDarkPassphrase } from './darkPassphrase.ts'
 import { lintDeclarations } from './declarations.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, withoutFix } from './finding.ts'
 import { lintHooks } from './hooks.ts'
 import { lintImages } from './images.ts'
 import { lintKernelParams } from './kernelParams.ts'
@@ -15,6 +16,7 @@ const LINTS: readonly ((view: View) => Finding[])[] = [
   lintKernelParams,
   lintBindings,
   lintBoot,
+  lintDarkPassphrase,
   lintLibvirt,
   lintHooks,
   lintImages,
@@ -43,9 +45,4 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   return [...found.values()].sort(
     (a, b) => (order.get(a.path) ?? 0) - (order.get(b.path) ?? 0) || a.range.start - b.range.start
   )
-}
-
-/** Options inside a module that is a value are no options of the file. */
-function withoutFix({ fix: _, ...finding }: Finding): Finding {
-  return finding
 }

@@ -2,7 +2,13 @@
 
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { GIT_CODES, LINT_CODES, type LintCode, MACHINE_CODES } from '../../src/lints/index.ts'
+import {
+  DECIDED_CODES,
+  GIT_CODES,
+  LINT_CODES,
+  type LintCode,
+  MACHINE_CODES
+} from '../../src/lints/index.ts'
 import { CASES as ON_MACHINES } from '../check/cases.ts'
 import { CASES as IN_TEXTS } from '../lints/cases.ts'
 
@@ -30,7 +36,7 @@ const FAILURES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
     'EFIFB_OFF',
     'BOOT_FRAMEBUFFER'
   ],
-  ['the passphrase of a disk is asked for on a dark screen', 'DARK_PASSPHRASE'],
+  ['the passphrase of a disk or a pool is asked for where nobody can see it', 'DARK_PASSPHRASE'],
   ['the driver is blacklisted that the desktop needs', 'BLACKLISTS_HOST'],
   ['`amd_iommu=on` or `amd_iommu=pt`', 'AMD_IOMMU_ON', 'AMD_IOMMU_PT'],
   ['the IOMMU is off, or will be after the next boot', 'IOMMU_OFF'],
@@ -80,6 +86,7 @@ const CASES = [...IN_TEXTS, ...ON_MACHINES]
 
 function where(code: LintCode): string {
   const includes = (codes: readonly LintCode[]) => codes.includes(code)
+  if (includes(DECIDED_CODES)) return 'text or machine'
   return includes(MACHINE_CODES) ? 'machine' : includes(GIT_CODES) ? 'git' : 'text'
 }
 
@@ -120,6 +127,15 @@ says a name, the file lies in \`/etc/nixos\` and this is NixOS; or if \`--sysfs\
 of \`vfio-patch scan --dump\`, or \`/\`. Below the findings each thing that the configuration asks for has a
 line: the IOMMU, the kernel parameters, the modules, the devices and which driver has them, the huge pages,
 the ACS override, and whether what was built last is what the machine was started with.
+
+\`DARK_PASSPHRASE\` is decided by the machine where that is looked at, in every boot entry: it shows which card
+the firmware draws on, which cards stay, and which driver each has. vfio-pci removes the firmware's picture
+when it takes that card in the initrd. Only the driver of a card that stays, in \`boot.initrd.kernelModules\` or
+\`boot.initrd.availableKernelModules\`, makes the prompt visible again. The text alone shows only that the
+firmware's picture is turned off. It is a note instead of a problem where nobody can tell that a passphrase is
+asked for (a pool that may be encrypted), where there may be more drivers than the text shows, or where the
+passphrase can also be given over ssh or a serial line. What unlocks without a person is not reported: a key
+file, TPM2 without a PIN, clevis.
 
 | | |
 | --- | --- |

@@ -313,6 +313,38 @@ export const CASES: readonly LintCase[] = [
     `
   },
   {
+    code: 'DARK_PASSPHRASE',
+    number: 11,
+    bad: nix`
+      {
+        boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];
+        boot.initrd.luks.devices.root.device = "/dev/disk/by-uuid/1";
+        services.xserver.videoDrivers = [ "amdgpu" ];
+      }
+    `,
+    found: ['DARK_PASSPHRASE: "initcall_blacklist=sysfb_init"'],
+    fixed: nix`
+      {
+        boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];
+        boot.initrd.luks.devices.root.device = "/dev/disk/by-uuid/1";
+        boot.initrd.kernelModules = [ "amdgpu" ];
+        services.xserver.videoDrivers = [ "amdgpu" ];
+      }
+    `,
+    gives: {
+      initrdKernelModules: ['amdgpu'],
+      kernelParams: ['initcall_blacklist=sysfb_init']
+    },
+    good: nix`
+      {
+        boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];
+        fileSystems."/" = { device = "rpool/root"; fsType = "zfs"; };
+        boot.zfs.requestEncryptionCredentials = [ "rpool" ];
+        boot.initrd.availableKernelModules = [ "i915" ];
+      }
+    `
+  },
+  {
     code: 'BLACKLISTS_HOST',
     number: 12,
     bad: nix`

@@ -12,7 +12,7 @@ import { placeOf } from '../../nix/text/lines.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
 import { type Arguments, isGiven } from '../arguments/parseArguments.ts'
 import { type Context, contextOf } from '../context.ts'
-import { type Looked, lookAtHost } from '../input/checkHost.ts'
+import { type Looked, lookAtHost, withMachine } from '../input/checkHost.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
 import { EXIT, type Message, usage } from '../message.ts'
@@ -62,10 +62,7 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   const inTexts = findFaults({ path, text }, reader, release.value)
   const looked = lookAtHost(inTexts, inTexts.facts, given, context)
   if (!looked.ok) return fail(looked.error)
-  const faults = withFindings(inTexts, [
-    ...(looked.value.on?.findings ?? []),
-    ...gitFaults(inTexts.files, reader)
-  ])
+  const faults = withFindings(withMachine(inTexts, looked.value), gitFaults(inTexts.files, reader))
   const fixes = planFaultFixes(faults, files => lookAgain(files, faults, looked.value, reader))
   const nameOf = (it: string) => (it === path ? context.file : it)
   const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)
@@ -132,7 +129,9 @@ function lookAgain(
   read: Read
 ): Finding[] {
   const on = looked.on ? holdAgainst(files, facts, looked.machine) : undefined
-  return [...lint(files, facts), ...(on?.findings ?? []), ...gitFaults(files, read)]
+  const inTexts = { files: [...files], facts, findings: lint(files, facts) }
+  const again = on && looked.on ? { ...looked, on } : { ...looked, on: undefined }
+  return [...withMachine(inTexts, again).findings, ...gitFaults(files, read)]
 }
 
 interface Shown {

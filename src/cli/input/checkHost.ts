@@ -1,10 +1,13 @@
 // The machine beside a configuration: whether it is the one that this is for, and what came of it.
 
-import type { Faults } from '../../apply/findFaults.ts'
+import { type Faults, withFindings } from '../../apply/findFaults.ts'
+import { darkPassphrases } from '../../check/darkPassphrase.ts'
 import { holdAgainst, type OnMachine } from '../../check/onMachine.ts'
 import type { Machine } from '../../host/machine.ts'
 import { type Facts, viewsOf } from '../../lints/configuration.ts'
 import { passesDevices } from '../../lints/find.ts'
+import { DECIDED_CODES } from '../../lints/index.ts'
+import { withParts } from '../../lints/parts.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
@@ -13,10 +16,22 @@ import type { Names } from '../messages/deviceWords.ts'
 import { readHost } from './readHost.ts'
 import { whoseIs } from './whoseIs.ts'
 
-/** What was seen of the machine; or why it was not looked at, in a sentence. */
+/**
+ * What was seen of the machine; or why it was not looked at, in a sentence. `on` is undefined where the
+ * configuration gives nothing to guests as well.
+ */
 export type Looked =
   | { on: OnMachine; names: Names; machine: Machine }
-  | { on: undefined; note?: string }
+  | { on: undefined; machine?: Machine; note?: string }
+
+/** All that is found in the files, with what the machine shows and decides, where it was looked at. */
+export function withMachine(faults: Faults, { on, machine }: Looked): Faults {
+  if (!machine) return faults
+  const { files, facts, findings } = faults
+  const inText = findings.filter(it => !DECIDED_CODES.includes(it.code))
+  const found = [...(on?.findings ?? []), ...darkPassphrases(files, facts, machine)]
+  return withFindings({ ...faults, findings: inText }, found)
+}
 
 /**
  * Holds a configuration against the machine that it is for: that of `--sysfs`, else the one that this runs
@@ -30,7 +45,7 @@ export function lookAtHost(
 ): Result<Looked, Message> {
   // A folder that is named has to be right, whatever the files say.
   const isNamed = given.text('sysfs') !== undefined
-  const isAsked = viewsOf(files, facts).some(passesDevices)
+  const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
   if (!isAsked && !isNamed) return ok({ on: undefined })
   const owners = new Set(files.map(it => whoseIs(it.doc.text, given, context)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
@@ -46,5 +61,5 @@ export function lookAtHost(
     return ok({ on: undefined, note: unsure })
   }
   const on = holdAgainst(files, facts, machine)
-  return ok(on === undefined ? { on } : { on, names, machine })
+  return ok(on === undefined ? { on, machine } : { on, names, machine })
 }

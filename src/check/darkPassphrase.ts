@@ -1,0 +1,241 @@
+// A passphrase that the initrd asks for while no screen shows anything, on the machine at hand.
+
+import { cardsOf, monitorsAt } from '../host/cards.ts'
+import { isForGuests } from '../host/groups.ts'
+import type { Machine, PciDevice } from '../host/machine.ts'
+import { canShow } from '../host/pciClass.ts'
+import { list } from '../host/words.ts'
+import { type Facts, type LintFile, type View, viewsOf } from '../lints/configuration.ts'
+import { earlyLine, firmwarePictureOff, loadEarly, sayDark } from '../lints/darkPassphrase.ts'
+import {
+  bindsByOurs,
+  consoleDriversOf,
+  type EarlyDrivers,
+  earlyDriversOf,
+  loadsVfioEarly,
+  makerOf,
+  plainName,
+  removesFirmwarePicture,
+  videoDriversOf
+} from '../lints/earlyDrivers.ts'
+import { findingAt, kernelParams } from '../lints/find.ts'
+import { type Finding, withoutFix } from '../lints/index.ts'
+import { withParts } from '../lints/parts.ts'
+import { hasOtherConsole, type Prompt, promptsOf } from '../lints/passphrase.ts'
+import { at, type Named, namedIn } from './passed.ts'
+
+/**
+ * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's picture
+ * is off, or goes when vfio-pci takes the card that it is on, and the initrd loads no driver of a card
+ * that stays. The machine knows which card that is, so these findings take the place of those that the
+ * text alone gives (DECIDED_CODES). Files need not give any device to guests.
+ */
+export function darkPassphrases(
+  files: readonly LintFile[],
+  facts: Facts,
+  machine: Machine
+): Finding[] {
+  const all = files.flatMap(withParts)
+  const parts = new Set(all.filter(it => it.isPart).map(it => it.path))
+  const found = new Map<string, Finding>()
+  for (const it of viewsOf(all, facts).flatMap(view => darkIn(view, machine))) {
+    // What holds for the system holds for its specialisations too, unless another card is in question.
+    const key = [it.path, it.range.start, it.why, it.remedy].join('\0')
+    if (!found.has(key)) found.set(key, parts.has(it.path) ? withoutFix(it) : it)
+  }
+  return [...found.values()]
+}
+
+function darkIn(view: View, machine: Machine): Finding[] {
+  const known = promptsOf(view)
+  const prompts = known.length > 0 ? known : promptsOfMachine(view, machine)
+  if (prompts.length === 0) return []
+  const bound = boundEarly(view, namedIn(view, machine, machine.kernelParams))
+  const cause = causeOf(view, machine, bound)
+  if (!cause) return []
+  const early = earlyDriversOf(view)
+  const looked = lookedAt(machine, new Set(bound.map(it => it.device.address)))
+  if (looked.some(it => isDrawnOn(it, view, early))) return []
+  const said = sayDark(view, prompts, cause.isCertain && !early.isVague)
+  const other = hasOtherConsole(view) ? ' It can still be typed over ssh or a serial line.' : ''
+  const { outcome, remedy, drivers } = adviceFor(looked, view, early)
+  const why = `${cause.why}, and ${outcome}.${other}`
+  const fix = drivers.length > 0 ? { fix: loadEarly(cause.entry, drivers) } : {}
+  return [cause.place({ ...said, why, remedy, ...fix })]
+}
+
+/** The device of a guest, and the place that names it. */
+interface Bound {
+  device: PciDevice
+  place: Named
+}
+
+/** What vfio-pci takes in the initrd. */
+function boundEarly(view: View, named: readonly Named[]): Bound[] {
+  if (!loadsVfioEarly(view)) return []
+  const binds = bindsByOurs(view)
+  return named
+    .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isOurs))
+    .flatMap(place => place.devices.map(device => ({ device, place })))
+}
+
+interface Cause {
+  why: string
+  isCertain: boolean
+  /** The definition that brings it about; the edit goes into its boot entry. */
+  entry: Parameters<typeof loadEarly>[0]
+  place: (said: Omit<Finding, 'path' | 'range'>) => Finding
+}
+
+/** Why the firmware's picture is not there; undefined where it is. */
+function causeOf(view: View, machine: Machine, bound: readonly Bound[]): Cause | undefined {
+  const [off] = firmwarePictureOff(view)
+  if (off) {
+    return {
+      why: `with ${off.name}, nothing is drawn before a graphics driver loads`,
+      isCertain: true,
+      entry: off.at,
+      place: said => findingAt(off.at, said)
+    }
+  }
+  if (!removesFirmwarePicture(view)) return undefined
+  const isFirst = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
+  const isKnown = machine.devices.some(isFirst)
+  // vfio-pci does it for cards of class VGA alone.
+  const lost = bound
+    .filter(({ device }) => device.class.startsWith('0300'))
+    .find(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
+  if (!lost) return undefined
+  const { device, place } = lost
+  const { by } = place
+  return {
+    why: isKnown
+      ? `vfio-pci takes ${device.address} in the initrd and removes the picture that the firmware draws on it`
+      : `vfio-pci takes ${device.address} in the initrd and removes the picture of the firmware, if that draws on it`,
+    isCertain: isKnown,
+    entry: by.kind === 'id' ? by.binding.at : by.item,
+    place: said => at(place, said)
+  }
+}
+
+/**
+ * The cards that a person may look at: those that stay and have a monitor, or where no monitor is known
+ * all that stay and can have one; those of the processor first.
+ */
+function lookedAt(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
+  const integrated = new Set(
+    cardsOf(machine).flatMap(it => (it.isIntegrated ? it.display.address : []))
+  )
+  const stay = machine.devices.filter(it => canShow(it) && !passed.has(it.address))
+  const shown = stay.filter(it => monitorsAt(it).length > 0)
+  const isLast = (it: PciDevice) => (integrated.has(it.address) ? 0 : 1)
+  return (shown.length > 0 ? shown : stay).sort((a, b) => isLast(a) - isLast(b))
+}
+
+/** Whether the initrd has what draws on a card. */
+function isDrawnOn(device: PciDevice, view: View, early: EarlyDrivers): boolean {
+  // A driver without a module is part of the kernel.
+  const isBuiltIn =
+    device.driver !== undefined && device.module === undefined && !isForGuests(device)
+  const loads = (it: string) => early.isEvery || early.forced.has(it) || early.available.has(it)
+  return (
+    (isBuiltIn && !early.blocked.has(plainName(device.driver ?? ''))) ||
+    driversFor(device, view).some(it => loads(it) && !early.blocked.has(it))
+  )
+}
+
+/**
+ * The modules that draw a console on a card, the best first: the one that it has now, else those that
+ * say they are for it, else the usual ones of its maker.
+ */
+function driversFor(device: PciDevice, view: View): string[] {
+  const { driver, module, vendor, suitable = [] } = device
+  const now = driver === undefined || isForGuests(device) ? undefined : drawing(module)
+  if (now !== undefined) {
+    // Two drivers are for the same cards of Intel, and these parameters say which takes them.
+    const isMoved = kernelParams(view).some(it => /^(?:i915|xe)\.force_probe=/.test(it.param))
+    return now === 'i915' || now === 'xe' ? (isMoved ? [now, other(now)] : [now]) : [now]
+  }
+  const fitting = suitable.map(drawing).filter(it => it !== undefined)
+  const all = fitting.length > 0 ? fitting : consoleDriversOf(vendor)
+  const usual = consoleDriversOf(vendor)
+  const wanted = videoDriversOf(view).includes('nvidia') ? 'nvidia_drm' : undefined
+  const rank = (it: string) => (it === wanted ? -1 : usual.indexOf(it))
+  return [...new Set(all)].sort((a, b) => rank(a) - rank(b))
+}
+
+function other(driver: 'i915' | 'xe'): string {
+  return driver === 'i915' ? 'xe' : 'i915'
+}
+
+/** The module that draws for this driver; that of NVIDIA has one of its own for it. */
+function drawing(module: string | undefined): string | undefined {
+  const name = plainName(module ?? '')
+  if (name === 'nvidia') return 'nvidia_drm'
+  return makerOf(name) === undefined ? undefined : name
+}
+
+interface Advice {
+  /** Why none of the cards shows the prompt, as a clause. */
+  outcome: string
+  remedy: string
+  /** The modules to be loaded by an edit; none where no edit is sure to help. */
+  drivers: readonly string[]
+}
+
+const WITHOUT_CARD =
+  'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or let the guest have the card only while it runs: vfio-patch apply --bind hooks'
+
+function adviceFor(looked: readonly PciDevice[], view: View, early: EarlyDrivers): Advice {
+  if (looked.length === 0) {
+    return {
+      outcome: 'no other card is left to show the prompt',
+      remedy: WITHOUT_CARD,
+      drivers: []
+    }
+  }
+  const fitting = looked.map(device => ({ device, drivers: driversFor(device, view) }))
+  const found = fitting.find(it => it.drivers.some(at => !early.blocked.has(at)))
+  const card = found ?? fitting.find(it => it.drivers.length > 0) ?? fitting[0]
+  const address = card?.device.address ?? ''
+  const driver = card?.drivers.find(it => !early.blocked.has(it)) ?? card?.drivers[0]
+  if (driver === undefined) {
+    return {
+      outcome: `no driver is known for ${address}, which stays with the host`,
+      remedy: `load the driver of ${address} with boot.initrd.kernelModules`,
+      drivers: []
+    }
+  }
+  if (early.blocked.has(driver)) {
+    const isParam = kernelParams(view).some(it => it.param === 'nomodeset')
+    const by = isParam ? 'nomodeset' : 'a blacklist'
+    return {
+      outcome: `${by} keeps ${driver} from ${address}, which stays with the host`,
+      remedy: `take ${isParam ? 'nomodeset out of boot.kernelParams' : `${driver} out of the blacklist`}, and add ${earlyLine([driver])}`,
+      drivers: []
+    }
+  }
+  // The module of NVIDIA is in the system only where its driver is asked for; else the build would fail.
+  const isSure = driver !== 'nvidia_drm' || videoDriversOf(view).includes('nvidia')
+  return {
+    outcome: `${driver}, the driver of ${address}, which stays with the host, is not in the initrd`,
+    remedy: `add ${earlyLine([driver])}`,
+    drivers: isSure ? [driver] : []
+  }
+}
+
+/**
+ * A root on LUKS that only the machine shows, where the files are not all of the configuration (an
+ * imported module, such as a flake's). How it is unlocked is not known then.
+ */
+function promptsOfMachine(view: View, { storage }: Machine): Prompt[] {
+  if (view.isWhole) return []
+  const roots = storage.filter(it => it.kind === 'mount' && it.name === '/')
+  const isMapped = (it: { blockDevice: string }) => it.blockDevice.startsWith('dm-')
+  const below = roots.filter(isMapped).flatMap(it => it.through)
+  const members = storage.filter(
+    it => it.kind === 'luks' && it.through.some(address => below.includes(address))
+  )
+  if (members.length === 0) return []
+  return [{ kind: 'LUKS', name: list(members.map(it => it.name)), onlyIf: 'asks for one' }]
+}

@@ -1,0 +1,226 @@
+// The passphrases that a person types before the root file system is there.
+
+import { formatPath } from '../nix/index.ts'
+import { type Entry, plainStringOf, spellingOf, type View } from './configuration.ts'
+import { kernelParams } from './find.ts'
+import { itemsOfValue } from './values.ts'
+
+/** A passphrase that the initrd asks for. */
+export interface Prompt {
+  kind: 'LUKS' | 'ZFS' | 'bcachefs'
+  /** The device, pool or mount point that it unlocks. */
+  name: string
+  /** What has to hold for it to be asked for, where the text does not show it: `is encrypted`. */
+  onlyIf?: string
+}
+
+/**
+ * The passphrases that the initrd of a view asks for in an ordinary start. What unlocks without a
+ * person is left out: a key file, TPM2 without a PIN, clevis. File systems that are mounted after the
+ * initrd are left out too, since udev has loaded every graphics driver by then.
+ */
+export function promptsOf(view: View): Prompt[] {
+  const all = [
+    ...luksDevices(view),
+    ...encryptedFileSystems(view),
+    ...diskoDevices(view),
+    ...zfsPools(view),
+    ...bcachefs(view)
+  ]
+  return all.filter((it, i) => all.findIndex(at => keyOf(at) === keyOf(it)) === i)
+}
+
+/** Whether the prompt can also be answered elsewhere: by ssh in the initrd, or on a serial line. */
+export function hasOtherConsole(view: View): boolean {
+  return (
+    view.says('boot.initrd.network.ssh.enable', true).length > 0 ||
+    kernelParams(view).some(it => /^console=(?:ttyS|ttyUSB|ttyAMA|hvc)\d/.test(it.param))
+  )
+}
+
+function keyOf({ kind, name }: Prompt): string {
+  return `${kind} ${name}`
+}
+
+const LUKS = 'boot.initrd.luks.devices'
+
+function luksDevices(view: View): Prompt[] {
+  const groups = groupsOf(view.below(LUKS), LUKS.split('.').length)
+  const named = [...groups].flatMap(([name, options]) => luksPrompt(view, name, options))
+  // A list as NixOS had it once, or a value that is computed.
+  const whole = view.at(LUKS).filter(it => !isEmpty(it) && !/\bkeyFile\b/.test(spellingOf(it)))
+  return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS }))]
+}
+
+/** The prompt for one LUKS device with these options; none where it opens by itself. */
+function luksPrompt(view: View, name: string, options: Options): Prompt[] {
+  const says = (option: string, value: string) =>
+    options.get(option)?.some(it => spellingOf(it) === value) === true
+  const opensItself =
+    isSet(options, 'keyFile') ||
+    says('yubikey.twoFactor', 'false') ||
+    says('fido2.passwordLess', 'true') ||
+    hasClevis(view, name)
+  if (opensItself) return []
+  const prompt: Prompt = { kind: 'LUKS', name }
+  return withToken(prompt, textsOf(options.get('crypttabExtraOpts')))
+}
+
+/** What a token of systemd-cryptsetup leaves of a prompt. */
+function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[] {
+  const has = (start: string) => crypttabOptions.some(it => it.startsWith(start))
+  if (has('tpm2-device=')) {
+    return crypttabOptions.some(it => /^tpm2-pin=(?:1|yes|true|on)$/.test(it)) ? [prompt] : []
+  }
+  // Both ask for a PIN unless the key was enrolled without one, which only its header says.
+  const hasKey = has('fido2-device=') || has('pkcs11-uri=')
+  return [hasKey ? { ...prompt, onlyIf: 'asks for a PIN' } : prompt]
+}
+
+/** `fileSystems.NAME.encrypted`, which makes LUKS devices. */
+function encryptedFileSystems(view: View): Prompt[] {
+  const groups = groupsOf(view.below('fileSystems'), 1)
+  return [...groups].flatMap(([point, options]): Prompt[] => {
+    const isOn = options.get('encrypted.enable')?.some(it => spellingOf(it) === 'true') === true
+    if (!isOn || isSet(options, 'encrypted.keyFile')) return []
+    const [label] = options.get('encrypted.label') ?? []
+    return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
+  })
+}
+
+/** What disko makes of its layout: LUKS devices that the initrd opens, and encrypted pools. */
+function diskoDevices(view: View): Prompt[] {
+  const all = view.below('disko.devices')
+  return all
+    .filter(it => it.path.at(-1) === 'type' && spellingOf(it) === '"luks"')
+    .flatMap((type): Prompt[] => {
+      const base = type.path.slice(0, -1)
+      const options = new Map<string, Entry[]>()
+      for (const it of all.filter(at => isBelow(at.path, base))) {
+        add(options, it.path.slice(base.length).join('.'), it)
+      }
+      const name = options.get('name')?.map(plainStringOf)[0] ?? base.at(-1) ?? ''
+      if (options.get('initrdUnlock')?.some(it => spellingOf(it) === 'false')) return []
+      if (isSet(options, 'settings.keyFile') || isSet(options, 'keyFile')) return []
+      if (hasClevis(view, name)) return []
+      return withToken({ kind: 'LUKS', name }, textsOf(options.get('settings.crypttabExtraOpts')))
+    })
+}
+
+// fsNeededForBoot of nixpkgs' nixos/lib/utils.nix.
+const EARLY: readonly string[] = [
+  '/',
+  '/nix',
+  '/nix/store',
+  '/var',
+  '/var/log',
+  '/var/lib',
+  '/var/lib/nixos',
+  '/etc',
+  '/usr'
+]
+
+/** The file systems of a type that the initrd mounts, as their mount points and devices. */
+function earlyFileSystems(view: View, type: string): { point: string; device?: string }[] {
+  const groups = groupsOf(view.below('fileSystems'), 1)
+  return [...groups].flatMap(([point, options]) => {
+    const says = (option: string, value: string) =>
+      options.get(option)?.some(it => spellingOf(it) === value) === true
+    if (!says('fsType', `"${type}"`)) return []
+    if (!EARLY.includes(point) && !says('neededForBoot', 'true')) return []
+    const device = options.get('device')?.map(plainStringOf)[0]
+    return [{ point, ...(device === undefined ? {} : { device }) }]
+  })
+}
+
+const REQUEST = 'boot.zfs.requestEncryptionCredentials'
+
+/**
+ * Pools that the initrd imports. NixOS asks for the key of every encrypted data set of them unless it is
+ * told otherwise; whether there is one is seen only where somebody named it.
+ */
+function zfsPools(view: View): Prompt[] {
+  const requests = view.at(REQUEST)
+  if (requests.some(it => spellingOf(it) === 'false')) return []
+  const named = view.items(REQUEST).flatMap(it => it.text ?? [])
+  if (requests.length > 0 && requests.every(isEmpty)) return []
+  const early = earlyFileSystems(view, 'zfs')
+  if (early.length === 0) {
+    // Nobody knows what is mounted early where the files leave it out.
+    const isUnknown = view.below('fileSystems').length === 0
+    return isUnknown ? named.filter(it => !hasClevis(view, it)).map(zfsPrompt) : []
+  }
+  const pools = new Set(early.flatMap(it => it.device?.split('/')[0] ?? []))
+  const isKnown = early.every(it => it.device !== undefined)
+  if (named.length > 0) {
+    return named
+      .filter(it => !isKnown || pools.has(it.split('/')[0] ?? ''))
+      .filter(it => !hasClevis(view, it))
+      .map(zfsPrompt)
+  }
+  const names = pools.size > 0 ? [...pools] : ['the root pool']
+  const isSaid = requests.some(it => spellingOf(it) === 'true') || encryptsByDisko(view)
+  return names
+    .filter(it => !hasClevis(view, it))
+    .map(it => (isSaid ? zfsPrompt(it) : { ...zfsPrompt(it), onlyIf: 'is encrypted' }))
+}
+
+function zfsPrompt(name: string): Prompt {
+  return { kind: 'ZFS', name }
+}
+
+/** Whether a pool or data set of disko's layout is created with encryption. */
+function encryptsByDisko(view: View): boolean {
+  return view
+    .below('disko.devices')
+    .some(it => it.path.at(-1) === 'encryption' && spellingOf(it) !== '"off"')
+}
+
+function bcachefs(view: View): Prompt[] {
+  return earlyFileSystems(view, 'bcachefs')
+    .filter(it => it.device === undefined || !hasClevis(view, it.device))
+    .map(({ point }) => ({ kind: 'bcachefs', name: point, onlyIf: 'is encrypted' }))
+}
+
+function hasClevis(view: View, name: string): boolean {
+  const isOn = view.says('boot.initrd.clevis.enable', true).length > 0
+  const path = ['boot', 'initrd', 'clevis', 'devices', name]
+  const device = formatPath(path)
+  return isOn && view.at(device).length + view.below(device).length > 0
+}
+
+type Options = ReadonlyMap<string, readonly Entry[]>
+
+/** Definitions by the name at this position of their paths, then by what follows it. */
+function groupsOf(entries: readonly Entry[], position: number): Map<string, Map<string, Entry[]>> {
+  const groups = new Map<string, Map<string, Entry[]>>()
+  for (const it of entries) {
+    const name = it.path[position] ?? ''
+    const options = groups.get(name) ?? new Map<string, Entry[]>()
+    groups.set(name, options)
+    add(options, it.path.slice(position + 1).join('.'), it)
+  }
+  return groups
+}
+
+function add(options: Map<string, Entry[]>, name: string, entry: Entry): void {
+  options.set(name, [...(options.get(name) ?? []), entry])
+}
+
+function isSet(options: Options, name: string): boolean {
+  return options.get(name)?.some(it => spellingOf(it) !== 'null') === true
+}
+
+function isEmpty(entry: Entry): boolean {
+  return /^(?:\[\s*\]|\{\s*\})$/.test(spellingOf(entry))
+}
+
+function isBelow(path: readonly string[], base: readonly string[]): boolean {
+  return path.length > base.length && base.every((name, i) => path[i] === name)
+}
+
+function textsOf(entries: readonly Entry[] = []): string[] {
+  return entries.flatMap(({ file, value }) =>
+    itemsOfValue(file.doc.text, value).flatMap(it => it.text ?? [])
+  )
+}

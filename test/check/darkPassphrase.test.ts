@@ -1,0 +1,261 @@
+// Which passphrase prompts nobody can see, on the machine that a configuration is for.
+
+import { describe, expect, it } from 'vitest'
+import { darkPassphrases } from '../../src/check/darkPassphrase.ts'
+import { type Finding, planFixes } from '../../src/lints/index.ts'
+import { type Files, filesOf, inShort } from '../lints/support.ts'
+import { machineWith, type Tree } from './support.ts'
+
+const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
+/** The RX 580 of the machine amd-reset, which its firmware draws on; its other card is that of the i5. */
+const GUEST = 'virtualisation.vfio = { enable = true; devices = [ "1002:67df" "1002:aaf0" ]; };'
+
+function found(files: Files, machine = 'amd-reset', tree: Tree = {}): Finding[] {
+  return darkPassphrases(filesOf(files), { ours: true }, machineWith(machine, tree))
+}
+
+function module(...lines: string[]): string {
+  return `{ lib, pkgs, ... }:\n{\n${lines.map(it => `  ${it}\n`).join('')}}\n`
+}
+
+/** What is found in a module of these lines, in short. */
+function short(lines: readonly string[], machine = 'amd-reset', tree: Tree = {}): string[] {
+  const text = module(...lines)
+  return inShort(text, found(text, machine, tree))
+}
+
+describe("vfio-pci removes the firmware's picture", () => {
+  it('tells by what, for which card, and the line that helps', () => {
+    const text = module(GUEST, LUKS)
+    const [finding, ...more] = found(text)
+    expect(more).toEqual([])
+    expect(finding).toMatchObject({
+      code: 'DARK_PASSPHRASE',
+      level: 'problem',
+      message: 'the passphrase prompt for root (LUKS) is invisible',
+      why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and i915, the driver of 0000:00:02.0, which stays with the host, is not in the initrd.',
+      remedy: 'add boot.initrd.kernelModules = [ "i915" ];'
+    })
+    const [file] = filesOf(text)
+    const planned = file && planFixes(file.doc, [finding?.fix ?? []])
+    const after = planned?.ok ? planned.value.plan.text : ''
+    expect(after).toBe(text.replace(LUKS, `${LUKS}\n  boot.initrd.kernelModules = [ "i915" ];`))
+    expect(found(after)).toEqual([])
+  })
+
+  const id = '"vfio-pci.ids=1002:67df,1002:aaf0"'
+  const early = 'boot.initrd.kernelModules = [ "vfio_pci" ];'
+  it.each<[what: string, lines: string[], at: string]>([
+    ['by our option', [GUEST], '1002:67df'],
+    [
+      'by our option for addresses',
+      ['virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'],
+      '"0000:01:00.0"'
+    ],
+    ['by a parameter', [`boot.kernelParams = [ ${id} ];`, early], '1002:67df'],
+    [
+      'by modprobe',
+      ['boot.extraModprobeConfig = "options vfio-pci ids=1002:67df";', early],
+      '1002:67df'
+    ],
+    [
+      'with the driver of the card of the guest',
+      [GUEST, 'boot.initrd.kernelModules = [ "amdgpu" "radeon" ];'],
+      '1002:67df'
+    ],
+    [
+      'with the other driver of Intel',
+      [GUEST, 'boot.initrd.kernelModules = [ "xe" ];'],
+      '1002:67df'
+    ],
+    [
+      'with a driver that is kept from loading',
+      [
+        GUEST,
+        'boot.initrd.kernelModules = [ "i915" ];',
+        'boot.blacklistedKernelModules = [ "i915" ];'
+      ],
+      '1002:67df'
+    ]
+  ])('%s', (_, lines, at) => {
+    expect(short([...lines, LUKS])).toEqual([`DARK_PASSPHRASE: ${at}`])
+  })
+
+  it.each<[what: string, lines: string[], machine?: string, tree?: Tree]>([
+    ['no prompt', [GUEST]],
+    ['a key file', [GUEST, 'boot.initrd.luks.devices.root.keyFile = "/key";']],
+    ["the driver of the host's card", [GUEST, LUKS, 'boot.initrd.kernelModules = [ "i915" ];']],
+    [
+      'that driver where udev loads it',
+      [GUEST, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];']
+    ],
+    [
+      'the other driver of Intel, where a parameter gives it the card',
+      [
+        GUEST,
+        LUKS,
+        'boot.initrd.kernelModules = [ "xe" ];',
+        'boot.kernelParams = [ "i915.force_probe=!4680" "xe.force_probe=4680" ];'
+      ]
+    ],
+    ['a driver that is part of the kernel', [GUEST, LUKS], 'amd-reset', withoutModule()],
+    [
+      'vfio-pci after the initrd',
+      [`boot.kernelParams = [ ${id} ];`, 'boot.kernelModules = [ "vfio_pci" ];', LUKS]
+    ],
+    ['devices that a guest takes later', [GUEST.replace('};', 'bindAtBoot = false; };'), LUKS]],
+    ['an old kernel', [GUEST, LUKS, 'boot.kernelPackages = pkgs.linuxPackages_5_15;']],
+    [
+      'a card that the firmware does not draw on',
+      ['virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };', LUKS],
+      'x570-two-makers'
+    ]
+  ])('not with %s', (_, lines, machine, tree) => {
+    expect(short(lines, machine, tree)).toEqual([])
+  })
+
+  function withoutModule(): Tree {
+    return { '/sys/bus/pci/devices/0000:00:02.0/driver/module': null }
+  }
+
+  it('one of two cards of a kind: the driver of both serves the one that stays', () => {
+    const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
+    const nvidia = 'services.xserver.videoDrivers = [ "nvidia" ];'
+    const [dark] = found(module(guest, LUKS, nvidia), 'two-identical')
+    expect(dark).toMatchObject({
+      level: 'problem',
+      remedy: 'add boot.initrd.kernelModules = [ "nvidia_drm" ];',
+      fix: [{ op: 'add', items: ['nvidia_drm'] }]
+    })
+    const modules = (names: string) => `boot.initrd.kernelModules = [ ${names} ];`
+    const lines = [guest, LUKS, nvidia]
+    expect(short([...lines, modules('"nvidia_drm"')], 'two-identical')).toEqual([])
+    // It draws no console by itself.
+    expect(short([...lines, modules('"nvidia"')], 'two-identical')).toHaveLength(1)
+    // Without the driver in the system the build would fail.
+    const [unsure] = found(module(guest, LUKS), 'two-identical')
+    expect(unsure?.fix).toBeUndefined()
+    expect(unsure?.remedy).toBe('add boot.initrd.kernelModules = [ "nvidia_drm" ];')
+  })
+
+  it('no card is left', () => {
+    const guest = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
+    const [dark] = found(
+      module(`specialisation.vfio.configuration = { ${guest} };`, LUKS),
+      'single-gpu'
+    )
+    expect(dark).toMatchObject({
+      level: 'problem',
+      why: 'vfio-pci takes 0000:0a:00.0 in the initrd and removes the picture that the firmware draws on it, and no other card is left to show the prompt.',
+      remedy:
+        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or let the guest have the card only while it runs: vfio-patch apply --bind hooks'
+    })
+    expect(dark?.fix).toBeUndefined()
+  })
+
+  it('a card that vfio-pci has already gets its driver by what its maker or the kernel says', () => {
+    // The GTX 1080 goes to the host, and the card of AMD to the guest.
+    const guest = 'virtualisation.vfio = { enable = true; devices = [ "1002:6985" ]; };'
+    const [dark] = found(module(guest, LUKS), 'already-bound')
+    expect(dark?.remedy).toBe('add boot.initrd.kernelModules = [ "nouveau" ];')
+  })
+
+  it('a card whose driver is kept from drawing', () => {
+    const params = 'boot.kernelParams = [ "nomodeset" ];'
+    const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
+    expect(dark).toMatchObject({
+      why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and nomodeset keeps i915 from 0000:00:02.0, which stays with the host.',
+      remedy:
+        'take nomodeset out of boot.kernelParams, and add boot.initrd.kernelModules = [ "i915" ];'
+    })
+    expect(dark?.fix).toBeUndefined()
+  })
+
+  it('a machine that does not say which card the firmware draws on', () => {
+    const tree = {
+      '/sys/bus/pci/devices/0000:01:00.0/boot_vga': null,
+      '/sys/bus/pci/devices/0000:00:02.0/boot_vga': null
+    }
+    const [dark] = found(module(GUEST, LUKS), 'amd-reset', tree)
+    expect(dark).toMatchObject({
+      level: 'note',
+      why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture of the firmware, if that draws on it, and i915, the driver of 0000:00:02.0, which stays with the host, is not in the initrd.'
+    })
+  })
+
+  it.each<[what: string, ...lines: string[]]>([
+    ['ssh in the initrd', LUKS, 'boot.initrd.network.ssh.enable = true;'],
+    ['a pool that may be encrypted', 'fileSystems."/" = { device = "p/r"; fsType = "zfs"; };'],
+    ['bcachefs', 'fileSystems."/" = { device = "/dev/sda2"; fsType = "bcachefs"; };'],
+    ['a model of nixos-hardware', LUKS, 'imports = [ <nixos-hardware/dell/xps> ];']
+  ])('a note with %s', (_, ...lines) => {
+    expect(found(module(GUEST, ...lines)).map(it => it.level)).toEqual(['note'])
+  })
+
+  it('a root on LUKS that only the machine shows', () => {
+    const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
+    const [dark] = found(module(guest), 'two-identical')
+    expect(dark).toMatchObject({
+      level: 'note',
+      message: 'the passphrase prompt for nvme0n1p2 (LUKS, if it asks for one) is invisible'
+    })
+    // A whole configuration says it itself.
+    const whole = ['fileSystems."/".fsType = "ext4";', 'system.stateVersion = "26.05";']
+    expect(short([guest, ...whole], 'two-identical')).toEqual([])
+  })
+})
+
+describe("the firmware's picture is turned off", () => {
+  const off = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'
+
+  it('the card with the monitor counts, whichever goes to a guest', () => {
+    expect(short([off, LUKS])).toEqual(['DARK_PASSPHRASE: "initcall_blacklist=sysfb_init"'])
+    const load = (name: string) => `boot.initrd.kernelModules = [ "${name}" ];`
+    // Nothing is given away, so the monitor at the card of AMD shows the prompt.
+    expect(short([off, LUKS, load('amdgpu')])).toEqual([])
+    expect(short([off, LUKS, load('i915')])).toHaveLength(1)
+    expect(short([off, LUKS, GUEST, load('i915')])).toEqual([])
+    expect(short([off, LUKS, GUEST, load('amdgpu')])).toHaveLength(1)
+  })
+
+  it('by our option, also where devices are lent', () => {
+    const lent = GUEST.replace('};', 'bindAtBoot = false; disableEFIfb = true; };')
+    const text = module(lent, LUKS)
+    expect(found(text)).toMatchObject([
+      {
+        why: 'with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and amdgpu, the driver of 0000:01:00.0, which stays with the host, is not in the initrd.',
+        remedy: 'add boot.initrd.kernelModules = [ "amdgpu" ];'
+      }
+    ])
+  })
+})
+
+describe('in boot entries', () => {
+  const entry = (...lines: string[]) =>
+    `specialisation.vfio.configuration = { ${lines.join(' ')} };`
+  const path = (...names: string[]) => [...names, 'boot', 'initrd', 'kernelModules']
+
+  it('the driver goes into the entry that gives the card away', () => {
+    const [dark, ...more] = found(module(entry(GUEST), LUKS))
+    expect(more).toEqual([])
+    expect(dark?.fix).toEqual([
+      { op: 'add', path: path('specialisation', 'vfio', 'configuration'), items: ['i915'] }
+    ])
+    const inside = entry(GUEST, 'boot.initrd.kernelModules = [ "i915" ];')
+    expect(short([inside, LUKS])).toEqual([])
+    expect(short([entry(GUEST), LUKS, 'boot.initrd.kernelModules = [ "i915" ];'])).toEqual([])
+  })
+
+  it('every entry is looked at, not only the one that runs', () => {
+    const [usual, own] = [
+      'virtualisation.vfio = { enable = true; devices = [ "8086:7ad0" ]; };',
+      entry('virtualisation.vfio.devices = [ "1002:67df" ];')
+    ]
+    expect(short([usual, own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
+  })
+
+  it('an entry that is written as a function', () => {
+    const own = `specialisation.vfio.configuration = { pkgs, ... }: { ${GUEST} };`
+    expect(short([own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
+  })
+})

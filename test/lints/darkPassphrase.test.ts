@@ -1,0 +1,343 @@
+// Which passphrases the initrd asks for, and which drivers it has, as the text alone shows it.
+
+import { describe, expect, it } from 'vitest'
+import { viewsOf } from '../../src/lints/configuration.ts'
+import { earlyDriversOf, loadsVfioEarly } from '../../src/lints/earlyDrivers.ts'
+import type { Finding } from '../../src/lints/index.ts'
+import { promptsOf } from '../../src/lints/passphrase.ts'
+import { filesOf, inShort, lintFiles } from './support.ts'
+
+const OFF = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'
+const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
+
+function viewOf(text: string) {
+  const [view] = viewsOf(filesOf(`{ lib, ... }:\n{\n${text}\n}\n`), { ours: false })
+  if (!view) throw new Error('no view')
+  return view
+}
+
+function dark(...lines: string[]): Finding[] {
+  const found = lintFiles(`{ config, lib, pkgs, inputs, ... }:\n{\n${lines.join('\n')}\n}\n`)
+  return found.filter(it => it.code === 'DARK_PASSPHRASE')
+}
+
+describe('what the initrd asks for', () => {
+  const asks = (text: string) =>
+    promptsOf(viewOf(text)).map(
+      it => `${it.name} (${it.kind})${it.onlyIf === undefined ? '' : `, if it ${it.onlyIf}`}`
+    )
+  const root = (type: string, device = 'rpool/root') =>
+    `fileSystems."/" = { device = "${device}"; fsType = "${type}"; };`
+  const luks = (options: string) => `boot.initrd.luks.devices.root = { ${options} };`
+
+  it.each<[what: string, text: string, ...prompts: string[]]>([
+    ['nothing', 'fileSystems."/".fsType = "ext4";'],
+    ['a LUKS device', LUKS, 'root (LUKS)'],
+    ['a name with a dash', 'boot.initrd.luks.devices."luks-1".device = "x";', 'luks-1 (LUKS)'],
+    [
+      'two of them',
+      'boot.initrd.luks.devices = { a.device = "x"; b.device = "y"; };',
+      'a (LUKS)',
+      'b (LUKS)'
+    ],
+    ['a set without any', 'boot.initrd.luks.devices = { };'],
+    [
+      'a computed set',
+      'boot.initrd.luks.devices = lib.genAttrs [ "a" ] (n: { });',
+      'boot.initrd.luks.devices (LUKS)'
+    ],
+    ['a key file', luks('device = "x"; keyFile = "/key";')],
+    ['no key file', luks('device = "x"; keyFile = null;'), 'root (LUKS)'],
+    [
+      'one of two with a key file',
+      `${luks('keyFile = "/k";')} ${LUKS.replace('root', 'a')}`,
+      'a (LUKS)'
+    ],
+    ['TPM2', luks('crypttabExtraOpts = [ "tpm2-device=auto" ];')],
+    [
+      'TPM2 with a PIN',
+      luks('crypttabExtraOpts = [ "tpm2-device=auto" "tpm2-pin=yes" ];'),
+      'root (LUKS)'
+    ],
+    [
+      'FIDO2',
+      luks('crypttabExtraOpts = [ "fido2-device=auto" ];'),
+      'root (LUKS), if it asks for a PIN'
+    ],
+    ['other options of crypttab', luks('crypttabExtraOpts = [ "discard" ];'), 'root (LUKS)'],
+    ['a key without a passphrase', luks('fido2 = { credential = "x"; passwordLess = true; };')],
+    ['a second factor', luks('yubikey.slot = 2;'), 'root (LUKS)'],
+    ['a single factor', luks('yubikey = { slot = 2; twoFactor = false; };')],
+    ['a card for gpg', luks('gpgCard.publicKey = ./key;'), 'root (LUKS)'],
+    [
+      'clevis',
+      `${LUKS} boot.initrd.clevis = { enable = true; devices.root.secretFile = ./root.jwe; };`
+    ],
+    [
+      'clevis for another',
+      `${LUKS} boot.initrd.clevis = { enable = true; devices.data.secretFile = ./root.jwe; };`,
+      'root (LUKS)'
+    ],
+    [
+      'clevis that is off',
+      `${LUKS} boot.initrd.clevis.devices.root.secretFile = ./a;`,
+      'root (LUKS)'
+    ],
+    [
+      'an encrypted file system',
+      'fileSystems."/home".encrypted = { enable = true; label = "home"; blkDev = "/dev/sda3"; };',
+      'home (LUKS)'
+    ],
+    [
+      'one with a key',
+      'fileSystems."/home".encrypted = { enable = true; label = "home"; keyFile = "/mnt-root/k"; };'
+    ],
+    [
+      'a layout of disko',
+      'disko.devices.disk.main.content.partitions.luks.content = { type = "luks"; name = "crypt"; };',
+      'crypt (LUKS)'
+    ],
+    [
+      'one of disko with a key',
+      'disko.devices.disk.a.content = { type = "luks"; name = "c"; settings.keyFile = "/k"; };'
+    ],
+    [
+      'one of disko for later',
+      'disko.devices.disk.a.content = { type = "luks"; name = "c"; initrdUnlock = false; };'
+    ],
+    ['ZFS', root('zfs'), 'rpool (ZFS), if it is encrypted'],
+    [
+      'ZFS whose pool nobody sees',
+      'fileSystems."/" = { device = "${pool}/root"; fsType = "zfs"; };',
+      'the root pool (ZFS), if it is encrypted'
+    ],
+    ['ZFS that asks for nothing', `${root('zfs')} boot.zfs.requestEncryptionCredentials = false;`],
+    ['an empty list', `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ ];`],
+    [
+      'ZFS that asks for this',
+      `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ "rpool/root" ];`,
+      'rpool/root (ZFS)'
+    ],
+    [
+      'ZFS that asks for another pool, later',
+      `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ "data" ];`
+    ],
+    [
+      'ZFS that asks, in so many words',
+      `${root('zfs')} boot.zfs.requestEncryptionCredentials = true;`,
+      'rpool (ZFS)'
+    ],
+    [
+      'a pool where the file systems stand elsewhere',
+      'boot.zfs.requestEncryptionCredentials = [ "rpool" ];',
+      'rpool (ZFS)'
+    ],
+    [
+      'a pool of disko',
+      `${root('zfs')} disko.devices.zpool.rpool.rootFsOptions.encryption = "aes-256-gcm";`,
+      'rpool (ZFS)'
+    ],
+    [
+      'ZFS that clevis opens',
+      `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ "rpool" ];
+       boot.initrd.clevis = { enable = true; devices.rpool.secretFile = ./a; };`
+    ],
+    ['data on ZFS', 'fileSystems."/data" = { device = "data/all"; fsType = "zfs"; };'],
+    [
+      'data that is needed early',
+      'fileSystems."/persist" = { device = "p/all"; fsType = "zfs"; neededForBoot = true; };',
+      'p (ZFS), if it is encrypted'
+    ],
+    ['bcachefs', root('bcachefs', '/dev/sda2'), '/ (bcachefs), if it is encrypted'],
+    ['data on bcachefs', 'fileSystems."/data" = { device = "/dev/sdb"; fsType = "bcachefs"; };'],
+    [
+      'bcachefs that clevis opens',
+      `${root('bcachefs', '/dev/sda2')} boot.initrd.clevis = { enable = true; devices."/dev/sda2".secretFile = ./a; };`
+    ]
+  ])('%s', (_, text, ...prompts) => {
+    expect(asks(text)).toEqual(prompts)
+  })
+})
+
+describe('the drivers in the initrd', () => {
+  const early = (text: string) => {
+    const { forced, available, isEvery, isVague } = earlyDriversOf(viewOf(text))
+    const marks = [...(isEvery ? ['every'] : []), ...(isVague ? ['and more'] : [])]
+    return [...forced, ...[...available].map(it => `${it}?`), ...marks]
+  }
+
+  it.each<[what: string, text: string, ...drivers: string[]]>([
+    ['none', 'boot.initrd.kernelModules = [ "dm_mod" "vfio_pci" ];'],
+    ['a list', 'boot.initrd.kernelModules = [ "i915" "nvidia-drm" ];', 'i915', 'nvidia_drm'],
+    ['a set', 'boot.initrd.kernelModules.xe = true;', 'xe'],
+    ['what udev loads', 'boot.initrd.availableKernelModules = [ "nvme" "i915" ];', 'i915?'],
+    ['no console', 'boot.initrd.kernelModules = [ "nvidia" "nvidia_modeset" ];'],
+    ['amdgpu', 'hardware.amdgpu.initrd.enable = true;', 'amdgpu'],
+    ['amdgpu that is off', 'hardware.amdgpu.initrd.enable = false;'],
+    [
+      'nixos-hardware for AMD',
+      'imports = [ inputs.nixos-hardware.nixosModules.common-gpu-amd ];',
+      'amdgpu'
+    ],
+    ['nixos-hardware by path', 'imports = [ <nixos-hardware/common/cpu/intel> ];', 'i915'],
+    [
+      'nixos-hardware with another driver',
+      'imports = [ <nixos-hardware/common/gpu/intel> ];\nhardware.intelgpu.driver = "xe";',
+      'xe'
+    ],
+    [
+      'nixos-hardware that loads nothing',
+      'imports = [ <nixos-hardware/common/gpu/intel> ];\nhardware.intelgpu.loadInInitrd = false;'
+    ],
+    ['nixos-hardware for a model', 'imports = [ <nixos-hardware/dell/xps/13-9370> ];', 'and more'],
+    ['nixos-hardware in a comment', '# see nixos-hardware.nixosModules.dell-xps'],
+    ['a part of it for SSDs', 'imports = [ inputs.nixos-hardware.nixosModules.common-pc-ssd ];'],
+    ['nixos-facter', 'hardware.facter.reportPath = ./facter.json;', 'every'],
+    [
+      'nixos-facter with its own list',
+      'facter.reportPath = ./f.json;\nfacter.detected.boot.graphics.kernelModules = [ "i915" ];',
+      'i915'
+    ],
+    ['a variable', 'boot.initrd.kernelModules = gpu.modules;', 'and more'],
+    ['a variable in a list', 'boot.initrd.kernelModules = [ "i915" driver ];', 'i915', 'and more'],
+    [
+      'a blacklist',
+      'boot.initrd.kernelModules = [ "i915" "xe" ];\nboot.blacklistedKernelModules = [ "i915" ];',
+      'xe'
+    ],
+    [
+      'a parameter',
+      'boot.initrd.kernelModules = [ "i915" ];\nboot.kernelParams = [ "module_blacklist=xe,i915" ];'
+    ],
+    [
+      'nomodeset',
+      'boot.initrd.kernelModules = [ "i915" ];\nboot.kernelParams = [ "quiet" "nomodeset" ];'
+    ],
+    [
+      'nouveau beside the driver of NVIDIA',
+      'boot.initrd.kernelModules = [ "nouveau" ];\nservices.xserver.videoDrivers = [ "nvidia" ];'
+    ]
+  ])('%s', (_, text, ...drivers) => {
+    expect(early(text)).toEqual(drivers)
+  })
+
+  it.each<[boolean, string]>([
+    [true, 'boot.initrd.kernelModules = [ "vfio-pci" ];'],
+    [false, 'boot.kernelModules = [ "vfio_pci" ];'],
+    [false, 'boot.initrd.availableKernelModules = [ "vfio_pci" "amdgpu" ];'],
+    [
+      true,
+      'boot.initrd.availableKernelModules = [ "vfio_pci" "amdgpu" ];\nboot.extraModprobeConfig = "softdep amdgpu pre: vfio-pci";'
+    ],
+    [true, 'virtualisation.vfio.enable = true;'],
+    [false, 'virtualisation.vfio = { enable = true; bindAtBoot = false; };'],
+    [false, 'virtualisation.vfio.enable = false;']
+  ])('vfio-pci is loaded there: %s, by %s', (isLoaded, text) => {
+    expect(loadsVfioEarly(viewOf(text))).toBe(isLoaded)
+  })
+})
+
+describe('DARK_PASSPHRASE in the text alone', () => {
+  const guest = 'boot.extraModprobeConfig = "options vfio-pci ids=10de:1b80";'
+
+  it('is a problem where nothing draws, and says by what', () => {
+    const [found, ...more] = dark(OFF, LUKS)
+    expect(more).toEqual([])
+    expect(found).toMatchObject({
+      level: 'problem',
+      message: 'the passphrase prompt for root (LUKS) is invisible',
+      why: 'with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.',
+      remedy:
+        'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
+    })
+    expect(found?.fix).toBeUndefined()
+  })
+
+  it.each<[what: string, ...lines: string[]]>([
+    ['no prompt', OFF, 'fileSystems."/".fsType = "ext4";'],
+    ["the firmware's picture", guest, 'boot.initrd.kernelModules = [ "vfio_pci" ];', LUKS],
+    ['a driver', OFF, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];'],
+    [
+      "a driver of the guest's maker, as the host may have one of it",
+      OFF,
+      LUKS,
+      guest,
+      'boot.initrd.kernelModules = [ "nouveau" ];'
+    ],
+    ['an old parameter', 'boot.kernelParams = [ "video=efifb:off" ];', LUKS]
+  ])('is not found with %s', (_, ...lines) => {
+    expect(dark(...lines)).toEqual([])
+  })
+
+  it("does not count the driver of the guest's card, if the desktop is on another", () => {
+    const [found] = dark(
+      OFF,
+      LUKS,
+      guest,
+      'boot.initrd.kernelModules = [ "nouveau" ];',
+      'services.xserver.videoDrivers = [ "amdgpu" ];'
+    )
+    expect(found).toMatchObject({
+      level: 'problem',
+      why: "with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads only the driver of the guest's card (nouveau).",
+      remedy: 'add boot.initrd.kernelModules = [ "amdgpu" ];',
+      fix: [{ op: 'add', path: ['boot', 'initrd', 'kernelModules'], items: ['amdgpu'] }]
+    })
+  })
+
+  it.each<[string, string | undefined]>([
+    ['[ "amdgpu" ]', 'amdgpu'],
+    ['[ "intel" ]', 'i915'],
+    // That may be what the guest's card had.
+    ['[ "nvidia" ]', undefined],
+    ['[ "nvidia" "amdgpu" ]', 'amdgpu'],
+    ['[ "amdgpu" "intel" ]', undefined],
+    ['[ "modesetting" ]', undefined]
+  ])('names the driver of the desktop: %s', (drivers, driver) => {
+    const [found] = dark(OFF, LUKS, guest, `services.xserver.videoDrivers = ${drivers};`)
+    const items = driver === undefined ? undefined : [expect.objectContaining({ items: [driver] })]
+    expect(found?.fix).toEqual(items)
+  })
+
+  it.each<[what: string, ...lines: string[]]>([
+    ['an unknown pool', 'fileSystems."/" = { device = "rpool/root"; fsType = "zfs"; };'],
+    ['ssh in the initrd', LUKS, 'boot.initrd.network.ssh.enable = true;'],
+    ['drivers that nobody sees', LUKS, 'boot.initrd.kernelModules = config.my.modules;']
+  ])('is a note with %s', (_, ...lines) => {
+    expect(dark(OFF, ...lines).map(it => it.level)).toEqual(['note'])
+  })
+
+  it('is a note with a serial line', () => {
+    const serial = OFF.replace(' ];', ' "console=ttyS0,115200" ];')
+    expect(dark(serial, LUKS).map(it => it.level)).toEqual(['note'])
+  })
+
+  it('efifb is heeded by old kernels', () => {
+    const old = 'boot.kernelPackages = pkgs.linuxPackages_5_10;'
+    expect(dark('boot.kernelParams = [ "video=efifb:off" ];', LUKS, old)).toHaveLength(1)
+  })
+
+  it('an encrypted pool, as an old guide has it', () => {
+    const text = `{ config, pkgs, lib, ... }:
+    {
+      virtualisation.libvirtd = { enable = true; onShutdown = "shutdown"; };
+      boot.initrd.kernelModules = [ "vfio_pci" "vfio" "vfio_iommu_type1" ];
+      fileSystems."/" = { device = "tank/root"; fsType = "zfs"; };
+      boot.zfs.requestEncryptionCredentials = [ "tank" ];
+      boot.kernelParams = [ "vfio-pci.ids=10de:1b80,10de:10f0" "initcall_blacklist=sysfb_init" ];
+    }`
+    expect(inShort(text, lintFiles(text))).toEqual([
+      'DARK_PASSPHRASE: "initcall_blacklist=sysfb_init"'
+    ])
+  })
+
+  it('a boot entry of its own gets the driver there', () => {
+    const [found] = dark(
+      LUKS,
+      'services.xserver.videoDrivers = [ "amdgpu" ];',
+      'specialisation.vfio.configuration.virtualisation.vfio.disableEFIfb = true;'
+    )
+    const path = ['specialisation', 'vfio', 'configuration', 'boot', 'initrd', 'kernelModules']
+    expect(found?.fix).toEqual([{ op: 'add', path, items: ['amdgpu'] }])
+  })
+})
