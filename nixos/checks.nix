@@ -194,7 +194,13 @@ let
 
   givenToPrime = filter (busId: elem (slotOfBusId busId) (map slotOf addresses)) primeBusIds;
 
-  asksPassphrase = (config.boot.initrd.luks.devices or { }) != { };
+  # What asks in any case; whether another pool is encrypted shows only on its disks.
+  zfsKeys = config.boot.zfs.requestEncryptionCredentials or [ ];
+  asksPassphrase =
+    any (device: (device.keyFile or null) == null) (
+      lib.attrValues (config.boot.initrd.luks.devices or { })
+    )
+    || (lib.isList zfsKeys && zfsKeys != [ ]);
 
   initrdGraphics = intersectLists initrdModules [
     "amdgpu"
@@ -270,9 +276,9 @@ in
       ''
       ++ optional (cfg.disableEFIfb && asksPassphrase && initrdGraphics == [ ]) ''
         virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
-        and a disk of boot.initrd.luks.devices may ask for its passphrase before that. Load the
-        driver of your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ];
-        (or "i915", "xe").
+        and an encrypted disk or pool may ask for its passphrase before that. Load the driver of
+        your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
+        "xe"); vfio-patch check names it.
       ''
       ++ optional (cfg.bindAtBoot && lostSoftdeps != [ ]) ''
         modprobe heeds one softdep line per module, and that of virtualisation.vfio comes first.

@@ -366,16 +366,27 @@ guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
     adds('but not of their time', oldGuide, more('video=efifb:off'), 'kernelVersion = "5.14.99";')
 
     const encrypted = `${off} boot.initrd.luks.devices.root.device = "/dev/sda2";`
-    adds('warns of a passphrase that is typed in the dark', encrypted, {
+    const dark = {
       ...sysfbOff,
       warnings: [
         `virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
-and a disk of boot.initrd.luks.devices may ask for its passphrase before that. Load the
-driver of your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ];
-(or "i915", "xe").
+and an encrypted disk or pool may ask for its passphrase before that. Load the driver of
+your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
+"xe"); vfio-patch check names it.
 `
       ]
-    })
+    }
+    adds('warns of a passphrase that is typed in the dark', encrypted, dark)
+    adds(
+      'of that of a pool, too',
+      `${off} boot.zfs.requestEncryptionCredentials = [ "rpool" ];`,
+      dark
+    )
+    adds(
+      'but not where a key file unlocks the disk',
+      `${encrypted} boot.initrd.luks.devices.root.keyFile = "/key";`,
+      sysfbOff
+    )
     adds(
       'does not with a graphics driver in the initrd',
       `${encrypted} boot.initrd.kernelModules = [ "amdgpu" ];`,

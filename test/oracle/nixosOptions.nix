@@ -190,6 +190,12 @@ in
       };
       kernelModules = moduleList;
 
+      # nixpkgs nixos/modules/tasks/filesystems/zfs.nix
+      zfs.requestEncryptionCredentials = mkOption {
+        type = types.either types.bool (types.listOf types.str);
+        default = true;
+      };
+
       # nixpkgs nixos/modules/system/boot/modprobe.nix
       blacklistedKernelModules = mkOption {
         type = types.listOf types.str;
@@ -213,7 +219,15 @@ in
 
         # nixpkgs nixos/modules/system/boot/luksroot.nix
         luks.devices = mkOption {
-          type = types.attrsOf (types.submodule { options.device = mkOption { type = types.path; }; });
+          type = types.attrsOf (
+            types.submodule {
+              options.device = mkOption { type = types.path; };
+              options.keyFile = mkOption {
+                type = types.nullOr types.str;
+                default = null;
+              };
+            }
+          );
           default = { };
         };
       }

@@ -505,9 +505,9 @@ guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
       bound(release, [...BASE, 'vfio-pci.ids=10de:1b80', 'initcall_blacklist=sysfb_init'], {
         warnings: [
           `virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
-and a disk of boot.initrd.luks.devices may ask for its passphrase before that. Load the
-driver of your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ];
-(or "i915", "xe").
+and an encrypted disk or pool may ask for its passphrase before that. Load the driver of
+your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
+"xe"); vfio-patch check names it.
 `
         ]
       })
