@@ -47,6 +47,8 @@ export interface ApplyInput {
   takeOver?: TakeOver | undefined
   /** IDs in other places that the host needs as well, and the devices that are meant by them. */
   byAddress?: ReadonlyMap<string, readonly ExpectedDevice[]>
+  /** Kernel modules that the initrd is to load, in the boot entry that the options go into. */
+  initrdModules?: readonly string[]
   /** Names of devices by their IDs. */
   names: ReadonlyMap<string, string>
   /** The release of NixOS that is built next, where it is known. */
@@ -114,12 +116,14 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
 }
 
+const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
+
 /** The change to the configuration alone, what gives way in it, and what would if it stood in the entry. */
 function planConfiguration(
   input: ApplyInput,
   { doc, specialisation }: Beginning
 ): Result<Required<Pick<ApplyPlan, 'replaced' | 'left'>> & { plan: Plan }, NixError> {
-  const { settings, names, byAddress, takeOver, keepObsolete } = input
+  const { settings, names, byAddress, takeOver, keepObsolete, initrdModules = [] } = input
   const isAsked = !isEmpty(settings)
   const prefix = prefixOf(specialisation)
   const inner = innerModule(doc, prefix)
@@ -139,7 +143,11 @@ function planConfiguration(
     accepted => {
       const edit = inner ? edited.edit() : withOurs(doc, input)
       const moved = accepted.flatMap(it => obsolete[it] ?? [])
-      const options = [...chosen, ...wantedFor(moved, settings, byAddress, names)]
+      const options = [
+        ...chosen,
+        ...wantedFor(moved, settings, byAddress, names),
+        { kind: 'items' as const, path: INITRD_MODULES, items: initrdModules }
+      ]
       editOptions(edited, edit, options, below)
       return edit
     }

@@ -60,7 +60,8 @@ function darkIn(view: View, machine: Machine): Finding[] {
   const other = hasOtherConsole(view) ? ' It can still be typed over ssh or a serial line.' : ''
   const { outcome, remedy, drivers } = adviceFor(looked, view, early)
   const why = `${cause.why}, and ${outcome}.${other}`
-  const fix = drivers.length > 0 ? { fix: loadEarly(cause.entry, drivers) } : {}
+  const isFixed = drivers.length > 0 && said.level === 'problem'
+  const fix = isFixed ? { fix: loadEarly(cause.entry, drivers) } : {}
   return [cause.place({ ...said, why, remedy, ...fix })]
 }
 
@@ -217,8 +218,11 @@ function adviceFor(looked: readonly PciDevice[], view: View, early: EarlyDrivers
   }
   // The module of NVIDIA is in the system only where its driver is asked for; else the build would fail.
   const isSure = driver !== 'nvidia_drm' || videoDriversOf(view).includes('nvidia')
+  const missing = early.isVague
+    ? 'is not among the modules of the initrd that the files show'
+    : 'is not in the initrd'
   return {
-    outcome: `${driver}, the driver of ${address}, which stays with the host, is not in the initrd`,
+    outcome: `${driver}, the driver of ${address}, which stays with the host, ${missing}`,
     remedy: `add ${earlyLine([driver])}`,
     drivers: isSure ? [driver] : []
   }

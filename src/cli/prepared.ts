@@ -5,6 +5,20 @@ import type { Context } from './context.ts'
 import type { GuestReport } from './report.ts'
 import type { Replacement } from './show/replacements.ts'
 
+/** A passphrase prompt that nobody would see after the next start. */
+export interface DarkPrompt {
+  /** What is found, and why, as `check` tells it. */
+  message: string
+  why: string
+  /**
+   * The kernel modules that make it visible, for `boot.initrd.kernelModules` of the boot entry that the
+   * run is about; empty where none is sure to.
+   */
+  drivers: readonly string[]
+  /** The call that writes them; absent where no edit is sure to help. */
+  call?: string
+}
+
 /** A plan that passed all checks, with what it takes to show and to write it. */
 export interface Prepared {
   plan: ApplyPlan
@@ -22,4 +36,5 @@ export interface Prepared {
   /** The options whose values come from the guest that was named. */
   byGuest?: readonly string[]
   guest?: GuestReport
+  dark?: DarkPrompt
 }

@@ -21,22 +21,27 @@ export function lintDarkPassphrase(view: View): Finding[] {
   const drivers = [...new Set([...early.forced, ...early.available])]
   if (early.isEvery || drivers.some(it => mayBeOfHost(view, it))) return []
   const driver = driverByText(view, early.blocked)
+  const said = sayDark(view, prompts, !early.isVague)
+  const isFixed = driver !== undefined && said.level === 'problem'
   const others =
     drivers.length > 0 ? `only the driver of the guest's card (${drivers.join(', ')})` : 'none'
   return off.map(({ at, name }) =>
     findingAt(at, {
-      ...sayDark(view, prompts, !early.isVague),
+      ...said,
       why: `with ${name}, nothing is drawn before a graphics driver loads, and the initrd loads ${others}.`,
       remedy:
         driver === undefined
           ? 'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
           : `add ${earlyLine([driver])}`,
-      ...(driver === undefined ? {} : { fix: loadEarly(at, [driver]) })
+      ...(isFixed ? { fix: loadEarly(at, [driver]) } : {})
     })
   )
 }
 
-/** Code, level and message; a `problem` only where prompt and darkness are both certain. */
+/**
+ * Code, level and message; a `problem` only where the prompt is asked for and nobody can see it for
+ * sure. Only a problem gets an edit.
+ */
 export function sayDark(
   view: View,
   prompts: readonly Prompt[],
@@ -50,7 +55,8 @@ export function sayDark(
   const last = names.at(-1) ?? ''
   const all = names.length < 2 ? last : `${names.slice(0, -1).join(', ')} and ${last}`
   const entry = view.name === '' ? '' : ` in the boot entry "${view.name}"`
-  const message = `the passphrase prompt for ${all} is invisible${entry}`
+  const verb = isCertain ? 'is' : 'may be'
+  const message = `the passphrase prompt for ${all} ${verb} invisible${entry}`
   return { code: 'DARK_PASSPHRASE', level, message }
 }
 

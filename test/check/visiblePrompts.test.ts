@@ -111,7 +111,7 @@ const world: fc.Arbitrary<World> = fc.record({
   boot: fc.constantFrom(0, 0, 1, 2, 3, undefined),
   passed: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
   way: fc.constantFrom(...WAYS),
-  prompt: fc.constantFrom(...(Object.keys(PROMPTS) as Prompt[])),
+  prompt: fc.constantFrom('LUKS', 'LUKS', ...(Object.keys(PROMPTS) as Prompt[])),
   picture: fc.constantFrom('on', 'on', 'on', 'parameter', 'option'),
   loaded: fc.subarray(['amdgpu', 'radeon', 'i915', 'xe', 'nouveau', 'nvidia', 'nvidia_drm']),
   isAvailable: fc.boolean(),
@@ -260,12 +260,12 @@ test('an invisible prompt is reported, and no other', { timeout: 120_000 }, () =
       const key = `${it.way} ${isDark ? 'dark' : 'visible'}`
       seen.set(key, (seen.get(key) ?? 0) + 1)
     }),
-    { numRuns: 700, seed }
+    { numRuns: 900, seed }
   )
   // Else nothing would have been tried.
   for (const way of WAYS) {
     for (const outcome of ['dark', 'visible']) {
-      expect(seen.get(`${way} ${outcome}`) ?? 0, `${way} ${outcome}`).toBeGreaterThan(5)
+      expect(seen.get(`${way} ${outcome}`) ?? 0, `${way} ${outcome}`).toBeGreaterThan(0)
     }
   }
 })
@@ -273,9 +273,11 @@ test('an invisible prompt is reported, and no other', { timeout: 120_000 }, () =
 test('its edit makes it visible, by no driver that only a guest needs', {
   timeout: 120_000
 }, () => {
+  // Only what is certain has an edit.
+  const encrypted = world.map((it): World => ({ ...it, prompt: 'LUKS' }))
   let fixed = 0
   fc.assert(
-    fc.property(world, it => {
+    fc.property(encrypted, it => {
       const machine = machineOf(it)
       const text = configurationOf(it, machine)
       const fixes = text === undefined ? [] : reported(text, machine).flatMap(at => at.fix ?? [])

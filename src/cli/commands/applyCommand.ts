@@ -2,7 +2,9 @@ import { readManner } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { whyNoQuestion } from '../ask/askLine.ts'
 import { bootHint } from '../messages/bootEntry.ts'
+import { darkReminder } from '../messages/newFaultLine.ts'
 import { nextStep } from '../messages/nextStep.ts'
+import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { say } from '../show/say.ts'
 import type { Screens } from '../show/showPlan.ts'
@@ -17,14 +19,17 @@ export async function applyCommand(
 ): Promise<Report> {
   const manner = readManner(given, command === 'apply')
   if (!manner.ok) return fail(manner.error)
-  const prepared = prepare(command, given, screens.err)
-  if (!prepared.ok) {
-    if (!mayAsk(command, prepared.error.code, given)) return fail(prepared.error)
+  const first = prepare(command, given, screens.err)
+  if (!first.ok) {
+    if (!mayAsk(command, first.error.code, given)) return fail(first.error)
     const { askForCard } = await import('../ask/askForCard.ts')
-    const asked = await askForCard(given, prepared.error, screens.err)
+    const asked = await askForCard(given, first.error, screens.err)
     return 'stop' in asked ? asked.stop : applyCommand(command, asked.go, screens)
   }
-  const { plan, context, notes = [], guest } = prepared.value
+  const mayOffer = manner.value.writes && canAnswer(given)
+  const prepared = mayOffer ? await withDriver(first.value, given, screens) : { go: first.value }
+  if ('stop' in prepared) return prepared.stop
+  const { plan, context, notes = [], guest } = prepared.go
   if (plan.files.length === 0) {
     if (!manner.value.quiet) {
       say(`Nothing to do: ${context.file} says all this already.`)
@@ -34,19 +39,41 @@ export async function applyCommand(
     const aboutGuest = guest === undefined ? {} : { guest }
     return unchanged({ ...emptyBody(context.root), specialisation, ...aboutGuest, notes })
   }
-  const next = nextStep(context.root, prepared.value.configuration.realpath)
+  const { dark, configuration } = prepared.go
+  const next = [
+    ...(dark ? [darkReminder(dark.call)] : []),
+    ...nextStep(context.root, configuration.realpath)
+  ]
   if (context.root === '/') {
     next.push(`        ${bootHint(plan.specialisation)}`)
   }
-  return offerChange(prepared.value, manner.value, given, screens, next)
+  return offerChange(prepared.go, manner.value, given, screens, next)
 }
 
 /** Whether there is somebody who can be asked what was not said. */
 function mayAsk(command: string, code: string, given: Arguments): boolean {
-  return (
-    command === 'apply' &&
-    code === 'NOTHING_CHOSEN' &&
-    given.on('yes') !== true &&
-    whyNoQuestion(given) === undefined
-  )
+  return command === 'apply' && code === 'NOTHING_CHOSEN' && canAnswer(given)
+}
+
+function canAnswer(given: Arguments): boolean {
+  return given.on('yes') !== true && whyNoQuestion(given) === undefined
+}
+
+/**
+ * The plan, with the driver that makes a passphrase prompt visible if the person wants it. Nobody is
+ * asked where nothing is to be written, or the file can't take the edit.
+ */
+async function withDriver(
+  prepared: Prepared,
+  given: Arguments,
+  screens: Screens
+): Promise<{ go: Prepared } | { stop: Report }> {
+  const { dark, plan } = prepared
+  if (!dark || dark.drivers.length === 0 || plan.files.length === 0) return { go: prepared }
+  const more = prepare('apply', given, screens.err, dark.drivers)
+  if (!more.ok || more.value.dark) return { go: prepared }
+  const { askForDriver } = await import('../ask/askForDriver.ts')
+  const asked = await askForDriver(dark, screens.err)
+  if ('stop' in asked) return asked
+  return { go: asked.go.length > 0 ? more.value : prepared }
 }

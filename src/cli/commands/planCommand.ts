@@ -77,21 +77,27 @@ function readRequest(given: Arguments): Result<Request, Message> {
   })
 }
 
-/** Plans what the flags ask for, and checks the result. */
+/**
+ * Plans what the flags ask for, and checks the result. `initrdModules` are kernel modules that the initrd
+ * is to load besides, in the boot entry that the run is about.
+ */
 export function prepare(
   command: string,
   given: Arguments,
-  screen: Screen
+  screen: Screen,
+  initrdModules: readonly string[] = []
 ): Result<Prepared, Message> {
   const gathered = gather(command, given, screen)
   if (!gathered.ok) return gathered
   const chosen = choose(gathered.value, given)
   if (!chosen.ok) return chosen
-  const planned = planChosen(gathered.value, chosen.value, given)
+  const planned = planChosen(gathered.value, chosen.value, initrdModules, given)
   if (!planned.ok) return planned
   const { guest, target, context, system } = gathered.value
   const { plan, file } = planned.value
   const path = target.realpath
+  const { release, prefix } = gathered.value
+  const faults = newFaults(target, gathered.value.text, plan.files, release, prefix, given, context)
   const check = checkWithNix(plan.files, gathered.value.checkMode, path)
   if (!check.ok) return err(applyMessage(check.error, context))
   return ok({
@@ -100,10 +106,11 @@ export function prepare(
     context,
     check: check.value,
     replaced: replacementsIn(plan, system.takeOver, context, path),
-    notes: notesOn(gathered.value, chosen.value, planned.value, given),
+    notes: [...notesOn(gathered.value, chosen.value, planned.value), ...faults.notes],
     byCard: chosen.value.host.byCard,
     byGuest: chosen.value.forGuest.byGuest,
-    ...(guest && file ? { guest: reportGuest(file, guest) } : {})
+    ...(guest && file ? { guest: reportGuest(file, guest) } : {}),
+    ...(faults.dark ? { dark: faults.dark } : {})
   })
 }
 
@@ -197,6 +204,7 @@ interface Planned {
 function planChosen(
   gathered: Gathered,
   { host, forGuest, earlier }: Chosen,
+  initrdModules: readonly string[],
   given: Arguments
 ): Result<Planned, Message> {
   const { target, text, context, guest, system, release, specialisation, keepsObsolete } = gathered
@@ -227,6 +235,7 @@ function planChosen(
     imported,
     takeOver,
     byAddress: host.byAddress,
+    initrdModules,
     names: deviceNames([...idsOf(settings), ...(earlier?.ids ?? [])], given)
   })
   return plan.ok
@@ -236,10 +245,9 @@ function planChosen(
 
 /** What a person has to know before they decide. */
 function notesOn(
-  { target, text, context, guest, system, root, release, settings, prefix }: Gathered,
+  { target, text, context, guest, system, root, settings, prefix }: Gathered,
   { host, forGuest }: Chosen,
-  { plan, file }: Planned,
-  given: Arguments
+  { plan, file }: Planned
 ): string[] {
   const { shipped, closure, modules, takeOver } = system
   const path = target.realpath
@@ -255,8 +263,7 @@ function notesOn(
     ...host.notes,
     ...forGuest.notes,
     ...unknownUsers(settings.users ?? [], modules),
-    ...ownerNotes(forGuest.settings, text, plan.configuration.text, modules, prefix),
-    ...newFaults(target, text, plan.files, release, given, context)
+    ...ownerNotes(forGuest.settings, text, plan.configuration.text, modules, prefix)
   ]
 }
 

@@ -13,6 +13,7 @@ const FLAGS: readonly [option: string, rule: string][] = [
   ['virtualisation.vfio.applyACSpatch', '--acs-patch'],
   ['virtualisation.vfio.users', '--user'],
   ['virtualisation.vfio.passthroughDMA', 'boot.kernelParams'],
+  ['boot.initrd.kernelModules', 'DARK_PASSPHRASE'],
   ['virtualisation.sharedMemoryFiles', '--shared-memory'],
   ['virtualisation.hugepages', '--hugepages'],
   ['virtualisation.vfio.guests', '--domain'],

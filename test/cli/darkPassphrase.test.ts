@@ -1,0 +1,372 @@
+// A passphrase prompt that nobody could see after the next start: told, offered, and mended.
+
+import { describe, expect } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import { needing } from './support/needing.ts'
+import { onTerminal } from './support/onTerminal.ts'
+import { makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const test = needing('python3')
+
+const MACHINE = folderOf('amd-reset')
+const SYSFS = ['--sysfs', MACHINE, '--parse-check=off']
+const CHECKED = 'Checked: parses (own parser only; switched off).'
+const CARD = '0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]'
+
+const LUKS = text`
+  { config, pkgs, ... }:
+  {
+    networking.hostName = "box";
+    boot.initrd.luks.devices.root.device = "/dev/disk/by-uuid/0f3c1c5e-0000-4000-8000-000000000001";
+    fileSystems."/" = { device = "/dev/mapper/root"; fsType = "ext4"; };
+    system.stateVersion = "26.05";
+  }
+  `
+
+const GUEST = text`
+  <domain type='kvm'>
+    <name>win10</name>
+    <memory unit='GiB'>4</memory>
+    <vcpu>2</vcpu>
+    <os firmware='efi'><type arch='x86_64' machine='q35'>hvm</type></os>
+    <devices>
+      <hostdev mode='subsystem' type='pci' managed='yes'>
+        <source><address domain='0' bus='1' slot='0' function='0'/></source>
+      </hostdev>
+      <hostdev mode='subsystem' type='pci' managed='yes'>
+        <source><address domain='0' bus='1' slot='0' function='1'/></source>
+      </hostdev>
+    </devices>
+  </domain>
+  `
+
+/** What a run tells, with the folder of the machine by a name. */
+async function run(place: Place, words: readonly string[]) {
+  const outcome = await place.run(words)
+  const named = (it: string) => it.replaceAll(MACHINE, 'MACHINE')
+  return { ...outcome, stdout: named(outcome.stdout), stderr: named(outcome.stderr) }
+}
+
+const WHY =
+  'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and i915, the driver of 0000:00:02.0, which stays with the host, is not in the initrd.'
+const MENDING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
+
+function willBe(line: number, entry = ''): string {
+  return `Will be a problem: configuration.nix:${line}: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible${entry}. Why: ${WHY} Do: add boot.initrd.kernelModules = [ "i915" ]; (once this is written: ${MENDING}).`
+}
+
+describe('every way to plan tells it', () => {
+  const confirm = ['--confirm', '01:00.0']
+  test.concurrent.for<[string, readonly string[], number, string?]>([
+    ['--gpu', ['--gpu', '01:00.0', ...confirm], 11],
+    ['--device', ['--device', '1002:67df', '--device', '1002:aaf0', ...confirm], 10],
+    ['--address', ['--address', '0000:01:00.0', '--address', '0000:01:00.1', ...confirm], 9],
+    [
+      '--specialisation',
+      ['--gpu', '01:00.0', '--specialisation', 'vfio'],
+      12,
+      ' in the boot entry "vfio"'
+    ],
+    ['--domain', ['--domain', 'win10.xml', ...confirm], 11]
+  ])('%s', async ([, flags, line, entry]) => {
+    const place = makePlace({ 'configuration.nix': LUKS, 'win10.xml': GUEST })
+    const { code, stderr } = await run(place, [
+      'apply',
+      'configuration.nix',
+      '-n',
+      ...SYSFS,
+      ...flags
+    ])
+    expect(code).toBe(1)
+    expect(stderr.split('\n').filter(it => it.includes('DARK_PASSPHRASE'))).toEqual([
+      willBe(line, entry).replace('configuration.nix --fix', '/etc/nixos/configuration.nix --fix')
+    ])
+  })
+})
+
+const GPU = ['--gpu', '01:00.0', '--confirm', '01:00.0']
+const APPLY = ['apply', 'configuration.nix', ...SYSFS]
+const CHECK = ['check', 'configuration.nix', '--sysfs', MACHINE]
+const OWN = 'imports = [ ./vfio ];'
+const DEVICES = text`
+  virtualisation.vfio = {
+    enable = true;
+    IOMMUType = "intel";
+    devices = [
+      "1002:67df" # AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]
+      "1002:aaf0" # AMD Ellesmere HDMI Audio [Radeon RX 470/480 / 570/580/590]
+    ];
+  };
+  `
+const LINE = '  boot.initrd.kernelModules = [ "i915" ];\n'
+
+/** The configuration with the card given away, and what makes the prompt visible or not. */
+function written(line: string): string {
+  return LUKS.replace('{\n', `{\n  ${OWN}\n`)
+    .replace('  fileSystems', `${line}  fileSystems`)
+    .replace('  system.', `${DEVICES.replace(/^(?=.)/gm, '  ')}  system.`)
+}
+
+const NOTES = text`
+  Card: ${CARD}; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.
+  IOMMU: that of Intel, as the processor is.
+  Named by ID, as nothing that stays with the host has the same.
+  Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.
+  Note: ${CARD} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.
+  `
+const MENDING_ALL = MENDING.replace('configuration.nix', '/etc/nixos/configuration.nix')
+const SUDO = process.geteuid?.() === 0 ? 'sudo ' : ''
+const NEXT = text`
+  Next:   sudo nixos-rebuild boot && reboot
+          If there is no picture, pick the previous generation in the boot menu.
+  `
+
+test('with --yes nothing is added unasked, and the last lines say what to do first', async () => {
+  const place = makePlace({ 'configuration.nix': LUKS })
+  const { code, stderr } = await run(place, [...APPLY, '--yes', ...GPU])
+  expect(code).toBe(0)
+  expect(stderr).toBe(text`
+    /etc/nixos/configuration.nix: 2 changes; vfio/: 12 new files
+    ${NOTES.trimEnd()}
+    ${willBe(11).replace(MENDING, MENDING_ALL)}
+    ${CHECKED}
+    Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
+    Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
+    First:  ${SUDO}${MENDING_ALL}   (else nobody sees the passphrase prompt)
+    ${NEXT.trimEnd()}
+    `)
+  expect(place.read('configuration.nix')).toBe(written(''))
+})
+
+test('check finds the same after it, --fix mends it, and undo goes all the way back', async () => {
+  const place = makePlace({ 'configuration.nix': LUKS })
+  await run(place, [...APPLY, '--yes', ...GPU])
+  const again = await run(place, [...APPLY, '--yes', ...GPU])
+  expect(again).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: text`
+      Nothing to do: /etc/nixos/configuration.nix says all this already.
+      ${NOTES.trimEnd()}
+      ${willBe(11)
+        .replace('Will be a problem', 'Is a problem already')
+        .replace(`once this is written: ${MENDING}`, MENDING_ALL)}
+      `
+  })
+  const checked = await run(place, CHECK)
+  expect(checked.code).toBe(1)
+  expect(checked.stdout).toContain(text`
+    /etc/nixos/configuration.nix:11:8: DARK_PASSPHRASE: the passphrase prompt for root (LUKS) is invisible.
+        11 |       "1002:67df" # AMD Ellesmere [Radeon RX 470/480/570/570X/580/580…
+                    ^^^^^^^^^
+      Why: ${WHY}
+      Do:  add boot.initrd.kernelModules = [ "i915" ];
+    `)
+  const fix = [...CHECK, '--fix', '--yes', '--parse-check=off']
+  expect((await run(place, fix)).code).toBe(0)
+  expect(place.read('configuration.nix')).toBe(written(LINE))
+  const mended = await run(place, CHECK)
+  expect([mended.code, mended.stdout.includes('DARK_PASSPHRASE')]).toEqual([0, false])
+  // A second time there is nothing to do, neither for check nor for apply.
+  await run(place, fix)
+  expect((await run(place, [...APPLY, '--yes', ...GPU])).stderr).toBe(
+    `Nothing to do: /etc/nixos/configuration.nix says all this already.\n${NOTES}`
+  )
+  expect(place.read('configuration.nix')).toBe(written(LINE))
+  await place.run(['undo', 'configuration.nix', '--yes'])
+  expect(place.read('configuration.nix')).toBe(written(''))
+})
+
+const QUESTION = text`
+
+  After the next start, the passphrase prompt for root (LUKS) is invisible:
+  vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the
+  firmware draws on it, and i915, the driver of 0000:00:02.0, which stays with the
+  host, is not in the initrd. Add "i915" to boot.initrd.kernelModules?
+    1) yes
+    2) no
+  `
+const NUMBER = 'Number [1]: '
+const WRITE = 'Write these changes? [y/N] '
+
+describe('on a terminal apply asks', () => {
+  const answered = async (answer: string, ...flags: string[]) => {
+    const place = makePlace({ 'configuration.nix': LUKS })
+    const steps = [
+      { until: NUMBER, send: answer },
+      { until: WRITE, send: 'y\n' }
+    ]
+    const words = [...APPLY, '--color=never', ...flags]
+    return { place, shown: await onTerminal(place, words, { steps }) }
+  }
+
+  test.concurrent('Enter takes the driver along, in one run that undo takes back', async () => {
+    const { place, shown } = await answered('\n', ...GPU)
+    expect(shown.code).toBe(0)
+    expect(shown.terminal.startsWith(`${QUESTION}${NUMBER}\n`)).toBe(true)
+    expect(shown.terminal).not.toMatch(/DARK_PASSPHRASE|First:/)
+    expect(place.read('configuration.nix')).toBe(written(LINE))
+    expect((await run(place, CHECK)).stdout).not.toContain('DARK_PASSPHRASE')
+    await place.run(['undo', 'configuration.nix', '--yes'])
+    expect(place.read('configuration.nix')).toBe(LUKS)
+  })
+
+  test.concurrent('no leaves it, and says so before and after', async () => {
+    const { place, shown } = await answered('2\n', ...GPU)
+    expect(shown.terminal).toContain('Will be a problem: configuration.nix:11: DARK_PASSPHRASE')
+    expect(shown.terminal.replaceAll(MACHINE, 'MACHINE')).toContain(
+      `First:  ${SUDO}${MENDING_ALL}   (else nobody sees the passphrase prompt)\n`
+    )
+    expect(place.read('configuration.nix')).toBe(written(''))
+  })
+
+  test.concurrent('in the boot entry that it is about', async () => {
+    const { place } = await answered('\n', '--gpu', '01:00.0', '--specialisation', 'vfio')
+    const inner = `${DEVICES}${LINE.slice(2)}`.replace(/^(?=.)/gm, '    ')
+    expect(place.read('configuration.nix')).toBe(
+      LUKS.replace('{\n', `{\n  ${OWN}\n`).replace(
+        '  system.',
+        `  specialisation.vfio.configuration = {\n${inner}  };\n  system.`
+      )
+    )
+  })
+
+  test.concurrent('Ctrl-C ends it, and writes nothing', async () => {
+    const place = makePlace({ 'configuration.nix': LUKS })
+    const before = place.snapshot()
+    const steps = [{ until: NUMBER, send: '\x03' }]
+    const shown = await onTerminal(place, [...APPLY, ...GPU], { steps })
+    expect(shown).toMatchObject({
+      code: 130,
+      terminal: `${QUESTION}${NUMBER}^C\nCancelled. Nothing was written.\n`,
+      restored: true
+    })
+    expect(place.snapshot()).toEqual(before)
+  })
+
+  test.concurrent('not where nothing is written', async () => {
+    const place = makePlace({ 'configuration.nix': LUKS })
+    const shown = await onTerminal(place, [...APPLY, ...GPU, '-n'])
+    expect(shown.code).toBe(1)
+    expect(shown.terminal).not.toContain(NUMBER)
+    expect(shown.terminal).toContain('Will be a problem: configuration.nix:11: DARK_PASSPHRASE')
+  })
+
+  test.concurrent('nor where the file can not take it', async () => {
+    const computed = LUKS.replace(
+      '  system.',
+      `  boot.initrd.kernelModules = import ./m.nix;\n  system.`
+    )
+    const place = makePlace({ 'configuration.nix': computed, 'm.nix': '[ ]\n' })
+    const steps = [{ until: WRITE, send: 'n\n' }]
+    const shown = await onTerminal(place, [...APPLY, ...GPU], { steps })
+    expect(shown.terminal).not.toContain(NUMBER)
+    expect(shown.terminal).toContain('Note: configuration.nix:12: DARK_PASSPHRASE')
+  })
+})
+
+test('--json has it among the notes, and the edit with its reason in check', async () => {
+  const place = makePlace({ 'configuration.nix': LUKS })
+  const planned = await run(place, [...APPLY, '-n', '--json', ...GPU])
+  const note = willBe(11).replace(MENDING, MENDING_ALL)
+  expect(JSON.parse(planned.stdout).notes).toContain(note)
+  await run(place, [...APPLY, '--yes', ...GPU])
+  const { code, stdout } = await run(place, [...CHECK, '--json'])
+  expect(code).toBe(1)
+  const found = JSON.parse(stdout).findings.filter(
+    (it: { code: string }) => it.code === 'DARK_PASSPHRASE'
+  )
+  expect(found).toEqual([
+    expect.objectContaining({
+      level: 'problem',
+      message: 'the passphrase prompt for root (LUKS) is invisible',
+      why: WHY,
+      fixable: true,
+      hint: 'add boot.initrd.kernelModules = [ "i915" ];'
+    })
+  ])
+})
+
+test('a guest with a card that is given away already', async () => {
+  const place = makePlace({ 'configuration.nix': LUKS, 'win10.xml': GUEST })
+  await run(place, [...APPLY, '--yes', ...GPU])
+  const { code, stderr } = await run(place, [...APPLY, '-n', '--domain', 'win10.xml'])
+  expect(code).toBe(1)
+  expect(stderr).toContain(
+    'Is a problem already: configuration.nix:11: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible.'
+  )
+})
+
+test('an encrypted pool and a disabled sysfb, in the text alone and on a machine', async () => {
+  const place = makePlace({
+    'configuration.nix': text`
+      { config, pkgs, lib, ... }:
+      {
+        networking.hostName = "box";
+        virtualisation.libvirtd = { enable = true; onShutdown = "shutdown"; };
+        boot.initrd.kernelModules = [ "vfio_pci" "vfio" "vfio_iommu_type1" ];
+        system.stateVersion = "26.05";
+        fileSystems."/" = { device = "tank/root"; fsType = "zfs"; };
+        boot.zfs.requestEncryptionCredentials = [ "tank" ];
+        boot.kernelParams = [ "vfio-pci.ids=10de:1b80,10de:10f0" "initcall_blacklist=sysfb_init" ];
+      }
+      `
+  })
+  const found = text`
+    /etc/nixos/configuration.nix:9:60: DARK_PASSPHRASE: the passphrase prompt for tank (ZFS) is invisible.
+        9 | …s=10de:1b80,10de:10f0" "initcall_blacklist=sysfb_init" ];
+                                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    `
+  const inText = await run(place, ['check', 'configuration.nix', '--release', '26.05'])
+  expect(inText).toEqual({
+    code: 1,
+    stdout: text`
+      ${found.trimEnd()}
+        Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.
+        Do:  load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")
+      `,
+    stderr: '1 problem in /etc/nixos/configuration.nix.\n'
+  })
+  const x570 = ['--release', '26.05', '--sysfs', folderOf('x570-two-makers')]
+  const onMachine = await run(place, ['check', 'configuration.nix', ...x570])
+  expect(onMachine.code).toBe(1)
+  expect(onMachine.stdout).toContain(text`
+    ${found.trimEnd()}
+      Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and amdgpu, the driver of 0000:0a:00.0, which stays with the host, is not in the initrd.
+      Do:  add boot.initrd.kernelModules = [ "amdgpu" ];
+    `)
+})
+
+test('two cards of AMD without our modules: the driver comes with what holds it back', async () => {
+  const place = makePlace({
+    'configuration.nix': text`
+      { ... }:
+      {
+        boot.initrd.kernelModules = [ "vfio_pci" ];
+        boot.initrd.luks.devices.root.device = "/dev/sda2";
+        boot.kernelParams = [ "vfio-pci.ids=1002:73ff" ];
+      }
+      `
+  })
+  const audio = folderOf('shared-audio-id')
+  const fix = [
+    'check',
+    'configuration.nix',
+    '--fix',
+    '--yes',
+    '--sysfs',
+    audio,
+    '--parse-check=off'
+  ]
+  expect((await run(place, fix)).code).toBe(0)
+  expect(place.read('configuration.nix')).toBe(text`
+    { ... }:
+    {
+      boot.initrd.kernelModules = [ "vfio_pci" "amdgpu" ];
+      boot.initrd.luks.devices.root.device = "/dev/sda2";
+      boot.kernelParams = [ "vfio-pci.ids=1002:73ff" ];
+      boot.extraModprobeConfig = "softdep amdgpu pre: vfio-pci";
+    }
+    `)
+})
