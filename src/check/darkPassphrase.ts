@@ -14,15 +14,16 @@ import {
   earlyDriversOf,
   loadsVfioEarly,
   makerOf,
+  overriddenEarly,
   plainName,
   removesFirmwarePicture,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
-import { findingAt, kernelParams } from '../lints/find.ts'
+import { findingAt, findingIn, kernelParams } from '../lints/find.ts'
 import { type Finding, withoutFix } from '../lints/index.ts'
 import { withParts } from '../lints/parts.ts'
 import { hasOtherConsole, type Prompt, promptsOf } from '../lints/passphrase.ts'
-import { at, type Named, namedIn } from './passed.ts'
+import { at, namedIn } from './passed.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's picture
@@ -50,7 +51,7 @@ function darkIn(view: View, machine: Machine): Finding[] {
   const known = promptsOf(view)
   const prompts = known.length > 0 ? known : promptsOfMachine(view, machine)
   if (prompts.length === 0) return []
-  const bound = boundEarly(view, namedIn(view, machine, machine.kernelParams))
+  const bound = boundEarly(view, machine)
   const cause = causeOf(view, machine, bound)
   if (!cause) return []
   const early = earlyDriversOf(view)
@@ -65,27 +66,38 @@ function darkIn(view: View, machine: Machine): Finding[] {
   return [cause.place({ ...said, why, remedy, ...fix })]
 }
 
-/** The device of a guest, and the place that names it. */
-interface Bound {
-  device: PciDevice
-  place: Named
-}
-
-/** What vfio-pci takes in the initrd. */
-function boundEarly(view: View, named: readonly Named[]): Bound[] {
-  if (!loadsVfioEarly(view)) return []
-  const binds = bindsByOurs(view)
-  return named
-    .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isOurs))
-    .flatMap(place => place.devices.map(device => ({ device, place })))
-}
-
-interface Cause {
-  why: string
-  isCertain: boolean
-  /** The definition that brings it about; the edit goes into its boot entry. */
+/** A definition that brings something about; an edit goes into its boot entry. */
+interface Source {
   entry: Parameters<typeof loadEarly>[0]
   place: (said: Omit<Finding, 'path' | 'range'>) => Finding
+}
+
+/** A device of a guest, and what names it. */
+interface Bound extends Source {
+  device: PciDevice
+}
+
+/** What vfio-pci takes in the initrd: by our options, by IDs, and by scripts that override a driver. */
+function boundEarly(view: View, machine: Machine): Bound[] {
+  const binds = bindsByOurs(view)
+  const named = namedIn(view, machine, machine.kernelParams)
+    .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isOurs))
+    .flatMap(it => {
+      const entry = it.by.kind === 'id' ? it.by.binding.at : it.by.item
+      const place: Source['place'] = said => at(it, said)
+      return it.devices.map((device): Bound => ({ device, entry, place }))
+    })
+  const scripted = overriddenEarly(view).flatMap(({ text, index, address }) => {
+    const place: Source['place'] = said => findingIn(text, index, address.length, said)
+    const devices = machine.devices.filter(it => it.address === address)
+    return devices.map((device): Bound => ({ device, entry: text, place }))
+  })
+  return [...(loadsVfioEarly(view) ? named : []), ...scripted]
+}
+
+interface Cause extends Source {
+  why: string
+  isCertain: boolean
 }
 
 /** Why the firmware's picture is not there; undefined where it is. */
@@ -107,15 +119,14 @@ function causeOf(view: View, machine: Machine, bound: readonly Bound[]): Cause |
     .filter(({ device }) => device.class.startsWith('0300'))
     .find(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
   if (!lost) return undefined
-  const { device, place } = lost
-  const { by } = place
+  const { device, entry, place } = lost
   return {
     why: isKnown
       ? `vfio-pci takes ${device.address} in the initrd and removes the picture that the firmware draws on it`
       : `vfio-pci takes ${device.address} in the initrd and removes the picture of the firmware, if that draws on it`,
     isCertain: isKnown,
-    entry: by.kind === 'id' ? by.binding.at : by.item,
-    place: said => at(place, said)
+    entry,
+    place
   }
 }
 
@@ -129,8 +140,8 @@ function lookedAt(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   )
   const stay = machine.devices.filter(it => canShow(it) && !passed.has(it.address))
   const shown = stay.filter(it => monitorsAt(it).length > 0)
-  const isLast = (it: PciDevice) => (integrated.has(it.address) ? 0 : 1)
-  return (shown.length > 0 ? shown : stay).sort((a, b) => isLast(a) - isLast(b))
+  const rank = (it: PciDevice) => (integrated.has(it.address) ? 0 : 1)
+  return (shown.length > 0 ? shown : stay).sort((a, b) => rank(a) - rank(b))
 }
 
 /** Whether the initrd has what draws on a card. */
@@ -138,7 +149,8 @@ function isDrawnOn(device: PciDevice, view: View, early: EarlyDrivers): boolean 
   // A driver without a module is part of the kernel.
   const isBuiltIn =
     device.driver !== undefined && device.module === undefined && !isForGuests(device)
-  const loads = (it: string) => early.isEvery || early.forced.has(it) || early.available.has(it)
+  const loads = (it: string) =>
+    (early.isEvery && it !== 'nouveau') || early.forced.has(it) || early.available.has(it)
   return (
     (isBuiltIn && !early.blocked.has(plainName(device.driver ?? ''))) ||
     driversFor(device, view).some(it => loads(it) && !early.blocked.has(it))

@@ -1,7 +1,7 @@
 // A passphrase that the initrd asks for while no screen shows anything.
 
 import { passedVendors } from './bindings.ts'
-import type { Entry, EntryItem, View } from './configuration.ts'
+import type { Entry, EntryItem, EntryText, View } from './configuration.ts'
 import { earlyDriversOf, makerOf, videoDriversOf } from './earlyDrivers.ts'
 import { findingAt, kernelParams } from './find.ts'
 import type { Finding, Fix } from './finding.ts'
@@ -81,7 +81,7 @@ export function earlyLine(drivers: readonly string[]): string {
 }
 
 /** The edit for it, in the boot entry that a definition is for. */
-export function loadEarly(at: Entry | EntryItem, drivers: readonly string[]): Fix {
+export function loadEarly(at: Entry | EntryItem | EntryText, drivers: readonly string[]): Fix {
   const { path, fullPath } = 'entry' in at ? at.entry : at
   const entry = fullPath.slice(0, fullPath.length - path.length)
   return [{ op: 'add', path: [...entry, 'boot', 'initrd', 'kernelModules'], items: [...drivers] }]

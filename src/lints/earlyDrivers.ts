@@ -1,6 +1,7 @@
 // Which kernel modules of graphics cards, and vfio-pci, the initrd loads, as far as the text shows.
 
-import { plainStringOf, spellingOf, type View } from './configuration.ts'
+import { formatPath } from '../nix/index.ts'
+import { type EntryText, plainStringOf, spellingOf, type View } from './configuration.ts'
 import { isPlain, kernelParams, modprobeLines } from './find.ts'
 import { hasKernel } from './releases.ts'
 
@@ -39,7 +40,7 @@ export interface EarlyDrivers {
    * the modules whose aliases match a device (nixpkgs says so of `boot.initrd.availableKernelModules`).
    */
   available: ReadonlySet<string>
-  /** Whether the driver of each card is loaded, as a report of nixos-facter has them all. */
+  /** Whether the driver of each card is loaded, as a report of nixos-facter has all but nouveau. */
   isEvery: boolean
   /** Whether there may be more that the text does not show. */
   isVague: boolean
@@ -175,6 +176,35 @@ export function loadsVfioEarly(view: View): boolean {
     const name = plainName(driver ?? '')
     return forced.has(name) || available.has(name)
   })
+}
+
+// The text options of the initrd that guides put such scripts into, besides the services of systemd.
+const SCRIPTS = [
+  ...['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 'services.udev.rules'].map(
+    it => `boot.initrd.${it}`
+  )
+]
+
+/** The PCI addresses in scripts and rules of the initrd that hand devices to vfio-pci, where it is there. */
+export function overriddenEarly(view: View): { text: EntryText; index: number; address: string }[] {
+  const isThere = LISTS.some(list =>
+    view.items(list).some(it => plainName(it.text ?? '') === 'vfio_pci')
+  )
+  if (!isThere) return []
+  const services = view
+    .below('boot.initrd.systemd.services')
+    .filter(it => it.path.at(-1) === 'script')
+    .map(it => formatPath(it.path))
+  return [...SCRIPTS, ...new Set(services)]
+    .flatMap(view.texts)
+    .filter(it => /driver_override/.test(it.text) && /vfio/.test(it.text))
+    .flatMap(text =>
+      [...text.text.matchAll(/\b[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b/gi)].map(it => ({
+        text,
+        index: it.index,
+        address: it[0].toLowerCase()
+      }))
+    )
 }
 
 /** Whether `virtualisation.vfio` binds its devices as the machine starts. */

@@ -23,6 +23,7 @@ export function promptsOf(view: View): Prompt[] {
   const all = [
     ...luksDevices(view),
     ...encryptedFileSystems(view),
+    ...encryptedSwap(view),
     ...diskoDevices(view),
     ...zfsPools(view),
     ...bcachefs(view)
@@ -85,6 +86,16 @@ function encryptedFileSystems(view: View): Prompt[] {
     if (!isOn || isSet(options, 'encrypted.keyFile')) return []
     const [label] = options.get('encrypted.label') ?? []
     return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
+  })
+}
+
+/** The same of items of `swapDevices`, which are sets in a list. */
+function encryptedSwap(view: View): Prompt[] {
+  return view.items('swapDevices').flatMap(({ node, entry }): Prompt[] => {
+    const source = entry.file.doc.text.slice(node.start, node.end).replace(/#.*/g, '')
+    const isOn = /\bencrypted\b[^;]*\benable\s*=\s*true\b/.test(source)
+    const name = /\blabel\s*=\s*"([^"$]*)"/.exec(source.slice(source.search(/\bencrypted\b/)))?.[1]
+    return isOn && !/\bkeyFile\b/.test(source) ? [{ kind: 'LUKS', name: name ?? 'swap' }] : []
   })
 }
 

@@ -64,6 +64,22 @@ describe("vfio-pci removes the firmware's picture", () => {
       '1002:67df'
     ],
     [
+      'by a script of an old guide',
+      [
+        'boot.initrd.kernelModules = [ "vfio_pci" ];',
+        "boot.initrd.preDeviceCommands = ''\n  for it in 0000:01:00.0 0000:01:00.1; do\n    echo vfio-pci > /sys/bus/pci/devices/$it/driver_override\n  done\n'';"
+      ],
+      '0000:01:00.0'
+    ],
+    [
+      'by a service of the initrd',
+      [
+        'boot.initrd.availableKernelModules = [ "vfio_pci" ];',
+        'boot.initrd.systemd.services.vfio.script = "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override; modprobe -i vfio-pci";'
+      ],
+      '0000:01:00.0'
+    ],
+    [
       'with the other driver of Intel',
       [GUEST, 'boot.initrd.kernelModules = [ "xe" ];'],
       '1002:67df'
@@ -105,6 +121,15 @@ describe("vfio-pci removes the firmware's picture", () => {
     ],
     ['devices that a guest takes later', [GUEST.replace('};', 'bindAtBoot = false; };'), LUKS]],
     ['an old kernel', [GUEST, LUKS, 'boot.kernelPackages = pkgs.linuxPackages_5_15;']],
+    ['a report of nixos-facter', [GUEST, LUKS, 'hardware.facter.reportPath = ./facter.json;']],
+    [
+      'a script that takes another device',
+      [
+        'boot.initrd.kernelModules = [ "vfio_pci" ];',
+        'boot.initrd.preDeviceCommands = "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.1/driver_override";',
+        LUKS
+      ]
+    ],
     [
       'a card that the firmware does not draw on',
       ['virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };', LUKS],

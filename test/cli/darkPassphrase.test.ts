@@ -338,6 +338,32 @@ test('an encrypted pool and a disabled sysfb, in the text alone and on a machine
     `)
 })
 
+test('a disabled sysfb, where only the desktop says which driver the host has', async () => {
+  const place = makePlace({
+    'configuration.nix': LUKS.replace(
+      '  system.',
+      '  services.xserver.videoDrivers = [ "amdgpu" ];\n  system.'
+    )
+  })
+  const words = [
+    'apply',
+    'configuration.nix',
+    '--disable-efifb',
+    '--color=never',
+    '--parse-check=off'
+  ]
+  const { stderr } = await run(place, [...words, '-n'])
+  expect(stderr).toContain(
+    'Will be a problem: configuration.nix:10: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible. Why: with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and the initrd loads none. Do: add boot.initrd.kernelModules = [ "amdgpu" ]; (once this is written: vfio-patch check /etc/nixos/configuration.nix --fix).\n'
+  )
+  const steps = [
+    { until: NUMBER, send: 'yes\n' },
+    { until: WRITE, send: 'y\n' }
+  ]
+  await onTerminal(place, words, { steps })
+  expect(place.read('configuration.nix')).toContain('boot.initrd.kernelModules = [ "amdgpu" ];')
+})
+
 test('two cards of AMD without our modules: the driver comes with what holds it back', async () => {
   const place = makePlace({
     'configuration.nix': text`

@@ -93,6 +93,19 @@ describe('what the initrd asks for', () => {
       'fileSystems."/home".encrypted = { enable = true; label = "home"; keyFile = "/mnt-root/k"; };'
     ],
     [
+      'encrypted swap',
+      'swapDevices = [ { device = "/dev/mapper/s"; encrypted = { enable = true; label = "s"; }; } ];',
+      's (LUKS)'
+    ],
+    [
+      'swap with a new key at each start',
+      'swapDevices = [ { device = "/dev/sda3"; randomEncryption.enable = true; } ];'
+    ],
+    [
+      'swap with a key',
+      'swapDevices = [ { device = "x"; encrypted = { enable = true; keyFile = "/k"; }; } ];'
+    ],
+    [
       'a layout of disko',
       'disko.devices.disk.main.content.partitions.luks.content = { type = "luks"; name = "crypt"; };',
       'crypt (LUKS)'

@@ -3,7 +3,6 @@ import { kindOf } from '../../apply/kind.ts'
 import { type FaultFixes, planFaultFixes } from '../../apply/planFaultFixes.ts'
 import { moduleReader, tooBigImports } from '../../apply/read/readInputs.ts'
 import { gitFaults, type Read } from '../../check/gitFaults.ts'
-import { holdAgainst } from '../../check/onMachine.ts'
 import { readTarget, type TargetFile } from '../../files/target.ts'
 import { type Finding, type LintFile, lint } from '../../lints/index.ts'
 import { type NixError, parseDocument } from '../../nix/index.ts'
@@ -12,7 +11,12 @@ import { placeOf } from '../../nix/text/lines.ts'
 import { isQuiet, readManner } from '../arguments/manner.ts'
 import { type Arguments, isGiven } from '../arguments/parseArguments.ts'
 import { type Context, contextOf } from '../context.ts'
-import { type Looked, lookAtHost, withMachine } from '../input/checkHost.ts'
+import {
+  type Looked,
+  lookAgain as lookAgainAt,
+  lookAtHost,
+  withMachine
+} from '../input/checkHost.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
 import { EXIT, type Message, usage } from '../message.ts'
@@ -128,9 +132,8 @@ function lookAgain(
   looked: Looked,
   read: Read
 ): Finding[] {
-  const on = looked.on ? holdAgainst(files, facts, looked.machine) : undefined
   const inTexts = { files: [...files], facts, findings: lint(files, facts) }
-  const again = on && looked.on ? { ...looked, on } : { ...looked, on: undefined }
+  const again = lookAgainAt(looked, inTexts)
   return [...withMachine(inTexts, again).findings, ...gitFaults(files, read)]
 }
 

@@ -24,6 +24,13 @@ export type Looked =
   | { on: OnMachine; names: Names; machine: Machine }
   | { on: undefined; machine?: Machine; note?: string }
 
+/** The same machine held against other files. */
+export function lookAgain(looked: Looked, { files, facts }: Faults): Looked {
+  if (!looked.machine) return looked
+  const on = looked.on && holdAgainst(files, facts, looked.machine)
+  return on && looked.on ? { ...looked, on } : { on: undefined, machine: looked.machine }
+}
+
 /** All that is found in the files, with what the machine shows and decides, where it was looked at. */
 export function withMachine(faults: Faults, { on, machine }: Looked): Faults {
   if (!machine) return faults

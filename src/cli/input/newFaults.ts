@@ -13,7 +13,7 @@ import type { Context } from '../context.ts'
 import { faultLine, mendingCall, type ToldFault } from '../messages/newFaultLine.ts'
 import type { DarkPrompt } from '../prepared.ts'
 import { shortName } from '../show/fileNames.ts'
-import { type Looked, lookAtHost, withMachine } from './checkHost.ts'
+import { type Looked, lookAgain, lookAtHost, withMachine } from './checkHost.ts'
 import { readHost } from './readHost.ts'
 import { whoseIs } from './whoseIs.ts'
 
@@ -48,7 +48,7 @@ export function newFaults(
   const now = findFaults({ path, text }, read, release)
   const then = findFaults({ path, text: after }, readerOf(planned, read), release)
   const looked = lookAtChosen(then, text, given, context)
-  const known = faultsOf(now, lookAtChosen(now, text, given, context))
+  const known = faultsOf(now, lookAgain(looked, now))
   const found = faultsOf(then, looked).map((finding): ToldFault => {
     const same = known.findIndex(other => isSameFinding(other, finding))
     if (same !== -1) known.splice(same, 1)
