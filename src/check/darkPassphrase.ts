@@ -20,7 +20,7 @@ import {
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
 import { findingAt, findingIn, kernelParams } from '../lints/find.ts'
-import { type Finding, withoutFix } from '../lints/index.ts'
+import type { Finding } from '../lints/index.ts'
 import { withParts } from '../lints/parts.ts'
 import { hasOtherConsole, type Prompt, promptsOf } from '../lints/passphrase.ts'
 import { at, namedIn } from './passed.ts'
@@ -37,12 +37,11 @@ export function darkPassphrases(
   machine: Machine
 ): Finding[] {
   const all = files.flatMap(withParts)
-  const parts = new Set(all.filter(it => it.isPart).map(it => it.path))
   const found = new Map<string, Finding>()
   for (const it of viewsOf(all, facts).flatMap(view => darkIn(view, machine))) {
     // What holds for the system holds for its specialisations too, unless another card is in question.
     const key = [it.path, it.range.start, it.why, it.remedy].join('\0')
-    if (!found.has(key)) found.set(key, parts.has(it.path) ? withoutFix(it) : it)
+    if (!found.has(key)) found.set(key, it)
   }
   return [...found.values()]
 }
@@ -61,9 +60,8 @@ function darkIn(view: View, machine: Machine): Finding[] {
   const other = hasOtherConsole(view) ? ' It can still be typed over ssh or a serial line.' : ''
   const { outcome, remedy, drivers } = adviceFor(looked, view, early)
   const why = `${cause.why}, and ${outcome}.${other}`
-  const isFixed = drivers.length > 0 && said.level === 'problem'
-  const fix = isFixed ? { fix: loadEarly(cause.entry, drivers) } : {}
-  return [cause.place({ ...said, why, remedy, ...fix })]
+  const mends = said.level === 'problem' ? loadEarly(cause.entry, drivers) : {}
+  return [cause.place({ ...said, why, remedy, ...mends })]
 }
 
 /** A definition that brings something about; an edit goes into its boot entry. */

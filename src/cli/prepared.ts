@@ -10,10 +10,7 @@ export interface DarkPrompt {
   /** What is found, and why, as `check` tells it. */
   message: string
   why: string
-  /**
-   * The kernel modules that make it visible, for `boot.initrd.kernelModules` of the boot entry that the
-   * run is about; empty where none is sure to.
-   */
+  /** The kernel modules that make it visible where the initrd loads them; empty where none is sure to. */
   drivers: readonly string[]
   /** The call that writes them; absent where no edit is sure to help. */
   call?: string

@@ -4,7 +4,7 @@ import { passedVendors } from './bindings.ts'
 import type { Entry, EntryItem, EntryText, View } from './configuration.ts'
 import { earlyDriversOf, makerOf, videoDriversOf } from './earlyDrivers.ts'
 import { findingAt, kernelParams } from './find.ts'
-import type { Finding, Fix } from './finding.ts'
+import type { Finding } from './finding.ts'
 import { hasOtherConsole, type Prompt, promptsOf } from './passphrase.ts'
 import { hasKernel } from './releases.ts'
 
@@ -22,7 +22,7 @@ export function lintDarkPassphrase(view: View): Finding[] {
   if (early.isEvery || drivers.some(it => mayBeOfHost(view, it))) return []
   const driver = driverByText(view, early.blocked)
   const said = sayDark(view, prompts, !early.isVague)
-  const isFixed = driver !== undefined && said.level === 'problem'
+  const modules = driver !== undefined && said.level === 'problem' ? [driver] : []
   const others =
     drivers.length > 0 ? `only the driver of the guest's card (${drivers.join(', ')})` : 'none'
   return off.map(({ at, name }) =>
@@ -33,7 +33,7 @@ export function lintDarkPassphrase(view: View): Finding[] {
         driver === undefined
           ? 'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
           : `add ${earlyLine([driver])}`,
-      ...(isFixed ? { fix: loadEarly(at, [driver]) } : {})
+      ...loadEarly(at, modules)
     })
   )
 }
@@ -80,11 +80,20 @@ export function earlyLine(drivers: readonly string[]): string {
   return `boot.initrd.kernelModules = [ ${drivers.map(it => `"${it}"`).join(' ')} ];`
 }
 
-/** The edit for it, in the boot entry that a definition is for. */
-export function loadEarly(at: Entry | EntryItem | EntryText, drivers: readonly string[]): Fix {
-  const { path, fullPath } = 'entry' in at ? at.entry : at
+/**
+ * The modules, and the edit that has the initrd load them in the boot entry that a definition is for;
+ * nothing where there are none. What a module inside the file defines is no option of the file.
+ */
+export function loadEarly(
+  at: Entry | EntryItem | EntryText,
+  modules: readonly string[]
+): Pick<Finding, 'fix' | 'initrdModules'> {
+  if (modules.length === 0) return {}
+  const { path, fullPath, file } = 'entry' in at ? at.entry : at
+  if (file.isPart) return { initrdModules: modules }
   const entry = fullPath.slice(0, fullPath.length - path.length)
-  return [{ op: 'add', path: [...entry, 'boot', 'initrd', 'kernelModules'], items: [...drivers] }]
+  const option = [...entry, 'boot', 'initrd', 'kernelModules']
+  return { initrdModules: modules, fix: [{ op: 'add', path: option, items: [...modules] }] }
 }
 
 /** The maker whose cards a driver of X is for; undefined for those that are for any, or unknown. */

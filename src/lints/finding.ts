@@ -18,16 +18,13 @@ export interface Finding {
   remedy: string
   /** The edit that mends it, where one does for sure. */
   fix?: Fix
+  /** The modules that the initrd of that boot entry has to load, where that mends it for sure. */
+  initrdModules?: readonly string[]
 }
 
 /** Whether two findings are the same one, be it seen before an edit and after it, at another place. */
 export function isSameFinding(one: Finding, other: Finding): boolean {
   return one.path === other.path && one.code === other.code && one.message === other.message
-}
-
-/** The same without its edit, as options inside a module that is a value are no options of the file. */
-export function withoutFix({ fix: _, ...finding }: Finding): Finding {
-  return finding
 }
 
 /** Edits of the file that the finding stands in, to be planned together. */

@@ -10,8 +10,7 @@ export {
   LINT_CODES,
   type LintCode,
   MACHINE_CODES,
-  TEXT_CODES,
-  withoutFix
+  TEXT_CODES
 } from './finding.ts'
 export { type FixPlan, planFixes } from './fix.ts'
 export { lint } from './lint.ts'

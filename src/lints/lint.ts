@@ -3,7 +3,7 @@ import { lintBoot } from './boot.ts'
 import { type Facts, type LintFile, type View, viewsOf } from './configuration.ts'
 import { lintDarkPassphrase } from './darkPassphrase.ts'
 import { lintDeclarations } from './declarations.ts'
-import { type Finding, withoutFix } from './finding.ts'
+import type { Finding } from './finding.ts'
 import { lintHooks } from './hooks.ts'
 import { lintImages } from './images.ts'
 import { lintKernelParams } from './kernelParams.ts'
@@ -45,4 +45,9 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   return [...found.values()].sort(
     (a, b) => (order.get(a.path) ?? 0) - (order.get(b.path) ?? 0) || a.range.start - b.range.start
   )
+}
+
+/** Options inside a module that is a value are no options of the file. */
+function withoutFix({ fix: _, ...finding }: Finding): Finding {
+  return finding
 }

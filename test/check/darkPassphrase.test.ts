@@ -282,5 +282,13 @@ describe('in boot entries', () => {
   it('an entry that is written as a function', () => {
     const own = `specialisation.vfio.configuration = { pkgs, ... }: { ${GUEST} };`
     expect(short([own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
+    const [inside] = found(module(own, LUKS))
+    // The file has no option of that path; apply knows a way.
+    expect(inside?.fix).toBeUndefined()
+    expect(inside?.initrdModules).toEqual(['i915'])
+    // What stands outside of it has its edit.
+    const other = 'specialisation.other.configuration = { pkgs, ... }: { };'
+    const [outside] = found(module(GUEST, other, LUKS))
+    expect(outside?.fix).toEqual([{ op: 'add', path: path(), items: ['i915'] }])
   })
 })

@@ -232,6 +232,28 @@ describe('on a terminal apply asks', () => {
     )
   })
 
+  test.concurrent('in a boot entry that is written as a function', async () => {
+    const entry =
+      '  specialisation.vfio.configuration = { pkgs, ... }: {\n    services.x.enable = true;\n  };\n'
+    const place = makePlace({
+      'configuration.nix': LUKS.replace('  system.', `${entry}  system.`)
+    })
+    const words = [...APPLY, '--color=never', '--gpu', '01:00.0', '--specialisation', 'vfio']
+    const told = await run(place, [...words, '-n'])
+    expect(told.stderr).toContain('Do: add boot.initrd.kernelModules = [ "i915" ];\n')
+    const steps = [
+      { until: NUMBER, send: '\n' },
+      { until: WRITE, send: 'y\n' }
+    ]
+    await onTerminal(place, words, { steps })
+    const inner = `\n${DEVICES}\n${LINE.slice(2)}`.replace(/^(?=.)/gm, '    ')
+    const more = entry.replace('  };\n', `${inner}  };\n`)
+    expect(place.read('configuration.nix')).toBe(
+      LUKS.replace('{\n', `{\n  ${OWN}\n`).replace('  system.', `${more}  system.`)
+    )
+    expect((await run(place, CHECK)).stdout).not.toContain('DARK_PASSPHRASE')
+  })
+
   test.concurrent('Ctrl-C ends it, and writes nothing', async () => {
     const place = makePlace({ 'configuration.nix': LUKS })
     const before = place.snapshot()

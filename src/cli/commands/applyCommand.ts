@@ -70,6 +70,7 @@ async function withDriver(
 ): Promise<{ go: Prepared } | { stop: Report }> {
   const { dark, plan } = prepared
   if (!dark || dark.drivers.length === 0 || plan.files.length === 0) return { go: prepared }
+  // The boot entry of the run need not be the one whose prompt is invisible.
   const more = prepare('apply', given, screens.err, dark.drivers)
   if (!more.ok || more.value.dark) return { go: prepared }
   const { askForDriver } = await import('../ask/askForDriver.ts')

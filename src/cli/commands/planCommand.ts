@@ -96,8 +96,8 @@ export function prepare(
   const { guest, target, context, system } = gathered.value
   const { plan, file } = planned.value
   const path = target.realpath
-  const { release, prefix } = gathered.value
-  const faults = newFaults(target, gathered.value.text, plan.files, release, prefix, given, context)
+  const { release, text } = gathered.value
+  const faults = newFaults(target, text, plan.files, release, given, context)
   const check = checkWithNix(plan.files, gathered.value.checkMode, path)
   if (!check.ok) return err(applyMessage(check.error, context))
   return ok({

@@ -31,14 +31,13 @@ export interface NewFaults {
 /**
  * Each problem that the files would have once they are as planned, and don't have now; nothing of what
  * they have already, but for an invisible passphrase prompt where the run names devices. Places are those
- * of the result. `prefix` is the path of the boot entry that the run is about.
+ * of the result.
  */
 export function newFaults(
   configuration: TargetFile,
   text: string,
   planned: readonly PlannedFile[],
   release: string | undefined,
-  prefix: readonly string[],
   given: Arguments,
   context: Context
 ): NewFaults {
@@ -62,7 +61,6 @@ export function newFaults(
   const call = mendingCall(context, sysfs)
   const dark = darkPrompt(
     told.map(it => it.finding),
-    prefix,
     call
   )
   return {
@@ -75,23 +73,15 @@ function isDark({ code }: Finding): boolean {
   return code === 'DARK_PASSPHRASE'
 }
 
-function darkPrompt(
-  findings: readonly Finding[],
-  prefix: readonly string[],
-  call: string
-): DarkPrompt | undefined {
-  const dark = findings.filter(isDark)
-  const [first] = dark.filter(it => it.level === 'problem')
+function darkPrompt(findings: readonly Finding[], call: string): DarkPrompt | undefined {
+  const dark = findings.filter(it => isDark(it) && it.level === 'problem')
+  const [first] = dark
   if (!first) return undefined
-  const path = JSON.stringify([...prefix, 'boot', 'initrd', 'kernelModules'])
-  const steps = dark.flatMap(it => it.fix ?? [])
-  const isOwn = steps.every(it => it.op === 'add' && JSON.stringify(it.path) === path)
-  const drivers = steps.flatMap(it => (it.op === 'add' ? it.items.map(String) : []))
   return {
     message: first.message,
     why: first.why,
-    drivers: isOwn ? [...new Set(drivers)] : [],
-    ...(steps.length > 0 ? { call } : {})
+    drivers: [...new Set(dark.flatMap(it => it.initrdModules ?? []))],
+    ...(dark.some(it => it.fix) ? { call } : {})
   }
 }
 

@@ -17,7 +17,8 @@ export function faultLine({ finding, where, isNew }: ToldFault, call?: string): 
   const lead = level === 'note' ? 'Note' : isNew ? 'Will be a problem' : 'Is a problem already'
   const once = isNew ? 'once this is written: ' : ''
   const how = fix && call !== undefined ? ` (${once}${call})` : ''
-  return `${lead}: ${where}: ${code}, ${message}. Why: ${why} Do: ${remedy}${how}.`
+  const end = how === '' && remedy.endsWith(';') ? '' : '.'
+  return `${lead}: ${where}: ${code}, ${message}. Why: ${why} Do: ${remedy}${how}${end}`
 }
 
 /** The call of `check` that carries out its edits on the same machine. */
