@@ -8,6 +8,7 @@ import { list } from '../host/words.ts'
 import { type Facts, type LintFile, type View, viewsOf } from '../lints/configuration.ts'
 import { earlyLine, firmwarePictureOff, loadEarly, sayDark } from '../lints/darkPassphrase.ts'
 import {
+  BLACKLIST,
   bindsByOurs,
   consoleDriversOf,
   type EarlyDrivers,
@@ -23,7 +24,8 @@ import { findingAt, findingIn, kernelParams } from '../lints/find.ts'
 import type { Finding } from '../lints/index.ts'
 import { withParts } from '../lints/parts.ts'
 import { hasOtherConsole, type Prompt, promptsOf } from '../lints/passphrase.ts'
-import { at, namedIn } from './passed.ts'
+import { isBoundByID } from './params.ts'
+import { at, isCertain, namedIn } from './passed.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's picture
@@ -73,22 +75,27 @@ interface Source {
 /** A device of a guest, and what names it. */
 interface Bound extends Source {
   device: PciDevice
+  /** Whether it goes to the guest in any case, and not only under a condition. */
+  isSure: boolean
 }
 
 /** What vfio-pci takes in the initrd: by our options, by IDs, and by scripts that override a driver. */
 function boundEarly(view: View, machine: Machine): Bound[] {
   const binds = bindsByOurs(view)
-  const named = namedIn(view, machine, machine.kernelParams)
+  const named = namedIn(view, machine, machine.kernelParams, true)
     .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isOurs))
     .flatMap(it => {
       const entry = it.by.kind === 'id' ? it.by.binding.at : it.by.item
+      const isRunning = it.by.kind === 'id' && isBoundByID(machine.kernelParams, it.by.id)
+      const isSure = isCertain(entry) || isRunning
       const place: Source['place'] = said => at(it, said)
-      return it.devices.map((device): Bound => ({ device, entry, place }))
+      return it.devices.map((device): Bound => ({ device, isSure, entry, place }))
     })
   const scripted = overriddenEarly(view).flatMap(({ text, index, address }) => {
     const place: Source['place'] = said => findingIn(text, index, address.length, said)
     const devices = machine.devices.filter(it => it.address === address)
-    return devices.map((device): Bound => ({ device, entry: text, place }))
+    const isSure = isCertain(text)
+    return devices.map((device): Bound => ({ device, isSure, entry: text, place }))
   })
   return [...(loadsVfioEarly(view) ? named : []), ...scripted]
 }
@@ -98,34 +105,39 @@ interface Cause extends Source {
   isCertain: boolean
 }
 
-/** Why the firmware's picture is not there; undefined where it is. */
+/** Why the firmware's picture is not there, what is certain before what may be; undefined where it is. */
 function causeOf(view: View, machine: Machine, bound: readonly Bound[]): Cause | undefined {
-  const [off] = firmwarePictureOff(view)
-  if (off) {
-    return {
-      why: `with ${off.name}, nothing is drawn before a graphics driver loads`,
-      isCertain: true,
-      entry: off.at,
-      place: said => findingAt(off.at, said)
-    }
-  }
-  if (!removesFirmwarePicture(view)) return undefined
+  const all = [...turnedOff(view), ...removed(view, machine, bound)]
+  return all.find(it => it.isCertain) ?? all[0]
+}
+
+function turnedOff(view: View): Cause[] {
+  return firmwarePictureOff(view).map(off => ({
+    why: `with ${off.name}, nothing is drawn before a graphics driver loads`,
+    isCertain: 'entry' in off.at ? isCertain(off.at) : off.at.conditions.length === 0,
+    entry: off.at,
+    place: said => findingAt(off.at, said)
+  }))
+}
+
+function removed(view: View, machine: Machine, bound: readonly Bound[]): Cause[] {
+  if (!removesFirmwarePicture(view)) return []
   const isFirst = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
   const isKnown = machine.devices.some(isFirst)
-  // vfio-pci does it for cards of class VGA alone.
-  const lost = bound
-    .filter(({ device }) => device.class.startsWith('0300'))
-    .find(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
-  if (!lost) return undefined
-  const { device, entry, place } = lost
-  return {
-    why: isKnown
-      ? `vfio-pci takes ${device.address} in the initrd and removes the picture that the firmware draws on it`
-      : `vfio-pci takes ${device.address} in the initrd and removes the picture of the firmware, if that draws on it`,
-    isCertain: isKnown,
-    entry,
-    place
-  }
+  return (
+    bound
+      // vfio-pci does it for cards of class VGA alone.
+      .filter(({ device }) => device.class.startsWith('0300'))
+      .filter(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
+      .map(({ device, isSure, entry, place }) => ({
+        why: isKnown
+          ? `vfio-pci takes ${device.address} in the initrd and removes the picture that the firmware draws on it`
+          : `vfio-pci takes ${device.address} in the initrd and removes the picture of the firmware, if that draws on it`,
+        isCertain: isKnown && isSure,
+        entry,
+        place
+      }))
+  )
 }
 
 /**
@@ -217,12 +229,11 @@ function adviceFor(looked: readonly PciDevice[], view: View, early: EarlyDrivers
       drivers: []
     }
   }
-  if (early.blocked.has(driver)) {
-    const isParam = kernelParams(view).some(it => it.param === 'nomodeset')
-    const by = isParam ? 'nomodeset' : 'a blacklist'
+  const by = early.blocked.get(driver)
+  if (by !== undefined) {
     return {
       outcome: `${by} keeps ${driver} from ${address}, which stays with the host`,
-      remedy: `take ${isParam ? 'nomodeset out of boot.kernelParams' : `${driver} out of the blacklist`}, and add ${earlyLine([driver])}`,
+      remedy: `take out ${by === BLACKLIST ? `${driver} there` : by}, and add ${earlyLine([driver])}`,
       drivers: []
     }
   }

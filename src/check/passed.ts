@@ -28,12 +28,17 @@ export interface Named {
 
 /**
  * All places that name devices in a view. Those that count only under a condition are left out, unless
- * one of these kernel parameters shows that it holds.
+ * one of these kernel parameters shows that it holds, or `hasConditional` asks for them.
  */
-export function namedIn(view: View, machine: Machine, params: readonly string[]): Named[] {
+export function namedIn(
+  view: View,
+  machine: Machine,
+  params: readonly string[],
+  hasConditional = false
+): Named[] {
   const ids = bindingsOf(view).flatMap(binding => {
     return idsOf(binding)
-      .filter(it => isCertain(binding.at) || isBoundByID(params, it.id))
+      .filter(it => hasConditional || isCertain(binding.at) || isBoundByID(params, it.id))
       .flatMap(({ id, start, end }): Named[] => {
         const by = { kind: 'id', id, binding } as const
         const all = machine.devices.filter(it => id.startsWith(idOf(it)))
@@ -51,7 +56,7 @@ export function namedIn(view: View, machine: Machine, params: readonly string[])
     const { start, end } = item.node
     const source = item.entry.file.doc.text.slice(start, end)
     const address = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
-    if (address === undefined || !isCertain(item)) return []
+    if (address === undefined || !(hasConditional || isCertain(item))) return []
     const expected = /\bid\s*=\s*"([0-9a-f]{4}:[0-9a-f]{4})"/i.exec(source)?.[1]?.toLowerCase()
     const by = { kind: 'address', address: address.toLowerCase(), expected, item } as const
     // What is not expected there is left alone.

@@ -118,7 +118,7 @@ function mayBeOfHost(view: View, driver: string): boolean {
 }
 
 /** The one driver of the desktop that is not for the guest's maker; undefined where none is, or several. */
-function driverByText(view: View, blocked: ReadonlySet<string>): string | undefined {
+function driverByText(view: View, blocked: ReadonlyMap<string, string>): string | undefined {
   const passed = passedVendors(view)
   const drivers = videoDriversOf(view).flatMap(it => {
     const maker = MAKERS_OF_X.get(it)

@@ -1,7 +1,14 @@
 // Which kernel modules of graphics cards, and vfio-pci, the initrd loads, as far as the text shows.
 
 import { formatPath } from '../nix/index.ts'
-import { type EntryText, plainStringOf, spellingOf, type View } from './configuration.ts'
+import {
+  type Entry,
+  type EntryItem,
+  type EntryText,
+  plainStringOf,
+  spellingOf,
+  type View
+} from './configuration.ts'
 import { isPlain, kernelParams, modprobeLines } from './find.ts'
 import { hasKernel } from './releases.ts'
 
@@ -44,8 +51,8 @@ export interface EarlyDrivers {
   isEvery: boolean
   /** Whether there may be more that the text does not show. */
   isVague: boolean
-  /** Drivers that are kept from loading. */
-  blocked: ReadonlySet<string>
+  /** Drivers that are kept from loading or from drawing a console, and by what: `nomodeset`. */
+  blocked: ReadonlyMap<string, string>
 }
 
 const LISTS = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules'] as const
@@ -55,35 +62,76 @@ export function earlyDriversOf(view: View): EarlyDrivers {
   const blocked = blockedIn(view)
   const drawing = (names: readonly string[]) =>
     new Set(names.map(plainName).filter(it => MAKERS.has(it) && !blocked.has(it)))
-  const [forced, available] = LISTS.map(list => view.items(list).flatMap(it => it.text ?? []))
+  const listed = (list: string, isSure: boolean) =>
+    view
+      .items(list)
+      .filter(it => isUnconditional(it) === isSure)
+      .flatMap(it => it.text ?? [])
+  const [forced, available] = LISTS
+  // What is computed, or counts under a condition, may be there.
+  const isComputedSwitch = [...AMDGPU, INTEL]
+    .flatMap(view.at)
+    .some(it => !/^(?:true|false)$/.test(spellingOf(it)))
+  const perhaps = drawing([
+    ...LISTS.flatMap(it => listed(it, false)),
+    ...byOptions(view, at => at.conditions.length > 0)
+  ])
   return {
-    forced: drawing([...(forced ?? []), ...byOptions(view)]),
-    available: drawing(available ?? []),
+    forced: drawing([
+      ...listed(forced, true),
+      ...byOptions(view, at => at.conditions.length === 0),
+      ...byHardware(view)
+    ]),
+    available: drawing(listed(available, true)),
     isEvery: hasFacter(view) && detectedBy(view).length === 0,
-    isVague: LISTS.some(list => isComputed(view, list)) || importsModel(view),
+    isVague:
+      perhaps.size > 0 ||
+      isComputedSwitch ||
+      LISTS.some(list => isComputed(view, list)) ||
+      importsModel(view),
     blocked
   }
 }
 
-/** Options that put a driver into `boot.initrd.kernelModules`: of NixOS, nixos-hardware, nixos-facter. */
-function byOptions(view: View): string[] {
-  const says = (option: string, value: boolean) => view.says(option, value).length > 0
-  const amdgpu = ['initrd.enable', 'kernelModule.inInitrd', 'loadInInitrd'].map(
-    it => `hardware.amdgpu.${it}`
+function isUnconditional({ conditions, entry }: EntryItem): boolean {
+  return conditions.length === 0 && entry.conditions.length === 0
+}
+
+const AMDGPU = ['initrd.enable', 'kernelModule.inInitrd', 'loadInInitrd'].map(
+  it => `hardware.amdgpu.${it}`
+)
+const INTEL = 'hardware.intelgpu.loadInInitrd'
+
+/**
+ * What options put into `boot.initrd.kernelModules`, of NixOS, nixos-hardware and nixos-facter, by those
+ * of their definitions that are `asked` for.
+ */
+function byOptions(view: View, asked: (entry: Entry) => boolean): string[] {
+  const says = (option: string) => view.says(option, true).some(asked)
+  const detected = detectedBy(view).flatMap(list =>
+    view
+      .items(list)
+      .filter(it => asked(it.entry))
+      .flatMap(it => it.text ?? [])
   )
-  const isAmd =
-    amdgpu.some(it => says(it, true)) ||
-    (importsHardware(view, 'gpu[-/]amd') && !amdgpu.some(it => says(it, false)))
-  const intel = 'hardware.intelgpu.loadInInitrd'
-  // nixos-hardware's module for Intel's processors imports that for their graphics.
-  const isIntel =
-    says(intel, true) || (importsHardware(view, '[cg]pu[-/]intel') && !says(intel, false))
-  const driver = view.at('hardware.intelgpu.driver').map(plainStringOf)[0] ?? 'i915'
   return [
-    ...(isAmd ? ['amdgpu'] : []),
-    ...(isIntel ? [driver] : []),
-    ...detectedBy(view).flatMap(list => view.items(list).flatMap(it => it.text ?? []))
+    ...(AMDGPU.some(says) ? ['amdgpu'] : []),
+    ...(says(INTEL) ? [driverOfIntel(view)] : []),
+    ...detected
   ]
+}
+
+/** What modules of nixos-hardware that are imported put there by themselves. */
+function byHardware(view: View): string[] {
+  const isOff = (option: string) => view.says(option, false).length > 0
+  // Its module for Intel's processors imports that for their graphics.
+  const isIntel = importsHardware(view, '[cg]pu[-/]intel') && !isOff(INTEL)
+  const isAmd = importsHardware(view, 'gpu[-/]amd') && !AMDGPU.some(isOff)
+  return [...(isAmd ? ['amdgpu'] : []), ...(isIntel ? [driverOfIntel(view)] : [])]
+}
+
+function driverOfIntel(view: View): string {
+  return view.at('hardware.intelgpu.driver').map(plainStringOf)[0] ?? 'i915'
 }
 
 const FACTER = ['hardware.facter', 'facter'] as const
@@ -133,30 +181,37 @@ function isComputed(view: View, list: string): boolean {
   )
 }
 
-/** What a blacklist, `nomodeset` or the driver of NVIDIA keeps from loading or drawing. */
-function blockedIn(view: View): Set<string> {
+/** What drivers are on a blacklist by. */
+export const BLACKLIST = 'a blacklist'
+
+/** What keeps drivers from loading or from drawing, by driver. */
+function blockedIn(view: View): Map<string, string> {
   const params = kernelParams(view).map(it => it.param)
-  if (params.includes('nomodeset')) return new Set(MAKERS.keys())
-  const byParams = params.flatMap(it => {
-    const found = /^(?:modprobe\.blacklist|module_blacklist)=(.*)$/.exec(it)
-    return found?.[1]?.split(',') ?? []
-  })
-  const byLines = modprobeLines(view).flatMap(
-    it => /^blacklist\s+(\S+)$/.exec(it.line)?.slice(1) ?? []
+  const blocked = new Map<string, string>()
+  const block = (by: string, drivers: Iterable<string>) => {
+    for (const it of drivers) blocked.set(plainName(it), by)
+  }
+  const lines = modprobeLines(view).map(it => /^blacklist\s+(\S+)$/.exec(it.line)?.[1] ?? '')
+  block(BLACKLIST, lines)
+  block(
+    BLACKLIST,
+    view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
   )
-  const listed = view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
-  const isNvidiaOff = view.says('virtualisation.vfio.blacklistNvidia', true).length > 0
+  const isOff = view.says('virtualisation.vfio.blacklistNvidia', true).length > 0
+  if (isOff) block(BLACKLIST, ['nouveau', 'nvidia_drm'])
   // NixOS' module for the driver of NVIDIA blacklists nouveau.
-  const isNvidia = videoDriversOf(view).includes('nvidia')
-  return new Set(
-    [
-      ...byParams,
-      ...byLines,
-      ...listed,
-      ...(isNvidiaOff ? ['nouveau', 'nvidia_drm'] : []),
-      ...(isNvidia ? ['nouveau'] : [])
-    ].map(plainName)
-  )
+  if (videoDriversOf(view).includes('nvidia')) block(BLACKLIST, ['nouveau'])
+  const modesetting = 'hardware.nvidia.modesetting.enable'
+  if (view.says(modesetting, false).length > 0) block(`${modesetting} = false`, ['nvidia_drm'])
+  for (const it of params) {
+    block(
+      BLACKLIST,
+      /^(?:modprobe\.blacklist|module_blacklist)=(.*)$/.exec(it)?.[1]?.split(',') ?? []
+    )
+    block(it, /^([\w-]+)\.(?:modeset|fbdev)=0$/.exec(it)?.slice(1) ?? [])
+  }
+  if (params.includes('nomodeset')) block('nomodeset', MAKERS.keys())
+  return blocked
 }
 
 /** The literal items of `services.xserver.videoDrivers`. */

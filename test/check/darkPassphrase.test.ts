@@ -190,10 +190,62 @@ describe("vfio-pci removes the firmware's picture", () => {
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({
       why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and nomodeset keeps i915 from 0000:00:02.0, which stays with the host.',
-      remedy:
-        'take nomodeset out of boot.kernelParams, and add boot.initrd.kernelModules = [ "i915" ];'
+      remedy: 'take out nomodeset, and add boot.initrd.kernelModules = [ "i915" ];'
     })
     expect(dark?.fix).toBeUndefined()
+  })
+
+  it.each<[string, string, string]>([
+    [
+      'boot.kernelParams = [ "i915.modeset=0" ];',
+      'i915.modeset=0 keeps i915 from 0000:00:02.0',
+      'take out i915.modeset=0'
+    ],
+    [
+      'boot.blacklistedKernelModules = [ "i915" ];',
+      'a blacklist keeps i915 from 0000:00:02.0',
+      'take out i915 there'
+    ],
+    [
+      'boot.extraModprobeConfig = "blacklist i915";',
+      'a blacklist keeps i915 from 0000:00:02.0',
+      'take out i915 there'
+    ]
+  ])('%s', (line, why, remedy) => {
+    const [dark] = found(module(GUEST, LUKS, line, 'boot.initrd.kernelModules = [ "i915" ];'))
+    expect(dark?.why).toContain(`, and ${why}, which stays with the host.`)
+    expect(dark?.remedy).toBe(`${remedy}, and add boot.initrd.kernelModules = [ "i915" ];`)
+  })
+
+  it('the driver of NVIDIA draws no console without modesetting', () => {
+    const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
+    const lines = [
+      guest,
+      LUKS,
+      'services.xserver.videoDrivers = [ "nvidia" ];',
+      'boot.initrd.kernelModules = [ "nvidia_drm" ];'
+    ]
+    const off = 'hardware.nvidia.modesetting.enable = false;'
+    expect(short([...lines, off], 'two-identical')).toHaveLength(1)
+    const param = 'boot.kernelParams = [ "nvidia-drm.fbdev=0" ];'
+    expect(short([...lines, param], 'two-identical')).toHaveLength(1)
+  })
+
+  it.each<[what: string, ...lines: string[]]>([
+    ['our options', `config = lib.mkIf config.my.vfio { ${GUEST} };`],
+    [
+      'a parameter',
+      'boot.initrd.kernelModules = [ "vfio_pci" ];',
+      'boot.kernelParams = lib.optionals config.my.vfio [ "vfio-pci.ids=1002:67df" ];'
+    ]
+  ])('a note where it depends on a condition: %s', (_, ...lines) => {
+    const text = `{ config, lib, ... }:\n{\n${[LUKS, ...lines].join('\n')}\n}\n`
+    // What stands beside config is no option.
+    const all = text.replace(LUKS, lines[0]?.startsWith('config') ? '' : LUKS)
+    const files = all === text ? text : { 'configuration.nix': all, 'luks.nix': module(LUKS) }
+    expect(found(files)).toMatchObject([
+      { level: 'note', message: 'the passphrase prompt for root (LUKS) may be invisible' }
+    ])
   })
 
   it('a machine that does not say which card the firmware draws on', () => {

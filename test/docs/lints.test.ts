@@ -133,9 +133,9 @@ the firmware draws on, which cards stay, and which driver each has. vfio-pci rem
 when it takes that card in the initrd. Only the driver of a card that stays, in \`boot.initrd.kernelModules\` or
 \`boot.initrd.availableKernelModules\`, makes the prompt visible again. The text alone shows only that the
 firmware's picture is turned off. It is a note instead of a problem where nobody can tell that a passphrase is
-asked for (a pool that may be encrypted), where there may be more drivers than the text shows, or where the
-passphrase can also be given over ssh or a serial line. What unlocks without a person is not reported: a key
-file, TPM2 without a PIN, clevis.
+asked for (a pool that may be encrypted), where the device or the driver depends on a condition, where there may
+be more drivers than the files show, or where the passphrase can also be given over ssh or a serial line. What
+unlocks without a person is not reported: a key file, TPM2 without a PIN, clevis.
 
 | | |
 | --- | --- |

@@ -214,6 +214,21 @@ describe('the drivers in the initrd', () => {
     ['a variable', 'boot.initrd.kernelModules = gpu.modules;', 'and more'],
     ['a variable in a list', 'boot.initrd.kernelModules = [ "i915" driver ];', 'i915', 'and more'],
     [
+      'a condition',
+      'boot.initrd.kernelModules = [ "xe" ] ++ lib.optionals config.my.x [ "i915" ];',
+      'xe',
+      'and more'
+    ],
+    [
+      'an option under a condition',
+      'hardware.amdgpu.initrd.enable = lib.mkIf config.my.x true;',
+      'and more'
+    ],
+    [
+      'a condition for another module',
+      'boot.initrd.kernelModules = lib.mkIf config.my.x [ "nvme" ];'
+    ],
+    [
       'a blacklist',
       'boot.initrd.kernelModules = [ "i915" "xe" ];\nboot.blacklistedKernelModules = [ "i915" ];',
       'xe'
