@@ -6,7 +6,7 @@ import type { Machine, PciDevice } from '../host/machine.ts'
 import { canShow } from '../host/pciClass.ts'
 import { list } from '../host/words.ts'
 import { type Facts, type LintFile, type View, viewsOf } from '../lints/configuration.ts'
-import { earlyLine, firmwarePictureOff, loadEarly, sayDark } from '../lints/darkPassphrase.ts'
+import { earlyLine, firmwareFramebufferOff, loadEarly, sayDark } from '../lints/darkPassphrase.ts'
 import {
   BLACKLIST,
   bindsByOurs,
@@ -17,7 +17,7 @@ import {
   makerOf,
   overriddenEarly,
   plainName,
-  removesFirmwarePicture,
+  removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
 import { findingAt, findingIn, kernelParams } from '../lints/find.ts'
@@ -28,9 +28,9 @@ import { isBoundByID } from './params.ts'
 import { at, isCertain, namedIn } from './passed.ts'
 
 /**
- * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's picture
- * is off, or goes when vfio-pci takes the card that it is on, and the initrd loads no driver of a card
- * that stays. The machine knows which card that is, so these findings take the place of those that the
+ * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's
+ * framebuffer is off, or vfio-pci removes it with the card that it is on, and the initrd loads no driver
+ * of a card that stays. The machine knows which card that is, so these findings take the place of those that the
  * text alone gives (DECIDED_CODES). Files need not give any device to guests.
  */
 export function darkPassphrases(
@@ -105,14 +105,14 @@ interface Cause extends Source {
   isCertain: boolean
 }
 
-/** Why the firmware's picture is not there, what is certain before what may be; undefined where it is. */
+/** Why there is no framebuffer of the firmware, a certain cause first; undefined where there is one. */
 function causeOf(view: View, machine: Machine, bound: readonly Bound[]): Cause | undefined {
   const all = [...turnedOff(view), ...removed(view, machine, bound)]
   return all.find(it => it.isCertain) ?? all[0]
 }
 
 function turnedOff(view: View): Cause[] {
-  return firmwarePictureOff(view).map(off => ({
+  return firmwareFramebufferOff(view).map(off => ({
     why: `with ${off.name}, nothing is drawn before a graphics driver loads`,
     isCertain: 'entry' in off.at ? isCertain(off.at) : off.at.conditions.length === 0,
     entry: off.at,
@@ -121,7 +121,7 @@ function turnedOff(view: View): Cause[] {
 }
 
 function removed(view: View, machine: Machine, bound: readonly Bound[]): Cause[] {
-  if (!removesFirmwarePicture(view)) return []
+  if (!removesFramebuffer(view)) return []
   const isFirst = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
   const isKnown = machine.devices.some(isFirst)
   return (
@@ -131,8 +131,8 @@ function removed(view: View, machine: Machine, bound: readonly Bound[]): Cause[]
       .filter(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
       .map(({ device, isSure, entry, place }) => ({
         why: isKnown
-          ? `vfio-pci takes ${device.address} in the initrd and removes the picture that the firmware draws on it`
-          : `vfio-pci takes ${device.address} in the initrd and removes the picture of the firmware, if that draws on it`,
+          ? `vfio-pci binds ${device.address} in the initrd, which removes the firmware's framebuffer`
+          : `vfio-pci binds ${device.address} in the initrd, which removes the firmware's framebuffer if that is on this card`,
         isCertain: isKnown && isSure,
         entry,
         place
@@ -232,7 +232,7 @@ function adviceFor(looked: readonly PciDevice[], view: View, early: EarlyDrivers
   const by = early.blocked.get(driver)
   if (by !== undefined) {
     return {
-      outcome: `${by} keeps ${driver} from ${address}, which stays with the host`,
+      outcome: `${by} disables ${driver}, the driver of ${address}, which stays with the host`,
       remedy: `take out ${by === BLACKLIST ? `${driver} there` : by}, and add ${earlyLine([driver])}`,
       drivers: []
     }
@@ -240,10 +240,10 @@ function adviceFor(looked: readonly PciDevice[], view: View, early: EarlyDrivers
   // The module of NVIDIA is in the system only where its driver is asked for; else the build would fail.
   const isSure = driver !== 'nvidia_drm' || videoDriversOf(view).includes('nvidia')
   const missing = early.isVague
-    ? 'is not among the modules of the initrd that the files show'
-    : 'is not in the initrd'
+    ? 'the files do not show that the initrd loads'
+    : 'the initrd does not load'
   return {
-    outcome: `${driver}, the driver of ${address}, which stays with the host, ${missing}`,
+    outcome: `${missing} ${driver}, the driver of ${address}, which stays with the host`,
     remedy: `add ${earlyLine([driver])}`,
     drivers: isSure ? [driver] : []
   }

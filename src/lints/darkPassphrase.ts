@@ -9,12 +9,12 @@ import { hasOtherConsole, type Prompt, promptsOf } from './passphrase.ts'
 import { hasKernel } from './releases.ts'
 
 /**
- * What the text alone shows: the firmware's picture is turned off, and no driver of a card that may be
+ * What the text alone shows: the firmware's framebuffer is off, and no driver of a card that may be
  * the host's is in the initrd. Which card the firmware draws on, and so what vfio-pci takes away, only
  * the machine shows: there `check/darkPassphrase.ts` takes the place of this lint.
  */
 export function lintDarkPassphrase(view: View): Finding[] {
-  const off = firmwarePictureOff(view)
+  const off = firmwareFramebufferOff(view)
   const prompts = off.length > 0 ? promptsOf(view) : []
   if (prompts.length === 0) return []
   const early = earlyDriversOf(view)
@@ -61,7 +61,7 @@ export function sayDark(
 }
 
 /** Where a view turns off what the firmware set up to draw on, and by which name. */
-export function firmwarePictureOff(view: View): { at: Entry | EntryItem; name: string }[] {
+export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; name: string }[] {
   const params = kernelParams(view).filter(
     ({ param }) =>
       param === 'initcall_blacklist=sysfb_init' ||

@@ -277,9 +277,9 @@ export function plainName(module: string): string {
 }
 
 /**
- * Whether vfio-pci removes the firmware's picture from a card that it takes: since Linux 6.0,
+ * Whether vfio-pci removes the firmware's framebuffer from a card that it binds: since Linux 6.0,
  * vfio_pci_vga_init calls aperture_remove_conflicting_pci_devices (drivers/vfio/pci/vfio_pci_core.c).
  */
-export function removesFirmwarePicture(view: View): boolean {
+export function removesFramebuffer(view: View): boolean {
   return hasKernel(view, '6.0')
 }

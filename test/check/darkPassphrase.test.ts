@@ -24,7 +24,7 @@ function short(lines: readonly string[], machine = 'amd-reset', tree: Tree = {})
   return inShort(text, found(text, machine, tree))
 }
 
-describe("vfio-pci removes the firmware's picture", () => {
+describe("vfio-pci removes the firmware's framebuffer", () => {
   it('tells by what, for which card, and the line that helps', () => {
     const text = module(GUEST, LUKS)
     const [finding, ...more] = found(text)
@@ -33,7 +33,7 @@ describe("vfio-pci removes the firmware's picture", () => {
       code: 'DARK_PASSPHRASE',
       level: 'problem',
       message: 'the passphrase prompt for root (LUKS) is invisible',
-      why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and i915, the driver of 0000:00:02.0, which stays with the host, is not in the initrd.',
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host.",
       remedy: 'add boot.initrd.kernelModules = [ "i915" ];'
     })
     const [file] = filesOf(text)
@@ -171,7 +171,7 @@ describe("vfio-pci removes the firmware's picture", () => {
     )
     expect(dark).toMatchObject({
       level: 'problem',
-      why: 'vfio-pci takes 0000:0a:00.0 in the initrd and removes the picture that the firmware draws on it, and no other card is left to show the prompt.',
+      why: "vfio-pci binds 0000:0a:00.0 in the initrd, which removes the firmware's framebuffer, and no other card is left to show the prompt.",
       remedy:
         'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or let the guest have the card only while it runs: vfio-patch apply --bind hooks'
     })
@@ -189,7 +189,7 @@ describe("vfio-pci removes the firmware's picture", () => {
     const params = 'boot.kernelParams = [ "nomodeset" ];'
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({
-      why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and nomodeset keeps i915 from 0000:00:02.0, which stays with the host.',
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and nomodeset disables i915, the driver of 0000:00:02.0, which stays with the host.",
       remedy: 'take out nomodeset, and add boot.initrd.kernelModules = [ "i915" ];'
     })
     expect(dark?.fix).toBeUndefined()
@@ -198,17 +198,17 @@ describe("vfio-pci removes the firmware's picture", () => {
   it.each<[string, string, string]>([
     [
       'boot.kernelParams = [ "i915.modeset=0" ];',
-      'i915.modeset=0 keeps i915 from 0000:00:02.0',
+      'i915.modeset=0 disables i915, the driver of 0000:00:02.0',
       'take out i915.modeset=0'
     ],
     [
       'boot.blacklistedKernelModules = [ "i915" ];',
-      'a blacklist keeps i915 from 0000:00:02.0',
+      'a blacklist disables i915, the driver of 0000:00:02.0',
       'take out i915 there'
     ],
     [
       'boot.extraModprobeConfig = "blacklist i915";',
-      'a blacklist keeps i915 from 0000:00:02.0',
+      'a blacklist disables i915, the driver of 0000:00:02.0',
       'take out i915 there'
     ]
   ])('%s', (line, why, remedy) => {
@@ -256,7 +256,7 @@ describe("vfio-pci removes the firmware's picture", () => {
     const [dark] = found(module(GUEST, LUKS), 'amd-reset', tree)
     expect(dark).toMatchObject({
       level: 'note',
-      why: 'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture of the firmware, if that draws on it, and i915, the driver of 0000:00:02.0, which stays with the host, is not in the initrd.'
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer if that is on this card, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
     })
   })
 
@@ -282,7 +282,7 @@ describe("vfio-pci removes the firmware's picture", () => {
   })
 })
 
-describe("the firmware's picture is turned off", () => {
+describe("the firmware's framebuffer is off", () => {
   const off = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'
 
   it('the card with the monitor counts, whichever goes to a guest', () => {
@@ -300,7 +300,7 @@ describe("the firmware's picture is turned off", () => {
     const text = module(lent, LUKS)
     expect(found(text)).toMatchObject([
       {
-        why: 'with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and amdgpu, the driver of 0000:01:00.0, which stays with the host, is not in the initrd.',
+        why: 'with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and the initrd does not load amdgpu, the driver of 0000:01:00.0, which stays with the host.',
         remedy: 'add boot.initrd.kernelModules = [ "amdgpu" ];'
       }
     ])

@@ -49,7 +49,7 @@ async function run(place: Place, words: readonly string[]) {
 }
 
 const WHY =
-  'vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the firmware draws on it, and i915, the driver of 0000:00:02.0, which stays with the host, is not in the initrd.'
+  "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
 const MENDING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
 
 function willBe(line: number, entry = ''): string {
@@ -133,7 +133,7 @@ test('with --yes nothing is added unasked, and the last lines say what to do fir
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
-    First:  ${SUDO}${MENDING_ALL}   (else nobody sees the passphrase prompt)
+    First:  ${SUDO}${MENDING_ALL}   (otherwise the passphrase prompt is invisible)
     ${NEXT.trimEnd()}
     `)
   expect(place.read('configuration.nix')).toBe(written(''))
@@ -181,9 +181,9 @@ test('check finds the same after it, --fix mends it, and undo goes all the way b
 const QUESTION = text`
 
   After the next start, the passphrase prompt for root (LUKS) is invisible:
-  vfio-pci takes 0000:01:00.0 in the initrd and removes the picture that the
-  firmware draws on it, and i915, the driver of 0000:00:02.0, which stays with the
-  host, is not in the initrd. Add "i915" to boot.initrd.kernelModules?
+  vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's
+  framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0,
+  which stays with the host. Add "i915" to boot.initrd.kernelModules?
     1) yes
     2) no
   `
@@ -216,7 +216,7 @@ describe('on a terminal apply asks', () => {
     const { place, shown } = await answered('2\n', ...GPU)
     expect(shown.terminal).toContain('Will be a problem: configuration.nix:11: DARK_PASSPHRASE')
     expect(shown.terminal.replaceAll(MACHINE, 'MACHINE')).toContain(
-      `First:  ${SUDO}${MENDING_ALL}   (else nobody sees the passphrase prompt)\n`
+      `First:  ${SUDO}${MENDING_ALL}   (otherwise the passphrase prompt is invisible)\n`
     )
     expect(place.read('configuration.nix')).toBe(written(''))
   })
@@ -355,7 +355,7 @@ test('an encrypted pool and a disabled sysfb, in the text alone and on a machine
   expect(onMachine.code).toBe(1)
   expect(onMachine.stdout).toContain(text`
     ${found.trimEnd()}
-      Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and amdgpu, the driver of 0000:0a:00.0, which stays with the host, is not in the initrd.
+      Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd does not load amdgpu, the driver of 0000:0a:00.0, which stays with the host.
       Do:  add boot.initrd.kernelModules = [ "amdgpu" ];
     `)
 })

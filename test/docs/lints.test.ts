@@ -129,10 +129,10 @@ line: the IOMMU, the kernel parameters, the modules, the devices and which drive
 the ACS override, and whether what was built last is what the machine was started with.
 
 \`DARK_PASSPHRASE\` is decided by the machine where that is looked at, in every boot entry: it shows which card
-the firmware draws on, which cards stay, and which driver each has. vfio-pci removes the firmware's picture
-when it takes that card in the initrd. Only the driver of a card that stays, in \`boot.initrd.kernelModules\` or
+the firmware draws on, which cards stay, and which driver each has. vfio-pci removes the firmware's
+framebuffer when it binds that card in the initrd. Only the driver of a card that stays, in \`boot.initrd.kernelModules\` or
 \`boot.initrd.availableKernelModules\`, makes the prompt visible again. The text alone shows only that the
-firmware's picture is turned off. It is a note instead of a problem where nobody can tell that a passphrase is
+firmware's framebuffer is off. It is a note instead of a problem where nobody can tell that a passphrase is
 asked for (a pool that may be encrypted), where the device or the driver depends on a condition, where there may
 be more drivers than the files show, or where the passphrase can also be given over ssh or a serial line. What
 unlocks without a person is not reported: a key file, TPM2 without a PIN, clevis.

@@ -31,6 +31,6 @@ export function mendingCall(context: Context, sysfs: string | undefined): string
 export function darkReminder(call: string | undefined): string {
   const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
   return call === undefined
-    ? 'First:  see DARK_PASSPHRASE above, as nobody would see the passphrase prompt'
-    : `First:  ${sudo}${call}   (else nobody sees the passphrase prompt)`
+    ? 'First:  see DARK_PASSPHRASE above; the passphrase prompt is invisible otherwise'
+    : `First:  ${sudo}${call}   (otherwise the passphrase prompt is invisible)`
 }
