@@ -1,9 +1,10 @@
 import type { Command } from './arguments/flags.ts'
 import { helpFor } from './arguments/help.ts'
 import { type Arguments, parseArguments } from './arguments/parseArguments.ts'
-import { EXIT, formatMessage, type Message, usage } from './message.ts'
+import { EXIT, type Message, usage } from './message.ts'
 import { fail, type Report } from './report.ts'
 import { type DocumentKind, jsonDocument } from './show/jsonDocument.ts'
+import { sayMessage, writeError, writeOutput } from './show/output.ts'
 import type { Screens } from './show/showPlan.ts'
 import { screenOf } from './show/terminal.ts'
 import { VERSION } from './version.ts'
@@ -21,7 +22,7 @@ export async function main(words: readonly string[]): Promise<void> {
   const given = parsed.value
   const text = given.on('version') ? `vfio-patch ${VERSION}\n` : helpOf(given)
   if (text !== undefined) {
-    process.stdout.write(text)
+    writeOutput(text)
     return
   }
   const report = await run(given).catch((error: unknown) => fail(bug(error, given)))
@@ -33,7 +34,7 @@ export async function main(words: readonly string[]): Promise<void> {
 function end({ exit, error }: Report, document: string | undefined): void {
   process.exitCode = exit
   if (document !== undefined) process.stdout.write(document)
-  else if (error) process.stderr.write(formatMessage(error))
+  else if (error) sayMessage(error)
 }
 
 /** Whether `--json` is among the flags, also where these can't be read. */
@@ -78,7 +79,7 @@ function watchOutput(): { isWritten: boolean } {
         what: `${isWritten ? 'warning: the change is written, but ' : ''}the output could not be written (${error.code}).`,
         remedy: 'see whether there is space left where it goes'
       }
-      process.stderr.write(formatMessage(message))
+      sayMessage(message)
       if (code === EXIT.done || code === EXIT.differences) process.exitCode = message.exit
     })
   })
@@ -92,7 +93,7 @@ async function run(given: Arguments): Promise<Report> {
   const { command } = given
   if (command === undefined) {
     if (given.on('json') !== true) {
-      process.stderr.write(helpFor(undefined))
+      writeError(helpFor(undefined))
       return { exit: EXIT.usage, outcome: 'failed' }
     }
     return fail(usage('a command is missing.', { remedy: 'vfio-patch --help' }))

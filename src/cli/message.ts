@@ -1,3 +1,5 @@
+import { visibleLine } from '../nix/text/visible.ts'
+
 /** What a person is told when something can't be done: what, why, what to do; and the exit code. */
 export interface Message {
   code: string
@@ -34,7 +36,7 @@ export const EXIT = {
 
 /** The lines of a message as they are printed on stderr. */
 export function formatMessage(message: Message): string {
-  return `${[`vfio-patch: ${message.what}`, ...detailsOf(message)].join('\n')}\n`
+  return `${[`vfio-patch: ${visibleLine(message.what)}`, ...detailsOf(message)].join('\n')}\n`
 }
 
 /** The lines that stand below what is said: the place in the text, why, and what to do. */

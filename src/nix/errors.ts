@@ -1,4 +1,5 @@
 import { lineEnd, lineStart, type Place, placeOf } from './text/lines.ts'
+import { visible, visibleLine } from './text/visible.ts'
 
 /**
  * Why something could not be done. Each code has one meaning:
@@ -60,7 +61,8 @@ export interface NixError {
   hint?: string
   /**
    * Place, code and message, the source line, carets below it, and the hint, as lines parted by `\n`.
-   * Place and source line are left out where the error is about the call and not the text.
+   * Place and source line are left out where the error is about the call and not the text. No escape
+   * character is in it but those of the colors: see text/visible.ts.
    */
   render(options?: RenderOptions): string
 }
@@ -114,11 +116,13 @@ function render(text: string, error: Rendering, options: RenderOptions): string 
   const { file, color = false, width = 100 } = options
   const paint = (style: string, part: string) => (color ? `\x1b[${style}m${part}\x1b[0m` : part)
   const place = error.placed ? [error.at.line, error.at.column] : []
-  const where = [...(file === undefined ? [] : [file]), ...place].map(it => `${it}:`).join('')
+  const where = [...(file === undefined ? [] : [visibleLine(file)]), ...place]
+    .map(it => `${it}:`)
+    .join('')
   const head = `${where}${where === '' ? '' : ' '}`
-  const lines = [`${head}${paint('1;31', error.code)}: ${error.message}`]
+  const lines = [`${head}${paint('1;31', error.code)}: ${visible(error.message)}`]
   if (error.placed && text !== '') lines.push(...markedLines(text, error.range, { color, width }))
-  if (error.hint !== undefined) lines.push(`hint: ${error.hint}`)
+  if (error.hint !== undefined) lines.push(`hint: ${visible(error.hint)}`)
   return lines.join('\n')
 }
 
@@ -180,14 +184,15 @@ interface Cell {
 const glyphs = (all: Cell[]) => all.map(it => it.glyph).join('')
 const sum = (all: Cell[]) => all.reduce((total, it) => total + it.width, 0)
 
-/** What each user-perceived character shows, tabs and control characters made visible as blanks. */
+/** What each user-perceived character shows: blanks for a tab, and its number for what has no glyph. */
 function cells(text: string): Cell[] {
   if (/^[\x20-\x7e]*$/.test(text)) return [...text].map(glyph => ({ glyph, width: 1 }))
   const segments = new Intl.Segmenter('en', { granularity: 'grapheme' }).segment(text)
   return [...segments].map(({ segment }) => {
     if (segment === '\t') return { glyph: '  ', width: 2 }
-    if (/^\p{Cc}/u.test(segment)) return { glyph: ' ', width: 1 }
-    return { glyph: segment, width: isWide(segment) ? 2 : 1 }
+    const glyph = visibleLine(segment)
+    if (glyph !== segment) return { glyph, width: [...glyph].length }
+    return { glyph, width: isWide(segment) ? 2 : 1 }
   })
 }
 

@@ -141,35 +141,31 @@ const COMMANDS: string[][] = [
   ['scan', ...MACHINE, '--dump', 'dump']
 ]
 
-needing('root', 'git').each(Object.keys(TRAPS))(
-  '%s',
-  { timeout: 120_000 },
-  async trap => {
-    const place = given()
-    TRAPS[trap]?.(place)
-    const before = place.roots()
-    const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
-    for (const words of COMMANDS) {
-      const { code, stdout, stderr } = await place.run(words, { env })
-      // Nothing waits for a pipe, nothing is a bug, and no secret is told.
-      expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
-      expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
-      expect(stdout + stderr).not.toMatch(/internal error|secret\n/)
-      expect([words, place.roots()]).toEqual([words, before])
-    }
-    expect(existsSync(join(place.decoys, 'new'))).toBe(false)
-    const { uid, mode } = lstatSync(join(place.top, 'linked'))
-    expect([uid, mode & 0o777, readFileSync(join(place.top, 'linked'), 'utf8')]).toEqual([
-      0,
-      0o600,
-      'secret\n'
-    ])
-    expect(lstatSync(join(place.nixos, FILE)).uid).toBe(ALICE)
-    // What runs as Alice may be hers.
-    const ran = join(place.top, 'ran')
-    if (existsSync(ran)) expect(readFileSync(ran, 'utf8')).not.toMatch(/^0$/m)
+needing('root', 'git').each(Object.keys(TRAPS))('%s', { timeout: 120_000 }, async trap => {
+  const place = given()
+  TRAPS[trap]?.(place)
+  const before = place.roots()
+  const env = { SUDO_UID: String(ALICE), PATH: `${place.nixos}/bin:${place.env.PATH}` }
+  for (const words of COMMANDS) {
+    const { code, stdout, stderr } = await place.run(words, { env })
+    // Nothing waits for a pipe, nothing is a bug, and no secret is told.
+    expect([words, code, stderr]).toEqual([words, expect.any(Number), expect.anything()])
+    expect([0, 1, 2, 3, 4, 5, 6, 8]).toContain(code)
+    expect(stdout + stderr).not.toMatch(/internal error|secret\n/)
+    expect([words, place.roots()]).toEqual([words, before])
   }
-)
+  expect(existsSync(join(place.decoys, 'new'))).toBe(false)
+  const { uid, mode } = lstatSync(join(place.top, 'linked'))
+  expect([uid, mode & 0o777, readFileSync(join(place.top, 'linked'), 'utf8')]).toEqual([
+    0,
+    0o600,
+    'secret\n'
+  ])
+  expect(lstatSync(join(place.nixos, FILE)).uid).toBe(ALICE)
+  // What runs as Alice may be hers.
+  const ran = join(place.top, 'ran')
+  if (existsSync(ran)) expect(readFileSync(ran, 'utf8')).not.toMatch(/^0$/m)
+})
 
 /** Exchanges her folder with a link to one of root's, and back, as fast as it can. */
 const EXCHANGE = `

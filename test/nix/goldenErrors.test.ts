@@ -44,8 +44,8 @@ describe('a text that Nix would not read as we do', () => {
     '\ufeff{ a = 1; }\n',
     [
       '1:1: ENCODING: the file begins with a byte order mark, which Nix does not accept',
-      '1 | \ufeff{ a = 1; }',
-      '    ^',
+      '1 | \\u{feff}{ a = 1; }',
+      '    ^^^^^^^^',
       'hint: save it as UTF-8 without a byte order mark'
     ].join('\n')
   )
@@ -55,8 +55,8 @@ describe('a text that Nix would not read as we do', () => {
     '{\n  # note\r  a = 1;\n}\n',
     nix`
       2:9: ENCODING: there is a carriage return without a line feed here, which Nix takes as a line end
-      2 |   # note   a = 1;
-                  ^
+      2 |   # note\u{d}  a = 1;
+                  ^^^^^
       hint: replace it by a line feed in an editor
     `
   )
@@ -66,8 +66,8 @@ describe('a text that Nix would not read as we do', () => {
     '{ a = 1; \0 }\n',
     nix`
       1:10: ENCODING: there is a NUL character here, so this is not a text file
-      1 | { a = 1;   }
-                   ^
+      1 | { a = 1; \u{0} }
+                   ^^^^^
       hint: restore the file from a copy
     `
   )

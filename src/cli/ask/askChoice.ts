@@ -1,4 +1,4 @@
-import { say } from '../show/say.ts'
+import { say } from '../show/output.ts'
 import type { Screen } from '../show/terminal.ts'
 import { wrap } from '../show/wrap.ts'
 import { type Answer, askLine } from './askLine.ts'

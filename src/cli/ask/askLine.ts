@@ -1,4 +1,5 @@
 import type { Arguments } from '../arguments/parseArguments.ts'
+import { writeError } from '../show/output.ts'
 
 /** What came of a question; a line is without its end. */
 export type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
@@ -13,7 +14,7 @@ export function whyNoQuestion(given: Arguments): string | undefined {
 
 /** Asks, and reads one line; what is typed without Enter before the input ends is no answer. */
 export function askLine(question: string): Promise<Answer> {
-  const { stdin, stderr } = process
+  const { stdin } = process
   return new Promise(resolve => {
     let line = ''
     const read = (part: string) => {
@@ -26,11 +27,11 @@ export function askLine(question: string): Promise<Answer> {
       stdin.off('data', read).off('end', give).off('error', give).pause()
       process.off('SIGINT', stop).off('SIGTERM', stop)
       // Only Enter brings the terminal to a new line.
-      if (!line.includes('\n')) stderr.write('\n')
+      if (!line.includes('\n')) writeError('\n')
       resolve(answer)
     }
     process.on('SIGINT', stop).on('SIGTERM', stop)
     stdin.setEncoding('utf8').on('data', read).on('end', give).on('error', give).resume()
-    stderr.write(question)
+    writeError(question)
   })
 }

@@ -1,7 +1,7 @@
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { EXIT, usage } from '../message.ts'
 import { fail, type Report } from '../report.ts'
-import { say } from '../show/say.ts'
+import { say } from '../show/output.ts'
 import { type Answer, askLine, whyNoQuestion } from './askLine.ts'
 
 /**

@@ -29,7 +29,7 @@ import { tooBigNotes } from '../messages/unreadNotes.ts'
 import { type CheckBody, fail, type Report } from '../report.ts'
 import { readRoot } from '../root.ts'
 import { shortName } from '../show/fileNames.ts'
-import { say } from '../show/say.ts'
+import { say, writeOutput } from '../show/output.ts'
 import { reportFinding, showFinding } from '../show/showFindings.ts'
 import type { Screens } from '../show/showPlan.ts'
 import { reportThings, showThings } from '../show/showThings.ts'
@@ -160,7 +160,7 @@ function tell(
   if (!isQuiet(given)) {
     const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
     if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
-    if (parts.length > 0) process.stdout.write(`${parts.join('\n\n')}\n`)
+    if (parts.length > 0) writeOutput(`${parts.join('\n\n')}\n`)
     if (!looked.on && looked.note !== undefined) say(looked.note)
     if (warning !== undefined) say(`Note: ${warning}`)
     for (const it of unread) say(it)

@@ -22,7 +22,7 @@ import { EXIT, type Message, usage } from '../message.ts'
 import { computedMessage, domainMessage, nixInsteadOfXml } from '../messages/domainMessages.ts'
 import { nixMessage } from '../messages/messages.ts'
 import { type DomainBody, fail, type Report } from '../report.ts'
-import { say } from '../show/say.ts'
+import { say, writeExact } from '../show/output.ts'
 import type { Screens } from '../show/showPlan.ts'
 
 type Target = 'nix' | 'xml'
@@ -76,7 +76,7 @@ export async function domainCommand(given: Arguments, screens: Screens): Promise
     remarks: remarks.map(withLine)
   }
   if (!isQuiet(given)) tell(body, mends)
-  if (given.on('json') !== true) process.stdout.write(text.value)
+  if (given.on('json') !== true) writeExact(text.value, screens.out)
   return { exit: EXIT.done, outcome: 'converted', body }
 }
 

@@ -7,10 +7,11 @@ import { locateTarget } from '../../files/target.ts'
 import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { contextOf } from '../context.ts'
-import { formatMessage, type Message } from '../message.ts'
+import type { Message } from '../message.ts'
 import { dateOf, readMessage } from '../messages/fileMessages.ts'
 import type { EarlierRunReport } from '../report.ts'
 import { readRoot, stateFolderHere } from '../root.ts'
+import { say, sayMessage } from '../show/output.ts'
 import type { Screen } from '../show/terminal.ts'
 import { waitForOthers } from './waitForOthers.ts'
 import { registerOne, registrationsFor } from './writeChanges.ts'
@@ -62,7 +63,7 @@ export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise
     if (given.on('quiet') !== true) note(sentence(it), given)
     // It may have been stopped before it told git.
     for (const each of registrationsFor(it.created, it.deleted, given)) {
-      for (const problem of registerOne(each, path)) process.stderr.write(formatMessage(problem))
+      for (const problem of registerOne(each, path)) sayMessage(problem)
     }
   }
   const runs = recovered.value.map(({ started, outcome, files }) => {
@@ -79,5 +80,5 @@ function sentence({ started, outcome }: Recovered): string {
 
 function note(text: string, given: Arguments): void {
   if (given.on('json') === true) return
-  process.stderr.write(`vfio-patch: note: ${text}\n`)
+  say(`vfio-patch: note: ${text}`)
 }

@@ -5,7 +5,7 @@ import type { Registration } from '../../git/registration.ts'
 import { EXIT, type Message } from '../message.ts'
 import type { Prepared } from '../prepared.ts'
 import { type CheckReport, fail, type PlanBody, type Report } from '../report.ts'
-import { say } from '../show/say.ts'
+import { relayError, say } from '../show/output.ts'
 
 /** The plan with the check in it; or how it ends here. */
 export async function evaluate(
@@ -21,7 +21,7 @@ export async function evaluate(
     path: configuration.realpath,
     files: plan.files,
     unseen: new Set(registrations.flatMap(it => it.ignored)),
-    ...(verbose && !quiet ? { listen: part => void process.stderr.write(part) } : {})
+    ...(verbose && !quiet ? { listen: relayError } : {})
   })
   const withCheck = (it: CheckReport): PlanBody => ({ ...planned, checks: [...planned.checks, it] })
   switch (check.status) {

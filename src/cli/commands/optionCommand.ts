@@ -18,8 +18,8 @@ import { nextStep } from '../messages/nextStep.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { readRoot } from '../root.ts'
 import { reportEdits } from '../show/editReports.ts'
+import { say, writeExact } from '../show/output.ts'
 import { reportChecks, reportFile } from '../show/planBody.ts'
-import { say } from '../show/say.ts'
 import type { Screens } from '../show/showPlan.ts'
 import { checkWithNix, readCheckMode } from './checkWithNix.ts'
 import { offerChange } from './offerChange.ts'
@@ -37,12 +37,12 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
   const tail = tailOf(given)
   const contextFor = (path: string) =>
     contextOf(`option ${asked.action}`, path, root.value, given, screens.err, tail)
-  if (file === '-') return filter(asked, given, contextFor(file))
+  if (file === '-') return filter(asked, given, contextFor(file), screens)
 
   if (asked.action === 'get') {
     const module = readModule(file, root.value, contextFor, true)
     if (!module.ok) return fail(module.error)
-    return optionGet(module.value.text, asked, module.value.context, voiceOf(given))
+    return optionGet(module.value.text, asked, module.value.context, voiceOf(given), screens.out)
   }
   const manner = readManner(given, true)
   if (!manner.ok) return fail(manner.error)
@@ -77,7 +77,12 @@ function nextOf(text: string, path: string, root: string): readonly string[] {
 }
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */
-async function filter(asked: Asked, given: Arguments, context: Context): Promise<Report> {
+async function filter(
+  asked: Asked,
+  given: Arguments,
+  context: Context,
+  { out }: Screens
+): Promise<Report> {
   const misplaced = ['dry-run', 'output'].find(it => isGiven(given, it))
   if (misplaced !== undefined) {
     return fail(
@@ -94,20 +99,20 @@ async function filter(asked: Asked, given: Arguments, context: Context): Promise
   if (input.value.length > MOST_BYTES) return fail(tooBigInput(MOST_BYTES))
   const text = decodeModule(input.value, context)
   if (!text.ok) return fail(text.error)
-  if (asked.action === 'get') return optionGet(text.value, asked, context, voiceOf(given))
+  if (asked.action === 'get') return optionGet(text.value, asked, context, voiceOf(given), out)
 
   const planned = planOption(text.value, asked, context)
   if (!planned.ok) return fail(planned.error)
   const plan = planned.value
   if (!plan.changed) {
     const report = nothingToDo(asked, context, isQuiet(given))
-    if (given.on('json') !== true) process.stdout.write(plan.text)
+    if (given.on('json') !== true) writeExact(plan.text, out)
     return report
   }
   const files = [{ path: '-', before: text.value, after: plan.text }]
   const check = checkWithNix(files, mode.value, '-')
   if (!check.ok) return fail(checkMessage(check.error, context))
-  if (given.on('json') !== true) process.stdout.write(plan.text)
+  if (given.on('json') !== true) writeExact(plan.text, out)
   const file = {
     ...{ path: '-', realpath: '-', name: '-' },
     ...{ before: text.value, after: plan.text },

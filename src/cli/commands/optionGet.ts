@@ -3,9 +3,11 @@ import { spellPath, startsWith } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { Asked } from '../arguments/optionArguments.ts'
 import { type Context, nameOfFile } from '../context.ts'
-import { EXIT, formatMessage, type Message } from '../message.ts'
+import { EXIT, type Message } from '../message.ts'
 import { nixMessage } from '../messages/messages.ts'
 import { type DefinitionReport, fail, type Report } from '../report.ts'
+import { sayMessage, writeExact } from '../show/output.ts'
+import type { Screen } from '../show/terminal.ts'
 
 type AskedGet = Asked & { action: 'get' }
 
@@ -17,7 +19,8 @@ export function optionGet(
   text: string,
   asked: AskedGet,
   context: Context,
-  { quiet, json }: { quiet: boolean; json: boolean }
+  { quiet, json }: { quiet: boolean; json: boolean },
+  screen: Screen
 ): Report {
   const document = parseDocument(text)
   const module = document.module()
@@ -34,9 +37,9 @@ export function optionGet(
   const found = definitions.length > 0
   if (!json && found) {
     const lines = definitions.map(it => (asked.flat ? inOneLine(it) : inFull(it, context)))
-    process.stdout.write(`${lines.join('\n')}\n`)
+    writeExact(`${lines.join('\n')}\n`, screen)
   }
-  if (!quiet && !found) process.stderr.write(formatMessage(undefinedHere(path, context)))
+  if (!quiet && !found) sayMessage(undefinedHere(path, context))
   return {
     exit: found ? EXIT.done : EXIT.differences,
     outcome: found ? 'found' : 'not-found',

@@ -4,7 +4,7 @@ import { readHost } from '../input/readHost.ts'
 import { EXIT, usage } from '../message.ts'
 import { adviceFor } from '../messages/advice.ts'
 import { fail, type Report } from '../report.ts'
-import { say } from '../show/say.ts'
+import { say, writeOutput } from '../show/output.ts'
 import { scanBody } from '../show/scanBody.ts'
 import { scanTable, widthOf } from '../show/scanTable.ts'
 import type { Screens } from '../show/showPlan.ts'
@@ -46,7 +46,7 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
       `Next:  ${advice.command}${isElsewhere ? '   (on that machine)' : ''}`
     ]
     const text = `${lines.join('\n')}\n`
-    process.stdout.write(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
+    writeOutput(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
     if (folder !== undefined) {
       say(`Saved what was read in ${folder}. Look it through before you send it.`)
     }

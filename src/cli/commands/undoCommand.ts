@@ -28,8 +28,8 @@ import {
 import { readRoot, stateFolderHere } from '../root.ts'
 import { isOwnModule } from '../show/fileNames.ts'
 import { folderOfModule, groupFiles } from '../show/groupFiles.ts'
+import { say, writeExact, writeOutput } from '../show/output.ts'
 import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
-import { say } from '../show/say.ts'
 import { paintPatch } from '../show/showDiff.ts'
 import type { Screens } from '../show/showPlan.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
@@ -157,7 +157,7 @@ function listAll(given: Arguments, context: Context, quiet: boolean): Report {
   const width = Math.max(5, ...runs.map(it => it.command.length))
   if (given.on('json') !== true) {
     for (const { id, command, files } of runs) {
-      process.stdout.write(`${id}  ${command.padEnd(width)}  ${namesOf(files).join(' ')}\n`)
+      writeOutput(`${id}  ${command.padEnd(width)}  ${namesOf(files).join(' ')}\n`)
     }
   }
   const outcome = runs.length > 0 ? 'found' : 'not-found'
@@ -204,7 +204,7 @@ function show(
   }
   const whole = verbose || !screens.out.isTerminal
   const shown = inOrder.filter(it => whole || it.action === 'modify')
-  process.stdout.write(paintPatch(shown.map(it => it.patch).join(''), screens.out))
+  writeExact(paintPatch(shown.map(it => it.patch).join(''), screens.out), screens.out)
 }
 
 const WHAT = {

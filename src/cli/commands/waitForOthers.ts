@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FileProblem, LockedProblem } from '../../files/problem.ts'
 import type { Result } from '../../nix/result.ts'
 import { WAITED } from '../messages/fileMessages.ts'
-import { say } from '../show/say.ts'
+import { say } from '../show/output.ts'
 
 const EACH_MS = 100
 /** Shorter waits are nothing that anybody notices. */

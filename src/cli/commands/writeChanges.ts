@@ -9,12 +9,12 @@ import { err, ok, type Result } from '../../nix/result.ts'
 import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
-import { EXIT, formatMessage, type Message } from '../message.ts'
+import { EXIT, type Message } from '../message.ts'
 import { commitMessage, leftMessage, warningMessage } from '../messages/fileMessages.ts'
 import { ignoredMessage, registerMessage } from '../messages/gitMessages.ts'
 import type { PlanBody, Report } from '../report.ts'
 import { stateFolderHere } from '../root.ts'
-import { say } from '../show/say.ts'
+import { say, sayMessage } from '../show/output.ts'
 import { VERSION } from '../version.ts'
 import { watch } from '../watched.ts'
 import { waitForOthers } from './waitForOthers.ts'
@@ -104,7 +104,7 @@ export function reportWritten(
 ): Report {
   const body = { ...planned, backup: run && { id: run.id, dir: run.folder } }
   if (given.on('json') !== true) {
-    for (const it of warnings) process.stderr.write(formatMessage(it))
+    for (const it of warnings) sayMessage(it)
   }
   if (!isQuiet(given)) for (const line of lines(run)) say(line)
   return warnings.length > 0

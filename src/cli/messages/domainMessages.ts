@@ -2,6 +2,7 @@ import type { FileProblem } from '../../files/problem.ts'
 import type { DomainError } from '../../libvirt/problem.ts'
 import { type Context, nameOfFile } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
+import { drawnByToolkit } from '../show/terminal.ts'
 import { readMessage } from './fileMessages.ts'
 
 const DUMP = 'virsh dumpxml --inactive NAME > NAME.xml'
@@ -13,7 +14,7 @@ export function domainMessage(error: DomainError, context: Context): Message {
   const isBug = code === 'NOT_LOSSLESS'
   const place = at === undefined ? '' : `:${at.line}:${at.column}`
   // The excerpt is indented, and may be cut off on both sides.
-  const excerpt = error.excerpt({ color, width: width - 4 })
+  const excerpt = drawnByToolkit(error.excerpt({ color, width: width - 4 }))
   return {
     code,
     exit: isBug ? EXIT.invalid : EXIT.refused,

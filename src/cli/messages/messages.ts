@@ -7,6 +7,7 @@ import type { NixError } from '../../nix/index.ts'
 import { shellWord } from '../arguments/shellWord.ts'
 import { type Context, callOn, nameOfFile } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
+import { drawnByToolkit } from '../show/terminal.ts'
 import { list } from './deviceWords.ts'
 import { guestMessage } from './guestMessages.ts'
 import { hintForPeople } from './hints.ts'
@@ -20,7 +21,7 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
   const { line, column } = error.at
   // The excerpt is indented, follows the number of its line, and may be cut off on both sides.
   const taken = 4 + `${line} | `.length + 2
-  const rendered = error.render({ color, width: width - taken }).split('\n')
+  const rendered = drawnByToolkit(error.render({ color, width: width - taken })).split('\n')
   const encoding = error.code === 'ENCODING'
   const bug = error.code === 'VERIFICATION_FAILED'
   const atPlace = error.range.end > 0

@@ -10,6 +10,7 @@ import { markedLines } from '../../nix/errors.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { Context } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
+import { drawnByToolkit } from '../show/terminal.ts'
 import { list } from './deviceWords.ts'
 
 // A person mends some of them at a time.
@@ -31,7 +32,8 @@ export function notTakenOver(
   const excerpt = placed.flatMap(it => {
     const taken = 4 + `${it.place.line} | `.length + 2
     const { color, width } = context
-    const lines = markedLines(it.text, it.range, { color, width: width - taken })
+    const drawn = markedLines(it.text, it.range, { color, width: width - taken })
+    const lines = drawn.map(drawnByToolkit)
     const gap = ' '.repeat(`${it.place.line} | `.length)
     return isOne
       ? lines

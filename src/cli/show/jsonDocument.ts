@@ -1,3 +1,4 @@
+import { visibleJson } from '../../nix/text/visible.ts'
 import type { Message } from '../message.ts'
 import { emptyBody, type Report } from '../report.ts'
 import { VERSION } from '../version.ts'
@@ -22,7 +23,7 @@ const EMPTY = {
 
 /**
  * The document that `--json` prints, and a line end. Its fields are described in docs/json.md; they
- * only ever become more.
+ * only ever become more. What could control a terminal is escaped.
  */
 export function jsonDocument(report: Report, command: string | null, kind: DocumentKind): string {
   const { exit, outcome, error, warnings = [], earlierRuns = [], body } = report
@@ -39,7 +40,7 @@ export function jsonDocument(report: Report, command: string | null, kind: Docum
     warnings: warnings.map(plain),
     error: error === undefined ? null : plain(error)
   }
-  return `${JSON.stringify(document, null, 2)}\n`
+  return `${visibleJson(JSON.stringify(document, null, 2))}\n`
 }
 
 function plain({ code, exit, what, why, remedy, at, excerpt }: Message) {

@@ -4,6 +4,7 @@ import { type Group, groupsOf, unitsOf } from '../../host/groups.ts'
 import { idOf, type Machine, type PciDevice } from '../../host/machine.ts'
 import { classWord, isBridge, isDisplay } from '../../host/pciClass.ts'
 import { isVgpu, virtualFunctionsOf } from '../../host/virtualFunctions.ts'
+import { visibleLine } from '../../nix/text/visible.ts'
 import { list, type Names, whyNot } from '../messages/deviceWords.ts'
 import { paint, type Screen } from './terminal.ts'
 import { wrap } from './wrap.ts'
@@ -64,10 +65,7 @@ function columnsOf(devices: readonly PciDevice[], width: number): Columns {
     devices.map(it => classWord(it.class)),
     11
   )
-  const driver = widest(
-    devices.map(it => it.driver ?? ''),
-    14
-  )
+  const driver = widest(devices.map(driverOf), 14)
   const id = 9
   const rest = width - (address + id + kind + driver + GAP.length * 5)
   return { address, id, kind, driver, name: rest < NAME ? 0 : rest }
@@ -106,7 +104,7 @@ function deviceLines(
     device.address.padEnd(columns.address),
     idOf(device).padEnd(columns.id),
     classWord(device.class).padEnd(columns.kind),
-    cut(device.driver ?? '-', columns.driver, isUnicode).padEnd(columns.driver)
+    cut(driverOf(device) || '-', columns.driver, isUnicode).padEnd(columns.driver)
   ]
   // Of a card the whole name is shown in any case.
   const isBelow = columns.name === 0 || (isDisplay(device) && full.length > columns.name)
@@ -136,6 +134,10 @@ function virtualFacts(device: PciDevice, { machine, virtual }: Scan): string[] {
   const total = device.sriov?.total
   if (count === 0) return total === undefined ? [] : [`virtual functions: none of at most ${total}`]
   return [`virtual functions: ${count}${total === undefined ? '' : ` of at most ${total}`}`]
+}
+
+function driverOf({ driver = '' }: PciDevice): string {
+  return visibleLine(driver)
 }
 
 function displayFacts(device: PciDevice, { candidates }: Scan): string[] {

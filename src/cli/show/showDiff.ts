@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import type * as Diff from 'diff'
 // Not by the index: undo has to work where the parser can't be loaded.
 import { diffTexts } from '../../nix/text/diff.ts'
-import { paint, type Screen } from './terminal.ts'
+import { paint, reverse, type Screen } from './terminal.ts'
 
 /** A file's change for the reader: `before` undefined for a new file, `after` for one that goes. */
 export interface ShownFile {
@@ -20,9 +20,20 @@ export function patchOf(files: readonly ShownFile[], context: number): string {
 function patchOfFile({ name, before, after }: ShownFile, context: number): string {
   // With a blank in it, patch takes a name to end at a tab, as git writes it.
   const file = name.includes(' ') ? `${name}\t` : name
-  const patch = diffTexts(before ?? '', after ?? '', { file, context })
+  const patch = withQuotes(diffTexts(before ?? '', after ?? '', { file, context }), name)
   if (before === undefined) return patch.replace(/^--- .*/, '--- /dev/null')
   return after === undefined ? patch.replace(/^(--- .*\n)\+\+\+ .*/, '$1+++ /dev/null') : patch
+}
+
+/** A name with a control character, a quote or a backslash in it, in quotes as git reads and writes it. */
+function withQuotes(patch: string, name: string): string {
+  if (patch === '' || !/["\\\p{Cc}]/u.test(name)) return patch
+  const quoted = name.replace(/["\\\p{Cc}]/gu, it => {
+    if (it === '\n') return '\\n'
+    if (it === '"' || it === '\\') return `\\${it}`
+    return [...Buffer.from(it)].map(byte => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+  })
+  return `--- "a/${quoted}"\n+++ "b/${quoted}"\n${patch.slice(patch.indexOf('\n@@ ') + 1)}`
 }
 
 /**
@@ -31,7 +42,9 @@ function patchOfFile({ name, before, after }: ShownFile, context: number): strin
  */
 export function paintPatch(patch: string, screen: Screen): string {
   if (!screen.color || patch === '') return patch
-  const lines = patch.split('\n')
+  // With Windows line ends a style has to end before that of its line.
+  const lines = patch.split(/\r?\n/)
+  const ends = patch.match(/\r?\n/g) ?? []
   const painted = lines.map((line, i) => {
     if (/^(?:---|\+\+\+) /.test(line) && isHeader(lines, i)) return paint(screen, 'bold', line)
     if (line.startsWith('@@')) return paint(screen, 'cyan', line)
@@ -39,7 +52,7 @@ export function paintPatch(patch: string, screen: Screen): string {
     if (line.startsWith('+')) return paintLine(line, pairOf(lines, i, -1), 'green', screen)
     return line
   })
-  return painted.join('\n')
+  return painted.map((line, i) => line + (ends[i] ?? '')).join('')
 }
 
 function isHeader(lines: readonly string[], i: number): boolean {
@@ -68,6 +81,6 @@ function paintLine(
   const [before, after] = style === 'red' ? [line, pair] : [pair, line]
   const words = diffWordsWithSpace(before.slice(1), after.slice(1))
     .filter(it => (style === 'red' ? !it.added : !it.removed))
-    .map(it => (it.added || it.removed ? `\x1b[7m${it.value}\x1b[27m` : it.value))
+    .map(it => (it.added || it.removed ? reverse(it.value) : it.value))
   return paint(screen, style, `${line[0]}${words.join('')}`)
 }

@@ -1,9 +1,10 @@
 import type { Finding, LintFile } from '../../lints/index.ts'
 import { markedLines } from '../../nix/errors.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import { visibleLine } from '../../nix/text/visible.ts'
 import { detailsOf } from '../message.ts'
 import type { FindingReport } from '../report.ts'
-import { paint, type Screen } from './terminal.ts'
+import { drawnByToolkit, paint, type Screen } from './terminal.ts'
 
 /** What a finding comes to for a program; `nameOf` tells how the person knows a file. */
 export function reportFinding(
@@ -42,7 +43,10 @@ export function showFinding(
   const excerpt = markedLines(text, range, { color: screen.color, width: screen.width - taken })
   const word = paint(screen, 'bold', level === 'note' ? `note ${code}` : code)
   const head = `${nameOf(path)}:${line}:${column}: ${word}: ${message}.`
-  return [head, ...detailsOf({ excerpt: excerpt.join('\n'), why, remedy })].join('\n')
+  return [
+    visibleLine(head),
+    ...detailsOf({ excerpt: drawnByToolkit(excerpt.join('\n')), why, remedy })
+  ].join('\n')
 }
 
 function textOf(path: string, files: readonly LintFile[]): string {

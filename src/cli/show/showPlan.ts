@@ -7,8 +7,8 @@ import type { Prepared } from '../prepared.ts'
 import type { EditReport, FileReport, PlanBody } from '../report.ts'
 import { isOwnModule, nameIn, shortName } from './fileNames.ts'
 import { folderOfModule, groupFiles } from './groupFiles.ts'
+import { say, writeExact } from './output.ts'
 import { replacementLines } from './replacements.ts'
-import { say } from './say.ts'
 import { paintPatch } from './showDiff.ts'
 import { paint, type Screen } from './terminal.ts'
 import { wrap } from './wrap.ts'
@@ -51,7 +51,7 @@ export function showPlan(
   const files = ownFirst(body.files, configuration.realpath)
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
-  process.stdout.write(paintPatch(whole.map(it => it.patch).join(''), screens.out))
+  writeExact(paintPatch(whole.map(it => it.patch).join(''), screens.out), screens.out)
   const planned = (it: FileReport) => plan.files.find(file => file.path === it.realpath)
   const groups = groupFiles(
     brief,

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 /** What a stream can show. */
 export interface Screen {
   color: boolean
@@ -54,9 +56,33 @@ const STYLES = {
   cyan: '36'
 } as const
 
+/**
+ * What stands for the escape character until `withStyles`. No text from outside can contain it, as it
+ * is another one in each process.
+ */
+const ESCAPE = randomBytes(16).toString('hex')
+
 export type Style = keyof typeof STYLES
 
-/** The text in a style, where there are colours. */
+/** The text in a style, where there are colors; only to be written with the functions of output.ts. */
 export function paint(screen: Screen, style: Style, text: string): string {
-  return screen.color ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text
+  return screen.color ? `${ESCAPE}[${STYLES[style]}m${text}${ESCAPE}[0m` : text
+}
+
+/** A part of a painted text in reverse, in whatever style the text has. */
+export function reverse(text: string): string {
+  return `${ESCAPE}[7m${text}${ESCAPE}[27m`
+}
+
+/**
+ * An excerpt that the toolkit drew with colors, to be put into other text. The toolkit shows no escape
+ * character of its source, so all of them are its own.
+ */
+export function drawnByToolkit(excerpt: string): string {
+  return excerpt.replaceAll('\x1b', ESCAPE)
+}
+
+/** The text as the terminal gets it, with its styles as escape sequences. */
+export function withStyles(text: string): string {
+  return text.replaceAll(ESCAPE, '\x1b')
 }

@@ -15,6 +15,8 @@ export type Step =
 export interface Shown {
   /** All that the terminal showed, colours by name. */
   terminal: string
+  /** The same as it was sent. */
+  sent: string
   /** What went into a pipe instead. */
   stdout: string
   stderr: string
@@ -55,6 +57,7 @@ export async function onTerminal(
   const clean = (part: string) => place.plain(readable(part))
   return {
     terminal: clean(shown.terminal),
+    sent: shown.terminal,
     stdout: clean(shown['1'] ?? ''),
     stderr: clean(shown['2'] ?? ''),
     code: shown.code,
