@@ -2,7 +2,7 @@
 
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Entry, Recording } from './source.ts'
-import { withoutIdentity } from './withoutIdentity.ts'
+import { type Reduced, withoutIdentity } from './withoutIdentity.ts'
 
 const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
 
@@ -15,7 +15,16 @@ const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
  * read; the lines of a longer text follow `PATH =`, each behind a tab.
  */
 export function formatDump(recording: Recording): Map<string, string> {
-  const entries = [...withoutIdentity(recording)].sort(([a], [b]) => (a < b ? -1 : 1))
+  return makeDump(recording).texts
+}
+
+/** The same, and how many names of each kind have placeholders in it. */
+export function makeDump(recording: Recording): {
+  texts: Map<string, string>
+  replaced: Reduced['replaced']
+} {
+  const reduced = withoutIdentity(recording)
+  const entries = [...reduced.recording].sort(([a], [b]) => (a < b ? -1 : 1))
   const files = new Map<string, string[]>()
   for (const [i, [path, entry]] of entries.entries()) {
     const next = entries[i + 1]?.[0]
@@ -27,7 +36,8 @@ export function formatDump(recording: Recording): Map<string, string> {
     lines.push(...linesOf(path, entry))
     files.set(name, lines)
   }
-  return new Map([...files].map(([name, lines]) => [name, `${lines.join('\n')}\n`]))
+  const texts = new Map([...files].map(([name, lines]) => [name, `${lines.join('\n')}\n`]))
+  return { texts, replaced: reduced.replaced }
 }
 
 function linesOf(path: string, entry: Entry): string[] {

@@ -41,11 +41,17 @@ test.each(NAMES)('the cards of %s', name => {
   expect(proposalOf(candidates)).toBe(free.length === 1 ? free[0] : undefined)
 })
 
+/** Some of these dumps are older than the placeholders for mappings, and have to be read all the same. */
+function withPlaceholders(text: string): string {
+  return text.replace(/\b(?:luks-root|cryptroot)\b/g, 'luks1').replace(/\bvg-root\b/g, 'vg1-lv1')
+}
+
 test.each(NAMES)('the dump of %s is that of the machine that it stands for', name => {
   const recording: Recording = new Map()
   const machine = readMachine(recordingSource(sourceOf(name), recording))
   const dump = formatDump(recording)
-  expect(dump).toEqual(textsOf(name))
+  const named = [...textsOf(name)].map(([file, text]) => [file, withPlaceholders(text)] as const)
+  expect(dump).toEqual(new Map(named))
   const parsed = parseDump(dump.values())
   if (!parsed.ok) throw new Error(parsed.error)
   expect(readMachine(recordedSource(parsed.value))).toEqual(machine)

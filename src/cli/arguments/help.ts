@@ -124,7 +124,8 @@ driver, its monitors, whether a guest can have it, and if not, why. Ends with
 what to do next. Reads only, and needs no rights.
 
   --dump DIR               save what was read in this new folder, to be sent or
-                           looked at elsewhere; without serial numbers
+                           looked at elsewhere; without serial numbers and
+                           names that people give
 ${SYSFS}${SPEAKING}`,
   apply: `vfio-patch apply [FILE]: set up GPU passthrough.
 

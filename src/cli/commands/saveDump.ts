@@ -8,18 +8,21 @@ import type { FileProblem } from '../../files/problem.ts'
 import { removeFile, removeIfEmpty } from '../../files/remove.ts'
 import { ownerOfSaved } from '../../files/saveFile.ts'
 import { writeNewFile } from '../../files/tempFile.ts'
-import { formatDump } from '../../host/dump.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import type { Host } from '../input/readHost.ts'
 import { type Message, usage } from '../message.ts'
+import type { Names } from '../messages/deviceWords.ts'
 import { dumpMessage } from '../messages/outputMessages.ts'
 
 /**
- * Writes what was read of a machine into a folder that is empty or not there yet. A link with the name
+ * Writes the texts of a dump, by file name, into a folder that is empty or not there yet. A link with the name
  * of the folder is not followed, and nothing that somebody puts there meanwhile is written over. Of a
  * dump that could not be written to its end nothing is left.
  */
-export function saveDump(folder: string, { recording, names }: Host): Message | undefined {
+export function saveDump(
+  folder: string,
+  texts: ReadonlyMap<string, string>,
+  names: Names
+): Message | undefined {
   const named = resolve(folder)
   if (lstatSync(named, { throwIfNoEntry: false })?.isSymbolicLink())
     return dumpMessage(folder, { code: 'NOT_REGULAR', path: named }, true)
@@ -33,7 +36,7 @@ export function saveDump(folder: string, { recording, names }: Host): Message | 
       remedy: 'give a new folder, e.g. --dump my-machine'
     })
   }
-  const problem = fill(path, [...formatDump(recording), ['pci.ids', pciIdsOf(names)]])
+  const problem = fill(path, [...texts, ['pci.ids', pciIdsOf(names)]])
   if (problem === null) return undefined
   for (const it of [...folders].reverse()) removeIfEmpty(it)
   return dumpMessage(folder, problem, false)

@@ -1,8 +1,10 @@
 import { candidatesOf, virtualCandidatesOf } from '../../host/candidates.ts'
+import { makeDump } from '../../host/dump.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { readHost } from '../input/readHost.ts'
 import { EXIT, usage } from '../message.ts'
 import { adviceFor } from '../messages/advice.ts'
+import { dumpNotes } from '../messages/dumpNotes.ts'
 import { fail, type Report } from '../report.ts'
 import { say, writeOutput } from '../show/output.ts'
 import { scanBody } from '../show/scanBody.ts'
@@ -30,7 +32,8 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
   // Some commands say already where they are to be run.
   const isElsewhere = given.text('sysfs') !== undefined && !advice.command.includes('(')
   const folder = given.text('dump')
-  const problem = folder === undefined ? undefined : saveDump(folder, host.value)
+  const dump = folder === undefined ? undefined : makeDump(host.value.recording)
+  const problem = folder !== undefined && dump ? saveDump(folder, dump.texts, names) : undefined
   if (problem) return fail(problem)
   if (given.on('json') !== true && given.on('quiet') !== true) {
     const look = {
@@ -47,8 +50,11 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
     ]
     const text = `${lines.join('\n')}\n`
     writeOutput(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
-    if (folder !== undefined) {
-      say(`Saved what was read in ${folder}. Look it through before you send it.`)
+    if (folder !== undefined && dump) {
+      const told = dumpNotes(folder, dump.replaced, machine).flatMap(it =>
+        wrap(it, widthOf(screens.err))
+      )
+      for (const line of told) say(line)
     }
   }
   const body = scanBody(machine, candidates, virtual, names, advice)

@@ -1,0 +1,234 @@
+// Names that people give, and the placeholders that take their place. What everybody's machine has under
+// the same name stays: `enp5s0`, `nvme0n1p2`, `/home`.
+
+import type { Recording } from '../source.ts'
+import type { Placeholders } from './placeholders.ts'
+
+/** One function for each kind of name; the same name always gives the same text. */
+export interface Masks {
+  /** A network interface. */
+  interface(name: string): string
+  /** A block device as the kernel names it. */
+  block(name: string): string
+  /** A mapping of the device mapper, by the name that it has in `/dev/mapper`. */
+  mapping(name: string): string
+  volume(group: string, name: string): string
+  array(name: string): string
+  /** A path below `/dev`. */
+  device(path: string): string
+  /** A name in `/dev/disk/by-…`; `folder` is `by-id` and its like. */
+  link(folder: string, name: string): string
+  /** A ZFS pool or dataset, as `pool/a/b`. */
+  dataset(name: string): string
+  mount(point: string): string
+  swap(path: string): string
+  input(name: string): string
+  /** A specialisation. */
+  entry(name: string): string
+  /** A profile that generations of the system are kept in. */
+  profile(name: string): string
+  driver(name: string): string
+  /** A kernel without its local suffix: `6.18.2`, `6.19.0-rc3`. */
+  kernel(version: string): string
+  /** UUIDs, hardware addresses and store paths in any text. */
+  numbers(text: string): string
+}
+
+/** The masks for a recording; it tells what is what, such as which mapping is a volume of LVM. */
+export function masksFor(
+  recording: Recording,
+  names: Placeholders,
+  drivers: ReadonlySet<string>
+): Masks {
+  const numbers = maskNumbers(names)
+  const isBridge = (name: string) => recording.has(`/sys/class/net/${name}/bridge/stp_state`)
+  const kinds = kindsOfMappings(recording)
+
+  const block = (name: string) => (BLOCK.test(name) ? name : names.of('block', name))
+  const volume = (group: string, name: string) => {
+    const isMasked = /^vg[1-9]\d* lv[1-9]\d*$/.test(`${group} ${name}`)
+    return `${names.of('vg', group)}-${names.of('lv', isMasked ? name : `${group}/${name}`)}`
+  }
+  const mapping = (name: string): string => {
+    if (UUID_LUKS.test(name)) return numbers(name)
+    const [, group, inner] = /^((?:[^-]|--)+)-((?:[^-]|--)+)$/.exec(name) ?? []
+    const kind = kinds.get(name) ?? (group !== undefined ? 'lvm' : 'other')
+    if (kind === 'luks') return names.of('luks', name)
+    if (kind === 'lvm' && group !== undefined && inner !== undefined) {
+      return volume(group.replaceAll('--', '-'), inner.replaceAll('--', '-'))
+    }
+    return names.of('map', name)
+  }
+  const array = (name: string) => (/^(?:md)?\d+$/.test(name) ? name : names.of('array', name))
+  const dataset = (name: string) => {
+    const [pool = '', ...rest] = name.split('/')
+    const inner = rest.map((it, i) =>
+      names.of('set', /^set[1-9]\d*$/.test(it) ? it : [pool, ...rest.slice(0, i + 1)].join('/'))
+    )
+    return [names.of('pool', pool), ...inner].join('/')
+  }
+  const link = (folder: string, name: string): string => {
+    const [, base = name, part = ''] = /^(.*?)(-part\d+)?$/s.exec(name) ?? []
+    const [, bus = ''] = BUS.exec(base) ?? []
+    const rest = base.slice(bus.length)
+    switch (folder) {
+      case 'by-id':
+        if (bus === 'dm-name-') return `${bus}${mapping(rest)}${part}`
+        if (bus === 'md-name-') return `${bus}${array(rest)}${part}`
+        return `${bus}${names.of('disk', rest)}${part}`
+      case 'by-uuid':
+      case 'by-partuuid':
+        return UUID.test(name) ? numbers(name) : names.of('disk', name)
+      case 'by-label':
+        return names.of('label', name)
+      case 'by-partlabel':
+        return names.of('partlabel', name)
+      default:
+        return PATH.test(base) ? name : `${names.of('path', base)}${part}`
+    }
+  }
+  const device = (path: string): string => {
+    const parts = path.replace(/^\/dev\//, '').split('/')
+    const [first = '', second, ...more] = parts
+    if (second === undefined) {
+      return `/dev/${kinds.has(first) ? mapping(first) : block(first)}`
+    }
+    if (first === 'disk') return `/dev/disk/${second}/${link(second, more.join('/'))}`
+    if (first === 'mapper') return `/dev/mapper/${mapping(second)}`
+    if (first === 'md') return `/dev/md/${array(second)}`
+    if (first === 'zvol') return `/dev/zvol/${dataset([second, ...more].join('/'))}`
+    if (first === 'block' || first === 'cciss') return `/dev/${first}/${block(second)}`
+    return `/dev/${volume(first, [second, ...more].join('/')).replace('-', '/')}`
+  }
+  return {
+    ...{ block, mapping, volume, array, dataset, link, device, numbers },
+    interface: name => {
+      if (HARDWARE_ADDRESS.test(name)) return numbers(name)
+      if (INTERFACE.test(name)) return name
+      return names.of(isBridge(name) ? 'bridge' : 'net', name)
+    },
+    mount: point => (KNOWN_POINTS.test(point) ? point : names.of('mount', point)),
+    swap: path => (path.startsWith('/dev/') ? device(path) : names.of('swap', path)),
+    input: name => (isProduct(name) ? name : names.of('input', name)),
+    profile: name => (name === 'system' ? name : names.of('profile', name)),
+    entry: name => (ENTRY.test(name) ? name : names.of('entry', name)),
+    driver: name => {
+      const plain = name.replaceAll('-', '_')
+      return drivers.has(plain) ? name : names.of('driver', name)
+    },
+    kernel: version => /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(version)?.[0] ?? 'unknown'
+  }
+}
+
+/** What lies below each mapping: volumes of LVM are named by their group, too. */
+function kindsOfMappings(recording: Recording): Map<string, 'luks' | 'lvm' | 'other'> {
+  const kinds = new Map<string, 'luks' | 'lvm' | 'other'>()
+  const text = (path: string) => {
+    const entry = recording.get(path)
+    return typeof entry === 'object' && 'text' in entry ? entry.text.trim() : undefined
+  }
+  const typeOf = (name: string) => {
+    const facts = text(`/run/udev/data/b${text(`/sys/class/block/${name}/dev`)}`) ?? ''
+    return /^E:ID_FS_TYPE=(.*)$/m.exec(facts)?.[1]
+  }
+  for (const path of recording.keys()) {
+    const [, device] = /^\/sys\/class\/block\/(dm-\d+)\/dm\/name$/.exec(path) ?? []
+    const name = device === undefined ? undefined : text(path)
+    if (name === undefined || name === '') continue
+    const slaves = `/sys/class/block/${device}/slaves/`
+    const below = [...recording.keys()].filter(it => it.startsWith(slaves))
+    const types = below.map(it => typeOf(it.slice(slaves.length)))
+    const id = text(`/sys/class/block/${device}/dm/uuid`) ?? ''
+    kinds.set(
+      name,
+      types.includes('crypto_LUKS') || /^CRYPT\b/.test(id)
+        ? 'luks'
+        : types.includes('LVM2_member') || /^LVM\b/.test(id)
+          ? 'lvm'
+          : 'other'
+    )
+    // Without facts from udev the form of the name decides.
+    if (kinds.get(name) === 'other' && types.every(it => it === undefined)) kinds.delete(name)
+  }
+  return kinds
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const UUID_LUKS = /^luks-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const HARDWARE_ADDRESS = /^(?:en|wl|ww)x[0-9a-f]{12}$/
+
+/** What udev and libvirt make of a place, and the usual names of what has none. */
+const INTERFACE =
+  /^(?:lo|(?:en|wl|ww|ib|sl)(?:o\d+|b\d+|v\d+|(?:P\d+)?(?:s\d+|p\d+s\d+)(?:f\d+)?(?:u\d+)*(?:c\d+)?(?:i\d+)?(?:v\d+)?(?:r\d+)?(?:d\d+|np?\d+)?)|(?:eth|wlan|wwan|usb|ifb|gre|gretap|erspan|sit|ip6tnl|ip_vti|ip6_vti|tunl|br|virbr|vnet|tap|tun|bond|team|dummy|wg|docker|lxcbr|lxdbr|macvtap|veth|ib)\d+)$/
+
+const BLOCK =
+  /^(?:(?:[shv]d|xvd)[a-z]{1,3}\d*|nvme\d+(?:c\d+)?n\d+(?:p\d+)?|mmcblk\d+(?:boot\d+|rpmb|p\d+)?|(?:dm-|sr|fd|zd|nbd|bcache|rbd|drbd|loop|ram|zram|disk|scd)\d+(?:p\d+)?|md_?d?\d+(?:p\d+)?|pmem\d+(?:\.\d+)?s?(?:p\d+)?|cciss!c\d+d\d+(?:p\d+)?|mtdblock\d+)$/
+
+const BUS =
+  /^(ata-|nvme-|scsi-|usb-|mmc-|wwn-|virtio-|ieee1394-|memstick-|dm-name-|dm-uuid-|md-name-|md-uuid-|lvm-pv-uuid-|nvme-eui\.|nvme-uuid\.)/
+
+/** Controllers and ports; with iSCSI the names of servers would follow. */
+const PATH =
+  /^(?:platform-[0-9A-Za-z_.:]{1,20}-)?pci-[0-9a-f:.]+(?:-(?:ata|nvme|usb(?:v[23])?|scsi|sas|virtio|mmc|sd)[0-9a-fx:.-]*)*$/
+
+const KNOWN_POINTS =
+  /^\/(?:boot(?:\/efi)?|efi|home|nix(?:\/store|\/persist)?|persist|root|srv|tmp|usr|var(?:\/(?:lib|log|tmp))?)?$/
+
+/** Names that this program proposes, or that say no more than what such an entry is for. */
+const ENTRY =
+  /^(?:(?:no-?)?(?:vfio|gpu|vms?|guests?|passthrough|passthru|virtuali[sz]ation)(?:-?(?:passthrough|passthru|vfio|\d+))?)$/i
+
+/** What makers call their keyboards and mice; people, and phones of people, are called otherwise. */
+const PRODUCT = new Set(
+  `logitech logi microsoft dell hp hewlett-packard lenovo apple cherry keychron corsair razer steelseries asus
+   asustek rog acer msi gigabyte roccat hyperx ducky das leopold filco varmilo glorious trust genius chicony
+   holtek sino wealth sem sonix sunplus kensington a4tech yubico thinkpad trackpoint elite pro mini plus max lite
+   usb ps/2 hid unifying nano optical laser wired wireless bluetooth gaming mechanical ergonomic multimedia
+   media compact receiver dongle keyboard keyboards mouse touchpad trackball trackpad consumer system control
+   device controller headset at translated set button power sleep lid switch video bus pc speaker inc inc. corp
+   corp. corporation ltd ltd. co co. co., gmbh and for with g pro x k m`.split(/\s+/)
+)
+
+function isProduct(name: string): boolean {
+  return name
+    .split(/[\s,()]+/)
+    .every(it => PRODUCT.has(it.toLowerCase()) || /^(?:[A-Z]{0,3}\d{1,5}[A-Z]?|)$/.test(it))
+}
+
+/** Numbers instead of what is unique, in the form that it has. */
+function maskNumbers(names: Placeholders): (text: string) => string {
+  const digits = (it: string, form: RegExp, length: number) => {
+    const before = (text: string) => {
+      const found = form.exec(text)
+      return found ? Number(found[1]) : undefined
+    }
+    return String(names.number(it.replaceAll(':', ''), before)).padStart(length, '0')
+  }
+  return text =>
+    text
+      .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/gi, it => {
+        return `00000000-0000-0000-0000-${digits(it, /^[0-]{24}(\d{12})$/, 12)}`
+      })
+      .replace(/\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/gi, it => {
+        const pairs = digits(it, /^(0{6}\d{6})$/, 12).match(/../g) ?? []
+        return pairs.join(':')
+      })
+      .replace(/\b(enx|wlx|wwx)([0-9a-f]{12})\b/g, (_, kind, it) => {
+        return `${kind}${digits(it, /^(0{6}\d{6})$/, 12)}`
+      })
+      .replace(/\/nix\/store\/([0-9a-z]{32})-([^/\s]*)/g, (_, it, name) => {
+        return `/nix/store/${digits(it, /^(0{20}\d{12})$/, 32)}-${storeName(name)}`
+      })
+}
+
+/** What kind of a thing a store path is, without the names of hosts and of people's own packages. */
+function storeName(name: string): string {
+  if (name.startsWith('nixos-system')) return 'nixos-system'
+  const [, what, version] =
+    /^((?:initrd-)?linux)(?:-[a-z]+)*?-(\d+(?:\.\d+)*(?:-rc\d+)?)/.exec(name) ?? []
+  const end = name.endsWith('-modules') ? '-modules' : ''
+  if (what !== undefined) return `${what}-${version}${end}`
+  return /^(?:initrd-)?linux/.test(name)
+    ? `${name.startsWith('initrd') ? 'initrd-' : ''}linux${end}`
+    : 'package'
+}
