@@ -2,6 +2,7 @@
 // machine allow.
 
 import type { PciDevice } from '../host/machine.ts'
+import { isPlaceholder } from '../host/mask/placeholders.ts'
 import type { Needs } from '../libvirt/learn/learn.ts'
 import { formatPath } from '../nix/index.ts'
 import { parseDeviceNode } from '../vfio/parseSettings.ts'
@@ -21,7 +22,8 @@ export type GuestNote =
   /** Sizes in KiB. */
   | { code: 'MEMORY_OVER'; needed: number; total: number }
   | { code: 'NETWORK'; names: readonly string[] }
-  | { code: 'BRIDGE_MISSING'; name: string }
+  /** `isMasked`: the machine is a dump, in which a bridge of this name has another one. */
+  | { code: 'BRIDGE_MISSING'; name: string; isMasked: boolean }
   | { code: 'INTERFACE'; name: string; isMissing: boolean }
   | { code: 'KVMFR_UNUSABLE' }
   /** The option that has devices of kvmfr already, which may be others. */
@@ -94,15 +96,17 @@ function checkNetworks(needs: Needs, host: GuestHost, tell: (note: GuestNote) =>
   const networks = needs.networks.filter(it => it !== 'default')
   if (networks.length > 0) tell({ code: 'NETWORK', names: networks })
   for (const name of needs.bridges) {
-    const isThere = host.machine?.bridges?.includes(name) === true
-    if (!isThere && !host.texts.some(it => names(it, name))) {
-      tell({ code: 'BRIDGE_MISSING', name })
+    const { bridges = [] } = host.machine ?? {}
+    if (!bridges.includes(name) && !host.texts.some(it => names(it, name))) {
+      const isMasked = bridges.some(it => isPlaceholder('bridge', it))
+      tell({ code: 'BRIDGE_MISSING', name, isMasked })
     }
   }
   for (const name of needs.interfaces) {
     const { networks: known, bridges = [] } = host.machine ?? { networks: [] }
-    const isThere = known.some(it => it.name === name) || bridges.includes(name)
-    const isMissing = host.machine !== undefined && !isThere
+    const all = [...known.map(it => it.name), ...bridges]
+    const isMasked = all.some(it => isPlaceholder('net', it) || isPlaceholder('bridge', it))
+    const isMissing = host.machine !== undefined && !all.includes(name) && !isMasked
     tell({
       code: 'INTERFACE',
       name,

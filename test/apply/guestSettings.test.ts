@@ -263,5 +263,6 @@ test('a bridge that is there, or named anywhere but in a comment', () => {
   expect(notes('{\n  # br0\n}')).toEqual(['BRIDGE_MISSING'])
   expect(notes('{ x = "br01"; }')).toEqual(['BRIDGE_MISSING'])
   expect(notes('{ }', ['br0'])).toEqual([])
+  expect(notes('{ }', ['bridge1'])).toEqual(['BRIDGE_MISSING'])
   expect(notes('{ systemd.network.netdevs.a.netdevConfig.Name = "br0"; }')).toEqual([])
 })

@@ -2,7 +2,7 @@ import { holdAgainst, type OnMachine } from '../../src/check/onMachine.ts'
 import { parseDump } from '../../src/host/dump.ts'
 import type { Machine } from '../../src/host/machine.ts'
 import { readMachine } from '../../src/host/readMachine.ts'
-import { recordedSource } from '../../src/host/source.ts'
+import { type Recording, recordedSource } from '../../src/host/source.ts'
 import type { Facts } from '../../src/lints/configuration.ts'
 import { textsOf } from '../host/support/machines.ts'
 import { recordingOf } from '../host/support/tree.ts'
@@ -13,6 +13,11 @@ export type Tree = Record<string, string | null>
 
 /** One of the machines of test/host/machines, with these paths otherwise. */
 export function machineWith(name: string, tree: Tree = {}): Machine {
+  return readMachine(recordedSource(recordingWith(name, tree)))
+}
+
+/** The same, before it is read. */
+export function recordingWith(name: string, tree: Tree = {}): Recording {
   const dump = parseDump(textsOf(name).values())
   if (!dump.ok) throw new Error(dump.error)
   const recording = new Map(dump.value)
@@ -22,7 +27,7 @@ export function machineWith(name: string, tree: Tree = {}): Machine {
       for (const it of [...recording.keys()])
         if (`${it}/`.startsWith(`${path}/`)) recording.delete(it)
   }
-  return readMachine(recordedSource(recording))
+  return recording
 }
 
 /** What comes of a configuration on a machine; throws where it gives nothing to guests. */

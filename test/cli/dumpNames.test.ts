@@ -286,3 +286,22 @@ test.concurrent.for(CALLS)('%s says the same', async (call, { expect }) => {
   expect(plain(replaced(here.stderr))).toEqual(plain(replaced(there.stderr)))
   expect(here.code).toBe(there.code)
 })
+
+test('a bridge of a guest that has another name in the dump is not called missing', async ({
+  expect
+}) => {
+  place.write('plain.nix', '{ ... }: { }\n')
+  place.write(
+    'win10.xml',
+    `<domain type='kvm'><name>win10</name><uuid>8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10</uuid><os><type arch='x86_64' machine='q35'>hvm</type></os><devices><interface type='bridge'><mac address='52:54:00:11:22:33'/><source bridge='br-zzalice'/></interface></devices></domain>\n`
+  )
+  const notes = async (folder: string) => {
+    const call = ['diff', 'plain.nix', '--domain', 'win10.xml', '--sysfs', folder]
+    const { stderr } = await place.run([...call, '--parse-check=off'])
+    return stderr.split('\n').filter(it => it.startsWith('Note: win10'))
+  }
+  expect(await notes(machine)).toEqual([])
+  expect(await notes(dump)).toEqual([
+    'Note: win10 needs the bridge br-zzalice, which no option declares. A dump has no names that people give, so it is not known whether the machine has it: see ip link there.'
+  ])
+})

@@ -114,6 +114,8 @@ function noteLine(
     case 'NETWORK':
       return `${name} needs ${note.names.length === 1 ? 'the network' : 'the networks'} ${list(note.names)} of libvirt. See that it is there and started: virsh net-list --all`
     case 'BRIDGE_MISSING':
+      if (note.isMasked)
+        return `${name} needs the bridge ${note.name}, which no option declares. A dump has no names that people give, so it is not known whether the machine has it: see ip link there.`
       return `${name} needs the bridge ${note.name}, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.${note.name}.interfaces = [ "enp5s0" ];, or use the network "default".`
     case 'INTERFACE':
       return note.isMissing

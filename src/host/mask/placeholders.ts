@@ -73,7 +73,8 @@ function spelled(kind: Kind, number: number): string {
   return kind === 'input' && number === 1 ? kind : `${kind}${number}`
 }
 
-function isPlaceholder(kind: Kind, name: string): boolean {
+/** Whether a name is one that a dump has for names of this kind. */
+export function isPlaceholder(kind: Kind, name: string): boolean {
   if (kind === 'input' && name === 'input') return true
   if (kind === 'pool' && name === 'pool') return true
   const number = /(?<![0-9])[1-9]\d{0,5}$/.exec(name)?.[0]
