@@ -130,7 +130,6 @@ const TRAPS: Record<string, (place: Attacked) => void> = {
 
 const COMMANDS: string[][] = [
   ['diff', FILE, '--iommu', 'amd', '-o', 'out.patch'],
-  ['check', FILE, OFF],
   ['check', FILE, '--fix', '--yes'],
   ['option', 'set', FILE, 'a', '1', '--yes'],
   ['apply', FILE, '--iommu', 'amd', '--yes', '-o', 'out.patch'],

@@ -150,7 +150,7 @@ needing('strace', 'GNU cp')('what can not be taken away again is named', async (
         { path: module, state: 'after' },
         { path: join(nixos, 'configuration.nix'), state: 'before' }
       ],
-      left: [module, temp]
+      left: [module, temp, join(nixos, '.vfio-patch.journal'), join(nixos, '.vfio-patch.lock')]
     }
   })
   // The lock of a process that has ended is void.
