@@ -8,12 +8,15 @@ import {
   mkdirSync,
   readdirSync,
   renameSync,
+  rmSync,
+  symlinkSync,
   writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { fileOf, journalOf } from '../files/support/hostile.ts'
 import { needing } from './support/needing.ts'
-import { makePlace, type Place } from './support/place.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
 const CONFIGURATION = '{ ... }:\n{\n  a = 1;\n}\n'
@@ -107,6 +110,55 @@ needing('root')('others can write to a folder that leads to the configuration', 
   expect(await notesOf(place, ['check', 'pc.nix', OFF], { SUDO_UID: '1235' })).toEqual([])
   chownSync(join(place.nixos, 'pc.nix'), 1235, 1235)
   expect(await notesOf(place, ['check', 'pc.nix', OFF])).toEqual([])
+})
+
+needing('root')('a record of whoever called sudo, and a state folder of theirs', async () => {
+  const place = given()
+  for (const name of ['', 'pc.nix']) chownSync(join(place.nixos, name), 1235, 1235)
+  const env = { SUDO_UID: '1235' }
+  place.write('.vfio-patch.journal', journalOf({ files: [fileOf('../other/a.nix')] }))
+  chownSync(join(place.nixos, '.vfio-patch.journal'), 1235, 1235)
+  const record = {
+    code: 5,
+    stderr: text`
+      vfio-patch: an earlier run was interrupted (2026-11-22 16:03) whose record /etc/nixos/.vfio-patch.journal another user could have put there. Nothing was written.
+        Why: with sudo such a record counts only for that user's own folders
+        Do:  as that user run this without sudo; or see that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
+      `
+  }
+  await expectRefusal(place, [...SET, '-qy'], record, { env })
+  rmSync(join(place.nixos, '.vfio-patch.journal'))
+  const state = {
+    code: 4,
+    stderr: text`
+      vfio-patch: could not save a backup in /etc/nixos/state: the folder /etc/nixos belongs to another user (1235). Nothing was written.
+        Do:  keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch, or repeat with --no-backup --yes
+      `
+  }
+  const there = { ...env, VFIO_PATCH_STATE: join(place.nixos, 'state') }
+  await expectRefusal(place, [...SET, '-qy'], state, { env: there })
+})
+
+needing('root')('a link of theirs that leads to a file of root', async () => {
+  const place = makePlace({ 'pc.nix': CONFIGURATION, 'theirs/empty': '' })
+  const theirs = join(place.nixos, 'theirs')
+  symlinkSync('../pc.nix', join(theirs, 'pc.nix'))
+  chownSync(theirs, 1235, 1235)
+  const env = { SUDO_UID: '1235' }
+  const refusal = {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/theirs/pc.nix leads through another user's folder or link to ${FILE}, which only root can change. Nothing was written.
+        Why: that user could make it lead to any file of root's.
+        Do:  name the file itself: sudo vfio-patch option set ${FILE} a 2
+      `
+  }
+  const words = ['option', 'set', 'theirs/pc.nix', 'a', '2', OFF, '-qy']
+  await expectRefusal(place, words, refusal, { env })
+  expect((await place.run([...SET, '-qy'], { env })).code).toBe(0)
+  const undo = await place.run(['undo', 'theirs/pc.nix', '-qy'], { env })
+  expect([undo.code, undo.stderr]).toEqual([3, expect.stringContaining('leads through another')])
+  expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('1', '2'))
 })
 
 needing('root', 'chattr')(

@@ -230,7 +230,10 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
     case 'BACKUP_FAILED': {
       const cause = fileMessage(problem.cause, context, '')
       const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
-      const mend = (isUnsafe && cause.remedy) || 'mend that folder'
+      const isOthers = problem.cause.code === 'OPEN_FOLDER' && (problem.cause.mode & 0o022) === 0
+      const mend = isOthers
+        ? 'keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch'
+        : (isUnsafe && cause.remedy) || 'mend that folder'
       return io(
         `could not save a backup in ${path}: ${cause.what}`,
         command !== 'undo'
@@ -334,10 +337,17 @@ function interruptedMessage(
         caused?.what
       )
     case 'OTHERS':
-      return message(
-        ' that another user had started',
-        `run this as that user, e.g. sudo ${context.line}`
-      )
+      // Root can read every record: this one was not believed.
+      return process.geteuid?.() === 0
+        ? message(
+            ` whose record ${path} another user could have put there`,
+            `as that user run this without sudo; or see that your files are as you want them, then: ${accept}`,
+            "with sudo such a record counts only for that user's own folders"
+          )
+        : message(
+            ' that another user had started',
+            `run this as that user, e.g. sudo ${context.line}`
+          )
     case 'DAMAGED':
       return message(
         `, and its record ${path} is damaged`,
