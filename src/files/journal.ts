@@ -124,7 +124,7 @@ function parse(text: string, folder: string): Journal | null {
   const top = parseObject(text)
   if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
   const { command, started, locked, folders, emptied, run } = top
-  if (!isString(command) || !isTime(started)) return null
+  if (!isString(command) || /[\p{Cc}\p{Cf}]/u.test(command) || !isTime(started)) return null
   if (!isPaths(locked) || !isPaths(folders) || !isPaths(emptied)) return null
   if (run !== null && !isPath(run)) return null
   const files = Array.isArray(top.files) ? top.files.map(file => parseFile(file, folder)) : []

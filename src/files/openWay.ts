@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { isRootsAlone, wayOf } from '../system/way.ts'
+import { nearestExisting } from './exists.ts'
 import { isOpen, type People } from './openFolder.ts'
 
 /** A folder in which somebody can replace what leads to a file. */
@@ -38,5 +39,5 @@ export function findOpenParents(path: string, owner: number, people: People): Op
  */
 export function isLedToRoots(named: string, realpath: string): boolean {
   if (process.geteuid?.() !== 0 || named === realpath) return false
-  return isRootsAlone(dirname(realpath)) && !isRootsAlone(named)
+  return isRootsAlone(nearestExisting(dirname(realpath))) && !isRootsAlone(named)
 }

@@ -60,13 +60,15 @@ function anywhere(): boolean {
 }
 
 /**
- * Whether a left lock in `folder` may name the folder of a journal: where only root can put a lock, any;
- * else one of the same owner, as whoever owns the folder can put any lock there.
+ * Whether a left lock in `folder` may name the folder of a journal: where only root can change the
+ * folder, any; else one of the same owner, as whoever owns the folder can put any lock there. A folder of
+ * root's may have been moved there with its lock, which then names a folder around it or in it.
  */
 export function mayLead(folder: string, journal: string): boolean {
   if (process.geteuid?.() !== 0 || folder === journal || isRootsAlone(folder)) return true
   const owner = ownerOf(folder)
-  return owner !== null && owner === ownerOf(journal)
+  if (owner === null || owner !== ownerOf(journal)) return false
+  return owner !== 0 || isBelow(folder, journal) || isBelow(journal, folder)
 }
 
 /**

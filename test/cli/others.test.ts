@@ -153,6 +153,25 @@ needing('root')('a link of theirs that leads to a file of root', async () => {
         Do:  name the file itself: sudo vfio-patch option set ${FILE} a 2
       `
   }
+  mkdirSync(join(place.top, 'roots'))
+  symlinkSync('../../../roots', join(theirs, 'out'))
+  for (const [flag, words] of [
+    ['-o', [...SET, '-qn']],
+    ['--dump', ['scan', '-q', ...MACHINE]]
+  ] as const)
+    await expectRefusal(
+      place,
+      [...words, flag, 'theirs/out/new'],
+      {
+        code: 3,
+        stderr: text`
+        vfio-patch: ${flag} theirs/out/new leads through another user's folder or link to /roots/new, where only root can write. Nothing was written.
+          Why: that user could make it lead anywhere.
+          Do:  name that place itself, or another one, e.g. ${flag} /roots/new
+        `
+      },
+      { env }
+    )
   const words = ['option', 'set', 'theirs/pc.nix', 'a', '2', OFF, '-qy']
   await expectRefusal(place, words, refusal, { env })
   expect((await place.run([...SET, '-qy'], { env })).code).toBe(0)

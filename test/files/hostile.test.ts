@@ -150,6 +150,7 @@ rooted.each([
   { what: 'no path', fields: { files: [fileOf('')] } },
   { what: 'a hash that is none', fields: { files: [fileOf(CONFIGURATION, { after: 'new' })] } },
   { what: 'no change', fields: { files: [fileOf(CONFIGURATION, { before: hashOf('new\n') })] } },
+  { what: 'a command that moves the cursor', fields: { command: 'apply\x1b[2J' } },
   { what: 'a time that moves the cursor', fields: { started: '2026 (\x1b[2J)' } },
   {
     what: 'a temporary file of another name',
@@ -262,6 +263,23 @@ rooted.each([
     expect(factsOf(place.decoys)).toEqual(before)
     expect(existsSync(lock)).toBe(false)
   }
+})
+
+rooted('a folder of root that was moved, with a lock in it', () => {
+  const place = makeHostile()
+  const { nixos, decoys } = place
+  const other = join(decoys, 'nixos')
+  writeFileSync(journalPath(other), journalOf({ files: [fileOf('a.nix')] }), { mode: 0o600 })
+  symlinkSync(`${GONE}.`, join(other, '.vfio-patch.lock'))
+  const moved = join(nixos, 'moved')
+  mkdirSync(moved)
+  symlinkSync(`${GONE}../../decoys/nixos`, join(moved, '.vfio-patch.lock'))
+  const before = factsOf(decoys)
+  expect(recover({ ...place.where, paths: [join(moved, 'a.nix')] })).toEqual({
+    ok: true,
+    value: []
+  })
+  expect(factsOf(decoys)).toEqual(before)
 })
 
 rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secret'])(

@@ -57,9 +57,14 @@ function look(need: Need): boolean {
   }
   // Being there isn't enough in a container that forbids it.
   if (need === 'unshare') return works('unshare', '-m', 'true')
+  if (need === 'chattr') return works('sh', '-c', MARKS)
   if (need === 'strace') return works('strace', '-o', '/dev/null', 'true')
   return works('sh', '-c', `command -v ${need}`)
 }
+
+/** Not every file system has these marks, and not every container lets them be set. */
+const MARKS =
+  'file=$(mktemp) && chattr +a "$file" && chattr -a "$file"; code=$?; rm -f "$file"; exit $code'
 
 function works(program: string, ...args: string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0

@@ -4,14 +4,15 @@ import { attempt } from '../../files/attempt.ts'
 import { reading } from '../../files/errno.ts'
 import { nearestExisting } from '../../files/exists.ts'
 import { makeFolder, missingFolders, settleFolder } from '../../files/folders.ts'
+import { isLedToRoots } from '../../files/openWay.ts'
 import type { FileProblem } from '../../files/problem.ts'
 import { removeFile, removeIfEmpty } from '../../files/remove.ts'
 import { ownerOfSaved } from '../../files/saveFile.ts'
 import { writeNewFile } from '../../files/tempFile.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
+import { ok, type Result } from '../../nix/result.ts'
 import { type Message, usage } from '../message.ts'
 import type { Names } from '../messages/deviceWords.ts'
-import { dumpMessage } from '../messages/outputMessages.ts'
+import { dumpMessage, outputLedMessage } from '../messages/outputMessages.ts'
 
 /**
  * Writes the texts of a dump, by file name, into a folder that is empty or not there yet. A link with the name
@@ -26,9 +27,13 @@ export function saveDump(
   const named = resolve(folder)
   if (lstatSync(named, { throwIfNoEntry: false })?.isSymbolicLink())
     return dumpMessage(folder, { code: 'NOT_REGULAR', path: named }, true)
-  const made = makeFolders(named)
-  if (!made.ok) return dumpMessage(folder, made.error, false)
-  const { path, folders } = made.value
+  const place = locateFolder(named)
+  if (!place.ok) return dumpMessage(folder, place.error, false)
+  const path = place.value
+  if (isLedToRoots(named, path)) return outputLedMessage('--dump', folder, path)
+  const folders = missingFolders(path)
+  const unmade = makeFolders(folders)
+  if (unmade !== null) return dumpMessage(folder, unmade, false)
   const inside = attempt(() => readdirSync(path), reading(path))
   if (!inside.ok) return dumpMessage(folder, inside.error, false)
   if (inside.value.length > 0) {
@@ -42,19 +47,20 @@ export function saveDump(
   return dumpMessage(folder, problem, false)
 }
 
-/** Makes the folder and those around it; its path without links, and what was made, the outermost first. */
-function makeFolders(named: string): Result<{ path: string; folders: string[] }, FileProblem> {
+/** The path of a folder without the links of the part that exists. */
+function locateFolder(named: string): Result<string, FileProblem> {
   const existing = nearestExisting(named)
   const real = attempt(() => realpathSync(existing), reading(existing))
-  if (!real.ok) return real
-  const path = join(real.value, named.slice(existing.length))
-  const folders = missingFolders(path)
+  return real.ok ? ok(join(real.value, named.slice(existing.length))) : real
+}
+
+function makeFolders(folders: readonly string[]): FileProblem | null {
   const mode = 0o777 & ~process.umask()
   for (const it of folders) {
     const problem = makeFolder(it) ?? settleFolder(it, mode, true)
-    if (problem !== null) return err(problem)
+    if (problem !== null) return problem
   }
-  return ok({ path, folders })
+  return null
 }
 
 function fill(path: string, files: readonly (readonly [string, string])[]): FileProblem | null {

@@ -1,10 +1,11 @@
 import { lstatSync, realpathSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { isLedToRoots } from '../../files/openWay.ts'
 import { locateSaved, saveFile } from '../../files/saveFile.ts'
 import type { TargetFile } from '../../files/target.ts'
 import { isTrace } from '../../files/trace.ts'
 import type { Message } from '../message.ts'
-import { patchMessage, replacesMessage } from '../messages/outputMessages.ts'
+import { outputLedMessage, patchMessage, replacesMessage } from '../messages/outputMessages.ts'
 
 /**
  * Writes a patch of the configuration to the file that was named, in place of what is there. Nobody
@@ -23,6 +24,9 @@ export function savePatch(
     return replacesMessage(leads)
   const target = locateSaved(named)
   if (!target.ok) return patchMessage(path, target.error, isLink(named))
+  if (isLedToRoots(named, target.value.path)) {
+    return outputLedMessage('-o', path, target.value.path)
+  }
   const problem = saveFile(target.value, Buffer.from(patch), configuration)
   return problem === null ? undefined : patchMessage(path, problem, false)
 }

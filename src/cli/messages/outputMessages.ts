@@ -10,6 +10,17 @@ export function replacesMessage(target: string): Message {
   })
 }
 
+/** A file or folder for `flag` to which another user's folder or link leads, in a folder of root's. */
+export function outputLedMessage(flag: string, path: string, target: string): Message {
+  return {
+    code: 'LED_TO_ROOT',
+    exit: EXIT.refused,
+    what: `${flag} ${path} leads through another user's folder or link to ${target}, where only root can write. Nothing was written.`,
+    why: 'that user could make it lead anywhere.',
+    remedy: `name that place itself, or another one, e.g. ${flag} ${target}`
+  }
+}
+
 /** A patch that can't be saved at `path`, as it was named; `isLink` is whether that is a link. */
 export function patchMessage(path: string, problem: FileProblem, isLink: boolean): Message {
   if (problem.code === 'IS_DIRECTORY') {
