@@ -20,3 +20,13 @@ export function nearestExisting(path: string): string {
   while (at !== dirname(at) && !isThere(at)) at = dirname(at)
   return at
 }
+
+/** Whether the name is that of a link; false where that can't be told. */
+export function isLink(path: string): boolean {
+  try {
+    return lstatSync(path).isSymbolicLink()
+  } catch (error) {
+    if (isSystemError(error)) return false
+    throw error
+  }
+}

@@ -145,6 +145,17 @@ test.concurrent('-o a folder', async () => {
   })
 })
 
+test.concurrent('below a file', async () => {
+  const place = given()
+  const refusal = (what: string, name: string) => ({
+    code: 4,
+    stderr: expect.stringContaining(`vfio-patch: cannot write the ${what} to ${name} (ENOTDIR).`)
+  })
+  await expectRefusal(place, [...CALL, '-o', 'more/x'], refusal('patch', 'more/x'))
+  const dump = ['scan', '-q', ...MACHINE, '--dump', 'more/x']
+  await expectRefusal(place, dump, refusal('dump', 'more/x'))
+})
+
 test.concurrent('nobody reads a patch who can not read the configuration', async () => {
   const place = given()
   chmodSync(join(place.nixos, 'pc.nix'), 0o600)

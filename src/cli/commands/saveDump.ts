@@ -1,8 +1,8 @@
-import { lstatSync, readdirSync, realpathSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { attempt } from '../../files/attempt.ts'
 import { reading } from '../../files/errno.ts'
-import { nearestExisting } from '../../files/exists.ts'
+import { isLink, nearestExisting } from '../../files/exists.ts'
 import { makeFolder, missingFolders, settleFolder } from '../../files/folders.ts'
 import { isLedToRoots } from '../../files/openWay.ts'
 import type { FileProblem } from '../../files/problem.ts'
@@ -25,8 +25,7 @@ export function saveDump(
   names: Names
 ): Message | undefined {
   const named = resolve(folder)
-  if (lstatSync(named, { throwIfNoEntry: false })?.isSymbolicLink())
-    return dumpMessage(folder, { code: 'NOT_REGULAR', path: named }, true)
+  if (isLink(named)) return dumpMessage(folder, { code: 'NOT_REGULAR', path: named }, true)
   const place = locateFolder(named)
   if (!place.ok) return dumpMessage(folder, place.error, false)
   const path = place.value

@@ -1,5 +1,6 @@
-import { lstatSync, realpathSync, statSync } from 'node:fs'
+import { realpathSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { isLink } from '../../files/exists.ts'
 import { isLedToRoots } from '../../files/openWay.ts'
 import { locateSaved, saveFile } from '../../files/saveFile.ts'
 import type { TargetFile } from '../../files/target.ts'
@@ -53,8 +54,4 @@ function realpathIfAny(path: string): string {
   } catch {
     return path
   }
-}
-
-function isLink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true
 }
