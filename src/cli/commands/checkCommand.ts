@@ -128,11 +128,11 @@ async function mend(
 /** What is found in the same files once some of it is mended. */
 function lookAgain(
   files: readonly LintFile[],
-  { facts }: Faults,
+  { facts, unread }: Faults,
   looked: Looked,
   read: Read
 ): Finding[] {
-  const inTexts = { files: [...files], facts, findings: lint(files, facts) }
+  const inTexts = { files: [...files], facts, findings: lint(files, facts), unread }
   const again = lookAgainAt(looked, inTexts)
   return [...withMachine(inTexts, again).findings, ...gitFaults(files, read)]
 }
