@@ -118,7 +118,7 @@ const NOTES = text`
 const MENDING_ALL = MENDING.replace('configuration.nix', '/etc/nixos/configuration.nix')
 const SUDO = process.geteuid?.() === 0 ? 'sudo ' : ''
 const NEXT = text`
-  Next:   sudo nixos-rebuild boot && reboot
+  Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
           If there is no picture, pick the previous generation in the boot menu.
   `
 
