@@ -15,6 +15,10 @@ export interface Machine {
   nixos?: string
   /** What the host has on its disks. */
   storage: readonly StorageUse[]
+  /** The block devices and what the host does with each; absent where the machine does not say. */
+  blocks?: readonly BlockDevice[]
+  /** Whether the host has a pool of ZFS; absent where it has none. */
+  hasPools?: true
   networks: readonly Network[]
   /** The bridges that there are now, those of libvirt's networks included. */
   bridges?: readonly string[]
@@ -162,6 +166,65 @@ export interface StorageUse extends Held {
   name: string
   /** The name of the block device, such as `nvme0n1p2`. */
   blockDevice: string
+}
+
+/** A disk, a partition, an array or a mapping, as the kernel has it. */
+export interface BlockDevice {
+  /** The name of the kernel: `nvme0n1p2`, `dm-0`. */
+  name: string
+  /** Its major and minor number: `259:2`. */
+  number?: string
+  /** The block device that it is a partition of. */
+  disk?: string
+  /** The block devices that it is made of: members of an array, or what a mapping lies on. */
+  parts: readonly string[]
+  /** The name of a mapping, as in `/dev/mapper/NAME`. */
+  mapping?: string
+  /** Its other paths below `/dev`, such as `disk/by-id/…`; absent where they are not all known. */
+  links?: readonly string[]
+  /** Host, bus, target and unit of a SCSI device: `0:0:0:0`. */
+  scsi?: string
+  /** The character device that takes SCSI commands for it: `sg0`. */
+  generic?: string
+  /** The USB device that it is in. */
+  usb?: UsbPlace
+  /** Whether it can be unplugged while the machine runs. */
+  isRemovable: boolean
+  /** What udev found on it, in the words of libblkid: `ext4`, `crypto_LUKS`, `LVM2_member`. */
+  content?: string
+  /** The name of the ZFS pool that it is a member of, where udev says it. */
+  pool?: string
+  /** What the host does with this block device itself at this moment. */
+  uses: readonly BlockUse[]
+}
+
+/** Something that the host does with a block device. */
+export interface BlockUse {
+  /** `mapping` is a mapping that is of no kind known here; the others but `mount` and `swap` are memberships. */
+  kind:
+    | 'mount'
+    | 'swap'
+    | 'luks'
+    | 'lvm'
+    | 'md'
+    | 'zfs'
+    | 'btrfs'
+    | 'bcachefs'
+    | 'bcache'
+    | 'loop'
+    | 'mapping'
+  /** The mount point; or the mapping, array or pool that it is a member of. Empty where that is unknown. */
+  name: string
+}
+
+/** A USB device: four lower-case hex digits each for vendor and product, numbers of its bus and on it. */
+export interface UsbPlace {
+  vendor?: string
+  product?: string
+  bus?: number
+  device?: number
+  /** The bus and the ports on the way to it: `2-1.4`. */
+  port: string
 }
 
 export interface Network extends Held {

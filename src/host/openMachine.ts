@@ -7,6 +7,8 @@ import { recordedSource, type Source, systemAt } from './source.ts'
 /** A machine that can be read. */
 export interface OpenMachine {
   source: Source
+  /** Whether it is a dump, which lacks what would tell one machine from others. */
+  isDump: boolean
   /** Where its own tables with names of devices are; those of this system unless given. */
   pciIds?: readonly string[]
 }
@@ -22,7 +24,7 @@ export type MachineProblem =
  * Without a folder the machine that this runs on.
  */
 export function openMachine(folder: string | undefined): Result<OpenMachine, MachineProblem> {
-  if (folder === undefined) return ok({ source: systemAt('/') })
+  if (folder === undefined) return ok({ source: systemAt('/'), isDump: false })
   const names = namesIn(folder)
   if (names === undefined) return err({ code: 'NOT_A_FOLDER', path: folder })
   if (names.includes('sys.txt')) {
@@ -31,11 +33,11 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
       .map(it => readFileSync(join(folder, it), 'utf8'))
     const recording = parseDump(texts)
     return recording.ok
-      ? ok({ source: recordedSource(recording.value), ...nameTables(folder) })
+      ? ok({ source: recordedSource(recording.value), isDump: true, ...nameTables(folder) })
       : err({ code: 'BAD_DUMP', path: folder, line: recording.error })
   }
   if (!names.includes('sys')) return err({ code: 'NO_MACHINE', path: folder })
-  return ok({ source: systemAt(folder), ...nameTables(folder) })
+  return ok({ source: systemAt(folder), isDump: false, ...nameTables(folder) })
 }
 
 /**

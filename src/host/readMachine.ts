@@ -1,5 +1,6 @@
 import type { Cpu, Firmware, Iommu, Machine, Memory } from './machine.ts'
 import { readAliases } from './readAliases.ts'
+import { hasPools, readBlocks } from './readBlocks.ts'
 import { readKernelLog, readLoadedModules } from './readKernel.ts'
 import { readBridges, readKeyboards, readNetworks } from './readLifelines.ts'
 import { readPci } from './readPci.ts'
@@ -18,6 +19,7 @@ export function readMachine(source: Source): Machine {
   const systems = readSystems(source)
   const modules = readLoadedModules(source)
   const log = readKernelLog(source)
+  const blocks = readBlocks(source)
   return {
     devices: readPci(source, readAliases(source, kernel, systems?.booted?.modules)),
     iommu: readIommu(source),
@@ -28,6 +30,8 @@ export function readMachine(source: Source): Machine {
     storage: readStorage(source),
     networks: readNetworks(source),
     keyboards: readKeyboards(source),
+    ...(blocks === undefined ? {} : { blocks }),
+    ...(hasPools(source) ? { hasPools: true } : {}),
     ...(bridges === undefined ? {} : { bridges }),
     ...(kernel === undefined ? {} : { kernel }),
     ...(nixos === undefined ? {} : { nixos }),

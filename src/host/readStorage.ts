@@ -24,7 +24,8 @@ export function readStorage(source: Source): StorageUse[] {
   return [...mounts, ...swaps, ...members].filter(it => it.through.length > 0)
 }
 
-interface BlockTree {
+/** The block devices by their names. */
+export interface BlockTree {
   names: readonly string[]
   /** The block device at a path such as `/dev/mapper/root`. */
   named(path: string): string | undefined
@@ -32,7 +33,8 @@ interface BlockTree {
   through(name: string): Set<string>
 }
 
-function blockTree(source: Source): BlockTree {
+/** Reads how the block devices lie on each other; loop devices and memory are left out. */
+export function blockTree(source: Source): BlockTree {
   const names = (source.names(BLOCK) ?? []).filter(it => !/^(?:loop|ram|zram)\d/.test(it))
   const mapped = new Map<string, string>()
   for (const name of names.filter(it => it.startsWith('dm-'))) {
@@ -68,15 +70,23 @@ function controllersOf(source: Source, path: string): string[] {
     .flatMap(it => addressesIn(source.link(`${folder}/${it}`) ?? ''))
 }
 
-function readMounts(source: Source, tree: BlockTree): { point: string; blockDevice: string }[] {
+interface Mount {
+  point: string
+  /** The type of the file system. */
+  type: string
+  blockDevice: string
+}
+
+/** Every mounted file system with each block device under it. */
+export function readMounts(source: Source, tree: BlockTree): Mount[] {
   const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
-  const found: { point: string; blockDevice: string }[] = []
+  const found: Mount[] = []
   for (const line of lines) {
     const [before = '', after = ''] = line.split(' - ')
     const [, , number = '', , point = ''] = before.split(' ')
     const [type = '', from = ''] = after.split(' ')
     for (const blockDevice of mounted(source, tree, number, type, from)) {
-      found.push({ point: plainName(point), blockDevice })
+      found.push({ point: plainName(point), type, blockDevice })
     }
   }
   return found.filter(
@@ -112,7 +122,8 @@ function mounted(
   return [...new Set([...own, ...pools.flat()])]
 }
 
-function readSwaps(source: Source, tree: BlockTree): string[] {
+/** The block devices that hold swap. */
+export function readSwaps(source: Source, tree: BlockTree): string[] {
   const lines = (source.text('/proc/swaps') ?? '').split('\n').slice(1)
   return lines
     .map(line => line.split(/\s+/)[0] ?? '')
@@ -130,7 +141,7 @@ function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
 }
 
 /** The kernel writes blanks in names as octal numbers. */
-function plainName(text: string): string {
+export function plainName(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits) =>
     String.fromCharCode(Number.parseInt(digits, 8))
   )

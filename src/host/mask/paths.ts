@@ -51,6 +51,7 @@ const RULES: readonly Rule[] = (
       '/sys/class/block/([^/]+)(?:/dev|/size|/ro|/removable|/dm|/dm/name|/dm/uuid|/bcache/set)?',
       block
     ],
+    ['/sys/class/block/([^/]+)/device(?:/scsi_generic(?:/sg\\d+)?)?', block],
     ['/sys/class/block/([^/]+)/(?:slaves|holders)', block],
     ['/sys/class/block/([^/]+)/(?:slaves|holders)/([^/]+)', block, block],
     ['/sys/fs/btrfs/([0-9a-f-]{36})(?:/devices)?', numbers],
