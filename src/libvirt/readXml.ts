@@ -15,9 +15,9 @@ export const MOST_BYTES = 4 * 1024 * 1024
 /**
  * Reads a document from its text. Comments are kept, also outside the root, references and CDATA are
  * texts then, line ends are `\n`. Refused with DOCTYPE, ENCODING (forbidden characters), NOT_XML and
- * NOT_A_DOMAIN (the root is no `domain`), each with its place, the first one found.
+ * NOT_A_DOMAIN (the root is no `domain`, or not the one that is `expected`), each with its place, the first one found.
  */
-export function readXml(text: string): Result<XmlDocument, DomainError> {
+export function readXml(text: string, expected = 'domain'): Result<XmlDocument, DomainError> {
   const state: Reading = {
     ...{ text, at: 0, open: [], root: undefined },
     ...{ before: [], after: [], instructions: [] }
@@ -25,7 +25,7 @@ export function readXml(text: string): Result<XmlDocument, DomainError> {
   const fault = forbidden(text) ?? declaration(state) ?? nodes(state) ?? end(state)
   const { root, before, after, instructions } = state
   if (fault || !root) return err(domainError(text, fault ?? notXml('there is no element', 0)))
-  const other = notADomain(root)
+  const other = expected === root.name ? undefined : notADomain(root)
   if (other) return err(domainError(text, other))
   return ok({ root, before, after, instructions })
 }
@@ -184,8 +184,7 @@ const OTHER_KINDS = new Map([
   ['volume', 'a storage volume of libvirt']
 ])
 
-function notADomain({ name, start = 0 }: XmlElement): Fault | undefined {
-  if (name === 'domain') return undefined
+function notADomain({ name, start = 0 }: XmlElement): Fault {
   return {
     code: 'NOT_A_DOMAIN',
     message: `this is ${OTHER_KINDS.get(name) ?? `a <${name}>`}, not a <domain>`,
