@@ -106,6 +106,7 @@ test.concurrent('another machine is not looked at', async ({ expect }) => {
   expect(toldIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
     'Note: 0000:01:00.0 and 0000:01:00.1, which win10 is to have, are not set up, as the configuration is another machine\'s. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: win10 is tied to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
+    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, which win10 is to have as a disk, was not checked, as nobody can see here whether the host uses it. Run this on that machine; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: looking-glass and scream belong to root, so nobody else can open them. Name who looks at the guest: --user NAME.'
   ])
 })

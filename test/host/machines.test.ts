@@ -54,5 +54,6 @@ test.each(NAMES)('the dump of %s is that of the machine that it stands for', nam
   expect(dump).toEqual(new Map(named))
   const parsed = parseDump(dump.values())
   if (!parsed.ok) throw new Error(parsed.error)
-  expect(readMachine(recordedSource(parsed.value))).toEqual(machine)
+  const expected = JSON.parse(withPlaceholders(JSON.stringify(machine)))
+  expect(JSON.parse(JSON.stringify(readMachine(recordedSource(parsed.value))))).toEqual(expected)
 })

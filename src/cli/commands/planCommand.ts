@@ -18,10 +18,11 @@ import { readSettings } from '../arguments/readSettings.ts'
 import { misplacedAssumption, readSpecialisation } from '../arguments/readSpecialisation.ts'
 import { type Context, contextOf } from '../context.ts'
 import type { EarlierDevices } from '../input/chooseEarlier.ts'
-import { chooseForGuest, type GuestChoice } from '../input/chooseForGuest.ts'
+import { chooseForGuest, type GuestChoice, type GuestPlace } from '../input/chooseForGuest.ts'
 import { chooseHost, type HostChoice } from '../input/chooseHost.ts'
 import { guestFile } from '../input/guestFile.ts'
 import { newFaults } from '../input/newFaults.ts'
+import { presentGuests } from '../input/presentGuests.ts'
 import { type Guest, readGuest } from '../input/readGuest.ts'
 import { deviceNames } from '../input/readHost.ts'
 import { readModule } from '../input/readModule.ts'
@@ -38,6 +39,7 @@ import { doubtNotes, takeOverNotes } from '../messages/takeOverMessages.ts'
 import { tooBigNotes } from '../messages/unreadNotes.ts'
 import type { Prepared } from '../prepared.ts'
 import { readRoot } from '../root.ts'
+import { shortName } from '../show/fileNames.ts'
 import { replacementsIn } from '../show/replacements.ts'
 import type { Screen } from '../show/terminal.ts'
 import { type CheckMode, checkWithNix, readCheckMode } from './checkWithNix.ts'
@@ -183,22 +185,34 @@ function choose(gathered: Gathered, given: Arguments): Result<Chosen, Message> {
     }
     return ok({ host: host.value, forGuest, earlier })
   }
-  const place = {
+  const place = placeOf(gathered, earlier)
+  const forGuest = chooseForGuest(guest, host.value, place, given, context)
+  return forGuest.ok ? ok({ host: host.value, forGuest: forGuest.value, earlier }) : forGuest
+}
+
+/** Where a guest goes. */
+function placeOf(
+  { target, text, system, entry, prefix }: Gathered,
+  earlier: EarlierDevices | undefined
+): GuestPlace {
+  return {
+    path: target.realpath,
     text,
-    texts: system.modules.map(it => it.text),
+    modules: system.modules,
+    nameOf: path => shortName(target, path),
     specialisation: entry,
     prefix,
     earlierIDs: [...(earlier?.ids ?? []), ...(earlier?.named ?? [])],
     imported: system.imported
   }
-  const forGuest = chooseForGuest(guest, host.value, place, given, context)
-  return forGuest.ok ? ok({ host: host.value, forGuest: forGuest.value, earlier }) : forGuest
 }
 
 interface Planned {
   plan: ApplyPlan
   /** What becomes of the file of the guest. */
   file: GuestPlan | undefined
+  /** What there is to say of the guests that are there already. */
+  present: readonly string[]
 }
 
 function planChosen(
@@ -218,6 +232,9 @@ function planChosen(
     ? guestFile(guest, folder.value.path, modules, forGuest.virtual, given, context)
     : ok(undefined)
   if (!file.ok) return file
+  const place = placeOf(gathered, earlier)
+  const present = presentGuests(file.value, place, folder.value.path, given, context)
+  if (!present.ok) return present
   const plan = planApply({
     path,
     text,
@@ -239,7 +256,7 @@ function planChosen(
     names: deviceNames([...idsOf(settings), ...(earlier?.ids ?? [])], given)
   })
   return plan.ok
-    ? ok({ plan: plan.value, file: file.value })
+    ? ok({ plan: plan.value, file: file.value, present: present.value })
     : err(applyMessage(plan.error, context))
 }
 
@@ -247,7 +264,7 @@ function planChosen(
 function notesOn(
   { target, text, context, guest, system, root, settings, prefix }: Gathered,
   { host, forGuest }: Chosen,
-  { plan, file }: Planned
+  { plan, file, present }: Planned
 ): string[] {
   const { shipped, closure, modules, takeOver } = system
   const path = target.realpath
@@ -262,6 +279,7 @@ function notesOn(
     ...(guest && file ? fileNotes(file, guest) : []),
     ...host.notes,
     ...forGuest.notes,
+    ...present,
     ...unknownUsers(settings.users ?? [], modules),
     ...ownerNotes(forGuest.settings, text, plan.configuration.text, modules, prefix)
   ]

@@ -14,19 +14,24 @@ import { readAddresses } from '../arguments/readAddresses.ts'
 import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import { choiceNotes } from '../messages/choiceNotes.ts'
+import type { NameOf } from '../messages/diskMessages.ts'
 import { problemMessage } from '../messages/gateMessages.ts'
 import { needNotes } from '../messages/guestNotes.ts'
 import { type HostChoice, noteOnMachine } from './chooseHost.ts'
 import { givenElsewhere } from './givenElsewhere.ts'
+import { checkDisks, diskHost } from './guestDisks.ts'
 import type { Guest } from './readGuest.ts'
 import { readHost } from './readHost.ts'
 import { whoseIs } from './whoseIs.ts'
 
 /** What is known of the configuration that a guest goes into. */
 export interface GuestPlace {
+  path: string
   text: string
-  /** The texts of all its files. */
-  texts: readonly string[]
+  /** All its files. */
+  modules: readonly ImportedModule[]
+  /** How a file of it is called. */
+  nameOf: NameOf
   /** The boot entry of its own that the options go into, and the path of these. */
   specialisation: string | undefined
   prefix: readonly string[]
@@ -58,12 +63,16 @@ export function chooseForGuest(
   given: Arguments,
   context: Context
 ): Result<GuestChoice, Message> {
-  const { text, texts, prefix, specialisation } = place
+  const { path, text, modules, prefix, specialisation, nameOf } = place
+  const texts = modules.map(it => it.text)
   const isHere = whoseIs(text, given, context) !== 'other'
   const host = isHere ? readHost(given) : undefined
   if (host && !host.ok) return host
   const { machine, names = new Map<string, string>() } = host?.value ?? {}
   const configuration: NixDocument = parseDocument(text)
+  const disks = diskHost(host?.value, path, modules, specialisation, context)
+  const checked = checkDisks(guest.disks, guest, disks, nameOf)
+  if (!checked.ok) return checked
   const where = { machine, configuration, prefix, texts }
   const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
   const earlier = new Set([...place.earlierIDs, ...(chosen.settings.devices ?? [])])
@@ -78,7 +87,10 @@ export function chooseForGuest(
   }
   const virtual = machine && managedFor(guest.needs, machine)
   const devices = needed.devices.filter(isNew)
-  const told = (notes: readonly GuestNote[]) => needNotes(notes, guest, names)
+  const told = (notes: readonly GuestNote[]) => [
+    ...needNotes(notes, guest, names),
+    ...checked.value
+  ]
   if (machine === undefined || devices.length === 0) {
     const byGuest = optionsBy(chosen.settings, needed.settings)
     return ok({ settings: needed.settings, notes: told(needed.notes), byGuest, virtual })

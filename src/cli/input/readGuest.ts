@@ -4,6 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { guestName } from '../../libvirt/convert.ts'
 import { readDomain } from '../../libvirt/decodeXml.ts'
+import { type PassedDisk, passedDisks } from '../../libvirt/learn/disks.ts'
 import { learn, type Needs } from '../../libvirt/learn/learn.ts'
 import type { Identities } from '../../libvirt/mend/identity.ts'
 import { mend } from '../../libvirt/mend/mend.ts'
@@ -26,6 +27,8 @@ export interface Guest {
   name: string
   document: XmlDocument
   needs: Needs
+  /** The disks and folders of the host that it gets. */
+  disks: readonly PassedDisk[]
 }
 
 /** New identities, each at random. */
@@ -55,7 +58,7 @@ export function readGuest(given: Arguments, context: Context): Result<Guest | un
     return err(passwordIn(file, start === undefined ? undefined : placeOf(xml, start).line))
   }
   const { root } = mend(document.root, identities)
-  return ok({ file, xml, name, document, needs: learn(root) })
+  return ok({ file, xml, name, document, needs: learn(root), disks: passedDisks(root) })
 }
 
 function isName(name: string): boolean {

@@ -3,7 +3,7 @@ import { idOf, type Machine } from '../../host/machine.ts'
 import { nameTables, openMachine } from '../../host/openMachine.ts'
 import { namesOf } from '../../host/pciNames.ts'
 import { readMachine } from '../../host/readMachine.ts'
-import { type Recording, recordingSource } from '../../host/source.ts'
+import { type Recording, recordingSource, type Source } from '../../host/source.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { type Message, usage } from '../message.ts'
@@ -15,6 +15,10 @@ export interface Host {
   names: ReadonlyMap<string, string>
   /** All that it answered, for a dump. */
   recording: Recording
+  /** The machine itself, for what is asked later; this is in no dump. */
+  source: Source
+  /** Whether it was read from a dump. */
+  isDump: boolean
 }
 
 /** Reads the machine that `--sysfs` names, else the one that this runs on. */
@@ -36,8 +40,10 @@ export function readHost(given: Arguments): Result<Host, Message> {
     }
   }
   const recording: Recording = new Map()
-  const machine = readMachine(recordingSource(opened.value.source, recording))
-  return ok({ machine, names: deviceNames(machine.devices.map(idOf), given), recording })
+  const { source, isDump } = opened.value
+  const machine = readMachine(recordingSource(source, recording))
+  const names = deviceNames(machine.devices.map(idOf), given)
+  return ok({ machine, names, recording, source, isDump })
 }
 
 /**

@@ -1,0 +1,317 @@
+// `apply --domain`: the disks of the host stay with it.
+
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'vitest'
+import { folderOf } from '../host/support/machines.ts'
+import {
+  APPLY,
+  call,
+  DIFF,
+  given,
+  MACHINE,
+  PLAIN,
+  planned,
+  small,
+  toldIn
+} from './support/guest.ts'
+import { expectRefusal, makePlace, type Place } from './support/place.ts'
+import { text } from './support/text.ts'
+
+const ROOT = text`
+  { ... }:
+  {
+    networking.hostName = "box";
+    fileSystems."/" = { device = "/dev/disk/by-label/root"; fsType = "ext4"; };
+    system.stateVersion = "26.05";
+  }
+  `
+
+const disk = (path: string, more = '') =>
+  small(
+    `<devices>\n    <disk type='block'><source dev='${path}'/><target dev='vda'/>${more}</disk>\n  </devices>`
+  )
+
+const WHY =
+  'QEMU opens a disk without asking whether it is mounted, and two systems that write to one disk destroy what is on it.'
+
+test.concurrent('the disk that the host lives on', async () => {
+  for (const words of [APPLY, DIFF, call('apply', ...MACHINE, '--dry-run')]) {
+    await expectRefusal(given(disk('/dev/nvme0n1'), ROOT), words, {
+      code: 7,
+      stderr: text`
+        vfio-patch: win10.xml:6: small would get /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). Nothing was written.
+          Why: ${WHY}
+          Do:  give small another disk or an image file: change it in win10.xml
+        `
+    })
+  }
+})
+
+test.concurrent('a disk of a pool of ZFS', async () => {
+  const words = call('diff', '--sysfs', folderOf('single-gpu'))
+  await expectRefusal(given(disk('/dev/nvme0n1')), words, {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:6: small would get /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and the ZFS pool (nvme0n1p2). Nothing was written.
+        Why: ${WHY}
+        Do:  give small another disk or an image file: change it in win10.xml
+      `
+  })
+})
+
+test.concurrent('the same for a program', async ({ expect }) => {
+  const place = given(disk('/dev/nvme0n1'), ROOT)
+  const before = place.snapshot()
+  const { code, stdout, stderr } = await place.run([...APPLY, '--json'])
+  expect([code, stderr]).toEqual([7, ''])
+  expect(JSON.parse(stdout)).toMatchObject({
+    exit: 7,
+    error: {
+      code: 'CARRIES_DISK',
+      message:
+        'win10.xml:6: small would get /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). Nothing was written.',
+      why: WHY,
+      hint: 'give small another disk or an image file: change it in win10.xml',
+      at: { path: 'win10.xml', line: 6, column: 5 }
+    }
+  })
+  expect(place.snapshot()).toEqual(before)
+})
+
+test.concurrent('what only the configuration names, in a file that it imports', async () => {
+  const hardware = text`
+    { ... }:
+    {
+      fileSystems."/data" = {
+        device = "/dev/disk/by-id/ata-B-part1";
+        options = [ "noauto" "nofail" ];
+      };
+      swapDevices = [ { device = "/dev/disk/by-id/ata-B-part2"; } ];
+    }
+    `
+  const files = {
+    'configuration.nix': '{ ... }:\n{\n  imports = [ ./hw.nix ];\n}\n',
+    'hw.nix': hardware,
+    'win10.xml': disk('/dev/disk/by-id/ata-B')
+  }
+  const stderr = (file: string) => text`
+    vfio-patch: win10.xml:6: small would get /dev/disk/by-id/ata-B, which this system uses: /data (${file}:4) and swap (${file}:7). Nothing was written.
+      Why: ${WHY}
+      Do:  give small another disk or an image file: change it in win10.xml;
+           or free the disk first (unmount /data and take it out of fileSystems; swapoff, and take it out of swapDevices), then run this again
+    `
+  await expectRefusal(makePlace(files), DIFF, { code: 7, stderr: stderr('hw.nix') })
+  // A flake lists it beside the configuration.
+  const listed = {
+    ...files,
+    'configuration.nix': PLAIN,
+    'hardware-configuration.nix': hardware
+  }
+  await expectRefusal(makePlace(listed), DIFF, {
+    code: 7,
+    stderr: stderr('hardware-configuration.nix')
+  })
+})
+
+test.concurrent('several at a time', async () => {
+  const guest = small(
+    `<devices>
+    <disk type='file'><source file='/var/lib/libvirt/images/a.qcow2'/><target dev='vda'/></disk>
+    <filesystem type='mount'><source dir='/etc/nixos'/><target dir='nixos'/></filesystem>
+    <disk type='file'><source file='/dev/nvme0n1p2'/><target dev='vdb'/></disk>
+  </devices>`
+  )
+  await expectRefusal(given(guest), DIFF, {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:8: small would get /dev/nvme0n1p2, which this system uses: / (nvme0n1p2). Nothing was written.
+        Why: ${WHY}
+             besides, small could write to the system of this host: it shares /etc/nixos, which is part of /etc or holds it.
+        Do:  give small another disk or an image file: change it in win10.xml
+      `
+  })
+})
+
+test.concurrent('the root folder, shared with write access', async ({ expect }) => {
+  const share = (more: string) =>
+    small(
+      `<devices>\n    <filesystem type='mount'><source dir='/'/><target dir='host'/>${more}</filesystem>\n  </devices>`
+    )
+  await expectRefusal(given(share('')), DIFF, {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:6: small could write to the system of this host: it shares /. Nothing was written.
+        Why: who has the guest could change files of the host with it, and so take the host over.
+        Do:  add <readonly/> to that <filesystem> in win10.xml,
+             or share a folder that holds nothing of the system
+      `
+  })
+  expect((await planned(share('<readonly/>'))).told).toEqual([
+    'Guest: small; its file is yours to edit.'
+  ])
+})
+
+test.concurrent('what can only be read is told', async ({ expect }) => {
+  expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).told).toEqual([
+    'Guest: small; its file is yours to edit.',
+    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). What it sees there changes beneath it, so it may see damage that is none.'
+  ])
+})
+
+test.concurrent('what a dump does not say is told', async ({ expect }) => {
+  expect((await planned(disk('/dev/disk/by-id/ata-B'))).told).toEqual([
+    'Guest: small; its file is yours to edit.',
+    'Note: win10.xml:6: /dev/disk/by-id/ata-B, which small is to have as a disk, was not checked in a dump, which has no such names. The host may use it: run this on the machine itself before small starts.'
+  ])
+})
+
+// ---- a machine that is no dump
+
+/** A machine in a folder of the place: the root on sda, sdb and sdc free, a pool of disks on sda. */
+function addMachine(place: Place): string[] {
+  const top = join(place.top, 'machine')
+  const ata = (n: number) =>
+    `sys/devices/pci0000:00/0000:00:17.0/ata${n}/host${n}/target${n}:0:0/${n}:0:0:0/block`
+  const usb = 'sys/devices/pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block'
+  const disks: [string, string, string, string][] = [
+    ['sda', '8:0', `${ata(1)}/sda`, 'S:disk/by-id/ata-A'],
+    ['sda1', '8:1', `${ata(1)}/sda/sda1`, 'S:disk/by-id/ata-A-part1\nS:disk/by-label/root'],
+    ['sda2', '8:2', `${ata(1)}/sda/sda2`, 'S:disk/by-id/ata-A-part2'],
+    ['sdb', '8:16', `${ata(2)}/sdb`, 'S:disk/by-id/ata-B'],
+    ['sdc', '8:32', `${usb}/sdc`, 'S:disk/by-id/usb-C']
+  ]
+  const write = (path: string, content: string) => {
+    mkdirSync(dirname(join(top, path)), { recursive: true })
+    writeFileSync(join(top, path), content)
+  }
+  const link = (path: string, target: string) => {
+    mkdirSync(dirname(join(top, path)), { recursive: true })
+    symlinkSync(target, join(top, path))
+  }
+  for (const [name, number, path, udev] of disks) {
+    write(`${path}/dev`, `${number}\n`)
+    link(`sys/class/block/${name}`, `../../../${path}`)
+    link(`sys/dev/block/${number}`, `../../../${path}`)
+    write(`run/udev/data/b${number}`, `${udev}\n`)
+    for (const it of udev.split('\n')) link(`dev/${it.slice(2)}`, `../../${name}`)
+  }
+  link('home/a/disk.img', '/dev/disk/by-id/ata-A')
+  write('proc/self/mountinfo', '1 0 8:1 / / rw - ext4 /dev/sda1 rw\n')
+  write(
+    'var/lib/libvirt/storage/parts.xml',
+    "<pool type='disk'><name>parts</name><target><path>/dev</path></target></pool>"
+  )
+  return ['--sysfs', top]
+}
+
+const CASES: readonly [title: string, element: string, name: string, line: string][] = [
+  [
+    'a link that udev made',
+    "<disk type='block'><source dev='/dev/disk/by-label/root'/><target dev='vda'/></disk>",
+    '/dev/disk/by-label/root',
+    '/ (sda1)'
+  ],
+  [
+    'a link in a folder of a person',
+    "<disk type='file'><source file='/home/a/disk.img'/><target dev='vda'/></disk>",
+    '/home/a/disk.img',
+    '/ (sda1)'
+  ],
+  [
+    'a volume of a pool',
+    "<disk type='volume'><source pool='parts' volume='sda1'/><target dev='vda'/></disk>",
+    'the volume sda1 of the pool parts',
+    '/ (sda1)'
+  ],
+  [
+    'a SCSI device',
+    "<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host1'/><address bus='0' target='0' unit='0'/></source></hostdev>",
+    'the SCSI device 1:0:0:0',
+    '/ (sda1)'
+  ]
+]
+
+test.concurrent.for(CASES)('%s', async ([_, element, name, uses]) => {
+  const place = given(small(`<devices>\n    ${element}\n  </devices>`))
+  const machine = addMachine(place)
+  await expectRefusal(place, call('diff', ...machine), {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:6: small would get ${name}, which this system uses: ${uses}. Nothing was written.
+        Why: ${WHY}
+        Do:  give small another disk or an image file: change it in win10.xml
+      `
+  })
+})
+
+test.concurrent('a disk by an argument of QEMU', async () => {
+  const place = given(
+    small(
+      "<qemu:commandline>\n    <qemu:arg value='-drive'/>\n    <qemu:arg value='file=/dev/sda,format=raw,if=none,id=a'/>\n  </qemu:commandline>"
+    )
+  )
+  await expectRefusal(place, call('diff', ...addMachine(place)), {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:7: small would get /dev/sda, which this system uses: / (sda1). Nothing was written.
+        Why: ${WHY}
+        Do:  give small another disk or an image file: change it in win10.xml
+      `
+  })
+})
+
+test.concurrent.for([
+  ['/dev/disk/by-id/ata-B'],
+  ['/dev/disk/by-id/ata-A-part2'],
+  [
+    '/dev/sdb',
+    '/dev/sdb can be another disk after the next start, also one that this system uses (sda). Name it by /dev/disk/by-id/ata-B.'
+  ],
+  [
+    '/dev/disk/by-id/usb-C',
+    '/dev/disk/by-id/usb-C, which small is to have, is a removable disk, which the host may mount when it is plugged in. See that it does not while small runs.'
+  ],
+  [
+    '/dev/disk/by-id/ata-Z',
+    'this machine does not have /dev/disk/by-id/ata-Z, which small is to have as a disk, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.'
+  ]
+])('%s is not used, and what may be is told', async ([path = '', note], { expect }) => {
+  const place = given(disk(path))
+  const { code, stderr } = await place.run(call('diff', ...addMachine(place)))
+  expect(code).toBe(1)
+  const notes = note === undefined ? [] : [`Note: win10.xml:6: ${note}`]
+  expect(toldIn(stderr).slice(1)).toEqual(notes)
+})
+
+// ---- guests that are there already
+
+test.concurrent('the file of the guest, edited since', async ({ expect }) => {
+  const place = given(disk('/dev/disk/by-id/ata-B'))
+  const words = [...call('apply', ...addMachine(place)), '--yes']
+  expect((await place.run(words)).code).toBe(0)
+  const file = 'vfio/guests/small.nix'
+  place.write(file, place.read(file).replace('by-id/ata-B', 'by-id/ata-A'))
+  await expectRefusal(place, words, {
+    code: 7,
+    stderr: text`
+      vfio-patch: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). Nothing was written.
+        Why: ${WHY}
+        Do:  give small another disk or an image file: change it in vfio/guests/small.nix
+      `
+  })
+})
+
+test.concurrent('another run is not kept back, and tells', async ({ expect }) => {
+  const place = given(disk('/dev/disk/by-id/ata-B'))
+  const machine = addMachine(place)
+  expect((await place.run([...call('apply', ...machine), '--yes'])).code).toBe(0)
+  const file = 'vfio/guests/small.nix'
+  place.write(file, place.read(file).replace('by-id/ata-B', 'by-id/ata-A'))
+  const words = ['apply', 'configuration.nix', '--ignore-msrs', '--yes', ...machine]
+  const { code, stderr } = await place.run(words)
+  expect(code).toBe(0)
+  expect(toldIn(stderr)).toEqual([
+    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). That destroys files of this system once small writes to it. Change it there before small starts.'
+  ])
+})
