@@ -99,6 +99,9 @@ export const MACHINE_CODES = [
 /** What is seen only in the repository that the files lie in. */
 export const GIT_CODES = ['UNTRACKED_FILE'] as const
 
+/** What is seen in the guests that a configuration has. */
+export const GUEST_CODES = ['GUEST_DISK'] as const
+
 /** All that can be found. */
-export const LINT_CODES = [...TEXT_CODES, ...MACHINE_CODES, ...GIT_CODES] as const
+export const LINT_CODES = [...TEXT_CODES, ...MACHINE_CODES, ...GIT_CODES, ...GUEST_CODES] as const
 export type LintCode = (typeof LINT_CODES)[number]

@@ -6,6 +6,7 @@ export {
   type Finding,
   type Fix,
   GIT_CODES,
+  GUEST_CODES,
   isSameFinding,
   LINT_CODES,
   type LintCode,

@@ -315,3 +315,35 @@ test.concurrent('another run is not kept back, and tells', async ({ expect }) =>
     'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). That destroys files of this system once small writes to it. Change it there before small starts.'
   ])
 })
+
+test.concurrent('check finds it in the guests of a configuration', async ({ expect }) => {
+  const place = given(
+    disk('/dev/disk/by-id/ata-B'),
+    '{ ... }:\n{\n  fileSystems."/old" = {\n    device = "/dev/disk/by-id/ata-C";\n    options = [ "noauto" ];\n  };\n}\n'
+  )
+  const machine = addMachine(place)
+  expect((await place.run([...call('apply', ...machine), '--yes'])).code).toBe(0)
+  const words = ['check', 'configuration.nix', ...machine]
+  expect((await place.run(words)).code).toBe(0)
+  const file = 'vfio/guests/small.nix'
+  place.write(file, place.read(file).replace('by-id/ata-B', 'by-id/ata-C'))
+  const { code, stdout, stderr } = await place.run(words)
+  expect(code).toBe(1)
+  expect(stdout.split('\n\n')[0]).toBe(
+    [
+      '/etc/nixos/vfio/guests/small.nix:10:38: GUEST_DISK: small would get /dev/disk/by-id/ata-C, which this system uses: /old (configuration.nix:6).',
+      '    10 | … "block"; source.dev = "/dev/disk/by-id/ata-C"; target.dev = "vda"; }',
+      '                                 ^^^^^^^^^^^^^^^^^^^^^^^',
+      `  Why: ${WHY}`,
+      '  Do:  give small another disk or an image file'
+    ].join('\n')
+  )
+  expect(stderr).toBe('1 problem in /etc/nixos/configuration.nix and 1 file that it imports.\n')
+  const json = JSON.parse((await place.run([...words, '--json'])).stdout)
+  expect(json.findings).toMatchObject([
+    { code: 'GUEST_DISK', level: 'problem', at: { path: '/etc/nixos/vfio/guests/small.nix' } }
+  ])
+  const before = place.snapshot()
+  expect((await place.run([...words, '--fix', '--yes'])).code).toBe(1)
+  expect(place.snapshot()).toEqual(before)
+})

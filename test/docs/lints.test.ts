@@ -5,6 +5,7 @@ import { expect, it } from 'vitest'
 import {
   DECIDED_CODES,
   GIT_CODES,
+  GUEST_CODES,
   LINT_CODES,
   type LintCode,
   MACHINE_CODES
@@ -79,7 +80,8 @@ const BESIDES: readonly (readonly [what: string, ...codes: LintCode[]])[] = [
   ['a virtual function (SR-IOV) that is to be bound at boot, or its device', 'VIRTUAL_FUNCTION'],
   ['options that have a new name', 'RENAMED_OPTION'],
   ['options that NixOS has no more, so that the build stops', 'REMOVED_OPTION'],
-  ['a module with the same options as ours', 'OLD_MODULE']
+  ['a module with the same options as ours', 'OLD_MODULE'],
+  ['a guest that can write to a disk of the host, or to a folder of its system', 'GUEST_DISK']
 ]
 
 const CASES = [...IN_TEXTS, ...ON_MACHINES]
@@ -87,6 +89,7 @@ const CASES = [...IN_TEXTS, ...ON_MACHINES]
 function where(code: LintCode): string {
   const includes = (codes: readonly LintCode[]) => codes.includes(code)
   if (includes(DECIDED_CODES)) return 'text or machine'
+  if (includes(GUEST_CODES)) return 'guests'
   return includes(MACHINE_CODES) ? 'machine' : includes(GIT_CODES) ? 'git' : 'text'
 }
 
@@ -111,8 +114,9 @@ const PAGE = `# What \`vfio-patch check\` finds
 
 What goes wrong with passing devices through on NixOS, and the code of what finds it. A code is seen
 in the *text* of the configuration and of the files that it imports; on the *machine* that the
-configuration is for, with the text beside it; or by asking *git* what it knows of a flake. Each finding
-has its place in a file, the reason and what to do. \`--fix\` mends what an edit mends for sure.
+configuration is for, with the text beside it; in the *guests* that the configuration has; or by asking *git*
+what it knows of a flake. Each finding has its place in a file, the reason and what to do. \`--fix\` mends
+what an edit mends for sure.
 
 ${[...HEAD, ...rows(FAILURES, true)].join('\n')}
 

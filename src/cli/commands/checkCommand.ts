@@ -17,6 +17,7 @@ import {
   lookAtHost,
   withMachine
 } from '../input/checkHost.ts'
+import { guestFaults } from '../input/guestFaults.ts'
 import { readModule } from '../input/readModule.ts'
 import { readRelease } from '../input/readRelease.ts'
 import { EXIT, type Message, usage } from '../message.ts'
@@ -66,7 +67,13 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   const inTexts = findFaults({ path, text }, reader, release.value)
   const looked = lookAtHost(inTexts, inTexts.facts, given, context)
   if (!looked.ok) return fail(looked.error)
-  const faults = withFindings(withMachine(inTexts, looked.value), gitFaults(inTexts.files, reader))
+  const nameIn = (it: string) => shortName(target, it)
+  const inGuests = guestFaults({ path, text }, looked.value.host, nameIn, context)
+  const all = { ...inTexts, files: [...inTexts.files, ...inGuests.files] }
+  const faults = withFindings(withMachine(all, looked.value), [
+    ...gitFaults(inTexts.files, reader),
+    ...inGuests.findings
+  ])
   const fixes = planFaultFixes(faults, files => lookAgain(files, faults, looked.value, reader))
   const nameOf = (it: string) => (it === path ? context.file : it)
   const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)

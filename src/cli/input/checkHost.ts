@@ -13,7 +13,7 @@ import type { Arguments } from '../arguments/parseArguments.ts'
 import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import type { Names } from '../messages/deviceWords.ts'
-import { readHost } from './readHost.ts'
+import { type Host, readHost } from './readHost.ts'
 import { whoseIs } from './whoseIs.ts'
 
 /**
@@ -21,8 +21,8 @@ import { whoseIs } from './whoseIs.ts'
  * configuration gives nothing to guests as well.
  */
 export type Looked =
-  | { on: OnMachine; names: Names; machine: Machine }
-  | { on: undefined; machine?: Machine; note?: string }
+  | { on: OnMachine; names: Names; machine: Machine; host: Host }
+  | { on: undefined; machine?: Machine; host?: Host; note?: string }
 
 /** The same machine held against other files. */
 export function lookAgain(looked: Looked, { files, facts }: Faults): Looked {
@@ -68,5 +68,7 @@ export function lookAtHost(
     return ok({ on: undefined, note: unsure })
   }
   const on = holdAgainst(files, facts, machine)
-  return ok(on === undefined ? { on, machine } : { on, names, machine })
+  return ok(
+    on === undefined ? { on, machine, host: host.value } : { on, names, machine, host: host.value }
+  )
 }
