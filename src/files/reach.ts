@@ -5,10 +5,12 @@ import { dirname, join, relative } from 'node:path'
 import { isRootsAlone } from '../system/way.ts'
 import { isThere, nearestExisting } from './exists.ts'
 import type { FoundJournal } from './journal.ts'
+import { parseObject } from './json.ts'
 import type { People } from './openFolder.ts'
-import { MANIFEST, outerPath } from './run.ts'
+import { DONE, MANIFEST, outerPath } from './run.ts'
 import { readRun } from './runs.ts'
 import { findUnsafeState } from './safeState.ts'
+import { readSnapshot } from './snapshot.ts'
 import { runsFolder } from './stateFolder.ts'
 import { temporaryNames, type Work } from './work.ts'
 
@@ -74,7 +76,7 @@ export function mayLead(folder: string, journal: string): boolean {
 /**
  * Whether the run that a journal names may be dropped or marked as done along with it: the journal is
  * the caller's own, and the run lies in a state folder that is the caller's alone and is either the
- * record of this very work, or no record yet, as a run leaves that was stopped while it wrote it.
+ * record of this very work, or no whole record, as a run leaves that was stopped while it wrote it.
  */
 export function keepsRunOf({ uid, work }: FoundJournal, people: People): boolean {
   if (uid !== process.geteuid?.()) return false
@@ -93,7 +95,7 @@ function runOf({ run, files }: Work, people: People): 'same' | 'other' | 'blank'
   const state = dirname(dirname(run))
   if (dirname(run) !== runsFolder(state) || !isThere(run)) return null
   if (findUnsafeState(state, people) !== null || ownerOf(run) !== process.geteuid?.()) return null
-  if (!isThere(join(run, MANIFEST))) return 'blank'
+  if (!isThere(join(run, DONE)) && isUnwritten(join(run, MANIFEST))) return 'blank'
   const found = readRun(run, realpathSync(state))
   if (!found.ok || found.value === null) return 'other'
   const { root, files: recorded, done } = found.value
@@ -109,6 +111,15 @@ function runOf({ run, files }: Work, people: People): 'same' | 'other' | 'blank'
       )
     })
   return isSame ? 'same' : 'other'
+}
+
+/** Whether there is no record at a path, or not the whole of one. */
+function isUnwritten(manifest: string): boolean {
+  const read = readSnapshot(manifest)
+  return (
+    read.ok &&
+    (read.value === null || parseObject(Buffer.from(read.value.bytes).toString()) === null)
+  )
 }
 
 /** The owner of a folder that is reached without a link; null for anything else. */

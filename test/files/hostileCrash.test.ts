@@ -15,7 +15,7 @@ import { needing } from './support/needing.ts'
 import { makePlace, type Place } from './support/place.ts'
 
 const folder = compiled()
-const CALLS = ['mkdir', 'symlink', 'rename', 'unlink', 'rmdir', 'fsync', 'fchown']
+const CALLS = ['write', 'mkdir', 'symlink', 'rename', 'unlink', 'rmdir', 'fsync', 'fchown']
 
 /** A change of two files that exist, with a new one and one that goes, all of Alice's. */
 function given(place: Place): FileChange[] {
