@@ -1,6 +1,7 @@
 // Kills apply, undo and remove at every system call that touches their folders, lets each of those
 // calls fail, fills the disk, and kills at random times; after the next command all files have to be
-// old or all new, with nothing left over, and what was said has to be true.
+// old or all new, with nothing left over, and what was said has to be true. After each kill `undo`, `apply`
+// and `diff` come next in turn: the state has to be the one that was asked for, never one beyond it.
 //   npm run crashes -- [kills] [errors] [full] [random] [apply] [undo] [remove] [every]
 // What a kill at a call leaves that changes nothing is what a kill at the next changing one leaves,
 // so only those are tried; all of them with `every`.
@@ -9,7 +10,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { row } from './files.js'
-import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
+import { COMMANDS, FOLLOWERS, makeMachine, NEXT } from './support/machine.js'
 import { callsIn, watchedIn } from './support/tracedCalls.js'
 
 const ERRORS = ['EIO', 'ENOSPC', 'EROFS', 'EDQUOT']
@@ -62,7 +63,23 @@ function prepare(name) {
   const changed = before.files.filter(line => !after.files.includes(line)).length
   const writes = scenario.points.filter(({ changes }) => changes).length
   row(`${name}: files changed or gone, calls, changing`, changed, scenario.points.length, writes)
-  return scenario
+  return { ...scenario, follows: followersOf(scenario) }
+}
+
+/** What each follower has to lead to, by whether the command had reached its end when it was killed. */
+function followersOf({ name, before, after }) {
+  const from = (start, words) => {
+    machine.restore('before')
+    if (start === 'after') machine.mustRun(COMMANDS[name].words)
+    machine.mustRun(words)
+    return snapshot()
+  }
+  const applied = { old: from('before', FOLLOWERS.apply), new: from('after', FOLLOWERS.apply) }
+  // Whatever became of it, an undo is complete, and any other command is taken back.
+  const wanted = name === 'undo' ? after : before
+  // One that left no trace never was: the run before it is taken back.
+  const traceless = from('before', FOLLOWERS.undo)
+  return { undo: { old: wanted, new: wanted, traceless }, apply: applied }
 }
 
 function inject({ watched, words }, { call, nth }, how) {
@@ -74,7 +91,8 @@ function inject({ watched, words }, { call, nth }, how) {
 
 /** Killed at every call. */
 function killEverywhere(scenario) {
-  const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, notes: 0 }
+  const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, notes: 0, followed: 0 }
+  const begin = performance.now()
   for (const point of scenario.points) {
     if (!point.changes && !wanted.includes('every')) continue
     const ended = inject(scenario, point, 'signal=SIGKILL')
@@ -82,10 +100,41 @@ function killEverywhere(scenario) {
     look(counts, scenario)
     if (ended.signal !== 'SIGKILL' && ended.status !== 137 && !isChildKilled(ended))
       fault(scenario, point, 'was not killed', ended.stderr)
-    const { stderr } = settle(scenario, point, counts)
+    machine.keep('killed')
+    const { stderr, isNew } = settle(scenario, point, counts)
     if (stderr.includes('an earlier run was interrupted')) counts.notes += 1
+    follow(scenario, point, isNew, counts)
   }
-  report(`${scenario.name}: killed at every call`, counts)
+  const seconds = Math.round((performance.now() - begin) / 1000)
+  report(`${scenario.name}: killed at every call`, { ...counts, seconds })
+}
+
+/** Each follower after the same kill: the state is the one that was asked for, and nothing else is there. */
+function follow(scenario, point, isNew, counts) {
+  machine.restore('killed')
+  const killed = snapshot()
+  const { before, follows } = scenario
+  const isTraceless = same(killed.files, before.files) && same(killed.runs, before.runs)
+  for (const [name, words] of Object.entries(FOLLOWERS)) {
+    machine.restore('killed')
+    const { status, stderr } = machine.run(words)
+    const now = snapshot()
+    counts.followed += 1
+    if (name === 'diff') {
+      if (![0, 1].includes(status)) fault(scenario, point, `diff ended with ${status}`, stderr)
+      const isMute = stderr.includes('interrupted') !== stderr.includes('sees to it')
+      const isSame = same(now.files, killed.files) && same(now.runs, killed.runs)
+      if (!isSame || isMute) fault(scenario, point, 'diff did more than to tell', stderr)
+      continue
+    }
+    if (status !== 0) fault(scenario, point, `${name} ended with ${status}`, stderr)
+    const { traceless, ...wanted } = follows[name]
+    const state = isTraceless && traceless !== undefined ? traceless : wanted[isNew ? 'new' : 'old']
+    if (!same(now.files, state.files))
+      fault(scenario, point, `${name} led elsewhere`, difference(now.files, state.files) + stderr)
+    if (now.runs.some(run => run.endsWith('(not done)')))
+      fault(scenario, point, `${name} left a run that is not done`, now.runs.join(' '))
+  }
 }
 
 /** A call that a child process makes first hits that one, and its failure is told. */
@@ -104,10 +153,22 @@ function failEverywhere(scenario) {
       const place = { ...point, errno }
       if (ended.status === 8) counts.warned += 1
       checkTruth(scenario, place, ended)
+      if (ended.status === 8 && scenario.name === 'undo') undoAgain(scenario, place)
       settle(scenario, place, counts)
     }
     report(`${scenario.name}: ${errno}`, counts)
   }
+}
+
+/** After an undo that ended with trouble: another one completes it, and goes no further. */
+function undoAgain(scenario, point) {
+  machine.keep('killed')
+  const { status, stderr } = machine.run(FOLLOWERS.undo)
+  const { files } = snapshot()
+  if (status !== 0) fault(scenario, point, `the undo after it ended with ${status}`, stderr)
+  if (!same(files, scenario.after.files))
+    fault(scenario, point, 'the undo after it led elsewhere', stderr)
+  machine.restore('killed')
 }
 
 /** A real disk of a real size, from full to enough. */
@@ -194,7 +255,7 @@ function settle(scenario, point, counts) {
     fault(scenario, point, 'the runs', now.runs.join(' '))
   if (next.stderr.includes('interrupted') && machine.run(NEXT).stderr.includes('interrupted'))
     fault(scenario, point, 'said twice', next.stderr)
-  return next
+  return { ...next, isNew }
 }
 
 /** What the command said against what is on the disk. */

@@ -23,19 +23,28 @@ const STEADY = fileURLToPath(new URL('steady.js', import.meta.url))
 const BIN = process.env.VFIO_PATCH_BIN ?? join(project, 'bin/vfio-patch.js')
 const MODULES = ['vfio.nix', 'libvirt.nix']
 
+/** What is called after a command was crashed: each asks for a state, and `diff` for none. */
+export const FOLLOWERS = {
+  undo: ['undo', '--yes', 'configuration.nix'],
+  apply: ['apply', '--yes', '--replace-modules', '--device', '10de:1b80', 'configuration.nix'],
+  diff: ['diff', '--replace-modules', '--device', '10de:1b80', 'configuration.nix']
+}
+
 /** The commands that are crashed; `given` brings the machine to where each starts. */
 export const COMMANDS = {
   apply: {
-    words: ['apply', '--yes', '--replace-modules', '--device', '10de:1b80', 'configuration.nix'],
+    words: FOLLOWERS.apply,
     given: machine => {
       machine.mustRun(['apply', '--yes', '--iommu', 'amd', 'configuration.nix'])
       // Modules that are to be replaced, and one that is to come.
       for (const name of MODULES) appendFileSync(join(machine.nixos, 'vfio', name), '# mine\n')
       rmSync(join(machine.nixos, 'vfio/virtualisation.nix'))
+      // A run that could be taken back by mistake.
+      machine.mustRun(OPTION)
     }
   },
   undo: {
-    words: ['undo', '--yes', 'configuration.nix'],
+    words: FOLLOWERS.undo,
     given: machine => {
       COMMANDS.apply.given(machine)
       machine.mustRun(COMMANDS.apply.words)
@@ -48,6 +57,8 @@ export const COMMANDS = {
     }
   }
 }
+
+const OPTION = ['option', 'set', 'configuration.nix', 'networking.domain', '"home"', '--yes']
 
 /** A command that writes and has nothing to write: what an earlier run left is all it sees to. */
 export const NEXT = [

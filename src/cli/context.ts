@@ -16,6 +16,8 @@ export interface Context {
   tail: string
   /** Whose run an undo takes back, once that is known. */
   undoes?: string
+  /** The command as the record of its run says it, where that is not `command`. */
+  record?: string
   color: boolean
   width: number
 }

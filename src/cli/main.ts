@@ -1,3 +1,4 @@
+import type { Stopped } from '../files/followUp.ts'
 import type { Command } from './arguments/flags.ts'
 import { helpFor } from './arguments/help.ts'
 import { type Arguments, parseArguments } from './arguments/parseArguments.ts'
@@ -109,13 +110,18 @@ async function run(given: Arguments): Promise<Report> {
   }
   // Late, so that an error in the words is told at once.
   const { tendEarlierRuns } = await import('./commands/earlierRuns.ts')
-  const { runs, hindrance } = await tendEarlierRuns(given, screens.err)
+  const { runs, hindrance, stopped } = await tendEarlierRuns(given, screens.err)
   const report =
-    hindrance === undefined ? await runCommand(command, given, screens) : fail(hindrance)
+    hindrance === undefined ? await runCommand(command, given, screens, stopped) : fail(hindrance)
   return { ...report, earlierRuns: runs }
 }
 
-async function runCommand(command: Command, given: Arguments, screens: Screens): Promise<Report> {
+async function runCommand(
+  command: Command,
+  given: Arguments,
+  screens: Screens,
+  stopped: readonly Stopped[]
+): Promise<Report> {
   switch (command) {
     case 'scan': {
       const { scanCommand } = await import('./commands/scanCommand.ts')
@@ -131,7 +137,7 @@ async function runCommand(command: Command, given: Arguments, screens: Screens):
     }
     case 'undo': {
       const { undoCommand } = await import('./commands/undoCommand.ts')
-      return undoCommand(given, screens)
+      return undoCommand(given, screens, stopped)
     }
     case 'remove': {
       const { removeCommand } = await import('./commands/removeCommand.ts')

@@ -133,14 +133,30 @@ export interface CheckReport {
 /** What `undo --list` says, the newest run first. */
 export interface RunsBody {
   kind: 'runs'
-  runs: readonly {
-    id: string
-    command: string
-    tool: string
-    started: string
-    done: boolean
-    files: readonly string[]
-  }[]
+  runs: readonly RunReport[]
+  /** The names of runs whose records can't be read. */
+  damaged: readonly string[]
+}
+
+export interface RunReport {
+  id: string
+  command: string
+  tool: string
+  started: string
+  done: boolean
+  /**
+   * What has become of it: the file of the command is as it left it (`current`), or was edited since;
+   * `earlier` runs are in effect below that; one that was `undone` can be made again, one that was
+   * `dropped` can't; a `step` takes another run back or makes it again; one that was `interrupted` came to
+   * nothing.
+   */
+  state: 'current' | 'edited' | 'earlier' | 'undone' | 'dropped' | 'step' | 'interrupted'
+  /** The run that it takes back, or makes again. */
+  undoes: string | null
+  redoes: string | null
+  /** The file that the command was called on, where that is known. */
+  target: string | null
+  files: readonly string[]
 }
 
 /** What `option get` says. */

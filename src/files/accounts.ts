@@ -18,6 +18,13 @@ export function uidOf(name: string, passwd: string): number | null {
   return listed === undefined ? null : Number(listed[2])
 }
 
+/** The name and the home of an account by its user id; null when /etc/passwd doesn't list it. */
+export function accountOf(uid: number, passwd: string): { name: string; home: string } | null {
+  const listed = records(passwd).find(([, , id]) => Number(id) === uid)
+  const [name = '', , , , , home = ''] = listed ?? []
+  return name !== '' && home.startsWith('/') ? { name, home } : null
+}
+
 function records(text: string): string[][] {
   return text
     .split('\n')

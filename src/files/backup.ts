@@ -7,7 +7,14 @@ import { isThere } from './exists.ts'
 import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
 import type { People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
-import { formatManifest, innerPath, innerRoot, MANIFEST, type RunFile } from './run.ts'
+import {
+  formatManifest,
+  innerPath,
+  innerRoot,
+  MANIFEST,
+  type Purpose,
+  type RunFile
+} from './run.ts'
 import { compareRunIds, runNumber } from './runId.ts'
 import { findUnsafeState } from './safeState.ts'
 import { runsFolder } from './stateFolder.ts'
@@ -27,6 +34,7 @@ export interface BackupOptions {
   command: string
   tool: string
   now: Date
+  purpose: Purpose
 }
 
 /**
@@ -91,7 +99,7 @@ function fillRunFolder(
   { id, folder }: NewRun,
   { writes, deletions }: Steps,
   folders: string[],
-  { stateFolder, root, command, tool, now }: BackupOptions
+  { stateFolder, root, command, tool, now, purpose }: BackupOptions
 ): FileProblem | null {
   const state = attempt(() => realpathSync(stateFolder), reading(stateFolder))
   if (!state.ok) return state.error
@@ -116,7 +124,9 @@ function fillRunFolder(
     started: now.toISOString(),
     root: innerRoot(root, state.value),
     files,
-    folders: folders.map(each => innerPath(each, root))
+    folders: folders.map(each => innerPath(each, root)),
+    ...purpose,
+    ...(purpose.target === undefined ? {} : { target: innerPath(purpose.target, root) })
   })
   // Last: a folder without a manifest is no run.
   return (

@@ -18,6 +18,7 @@ import { prepare } from './prepare.ts'
 import type { FileProblem } from './problem.ts'
 import { pruneRuns } from './prune.ts'
 import { findInterrupted } from './recover.ts'
+import { kindOf, type Purpose } from './run.ts'
 import { type Steps, survey } from './step.ts'
 import {
   deleteFile,
@@ -38,6 +39,8 @@ export interface CommitOptions {
   /** What the person asked for and which version did it, for the record of the run. */
   command: string
   tool: string
+  /** What the run is for; its `target` is a real path. */
+  purpose?: Purpose
   /** The root folder of the system that the files belong to; `/` unless given. */
   root?: string
   now?: Date
@@ -124,7 +127,7 @@ function commitHeld(
   // Before the state folder, for which a caller may wait: here that would be in vain.
   const busy = findLocked(new Map([[journalFolder, first], ...locked]))
   if (busy !== null) return fail(busy)
-  const locks = createLocks(journalFolder)
+  const locks = createLocks(journalFolder, kindOf(options.purpose ?? {}, options.command))
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
   // The other folders are locked when the journal says which they are.
   const held = locks.take(
@@ -184,7 +187,7 @@ function carryOut(
   options: CommitOptions,
   fail: Fail
 ): Result<Committed, CommitProblem> {
-  const { stateFolder, backup, command, tool, root = '/', now = new Date() } = options
+  const { stateFolder, backup, command, tool, root = '/', now = new Date(), purpose = {} } = options
   const top = attempt(() => realpathSync(root), reading(root))
   if (!top.ok) return fail(top.error)
   const folders = [...new Set(steps.writes.flatMap(({ path }) => missingFolders(dirname(path))))]
@@ -200,8 +203,8 @@ function carryOut(
     return [...left, ...journalTraces(journalFolder)]
   }
   const about = pointOf(work)?.path ?? journalFolder
-  const journal = { command, started: now.toISOString(), locked: [...locked.keys()], work }
-  const backupOptions = { stateFolder, root: top.value, command, tool, now }
+  const journal = { command, started: now.toISOString(), locked: [...locked.keys()], work, purpose }
+  const backupOptions = { stateFolder, root: top.value, command, tool, now, purpose }
   const ready = () =>
     writeJournal(journal, journalFolder, about) ??
     locks.take(locked) ??

@@ -7,6 +7,7 @@ import { syncFolder } from './folders.ts'
 import { isObject, isString, parseObject } from './json.ts'
 import type { FileProblem } from './problem.ts'
 import { removeFile, renameBeside } from './remove.ts'
+import { type Purpose, parsePurpose } from './run.ts'
 import { isRunId } from './runId.ts'
 import { readSnapshot } from './snapshot.ts'
 import { isTemporaryName, writeNewFile } from './tempFile.ts'
@@ -24,6 +25,7 @@ export interface Journal {
   /** The folders that it locked. */
   locked: string[]
   work: Work
+  purpose?: Purpose
 }
 
 /** A journal that was found, and whose it is. */
@@ -97,7 +99,7 @@ function isNoFile(problem: FileProblem): boolean {
   return ['NOT_REGULAR', 'IS_DIRECTORY', 'TOO_BIG'].includes(problem.code)
 }
 
-function format({ command, started, locked, work }: Journal, folder: string): string {
+function format({ command, started, locked, work, purpose = {} }: Journal, folder: string): string {
   const inner = (path: string) => relative(folder, path) || '.'
   const innerOrNull = (path: string | null) => (path === null ? null : inner(path))
   const value = {
@@ -115,7 +117,9 @@ function format({ command, started, locked, work }: Journal, folder: string): st
     })),
     folders: work.folders.map(inner),
     emptied: work.emptied.map(inner),
-    run: innerOrNull(work.run)
+    run: innerOrNull(work.run),
+    ...purpose,
+    ...(purpose.target === undefined ? {} : { target: inner(purpose.target) })
   }
   return `${JSON.stringify(value, null, 2)}\n`
 }
@@ -132,11 +136,16 @@ function parse(text: string, folder: string): Journal | null {
   const outer = (path: string) => resolve(folder, path)
   const runFolder = run === null ? null : outer(run)
   if (runFolder !== null && !isRunId(basename(runFolder))) return null
+  const purpose = parsePurpose(top)
+  if (purpose === null) return null
+  const { target } = purpose
   return {
     command,
     started,
     locked: locked.map(outer),
-    work: { files, folders: folders.map(outer), emptied: emptied.map(outer), run: runFolder }
+    work: { files, folders: folders.map(outer), emptied: emptied.map(outer), run: runFolder },
+    // Only ever compared: nothing is done with the file that it names.
+    purpose: { ...purpose, ...(target === undefined ? {} : { target: outer(target) }) }
   }
 }
 

@@ -10,6 +10,7 @@ import { commandOf, type Holder, isAlive, thisProcess } from './holder.ts'
 import { isJournalDraft } from './journal.ts'
 import type { FileProblem, LockedProblem } from './problem.ts'
 import { renameBeside } from './remove.ts'
+import type { RunKind } from './run.ts'
 
 /**
  * The lock of a folder lies in the folder itself, where everyone who may change its files sees it,
@@ -24,6 +25,8 @@ const ASIDE = /^\.vfio-patch\.lock\.[0-9a-f]{12}$/
 export interface LockHolder extends Holder {
   /** The folder where the journal of that run is, if it has got so far. */
   journal: string
+  /** What that run does. */
+  kind: RunKind
 }
 
 /** The locks of one run. */
@@ -50,8 +53,11 @@ export function lockedFolders(paths: string[]): Map<string, string> {
   return folders
 }
 
-/** No locks yet; `journal` is the folder for the journal, which each of them will name. */
-export function createLocks(journal: string): Locks {
+/**
+ * No locks yet; `journal` is the folder for the journal, which each of them will name, and `kind` is what
+ * the run does.
+ */
+export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   const taken = new Map<string, string>()
   const giveBack = (folder: string) => {
     const lock = join(folder, LOCK)
@@ -69,7 +75,7 @@ export function createLocks(journal: string): Locks {
     const before = [...taken.keys()]
     for (const [folder, about] of folders) {
       if (taken.has(folder)) continue
-      const target = format(thisProcess(), relative(folder, journal) || '.')
+      const target = format(thisProcess(), kind, relative(folder, journal) || '.')
       const lock = join(folder, LOCK)
       const claimed = attempt(() => claim(lock, target, about), writing(lock))
       const problem = claimed.ok ? claimed.value : claimed.error
@@ -169,14 +175,14 @@ function targetOf(path: string): string | null {
   }
 }
 
-function format({ pid, start, boot }: Holder, journal: string): string {
-  return `${pid}:${start ?? ''}:${boot ?? ''}:${journal}`
+function format({ pid, start, boot }: Holder, kind: RunKind, journal: string): string {
+  return `${pid}:${start ?? ''}:${boot ?? ''}:${kind === 'change' ? '' : `${kind}:`}${journal}`
 }
 
 function parse(target: string, folder: string): LockHolder | null {
-  const match = /^(\d+):(\d*):([0-9a-f-]*):(.+)$/.exec(target)
+  const match = /^(\d+):(\d*):([0-9a-f-]*):(?:(undo|redo):)?(.+)$/.exec(target)
   if (match === null) return null
-  const [, pid, start, boot, journal = '.'] = match
+  const [, pid, start, boot, kind, journal = '.'] = match
   // Of any other number the system can't be asked.
   if (Number(pid) < 1 || Number(pid) > MOST_PID) return null
   return {
@@ -184,6 +190,7 @@ function parse(target: string, folder: string): LockHolder | null {
     start: start || null,
     boot: boot || null,
     // Relative, as the system may be mounted elsewhere by now.
-    journal: resolve(folder, journal)
+    journal: resolve(folder, journal),
+    kind: kind === 'undo' || kind === 'redo' ? kind : 'change'
   }
 }

@@ -16,13 +16,15 @@ export interface People {
 export function knownPeople(env: NodeJS.ProcessEnv = process.env): People {
   const passwd = textOf('/etc/passwd')
   const self = process.geteuid?.() ?? -1
-  const trusted = new Set([0, self])
-  if (self === 0) {
-    if (/^\d+$/.test(env.SUDO_UID ?? '')) trusted.add(Number(env.SUDO_UID))
-    const caller = uidOf(env.DOAS_USER ?? '', passwd)
-    if (caller !== null) trusted.add(caller)
-  }
+  const trusted = new Set([0, self, ...(self === 0 ? callersOf(env, passwd) : [])])
   return { trusted, passwd, group: textOf('/etc/group') }
+}
+
+/** The user who called sudo or doas, as these say in the environment of what they start. */
+export function callersOf(env: NodeJS.ProcessEnv, passwd: string): number[] {
+  const bySudo = /^\d+$/.test(env.SUDO_UID ?? '') ? [Number(env.SUDO_UID)] : []
+  const byDoas = uidOf(env.DOAS_USER ?? '', passwd)
+  return [...bySudo, ...(byDoas === null ? [] : [byDoas])]
 }
 
 /**

@@ -65,6 +65,11 @@ export type FileProblem =
   | { code: 'EDITED_SINCE'; path: string; run: string; found: string | null }
   | { code: 'NO_RUN'; path: string }
   /**
+   * The record of a run at `path` is not one that this version can read, so nobody knows what that run
+   * changed.
+   */
+  | { code: 'RECORD_DAMAGED'; path: string; run: string }
+  /**
    * An earlier run was stopped in the middle and can't be finished or taken back: `path` is neither
    * what it was before that run nor what it was to be (EDITED), or can't be restored (STUCK); the
    * run is another user's (OTHERS); the journal is damaged; or it came up just now (PENDING), so

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { confine } from '../system/inFolder.ts'
 import { isThere } from './exists.ts'
@@ -9,6 +9,7 @@ import { knownPeople, type People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
 import { pruneRuns } from './prune.ts'
 import { exceeds, keepsRunOf, mayLead, type Reach, reachOf } from './reach.ts'
+import { kindOf, type Purpose, type RunKind } from './run.ts'
 import { findUnsafeState } from './safeState.ts'
 import { readSnapshot } from './snapshot.ts'
 import { finish, pointOf, stateOf, takeBack, type Work } from './work.ts'
@@ -33,6 +34,10 @@ export interface Interrupted {
 /** What became of it. */
 export interface Recovered {
   command: string
+  /** The name of the run among the backups; absent where none was kept. */
+  run?: string
+  /** What it was for; nothing is known of it where the journal does not say. */
+  purpose?: Purpose
   started: string
   outcome: 'finished' | 'taken back'
   /** The files of that run. */
@@ -48,6 +53,24 @@ export function findInterrupted({ paths, stateFolder }: RecoverOptions): Interru
     const journal = readJournal(folder)
     const started = journal.ok ? (journal.value?.started ?? null) : null
     return { journal: journalPath(folder), started }
+  })
+}
+
+/**
+ * What `recover` would come to, for each run whose files lead somewhere. Only looks, and does not see
+ * what only the attempt would show.
+ */
+export function foresee({
+  paths,
+  stateFolder,
+  people = knownPeople()
+}: RecoverOptions): Recovered[] {
+  return journalFolders([...lockedFolders(paths).keys(), stateFolder]).flatMap(folder => {
+    const found = readInReach(folder, people)
+    if (!found.ok || found.value === null) return []
+    const { work, started } = found.value.journal
+    const outcome = decide(work, { journal: journalPath(folder), started })
+    return outcome.ok ? [recoveredOf(found.value.journal, outcome.value)] : []
   })
 }
 
@@ -71,12 +94,29 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
   // What is left of a run that had not begun yet, or had ended.
   const pointed = folders.flatMap(folder => folderLedTo(folder) ?? [])
   for (const folder of new Set([...pointed, ...folders].filter(isThere))) {
-    if (deadHolder(folder) === null) continue
-    const locks = createLocks(folder)
+    const holder = deadHolder(folder)
+    if (holder === null) continue
+    const locks = createLocks(folder, holder.kind)
     locks.take(new Map([[folder, folder]]))
     locks.release()
   }
   return ok(recovered)
+}
+
+/**
+ * What the runs do that were stopped before they had written down what they are about to change, or after
+ * all was done, by the locks that they left; `folder` is where each works. Only looks, and is of use
+ * before `recover`, which takes these locks away.
+ */
+export function findAbandoned({
+  paths,
+  stateFolder
+}: RecoverOptions): { folder: string; kind: RunKind }[] {
+  return [...lockedFolders(paths).keys(), stateFolder].flatMap(each => {
+    const holder = deadHolder(each)
+    if (holder === null || isThere(journalPath(holder.journal))) return []
+    return [{ folder: holder.journal, kind: holder.kind }]
+  })
 }
 
 function deadHolder(folder: string): LockHolder | null {
@@ -115,7 +155,7 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   const about = pointOf(journal.work)?.path ?? folder
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
   const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(isThere)
-  const locks = createLocks(folder)
+  const locks = createLocks(folder, kindOf(journal.purpose ?? {}, journal.command))
   const held = confine(reach, () => locks.take(new Map(locked.map(each => [each, about]))))
   if (held !== null) return err(held)
   try {
@@ -153,7 +193,7 @@ function recoverLocked(
   if (!found.ok) return found
   if (found.value === null) return ok(null)
   const { journal, reach } = found.value
-  const { command, started, work: whole } = journal
+  const { started, work: whole } = journal
   const keepsRun = whole.run !== null && state === dirname(dirname(whole.run))
   const work = keepsRun && keepsRunOf(journal, people) ? whole : { ...whole, run: null }
   const outcome = decide(work, { journal: journalPath(folder), started })
@@ -169,11 +209,20 @@ function recoverLocked(
   if (state !== null) pruneRuns(state)
   const removed = unlock() ? removeJournal(folder) : null
   if (removed !== null) return err(removed)
+  return ok(recoveredOf(journal, outcome.value))
+}
+
+function recoveredOf(
+  { command, started, work, purpose }: FoundJournal,
+  outcome: Recovered['outcome']
+): Recovered {
   const files = work.files.map(file => file.path)
-  const done = outcome.value === 'finished' ? work.files : []
+  const done = outcome === 'finished' ? work.files : []
   const created = done.filter(file => file.before === null).map(file => file.path)
   const deleted = done.filter(file => file.after === null).map(file => file.path)
-  return ok({ command, started, outcome: outcome.value, files, created, deleted })
+  const known = purpose === undefined || Object.keys(purpose).length === 0 ? {} : { purpose }
+  const run = work.run === null ? {} : { run: basename(work.run) }
+  return { command, started, ...run, ...known, outcome, files, created, deleted }
 }
 
 /** Which way to go; INTERRUPTED where neither leads to files that are all of one version. */

@@ -1,5 +1,6 @@
 import { isAbsolute, join, relative, resolve } from 'node:path'
 import { isNumber, isObject, isString, isStrings, parseObject } from './json.ts'
+import { isRunId } from './runId.ts'
 
 /**
  * One file of a run. The paths of a run are those of the system that was edited, whatever folder it
@@ -16,8 +17,27 @@ export interface RunFile {
   after: { sha256: string } | null
 }
 
+/** What a run is for, as far as its files do not say it; records of earlier versions have none of it. */
+export interface Purpose {
+  /** The file that the command was called on, which the run need not have changed. */
+  target?: string
+  /** The run that this one takes back. */
+  undoes?: string
+  /** The run, taken back before, that this one makes again. */
+  redoes?: string
+}
+
+/** Whether a run takes another one back, makes it again, or does something of its own. */
+export type RunKind = 'undo' | 'redo' | 'change'
+
+/** What kind of run it is; one of an earlier version tells only by its command. */
+export function kindOf({ undoes, redoes }: Purpose, command: string): RunKind {
+  if (redoes !== undefined) return 'redo'
+  return undoes !== undefined || command === 'undo' ? 'undo' : 'change'
+}
+
 /** What the manifest of a run says: one change of files, as it was planned. */
-export interface Manifest {
+export interface Manifest extends Purpose {
   /** `20261122-160312-1`: when it started, in UTC, and a number that grows from run to run. */
   id: string
   tool: string
@@ -44,10 +64,13 @@ export interface Run extends Manifest {
   folder: string
   /** False when it was interrupted, so that the files have to tell how far it came. */
   done: boolean
+  /** Whether the person was told that it came to its end, and that nothing went wrong. */
+  reported: boolean
 }
 
 export const MANIFEST = 'manifest.json'
 export const DONE = 'done'
+export const REPORTED = 'reported'
 const SCHEMA = 'vfio-patch/run'
 const VERSION = 1
 
@@ -87,7 +110,24 @@ export function parseManifest(text: string): Manifest | null {
   if (!isString(id) || !isString(tool) || !isString(command) || !isString(started)) return null
   if (!isString(root)) return null
   if (!isStrings(folders) || !files.every(file => file !== null)) return null
-  return { id, tool, command, started, root, files, folders }
+  const purpose = parsePurpose(top)
+  if (purpose === null) return null
+  return { id, tool, command, started, root, files, folders, ...purpose }
+}
+
+/**
+ * The purpose of a run among the fields of its record. Null when they are not what a run writes: a name
+ * that is not that of a run, or two purposes at once.
+ */
+export function parsePurpose({ target, undoes, redoes }: Record<string, unknown>): Purpose | null {
+  if (target !== undefined && !isString(target)) return null
+  const names = [undoes, redoes].filter(name => name !== undefined)
+  if (names.length > 1 || !names.every(name => isString(name) && isRunId(name))) return null
+  return {
+    ...(isString(target) ? { target } : {}),
+    ...(isString(undoes) ? { undoes } : {}),
+    ...(isString(redoes) ? { redoes } : {})
+  }
 }
 
 function parseFile(value: unknown): RunFile | null {

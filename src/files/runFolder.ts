@@ -1,10 +1,10 @@
-import { rmSync } from 'node:fs'
+import { closeSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { tried } from './attempt.ts'
 import { isThere } from './exists.ts'
 import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
-import { DONE, MANIFEST } from './run.ts'
+import { DONE, MANIFEST, REPORTED } from './run.ts'
 import { writeNewFile } from './tempFile.ts'
 
 /**
@@ -24,4 +24,13 @@ export function markDone(folder: string): FileProblem | null {
   if (!isThere(folder) || isThere(path)) return null
   const cause = writeNewFile(path, new Uint8Array(), null) ?? syncFolder(folder)
   return cause === null ? null : { code: 'BACKUP_FAILED', path, cause }
+}
+
+/**
+ * Says in the run's folder, if it is there, that the person was told of its end. The one call that makes
+ * the file is the last thing that a run does. Where it fails or gets lost, the next undo tells of that
+ * end again and goes no further, so that nothing is to be done about it.
+ */
+export function markReported(folder: string): void {
+  tried(() => closeSync(openSync(join(folder, REPORTED), 'wx', 0o600)))
 }

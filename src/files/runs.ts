@@ -1,11 +1,32 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
 import { reading } from './errno.ts'
+import { isThere } from './exists.ts'
+import {
+  concerns,
+  type History,
+  type Now,
+  pickRedo,
+  pickUndo,
+  replay,
+  type Stand,
+  standOf,
+  type Undone
+} from './history.ts'
 import { knownPeople, type People } from './openFolder.ts'
 import type { FileProblem } from './problem.ts'
-import { DONE, MANIFEST, outerPath, outerRoot, parseManifest, type Run } from './run.ts'
+import {
+  DONE,
+  MANIFEST,
+  type Manifest,
+  outerPath,
+  outerRoot,
+  parseManifest,
+  REPORTED,
+  type Run
+} from './run.ts'
 import { compareRunIds, isRunId } from './runId.ts'
 import { findUnsafeState } from './safeState.ts'
 import { readSnapshot } from './snapshot.ts'
@@ -17,72 +38,169 @@ export interface RunsOptions {
   people?: People
 }
 
+/** A run whose record can't be read. */
+export interface DamagedRun {
+  id: string
+  /** The file that should say what the run did. */
+  path: string
+}
+
+/** What a state folder has, the newest first. */
+export interface Records {
+  runs: Run[]
+  damaged: DamagedRun[]
+}
+
 /**
- * The runs in a state folder that changed the system in `root`, the newest first; none when there
- * is no such folder. A folder without a sound manifest, as a run leaves that was killed before its
- * first change, is no run.
+ * The runs in a state folder that changed the system in `root`, the newest first, and those that can't
+ * be read, of whatever system; none when there is no such folder. A folder without a manifest, as a run
+ * leaves that was killed before its first change, is no run.
  * Problems: NOT_READABLE, NOT_PRIVATE, OPEN_FOLDER, NOT_DIRECTORY, NOT_FOUND (the root is missing),
  * IO_ERROR.
  */
-export function listRuns(
+export function listRecords(
   stateFolder: string,
   { root = '/', people = knownPeople() }: RunsOptions = {}
-): Result<Run[], FileProblem> {
+): Result<Records, FileProblem> {
   const top = attempt(() => realpathSync(root), reading(root))
   if (!top.ok) return top
   const unsafe = findUnsafeState(stateFolder, people)
   if (unsafe !== null) return err(unsafe)
-  const runs = readRuns(stateFolder)
-  return runs.ok ? ok(runs.value.filter(run => run.root === top.value)) : runs
+  const found = readRecords(stateFolder)
+  if (!found.ok) return found
+  const runs = found.value.runs.filter(run => run.root === top.value)
+  return ok({ ...found.value, runs })
+}
+
+/** The runs of `listRecords` alone. */
+export function listRuns(
+  stateFolder: string,
+  options: RunsOptions = {}
+): Result<Run[], FileProblem> {
+  const found = listRecords(stateFolder, options)
+  return found.ok ? ok(found.value.runs) : found
 }
 
 /**
  * All runs in a state folder, of whatever system, the newest first. The caller has seen to it that
  * the folder is safe. Problems: NOT_READABLE, NOT_DIRECTORY, IO_ERROR.
  */
-export function readRuns(stateFolder: string): Result<Run[], FileProblem> {
+export function readRecords(stateFolder: string): Result<Records, FileProblem> {
   const folder = runsFolder(stateFolder)
+  const found: Records = { runs: [], damaged: [] }
   const names = attempt(() => readdirSync(folder), reading(folder))
-  if (!names.ok) return names.error.code === 'NOT_FOUND' ? ok([]) : names
+  if (!names.ok) return names.error.code === 'NOT_FOUND' ? ok(found) : names
   const state = attempt(() => realpathSync(stateFolder), reading(stateFolder))
   if (!state.ok) return state
-  const runs: Run[] = []
-  for (const name of names.value.filter(isRunId).sort(compareRunIds).reverse()) {
-    const run = readRun(join(folder, name), state.value)
-    if (!run.ok) return run
-    if (run.value !== null) runs.push(run.value)
+  for (const id of names.value.filter(isRunId).sort(compareRunIds).reverse()) {
+    const record = readRecord(join(folder, id), state.value)
+    if (!record.ok) return record
+    if (record.value === 'damaged') found.damaged.push({ id, path: join(folder, id, MANIFEST) })
+    else if (record.value !== 'none') found.runs.push(record.value)
   }
-  return ok(runs)
+  return ok(found)
+}
+
+/** The run that a manifest tells of, in its folder. */
+export function runOf(manifest: Manifest, folder: string, stateFolder: string): Run {
+  const root = outerRoot(manifest.root, stateFolder)
+  const [done, reported] = [DONE, REPORTED].map(name => isThere(join(folder, name)))
+  return { ...manifest, root, folder, done: done === true, reported: reported === true }
+}
+
+/** What these runs, the newest first, amount to; one that came to nothing does not count. */
+export function historyOf(runs: readonly Run[], now: Now = createNow()): History {
+  return replay(runs.filter(run => run.done || !cameToNothing(run, now)).reverse())
+}
+
+/** Reads each file once. */
+export function createNow(): Now {
+  const known = new Map<string, string | null | undefined>()
+  return path => {
+    if (!known.has(path)) {
+      const read = readSnapshot(path)
+      known.set(path, read.ok ? (read.value?.sha256 ?? null) : undefined)
+    }
+    return known.get(path)
+  }
 }
 
 /**
- * The newest run that changed the file at `realpath`: the one to undo. An interrupted run counts
- * unless its files show that it came to nothing. Problems: NO_RUN, those of `listRuns`.
+ * The run that `undo` takes back for the file at `realpath` (see `pickUndo`). An interrupted run counts
+ * unless its files show that it came to nothing.
+ * Problems: NO_RUN; RECORD_DAMAGED where no known run left the files as they are, so that it may have
+ * been one whose record can't be read; those of `listRecords`.
  */
 export function lastRun(
   stateFolder: string,
   realpath: string,
   options: RunsOptions = {}
 ): Result<Run, FileProblem> {
-  const runs = listRuns(stateFolder, options)
-  if (!runs.ok) return runs
-  const last = runs.value
-    .filter(run => run.files.some(({ path }) => outerPath(path, run.root) === realpath))
-    .find(run => run.done || !cameToNothing(run))
-  return last === undefined ? err({ code: 'NO_RUN', path: realpath }) : ok(last)
+  const pick = (history: History, now: Now) => {
+    const run = pickUndo(history, realpath, now)
+    return run === null ? null : { picked: run, stand: standOf(run, now) }
+  }
+  return pickRun(stateFolder, realpath, options, pick)
+}
+
+/** The run that `redo` makes again for the file, and the run that took it back. Problems: as `lastRun`. */
+export function lastUndone(
+  stateFolder: string,
+  realpath: string,
+  options: RunsOptions = {}
+): Result<Undone, FileProblem> {
+  const pick = (history: History, now: Now) => {
+    const undone = pickRedo(history, realpath, now)
+    return undone === null ? null : { picked: undone, stand: standOf(undone.by, now) }
+  }
+  return pickRun(stateFolder, realpath, options, pick)
+}
+
+function pickRun<Picked>(
+  stateFolder: string,
+  realpath: string,
+  options: RunsOptions,
+  pick: (history: History, now: Now) => { picked: Picked; stand: Stand } | null
+): Result<Picked, FileProblem> {
+  const records = listRecords(stateFolder, options)
+  if (!records.ok) return records
+  const { runs, damaged } = records.value
+  const now = createNow()
+  const found = pick(historyOf(runs, now), now)
+  if (found !== null && found.stand !== 'other') return ok(found.picked)
+  const [unknown] = damaged
+  if (unknown !== undefined)
+    return err({ code: 'RECORD_DAMAGED', path: unknown.path, run: unknown.id })
+  return found === null ? err({ code: 'NO_RUN', path: realpath }) : ok(found.picked)
 }
 
 /**
- * The run by its name. Problems: NO_RUN (with the name's folder as `path`), those of `listRuns`.
+ * The newest record of a run for the file, whatever it did and whether it came to anything; null if there
+ * is none. Problems: those of `listRecords`.
+ */
+export function lastRecord(
+  stateFolder: string,
+  realpath: string,
+  options: RunsOptions = {}
+): Result<Run | null, FileProblem> {
+  const runs = listRuns(stateFolder, options)
+  return runs.ok ? ok(runs.value.find(run => concerns(run, realpath)) ?? null) : runs
+}
+
+/**
+ * The run by its name. Problems: NO_RUN (with the name's folder as `path`), RECORD_DAMAGED, those of
+ * `listRecords`.
  */
 export function runById(
   stateFolder: string,
   id: string,
   options: RunsOptions = {}
 ): Result<Run, FileProblem> {
-  const runs = listRuns(stateFolder, options)
-  if (!runs.ok) return runs
-  const run = runs.value.find(each => each.id === id)
+  const records = listRecords(stateFolder, options)
+  if (!records.ok) return records
+  const damaged = records.value.damaged.find(each => each.id === id)
+  if (damaged !== undefined) return err({ code: 'RECORD_DAMAGED', path: damaged.path, run: id })
+  const run = records.value.runs.find(each => each.id === id)
   return run === undefined
     ? err({ code: 'NO_RUN', path: join(runsFolder(stateFolder), id) })
     : ok(run)
@@ -92,25 +210,33 @@ export function runById(
  * The run in one folder of a state folder, both without links; null where there is no sound manifest.
  */
 export function readRun(folder: string, stateFolder: string): Result<Run | null, FileProblem> {
-  const file = join(folder, MANIFEST)
+  const found = readRecord(folder, stateFolder)
+  if (!found.ok) return found
+  return ok(typeof found.value === 'string' ? null : found.value)
+}
+
+function readRecord(
+  folder: string,
+  stateFolder: string
+): Result<Run | 'none' | 'damaged', FileProblem> {
+  const path = join(folder, MANIFEST)
   // Not with an encoding: Node then ends the process when closing the file fails.
-  const text = attempt(() => readFileSync(file).toString(), reading(file))
-  if (!text.ok) return text.error.code === 'NOT_FOUND' ? ok(null) : text
+  const text = attempt(() => readFileSync(path).toString(), reading(path))
+  if (!text.ok) return text.error.code === 'NOT_FOUND' ? ok('none') : text
   const manifest = parseManifest(text.value)
-  if (manifest === null) return ok(null)
-  const root = outerRoot(manifest.root, stateFolder)
-  return ok({ ...manifest, root, folder, done: existsSync(join(folder, DONE)) })
+  // A record under another name was put there by hand, and names of runs have to be unique.
+  const isSound = manifest !== null && manifest.id === basename(folder)
+  return ok(isSound ? runOf(manifest, folder, stateFolder) : 'damaged')
 }
 
 /**
  * The commit point is the last write, or the first deletion where nothing is written: what it is
  * decides.
  */
-function cameToNothing(run: Run): boolean {
+function cameToNothing(run: Run, now: Now): boolean {
   const point = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   if (point === undefined) return true
-  const read = readSnapshot(outerPath(point.path, run.root))
-  return read.ok && (read.value?.sha256 ?? null) === (point.before?.sha256 ?? null)
+  return now(outerPath(point.path, run.root)) === (point.before?.sha256 ?? null)
 }
 
 /** The bytes that a run kept. Problem: BACKUP_DAMAGED. */

@@ -93,7 +93,7 @@ test('diff says so and leaves the index alone', async () => {
   expect(place.snapshot()).toEqual(before)
 })
 
-test('undo forgets them again, and the undo of that registers them', async () => {
+test('undo forgets them again, and --redo registers them', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION })
   await place.run(APPLY)
   const { code, stderr } = await place.run(UNDO)
@@ -109,7 +109,7 @@ test('undo forgets them again, and the undo of that registers them', async () =>
       `
   })
   expect(place.status()).toEqual([])
-  expect((await place.run(UNDO)).code).toBe(0)
+  expect((await place.run([...UNDO, '--redo'])).code).toBe(0)
   expect(place.status()).toEqual(REGISTERED)
 })
 

@@ -169,9 +169,14 @@ test.concurrent('undo, and its list', async () => {
         tool: VERSION,
         started: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
         done: true,
+        state: 'current',
+        undoes: null,
+        redoes: null,
+        target: FILE,
         files: [FILE]
       }
     ],
+    damaged: [],
     earlierRuns: [],
     warnings: [],
     error: null

@@ -176,7 +176,7 @@ const CHANGE_BACK = patch`
      system.stateVersion = "26.05";
   `
 
-test.concurrent('undo takes it back to the byte, and undo of that brings it again', async () => {
+test.concurrent('undo takes it back to the byte, and --redo brings it again', async () => {
   const place = makeExample()
   await place.run(['apply', '-qy', 'configuration.nix', ...FLAGS, OFF])
 
@@ -195,14 +195,14 @@ test.concurrent('undo takes it back to the byte, and undo of that brings it agai
   expect(place.files()).toEqual(BEFORE)
   expect(place.snapshot().some(it => it.endsWith(' etc/nixos/vfio'))).toBe(false)
 
-  expect(await place.run(undo)).toEqual({
+  expect(await place.run([...undo, '--redo'])).toEqual({
     code: 0,
     stdout: CHANGE + patchOfModules(),
     stderr: text`
-      Run RUN-2 (undo) will be taken back:
-        /etc/nixos/configuration.nix as it was
+      Run RUN-1 (apply) will be redone:
+        /etc/nixos/configuration.nix as it was after that run
         /etc/nixos/vfio/: 12 files come back
-      Took back run RUN-2.
+      Redid run RUN-1.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })

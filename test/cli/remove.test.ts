@@ -79,7 +79,8 @@ test.concurrent('remove takes back what apply did, and undo takes that back', as
   })
   expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
   expect(place.files()).toEqual(applied)
-  expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
+  const redo = ['undo', '--redo', 'configuration.nix', '--yes', '-q']
+  expect((await place.run(redo)).code).toBe(0)
   expect(place.files()).toEqual(before)
 })
 

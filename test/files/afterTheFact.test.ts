@@ -102,6 +102,7 @@ test('the last rename fails and nothing tells how: modules and backup stay', () 
       {
         command: 'apply',
         started: '2026-11-22T16:03:12.000Z',
+        run: '20261122-160312-1',
         outcome: 'finished',
         files: [module, path],
         created: [module],

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import type { FileChange } from '../../src/files/change.ts'
 import { type CommitOptions, commit } from '../../src/files/commit.ts'
 import type { Run } from '../../src/files/run.ts'
-import { lastRun, listRuns, runById } from '../../src/files/runs.ts'
+import { lastRun, lastUndone, listRecords, listRuns, runById } from '../../src/files/runs.ts'
 import { planUndo } from '../../src/files/undo.ts'
 import { change, hashOf, read } from './support/files.ts'
 import { listing } from './support/listing.ts'
@@ -34,7 +34,7 @@ const AFTER = [
   '0640 vfio/guests/win.nix: vfio/guests/win.nix'
 ]
 
-test('undo, and undo of undo, and so on', () => {
+test('undo, redo, undo, and so on', () => {
   const { nixos, state, configuration, options } = applied()
   expect(listing(nixos)).toEqual(AFTER)
 
@@ -42,18 +42,24 @@ test('undo, and undo of undo, and so on', () => {
   expect(listing(nixos)).toEqual(BEFORE)
   expect(read(configuration)).toBe('old')
 
-  undo(state, configuration, options)
+  redo(state, configuration, options)
   expect(listing(nixos)).toEqual(AFTER)
   expect(read(configuration)).toBe('new\r\n')
 
   undo(state, configuration, options)
   expect(listing(nixos)).toEqual(BEFORE)
-  const runs = value(listRuns(state)).map(({ id, command, done }) => [id, command, done])
+  const first = '20261122-160312-1'
+  const runs = value(listRuns(state)).map(({ id, command, done, undoes, redoes }) => [
+    id,
+    command,
+    done,
+    { undoes, redoes }
+  ])
   expect(runs).toEqual([
-    ['20261122-160312-4', 'undo', true],
-    ['20261122-160312-3', 'undo', true],
-    ['20261122-160312-2', 'undo', true],
-    ['20261122-160312-1', 'apply', true]
+    ['20261122-160312-4', 'undo', true, { undoes: first }],
+    ['20261122-160312-3', 'undo --redo', true, { redoes: first }],
+    ['20261122-160312-2', 'undo', true, { undoes: first }],
+    [first, 'apply', true, {}]
   ])
 })
 
@@ -66,7 +72,7 @@ test('the plan: what is missing comes back first, then what was changed, deletio
     ['delete', one]
   ])
   undo(state, configuration, options)
-  expect(summary(planned(lastOf(state, configuration)))).toEqual([
+  expect(summary(planned(value(lastUndone(state, configuration)).by))).toEqual([
     ['make', one],
     ['make', two],
     ['change', configuration]
@@ -83,7 +89,7 @@ test('a configuration that the run made goes before its modules, and comes back 
   ])
   undo(state, path, options)
   expect(listing(nixos)).toEqual([])
-  expect(summary(planned(lastOf(state, path)))).toEqual([
+  expect(summary(planned(value(lastUndone(state, path)).by))).toEqual([
     ['make', module],
     ['make', path]
   ])
@@ -204,13 +210,130 @@ test('folders that are no runs', () => {
   writeFileSync(join(runs, '20261122-160312-3/manifest.json'), '{"schema":"vfio-patch/run",')
   mkdirSync(join(runs, 'notes'))
   expect(value(listRuns(state)).map(({ id }) => id)).toEqual(['20261122-160312-1'])
+  const path = join(runs, '20261122-160312-3/manifest.json')
+  expect(value(listRecords(state)).damaged).toEqual([{ id: '20261122-160312-3', path }])
 })
 
-test('a manifest that leads out of its folder is none', () => {
+test.each([
+  { what: 'leads out of its folder', from: '"3.before"', to: '"../../../../etc/shadow"' },
+  { what: 'is of another version', from: '"schemaVersion": 1', to: '"schemaVersion": 2' },
+  { what: 'has the name of another run', from: '"20261122-160312-1"', to: '"20261122-160312-7"' },
+  { what: 'undoes what is no run', from: '"folders"', to: '"undoes": "../1", "folders"' },
+  {
+    what: 'undoes and redoes',
+    from: '"folders"',
+    to: '"undoes": "20261122-160312-1", "redoes": "20261122-160312-1", "folders"'
+  }
+])('a record that $what is damaged, and said to be', ({ from, to }) => {
   const { state, configuration } = applied()
-  const file = join(lastOf(state, configuration).folder, 'manifest.json')
-  writeFileSync(file, read(file).replace('"3.before"', '"../../../../etc/shadow"'))
+  const path = join(lastOf(state, configuration).folder, 'manifest.json')
+  expect(read(path)).toContain(from)
+  writeFileSync(path, read(path).replace(from, to))
   expect(value(listRuns(state))).toEqual([])
+  const id = '20261122-160312-1'
+  const damaged = { ok: false, error: { code: 'RECORD_DAMAGED', path, run: id } }
+  expect(lastRun(state, configuration)).toEqual(damaged)
+  expect(lastUndone(state, configuration)).toEqual(damaged)
+  expect(runById(state, id)).toEqual(damaged)
+})
+
+test('a damaged record is no hindrance where the files are as a known run left them', () => {
+  const { nixos, state, configuration, options } = applied()
+  write([change(join(nixos, 'other.nix'), 'other\n')], options)
+  writeFileSync(join(state, 'runs/20261122-160312-2/manifest.json'), '')
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
+  writeFileSync(configuration, 'mine\n')
+  expect(lastRun(state, configuration)).toMatchObject({ error: { code: 'RECORD_DAMAGED' } })
+})
+
+test('two runs and two undos: the first text, and two redos: the last', () => {
+  const { nixos, state, configuration, options } = applied()
+  write([change(configuration, 'newer\n')], options)
+  for (const expected of ['new\r\n', 'old']) {
+    undo(state, configuration, options)
+    expect(read(configuration)).toBe(expected)
+  }
+  expect(listing(nixos)).toEqual(BEFORE)
+  expect(lastRun(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
+  for (const expected of ['new\r\n', 'newer\n']) {
+    redo(state, configuration, options)
+    expect(read(configuration)).toBe(expected)
+  }
+  expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
+})
+
+test('a new run ends the redoing of what concerns the same files, and of nothing else', () => {
+  const { nixos, state, configuration, options } = applied()
+  const other = join(nixos, 'other.nix')
+  write([change(other, 'other\n')], options)
+  undo(state, other, options)
+  undo(state, configuration, options)
+  write([change(configuration, 'newer\n')], options)
+  expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
+  expect(value(lastUndone(state, other)).run.id).toBe('20261122-160312-2')
+})
+
+test('a run that was made for a file counts for it, whatever it changed', () => {
+  const { nixos, state, configuration, options } = applied()
+  const module = join(nixos, 'vfio/default.nix')
+  const purpose = { target: configuration }
+  write([change(module, 'newer\n')], { ...options, purpose })
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-2')
+  undo(state, configuration, options)
+  expect(read(module)).toBe('vfio/default.nix\n')
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
+})
+
+test('what was taken back by hand is passed over, and what was redone by hand counts', () => {
+  const { state, configuration, options } = applied()
+  write([change(configuration, 'newer\n')], options)
+  writeFileSync(configuration, 'new\r\n')
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
+  writeFileSync(configuration, 'newer\n')
+  undo(state, configuration, options)
+  writeFileSync(configuration, 'newer\n')
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-2')
+  expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
+})
+
+test('records of versions that did not say what an undo takes back', () => {
+  const { nixos, state, configuration, options } = applied()
+  write([change(configuration, 'newer\n')], options)
+  // As these versions did: an undo, and the undo of that.
+  const undoOnce = (run: Run) => write(planned(run), { ...options, command: 'undo' })
+  undoOnce(lastOf(state, configuration))
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
+  undoOnce(value(runById(state, '20261122-160312-3')))
+  expect(read(configuration)).toBe('newer\n')
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-2')
+  undo(state, configuration, options)
+  undo(state, configuration, options)
+  expect(listing(nixos)).toEqual(BEFORE)
+})
+
+test('however often somebody goes back and forth, the way back stays', () => {
+  const { nixos, state, configuration, options } = applied()
+  for (let round = 2; round <= 6; round += 1) write([change(configuration, `${round}\n`)], options)
+  for (let round = 1; round <= 15; round += 1) {
+    undo(state, configuration, options)
+    redo(state, configuration, options)
+  }
+  expect(value(listRuns(state)).length).toBeLessThan(30)
+  for (let round = 1; round <= 6; round += 1) undo(state, configuration, options)
+  expect(listing(nixos)).toEqual(BEFORE)
+  for (let round = 1; round <= 6; round += 1) redo(state, configuration, options)
+  expect(read(configuration)).toBe('6\n')
+})
+
+test('of twenty-five runs twenty can be taken back, one after the other', () => {
+  const { nixos, state, options } = makePlace()
+  const path = join(nixos, 'a.nix')
+  for (let round = 1; round <= 25; round += 1) write([change(path, `${round}\n`)], options)
+  for (let round = 24; round >= 5; round -= 1) {
+    undo(state, path, options)
+    expect(read(path)).toBe(`${round}\n`)
+  }
+  expect(lastRun(state, path)).toMatchObject({ error: { code: 'NO_RUN' } })
 })
 
 test('no state folder, no runs', () => {
@@ -304,7 +427,13 @@ function write(changes: FileChange[], options: CommitOptions): void {
 }
 
 function undo(state: Place['state'], path: string, options: CommitOptions): void {
-  write(planned(lastOf(state, path)), { ...options, command: 'undo' })
+  const run = lastOf(state, path)
+  write(planned(run), { ...options, command: 'undo', purpose: { undoes: run.id } })
+}
+
+function redo(state: Place['state'], path: string, options: CommitOptions): void {
+  const { run, by } = value(lastUndone(state, path))
+  write(planned(by), { ...options, command: 'undo --redo', purpose: { redoes: run.id } })
 }
 
 function lastOf(state: string, path: string): Run {

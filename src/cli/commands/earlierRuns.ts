@@ -1,8 +1,17 @@
 // A run that was stopped in the middle is finished or taken back before another one begins.
 
+import { dirname, join } from 'node:path'
 import { locate } from '../../apply/read/locate.ts'
+import type { Stopped } from '../../files/followUp.ts'
 import { isLedToRoots } from '../../files/openWay.ts'
-import { findInterrupted, type Recovered, recover } from '../../files/recover.ts'
+import {
+  findAbandoned,
+  findInterrupted,
+  foresee,
+  type Recovered,
+  recover
+} from '../../files/recover.ts'
+import { kindOf } from '../../files/run.ts'
 import { locateTarget } from '../../files/target.ts'
 import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
@@ -20,6 +29,8 @@ import { registerOne, registrationsFor } from './writeChanges.ts'
 export interface EarlierRuns {
   runs: readonly EarlierRunReport[]
   hindrance?: Message
+  /** Those for the file of the command, and what became of them, or would if the command wrote. */
+  stopped: readonly Stopped[]
 }
 
 /**
@@ -30,15 +41,16 @@ export interface EarlierRuns {
 export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise<EarlierRuns> {
   const { command, action, file } = given
   if (command === undefined || command === 'scan' || command === 'domain' || file === '-')
-    return { runs: [] }
+    return NONE
   const root = readRoot(given)
-  if (!root.ok) return { runs: [] }
+  if (!root.ok) return NONE
   const { path } = locate(file, root.value, process.env)
   const target = locateTarget(path, { root: root.value })
-  if (!target.ok) return { runs: [] }
+  if (!target.ok) return NONE
+  const { realpath } = target.value
   // The command is going to refuse that, and a run that was interrupted there is none of its business.
-  if (isLedToRoots(path, target.value.realpath)) return { runs: [] }
-  const options = { paths: [target.value.realpath], stateFolder: stateFolderHere(root.value) }
+  if (isLedToRoots(path, realpath)) return NONE
+  const options = { paths: [realpath], stateFolder: stateFolderHere(root.value) }
   const writes =
     command !== 'diff' &&
     action !== 'get' &&
@@ -51,13 +63,17 @@ export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise
       const when = started === null ? '' : ` (${dateOf(started)})`
       note(`an earlier run was interrupted${when}; the next command that writes sees to it.`, given)
     }
-    return { runs: found.map(it => ({ started: it.started, outcome: 'pending', files: [] })) }
+    const runs = found.map(({ started }): EarlierRunReport => {
+      return { started, outcome: 'pending', files: [] }
+    })
+    return { runs, stopped: foresee(options).filter(isFor(realpath, given)).map(stoppedOf) }
   }
+  const abandoned = findAbandoned(options).filter(it => isIn(dirname(realpath), it.folder))
   const recovered = await waitForOthers(options.stateFolder, isQuiet(given), () => recover(options))
   if (!recovered.ok) {
     const name = action === undefined ? command : `${command} ${action}`
     const context = contextOf(name, path, root.value, given, screen)
-    return { runs: [], hindrance: readMessage(recovered.error, context) }
+    return { ...NONE, hindrance: readMessage(recovered.error, context) }
   }
   for (const it of recovered.value) {
     if (given.on('quiet') !== true) note(sentence(it), given)
@@ -69,7 +85,34 @@ export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise
   const runs = recovered.value.map(({ started, outcome, files }) => {
     return { started, outcome: OUTCOMES[outcome], files }
   })
-  return { runs }
+  const stopped = [
+    ...recovered.value.filter(isFor(realpath, given)).map(stoppedOf),
+    ...abandoned.map(({ kind }): Stopped => ({ kind, outcome: 'nothing' }))
+  ]
+  return { runs, stopped }
+}
+
+const NONE: EarlierRuns = { runs: [], stopped: [] }
+
+/** Whether it was for the file; where `undo` names a run, the name will say. */
+function isFor(realpath: string, given: Arguments): (recovered: Recovered) => boolean {
+  return ({ files, purpose }) =>
+    given.text('run') !== undefined || purpose?.target === realpath || files.includes(realpath)
+}
+
+function isIn(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(join(folder, '/'))
+}
+
+function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): Stopped {
+  const subject = purpose.undoes ?? purpose.redoes
+  return {
+    kind: kindOf(purpose, command),
+    command,
+    outcome,
+    ...(run === undefined ? {} : { run }),
+    ...(subject === undefined ? {} : { subject })
+  }
 }
 
 const OUTCOMES = { finished: 'finished', 'taken back': 'taken-back' } as const

@@ -81,7 +81,8 @@ export async function offerChange(
   const refusal = await confirm('Write these changes? [y/N] ', given)
   if (refusal) return { ...refusal, body: planned }
   const backup = given.on('backup') !== false
-  const written = await writeChanges(changes, registrations, context, given, backup)
+  const purpose = { target: configuration.realpath }
+  const written = await writeChanges(changes, registrations, context, given, backup, purpose)
   if (!written.ok) return fail(written.error, planned)
   return reportWritten(written.value, planned, given, run => [
     summaryOf(prepared),

@@ -4,19 +4,24 @@ import { locate } from '../../apply/read/locate.ts'
 import { attempt } from '../../files/attempt.ts'
 import type { FileChange } from '../../files/change.ts'
 import { reading } from '../../files/errno.ts'
+import type { Request, Stopped } from '../../files/followUp.ts'
+import { concerns, leftBy } from '../../files/history.ts'
+import type { FileProblem } from '../../files/problem.ts'
 import { outerPath, type Run } from '../../files/run.ts'
-import { lastRun, listRuns, runById } from '../../files/runs.ts'
+import { markReported } from '../../files/runFolder.ts'
+import { historyOf, listRuns } from '../../files/runs.ts'
+import { runsFolder } from '../../files/stateFolder.ts'
 import { locateTarget } from '../../files/target.ts'
 import { planUndo } from '../../files/undo.ts'
-import { err, type Result } from '../../nix/result.ts'
 import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
 import { confirm } from '../ask/confirm.ts'
-import { type Context, callOn, contextOf } from '../context.ts'
+import { type Context, contextOf } from '../context.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { registrationLines } from '../messages/gitMessages.ts'
 import { ledToRootsMessage } from '../messages/openWayNote.ts'
+import { changedByRun, foreseenLine, WORDS } from '../messages/undoMessages.ts'
 import {
   emptyBody,
   type FileReport,
@@ -27,40 +32,106 @@ import {
 } from '../report.ts'
 import { readRoot, stateFolderHere } from '../root.ts'
 import { isOwnModule } from '../show/fileNames.ts'
-import { folderOfModule, groupFiles } from '../show/groupFiles.ts'
-import { say, writeExact, writeOutput } from '../show/output.ts'
+import { groupFiles } from '../show/groupFiles.ts'
+import { say, writeExact } from '../show/output.ts'
 import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
 import { paintPatch } from '../show/showDiff.ts'
 import type { Screens } from '../show/showPlan.ts'
+import { type Chosen, chooseRun } from './chooseRun.ts'
+import { listRunsOf } from './listRunsOf.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
-/** `undo`: takes the last run that changed the file back, byte for byte. */
-export async function undoCommand(given: Arguments, screens: Screens): Promise<Report> {
+/**
+ * `undo`: takes the last run for the file that is in effect back, byte for byte; with `--redo` it makes
+ * the last one that was taken back again. `stopped` are runs for the file that were interrupted, and what
+ * became of them just now.
+ */
+export async function undoCommand(
+  given: Arguments,
+  screens: Screens,
+  stopped: readonly Stopped[]
+): Promise<Report> {
   const root = readRoot(given)
   if (!root.ok) return fail(root.error)
   const { path } = locate(given.file, root.value, process.env)
   const start = contextOf('undo', path, root.value, given, screens.err)
-  const quiet = isQuiet(given)
-  if (given.on('list') === true) return listAll(given, start, quiet)
-  if (given.on('quiet') === true && given.on('yes') !== true && given.on('dry-run') !== true) {
-    return fail(
-      usage('--quiet does not go with a question.', {
-        remedy: 'add --yes, or leave --quiet away'
-      })
-    )
+  const misuse = findMisuse(given)
+  if (misuse !== undefined) return fail(misuse)
+  if (given.on('list') === true) return listRunsOf(given, start)
+  const request = requestOf(given)
+  const named = request.kind === 'redo' ? { ...start, record: 'undo --redo' } : start
+  const choice = chooseRun(given, request, stopped, named)
+  if (!choice.ok) return fail(choice.error)
+  if ('lines' in choice.value) return ended(choice.value, given, start)
+  if ('foreseen' in choice.value) {
+    const { followUp, stopped: first } = choice.value.foreseen
+    const notes = [foreseenLine(request, followUp, first)]
+    if (!isQuiet(given)) for (const line of notes) say(line)
+    return { exit: EXIT.differences, outcome: 'planned', body: { ...emptyBody(root.value), notes } }
   }
-  const run = chooseRun(given, start)
-  if (!run.ok) return fail(run.error)
-  const { id, command } = run.value
-  const context = { ...start, undoes: command }
-  const changes = planUndo(run.value)
-  if (!changes.ok) return fail(readMessage(changes.error, context))
+  return carryOut(choice.value, request, given, screens, named)
+}
+
+/** What the words ask for. */
+function requestOf(given: Arguments): Request {
+  const run = given.text('run')
+  const kind = given.on('redo') === true ? 'redo' : 'undo'
+  return run === undefined ? { kind } : { kind, run }
+}
+
+function findMisuse(given: Arguments): Message | undefined {
+  if (given.on('redo') === true && given.text('run') !== undefined)
+    return usage('--redo does not go with --run.', {
+      why: '--redo makes the run again that was taken back last.',
+      remedy: 'leave one of them away'
+    })
+  if (given.on('all') === true && given.on('list') !== true)
+    return usage('--all goes with --list only.', { remedy: 'vfio-patch undo --list --all' })
+  const isAsking = given.on('yes') !== true && given.on('dry-run') !== true
+  if (given.on('quiet') === true && isAsking && given.on('list') !== true)
+    return usage('--quiet does not go with a question.', {
+      remedy: 'add --yes, or leave --quiet away'
+    })
+  return undefined
+}
+
+/** The report where nothing is left to do; one that was told of late counts as told of now. */
+async function ended(
+  { lines, because }: { lines: string[]; because?: Stopped },
+  given: Arguments,
+  context: Context
+): Promise<Report> {
+  const { root, file } = context
+  const isFinished = because?.outcome === 'finished'
+  if (!isQuiet(given)) {
+    const target = locateTarget(file, { root })
+    const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, context) : []
+    for (const line of [...lines, ...next]) say(line)
+  }
+  if (isFinished && because.run !== undefined && given.on('dry-run') !== true)
+    markReported(join(runsFolder(stateFolderHere(root)), because.run))
+  return unchanged({ ...emptyBody(root), notes: lines })
+}
+
+async function carryOut(
+  { reverted, subject, purpose }: Chosen,
+  request: Request,
+  given: Arguments,
+  screens: Screens,
+  start: Context
+): Promise<Report> {
+  const { root, file: path } = start
+  const quiet = isQuiet(given)
+  const words = WORDS[request.kind]
+  const context = { ...start, undoes: reverted.command }
+  const changes = planUndo(reverted)
+  if (!changes.ok) return fail(refusalOf(changes.error, reverted, context))
   if (changes.value.length === 0) {
-    if (!quiet) say(`Nothing to do: run ${id} is taken back already.`)
-    return unchanged(emptyBody(root.value))
+    if (!quiet) say(words.nothing(subject.id))
+    return unchanged(emptyBody(root))
   }
   const files: ChangedFile[] = []
-  const folder = folderAround(path, run.value, context)
+  const folder = folderAround(path, reverted, context)
   for (const change of changes.value) {
     const file = attempt(() => changedFile(change, folder), reading(change.realpath))
     if (!file.ok) return fail(readMessage(file.error, context))
@@ -68,26 +139,29 @@ export async function undoCommand(given: Arguments, screens: Screens): Promise<R
   }
   const registrations = registrationsOf(changes.value, given)
   const planned: PlanBody = {
-    ...emptyBody(root.value),
+    ...emptyBody(root),
     files: files.map(it => reportFile(it, 3)),
     actions: reportActions(registrations)
   }
   if (!quiet) {
-    show(run.value, files, planned, given.on('verbose') === true, screens)
+    const headline = `Run ${subject.id} (${subject.command}) ${words.will}:`
+    show(headline, request, files, planned, given.on('verbose') === true, screens)
     for (const line of registrationLines(registrations)) say(line)
   }
   if (given.on('dry-run') === true) {
     return { exit: EXIT.differences, outcome: 'planned', body: planned }
   }
-  const target = locateTarget(path, { root: root.value })
-  const led = target.ok ? ledToRootsMessage(start, target.value.realpath) : undefined
+  const named = locateTarget(path, { root })
+  const led = named.ok ? ledToRootsMessage(start, named.value.realpath) : undefined
   if (led) return fail(led, planned)
-  const refusal = await confirm('Take this back? [y/N] ', given)
+  const refusal = await confirm(words.question, given)
   if (refusal) return { ...refusal, body: planned }
-  const written = await writeChanges(changes.value, registrations, context, given, true)
+  const target = targetOf(reverted, path, root)
+  const whole = { ...purpose, ...(target === undefined ? {} : { target }) }
+  const written = await writeChanges(changes.value, registrations, context, given, true, whole)
   if (!written.ok) return fail(written.error, planned)
   const next = quiet ? [] : await nextStepOf(configurationOf(path, changes.value, context), context)
-  return reportWritten(written.value, planned, given, () => [`Took back run ${id}.`, ...next])
+  return reportWritten(written.value, planned, given, () => [words.done(subject.id), ...next])
 }
 
 /** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
@@ -107,77 +181,27 @@ function configurationOf(path: string, changes: readonly FileChange[], { root }:
   return (own ?? edited ?? changes.at(-1))?.realpath ?? path
 }
 
-/** The run that `--run` names, else the last one that changed the file. */
-function chooseRun(given: Arguments, context: Context): Result<Run, Message> {
-  const { file, root } = context
-  const state = stateFolderHere(root)
-  const options = { root: realpathSync(root) }
-  const target = locateTarget(file, { root })
-  const id = given.text('run')
-  if (id === undefined) {
-    if (!target.ok) return err(readMessage(target.error, context))
-    const { realpath, exists } = target.value
-    const last = lastRun(state, realpath, options)
-    if (last.ok) return last
-    const message = readMessage(last.error, context)
-    if (last.error.code !== 'NO_RUN' || exists) return err(message)
-    return err({ ...message, what: `${file} does not exist, and there is no run to undo for it.` })
-  }
-  const named = runById(state, id, options)
-  if (!named.ok) {
-    const message = readMessage(named.error, context)
-    return err(
-      named.error.code === 'NO_RUN' ? { ...message, what: `there is no run ${id}.` } : message
-    )
-  }
-  const changed = target.ok && touches(named.value, target.value.realpath)
-  if (given.file === undefined || changed) return named
-  return err(
-    usage(`run ${id} did not change ${file}.`, {
-      remedy: `${callOn(undefined, context)} --run ${id}`
-    })
-  )
+/** The file that the run was called on, else the one that this call names, if the run changed it. */
+function targetOf(reverted: Run, path: string, root: string): string | undefined {
+  if (reverted.target !== undefined) return outerPath(reverted.target, reverted.root)
+  const target = locateTarget(path, { root })
+  return target.ok && concerns(reverted, target.value.realpath) ? target.value.realpath : undefined
 }
 
-function touches(run: Run, realpath: string): boolean {
-  return run.files.some(it => outerPath(it.path, run.root) === realpath)
+/** Why it is refused: where another run changed the file since, that one is named. */
+function refusalOf(problem: FileProblem, reverted: Run, context: Context): Message {
+  const message = readMessage(problem, context)
+  if (problem.code !== 'EDITED_SINCE') return message
+  const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
+  const other = runs.ok ? leftBy(historyOf(runs.value), problem.path, problem.found) : null
+  if (other === null || other.id === reverted.id) return message
+  return changedByRun(problem.path, other, context)
 }
-
-/** Prints the runs, the newest first: all, or those that changed the file that was named. */
-function listAll(given: Arguments, context: Context, quiet: boolean): Report {
-  const found = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
-  if (!found.ok) return fail(readMessage(found.error, context))
-  const target = locateTarget(context.file, { root: context.root })
-  const runs = found.value
-    .filter(run => given.file === undefined || (target.ok && touches(run, target.value.realpath)))
-    .map(({ id, command, tool, started, done, files }) => {
-      return { id, command, tool, started, done, files: files.map(it => it.path) }
-    })
-  if (runs.length === 0 && !quiet) say('No runs yet.')
-  const width = Math.max(5, ...runs.map(it => it.command.length))
-  if (given.on('json') !== true) {
-    for (const { id, command, files } of runs) {
-      writeOutput(`${id}  ${command.padEnd(width)}  ${namesOf(files).join(' ')}\n`)
-    }
-  }
-  const outcome = runs.length > 0 ? 'found' : 'not-found'
-  return { exit: EXIT.done, outcome, body: { kind: 'runs', runs } }
-}
-
-/** The files of a run as people are told of them; many in one folder by that folder. */
-function namesOf(paths: readonly string[]): string[] {
-  const isOneOfMany = (path: string) =>
-    paths.filter(it => folderOfModule(it) === folderOfModule(path)).length > MANY
-  return groupFiles(paths, it => it, isOneOfMany).map(({ name, files }) =>
-    files.length > 1 ? `${name} (${files.length} files)` : name
-  )
-}
-
-const MANY = 3
 
 /** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
 function show(
-  run: Run,
+  headline: string,
+  { kind }: Request,
   changed: readonly ChangedFile[],
   { files }: PlanBody,
   verbose: boolean,
@@ -190,7 +214,7 @@ function show(
     const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
     return isOwnModule({ before, after })
   }
-  say(`Run ${run.id} (${run.command}) will be taken back:`)
+  say(headline)
   const groups = groupFiles(
     inOrder,
     it => it.realpath,
@@ -198,7 +222,8 @@ function show(
     it => it.action
   )
   for (const group of groups) {
-    const [one, several] = WHAT[group.files[0]?.action ?? 'modify']
+    const action = group.files[0]?.action ?? 'modify'
+    const [one, several] = action === 'modify' ? WORDS[kind].modify : WHAT[action]
     const { length } = group.files
     say(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
   }
@@ -209,7 +234,6 @@ function show(
 
 const WHAT = {
   create: ['comes back', 'come back'],
-  modify: ['as it was', 'as they were'],
   delete: ['goes', 'go']
 } as const
 

@@ -4,6 +4,8 @@ import type { NewRun } from '../../files/backup.ts'
 import type { FileChange } from '../../files/change.ts'
 import { commit } from '../../files/commit.ts'
 import { holdSignals } from '../../files/holdSignals.ts'
+import type { Purpose } from '../../files/run.ts'
+import { markReported } from '../../files/runFolder.ts'
 import { planRegistration, type Registration, register } from '../../git/registration.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import { isQuiet } from '../arguments/manner.ts'
@@ -57,12 +59,13 @@ export async function writeChanges(
   registrations: readonly Registration[],
   context: Context,
   given: Arguments,
-  backup: boolean
+  backup: boolean,
+  purpose: Purpose
 ): Promise<Result<Written, Message>> {
-  const { root, command } = context
+  const { root, command, record = command } = context
   const stateFolder = stateFolderHere(root)
   for (const { realpath, before } of changes) watch(realpath, realpath, before)
-  const options = { stateFolder, backup, command, tool: VERSION, root }
+  const options = { stateFolder, backup, command: record, tool: VERSION, purpose, root }
   const written = await waitForOthers(stateFolder, isQuiet(given), () => {
     const release = holdSignals()
     try {
@@ -95,7 +98,10 @@ export function registerOne(registration: Registration, file: string): Message[]
   ]
 }
 
-/** Tells what was written, in `lines`, and before that what went wrong afterwards. */
+/**
+ * Tells what was written, in `lines`, and before that what went wrong afterwards. Where nothing did, the
+ * record says so: an `undo` after one that ended otherwise only completes that one.
+ */
 export function reportWritten(
   { run, warnings }: Written,
   planned: PlanBody,
@@ -107,6 +113,8 @@ export function reportWritten(
     for (const it of warnings) sayMessage(it)
   }
   if (!isQuiet(given)) for (const line of lines(run)) say(line)
+  // Where this fails, the next undo stops and says so, which is the safe side.
+  if (run !== null && warnings.length === 0) markReported(run.folder)
   return warnings.length > 0
     ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
     : { exit: EXIT.done, outcome: 'written', body }

@@ -1,6 +1,6 @@
 // The words for what keeps a file from being read, written or taken back.
 
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { CommitProblem } from '../../files/commit.ts'
 import type { OnDisk } from '../../files/onDisk.ts'
 import type { FileProblem, LockedProblem } from '../../files/problem.ts'
@@ -92,7 +92,7 @@ export function inMiB(bytes: number): string {
 
 function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
   const { path, code } = problem
-  const { command, undoes: done = 'apply' } = context
+  const { command, undoes: done = 'apply', record = command } = context
   const sudo = `sudo ${context.line}`
   const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
   // Where reading is a part of writing.
@@ -257,13 +257,24 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       return stale(
         problem.found === null
           ? `${path} was removed after the last ${done}.${unsaid}`
-          : `${path} was edited after the last ${done}, so undo would lose those edits.${unsaid}`,
-        done === 'apply'
-          ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
-          : 'take the change out by hand'
+          : `${path} was edited after the last ${done}, so ${record === 'undo --redo' ? 'redo' : 'undo'} would lose those edits.${unsaid}`,
+        record === 'undo --redo'
+          ? 'take your edit out by hand, or run the command again that was undone'
+          : done === 'apply'
+            ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
+            : 'take the change out by hand'
       )
     case 'INTERRUPTED':
       return interruptedMessage(problem, context, truth || unsaid)
+    case 'RECORD_DAMAGED':
+      return io(
+        `the record of run ${problem.run} is damaged, or of another version: ${path}.${unsaid}`,
+        [
+          `take another run back by its name: ${callOn(undefined, context, 'undo')} --list`,
+          `or leave that run out for good: rm -r ${shellWord(dirname(path))}`
+        ].join('\n'),
+        'it may have changed the files last, and nobody knows which ones.'
+      )
     case 'NO_RUN':
       return io(`there is nothing to undo for ${path}.`, otherRuns(context))
   }
@@ -358,9 +369,13 @@ function interruptedMessage(
   }
 }
 
-/** A time of ISO 8601 as people read it, in UTC: `2026-11-22 16:03`. */
+/** A time of ISO 8601 as people read it, by their own clock: `2026-11-22 16:03`. */
 export function dateOf(time: string): string {
-  return time.replace('T', ' ').slice(0, 16)
+  const date = new Date(time)
+  if (Number.isNaN(date.getTime())) return 'at an unknown time'
+  const two = (value: number) => String(value).padStart(2, '0')
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-')
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`
 }
 
 /** The same with seconds. */

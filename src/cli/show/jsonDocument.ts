@@ -10,7 +10,7 @@ export type DocumentKind = 'scan' | 'plan' | 'runs' | 'option' | 'domain' | 'che
 
 const EMPTY = {
   plan: { ...emptyBody('/'), root: null },
-  runs: { kind: 'runs', runs: [] },
+  runs: { kind: 'runs', runs: [], damaged: [] },
   option: { kind: 'option', path: null, definitions: [] },
   scan: { kind: 'scan' },
   domain: {
