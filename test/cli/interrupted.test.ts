@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { needing } from './support/needing.ts'
-import { expectRefusal, makeExample, type Place } from './support/place.ts'
+import { expectRefusal, makeExample, type Outcome, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
+
+// Most of these call the program many times.
+vi.setConfig({ testTimeout: 120_000 })
 
 const APPLY = ['apply', '--yes', '--quiet', '--device', '10de:1b80']
 const SET = ['option', 'set', 'configuration.nix', 'networking.hostName', '"workstation"', '--yes']
@@ -20,6 +23,227 @@ async function interrupted(nth: number): Promise<Place> {
   expect(existsSync(join(place.nixos, '.vfio-patch.journal'))).toBe(true)
   return place
 }
+
+/** Kills a call of the command line at a call of the system. */
+async function killed(place: Place, words: readonly string[], call: string, nth: number) {
+  const injection = `inject=${call}:signal=SIGKILL:when=${nth}`
+  const through = ['strace', '-f', '-o', '/dev/null', '-e', `trace=${call}`, '-e', injection]
+  const { code } = await place.run(words, { through })
+  expect([call, nth, code]).toEqual([call, nth, null])
+}
+
+const UNDO = ['undo', '--yes', 'configuration.nix']
+const NEXT = 'Next:   sudo nixos-rebuild boot && reboot'
+
+function said({ code, stderr }: Outcome): { code: number | null; stderr: string } {
+  return { code, stderr: stderr.replace(INTERRUPTED, 'INTERRUPTED') }
+}
+
+/** A place with an option set (run 1) and then an apply (run 2); the texts after each. */
+async function twoRuns() {
+  const place = makeExample()
+  const zero = place.files()
+  const set = ['option', 'set', 'configuration.nix', 'networking.domain', '"home"', '-yq']
+  expect((await place.run(set)).code).toBe(0)
+  const one = place.files()
+  return { place, zero, one }
+}
+
+needing('strace').each([
+  { what: 'before its commit point', call: 'rename', nth: 4, outcome: 'taken back' },
+  { what: 'with its locks alone', call: 'rename', nth: 1, outcome: 'nothing' },
+  { what: 'after its commit point', call: 'unlink', nth: 1, outcome: 'finished' }
+])(
+  'undo after an apply that was killed $what takes back that one alone',
+  async ({ call, nth, outcome }) => {
+    const { place, zero, one } = await twoRuns()
+    await killed(place, [...APPLY, 'configuration.nix'], call, nth)
+    const before = place.snapshot()
+    const dry = await place.run([...UNDO, '-n'])
+    expect(place.snapshot()).toEqual(before)
+
+    const first = await place.run(UNDO)
+    expect(first.code).toBe(0)
+    expect(place.files()).toEqual(one)
+    const expected = {
+      'taken back': text`
+      vfio-patch: note: INTERRUPTED; it was taken back.
+      The interrupted apply is taken back: your files are as they were before it.
+      To go further back, run this again.
+      `,
+      nothing: text`
+      An interrupted run had changed nothing: your files are as they were before it.
+      To go further back, run this again.
+      `,
+      finished: text`
+      vfio-patch: note: INTERRUPTED; it was finished.
+      Run RUN-2 (apply) will be taken back:
+        /etc/nixos/configuration.nix as it was
+        /etc/nixos/vfio/: 12 files go
+      Took back run RUN-2.
+      ${NEXT}
+      `
+    }
+    expect(said(first).stderr).toBe(expected[outcome as keyof typeof expected])
+    if (outcome !== 'nothing') {
+      const way =
+        outcome === 'finished'
+          ? 'finish it and then take back the last run'
+          : 'take it back and stop there'
+      expect(said(dry)).toEqual({
+        code: 1,
+        stderr: text`
+        vfio-patch: note: INTERRUPTED; the next command that writes sees to it.
+        An earlier run was interrupted: undo would ${way}.
+        `
+      })
+    }
+    expect((await place.run(UNDO)).code).toBe(0)
+    expect(place.files()).toEqual(zero)
+  }
+)
+
+needing('strace').each([
+  { what: 'with its locks alone', call: 'rename', nth: 1, outcome: 'nothing' },
+  { what: 'before its commit point', call: 'rename', nth: 2, outcome: 'taken back' },
+  { what: 'after its commit point', call: 'unlink', nth: 3, outcome: 'finished' },
+  { what: 'after all was done', call: 'openat', nth: -1, outcome: 'untold' }
+])(
+  'undo after an undo that was killed $what completes that one, and stops',
+  async ({ call, nth, outcome }) => {
+    const { place, zero, one } = await twoRuns()
+    await place.run([...APPLY, 'configuration.nix'])
+    if (nth > 0) await killed(place, UNDO, call, nth)
+    else {
+      // As if it had been killed before the one call that says that the person was told.
+      await place.run(UNDO)
+      const id = readdirSync(join(place.top, 'state/runs')).sort().at(-1) ?? ''
+      rmSync(join(place.top, 'state/runs', id, 'reported'))
+    }
+    for (const words of [
+      ['diff', 'configuration.nix'],
+      [...UNDO, '-n']
+    ]) {
+      const before = place.snapshot()
+      await place.run(words)
+      expect(place.snapshot()).toEqual(before)
+    }
+    const next = await place.run(UNDO)
+    const [undone, complete] = [
+      text`
+      Run RUN-2 (apply) will be taken back:
+        /etc/nixos/configuration.nix as it was
+        /etc/nixos/vfio/: 12 files go
+      Took back run RUN-2.
+      ${NEXT}
+      `,
+      text`
+      Run RUN-2 is taken back: the undo that did not come to its end is complete.
+      To go further back, run this again.
+      ${NEXT}
+      `
+    ]
+    const expected = {
+      nothing: undone,
+      'taken back': `vfio-patch: note: INTERRUPTED; it was taken back.\n${undone}`,
+      finished: `vfio-patch: note: INTERRUPTED; it was finished.\n${complete}`,
+      untold: complete
+    }
+    expect(said(next)).toEqual({ code: 0, stderr: expected[outcome as keyof typeof expected] })
+    expect(place.files()).toEqual(one)
+    expect((await place.run(UNDO)).stderr).toContain('Took back run RUN-1.\n')
+    expect(place.files()).toEqual(zero)
+  }
+)
+
+needing('strace')(
+  'an undo that ended with exit code 8 is completed by the next, which stops',
+  async () => {
+    const { place, zero, one } = await twoRuns()
+    await place.run([...APPLY, 'configuration.nix'])
+    const injection = 'inject=unlink:error=EIO:when=5'
+    const through = ['strace', '-f', '-o', '/dev/null', '-e', 'trace=unlink', '-e', injection]
+    const trouble = await place.run(UNDO, { through })
+    expect(trouble.code).toBe(8)
+    expect(Object.keys(place.files()).length).toBeGreaterThan(Object.keys(one).length)
+    const next = await place.run([...UNDO, '--json'])
+    expect(JSON.parse(next.stdout)).toMatchObject({
+      outcome: 'unchanged',
+      exit: 0,
+      earlierRuns: [{ outcome: 'finished' }],
+      notes: [
+        'Run RUN-2 is taken back: the undo that did not come to its end is complete.',
+        'To go further back, run this again.'
+      ]
+    })
+    expect([next.code, next.stderr]).toEqual([0, ''])
+    expect(place.files()).toEqual(one)
+    expect((await place.run(UNDO)).code).toBe(0)
+    expect(place.files()).toEqual(zero)
+  }
+)
+
+needing('strace').each([
+  { nth: 2, call: 'rename', says: 'it was taken back.' },
+  { nth: 3, call: 'unlink', says: 'it was finished.' }
+])(
+  'apply after an interrupted undo leads to what apply was asked for: $says',
+  async ({ nth, call, says }) => {
+    const { place } = await twoRuns()
+    const words = [...APPLY.filter(it => it !== '--quiet'), 'configuration.nix']
+    await place.run(words)
+    const wanted = place.files()
+    await killed(place, UNDO, call, nth)
+    const { code, stderr } = await place.run(words)
+    expect([code, stderr.includes(says)]).toEqual([0, true])
+    expect(place.files()).toEqual(wanted)
+  }
+)
+
+needing('strace').each([
+  { nth: 2, call: 'rename', end: 'taken back' },
+  { nth: 3, call: 'unlink', end: 'finished' }
+])('a remove that was killed is taken back by undo: $end', async ({ nth, call }) => {
+  const { place, one } = await twoRuns()
+  await place.run([...APPLY, 'configuration.nix'])
+  const two = place.files()
+  await killed(place, ['remove', '--yes', '--quiet', 'configuration.nix'], call, nth)
+  expect((await place.run(UNDO)).code).toBe(0)
+  expect(place.files()).toEqual(two)
+  expect((await place.run(UNDO)).code).toBe(0)
+  expect(place.files()).toEqual(one)
+})
+
+needing('strace').each([
+  { nth: 3, end: 'redone' },
+  { nth: 1, end: 'redone' }
+])('--redo after a redo that was killed completes that one', async ({ nth }) => {
+  const { place, one } = await twoRuns()
+  await place.run([...APPLY, 'configuration.nix'])
+  const two = place.files()
+  await place.run(UNDO)
+  await place.run(UNDO)
+  await place.run([...UNDO, '--redo'])
+  expect(place.files()).toEqual(one)
+  await killed(place, [...UNDO, '--redo'], 'rename', nth)
+  expect((await place.run([...UNDO, '--redo'])).code).toBe(0)
+  expect(place.files()).toEqual(two)
+  // And an undo after one that was taken back stops there.
+  await place.run(UNDO)
+  await killed(place, [...UNDO, '--redo'], 'rename', nth)
+  expect((await place.run(UNDO)).code).toBe(0)
+  expect(place.files()).toEqual(one)
+})
+
+needing('strace')('an interrupted run of another file does not count', async () => {
+  const { place, zero } = await twoRuns()
+  place.write('other/other.nix', '{ }\n')
+  const set = ['option', 'set', 'other/other.nix', 'a', '1', '-yq']
+  await killed(place, set, 'rename', 2)
+  const { code, stderr } = await place.run(UNDO)
+  expect([code, stderr.includes('Took back run RUN-1.')]).toEqual([0, true])
+  expect(place.files()).toEqual({ ...zero, 'other/other.nix': '{ }\n' })
+})
 
 needing('strace')('the next command that writes says so and takes the run back', async () => {
   const place = await interrupted(4)

@@ -1,10 +1,10 @@
 // What undo shows before it asks, and the list of runs.
 
-import { writeFileSync } from 'node:fs'
+import { chownSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { needing } from './support/needing.ts'
-import { makeExample, makePlace } from './support/place.ts'
+import { AS_NOBODY, needing } from './support/needing.ts'
+import { expectRefusal, makeExample, makePlace, type Outcome } from './support/place.ts'
 import { text } from './support/text.ts'
 
 const OFF = '--parse-check=off'
@@ -71,18 +71,260 @@ test.concurrent('where a run went beyond that folder, the one around all of it i
   })
 })
 
-test.concurrent('the list has a line for each run, with many files of one folder as that folder', async () => {
+/** The list with its dates as a pattern, so that it can be compared. */
+function dated({ code, stdout, stderr }: Outcome): Outcome {
+  return { code, stdout: stdout.replace(/\b\d{4}-\d\d-\d\d \d\d:\d\d\b/g, 'DATE'), stderr }
+}
+
+const ON = ['configuration.nix', '-qy', OFF]
+
+test.concurrent('the list: dates, what is in effect, many files of one folder as that folder', async () => {
   const place = makePlace({ 'configuration.nix': '{ ... }: { }\n' })
-  await place.run(['apply', 'configuration.nix', '--iommu', 'amd', '-qy', OFF])
+  await place.run(['apply', ...ON, '--iommu', 'amd'])
   await place.run(['option', 'set', 'configuration.nix', 'a', '1', '-qy', OFF])
-  await place.run(['remove', 'configuration.nix', '-qy', OFF])
-  expect(await place.run(['undo', '--list'])).toEqual({
+  await place.run(['remove', ...ON])
+  expect(dated(await place.run(['undo', '--list']))).toEqual({
     code: 0,
     stdout: text`
-      RUN-3  remove      /etc/nixos/configuration.nix /etc/nixos/vfio/ (12 files)
-      RUN-2  option set  /etc/nixos/configuration.nix
-      RUN-1  apply       /etc/nixos/vfio/ (12 files) /etc/nixos/configuration.nix
+      RUN-3  DATE  remove      current  /etc/nixos/configuration.nix /etc/nixos/vfio/ (12 files)
+      RUN-2  DATE  option set           /etc/nixos/configuration.nix
+      RUN-1  DATE  apply                /etc/nixos/vfio/ (12 files) /etc/nixos/configuration.nix
       `,
-    stderr: ''
+    stderr: 'current: the file is as this run left it\n'
   })
+  await place.run(['undo', 'configuration.nix', '-qy'])
+  await place.run(['undo', 'configuration.nix', '-qy'])
+  await place.run(['undo', '--redo', 'configuration.nix', '-qy'])
+  expect(dated(await place.run(['undo', '--list', 'configuration.nix']))).toEqual({
+    code: 0,
+    stdout: text`
+      RUN-6  DATE  undo --redo  of RUN-2  /etc/nixos/configuration.nix
+      RUN-5  DATE  undo         of RUN-2  /etc/nixos/configuration.nix
+      RUN-4  DATE  undo         of RUN-3  /etc/nixos/vfio/ (12 files) /etc/nixos/configuration.nix
+      RUN-3  DATE  remove       undone                /etc/nixos/configuration.nix /etc/nixos/vfio/ (12 files)
+      RUN-2  DATE  option set   current               /etc/nixos/configuration.nix
+      RUN-1  DATE  apply                              /etc/nixos/vfio/ (12 files) /etc/nixos/configuration.nix
+      `,
+    stderr: text`
+      current: the file is as this run left it
+      undone: "vfio-patch undo --redo" redoes the last of these
+      `
+  })
+  await place.run(['option', 'set', 'configuration.nix', 'b', '1', '-qy', OFF])
+  place.write('configuration.nix', '{ }\n')
+  const { stdout, stderr } = dated(await place.run(['undo', '--list']))
+  expect(stdout.split('\n').map(it => it.split(/ {2,}/).slice(0, 4))).toEqual([
+    ['RUN-7', 'DATE', 'option set', 'edited'],
+    ['RUN-6', 'DATE', 'undo --redo', 'of RUN-2'],
+    ['RUN-5', 'DATE', 'undo', 'of RUN-2'],
+    ['RUN-4', 'DATE', 'undo', 'of RUN-3'],
+    ['RUN-3', 'DATE', 'remove', 'dropped'],
+    ['RUN-2', 'DATE', 'option set', '/etc/nixos/configuration.nix'],
+    ['RUN-1', 'DATE', 'apply', '/etc/nixos/vfio/ (12 files) /etc/nixos/configuration.nix'],
+    ['']
+  ])
+  expect(stderr).toBe(text`
+    edited: the last run in effect, and the file was edited since
+    dropped: undone, and then another run came in its place
+    `)
+})
+
+test.concurrent('the list has ten runs unless all are asked for, and dates by the clock of the person', async () => {
+  const place = makePlace({ 'pc.nix': '{ }\n' })
+  for (let value = 1; value <= 12; value += 1)
+    await place.run(['option', 'set', 'pc.nix', 'a', `${value}`, '-qy', OFF])
+  const { stdout, stderr } = await place.run(['undo', '--list', 'pc.nix'])
+  expect(stdout.match(/^RUN-\d+/gm)).toEqual(
+    [12, 11, 10, 9, 8, 7, 6, 5, 4, 3].map(it => `RUN-${it}`)
+  )
+  expect(stderr).toBe(text`
+    current: the file is as this run left it
+    2 older runs: vfio-patch undo /etc/nixos/pc.nix --list --all
+    `)
+  const all = await place.run(['undo', '--list', '--all'])
+  expect(all.stdout.match(/^RUN-\d+/gm)).toHaveLength(12)
+  expect(all.stderr).toBe('current: the file is as this run left it\n')
+  expect(JSON.parse((await place.run(['undo', '--list', '--json'])).stdout).runs).toHaveLength(12)
+
+  const started = new Date(
+    JSON.parse((await place.run(['undo', '--list', '--json'])).stdout).runs[0].started
+  )
+  const tokyo = new Date(started.getTime() + 9 * 3_600_000)
+    .toISOString()
+    .slice(0, 16)
+    .replace('T', ' ')
+  const there = await place.run(['undo', '--list'], { env: { TZ: 'Asia/Tokyo' } })
+  expect(there.stdout).toContain(`RUN-12  ${tokyo}  option set  current  /etc/nixos/pc.nix\n`)
+})
+
+test.concurrent('undo goes back to the first text, redo to the last, and a new run ends that', async () => {
+  const first = '{ ... }: { }\n'
+  const place = makePlace({ 'configuration.nix': first })
+  await place.run(['apply', ...ON, '--iommu', 'amd'])
+  const second = place.files()
+  await place.run(['apply', ...ON, '--device', '10de:1b80'])
+  const third = place.files()
+  const undo = ['undo', 'configuration.nix', '-y']
+
+  expect((await place.run(undo)).stderr).toContain('\nTook back run RUN-2.\n')
+  expect(place.files()).toEqual(second)
+  expect((await place.run(undo)).stderr).toContain('\nTook back run RUN-1.\n')
+  expect(place.files()).toEqual({ 'configuration.nix': first })
+  const sudo = process.getuid?.() === 0 ? 'sudo ' : ''
+  expect(await place.run(undo)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: text`
+      Nothing to undo: /etc/nixos/configuration.nix is as it was before the first run that is known.
+      To redo what was undone last: ${sudo}vfio-patch undo /etc/nixos/configuration.nix --redo
+      `
+  })
+  expect(place.files()).toEqual({ 'configuration.nix': first })
+
+  const redo = [...undo, '--redo']
+  expect((await place.run([...redo.slice(0, 2), '--redo', '-n'])).code).toBe(1)
+  expect((await place.run(redo)).stderr).toContain('\nRedid run RUN-1.\n')
+  expect(place.files()).toEqual(second)
+  expect((await place.run(redo)).code).toBe(0)
+  expect(place.files()).toEqual(third)
+  const nothing = {
+    code: 0,
+    stdout: '',
+    stderr:
+      'Nothing to redo: no run that changed /etc/nixos/configuration.nix is undone, or another run came after that.\n'
+  }
+  expect(await place.run(redo)).toEqual(nothing)
+  await place.run(undo)
+  await place.run(['option', 'set', 'configuration.nix', 'a', '1', '-qy', OFF])
+  const fourth = place.files()
+  expect(await place.run(redo)).toEqual(nothing)
+  expect(place.files()).toEqual(fourth)
+  expect(JSON.parse((await place.run([...redo, '--json'])).stdout)).toMatchObject({
+    outcome: 'unchanged',
+    exit: 0,
+    files: [],
+    notes: [nothing.stderr.trim()]
+  })
+})
+
+test.concurrent('redo refuses after an edit, and undo where another run changed the file since', async () => {
+  const place = makePlace({ 'a.nix': '{ }\n', 'b.nix': '{ imports = [ ./a.nix ]; }\n' })
+  await place.run(['option', 'set', 'a.nix', 'x', '1', '-qy', OFF])
+  await place.run(['undo', 'a.nix', '-qy'])
+  place.write('a.nix', '{ } # mine\n')
+  await expectRefusal(place, ['undo', '--redo', 'a.nix', '-y'], {
+    code: 5,
+    stderr: text`
+      vfio-patch: /etc/nixos/a.nix was edited after the last undo, so redo would lose those edits. Nothing was written.
+        Do:  take your edit out by hand, or run the command again that was undone
+      `
+  })
+  await place.run(['option', 'set', 'a.nix', 'x', '2', '-qy', OFF])
+  await place.run(['option', 'set', 'a.nix', 'x', '3', '-qy', OFF])
+  const script = 'exec "$@" "$(ls "$VFIO_PATCH_STATE/runs" | sort -t- -k3n | sed -n 3p)"'
+  await expectRefusal(
+    place,
+    ['undo', '-y', '--run'],
+    {
+      code: 5,
+      stderr: text`
+        vfio-patch: /etc/nixos/a.nix was changed by run RUN-4 (option set) since. Nothing was written.
+          Do:  take that one back first: vfio-patch undo --run RUN-4
+        `
+    },
+    { script }
+  )
+})
+
+test.concurrent.each([
+  [['undo', '--redo', '--run', '20261122-160312-1'], '--redo does not go with --run.'],
+  [['undo', '--all'], '--all goes with --list only.'],
+  [['apply', '--redo'], '--redo does not go with "apply".']
+])('%j is a mistake', async (words, what) => {
+  const { code, stderr } = await makePlace({}).run(words)
+  expect([code, stderr.split('\n')[0]]).toEqual([2, `vfio-patch: ${what}`])
+})
+
+test.concurrent('a damaged record is said to be damaged, and not that there is no run', async () => {
+  const place = makePlace({ 'pc.nix': '{ }\n' })
+  await place.run(['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF])
+  const runs = join(place.top, 'state/runs')
+  const [id = ''] = readdirSync(runs)
+  writeFileSync(join(runs, id, 'manifest.json'), '{')
+  const refusal = {
+    code: 4,
+    stderr: text`
+      vfio-patch: the record of run RUN-1 is damaged, or of another version: /state/runs/RUN-1/manifest.json. Nothing was written.
+        Why: it may have changed the files last, and nobody knows which ones.
+        Do:  take another run back by its name: vfio-patch undo --list
+             or leave that run out for good: rm -r /state/runs/RUN-1
+      `
+  }
+  for (const words of [['pc.nix'], ['pc.nix', '--redo'], ['--run', id]])
+    await expectRefusal(place, ['undo', '-y', ...words], refusal)
+  expect(await place.run(['undo', '--list'])).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: 'No runs yet.\nThe record of run RUN-1 is damaged: /state/runs/RUN-1/manifest.json\n'
+  })
+})
+
+needing(
+  'root',
+  'nobody',
+  'unshare'
+)('runs of the other account are named, with the way to undo them', async () => {
+  const place = makePlace({ 'pc.nix': '{ }\n' })
+  const etc = join(place.top, 'etc')
+  const home = join(place.top, 'home')
+  writeFileSync(
+    join(place.top, 'passwd'),
+    `root:x:0:0::/root:/bin/sh\nalice:x:65534:65534::${home}:/bin/sh\n`
+  )
+  for (const path of [etc, place.nixos, join(place.nixos, 'pc.nix'), home])
+    chownSync(path, 65534, 65534)
+  const user = { env: { HOME: home, VFIO_PATCH_STATE: '' }, through: AS_NOBODY }
+  const set = ['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF]
+  expect(await place.run(set, user)).toEqual({ code: 0, stdout: '', stderr: '' })
+  const written = place.read('pc.nix')
+
+  // Root has a folder of its own here, and sees the account that called sudo.
+  const mounts =
+    'mount -t tmpfs none /var/lib && mount --bind "$TOP/passwd" /etc/passwd && exec "$@"'
+  const asRoot = {
+    through: ['unshare', '-m'],
+    script: mounts,
+    env: { TOP: place.top, SUDO_UID: '65534', VFIO_PATCH_STATE: '' }
+  }
+  expect(await place.run(['undo', '-y', 'pc.nix'], asRoot)).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: text`
+      Nothing to undo: no run is known that changed /etc/nixos/pc.nix.
+      alice has 1 run of their own, the newest of which is RUN-1. To undo those, run this without sudo, as alice: vfio-patch undo -y pc.nix
+      `
+  })
+  expect((await place.run(['undo', '--list'], asRoot)).stderr).toContain(
+    'alice has 1 run of their own'
+  )
+  expect(place.read('pc.nix')).toBe(written)
+
+  const script = `mount -t tmpfs none /var/lib && mkdir -m 700 /var/lib/vfio-patch && exec ${AS_NOBODY.join(' ')} "$@"`
+  const { env } = user
+  expect((await place.run(['undo', '-qy', 'pc.nix'], user)).code).toBe(0)
+  expect(place.read('pc.nix')).toBe('{ }\n')
+  expect(
+    await place.run(['undo', '-y', 'pc.nix'], { through: ['unshare', '-m'], script, env })
+  ).toMatchObject({
+    code: 0,
+    stderr: text`
+      Nothing to undo: /etc/nixos/pc.nix is as it was before the first run that is known.
+      To redo what was undone last: vfio-patch undo /etc/nixos/pc.nix --redo
+      Runs made by root are kept apart, in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -y pc.nix
+      `
+  })
+  // What alice has undone is nothing to go back to.
+  expect((await place.run(['undo', '-y', 'pc.nix'], asRoot)).stderr).toBe(
+    'Nothing to undo: no run is known that changed /etc/nixos/pc.nix.\n'
+  )
 })

@@ -10,12 +10,12 @@ import {
   symlinkSync,
   writeFileSync
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { commit } from '../../src/files/commit.ts'
 import { writeJournal } from '../../src/files/journal.ts'
 import { knownPeople } from '../../src/files/openFolder.ts'
-import { findInterrupted, recover } from '../../src/files/recover.ts'
+import { findAbandoned, findInterrupted, foresee, recover } from '../../src/files/recover.ts'
 import type { WorkFile } from '../../src/files/work.ts'
 import { change, hashOf, read } from './support/files.ts'
 import { listing } from './support/listing.ts'
@@ -111,6 +111,75 @@ test.each(['configuration.nix', 'vfio/a.nix'])('%s was edited since: all stays',
   rmSync(journal)
   expect(recover({ ...where, stateFolder: state })).toEqual({ ok: true, value: [] })
   expect(read(edited)).toBe('mine\n')
+})
+
+test('a journal says what its run was for, and that is told', () => {
+  const { journal, where, path, module } = interrupted()
+  const found = JSON.parse(read(journal))
+  const told = { undoes: '20261122-160312-7', target: 'configuration.nix' }
+  writeFileSync(journal, JSON.stringify({ ...found, command: 'undo', ...told }))
+  const expected = {
+    command: 'undo',
+    started: STARTED,
+    purpose: { undoes: '20261122-160312-7', target: path },
+    outcome: 'taken back',
+    files: [module, path],
+    created: [],
+    deleted: []
+  }
+  const before = listing(dirname(path))
+  expect(foresee(where)).toEqual([expected])
+  expect(listing(dirname(path))).toEqual(before)
+  expect(recover(where)).toEqual({ ok: true, value: [expected] })
+  expect(foresee(where)).toEqual([])
+})
+
+test.each([
+  { undoes: '../../root/x' },
+  { undoes: '20261122-160312-1/../..' },
+  { undoes: 7 },
+  { redoes: '' },
+  { redoes: null },
+  { undoes: '20261122-160312-1', redoes: '20261122-160312-1' },
+  { target: ['x'] },
+  { target: 5 }
+])('a journal that has %j is damaged, and nothing is done', fields => {
+  const { nixos, journal, where } = interrupted()
+  writeFileSync(journal, JSON.stringify({ ...JSON.parse(read(journal)), ...fields }))
+  const before = listing(nixos)
+  expect(recover(where)).toMatchObject({ error: { code: 'INTERRUPTED', why: 'DAMAGED' } })
+  expect(foresee(where)).toEqual([])
+  expect(listing(nixos).filter(line => !line.includes('.lock'))).toEqual(
+    before.filter(line => !line.includes('.lock'))
+  )
+})
+
+test('the target of a journal is only compared: nothing is done with it', () => {
+  const { top, journal, where } = interrupted()
+  const victim = join(top, 'victim')
+  writeFileSync(victim, 'old\n', { mode: 0o600 })
+  const found = JSON.parse(read(journal))
+  writeFileSync(journal, JSON.stringify({ ...found, target: '../victim' }))
+  expect(recover(where)).toMatchObject({ value: [{ purpose: { target: victim } }] })
+  expect(read(victim)).toBe('old\n')
+})
+
+test('a lock without a journal tells what its run was about to do', () => {
+  const { nixos, journal, where, state } = interrupted()
+  expect(findAbandoned(where)).toEqual([])
+  rmSync(journal)
+  expect(findAbandoned(where)).toEqual([{ folder: nixos, kind: 'change' }])
+  const lock = join(nixos, '.vfio-patch.lock')
+  rmSync(lock)
+  symlinkSync('4194399:1::undo:.', lock)
+  mkdirSync(state, { mode: 0o700 })
+  symlinkSync(`4194399:1::redo:../nixos`, join(state, '.vfio-patch.lock'))
+  expect(findAbandoned(where)).toEqual([
+    { folder: nixos, kind: 'undo' },
+    { folder: nixos, kind: 'redo' }
+  ])
+  expect(recover(where)).toEqual({ ok: true, value: [] })
+  expect(findAbandoned(where)).toEqual([])
 })
 
 test('without the copy of the old file nothing is begun', () => {

@@ -175,11 +175,16 @@ ${ROOT}  --modules-dir DIR        the folder of our modules, if not imported (vf
 ${CHECKING}${BACKUP}${GIT}${WRITING}${GENERAL}`,
   undo: `vfio-patch undo [FILE]: take the last run that changed FILE back, byte for byte.
 
-Files that the run made go. Refused if a file was edited since. An undo is a run
-too, so it can be taken back in its turn.
+Files that the run made go. Refused if a file was edited since. Called again, it
+takes the run before that back, and so on. After an undo that was interrupted
+or ended with exit code 8 it completes that one, says so, and goes no further.
 
+  --redo                   redo the run that was undone last; called again, the
+                           one before. A new run ends this
   --run ID                 take this run back instead
-  --list                   list all runs, the newest first
+  --list                   list the newest 10 runs for FILE, or for all files,
+                           and which of them are in effect
+  --all                    with --list: list all runs
 ${ROOT}${GIT}${WRITING}${GENERAL}`,
   option: `vfio-patch option: look up and edit any option of any module.
 
