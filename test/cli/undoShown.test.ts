@@ -2,10 +2,13 @@
 
 import { chownSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { AS_NOBODY, needing } from './support/needing.ts'
 import { expectRefusal, makeExample, makePlace, type Outcome } from './support/place.ts'
 import { text } from './support/text.ts'
+
+// Most of these call the program many times.
+vi.setConfig({ testTimeout: 120_000 })
 
 const OFF = '--parse-check=off'
 
@@ -327,4 +330,29 @@ needing(
   expect((await place.run(['undo', '-y', 'pc.nix'], asRoot)).stderr).toBe(
     'Nothing to undo: no run is known that changed /etc/nixos/pc.nix.\n'
   )
+})
+
+test.concurrent('another configuration that has our modules from the same folder is told of', async () => {
+  const other = '{\n  imports = [ ./vfio ];\n  virtualisation.vfio.enable = true;\n}\n'
+  const place = makePlace({
+    'a.nix': '{ ... }: { }\n',
+    'c.nix': '{ imports = [ ./vfio-old ../vfio ./vfio/vfio.nix ]; }\n'
+  })
+  await place.run(['apply', 'a.nix', '--iommu', 'amd', '-qy', OFF])
+  place.write('b.nix', other)
+  const note = '/etc/nixos/b.nix imports /etc/nixos/vfio, which goes: without it that file fails.'
+  const { code, stderr } = await place.run(['undo', 'a.nix', '-n'])
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr: text`
+      Run RUN-1 (apply) will be taken back:
+        /etc/nixos/a.nix as it was
+        /etc/nixos/vfio/: 12 files go
+      Note: ${note}
+      `
+  })
+  const { stdout } = await place.run(['undo', 'a.nix', '-n', '--json'])
+  expect(JSON.parse(stdout).notes).toEqual([note])
+  place.write('b.nix', '{ }\n')
+  expect((await place.run(['undo', 'a.nix', '-n'])).stderr).not.toContain('Note:')
 })

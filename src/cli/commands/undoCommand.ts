@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { locate } from '../../apply/read/locate.ts'
 import { attempt } from '../../files/attempt.ts'
 import type { FileChange } from '../../files/change.ts'
@@ -39,6 +39,7 @@ import { paintPatch } from '../show/showDiff.ts'
 import type { Screens } from '../show/showPlan.ts'
 import { type Chosen, chooseRun } from './chooseRun.ts'
 import { listRunsOf } from './listRunsOf.ts'
+import { stillNamed } from './stillNamed.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
 
 /**
@@ -138,8 +139,10 @@ async function carryOut(
     files.push(file.value)
   }
   const registrations = registrationsOf(changes.value, given)
+  const notes = stillNamed(changes.value, join(folder, basename(path)))
   const planned: PlanBody = {
     ...emptyBody(root),
+    notes,
     files: files.map(it => reportFile(it, 3)),
     actions: reportActions(registrations)
   }
@@ -147,6 +150,7 @@ async function carryOut(
     const headline = `Run ${subject.id} (${subject.command}) ${words.will}:`
     show(headline, request, files, planned, given.on('verbose') === true, screens)
     for (const line of registrationLines(registrations)) say(line)
+    for (const note of notes) say(`Note: ${note}`)
   }
   if (given.on('dry-run') === true) {
     return { exit: EXIT.differences, outcome: 'planned', body: planned }
