@@ -28,6 +28,9 @@ export async function main(words: readonly string[]): Promise<void> {
   }
   const report = await run(given).catch((error: unknown) => fail(bug(error, given)))
   output.isWritten = report.outcome === 'written'
+  process.on('exit', code => {
+    if (code === EXIT.done && !output.isLost) report.whenTold?.()
+  })
   end(report, isJson ? jsonDocument(report, nameOf(given), kindOf(given)) : undefined)
 }
 
@@ -68,10 +71,11 @@ function kindOf(given: Arguments): DocumentKind {
  * told at the end, when it is known whether the change was made; `isWritten` of what is returned is
  * for the caller to set.
  */
-function watchOutput(): { isWritten: boolean } {
-  const state = { isWritten: false }
+function watchOutput(): { isWritten: boolean; isLost: boolean } {
+  const state = { isWritten: false, isLost: false }
   process.stdout.once('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return
+    state.isLost = true
     process.on('exit', code => {
       const { isWritten } = state
       const message: Message = {

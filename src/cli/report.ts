@@ -32,6 +32,8 @@ export interface Report {
   /** Why it went no further. */
   error?: Message
   warnings?: readonly Message[]
+  /** What is left to do when the person was told of all this, and the exit code is 0. */
+  whenTold?: () => void
   /** Runs that were stopped in the middle and lay in the way. */
   earlierRuns?: readonly EarlierRunReport[]
   body?: PlanBody | RunsBody | OptionBody | ScanBody | DomainBody | CheckBody

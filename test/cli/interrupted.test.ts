@@ -183,6 +183,26 @@ needing('strace')(
   }
 )
 
+test.concurrent('an undo whose output got lost ended with 8, too', async () => {
+  const { place, zero, one } = await twoRuns()
+  await place.run([...APPLY, 'configuration.nix'])
+  expect((await place.run(UNDO, { script: '"$@" >/dev/full' })).code).toBe(8)
+  expect(place.files()).toEqual(one)
+  const next = await place.run(UNDO)
+  expect(next).toEqual({
+    code: 0,
+    stdout: '',
+    stderr: text`
+      Run RUN-2 is taken back: the undo that did not come to its end is complete.
+      To go further back, run this again.
+      ${NEXT}
+      `
+  })
+  expect(place.files()).toEqual(one)
+  expect((await place.run(UNDO)).code).toBe(0)
+  expect(place.files()).toEqual(zero)
+})
+
 needing('strace').each([
   { nth: 2, call: 'rename', says: 'it was taken back.' },
   { nth: 3, call: 'unlink', says: 'it was finished.' }

@@ -109,9 +109,10 @@ async function ended(
     const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, context) : []
     for (const line of [...lines, ...next]) say(line)
   }
-  if (isFinished && because.run !== undefined && given.on('dry-run') !== true)
-    markReported(join(runsFolder(stateFolderHere(root)), because.run))
-  return unchanged({ ...emptyBody(root), notes: lines })
+  const report = unchanged({ ...emptyBody(root), notes: lines })
+  if (!isFinished || because.run === undefined || given.on('dry-run') === true) return report
+  const folder = join(runsFolder(stateFolderHere(root)), because.run)
+  return { ...report, whenTold: () => markReported(folder) }
 }
 
 async function carryOut(

@@ -113,9 +113,7 @@ export function reportWritten(
     for (const it of warnings) sayMessage(it)
   }
   if (!isQuiet(given)) for (const line of lines(run)) say(line)
-  // Where this fails, the next undo stops and says so, which is the safe side.
-  if (run !== null && warnings.length === 0) markReported(run.folder)
   return warnings.length > 0
     ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
-    : { exit: EXIT.done, outcome: 'written', body }
+    : { exit: EXIT.done, outcome: 'written', body, whenTold: () => run && markReported(run.folder) }
 }
