@@ -125,7 +125,10 @@ async function carryOut(
   const { root, file: path } = start
   const quiet = isQuiet(given)
   const words = WORDS[request.kind]
-  const context = { ...start, undoes: reverted.command }
+  // `--run` with a run that undid another one redoes that.
+  const isRedo = purpose.redoes !== undefined
+  const record = isRedo ? { record: 'undo --redo' } : {}
+  const context = { ...start, ...record, undoes: reverted.command }
   const changes = planUndo(reverted)
   if (!changes.ok) return fail(refusalOf(changes.error, reverted, context))
   if (changes.value.length === 0) {
