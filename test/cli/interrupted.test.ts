@@ -33,7 +33,8 @@ async function killed(place: Place, words: readonly string[], call: string, nth:
 }
 
 const UNDO = ['undo', '--yes', 'configuration.nix']
-const NEXT = 'Next:   sudo nixos-rebuild boot && reboot'
+const NEXT =
+  'Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot'
 
 function said({ code, stderr }: Outcome): { code: number | null; stderr: string } {
   return { code, stderr: stderr.replace(INTERRUPTED, 'INTERRUPTED') }
