@@ -18,12 +18,14 @@ export function iommuFaults(held: Held, state: readonly Thing[]): Finding[] {
   const { machine, asked } = held
   const thing = state.find(it => it.kind === 'iommu')
   if (!asked.first) return []
+  const { path, range } = asked.first
+  const first: Place = { path, range: { start: range.start, end: range.end } }
   const isOff = thing?.verdict === 'not-active'
-  if (isOff && machine.iommu.isOffered === false) return [notOffered(held, asked.first)]
+  if (isOff && machine.iommu.isOffered === false) return [notOffered(held, first)]
   const off = turnedOff(held)
   if (off) return [off]
-  if (isOff) return [nowOff(held, asked.first)]
-  return machine.iommu.groups > 0 ? lost(held, asked.first) : []
+  if (isOff) return [nowOff(held, first)]
+  return machine.iommu.groups > 0 ? lost(held, first) : []
 }
 
 const NAMES = {

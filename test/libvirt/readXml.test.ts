@@ -252,8 +252,8 @@ hint: convert it: iconv -f ISO-8859-1 -t UTF-8; and take the encoding out of its
   [
     '<domain>\n<name>a\u0007b</name></domain>',
     `2:8: ENCODING: the character U+0007 can not stand in XML
-2 | <name>a b</name></domain>
-           ^
+2 | <name>a\\u{7}b</name></domain>
+           ^^^^^
 hint: take it out, or restore the file from a copy`
   ],
   [

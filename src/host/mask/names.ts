@@ -44,7 +44,12 @@ export function masksFor(
   const isBridge = (name: string) => recording.has(`/sys/class/net/${name}/bridge/stp_state`)
   const kinds = kindsOfMappings(recording)
 
-  const block = (name: string) => (BLOCK.test(name) ? name : names.of('block', name))
+  const block = (name: string) => {
+    if (BLOCK.test(name)) return name
+    // The kernel's name of an array says that it is one; the rest is also its name in /dev/md.
+    const array = /^md_(.+)$/.exec(name)?.[1]
+    return array === undefined ? names.of('block', name) : `md_${names.of('array', array)}`
+  }
   const volume = (group: string, name: string) => {
     const isMasked = /^vg[1-9]\d* lv[1-9]\d*$/.test(`${group} ${name}`)
     return `${names.of('vg', group)}-${names.of('lv', isMasked ? name : `${group}/${name}`)}`
