@@ -1,4 +1,4 @@
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { closeSync, constants, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { tried } from './attempt.ts'
 import { isThere } from './exists.ts'
@@ -6,6 +6,10 @@ import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import { DONE, MANIFEST, REPORTED } from './run.ts'
 import { writeNewFile } from './tempFile.ts'
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+/** Makes a file that is not there yet, and follows no link. */
+const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
 /**
  * Takes a run's folder away, as if it had never been; false when something of it is left. Stopped
@@ -32,5 +36,5 @@ export function markDone(folder: string): FileProblem | null {
  * end again and goes no further, so that nothing is to be done about it.
  */
 export function markReported(folder: string): void {
-  tried(() => closeSync(openSync(join(folder, REPORTED), 'wx', 0o600)))
+  tried(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))
 }

@@ -91,7 +91,7 @@ async function whileOther(
 }
 
 needing('strace')('a run on another configuration is waited for', async () => {
-  const { first, code, stderr } = await whileOther(2, '--yes')
+  const { first, code, stderr } = await whileOther(4, '--yes')
   expect([first.code, code]).toEqual([0, 0])
   expect(stderr).toMatch(
     /\nvfio-patch: note: waiting for another vfio-patch \(pid \d+\) on another configuration\.\nWrote \/etc\/nixos\/other\/pc\.nix\.\n/

@@ -97,8 +97,8 @@ test.concurrent('a byte order mark', async () => {
     '\ufeff{ ... }: { }\n',
     text`
       vfio-patch: /etc/nixos/configuration.nix:1:1: the file begins with a byte order mark, which Nix does not accept. Nothing was written.
-          1 | ${'\ufeff'}{ ... }: { }
-              ^
+          1 | \\u{feff}{ ... }: { }
+              ^^^^^^^^
         Do:  save it as UTF-8 without a byte order mark
       `
   )
@@ -109,8 +109,8 @@ test.concurrent('a carriage return that ends a line', async () => {
     '{ ... }: # old Macintosh\r{ }\n',
     text`
       vfio-patch: /etc/nixos/configuration.nix:1:25: there is a carriage return without a line feed here, which Nix takes as a line end. Nothing was written.
-          1 | { ... }: # old Macintosh { }
-                                      ^
+          1 | { ... }: # old Macintosh\\u{d}{ }
+                                      ^^^^^
         Do:  replace it by a line feed in an editor
       `
   )
@@ -121,8 +121,8 @@ test.concurrent('a NUL, as a crash leaves them', async () => {
     '{ ... }: { }\n\0\0\0\0',
     text`
       vfio-patch: /etc/nixos/configuration.nix:2:1: there is a NUL character here, so this is not a text file. Nothing was written.
-          2 |${' '.repeat(5)}
-              ^
+          2 | \\u{0}\\u{0}\\u{0}\\u{0}
+              ^^^^^
         Do:  restore the file from a copy
       `
   )

@@ -232,9 +232,6 @@ function planChosen(
     ? guestFile(guest, folder.value.path, modules, forGuest.virtual, given, context)
     : ok(undefined)
   if (!file.ok) return file
-  const place = placeOf(gathered, earlier)
-  const present = presentGuests(file.value, place, folder.value.path, given, context)
-  if (!present.ok) return present
   const plan = planApply({
     path,
     text,
@@ -255,9 +252,10 @@ function planChosen(
     initrdModules,
     names: deviceNames([...idsOf(settings), ...(earlier?.ids ?? [])], given)
   })
-  return plan.ok
-    ? ok({ plan: plan.value, file: file.value, present: present.value })
-    : err(applyMessage(plan.error, context))
+  if (!plan.ok) return err(applyMessage(plan.error, context))
+  const place = placeOf(gathered, earlier)
+  const present = presentGuests(file.value, place, folder.value.path, given, context)
+  return present.ok ? ok({ plan: plan.value, file: file.value, present: present.value }) : present
 }
 
 /** What a person has to know before they decide. */
