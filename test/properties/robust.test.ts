@@ -8,6 +8,7 @@ import {
   parseDocument,
   type Transaction
 } from '../../src/nix/index.ts'
+import { visible } from '../../src/nix/text/visible.ts'
 import { built, every } from './support/choices.ts'
 import { moduleOf } from './support/modules.ts'
 
@@ -153,7 +154,7 @@ function expectOutcome(doc: NixDocument, all: readonly Step[]) {
   }
   expect(plan.error.code).toMatch(/^[A-Z_]+$/)
   expect(plan.error.code, plan.error.render()).not.toBe('VERIFICATION_FAILED')
-  expect(plan.error.render()).toContain(plan.error.message)
+  expect(plan.error.render()).toContain(visible(plan.error.message))
 }
 
 describe('nothing is ever thrown', () => {
