@@ -16,7 +16,7 @@ import { folderOf } from '../host/support/machines.ts'
 import { finish } from './support/finish.ts'
 import { makeInstalled } from './support/machine.ts'
 import { needing } from './support/needing.ts'
-import { onTerminal, type Step } from './support/onTerminal.ts'
+import { type Step, sentToTerminal } from './support/onTerminal.ts'
 import { BIN, makePlace, type Place } from './support/place.ts'
 
 const test = needing('python3')
@@ -359,7 +359,7 @@ describe('no command sends it to a terminal', () => {
         const flag =
           words.includes('--color') || words[0]?.startsWith('com') ? [] : [`--color=${color}`]
         const again = color === 'never' ? await prepare() : { place, env, words }
-        const { sent } = await onTerminal(again.place, [...again.words, ...flag], {
+        const { sent } = await sentToTerminal(again.place, [...again.words, ...flag], {
           steps,
           env: again.env ?? {}
         })
@@ -386,7 +386,7 @@ describe('what a program reads is exact', () => {
     expect(stdout).toContain(` ${'  '}# ${ALL}\r\n`)
     await place.run([...call, '-o', 'a.patch', '-q'])
     expect(place.read('a.patch')).toBe(stdout)
-    const onScreen = await onTerminal(place, [...call, '-o', 'b.patch'])
+    const onScreen = await sentToTerminal(place, [...call, '-o', 'b.patch'])
     expect(foreignIn(onScreen.sent)).toEqual([])
     expect(place.read('b.patch')).toBe(stdout)
     const done = spawnSync('git', ['apply', 'a.patch'], { cwd: place.nixos, encoding: 'utf8' })

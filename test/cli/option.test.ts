@@ -80,8 +80,7 @@ needing('python3')('the question is asked on a terminal', async () => {
   const place = given('{\n  a = 1;\n}\n')
   const words = ['option', 'set', 'pc.nix', 'a', '2', '--parse-check=off', '--color=never']
   const steps = [{ until: '[y/N] ', send: 'y\r' }]
-  const { sent: _, ...seen } = await onTerminal(place, words, { steps })
-  expect(seen).toEqual({
+  expect(await onTerminal(place, words, { steps })).toEqual({
     terminal: text`
       ${FILE}: 1 change
       --- a/pc.nix

@@ -113,6 +113,13 @@ const CASES: Case[] = [
     gate: 'SHOWS_SCREEN',
     adds: ['iommu=pt'],
     addresses: ['0000:01:00.0', '0000:01:00.1']
+  },
+  {
+    // Its virtual functions, which have the same ID, are not there in an entry that gives it away.
+    machine: 'virtual-functions',
+    gpu: '0000:00:02.0',
+    gate: 'HAS_VIRTUAL_FUNCTIONS,ONLY_DISPLAY',
+    adds: ['intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=8086:4692']
   }
 ]
 

@@ -15,8 +15,6 @@ export type Step =
 export interface Shown {
   /** All that the terminal showed, colours by name. */
   terminal: string
-  /** The same as it was sent. */
-  sent: string
   /** What went into a pipe instead. */
   stdout: string
   stderr: string
@@ -26,17 +24,29 @@ export interface Shown {
   restored: boolean
 }
 
+export interface TerminalOptions {
+  steps?: readonly Step[]
+  width?: number
+  env?: Record<string, string>
+  pipes?: readonly ('stdout' | 'stderr')[]
+}
+
 /** Calls vfio-patch on a terminal; streams in `pipes` are none. */
 export async function onTerminal(
   place: Place,
   words: readonly string[],
-  options: {
-    steps?: readonly Step[]
-    width?: number
-    env?: Record<string, string>
-    pipes?: readonly ('stdout' | 'stderr')[]
-  } = {}
+  options: TerminalOptions = {}
 ): Promise<Shown> {
+  const { sent: _, ...shown } = await sentToTerminal(place, words, options)
+  return shown
+}
+
+/** The same, and all that the terminal got as it was `sent`. */
+export async function sentToTerminal(
+  place: Place,
+  words: readonly string[],
+  options: TerminalOptions = {}
+): Promise<Shown & { sent: string }> {
   const pipes = options.pipes ?? []
   const job = {
     argv: [process.execPath, BIN, ...words],
