@@ -163,6 +163,10 @@ test('SCSI and USB devices', () => {
     'used the USB device 7 on bus 2: mount /mnt'
   ])
   expect(stick("<address bus='2' device='8'/>", mounted)).toEqual([])
+  expect(stick("<address bus='2' port='1'/>", mounted)).toEqual([
+    'used the USB device at port 2-1: mount /mnt'
+  ])
+  expect(stick("<address bus='2' port='1.1'/>", mounted)).toEqual([])
 })
 
 // ---- storage pools

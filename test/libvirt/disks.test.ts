@@ -15,6 +15,7 @@ function nameOf({ name }: PassedDisk): string {
     case 'scsi':
       return `scsi ${name.address}`
     case 'usb':
+      if ('port' in name) return `usb port ${name.port}`
       return 'vendor' in name
         ? `usb ${name.vendor}:${name.product}`
         : `usb ${name.bus}/${name.device}`
@@ -82,6 +83,7 @@ test.each([
   ["mode='subsystem' type='scsi'", "<host name='nas' port='3260'/>", []],
   ["mode='subsystem' type='usb'", "<vendor id='0x0951'/><product id='0x1666'/>", ['usb 0951:1666']],
   ["mode='subsystem' type='usb'", "<address bus='2' device='4'/>", ['usb 2/4']],
+  ["mode='subsystem' type='usb'", "<address bus='2' port='1.3'/>", ['usb port 2-1.3']],
   ["mode='subsystem' type='pci'", "<address bus='0x04'/>", []]
 ])('a hostdev %s with %s', (attributes, source, expected) => {
   const inner = `<hostdev ${attributes}><source>${source}</source></hostdev>`
@@ -123,6 +125,19 @@ test.each([
   [['-fsdev', 'local,id=a,path=/etc,readonly=on'], ['folder /etc read']],
   [['-object', 'memory-backend-file,id=a,mem-path=/dev/shm/x,size=1M'], ['/dev/shm/x']],
   [['-object', 'input-linux,id=a,evdev=/dev/input/event5'], ['/dev/input/event5']],
+  [['-drive', 'file=blkdebug::/dev/sda'], ['/dev/sda']],
+  [['-drive', 'file=fat:rw:/etc'], ['folder /etc']],
+  [['-hda', 'fat:floppy:rw:/etc'], ['folder /etc']],
+  [['-blockdev', 'driver=vvfat,dir=/etc,rw=on,node-name=a'], ['folder /etc']],
+  [['-blockdev', 'driver=vvfat,dir=/etc,node-name=a'], []],
+  [['-drive', 'file=fat:/etc'], []],
+  [['-device', 'usb-host,vendorid=0x0951,productid=0x1666'], ['usb 0951:1666']],
+  [['-device', 'usb-host,hostbus=2,hostaddr=4'], ['usb 2/4']],
+  [['-device', 'usb-host,hostbus=2,hostport=1.3'], ['usb port 2-1.3']],
+  [['-device', 'usb-host,hostdevice=/dev/bus/usb/002/004'], ['usb 2/4']],
+  [['-device', '{"driver":"usb-host","hostbus":2,"hostaddr":4}'], ['usb 2/4']],
+  [['-device', 'usb-host,id=a'], []],
+  [['-device', 'usb-tablet'], []],
   [['-m', '4096'], []]
 ])('the arguments %j', (values, expected) => {
   expect(args(...values)).toEqual(expected)

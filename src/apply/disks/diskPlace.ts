@@ -2,7 +2,7 @@
 
 import { devicePath, isPartitionOf, isSamePath } from '../../host/devicePath.ts'
 import { blocksAt, downwards, type PlacedUse, usesUpon } from '../../host/hostDisks.ts'
-import type { BlockDevice } from '../../host/machine.ts'
+import type { BlockDevice, UsbPlace } from '../../host/machine.ts'
 import type { DiskName, PassedDisk } from '../../libvirt/learn/disks.ts'
 import type { DiskHost, DiskUse } from './diskTypes.ts'
 import type { HostDevice } from './hostDevices.ts'
@@ -19,6 +19,7 @@ export function callDisk(name: DiskName): string {
     case 'scsi':
       return `the SCSI device ${name.address}`
     case 'usb':
+      if ('port' in name) return `the USB device at port ${name.port}`
       return 'vendor' in name
         ? `the USB device ${name.vendor}:${name.product}`
         : `the USB device ${name.device} on bus ${name.bus}`
@@ -47,15 +48,17 @@ export function placeOf({ name }: PassedDisk, host: DiskHost): DiskPlace {
       return {
         paths: [],
         blocks: all.filter(
-          ({ usb, disk }) =>
-            disk === undefined &&
-            usb !== undefined &&
-            ('vendor' in name
-              ? usb.vendor === name.vendor && usb.product === name.product
-              : usb.bus === name.bus && usb.device === name.device)
+          ({ usb, disk }) => disk === undefined && usb !== undefined && isUsb(name, usb)
         )
       }
   }
+}
+
+function isUsb(name: Extract<DiskName, { kind: 'usb' }>, usb: UsbPlace): boolean {
+  if ('port' in name) return usb.port === name.port
+  return 'vendor' in name
+    ? usb.vendor === name.vendor && usb.product === name.product
+    : usb.bus === name.bus && usb.device === name.device
 }
 
 function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskPlace {

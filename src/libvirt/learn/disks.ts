@@ -13,6 +13,8 @@ export type DiskName =
   /** A USB device, which may be anything: four lower-case hex digits each, or its numbers. */
   | { kind: 'usb'; vendor: string; product: string }
   | { kind: 'usb'; bus: number; device: number }
+  /** A USB device by the bus and the ports that it is reached through: `1-5.2`. */
+  | { kind: 'usb'; port: string }
   /** A folder that is shared with the guest. */
   | { kind: 'folder'; path: string }
 
@@ -120,10 +122,13 @@ function usb(source: XmlElement): DiskName | undefined {
     return { kind: 'usb', vendor: hex(one), product: hex(other) }
   }
   const [bus, device] = ['bus', 'device'].map(it => Number(address && attributeOf(address, it)))
-  return bus && device ? { kind: 'usb', bus, device } : undefined
+  if (bus && device) return { kind: 'usb', bus, device }
+  const port = address && attributeOf(address, 'port')
+  return bus && port !== undefined ? { kind: 'usb', port: `${bus}-${port}` } : undefined
 }
 
-function hex(number: number | undefined): string {
+/** A number of a USB device as sysfs writes it. */
+export function hex(number: number | undefined): string {
   return (number ?? 0).toString(16).padStart(4, '0')
 }
 
