@@ -48,6 +48,8 @@ export interface VirtualDecision {
   device: PciDevice
   /** The device that it is a function of, which stays with its driver; undefined where the machine hides it. */
   physical: PciDevice | undefined
+  /** Whether the domain says that libvirt does not take it. */
+  isUnmanaged?: boolean
 }
 
 /** The virtual functions that are named to be bound at boot, by address or by ID. */

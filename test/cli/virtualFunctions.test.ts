@@ -166,6 +166,21 @@ describe('for a guest', () => {
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
   })
 
+  test.concurrent('one that libvirt is not to take', async ({ expect }) => {
+    const guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)
+    const place = given(guest.replace("managed='yes'", "managed='no'"))
+    const { code, stderr } = await place.run(call('apply', ...DOMAIN, '--yes'))
+    const lines = stderr.split('\n')
+    expect(code).toBe(0)
+    expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
+      'Guest: small; its file is yours to edit.',
+      `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} stays with its driver, i915.`,
+      INTEL,
+      "Note: 0000:00:02.1: nobody takes it from the host's driver when small starts. In guest.xml, say managed='yes' there.",
+      UNMADE
+    ])
+  })
+
   test.concurrent('one that is a vGPU of NVIDIA stays with its driver', async ({ expect }) => {
     const guest = small(`<devices>${device('0x01', '0x10', '0x0')}</devices>`)
     const place = given(guest.replace("managed='yes'", "managed='no'"))

@@ -122,9 +122,13 @@ export function chooseForGuest(
   // Nobody prepares a virtual function that is an argument of QEMU, which is told by a note.
   const isArgument = (address: string) =>
     guest.needs.devices.some(it => it.address === address && it.as === 'argument')
-  const decisions = choice.value.decisions.filter(
-    it => it.code !== 'VIRTUAL_FUNCTION' || !isArgument(it.device.address)
-  )
+  const isUnmanaged = (address: string) =>
+    guest.needs.devices.some(it => it.address === address && it.isUnmanaged === true)
+  const decisions = choice.value.decisions
+    .filter(it => it.code !== 'VIRTUAL_FUNCTION' || !isArgument(it.device.address))
+    .map(it =>
+      it.code === 'VIRTUAL_FUNCTION' ? { ...it, isUnmanaged: isUnmanaged(it.device.address) } : it
+    )
   return ok({
     settings,
     notes: [

@@ -43,13 +43,15 @@ function decisionLine(decision: Decision, names: Names): string {
   }
 }
 
-function virtualLine({ device, physical }: VirtualDecision, names: Names): string {
+function virtualLine({ device, physical, isUnmanaged }: VirtualDecision, names: Names): string {
   const driver = physical?.driver === undefined ? 'its driver' : `its driver, ${physical.driver}`
   const rest = `${physical ? callDevice(physical, names) : device.physicalFunction} stays with ${driver}`
   const how = isVgpu(device)
-    ? 'the guest gets it from its driver, nvidia'
-    : 'libvirt takes it when the guest starts'
-  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot, ${how}, and ${rest}.`
+    ? ', the guest gets it from its driver, nvidia'
+    : isUnmanaged
+      ? ''
+      : ', libvirt takes it when the guest starts'
+  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot${how}, and ${rest}.`
 }
 
 function firstPart(specialisation: string | undefined, device: PciDevice, names: Names): string {
