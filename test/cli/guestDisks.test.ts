@@ -284,6 +284,22 @@ test.concurrent.for([
   expect(toldIn(stderr).slice(1)).toEqual(notes)
 })
 
+test.concurrent('what a desktop mounted is in no file', async () => {
+  const place = given(disk('/dev/disk/by-id/usb-C'), '{ ... }:\n{\n}\n')
+  const machine = addMachine(place)
+  const mounts = join(machine[1] ?? '', 'proc/self/mountinfo')
+  writeFileSync(mounts, '9 1 8:32 / /run/media/alice/C rw - exfat /dev/sdc rw\n', { flag: 'a' })
+  await expectRefusal(place, call('diff', ...machine), {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:6: small would get /dev/disk/by-id/usb-C, which this system uses: /run/media/alice/C (sdc). Nothing was written.
+        Why: ${WHY}
+        Do:  give small another disk or an image file: change it in win10.xml;
+             or free the disk first (unmount /run/media/alice/C), then run this again
+      `
+  })
+})
+
 // ---- guests that are there already
 
 test.concurrent('the file of the guest, edited since', async ({ expect }) => {

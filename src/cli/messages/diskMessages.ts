@@ -81,6 +81,8 @@ function letGo(use: DiskUse): string {
   const { kind, name } = use
   switch (kind) {
     case 'mount':
+      // What a desktop mounts is in no file of the configuration.
+      if (/^\/(?:run\/)?media\//.test(name)) return `unmount ${name}`
       return `unmount ${name === '' ? 'it' : name} and take it out of fileSystems`
     case 'swap':
       return 'swapoff, and take it out of swapDevices'
