@@ -300,6 +300,28 @@ test.concurrent('what a desktop mounted is in no file', async () => {
   })
 })
 
+test.concurrent('a volume group that the start activates, of a guest that has Linux', async () => {
+  const place = given(disk('/dev/disk/by-id/ata-B'), '{ ... }:\n{\n}\n')
+  const machine = addMachine(place)
+  const top = machine[1] ?? ''
+  const folder = join(top, 'sys/devices/virtual/block/dm-0')
+  mkdirSync(join(folder, 'dm'), { recursive: true })
+  mkdirSync(join(folder, 'slaves/sdb'), { recursive: true })
+  writeFileSync(join(folder, 'dev'), '254:0\n')
+  writeFileSync(join(folder, 'dm/name'), 'ubuntu--vg-lv--1\n')
+  writeFileSync(join(folder, 'dm/uuid'), 'LVM-abc\n')
+  symlinkSync('../../devices/virtual/block/dm-0', join(top, 'sys/class/block/dm-0'))
+  await expectRefusal(place, call('diff', ...machine), {
+    code: 7,
+    stderr: text`
+      vfio-patch: win10.xml:6: small would get /dev/disk/by-id/ata-B, which this system uses: LVM ubuntu--vg-lv--1 (sdb). Nothing was written.
+        Why: ${WHY}
+        Do:  give small another disk or an image file: change it in win10.xml;
+             or free the disk first (vgchange -an ubuntu-vg, and vgchange --setautoactivation n ubuntu-vg so that the next start leaves it alone), then run this again
+      `
+  })
+})
+
 // ---- guests that are there already
 
 test.concurrent('the file of the guest, edited since', async ({ expect }) => {

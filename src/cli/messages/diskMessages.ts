@@ -90,8 +90,10 @@ function letGo(use: DiskUse): string {
       return 'take it out of boot.resumeDevice and boot.kernelParams'
     case 'luks':
       return `cryptsetup close ${name === '' ? 'NAME' : name}, and take it out of boot.initrd.luks.devices or crypttab`
-    case 'lvm':
-      return 'deactivate its volumes with lvchange -an'
+    case 'lvm': {
+      const group = groupOf(name)
+      return `vgchange -an ${group}, and vgchange --setautoactivation n ${group} so that the next start leaves it alone`
+    }
     case 'md':
       return `mdadm --stop /dev/${name}`
     case 'zfs':
@@ -111,6 +113,12 @@ function letGo(use: DiskUse): string {
     case 'bcache':
       return `take it out of its ${kind}`
   }
+}
+
+/** The volume group of a mapping of LVM, which has a hyphen in a name twice. */
+function groupOf(mapping: string): string {
+  const group = /^((?:[^-]|--)+)-(?!-)/.exec(mapping)?.[1]
+  return group === undefined ? 'GROUP' : group.replaceAll('--', '-')
 }
 
 /** `/ (nvme0n1p2), swap (nvme0n1p3) and /data (hardware-configuration.nix:12)` */
