@@ -24,6 +24,13 @@ export function devicePath(text: string): string | undefined {
   return name === undefined ? path : `/dev/mapper/${name}`
 }
 
+/** An absolute path that is not below `/dev`, as short as it can be said; undefined for anything else. */
+export function filePath(text: string): string | undefined {
+  if (!text.startsWith('/')) return undefined
+  const path = posix.normalize(text).replace(/(?<=.)\/$/, '')
+  return devicePath(path) === undefined ? path : undefined
+}
+
 /** A label as udev writes it in a link: what could harm there as `\x20`. */
 export function udevName(text: string): string {
   return text.replace(/[^\w#+.:=@\u0080-\uffff-]/g, it => {

@@ -111,6 +111,21 @@ test('images are nobody else’s business', () => {
   expect(element(image, hostOf('', { machine: undefined }))).toEqual([])
 })
 
+test('a file that the host has for swap, or mounts', () => {
+  const host = hostOf(
+    'swapDevices = [ { device = "/var/swap"; } ];\n' +
+      'fileSystems."/a" = { device = "/var/a.img"; options = [ "loop" ]; };'
+  )
+  const file = (path: string, more = '') =>
+    element(`<disk type='file'><source file='${path}'/>${more}</disk>`, host)
+  expect(file('/var/swap')).toEqual(['used /var/swap: swap'])
+  expect(file('/var/lib/../a.img')).toEqual(['used /var/lib/../a.img: mount /a'])
+  expect(file('/var/a.img', '<readonly/>')).toEqual(['DISK_READ /var/a.img'])
+  expect(file('/var/b.img')).toEqual([])
+  // Such files are no disks that a dump would have to show.
+  expect(block('/dev/sda2', { ...host, isDump: true })).toEqual([])
+})
+
 test('a disk that the host may use', () => {
   expect(block('/dev/sdc')).toEqual(['DISK_REMOVABLE /dev/sdc'])
   expect(block('/dev/sdd')).toEqual(['DISK_DORMANT /dev/sdd'])

@@ -53,7 +53,11 @@ test.each([
     'swapDevices = [ { device = "/dev/sda2"; } { label = "swap"; } ];',
     ['swap /dev/sda2:3', 'swap /dev/disk/by-label/swap:3']
   ],
-  ['swapDevices = [ { device = "/var/swap"; size = 1024; } ];', []],
+  ['swapDevices = [ { device = "/var//swap"; size = 1024; } ];', ['swap /var/swap:3']],
+  [
+    'fileSystems."/a" = { device = "/var/a.img"; fsType = "ext4"; options = [ "loop" ]; };',
+    ['mount /a /var/a.img:3']
+  ],
   ['swapDevices = [ { device = "/dev/zvol/rpool/swap"; } ];', ['swap /dev/zvol/rpool/swap:3']],
   [
     'swapDevices = [ { device = "/dev/mapper/s"; encrypted = { label = "s"; blkDev = "/dev/sda3"; }; } ];',

@@ -74,6 +74,7 @@ function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice
   return devices.filter(
     it =>
       it.kind !== 'pool' &&
+      it.device.startsWith('/dev/') &&
       !(it.kind === 'mount' && mounted.includes(it.name)) &&
       blocksAt(follow(it.device), all).length === 0
   )

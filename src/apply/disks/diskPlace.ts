@@ -1,6 +1,6 @@
 // Where a disk of a guest is on the host, and what the host does with it.
 
-import { devicePath, isPartitionOf, isSamePath } from '../../host/devicePath.ts'
+import { devicePath, filePath, isPartitionOf, isSamePath } from '../../host/devicePath.ts'
 import { blocksAt, downwards, type PlacedUse, usesUpon } from '../../host/hostDisks.ts'
 import type { BlockDevice, UsbPlace } from '../../host/machine.ts'
 import type { DiskName, PassedDisk } from '../../libvirt/learn/disks.ts'
@@ -26,9 +26,12 @@ export function callDisk(name: DiskName): string {
   }
 }
 
-/** The paths that may name a disk, as `devicePath` gives them, and the block devices that it is. */
+/** What may name a disk, and the block devices that it is. */
 export interface DiskPlace {
+  /** Paths of devices, as `devicePath` gives them. */
   paths: string[]
+  /** Paths of image files, as `filePath` gives them. */
+  files: string[]
   blocks: BlockDevice[]
 }
 
@@ -37,16 +40,17 @@ export function placeOf({ name }: PassedDisk, host: DiskHost): DiskPlace {
   const all = host.machine?.blocks ?? []
   switch (name.kind) {
     case 'folder':
-      return { paths: [], blocks: [] }
+      return { paths: [], files: [], blocks: [] }
     case 'path':
       return placeAt([name.path], host)
     case 'volume':
       return placeAt(pathsOfVolume(name, host.poolCalled(name.pool)), host)
     case 'scsi':
-      return { paths: [], blocks: all.filter(it => it.scsi === name.address) }
+      return { paths: [], files: [], blocks: all.filter(it => it.scsi === name.address) }
     case 'usb':
       return {
         paths: [],
+        files: [],
         blocks: all.filter(
           ({ usb, disk }) => disk === undefined && usb !== undefined && isUsb(name, usb)
         )
@@ -62,11 +66,11 @@ function isUsb(name: Extract<DiskName, { kind: 'usb' }>, usb: UsbPlace): boolean
 }
 
 function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskPlace {
-  const paths = [...new Set(texts.flatMap(it => [it, follow(it)]))].flatMap(
-    it => devicePath(it) ?? []
-  )
+  const all = [...new Set(texts.flatMap(it => [it, follow(it)]))]
+  const paths = all.flatMap(it => devicePath(it) ?? [])
+  const files = all.flatMap(it => filePath(it) ?? [])
   const blocks = paths.flatMap(it => blocksAt(it, machine?.blocks ?? []))
-  return { paths, blocks: [...new Set(blocks)] }
+  return { paths, files, blocks: [...new Set(blocks)] }
 }
 
 /**
@@ -95,8 +99,9 @@ function isSameUse(one: PlacedUse, other: PlacedUse): boolean {
 }
 
 /** Whether what the configuration uses is a disk, on it, or made of it. */
-function isUsedBy(used: HostDevice, { paths, blocks }: DiskPlace, host: DiskHost): boolean {
+function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: DiskHost): boolean {
   const all = host.machine?.blocks ?? []
+  if (files.includes(used.device)) return true
   if (used.kind === 'pool') {
     // Where nobody says which pool a member is of, it is of any; a dump has placeholders for their names.
     return all.some(

@@ -1,6 +1,6 @@
 // The disks that a configuration uses for its host, as its text names them.
 
-import { devicePath, udevName } from '../../host/devicePath.ts'
+import { devicePath, filePath, udevName } from '../../host/devicePath.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { innerModule } from '../innerModule.ts'
@@ -12,7 +12,7 @@ export interface HostDevice {
   kind: 'mount' | 'swap' | 'luks' | 'resume' | 'boot' | 'disko' | 'pool'
   /** The mount point, the name of the mapping or of the disk for disko; blank where that is unknown. */
   name: string
-  /** As `devicePath` gives it; of a pool its name. */
+  /** As `devicePath` gives it, or `filePath` for a file that is swap or an image; of a pool its name. */
   device: string
   at: { path: string; line: number }
   /** The specialisation that uses it; blank for every boot entry. */
@@ -41,17 +41,22 @@ export function hostDevices(files: readonly ConfigurationFile[]): HostDevice[] {
       .filter(it => it.option.length === 3 && it.option[2] === 'enable')
       .filter(it => text.slice(it.value.start, it.value.end) === 'false')
       .map(it => `${it.entry} ${it.option[1]}`)
-    const onZfs = leaves
-      .filter(it => it.option[0] === 'fileSystems' && it.option[2] === 'fsType')
-      .filter(it => stringsInValue(text, it.value).some(type => type.text === 'zfs'))
-      .map(it => it.option[1])
+    const mountsWith = (option: string, pattern: RegExp) =>
+      leaves
+        .filter(it => it.option[0] === 'fileSystems' && it.option[2] === option)
+        .filter(it => stringsInValue(text, it.value).some(at => pattern.test(at.text)))
+        .map(it => it.option[1])
+    const mounts = {
+      zfs: mountsWith('fsType', /^zfs$/),
+      bound: mountsWith('options', /^r?bind$/)
+    }
     return leaves
       .filter(
         it => !(it.option[0] === 'fileSystems' && off.includes(`${it.entry} ${it.option[1]}`))
       )
       .flatMap(({ entry, option, value }) => {
         const strings = () => stringsInValue(text, value)
-        return devicesAt(option, strings, onZfs).flatMap(({ start, device, ...it }) =>
+        return devicesAt(option, strings, mounts).flatMap(({ start, device, ...it }) =>
           device === undefined
             ? []
             : [{ ...it, device, entry, at: { path, line: placeOf(text, start).line } }]
@@ -81,12 +86,21 @@ function split(path: Names): { entry: string; option: Names } {
     : { entry: '', option: path }
 }
 
+/** The mount points that are of one kind by another option: datasets of ZFS, and folders at a second place. */
+interface Mounts {
+  zfs: Names
+  bound: Names
+}
+
 /** What one option says. */
-function devicesAt(option: Names, strings: () => KeyedString[], onZfs: Names): Found[] {
+function devicesAt(option: Names, strings: () => KeyedString[], mounts: Mounts): Found[] {
   const [first, second, third] = option
   const is = (...names: string[]) => names.every((it, i) => option[i] === it)
   if (is('fileSystems')) {
-    return fileSystem(second ?? '', option[2], strings(), onZfs.includes(second))
+    return fileSystem(second ?? '', third, strings(), {
+      isZfs: mounts.zfs.includes(second),
+      isBound: mounts.bound.includes(second)
+    })
   }
   if (is('swapDevices')) return swap(strings())
   if (is('boot', 'initrd', 'luks', 'devices')) return luks(option.slice(4), strings())
@@ -106,6 +120,12 @@ function found(kind: HostDevice['kind'], name: string, { text, start }: KeyedStr
   return { kind, name, device: devicePath(text), start }
 }
 
+/** The same, also for a file, such as one for swap or an image that is mounted. */
+function foundFile(kind: HostDevice['kind'], name: string, it: KeyedString): Found {
+  const { device = filePath(it.text), ...more } = found(kind, name, it)
+  return { ...more, device }
+}
+
 function pool(dataset: string, start: number): Found {
   const [name = ''] = dataset.split('/')
   return { kind: 'pool', name, device: name, start }
@@ -115,12 +135,15 @@ function labelled(kind: HostDevice['kind'], name: string, { text, start }: Keyed
   return { kind, name, device: `/dev/disk/by-label/${udevName(text)}`, start }
 }
 
-/** `option` is the one of the mount point, where it is not a whole set; a dataset is one of ZFS (`isZfs`). */
+/**
+ * `option` is the one of the mount point, where it is not a whole set. A dataset is one of ZFS (`isZfs`), and
+ * what is bound is no file system of its own.
+ */
 function fileSystem(
   point: string,
   option: string | undefined,
   strings: readonly KeyedString[],
-  isZfs: boolean
+  { isZfs, isBound }: { isZfs: boolean; isBound: boolean }
 ): Found[] {
   const isOnZfs = isZfs || strings.some(it => it.key === 'fsType' && it.text === 'zfs')
   return strings.flatMap((it): Found[] => {
@@ -133,7 +156,9 @@ function fileSystem(
     }
     if (isOnZfs && !it.text.startsWith('/')) return [pool(it.text, it.start)]
     // bcachefs names all its members at once; paths of udev have colons of their own.
-    return it.text.split(/:(?=\/dev\/)/).map(part => found('mount', point, { ...it, text: part }))
+    const isFile = key === 'device' && !isBound
+    const name = isFile ? foundFile : found
+    return it.text.split(/:(?=\/dev\/)/).map(part => name('mount', point, { ...it, text: part }))
   })
 }
 
@@ -145,7 +170,7 @@ function swap(strings: readonly KeyedString[]): Found[] {
       return encrypted.includes(it.within) ? [] : [labelled('swap', '', it)]
     }
     const isDevice = it.key === undefined || it.key === 'device' || it.key === 'blkDev'
-    return isDevice ? [found('swap', '', it)] : []
+    return isDevice ? [foundFile('swap', '', it)] : []
   })
 }
 
