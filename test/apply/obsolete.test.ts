@@ -275,6 +275,58 @@ describe('values of old guides', () => {
     expect(after).not.toContain('cgroup_device_acl')
   })
 
+  it.each([
+    ['another list', 'allowed = [\n      "/dev/null",\n      "/dev/input/by-id/kbd"\n    ]\n  '],
+    ['a blank line and a deep end', '\n    ']
+  ])('takes only the lines of the list, and leaves %s', (_, rest) => {
+    const before = `{ lib, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
+    namespaces = []
+
+    cgroup_device_acl = [
+      "/dev/null",
+
+      "/dev/input/by-id/kbd"
+    ]
+    ${rest}'';
+  virtualisation.vfio.enable = true;
+}
+`
+    expect(plan(before, { users: [] })).toEqual({
+      text: `{ lib, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
+    namespaces = []
+
+    ${rest}'';
+  virtualisation.libvirtd.deviceACL = [ "/dev/input/by-id/kbd" ];
+  virtualisation.vfio.enable = true;
+}
+`,
+      replaced: ['7 ACL_MOVED']
+    })
+  })
+
+  it('leaves a list whose lines are repeated in another string of the option', () => {
+    const list = 'cgroup_device_acl = [\n      "/dev/input/by-id/kbd"\n    ]\n  '
+    const text = `{ lib, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = lib.mkMerge [ ''
+    ${list}'' ''
+    allowed = [
+      "/dev/input/by-id/kbd"
+    ]
+  '' ];
+  virtualisation.vfio.enable = true;
+}
+`
+    expect(plan(text, { users: [] })).toEqual({ text, replaced: [] })
+  })
+
   it('also what shares a string with others, or stands under an old name', () => {
     expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
       text: MENDED_OLDER,

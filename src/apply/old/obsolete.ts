@@ -1,10 +1,10 @@
 import { bindingsOf } from '../../lints/bindings.ts'
 import type { EntryItem, EntryText, View } from '../../lints/configuration.ts'
-import { viewsOf } from '../../lints/configuration.ts'
+import { spellingOf, viewsOf } from '../../lints/configuration.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
 import { listIn } from '../../lints/qemuConf.ts'
 import { textOf } from '../../lints/values.ts'
-import { type NixDocument, type NixValue, parseDocument } from '../../nix/index.ts'
+import { expr, type NixDocument, type NixValue, parseDocument } from '../../nix/index.ts'
 import { moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { parseDevice, parseDeviceNode } from '../../vfio/parseSettings.ts'
@@ -152,23 +152,44 @@ function movedLists(view: View): Placed[] {
     const isAlone = /^[ \t]*$/m.exec(at.text.slice(list.end))?.index === 0
     if (!isAlone || !devices.every(it => parseDeviceNode(it).ok)) return []
     const start = at.start + list.key
-    const line = at.text.lastIndexOf('\n', list.key) + 1
-    const indent = indentOf(at.text)
-    const items = at.text
-      .slice(line, list.end)
-      .split('\n')
-      .map(it => it.slice(indent))
+    const fix = withoutLines(view, at, at.text.lastIndexOf('\n', list.key) + 1, list.end)
+    if (!fix) return []
     return [
       {
         code: 'ACL_MOVED',
         start,
         end: at.start + list.end,
         message: 'cgroup_device_acl is written by virtualisation.libvirtd.deviceACL',
-        fix: [{ op: 'remove', path: at.entry.fullPath, items }],
+        fix,
         deviceACL: devices.filter(it => !OF_LIBVIRT.test(it))
       }
     ]
   })
+}
+
+/**
+ * The fix that takes the lines between two offsets out of a string. To remove a line by what it says
+ * removes each line that says so, so lines that are repeated elsewhere, such as the brackets of another
+ * list, need a new value for the option; undefined where the value is more than the string.
+ */
+function withoutLines(view: View, at: EntryText, from: number, to: number): Fix | undefined {
+  const { entry, node, text, start } = at
+  const path = entry.fullPath
+  const gone = text.slice(from, to).split('\n')
+  const others = view.texts(entry.path.join('.')).filter(it => it.node.start !== node.start)
+  const left = [text.slice(0, from), text.slice(to), ...others.map(it => it.text)].join('\n')
+  const stays = new Set(left.split('\n').map(it => it.trim()))
+  if (!gone.some(it => stays.has(it.trim()))) {
+    const indent = indentOf(text)
+    return [{ op: 'remove', path, items: gone.map(it => it.slice(indent)) }]
+  }
+  const spelling = textOf(entry.file.doc.text, node)
+  const isWhole = spellingOf(entry) === spelling && entry.file.doc.getIn(path).length === 1
+  if (!isWhole) return undefined
+  const cut = (offset: number) => start - node.start + offset
+  const end = text.indexOf('\n', to)
+  const value = spelling.slice(0, cut(from)) + spelling.slice(cut(end === -1 ? to : end + 1))
+  return [{ op: 'set', path, value: expr(value) }]
 }
 
 /** The blanks that Nix takes off every line of an indented string. */
