@@ -1,5 +1,5 @@
 import { passedVendors } from './bindings.ts'
-import { type EntryItem, spellingOf, together, type View } from './configuration.ts'
+import { type Entry, type EntryItem, spellingOf, together, type View } from './configuration.ts'
 import { asksVersion, findingAt, findingIn, kernelParams, LOADED, modprobeLines } from './find.ts'
 import type { Finding } from './finding.ts'
 import { hasKernel, isSince } from './releases.ts'
@@ -112,7 +112,7 @@ function preDeviceCommands(view: View): Finding[] {
   return SCRIPTED.map(it => `boot.initrd.${it}`).flatMap(option =>
     view
       .at(option)
-      .filter(it => /vfio|driver_override/.test(spellingOf(it)))
+      .filter(it => /vfio|driver_override/.test(spellingOf(it)) && !asksForSystemd(it))
       .map(it =>
         findingAt(it, {
           code: 'PRE_DEVICE_COMMANDS',
@@ -123,6 +123,13 @@ function preDeviceCommands(view: View): Finding[] {
             'name the devices in virtualisation.vfio.addresses (vfio-patch apply --address …), and take the commands out'
         })
       )
+  )
+}
+
+/** Whether a definition depends on which initrd there is, as with `mkIf (!config.boot.initrd.systemd.enable)`. */
+function asksForSystemd(entry: Entry): boolean {
+  return [...entry.conditions, spellingOf(entry)].some(it =>
+    /\bboot\.initrd\.systemd\.enable\b/.test(it)
   )
 }
 

@@ -35,6 +35,14 @@ describe('commands of the scripted initrd', () => {
     expect(found(text(name, more.replace('true', 'false')), '26.05')).toEqual([])
   })
 
+  it.each([
+    'boot.initrd.preDeviceCommands = lib.mkIf (!config.boot.initrd.systemd.enable) "vfio";',
+    'boot.initrd = lib.mkIf (!config.boot.initrd.systemd.enable) { preDeviceCommands = "vfio"; };',
+    'boot.initrd.preDeviceCommands = lib.optionalString (!config.boot.initrd.systemd.enable) "vfio";'
+  ])('only count in the other initrd where they say so: %s', definition => {
+    expect(found(`{ config, lib, ... }: { ${definition} }`, '26.05')).toEqual([])
+  })
+
   it('that have nothing to do with guests are no matter of ours', () => {
     expect(found('{ boot.initrd.postDeviceCommands = "zpool import"; }', '26.05')).toEqual([])
   })
