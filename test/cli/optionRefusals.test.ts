@@ -64,6 +64,20 @@ test.concurrent('an item is not added to a string on one line', async () => {
   )
 })
 
+test.concurrent('--lines takes no quotation marks by mistake', async () => {
+  const place = given('{ xkb.options = "a"; }\n')
+  const words = ['option', 'add', 'pc.nix', 'xkb.options', '--lines', '"b"']
+  await expectRefusal(place, [...words, '-y'], {
+    code: 2,
+    stderr: text`
+      vfio-patch: --lines takes "b" as it is, so its quotation marks would become part of the line.
+        Do:  omit these quotation marks; or add --string if they belong to the line
+      `
+  })
+  expect((await place.run([...words, '--string', '-y'])).code).toBe(0)
+  expect(place.files()).toEqual({ 'pc.nix': '{ xkb.options = "a\\n\\"b\\""; }\n' })
+})
+
 test.concurrent('a word without quotes is a name', async () => {
   const place = given('{ ... }:\n{\n  boot.kernelParams = [ "quiet" ];\n}\n')
   const words = ['option', 'add', 'pc.nix', 'boot.kernelParams', 'debug', '--yes']

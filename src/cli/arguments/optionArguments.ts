@@ -99,6 +99,7 @@ function readOperands(
   const areTexts = lines || given.on('string') === true
   const items: NixValue[] = []
   for (const word of rest) {
+    if (lines && given.on('string') !== true && isNixString(word)) return err(quoted(word))
     const value = areTexts ? ok(word) : readValue(word)
     if (!value.ok) return value
     items.push(value.value)
@@ -142,6 +143,22 @@ function readValue(word: string): Result<NixValue, Message> {
       ? literal
       : // Without the comments around it: one would swallow what follows.
         expr(word.slice(node.start, node.end))
+  )
+}
+
+/** Whether a word is a string in the spelling of Nix, so that its quotation marks may be no part of it. */
+function isNixString(word: string): boolean {
+  const document = parseDocument(word)
+  const type = document.root.field('expression')?.type
+  return document.errors.length === 0 && /^(?:indented_)?string_expression$/.test(type ?? '')
+}
+
+function quoted(word: string): Message {
+  return usage(
+    `--lines takes ${word.trim()} as it is, so its quotation marks would become part of the line.`,
+    {
+      remedy: 'omit these quotation marks; or add --string if they belong to the line'
+    }
   )
 }
 
