@@ -48,6 +48,7 @@ function notOffered({ machine }: Held, first: Place): Finding {
 
 function nowOff({ machine, asked, entry }: Held, first: Place): Finding {
   const name = NAMES[machine.cpu.vendor ?? 'other']
+  const { view } = entry
   const isAsked = intelIommu(asked.params.map(it => it.param)) === 'on'
   if (machine.cpu.vendor !== 'intel' || isAsked) {
     return {
@@ -58,7 +59,16 @@ function nowOff({ machine, asked, entry }: Held, first: Place): Finding {
       remedy: `see that ${name} is on in the firmware setup, and that no kernel parameter says iommu=off`
     }
   }
-  const turnsOn = fixOf(entry.view, first)
+  if (!isOffByDefault(view) || mayTurnOn(view) || view.facts.isPartial) {
+    return {
+      ...said,
+      ...first,
+      message: 'the IOMMU is off, and it is not certain that the next boot turns it on',
+      why: 'this configuration may turn it on in a way that is not understood here; without it nothing can be given to a guest.',
+      remedy: `reboot into what this configuration builds; if it is still off, ${TURN_ON}`
+    }
+  }
+  const turnsOn = fixOf(view, first)
   return {
     ...said,
     ...(turnsOn?.place ?? first),
@@ -161,6 +171,7 @@ function mayTurnOn(view: View): boolean {
       .map(it => it.item.node.start)
   )
   return view.files.some(({ doc }) => {
+    if (!doc.text.includes('_iommu=')) return false
     const others = doc
       .leaves()
       .filter(({ path: [first, name] }) => first === 'specialisation' && name !== view.name)

@@ -51,6 +51,26 @@ describe('intel_iommu= is a list with commas', () => {
     }
   )
 
+  it.each([
+    ['under a condition', 'boot.kernelParams = lib.mkIf true [ "intel_iommu=on" ];'],
+    ['with an interpolation', 'boot.kernelParams = [ "intel_iommu=${"on"}" ];'],
+    ['in a call', 'boot.kernelParams = lib.splitString " " "quiet intel_iommu=on";'],
+    ['in the kernel', 'boot.kernelPatches = [ { extraConfig = "INTEL_IOMMU_DEFAULT_ON y"; } ];']
+  ])('perhaps on, %s', (_, more) => {
+    // The module is part of a whole configuration, and turns nothing on for certain.
+    const text = `{ lib, ... }: { boot.initrd.kernelModules = [ "vfio_pci" ];
+      boot.extraModprobeConfig = "options vfio-pci ids=10de:2504"; ${more} }`
+    expect(iommuFaults(text, 'iommu-off')).toMatchObject([
+      {
+        level: 'problem',
+        message: 'the IOMMU is off, and it is not certain that the next boot turns it on',
+        remedy:
+          'reboot into what this configuration builds; if it is still off, add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel'
+      }
+    ])
+    expect(iommuFaults(text, 'iommu-off')[0]?.fix).toBe(undefined)
+  })
+
   it('whichever way the machine was started with it', () => {
     const text = whole(['intel_iommu=on'])
     const tree = { '/proc/cmdline': 'quiet intel_iommu=sm_on,on\n' }
