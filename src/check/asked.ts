@@ -59,7 +59,7 @@ export function askedBy(view: View, named: readonly Named[], machine: Machine): 
   const [device] = named
   const firstOf = [device, ...(own ? [placeOf(own)] : []), ...modules, ...params]
   return {
-    first: firstOf.find(it => it !== undefined),
+    first: onlyPlace(firstOf.find(it => it !== undefined)),
     params: uniqueBy(params, it => it.param),
     bindsAtBoot: !(own && saysFalse(view, `${OURS}.bindAtBoot`)),
     modules: uniqueBy(modules, it => it.name),
@@ -158,6 +158,11 @@ function placeOf(at: Entry | EntryItem): Place {
   const file = 'entry' in at ? at.entry.file : at.file
   const { start, end } = 'entry' in at ? at.node : at.value
   return { path: file.path, range: { start, end } }
+}
+
+/** A place without what else is known of it, as findings are made of it. */
+function onlyPlace(at: Place | undefined): Place | undefined {
+  return at && { path: at.path, range: at.range }
 }
 
 /** The definition that gives an option this value for sure. */
