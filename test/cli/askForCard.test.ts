@@ -155,7 +155,7 @@ function declaring(people: readonly string[], more = ''): Place {
   )
   place.write(
     'users.nix',
-    '{ lib, ... }: { users.users = { dave.isNormalUser = lib.mkDefault true; nginx.isSystemUser = true; erin.isNormalUser = false; }; }\n'
+    '{ lib, ... }: { users.users = { dave.isNormalUser = lib.mkDefault true; nginx.isSystemUser = true; erin.isNormalUser = false; "jörg".isNormalUser = true; "my user".isNormalUser = true; }; }\n'
   )
   return place
 }

@@ -112,7 +112,9 @@ async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
   const { declared, isPartial } = declaredIn(given, at, screen)
   const accounts = peopleOf(at)
   // What the configuration says is what the system will have.
-  const users = declared.length > 0 ? declared : accounts
+  const people = declared.length > 0 ? declared : accounts
+  // --user takes no other names.
+  const users = people.filter(it => parseUser(it).ok)
   if (users.length === 0) return { go: [] }
   let named: string | undefined
   const typed = (text: string): number | string => {
