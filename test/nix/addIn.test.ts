@@ -416,6 +416,10 @@ describe('addIn to a string that shows lines adds lines', () => {
     expect(edited("{\n  l = ''\n  '';\n}", it => it.addIn('l', ['  b']))).toBe(
       "{\n  l = ''\n    ''\\  b\n  '';\n}"
     )
+    // Behind an escaped line break Nix takes the indentation that the lines share, too.
+    expect(edited("{\n  l = ''\n    a\n    b'';\n}", it => it.addIn('l', ['  c', 'd']))).toBe(
+      "{\n  l = ''\n    a\n    b''\\n      c''\\nd'';\n}"
+    )
     expect(refusalOf(given, it => it.addIn('l', ['b\nc']))).toBe('BAD_VALUE')
     expect(refusalOf(given, it => it.addIn('l', [1]))).toBe('BAD_VALUE')
   })

@@ -160,7 +160,10 @@ export function addLines(text: string, string: SyntaxNode, lines: readonly strin
   if (!closing) {
     // All on one line: a line break of the text would count as part of the string.
     const lead = body.trim() === '' ? '' : "''\\n"
-    return insertion(end, lead + lines.map(it => closedIndented(it, isFirst)).join("''\\n"))
+    // Nix takes indentation off what follows an escaped line break, too, so blanks of a line need as many more.
+    const pad = (line: string) => (isFirst || !line.startsWith(' ') ? '' : ' '.repeat(shared))
+    const closed = lines.map(it => pad(it) + closedIndented(it, isFirst))
+    return insertion(end, lead + closed.join("''\\n"))
   }
   const inner = isFirst
     ? `${closing[1] ?? ''}${/\t/.test(closing[1] ?? '') ? '\t' : '  '}`
