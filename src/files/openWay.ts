@@ -41,3 +41,13 @@ export function isLedToRoots(named: string, realpath: string): boolean {
   if (process.geteuid?.() !== 0 || named === realpath) return false
   return isRootsAlone(nearestExisting(dirname(realpath))) && !isRootsAlone(named)
 }
+
+/**
+ * Whether, as root, a run on a file in `folder` (without links) would change `path` (without links) in a
+ * place that only root can change, although somebody else can change the folder: then what leads there, a
+ * link to the folder of the modules or a path in a Nix file, is theirs.
+ */
+export function isOutOfReach(path: string, folder: string): boolean {
+  if (process.geteuid?.() !== 0 || isRootsAlone(folder)) return false
+  return isRootsAlone(nearestExisting(dirname(path)))
+}

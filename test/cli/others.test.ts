@@ -20,6 +20,8 @@ import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
 const CONFIGURATION = '{ ... }:\n{\n  a = 1;\n}\n'
+const DOMAIN =
+  "<domain type='kvm'><name>win</name><memory>1048576</memory><os><type>hvm</type></os></domain>"
 const FILE = '/etc/nixos/pc.nix'
 const OFF = '--parse-check=off'
 const SET = ['option', 'set', 'pc.nix', 'a', '2', OFF]
@@ -178,6 +180,31 @@ needing('root')('a link of theirs that leads to a file of root', async () => {
   const undo = await place.run(['undo', 'theirs/pc.nix', '-qy'], { env })
   expect([undo.code, undo.stderr]).toEqual([3, expect.stringContaining('leads through another')])
   expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('1', '2'))
+})
+
+needing('root').each([
+  ['vfio', '/roots/default.nix'],
+  ['vfio/guests', '/roots/win.nix']
+])('%s is a link of theirs to a folder of root', async (link, file) => {
+  const place = makePlace({ 'theirs/pc.nix': CONFIGURATION, 'win.xml': DOMAIN })
+  const theirs = join(place.nixos, 'theirs')
+  const roots = join(place.top, 'roots')
+  mkdirSync(roots)
+  for (const it of [theirs, join(theirs, 'pc.nix')]) chownSync(it, 1235, 1235)
+  const env = { SUDO_UID: '1235' }
+  const apply = ['apply', 'theirs/pc.nix', OFF, ...MACHINE, '-qy']
+  if (link !== 'vfio') expect((await place.run([...apply, '--iommu', 'amd'], { env })).code).toBe(0)
+  symlinkSync(roots, join(theirs, link))
+  const expected = {
+    code: 3,
+    stderr: text`
+      vfio-patch: /etc/nixos/theirs/pc.nix is in another user's folder, and a link or an import there leads to ${file}, which only root can change. Nothing was written.
+        Why: that user could make it lead to any folder of root's.
+        Do:  put a folder of that user's in place of the link, or run this without sudo
+      `
+  }
+  await expectRefusal(place, [...apply, '--domain', 'win.xml'], expected, { env })
+  expect(readdirSync(roots)).toEqual([])
 })
 
 needing('root', 'chattr')(

@@ -13,7 +13,7 @@ import { confirm } from '../ask/confirm.ts'
 import { callOn } from '../context.ts'
 import { EXIT } from '../message.ts'
 import { obstacleMessage } from '../messages/fileMessages.ts'
-import { ledToRootsMessage, openWayNote } from '../messages/openWayNote.ts'
+import { ledToRootsMessage, openWayNote, reachesRootsMessage } from '../messages/openWayNote.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { reportEdits } from '../show/editReports.ts'
@@ -53,7 +53,11 @@ export async function offerChange(
   }
   if (!quiet) showPlan(prepared, planned, registrations, manner.verbose, screens)
 
-  const led = manner.writes ? ledToRootsMessage(context, configuration.realpath) : undefined
+  const paths = plan.files.map(it => it.path)
+  const led = manner.writes
+    ? (ledToRootsMessage(context, configuration.realpath) ??
+      reachesRootsMessage(context, configuration, paths))
+    : undefined
   if (led) return fail(led, planned)
   // Now rather than after the question.
   for (const { path } of manner.writes ? plan.files : []) {
