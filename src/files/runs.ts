@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attempt } from './attempt.ts'
@@ -31,6 +31,9 @@ import { compareRunIds, isRunId } from './runId.ts'
 import { findUnsafeState } from './safeState.ts'
 import { readSnapshot } from './snapshot.ts'
 import { runsFolder } from './stateFolder.ts'
+
+/** Far more than the record of a run over every file of a configuration takes. */
+const LARGEST_RECORD = 16 * 1024 * 1024
 
 export interface RunsOptions {
   /** The root folder of the system whose runs are asked for; `/` unless given. */
@@ -220,10 +223,11 @@ function readRecord(
   stateFolder: string
 ): Result<Run | 'none' | 'damaged', FileProblem> {
   const path = join(folder, MANIFEST)
-  // Not with an encoding: Node then ends the process when closing the file fails.
-  const text = attempt(() => readFileSync(path).toString(), reading(path))
-  if (!text.ok) return text.error.code === 'NOT_FOUND' ? ok('none') : text
-  const manifest = parseManifest(text.value)
+  const read = readSnapshot(path, LARGEST_RECORD)
+  // One bad record (a pipe, a folder, a bad sector) must not keep all others back.
+  if (!read.ok) return read.error.code === 'NOT_READABLE' ? read : ok('damaged')
+  if (read.value === null) return ok('none')
+  const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
   // A record under another name was put there by hand, and names of runs have to be unique.
   const isSound = manifest !== null && manifest.id === basename(folder)
   return ok(isSound ? runOf(manifest, folder, stateFolder) : 'damaged')

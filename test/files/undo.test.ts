@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { FileChange } from '../../src/files/change.ts'
@@ -235,6 +245,33 @@ test.each([
   expect(lastRun(state, configuration)).toEqual(damaged)
   expect(lastUndone(state, configuration)).toEqual(damaged)
   expect(runById(state, id)).toEqual(damaged)
+})
+
+test.each([
+  { what: 'a pipe', make: (path: string) => execFileSync('mkfifo', [path]) },
+  { what: 'a folder', make: (path: string) => mkdirSync(path) },
+  { what: 'a link', make: (path: string) => symlinkSync('/dev/zero', path) },
+  {
+    what: 'too big',
+    make: (path: string) => {
+      writeFileSync(path, '')
+      truncateSync(path, 2 ** 25)
+    }
+  }
+])('a record that is $what is damaged, and keeps no other one back', ({ make }) => {
+  const { state, configuration } = applied()
+  mkdirSync(join(state, 'runs/20261122-160312-2'))
+  const path = join(state, 'runs/20261122-160312-2/manifest.json')
+  make(path)
+  expect(value(listRecords(state)).damaged).toEqual([{ id: '20261122-160312-2', path }])
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
+})
+
+test('a file in the place of the folder of a run is damaged, too', () => {
+  const { state, configuration } = applied()
+  writeFileSync(join(state, 'runs/20261122-160312-2'), '')
+  expect(value(listRecords(state)).damaged.map(({ id }) => id)).toEqual(['20261122-160312-2'])
+  expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
 })
 
 test('a damaged record is no hindrance where the files are as a known run left them', () => {
