@@ -314,6 +314,23 @@ needing(
 
   const script = `mount -t tmpfs none /var/lib && mkdir -m 700 /var/lib/vfio-patch && exec ${AS_NOBODY.join(' ')} "$@"`
   const { env } = user
+  // What root's runs did looks like an edit to the other account.
+  place.write('pc.nix', '{ a = 2; }\n')
+  const edited = await place.run(['undo', '-qy', 'pc.nix'], {
+    through: ['unshare', '-m'],
+    script,
+    env
+  })
+  expect(edited).toEqual({
+    code: 5,
+    stdout: '',
+    stderr: text`
+      vfio-patch: /etc/nixos/pc.nix was edited after the last option set, so undo would lose those edits. Nothing was written.
+        Do:  take the change out by hand
+             Runs made by root are kept apart, in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -qy pc.nix
+      `
+  })
+  place.write('pc.nix', written)
   expect((await place.run(['undo', '-qy', 'pc.nix'], user)).code).toBe(0)
   expect(place.read('pc.nix')).toBe('{ }\n')
   expect(

@@ -37,7 +37,7 @@ import { say, writeExact } from '../show/output.ts'
 import { type ChangedFile, reportActions, reportFile } from '../show/planBody.ts'
 import { paintPatch } from '../show/showDiff.ts'
 import type { Screens } from '../show/showPlan.ts'
-import { type Chosen, chooseRun } from './chooseRun.ts'
+import { type Chosen, chooseRun, elsewhereLines } from './chooseRun.ts'
 import { listRunsOf } from './listRunsOf.ts'
 import { stillNamed } from './stillNamed.ts'
 import { registrationsOf, reportWritten, writeChanges } from './writeChanges.ts'
@@ -196,14 +196,17 @@ function targetOf(reverted: Run, path: string, root: string): string | undefined
   return target.ok && concerns(reverted, target.value.realpath) ? target.value.realpath : undefined
 }
 
-/** Why it is refused: where another run changed the file since, that one is named. */
+/** Why it is refused: where another run changed the file since, that one is named, or who may have made one. */
 function refusalOf(problem: FileProblem, reverted: Run, context: Context): Message {
   const message = readMessage(problem, context)
   if (problem.code !== 'EDITED_SINCE') return message
   const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
   const other = runs.ok ? leftBy(historyOf(runs.value), problem.path, problem.found) : null
-  if (other === null || other.id === reverted.id) return message
-  return changedByRun(problem.path, other, context)
+  if (other !== null && other.id !== reverted.id) return changedByRun(problem.path, other, context)
+  // What looks like an edit may be a run of the other account, which only that one can undo.
+  const elsewhere = elsewhereLines(problem.path, context)
+  const remedy = [message.remedy ?? [], ...elsewhere].flat().join('\n')
+  return { ...message, remedy }
 }
 
 /** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
