@@ -218,7 +218,7 @@ const CONDITIONS: Condition[] = [
     exit: 4,
     stderr: text`
       vfio-patch: could not save a backup in /state: /state is not a folder. Nothing was written.
-        Do:  mend that folder, or repeat with --no-backup --yes
+        Do:  see to that folder, or repeat with --no-backup --yes
       `
   },
   {

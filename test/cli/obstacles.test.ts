@@ -228,7 +228,7 @@ needing('root')('a place for backups that is none', async () => {
     code: 4,
     stderr: text`
       vfio-patch: could not save a backup in /state: /state is not a folder. Nothing was written.
-        Do:  mend that folder, or repeat with --no-backup --yes
+        Do:  see to that folder, or repeat with --no-backup --yes
       `
   })
   expect(await place.run([...CALL, '--no-backup'])).toEqual({ code: 0, stdout: '', stderr: '' })

@@ -132,7 +132,7 @@ needing('root', 'unshare')('no space for the backup', async () => {
     stdout: '',
     stderr: text`
       vfio-patch: could not save a backup in /state: no space left for /state/runs/RUN-1/manifest.json (needs 4 KB). Nothing was written.
-        Do:  mend that folder, or repeat with --no-backup --yes
+        Do:  free space there, or repeat with --no-backup --yes
       `
   })
   expect(place.files()).toEqual(before)

@@ -230,10 +230,11 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
     case 'BACKUP_FAILED': {
       const cause = fileMessage(problem.cause, context, '')
       const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
+      const isFull = cause.code === 'NO_SPACE'
       const isOthers = problem.cause.code === 'OPEN_FOLDER' && (problem.cause.mode & 0o022) === 0
       const mend = isOthers
         ? 'keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch'
-        : (isUnsafe && cause.remedy) || 'mend that folder'
+        : (isUnsafe && cause.remedy) || (isFull ? 'free space there' : 'see to that folder')
       return io(
         `could not save a backup in ${path}: ${cause.what}`,
         command !== 'undo'
