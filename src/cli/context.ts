@@ -42,6 +42,11 @@ export function nameOfFile({ file }: Context): string {
   return file === '-' ? 'standard input' : file
 }
 
+/** How `undo` is called about the runs of this account, as each account has runs of its own. */
+export function undoCallOn(file: string | undefined, context: Context): string {
+  return `${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(file, context, 'undo')}`
+}
+
 /** How the command, or another one, is called on a file (or on none) of the same system. */
 export function callOn(
   file: string | undefined,

@@ -6,6 +6,8 @@ import { needing } from './support/needing.ts'
 import { expectRefusal, makeExample, type Outcome, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+
 // Most of these call the program many times.
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -321,7 +323,7 @@ needing('strace')('a file that was edited since is left alone, with a way out', 
   expect([code, stdout]).toEqual([5, ''])
   expect(stderr.replace(INTERRUPTED, 'INTERRUPTED')).toBe(text`
     vfio-patch: INTERRUPTED, and /etc/nixos/configuration.nix was edited since. Nothing was written.
-      Do:  see that your files are as you want them (old versions: vfio-patch undo --list), then: rm /etc/nixos/.vfio-patch.journal
+      Do:  see that your files are as you want them (old versions: ${SUDO}vfio-patch undo --list), then: rm /etc/nixos/.vfio-patch.journal
     `)
   const files = (all: string[]) => all.filter(it => it.includes('.nix: '))
   expect(files(place.snapshot())).toEqual(files(before))

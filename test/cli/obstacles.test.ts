@@ -19,6 +19,8 @@ import { AS_NOBODY, needing } from './support/needing.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+
 const CONFIGURATION = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
 const CALL = ['apply', '-qy', 'configuration.nix', '--iommu', 'amd', '--parse-check=off']
 
@@ -249,7 +251,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     stderr:
       text`
         vfio-patch: /etc/nixos/configration.nix does not exist, and there is no run to undo for it.
-          Do:  see the runs: vfio-patch undo --list
+          Do:  see the runs: ${SUDO}vfio-patch undo --list
         ` + sudo('undo --yes configration.nix')
   })
   await expectRefusal(place, ['undo', '--yes', '--run', '../x'], {
@@ -257,7 +259,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     stderr:
       text`
         vfio-patch: there is no run ../x.
-          Do:  see the runs: vfio-patch undo --list
+          Do:  see the runs: ${SUDO}vfio-patch undo --list
         ` + sudo('undo --yes --run ../x')
   })
   expect(await place.run(['undo', '--list'])).toEqual({
@@ -274,7 +276,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     code: 2,
     stderr: text`
       vfio-patch: run RUN-1 did not change /etc/nixos/other.nix.
-        Do:  vfio-patch undo --run RUN-1
+        Do:  ${SUDO}vfio-patch undo --run RUN-1
       `
   })
   const name = `${Object.keys(installedModules()).length + 1}.before`

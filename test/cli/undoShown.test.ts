@@ -7,6 +7,8 @@ import { AS_NOBODY, needing } from './support/needing.ts'
 import { expectRefusal, makeExample, makePlace, type Outcome } from './support/place.ts'
 import { text } from './support/text.ts'
 
+const SUDO = process.getuid?.() === 0 ? 'sudo ' : ''
+
 // Most of these call the program many times.
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -142,7 +144,7 @@ test.concurrent('the list has ten runs unless all are asked for, and dates by th
   )
   expect(stderr).toBe(text`
     current: the file is as this run left it
-    2 older runs: vfio-patch undo /etc/nixos/pc.nix --list --all
+    2 older runs: ${SUDO}vfio-patch undo /etc/nixos/pc.nix --list --all
     `)
   const all = await place.run(['undo', '--list', '--all'])
   expect(all.stdout.match(/^RUN-\d+/gm)).toHaveLength(12)
@@ -232,7 +234,7 @@ test.concurrent('redo refuses after an edit, and undo where another run changed 
       code: 5,
       stderr: text`
         vfio-patch: /etc/nixos/a.nix was changed by run RUN-4 (option set) since. Nothing was written.
-          Do:  take that one back first: vfio-patch undo --run RUN-4
+          Do:  take that one back first: ${SUDO}vfio-patch undo --run RUN-4
         `
     },
     { script }
@@ -259,7 +261,7 @@ test.concurrent('a damaged record is said to be damaged, and not that there is n
     stderr: text`
       vfio-patch: the record of run RUN-1 is damaged, or of another version: /state/runs/RUN-1/manifest.json. Nothing was written.
         Why: it may have changed the files last, and nobody knows which ones.
-        Do:  take another run back by its name: vfio-patch undo --list
+        Do:  take another run back by its name: ${SUDO}vfio-patch undo --list
              or leave that run out for good: rm -r /state/runs/RUN-1
       `
   }

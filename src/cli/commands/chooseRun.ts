@@ -25,7 +25,7 @@ import {
 import { locateTarget } from '../../files/target.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
-import { type Context, callOn } from '../context.ts'
+import { type Context, undoCallOn } from '../context.ts'
 import { type Message, usage } from '../message.ts'
 import { readMessage } from '../messages/fileMessages.ts'
 import { nothingLines, otherAccountLines, stoppedLines } from '../messages/undoMessages.ts'
@@ -183,7 +183,7 @@ function namedRun(
   if (given.file !== undefined && (realpath === undefined || !concerns(run, realpath))) {
     return err(
       usage(`run ${id} did not change ${context.file}.`, {
-        remedy: `${callOn(undefined, context)} --run ${id}`
+        remedy: `${undoCallOn(undefined, context)} --run ${id}`
       })
     )
   }

@@ -7,7 +7,7 @@ import { createNow, historyOf, listRecords } from '../../files/runs.ts'
 import { locateTarget } from '../../files/target.ts'
 import { isQuiet } from '../arguments/manner.ts'
 import type { Arguments } from '../arguments/parseArguments.ts'
-import { type Context, callOn } from '../context.ts'
+import { type Context, undoCallOn } from '../context.ts'
 import { EXIT } from '../message.ts'
 import { dateOf, readMessage } from '../messages/fileMessages.ts'
 import { plural } from '../messages/plural.ts'
@@ -106,9 +106,7 @@ function notesOn(shown: readonly RunReport[], count: number, context: Context): 
   const file = context.unnamed === undefined ? context.file : undefined
   return [
     ...words.map(([state, meaning]) => `${state}: ${meaning}`),
-    ...(more > 0
-      ? [`${plural(more, 'older run')}: ${callOn(file, context, 'undo')} --list --all`]
-      : [])
+    ...(more > 0 ? [`${plural(more, 'older run')}: ${undoCallOn(file, context)} --list --all`] : [])
   ]
 }
 

@@ -5,7 +5,7 @@ import type { CommitProblem } from '../../files/commit.ts'
 import type { OnDisk } from '../../files/onDisk.ts'
 import type { FileProblem, LockedProblem } from '../../files/problem.ts'
 import { shellWord } from '../arguments/shellWord.ts'
-import { type Context, callOn } from '../context.ts'
+import { type Context, callOn, undoCallOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { stateFolderHere } from '../root.ts'
 
@@ -271,7 +271,7 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
       return io(
         `the record of run ${problem.run} is damaged, or of another version: ${path}.${unsaid}`,
         [
-          `take another run back by its name: ${callOn(undefined, context, 'undo')} --list`,
+          `take another run back by its name: ${undoCallOn(undefined, context)} --list`,
           `or leave that run out for good: rm -r ${shellWord(dirname(path))}`
         ].join('\n'),
         'it may have changed the files last, and nobody knows which ones.'
@@ -337,7 +337,7 @@ function interruptedMessage(
     case 'EDITED':
       return message(
         `, and ${path} was edited since`,
-        `see that your files are as you want them (old versions: vfio-patch undo --list), then: ${accept}`
+        `see that your files are as you want them (old versions: ${undoCallOn(undefined, context)} --list), then: ${accept}`
       )
     case 'STUCK':
       return message(
@@ -385,7 +385,7 @@ function secondOf(time: string): string {
 }
 
 function otherRuns(context: Context): string {
-  const list = `see the runs: ${callOn(undefined, context, 'undo')} --list`
+  const list = `see the runs: ${undoCallOn(undefined, context)} --list`
   // Each user has runs of their own.
   const isRoot = process.geteuid?.() === 0
   return isRoot ? list : `${list}\nor, if it was run with sudo: sudo ${context.line}`

@@ -3,7 +3,7 @@
 import type { FollowUp, Request, Stopped } from '../../files/followUp.ts'
 import type { OtherAccount } from '../../files/otherAccount.ts'
 import { COMMANDS } from '../arguments/flags.ts'
-import { type Context, callOn } from '../context.ts'
+import { type Context, callOn, undoCallOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { plural } from './plural.ts'
 
@@ -121,7 +121,7 @@ export function changedByRun(
     code: 'EDITED_SINCE',
     exit: EXIT.stale,
     what: `${path} was changed by run ${run.id} (${run.command}) since. Nothing was written.`,
-    remedy: `take that one back first: ${callOn(undefined, context, 'undo')} --run ${run.id}`
+    remedy: `take that one back first: ${undoCallOn(undefined, context)} --run ${run.id}`
   }
 }
 
