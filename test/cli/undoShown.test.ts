@@ -1,6 +1,6 @@
 // What undo shows before it asks, and the list of runs.
 
-import { chownSync, readdirSync, writeFileSync } from 'node:fs'
+import { chownSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, vi } from 'vitest'
 import { AS_NOBODY, needing } from './support/needing.ts'
@@ -349,6 +349,24 @@ needing(
   expect((await place.run(['undo', '-y', 'pc.nix'], asRoot)).stderr).toBe(
     'Nothing to undo: no run is known that changed /etc/nixos/pc.nix.\n'
   )
+})
+
+test.concurrent('a configuration that was removed since is to be put back', async () => {
+  const place = makePlace({ 'pc.nix': '{ }\n' })
+  const set = ['option', 'set', 'pc.nix', 'a', '1', '-qy', OFF]
+  expect(await place.run(set)).toEqual({ code: 0, stdout: '', stderr: '' })
+  const written = place.read('pc.nix')
+  rmSync(join(place.nixos, 'pc.nix'))
+  await expectRefusal(place, ['undo', 'pc.nix', '-qy'], {
+    code: 5,
+    stderr: text`
+      vfio-patch: /etc/nixos/pc.nix was removed after the last option set. Nothing was written.
+        Do:  put the file back as it was, then run this again
+      `
+  })
+  place.write('pc.nix', written)
+  expect((await place.run(['undo', 'pc.nix', '-qy'])).code).toBe(0)
+  expect(place.read('pc.nix')).toBe('{ }\n')
 })
 
 test.concurrent('another configuration that has our modules from the same folder is told of', async () => {

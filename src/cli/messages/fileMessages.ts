@@ -259,11 +259,13 @@ function fileMessage(problem: FileProblem, context: Context, truth: string): Mes
         problem.found === null
           ? `${path} was removed after the last ${done}.${unsaid}`
           : `${path} was edited after the last ${done}, so ${record === 'undo --redo' ? 'redo' : 'undo'} would lose those edits.${unsaid}`,
-        record === 'undo --redo'
-          ? 'take your edit out by hand, or run the command again that was undone'
-          : done === 'apply'
-            ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
-            : 'take the change out by hand'
+        problem.found === null
+          ? 'put the file back as it was, then run this again'
+          : record === 'undo --redo'
+            ? 'take your edit out by hand, or run the command again that was undone'
+            : done === 'apply'
+              ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
+              : 'take the change out by hand'
       )
     case 'INTERRUPTED':
       return interruptedMessage(problem, context, truth || unsaid)
