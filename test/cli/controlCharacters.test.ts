@@ -251,10 +251,13 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
       words: ['apply', '--root', place.top, '--sysfs', folderOf('three-cards'), OFF],
       steps: [
         { until: 'Number: ', send: '1\n' },
-        { until: 'Number: ', send: '1\n' },
         { until: 'Number [1]: ', send: '\n' },
-        { until: 'Number [1]: ', send: '1\n' }
-      ]
+        { until: 'Number [1]: ', send: '\n' },
+        { until: 'Number [1]: ', send: '1\n' },
+        { until: '[y/N] ', send: 'n\n' }
+      ],
+      // An account with such a name is not offered.
+      isSilent: true
     }
   },
   'a domain as Nix': () => ({
