@@ -144,8 +144,8 @@ hint: an element has either a text, or children, or both in one _children`
   [
     'title = "a\u0007b";',
     `3:13: BAD_VALUE: domain.title: a control character can not stand in XML
-3 |     title = "a b";
-                ^^^^^`
+3 |     title = "a\\u{7}b";
+                ^^^^^^^^^`
   ],
   [
     'os._children = [ { a = { }; b = { }; } ];',
