@@ -202,7 +202,7 @@ function fixOf(view: View, first: Place): { place: Place; remedy: string; fix: F
   const params = view.at('boot.kernelParams').find(it => it.conditions.length === 0)
   if (!params) return undefined
   return {
-    // A whole list says little, but a fix is for the file that its finding stands in.
+    // A whole list says little, but a fix is for the file of its finding.
     place: first.path === params.file.path ? first : placeOf(params),
     remedy: 'add "intel_iommu=on" to boot.kernelParams',
     fix: [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]

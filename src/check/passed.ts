@@ -22,7 +22,7 @@ export interface Named {
    * that: an address never takes one, and an ID only where no other device has it.
    */
   devices: readonly PciDevice[]
-  /** The virtual functions that it stands for. */
+  /** The virtual functions that it selects. */
   virtual: readonly PciDevice[]
 }
 

@@ -108,7 +108,7 @@ function iommu(held: Held): Thing[] {
   return [{ ...thing, verdict: 'not-active', because }]
 }
 
-/** Whether the systems turn on Intel's IOMMU, be it with other words beside `on`. */
+/** Whether the systems turn on Intel's IOMMU, also with further words next to `on`. */
 function ofSwitch({ entry, machine }: Held): 'active' | 'after-reboot' | 'not-built' {
   if (entry.isRunning && intelIommu(machine.kernelParams) === 'on') return 'active'
   return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'

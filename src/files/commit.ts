@@ -52,7 +52,7 @@ export interface Committed {
   run: NewRun | null
   /** What went wrong after the commit point: the change is made nevertheless. */
   warnings: FileProblem[]
-  /** What should be gone and is still there: `recover` sees to it when that has become possible. */
+  /** What could not be deleted: `recover` deletes it once that is possible. */
   left: string[]
 }
 
@@ -222,7 +222,7 @@ function carryOut(
   const isFree = unlock()
   const kept = again || !isFree ? null : removeJournal(journalFolder)
   const warnings = [...done.warnings, ...problems, ...(kept === null ? [] : [kept])]
-  // What somebody has changed is theirs now, and stays.
+  // A file that somebody else changed stays as it is.
   const stale = new Set(problems.filter(it => it.code === 'STALE').map(it => it.path))
   const open = left.filter(path => !stale.has(path) && isThere(path))
   const remains = [...open, ...journalTraces(journalFolder)]

@@ -33,7 +33,7 @@ export function reachOf(journal: FoundJournal, folder: string, people: People): 
   const self = process.geteuid?.()
   const isOwn = uid === 0 || uid === self
   if (!isOwn && !people.trusted.has(uid)) return null
-  // For others the system itself sees to it.
+  // For other users the kernel enforces this.
   if (isOwn && (self !== 0 || isRootsAlone(folder) || isRecorded(work, people))) return anywhere
   const author = isOwn ? ownerOf(folder) : uid
   if (author === null || !people.trusted.has(author)) return null

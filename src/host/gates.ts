@@ -90,7 +90,7 @@ function networkGate(
   const { networks } = machine
   const gone = withVirtualFunctions(machine, passed)
   const lost = networks.filter(it => isCut(it, gone))
-  const [device, ...others] = behind(lost, devices, machine)
+  const [device, ...others] = devicesOnTheWay(lost, devices, machine)
   if (device === undefined || lost.length < networks.length) return []
   return [{ code: 'ONLY_NETWORK', device, others, names: lost.map(it => it.name) }]
 }
@@ -103,7 +103,7 @@ function keyboardGate(
   const keyboards = realKeyboards(machine)
   const gone = withVirtualFunctions(machine, passed)
   const lost = keyboards.filter(it => isCut(it, gone))
-  const [device, ...others] = behind(lost, devices, machine)
+  const [device, ...others] = devicesOnTheWay(lost, devices, machine)
   // Of a wireless one without a known adapter nobody knows whether it stays.
   const isLeft = keyboards.some(it => !lost.includes(it) && (it.isBuiltIn || it.through.length > 0))
   if (device === undefined || isLeft) return []
@@ -111,7 +111,7 @@ function keyboardGate(
 }
 
 /** Those of the devices that one of these is reached through. */
-function behind(
+function devicesOnTheWay(
   held: readonly Held[],
   devices: readonly PciDevice[],
   machine: Machine

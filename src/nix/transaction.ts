@@ -71,8 +71,8 @@ export class Transaction {
    * string counts as lines, and an option that is not defined gets a string.
    *
    * `NOT_A_LIST` (also for other strings, since nothing shows what separates their items), `NO_TARGET`
-   * if it is defined under a condition only, `CONFLICT` if the item to add
-   * beside is not there, if lines are to go elsewhere than to the end or to a list, `INHERITED`,
+   * if it is defined under a condition only, `CONFLICT` if the item that \`at\` names is not there, or
+   * if lines would be added anywhere but at the end, or to a list, `INHERITED`,
    * `SHARED_BINDING`, `BAD_PATH`, `BAD_VALUE`, and where the option is not defined those of `setIn`.
    */
   addIn(

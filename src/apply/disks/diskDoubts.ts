@@ -1,4 +1,4 @@
-// What speaks against a disk for a guest though the host does not use it, as far as one can see.
+// Why a guest should perhaps not get a disk, although nothing shows that the host uses it.
 
 import { devicePath } from '../../host/devicePath.ts'
 import { blocksAt, dormantOn, downwards, usesUpon } from '../../host/hostDisks.ts'

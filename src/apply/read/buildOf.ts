@@ -9,7 +9,7 @@ import { moduleReader } from './readInputs.ts'
 
 /** The system that a file is part of. */
 export type Build =
-  /** The one that NixOS builds if it is told nothing. */
+  /** The one that NixOS builds by default. */
   | { kind: 'usual' }
   /** The one of this file, which is not where NixOS looks. */
   | { kind: 'file'; path: string }

@@ -31,7 +31,7 @@ export function nixFilesAround(path: string, pattern: RegExp): { path: string; t
   return found
 }
 
-/** Whether a folder around a file has a flake.nix, which may add modules beside it. */
+/** Whether a folder around a file has a flake.nix, which may add other modules. */
 export function isInFlake(path: string): boolean {
   const folder = dirname(path)
   return folder !== path && (existsSync(join(folder, 'flake.nix')) || isInFlake(folder))

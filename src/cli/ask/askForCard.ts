@@ -148,7 +148,7 @@ async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
 /** The people that the configuration and what it imports declare; none where it can't be read. */
 function declaredIn(given: Arguments, root: string, screen: Screen) {
   const read = readModule(given.file, root, path => contextOf('apply', path, root, given, screen))
-  // What is wrong with the file is told once it is to be edited.
+  // Errors in the file are reported when it is edited.
   if (!read.ok) return { declared: [], isPartial: true }
   const { target, text } = read.value
   const { modules, unread } = walkImports({ path: target.realpath, text }, moduleReader(root))

@@ -35,7 +35,7 @@ import { stateFolderHere } from '../root.ts'
 export interface Chosen {
   /** The run whose files go back to what they were before it. */
   reverted: Run
-  /** The run that the person is told of: for a redo it is the one that was taken back. */
+  /** The run that messages name: for a redo it is the one that was taken back. */
   subject: Run
   purpose: Purpose
 }

@@ -110,7 +110,7 @@ function notesOn(shown: readonly RunReport[], count: number, context: Context): 
   ]
 }
 
-/** The files of a run as people are told of them; many in one folder by that folder. */
+/** The files of a run as the list shows them; many in one folder by that folder. */
 function namesOf(paths: readonly string[]): string[] {
   const isOneOfMany = (path: string) =>
     paths.filter(it => folderOfModule(it) === folderOfModule(path)).length > MANY

@@ -184,7 +184,7 @@ async function nextStepOf(realpath: string, { root }: Context): Promise<readonly
 function configurationOf(path: string, changes: readonly FileChange[], { root }: Context): string {
   const target = locateTarget(path, { root })
   const own = changes.find(it => target.ok && it.realpath === target.value.realpath)
-  // Modules of ours come and go; a file that was edited is the person's.
+  // Only modules are created and deleted; a file that is modified belongs to the person.
   const edited = changes.find(it => it.before !== null && it.after !== null)
   return (own ?? edited ?? changes.at(-1))?.realpath ?? path
 }

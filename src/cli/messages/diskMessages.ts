@@ -10,7 +10,7 @@ import { list } from './deviceWords.ts'
 /** How a file of the configuration is called. */
 export type NameOf = (path: string) => string
 
-/** Why a guest is not taken: the first disk that the host uses in full, the others behind it. */
+/** Why a guest is not taken: the first disk that the host uses in full, then the others. */
 export function diskMessage(
   used: readonly UsedDisk[],
   guest: Pick<Guest, 'name' | 'file' | 'xml'>,
@@ -141,7 +141,7 @@ function placeIn({ at }: HostDevice, nameOf: NameOf): string {
 }
 
 function wordFor({ kind, name }: DiskUse): string {
-  const behind = name === '' ? '' : ` ${name}`
+  const suffix = name === '' ? '' : ` ${name}`
   switch (kind) {
     case 'mount':
       return name === '' ? 'a file system' : name
@@ -150,22 +150,22 @@ function wordFor({ kind, name }: DiskUse): string {
     case 'resume':
       return 'hibernation'
     case 'luks':
-      return `LUKS${behind}`
+      return `LUKS${suffix}`
     case 'lvm':
-      return `LVM${behind}`
+      return `LVM${suffix}`
     case 'md':
-      return `the array${behind}`
+      return `the array${suffix}`
     case 'zfs':
     case 'pool':
-      return `the ZFS pool${behind}`
+      return `the ZFS pool${suffix}`
     case 'boot':
       return 'the boot loader'
     case 'disko':
-      return `disko's disk${behind}`
+      return `disko's disk${suffix}`
     case 'loop':
-      return `the loop device${behind}`
+      return `the loop device${suffix}`
     case 'mapping':
-      return `the mapping${behind}`
+      return `the mapping${suffix}`
     case 'btrfs':
     case 'bcachefs':
     case 'bcache':

@@ -1,4 +1,4 @@
-// What a person is told who saves what was read of a machine to send it.
+// The sentences that "scan --dump" prints about what it saved.
 
 import type { Machine } from '../../host/machine.ts'
 import { KINDS, type Kind } from '../../host/mask/placeholders.ts'

@@ -1,4 +1,4 @@
-// The words for files that a command makes beside the configuration: patches and dumps.
+// The sentences about files that a command makes besides the configuration: patches and dumps.
 
 import type { FileProblem } from '../../files/problem.ts'
 import { EXIT, type Message, usage } from '../message.ts'

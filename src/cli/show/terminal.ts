@@ -57,7 +57,7 @@ const STYLES = {
 } as const
 
 /**
- * What stands for the escape character until `withStyles`. No text from outside can contain it, as it
+ * What represents the escape character until `withStyles`. No text from outside can contain it, as it
  * is another one in each process.
  */
 const ESCAPE = randomBytes(16).toString('hex')

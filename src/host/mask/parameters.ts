@@ -41,7 +41,7 @@ function isTelling(name: string): boolean {
   return NAMES.has(name) || (name.includes('.') && isKnownModule(module))
 }
 
-/** What stands in values, other than numbers and names of modules. */
+/** Words in values, other than numbers and names of modules. */
 const WORDS = new Set(
   `on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
    sp_off forcedac fullflush nofullflush nobypass merge nomerge pgtbl_v1 pgtbl_v2 noats nomsi noaer nocrs use_crs

@@ -1,6 +1,6 @@
 import type { Recording } from '../source.ts'
 
-/** What a placeholder stands for, and how people call that: one, and several. */
+/** What a placeholder replaces, in the singular and the plural. */
 export const KINDS = {
   net: ['network interface', 'network interfaces'],
   bridge: ['network bridge', 'network bridges'],

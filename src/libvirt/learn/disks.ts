@@ -60,7 +60,7 @@ type Named = Pick<PassedDisk, 'name' | 'isBlock' | 'start'>
 
 /**
  * What the sources below an element name: its own, those of the images that it is based on, of its copy, and of
- * where its data are. The kind of each stands in the element around it.
+ * where its data are. The element around it has its kind.
  */
 function sourcesIn(element: XmlElement, type: string): Named[] {
   return elementsOf(element).flatMap(it => {
