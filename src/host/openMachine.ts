@@ -27,7 +27,7 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
   if (folder === undefined) return ok({ source: systemAt('/'), isDump: false })
   const names = namesIn(folder)
   if (names === undefined) return err({ code: 'NOT_A_FOLDER', path: folder })
-  if (names.includes('sys.txt')) {
+  if (isDump(names)) {
     const texts = names
       .filter(it => it.endsWith('.txt'))
       .map(it => readFileSync(join(folder, it), 'utf8'))
@@ -46,10 +46,15 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
  */
 export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciIds'> {
   if (folder === undefined) return {}
-  const tables = namesIn(folder)?.includes('sys.txt')
+  const tables = isDump(namesIn(folder) ?? [])
     ? ['pci.ids']
     : ['usr/share/hwdata/pci.ids', 'usr/share/misc/pci.ids']
   return { pciIds: tables.map(it => join(folder, it)) }
+}
+
+/** Whether a folder with these files is a dump. That of a machine without /sys has no `sys.txt`. */
+function isDump(names: readonly string[]): boolean {
+  return names.includes('sys.txt') || (names.includes('proc.txt') && names.includes('pci.ids'))
 }
 
 function namesIn(folder: string): string[] | undefined {

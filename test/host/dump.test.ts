@@ -1,5 +1,9 @@
-import { expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { formatDump, parseDump } from '../../src/host/dump.ts'
+import { nameTables, openMachine } from '../../src/host/openMachine.ts'
 import { readMachine } from '../../src/host/readMachine.ts'
 import { recordedSource } from '../../src/host/source.ts'
 import { recordingOf } from './support/tree.ts'
@@ -104,4 +108,15 @@ test('a machine that says nothing is one without devices', () => {
     networks: [],
     keyboards: []
   })
+})
+
+test('the dump of a machine without /sys is a dump', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-dump-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'proc.txt'), '/proc/meminfo = MemTotal: 1024 kB\n')
+  writeFileSync(join(folder, 'pci.ids'), '')
+  const opened = openMachine(folder)
+  if (!opened.ok) throw new Error(opened.error.code)
+  expect(readMachine(opened.value.source)).toMatchObject({ devices: [], memory: { total: 1024 } })
+  expect(nameTables(folder)).toEqual({ pciIds: [join(folder, 'pci.ids')] })
 })
