@@ -5,6 +5,7 @@ import type { Entry, EntryItem, EntryText, View } from './configuration.ts'
 import { earlyDriversOf, makerOf, videoDriversOf } from './earlyDrivers.ts'
 import { findingAt, kernelParams } from './find.ts'
 import type { Finding } from './finding.ts'
+import { wordsOf } from './paramLists.ts'
 import { hasOtherConsole, type Prompt, promptsOf } from './passphrase.ts'
 import { hasKernel } from './releases.ts'
 
@@ -64,7 +65,7 @@ export function sayDark(
 export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; name: string }[] {
   const params = kernelParams(view).filter(
     ({ param }) =>
-      param === 'initcall_blacklist=sysfb_init' ||
+      wordsOf(param, 'initcall_blacklist').includes('sysfb_init') ||
       // Later kernels have no efifb that heeds it.
       (/^video=efifb:off\b/.test(param) && !hasKernel(view, '5.15'))
   )

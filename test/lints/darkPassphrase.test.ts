@@ -369,3 +369,11 @@ describe('DARK_PASSPHRASE in the text alone', () => {
     expect(found?.fix).toEqual([{ op: 'add', path, items: ['amdgpu'] }])
   })
 })
+
+it('a list of initcalls hides the prompt as a single one does', () => {
+  const off = 'boot.kernelParams = [ "initcall_blacklist=acpi_init,sysfb_init" ];'
+  expect(dark(LUKS, off).map(it => it.why)).toEqual([
+    'with initcall_blacklist=acpi_init,sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.'
+  ])
+  expect(dark(LUKS, 'boot.kernelParams = [ "initcall_blacklist=acpi_init" ];')).toEqual([])
+})
