@@ -5,10 +5,10 @@
 // find something to do a second time, or whose inverse does not give the bytes back. Exit code 1 if
 // anything is wrong or crashed, or if a file is not printed back as it was.
 import { readFileSync } from 'node:fs'
-import { kindOf } from '../dist/apply/kind.js'
-import { shippedModules } from '../dist/apply/modules/shippedModules.js'
-import { planApply } from '../dist/apply/planApply.js'
+import { kindOf } from '../dist/configuration/kind.js'
+import { shippedModules } from '../dist/configuration/modules.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
+import { planApply } from '../dist/plan/apply.js'
 import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
 
 const shipped = shippedModules('0.0.0')

@@ -5,8 +5,8 @@
 // To be read by eye: whatever is not so is a false alarm.
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { walkImports } from '../dist/apply/read/importClosure.js'
 import { gitFaults } from '../dist/check/gitFaults.js'
+import { walkImports } from '../dist/configuration/imports.js'
 import { lint } from '../dist/lints/index.js'
 import { decode, parseDocument } from '../dist/nix/index.js'
 import { filesFromArguments, row, turn } from './files.js'

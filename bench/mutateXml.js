@@ -1,14 +1,14 @@
 // npm run mutations [-- COUNT [SEED]]
 //
-// Changes the guests of test/libvirt/guests in 100,000 ways, mostly into what is no XML any more, and
+// Changes the guests of test/guests/guests in 100,000 ways, mostly into what is no XML any more, and
 // reads and converts them: no crash, none over a second, and what is accepted comes back as what
 // expat (python3) reads in it, with libxml2 (xmllint) to ask where it reads nothing. Then what is meant to exhaust a reader. Another process converts, so
 // that a crash or a hang can be told, with the seed of the text. Exit code 1 if there was any.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { toNix, toXml } from '../dist/libvirt/convert.js'
-import { readDomain } from '../dist/libvirt/decodeXml.js'
+import { toNix, toXml } from '../dist/guests/convert.js'
+import { readDomain } from '../dist/guests/xml/readXml.js'
 import { row, turn } from './files.js'
 import { hostileXml } from './hostileXml.js'
 import { mutatedXml } from './mutatedXml.js'
@@ -17,7 +17,7 @@ import { tryInChildren } from './support/inChild.js'
 
 const LIMIT = 1000
 const STEP = 200
-const guests = fileURLToPath(new URL('../test/libvirt/guests/', import.meta.url))
+const guests = fileURLToPath(new URL('../test/guests/guests/', import.meta.url))
 const seeds = readdirSync(guests)
   .sort()
   .map(it => readFileSync(guests + it, 'utf8'))

@@ -1,12 +1,6 @@
 // A passphrase that the initrd asks for while no screen shows anything, on the machine at hand.
 
-import { cardsOf, monitorsAt } from '../host/cards.ts'
-import { isForGuests } from '../host/groups.ts'
-import type { Machine, PciDevice } from '../host/machine.ts'
-import { canShow } from '../host/pciClass.ts'
-import { list } from '../host/words.ts'
-import { type Facts, type LintFile, type View, viewsOf } from '../lints/configuration.ts'
-import { earlyLine, firmwareFramebufferOff, loadEarly, sayDark } from '../lints/darkPassphrase.ts'
+import { findingAt, findingIn, kernelParams } from '../lints/bindings.ts'
 import {
   BLACKLIST,
   bindsByOurs,
@@ -20,12 +14,21 @@ import {
   removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
-import { findingAt, findingIn, kernelParams } from '../lints/find.ts'
 import type { Finding } from '../lints/index.ts'
-import { withParts } from '../lints/parts.ts'
-import { hasOtherConsole, type Prompt, promptsOf } from '../lints/passphrase.ts'
-import { isBoundByID } from './params.ts'
-import { at, isCertain, namedIn } from './passed.ts'
+import {
+  earlyLine,
+  firmwareFramebufferOff,
+  hasOtherConsole,
+  loadEarly,
+  type Prompt,
+  promptsOf,
+  sayDark
+} from '../lints/passphrase.ts'
+import { type Facts, type LintFile, type View, viewsOf, withParts } from '../lints/view.ts'
+import { cardsOf, isForGuests, list, monitorsAt } from '../machine/cards.ts'
+import type { Machine, PciDevice } from '../machine/machine.ts'
+import { canShow } from '../machine/read/pci.ts'
+import { at, isBoundByID, isCertain, namedIn } from './asked.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's

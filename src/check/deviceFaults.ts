@@ -1,18 +1,21 @@
 // What is wrong with the devices that a configuration gives away, on the machine that it is for.
 
-import { type Card, cardsOf } from '../host/cards.ts'
-import { closedGates } from '../host/gates.ts'
-import { isForGuests } from '../host/groups.ts'
-import { idOf, type Machine, type PciDevice } from '../host/machine.ts'
-import { isVirtual } from '../host/virtualFunctions.ts'
-import { briefDevice, list } from '../host/words.ts'
 import type { Finding } from '../lints/index.ts'
+import { briefDevice, type Card, cardsOf, isForGuests, list } from '../machine/cards.ts'
+import { closedGates } from '../machine/gates.ts'
+import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
+import { isVirtual } from '../machine/virtualFunctions.ts'
+import { at, isBoundByID, type Named, namedFor } from './asked.ts'
 import { addFunctions, moveItem } from './deviceFixes.ts'
-import { framebuffers, otherDrivers, sharedGroups, withoutReset } from './deviceTroubles.ts'
-import { lockedOut } from './lockOut.ts'
-import { isBoundByID } from './params.ts'
-import { at, type Named, namedFor } from './passed.ts'
-import { keptTwins, sharedIDs } from './sharedIDs.ts'
+import {
+  framebuffers,
+  keptTwins,
+  otherDrivers,
+  sharedGroups,
+  sharedIDs,
+  withoutReset
+} from './deviceTroubles.ts'
+import { lockedOut } from './hostFaults.ts'
 import type { Held } from './state.ts'
 import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
 

@@ -1,11 +1,11 @@
 // The edits that mend how devices are named, where one does for sure.
 
-import { idOf, type PciDevice } from '../host/machine.ts'
 import type { Binding } from '../lints/bindings.ts'
-import type { EntryItem } from '../lints/configuration.ts'
 import type { Fix } from '../lints/index.ts'
+import type { EntryItem } from '../lints/view.ts'
+import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
-import type { Named } from './passed.ts'
+import type { Named } from './asked.ts'
 
 /** Names more functions of a card beside one that is named; by ID where no device of the host has one. */
 export function addFunctions(

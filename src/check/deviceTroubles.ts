@@ -1,15 +1,22 @@
 // What is wrong with single devices on their way to a guest, though they are named well.
 
-import { cautionsFor } from '../host/cautions.ts'
-import { isForGuests, strangersOf } from '../host/groups.ts'
-import type { PciDevice } from '../host/machine.ts'
-import { isVirtual } from '../host/virtualFunctions.ts'
-import { briefDevice, list } from '../host/words.ts'
-import { modprobeLines } from '../lints/find.ts'
+import { modprobeLines } from '../lints/bindings.ts'
 import type { Finding } from '../lints/index.ts'
-import { wordsOf } from '../lints/paramLists.ts'
-import { isGiven } from './params.ts'
-import { at, namedFor } from './passed.ts'
+import { wordsOf } from '../lints/kernelParams.ts'
+import {
+  briefDevice,
+  cardWith,
+  displaysLeft,
+  isForGuests,
+  list,
+  strangersOf
+} from '../machine/cards.ts'
+import { cautionsFor, showsScreen } from '../machine/gates.ts'
+import type { Machine, PciDevice } from '../machine/machine.ts'
+import { isDisplay } from '../machine/read/pci.ts'
+import { isVirtual } from '../machine/virtualFunctions.ts'
+import { at, isGiven, type Named, namedFor } from './asked.ts'
+import { nameByAddress } from './deviceFixes.ts'
 import { type Held, wasReserved } from './state.ts'
 
 /** Devices of the host in a group with those of guests, but for the `forgotten` ones of the same card. */
@@ -131,6 +138,81 @@ export function withoutReset(
           caution.code === 'NO_RESET'
             ? 'shut the guest down before the host restarts; in the guest, turn off sleep and fast startup'
             : 'if it happens: boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; and boot.kernelModules = [ "vendor-reset" ];'
+      })
+    ]
+  })
+}
+
+// IDs that something of the host has as well.
+
+/**
+ * The devices that are named only since another one has the same ID, and that the host needs. Which
+ * display that is, is seen first, as a function of its card goes with it.
+ */
+export function keptTwins(
+  machine: Machine,
+  named: readonly Named[],
+  all: ReadonlySet<string>
+): Set<string> {
+  const kept = new Set<string>()
+  const isDark = displaysLeft(machine, all).length === 0
+  const twins = named.map(it => it.devices).filter(it => it.length > 1)
+  const keep = (found: readonly PciDevice[], needed: readonly PciDevice[]) => {
+    if (needed.length < found.length) for (const it of needed) kept.add(it.address)
+  }
+  for (const found of twins) {
+    const shown = found.filter(
+      it => isDisplay(it) && (showsScreen(machine, it) || (isDark && it.bootVga === true))
+    )
+    keep(found, shown)
+  }
+  for (const found of twins) {
+    keep(
+      found,
+      found.filter(it => !isDisplay(it) && isNeeded(machine, it, all, kept))
+    )
+  }
+  return kept
+}
+
+function isNeeded(
+  machine: Machine,
+  device: PciDevice,
+  all: ReadonlySet<string>,
+  kept: ReadonlySet<string>
+): boolean {
+  const display = cardWith(machine, device.address)?.display.address
+  if (display !== undefined) return kept.has(display) || !all.has(display)
+  const uses = [...machine.storage, ...machine.keyboards, ...machine.networks.filter(it => it.isUp)]
+  return uses.some(it => it.through.includes(device.address))
+}
+
+/**
+ * An ID in the files that means a device of the host as well: one of those that are `kept`, where another is
+ * to be `passed`. It is mended by an address.
+ */
+export function sharedIDs(
+  { machine, named }: Held,
+  kept: ReadonlySet<string>,
+  passed: ReadonlySet<string>
+): Finding[] {
+  return named.flatMap((it): Finding[] => {
+    const others = it.devices.filter(at => kept.has(at.address))
+    const own = it.devices.filter(at => passed.has(at.address))
+    if (others.length === 0 || it.by.kind !== 'id') return []
+    const fix = nameByAddress(it.by.binding, it.by.id, own)
+    const words = list(
+      own.map(at => `--gpu ${cardWith(machine, at.address)?.display.address ?? at.address}`),
+      'or'
+    )
+    return [
+      at(it, {
+        code: 'SHARED_ID',
+        level: 'problem',
+        message: `${list(others.map(briefDevice))} of the host ${others.length === 1 ? 'has' : 'have'} the same ID and ${others.length === 1 ? 'goes' : 'go'} along`,
+        why: 'an ID stands for all devices that have it, so the host loses its own.',
+        remedy: `name the device by its address (${list(own.map(at => at.address))}) in virtualisation.vfio.addresses: vfio-patch apply ${words}`,
+        ...(fix ? { fix } : {})
       })
     ]
   })

@@ -1,9 +1,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { listFiles } from '../git/listFiles.ts'
-import { findWorkTree, type WorkTree } from '../git/workTree.ts'
 import type { Finding, LintFile } from '../lints/index.ts'
 import { type NixDocument, parseDocument, type Range, visit } from '../nix/index.ts'
+import { findWorkTree, listFiles, type WorkTree } from '../storage/git.ts'
 
 /** Gives a file's text, or that of a folder's default.nix; undefined if there is none to read. */
 export type Read = (path: string) => { path: string; text: string } | undefined

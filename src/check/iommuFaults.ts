@@ -1,14 +1,12 @@
 // What keeps the IOMMU off, now or after the next boot.
 
-import type { Entry, EntryItem, View } from '../lints/configuration.ts'
-import { findingAt as findingAtItem, isPlain, kernelParams } from '../lints/find.ts'
+import { findingAt as findingAtItem, isPlain, kernelParams } from '../lints/bindings.ts'
 import type { Finding, Fix } from '../lints/index.ts'
-import { intelIommu, lastWord, wordsOf } from '../lints/paramLists.ts'
-import { contendersFor } from '../lints/strongest.ts'
+import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
 import { isString, stringsIn, textOf } from '../lints/values.ts'
+import { contendersFor, type Entry, type EntryItem, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
-import type { Place } from './asked.ts'
-import { isCertain } from './passed.ts'
+import { isCertain, type Place } from './asked.ts'
 import type { Held, Thing } from './state.ts'
 
 const said = { code: 'IOMMU_OFF', level: 'problem' } as const

@@ -1,12 +1,10 @@
-import type { Machine } from '../host/machine.ts'
-import { type Facts, type LintFile, viewsOf } from '../lints/configuration.ts'
 import type { Finding } from '../lints/index.ts'
-import { askedBy } from './asked.ts'
-import { entryOf } from './bootEntry.ts'
+import { type Facts, type LintFile, viewsOf } from '../lints/view.ts'
+import type { Machine } from '../machine/machine.ts'
+import { askedBy, namedIn } from './asked.ts'
 import { deviceFaults } from './deviceFaults.ts'
 import { hostFaults } from './hostFaults.ts'
-import { namedIn } from './passed.ts'
-import { type Held, stateOf, type Thing } from './state.ts'
+import { entryOf, type Held, stateOf, type Thing } from './state.ts'
 
 /** What came of holding a configuration against its machine. */
 export interface OnMachine {

@@ -1,12 +1,11 @@
 // Virtual functions (SR-IOV) that a configuration gives to vfio-pci at boot, when there are none yet.
 
-import { isForGuests } from '../host/groups.ts'
-import type { Machine, PciDevice } from '../host/machine.ts'
-import { physicalFunctionFor, virtualFunctionsOf, virtualID } from '../host/virtualFunctions.ts'
-import { briefDevice, list } from '../host/words.ts'
 import type { Finding } from '../lints/index.ts'
+import { briefDevice, isForGuests, list } from '../machine/cards.ts'
+import type { Machine, PciDevice } from '../machine/machine.ts'
+import { physicalFunctionFor, virtualFunctionsOf, virtualID } from '../machine/virtualFunctions.ts'
+import { at, type Named } from './asked.ts'
 import { removeItem } from './deviceFixes.ts'
-import { at, type Named } from './passed.ts'
 import type { Held } from './state.ts'
 
 /**

@@ -1,7 +1,13 @@
-import { join } from 'node:path'
-import type { Arguments } from './arguments/parseArguments.ts'
-import { shellWord } from './arguments/shellWord.ts'
-import type { Screen } from './show/terminal.ts'
+import { readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { isAbsolute, join, normalize } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { locateTarget, readSnapshot } from '../storage/read.ts'
+import { stateFolder } from '../storage/run.ts'
+import type { Arguments } from './args/parse.ts'
+import { shellWord } from './args/shellWord.ts'
+import { type Message, usage } from './message.ts'
+import type { Screen } from './output/output.ts'
 
 /** What the sentences have to name: the command as it was called, and on which file. */
 export interface Context {
@@ -58,4 +64,67 @@ export function callOn(
   if (root !== '/') words.push('--root', shellWord(root))
   if (command === same && tail !== '') words.push(tail)
   return words.join(' ')
+}
+
+// What depends on the system that is worked on: the running one, or the one below --root.
+
+/** `/`, or the folder that `--root` names, which is there. */
+export function readRoot(given: Arguments): Result<string, Message> {
+  const root = given.text('root')
+  if (root === undefined) return ok('/')
+  const remedy = 'give the folder where the system is mounted, e.g. --root /mnt'
+  if (!isAbsolute(root)) {
+    return err(usage(`--root needs an absolute directory, got "${root}".`, { remedy }))
+  }
+  if (!isFolder(root)) return err(usage(`--root: there is no directory ${root}.`, { remedy }))
+  return ok(normalize(`${root}/.`))
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** The folder with the backups that this process uses. */
+export function stateFolderHere(root: string): string {
+  const folder = stateFolder({
+    root,
+    uid: process.geteuid?.() ?? -1,
+    home: homedir(),
+    env: process.env
+  })
+  // Links on the way lead where they lead in that system; a folder elsewhere is meant as it is.
+  const inside = root === '/' ? undefined : locateTarget(folder, { root })
+  return inside?.ok ? inside.value.realpath : folder
+}
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+) as { version: string }
+
+/** The version of this package. */
+export const VERSION = version
+
+/** What this process is about to change, by what it was when the plan was made; null for nothing. */
+const files = new Map<string, { name: string; before: string | null }>()
+
+/** Remembers a file, so that after a bug of ours one can tell what became of it. */
+export function watch(realpath: string, name: string, before: { sha256: string } | null): void {
+  if (!files.has(realpath)) files.set(realpath, { name, before: before?.sha256 ?? null })
+}
+
+/** What is on the disk now, as a sentence; empty where no file was come to. */
+export function stateOfWatched(): string {
+  const changed = [...files].filter(([realpath, { before }]) => {
+    const now = readSnapshot(realpath)
+    return !now.ok || (now.value?.sha256 ?? null) !== before
+  })
+  const [first] = files.values()
+  if (first === undefined) return ''
+  return changed.length > 0
+    ? ` Not as before any more: ${changed.map(([, it]) => it.name).join(', ')}.`
+    : ` ${first.name} is unchanged.`
 }

@@ -1,15 +1,13 @@
-import type { Stopped } from '../files/followUp.ts'
-import type { Command } from './arguments/flags.ts'
-import { helpFor } from './arguments/help.ts'
-import { type Arguments, parseArguments } from './arguments/parseArguments.ts'
+import type { Stopped } from '../storage/history.ts'
+import type { Command } from './args/flags.ts'
+import { helpFor } from './args/help.ts'
+import { type Arguments, parseArguments } from './args/parse.ts'
+import { stateOfWatched, VERSION } from './context.ts'
 import { EXIT, type Message, usage } from './message.ts'
+import { type DocumentKind, jsonDocument } from './output/json.ts'
+import { sayMessage, screenOf, writeError, writeOutput } from './output/output.ts'
+import type { Screens } from './output/plan.ts'
 import { fail, type Report } from './report.ts'
-import { type DocumentKind, jsonDocument } from './show/jsonDocument.ts'
-import { sayMessage, writeError, writeOutput } from './show/output.ts'
-import type { Screens } from './show/showPlan.ts'
-import { screenOf } from './show/terminal.ts'
-import { VERSION } from './version.ts'
-import { stateOfWatched } from './watched.ts'
 
 /** Runs the words behind the program's name; the exit code is set, not forced, so that output arrives. */
 export async function main(words: readonly string[]): Promise<void> {
@@ -128,32 +126,32 @@ async function runCommand(
 ): Promise<Report> {
   switch (command) {
     case 'scan': {
-      const { scanCommand } = await import('./commands/scanCommand.ts')
+      const { scanCommand } = await import('./commands/scan.ts')
       return scanCommand(given, screens)
     }
     case 'domain': {
-      const { domainCommand } = await import('./commands/domainCommand.ts')
+      const { domainCommand } = await import('./commands/domain.ts')
       return domainCommand(given, screens)
     }
     case 'check': {
-      const { checkCommand } = await import('./commands/checkCommand.ts')
+      const { checkCommand } = await import('./commands/check.ts')
       return checkCommand(given, screens)
     }
     case 'undo': {
-      const { undoCommand } = await import('./commands/undoCommand.ts')
+      const { undoCommand } = await import('./commands/undo.ts')
       return undoCommand(given, screens, stopped)
     }
     case 'remove': {
-      const { removeCommand } = await import('./commands/removeCommand.ts')
+      const { removeCommand } = await import('./commands/remove.ts')
       return removeCommand(given, screens)
     }
     case 'option': {
-      const { optionCommand } = await import('./commands/optionCommand.ts')
+      const { optionCommand } = await import('./commands/option.ts')
       return optionCommand(given, screens)
     }
     case 'apply':
     case 'diff': {
-      const { applyCommand } = await import('./commands/applyCommand.ts')
+      const { applyCommand } = await import('./commands/apply.ts')
       return applyCommand(command, given, screens)
     }
   }

@@ -59,3 +59,8 @@ function continued(text: string): string {
 function indent(text: string, by: string): string {
   return text.replace(/^/gm, by)
 }
+
+/** `1 file`, `2 files`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,20 +1,10 @@
-import type { ParseCheck } from '../apply/ask/parseCheck.ts'
-import type { ApplyPlan } from '../apply/planApply.ts'
-import type { TargetFile } from '../files/target.ts'
+import type { ApplyPlan } from '../plan/apply.ts'
+import type { ParseCheck } from '../plan/evaluate.ts'
+import type { TargetFile } from '../storage/read.ts'
 import type { Context } from './context.ts'
+import type { Replacement } from './output/findings.ts'
 import type { GuestReport } from './report.ts'
-import type { Replacement } from './show/replacements.ts'
-
-/** A passphrase prompt that nobody would see after the next start. */
-export interface DarkPrompt {
-  /** What is found, and why, as `check` tells it. */
-  message: string
-  why: string
-  /** The kernel modules that make it visible where the initrd loads them; empty where none is sure to. */
-  drivers: readonly string[]
-  /** The call that writes them; absent where no edit is sure to help. */
-  call?: string
-}
+import type { DarkPrompt } from './request/faults.ts'
 
 /** A plan that passed all checks, with what it takes to show and to write it. */
 export interface Prepared {

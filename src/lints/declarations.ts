@@ -1,6 +1,6 @@
 import { formatPath, type SyntaxNode } from '../nix/index.ts'
-import type { LintFile, View } from './configuration.ts'
 import type { Finding } from './finding.ts'
+import type { LintFile, View } from './view.ts'
 
 /** A declaration that only adds options to those of each member of a set, as a second one may. */
 const MORE_OF_SET = /^(?:lib\.)?mkOption\s*\{\s*type\s*=[^;{]*\bsubmodule\b[^;{]*;\s*\}$/

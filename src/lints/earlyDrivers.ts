@@ -1,16 +1,16 @@
 // Which kernel modules of graphics cards, and vfio-pci, the initrd loads, as far as the text shows.
 
 import { formatPath } from '../nix/index.ts'
+import { isPlain, kernelParams, modprobeLines } from './bindings.ts'
 import {
   type Entry,
   type EntryItem,
   type EntryText,
+  hasKernel,
   plainStringOf,
   spellingOf,
   type View
-} from './configuration.ts'
-import { isPlain, kernelParams, modprobeLines } from './find.ts'
-import { hasKernel } from './releases.ts'
+} from './view.ts'
 
 /** Drivers that draw a console, by the maker whose cards they are for; nvidia alone draws none. */
 const MAKERS: ReadonlyMap<string, string> = new Map([

@@ -1,6 +1,5 @@
 // What is wrong with passing devices through in a configuration, as far as its text tells.
 
-export type { Facts, LintFile } from './configuration.ts'
 export {
   DECIDED_CODES,
   type Finding,
@@ -13,5 +12,5 @@ export {
   MACHINE_CODES,
   TEXT_CODES
 } from './finding.ts'
-export { type FixPlan, planFixes } from './fix.ts'
-export { lint } from './lint.ts'
+export { type FixPlan, lint, planFixes } from './lint.ts'
+export type { Facts, LintFile } from './view.ts'

@@ -1,9 +1,22 @@
-import { type Binding, bindingsOf, vendorsOf } from './bindings.ts'
-import { type Entry, spellingOf, together, type View } from './configuration.ts'
-import { findingAt, findingIn, kernelParams, modprobeLines } from './find.ts'
+import {
+  type Binding,
+  bindingsOf,
+  findingAt,
+  findingIn,
+  kernelParams,
+  modprobeLines,
+  vendorsOf
+} from './bindings.ts'
 import type { Finding } from './finding.ts'
-import { isSince } from './releases.ts'
-import { contendersFor, isOn } from './strongest.ts'
+import {
+  contendersFor,
+  type Entry,
+  isOn,
+  isSince,
+  spellingOf,
+  together,
+  type View
+} from './view.ts'
 
 /** What keeps a card busy that a guest is to have, or a host without its own. */
 export function lintNvidia(view: View): Finding[] {

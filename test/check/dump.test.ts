@@ -1,10 +1,10 @@
 // What is found on a machine is found in its dump.
 
 import { expect, it } from 'vitest'
-import type { Machine } from '../../src/host/machine.ts'
-import { readMachine } from '../../src/host/readMachine.ts'
-import { type Recording, recordedSource, recordingSource } from '../../src/host/source.ts'
-import { withoutIdentity } from '../../src/host/withoutIdentity.ts'
+import { withoutIdentity } from '../../src/machine/dump/dump.ts'
+import type { Machine } from '../../src/machine/machine.ts'
+import { readMachine } from '../../src/machine/read/machine.ts'
+import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
 import { CASES } from './cases.ts'
 import { held, pathOf, recordingWith, system, systems, type Tree } from './support.ts'
 

@@ -1,4 +1,4 @@
-// What goes wrong on a machine, on the machines of test/host/machines.
+// What goes wrong on a machine, on the machines of test/machine/machines.
 
 import { describe, expect, it } from 'vitest'
 import { MACHINE_CODES, planFixes } from '../../src/lints/index.ts'

@@ -1,11 +1,11 @@
 // check --fix on a machine: what text and machine show is mended in one run, and a second one has nothing to do.
 
 import { expect, it } from 'vitest'
-import { planFaultFixes } from '../../src/apply/planFaultFixes.ts'
 import { holdAgainst } from '../../src/check/onMachine.ts'
-import type { Machine } from '../../src/host/machine.ts'
 import type { LintFile } from '../../src/lints/index.ts'
 import { lint } from '../../src/lints/index.ts'
+import type { Machine } from '../../src/machine/machine.ts'
+import { planFaultFixes } from '../../src/plan/fixes.ts'
 import { filesOf } from '../lints/support.ts'
 import { CASES } from './cases.ts'
 import { machineWith } from './support.ts'

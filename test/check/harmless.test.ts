@@ -2,13 +2,13 @@
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { namedIn } from '../../src/check/passed.ts'
-import { closedGates } from '../../src/host/gates.ts'
-import type { Machine } from '../../src/host/machine.ts'
-import { viewsOf } from '../../src/lints/configuration.ts'
+import { namedIn } from '../../src/check/asked.ts'
 import { planFixes } from '../../src/lints/index.ts'
-import { type Generated, generated } from '../host/support/generated.ts'
+import { viewsOf } from '../../src/lints/view.ts'
+import { closedGates } from '../../src/machine/gates.ts'
+import type { Machine } from '../../src/machine/machine.ts'
 import { filesOf } from '../lints/support.ts'
+import { type Generated, generated } from '../machine/support/generated.ts'
 import { seed } from '../support/seed.ts'
 import { held } from './support.ts'
 

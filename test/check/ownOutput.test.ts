@@ -1,11 +1,11 @@
 // What `apply` writes for a machine is right on that machine.
 
 import { expect, test } from 'vitest'
-import { chooseDevices } from '../../src/apply/chooseDevices.ts'
-import { planApply } from '../../src/apply/planApply.ts'
-import { candidatesOf } from '../../src/host/candidates.ts'
-import { inputFor } from '../apply/support/input.ts'
-import { machineCalled, NAMES } from '../host/support/machines.ts'
+import { candidatesOf } from '../../src/machine/gates.ts'
+import { planApply } from '../../src/plan/apply.ts'
+import { chooseDevices } from '../../src/plan/devices.ts'
+import { machineCalled, NAMES } from '../machine/support/machines.ts'
+import { inputFor } from '../plan/support/input.ts'
 import { held } from './support.ts'
 
 /** The configuration with a card of the machine given away; undefined for one that is refused. */

@@ -1,17 +1,17 @@
 import { holdAgainst, type OnMachine } from '../../src/check/onMachine.ts'
-import { parseDump } from '../../src/host/dump.ts'
-import type { Machine } from '../../src/host/machine.ts'
-import { readMachine } from '../../src/host/readMachine.ts'
-import { type Recording, recordedSource } from '../../src/host/source.ts'
-import type { Facts } from '../../src/lints/configuration.ts'
-import { textsOf } from '../host/support/machines.ts'
-import { recordingOf } from '../host/support/tree.ts'
+import type { Facts } from '../../src/lints/view.ts'
+import { parseDump } from '../../src/machine/dump/dump.ts'
+import type { Machine } from '../../src/machine/machine.ts'
+import { readMachine } from '../../src/machine/read/machine.ts'
+import { type Recording, recordedSource } from '../../src/machine/source.ts'
 import { type Files, filesOf } from '../lints/support.ts'
+import { textsOf } from '../machine/support/machines.ts'
+import { recordingOf } from '../machine/support/tree.ts'
 
 /** Paths of a machine and what stands there, as `recordingOf` takes them; null for one that is gone. */
 export type Tree = Record<string, string | null>
 
-/** One of the machines of test/host/machines, with these paths otherwise. */
+/** One of the machines of test/machine/machines, with these paths otherwise. */
 export function machineWith(name: string, tree: Tree = {}): Machine {
   return readMachine(recordedSource(recordingWith(name, tree)))
 }

@@ -3,14 +3,14 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { chooseDevices } from '../../src/apply/chooseDevices.ts'
-import { planApply } from '../../src/apply/planApply.ts'
 import { darkPassphrases } from '../../src/check/darkPassphrase.ts'
-import type { Machine, PciDevice } from '../../src/host/machine.ts'
 import { type Finding, planFixes } from '../../src/lints/index.ts'
-import type { Settings } from '../../src/vfio/settings.ts'
-import { inputFor } from '../apply/support/input.ts'
+import type { Machine, PciDevice } from '../../src/machine/machine.ts'
+import { planApply } from '../../src/plan/apply.ts'
+import { chooseDevices } from '../../src/plan/devices.ts'
+import type { Settings } from '../../src/settings/settings.ts'
 import { filesOf } from '../lints/support.ts'
+import { inputFor } from '../plan/support/input.ts'
 import { seed } from '../support/seed.ts'
 
 interface Card {

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'vitest'
-import { GUESTS, guestXml } from '../libvirt/support/guests.ts'
+import { GUESTS, guestXml } from '../guests/support/guests.ts'
 import {
   APPLY,
   call,

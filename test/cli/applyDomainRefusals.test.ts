@@ -2,8 +2,8 @@
 
 import { hostname } from 'node:os'
 import { test } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
-import { guestXml } from '../libvirt/support/guests.ts'
+import { guestXml } from '../guests/support/guests.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import {
   APPLY,
   call,

@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import { needing } from './support/needing.ts'
 import { onTerminal, type Step } from './support/onTerminal.ts'
 import { makePlace, type Place } from './support/place.ts'

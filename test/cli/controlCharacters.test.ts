@@ -12,7 +12,7 @@ import {
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import { finish } from './support/finish.ts'
 import { makeInstalled } from './support/machine.ts'
 import { needing } from './support/needing.ts'

@@ -1,7 +1,7 @@
 // A passphrase prompt that nobody could see after the next start: told, offered, and mended.
 
 import { describe, expect } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import { needing } from './support/needing.ts'
 import { onTerminal } from './support/onTerminal.ts'
 import { makePlace, type Place } from './support/place.ts'

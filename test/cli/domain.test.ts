@@ -5,7 +5,7 @@ import { needing } from './support/needing.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 
-const guests = fileURLToPath(new URL('../libvirt/guests/', import.meta.url))
+const guests = fileURLToPath(new URL('../guests/guests/', import.meta.url))
 const guest = (name: string) => readFileSync(guests + name, 'utf8')
 
 const XML = text`

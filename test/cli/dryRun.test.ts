@@ -3,7 +3,7 @@
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { guestXml } from '../libvirt/support/guests.ts'
+import { guestXml } from '../guests/support/guests.ts'
 import { FLAGS } from './support/machine.ts'
 import { AS_NOBODY, needing } from './support/needing.ts'
 import { EXAMPLE, makeExample, type Place } from './support/place.ts'

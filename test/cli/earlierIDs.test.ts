@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'vitest'
-import { folderOf, textsOf } from '../host/support/machines.ts'
+import { folderOf, textsOf } from '../machine/support/machines.ts'
 import { installedModules } from './support/modules.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'

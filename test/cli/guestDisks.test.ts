@@ -3,7 +3,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import {
   APPLY,
   call,

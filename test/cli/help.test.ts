@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { COMMANDS, FLAGS, spell } from '../../src/cli/arguments/flags.ts'
+import { COMMANDS, FLAGS, spell } from '../../src/cli/args/flags.ts'
 import { VERSION } from './support/modules.ts'
 import { makePlace } from './support/place.ts'
 import { text } from './support/text.ts'

@@ -25,7 +25,7 @@ import {
   journalOf,
   manifestOf,
   temporary
-} from '../files/support/hostile.ts'
+} from '../storage/support/hostile.ts'
 import { needing } from './support/needing.ts'
 import { makePlace, type Place } from './support/place.ts'
 
@@ -33,7 +33,7 @@ const ALICE = 1234
 const OFF = '--parse-check=off'
 const CONFIGURATION = '{ ... }:\n{\n  boot.kernelParams = [ "pci=nomsi" ];\n}\n'
 const FILE = 'configuration.nix'
-const MACHINE = ['--sysfs', join(import.meta.dirname, '../host/machines/single-gpu')]
+const MACHINE = ['--sysfs', join(import.meta.dirname, '../machine/machines/single-gpu')]
 const OLD_RUN = '20261122-160312-7'
 
 interface Attacked extends Place {

@@ -1,7 +1,7 @@
 // What apply would make worse is told before it asks.
 
 import { expect, test } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 

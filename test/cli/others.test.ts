@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { fileOf, journalOf } from '../files/support/hostile.ts'
+import { fileOf, journalOf } from '../storage/support/hostile.ts'
 import { needing } from './support/needing.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -25,7 +25,7 @@ const DOMAIN =
 const FILE = '/etc/nixos/pc.nix'
 const OFF = '--parse-check=off'
 const SET = ['option', 'set', 'pc.nix', 'a', '2', OFF]
-const MACHINE = ['--sysfs', join(import.meta.dirname, '../host/machines/single-gpu')]
+const MACHINE = ['--sysfs', join(import.meta.dirname, '../machine/machines/single-gpu')]
 
 function given(): Place {
   return makePlace({ 'pc.nix': CONFIGURATION })

@@ -33,7 +33,7 @@ const PATCH = text`
   +  a = 2;
    }
   `
-const MACHINE = ['--sysfs', join(import.meta.dirname, '../host/machines/single-gpu')]
+const MACHINE = ['--sysfs', join(import.meta.dirname, '../machine/machines/single-gpu')]
 
 function given(): Place {
   return makePlace({ 'pc.nix': CONFIGURATION, more: MORE })

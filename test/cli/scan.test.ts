@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { folderOf, NAMES } from '../host/support/machines.ts'
+import { folderOf, NAMES } from '../machine/support/machines.ts'
 import { AS_NOBODY, needing } from './support/needing.ts'
 import { onTerminal } from './support/onTerminal.ts'
 import { expectRefusal, makePlace } from './support/place.ts'

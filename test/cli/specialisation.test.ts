@@ -1,7 +1,7 @@
 // `--specialisation`: a boot entry of its own, from the first run to the last.
 
 import { expect, test } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import { CHECKED } from './support/machine.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'

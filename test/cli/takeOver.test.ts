@@ -1,7 +1,7 @@
 // A configuration that imports modules of somebody else with the options of ours.
 
 import { test } from 'vitest'
-import { OLD_MODULES, OLD_USAGE, OLD_VFIO } from '../apply/support/oldModules.ts'
+import { OLD_MODULES, OLD_USAGE, OLD_VFIO } from '../plan/support/oldModules.ts'
 import { installedModules, namesOfModules, patchOfModules } from './support/modules.ts'
 import { needing } from './support/needing.ts'
 import { onTerminal } from './support/onTerminal.ts'

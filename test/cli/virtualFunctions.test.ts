@@ -3,7 +3,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'vitest'
-import { folderOf } from '../host/support/machines.ts'
+import { folderOf } from '../machine/support/machines.ts'
 import { device, PLAIN, small } from './support/guest.ts'
 import { CHECKED } from './support/machine.ts'
 import { installedModules } from './support/modules.ts'

@@ -1,10 +1,10 @@
 // Which passphrases the initrd asks for, and which drivers it has, as the text alone shows it.
 
 import { describe, expect, it } from 'vitest'
-import { viewsOf } from '../../src/lints/configuration.ts'
 import { earlyDriversOf, loadsVfioEarly } from '../../src/lints/earlyDrivers.ts'
 import type { Finding } from '../../src/lints/index.ts'
 import { promptsOf } from '../../src/lints/passphrase.ts'
+import { viewsOf } from '../../src/lints/view.ts'
 import { filesOf, inShort, lintFiles } from './support.ts'
 
 const OFF = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'

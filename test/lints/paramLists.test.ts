@@ -1,9 +1,9 @@
 // Kernel parameters whose value is a list with commas: each word counts by itself.
 
 import { describe, expect, it } from 'vitest'
-import { isBoundByID } from '../../src/check/params.ts'
+import { isBoundByID } from '../../src/check/asked.ts'
 import { planFixes } from '../../src/lints/index.ts'
-import { intelIommu, lastWord, wordsOf } from '../../src/lints/paramLists.ts'
+import { intelIommu, lastWord, wordsOf } from '../../src/lints/kernelParams.ts'
 import { filesOf, inShort, lintFiles } from './support.ts'
 
 const params = (...all: string[]) =>

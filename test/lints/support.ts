@@ -1,5 +1,5 @@
-import type { Facts, LintFile } from '../../src/lints/configuration.ts'
 import { type Finding, lint } from '../../src/lints/index.ts'
+import type { Facts, LintFile } from '../../src/lints/view.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 
 /** Texts of a configuration's files by path, the configuration first; a text alone is one file. */

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
-import type { Settings } from '../../src/vfio/settings.ts'
-import { carryOut, inputFor } from '../apply/support/input.ts'
+import type { Settings } from '../../src/settings/settings.ts'
+import { carryOut, inputFor } from '../plan/support/input.ts'
 import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules.ts'
 
 const example = fileURLToPath(new URL('../../examples/asrock-x570-pro4', import.meta.url))

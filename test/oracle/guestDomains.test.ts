@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { canonicalOf } from '../../src/libvirt/canonical.ts'
-import { scriptOf } from '../guests/support/service.ts'
-import { GUESTS, guestNix, guestXml } from '../libvirt/support/guests.ts'
-import { withLibvirt } from '../libvirt/support/libvirt.ts'
-import { documentOf } from '../libvirt/support/text.ts'
+import { canonicalOf } from '../../src/guests/xml/tree.ts'
+import { scriptOf } from '../guestService/support/service.ts'
+import { GUESTS, guestNix, guestXml } from '../guests/support/guests.ts'
+import { withLibvirt } from '../guests/support/libvirt.ts'
+import { documentOf } from '../guests/support/text.ts'
 import {
   configExpression,
   describeWithOracle,
@@ -114,7 +114,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
     })
 
     it('is as it stands in a file', () => {
-      const file = nixPath(fileURLToPath(new URL('../libvirt/guests/nvme.xml', import.meta.url)))
+      const file = nixPath(fileURLToPath(new URL('../guests/guests/nvme.xml', import.meta.url)))
       const { nvme } = definitionsOf(
         oracle,
         `{ virtualisation.vfio.guests.nvme.xmlFile = ${file}; }`

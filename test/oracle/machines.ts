@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { scriptOf, type Wanted } from '../guests/support/service.ts'
+import { scriptOf, type Wanted } from '../guestService/support/service.ts'
 import {
   configExpression,
   evalConfigs,

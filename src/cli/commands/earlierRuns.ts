@@ -1,29 +1,26 @@
 // A run that was stopped in the middle is finished or taken back before another one begins.
 
 import { dirname, join } from 'node:path'
-import { locate } from '../../apply/read/locate.ts'
-import type { Stopped } from '../../files/followUp.ts'
-import { isLedToRoots } from '../../files/openWay.ts'
+import { locate } from '../../configuration/read.ts'
+import { isLedToRoots } from '../../storage/access.ts'
+import type { Stopped } from '../../storage/history.ts'
+import { locateTarget } from '../../storage/read.ts'
 import {
   findAbandoned,
   findInterrupted,
   foresee,
   type Recovered,
   recover
-} from '../../files/recover.ts'
-import { kindOf } from '../../files/run.ts'
-import { locateTarget } from '../../files/target.ts'
-import { isQuiet } from '../arguments/manner.ts'
-import type { Arguments } from '../arguments/parseArguments.ts'
-import { contextOf } from '../context.ts'
+} from '../../storage/recovery.ts'
+import { kindOf } from '../../storage/run.ts'
+import type { Arguments } from '../args/parse.ts'
+import { isQuiet } from '../args/request.ts'
+import { contextOf, readRoot, stateFolderHere } from '../context.ts'
 import type { Message } from '../message.ts'
-import { dateOf, readMessage } from '../messages/fileMessages.ts'
+import { type Screen, say, sayMessage } from '../output/output.ts'
 import type { EarlierRunReport } from '../report.ts'
-import { readRoot, stateFolderHere } from '../root.ts'
-import { say, sayMessage } from '../show/output.ts'
-import type { Screen } from '../show/terminal.ts'
-import { waitForOthers } from './waitForOthers.ts'
-import { registerOne, registrationsFor } from './writeChanges.ts'
+import { dateOf, readMessage } from '../text/files.ts'
+import { registerOne, registrationsFor, waitForOthers } from './write.ts'
 
 /** What was seen of interrupted runs, and why the command can't go on if it can't. */
 export interface EarlierRuns {

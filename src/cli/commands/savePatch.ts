@@ -1,12 +1,12 @@
 import { realpathSync, statSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import { isLink } from '../../files/exists.ts'
-import { isLedToRoots } from '../../files/openWay.ts'
-import { locateSaved, saveFile } from '../../files/saveFile.ts'
-import type { TargetFile } from '../../files/target.ts'
-import { isTrace } from '../../files/trace.ts'
+import { isLedToRoots } from '../../storage/access.ts'
+import { isTrace } from '../../storage/commit.ts'
+import { isLink } from '../../storage/paths.ts'
+import type { TargetFile } from '../../storage/read.ts'
+import { locateSaved, saveFile } from '../../storage/saveFile.ts'
 import type { Message } from '../message.ts'
-import { outputLedMessage, patchMessage, replacesMessage } from '../messages/outputMessages.ts'
+import { outputLedMessage, patchMessage, replacesMessage } from '../text/output.ts'
 
 /**
  * Writes a patch of the configuration to the file that was named, in place of what is there. Nobody

@@ -1,6 +1,6 @@
 // Guests for `--domain`, and what is told of them.
 
-import { folderOf } from '../../host/support/machines.ts'
+import { folderOf } from '../../machine/support/machines.ts'
 import { CHECKED } from './machine.ts'
 import { makePlace, type Place } from './place.ts'
 import { text } from './text.ts'

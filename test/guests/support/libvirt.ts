@@ -1,305 +1,48 @@
-// A libvirt of our own with the driver for QEMU: its sockets, its guests and its logs lie in a folder
-// of the test, and it runs as somebody who has no guests.
-
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync
-} from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, test } from 'vitest'
-import { scriptOf, type Wanted } from './service.ts'
+import { test } from 'vitest'
 
-const TOOLS = [
-  'libvirtd',
-  'virsh',
-  'qemu-system-x86_64',
-  'swtpm',
-  'swtpm_setup',
-  'setsid',
-  'setpriv'
-]
-const PATH = `${process.env.PATH}:/usr/sbin:/sbin`
-const NOBODY = 65534
+const TOOLS = ['virsh', 'virt-xml-validate', 'xmllint']
 
-const missing = TOOLS.filter(it => pathOf(it) === '')
+const missing = TOOLS.filter(it => spawnSync('sh', ['-c', `command -v ${it}`]).status !== 0)
 if (missing.length > 0 && process.env.CI) throw new Error(`missing: ${missing.join(', ')}`)
-
-/** What a run of the service says and how it ends; -1 if it was killed. */
-export interface Run {
-  status: number
-  output: string
+if (missing.length > 0) {
+  console.warn(`libvirt is not asked about the guests (missing: ${missing.join(', ')})`)
 }
 
-/** What is not as it should be while the service runs. */
-export interface Trouble {
-  /** The call of virsh that it is killed at; with `loses`, libvirt is gone then, and only virsh fails. */
-  kill?: { call: number; when: 'before' | 'after'; loses?: boolean }
-  /** virsh does not know --keep-tpm, as before 8.9. */
-  isOld?: boolean
-  /** Nothing but small files can be written. */
-  isFull?: boolean
-  /** `written` is wanted afterwards. */
-  isWatched?: boolean
-}
+/** A test where libvirt's tools are there; else it is left out, which is announced. */
+export const withLibvirt = missing.length === 0 ? test : test.skip
 
-export interface Libvirt {
-  /** Runs the service. */
-  serve(wanted: Wanted, trouble?: Trouble): Run
-  /** The calls of virsh of the last run. */
-  calls(): string[]
-  /** What the service had written at each of these calls, as one line that says whether it differs. */
-  written(): string[]
-  /** What virsh says; several commands are separated by semicolons. Fails if virsh does. */
-  virsh(...words: string[]): string
-  /** Makes a file with a guest, and gives its path. */
-  file(name: string, xml: string): string
-  /** A guest of the configuration in a file of its own. */
-  definedBy(xml: string, name?: string): Record<string, { xml: string }>
-  /** A file where libvirt has those of guests, with its text if it is to be made. */
-  ownFile(path: string, text?: string): { path: string; exists: boolean }
-  /** The service's own files by their paths from its folder. */
-  records(): Record<string, string>
-  setRecords(records: Record<string, string>): void
-  /** Takes everything away: guests, networks, records. */
-  clear(): void
-  stop(): Promise<void>
-}
-
-/**
- * A vitest `describe` with a libvirt of its own, where nothing is left of the test before. Without
- * the programs for that a single test takes its place, which reports as skipped, with the reason; where
- * CI must have them, that is an error.
- */
-export function describeWithLibvirt(title: string, body: (libvirt: Libvirt) => void): void {
-  describe(title, () => {
-    if (missing.length > 0) {
-      const sentence = `${missing.join(', ')} not found`
-      test(`needs libvirt with QEMU: ${sentence}`, context => {
-        console.warn(`${title}: skipped, ${sentence}`)
-        context.skip(sentence)
-      })
-      return
-    }
-    const libvirt = {} as Libvirt
-    beforeAll(async () => {
-      Object.assign(libvirt, await startLibvirt())
+/** What libvirt's schema says of a domain; empty where it is valid. */
+export function invalidity(xml: string): string {
+  return inFile(xml, file => {
+    const { status, stderr } = spawnSync('virt-xml-validate', [file, 'domain'], {
+      encoding: 'utf8'
     })
-    afterEach(() => libvirt.clear())
-    afterAll(() => libvirt.stop())
-    body(libvirt)
+    return status === 0 ? '' : stderr.replaceAll(file, 'domain.xml')
   })
 }
 
-/** Starts it and waits until it answers. */
-async function startLibvirt(): Promise<Libvirt> {
-  // In memory nothing waits for a disk.
-  const memory = '/dev/shm'
-  const top = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'vfio-guests-'))
-  const at = (...names: string[]) => join(top, ...names)
-  const isRoot = process.getuid?.() === 0
-  const own = (path: string) => {
-    if (isRoot) chownSync(path, NOBODY, NOBODY)
-  }
-  const folder = (...names: string[]) => {
-    mkdirSync(at(...names), { recursive: true, mode: 0o700 })
-    own(at(...names))
-    return at(...names)
-  }
-  chmodSync(top, 0o755)
-  own(top)
-  for (const name of ['bin', 'run', 'config', 'config/libvirt', 'cache', 'data', 'home', 'xml']) {
-    folder(name)
-  }
-  // Otherwise it starts another daemon for the output of guests, which would outlast it.
-  writeFileSync(at('config/libvirt/qemu.conf'), 'stdio_handler = "file"\n')
-  writeFileSync(at('bin/virsh'), watchedVirsh(pathOf('virsh')))
-  chmodSync(at('bin/virsh'), 0o755)
-
-  const env = {
-    PATH,
-    LC_ALL: 'C',
-    HOME: at('home'),
-    XDG_RUNTIME_DIR: at('run'),
-    XDG_CONFIG_HOME: at('config'),
-    XDG_CACHE_HOME: at('cache'),
-    XDG_DATA_HOME: at('data'),
-    LIBVIRT_DEFAULT_URI: 'qemu:///session'
-  }
-  const asSomebody = (words: readonly string[]): [string, string[]] => {
-    const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
-    const [first = '', ...rest] = isRoot ? ['setpriv', ...ids, ...words] : words
-    return [first, rest]
-  }
-  const daemon = spawn(...asSomebody([pathOf('libvirtd'), '--timeout', '600']), {
-    env,
-    cwd: top,
-    stdio: 'ignore'
+/** What libvirt's test driver makes of a domain; undefined where it does not take it. */
+export function defined(xml: string, name: string): string | undefined {
+  return inFile(xml, file => {
+    const commands = `define ${file}; dumpxml "${name}"`
+    const args = ['-q', '-c', 'test:///default', commands]
+    const { stdout } = spawnSync('virsh', args, { encoding: 'utf8', timeout: 20_000 })
+    const start = stdout.indexOf('<domain')
+    return start === -1 ? undefined : stdout.slice(start)
   })
-  const call = (...words: string[]) =>
-    spawnSync(...asSomebody(['virsh', '-q', ...words]), {
-      env,
-      encoding: 'utf8',
-      timeout: 20_000
-    })
-  const virsh = (...words: string[]) => {
-    const { status, stdout, stderr } = call(...words)
-    if (status !== 0) throw new Error(`virsh ${words.join(' ')}: ${stderr}`)
-    return stdout.trimEnd()
-  }
+}
+
+function inFile<T>(xml: string, use: (file: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-libvirt-'))
   try {
-    await answering(daemon, () => call('uri').status === 0)
-  } catch (error) {
-    daemon.kill()
-    throw error
+    const file = join(folder, 'domain.xml')
+    writeFileSync(file, xml)
+    return use(file)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
   }
-
-  const state = at('state')
-  const setRecords = (records: Record<string, string>) => {
-    rmSync(state, { recursive: true, force: true })
-    folder('state')
-    for (const [path, text] of Object.entries(records)) {
-      const [guest = '', name = ''] = path.split('/')
-      writeFileSync(join(folder('state', guest), name), text)
-      own(at('state', guest, name))
-    }
-  }
-  setRecords({})
-
-  const file = (name: string, xml: string) => {
-    const path = at('xml', name)
-    writeFileSync(path, xml)
-    own(path)
-    return path
-  }
-
-  const clear = () => {
-    const [running = '', all = '', nets = ''] = virsh(
-      'list --uuid; echo next; list --all --uuid; echo next; net-list --all --uuid'
-    ).split('next')
-    const commands = [
-      ...namesOf(running).map(it => `destroy ${it}`),
-      ...namesOf(all).map(it => `undefine --managed-save --nvram ${it}`),
-      ...namesOf(nets).flatMap(it => [`net-destroy ${it}`, `net-undefine ${it}`])
-    ]
-    // What fails is that a network is not active.
-    if (commands.length > 0) virsh([...commands, 'list'].join('; '))
-    setRecords({})
-  }
-
-  return {
-    virsh,
-    setRecords,
-    serve(wanted, { kill, isOld, isFull, isWatched } = {}) {
-      for (const it of ['calls', 'written']) rmSync(at(it), { force: true })
-      // Whoever writes more gets an error, as it is on a disk without room.
-      const limit = isFull ? "trap '' XFSZ; ulimit -f 1\n" : ''
-      const script = `set -e\n${limit}${scriptOf(wanted)}`
-      const words = ['setsid', '--fork', '--wait', 'bash', '-c', script]
-      const { status, stdout, stderr } = spawnSync(...asSomebody(words), {
-        encoding: 'utf8',
-        env: {
-          ...env,
-          PATH: `${at('bin')}:${PATH}`,
-          STATE_DIRECTORY: state,
-          CALLS: at('calls'),
-          ...(isWatched && { WRITTEN: at('written') }),
-          ...(kill && { KILL: `${kill.when} ${kill.call}` }),
-          ...(kill?.loses && { LOSES: 'yes' }),
-          ...(isOld && { WITHOUT: '--keep-tpm' })
-        }
-      })
-      const output = (stdout + stderr).replaceAll(state, '/var/lib/vfio-guests')
-      return { status: status === 0 || status === 1 ? status : -1, output }
-    },
-    calls: () => linesOf(at('calls')),
-    written: () => linesOf(at('written')),
-    file,
-    definedBy: (xml, name = 'win10') => ({
-      [name]: { xml: file(`${name.replace(/\W/g, '-')}.xml`, xml) }
-    }),
-    ownFile(name, text) {
-      const path = at('config/libvirt/qemu', name)
-      if (text !== undefined) {
-        const names = name.split('/').slice(0, -1)
-        for (const i of names.keys()) folder('config/libvirt/qemu', ...names.slice(0, i + 1))
-        writeFileSync(path, text)
-        own(path)
-      }
-      return { path, exists: existsSync(path) }
-    },
-    records() {
-      const names = readdirSync(state, { recursive: true, encoding: 'utf8' }).sort()
-      const files = names.filter(it => statSync(join(state, it)).isFile())
-      return Object.fromEntries(files.map(it => [it, readFileSync(join(state, it), 'utf8')]))
-    },
-    clear,
-    async stop() {
-      clear()
-      const ended = new Promise(resolve => daemon.once('exit', resolve))
-      daemon.kill()
-      await ended
-      rmSync(top, { recursive: true, force: true })
-    }
-  }
-}
-
-function linesOf(path: string): string[] {
-  return readFileSync(path, 'utf8').trimEnd().split('\n')
-}
-
-export function namesOf(list: string): string[] {
-  return list.split('\n').filter(it => it !== '')
-}
-
-async function answering(daemon: ChildProcess, isThere: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (daemon.exitCode !== null) throw new Error(`libvirtd ended with ${daemon.exitCode}`)
-    if (isThere()) return
-    await wait(100)
-  }
-  throw new Error('libvirtd does not answer')
-}
-
-function pathOf(tool: string): string {
-  const found = spawnSync('sh', ['-c', `command -v ${tool}`], {
-    encoding: 'utf8',
-    env: { ...process.env, PATH }
-  })
-  return found.stdout.trim()
-}
-
-/** virsh that keeps a list of what it was asked, and at one of them ends the whole run, or fails. */
-function watchedVirsh(path: string): string {
-  return `#!/bin/sh
-end() {
-  if [ -z "$LOSES" ]; then kill -KILL 0; fi
-  echo 'error: End of file while reading data: Input/output error' >&2
-  exit 1
-}
-echo "$*" >> "$CALLS"
-if [ "$WRITTEN" ]; then
-  find "$STATE_DIRECTORY" -type f -exec cksum {} + | sort | cksum >> "$WRITTEN"
-fi
-if [ "$KILL" ]; then count=$(wc -l < "$CALLS"); fi
-if [ "$KILL" ] && [ "$KILL" = "before $count" ]; then end; fi
-if [ "$1" = help ] && [ "$WITHOUT" ]; then
-  ${path} "$@" | grep -v -e "$WITHOUT"
-else
-  ${path} "$@"
-fi
-status=$?
-if [ "$KILL" ] && [ "$KILL" = "after $count" ]; then end; fi
-exit "$status"
-`
 }

@@ -1,0 +1,270 @@
+import { readFileSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import { locate } from '../../configuration/read.ts'
+import { reading } from '../../storage/errno.ts'
+import { concerns, leftBy, type Request, type Stopped } from '../../storage/history.ts'
+import { attempt } from '../../storage/paths.ts'
+import type { FileProblem } from '../../storage/problem.ts'
+import { locateTarget } from '../../storage/read.ts'
+import { markReported, outerPath, type Run, runsFolder } from '../../storage/run.ts'
+import { historyOf, listRuns } from '../../storage/runs.ts'
+import type { FileChange } from '../../storage/step.ts'
+import { planUndo } from '../../storage/undo.ts'
+import type { Arguments } from '../args/parse.ts'
+import { isQuiet } from '../args/request.ts'
+import { type Context, contextOf, readRoot, stateFolderHere } from '../context.ts'
+import { EXIT, type Message, usage } from '../message.ts'
+import { groupFiles, isOwnModule, paintPatch } from '../output/diff.ts'
+import { type ChangedFile, reportActions, reportFile } from '../output/json.ts'
+import { say, writeExact } from '../output/output.ts'
+import type { Screens } from '../output/plan.ts'
+import { confirm } from '../prompt/prompt.ts'
+import {
+  emptyBody,
+  type FileReport,
+  fail,
+  type PlanBody,
+  type Report,
+  unchanged
+} from '../report.ts'
+import { readMessage } from '../text/files.ts'
+import { registrationLines } from '../text/git.ts'
+import { ledToRootsMessage } from '../text/output.ts'
+import { changedByRun, foreseenLine, WORDS } from '../text/undo.ts'
+import { stillNamed } from './remove.ts'
+import { type Chosen, chooseRun, elsewhereLines, listRunsOf } from './runs.ts'
+import { registrationsOf, reportWritten, writeChanges } from './write.ts'
+
+/**
+ * `undo`: takes the last run for the file that is in effect back, byte for byte; with `--redo` it makes
+ * the last one that was taken back again. `stopped` are runs for the file that were interrupted, and what
+ * became of them just now.
+ */
+export async function undoCommand(
+  given: Arguments,
+  screens: Screens,
+  stopped: readonly Stopped[]
+): Promise<Report> {
+  const root = readRoot(given)
+  if (!root.ok) return fail(root.error)
+  const { path } = locate(given.file, root.value, process.env)
+  const start = contextOf('undo', path, root.value, given, screens.err)
+  const misuse = findMisuse(given)
+  if (misuse !== undefined) return fail(misuse)
+  if (given.on('list') === true) return listRunsOf(given, start)
+  const request = requestOf(given)
+  const named = request.kind === 'redo' ? { ...start, record: 'undo --redo' } : start
+  const choice = chooseRun(given, request, stopped, named)
+  if (!choice.ok) return fail(choice.error)
+  if ('lines' in choice.value) return ended(choice.value, given, start)
+  if ('foreseen' in choice.value) {
+    const { followUp, stopped: first } = choice.value.foreseen
+    const notes = [foreseenLine(request, followUp, first)]
+    if (!isQuiet(given)) for (const line of notes) say(line)
+    return { exit: EXIT.differences, outcome: 'planned', body: { ...emptyBody(root.value), notes } }
+  }
+  return carryOut(choice.value, request, given, screens, named)
+}
+
+/** What the words ask for. */
+function requestOf(given: Arguments): Request {
+  const run = given.text('run')
+  const kind = given.on('redo') === true ? 'redo' : 'undo'
+  return run === undefined ? { kind } : { kind, run }
+}
+
+function findMisuse(given: Arguments): Message | undefined {
+  if (given.on('redo') === true && given.text('run') !== undefined)
+    return usage('--redo does not go with --run.', {
+      why: '--redo makes the run again that was taken back last.',
+      remedy: 'leave one of them away'
+    })
+  if (given.on('all') === true && given.on('list') !== true)
+    return usage('--all goes with --list only.', { remedy: 'vfio-patch undo --list --all' })
+  const isAsking = given.on('yes') !== true && given.on('dry-run') !== true
+  if (given.on('quiet') === true && isAsking && given.on('list') !== true)
+    return usage('--quiet does not go with a question.', {
+      remedy: 'add --yes, or leave --quiet away'
+    })
+  return undefined
+}
+
+/** The report where nothing is left to do; one that was told of late counts as told of now. */
+async function ended(
+  { lines, because }: { lines: string[]; because?: Stopped },
+  given: Arguments,
+  context: Context
+): Promise<Report> {
+  const { root, file } = context
+  const isFinished = because?.outcome === 'finished'
+  if (!isQuiet(given)) {
+    const target = locateTarget(file, { root })
+    const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, context) : []
+    for (const line of [...lines, ...next]) say(line)
+  }
+  const report = unchanged({ ...emptyBody(root), notes: lines })
+  if (!isFinished || because.run === undefined || given.on('dry-run') === true) return report
+  const folder = join(runsFolder(stateFolderHere(root)), because.run)
+  return { ...report, whenTold: () => markReported(folder) }
+}
+
+async function carryOut(
+  { reverted, subject, purpose }: Chosen,
+  request: Request,
+  given: Arguments,
+  screens: Screens,
+  start: Context
+): Promise<Report> {
+  const { root, file: path } = start
+  const quiet = isQuiet(given)
+  const words = WORDS[request.kind]
+  // `--run` with a run that undid another one redoes that.
+  const isRedo = purpose.redoes !== undefined
+  const record = isRedo ? { record: 'undo --redo' } : {}
+  const context = { ...start, ...record, undoes: reverted.command }
+  const changes = planUndo(reverted)
+  if (!changes.ok) return fail(refusalOf(changes.error, reverted, context))
+  if (changes.value.length === 0) {
+    if (!quiet) say(words.nothing(subject.id))
+    return unchanged(emptyBody(root))
+  }
+  const files: ChangedFile[] = []
+  const folder = folderAround(path, reverted, context)
+  for (const change of changes.value) {
+    const file = attempt(() => changedFile(change, folder), reading(change.realpath))
+    if (!file.ok) return fail(readMessage(file.error, context))
+    files.push(file.value)
+  }
+  const registrations = registrationsOf(changes.value, given)
+  const notes = stillNamed(changes.value, join(folder, basename(path)))
+  const planned: PlanBody = {
+    ...emptyBody(root),
+    notes,
+    files: files.map(it => reportFile(it, 3)),
+    actions: reportActions(registrations)
+  }
+  if (!quiet) {
+    const headline = `Run ${subject.id} (${subject.command}) ${words.will}:`
+    show(headline, request, files, planned, given.on('verbose') === true, screens)
+    for (const line of registrationLines(registrations)) say(line)
+    for (const note of notes) say(`Note: ${note}`)
+  }
+  if (given.on('dry-run') === true) {
+    return { exit: EXIT.differences, outcome: 'planned', body: planned }
+  }
+  const named = locateTarget(path, { root })
+  const led = named.ok ? ledToRootsMessage(start, named.value.realpath) : undefined
+  if (led) return fail(led, planned)
+  const refusal = await confirm(words.question, given)
+  if (refusal) return { ...refusal, body: planned }
+  const target = targetOf(reverted, path, root)
+  const whole = { ...purpose, ...(target === undefined ? {} : { target }) }
+  const written = await writeChanges(changes.value, registrations, context, given, true, whole)
+  if (!written.ok) return fail(written.error, planned)
+  const next = quiet ? [] : await nextStepOf(configurationOf(path, changes.value, context), context)
+  return reportWritten(written.value, planned, given, () => [words.done(subject.id), ...next])
+}
+
+/** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
+async function nextStepOf(realpath: string, { root }: Context): Promise<readonly string[]> {
+  const loaded = await import('../text/advice.ts').catch(() => undefined)
+  return (
+    loaded?.nextStep(root, realpath) ?? ['Next:   build the system again, with nixos-rebuild boot']
+  )
+}
+
+/** The file whose system has to be built: the one that was named if the run changed it, else one that it edited. */
+function configurationOf(path: string, changes: readonly FileChange[], { root }: Context): string {
+  const target = locateTarget(path, { root })
+  const own = changes.find(it => target.ok && it.realpath === target.value.realpath)
+  // Only modules are created and deleted; a file that is modified belongs to the person.
+  const edited = changes.find(it => it.before !== null && it.after !== null)
+  return (own ?? edited ?? changes.at(-1))?.realpath ?? path
+}
+
+/** The file that the run was called on, else the one that this call names, if the run changed it. */
+function targetOf(reverted: Run, path: string, root: string): string | undefined {
+  if (reverted.target !== undefined) return outerPath(reverted.target, reverted.root)
+  const target = locateTarget(path, { root })
+  return target.ok && concerns(reverted, target.value.realpath) ? target.value.realpath : undefined
+}
+
+/** Why it is refused: where another run changed the file since, that one is named, or who may have made one. */
+function refusalOf(problem: FileProblem, reverted: Run, context: Context): Message {
+  const message = readMessage(problem, context)
+  if (problem.code !== 'EDITED_SINCE') return message
+  const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
+  const other = runs.ok ? leftBy(historyOf(runs.value), problem.path, problem.found) : null
+  if (other !== null && other.id !== reverted.id) return changedByRun(problem.path, other, context)
+  // What looks like an edit may be a run of the other account, which only that one can undo.
+  const elsewhere = elsewhereLines(problem.path, context)
+  const remedy = [message.remedy ?? [], ...elsewhere].flat().join('\n')
+  return { ...message, remedy }
+}
+
+/** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
+function show(
+  headline: string,
+  { kind }: Request,
+  changed: readonly ChangedFile[],
+  { files }: PlanBody,
+  verbose: boolean,
+  screens: Screens
+): void {
+  // The person's own file comes first, as it is what they want to see.
+  const isOwn = (it: FileReport) => it.action === 'modify'
+  const inOrder = [...files.filter(isOwn), ...files.filter(it => !isOwn(it))]
+  const isModule = ({ realpath }: FileReport) => {
+    const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
+    return isOwnModule({ before, after })
+  }
+  say(headline)
+  const groups = groupFiles(
+    inOrder,
+    it => it.realpath,
+    isModule,
+    it => it.action
+  )
+  for (const group of groups) {
+    const action = group.files[0]?.action ?? 'modify'
+    const [one, several] = action === 'modify' ? WORDS[kind].modify : WHAT[action]
+    const { length } = group.files
+    say(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
+  }
+  const whole = verbose || !screens.out.isTerminal
+  const shown = inOrder.filter(it => whole || it.action === 'modify')
+  writeExact(paintPatch(shown.map(it => it.patch).join(''), screens.out), screens.out)
+}
+
+const WHAT = {
+  create: ['comes back', 'come back'],
+  delete: ['goes', 'go']
+} as const
+
+/**
+ * The folder that the patch is for: that of the configuration, as for the patch of an `apply`, where the run
+ * has nothing outside of it; else the one around all files of the run.
+ */
+function folderAround(configuration: string, run: Run, { root }: Context): string {
+  const paths = run.files.map(it => outerPath(it.path, run.root))
+  const target = locateTarget(configuration, { root })
+  let folder = target.ok ? dirname(target.value.realpath) : dirname(paths[0] ?? run.root)
+  if (paths.every(it => isBelow(folder, it))) return folder
+  folder = dirname(paths[0] ?? run.root)
+  while (!paths.every(it => isBelow(folder, it))) folder = dirname(folder)
+  return folder
+}
+
+function isBelow(folder: string, path: string): boolean {
+  return path.startsWith(join(folder, '/'))
+}
+
+function changedFile({ realpath, before, after }: FileChange, folder: string): ChangedFile {
+  return {
+    path: realpath,
+    realpath,
+    name: relative(folder, realpath),
+    before: before === null ? undefined : readFileSync(realpath).toString(),
+    after: after === null ? undefined : Buffer.from(after).toString('utf8')
+  }
+}

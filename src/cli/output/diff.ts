@@ -1,0 +1,150 @@
+// How people are told of a planned file.
+
+import { createRequire } from 'node:module'
+import { basename, dirname } from 'node:path'
+import type * as Diff from 'diff'
+import { stampOf } from '../../configuration/imports.ts'
+import { diffTexts } from '../../nix/text/diff.ts'
+import type { PlannedFile } from '../../plan/changes.ts'
+import type { TargetFile } from '../../storage/read.ts'
+import { paint, reverse, type Screen } from './output.ts'
+
+/** Whether a planned file is a module of ours, or was one. */
+export function isOwnModule({ before, after }: Pick<PlannedFile, 'before' | 'after'>): boolean {
+  return [before, after].some(it => stampOf(it ?? '') !== 'none')
+}
+
+/** A path as people read it: relative to the configuration's folder where it lies in it. */
+export function shortName(configuration: TargetFile, path: string): string {
+  const folder = dirname(configuration.realpath)
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path
+}
+
+/** A planned file's name as a patch and a person want it: relative to the configuration's folder. */
+export function nameIn(configuration: TargetFile, path: string): string {
+  const folder = dirname(configuration.realpath)
+  return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : basename(path)
+}
+
+// Modules come and go together, so people are told of their folder, and not of each of them.
+
+/** A file, or all those in one folder that the same happens to. */
+export interface FileGroup<T> {
+  /** The path of the file, or that of the folder with a slash behind it. */
+  name: string
+  files: readonly T[]
+}
+
+/**
+ * Puts those files that `isModule` into groups by their folder and by `kindOf`, each in the place of its
+ * first file. One that is alone keeps its own name, and so do all other files. What lies in `_lib` belongs to
+ * the folder around it.
+ */
+export function groupFiles<T>(
+  files: readonly T[],
+  pathOf: (file: T) => string,
+  isModule: (file: T) => boolean,
+  kindOf: (file: T) => string = () => ''
+): FileGroup<T>[] {
+  const groups = new Map<string, T[]>()
+  for (const file of files) {
+    const key = isModule(file)
+      ? `${kindOf(file)} ${folderOfModule(pathOf(file))}/`
+      : `file ${pathOf(file)}`
+    groups.set(key, [...(groups.get(key) ?? []), file])
+  }
+  return [...groups.values()].map(group => {
+    const [first] = group.map(pathOf)
+    const name = first ?? ''
+    return { name: group.length > 1 ? `${folderOfModule(name)}/` : name, files: group }
+  })
+}
+
+/** The folder that a module belongs to. */
+export function folderOfModule(path: string): string {
+  const folder = dirname(path)
+  return basename(folder) === '_lib' ? dirname(folder) : folder
+}
+
+// Not by the index: undo has to work where the parser can't be loaded.
+
+/** A file's change for the reader: `before` undefined for a new file, `after` for one that goes. */
+export interface ShownFile {
+  /** As the patch names it, relative to the folder that it applies in. */
+  name: string
+  before: string | undefined
+  after: string | undefined
+}
+
+/** A patch that `git apply` and `patch -p1` take in the folder of the configuration. */
+export function patchOf(files: readonly ShownFile[], context: number): string {
+  return files.map(it => patchOfFile(it, context)).join('')
+}
+
+function patchOfFile({ name, before, after }: ShownFile, context: number): string {
+  // With a blank in it, patch takes a name to end at a tab, as git writes it.
+  const file = name.includes(' ') ? `${name}\t` : name
+  const patch = withQuotes(diffTexts(before ?? '', after ?? '', { file, context }), name)
+  if (before === undefined) return patch.replace(/^--- .*/, '--- /dev/null')
+  return after === undefined ? patch.replace(/^(--- .*\n)\+\+\+ .*/, '$1+++ /dev/null') : patch
+}
+
+/** A name with a control character, a quote or a backslash in it, in quotes as git reads and writes it. */
+function withQuotes(patch: string, name: string): string {
+  if (patch === '' || !/["\\\p{Cc}]/u.test(name)) return patch
+  const quoted = name.replace(/["\\\p{Cc}]/gu, it => {
+    if (it === '\n') return '\\n'
+    if (it === '"' || it === '\\') return `\\${it}`
+    return [...Buffer.from(it)].map(byte => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+  })
+  return `--- "a/${quoted}"\n+++ "b/${quoted}"\n${patch.slice(patch.indexOf('\n@@ ') + 1)}`
+}
+
+/**
+ * A patch with colours, and in reverse the words that changed where one line took the place of
+ * another. Without colours it is the patch itself.
+ */
+export function paintPatch(patch: string, screen: Screen): string {
+  if (!screen.color || patch === '') return patch
+  // With Windows line ends a style has to end before that of its line.
+  const lines = patch.split(/\r?\n/)
+  const ends = patch.match(/\r?\n/g) ?? []
+  const painted = lines.map((line, i) => {
+    if (/^(?:---|\+\+\+) /.test(line) && isHeader(lines, i)) return paint(screen, 'bold', line)
+    if (line.startsWith('@@')) return paint(screen, 'cyan', line)
+    if (line.startsWith('-')) return paintLine(line, pairOf(lines, i, 1), 'red', screen)
+    if (line.startsWith('+')) return paintLine(line, pairOf(lines, i, -1), 'green', screen)
+    return line
+  })
+  return painted.map((line, i) => line + (ends[i] ?? '')).join('')
+}
+
+function isHeader(lines: readonly string[], i: number): boolean {
+  const line = lines[i] ?? ''
+  const next = lines[i + 1] ?? ''
+  const last = lines[i - 1] ?? ''
+  return line.startsWith('---') ? next.startsWith('+++ ') : last.startsWith('--- ')
+}
+
+/** The line that took this one's place, or had it, if exactly one was removed and one added here. */
+function pairOf(lines: readonly string[], i: number, step: 1 | -1): string | undefined {
+  const [own, other] = step === 1 ? ['-', '+'] : ['+', '-']
+  const at = (k: number) => (lines[k] ?? ' ')[0]
+  const isPair = at(i + step) === other && at(i - step) !== own && at(i + 2 * step) !== other
+  return isPair ? lines[i + step] : undefined
+}
+
+function paintLine(
+  line: string,
+  pair: string | undefined,
+  style: 'red' | 'green',
+  screen: Screen
+): string {
+  if (pair === undefined) return paint(screen, style, line)
+  const { diffWordsWithSpace } = createRequire(import.meta.url)('diff') as typeof Diff
+  const [before, after] = style === 'red' ? [line, pair] : [pair, line]
+  const words = diffWordsWithSpace(before.slice(1), after.slice(1))
+    .filter(it => (style === 'red' ? !it.added : !it.removed))
+    .map(it => (it.added || it.removed ? reverse(it.value) : it.value))
+  return paint(screen, style, `${line[0]}${words.join('')}`)
+}

@@ -1,0 +1,296 @@
+import { type Group, groupsOf, monitorsAt, unitsOf } from '../../machine/cards.ts'
+import type { Candidate, VirtualCandidate } from '../../machine/gates.ts'
+import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
+import { classWord, isBridge, isDisplay } from '../../machine/read/pci.ts'
+import { isVgpu, virtualFunctionsOf } from '../../machine/virtualFunctions.ts'
+import { visibleLine } from '../../nix/text/visible.ts'
+import type { ScanBody } from '../report.ts'
+import type { Advice } from '../text/advice.ts'
+import { list, type Names, whyNot } from '../text/devices.ts'
+import { paint, type Screen, wrap } from './output.ts'
+
+/** What the table is made of. */
+export interface Scan {
+  machine: Machine
+  candidates: readonly Candidate[]
+  virtual: readonly VirtualCandidate[]
+  names: Names
+}
+
+export interface Look {
+  screen: Screen
+  /** Whether the terminal has more than ASCII. */
+  isUnicode: boolean
+  /** Whether groups of nothing but bridges are listed, too. */
+  isWhole: boolean
+}
+
+// Narrower than this a name says nothing any more.
+const NAME = 24
+const GAP = '  '
+
+/** The devices by IOMMU group, then the machine; lines of at most the screen's width. */
+export function scanTable(scan: Scan, look: Look): string[] {
+  const width = widthOf(look.screen)
+  const columns = columnsOf(scan.machine.devices, width)
+  const shown = groupsOf(scan.machine).filter(
+    it => look.isWhole || it.devices.some(device => !isBridge(device))
+  )
+  const groups = shown.flatMap(group => [...groupLines(group, scan, look, width, columns), ''])
+  return [...groups, ...systemLines(scan.machine, width)]
+}
+
+/** Neither so narrow that nothing fits nor so wide that lines can't be followed. */
+export function widthOf({ width }: Screen): number {
+  return Math.min(200, Math.max(60, width))
+}
+
+interface Columns {
+  address: number
+  id: number
+  kind: number
+  driver: number
+  /** Zero where names have lines of their own. */
+  name: number
+}
+
+function columnsOf(devices: readonly PciDevice[], width: number): Columns {
+  const widest = (words: readonly string[], most: number) =>
+    Math.min(most, Math.max(1, ...words.map(it => it.length)))
+  const address = widest(
+    devices.map(it => it.address),
+    16
+  )
+  const kind = widest(
+    devices.map(it => classWord(it.class)),
+    11
+  )
+  const driver = widest(devices.map(driverOf), 14)
+  const id = 9
+  const rest = width - (address + id + kind + driver + GAP.length * 5)
+  return { address, id, kind, driver, name: rest < NAME ? 0 : rest }
+}
+
+function groupLines(
+  group: Group,
+  scan: Scan,
+  look: Look,
+  width: number,
+  columns: Columns
+): string[] {
+  const head = wrap(titleOf(group), width, GAP).map(it => paint(look.screen, 'bold', it))
+  return [...head, ...group.devices.flatMap(it => deviceLines(it, scan, look, width, columns))]
+}
+
+function titleOf({ id, devices, isShared }: Group): string {
+  if (id === undefined) return 'In no IOMMU group'
+  if (!isShared) return `IOMMU group ${id}`
+  // No guest can have a virtual function together with the device that it is made of.
+  const physical = devices.find(it => devices.some(at => at.physicalFunction === it.address))
+  if (physical) return `IOMMU group ${id}, shared by ${physical.address} and its virtual functions`
+  return `IOMMU group ${id}, shared: ${list(unitsOf(devices))} go together or not at all`
+}
+
+function deviceLines(
+  device: PciDevice,
+  scan: Scan,
+  { screen, isUnicode }: Look,
+  width: number,
+  columns: Columns
+): string[] {
+  const full = scan.names.get(idOf(device)) ?? ''
+  const mark = isDisplay(device) ? (isUnicode ? '●' : '*') : ' '
+  const cells = [
+    device.address.padEnd(columns.address),
+    idOf(device).padEnd(columns.id),
+    classWord(device.class).padEnd(columns.kind),
+    cut(driverOf(device) || '-', columns.driver, isUnicode).padEnd(columns.driver)
+  ]
+  // Of a card the whole name is shown in any case.
+  const isBelow = columns.name === 0 || (isDisplay(device) && full.length > columns.name)
+  const name = isBelow ? '' : cut(full, columns.name, isUnicode)
+  const line = `${mark} ${[...cells, name].join(GAP)}`.trimEnd()
+  const indent = ' '.repeat(2 + columns.address + GAP.length)
+  const below = (text: string) => wrap(text, width - indent.length).map(it => `${indent}${it}`)
+  return [
+    isDisplay(device) ? paint(screen, 'bold', line) : line,
+    ...(isBelow && full !== '' ? below(full) : []),
+    ...(isDisplay(device) ? displayFacts(device, scan).flatMap(below) : []),
+    ...virtualFacts(device, scan).flatMap(below)
+  ]
+}
+
+/** What there is to know of a virtual function, or of the virtual functions of a device. */
+function virtualFacts(device: PciDevice, { machine, virtual }: Scan): string[] {
+  const own = virtual.find(it => it.device === device)
+  if (own) {
+    const verdict =
+      own.verdict === 'free'
+        ? `can go to a guest at run time (managed='${isVgpu(device) ? 'no' : 'yes'}')`
+        : `stays: ${own.reasons.map(whyNot).join('; ')}`
+    return [`virtual function of ${device.physicalFunction}; ${verdict}`]
+  }
+  const count = virtualFunctionsOf(machine, device.address).length
+  const total = device.sriov?.total
+  if (count === 0) return total === undefined ? [] : [`virtual functions: none of at most ${total}`]
+  return [`virtual functions: ${count}${total === undefined ? '' : ` of at most ${total}`}`]
+}
+
+function driverOf({ driver = '' }: PciDevice): string {
+  return visibleLine(driver)
+}
+
+function displayFacts(device: PciDevice, { candidates }: Scan): string[] {
+  const own = candidates.find(it => it.card.display.address === device.address)
+  const monitors = monitorsAt(device)
+  const facts = [
+    ...(monitors.length > 0 ? [`monitor at ${list(monitors)}`] : []),
+    ...(device.bootVga === true ? ['first screen of the firmware (boot_vga)'] : []),
+    ...(device.resetMethods === undefined
+      ? []
+      : [`resets: ${device.resetMethods.join(', ') || 'none'}`])
+  ]
+  return [...(facts.length > 0 ? [facts.join('; ')] : []), ...(own ? [verdictOf(own)] : [])]
+}
+
+function verdictOf({ verdict, reasons }: Candidate): string {
+  const why = reasons.map(whyNot).join('; ')
+  switch (verdict) {
+    case 'free':
+      return 'can go to a guest'
+    case 'confirm':
+      return `can go to a guest if you mean it: ${why}`
+    case 'separate':
+      return `can go to a guest with --bind hooks or --specialisation: ${why}`
+    case 'kept':
+      return `stays: ${why}`
+  }
+}
+
+function systemLines(machine: Machine, width: number): string[] {
+  const { iommu, memory, firmware, kernel, nixos } = machine
+  const facts: [title: string, text: string][] = [
+    ['Processor', processorOf(machine)],
+    ['IOMMU', `${offerOf(machine)}; ${useOf(iommu.groups)}`],
+    ['Memory', memoryOf(memory)],
+    ['System', [nixos ? `NixOS ${nixos}` : 'not NixOS', `Linux ${kernel ?? '?'}`].join(', ')]
+  ]
+  if (firmware.board !== undefined) facts.push(['Board', firmware.board])
+  if (firmware.mux !== undefined) {
+    const which = firmware.mux === 'discrete' ? 'graphics card' : 'processor'
+    facts.push(['Panel', `switched to the ${which} (gpu_mux_mode)`])
+  }
+  return facts.flatMap(([title, text]) =>
+    wrap(`${title.padEnd(9)}  ${text}`, width, ' '.repeat(11))
+  )
+}
+
+function processorOf({ cpu }: Machine): string {
+  const name = cpu.model ?? 'unknown'
+  if (cpu.hasVirtualisation === undefined) return name
+  return cpu.hasVirtualisation ? `${name}, with virtualisation` : `${name}, no virtualisation`
+}
+
+function offerOf({ iommu: { isOffered } }: Machine): string {
+  if (isOffered === undefined) return 'unknown whether the firmware offers it'
+  return isOffered ? 'offered by the firmware' : 'not offered by the firmware'
+}
+
+function useOf(groups: number): string {
+  return groups > 0 ? `used by the kernel, ${groups} groups` : 'not used by the kernel'
+}
+
+function memoryOf({ total, hugepages }: Machine['memory']): string {
+  const size = total === undefined ? 'unknown' : `${(total / 1024 / 1024).toFixed(1)} GiB`
+  const pages = hugepages.map(it => `${it.count} of ${sizeOf(it.sizeKiB)}`)
+  return `${size}; hugepages: ${pages.length > 0 ? pages.join(', ') : 'none'}`
+}
+
+function sizeOf(sizeKiB: number): string {
+  return sizeKiB >= 1024 * 1024 ? `${sizeKiB / 1024 / 1024} GiB` : `${sizeKiB / 1024} MiB`
+}
+
+function cut(text: string, width: number, isUnicode: boolean): string {
+  if (text.length <= width) return text
+  const dots = isUnicode ? '…' : '...'
+  return `${text.slice(0, width - dots.length)}${dots}`
+}
+
+/** What `scan` tells a program. */
+export function scanBody(
+  machine: Machine,
+  candidates: readonly Candidate[],
+  virtual: readonly VirtualCandidate[],
+  names: Names,
+  advice: Advice
+): ScanBody {
+  const { iommu, cpu, memory, firmware } = machine
+  return {
+    kind: 'scan',
+    iommu: {
+      enabled: iommu.groups > 0,
+      offered: iommu.isOffered ?? null,
+      groups: iommu.groups,
+      cmdline: machine.kernelParams.filter(it => it.includes('iommu'))
+    },
+    cpu: {
+      vendor: cpu.vendor ?? null,
+      model: cpu.model ?? null,
+      virtualisation: cpu.hasVirtualisation ?? null,
+      hugepages1G: cpu.hasHugePages1G ?? null
+    },
+    memory: {
+      total: memory.total === undefined ? null : memory.total * 1024,
+      hugepages: memory.hugepages.map(it => ({ size: it.sizeKiB * 1024, count: it.count }))
+    },
+    system: {
+      nixos: machine.nixos ?? null,
+      kernel: machine.kernel ?? null,
+      efi: firmware.isEfi,
+      board: firmware.board ?? null,
+      laptop: firmware.isLaptop,
+      mux: firmware.mux ?? null
+    },
+    groups: groupsOf(machine).map(it => groupReport(it, names)),
+    cards: candidates.map(({ card, verdict, reasons }) => ({
+      address: card.display.address,
+      functions: card.functions.map(it => it.address),
+      integrated: card.isIntegrated,
+      verdict,
+      reasons: reasonsReport(reasons)
+    })),
+    virtualFunctions: virtual.map(({ device, verdict, reasons }) => ({
+      address: device.address,
+      physicalFunction: device.physicalFunction ?? '',
+      verdict,
+      reasons: reasonsReport(reasons)
+    })),
+    advice
+  }
+}
+
+function reasonsReport(reasons: Candidate['reasons']) {
+  return reasons.map(it => ({ code: it.code, message: whyNot(it) }))
+}
+
+function groupReport({ id, devices, isShared }: Group, names: Names): ScanBody['groups'][number] {
+  return {
+    id: id === undefined ? null : Number(id),
+    viable: !isShared,
+    devices: devices.map(it => deviceReport(it, names))
+  }
+}
+
+function deviceReport(device: PciDevice, names: Names) {
+  return {
+    address: device.address,
+    id: idOf(device),
+    class: device.class,
+    name: names.get(idOf(device)) ?? null,
+    driver: device.driver ?? null,
+    bootVga: device.bootVga ?? null,
+    displayConnected: device.connectors.some(it => it.isConnected),
+    connectors: device.connectors.map(it => ({ name: it.name, connected: it.isConnected })),
+    resetMethods: device.resetMethods ?? null
+  }
+}

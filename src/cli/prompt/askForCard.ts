@@ -1,0 +1,293 @@
+// The few questions of an `apply` that was not told what to set up. Plain lines, so that they work over
+// ssh and on a serial console.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { walkImports } from '../../configuration/imports.ts'
+import { isInFlake, moduleReader } from '../../configuration/read.ts'
+import { type Candidate, candidatesOf, proposalOf } from '../../machine/gates.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { parseDocument } from '../../nix/index.ts'
+import { specialisationsOf } from '../../plan/bootEntry.ts'
+import { parseUser } from '../../settings/parse.ts'
+import { type Arguments, parseArguments } from '../args/parse.ts'
+import { contextOf, readRoot } from '../context.ts'
+import { EXIT, type Message } from '../message.ts'
+import { type Screen, say, wrap } from '../output/output.ts'
+import { fail, type Report } from '../report.ts'
+import { declaredUsers, readModule } from '../request/configuration.ts'
+import type { DarkPrompt } from '../request/faults.ts'
+import { readHost } from '../request/machine.ts'
+import { callDevice, type Names, showsOrMay, whyNot } from '../text/devices.ts'
+import { problemMessage } from '../text/gates.ts'
+import { choose, declined } from './prompt.ts'
+
+/** How it goes on: with the words that say the same without questions, or not. */
+export type Asked = { go: Arguments } | { stop: Report }
+
+/**
+ * Asks for the card, who may run guests, whether to prepare Looking Glass, and for a boot entry of its
+ * own. `otherwise` is the message where there is no card to ask for.
+ */
+export async function askForCard(
+  given: Arguments,
+  otherwise: Message,
+  screen: Screen
+): Promise<Asked> {
+  const host = readHost(given)
+  if (!host.ok) return { stop: fail(host.error) }
+  const { machine, names } = host.value
+  const candidates = candidatesOf(machine)
+  if (candidates.length === 0) return { stop: fail(otherwise) }
+  if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
+    return {
+      stop: fail(
+        problemMessage([{ code: 'IOMMU_OFF', machine }], `vfio-patch ${given.line}`, names)
+      )
+    }
+  }
+  const card = await askCard(candidates, names, screen)
+  if ('stop' in card) return card
+  const user = await askUser(given, screen)
+  if ('stop' in user) return user
+  const window = await askLookingGlass(screen)
+  if ('stop' in window) return window
+  const entry = await askForEntry(given, machine, card.go, screen)
+  if ('stop' in entry) return entry
+  const flags = ['--gpu', card.go.card.display.address, ...user.go, ...window.go, ...entry.go]
+  const end = given.words.indexOf('--')
+  const at = end === -1 ? given.words.length : end
+  const words = [...given.words.slice(0, at), ...flags, ...given.words.slice(at)]
+  const parsed = parseArguments(words)
+  if (!parsed.ok) return { stop: fail(parsed.error) }
+  say(`The same without questions: vfio-patch ${parsed.value.line}`)
+  return { go: parsed.value }
+}
+
+async function askCard(
+  candidates: readonly Candidate[],
+  names: Names,
+  screen: Screen
+): Promise<{ go: Candidate } | { stop: Report }> {
+  const free = candidates.filter(it => it.verdict !== 'kept')
+  const kept = candidates.filter(it => it.verdict === 'kept')
+  const line = (it: Candidate) => {
+    const why = it.reasons.map(whyNot).join('; ')
+    return `${callDevice(it.card.display, names)}${why === '' ? '' : `: ${why}`}`
+  }
+  const keptLines = kept.flatMap(it => wrap(`  -  ${line(it)}`, screen.width, '     '))
+  if (free.length === 0) {
+    for (const it of keptLines) say(it)
+    return { stop: fail(NO_CARD) }
+  }
+  const proposal = proposalOf(candidates)
+  const chosen = await choose(
+    {
+      title: 'Which card should the guest have?',
+      choices: free.map(line),
+      after: kept.length > 0 ? ['These stay with the host:', ...keptLines] : [],
+      usual: proposal && free.indexOf(proposal)
+    },
+    screen
+  )
+  if (typeof chosen !== 'number') return { stop: declined(chosen) }
+  const candidate = free[chosen]
+  return candidate === undefined ? { stop: declined('end') } : { go: candidate }
+}
+
+const NO_CARD: Message = {
+  code: 'NO_CARD',
+  exit: EXIT.hardware,
+  what: 'no card of this machine can go to a guest. Nothing was written.',
+  why: 'each of them is needed by the host, see above.',
+  remedy: 'vfio-patch scan'
+}
+
+async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
+  const root = readRoot(given)
+  const at = root.ok ? root.value : '/'
+  const { declared, isPartial } = declaredIn(given, at, screen)
+  const accounts = peopleOf(at)
+  // What the configuration says is what the system will have.
+  const people = declared.length > 0 ? declared : accounts
+  // --user takes no other names.
+  const users = people.filter(it => parseUser(it).ok)
+  if (users.length === 0) return { go: [] }
+  let named: string | undefined
+  const typed = (text: string): number | string => {
+    if (text === 'root') return users.length
+    const user = parseUser(text)
+    if (!user.ok) return `${user.error.message}; ${user.error.hint}.`
+    const isKnown = accounts.includes(text)
+    // A module that was not read may declare anybody.
+    if (!isKnown && !isPartial) {
+      return `Neither the configuration nor this system has a user called ${text}.`
+    }
+    named = text
+    return users.length
+  }
+  const caller = users.indexOf(process.env.SUDO_USER ?? '')
+  const chosen = await choose(
+    {
+      title: 'Who may run guests? (A number or a name; with these rights one can become root.)',
+      choices: [...users, 'nobody but root'],
+      after: [],
+      usual: caller === -1 ? (users.length === 1 ? 0 : undefined) : caller,
+      typed
+    },
+    screen
+  )
+  if (typeof chosen !== 'number') return { stop: declined(chosen) }
+  const user = users[chosen] ?? named
+  return { go: user === undefined ? [] : ['--user', user] }
+}
+
+/** The people that the configuration and what it imports declare; none where it can't be read. */
+function declaredIn(given: Arguments, root: string, screen: Screen) {
+  const read = readModule(given.file, root, path => contextOf('apply', path, root, given, screen))
+  // Errors in the file are reported when it is edited.
+  if (!read.ok) return { declared: [], isPartial: true }
+  const { target, text } = read.value
+  const { modules, unread } = walkImports({ path: target.realpath, text }, moduleReader(root))
+  const { people, isComputed } = declaredUsers(modules)
+  const isPartial = isComputed || unread.length > 0 || isInFlake(target.realpath)
+  return { declared: people, isPartial }
+}
+
+/** The accounts that are people, by name. */
+function peopleOf(root: string): string[] {
+  let text = ''
+  try {
+    text = readFileSync(join(root, 'etc/passwd'), 'utf8')
+  } catch {
+    // A system that is being set up has none yet.
+  }
+  return text
+    .split('\n')
+    .map(it => it.split(':'))
+    .filter(([, , uid, , , , shell]) => {
+      const isPerson = Number(uid) >= 1000 && Number(uid) < 30_000
+      return isPerson && !/(?:nologin|false)$/.test(shell ?? '')
+    })
+    .map(([name = '']) => name)
+    .filter(it => it !== '')
+    .sort()
+}
+
+async function askLookingGlass(screen: Screen): Promise<Flags> {
+  const chosen = await choose(
+    {
+      title: 'Prepare to see the guest in a window of the host, with Looking Glass?',
+      choices: ['no', 'yes'],
+      after: [],
+      usual: 0
+    },
+    screen
+  )
+  if (typeof chosen !== 'number') return { stop: declined(chosen) }
+  return { go: chosen === 1 ? ['--shared-memory', 'looking-glass'] : [] }
+}
+
+// The question about a passphrase prompt that nobody would see.
+
+/**
+ * Asks whether the initrd is to load what makes the prompt visible: the modules, none, or how the
+ * command ends.
+ */
+export async function askForDriver(
+  { message, why, drivers }: DarkPrompt,
+  screen: Screen
+): Promise<{ go: readonly string[] } | { stop: Report }> {
+  const items = drivers.map(it => `"${it}"`).join(' ')
+  const chosen = await choose(
+    {
+      title: `After the next start, ${message}: ${why} Add ${items} to boot.initrd.kernelModules?`,
+      choices: ['yes', 'no'],
+      after: [],
+      usual: 0
+    },
+    screen
+  )
+  if (typeof chosen !== 'number') return { stop: declined(chosen) }
+  return { go: chosen === 0 ? drivers : [] }
+}
+
+// The last question of an `apply` that was not told what to set up: the usual boot entry, or one of its
+// own, which is proposed wherever the picture could be lost.
+
+/** The words that say what was answered, or how the command ends. */
+export type Flags = { go: readonly string[] } | { stop: Report }
+
+/** Asks for the boot entry, unless it was named. */
+export async function askForEntry(
+  given: Arguments,
+  machine: Machine,
+  candidate: Candidate,
+  screen: Screen
+): Promise<Flags> {
+  if (given.text('specialisation') !== undefined) return { go: [] }
+  const { verdict, card } = candidate
+  const { address } = card.display
+  const own = { go: ['--specialisation', freeName(given, screen)] }
+  const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
+  if (verdict === 'confirm') {
+    const chosen = await choose(
+      {
+        title: `It ${showsOrMay(card.display)} your screen. ${title}`,
+        choices: ['yes'],
+        after: wrap(
+          `Or type ${address} to give it away in every boot entry: the host then has no picture, unless you plug the monitor into its own card.`,
+          screen.width
+        ),
+        usual: 0,
+        word: address
+      },
+      screen
+    )
+    if (typeof chosen !== 'number') return { stop: declined(chosen) }
+    return chosen === 0 ? own : { go: ['--confirm', address] }
+  }
+  const isLast = verdict === 'separate'
+  const isAtRisk =
+    isLast ||
+    card.display.bootVga === true ||
+    machine.firmware.isLaptop ||
+    machine.iommu.groups === 0
+  const chosen = await choose(
+    {
+      title: isLast ? `No other card is left to show a picture. ${title}` : title,
+      choices: ['no', 'yes'],
+      after: [],
+      usual: isAtRisk ? 1 : 0
+    },
+    screen
+  )
+  if (typeof chosen !== 'number') return { stop: declined(chosen) }
+  if (chosen === 1) return own
+  return isLast ? { stop: fail(stays(address, given)) } : { go: [] }
+}
+
+/** The only card, and it is not to have a boot entry of its own. */
+function stays(address: string, given: Arguments): Message {
+  return {
+    code: 'ONLY_DISPLAY',
+    exit: EXIT.hardware,
+    what: `${address} stays with the host. Nothing was written.`,
+    why: 'without it the usual boot entry would have no picture.',
+    remedy: `a guest can have it while it runs: vfio-patch ${given.line} --gpu ${address} --bind hooks`
+  }
+}
+
+/** A name that no specialisation of the configuration has. */
+function freeName(given: Arguments, screen: Screen): string {
+  const root = readRoot(given)
+  const read = root.ok
+    ? readModule(given.file, root.value, path =>
+        contextOf('apply', path, root.value, given, screen)
+      )
+    : undefined
+  const taken = read?.ok ? specialisationsOf(parseDocument(read.value.text)) : []
+  let name = 'vfio'
+  for (let i = 2; taken.includes(name); i++) name = `vfio${i}`
+  return name
+}

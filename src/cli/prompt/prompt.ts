@@ -1,0 +1,121 @@
+import type { Arguments } from '../args/parse.ts'
+import { EXIT, usage } from '../message.ts'
+import { type Screen, say, wrap, writeError } from '../output/output.ts'
+import { fail, type Report } from '../report.ts'
+
+/** What came of a question; a line is without its end. */
+export type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
+
+/** Why nobody can be asked; undefined where somebody can. */
+export function whyNoQuestion(given: Arguments): string | undefined {
+  if (given.on('json') === true) return '--json was given'
+  if (given.on('input') === false) return '--no-input was given'
+  if (!process.stdin.isTTY) return 'standard input is not a terminal'
+  return process.stderr.isTTY ? undefined : 'standard error is not a terminal'
+}
+
+/** Asks, and reads one line; what is typed without Enter before the input ends is no answer. */
+export function askLine(question: string): Promise<Answer> {
+  const { stdin } = process
+  return new Promise(resolve => {
+    let line = ''
+    const read = (part: string) => {
+      line += part
+      if (line.includes('\n')) end({ line: line.slice(0, line.indexOf('\n')) })
+    }
+    const stop = (signal: NodeJS.Signals) => end(signal === 'SIGINT' ? 'SIGINT' : 'SIGTERM')
+    const give = () => end('end')
+    const end = (answer: Answer) => {
+      stdin.off('data', read).off('end', give).off('error', give).pause()
+      process.off('SIGINT', stop).off('SIGTERM', stop)
+      // Only Enter brings the terminal to a new line.
+      if (!line.includes('\n')) writeError('\n')
+      resolve(answer)
+    }
+    process.on('SIGINT', stop).on('SIGTERM', stop)
+    stdin.setEncoding('utf8').on('data', read).on('end', give).on('error', give).resume()
+    writeError(question)
+  })
+}
+
+export interface Question {
+  title: string
+  choices: readonly string[]
+  /** Lines below the choices. */
+  after: readonly string[]
+  /** The choice that Enter takes, if there is one. */
+  usual: number | undefined
+  /** What can be typed instead of a number, as one more choice behind the others. */
+  word?: string
+  /** What becomes of other words: the choice that they stand for, or a sentence that says what is wrong. */
+  typed?: (text: string) => number | string
+}
+
+/** Asks until one of the choices comes, as its number or in words; it is counted from 0. */
+export async function choose(
+  { title, choices, after, usual, word, typed }: Question,
+  { width }: Screen
+): Promise<number | Exclude<Answer, { line: string }>> {
+  say('')
+  for (const it of wrap(title, width)) say(it)
+  for (const [i, it] of choices.entries()) {
+    for (const line of wrap(`${String(i + 1).padStart(3)}) ${it}`, width, '     ')) say(line)
+  }
+  for (const it of after) say(it)
+  const prompt = usual === undefined ? 'Number: ' : `Number [${usual + 1}]: `
+  for (;;) {
+    const answer = await askLine(prompt)
+    if (typeof answer !== 'object') return answer
+    const text = answer.line.trim()
+    if (text === '' && usual !== undefined) return usual
+    if (word !== undefined && text.toLowerCase() === word) return choices.length
+    const meant = choiceMeant(text, choices)
+    if (meant !== undefined) return meant
+    const other = /^\D/.test(text) ? typed?.(text) : undefined
+    if (typeof other === 'number') return other
+    if (other !== undefined) {
+      for (const it of wrap(other, width)) say(it)
+      continue
+    }
+    const numbers = choices.length === 1 ? '1' : `a number from 1 to ${choices.length}`
+    const name = typed === undefined ? '' : ', or a name'
+    say(`Please give ${numbers}${word === undefined ? name : `, or ${word}`}.`)
+  }
+}
+
+/** The choice with this number, or with this text as its first word; `y` and `n` stand for yes and no. */
+function choiceMeant(text: string, choices: readonly string[]): number | undefined {
+  const word = { y: 'yes', n: 'no' }[text.toLowerCase()] ?? text.toLowerCase()
+  const isMeant = (choice: string, i: number) =>
+    text === `${i + 1}` || choice.split(' ')[0]?.toLowerCase() === word
+  const index = choices.findIndex(isMeant)
+  return index === -1 ? undefined : index
+}
+
+/**
+ * Asks whether to go on, unless `--yes` said so already. Undefined for yes; else how it ended.
+ */
+export async function confirm(question: string, given: Arguments): Promise<Report | undefined> {
+  if (given.on('yes') === true) return undefined
+  const reason = whyNoQuestion(given)
+  if (reason !== undefined) {
+    return fail(
+      usage(`cannot ask for confirmation: ${reason}. Nothing was written.`, {
+        remedy: 'look at the change with --dry-run, then add --yes'
+      })
+    )
+  }
+  const answer = await askLine(question)
+  if (typeof answer === 'object' && /^\s*y(?:es)?\s*$/i.test(answer.line)) return undefined
+  return declined(answer)
+}
+
+/** How a command ends that was not told to go on. */
+export function declined(answer: Answer): Report {
+  if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
+    say('Nothing was written.')
+    return { exit: EXIT.differences, outcome: 'declined' }
+  }
+  say('Cancelled. Nothing was written.')
+  return { exit: answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated, outcome: 'declined' }
+}

@@ -1,0 +1,204 @@
+import { basename, join } from 'node:path'
+import { innerModule } from '../../configuration/bootEntries.ts'
+import {
+  followImports,
+  type ImportClosure,
+  type ImportedModule,
+  walkImports
+} from '../../configuration/imports.ts'
+import { ownOptions, shippedModules } from '../../configuration/modules.ts'
+import {
+  isInFlake,
+  locate,
+  MOST_BYTES,
+  moduleReader,
+  tooBigImports
+} from '../../configuration/read.ts'
+import { type Entry, spellingOf, viewsOf } from '../../lints/view.ts'
+import { decode, type NixDocument, parseDocument } from '../../nix/index.ts'
+import { err, ok, type Result } from '../../nix/result.ts'
+import { obsoleteIn } from '../../plan/legacy/replaced.ts'
+import { readTakeOver, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import { readTarget, type TargetFile } from '../../storage/read.ts'
+import { type Context, callOn, nameOfFile, VERSION, watch } from '../context.ts'
+import { EXIT, type Message } from '../message.ts'
+import { applyMessage, nixMessage } from '../text/apply.ts'
+import { list } from '../text/devices.ts'
+import { readMessage } from '../text/files.ts'
+import type { EarlierDevices } from './devices.ts'
+
+/**
+ * Reads the module that the person named, or the configuration where they named none. `contextFor`
+ * gives what the messages name, from the path that it is found at. `store` is for a file that is
+ * only read.
+ */
+export function readModule(
+  file: string | undefined,
+  root: string,
+  contextFor: (path: string) => Context,
+  store = false
+): Result<{ target: TargetFile; text: string; context: Context }, Message> {
+  const location = locate(file, root, process.env)
+  const context = contextFor(location.path)
+  if (location.kind === 'empty-folder') return err(emptyFolder(location.flake, context))
+  const target = readTarget(location.path, { root, store, most: MOST_BYTES })
+  if (!target.ok) return err(readMessage(target.error, context))
+  watch(target.value.realpath, context.file, target.value)
+  const text = decodeModule(target.value.bytes, context)
+  return text.ok ? ok({ target: target.value, text: text.value, context }) : text
+}
+
+/** The text of a module's bytes; an empty one is refused. */
+export function decodeModule(bytes: Uint8Array, context: Context): Result<string, Message> {
+  const text = decode(bytes)
+  if (!text.ok) return err(nixMessage(text.error, context))
+  return text.value.trim() === '' ? err(emptyFile(context)) : text
+}
+
+function emptyFolder(flake: boolean, context: Context): Message {
+  const { file: folder } = context
+  if (flake) {
+    const example = callOn(join(folder, 'hosts/pc/configuration.nix'), context)
+    return {
+      code: 'WRONG_KIND',
+      exit: EXIT.refused,
+      what: `${folder} holds a flake and no configuration.nix. Nothing was written.`,
+      why: 'the flake only lists the modules; the settings go into one of them.',
+      remedy: `pass the module that flake.nix lists under modules, e.g. ${example}`
+    }
+  }
+  return {
+    code: 'NOT_FOUND',
+    exit: EXIT.io,
+    what: `there is no configuration.nix in ${folder}.`,
+    remedy: `pass the file: ${callOn(join(folder, 'YOUR-FILE.nix'), context)}`
+  }
+}
+
+function emptyFile(context: Context): Message {
+  return {
+    code: 'NOT_A_MODULE',
+    exit: EXIT.refused,
+    what: `${nameOfFile(context)} is empty. Nothing was written.`,
+    remedy: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
+  }
+}
+
+// The configuration with all that it imports, and what came there before us.
+
+/** What a run finds besides the text of the configuration. */
+export interface System {
+  /** Our modules by file name, as they are to be installed. */
+  shipped: ReadonlyMap<string, string>
+  closure: ImportClosure
+  /** The configuration and the files that it imports. */
+  modules: readonly ImportedModule[]
+  /** Those without the configuration. */
+  imported: readonly ImportedModule[]
+  /** Imported files that are too big to be read. */
+  tooBig: readonly { path: string; size: number }[]
+  /** How our modules take the place of others with the same options, where there are some. */
+  takeOver: TakeOver | undefined
+}
+
+/**
+ * Follows the imports of a configuration. Refused where other modules with our options can't be taken
+ * over, unless these are to stay, or where a file that would change with that can't be had.
+ */
+export function readSystem(
+  configuration: { path: string; text: string },
+  root: string,
+  keepsObsolete: boolean,
+  context: Context
+): Result<System, Message> {
+  const shipped = shippedModules(VERSION)
+  const own = ownOptions(shipped.values())
+  const closure = followImports(configuration, moduleReader(root), own)
+  const taken = keepsObsolete
+    ? ok(undefined)
+    : readTakeOver(configuration, root, [...shipped.values()])
+  if (!taken.ok) return err(applyMessage(taken.error, context))
+  // Imports may lead where nothing is to be edited: out of the root, or into the store.
+  for (const file of taken.value?.files ?? []) {
+    const found = readTarget(file.path, { root })
+    if (!found.ok) return err(readMessage(found.error, context))
+  }
+  const walk = walkImports(configuration, moduleReader(root))
+  const { modules } = walk
+  const imported = modules.filter(it => it.path !== configuration.path)
+  const tooBig = tooBigImports(walk, root)
+  return ok({ shipped, closure, modules, imported, tooBig, takeOver: taken.value })
+}
+
+/** What the configuration gives to vfio-pci in other words than by our options below `prefix`. */
+export function earlierDevices(
+  text: string,
+  { takeOver, imported }: System,
+  prefix: readonly string[],
+  release: string | undefined,
+  { file }: Context
+): EarlierDevices {
+  const doc = parseDocument(text)
+  const home = innerModule(doc, prefix)?.doc ?? doc
+  const found = obsoleteIn(home, release, prefix).filter(
+    it => it.devices !== undefined && !it.isOutside
+  )
+  const option = 'virtualisation.vfio.devices'
+  const items = takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
+  const lines = [
+    ...(items.length > 0 ? doc.getIn(option).map(it => it.at.line) : []),
+    ...found.map(it => it.line)
+  ]
+  return {
+    ids: [...new Set(found.flatMap(it => it.devices ?? []))],
+    named: items.map(it => it.toLowerCase()),
+    places: list([...new Set(lines)].map(it => `${basename(file)}:${it}`)),
+    imported
+  }
+}
+
+/**
+ * What to know where `--user` names people that the files of a configuration don't define, though they define
+ * others. Nothing where one of their names can't be read in the text, nor in a flake, which may add modules.
+ */
+export function unknownUsers(
+  named: readonly string[],
+  files: readonly { path: string; text: string }[]
+): string[] {
+  if (files.some(it => isInFlake(it.path))) return []
+  const { people, all, isComputed } = declaredUsers(files)
+  const unknown = named.filter(it => it !== 'root' && !all.includes(it))
+  if (people.length === 0 || unknown.length === 0 || isComputed) return []
+  return [
+    `Note: no user is called ${list(unknown, 'or')} in the configuration, as far as it can be read; there is ${list(people)}.`
+  ]
+}
+
+/** The users that files of a configuration declare, in any boot entry. */
+export interface DeclaredUsers {
+  /** Those that are people (`isNormalUser`), in the order of the files. */
+  people: string[]
+  all: string[]
+  /** Whether there may be others, whose names only Nix computes. */
+  isComputed: boolean
+}
+
+/** Reads the users out of the texts of a configuration's files. */
+export function declaredUsers(files: readonly { path: string; text: string }[]): DeclaredUsers {
+  const parsed = files.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
+  const views = viewsOf(parsed, { ours: true })
+  const entries = views.flatMap(it => [...it.below('users.users'), ...it.below('users.extraUsers')])
+  const people = entries.filter(it => it.path[3] === 'isNormalUser' && spellingOf(it) !== 'false')
+  const namesOf = (all: readonly Entry[]) => [...new Set(all.map(it => it.path[2] ?? ''))]
+  const isComputed = parsed.some(it => hasComputed(it.doc))
+  return { people: namesOf(people), all: namesOf(entries), isComputed }
+}
+
+/** Whether it gives a user a name that only Nix computes. */
+function hasComputed(doc: NixDocument): boolean {
+  return ['users', 'users.users', 'users.extraUsers'].some(
+    it =>
+      doc.getBelow(it).some(({ path }) => path.length > 2 && path[2] === undefined) ||
+      doc.getIn(it).some(({ source }) => /\$\{[^}]*\}"?\s*[.=]/.test(source))
+  )
+}

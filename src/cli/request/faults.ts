@@ -1,0 +1,205 @@
+// The machine beside a configuration: whether it is the one that this is for, and what came of it.
+
+import { join } from 'node:path'
+import { darkPassphrases } from '../../check/darkPassphrase.ts'
+import { holdAgainst, type OnMachine } from '../../check/onMachine.ts'
+import type { ReadModule } from '../../configuration/imports.ts'
+import { moduleReader } from '../../configuration/read.ts'
+import { passesDevices } from '../../lints/bindings.ts'
+import { DECIDED_CODES, type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
+import { type Facts, viewsOf, withParts } from '../../lints/view.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { ok, type Result } from '../../nix/result.ts'
+import { placeOf } from '../../nix/text/lines.ts'
+import type { PlannedFile } from '../../plan/changes.ts'
+import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
+import type { TargetFile } from '../../storage/read.ts'
+import type { Arguments } from '../args/parse.ts'
+import type { Context } from '../context.ts'
+import type { Message } from '../message.ts'
+import { shortName } from '../output/diff.ts'
+import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
+import type { Names } from '../text/devices.ts'
+import { type Host, readHost, whoseIs } from './machine.ts'
+
+/**
+ * What was seen of the machine; or why it was not looked at, in a sentence. `on` is undefined where the
+ * configuration gives nothing to guests as well.
+ */
+export type Looked =
+  | { on: OnMachine; names: Names; machine: Machine; host: Host }
+  | { on: undefined; machine?: Machine; host?: Host; note?: string }
+
+/** The same machine held against other files. */
+export function lookAgain(looked: Looked, { files, facts }: Faults): Looked {
+  if (!looked.machine) return looked
+  const on = looked.on && holdAgainst(files, facts, looked.machine)
+  return on && looked.on ? { ...looked, on } : { on: undefined, machine: looked.machine }
+}
+
+/** All that is found in the files, with what the machine shows and decides, where it was looked at. */
+export function withMachine(faults: Faults, { on, machine }: Looked): Faults {
+  if (!machine) return faults
+  const { files, facts, findings } = faults
+  const inText = findings.filter(it => !DECIDED_CODES.includes(it.code))
+  const found = [...(on?.findings ?? []), ...darkPassphrases(files, facts, machine)]
+  return withFindings({ ...faults, findings: inText }, found)
+}
+
+/**
+ * Holds a configuration against the machine that it is for: that of `--sysfs`, else the one that this runs
+ * on, if the files say that it is theirs. One that gives nothing to guests is not held against any.
+ */
+export function lookAtHost(
+  { files }: Faults,
+  facts: Facts,
+  given: Arguments,
+  context: Context
+): Result<Looked, Message> {
+  // A folder that is named has to be right, whatever the files say.
+  const isNamed = given.text('sysfs') !== undefined
+  const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
+  if (!isAsked && !isNamed) return ok({ on: undefined })
+  const owners = new Set(files.map(it => whoseIs(it.doc.text, given, context)))
+  const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
+  if (owner === 'other' || (context.root !== '/' && !isNamed)) return ok({ on: undefined })
+  const unsure =
+    'The machine was not looked at, as no networking.hostName says that it is the one of this file. To look at it all the same: --sysfs /'
+  const isUsual = context.file.startsWith('/etc/nixos/')
+  if (owner === 'unknown' && !isUsual) return ok({ on: undefined, note: unsure })
+  const host = readHost(given)
+  if (!host.ok) return host
+  const { machine, names } = host.value
+  if (owner === 'unknown' && machine.nixos === undefined) {
+    return ok({ on: undefined, note: unsure })
+  }
+  const on = holdAgainst(files, facts, machine)
+  return ok(
+    on === undefined ? { on, machine, host: host.value } : { on, names, machine, host: host.value }
+  )
+}
+
+// What a plan would make worse: what "check" finds in its result and does not find in the files as they are.
+
+// The others are told in words of their own, are refused, or are about what was not built yet.
+const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
+
+/** What a plan leads to, as far as `check` sees it. */
+export interface NewFaults {
+  /** A sentence or two for each fault. */
+  notes: string[]
+  /** The passphrase prompt that nobody would see, if there is one. */
+  dark?: DarkPrompt
+}
+
+/**
+ * Each problem that the files would have once they are as planned, and don't have now; nothing of what
+ * they have already, but for an invisible passphrase prompt where the run names devices. Places are those
+ * of the result.
+ */
+export function newFaults(
+  configuration: TargetFile,
+  text: string,
+  planned: readonly PlannedFile[],
+  release: string | undefined,
+  given: Arguments,
+  context: Context
+): NewFaults {
+  const path = configuration.realpath
+  const read = moduleReader(context.root)
+  const after = planned.find(it => it.path === path)?.after ?? text
+  const now = findFaults({ path, text }, read, release)
+  const then = findFaults({ path, text: after }, readerOf(planned, read), release)
+  const looked = lookAtChosen(then, text, given, context)
+  const known = faultsOf(now, lookAgain(looked, now))
+  const found = faultsOf(then, looked).map((finding): ToldFault => {
+    const same = known.findIndex(other => isSameFinding(other, finding))
+    if (same !== -1) known.splice(same, 1)
+    const doc = then.files.find(file => file.path === finding.path)?.doc
+    const { line } = placeOf(doc?.text ?? after, finding.range.start)
+    const where = `${shortName(configuration, finding.path)}:${line}`
+    return { finding, where, isNew: same === -1 }
+  })
+  const told = found.filter(it => it.isNew || (isDark(it.finding) && namesDevices(given)))
+  const sysfs = given.text('sysfs') ?? (looked.isForced ? '/' : undefined)
+  const call = mendingCall(context, sysfs)
+  const dark = darkPrompt(
+    told.map(it => it.finding),
+    call
+  )
+  return {
+    notes: told.map(it => faultLine(it, isDark(it.finding) ? call : undefined)),
+    ...(dark ? { dark } : {})
+  }
+}
+
+function isDark({ code }: Finding): boolean {
+  return code === 'DARK_PASSPHRASE'
+}
+
+function darkPrompt(findings: readonly Finding[], call: string): DarkPrompt | undefined {
+  const dark = findings.filter(it => isDark(it) && it.level === 'problem')
+  const [first] = dark
+  if (!first) return undefined
+  return {
+    message: first.message,
+    why: first.why,
+    drivers: [...new Set(dark.flatMap(it => it.initrdModules ?? []))],
+    ...(dark.some(it => it.fix) ? { call } : {})
+  }
+}
+
+/** Whether a run says which devices a guest is to have. */
+function namesDevices(given: Arguments): boolean {
+  const isNamed = ['gpu', 'device', 'address'].some(it => given.texts(it) !== undefined)
+  return isNamed || given.text('domain') !== undefined
+}
+
+/** What the machine shows; `isForced` where only the flags say that the files are for it. */
+type Chosen = Looked & { isForced?: boolean }
+
+/**
+ * Looks at the machine that `check` would look at; otherwise at the one that the devices of the run were
+ * looked up on.
+ */
+function lookAtChosen(faults: Faults, text: string, given: Arguments, context: Context): Chosen {
+  const looked = lookAtHost(faults, faults.facts, given, context)
+  if (looked.ok && looked.value.machine) return looked.value
+  const isChosen =
+    given.texts('gpu') !== undefined ||
+    (namesDevices(given) && whoseIs(text, given, context) !== 'other')
+  const host = isChosen ? readHost(given) : undefined
+  // What can't be read was refused when the devices were looked up.
+  return host?.ok
+    ? { on: undefined, machine: host.value.machine, isForced: true }
+    : { on: undefined }
+}
+
+/** The files as they will be. */
+function readerOf(planned: readonly PlannedFile[], read: ReadModule): ReadModule {
+  const texts = new Map(planned.map(it => [it.path, it.after]))
+  return path => {
+    const found = [path, join(path, 'default.nix')].find(it => texts.has(it))
+    const text = found === undefined ? undefined : texts.get(found)
+    return found === undefined || text === undefined ? read(path) : { path: found, text }
+  }
+}
+
+/** Problems, and notes on a prompt that may be invisible. */
+function faultsOf(faults: Faults, looked: Looked): Finding[] {
+  const ofText = new Set(faults.findings)
+  return withMachine(faults, looked).findings.filter(
+    it => isDark(it) || (it.level === 'problem' && (ofText.has(it) || OF_MACHINE.includes(it.code)))
+  )
+}
+
+/** A passphrase prompt that nobody would see after the next start. */
+export interface DarkPrompt {
+  /** What is found, and why, as `check` tells it. */
+  message: string
+  why: string
+  /** The kernel modules that make it visible where the initrd loads them; empty where none is sure to. */
+  drivers: readonly string[]
+  /** The call that writes them; absent where no edit is sure to help. */
+  call?: string
+}

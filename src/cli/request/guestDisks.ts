@@ -1,0 +1,161 @@
+// What the machine and the configuration say of the disks of a guest.
+
+import { dirname, join } from 'node:path'
+import { type ImportedModule, walkImports } from '../../configuration/imports.ts'
+import { type FolderListing, moduleReader, readFolder } from '../../configuration/read.ts'
+import type { PassedDisk } from '../../guests/needs/disks.ts'
+import type { Guest } from '../../guests/needs/needs.ts'
+import { readXml } from '../../guests/xml/readXml.ts'
+import type { Finding, LintFile } from '../../lints/index.ts'
+import { followLinks } from '../../machine/source.ts'
+import { parseDocument, type Range } from '../../nix/index.ts'
+import { err, ok, type Result } from '../../nix/result.ts'
+import { type GuestThere, guestsThere, judgeDisks } from '../../plan/disks/guestDisks.ts'
+import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/hostDevices.ts'
+import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
+import type { Arguments } from '../args/parse.ts'
+import type { Context } from '../context.ts'
+import type { Message } from '../message.ts'
+import { diskMessage, diskNotes, type NameOf, usedBy, whyNot } from '../text/disks.ts'
+import { type Host, readHost, whoseIs } from './machine.ts'
+
+/**
+ * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration
+ * uses are those of its files, and of the hardware-configuration.nix beside it, which a flake may list.
+ */
+export function diskHost(
+  host: Host | undefined,
+  path: string,
+  modules: readonly ImportedModule[],
+  specialisation: string | undefined,
+  { root }: Context
+): DiskHost {
+  const beside = moduleReader(root)(join(dirname(path), 'hardware-configuration.nix'))
+  const isNew = beside !== undefined && !modules.some(it => it.path === beside.path)
+  return {
+    machine: host?.machine,
+    isDump: host?.isDump === true,
+    follow: it => (host ? followLinks(host.source, it) : it),
+    poolCalled: it => (host ? poolCalled(it, host) : undefined),
+    devices: hostDevices(isNew ? [...modules, beside] : modules),
+    entry: specialisation ?? ''
+  }
+}
+
+/** libvirt on NixOS keeps its pools in /var/lib, and elsewhere in /etc; only root may read them. */
+function poolCalled(name: string, { source }: Host): StoragePool | undefined {
+  if (name.includes('/')) return undefined
+  const folders = ['/var/lib/libvirt/storage', '/etc/libvirt/storage', '/run/libvirt/storage']
+  const text = folders.map(it => source.text(`${it}/${name}.xml`)).find(it => it !== undefined)
+  const document = text === undefined ? undefined : readXml(text, 'pool')
+  return document?.ok ? readPool(document.value.root) : undefined
+}
+
+/** What there is to say of the disks of a guest; refused where the host uses one that the guest can write to. */
+export function checkDisks(
+  disks: readonly PassedDisk[],
+  guest: Pick<Guest, 'name' | 'file' | 'xml'>,
+  host: DiskHost,
+  nameOf: NameOf
+): Result<string[], Message> {
+  const { used, notes } = judgeDisks(disks, host)
+  return used.length > 0
+    ? err(diskMessage(used, guest, nameOf))
+    : ok(diskNotes(notes, guest, nameOf))
+}
+
+/** The guests that the configuration has: in its own files, and in our folder for guests (`listing`). */
+export function guestsOf(
+  modules: readonly ImportedModule[],
+  folder: string,
+  listing: FolderListing
+): GuestThere[] {
+  const files = typeof listing === 'string' ? [] : [...listing]
+  return guestsThere([
+    ...modules,
+    ...files.flatMap(([name, text]) =>
+      name.endsWith('.nix') && text !== null ? [{ path: join(folder, name), text }] : []
+    )
+  ])
+}
+
+/** The machine that a configuration is for; undefined for another one than this. */
+export function hostFor(
+  text: string,
+  given: Arguments,
+  context: Context
+): Result<Host | undefined, Message> {
+  return whoseIs(text, given, context) === 'other' ? ok(undefined) : readHost(given)
+}
+
+// What `check` finds in the guests of a configuration: disks that the host uses itself.
+
+/** The findings, and the files of guests that they are in. */
+export interface GuestFaults {
+  findings: Finding[]
+  files: LintFile[]
+}
+
+/**
+ * Each disk that the host uses and a guest can write to: of the guests in the files of a configuration, and of
+ * those in the folder of our modules. Without a machine (`host`) only what the configuration itself uses is found.
+ */
+export function guestFaults(
+  configuration: { path: string; text: string },
+  host: Host | undefined,
+  nameOf: NameOf,
+  context: Context
+): GuestFaults {
+  const { modules, ours } = walkImports(configuration, moduleReader(context.root))
+  const folders = [...new Set(ours.map(it => join(dirname(it.path), 'guests')))]
+  const guests = [
+    ...guestsOf(modules, '', 'absent'),
+    ...folders.flatMap(folder => {
+      // A folder that can't be read is told by what needs it; here it has nothing to look at.
+      const read = readFolder(folder)
+      return read.ok ? guestsOf([], read.value.path, read.value.listing) : []
+    })
+  ].filter(it => it.disks.length > 0)
+  if (guests.length === 0) return { findings: [], files: [] }
+  const disks = diskHost(host, configuration.path, modules, undefined, context)
+  const found = guests.flatMap(guest => {
+    const { used } = judgeDisks(guest.disks, disks)
+    return used.map(it => findingOf(it, guest, nameOf))
+  })
+  const known = new Set(modules.map(it => it.path))
+  const paths = [...new Set(found.map(it => it.path))].filter(it => !known.has(it))
+  const files = paths.flatMap(path => {
+    const text = guests.find(it => it.path === path)?.text
+    return text === undefined ? [] : [{ path, doc: parseDocument(text) }]
+  })
+  return { findings: found, files }
+}
+
+function findingOf(used: UsedDisk, guest: GuestThere, nameOf: NameOf): Finding {
+  return {
+    code: 'GUEST_DISK',
+    level: 'problem',
+    path: guest.path,
+    range: rangeOf(used, guest.text),
+    message: usedBy(used, guest.name, nameOf),
+    why: whyNot(used),
+    remedy:
+      used.folder === undefined
+        ? `give ${guest.name} another disk or an image file`
+        : 'add readonly to it, or share a folder that holds nothing of the system'
+  }
+}
+
+/** The string that names the disk; else the first character of the file. */
+function rangeOf({ disk: { name } }: UsedDisk, text: string): Range {
+  const word =
+    name.kind === 'path' || name.kind === 'folder'
+      ? name.path
+      : name.kind === 'volume'
+        ? name.volume
+        : undefined
+  const start = word === undefined ? -1 : text.indexOf(`"${word}"`)
+  return start === -1 || word === undefined
+    ? { start: 0, end: 1 }
+    : { start, end: start + word.length + 2 }
+}

@@ -1,0 +1,332 @@
+// The words for what keeps a configuration from being edited.
+
+import { basename, dirname, join } from 'node:path'
+import type { ForeignKind } from '../../configuration/kind.ts'
+import { MOST_BYTES } from '../../configuration/read.ts'
+import type { Finding } from '../../lints/index.ts'
+import { type NixError, parseDocument } from '../../nix/index.ts'
+import type { ApplyPlan } from '../../plan/apply.ts'
+import type { TakeOver } from '../../plan/legacy/takeOver.ts'
+import type { ApplyProblem } from '../../plan/problem.ts'
+import type { Settings } from '../../settings/settings.ts'
+import { shellWord } from '../args/shellWord.ts'
+import { type Context, callOn, nameOfFile } from '../context.ts'
+import { EXIT, type Message } from '../message.ts'
+import { drawnByToolkit } from '../output/output.ts'
+import { list } from './devices.ts'
+import { inMiB } from './files.ts'
+import { guestMessage } from './guests.ts'
+import { notTakenOver } from './takeOver.ts'
+
+const NOTHING = 'Nothing was written.'
+
+/** What the toolkit refuses, with the line it is about; `truth` is what was done nevertheless. */
+export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHING}`): Message {
+  const { file, color, width } = context
+  const { line, column } = error.at
+  // The excerpt is indented, follows the number of its line, and may be cut off on both sides.
+  const taken = 4 + `${line} | `.length + 2
+  const rendered = drawnByToolkit(error.render({ color, width: width - taken })).split('\n')
+  const encoding = error.code === 'ENCODING'
+  const bug = error.code === 'VERIFICATION_FAILED'
+  const atPlace = error.range.end > 0
+  const message: Message = {
+    code: error.code,
+    exit: bug ? EXIT.invalid : EXIT.refused,
+    what: `${file}${atPlace ? `:${line}:${column}` : ''}: ${error.message}.${truth}`
+  }
+  if (atPlace) message.at = { path: file, line, column }
+  if (atPlace && rendered.length > 2) message.excerpt = rendered.slice(1, 3).join('\n')
+  const hint = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
+  if (error.code === 'SYNTAX') {
+    message.why = 'a file that Nix can not parse can not be edited safely either.'
+    message.remedy =
+      hint ?? `mend it, and check it with: nix-instantiate --parse ${shellWord(file)}`
+  } else if (hint !== undefined) message.remedy = hint
+  if (bug) message.remedy = report(context)
+  if (encoding && hint === undefined) message.remedy = 'convert the file to UTF-8 text'
+  return message
+}
+
+/** What a person reads of a problem. */
+export function applyMessage(problem: ApplyProblem, context: Context): Message {
+  const { path, code } = problem
+  switch (problem.code) {
+    case 'NIX':
+      return nixMessage(problem.error, context)
+    case 'NOTHING_CHOSEN':
+      return {
+        code,
+        exit: EXIT.usage,
+        what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
+        why: 'the tool does not guess which card you want to give away.',
+        remedy: [
+          'see which card can go to a guest with "vfio-patch scan", then name it by its address:',
+          `${callOn(context.file, context)} --gpu ADDR`
+        ].join('\n')
+      }
+    case 'SEVERAL_PROFILES': {
+      const { names, everywhere } = problem
+      const entries = [
+        ...(everywhere ? ['every boot entry'] : []),
+        ...names.map(it => `specialisation.${it}`)
+      ]
+      const flags = list(
+        names.map(it => `--specialisation ${it}`),
+        'or'
+      )
+      return {
+        code,
+        exit: EXIT.usage,
+        what: `${context.file} sets up ${list(entries)}, and these flags can be for only one. ${NOTHING}`,
+        remedy: everywhere
+          ? `add ${flags};\nwhat every boot entry has can be changed with: vfio-patch option set`
+          : `add ${flags}`
+      }
+    }
+    case 'GIVEN_EVERYWHERE': {
+      const { name, at } = problem
+      const file = at.path === path ? context.file : at.path
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
+        at: { ...at, path: file },
+        why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
+        remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
+      }
+    }
+    case 'TAKE_OVER_FIRST': {
+      const { name } = problem
+      const { line, column, spelling, option, ...at } = problem.import
+      const file = at.path === path ? context.file : at.path
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch. ${NOTHING}`,
+        at: { path: file, line, column },
+        why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
+        remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
+      }
+    }
+    case 'WRONG_KIND':
+      return wrongKind(problem.kind, context)
+    case 'FOREIGN_FOLDER':
+      return {
+        code,
+        exit: EXIT.refused,
+        what:
+          problem.found === path
+            ? `${path} is not a folder, and the modules of vfio-patch would go there. ${NOTHING}`
+            : `the folder ${path} is not one of vfio-patch: it holds ${problem.found}. ${NOTHING}`,
+        why: 'your own files are never overwritten.',
+        remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
+      }
+    case 'MODULES_EDITED':
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${problem.names.join(' and ')} in ${path} ${problem.names.length === 1 ? 'was' : 'were'} changed by hand. ${NOTHING}`,
+        why: 'an update would take these changes away.',
+        remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
+      }
+    case 'DECLARED_ELSEWHERE': {
+      const { declaration, importer, option } = problem
+      const isOwn = importer === undefined
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${isOwn ? context.file : declaration} already declares ${option}. ${NOTHING}`,
+        why: isOwn
+          ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
+          : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
+        remedy: isOwn
+          ? 'pass the configuration of a machine; is this a module that others import?'
+          : `leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)`
+      }
+    }
+    case 'NOT_TAKEN_OVER':
+      return notTakenOver(problem.obstacles, context, path)
+    case 'IMPORTED_ELSEWHERE': {
+      const { folder, importer } = problem
+      const direct = importer === path
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${importer} already imports the modules of vfio-patch, from ${folder}. ${NOTHING}`,
+        why: 'imported twice from two folders, every option would be declared twice.',
+        remedy: direct
+          ? `leave --modules-dir away, or take that import out first`
+          : `work on that file: vfio-patch ${context.command} ${importer}`
+      }
+    }
+    case 'GUEST_DEFINED':
+    case 'GUEST_UUID':
+    case 'GUEST_EDITED':
+    case 'GUEST_NOT_CONVERTED':
+      return guestMessage(problem, context, 'FILE.xml')
+    case 'PARSE_REJECTED':
+      return {
+        code,
+        exit: EXIT.invalid,
+        what: `Nix would not accept the edited ${path}; this is a bug in vfio-patch. ${NOTHING}`,
+        why: problem.output,
+        remedy: report(context)
+      }
+    case 'PARSE_CHECK_MISSING':
+      return {
+        code,
+        exit: EXIT.invalid,
+        what: `the result could not be checked with Nix: ${problem.detail}. ${NOTHING}`,
+        remedy: 'install Nix where this runs, or leave --parse-check away'
+      }
+  }
+}
+
+function report({ line }: Context): string {
+  return `please report it, with the file and this call: ${line}`
+}
+
+function wrongKind(kind: ForeignKind, context: Context): Message {
+  const { file, command } = context
+  const example = `vfio-patch ${command} hosts/pc/configuration.nix`
+  const machine = `pass the configuration of the machine, e.g. ${example}`
+  const words: Record<ForeignKind, { what: string; why?: string; remedy: string }> = {
+    flake: {
+      what: 'is a flake, not a NixOS module',
+      remedy: `pass the module that it lists under modules, e.g. ${example}`
+    },
+    'flake-parts': {
+      what: 'is a module of flake-parts, not of NixOS',
+      remedy:
+        'pass a file that is a NixOS module itself, { config, pkgs, ... }: { … }; where all are written inside modules of flake-parts, make such a file and list it under the imports of one'
+    },
+    'home-manager': {
+      what: 'is a module of home-manager, not of NixOS',
+      why: 'passing a card through is a matter of the whole system, not of one user.',
+      remedy: machine
+    },
+    'nix-darwin': { what: 'is a module of nix-darwin, not of NixOS', remedy: machine },
+    data: { what: 'sets no option of NixOS, so it is no NixOS module', remedy: machine },
+    generated: {
+      what: 'is generated and says "Do not modify this file!"',
+      why: 'the next nixos-generate-config would overwrite what is written here.',
+      remedy: `pass the file that imports it, usually: ${callOn(join(dirname(file), 'configuration.nix'), context)}`
+    }
+  }
+  const { what, ...more } = words[kind]
+  return { code: 'WRONG_KIND', exit: EXIT.refused, what: `${file} ${what}. ${NOTHING}`, ...more }
+}
+
+/**
+ * The toolkit's advice as it makes sense in a shell: a program can hand over the one definition
+ * that it means, a person goes to its line in an editor.
+ */
+export function hintForPeople(hint: string, file: string, line: number): string {
+  return hint
+    .replace(/, or choose this definition$/, `, or edit line ${line} of ${file} by hand`)
+    .replace(/, or choose one of them$/, ', then run this again')
+    .replace(/^give each line as a string.*/, 'give lines, each as one value, with --string')
+    .replace(
+      /^set the whole string, or pass \{ lines: true \}/,
+      'set the whole string with "option set", or add --lines'
+    )
+    .replace(/^omit \{ lines: true \}/, 'omit --lines')
+    .replace(/^(?=if it is an argument)/, 'text needs quotes of its own, or --string;\n')
+}
+
+/**
+ * What to know where shared memory becomes root's because no user is known, which is of no use to whoever
+ * looks at the guest; nothing where one of the files seems to put somebody into its group. Options have
+ * `prefix` before them.
+ */
+export function ownerNotes(
+  { sharedMemoryFiles = [] }: Settings,
+  before: string,
+  after: string,
+  files: readonly { text: string }[],
+  prefix: readonly string[]
+): string[] {
+  const isRoots = (text: string, name: string) =>
+    parseDocument(text)
+      .getIn([...prefix, 'virtualisation', 'sharedMemoryFiles', name, 'user'])
+      .some(it => it.source === '"root"')
+  const names = sharedMemoryFiles
+    .filter(it => it.user === undefined && !isRoots(before, it.name) && isRoots(after, it.name))
+    .map(it => it.name)
+  if (names.length === 0 || files.some(it => /"kvm"/.test(it.text))) return []
+  const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
+  return [
+    `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name who looks at the guest: --user NAME.`
+  ]
+}
+
+/** What `check` finds in the result of a plan. */
+export interface ToldFault {
+  finding: Finding
+  /** `FILE:LINE` in the result. */
+  where: string
+  /** Whether the plan brings it about; otherwise the files have it already. */
+  isNew: boolean
+}
+
+/** One fault with its reason and remedy, as a note of a plan; `call` is the command that carries out its edit. */
+export function faultLine({ finding, where, isNew }: ToldFault, call?: string): string {
+  const { code, level, message, why, remedy, fix } = finding
+  const lead = level === 'note' ? 'Note' : isNew ? 'Will be a problem' : 'Is a problem already'
+  const once = isNew ? 'once this is written: ' : ''
+  const how = fix && call !== undefined ? ` (${once}${call})` : ''
+  const end = how === '' && remedy.endsWith(';') ? '' : '.'
+  return `${lead}: ${where}: ${code}, ${message}. Why: ${why} Do: ${remedy}${how}${end}`
+}
+
+/** The call of `check` that carries out its edits on the same machine. */
+export function mendingCall(context: Context, sysfs: string | undefined): string {
+  const machine = sysfs === undefined ? '' : ` --sysfs ${shellWord(sysfs)}`
+  return `${callOn(context.file, context, 'check')} --fix${machine}`
+}
+
+/** What to do before the restart; `call` is undefined where no edit is sure to help. */
+export function darkReminder(call: string | undefined): string {
+  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
+  return call === undefined
+    ? 'First:  see DARK_PASSPHRASE above; the passphrase prompt is invisible otherwise'
+    : `First:  ${sudo}${call}   (otherwise the passphrase prompt is invisible)`
+}
+
+// What a person has to know of imported files that were not read.
+
+/** A line for each file that is too big to be read, so that nothing is known of what it says. */
+export function tooBigNotes(files: readonly { path: string; size: number }[]): string[] {
+  return files.map(
+    ({ path, size }) =>
+      `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
+  )
+}
+
+// The boot entry that a run is about, in words: that of a specialisation, or the usual one.
+
+/** What a person has to know of where the options go; nothing where it is the usual boot entry. */
+export function entryNotes(
+  { specialisation = null, configuration, left = [] }: ApplyPlan,
+  takeOver: TakeOver | undefined,
+  { file }: Context
+): string[] {
+  if (specialisation === null || !configuration.changed) return []
+  // Modules that others had are for every boot entry.
+  const usual = takeOver ? '' : '; the usual boot entry stays as it is'
+  return [
+    `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
+    ...left.map(
+      it =>
+        `Leaves ${basename(file)}:${it.line}, as it is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
+    )
+  ]
+}
+
+/** How to get into the boot entry, or back where there is no picture. */
+export function bootHint(specialisation: string | null | undefined): string {
+  return specialisation === undefined || specialisation === null
+    ? 'If there is no picture, pick the previous generation in the boot menu.'
+    : `In the boot menu, pick the entry with "${specialisation}" in its name; the usual one is as before.`
+}

@@ -1,0 +1,170 @@
+// How devices and what is about them are called in sentences.
+
+import { briefDevice, callUses, list, monitorsAt, showsOrMay } from '../../machine/cards.ts'
+import type { Reason } from '../../machine/gates.ts'
+import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
+import { classWord, isDisplay } from '../../machine/read/pci.ts'
+import type { VirtualProblem } from '../../plan/guestDevices.ts'
+import { EXIT, type Message, plural } from '../message.ts'
+
+export { briefDevice, callUses, list, showsOrMay }
+
+/** Names of devices by their IDs. */
+export type Names = ReadonlyMap<string, string>
+
+/** `0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]` */
+export function callDevice(device: PciDevice, names: Names): string {
+  return `${device.address} ${names.get(idOf(device)) ?? `(${classWord(device.class)})`}`
+}
+
+/** Why a card can't be had as it is, in a clause. */
+export function whyNot(reason: Reason): string {
+  switch (reason.code) {
+    case 'INTEGRATED':
+      return 'it is part of the processor'
+    case 'CARRIES_DISK':
+      return `your files are behind ${briefDevice(reason.device)}: ${callUses(reason.uses)}`
+    case 'ONLY_NETWORK':
+      return `${briefDevice(reason.device)} is your only network card`
+    case 'ONLY_KEYBOARD':
+      return `your only keyboard is plugged into ${briefDevice(reason.device)}`
+    case 'ONLY_DISPLAY':
+      return 'no other card is left to show a picture'
+    case 'SHOWS_SCREEN':
+      return `it ${showsOrMay(reason.device)} your screen${places(monitorsAt(reason.device))}`
+    case 'SHARED_GROUP': {
+      const groups = [...new Set(reason.others.map(it => it.group))]
+      return `it shares IOMMU group ${list(groups.map(String))} with ${list(reason.others.map(briefDevice))}`
+    }
+    case 'HAS_VIRTUAL_FUNCTIONS':
+      return `its ${plural(reason.virtual.length, 'virtual function')} would be gone`
+  }
+}
+
+function places(monitors: readonly string[]): string {
+  return monitors.length === 0 ? '' : ` (${monitors.join(', ')})`
+}
+
+/** What its maker calls the IOMMU. */
+export function iommuName({ cpu }: Machine): string {
+  return cpu.vendor === 'amd' ? 'AMD-Vi' : cpu.vendor === 'intel' ? 'VT-d' : 'VT-d or AMD-Vi'
+}
+
+// The words for virtual functions (SR-IOV): why one is not bound at boot, and how a guest gets one.
+
+/** Whether a problem is about virtual functions. */
+export function isVirtualProblem(problem: { code: string }): problem is VirtualProblem {
+  return CODES.includes(problem.code)
+}
+
+const CODES: readonly string[] = [
+  'VIRTUAL_FUNCTION',
+  'ID_OF_VIRTUAL_FUNCTIONS',
+  'HAS_VIRTUAL_FUNCTIONS',
+  'PHYSICAL_FUNCTION_GIVEN'
+] satisfies VirtualProblem['code'][]
+
+/** Why virtual functions keep a choice from being made, and what to do instead. */
+export function virtualMessage(problem: VirtualProblem, names: Names): Message {
+  const refuse = (what: string, why: string, remedy: string): Message => ({
+    code: problem.code,
+    exit: EXIT.hardware,
+    what: `${what} Nothing was written.`,
+    why,
+    remedy
+  })
+  switch (problem.code) {
+    case 'VIRTUAL_FUNCTION': {
+      const { address, isThere, physical } = problem
+      return refuse(
+        `${address} ${isThere ? 'is' : 'would be'} a virtual function of ${physical}.`,
+        `${TOO_LATE}; ${physical} stays with its driver.`,
+        inDomain(address)
+      )
+    }
+    case 'ID_OF_VIRTUAL_FUNCTIONS': {
+      const { id, virtual, physical, others, free } = problem
+      const whose =
+        virtual.length > 0
+          ? callVirtual(virtual)
+          : `the virtual functions that ${list(physical.map(briefDevice))} can have`
+      const isLost = others.some(it => physical.includes(it))
+      return refuse(
+        `${id} is the ID of ${whose}${others.length > 0 ? `, and of ${list(others.map(briefDevice))}` : ''}.`,
+        others.length > 0
+          ? `an ID stands for all devices that have it: vfio-pci would take ${list(others.map(briefDevice))} at boot${isLost ? ', and without its own driver a device has no virtual functions' : ''}.`
+          : `${TOO_LATE}.`,
+        [
+          ...free.map(
+            it =>
+              `to give away ${callDevice(it, names)}: --${isDisplay(it) ? 'gpu' : 'address'} ${it.address}`
+          ),
+          inDomain(virtual[0]?.address)
+        ].join(';\n')
+      )
+    }
+    case 'HAS_VIRTUAL_FUNCTIONS': {
+      const { device, virtual, isNeeded } = problem
+      return refuse(
+        `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be gone.`,
+        'its own driver makes them, and vfio-pci would take the place of that driver.',
+        isNeeded
+          ? inDomain(virtual[0]?.address)
+          : [
+              inDomain(virtual[0]?.address),
+              `or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/${device.address}/sriov_numvfs`,
+              'or keep them in the usual boot entry: add --specialisation vfio'
+            ].join(';\n')
+      )
+    }
+    case 'PHYSICAL_FUNCTION_GIVEN': {
+      const { device, physical } = problem
+      return refuse(
+        `${callDevice(device, names)} is a virtual function of ${physical.address}, which goes to guests itself.`,
+        `vfio-pci would take ${physical.address} from its own driver, and without that it has no virtual functions.`,
+        `take one of the two out: ${device.address} of the domain, or ${physical.address} of the flags and of virtualisation.vfio`
+      )
+    }
+  }
+}
+
+const TOO_LATE =
+  'a virtual function is made by the driver of its device, after vfio-pci binds devices at boot'
+
+/** How a guest gets a virtual function, or any one of those that were meant. */
+function inDomain(address: string | undefined): string {
+  const [, domain, bus, slot, part] =
+    /^([0-9a-f]+):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address ?? '') ?? []
+  const place =
+    domain === undefined
+      ? '<address …/>'
+      : `<address domain='0x${domain}' bus='0x${bus}' slot='0x${slot}' function='0x${part}'/>`
+  return [
+    `give a guest ${address ?? 'one of them'} while it runs, by this in its domain:`,
+    `<hostdev mode='subsystem' type='pci' managed='yes'><source>${place}</source></hostdev>`,
+    'then: vfio-patch apply --domain GUEST.xml'
+  ].join('\n')
+}
+
+/** Some virtual functions by their addresses, many by their number. */
+export function callVirtual(devices: readonly PciDevice[]): string {
+  const addresses = devices.map(it => it.address)
+  if (addresses.length > 3) {
+    return `${addresses.length} virtual functions, ${addresses[0]} to ${addresses.at(-1)}`
+  }
+  return `the virtual ${addresses.length === 1 ? 'function' : 'functions'} ${list(addresses)}`
+}
+
+/** Why a virtual function with these in its group can't go to a guest, and what to do. */
+export function groupOfVirtual(others: readonly PciDevice[], physical: string | undefined) {
+  const isOwn = others.some(it => it.address === physical)
+  const areVirtual = others.every(it => it.physicalFunction !== undefined)
+  return {
+    why: isOwn
+      ? 'the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function.'
+      : 'the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other.',
+    remedy: areVirtual
+      ? 'keep drivers of the host from the virtual functions (sriov_drivers_autoprobe), then run this again'
+      : 'put the card into another slot, or see whether the firmware has a setting for ACS: vfio-patch scan'
+  }
+}

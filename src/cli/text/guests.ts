@@ -1,0 +1,312 @@
+import type { Guest } from '../../guests/needs/needs.ts'
+import type { DomainError } from '../../guests/problem.ts'
+import { placeOf } from '../../nix/text/lines.ts'
+import type { GuestPlan } from '../../plan/guest.ts'
+import { type GuestNote, guestOption } from '../../plan/guestSettings.ts'
+import type { ApplyProblem } from '../../plan/problem.ts'
+import type { Hugepages } from '../../settings/settings.ts'
+import type { FileProblem } from '../../storage/problem.ts'
+import { shellWord } from '../args/shellWord.ts'
+import { type Context, nameOfFile } from '../context.ts'
+import { EXIT, type Message, plural } from '../message.ts'
+import { drawnByToolkit } from '../output/output.ts'
+import type { GuestReport } from '../report.ts'
+import { briefDevice, callDevice, list, type Names } from './devices.ts'
+import { readMessage } from './files.ts'
+
+const DUMP = 'virsh dumpxml --inactive NAME > NAME.xml'
+
+/** Why a domain was not converted, with the line that it is about. */
+export function domainMessage(error: DomainError, context: Context): Message {
+  const { code, message, hint, at } = error
+  const { file, color, width } = context
+  const isBug = code === 'NOT_LOSSLESS'
+  const place = at === undefined ? '' : `:${at.line}:${at.column}`
+  // The excerpt is indented, and may be cut off on both sides.
+  const excerpt = drawnByToolkit(error.excerpt({ color, width: width - 4 }))
+  return {
+    code,
+    exit: isBug ? EXIT.invalid : EXIT.refused,
+    what: `${at === undefined ? nameOfFile(context) : file}${place}: ${message}.`,
+    ...(at === undefined ? {} : { at: { path: file, ...at } }),
+    ...(excerpt === '' ? {} : { excerpt }),
+    ...(isBug ? { why: 'a conversion that could lose something is never shown.' } : {}),
+    ...(isBug ? { remedy: `please report it, with the file and this call: ${context.line}` } : {}),
+    ...(hint === undefined ? {} : { remedy: hint })
+  }
+}
+
+/** Why the file could not be read. */
+export function domainReadMessage(problem: FileProblem, context: Context): Message {
+  const { code, path } = problem
+  if (code === 'NOT_FOUND') {
+    return { code, exit: EXIT.io, what: `${path} does not exist.`, remedy: `write it: ${DUMP}` }
+  }
+  if (code === 'IS_DIRECTORY') {
+    return {
+      ...{ code, exit: EXIT.io, what: `${path} is a folder.` },
+      remedy: `pass the file of a guest; to write one: ${DUMP}`
+    }
+  }
+  return readMessage(problem, context)
+}
+
+/** It is Nix, and XML was expected. */
+export function nixInsteadOfXml(context: Context): Message {
+  return {
+    code: 'NOT_XML',
+    exit: EXIT.refused,
+    what: `${nameOfFile(context)} holds Nix, not the XML of a domain.`,
+    remedy: `to get XML from it: ${context.line} --to xml`
+  }
+}
+
+/** A part of the domain would have to be computed, and that did not work. */
+export function computedMessage(
+  error: DomainError,
+  reason: { missing: string } | { failed: string },
+  context: Context
+): Message {
+  if ('missing' in reason) {
+    return {
+      ...domainMessage(error, context),
+      why: `it has to be computed, and ${reason.missing}.`,
+      remedy: 'write it out, or run this where Nix is installed'
+    }
+  }
+  return {
+    code: 'EVALUATION_FAILED',
+    exit: EXIT.refused,
+    what: `${nameOfFile(context)}: Nix can not compute the domain.`,
+    why: reason.failed,
+    remedy: 'write out in the file what it needs from elsewhere'
+  }
+}
+
+// The words for what keeps a guest out of a configuration.
+
+type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
+
+/** Whether a problem is about the guest that was named. */
+export function isAboutGuest(problem: ApplyProblem): problem is GuestProblem {
+  return problem.code.startsWith('GUEST_')
+}
+
+/** `file` is the XML that the guest is made from. */
+export function guestMessage(problem: GuestProblem, context: Context, file: string): Message {
+  const { code, path } = problem
+  switch (problem.code) {
+    case 'GUEST_DEFINED': {
+      const { name, at } = problem
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${path}:${at.line}:${at.column}: the guest ${name} stands in your own configuration. Nothing was written.`,
+        at: { path, ...at },
+        why: 'defined in two places, it would be two guests in one.',
+        remedy: `take it out there, then run this again; or leave --domain away, and edit it there`
+      }
+    }
+    case 'GUEST_UUID': {
+      const { name, uuid } = problem
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${path} is another guest with the UUID of ${name}, ${uuid}. Nothing was written.`,
+        why: 'libvirt knows its guests by that, so to libvirt the two are one.',
+        remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} a UUID of its own, which uuidgen makes`
+      }
+    }
+    case 'GUEST_EDITED': {
+      const { name, isOurs } = problem
+      return {
+        code,
+        exit: EXIT.refused,
+        what: `${path} ${isOurs ? 'was changed by hand' : 'is not from vfio-patch'}, and the XML says something else. Nothing was written.`,
+        why: `both may have news of ${name}, and one of them would be lost.`,
+        remedy: [
+          'edit the file by hand; what the XML says as Nix is shown by:',
+          `vfio-patch domain ${shellWord(file)} --mend`,
+          `or take the XML in place of the file: ${context.line} --replace-modules`
+        ].join('\n')
+      }
+    }
+    case 'GUEST_NOT_CONVERTED':
+      return {
+        code,
+        exit: EXIT.invalid,
+        what: `the guest could not be made into Nix: ${problem.message}. Nothing was written.`,
+        why: 'a conversion that could lose something is never written.',
+        remedy: `please report it, with the XML and this call: ${context.line}`
+      }
+  }
+}
+
+/** The domain of `file` has no name, or one that no guest of a configuration can have. */
+export function badName(name: string | undefined, file: string): Message {
+  return {
+    code: 'GUEST_NAME',
+    exit: EXIT.refused,
+    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `a guest can not be called "${name}" here`}. Nothing was written.`,
+    why:
+      name === undefined
+        ? 'libvirt knows its guests by their names.'
+        : 'a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.',
+    remedy: 'give it another <name>, such as win10'
+  }
+}
+
+/** The domain is one of another machine monitor than QEMU. */
+export function otherMonitor(type: string, file: string): Message {
+  return {
+    code: 'GUEST_TYPE',
+    exit: EXIT.refused,
+    what: `${file} is a guest for ${type}, and NixOS runs guests of libvirt with QEMU. Nothing was written.`,
+    remedy: "for a guest of QEMU it says <domain type='kvm'>"
+  }
+}
+
+/** The domain holds a password, at a line of the file. */
+export function passwordIn(file: string, line: number | undefined): Message {
+  return {
+    code: 'PASSWORD',
+    exit: EXIT.refused,
+    what: `${file}${line === undefined ? '' : `:${line}`}: there is a password here. Nothing was written.`,
+    why: 'a configuration gets into the Nix store, which everybody on this machine can read.',
+    remedy: `take it out of ${shellWord(file)}; a screen that listens on 127.0.0.1 only needs none`
+  }
+}
+
+// What a person has to know of a guest that goes into the configuration, in sentences.
+
+/** The guest, what was mended in it, and what to look at; nothing where its file stays as it is. */
+export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
+  const { before, after, isEdited } = plan
+  const { name, file, needs } = guest
+  if (before === after) {
+    return isEdited
+      ? [`Note: the file of ${name} was edited since; it stays, as ${file} is as it was then.`]
+      : []
+  }
+  const { changes, remarks } = reportGuest(plan, guest)
+  const line = (it: { line: number | null }) => (it.line === null ? '' : `, line ${it.line}`)
+  const size = [
+    ...(needs.processors === undefined ? [] : [plural(needs.processors, 'processor')]),
+    ...(needs.memory === undefined ? [] : [`${GiB(needs.memory)} of memory`])
+  ]
+  return [
+    `Guest: ${[name, ...size].join(', ')}; its file is yours to edit.`,
+    ...changes.map(it => `Mended ${it.path}${line(it)}: ${change(it)}. Why: ${it.why}.`),
+    ...remarks.map(
+      it => `Note: ${file}${line(it)}${it.path === '' ? '' : ` (${it.path})`}: ${it.what}.`
+    )
+  ]
+}
+
+/** The guest as data, with lines of its XML. */
+export function reportGuest(plan: GuestPlan, { xml }: Guest): GuestReport {
+  const { name, path, changes, remarks } = plan
+  const withLine = <T extends { start?: number }>({ start, ...rest }: T) => ({
+    ...rest,
+    line: start === undefined ? null : placeOf(xml, start).line
+  })
+  return { name, path, changes: changes.map(withLine), remarks: remarks.map(withLine) }
+}
+
+function change({ before, after }: GuestReport['changes'][number]): string {
+  if (before === null) return `adds ${after}`
+  return after === null ? `takes ${before} out` : `${before} becomes ${after}`
+}
+
+/** How what the guest needs was understood, and what of it does not fit. */
+export function needNotes(
+  notes: readonly GuestNote[],
+  { name, file }: Guest,
+  names: Names
+): string[] {
+  return notes.map(it =>
+    it.code === 'HOST_CPUS' ? kept(it, name) : `Note: ${noteLine(it, name, file, names)}`
+  )
+}
+
+function kept({ guest, host }: { guest: string; host: string }, name: string): string {
+  return `Processors: while ${name} runs, the host keeps ${host}, as its own are tied to ${guest}.`
+}
+
+function noteLine(
+  note: Exclude<GuestNote, { code: 'HOST_CPUS' }>,
+  name: string,
+  file: string,
+  names: Names
+): string {
+  const hostCPUs = guestOption(name, 'hostCPUs')
+  switch (note.code) {
+    case 'DEVICES_UNSEEN':
+      return `${list(note.addresses)}, which ${name} is to have, ${note.addresses.length === 1 ? 'is' : 'are'} not set up, as the configuration is another machine's. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
+    case 'DEVICE_MISSING':
+      return `this machine has nothing at ${note.address}, which ${name} is to have${note.others.length > 0 ? `, but ${list(note.others.map(it => callDevice(it, names)))}` : ''}. Put it in, or change the address in ${file}; "vfio-patch scan" shows what is where.`
+    case 'VIRTUAL_FUNCTION_MISSING': {
+      const { address, physical } = note
+      return `${address}, which ${name} is to have, is a virtual function that ${callDevice(physical, names)} does not have at the moment. See that its driver${physical.driver === undefined ? '' : `, ${physical.driver},`} makes it before ${name} starts: write a number into /sys/bus/pci/devices/${physical.address}/sriov_numvfs`
+    }
+    case 'VIRTUAL_FUNCTIONS_UNMADE':
+      return `nothing in the configuration makes virtual functions, so after a restart ${list(note.physical)} ${note.physical.length === 1 ? 'has' : 'have'} none. See that a number is written into ${list(note.physical.map(it => `/sys/bus/pci/devices/${it}/sriov_numvfs`))} before ${name} starts.`
+    case 'INTERFACE_NOT_VIRTUAL':
+      return `${callDevice(note.device, names)} is no virtual function, and libvirt takes nothing else for an <interface type='hostdev'>. In ${file}, write <hostdev> in its place.`
+    case 'DEVICE_IS_BRIDGE':
+      return `${briefDevice(note.device)}, which ${name} is to have, can't be given away; ${file} seems to be from another machine. "vfio-patch scan" shows what is where.`
+    case 'FUNCTIONS_LEFT':
+      return `${name} gets ${note.device.address} without ${list(note.others.map(briefDevice))} of the same card, which the host gives away all the same. Add a <hostdev> for it if ${name} should have it.`
+    case 'NOT_MANAGED':
+      return `${list(note.addresses)}: nobody takes it from the host's driver when ${name} starts. In ${file}, say managed='yes' there.`
+    case 'DEVICE_ARGUMENT':
+      return `${list(note.addresses)} is given to ${name} by a <qemu:arg>, so libvirt does not prepare it. Put a <hostdev> in its place.`
+    case 'VIRTUAL_FUNCTION_ARGUMENT':
+      return `${list(note.addresses)} is a virtual function that ${name} gets by a <qemu:arg>, so nobody takes it from the host's driver: libvirt does not know of it, and it is not bound at boot. Put a <hostdev> with managed='yes' in its place.`
+    case 'MEMORY_OVER':
+      return `${name} is to have ${GiB(note.needed)} of memory, and this machine has ${GiB(note.total)}. Make <memory> smaller.`
+    case 'PAGES_UNUSABLE':
+      return `no huge pages are set aside for ${name}: ${note.sizes.length > 1 ? 'it wants several sizes' : 'x86 has none of that size'}, and the options know 2M or 1G. Change <hugepages> in ${file}, or add --hugepages.`
+    case 'PAGES_1G_MISSING':
+      return `no huge pages are set aside for ${name}: this processor has none of 1G. Take <page size=…> out of ${file}, or make it 2M.`
+    case 'PAGES_OVER':
+      return `no huge pages are set aside for ${name}: ${pages(note.pages)} would leave the host less than 4 GiB of ${GiB(note.total)}. Make <memory> smaller, or take <hugepages> out; or add --hugepages ${note.pages.pageSize}:${note.pages.numPages} if you mean it.`
+    case 'PAGES_OTHER':
+      return `${name} needs ${pages(note.pages)}, and the configuration sets huge pages aside in its own way. See that there are enough.`
+    case 'CPUS_MISSING':
+      return `${name} is tied to the processors ${note.missing}, and this machine has ${note.online}. It can't start like that: change <cputune> and <vcpu> in ${file}.`
+    case 'HOST_CPUS_UNKNOWN':
+      return `${name} is tied to the processors ${note.pinned}. To keep the host off these while it runs, set ${hostCPUs} to those that the host keeps.`
+    case 'HOST_CPUS_NONE':
+      return `${name} is tied to all processors, so none is kept for the host alone. Leave it one or two, if it gets slow.`
+    case 'HOST_CPUS_OTHER':
+      return `${hostCPUs} is ${note.said} and stays; by its <cputune>, it would be "${note.host}".`
+    case 'NETWORK':
+      return `${name} needs ${note.names.length === 1 ? 'the network' : 'the networks'} ${list(note.names)} of libvirt. See that it is there and started: virsh net-list --all`
+    case 'BRIDGE_MISSING':
+      if (note.isMasked)
+        return `${name} needs the bridge ${note.name}, which no option declares. A dump has no names that people give, so it is not known whether the machine has it: see ip link there.`
+      return `${name} needs the bridge ${note.name}, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.${note.name}.interfaces = [ "enp5s0" ];, or use the network "default".`
+    case 'INTERFACE':
+      return note.isMissing
+        ? `${name} is connected to ${note.name}, which this machine does not have. Change it in ${file}.`
+        : `${name} is connected to ${note.name} directly, so host and guest can't reach each other over it. A bridge can do that.`
+    case 'KVMFR_UNUSABLE':
+      return `the devices of kvmfr are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change it in ${file}.`
+    case 'KVMFR_SAID':
+      return `virtualisation.kvmfr.devices stays as it is; ${name} needs ${list(note.sizes.map(it => `${it} MiB`))}, in this order. See that it fits.`
+    case 'NODE_UNUSABLE':
+      return `QEMU can't be let at ${note.node}, as the option takes no such path. Put a <input>, <disk> or <hostdev> in its place.`
+    case 'INPUT_GROUP':
+      return 'QEMU does not run as root here. To open /dev/input it needs: users.users.qemu-libvirtd.extraGroups = [ "input" ];'
+  }
+}
+
+/** A size in KiB as people say it. */
+function GiB(size: number): string {
+  return `${Number((size / 1024 / 1024).toFixed(1))} GiB`
+}
+
+function pages({ pageSize, numPages }: Hugepages): string {
+  return `${numPages} huge pages of ${pageSize}`
+}

@@ -1,0 +1,175 @@
+// The sentences about files that a command makes besides the configuration: patches and dumps.
+
+import { dirname } from 'node:path'
+import { KINDS, type Kind } from '../../machine/dump/placeholders.ts'
+import type { Machine } from '../../machine/machine.ts'
+import { findOpenParents, isLedToRoots, isOutOfReach, knownPeople } from '../../storage/access.ts'
+import type { FileProblem } from '../../storage/problem.ts'
+import type { TargetFile } from '../../storage/read.ts'
+import { shellWord } from '../args/shellWord.ts'
+import { type Context, callOn } from '../context.ts'
+import { EXIT, type Message, usage } from '../message.ts'
+import { list } from './devices.ts'
+
+/** A patch that would take the place of a file that it must not. */
+export function replacesMessage(target: string): Message {
+  return usage(`-o would replace ${target} by a patch. Nothing was written.`, {
+    remedy: 'give the patch a name of its own, e.g. -o vfio.patch'
+  })
+}
+
+/** A file or folder for `flag` to which another user's folder or link leads, in a folder of root's. */
+export function outputLedMessage(flag: string, path: string, target: string): Message {
+  return {
+    code: 'LED_TO_ROOT',
+    exit: EXIT.refused,
+    what: `${flag} ${path} leads through another user's folder or link to ${target}, where only root can write. Nothing was written.`,
+    why: 'that user could make it lead anywhere.',
+    remedy: `name that place itself, or another one, e.g. ${flag} ${target}`
+  }
+}
+
+/** A patch that can't be saved at `path`, as it was named; `isLink` is whether that is a link. */
+export function patchMessage(path: string, problem: FileProblem, isLink: boolean): Message {
+  if (problem.code === 'IS_DIRECTORY') {
+    return usage(`-o ${path} is a folder. Nothing was written.`, {
+      remedy: `give the patch a name in it, e.g. -o ${path.replace(/\/*$/, '/')}vfio.patch`
+    })
+  }
+  if (problem.code === 'NOT_REGULAR') {
+    const what = isLink ? 'a link' : 'not a regular file'
+    return usage(`-o ${path} is ${what}. Nothing was written.`, {
+      why: 'the patch becomes a file of its own, which replaces what has its name.',
+      remedy: [
+        'give the patch a name of its own, e.g. -o vfio.patch',
+        'in a pipe it is on standard output without -o: vfio-patch diff … | less'
+      ].join('\n')
+    })
+  }
+  return {
+    code: 'NOT_WRITABLE',
+    exit: EXIT.io,
+    what: `cannot write the patch to ${path} (${reasonOf(problem)}). Nothing was written.`,
+    remedy: 'choose another place for it, e.g. -o ~/vfio.patch'
+  }
+}
+
+/** A dump that can't be saved in `folder`, as it was named. */
+export function dumpMessage(folder: string, problem: FileProblem, isLink: boolean): Message {
+  if (isLink) {
+    return usage(`--dump: ${folder} is a link. Nothing was written.`, {
+      remedy: 'give a new folder, e.g. --dump my-machine'
+    })
+  }
+  return {
+    code: 'NOT_WRITABLE',
+    exit: EXIT.io,
+    what: `cannot write the dump to ${folder} (${reasonOf(problem)}).`,
+    remedy: 'choose another place for it, e.g. --dump ~/my-machine'
+  }
+}
+
+/** The name of the system's error, where there was one. */
+function reasonOf(problem: FileProblem): string {
+  switch (problem.code) {
+    case 'NOT_FOUND':
+      return 'ENOENT'
+    case 'NOT_DIRECTORY':
+      return 'ENOTDIR'
+    case 'READ_ONLY_FS':
+      return 'EROFS'
+    case 'NO_SPACE':
+      return 'ENOSPC'
+    case 'IMMUTABLE':
+      return 'EPERM'
+    case 'MOUNT_POINT':
+      return 'EBUSY'
+    case 'NOT_READABLE':
+    case 'NOT_WRITABLE':
+    case 'IO_ERROR':
+      return problem.errno
+    default:
+      return problem.code
+  }
+}
+
+// The sentences that "scan --dump" prints about what it saved.
+
+/** Where the dump is, what has placeholders in it, and what does not. */
+export function dumpNotes(
+  folder: string,
+  replaced: ReadonlyMap<Kind, number>,
+  { kernel, nixos }: Machine
+): string[] {
+  const counts = [...replaced].map(
+    ([kind, count]) => `${count} ${KINDS[kind][count === 1 ? 0 : 1]}`
+  )
+  const version = /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(kernel ?? '')?.[0]
+  const kept = [
+    'the models of the devices, the board and the processor',
+    ...['PCI addresses and IDs', 'drivers', 'usual names such as enp5s0 and /home'],
+    ...(version === undefined ? [] : [`the kernel version (${version})`]),
+    ...(nixos === undefined ? [] : ['the release of NixOS']),
+    'kernel parameters about devices'
+  ]
+  return [
+    `Saved what was read in ${folder}.`,
+    counts.length === 0
+      ? 'No name in it had to be replaced.'
+      : `Replaced by placeholders: ${list(counts)}.`,
+    `It still has ${list(kept)}.`,
+    'Look it through before you send it.'
+  ]
+}
+
+/** The refusal of a file that another user's folder or link leads to; undefined where that is not so. */
+export function ledToRootsMessage(context: Context, realpath: string): Message | undefined {
+  if (!isLedToRoots(context.file, realpath)) return undefined
+  return {
+    code: 'LED_TO_ROOT',
+    exit: EXIT.refused,
+    what: `${context.file} leads through another user's folder or link to ${realpath}, which only root can change. Nothing was written.`,
+    why: "that user could make it lead to any file of root's.",
+    remedy: `name the file itself: sudo ${callOn(realpath, context)}`
+  }
+}
+
+/**
+ * The refusal of a change that would reach from a configuration in another user's folder into a folder of
+ * root's; undefined where none of these paths does.
+ */
+export function reachesRootsMessage(
+  { file }: Context,
+  { realpath }: TargetFile,
+  paths: readonly string[]
+): Message | undefined {
+  const folder = dirname(realpath)
+  const path = paths.find(it => isOutOfReach(it, folder))
+  if (path === undefined) return undefined
+  return {
+    code: 'LED_TO_ROOT',
+    exit: EXIT.refused,
+    what: `${file} is in another user's folder, and a link or an import there leads to ${path}, which only root can change. Nothing was written.`,
+    why: "that user could make it lead to any folder of root's.",
+    remedy: `put a folder of that user's in place of the link, or run this without sudo`
+  }
+}
+
+/**
+ * A note where somebody else can put another configuration in the place of this one, by a folder that
+ * leads to it; undefined where nobody can.
+ */
+export function openWayNote({ realpath, uid }: TargetFile): string | undefined {
+  const open = findOpenParents(realpath, uid, knownPeople())
+  const [first] = open
+  if (first === undefined) return undefined
+  const folders = open.map(
+    it =>
+      `${it.path} (${(it.mode & 0o022) === 0 ? `of user ${it.uid}` : `mode ${it.mode.toString(8)}`})`
+  )
+  const isByMode = (first.mode & 0o022) !== 0
+  const remedy = isByMode
+    ? `chmod go-w ${shellWord(first.path)}`
+    : `chown root: ${shellWord(first.path)}`
+  return `others can write to ${folders.join(' and ')} and so replace ${realpath}, which root builds: sudo ${remedy}`
+}

@@ -1,0 +1,147 @@
+// What has to be built for a change of a file to count: the system that has the file in it.
+
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type NixDocument, parseDocument, visit } from '../nix/index.ts'
+import { locateTarget } from '../storage/read.ts'
+import { type ReadModule, walkImports } from './imports.ts'
+import { moduleReader } from './read.ts'
+
+/** The system that a file is part of. */
+export type Build =
+  /** The one that NixOS builds by default. */
+  | { kind: 'usual' }
+  /** The one of this file, which is not where NixOS looks. */
+  | { kind: 'file'; path: string }
+  /**
+   * One of the `hosts` of the flake in a folder: `host`, which is undefined where several or none that can
+   * be read have the file. `hosts` is empty where their names are computed.
+   */
+  | { kind: 'flake'; folder: string; host: string | undefined; hosts: readonly string[] }
+  /** Unknown: the file is a module, and nothing shows what imports it. */
+  | { kind: 'part'; path: string }
+
+/**
+ * The system that the file at `path`, links resolved, is part of. `root` is `/` or the folder of the system,
+ * `env` the environment. Files that can't be read count as if they were not there.
+ */
+export function buildOf(
+  path: string,
+  root: string,
+  env: Record<string, string | undefined>
+): Build {
+  const read = moduleReader(root)
+  const flake = flakeAround(path, root)
+  if (flake) return { kind: 'flake', folder: flake.folder, ...hostOf(flake, path, read) }
+  const usual = join(root, 'etc/nixos/configuration.nix')
+  if (hasFile(usual, path, root, read)) return { kind: 'usual' }
+  const named = root === '/' && env.NIXOS_CONFIG ? resolve(env.NIXOS_CONFIG) : undefined
+  if (named !== undefined && hasFile(named, path, root, read)) return { kind: 'file', path: named }
+  const isWhole = parseDocument(read(path)?.text ?? '').getIn('system.stateVersion').length > 0
+  return isWhole || basename(path) === 'configuration.nix'
+    ? { kind: 'file', path }
+    : { kind: 'part', path }
+}
+
+/** Whether a configuration is the file, or imports it. */
+function hasFile(configuration: string, path: string, root: string, read: ReadModule): boolean {
+  const target = locateTarget(configuration, { root })
+  if (!target.ok || !target.value.exists) return false
+  return target.value.realpath === path || importsFile(target.value.realpath, path, read)
+}
+
+function importsFile(from: string, path: string, read: ReadModule): boolean {
+  const start = read(from)
+  return start !== undefined && walkImports(start, read).modules.some(it => it.path === path)
+}
+
+interface Flake {
+  folder: string
+  text: string
+}
+
+// What flakes use that do not write nixosConfigurations themselves.
+const FRAMEWORKS = /\b(?:mkFlake|flake-parts|blueprint|snowfall|import-tree|flakelight)\b/
+
+/** The nearest flake around a file, in the same repository, that has systems of NixOS. */
+function flakeAround(path: string, root: string): Flake | undefined {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    const text = textOf(join(folder, 'flake.nix'))
+    const isUsual = folder === join(root, 'etc/nixos')
+    const hasSystems = /\bnixosConfigurations\b/.test(text ?? '') || FRAMEWORKS.test(text ?? '')
+    if (text !== undefined && (isUsual || hasSystems)) return { folder, text }
+    const isTop = folder === dirname(folder) || folder === root
+    if (isTop || existsSync(join(folder, '.git'))) return undefined
+  }
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return statSync(path).size <= 1024 * 1024 ? readFileSync(path, 'utf8') : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The system of a flake that has the file: the only one, the only one that imports it, or by host name. */
+function hostOf(
+  { folder, text }: Flake,
+  path: string,
+  read: ReadModule
+): { host: string | undefined; hosts: readonly string[] } {
+  const { systems, isWhole } = systemsIn(text)
+  const hosts = [...systems.keys()]
+  const [only] = hosts
+  if (isWhole && hosts.length === 1) return { host: only, hosts }
+  const leads = (source: string) =>
+    [...source.matchAll(/(?<![\w/])\.{1,2}\/[\w.+/-]*/g)].some(([spelling]) => {
+      const target = read(join(folder, spelling))
+      return target?.path === path || (target && importsFile(target.path, path, read))
+    })
+  const having = hosts.filter(it => leads(systems.get(it) ?? ''))
+  if (having.length === 1) return { host: having[0], hosts }
+  const name = hostNameIn(path, read)
+  return { host: name !== undefined && hosts.includes(name) ? name : undefined, hosts }
+}
+
+/** The systems that a flake defines, with the text of each; `isWhole` is false where others are computed. */
+function systemsIn(text: string): { systems: ReadonlyMap<string, string>; isWhole: boolean } {
+  const systems = new Map<string, string>()
+  let isWhole = true
+  const add = (name: string | undefined, source: string) => {
+    if (name === undefined) isWhole = false
+    else systems.set(name, `${systems.get(name) ?? ''}\n${source}`)
+  }
+  const doc: NixDocument = parseDocument(text)
+  visit(doc, node => {
+    const attrpath = node.type === 'binding' ? node.field('attrpath') : undefined
+    const value = node.field('expression')
+    if (!attrpath || !value) return undefined
+    const path = text.slice(attrpath.start, attrpath.end)
+    const found = /(?:^|\.)nixosConfigurations(?:\.(.*))?$/s.exec(path)
+    if (!found) return undefined
+    const source = text.slice(value.start, value.end)
+    if (found[1] !== undefined) add(/^"?([\w-]+)"?$/.exec(found[1])?.[1], source)
+    else {
+      const inner = parseDocument(source)
+      const leaves = inner.leaves()
+      if (leaves.length === 0) isWhole = false
+      for (const it of leaves) add(it.path[0], source.slice(it.value.start, it.value.end))
+    }
+    return undefined
+  })
+  return { systems, isWhole: isWhole && systems.size > 0 }
+}
+
+/** The name that the file, or one that it imports, gives its host; undefined where they disagree. */
+function hostNameIn(path: string, read: ReadModule): string | undefined {
+  const start = read(path)
+  const modules = start ? walkImports(start, read).modules : []
+  const names = modules.flatMap(({ text }) =>
+    parseDocument(text)
+      .getIn('networking.hostName')
+      .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
+  )
+  const [name] = names
+  return new Set(names).size === 1 ? name : undefined
+}

@@ -1,0 +1,103 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type AttrPath, type Leaf, parseDocument } from '../nix/index.ts'
+import { startsWith } from '../nix/path.ts'
+import { sha256 } from '../storage/read.ts'
+import { outerPath } from '../storage/run.ts'
+import { listRuns, readCopy } from '../storage/runs.ts'
+import { stamp } from './imports.ts'
+
+const NAMES = [
+  'default.nix',
+  'vfio.nix',
+  'binding.nix',
+  'checks.nix',
+  'guests.nix',
+  'guestService.nix',
+  'hooks.nix',
+  'libvirt.nix',
+  'virtualisation.nix',
+  '_lib/defineGuests.nix',
+  '_lib/domain.nix',
+  '_lib/domainTables.nix'
+]
+
+/** The files of this package by their path in the folder, as they are installed; reads them from it. */
+export function shippedModules(version: string): Map<string, string> {
+  return new Map(
+    NAMES.map(name => {
+      const path = fileURLToPath(new URL(`../../nixos/${name}`, import.meta.url))
+      return [name, stamp(version, readFileSync(path, 'utf8'))]
+    })
+  )
+}
+
+/**
+ * What files said before our runs, the newest first, as far back as they are in a row: the text now
+ * is what the last run left, the one before it what the run before left, and so on. Nothing of files
+ * that were edited since, and nothing where the runs can't be read: nobody depends on it.
+ */
+export function earlierTexts(
+  files: readonly { path: string; text: string }[],
+  stateFolder: string,
+  root: string
+): Map<string, string[]> {
+  const runs = listRuns(stateFolder, { root })
+  if (!runs.ok) return new Map()
+  const found = files.map(({ path, text }): [string, string[]] => {
+    const texts: string[] = []
+    let now = sha256(Buffer.from(text))
+    for (const run of runs.value) {
+      const change = run.files.find(it => outerPath(it.path, run.root) === path)
+      if (!change) continue
+      if (change.after?.sha256 !== now || change.before === null) break
+      const copy = readCopy(run, change.before)
+      if (!copy.ok) break
+      texts.push(Buffer.from(copy.value).toString('utf8'))
+      now = change.before.sha256
+    }
+    return [path, texts]
+  })
+  return new Map(found)
+}
+
+/**
+ * The options that are there only because of these modules, read from their declarations, so that
+ * there is no list beside them to be kept: `virtualisation.vfio` as a whole, of
+ * `virtualisation.libvirtd` only what the modules declare. A set of options counts as a whole unless
+ * the modules define an option inside it that they do not declare: that one is somebody else's, so
+ * the set is shared.
+ */
+export function ownOptions(modules: Iterable<string>): AttrPath[] {
+  const leaves = [...modules].flatMap(text => parseDocument(text).leaves())
+  const declared = leaves.filter(it => it.path[0] === 'options').map(it => namesOf(it).slice(1))
+  const defined = leaves.map(namesOf)
+  const shared = new Set(
+    defined
+      .filter(path => !declared.some(it => startsWith(path, it)))
+      .flatMap(path => path.map((_, i) => keyOf(path.slice(0, i))))
+  )
+  const roots = declared.map(path => {
+    const whole = path.findIndex((_, i) => i > 0 && !shared.has(keyOf(path.slice(0, i))))
+    return whole === -1 ? path : path.slice(0, whole)
+  })
+  return [...new Map(roots.map(it => [keyOf(it), it])).values()]
+}
+
+/** All options that modules declare, each by its whole path, as far as they are written out. */
+export function declaredOptions(modules: Iterable<string>): AttrPath[] {
+  return [...modules]
+    .flatMap(text => parseDocument(text).leaves())
+    .filter(it => it.path[0] === 'options')
+    .map(it => namesOf(it).slice(1))
+}
+
+/** The names of a leaf up to the first computed one. */
+function namesOf({ path }: Leaf): string[] {
+  const computed = path.indexOf(undefined)
+  return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)
+}
+
+function keyOf(path: AttrPath): string {
+  return JSON.stringify(path)
+}

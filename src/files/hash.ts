@@ -1,6 +1,0 @@
-import { createHash } from 'node:crypto'
-
-/** The SHA-256 of the bytes in hexadecimal. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}

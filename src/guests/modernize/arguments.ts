@@ -1,0 +1,169 @@
+// Arguments of QEMU for which libvirt has elements of its own by now.
+
+import { type Argument as AnyArgument, argumentsIn, megabytes } from '../arguments.ts'
+import { element, elementsOf, type XmlElement } from '../xml/tree.ts'
+import {
+  addChild,
+  type Draft,
+  draftsIn,
+  type Mended,
+  place,
+  removeChild,
+  setAttribute
+} from './change.ts'
+
+type Argument = AnyArgument<Draft>
+
+/**
+ * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
+ * `/dev/shm` becomes `<shmem>`. One that says more than these elements can is left, and told.
+ */
+export function mendArguments(root: Draft): Mended {
+  const mended: Mended = { changes: [], remarks: [] }
+  for (const commandline of draftsIn(root, 'qemu:commandline')) {
+    const all = argumentsIn(draftsIn(commandline, 'qemu:arg'))
+    const used = [...mendEvdev(root, all, mended), ...mendShmem(root, all, mended)]
+    for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
+    const isEmpty = commandline.children.every(it => it.kind === 'text')
+    if (used.length > 0 && isEmpty) removeChild(root, commandline)
+  }
+  if (mended.changes.length > 0 && !usesPrefix(root)) setAttribute(root, 'xmlns:qemu', undefined)
+  return mended
+}
+
+function usesPrefix(from: Draft): boolean {
+  const isOf = (name: string) => name.startsWith('qemu:')
+  if (isOf(from.name) || from.attributes.some(it => isOf(it.name))) return true
+  return from.children.some(it => it.kind === 'element' && usesPrefix(it))
+}
+
+const YES = new Set(['on', 'yes', 'true'])
+const NO = new Set(['off', 'no', 'false'])
+const TOGGLES = new Set([
+  ...['ctrl-ctrl', 'alt-alt', 'shift-shift'],
+  ...['meta-meta', 'scrolllock', 'ctrl-scrolllock']
+])
+
+function mendEvdev(
+  root: Draft,
+  all: readonly Argument[],
+  { changes, remarks }: Mended
+): Argument[] {
+  return all.filter(argument => {
+    const { flag, type, properties, value, elements } = argument
+    if (flag !== 'object' || type !== 'input-linux') return false
+    const input = evdevOf(properties)
+    if (!input) {
+      const what = `${value} says more than <input type='evdev'> can, and is left`
+      remarks.push({ code: 'ARGUMENT', path: 'qemu:commandline', what, ...placeOf(elements) })
+      return false
+    }
+    addChild(devicesOf(root), input)
+    changes.push({
+      ...{ code: 'EVDEV', path: 'qemu:commandline', before: `-object ${value}` },
+      after: spelt(input),
+      why: 'libvirt then lets QEMU open the device by itself',
+      ...placeOf(elements)
+    })
+    return true
+  })
+}
+
+function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefined {
+  const known = new Set(['id', 'evdev', 'grab_all', 'repeat', 'grab-toggle'])
+  if ([...properties.keys()].some(it => !known.has(it))) return undefined
+  const dev = properties.get('evdev')
+  const grab = properties.get('grab_all') ?? 'off'
+  const repeat = properties.get('repeat')
+  const toggle = properties.get('grab-toggle')
+  const isSwitch = (it: string) => YES.has(it) || NO.has(it)
+  if (!dev?.startsWith('/') || !isSwitch(grab) || (repeat !== undefined && !isSwitch(repeat))) {
+    return undefined
+  }
+  if (toggle !== undefined && !TOGGLES.has(toggle)) return undefined
+  const source = element('source', {
+    dev,
+    ...(YES.has(grab) ? { grab: 'all' } : {}),
+    ...(toggle === undefined ? {} : { grabToggle: toggle }),
+    ...(repeat === undefined ? {} : { repeat: YES.has(repeat) ? 'on' : 'off' })
+  })
+  return element('input', { type: 'evdev' }, source)
+}
+
+function mendShmem(
+  root: Draft,
+  all: readonly Argument[],
+  { changes, remarks }: Mended
+): Argument[] {
+  return all.flatMap(device => {
+    if (device.flag !== 'device' || device.type !== 'ivshmem-plain') return []
+    const memory = device.properties.get('memdev')
+    const backends = all.filter(
+      it => it.flag === 'object' && memory !== undefined && it.properties.get('id') === memory
+    )
+    const [backend] = backends
+    // kvmfr is no file in /dev/shm, and has no element.
+    if (!backend || backend.properties.get('mem-path')?.startsWith('/dev/kvmfr')) return []
+    const isShared = all.filter(it => it.properties.get('memdev') === memory).length > 1
+    const shmem = backends.length > 1 || isShared ? undefined : shmemOf(device, backend)
+    if (!shmem) {
+      const what = `${device.value} says more than <shmem> can, and is left`
+      remarks.push({
+        code: 'ARGUMENT',
+        path: 'qemu:commandline',
+        what,
+        ...placeOf(device.elements)
+      })
+      return []
+    }
+    addChild(devicesOf(root), shmem)
+    changes.push({
+      ...{ code: 'SHMEM', path: 'qemu:commandline', after: spelt(shmem) },
+      before: `-device ${device.value} -object ${backend.value}`,
+      why: 'libvirt then knows of the memory and of the place on the PCI bus',
+      ...placeOf(device.elements)
+    })
+    return [device, backend]
+  })
+}
+
+function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
+  const allows = (argument: Argument, ...names: string[]) =>
+    [...argument.properties.keys()].every(it => names.includes(it))
+  if (backend.type !== 'memory-backend-file') return undefined
+  if (!allows(backend, 'id', 'mem-path', 'size', 'share')) return undefined
+  if (!allows(device, 'id', 'memdev', 'bus')) return undefined
+  if (!/^pcie?\.0$/.test(device.properties.get('bus') ?? 'pcie.0')) return undefined
+  const { properties } = backend
+  const name = /^\/dev\/shm\/([^/]+)$/.exec(properties.get('mem-path') ?? '')?.[1]
+  const size = megabytes(properties.get('size') ?? '')
+  if (name === undefined || size === undefined || !YES.has(properties.get('share') ?? '')) {
+    return undefined
+  }
+  return element(
+    'shmem',
+    { name },
+    element('model', { type: 'ivshmem-plain' }),
+    element('size', { unit: 'M' }, String(size))
+  )
+}
+
+function devicesOf(root: Draft): Draft {
+  const [devices] = draftsIn(root, 'devices')
+  if (devices) return devices
+  addChild(root, element('devices', {}))
+  return draftsIn(root, 'devices')[0] as Draft
+}
+
+/** An element on one line, for a list of changes. */
+function spelt(it: XmlElement): string {
+  const tag = `${it.name}${it.attributes.map(({ name, value }) => ` ${name}='${value}'`).join('')}`
+  const inner = elementsOf(it).map(spelt).join('')
+  const text = it.children.map(child => (child.kind === 'text' ? child.text : '')).join('')
+  return inner + text === '' ? `<${tag}/>` : `<${tag}>${inner}${text}</${it.name}>`
+}
+
+function placeOf(elements: readonly Draft[]): { start?: number } {
+  const [first] = elements
+  return first ? place(first) : {}
+}

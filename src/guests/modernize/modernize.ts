@@ -1,0 +1,136 @@
+import { passedElements } from '../needs/needs.ts'
+import { attributeOf, element, type XmlElement } from '../xml/tree.ts'
+import { mendArguments } from './arguments.ts'
+import {
+  addChild,
+  type Change,
+  type Draft,
+  draftOf,
+  draftsIn,
+  type Mended,
+  place,
+  setAttribute
+} from './change.ts'
+import { mendFirmware } from './firmware.ts'
+import { mendEmulator, mendStorePaths } from './paths.ts'
+
+/**
+ * A domain from another system or time as NixOS can run it, and each change; the root that was given
+ * stays as it is. What is right already is not touched, so mending twice changes nothing more. `virtual` are
+ * the addresses of virtual functions of the host that libvirt is to manage, as far as it is known.
+ */
+export function mend(
+  root: XmlElement,
+  identities: Identities,
+  virtual: ReadonlySet<string> = new Set()
+): Mended & { root: XmlElement } {
+  const draft = draftOf(root)
+  const steps = [
+    mendIdentity(draft, identities),
+    mendMachine(draft),
+    mendFirmware(draft),
+    mendEmulator(draft),
+    mendArguments(draft),
+    mendManaged(draft, virtual),
+    mendStorePaths(draft)
+  ]
+  return {
+    root: draft,
+    changes: steps.flatMap(it => it.changes),
+    remarks: steps.flatMap(it => it.remarks)
+  }
+}
+
+/** Where new identities come from; each call gives another. */
+export interface Identities {
+  /** A random UUID, such as `8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10`. */
+  uuid: () => string
+  /** A random address of QEMU's range, such as `52:54:00:6b:3c:58`. */
+  mac: () => string
+}
+
+/** A guest without a UUID, and a network card without a MAC address, get them for good. */
+export function mendIdentity(root: Draft, identities: Identities): Mended {
+  const changes: Change[] = []
+  if (draftsIn(root, 'uuid').length === 0) {
+    const uuid = identities.uuid()
+    addChild(root, element('uuid', {}, uuid), 'name')
+    const why = 'libvirt would make up another one each time, and not know the guest again'
+    changes.push({ code: 'UUID', path: 'uuid', before: null, after: uuid, why })
+  }
+  const [devices] = draftsIn(root, 'devices')
+  for (const card of draftsIn(devices, 'interface')) {
+    if (draftsIn(card, 'mac').length > 0) continue
+    const address = identities.mac()
+    card.children.unshift(draftOf(element('mac', { address })))
+    const why = 'libvirt would make up another one each time, and the guest find a new network card'
+    const path = 'devices/interface'
+    changes.push({
+      code: 'MAC',
+      path,
+      before: null,
+      after: `<mac address='${address}'/>`,
+      why,
+      ...place(card)
+    })
+  }
+  return { changes, remarks: [] }
+}
+
+// QEMU takes a machine type out six years after it came: 4.2 went with QEMU 10.2.
+const LAST_GONE = [4, 2] as const
+
+/** A machine type that QEMU has no more, or that only one distribution has, gives way to its family. */
+export function mendMachine(root: Draft): Mended {
+  const [os] = draftsIn(root, 'os')
+  const [type] = draftsIn(os, 'type')
+  const before = type && attributeOf(type, 'machine')
+  const found = /^pc(?:-(q35|i440fx))?-([\w.]+(?:-[\w.-]+)?)$/.exec(before ?? '')
+  if (!type || before === undefined || !found) return { changes: [], remarks: [] }
+  const [, family, version = ''] = found
+  const numbers = /^(\d+)\.(\d+)$/.exec(version)
+  if (numbers && !isGone(Number(numbers[1]), Number(numbers[2])))
+    return { changes: [], remarks: [] }
+  const after = family === 'q35' ? 'q35' : 'pc'
+  setAttribute(type, 'machine', after)
+  const reason = numbers
+    ? 'QEMU takes machine types out after six years'
+    : 'only the QEMU of another distribution has it'
+  const why = `${reason}; the guest may find its devices anew, and Windows may ask to be activated`
+  return {
+    changes: [{ code: 'MACHINE', path: 'os/type', before, after, why, ...place(type) }],
+    remarks: []
+  }
+}
+
+function isGone(major: number, minor: number): boolean {
+  const [lastMajor, lastMinor] = LAST_GONE
+  return major < lastMajor || (major === lastMajor && minor <= lastMinor)
+}
+
+/**
+ * A virtual function (SR-IOV) that a guest gets is managed by libvirt where the domain does not say: no other
+ * part of the host prepares it. `virtual` are the addresses of those that this is known of; an
+ * `<interface type='hostdev'>` is a virtual function on any machine, as libvirt takes nothing else there.
+ */
+export function mendManaged(root: Draft, virtual: ReadonlySet<string>): Mended {
+  const changes = passedElements(root).flatMap(({ element, holder, as, address }): Change[] => {
+    if (!virtual.has(address) && as !== 'interface') return []
+    const said = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
+    if (said !== undefined) return []
+    setAttribute(holder, 'managed', 'yes')
+    return [
+      {
+        ...{
+          code: 'MANAGED',
+          path: `devices/${element.name}`,
+          before: null,
+          after: "managed='yes'"
+        },
+        why: `${address} is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts`,
+        ...place(element)
+      }
+    ]
+  })
+  return { changes, remarks: [] }
+}

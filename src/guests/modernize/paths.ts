@@ -1,0 +1,79 @@
+// Paths to programs that hold on one system only, and into the store.
+
+import { attributeOf, textOf } from '../xml/tree.ts'
+import {
+  type Change,
+  type Draft,
+  draftsIn,
+  type Mended,
+  place,
+  setAttribute,
+  setText
+} from './change.ts'
+
+const EMULATOR =
+  /^(?:\/nix\/store\/[^/]+\/bin|\/run\/current-system\/sw\/bin|\/usr(?:\/local)?\/(?:s?bin|libexec)|\/bin)\/(qemu-system-[\w]+|qemu-kvm|kvm|kvm-spice)$/
+
+/** An emulator of another distribution or of one build of QEMU gives way to the one that NixOS links. */
+export function mendEmulator(root: Draft): Mended {
+  const [devices] = draftsIn(root, 'devices')
+  const changes = draftsIn(devices, 'emulator').flatMap((emulator): Change[] => {
+    const before = textOf(emulator).trim()
+    const program = EMULATOR.exec(before)?.[1]
+    if (program === undefined) return []
+    const name = program.startsWith('qemu-system-') ? program : `qemu-system-${architecture(root)}`
+    const after = `/run/libvirt/nix-emulators/${name}`
+    setText(emulator, after)
+    const why = before.startsWith('/nix/store/')
+      ? 'this one QEMU goes when the store is cleaned; NixOS links the current one there'
+      : 'NixOS has its QEMU there'
+    return [{ code: 'EMULATOR', path: 'devices/emulator', before, after, why, ...place(emulator) }]
+  })
+  return { changes, remarks: [] }
+}
+
+function architecture(root: Draft): string {
+  const [os] = draftsIn(root, 'os')
+  const [type] = draftsIn(os, 'type')
+  return (type && attributeOf(type, 'arch')) ?? 'x86_64'
+}
+
+const VIRTIOFSD =
+  /^(?:\/nix\/store\/[^/]+\/(?:bin|libexec)|\/usr\/(?:lib|libexec|lib\/qemu|lib\/kvm|bin))\/virtiofsd$/
+
+/** The program that shares folders; other paths into the store are told. */
+export function mendStorePaths(root: Draft): Mended {
+  const mended: Mended = { changes: [], remarks: [] }
+  const [devices] = draftsIn(root, 'devices')
+  for (const filesystem of draftsIn(devices, 'filesystem')) {
+    for (const binary of draftsIn(filesystem, 'binary')) {
+      const before = attributeOf(binary, 'path')
+      if (before === undefined || !VIRTIOFSD.test(before)) continue
+      const after = '/run/current-system/sw/bin/virtiofsd'
+      setAttribute(binary, 'path', after)
+      mended.changes.push({
+        ...{ code: 'PROGRAM', path: 'devices/filesystem/binary', before, after },
+        why: 'it is there with: environment.systemPackages = [ pkgs.virtiofsd ]',
+        ...place(binary)
+      })
+    }
+  }
+  tellStorePaths(root, [], mended)
+  return mended
+}
+
+function tellStorePaths(element: Draft, path: readonly string[], { remarks }: Mended): void {
+  const texts = [
+    ...element.attributes.map(it => it.value),
+    ...element.children.map(it => (it.kind === 'text' ? it.text : ''))
+  ]
+  for (const text of texts) {
+    const found = /\/nix\/store\/[^\s,"]+/.exec(text)?.[0]
+    if (found === undefined || path.at(-1) === 'loader') continue
+    const what = `${found} goes when the store is cleaned; name the package in the Nix instead, like "\${pkgs.virtio-win}/…", or copy the file`
+    remarks.push({ code: 'STORE_PATH', path: path.join('/'), what, ...place(element) })
+  }
+  for (const it of element.children) {
+    if (it.kind === 'element') tellStorePaths(it, [...path, it.name], { changes: [], remarks })
+  }
+}

@@ -1,0 +1,182 @@
+// A domain as data in Nix. A set stands for an element: a string in it is an attribute, or a child
+// that holds a text where the table says so; a set is a child, a list several of one name. `_attrs`
+// holds attributes that could be taken for children, `_text` the text, `_children` the children in
+// their order where that counts.
+
+import type { Range } from './problem.ts'
+import { inOrder, isListChild, isTextChild } from './tables.ts'
+import {
+  contentOf,
+  elementsOf,
+  inside,
+  ROOT,
+  type Surroundings,
+  withoutComments,
+  type XmlElement
+} from './xml/tree.ts'
+
+export type DomainValue = TextValue | SetValue | ListValue | OtherValue
+
+export interface TextValue {
+  kind: 'text'
+  text: string
+  range?: Range
+}
+
+export interface SetValue {
+  kind: 'set'
+  entries: readonly Entry[]
+  /** Comments behind the last entry. */
+  remarks?: readonly string[]
+  range?: Range
+}
+
+export interface Entry {
+  name: string
+  value: DomainValue
+  /** Comments that belong to it. */
+  remarks?: readonly string[]
+  range?: Range
+}
+
+export interface ListValue {
+  kind: 'list'
+  items: readonly Item[]
+  range?: Range
+}
+
+export interface Item {
+  value: DomainValue
+  remarks?: readonly string[]
+}
+
+/** What can't stand in XML, or has to be computed: only in what was read from Nix. */
+export interface OtherValue {
+  kind: 'null' | 'boolean' | 'float' | 'computed'
+  range: Range
+}
+
+export const ATTRIBUTES = '_attrs'
+export const TEXT = '_text'
+export const CHILDREN = '_children'
+
+/** Whether a name is one of ours, or may become one; no attribute or child is found under it. */
+export function isReserved(name: string): boolean {
+  return name.startsWith('_')
+}
+
+/** The data in Nix that an element is. Comments become remarks of what stands behind them. */
+export function toValue(element: XmlElement, surroundings: Surroundings = ROOT): SetValue {
+  const content = contentOf(element, surroundings)
+  const within = inside(element, surroundings)
+  const attributes = attributeEntries(element)
+  switch (content.kind) {
+    case 'empty':
+      return set(attributes, remarksAtEnd(element))
+    case 'text':
+      return set([...attributes, { name: TEXT, value: text(content.text) }], remarksAtEnd(element))
+    case 'mixed':
+      return set([...attributes, orderedChildren(element, within)], remarksAtEnd(element))
+    case 'elements':
+      return set(
+        isGroupable(element, within.isOpaque)
+          ? [...attributes, ...groupedChildren(element, within)]
+          : [...attributes, orderedChildren(element, within)],
+        remarksAtEnd(element)
+      )
+  }
+}
+
+function set(entries: Entry[], remarks: readonly string[]): SetValue {
+  return { kind: 'set', entries, ...(remarks.length > 0 ? { remarks } : {}) }
+}
+
+function text(it: string): DomainValue {
+  return { kind: 'text', text: it }
+}
+
+/** Attributes under their names, or in `_attrs` where a child would be looked for under them. */
+function attributeEntries(element: XmlElement): Entry[] {
+  const children = new Set(elementsOf(element).map(it => it.name))
+  const entries = element.attributes.map(({ name, value }) => ({ name, value: text(value) }))
+  const isHidden = ({ name }: Entry) =>
+    children.has(name) || isTextChild(element.name, name) || isReserved(name)
+  const hidden = entries.filter(isHidden)
+  const plain = entries.filter(it => !isHidden(it))
+  return hidden.length === 0
+    ? plain
+    : [...plain, { name: ATTRIBUTES, value: { kind: 'set', entries: hidden } }]
+}
+
+/**
+ * Whether children can be told by their names alone: none is called like one of our own names, and
+ * where the order counts it is the one in which they will be written.
+ */
+function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
+  const names = elementsOf(element).map(it => it.name)
+  if (names.some(isReserved)) return false
+  if (!isOrdered) return true
+  const grouped = inOrder(element.name, [...new Set(names)])
+  const ranks = names.map(it => grouped.indexOf(it))
+  return ranks.every((rank, i) => i === 0 || rank >= (ranks[i - 1] ?? 0))
+}
+
+function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
+  const groups = new Map<string, Item[]>()
+  for (const { child, remarks } of withRemarks(element)) {
+    const group = groups.get(child.name) ?? []
+    groups.set(child.name, group)
+    group.push({ value: toValue(child, within), ...(remarks.length > 0 ? { remarks } : {}) })
+  }
+  return [...groups].map(([name, items]) => {
+    const [only] = items
+    if (only && items.length === 1 && !isListChild(element.name, name)) {
+      const isText = isTextChild(element.name, name)
+      return { ...only, name, value: isText ? shortened(only.value) : only.value }
+    }
+    const all = items.map(it => ({ ...it, value: shortened(it.value) }))
+    return { name, value: { kind: 'list', items: all } }
+  })
+}
+
+/** A text alone instead of a set that holds nothing but it. */
+function shortened(value: DomainValue): DomainValue {
+  if (value.kind !== 'set' || value.remarks) return value
+  const [only] = value.entries
+  return only && value.entries.length === 1 && only.name === TEXT ? only.value : value
+}
+
+function orderedChildren(element: XmlElement, within: Surroundings): Entry {
+  const isMixed = contentOf(element, { parent: '', isOpaque: within.isOpaque }).kind === 'mixed'
+  const remarks = new Map(withRemarks(element).map(it => [it.child, it.remarks]))
+  const parts = isMixed ? withoutComments(element) : elementsOf(element)
+  const items = parts.map((part): Item => {
+    if (typeof part === 'string') return { value: text(part) }
+    const entry = { name: part.name, value: toValue(part, within) }
+    const own = remarks.get(part) ?? []
+    return {
+      value: { kind: 'set', entries: [entry] },
+      ...(own.length > 0 ? { remarks: own } : {})
+    }
+  })
+  return { name: CHILDREN, value: { kind: 'list', items } }
+}
+
+/** The elements in an element, each with the comments between it and the one before. */
+function withRemarks(element: XmlElement): { child: XmlElement; remarks: string[] }[] {
+  const all: { child: XmlElement; remarks: string[] }[] = []
+  let remarks: string[] = []
+  for (const node of element.children) {
+    if (node.kind === 'comment') remarks.push(node.text)
+    if (node.kind !== 'element') continue
+    all.push({ child: node, remarks })
+    remarks = []
+  }
+  return all
+}
+
+/** The comments behind the last element, or all where there is none. */
+function remarksAtEnd(element: XmlElement): string[] {
+  const last = element.children.findLastIndex(it => it.kind === 'element')
+  return element.children.slice(last + 1).flatMap(it => (it.kind === 'comment' ? [it.text] : []))
+}

@@ -1,0 +1,109 @@
+// Which block device a path means, and what the host does with it or with what lies on it.
+
+import type { BlockDevice, BlockUse } from './machine.ts'
+import { devicePath, mappingOf } from './read/lifelines.ts'
+
+/** A use, and the block device that has it. */
+export interface PlacedUse extends BlockUse {
+  blockDevice: string
+}
+
+/**
+ * The block devices that a path below `/dev` names: none where the machine has it not, several where more than
+ * one of them lays claim to a link.
+ */
+export function blocksAt(text: string, blocks: readonly BlockDevice[]): BlockDevice[] {
+  const path = devicePath(text)
+  if (path === undefined) return []
+  const rest = path.slice('/dev/'.length)
+  const [first = '', second, ...more] = rest.split('/')
+  const mapping =
+    second === undefined || more.length > 0
+      ? undefined
+      : first === 'mapper'
+        ? second
+        : mappingOf(first, second)
+  const number = first === 'block' ? second : undefined
+  return blocks.filter(
+    it =>
+      it.name === rest.replaceAll('/', '!') ||
+      (mapping !== undefined && it.mapping === mapping) ||
+      (number !== undefined && it.number === number) ||
+      it.links?.includes(rest) === true ||
+      isGenericOf(rest, it)
+  )
+}
+
+/** Whether it is the character device that takes commands for a disk, which can write to it as well. */
+function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDevice): boolean {
+  if (disk !== undefined) return false
+  return (
+    (generic !== undefined && generic === name) ||
+    (scsi !== undefined && name === `bsg/${scsi}`) ||
+    (name.startsWith('ng') && block === name.replace('ng', 'nvme'))
+  )
+}
+
+/**
+ * What the host does with a block device, with its partitions, and with all that is made of these. Of the disk
+ * around a partition only that counts which takes the disk as a whole. A loop device on a disk is that disk. What
+ * is mounted comes first.
+ */
+export function usesUpon(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
+  const looped = withLooped(device, blocks)
+  const own = upwards(looped, blocks, true)
+  const disk = blocks.find(it => it.name === device.disk)
+  const whole = disk && disk.uses.length > 0 ? upwards([disk], blocks, false) : []
+  const isItself = ({ kind, name }: BlockUse) =>
+    kind === 'loop' && looped.some(it => it.name === name)
+  const uses = [...new Set([...own, ...whole])].flatMap(({ name, uses }) =>
+    uses.filter(it => !isItself(it)).map((it): PlacedUse => ({ ...it, blockDevice: name }))
+  )
+  const isEnd = ({ kind }: BlockUse) => kind === 'mount' || kind === 'swap'
+  return [...uses.filter(isEnd), ...uses.filter(it => !isEnd(it))]
+}
+
+/** A block device, and those that it gives another name to: unlike mappings, loop devices claim no disk. */
+function withLooped(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
+  const found = [device]
+  for (const at of found) {
+    const looped = blocks.filter(it => at.name.startsWith('loop') && at.parts.includes(it.name))
+    found.push(...looped.filter(it => !found.includes(it)))
+  }
+  return found
+}
+
+/** The block devices from some on upwards: their partitions if these count, and what is made of them. */
+function upwards(
+  from: readonly BlockDevice[],
+  blocks: readonly BlockDevice[],
+  withPartitions: boolean
+): BlockDevice[] {
+  const found = [...from]
+  // What is found on the way is looked at as well.
+  for (const at of found) {
+    const isFirst = from.includes(at)
+    const above = blocks.filter(
+      it => it.parts.includes(at.name) || (it.disk === at.name && (withPartitions || !isFirst))
+    )
+    found.push(...above.filter(it => !found.includes(it)))
+  }
+  return found
+}
+
+/** The block devices below one: the disk around it, and what it is made of; with itself. */
+export function downwards(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
+  const found = [device]
+  for (const at of found) {
+    const below = blocks.filter(it => at.parts.includes(it.name) || it.name === at.disk)
+    found.push(...below.filter(it => !found.includes(it)))
+  }
+  return found
+}
+
+/** What a block device holds that the host may take into use, and does not use now. */
+export function dormantOn(device: BlockDevice, blocks: readonly BlockDevice[]): string | undefined {
+  const MEMBERS =
+    /^(?:crypto_LUKS|LVM2_member|zfs_member|\w+_raid_member|bcachefs|bcache|swap|swsuspend)$/
+  return upwards([device], blocks, true).find(it => MEMBERS.test(it.content ?? ''))?.content
+}

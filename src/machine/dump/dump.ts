@@ -1,0 +1,149 @@
+// A machine as a few text files that a person can look through before sending them.
+
+import { err, ok, type Result } from '../../nix/result.ts'
+import type { Entry, Recording } from '../source.ts'
+import { masksFor } from './names.ts'
+import { maskedPath, maskedTarget } from './paths.ts'
+import { type Kind, placeholdersFor } from './placeholders.ts'
+import { driversIn, keptParameters, reducedText } from './texts.ts'
+
+const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
+
+/**
+ * The texts of a dump, by file name: one for each folder of the root that was read (`sys.txt`,
+ * `proc.txt`, …). What would tell one machine of a kind from another is left out or replaced: serial
+ * numbers, UUIDs, hardware addresses, names that people gave.
+ *
+ * A line is `PATH = TEXT`, `PATH -> TARGET` of a link, or `PATH/` of a folder in which nothing was
+ * read; the lines of a longer text follow `PATH =`, each behind a tab.
+ */
+export function formatDump(recording: Recording): Map<string, string> {
+  return makeDump(recording).texts
+}
+
+/** The same, and how many names of each kind have placeholders in it. */
+export function makeDump(recording: Recording): {
+  texts: Map<string, string>
+  replaced: Reduced['replaced']
+} {
+  const reduced = withoutIdentity(recording)
+  const entries = [...reduced.recording].sort(([a], [b]) => (a < b ? -1 : 1))
+  const files = new Map<string, string[]>()
+  for (const [i, [path, entry]] of entries.entries()) {
+    const next = entries[i + 1]?.[0]
+    if (entry === 'folder' && next?.startsWith(`${path}/`)) continue
+    // A line ends a path at its first blank; nothing that is read has one in its path.
+    if (/\s/.test(path)) continue
+    const name = `${path.split('/')[1]}.txt`
+    const lines = files.get(name) ?? [HEAD]
+    lines.push(...linesOf(path, entry))
+    files.set(name, lines)
+  }
+  const texts = new Map([...files].map(([name, lines]) => [name, `${lines.join('\n')}\n`]))
+  return { texts, replaced: reduced.replaced }
+}
+
+function linesOf(path: string, entry: Entry): string[] {
+  if (entry === 'folder') return [`${path}/`]
+  if ('link' in entry) return [`${path} -> ${entry.link}`]
+  const text = entry.text.replace(/\n$/, '')
+  return text.includes('\n')
+    ? [`${path} =`, ...text.split('\n').map(it => `\t${it}`)]
+    : [`${path} = ${text}`]
+}
+
+/** Reads the texts of a dump again; the error is the first line that is none of a dump. */
+export function parseDump(texts: Iterable<string>): Result<Recording, string> {
+  const recording: Recording = new Map()
+  for (const text of texts) {
+    let long: string | undefined
+    for (const line of text.split('\n')) {
+      if (line.startsWith('\t') && long !== undefined) {
+        const before = recording.get(long)
+        const more = typeof before === 'object' && 'text' in before ? before.text : ''
+        recording.set(long, { text: `${more}${line.slice(1)}\n` })
+        continue
+      }
+      long = undefined
+      if (line === '' || line.startsWith('#')) continue
+      const found = /^(\/\S*?)(?: = (.*)|( =)| -> (.*)|(\/))$/.exec(line)
+      const [, path, content, begins, link] = found ?? []
+      if (path === undefined) return err(line)
+      if (begins !== undefined) long = path
+      recording.set(
+        path,
+        link !== undefined
+          ? { link }
+          : content !== undefined
+            ? { text: `${content}\n` }
+            : begins !== undefined
+              ? { text: '' }
+              : 'folder'
+      )
+    }
+  }
+  return ok(recording)
+}
+
+/** What goes into a dump, and how many names of each kind were replaced for that. */
+export interface Reduced {
+  recording: Recording
+  replaced: ReadonlyMap<Kind, number>
+}
+
+/**
+ * The recording without what would tell one machine of a kind from another: names that people gave,
+ * serial numbers, UUIDs, hardware addresses. Each has a placeholder, the same everywhere. Every reader
+ * finds in it what it finds in the whole one, but for these names; a second time changes nothing.
+ */
+export function withoutIdentity(recording: Recording): Reduced {
+  const names = placeholdersFor(recording)
+  const drivers = driversIn(recording)
+  const masks = masksFor(recording, names, drivers)
+  const parameters = (text: string) => keptParameters(text, drivers, names).join(' ')
+  const differing = differingParameters(recording, parameters)
+  const at = {
+    masks,
+    parameters: (text: string) => {
+      const kept = parameters(text)
+      const other = differing.has(text.trim()) ? [names.of('other', text.trim())] : []
+      return `${[kept, ...other].filter(it => it !== '').join(' ')}\n`
+    },
+    modaliases: textsOf(recording, '/modalias').map(it => it.trim()),
+    hasBlock: (name: string) => recording.has(`/sys/class/block/${name}`)
+  }
+  const reduced: Recording = new Map()
+  for (const [path, entry] of recording) {
+    if (/^\/sys\/class\/block\/(?:loop|ram|zram)\d+(?:\/|$)/.test(path)) continue
+    const masked = maskedPath(path, masks)
+    if (masked === undefined) continue
+    reduced.set(
+      masked,
+      entry === 'folder'
+        ? entry
+        : 'link' in entry
+          ? { link: maskedTarget(path, entry.link, masks) }
+          : { text: reducedText(path, entry.text, at) }
+    )
+  }
+  return { recording: reduced, replaced: names.counts() }
+}
+
+function textsOf(recording: Recording, end: string): string[] {
+  return [...recording].flatMap(([path, it]) =>
+    path.endsWith(end) && typeof it === 'object' && 'text' in it ? [it.text] : []
+  )
+}
+
+/**
+ * The parameters of systems that differ only in what is left out: that they differ decides whether a
+ * change waits for the next boot.
+ */
+function differingParameters(
+  recording: Recording,
+  parameters: (text: string) => string
+): Set<string> {
+  const texts = [...new Set(textsOf(recording, '/kernel-params').map(it => it.trim()))]
+  const isSame = (a: string, b: string) => a !== b && parameters(a) === parameters(b)
+  return new Set(texts.filter(it => texts.some(other => isSame(it, other))))
+}

@@ -1,0 +1,273 @@
+// What of each file goes into a dump: as much as its reader takes, and no more.
+
+import { linesAbout } from '../read/pci.ts'
+import { framebuffersIn } from '../read/systems.ts'
+import type { Recording } from '../source.ts'
+import type { Masks } from './names.ts'
+import type { Placeholders } from './placeholders.ts'
+
+/** What texts are reduced by. */
+export interface Circumstances {
+  masks: Masks
+  /** The kernel parameters of a text, on one line. */
+  parameters: (text: string) => string
+  /** The modaliases of all devices. */
+  modaliases: readonly string[]
+  /** Whether the recording has this block device. */
+  hasBlock: (name: string) => boolean
+}
+
+/** The text of the file at this path as it goes into the dump. */
+export function reducedText(path: string, text: string, at: Circumstances): string {
+  const { masks } = at
+  switch (path) {
+    case '/proc/cpuinfo':
+      return processor(text)
+    case '/proc/meminfo':
+      return linesWith(text, /^MemTotal:/)
+    case '/etc/os-release':
+      return release(text)
+    case '/proc/cmdline':
+      return at.parameters(text)
+    case '/proc/self/mountinfo':
+      return mounts(text, at)
+    case '/proc/swaps':
+      return swaps(text, masks)
+    case '/proc/bus/input/devices':
+      return inputs(text, masks)
+    case '/proc/modules':
+      return linesOf(
+        lines(text)
+          .map(it => it.split(' ')[0] ?? '')
+          .filter(isKnownModule)
+      )
+    case '/proc/sys/kernel/osrelease':
+      return `${masks.kernel(text.trim())}\n`
+    case '/proc/iomem':
+      return framebuffers(text)
+    case '/dev/kmsg':
+      return log(text)
+    default:
+      return byName(path, text, at)
+  }
+}
+
+function byName(path: string, text: string, at: Circumstances): string {
+  const { masks } = at
+  if (path.startsWith('/run/udev/data/')) return udevFacts(text, masks)
+  switch (path.slice(path.lastIndexOf('/') + 1)) {
+    case 'kernel-params':
+      return at.parameters(text)
+    case 'modules.alias':
+      return linesAbout(text, at.modaliases)
+    case 'driver_override':
+      return /^(?:|\(null\))$/.test(text.trim()) ? text : `${masks.driver(text.trim())}\n`
+    case 'name':
+      return /\/dm\/name$/.test(path) ? `${masks.mapping(text.trim())}\n` : text
+    case 'uuid':
+      return /\/dm\/uuid$/.test(path) ? `${KIND_OF_MAPPING.exec(text)?.[0] ?? ''}\n` : text
+    default:
+      return masks.numbers(text)
+  }
+}
+
+/** What a mapping is for; its name and that of its volume follow. */
+const KIND_OF_MAPPING = /^(?:part\d+-)?(?:CRYPT|LVM|mpath|DMRAID)\b/
+
+/** What is on a block device, and of a member of ZFS its pool. */
+function udevFacts(text: string, masks: Masks): string {
+  const pool = /^E:ID_FS_LABEL=(.+)$/m.exec(text)?.[1]
+  const isMember = /^E:ID_FS_TYPE=zfs_member$/m.test(text)
+  const label = isMember && pool !== undefined ? [`E:ID_FS_LABEL=${masks.dataset(pool)}\n`] : []
+  return [...label, linesWith(text, /^E:ID_FS_TYPE=\w*$/)].join('')
+}
+
+function lines(text: string): string[] {
+  return text.split('\n')
+}
+
+function linesOf(kept: readonly string[]): string {
+  return kept.map(it => `${it}\n`).join('')
+}
+
+function linesWith(text: string, pattern: RegExp): string {
+  return linesOf(lines(text).filter(it => pattern.test(it)))
+}
+
+/** One processor is as good as all. */
+function processor(text: string): string {
+  const [first = ''] = text.split('\n\n')
+  return linesWith(first, /^(?:vendor_id|model name|flags)\s*:/).replace(
+    /^(flags\s*: *)(.*)$/m,
+    (_, name, flags: string) =>
+      name +
+      flags
+        .split(' ')
+        .filter(it => ['vmx', 'svm', 'pdpe1gb', 'hypervisor'].includes(it))
+        .join(' ')
+  )
+}
+
+/** A system that is made of NixOS may have a name of its own. */
+function release(text: string): string {
+  return linesWith(text, /^(?:ID=(?:"?nixos"?)|VERSION_ID="?\d+\.\d+"?)$/)
+}
+
+/** The devices that the kernel draws on, without where their memory is. */
+function framebuffers(text: string): string {
+  return [...framebuffersIn(text)].map(it => `0-0 : ${it}\n  0-0 : BOOTFB\n`).join('')
+}
+
+/** Whether it is whole, and what a patch for ACS says. */
+function log(text: string): string {
+  const found = text.match(/\bLinux version \d[\d.]*|PCIe ACS overrides enabled/g) ?? []
+  return linesOf([...new Set(found)])
+}
+
+/** Only what lies on disks, under names that say nothing. */
+function mounts(text: string, { masks, hasBlock }: Circumstances): string {
+  const kept = lines(text)
+    .filter(it => it !== '')
+    .flatMap(line => {
+      const [before = '', after = ''] = line.split(' - ')
+      const [, , number = '', , point = ''] = before.split(' ')
+      const [type = '', from = ''] = after.split(' ')
+      const isPool = /^(?:btrfs|zfs|bcachefs)$/.test(type)
+      const sources = from.split(':').filter(it => it.startsWith('/dev/'))
+      const isOnDisk =
+        /^(?!0:)\d+:\d+$/.test(number) || isPool || sources.some(it => hasBlock(it.slice(5)))
+      if (!isOnDisk) return []
+      const devices = sources.map(it => masks.device(it)).join(':') || 'none'
+      const origin = type === 'zfs' ? masks.dataset(from) : devices
+      return [`${number} / ${masks.mount(point)} rw - ${type.replace(/\..*$/, '')} ${origin} rw`]
+    })
+  return linesOf(kept.map((it, i) => `${i} 0 ${it}`))
+}
+
+function swaps(text: string, masks: Masks): string {
+  const [head = '', ...rest] = lines(text)
+  const kept = rest.flatMap(line => {
+    const [, path, kind, more = ''] = /^(\S+)\s+(partition|file)(\s.*)?$/.exec(line) ?? []
+    if (path === undefined) return []
+    const masked = masks.swap(path)
+    const gap = line.slice(path.length, line.indexOf(kind ?? '', path.length))
+    return [masked === path ? line : `${masked}${gap}${kind}${more}`]
+  })
+  return linesOf([head, ...kept])
+}
+
+/** Names stay that makers give; those of people do not. */
+function inputs(text: string, masks: Masks): string {
+  return lines(text)
+    .filter(it => it === '' || /^(?:N: Name|S: Sysfs|H: Handlers|B: EV|B: KEY)=/.test(it))
+    .map(it => {
+      const name = /^N: Name="?(.*?)"?$/s.exec(it)?.[1]
+      return name === undefined ? it : `N: Name="${masks.input(name)}"`
+    })
+    .join('\n')
+}
+
+/** The names of drivers and modules that a recording cannot do without, with underscores. */
+export function driversIn(recording: Recording): Set<string> {
+  const found = new Set(['vfio_pci'])
+  for (const [path, entry] of recording) {
+    if (typeof entry === 'object' && 'link' in entry && /\/driver(?:\/module)?$/.test(path)) {
+      found.add(entry.link.slice(entry.link.lastIndexOf('/') + 1).replaceAll('-', '_'))
+    }
+  }
+  return found
+}
+
+// Kernel parameters: those that say something about passing devices through, without what a person
+// may have written into them.
+
+/** Modules that rules or helpers look for, with underscores. */
+const MODULES = new Set(
+  `vfio vfio_pci vfio_pci_core vfio_iommu_type1 vfio_virqfd vfio_mdev mdev kvm kvm_amd kvm_intel kvmfr kvmgt
+   irqbypass pci_stub xen_pciback amdgpu radeon nouveau nova_core nova_drm nvidia nvidia_drm nvidia_modeset
+   nvidia_uvm nvidia_peermem nvidia_vgpu_vfio nvidiafb i2c_nvidia_gpu i915 xe snd_hda_intel snd_hda_codec_hdmi
+   vendor_reset simpledrm efifb vesafb nvme ahci xhci_pci xhci_hcd ehci_pci`.split(/\s+/)
+)
+
+/** Whether this is the name of a module that anybody may know of. */
+export function isKnownModule(name: string): boolean {
+  return MODULES.has(name.replaceAll('-', '_'))
+}
+
+const NAMES = new Set(
+  `intel_iommu amd_iommu amd_iommu_intr iommu iommu.passthrough iommu.strict iommu.forcedac pci pcie_aspm
+   pcie_acs_override pcie_ports pcie_port_pm pci_pt_e820_access video initcall_blacklist nomodeset hugepages
+   hugepagesz default_hugepagesz hugetlb_free_vmemmap module_blacklist modprobe.blacklist rd.driver.blacklist
+   acpi acpi_osi acpi_enforce_resources acpi_backlight acpi_rev_override acpi_sleep isolcpus quiet`.split(
+    /\s+/
+  )
+)
+
+/** Options of modules that anybody may know of, and those that NVIDIA's driver has. */
+const OPTIONS = new Set(
+  `ids disable_idle_d3 disable_vga disable_denylist enable_sriov nointxmask ignore_msrs report_ignored_msrs nested
+   avic npt ept mmu halt_poll_ns allow_unsafe_interrupts dma_entry_limit static_size_mb modeset fbdev hdmi_deepcolor
+   atomic config runpm dc dpm aspm gpu_recovery ppfeaturemask si_support cik_support sg_display dcdebugmask bapm
+   audio enable_guc enable_gvt enable_psr enable_fbc enable_dc fastboot force_probe max_vfs probe_vf
+   guc_firmware_path power_save power_save_controller enable index model probe_mask dmic_detect default_ps_max_latency_us`.split(
+    /\s+/
+  )
+)
+
+function isTelling(name: string): boolean {
+  const [module = ''] = name.split('.')
+  return NAMES.has(name) || (name.includes('.') && isKnownModule(module))
+}
+
+/** Words in values, other than numbers and names of modules. */
+const WORDS = new Set(
+  `on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
+   sp_off forcedac fullflush nofullflush nobypass merge nomerge pgtbl_v1 pgtbl_v2 noats nomsi noaer nocrs use_crs
+   realloc assign-busses hpp big_root_window downstream multifunction id compat performance powersave
+   powersupersave sysfb_init simpledrm_platform_driver_init efifb_init vesafb_init domain managed_irq nohz
+   vesa efi uefi simplefb inteldrmfb amdgpudrmfb nouveaufb map ywrap Linux Windows s3_bios s3_mode deep`.split(
+    /\s+/
+  )
+)
+
+/** `16G`, `1920x1080`, `0-3`, `0xffff`, and connectors. */
+const NUMBERS =
+  /^(?:-?\d[\d.x/-]*[kKMGT]?[mMRieDd]*|0x[0-9a-f]+|(?:e?DP|HDMI(?:-[AB])?|DVI-[ADI]|VGA|LVDS|DSI|Virtual)-\d+)$/i
+
+/** A part of an ID of a device, as after `vfio-pci.ids=`. */
+const ID = /^(?:[0-9a-f]{4}|[0-9a-f]{6,8})$/i
+
+/**
+ * The parameters that are kept, with their values; words in these that nobody else would use become
+ * placeholders. `drivers` are the drivers and modules that the recording names anyway.
+ */
+export function keptParameters(
+  text: string,
+  drivers: ReadonlySet<string>,
+  names: Placeholders
+): string[] {
+  const isKnown = (word: string) =>
+    WORDS.has(word) || isKnownModule(word) || drivers.has(word.replaceAll('-', '_'))
+  const word = (it: string, areIDs: boolean) => {
+    const isKept = it === '' || NUMBERS.test(it) || isKnown(it) || (areIDs && ID.test(it))
+    return isKept ? it : names.of('value', it)
+  }
+  return text
+    .split(/\s+/)
+    .map(it => /^("?)([^=]*)(=?)(.*)$/s.exec(it) ?? [])
+    .filter(([, , name = '']) => isTelling(name))
+    .map(([, quote = '', name = '', equals = '', value = '']) => {
+      const parts = value.split(/([,;:=@!"]+)/)
+      const values = parts
+        .map((part, i) => (i % 2 === 1 ? part : word(part, name.endsWith('.ids'))))
+        .join('')
+      return quote + withKnownOption(name, names) + equals + values
+    })
+}
+
+function withKnownOption(name: string, names: Placeholders): string {
+  const [module = '', ...rest] = name.split('.')
+  const option = rest.join('.')
+  const isKnown = NAMES.has(name) || OPTIONS.has(option) || /^NVreg_[A-Z]\w{2,40}$/.test(option)
+  return isKnown || rest.length === 0 ? name : `${module}.${names.of('value', option)}`
+}

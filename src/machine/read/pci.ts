@@ -1,0 +1,231 @@
+import { addressesIn, type Connector, type PciDevice, type Sriov } from '../machine.ts'
+import type { Source } from '../source.ts'
+import { isVirtual } from '../virtualFunctions.ts'
+import { readFramebuffers } from './systems.ts'
+
+/**
+ * Whether it is a graphics device of any kind that the host could use. A virtual function of one is not: it
+ * has no monitors, and only its physical function is a card.
+ */
+export function isDisplay(device: PciDevice): boolean {
+  return device.class.startsWith('03') && !isVirtual(device)
+}
+
+/**
+ * Whether a monitor can be at it. 3D controllers have no outputs; of "other" display devices only
+ * those count whose driver knows a place for a monitor.
+ */
+export function canShow(device: PciDevice): boolean {
+  const { class: code, connectors } = device
+  return isDisplay(device) && (/^030[01]/.test(code) || connectors.length > 0)
+}
+
+/** Whether it is a bridge, which is never given away and never in the way. */
+export function isBridge(device: PciDevice): boolean {
+  return device.class.startsWith('06')
+}
+
+const CLASSES: readonly [code: string, word: string][] = [
+  ['0106', 'SATA'],
+  ['0108', 'NVMe'],
+  ['01', 'storage'],
+  ['0280', 'Wi-Fi'],
+  ['02', 'network'],
+  ['0302', '3D'],
+  ['03', 'display'],
+  ['0403', 'audio'],
+  ['04', 'multimedia'],
+  ['05', 'memory'],
+  ['06', 'bridge'],
+  ['07', 'serial'],
+  ['0805', 'card reader'],
+  ['08', 'system'],
+  ['0c03', 'USB'],
+  ['0c05', 'SMBus'],
+  ['0c80', 'USB-C'],
+  ['0c', 'serial bus'],
+  ['10', 'encryption'],
+  ['11', 'signals']
+]
+
+/** What kind of device it is, in a word or two. */
+export function classWord(code: string): string {
+  return CLASSES.find(([it]) => code.startsWith(it))?.[1] ?? 'other'
+}
+
+const DEVICES = '/sys/bus/pci/devices'
+const DRM = '/sys/class/drm'
+
+/** The PCI devices of a machine, in the order of their addresses. */
+export function readPci(source: Source, driversFor: Drivers): PciDevice[] {
+  const connectors = readConnectors(source)
+  const framebuffers = readFramebuffers(source)
+  return (source.names(DEVICES) ?? [])
+    .map(address => readDevice(source, address, connectors.get(address) ?? []))
+    .filter(it => it !== undefined)
+    .map(device => {
+      const alias = source.text(`${DEVICES}/${device.address}/modalias`)?.trim()
+      const suitable = alias === undefined ? [] : driversFor(alias)
+      return {
+        ...device,
+        ...(suitable.length > 0 ? { suitable } : {}),
+        ...(framebuffers.has(device.address) ? { holdsFramebuffer: true } : {})
+      }
+    })
+}
+
+function readDevice(
+  source: Source,
+  address: string,
+  connectors: readonly Connector[]
+): PciDevice | undefined {
+  const folder = `${DEVICES}/${address}`
+  const value = (name: string) => source.text(`${folder}/${name}`)?.trim()
+  const hex = (name: string, digits: number) => hexOf(value(name), digits)
+  const [vendor, device, code] = [hex('vendor', 4), hex('device', 4), hex('class', 6)]
+  if (vendor === undefined || device === undefined || code === undefined) return undefined
+  const bootVga = value('boot_vga')
+  const resets = value('reset_method')
+  const override = value('driver_override')
+  const path = source.link(folder) ?? ''
+  // Only a virtual function has this link.
+  const physical = addressesIn(source.link(`${folder}/physfn`) ?? '').at(-1)
+  return {
+    ...{ address, vendor, device, class: code, connectors },
+    window: largestWindow(value('resource') ?? ''),
+    behind: addressesIn(path).filter(it => it !== address),
+    ...optional('driver', nameOf(source.link(`${folder}/driver`))),
+    ...optional('module', nameOf(source.link(`${folder}/driver/module`))),
+    ...(override === undefined || override === '(null)' || override === ''
+      ? {}
+      : { reservedFor: override }),
+    ...optional('group', nameOf(source.link(`${folder}/iommu_group`))),
+    ...optional('physicalFunction', physical),
+    ...optional('sriov', readSriov(value)),
+    ...(bootVga === undefined ? {} : { bootVga: bootVga === '1' }),
+    ...(resets === undefined ? {} : { resetMethods: resets.split(/\s+/).filter(Boolean) })
+  }
+}
+
+/** Of these files of sysfs, `sriov_vf_device` is hexadecimal, with `0x` in some kernels; the others are decimal. */
+function readSriov(value: (name: string) => string | undefined): Sriov | undefined {
+  const number = (name: string) => {
+    const text = value(name)
+    return text !== undefined && /^\d+$/.test(text) && Number(text) > 0 ? Number(text) : undefined
+  }
+  const total = number('sriov_totalvfs')
+  if (total === undefined) return undefined
+  const device = hexOf(value('sriov_vf_device')?.replace(/^(?:0x)?/i, '0x'), 4)
+  return {
+    total,
+    ...optional('device', device),
+    ...optional('offset', number('sriov_offset')),
+    ...optional('stride', number('sriov_stride'))
+  }
+}
+
+/** The places for monitors by the address of their card. */
+function readConnectors(source: Source): Map<string, Connector[]> {
+  const found = new Map<string, Connector[]>()
+  for (const name of source.names(DRM) ?? []) {
+    const [, card, connector] = /^(card\d+)-(.+)$/.exec(name) ?? []
+    if (card === undefined || connector === undefined) continue
+    // The screen of the firmware lies below the device that it is drawn on.
+    const [device, path] = [`${DRM}/${card}/device`, `${DRM}/${card}`].map(it =>
+      addressesIn(source.link(it) ?? '').at(-1)
+    )
+    const address = device ?? path
+    const status = source.text(`${DRM}/${name}/status`)?.trim()
+    if (address === undefined || status === undefined || connector.startsWith('Writeback')) continue
+    const isConnected = status === 'connected'
+    found.set(address, [...(found.get(address) ?? []), { name: connector, isConnected }])
+  }
+  return found
+}
+
+const MEMORY = 0x200n
+const PREFETCH = 0x2000n
+
+/** Of the six windows of a device, the size of the largest that is for memory. */
+function largestWindow(resource: string): number {
+  const sizes = resource
+    .split('\n')
+    .slice(0, 6)
+    .map(line => {
+      if (!/^0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+$/.test(line)) return 0
+      const [start = 0n, end = 0n, flags = 0n] = line.split(' ').map(it => BigInt(it))
+      return (flags & MEMORY) !== 0n && (flags & PREFETCH) !== 0n && end > start
+        ? Number(end - start + 1n)
+        : 0
+    })
+  return Math.max(0, ...sizes)
+}
+
+function hexOf(text: string | undefined, digits: number): string | undefined {
+  const found = /^0x([0-9a-f]+)$/i.exec(text ?? '')?.[1]
+  return found?.toLowerCase().padStart(digits, '0')
+}
+
+function nameOf(target: string | undefined): string | undefined {
+  return target?.split('/').at(-1)
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [P in K]?: V })
+}
+
+/** Which modules say that they are drivers for a device, by its modalias. */
+export type Drivers = (modalias: string) => string[]
+
+/**
+ * What the running kernel's modules say that they drive. `modules` is the folder with `lib/modules` that
+ * the system booted with, where that is known.
+ */
+export function readAliases(
+  source: Source,
+  kernel: string | undefined,
+  modules: string | undefined
+): Drivers {
+  const folders = [...(modules === undefined ? [] : [modules]), '']
+  const texts = folders.map(it => source.text(`${it}/lib/modules/${kernel}/modules.alias`))
+  const text = kernel === undefined ? undefined : texts.find(it => it !== undefined)
+  return text === undefined ? () => [] : driversIn(text)
+}
+
+/** The same from the text of a `modules.alias`. */
+export function driversIn(text: string): Drivers {
+  const byVendor = new Map<string, { pattern: string; module: string }[]>()
+  for (const [, pattern = '', module = ''] of text.matchAll(/^alias (pci:v\S+) (\S+)$/gm)) {
+    const vendor = vendorOf(pattern)
+    const known = byVendor.get(vendor)
+    if (known) known.push({ pattern, module })
+    else byVendor.set(vendor, [{ pattern, module }])
+  }
+  return modalias => {
+    const own = [...(byVendor.get(vendorOf(modalias)) ?? []), ...(byVendor.get('') ?? [])]
+    const names = own.filter(it => fits(modalias, it.pattern)).map(it => it.module)
+    return [...new Set(names.map(it => it.replaceAll('-', '_')))].sort()
+  }
+}
+
+/** The lines of a `modules.alias` that are about one of these devices. */
+export function linesAbout(text: string, modaliases: readonly string[]): string {
+  const lines = text.match(/^alias pci:v\S+ \S+$/gm) ?? []
+  const about = (pattern: string) =>
+    modaliases.some(it => ['', vendorOf(it)].includes(vendorOf(pattern)) && fits(it, pattern))
+  return lines
+    .filter(it => about(it.split(' ')[1] ?? ''))
+    .map(it => `${it}\n`)
+    .join('')
+}
+
+/** Blank for a pattern that takes any. */
+function vendorOf(alias: string): string {
+  return /^pci:v([0-9A-F]{8})/.exec(alias)?.[1] ?? ''
+}
+
+/** Patterns of PCI devices have stars, and nothing else that is special to a shell. */
+function fits(modalias: string, pattern: string): boolean {
+  const parts = pattern.split('*').map(it => it.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`).test(modalias)
+}

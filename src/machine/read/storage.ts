@@ -1,0 +1,376 @@
+// The block devices of a machine: how they lie on each other, their names, and what the host does with
+// each of them.
+
+import {
+  addressesIn,
+  type BlockDevice,
+  type BlockUse,
+  type StorageUse,
+  type UsbPlace
+} from '../machine.ts'
+import type { Source } from '../source.ts'
+
+const BLOCK = '/sys/class/block'
+
+type Plain = Omit<BlockDevice, 'uses'>
+
+/**
+ * Reads all block devices with their uses; undefined where sysfs has none to read. Of a recording that
+ * lacks something, what is missing is absent: names that udev gave, the place on a SCSI host, the USB device.
+ */
+export function readBlocks(source: Source): BlockDevice[] | undefined {
+  const names = source.names(BLOCK)?.filter(it => !/^ram\d/.test(it))
+  if (names === undefined) return undefined
+  const tree = blockTree(source)
+  const plain = names.map(it => readBlock(source, it, names, tree))
+  const uses = [
+    ...mountsAndSwap(source, tree),
+    ...memberships(source, plain),
+    ...fileSystemMembers(source),
+    ...poolMembers(source, plain)
+  ]
+  return plain.map(it => ({ ...it, uses: usesOf(it.name, uses) }))
+}
+
+interface UseOn extends BlockUse {
+  on: string
+}
+
+function usesOf(name: string, all: readonly UseOn[]): BlockUse[] {
+  const own = all.filter(it => it.on === name)
+  return own
+    .filter((it, i) => own.findIndex(at => at.kind === it.kind && at.name === it.name) === i)
+    .map(it => ({ kind: it.kind, name: it.name }))
+}
+
+// ---- one block device
+
+function readBlock(source: Source, name: string, names: readonly string[], tree: BlockTree): Plain {
+  const folder = `${BLOCK}/${name}`
+  // There can be hundreds of loop devices, and only those on a block device are of interest.
+  if (/^(?:loop|zram)\d/.test(name))
+    return { name, parts: loopParts(source, name, names, tree), isRemovable: false }
+  const path = source.link(folder) ?? ''
+  const number = source.text(`${folder}/dev`)?.trim()
+  const mapping = source.text(`${folder}/dm/name`)?.trim()
+  const disk = diskOf(name, path, names)
+  const udev = number === undefined ? '' : (source.text(`/run/udev/data/b${number}`) ?? '')
+  const content = /^E:ID_FS_TYPE=(.+)$/m.exec(udev)?.[1]
+  const pool = content === 'zfs_member' ? /^E:ID_FS_LABEL=(.+)$/m.exec(udev)?.[1] : undefined
+  const links = linksIn(udev)
+  const scsi = /\/(\d+:\d+:\d+:\d+)\/block\//.exec(path)?.[1]
+  const [generic] =
+    scsi === undefined || disk !== undefined
+      ? []
+      : (source.names(`${folder}/device/scsi_generic`) ?? [])
+  const usb = usbOf(source, path)
+  const isRemovable =
+    usb !== undefined ||
+    /^mmcblk\d/.test(name) ||
+    source.text(`${BLOCK}/${disk ?? name}/removable`)?.trim() === '1'
+  return {
+    name,
+    parts: source.names(`${folder}/slaves`) ?? [],
+    isRemovable,
+    ...(number === undefined ? {} : { number }),
+    ...(disk === undefined ? {} : { disk }),
+    ...(mapping === undefined ? {} : { mapping }),
+    ...(links === undefined ? {} : { links }),
+    ...(scsi === undefined ? {} : { scsi }),
+    ...(generic === undefined ? {} : { generic }),
+    ...(usb === undefined ? {} : { usb }),
+    ...(content === undefined ? {} : { content }),
+    ...(pool === undefined ? {} : { pool })
+  }
+}
+
+/** A partition lies in the folder of its disk; where no link says so, the names do. */
+function diskOf(name: string, path: string, names: readonly string[]): string | undefined {
+  const around = path.split('/').at(-2)
+  if (around !== undefined) return names.includes(around) ? around : undefined
+  const byName = /^(.*\d)p\d+$/.exec(name)?.[1] ?? /^((?:sd|vd|hd|xvd)[a-z]+)\d+$/.exec(name)?.[1]
+  return byName !== undefined && names.includes(byName) ? byName : undefined
+}
+
+/** The links that udev made for a device; undefined where they are not all told. */
+function linksIn(udev: string): string[] | undefined {
+  const links = [...udev.matchAll(/^S:(.+)$/gm)].map(it => it[1] ?? '')
+  return links.length === 0 ? undefined : links
+}
+
+function usbOf(source: Source, path: string): UsbPlace | undefined {
+  const port = /.*\/(\d+-[\d.]+)\/\d+-[\d.]+:\d+\.\d+\//.exec(path)?.[1]
+  if (port === undefined) return undefined
+  const folder = `/sys/bus/usb/devices/${port}`
+  const text = (name: string) => source.text(`${folder}/${name}`)?.trim()
+  const [vendor, product] = [text('idVendor'), text('idProduct')]
+  const [bus, device] = [text('busnum'), text('devnum')]
+  return {
+    port,
+    ...(vendor === undefined ? {} : { vendor }),
+    ...(product === undefined ? {} : { product }),
+    ...(bus === undefined ? {} : { bus: Number(bus) }),
+    ...(device === undefined ? {} : { device: Number(device) })
+  }
+}
+
+/** The block device that a loop device makes another one of; most are made of files. */
+function loopParts(
+  source: Source,
+  name: string,
+  names: readonly string[],
+  tree: BlockTree
+): string[] {
+  if (!name.startsWith('loop')) return []
+  const file = source.text(`${BLOCK}/${name}/loop/backing_file`)?.trim() ?? ''
+  if (!file.startsWith('/dev/')) return []
+  const own = file.slice('/dev/'.length)
+  return [names.includes(own) ? own : tree.named(file)].filter(it => it !== undefined)
+}
+
+// ---- what the host does with them
+
+function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
+  // What a pool of ZFS lies on is seen by its members.
+  const mounts = readMounts(source, tree).filter(it => it.type !== 'zfs')
+  const own = mounts.map((it): UseOn => ({ kind: 'mount', name: it.point, on: it.blockDevice }))
+  const swaps = readSwaps(source, tree).map((it): UseOn => ({ kind: 'swap', name: '', on: it }))
+  return [...own, ...swaps, ...onMemory(source)]
+}
+
+/** Loop devices and compressed memory, which are not in the tree, by the names that the kernel says. */
+function onMemory(source: Source): UseOn[] {
+  const mounts = (source.text('/proc/self/mountinfo') ?? '')
+    .split('\n')
+    .flatMap((line): UseOn[] => {
+      const on = / - \S+ \/dev\/((?:loop|zram)\d\w*) /.exec(line)?.[1]
+      const name = plainName(line.split(' ')[4] ?? '')
+      return on === undefined ? [] : [{ kind: 'mount', name, on }]
+    })
+  const swaps = (source.text('/proc/swaps') ?? '').match(/^\/dev\/(?:loop|zram)\d+(?=\s)/gm) ?? []
+  return [...mounts, ...swaps.map((it): UseOn => ({ kind: 'swap', name: '', on: it.slice(5) }))]
+}
+
+/** What arrays, mappings and the like are made of. */
+function memberships(source: Source, all: readonly Plain[]): UseOn[] {
+  const uses = all.flatMap(whole => {
+    const name = whole.mapping ?? whole.name
+    return whole.parts.flatMap((on): UseOn[] => {
+      const kind = membership(
+        source,
+        whole,
+        all.find(it => it.name === on)
+      )
+      return kind === undefined ? [] : [{ kind, name, on }]
+    })
+  })
+  const caches = all
+    .filter(it => /^(?:sd|nvme|vd|md|dm-|mmcblk)/.test(it.name))
+    .filter(it => source.link(`${BLOCK}/${it.name}/bcache/set`) !== undefined)
+    .map((it): UseOn => ({ kind: 'bcache', name: '', on: it.name }))
+  return [...uses, ...caches]
+}
+
+/** As what one block device is part of another; undefined for a mere other way to it. */
+function membership(
+  source: Source,
+  whole: Plain,
+  part: Plain | undefined
+): BlockUse['kind'] | undefined {
+  if (whole.name.startsWith('loop')) return 'loop'
+  if (whole.name.startsWith('bcache')) return 'bcache'
+  if (whole.name.startsWith('md')) return 'md'
+  const uuid = source.text(`${BLOCK}/${whole.name}/dm/uuid`)?.trim() ?? ''
+  // The paths of multipath and the partitions in a mapping: in use only if something on them is.
+  if (/^(?:mpath|part\d+)\b/.test(uuid)) return undefined
+  if (uuid.startsWith('CRYPT') || part?.content === 'crypto_LUKS') return 'luks'
+  return uuid.startsWith('LVM') || part?.content === 'LVM2_member' ? 'lvm' : 'mapping'
+}
+
+/** The kernel lists the members of file systems over several devices only while they are mounted. */
+function fileSystemMembers(source: Source): UseOn[] {
+  const btrfs = (source.names('/sys/fs/btrfs') ?? [])
+    .flatMap(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
+    .map((on): UseOn => ({ kind: 'btrfs', name: '', on }))
+  const bcachefs = (source.names('/sys/fs/bcachefs') ?? []).flatMap(it => {
+    const folder = `/sys/fs/bcachefs/${it}`
+    return (source.names(folder) ?? [])
+      .filter(name => name.startsWith('dev-'))
+      .map(name => source.link(`${folder}/${name}/block`)?.split('/').at(-1))
+      .filter(on => on !== undefined)
+      .map((on): UseOn => ({ kind: 'bcachefs', name: '', on }))
+  })
+  return [...btrfs, ...bcachefs]
+}
+
+const POOLS = '/proc/spl/kstat/zfs'
+
+/**
+ * The members of imported ZFS pools. udev tells the pool of a member; where it does not, each member
+ * counts as soon as any pool is imported.
+ */
+function poolMembers(source: Source, all: readonly Plain[]): UseOn[] {
+  const members = all.filter(it => it.content === 'zfs_member')
+  if (members.length === 0) return []
+  const pools = poolNames(source)
+  const isAny = hasPools(source)
+  return members
+    .filter(it => (it.pool === undefined || pools.length === 0 ? isAny : pools.includes(it.pool)))
+    .map((it): UseOn => ({ kind: 'zfs', name: it.pool ?? '', on: it.name }))
+}
+
+/** Whether any pool of ZFS is imported. */
+export function hasPools(source: Source): boolean {
+  const isMounted = / - zfs /.test(source.text('/proc/self/mountinfo') ?? '')
+  const hasVolume = source.names(BLOCK)?.some(it => /^zd\d/.test(it)) === true
+  return isMounted || hasVolume || poolNames(source).length > 0
+}
+
+function poolNames(source: Source): string[] {
+  const names = source.names(POOLS) ?? []
+  return names.filter(it => source.text(`${POOLS}/${it}/state`) !== undefined)
+}
+
+/**
+ * What the host has on block devices: mounted file systems, swap, and members of LUKS and ZFS, each
+ * with the PCI devices that it is reached through, also below mappings and arrays.
+ */
+export function readStorage(source: Source): StorageUse[] {
+  const tree = blockTree(source)
+  const use = (kind: StorageUse['kind'], name: string, blockDevice: string): StorageUse => ({
+    kind,
+    name,
+    blockDevice,
+    through: [...tree.through(blockDevice)].sort()
+  })
+  const mounts = readMounts(source, tree).map(it => use('mount', it.point, it.blockDevice))
+  const swaps = readSwaps(source, tree).map(it => use('swap', it, it))
+  const members = tree.names.flatMap(name => {
+    const kind = memberKind(source, name)
+    return kind === undefined ? [] : [use(kind, name, name)]
+  })
+  return [...mounts, ...swaps, ...members].filter(it => it.through.length > 0)
+}
+
+/** The block devices by their names. */
+export interface BlockTree {
+  names: readonly string[]
+  /** The block device at a path such as `/dev/mapper/root`. */
+  named(path: string): string | undefined
+  /** The PCI devices that a block device is reached through. */
+  through(name: string): Set<string>
+}
+
+/** Reads how the block devices lie on each other; loop devices and memory are left out. */
+export function blockTree(source: Source): BlockTree {
+  const names = (source.names(BLOCK) ?? []).filter(it => !/^(?:loop|ram|zram)\d/.test(it))
+  const mapped = new Map<string, string>()
+  for (const name of names.filter(it => it.startsWith('dm-'))) {
+    const title = source.text(`${BLOCK}/${name}/dm/name`)?.trim()
+    if (title !== undefined) mapped.set(title, name)
+  }
+  const named = (path: string) => {
+    const name = path.replace(/^\/dev\/(?:mapper\/)?/, '').replaceAll('/', '!')
+    return names.includes(name) ? name : mapped.get(name)
+  }
+  const through = (name: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(name)) return new Set()
+    seen.add(name)
+    const path = source.link(`${BLOCK}/${name}`) ?? ''
+    const found = new Set(addressesIn(path))
+    // A partition of an array has its members at the array.
+    const parents = path.split('/block/')[1]?.split('/') ?? [name]
+    const below = parents.flatMap(it => source.names(`${BLOCK}/${it}/slaves`) ?? [])
+    for (const inner of below) for (const it of through(inner, seen)) found.add(it)
+    for (const it of controllersOf(source, path)) found.add(it)
+    return found
+  }
+  return { names, named, through }
+}
+
+/** An NVMe disk with several controllers belongs to none of them in sysfs. */
+function controllersOf(source: Source, path: string): string[] {
+  const subsystem = /\/nvme-subsystem\/(nvme-subsys\d+)\//.exec(path)?.[1]
+  if (subsystem === undefined) return []
+  const folder = `/sys/devices/virtual/nvme-subsystem/${subsystem}`
+  return (source.names(folder) ?? [])
+    .filter(it => /^nvme\d+$/.test(it))
+    .flatMap(it => addressesIn(source.link(`${folder}/${it}`) ?? ''))
+}
+
+interface Mount {
+  point: string
+  /** The type of the file system. */
+  type: string
+  blockDevice: string
+}
+
+/** Every mounted file system with each block device under it. */
+export function readMounts(source: Source, tree: BlockTree): Mount[] {
+  const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
+  const found: Mount[] = []
+  for (const line of lines) {
+    const [before = '', after = ''] = line.split(' - ')
+    const [, , number = '', , point = ''] = before.split(' ')
+    const [type = '', from = ''] = after.split(' ')
+    for (const blockDevice of mounted(source, tree, number, type, from)) {
+      found.push({ point: plainName(point), type, blockDevice })
+    }
+  }
+  return found.filter(
+    (it, i) =>
+      found.findIndex(at => at.point === it.point && at.blockDevice === it.blockDevice) === i
+  )
+}
+
+/** The block devices under a mounted file system; several where it spans them. */
+function mounted(
+  source: Source,
+  tree: BlockTree,
+  number: string,
+  type: string,
+  from: string
+): string[] {
+  const name = source.link(`/sys/dev/block/${number}`)?.split('/').at(-1)
+  if (name !== undefined) return [name]
+  // A pool is known by the mark on its members only; without any, all disks may be of it.
+  if (type === 'zfs') {
+    const members = tree.names.filter(it => memberKind(source, it) === 'zfs')
+    return members.length > 0 ? members : [...tree.names]
+  }
+  const own = from
+    .split(':')
+    .map(it => tree.named(plainName(it)))
+    .filter(it => it !== undefined)
+  if (type !== 'btrfs') return own
+  const pools = (source.names('/sys/fs/btrfs') ?? [])
+    .map(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
+    // Where the name of the device is one that nobody knows, it is any of those in use.
+    .filter(it => own.length === 0 || own.some(device => it.includes(device)))
+  return [...new Set([...own, ...pools.flat()])]
+}
+
+/** The block devices that hold swap. */
+export function readSwaps(source: Source, tree: BlockTree): string[] {
+  const lines = (source.text('/proc/swaps') ?? '').split('\n').slice(1)
+  return lines
+    .map(line => line.split(/\s+/)[0] ?? '')
+    .filter(it => it.startsWith('/dev/'))
+    .map(it => tree.named(plainName(it)))
+    .filter(it => it !== undefined)
+}
+
+/** What udev found on a block device. */
+function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
+  const number = source.text(`${BLOCK}/${name}/dev`)?.trim()
+  const facts = number === undefined ? undefined : source.text(`/run/udev/data/b${number}`)
+  const type = /^E:ID_FS_TYPE=(.*)$/m.exec(facts ?? '')?.[1]
+  return type === 'crypto_LUKS' ? 'luks' : type === 'zfs_member' ? 'zfs' : undefined
+}
+
+/** The kernel writes blanks in names as octal numbers. */
+export function plainName(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits) =>
+    String.fromCharCode(Number.parseInt(digits, 8))
+  )
+}

@@ -1,0 +1,129 @@
+// What the running kernel says of itself.
+
+import { dirname } from 'node:path'
+import type { KernelLog, System, Systems } from '../machine.ts'
+import type { Source } from '../source.ts'
+
+/** The names of the modules that are loaded, with underscores; undefined if nobody says. */
+export function readLoadedModules(source: Source): string[] | undefined {
+  const text = source.text('/proc/modules')
+  return text === undefined
+    ? undefined
+    : text
+        .split('\n')
+        .map(it => it.split(' ')[0] ?? '')
+        .filter(it => it !== '')
+}
+
+/** What of the log since the start of the machine bears on this; undefined for who may not read it. */
+export function readKernelLog(source: Source): KernelLog | undefined {
+  const text = source.text('/dev/kmsg')
+  if (text === undefined) return undefined
+  return { isWhole: /\bLinux version \d/.test(text), splitsGroups: ACS.test(text) }
+}
+
+/** What a kernel with the patch says as it splits up groups. */
+const ACS = /PCIe ACS overrides enabled/
+
+/** The addresses of the devices on whose memory the kernel draws with what the firmware set up. */
+export function readFramebuffers(source: Source): Set<string> {
+  return framebuffersIn(source.text('/proc/iomem') ?? '')
+}
+
+/** The same from the text of `/proc/iomem`. A user sees no numbers in it, but names and their nesting. */
+export function framebuffersIn(text: string): Set<string> {
+  const found = new Set<string>()
+  const above: { indent: number; name: string }[] = []
+  for (const line of text.split('\n')) {
+    const [, blanks, name = ''] = /^( *)[0-9a-f]+-[0-9a-f]+ : (.+)$/.exec(line) ?? []
+    if (blanks === undefined) continue
+    while ((above.at(-1)?.indent ?? -1) >= blanks.length) above.pop()
+    const device = above.findLast(it => ADDRESS.test(it.name))?.name
+    if (device !== undefined && FRAMEBUFFER.test(name)) found.add(device)
+    above.push({ indent: blanks.length, name })
+  }
+  return found
+}
+
+const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/
+
+/** What the kernel calls the memory of the first screen, by who draws on it. */
+const FRAMEBUFFER = /^(?:BOOTFB|efifb|vesafb|simplefb|simple-?drm|simple-framebuffer(?:\.\d+)?)$/
+
+/** What NixOS booted, what it runs now and what it boots next; undefined where there is none of these. */
+export function readSystems(source: Source): Systems | undefined {
+  const booted = readSystem(source, '/run/booted-system')
+  const systems = {
+    ...optional('booted', booted),
+    ...optional('current', readSystem(source, '/run/current-system')),
+    ...optional('next', readSystem(source, `${PROFILES}/system`))
+  }
+  if (Object.keys(systems).length === 0) return undefined
+  const built = [systems.next, systems.current].flatMap(it => it ?? [])
+  const entry = booted && (entryOf(booted.path, built) ?? olderEntry(source, booted.path))
+  return { ...systems, ...optional('entry', entry) }
+}
+
+const PROFILES = '/nix/var/nix/profiles'
+
+/** The boot entry of one of these systems that is at the path; blank for a system itself. */
+function entryOf(path: string, systems: readonly System[]): string | undefined {
+  if (systems.some(it => it.path === path)) return ''
+  return systems.flatMap(it => it.specialisations).find(it => it.system.path === path)?.name
+}
+
+/** The same among all generations that are still there, the newest first. */
+function olderEntry(source: Source, path: string): string | undefined {
+  const numberOf = (link: string) => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? Number.NaN)
+  const links = (source.names(PROFILES) ?? []).filter(it => !Number.isNaN(numberOf(it)))
+  for (const link of links.sort((a, b) => numberOf(b) - numberOf(a))) {
+    const system = inStore(source, `${PROFILES}/${link}`)
+    if (system === undefined) continue
+    if (system === path) return ''
+    const folder = `${system}/specialisation`
+    const names = source.names(folder) ?? []
+    const name = names.find(it => inStore(source, `${folder}/${it}`) === path)
+    if (name !== undefined) return name
+  }
+  return undefined
+}
+
+function readSystem(source: Source, link: string): System | undefined {
+  const path = inStore(source, link)
+  return path === undefined ? undefined : systemAt(source, path)
+}
+
+function systemAt(source: Source, path: string): System {
+  const folder = `${path}/specialisation`
+  const entries = (source.names(folder) ?? []).flatMap(name => {
+    const inner = inStore(source, `${folder}/${name}`)
+    return inner === undefined ? [] : [{ name, system: systemAt(source, inner) }]
+  })
+  return {
+    path,
+    kernelParams: (source.text(`${path}/kernel-params`) ?? '').split(/\s+/).filter(Boolean),
+    specialisations: entries,
+    ...optional('kernel', source.link(`${path}/kernel`)),
+    ...optional('initrd', source.link(`${path}/initrd`)),
+    ...optional('modules', source.link(`${path}/kernel-modules`))
+  }
+}
+
+/**
+ * The path in the store that a link leads to, over links between. It is followed by hand, as the links
+ * are absolute, and the machine may lie in a folder.
+ */
+function inStore(source: Source, link: string): string | undefined {
+  let path = link
+  for (let hops = 0; hops < 5; hops++) {
+    const target = source.link(path)
+    if (target === undefined) return undefined
+    path = target.startsWith('/') ? target : `${dirname(path)}/${target}`
+    if (/^\/nix\/store\/[^/]+$/.test(path)) return path
+  }
+  return undefined
+}
+
+function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [name]: value } as { [P in K]?: V })
+}

@@ -1,0 +1,265 @@
+import { join } from 'node:path'
+import { type InnerModule, innerModule } from '../configuration/bootEntries.ts'
+import type { ImportClosure, ImportedModule } from '../configuration/imports.ts'
+import { kindOf } from '../configuration/kind.ts'
+import type { FolderListing } from '../configuration/read.ts'
+import { type Fix, planFixes } from '../lints/index.ts'
+import {
+  type Expr,
+  expr,
+  type NixDocument,
+  type NixError,
+  type Plan,
+  parseDocument,
+  type Transaction
+} from '../nix/index.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { editOptions } from '../settings/edit.ts'
+import { type Circumstances, type Wanted, wantedOptions } from '../settings/options.ts'
+import { type ExpectedDevice, isEmpty, type Settings } from '../settings/settings.ts'
+import { notInherited, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
+import type { PlannedFile } from './changes.ts'
+import type { GuestPlan } from './guest.ts'
+import { clashAfter, type Obsolete, obsoleteIn, wantedFor } from './legacy/replaced.ts'
+import { notForOneEntry, type TakeOver } from './legacy/takeOver.ts'
+import { type ModuleChange, planModules } from './modulesFolder.ts'
+import type { ApplyProblem } from './problem.ts'
+
+/** All that a run of `apply` knows; nothing else is looked at. */
+export interface ApplyInput {
+  /** The configuration's own path, links resolved. */
+  path: string
+  text: string
+  settings: Settings
+  /** The folder for our modules as the import spells it, relative to the configuration's: `vfio`. */
+  modulesDir: string
+  /** The same folder, links resolved. */
+  modulesFolder: string
+  /** What stands in that folder. */
+  listing: FolderListing
+  /** The modules by file name, as they are to be installed. */
+  shipped: ReadonlyMap<string, string>
+  /** Whether modules of ours that were changed may be replaced. */
+  replaceModules: boolean
+  closure: ImportClosure
+  /** The files that it imports, as far as fixed paths lead. */
+  imported?: readonly ImportedModule[]
+  /** How ours take the place of other modules that declare the same options, where there are some. */
+  takeOver?: TakeOver | undefined
+  /** IDs in other places that the host needs as well, and the devices that are meant by them. */
+  byAddress?: ReadonlyMap<string, readonly ExpectedDevice[]>
+  /** Kernel modules that the initrd is to load, in the boot entry that the options go into. */
+  initrdModules?: readonly string[]
+  /** Names of devices by their IDs. */
+  names: ReadonlyMap<string, string>
+  /** The release of NixOS that is built next, where it is known. */
+  release?: string | undefined
+  /** Whether values of old guides stay that our options take the place of. */
+  keepObsolete?: boolean
+  /** The specialisation that was asked for, to have all options in a boot entry of its own. */
+  specialisation?: string | undefined
+  /** The file of the guest that is asked for, and what becomes of it. */
+  guest?: GuestPlan | undefined
+}
+
+/**
+ * What is to be written, in the order in which it has to be: the configuration comes last, and after
+ * it what goes.
+ */
+export interface ApplyPlan {
+  files: PlannedFile[]
+  /** The change to the configuration alone; it has no edits if only modules change. */
+  configuration: Plan
+  /** What gives way in it to our options, or because it is of no use any more. */
+  replaced?: readonly Obsolete[]
+  /** What would give way, and stays, as it is outside the specialisation. */
+  left?: readonly Obsolete[]
+  /** Of `apply`: the specialisation that the options are in; null where they are for every boot entry. */
+  specialisation?: string | null
+}
+
+/**
+ * Works out what makes a configuration say what the settings ask for: our modules beside it, one
+ * import, and the options. Without settings a configuration that has them already is brought up to
+ * date. A configuration that says it all gives a plan without files.
+ */
+export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
+  const { path, takeOver, guest } = input
+  const start = beginning(input)
+  if (!start.ok) return start
+  const { specialisation } = start.value
+  const { modulesFolder: folder, listing, shipped, replaceModules } = input
+  const theirs = new Set(takeOver?.modules)
+  const modules = planModules(folder, listing, shipped, replaceModules, theirs)
+  if (!modules.ok) return modules
+  const planned = planConfiguration(input, start.value)
+  if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
+  const { plan, replaced, left } = planned.value
+
+  const files: PlannedFile[] = modules.value.flatMap(it => filesOf(folder, it))
+  if (guest && guest.before !== guest.after) {
+    files.push({ path: guest.path, before: guest.before, after: guest.after })
+  }
+  files.push(...(takeOver?.files ?? []))
+  if (plan.changed) files.push({ path, before: input.text, after: plan.text })
+  return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
+}
+
+const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
+
+/** The change to the configuration alone, what gives way in it, and what would if it stood in the entry. */
+function planConfiguration(
+  input: ApplyInput,
+  { doc, specialisation }: Beginning
+): Result<Required<Pick<ApplyPlan, 'replaced' | 'left'>> & { plan: Plan }, NixError> {
+  const { settings, names, byAddress, takeOver, keepObsolete, initrdModules = [] } = input
+  const isAsked = !isEmpty(settings)
+  const prefix = prefixOf(specialisation)
+  const inner = innerModule(doc, prefix)
+  const home = inner?.doc ?? doc
+  const isEdited = isAsked || takeOver !== undefined
+  const all = isEdited && !keepObsolete ? obsoleteIn(home, input.release, prefix) : []
+  const [obsolete, left] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
+  const asked = wantedOptions(settings, circumstancesOf(home, prefix), names)
+  const wanted = notInherited(home, asked, prefix)
+  if (!wanted.ok) return wanted
+  const chosen = [...(isAsked ? wanted.value : []), ...(takeOver ? keptOff(home, prefix) : [])]
+
+  const [edited, below] = inner ? [inner.part, []] : [doc, prefix]
+  const planned = planFixes(
+    edited,
+    obsolete.map(it => (inner ? fixWithin(it.fix, prefix) : it.fix)),
+    accepted => {
+      const edit = inner ? edited.edit() : withOurs(doc, input)
+      const moved = accepted.flatMap(it => obsolete[it] ?? [])
+      const options = [
+        ...chosen,
+        ...wantedFor(moved, settings, byAddress, names),
+        { kind: 'items' as const, path: INITRD_MODULES, items: initrdModules }
+      ]
+      editOptions(edited, edit, options, below)
+      return edit
+    }
+  )
+  if (!planned.ok) return planned
+  const { plan, refused } = planned.value
+  const clash = keepObsolete ? undefined : clashAfter(home, plan.edits, plan.inverse)
+  if (clash) return err(clash)
+  const whole = inner ? planAround(withOurs(doc, input), prefix, inner, plan) : ok(plan)
+  if (!whole.ok) return whole
+  const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
+  return ok({ plan: whole.value, replaced, left })
+}
+
+/** Begins with our import, in the place of those of others, and with what keeps their settings as they were. */
+function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Transaction {
+  const importPath = `./${modulesDir}`
+  const edit = doc.edit()
+  if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
+  edit.import(importPath)
+  if (takeOver) editOptions(doc, edit, takeOver.wanted)
+  return edit
+}
+
+/** A module's file, and the one that keeps what somebody made of it. */
+function filesOf(folder: string, { name, before, after, keptAs }: ModuleChange): PlannedFile[] {
+  const module = { path: join(folder, name), before, after }
+  if (keptAs === undefined) return [module]
+  return [
+    { path: join(folder, keptAs), before: undefined, after: before, like: module.path },
+    module
+  ]
+}
+
+/** The configuration, and the specialisation that the options go into. */
+interface Beginning {
+  doc: NixDocument
+  specialisation: string | undefined
+}
+
+/** What the options go into; refused where the file, or what it imports, leaves no place for them. */
+function beginning({
+  path,
+  text,
+  settings,
+  modulesDir,
+  modulesFolder,
+  closure,
+  imported = [],
+  takeOver,
+  specialisation
+}: ApplyInput): Result<Beginning, ApplyProblem> {
+  const doc = parseDocument(text)
+  const module = doc.module()
+  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
+  const kind = kindOf(doc)
+  if (kind !== 'module') return err({ code: 'WRONG_KIND', path, kind })
+  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
+  if (closure.foreign && !takeOver) {
+    const { option, importer } = closure.foreign
+    const declaration = closure.foreign.path
+    return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
+  }
+  const other = closure.ours.find(it => it.path !== modulesFolder)
+  if (other) {
+    return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
+  }
+  const isAsked = !isEmpty(settings)
+  const early = notForOneEntry(takeOver, path, specialisation)
+  if (early) return err(early)
+  const target = targetOf(doc, path, specialisation, isAsked, imported)
+  if (!target.ok) return target
+  const isOurs = doc.importOf(`./${modulesDir}`) !== undefined
+  const others = imported.map(it => parseDocument(it.text))
+  const isNew =
+    specialisation !== undefined &&
+    !profilesOf(doc, others).specialisations.includes(specialisation)
+  if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
+  return ok({ doc, specialisation: target.value })
+}
+
+/** What was planned inside a module in the file, as an edit of the file. */
+function planAround(
+  edit: Transaction,
+  path: readonly string[],
+  inner: InnerModule,
+  { edits, changed }: Plan
+): Result<Plan, NixError> {
+  if (changed) edit.setIn(path, expr(inner.valueAfter(edits)))
+  return edit.plan()
+}
+
+/** A fix of the file as one of a module in it. */
+function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
+  const within = (path: readonly string[]) => path.slice(prefix.length)
+  return fix.map(it =>
+    it.op === 'rename'
+      ? { ...it, path: within(it.path), to: within(it.to) }
+      : { ...it, path: within(it.path) }
+  )
+}
+
+/** What is said where the options go, with what a specialisation inherits. */
+function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumstances {
+  const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
+  const strings = (...path: string[]) =>
+    prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
+  return {
+    kernelParams: strings('boot', 'kernelParams'),
+    users: strings('virtualisation', 'vfio', 'users')
+  }
+}
+
+/** The imports that go, but not one that leads to ours as well. */
+function importsBut(importPath: string, items: readonly Expr[]): Expr[] {
+  return items.filter(
+    it => parseDocument(`{ imports = [ ${it.source} ]; }`).importOf(importPath) === undefined
+  )
+}
+
+/** Only our modules pass DMA through by themselves; the person's word against it stands. */
+function keptOff(doc: NixDocument, prefix: readonly string[]): Wanted[] {
+  return wantedOptions({}, circumstancesOf(doc, prefix), new Map()).filter(
+    it => it.path.at(-1) === 'passthroughDMA'
+  )
+}

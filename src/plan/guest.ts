@@ -1,0 +1,208 @@
+// The file of a guest in our folder: made from the XML of its domain, and the person's to edit.
+
+import { join } from 'node:path'
+import { type ImportedModule, isStampFor, stamp, stampOf } from '../configuration/imports.ts'
+import type { FolderListing } from '../configuration/read.ts'
+import { readIdentity, remarksOn, toNix, toXml } from '../guests/convert.ts'
+import type { Change, Remark } from '../guests/modernize/change.ts'
+import { type Identities, mend } from '../guests/modernize/modernize.ts'
+import { passedDevices } from '../guests/needs/needs.ts'
+import { GUESTS } from '../guests/readNix.ts'
+import { readXml } from '../guests/xml/readXml.ts'
+import {
+  attributeOf,
+  canonicalOf,
+  elementsOf,
+  find,
+  findAll,
+  textOf,
+  type XmlDocument,
+  type XmlElement
+} from '../guests/xml/tree.ts'
+import { type NixDocument, parseDocument } from '../nix/index.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import type { ApplyProblem } from './problem.ts'
+
+/** All that is known of a guest that goes into a configuration. */
+export interface GuestInput {
+  /** As the domain has it. */
+  name: string
+  document: XmlDocument
+  /** The folder for guests, links resolved, and what stands in it. */
+  folder: string
+  listing: FolderListing
+  /** Where a guest gets what it is known by and the domain leaves open. */
+  identities: Identities
+  /**
+   * The addresses of the virtual functions of the machine that libvirt is to manage; absent where that is not
+   * looked at.
+   */
+  virtual?: ReadonlySet<string> | undefined
+  version: string
+  /** The configuration and what it imports. */
+  modules: readonly ImportedModule[]
+  /** Whether a file that was edited may be replaced. */
+  replaces: boolean
+}
+
+/** What becomes of the file of a guest. */
+export interface GuestPlan {
+  name: string
+  path: string
+  /** Undefined where there is no file yet. */
+  before: string | undefined
+  /** The same as `before` where there is nothing to do. */
+  after: string
+  /** Whether it stays as it is although it was edited: the XML is still that which it was made from. */
+  isEdited: boolean
+  changes: readonly Change[]
+  remarks: readonly Remark[]
+}
+
+const REMARK = 'a guest, made from its XML; yours to edit'
+
+/**
+ * Works out the file of a guest: its domain as Nix, mended, and with the identity that the file there
+ * has already. Nothing is to be done where the file was made from the same XML or says the same.
+ *
+ * `GUEST_DEFINED` where another file of the configuration defines the guest, or a file with other guests,
+ * `GUEST_UUID` where another guest of the folder has the same UUID, `GUEST_EDITED` where the file was edited and the XML is another one now, `GUEST_NOT_CONVERTED` where the two forms would differ,
+ * which is a bug.
+ */
+export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
+  const { name, document, folder, listing } = input
+  const elsewhere = definitionOf(name, input.modules)
+  if (elsewhere) return err({ code: 'GUEST_DEFINED', name, ...elsewhere })
+  const present: ReadonlyMap<string, string | null> =
+    typeof listing === 'string' ? new Map() : listing
+  if (listing === 'not-a-folder')
+    return err({ code: 'FOREIGN_FOLDER', path: folder, found: folder })
+
+  const existing = [...present].find(
+    ([file, text]) => file.endsWith('.nix') && defines(parseDocument(text ?? ''), name)
+  )
+  const path = join(folder, existing?.[0] ?? freeName(name, present))
+  const before = existing?.[1] ?? undefined
+  const { root, changes, remarks } = mend(
+    document.root,
+    pinned(document, before, input.identities),
+    input.virtual ?? managedIn(before)
+  )
+  const text = toNix({ ...document, root })
+  if (!text.ok) return err({ code: 'GUEST_NOT_CONVERTED', path, message: text.error.message })
+  const after = stamp(input.version, text.value, REMARK)
+  const others = [...present].filter(([file]) => file !== existing?.[0])
+  const same = sharedUUID(root, others)
+  if (same) return err({ code: 'GUEST_UUID', path: join(folder, same.file), name, uuid: same.uuid })
+  const plan = { name, path, before, changes, remarks: [...remarks, ...remarksOn(root)] }
+  if (before === undefined) return ok({ ...plan, after, isEdited: false })
+
+  const isEdited = stampOf(before) !== 'intact'
+  if (says(before) === canonicalOf(root)) return ok({ ...plan, after: before, isEdited: false })
+  if (isStampFor(before, text.value)) return ok({ ...plan, after: before, isEdited })
+  const shared = sharedPlace(before, name)
+  if (shared) return err({ code: 'GUEST_DEFINED', name, path, at: shared })
+  if (isEdited && !input.replaces) {
+    return err({ code: 'GUEST_EDITED', path, name, isOurs: stampOf(before) !== 'none' })
+  }
+  return ok({ ...plan, after, isEdited: false })
+}
+
+/** Another file with the same UUID, which is the same guest to libvirt. */
+function sharedUUID(
+  root: XmlElement,
+  files: readonly (readonly [string, string | null])[]
+): { file: string; uuid: string } | undefined {
+  const uuid = textOf(find(root, 'uuid') ?? root).trim()
+  const known = (text: string | null) => readIdentity(text ?? '').uuid?.toLowerCase()
+  const [file] =
+    files.find(([it, text]) => it.endsWith('.nix') && known(text) === uuid.toLowerCase()) ?? []
+  return file === undefined ? undefined : { file, uuid }
+}
+
+/** Whether a module says what the guest of this name is. */
+function defines(doc: NixDocument, name: string): boolean {
+  return definitionsIn(doc, name).length > 0
+}
+
+function definitionsIn(doc: NixDocument, name: string) {
+  const path = [...GUESTS, name]
+  return ['domain', 'xmlFile'].flatMap(it => [
+    ...doc.getIn([...path, it]),
+    ...doc.getBelow([...path, it])
+  ])
+}
+
+interface Place {
+  line: number
+  column: number
+}
+
+/** The first place in the configuration that says what the guest is. */
+function definitionOf(
+  name: string,
+  modules: readonly ImportedModule[]
+): { path: string; at: Place } | undefined {
+  for (const { path, text } of modules) {
+    const at = placeIn(text, name)
+    if (at) return { path, at }
+  }
+  return undefined
+}
+
+function placeIn(text: string, name: string): Place | undefined {
+  const [found] = definitionsIn(parseDocument(text), name)
+  return found && { line: found.at.line, column: found.at.column }
+}
+
+/** Where the guest stands in a file that has other guests too, which can't be replaced as a whole. */
+function sharedPlace(text: string, name: string): Place | undefined {
+  const xml = toXml(text)
+  const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
+  return isShared ? placeIn(text, name) : undefined
+}
+
+/** A name for the file that no other has, and that every tool takes. */
+function freeName(guest: string, present: ReadonlyMap<string, unknown>): string {
+  const plain = guest.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[._-]+|-+$/g, '') || 'guest'
+  let name = `${plain}.nix`
+  for (let number = 2; present.has(name); number++) name = `${plain}-${number}.nix`
+  return name
+}
+
+/** The domain that a file defines, to be compared; undefined where that has to be computed. */
+function says(text: string): string | undefined {
+  const xml = toXml(text)
+  const document = xml.ok ? readXml(xml.value) : undefined
+  return document?.ok ? canonicalOf(document.value.root) : undefined
+}
+
+/** What an earlier run, which could look at the machine, gave to libvirt to manage. */
+function managedIn(file: string | undefined): Set<string> {
+  const xml = file === undefined ? undefined : toXml(file)
+  const document = xml?.ok ? readXml(xml.value) : undefined
+  const devices = document?.ok ? passedDevices(document.value.root) : []
+  return new Set(devices.filter(it => it.isManaged).map(it => it.address))
+}
+
+/** What the file of the guest has already goes before anything new. */
+function pinned(
+  { root }: XmlDocument,
+  file: string | undefined,
+  identities: Identities
+): Identities {
+  const known = readIdentity(file ?? '')
+  const own = findAll(root, 'devices', 'interface').map(card => {
+    const mac = find(card, 'mac')
+    return mac && attributeOf(mac, 'address')
+  })
+  const free = known.macs.map(it => (own.includes(it) ? undefined : it))
+  const isMissing = findAll(root, 'devices', 'interface').map(
+    it => elementsOf(it, 'mac').length === 0
+  )
+  const queue = isMissing.flatMap((missing, i) => (missing ? [free[i]] : []))
+  return {
+    uuid: () => known.uuid ?? identities.uuid(),
+    mac: () => queue.shift() ?? identities.mac()
+  }
+}

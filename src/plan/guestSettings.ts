@@ -1,0 +1,305 @@
+// From what a guest needs to the settings that give it that, as far as the configuration and the
+// machine allow.
+
+import { type Needs, printCpuSet, readCpuSet } from '../guests/needs/needs.ts'
+import { isPlaceholder } from '../machine/dump/placeholders.ts'
+import type { PciDevice } from '../machine/machine.ts'
+import { formatPath } from '../nix/index.ts'
+import { parseDeviceNode } from '../settings/parse.ts'
+import type { Hugepages, Settings } from '../settings/settings.ts'
+import {
+  type DevicesNote,
+  devicesFor,
+  type GuestHost,
+  givenBy,
+  placesOf,
+  sourcesAt
+} from './guestDevices.ts'
+
+export type { GuestHost } from './guestDevices.ts'
+
+/** What a person has to know of what a guest needs; a decision that was taken, or what does not fit. */
+export type GuestNote =
+  | DevicesNote
+  | ProcessorsNote
+  | PagesNote
+  /** Sizes in KiB. */
+  | { code: 'MEMORY_OVER'; needed: number; total: number }
+  | { code: 'NETWORK'; names: readonly string[] }
+  /** `isMasked`: the machine is a dump, in which a bridge of this name has another one. */
+  | { code: 'BRIDGE_MISSING'; name: string; isMasked: boolean }
+  | { code: 'INTERFACE'; name: string; isMissing: boolean }
+  | { code: 'KVMFR_UNUSABLE' }
+  /** The option that has devices of kvmfr already, which may be others. */
+  | { code: 'KVMFR_SAID'; sizes: readonly number[] }
+  | { code: 'NODE_UNUSABLE'; node: string }
+  /** QEMU does not run as root, and is to open what belongs to the group input. */
+  | { code: 'INPUT_GROUP' }
+
+export interface GuestSettings {
+  settings: Settings
+  /** The addresses of the devices that are to be given to guests and are not yet. */
+  devices: readonly string[]
+  /** Whether the configuration gives a device to guests already. */
+  givenNow: (device: PciDevice) => boolean
+  notes: readonly GuestNote[]
+}
+
+/**
+ * The settings that a guest (by its name) asks for. What the configuration says already, and what the
+ * person said (`said`), stays; what does not fit the machine is left out and told.
+ */
+export function settingsForGuest(
+  name: string,
+  needs: Needs,
+  said: Settings,
+  host: GuestHost
+): GuestSettings {
+  const notes: GuestNote[] = []
+  const tell = (note: GuestNote) => void notes.push(note)
+  const devices = devicesFor(needs, said, host, tell)
+  checkMemory(needs, host, tell)
+  checkNetworks(needs, host, tell)
+  const hostCPUs = processorsFor(name, needs, host, tell)
+  const hugepages = said.hugepages ? {} : hugepagesFor(needs, host)
+  if (hugepages.note) tell(hugepages.note)
+  const kvmfr = kvmfrFor(needs, host, tell)
+  const nodes = [...nodesFor(needs, host, tell), ...(said.deviceACL ?? [])]
+  const files = said.sharedMemoryFiles ?? []
+  const more = needs.sharedFiles.filter(it => files.every(file => file.name !== it))
+  const settings: Settings = {
+    ...said,
+    guests: [{ name, ...(hostCPUs === undefined ? {} : { hostCPUs }) }],
+    ...(hugepages.pages === undefined ? {} : { hugepages: hugepages.pages }),
+    ...(kvmfr === undefined ? {} : { kvmfr }),
+    ...(needs.hasTpm ? { swtpm: true } : {}),
+    ...(nodes.length === 0 ? {} : { deviceACL: [...new Set(nodes)] }),
+    ...(more.length === 0
+      ? {}
+      : { sharedMemoryFiles: [...files, ...more.map(it => ({ name: it }))] })
+  }
+  return { settings, devices, givenNow: givenBy(host.configuration, host.prefix), notes }
+}
+
+// ---- memory
+
+function checkMemory(
+  { memory }: Needs,
+  { machine }: GuestHost,
+  tell: (note: GuestNote) => void
+): void {
+  const total = machine?.memory.total
+  if (memory === undefined || total === undefined || memory < total) return
+  tell({ code: 'MEMORY_OVER', needed: memory, total })
+}
+
+// ---- networks
+
+function checkNetworks(needs: Needs, host: GuestHost, tell: (note: GuestNote) => void): void {
+  // The default network is started with the guests.
+  const networks = needs.networks.filter(it => it !== 'default')
+  if (networks.length > 0) tell({ code: 'NETWORK', names: networks })
+  for (const name of needs.bridges) {
+    const { bridges = [] } = host.machine ?? {}
+    if (!bridges.includes(name) && !host.texts.some(it => names(it, name))) {
+      const isMasked = bridges.some(it => isPlaceholder('bridge', it))
+      tell({ code: 'BRIDGE_MISSING', name, isMasked })
+    }
+  }
+  for (const name of needs.interfaces) {
+    const { networks: known, bridges = [] } = host.machine ?? { networks: [] }
+    const all = [...known.map(it => it.name), ...bridges]
+    const isMasked = all.some(it => isPlaceholder('net', it) || isPlaceholder('bridge', it))
+    const isMissing = host.machine !== undefined && !all.includes(name) && !isMasked
+    tell({
+      code: 'INTERFACE',
+      name,
+      isMissing: isMissing && !host.texts.some(it => names(it, name))
+    })
+  }
+}
+
+/** Whether a text has this word, outside of comments that are lines. */
+function names(text: string, word: string): boolean {
+  const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`(?<![\\w-])${escaped}(?![\\w-])`).test(text.replace(/^\s*#.*$/gm, ''))
+}
+
+// ---- what QEMU opens by itself
+
+/** The sizes of the devices of kvmfr, by their numbers from 0 on; undefined where nothing is to be set. */
+function kvmfrFor(
+  { kvmfr }: Needs,
+  { configuration, prefix }: GuestHost,
+  tell: (note: GuestNote) => void
+): number[] | undefined {
+  if (kvmfr.length === 0) return undefined
+  const sizes = kvmfr.map(it => it.size ?? 0)
+  const isUsable =
+    kvmfr.every((it, i) => it.number === i) && sizes.every(it => it > 0 && (it & (it - 1)) === 0)
+  if (!isUsable) {
+    tell({ code: 'KVMFR_UNUSABLE' })
+    return undefined
+  }
+  const path = ['virtualisation', 'kvmfr', 'devices']
+  const said = placesOf(prefix).flatMap(it => configuration.itemsIn([...it, ...path]))
+  const isSaid = sourcesAt(configuration, prefix, path).length > 0
+  const has = (size: number, i: number) => {
+    const item = said[i]
+    return typeof item === 'object' && item !== null && 'size' in item && item.size === size
+  }
+  if (isSaid && !sizes.every(has)) tell({ code: 'KVMFR_SAID', sizes })
+  return sizes
+}
+
+function nodesFor(
+  { deviceNodes, devices }: Needs,
+  { machine, configuration, prefix }: GuestHost,
+  tell: (note: GuestNote) => void
+): string[] {
+  for (const node of deviceNodes) {
+    if (!parseDeviceNode(node).ok) tell({ code: 'NODE_UNUSABLE', node })
+  }
+  const nodes = deviceNodes.filter(it => parseDeviceNode(it).ok)
+  const runAsRoot = ['virtualisation', 'libvirtd', 'qemu', 'runAsRoot']
+  const isRoot = !sourcesAt(configuration, prefix, runAsRoot).includes('false')
+  if (!isRoot && nodes.some(it => it.startsWith('/dev/input/'))) tell({ code: 'INPUT_GROUP' })
+  const groups = devices
+    .filter(it => it.as === 'argument')
+    .flatMap(it => machine?.devices.find(at => at.address === it.address)?.group ?? [])
+  const vfio = groups.length > 0 ? ['/dev/vfio/vfio', ...groups.map(it => `/dev/vfio/${it}`)] : []
+  return [...nodes, ...vfio]
+}
+
+/** The option of a guest, as a person would write it. */
+export function guestOption(name: string, option: string): string {
+  return formatPath(['virtualisation', 'vfio', 'guests', name, option])
+}
+
+/** What a person has to know of the huge pages of a guest. */
+export type PagesNote =
+  /** Several sizes, or one that x86 does not have, in KiB. */
+  | { code: 'PAGES_UNUSABLE'; sizes: readonly (number | undefined)[] }
+  /** The processor has no pages of 1 GiB. */
+  | { code: 'PAGES_1G_MISSING' }
+  /** Together they would leave the host too little; sizes in KiB. */
+  | { code: 'PAGES_OVER'; pages: Hugepages; total: number }
+  /** The configuration sets others aside, or does it without our options. */
+  | { code: 'PAGES_OTHER'; pages: Hugepages }
+
+// What a host with a desktop needs for itself, in KiB.
+const FOR_HOST = 4 * 1024 * 1024
+
+const SIZES = { 2048: '2M', 1048576: '1G' } as const
+const HUGEPAGES = ['virtualisation', 'hugepages']
+
+/**
+ * The huge pages that have to be set aside for a guest; none where the configuration has enough, and a
+ * note in their place where that is left to the person.
+ */
+export function hugepagesFor(
+  { pageSizes, memory }: Needs,
+  host: GuestHost
+): { pages?: Hugepages; note?: PagesNote } {
+  if (pageSizes.length === 0 || memory === undefined) return {}
+  const present = presentPages(host)
+  const [wanted] = pageSizes
+  const sizeKiB = wanted ?? (present?.pageSize === '1G' ? 1048576 : 2048)
+  const pageSize = SIZES[sizeKiB as keyof typeof SIZES]
+  if (pageSizes.length > 1 || pageSize === undefined) {
+    return { note: { code: 'PAGES_UNUSABLE', sizes: pageSizes } }
+  }
+  const pages: Hugepages = { pageSize, numPages: Math.ceil(memory / sizeKiB) }
+  if (present) {
+    const { numPages } = present
+    if (present.pageSize !== pageSize || numPages === undefined) {
+      return { note: { code: 'PAGES_OTHER', pages } }
+    }
+    if (numPages >= pages.numPages) return {}
+  }
+  const { machine } = host
+  if (pageSize === '1G' && machine?.cpu.hasHugePages1G === false) {
+    return { note: { code: 'PAGES_1G_MISSING' } }
+  }
+  const total = machine?.memory.total
+  return total !== undefined && pages.numPages * sizeKiB > total - FOR_HOST
+    ? { note: { code: 'PAGES_OVER', pages, total } }
+    : { pages }
+}
+
+interface Present {
+  pageSize: string | undefined
+  numPages: number | undefined
+}
+
+/** The pages that the configuration sets aside; what can't be read of them is undefined. */
+function presentPages({ configuration, prefix }: GuestHost): Present | undefined {
+  const places = placesOf(prefix)
+  const source = (...path: string[]) => sourcesAt(configuration, prefix, path)[0]
+  const parameters = places
+    .flatMap(it => configuration.itemsIn([...it, 'boot', 'kernelParams']))
+    .filter(it => typeof it === 'string')
+  const isOwn =
+    parameters.some(it => /(?:^|\s)hugepages=/.test(it)) ||
+    source('boot', 'kernel', 'sysctl', 'vm.nr_hugepages') !== undefined
+  if (isOwn) return { pageSize: undefined, numPages: undefined }
+  const isSaid = places
+    .map(it => [...it, ...HUGEPAGES])
+    .some(it => configuration.getIn(it).length + configuration.getBelow(it).length > 0)
+  if (!isSaid) return undefined
+  const size = source(...HUGEPAGES, 'pageSize') ?? source(...HUGEPAGES, 'defaultPageSize') ?? '"2M"'
+  const count = source(...HUGEPAGES, 'numPages')
+  const pageSize = /^"(\w+)"$/.exec(size)?.[1]
+  const numPages = /^\d+$/.exec(count ?? '')?.[0]
+  return { pageSize, numPages: numPages === undefined ? undefined : Number(numPages) }
+}
+
+/** What a person has to know of the processors of a guest. */
+export type ProcessorsNote =
+  /** Processors that the machine does not have. */
+  | { code: 'CPUS_MISSING'; missing: string; online: string }
+  /** What the host keeps while the guest runs. */
+  | { code: 'HOST_CPUS'; guest: string; host: string }
+  | { code: 'HOST_CPUS_UNKNOWN'; pinned: string }
+  | { code: 'HOST_CPUS_NONE' }
+  /** The configuration says something else than the pins would give. */
+  | { code: 'HOST_CPUS_OTHER'; said: string; host: string }
+
+/**
+ * The processors that the host keeps, as `0-1,8-9`: all but those that only the guest's own are tied to.
+ * Undefined where that is nothing to be set; why is told.
+ */
+export function processorsFor(
+  name: string,
+  { pins }: Needs,
+  { machine, configuration, prefix }: GuestHost,
+  tell: (note: ProcessorsNote) => void
+): string | undefined {
+  const named = [...new Set([...pins.guest, ...pins.helpers, ...pins.allowed])]
+  const all = machine?.cpu.online === undefined ? undefined : readCpuSet(machine.cpu.online)
+  const own = pins.guest.filter(it => !pins.helpers.includes(it))
+  if (all === undefined) {
+    if (own.length > 0) tell({ code: 'HOST_CPUS_UNKNOWN', pinned: printCpuSet(own) })
+    return undefined
+  }
+  const missing = named.filter(it => !all.includes(it))
+  if (missing.length > 0) {
+    const online = printCpuSet(all)
+    tell({ code: 'CPUS_MISSING', missing: printCpuSet(missing), online })
+    return undefined
+  }
+  if (own.length === 0) return undefined
+  const left = all.filter(it => !own.includes(it))
+  if (left.length === 0) {
+    tell({ code: 'HOST_CPUS_NONE' })
+    return undefined
+  }
+  const host = printCpuSet(left)
+  const path = ['virtualisation', 'vfio', 'guests', name, 'hostCPUs']
+  const [source] = sourcesAt(configuration, prefix, path)
+  if (source === undefined) tell({ code: 'HOST_CPUS', guest: printCpuSet(own), host })
+  else if (printCpuSet(readCpuSet(source.replaceAll('"', '')) ?? []) !== host) {
+    tell({ code: 'HOST_CPUS_OTHER', said: source, host })
+  }
+  return host
+}

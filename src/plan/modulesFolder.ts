@@ -1,0 +1,114 @@
+import { dirname, join } from 'node:path'
+import { stampOf } from '../configuration/imports.ts'
+import type { FolderListing } from '../configuration/read.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import type { PlannedFile } from './changes.ts'
+import type { ApplyProblem } from './problem.ts'
+
+/** A file of ours that has to be written. */
+export interface ModuleChange {
+  name: string
+  before: string | undefined
+  after: string
+  /** The name that what stood there is kept under. */
+  keptAs?: string
+}
+
+/**
+ * The shipped files that differ from what stands in the folder. Other files in a folder of ours
+ * (guests, the user's own) are left alone.
+ *
+ * Refuses with `FOREIGN_FOLDER` a folder that is not ours, with `MODULES_EDITED` files of ours that
+ * were changed, unless `replace` is set. Files that ours take the place of (`theirs`, whole paths) are no
+ * obstacle; those that have a name of ours are kept aside.
+ */
+export function planModules(
+  path: string,
+  listing: FolderListing,
+  shipped: ReadonlyMap<string, string>,
+  replace: boolean,
+  theirs: ReadonlySet<string> = new Set()
+): Result<ModuleChange[], ApplyProblem> {
+  if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
+  const present: ReadonlyMap<string, string | null> = listing === 'absent' ? new Map() : listing
+  const isOurs = stampOf(present.get('default.nix') ?? '') !== 'none'
+  // What `remove` kept aside is ours as well, and guests outlast it.
+  const isGuests = (name: string, text: string | null) => name === 'guests' && text === null
+  const isTheirs = (name: string) => theirs.has(join(path, name))
+  const stranger = [...present].find(
+    ([name, text]) => stampOf(text ?? '') === 'none' && !isTheirs(name) && !isGuests(name, text)
+  )
+  if (!isOurs && stranger !== undefined)
+    return err({ code: 'FOREIGN_FOLDER', path, found: stranger[0] })
+
+  const changes: ModuleChange[] = []
+  const edited: string[] = []
+  for (const [name, after] of shipped) {
+    const before = present.get(name) ?? undefined
+    if (before === after) continue
+    if (before !== undefined && isTheirs(name)) {
+      changes.push({ name, before, after, keptAs: freeName(`${name}.old`, present) })
+      continue
+    }
+    if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
+      return err({ code: 'FOREIGN_FOLDER', path, found: name })
+    }
+    if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
+    changes.push({ name, before, after })
+  }
+  if (edited.length > 0 && !replace) return err({ code: 'MODULES_EDITED', path, names: edited })
+  return ok(changes)
+}
+
+/** The name, with a number behind it if it is taken. */
+export function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
+  if (!taken.has(name)) return name
+  let number = 2
+  while (taken.has(`${name}.${number}`)) number++
+  return `${name}.${number}`
+}
+
+/** What becomes of a folder with modules of ours. */
+export interface DroppedModules {
+  /** The files that go, and for edited ones the copies that stay; new files first. */
+  files: PlannedFile[]
+  /** Files of ours that were edited, and the names that they are kept under. */
+  kept: KeptModule[]
+  /** Paths of what else is in the folder, and stays. */
+  strangers: string[]
+}
+
+export interface KeptModule {
+  path: string
+  as: string
+}
+
+/**
+ * Takes our modules out of a folder: those that are as we wrote them go, edited ones get a name that
+ * nothing takes for a module, and what is not ours stays. The folder goes if that leaves nothing.
+ */
+export function dropModules(folder: string, listing: FolderListing): DroppedModules {
+  const dropped: DroppedModules = { files: [], kept: [], strangers: [] }
+  if (typeof listing === 'string') return dropped
+  const gone: PlannedFile[] = []
+  for (const [name, text] of listing) {
+    const state = text === null ? 'none' : stampOf(text)
+    // What is kept aside by an earlier run is no module any more.
+    if (text === null || state === 'none' || !name.endsWith('.nix')) {
+      dropped.strangers.push(join(folder, name))
+      continue
+    }
+    const path = join(folder, name)
+    gone.push({ path, before: text, after: undefined, emptied: dirname(path) })
+    if (state === 'intact') continue
+    const as = join(folder, freeName(`${name}.edited`, listing))
+    dropped.files.push({ path: as, before: undefined, after: text, like: path })
+    dropped.kept.push({ path, as })
+  }
+  // default.nix imports the others, so it goes before them.
+  gone.sort(
+    (a, b) => Number(b.path.endsWith('/default.nix')) - Number(a.path.endsWith('/default.nix'))
+  )
+  dropped.files.push(...gone)
+  return dropped
+}

@@ -1,0 +1,317 @@
+import { dirname, join } from 'node:path'
+import {
+  declares,
+  type ImportedModule,
+  type ImportWalk,
+  importsTo,
+  type ModuleDocument,
+  type OwnImport,
+  stampOf
+} from '../configuration/imports.ts'
+import { kindOf } from '../configuration/kind.ts'
+import type { FolderListing } from '../configuration/read.ts'
+import {
+  type AttrPath,
+  type Definition,
+  type NixDocument,
+  type NixError,
+  type Plan,
+  parseDocument
+} from '../nix/index.ts'
+import { startsWith } from '../nix/path.ts'
+import { err, ok, type Result } from '../nix/result.ts'
+import { moveOffset } from '../nix/text/edits.ts'
+import type { ApplyPlan } from './apply.ts'
+import { prefixOf, specialisationsOf } from './bootEntry.ts'
+import { type DroppedModules, dropModules, type KeptModule } from './modulesFolder.ts'
+import type { RemoveProblem, UsePlace } from './problem.ts'
+import { afterEdits, backTo, unchanged, withoutBindings, withoutTraces } from './removal/takeOut.ts'
+import { findOwnUses, type OwnThings, type OwnUse, resolved } from './removal/uses.ts'
+
+/** All that a run of `remove` knows; nothing else is looked at. */
+export interface RemoveInput {
+  /** The configuration and what it imports. */
+  walk: ImportWalk
+  /** The folder where our modules are if nothing imports them, as it would be imported. */
+  usual: string
+  /** That folder, and those of our modules that are imported, links resolved; what stands in them. */
+  folders: ReadonlyMap<string, FolderListing>
+  /** The options that only our modules declare. */
+  own: readonly AttrPath[]
+  /**
+   * Texts of files before our last runs, the newest first, where they are as these left them. They
+   * only tell which blanks and line ends stood there.
+   */
+  earlier?: ReadonlyMap<string, readonly string[]>
+  /** Other files of the repository, which the configuration does not import. */
+  others: readonly { path: string; text: string }[]
+}
+
+export interface RemovePlan extends ApplyPlan {
+  /** Modules of ours that were edited, and so are kept aside. */
+  kept: KeptModule[]
+  /** Folders with modules of ours that stay, and the file of the repository that imports them. */
+  stays: { folder: string; importer: string }[]
+  /** What else stays in the folders of our modules. */
+  strangers: string[]
+}
+
+/**
+ * Works out what takes our part out of a configuration again: our import and the options that only
+ * our modules declare, in the configuration and in what it imports, and the modules themselves. What
+ * stands in the files decides, not a record of what was once written there.
+ *
+ * A configuration that has nothing of ours gives a plan without files; options of the same names
+ * that somebody else's module declares are not ours. Guests in files of their own stay as they are,
+ * and no longer imported. Refuses with `WRONG_KIND` such a file if it is
+ * no module, with `STILL_USED` where what is left would need what goes, with `USED_ELSEWHERE` where
+ * another file of the repository would, with `NIX` what can't be read or edited.
+ */
+export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
+  const { walk, own } = input
+  const [configuration] = walk.modules as [ImportedModule]
+  const { path, text } = configuration
+  const stamped = [...input.folders].filter(([, it]) => hasModules(it))
+  const isGuest = (it: { path: string }) =>
+    stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
+  const modules = walk.modules
+    .filter(it => !isGuest(it))
+    .map(it => ({ ...it, doc: parseDocument(it.text) }))
+  const [{ doc }] = modules as [ModuleDocument]
+  const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
+  const imports = [
+    ...walk.ours,
+    ...walk.links.filter(isGuest),
+    ...lostImports(modules, gone, input)
+  ]
+  if (imports.length === 0 && stamped.length === 0) return nothingOfOurs(path, doc)
+
+  const stays = stayingFolders(stamped, input.others)
+  const going = stamped.filter(([folder]) => !stays.some(it => it.folder === folder))
+  const dropped = going.map(([folder, listing]) => dropModules(folder, listing))
+  const things: OwnThings = { options: gone, files: filesOf(imports, dropped) }
+
+  const edited: { module: ModuleDocument; plan: Plan }[] = []
+  for (const module of modules) {
+    const plan = planFileRemoval(module, imports, things, input.earlier?.get(module.path))
+    if (!plan.ok) return plan
+    edited.push({ module, plan: plan.value })
+  }
+  const left = edited.flatMap(({ module, plan }) => usesLeft(module, plan, things))
+  if (left.length > 0) return err({ code: 'STILL_USED', path, uses: left })
+  // Where somebody else imports the modules, they may well be meant by what stands elsewhere.
+  const elsewhere =
+    stays.length > 0
+      ? []
+      : outside(input, going).flatMap(it => usesLeft(it, unchanged(it.text), things))
+  if (elsewhere.length > 0) return err({ code: 'USED_ELSEWHERE', path, uses: elsewhere })
+
+  const changes = edited
+    .filter(it => it.plan.changed)
+    .map(({ module, plan }) => ({ path: module.path, before: module.text, after: plan.text }))
+  const files = dropped.flatMap(it => it.files)
+  return ok({
+    files: [
+      ...files.filter(it => it.after !== undefined),
+      ...changes.filter(it => it.path !== path),
+      ...changes.filter(it => it.path === path),
+      ...files.filter(it => it.after === undefined)
+    ],
+    configuration: edited[0]?.plan ?? unchanged(text),
+    kept: dropped.flatMap(it => it.kept),
+    stays,
+    strangers: dropped.flatMap(it => it.strangers)
+  })
+}
+
+/**
+ * The other files, without those that only our modules can have led to, and those that declare options
+ * of ours themselves: no system can have both, so these need nothing of ours.
+ */
+function outside(
+  { others, own }: RemoveInput,
+  going: readonly [string, FolderListing][]
+): RemoveInput['others'] {
+  const isInside = (path: string) => going.some(([folder]) => path.startsWith(`${folder}/`))
+  const isTheirs = (text: string) => {
+    const doc = parseDocument(text)
+    return own.some(it => declares(doc, it))
+  }
+  return others.filter(
+    ({ path, text }) => !isInside(path) && stampOf(text) === 'none' && !isTheirs(text)
+  )
+}
+
+function hasModules(listing: FolderListing): boolean {
+  if (typeof listing === 'string') return false
+  return [...listing].some(([name, it]) => name.endsWith('.nix') && stampOf(it ?? '') !== 'none')
+}
+
+function nothingOfOurs(path: string, doc: NixDocument): Result<RemovePlan, RemoveProblem> {
+  const module = doc.module()
+  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
+  const kind = kindOf(doc)
+  if (kind !== 'module' && kind !== 'generated') return err({ code: 'WRONG_KIND', path, kind })
+  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
+  const plan = { files: [], configuration: unchanged(doc.text) }
+  return ok({ ...plan, kept: [], stays: [], strangers: [] })
+}
+
+/**
+ * Imports of the usual folder where somebody deleted it and left the import. Without an option of
+ * ours beside it, nothing says that it was ours.
+ */
+function lostImports(
+  modules: readonly ModuleDocument[],
+  gone: readonly AttrPath[],
+  { usual, folders }: RemoveInput
+): OwnImport[] {
+  const isDefined = modules.some(({ doc }) => visibleDefinitions(doc, gone).length > 0)
+  if (!isDefined || folders.get(usual) !== 'absent') return []
+  return modules.flatMap(({ path, doc }) =>
+    doc
+      .imports()
+      .filter(it => resolved(path, it) === usual)
+      .map(spelling => ({ importer: path, spelling, path: join(usual, 'default.nix') }))
+  )
+}
+
+/** The folders that a file imports which is not the configuration's: they serve another machine. */
+function stayingFolders(
+  stamped: readonly [string, FolderListing][],
+  others: RemoveInput['others']
+): RemovePlan['stays'] {
+  return stamped.flatMap(([folder, listing]) => {
+    const names = typeof listing === 'string' ? [] : [...listing.keys()]
+    const files = new Set([folder, ...names.map(it => join(folder, it))])
+    const importer = others
+      .filter(it => !files.has(it.path))
+      .find(it => usesLeft(it, unchanged(it.text), { options: [], files }).length > 0)
+    return importer ? [{ folder, importer: importer.path }] : []
+  })
+}
+
+/** What no file may lead to any more. */
+function filesOf(imports: readonly OwnImport[], dropped: readonly DroppedModules[]): Set<string> {
+  const files = [
+    ...imports.map(it => it.path),
+    ...dropped.flatMap(it =>
+      it.files.filter(file => file.after === undefined).map(({ path }) => path)
+    )
+  ]
+  // A folder stands for its default.nix.
+  return new Set(files.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
+}
+
+/** What needs our part in a text from which it was taken out; with the places in the text before. */
+function usesLeft(
+  { path, text }: { path: string; text: string },
+  plan: Plan,
+  things: OwnThings
+): UsePlace[] {
+  const before = (offset: number) => moveOffset(plan.inverse, offset)
+  return findOwnUses(parseDocument(plan.text), path, things).map(({ kind, name, node }) => ({
+    path,
+    text,
+    kind,
+    name,
+    range: { start: before(node.start), end: before(node.end) }
+  }))
+}
+
+// One file without our part.
+
+/**
+ * Works out what takes our part out of one file: the `imports` of it, and the options among `things` that
+ * only our modules declare. Where one of its `earlier` texts differs in blanks only, it is that one again.
+ * A file without any of this gives a plan without edits. Refuses with `NIX` what can't be read or edited;
+ * a file that can't be read and names none of the options is left as it is, unless it is the configuration.
+ */
+export function planFileRemoval(
+  module: ModuleDocument,
+  imports: readonly OwnImport[],
+  things: OwnThings,
+  earlier: readonly string[] = []
+): Result<Plan, RemoveProblem> {
+  const { path, doc, importer } = module
+  const refuse = (error: NixError) => err({ code: 'NIX' as const, path, error })
+  const [error] = doc.errors
+  if (error) {
+    // Of a file that can't be read, only its words tell whether it has anything of ours.
+    const isOurs = importer === undefined || things.options.some(it => mentions(doc.text, it))
+    return isOurs ? refuse(error) : ok(unchanged(doc.text))
+  }
+  const spellings = new Set(
+    imports.filter(it => it.importer === path).map(it => resolved(path, it.spelling))
+  )
+  const uses = findOwnUses(doc, path, things)
+  const visible = new Set(visibleDefinitions(doc, things.options).map(it => it.binding.start))
+  const isDefined = visible.size > 0 || uses.some(it => it.kind === 'definition')
+  if (spellings.size === 0 && !isDefined) return ok(unchanged(doc.text))
+  const isHidden = ({ kind, node }: OwnUse) => kind === 'definition' && !visible.has(node.start)
+  const bared = withoutBindings(
+    doc,
+    uses.filter(isHidden).map(it => it.node)
+  )
+  const isOurs = (spelling: string) => spellings.has(resolved(path, spelling))
+  const plan = planVisible(bared.doc, things, isOurs, earlier)
+  return plan.ok ? ok(afterEdits(doc.text, bared.edits, plan.value)) : refuse(plan.error)
+}
+
+/** Takes out what the toolkit can see, as it can see which option it is. */
+function planVisible(
+  doc: NixDocument,
+  things: OwnThings,
+  isOurs: (spelling: string) => boolean,
+  earlier: readonly string[]
+): Result<Plan, NixError> {
+  const items = importsTo(doc, isOurs)
+  const gone = withEmptied(doc, visibleOptions(doc, things.options))
+  const withoutOptions = () => {
+    const edit = doc.edit()
+    for (const option of gone) edit.removeIn(option)
+    return edit
+  }
+  const plan = withoutOptions().removeIn('imports', items).plan()
+  if (!plan.ok) return plan
+  // An empty list that only our import made necessary goes as well.
+  const isOnly = items.length > 0 && doc.itemsIn('imports').length === items.length
+  const bare = isOnly ? withoutOptions().removeIn('imports').plan() : plan
+  const proved: [Plan, ...Plan[]] = bare.ok ? [plan.value, bare.value] : [plan.value]
+  const back = earlier.map(it => backTo(it, doc, proved)).find(it => it !== undefined)
+  return ok(back ?? withoutTraces(doc, definedIn(doc, gone), isOurs, proved))
+}
+
+/** The definitions of these options that the toolkit knows for such, also inside specialisations. */
+export function visibleDefinitions(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
+  return definedIn(doc, visibleOptions(doc, options))
+}
+
+/** The options as they are spelt, those inside specialisations, too. */
+function visibleOptions(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
+  const names = specialisationsOf(doc)
+  const prefixes = [[], ...names.map(prefixOf)]
+  return prefixes.flatMap(prefix => options.map(it => [...prefix, ...it]))
+}
+
+/** The same options, but a specialisation that has nothing else goes as a whole: it would be no other entry. */
+function withEmptied(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
+  const emptied = specialisationsOf(doc)
+    .map(it => ['specialisation', it])
+    .filter(entry => {
+      const leaves = doc.leaves().filter(it => startsWith(it.path, entry))
+      return leaves.every(({ path }) => options.some(it => startsWith(path, it)))
+    })
+  const rest = options.filter(it => !emptied.some(entry => startsWith(it, entry)))
+  return [...rest, ...emptied]
+}
+
+/** What defines one of these options, or something below it, in source order. */
+function definedIn(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
+  const all = options.flatMap(it => [...doc.getIn(it), ...doc.getBelow(it)])
+  return all.sort((a, b) => a.binding.start - b.binding.start)
+}
+
+function mentions(text: string, option: AttrPath): boolean {
+  return new RegExp(`\\b${option.at(-1)}\\b`).test(text)
+}

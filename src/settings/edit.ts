@@ -1,0 +1,141 @@
+import {
+  canonicalOfValue,
+  expr,
+  formatPath,
+  type NixDocument,
+  type NixValue,
+  parseDocument,
+  type Transaction
+} from '../nix/index.ts'
+import { eolOf, indentAt, startsLine } from '../nix/text/lines.ts'
+import { BLOCKS, type Wanted } from './options.ts'
+
+/**
+ * Adds to a transaction what makes a document say the wanted options, below a path where one is given.
+ * A set of options that the document says nothing of is written as one block; else options are edited
+ * one by one where they stand.
+ */
+export function editOptions(
+  doc: NixDocument,
+  edit: Transaction,
+  wanted: readonly Wanted[],
+  prefix: readonly string[] = []
+): void {
+  let rest = wanted.filter(isSaid).map(it => ({ ...it, path: [...prefix, ...it.path] }))
+  if (prefix.length > 0 && rest.length > 0 && !isDefined(doc, prefix)) {
+    edit.setIn(prefix, emptySet(doc, prefix))
+  }
+  for (const block of BLOCKS.map(it => [...prefix, ...it])) {
+    const inside = rest.filter(it => isBelow(it.path, block))
+    rest = rest.filter(it => !isBelow(it.path, block))
+    if (inside.length > 0) editBlock(doc, edit, block, inside)
+  }
+  for (const it of rest) editOption(doc, edit, it)
+}
+
+/** A set with its braces on lines of their own, so that what is added to it goes between them. */
+function emptySet(doc: NixDocument, path: readonly string[]): NixValue {
+  const plan = doc.edit().setIn(path, {}).plan()
+  const [found] = plan.ok ? parseDocument(plan.value.text).getIn(path) : []
+  if (!plan.ok || !found) return {}
+  const { text } = plan.value
+  const { start } = found.binding
+  return startsLine(text, start) ? expr(`{${eolOf(text)}${indentAt(text, start)}}`) : {}
+}
+
+function editBlock(
+  doc: NixDocument,
+  edit: Transaction,
+  path: readonly string[],
+  inside: readonly Wanted[]
+): void {
+  if (!isDefined(doc, path)) {
+    edit.setIn(path, blockOf(path, inside))
+    return
+  }
+  // Options that lie deeper, such as those of one shared memory file, are blocks again.
+  const deeper = new Map<string, Wanted[]>()
+  for (const it of inside) {
+    const inner = it.path.slice(0, path.length + 1)
+    if (inner.length === it.path.length) editOption(doc, edit, it)
+    else deeper.set(formatPath(inner), [...(deeper.get(formatPath(inner)) ?? []), it])
+  }
+  for (const group of deeper.values()) {
+    const inner = group[0]?.path.slice(0, path.length + 1) ?? path
+    editBlock(doc, edit, inner, group)
+  }
+}
+
+function editOption(doc: NixDocument, edit: Transaction, wanted: Wanted): void {
+  const { path } = wanted
+  const isNew = !isDefined(doc, path)
+  switch (wanted.kind) {
+    case 'value':
+      edit.setIn(path, wanted.value)
+      return
+    case 'default':
+      if (isNew) edit.setIn(path, wanted.value)
+      return
+    case 'items':
+      edit.addIn(path, wanted.items)
+      return
+    case 'exactly': {
+      if (wanted.items.length === 0) edit.removeIn(path)
+      else if (isNew || !isWritten(doc, path)) edit.setIn(path, wanted.items)
+      else {
+        const kept = new Set(wanted.items.map(keyOf))
+        edit.addIn(path, wanted.items)
+        edit.removeIn(
+          path,
+          doc.itemsIn(path).filter(it => !kept.has(keyOf(it)))
+        )
+      }
+    }
+  }
+}
+
+/** Whether the option is a list that is written out, so that items can come and go one by one. */
+function isWritten(doc: NixDocument, path: readonly string[]): boolean {
+  return doc.getIn(path).every(it => it.value.type === 'list_expression')
+}
+
+/** An empty list says nothing where there is none yet. */
+function isSaid(wanted: Wanted): boolean {
+  return wanted.kind !== 'items' || wanted.items.length > 0
+}
+
+function isBelow(path: readonly string[], block: readonly string[]): boolean {
+  return path.length > block.length && block.every((name, i) => path[i] === name)
+}
+
+function isDefined(doc: NixDocument, path: readonly string[]): boolean {
+  return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
+}
+
+type Block = { [name: string]: Block | NixValue }
+
+function blockOf(path: readonly string[], inside: readonly Wanted[]): Block {
+  const block: Block = {}
+  for (const it of inside) {
+    const value = it.kind === 'exactly' || it.kind === 'items' ? it.items : it.value
+    if (it.kind === 'exactly' && it.items.length === 0) continue
+    let at = block
+    const names = it.path.slice(path.length)
+    for (const name of names.slice(0, -1)) {
+      at[name] ??= {}
+      at = at[name] as Block
+    }
+    const name = names.at(-1) ?? ''
+    const before = at[name]
+    // A list may be asked for from two sides.
+    const isMore = it.kind === 'items' && Array.isArray(before)
+    at[name] = isMore
+      ? [...new Map([...before, ...it.items].map(at => [keyOf(at), at])).values()]
+      : value
+  }
+  return block
+}
+
+function keyOf(value: NixValue): string {
+  return canonicalOfValue(value) ?? ''
+}

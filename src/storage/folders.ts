@@ -1,0 +1,163 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  type Stats,
+  statSync
+} from 'node:fs'
+import { constants as system } from 'node:os'
+import { basename, dirname } from 'node:path'
+import { isRootsAlone } from './access.ts'
+import { writing } from './errno.ts'
+import { attempt, isSystemError, nearestExisting } from './paths.ts'
+import type { FileProblem } from './problem.ts'
+
+/** Linux; Node has no name for it. The folder is only a place to start from: no right to read it is needed. */
+const O_PATH = 0o10000000
+const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
+
+/**
+ * Runs `action` with a path of the entry at `path`, which is absolute and has no links in it.
+ *
+ * As root, where somebody else could replace a folder on the way, the action gets a path that
+ * begins at the folder itself, held open, and not at its name. So whatever is done there happens in a
+ * folder that was reached without a link, and never in one that somebody has put a link to. Throws
+ * ENOTDIR where a folder on the way is a link, and EPERM where `confine` says so.
+ *
+ * The last part of the path is not looked at: the action has to be one that does not follow a link.
+ */
+export function inFolder<T>(path: string, action: (path: string) => T): T {
+  if (process.geteuid?.() !== 0 || isRootsAlone(dirname(path))) return action(path)
+  const fd = openFolder(dirname(path))
+  try {
+    if (allowed !== null && !allowed(dirname(path), fstatSync(fd).uid)) throw notPermitted()
+    return action(`${pathOf(fd)}/${basename(path)}`)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+type Allowed = (folder: string, uid: number) => boolean
+
+let allowed: Allowed | null = null
+
+/**
+ * Runs `action`, in which `inFolder` works only in folders that others can't replace, or that belong
+ * to a user for whom `isAllowed` is true: it is asked when the folder is open, so that no other one
+ * can take its place in between. `action` must not be asynchronous.
+ */
+export function confine<T>(isAllowed: Allowed, action: () => T): T {
+  const before = allowed
+  allowed = isAllowed
+  try {
+    return action()
+  } finally {
+    allowed = before
+  }
+}
+
+function notPermitted(): Error {
+  const facts = { code: 'EPERM', errno: -system.errno.EPERM, syscall: 'openat' }
+  return Object.assign(new Error('the folder belongs to another user'), facts)
+}
+
+/**
+ * Opens the folder at an absolute path, step by step and following no link. It can be used as a place
+ * (`pathOf`), not read. The caller closes it. Throws the errors of the system; ENOTDIR for a link.
+ */
+export function openFolder(path: string): number {
+  let fd = openSync('/', FOLDER)
+  try {
+    for (const name of path.split('/').filter(part => part !== '')) {
+      const next = openSync(`${pathOf(fd)}/${name}`, FOLDER)
+      closeSync(fd)
+      fd = next
+    }
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}
+
+/** A path that leads to what is open, whatever its name is by now. */
+export function pathOf(fd: number): string {
+  return `/proc/self/fd/${fd}`
+}
+
+/**
+ * The folders that have to be made so that `folder` exists, the outermost first; empty when it
+ * exists.
+ */
+export function missingFolders(folder: string): string[] {
+  const existing = nearestExisting(folder)
+  const missing: string[] = []
+  for (let at = folder; at !== existing; at = dirname(at)) missing.unshift(at)
+  return missing
+}
+
+/** Makes one folder, for the caller alone at first: `settleFolder` has to follow. */
+export function makeFolder(path: string): FileProblem | null {
+  const made = attempt(() => inFolder(path, it => mkdirSync(it, 0o700)), writing(path))
+  return made.ok ? null : made.error
+}
+
+/**
+ * Gives a new folder its mode and, with `likeParent` and as root, the owner and group of its
+ * parent; when this returns null, it is on the disk. If something else took its place meanwhile, that
+ * stays as it is (IO_ERROR, EEXIST).
+ */
+export function settleFolder(path: string, mode: number, likeParent: boolean): FileProblem | null {
+  const settled = attempt(
+    () =>
+      inFolder(path, it => {
+        const fd = openSync(it, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+        try {
+          return settle(fd, likeParent ? statSync(dirname(it)) : null, mode)
+        } finally {
+          closeSync(fd)
+        }
+      }),
+    writing(path)
+  )
+  if (!settled.ok) return settled.error
+  if (!settled.value) return { code: 'IO_ERROR', path, errno: 'EEXIST', syscall: 'mkdir' }
+  return syncFolder(dirname(path))
+}
+
+/** False for a folder that is not the empty one that was made. */
+function settle(fd: number, parent: Stats | null, mode: number): boolean {
+  const self = process.geteuid?.()
+  if (self === 0) {
+    // Whoever owns the parent may have put another folder of root's here, to be given it.
+    if (fstatSync(fd).uid !== self || readdirSync(pathOf(fd)).length > 0) return false
+    if (parent !== null) fchownSync(fd, parent.uid, parent.gid)
+  }
+  // Not by mkdir: the umask would take from it.
+  fchmodSync(fd, mode)
+  return true
+}
+
+/**
+ * Waits until the names in the folder are on the disk. A file system that has no such thing
+ * (EINVAL) is no problem.
+ */
+export function syncFolder(path: string): FileProblem | null {
+  const synced = attempt(() => {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    try {
+      fsyncSync(fd)
+    } catch (error) {
+      if (!isSystemError(error) || error.code !== 'EINVAL') throw error
+    } finally {
+      closeSync(fd)
+    }
+  }, writing(path))
+  return synced.ok ? null : synced.error
+}

@@ -1,0 +1,302 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, fstatSync, lstatSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { findProgram } from './access.ts'
+import { openFolder, pathOf } from './folders.ts'
+
+/** Why git did not do what it was asked for: its exit code (null where it never ran), and its words. */
+export interface GitProblem {
+  status: number | null
+  reason: string
+}
+
+/**
+ * Runs git in a work tree as the repository's owner, where we may: git refuses to work for root in
+ * another one's repository, and what root writes there is lost for its owner. Returns what it
+ * printed. Nothing of our own environment that git would heed is passed on.
+ *
+ * As root the work tree is entered without following a link, since whoever owns a folder on the way
+ * could put a link to another repository there, and git is one that only root can have put in place
+ * (`findProgram`).
+ */
+export function runGit(
+  tree: WorkTree,
+  args: readonly string[],
+  input = ''
+): Result<string, GitProblem> {
+  const program = findProgram('git')
+  if (program === null) return err({ status: null, reason: 'git was not found' })
+  if (process.geteuid?.() !== 0) return runAs(program, tree.top, args, input, null)
+  let top: number
+  try {
+    top = openFolder(tree.top)
+  } catch (error) {
+    return err({ status: null, reason: (error as Error).message })
+  }
+  try {
+    return runAs(program, pathOf(top), args, input, userOf(tree, fstatSync(top)))
+  } finally {
+    closeSync(top)
+  }
+}
+
+interface User {
+  uid: number
+  gid: number
+}
+
+/**
+ * The owner of the repository; but where the work tree is another user's, that one, who decides by its
+ * `.git` which repository it is.
+ */
+function userOf({ uid, gid }: WorkTree, top: User): User {
+  return top.uid === 0 || top.uid === uid ? { uid, gid } : { uid: top.uid, gid: top.gid }
+}
+
+function runAs(
+  program: string,
+  folder: string,
+  args: readonly string[],
+  input: string,
+  user: User | null
+): Result<string, GitProblem> {
+  const home = user === null ? process.env.HOME : homeOf(user.uid)
+  // Without it a question could start a watcher, which writes.
+  const run = spawnSync(program, ['-c', 'core.fsmonitor=false', ...args], {
+    cwd: folder,
+    input,
+    encoding: 'utf8',
+    timeout: 30_000,
+    maxBuffer: 256 * 1024 * 1024,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
+    env: {
+      // What git itself runs as root is chosen as carefully.
+      PATH: user?.uid === 0 ? dirname(program) : process.env.PATH,
+      ...(home === undefined ? {} : { HOME: home }),
+      LC_ALL: 'C',
+      GIT_OPTIONAL_LOCKS: '0',
+      GIT_TERMINAL_PROMPT: '0'
+    }
+  })
+  const { code, message = '' } = (run.error ?? {}) as Partial<NodeJS.ErrnoException>
+  // It may end without having read what it was given; what it says then counts.
+  const isUnread = code === 'EPIPE' && run.status !== null
+  if (run.error && !isUnread) {
+    return err({ status: null, reason: code === 'ENOENT' ? 'git was not found' : message })
+  }
+  if (run.status === 0) return ok(run.stdout)
+  return err({ status: run.status, reason: firstFault(run.stderr) })
+}
+
+/** What git complains of, without the advice that follows. */
+function firstFault(stderr: string): string {
+  const lines = stderr.split('\n').map(it => it.trim())
+  const fault = lines.find(it => /^(?:fatal|error):/.test(it)) ?? lines.find(it => it !== '')
+  return (fault ?? 'it gave no reason').replace(/^(?:fatal|error): /, '').replace(/\.$/, '')
+}
+
+function homeOf(uid: number): string | undefined {
+  try {
+    const accounts = readFileSync('/etc/passwd', 'utf8').split('\n')
+    return accounts.map(it => it.split(':')).find(it => Number(it[2]) === uid)?.[5]
+  } catch {
+    return undefined
+  }
+}
+
+/** A git work tree, and as whom git has to run in it. */
+export interface WorkTree {
+  /** Its topmost folder. */
+  top: string
+  /** To whom the repository belongs. */
+  uid: number
+  gid: number
+}
+
+/**
+ * The work tree that the absolute `path`, which has no links in it, lies or would lie in: the
+ * nearest folder upwards with a `.git`, be that a folder or the file that a submodule or a further
+ * work tree has. Undefined if there is none, or it can't be told.
+ */
+export function findWorkTree(path: string): WorkTree | undefined {
+  for (let at = dirname(path); ; at = dirname(at)) {
+    const owner = ownerOf(join(at, '.git'))
+    if (owner) return { top: at, ...owner }
+    if (at === dirname(at)) return undefined
+  }
+}
+
+/** The owner of the repository behind a `.git`; for a file, of the folder that it points to. */
+function ownerOf(path: string): { uid: number; gid: number } | undefined {
+  try {
+    const found = lstatSync(path)
+    const pointed = found.isFile()
+      ? /^gitdir: (.+?)\r?\n?$/.exec(readFileSync(path, 'utf8'))?.[1]
+      : undefined
+    const { uid, gid } = statSync(pointed === undefined ? path : resolve(dirname(path), pointed))
+    return { uid, gid }
+  } catch {
+    return undefined
+  }
+}
+
+/** What is listed: what git knows; or also what it does not, but no folders that it ignores. */
+export type Listed = 'known' | 'all'
+
+/** The files of a work tree, by their paths in it. A submodule is listed as one path. */
+export function listFiles(tree: WorkTree, listed: Listed): Result<string[], GitProblem> {
+  const names = new Set<string>()
+  const ways = listed === 'known' ? [KNOWN] : [KNOWN, OTHERS, IGNORED]
+  for (const way of ways) {
+    const run = runGit(tree, ['ls-files', '-z', ...way])
+    if (!run.ok) return run
+    for (const name of run.value.split('\0')) {
+      if (name !== '' && !name.endsWith('/')) names.add(name)
+    }
+  }
+  return ok([...names])
+}
+
+const KNOWN = ['--cached']
+const OTHERS = ['--others', '--exclude-standard']
+const IGNORED = ['--others', '--ignored', '--exclude-standard', '--directory']
+
+// What git has to be told of files that come and go: Nix sees only those files of a flake that git
+// knows.
+
+/** What is to be done in one work tree once the files are written. Paths are absolute. */
+export interface Registration {
+  tree: WorkTree
+  /** New files to register with intent-to-add: known by name, nothing staged. */
+  add: readonly string[]
+  /** Files that go, and whose intent-to-add entries would make git call them deleted. */
+  forget: readonly string[]
+  /** New files that git is told to ignore. */
+  ignored: readonly string[]
+  /** Why git can't be asked, so that `add` can't be done. */
+  problem?: GitProblem
+}
+
+/**
+ * Works out what git has to be told when files come (`created`) and go (`deleted`), by absolute
+ * paths without links. One entry for each work tree that has something to do or to report; none
+ * outside of work trees. Nothing is written.
+ */
+export function planRegistration(
+  created: readonly string[],
+  deleted: readonly string[]
+): Registration[] {
+  const trees = new Map<string, { tree: WorkTree; created: string[]; deleted: string[] }>()
+  const note = (path: string, kind: 'created' | 'deleted') => {
+    const tree = findWorkTree(path)
+    if (!tree) return
+    const known = trees.get(tree.top) ?? { tree, created: [], deleted: [] }
+    known[kind].push(path)
+    trees.set(tree.top, known)
+  }
+  for (const path of created) note(path, 'created')
+  for (const path of deleted) note(path, 'deleted')
+  return [...trees.values()]
+    .map(it => planTree(it.tree, it.created, it.deleted))
+    .filter(it => it.problem || it.add.length + it.forget.length + it.ignored.length > 0)
+}
+
+/** Does it. The index is written by git, as the repository's owner. */
+export function register({ tree, add, forget }: Registration): Result<unknown, GitProblem> {
+  const added =
+    add.length > 0
+      ? runGit(tree, [LITERAL, 'add', '--intent-to-add', '--', ...namesIn(tree, add)])
+      : ok('')
+  if (!added.ok || forget.length === 0) return added
+  return runGit(
+    tree,
+    ['update-index', '--force-remove', '-z', '--stdin'],
+    joined(forget.map(it => relative(tree.top, it)))
+  )
+}
+
+function planTree(
+  tree: WorkTree,
+  created: readonly string[],
+  deleted: readonly string[]
+): Registration {
+  const nothing = { tree, add: [], forget: [], ignored: [] }
+  const unknown = (problem: GitProblem, add: readonly string[]) =>
+    // A folder may be called .git and be none; without git nothing is left to mend where files go.
+    NO_WORK_TREE.test(problem.reason) || add.length === 0 ? nothing : { ...nothing, add, problem }
+  const index = entriesOf(tree, [...created, ...deleted])
+  if (!index.ok) return unknown(index.error, created)
+  const fresh = created.filter(it => !index.value.has(it))
+  const ignored = ignoredOf(tree, fresh)
+  if (!ignored.ok) return unknown(ignored.error, fresh)
+  const empty = deleted.filter(it => EMPTY.has(index.value.get(it) ?? ''))
+  const committed = empty.length === 0 ? new Set() : committedOf(tree, empty)
+  return {
+    tree,
+    add: fresh.filter(it => !ignored.value.has(it)),
+    forget: empty.filter(it => !committed.has(it)),
+    ignored: [...ignored.value]
+  }
+}
+
+const NO_WORK_TREE = /^not a git repository|must be run in a work tree/
+
+/** What git notes for a file without content, by SHA-1 and by SHA-256: also for one that is only intended. */
+const EMPTY = new Set([
+  'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
+  '473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813'
+])
+
+/** Which of these files are in the index, with the hash of what is staged. */
+function entriesOf(
+  tree: WorkTree,
+  paths: readonly string[]
+): Result<Map<string, string>, GitProblem> {
+  const listed = runGit(tree, [LITERAL, 'ls-files', '--stage', '-z', '--', ...namesIn(tree, paths)])
+  if (!listed.ok) return listed
+  const entries = listed.value.split('\0').flatMap((entry): [string, string][] => {
+    const [, hash, name] = /^\d+ ([0-9a-f]+) \d\t(.*)$/s.exec(entry) ?? []
+    return hash === undefined || name === undefined ? [] : [[join(tree.top, name), hash]]
+  })
+  return ok(new Map(entries))
+}
+
+function ignoredOf(tree: WorkTree, paths: readonly string[]): Result<Set<string>, GitProblem> {
+  if (paths.length === 0) return ok(new Set())
+  const asked = runGit(tree, ['check-ignore', '-z', '--stdin'], joined(namesIn(tree, paths)))
+  if (asked.ok) return ok(new Set(split(asked.value).map(it => join(tree.top, it))))
+  // 1 says that none is.
+  return asked.error.status === 1 ? ok(new Set()) : asked
+}
+
+/** Which of these files are in the last commit; none where there is no commit. */
+function committedOf(tree: WorkTree, paths: readonly string[]): Set<string> {
+  const listed = runGit(tree, [
+    LITERAL,
+    'ls-tree',
+    '-z',
+    '--name-only',
+    'HEAD',
+    '--',
+    ...namesIn(tree, paths)
+  ])
+  return new Set(listed.ok ? split(listed.value).map(it => join(tree.top, it)) : [])
+}
+
+// Without it, a name with a star or a bracket is a pattern.
+const LITERAL = '--literal-pathspecs'
+
+/** As git takes them for paths, whatever they begin with. */
+function namesIn(tree: WorkTree, paths: readonly string[]): string[] {
+  return paths.map(it => `./${relative(tree.top, it)}`)
+}
+
+function joined(names: readonly string[]): string {
+  return names.map(it => `${it}\0`).join('')
+}
+
+function split(text: string): string[] {
+  return text.split('\0').filter(it => it !== '')
+}

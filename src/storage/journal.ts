@@ -1,0 +1,185 @@
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { writing } from './errno.ts'
+import { syncFolder } from './folders.ts'
+import { attempt, isThere } from './paths.ts'
+import type { FileProblem } from './problem.ts'
+import { isObject, isString, parseObject, readSnapshot } from './read.ts'
+import { isRunId, type Purpose, parsePurpose } from './run.ts'
+import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './tempFiles.ts'
+import type { Work, WorkFile } from './work.ts'
+
+/**
+ * What a run is about to do, on the disk before it touches anything else, and gone when all is
+ * done. It lies in the folder of the file whose rename decides, and its paths are relative to that
+ * folder, so that it holds under any root.
+ */
+export interface Journal {
+  command: string
+  /** ISO 8601, UTC. */
+  started: string
+  /** The folders that it locked. */
+  locked: string[]
+  work: Work
+  purpose?: Purpose
+}
+
+/** A journal that was found, and whose it is. */
+export interface FoundJournal extends Journal {
+  uid: number
+}
+
+const JOURNAL = '.vfio-patch.journal'
+const DRAFT = `${JOURNAL}.new`
+const SCHEMA = 'vfio-patch/journal'
+const VERSION = 1
+
+/** Far more than a run over every file of a configuration takes. */
+const MOST_BYTES = 16 * 1024 * 1024
+
+/** Where the journal of a folder lies, whether there is one or not. */
+export function journalPath(folder: string): string {
+  return join(folder, JOURNAL)
+}
+
+/** Whether a name is that of a journal that is not written to its end. */
+export function isJournalDraft(name: string): boolean {
+  return name === DRAFT
+}
+
+/**
+ * Puts the journal into the folder, whose lock the caller holds; it is on the disk when this
+ * returns null. On a problem, which names `about`, the caller takes away what there is of it.
+ */
+export function writeJournal(journal: Journal, folder: string, about: string): FileProblem | null {
+  const draft = join(folder, DRAFT)
+  const bytes = Buffer.from(format(journal, folder))
+  const unwritten = writeNewFile(draft, bytes, null, { about })
+  if (unwritten !== null) return unwritten
+  const renamed = attempt(() => renameBeside(draft, journalPath(folder)), writing(about))
+  return renamed.ok ? syncFolder(folder) : renamed.error
+}
+
+/** What there is of a journal in a folder. */
+export function journalTraces(folder: string): string[] {
+  return [journalPath(folder), join(folder, DRAFT)].filter(isThere)
+}
+
+/** Takes the journal away, for good when this returns null. */
+export function removeJournal(folder: string): FileProblem | null {
+  const draft = join(folder, DRAFT)
+  const undrafted = isThere(draft) ? removeFile(draft) : null
+  return undrafted ?? removeFile(journalPath(folder)) ?? syncFolder(folder)
+}
+
+/**
+ * The journal in a folder; null when there is none. Problems: INTERRUPTED with DAMAGED for a file
+ * that is none (also for a link, a pipe, a folder, a file with two names and one that is too big),
+ * and with OTHERS when it can't be read; those of `readSnapshot`.
+ */
+export function readJournal(folder: string): Result<FoundJournal | null, FileProblem> {
+  const path = journalPath(folder)
+  const read = readSnapshot(path, MOST_BYTES)
+  const interrupted = { code: 'INTERRUPTED', path, journal: path, started: null } as const
+  if (!read.ok && read.error.code === 'NOT_READABLE') return err({ ...interrupted, why: 'OTHERS' })
+  if (!read.ok && isNoFile(read.error)) return err({ ...interrupted, why: 'DAMAGED' })
+  if (!read.ok) return read
+  if (read.value === null) return ok(null)
+  const { bytes, uid, links } = read.value
+  // A second name can be a link to the journal of another folder.
+  const journal = links === 1 ? parse(Buffer.from(bytes).toString(), folder) : null
+  return journal === null ? err({ ...interrupted, why: 'DAMAGED' }) : ok({ ...journal, uid })
+}
+
+function isNoFile(problem: FileProblem): boolean {
+  return ['NOT_REGULAR', 'IS_DIRECTORY', 'TOO_BIG'].includes(problem.code)
+}
+
+function format({ command, started, locked, work, purpose = {} }: Journal, folder: string): string {
+  const inner = (path: string) => relative(folder, path) || '.'
+  const innerOrNull = (path: string | null) => (path === null ? null : inner(path))
+  const value = {
+    schema: SCHEMA,
+    schemaVersion: VERSION,
+    command,
+    started,
+    locked: locked.map(inner),
+    files: work.files.map(({ path, before, after, temp, spare }) => ({
+      path: inner(path),
+      before,
+      after,
+      temp: innerOrNull(temp),
+      spare: innerOrNull(spare)
+    })),
+    folders: work.folders.map(inner),
+    emptied: work.emptied.map(inner),
+    run: innerOrNull(work.run),
+    ...purpose,
+    ...(purpose.target === undefined ? {} : { target: inner(purpose.target) })
+  }
+  return `${JSON.stringify(value, null, 2)}\n`
+}
+
+function parse(text: string, folder: string): Journal | null {
+  const top = parseObject(text)
+  if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
+  const { command, started, locked, folders, emptied, run } = top
+  if (!isString(command) || /[\p{Cc}\p{Cf}]/u.test(command) || !isTime(started)) return null
+  if (!isPaths(locked) || !isPaths(folders) || !isPaths(emptied)) return null
+  if (run !== null && !isPath(run)) return null
+  const files = Array.isArray(top.files) ? top.files.map(file => parseFile(file, folder)) : []
+  if (files.length === 0 || !files.every(file => file !== null)) return null
+  const outer = (path: string) => resolve(folder, path)
+  const runFolder = run === null ? null : outer(run)
+  if (runFolder !== null && !isRunId(basename(runFolder))) return null
+  const purpose = parsePurpose(top)
+  if (purpose === null) return null
+  const { target } = purpose
+  return {
+    command,
+    started,
+    locked: locked.map(outer),
+    work: { files, folders: folders.map(outer), emptied: emptied.map(outer), run: runFolder },
+    // Only ever compared: nothing is done with the file that it names.
+    purpose: { ...purpose, ...(target === undefined ? {} : { target: outer(target) }) }
+  }
+}
+
+function parseFile(value: unknown, folder: string): WorkFile | null {
+  if (!isObject(value) || !isPath(value.path)) return null
+  const path = resolve(folder, value.path)
+  const { before, after, temp, spare } = value
+  if (!isHashOrNull(before) || !isHashOrNull(after) || before === after) return null
+  if (!isPathOrNull(temp) || !isPathOrNull(spare)) return null
+  const names = [temp, spare].map(name => (name === null ? null : resolve(folder, name)))
+  // So that no journal can have any other file moved or deleted.
+  if (names.some(name => name !== null && !isBeside(name, path))) return null
+  const [outerTemp = null, outerSpare = null] = names
+  return { path, before, after, temp: outerTemp, spare: outerSpare }
+}
+
+function isBeside(name: string, path: string): boolean {
+  return dirname(name) === dirname(path) && isTemporaryName(basename(name), basename(path))
+}
+
+/** A path as `relative` gives it, which no system call rejects as a text. */
+function isPath(value: unknown): value is string {
+  return isString(value) && value !== '' && !isAbsolute(value) && !value.includes('\0')
+}
+
+function isPathOrNull(value: unknown): value is string | null {
+  return value === null || isPath(value)
+}
+
+function isPaths(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every(isPath)
+}
+
+function isHashOrNull(value: unknown): value is string | null {
+  return value === null || (isString(value) && /^[0-9a-f]{64}$/.test(value))
+}
+
+/** Only the form that `toISOString` gives: `Date.parse` takes any words in brackets. */
+function isTime(value: unknown): value is string {
+  return isString(value) && /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z$/.test(value)
+}

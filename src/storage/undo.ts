@@ -1,0 +1,172 @@
+import { lstatSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { err, ok, type Result } from '../nix/result.ts'
+import { accountOf, callersOf } from './access.ts'
+import { concerns } from './history.ts'
+import { isThere, tried } from './paths.ts'
+import type { FileProblem } from './problem.ts'
+import { readSnapshot } from './read.ts'
+import {
+  compareRunIds,
+  isRunId,
+  MANIFEST,
+  outerPath,
+  parseManifest,
+  type Run,
+  type RunFile,
+  runsFolder,
+  stateFolder
+} from './run.ts'
+import { historyOf, readCopy, runOf } from './runs.ts'
+import type { FileChange } from './step.ts'
+
+/** What is at the path of a run's file now, and what the run kept of it. */
+export interface Found {
+  file: RunFile
+  /** The hash of what is there, null for nothing. */
+  now: string | null
+  /** What was there before the run, null for nothing. */
+  kept: Uint8Array | null
+}
+
+/**
+ * The changes that take a run back, for `commit`: files that it changed or deleted get their bytes
+ * again, files that it made go, and the folders that it made, once empty. A file that is already as
+ * before the run is left out. Nothing is written here.
+ * Problems: EDITED_SINCE (all or nothing: the first such file), BACKUP_DAMAGED, those of reading
+ * the files.
+ */
+export function planUndo(run: Run): Result<FileChange[], FileProblem> {
+  const found: Found[] = []
+  for (const file of run.files) {
+    const read = readSnapshot(outerPath(file.path, run.root))
+    if (!read.ok) return read
+    const now = read.value?.sha256 ?? null
+    const kept = file.before === null ? ok(null) : readCopy(run, file.before)
+    if (!kept.ok) return kept
+    found.push({ file, now, kept: kept.value })
+  }
+  return changesBack(run, found)
+}
+
+/** The pure part of `planUndo`. */
+function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem> {
+  const edited = found.find(
+    ({ file, now }) => now !== hashOf(file.before) && now !== hashOf(file.after)
+  )
+  if (edited !== undefined) {
+    const path = outerPath(edited.file.path, run.root)
+    return err({ code: 'EDITED_SINCE', path, run: run.id, found: edited.now })
+  }
+  const emptied = run.folders.map(folder => outerPath(folder, run.root))
+  const changes = found
+    .filter(({ file, now }) => now !== hashOf(file.before))
+    .map(({ file, now, kept }): FileChange => {
+      const change = {
+        realpath: outerPath(file.path, run.root),
+        before: now === null ? null : { sha256: now },
+        after: kept,
+        emptied
+      }
+      return file.before === null ? change : { ...change, like: file.before }
+    })
+  // As in any change a file comes before the one that imports it, and goes after it. What a run
+  // made or deleted is undone from its last to its first; what it changed keeps the order, in which
+  // the configuration is the last.
+  const missing = changes.filter(({ before }) => before === null)
+  const present = changes.filter(({ before }) => before !== null)
+  return ok([
+    ...missing.reverse(),
+    ...present.filter(({ after }) => after !== null),
+    ...present.filter(({ after }) => after === null).reverse()
+  ])
+}
+
+function hashOf(state: { sha256: string } | null): string | null {
+  return state?.sha256 ?? null
+}
+
+/** An account that has runs of its own, which this process does not undo. */
+export interface OtherAccount {
+  name: string
+  uid: number
+  stateFolder: string
+}
+
+/** Far more than any record takes, and any number of runs that are kept for a few files. */
+const LARGEST_RECORD = 2 ** 20
+const MOST_RECORDS = 200
+
+/**
+ * For root the user who called sudo or doas, for others root; null where there is none, or where it has
+ * no folder for runs. Whether that folder can be looked into is another matter.
+ */
+export function findOtherAccount(facts: {
+  root: string
+  uid: number
+  env: NodeJS.ProcessEnv
+  passwd: string
+}): OtherAccount | null {
+  const { root, uid, env, passwd } = facts
+  const candidates = uid === 0 ? callersOf(env, passwd).filter(each => each !== 0) : [0]
+  for (const other of candidates) {
+    const account = other === 0 ? { name: 'root', home: '/root' } : accountOf(other, passwd)
+    if (account === null) continue
+    // What this process has in its environment is not the other's.
+    const folder = stateFolder({ root, uid: other, home: account.home, env: {} })
+    if (isThere(folder)) return { name: account.name, uid: other, stateFolder: folder }
+  }
+  return null
+}
+
+/**
+ * The names of the runs of another account that are in effect, the newest first: those that changed the
+ * file at `realpath`, or all of the system in `root` (without links) where it is null. Null where they
+ * can't be looked at. Nothing is believed that does not belong to that account, so that its links lead to
+ * nobody else's files, and nothing is returned but names of runs.
+ */
+export function runsOfOther(
+  { uid, stateFolder: state }: OtherAccount,
+  realpath: string | null,
+  root: string
+): string[] | null {
+  const folder = runsFolder(state)
+  let names: string[] | null = null
+  tried(() => {
+    if (isFolderOf(uid, state) && isFolderOf(uid, folder)) names = readdirSync(folder)
+  })
+  if (names === null) return null
+  const ids = (names as string[]).filter(isRunId).sort(compareRunIds).reverse()
+  const runs = ids.slice(0, MOST_RECORDS).flatMap(id => recordOf(uid, folder, id, state) ?? [])
+  // Those that are done: of others the files would have to be read, wherever these records say they are.
+  const { applied } = historyOf(runs.filter(run => run.root === root && run.done))
+  return applied
+    .filter(run => realpath === null || concerns(run, realpath))
+    .map(({ id }) => id)
+    .sort(compareRunIds)
+    .reverse()
+}
+
+function recordOf(uid: number, folder: string, id: string, state: string): Run | null {
+  const inside = join(folder, id)
+  const path = join(inside, MANIFEST)
+  if (!isFolderOf(uid, inside)) return null
+  let size = 0
+  tried(() => {
+    size = lstatSync(path).size
+  })
+  const read = size <= LARGEST_RECORD ? readSnapshot(path) : null
+  if (!read?.ok || read.value?.uid !== uid) return null
+  const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
+  if (manifest?.id !== id) return null
+  return runOf(manifest, inside, state)
+}
+
+function isFolderOf(uid: number, path: string): boolean {
+  let isOwn = false
+  tried(() => {
+    const stat = lstatSync(path)
+    isOwn = stat.isDirectory() && stat.uid === uid
+  })
+  return isOwn
+}

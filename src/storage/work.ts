@@ -1,0 +1,247 @@
+import { renameSync, unlinkSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { writing } from './errno.ts'
+import { inFolder, syncFolder } from './folders.ts'
+import { attempt, isThere } from './paths.ts'
+import type { FileProblem } from './problem.ts'
+import { readSnapshot } from './read.ts'
+import { dropRun, markDone } from './run.ts'
+import { findStale, type Steps, type Write } from './step.ts'
+import { removeFile, removeIfEmpty, renameBeside } from './tempFiles.ts'
+
+/** One file of a run: hashes of what was there and of what is to be there, null for nothing. */
+export interface WorkFile {
+  path: string
+  before: string | null
+  after: string | null
+  /** Where the new bytes wait. */
+  temp: string | null
+  /** Where a copy of the old file is while it may have to come back. */
+  spare: string | null
+}
+
+/**
+ * All that a run does, as far as it takes to go back or to the end from wherever it stopped: the
+ * files decide by what they are.
+ */
+export interface Work {
+  /** The writes in their order, the last of which is the commit point, and then the deletions. */
+  files: WorkFile[]
+  /** The folders to be made, the outermost first. */
+  folders: string[]
+  /** The folders that go when nothing is left in them. */
+  emptied: string[]
+  /** The run's folder among the backups. */
+  run: string | null
+}
+
+/** What is at a path: what was there before, what is to be there, something else, or unreadable. */
+export type FileState = 'before' | 'after' | 'other' | 'unknown'
+
+/**
+ * What a run sets out to do, as the journal keeps it: its steps, the `folders` that it makes, those that
+ * it leaves `emptied`, and the folder of its backup, null without one.
+ */
+export function workOf(
+  { writes, deletions }: Steps,
+  folders: string[],
+  emptied: string[],
+  run: string | null
+): Work {
+  return {
+    files: [
+      ...writes.map(({ path, before, afterHash, temp, spare }) => ({
+        path,
+        before: before?.sha256 ?? null,
+        after: afterHash,
+        temp,
+        spare
+      })),
+      ...deletions.map(({ path, before }) => ({
+        path,
+        before: before.sha256,
+        after: null,
+        temp: null,
+        spare: null
+      }))
+    ],
+    folders,
+    emptied,
+    run
+  }
+}
+
+/** The file that decides: the last one written, or the first one deleted where none is written. */
+export function pointOf({ files }: Work): WorkFile | undefined {
+  return files.findLast(({ after }) => after !== null) ?? files[0]
+}
+
+/** What is at the path of a file now, compared by content. */
+export function stateOf({ path, before, after }: WorkFile): FileState {
+  const read = readSnapshot(path)
+  if (!read.ok) return 'unknown'
+  const found = read.value?.sha256 ?? null
+  if (found === after) return 'after'
+  return found === before ? 'before' : 'other'
+}
+
+/** The names that a run uses beside its files. */
+export function temporaryNames({ files }: Work): string[] {
+  return files.flatMap(({ temp, spare }) => [temp, spare]).filter(name => name !== null)
+}
+
+/** How going back or to the end went. */
+export interface Remainder {
+  /** What is not as it should be. */
+  left: string[]
+  problems: FileProblem[]
+  /** Whether to try again would make sense. */
+  again: boolean
+}
+
+/**
+ * Makes everything as it was before the run, which has not reached its commit point. `reached` are
+ * the files that it may have replaced; only what is ours goes: a file that someone else has written
+ * to in between stays. May be stopped and repeated at any point.
+ */
+export function takeBack(work: Work, reached: readonly WorkFile[]): Remainder {
+  const point = pointOf(work)
+  const files = reached.filter(file => file !== point && file.after !== null).reverse()
+  const unrestored = files.filter(file => !restored(file))
+  const left = unrestored.map(({ path }) => path)
+  const stuck = unrestored.filter(file => stateOf(file) !== 'other')
+  const needed = new Set(stuck.map(({ spare }) => spare))
+  const problems: FileProblem[] = []
+  const isLeft = (path: string, problem: FileProblem | null) => {
+    if (problem !== null) problems.push(problem)
+    return problem !== null && isThere(path)
+  }
+  const names = temporaryNames(work).reverse()
+  left.push(...names.filter(it => !needed.has(it) && isThere(it) && isLeft(it, removeFile(it))))
+  const inward = [...work.folders].reverse()
+  left.push(...inward.filter(it => isLeft(it, removeIfEmpty(it))))
+  syncFolders(work)
+  const isMixed = unrestored.length > 0
+  // Where someone has written over what came from us, the old version is in the backup alone.
+  if (!isMixed && work.run !== null && !dropRun(work.run)) left.push(work.run)
+  const edited = unrestored.length - stuck.length
+  return { left, problems, again: left.length > edited }
+}
+
+function restored(file: WorkFile): boolean {
+  const { path, spare } = file
+  const seen: { state: FileState } = { state: 'unknown' }
+  // Looked at and put back in one and the same folder.
+  const back = attempt(
+    () =>
+      inFolder(path, it => {
+        seen.state = stateOf({ ...file, path: it })
+        if (seen.state !== 'after') return
+        if (spare === null) unlinkSync(it)
+        else renameSync(join(dirname(it), basename(spare)), it)
+      }),
+    writing(path)
+  )
+  // Its folder may not be there (yet).
+  if (!back.ok && seen.state === 'unknown') return stateOf(file) === 'before'
+  if (seen.state !== 'after') return seen.state === 'before'
+  if (!back.ok && !(spare === null && !isThere(path))) return false
+  syncFolder(dirname(path))
+  return true
+}
+
+/**
+ * Does what is left to do after the commit point: all of it is tried. A file to be deleted that
+ * someone has changed stays, as a problem. `unlock` is called before folders go, as nothing may be
+ * left in them, and says whether it worked. May be stopped and repeated at any point.
+ */
+export function finish(work: Work, unlock: () => boolean): Remainder {
+  const removals = temporaryNames(work).filter(isThere).map(removeFile)
+  const deletions = work.files.filter(({ after }) => after === null).map(deleteFile)
+  const unsynced = syncFolders(work)
+  // What fails once may work at once after.
+  const isFree = unlock() || unlock()
+  // The longest path first: an inner folder goes before the one around it.
+  const outward = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
+  const emptied = outward.map(removeIfEmpty)
+  const undone = work.run === null ? null : markDone(work.run)
+  const open = [...removals, ...deletions, ...emptied].filter(isProblem)
+  return {
+    left: open.map(({ path }) => path),
+    problems: [...open, ...unsynced, undone].filter(isProblem),
+    again: undone !== null || !isFree || open.some(({ code }) => code !== 'STALE')
+  }
+}
+
+/** Deletes one file if it still is what was planned for. */
+export function deleteFile({ path, before }: WorkFile): FileProblem | null {
+  // Looked at and deleted in one and the same folder.
+  const deleted = attempt(
+    () =>
+      inFolder(path, (it): FileProblem | null => {
+        const read = readSnapshot(it)
+        if (!read.ok) return { ...read.error, path }
+        const found = read.value?.sha256 ?? null
+        if (found === before) unlinkSync(it)
+        return found === null || found === before ? null : { code: 'STALE', path, found }
+      }),
+    writing(path)
+  )
+  if (deleted.ok) return deleted.value
+  return isThere(path) ? deleted.error : null
+}
+
+function syncFolders({ files }: Work): FileProblem[] {
+  const folders = files
+    .filter(({ spare, after }) => spare !== null || after === null)
+    .map(({ path }) => dirname(path))
+  return [...new Set(folders)].filter(isThere).map(syncFolder).filter(isProblem)
+}
+
+function isProblem(problem: FileProblem | null): problem is FileProblem {
+  return problem !== null
+}
+
+/**
+ * How the renames ended. `unknown`: the last one failed, and the file can't be read to see whether
+ * it happened.
+ */
+export type Installed =
+  | { outcome: 'committed'; warnings: FileProblem[] }
+  | { outcome: 'failed'; problem: FileProblem }
+  | { outcome: 'unknown'; problem: FileProblem }
+
+/**
+ * Puts the prepared files in their places, in order; the rename of the last one is the commit
+ * point. Each file is compared once more right before. `files` are the same as parts of the work;
+ * those that may have been replaced are added to `reached`. On failure the caller takes them back;
+ * on an unknown outcome it must not, as a file that may have become the configuration needs the
+ * others.
+ */
+export function install(
+  writes: readonly Write[],
+  files: readonly WorkFile[],
+  reached: WorkFile[]
+): Installed {
+  for (const [index, { path, before, after, temp }] of writes.entries()) {
+    const isLast = index === writes.length - 1
+    const stale = findStale(path, before)
+    if (stale !== null) return { outcome: 'failed', problem: stale }
+    const file = files[index]
+    if (file !== undefined) reached.push(file)
+    const renamed = attempt(() => renameBeside(temp, path), writing(path, after.length))
+    if (!renamed.ok && !isLast) return { outcome: 'failed', problem: renamed.error }
+    if (!renamed.ok) {
+      const state = file === undefined ? 'unknown' : stateOf(file)
+      if (state !== 'after')
+        return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: renamed.error }
+    }
+    const unsynced = syncFolder(dirname(path))
+    if (unsynced !== null && !isLast) return { outcome: 'failed', problem: unsynced }
+    if (isLast) {
+      const warnings = [renamed.ok ? null : renamed.error, unsynced]
+      return { outcome: 'committed', warnings: warnings.filter(each => each !== null) }
+    }
+  }
+  return { outcome: 'committed', warnings: [] }
+}

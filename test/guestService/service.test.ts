@@ -1,0 +1,427 @@
+// vfio-guests.service: what it does with a real libvirt and its driver for QEMU.
+
+import { describe, expect, test } from 'vitest'
+import { GUESTS, guestNix, guestXml } from '../guests/support/guests.ts'
+import { xmlOf } from '../guests/support/text.ts'
+import { guest, memoryIn, NETWORK, UUIDS } from './support/guest.ts'
+import { describeWithLibvirt, namesOf } from './support/libvirt.ts'
+
+const KEPT = '; what you want of it belongs into the configuration.'
+
+describeWithLibvirt('vfio-guests.service', libvirt => {
+  const memoryOf = (...words: string[]) => memoryIn(libvirt.virsh('dumpxml', ...words))
+  const guests = () => namesOf(libvirt.virsh('list', '--all', '--name')).sort()
+  const recordOf = (path: string) => libvirt.records()[path]
+  const definedBy: typeof libvirt.definedBy = (...words) => libvirt.definedBy(...words)
+  const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
+  const wasDefined = { status: 0, output: 'win10: defined.\n' }
+
+  test('a guest is defined once', () => {
+    expect(serve(guest())).toEqual(wasDefined)
+    expect(guests()).toEqual(['win10'])
+    expect(libvirt.records()).toEqual({
+      'win10/applied.xml': guest(),
+      'win10/libvirt.xml': `${libvirt.virsh('dumpxml', 'win10')}\n`
+    })
+
+    expect(serve(guest())).toEqual({ status: 0, output: '' })
+    expect(libvirt.calls()).toEqual([
+      '-q list --all --name',
+      '-q list --all --persistent --name',
+      '-q list --name'
+    ])
+  })
+
+  test('its names may have blanks and marks', () => {
+    const name = "Büro's PC"
+    expect(libvirt.serve({ defined: definedBy(guest({ name }), name) })).toEqual({
+      status: 0,
+      output: "Büro's PC: defined.\n"
+    })
+    expect(guests()).toEqual([name])
+    expect(libvirt.serve({}).output).toBe(
+      "<4>Büro's PC: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n"
+    )
+  })
+
+  test('also names that virsh would take for a flag', () => {
+    const name = '--help'
+    const { xml = '' } = definedBy(guest({ name }), name)[name] ?? {}
+    const serveIt = (autostart: boolean) =>
+      libvirt.serve({ defined: { [name]: { xml, autostart } } })
+    expect(serveIt(true).output).toBe(
+      '--help: defined.\n--help: starts with the host from now on.\n'
+    )
+    expect(serveIt(false).output).toBe('--help: no longer starts with the host.\n')
+    expect(libvirt.virsh('list', '--all', '--autostart', '--name').trim()).toBe('')
+  })
+
+  test('a guest that changed is defined anew', () => {
+    serve(guest())
+    expect(serve(guest({ memory: 32 }))).toEqual(wasDefined)
+    expect(memoryOf('win10')).toBe(32)
+    expect(libvirt.virsh('domuuid', 'win10')).toBe(UUIDS.win10)
+    expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
+  })
+
+  test('one that somebody took out of libvirt comes back', () => {
+    serve(guest())
+    libvirt.virsh('undefine', 'win10')
+    expect(serve(guest())).toEqual(wasDefined)
+    expect(guests()).toEqual(['win10'])
+  })
+
+  describe('a guest that was changed in libvirt', () => {
+    const edited = guest({ memory: 24 })
+
+    test('is left alone as long as the configuration says the same', () => {
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      expect(serve(guest())).toEqual({ status: 0, output: '' })
+      expect(memoryOf('win10')).toBe(24)
+    })
+
+    test('is kept aside when the configuration says something new, each of them once', () => {
+      serve(guest())
+      for (const [memory, now, number] of [
+        [24, 32, 1],
+        [40, 48, 2]
+      ]) {
+        libvirt.virsh('define', libvirt.file('edited.xml', guest({ memory })))
+        const before = libvirt.virsh('dumpxml', 'win10')
+        expect(serve(guest({ memory: now }))).toEqual({
+          status: 0,
+          output: `<4>win10: libvirt had it otherwise, from virt-manager or virsh. That definition is kept in /var/lib/vfio-guests/win10/kept-${number}.xml${KEPT}\nwin10: defined.\n`
+        })
+        expect(memoryOf('win10')).toBe(now)
+        expect(recordOf(`win10/kept-${number}.xml`)?.trimEnd()).toBe(before)
+      }
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      expect(serve(guest({ memory: 16 })).output).toContain('win10/kept-1.xml;')
+      expect(Object.keys(libvirt.records())).toEqual([
+        'win10/applied.xml',
+        'win10/kept-1.xml',
+        'win10/kept-2.xml',
+        'win10/libvirt.xml'
+      ])
+    })
+
+    test('is what it is to be if the configuration says the same now', () => {
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      expect(serve(edited)).toEqual(wasDefined)
+      expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
+    })
+
+    test('so is one that libvirt had before the configuration did', () => {
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      const before = libvirt.virsh('dumpxml', 'win10')
+      expect(serve(guest()).output).toContain(
+        `kept in /var/lib/vfio-guests/win10/kept-1.xml${KEPT}`
+      )
+      expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
+    })
+
+    test('is not lost where the disk is full', () => {
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', edited))
+      const before = libvirt.virsh('dumpxml', 'win10')
+      const defined = definedBy(guest({ memory: 32 }))
+      expect(libvirt.serve({ defined }, { isFull: true })).toEqual({
+        status: 1,
+        output: 'cat: write error: File too large\n'
+      })
+      expect(memoryOf('win10')).toBe(24)
+      expect(libvirt.serve({ defined }).status).toBe(0)
+      expect(memoryOf('win10')).toBe(32)
+      expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
+    })
+
+    test('keeps the password that was set there', () => {
+      const graphics = "<graphics type='vnc' passwd='geheim'/>"
+      serve(guest())
+      libvirt.virsh('define', libvirt.file('edited.xml', guest({ devices: graphics })))
+      serve(guest({ memory: 32 }))
+      expect(recordOf('win10/kept-1.xml')).toContain(" passwd='geheim'")
+    })
+  })
+
+  test('a guest that runs is not touched, and changes at its next start', () => {
+    serve(guest())
+    libvirt.virsh('start', 'win10', '--paused')
+    const id = libvirt.virsh('domid', 'win10')
+    expect(serve(guest({ memory: 32 }))).toEqual({
+      status: 0,
+      output: 'win10: defined. It is running, so this takes effect at its next start.\n'
+    })
+    expect(libvirt.virsh('domid', 'win10')).toBe(id)
+    expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([16, 32])
+
+    expect(libvirt.serve({ removeOldGuests: true }).output).toBe(
+      '<4>win10: it is no longer in the configuration, but it is running. It stays until it is off and the system is switched or started again.\n'
+    )
+    expect(libvirt.virsh('domid', 'win10')).toBe(id)
+    expect(libvirt.virsh('list', '--all', '--persistent', '--name').trim()).toBe('win10')
+
+    libvirt.virsh('destroy', 'win10')
+    libvirt.virsh('start', 'win10', '--paused')
+    expect(memoryOf('win10')).toBe(32)
+  })
+
+  test('a guest that was taken out of libvirt while it ran is there again when it is off', () => {
+    const xml = libvirt.file('win10.xml', guest())
+    const run = () => libvirt.serve({ defined: { win10: { xml, autostart: true } } })
+    run()
+    libvirt.virsh('start win10 --paused; undefine win10')
+    expect(run()).toEqual({
+      status: 0,
+      output:
+        'win10: defined. It is running, so this takes effect at its next start.\nwin10: starts with the host from now on.\n'
+    })
+    libvirt.virsh('destroy', 'win10')
+    expect([guests(), run()]).toEqual([['win10'], { status: 0, output: '' }])
+  })
+
+  test('a guest that somebody only started becomes that of the configuration', () => {
+    libvirt.virsh('create', libvirt.file('created.xml', guest({ memory: 24 })), '--paused')
+    expect(serve(guest()).output).toContain('kept in /var/lib/vfio-guests/win10/kept-1.xml')
+    expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([24, 16])
+    libvirt.virsh('destroy', 'win10')
+    expect(guests()).toEqual(['win10'])
+  })
+
+  test('a guest whose state was saved goes on as it was', () => {
+    serve(guest())
+    libvirt.virsh('start', 'win10', '--paused')
+    libvirt.virsh('managedsave', 'win10')
+    expect(serve(guest({ memory: 32 }))).toEqual({
+      status: 0,
+      output:
+        'win10: defined.\n<4>win10: its saved state goes on as it was saved. "virsh managedsave-remove" gives that up.\n'
+    })
+    expect(libvirt.serve({ removeOldGuests: true })).toEqual({
+      status: 1,
+      output:
+        '<3>win10: libvirt does not remove it: Refusing to undefine while domain managed save image exists\n'
+    })
+    expect(guests()).toEqual(['win10'])
+  })
+
+  describe('a guest that left the configuration', () => {
+    const WARNING =
+      '<4>win10: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n'
+
+    test('stays, and the journal says so each time', () => {
+      serve(guest())
+      for (let times = 0; times < 2; times++) {
+        expect(libvirt.serve({})).toEqual({ status: 0, output: WARNING })
+      }
+      expect(guests()).toEqual(['win10'])
+    })
+
+    test('goes where that is wanted, and its definition is kept', () => {
+      serve(guest())
+      const before = libvirt.virsh('dumpxml', 'win10')
+      libvirt.virsh('define', libvirt.file('other.xml', guest({ name: 'other' })))
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({
+        status: 0,
+        output:
+          'win10: removed from libvirt, as it is no longer in the configuration. Its disks are left alone, and its definition is kept in /var/lib/vfio-guests/win10/kept-1.xml.\n'
+      })
+      expect(libvirt.calls()).toContain('-q undefine --keep-nvram --keep-tpm --domain win10')
+      expect(libvirt.calls().filter(it => it.includes('--remove-all-storage'))).toEqual([])
+      expect(guests()).toEqual(['other'])
+      expect(Object.keys(libvirt.records())).toEqual(['win10/kept-1.xml'])
+      expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({ status: 0, output: '' })
+      expect(serve(guest())).toEqual(wasDefined)
+    })
+
+    test('leaves its NVRAM and its TPM', () => {
+      const nvram = libvirt.ownFile('nvram/win10_VARS.fd', 'settings of its firmware\n')
+      const tpm = `swtpm/${UUIDS.win10}/tpm2/tpm2-00.permall`
+      libvirt.ownFile(tpm, 'keys\n')
+      const withBoth = guest({
+        os: `<loader readonly='yes' type='pflash'>/nowhere/code.fd</loader><nvram>${nvram.path}</nvram>`,
+        devices: "<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>"
+      })
+      expect(serve(withBoth)).toEqual(wasDefined)
+      expect(libvirt.serve({ removeOldGuests: true }, { isOld: true }).output).toBe(
+        '<4>win10: it is no longer in the configuration. It stays, as this libvirt would delete its TPM.\n'
+      )
+      expect(libvirt.serve({ removeOldGuests: true }).status).toBe(0)
+      expect(guests()).toEqual([])
+      expect(libvirt.ownFile('nvram/win10_VARS.fd').exists).toBe(true)
+      expect(libvirt.ownFile(tpm).exists).toBe(true)
+    })
+
+    test('so it does under a new name', () => {
+      serve(guest())
+      const renamed = guest({ name: 'windows', uuid: UUIDS.win10 })
+      const defined = definedBy(renamed, 'windows')
+      expect(libvirt.serve({ defined })).toEqual({
+        status: 1,
+        output: `${WARNING}<3>windows: libvirt does not take its definition: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\nwindows: libvirt has its UUID for win10. If that is its old name, rename it while it is off: virsh domrename win10 windows; then: systemctl restart vfio-guests. Else give it a UUID of its own.\n`
+      })
+      expect(libvirt.serve({ defined, removeOldGuests: true }).status).toBe(0)
+      expect(guests()).toEqual(['windows'])
+    })
+
+    test('renamed in libvirt as well, it is the same guest', () => {
+      serve(guest())
+      const renamed = guest({ name: 'my windows', uuid: UUIDS.win10, memory: 32 })
+      const defined = definedBy(renamed, 'my windows')
+      const [, command = ''] =
+        /virsh (domrename .*); then/.exec(libvirt.serve({ defined }).output) ?? []
+      expect(command).toBe('domrename win10 my\\ windows')
+      libvirt.virsh(command)
+      expect(libvirt.serve({ defined }).status).toBe(0)
+      expect([guests(), memoryOf('my windows')]).toEqual([['my windows'], 32])
+      expect(Object.keys(libvirt.records()).filter(it => it.startsWith('win10'))).toEqual([])
+    })
+
+    test('stays with its snapshots', () => {
+      serve(guest())
+      const state = '<name>first</name><state>shutoff</state><creationTime>1</creationTime>'
+      const snapshot = `<domainsnapshot>${state}${guest()}</domainsnapshot>`
+      const file = libvirt.file('first.xml', snapshot)
+      libvirt.virsh('snapshot-create', 'win10', file, '--redefine')
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({
+        status: 1,
+        output:
+          "<3>win10: libvirt does not remove it: Failed to undefine domain 'win10': Requested operation is not valid: cannot delete inactive domain with 1 snapshots\n"
+      })
+      expect(libvirt.virsh('snapshot-list', 'win10', '--name').trim()).toBe('first')
+      libvirt.virsh('snapshot-delete', 'win10', 'first', '--metadata')
+    })
+
+    test('stays where only its definition went', () => {
+      serve(guest())
+      expect(libvirt.serve({ undefined: ['win10'], removeOldGuests: true })).toEqual({
+        status: 0,
+        output:
+          'win10: its definition is no longer in the configuration. libvirt keeps what it has.\n'
+      })
+      expect(guests()).toEqual(['win10'])
+      expect(libvirt.records()).toEqual({})
+    })
+
+    test('is not another one of the same name', () => {
+      serve(guest())
+      libvirt.virsh('undefine', 'win10')
+      const uuid = '00000000-0000-4000-8000-000000000002'
+      libvirt.virsh('define', libvirt.file('other.xml', guest({ uuid })))
+      expect(libvirt.serve({ removeOldGuests: true })).toEqual({ status: 0, output: '' })
+      expect(libvirt.virsh('domuuid', 'win10')).toBe(uuid)
+      expect(libvirt.records()).toEqual({})
+    })
+
+    test('is forgotten if libvirt has it no more', () => {
+      serve(guest())
+      libvirt.virsh('undefine', 'win10')
+      expect(libvirt.serve({})).toEqual({ status: 0, output: '' })
+      expect(libvirt.records()).toEqual({})
+    })
+  })
+
+  describe('the guests for machines with a card, as QEMU without KVM can have them', () => {
+    const refused: Record<string, string> = {
+      'evdev-input': 'UEFI requires ACPI on this architecture',
+      nvme: 'Write filtering of PCI device configuration space is not supported by qemu',
+      'store-paths': 'UEFI requires ACPI on this architecture'
+    }
+    const forQEMU = (xml: string) =>
+      xml
+        .replace(/^<domain type='kvm'/, "<domain type='qemu'")
+        .replace(/machine='pc-q35-[^']+'/, "machine='q35'")
+        .replace(/<emulator>.*<\/emulator>/, '')
+
+    test.each(GUESTS)('%s', given => {
+      const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(given)) ?? []
+      const xml = forQEMU(xmlOf(guestNix(given)))
+      libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
+      const defined = definedBy(xml, name)
+      const { output } = libvirt.serve({ defined })
+      const complaint = refused[given]
+      if (complaint !== undefined) {
+        expect(output).toMatch(
+          new RegExp(`^<3>${name}: libvirt does not take its definition: .*: ${complaint}\n$`)
+        )
+        expect([guests(), libvirt.records()]).toEqual([[], {}])
+        return
+      }
+      expect(output).toBe(
+        xml.includes("<source network='default'")
+          ? `${name}: defined.\n${name}: started the network "default", which it is in.\n`
+          : `${name}: defined.\n`
+      )
+      expect(guests()).toEqual([name])
+      expect(recordOf(`${name}/applied.xml`)).toBe(xml)
+      expect(libvirt.serve({ defined })).toEqual({ status: 0, output: '' })
+    })
+  })
+
+  test('a guest that libvirt does not take is told, and the others are defined', () => {
+    const other = guest({ uuid: '00000000-0000-4000-8000-000000000002' })
+    libvirt.virsh('define', libvirt.file('edited.xml', other))
+    const name = "my son's"
+    const broken = libvirt.file('broken.xml', '<domain>\n')
+    const defined: Record<string, { xml: string }> = {
+      broken: { xml: broken },
+      ...definedBy(guest()),
+      ...definedBy(guest({ name }), name)
+    }
+    expect(libvirt.serve({ defined })).toEqual({
+      status: 1,
+      output: [
+        `<3>broken: libvirt does not take its definition: Failed to define domain from ${broken}: (domain_definition):2: Premature end of data in tag domain line 1 (null) ^\n`,
+        `<3>win10: libvirt does not take its definition: Failed to define domain from ${defined.win10?.xml}: operation failed: domain 'win10' already exists with uuid 00000000-0000-4000-8000-000000000002\n`,
+        'win10: it stays as it was, with the UUID 00000000-0000-4000-8000-000000000002.\n',
+        "my son's: defined.\n"
+      ].join('')
+    })
+    expect(guests()).toEqual([name, 'win10'])
+    expect(Object.keys(libvirt.records())).toEqual([`${name}/applied.xml`, `${name}/libvirt.xml`])
+    // Nothing of the other one is ours now.
+    libvirt.serve({ removeOldGuests: true })
+    expect(guests()).toEqual(['win10'])
+  })
+
+  test('whether a guest starts with the host', () => {
+    const defined = definedBy(guest())
+    const starting = () => libvirt.virsh('list', '--all', '--autostart', '--name').trim()
+    const set = (autostart?: boolean) =>
+      libvirt.serve({
+        defined: {
+          win10: { xml: defined.win10?.xml ?? '', ...(autostart !== undefined && { autostart }) }
+        }
+      }).output
+    expect(set(true)).toBe('win10: defined.\nwin10: starts with the host from now on.\n')
+    expect([set(true), starting()]).toEqual(['', 'win10'])
+    expect([set(), starting()]).toEqual(['', 'win10'])
+    expect([set(false), starting()]).toEqual(['win10: no longer starts with the host.\n', ''])
+    expect([set(false), starting()]).toEqual(['', ''])
+  })
+
+  test("libvirt's own network is started where a guest is in it", () => {
+    const inNetwork = guest({
+      devices:
+        "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>"
+    })
+    expect(serve(inNetwork)).toEqual({
+      status: 1,
+      output:
+        'win10: defined.\n<3>win10: it is in the network "default", which libvirt does not have.\n'
+    })
+    libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
+    serve(guest())
+    expect(libvirt.virsh('net-list', '--name').trim()).toBe('')
+
+    expect(serve(inNetwork)).toEqual({
+      status: 0,
+      output: 'win10: defined.\nwin10: started the network "default", which it is in.\n'
+    })
+    expect(libvirt.virsh('net-list', '--autostart', '--name').trim()).toBe('default')
+    expect(serve(inNetwork)).toEqual({ status: 0, output: '' })
+  })
+})

@@ -1,0 +1,394 @@
+// What is put right in guests from other systems and times, and why.
+
+import { describe, expect, test } from 'vitest'
+import { remarksOn } from '../../src/guests/convert.ts'
+import { mend } from '../../src/guests/modernize/modernize.ts'
+import { toValue } from '../../src/guests/value.ts'
+import { renderXml } from '../../src/guests/xml/renderXml.ts'
+import { canonicalOf } from '../../src/guests/xml/tree.ts'
+import { GUESTS, guestXml } from './support/guests.ts'
+import { documentOf, text } from './support/text.ts'
+
+function identities() {
+  let next = 0
+  return {
+    uuid: () => `00000000-0000-4000-8000-00000000000${next++}`,
+    mac: () => `52:54:00:00:00:0${next++}`
+  }
+}
+
+/** Each change on two or three lines, then what is only told. */
+function mended(xml: string): string[] {
+  const { root } = documentOf(xml)
+  const { changes, remarks } = mend(root, identities())
+  return [
+    ...changes.map(it => `${it.code} ${it.path}: ${it.before} -> ${it.after}`),
+    ...remarks.map(it => `note ${it.code} ${it.path}: ${it.what}`)
+  ]
+}
+
+const UUID = '<uuid>1</uuid>'
+
+test('the guest of the example', () => {
+  const { root } = documentOf(guestXml('seed-win10'))
+  expect(mend(root, identities()).changes.map(({ start, ...it }) => it)).toEqual([
+    {
+      code: 'MACHINE',
+      path: 'os/type',
+      before: 'pc-q35-4.2',
+      after: 'q35',
+      why: 'QEMU takes machine types out after six years; the guest may find its devices anew, and Windows may ask to be activated'
+    },
+    {
+      code: 'FIRMWARE',
+      path: 'os/loader',
+      before: '/run/libvirt/nix-ovmf/OVMF_CODE.fd',
+      after: "<os firmware='efi'>",
+      why: 'libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones'
+    },
+    {
+      code: 'SHMEM',
+      path: 'qemu:commandline',
+      before:
+        '-device ivshmem-plain,memdev=ivshmem_lg,bus=pcie.0 -object memory-backend-file,id=ivshmem_lg,share=on,mem-path=/dev/shm/looking-glass,size=32M',
+      after:
+        "<shmem name='looking-glass'><model type='ivshmem-plain'/><size unit='M'>32</size></shmem>",
+      why: 'libvirt then knows of the memory and of the place on the PCI bus'
+    },
+    {
+      code: 'SHMEM',
+      path: 'qemu:commandline',
+      before:
+        '-device ivshmem-plain,memdev=ivshmem_scream,bus=pcie.0 -object memory-backend-file,id=ivshmem_scream,share=on,mem-path=/dev/shm/scream,size=2M',
+      after: "<shmem name='scream'><model type='ivshmem-plain'/><size unit='M'>2</size></shmem>",
+      why: 'libvirt then knows of the memory and of the place on the PCI bus'
+    }
+  ])
+})
+
+test('is what it was but for the changes', () => {
+  const { root } = documentOf(guestXml('evdev-arguments'))
+  const xml = renderXml(toValue(mend(root, identities()).root))
+  expect(xml).toEqual({
+    ok: true,
+    value: text`
+      <domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+        <name>games</name>
+        <uuid>2c0d4c2e-9f0c-4d6b-8f8e-7b1c5a3d9e01</uuid>
+        <memory unit='GiB'>12</memory>
+        <vcpu>8</vcpu>
+        <os>
+          <type arch='x86_64' machine='q35'>hvm</type>
+        </os>
+        <features>
+          <acpi/>
+        </features>
+        <devices>
+          <emulator>/run/libvirt/nix-emulators/qemu-system-x86_64</emulator>
+          <disk type='file' device='disk'>
+            <driver name='qemu' type='qcow2'/>
+            <source file='/var/lib/libvirt/images/games.qcow2'/>
+            <target bus='sata' dev='sda'/>
+          </disk>
+          <input type='evdev'>
+            <source dev='/dev/input/by-id/usb-Logitech_G403-event-mouse'/>
+          </input>
+          <input type='evdev'>
+            <source dev='/dev/input/by-id/usb-Ducky_One2-event-kbd' grab='all' repeat='on'/>
+          </input>
+          <input type='evdev'>
+            <source dev='/dev/input/by-id/usb-Pad-event-joystick' grabToggle='scrolllock'/>
+          </input>
+          <video>
+            <model type='none'/>
+          </video>
+        </devices>
+        <qemu:commandline>
+          <qemu:arg value='-audiodev'/>
+          <qemu:arg value='pa,id=snd0,server=/run/user/1000/pulse/native'/>
+          <qemu:env name='QEMU_AUDIO_DRV' value='pa'/>
+        </qemu:commandline>
+      </domain>
+    `
+  })
+})
+
+test.each(GUESTS)('twice is once: %s', name => {
+  const { root } = documentOf(guestXml(name))
+  const before = canonicalOf(root)
+  const once = mend(root, identities())
+  expect(canonicalOf(root)).toBe(before)
+  expect(mend(once.root, identities()).changes).toEqual([])
+})
+
+test('a guest of today is left alone', () => {
+  const { root } = documentOf(guestXml('evdev-input'))
+  expect(mend(root, identities())).toEqual({ root, changes: [], remarks: [] })
+})
+
+test.each([
+  ['/usr/bin/qemu-system-x86_64', 'qemu-system-x86_64'],
+  ['/usr/bin/kvm', 'qemu-system-x86_64'],
+  ['/usr/libexec/qemu-kvm', 'qemu-system-x86_64'],
+  ['/run/current-system/sw/bin/qemu-system-aarch64', 'qemu-system-aarch64'],
+  ['/nix/store/1hmyz8ax1xlrzvwlvhzvdyl4ndg71f9w-qemu-9.1.2/bin/qemu-kvm', 'qemu-system-x86_64']
+])('emulator: %s', (path, name) => {
+  const given = `<domain>${UUID}<devices><emulator>${path}</emulator></devices></domain>`
+  expect(mended(given)).toEqual([
+    `EMULATOR devices/emulator: ${path} -> /run/libvirt/nix-emulators/${name}`
+  ])
+})
+
+test('an emulator of the own is left', () => {
+  const given = `<domain>${UUID}<devices><emulator>/opt/qemu/bin/qemu-system-x86_64</emulator></devices></domain>`
+  expect(mended(given)).toEqual([])
+})
+
+test.each([
+  ['pc-q35-4.2', 'q35'],
+  ['pc-q35-2.12', 'q35'],
+  ['pc-i440fx-2.11', 'pc'],
+  ['pc-1.3', 'pc'],
+  ['pc-q35-rhel8.6.0', 'q35'],
+  ['pc-i440fx-focal', 'pc'],
+  ['pc-q35-jammy-hpb', 'q35']
+])('machine: %s', (machine, after) => {
+  const given = `<domain>${UUID}<os><type machine='${machine}'>hvm</type></os></domain>`
+  expect(mended(given)).toEqual([`MACHINE os/type: ${machine} -> ${after}`])
+})
+
+test.each(['pc-q35-5.0', 'pc-q35-10.1', 'q35', 'pc', 'virt-4.1', 'microvm'])(
+  'machine: %s stays',
+  machine => {
+    const given = `<domain>${UUID}<os><type machine='${machine}'>hvm</type></os></domain>`
+    expect(mended(given)).toEqual([])
+  }
+)
+
+test.each([
+  ['/usr/share/OVMF/OVMF_CODE.fd', ''],
+  ['/usr/share/OVMF/OVMF_CODE_4M.secboot.fd', ''],
+  ['/usr/share/edk2/x64/OVMF_CODE.4m.fd', ''],
+  ['/usr/share/edk2-ovmf/x64/OVMF_CODE.fd', ''],
+  ['/usr/share/qemu/edk2-x86_64-code.fd', ''],
+  ['/nix/store/1hmyz8ax1xlrzvwlvhzvdyl4ndg71f9w-OVMF-202411-fd/FV/OVMF_CODE.fd', ''],
+  ['/run/libvirt/nix-ovmf/OVMF_CODE.fd', ''],
+  ['/usr/share/OVMF/OVMF_CODE.secboot.fd', " with <loader secure='yes'/>"]
+])('firmware: %s', (path, more) => {
+  const secure = more === '' ? '' : " secure='yes'"
+  const given = `<domain>${UUID}<os><loader type='pflash' readonly='yes'${secure}>${path}</loader></os></domain>`
+  expect(mended(given)).toEqual([`FIRMWARE os/loader: ${path} -> <os firmware='efi'>${more}`])
+})
+
+test.each([
+  ['NixOS has it', "<loader type='pflash'>/run/libvirt/nix-ovmf/edk2-x86_64-code.fd</loader>", []],
+  ['the own', "<loader type='pflash'>/opt/OVMF_CODE.fd</loader>", []],
+  [
+    'in another format',
+    "<loader type='pflash' format='qcow2'>/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2</loader>",
+    [
+      "note FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 is not there on NixOS, or goes when the store is cleaned; the images of NixOS are raw, so the variables have to be: qemu-img convert -O raw VARS.qcow2 VARS.fd; put that file into <nvram> without a format, and <os firmware='efi'> in place of this <loader>"
+    ]
+  ],
+  [
+    'of another processor',
+    "<loader type='pflash'>/usr/share/qemu/edk2-aarch64-code.fd</loader>",
+    [
+      'note FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd is not there on NixOS, or goes when the store is cleaned; see what fits from /run/libvirt/nix-ovmf'
+    ]
+  ]
+])('firmware that stays: %s', (_, loader, expected) => {
+  expect(mended(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual(expected)
+})
+
+// As virt-manager makes a guest for Windows 11 on a distribution that has such firmware.
+const SECURE = (loader: string) => `
+  <os firmware='efi'>
+    <type machine='q35'>hvm</type>
+    <firmware>
+      <feature enabled='yes' name='enrolled-keys'/>
+      <feature enabled='yes' name='secure-boot'/>
+    </firmware>
+    ${loader}
+    <nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'>/var/lib/libvirt/qemu/nvram/a_VARS.fd</nvram>
+  </os>`
+
+test('firmware with keys for secure boot', () => {
+  const loader =
+    "<loader readonly='yes' secure='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.ms.fd</loader>"
+  const given = `<domain>${UUID}${SECURE(loader)}</domain>`
+  expect(mended(given)).toEqual([
+    "FIRMWARE os/loader: /usr/share/OVMF/OVMF_CODE_4M.ms.fd -> <os firmware='efi'> with <loader secure='yes'/>",
+    "FIRMWARE os/nvram: template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd' -> null",
+    "FIRMWARE os/firmware/feature: enrolled-keys enabled='yes' -> enrolled-keys enabled='no'"
+  ])
+  const expected = SECURE("<loader secure='yes'/>")
+    .replace("enabled='yes' name='enrolled-keys'", "enabled='no' name='enrolled-keys'")
+    .replace(/ template='[^']*'/, '')
+  const { root } = mend(documentOf(given).root, identities())
+  expect(canonicalOf(root)).toBe(
+    canonicalOf(documentOf(`<domain>${UUID}${expected}</domain>`).root)
+  )
+})
+
+test.each([
+  [
+    'the guest is from NixOS',
+    "<loader type='pflash'>/nix/store/a-qemu/share/qemu/edk2-x86_64-secure-code.fd</loader>"
+  ],
+  ['the firmware is found already', "<loader secure='yes'/>"]
+])('keys for secure boot are left where %s', (_, loader) => {
+  const given = `<domain>${UUID}${SECURE(loader)}</domain>`
+  expect(mended(given).filter(it => it.includes('enrolled-keys'))).toEqual([])
+})
+
+test('firmware without variables stays so', () => {
+  const loader =
+    "<loader readonly='yes' type='pflash' stateless='yes'>/usr/share/edk2/ovmf/OVMF.amdsev.fd</loader>"
+  expect(mended(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual([
+    "FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF.amdsev.fd -> <os firmware='efi'> with <loader stateless='yes'/>"
+  ])
+})
+
+const QEMU = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+const withArguments = (...values: string[]) =>
+  `<domain ${QEMU}>${UUID}<devices/><qemu:commandline>${values.map(it => `<qemu:arg value='${it}'/>`).join('')}</qemu:commandline></domain>`
+
+test.each([
+  [
+    'evdev with a property that libvirt does not know',
+    ['-object', 'input-linux,id=a,evdev=/dev/input/event1,x-new=on'],
+    [
+      "note ARGUMENT qemu:commandline: input-linux,id=a,evdev=/dev/input/event1,x-new=on says more than <input type='evdev'> can, and is left"
+    ]
+  ],
+  [
+    'shared memory that is not in /dev/shm',
+    [
+      ...['-device', 'ivshmem-plain,memdev=a'],
+      ...['-object', 'memory-backend-file,id=a,mem-path=/tmp/a,size=1M,share=on']
+    ],
+    [
+      'note ARGUMENT qemu:commandline: ivshmem-plain,memdev=a says more than <shmem> can, and is left'
+    ]
+  ],
+  [
+    'kvmfr',
+    [
+      ...['-device', '{"driver":"ivshmem-plain","memdev":"a"}'],
+      ...[
+        '-object',
+        '{"qom-type":"memory-backend-file","id":"a","mem-path":"/dev/kvmfr0","size":1048576,"share":true}'
+      ]
+    ],
+    []
+  ],
+  ['others', ['-device', 'vfio-pci,host=01:00.0', '-cpu', 'host'], []]
+])('arguments that stay: %s', (_, values, expected) => {
+  const given = withArguments(...values)
+  expect(mended(given)).toEqual(expected)
+  const { root } = documentOf(given)
+  expect(canonicalOf(mend(root, identities()).root)).toBe(canonicalOf(root))
+})
+
+test('the last argument takes the command line and its prefix with it', () => {
+  const given = withArguments('-object', 'input-linux,id=a,evdev=/dev/input/event1')
+  const { root } = documentOf(given)
+  const expected = documentOf(
+    `<domain>${UUID}<devices><input type='evdev'><source dev='/dev/input/event1'/></input></devices></domain>`
+  )
+  expect(canonicalOf(mend(root, identities()).root)).toBe(canonicalOf(expected.root))
+})
+
+test('missing identities', () => {
+  expect(
+    mended(
+      '<domain><name>x</name><devices><interface/><interface><mac address="a"/></interface></devices></domain>'
+    )
+  ).toEqual([
+    'UUID uuid: null -> 00000000-0000-4000-8000-000000000000',
+    "MAC devices/interface: null -> <mac address='52:54:00:00:00:01'/>"
+  ])
+})
+
+describe('a virtual function', () => {
+  const address = (part: number) => `<address bus='0' slot='2' function='${part}'/>`
+  const hostdev = (part: number, managed = '') =>
+    `<hostdev type='pci'${managed}><source>${address(part)}</source></hostdev>`
+  const known = new Set(['0000:00:02.1', '0000:00:02.2'])
+  const changed = (inner: string, virtual?: ReadonlySet<string>) => {
+    const { root } = documentOf(`<domain>${UUID}<devices>${inner}</devices></domain>`)
+    const mended = mend(root, identities(), virtual)
+    const again = mend(mended.root, identities(), virtual)
+    expect(again.changes).toEqual([])
+    expect(canonicalOf(again.root)).toBe(canonicalOf(mended.root))
+    return mended.changes.map(it => `${it.path}: ${it.before} -> ${it.after}`)
+  }
+  const adds = (name: string) => [`devices/${name}: null -> managed='yes'`]
+
+  test('is managed by libvirt, as nothing else prepares it', () => {
+    expect(changed(hostdev(1), known)).toEqual(adds('hostdev'))
+    expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
+    const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
+    expect(mend(root, identities(), known).changes[0]?.why).toBe(
+      '0000:00:02.1 is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts'
+    )
+  })
+
+  test('that says whether it is managed stays as it is', () => {
+    expect(changed(hostdev(1, " managed='no'"), known)).toEqual([])
+    expect(changed(hostdev(1, " managed='yes'"), known)).toEqual([])
+  })
+
+  test('of an NVMe disk is so by its source', () => {
+    const disk = (managed: string) =>
+      `<disk type='nvme'><source type='pci' namespace='1'${managed}>${address(1)}</source></disk>`
+    const { root } = documentOf(`<domain>${UUID}<devices>${disk('')}</devices></domain>`)
+    const expected = documentOf(
+      `<domain>${UUID}<devices>${disk(" managed='yes'")}</devices></domain>`
+    )
+    expect(canonicalOf(mend(root, identities(), known).root)).toBe(canonicalOf(expected.root))
+  })
+
+  test('of a network is one on any machine, as libvirt takes nothing else there', () => {
+    const card = (managed: string) =>
+      `<interface type='hostdev'${managed}><mac address='a'/><source>${address(5)}</source></interface>`
+    expect(changed(card(''))).toEqual(adds('interface'))
+    expect(changed(card(" managed='no'"))).toEqual([])
+  })
+
+  test('is not what another device is', () => {
+    expect(changed(hostdev(0), known)).toEqual([])
+    expect(changed(hostdev(1))).toEqual([])
+    expect(changed("<hostdev type='usb'><source><vendor id='1'/></source></hostdev>")).toEqual([])
+  })
+})
+
+test('paths into the store', () => {
+  const { root } = documentOf(guestXml('store-paths'))
+  expect(mend(root, identities()).remarks.map(({ start, ...it }) => it)).toEqual([
+    {
+      code: 'STORE_PATH',
+      path: 'devices/disk/source',
+      what: '/nix/store/0c1kqpd3j0s7w1kyfy2yrk6y4d6kmh8x-virtio-win-0.1.262/virtio-win.iso goes when the store is cleaned; name the package in the Nix instead, like "${pkgs.virtio-win}/…", or copy the file'
+    }
+  ])
+})
+
+test('passwords and running guests are told', () => {
+  const secret = withArguments('-object', 'secret,id=s,data=abc', '-spice', 'port=1,password=x')
+  const told = (xml: string) => remarksOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
+  expect(told(secret)).toEqual([
+    'PASSWORD qemu:commandline/qemu:arg',
+    'PASSWORD qemu:commandline/qemu:arg'
+  ])
+  expect(told(guestXml('store-paths'))).toEqual(['PASSWORD devices/graphics'])
+  const cookie = "<cookies><cookie name='session'>abc</cookie></cookies>"
+  const disk = `<disk type='network'><source protocol='https'>${cookie}</source></disk>`
+  const open = "<graphics type='vnc' passwd=''/>"
+  expect(told(`<domain><devices>${disk}${open}</devices></domain>`)).toEqual([
+    'PASSWORD devices/disk/source/cookies/cookie'
+  ])
+  expect(told(guestXml('hugepages'))).toEqual(['RUNNING '])
+  expect(told(guestXml('seed-win10'))).toEqual([])
+})

@@ -1,0 +1,95 @@
+// nixos/_lib: what renders the XML at build time, against our own rendering.
+
+import { describe, expect, test } from 'vitest'
+import { childOrder, FIRST_ATTRIBUTES, textChildren } from '../../src/guests/tables.ts'
+import { GUESTS, guestNix } from './support/guests.ts'
+import { evaluated, withNix } from './support/nix.ts'
+import { xmlOf } from './support/text.ts'
+
+withNix('the tables are those that the conversion goes by', () => {
+  expect(evaluated('tables')).toEqual({
+    texts: Object.fromEntries(textChildren),
+    orders: Object.fromEntries(childOrder),
+    firstAttributes: FIRST_ATTRIBUTES
+  })
+})
+
+withNix.each(GUESTS)('the guest %s is rendered to the character', name => {
+  const domains = `map (it: toXML it.domain)
+    (builtins.attrValues (${guestNix(name)}).virtualisation.vfio.guests)`
+  expect(evaluated(domains)).toEqual([xmlOf(guestNix(name))])
+})
+
+describe('what people write by hand', () => {
+  const domain = (inner: string) => `{ name = "x"; type = "kvm"; ${inner} }`
+
+  withNix.each([
+    'vcpu = 8; memory = { unit = "GiB"; _text = 16; };',
+    'title = null; os = { type = null; boot = [ null { dev = "hd"; } ]; };',
+    'features = { };',
+    'new = [ "a" { _text = "b"; } { } { c = "d"; } ];',
+    'os = { _attrs = { firmware = "efi"; loader = null; }; firmware.feature = [ ]; };',
+    'metadata._children = [ { b = { }; } { "a:c" = { "xmlns:a" = "u"; _text = " "; }; } ];',
+    'description._children = [ "a " { b = { c = { d = "e"; }; }; } " f" ];',
+    'os._children = [ { _text = { }; } { _attrs._attrs._attrs = "x"; } ];',
+    'title = "<&>\'\\"\\r\\n\\t"; os.type = { a = "<&>\'\\"\\r\\n\\t"; _text = ""; };',
+    'title = "äöü😀"; "ä-ö.1" = { "ü" = "1"; "z" = "2"; "a" = "3"; };',
+    'devices = { z = { }; a = { }; hostdev = [ ]; disk = { }; emulator = "/e"; };',
+    'new = { slot = "1"; bus = "2"; name = "3"; a = "4"; mode = "5"; };'
+  ])('%s', inner => {
+    const xml = xmlOf(domain(inner))
+    expect(xml.startsWith('<domain')).toBe(true)
+    expect(evaluated(`toXML ${domain(inner)}`)).toBe(xml)
+  })
+
+  withNix('paths and packages stand for where they are; no disk is copied', () => {
+    const place = '{ type = "derivation"; outPath = "/nix/store/x"; }'
+    expect(
+      evaluated(`toXML { devices.disk = [ { source.file = /var/lib/a.img; boot = ${place}; } ]; }`)
+    ).toBe(`<domain>
+  <devices>
+    <disk boot='/nix/store/x'>
+      <source file='/var/lib/a.img'/>
+    </disk>
+  </devices>
+</domain>
+`)
+  })
+
+  withNix.each([
+    [
+      'features.acpi = true;',
+      'domain.features.acpi: true and false have several spellings in a domain: write "yes" or "no", "on" or "off"'
+    ],
+    ['vcpu = 1.5;', 'domain.vcpu: a float can not stand in a domain'],
+    ['vcpu = x: x;', 'domain.vcpu: a lambda can not stand in a domain'],
+    [
+      'os._atrs = { };',
+      'domain.os: there is no "_atrs"; names that begin with "_" are _attrs, _text and _children'
+    ],
+    [
+      'devices.disk = [ { } { source = { _text = "a"; b = { }; }; } ];',
+      'domain.devices.disk[1].source: _text, _children and children do not go together'
+    ],
+    ['os = { _attrs.a = "1"; a = "2"; };', 'domain.os: "a" stands here twice'],
+    ['"a b" = { };', 'domain.a b: "a b" can not be the name of an element'],
+    ['"1a" = "b";', 'domain: "1a" can not be the name of an attribute'],
+    ['"a>" = [ "b" ];', 'domain.a>[0]: "a>" can not be the name of an element'],
+    ['os.boot = [ [ ] ];', 'domain.os.boot[0]: a list can not stand here'],
+    [
+      'os._children = [ { a = { }; b = { }; } ];',
+      'domain.os._children[0]: a text belongs here, or a set with the name of one child'
+    ],
+    [
+      'os._children = [ 1 true ];',
+      'domain.os._children[1]: true and false have several spellings in a domain: write "yes" or "no", "on" or "off"'
+    ]
+  ])('refused: %s', (inner, expected) => {
+    expect(evaluated(`toXML { ${inner} }`)).toBe(expected)
+  })
+})
+
+test('the tables are in a text of Nix that needs nothing else', () => {
+  expect(textChildren.get('devices')).toEqual(['emulator'])
+  expect(childOrder.get('pm')).toEqual(['suspend-to-mem', 'suspend-to-disk'])
+})

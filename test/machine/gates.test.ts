@@ -1,0 +1,217 @@
+// What is given away, and which gates are closed to it.
+
+import { describe, expect, test } from 'vitest'
+import { cautionsFor, closedGates, closedTo } from '../../src/machine/gates.ts'
+import type { Keyboard, Machine, Network, PciDevice } from '../../src/machine/machine.ts'
+import { machineCalled } from './support/machines.ts'
+
+/** The codes of the gates, each with the device that it is about. */
+function gates(
+  machine: Machine,
+  passed: string[],
+  more: { confirmed?: string[]; bindsAtBoot?: boolean } = {}
+): string[] {
+  const found = closedGates(machine, new Set(passed), {
+    confirmed: more.confirmed ?? [],
+    bindsAtBoot: more.bindsAtBoot ?? true
+  })
+  return found.map(it => `${it.code} ${it.device.address}`)
+}
+
+const X570 = machineCalled('x570-two-makers')
+const GTX = ['0000:01:00.0', '0000:01:00.1']
+const WX = ['0000:0a:00.0', '0000:0a:00.1']
+
+function withoutDriver({ driver: _, ...rest }: PciDevice): PciDevice {
+  return rest
+}
+
+function changed(change: Partial<Machine>): Machine {
+  return { ...X570, ...change }
+}
+
+test('a card that nothing hangs on', () => {
+  expect(gates(X570, GTX)).toEqual([])
+  expect(gates(X570, ['0000:0c:00.4', '0000:7f:00.0'])).toEqual([])
+})
+
+test('the disk, the network and the keyboard, all of them at once', () => {
+  expect(gates(X570, ['0000:04:00.0', '0000:06:00.0', '0000:0c:00.3'])).toEqual([
+    'CARRIES_DISK 0000:04:00.0',
+    'ONLY_NETWORK 0000:06:00.0',
+    'ONLY_KEYBOARD 0000:0c:00.3'
+  ])
+})
+
+test('a bridge on the way counts like its device', () => {
+  expect(gates(X570, ['0000:00:01.2'])).toEqual([
+    'CARRIES_DISK 0000:00:01.2',
+    'ONLY_NETWORK 0000:00:01.2'
+  ])
+})
+
+describe('network', () => {
+  const network = (name: string, address: string | undefined, isUp = true): Network => {
+    return { name, through: address === undefined ? [] : [address], isUp }
+  }
+  const wired = network('enp6s0', '0000:06:00.0')
+  test('another card, also one that is down, is left', () => {
+    const two = changed({ networks: [wired, network('wlan0', '0000:07:00.0', false)] })
+    expect(gates(two, ['0000:06:00.0'])).toEqual([])
+    expect(cautionsFor(two, new Set(['0000:06:00.0'])).map(it => it.code)).toEqual([
+      'NETWORK_IN_USE'
+    ])
+  })
+  test('two cards, and none is left', () => {
+    const two = changed({ networks: [wired, network('enp4s0', '0000:04:00.0')], storage: [] })
+    const [gate] = closedGates(two, new Set(['0000:04:00.0', '0000:06:00.0']), {
+      confirmed: [],
+      bindsAtBoot: true
+    })
+    expect(gate && closedTo(gate).map(it => it.address)).toEqual(['0000:04:00.0', '0000:06:00.0'])
+  })
+  test('two at one controller go together', () => {
+    const two = changed({ networks: [wired, network('enp6s0d1', '0000:06:00.0')] })
+    expect(gates(two, ['0000:06:00.0'])).toEqual(['ONLY_NETWORK 0000:06:00.0'])
+  })
+})
+
+describe('keyboard', () => {
+  const keyboard = (more: Partial<Keyboard>): Keyboard => {
+    return { name: 'x', through: ['0000:0c:00.3'], hasMouse: false, isBuiltIn: false, ...more }
+  }
+  const on = (...keyboards: Keyboard[]) => gates(changed({ keyboards }), ['0000:0c:00.3'])
+  const closed = ['ONLY_KEYBOARD 0000:0c:00.3']
+  test.each([
+    ['one elsewhere', [keyboard({}), keyboard({ through: ['0000:02:00.0'] })], []],
+    ['one that is built in', [keyboard({}), keyboard({ through: [], isBuiltIn: true })], []],
+    [
+      'a mouse with keys',
+      [keyboard({}), keyboard({ through: ['0000:02:00.0'], hasMouse: true })],
+      closed
+    ],
+    [
+      'a wireless one that nobody knows the way of',
+      [keyboard({}), keyboard({ through: [] })],
+      closed
+    ],
+    ['nothing but a receiver', [keyboard({ hasMouse: true })], closed],
+    ['none at all', [], []]
+  ] as const)('%s', (_, keyboards, expected) => {
+    expect(on(...keyboards)).toEqual(expected)
+  })
+})
+
+describe('display', () => {
+  const shown = (monitors: Record<string, boolean>, bootVga: Record<string, boolean>): Machine => {
+    const devices = X570.devices.map(it =>
+      it.class.startsWith('03')
+        ? {
+            ...it,
+            connectors: [{ name: 'DP-1', isConnected: monitors[it.address] === true }],
+            bootVga: bootVga[it.address] === true
+          }
+        : it
+    )
+    return changed({ devices })
+  }
+  const [gtx = '', wx = ''] = [GTX[0], WX[0]]
+
+  test('the one with the monitor', () => {
+    expect(gates(X570, WX)).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
+    expect(gates(X570, WX, { confirmed: [wx] })).toEqual([])
+    expect(gates(X570, WX, { confirmed: [gtx] })).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
+    expect(gates(X570, WX, { bindsAtBoot: false })).toEqual([])
+  })
+
+  test('one of two with monitors', () => {
+    const both = shown({ [gtx]: true, [wx]: true }, { [wx]: true })
+    expect(gates(both, WX)).toEqual([])
+    expect(cautionsFor(both, new Set(WX)).map(it => it.code)).toEqual([
+      'BOOT_SCREEN',
+      'MONITOR_GOES',
+      'AMD_RESET'
+    ])
+  })
+
+  test('that of the firmware, where no driver knows a monitor', () => {
+    expect(gates(shown({}, { [gtx]: true }), GTX)).toEqual(['SHOWS_SCREEN 0000:01:00.0'])
+    // Its monitor is plugged into the other one.
+    expect(gates(shown({ [wx]: true }, { [gtx]: true }), GTX)).toEqual([])
+  })
+
+  test('one whose driver knows no places, where no monitor is at the other', () => {
+    const silent = (bootVga: boolean | undefined, other: Partial<PciDevice>): Machine => {
+      const devices = X570.devices.map(it =>
+        it.address === gtx
+          ? { ...it, connectors: [], bootVga }
+          : it.address === wx
+            ? { ...it, ...other }
+            : it
+      )
+      return changed({
+        devices: devices.map(({ bootVga, ...it }) => ({
+          ...it,
+          ...(bootVga === undefined ? {} : { bootVga })
+        }))
+      })
+    }
+    const dark = [{ name: 'DP-1', isConnected: false }]
+    const closed = ['SHOWS_SCREEN 0000:01:00.0']
+    expect(gates(silent(false, { connectors: dark }), GTX)).toEqual(closed)
+    expect(gates(silent(false, { connectors: dark }), GTX, { confirmed: [gtx] })).toEqual([])
+    expect(gates(silent(undefined, { connectors: [], bootVga: false }), GTX)).toEqual(closed)
+    // The firmware drew on the other, of which nobody knows more either.
+    expect(gates(silent(false, { connectors: [], bootVga: true }), GTX)).toEqual([])
+    expect(gates(silent(false, {}), GTX)).toEqual([])
+  })
+
+  test('both, and nobody can open that', () => {
+    const confirmed = [gtx, wx]
+    expect(gates(X570, [...GTX, ...WX], { confirmed })).toEqual(['ONLY_DISPLAY 0000:01:00.0'])
+    expect(gates(X570, [...GTX, ...WX], { confirmed, bindsAtBoot: false })).toEqual([])
+  })
+
+  test('the one that is left belongs to a guest already', () => {
+    const bound = machineCalled('already-bound')
+    expect(gates(bound, WX, { confirmed: [wx] })).toEqual(['ONLY_DISPLAY 0000:0a:00.0'])
+  })
+
+  test('the switch of a laptop', () => {
+    const laptop = machineCalled('laptop-mux')
+    const card = ['0000:01:00.0', '0000:01:00.1']
+    expect(gates(laptop, card)).toEqual([])
+    const dark = laptop.devices.map(it => ({ ...it, connectors: [] }))
+    const firmware = { ...laptop.firmware, mux: 'discrete' } as const
+    expect(gates({ ...laptop, devices: dark, firmware }, card)).toEqual([
+      'SHOWS_SCREEN 0000:01:00.0'
+    ])
+  })
+})
+
+test('what does not close a gate is told', () => {
+  const codes = (name: string, passed: string[]) =>
+    cautionsFor(machineCalled(name), new Set(passed)).map(it => it.code)
+  expect(codes('amd-reset', ['0000:01:00.0'])).toEqual(['BOOT_SCREEN', 'AMD_RESET'])
+  expect(codes('x570-two-makers', GTX)).toEqual([])
+  const weak = changed({ cpu: { hasVirtualisation: false } })
+  expect(cautionsFor(weak, new Set(['0000:7f:00.0']))).toEqual([])
+  expect(cautionsFor(machineCalled('three-cards'), new Set(GTX), true).map(it => it.code)).toEqual([
+    'HOST_BLACKLISTED'
+  ])
+  const without = changed({
+    cpu: { hasVirtualisation: false },
+    devices: X570.devices.map(it =>
+      it.address === WX[0]
+        ? withoutDriver(it)
+        : it.address === GTX[0]
+          ? { ...it, resetMethods: [] }
+          : it
+    )
+  })
+  expect(cautionsFor(without, new Set(GTX)).map(it => it.code)).toEqual([
+    'NO_RESET',
+    'HOST_WITHOUT_DRIVER',
+    'NO_VIRTUALISATION'
+  ])
+})

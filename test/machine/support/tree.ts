@@ -1,0 +1,20 @@
+import {
+  type Entry,
+  type Recording,
+  recordedSource,
+  type Source
+} from '../../../src/machine/source.ts'
+
+/** A machine of these paths: a text, `-> target` for a link, or nothing for an empty folder. */
+export function recordingOf(tree: Record<string, string>): Recording {
+  return new Map(
+    Object.entries(tree).map(([path, it]): [string, Entry] => {
+      if (it === '') return [path, 'folder']
+      return [path, it.startsWith('-> ') ? { link: it.slice(3) } : { text: it }]
+    })
+  )
+}
+
+export function sourceFrom(tree: Record<string, string>): Source {
+  return recordedSource(recordingOf(tree))
+}

@@ -1,0 +1,276 @@
+// SR-IOV: what is a virtual function, what it is not, and what is lost with the device that it is made of.
+
+import { describe, expect, test } from 'vitest'
+import {
+  cardsOf,
+  displaysLeft,
+  groupsOf,
+  isForGuests,
+  strangersOf,
+  twinsOf
+} from '../../src/machine/cards.ts'
+import {
+  candidatesOf,
+  cautionsFor,
+  closedGates,
+  virtualCandidatesOf
+} from '../../src/machine/gates.ts'
+import type { Machine, PciDevice } from '../../src/machine/machine.ts'
+import { readMachine } from '../../src/machine/read/machine.ts'
+import {
+  physicalFunctionFor,
+  virtualFunctionsOf,
+  virtualID,
+  withVirtualFunctions
+} from '../../src/machine/virtualFunctions.ts'
+import { machineWith } from '../check/support.ts'
+import { machineCalled } from './support/machines.ts'
+import { sourceFrom } from './support/tree.ts'
+
+const MACHINE = machineCalled('virtual-functions')
+const [GPU, GPU1, GPU2] = ['0000:00:02.0', '0000:00:02.1', '0000:00:02.2']
+const [NIC, NIC1, NIC2] = ['0000:01:00.0', '0000:01:10.0', '0000:01:10.2']
+
+const device = (name: string) => `/sys/bus/pci/devices/${name}`
+const addresses = (devices: readonly PciDevice[]) => devices.map(it => it.address)
+const at = (machine: Machine, address: string) => {
+  const found = machine.devices.find(it => it.address === address)
+  if (!found) throw new Error(address)
+  return found
+}
+
+function gates(machine: Machine, passed: string[]): string[] {
+  const found = closedGates(machine, new Set(passed), { confirmed: [], bindsAtBoot: true })
+  return found.map(it => `${it.code} ${it.device.address}`)
+}
+
+describe('the reader', () => {
+  const one = (more: Record<string, string>) => {
+    const tree = {
+      [`${device(NIC)}/vendor`]: '0x8086\n',
+      [`${device(NIC)}/device`]: '0x10c9\n',
+      [`${device(NIC)}/class`]: '0x020000\n'
+    }
+    const files = Object.entries(more).map(([name, it]) => [`${device(NIC)}/${name}`, it])
+    return readMachine(sourceFrom({ ...tree, ...Object.fromEntries(files) })).devices[0]
+  }
+
+  test('finds the device that a virtual function is made of', () => {
+    expect(one({ physfn: '-> ../0000:03:00.1' })?.physicalFunction).toBe('0000:03:00.1')
+    expect(one({ physfn: '-> ../../pci0000:02/0000:03:00.1' })?.physicalFunction).toBe(
+      '0000:03:00.1'
+    )
+    expect(one({})).not.toHaveProperty('physicalFunction')
+  })
+
+  test.each([
+    ['10ca\n', '10ca'],
+    ['0x10ca\n', '10ca'],
+    ['ca\n', '00ca'],
+    ['nonsense\n', undefined]
+  ])('reads the ID of the virtual functions to be from %j', (text, id) => {
+    const found = one({ sriov_totalvfs: '7\n', sriov_vf_device: text })?.sriov
+    expect(found?.device).toBe(id)
+  })
+
+  test('leaves out what the kernel does not say', () => {
+    expect(one({ sriov_totalvfs: '7\n', sriov_offset: '0\n', sriov_stride: '0\n' })?.sriov).toEqual(
+      {
+        total: 7
+      }
+    )
+    expect(one({ sriov_totalvfs: '0\n', sriov_offset: '1\n' })).not.toHaveProperty('sriov')
+    expect(one({ sriov_offset: '1\n' })).not.toHaveProperty('sriov')
+  })
+})
+
+test('virtual functions by their device', () => {
+  expect(addresses(virtualFunctionsOf(MACHINE, GPU))).toEqual([GPU1, GPU2])
+  expect(virtualFunctionsOf(MACHINE, '0000:01:00.1')).toEqual([])
+  expect([...withVirtualFunctions(MACHINE, new Set([NIC, GPU1]))].sort()).toEqual([
+    GPU1,
+    NIC,
+    NIC1,
+    NIC2
+  ])
+})
+
+test.each([
+  ['the next of those that are there', '0000:00:02.3', GPU],
+  ['the last that there can be', '0000:00:02.7', GPU],
+  ['one more', '0000:00:03.0', undefined],
+  ['the first of a device that has none', '0000:01:10.1', '0000:01:00.1'],
+  ['the last of it', '0000:01:11.5', '0000:01:00.1'],
+  ['between two', '0000:01:10.4', NIC],
+  ['another domain', '0001:01:10.1', undefined],
+  ['one that is there', GPU1, undefined],
+  ['the device itself', GPU, undefined],
+  ['no address', 'x', undefined]
+])('whose virtual function would be at %s', (_, address, physical) => {
+  expect(physicalFunctionFor(MACHINE, address)?.address).toBe(physical)
+})
+
+test('virtual functions can be on the next bus', () => {
+  const far = machineWith('virtual-functions', {
+    [`${device('0000:01:00.1')}/sriov_offset`]: '384\n',
+    [`${device('0000:01:00.1')}/sriov_stride`]: '4\n'
+  })
+  expect(physicalFunctionFor(far, '0000:02:10.1')?.address).toBe('0000:01:00.1')
+  expect(physicalFunctionFor(far, '0000:02:10.5')?.address).toBe('0000:01:00.1')
+  expect(physicalFunctionFor(far, '0000:01:10.1')).toBeUndefined()
+})
+
+describe('an ID', () => {
+  const found = (machine: Machine, id: string) => {
+    const it = virtualID(machine, id)
+    return it && [it.virtual, it.physical, it.others].map(addresses)
+  }
+  const without = machineWith('virtual-functions', {
+    [device(GPU1)]: null,
+    [device(GPU2)]: null,
+    [device(NIC1)]: null,
+    [device(NIC2)]: null
+  })
+
+  test('that their device has as well', () => {
+    expect(found(MACHINE, '8086:4692')).toEqual([[GPU1, GPU2], [GPU], [GPU]])
+    // Nobody can mean a virtual function while there is none.
+    expect(found(without, '8086:4692')).toBeUndefined()
+  })
+  test('of their own', () => {
+    expect(found(MACHINE, '8086:10ca')).toEqual([[NIC1, NIC2], [NIC], []])
+    expect(found(without, '8086:10ca')).toEqual([[], [NIC, '0000:01:00.1'], []])
+  })
+  test('of something else', () => {
+    expect(found(MACHINE, '8086:10c9')).toBeUndefined()
+    expect(found(MACHINE, '10de:1b80')).toBeUndefined()
+  })
+})
+
+describe('a virtual function of a graphics card', () => {
+  test('is no function of the card, and no card', () => {
+    expect(cardsOf(MACHINE).map(it => addresses(it.functions))).toEqual([[GPU]])
+  })
+  test('shows no picture and is none that is left', () => {
+    expect(addresses(displaysLeft(MACHINE, new Set([GPU])))).toEqual([])
+    expect(gates(MACHINE, [GPU])).toEqual([`ONLY_DISPLAY ${GPU}`])
+    expect(gates(MACHINE, [GPU1, GPU2])).toEqual([])
+    expect(cautionsFor(MACHINE, new Set([GPU1, GPU2]))).toEqual([])
+  })
+  test('is not the card that the switch of a laptop gives the panel to', () => {
+    const firmware = { ...MACHINE.firmware, mux: 'discrete' } as const
+    const devices = MACHINE.devices.map(it =>
+      it.address === GPU1 ? { ...it, behind: ['0000:00:01.0'] } : it
+    )
+    expect(gates({ ...MACHINE, firmware, devices }, [GPU1])).toEqual([])
+  })
+  test('keeps its card from being proposed, which would take it away', () => {
+    const machine = machineWith('two-identical', {
+      [device('0000:0a:00.4')]: '-> ../../../devices/pci0000:00/0000:00:03.2/0000:0a:00.4',
+      [`${device('0000:0a:00.4')}/vendor`]: '0x10de\n',
+      [`${device('0000:0a:00.4')}/device`]: '0x2484\n',
+      [`${device('0000:0a:00.4')}/class`]: '0x030200\n',
+      [`${device('0000:0a:00.4')}/physfn`]: '-> ../0000:0a:00.0'
+    })
+    const card = candidatesOf(machine).find(it => it.card.display.address === '0000:0a:00.0')
+    expect(card?.verdict).toBe('kept')
+    expect(card?.reasons.map(it => it.code)).toEqual(['HAS_VIRTUAL_FUNCTIONS'])
+    expect(card?.card.functions).toHaveLength(2)
+  })
+})
+
+describe('what the host reaches through a virtual function', () => {
+  const block = `-> ../../devices/pci0000:00/0000:00:01.0/${NIC1}/nvme/nvme0/nvme0n1`
+  const disk = machineWith('virtual-functions', {
+    '/sys/class/block/nvme0n1': block,
+    '/sys/dev/block/259:0': block,
+    '/proc/self/mountinfo': '1 0 259:0 / / rw - ext4 /dev/nvme0n1 rw\n'
+  })
+  test('is a disk that goes with it, and with its device', () => {
+    expect(gates(disk, [NIC1])).toContain(`CARRIES_DISK ${NIC1}`)
+    expect(gates(disk, [NIC])).toContain(`CARRIES_DISK ${NIC}`)
+    expect(gates(disk, [NIC2])).toEqual([])
+  })
+  test('is the network, where nothing else is', () => {
+    const only = machineWith('virtual-functions', {
+      '/sys/class/net/enp1s0f0': null,
+      '/sys/class/net/enp1s0f1': null
+    })
+    expect(gates(only, [NIC1])).toEqual([`ONLY_NETWORK ${NIC1}`])
+    expect(gates(only, [NIC])).toEqual([`ONLY_NETWORK ${NIC}`])
+    expect(gates(only, [NIC2])).toEqual([])
+    expect(gates(MACHINE, [NIC1])).toEqual([])
+  })
+  test('that is up goes by its name alone', () => {
+    const up = machineWith('virtual-functions', {
+      '/sys/class/net/enp1s0f0/operstate': 'down\n',
+      '/sys/class/net/enp1s0f0v0/operstate': 'up\n'
+    })
+    const cautions = cautionsFor(up, new Set([NIC]))
+    expect(cautions).toContainEqual({ code: 'NETWORK_IN_USE', names: ['enp1s0f0v0'] })
+  })
+})
+
+describe('an IOMMU group', () => {
+  const inGroup = (group: number, ...all: string[]) =>
+    machineWith(
+      'virtual-functions',
+      Object.fromEntries(all.map(it => [`${device(it)}/iommu_group`, `-> ../x/${group}`]))
+    )
+  const shared = (machine: Machine) =>
+    groupsOf(machine).flatMap(it => (it.isShared ? [it.id, ...addresses(it.devices)] : []))
+
+  test('of its own is not shared, also in the slot of its device', () => {
+    expect(shared(MACHINE)).toEqual([])
+    expect(shared(inGroup(2, GPU1))).toEqual(['2', GPU, GPU1])
+    expect(shared(inGroup(12, NIC1, NIC2))).toEqual(['12', NIC1, NIC2])
+  })
+  test('with its device, which a driver has, keeps it from guests', () => {
+    const machine = inGroup(2, GPU1)
+    expect(addresses(strangersOf(machine, new Set([GPU1])))).toEqual([GPU])
+    const own = virtualCandidatesOf(machine).map(it => [
+      it.device.address,
+      it.verdict,
+      ...it.reasons.map(at => at.code)
+    ])
+    expect(own).toEqual([
+      [GPU1, 'kept', 'SHARED_GROUP'],
+      [GPU2, 'free'],
+      [NIC1, 'free'],
+      [NIC2, 'free']
+    ])
+  })
+  test('with another virtual function does so only where that has a driver of the host', () => {
+    const machine = inGroup(12, NIC1, NIC2)
+    expect(addresses(strangersOf(machine, new Set([NIC2])))).toEqual([NIC1])
+    expect(addresses(strangersOf(machine, new Set([NIC1])))).toEqual([])
+  })
+  test('of a device that goes has no strangers in what goes with it', () => {
+    const machine = inGroup(5, NIC1)
+    expect(addresses(strangersOf(machine, new Set([NIC])))).toEqual([])
+  })
+})
+
+test('twins of what is bound are virtual functions that stay', () => {
+  const twins = (...passed: string[]) => addresses(twinsOf(MACHINE, new Set(passed)))
+  // Its own are gone with it.
+  expect(twins(GPU)).toEqual([])
+  expect(twins(NIC)).toEqual(['0000:01:00.1'])
+  expect(twins(GPU1)).toEqual([])
+  const other = { ...at(MACHINE, GPU), address: '0000:03:00.0' }
+  const two = { ...MACHINE, devices: [...MACHINE.devices, other] }
+  expect(addresses(twinsOf(two, new Set(['0000:03:00.0', GPU1])))).toEqual([GPU, GPU1, GPU2])
+})
+
+test.each([
+  ['vfio-pci', true],
+  ['pci-stub', true],
+  ['mlx5_vfio_pci', true],
+  ['xe-vfio-pci', true],
+  ['i915', false],
+  ['vfio-pci-old', false],
+  [undefined, false]
+])('a device that %s has is set aside for guests: %s', (driver, expected) => {
+  const { driver: _, ...rest } = at(MACHINE, GPU1)
+  expect(isForGuests(driver === undefined ? rest : { ...rest, driver })).toBe(expected)
+})

@@ -1,0 +1,120 @@
+// Whatever disks a machine has and however a guest names one: no guest gets a disk that the host uses.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { passedDisks } from '../../src/guests/needs/disks.ts'
+import { readXml } from '../../src/guests/xml/readXml.ts'
+import { formatDump, parseDump } from '../../src/machine/dump/dump.ts'
+import { readMachine } from '../../src/machine/read/machine.ts'
+import {
+  type Recording,
+  recordedSource,
+  recordingSource,
+  type Source
+} from '../../src/machine/source.ts'
+import { judgeDisks } from '../../src/plan/disks/guestDisks.ts'
+import { type DiskHost, hostDevices, type JudgedDisks } from '../../src/plan/disks/hostDevices.ts'
+import { type DiskMachine, diskMachines, type Volume } from '../machine/support/disks.ts'
+import { sourceFrom } from '../machine/support/tree.ts'
+import { seed } from '../support/seed.ts'
+
+const SPELLINGS: readonly ((path: string) => string)[] = [
+  path => `/dev/${path}`,
+  path => `/dev/${path}`,
+  path => `/dev//${path}`,
+  path => `/dev/./${path}`,
+  path => `/dev/disk/../${path}`
+]
+
+const ELEMENTS: readonly ((path: string) => string)[] = [
+  it => `<devices><disk type='block'><source dev='${it}'/></disk></devices>`,
+  it => `<devices><disk type='file' device='lun'><source file='${it}'/></disk></devices>`,
+  it =>
+    `<devices><disk type='file'><source file='/var/a.qcow2'/><backingStore type='block'><source dev='${it}'/></backingStore></disk></devices>`,
+  it =>
+    `<devices><hostdev mode='capabilities' type='storage'><source><block>${it}</block></source></hostdev></devices>`,
+  it =>
+    `<qemu:commandline><qemu:arg value='-drive'/><qemu:arg value='if=virtio,file=${it}'/></qemu:commandline>`,
+  it =>
+    `<qemu:commandline><qemu:arg value='-blockdev'/><qemu:arg value='{"driver":"host_device","filename":"${it}","node-name":"a"}'/></qemu:commandline>`
+]
+
+const asked = fc.record({
+  volume: fc.nat(),
+  name: fc.nat(),
+  spelling: fc.nat(SPELLINGS.length - 1),
+  element: fc.nat(ELEMENTS.length - 1)
+})
+type Asked = { volume: number; name: number; spelling: number; element: number }
+
+/** A guest that names a volume in one way or another. */
+function guestWith({ volumes }: DiskMachine, it: Asked): { volume: Volume; xml: string } {
+  const volume = volumes[it.volume % volumes.length] as Volume
+  const names = [volume.name, `block/${volume.number}`, ...volume.links]
+  const path = SPELLINGS[it.spelling]?.(names[it.name % names.length] ?? '') ?? ''
+  const inner = ELEMENTS[it.element]?.(path) ?? ''
+  const xmlns = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+  return { volume, xml: `<domain type='kvm' ${xmlns}><name>a</name>${inner}</domain>` }
+}
+
+function judge(machine: DiskMachine, xml: string, source: Source, isDump = false): JudgedDisks {
+  const document = readXml(xml)
+  if (!document.ok) throw new Error(document.error.message)
+  const host: DiskHost = {
+    machine: readMachine(source),
+    isDump,
+    follow: it => it,
+    poolCalled: () => undefined,
+    devices: hostDevices([{ path: '/a.nix', text: machine.configuration }]),
+    entry: ''
+  }
+  return judgeDisks(passedDisks(document.value.root), host)
+}
+
+/** The machine as a dump of it tells. */
+function dumped(source: Source): Source {
+  const recording: Recording = new Map()
+  readMachine(recordingSource(source, recording))
+  const parsed = parseDump(formatDump(recording).values())
+  if (!parsed.ok) throw new Error(parsed.error)
+  return recordedSource(parsed.value)
+}
+
+test('what is planned gives no guest a disk that the host uses, and what is free is not refused', () => {
+  let taken = 0
+  let free = 0
+  fc.assert(
+    fc.property(diskMachines, asked, (machine, it) => {
+      const { volume, xml } = guestWith(machine, it)
+      const { used } = judge(machine, xml, sourceFrom(machine.tree))
+      expect(used.length > 0).toBe(machine.taken.has(volume))
+      if (machine.taken.has(volume)) taken++
+      else free++
+    }),
+    { numRuns: 1000, seed }
+  )
+  // Else nothing would have been tried.
+  expect(taken).toBeGreaterThan(200)
+  expect(free).toBeGreaterThan(200)
+})
+
+test('with a dump of the machine, what is not refused is told', () => {
+  let told = 0
+  let refused = 0
+  fc.assert(
+    fc.property(diskMachines, asked, (machine, it) => {
+      const { volume, xml } = guestWith(machine, it)
+      const { used, notes } = judge(machine, xml, dumped(sourceFrom(machine.tree)), true)
+      if (machine.taken.has(volume)) {
+        if (used.length > 0) refused++
+        else {
+          told++
+          expect(notes.map(note => note.code)).toContain('DISK_NOT_IN_DUMP')
+        }
+      } else if (!machine.hasSpare) expect(used).toEqual([])
+    }),
+    { numRuns: 600, seed }
+  )
+  expect(refused).toBeGreaterThan(50)
+  expect(told).toBeGreaterThan(50)
+})

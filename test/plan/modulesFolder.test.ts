@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest'
+import { stamp, stampOf } from '../../src/configuration/imports.ts'
+import { planModules } from '../../src/plan/modulesFolder.ts'
+
+const shipped = new Map([
+  ['default.nix', stamp('2.0.0', '{ imports = [ ./vfio.nix ]; }\n')],
+  ['vfio.nix', stamp('2.0.0', '{ }\n')]
+])
+const old = stamp('1.0.0', '{ # old\n}\n')
+const plan = (
+  files: Record<string, string | null> | 'absent' | 'not-a-folder',
+  replace = false
+) => {
+  const listing = typeof files === 'string' ? files : new Map(Object.entries(files))
+  const result = planModules('/etc/nixos/vfio', listing, shipped, replace)
+  return result.ok ? result.value.map(it => it.name) : result.error
+}
+const ours = Object.fromEntries(shipped)
+
+describe('stampOf', () => {
+  it('tells ours from edited and foreign files', () => {
+    expect(stampOf(old)).toBe('intact')
+    expect(stampOf(old.replace('old', 'new'))).toBe('edited')
+    expect(stampOf('{ }\n')).toBe('none')
+    expect(stampOf('')).toBe('none')
+  })
+})
+
+describe('planModules', () => {
+  it('writes all files where there is no folder, or an empty one', () => {
+    expect(plan('absent')).toEqual(['default.nix', 'vfio.nix'])
+    expect(plan({})).toEqual(['default.nix', 'vfio.nix'])
+  })
+
+  it('writes what is missing or older, and nothing else', () => {
+    expect(plan(ours)).toEqual([])
+    expect(plan({ ...ours, 'vfio.nix': old })).toEqual(['vfio.nix'])
+    expect(plan({ 'default.nix': old })).toEqual(['default.nix', 'vfio.nix'])
+    expect(plan({ ...ours, guests: null, 'mine.nix': '{ }' })).toEqual([])
+  })
+
+  it('takes a folder where only guests and what was kept aside are left', () => {
+    const left = { guests: null, 'vfio.nix.edited': old.replace('old', 'mine') }
+    expect(plan(left)).toEqual(['default.nix', 'vfio.nix'])
+  })
+
+  it('refuses a folder that is not ours', () => {
+    const foreign = (found: string) => ({ code: 'FOREIGN_FOLDER', path: '/etc/nixos/vfio', found })
+    expect(plan({ 'default.nix': '{ }' })).toEqual(foreign('default.nix'))
+    expect(plan({ 'notes.txt': 'x' })).toEqual(foreign('notes.txt'))
+    expect(plan({ '_lib/mine.nix': '{ }' })).toEqual(foreign('_lib/mine.nix'))
+    expect(plan({ guests: '{ }' })).toEqual(foreign('guests'))
+    expect(plan({ ...ours, 'vfio.nix': '{ mine = 1; }' })).toEqual(foreign('vfio.nix'))
+    expect(plan({ ...ours, 'vfio.nix': null })).toEqual(foreign('vfio.nix'))
+    expect(plan('not-a-folder')).toEqual(foreign('/etc/nixos/vfio'))
+  })
+
+  it('refuses files that were edited, unless they may be replaced', () => {
+    const edited = { ...ours, 'vfio.nix': old.replace('old', 'mine') }
+    expect(plan(edited)).toEqual({
+      code: 'MODULES_EDITED',
+      path: '/etc/nixos/vfio',
+      names: ['vfio.nix']
+    })
+    expect(plan(edited, true)).toEqual(['vfio.nix'])
+  })
+})

@@ -1,0 +1,462 @@
+import { describe, expect, it } from 'vitest'
+import { type ApplyInput, planApply } from '../../src/plan/apply.ts'
+import type { Settings } from '../../src/settings/settings.ts'
+import { nix } from '../nix/support.ts'
+import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
+import {
+  ours,
+  qemuConf,
+  softdeps,
+  stateOf,
+  untouched,
+  withNixos,
+  withOneCard
+} from '../oracle/machines.ts'
+import { inputFor, shipped } from './support/input.ts'
+
+function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) {
+  const result = planApply(
+    inputFor('/etc/nixos/configuration.nix', text, settings, { listing: shipped, ...more })
+  )
+  if (!result.ok) throw new Error(result.error.code)
+  const { configuration, replaced = [] } = result.value
+  return { text: configuration.text, replaced: replaced.map(it => `${it.line} ${it.code}`) }
+}
+
+/** What an old guide for a Ryzen with a GTX 1080 leads to. */
+const GUIDE = nix`
+  { pkgs, ... }:
+  {
+    boot.kernelParams = [
+      "amd_iommu=pt"
+      "vfio-pci.ids=10de:1b80,10de:10f0" # the card and its sound
+      "pci=nomsi"
+      "video=efifb:off"
+      "kvm.ignore_msrs=1 kvm.report_ignored_msrs=0"
+    ];
+    boot.initrd.kernelModules = [ "vfio_virqfd" "vfio_pci" "vfio_iommu_type1" "vfio" ];
+
+    virtualisation.libvirtd = {
+      enable = true;
+      onShutdown = "suspend";
+      qemu.ovmf.enable = true;
+      qemuRunAsRoot = false;
+      qemu.verbatimConfig = ''
+        namespaces = []
+        cgroup_device_acl = [
+          "/dev/null", "/dev/full", "/dev/zero",
+          "/dev/random", "/dev/urandom", "/dev/ptmx",
+          "/dev/kvm", "/dev/kvmfr0"
+        ]
+        user = "alice"
+      '';
+    };
+
+    system.stateVersion = "26.05";
+  }
+`
+
+const MENDED = nix`
+  { pkgs, ... }:
+  {
+    imports = [ ./vfio ];
+
+    boot.kernelParams = [
+      "kvm.ignore_msrs=1"
+      "kvm.report_ignored_msrs=0"
+      "iommu=pt"
+    ];
+    boot.initrd.kernelModules = [ "vfio_pci" "vfio_iommu_type1" "vfio" ];
+
+    virtualisation.libvirtd = {
+      enable = true;
+      onShutdown = "suspend";
+      qemu.runAsRoot = false;
+      qemu.verbatimConfig = ''
+        namespaces = []
+        user = "alice"
+      '';
+      deviceACL = [ "/dev/kvmfr0" ];
+    };
+
+    virtualisation.vfio = {
+      enable = true;
+      IOMMUType = "amd";
+      disableEFIfb = true;
+      devices = [ "10de:1b80" "10de:10f0" ];
+    };
+
+    system.stateVersion = "26.05";
+  }
+`
+
+/** An older one, for Intel, with much in one string and names of before. */
+const OLDER = nix`
+  { pkgs, ... }:
+  {
+    boot.kernelParams = [
+      "amd_iommu=pt vfio-pci.ids=10de:2484 hugepagesz=1M hugepages=2048" "quiet"
+    ];
+    boot.extraModprobeConfig = ''
+      options vfio-pci ids=10de:228b
+      options kvm ignore_msrs=1
+    '';
+    virtualisation.libvirtd = {
+      qemuOvmf = true;
+      qemuVerbatimConfig = ''
+        namespaces = []
+        cgroup_device_acl = [ "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm", "/dev/input/by-id/kbd" ]
+      '';
+    };
+  }
+`
+
+const MENDED_OLDER = nix`
+  { pkgs, ... }:
+  {
+    imports = [ ./vfio ];
+    boot.kernelParams = [
+      "quiet"
+      "iommu=pt"
+      "hugepagesz=2M"
+      "hugepages=1024"
+    ];
+    boot.extraModprobeConfig = ''
+      options kvm ignore_msrs=1
+    '';
+    virtualisation.libvirtd = {
+      qemu.verbatimConfig = ''
+        namespaces = []
+      '';
+      deviceACL = [ "/dev/input/by-id/kbd" ];
+    };
+    virtualisation.vfio = {
+      enable = true;
+      IOMMUType = "intel";
+      devices = [ "10de:2484" "10de:228b" ];
+    };
+  }
+`
+
+const SETTINGS: Settings = { IOMMUType: 'amd', disableEFIfb: true }
+
+describe('values of old guides', () => {
+  it('give way, or move into options of ours, and what is meant stays', () => {
+    expect(plan(GUIDE, SETTINGS)).toEqual({
+      text: MENDED,
+      replaced: [
+        '8 PARAMETERS_IN_ONE',
+        '16 RENAMED_OPTION',
+        '4 AMD_IOMMU_PT',
+        '5 IDS_MOVED',
+        '6 PCI_NOMSI',
+        '7 EFIFB_OFF',
+        '10 VIRQFD',
+        '15 OVMF_OPTION',
+        '19 ACL_MOVED'
+      ]
+    })
+    expect(plan(MENDED, SETTINGS)).toEqual({ text: MENDED, replaced: [] })
+  })
+
+  it('stay if that is wished', () => {
+    const { text, replaced } = plan(GUIDE, SETTINGS, { keepObsolete: true })
+    expect(replaced).toEqual([])
+    expect(text).toContain('"vfio-pci.ids=10de:1b80,10de:10f0" # the card and its sound')
+    expect(text).toContain('qemu.ovmf.enable = true;')
+  })
+
+  it('stay where a release needs them', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        boot.initrd.kernelModules = [ "vfio_virqfd" ];
+        virtualisation.libvirtd.qemu.ovmf.enable = true;
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, { users: [] }, { release: '23.11' }).replaced).toEqual([])
+    expect(plan(text, { users: [] }, { release: '25.11' }).replaced).toEqual([
+      '3 VIRQFD',
+      '4 OVMF_OPTION'
+    ])
+  })
+
+  it('devices that are named take the place of those that stood elsewhere', () => {
+    const text = '{ boot.kernelParams = [ "vfio-pci.ids=1002:73bf" ]; imports = [ ./vfio ]; }\n'
+    expect(plan(text, { devices: ['10de:1b80'] }).text).toBe(
+      '{ boot.kernelParams = [ ]; imports = [ ./vfio ]; virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }\n'
+    )
+  })
+
+  it('options of the module move as well, if they say nothing else', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        boot.extraModprobeConfig = ''
+          options kvm ignore_msrs=1
+          options vfio-pci ids=10de:1b80
+        '';
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, SETTINGS).text).toBe(nix`
+      {
+        imports = [ ./vfio ];
+        boot.extraModprobeConfig = ''
+          options kvm ignore_msrs=1
+        '';
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.IOMMUType = "amd";
+        virtualisation.vfio.disableEFIfb = true;
+        virtualisation.vfio.devices = [ "10de:1b80" ];
+      }
+    `)
+    const more = text.replace('ids=10de:1b80', 'ids=10de:1b80 disable_vga=1')
+    expect(plan(more, SETTINGS).replaced).toEqual([])
+  })
+
+  it('IDs that can not move stay beside ours if both are the same', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        boot.extraModprobeConfig = "options vfio-pci disable_vga=1 ids=10de:10F0,10de:1b80";
+        virtualisation.vfio.enable = true;
+      }
+    `
+    const card = { devices: ['10de:1b80', '10de:10f0'] }
+    const both = text.replace(
+      /(\n})$/m,
+      '\n  virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];$1'
+    )
+    expect(plan(text, card).text).toBe(both)
+    expect(() => plan(text, { devices: ['10de:1b80'] })).toThrow('NIX')
+    expect(() => plan(both, { devices: ['10de:1b80'] })).toThrow('NIX')
+  })
+
+  it('devices in a comment of a list are in no list', () => {
+    const text = nix`
+      {
+        imports = [ ./vfio ];
+        virtualisation.libvirtd.qemu.verbatimConfig = ''
+          namespaces = []
+          cgroup_device_acl = [
+            "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm",
+            # "/dev/input/by-id/mouse",
+            "/dev/input/by-id/kbd"
+          ]
+        '';
+        virtualisation.vfio.enable = true;
+      }
+    `
+    const { text: after, replaced } = plan(text, { users: [] })
+    expect(replaced).toEqual(['5 ACL_MOVED'])
+    expect(after).toContain('deviceACL = [ "/dev/input/by-id/kbd" ];')
+  })
+
+  it.each([
+    ['in single quotation marks', `[ '/dev/null', '/dev/kvm', '/dev/input/by-id/kbd' ]`],
+    ['below a comment with a bracket', `[ # mine ]\n      "/dev/input/by-id/kbd" ]`],
+    ['with a comma at the end', `[ "/dev/kvm", "/dev/input/by-id/kbd", ]`]
+  ])('moves the devices of a list %s', (_, list) => {
+    const text = `{ pkgs, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = ''
+    namespaces = []
+    cgroup_device_acl = ${list}
+  '';
+  virtualisation.vfio.enable = true;
+}
+`
+    const { text: after, replaced } = plan(text, { users: [] })
+    expect(replaced).toEqual(['6 ACL_MOVED'])
+    expect(after).toContain('deviceACL = [ "/dev/input/by-id/kbd" ];')
+    expect(after).not.toContain('cgroup_device_acl')
+  })
+
+  it.each([
+    ['another list', 'allowed = [\n      "/dev/null",\n      "/dev/input/by-id/kbd"\n    ]\n  '],
+    ['a blank line and a deep end', '\n    ']
+  ])('takes only the lines of the list, and leaves %s', (_, rest) => {
+    const before = `{ lib, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
+    namespaces = []
+
+    cgroup_device_acl = [
+      "/dev/null",
+
+      "/dev/input/by-id/kbd"
+    ]
+    ${rest}'';
+  virtualisation.vfio.enable = true;
+}
+`
+    expect(plan(before, { users: [] })).toEqual({
+      text: `{ lib, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = lib.mkForce ''
+    namespaces = []
+
+    ${rest}'';
+  virtualisation.libvirtd.deviceACL = [ "/dev/input/by-id/kbd" ];
+  virtualisation.vfio.enable = true;
+}
+`,
+      replaced: ['7 ACL_MOVED']
+    })
+  })
+
+  it('leaves a list whose lines are repeated in another string of the option', () => {
+    const list = 'cgroup_device_acl = [\n      "/dev/input/by-id/kbd"\n    ]\n  '
+    const text = `{ lib, ... }:
+{
+  imports = [ ./vfio ];
+  virtualisation.libvirtd.qemu.verbatimConfig = lib.mkMerge [ ''
+    ${list}'' ''
+    allowed = [
+      "/dev/input/by-id/kbd"
+    ]
+  '' ];
+  virtualisation.vfio.enable = true;
+}
+`
+    expect(plan(text, { users: [] })).toEqual({ text, replaced: [] })
+  })
+
+  it('also what shares a string with others, or stands under an old name', () => {
+    expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
+      text: MENDED_OLDER,
+      replaced: [
+        '4 PARAMETERS_IN_ONE',
+        '12 RENAMED_OPTION',
+        '4 AMD_IOMMU_PT',
+        '4 IDS_MOVED',
+        '4 HUGEPAGES_1M',
+        '7 IDS_MOVED',
+        '11 OVMF_OPTION',
+        '14 ACL_MOVED'
+      ]
+    })
+    expect(plan(MENDED_OLDER, { IOMMUType: 'intel' })).toEqual({ text: MENDED_OLDER, replaced: [] })
+  })
+
+  it('huge pages of 1M give way to such as there are, of the same sum', () => {
+    const pages = (options: string) =>
+      plan(
+        `{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { ${options} }; }; }\n`,
+        {
+          users: []
+        }
+      )
+    expect(
+      pages('enable = true; defaultPageSize = "1M"; pageSize = "1M"; numPages = 16384;')
+    ).toEqual({
+      text: '{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { enable = true; defaultPageSize = "2M"; pageSize = "2M"; numPages = 8192; }; }; }\n',
+      replaced: ['1 HUGEPAGES_1M', '1 HUGEPAGES_1M']
+    })
+    // The number counts pages of 1G here.
+    expect(pages('defaultPageSize = "1M"; pageSize = "1G"; numPages = 16;').text).toContain(
+      'defaultPageSize = "2M"; pageSize = "1G"; numPages = 16;'
+    )
+    // Nobody knows how many these are.
+    expect(pages('pageSize = "1M"; numPages = config.my.pages;').replaced).toEqual([])
+  })
+
+  it('the framebuffer is not taken away where nobody asks for that', () => {
+    const text = '{ imports = [ ./vfio ]; boot.kernelParams = [ "video=efifb:off" ]; }\n'
+    expect(plan(text, { ignoreMSRs: true }).text).toBe(
+      '{ imports = [ ./vfio ]; boot.kernelParams = [ ]; virtualisation.vfio = { enable = true; ignoreMSRs = true; }; }\n'
+    )
+  })
+
+  it('what counts only under a condition stays', () => {
+    const text = nix`
+      { config, lib, ... }:
+      {
+        imports = [ ./vfio ];
+        boot.kernelParams = lib.optionals config.my.games [ "vfio-pci.ids=10de:1b80" ];
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, SETTINGS).replaced).toEqual([])
+  })
+})
+
+describeWithOracle('a configuration after an old guide, moved over', oracle => {
+  it('is what is right today', () => {
+    const { text } = plan(GUIDE, SETTINGS)
+    // The stub of NixOS has no stateVersion, and our modules are imported from where they are.
+    const body = text
+      .replace('imports = [ ./vfio ];', '')
+      .replace(/system\.stateVersion = .*\n/, '')
+    const modules = [withNixos('partsParams = true;'), ours, body]
+    expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({
+      ok: true,
+      value: {
+        ...withOneCard,
+        kernelParams: [
+          'iommu=pt',
+          'vfio-pci.ids=10de:1b80,10de:10f0',
+          'initcall_blacklist=sysfb_init',
+          'kvm.ignore_msrs=1',
+          'kvm.report_ignored_msrs=0',
+          'iommu=pt'
+        ],
+        extraModprobeConfig: softdeps,
+        libvirtd: {
+          ...untouched.libvirtd,
+          enable: true,
+          qemuConf: `namespaces = []
+user = "alice"
+
+namespaces = []
+cgroup_device_acl = [
+  "/dev/null",
+  "/dev/full",
+  "/dev/zero",
+  "/dev/random",
+  "/dev/urandom",
+  "/dev/ptmx",
+  "/dev/kvm",
+  "/dev/userfaultfd",
+  "/dev/kvmfr0"
+]
+`
+        }
+      }
+    })
+  })
+
+  it('so is an older one', () => {
+    const { text } = plan(OLDER, { IOMMUType: 'intel' })
+    const modules = [
+      withNixos('partsParams = true;'),
+      ours,
+      text.replace('imports = [ ./vfio ];', '')
+    ]
+    expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({
+      ok: true,
+      value: {
+        ...withOneCard,
+        kernelParams: [
+          'intel_iommu=on',
+          'iommu=pt',
+          'vfio-pci.ids=10de:2484,10de:228b',
+          'quiet',
+          'iommu=pt',
+          'hugepagesz=2M',
+          'hugepages=1024'
+        ],
+        extraModprobeConfig: `${softdeps}\noptions kvm ignore_msrs=1\n`,
+        libvirtd: {
+          ...withOneCard.libvirtd,
+          qemuConf: `namespaces = []\n\n${qemuConf('/dev/input/by-id/kbd')}`
+        }
+      }
+    })
+  })
+})

@@ -1,0 +1,331 @@
+import { describe, expect, it } from 'vitest'
+import { stamp } from '../../src/configuration/imports.ts'
+import { ownOptions, shippedModules } from '../../src/configuration/modules.ts'
+import { applyEdits, formatPath } from '../../src/nix/index.ts'
+import type { RemoveProblem } from '../../src/plan/problem.ts'
+import { planRemove, type RemoveInput } from '../../src/plan/remove.ts'
+import { nix } from '../nix/support.ts'
+
+const PATH = '/etc/nixos/configuration.nix'
+const shipped = shippedModules('1.0.0')
+const own = ownOptions(shipped.values())
+
+/** The plan for a configuration that imports ./vfio, beside other modules. */
+function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<string, string> = {}) {
+  const modules = Object.entries(others).map(([path, it]) => ({
+    path,
+    text: it,
+    importer: './x.nix'
+  }))
+  return planRemove({
+    walk: {
+      modules: [{ path: PATH, text, importer: undefined }, ...modules],
+      ours: [{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' }],
+      links: [],
+      unread: []
+    },
+    usual: '/etc/nixos/vfio',
+    folders: new Map([['/etc/nixos/vfio', shipped]]),
+    own,
+    others: [],
+    ...more
+  })
+}
+
+/** The configuration without our part. */
+function removed(text: string, more: Partial<RemoveInput> = {}): string {
+  const result = plan(text, more)
+  if (!result.ok) throw new Error(JSON.stringify(result.error))
+  const { configuration } = result.value
+  expect(applyEdits(text, configuration.edits)).toBe(configuration.text)
+  expect(applyEdits(configuration.text, configuration.inverse)).toBe(text)
+  return configuration.text
+}
+
+/** Why it is refused, with what stands at the places. */
+function refusal(
+  text: string,
+  more: Partial<RemoveInput> = {},
+  others: Record<string, string> = {}
+): string[] {
+  const result = plan(text, more, others)
+  if (result.ok) return ['not refused', result.value.configuration.text]
+  return wordsOf(result.error)
+}
+
+function wordsOf(error: RemoveProblem): string[] {
+  if (error.code === 'NIX') return [error.error.code, error.path]
+  if (!('uses' in error)) return [error.code]
+  const places = error.uses.map(it => `${it.path}: ${it.text.slice(it.range.start, it.range.end)}`)
+  return [error.code, ...places]
+}
+
+describe('the options that only our modules declare', () => {
+  it('are read from the modules', () => {
+    expect(own.map(formatPath)).toEqual([
+      'virtualisation.vfio',
+      'virtualisation.libvirtd.deviceACL',
+      'virtualisation.libvirtd.clearEmulationCapabilities',
+      'virtualisation.sharedMemoryFiles',
+      'virtualisation.hugepages',
+      'virtualisation.kvmfr'
+    ])
+  })
+
+  it('are a whole set unless the modules define something in it that they do not declare', () => {
+    const module = nix`
+      { lib, ... }:
+      {
+        options.a = { b.c = lib.mkOption { }; b.d = lib.mkOption { }; e.f = lib.mkOption { }; };
+        config = lib.mkIf true { a.b.g = 1; a.e.f = 2; };
+      }
+    `
+    expect(ownOptions([module]).map(formatPath)).toEqual(['a.b.c', 'a.b.d', 'a.e'])
+  })
+})
+
+describe('a configuration with our part', () => {
+  const given = nix`
+    { pkgs, ... }:
+    {
+      imports = [
+        ./hardware-configuration.nix
+        ./vfio
+      ];
+
+      virtualisation.vfio = {
+        enable = true;
+        devices = [
+          "10de:1b80" # NVIDIA GP104 [GeForce GTX 1080]
+        ];
+      };
+
+      # for the virtual machines
+      virtualisation.libvirtd = {
+        enable = true;
+        deviceACL = [ "/dev/kvmfr0" ];
+        onBoot = "ignore";
+      };
+
+      virtualisation.sharedMemoryFiles = {
+        scream = { user = "alice"; group = "kvm"; mode = "0660"; };
+      };
+
+      users.users.alice.extraGroups = [ "libvirtd" ];
+    }
+  `
+
+  it('loses the import and our options, and keeps those of NixOS', () => {
+    expect(removed(given)).toBe(nix`
+      { pkgs, ... }:
+      {
+        imports = [
+          ./hardware-configuration.nix
+        ];
+
+        # for the virtual machines
+        virtualisation.libvirtd = {
+          enable = true;
+          onBoot = "ignore";
+        };
+
+        users.users.alice.extraGroups = [ "libvirtd" ];
+      }
+    `)
+  })
+
+  it('is written first, and then the modules go, the one that imports the others first', () => {
+    const result = plan(given)
+    const files = result.ok ? result.value.files : []
+    expect(files.map(({ path, after, emptied }) => [path, after === undefined, emptied])).toEqual([
+      [PATH, false, undefined],
+      ['/etc/nixos/vfio/default.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/vfio.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/binding.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/checks.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/guests.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/guestService.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/hooks.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/libvirt.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/virtualisation.nix', true, '/etc/nixos/vfio'],
+      ['/etc/nixos/vfio/_lib/defineGuests.nix', true, '/etc/nixos/vfio/_lib'],
+      ['/etc/nixos/vfio/_lib/domain.nix', true, '/etc/nixos/vfio/_lib'],
+      ['/etc/nixos/vfio/_lib/domainTables.nix', true, '/etc/nixos/vfio/_lib']
+    ])
+  })
+
+  it('gets back the blanks that it had before, where a run kept them', () => {
+    const before = '{\n\n  boot.loader.timeout = 1;}\n'
+    const after =
+      '{\n  imports = [ ./vfio ];\n\n  boot.loader.timeout = 1;\n\n  virtualisation.vfio.enable = true;\n}\n'
+    expect(removed(after)).toBe('{\n  boot.loader.timeout = 1;\n}\n')
+    expect(removed(after, { earlier: new Map([[PATH, ['{ }', before]]]) })).toBe(before)
+    const edited = before.replace('= 1', '= 2')
+    expect(removed(after, { earlier: new Map([[PATH, [edited]]]) })).toBe(removed(after))
+  })
+
+  it('keeps options of the same names that another module declares', () => {
+    const other =
+      '{ lib, ... }: { options.virtualisation.hugepages.enable = lib.mkEnableOption "x"; }'
+    const text = '{ imports = [ ./x.nix ./vfio ]; virtualisation.hugepages.enable = true; }'
+    const result = plan(text, {}, { '/etc/nixos/x.nix': other })
+    expect(result.ok && result.value.configuration.text).toBe(
+      '{ imports = [ ./x.nix ]; virtualisation.hugepages.enable = true; }'
+    )
+  })
+})
+
+describe('modules of ours', () => {
+  const text = '{ imports = [ ./vfio ]; }\n'
+  const edited = `${shipped.get('vfio.nix')}# mine\n`
+  const folderWith = (more: Record<string, string | null>) => ({
+    folders: new Map([['/etc/nixos/vfio', new Map([...shipped, ...Object.entries(more)])]])
+  })
+
+  it('are kept aside under a name that is no module, if they were edited', () => {
+    const taken = { 'vfio.nix': edited, 'vfio.nix.edited': stamp('0.9.0', '{ }\n') }
+    const result = plan(text, folderWith(taken))
+    if (!result.ok) throw new Error(result.error.code)
+    expect(result.value.files[0]).toEqual({
+      path: '/etc/nixos/vfio/vfio.nix.edited.2',
+      before: undefined,
+      after: edited,
+      like: '/etc/nixos/vfio/vfio.nix'
+    })
+    expect(result.value.kept).toEqual([
+      { path: '/etc/nixos/vfio/vfio.nix', as: '/etc/nixos/vfio/vfio.nix.edited.2' }
+    ])
+    expect(result.value.files.filter(it => it.after === undefined).length).toBe(12)
+  })
+
+  it('go, and other files in their folder stay', () => {
+    const result = plan(text, folderWith({ 'mine.nix': '{ }\n', guests: null }))
+    if (!result.ok) throw new Error(result.error.code)
+    expect(result.value.strangers).toEqual(['/etc/nixos/vfio/mine.nix', '/etc/nixos/vfio/guests'])
+    expect(result.value.files.map(it => it.path)).not.toContain('/etc/nixos/vfio/mine.nix')
+  })
+
+  it('stay if another file of the repository imports them', () => {
+    const others = [
+      {
+        path: '/etc/nixos/hosts/laptop.nix',
+        text: '{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }'
+      }
+    ]
+    const result = plan(text, { others })
+    expect(result.ok && [result.value.files.map(it => it.path), result.value.stays]).toEqual([
+      [PATH],
+      [{ folder: '/etc/nixos/vfio', importer: '/etc/nixos/hosts/laptop.nix' }]
+    ])
+  })
+})
+
+describe('nothing is done', () => {
+  const nothing = { folders: new Map([['/etc/nixos/vfio', 'absent' as const]]) }
+  const of = (text: string) =>
+    plan(text, {
+      ...nothing,
+      walk: {
+        modules: [{ path: PATH, text, importer: undefined }],
+        ours: [],
+        links: [],
+        unread: []
+      }
+    })
+
+  it('where there is nothing of ours, even if options have the names of ours', () => {
+    for (const text of [
+      '{ boot.loader.timeout = 1; }',
+      '{ imports = [ ./other.nix ]; virtualisation.vfio.enable = true; }'
+    ]) {
+      const result = of(text)
+      expect(result.ok && result.value.files).toEqual([])
+    }
+  })
+
+  it('and what is no configuration is refused', () => {
+    const code = (text: string) => {
+      const result = of(text)
+      return result.ok ? 'not refused' : wordsOf(result.error)[0]
+    }
+    expect(code('{ outputs = x: x; }')).toBe('WRONG_KIND')
+    expect(code('{ a = ; }')).toBe('SYNTAX')
+    expect(code('{ stdenv }: stdenv.mkDerivation { }')).toBe('NOT_A_MODULE')
+  })
+})
+
+describe('refused is a result that would need our modules', () => {
+  const reading = (it: string) => `{ config, lib, ... }: { imports = [ ./vfio ]; ${it} }`
+
+  it.each([
+    ['x = config.virtualisation.vfio.users;', 'config.virtualisation.vfio.users'],
+    [
+      'x = config.virtualisation."vfio".users or config.virtualisation.kvmfr;',
+      'config.virtualisation.kvmfr'
+    ],
+    ['x = (config.virtualisation.vfio or { }).users;', '(config.virtualisation.vfio or { }).users'],
+    ['x = let c = config.virtualisation; in c.docker || c.vfio.enable;', 'c.vfio.enable'],
+    ['x = let cfg = config.virtualisation.vfio; in f cfg;', 'cfg'],
+    ['x = let inherit (config.virtualisation) vfio; in vfio.enable;', 'vfio'],
+    ['inherit (config.virtualisation) vfio;', 'vfio'],
+    ['x = with config.virtualisation; vfio.enable;', 'vfio'],
+    ['x = lib.getAttrFromPath [ "virtualisation" "vfio" ] config;', '[ "virtualisation" "vfio" ]'],
+    ['x = import ./vfio/vfio.nix;', './vfio/vfio.nix'],
+    ['disabledModules = [ "/etc/nixos/vfio" ];', '"/etc/nixos/vfio"']
+  ])('%s', (code, place) => {
+    expect(refusal(reading(code))).toEqual(['STILL_USED', `${PATH}: ${place}`])
+  })
+
+  it.each([
+    'x = config.virtualisation.vfio.enable or false;',
+    'x = config.virtualisation ? vfio;',
+    'x = let cfg = config.virtualisation.vfio; in 1;',
+    'x = lib.attrByPath [ "virtualisation" "vfio" "enable" ] false config;',
+    'x = config.virtualisation.libvirtd.enable; /* config.virtualisation.vfio.enable */',
+    'x = "config.virtualisation.vfio.enable";',
+    'virtualisation.vfio.users = config.virtualisation.vfio.devices;'
+  ])('but not %s', code => {
+    expect(refusal(reading(code))[0]).toBe('not refused')
+  })
+
+  it('in a file that the configuration imports', () => {
+    const other = '{ config, ... }: { x = config.virtualisation.vfio.enable; }'
+    expect(refusal('{ imports = [ ./vfio ./x.nix ]; }', {}, { '/etc/nixos/x.nix': other })).toEqual(
+      ['STILL_USED', '/etc/nixos/x.nix: config.virtualisation.vfio.enable']
+    )
+  })
+
+  it('in another file of the repository', () => {
+    const text = '{ virtualisation.vfio.enable = true; }'
+    const others = [{ path: '/etc/nixos/gpu.nix', text }]
+    expect(refusal('{ imports = [ ./vfio ]; }', { others })).toEqual([
+      'USED_ELSEWHERE',
+      '/etc/nixos/gpu.nix: virtualisation.vfio.enable = true;'
+    ])
+  })
+
+  it('but not in one that declares our options itself, as no system can have both', () => {
+    const text = nix`
+      { config, lib, ... }:
+      {
+        options.virtualisation.vfio.enable = lib.mkOption { };
+        config.boot.kernelModules = lib.mkIf config.virtualisation.vfio.enable [ "vfio" ];
+      }
+    `
+    const others = [{ path: '/etc/nixos/old/vfio.nix', text }]
+    expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ imports = [ ]; }')
+  })
+
+  it('and what can not be edited, with its place', () => {
+    const inherited =
+      'let vfio = { enable = true; }; in { imports = [ ./vfio ]; virtualisation = { inherit vfio; }; }'
+    expect(refusal(inherited)).toEqual(['INHERITED', PATH])
+    const broken = { '/etc/nixos/x.nix': '{ virtualisation.vfio = ; }' }
+    expect(refusal('{ imports = [ ./vfio ./x.nix ]; }', {}, broken)).toEqual([
+      'SYNTAX',
+      '/etc/nixos/x.nix'
+    ])
+    const unrelated = { '/etc/nixos/x.nix': '{ a = ; }' }
+    expect(refusal('{ imports = [ ./vfio ./x.nix ]; }', {}, unrelated)[0]).toBe('not refused')
+  })
+})

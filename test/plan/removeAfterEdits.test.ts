@@ -1,0 +1,548 @@
+// What people do to their files between apply and remove: what they wrote stays, ours goes, and what
+// is left evaluates.
+
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { shippedModules } from '../../src/configuration/modules.ts'
+import { nix, nixRejects } from '../nix/support.ts'
+import { describeWithOracle, evalConfigs, nixPath } from '../oracle/evalModules.ts'
+import { type Machine, makeMachine } from './support/machine.ts'
+
+const GIVEN = nix`
+  { config, lib, ... }:
+  {
+    imports = [
+      ./hardware.nix
+    ];
+
+    networking.hostName = "pc"; # in the cellar
+
+    virtualisation.docker.enable = true;
+  }
+`
+
+const BLOCK = nix`
+  virtualisation.vfio = {
+    enable = true;
+    IOMMUType = "amd";
+    devices = [ "10de:1b80" "10de:10f0" ];
+    users = [ "alice" ];
+  };
+`
+
+/** The configuration as it stands after apply, but for the given texts. */
+function applied(machine: Machine): string {
+  machine.apply({ devices: ['10de:1b80', '10de:10f0'], IOMMUType: 'amd', users: ['alice'] })
+  return machine.read('configuration.nix')
+}
+
+interface Edit {
+  what: string
+  /** What the person does; the text is that of the configuration after apply. */
+  edit: (machine: Machine, text: string) => void
+  /** All files that are left, but for those that nobody touched. */
+  left: Record<string, string>
+  /** The configuration, if it is another one by then. */
+  file?: string
+  /** What else the plan says. */
+  said?: Partial<Record<'kept' | 'strangers', string[]>>
+}
+
+const write = (text: string) => (machine: Machine) => machine.write('configuration.nix', text)
+const configuration = (text: string) => ({ 'configuration.nix': text })
+
+const layout: Edit[] = [
+  {
+    what: 'nothing',
+    edit: () => {},
+    left: configuration(GIVEN)
+  },
+  {
+    what: 'puts all on few lines',
+    edit: write(
+      '{ config, lib, ... }: { imports = [ ./hardware.nix ./vfio ]; networking.hostName = "pc"; virtualisation = { vfio = { enable = true; devices = [ "10de:1b80" ]; }; docker.enable = true; }; }\n'
+    ),
+    left: configuration(
+      '{ config, lib, ... }: { imports = [ ./hardware.nix ]; networking.hostName = "pc"; virtualisation = { docker.enable = true; }; }\n'
+    )
+  },
+  {
+    what: 'indents otherwise, with tabs, blank lines and comments',
+    edit: write(
+      '{ lib, config, ... }: {\n\timports = [ ./vfio ./hardware.nix ];\n\n\n\tnetworking.hostName = "pc";\n\t# the card\n\n\tvirtualisation.vfio =\n\t{\n\t\t# mine\n\t\tenable = true;\n\n\t\tusers = [ ];\n\t};\n\n\n\tvirtualisation.docker.enable = true;\n}'
+    ),
+    left: configuration(
+      '{ lib, config, ... }: {\n\timports = [ ./hardware.nix ];\n\n\n\tnetworking.hostName = "pc";\n\t# the card\n\n\n\tvirtualisation.docker.enable = true;\n}'
+    )
+  },
+  {
+    what: 'saves it with the line ends of Windows',
+    edit: (machine, text) => machine.write('configuration.nix', text.replaceAll('\n', '\r\n')),
+    left: configuration(GIVEN.replaceAll('\n', '\r\n'))
+  },
+  {
+    what: 'moves the blocks to the top and the imports to the end',
+    edit: write(nix`
+      { ... }:
+      {
+        virtualisation.vfio.enable = true;
+        virtualisation.docker.enable = true;
+        networking.hostName = "pc";
+        imports = [ ./hardware.nix ./vfio ];
+      }
+    `),
+    left: configuration(nix`
+      { ... }:
+      {
+        virtualisation.docker.enable = true;
+        networking.hostName = "pc";
+        imports = [ ./hardware.nix ];
+      }
+    `)
+  },
+  {
+    what: 'writes the options one by one, some in quotes',
+    edit: write(nix`
+      {
+        imports = [ ./vfio ];
+        networking.hostName = "pc";
+        virtualisation.vfio.enable = true;
+        virtualisation.vfio.devices = [ "10de:1b80" ];
+        virtualisation."vfio".users = [ "alice" ];
+        virtualisation.docker.enable = true;
+        virtualisation.sharedMemoryFiles.scream.user = "alice";
+      }
+    `),
+    left: configuration(nix`
+      {
+        networking.hostName = "pc";
+        virtualisation.docker.enable = true;
+      }
+    `)
+  },
+  {
+    what: 'comments the block out',
+    edit: (machine, text) =>
+      machine.write(
+        'configuration.nix',
+        text.replace(/^ {2}virtualisation\.vfio[^}]*\};\n/m, it =>
+          it.replace(/^/gm, '# ').slice(0, -2)
+        )
+      ),
+    left: configuration(
+      GIVEN.replace(
+        'docker.enable = true;\n',
+        nix`
+          docker.enable = true;
+
+          #   virtualisation.vfio = {
+          #     enable = true;
+          #     IOMMUType = "amd";
+          #     devices = [ "10de:1b80" "10de:10f0" ];
+          #     users = [ "alice" ];
+          #   };
+        `
+      )
+    )
+  },
+  {
+    what: 'comments the import out',
+    edit: (machine, text) =>
+      machine.write('configuration.nix', text.replace('    ./vfio', '    # ./vfio')),
+    left: configuration(GIVEN.replace('hardware.nix\n', 'hardware.nix\n    # ./vfio\n'))
+  },
+  {
+    what: 'adds to the lists, with comments',
+    edit: (machine, text) =>
+      machine.write(
+        'configuration.nix',
+        text
+          .replace('    ./vfio\n', '    ./vfio # the card\n    ./other.nix # by me\n')
+          .replace('"10de:10f0"\n', '"10de:10f0"\n      "1912:0014" # USB\n')
+      ),
+    left: configuration(GIVEN.replace('hardware.nix\n', 'hardware.nix\n    ./other.nix # by me\n'))
+  }
+]
+
+const structure: Edit[] = [
+  {
+    what: 'nests the block in virtualisation',
+    edit: write(nix`
+      {
+        imports = [ ./hardware.nix ./vfio ];
+        networking.hostName = "pc";
+        virtualisation = {
+          docker.enable = true;
+          vfio = {
+            enable = true;
+          };
+          libvirtd = {
+            enable = true;
+            deviceACL = [ "/dev/kvmfr0" ];
+            clearEmulationCapabilities = false;
+          };
+        };
+      }
+    `),
+    left: configuration(nix`
+      {
+        imports = [ ./hardware.nix ];
+        networking.hostName = "pc";
+        virtualisation = {
+          docker.enable = true;
+          libvirtd = {
+            enable = true;
+          };
+        };
+      }
+    `)
+  },
+  {
+    what: 'wraps all in config',
+    edit: write(nix`
+      { lib, ... }:
+      {
+        imports = [ ./hardware.nix ./vfio ];
+        options.theirs = lib.mkOption { default = 1; };
+        config = {
+          networking.hostName = "pc";
+          virtualisation.vfio.enable = true;
+          virtualisation.docker.enable = true;
+        };
+      }
+    `),
+    left: configuration(nix`
+      { lib, ... }:
+      {
+        imports = [ ./hardware.nix ];
+        options.theirs = lib.mkOption { default = 1; };
+        config = {
+          networking.hostName = "pc";
+          virtualisation.docker.enable = true;
+        };
+      }
+    `)
+  },
+  {
+    what: 'makes it depend on something, with mkIf, mkMerge, mkForce and if',
+    edit: write(nix`
+      { config, lib, ... }:
+      let
+        isDesktop = config.networking.hostName == "pc";
+      in
+      {
+        imports = [ ./hardware.nix ] ++ [ ./vfio ];
+        config = lib.mkMerge [
+          {
+            networking.hostName = "pc";
+            virtualisation.docker.enable = true;
+            virtualisation.vfio = lib.mkIf isDesktop { enable = lib.mkForce true; };
+          }
+          (lib.mkIf isDesktop {
+            virtualisation.hugepages = { enable = true; numPages = 4; };
+          })
+          (if true then { virtualisation.kvmfr.enable = false; } else { })
+        ];
+      }
+    `),
+    left: configuration(nix`
+      { config, lib, ... }:
+      let
+        isDesktop = config.networking.hostName == "pc";
+      in
+      {
+        imports = [ ./hardware.nix ];
+        config = lib.mkMerge [
+          {
+            networking.hostName = "pc";
+            virtualisation.docker.enable = true;
+          }
+          (lib.mkIf isDesktop { })
+          (if true then { } else { })
+        ];
+      }
+    `)
+  },
+  {
+    what: 'keeps the values in variables',
+    edit: write(nix`
+      let
+        card = [ "10de:1b80" ];
+        passthrough = { enable = true; devices = card; };
+      in
+      {
+        imports = [ ./hardware.nix ./vfio ];
+        networking.hostName = "pc";
+        virtualisation = { vfio = passthrough; } // { docker.enable = true; };
+      }
+    `),
+    left: configuration(nix`
+      let
+        card = [ "10de:1b80" ];
+        passthrough = { enable = true; devices = card; };
+      in
+      {
+        imports = [ ./hardware.nix ];
+        networking.hostName = "pc";
+        virtualisation = { } // { docker.enable = true; };
+      }
+    `)
+  },
+  {
+    what: 'keeps the whole set in a variable',
+    edit: write(nix`
+      let
+        virtualisation = {
+          docker.enable = true;
+          vfio.enable = true;
+        };
+        more = { virtualisation.vfio.users = [ "alice" ]; };
+      in
+      {
+        imports = [ ./hardware.nix ./vfio more ];
+        networking.hostName = "pc";
+        inherit virtualisation;
+      }
+    `),
+    left: configuration(nix`
+      let
+        virtualisation = {
+          docker.enable = true;
+        };
+        more = { };
+      in
+      {
+        imports = [ ./hardware.nix more ];
+        networking.hostName = "pc";
+        inherit virtualisation;
+      }
+    `)
+  },
+  {
+    what: 'puts it into a module inside the module, and into a specialisation',
+    edit: write(nix`
+      { lib, ... }:
+      {
+        imports = [
+          ./hardware.nix
+          ./vfio
+          ({ config, ... }: {
+            virtualisation.vfio.enable = config.virtualisation.docker.enable; # when both
+            networking.hostName = "pc";
+          })
+        ];
+        virtualisation.docker.enable = true;
+        specialisation.host.configuration = { ... }: {
+          virtualisation.vfio.enable = lib.mkForce false;
+          networking.hostName = lib.mkForce "host";
+        };
+      }
+    `),
+    left: configuration(nix`
+      { lib, ... }:
+      {
+        imports = [
+          ./hardware.nix
+          ({ config, ... }: {
+            networking.hostName = "pc";
+          })
+        ];
+        virtualisation.docker.enable = true;
+        specialisation.host.configuration = { ... }: {
+          networking.hostName = lib.mkForce "host";
+        };
+      }
+    `)
+  },
+  {
+    what: 'asks whether the option is there',
+    edit: (machine, text) =>
+      machine.write(
+        'configuration.nix',
+        text.replace('"pc"', 'if config.virtualisation.vfio.enable or false then "pc" else "pc"')
+      ),
+    left: configuration(
+      GIVEN.replace('"pc"', 'if config.virtualisation.vfio.enable or false then "pc" else "pc"')
+    )
+  }
+]
+
+const files: Edit[] = [
+  {
+    what: 'moves all of it into a file of its own',
+    edit: machine => {
+      machine.write(
+        'configuration.nix',
+        GIVEN.replace('./hardware.nix', './hardware.nix ./gpu.nix')
+      )
+      machine.write(
+        'gpu.nix',
+        `{\n  imports = [ ./vfio ];\n\n  ${BLOCK.replaceAll('\n', '\n  ').trim()}\n}\n`
+      )
+    },
+    left: {
+      'configuration.nix': GIVEN.replace('./hardware.nix', './hardware.nix ./gpu.nix'),
+      'gpu.nix': '{\n}\n'
+    }
+  },
+  {
+    what: 'moves the block to the file of the hardware',
+    edit: machine => {
+      machine.write(
+        'configuration.nix',
+        GIVEN.replace('    ./hardware.nix\n', '    ./hardware.nix\n    ./vfio\n')
+      )
+      machine.write(
+        'hardware.nix',
+        '{\n  virtualisation.vfio.enable = true;\n  mine.hardware = true;\n}\n'
+      )
+    },
+    left: {
+      'configuration.nix': GIVEN,
+      'hardware.nix': '{\n  mine.hardware = true;\n}\n'
+    }
+  },
+  {
+    what: 'gives the configuration another name and place',
+    edit: (machine, text) => {
+      machine.write(
+        'hosts/pc.nix',
+        text.replace('./hardware.nix', '../hardware.nix').replace('./vfio', '../vfio')
+      )
+      machine.delete('configuration.nix')
+    },
+    file: 'hosts/pc.nix',
+    left: { 'hosts/pc.nix': GIVEN.replace('./hardware.nix', '../hardware.nix') }
+  },
+  {
+    what: 'imports the folder in other spellings',
+    edit: (machine, text) =>
+      machine.write(
+        'configuration.nix',
+        text.replace('./vfio\n', '././vfio/default.nix\n    (./. + "/vfio")\n    (import ./vfio)\n')
+      ),
+    left: configuration(GIVEN)
+  },
+  {
+    what: 'imports the modules one by one',
+    edit: (machine, text) =>
+      machine.write(
+        'configuration.nix',
+        text.replace('./vfio\n', './vfio/vfio.nix\n    ./vfio/virtualisation.nix\n')
+      ),
+    left: configuration(GIVEN)
+  },
+  {
+    what: 'moves the folder of the modules',
+    edit: (machine, text) => {
+      for (const name of shippedModules('1.0.0').keys()) {
+        machine.rename(`vfio/${name}`, `modules/passthrough/${name}`)
+      }
+      machine.delete('vfio')
+      machine.write('configuration.nix', text.replace('./vfio\n', './modules/passthrough\n'))
+    },
+    left: configuration(GIVEN)
+  },
+  {
+    what: 'changes a module',
+    edit: machine => machine.write('vfio/vfio.nix', `${machine.read('vfio/vfio.nix')}# mine\n`),
+    left: { ...configuration(GIVEN), 'vfio/vfio.nix.edited': '' },
+    said: { kept: ['vfio/vfio.nix.edited'] }
+  },
+  {
+    what: 'deletes a module and what imports it',
+    edit: machine => {
+      machine.delete('vfio/libvirt.nix')
+      machine.write(
+        'vfio/default.nix',
+        machine.read('vfio/default.nix').replace('    ./libvirt.nix\n', '')
+      )
+    },
+    left: { ...configuration(GIVEN), 'vfio/default.nix.edited': '' },
+    said: { kept: ['vfio/default.nix.edited'] }
+  },
+  {
+    what: 'deletes the folder of the modules',
+    edit: machine => machine.delete('vfio'),
+    left: configuration(GIVEN)
+  },
+  {
+    what: 'puts a file of their own beside the modules',
+    edit: (machine, text) => {
+      machine.write('vfio/mine.nix', '{ mine.hardware = true; }\n')
+      machine.write('configuration.nix', text.replace('./vfio\n', './vfio\n    ./vfio/mine.nix\n'))
+    },
+    left: {
+      'configuration.nix': GIVEN.replace('hardware.nix\n', 'hardware.nix\n    ./vfio/mine.nix\n'),
+      'vfio/mine.nix': '{ mine.hardware = true; }\n'
+    },
+    said: { strangers: ['vfio/mine.nix'] }
+  }
+]
+
+const UNTOUCHED = { 'hardware.nix': '{ }\n', 'other.nix': '{ }\n' }
+const machines: { machine: Machine; file: string }[] = []
+
+describe.each([
+  ['the layout', layout],
+  ['the structure', structure],
+  ['the files', files]
+])('after apply a person changes %s', (_, edits) => {
+  it.each(edits)('$what', ({ edit, left, file = 'configuration.nix', said = {} }) => {
+    const machine = makeMachine({ ...UNTOUCHED, 'configuration.nix': GIVEN })
+    const text = applied(machine)
+    expect(text).toContain('virtualisation.vfio')
+    edit(machine, text)
+    const plan = machine.remove(file)
+    if (!plan.ok) throw new Error(JSON.stringify(plan.error))
+
+    const found = machine.files()
+    for (const name of Object.keys(found)) if (name.endsWith('.edited')) found[name] = ''
+    const hardware = left['hardware.nix'] ?? UNTOUCHED['hardware.nix']
+    expect(found).toEqual({ ...UNTOUCHED, ...left, 'hardware.nix': hardware })
+    for (const [name, it] of Object.entries(found))
+      if (name.endsWith('.nix')) expect(nixRejects(it)).toBe(false)
+    const paths = (names: string[] = []) => names.map(it => join(machine.folder, it))
+    expect(plan.value.kept.map(it => it.as)).toEqual(paths(said.kept))
+    expect(plan.value.strangers).toEqual(paths(said.strangers))
+
+    const again = machine.remove(file)
+    expect(again.ok && again.value.files).toEqual([])
+    machines.push({ machine, file })
+  })
+})
+
+describeWithOracle('what was left', oracle => {
+  const declarations = fileURLToPath(new URL('../oracle/nixosOptions.nix', import.meta.url))
+  const others = nix`
+    { lib, ... }: {
+      options = {
+        networking.hostName = lib.mkOption { type = lib.types.str; };
+        virtualisation.docker.enable = lib.mkEnableOption "docker";
+        mine.hardware = lib.mkEnableOption "it";
+        specialisation = lib.mkOption { default = { }; type = lib.types.attrsOf lib.types.anything; };
+      };
+    }
+  `
+  const evaluated = (all: string[]) =>
+    evalConfigs(
+      oracle,
+      'config: [ config.networking.hostName config.virtualisation.docker.enable ]',
+      all.map(it => ({ modules: [`import ${nixPath(declarations)} { }`, others, it] }))
+    )
+
+  it('evaluates to what the person wrote', () => {
+    expect(machines.length).toBe(layout.length + structure.length + files.length)
+    const left = machines.map(({ machine, file }) => nixPath(join(machine.folder, file)))
+    expect(evaluated(left)).toEqual(machines.map(() => ({ value: ['pc', true] })))
+  })
+
+  it('would not with any of our options still in it', () => {
+    const option = (it: string) =>
+      `{ imports = [ ${nixPath(join(machines[0]?.machine.folder ?? '', 'configuration.nix'))} ]; ${it} = { }; }`
+    expect(
+      evaluated([option('virtualisation.vfio'), option('virtualisation.sharedMemoryFiles')])
+    ).toEqual([undefined, undefined])
+  })
+})

@@ -1,0 +1,514 @@
+// `--specialisation`: where the options go, what stays as it is, and what can't be done.
+
+import { describe, expect, it } from 'vitest'
+import { stamp } from '../../src/configuration/imports.ts'
+import { parseDocument } from '../../src/nix/index.ts'
+import { type ApplyInput, planApply } from '../../src/plan/apply.ts'
+import { profilesOf } from '../../src/plan/bootEntry.ts'
+import type { Settings } from '../../src/settings/settings.ts'
+import { nix } from '../nix/support.ts'
+import { makeMachine } from './support/machine.ts'
+
+const shipped = new Map([['default.nix', stamp('1.0.0', '{ }\n')]])
+const CARD: Settings = { devices: ['10de:1b80'] }
+
+function plan(text: string, settings: Settings, specialisation?: string) {
+  const input: ApplyInput = {
+    path: '/etc/nixos/configuration.nix',
+    text,
+    settings,
+    specialisation,
+    modulesDir: 'vfio',
+    modulesFolder: '/etc/nixos/vfio',
+    listing: shipped,
+    shipped,
+    replaceModules: false,
+    closure: { ours: [], foreign: undefined },
+    names: new Map()
+  }
+  return planApply(input)
+}
+
+/** What it becomes; run again, with the name of the entry or without, there is nothing to do. */
+function applied(text: string, settings: Settings, specialisation?: string): string {
+  const first = plan(text, settings, specialisation)
+  if (!first.ok) throw new Error(JSON.stringify(first.error))
+  const after = first.value.configuration.text
+  const { specialisation: entry } = first.value
+  for (const again of [plan(after, settings, entry ?? undefined), plan(after, {})]) {
+    expect(again.ok && again.value.files).toEqual([])
+  }
+  return after
+}
+
+function refusal(text: string, settings: Settings, specialisation?: string): string {
+  const result = plan(text, settings, specialisation)
+  if (result.ok) return 'not refused'
+  const { error } = result
+  return error.code === 'NIX'
+    ? `${error.error.code} ${error.error.at.line}: ${error.error.message}; ${error.error.hint}`
+    : error.code
+}
+
+const GIVEN = nix`
+  { ... }:
+  {
+    imports = [ ./hardware-configuration.nix ];
+
+    boot.kernelParams = [ "quiet" ];
+
+    system.stateVersion = "26.05";
+  }
+`
+
+const SEPARATE = nix`
+  { ... }:
+  {
+    imports = [ ./hardware-configuration.nix ./vfio ];
+
+    boot.kernelParams = [ "quiet" ];
+
+    specialisation.vfio.configuration = {
+      virtualisation.vfio = {
+        enable = true;
+        IOMMUType = "amd";
+        devices = [ "10de:1b80" ];
+        users = [ "alice" ];
+      };
+
+      virtualisation.sharedMemoryFiles = {
+        looking-glass = { user = "alice"; group = "kvm"; mode = "0660"; };
+      };
+
+      virtualisation.hugepages = {
+        enable = true;
+        defaultPageSize = "1G";
+        pageSize = "1G";
+        numPages = 8;
+      };
+
+      virtualisation.libvirtd.deviceACL = [ "/dev/kvmfr0" ];
+    };
+
+    system.stateVersion = "26.05";
+  }
+`
+
+const EVERYTHING: Settings = {
+  devices: ['10de:1b80'],
+  IOMMUType: 'amd',
+  users: ['alice'],
+  sharedMemoryFiles: [{ name: 'looking-glass' }],
+  hugepages: { pageSize: '1G', numPages: 8 },
+  deviceACL: ['/dev/kvmfr0']
+}
+
+describe('a boot entry of its own', () => {
+  it('has all options in one block; only that and the import come', () => {
+    expect(applied(GIVEN, EVERYTHING, 'vfio')).toBe(SEPARATE)
+  })
+
+  it('is found again, and what is said later goes into it', () => {
+    const after = applied(SEPARATE, { ignoreMSRs: true, users: ['bob'], deviceACL: ['/dev/sda'] })
+    expect(after).toBe(
+      SEPARATE.replace('[ "alice" ];', '[ "alice" "bob" ];\n      ignoreMSRs = true;').replace(
+        '[ "/dev/kvmfr0" ]',
+        '[ "/dev/kvmfr0" "/dev/sda" ]'
+      )
+    )
+  })
+
+  it('is laid out as the file is', () => {
+    const given =
+      '{ ... }:\r\n{\r\n\tconfig = {\r\n\t\tnetworking.hostName = "pc";\r\n\t};\r\n}\r\n'
+    expect(applied(given, CARD, 'my-vm')).toBe(
+      [
+        '{ ... }:',
+        '{',
+        '\timports = [ ./vfio ];',
+        '',
+        '\tconfig = {',
+        '\t\tnetworking.hostName = "pc";',
+        '',
+        '\t\tspecialisation.my-vm.configuration = {',
+        '\t\t\tvirtualisation.vfio = {',
+        '\t\t\t\tenable = true;',
+        '\t\t\t\tdevices = [ "10de:1b80" ];',
+        '\t\t\t};',
+        '\t\t};',
+        '\t};',
+        '}',
+        ''
+      ].join('\r\n')
+    )
+  })
+
+  it('with a name that Nix wants in quotes', () => {
+    expect(applied(GIVEN, CARD, '2nd.card')).toContain(
+      '\n  specialisation."2nd.card".configuration = {\n'
+    )
+  })
+})
+
+describe('an entry that is there', () => {
+  it.each([
+    [
+      'nested',
+      nix`
+        { ... }:
+        {
+          imports = [ ./vfio ];
+          specialisation = {
+            games = {
+              inheritParentConfig = true;
+              configuration = {
+                boot.kernelParams = [ "mitigations=off" ];
+              };
+            };
+          };
+        }
+      `,
+      nix`
+        { ... }:
+        {
+          imports = [ ./vfio ];
+          specialisation = {
+            games = {
+              inheritParentConfig = true;
+              configuration = {
+                boot.kernelParams = [ "mitigations=off" ];
+
+                virtualisation.vfio = {
+                  enable = true;
+                  devices = [ "10de:1b80" ];
+                };
+              };
+            };
+          };
+        }
+      `
+    ],
+    [
+      'dotted',
+      nix`
+        { ... }:
+        {
+          imports = [ ./vfio ];
+          specialisation.games.configuration.boot.kernelParams = [ "mitigations=off" ];
+          time.timeZone = "UTC";
+        }
+      `,
+      nix`
+        { ... }:
+        {
+          imports = [ ./vfio ];
+          specialisation.games.configuration.boot.kernelParams = [ "mitigations=off" ];
+          specialisation.games.configuration.virtualisation.vfio = {
+            enable = true;
+            devices = [ "10de:1b80" ];
+          };
+          time.timeZone = "UTC";
+        }
+      `
+    ],
+    [
+      'merged',
+      nix`
+        { lib, ... }:
+        {
+          imports = [ ./vfio ];
+          specialisation.games.configuration = lib.mkMerge [
+            (lib.mkIf true { a = 1; })
+            {
+              b = 2;
+            }
+          ];
+        }
+      `,
+      nix`
+        { lib, ... }:
+        {
+          imports = [ ./vfio ];
+          specialisation.games.configuration = lib.mkMerge [
+            (lib.mkIf true { a = 1; })
+            {
+              b = 2;
+
+              virtualisation.vfio = {
+                enable = true;
+                devices = [ "10de:1b80" ];
+              };
+            }
+          ];
+        }
+      `
+    ]
+  ])('%s: they go into it', (_, before, after) => {
+    expect(applied(before, CARD, 'games')).toBe(after)
+  })
+
+  const NEW = 'choose a new name for the boot entry'
+  it.each([
+    [
+      'specialisation.vm = { inheritParentConfig = false; configuration.a = 1; };',
+      `NO_TARGET 3: specialisation.vm inherits nothing of this configuration, so the modules of vfio-patch do not reach it; ${NEW}`
+    ],
+    [
+      'specialisation.vm.toplevel = other;',
+      `NO_TARGET 3: specialisation.vm is a system that was built elsewhere, so options do not count in it; ${NEW}`
+    ],
+    [
+      'specialisation.vm.configuration = lib.mkIf config.a { b = 1; };',
+      `NO_TARGET 3: specialisation.vm counts only if config.a; ${NEW}, or add the options there by hand`
+    ],
+    [
+      'specialisation.vm = lib.mkIf config.a { configuration.b = 1; };',
+      `NO_TARGET 3: specialisation.vm counts only if config.a; ${NEW}, or add the options there by hand`
+    ],
+    [
+      'specialisation.vm = { pkgs, ... }: { configuration.b = 1; };',
+      'NO_TARGET 3: specialisation.vm is written as a function that can not be edited; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
+    ],
+    [
+      'specialisation.vm.configuration = ./vm.nix;',
+      `NO_TARGET 3: specialisation.vm stands in another file, ./vm.nix; ${NEW}, or add the options in that file by hand`
+    ],
+    [
+      'specialisation.vm = import ./vm.nix;',
+      `NO_TARGET 3: specialisation.vm stands in another file, import ./vm.nix; ${NEW}, or add the options in that file by hand`
+    ],
+    [
+      'specialisation.vm.configuration = config.my.vm;',
+      'NO_TARGET 3: specialisation.vm is config.my.vm, and nothing can be added to that here; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
+    ],
+    [
+      'specialisation = import ./all.nix;',
+      'SHARED_BINDING 3: specialisation is not written out as a set { … } here, so nothing can be added to it; put the options into a module of their own and import it'
+    ],
+    [
+      'specialisation.${name}.configuration.a = 1;',
+      'DYNAMIC_ATTRIBUTE 3: specialisation.${…}.configuration.a may be specialisation.vm.configuration, and Nix allows no second definition of it; write the name out, or choose this definition'
+    ]
+  ])('%s is refused', (line, expected) => {
+    expect(refusal(`{ lib, config, ... }:\n{\n  ${line}\n}\n`, CARD, 'vm')).toBe(expected)
+  })
+})
+
+describe('which entry it is about', () => {
+  const everywhere = nix`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+      virtualisation.vfio.devices = [ "10de:1b80" ];
+      specialisation.other.configuration.a = 1;
+    }
+  `
+  const two = nix`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+      specialisation.a.configuration.virtualisation.vfio.enable = true;
+      specialisation.b.configuration = { ... }: { virtualisation.vfio.enable = true; };
+    }
+  `
+
+  it('is read from the file, also where it is a function', () => {
+    expect(profilesOf(parseDocument(GIVEN))).toEqual({ everywhere: false, specialisations: [] })
+    expect(profilesOf(parseDocument(everywhere))).toEqual({
+      everywhere: true,
+      specialisations: []
+    })
+    expect(profilesOf(parseDocument(two))).toEqual({
+      everywhere: false,
+      specialisations: ['a', 'b']
+    })
+  })
+
+  it('has to be said where there are two', () => {
+    expect(refusal(two, { ignoreMSRs: true })).toBe('SEVERAL_PROFILES')
+    expect(applied(two, { ignoreMSRs: true }, 'a')).toContain(
+      'specialisation.a.configuration.virtualisation.vfio.ignoreMSRs = true;'
+    )
+    expect(plan(two, {})).toMatchObject({ ok: true, value: { files: [] } })
+  })
+
+  it('without a name, never every entry where only one has it', () => {
+    const [, , , , b] = two.split('\n')
+    const text = `{ ... }:\n{\n  imports = [ ./vfio ];\n${b}\n}\n`
+    expect(applied(text, { ignoreMSRs: true })).toBe(
+      text.replace('enable = true; }', 'enable = true; virtualisation.vfio.ignoreMSRs = true; }')
+    )
+  })
+
+  it('a second one may come', () => {
+    const { specialisations } = profilesOf(parseDocument(applied(SEPARATE, CARD, 'other')))
+    expect(specialisations).toEqual(['vfio', 'other'])
+  })
+
+  it('is none of its own where every entry gives devices away', () => {
+    expect(refusal(everywhere, CARD, 'vfio')).toBe('GIVEN_EVERYWHERE')
+    expect(refusal(everywhere, {}, 'vfio')).toBe('GIVEN_EVERYWHERE')
+  })
+
+  it('nothing is chosen by a name alone', () => {
+    expect(refusal(GIVEN, {}, 'vfio')).toBe('NOTHING_CHOSEN')
+    expect(refusal(SEPARATE, {}, 'other')).toBe('NOTHING_CHOSEN')
+    expect(refusal(SEPARATE, {}, 'vfio')).toBe('not refused')
+  })
+})
+
+describe('what every entry has already', () => {
+  const base = nix`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+
+      virtualisation.vfio = {
+        enable = true;
+        IOMMUType = "intel";
+        users = [ "alice" ];
+      };
+    }
+  `
+
+  it('is inherited, and not said again', () => {
+    const settings: Settings = {
+      ...CARD,
+      IOMMUType: 'intel',
+      sharedMemoryFiles: [{ name: 'scream' }]
+    }
+    expect(applied(base, settings, 'vfio')).toBe(
+      base.replace(
+        /\}\n$/,
+        () => nix`
+
+            specialisation.vfio.configuration = {
+              virtualisation.vfio = {
+                devices = [ "10de:1b80" ];
+              };
+
+              virtualisation.sharedMemoryFiles = {
+                scream = { user = "alice"; group = "kvm"; mode = "0660"; };
+              };
+            };
+          }
+        `
+      )
+    )
+  })
+
+  it('can not be another value', () => {
+    expect(refusal(base, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toBe(
+      'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, and a specialisation can not give it another value; take it out here, or set it to what you want in every boot entry'
+    )
+    const off = base.replace('enable = true', 'enable = false')
+    expect(refusal(off, CARD, 'vfio')).toMatch(/^CONFLICT 6: virtualisation\.vfio\.enable /)
+    const weak = base.replace('"intel"', 'lib.mkDefault "intel"').replace('...', 'lib, ...')
+    expect(applied(weak, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toContain('IOMMUType = "amd";')
+  })
+
+  it('says that DMA is not passed through', () => {
+    const text = GIVEN.replace('"quiet"', '"iommu=nopt"')
+    expect(applied(text, CARD, 'vfio')).toContain('\n      passthroughDMA = false;\n')
+  })
+})
+
+describe('values of old guides', () => {
+  const old = nix`
+    { ... }:
+    {
+      imports = [ ./vfio ];
+      boot.kernelParams = [ "pci=nomsi" ];
+      specialisation.vfio.configuration = {
+        boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=10de:1b80" ];
+      };
+    }
+  `
+
+  it('give way inside the entry, and are told outside', () => {
+    const result = plan(old, { ignoreMSRs: true }, 'vfio')
+    if (!result.ok) throw new Error(JSON.stringify(result.error))
+    const { configuration, replaced, left } = result.value
+    expect(configuration.text).toBe(
+      old.replace(
+        '[ "amd_iommu=pt" "vfio-pci.ids=10de:1b80" ];\n',
+        () => nix`
+          [ "iommu=pt" ];
+
+              virtualisation.vfio = {
+                enable = true;
+                ignoreMSRs = true;
+                devices = [ "10de:1b80" ];
+              };
+        `
+      )
+    )
+    expect(replaced?.map(it => `${it.line} ${it.code}`)).toEqual(['6 AMD_IOMMU_PT', '6 IDS_MOVED'])
+    expect(left?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI'])
+  })
+
+  it('keep ours out if they are IDs that would stay beside ours, as the build would stop', () => {
+    const withIDs = old.replace('"pci=nomsi"', '"vfio-pci.ids=10de:10f0"')
+    const result = plan(withIDs, { ignoreMSRs: true }, 'vfio')
+    expect(result).toMatchObject({
+      ok: false,
+      error: { code: 'NIX', error: { code: 'CONFLICT', at: { line: 4, column: 25 } } }
+    })
+  })
+})
+
+describe('remove', () => {
+  /** The configuration once our part has come, an edit was made, and it has gone. */
+  function removed(text: string, specialisation: string, edit = (it: string) => it): string {
+    const machine = makeMachine({ 'configuration.nix': text })
+    machine.apply(EVERYTHING, 'configuration.nix', specialisation)
+    machine.write('configuration.nix', edit(machine.read('configuration.nix')))
+    const outcome = machine.remove()
+    if (!outcome.ok) throw new Error(JSON.stringify(outcome.error))
+    expect(Object.keys(machine.files())).toEqual(['configuration.nix'])
+    return machine.read('configuration.nix')
+  }
+
+  it('takes an entry out that had nothing else', () => {
+    expect(removed(GIVEN, 'vfio')).toBe(GIVEN)
+    const other = GIVEN.replace(
+      '  boot',
+      '  specialisation = {\n    a.configuration.b = 1;\n  };\n  boot'
+    )
+    expect(removed(other, 'vfio')).toBe(other)
+  })
+
+  it('leaves what else is in it', () => {
+    const mine = '    boot.kernelParams = [ "mine" ];\n'
+    const after = removed(GIVEN, 'vfio', it =>
+      it.replace('    virtualisation.vfio = {', block => `${mine}${block}`)
+    )
+    expect(after).toBe(
+      GIVEN.replace(
+        '  system',
+        it => `  specialisation.vfio.configuration = {\n${mine}  };\n\n${it}`
+      )
+    )
+  })
+
+  it('leaves an entry that was there before', () => {
+    const there = GIVEN.replace(
+      '  system',
+      it => `  specialisation.games.configuration = {\n    a = 1;\n  };\n\n${it}`
+    )
+    expect(removed(there, 'games')).toBe(there)
+    const empty = GIVEN.replace(
+      '  system',
+      it => `  specialisation.a.configuration = { };\n\n${it}`
+    )
+    expect(removed(empty, 'b')).toBe(empty)
+  })
+
+  it('finds its import where the modules were deleted', () => {
+    const machine = makeMachine({ 'configuration.nix': GIVEN })
+    machine.apply(CARD, 'configuration.nix', 'vfio')
+    machine.delete('vfio')
+    expect(machine.remove().ok).toBe(true)
+    expect(machine.read('configuration.nix')).toBe(GIVEN)
+  })
+})

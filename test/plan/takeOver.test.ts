@@ -1,0 +1,509 @@
+// Our modules take the place of others that declare the same options.
+
+import { describe, expect, it } from 'vitest'
+import { walkImports } from '../../src/configuration/imports.ts'
+import { declaredOptions, ownOptions } from '../../src/configuration/modules.ts'
+import { placeOf } from '../../src/nix/text/lines.ts'
+import { planApply } from '../../src/plan/apply.ts'
+import { listedBeside } from '../../src/plan/legacy/flakeModules.ts'
+import { planTakeOver } from '../../src/plan/legacy/takeOver.ts'
+import type { Settings } from '../../src/settings/settings.ts'
+import { text } from '../cli/support/text.ts'
+import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
+import {
+  ours,
+  qemuConf,
+  softdeps,
+  stateOf,
+  untouched,
+  withNixos,
+  withOneCard
+} from '../oracle/machines.ts'
+import { inputFor, shipped } from './support/input.ts'
+import {
+  OLD_LIBVIRT,
+  OLD_MODULES,
+  OLD_USAGE,
+  OLD_VFIO,
+  OLD_VIRTUALISATION
+} from './support/oldModules.ts'
+
+const FOLDER = '/etc/nixos'
+const PATH = `${FOLDER}/configuration.nix`
+const own = ownOptions(shipped.values())
+const declared = declaredOptions(shipped.values())
+
+type Files = Record<string, string>
+
+/** Files are named relative to the folder of the configuration. */
+function takeOver(files: Files) {
+  const read = (path: string) => {
+    const name = [path, `${path}/default.nix`].find(it => it.slice(FOLDER.length + 1) in files)
+    return name === undefined
+      ? undefined
+      : { path: name, text: files[name.slice(FOLDER.length + 1)] ?? '' }
+  }
+  const walk = walkImports({ path: PATH, text: files['configuration.nix'] ?? '' }, read)
+  const known = new Set(walk.modules.map(it => it.path))
+  const flake = { path: `${FOLDER}/flake.nix`, text: files['flake.nix'] ?? '' }
+  const listed = listedBeside(flake, PATH).map(module => {
+    const found = module.path === undefined ? undefined : read(module.path)
+    return { ...flake, module, files: found ? walkImports(found, read).modules : [] }
+  })
+  const others = (word: string) =>
+    Object.entries(files)
+      .map(([name, it]) => ({ path: `${FOLDER}/${name}`, text: it }))
+      .filter(it => !known.has(it.path) && it.text.includes(word))
+  return planTakeOver({ walk, own, declared, listed, others })
+}
+
+/** What keeps ours from taking their place: file, line, what stands there, and what it is. */
+function obstacles(files: Files): string[] {
+  const result = takeOver(files)
+  if (result.ok || result.error.code !== 'NOT_TAKEN_OVER') return []
+  return result.error.obstacles.map(({ path, text: all, range, what }) => {
+    const { line } = placeOf(all, range.start)
+    const [source = ''] = all.slice(range.start, range.end).split('\n')
+    return `${path.slice(FOLDER.length + 1)}:${line} ${source} | ${what}`
+  })
+}
+
+/** The files that change, as they are after it, and what is told. */
+function taken(files: Files, settings: Settings = {}) {
+  const result = takeOver(files)
+  if (!result.ok || !result.value) throw new Error(JSON.stringify(result))
+  const plan = planApply(
+    inputFor(PATH, files['configuration.nix'] ?? '', settings, {
+      listing: shipped,
+      takeOver: result.value
+    })
+  )
+  if (!plan.ok) throw new Error(JSON.stringify(plan.error))
+  const { notes, modules } = result.value
+  return {
+    files: Object.fromEntries(
+      plan.value.files.map(it => [it.path.slice(FOLDER.length + 1), it.after])
+    ),
+    stay: modules.map(it => it.slice(FOLDER.length + 1)),
+    notes: notes.map(it => it.code),
+    replaced: plan.value.replaced?.map(it => `${it.line} ${it.code}`)
+  }
+}
+
+/** A configuration that imports `vfio.nix` and says this. */
+const using = (options: string, more = '') => text`
+  {
+    imports = [ ./vfio.nix ];
+    ${options}
+  }${more}
+  `
+
+const MOVED = text`
+  { config, pkgs, ... }:
+
+  {
+    imports = [
+      ./vfio
+    ];
+
+    virtualisation = {
+      sharedMemoryFiles = {
+        scream = { user = "alice"; group = "qemu-libvirtd"; mode = "666"; };
+        looking-glass = { user = "alice"; group = "qemu-libvirtd"; mode = "666"; };
+      };
+      libvirtd = {
+        enable = true;
+        qemu.runAsRoot = false;
+        onBoot = "ignore";
+        onShutdown = "shutdown";
+        clearEmulationCapabilities = false;
+        deviceACL = [
+          "/dev/input/by-id/usb-Keyboard-event-kbd"
+          "/dev/vfio/vfio"
+          "/dev/kvm"
+          "/dev/shm/scream"
+          "/dev/shm/looking-glass"
+        ];
+      };
+      vfio = {
+        enable = true;
+        IOMMUType = "amd";
+        devices = [ "10de:1b80" "10de:10f0" ];
+        blacklistNvidia = true;
+        disableEFIfb = true;
+        ignoreMSRs = true;
+      };
+    };
+
+    users.users.qemu-libvirtd.extraGroups = [ "input" ];
+
+    system.stateVersion = "26.05";
+  }
+  `
+
+describe('old modules give way', () => {
+  it('and what was set stays, without a flag', () => {
+    expect(taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })).toEqual({
+      files: { 'configuration.nix': MOVED },
+      stay: ['vfio.nix', 'libvirt.nix', 'virtualisation.nix'],
+      notes: ['DARK_BOOT', 'NO_DEVICE_GROUP', 'INPUT_GROUP'],
+      replaced: ['18 RENAMED_OPTION', '17 OVMF_OPTION']
+    })
+  })
+
+  it('in a folder whose file only passes them on, with its import', () => {
+    const files = {
+      'configuration.nix':
+        '{ imports = [ ./hardware.nix ./old ]; virtualisation.vfio.enable = true; }\n',
+      'hardware.nix': '{ }',
+      'old/default.nix': '{ imports = [ ./vfio.nix ./libvirt.nix ]; }',
+      'old/vfio.nix': OLD_VFIO,
+      'old/libvirt.nix': OLD_LIBVIRT
+    }
+    expect(taken(files)).toEqual({
+      files: {
+        'configuration.nix':
+          '{ imports = [ ./hardware.nix ./vfio ]; virtualisation.vfio.enable = true; }\n'
+      },
+      stay: ['old/vfio.nix', 'old/libvirt.nix'],
+      notes: ['NO_DEVICE_GROUP'],
+      replaced: []
+    })
+  })
+
+  it('with what they import for themselves, if it does nothing alone', () => {
+    const files = {
+      'configuration.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
+      'vfio.nix': OLD_VFIO.replace(
+        'options.virtualisation.vfio',
+        'imports = [ ./hooks.nix ]; options.virtualisation.vfio'
+      ),
+      'hooks.nix':
+        '{ lib, config, ... }: { options.virtualisation.libvirtd.scopedHooks = lib.mkOption { default = { }; }; config.virtualisation.libvirtd.hooks = config.virtualisation.libvirtd.scopedHooks; }\n'
+    }
+    expect(taken(files).files).toEqual({
+      'configuration.nix': '{ imports = [ ./vfio ]; virtualisation.vfio.enable = true; }\n'
+    })
+    const uses = files['configuration.nix'].replace(
+      'enable = true;',
+      'enable = true; virtualisation.libvirtd.scopedHooks.a = 1;'
+    )
+    expect(obstacles({ ...files, 'configuration.nix': uses })).toEqual([
+      'configuration.nix:1 virtualisation.libvirtd.scopedHooks.a = 1; | vfio-patch has no virtualisation.libvirtd.scopedHooks, which is set here'
+    ])
+  })
+
+  it('in an import of another file, which is edited as well', () => {
+    const files = {
+      'configuration.nix': '{ imports = [ ./gaming.nix ]; }\n',
+      'gaming.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
+      'vfio.nix': OLD_VFIO
+    }
+    expect(taken(files).files).toEqual({
+      'gaming.nix': '{ imports = [ ]; virtualisation.vfio.enable = true; }\n',
+      'configuration.nix': '{ imports = [ ./gaming.nix ./vfio ]; }\n'
+    })
+  })
+
+  it('of a flake as well, which goes from the imports', () => {
+    const configuration = text`
+      { inputs, ... }:
+      {
+        imports = [ inputs.nixos-vfio.nixosModules.vfio ./disks.nix ];
+        virtualisation.vfio = { enable = true; IOMMUType = "amd"; devices = [ "10de:1b80" ]; };
+      }
+      `
+    expect(taken({ 'configuration.nix': configuration }).files).toEqual({
+      'configuration.nix': configuration.replace(
+        'inputs.nixos-vfio.nixosModules.vfio ./disks.nix',
+        './disks.nix ./vfio'
+      )
+    })
+  })
+
+  it('together with what the flags ask for', () => {
+    const files = {
+      'configuration.nix': using(
+        'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
+      ),
+      'vfio.nix': OLD_VFIO
+    }
+    expect(taken(files, { ignoreMSRs: true, devices: ['10de:1b80', '10de:10f0'] }).files).toEqual({
+      'configuration.nix': text`
+        {
+          imports = [ ./vfio ];
+          virtualisation.vfio = { enable = true; devices = [ "10de:1b80" "10de:10f0" ]; ignoreMSRs = true; };
+        }
+        `
+    })
+  })
+
+  it('and what ours would do by itself is kept off where the person said no to it', () => {
+    const files = {
+      'configuration.nix': using(
+        'boot.kernelParams = [ "iommu.passthrough=0" ]; virtualisation.vfio.enable = true;'
+      ),
+      'vfio.nix': OLD_VFIO
+    }
+    expect(taken(files).files['configuration.nix']).toContain(
+      'virtualisation.vfio.passthroughDMA = false;'
+    )
+  })
+
+  it('and huge pages get a size that there is, of the same sum', () => {
+    const pages = (size: string, rest: string) =>
+      taken({
+        'configuration.nix': `{ imports = [ ./virtualisation.nix ]; virtualisation.hugepages = { enable = true; ${size} ${rest} }; }\n`,
+        'virtualisation.nix': OLD_VIRTUALISATION
+      }).files['configuration.nix']?.replace(/.*enable = true; (.*?) *}; }\n/, '$1')
+    expect(pages('defaultPageSize = "1M"; pageSize = "1M";', 'numPages = 16384;')).toBe(
+      'defaultPageSize = "2M"; pageSize = "2M"; numPages = 8192;'
+    )
+    expect(pages('pageSize = "1024M";', 'numPages = 16;')).toBe('pageSize = "1G"; numPages = 16;')
+    expect(pages('pageSize = "1G";', '')).toBe('pageSize = "1G"; numPages = 1;')
+  })
+
+  it('nothing is done where nobody else declares anything', () => {
+    const result = takeOver({
+      'configuration.nix': '{ imports = [ ./a.nix ]; virtualisation.vfio.enable = true; }',
+      'a.nix': '{ lib, ... }: { options.virtualisation.mine = lib.mkOption { }; }'
+    })
+    expect(result).toEqual({ ok: true, value: undefined })
+  })
+})
+
+describe('what would be lost is refused, each with its place', () => {
+  it('options that ours do not have, set or read', () => {
+    const more = OLD_VFIO.replace(
+      'ignoreMSRs = mkOption',
+      'blacklistAMD = mkOption { default = false; }; hook = mkOption { }; ignoreMSRs = mkOption'
+    )
+    const configuration = text`
+      { config, lib, ... }:
+      {
+        imports = [ ./vfio.nix ];
+        virtualisation.vfio.blacklistAMD = true;
+        environment.etc.x.text = lib.mkIf config.virtualisation.vfio.hook "y";
+        specialisation.games.configuration.virtualisation.vfio.deviceDomains = [ "0000:01:00.0" ];
+      }
+      `
+    expect(obstacles({ 'configuration.nix': configuration, 'vfio.nix': more })).toEqual([
+      'configuration.nix:4 virtualisation.vfio.blacklistAMD = true; | vfio-patch has no virtualisation.vfio.blacklistAMD, which is set here',
+      'configuration.nix:5 config.virtualisation.vfio.hook | vfio-patch has no virtualisation.vfio.hook, which is read here',
+      'configuration.nix:6 specialisation.games.configuration.virtualisation.vfio.deviceDomains = [ "0000:01:00.0" ]; | vfio-patch has no virtualisation.vfio.deviceDomains, which is set here'
+    ])
+    // What nobody sets is no loss.
+    expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': more })).toEqual([])
+  })
+
+  it('options inside others', () => {
+    const files = {
+      'configuration.nix':
+        '{ imports = [ ./virtualisation.nix ]; virtualisation.sharedMemoryFiles.lg.size = 32; }',
+      'virtualisation.nix': OLD_VIRTUALISATION
+    }
+    expect(obstacles(files)).toEqual([
+      'configuration.nix:1 virtualisation.sharedMemoryFiles.lg.size = 32; | vfio-patch has no virtualisation.sharedMemoryFiles.lg.size, which is set here'
+    ])
+  })
+
+  it('values that ours do not take', () => {
+    const configuration = text`
+      {
+        imports = [ ./vfio.nix ./libvirt.nix ./virtualisation.nix ];
+        virtualisation = {
+          vfio.IOMMUType = "both";
+          vfio.devices = [ "10de:1b8" ];
+          libvirtd.deviceACL = [ "dev/null" ];
+          sharedMemoryFiles.lg.mode = "rw";
+          hugepages.pageSize = "64K";
+        };
+      }
+      `
+    expect(obstacles({ 'configuration.nix': configuration, ...OLD_MODULES })).toEqual([
+      'configuration.nix:4 "both" | IOMMUType takes "intel" or "amd"',
+      'configuration.nix:5 "10de:1b8" | "10de:1b8" is not a PCI ID',
+      'configuration.nix:6 "dev/null" | "dev/null" is not a device node',
+      `configuration.nix:7 "rw" | "rw" can't be the mode of a file in /dev/shm`,
+      'configuration.nix:8 "64K" | there are no huge pages of 64K'
+    ])
+  })
+
+  it('what else their modules do', () => {
+    const more = text`
+      { lib, pkgs, config, ... }:
+      let
+        card = [ "1002:747e" ];
+      in
+      {
+        imports = [ ./screens.nix ];
+        options.virtualisation.vfio.enable = lib.mkEnableOption "passing a card through";
+        options.virtualisation.vfio.ignoreMSRs = lib.mkOption { type = lib.types.bool; default = true; };
+        config = lib.mkIf config.virtualisation.vfio.enable {
+          boot.kernelPackages = pkgs.linuxPackages_zen;
+          boot.kernelParams = [ "amd_iommu=on" "pcie_aspm=off" ("vfio-pci.ids=" + builtins.head card) ];
+          boot.kernelModules = [ "vfio_pci" "kvmgt" ];
+          boot.kernelPatches = [ { name = "mine"; patch = ./mine.patch; } ];
+          programs.virt-manager.enable = true;
+          virtualisation.libvirtd.qemu.verbatimConfig = ''
+            namespaces = []
+            user = "alice"
+          '';
+        };
+      }
+      `
+    const files = {
+      'configuration.nix': using(''),
+      'vfio.nix': more,
+      'screens.nix': '{ services.x = 1; }'
+    }
+    expect(obstacles(files)).toEqual([
+      'vfio.nix:3 "1002:747e" | this module also has "1002:747e" written into it',
+      'vfio.nix:6 ./screens.nix | this module also imports ./screens.nix',
+      'vfio.nix:8 lib.mkOption { type = lib.types.bool; default = true; } | this module also has virtualisation.vfio.ignoreMSRs on by default',
+      'vfio.nix:10 pkgs.linuxPackages_zen | this module also sets boot.kernelPackages',
+      'vfio.nix:11 pcie_aspm=off | this module also puts pcie_aspm=off into boot.kernelParams',
+      'vfio.nix:12 kvmgt | this module also puts kvmgt into boot.kernelModules',
+      'vfio.nix:13 [ { name = "mine"; patch = ./mine.patch; } ] | this module also patches the kernel (boot.kernelPatches)',
+      'vfio.nix:14 true | this module also sets programs.virt-manager.enable',
+      'vfio.nix:17 user = "alice" | this module also puts user = "alice" into virtualisation.libvirtd.qemu.verbatimConfig'
+    ])
+    // What a person sets themselves does not depend on a default, and what others import stays.
+    const set = using('virtualisation.vfio.ignoreMSRs = true;').replace(
+      './vfio.nix',
+      './vfio.nix ./screens.nix'
+    )
+    const left = obstacles({ ...files, 'configuration.nix': set })
+    expect(left.filter(it => /default|screens/.test(it))).toEqual([])
+  })
+
+  it('an import in a file that another machine needs', () => {
+    const files = {
+      'configuration.nix': '{ imports = [ ./common.nix ]; }',
+      'common.nix': '{ imports = [ ./vfio.nix ]; time.timeZone = "UTC"; }',
+      'laptop.nix': '{ imports = [ ./common.nix ]; }',
+      'vfio.nix': OLD_VFIO
+    }
+    expect(obstacles(files)).toEqual([
+      'common.nix:1 ./vfio.nix | ./vfio.nix is imported here, and /etc/nixos/laptop.nix needs this file, too'
+    ])
+  })
+
+  it('what a flake lists beside the configuration', () => {
+    const flake = text`
+      {
+        outputs = { nixpkgs, nixos-vfio, ... }: {
+          nixosConfigurations.pc = nixpkgs.lib.nixosSystem {
+            modules = [ ./configuration.nix ./vfio.nix nixos-vfio.nixosModules.vfio ];
+          };
+          nixosConfigurations.laptop = nixpkgs.lib.nixosSystem {
+            modules = [ ./laptop.nix nixos-vfio.nixosModules.vfio ];
+          };
+        };
+      }
+      `
+    const files = { 'configuration.nix': '{ }', 'vfio.nix': OLD_VFIO, 'flake.nix': flake }
+    expect(obstacles(files)).toEqual([
+      'flake.nix:4 ./vfio.nix | the flake lists ./vfio.nix, which declares options of vfio-patch',
+      'flake.nix:4 nixos-vfio.nixosModules.vfio | the flake lists nixos-vfio.nixosModules.vfio, which declares options of vfio-patch'
+    ])
+  })
+
+  it('what nixos-vfio has besides, where it comes from a flake', () => {
+    const configuration = text`
+      { inputs, ... }:
+      {
+        imports = [ inputs.nixos-vfio.nixosModules.vfio ];
+        virtualisation.libvirtd.scopedHooks.qemu.pin.script = "true";
+        virtualisation.kvmfr.shm.size = 64;
+      }
+      `
+    expect(obstacles({ 'configuration.nix': configuration })).toEqual([
+      'configuration.nix:4 virtualisation.libvirtd.scopedHooks.qemu.pin.script = "true"; | vfio-patch has no virtualisation.libvirtd.scopedHooks, which is set here',
+      'configuration.nix:5 virtualisation.kvmfr.shm.size = 64; | vfio-patch has no virtualisation.kvmfr.shm.size, which is set here'
+    ])
+  })
+})
+
+describeWithOracle('a configuration with old modules, moved over', oracle => {
+  // What it sets besides, and what the stub of NixOS has no need of.
+  const rest = `{ lib, ... }: {
+    options.system.stateVersion = lib.mkOption { };
+    options.virtualisation.libvirtd.onBoot = lib.mkOption { };
+    options.users.users = lib.mkOption {
+      type = lib.types.attrsOf (lib.types.submodule {
+        options.extraGroups = lib.mkOption { type = lib.types.listOf lib.types.str; default = [ ]; };
+      });
+    };
+  }`
+  const stateAfter = (configuration: string) => {
+    const body = configuration.replace(/imports = \[[^\]]*\];/, '')
+    const modules = [withNixos('partsParams = true;'), ours, rest, body]
+    return evalNix(configExpression(oracle, stateOf, { modules }))
+  }
+
+  it('is what is right today', () => {
+    const { files } = taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
+    const acl = qemuConf(
+      '/dev/input/by-id/usb-Keyboard-event-kbd',
+      '/dev/vfio/vfio',
+      '/dev/shm/scream',
+      '/dev/shm/looking-glass'
+    )
+    expect(stateAfter(files['configuration.nix'] ?? '')).toEqual({
+      ok: true,
+      value: {
+        ...withOneCard,
+        kernelParams: [
+          'iommu=pt',
+          'vfio-pci.ids=10de:1b80,10de:10f0',
+          'initcall_blacklist=sysfb_init',
+          'kvm.ignore_msrs=1',
+          'kvm.report_ignored_msrs=0'
+        ],
+        blacklistedKernelModules: [
+          'nvidia',
+          'nvidia_drm',
+          'nvidia_modeset',
+          'nvidia_uvm',
+          'nvidiafb',
+          'nouveau',
+          'nova_core',
+          'nova_drm'
+        ],
+        extraModprobeConfig: softdeps,
+        initrdKernelModules: ['vfio', 'vfio_iommu_type1', 'vfio_pci'],
+        tmpfiles: [
+          'f /dev/shm/looking-glass 666 alice qemu-libvirtd -',
+          'f /dev/shm/scream 666 alice qemu-libvirtd -'
+        ],
+        users: ['qemu-libvirtd'],
+        libvirtd: {
+          ...untouched.libvirtd,
+          enable: true,
+          onShutdown: 'shutdown',
+          qemuConf: `${acl}clear_emulation_capabilities = 0\n`
+        }
+      }
+    })
+  })
+
+  it('huge pages of 1M are such as there are, of the same sum', () => {
+    const { files } = taken({
+      'configuration.nix': text`
+        {
+          imports = [ ./virtualisation.nix ];
+          virtualisation.hugepages = { enable = true; defaultPageSize = "1M"; pageSize = "1M"; numPages = 16384; };
+        }
+        `,
+      'virtualisation.nix': OLD_VIRTUALISATION
+    })
+    expect(stateAfter(files['configuration.nix'] ?? '')).toEqual({
+      ok: true,
+      value: {
+        ...untouched,
+        kernelParams: ['default_hugepagesz=2M', 'hugepagesz=2M', 'hugepages=8192']
+      }
+    })
+  })
+})

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import type { Result } from '../../src/nix/result.ts'
+import {
+  type BadSetting,
+  parseAddress,
+  parseDevice,
+  parseDeviceNode,
+  parseHugepages,
+  parseSharedMemory,
+  parseUser
+} from '../../src/settings/parse.ts'
+
+const shown = <T>(result: Result<T, BadSetting>) =>
+  result.ok ? result.value : result.error.message
+
+describe('a device ID', () => {
+  it('may be written in capitals, and with the further fields of vfio-pci.ids', () => {
+    expect(shown(parseDevice('10DE:1B80'))).toBe('10de:1b80')
+    expect(shown(parseDevice('10de:1b80:1043:85aa'))).toBe('10de:1b80:1043:85aa')
+  })
+  it.each(['', '10de', '1-de:10f12', '10de:1b8', '10de:1b80 ', '10de:1b80,10de:10f0', 'x:y'])(
+    'is not "%s"',
+    value => expect(shown(parseDevice(value))).toBe(`"${value}" is not a PCI ID`)
+  )
+  it('is told from an address', () => {
+    expect(shown(parseDevice('01:00.0'))).toBe('"01:00.0" is an address, not a PCI ID')
+  })
+})
+
+describe('an address', () => {
+  it('gets its domain', () => {
+    expect(shown(parseAddress('01:00.0'))).toBe('0000:01:00.0')
+    expect(shown(parseAddress('0000:0A:1F.7'))).toBe('0000:0a:1f.7')
+  })
+  it.each(['', '01:00', '01:00.8', '01:20.0', '1:00.0', '0000:01:00.0x'])('is not "%s"', value =>
+    expect(shown(parseAddress(value))).toBe(`"${value}" is not a PCI address`)
+  )
+  it('is told from a device ID', () => {
+    expect(shown(parseAddress('10de:1b80'))).toBe('"10de:1b80" is a PCI ID, not an address')
+  })
+})
+
+describe('shared memory', () => {
+  it('is a name with what else was said', () => {
+    expect(shown(parseSharedMemory('scream'))).toEqual({ name: 'scream' })
+    expect(shown(parseSharedMemory('scream:ann'))).toEqual({ name: 'scream', user: 'ann' })
+    expect(shown(parseSharedMemory('scream::kvm:660'))).toEqual({
+      name: 'scream',
+      group: 'kvm',
+      mode: '0660'
+    })
+  })
+  it.each([
+    ['', '"" is not a name for a file in /dev/shm'],
+    ['../x', '"../x" is not a name for a file in /dev/shm'],
+    ['x:Ann', '"Ann" is not a user name'],
+    ['x:a:b:9', '"9" is not a file mode'],
+    ['x:a:b:0660:y', '"x:a:b:0660:y" has too many parts']
+  ])('is not "%s"', (value, then) => expect(shown(parseSharedMemory(value))).toBe(then))
+})
+
+describe('hugepages', () => {
+  it('have a size and a count', () => {
+    expect(shown(parseHugepages('1g:16'))).toEqual({ pageSize: '1G', numPages: 16 })
+    expect(shown(parseHugepages('2M:512'))).toEqual({ pageSize: '2M', numPages: 512 })
+  })
+  it.each([
+    ['1M:4', 'there are no hugepages of the size "1M" on x86'],
+    ['1G', '"1G" is not a size and a count of hugepages'],
+    ['1G:0', '"1G:0" is not a size and a count of hugepages'],
+    ['1G:1e3', '"1G:1e3" is not a size and a count of hugepages']
+  ])('are not "%s"', (value, then) => expect(shown(parseHugepages(value))).toBe(then))
+})
+
+describe('names and device nodes', () => {
+  it('are read strictly', () => {
+    expect(shown(parseUser('alice'))).toBe('alice')
+    expect(shown(parseUser('Alice A'))).toBe('"Alice A" is not a user name')
+    expect(shown(parseDeviceNode('/dev/input/by-id/usb-kbd'))).toBe('/dev/input/by-id/usb-kbd')
+    for (const bad of ['kvmfr0', '/dev/', '/dev/../etc/shadow', '/dev/a b', '/dev/a"']) {
+      expect(shown(parseDeviceNode(bad))).toBe(`"${bad}" is not a device node`)
+    }
+  })
+})

@@ -1,0 +1,153 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { commit } from '../../src/storage/commit.ts'
+import { findInterrupted, type RecoverOptions, recover } from '../../src/storage/recovery.ts'
+import { lastRun } from '../../src/storage/runs.ts'
+import type { FileChange } from '../../src/storage/step.ts'
+import { planUndo } from '../../src/storage/undo.ts'
+import { compiled } from './support/compile.ts'
+import { change } from './support/files.ts'
+import { listing } from './support/listing.ts'
+import { needing } from './support/needing.ts'
+import type { Place } from './support/place.ts'
+import { changesDisk, type Scenario, type Struck, sweep } from './support/sweep.ts'
+
+const folder = compiled()
+
+const WITHOUT = ['0640 configuration.nix: old', '0755 vfio/', '0640 vfio/default.nix: old']
+const WITH = [
+  '0640 configuration.nix: new',
+  '0755 vfio/',
+  '0640 vfio/default.nix: new',
+  '0755 vfio/guests/',
+  '0640 vfio/guests/win.nix: new'
+]
+
+/** Two files that exist, and a new one in a new folder. */
+const apply: Scenario = {
+  state: true,
+  given: place => {
+    makeFiles(place, 'old', ['vfio/default.nix', 'configuration.nix'])
+    return changesTo(place)
+  }
+}
+
+/** Two files that change, and one that goes with its folder. */
+const remove: Scenario = {
+  state: true,
+  given: place => {
+    makeFiles(place, 'new', ['vfio/guests/win.nix', 'vfio/default.nix', 'configuration.nix'])
+    const { nixos } = place
+    const emptied = [join(nixos, 'vfio/guests')]
+    return [
+      change(join(nixos, 'vfio/default.nix'), 'old\n'),
+      change(join(nixos, 'configuration.nix'), 'old\n'),
+      { ...change(join(nixos, 'vfio/guests/win.nix'), null), emptied }
+    ]
+  }
+}
+
+/** The way back from `apply`. */
+const undo: Scenario = {
+  state: true,
+  given: place => {
+    expect(commit(apply.given(place), place.options)).toMatchObject({ ok: true })
+    const run = lastRun(place.state, join(place.nixos, 'configuration.nix'))
+    if (!run.ok) throw new Error(run.error.code)
+    const changes = planUndo(run.value)
+    if (!changes.ok) throw new Error(changes.error.code)
+    return changes.value
+  }
+}
+
+needing('strace', 'GNU cp').each([
+  { name: 'apply', scenario: apply, before: WITHOUT, after: WITH, runs: 0 },
+  { name: 'remove', scenario: remove, before: WITH, after: WITHOUT, runs: 0 },
+  { name: 'undo', scenario: undo, before: WITH, after: WITHOUT, runs: 1 }
+])(
+  'killed at any call of $name: afterwards all files are old or all new, and nothing is left over',
+  { timeout: 4 * 60_000 },
+  async ({ scenario, before, after, runs }) => {
+    const outcomes = new Map<string, number>()
+    const points = await sweep(folder(), scenario, 'signal=SIGKILL', changesDisk, struck => {
+      expectKilled(struck)
+      const { place } = struck
+      const interrupted = findInterrupted(where(place)).length
+      const recovered = recover(where(place))
+      if (!recovered.ok) throw new Error(JSON.stringify([struck.point, recovered.error]))
+      expect(recovered.value.length).toBe(interrupted)
+      const outcome = recovered.value[0]?.outcome ?? 'nothing'
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+      const isNew = existsSync(join(place.nixos, 'vfio/guests')) === (after === WITH)
+      expect([struck.point, listing(place.nixos)]).toEqual([struck.point, isNew ? after : before])
+      expect([struck.point, runsIn(place)]).toEqual([struck.point, runs + (isNew ? 1 : 0)])
+      expect(recover(where(place))).toEqual({ ok: true, value: [] })
+    })
+    expect(points).toBeGreaterThan(50)
+    expect([...outcomes.keys()].sort()).toEqual(['finished', 'nothing', 'taken back'])
+  }
+)
+
+needing('strace', 'GNU cp').each([
+  { at: 'before the last rename', injection: 'rename:signal=SIGKILL:when=4', end: WITHOUT },
+  { at: 'after the last rename', injection: 'unlink:signal=SIGKILL:when=1', end: WITH }
+])(
+  'killed at any call while it sees to a run that was killed $at',
+  { timeout: 4 * 60_000 },
+  async ({ injection, end }) => {
+    const points = await sweep(
+      folder(),
+      { ...apply, killedAt: injection },
+      'signal=SIGKILL',
+      changesDisk,
+      struck => {
+        expectKilled(struck)
+        const { place } = struck
+        expect(recover(where(place))).toMatchObject({ ok: true })
+        expect([struck.point, listing(place.nixos)]).toEqual([struck.point, end])
+        expect(runsIn(place)).toBe(end === WITH ? 1 : 0)
+      }
+    )
+    expect(points).toBeGreaterThan(15)
+  }
+)
+
+function changesTo({ nixos }: Place): FileChange[] {
+  const configuration = join(nixos, 'configuration.nix')
+  return [
+    { ...change(join(nixos, 'vfio/guests/win.nix'), 'new\n'), like: configuration },
+    change(join(nixos, 'vfio/default.nix'), 'new\n'),
+    change(configuration, 'new\n')
+  ]
+}
+
+function makeFiles({ nixos }: Place, text: string, names: string[]): void {
+  mkdirSync(join(nixos, 'vfio'))
+  if (names.length > 2) mkdirSync(join(nixos, 'vfio/guests'))
+  for (const name of names) writeFileSync(join(nixos, name), `${text}\n`, { mode: 0o640 })
+}
+
+/** As the next command on the configuration looks. */
+function where(place: Place): RecoverOptions {
+  return { paths: [join(place.nixos, 'configuration.nix')], stateFolder: place.state }
+}
+
+function expectKilled({ ended, point }: Struck): void {
+  // Where the child process makes a call first, that is killed, and the change is taken back.
+  if (ended.stdout.includes('"syscall":"cp"')) return
+  expect([point, ended.signal, ended.stdout]).toEqual([point, 'SIGKILL', ''])
+}
+
+/** How many runs there are, all of which came to their end. */
+function runsIn({ state }: Place): number {
+  const runs = join(state, 'runs')
+  if (!existsSync(runs)) return 0
+  expect(readdirSync(state)).toEqual(['runs'])
+  const ids = readdirSync(runs)
+  for (const id of ids) {
+    expect(existsSync(join(runs, id, 'manifest.json'))).toBe(true)
+    expect(existsSync(join(runs, id, 'done'))).toBe(true)
+  }
+  return ids.length
+}

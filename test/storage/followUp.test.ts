@@ -1,0 +1,59 @@
+// What an undo or a redo has left to do after a run that was stopped in the middle: the whole table.
+
+import { expect, test } from 'vitest'
+import { type FollowUp, followUp, type Request, type Stopped } from '../../src/storage/history.ts'
+
+const [OWN, SUBJECT, OTHER] = ['20261122-160312-3', '20261122-160312-2', '20261122-160312-1']
+const GO_ON: FollowUp = { stops: false }
+const SAME: FollowUp = { stops: false, run: SUBJECT }
+
+function stopped(kind: Stopped['kind'], outcome: Stopped['outcome']): Stopped {
+  if (outcome === 'nothing') return { kind, outcome }
+  return kind === 'change'
+    ? { kind, outcome, run: OWN }
+    : { kind, outcome, run: OWN, subject: SUBJECT }
+}
+
+test.each<[Request['kind'], Stopped['kind'], Stopped['outcome'], 'stop' | FollowUp]>([
+  ['undo', 'change', 'finished', GO_ON],
+  ['undo', 'change', 'taken back', 'stop'],
+  ['undo', 'change', 'nothing', 'stop'],
+  ['undo', 'undo', 'finished', 'stop'],
+  ['undo', 'undo', 'taken back', SAME],
+  ['undo', 'undo', 'nothing', GO_ON],
+  ['undo', 'redo', 'finished', GO_ON],
+  ['undo', 'redo', 'taken back', 'stop'],
+  ['undo', 'redo', 'nothing', 'stop'],
+  ['redo', 'change', 'finished', GO_ON],
+  ['redo', 'change', 'taken back', 'stop'],
+  ['redo', 'change', 'nothing', 'stop'],
+  ['redo', 'undo', 'finished', GO_ON],
+  ['redo', 'undo', 'taken back', 'stop'],
+  ['redo', 'undo', 'nothing', 'stop'],
+  ['redo', 'redo', 'finished', 'stop'],
+  ['redo', 'redo', 'taken back', SAME],
+  ['redo', 'redo', 'nothing', GO_ON]
+])('%s after a %s of which the end is: %s', (kind, what, outcome, expected) => {
+  const because = stopped(what, outcome)
+  const wanted = expected === 'stop' ? { stops: true, because } : expected
+  expect(followUp({ kind }, [because])).toEqual(wanted)
+})
+
+test('nothing was stopped', () => {
+  expect(followUp({ kind: 'undo' }, [])).toEqual(GO_ON)
+})
+
+test.each<[string, string, Stopped, 'stop' | FollowUp]>([
+  ['the run that was stopped', OWN, stopped('change', 'taken back'), 'stop'],
+  ['the run that was stopped', OWN, stopped('change', 'finished'), GO_ON],
+  ['the run that was being undone', SUBJECT, stopped('undo', 'finished'), 'stop'],
+  ['the run that was being undone', SUBJECT, stopped('undo', 'taken back'), SAME],
+  ['the run that was being redone', SUBJECT, stopped('redo', 'taken back'), 'stop'],
+  ['the run that was being redone', SUBJECT, stopped('redo', 'finished'), GO_ON],
+  ['another run', OTHER, stopped('undo', 'finished'), GO_ON],
+  ['another run', OTHER, stopped('change', 'taken back'), GO_ON],
+  ['another run', OTHER, stopped('change', 'nothing'), GO_ON]
+])('undo --run with %s (%s)', (_, run, because, expected) => {
+  const wanted = expected === 'stop' ? { stops: true, because } : expected
+  expect(followUp({ kind: 'undo', run }, [because])).toEqual(wanted)
+})

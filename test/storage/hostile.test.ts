@@ -1,0 +1,368 @@
+// Root at work in a folder of whoever called sudo, who has put records there to have root change what
+// is not theirs.
+
+import { spawnSync } from 'node:child_process'
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { commit } from '../../src/storage/commit.ts'
+import { confine, inFolder, makeFolder, settleFolder } from '../../src/storage/folders.ts'
+import { journalPath } from '../../src/storage/journal.ts'
+import { createLocks } from '../../src/storage/lock.ts'
+import { findInterrupted, recover } from '../../src/storage/recovery.ts'
+import { listRuns } from '../../src/storage/runs.ts'
+import { change, hashOf, read } from './support/files.ts'
+import {
+  ALICE,
+  factsOf,
+  fileOf,
+  GONE,
+  type Hostile,
+  journalOf,
+  makeHostile,
+  manifestOf,
+  plant,
+  plantLink,
+  STARTED,
+  temporary
+} from './support/hostile.ts'
+import { needing } from './support/needing.ts'
+
+const rooted = needing('root')
+const CONFIGURATION = 'configuration.nix'
+const RUN = '../state/runs/20261122-160312-7'
+
+/** The refusal of a journal in Alice's folder. */
+function refusal({ nixos }: Hostile, why: 'OTHERS' | 'DAMAGED') {
+  const journal = journalPath(nixos)
+  const started = why === 'OTHERS' ? STARTED : null
+  return { ok: false, error: { code: 'INTERRUPTED', path: journal, why, journal, started } }
+}
+
+rooted.each([
+  { what: "a run of root's that is kept", run: RUN },
+  { what: 'a folder that is called like a run', run: '../decoys/private/x/20261122-160312-1' }
+])('run: $what stays, and the rest is taken back', ({ run }) => {
+  const place = makeHostile()
+  const temp = join(place.nixos, temporary(CONFIGURATION))
+  plant(temp, 'half')
+  plant(journalPath(place.nixos), journalOf({ run }))
+  const before = factsOf(place.decoys, place.state)
+  expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+  expect(factsOf(place.decoys, place.state)).toEqual(before)
+  expect(readdirSync(place.nixos)).toEqual([CONFIGURATION])
+})
+
+rooted('run: not even an empty one, and none is marked as done', () => {
+  const place = makeHostile()
+  const blank = join(place.state, 'runs/20261122-160312-8')
+  mkdirSync(blank)
+  plant(place.configuration, 'new\n')
+  for (const run of ['../state/runs/20261122-160312-8', RUN]) {
+    plant(journalPath(place.nixos), journalOf({ run }))
+    expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'finished' }] })
+    expect(existsSync(join(blank, 'done'))).toBe(false)
+    expect(readdirSync(join(place.state, 'runs/20261122-160312-7')).sort()).toEqual([
+      '1.before',
+      'manifest.json'
+    ])
+    writeFileSync(place.configuration, 'old\n')
+    plant(journalPath(place.nixos), journalOf({ run }))
+    expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+    expect(existsSync(blank)).toBe(true)
+    writeFileSync(place.configuration, 'new\n')
+  }
+})
+
+rooted.each([
+  { what: 'path', fields: { files: [fileOf('../decoys/nixos/a.nix'), configuration()] } },
+  {
+    what: 'temp',
+    fields: {
+      files: [
+        fileOf('../decoys/nixos/a.nix', {
+          ...{
+            before: hashOf('new\n'),
+            after: hashOf('x'),
+            temp: `../decoys/nixos/${temporary('a.nix')}`
+          }
+        }),
+        configuration()
+      ]
+    }
+  },
+  {
+    what: 'spare',
+    fields: {
+      files: [
+        fileOf('../decoys/nixos/a.nix', {
+          ...{ before: hashOf('half\n'), spare: `../decoys/nixos/${temporary('a.nix')}` }
+        }),
+        configuration()
+      ]
+    }
+  },
+  {
+    what: 'a file to delete',
+    fields: {
+      files: [
+        fileOf(CONFIGURATION, { before: hashOf('x'), after: hashOf('old\n') }),
+        fileOf('../decoys/nixos/a.nix', { before: hashOf('new\n'), after: null })
+      ]
+    }
+  },
+  { what: 'a folder to take back', fields: { folders: ['../decoys/empty'] } },
+  { what: 'a folder to empty', fields: { emptied: ['../decoys/empty'] } },
+  { what: 'a folder to lock', fields: { locked: ['../decoys/nixos'] } },
+  { what: 'a path through a link', fields: { files: [fileOf('way/a.nix'), configuration()] } },
+  { what: 'a folder through a link', fields: { folders: ['way/empty'] } },
+  { what: 'a lock through a link', fields: { locked: ['way'] } }
+])('$what of root: nothing is done', ({ fields }) => {
+  const place = makeHostile()
+  plantLink('../decoys/nixos', join(place.nixos, 'way'))
+  plant(journalPath(place.nixos), journalOf(fields))
+  const before = factsOf(place.decoys, place.state)
+  expect(recover(place.where)).toEqual(refusal(place, 'OTHERS'))
+  expect(factsOf(place.decoys, place.state)).toEqual(before)
+})
+
+rooted.each([
+  { what: 'an absolute path', fields: { files: [fileOf('/etc/hostname'), configuration()] } },
+  { what: 'an absolute folder', fields: { folders: ['/tmp/empty'] } },
+  { what: 'an absolute lock', fields: { locked: ['/root'] } },
+  { what: 'an absolute run', fields: { run: '/root/runs/20261122-160312-1' } },
+  { what: 'a run of another name', fields: { run: '../decoys/private' } },
+  { what: 'a path that is no text for the system', fields: { emptied: ['a\0b'] } },
+  { what: 'no path', fields: { files: [fileOf('')] } },
+  { what: 'a hash that is none', fields: { files: [fileOf(CONFIGURATION, { after: 'new' })] } },
+  { what: 'no change', fields: { files: [fileOf(CONFIGURATION, { before: hashOf('new\n') })] } },
+  { what: 'a command that moves the cursor', fields: { command: 'apply\x1b[2J' } },
+  { what: 'a time that moves the cursor', fields: { started: '2026 (\x1b[2J)' } },
+  {
+    what: 'a temporary file of another name',
+    fields: { files: [fileOf(CONFIGURATION, { temp: '../decoys/secret' })] }
+  },
+  {
+    what: 'a temporary file in another folder',
+    fields: { files: [fileOf('a.nix', { spare: `../decoys/nixos/${temporary('a.nix')}` })] }
+  }
+])('a journal with $what is damaged', ({ fields }) => {
+  const place = makeHostile()
+  plant(journalPath(place.nixos), journalOf(fields))
+  const before = factsOf(place.decoys, place.state)
+  expect(recover(place.where)).toEqual(refusal(place, 'DAMAGED'))
+  expect(findInterrupted(place.where)).toMatchObject([{ started: null }])
+  expect(factsOf(place.decoys, place.state)).toEqual(before)
+})
+
+rooted.each([
+  { what: 'a link to a file of root', make: (it: string) => plantLink('../decoys/secret', it) },
+  { what: 'a pipe', make: (it: string) => void spawnSync('mkfifo', [it]) },
+  { what: 'a folder', make: (it: string) => mkdirSync(it) },
+  { what: 'far too much', make: makeHuge },
+  {
+    what: 'a second name of a journal of root',
+    make: (it: string) => {
+      const other = join(it, '../../decoys/nixos/.vfio-patch.journal')
+      writeFileSync(other, journalOf(), { mode: 0o600 })
+      linkSync(other, it)
+    }
+  }
+])('a journal that is $what is damaged', ({ make }) => {
+  const place = makeHostile()
+  make(journalPath(place.nixos))
+  const before = factsOf(place.decoys, place.state)
+  expect(recover(place.where)).toEqual(refusal(place, 'DAMAGED'))
+  expect(factsOf(place.decoys, place.state)).toEqual(before)
+})
+
+/** More than any journal has, and more than Node holds in one text. */
+function makeHuge(path: string): void {
+  const file = openSync(path, 'w')
+  ftruncateSync(file, 2 ** 29 + 1)
+  closeSync(file)
+}
+
+rooted(
+  "a journal of root's that Alice moved to another folder counts for her folders alone",
+  () => {
+    const place = makeHostile()
+    const { nixos, decoys } = place
+    writeFileSync(join(decoys, CONFIGURATION), 'old\n')
+    // Written by root in another folder of hers, for files that are not at these places now.
+    const files = [fileOf('../decoys/nixos/a.nix'), configuration()]
+    writeFileSync(journalPath(nixos), journalOf({ files }), { mode: 0o600 })
+    const before = factsOf(decoys, place.state)
+    expect(recover(place.where)).toEqual(refusal(place, 'OTHERS'))
+    expect(factsOf(decoys, place.state)).toEqual(before)
+  }
+)
+
+rooted("root's own run in her folder is finished or taken back, with its record", () => {
+  for (const [text, outcome] of [
+    ['old\n', 'taken back'],
+    ['new\n', 'finished']
+  ] as const) {
+    const place = makeHostile()
+    const { nixos, state, configuration: path } = place
+    // With a module of root's elsewhere, which the record has as well.
+    writeFileSync(path, text)
+    const run = join(state, 'runs/20261122-160312-7')
+    writeFileSync(join(run, 'manifest.json'), manifestOf(path))
+    const journal = journalOf({ run: RUN, locked: ['.', '../decoys/empty'] })
+    writeFileSync(journalPath(nixos), journal, { mode: 0o600 })
+    expect(recover(place.where)).toMatchObject({ value: [{ outcome }] })
+    expect(existsSync(run)).toBe(outcome === 'finished')
+    expect(existsSync(join(run, 'done'))).toBe(outcome === 'finished')
+    expect(readdirSync(nixos)).toEqual([CONFIGURATION])
+  }
+})
+
+rooted('a run that has ended is not dropped by a journal that comes back', () => {
+  const place = makeHostile()
+  const { nixos, state, configuration: path } = place
+  const run = join(state, 'runs/20261122-160312-7')
+  writeFileSync(join(run, 'manifest.json'), manifestOf(path))
+  writeFileSync(join(run, 'done'), '')
+  const before = factsOf(run)
+  writeFileSync(journalPath(nixos), journalOf({ run: RUN }), { mode: 0o600 })
+  expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
+  expect(factsOf(run)).toEqual(before)
+})
+
+rooted.each([
+  { what: 'with the journal of an interrupted run', hasJournal: true },
+  { what: 'where a lock was left', hasJournal: false }
+])('a lock that leads to a folder of root $what', ({ hasJournal }) => {
+  const place = makeHostile()
+  const other = join(place.decoys, 'nixos')
+  if (hasJournal)
+    writeFileSync(journalPath(other), journalOf({ files: [fileOf('a.nix')] }), { mode: 0o600 })
+  symlinkSync(`${GONE}.`, join(other, '.vfio-patch.lock'))
+  for (const to of ['../decoys/nixos', 'way', other]) {
+    const lock = join(place.nixos, '.vfio-patch.lock')
+    if (to === 'way') plantLink('../decoys/nixos', join(place.nixos, 'way'))
+    plantLink(`${GONE}${to}`, lock)
+    const before = factsOf(place.decoys)
+    expect(findInterrupted(place.where)).toEqual([])
+    expect(recover(place.where)).toEqual({ ok: true, value: [] })
+    expect(factsOf(place.decoys)).toEqual(before)
+    expect(existsSync(lock)).toBe(false)
+  }
+})
+
+rooted('a folder of root that was moved, with a lock in it', () => {
+  const place = makeHostile()
+  const { nixos, decoys } = place
+  const other = join(decoys, 'nixos')
+  writeFileSync(journalPath(other), journalOf({ files: [fileOf('a.nix')] }), { mode: 0o600 })
+  symlinkSync(`${GONE}.`, join(other, '.vfio-patch.lock'))
+  const moved = join(nixos, 'moved')
+  mkdirSync(moved)
+  symlinkSync(`${GONE}../../decoys/nixos`, join(moved, '.vfio-patch.lock'))
+  const before = factsOf(decoys)
+  expect(recover({ ...place.where, paths: [join(moved, 'a.nix')] })).toEqual({
+    ok: true,
+    value: []
+  })
+  expect(factsOf(decoys)).toEqual(before)
+})
+
+rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secret'])(
+  'a lock that says %s is taken over',
+  target => {
+    const place = makeHostile()
+    plantLink(target, join(place.nixos, '.vfio-patch.lock'))
+    const before = factsOf(place.decoys)
+    expect(createLocks(place.nixos).take(new Map([[place.nixos, place.configuration]]))).toBe(null)
+    expect(factsOf(place.decoys)).toEqual(before)
+  }
+)
+
+rooted('a lock that is a pipe or a folder does not stop root', () => {
+  for (const make of ['mkfifo', 'mkdir']) {
+    const place = makeHostile()
+    spawnSync(make, [join(place.nixos, '.vfio-patch.lock')])
+    const locks = createLocks(place.nixos)
+    expect(locks.take(new Map([[place.nixos, place.configuration]]))).toBe(null)
+    locks.release()
+  }
+})
+
+rooted("a state folder below a folder of Alice's is not for root's backups", () => {
+  const place = makeHostile()
+  const stateFolder = join(place.nixos, 'state')
+  mkdirSync(join(stateFolder, 'runs'), { recursive: true, mode: 0o700 })
+  const cause = { code: 'OPEN_FOLDER', path: place.nixos, uid: ALICE, gid: ALICE, mode: 0o755 }
+  const options = { ...place.options, stateFolder, people: place.people }
+  expect(commit([change(place.configuration, 'new\n')], options)).toMatchObject({
+    error: { code: 'BACKUP_FAILED', cause }
+  })
+  expect(listRuns(stateFolder, { people: place.people })).toEqual({ ok: false, error: cause })
+  expect(read(place.configuration)).toBe('old\n')
+})
+
+rooted('a folder that is replaced while root works in it', () => {
+  const { nixos, decoys } = makeHostile()
+  const [folder, path] = [join(nixos, 'vfio'), join(nixos, 'vfio/a.nix')]
+  mkdirSync(folder)
+  chownSync(folder, ALICE, ALICE)
+  plant(path, 'mine\n')
+  const before = factsOf(decoys)
+  inFolder(path, it => {
+    renameSync(folder, join(nixos, 'moved'))
+    plantLink('../decoys/nixos', folder)
+    unlinkSync(it)
+  })
+  expect(readdirSync(join(nixos, 'moved'))).toEqual([])
+  // From now on the link is in the way.
+  expect(() => inFolder(path, it => unlinkSync(it))).toThrow(/ENOTDIR/)
+  expect(factsOf(decoys)).toEqual(before)
+})
+
+rooted('a folder of another owner is none for a journal of Alice', () => {
+  const { nixos } = makeHostile()
+  mkdirSync(join(nixos, 'vfio'))
+  writeFileSync(join(nixos, 'vfio/a.nix'), 'root\n')
+  const removal = () => inFolder(join(nixos, 'vfio/a.nix'), it => unlinkSync(it))
+  expect(() => confine((_, uid) => uid === ALICE, removal)).toThrow(/another user/)
+  expect(read(join(nixos, 'vfio/a.nix'))).toBe('root\n')
+})
+
+rooted('a new folder: what takes its place is not given away', () => {
+  const { nixos, decoys } = makeHostile()
+  const path = join(nixos, 'vfio')
+  const before = factsOf(decoys)
+  plantLink('../decoys/empty', path)
+  expect(settleFolder(path, 0o755, true)).toMatchObject({ code: 'NOT_DIRECTORY' })
+  unlinkSync(path)
+  mkdirSync(path, { mode: 0o700 })
+  writeFileSync(join(path, 'secret'), 'secret\n')
+  const filled = factsOf(path)
+  expect(settleFolder(path, 0o755, true)).toMatchObject({ code: 'IO_ERROR', errno: 'EEXIST', path })
+  expect(factsOf(path)).toEqual(filled)
+  expect(makeFolder(join(nixos, 'new'))).toBe(null)
+  expect(settleFolder(join(nixos, 'new'), 0o755, true)).toBe(null)
+  expect(factsOf(join(nixos, 'new'))).toEqual([expect.stringMatching(/^\. 1234:1234 40755 /)])
+  expect(factsOf(decoys)).toEqual(before)
+})
+
+function configuration() {
+  return {
+    ...fileOf(CONFIGURATION, { before: hashOf('old\n') }),
+    temp: temporary(CONFIGURATION)
+  }
+}

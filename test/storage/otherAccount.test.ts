@@ -1,0 +1,124 @@
+// What root sees of the runs of the user who called sudo, and what that user can't make it see.
+
+import {
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { commit } from '../../src/storage/commit.ts'
+import { findOtherAccount, runsOfOther } from '../../src/storage/undo.ts'
+import { change, read } from './support/files.ts'
+import { needing } from './support/needing.ts'
+import { makePlace } from './support/place.ts'
+
+const ALICE = 1234
+
+/** A state folder in the home of alice, with a run of hers; `account` is what root finds. */
+function given() {
+  const place = makePlace()
+  const home = join(place.top, 'home')
+  const stateFolder = join(home, '.local/state/vfio-patch')
+  const path = join(place.nixos, 'a.nix')
+  mkdirSync(dirname(stateFolder), { recursive: true, mode: 0o700 })
+  const options = { ...place.options, stateFolder }
+  expect(commit([change(path, 'new\n')], options)).toMatchObject({ ok: true })
+  const folder = join(stateFolder, 'runs/20261122-160312-1')
+  const manifest = join(folder, 'manifest.json')
+  for (const each of [stateFolder, dirname(folder), folder, manifest]) chownSync(each, ALICE, ALICE)
+  const passwd = `root:x:0:0::/root:/bin/sh\nalice:x:${ALICE}:${ALICE}::${home}:/bin/sh\n`
+  const account = findOtherAccount({ root: '/', uid: 0, env: { SUDO_UID: `${ALICE}` }, passwd })
+  if (account === null) throw new Error('there is no account')
+  return { ...place, home, stateFolder, path, folder, manifest, passwd, account }
+}
+
+needing('root')('the runs of the user who called sudo', () => {
+  const { account, stateFolder, path, nixos } = given()
+  expect(account).toEqual({ name: 'alice', uid: ALICE, stateFolder })
+  expect(runsOfOther(account, path, '/')).toEqual(['20261122-160312-1'])
+  expect(runsOfOther(account, null, '/')).toEqual(['20261122-160312-1'])
+  expect(runsOfOther(account, join(nixos, 'b.nix'), '/')).toEqual([])
+  expect(runsOfOther(account, path, '/mnt')).toEqual([])
+})
+
+needing('root')('nobody called sudo, or nobody who has runs', () => {
+  const { passwd, stateFolder } = given()
+  const facts = { root: '/', uid: 0, passwd }
+  expect(findOtherAccount({ ...facts, env: {} })).toBe(null)
+  expect(findOtherAccount({ ...facts, env: { SUDO_UID: '0' } })).toBe(null)
+  expect(findOtherAccount({ ...facts, env: { SUDO_UID: '77' } })).toBe(null)
+  expect(findOtherAccount({ ...facts, env: { DOAS_USER: 'alice' } })?.name).toBe('alice')
+  rmSync(stateFolder, { recursive: true })
+  expect(findOtherAccount({ ...facts, env: { SUDO_UID: `${ALICE}` } })).toBe(null)
+})
+
+test('for a user it is root, where that has a folder', () => {
+  const { top } = makePlace()
+  const facts = { root: top, uid: 1000, env: { SUDO_UID: '7' }, passwd: '' }
+  expect(findOtherAccount(facts)).toBe(null)
+  const stateFolder = join(top, 'var/lib/vfio-patch')
+  mkdirSync(stateFolder, { recursive: true })
+  expect(findOtherAccount(facts)).toEqual({ name: 'root', uid: 0, stateFolder })
+})
+
+type Given = ReturnType<typeof given>
+
+/** Moves a folder elsewhere, and puts a link of alice to it in its place. */
+function linked(path: string, to: string): void {
+  renameSync(path, to)
+  symlinkSync(to, path)
+  lchownSync(path, ALICE, ALICE)
+}
+
+needing('root').each<{ what: string; how: (place: Given) => void; seen: string[] | null }>([
+  {
+    what: 'a state folder that is a link to a folder of root',
+    how: ({ stateFolder, top }) => {
+      chownSync(stateFolder, 0, 0)
+      linked(stateFolder, join(top, 'roots'))
+    },
+    seen: null
+  },
+  {
+    what: 'a folder of runs that is a link',
+    how: ({ stateFolder, top }) => linked(join(stateFolder, 'runs'), join(top, 'roots')),
+    seen: null
+  },
+  {
+    what: 'a run that is a link',
+    how: ({ folder, top }) => linked(folder, join(top, 'roots')),
+    seen: []
+  },
+  {
+    what: 'a record that is a link to one of root',
+    how: ({ manifest, top }) => {
+      chownSync(manifest, 0, 0)
+      linked(manifest, join(top, 'roots'))
+    },
+    seen: []
+  },
+  {
+    what: 'a record that belongs to root',
+    how: ({ manifest }) => chownSync(manifest, 0, 0),
+    seen: []
+  },
+  {
+    what: 'a record of more than a megabyte',
+    how: ({ manifest }) => writeFileSync(manifest, read(manifest).padEnd(2 ** 20 + 1)),
+    seen: []
+  },
+  {
+    what: 'a record that is none',
+    how: ({ manifest }) => writeFileSync(manifest, '\u001b[31m{}'),
+    seen: []
+  }
+])('$what is not followed or read', ({ how, seen }) => {
+  const place = given()
+  how(place)
+  expect(runsOfOther(place.account, place.path, '/')).toEqual(seen)
+})

@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll } from 'vitest'
+
+const project = fileURLToPath(new URL('../../..', import.meta.url))
+
+/** Where a compiled folder has the script that makes one change of files in a process of its own. */
+export function runnerIn(folder: string): string {
+  return join(folder, 'runner.js')
+}
+
+/**
+ * Compiles src/storage once for the tests of a file; the function gives the folder. Other users can read
+ * it, also where they can't enter the folder of the project.
+ */
+export function compiled(): () => string {
+  let folder = ''
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'vfio-patch-compiled-'))
+    chmodSync(folder, 0o755)
+    const flags = '--ignoreConfig --noCheck --module nodenext --target es2022 --types node'
+    const more = `--rewriteRelativeImportExtensions --rootDir src --outDir ${folder}`
+    const args = [...flags.split(' '), ...more.split(' '), 'src/storage/commit.ts']
+    const { status, stdout } = spawnSync('node_modules/.bin/tsc', args, {
+      cwd: project,
+      encoding: 'utf8'
+    })
+    if (status !== 0) throw new Error(stdout)
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+    copyFileSync(fileURLToPath(new URL('runner.js', import.meta.url)), runnerIn(folder))
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  return () => folder
+}

@@ -1,0 +1,21 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { sha256 } from '../../../src/storage/read.ts'
+import type { FileChange } from '../../../src/storage/step.ts'
+
+/** The hash of a text. */
+export function hashOf(text: string): string {
+  return sha256(Buffer.from(text))
+}
+
+/** The change from what is at `realpath` now to `text`; null deletes it. */
+export function change(realpath: string, text: string | null): FileChange {
+  return {
+    realpath,
+    before: existsSync(realpath) ? { sha256: sha256(readFileSync(realpath)) } : null,
+    after: text === null ? null : Buffer.from(text)
+  }
+}
+
+export function read(path: string): string {
+  return readFileSync(path, 'utf8')
+}
