@@ -5,7 +5,7 @@ import { startsWith } from '../nix/path.ts'
 import { sha256 } from '../storage/read.ts'
 import { outerPath } from '../storage/run.ts'
 import { listRuns, readCopy } from '../storage/runs.ts'
-import { stamp } from './imports.ts'
+import { stamp } from './stamp.ts'
 
 const NAMES = [
   'default.nix',

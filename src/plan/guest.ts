@@ -1,8 +1,9 @@
 // The file of a guest in our folder: made from the XML of its domain, and the person's to edit.
 
 import { join } from 'node:path'
-import { type ImportedModule, isStampFor, stamp, stampOf } from '../configuration/imports.ts'
+import type { ImportedModule } from '../configuration/imports.ts'
 import type { FolderListing } from '../configuration/read.ts'
+import { isStampFor, stamp, stampOf } from '../configuration/stamp.ts'
 import { readIdentity, remarksOn, toNix, toXml } from '../guests/convert.ts'
 import type { Change, Remark } from '../guests/modernize/change.ts'
 import { type Identities, mend } from '../guests/modernize/modernize.ts'

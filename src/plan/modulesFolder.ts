@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
-import { stampOf } from '../configuration/imports.ts'
 import type { FolderListing } from '../configuration/read.ts'
+import { stampOf } from '../configuration/stamp.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { PlannedFile } from './changes.ts'
 import type { ApplyProblem } from './problem.ts'

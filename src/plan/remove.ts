@@ -5,11 +5,11 @@ import {
   type ImportWalk,
   importsTo,
   type ModuleDocument,
-  type OwnImport,
-  stampOf
+  type OwnImport
 } from '../configuration/imports.ts'
 import { kindOf } from '../configuration/kind.ts'
 import type { FolderListing } from '../configuration/read.ts'
+import { stampOf } from '../configuration/stamp.ts'
 import {
   type AttrPath,
   type Definition,

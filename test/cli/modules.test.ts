@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { stamp } from '../../src/configuration/imports.ts'
+import { stamp } from '../../src/configuration/stamp.ts'
 import { CHECKED, makeInstalled } from './support/machine.ts'
 import { installedModules, patchOfModules } from './support/modules.ts'
 import { expectRefusal, makePlace, type Place } from './support/place.ts'

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  followImports,
-  type ReadModule,
-  stamp,
-  walkImports
-} from '../../src/configuration/imports.ts'
+import { followImports, type ReadModule, walkImports } from '../../src/configuration/imports.ts'
+import { stamp } from '../../src/configuration/stamp.ts'
 
 const read =
   (files: Record<string, string>): ReadModule =>

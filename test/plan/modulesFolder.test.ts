@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { stamp, stampOf } from '../../src/configuration/imports.ts'
+import { stamp, stampOf } from '../../src/configuration/stamp.ts'
 import { planModules } from '../../src/plan/modulesFolder.ts'
 
 const shipped = new Map([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { stamp } from '../../src/configuration/imports.ts'
+import { stamp } from '../../src/configuration/stamp.ts'
 import { type ApplyInput, planApply } from '../../src/plan/apply.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { nix } from '../nix/support.ts'

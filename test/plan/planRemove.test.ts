@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { stamp } from '../../src/configuration/imports.ts'
 import { ownOptions, shippedModules } from '../../src/configuration/modules.ts'
+import { stamp } from '../../src/configuration/stamp.ts'
 import { applyEdits, formatPath } from '../../src/nix/index.ts'
 import type { RemoveProblem } from '../../src/plan/problem.ts'
 import { planRemove, type RemoveInput } from '../../src/plan/remove.ts'

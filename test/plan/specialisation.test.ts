@@ -1,7 +1,7 @@
 // `--specialisation`: where the options go, what stays as it is, and what can't be done.
 
 import { describe, expect, it } from 'vitest'
-import { stamp } from '../../src/configuration/imports.ts'
+import { stamp } from '../../src/configuration/stamp.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 import { type ApplyInput, planApply } from '../../src/plan/apply.ts'
 import { profilesOf } from '../../src/plan/bootEntry.ts'

@@ -30,9 +30,9 @@ import {
   withMachine
 } from '../request/faults.ts'
 import { guestFaults } from '../request/guestDisks.ts'
-import { nextStep } from '../text/advice.ts'
 import { applyMessage, nixMessage, tooBigNotes } from '../text/apply.ts'
 import { readMessage } from '../text/files.ts'
+import { nextStep } from '../text/nextStep.ts'
 import { openWayNote } from '../text/output.ts'
 import { offerChange } from './confirmAndWrite.ts'
 import { checkWithNix, readCheckMode } from './plan.ts'

@@ -34,14 +34,13 @@ import { shortName } from '../output/diff.ts'
 import { replacementsIn } from '../output/findings.ts'
 import type { Screen } from '../output/output.ts'
 import type { Prepared } from '../prepared.ts'
+import { readModule, readSystem, type System, unknownUsers } from '../request/configuration.ts'
 import {
+  chooseHost,
+  type EarlierDevices,
   earlierDevices,
-  readModule,
-  readSystem,
-  type System,
-  unknownUsers
-} from '../request/configuration.ts'
-import { chooseHost, type EarlierDevices, type HostChoice } from '../request/devices.ts'
+  type HostChoice
+} from '../request/devices.ts'
 import { newFaults } from '../request/faults.ts'
 import { readGuest } from '../request/guest.ts'
 import {

@@ -1,5 +1,5 @@
 import { basename, dirname, join, relative } from 'node:path'
-import { type ImportWalk, stampOf, walkImports } from '../../configuration/imports.ts'
+import { type ImportWalk, walkImports } from '../../configuration/imports.ts'
 import { earlierTexts, ownOptions, shippedModules } from '../../configuration/modules.ts'
 import {
   moduleReader,
@@ -7,10 +7,10 @@ import {
   readFolder,
   tooBigImports
 } from '../../configuration/read.ts'
+import { stampOf } from '../../configuration/stamp.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
 import { readTarget } from '../../storage/read.ts'
-import type { FileChange } from '../../storage/step.ts'
 import type { Arguments } from '../args/parse.ts'
 import { readManner, readModulesDir } from '../args/request.ts'
 import { contextOf, readRoot, stateFolderHere, VERSION } from '../context.ts'
@@ -20,9 +20,9 @@ import type { Screens } from '../output/plan.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { readModule } from '../request/configuration.ts'
-import { nextStep } from '../text/advice.ts'
 import { tooBigNotes } from '../text/apply.ts'
 import { readMessage } from '../text/files.ts'
+import { nextStep } from '../text/nextStep.ts'
 import { removeMessage } from '../text/remove.ts'
 import { offerChange } from './confirmAndWrite.ts'
 import { checkWithNix, readCheckMode } from './plan.ts'
@@ -132,32 +132,3 @@ function notesOn({ kept, stays, strangers }: RemovePlan, folder: string): string
 }
 
 // Who else needs the modules that an undo deletes.
-
-/**
- * Sentences about the Nix files around the configuration that name a folder whose `default.nix` goes with
- * these changes, and stay: another configuration may have our modules from there since. Goes by the text
- * alone, as an undo has to work where the parser can't be loaded.
- */
-export function stillNamed(changes: readonly FileChange[], configuration: string): string[] {
-  const gone = changes.filter(it => it.after === null).map(it => it.realpath)
-  const folders = gone.filter(it => basename(it) === 'default.nix').map(it => dirname(it))
-  const changed = new Set(changes.map(it => it.realpath))
-  return folders.flatMap(folder => {
-    const files = nixFilesAround(configuration, new RegExp(literally(basename(folder))))
-    const others = files.filter(
-      ({ path }) => !changed.has(path) && !path.startsWith(join(folder, '/'))
-    )
-    return others
-      .filter(({ path, text }) => names(text, relative(dirname(path), folder)))
-      .map(({ path }) => `${path} imports ${folder}, which goes: without it that file fails.`)
-  })
-}
-
-function names(text: string, path: string): boolean {
-  const spelled = path.startsWith('../') ? path : `./${path}`
-  return new RegExp(`(?<![\\w./])${literally(spelled)}(?:/default\\.nix)?(?![\\w./-])`).test(text)
-}
-
-function literally(text: string): string {
-  return text.replace(/[^\w]/g, '\\$&')
-}

@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
-import { locate } from '../../configuration/read.ts'
+import { locate, nixFilesAround } from '../../configuration/read.ts'
 import { reading } from '../../storage/errno.ts'
 import { concerns, leftBy, type Request, type Stopped } from '../../storage/history.ts'
 import { attempt } from '../../storage/paths.ts'
@@ -31,7 +31,6 @@ import { readMessage } from '../text/files.ts'
 import { registrationLines } from '../text/git.ts'
 import { ledToRootsMessage } from '../text/output.ts'
 import { changedByRun, foreseenLine, WORDS } from '../text/undo.ts'
-import { stillNamed } from './remove.ts'
 import { type Chosen, chooseRun, elsewhereLines, listRunsOf } from './runs.ts'
 import { registrationsOf, reportWritten, writeChanges } from './write.ts'
 
@@ -167,7 +166,7 @@ async function carryOut(
 
 /** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
 async function nextStepOf(realpath: string, { root }: Context): Promise<readonly string[]> {
-  const loaded = await import('../text/advice.ts').catch(() => undefined)
+  const loaded = await import('../text/nextStep.ts').catch(() => undefined)
   return (
     loaded?.nextStep(root, realpath) ?? ['Next:   build the system again, with nixos-rebuild boot']
   )
@@ -267,4 +266,35 @@ function changedFile({ realpath, before, after }: FileChange, folder: string): C
     before: before === null ? undefined : readFileSync(realpath).toString(),
     after: after === null ? undefined : Buffer.from(after).toString('utf8')
   }
+}
+
+function literally(text: string): string {
+  return text.replace(/[^\w]/g, '\\$&')
+}
+
+function names(text: string, path: string): boolean {
+  const spelled = path.startsWith('../') ? path : `./${path}`
+  return new RegExp(`(?<![\\w./])${literally(spelled)}(?:/default\\.nix)?(?![\\w./-])`).test(text)
+}
+
+// Who else needs the modules that an undo deletes.
+
+/**
+ * Sentences about the Nix files around the configuration that name a folder whose `default.nix` goes with
+ * these changes, and stay: another configuration may have our modules from there since. Goes by the text
+ * alone, as an undo has to work where the parser can't be loaded.
+ */
+function stillNamed(changes: readonly FileChange[], configuration: string): string[] {
+  const gone = changes.filter(it => it.after === null).map(it => it.realpath)
+  const folders = gone.filter(it => basename(it) === 'default.nix').map(it => dirname(it))
+  const changed = new Set(changes.map(it => it.realpath))
+  return folders.flatMap(folder => {
+    const files = nixFilesAround(configuration, new RegExp(literally(basename(folder))))
+    const others = files.filter(
+      ({ path }) => !changed.has(path) && !path.startsWith(join(folder, '/'))
+    )
+    return others
+      .filter(({ path, text }) => names(text, relative(dirname(path), folder)))
+      .map(({ path }) => `${path} imports ${folder}, which goes: without it that file fails.`)
+  })
 }

@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import { basename, dirname } from 'node:path'
 import type * as Diff from 'diff'
-import { stampOf } from '../../configuration/imports.ts'
+import { stampOf } from '../../configuration/stamp.ts'
 import { diffTexts } from '../../nix/text/diff.ts'
 import type { PlannedFile } from '../../plan/changes.ts'
 import type { TargetFile } from '../../storage/read.ts'

@@ -1,5 +1,5 @@
 import { basename } from 'node:path'
-import { stampOf } from '../../configuration/imports.ts'
+import { stampOf } from '../../configuration/stamp.ts'
 import type { Registration } from '../../storage/git.ts'
 import { plural } from '../message.ts'
 import type { Prepared } from '../prepared.ts'

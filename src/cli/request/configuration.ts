@@ -1,5 +1,5 @@
-import { basename, join } from 'node:path'
-import { innerModule } from '../../configuration/bootEntries.ts'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
 import {
   followImports,
   type ImportClosure,
@@ -17,15 +17,14 @@ import {
 import { type Entry, spellingOf, viewsOf } from '../../lints/view.ts'
 import { decode, type NixDocument, parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import { obsoleteIn } from '../../plan/legacy/replaced.ts'
 import { readTakeOver, type TakeOver } from '../../plan/legacy/takeOver.ts'
 import { readTarget, type TargetFile } from '../../storage/read.ts'
+import type { Arguments } from '../args/parse.ts'
 import { type Context, callOn, nameOfFile, VERSION, watch } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { applyMessage, nixMessage } from '../text/apply.ts'
 import { list } from '../text/devices.ts'
 import { readMessage } from '../text/files.ts'
-import type { EarlierDevices } from './devices.ts'
 
 /**
  * Reads the module that the person named, or the configuration where they named none. `contextFor`
@@ -130,33 +129,6 @@ export function readSystem(
   return ok({ shipped, closure, modules, imported, tooBig, takeOver: taken.value })
 }
 
-/** What the configuration gives to vfio-pci in other words than by our options below `prefix`. */
-export function earlierDevices(
-  text: string,
-  { takeOver, imported }: System,
-  prefix: readonly string[],
-  release: string | undefined,
-  { file }: Context
-): EarlierDevices {
-  const doc = parseDocument(text)
-  const home = innerModule(doc, prefix)?.doc ?? doc
-  const found = obsoleteIn(home, release, prefix).filter(
-    it => it.devices !== undefined && !it.isOutside
-  )
-  const option = 'virtualisation.vfio.devices'
-  const items = takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
-  const lines = [
-    ...(items.length > 0 ? doc.getIn(option).map(it => it.at.line) : []),
-    ...found.map(it => it.line)
-  ]
-  return {
-    ids: [...new Set(found.flatMap(it => it.devices ?? []))],
-    named: items.map(it => it.toLowerCase()),
-    places: list([...new Set(lines)].map(it => `${basename(file)}:${it}`)),
-    imported
-  }
-}
-
 /**
  * What to know where `--user` names people that the files of a configuration don't define, though they define
  * others. Nothing where one of their names can't be read in the text, nor in a flake, which may add modules.
@@ -201,4 +173,20 @@ function hasComputed(doc: NixDocument): boolean {
       doc.getBelow(it).some(({ path }) => path.length > 2 && path[2] === undefined) ||
       doc.getIn(it).some(({ source }) => /\$\{[^}]*\}"?\s*[.=]/.test(source))
   )
+}
+
+/** Whose machine the file configures, by the name that it gives its host. */
+export function whoseIs(
+  text: string,
+  given: Arguments,
+  { root }: Context
+): 'this' | 'other' | 'unknown' {
+  if (given.text('sysfs') !== undefined) return 'this'
+  const names = parseDocument(text)
+    .getIn('networking.hostName')
+    .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
+  const [name] = names
+  // What is installed from another system has that one's name for now.
+  if (root !== '/' || name === undefined || names.length !== 1) return 'unknown'
+  return name === hostname() ? 'this' : 'other'
 }

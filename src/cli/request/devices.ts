@@ -1,11 +1,25 @@
 // What the machine says to a run: which devices its cards come to, and what must stay with the host.
 
+import { basename } from 'node:path'
+import { namedIn } from '../../check/asked.ts'
+import { innerModule } from '../../configuration/bootEntries.ts'
 import type { ImportedModule } from '../../configuration/imports.ts'
+import { viewsOf } from '../../lints/view.ts'
+import { cardWith } from '../../machine/cards.ts'
 import { idOf, type Machine } from '../../machine/machine.ts'
+import { parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import { type Asked, chooseDevices, type Decision, movedDevice } from '../../plan/devices.ts'
+import { placeOf } from '../../nix/text/lines.ts'
+import {
+  type Asked,
+  type ChoiceProblem,
+  chooseDevices,
+  type Decision,
+  movedDevice
+} from '../../plan/devices.ts'
 import { virtualIDs } from '../../plan/guestDevices.ts'
 import { placeEarlierIDs } from '../../plan/legacy/movedIDs.ts'
+import { obsoleteIn } from '../../plan/legacy/replaced.ts'
 import type { ExpectedDevice, Settings } from '../../settings/settings.ts'
 import type { Arguments } from '../args/parse.ts'
 import { readAddresses } from '../args/request.ts'
@@ -13,14 +27,8 @@ import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import { list, type Names } from '../text/devices.ts'
 import { choiceNotes, otherDevice, problemMessage } from '../text/gates.ts'
-import {
-  absentDevices,
-  type GivenElsewhere,
-  givenElsewhere,
-  readHost,
-  whoseIs,
-  withPlaces
-} from './machine.ts'
+import { type System, whoseIs } from './configuration.ts'
+import { absentDevices, readHost } from './machine.ts'
 
 /** The settings with the cards in them, and what a person has to know of how that came. */
 export interface HostChoice {
@@ -190,4 +198,100 @@ export function chooseEarlier(
       ...(isHere ? absentDevices(named, machine) : [])
     ]
   })
+}
+
+// What is given to guests by files beside the one that a run is about.
+
+/** Devices that are given away already, and stay so whatever the run writes. */
+export interface GivenElsewhere {
+  /** Their addresses. */
+  devices: ReadonlySet<string>
+  /** Where they are named, for a sentence. */
+  places: string
+}
+
+// What is given to guests by files beside the one that a run is about.
+
+/**
+ * The devices of the machine that these modules give away in every boot entry and in the one of its own, if
+ * it is named. What counts only under a condition is left out, and so are the cards with the addresses in
+ * `asked`, as these are what the run is about.
+ */
+export function givenElsewhere(
+  modules: readonly ImportedModule[],
+  machine: Machine,
+  specialisation: string | undefined,
+  asked: readonly string[]
+): GivenElsewhere {
+  const own = asked.flatMap(it => cardWith(machine, it)?.functions ?? [])
+  const except = new Set([...asked, ...own.map(it => it.address)])
+  const files = modules.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
+  const views = viewsOf(files, { ours: true })
+  const view = views.find(it => it.name === specialisation) ?? views[0]
+  // The host has them until a guest starts.
+  const isLater = view?.says('virtualisation.vfio.bindAtBoot', false).length !== 0
+  const named = view && !isLater ? namedIn(view, machine, machine.kernelParams) : []
+  const others = named
+    .map(({ path, range, devices }) => ({
+      path,
+      range,
+      addresses: devices.map(it => it.address).filter(it => !except.has(it))
+    }))
+    .filter(it => it.addresses.length > 0)
+  const places = others.map(({ path, range }) => {
+    const text = files.find(it => it.path === path)?.doc.text ?? ''
+    return `${basename(path)}:${placeOf(text, range.start).line}`
+  })
+  return {
+    devices: new Set(others.flatMap(it => it.addresses)),
+    places: list([...new Set(places)])
+  }
+}
+
+// What is given to guests by files beside the one that a run is about.
+
+/** The message with the places that name part of what is lost, where these are in other files. */
+export function withPlaces(
+  message: Message,
+  problems: readonly ChoiceProblem[],
+  { devices, places }: GivenElsewhere
+): Message {
+  const all = problems.flatMap(it => [
+    ...('device' in it ? [it.device] : []),
+    ...('others' in it ? it.others : [])
+  ])
+  const there = [...new Set(all.map(it => it.address))].filter(it => devices.has(it))
+  if (there.length === 0) return message
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${list(there)} ${there.length === 1 ? 'goes' : 'go'} already, by ${places}.`,
+    remedy: `take it out of ${places} first, or leave the other with the host`
+  }
+}
+
+/** What the configuration gives to vfio-pci in other words than by our options below `prefix`. */
+export function earlierDevices(
+  text: string,
+  { takeOver, imported }: System,
+  prefix: readonly string[],
+  release: string | undefined,
+  { file }: Context
+): EarlierDevices {
+  const doc = parseDocument(text)
+  const home = innerModule(doc, prefix)?.doc ?? doc
+  const found = obsoleteIn(home, release, prefix).filter(
+    it => it.devices !== undefined && !it.isOutside
+  )
+  const option = 'virtualisation.vfio.devices'
+  const items = takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
+  const lines = [
+    ...(items.length > 0 ? doc.getIn(option).map(it => it.at.line) : []),
+    ...found.map(it => it.line)
+  ]
+  return {
+    ids: [...new Set(found.flatMap(it => it.devices ?? []))],
+    named: items.map(it => it.toLowerCase()),
+    places: list([...new Set(lines)].map(it => `${basename(file)}:${it}`)),
+    imported
+  }
 }

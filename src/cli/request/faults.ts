@@ -20,7 +20,8 @@ import type { Message } from '../message.ts'
 import { shortName } from '../output/diff.ts'
 import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
 import type { Names } from '../text/devices.ts'
-import { type Host, readHost, whoseIs } from './machine.ts'
+import { whoseIs } from './configuration.ts'
+import { type Host, readHost } from './machine.ts'
 
 /**
  * What was seen of the machine; or why it was not looked at, in a sentence. `on` is undefined where the

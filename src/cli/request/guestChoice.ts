@@ -23,10 +23,11 @@ import { diskMessage, type NameOf, presentNote } from '../text/disks.ts'
 import { readMessage } from '../text/files.ts'
 import { choiceNotes, problemMessage } from '../text/gates.ts'
 import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
-import { type HostChoice, noteOnMachine } from './devices.ts'
+import { whoseIs } from './configuration.ts'
+import { givenElsewhere, type HostChoice, noteOnMachine } from './devices.ts'
 import { identities } from './guest.ts'
 import { checkDisks, diskHost, guestsOf, hostFor } from './guestDisks.ts'
-import { givenElsewhere, readHost, whoseIs } from './machine.ts'
+import { readHost } from './machine.ts'
 
 /** What is known of the configuration that a guest goes into. */
 export interface GuestPlace {

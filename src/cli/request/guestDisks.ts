@@ -17,7 +17,8 @@ import type { Arguments } from '../args/parse.ts'
 import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import { diskMessage, diskNotes, type NameOf, usedBy, whyNot } from '../text/disks.ts'
-import { type Host, readHost, whoseIs } from './machine.ts'
+import { whoseIs } from './configuration.ts'
+import { type Host, readHost } from './machine.ts'
 
 /**
  * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration

@@ -1,23 +1,13 @@
-import { hostname } from 'node:os'
-import { basename, isAbsolute, resolve } from 'node:path'
-import { namedIn } from '../../check/asked.ts'
-import type { ImportedModule } from '../../configuration/imports.ts'
-import { viewsOf } from '../../lints/view.ts'
-import { cardWith } from '../../machine/cards.ts'
+import { isAbsolute, resolve } from 'node:path'
 import { idOf, type Machine } from '../../machine/machine.ts'
 import { nameTables, openMachine } from '../../machine/open.ts'
 import { namesOf } from '../../machine/pciNames.ts'
 import { readMachine } from '../../machine/read/machine.ts'
 import { type Recording, recordingSource, type Source } from '../../machine/source.ts'
-import { parseDocument } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import { placeOf } from '../../nix/text/lines.ts'
-import type { ChoiceProblem } from '../../plan/devices.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { Arguments } from '../args/parse.ts'
-import type { Context } from '../context.ts'
 import { type Message, usage } from '../message.ts'
-import { list } from '../text/devices.ts'
 
 /** A machine that was looked at. */
 export interface Host {
@@ -70,22 +60,6 @@ function machineFolder(given: Arguments): string | undefined {
   return folder === undefined || isAbsolute(folder) ? folder : resolve(folder)
 }
 
-/** Whose machine the file configures, by the name that it gives its host. */
-export function whoseIs(
-  text: string,
-  given: Arguments,
-  { root }: Context
-): 'this' | 'other' | 'unknown' {
-  if (given.text('sysfs') !== undefined) return 'this'
-  const names = parseDocument(text)
-    .getIn('networking.hostName')
-    .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
-  const [name] = names
-  // What is installed from another system has that one's name for now.
-  if (root !== '/' || name === undefined || names.length !== 1) return 'unknown'
-  return name === hostname() ? 'this' : 'other'
-}
-
 /** A note for each device of the settings that the machine does not have: it may come yet. */
 export function absentDevices(settings: Settings, { devices }: Machine): string[] {
   const here = new Set(devices.flatMap(it => [it.address, idOf(it)]))
@@ -97,66 +71,3 @@ export function absentDevices(settings: Settings, { devices }: Machine): string[
 }
 
 // What is given to guests by files beside the one that a run is about.
-
-/** Devices that are given away already, and stay so whatever the run writes. */
-export interface GivenElsewhere {
-  /** Their addresses. */
-  devices: ReadonlySet<string>
-  /** Where they are named, for a sentence. */
-  places: string
-}
-
-/**
- * The devices of the machine that these modules give away in every boot entry and in the one of its own, if
- * it is named. What counts only under a condition is left out, and so are the cards with the addresses in
- * `asked`, as these are what the run is about.
- */
-export function givenElsewhere(
-  modules: readonly ImportedModule[],
-  machine: Machine,
-  specialisation: string | undefined,
-  asked: readonly string[]
-): GivenElsewhere {
-  const own = asked.flatMap(it => cardWith(machine, it)?.functions ?? [])
-  const except = new Set([...asked, ...own.map(it => it.address)])
-  const files = modules.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
-  const views = viewsOf(files, { ours: true })
-  const view = views.find(it => it.name === specialisation) ?? views[0]
-  // The host has them until a guest starts.
-  const isLater = view?.says('virtualisation.vfio.bindAtBoot', false).length !== 0
-  const named = view && !isLater ? namedIn(view, machine, machine.kernelParams) : []
-  const others = named
-    .map(({ path, range, devices }) => ({
-      path,
-      range,
-      addresses: devices.map(it => it.address).filter(it => !except.has(it))
-    }))
-    .filter(it => it.addresses.length > 0)
-  const places = others.map(({ path, range }) => {
-    const text = files.find(it => it.path === path)?.doc.text ?? ''
-    return `${basename(path)}:${placeOf(text, range.start).line}`
-  })
-  return {
-    devices: new Set(others.flatMap(it => it.addresses)),
-    places: list([...new Set(places)])
-  }
-}
-
-/** The message with the places that name part of what is lost, where these are in other files. */
-export function withPlaces(
-  message: Message,
-  problems: readonly ChoiceProblem[],
-  { devices, places }: GivenElsewhere
-): Message {
-  const all = problems.flatMap(it => [
-    ...('device' in it ? [it.device] : []),
-    ...('others' in it ? it.others : [])
-  ])
-  const there = [...new Set(all.map(it => it.address))].filter(it => devices.has(it))
-  if (there.length === 0) return message
-  return {
-    ...message,
-    why: `${message.why ?? ''}\n${list(there)} ${there.length === 1 ? 'goes' : 'go'} already, by ${places}.`,
-    remedy: `take it out of ${places} first, or leave the other with the host`
-  }
-}

@@ -8,11 +8,11 @@ import {
   type ImportWalk,
   importsTo,
   type ModuleDocument,
-  stampOf,
   walkImports
 } from '../../configuration/imports.ts'
 import { declaredOptions, ownOptions } from '../../configuration/modules.ts'
 import { moduleReader, nixFilesAround } from '../../configuration/read.ts'
+import { stampOf } from '../../configuration/stamp.ts'
 import {
   type AttrPath,
   type Expr,

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { stamp } from '../../../src/configuration/imports.ts'
+import { stamp } from '../../../src/configuration/stamp.ts'
 
 const project = fileURLToPath(new URL('../../../', import.meta.url))
 

@@ -1,0 +1,82 @@
+import { lstatSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Build, buildOf } from '../../configuration/build.ts'
+import { shellWord } from '../args/shellWord.ts'
+import { list } from './devices.ts'
+
+function gapsOf(build: Build): string[] {
+  if (build.kind === 'part') return [`FILE is the configuration that imports ${build.path}.`]
+  if (build.kind !== 'flake' || build.host !== undefined) return []
+  const { hosts, folder } = build
+  return hosts.length === 0
+    ? [`HOST is the name of this machine in ${join(folder, 'flake.nix')}.`]
+    : [`HOST is the system that this file is for: ${list(hosts, 'or')}.`]
+}
+
+/** A flake and its system as one word; zsh may read a `#` that is not quoted, but no plain shell does. */
+function flakeWord(folder: string, host = 'HOST'): string {
+  const isPlain = shellWord(folder) === folder && shellWord(host) === host
+  return isPlain ? `${folder}#${host}` : shellWord(`${folder}#${host}`)
+}
+
+/** Whether a system was built below the root before. */
+function isInstalled(root: string): boolean {
+  try {
+    // The link is for paths of that system.
+    return lstatSync(join(root, 'nix/var/nix/profiles/system')).isSymbolicLink()
+  } catch {
+    return false
+  }
+}
+
+/** What nixos-rebuild has to be told, with a blank before it. */
+function argumentsOf(build: Build): string {
+  switch (build.kind) {
+    case 'usual':
+      return ''
+    case 'file':
+      return ` -I ${shellWord(`nixos-config=${build.path}`)}`
+    case 'flake':
+      return ` --flake ${flakeWord(build.folder, build.host)}`
+    case 'part':
+      return ' -I nixos-config=FILE'
+  }
+}
+
+/** A system that is mounted: it is installed anew, or it builds itself if it was installed before. */
+function below(build: Build, root: string): string[] {
+  const at = `--root ${shellWord(root)}`
+  if (isInstalled(root)) {
+    const inside = (path: string) => path.slice(root.length) || '/'
+    const inner: Build =
+      build.kind === 'flake'
+        ? { ...build, folder: inside(build.folder) }
+        : build.kind === 'usual'
+          ? build
+          : { ...build, path: inside(build.path) }
+    return [`sudo nixos-enter ${at} -c ${shellWord(`nixos-rebuild boot${argumentsOf(inner)}`)}`]
+  }
+  if (build.kind === 'flake') {
+    return [`sudo nixos-install ${at} --flake ${flakeWord(build.folder, build.host)}`]
+  }
+  if (build.kind === 'usual') return [`sudo nixos-install ${at}`]
+  const file = build.kind === 'part' ? 'FILE' : build.path
+  return [`sudo env ${shellWord(`NIXOS_CONFIG=${file}`)} nixos-install ${at}`]
+}
+
+function here(build: Build): string {
+  return `sudo nixos-rebuild boot${argumentsOf(build)} && reboot`
+}
+
+// The command that builds the system which has a changed file in it.
+
+/**
+ * The lines that say how a change of the file at `realpath` gets into the system of `root`. Where it can't
+ * be told which system of a flake has the file, or what imports it, a second line says what to fill in.
+ */
+export function nextStep(root: string, realpath: string): string[] {
+  const build = buildOf(realpath, root, process.env)
+  const [command, ...more] = root === '/' ? [here(build)] : below(build, root)
+  const gaps = gapsOf(build)
+  return [`Next:   ${command}`, ...more, ...gaps.map(it => `        ${it}`)]
+}
