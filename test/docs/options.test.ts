@@ -16,7 +16,7 @@ const WITHOUT_DEFAULT = [
 
 describeWithOracle('docs/options.md', ({ nixpkgsLib }) => {
   it('is what the modules declare: npm run options', () => {
-    const run = spawnSync(process.execPath, ['bench/options.js', '--check'], {
+    const run = spawnSync(process.execPath, ['docs/options.js', '--check'], {
       cwd: project,
       encoding: 'utf8',
       env: { ...process.env, NIXPKGS_LIB: nixpkgsLib }

@@ -1,5 +1,5 @@
 // What the modules make of each machine that people pass a card through on, on each release: all of
-// it. `npm run releases` prints the table.
+// it. `npm run stress -- releases` prints the table.
 
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeWithOracle, evalConfigs } from './evalModules.ts'

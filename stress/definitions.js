@@ -1,11 +1,11 @@
-// npm run definitions -- FOLDER...
+// npm run stress -- definitions FOLDER...
 //
 // Every kind of edit of the definitions that real modules hold, by path and chosen ones, without
 // writing anything. A plan's inverse restores the bytes, Nix accepts a sample of the results, and
 // what can't be done is refused with a code other than VERIFICATION_FAILED. Exit code 1 if not.
 import { readFileSync } from 'node:fs'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
+import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
 
 const OPERATIONS = {
   'set to a string': (edit, it) => edit.setIn(it, 'vfio-patch-test'),
@@ -28,7 +28,7 @@ const troubles = []
 const nixJobs = []
 let done = 0
 
-for (const file of filesFromArguments('definitions')) {
+for (const file of filesFromArguments()) {
   const decoded = decode(readFileSync(file))
   if (!decoded.ok) continue
   const doc = parseDocument(decoded.value)

@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const PAGE = new URL('../docs/options.md', import.meta.url)
+const PAGE = new URL('options.md', import.meta.url)
 const { NIXPKGS_LIB } = process.env
 if (!NIXPKGS_LIB) {
   console.error('NIXPKGS_LIB is needed, which names the lib folder of a nixpkgs')

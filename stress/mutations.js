@@ -1,4 +1,4 @@
-// npm run mutations [-- COUNT [SEED]]
+// npm run stress -- mutations [COUNT [SEED]]
 //
 // Changes the guests of test/guests/guests in 100,000 ways, mostly into what is no XML any more, and
 // reads and converts them: no crash, none over a second, and what is accepted comes back as what
@@ -9,11 +9,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { toNix, toXml } from '../dist/guests/convert.js'
 import { readDomain } from '../dist/guests/xml/readXml.js'
-import { row, turn } from './files.js'
-import { hostileXml } from './hostileXml.js'
-import { mutatedXml } from './mutatedXml.js'
 import { expat, hasPython } from './support/expat.js'
+import { row, turn } from './support/files.js'
+import { hostileXml } from './support/hostileXml.js'
 import { tryInChildren } from './support/inChild.js'
+import { mutatedXml } from './support/mutatedXml.js'
 
 const LIMIT = 1000
 const STEP = 200

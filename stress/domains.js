@@ -1,4 +1,4 @@
-// npm run domains -- FOLDER...
+// npm run stress -- domains FOLDER...
 //
 // Takes every domain XML below the folders to Nix and back: does it say the same, by our reading, by
 // expat (python3), by Nix's own rendering, by libvirt's schema and by its test driver? What is not
@@ -6,15 +6,7 @@
 // (/usr/share/libvirt/schemas). Exit code 1 if a domain comes back as another one.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  existsSync,
-  lstatSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync
-} from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -22,15 +14,10 @@ import { guestName, toNix, toXml } from '../dist/guests/convert.js'
 import { readNix } from '../dist/guests/readNix.js'
 import { readDomain, readXml } from '../dist/guests/xml/readXml.js'
 import { canonicalOf } from '../dist/guests/xml/tree.js'
-import { hasNix, row, turn } from './files.js'
 import { expat, hasPython } from './support/expat.js'
+import { filesFromArguments, hasNix, row, turn } from './support/files.js'
 
 const renderer = fileURLToPath(new URL('../nixos/_lib/domain.nix', import.meta.url))
-const folders = process.argv.slice(2)
-if (folders.length === 0) {
-  console.error('usage: npm run domains -- FOLDER...')
-  process.exit(2)
-}
 const has = command => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0
 const wrong = []
 const sum = { files: 0, other: 0, refused: new Map(), domains: 0, lines: 0, nixLines: 0 }
@@ -67,7 +54,7 @@ process.exitCode = wrong.length > 0 ? 1 : 0
 function read() {
   const known = new Set()
   const found = []
-  for (const file of folders.flatMap(filesBelow)) {
+  for (const file of filesFromArguments('.xml')) {
     const bytes = readFileSync(file)
     if (!/<domain[\s>]/.test(bytes.toString('latin1'))) continue
     for (const text of bytes.toString('utf8').split(/(?<=<\/domain>)\s*(?=<domain[\s>])/)) {
@@ -87,15 +74,6 @@ function read() {
   row('distinct texts with a <domain>', sum.files)
   for (const [code, count] of sum.refused) row(`  refused: ${code}`, count)
   return found
-}
-
-function filesBelow(path) {
-  const stat = lstatSync(path)
-  if (stat.isFile()) return path.endsWith('.xml') ? [path] : []
-  if (!stat.isDirectory()) return []
-  return readdirSync(path)
-    .sort()
-    .flatMap(name => filesBelow(join(path, name)))
 }
 
 async function thereAndBack() {

@@ -1,4 +1,4 @@
-// npm run lints -- FOLDER...
+// npm run stress -- lints FOLDER...
 //
 // Looks through all configurations below the folders, each file that no other imports with all that
 // it imports itself, and prints what "vfio-patch check" would find away from their machines, each once.
@@ -9,10 +9,10 @@ import { gitFaults } from '../dist/check/gitFaults.js'
 import { walkImports } from '../dist/configuration/imports.js'
 import { lint } from '../dist/lints/index.js'
 import { decode, parseDocument } from '../dist/nix/index.js'
-import { filesFromArguments, row, turn } from './files.js'
+import { filesFromArguments, row, turn } from './support/files.js'
 
 const texts = new Map()
-for (const path of filesFromArguments('lints')) {
+for (const path of filesFromArguments()) {
   const text = decode(readFileSync(path))
   if (text.ok) texts.set(realpathSync(path), text.value)
 }

@@ -1,4 +1,4 @@
-// npm run operations -- FOLDER...
+// npm run stress -- operations FOLDER...
 //
 // Six edits of every module below the folders, without writing anything: is the result accepted by
 // Nix, found done when planned again, taken back by its inverse, and (for what is new) by removeIn?
@@ -6,7 +6,7 @@
 // most, how many can be edited in place? Exit code 1 if a plan is wrong.
 import { readFileSync } from 'node:fs'
 import { applyEdits, decode, expr, parseDocument } from '../dist/nix/index.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
+import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
 
 const OPERATIONS = {
   'set scalar': edit => edit.setIn('services.vfioPatchTest.enable', true),
@@ -55,7 +55,7 @@ const count = (operation, what) => {
   counts.set(what, (counts.get(what) ?? 0) + 1)
 }
 
-for (const file of filesFromArguments('operations')) {
+for (const file of filesFromArguments()) {
   const decoded = decode(readFileSync(file))
   if (!decoded.ok) continue
   const doc = parseDocument(decoded.value)

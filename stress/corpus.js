@@ -1,4 +1,4 @@
-// npm run corpus -- FOLDER...
+// npm run stress -- corpus FOLDER...
 //
 // Runs the main job over every .nix file below the folders, without writing anything, and prints
 // what became of them. Wrong are plans whose result Nix rejects where it accepts the original, that
@@ -9,7 +9,7 @@ import { kindOf } from '../dist/configuration/kind.js'
 import { shippedModules } from '../dist/configuration/modules.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
 import { planApply } from '../dist/plan/apply.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
+import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
 
 const shipped = shippedModules('0.0.0')
 const settings = {
@@ -30,7 +30,7 @@ const hosts = { all: 0, planned: 0, generated: 0, refused: [] }
 const troubles = []
 const count = (name, by = 1) => counts.set(name, (counts.get(name) ?? 0) + by)
 
-for (const file of filesFromArguments('corpus')) {
+for (const file of filesFromArguments()) {
   count('read')
   try {
     run(file)

@@ -1,4 +1,4 @@
-// npm run removals -- FOLDER...
+// npm run stress -- removals FOLDER...
 //
 // Takes what apply did back again, for every module below the folders that apply can plan: on a copy
 // in a temporary folder, through the write protocol. Does undo give the bytes back? Does remove? With
@@ -19,7 +19,7 @@ import { commit } from '../dist/storage/commit.js'
 import { readTarget } from '../dist/storage/read.js'
 import { lastRun } from '../dist/storage/runs.js'
 import { planUndo } from '../dist/storage/undo.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './files.js'
+import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
 
 const shipped = shippedModules('0.0.0')
 const own = ownOptions(shipped.values())
@@ -52,7 +52,7 @@ const counts = new Map()
 const count = name => counts.set(name, (counts.get(name) ?? 0) + 1)
 
 try {
-  for (const [i, file] of filesFromArguments('removals').entries()) {
+  for (const [i, file] of filesFromArguments().entries()) {
     const decoded = decode(readFileSync(file))
     const folder = join(top, String(i))
     if (decoded.ok) run(file, decoded.value, folder)

@@ -1,12 +1,12 @@
-// npm run fuzz [-- STRINGS [SEED]]
+// npm run stress -- fuzz [COUNT [SEED]]
 //
 // Parses 1,000,000 strings that are nearly Nix, or nothing like it: no crash, none over a second, and
 // what the tree holds is the text. Another process parses, so that a crash or a hang can be told,
 // with the seed of the string. Exit code 1 if there was any.
 import { fileURLToPath } from 'node:url'
 import { parseDocument } from '../dist/nix/index.js'
-import { row, turn } from './files.js'
-import { fuzzedText } from './fuzzedText.js'
+import { row, turn } from './support/files.js'
+import { fuzzedText } from './support/fuzzedText.js'
 import { tryInChildren } from './support/inChild.js'
 
 const LIMIT = 1000

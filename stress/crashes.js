@@ -2,14 +2,14 @@
 // calls fail, fills the disk, and kills at random times; after the next command all files have to be
 // old or all new, with nothing left over, and what was said has to be true. After each kill `undo`, `apply`
 // and `diff` come next in turn: the state has to be the one that was asked for, never one beyond it.
-//   npm run crashes -- [kills] [errors] [full] [random] [apply] [undo] [remove] [every]
+//   npm run stress -- crashes [kills] [errors] [full] [random] [apply] [undo] [remove] [every]
 // What a kill at a call leaves that changes nothing is what a kill at the next changing one leaves,
 // so only those are tried; all of them with `every`.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { row } from './files.js'
+import { row } from './support/files.js'
 import { COMMANDS, FOLLOWERS, makeMachine, NEXT } from './support/machine.js'
 import { callsIn, watchedIn } from './support/tracedCalls.js'
 

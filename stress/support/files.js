@@ -4,24 +4,19 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 
-/** The .nix files below the folders that the command line names; ends the process if there are none. */
-export function filesFromArguments(command) {
-  const folders = process.argv.slice(2)
-  if (folders.length === 0) {
-    console.error(`usage: npm run ${command} -- FOLDER...`)
-    process.exit(2)
-  }
-  return folders.flatMap(findFiles)
+/** The files below the folders that the command line names whose names end that way, sorted. */
+export function filesFromArguments(ending = '.nix') {
+  return process.argv.slice(2).flatMap(it => filesBelow(it, ending))
 }
 
-function findFiles(path) {
+function filesBelow(path, ending) {
   const stat = lstatSync(path)
-  if (stat.isFile()) return path.endsWith('.nix') ? [path] : []
+  if (stat.isFile()) return path.endsWith(ending) ? [path] : []
   if (!stat.isDirectory()) return []
   return readdirSync(path)
     .sort()
     .filter(name => name !== '.git')
-    .flatMap(name => findFiles(join(path, name)))
+    .flatMap(name => filesBelow(join(path, name), ending))
 }
 
 export const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0

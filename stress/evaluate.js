@@ -1,4 +1,4 @@
-// npm run evaluate -- FOLDER...
+// npm run stress -- evaluate FOLDER...
 //
 // Edits every module below the folders that the module system of NIXPKGS_LIB (the lib folder of a
 // nixpkgs) can evaluate, without writing into the folders, and evaluates the result: is the option
@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { decode, parseDocument } from '../dist/nix/index.js'
-import { chosen, meaningOf, operationsFor } from './evaluateOperations.js'
-import { filesFromArguments, hasNix, row, turn } from './files.js'
-import { nixRepl } from './nixRepl.js'
+import { chosen, meaningOf, operationsFor } from './support/evaluateOperations.js'
+import { filesFromArguments, hasNix, row, turn } from './support/files.js'
+import { nixRepl } from './support/nixRepl.js'
 
-const files = filesFromArguments('evaluate')
+const files = filesFromArguments()
 if (!hasNix || !process.env.NIXPKGS_LIB) {
   console.error('Nix is needed, and NIXPKGS_LIB, which names the lib folder of a nixpkgs')
   process.exit(2)
@@ -21,7 +21,7 @@ if (!hasNix || !process.env.NIXPKGS_LIB) {
 // Relative paths of a module have to lead to the same files after an edit.
 const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-evaluate-'))
 const nixPath = path => `(/. + ${JSON.stringify(path).replaceAll('${', '\\${')})`
-const view = fileURLToPath(new URL('evaluate.nix', import.meta.url))
+const view = fileURLToPath(new URL('support/evaluate.nix', import.meta.url))
 const nix = nixRepl(join(folder, 'store'), [
   `view = import ${nixPath(view)} (import ${nixPath(process.env.NIXPKGS_LIB)})`
 ])

@@ -2,7 +2,7 @@
 // machine's folders are on an ext4 in an image, which is copied while the process is stopped. The
 // copy, mounted, must hold files of one version each, none of them empty; after the next command all
 // of them are of the same one, and e2fsck finds nothing. Needs root, strace, and a loop device.
-//   npm run powercut [-- apply undo remove]
+//   npm run stress -- powercut [apply] [undo] [remove]
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,0 +1,145 @@
+// npm run stress -- NAME [ARGS]
+//
+// Runs stress/NAME.js. Without NAME, prints the table of names that is also in CONTRIBUTING.md.
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const FOLDERS = 'FOLDER...'
+
+const COMMANDS = [
+  {
+    name: 'corpus',
+    args: FOLDERS,
+    purpose: 'plans the main job for each `.nix` file: accepted by Nix, idempotent, invertible',
+    duration: '1 min per 1,000 files',
+    needs: 'Nix'
+  },
+  {
+    name: 'operations',
+    args: FOLDERS,
+    purpose: 'six edits of each `.nix` file, and how many definitions can be edited in place',
+    duration: '2 min per 1,000 files',
+    needs: 'Nix'
+  },
+  {
+    name: 'definitions',
+    args: FOLDERS,
+    purpose: 'ten kinds of edits of up to 20 definitions of each `.nix` file',
+    duration: '2 min per 1,000 files',
+    needs: 'Nix'
+  },
+  {
+    name: 'removals',
+    args: FOLDERS,
+    purpose: '`apply` on a copy of each `.nix` file, then `undo` and `remove`',
+    duration: '5 min per 1,000 files',
+    needs: 'Nix'
+  },
+  {
+    name: 'evaluate',
+    args: FOLDERS,
+    purpose: 'edits modules and evaluates them: only the edited option has another value',
+    duration: '30 min per 1,000 files',
+    needs: 'Nix, `NIXPKGS_LIB`'
+  },
+  {
+    name: 'random',
+    args: '',
+    purpose: 'the tests in `test/properties` with 10,000 documents of 10 edits each',
+    duration: '1 h',
+    needs: 'Nix'
+  },
+  {
+    name: 'fuzz',
+    args: '[COUNT [SEED]]',
+    purpose: 'parses 1,000,000 strings that are almost Nix: no crash, no hang, printed back',
+    duration: '10 min',
+    needs: ''
+  },
+  {
+    name: 'domains',
+    args: FOLDERS,
+    purpose: 'converts each domain XML to Nix and back',
+    duration: '1 min per 1,000 domains',
+    needs: 'python3, Nix, xmllint, virsh'
+  },
+  {
+    name: 'mutations',
+    args: '[COUNT [SEED]]',
+    purpose: 'converts 100,000 damaged domains: no crash, no hang, same reading as expat',
+    duration: '10 min',
+    needs: 'python3, xmllint'
+  },
+  {
+    name: 'lints',
+    args: FOLDERS,
+    purpose: 'prints what `check` finds in real configurations, to look for false alarms',
+    duration: '1 min per 1,000 files',
+    needs: ''
+  },
+  {
+    name: 'releases',
+    args: '',
+    purpose: 'prints what the modules make of typical machines on each release of NixOS',
+    duration: '1 min',
+    needs: 'Nix, `NIXPKGS_LIB`'
+  },
+  {
+    name: 'crashes',
+    args: '[PART...] [COMMAND...]',
+    purpose: 'kills, errors and full disks at every step of the commands that write',
+    duration: '2 h',
+    needs: 'root, strace'
+  },
+  {
+    name: 'powercut',
+    args: '[COMMAND...]',
+    purpose: 'cuts the power at every step of the commands that write',
+    duration: '10 min',
+    needs: 'root, strace, a loop device'
+  }
+]
+
+await main(process.argv[2], process.argv.slice(3))
+
+async function main(name, args) {
+  if (name === undefined) return console.log(table())
+  const command = COMMANDS.find(it => it.name === name)
+  if (command === undefined) return fail(await unknown(name))
+  if (command.args === FOLDERS) {
+    const missing = args.find(it => !existsSync(it))
+    if (missing !== undefined) return fail(`there is no ${missing}`)
+    if (args.length === 0) return fail(`usage: npm run stress -- ${name} ${FOLDERS}`)
+  }
+  const script = new URL(`${name}.js`, import.meta.url)
+  // Some start themselves again, with the same arguments.
+  process.argv.splice(1, 2, fileURLToPath(script))
+  await import(script.href)
+}
+
+async function unknown(name) {
+  const { closest } = await import('../dist/cli/args/parse.js')
+  const names = COMMANDS.map(it => it.name)
+  const near = closest(name, names)
+  const hint = near === undefined ? `one of ${names.join(', ')}` : `did you mean "${near}"?`
+  return `there is no stress run "${name}": ${hint}`
+}
+
+function fail(message) {
+  console.error(message)
+  process.exitCode = 2
+}
+
+/** The commands as a table in Markdown. */
+function table() {
+  const rows = COMMANDS.map(({ name, args, purpose, duration, needs }) => [
+    `\`${`${name} ${args}`.trim()}\``,
+    purpose,
+    duration,
+    needs
+  ])
+  const head = ['NAME and ARGS', 'purpose', 'duration', 'needs']
+  const widths = head.map((_, i) => Math.max(...[head, ...rows].map(it => it[i].length)))
+  const line = cells => `| ${cells.map((it, i) => it.padEnd(widths[i])).join(' | ')} |`
+  return [line(head), line(widths.map(it => '-'.repeat(it))), ...rows.map(line)].join('\n')
+}
