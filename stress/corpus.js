@@ -6,42 +6,30 @@
 // anything is wrong or crashed, or if a file is not printed back as it was.
 import { readFileSync } from 'node:fs'
 import { kindOf } from '../dist/configuration/kind.js'
-import { shippedModules } from '../dist/configuration/modules.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
-import { planApply } from '../dist/plan/apply.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
+import { filesFromArguments } from './support/files.js'
+import { definesHost, planMainJob, shipped } from './support/mainJob.js'
+import { askNix } from './support/nix.js'
+import { Counts, finish, row, turn } from './support/report.js'
 
-const shipped = shippedModules('0.0.0')
-const settings = {
-  devices: ['10de:1b80', '10de:10f0'],
-  IOMMUType: 'amd',
-  blacklistNvidia: true,
-  ignoreMSRs: true,
-  users: ['alice'],
-  sharedMemoryFiles: [{ name: 'looking-glass' }, { name: 'scream' }],
-  deviceACL: ['/dev/kvmfr0'],
-  clearEmulationCapabilities: false
-}
 const nixJobs = []
-
-const counts = new Map()
-const refusals = new Map()
+const counts = new Counts()
+const refusals = new Counts()
 const hosts = { all: 0, planned: 0, generated: 0, refused: [] }
 const troubles = []
-const count = (name, by = 1) => counts.set(name, (counts.get(name) ?? 0) + by)
 
 for (const file of filesFromArguments()) {
-  count('read')
+  counts.add('read')
   try {
     run(file)
   } catch (error) {
-    count('crashed')
+    counts.add('crashed')
     troubles.push(`${file}: crashed: ${error.stack}`)
   }
   await turn()
 }
 await askNix(nixJobs, ({ file }, verdict, output) => {
-  count(`${verdict.replace(/^(accepted|rejected)/, '$1 by nix-instantiate')}`)
+  counts.add(`${verdict.replace(/^(accepted|rejected)/, '$1 by nix-instantiate')}`)
   if (verdict === 'rejected') troubles.push(`${file}: ${output}`)
 })
 report()
@@ -50,65 +38,42 @@ function run(file) {
   const bytes = readFileSync(file)
   const decoded = decode(bytes)
   if (!decoded.ok) {
-    count(`not text: ${decoded.error.message.replace(/.*\((.*)\)/, '$1')}`)
+    counts.add(`not text: ${decoded.error.message.replace(/.*\((.*)\)/, '$1')}`)
     return
   }
-  count('decoded')
+  counts.add('decoded')
   const text = decoded.value
   const doc = parseDocument(text)
-  if (doc.errors.length === 0) count('parsed')
-  if (Buffer.from(String(doc)).equals(bytes)) count('printed back byte-identical')
+  if (doc.errors.length === 0) counts.add('parsed')
+  if (Buffer.from(String(doc)).equals(bytes)) counts.add('printed back byte-identical')
   else troubles.push(`${file}: not printed back as it was`)
 
-  const isHost = definesHost(doc)
+  const isHost = kindOf(doc) === 'generated' || definesHost(doc)
   if (isHost) hosts.all++
-  const plan = planFor(text, 'absent')
+  const plan = planMainJob({ text, listing: 'absent' })
   if (!plan.ok) {
     const { error } = plan
     const code =
       error.code === 'NIX' ? error.error.code : `${error.code} ${error.kind ?? ''}`.trim()
-    refusals.set(code, (refusals.get(code) ?? 0) + 1)
+    refusals.add(code)
     if (code === 'VERIFICATION_FAILED') troubles.push(`${file}: ${error.error.message}`)
     if (isHost && code === 'WRONG_KIND generated') hosts.generated++
     else if (isHost) hosts.refused.push(`${file}: ${code}: ${error.error?.message ?? ''}`)
     return
   }
-  count('planned')
+  counts.add('planned')
   if (isHost) hosts.planned++
   const { configuration } = plan.value
-  const again = planFor(configuration.text, shipped)
-  if (again.ok && again.value.files.length === 0) count('planned again: no change')
+  const again = planMainJob({ text: configuration.text, listing: shipped })
+  if (again.ok && again.value.files.length === 0) counts.add('planned again: no change')
   else
     troubles.push(
       `${file}: planned again: ${JSON.stringify(again.ok ? again.value.configuration.diff() : again.error)}`
     )
   const back = applyEdits(configuration.text, configuration.inverse)
-  if (back === text) count('inverse restores the bytes')
+  if (back === text) counts.add('inverse restores the bytes')
   else troubles.push(`${file}: the inverse does not restore the bytes`)
-  if (hasNix) nixJobs.push({ file, before: text, after: configuration.text })
-}
-
-function planFor(text, listing) {
-  return planApply({
-    path: '/etc/nixos/configuration.nix',
-    text,
-    settings,
-    modulesDir: 'vfio',
-    modulesFolder: '/etc/nixos/vfio',
-    listing,
-    shipped,
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']])
-  })
-}
-
-/** Host files set one of these always, not only under a condition. */
-function definesHost(doc) {
-  if (kindOf(doc) === 'generated') return true
-  return ['fileSystems', 'boot.loader', 'system.stateVersion'].some(path =>
-    [...doc.getIn(path), ...doc.getBelow(path)].some(it => it.conditions.length === 0)
-  )
+  nixJobs.push({ file, before: text, after: configuration.text })
 }
 
 function report() {
@@ -127,7 +92,6 @@ function report() {
   ]
   for (const name of order) row(name, counts.get(name) ?? 0)
   for (const [name, value] of counts) if (!order.includes(name)) row(name, value)
-  if (!hasNix) console.log('nix-instantiate was not found: nothing was asked of it')
   console.log('\nrefused')
   for (const [code, value] of [...refusals].sort((a, b) => b[1] - a[1])) row(`  ${code}`, value)
   console.log('\nhost files (set fileSystems, boot.loader or system.stateVersion)')
@@ -139,9 +103,7 @@ function report() {
   const decoded = counts.get('decoded') ?? 0
   const identical = counts.get('printed back byte-identical') ?? 0
   const share = hosts.all === 0 ? 100 : ((hosts.planned + hosts.generated) / hosts.all) * 100
-  console.log(
-    `\n${identical === decoded ? 'all' : identical} of ${decoded} printed back, ${share.toFixed(1)} % of the host files planned or generated, ${troubles.length} wrong`
-  )
-  for (const it of troubles) console.log(it)
-  process.exitCode = troubles.length > 0 || identical !== decoded ? 1 : 0
+  const printed = `${identical === decoded ? 'all' : identical} of ${decoded} printed back`
+  console.log(`\n${printed}, ${share.toFixed(1)} % of the host files planned or generated`)
+  finish(troubles)
 }

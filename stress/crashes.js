@@ -2,15 +2,15 @@
 // calls fail, fills the disk, and kills at random times; after the next command all files have to be
 // old or all new, with nothing left over, and what was said has to be true. After each kill `undo`, `apply`
 // and `diff` come next in turn: the state has to be the one that was asked for, never one beyond it.
-//   npm run stress -- crashes [kills] [errors] [full] [random] [apply] [undo] [remove] [every]
+//   npm run stress -- crashes [kills] [errors] [full] [random] [every] [apply] [undo] [remove]
 // What a kill at a call leaves that changes nothing is what a kill at the next changing one leaves,
 // so only those are tried; all of them with `every`.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { row } from './support/files.js'
 import { COMMANDS, FOLLOWERS, makeMachine, NEXT } from './support/machine.js'
+import { finish, row } from './support/report.js'
 import { callsIn, watchedIn } from './support/tracedCalls.js'
 
 const ERRORS = ['EIO', 'ENOSPC', 'EROFS', 'EDQUOT']
@@ -35,9 +35,7 @@ try {
 } finally {
   machine.remove()
 }
-for (const fault of faults) console.log(`\nFAULT ${fault}`)
-console.log(`\n${faults.length} faults`)
-process.exitCode = faults.length === 0 ? 0 : 1
+finish(faults, 'faults')
 
 function pick(all) {
   const named = all.filter(name => wanted.includes(name))

@@ -3,9 +3,10 @@
 // Every kind of edit of the definitions that real modules hold, by path and chosen ones, without
 // writing anything. A plan's inverse restores the bytes, Nix accepts a sample of the results, and
 // what can't be done is refused with a code other than VERIFICATION_FAILED. Exit code 1 if not.
-import { readFileSync } from 'node:fs'
-import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
+import { applyEdits } from '../dist/nix/index.js'
+import { documentsFromArguments } from './support/files.js'
+import { askNix } from './support/nix.js'
+import { Counts, finish, row, turn } from './support/report.js'
 
 const OPERATIONS = {
   'set to a string': (edit, it) => edit.setIn(it, 'vfio-patch-test'),
@@ -23,26 +24,21 @@ const OPERATIONS = {
 const PER_FILE = 20
 const ASK_ONE_OF = 40
 
-const results = new Map(Object.keys(OPERATIONS).map(name => [name, new Map()]))
+const results = new Map(Object.keys(OPERATIONS).map(name => [name, new Counts()]))
 const troubles = []
 const nixJobs = []
 let done = 0
 
-for (const file of filesFromArguments()) {
-  const decoded = decode(readFileSync(file))
-  if (!decoded.ok) continue
-  const doc = parseDocument(decoded.value)
+for await (const { file, doc } of documentsFromArguments()) {
   for (const definition of sampleOf(doc)) {
     for (const name of Object.keys(OPERATIONS)) run(file, doc, definition, name)
     await turn()
   }
 }
-if (hasNix) {
-  await askNix(nixJobs, ({ file, name }, verdict, output) => {
-    count(name, `Nix: ${verdict}`)
-    if (verdict === 'rejected') troubles.push(`${file}: ${name}: ${output}`)
-  })
-}
+await askNix(nixJobs, ({ file, name }, verdict, output) => {
+  results.get(name).add(`Nix: ${verdict}`)
+  if (verdict === 'rejected') troubles.push(`${file}: ${name}: ${output}`)
+})
 report()
 
 /** The definitions with a fixed path, or some of them, evenly over the file, where there are many. */
@@ -56,7 +52,7 @@ function sampleOf(doc) {
 function run(file, doc, definition, name) {
   const plan = OPERATIONS[name](doc.edit(), definition).plan()
   const what = plan.ok ? (plan.value.changed ? 'planned' : 'nothing to do') : plan.error.code
-  count(name, what)
+  results.get(name).add(what)
   const place = `${file}: ${definition.path.join('.')}: ${name}`
   if (what === 'VERIFICATION_FAILED') troubles.push(`${place}: ${plan.error.message}`)
   if (!plan.ok) return
@@ -65,17 +61,10 @@ function run(file, doc, definition, name) {
   if (done++ % ASK_ONE_OF === 0) nixJobs.push({ file, name, before: doc.text, after: text })
 }
 
-function count(name, what) {
-  const counts = results.get(name)
-  counts.set(what, (counts.get(what) ?? 0) + 1)
-}
-
 function report() {
   for (const [name, counts] of results) {
     console.log(name)
     for (const [what, n] of [...counts].sort()) row(`  ${what}`, n)
   }
-  console.log(`\n${troubles.length} wrong`)
-  for (const it of troubles) console.log(it)
-  process.exitCode = troubles.length > 0 ? 1 : 0
+  finish(troubles)
 }

@@ -15,12 +15,15 @@ import { readNix } from '../dist/guests/readNix.js'
 import { readDomain, readXml } from '../dist/guests/xml/readXml.js'
 import { canonicalOf } from '../dist/guests/xml/tree.js'
 import { expat, hasPython } from './support/expat.js'
-import { filesFromArguments, hasNix, row, turn } from './support/files.js'
+import { filesFromArguments } from './support/files.js'
+import { hasNix } from './support/nix.js'
+import { Counts, finish, row, turn } from './support/report.js'
+import { timed } from './support/seeds.js'
 
 const renderer = fileURLToPath(new URL('../nixos/_lib/domain.nix', import.meta.url))
 const has = command => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0
 const wrong = []
-const sum = { files: 0, other: 0, refused: new Map(), domains: 0, lines: 0, nixLines: 0 }
+const sum = { files: 0, refused: new Counts(), lines: 0, nixLines: 0 }
 const started = performance.now()
 
 const domains = read()
@@ -46,9 +49,7 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 row('time, s', Math.round((performance.now() - started) / 1000))
-console.log(`\n${wrong.length} came back as another domain`)
-for (const it of wrong) console.log(it)
-process.exitCode = wrong.length > 0 ? 1 : 0
+finish(wrong, 'came back as another domain')
 
 /** The distinct domains in the folders. A file of virt-install may hold several, one after the other. */
 function read() {
@@ -66,7 +67,7 @@ function read() {
       if (domain.ok) found.push({ file, text, root: domain.value.document.root })
       else {
         const { code } = domain.error
-        sum.refused.set(code, (sum.refused.get(code) ?? 0) + 1)
+        sum.refused.add(code)
         if (code !== 'NOT_A_DOMAIN') console.log(`${file}: ${domain.error.message}`)
       }
     }
@@ -80,14 +81,13 @@ async function thereAndBack() {
   let slowest = 0
   let values = 0
   for (const [i, it] of domains.entries()) {
-    const before = process.cpuUsage()
-    const nix = toNix({ root: it.root, before: [], after: [], instructions: [] })
+    const whole = { root: it.root, before: [], after: [], instructions: [] }
+    const { value: nix, time } = timed(() => toNix(whole))
     if (!nix.ok) {
       wrong.push(`${it.file}: ${nix.error.message}`)
       continue
     }
-    const { user, system } = process.cpuUsage(before)
-    slowest = Math.max(slowest, (user + system) / 1000)
+    slowest = Math.max(slowest, time)
     it.nix = nix.value
     it.xml = toXml(nix.value).value
     const back = readXml(it.xml).value

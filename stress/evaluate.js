@@ -4,16 +4,15 @@
 // nixpkgs) can evaluate, without writing into the folders, and evaluates the result: is the option
 // what it was with exactly what was asked, and everything else the same? How modules are evaluated
 // without the rest of nixpkgs: evaluate.nix. Exit code 1 if a result is wrong.
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { decode, parseDocument } from '../dist/nix/index.js'
 import { chosen, meaningOf, operationsFor } from './support/evaluateOperations.js'
-import { filesFromArguments, hasNix, row, turn } from './support/files.js'
-import { nixRepl } from './support/nixRepl.js'
+import { documentsFromArguments } from './support/files.js'
+import { hasNix, nixRepl } from './support/nix.js'
+import { Counts, finish, row } from './support/report.js'
 
-const files = filesFromArguments()
 if (!hasNix || !process.env.NIXPKGS_LIB) {
   console.error('Nix is needed, and NIXPKGS_LIB, which names the lib folder of a nixpkgs')
   process.exit(2)
@@ -29,7 +28,7 @@ const nix = nixRepl(join(folder, 'store'), [
 const modules = { all: 0, evaluated: 0, withConfig: 0 }
 const operations = new Map()
 const wrong = []
-const failures = new Map()
+const failures = new Counts()
 let copies = 0
 
 try {
@@ -40,27 +39,21 @@ try {
       filter: it => !it.endsWith('/.git')
     })
   })
-  for (const file of files) {
-    await evaluateModule(file)
-    await turn()
-  }
+  for await (const { file, doc } of documentsFromArguments()) await evaluateModule(file, doc)
 } finally {
   nix.stop()
   rmSync(folder, { recursive: true, force: true })
 }
 report()
 
-async function evaluateModule(file) {
-  const decoded = decode(readFileSync(file))
-  if (!decoded.ok) return
-  const doc = parseDocument(decoded.value)
+async function evaluateModule(file, doc) {
   const module = doc.module()
   if (!module.ok) return
   modules.all++
   const names = namesIn(doc.text)
   const before = await evaluated(file, doc.text, names)
   if (!(before instanceof Map)) {
-    failures.set(before.error, (failures.get(before.error) ?? 0) + 1)
+    failures.add(before.error)
     return
   }
   if (![...before.keys()].some(it => it.startsWith('["config",'))) return
@@ -123,9 +116,9 @@ function namesIn(text) {
 }
 
 function count(operation, what) {
-  const counts = operations.get(operation) ?? new Map()
+  const counts = operations.get(operation) ?? new Counts()
   operations.set(operation, counts)
-  counts.set(what, (counts.get(what) ?? 0) + 1)
+  counts.add(what)
 }
 
 function short(json) {
@@ -142,9 +135,8 @@ function report() {
   for (const [reason, n] of reasons.slice(0, 5)) row(`  ${reason.slice(0, 60)}`.padEnd(64), n)
   const withConfig = operations.get('with a top-level config') ?? new Map()
   operations.delete('with a top-level config')
-  const all = new Map()
-  for (const counts of operations.values())
-    for (const [what, n] of counts) all.set(what, (all.get(what) ?? 0) + n)
+  const all = new Counts()
+  for (const counts of operations.values()) for (const [what, n] of counts) all.add(what, n)
   const outcomes = [...all.keys()].sort()
   console.log(`\n${''.padEnd(24)}${outcomes.map(it => it.padStart(26)).join('')}`)
   const line = (name, counts) =>
@@ -154,7 +146,5 @@ function report() {
   for (const [name, counts] of [...operations].sort()) line(name, counts)
   line('all', all)
   line('with a top-level config', withConfig)
-  console.log(`\n${wrong.length} wrong`)
-  for (const it of wrong) console.log(it)
-  process.exitCode = wrong.length > 0 ? 1 : 0
+  finish(wrong)
 }

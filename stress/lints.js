@@ -8,14 +8,12 @@ import { join } from 'node:path'
 import { gitFaults } from '../dist/check/gitFaults.js'
 import { walkImports } from '../dist/configuration/imports.js'
 import { lint } from '../dist/lints/index.js'
-import { decode, parseDocument } from '../dist/nix/index.js'
-import { filesFromArguments, row, turn } from './support/files.js'
+import { parseDocument } from '../dist/nix/index.js'
+import { documentsFromArguments } from './support/files.js'
+import { Counts, row, turn } from './support/report.js'
 
 const texts = new Map()
-for (const path of filesFromArguments()) {
-  const text = decode(readFileSync(path))
-  if (text.ok) texts.set(realpathSync(path), text.value)
-}
+for await (const { file, doc } of documentsFromArguments()) texts.set(realpathSync(file), doc.text)
 
 const closures = new Map()
 for (const [path, text] of texts) {
@@ -26,7 +24,7 @@ const imported = new Set(
   [...closures.values()].flatMap(({ modules }) => modules.slice(1).map(it => it.path))
 )
 
-const counts = new Map()
+const counts = new Counts()
 const seen = new Set()
 let roots = 0
 for (const [path, { modules, ours }] of closures) {
@@ -49,7 +47,7 @@ for (const [code, count] of [...counts].sort()) row(code, count)
 row('findings', seen.size)
 
 function tell({ code, level, path, range, message }) {
-  counts.set(`${code} (${level})`, (counts.get(`${code} (${level})`) ?? 0) + 1)
+  counts.add(`${code} (${level})`)
   const text = texts.get(path) ?? readFileSync(path, 'utf8')
   const line = text.slice(0, range.start).split('\n').length
   console.log(`${path}:${line} ${code} ${level}: ${message}`)

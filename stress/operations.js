@@ -4,9 +4,10 @@
 // Nix, found done when planned again, taken back by its inverse, and (for what is new) by removeIn?
 // How many of the original lines change? And of the definitions of the options that people edit
 // most, how many can be edited in place? Exit code 1 if a plan is wrong.
-import { readFileSync } from 'node:fs'
-import { applyEdits, decode, expr, parseDocument } from '../dist/nix/index.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
+import { applyEdits, expr, parseDocument } from '../dist/nix/index.js'
+import { documentsFromArguments } from './support/files.js'
+import { askNix } from './support/nix.js'
+import { Counts, finish, row } from './support/report.js'
 
 const OPERATIONS = {
   'set scalar': edit => edit.setIn('services.vfioPatchTest.enable', true),
@@ -45,31 +46,22 @@ const LISTS = [
   'environment.systemPackages'
 ]
 
-const results = new Map(Object.keys(OPERATIONS).map(name => [name, new Map()]))
-const inPlace = new Map(LISTS.map(name => [name, { edited: 0, refused: new Map() }]))
+const results = new Map(Object.keys(OPERATIONS).map(name => [name, new Counts()]))
+const inPlace = new Map(LISTS.map(name => [name, { edited: 0, refused: new Counts() }]))
 const wrapped = []
 const troubles = []
 const nixJobs = []
-const count = (operation, what) => {
-  const counts = results.get(operation)
-  counts.set(what, (counts.get(what) ?? 0) + 1)
-}
+const count = (operation, what) => results.get(operation).add(what)
 
-for (const file of filesFromArguments()) {
-  const decoded = decode(readFileSync(file))
-  if (!decoded.ok) continue
-  const doc = parseDocument(decoded.value)
+for await (const { file, doc } of documentsFromArguments()) {
   if (!doc.module().ok) continue
   for (const name of Object.keys(OPERATIONS)) run(file, doc, name)
   for (const name of LISTS) editInPlace(file, doc, name)
-  await turn()
 }
-if (hasNix) {
-  await askNix(nixJobs, ({ file, operation }, verdict, output) => {
-    count(operation, verdict)
-    if (verdict === 'rejected') troubles.push(`${file}: ${operation}: ${output}`)
-  })
-}
+await askNix(nixJobs, ({ file, operation }, verdict, output) => {
+  count(operation, verdict)
+  if (verdict === 'rejected') troubles.push(`${file}: ${operation}: ${output}`)
+})
 report()
 
 function run(file, doc, name) {
@@ -172,7 +164,7 @@ function editInPlace(file, doc, name) {
     if (plan.ok && plan.value.changed) tally.edited++
     else {
       const code = plan.ok ? 'no change' : plan.error.code
-      tally.refused.set(code, (tally.refused.get(code) ?? 0) + 1)
+      tally.refused.add(code)
       if (code === 'VERIFICATION_FAILED') troubles.push(`${file}: ${name}: ${plan.error.message}`)
     }
   }
@@ -199,7 +191,5 @@ function report() {
   row('  all', `${edited} of ${all}`, `${((edited / all) * 100).toFixed(1)} %`)
   console.log(`\n${wrapped.length} edits changed more than one line`)
   for (const it of wrapped) console.log(`  ${it}`)
-  console.log(`\n${troubles.length} wrong`)
-  for (const it of troubles) console.log(it)
-  process.exitCode = troubles.length > 0 ? 1 : 0
+  finish(troubles)
 }

@@ -8,6 +8,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
+import { finish } from './support/report.js'
 import { callsIn, watchedIn } from './support/tracedCalls.js'
 
 // What brings out a missing fsync: nothing is written by itself, and no rename is waited for.
@@ -32,9 +33,7 @@ try {
   spawnSync('umount', [machine.work], { stdio: 'ignore' })
   machine.remove()
 }
-for (const fault of faults) console.log(`\nFAULT ${fault}`)
-console.log(`\n${faults.length} faults`)
-process.exitCode = faults.length === 0 ? 0 : 1
+finish(faults, 'faults')
 
 async function cutEverywhere(name) {
   const { words, given } = COMMANDS[name]

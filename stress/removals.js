@@ -9,31 +9,21 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { declares, followImports, walkImports } from '../dist/configuration/imports.js'
-import { earlierTexts, ownOptions, shippedModules } from '../dist/configuration/modules.js'
+import { earlierTexts, ownOptions } from '../dist/configuration/modules.js'
 import { moduleReader, readFolder } from '../dist/configuration/read.js'
-import { decode, parseDocument } from '../dist/nix/index.js'
-import { planApply } from '../dist/plan/apply.js'
 import { toChanges } from '../dist/plan/changes.js'
 import { planRemove } from '../dist/plan/remove.js'
 import { commit } from '../dist/storage/commit.js'
 import { readTarget } from '../dist/storage/read.js'
 import { lastRun } from '../dist/storage/runs.js'
 import { planUndo } from '../dist/storage/undo.js'
-import { askNix, filesFromArguments, hasNix, row, turn } from './support/files.js'
+import { documentsFromArguments } from './support/files.js'
+import { definesHost, planMainJob, SETTINGS, shipped } from './support/mainJob.js'
+import { askNix } from './support/nix.js'
+import { Counts, finish, row } from './support/report.js'
 
-const shipped = shippedModules('0.0.0')
 const own = ownOptions(shipped.values())
-const settings = {
-  devices: ['10de:1b80', '10de:10f0'],
-  IOMMUType: 'amd',
-  blacklistNvidia: true,
-  ignoreMSRs: true,
-  users: ['alice'],
-  sharedMemoryFiles: [{ name: 'looking-glass' }, { name: 'scream' }],
-  hugepages: { pageSize: '1G', numPages: 4 },
-  deviceACL: ['/dev/kvmfr0'],
-  clearEmulationCapabilities: false
-}
+const settings = { ...SETTINGS, hugepages: { pageSize: '1G', numPages: 4 } }
 
 // Edits that give the same whether they are made before apply or after it.
 const EDITS = {
@@ -44,43 +34,40 @@ const EDITS = {
   'no blank lines': text => text.replace(/\n(?:[ \t]*\n)+/g, '\n')
 }
 
-const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-bench-')))
+const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-removals-')))
 const nixJobs = []
 const troubles = []
 const differing = []
-const counts = new Map()
-const count = name => counts.set(name, (counts.get(name) ?? 0) + 1)
+const counts = new Counts()
 
 try {
-  for (const [i, file] of filesFromArguments().entries()) {
-    const decoded = decode(readFileSync(file))
-    const folder = join(top, String(i))
-    if (decoded.ok) run(file, decoded.value, folder)
+  for await (const { file, doc } of documentsFromArguments()) {
+    const folder = mkdtempSync(join(top, 'copy-'))
+    run(file, doc, folder)
     rmSync(folder, { recursive: true, force: true })
-    await turn()
   }
 } finally {
   rmSync(top, { recursive: true, force: true })
 }
 await askNix(nixJobs, ({ file }, verdict, output) => {
-  count(`left: ${verdict} by nix-instantiate`)
+  counts.add(`left: ${verdict} by nix-instantiate`)
   if (verdict === 'rejected') troubles.push(`${file}: ${output}`)
 })
 report()
 
-function run(file, text, folder) {
-  if (own.some(it => declares(parseDocument(text), it))) {
-    count('passed over: modules that declare options of these names themselves')
+function run(file, doc, folder) {
+  if (own.some(it => declares(doc, it))) {
+    counts.add('passed over: modules that declare options of these names themselves')
     return
   }
+  const { text } = doc
   const path = join(folder, 'configuration.nix')
   const state = join(folder, 'state')
-  mkdirSync(folder)
   writeFileSync(path, text)
   const applied = apply(path, state)
   if (!applied) return
-  count('applied')
-  if (definesHost(text)) count('  of these hosts')
+  counts.add('applied')
+  if (definesHost(doc)) counts.add('  of these hosts')
   judge(file, 'undo', text, undo(path, state), true)
 
   apply(path, state)
@@ -101,19 +88,15 @@ function run(file, text, folder) {
 function apply(path, state) {
   const text = readFileSync(path, 'utf8')
   const { value: folder } = readFolder(join(path, '../vfio'))
-  const plan = planApply({
+  const plan = planMainJob({
     path,
     text,
     settings,
-    modulesDir: 'vfio',
     modulesFolder: folder.path,
     listing: folder.listing,
-    shipped,
-    replaceModules: false,
     // What gave way to our options is not ours to bring back.
     keepObsolete: true,
-    closure: followImports({ path, text }, moduleReader('/'), own),
-    names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']])
+    closure: followImports({ path, text }, moduleReader('/'), own)
   })
   if (!plan.ok) return undefined
   write(plan.value, path, state, 'apply')
@@ -167,39 +150,28 @@ function installModules(folder) {
 
 function judge(file, what, expected, found, mustBeSame) {
   const words = text => text.replace(/\s+/g, '')
-  if (found === expected) count(`${what}: the same bytes`)
+  if (found === expected) counts.add(`${what}: the same bytes`)
   else if (found === undefined) {
-    count(`${what}: refused`)
+    counts.add(`${what}: refused`)
     troubles.push(`${file}: ${what}: refused`)
   } else if (words(found) === words(expected)) {
-    count(`${what}: other blanks or line ends`)
+    counts.add(`${what}: other blanks or line ends`)
     if (mustBeSame) troubles.push(`${file}: ${what}: other blanks`)
     else differing.push(`${file}: ${what}`)
   } else if (words(found) === words(expected).replace('imports=[];', '')) {
-    count(`${what}: without an empty imports of theirs`)
+    counts.add(`${what}: without an empty imports of theirs`)
     if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] went`)
   } else if (words(found).replace('imports=[];', '') === words(expected)) {
-    count(`${what}: with an empty imports of ours`)
+    counts.add(`${what}: with an empty imports of ours`)
     if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] stayed`)
   } else {
-    count(`${what}: something else`)
+    counts.add(`${what}: something else`)
     troubles.push(`${file}: ${what}: something else than blanks differs`)
   }
 }
 
-/** Host files set one of these always, not only under a condition. */
-function definesHost(text) {
-  const doc = parseDocument(text)
-  return ['fileSystems', 'boot.loader', 'system.stateVersion'].some(path =>
-    [...doc.getIn(path), ...doc.getBelow(path)].some(it => it.conditions.length === 0)
-  )
-}
-
 function report() {
   for (const [name, value] of counts) row(name.padEnd(60), value)
-  if (!hasNix) console.log('nix-instantiate was not found: nothing was asked of it')
   if (process.env.VERBOSE) for (const it of differing) console.log(it)
-  console.log(`\n${troubles.length} wrong`)
-  for (const it of troubles) console.log(it)
-  process.exitCode = troubles.length > 0 ? 1 : 0
+  finish(troubles)
 }

@@ -4,56 +4,64 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-const FOLDERS = 'FOLDER...'
+const FOLDERS = { usage: 'FOLDER...', accepts: existsSync, isNeeded: true }
+const NUMBERS = { usage: '[COUNT [SEED]]', accepts: it => /^\d+$/.test(it) }
+const ANYTHING = { usage: '[ARG...]', accepts: () => true }
+const NOTHING = { usage: '', accepts: () => false }
+const WRITING = ['apply', 'undo', 'remove']
+const words = (...all) => ({
+  usage: all.map(it => `[${it}]`).join(' '),
+  accepts: it => all.includes(it)
+})
 
 const COMMANDS = [
   {
     name: 'corpus',
     args: FOLDERS,
     purpose: 'plans the main job for each `.nix` file: accepted by Nix, idempotent, invertible',
-    duration: '1 min per 1,000 files',
+    duration: '10 s per 1,000 files',
     needs: 'Nix'
   },
   {
     name: 'operations',
     args: FOLDERS,
     purpose: 'six edits of each `.nix` file, and how many definitions can be edited in place',
-    duration: '2 min per 1,000 files',
+    duration: '1 min per 1,000 files',
     needs: 'Nix'
   },
   {
     name: 'definitions',
     args: FOLDERS,
     purpose: 'ten kinds of edits of up to 20 definitions of each `.nix` file',
-    duration: '2 min per 1,000 files',
+    duration: '30 s per 1,000 files',
     needs: 'Nix'
   },
   {
     name: 'removals',
     args: FOLDERS,
     purpose: '`apply` on a copy of each `.nix` file, then `undo` and `remove`',
-    duration: '5 min per 1,000 files',
+    duration: '4 min per 1,000 files',
     needs: 'Nix'
   },
   {
     name: 'evaluate',
     args: FOLDERS,
     purpose: 'edits modules and evaluates them: only the edited option has another value',
-    duration: '30 min per 1,000 files',
+    duration: '2 min per 1,000 files',
     needs: 'Nix, `NIXPKGS_LIB`'
   },
   {
     name: 'random',
-    args: '',
+    args: NOTHING,
     purpose: 'the tests in `test/properties` with 10,000 documents of 10 edits each',
     duration: '1 h',
     needs: 'Nix'
   },
   {
     name: 'fuzz',
-    args: '[COUNT [SEED]]',
+    args: NUMBERS,
     purpose: 'parses 1,000,000 strings that are almost Nix: no crash, no hang, printed back',
-    duration: '10 min',
+    duration: '3 min',
     needs: ''
   },
   {
@@ -65,35 +73,35 @@ const COMMANDS = [
   },
   {
     name: 'mutations',
-    args: '[COUNT [SEED]]',
+    args: NUMBERS,
     purpose: 'converts 100,000 damaged domains: no crash, no hang, same reading as expat',
-    duration: '10 min',
+    duration: '4 min',
     needs: 'python3, xmllint'
   },
   {
     name: 'lints',
     args: FOLDERS,
     purpose: 'prints what `check` finds in real configurations, to look for false alarms',
-    duration: '1 min per 1,000 files',
+    duration: '5 s per 1,000 files',
     needs: ''
   },
   {
     name: 'releases',
-    args: '',
+    args: ANYTHING,
     purpose: 'prints what the modules make of typical machines on each release of NixOS',
-    duration: '1 min',
+    duration: '5 s',
     needs: 'Nix, `NIXPKGS_LIB`'
   },
   {
     name: 'crashes',
-    args: '[PART...] [COMMAND...]',
+    args: words('kills', 'errors', 'full', 'random', 'every', ...WRITING),
     purpose: 'kills, errors and full disks at every step of the commands that write',
     duration: '2 h',
     needs: 'root, strace'
   },
   {
     name: 'powercut',
-    args: '[COMMAND...]',
+    args: words(...WRITING),
     purpose: 'cuts the power at every step of the commands that write',
     duration: '10 min',
     needs: 'root, strace, a loop device'
@@ -106,15 +114,20 @@ async function main(name, args) {
   if (name === undefined) return console.log(table())
   const command = COMMANDS.find(it => it.name === name)
   if (command === undefined) return fail(await unknown(name))
-  if (command.args === FOLDERS) {
-    const missing = args.find(it => !existsSync(it))
-    if (missing !== undefined) return fail(`there is no ${missing}`)
-    if (args.length === 0) return fail(`usage: npm run stress -- ${name} ${FOLDERS}`)
-  }
+  const { accepts, isNeeded } = command.args
+  const wrong = args.find(it => !accepts(it))
+  const usage = `usage: npm run stress -- ${callOf(command)}`
+  if (wrong !== undefined)
+    return fail(isNeeded ? `there is no ${wrong}` : `"${wrong}" is not expected\n${usage}`)
+  if (isNeeded && args.length === 0) return fail(usage)
   const script = new URL(`${name}.js`, import.meta.url)
   // Some start themselves again, with the same arguments.
   process.argv.splice(1, 2, fileURLToPath(script))
   await import(script.href)
+}
+
+function callOf({ name, args }) {
+  return `${name} ${args.usage}`.trim()
 }
 
 async function unknown(name) {
@@ -132,12 +145,7 @@ function fail(message) {
 
 /** The commands as a table in Markdown. */
 function table() {
-  const rows = COMMANDS.map(({ name, args, purpose, duration, needs }) => [
-    `\`${`${name} ${args}`.trim()}\``,
-    purpose,
-    duration,
-    needs
-  ])
+  const rows = COMMANDS.map(it => [`\`${callOf(it)}\``, it.purpose, it.duration, it.needs])
   const head = ['NAME and ARGS', 'purpose', 'duration', 'needs']
   const widths = head.map((_, i) => Math.max(...[head, ...rows].map(it => it[i].length)))
   const line = cells => `| ${cells.map((it, i) => it.padEnd(widths[i])).join(' | ')} |`

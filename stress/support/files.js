@@ -1,10 +1,10 @@
-// What the runs over real files share: finding them, and asking Nix about many texts.
-import { spawn, spawnSync } from 'node:child_process'
-import { lstatSync, readdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+// The files below the folders that the command line names.
+import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { decode, parseDocument } from '../../dist/nix/index.js'
+import { turn } from './report.js'
 
-/** The files below the folders that the command line names whose names end that way, sorted. */
+/** The files below the named folders whose names end with `ending`, in the order of their names. */
 export function filesFromArguments(ending = '.nix') {
   return process.argv.slice(2).flatMap(it => filesBelow(it, ending))
 }
@@ -19,51 +19,11 @@ function filesBelow(path, ending) {
     .flatMap(name => filesBelow(join(path, name), ending))
 }
 
-export const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
-
-/** tree-sitter frees a tree only after a turn of the event loop. */
-export function turn() {
-  return new Promise(resolve => setImmediate(resolve))
-}
-
-/**
- * Asks nix-instantiate about jobs `{ before, after }`, as many at once as there are cores. `tell`
- * gets each job with `accepted`, `rejected` or `rejected before, too`, and what Nix said.
- */
-export async function askNix(jobs, tell) {
-  const known = new Map()
-  const parses = text => {
-    if (!known.has(text)) known.set(text, nixParses(text))
-    return known.get(text)
+/** Each `.nix` file below the named folders that is text, with its document: `{ file, doc }`. */
+export async function* documentsFromArguments() {
+  for (const file of filesFromArguments()) {
+    const text = decode(readFileSync(file))
+    if (text.ok) yield { file, doc: parseDocument(text.value) }
+    await turn()
   }
-  const workers = Array.from({ length: availableParallelism() }, async () => {
-    for (let job = jobs.pop(); job; job = jobs.pop()) {
-      const after = await nixParses(job.after)
-      if (after.ok) tell(job, 'accepted', '')
-      else if ((await parses(job.before)).ok) tell(job, 'rejected', after.output)
-      else tell(job, 'rejected before, too', '')
-    }
-  })
-  await Promise.all(workers)
-}
-
-function nixParses(text) {
-  return new Promise(resolve => {
-    const nix = spawn('nix-instantiate', ['--store', 'dummy://', '--parse', '-'], {
-      stdio: ['pipe', 'ignore', 'pipe']
-    })
-    let output = ''
-    nix.stderr.on('data', chunk => {
-      output += chunk
-    })
-    // A parser that stops early closes its input; its exit code says what counts.
-    nix.stdin.on('error', () => {})
-    nix.on('close', code => resolve({ ok: code === 0, output: output.trim() }))
-    nix.stdin.end(text)
-  })
-}
-
-/** A line of a table: a name, and values to the right. */
-export function row(name, ...values) {
-  console.log(name.padEnd(44) + values.map(it => String(it).padStart(10)).join(''))
 }

@@ -1,4 +1,5 @@
 // Strings to try the parser with: each seed gives one, always the same.
+import { randomFrom } from './seeds.js'
 
 const PIECES =
   `{ } [ ] ( ) = ; : , . .. ... @ ? ! ? + ++ - -> * / // < > <= >= == != && || |> <| " '' \${ \\ $ #
@@ -81,16 +82,5 @@ export function fuzzedText(seed) {
       }
       return text
     }
-  }
-}
-
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
-function randomFrom(seed) {
-  let state = Math.imul(seed, 0x9e3779b9) | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
   }
 }

@@ -1,23 +1,14 @@
+import { randomFrom } from './seeds.js'
+
 /** One of these texts, changed in one to four places by chance; the same for the same seed. */
 export function mutatedXml(texts, seed) {
-  const next = randomOf(seed)
+  const next = randomFrom(seed)
   const pick = list => list[Math.floor(next() * list.length)]
   let text = pick(texts)
   for (let left = 1 + Math.floor(next() * 4); left > 0; left--) {
     text = pick(CHANGES)(text, () => Math.floor(next() * (text.length + 1)), pick, texts)
   }
   return text
-}
-
-/** Numbers from 0 to 1 that look random (mulberry32). */
-function randomOf(seed) {
-  let state = (seed ^ 0x9e3779b9) >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
 }
 
 const put = (text, at, what) => text.slice(0, at) + what + text.slice(at)

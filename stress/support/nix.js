@@ -1,10 +1,51 @@
-// Many Nix expressions evaluated by few processes: an error in one does not end those behind it.
-import { spawn } from 'node:child_process'
+// Asking Nix: whether it parses many texts, and what many expressions are.
+import { spawn, spawnSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 
 const PATIENCE = 20_000
 
+export const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
+
 /**
- * Starts `nix repl` with a prelude of lines. `ask(expression)` gives the string that a Nix expression
+ * Asks nix-instantiate about jobs `{ before, after }`, as many at once as there are cores; says so where
+ * there is none. `tell` gets each job with `accepted`, `rejected` or `rejected before, too`, and what Nix said.
+ */
+export async function askNix(jobs, tell) {
+  if (!hasNix) return console.log('nix-instantiate was not found: nothing was asked of it')
+  const known = new Map()
+  const parses = text => {
+    if (!known.has(text)) known.set(text, nixParses(text))
+    return known.get(text)
+  }
+  const workers = Array.from({ length: availableParallelism() }, async () => {
+    for (let job = jobs.pop(); job; job = jobs.pop()) {
+      const after = await nixParses(job.after)
+      if (after.ok) tell(job, 'accepted', '')
+      else if ((await parses(job.before)).ok) tell(job, 'rejected', after.output)
+      else tell(job, 'rejected before, too', '')
+    }
+  })
+  await Promise.all(workers)
+}
+
+function nixParses(text) {
+  return new Promise(resolve => {
+    const nix = spawn('nix-instantiate', ['--store', 'dummy://', '--parse', '-'], {
+      stdio: ['pipe', 'ignore', 'pipe']
+    })
+    let output = ''
+    nix.stderr.on('data', chunk => {
+      output += chunk
+    })
+    // A parser that stops early closes its input; its exit code says what counts.
+    nix.stdin.on('error', () => {})
+    nix.on('close', code => resolve({ ok: code === 0, output: output.trim() }))
+    nix.stdin.end(text)
+  })
+}
+
+/**
+ * Starts `nix repl` with a prelude of lines; an error in one expression does not end the next. `ask(expression)` gives the string that a Nix expression
  * is, or `{ error }` with what Nix said; where Nix crashes or takes longer than 20 s, it is started
  * again. `store` is a folder for what expressions copy to the store.
  */

@@ -1,19 +1,97 @@
-// Random texts are read by another process, so that a crash or a hang can be told, with the seed of
-// the text.
-
+// Random inputs, each known by its seed, are tried in another process, so that a crash or a hang is
+// found and its seed printed.
 import { fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { Counts, finish, row, turn } from './report.js'
 
 /** How long a process may say nothing before it counts as hung, in milliseconds. */
 const SILENCE = 60_000
+
+/** How long an input may take, in milliseconds of the processor, which other programs don't use up. */
+export const LIMIT = 1000
+
+/**
+ * Tries as many seeds as the command line asks for, [COUNT [SEED]], and prints counts and faults. The
+ * calling module, whose URL is `script`, is also what runs in the other processes.
+ *
+ * `inputOf(seed)` gives an input. `check(input, counts)`, which is timed, counts and returns a fault, a
+ * promise of one, or undefined. `stop()` ends what a process started, `more(faults)` prints more
+ * rows, and `what` says what the faults are. `count` is the default, and a process reports every `step`.
+ */
+export async function trySeeds(script, { count, step, inputOf, check, stop, more, what }) {
+  if (process.send) {
+    process.on('message', range => trySteps(range, { step, inputOf, check, stop }))
+    return
+  }
+  const started = performance.now()
+  const from = Number(process.argv[3] ?? Date.now() % 1_000_000_000)
+  const to = from + Number(process.argv[2] ?? count)
+  const sum = new Counts()
+  let slowest = 0
+  let memory = 0
+  const faults = await tryInChildren(fileURLToPath(script), { from, to, step }, seen => {
+    for (const [name, number] of seen.counts) sum.add(name, number)
+    slowest = Math.max(slowest, seen.slowest)
+    memory = Math.max(memory, seen.memory)
+  })
+  for (const [name, number] of sum) row(name, number)
+  row('seeds', `${from} to ${to - 1}`)
+  row('slowest, ms of the processor', slowest.toFixed(1))
+  row('peak memory of a process, MB', Math.round(memory / 1024))
+  more?.(faults)
+  row('time, s', Math.round((performance.now() - started) / 1000))
+  finish(faults, what)
+}
+
+/** In a process for seeds: tries those from `from` up to `to`. */
+async function trySteps([from, to], { step, inputOf, check, stop }) {
+  for (let start = from; start < to; start += step) {
+    const end = Math.min(to, start + step)
+    const counts = new Counts([['inputs', end - start]])
+    const checks = []
+    let slowest = 0
+    for (let seed = start; seed < end; seed++) {
+      const input = inputOf(seed)
+      const { value, time } = timed(() => check(input, counts))
+      slowest = Math.max(slowest, time)
+      if (time > LIMIT) process.send({ seed, fault: `took ${Math.round(time)} ms` })
+      checks.push(Promise.resolve(value).then(fault => fault && process.send({ seed, fault })))
+      if (seed % 20 === 0) await turn()
+    }
+    await Promise.all(checks)
+    process.send({ counts: [...counts], slowest, at: end, memory: process.resourceUsage().maxRSS })
+  }
+  stop?.()
+  process.disconnect()
+}
+
+/** What a function returns, and the milliseconds of the processor that it takes. */
+export function timed(run) {
+  const before = process.cpuUsage()
+  const value = run()
+  const { user, system } = process.cpuUsage(before)
+  return { value, time: (user + system) / 1000 }
+}
+
+/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
+export function randomFrom(seed) {
+  let state = Math.imul(seed, 0x9e3779b9) | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
 
 /**
  * Has the seeds from `from` up to `to` tried by processes of `script`, one after the other. A process
  * gets the message `[from, to]`, and sends `{ at, ... }` when all seeds before `at` are done, after
  * at most `step` more of them, and `{ seed, fault }` for each fault that it sees itself. What it says of a
  * step goes to `collect`. A seed at which a process ends or hangs is a fault, too, and the next process
- * goes on behind it. Returns all faults as text.
+ * goes on after it. Returns all faults as text.
  */
-export async function tryInChildren(script, { from, to, step }, collect) {
+async function tryInChildren(script, { from, to, step }, collect) {
   const faults = []
   for (let next = from; next < to; ) {
     const { at, end } = await runChild(script, next, to, collect, faults)

@@ -34,7 +34,12 @@ it.each([
     'there is no stress run "nothing": one of corpus, operations, definitions, removals, evaluate, random, fuzz, domains, mutations, lints, releases, crashes, powercut\n'
   ],
   [['corpus'], 'usage: npm run stress -- corpus FOLDER...\n'],
-  [['lints', '/no/such/folder'], 'there is no /no/such/folder\n']
+  [['lints', '/no/such/folder'], 'there is no /no/such/folder\n'],
+  [['fuzz', 'x'], '"x" is not expected\nusage: npm run stress -- fuzz [COUNT [SEED]]\n'],
+  [
+    ['powercut', 'check'],
+    '"check" is not expected\nusage: npm run stress -- powercut [apply] [undo] [remove]\n'
+  ]
 ])('refuses %j', (args, stderr) => {
   expect(stress(...args)).toEqual({ status: 2, stdout: '', stderr })
 })

@@ -1,0 +1,38 @@
+// The main job, as the runs plan it: a card given away, with all that most guides set.
+import { shippedModules } from '../../dist/configuration/modules.js'
+import { planApply } from '../../dist/plan/apply.js'
+
+export const shipped = shippedModules('0.0.0')
+
+export const SETTINGS = {
+  devices: ['10de:1b80', '10de:10f0'],
+  IOMMUType: 'amd',
+  blacklistNvidia: true,
+  ignoreMSRs: true,
+  users: ['alice'],
+  sharedMemoryFiles: [{ name: 'looking-glass' }, { name: 'scream' }],
+  deviceACL: ['/dev/kvmfr0'],
+  clearEmulationCapabilities: false
+}
+
+/** Plans the main job. `input` has the text and the listing of the modules' folder, and what else differs. */
+export function planMainJob(input) {
+  return planApply({
+    path: '/etc/nixos/configuration.nix',
+    settings: SETTINGS,
+    modulesDir: 'vfio',
+    modulesFolder: '/etc/nixos/vfio',
+    shipped,
+    replaceModules: false,
+    closure: { ours: [], foreign: undefined },
+    names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']]),
+    ...input
+  })
+}
+
+/** Whether it is the file of a host: these set one of these options always, not only under a condition. */
+export function definesHost(doc) {
+  return ['fileSystems', 'boot.loader', 'system.stateVersion'].some(path =>
+    [...doc.getIn(path), ...doc.getBelow(path)].some(it => it.conditions.length === 0)
+  )
+}

@@ -1,0 +1,25 @@
+// What the runs share to count and to print.
+
+/** How often each name was counted. */
+export class Counts extends Map {
+  add(name, by = 1) {
+    this.set(name, (this.get(name) ?? 0) + by)
+  }
+}
+
+/** Prints a line of a table: a name, and values to the right. */
+export function row(name, ...values) {
+  console.log(name.padEnd(44) + values.map(it => String(it).padStart(10)).join(''))
+}
+
+/** Prints what is wrong, a line each, and sets the exit code: 1 if anything is. */
+export function finish(faults, what = 'wrong') {
+  console.log(`\n${faults.length} ${what}`)
+  for (const it of faults) console.log(it)
+  process.exitCode = faults.length > 0 ? 1 : 0
+}
+
+/** A turn of the event loop. tree-sitter frees a tree only after one. */
+export function turn() {
+  return new Promise(resolve => setImmediate(resolve))
+}
