@@ -5,7 +5,7 @@ import { type Arguments, parseArguments } from './args/parse.ts'
 import { stateOfWatched, VERSION } from './context.ts'
 import { EXIT, type Message, usage } from './message.ts'
 import { type DocumentKind, jsonDocument } from './output/json.ts'
-import { sayMessage, screenOf, writeError, writeOutput } from './output/output.ts'
+import { printMessage, screenOf, writeError, writeOutput } from './output/output.ts'
 import type { Screens } from './output/plan.ts'
 import { fail, type Report } from './report.ts'
 
@@ -36,7 +36,7 @@ export async function main(words: readonly string[]): Promise<void> {
 function end({ exit, error }: Report, document: string | undefined): void {
   process.exitCode = exit
   if (document !== undefined) process.stdout.write(document)
-  else if (error) sayMessage(error)
+  else if (error) printMessage(error)
 }
 
 /** Whether `--json` is among the flags, also where these can't be read. */
@@ -82,7 +82,7 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
         what: `${isWritten ? 'warning: the change is written, but ' : ''}the output could not be written (${error.code}).`,
         remedy: 'see whether there is space left where it goes'
       }
-      sayMessage(message)
+      printMessage(message)
       if (code === EXIT.done || code === EXIT.differences) process.exitCode = message.exit
     })
   })
@@ -111,8 +111,8 @@ async function run(given: Arguments): Promise<Report> {
     err: screenOf(process.stderr, choice, process.env)
   }
   // Late, so that an error in the words is told at once.
-  const { tendEarlierRuns } = await import('./commands/earlierRuns.ts')
-  const { runs, hindrance, stopped } = await tendEarlierRuns(given, screens.err)
+  const { recoverInterruptedRuns } = await import('./commands/earlierRuns.ts')
+  const { runs, hindrance, stopped } = await recoverInterruptedRuns(given, screens.err)
   const report =
     hindrance === undefined ? await runCommand(command, given, screens, stopped) : fail(hindrance)
   return { ...report, earlierRuns: runs }

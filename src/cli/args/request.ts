@@ -128,7 +128,7 @@ export function misplacedAssumption(
 }
 
 /** What the flags say about showing and writing a change. */
-export interface Manner {
+export interface WriteOptions {
   writes: boolean
   /** Whether anything but errors is told while it goes on; `--json` tells all at the end. */
   quiet: boolean
@@ -140,7 +140,10 @@ export interface Manner {
 }
 
 /** Reads these flags; `mayWrite` is whether the command writes at all. */
-export function readManner(given: Arguments, mayWrite: boolean): Result<Manner, Message> {
+export function readWriteOptions(
+  given: Arguments,
+  mayWrite: boolean
+): Result<WriteOptions, Message> {
   const quiet = isQuiet(given)
   const writes = mayWrite && given.on('dry-run') !== true
   const yes = given.on('yes') === true

@@ -1,13 +1,13 @@
 import type { Arguments } from '../args/parse.ts'
-import { readManner } from '../args/request.ts'
-import { say } from '../output/output.ts'
+import { readWriteOptions } from '../args/request.ts'
+import { printNotice } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import type { Prepared } from '../prepared.ts'
 import { whyNoQuestion } from '../prompt/prompt.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { bootHint, darkReminder } from '../text/apply.ts'
 import { nextStep } from '../text/nextStep.ts'
-import { offerChange } from './confirmAndWrite.ts'
+import { confirmAndWrite } from './confirmAndWrite.ts'
 import { prepare } from './plan.ts'
 
 /** `apply` and `diff`: shows what would change; `apply` then asks and writes. */
@@ -16,7 +16,7 @@ export async function applyCommand(
   given: Arguments,
   screens: Screens
 ): Promise<Report> {
-  const manner = readManner(given, command === 'apply')
+  const manner = readWriteOptions(given, command === 'apply')
   if (!manner.ok) return fail(manner.error)
   const first = prepare(command, given, screens.err)
   if (!first.ok) {
@@ -31,8 +31,8 @@ export async function applyCommand(
   const { plan, context, notes = [], guest } = prepared.go
   if (plan.files.length === 0) {
     if (!manner.value.quiet) {
-      say(`Nothing to do: ${context.file} says all this already.`)
-      for (const line of notes) say(line)
+      printNotice(`Nothing to do: ${context.file} says all this already.`)
+      for (const line of notes) printNotice(line)
     }
     const { specialisation = null } = plan
     const aboutGuest = guest === undefined ? {} : { guest }
@@ -46,7 +46,7 @@ export async function applyCommand(
   if (context.root === '/') {
     next.push(`        ${bootHint(plan.specialisation)}`)
   }
-  return offerChange(prepared.go, manner.value, given, screens, next)
+  return confirmAndWrite(prepared.go, manner.value, given, screens, next)
 }
 
 /** Whether there is somebody who can be asked what was not said. */

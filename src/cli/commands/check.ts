@@ -14,19 +14,19 @@ import {
 } from '../../plan/fixes.ts'
 import { readTarget, type TargetFile } from '../../storage/read.ts'
 import { type Arguments, isGiven } from '../args/parse.ts'
-import { isQuiet, readManner, readRelease } from '../args/request.ts'
+import { isQuiet, readRelease, readWriteOptions } from '../args/request.ts'
 import { type Context, contextOf, readRoot } from '../context.ts'
 import { EXIT, type Message, plural, usage } from '../message.ts'
 import { shortName } from '../output/diff.ts'
 import { reportFinding, reportThings, showFinding, showThings } from '../output/findings.ts'
-import { say, writeOutput } from '../output/output.ts'
+import { printNotice, writeOutput } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import { type CheckBody, fail, type Report } from '../report.ts'
 import { readModule } from '../request/configuration.ts'
 import {
-  type Looked,
-  lookAgain as lookAgainAt,
-  lookAtHost,
+  type Inspection,
+  inspectAgain as inspectFiles,
+  inspectMachine,
   withMachine
 } from '../request/faults.ts'
 import { guestFaults } from '../request/guestDisks.ts'
@@ -34,7 +34,7 @@ import { applyMessage, nixMessage, tooBigNotes } from '../text/apply.ts'
 import { readMessage } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { openWayNote } from '../text/output.ts'
-import { offerChange } from './confirmAndWrite.ts'
+import { confirmAndWrite } from './confirmAndWrite.ts'
 import { checkWithNix, readCheckMode } from './plan.ts'
 
 /** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
@@ -65,7 +65,7 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
   }
   const reader = moduleReader(root.value)
   const inTexts = findFaults({ path, text }, reader, release.value)
-  const looked = lookAtHost(inTexts, inTexts.facts, given, context)
+  const looked = inspectMachine(inTexts, inTexts.facts, given, context)
   if (!looked.ok) return fail(looked.error)
   const nameIn = (it: string) => shortName(target, it)
   const inGuests = guestFaults({ path, text }, looked.value.host, nameIn, context)
@@ -74,7 +74,7 @@ export async function checkCommand(given: Arguments, screens: Screens): Promise<
     ...gitFaults(inTexts.files, reader),
     ...inGuests.findings
   ])
-  const fixes = planFaultFixes(faults, files => lookAgain(files, faults, looked.value, reader))
+  const fixes = planFaultFixes(faults, files => inspectAgain(files, faults, looked.value, reader))
   const nameOf = (it: string) => (it === path ? context.file : it)
   const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)
   const fixable = fixes.ok
@@ -104,7 +104,7 @@ async function mend(
   given: Arguments,
   screens: Screens
 ): Promise<Report> {
-  const manner = readManner(given, true)
+  const manner = readWriteOptions(given, true)
   if (!manner.ok) return fail(manner.error)
   const mode = readCheckMode(given)
   if (!mode.ok) return fail(mode.error)
@@ -129,18 +129,18 @@ async function mend(
   ]
   const prepared = { plan, configuration: target, context, check: check.value, notes }
   const next = nextStep(context.root, target.realpath)
-  return offerChange(prepared, manner.value, given, screens, next)
+  return confirmAndWrite(prepared, manner.value, given, screens, next)
 }
 
 /** What is found in the same files once some of it is mended. */
-function lookAgain(
+function inspectAgain(
   files: readonly LintFile[],
   { facts, unread }: Faults,
-  looked: Looked,
+  looked: Inspection,
   read: Read
 ): Finding[] {
   const inTexts = { files: [...files], facts, findings: lint(files, facts), unread }
-  const again = lookAgainAt(looked, inTexts)
+  const again = inspectFiles(looked, inTexts)
   return [...withMachine(inTexts, again).findings, ...gitFaults(files, read)]
 }
 
@@ -150,7 +150,7 @@ interface Shown {
   fixable: number
   nameOf: (path: string) => string
   body: CheckBody
-  looked: Looked
+  looked: Inspection
   /** That others can replace the configuration. */
   warning: string | undefined
   /** Lines about imported files that were not read. */
@@ -168,10 +168,10 @@ function tell(
     const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
     if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
     if (parts.length > 0) writeOutput(`${parts.join('\n\n')}\n`)
-    if (!looked.on && looked.note !== undefined) say(looked.note)
-    if (warning !== undefined) say(`Note: ${warning}`)
-    for (const it of unread) say(it)
-    say(summary(problems, findings.length - problems, body, given.on('fix') ? 0 : fixable))
+    if (!looked.on && looked.note !== undefined) printNotice(looked.note)
+    if (warning !== undefined) printNotice(`Note: ${warning}`)
+    for (const it of unread) printNotice(it)
+    printNotice(summary(problems, findings.length - problems, body, given.on('fix') ? 0 : fixable))
   }
   return problems > 0
     ? { exit: EXIT.differences, outcome: 'problems', body }
@@ -182,7 +182,7 @@ function bodyOf(
   { files, findings }: Faults,
   nameOf: (path: string) => string,
   release: string | null,
-  looked: Looked
+  looked: Inspection
 ): CheckBody {
   return {
     kind: 'check',

@@ -8,13 +8,13 @@ import { evalCheck } from '../../plan/evaluate.ts'
 import { findObstacle, knownPeople, lenderOf } from '../../storage/access.ts'
 import type { Registration } from '../../storage/git.ts'
 import type { Arguments } from '../args/parse.ts'
-import type { Manner } from '../args/request.ts'
+import type { WriteOptions } from '../args/request.ts'
 import { callOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
 import { reportEdits } from '../output/editReasons.ts'
 import { reportActions, reportChecks, reportFile } from '../output/json.ts'
-import { relayError, say } from '../output/output.ts'
+import { printNotice, relayError } from '../output/output.ts'
 import { patchOfPlan, type Screens, showPlan } from '../output/plan.ts'
 import type { Prepared } from '../prepared.ts'
 import { confirm } from '../prompt/prompt.ts'
@@ -28,9 +28,9 @@ import { registrationsOf, reportWritten, writeChanges } from './write.ts'
  * Shows a plan that has something to do and, as the manner says, asks and writes it. `next` are the
  * lines that a person reads after that.
  */
-export async function offerChange(
+export async function confirmAndWrite(
   prepared: Prepared,
-  manner: Manner,
+  manner: WriteOptions,
   given: Arguments,
   screens: Screens,
   next: readonly string[]
@@ -71,7 +71,7 @@ export async function offerChange(
   for (const note of [lent, openWayNote(configuration)]) {
     if (note === undefined) continue
     planned = { ...planned, notes: [...planned.notes, note] }
-    if (!quiet) say(`Note: ${note}`)
+    if (!quiet) printNotice(`Note: ${note}`)
   }
   const command = given.text('eval')
   if (command !== undefined) {
@@ -102,7 +102,7 @@ function filesOf({ plan, configuration, context }: Prepared): string[] {
 }
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */
-function bodyOf(prepared: Prepared, { lines, reasons }: Manner): PlanBody {
+function bodyOf(prepared: Prepared, { lines, reasons }: WriteOptions): PlanBody {
   const { plan, configuration, context, check, byCard, byGuest, replaced = [] } = prepared
   const wishes = { command: context.command, byCard, byGuest, replaced }
   const files = plan.files.map(({ path: realpath, before, after }) => {
@@ -175,7 +175,7 @@ export async function evaluate(
   registrations: readonly Registration[],
   { quiet, verbose }: { quiet: boolean; verbose: boolean }
 ): Promise<{ go: PlanBody } | { stop: Report }> {
-  if (!quiet) say(`Evaluating a copy: ${command}`)
+  if (!quiet) printNotice(`Evaluating a copy: ${command}`)
   const check = await evalCheck({
     command,
     path: configuration.realpath,
@@ -186,7 +186,7 @@ export async function evaluate(
   const withCheck = (it: CheckReport): PlanBody => ({ ...planned, checks: [...planned.checks, it] })
   switch (check.status) {
     case 'ok':
-      if (!quiet) say('Checked: evaluates.')
+      if (!quiet) printNotice('Checked: evaluates.')
       return { go: withCheck({ name: 'eval', status: 'ok', detail: '' }) }
     case 'failed': {
       const detail = lastLines(check.output, 5)
@@ -206,7 +206,7 @@ async function stoppedBy(signal: NodeJS.Signals, body: PlanBody, quiet: boolean)
     process.kill(process.pid, signal)
     await new Promise(() => setTimeout(() => {}, 1_000))
   }
-  if (!quiet) say('Cancelled. Nothing was written.')
+  if (!quiet) printNotice('Cancelled. Nothing was written.')
   const exit = signal === 'SIGINT' ? EXIT.cancelled : EXIT.terminated
   return { exit, outcome: 'declined', body }
 }

@@ -13,7 +13,7 @@ import type { Arguments } from '../args/parse.ts'
 import { isQuiet } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
 import { EXIT, type Message, usage } from '../message.ts'
-import { say, writeExact } from '../output/output.ts'
+import { printNotice, writeExact } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import { type DomainBody, fail, type Report } from '../report.ts'
 import { decodeModule } from '../request/configuration.ts'
@@ -183,7 +183,7 @@ function check({ document, kind }: Source, given: Arguments, context: Context): 
     const isAsked = evaluated.status !== 'missing'
     const how = isAsked ? 'nix-instantiate renders the same' : evaluated.detail
     const sides = kind === 'xml' ? 'the XML and its Nix' : 'the Nix and its XML'
-    say(`${nameOfFile(context)}: ${sides} say the same (${how}).`)
+    printNotice(`${nameOfFile(context)}: ${sides} say the same (${how}).`)
   }
   const guest = guestName(document) ?? null
   const body: DomainBody = {
@@ -202,11 +202,11 @@ function tell({ changes, remarks }: DomainBody, mends: boolean): void {
   const placeOfIt = ({ path, line }: { path: string; line: number | null }) =>
     [...(path === '' ? [] : [path]), ...(line === null ? [] : [`line ${line}`])].join(', ')
   for (const it of changes) {
-    say(`mended ${placeOfIt(it)}:`)
-    if (it.before !== null) say(`  - ${it.before}`)
-    if (it.after !== null) say(`  + ${it.after}`)
-    say(`  Why: ${it.why}.`)
+    printNotice(`mended ${placeOfIt(it)}:`)
+    if (it.before !== null) printNotice(`  - ${it.before}`)
+    if (it.after !== null) printNotice(`  + ${it.after}`)
+    printNotice(`  Why: ${it.why}.`)
   }
-  if (mends && changes.length === 0) say('There was nothing to mend.')
-  for (const it of remarks) say(`note: ${placeOfIt(it)}: ${it.what}.`)
+  if (mends && changes.length === 0) printNotice('There was nothing to mend.')
+  for (const it of remarks) printNotice(`note: ${placeOfIt(it)}: ${it.what}.`)
 }

@@ -17,7 +17,7 @@ import type { Arguments } from '../args/parse.ts'
 import { isQuiet } from '../args/request.ts'
 import { contextOf, readRoot, stateFolderHere } from '../context.ts'
 import type { Message } from '../message.ts'
-import { type Screen, say, sayMessage } from '../output/output.ts'
+import { printMessage, printNotice, type Screen } from '../output/output.ts'
 import type { EarlierRunReport } from '../report.ts'
 import { dateOf, readMessage } from '../text/files.ts'
 import { registerOne, registrationsFor, waitForOthers } from './write.ts'
@@ -35,7 +35,10 @@ export interface EarlierRuns {
  * for the document. A command that doesn't write only says it. What is wrong with the words of the command
  * is for the command to say.
  */
-export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise<EarlierRuns> {
+export async function recoverInterruptedRuns(
+  given: Arguments,
+  screen: Screen
+): Promise<EarlierRuns> {
   const { command, action, file } = given
   if (command === undefined || command === 'scan' || command === 'domain' || file === '-')
     return NONE
@@ -76,7 +79,7 @@ export async function tendEarlierRuns(given: Arguments, screen: Screen): Promise
     if (given.on('quiet') !== true) note(sentence(it), given)
     // It may have been stopped before it told git.
     for (const each of registrationsFor(it.created, it.deleted, given)) {
-      for (const problem of registerOne(each, path)) sayMessage(problem)
+      for (const problem of registerOne(each, path)) printMessage(problem)
     }
   }
   const runs = recovered.value.map(({ started, outcome, files }) => {
@@ -120,5 +123,5 @@ function sentence({ started, outcome }: Recovered): string {
 
 function note(text: string, given: Arguments): void {
   if (given.on('json') === true) return
-  say(`vfio-patch: note: ${text}`)
+  printNotice(`vfio-patch: note: ${text}`)
 }

@@ -15,12 +15,12 @@ import { placeOf } from '../../nix/text/lines.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
 import { type Asked, readAsked, tailOf } from '../args/optionArguments.ts'
 import { type Arguments, isGiven } from '../args/parse.ts'
-import { isQuiet, readManner } from '../args/request.ts'
+import { isQuiet, readWriteOptions } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile, readRoot } from '../context.ts'
 import { EXIT, type Message, usage } from '../message.ts'
 import { reportEdits } from '../output/editReasons.ts'
 import { reportChecks, reportFile } from '../output/json.ts'
-import { type Screen, say, sayMessage, writeExact } from '../output/output.ts'
+import { printMessage, printNotice, type Screen, writeExact } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import { type DefinitionReport, emptyBody, fail, type Report, unchanged } from '../report.ts'
 import { decodeModule, readModule } from '../request/configuration.ts'
@@ -28,7 +28,7 @@ import { readInput } from '../request/guest.ts'
 import { applyMessage, hintForPeople, nixMessage } from '../text/apply.ts'
 import { tooBigInput } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
-import { offerChange } from './confirmAndWrite.ts'
+import { confirmAndWrite } from './confirmAndWrite.ts'
 import { checkWithNix, readCheckMode } from './plan.ts'
 
 type AskedChange = Exclude<Asked, { action: 'get' }>
@@ -50,7 +50,7 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
     if (!module.ok) return fail(module.error)
     return optionGet(module.value.text, asked, module.value.context, voiceOf(given), screens.out)
   }
-  const manner = readManner(given, true)
+  const manner = readWriteOptions(given, true)
   if (!manner.ok) return fail(manner.error)
   const module = readModule(file, root.value, contextFor)
   if (!module.ok) return fail(module.error)
@@ -72,7 +72,7 @@ export async function optionCommand(given: Arguments, screens: Screens): Promise
     check: check.value
   }
   const next = nextOf(text, path, root.value)
-  return offerChange(prepared, manner.value, given, screens, next)
+  return confirmAndWrite(prepared, manner.value, given, screens, next)
 }
 
 /** How a change gets into the system; nothing where it is not known that the file is part of one. */
@@ -171,7 +171,7 @@ function checkMessage(problem: ApplyProblem, context: Context): Message {
 
 function nothingToDo(asked: AskedChange, context: Context, quiet: boolean): Report {
   const state = asked.action === 'remove' ? 'does not say any of this' : 'says all this already'
-  if (!quiet) say(`Nothing to do: ${nameOfFile(context)} ${state}.`)
+  if (!quiet) printNotice(`Nothing to do: ${nameOfFile(context)} ${state}.`)
   return unchanged(emptyBody(context.root))
 }
 
@@ -209,7 +209,7 @@ export function optionGet(
     const lines = definitions.map(it => (asked.flat ? inOneLine(it) : inFull(it, context)))
     writeExact(`${lines.join('\n')}\n`, screen)
   }
-  if (!quiet && !found) sayMessage(undefinedHere(path, context))
+  if (!quiet && !found) printMessage(undefinedHere(path, context))
   return {
     exit: found ? EXIT.done : EXIT.differences,
     outcome: found ? 'found' : 'not-found',

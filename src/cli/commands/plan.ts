@@ -41,7 +41,7 @@ import {
   earlierDevices,
   type HostChoice
 } from '../request/devices.ts'
-import { newFaults } from '../request/faults.ts'
+import { regressions } from '../request/faults.ts'
 import { readGuest } from '../request/guest.ts'
 import {
   chooseForGuest,
@@ -111,7 +111,7 @@ export function prepare(
   const { plan, file } = planned.value
   const path = target.realpath
   const { release, text } = gathered.value
-  const faults = newFaults(target, text, plan.files, release, given, context)
+  const faults = regressions(target, text, plan.files, release, given, context)
   const check = checkWithNix(plan.files, gathered.value.checkMode, path)
   if (!check.ok) return err(applyMessage(check.error, context))
   return ok({

@@ -12,10 +12,10 @@ import { err, ok, type Result } from '../../nix/result.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
 import { readTarget } from '../../storage/read.ts'
 import type { Arguments } from '../args/parse.ts'
-import { readManner, readModulesDir } from '../args/request.ts'
+import { readModulesDir, readWriteOptions } from '../args/request.ts'
 import { contextOf, readRoot, stateFolderHere, VERSION } from '../context.ts'
 import type { Message } from '../message.ts'
-import { type Screen, say } from '../output/output.ts'
+import { printNotice, type Screen } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, fail, type Report, unchanged } from '../report.ts'
@@ -24,25 +24,25 @@ import { tooBigNotes } from '../text/apply.ts'
 import { readMessage } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { removeMessage } from '../text/remove.ts'
-import { offerChange } from './confirmAndWrite.ts'
+import { confirmAndWrite } from './confirmAndWrite.ts'
 import { checkWithNix, readCheckMode } from './plan.ts'
 
 /** `remove`: takes our part out of a configuration again, and leaves everything else in it. */
 export async function removeCommand(given: Arguments, screens: Screens): Promise<Report> {
-  const manner = readManner(given, true)
+  const manner = readWriteOptions(given, true)
   if (!manner.ok) return fail(manner.error)
   const prepared = prepareRemoval(given, screens.err)
   if (!prepared.ok) return fail(prepared.error)
   const { plan, context, notes = [] } = prepared.value
   if (plan.files.length === 0) {
     if (!manner.value.quiet) {
-      say(`Nothing to do: ${context.file} has nothing of vfio-patch.`)
-      for (const line of notes) say(line)
+      printNotice(`Nothing to do: ${context.file} has nothing of vfio-patch.`)
+      for (const line of notes) printNotice(line)
     }
     return unchanged({ ...emptyBody(context.root), notes })
   }
   const next = nextStep(context.root, prepared.value.configuration.realpath)
-  return offerChange(prepared.value, manner.value, given, screens, next)
+  return confirmAndWrite(prepared.value, manner.value, given, screens, next)
 }
 
 function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Message> {

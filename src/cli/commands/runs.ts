@@ -35,7 +35,7 @@ import { isQuiet } from '../args/request.ts'
 import { type Context, stateFolderHere, undoCallOn } from '../context.ts'
 import { EXIT, type Message, plural, usage } from '../message.ts'
 import { folderOfModule, groupFiles } from '../output/diff.ts'
-import { say, writeOutput } from '../output/output.ts'
+import { printNotice, writeOutput } from '../output/output.ts'
 import { fail, type Report, type RunReport } from '../report.ts'
 import { dateOf, readMessage } from '../text/files.ts'
 import { nothingLines, otherAccountLines, STATE_WORDS, stoppedLines } from '../text/undo.ts'
@@ -231,7 +231,7 @@ export function listRunsOf(given: Arguments, context: Context): Report {
       ...damaged.map(({ id, path }) => `The record of run ${id} is damaged: ${path}`),
       ...elsewhereLines(realpath, context)
     ]
-    for (const line of lines) say(line)
+    for (const line of lines) printNotice(line)
   }
   const outcome = runs.length > 0 ? 'found' : 'not-found'
   const body = { kind: 'runs', runs, damaged: damaged.map(({ id }) => id) } as const

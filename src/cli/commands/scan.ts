@@ -12,7 +12,7 @@ import { ownerOfSaved } from '../../storage/saveFile.ts'
 import { removeFile, removeIfEmpty, writeNewFile } from '../../storage/tempFiles.ts'
 import type { Arguments } from '../args/parse.ts'
 import { EXIT, type Message, usage } from '../message.ts'
-import { isUnicode, say, wrap, writeOutput } from '../output/output.ts'
+import { isUnicode, printNotice, wrap, writeOutput } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import { scanBody, scanTable, widthOf } from '../output/scan.ts'
 import { fail, type Report } from '../report.ts'
@@ -61,7 +61,7 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
       const told = dumpNotes(folder, dump.replaced, machine).flatMap(it =>
         wrap(it, widthOf(screens.err))
       )
-      for (const line of told) say(line)
+      for (const line of told) printNotice(line)
     }
   }
   const body = scanBody(machine, candidates, virtual, names, advice)

@@ -16,7 +16,7 @@ import { type Context, contextOf, readRoot, stateFolderHere } from '../context.t
 import { EXIT, type Message, usage } from '../message.ts'
 import { groupFiles, isOwnModule, paintPatch } from '../output/diff.ts'
 import { type ChangedFile, reportActions, reportFile } from '../output/json.ts'
-import { say, writeExact } from '../output/output.ts'
+import { printNotice, writeExact } from '../output/output.ts'
 import type { Screens } from '../output/plan.ts'
 import { confirm } from '../prompt/prompt.ts'
 import {
@@ -59,7 +59,7 @@ export async function undoCommand(
   if ('foreseen' in choice.value) {
     const { followUp, stopped: first } = choice.value.foreseen
     const notes = [foreseenLine(request, followUp, first)]
-    if (!isQuiet(given)) for (const line of notes) say(line)
+    if (!isQuiet(given)) for (const line of notes) printNotice(line)
     return { exit: EXIT.differences, outcome: 'planned', body: { ...emptyBody(root.value), notes } }
   }
   return carryOut(choice.value, request, given, screens, named)
@@ -99,7 +99,7 @@ async function ended(
   if (!isQuiet(given)) {
     const target = locateTarget(file, { root })
     const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, context) : []
-    for (const line of [...lines, ...next]) say(line)
+    for (const line of [...lines, ...next]) printNotice(line)
   }
   const report = unchanged({ ...emptyBody(root), notes: lines })
   if (!isFinished || because.run === undefined || given.on('dry-run') === true) return report
@@ -124,7 +124,7 @@ async function carryOut(
   const changes = planUndo(reverted)
   if (!changes.ok) return fail(refusalOf(changes.error, reverted, context))
   if (changes.value.length === 0) {
-    if (!quiet) say(words.nothing(subject.id))
+    if (!quiet) printNotice(words.nothing(subject.id))
     return unchanged(emptyBody(root))
   }
   const files: ChangedFile[] = []
@@ -145,8 +145,8 @@ async function carryOut(
   if (!quiet) {
     const headline = `Run ${subject.id} (${subject.command}) ${words.will}:`
     show(headline, request, files, planned, given.on('verbose') === true, screens)
-    for (const line of registrationLines(registrations)) say(line)
-    for (const note of notes) say(`Note: ${note}`)
+    for (const line of registrationLines(registrations)) printNotice(line)
+    for (const note of notes) printNotice(`Note: ${note}`)
   }
   if (given.on('dry-run') === true) {
     return { exit: EXIT.differences, outcome: 'planned', body: planned }
@@ -217,7 +217,7 @@ function show(
     const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
     return isOwnModule({ before, after })
   }
-  say(headline)
+  printNotice(headline)
   const groups = groupFiles(
     inOrder,
     it => it.realpath,
@@ -228,7 +228,7 @@ function show(
     const action = group.files[0]?.action ?? 'modify'
     const [one, several] = action === 'modify' ? WORDS[kind].modify : WHAT[action]
     const { length } = group.files
-    say(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
+    printNotice(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
   }
   const whole = verbose || !screens.out.isTerminal
   const shown = inOrder.filter(it => whole || it.action === 'modify')

@@ -12,7 +12,7 @@ import type { Arguments } from '../args/parse.ts'
 import { isQuiet } from '../args/request.ts'
 import { type Context, stateFolderHere, VERSION, watch } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
-import { say, sayMessage } from '../output/output.ts'
+import { printMessage, printNotice } from '../output/output.ts'
 import type { PlanBody, Report } from '../report.ts'
 import { commitMessage, leftMessage, WAITED, warningMessage } from '../text/files.ts'
 import { ignoredMessage, registerMessage } from '../text/git.ts'
@@ -106,9 +106,9 @@ export function reportWritten(
 ): Report {
   const body = { ...planned, backup: run && { id: run.id, dir: run.folder } }
   if (given.on('json') !== true) {
-    for (const it of warnings) sayMessage(it)
+    for (const it of warnings) printMessage(it)
   }
-  if (!isQuiet(given)) for (const line of lines(run)) say(line)
+  if (!isQuiet(given)) for (const line of lines(run)) printNotice(line)
   return warnings.length > 0
     ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
     : { exit: EXIT.done, outcome: 'written', body, whenTold: () => run && markReported(run.folder) }
@@ -139,7 +139,9 @@ export async function waitForOthers<T, P extends FileProblem>(
     if (waited >= TOLD_AFTER_MS && !isTold) {
       isTold = true
       const { pid } = result.error
-      say(`vfio-patch: note: waiting for another vfio-patch (pid ${pid}) on another configuration.`)
+      printNotice(
+        `vfio-patch: note: waiting for another vfio-patch (pid ${pid}) on another configuration.`
+      )
     }
     await sleep(EACH_MS)
   }

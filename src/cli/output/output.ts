@@ -6,12 +6,12 @@ import { visible, visibleLine } from '../../nix/text/visible.ts'
 import { formatMessage, type Message } from '../message.ts'
 
 /** One line for the person, on stderr; stdout is for what programs read. */
-export function say(line: string): void {
+export function printNotice(line: string): void {
   writeError(`${visibleLine(line)}\n`)
 }
 
 /** A message, on stderr. */
-export function sayMessage(message: Message): void {
+export function printMessage(message: Message): void {
   writeError(formatMessage(message))
 }
 

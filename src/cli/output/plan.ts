@@ -7,7 +7,7 @@ import type { EditReport, FileReport, PlanBody } from '../report.ts'
 import { registrationLines } from '../text/git.ts'
 import { folderOfModule, groupFiles, isOwnModule, nameIn, paintPatch, shortName } from './diff.ts'
 import { replacementLines } from './findings.ts'
-import { paint, type Screen, say, wrap, writeExact } from './output.ts'
+import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
 
 /** The streams that a command speaks on. */
 export interface Screens {
@@ -30,8 +30,8 @@ export function showPlan(
   verbose: boolean,
   screens: Screens
 ): void {
-  say(headline(prepared))
-  for (const line of replacementLines(body.replaced, screens.err)) say(line)
+  printNotice(headline(prepared))
+  for (const line of replacementLines(body.replaced, screens.err)) printNotice(line)
   const { plan, configuration } = prepared
   const intact = new Set(
     plan.files
@@ -64,14 +64,17 @@ export function showPlan(
     const [one, several] = WORDS[action]
     const count = files.length > 1 ? `${files.length} files, ` : ''
     const what = files.length > 1 ? several : one
-    say(paint(screens.err, 'dim', `${what}: ${name} (${count}${lines} lines, shown with -v)`))
+    printNotice(
+      paint(screens.err, 'dim', `${what}: ${name} (${count}${lines} lines, shown with -v)`)
+    )
   }
   if (verbose)
     for (const it of body.files)
-      for (const edit of it.edits) for (const line of editLines(it, edit)) say(line)
-  for (const line of prepared.notes ?? []) for (const it of fitting(line, screens.err)) say(it)
-  for (const line of registrationLines(registrations)) say(line)
-  say(checkLine(prepared))
+      for (const edit of it.edits) for (const line of editLines(it, edit)) printNotice(line)
+  for (const line of prepared.notes ?? [])
+    for (const it of fitting(line, screens.err)) printNotice(it)
+  for (const line of registrationLines(registrations)) printNotice(line)
+  printNotice(checkLine(prepared))
 }
 
 const WORDS = {

@@ -13,7 +13,7 @@ import { parseUser } from '../../settings/parse.ts'
 import { type Arguments, parseArguments } from '../args/parse.ts'
 import { contextOf, readRoot } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
-import { type Screen, say, wrap } from '../output/output.ts'
+import { printNotice, type Screen, wrap } from '../output/output.ts'
 import { fail, type Report } from '../report.ts'
 import { declaredUsers, readModule } from '../request/configuration.ts'
 import type { DarkPrompt } from '../request/faults.ts'
@@ -60,7 +60,7 @@ export async function askForCard(
   const words = [...given.words.slice(0, at), ...flags, ...given.words.slice(at)]
   const parsed = parseArguments(words)
   if (!parsed.ok) return { stop: fail(parsed.error) }
-  say(`The same without questions: vfio-patch ${parsed.value.line}`)
+  printNotice(`The same without questions: vfio-patch ${parsed.value.line}`)
   return { go: parsed.value }
 }
 
@@ -77,7 +77,7 @@ async function askCard(
   }
   const keptLines = kept.flatMap(it => wrap(`  -  ${line(it)}`, screen.width, '     '))
   if (free.length === 0) {
-    for (const it of keptLines) say(it)
+    for (const it of keptLines) printNotice(it)
     return { stop: fail(NO_CARD) }
   }
   const proposal = proposalOf(candidates)

@@ -1,6 +1,6 @@
 import type { Arguments } from '../args/parse.ts'
 import { EXIT, usage } from '../message.ts'
-import { type Screen, say, wrap, writeError } from '../output/output.ts'
+import { printNotice, type Screen, wrap, writeError } from '../output/output.ts'
 import { fail, type Report } from '../report.ts'
 
 /** What came of a question; a line is without its end. */
@@ -56,12 +56,13 @@ export async function choose(
   { title, choices, after, usual, word, typed }: Question,
   { width }: Screen
 ): Promise<number | Exclude<Answer, { line: string }>> {
-  say('')
-  for (const it of wrap(title, width)) say(it)
+  printNotice('')
+  for (const it of wrap(title, width)) printNotice(it)
   for (const [i, it] of choices.entries()) {
-    for (const line of wrap(`${String(i + 1).padStart(3)}) ${it}`, width, '     ')) say(line)
+    for (const line of wrap(`${String(i + 1).padStart(3)}) ${it}`, width, '     '))
+      printNotice(line)
   }
-  for (const it of after) say(it)
+  for (const it of after) printNotice(it)
   const prompt = usual === undefined ? 'Number: ' : `Number [${usual + 1}]: `
   for (;;) {
     const answer = await askLine(prompt)
@@ -74,12 +75,12 @@ export async function choose(
     const other = /^\D/.test(text) ? typed?.(text) : undefined
     if (typeof other === 'number') return other
     if (other !== undefined) {
-      for (const it of wrap(other, width)) say(it)
+      for (const it of wrap(other, width)) printNotice(it)
       continue
     }
     const numbers = choices.length === 1 ? '1' : `a number from 1 to ${choices.length}`
     const name = typed === undefined ? '' : ', or a name'
-    say(`Please give ${numbers}${word === undefined ? name : `, or ${word}`}.`)
+    printNotice(`Please give ${numbers}${word === undefined ? name : `, or ${word}`}.`)
   }
 }
 
@@ -113,9 +114,9 @@ export async function confirm(question: string, given: Arguments): Promise<Repor
 /** How a command ends that was not told to go on. */
 export function declined(answer: Answer): Report {
   if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
-    say('Nothing was written.')
+    printNotice('Nothing was written.')
     return { exit: EXIT.differences, outcome: 'declined' }
   }
-  say('Cancelled. Nothing was written.')
+  printNotice('Cancelled. Nothing was written.')
   return { exit: answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated, outcome: 'declined' }
 }

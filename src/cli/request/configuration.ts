@@ -176,7 +176,7 @@ function hasComputed(doc: NixDocument): boolean {
 }
 
 /** Whose machine the file configures, by the name that it gives its host. */
-export function whoseIs(
+export function hostMatch(
   text: string,
   given: Arguments,
   { root }: Context

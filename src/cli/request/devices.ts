@@ -27,7 +27,7 @@ import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import { list, type Names } from '../text/devices.ts'
 import { choiceNotes, otherDevice, problemMessage } from '../text/gates.ts'
-import { type System, whoseIs } from './configuration.ts'
+import { hostMatch, type System } from './configuration.ts'
 import { absentDevices, readHost } from './machine.ts'
 
 /** The settings with the cards in them, and what a person has to know of how that came. */
@@ -59,7 +59,7 @@ export function chooseHost(
   if (!gpus.ok) return gpus
   const confirmed = readAddresses('confirm', given)
   if (!confirmed.ok) return confirmed
-  const belongs = whoseIs(text, given, context)
+  const belongs = hostMatch(text, given, context)
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const isAsked = gpus.value.length > 0
   const isNothing = { settings, notes: [], byCard: [], byAddress: new Map() }

@@ -20,26 +20,26 @@ import type { Message } from '../message.ts'
 import { shortName } from '../output/diff.ts'
 import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
 import type { Names } from '../text/devices.ts'
-import { whoseIs } from './configuration.ts'
+import { hostMatch } from './configuration.ts'
 import { type Host, readHost } from './machine.ts'
 
 /**
  * What was seen of the machine; or why it was not looked at, in a sentence. `on` is undefined where the
  * configuration gives nothing to guests as well.
  */
-export type Looked =
+export type Inspection =
   | { on: OnMachine; names: Names; machine: Machine; host: Host }
   | { on: undefined; machine?: Machine; host?: Host; note?: string }
 
 /** The same machine held against other files. */
-export function lookAgain(looked: Looked, { files, facts }: Faults): Looked {
+export function inspectAgain(looked: Inspection, { files, facts }: Faults): Inspection {
   if (!looked.machine) return looked
   const on = looked.on && holdAgainst(files, facts, looked.machine)
   return on && looked.on ? { ...looked, on } : { on: undefined, machine: looked.machine }
 }
 
 /** All that is found in the files, with what the machine shows and decides, where it was looked at. */
-export function withMachine(faults: Faults, { on, machine }: Looked): Faults {
+export function withMachine(faults: Faults, { on, machine }: Inspection): Faults {
   if (!machine) return faults
   const { files, facts, findings } = faults
   const inText = findings.filter(it => !DECIDED_CODES.includes(it.code))
@@ -51,17 +51,17 @@ export function withMachine(faults: Faults, { on, machine }: Looked): Faults {
  * Holds a configuration against the machine that it is for: that of `--sysfs`, else the one that this runs
  * on, if the files say that it is theirs. One that gives nothing to guests is not held against any.
  */
-export function lookAtHost(
+export function inspectMachine(
   { files }: Faults,
   facts: Facts,
   given: Arguments,
   context: Context
-): Result<Looked, Message> {
+): Result<Inspection, Message> {
   // A folder that is named has to be right, whatever the files say.
   const isNamed = given.text('sysfs') !== undefined
   const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
   if (!isAsked && !isNamed) return ok({ on: undefined })
-  const owners = new Set(files.map(it => whoseIs(it.doc.text, given, context)))
+  const owners = new Set(files.map(it => hostMatch(it.doc.text, given, context)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
   if (owner === 'other' || (context.root !== '/' && !isNamed)) return ok({ on: undefined })
   const unsure =
@@ -86,7 +86,7 @@ export function lookAtHost(
 const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
 
 /** What a plan leads to, as far as `check` sees it. */
-export interface NewFaults {
+export interface Regressions {
   /** A sentence or two for each fault. */
   notes: string[]
   /** The passphrase prompt that nobody would see, if there is one. */
@@ -98,21 +98,21 @@ export interface NewFaults {
  * they have already, but for an invisible passphrase prompt where the run names devices. Places are those
  * of the result.
  */
-export function newFaults(
+export function regressions(
   configuration: TargetFile,
   text: string,
   planned: readonly PlannedFile[],
   release: string | undefined,
   given: Arguments,
   context: Context
-): NewFaults {
+): Regressions {
   const path = configuration.realpath
   const read = moduleReader(context.root)
   const after = planned.find(it => it.path === path)?.after ?? text
   const now = findFaults({ path, text }, read, release)
   const then = findFaults({ path, text: after }, readerOf(planned, read), release)
-  const looked = lookAtChosen(then, text, given, context)
-  const known = faultsOf(now, lookAgain(looked, now))
+  const looked = inspectChosen(then, text, given, context)
+  const known = faultsOf(now, inspectAgain(looked, now))
   const found = faultsOf(then, looked).map((finding): ToldFault => {
     const same = known.findIndex(other => isSameFinding(other, finding))
     if (same !== -1) known.splice(same, 1)
@@ -157,18 +157,18 @@ function namesDevices(given: Arguments): boolean {
 }
 
 /** What the machine shows; `isForced` where only the flags say that the files are for it. */
-type Chosen = Looked & { isForced?: boolean }
+type Chosen = Inspection & { isForced?: boolean }
 
 /**
  * Looks at the machine that `check` would look at; otherwise at the one that the devices of the run were
  * looked up on.
  */
-function lookAtChosen(faults: Faults, text: string, given: Arguments, context: Context): Chosen {
-  const looked = lookAtHost(faults, faults.facts, given, context)
+function inspectChosen(faults: Faults, text: string, given: Arguments, context: Context): Chosen {
+  const looked = inspectMachine(faults, faults.facts, given, context)
   if (looked.ok && looked.value.machine) return looked.value
   const isChosen =
     given.texts('gpu') !== undefined ||
-    (namesDevices(given) && whoseIs(text, given, context) !== 'other')
+    (namesDevices(given) && hostMatch(text, given, context) !== 'other')
   const host = isChosen ? readHost(given) : undefined
   // What can't be read was refused when the devices were looked up.
   return host?.ok
@@ -187,7 +187,7 @@ function readerOf(planned: readonly PlannedFile[], read: ReadModule): ReadModule
 }
 
 /** Problems, and notes on a prompt that may be invisible. */
-function faultsOf(faults: Faults, looked: Looked): Finding[] {
+function faultsOf(faults: Faults, looked: Inspection): Finding[] {
   const ofText = new Set(faults.findings)
   return withMachine(faults, looked).findings.filter(
     it => isDark(it) || (it.level === 'problem' && (ofText.has(it) || OF_MACHINE.includes(it.code)))

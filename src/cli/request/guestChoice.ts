@@ -23,7 +23,7 @@ import { diskMessage, type NameOf, presentNote } from '../text/disks.ts'
 import { readMessage } from '../text/files.ts'
 import { choiceNotes, problemMessage } from '../text/gates.ts'
 import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
-import { whoseIs } from './configuration.ts'
+import { hostMatch } from './configuration.ts'
 import { givenElsewhere, type HostChoice, noteOnMachine } from './devices.ts'
 import { identities } from './guest.ts'
 import { checkDisks, diskHost, guestsOf, hostFor } from './guestDisks.ts'
@@ -70,7 +70,7 @@ export function chooseForGuest(
 ): Result<GuestChoice, Message> {
   const { path, text, modules, prefix, specialisation, nameOf } = place
   const texts = modules.map(it => it.text)
-  const isHere = whoseIs(text, given, context) !== 'other'
+  const isHere = hostMatch(text, given, context) !== 'other'
   const host = isHere ? readHost(given) : undefined
   if (host && !host.ok) return host
   const { machine, names = new Map<string, string>() } = host?.value ?? {}

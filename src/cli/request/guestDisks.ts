@@ -17,7 +17,7 @@ import type { Arguments } from '../args/parse.ts'
 import type { Context } from '../context.ts'
 import type { Message } from '../message.ts'
 import { diskMessage, diskNotes, type NameOf, usedBy, whyNot } from '../text/disks.ts'
-import { whoseIs } from './configuration.ts'
+import { hostMatch } from './configuration.ts'
 import { type Host, readHost } from './machine.ts'
 
 /**
@@ -86,7 +86,7 @@ export function hostFor(
   given: Arguments,
   context: Context
 ): Result<Host | undefined, Message> {
-  return whoseIs(text, given, context) === 'other' ? ok(undefined) : readHost(given)
+  return hostMatch(text, given, context) === 'other' ? ok(undefined) : readHost(given)
 }
 
 // What `check` finds in the guests of a configuration: disks that the host uses itself.
