@@ -1,13 +1,10 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { isAbsolute, join, normalize } from 'node:path'
-import { err, ok, type Result } from '../nix/result.ts'
+import { join } from 'node:path'
 import { locateTarget, readSnapshot } from '../storage/read.ts'
 import { stateFolder } from '../storage/run.ts'
-import type { Arguments } from './args/parse.ts'
+import type { CommandRequest } from './args/request.ts'
 import { shellWord } from './args/shellWord.ts'
-import { type Message, usage } from './message.ts'
-import type { Screen } from './output/output.ts'
 
 /** What the sentences have to name: the command as it was called, and on which file. */
 export interface Context {
@@ -28,19 +25,20 @@ export interface Context {
   width: number
 }
 
-/** What a command on a file has to name; `file` as the person knows it, `tail` what stands behind it. */
+/**
+ * What a command on a file has to name: `file` as the person knows it, and `tail`, the words behind it that
+ * belong to it.
+ */
 export function contextOf(
-  command: string,
+  request: CommandRequest & { root: string },
   file: string,
-  root: string,
-  given: Arguments,
-  screen: Screen,
   tail = ''
 ): Context {
-  const { color, width } = screen
+  const { command, root, line, screens } = request
+  const { color, width } = screens.err
   // Where one was named, $NIXOS_CONFIG may stand for another.
-  const unnamed = given.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
-  return { command, file, root, unnamed, line: `vfio-patch ${given.line}`, tail, color, width }
+  const unnamed = request.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
+  return { command, file, root, unnamed, line, tail, color, width }
 }
 
 /** The file as a sentence names it. */
@@ -64,28 +62,6 @@ export function callOn(
   if (root !== '/') words.push('--root', shellWord(root))
   if (command === same && tail !== '') words.push(tail)
   return words.join(' ')
-}
-
-// What depends on the system that is worked on: the running one, or the one below --root.
-
-/** `/`, or the folder that `--root` names, which is there. */
-export function readRoot(given: Arguments): Result<string, Message> {
-  const root = given.text('root')
-  if (root === undefined) return ok('/')
-  const remedy = 'give the folder where the system is mounted, e.g. --root /mnt'
-  if (!isAbsolute(root)) {
-    return err(usage(`--root needs an absolute directory, got "${root}".`, { remedy }))
-  }
-  if (!isFolder(root)) return err(usage(`--root: there is no directory ${root}.`, { remedy }))
-  return ok(normalize(`${root}/.`))
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory()
-  } catch {
-    return false
-  }
 }
 
 /** The folder with the backups that this process uses. */

@@ -2,34 +2,37 @@ import type { Stopped } from '../storage/history.ts'
 import type { Command } from './args/flags.ts'
 import { helpFor } from './args/help.ts'
 import { type Arguments, parseArguments } from './args/parse.ts'
+import { readRecoveryRequest } from './args/request.ts'
 import { stateOfWatched, VERSION } from './context.ts'
-import { EXIT, type Message, usage } from './message.ts'
+import { CommandError, EXIT, type Message, usage } from './message.ts'
 import { type DocumentKind, jsonDocument } from './output/json.ts'
-import { printMessage, screenOf, writeError, writeOutput } from './output/output.ts'
-import type { Screens } from './output/plan.ts'
-import { fail, type Report } from './report.ts'
+import { printMessage, type Screens, screenOf, writeError, writeOutput } from './output/output.ts'
+import { type EarlierRunReport, fail, type Report } from './report.ts'
+
+/** What is known of a command when it ends, or fails. */
+interface Progress {
+  args?: Arguments
+  earlierRuns?: readonly EarlierRunReport[]
+}
 
 /** Runs the words behind the program's name; the exit code is set, not forced, so that output arrives. */
 export async function main(words: readonly string[]): Promise<void> {
-  const isJson = asksForJson(words)
   const output = watchOutput()
-  const parsed = parseArguments(words)
-  if (!parsed.ok) {
-    end(fail(parsed.error), isJson ? jsonDocument(fail(parsed.error), null, 'error') : undefined)
-    return
-  }
-  const given = parsed.value
-  const text = given.on('version') ? `vfio-patch ${VERSION}\n` : helpOf(given)
-  if (text !== undefined) {
-    writeOutput(text)
-    return
-  }
-  const report = await run(given).catch((error: unknown) => fail(bug(error, given)))
+  const progress: Progress = {}
+  const report = await run(words, progress).catch((error: unknown) => reportOf(error, progress))
+  if (report === undefined) return
   output.isWritten = report.outcome === 'written'
   process.on('exit', code => {
     if (code === EXIT.done && !output.isLost) report.whenTold?.()
   })
-  end(report, isJson ? jsonDocument(report, nameOf(given), kindOf(given)) : undefined)
+  end(report, asksForJson(words) ? jsonOf(report, progress.args) : undefined)
+}
+
+/** The report of a command that an exception ended; one that is no message is a bug. */
+function reportOf(error: unknown, { args, earlierRuns = [] }: Progress): Report {
+  return error instanceof CommandError
+    ? { ...fail(error.details), earlierRuns }
+    : fail(bug(error, args))
 }
 
 /** Tells how it ended: by the document, or by the message alone where the rest was told already. */
@@ -45,22 +48,21 @@ function asksForJson(words: readonly string[]): boolean {
   return (end === -1 ? words : words.slice(0, end)).includes('--json')
 }
 
-function helpOf(given: Arguments): string | undefined {
-  return given.on('help') ? helpFor(given.command) : undefined
+function jsonOf(report: Report, args: Arguments | undefined): string {
+  if (args?.command === undefined) return jsonDocument(report, null, 'error')
+  const { command, action } = args
+  return jsonDocument(
+    report,
+    action === undefined ? command : `${command} ${action}`,
+    kindOf(command, args)
+  )
 }
 
-function nameOf({ command, action }: Arguments): string | null {
-  if (command === undefined) return null
-  return action === undefined ? command : `${command} ${action}`
-}
-
-function kindOf(given: Arguments): DocumentKind {
-  if (given.command === undefined) return 'error'
-  if (given.command === 'scan') return 'scan'
-  if (given.command === 'domain') return 'domain'
-  if (given.command === 'check' && given.on('fix') !== true) return 'check'
-  if (given.command === 'undo' && given.on('list')) return 'runs'
-  return given.command === 'option' && given.action === 'get' ? 'option' : 'plan'
+function kindOf(command: Command, args: Arguments): DocumentKind {
+  if (command === 'scan' || command === 'domain') return command
+  if (command === 'check' && args.on('fix') !== true) return 'check'
+  if (command === 'undo' && args.on('list')) return 'runs'
+  return command === 'option' && args.action === 'get' ? 'option' : 'plan'
 }
 
 /**
@@ -92,79 +94,96 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
   return state
 }
 
-async function run(given: Arguments): Promise<Report> {
-  const { command } = given
+/** Undefined where the help or the version was asked for. */
+async function run(words: readonly string[], progress: Progress): Promise<Report | undefined> {
+  const args = parseArguments(words)
+  progress.args = args
+  const { command } = args
+  if (args.on('version') || args.on('help')) {
+    writeOutput(args.on('version') ? `vfio-patch ${VERSION}\n` : helpFor(command))
+    return undefined
+  }
   if (command === undefined) {
-    if (given.on('json') !== true) {
+    if (args.on('json') !== true) {
       writeError(helpFor(undefined))
       return { exit: EXIT.usage, outcome: 'failed' }
     }
-    return fail(usage('a command is missing.', { remedy: 'vfio-patch --help' }))
+    throw new CommandError(usage('a command is missing.', { remedy: 'vfio-patch --help' }))
   }
-  const color = given.text('color')
+  const screens = screensOf(args)
+  const interrupted = readRecoveryRequest(args, screens)
+  let stopped: readonly Stopped[] = []
+  if (interrupted) {
+    // Late, so that an error in the words is told at once.
+    const { recoverInterruptedRuns } = await import('./commands/earlierRuns.ts')
+    const earlier = await recoverInterruptedRuns(interrupted)
+    progress.earlierRuns = earlier.runs
+    stopped = earlier.stopped
+  }
+  const report = await runCommand(command, args, screens, stopped)
+  return { ...report, earlierRuns: progress.earlierRuns ?? [] }
+}
+
+function screensOf(args: Arguments): Screens {
+  const color = args.text('color')
   if (color !== undefined && !['auto', 'always', 'never'].includes(color)) {
-    return fail(usage(`--color takes auto, always or never, got "${color}".`))
+    throw new CommandError(usage(`--color takes auto, always or never, got "${color}".`))
   }
-  const choice = given.on('json') === true ? 'never' : color
-  const screens = {
+  const choice = args.on('json') === true ? 'never' : color
+  return {
     out: screenOf(process.stdout, choice, process.env),
     err: screenOf(process.stderr, choice, process.env)
   }
-  // Late, so that an error in the words is told at once.
-  const { recoverInterruptedRuns } = await import('./commands/earlierRuns.ts')
-  const { runs, hindrance, stopped } = await recoverInterruptedRuns(given, screens.err)
-  const report =
-    hindrance === undefined ? await runCommand(command, given, screens, stopped) : fail(hindrance)
-  return { ...report, earlierRuns: runs }
 }
 
 async function runCommand(
   command: Command,
-  given: Arguments,
+  args: Arguments,
   screens: Screens,
   stopped: readonly Stopped[]
 ): Promise<Report> {
   switch (command) {
     case 'scan': {
       const { scanCommand } = await import('./commands/scan.ts')
-      return scanCommand(given, screens)
+      return scanCommand(args, screens)
     }
     case 'domain': {
       const { domainCommand } = await import('./commands/domain.ts')
-      return domainCommand(given, screens)
+      return domainCommand(args, screens)
     }
     case 'check': {
       const { checkCommand } = await import('./commands/check.ts')
-      return checkCommand(given, screens)
+      return checkCommand(args, screens)
     }
     case 'undo': {
       const { undoCommand } = await import('./commands/undo.ts')
-      return undoCommand(given, screens, stopped)
+      return undoCommand(args, screens, stopped)
     }
     case 'remove': {
       const { removeCommand } = await import('./commands/remove.ts')
-      return removeCommand(given, screens)
+      return removeCommand(args, screens)
     }
     case 'option': {
       const { optionCommand } = await import('./commands/option.ts')
-      return optionCommand(given, screens)
+      return optionCommand(args, screens)
     }
     case 'apply':
     case 'diff': {
       const { applyCommand } = await import('./commands/apply.ts')
-      return applyCommand(command, given, screens)
+      return applyCommand(args, screens)
     }
   }
 }
 
-function bug(error: unknown, given: Arguments): Message {
+function bug(error: unknown, args: Arguments | undefined): Message {
   const reason = error instanceof Error ? error.message : String(error)
-  const stack = error instanceof Error && given.on('verbose') === true ? error.stack : undefined
+  const isVerbose = args?.on('verbose') === true
+  const stack = error instanceof Error && isVerbose ? error.stack : undefined
   return {
     code: 'INTERNAL',
     exit: EXIT.bug,
     what: `internal error: ${reason}.${stateOfWatched()}`,
     ...(stack === undefined ? {} : { why: stack }),
-    remedy: `please report it, with the output of: vfio-patch ${given.line}${given.on('verbose') ? '' : ' -v'}`
+    remedy: `please report it, with the output of: vfio-patch ${args?.line ?? ''}${isVerbose ? '' : ' -v'}`
   }
 }

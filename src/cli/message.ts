@@ -1,3 +1,4 @@
+import type { Result } from '../nix/result.ts'
 import { visibleLine } from '../nix/text/visible.ts'
 
 /** What a person is told when something can't be done: what, why, what to do; and the exit code. */
@@ -16,6 +17,22 @@ export interface Message {
 /** The message about a call that can't be meant so. */
 export function usage(what: string, more: { why?: string; remedy?: string } = {}): Message {
   return { code: 'USAGE', exit: EXIT.usage, what, ...more }
+}
+
+/** Ends the command with a message; caught in `main` alone. */
+export class CommandError extends Error {
+  readonly details: Message
+
+  constructor(details: Message) {
+    super(details.what)
+    this.details = details
+  }
+}
+
+/** The value of a result; ends the command with `message` of its error. */
+export function orThrow<T, E>(result: Result<T, E>, message: (error: E) => Message): T {
+  if (result.ok) return result.value
+  throw new CommandError(message(result.error))
 }
 
 /** The exit codes; 0 and 1 mean that the tool worked, only 8 that it changed something with trouble. */

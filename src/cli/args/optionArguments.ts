@@ -1,15 +1,22 @@
 // The words of `option`: what is to be done, to which option, with which values.
 
 import { expr, formatPath, type NixValue, parseDocument, parsePath } from '../../nix/index.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import { literalOf } from '../../nix/syntax/literals.ts'
-import { type Message, usage } from '../message.ts'
+import { CommandError, type Message, orThrow, usage } from '../message.ts'
+import type { Screens } from '../output/output.ts'
 import { ACTIONS, type Action, FLAGS, spell } from './flags.ts'
 import { type Arguments, closest, isGiven, unknown } from './parse.ts'
+import {
+  type CommandRequest,
+  readCommand,
+  readRoot,
+  readWriteOptions,
+  type WriteOptions
+} from './request.ts'
 import { shellWord } from './shellWord.ts'
 
-/** What `option` is asked for. Paths are attribute paths by their names. */
-export type Asked =
+/** What `option` does. Paths are attribute paths by their names. */
+export type OptionAction =
   | { action: 'get'; path: readonly string[] | undefined; flat: boolean }
   | { action: 'set'; path: readonly string[]; value: NixValue }
   | {
@@ -34,115 +41,137 @@ const CALLS: Record<Action, string> = {
   import: 'vfio-patch option import FILE MODULE'
 }
 
-/**
- * What the words ask for, and the file. An unknown action, a word too many or too few, and a path or
- * value that is none are usage errors.
- */
-export function readAsked(given: Arguments): Result<{ asked: Asked; file: string }, Message> {
-  const action = ACTIONS.find(it => it === given.action)
-  if (action === undefined) return err(noAction(given.action))
-  const foreign = FLAGS.find(
-    it => it.actions?.includes(action) === false && isGiven(given, it.name)
-  )
-  if (foreign) {
-    return err(usage(`${spell(foreign)} does not go with "option ${action}".`, { remedy: HELP }))
-  }
-  const { file, values } = given
-  if (file === undefined) return err(missing('a file', action))
-  const asked = readOperands(action, values, given)
-  return asked.ok ? ok({ asked: asked.value, file }) : asked
+/** `option` on a file, or on standard input (`-`). */
+export interface OptionRequest extends CommandRequest {
+  file: string
+  root: string
+  action: OptionAction
+  /** The operands behind the file and the flags that go with them, as they would be typed again. */
+  tail: string
+  /** Undefined where no file is written. */
+  write: WriteOptions | undefined
+  /** The value of `--parse-check`, which counts only where something changes. */
+  parseCheck: string | undefined
 }
 
-/** The operands behind the file and the flags that go with them, as they would be typed again. */
-export function tailOf(given: Arguments): string {
-  const at = given.text('at')
+/**
+ * Reads the arguments of `option`. An unknown action, a word too many or too few, and a path or value that
+ * is none are usage errors.
+ */
+export function readOptionRequest(args: Arguments, screens: Screens): OptionRequest {
+  const name = ACTIONS.find(it => it === args.action)
+  if (name === undefined) throw new CommandError(noAction(args.action))
+  const foreign = FLAGS.find(it => it.actions?.includes(name) === false && isGiven(args, it.name))
+  if (foreign) {
+    const what = `${spell(foreign)} does not go with "option ${name}".`
+    throw new CommandError(usage(what, { remedy: HELP }))
+  }
+  const { file } = args
+  if (file === undefined) throw new CommandError(missing('a file', name))
+  const action = readAction(name, args)
+  const root = readRoot(args)
+  const misplaced = ['dry-run', 'output'].find(it => file === '-' && isGiven(args, it))
+  if (misplaced !== undefined) {
+    throw new CommandError(
+      usage(`--${misplaced} does not go with "-".`, {
+        why: 'nothing is written to a file then; the result goes to standard output.',
+        remedy: 'name the file, or leave the flag away'
+      })
+    )
+  }
+  const isFilter = file === '-' || name === 'get'
+  return {
+    ...readCommand(args, screens),
+    ...{ file, root, action, tail: tailOf(args) },
+    write: isFilter ? undefined : readWriteOptions(args, true),
+    parseCheck: args.text('parse-check')
+  }
+}
+
+function tailOf(args: Arguments): string {
+  const at = args.text('at')
   const words = [
-    ...(given.on('string') === true ? ['--string'] : []),
-    ...(given.on('lines') === true ? ['--lines'] : []),
+    ...(args.on('string') === true ? ['--string'] : []),
+    ...(args.on('lines') === true ? ['--lines'] : []),
     ...(at === undefined ? [] : ['--at', at]),
-    ...(given.values.some(it => it.startsWith('-')) ? ['--'] : []),
-    ...given.values
+    ...(args.values.some(it => it.startsWith('-')) ? ['--'] : []),
+    ...args.values
   ]
   return words.map(shellWord).join(' ')
 }
 
-function readOperands(
-  action: Action,
-  operands: readonly string[],
-  given: Arguments
-): Result<Asked, Message> {
-  const [first, ...rest] = operands
+function readAction(action: Action, args: Arguments): OptionAction {
+  const [first, ...rest] = args.values
+  const flat = args.on('flat') === true
   if (action === 'import') {
-    if (first === undefined) return err(missing('the module to import', action))
-    return rest[0] === undefined ? ok({ action, module: first }) : err(tooMany(rest[0], action))
+    if (first === undefined) throw new CommandError(missing('the module to import', action))
+    refuseMore(rest[0], action)
+    return { action, module: first }
   }
   if (first === undefined) {
-    const flat = given.on('flat') === true
-    return action === 'get' && flat
-      ? ok({ action, path: undefined, flat })
-      : err(missing('the path of an option', action))
+    if (action === 'get' && flat) return { action, path: undefined, flat }
+    throw new CommandError(missing('the path of an option', action))
   }
-  const parsed = parsePath(first)
-  if (!parsed.ok) {
-    const { message, hint = HELP } = parsed.error
-    return err(usage(`${message}.`, { remedy: hint }))
-  }
-  const path = parsed.value
+  const path = orThrow(parsePath(first), ({ message, hint = HELP }) =>
+    usage(`${message}.`, { remedy: hint })
+  )
   if (action === 'get') {
-    return rest[0] === undefined
-      ? ok({ action, path, flat: given.on('flat') === true })
-      : err(tooMany(rest[0], action))
+    refuseMore(rest[0], action)
+    return { action, path, flat }
   }
-  if (action === 'set' && rest[1] !== undefined) return err(tooMany(rest[1], action))
-  const lines = given.on('lines') === true
-  const areTexts = lines || given.on('string') === true
-  const items: NixValue[] = []
-  for (const word of rest) {
-    if (lines && given.on('string') !== true && isNixString(word)) return err(quoted(word))
-    const value = areTexts ? ok(word) : readValue(word)
-    if (!value.ok) return value
-    items.push(value.value)
-  }
-  if (action === 'remove') {
-    return ok({ action, path, items: items.length === 0 ? undefined : items })
-  }
+  if (action === 'set') refuseMore(rest[1], action)
+  const lines = args.on('lines') === true
+  const items = rest.map(it => readItem(it, lines, args.on('string') === true))
+  if (action === 'remove') return { action, path, items: items.length === 0 ? undefined : items }
   const [value] = items
-  if (value === undefined) return err(missing(`a value for ${formatPath(path)}`, action))
-  if (action === 'set') return ok({ action, path, value })
-  const at = given.text('at') ?? 'end'
-  return at === 'end' || at === 'start'
-    ? ok({ action, path, items, at, lines })
-    : err(usage(`--at takes end or start, got "${at}".`))
+  if (value === undefined) {
+    throw new CommandError(missing(`a value for ${formatPath(path)}`, action))
+  }
+  if (action === 'set') return { action, path, value }
+  const at = args.text('at') ?? 'end'
+  if (at === 'end' || at === 'start') return { action, path, items, at, lines }
+  throw new CommandError(usage(`--at takes end or start, got "${at}".`))
+}
+
+function refuseMore(word: string | undefined, action: Action): void {
+  if (word === undefined) return
+  throw new CommandError(
+    usage(`"${word}" is one too many for "option ${action}".`, {
+      why: 'a value with blanks needs quotes around it for the shell.',
+      remedy: CALLS[action]
+    })
+  )
+}
+
+/** A word as text, where it is a line or `--string` says so; else as a piece of Nix. */
+function readItem(word: string, isLine: boolean, isText: boolean): NixValue {
+  if (isLine && !isText && isNixString(word)) throw new CommandError(quoted(word))
+  return isLine || isText ? word : readValue(word)
 }
 
 /** A piece of Nix, as it is spelt; a string on one line by what it says, as it may become a line. */
-function readValue(word: string): Result<NixValue, Message> {
-  if (word.trim() === '') return err(empty(word))
+function readValue(word: string): NixValue {
+  if (word.trim() === '') throw new CommandError(empty(word))
   const document = parseDocument(word)
   const [fault] = document.errors
   if (fault) {
     const [, source = '', caret = ''] = fault.render().split('\n')
-    return err({
+    throw new CommandError({
       ...usage(`the value is not Nix: ${fault.message}.`, { remedy: STRING }),
       excerpt: `${source}\n${caret}`
     })
   }
   const node = document.root.field('expression')
-  if (!node) return err(empty(word))
+  if (!node) throw new CommandError(empty(word))
   if (node.type === 'path_expression' && /^[^./~]/.test(word.slice(node.start))) {
-    return err(
-      usage(`Nix reads ${word.trim()} as the path of a file.`, {
-        remedy: `if text is meant: ${STRING}\nif a file is meant: ./${word.trim()}`
-      })
-    )
+    const remedy = `if text is meant: ${STRING}\nif a file is meant: ./${word.trim()}`
+    throw new CommandError(usage(`Nix reads ${word.trim()} as the path of a file.`, { remedy }))
   }
   const literal = literalOf(word, node)
-  return ok(
-    typeof literal === 'string' && !/[\r\n]/.test(literal)
-      ? literal
-      : // Without the comments around it: one would swallow what follows.
-        expr(word.slice(node.start, node.end))
-  )
+  return typeof literal === 'string' && !/[\r\n]/.test(literal)
+    ? literal
+    : // Without the comments around it: one would swallow what follows.
+      expr(word.slice(node.start, node.end))
 }
 
 /** Whether a word is a string in the spelling of Nix, so that its quotation marks may be no part of it. */
@@ -181,11 +210,4 @@ function suggestion(word: string): string | undefined {
 function missing(what: string, action: Action): Message {
   const flat = action === 'get' ? '\nor all of a file: vfio-patch option get FILE --flat' : ''
   return usage(`"option ${action}" needs ${what}.`, { remedy: `${CALLS[action]}${flat}` })
-}
-
-function tooMany(word: string, action: Action): Message {
-  return usage(`"${word}" is one too many for "option ${action}".`, {
-    why: 'a value with blanks needs quotes around it for the shell.',
-    remedy: CALLS[action]
-  })
 }

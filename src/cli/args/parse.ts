@@ -1,6 +1,5 @@
 import parse from 'yargs-parser'
-import { err, ok, type Result } from '../../nix/result.ts'
-import { type Message, usage } from '../message.ts'
+import { CommandError, type Message, usage } from '../message.ts'
 import { COMMANDS, type Command, FLAGS, type Flag, spell } from './flags.ts'
 import { shellWord } from './shellWord.ts'
 
@@ -23,17 +22,17 @@ export interface Arguments {
 }
 
 /** Whether a flag was given that is no list: switched on or off, or with a text. */
-export function isGiven(given: Arguments, name: string): boolean {
-  return given.on(name) !== undefined || given.text(name) !== undefined
+export function isGiven(args: Arguments, name: string): boolean {
+  return args.on(name) !== undefined || args.text(name) !== undefined
 }
 
 /**
  * Reads the words behind the program's name. Anything that could mean something else than it says is
  * a usage error: an unknown flag, one given twice, an empty value, `--dry-run=false`.
  */
-export function parseArguments(words: readonly string[]): Result<Arguments, Message> {
+export function parseArguments(words: readonly string[]): Arguments {
   const strange = findStrange(words)
-  if (strange) return err(strange)
+  if (strange) throw new CommandError(strange)
 
   const parsed = parse(words.includes('option') ? shield(words) : [...words], {
     array: namesOf('texts'),
@@ -55,18 +54,18 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
 
   const [command, ...operands] = parsed._.map(String)
   const chosen = COMMANDS.find(it => it === command)
-  if (command !== undefined && !chosen) return err(unknownCommand(command))
+  if (command !== undefined && !chosen) throw new CommandError(unknownCommand(command))
   const action = chosen === 'option' ? operands.shift() : undefined
   const [file, ...rest] = operands
   if (chosen !== 'option' && rest[0] !== undefined) {
-    return err(
+    throw new CommandError(
       usage(`one file at a time, please: "${rest[0]}" is one too many.`, {
         remedy: 'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
       })
     )
   }
   if (file === '') {
-    return err(
+    throw new CommandError(
       usage('the file name is empty.', {
         why: 'a variable that is not set gives an empty name.',
         remedy: 'give the file, e.g. /etc/nixos/configuration.nix'
@@ -74,8 +73,8 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
     )
   }
   const misuse = findMisuse(parsed, chosen, words)
-  if (misuse) return err(misuse)
-  return ok({
+  if (misuse) throw new CommandError(misuse)
+  return {
     command: chosen,
     file,
     action,
@@ -85,7 +84,7 @@ export function parseArguments(words: readonly string[]): Result<Arguments, Mess
     on: name => (typeof parsed[name] === 'boolean' ? parsed[name] : undefined),
     text: name => (typeof parsed[name] === 'string' ? parsed[name] : undefined),
     texts: name => (Array.isArray(parsed[name]) ? parsed[name].map(String) : undefined)
-  })
+  }
 }
 
 function namesOf(...kinds: Flag['kind'][]): string[] {

@@ -1,194 +1,155 @@
-import { readFileSync } from 'node:fs'
+// What the commands read from their arguments, once, as plain values.
+
+import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, normalize } from 'node:path'
-import { err, ok, type Result } from '../../nix/result.ts'
-import {
-  type BadSetting,
-  parseAddress,
-  parseDevice,
-  parseDeviceNode,
-  parseHugepages,
-  parseSharedMemory,
-  parseSpecialisation,
-  parseUser
-} from '../../settings/parse.ts'
 import type { Settings } from '../../settings/settings.ts'
-import { type Message, usage } from '../message.ts'
-import type { Arguments } from './parse.ts'
+import { CommandError, usage } from '../message.ts'
+import type { Screens } from '../output/output.ts'
+import { type Arguments, isGiven } from './parse.ts'
+import { readSettings, readSpecialisation } from './settings.ts'
 
-/** What the flags ask for; a value that is none is a usage error that says how a right one looks. */
-export function readSettings(given: Arguments): Result<Settings, Message> {
-  const settings: { -readonly [K in keyof Settings]: Settings[K] } = {}
-  const wrong: Message[] = []
-
-  const read = <T>(flag: string, value: string, parse: (it: string) => Result<T, BadSetting>) => {
-    const parsed = parse(value)
-    if (parsed.ok) return parsed.value
-    const { message, hint } = parsed.error
-    wrong.push(usage(`--${flag}: ${message}.`, { remedy: hint }))
-    return undefined
-  }
-  const readAll = <T>(flag: string, parse: (it: string) => Result<T, BadSetting>) => {
-    const values = given.texts(flag)?.map(it => read(flag, it, parse))
-    return values?.filter(it => it !== undefined)
-  }
-  const choose = <T extends string>(flag: string, choices: readonly T[]): T | undefined => {
-    const value = given.text(flag)
-    const choice = choices.find(it => it === value)
-    if (value !== undefined && choice === undefined) {
-      wrong.push(usage(`--${flag} takes ${choices.join(' or ')}, got "${value}".`))
-    }
-    return choice
-  }
-  const put = <K extends keyof Settings>(name: K, value: Settings[K]) => {
-    if (value !== undefined) settings[name] = value
-  }
-
-  put('devices', unique(readAll('device', parseDevice)))
-  put('addresses', unique(readAll('address', parseAddress)))
-  put('IOMMUType', choose('iommu', ['intel', 'amd']))
-  const bind = choose('bind', ['boot', 'hooks'])
-  put('bindAtBoot', bind === undefined ? undefined : bind === 'boot')
-  put('disableEFIfb', given.on('disable-efifb'))
-  put('blacklistNvidia', given.on('blacklist-nvidia'))
-  put('ignoreMSRs', given.on('ignore-msrs'))
-  put('applyACSpatch', given.on('acs-patch'))
-  put('users', unique(readAll('user', parseUser)))
-  put('sharedMemoryFiles', readAll('shared-memory', parseSharedMemory))
-  put('deviceACL', unique(readAll('device-acl', parseDeviceNode)))
-  put('clearEmulationCapabilities', given.on('clear-emulation-capabilities'))
-  const hugepages = given.text('hugepages')
-  put(
-    'hugepages',
-    hugepages === undefined ? undefined : read('hugepages', hugepages, parseHugepages)
-  )
-
-  const names = settings.sharedMemoryFiles?.map(it => it.name) ?? []
-  const twice = names.find((it, i) => names.indexOf(it) !== i)
-  if (twice !== undefined) {
-    wrong.push(usage(`--shared-memory ${twice} was given twice.`, { remedy: 'give it once' }))
-  }
-  return wrong[0] ? err(wrong[0]) : ok(settings)
+/** What every command reads. */
+export interface CommandRequest {
+  /** As messages name it: `apply`, `option set`. */
+  command: string
+  /** The file as it was named. */
+  file: string | undefined
+  /** The whole call as it was typed, to be typed again. */
+  line: string
+  /** Whether nothing but errors is printed while it runs; `--json` prints all at the end. */
+  quiet: boolean
+  json: boolean
+  verbose: boolean
+  screens: Screens
 }
 
-function unique(all: string[] | undefined): string[] | undefined {
-  return all && [...new Set(all)]
-}
-
-/** The addresses that a flag was given with, each once. */
-export function readAddresses(flag: string, given: Arguments): Result<string[], Message> {
-  const found: string[] = []
-  for (const value of given.texts(flag) ?? []) {
-    const address = parseAddress(value)
-    if (!address.ok) {
-      const { message } = address.error
-      return err(
-        usage(`--${flag}: ${message}.`, { remedy: '"vfio-patch scan" shows the addresses' })
-      )
-    }
-    found.push(address.value)
+/** Reads what every command takes. */
+export function readCommand(args: Arguments, screens: Screens): CommandRequest {
+  const { command = '', action, file, line } = args
+  const json = args.on('json') === true
+  return {
+    command: action === undefined ? command : `${command} ${action}`,
+    file,
+    line: `vfio-patch ${line}`,
+    quiet: args.on('quiet') === true || json,
+    json,
+    verbose: args.on('verbose') === true,
+    screens
   }
-  return ok([...new Set(found)])
 }
 
-/** The folder that `--modules-dir` names, relative to that of the configuration. */
-export function readModulesDir(given: Arguments): Result<string | undefined, Message> {
-  const spelt = given.text('modules-dir')
-  if (spelt === undefined) return ok(undefined)
-  const path = normalize(spelt).replace(/\/$/, '')
-  if (isAbsolute(path) || path.startsWith('..') || path === '.') {
-    return err(
-      usage(`--modules-dir needs a folder beside the configuration, got "${spelt}".`, {
-        remedy: 'e.g. --modules-dir modules/vfio'
-      })
-    )
-  }
-  return ok(path)
-}
-
-/** The name that `--specialisation` gives; undefined without it. */
-export function readSpecialisation(given: Arguments): Result<string | undefined, Message> {
-  const name = given.text('specialisation')
-  if (name === undefined) return ok(undefined)
-  const parsed = parseSpecialisation(name)
-  if (parsed.ok) return parsed
-  const { message, hint } = parsed.error
-  return err(usage(`--specialisation: ${message}.`, { remedy: hint }))
-}
-
-/** Why `--assume-isolated` can't be meant here. */
-export function misplacedAssumption(
-  given: Arguments,
-  specialisation: string | undefined
-): Message | undefined {
-  if (given.on('assume-isolated') !== true || specialisation !== undefined) return undefined
-  return usage('--assume-isolated goes only with --specialisation.', {
-    why: 'nobody can see yet what goes along with the card, so the usual boot entry has to stay as it is.',
-    remedy: 'add --specialisation vfio'
-  })
-}
-
-/** What the flags say about showing and writing a change. */
+/** How a change is shown and written. */
 export interface WriteOptions {
   writes: boolean
-  /** Whether anything but errors is told while it goes on; `--json` tells all at the end. */
-  quiet: boolean
-  verbose: boolean
-  /** Whether it is told what each edit is for. */
-  reasons: boolean
+  /** Whether `--yes` answers the question. */
+  isConfirmed: boolean
+  /** Whether questions are allowed, but for `--json`. */
+  mayAsk: boolean
   /** Lines of context in the diff. */
   lines: number
+  /** Where the patch goes as well. */
+  output: string | undefined
+  /** The command that evaluates the system with the change. */
+  evaluate: string | undefined
+  backup: boolean
+  /** Whether git is informed of files that come and go. */
+  gitAdd: boolean
 }
 
-/** Reads these flags; `mayWrite` is whether the command writes at all. */
-export function readWriteOptions(
-  given: Arguments,
-  mayWrite: boolean
-): Result<WriteOptions, Message> {
-  const quiet = isQuiet(given)
-  const writes = mayWrite && given.on('dry-run') !== true
-  const yes = given.on('yes') === true
-  if (given.on('quiet') === true && writes && !yes) {
-    return err(
-      usage('--quiet does not go with a question.', {
-        remedy: 'add --yes, or leave --quiet away'
-      })
-    )
+/** The request of a command that may write. */
+export type WritingRequest = CommandRequest & { write: WriteOptions }
+
+/** Reads how a change is written; `mayWrite` is whether the command writes at all. */
+export function readWriteOptions(args: Arguments, mayWrite: boolean): WriteOptions {
+  const writes = mayWrite && args.on('dry-run') !== true
+  const isConfirmed = args.on('yes') === true
+  const backup = args.on('backup') !== false
+  if (args.on('quiet') === true && writes && !isConfirmed) {
+    const remedy = 'add --yes, or leave --quiet away'
+    throw new CommandError(usage('--quiet does not go with a question.', { remedy }))
   }
-  if (given.on('backup') === false && !yes) {
-    return err(
+  if (!backup && !isConfirmed) {
+    throw new CommandError(
       usage('--no-backup needs --yes.', {
         why: 'without a backup there is no undo, so it has to be meant.',
         remedy: 'add --yes, or leave --no-backup away'
       })
     )
   }
-  const verbose = given.on('verbose') === true
-  const reasons = verbose || given.on('json') === true
-  const text = given.text('unified') ?? '3'
-  return /^\d{1,4}$/.test(text)
-    ? ok({ writes, quiet, verbose, reasons, lines: Number(text) })
-    : err(usage(`-U needs a number of lines, got "${text}".`, { remedy: 'e.g. -U 5' }))
+  const lines = args.text('unified') ?? '3'
+  if (!/^\d{1,4}$/.test(lines)) {
+    const remedy = 'e.g. -U 5'
+    throw new CommandError(usage(`-U needs a number of lines, got "${lines}".`, { remedy }))
+  }
+  return {
+    writes,
+    isConfirmed,
+    mayAsk: args.on('input') !== false,
+    lines: Number(lines),
+    output: args.text('output'),
+    evaluate: args.text('eval'),
+    backup,
+    gitAdd: args.on('git-add') !== false
+  }
 }
 
-/** Whether nothing but errors is told while the command goes on. */
-export function isQuiet(given: Arguments): boolean {
-  return given.on('quiet') === true || given.on('json') === true
+/** `/`, or the folder that `--root` names, which is there. */
+export function readRoot(args: Arguments): string {
+  const root = args.text('root')
+  if (root === undefined) return '/'
+  const remedy = 'give the folder where the system is mounted, e.g. --root /mnt'
+  if (!isAbsolute(root)) {
+    throw new CommandError(usage(`--root needs an absolute directory, got "${root}".`, { remedy }))
+  }
+  if (!isFolder(root)) {
+    throw new CommandError(usage(`--root: there is no directory ${root}.`, { remedy }))
+  }
+  return normalize(`${root}/.`)
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+const MODES = ['auto', 'require', 'off'] as const
+export type CheckMode = (typeof MODES)[number]
+
+/** How much the value of `--parse-check` wants of Nix. */
+export function parseCheckMode(text = 'auto'): CheckMode {
+  const mode = MODES.find(it => it === text)
+  if (mode !== undefined) return mode
+  throw new CommandError(usage(`--parse-check takes auto, require or off, got "${text}".`))
+}
+
+/** The folder that `--modules-dir` names, relative to that of the configuration. */
+function readModulesDir(args: Arguments): string | undefined {
+  const named = args.text('modules-dir')
+  if (named === undefined) return undefined
+  const path = normalize(named).replace(/\/$/, '')
+  if (isAbsolute(path) || path.startsWith('..') || path === '.') {
+    const remedy = 'e.g. --modules-dir modules/vfio'
+    throw new CommandError(
+      usage(`--modules-dir needs a folder beside the configuration, got "${named}".`, { remedy })
+    )
+  }
+  return path
 }
 
 /**
  * The release of NixOS that `--release` names, else that of the system below the root; undefined
  * where that is no NixOS, or does not say.
  */
-export function readRelease(given: Arguments, root: string): Result<string | undefined, Message> {
-  const named = given.text('release')
-  if (named === undefined) return ok(releaseOf(root))
-  if (/^\d\d\.(?:05|11)$/.test(named)) return ok(named)
-  if (named === 'unstable') return ok(undefined)
-  return err(
-    usage(`--release takes a release of NixOS, got "${named}".`, {
-      remedy: 'give it like 26.05, or unstable'
-    })
-  )
+function readRelease(args: Arguments, root: string): string | undefined {
+  const named = args.text('release')
+  if (named === undefined) return releaseOf(root)
+  if (/^\d\d\.(?:05|11)$/.test(named)) return named
+  if (named === 'unstable') return undefined
+  const remedy = 'give it like 26.05, or unstable'
+  throw new CommandError(usage(`--release takes a release of NixOS, got "${named}".`, { remedy }))
 }
 
 function releaseOf(root: string): string | undefined {
@@ -198,5 +159,217 @@ function releaseOf(root: string): string | undefined {
     return /^VERSION_ID="?(\d\d\.(?:05|11))"?$/m.exec(text)?.[1]
   } catch {
     return undefined
+  }
+}
+
+/** `apply` and `diff`. */
+export interface ApplyRequest extends WritingRequest {
+  /** All words as they came, to which answers are added. */
+  words: readonly string[]
+  settings: Settings
+  root: string
+  sysfs: string | undefined
+  modulesDir: string | undefined
+  release: string | undefined
+  specialisation: string | undefined
+  checkMode: CheckMode
+  /** Addresses as they were typed, of cards and of those that may go although they show the screen. */
+  gpus: readonly string[]
+  confirmed: readonly string[]
+  assumesIsolated: boolean
+  /** The file of a guest. */
+  domain: string | undefined
+  keepsObsolete: boolean
+  replacesModules: boolean
+}
+
+/** Reads the arguments of `apply` and `diff`. */
+export function readApplyRequest(args: Arguments, screens: Screens): ApplyRequest {
+  const request = readCommand(args, screens)
+  const write = readWriteOptions(args, request.command === 'apply')
+  const settings = readSettings(args)
+  const root = readRoot(args)
+  return {
+    ...request,
+    write,
+    words: args.words,
+    settings,
+    root,
+    sysfs: args.text('sysfs'),
+    modulesDir: readModulesDir(args),
+    release: readRelease(args, root),
+    specialisation: readSpecialisation(args),
+    checkMode: parseCheckMode(args.text('parse-check')),
+    gpus: args.texts('gpu') ?? [],
+    confirmed: args.texts('confirm') ?? [],
+    assumesIsolated: args.on('assume-isolated') === true,
+    domain: args.text('domain'),
+    keepsObsolete: args.on('keep-obsolete') === true,
+    replacesModules: args.on('replace-modules') === true
+  }
+}
+
+export interface CheckRequest extends CommandRequest {
+  root: string
+  sysfs: string | undefined
+  release: string | undefined
+  /** What `--fix` takes; read once there is something to fix, as the file is looked at first. */
+  fix: (() => { write: WriteOptions; checkMode: CheckMode }) | undefined
+}
+
+/** Reads the arguments of `check`. */
+export function readCheckRequest(args: Arguments, screens: Screens): CheckRequest {
+  const root = readRoot(args)
+  const release = readRelease(args, root)
+  const fixes = args.on('fix') === true
+  const misplaced = ['yes', 'dry-run', 'output', 'eval'].find(it => !fixes && isGiven(args, it))
+  if (misplaced !== undefined) {
+    const remedy = 'add --fix, or leave it away'
+    throw new CommandError(usage(`--${misplaced} goes with --fix only.`, { remedy }))
+  }
+  const readFix = () => ({
+    write: readWriteOptions(args, true),
+    checkMode: parseCheckMode(args.text('parse-check'))
+  })
+  return {
+    ...readCommand(args, screens),
+    ...{ root, release, sysfs: args.text('sysfs') },
+    fix: fixes ? readFix : undefined
+  }
+}
+
+export interface RemoveRequest extends WritingRequest {
+  root: string
+  modulesDir: string | undefined
+  checkMode: CheckMode
+}
+
+/** Reads the arguments of `remove`. */
+export function readRemoveRequest(args: Arguments, screens: Screens): RemoveRequest {
+  return {
+    ...readCommand(args, screens),
+    write: readWriteOptions(args, true),
+    root: readRoot(args),
+    modulesDir: readModulesDir(args),
+    checkMode: parseCheckMode(args.text('parse-check'))
+  }
+}
+
+export interface UndoRequest extends WritingRequest {
+  root: string
+  kind: 'undo' | 'redo'
+  /** The run that is named. */
+  run?: string
+  /** Whether runs are only listed, and whether all of them. */
+  list: boolean
+  all: boolean
+}
+
+/** Reads the arguments of `undo`. */
+export function readUndoRequest(args: Arguments, screens: Screens): UndoRequest {
+  const root = readRoot(args)
+  const run = args.text('run')
+  const isRedo = args.on('redo') === true
+  const list = args.on('list') === true
+  const all = args.on('all') === true
+  if (isRedo && run !== undefined) {
+    throw new CommandError(
+      usage('--redo does not go with --run.', {
+        why: '--redo makes the run again that was taken back last.',
+        remedy: 'leave one of them away'
+      })
+    )
+  }
+  if (all && !list) {
+    const remedy = 'vfio-patch undo --list --all'
+    throw new CommandError(usage('--all goes with --list only.', { remedy }))
+  }
+  return {
+    ...readCommand(args, screens),
+    write: readWriteOptions(args, !list),
+    ...{ root, kind: isRedo ? 'redo' : 'undo', list, all },
+    ...(run === undefined ? {} : { run })
+  }
+}
+
+export interface ScanRequest extends CommandRequest {
+  sysfs: string | undefined
+  /** The folder that a dump is saved in. */
+  dump: string | undefined
+}
+
+/** Reads the arguments of `scan`. */
+export function readScanRequest(args: Arguments, screens: Screens): ScanRequest {
+  if (args.file !== undefined) {
+    const what = `"scan" looks at the machine, not at a file: "${args.file}" is one too many.`
+    throw new CommandError(usage(what, { remedy: 'vfio-patch scan' }))
+  }
+  return { ...readCommand(args, screens), sysfs: args.text('sysfs'), dump: args.text('dump') }
+}
+
+export interface DomainRequest extends CommandRequest {
+  file: string
+  to: 'nix' | 'xml'
+  modernizes: boolean
+  /** Whether it is only compared with the other form. */
+  compares: boolean
+}
+
+/** Reads the arguments of `domain`. */
+export function readDomainRequest(args: Arguments, screens: Screens): DomainRequest {
+  const { file } = args
+  if (file === undefined) {
+    const remedy = 'e.g. virsh dumpxml --inactive win10 | vfio-patch domain -'
+    throw new CommandError(usage('the file of a guest is missing.', { remedy }))
+  }
+  const to = args.text('to') ?? 'nix'
+  if (to !== 'nix' && to !== 'xml') {
+    const remedy = 'vfio-patch domain --help'
+    throw new CommandError(usage(`--to takes nix or xml, got "${to}".`, { remedy }))
+  }
+  const modernizes = args.on('mend') === true
+  const compares = args.on('check') === true
+  if (compares && (modernizes || args.text('to') !== undefined)) {
+    throw new CommandError(
+      usage(`--check does not go with ${modernizes ? '--mend' : '--to'}.`, {
+        why: 'it only says whether the file comes through unchanged, and prints nothing else.',
+        remedy: 'leave one of them away'
+      })
+    )
+  }
+  return { ...readCommand(args, screens), file, to, modernizes, compares }
+}
+
+/** What a command tells about the runs that were interrupted before it. */
+export interface RecoveryRequest extends CommandRequest {
+  root: string
+  /** Whether the command may write, so that these runs are finished or taken back first. */
+  writes: boolean
+  gitAdd: boolean
+  /** The run that `undo` names. */
+  run: string | undefined
+}
+
+/** Undefined for a command that works on no file, and where the command is going to refuse `--root`. */
+export function readRecoveryRequest(
+  args: Arguments,
+  screens: Screens
+): RecoveryRequest | undefined {
+  const { command, action, file } = args
+  if (command === undefined || command === 'scan' || command === 'domain' || file === '-') {
+    return undefined
+  }
+  const named = args.text('root')
+  if (named !== undefined && !(isAbsolute(named) && isFolder(named))) return undefined
+  const writes =
+    command !== 'diff' &&
+    action !== 'get' &&
+    (command !== 'check' || args.on('fix') === true) &&
+    args.on('dry-run') !== true &&
+    args.on('list') !== true
+  return {
+    ...readCommand(args, screens),
+    ...{ root: readRoot(args), writes, run: args.text('run') },
+    gitAdd: args.on('git-add') !== false
   }
 }

@@ -1,36 +1,41 @@
 import type { Arguments } from '../args/parse.ts'
-import { readWriteOptions } from '../args/request.ts'
-import { printNotice } from '../output/output.ts'
-import type { Screens } from '../output/plan.ts'
+import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
+import { CommandError } from '../message.ts'
+import { printNotice, type Screens } from '../output/output.ts'
 import type { Prepared } from '../prepared.ts'
 import { whyNoQuestion } from '../prompt/prompt.ts'
-import { emptyBody, fail, type Report, unchanged } from '../report.ts'
-import { bootHint, darkReminder } from '../text/apply.ts'
+import { emptyBody, type Report, unchanged } from '../report.ts'
+import { MachineReader } from '../request/machine.ts'
+import { applyMessage, bootHint, darkReminder } from '../text/apply.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { prepare } from './plan.ts'
+import { type Draft, planDraft, prepareDraft } from './plan.ts'
 
 /** `apply` and `diff`: shows what would change; `apply` then asks and writes. */
-export async function applyCommand(
-  command: 'apply' | 'diff',
-  given: Arguments,
-  screens: Screens
-): Promise<Report> {
-  const manner = readWriteOptions(given, command === 'apply')
-  if (!manner.ok) return fail(manner.error)
-  const first = prepare(command, given, screens.err)
-  if (!first.ok) {
-    if (!mayAsk(command, first.error.code, given)) return fail(first.error)
+export async function applyCommand(args: Arguments, screens: Screens): Promise<Report> {
+  const request = readApplyRequest(args, screens)
+  return runApply(request, new MachineReader(request.sysfs))
+}
+
+async function runApply(request: ApplyRequest, reader: MachineReader): Promise<Report> {
+  const draft = prepareDraft(request, reader)
+  const planned = planDraft(draft)
+  if (!planned.ok) {
+    const message = applyMessage(planned.error, draft.inputs.context)
+    const isUnsaid = planned.error.code === 'NOTHING_CHOSEN' && request.command === 'apply'
+    if (!isUnsaid || !canAnswer(request)) throw new CommandError(message)
     const { askForCard } = await import('../prompt/askForCard.ts')
-    const asked = await askForCard(given, first.error, screens.err)
-    return 'stop' in asked ? asked.stop : applyCommand(command, asked.go, screens)
+    const answers = await askForCard(draft.inputs, message)
+    return 'stop' in answers ? answers.stop : runApply(answers.go, reader)
   }
-  const mayOffer = manner.value.writes && canAnswer(given)
-  const prepared = mayOffer ? await withDriver(first.value, given, screens) : { go: first.value }
-  if ('stop' in prepared) return prepared.stop
-  const { plan, context, notes = [], guest } = prepared.go
+  const choice = await withDriver(planned.value, draft)
+  return 'stop' in choice ? choice.stop : finish(choice.go, request)
+}
+
+function finish(prepared: Prepared, request: ApplyRequest): Report | Promise<Report> {
+  const { plan, context, notes = [], guest, dark, configuration } = prepared
   if (plan.files.length === 0) {
-    if (!manner.value.quiet) {
+    if (!request.quiet) {
       printNotice(`Nothing to do: ${context.file} says all this already.`)
       for (const line of notes) printNotice(line)
     }
@@ -38,24 +43,17 @@ export async function applyCommand(
     const aboutGuest = guest === undefined ? {} : { guest }
     return unchanged({ ...emptyBody(context.root), specialisation, ...aboutGuest, notes })
   }
-  const { dark, configuration } = prepared.go
   const next = [
     ...(dark ? [darkReminder(dark.call)] : []),
-    ...nextStep(context.root, configuration.realpath)
+    ...nextStep(context.root, configuration.realpath),
+    ...(context.root === '/' ? [`        ${bootHint(plan.specialisation)}`] : [])
   ]
-  if (context.root === '/') {
-    next.push(`        ${bootHint(plan.specialisation)}`)
-  }
-  return confirmAndWrite(prepared.go, manner.value, given, screens, next)
+  return confirmAndWrite(prepared, request, next)
 }
 
 /** Whether there is somebody who can be asked what was not said. */
-function mayAsk(command: string, code: string, given: Arguments): boolean {
-  return command === 'apply' && code === 'NOTHING_CHOSEN' && canAnswer(given)
-}
-
-function canAnswer(given: Arguments): boolean {
-  return given.on('yes') !== true && whyNoQuestion(given) === undefined
+function canAnswer({ write, json }: ApplyRequest): boolean {
+  return !write.isConfirmed && whyNoQuestion(write, json) === undefined
 }
 
 /**
@@ -64,16 +62,19 @@ function canAnswer(given: Arguments): boolean {
  */
 async function withDriver(
   prepared: Prepared,
-  given: Arguments,
-  screens: Screens
+  draft: Draft
 ): Promise<{ go: Prepared } | { stop: Report }> {
   const { dark, plan } = prepared
-  if (!dark || dark.drivers.length === 0 || plan.files.length === 0) return { go: prepared }
+  const { request } = draft.inputs
+  const mayOffer = request.write.writes && canAnswer(request)
+  if (!mayOffer || !dark || dark.drivers.length === 0 || plan.files.length === 0) {
+    return { go: prepared }
+  }
   // The boot entry of the run need not be the one whose prompt is invisible.
-  const more = prepare('apply', given, screens.err, dark.drivers)
+  const more = planDraft(draft, dark.drivers)
   if (!more.ok || more.value.dark) return { go: prepared }
   const { askForDriver } = await import('../prompt/askForCard.ts')
-  const asked = await askForDriver(dark, screens.err)
+  const asked = await askForDriver(dark, request.screens.err)
   if ('stop' in asked) return asked
   return { go: asked.go.length > 0 ? more.value : prepared }
 }

@@ -12,111 +12,80 @@ import {
   planFaultFixes,
   withFindings
 } from '../../plan/fixes.ts'
-import { readTarget, type TargetFile } from '../../storage/read.ts'
-import { type Arguments, isGiven } from '../args/parse.ts'
-import { isQuiet, readRelease, readWriteOptions } from '../args/request.ts'
-import { type Context, contextOf, readRoot } from '../context.ts'
-import { EXIT, type Message, plural, usage } from '../message.ts'
+import type { Arguments } from '../args/parse.ts'
+import {
+  type CheckMode,
+  type CheckRequest,
+  readCheckRequest,
+  type WriteOptions
+} from '../args/request.ts'
+import { CommandError, EXIT, orThrow, plural } from '../message.ts'
 import { shortName } from '../output/diff.ts'
 import { reportFinding, reportThings, showFinding, showThings } from '../output/findings.ts'
-import { printNotice, writeOutput } from '../output/output.ts'
-import type { Screens } from '../output/plan.ts'
-import { type CheckBody, fail, type Report } from '../report.ts'
-import { readModule } from '../request/configuration.ts'
-import {
-  type Inspection,
-  inspectAgain as inspectFiles,
-  inspectMachine,
-  withMachine
-} from '../request/faults.ts'
+import { printNotice, type Screens, writeOutput } from '../output/output.ts'
+import type { CheckBody, Report } from '../report.ts'
+import { type ModuleFile, readModule, requireWritable } from '../request/configuration.ts'
+import { type Inspection, inspectAgain, inspectMachine, withMachine } from '../request/faults.ts'
 import { guestFaults } from '../request/guestDisks.ts'
+import { MachineReader } from '../request/machine.ts'
 import { applyMessage, nixMessage, tooBigNotes } from '../text/apply.ts'
-import { readMessage } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { openWayNote } from '../text/output.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { checkWithNix, readCheckMode } from './plan.ts'
+import { checkWithNix } from './plan.ts'
 
 /** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
-export async function checkCommand(given: Arguments, screens: Screens): Promise<Report> {
-  const root = readRoot(given)
-  if (!root.ok) return fail(root.error)
-  const release = readRelease(given, root.value)
-  if (!release.ok) return fail(release.error)
-  const mends = given.on('fix') === true
-  const misplaced = mends ? undefined : misplacedFlag(given)
-  if (misplaced) return fail(misplaced)
-  const read = readModule(
-    given.file,
-    root.value,
-    path => contextOf('check', path, root.value, given, screens.err),
-    !mends
-  )
-  if (!read.ok) return fail(read.error)
-  const { target, text, context } = read.value
-  const module = parseDocument(text)
-  const [syntax] = module.errors
-  if (syntax) return fail(nixMessage(syntax, context, ''))
+export async function checkCommand(args: Arguments, screens: Screens): Promise<Report> {
+  const request = readCheckRequest(args, screens)
+  const { root, release } = request
+  const module = readModule(request, { store: request.fix === undefined })
+  const { target, text, context } = module
+  const document = parseDocument(text)
+  const [syntax] = document.errors
+  if (syntax) throw new CommandError(nixMessage(syntax, context, ''))
 
   const path = target.realpath
-  const kind = kindOf(module)
+  const kind = kindOf(document)
   if (kind !== 'module' && kind !== 'generated') {
-    return fail(applyMessage({ code: 'WRONG_KIND', path, kind }, context))
+    throw new CommandError(applyMessage({ code: 'WRONG_KIND', path, kind }, context))
   }
-  const reader = moduleReader(root.value)
-  const inTexts = findFaults({ path, text }, reader, release.value)
-  const looked = inspectMachine(inTexts, inTexts.facts, given, context)
-  if (!looked.ok) return fail(looked.error)
+  const read = moduleReader(root)
+  const inTexts = findFaults({ path, text }, read, release)
+  const reader = new MachineReader(request.sysfs)
+  const inspection = inspectMachine(inTexts, context.file, request, reader)
   const nameIn = (it: string) => shortName(target, it)
-  const inGuests = guestFaults({ path, text }, looked.value.host, nameIn, context)
+  const inGuests = guestFaults({ path, text }, inspection.host, nameIn, root)
   const all = { ...inTexts, files: [...inTexts.files, ...inGuests.files] }
-  const faults = withFindings(withMachine(all, looked.value), [
-    ...gitFaults(inTexts.files, reader),
+  const faults = withFindings(withMachine(all, inspection), [
+    ...gitFaults(inTexts.files, read),
     ...inGuests.findings
   ])
-  const fixes = planFaultFixes(faults, files => inspectAgain(files, faults, looked.value, reader))
+  const fixes = planFaultFixes(faults, files => checkAgain(files, faults, inspection, read))
   const nameOf = (it: string) => (it === path ? context.file : it)
-  const body = bodyOf(faults, nameOf, release.value ?? null, looked.value)
+  const body = bodyOf(faults, nameOf, release ?? null, inspection)
   const fixable = fixes.ok
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
   const warning = openWayNote(target)
-  const unread = tooBigNotes(tooBigImports(inTexts, root.value))
-  const shown = { faults, nameOf, body, looked: looked.value, fixable, warning, unread }
-  return mends
-    ? mend(shown, fixes, { target, context }, given, screens)
-    : tell(shown, given, screens)
-}
-
-/** Flags that say how something is written, without `--fix`. */
-function misplacedFlag(given: Arguments): Message | undefined {
-  const misplaced = ['yes', 'dry-run', 'output', 'eval'].find(it => isGiven(given, it))
-  return misplaced === undefined
-    ? undefined
-    : usage(`--${misplaced} goes with --fix only.`, { remedy: `add --fix, or leave it away` })
+  const unread = tooBigNotes(tooBigImports(inTexts, root))
+  const shown = { faults, nameOf, body, inspection, fixable, warning, unread }
+  return request.fix
+    ? fixFaults(shown, fixes, module, { ...request, ...request.fix() })
+    : tell(shown, request)
 }
 
 /** Offers what an edit mends; where nothing is, it tells what is found. */
-async function mend(
+async function fixFaults(
   shown: Shown,
   fixes: Result<FaultFixes, NixError>,
-  { target, context }: { target: TargetFile; context: Context },
-  given: Arguments,
-  screens: Screens
+  { target, context }: ModuleFile,
+  request: CheckRequest & { write: WriteOptions; checkMode: CheckMode }
 ): Promise<Report> {
-  const manner = readWriteOptions(given, true)
-  if (!manner.ok) return fail(manner.error)
-  const mode = readCheckMode(given)
-  if (!mode.ok) return fail(mode.error)
-  if (!fixes.ok) return fail(nixMessage(fixes.error, context))
-  const { plan, mended, left } = fixes.value
-  if (plan.files.length === 0) return tell(shown, given, screens)
-  for (const file of plan.files) {
-    const found = readTarget(file.path, { root: context.root })
-    if (!found.ok) return fail(readMessage(found.error, context))
-  }
-  const check = checkWithNix(plan.files, mode.value, target.realpath)
-  if (!check.ok) return fail(applyMessage(check.error, context))
+  const { plan, mended, left } = orThrow(fixes, it => nixMessage(it, context))
+  if (plan.files.length === 0) return tell(shown, request)
+  requireWritable(plan.files, context)
+  const checked = checkWithNix(plan.files, request.checkMode, target.realpath)
+  const check = orThrow(checked, it => applyMessage(it, context))
   const line = (it: Finding) => {
     const text = shown.faults.files.find(file => file.path === it.path)?.doc.text ?? ''
     const place = placeOf(text, it.range.start)
@@ -127,20 +96,19 @@ async function mend(
     ...mended.map(it => `Mends ${line(it)}.`),
     ...left.map(it => `Left for you: ${line(it)}.`)
   ]
-  const prepared = { plan, configuration: target, context, check: check.value, notes }
-  const next = nextStep(context.root, target.realpath)
-  return confirmAndWrite(prepared, manner.value, given, screens, next)
+  const prepared = { plan, configuration: target, context, check, notes }
+  return confirmAndWrite(prepared, request, nextStep(context.root, target.realpath))
 }
 
 /** What is found in the same files once some of it is mended. */
-function inspectAgain(
+function checkAgain(
   files: readonly LintFile[],
   { facts, unread }: Faults,
-  looked: Inspection,
+  inspection: Inspection,
   read: Read
 ): Finding[] {
   const inTexts = { files: [...files], facts, findings: lint(files, facts), unread }
-  const again = inspectFiles(looked, inTexts)
+  const again = inspectAgain(inspection, inTexts)
   return [...withMachine(inTexts, again).findings, ...gitFaults(files, read)]
 }
 
@@ -150,7 +118,7 @@ interface Shown {
   fixable: number
   nameOf: (path: string) => string
   body: CheckBody
-  looked: Inspection
+  inspection: Inspection
   /** That others can replace the configuration. */
   warning: string | undefined
   /** Lines about imported files that were not read. */
@@ -158,20 +126,19 @@ interface Shown {
 }
 
 function tell(
-  { faults, fixable, nameOf, body, looked, warning, unread }: Shown,
-  given: Arguments,
-  screens: Screens
+  { faults, fixable, nameOf, body, inspection, warning, unread }: Shown,
+  { quiet, screens, fix }: CheckRequest
 ): Report {
   const { findings } = faults
   const problems = findings.filter(it => it.level === 'problem').length
-  if (!isQuiet(given)) {
+  if (!quiet) {
     const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
-    if (looked.on) parts.push(showThings(looked.on, looked.names, screens.out))
+    if (inspection.on) parts.push(showThings(inspection.on, inspection.names, screens.out))
     if (parts.length > 0) writeOutput(`${parts.join('\n\n')}\n`)
-    if (!looked.on && looked.note !== undefined) printNotice(looked.note)
+    if (!inspection.on && inspection.note !== undefined) printNotice(inspection.note)
     if (warning !== undefined) printNotice(`Note: ${warning}`)
     for (const it of unread) printNotice(it)
-    printNotice(summary(problems, findings.length - problems, body, given.on('fix') ? 0 : fixable))
+    printNotice(summary(problems, findings.length - problems, body, fix ? 0 : fixable))
   }
   return problems > 0
     ? { exit: EXIT.differences, outcome: 'problems', body }
@@ -182,14 +149,14 @@ function bodyOf(
   { files, findings }: Faults,
   nameOf: (path: string) => string,
   release: string | null,
-  looked: Inspection
+  inspection: Inspection
 ): CheckBody {
   return {
     kind: 'check',
     release,
     files: files.map(it => nameOf(it.path)),
     findings: findings.map(it => reportFinding(it, files, nameOf)),
-    running: looked.on ? reportThings(looked.on, looked.names) : null
+    running: inspection.on ? reportThings(inspection.on, inspection.names) : null
   }
 }
 

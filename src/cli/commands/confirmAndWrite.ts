@@ -7,90 +7,93 @@ import { type PlannedFile, toChanges } from '../../plan/changes.ts'
 import { evalCheck } from '../../plan/evaluate.ts'
 import { findObstacle, knownPeople, lenderOf } from '../../storage/access.ts'
 import type { Registration } from '../../storage/git.ts'
-import type { Arguments } from '../args/parse.ts'
-import type { WriteOptions } from '../args/request.ts'
+import type { TargetFile } from '../../storage/read.ts'
+import type { WritingRequest } from '../args/request.ts'
 import { callOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
 import { reportEdits } from '../output/editReasons.ts'
 import { reportActions, reportChecks, reportFile } from '../output/json.ts'
 import { printNotice, relayError } from '../output/output.ts'
-import { patchOfPlan, type Screens, showPlan } from '../output/plan.ts'
+import { patchOfPlan, showPlan } from '../output/plan.ts'
 import type { Prepared } from '../prepared.ts'
 import { confirm } from '../prompt/prompt.ts'
 import { type CheckReport, emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { obstacleMessage } from '../text/files.ts'
 import { ledToRootsMessage, openWayNote, reachesRootsMessage } from '../text/output.ts'
 import { savePatch } from './savePatch.ts'
-import { registrationsOf, reportWritten, writeChanges } from './write.ts'
+import { registrationsOf, writeChanges } from './write.ts'
 
 /**
- * Shows a plan that has something to do and, as the manner says, asks and writes it. `next` are the
+ * Shows a plan that has something to do and, as the request says, asks and writes it. `next` are the
  * lines that a person reads after that.
  */
 export async function confirmAndWrite(
   prepared: Prepared,
-  manner: WriteOptions,
-  given: Arguments,
-  screens: Screens,
+  request: WritingRequest,
   next: readonly string[]
 ): Promise<Report> {
   const { plan, configuration, context } = prepared
-  const { quiet } = manner
+  const { write, quiet } = request
   const changes = toChanges(plan.files, configuration)
-  const registrations = registrationsOf(changes, given)
+  const registrations = registrationsOf(changes, write.gitAdd)
   let planned: PlanBody = {
-    ...bodyOf(prepared, manner),
+    ...bodyOf(prepared, request),
     actions: reportActions(registrations)
   }
-  const output = given.text('output')
-  if (output !== undefined) {
-    const patch = patchOfPlan(prepared, planned)
-    const problem = savePatch(output, patch, configuration, filesOf(prepared))
-    if (problem) return fail(problem, planned)
-  }
-  if (!quiet) showPlan(prepared, planned, registrations, manner.verbose, screens)
-
-  const paths = plan.files.map(it => it.path)
-  const led = manner.writes
-    ? (ledToRootsMessage(context, configuration.realpath) ??
-      reachesRootsMessage(context, configuration, paths))
-    : undefined
-  if (led) return fail(led, planned)
+  const unsaved = write.output === undefined ? undefined : saveAs(write.output, prepared, planned)
+  if (unsaved) return fail(unsaved, planned)
+  if (!quiet) showPlan(prepared, planned, registrations, request)
   // Now rather than after the question.
-  for (const { path } of manner.writes ? plan.files : []) {
-    const obstacle = findObstacle(path)
-    if (obstacle) return fail(obstacleMessage(obstacle, context), planned)
-  }
-  const folder = dirname(configuration.realpath)
-  const lender = manner.writes ? lenderOf(folder, knownPeople()) : null
-  const lent =
-    lender === null
-      ? undefined
-      : `${folder} belongs to user ${lender}, who can change it meanwhile.`
-  for (const note of [lent, openWayNote(configuration)]) {
-    if (note === undefined) continue
-    planned = { ...planned, notes: [...planned.notes, note] }
-    if (!quiet) printNotice(`Note: ${note}`)
-  }
-  const command = given.text('eval')
-  if (command !== undefined) {
-    const evaluated = await evaluate(command, prepared, planned, registrations, manner)
-    if ('stop' in evaluated) return evaluated.stop
-    planned = evaluated.go
-  }
-  if (!manner.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
-  const refusal = await confirm('Write these changes? [y/N] ', given)
+  const obstacle = write.writes ? obstacleTo(prepared) : undefined
+  if (obstacle) return fail(obstacle, planned)
+  const notes = accessNotes(configuration, write.writes)
+  planned = { ...planned, notes: [...planned.notes, ...notes] }
+  if (!quiet) for (const note of notes) printNotice(`Note: ${note}`)
+  const evaluated = await evaluate(prepared, planned, registrations, request)
+  if ('stop' in evaluated) return evaluated.stop
+  planned = evaluated.go
+  if (!write.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
+  const refusal = await confirm('Write these changes? [y/N] ', request)
   if (refusal) return { ...refusal, body: planned }
-  const backup = given.on('backup') !== false
   const purpose = { target: configuration.realpath }
-  const written = await writeChanges(changes, registrations, context, given, backup, purpose)
-  if (!written.ok) return fail(written.error, planned)
-  return reportWritten(written.value, planned, given, run => [
+  return writeChanges({ changes, registrations, purpose, context, planned }, request, run => [
     summaryOf(prepared),
     ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
     ...next
   ])
+}
+
+function saveAs(output: string, prepared: Prepared, planned: PlanBody): Message | undefined {
+  const patch = patchOfPlan(prepared, planned)
+  return savePatch(output, patch, prepared.configuration, filesOf(prepared))
+}
+
+/** Why the files of a plan must not or can't be written. */
+function obstacleTo({ plan, configuration, context }: Prepared): Message | undefined {
+  const paths = plan.files.map(it => it.path)
+  const led =
+    ledToRootsMessage(context, configuration.realpath) ??
+    reachesRootsMessage(context, configuration, paths)
+  if (led) return led
+  for (const path of paths) {
+    const obstacle = findObstacle(path)
+    if (obstacle) return obstacleMessage(obstacle, context)
+  }
+  return undefined
+}
+
+/** What to know of others who can change the configuration. */
+function accessNotes(configuration: TargetFile, writes: boolean): string[] {
+  const folder = dirname(configuration.realpath)
+  const lender = writes ? lenderOf(folder, knownPeople()) : null
+  const open = openWayNote(configuration)
+  return [
+    ...(lender === null
+      ? []
+      : [`${folder} belongs to user ${lender}, who can change it meanwhile.`]),
+    ...(open === undefined ? [] : [open])
+  ]
 }
 
 /** The files that a plan is about, and those that the configuration imports. */
@@ -102,7 +105,7 @@ function filesOf({ plan, configuration, context }: Prepared): string[] {
 }
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */
-function bodyOf(prepared: Prepared, { lines, reasons }: WriteOptions): PlanBody {
+function bodyOf(prepared: Prepared, { write, verbose, json }: WritingRequest): PlanBody {
   const { plan, configuration, context, check, byCard, byGuest, replaced = [] } = prepared
   const wishes = { command: context.command, byCard, byGuest, replaced }
   const files = plan.files.map(({ path: realpath, before, after }) => {
@@ -116,11 +119,11 @@ function bodyOf(prepared: Prepared, { lines, reasons }: WriteOptions): PlanBody 
         before,
         after,
         edits:
-          isOwn && reasons && before !== undefined && after !== undefined
+          isOwn && (verbose || json) && before !== undefined && after !== undefined
             ? reportEdits(before, after, edits, wishes)
             : []
       },
-      lines
+      write.lines
     )
   })
   const checks = reportChecks(check)
@@ -167,14 +170,15 @@ function undoCall({ plan, context }: Prepared, id: string): string {
 
 // `--eval`: whether the system evaluates with the change, asked before it is made.
 
-/** The plan with the check in it; or how it ends here. */
-export async function evaluate(
-  command: string,
+/** The plan, with the check in it if there is a command for that; or how it ends here. */
+async function evaluate(
   { plan, configuration, context }: Prepared,
   planned: PlanBody,
   registrations: readonly Registration[],
-  { quiet, verbose }: { quiet: boolean; verbose: boolean }
+  { quiet, verbose, write }: WritingRequest
 ): Promise<{ go: PlanBody } | { stop: Report }> {
+  const command = write.evaluate
+  if (command === undefined) return { go: planned }
   if (!quiet) printNotice(`Evaluating a copy: ${command}`)
   const check = await evalCheck({
     command,

@@ -10,69 +10,53 @@ import {
   parseDocument
 } from '../../nix/index.ts'
 import { spellPath, startsWith } from '../../nix/path.ts'
-import { err, type Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
-import { type Asked, readAsked, tailOf } from '../args/optionArguments.ts'
-import { type Arguments, isGiven } from '../args/parse.ts'
-import { isQuiet, readWriteOptions } from '../args/request.ts'
-import { type Context, contextOf, nameOfFile, readRoot } from '../context.ts'
-import { EXIT, type Message, usage } from '../message.ts'
+import {
+  type OptionAction,
+  type OptionRequest,
+  readOptionRequest
+} from '../args/optionArguments.ts'
+import type { Arguments } from '../args/parse.ts'
+import { type CommandRequest, parseCheckMode } from '../args/request.ts'
+import { type Context, contextOf, nameOfFile } from '../context.ts'
+import { CommandError, EXIT, type Message, orThrow, usage } from '../message.ts'
 import { reportEdits } from '../output/editReasons.ts'
 import { reportChecks, reportFile } from '../output/json.ts'
-import { printMessage, printNotice, type Screen, writeExact } from '../output/output.ts'
-import type { Screens } from '../output/plan.ts'
-import { type DefinitionReport, emptyBody, fail, type Report, unchanged } from '../report.ts'
+import { printMessage, printNotice, type Screens, writeExact } from '../output/output.ts'
+import { type DefinitionReport, emptyBody, type Report, unchanged } from '../report.ts'
 import { decodeModule, readModule } from '../request/configuration.ts'
 import { readInput } from '../request/guest.ts'
 import { applyMessage, hintForPeople, nixMessage } from '../text/apply.ts'
 import { tooBigInput } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { checkWithNix, readCheckMode } from './plan.ts'
+import { checkWithNix } from './plan.ts'
 
-type AskedChange = Exclude<Asked, { action: 'get' }>
+type OptionChange = Exclude<OptionAction, { action: 'get' }>
 
 /** `option`: looks up or edits any option of any module. */
-export async function optionCommand(given: Arguments, screens: Screens): Promise<Report> {
-  const read = readAsked(given)
-  if (!read.ok) return fail(read.error)
-  const { asked, file } = read.value
-  const root = readRoot(given)
-  if (!root.ok) return fail(root.error)
-  const tail = tailOf(given)
-  const contextFor = (path: string) =>
-    contextOf(`option ${asked.action}`, path, root.value, given, screens.err, tail)
-  if (file === '-') return filter(asked, given, contextFor(file), screens)
-
-  if (asked.action === 'get') {
-    const module = readModule(file, root.value, contextFor, true)
-    if (!module.ok) return fail(module.error)
-    return optionGet(module.value.text, asked, module.value.context, voiceOf(given), screens.out)
-  }
-  const manner = readWriteOptions(given, true)
-  if (!manner.ok) return fail(manner.error)
-  const module = readModule(file, root.value, contextFor)
-  if (!module.ok) return fail(module.error)
-  const { target, text, context } = module.value
+export async function optionCommand(args: Arguments, screens: Screens): Promise<Report> {
+  const request = readOptionRequest(args, screens)
+  const { file, root, action, tail, write } = request
+  if (file === '-') return filter(request, contextOf(request, file, tail))
+  const isLookup = action.action === 'get'
+  const { target, text, context } = readModule(request, { tail, store: isLookup })
+  if (isLookup) return optionGet(text, action, context, request)
+  if (write === undefined) throw new Error('no way to write the change')
   const path = target.realpath
-  const planned = planOption(text, asked, context)
-  if (!planned.ok) return fail(planned.error)
-  const plan = planned.value
-  if (!plan.changed) return nothingToDo(asked, context, manner.value.quiet)
+  const plan = planOption(text, action, context)
+  if (!plan.changed) return nothingToDo(action, context, request.quiet)
   const files = [{ path, before: text, after: plan.text }]
-  const mode = readCheckMode(given)
-  if (!mode.ok) return fail(mode.error)
-  const check = checkWithNix(files, mode.value, path)
-  if (!check.ok) return fail(checkMessage(check.error, context))
+  const mode = parseCheckMode(request.parseCheck)
+  const check = orThrow(checkWithNix(files, mode, path), it => checkMessage(it, context))
   const prepared = {
     plan: { files, configuration: plan },
     configuration: target,
     context,
-    check: check.value
+    check
   }
-  const next = nextOf(text, path, root.value)
-  return confirmAndWrite(prepared, manner.value, given, screens, next)
+  return confirmAndWrite(prepared, { ...request, write }, nextOf(text, path, root))
 }
 
 /** How a change gets into the system; nothing where it is not known that the file is part of one. */
@@ -83,73 +67,52 @@ function nextOf(text: string, path: string, root: string): readonly string[] {
 }
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */
-async function filter(
-  asked: Asked,
-  given: Arguments,
-  context: Context,
-  { out }: Screens
-): Promise<Report> {
-  const misplaced = ['dry-run', 'output'].find(it => isGiven(given, it))
-  if (misplaced !== undefined) {
-    return fail(
-      usage(`--${misplaced} does not go with "-".`, {
-        why: 'nothing is written to a file then; the result goes to standard output.',
-        remedy: 'name the file, or leave the flag away'
-      })
-    )
-  }
-  const mode = readCheckMode(given)
-  if (!mode.ok) return fail(mode.error)
+async function filter(request: OptionRequest, context: Context): Promise<Report> {
+  const { action, json, quiet, screens } = request
+  const mode = parseCheckMode(request.parseCheck)
   const input = await readInput('give it the module, e.g. with < configuration.nix', MOST_BYTES)
-  if (!input.ok) return fail(input.error)
-  if (input.value.length > MOST_BYTES) return fail(tooBigInput(MOST_BYTES))
-  const text = decodeModule(input.value, context)
-  if (!text.ok) return fail(text.error)
-  if (asked.action === 'get') return optionGet(text.value, asked, context, voiceOf(given), out)
+  if (input.length > MOST_BYTES) throw new CommandError(tooBigInput(MOST_BYTES))
+  const text = decodeModule(input, context)
+  if (action.action === 'get') return optionGet(text, action, context, request)
 
-  const planned = planOption(text.value, asked, context)
-  if (!planned.ok) return fail(planned.error)
-  const plan = planned.value
+  const plan = planOption(text, action, context)
   if (!plan.changed) {
-    const report = nothingToDo(asked, context, isQuiet(given))
-    if (given.on('json') !== true) writeExact(plan.text, out)
+    const report = nothingToDo(action, context, quiet)
+    if (!json) writeExact(plan.text, screens.out)
     return report
   }
-  const files = [{ path: '-', before: text.value, after: plan.text }]
-  const check = checkWithNix(files, mode.value, '-')
-  if (!check.ok) return fail(checkMessage(check.error, context))
-  if (given.on('json') !== true) writeExact(plan.text, out)
+  const files = [{ path: '-', before: text, after: plan.text }]
+  const check = orThrow(checkWithNix(files, mode, '-'), it => checkMessage(it, context))
+  if (!json) writeExact(plan.text, screens.out)
   const file = {
-    ...{ path: '-', realpath: '-', name: '-' },
-    ...{ before: text.value, after: plan.text },
-    edits: reportEdits(text.value, plan.text, plan.edits, { command: context.command })
+    ...{ path: '-', realpath: '-', name: '-', before: text, after: plan.text },
+    edits: reportEdits(text, plan.text, plan.edits, { command: context.command })
   }
   const body = {
     ...emptyBody(context.root),
     files: [reportFile(file, 3)],
-    checks: reportChecks(check.value)
+    checks: reportChecks(check)
   }
   return { exit: EXIT.done, outcome: 'planned', body }
 }
 
-function planOption(text: string, asked: AskedChange, context: Context): Result<Plan, Message> {
+function planOption(text: string, change: OptionChange, context: Context): Plan {
   const edit = parseDocument(text).edit()
-  switch (asked.action) {
+  switch (change.action) {
     case 'set':
-      edit.setIn(asked.path, asked.value)
+      edit.setIn(change.path, change.value)
       break
     case 'add':
-      edit.addIn(asked.path, asked.items, { at: asked.at, lines: asked.lines })
+      edit.addIn(change.path, change.items, { at: change.at, lines: change.lines })
       break
     case 'remove':
-      edit.removeIn(asked.path, asked.items)
+      edit.removeIn(change.path, change.items)
       break
     case 'import':
-      edit.import(asked.module)
+      edit.import(change.module)
       break
   }
-  const plan = edit.plan()
-  return plan.ok ? plan : err(planMessage(plan.error, context))
+  return orThrow(edit.plan(), it => planMessage(it, context))
 }
 
 function planMessage(error: NixError, context: Context): Message {
@@ -169,35 +132,26 @@ function checkMessage(problem: ApplyProblem, context: Context): Message {
   }
 }
 
-function nothingToDo(asked: AskedChange, context: Context, quiet: boolean): Report {
-  const state = asked.action === 'remove' ? 'does not say any of this' : 'says all this already'
+function nothingToDo({ action }: OptionChange, context: Context, quiet: boolean): Report {
+  const state = action === 'remove' ? 'does not say any of this' : 'says all this already'
   if (!quiet) printNotice(`Nothing to do: ${nameOfFile(context)} ${state}.`)
   return unchanged(emptyBody(context.root))
 }
-
-function voiceOf(given: Arguments): { quiet: boolean; json: boolean } {
-  return { quiet: isQuiet(given), json: given.on('json') === true }
-}
-
-type AskedGet = Asked & { action: 'get' }
 
 /**
  * Finds the definitions of an option and of what lies below it, or with `flat` all leaves there.
  * They are printed, and where there are none that is said, unless `quiet`; with `json` nothing is.
  */
-export function optionGet(
+function optionGet(
   text: string,
-  asked: AskedGet,
+  { path, flat }: OptionAction & { action: 'get' },
   context: Context,
-  { quiet, json }: { quiet: boolean; json: boolean },
-  screen: Screen
+  { quiet, json, screens }: CommandRequest
 ): Report {
   const document = parseDocument(text)
-  const module = document.module()
-  if (!module.ok) return fail(nixMessage(module.error, context, ''))
-  const { path } = asked
+  orThrow(document.module(), it => nixMessage(it, context, ''))
   let definitions: DefinitionReport[] = []
-  if (asked.flat) {
+  if (flat) {
     const leaves = document.leaves().filter(it => startsWith(it.path, path ?? []))
     definitions = leaves.map(it => reportLeaf(it, text))
   } else if (path) {
@@ -206,8 +160,8 @@ export function optionGet(
   }
   const found = definitions.length > 0
   if (!json && found) {
-    const lines = definitions.map(it => (asked.flat ? inOneLine(it) : inFull(it, context)))
-    writeExact(`${lines.join('\n')}\n`, screen)
+    const lines = definitions.map(it => (flat ? inOneLine(it) : inFull(it, context)))
+    writeExact(`${lines.join('\n')}\n`, screens.out)
   }
   if (!quiet && !found) printMessage(undefinedHere(path, context))
   return {

@@ -8,65 +8,48 @@ import {
   tooBigImports
 } from '../../configuration/read.ts'
 import { stampOf } from '../../configuration/stamp.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
-import { readTarget } from '../../storage/read.ts'
 import type { Arguments } from '../args/parse.ts'
-import { readModulesDir, readWriteOptions } from '../args/request.ts'
-import { contextOf, readRoot, stateFolderHere, VERSION } from '../context.ts'
-import type { Message } from '../message.ts'
-import { printNotice, type Screen } from '../output/output.ts'
-import type { Screens } from '../output/plan.ts'
+import { type RemoveRequest, readRemoveRequest } from '../args/request.ts'
+import { stateFolderHere, VERSION } from '../context.ts'
+import { orThrow } from '../message.ts'
+import { printNotice, type Screens } from '../output/output.ts'
 import type { Prepared } from '../prepared.ts'
-import { emptyBody, fail, type Report, unchanged } from '../report.ts'
-import { readModule } from '../request/configuration.ts'
+import { emptyBody, type Report, unchanged } from '../report.ts'
+import { readModule, requireWritable } from '../request/configuration.ts'
 import { tooBigNotes } from '../text/apply.ts'
 import { readMessage } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { removeMessage } from '../text/remove.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { checkWithNix, readCheckMode } from './plan.ts'
+import { checkWithNix } from './plan.ts'
 
 /** `remove`: takes our part out of a configuration again, and leaves everything else in it. */
-export async function removeCommand(given: Arguments, screens: Screens): Promise<Report> {
-  const manner = readWriteOptions(given, true)
-  if (!manner.ok) return fail(manner.error)
-  const prepared = prepareRemoval(given, screens.err)
-  if (!prepared.ok) return fail(prepared.error)
-  const { plan, context, notes = [] } = prepared.value
+export async function removeCommand(args: Arguments, screens: Screens): Promise<Report> {
+  const request = readRemoveRequest(args, screens)
+  const prepared = prepareRemoval(request)
+  const { plan, context, notes = [], configuration } = prepared
   if (plan.files.length === 0) {
-    if (!manner.value.quiet) {
+    if (!request.quiet) {
       printNotice(`Nothing to do: ${context.file} has nothing of vfio-patch.`)
       for (const line of notes) printNotice(line)
     }
     return unchanged({ ...emptyBody(context.root), notes })
   }
-  const next = nextStep(context.root, prepared.value.configuration.realpath)
-  return confirmAndWrite(prepared.value, manner.value, given, screens, next)
+  return confirmAndWrite(prepared, request, nextStep(context.root, configuration.realpath))
 }
 
-function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Message> {
-  const root = readRoot(given)
-  if (!root.ok) return root
-  const folderName = readModulesDir(given)
-  if (!folderName.ok) return folderName
-  const checkMode = readCheckMode(given)
-  if (!checkMode.ok) return checkMode
-  const read = readModule(given.file, root.value, path =>
-    contextOf('remove', path, root.value, given, screen)
-  )
-  if (!read.ok) return read
-  const { target, text, context } = read.value
-
+function prepareRemoval(request: RemoveRequest): Prepared {
+  const { root, modulesDir = 'vfio', checkMode } = request
+  const { target, text, context } = readModule(request)
   const path = target.realpath
-  const walk = walkImports({ path, text }, moduleReader(root.value))
-  const usual = readFolder(join(dirname(path), folderName.value ?? 'vfio'))
-  if (!usual.ok) return err(readMessage(usual.error, context))
-  const folders = new Map([[usual.value.path, usual.value.listing]])
+  const walk = walkImports({ path, text }, moduleReader(root))
+  const read = (folder: string) => orThrow(readFolder(folder), it => readMessage(it, context))
+  const usual = read(join(dirname(path), modulesDir))
+  const folders = new Map([[usual.path, usual.listing]])
   for (const { path: module } of walk.ours) {
-    const folder = readFolder(dirname(module))
-    if (!folder.ok) return err(readMessage(folder.error, context))
-    folders.set(folder.value.path, folder.value.listing)
+    const folder = read(dirname(module))
+    folders.set(folder.path, folder.listing)
   }
   // The modules that are there may have options that those of this version don't have any more.
   const installed = [...folders.values()].flatMap(it =>
@@ -74,31 +57,21 @@ function prepareRemoval(given: Arguments, screen: Screen): Result<Prepared, Mess
   )
   const own = ownOptions([...shippedModules(VERSION).values(), ...installed])
   const names = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
-  const plan = planRemove({
+  const planned = planRemove({
     walk,
-    usual: usual.value.path,
+    usual: usual.path,
     folders,
     own,
-    earlier: earlierTexts(walk.modules, stateFolderHere(root.value), root.value),
+    earlier: earlierTexts(walk.modules, stateFolderHere(root), root),
     others: othersAround(path, walk, names)
   })
-  if (!plan.ok) return err(removeMessage(plan.error, context, path))
-
-  // Imports may lead where nothing is to be edited: out of the root, or into the store.
-  for (const file of plan.value.files) {
-    const found =
-      file.before === undefined || file.path === path
-        ? undefined
-        : readTarget(file.path, { root: root.value })
-    if (found && !found.ok) return err(readMessage(found.error, context))
-  }
-  const check = checkWithNix(plan.value.files, checkMode.value, path)
-  if (!check.ok) return err(removeMessage(check.error, context, path))
-  const notes = [
-    ...tooBigNotes(tooBigImports(walk, root.value)),
-    ...notesOn(plan.value, dirname(path))
-  ]
-  return ok({ plan: plan.value, configuration: target, context, check: check.value, notes })
+  const plan = orThrow(planned, it => removeMessage(it, context, path))
+  const edited = plan.files.filter(it => it.before !== undefined && it.path !== path)
+  requireWritable(edited, context)
+  const checked = checkWithNix(plan.files, checkMode, path)
+  const check = orThrow(checked, it => removeMessage(it, context, path))
+  const notes = [...tooBigNotes(tooBigImports(walk, root)), ...notesOn(plan, dirname(path))]
+  return { plan, configuration: target, context, check, notes }
 }
 
 function isOwn(text: string | null): text is string {
@@ -130,5 +103,3 @@ function notesOn({ kept, stays, strangers }: RemovePlan, folder: string): string
     ...stays.map(it => `Stays: ${name(it.folder)}/, as ${name(it.importer)} imports it`)
   ]
 }
-
-// Who else needs the modules that an undo deletes.

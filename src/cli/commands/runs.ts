@@ -1,7 +1,7 @@
 // Which run an undo or a redo is about, or why there is nothing to do.
 
 import { realpathSync } from 'node:fs'
-import { err, ok, type Result } from '../../nix/result.ts'
+import { ok } from '../../nix/result.ts'
 import { knownPeople } from '../../storage/access.ts'
 import {
   concerns,
@@ -30,18 +30,17 @@ import {
   runById
 } from '../../storage/runs.ts'
 import { findOtherAccount, type OtherAccount, runsOfOther } from '../../storage/undo.ts'
-import type { Arguments } from '../args/parse.ts'
-import { isQuiet } from '../args/request.ts'
+import type { UndoRequest } from '../args/request.ts'
 import { type Context, stateFolderHere, undoCallOn } from '../context.ts'
-import { EXIT, type Message, plural, usage } from '../message.ts'
+import { CommandError, EXIT, orThrow, plural, usage } from '../message.ts'
 import { folderOfModule, groupFiles } from '../output/diff.ts'
 import { printNotice, writeOutput } from '../output/output.ts'
-import { fail, type Report, type RunReport } from '../report.ts'
+import type { Report, RunReport } from '../report.ts'
 import { dateOf, readMessage } from '../text/files.ts'
 import { nothingLines, otherAccountLines, STATE_WORDS, stoppedLines } from '../text/undo.ts'
 
-/** What is to be done. */
-export interface Chosen {
+/** A run that is taken back or made again. */
+export interface Reversal {
   /** The run whose files go back to what they were before it. */
   reverted: Run
   /** The run that messages name: for a redo it is the one that was taken back. */
@@ -51,7 +50,7 @@ export interface Chosen {
 
 /** What is to be done, or the sentences about why that is nothing. */
 export type Choice =
-  | Chosen
+  | Reversal
   | { lines: string[]; because?: Stopped }
   | { foreseen: { followUp: FollowUp; stopped: Stopped } }
 
@@ -67,34 +66,38 @@ interface Place {
  * content lead to (`lastRun`, `lastUndone`), unless a run that was `stopped` decides (`followUp`).
  */
 export function chooseRun(
-  given: Arguments,
-  request: Request,
+  request: UndoRequest,
   stopped: readonly Stopped[],
   context: Context
-): Result<Choice, Message> {
+): Choice {
   const { file, root } = context
   const target = locateTarget(file, { root })
   const options = { root: realpathSync(root) }
   const realpath = target.ok ? target.value.realpath : undefined
   const place: Place = { state: stateFolderHere(root), options, realpath }
-  if (!target.ok && request.run === undefined) return err(readMessage(target.error, context))
-  const record = realpath === undefined ? ok(null) : lastRecord(place.state, realpath, options)
-  if (!record.ok) return err(readMessage(record.error, context))
-  const all = withUntold(request, stopped, record.value)
-  const next = followUp(request, all)
+  if (!target.ok && request.run === undefined) {
+    throw new CommandError(readMessage(target.error, context))
+  }
+  const last = realpath === undefined ? ok(null) : lastRecord(place.state, realpath, options)
+  const record = orThrow(last, it => readMessage(it, context))
+  const next = followUp(request, withUntold(request, stopped, record))
   const [first] = stopped.filter(it => isAbout(request, it))
-  if (given.on('dry-run') === true && first !== undefined)
-    return ok({ foreseen: { followUp: next, stopped: first } })
+  if (!request.write.writes && first !== undefined) {
+    return { foreseen: { followUp: next, stopped: first } }
+  }
   if (next.stops) {
     const lines = stoppedLines(request, next.because)
-    return ok({
-      lines: [...untouchedLines(next.because, record.value), ...lines],
+    return {
+      lines: [...untouchedLines(next.because, record), ...lines],
       because: next.because
-    })
+    }
   }
-  if (request.run !== undefined) return namedRun(given, request.run, place, context)
-  if (realpath === undefined) return err(usage(`${file} can not be found.`))
-  return chosenRun(request, next.run, realpath, place, context)
+  if (request.run !== undefined) {
+    const isFileNamed = request.file !== undefined
+    return namedRun(request.run, isFileNamed, place, context)
+  }
+  if (realpath === undefined) throw new CommandError(usage(`${file} can not be found.`))
+  return chosenRun(request, next.run, { ...place, realpath }, context)
 }
 
 /**
@@ -127,22 +130,21 @@ function untouchedLines({ outcome, run }: Stopped, record: Run | null): string[]
 function chosenRun(
   request: Request,
   settled: string | undefined,
-  realpath: string,
-  { state, options }: Place,
+  { state, options, realpath }: Place & { realpath: string },
   context: Context
-): Result<Choice, Message> {
+): Choice {
   if (request.kind === 'redo') {
     const undone = lastUndone(state, realpath, options)
     if (!undone.ok) return nothingOr(request, undone.error, realpath, context)
     const { run, by } = undone.value
-    return ok({ reverted: by, subject: run, purpose: { redoes: run.id } })
+    return { reverted: by, subject: run, purpose: { redoes: run.id } }
   }
   // That name is from a file that others may have written: it has to be one of the runs for this file.
   const named = settled === undefined ? undefined : runById(state, settled, options)
   const isFitting = named?.ok === true && concerns(named.value, realpath)
   const run = isFitting ? named : lastRun(state, realpath, options)
   if (!run.ok) return nothingOr(request, run.error, realpath, context)
-  return ok({ reverted: run.value, subject: run.value, purpose: { undoes: run.value.id } })
+  return { reverted: run.value, subject: run.value, purpose: { undoes: run.value.id } }
 }
 
 function nothingOr(
@@ -150,19 +152,21 @@ function nothingOr(
   problem: FileProblem,
   realpath: string,
   context: Context
-): Result<Choice, Message> {
+): Choice {
   const { file, root } = context
   const message = readMessage(problem, context)
-  if (problem.code !== 'NO_RUN') return err(message)
-  const runs = listRuns(stateFolderHere(root), { root: realpathSync(root) })
-  if (!runs.ok) return err(readMessage(runs.error, context))
-  const known = runs.value.some(run => concerns(run, realpath))
+  if (problem.code !== 'NO_RUN') throw new CommandError(message)
+  const found = listRuns(stateFolderHere(root), { root: realpathSync(root) })
+  const runs = orThrow(found, it => readMessage(it, context))
+  const known = runs.some(run => concerns(run, realpath))
   const exists = locateTarget(file, { root })
-  if (!known && exists.ok && !exists.value.exists)
-    return err({ ...message, what: `${file} does not exist, and there is no run to undo for it.` })
-  const again = historyOf(runs.value).undone.some(({ run }) => concerns(run, realpath))
+  if (!known && exists.ok && !exists.value.exists) {
+    const what = `${file} does not exist, and there is no run to undo for it.`
+    throw new CommandError({ ...message, what })
+  }
+  const again = historyOf(runs).undone.some(({ run }) => concerns(run, realpath))
   const elsewhere = request.kind === 'undo' ? elsewhereLines(realpath, context) : []
-  return ok({ lines: [...nothingLines(request, { file, known, again }, context), ...elsewhere] })
+  return { lines: [...nothingLines(request, { file, known, again }, context), ...elsewhere] }
 }
 
 /** Where the other account of this person has runs for the file, or for the system where it is null. */
@@ -176,30 +180,22 @@ export function elsewhereLines(realpath: string | null, context: Context): strin
 }
 
 function namedRun(
-  given: Arguments,
   id: string,
+  isFileNamed: boolean,
   { state, options, realpath }: Place,
   context: Context
-): Result<Choice, Message> {
-  const named = runById(state, id, options)
-  if (!named.ok) {
-    const message = readMessage(named.error, context)
-    return err(
-      named.error.code === 'NO_RUN' ? { ...message, what: `there is no run ${id}.` } : message
-    )
+): Choice {
+  const run = orThrow(runById(state, id, options), it => {
+    const message = readMessage(it, context)
+    return it.code === 'NO_RUN' ? { ...message, what: `there is no run ${id}.` } : message
+  })
+  if (isFileNamed && (realpath === undefined || !concerns(run, realpath))) {
+    const remedy = `${undoCallOn(undefined, context)} --run ${id}`
+    throw new CommandError(usage(`run ${id} did not change ${context.file}.`, { remedy }))
   }
-  const run = named.value
-  if (given.file !== undefined && (realpath === undefined || !concerns(run, realpath))) {
-    return err(
-      usage(`run ${id} did not change ${context.file}.`, {
-        remedy: `${undoCallOn(undefined, context)} --run ${id}`
-      })
-    )
-  }
-  const runs = listRuns(state, options)
-  if (!runs.ok) return err(readMessage(runs.error, context))
-  const purpose = reverseOf(run, historyOf(runs.value).purposes.get(id) ?? {})
-  return ok({ reverted: run, subject: run, purpose })
+  const runs = orThrow(listRuns(state, options), it => readMessage(it, context))
+  const purpose = reverseOf(run, historyOf(runs).purposes.get(id) ?? {})
+  return { reverted: run, subject: run, purpose }
 }
 
 // The list of runs, of one file or of the whole system.
@@ -211,23 +207,23 @@ const FEW = 10
 const MANY = 3
 
 /** Prints the runs, the newest first: all, or those for the file that was named. */
-export function listRunsOf(given: Arguments, context: Context): Report {
+export function listRunsOf(request: UndoRequest, context: Context): Report {
+  const isFileNamed = request.file !== undefined
   const root = realpathSync(context.root)
   const found = listRecords(stateFolderHere(context.root), { root })
-  if (!found.ok) return fail(readMessage(found.error, context))
-  const { runs: all, damaged } = found.value
+  const { runs: all, damaged } = orThrow(found, it => readMessage(it, context))
   const target = locateTarget(context.file, { root: context.root })
-  const isListed = (run: Run) =>
-    given.file === undefined || (target.ok && concerns(run, target.value.realpath))
+  const isListed = (run: Run) => !isFileNamed || (target.ok && concerns(run, target.value.realpath))
   const now = createNow()
   const history = historyOf(all, now)
   const runs = all.filter(isListed).map(run => reportRun(run, history, now))
-  if (given.on('json') !== true) print(runs, given)
-  if (!isQuiet(given)) {
-    const realpath = given.file !== undefined && target.ok ? target.value.realpath : null
+  const shown = request.all ? runs : runs.slice(0, FEW)
+  if (!request.json) print(shown)
+  if (!request.quiet) {
+    const realpath = isFileNamed && target.ok ? target.value.realpath : null
     const lines = [
       ...(runs.length === 0 ? ['No runs yet.'] : []),
-      ...notesOn(shownOf(runs, given), runs.length, context),
+      ...notesOn(shown, runs.length, context),
       ...damaged.map(({ id, path }) => `The record of run ${id} is damaged: ${path}`),
       ...elsewhereLines(realpath, context)
     ]
@@ -260,12 +256,8 @@ function stateOf(run: Run, history: History, now: Now): RunReport['state'] {
   return run.done ? 'dropped' : 'interrupted'
 }
 
-function shownOf(runs: readonly RunReport[], given: Arguments): readonly RunReport[] {
-  return given.on('all') === true ? runs : runs.slice(0, FEW)
-}
-
-function print(runs: readonly RunReport[], given: Arguments): void {
-  const rows = shownOf(runs, given).map(run => [
+function print(runs: readonly RunReport[]): void {
+  const rows = runs.map(run => [
     run.id,
     dateOf(run.started),
     run.command,

@@ -21,8 +21,9 @@ export function savePatch(
 ): Message | undefined {
   const named = resolve(path)
   const leads = realpathIfAny(path)
-  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, files))
+  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, files)) {
     return replacesMessage(leads)
+  }
   const target = locateSaved(named)
   if (!target.ok) return patchMessage(path, target.error, isLink(named))
   if (isLedToRoots(named, target.value.path)) {

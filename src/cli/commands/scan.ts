@@ -11,61 +11,50 @@ import type { FileProblem } from '../../storage/problem.ts'
 import { ownerOfSaved } from '../../storage/saveFile.ts'
 import { removeFile, removeIfEmpty, writeNewFile } from '../../storage/tempFiles.ts'
 import type { Arguments } from '../args/parse.ts'
-import { EXIT, type Message, usage } from '../message.ts'
-import { isUnicode, printNotice, wrap, writeOutput } from '../output/output.ts'
-import type { Screens } from '../output/plan.ts'
-import { scanBody, scanTable, widthOf } from '../output/scan.ts'
-import { fail, type Report } from '../report.ts'
-import { readHost } from '../request/machine.ts'
-import { adviceFor } from '../text/advice.ts'
+import { readScanRequest, type ScanRequest } from '../args/request.ts'
+import { CommandError, EXIT, orThrow, usage } from '../message.ts'
+import { isUnicode, printNotice, type Screens, wrap, writeOutput } from '../output/output.ts'
+import { type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
+import type { Report } from '../report.ts'
+import { MachineReader } from '../request/machine.ts'
+import { type Advice, adviceFor } from '../text/advice.ts'
 import type { Names } from '../text/devices.ts'
 import { dumpMessage, dumpNotes, outputLedMessage } from '../text/output.ts'
 
 /** `scan`: shows the machine, and what of it a guest can have. Changes nothing. */
-export function scanCommand(given: Arguments, screens: Screens): Report {
-  if (given.file !== undefined) {
-    return fail(
-      usage(`"scan" looks at the machine, not at a file: "${given.file}" is one too many.`, {
-        remedy: 'vfio-patch scan'
-      })
-    )
-  }
-  const host = readHost(given)
-  if (!host.ok) return fail(host.error)
-  const { machine, names } = host.value
+export function scanCommand(args: Arguments, screens: Screens): Report {
+  const request = readScanRequest(args, screens)
+  const { machine, names, recording } = new MachineReader(request.sysfs).read()
   const candidates = candidatesOf(machine)
   const virtual = virtualCandidatesOf(machine)
+  const scan = { machine, candidates, virtual, names }
   const advice = adviceFor(machine, candidates, virtual, names)
-  // Some commands say already where they are to be run.
-  const isElsewhere = given.text('sysfs') !== undefined && !advice.command.includes('(')
-  const folder = given.text('dump')
-  const dump = folder === undefined ? undefined : makeDump(host.value.recording)
-  const problem = folder !== undefined && dump ? saveDump(folder, dump.texts, names) : undefined
-  if (problem) return fail(problem)
-  if (given.on('json') !== true && given.on('quiet') !== true) {
-    const look = {
-      screen: screens.out,
-      isUnicode: isUnicode(process.env),
-      isWhole: given.on('verbose') === true
-    }
-    const width = widthOf(screens.out)
-    const lines = [
-      ...scanTable({ machine, candidates, virtual, names }, look),
-      '',
-      ...wrap(advice.text, width),
-      `Next:  ${advice.command}${isElsewhere ? '   (on that machine)' : ''}`
-    ]
-    const text = `${lines.join('\n')}\n`
-    writeOutput(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
+  const folder = request.dump
+  const dump = folder === undefined ? undefined : makeDump(recording)
+  if (folder !== undefined && dump) saveDump(folder, dump.texts, names)
+  if (!request.quiet) {
+    printTable(scan, advice, request)
     if (folder !== undefined && dump) {
-      const told = dumpNotes(folder, dump.replaced, machine).flatMap(it =>
-        wrap(it, widthOf(screens.err))
-      )
-      for (const line of told) printNotice(line)
+      const width = widthOf(screens.err)
+      const notes = dumpNotes(folder, dump.replaced, machine).flatMap(it => wrap(it, width))
+      for (const line of notes) printNotice(line)
     }
   }
-  const body = scanBody(machine, candidates, virtual, names, advice)
-  return { exit: EXIT.done, outcome: 'found', body }
+  return { exit: EXIT.done, outcome: 'found', body: scanBody(scan, advice) }
+}
+
+function printTable(scan: Scan, advice: Advice, { screens, verbose, sysfs }: ScanRequest): void {
+  const look = { screen: screens.out, isUnicode: isUnicode(process.env), isWhole: verbose }
+  // Some commands say already where they are to be run.
+  const isElsewhere = sysfs !== undefined && !advice.command.includes('(')
+  const lines = [
+    ...scanTable(scan, look),
+    '',
+    ...wrap(advice.text, widthOf(screens.out)),
+    `Next:  ${advice.command}${isElsewhere ? '   (on that machine)' : ''}`
+  ]
+  const text = `${lines.join('\n')}\n`
+  writeOutput(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
 }
 
 /**
@@ -73,31 +62,31 @@ export function scanCommand(given: Arguments, screens: Screens): Report {
  * of the folder is not followed, and nothing that somebody puts there meanwhile is written over. Of a
  * dump that could not be written to its end nothing is left.
  */
-export function saveDump(
-  folder: string,
-  texts: ReadonlyMap<string, string>,
-  names: Names
-): Message | undefined {
+function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Names): void {
+  const failed = (problem: FileProblem, isLink = false) => dumpMessage(folder, problem, isLink)
   const named = resolve(folder)
-  if (isLink(named)) return dumpMessage(folder, { code: 'NOT_REGULAR', path: named }, true)
-  const place = locateFolder(named)
-  if (!place.ok) return dumpMessage(folder, place.error, false)
-  const path = place.value
-  if (isLedToRoots(named, path)) return outputLedMessage('--dump', folder, path)
+  if (isLink(named)) throw new CommandError(failed({ code: 'NOT_REGULAR', path: named }, true))
+  const path = orThrow(locateFolder(named), failed)
+  if (isLedToRoots(named, path)) {
+    throw new CommandError(outputLedMessage('--dump', folder, path))
+  }
   const folders = missingFolders(path)
   const unmade = makeFolders(folders)
-  if (unmade !== null) return dumpMessage(folder, unmade, false)
-  const inside = attempt(() => readdirSync(path), reading(path))
-  if (!inside.ok) return dumpMessage(folder, inside.error, false)
-  if (inside.value.length > 0) {
-    return usage(`--dump: ${folder} is not empty. Nothing was written.`, {
-      remedy: 'give a new folder, e.g. --dump my-machine'
-    })
+  if (unmade !== null) throw new CommandError(failed(unmade))
+  const inside = orThrow(
+    attempt(() => readdirSync(path), reading(path)),
+    failed
+  )
+  if (inside.length > 0) {
+    const remedy = 'give a new folder, e.g. --dump my-machine'
+    throw new CommandError(
+      usage(`--dump: ${folder} is not empty. Nothing was written.`, { remedy })
+    )
   }
   const problem = fill(path, [...texts, ['pci.ids', pciIdsOf(names)]])
-  if (problem === null) return undefined
+  if (problem === null) return
   for (const it of [...folders].reverse()) removeIfEmpty(it)
-  return dumpMessage(folder, problem, false)
+  throw new CommandError(failed(problem))
 }
 
 /** The path of a folder without the links of the part that exists. */

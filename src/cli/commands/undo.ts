@@ -2,7 +2,7 @@ import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { locate, nixFilesAround } from '../../configuration/read.ts'
 import { reading } from '../../storage/errno.ts'
-import { concerns, leftBy, type Request, type Stopped } from '../../storage/history.ts'
+import { concerns, leftBy, type Stopped } from '../../storage/history.ts'
 import { attempt } from '../../storage/paths.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
@@ -11,13 +11,12 @@ import { historyOf, listRuns } from '../../storage/runs.ts'
 import type { FileChange } from '../../storage/step.ts'
 import { planUndo } from '../../storage/undo.ts'
 import type { Arguments } from '../args/parse.ts'
-import { isQuiet } from '../args/request.ts'
-import { type Context, contextOf, readRoot, stateFolderHere } from '../context.ts'
-import { EXIT, type Message, usage } from '../message.ts'
+import { readUndoRequest, type UndoRequest } from '../args/request.ts'
+import { type Context, contextOf, stateFolderHere } from '../context.ts'
+import { EXIT, type Message, orThrow } from '../message.ts'
 import { groupFiles, isOwnModule, paintPatch } from '../output/diff.ts'
 import { type ChangedFile, reportActions, reportFile } from '../output/json.ts'
-import { printNotice, writeExact } from '../output/output.ts'
-import type { Screens } from '../output/plan.ts'
+import { printNotice, type Screens, writeExact } from '../output/output.ts'
 import { confirm } from '../prompt/prompt.ts'
 import {
   emptyBody,
@@ -31,8 +30,8 @@ import { readMessage } from '../text/files.ts'
 import { registrationLines } from '../text/git.ts'
 import { ledToRootsMessage } from '../text/output.ts'
 import { changedByRun, foreseenLine, WORDS } from '../text/undo.ts'
-import { type Chosen, chooseRun, elsewhereLines, listRunsOf } from './runs.ts'
-import { registrationsOf, reportWritten, writeChanges } from './write.ts'
+import { chooseRun, elsewhereLines, listRunsOf, type Reversal } from './runs.ts'
+import { registrationsOf, writeChanges } from './write.ts'
 
 /**
  * `undo`: takes the last run for the file that is in effect back, byte for byte; with `--redo` it makes
@@ -40,102 +39,70 @@ import { registrationsOf, reportWritten, writeChanges } from './write.ts'
  * became of them just now.
  */
 export async function undoCommand(
-  given: Arguments,
+  args: Arguments,
   screens: Screens,
   stopped: readonly Stopped[]
 ): Promise<Report> {
-  const root = readRoot(given)
-  if (!root.ok) return fail(root.error)
-  const { path } = locate(given.file, root.value, process.env)
-  const start = contextOf('undo', path, root.value, given, screens.err)
-  const misuse = findMisuse(given)
-  if (misuse !== undefined) return fail(misuse)
-  if (given.on('list') === true) return listRunsOf(given, start)
-  const request = requestOf(given)
-  const named = request.kind === 'redo' ? { ...start, record: 'undo --redo' } : start
-  const choice = chooseRun(given, request, stopped, named)
-  if (!choice.ok) return fail(choice.error)
-  if ('lines' in choice.value) return ended(choice.value, given, start)
-  if ('foreseen' in choice.value) {
-    const { followUp, stopped: first } = choice.value.foreseen
+  const request = readUndoRequest(args, screens)
+  const { path } = locate(request.file, request.root, process.env)
+  const start = contextOf(request, path)
+  if (request.list) return listRunsOf(request, start)
+  const context = request.kind === 'redo' ? { ...start, record: 'undo --redo' } : start
+  const choice = chooseRun(request, stopped, context)
+  if ('lines' in choice) return ended(choice, request, start)
+  if ('foreseen' in choice) {
+    const { followUp, stopped: first } = choice.foreseen
     const notes = [foreseenLine(request, followUp, first)]
-    if (!isQuiet(given)) for (const line of notes) printNotice(line)
-    return { exit: EXIT.differences, outcome: 'planned', body: { ...emptyBody(root.value), notes } }
+    if (!request.quiet) for (const line of notes) printNotice(line)
+    const body = { ...emptyBody(request.root), notes }
+    return { exit: EXIT.differences, outcome: 'planned', body }
   }
-  return carryOut(choice.value, request, given, screens, named)
-}
-
-/** What the words ask for. */
-function requestOf(given: Arguments): Request {
-  const run = given.text('run')
-  const kind = given.on('redo') === true ? 'redo' : 'undo'
-  return run === undefined ? { kind } : { kind, run }
-}
-
-function findMisuse(given: Arguments): Message | undefined {
-  if (given.on('redo') === true && given.text('run') !== undefined)
-    return usage('--redo does not go with --run.', {
-      why: '--redo makes the run again that was taken back last.',
-      remedy: 'leave one of them away'
-    })
-  if (given.on('all') === true && given.on('list') !== true)
-    return usage('--all goes with --list only.', { remedy: 'vfio-patch undo --list --all' })
-  const isAsking = given.on('yes') !== true && given.on('dry-run') !== true
-  if (given.on('quiet') === true && isAsking && given.on('list') !== true)
-    return usage('--quiet does not go with a question.', {
-      remedy: 'add --yes, or leave --quiet away'
-    })
-  return undefined
+  return carryOut(choice, request, context)
 }
 
 /** The report where nothing is left to do; one that was told of late counts as told of now. */
 async function ended(
   { lines, because }: { lines: string[]; because?: Stopped },
-  given: Arguments,
+  { quiet, write }: UndoRequest,
   context: Context
 ): Promise<Report> {
   const { root, file } = context
   const isFinished = because?.outcome === 'finished'
-  if (!isQuiet(given)) {
+  if (!quiet) {
     const target = locateTarget(file, { root })
     const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, context) : []
     for (const line of [...lines, ...next]) printNotice(line)
   }
   const report = unchanged({ ...emptyBody(root), notes: lines })
-  if (!isFinished || because.run === undefined || given.on('dry-run') === true) return report
+  if (!isFinished || because.run === undefined || !write.writes) return report
   const folder = join(runsFolder(stateFolderHere(root)), because.run)
   return { ...report, whenTold: () => markReported(folder) }
 }
 
 async function carryOut(
-  { reverted, subject, purpose }: Chosen,
-  request: Request,
-  given: Arguments,
-  screens: Screens,
+  { reverted, subject, purpose }: Reversal,
+  request: UndoRequest,
   start: Context
 ): Promise<Report> {
   const { root, file: path } = start
-  const quiet = isQuiet(given)
-  const words = WORDS[request.kind]
+  const { quiet, write, kind } = request
+  const words = WORDS[kind]
   // `--run` with a run that undid another one redoes that.
   const isRedo = purpose.redoes !== undefined
   const record = isRedo ? { record: 'undo --redo' } : {}
   const context = { ...start, ...record, undoes: reverted.command }
-  const changes = planUndo(reverted)
-  if (!changes.ok) return fail(refusalOf(changes.error, reverted, context))
-  if (changes.value.length === 0) {
+  const changes = orThrow(planUndo(reverted), it => refusalOf(it, reverted, context))
+  if (changes.length === 0) {
     if (!quiet) printNotice(words.nothing(subject.id))
     return unchanged(emptyBody(root))
   }
-  const files: ChangedFile[] = []
   const folder = folderAround(path, reverted, context)
-  for (const change of changes.value) {
+  const files = changes.map(change => {
     const file = attempt(() => changedFile(change, folder), reading(change.realpath))
-    if (!file.ok) return fail(readMessage(file.error, context))
-    files.push(file.value)
-  }
-  const registrations = registrationsOf(changes.value, given)
-  const notes = stillNamed(changes.value, join(folder, basename(path)))
+    return orThrow(file, it => readMessage(it, context))
+  })
+  const registrations = registrationsOf(changes, write.gitAdd)
+  const notes = stillNamed(changes, join(folder, basename(path)))
   const planned: PlanBody = {
     ...emptyBody(root),
     notes,
@@ -143,25 +110,24 @@ async function carryOut(
     actions: reportActions(registrations)
   }
   if (!quiet) {
-    const headline = `Run ${subject.id} (${subject.command}) ${words.will}:`
-    show(headline, request, files, planned, given.on('verbose') === true, screens)
+    printNotice(`Run ${subject.id} (${subject.command}) ${words.will}:`)
+    show(files, planned, request)
     for (const line of registrationLines(registrations)) printNotice(line)
     for (const note of notes) printNotice(`Note: ${note}`)
   }
-  if (given.on('dry-run') === true) {
-    return { exit: EXIT.differences, outcome: 'planned', body: planned }
-  }
+  if (!write.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
   const named = locateTarget(path, { root })
   const led = named.ok ? ledToRootsMessage(start, named.value.realpath) : undefined
   if (led) return fail(led, planned)
-  const refusal = await confirm(words.question, given)
+  const refusal = await confirm(words.question, request)
   if (refusal) return { ...refusal, body: planned }
   const target = targetOf(reverted, path, root)
   const whole = { ...purpose, ...(target === undefined ? {} : { target }) }
-  const written = await writeChanges(changes.value, registrations, context, given, true, whole)
-  if (!written.ok) return fail(written.error, planned)
-  const next = quiet ? [] : await nextStepOf(configurationOf(path, changes.value, context), context)
-  return reportWritten(written.value, planned, given, () => [words.done(subject.id), ...next])
+  const writing = { changes, registrations, purpose: whole, context, planned }
+  return writeChanges(writing, request, async () => [
+    words.done(subject.id),
+    ...(await nextStepOf(configurationOf(path, changes, context), context))
+  ])
 }
 
 /** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
@@ -203,12 +169,9 @@ function refusalOf(problem: FileProblem, reverted: Run, context: Context): Messa
 
 /** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
 function show(
-  headline: string,
-  { kind }: Request,
   changed: readonly ChangedFile[],
   { files }: PlanBody,
-  verbose: boolean,
-  screens: Screens
+  { kind, verbose, screens }: UndoRequest
 ): void {
   // The person's own file comes first, as it is what they want to see.
   const isOwn = (it: FileReport) => it.action === 'modify'
@@ -217,7 +180,6 @@ function show(
     const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
     return isOwnModule({ before, after })
   }
-  printNotice(headline)
   const groups = groupFiles(
     inOrder,
     it => it.realpath,

@@ -1,36 +1,39 @@
 // Writes what was agreed on, and tells git of the files that came and went.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { err, ok, type Result } from '../../nix/result.ts'
+import { ok, type Result } from '../../nix/result.ts'
 import type { NewRun } from '../../storage/backup.ts'
-import { commit, holdSignals } from '../../storage/commit.ts'
+import { type CommitProblem, commit, holdSignals } from '../../storage/commit.ts'
 import { planRegistration, type Registration, register } from '../../storage/git.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
 import { markReported, type Purpose } from '../../storage/run.ts'
 import type { FileChange } from '../../storage/step.ts'
-import type { Arguments } from '../args/parse.ts'
-import { isQuiet } from '../args/request.ts'
+import type { WritingRequest } from '../args/request.ts'
 import { type Context, stateFolderHere, VERSION, watch } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { printMessage, printNotice } from '../output/output.ts'
-import type { PlanBody, Report } from '../report.ts'
+import { fail, type PlanBody, type Report } from '../report.ts'
 import { commitMessage, leftMessage, WAITED, warningMessage } from '../text/files.ts'
 import { ignoredMessage, registerMessage } from '../text/git.ts'
 
-export interface Written {
-  run: NewRun | null
-  /** What went wrong after the change was made. */
-  warnings: Message[]
+/** A change that was agreed on. */
+export interface Writing {
+  changes: readonly FileChange[]
+  registrations: readonly Registration[]
+  purpose: Purpose
+  context: Context
+  /** What was told of it before. */
+  planned: PlanBody
 }
 
-/** What git will be told of these changes; nothing where `--no-git-add` says so. */
-export function registrationsOf(changes: readonly FileChange[], given: Arguments): Registration[] {
+/** What git will be told of these changes; nothing unless `gitAdd`. */
+export function registrationsOf(changes: readonly FileChange[], gitAdd: boolean): Registration[] {
   const created = changes.filter(it => it.before === null && it.after !== null)
   const deleted = changes.filter(it => it.before !== null && it.after === null)
   return registrationsFor(
     created.map(it => it.realpath),
     deleted.map(it => it.realpath),
-    given
+    gitAdd
   )
 }
 
@@ -38,49 +41,66 @@ export function registrationsOf(changes: readonly FileChange[], given: Arguments
 export function registrationsFor(
   created: readonly string[],
   deleted: readonly string[],
-  given: Arguments
+  gitAdd: boolean
 ): Registration[] {
-  if (given.on('git-add') === false) return []
+  if (!gitAdd) return []
   // What is kept aside is no module any more, and no flake misses it.
   const modules = created.filter(it => it.endsWith('.nix'))
   return planRegistration(modules, deleted)
 }
 
 /**
- * All of the changes, or none of them and why. It waits for a run on another configuration. Signals wait
- * until git is done, too.
+ * Writes all of the changes, or none of them, and tells git. It waits for a run on another configuration.
+ * Signals wait until git is done, too. `linesFor` are the lines that a person reads once it is written;
+ * what went wrong afterwards comes before them. Where nothing did, the record says so: an `undo` after one
+ * that ended otherwise only completes that one.
  */
 export async function writeChanges(
-  changes: readonly FileChange[],
-  registrations: readonly Registration[],
-  context: Context,
-  given: Arguments,
-  backup: boolean,
-  purpose: Purpose
-): Promise<Result<Written, Message>> {
-  const { root, command, record = command } = context
-  const stateFolder = stateFolderHere(root)
+  writing: Writing,
+  { write, quiet, json }: WritingRequest,
+  linesFor: (run: NewRun | null) => string[] | Promise<string[]>
+): Promise<Report> {
+  const { changes, context, planned } = writing
   for (const { realpath, before } of changes) watch(realpath, realpath, before)
-  const options = { stateFolder, backup, command: record, tool: VERSION, purpose, root }
-  const written = await waitForOthers(stateFolder, isQuiet(given), () => {
-    const release = holdSignals()
-    try {
-      const committed = commit([...changes], options)
-      if (!committed.ok) return committed
-      const { run, warnings, left } = committed.value
-      return ok({
-        run,
-        warnings: [
-          ...warnings.map(it => warningMessage(it, context)),
-          ...(left.length > 0 ? [leftMessage(left)] : []),
-          ...registrations.flatMap(it => registerOne(it, context.file))
-        ]
-      })
-    } finally {
-      release()
-    }
-  })
-  return written.ok ? written : err(commitMessage(written.error, context))
+  const stateFolder = stateFolderHere(context.root)
+  const written = await waitForOthers(stateFolder, quiet, () =>
+    commitAndRegister(writing, stateFolder, write.backup)
+  )
+  if (!written.ok) return fail(commitMessage(written.error, context), planned)
+  const { run, warnings } = written.value
+  const lines = quiet ? [] : await linesFor(run)
+  if (!json) for (const it of warnings) printMessage(it)
+  for (const line of lines) printNotice(line)
+  const body = { ...planned, backup: run && { id: run.id, dir: run.folder } }
+  return warnings.length > 0
+    ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
+    : { exit: EXIT.done, outcome: 'written', body, whenTold: () => run && markReported(run.folder) }
+}
+
+/** The run, and what went wrong after the change was made. */
+function commitAndRegister(
+  { changes, registrations, purpose, context }: Writing,
+  stateFolder: string,
+  backup: boolean
+): Result<{ run: NewRun | null; warnings: Message[] }, CommitProblem> {
+  const { root, command, record = command, file } = context
+  const release = holdSignals()
+  try {
+    const options = { stateFolder, backup, command: record, tool: VERSION, purpose, root }
+    const committed = commit([...changes], options)
+    if (!committed.ok) return committed
+    const { run, warnings, left } = committed.value
+    return ok({
+      run,
+      warnings: [
+        ...warnings.map(it => warningMessage(it, context)),
+        ...(left.length > 0 ? [leftMessage(left)] : []),
+        ...registrations.flatMap(it => registerOne(it, file))
+      ]
+    })
+  } finally {
+    release()
+  }
 }
 
 /** Tells git of one work tree; what went wrong, as the change is made. */
@@ -92,26 +112,6 @@ export function registerOne(registration: Registration, file: string): Message[]
     ...(done.ok ? [] : [registerMessage(registration, done.error, file)]),
     ...(ignored.length > 0 ? [ignoredMessage(registration, file)] : [])
   ]
-}
-
-/**
- * Tells what was written, in `lines`, and before that what went wrong afterwards. Where nothing did, the
- * record says so: an `undo` after one that ended otherwise only completes that one.
- */
-export function reportWritten(
-  { run, warnings }: Written,
-  planned: PlanBody,
-  given: Arguments,
-  lines: (run: NewRun | null) => string[]
-): Report {
-  const body = { ...planned, backup: run && { id: run.id, dir: run.folder } }
-  if (given.on('json') !== true) {
-    for (const it of warnings) printMessage(it)
-  }
-  if (!isQuiet(given)) for (const line of lines(run)) printNotice(line)
-  return warnings.length > 0
-    ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
-    : { exit: EXIT.done, outcome: 'written', body, whenTold: () => run && markReported(run.folder) }
 }
 
 // All configurations share one state folder, which one run at a time has locked.

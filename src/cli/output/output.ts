@@ -50,6 +50,12 @@ export interface Screen {
   width: number
 }
 
+/** What the two streams of a command can show. */
+export interface Screens {
+  out: Screen
+  err: Screen
+}
+
 interface Stream {
   isTTY?: boolean
   columns?: number

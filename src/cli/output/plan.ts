@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import { stampOf } from '../../configuration/stamp.ts'
 import type { Registration } from '../../storage/git.ts'
+import type { CommandRequest } from '../args/request.ts'
 import { plural } from '../message.ts'
 import type { Prepared } from '../prepared.ts'
 import type { EditReport, FileReport, PlanBody } from '../report.ts'
@@ -8,12 +9,6 @@ import { registrationLines } from '../text/git.ts'
 import { folderOfModule, groupFiles, isOwnModule, nameIn, paintPatch, shortName } from './diff.ts'
 import { replacementLines } from './findings.ts'
 import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
-
-/** The streams that a command speaks on. */
-export interface Screens {
-  out: Screen
-  err: Screen
-}
 
 /** The whole plan as a patch: the person's own file first, as it is what they want to see. */
 export function patchOfPlan({ configuration }: Prepared, body: PlanBody): string {
@@ -27,8 +22,7 @@ export function showPlan(
   prepared: Prepared,
   body: PlanBody,
   registrations: readonly Registration[],
-  verbose: boolean,
-  screens: Screens
+  { verbose, screens }: CommandRequest
 ): void {
   printNotice(headline(prepared))
   for (const line of replacementLines(body.replaced, screens.err)) printNotice(line)

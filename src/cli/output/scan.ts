@@ -217,13 +217,8 @@ function cut(text: string, width: number, isUnicode: boolean): string {
 }
 
 /** What `scan` tells a program. */
-export function scanBody(
-  machine: Machine,
-  candidates: readonly Candidate[],
-  virtual: readonly VirtualCandidate[],
-  names: Names,
-  advice: Advice
-): ScanBody {
+export function scanBody(scan: Scan, advice: Advice): ScanBody {
+  const { machine, candidates, virtual, names } = scan
   const { iommu, cpu, memory, firmware } = machine
   return {
     kind: 'scan',

@@ -3,72 +3,64 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { walkImports } from '../../configuration/imports.ts'
-import { isInFlake, moduleReader } from '../../configuration/read.ts'
+import { isInFlake } from '../../configuration/read.ts'
 import { type Candidate, candidatesOf, proposalOf } from '../../machine/gates.ts'
-import type { Machine } from '../../machine/machine.ts'
 import { parseDocument } from '../../nix/index.ts'
 import { specialisationsOf } from '../../plan/bootEntry.ts'
 import { parseUser } from '../../settings/parse.ts'
-import { type Arguments, parseArguments } from '../args/parse.ts'
-import { contextOf, readRoot } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import { parseArguments } from '../args/parse.ts'
+import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
+import { CommandError, EXIT, type Message } from '../message.ts'
 import { printNotice, type Screen, wrap } from '../output/output.ts'
-import { fail, type Report } from '../report.ts'
-import { declaredUsers, readModule } from '../request/configuration.ts'
+import type { Report } from '../report.ts'
+import { declaredUsers } from '../request/configuration.ts'
 import type { DarkPrompt } from '../request/faults.ts'
-import { readHost } from '../request/machine.ts'
+import type { ApplyInputs } from '../request/inputs.ts'
 import { callDevice, type Names, showsOrMay, whyNot } from '../text/devices.ts'
 import { problemMessage } from '../text/gates.ts'
 import { choose, declined } from './prompt.ts'
 
-/** How it goes on: with the words that say the same without questions, or not. */
-export type Asked = { go: Arguments } | { stop: Report }
+/** How it goes on after a question: with what was answered, or the command ends. */
+type Answered<T> = { go: T } | { stop: Report }
 
 /**
  * Asks for the card, who may run guests, whether to prepare Looking Glass, and for a boot entry of its
- * own. `otherwise` is the message where there is no card to ask for.
+ * own. What comes of it is the request that says the same without questions. `otherwise` is the message
+ * where there is no card to ask for.
  */
 export async function askForCard(
-  given: Arguments,
-  otherwise: Message,
-  screen: Screen
-): Promise<Asked> {
-  const host = readHost(given)
-  if (!host.ok) return { stop: fail(host.error) }
-  const { machine, names } = host.value
+  inputs: ApplyInputs,
+  otherwise: Message
+): Promise<Answered<ApplyRequest>> {
+  const { request, reader } = inputs
+  const { screens, line, words } = request
+  const { machine, names } = reader.read()
   const candidates = candidatesOf(machine)
-  if (candidates.length === 0) return { stop: fail(otherwise) }
+  if (candidates.length === 0) throw new CommandError(otherwise)
   if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
-    return {
-      stop: fail(
-        problemMessage([{ code: 'IOMMU_OFF', machine }], `vfio-patch ${given.line}`, names)
-      )
-    }
+    throw new CommandError(problemMessage([{ code: 'IOMMU_OFF', machine }], line, names))
   }
-  const card = await askCard(candidates, names, screen)
+  const card = await askCard(candidates, names, screens.err)
   if ('stop' in card) return card
-  const user = await askUser(given, screen)
+  const user = await askUser(inputs)
   if ('stop' in user) return user
-  const window = await askLookingGlass(screen)
+  const window = await askLookingGlass(screens.err)
   if ('stop' in window) return window
-  const entry = await askForEntry(given, machine, card.go, screen)
+  const entry = await askForEntry(card.go, inputs)
   if ('stop' in entry) return entry
   const flags = ['--gpu', card.go.card.display.address, ...user.go, ...window.go, ...entry.go]
-  const end = given.words.indexOf('--')
-  const at = end === -1 ? given.words.length : end
-  const words = [...given.words.slice(0, at), ...flags, ...given.words.slice(at)]
-  const parsed = parseArguments(words)
-  if (!parsed.ok) return { stop: fail(parsed.error) }
-  printNotice(`The same without questions: vfio-patch ${parsed.value.line}`)
-  return { go: parsed.value }
+  const end = words.indexOf('--')
+  const at = end === -1 ? words.length : end
+  const args = parseArguments([...words.slice(0, at), ...flags, ...words.slice(at)])
+  printNotice(`The same without questions: vfio-patch ${args.line}`)
+  return { go: readApplyRequest(args, screens) }
 }
 
 async function askCard(
   candidates: readonly Candidate[],
   names: Names,
   screen: Screen
-): Promise<{ go: Candidate } | { stop: Report }> {
+): Promise<Answered<Candidate>> {
   const free = candidates.filter(it => it.verdict !== 'kept')
   const kept = candidates.filter(it => it.verdict === 'kept')
   const line = (it: Candidate) => {
@@ -78,7 +70,7 @@ async function askCard(
   const keptLines = kept.flatMap(it => wrap(`  -  ${line(it)}`, screen.width, '     '))
   if (free.length === 0) {
     for (const it of keptLines) printNotice(it)
-    return { stop: fail(NO_CARD) }
+    throw new CommandError(NO_CARD)
   }
   const proposal = proposalOf(candidates)
   const chosen = await choose(
@@ -103,11 +95,10 @@ const NO_CARD: Message = {
   remedy: 'vfio-patch scan'
 }
 
-async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
-  const root = readRoot(given)
-  const at = root.ok ? root.value : '/'
-  const { declared, isPartial } = declaredIn(given, at, screen)
-  const accounts = peopleOf(at)
+async function askUser(inputs: ApplyInputs): Promise<Flags> {
+  const { root, screens } = inputs.request
+  const { declared, isPartial } = declaredIn(inputs)
+  const accounts = peopleOf(root)
   // What the configuration says is what the system will have.
   const people = declared.length > 0 ? declared : accounts
   // --user takes no other names.
@@ -135,22 +126,17 @@ async function askUser(given: Arguments, screen: Screen): Promise<Flags> {
       usual: caller === -1 ? (users.length === 1 ? 0 : undefined) : caller,
       typed
     },
-    screen
+    screens.err
   )
   if (typeof chosen !== 'number') return { stop: declined(chosen) }
   const user = users[chosen] ?? named
   return { go: user === undefined ? [] : ['--user', user] }
 }
 
-/** The people that the configuration and what it imports declare; none where it can't be read. */
-function declaredIn(given: Arguments, root: string, screen: Screen) {
-  const read = readModule(given.file, root, path => contextOf('apply', path, root, given, screen))
-  // Errors in the file are reported when it is edited.
-  if (!read.ok) return { declared: [], isPartial: true }
-  const { target, text } = read.value
-  const { modules, unread } = walkImports({ path: target.realpath, text }, moduleReader(root))
-  const { people, isComputed } = declaredUsers(modules)
-  const isPartial = isComputed || unread.length > 0 || isInFlake(target.realpath)
+/** The people that the configuration and what it imports declare. */
+function declaredIn({ target, system }: ApplyInputs) {
+  const { people, isComputed } = declaredUsers(system.modules)
+  const isPartial = isComputed || system.unread.length > 0 || isInFlake(target.realpath)
   return { declared: people, isPartial }
 }
 
@@ -197,7 +183,7 @@ async function askLookingGlass(screen: Screen): Promise<Flags> {
 export async function askForDriver(
   { message, why, drivers }: DarkPrompt,
   screen: Screen
-): Promise<{ go: readonly string[] } | { stop: Report }> {
+): Promise<Flags> {
   const items = drivers.map(it => `"${it}"`).join(' ')
   const chosen = await choose(
     {
@@ -215,20 +201,18 @@ export async function askForDriver(
 // The last question of an `apply` that was not told what to set up: the usual boot entry, or one of its
 // own, which is proposed wherever the picture could be lost.
 
-/** The words that say what was answered, or how the command ends. */
-export type Flags = { go: readonly string[] } | { stop: Report }
+/** The words that say what was answered. */
+type Flags = Answered<readonly string[]>
 
 /** Asks for the boot entry, unless it was named. */
-export async function askForEntry(
-  given: Arguments,
-  machine: Machine,
-  candidate: Candidate,
-  screen: Screen
-): Promise<Flags> {
-  if (given.text('specialisation') !== undefined) return { go: [] }
+async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<Flags> {
+  const { request, reader, text } = inputs
+  if (request.specialisation !== undefined) return { go: [] }
+  const screen = request.screens.err
+  const { machine } = reader.read()
   const { verdict, card } = candidate
   const { address } = card.display
-  const own = { go: ['--specialisation', freeName(given, screen)] }
+  const own = { go: ['--specialisation', freeName(text)] }
   const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
   if (verdict === 'confirm') {
     const chosen = await choose(
@@ -264,29 +248,24 @@ export async function askForEntry(
   )
   if (typeof chosen !== 'number') return { stop: declined(chosen) }
   if (chosen === 1) return own
-  return isLast ? { stop: fail(stays(address, given)) } : { go: [] }
+  if (isLast) throw new CommandError(stays(address, request.line))
+  return { go: [] }
 }
 
 /** The only card, and it is not to have a boot entry of its own. */
-function stays(address: string, given: Arguments): Message {
+function stays(address: string, line: string): Message {
   return {
     code: 'ONLY_DISPLAY',
     exit: EXIT.hardware,
     what: `${address} stays with the host. Nothing was written.`,
     why: 'without it the usual boot entry would have no picture.',
-    remedy: `a guest can have it while it runs: vfio-patch ${given.line} --gpu ${address} --bind hooks`
+    remedy: `a guest can have it while it runs: ${line} --gpu ${address} --bind hooks`
   }
 }
 
 /** A name that no specialisation of the configuration has. */
-function freeName(given: Arguments, screen: Screen): string {
-  const root = readRoot(given)
-  const read = root.ok
-    ? readModule(given.file, root.value, path =>
-        contextOf('apply', path, root.value, given, screen)
-      )
-    : undefined
-  const taken = read?.ok ? specialisationsOf(parseDocument(read.value.text)) : []
+function freeName(text: string): string {
+  const taken = specialisationsOf(parseDocument(text))
   let name = 'vfio'
   for (let i = 2; taken.includes(name); i++) name = `vfio${i}`
   return name

@@ -1,4 +1,4 @@
-import type { Arguments } from '../args/parse.ts'
+import type { WriteOptions, WritingRequest } from '../args/request.ts'
 import { EXIT, usage } from '../message.ts'
 import { printNotice, type Screen, wrap, writeError } from '../output/output.ts'
 import { fail, type Report } from '../report.ts'
@@ -7,9 +7,9 @@ import { fail, type Report } from '../report.ts'
 export type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
 
 /** Why nobody can be asked; undefined where somebody can. */
-export function whyNoQuestion(given: Arguments): string | undefined {
-  if (given.on('json') === true) return '--json was given'
-  if (given.on('input') === false) return '--no-input was given'
+export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string | undefined {
+  if (json) return '--json was given'
+  if (!mayAsk) return '--no-input was given'
   if (!process.stdin.isTTY) return 'standard input is not a terminal'
   return process.stderr.isTTY ? undefined : 'standard error is not a terminal'
 }
@@ -96,9 +96,12 @@ function choiceMeant(text: string, choices: readonly string[]): number | undefin
 /**
  * Asks whether to go on, unless `--yes` said so already. Undefined for yes; else how it ended.
  */
-export async function confirm(question: string, given: Arguments): Promise<Report | undefined> {
-  if (given.on('yes') === true) return undefined
-  const reason = whyNoQuestion(given)
+export async function confirm(
+  question: string,
+  { write, json }: WritingRequest
+): Promise<Report | undefined> {
+  if (write.isConfirmed) return undefined
+  const reason = whyNoQuestion(write, json)
   if (reason !== undefined) {
     return fail(
       usage(`cannot ask for confirmation: ${reason}. Nothing was written.`, {

@@ -4,6 +4,7 @@ import {
   followImports,
   type ImportClosure,
   type ImportedModule,
+  type UnreadImport,
   walkImports
 } from '../../configuration/imports.ts'
 import { ownOptions, shippedModules } from '../../configuration/modules.ts'
@@ -16,42 +17,47 @@ import {
 } from '../../configuration/read.ts'
 import { type Entry, spellingOf, viewsOf } from '../../lints/view.ts'
 import { decode, type NixDocument, parseDocument } from '../../nix/index.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import { readTakeOver, type TakeOver } from '../../plan/legacy/takeOver.ts'
 import { readTarget, type TargetFile } from '../../storage/read.ts'
-import type { Arguments } from '../args/parse.ts'
-import { type Context, callOn, nameOfFile, VERSION, watch } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import type { CommandRequest } from '../args/request.ts'
+import { type Context, callOn, contextOf, nameOfFile, VERSION, watch } from '../context.ts'
+import { CommandError, EXIT, type Message, orThrow } from '../message.ts'
 import { applyMessage, nixMessage } from '../text/apply.ts'
 import { list } from '../text/devices.ts'
 import { readMessage } from '../text/files.ts'
 
+/** A module as it is on the disk. */
+export interface ModuleFile {
+  target: TargetFile
+  text: string
+  context: Context
+}
+
 /**
- * Reads the module that the person named, or the configuration where they named none. `contextFor`
- * gives what the messages name, from the path that it is found at. `store` is for a file that is
- * only read.
+ * Reads the module that the person named, or the configuration where they named none. `tail` are the
+ * words behind it, for messages. `store` is for a file that is only read.
  */
 export function readModule(
-  file: string | undefined,
-  root: string,
-  contextFor: (path: string) => Context,
-  store = false
-): Result<{ target: TargetFile; text: string; context: Context }, Message> {
+  request: CommandRequest & { root: string },
+  { tail = '', store = false }: { tail?: string; store?: boolean } = {}
+): ModuleFile {
+  const { file, root } = request
   const location = locate(file, root, process.env)
-  const context = contextFor(location.path)
-  if (location.kind === 'empty-folder') return err(emptyFolder(location.flake, context))
-  const target = readTarget(location.path, { root, store, most: MOST_BYTES })
-  if (!target.ok) return err(readMessage(target.error, context))
-  watch(target.value.realpath, context.file, target.value)
-  const text = decodeModule(target.value.bytes, context)
-  return text.ok ? ok({ target: target.value, text: text.value, context }) : text
+  const context = contextOf(request, location.path, tail)
+  if (location.kind === 'empty-folder') {
+    throw new CommandError(emptyFolder(location.flake, context))
+  }
+  const found = readTarget(location.path, { root, store, most: MOST_BYTES })
+  const target = orThrow(found, it => readMessage(it, context))
+  watch(target.realpath, context.file, target)
+  return { target, text: decodeModule(target.bytes, context), context }
 }
 
 /** The text of a module's bytes; an empty one is refused. */
-export function decodeModule(bytes: Uint8Array, context: Context): Result<string, Message> {
-  const text = decode(bytes)
-  if (!text.ok) return err(nixMessage(text.error, context))
-  return text.value.trim() === '' ? err(emptyFile(context)) : text
+export function decodeModule(bytes: Uint8Array, context: Context): string {
+  const text = orThrow(decode(bytes), it => nixMessage(it, context))
+  if (text.trim() === '') throw new CommandError(emptyFile(context))
+  return text
 }
 
 function emptyFolder(flake: boolean, context: Context): Message {
@@ -94,6 +100,8 @@ export interface System {
   modules: readonly ImportedModule[]
   /** Those without the configuration. */
   imported: readonly ImportedModule[]
+  /** Imports that were not read. */
+  unread: readonly UnreadImport[]
   /** Imported files that are too big to be read. */
   tooBig: readonly { path: string; size: number }[]
   /** How our modules take the place of others with the same options, where there are some. */
@@ -106,27 +114,39 @@ export interface System {
  */
 export function readSystem(
   configuration: { path: string; text: string },
-  root: string,
   keepsObsolete: boolean,
   context: Context
-): Result<System, Message> {
+): System {
+  const { root } = context
+  const read = moduleReader(root)
   const shipped = shippedModules(VERSION)
-  const own = ownOptions(shipped.values())
-  const closure = followImports(configuration, moduleReader(root), own)
-  const taken = keepsObsolete
-    ? ok(undefined)
-    : readTakeOver(configuration, root, [...shipped.values()])
-  if (!taken.ok) return err(applyMessage(taken.error, context))
-  // Imports may lead where nothing is to be edited: out of the root, or into the store.
-  for (const file of taken.value?.files ?? []) {
-    const found = readTarget(file.path, { root })
-    if (!found.ok) return err(readMessage(found.error, context))
-  }
-  const walk = walkImports(configuration, moduleReader(root))
-  const { modules } = walk
+  const closure = followImports(configuration, read, ownOptions(shipped.values()))
+  const takeOver = keepsObsolete
+    ? undefined
+    : orThrow(readTakeOver(configuration, root, [...shipped.values()]), it =>
+        applyMessage(it, context)
+      )
+  requireWritable(takeOver?.files ?? [], context)
+  const walk = walkImports(configuration, read)
+  const { modules, unread } = walk
   const imported = modules.filter(it => it.path !== configuration.path)
-  const tooBig = tooBigImports(walk, root)
-  return ok({ shipped, closure, modules, imported, tooBig, takeOver: taken.value })
+  return {
+    shipped,
+    closure,
+    modules,
+    imported,
+    unread,
+    tooBig: tooBigImports(walk, root),
+    takeOver
+  }
+}
+
+/**
+ * Refuses files that can't be edited: imports may lead out of the root, or into the store.
+ */
+export function requireWritable(files: readonly { path: string }[], context: Context): void {
+  const { root } = context
+  for (const { path } of files) orThrow(readTarget(path, { root }), it => readMessage(it, context))
 }
 
 /**
@@ -175,13 +195,15 @@ function hasComputed(doc: NixDocument): boolean {
   )
 }
 
+/** Whether a configuration is for the machine that is looked at. */
+export type HostMatch = 'this' | 'other' | 'unknown'
+
 /** Whose machine the file configures, by the name that it gives its host. */
 export function hostMatch(
   text: string,
-  given: Arguments,
-  { root }: Context
-): 'this' | 'other' | 'unknown' {
-  if (given.text('sysfs') !== undefined) return 'this'
+  { root, sysfs }: { root: string; sysfs: string | undefined }
+): HostMatch {
+  if (sysfs !== undefined) return 'this'
   const names = parseDocument(text)
     .getIn('networking.hostName')
     .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])

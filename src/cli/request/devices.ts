@@ -8,7 +8,6 @@ import { viewsOf } from '../../lints/view.ts'
 import { cardWith } from '../../machine/cards.ts'
 import { idOf, type Machine } from '../../machine/machine.ts'
 import { parseDocument } from '../../nix/index.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import {
   type Asked,
@@ -21,14 +20,13 @@ import { virtualIDs } from '../../plan/guestDevices.ts'
 import { placeEarlierIDs } from '../../plan/legacy/movedIDs.ts'
 import { obsoleteIn } from '../../plan/legacy/replaced.ts'
 import type { ExpectedDevice, Settings } from '../../settings/settings.ts'
-import type { Arguments } from '../args/parse.ts'
-import { readAddresses } from '../args/request.ts'
-import type { Context } from '../context.ts'
-import type { Message } from '../message.ts'
-import { list, type Names } from '../text/devices.ts'
+import type { ApplyRequest } from '../args/request.ts'
+import { parseAddresses } from '../args/settings.ts'
+import { CommandError, type Message, orThrow } from '../message.ts'
+import { list } from '../text/devices.ts'
 import { choiceNotes, otherDevice, problemMessage } from '../text/gates.ts'
-import { hostMatch, type System } from './configuration.ts'
-import { absentDevices, readHost } from './machine.ts'
+import type { ApplyInputs } from './inputs.ts'
+import { absentDevices } from './machine.ts'
 
 /** The settings with the cards in them, and what a person has to know of how that came. */
 export interface HostChoice {
@@ -42,77 +40,54 @@ export interface HostChoice {
 
 /**
  * Fills in what `--gpu` stands for, and refuses what would lock the person out. Devices that the flags
- * name are looked at where the machine has them, unless the configuration is another machine's.
- * `specialisation` is the boot entry of its own that they are for, if there is one. The `earlier` IDs are
- * looked at in the same way, but for devices that vfio-pci has now. What other files give away is gone for
- * the host as well.
+ * name are looked at where the machine has them, unless the configuration is another machine's. The
+ * `earlier` IDs are looked at in the same way, but for devices that vfio-pci has now. What other files give
+ * away is gone for the host as well.
  */
-export function chooseHost(
-  settings: Settings,
-  text: string,
-  given: Arguments,
-  context: Context,
-  specialisation?: string,
-  earlier: EarlierDevices = { ids: [], named: [], places: '', imported: [] }
-): Result<HostChoice, Message> {
-  const gpus = readAddresses('gpu', given)
-  if (!gpus.ok) return gpus
-  const confirmed = readAddresses('confirm', given)
-  if (!confirmed.ok) return confirmed
-  const belongs = hostMatch(text, given, context)
+export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices = NO_EARLIER): HostChoice {
+  const { request, text, context, entry: specialisation, match } = inputs
+  const { settings, assumesIsolated } = request
+  const gpus = parseAddresses('gpu', request.gpus)
+  const confirmed = parseAddresses('confirm', request.confirmed)
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
-  const isAsked = gpus.value.length > 0
-  const isNothing = { settings, notes: [], byCard: [], byAddress: new Map() }
+  const isAsked = gpus.length > 0
+  const unchanged = { settings, notes: [], byCard: [], byAddress: new Map() }
   // Devices that are named take the place of those that stood elsewhere.
   const isEarlier = !isNamed && !isAsked && earlier.ids.length + earlier.named.length > 0
-  if (!isAsked && (belongs === 'other' || (belongs === 'unknown' && !isNamed && !isEarlier))) {
-    return ok(isNothing)
+  if (!isAsked && (match === 'other' || (match === 'unknown' && !isNamed && !isEarlier))) {
+    return unchanged
   }
-  const host = readHost(given)
-  if (!host.ok) return host
-  const { machine, names } = host.value
-  const others = givenElsewhere(earlier.imported, machine, specialisation, gpus.value)
-  const said = { confirmed: confirmed.value, specialisation, given: others.devices }
-  if (isEarlier) {
-    const chosen = chooseEarlier(machine, settings, earlier, {
-      asked: { ...said, gpus: [] },
-      others,
-      isHere: belongs === 'this',
-      context,
-      names
-    })
-    return chosen.ok ? ok({ ...isNothing, ...chosen.value }) : chosen
-  }
-  if (!isNamed && !isAsked) {
+  const { machine, names } = inputs.reader.read()
+  if (!isNamed && !isAsked && !isEarlier) {
     const moved = movedDevice(text, machine)
-    return moved === undefined ? ok(isNothing) : err(otherDevice(moved, context))
+    if (moved !== undefined) throw new CommandError(otherDevice(moved, context))
+    return unchanged
   }
-  const assumesIsolated = given.on('assume-isolated') === true
-  const choice = chooseDevices(machine, settings, { ...said, gpus: gpus.value, assumesIsolated })
-  if (!choice.ok) {
-    return err(withPlaces(problemMessage(choice.error, context.line, names), choice.error, others))
+  const others = givenElsewhere(inputs.system.imported, machine, specialisation, gpus)
+  const asked = { gpus, confirmed, specialisation, given: others.devices }
+  if (isEarlier) return { ...unchanged, ...chooseEarlier(inputs, earlier, asked, others) }
+  const chosen = chooseDevices(machine, settings, { ...asked, assumesIsolated })
+  const choice = orThrow(chosen, it =>
+    withPlaces(problemMessage(it, context.line, names), it, others)
+  )
+  const elsewhere = isAsked ? noteOnMachine('cards', request) : []
+  const absent = match === 'this' ? absentDevices(settings, machine) : []
+  const foreign =
+    match === 'other' ? ['Note: this file is of another machine, by its networking.hostName.'] : []
+  return {
+    ...unchanged,
+    settings: choice.settings,
+    byCard: isAsked ? optionsBy(settings, choice.settings) : [],
+    notes: [...choiceNotes(choice, names), ...foreign, ...elsewhere, ...absent]
   }
-  const elsewhere = isAsked ? noteOnMachine('cards', given, context) : []
-  const absent = belongs === 'this' ? absentDevices(settings, machine) : []
-  const stranger =
-    belongs === 'other'
-      ? ['Note: this file is of another machine, by its networking.hostName.']
-      : []
-  return ok({
-    ...isNothing,
-    settings: choice.value.settings,
-    byCard: isAsked ? optionsBy(settings, choice.value.settings) : [],
-    notes: [...choiceNotes(choice.value, names), ...stranger, ...elsewhere, ...absent]
-  })
 }
 
 /** Tells whose devices they are where the configuration is below another root folder. */
 export function noteOnMachine(
   what: 'cards' | 'devices',
-  given: Arguments,
-  { root }: Context
+  { root, sysfs }: Pick<ApplyRequest, 'root' | 'sysfs'>
 ): string[] {
-  return root !== '/' && given.text('sysfs') === undefined
+  return root !== '/' && sysfs === undefined
     ? [`Note: the ${what} are those of the machine that this runs on.`]
     : []
 }
@@ -133,71 +108,60 @@ export interface EarlierDevices {
   named: readonly string[]
   /** Where all of them stand, for a sentence. */
   places: string
-  /** The files that it imports, which may give away more. */
-  imported: readonly ImportedModule[]
 }
 
-interface Circumstances {
-  asked: Asked
-  others: GivenElsewhere
-  /** Whether the configuration is known to be this machine's. */
-  isHere: boolean
-  context: Context
-  names: Names
-}
+const NO_EARLIER: EarlierDevices = { ids: [], named: [], places: '' }
 
 /**
  * What the IDs come to that stand elsewhere; the settings stay as they are. Refuses what would lock the
  * person out, but for devices that vfio-pci has now, and IDs that virtual functions have.
  */
-export function chooseEarlier(
-  machine: Machine,
-  settings: Settings,
-  earlier: EarlierDevices,
-  { asked, others, isHere, context, names }: Circumstances
-): Result<Pick<HostChoice, 'notes' | 'byAddress'>, Message> {
-  const { ids, places } = earlier
-  const virtual = virtualIDs(machine, [...new Set([...ids, ...earlier.named])])
+function chooseEarlier(
+  { request, reader, context, match }: ApplyInputs,
+  { ids, named: namedByOptions, places }: EarlierDevices,
+  asked: Asked,
+  others: GivenElsewhere
+): Pick<HostChoice, 'notes' | 'byAddress'> {
+  const { machine, names } = reader.read()
+  const virtual = virtualIDs(machine, [...new Set([...ids, ...namedByOptions])])
   if (virtual.length > 0) {
-    const told = problemMessage(virtual, context.line, names)
-    return err({
-      ...told,
-      why: `${told.why ?? ''}\n${places} names it for vfio-pci.`,
-      remedy: `take it out of ${places};\n${told.remedy ?? ''}`
+    const message = problemMessage(virtual, context.line, names)
+    throw new CommandError({
+      ...message,
+      why: `${message.why ?? ''}\n${places} names it for vfio-pci.`,
+      remedy: `take it out of ${places};\n${message.remedy ?? ''}`
     })
   }
-  const placed = placeEarlierIDs(machine, ids, earlier.named)
+  const placed = placeEarlierIDs(machine, ids, namedByOptions)
   const { settings: named, byAddress, twins, inForce } = placed
-  const all = { ...settings, ...named }
-  const choice = chooseDevices(machine, all, { ...asked, inForce })
-  if (!choice.ok) {
-    const told = problemMessage(choice.error, context.line, names)
-    const message = withPlaces(told, choice.error, others)
-    return err({
+  const all = { ...request.settings, ...named }
+  const choice = orThrow(chooseDevices(machine, all, { ...asked, inForce }), it => {
+    const message = withPlaces(problemMessage(it, context.line, names), it, others)
+    return {
       ...message,
       why: `${message.why ?? ''}\n${places} names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.`,
       remedy: `${message.remedy ?? ''};\nor take it out of ${places}`
-    })
-  }
+    }
+  })
   const decisions: Decision[] = twins.length > 0 ? [{ code: 'BY_ADDRESS', twins }] : []
   const isNew = machine.devices.some(
     it => !inForce.has(it.address) && (named.devices ?? []).includes(idOf(it))
   )
-  const cautions = isNew ? choice.value.cautions : []
+  const cautions = isNew ? choice.cautions : []
   const isKept = chooseDevices(machine, all, asked).ok
   const kept = isKept
     ? []
     : [
         `Note: ${list([...inForce])} ${inForce.size === 1 ? 'belongs' : 'belong'} to vfio-pci already, so nothing is lost by this that the host has today.`
       ]
-  return ok({
+  return {
     byAddress,
     notes: [
-      ...choiceNotes({ ...choice.value, decisions, cautions }, names),
+      ...choiceNotes({ ...choice, decisions, cautions }, names),
       ...kept,
-      ...(isHere ? absentDevices(named, machine) : [])
+      ...(match === 'this' ? absentDevices(named, machine) : [])
     ]
-  })
+  }
 }
 
 // What is given to guests by files beside the one that a run is about.
@@ -209,8 +173,6 @@ export interface GivenElsewhere {
   /** Where they are named, for a sentence. */
   places: string
 }
-
-// What is given to guests by files beside the one that a run is about.
 
 /**
  * The devices of the machine that these modules give away in every boot entry and in the one of its own, if
@@ -248,10 +210,8 @@ export function givenElsewhere(
   }
 }
 
-// What is given to guests by files beside the one that a run is about.
-
 /** The message with the places that name part of what is lost, where these are in other files. */
-export function withPlaces(
+function withPlaces(
   message: Message,
   problems: readonly ChoiceProblem[],
   { devices, places }: GivenElsewhere
@@ -269,21 +229,21 @@ export function withPlaces(
   }
 }
 
-/** What the configuration gives to vfio-pci in other words than by our options below `prefix`. */
-export function earlierDevices(
-  text: string,
-  { takeOver, imported }: System,
-  prefix: readonly string[],
-  release: string | undefined,
-  { file }: Context
-): EarlierDevices {
+/** What the configuration gives to vfio-pci in other words than by our options below the prefix. */
+export function earlierDevices({
+  text,
+  system,
+  prefix,
+  request,
+  context
+}: ApplyInputs): EarlierDevices {
   const doc = parseDocument(text)
   const home = innerModule(doc, prefix)?.doc ?? doc
-  const found = obsoleteIn(home, release, prefix).filter(
+  const found = obsoleteIn(home, request.release, prefix).filter(
     it => it.devices !== undefined && !it.isOutside
   )
   const option = 'virtualisation.vfio.devices'
-  const items = takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
+  const items = system.takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
   const lines = [
     ...(items.length > 0 ? doc.getIn(option).map(it => it.at.line) : []),
     ...found.map(it => it.line)
@@ -291,7 +251,6 @@ export function earlierDevices(
   return {
     ids: [...new Set(found.flatMap(it => it.devices ?? []))],
     named: items.map(it => it.toLowerCase()),
-    places: list([...new Set(lines)].map(it => `${basename(file)}:${it}`)),
-    imported
+    places: list([...new Set(lines)].map(it => `${basename(context.file)}:${it}`))
   }
 }

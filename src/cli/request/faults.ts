@@ -7,21 +7,18 @@ import type { ReadModule } from '../../configuration/imports.ts'
 import { moduleReader } from '../../configuration/read.ts'
 import { passesDevices } from '../../lints/bindings.ts'
 import { DECIDED_CODES, type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
-import { type Facts, viewsOf, withParts } from '../../lints/view.ts'
+import { viewsOf, withParts } from '../../lints/view.ts'
 import type { Machine } from '../../machine/machine.ts'
-import { ok, type Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { PlannedFile } from '../../plan/changes.ts'
 import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
-import type { TargetFile } from '../../storage/read.ts'
-import type { Arguments } from '../args/parse.ts'
-import type { Context } from '../context.ts'
-import type { Message } from '../message.ts'
+import type { ApplyRequest } from '../args/request.ts'
 import { shortName } from '../output/diff.ts'
 import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
 import type { Names } from '../text/devices.ts'
 import { hostMatch } from './configuration.ts'
-import { type Host, readHost } from './machine.ts'
+import type { ApplyInputs } from './inputs.ts'
+import type { Host, MachineReader } from './machine.ts'
 
 /**
  * What was seen of the machine; or why it was not looked at, in a sentence. `on` is undefined where the
@@ -31,7 +28,7 @@ export type Inspection =
   | { on: OnMachine; names: Names; machine: Machine; host: Host }
   | { on: undefined; machine?: Machine; host?: Host; note?: string }
 
-/** The same machine held against other files. */
+/** The same machine compared with other files. */
 export function inspectAgain(looked: Inspection, { files, facts }: Faults): Inspection {
   if (!looked.machine) return looked
   const on = looked.on && holdAgainst(files, facts, looked.machine)
@@ -49,35 +46,30 @@ export function withMachine(faults: Faults, { on, machine }: Inspection): Faults
 
 /**
  * Holds a configuration against the machine that it is for: that of `--sysfs`, else the one that this runs
- * on, if the files say that it is theirs. One that gives nothing to guests is not held against any.
+ * on, if the files say that it is theirs. One that gives nothing to guests is not held against any. `file` is
+ * the configuration as the person knows it.
  */
 export function inspectMachine(
-  { files }: Faults,
-  facts: Facts,
-  given: Arguments,
-  context: Context
-): Result<Inspection, Message> {
+  { files, facts }: Faults,
+  file: string,
+  request: { root: string; sysfs: string | undefined },
+  reader: MachineReader
+): Inspection {
   // A folder that is named has to be right, whatever the files say.
-  const isNamed = given.text('sysfs') !== undefined
+  const isNamed = request.sysfs !== undefined
   const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
-  if (!isAsked && !isNamed) return ok({ on: undefined })
-  const owners = new Set(files.map(it => hostMatch(it.doc.text, given, context)))
+  if (!isAsked && !isNamed) return { on: undefined }
+  const owners = new Set(files.map(it => hostMatch(it.doc.text, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
-  if (owner === 'other' || (context.root !== '/' && !isNamed)) return ok({ on: undefined })
+  if (owner === 'other' || (request.root !== '/' && !isNamed)) return { on: undefined }
   const unsure =
     'The machine was not looked at, as no networking.hostName says that it is the one of this file. To look at it all the same: --sysfs /'
-  const isUsual = context.file.startsWith('/etc/nixos/')
-  if (owner === 'unknown' && !isUsual) return ok({ on: undefined, note: unsure })
-  const host = readHost(given)
-  if (!host.ok) return host
-  const { machine, names } = host.value
-  if (owner === 'unknown' && machine.nixos === undefined) {
-    return ok({ on: undefined, note: unsure })
-  }
+  if (owner === 'unknown' && !file.startsWith('/etc/nixos/')) return { on: undefined, note: unsure }
+  const host = reader.read()
+  const { machine, names } = host
+  if (owner === 'unknown' && machine.nixos === undefined) return { on: undefined, note: unsure }
   const on = holdAgainst(files, facts, machine)
-  return ok(
-    on === undefined ? { on, machine, host: host.value } : { on, names, machine, host: host.value }
-  )
+  return on === undefined ? { on, machine, host } : { on, names, machine, host }
 }
 
 // What a plan would make worse: what "check" finds in its result and does not find in the files as they are.
@@ -98,31 +90,25 @@ export interface Regressions {
  * they have already, but for an invisible passphrase prompt where the run names devices. Places are those
  * of the result.
  */
-export function regressions(
-  configuration: TargetFile,
-  text: string,
-  planned: readonly PlannedFile[],
-  release: string | undefined,
-  given: Arguments,
-  context: Context
-): Regressions {
-  const path = configuration.realpath
+export function regressions(inputs: ApplyInputs, planned: readonly PlannedFile[]): Regressions {
+  const { target, text, request, context } = inputs
+  const path = target.realpath
   const read = moduleReader(context.root)
   const after = planned.find(it => it.path === path)?.after ?? text
-  const now = findFaults({ path, text }, read, release)
-  const then = findFaults({ path, text: after }, readerOf(planned, read), release)
-  const looked = inspectChosen(then, text, given, context)
-  const known = faultsOf(now, inspectAgain(looked, now))
-  const found = faultsOf(then, looked).map((finding): ToldFault => {
+  const now = findFaults({ path, text }, read, request.release)
+  const then = findFaults({ path, text: after }, readerOf(planned, read), request.release)
+  const inspection = inspectForRun(then, inputs)
+  const known = faultsOf(now, inspectAgain(inspection, now))
+  const found = faultsOf(then, inspection).map((finding): ToldFault => {
     const same = known.findIndex(other => isSameFinding(other, finding))
     if (same !== -1) known.splice(same, 1)
     const doc = then.files.find(file => file.path === finding.path)?.doc
     const { line } = placeOf(doc?.text ?? after, finding.range.start)
-    const where = `${shortName(configuration, finding.path)}:${line}`
+    const where = `${shortName(target, finding.path)}:${line}`
     return { finding, where, isNew: same === -1 }
   })
-  const told = found.filter(it => it.isNew || (isDark(it.finding) && namesDevices(given)))
-  const sysfs = given.text('sysfs') ?? (looked.isForced ? '/' : undefined)
+  const told = found.filter(it => it.isNew || (isDark(it.finding) && namesDevices(request)))
+  const sysfs = request.sysfs ?? (inspection.isForced ? '/' : undefined)
   const call = mendingCall(context, sysfs)
   const dark = darkPrompt(
     told.map(it => it.finding),
@@ -151,28 +137,24 @@ function darkPrompt(findings: readonly Finding[], call: string): DarkPrompt | un
 }
 
 /** Whether a run says which devices a guest is to have. */
-function namesDevices(given: Arguments): boolean {
-  const isNamed = ['gpu', 'device', 'address'].some(it => given.texts(it) !== undefined)
-  return isNamed || given.text('domain') !== undefined
+function namesDevices({ gpus, settings, domain }: ApplyRequest): boolean {
+  const { devices, addresses } = settings
+  return gpus.length > 0 || [devices, addresses, domain].some(it => it !== undefined)
 }
-
-/** What the machine shows; `isForced` where only the flags say that the files are for it. */
-type Chosen = Inspection & { isForced?: boolean }
 
 /**
  * Looks at the machine that `check` would look at; otherwise at the one that the devices of the run were
- * looked up on.
+ * looked up on. `isForced` where only the flags say that the files are for it.
  */
-function inspectChosen(faults: Faults, text: string, given: Arguments, context: Context): Chosen {
-  const looked = inspectMachine(faults, faults.facts, given, context)
-  if (looked.ok && looked.value.machine) return looked.value
-  const isChosen =
-    given.texts('gpu') !== undefined ||
-    (namesDevices(given) && hostMatch(text, given, context) !== 'other')
-  const host = isChosen ? readHost(given) : undefined
-  // What can't be read was refused when the devices were looked up.
-  return host?.ok
-    ? { on: undefined, machine: host.value.machine, isForced: true }
+function inspectForRun(
+  faults: Faults,
+  { request, context, match, reader }: ApplyInputs
+): Inspection & { isForced?: boolean } {
+  const inspection = inspectMachine(faults, context.file, request, reader)
+  if (inspection.machine) return inspection
+  const isChosen = request.gpus.length > 0 || (namesDevices(request) && match !== 'other')
+  return isChosen
+    ? { on: undefined, machine: reader.read().machine, isForced: true }
     : { on: undefined }
 }
 

@@ -7,12 +7,10 @@ import { passedDisks } from '../../guests/needs/disks.ts'
 import { type Guest, learn } from '../../guests/needs/needs.ts'
 import { MOST_BYTES, readDomain, tooBig } from '../../guests/xml/readXml.ts'
 import { attributeOf } from '../../guests/xml/tree.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { readTarget } from '../../storage/read.ts'
-import type { Arguments } from '../args/parse.ts'
 import type { Context } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import { CommandError, EXIT, orThrow } from '../message.ts'
 import {
   badName,
   domainMessage,
@@ -22,32 +20,25 @@ import {
 } from '../text/guests.ts'
 
 /** The bytes of a file, or of standard input for `-`. What is too big for a domain is not read to its end. */
-export async function readDomainFile(
-  path: string,
-  context: Context
-): Promise<Result<Uint8Array, Message>> {
+export async function readDomainFile(path: string, context: Context): Promise<Uint8Array> {
   if (path !== '-') return readDomainPath(path, context)
   const input = await readInput('give it the guest, e.g. with < win10.xml', MOST_BYTES)
-  const isTooBig = input.ok && input.value.length > MOST_BYTES
-  return isTooBig ? err(domainMessage(tooBig(), context)) : input
+  if (input.length > MOST_BYTES) throw new CommandError(domainMessage(tooBig(), context))
+  return input
 }
 
 /** The same of a file, at once. */
-export function readDomainPath(path: string, context: Context): Result<Uint8Array, Message> {
+function readDomainPath(path: string, context: Context): Uint8Array {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  if (size > MOST_BYTES) return err(domainMessage(tooBig(size), context))
-  const target = readTarget(path, { store: true })
-  return target.ok ? ok(target.value.bytes) : err(domainReadMessage(target.error, context))
+  if (size > MOST_BYTES) throw new CommandError(domainMessage(tooBig(size), context))
+  return orThrow(readTarget(path, { store: true }), it => domainReadMessage(it, context)).bytes
 }
 
 /**
  * What comes from standard input, to its end or until more than `most` bytes have come; `remedy` says
  * what it should be given.
  */
-export async function readInput(
-  remedy: string,
-  most = Number.POSITIVE_INFINITY
-): Promise<Result<Uint8Array, Message>> {
+export async function readInput(remedy: string, most: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let size = 0
   try {
@@ -56,12 +47,12 @@ export async function readInput(
       size += part.length
       if (size > most) break
     }
-    return ok(Buffer.concat(parts))
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException
     const what = `standard input could not be read (${code}).`
-    return err({ code: 'IO_ERROR', exit: EXIT.io, what, remedy })
+    throw new CommandError({ code: 'IO_ERROR', exit: EXIT.io, what, remedy })
   }
+  return Buffer.concat(parts)
 }
 
 // The guest that --domain names: its file read, and what it needs of the host.
@@ -72,28 +63,24 @@ export const identities: Identities = {
   mac: () => `52:54:00:${[...randomBytes(3)].map(it => it.toString(16).padStart(2, '0')).join(':')}`
 }
 
-/** Reads the guest that `--domain` names; undefined without it. */
-export function readGuest(given: Arguments, context: Context): Result<Guest | undefined, Message> {
-  const file = given.text('domain')
-  if (file === undefined) return ok(undefined)
-  const about = { ...context, file }
+/** Reads the guest in the file that `--domain` names. */
+export function readGuest(file: string, context: Context): Guest {
   const bytes = readDomainPath(resolve(file), { ...context, file: resolve(file) })
-  if (!bytes.ok) return bytes
-  const domain = readDomain(bytes.value)
-  if (!domain.ok) return err(domainMessage(domain.error, about))
-  const { text: xml, document } = domain.value
+  const domain = orThrow(readDomain(bytes), it => domainMessage(it, { ...context, file }))
+  const { text: xml, document } = domain
   const name = guestName(document)
   // As far as libvirt and our modules take it for a name.
-  if (name === undefined || !isName(name)) return err(badName(name, file))
+  if (name === undefined || !isName(name)) throw new CommandError(badName(name, file))
   const type = attributeOf(document.root, 'type') ?? 'kvm'
-  if (!['kvm', 'qemu'].includes(type)) return err(otherMonitor(type, file))
+  if (!['kvm', 'qemu'].includes(type)) throw new CommandError(otherMonitor(type, file))
   const [password] = remarksOn(document.root).filter(it => it.code === 'PASSWORD')
   if (password) {
     const { start } = password
-    return err(passwordIn(file, start === undefined ? undefined : placeOf(xml, start).line))
+    const line = start === undefined ? undefined : placeOf(xml, start).line
+    throw new CommandError(passwordIn(file, line))
   }
   const { root } = mend(document.root, identities)
-  return ok({ file, xml, name, document, needs: learn(root), disks: passedDisks(root) })
+  return { file, xml, name, document, needs: learn(root), disks: passedDisks(root) }
 }
 
 function isName(name: string): boolean {

@@ -1,50 +1,31 @@
 // What the machine says to a guest: the devices that it is to have, and what does not fit.
 
 import { join } from 'node:path'
-import type { ImportedModule } from '../../configuration/imports.ts'
 import { readFolder } from '../../configuration/read.ts'
 import type { Guest } from '../../guests/needs/needs.ts'
 import { idOf } from '../../machine/machine.ts'
 import { isVirtual, withoutVirtualFunctions } from '../../machine/virtualFunctions.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
-import { chooseDevices } from '../../plan/devices.ts'
+import { type Choice, chooseDevices } from '../../plan/devices.ts'
 import { judgeDisks } from '../../plan/disks/guestDisks.ts'
 import { type GuestPlan, planGuest } from '../../plan/guest.ts'
 import { managedFor } from '../../plan/guestDevices.ts'
-import { type GuestNote, settingsForGuest } from '../../plan/guestSettings.ts'
+import { type GuestSettings, settingsForGuest } from '../../plan/guestSettings.ts'
 import type { Settings } from '../../settings/settings.ts'
-import type { Arguments } from '../args/parse.ts'
-import { readAddresses } from '../args/request.ts'
-import { type Context, VERSION } from '../context.ts'
-import type { Message } from '../message.ts'
+import { parseAddresses } from '../args/settings.ts'
+import { VERSION } from '../context.ts'
+import { CommandError, orThrow } from '../message.ts'
+import { shortName } from '../output/diff.ts'
 import { applyMessage } from '../text/apply.ts'
 import { diskMessage, type NameOf, presentNote } from '../text/disks.ts'
 import { readMessage } from '../text/files.ts'
 import { choiceNotes, problemMessage } from '../text/gates.ts'
 import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
-import { hostMatch } from './configuration.ts'
-import { givenElsewhere, type HostChoice, noteOnMachine } from './devices.ts'
+import { type EarlierDevices, givenElsewhere, type HostChoice, noteOnMachine } from './devices.ts'
 import { identities } from './guest.ts'
-import { checkDisks, diskHost, guestsOf, hostFor } from './guestDisks.ts'
-import { readHost } from './machine.ts'
-
-/** What is known of the configuration that a guest goes into. */
-export interface GuestPlace {
-  path: string
-  text: string
-  /** All its files. */
-  modules: readonly ImportedModule[]
-  /** How a file of it is called. */
-  nameOf: NameOf
-  /** The boot entry of its own that the options go into, and the path of these. */
-  specialisation: string | undefined
-  prefix: readonly string[]
-  /** IDs that it gives to vfio-pci in other words than by our options. */
-  earlierIDs: readonly string[]
-  /** The files that it imports, which may give away more. */
-  imported: readonly ImportedModule[]
-}
+import { checkDisks, diskHost, type GuestPlace, guestsOf } from './guestDisks.ts'
+import type { ApplyInputs } from './inputs.ts'
+import type { Host } from './machine.ts'
 
 /** The settings with what a guest needs, on top of those that were chosen without it. */
 export interface GuestChoice {
@@ -64,86 +45,97 @@ export interface GuestChoice {
 export function chooseForGuest(
   guest: Guest,
   chosen: HostChoice,
-  place: GuestPlace,
-  given: Arguments,
-  context: Context
-): Result<GuestChoice, Message> {
-  const { path, text, modules, prefix, specialisation, nameOf } = place
-  const texts = modules.map(it => it.text)
-  const isHere = hostMatch(text, given, context) !== 'other'
-  const host = isHere ? readHost(given) : undefined
-  if (host && !host.ok) return host
-  const { machine, names = new Map<string, string>() } = host?.value ?? {}
+  inputs: ApplyInputs,
+  earlier: EarlierDevices | undefined
+): GuestChoice {
+  const { text, system, prefix } = inputs
+  const host = hostFor(inputs)
+  const { machine, names = new Map<string, string>() } = host ?? {}
   const configuration: NixDocument = parseDocument(text)
-  const disks = diskHost(host?.value, path, modules, specialisation, context)
-  const checked = checkDisks(guest.disks, guest, disks, nameOf)
-  if (!checked.ok) return checked
+  const disks = checkDisks(guest.disks, guest, diskHost(host, placeOf(inputs)), namesIn(inputs))
+  const texts = system.modules.map(it => it.text)
   const where = { machine, configuration, prefix, texts }
   const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
-  const earlier = new Set([...place.earlierIDs, ...(chosen.settings.devices ?? [])])
-  const named = (chosen.settings.addresses ?? []).map(it =>
-    typeof it === 'string' ? it : it.address
-  )
+  const notes = [...needNotes(needed.notes, guest, names), ...disks]
+  const { settings } = chosen
+  const earlierIDs = new Set([...(earlier?.ids ?? []), ...(earlier?.named ?? [])])
+  for (const it of settings.devices ?? []) earlierIDs.add(it)
+  const named = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
   const isNew = (address: string) => {
     const device = machine?.devices.find(it => it.address === address)
     if (device === undefined) return false
     // Nothing that the configuration says gives a virtual function away.
-    return isVirtual(device) || (!earlier.has(idOf(device)) && !named.includes(address))
+    return isVirtual(device) || (!earlierIDs.has(idOf(device)) && !named.includes(address))
   }
   const virtual = machine && managedFor(guest.needs, machine)
   const devices = needed.devices.filter(isNew)
-  const told = (notes: readonly GuestNote[]) => [
-    ...needNotes(notes, guest, names),
-    ...checked.value
-  ]
-  if (machine === undefined || devices.length === 0) {
-    const byGuest = optionsBy(chosen.settings, needed.settings)
-    return ok({ settings: needed.settings, notes: told(needed.notes), byGuest, virtual })
+  if (host === undefined || devices.length === 0) {
+    const byGuest = optionsBy(settings, needed.settings)
+    return { settings: needed.settings, notes, byGuest, virtual }
   }
-  const confirmed = readAddresses('confirm', given)
-  if (!confirmed.ok) return confirmed
-  const others = givenElsewhere(place.imported, machine, specialisation, devices)
-  const ours = machine.devices.filter(needed.givenNow).map(it => it.address)
-  const choice = chooseDevices(machine, needed.settings, {
+  const choice = chooseGuestDevices(guest, devices, needed, inputs)
+  // What the flags name takes the place of what is there; what a guest needs comes to it.
+  const isNamed = settings.devices !== undefined || settings.addresses !== undefined
+  const all = isNamed ? choice.settings : { ...choice.settings, addsDevices: true }
+  return {
+    settings: all,
+    notes: [...choiceNotes(choice, names), ...notes, ...noteOnMachine('devices', inputs.request)],
+    byGuest: optionsBy(settings, all),
+    virtual
+  }
+}
+
+/** The choice of devices that the guest needs and the host still has. */
+function chooseGuestDevices(
+  { name, file, needs }: Guest,
+  devices: readonly string[],
+  needed: GuestSettings,
+  { request, reader, system, entry, context }: ApplyInputs
+): Choice {
+  const { machine, names } = reader.read()
+  const others = givenElsewhere(system.imported, machine, entry, devices)
+  const givenNow = machine.devices.filter(needed.givenNow).map(it => it.address)
+  const found = chooseDevices(machine, needed.settings, {
     gpus: [],
     devices,
-    given: withoutVirtualFunctions(machine, new Set([...ours, ...others.devices])),
-    confirmed: confirmed.value,
-    specialisation,
-    assumesIsolated: given.on('assume-isolated') === true
+    given: withoutVirtualFunctions(machine, new Set([...givenNow, ...others.devices])),
+    confirmed: parseAddresses('confirm', request.confirmed),
+    specialisation: entry,
+    assumesIsolated: request.assumesIsolated
   })
-  if (!choice.ok) {
-    const message = problemMessage(choice.error, context.line, names)
-    return err({
+  const choice = orThrow(found, it => {
+    const message = problemMessage(it, context.line, names)
+    return {
       ...message,
-      why: `${message.why ?? ''}\n${guest.file} gives it to ${guest.name}.`,
-      remedy: `${message.remedy ?? ''};\nor change the addresses in ${guest.file}, if it is from another machine`
-    })
-  }
-  // What the flags name takes the place of what is there; what a guest needs comes to it.
-  const isNamed = chosen.settings.devices !== undefined || chosen.settings.addresses !== undefined
-  const settings = isNamed ? choice.value.settings : { ...choice.value.settings, addsDevices: true }
-  const elsewhere = noteOnMachine('devices', given, context)
+      why: `${message.why ?? ''}\n${file} gives it to ${name}.`,
+      remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if it is from another machine`
+    }
+  })
   // Nobody prepares a virtual function that is an argument of QEMU, which is told by a note.
   const isArgument = (address: string) =>
-    guest.needs.devices.some(it => it.address === address && it.as === 'argument')
+    needs.devices.some(it => it.address === address && it.as === 'argument')
   const isUnmanaged = (address: string) =>
-    guest.needs.devices.some(it => it.address === address && it.isUnmanaged === true)
-  const decisions = choice.value.decisions
+    needs.devices.some(it => it.address === address && it.isUnmanaged === true)
+  const decisions = choice.decisions
     .filter(it => it.code !== 'VIRTUAL_FUNCTION' || !isArgument(it.device.address))
     .map(it =>
       it.code === 'VIRTUAL_FUNCTION' ? { ...it, isUnmanaged: isUnmanaged(it.device.address) } : it
     )
-  return ok({
-    settings,
-    notes: [
-      ...choiceNotes({ ...choice.value, decisions }, names),
-      ...told(needed.notes),
-      ...elsewhere
-    ],
-    byGuest: optionsBy(chosen.settings, settings),
-    virtual
-  })
+  return { ...choice, decisions }
+}
+
+/** The machine that the configuration is for; undefined for another one than this. */
+function hostFor({ match, reader }: ApplyInputs): Host | undefined {
+  return match === 'other' ? undefined : reader.read()
+}
+
+function placeOf({ target, request, system, entry }: ApplyInputs): GuestPlace {
+  return { path: target.realpath, root: request.root, modules: system.modules, entry }
+}
+
+/** How a file of the configuration is called. */
+function namesIn({ target }: ApplyInputs): NameOf {
+  return path => shortName(target, path)
 }
 
 /** The options that a guest changed the settings for. */
@@ -162,28 +154,24 @@ function optionsBy(before: Settings, after: Settings): string[] {
 }
 
 /**
- * What becomes of the file of a guest, which lies with our modules in `folder`. `modules` are the
- * configuration and what it imports, `virtual` the addresses of the virtual functions of the machine that
- * libvirt is to manage; undefined where that is not looked at.
+ * What becomes of the file of a guest, which lies with our modules in `folder`. `virtual` are the addresses of
+ * the virtual functions of the machine that libvirt is to manage; undefined where that is not looked at.
  */
 export function guestFile(
   { name, document, file }: Guest,
   folder: string,
-  modules: readonly ImportedModule[],
   virtual: ReadonlySet<string> | undefined,
-  given: Arguments,
-  context: Context
-): Result<GuestPlan, Message> {
-  const guests = readFolder(join(folder, 'guests'))
-  if (!guests.ok) return err(readMessage(guests.error, context))
-  const { path, listing } = guests.value
-  const replaces = given.on('replace-modules') === true
-  const input = { name, document, folder: path, listing, identities, modules, replaces }
-  const plan = planGuest({ ...input, virtual, version: VERSION })
-  if (plan.ok) return ok(plan.value)
-  const { error } = plan
-  return err(
-    isAboutGuest(error) ? guestMessage(error, context, file) : applyMessage(error, context)
+  { request, system, context }: ApplyInputs
+): GuestPlan {
+  const guests = orThrow(readFolder(join(folder, 'guests')), it => readMessage(it, context))
+  const plan = planGuest({
+    ...{ name, document, folder: guests.path, listing: guests.listing, identities, virtual },
+    modules: system.modules,
+    replaces: request.replacesModules,
+    version: VERSION
+  })
+  return orThrow(plan, it =>
+    isAboutGuest(it) ? guestMessage(it, context, file) : applyMessage(it, context)
   )
 }
 
@@ -195,28 +183,27 @@ export function guestFile(
  */
 export function presentGuests(
   planned: GuestPlan | undefined,
-  { path, text, modules, specialisation, nameOf }: GuestPlace,
   folder: string,
-  given: Arguments,
-  context: Context
-): Result<string[], Message> {
-  const read = readFolder(join(folder, 'guests'))
-  if (!read.ok) return err(readMessage(read.error, context))
+  inputs: ApplyInputs
+): string[] {
+  const { system, context } = inputs
+  const read = orThrow(readFolder(join(folder, 'guests')), it => readMessage(it, context))
   // What a run makes new was looked at by its XML.
-  const guests = guestsOf(modules, read.value.path, read.value.listing).filter(
+  const guests = guestsOf(system.modules, read.path, read.listing).filter(
     it => it.disks.length > 0 && (it.path !== planned?.path || planned.isEdited)
   )
-  if (guests.length === 0) return ok([])
-  const host = hostFor(text, given, context)
-  if (!host.ok) return host
-  const disks = diskHost(host.value, path, modules, specialisation, context)
+  if (guests.length === 0) return []
+  const nameOf = namesIn(inputs)
+  const disks = diskHost(hostFor(inputs), placeOf(inputs))
   const notes: string[] = []
   for (const it of guests) {
     const { used } = judgeDisks(it.disks, disks)
     if (used.length === 0) continue
     const file = nameOf(it.path)
-    if (it.path === planned?.path) return err(diskMessage(used, { ...it, file, xml: '' }, nameOf))
+    if (it.path === planned?.path) {
+      throw new CommandError(diskMessage(used, { ...it, file, xml: '' }, nameOf))
+    }
     notes.push(presentNote(used, { ...it, file }, nameOf))
   }
-  return ok(notes)
+  return notes
 }

@@ -9,16 +9,22 @@ import { readXml } from '../../guests/xml/readXml.ts'
 import type { Finding, LintFile } from '../../lints/index.ts'
 import { followLinks } from '../../machine/source.ts'
 import { parseDocument, type Range } from '../../nix/index.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import { type GuestThere, guestsThere, judgeDisks } from '../../plan/disks/guestDisks.ts'
 import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/hostDevices.ts'
 import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
-import type { Arguments } from '../args/parse.ts'
-import type { Context } from '../context.ts'
-import type { Message } from '../message.ts'
+import { CommandError } from '../message.ts'
 import { diskMessage, diskNotes, type NameOf, usedBy, whyNot } from '../text/disks.ts'
-import { hostMatch } from './configuration.ts'
-import { type Host, readHost } from './machine.ts'
+import type { Host } from './machine.ts'
+
+/** The configuration that a guest is in. */
+export interface GuestPlace {
+  path: string
+  root: string
+  /** All its files. */
+  modules: readonly ImportedModule[]
+  /** The boot entry of its own that the options go into. */
+  entry: string | undefined
+}
 
 /**
  * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration
@@ -26,10 +32,7 @@ import { type Host, readHost } from './machine.ts'
  */
 export function diskHost(
   host: Host | undefined,
-  path: string,
-  modules: readonly ImportedModule[],
-  specialisation: string | undefined,
-  { root }: Context
+  { path, root, modules, entry = '' }: GuestPlace
 ): DiskHost {
   const beside = moduleReader(root)(join(dirname(path), 'hardware-configuration.nix'))
   const isNew = beside !== undefined && !modules.some(it => it.path === beside.path)
@@ -39,7 +42,7 @@ export function diskHost(
     follow: it => (host ? followLinks(host.source, it) : it),
     poolCalled: it => (host ? poolCalled(it, host) : undefined),
     devices: hostDevices(isNew ? [...modules, beside] : modules),
-    entry: specialisation ?? ''
+    entry
   }
 }
 
@@ -58,11 +61,10 @@ export function checkDisks(
   guest: Pick<Guest, 'name' | 'file' | 'xml'>,
   host: DiskHost,
   nameOf: NameOf
-): Result<string[], Message> {
+): string[] {
   const { used, notes } = judgeDisks(disks, host)
-  return used.length > 0
-    ? err(diskMessage(used, guest, nameOf))
-    : ok(diskNotes(notes, guest, nameOf))
+  if (used.length > 0) throw new CommandError(diskMessage(used, guest, nameOf))
+  return diskNotes(notes, guest, nameOf)
 }
 
 /** The guests that the configuration has: in its own files, and in our folder for guests (`listing`). */
@@ -78,15 +80,6 @@ export function guestsOf(
       name.endsWith('.nix') && text !== null ? [{ path: join(folder, name), text }] : []
     )
   ])
-}
-
-/** The machine that a configuration is for; undefined for another one than this. */
-export function hostFor(
-  text: string,
-  given: Arguments,
-  context: Context
-): Result<Host | undefined, Message> {
-  return hostMatch(text, given, context) === 'other' ? ok(undefined) : readHost(given)
 }
 
 // What `check` finds in the guests of a configuration: disks that the host uses itself.
@@ -105,9 +98,9 @@ export function guestFaults(
   configuration: { path: string; text: string },
   host: Host | undefined,
   nameOf: NameOf,
-  context: Context
+  root: string
 ): GuestFaults {
-  const { modules, ours } = walkImports(configuration, moduleReader(context.root))
+  const { modules, ours } = walkImports(configuration, moduleReader(root))
   const folders = [...new Set(ours.map(it => join(dirname(it.path), 'guests')))]
   const guests = [
     ...guestsOf(modules, '', 'absent'),
@@ -118,7 +111,7 @@ export function guestFaults(
     })
   ].filter(it => it.disks.length > 0)
   if (guests.length === 0) return { findings: [], files: [] }
-  const disks = diskHost(host, configuration.path, modules, undefined, context)
+  const disks = diskHost(host, { path: configuration.path, root, modules, entry: undefined })
   const found = guests.flatMap(guest => {
     const { used } = judgeDisks(guest.disks, disks)
     return used.map(it => findingOf(it, guest, nameOf))

@@ -1,19 +1,18 @@
 import { isAbsolute, resolve } from 'node:path'
 import { idOf, type Machine } from '../../machine/machine.ts'
-import { nameTables, openMachine } from '../../machine/open.ts'
+import { type MachineProblem, nameTables, openMachine } from '../../machine/open.ts'
 import { namesOf } from '../../machine/pciNames.ts'
 import { readMachine } from '../../machine/read/machine.ts'
 import { type Recording, recordingSource, type Source } from '../../machine/source.ts'
-import { err, ok, type Result } from '../../nix/result.ts'
 import type { Settings } from '../../settings/settings.ts'
-import type { Arguments } from '../args/parse.ts'
-import { type Message, usage } from '../message.ts'
+import { type Message, orThrow, usage } from '../message.ts'
+import type { Names } from '../text/devices.ts'
 
 /** A machine that was looked at. */
 export interface Host {
   machine: Machine
   /** The names of its devices by their IDs. */
-  names: ReadonlyMap<string, string>
+  names: Names
   /** All that it answered, for a dump. */
   recording: Recording
   /** The machine itself, for what is asked later; this is in no dump. */
@@ -22,42 +21,59 @@ export interface Host {
   isDump: boolean
 }
 
-/** Reads the machine that `--sysfs` names, else the one that this runs on. */
-export function readHost(given: Arguments): Result<Host, Message> {
-  const folder = given.text('sysfs')
-  const opened = openMachine(machineFolder(given))
-  if (!opened.ok) {
-    const { error } = opened
-    const remedy = 'give the folder that "vfio-patch scan --dump FOLDER" wrote'
-    switch (error.code) {
-      case 'NOT_A_FOLDER':
-        return err(usage(`--sysfs: there is no directory ${folder}.`, { remedy }))
-      case 'NO_MACHINE':
-        return err(usage(`--sysfs: ${folder} holds neither a dump nor a "sys".`, { remedy }))
-      case 'BAD_DUMP':
-        return err(
-          usage(`--sysfs: a line in ${folder} is none of a dump: ${error.line}`, { remedy })
-        )
-    }
+/** The machine that a command is about: that of `--sysfs`, else the one that this runs on. */
+export class MachineReader {
+  readonly #sysfs: string | undefined
+  readonly #folder: string | undefined
+  readonly #names = new Map<string, string | undefined>()
+  #host: Host | undefined
+
+  constructor(sysfs: string | undefined) {
+    this.#sysfs = sysfs
+    this.#folder = sysfs === undefined || isAbsolute(sysfs) ? sysfs : resolve(sysfs)
   }
-  const recording: Recording = new Map()
-  const { source, isDump } = opened.value
-  const machine = readMachine(recordingSource(source, recording))
-  const names = deviceNames(machine.devices.map(idOf), given)
-  return ok({ machine, names, recording, source, isDump })
+
+  /** Reads the machine, at the first call; ends the command where `--sysfs` names none. */
+  read(): Host {
+    this.#host ??= this.#readHost()
+    return this.#host
+  }
+
+  /**
+   * The names of devices by their IDs, from the tables of the machine that `--sysfs` names, else of this
+   * system: a comment in the configuration has the same name on whatever system the command runs.
+   */
+  namesOf(ids: readonly string[]): Names {
+    const unknown = ids.filter(it => !this.#names.has(it))
+    const found = unknown.length > 0 ? namesOf(unknown, nameTables(this.#folder)) : new Map()
+    for (const id of unknown) this.#names.set(id, found.get(id))
+    return new Map(ids.flatMap(id => this.#named(id)))
+  }
+
+  #named(id: string): [string, string][] {
+    const name = this.#names.get(id)
+    return name === undefined ? [] : [[id, name]]
+  }
+
+  #readHost(): Host {
+    const opened = orThrow(openMachine(this.#folder), it => sysfsMessage(it, this.#sysfs))
+    const recording: Recording = new Map()
+    const { source, isDump } = opened
+    const machine = readMachine(recordingSource(source, recording))
+    return { machine, names: this.namesOf(machine.devices.map(idOf)), recording, source, isDump }
+  }
 }
 
-/**
- * The names of devices by their IDs, from the tables of the machine that `--sysfs` names, else of this
- * system: a comment in the configuration has the same name on whatever system the command runs.
- */
-export function deviceNames(ids: readonly string[], given: Arguments): Map<string, string> {
-  return namesOf(ids, nameTables(machineFolder(given)))
-}
-
-function machineFolder(given: Arguments): string | undefined {
-  const folder = given.text('sysfs')
-  return folder === undefined || isAbsolute(folder) ? folder : resolve(folder)
+function sysfsMessage(problem: MachineProblem, folder: string | undefined): Message {
+  const remedy = 'give the folder that "vfio-patch scan --dump FOLDER" wrote'
+  switch (problem.code) {
+    case 'NOT_A_FOLDER':
+      return usage(`--sysfs: there is no directory ${folder}.`, { remedy })
+    case 'NO_MACHINE':
+      return usage(`--sysfs: ${folder} holds neither a dump nor a "sys".`, { remedy })
+    case 'BAD_DUMP':
+      return usage(`--sysfs: a line in ${folder} is none of a dump: ${problem.line}`, { remedy })
+  }
 }
 
 /** A note for each device of the settings that the machine does not have: it may come yet. */
@@ -69,5 +85,3 @@ export function absentDevices(settings: Settings, { devices }: Machine): string[
     it => `Note: this machine has no ${it} at the moment.`
   )
 }
-
-// What is given to guests by files beside the one that a run is about.
