@@ -19,6 +19,21 @@ export function usage(what: string, more: { why?: string; remedy?: string } = {}
   return { code: 'USAGE', exit: EXIT.usage, what, ...more }
 }
 
+/** For each code of a problem what is said of it; `about` is what the words need besides. */
+export type Wording<P extends { code: string }, About, Words> = {
+  [C in P['code']]: (problem: Extract<P, { code: C }>, about: About) => Words
+}
+
+/** What is said of a problem. */
+export function wordsOf<P extends { code: string }, About, Words>(
+  wording: Wording<P, About, Words>,
+  problem: P,
+  about: About
+): Words {
+  const entry = wording[problem.code as P['code']] as (problem: P, about: About) => Words
+  return entry(problem, about)
+}
+
 /** Ends the command with a message; caught in `main` alone. */
 export class CommandError extends Error {
   readonly details: Message

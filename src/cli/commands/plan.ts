@@ -117,6 +117,7 @@ function notesOn(
   const { shipped, closure, modules, takeOver } = system
   const path = target.realpath
   const beside = dirname(path)
+  const texts = { before: text, after: plan.configuration.text }
   const isNew = closure.ours.length === 0
   const doubts = isNew ? doubtsAround({ path, text }, request.root, [...shipped.values()]) : []
   return [
@@ -129,7 +130,7 @@ function notesOn(
     ...forGuest.notes,
     ...present,
     ...unknownUsers(request.settings.users ?? [], modules),
-    ...ownerNotes(forGuest.settings, text, plan.configuration.text, modules, prefix)
+    ...ownerNotes(forGuest.settings, texts, modules, prefix)
   ]
 }
 

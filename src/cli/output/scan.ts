@@ -32,11 +32,11 @@ const GAP = '  '
 /** The devices by IOMMU group, then the machine; lines of at most the screen's width. */
 export function scanTable(scan: Scan, look: Look): string[] {
   const width = widthOf(look.screen)
-  const columns = columnsOf(scan.machine.devices, width)
+  const table = { scan, look, width, columns: columnsOf(scan.machine.devices, width) }
   const shown = groupsOf(scan.machine).filter(
     it => look.isWhole || it.devices.some(device => !isBridge(device))
   )
-  const groups = shown.flatMap(group => [...groupLines(group, scan, look, width, columns), ''])
+  const groups = shown.flatMap(group => [...groupLines(group, table), ''])
   return [...groups, ...systemLines(scan.machine, width)]
 }
 
@@ -71,15 +71,17 @@ function columnsOf(devices: readonly PciDevice[], width: number): Columns {
   return { address, id, kind, driver, name: rest < NAME ? 0 : rest }
 }
 
-function groupLines(
-  group: Group,
-  scan: Scan,
-  look: Look,
-  width: number,
+interface Table {
+  scan: Scan
+  look: Look
+  width: number
   columns: Columns
-): string[] {
+}
+
+function groupLines(group: Group, table: Table): string[] {
+  const { look, width } = table
   const head = wrap(titleOf(group), width, GAP).map(it => paint(look.screen, 'bold', it))
-  return [...head, ...group.devices.flatMap(it => deviceLines(it, scan, look, width, columns))]
+  return [...head, ...group.devices.flatMap(it => deviceLines(it, table))]
 }
 
 function titleOf({ id, devices, isShared }: Group): string {
@@ -91,13 +93,8 @@ function titleOf({ id, devices, isShared }: Group): string {
   return `IOMMU group ${id}, shared: ${list(unitsOf(devices))} go together or not at all`
 }
 
-function deviceLines(
-  device: PciDevice,
-  scan: Scan,
-  { screen, isUnicode }: Look,
-  width: number,
-  columns: Columns
-): string[] {
+function deviceLines(device: PciDevice, { scan, look, width, columns }: Table): string[] {
+  const { screen, isUnicode } = look
   const full = scan.names.get(idOf(device)) ?? ''
   const mark = isDisplay(device) ? (isUnicode ? '●' : '*') : ' '
   const cells = [

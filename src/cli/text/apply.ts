@@ -11,11 +11,11 @@ import type { ApplyProblem } from '../../plan/problem.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { shellWord } from '../args/shellWord.ts'
 import { type Context, callOn, nameOfFile } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
 import { drawnByToolkit } from '../output/output.ts'
 import { list } from './devices.ts'
 import { inMiB } from './files.ts'
-import { guestMessage } from './guests.ts'
+import { type GuestProblem, guestMessage, isAboutGuest } from './guests.ts'
 import { notTakenOver } from './takeOver.ts'
 
 const NOTHING = 'Nothing was written.'
@@ -50,137 +50,123 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
 
 /** What a person reads of a problem. */
 export function applyMessage(problem: ApplyProblem, context: Context): Message {
-  const { path, code } = problem
-  switch (problem.code) {
-    case 'NIX':
-      return nixMessage(problem.error, context)
-    case 'NOTHING_CHOSEN':
-      return {
-        code,
-        exit: EXIT.usage,
-        what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
-        why: 'the tool does not guess which card you want to give away.',
-        remedy: [
-          'see which card can go to a guest with "vfio-patch scan", then name it by its address:',
-          `${callOn(context.file, context)} --gpu ADDR`
-        ].join('\n')
-      }
-    case 'SEVERAL_PROFILES': {
-      const { names, everywhere } = problem
-      const entries = [
-        ...(everywhere ? ['every boot entry'] : []),
-        ...names.map(it => `specialisation.${it}`)
-      ]
-      const flags = list(
-        names.map(it => `--specialisation ${it}`),
-        'or'
-      )
-      return {
-        code,
-        exit: EXIT.usage,
-        what: `${context.file} sets up ${list(entries)}, and these flags can be for only one. ${NOTHING}`,
-        remedy: everywhere
-          ? `add ${flags};\nwhat every boot entry has can be changed with: vfio-patch option set`
-          : `add ${flags}`
-      }
+  if (isAboutGuest(problem)) return guestMessage(problem, context, 'FILE.xml')
+  return wordsOf(APPLY_WORDS, problem, context)
+}
+
+const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message> = {
+  NIX: ({ error }, context) => nixMessage(error, context),
+  NOTHING_CHOSEN: ({ path, code }, context) => ({
+    code,
+    exit: EXIT.usage,
+    what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
+    why: 'the tool does not guess which card you want to give away.',
+    remedy: [
+      'see which card can go to a guest with "vfio-patch scan", then name it by its address:',
+      `${callOn(context.file, context)} --gpu ADDR`
+    ].join('\n')
+  }),
+  SEVERAL_PROFILES: ({ code, names, everywhere }, context) => {
+    const entries = [
+      ...(everywhere ? ['every boot entry'] : []),
+      ...names.map(it => `specialisation.${it}`)
+    ]
+    const flags = list(
+      names.map(it => `--specialisation ${it}`),
+      'or'
+    )
+    return {
+      code,
+      exit: EXIT.usage,
+      what: `${context.file} sets up ${list(entries)}, and these flags can be for only one. ${NOTHING}`,
+      remedy: everywhere
+        ? `add ${flags};\nwhat every boot entry has can be changed with: vfio-patch option set`
+        : `add ${flags}`
     }
-    case 'GIVEN_EVERYWHERE': {
-      const { name, at } = problem
-      const file = at.path === path ? context.file : at.path
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
-        at: { ...at, path: file },
-        why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
-        remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
-      }
+  },
+  GIVEN_EVERYWHERE: ({ path, code, name, at }, context) => {
+    const file = at.path === path ? context.file : at.path
+    return {
+      code,
+      exit: EXIT.refused,
+      what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
+      at: { ...at, path: file },
+      why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
+      remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
     }
-    case 'TAKE_OVER_FIRST': {
-      const { name } = problem
-      const { line, column, spelling, option, ...at } = problem.import
-      const file = at.path === path ? context.file : at.path
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch. ${NOTHING}`,
-        at: { path: file, line, column },
-        why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
-        remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
-      }
+  },
+  TAKE_OVER_FIRST: (problem, context) => {
+    const { path, code } = problem
+    const { name } = problem
+    const { line, column, spelling, option, ...at } = problem.import
+    const file = at.path === path ? context.file : at.path
+    return {
+      code,
+      exit: EXIT.refused,
+      what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch. ${NOTHING}`,
+      at: { path: file, line, column },
+      why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
+      remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
     }
-    case 'WRONG_KIND':
-      return wrongKind(problem.kind, context)
-    case 'FOREIGN_FOLDER':
-      return {
-        code,
-        exit: EXIT.refused,
-        what:
-          problem.found === path
-            ? `${path} is not a folder, and the modules of vfio-patch would go there. ${NOTHING}`
-            : `the folder ${path} is not one of vfio-patch: it holds ${problem.found}. ${NOTHING}`,
-        why: 'your own files are never overwritten.',
-        remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
-      }
-    case 'MODULES_EDITED':
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${problem.names.join(' and ')} in ${path} ${problem.names.length === 1 ? 'was' : 'were'} changed by hand. ${NOTHING}`,
-        why: 'an update would take these changes away.',
-        remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
-      }
-    case 'DECLARED_ELSEWHERE': {
-      const { declaration, importer, option } = problem
-      const isOwn = importer === undefined
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${isOwn ? context.file : declaration} already declares ${option}. ${NOTHING}`,
-        why: isOwn
-          ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
-          : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
-        remedy: isOwn
-          ? 'pass the configuration of a machine; is this a module that others import?'
-          : `leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)`
-      }
+  },
+  WRONG_KIND: ({ kind }, context) => wrongKind(kind, context),
+  FOREIGN_FOLDER: ({ path, code, found }) => ({
+    code,
+    exit: EXIT.refused,
+    what:
+      found === path
+        ? `${path} is not a folder, and the modules of vfio-patch would go there. ${NOTHING}`
+        : `the folder ${path} is not one of vfio-patch: it holds ${found}. ${NOTHING}`,
+    why: 'your own files are never overwritten.',
+    remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
+  }),
+  MODULES_EDITED: ({ path, code, names }, context) => ({
+    code,
+    exit: EXIT.refused,
+    what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'was' : 'were'} changed by hand. ${NOTHING}`,
+    why: 'an update would take these changes away.',
+    remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
+  }),
+  DECLARED_ELSEWHERE: ({ code, declaration, importer, option }, context) => {
+    const isOwn = importer === undefined
+    return {
+      code,
+      exit: EXIT.refused,
+      what: `${isOwn ? context.file : declaration} already declares ${option}. ${NOTHING}`,
+      why: isOwn
+        ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
+        : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
+      remedy: isOwn
+        ? 'pass the configuration of a machine; is this a module that others import?'
+        : `leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)`
     }
-    case 'NOT_TAKEN_OVER':
-      return notTakenOver(problem.obstacles, context, path)
-    case 'IMPORTED_ELSEWHERE': {
-      const { folder, importer } = problem
-      const direct = importer === path
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${importer} already imports the modules of vfio-patch, from ${folder}. ${NOTHING}`,
-        why: 'imported twice from two folders, every option would be declared twice.',
-        remedy: direct
-          ? `leave --modules-dir away, or take that import out first`
-          : `work on that file: vfio-patch ${context.command} ${importer}`
-      }
+  },
+  NOT_TAKEN_OVER: ({ path, obstacles }, context) => notTakenOver(obstacles, context, path),
+  IMPORTED_ELSEWHERE: ({ path, code, folder, importer }, context) => {
+    const direct = importer === path
+    return {
+      code,
+      exit: EXIT.refused,
+      what: `${importer} already imports the modules of vfio-patch, from ${folder}. ${NOTHING}`,
+      why: 'imported twice from two folders, every option would be declared twice.',
+      remedy: direct
+        ? `leave --modules-dir away, or take that import out first`
+        : `work on that file: vfio-patch ${context.command} ${importer}`
     }
-    case 'GUEST_DEFINED':
-    case 'GUEST_UUID':
-    case 'GUEST_EDITED':
-    case 'GUEST_NOT_CONVERTED':
-      return guestMessage(problem, context, 'FILE.xml')
-    case 'PARSE_REJECTED':
-      return {
-        code,
-        exit: EXIT.invalid,
-        what: `Nix would not accept the edited ${path}; this is a bug in vfio-patch. ${NOTHING}`,
-        why: problem.output,
-        remedy: report(context)
-      }
-    case 'PARSE_CHECK_MISSING':
-      return {
-        code,
-        exit: EXIT.invalid,
-        what: `the result could not be checked with Nix: ${problem.detail}. ${NOTHING}`,
-        remedy: 'install Nix where this runs, or leave --parse-check away'
-      }
-  }
+  },
+  PARSE_REJECTED: ({ path, code, output }, context) => ({
+    code,
+    exit: EXIT.invalid,
+    what: `Nix would not accept the edited ${path}; this is a bug in vfio-patch. ${NOTHING}`,
+    why: output,
+    remedy: report(context)
+  }),
+  PARSE_CHECK_MISSING: ({ code, detail }) => ({
+    code,
+    exit: EXIT.invalid,
+    what: `the result could not be checked with Nix: ${detail}. ${NOTHING}`,
+    remedy: 'install Nix where this runs, or leave --parse-check away'
+  })
 }
 
 function report({ line }: Context): string {
@@ -242,8 +228,7 @@ export function hintForPeople(hint: string, file: string, line: number): string 
  */
 export function ownerNotes(
   { sharedMemoryFiles = [] }: Settings,
-  before: string,
-  after: string,
+  { before, after }: { before: string; after: string },
   files: readonly { text: string }[],
   prefix: readonly string[]
 ): string[] {

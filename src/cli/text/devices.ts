@@ -5,7 +5,7 @@ import type { Reason } from '../../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import { classWord, isDisplay } from '../../machine/read/pci.ts'
 import type { VirtualProblem } from '../../plan/guestDevices.ts'
-import { EXIT, type Message, plural } from '../message.ts'
+import { EXIT, type Message, plural, type Wording, wordsOf } from '../message.ts'
 
 export { briefDevice, callUses, list, showsOrMay }
 
@@ -73,59 +73,59 @@ export function virtualMessage(problem: VirtualProblem, names: Names): Message {
     why,
     remedy
   })
-  switch (problem.code) {
-    case 'VIRTUAL_FUNCTION': {
-      const { address, isThere, physical } = problem
-      return refuse(
-        `${address} ${isThere ? 'is' : 'would be'} a virtual function of ${physical}.`,
-        `${TOO_LATE}; ${physical} stays with its driver.`,
-        inDomain(address)
-      )
-    }
-    case 'ID_OF_VIRTUAL_FUNCTIONS': {
-      const { id, virtual, physical, others, free } = problem
-      const whose =
-        virtual.length > 0
-          ? callVirtual(virtual)
-          : `the virtual functions that ${list(physical.map(briefDevice))} can have`
-      const isLost = others.some(it => physical.includes(it))
-      return refuse(
-        `${id} is the ID of ${whose}${others.length > 0 ? `, and of ${list(others.map(briefDevice))}` : ''}.`,
-        others.length > 0
-          ? `an ID stands for all devices that have it: vfio-pci would take ${list(others.map(briefDevice))} at boot${isLost ? ', and without its own driver a device has no virtual functions' : ''}.`
-          : `${TOO_LATE}.`,
-        [
-          ...free.map(
-            it =>
-              `to give away ${callDevice(it, names)}: --${isDisplay(it) ? 'gpu' : 'address'} ${it.address}`
-          ),
-          inDomain(virtual[0]?.address)
-        ].join(';\n')
-      )
-    }
-    case 'HAS_VIRTUAL_FUNCTIONS': {
-      const { device, virtual, isNeeded } = problem
-      return refuse(
-        `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be gone.`,
-        'its own driver makes them, and vfio-pci would take the place of that driver.',
-        isNeeded
-          ? inDomain(virtual[0]?.address)
-          : [
-              inDomain(virtual[0]?.address),
-              `or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/${device.address}/sriov_numvfs`,
-              'or keep them in the usual boot entry: add --specialisation vfio'
-            ].join(';\n')
-      )
-    }
-    case 'PHYSICAL_FUNCTION_GIVEN': {
-      const { device, physical } = problem
-      return refuse(
-        `${callDevice(device, names)} is a virtual function of ${physical.address}, which goes to guests itself.`,
-        `vfio-pci would take ${physical.address} from its own driver, and without that it has no virtual functions.`,
-        `take one of the two out: ${device.address} of the domain, or ${physical.address} of the flags and of virtualisation.vfio`
-      )
-    }
-  }
+  return wordsOf(VIRTUAL_WORDS, problem, { names, refuse })
+}
+
+interface About {
+  names: Names
+  refuse: (what: string, why: string, remedy: string) => Message
+}
+
+const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
+  VIRTUAL_FUNCTION: ({ address, isThere, physical }, { refuse }) =>
+    refuse(
+      `${address} ${isThere ? 'is' : 'would be'} a virtual function of ${physical}.`,
+      `${TOO_LATE}; ${physical} stays with its driver.`,
+      inDomain(address)
+    ),
+  ID_OF_VIRTUAL_FUNCTIONS: ({ id, virtual, physical, others, free }, { refuse, names }) => {
+    const whose =
+      virtual.length > 0
+        ? callVirtual(virtual)
+        : `the virtual functions that ${list(physical.map(briefDevice))} can have`
+    const isLost = others.some(it => physical.includes(it))
+    return refuse(
+      `${id} is the ID of ${whose}${others.length > 0 ? `, and of ${list(others.map(briefDevice))}` : ''}.`,
+      others.length > 0
+        ? `an ID stands for all devices that have it: vfio-pci would take ${list(others.map(briefDevice))} at boot${isLost ? ', and without its own driver a device has no virtual functions' : ''}.`
+        : `${TOO_LATE}.`,
+      [
+        ...free.map(
+          it =>
+            `to give away ${callDevice(it, names)}: --${isDisplay(it) ? 'gpu' : 'address'} ${it.address}`
+        ),
+        inDomain(virtual[0]?.address)
+      ].join(';\n')
+    )
+  },
+  HAS_VIRTUAL_FUNCTIONS: ({ device, virtual, isNeeded }, { refuse, names }) =>
+    refuse(
+      `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be gone.`,
+      'its own driver makes them, and vfio-pci would take the place of that driver.',
+      isNeeded
+        ? inDomain(virtual[0]?.address)
+        : [
+            inDomain(virtual[0]?.address),
+            `or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/${device.address}/sriov_numvfs`,
+            'or keep them in the usual boot entry: add --specialisation vfio'
+          ].join(';\n')
+    ),
+  PHYSICAL_FUNCTION_GIVEN: ({ device, physical }, { refuse, names }) =>
+    refuse(
+      `${callDevice(device, names)} is a virtual function of ${physical.address}, which goes to guests itself.`,
+      `vfio-pci would take ${physical.address} from its own driver, and without that it has no virtual functions.`,
+      `take one of the two out: ${device.address} of the domain, or ${physical.address} of the flags and of virtualisation.vfio`
+    )
 }
 
 const TOO_LATE =

@@ -6,7 +6,7 @@ import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
 import type { OnDisk } from '../../storage/step.ts'
 import { shellWord } from '../args/shellWord.ts'
 import { type Context, callOn, stateFolderHere, undoCallOn } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
 
 const NOTHING = 'Nothing was written.'
 
@@ -89,197 +89,199 @@ export function inMiB(bytes: number): string {
   return `${Math.ceil((bytes / 1024 / 1024) * 10) / 10} MiB`
 }
 
+type Say = (what: string, remedy: string, why?: string) => Message
+
+interface About {
+  context: Context
+  command: string
+  /** The command whose run is taken back, and the command as its record says it. */
+  done: string
+  record: string
+  /** The same call with sudo. */
+  sudo: string
+  /** What the disk is like after the problem; empty where nothing was to be written. */
+  truth: string
+  /** Said where `truth` is empty, and reading is a part of writing. */
+  unsaid: string
+  io: Say
+  refused: Say
+  stale: Say
+}
+
 function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
-  const { path, code } = problem
   const { command, undoes: done = 'apply', record = command } = context
-  const sudo = `sudo ${context.line}`
-  const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
-  // Where reading is a part of writing.
-  const unsaid = truth === '' ? ` ${NOTHING}` : ''
-  const asPatch = 'keep the change as a patch: add --dry-run -o vfio.patch'
-  const io = (what: string, remedy: string, why?: string): Message => ({
-    code,
-    exit: EXIT.io,
-    what: `${what}${truth}`,
-    ...(why === undefined ? {} : { why }),
-    remedy
+  const say =
+    (exit: number): Say =>
+    (what, remedy, why) => ({
+      code: problem.code,
+      exit,
+      what: `${what}${truth}`,
+      ...(why === undefined ? {} : { why }),
+      remedy
+    })
+  return wordsOf(FILE_WORDS, problem, {
+    ...{ context, command, done, record, sudo: `sudo ${context.line}`, truth },
+    unsaid: truth === '' ? ` ${NOTHING}` : '',
+    ...{ io: say(EXIT.io), refused: say(EXIT.refused), stale: say(EXIT.stale) }
   })
-  const refused = (what: string, remedy: string, why?: string): Message => ({
-    ...io(what, remedy, why),
-    exit: EXIT.refused
-  })
-  const stale = (what: string, remedy: string, why?: string): Message => ({
-    ...io(what, remedy, why),
-    exit: EXIT.stale
-  })
-  switch (problem.code) {
-    case 'NOT_FOUND':
-      if (command.startsWith('option ')) {
-        return io(`${path} does not exist.`, 'see whether the name is right')
-      }
-      return io(
-        problem.hops.length > 1
-          ? `${path} leads to nothing (${problem.hops.join(' -> ')}).`
-          : `${path} does not exist.`,
-        [
-          `pass the file: vfio-patch ${command} PATH`,
-          `In an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
-        ].join('\n')
-      )
-    case 'IS_DIRECTORY':
-      return io(
-        `${path} is a folder.`,
-        `pass a file: ${callOn(`${path}/configuration.nix`, context)}`
-      )
-    case 'NOT_DIRECTORY':
-      return io(`${path} is not a folder.`, 'move it out of the way, then run this again')
-    case 'NOT_REGULAR':
-      return refused(`${path} is not a regular file.`, 'pass the file that it stands for')
-    case 'TOO_BIG':
-      return refused(...tooBig(path, problem.size, problem.most, unsaid))
-    case 'NOT_READABLE':
-      return io(`cannot read ${path}: permission denied.`, sudo)
-    case 'NOT_WRITABLE':
-      return io(
-        `cannot write to ${path}: permission denied.`,
-        command === 'undo' ? sudo : `${sudo}\nor ${asPatch}`
-      )
-    case 'READ_ONLY_FS':
-      return io(
-        `${path} is on a read-only file system.`,
-        command === 'undo' ? 'remount it read-write' : `remount it read-write, or ${asPatch}`
-      )
-    case 'STORE_LINK':
-      return refused(
-        `${path} is a link into the Nix store (${problem.hops.join(' -> ')}) and cannot be edited.`,
-        'find the source file in your repository and pass that file',
-        'it is generated, e.g. by home-manager or environment.etc.'
-      )
-    case 'LINK_LOOP':
-      return refused(
-        `${path} is a link that leads back to itself.`,
-        'mend the link',
-        problem.hops.join(' -> ')
-      )
-    case 'OUTSIDE_ROOT':
-      return refused(
-        `${path} is not inside ${problem.root}.`,
-        `pass a file below ${problem.root}, or leave --root away`
-      )
-    case 'IMMUTABLE':
-      return refused(
-        problem.mark === 'i'
-          ? `${path} is immutable (chattr +i).`
-          : `${path} can only be added to (chattr +a).`,
-        `sudo chattr -${problem.mark} ${shellWord(path)}, then run this again`
-      )
-    case 'MOUNT_POINT':
-      return refused(
-        `${path} is a mount point of its own and cannot be replaced safely.`,
-        problem.source === null
-          ? 'edit the file that is mounted there'
-          : `edit the original: ${callOn(problem.source, context)}`,
-        'a single file is bind-mounted, as impermanence does.'
-      )
-    case 'HARD_LINKS': {
-      const [from, to] = [shellWord(path), shellWord(`${path}.new`)]
-      return refused(
-        `${path} has ${problem.count} hard links; replacing it would separate them.`,
-        `copy it first: cp ${from} ${to} && mv ${to} ${from}`
-      )
+}
+
+const AS_PATCH = 'keep the change as a patch: add --dry-run -o vfio.patch'
+
+const FILE_WORDS: Wording<FileProblem, About, Message> = {
+  NOT_FOUND: ({ path, hops }, { context, command, io }) => {
+    const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
+    if (command.startsWith('option ')) {
+      return io(`${path} does not exist.`, 'see whether the name is right')
     }
-    case 'OPEN_FOLDER': {
-      const { uid, mode } = problem
-      const byMode = (mode & 0o022) !== 0
-      return refused(
-        byMode
-          ? `others may write to the folder ${path} (mode ${mode.toString(8)}).`
-          : `the folder ${path} belongs to another user (${uid}).`,
-        byMode
-          ? `sudo chmod go-w ${shellWord(path)}`
-          : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`,
-        'somebody else could put another file in its place while this runs.'
-      )
-    }
-    case 'NOT_PRIVATE': {
-      const isOwn = problem.uid === process.geteuid?.()
-      return refused(
-        isOwn
-          ? `the folder ${path} keeps your backups, and others have rights to it (mode ${problem.mode.toString(8)}).`
-          : `the folder ${path} is to keep your backups, and belongs to another user (${problem.uid}).`,
-        isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way',
-        'what lies in it is what an undo puts in place.'
-      )
-    }
-    case 'NO_SPACE':
-      return io(
-        `no space left for ${path} (needs ${Math.ceil(problem.needed / 1024)} KB).`,
-        'free space (nix-collect-garbage), then run this again'
-      )
-    case 'IO_ERROR':
-      return io(
-        `error on ${path} (${problem.syscall}: ${problem.errno}).`,
-        'check the disk (dmesg) before trying again'
-      )
-    case 'NOT_AS_WRITTEN':
-      return io(
-        `${path} could not be written: what was read back is not what was written.`,
-        'check the disk (dmesg) before trying again'
-      )
-    case 'BACKUP_FAILED': {
-      const cause = fileMessage(problem.cause, context, '')
-      const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
-      const isFull = cause.code === 'NO_SPACE'
-      const isOthers = problem.cause.code === 'OPEN_FOLDER' && (problem.cause.mode & 0o022) === 0
-      const mend = isOthers
-        ? 'keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch'
-        : (isUnsafe && cause.remedy) || (isFull ? 'free space there' : 'see to that folder')
-      return io(
-        `could not save a backup in ${path}: ${cause.what}`,
-        command !== 'undo'
-          ? `${mend}, or repeat with --no-backup --yes`
-          : `${mend}, then run this again`
-      )
-    }
-    case 'BACKUP_DAMAGED':
-      return io(
-        `the copy ${path} that run ${problem.run} kept is damaged or gone.${unsaid}`,
-        'restore the file from a backup of your own'
-      )
-    case 'STALE':
-      return stale(
-        `${path} changed while you were deciding.`,
-        `run vfio-patch ${command} again to see a fresh diff`
-      )
-    case 'LOCKED':
-      return lockedMessage(problem, context, truth || unsaid)
-    case 'EDITED_SINCE':
-      return stale(
-        problem.found === null
-          ? `${path} was removed after the last ${done}.${unsaid}`
-          : `${path} was edited after the last ${done}, so ${record === 'undo --redo' ? 'redo' : 'undo'} would lose those edits.${unsaid}`,
-        problem.found === null
-          ? 'put the file back as it was, then run this again'
-          : record === 'undo --redo'
-            ? 'take your edit out by hand, or run the command again that was undone'
-            : done === 'apply'
-              ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
-              : 'take the change out by hand'
-      )
-    case 'INTERRUPTED':
-      return interruptedMessage(problem, context, truth || unsaid)
-    case 'RECORD_DAMAGED':
-      return io(
-        `the record of run ${problem.run} is damaged, or of another version: ${path}.${unsaid}`,
-        [
-          `take another run back by its name: ${undoCallOn(undefined, context)} --list`,
-          `or leave that run out for good: rm -r ${shellWord(dirname(path))}`
-        ].join('\n'),
-        'it may have changed the files last, and nobody knows which ones.'
-      )
-    case 'NO_RUN':
-      return io(`there is nothing to undo for ${path}.`, otherRuns(context))
-  }
+    return io(
+      hops.length > 1
+        ? `${path} leads to nothing (${hops.join(' -> ')}).`
+        : `${path} does not exist.`,
+      [
+        `pass the file: vfio-patch ${command} PATH`,
+        `In an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
+      ].join('\n')
+    )
+  },
+  IS_DIRECTORY: ({ path }, { context, io }) =>
+    io(`${path} is a folder.`, `pass a file: ${callOn(`${path}/configuration.nix`, context)}`),
+  NOT_DIRECTORY: ({ path }, { io }) =>
+    io(`${path} is not a folder.`, 'move it out of the way, then run this again'),
+  NOT_REGULAR: ({ path }, { refused }) =>
+    refused(`${path} is not a regular file.`, 'pass the file that it stands for'),
+  TOO_BIG: ({ path, size, most }, { unsaid, refused }) =>
+    refused(...tooBig(path, size, most, unsaid)),
+  NOT_READABLE: ({ path }, { sudo, io }) => io(`cannot read ${path}: permission denied.`, sudo),
+  NOT_WRITABLE: ({ path }, { command, sudo, io }) =>
+    io(
+      `cannot write to ${path}: permission denied.`,
+      command === 'undo' ? sudo : `${sudo}\nor ${AS_PATCH}`
+    ),
+  READ_ONLY_FS: ({ path }, { command, io }) =>
+    io(
+      `${path} is on a read-only file system.`,
+      command === 'undo' ? 'remount it read-write' : `remount it read-write, or ${AS_PATCH}`
+    ),
+  STORE_LINK: ({ path, hops }, { refused }) =>
+    refused(
+      `${path} is a link into the Nix store (${hops.join(' -> ')}) and cannot be edited.`,
+      'find the source file in your repository and pass that file',
+      'it is generated, e.g. by home-manager or environment.etc.'
+    ),
+  LINK_LOOP: ({ path, hops }, { refused }) =>
+    refused(`${path} is a link that leads back to itself.`, 'mend the link', hops.join(' -> ')),
+  OUTSIDE_ROOT: ({ path, root }, { refused }) =>
+    refused(`${path} is not inside ${root}.`, `pass a file below ${root}, or leave --root away`),
+  IMMUTABLE: ({ path, mark }, { refused }) =>
+    refused(
+      mark === 'i'
+        ? `${path} is immutable (chattr +i).`
+        : `${path} can only be added to (chattr +a).`,
+      `sudo chattr -${mark} ${shellWord(path)}, then run this again`
+    ),
+  MOUNT_POINT: ({ path, source }, { context, refused }) =>
+    refused(
+      `${path} is a mount point of its own and cannot be replaced safely.`,
+      source === null
+        ? 'edit the file that is mounted there'
+        : `edit the original: ${callOn(source, context)}`,
+      'a single file is bind-mounted, as impermanence does.'
+    ),
+  HARD_LINKS: ({ path, count }, { refused }) => {
+    const [from, to] = [shellWord(path), shellWord(`${path}.new`)]
+    return refused(
+      `${path} has ${count} hard links; replacing it would separate them.`,
+      `copy it first: cp ${from} ${to} && mv ${to} ${from}`
+    )
+  },
+  OPEN_FOLDER: ({ path, uid, mode }, { refused }) => {
+    const byMode = (mode & 0o022) !== 0
+    return refused(
+      byMode
+        ? `others may write to the folder ${path} (mode ${mode.toString(8)}).`
+        : `the folder ${path} belongs to another user (${uid}).`,
+      byMode
+        ? `sudo chmod go-w ${shellWord(path)}`
+        : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`,
+      'somebody else could put another file in its place while this runs.'
+    )
+  },
+  NOT_PRIVATE: ({ path, uid, mode }, { refused }) => {
+    const isOwn = uid === process.geteuid?.()
+    return refused(
+      isOwn
+        ? `the folder ${path} keeps your backups, and others have rights to it (mode ${mode.toString(8)}).`
+        : `the folder ${path} is to keep your backups, and belongs to another user (${uid}).`,
+      isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way',
+      'what lies in it is what an undo puts in place.'
+    )
+  },
+  NO_SPACE: ({ path, needed }, { io }) =>
+    io(
+      `no space left for ${path} (needs ${Math.ceil(needed / 1024)} KB).`,
+      'free space (nix-collect-garbage), then run this again'
+    ),
+  IO_ERROR: ({ path, syscall, errno }, { io }) =>
+    io(`error on ${path} (${syscall}: ${errno}).`, 'check the disk (dmesg) before trying again'),
+  NOT_AS_WRITTEN: ({ path }, { io }) =>
+    io(
+      `${path} could not be written: what was read back is not what was written.`,
+      'check the disk (dmesg) before trying again'
+    ),
+  BACKUP_FAILED: (problem, { context, command, io }) => {
+    const { path } = problem
+    const cause = fileMessage(problem.cause, context, '')
+    const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
+    const isFull = cause.code === 'NO_SPACE'
+    const isOthers = problem.cause.code === 'OPEN_FOLDER' && (problem.cause.mode & 0o022) === 0
+    const mend = isOthers
+      ? 'keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch'
+      : (isUnsafe && cause.remedy) || (isFull ? 'free space there' : 'see to that folder')
+    return io(
+      `could not save a backup in ${path}: ${cause.what}`,
+      command !== 'undo'
+        ? `${mend}, or repeat with --no-backup --yes`
+        : `${mend}, then run this again`
+    )
+  },
+  BACKUP_DAMAGED: ({ path, run }, { unsaid, io }) =>
+    io(
+      `the copy ${path} that run ${run} kept is damaged or gone.${unsaid}`,
+      'restore the file from a backup of your own'
+    ),
+  STALE: ({ path }, { command, stale }) =>
+    stale(
+      `${path} changed while you were deciding.`,
+      `run vfio-patch ${command} again to see a fresh diff`
+    ),
+  LOCKED: (problem, { context, unsaid, truth }) => lockedMessage(problem, context, truth || unsaid),
+  EDITED_SINCE: ({ path, found }, { context, done, record, unsaid, stale }) =>
+    stale(
+      found === null
+        ? `${path} was removed after the last ${done}.${unsaid}`
+        : `${path} was edited after the last ${done}, so ${record === 'undo --redo' ? 'redo' : 'undo'} would lose those edits.${unsaid}`,
+      found === null
+        ? 'put the file back as it was, then run this again'
+        : record === 'undo --redo'
+          ? 'take your edit out by hand, or run the command again that was undone'
+          : done === 'apply'
+            ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
+            : 'take the change out by hand'
+    ),
+  INTERRUPTED: (problem, { context, unsaid, truth }) =>
+    interruptedMessage(problem, context, truth || unsaid),
+  RECORD_DAMAGED: ({ path, run }, { context, unsaid, io }) =>
+    io(
+      `the record of run ${run} is damaged, or of another version: ${path}.${unsaid}`,
+      [
+        `take another run back by its name: ${undoCallOn(undefined, context)} --list`,
+        `or leave that run out for good: rm -r ${shellWord(dirname(path))}`
+      ].join('\n'),
+      'it may have changed the files last, and nobody knows which ones.'
+    ),
+  NO_RUN: ({ path }, { context, io }) =>
+    io(`there is nothing to undo for ${path}.`, otherRuns(context))
 }
 
 /** Another run that holds a lock: who, of which folder, since when, and how it was called. */

@@ -5,9 +5,9 @@ import type { Caution } from '../../machine/gates.ts'
 import { idOf, type PciDevice, slotOf } from '../../machine/machine.ts'
 import { isVgpu, isVirtual } from '../../machine/virtualFunctions.ts'
 import type { Choice, ChoiceProblem, Decision, MovedDevice } from '../../plan/devices.ts'
-import type { VirtualDecision } from '../../plan/guestDevices.ts'
+import type { VirtualDecision, VirtualProblem } from '../../plan/guestDevices.ts'
 import type { Context } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
 import {
   briefDevice,
   callDevice,
@@ -38,114 +38,121 @@ export function problemMessage(
   return { ...first, why: why.filter(it => it !== undefined).join('\n') }
 }
 
+interface About {
+  /** The whole call as typed. */
+  call: string
+  names: Names
+  /** A guest has a virtual function only while it runs. */
+  isLater: boolean
+  refuse: (what: string, why: string, remedy: string) => Message
+}
+
 function messageOf(problem: ChoiceProblem, call: string, names: Names): Message {
   if (isVirtualProblem(problem)) return virtualMessage(problem, names)
-  const { code } = problem
-  // A guest has a virtual function only while it runs.
-  const isLater = 'device' in problem && isVirtual(problem.device)
-  const refuse = (what: string, why: string, remedy: string): Message => ({
-    code,
-    exit: EXIT.hardware,
-    what: `${what} Nothing was written.`,
-    why,
-    remedy
+  return wordsOf(WORDS, problem, {
+    call,
+    names,
+    isLater: 'device' in problem && isVirtual(problem.device),
+    refuse: (what, why, remedy) => ({
+      code: problem.code,
+      exit: EXIT.hardware,
+      what: `${what} Nothing was written.`,
+      why,
+      remedy
+    })
   })
-  switch (problem.code) {
-    case 'CARRIES_DISK':
+}
+
+const WORDS: Wording<Exclude<ChoiceProblem, VirtualProblem>, About, Message> = {
+  CARRIES_DISK: ({ device, uses }, { names, isLater, refuse }) =>
+    refuse(
+      `${callDevice(device, names)} carries what this system lives on: ${callUses(uses)}.`,
+      isLater
+        ? 'while the guest runs, the host would not find its files.'
+        : 'after the next boot it would belong to the guest, and the host would not find its files.',
+      `leave ${device.address} with the host; ${OTHER_CARD}`
+    ),
+  ONLY_NETWORK: (problem, { names, isLater, refuse }) =>
+    refuse(
+      `${callDevice(problem.device, names)} is the only network card (${list(problem.names)}).`,
+      isLater
+        ? 'while the guest runs, this machine could not be reached, nor reach anything.'
+        : 'after the next boot this machine could not be reached, nor reach anything.',
+      'put in another one for the host first, or leave this one with it'
+    ),
+  ONLY_KEYBOARD: (problem, { names, isLater, refuse }) =>
+    refuse(
+      `the only keyboard (${list(problem.names)}) is plugged into ${callDevice(problem.device, names)}.`,
+      isLater
+        ? 'while the guest runs, you could not type.'
+        : 'after the next boot you could not type.',
+      'plug it into a port of another controller, then run this again'
+    ),
+  ONLY_DISPLAY: (problem, { call, names, refuse }) => {
+    if (problem.others.length > 0) {
+      const all = [problem.device, ...problem.others].map(it => callDevice(it, names))
       return refuse(
-        `${callDevice(problem.device, names)} carries what this system lives on: ${callUses(problem.uses)}.`,
-        isLater
-          ? 'while the guest runs, the host would not find its files.'
-          : 'after the next boot it would belong to the guest, and the host would not find its files.',
-        `leave ${problem.device.address} with the host; ${OTHER_CARD}`
-      )
-    case 'ONLY_NETWORK':
-      return refuse(
-        `${callDevice(problem.device, names)} is the only network card (${list(problem.names)}).`,
-        isLater
-          ? 'while the guest runs, this machine could not be reached, nor reach anything.'
-          : 'after the next boot this machine could not be reached, nor reach anything.',
-        'put in another one for the host first, or leave this one with it'
-      )
-    case 'ONLY_KEYBOARD':
-      return refuse(
-        `the only keyboard (${list(problem.names)}) is plugged into ${callDevice(problem.device, names)}.`,
-        isLater
-          ? 'while the guest runs, you could not type.'
-          : 'after the next boot you could not type.',
-        'plug it into a port of another controller, then run this again'
-      )
-    case 'ONLY_DISPLAY':
-      if (problem.others.length > 0) {
-        const all = [problem.device, ...problem.others].map(it => callDevice(it, names))
-        return refuse(
-          `no card would be left to show a picture: ${list(all)} would all go.`,
-          `after the next boot the host would have none${isByID(problem, call) ? '; and an ID means all cards that have it' : ''}.`,
-          `name only what the guest is to have, e.g. --gpu ${unseen([problem.device, ...problem.others])?.address}`
-        )
-      }
-      return refuse(
-        `${callDevice(problem.device, names)} is the only card that can show a picture.`,
-        'after the next boot the host would have none.',
-        'leave it with the host until a guest starts: add --bind hooks;\nor give it a boot entry of its own: add --specialisation vfio'
-      )
-    case 'SHOWS_SCREEN': {
-      const { device, others } = problem
-      return refuse(
-        isSilent(device)
-          ? `${device.address} may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot.`
-          : `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
-        `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
-        [
-          `plug your monitor in there, ${OTHER_CARD},`,
-          'put it in its own boot entry (add --specialisation vfio),',
-          `or confirm with: ${call} --confirm ${device.address}`
-        ].join('\n')
+        `no card would be left to show a picture: ${list(all)} would all go.`,
+        `after the next boot the host would have none${isByID(problem, call) ? '; and an ID means all cards that have it' : ''}.`,
+        `name only what the guest is to have, e.g. --gpu ${unseen([problem.device, ...problem.others])?.address}`
       )
     }
-    case 'SHARED_GROUP': {
-      const { device, others, canGoToo } = problem
-      const what = `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`
-      if (isLater) {
-        const { why, remedy } = groupOfVirtual(others, device.physicalFunction)
-        return refuse(what, why, remedy)
-      }
-      const along = others.map(it => ` --address ${it.address}`).join('')
-      return refuse(
-        what,
-        'the IOMMU can not keep them apart, so they go to the guest together or not at all.',
-        `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host can do without: ${call}${along}` : ''}`
-      )
+    return refuse(
+      `${callDevice(problem.device, names)} is the only card that can show a picture.`,
+      'after the next boot the host would have none.',
+      'leave it with the host until a guest starts: add --bind hooks;\nor give it a boot entry of its own: add --specialisation vfio'
+    )
+  },
+  SHOWS_SCREEN: ({ device, others }, { call, names, refuse }) =>
+    refuse(
+      isSilent(device)
+        ? `${device.address} may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot.`
+        : `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
+      `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
+      [
+        `plug your monitor in there, ${OTHER_CARD},`,
+        'put it in its own boot entry (add --specialisation vfio),',
+        `or confirm with: ${call} --confirm ${device.address}`
+      ].join('\n')
+    ),
+  SHARED_GROUP: ({ device, others, canGoToo }, { call, names, isLater, refuse }) => {
+    const what = `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`
+    if (isLater) {
+      const { why, remedy } = groupOfVirtual(others, device.physicalFunction)
+      return refuse(what, why, remedy)
     }
-    case 'IOMMU_OFF':
-      return refuse(
-        'IOMMU is off: /sys/kernel/iommu_groups is empty.',
-        'the firmware shows none to the kernel, and without it no device can be given to a guest.',
-        `switch on ${iommuName(problem.machine)} in the firmware setup, reboot, then: vfio-patch scan`
-      )
-    case 'NO_SUCH_DEVICE': {
-      const cards = problem.cards.map(it => callDevice(it.display, names))
-      return {
-        code,
-        exit: EXIT.usage,
-        what: `this machine has nothing at ${problem.address}.`,
-        remedy:
-          cards.length > 0 ? ['give one of its cards:', ...cards].join('\n') : 'vfio-patch scan'
-      }
+    const along = others.map(it => ` --address ${it.address}`).join('')
+    return refuse(
+      what,
+      'the IOMMU can not keep them apart, so they go to the guest together or not at all.',
+      `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host can do without: ${call}${along}` : ''}`
+    )
+  },
+  IOMMU_OFF: ({ machine }, { refuse }) =>
+    refuse(
+      'IOMMU is off: /sys/kernel/iommu_groups is empty.',
+      'the firmware shows none to the kernel, and without it no device can be given to a guest.',
+      `switch on ${iommuName(machine)} in the firmware setup, reboot, then: vfio-patch scan`
+    ),
+  NO_SUCH_DEVICE: (problem, { names }) => {
+    const { code } = problem
+    const cards = problem.cards.map(it => callDevice(it.display, names))
+    return {
+      code,
+      exit: EXIT.usage,
+      what: `this machine has nothing at ${problem.address}.`,
+      remedy: cards.length > 0 ? ['give one of its cards:', ...cards].join('\n') : 'vfio-patch scan'
     }
-    case 'NOT_A_CARD': {
-      const { device, card } = problem
-      return {
-        code,
-        exit: EXIT.usage,
-        what: `${callDevice(device, names)} is not a graphics card.`,
-        remedy:
-          card === undefined
-            ? `to give it away all the same: --address ${device.address}`
-            : `it is part of one: --gpu ${card.display.address}`
-      }
-    }
-  }
+  },
+  NOT_A_CARD: ({ code, device, card }, { names }) => ({
+    code,
+    exit: EXIT.usage,
+    what: `${callDevice(device, names)} is not a graphics card.`,
+    remedy:
+      card === undefined
+        ? `to give it away all the same: --address ${device.address}`
+        : `it is part of one: --gpu ${card.display.address}`
+  })
 }
 
 /** The last of the cards that does not show the picture of the host, else the last. */
