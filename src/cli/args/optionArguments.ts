@@ -7,7 +7,9 @@ import type { Screens } from '../output/output.ts'
 import { ACTIONS, type Action, FLAGS, spell } from './flags.ts'
 import { type Arguments, closest, isGiven, unknown } from './parse.ts'
 import {
+  type CheckMode,
   type CommandRequest,
+  parseCheckMode,
   readCommand,
   readRoot,
   readWriteOptions,
@@ -48,10 +50,10 @@ export interface OptionRequest extends CommandRequest {
   action: OptionAction
   /** The operands behind the file and the flags that go with them, as they would be typed again. */
   tail: string
-  /** Undefined where no file is written. */
-  write: WriteOptions | undefined
-  /** The value of `--parse-check`, which counts only where something changes. */
-  parseCheck: string | undefined
+  /** Read where a file is edited. */
+  readWrite: () => WriteOptions
+  /** Read where something changes. */
+  readCheckMode: () => CheckMode
 }
 
 /**
@@ -79,12 +81,11 @@ export function readOptionRequest(args: Arguments, screens: Screens): OptionRequ
       })
     )
   }
-  const isFilter = file === '-' || name === 'get'
   return {
     ...readCommand(args, screens),
     ...{ file, root, action, tail: tailOf(args) },
-    write: isFilter ? undefined : readWriteOptions(args, true),
-    parseCheck: args.text('parse-check')
+    readWrite: () => readWriteOptions(args, true),
+    readCheckMode: () => parseCheckMode(args.text('parse-check'))
   }
 }
 

@@ -111,12 +111,12 @@ function findStrange(words: readonly string[]): Message | undefined {
     }
     if (no === '' && flag.kind === 'off') return unknownFlag(word, words)
     if (flag.kind === 'text' || flag.kind === 'texts') {
-      const given = value === undefined ? own[i + 1] : value.slice(1)
-      if (given === undefined || given === '' || (value === undefined && given.startsWith('--'))) {
-        return missingValue(flag, given, words)
+      const typed = value === undefined ? own[i + 1] : value.slice(1)
+      if (typed === undefined || typed === '' || (value === undefined && typed.startsWith('--'))) {
+        return missingValue(flag, typed, words)
       }
       // Else it would be the file of the command.
-      if (value === undefined && given === '-') {
+      if (value === undefined && typed === '-') {
         return usage(`${spell(flag)} needs a value, got "-".`, {
           remedy:
             flag.name === 'domain'
@@ -129,8 +129,8 @@ function findStrange(words: readonly string[]): Message | undefined {
     // An option's value may well be called so.
     const next = words.includes('option') ? undefined : own[i + 1]
     if (value !== undefined || next === 'true' || next === 'false') {
-      const given = value === undefined ? `${word} ${next}` : word
-      return usage(`${spell(flag)} takes no value, got "${given}".`, {
+      const typed = value === undefined ? `${word} ${next}` : word
+      return usage(`${spell(flag)} takes no value, got "${typed}".`, {
         remedy:
           flag.kind === 'toggle'
             ? `give --${flag.name} or --no-${flag.name}`
@@ -161,9 +161,9 @@ function flagOf(name: string): Flag | undefined {
   return FLAGS.find(it => (name.startsWith('-') ? `-${it.short}` === name : it.name === name))
 }
 
-function missingValue(flag: Flag, given: string | undefined, words: readonly string[]): Message {
+function missingValue(flag: Flag, typed: string | undefined, words: readonly string[]): Message {
   const remedy = helpCall(words)
-  if (given !== '') return usage(`${spell(flag)} needs a value.`, { remedy })
+  if (typed !== '') return usage(`${spell(flag)} needs a value.`, { remedy })
   if (flag.name !== 'root') {
     const why = 'a variable that is not set gives an empty value.'
     return usage(`${spell(flag)} needs a value, got "".`, { why, remedy })

@@ -18,7 +18,7 @@ import {
   readOptionRequest
 } from '../args/optionArguments.ts'
 import type { Arguments } from '../args/parse.ts'
-import { type CommandRequest, parseCheckMode } from '../args/request.ts'
+import type { CommandRequest } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
 import { CommandError, EXIT, type Message, orThrow, usage } from '../message.ts'
 import { reportEdits } from '../output/editReasons.ts'
@@ -38,24 +38,25 @@ type OptionChange = Exclude<OptionAction, { action: 'get' }>
 /** `option`: looks up or edits any option of any module. */
 export async function optionCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readOptionRequest(args, screens)
-  const { file, root, action, tail, write } = request
-  if (file === '-') return filter(request, contextOf(request, file, tail))
-  const isLookup = action.action === 'get'
-  const { target, text, context } = readModule(request, { tail, store: isLookup })
-  if (isLookup) return optionGet(text, action, context, request)
-  if (write === undefined) throw new Error('no way to write the change')
+  const { file, action, tail } = request
+  if (file === '-') return filter(request)
+  if (action.action !== 'get') return editFile(action, request)
+  const { text, context } = readModule(request, { tail, store: true })
+  return optionGet(text, action, context, request)
+}
+
+async function editFile(change: OptionChange, request: OptionRequest): Promise<Report> {
+  const { tail, quiet, root } = request
+  const write = request.readWrite()
+  const { target, text, context } = readModule(request, { tail })
   const path = target.realpath
-  const plan = planOption(text, action, context)
-  if (!plan.changed) return nothingToDo(action, context, request.quiet)
+  const plan = planOption(text, change, context)
+  if (!plan.changed) return nothingToDo(change, context, quiet)
   const files = [{ path, before: text, after: plan.text }]
-  const mode = parseCheckMode(request.parseCheck)
-  const check = orThrow(checkWithNix(files, mode, path), it => checkMessage(it, context))
-  const prepared = {
-    plan: { files, configuration: plan },
-    configuration: target,
-    context,
-    check
-  }
+  const checked = checkWithNix(files, request.readCheckMode(), path)
+  const check = orThrow(checked, it => checkMessage(it, context))
+  const planned = { files, configuration: plan }
+  const prepared = { plan: planned, configuration: target, context, check }
   return confirmAndWrite(prepared, { ...request, write }, nextOf(text, path, root))
 }
 
@@ -67,9 +68,10 @@ function nextOf(text: string, path: string, root: string): readonly string[] {
 }
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */
-async function filter(request: OptionRequest, context: Context): Promise<Report> {
-  const { action, json, quiet, screens } = request
-  const mode = parseCheckMode(request.parseCheck)
+async function filter(request: OptionRequest): Promise<Report> {
+  const { file: name, tail, action, json, quiet, screens } = request
+  const context = contextOf(request, name, tail)
+  const mode = request.readCheckMode()
   const input = await readInput('give it the module, e.g. with < configuration.nix', MOST_BYTES)
   if (input.length > MOST_BYTES) throw new CommandError(tooBigInput(MOST_BYTES))
   const text = decodeModule(input, context)

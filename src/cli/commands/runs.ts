@@ -55,6 +55,7 @@ export type Choice =
   | { foreseen: { followUp: FollowUp; stopped: Stopped } }
 
 interface Place {
+  context: Context
   state: string
   options: { root: string }
   /** The file without links; undefined where it can't be said. */
@@ -74,7 +75,7 @@ export function chooseRun(
   const target = locateTarget(file, { root })
   const options = { root: realpathSync(root) }
   const realpath = target.ok ? target.value.realpath : undefined
-  const place: Place = { state: stateFolderHere(root), options, realpath }
+  const place: Place = { context, state: stateFolderHere(root), options, realpath }
   if (!target.ok && request.run === undefined) {
     throw new CommandError(readMessage(target.error, context))
   }
@@ -93,11 +94,10 @@ export function chooseRun(
     }
   }
   if (request.run !== undefined) {
-    const isFileNamed = request.file !== undefined
-    return namedRun(request.run, isFileNamed, place, context)
+    return namedRun(request.run, request.file !== undefined, place)
   }
   if (realpath === undefined) throw new CommandError(usage(`${file} can not be found.`))
-  return chosenRun(request, next.run, { ...place, realpath }, context)
+  return chosenRun(request, next.run, { ...place, realpath })
 }
 
 /**
@@ -130,12 +130,12 @@ function untouchedLines({ outcome, run }: Stopped, record: Run | null): string[]
 function chosenRun(
   request: Request,
   settled: string | undefined,
-  { state, options, realpath }: Place & { realpath: string },
-  context: Context
+  place: Place & { realpath: string }
 ): Choice {
+  const { state, options, realpath } = place
   if (request.kind === 'redo') {
     const undone = lastUndone(state, realpath, options)
-    if (!undone.ok) return nothingOr(request, undone.error, realpath, context)
+    if (!undone.ok) return nothingOr(request, undone.error, place)
     const { run, by } = undone.value
     return { reverted: by, subject: run, purpose: { redoes: run.id } }
   }
@@ -143,21 +143,19 @@ function chosenRun(
   const named = settled === undefined ? undefined : runById(state, settled, options)
   const isFitting = named?.ok === true && concerns(named.value, realpath)
   const run = isFitting ? named : lastRun(state, realpath, options)
-  if (!run.ok) return nothingOr(request, run.error, realpath, context)
+  if (!run.ok) return nothingOr(request, run.error, place)
   return { reverted: run.value, subject: run.value, purpose: { undoes: run.value.id } }
 }
 
 function nothingOr(
   request: Request,
   problem: FileProblem,
-  realpath: string,
-  context: Context
+  { context, state, options, realpath }: Place & { realpath: string }
 ): Choice {
   const { file, root } = context
   const message = readMessage(problem, context)
   if (problem.code !== 'NO_RUN') throw new CommandError(message)
-  const found = listRuns(stateFolderHere(root), { root: realpathSync(root) })
-  const runs = orThrow(found, it => readMessage(it, context))
+  const runs = orThrow(listRuns(state, options), it => readMessage(it, context))
   const known = runs.some(run => concerns(run, realpath))
   const exists = locateTarget(file, { root })
   if (!known && exists.ok && !exists.value.exists) {
@@ -182,8 +180,7 @@ export function elsewhereLines(realpath: string | null, context: Context): strin
 function namedRun(
   id: string,
   isFileNamed: boolean,
-  { state, options, realpath }: Place,
-  context: Context
+  { context, state, options, realpath }: Place
 ): Choice {
   const run = orThrow(runById(state, id, options), it => {
     const message = readMessage(it, context)

@@ -70,7 +70,7 @@ async function ended(
   const isFinished = because?.outcome === 'finished'
   if (!quiet) {
     const target = locateTarget(file, { root })
-    const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, context) : []
+    const next = isFinished && target.ok ? await nextStepOf(target.value.realpath, root) : []
     for (const line of [...lines, ...next]) printNotice(line)
   }
   const report = unchanged({ ...emptyBody(root), notes: lines })
@@ -96,7 +96,7 @@ async function carryOut(
     if (!quiet) printNotice(words.nothing(subject.id))
     return unchanged(emptyBody(root))
   }
-  const folder = folderAround(path, reverted, context)
+  const folder = folderAround(path, reverted, root)
   const files = changes.map(change => {
     const file = attempt(() => changedFile(change, folder), reading(change.realpath))
     return orThrow(file, it => readMessage(it, context))
@@ -126,12 +126,12 @@ async function carryOut(
   const writing = { changes, registrations, purpose: whole, context, planned }
   return writeChanges(writing, request, async () => [
     words.done(subject.id),
-    ...(await nextStepOf(configurationOf(path, changes, context), context))
+    ...(await nextStepOf(configurationOf(path, changes, root), root))
   ])
 }
 
 /** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
-async function nextStepOf(realpath: string, { root }: Context): Promise<readonly string[]> {
+async function nextStepOf(realpath: string, root: string): Promise<readonly string[]> {
   const loaded = await import('../text/nextStep.ts').catch(() => undefined)
   return (
     loaded?.nextStep(root, realpath) ?? ['Next:   build the system again, with nixos-rebuild boot']
@@ -139,7 +139,7 @@ async function nextStepOf(realpath: string, { root }: Context): Promise<readonly
 }
 
 /** The file whose system has to be built: the one that was named if the run changed it, else one that it edited. */
-function configurationOf(path: string, changes: readonly FileChange[], { root }: Context): string {
+function configurationOf(path: string, changes: readonly FileChange[], root: string): string {
   const target = locateTarget(path, { root })
   const own = changes.find(it => target.ok && it.realpath === target.value.realpath)
   // Only modules are created and deleted; a file that is modified belongs to the person.
@@ -206,7 +206,7 @@ const WHAT = {
  * The folder that the patch is for: that of the configuration, as for the patch of an `apply`, where the run
  * has nothing outside of it; else the one around all files of the run.
  */
-function folderAround(configuration: string, run: Run, { root }: Context): string {
+function folderAround(configuration: string, run: Run, root: string): string {
   const paths = run.files.map(it => outerPath(it.path, run.root))
   const target = locateTarget(configuration, { root })
   let folder = target.ok ? dirname(target.value.realpath) : dirname(paths[0] ?? run.root)
