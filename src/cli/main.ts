@@ -19,7 +19,9 @@ interface Progress {
 export async function main(words: readonly string[]): Promise<void> {
   const output = watchOutput()
   const progress: Progress = {}
-  const report = await run(words, progress).catch((error: unknown) => reportOf(error, progress))
+  const report = await runWords(words, progress).catch((error: unknown) =>
+    reportOf(error, progress)
+  )
   if (report === undefined) return
   output.isWritten = report.outcome === 'written'
   process.on('exit', code => {
@@ -54,11 +56,11 @@ function jsonOf(report: Report, args: Arguments | undefined): string {
   return jsonDocument(
     report,
     action === undefined ? command : `${command} ${action}`,
-    kindOf(command, args)
+    documentKind(command, args)
   )
 }
 
-function kindOf(command: Command, args: Arguments): DocumentKind {
+function documentKind(command: Command, args: Arguments): DocumentKind {
   if (command === 'scan' || command === 'domain') return command
   if (command === 'check' && args.on('fix') !== true) return 'check'
   if (command === 'undo' && args.on('list')) return 'runs'
@@ -95,7 +97,7 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
 }
 
 /** Undefined where the help or the version was asked for. */
-async function run(words: readonly string[], progress: Progress): Promise<Report | undefined> {
+async function runWords(words: readonly string[], progress: Progress): Promise<Report | undefined> {
   const args = parseArguments(words)
   progress.args = args
   const { command } = args

@@ -35,9 +35,9 @@ export function parseArguments(words: readonly string[]): Arguments {
   if (strange) throw new CommandError(strange)
 
   const parsed = parse(words.includes('option') ? shield(words) : [...words], {
-    array: namesOf('texts'),
-    string: namesOf('text', 'texts'),
-    boolean: namesOf('switch', 'toggle', 'off'),
+    array: flagNames('texts'),
+    string: flagNames('text', 'texts'),
+    boolean: flagNames('switch', 'toggle', 'off'),
     alias: Object.fromEntries(
       FLAGS.flatMap(it => (it.short === undefined ? [] : [[it.name, it.short]]))
     ),
@@ -87,7 +87,7 @@ export function parseArguments(words: readonly string[]): Arguments {
   }
 }
 
-function namesOf(...kinds: Flag['kind'][]): string[] {
+function flagNames(...kinds: Flag['kind'][]): string[] {
   return FLAGS.filter(it => kinds.includes(it.kind)).map(it => it.name)
 }
 

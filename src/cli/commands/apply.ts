@@ -29,10 +29,10 @@ async function runApply(request: ApplyRequest, reader: MachineReader): Promise<R
     return 'stop' in answers ? answers.stop : runApply(answers.go, reader)
   }
   const choice = await withDriver(planned.value, draft)
-  return 'stop' in choice ? choice.stop : finish(choice.go, request)
+  return 'stop' in choice ? choice.stop : confirmPlan(choice.go, request)
 }
 
-function finish(prepared: Prepared, request: ApplyRequest): Report | Promise<Report> {
+function confirmPlan(prepared: Prepared, request: ApplyRequest): Report | Promise<Report> {
   const { plan, context, notes = [], guest, dark, configuration } = prepared
   if (plan.files.length === 0) {
     if (!request.quiet) {

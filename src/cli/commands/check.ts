@@ -62,7 +62,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   ])
   const fixes = planFaultFixes(faults, files => checkAgain(files, faults, inspection, read))
   const nameOf = (it: string) => (it === path ? context.file : it)
-  const body = bodyOf(faults, nameOf, release ?? null, inspection)
+  const body = checkBody(faults, nameOf, release ?? null, inspection)
   const fixable = fixes.ok
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
@@ -145,7 +145,7 @@ function tell(
     : { exit: EXIT.done, outcome: 'clean', body }
 }
 
-function bodyOf(
+function checkBody(
   { files, findings }: Faults,
   nameOf: (path: string) => string,
   release: string | null,

@@ -38,7 +38,7 @@ export async function confirmAndWrite(
   const changes = toChanges(plan.files, configuration)
   const registrations = registrationsOf(changes, write.gitAdd)
   let planned: PlanBody = {
-    ...bodyOf(prepared, request),
+    ...planBody(prepared, request),
     actions: reportActions(registrations)
   }
   const unsaved = write.output === undefined ? undefined : saveAs(write.output, prepared, planned)
@@ -66,7 +66,7 @@ export async function confirmAndWrite(
 
 function saveAs(output: string, prepared: Prepared, planned: PlanBody): Message | undefined {
   const patch = patchOfPlan(prepared, planned)
-  return savePatch(output, patch, prepared.configuration, filesOf(prepared))
+  return savePatch(output, patch, prepared.configuration, filesAbout(prepared))
 }
 
 /** Why the files of a plan must not or can't be written. */
@@ -97,7 +97,7 @@ function accessNotes(configuration: TargetFile, writes: boolean): string[] {
 }
 
 /** The files that a plan is about, and those that the configuration imports. */
-function filesOf({ plan, configuration, context }: Prepared): string[] {
+function filesAbout({ plan, configuration, context }: Prepared): string[] {
   const text = Buffer.from(configuration.bytes).toString()
   const walk = walkImports({ path: configuration.realpath, text }, moduleReader(context.root))
   const modules = [...walk.modules, ...walk.ours].map(it => it.path)
@@ -105,7 +105,7 @@ function filesOf({ plan, configuration, context }: Prepared): string[] {
 }
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */
-function bodyOf(prepared: Prepared, { write, verbose, json }: WritingRequest): PlanBody {
+function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest): PlanBody {
   const { plan, configuration, context, check, byCard, byGuest, replaced = [] } = prepared
   const wishes = { command: context.command, byCard, byGuest, replaced }
   const files = plan.files.map(({ path: realpath, before, after }) => {

@@ -158,7 +158,7 @@ function optionGet(
     definitions = leaves.map(it => reportLeaf(it, text))
   } else if (path) {
     const all = [...document.getIn(path), ...document.getBelow(path)]
-    definitions = all.sort((a, b) => a.binding.start - b.binding.start).map(report)
+    definitions = all.sort((a, b) => a.binding.start - b.binding.start).map(definitionReport)
   }
   const found = definitions.length > 0
   if (!json && found) {
@@ -173,25 +173,34 @@ function optionGet(
   }
 }
 
-function report(definition: Definition): DefinitionReport {
+function definitionReport(definition: Definition): DefinitionReport {
   const { path, at, source, inherited, conditions, priorities } = definition
   const { line, column } = at
   const option = spellPath(path)
-  return { option, names: namesOf(path), line, column, source, conditions, priorities, inherited }
+  return {
+    option,
+    names: namesOfPath(path),
+    line,
+    column,
+    source,
+    conditions,
+    priorities,
+    inherited
+  }
 }
 
 function reportLeaf({ path, value }: Leaf, text: string): DefinitionReport {
   const { line, column } = placeOf(text, value.start)
   return {
     option: spellPath(path),
-    names: namesOf(path),
+    names: namesOfPath(path),
     line,
     column,
     source: text.slice(value.start, value.end)
   }
 }
 
-function namesOf(path: readonly (string | undefined)[]): (string | null)[] {
+function namesOfPath(path: readonly (string | undefined)[]): (string | null)[] {
   return path.map(it => it ?? null)
 }
 

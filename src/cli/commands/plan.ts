@@ -99,7 +99,7 @@ export function planDraft(
     context,
     check: check.value,
     replaced: replacementsIn(plan, takeOver, context, path),
-    notes: [...notesOn(draft, plan, present), ...faults.notes],
+    notes: [...planNotes(draft, plan, present), ...faults.notes],
     byCard: host.byCard,
     byGuest: forGuest.byGuest,
     ...(guest && file ? { guest: reportGuest(file, guest) } : {}),
@@ -108,7 +108,7 @@ export function planDraft(
 }
 
 /** What a person has to know before they decide; `present` is about the guests that are there already. */
-function notesOn(
+function planNotes(
   { inputs, host, forGuest, file }: Draft,
   plan: ApplyPlan,
   present: readonly string[]

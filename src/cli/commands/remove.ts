@@ -70,7 +70,7 @@ function prepareRemoval(request: RemoveRequest): Prepared {
   requireWritable(edited, context)
   const checked = checkWithNix(plan.files, checkMode, path)
   const check = orThrow(checked, it => removeMessage(it, context, path))
-  const notes = [...tooBigNotes(tooBigImports(walk, root)), ...notesOn(plan, dirname(path))]
+  const notes = [...tooBigNotes(tooBigImports(walk, root)), ...removalNotes(plan, dirname(path))]
   return { plan, configuration: target, context, check, notes }
 }
 
@@ -88,7 +88,7 @@ function othersAround(path: string, { modules }: ImportWalk, words: readonly str
 }
 
 /** What a person has to know of what stays. */
-function notesOn({ kept, stays, strangers }: RemovePlan, folder: string): string[] {
+function removalNotes({ kept, stays, strangers }: RemovePlan, folder: string): string[] {
   const name = (path: string) => {
     const inside = relative(folder, path)
     return inside.startsWith('..') ? path : inside

@@ -215,12 +215,12 @@ export function listRunsOf(request: UndoRequest, context: Context): Report {
   const history = historyOf(all, now)
   const runs = all.filter(isListed).map(run => reportRun(run, history, now))
   const shown = request.all ? runs : runs.slice(0, FEW)
-  if (!request.json) print(shown)
+  if (!request.json) printRuns(shown)
   if (!request.quiet) {
     const realpath = isFileNamed && target.ok ? target.value.realpath : null
     const lines = [
       ...(runs.length === 0 ? ['No runs yet.'] : []),
-      ...notesOn(shown, runs.length, context),
+      ...listNotes(shown, runs.length, context),
       ...damaged.map(({ id, path }) => `The record of run ${id} is damaged: ${path}`),
       ...elsewhereLines(realpath, context)
     ]
@@ -235,13 +235,13 @@ function reportRun(run: Run, history: History, now: Now): RunReport {
   const { id, command, tool, started, done, files, target } = run
   const { undoes = null, redoes = null } = history.purposes.get(id) ?? {}
   return {
-    ...{ id, command, tool, started, done, state: stateOf(run, history, now), undoes, redoes },
+    ...{ id, command, tool, started, done, state: runState(run, history, now), undoes, redoes },
     target: target ?? null,
     files: files.map(it => it.path)
   }
 }
 
-function stateOf(run: Run, history: History, now: Now): RunReport['state'] {
+function runState(run: Run, history: History, now: Now): RunReport['state'] {
   if (history.purposes.has(run.id)) return 'step'
   // What the command was called on; for a record of an earlier version what was written last.
   const last = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
@@ -253,13 +253,13 @@ function stateOf(run: Run, history: History, now: Now): RunReport['state'] {
   return run.done ? 'dropped' : 'interrupted'
 }
 
-function print(runs: readonly RunReport[]): void {
+function printRuns(runs: readonly RunReport[]): void {
   const rows = runs.map(run => [
     run.id,
     dateOf(run.started),
     run.command,
     wordOf(run),
-    namesOf(run.files).join(' ')
+    shownFiles(run.files).join(' ')
   ])
   const widths = rows[0]?.map((_, i) => Math.max(...rows.map(row => row[i]?.length ?? 0))) ?? []
   for (const row of rows) {
@@ -275,7 +275,7 @@ function wordOf({ state, undoes, redoes }: RunReport): string {
 }
 
 /** What the words in the list mean, and what is not in it. */
-function notesOn(shown: readonly RunReport[], count: number, context: Context): string[] {
+function listNotes(shown: readonly RunReport[], count: number, context: Context): string[] {
   const words = STATE_WORDS.filter(([state]) => shown.some(run => run.state === state))
   const more = count - shown.length
   const file = context.unnamed === undefined ? context.file : undefined
@@ -286,7 +286,7 @@ function notesOn(shown: readonly RunReport[], count: number, context: Context): 
 }
 
 /** The files of a run as the list shows them; many in one folder by that folder. */
-function namesOf(paths: readonly string[]): string[] {
+function shownFiles(paths: readonly string[]): string[] {
   const isOneOfMany = (path: string) =>
     paths.filter(it => folderOfModule(it) === folderOfModule(path)).length > MANY
   return groupFiles(paths, it => it, isOneOfMany).map(({ name, files }) =>

@@ -35,11 +35,11 @@ export function savePatch(
 
 /** Whether a path leads to one of these files, by whatever name. */
 function isOneOf(path: string, files: readonly string[]): boolean {
-  const number = numberOf(path)
-  return number !== undefined && files.some(it => numberOf(it) === number)
+  const number = fileNumber(path)
+  return number !== undefined && files.some(it => fileNumber(it) === number)
 }
 
-function numberOf(path: string): string | undefined {
+function fileNumber(path: string): string | undefined {
   try {
     const { dev, ino } = statSync(path, { bigint: true })
     return `${dev}:${ino}`

@@ -121,7 +121,7 @@ async function carryOut(
   if (led) return fail(led, planned)
   const refusal = await confirm(words.question, request)
   if (refusal) return { ...refusal, body: planned }
-  const target = targetOf(reverted, path, root)
+  const target = recordedTarget(reverted, path, root)
   const whole = { ...purpose, ...(target === undefined ? {} : { target }) }
   const writing = { changes, registrations, purpose: whole, context, planned }
   return writeChanges(writing, request, async () => [
@@ -148,7 +148,7 @@ function configurationOf(path: string, changes: readonly FileChange[], root: str
 }
 
 /** The file that the run was called on, else the one that this call names, if the run changed it. */
-function targetOf(reverted: Run, path: string, root: string): string | undefined {
+function recordedTarget(reverted: Run, path: string, root: string): string | undefined {
   if (reverted.target !== undefined) return outerPath(reverted.target, reverted.root)
   const target = locateTarget(path, { root })
   return target.ok && concerns(reverted, target.value.realpath) ? target.value.realpath : undefined
@@ -210,13 +210,13 @@ function folderAround(configuration: string, run: Run, root: string): string {
   const paths = run.files.map(it => outerPath(it.path, run.root))
   const target = locateTarget(configuration, { root })
   let folder = target.ok ? dirname(target.value.realpath) : dirname(paths[0] ?? run.root)
-  if (paths.every(it => isBelow(folder, it))) return folder
+  if (paths.every(it => isInside(folder, it))) return folder
   folder = dirname(paths[0] ?? run.root)
-  while (!paths.every(it => isBelow(folder, it))) folder = dirname(folder)
+  while (!paths.every(it => isInside(folder, it))) folder = dirname(folder)
   return folder
 }
 
-function isBelow(folder: string, path: string): boolean {
+function isInside(folder: string, path: string): boolean {
   return path.startsWith(join(folder, '/'))
 }
 

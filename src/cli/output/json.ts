@@ -92,7 +92,7 @@ export function reportFile(file: ChangedFile, lines: number): FileReport {
     path,
     realpath,
     action: before === undefined ? 'create' : after === undefined ? 'delete' : 'modify',
-    before: before === undefined ? null : stateOf(realpath, before),
+    before: before === undefined ? null : fileState(realpath, before),
     after: bytes === undefined ? null : { sha256: sha256(bytes), size: bytes.length },
     edits,
     patch: patchOf([{ name, before, after }], lines)
@@ -117,7 +117,7 @@ export function reportChecks(check: ParseCheck): CheckReport[] {
   ]
 }
 
-function stateOf(path: string, text: string): FileState {
+function fileState(path: string, text: string): FileState {
   const bytes = Buffer.from(text)
   const content = { sha256: sha256(bytes), size: bytes.length }
   // Standard input is none, and what has gone since then is found out when it is written.

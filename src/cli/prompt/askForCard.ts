@@ -212,7 +212,7 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<F
   const { machine } = reader.read()
   const { verdict, card } = candidate
   const { address } = card.display
-  const own = { go: ['--specialisation', freeName(text)] }
+  const own = { go: ['--specialisation', freeEntryName(text)] }
   const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
   if (verdict === 'confirm') {
     const chosen = await choose(
@@ -264,7 +264,7 @@ function stays(address: string, line: string): Message {
 }
 
 /** A name that no specialisation of the configuration has. */
-function freeName(text: string): string {
+function freeEntryName(text: string): string {
   const taken = specialisationsOf(parseDocument(text))
   let name = 'vfio'
   for (let i = 2; taken.includes(name); i++) name = `vfio${i}`

@@ -77,7 +77,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices = NO_EAR
   return {
     ...unchanged,
     settings: choice.settings,
-    byCard: isAsked ? optionsBy(settings, choice.settings) : [],
+    byCard: isAsked ? optionsByCard(settings, choice.settings) : [],
     notes: [...choiceNotes(choice, names), ...foreign, ...elsewhere, ...absent]
   }
 }
@@ -93,7 +93,7 @@ export function noteOnMachine(
 }
 
 /** The options that a card changed the settings for. */
-function optionsBy(before: Settings, after: Settings): string[] {
+function optionsByCard(before: Settings, after: Settings): string[] {
   const names = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
   return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
 }

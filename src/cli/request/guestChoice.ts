@@ -52,7 +52,12 @@ export function chooseForGuest(
   const host = hostFor(inputs)
   const { machine, names = new Map<string, string>() } = host ?? {}
   const configuration: NixDocument = parseDocument(text)
-  const disks = checkDisks(guest.disks, guest, diskHost(host, placeOf(inputs)), namesIn(inputs))
+  const disks = checkDisks(
+    guest.disks,
+    guest,
+    diskHost(host, guestPlace(inputs)),
+    shortNames(inputs)
+  )
   const texts = system.modules.map(it => it.text)
   const where = { machine, configuration, prefix, texts }
   const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
@@ -70,7 +75,7 @@ export function chooseForGuest(
   const virtual = machine && managedFor(guest.needs, machine)
   const devices = needed.devices.filter(isNew)
   if (host === undefined || devices.length === 0) {
-    const byGuest = optionsBy(settings, needed.settings)
+    const byGuest = optionsByGuest(settings, needed.settings)
     return { settings: needed.settings, notes, byGuest, virtual }
   }
   const choice = chooseGuestDevices(guest, devices, needed, inputs)
@@ -80,7 +85,7 @@ export function chooseForGuest(
   return {
     settings: all,
     notes: [...choiceNotes(choice, names), ...notes, ...noteOnMachine('devices', inputs.request)],
-    byGuest: optionsBy(settings, all),
+    byGuest: optionsByGuest(settings, all),
     virtual
   }
 }
@@ -129,17 +134,17 @@ function hostFor({ match, reader }: ApplyInputs): Host | undefined {
   return match === 'other' ? undefined : reader.read()
 }
 
-function placeOf({ target, request, system, entry }: ApplyInputs): GuestPlace {
+function guestPlace({ target, request, system, entry }: ApplyInputs): GuestPlace {
   return { path: target.realpath, root: request.root, modules: system.modules, entry }
 }
 
 /** How a file of the configuration is called. */
-function namesIn({ target }: ApplyInputs): NameOf {
+function shortNames({ target }: ApplyInputs): NameOf {
   return path => shortName(target, path)
 }
 
 /** The options that a guest changed the settings for. */
-function optionsBy(before: Settings, after: Settings): string[] {
+function optionsByGuest(before: Settings, after: Settings): string[] {
   const vfio = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
   const files = (after.sharedMemoryFiles ?? []).filter(
     it => !before.sharedMemoryFiles?.some(at => at.name === it.name)
@@ -193,8 +198,8 @@ export function presentGuests(
     it => it.disks.length > 0 && (it.path !== planned?.path || planned.isEdited)
   )
   if (guests.length === 0) return []
-  const nameOf = namesIn(inputs)
-  const disks = diskHost(hostFor(inputs), placeOf(inputs))
+  const nameOf = shortNames(inputs)
+  const disks = diskHost(hostFor(inputs), guestPlace(inputs))
   const notes: string[] = []
   for (const it of guests) {
     const { used } = judgeDisks(it.disks, disks)
