@@ -351,7 +351,7 @@ withTools('text leaves in one place', async ({ expect }) => {
     )
   )
   // A document is JSON, which is safe by itself.
-  expect(files.sort()).toEqual(['cli/main.ts', 'cli/show/output.ts'])
+  expect(files.sort()).toEqual(['cli/main.ts', 'cli/output/output.ts'])
 })
 
 describe('no command sends it to a terminal', () => {
