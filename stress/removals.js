@@ -1,15 +1,14 @@
 // npm run stress -- removals FOLDER...
 //
 // Takes what apply did back again, for every module below the folders that apply can plan: on a copy
-// in a temporary folder, through the write protocol. Does undo give the bytes back? Does remove? With
-// the kept copies at hand, without them, and after edits that leave the rest of the file alone? Does
-// Nix accept what is left? Exit code 1 if undo gives other bytes, or if anything but blanks and line
-// ends differs after remove.
+// in a temporary folder, through the write protocol. Does undo give the bytes back? Does remove, at once
+// and after edits that leave the rest of the file alone? Does Nix accept what is left? Exit code 1 if undo
+// gives other bytes, or if anything but blanks and line ends differs after remove.
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { declares, followImports, walkImports } from '../dist/configuration/imports.js'
-import { earlierTexts, ownOptions } from '../dist/configuration/modules.js'
+import { ownOptions } from '../dist/configuration/modules.js'
 import { moduleReader, readFolder } from '../dist/configuration/read.js'
 import { toChanges } from '../dist/plan/changes.js'
 import { planRemove } from '../dist/plan/remove.js'
@@ -71,10 +70,8 @@ function run(file, doc, folder) {
   judge(file, 'undo', text, undo(path, state), true)
 
   apply(path, state)
-  judge(file, 'remove, with the copy', text, remove(path, state), true)
-  apply(path, state)
-  const left = remove(path, undefined)
-  judge(file, 'remove, without a record', text, left, false)
+  const left = remove(path, state)
+  judge(file, 'remove', text, left, false)
   if (left !== undefined) nixJobs.push({ file, before: text, after: left })
 
   for (const [name, edit] of Object.entries(EDITS)) {
@@ -111,7 +108,7 @@ function undo(path, state) {
   return readFileSync(path, 'utf8')
 }
 
-/** The text after remove, or undefined where it is refused. `state` holds what kept copies there are. */
+/** The text after remove, or undefined where it is refused. */
 function remove(path, state) {
   const text = readFileSync(path, 'utf8')
   const walk = walkImports({ path, text }, moduleReader('/'))
@@ -121,14 +118,13 @@ function remove(path, state) {
     usual: folder.path,
     folders: new Map([[folder.path, folder.listing]]),
     own,
-    others: [],
-    ...(state === undefined ? {} : { earlier: earlierTexts(walk.modules, state, '/') })
+    others: []
   })
   if (!plan.ok) {
     writeFileSync(path, text)
     return undefined
   }
-  write(plan.value, path, state ?? join(path, '../state'), 'remove')
+  write(plan.value, path, state, 'remove')
   return readFileSync(path, 'utf8')
 }
 

@@ -2,9 +2,6 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type AttrPath, type Leaf, parseDocument } from '../nix/index.ts'
 import { startsWith } from '../nix/path.ts'
-import { sha256 } from '../storage/read.ts'
-import { outerPath } from '../storage/run.ts'
-import { listRuns, readCopy } from '../storage/runs.ts'
 import { stamp } from './stamp.ts'
 
 const NAMES = [
@@ -30,35 +27,6 @@ export function shippedModules(version: string): Map<string, string> {
       return [name, stamp(version, readFileSync(path, 'utf8'))]
     })
   )
-}
-
-/**
- * What files said before our runs, the newest first, as far back as they are in a row: the text now
- * is what the last run left, the one before it what the run before left, and so on. Nothing of files
- * that were edited since, and nothing where the runs can't be read: nobody depends on it.
- */
-export function earlierTexts(
-  files: readonly { path: string; text: string }[],
-  stateFolder: string,
-  root: string
-): Map<string, string[]> {
-  const runs = listRuns(stateFolder, { root })
-  if (!runs.ok) return new Map()
-  const found = files.map(({ path, text }): [string, string[]] => {
-    const texts: string[] = []
-    let now = sha256(Buffer.from(text))
-    for (const run of runs.value) {
-      const change = run.files.find(it => outerPath(it.path, run.root) === path)
-      if (!change) continue
-      if (change.after?.sha256 !== now || change.before === null) break
-      const copy = readCopy(run, change.before)
-      if (!copy.ok) break
-      texts.push(Buffer.from(copy.value).toString('utf8'))
-      now = change.before.sha256
-    }
-    return [path, texts]
-  })
-  return new Map(found)
 }
 
 /**

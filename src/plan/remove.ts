@@ -20,12 +20,13 @@ import {
 } from '../nix/index.ts'
 import { startsWith } from '../nix/path.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import { commentsOf, elementsOf } from '../nix/syntax/shape.ts'
 import { moveOffset } from '../nix/text/edits.ts'
 import type { ApplyPlan } from './apply.ts'
 import { prefixOf, specialisationsOf } from './bootEntry.ts'
 import { type DroppedModules, dropModules, type KeptModule } from './modulesFolder.ts'
 import type { RemoveProblem, UsePlace } from './problem.ts'
-import { afterEdits, backTo, unchanged, withoutBindings, withoutTraces } from './removal/takeOut.ts'
+import { afterEdits, unchanged, withoutBindings } from './removal/takeOut.ts'
 import { findOwnUses, type OwnThings, type OwnUse, resolved } from './removal/uses.ts'
 
 /** All that a run of `remove` knows; nothing else is looked at. */
@@ -38,11 +39,6 @@ export interface RemoveInput {
   folders: ReadonlyMap<string, FolderListing>
   /** The options that only our modules declare. */
   own: readonly AttrPath[]
-  /**
-   * Texts of files before our last runs, the newest first, where they are as these left them. They
-   * only tell which blanks and line ends stood there.
-   */
-  earlier?: ReadonlyMap<string, readonly string[]>
   /** Other files of the repository, which the configuration does not import. */
   others: readonly { path: string; text: string }[]
 }
@@ -93,7 +89,7 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
 
   const edited: { module: ModuleDocument; plan: Plan }[] = []
   for (const module of modules) {
-    const plan = planFileRemoval(module, imports, things, input.earlier?.get(module.path))
+    const plan = planFileRemoval(module, imports, things)
     if (!plan.ok) return plan
     edited.push({ module, plan: plan.value })
   }
@@ -223,15 +219,13 @@ function usesLeft(
 
 /**
  * Works out what takes our part out of one file: the `imports` of it, and the options among `things` that
- * only our modules declare. Where one of its `earlier` texts differs in blanks only, it is that one again.
- * A file without any of this gives a plan without edits. Refuses with `NIX` what can't be read or edited;
+ * only our modules declare. An `imports` list without other items goes as a whole. A file without any of this gives a plan without edits. Refuses with `NIX` what can't be read or edited;
  * a file that can't be read and names none of the options is left as it is, unless it is the configuration.
  */
 export function planFileRemoval(
   module: ModuleDocument,
   imports: readonly OwnImport[],
-  things: OwnThings,
-  earlier: readonly string[] = []
+  things: OwnThings
 ): Result<Plan, RemoveProblem> {
   const { path, doc, importer } = module
   const refuse = (error: NixError) => err({ code: 'NIX' as const, path, error })
@@ -254,7 +248,7 @@ export function planFileRemoval(
     uses.filter(isHidden).map(it => it.node)
   )
   const isOurs = (spelling: string) => spellings.has(resolved(path, spelling))
-  const plan = planVisible(bared.doc, things, isOurs, earlier)
+  const plan = planVisible(bared.doc, things, isOurs)
   return plan.ok ? ok(afterEdits(doc.text, bared.edits, plan.value)) : refuse(plan.error)
 }
 
@@ -262,24 +256,21 @@ export function planFileRemoval(
 function planVisible(
   doc: NixDocument,
   things: OwnThings,
-  isOurs: (spelling: string) => boolean,
-  earlier: readonly string[]
+  isOurs: (spelling: string) => boolean
 ): Result<Plan, NixError> {
+  const edit = doc.edit()
+  for (const option of withEmptied(doc, visibleOptions(doc, things.options))) edit.removeIn(option)
   const items = importsTo(doc, isOurs)
-  const gone = withEmptied(doc, visibleOptions(doc, things.options))
-  const withoutOptions = () => {
-    const edit = doc.edit()
-    for (const option of gone) edit.removeIn(option)
-    return edit
-  }
-  const plan = withoutOptions().removeIn('imports', items).plan()
-  if (!plan.ok) return plan
-  // An empty list that only our import made necessary goes as well.
-  const isOnly = items.length > 0 && doc.itemsIn('imports').length === items.length
-  const bare = isOnly ? withoutOptions().removeIn('imports').plan() : plan
-  const proved: [Plan, ...Plan[]] = bare.ok ? [plan.value, bare.value] : [plan.value]
-  const back = earlier.map(it => backTo(it, doc, proved)).find(it => it !== undefined)
-  return ok(back ?? withoutTraces(doc, definedIn(doc, gone), isOurs, proved))
+  if (isAllOfImports(doc, items.length)) edit.removeIn('imports')
+  else edit.removeIn('imports', items)
+  return edit.plan()
+}
+
+/** Whether `imports` is plain lists of that many items and nothing else: they go with their items. */
+function isAllOfImports(doc: NixDocument, count: number): boolean {
+  const lists = doc.getIn('imports').map(it => it.value)
+  const isPlain = lists.every(it => it.type === 'list_expression' && commentsOf(it).length === 0)
+  return count > 0 && isPlain && lists.flatMap(elementsOf).length === count
 }
 
 /** The definitions of these options that the toolkit knows for such, also inside specialisations. */

@@ -250,7 +250,7 @@ test.concurrent('files that it imports are edited too, in one run', async () => 
   })
   expect(place.files()).toEqual({
     'configuration.nix': given.replace('  virtualisation.vfio.enable = true;\n', ''),
-    'hosts/pc.nix': '{\n  imports = [ ];\n  boot.tmp.useTmpfs = true;\n}\n'
+    'hosts/pc.nix': '{\n  boot.tmp.useTmpfs = true;\n}\n'
   })
 })
 

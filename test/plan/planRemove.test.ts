@@ -154,16 +154,6 @@ describe('a configuration with our part', () => {
     ])
   })
 
-  it('gets back the blanks that it had before, where a run kept them', () => {
-    const before = '{\n\n  boot.loader.timeout = 1;}\n'
-    const after =
-      '{\n  imports = [ ./vfio ];\n\n  boot.loader.timeout = 1;\n\n  virtualisation.vfio.enable = true;\n}\n'
-    expect(removed(after)).toBe('{\n  boot.loader.timeout = 1;\n}\n')
-    expect(removed(after, { earlier: new Map([[PATH, ['{ }', before]]]) })).toBe(before)
-    const edited = before.replace('= 1', '= 2')
-    expect(removed(after, { earlier: new Map([[PATH, [edited]]]) })).toBe(removed(after))
-  })
-
   it('keeps options of the same names that another module declares', () => {
     const other =
       '{ lib, ... }: { options.virtualisation.hugepages.enable = lib.mkEnableOption "x"; }'
@@ -313,7 +303,7 @@ describe('refused is a result that would need our modules', () => {
       }
     `
     const others = [{ path: '/etc/nixos/old/vfio.nix', text }]
-    expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ imports = [ ]; }')
+    expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 
   it('and what can not be edited, with its place', () => {

@@ -383,7 +383,7 @@ const files: Edit[] = [
     },
     left: {
       'configuration.nix': GIVEN.replace('./hardware.nix', './hardware.nix ./gpu.nix'),
-      'gpu.nix': '{\n}\n'
+      'gpu.nix': '{ }\n'
     }
   },
   {

@@ -1,6 +1,6 @@
 import { basename, dirname, join, relative } from 'node:path'
 import { type ImportWalk, walkImports } from '../../configuration/imports.ts'
-import { earlierTexts, ownOptions, shippedModules } from '../../configuration/modules.ts'
+import { ownOptions, shippedModules } from '../../configuration/modules.ts'
 import {
   moduleReader,
   nixFilesAround,
@@ -11,7 +11,7 @@ import { stampOf } from '../../configuration/stamp.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type RemoveRequest, readRemoveRequest } from '../args/request.ts'
-import { stateFolderHere, VERSION } from '../context.ts'
+import { VERSION } from '../context.ts'
 import { orThrow } from '../message.ts'
 import { printNotice, type Screens } from '../output/output.ts'
 import type { Prepared } from '../prepared.ts'
@@ -62,7 +62,6 @@ function prepareRemoval(request: RemoveRequest): Prepared {
     usual: usual.path,
     folders,
     own,
-    earlier: earlierTexts(walk.modules, stateFolderHere(root), root),
     others: othersAround(path, walk, names)
   })
   const plan = orThrow(planned, it => removeMessage(it, context, path))
