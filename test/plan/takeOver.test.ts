@@ -1,12 +1,12 @@
 // Our modules take the place of others that declare the same options.
 
 import { describe, expect, it } from 'vitest'
-import { walkImports } from '../../src/configuration/imports.ts'
+import { followImports, walkImports } from '../../src/configuration/imports.ts'
 import { declaredOptions, ownOptions } from '../../src/configuration/modules.ts'
+import { parseDocument } from '../../src/nix/index.ts'
 import { placeOf } from '../../src/nix/text/lines.ts'
 import { planApply } from '../../src/plan/apply.ts'
-import { listedBeside } from '../../src/plan/legacy/flakeModules.ts'
-import { planTakeOver } from '../../src/plan/legacy/takeOver.ts'
+import { listedByFlake, planTakeOver } from '../../src/plan/legacy/takeOver.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { text } from '../cli/support/text.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
@@ -45,16 +45,19 @@ function takeOver(files: Files) {
   }
   const walk = walkImports({ path: PATH, text: files['configuration.nix'] ?? '' }, read)
   const known = new Set(walk.modules.map(it => it.path))
-  const flake = { path: `${FOLDER}/flake.nix`, text: files['flake.nix'] ?? '' }
-  const listed = listedBeside(flake, PATH).map(module => {
-    const found = module.path === undefined ? undefined : read(module.path)
-    return { ...flake, module, files: found ? walkImports(found, read).modules : [] }
-  })
+  const flake = `${FOLDER}/flake.nix`
+  const isForeign = (path: string) => {
+    const found = read(path)
+    return found !== undefined && followImports(found, read, own).foreign !== undefined
+  }
+  const doc = parseDocument(files['flake.nix'] ?? '')
+  const listed = listedByFlake({ path: flake, doc }, PATH, isForeign)
   const others = (word: string) =>
     Object.entries(files)
-      .map(([name, it]) => ({ path: `${FOLDER}/${name}`, text: it }))
-      .filter(it => !known.has(it.path) && it.text.includes(word))
-  return planTakeOver({ walk, own, declared, listed, others })
+      .map(([name, it]) => ({ path: `${FOLDER}/${name}`, doc: parseDocument(it) }))
+      .filter(it => !known.has(it.path) && it.doc.text.includes(word))
+  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
+  return planTakeOver({ modules, walk, own, declared, listed, others })
 }
 
 /** What keeps ours from taking their place: file, line, what stands there, and what it is. */
@@ -329,52 +332,83 @@ describe('what would be lost is refused, each with its place', () => {
     ])
   })
 
-  it('what else their modules do', () => {
-    const more = text`
-      { lib, pkgs, config, ... }:
-      let
-        card = [ "1002:747e" ];
-      in
-      {
-        imports = [ ./screens.nix ];
-        options.virtualisation.vfio.enable = lib.mkEnableOption "passing a card through";
-        options.virtualisation.vfio.ignoreMSRs = lib.mkOption { type = lib.types.bool; default = true; };
-        config = lib.mkIf config.virtualisation.vfio.enable {
-          boot.kernelPackages = pkgs.linuxPackages_zen;
-          boot.kernelParams = [ "amd_iommu=on" "pcie_aspm=off" ("vfio-pci.ids=" + builtins.head card) ];
-          boot.kernelModules = [ "vfio_pci" "kvmgt" ];
-          boot.kernelPatches = [ { name = "mine"; patch = ./mine.patch; } ];
-          programs.virt-manager.enable = true;
-          virtualisation.libvirtd.qemu.verbatimConfig = ''
-            namespaces = []
-            user = "alice"
-          '';
-        };
-      }
-      `
+  it.each([
+    [
+      '',
+      'let card = [ "1002:747e" ]; in ',
+      '"1002:747e" | this module also has "1002:747e" written into it'
+    ],
+    [
+      'options.virtualisation.vfio.ignoreMSRs = lib.mkOption { default = true; };',
+      '',
+      'lib.mkOption { default = true; } | this module also has virtualisation.vfio.ignoreMSRs on by default'
+    ],
+    [
+      'config.boot.kernelPackages = pkgs.linuxPackages_zen;',
+      '',
+      'pkgs.linuxPackages_zen | this module also sets boot.kernelPackages'
+    ],
+    [
+      'config.boot.kernelParams = [ "amd_iommu=on" "pcie_aspm=off" ];',
+      '',
+      '[ "amd_iommu=on" "pcie_aspm=off" ] | this module also puts pcie_aspm=off into boot.kernelParams'
+    ],
+    [
+      'config.boot.kernelModules = [ "vfio_pci" "kvmgt" ];',
+      '',
+      '[ "vfio_pci" "kvmgt" ] | this module also puts kvmgt into boot.kernelModules'
+    ],
+    [
+      'config.boot.kernelPatches = [ { name = "mine"; patch = ./mine.patch; } ];',
+      '',
+      '[ { name = "mine"; patch = ./mine.patch; } ] | this module also sets boot.kernelPatches'
+    ],
+    [
+      'config.boot.kernelPatches = [ { name = "acs"; } { name = "mine"; } ];',
+      '',
+      '[ { name = "acs"; } { name = "mine"; } ] | this module also puts mine into boot.kernelPatches'
+    ],
+    [
+      'config.boot.extraModulePackages = [ config.boot.kernelPackages.v4l2loopback ];',
+      '',
+      '[ config.boot.kernelPackages.v4l2loopback ] | this module also sets boot.extraModulePackages'
+    ],
+    [
+      'config.programs.virt-manager.enable = true;',
+      '',
+      'true | this module also sets programs.virt-manager.enable'
+    ],
+    [
+      `config.virtualisation.libvirtd.qemu.verbatimConfig = ''namespaces = []\n  user = "alice"'';`,
+      '',
+      `''namespaces = [] | this module also puts user = "alice" into virtualisation.libvirtd.qemu.verbatimConfig`
+    ],
+    [
+      'config.users.users.qemu-libvirtd.extraGroups = [ "kvm" "video" ];',
+      '',
+      '[ "kvm" "video" ] | this module also puts video into users.users.qemu-libvirtd.extraGroups'
+    ]
+  ])('the first thing that a module does besides: %s%s', (code, before, obstacle) => {
+    const module = `{ lib, pkgs, config, ... }: ${before}{ options.virtualisation.vfio.enable = lib.mkOption { }; ${code} }`
+    expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': module })).toEqual([
+      `vfio.nix:1 ${obstacle}`
+    ])
+  })
+
+  it('an import of such a module, but not one that the configuration has as well', () => {
     const files = {
       'configuration.nix': using(''),
-      'vfio.nix': more,
+      'vfio.nix': OLD_VFIO.replace(
+        'options.virtualisation.vfio',
+        'imports = [ ./screens.nix ]; options.virtualisation.vfio'
+      ),
       'screens.nix': '{ services.x = 1; }'
     }
     expect(obstacles(files)).toEqual([
-      'vfio.nix:3 "1002:747e" | this module also has "1002:747e" written into it',
-      'vfio.nix:6 ./screens.nix | this module also imports ./screens.nix',
-      'vfio.nix:8 lib.mkOption { type = lib.types.bool; default = true; } | this module also has virtualisation.vfio.ignoreMSRs on by default',
-      'vfio.nix:10 pkgs.linuxPackages_zen | this module also sets boot.kernelPackages',
-      'vfio.nix:11 pcie_aspm=off | this module also puts pcie_aspm=off into boot.kernelParams',
-      'vfio.nix:12 kvmgt | this module also puts kvmgt into boot.kernelModules',
-      'vfio.nix:13 [ { name = "mine"; patch = ./mine.patch; } ] | this module also patches the kernel (boot.kernelPatches)',
-      'vfio.nix:14 true | this module also sets programs.virt-manager.enable',
-      'vfio.nix:17 user = "alice" | this module also puts user = "alice" into virtualisation.libvirtd.qemu.verbatimConfig'
+      'vfio.nix:12 ./screens.nix | this module also imports ./screens.nix'
     ])
-    // What a person sets themselves does not depend on a default, and what others import stays.
-    const set = using('virtualisation.vfio.ignoreMSRs = true;').replace(
-      './vfio.nix',
-      './vfio.nix ./screens.nix'
-    )
-    const left = obstacles({ ...files, 'configuration.nix': set })
-    expect(left.filter(it => /default|screens/.test(it))).toEqual([])
+    const both = using('').replace('./vfio.nix', './vfio.nix ./screens.nix')
+    expect(obstacles({ ...files, 'configuration.nix': both })).toEqual([])
   })
 
   it('an import in a file that another machine needs', () => {

@@ -119,7 +119,7 @@ function planNotes(
   const beside = dirname(path)
   const texts = { before: text, after: plan.configuration.text }
   const isNew = closure.ours.length === 0
-  const doubts = isNew ? doubtsAround({ path, text }, request.root, [...shipped.values()]) : []
+  const doubts = isNew ? doubtsAround(modules, [...shipped.values()]) : []
   return [
     ...(takeOver ? takeOverNotes(takeOver, plan, beside) : []),
     ...doubtNotes(doubts, beside),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import {
   followImports,
   type ImportClosure,
-  type ImportedModule,
+  type ModuleDocument,
   type UnreadImport,
   walkImports
 } from '../../configuration/imports.ts'
@@ -97,9 +97,9 @@ export interface System {
   shipped: ReadonlyMap<string, string>
   closure: ImportClosure
   /** The configuration and the files that it imports. */
-  modules: readonly ImportedModule[]
+  modules: readonly ModuleDocument[]
   /** Those without the configuration. */
-  imported: readonly ImportedModule[]
+  imported: readonly ModuleDocument[]
   /** Imports that were not read. */
   unread: readonly UnreadImport[]
   /** Imported files that are too big to be read. */
@@ -121,14 +121,15 @@ export function readSystem(
   const read = moduleReader(root)
   const shipped = shippedModules(VERSION)
   const closure = followImports(configuration, read, ownOptions(shipped.values()))
+  const walk = walkImports(configuration, read)
+  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
   const takeOver = keepsObsolete
     ? undefined
-    : orThrow(readTakeOver(configuration, root, [...shipped.values()]), it =>
+    : orThrow(readTakeOver(modules, walk, root, [...shipped.values()]), it =>
         applyMessage(it, context)
       )
   requireWritable(takeOver?.files ?? [], context)
-  const walk = walkImports(configuration, read)
-  const { modules, unread } = walk
+  const { unread } = walk
   const imported = modules.filter(it => it.path !== configuration.path)
   return {
     shipped,

@@ -1,179 +1,218 @@
-// What the values that a person set for modules of somebody else come to with ours.
+// What the options that a person set for other modules come to with ours.
 
+import type { ModuleDocument } from '../../configuration/imports.ts'
 import { isPlain } from '../../lints/bindings.ts'
-import { type Entry, type EntryItem, plainStringOf, spellingOf, viewsOf } from '../../lints/view.ts'
-import { type AttrPath, formatPath, type NixDocument, type Range } from '../../nix/index.ts'
-import { spellPath, startsWith } from '../../nix/path.ts'
+import {
+  type Entry,
+  type EntryItem,
+  plainStringOf,
+  spellingOf,
+  type View,
+  viewsOf
+} from '../../lints/view.ts'
+import type { AttrPath } from '../../nix/index.ts'
+import { startsWith } from '../../nix/path.ts'
 import type { Result } from '../../nix/result.ts'
 import type { Wanted } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
 import type { Obstacle } from '../problem.ts'
 import { findOwnUses } from '../removal/uses.ts'
+import { writtenNames } from './module.ts'
 
-export interface OldValues {
+/** What to do about options of the known modules. */
+const ADVICE: readonly [RegExp, string][] = [
+  [/\.deviceDomains$/, 'name the devices in virtualisation.vfio.addresses instead'],
+  [/\.enableNestedVirt$/, 'take it out: KVM lets guests have guests by itself since Linux 4.20'],
+  [/\.disablePCIeASPM$/, 'write boot.kernelParams = [ "pcie_aspm=off" ]; instead'],
+  [
+    /\.scopedHooks$/,
+    'write virtualisation.vfio.guests.<name>.prepare, started, stopped or release instead'
+  ],
+  [
+    /\.qemu\.domains$/,
+    'keep the XML of the guest in a file, and name it in virtualisation.vfio.guests.<name>.xml'
+  ],
+  [
+    /\.sharedMemoryFiles\.[^.]+\.size$/,
+    'take it out: the <shmem> of the guest says how big the file is'
+  ],
+  [/\.kvmfr\.shm(?:\..*)?$/, 'write virtualisation.kvmfr.devices = [ { size = …; } ]; instead']
+]
+
+/** Options outside ours that nixos-vfio has; as a flake's module it is not at hand to be read. */
+const OF_NIXOS_VFIO: readonly AttrPath[] = [
+  ['virtualisation', 'libvirtd', 'scopedHooks'],
+  ['virtualisation', 'libvirtd', 'qemu', 'domains'],
+  ['virtualisation', 'libvirtd', 'qemu', 'networks']
+]
+
+/** The places that need options which go: `others`, and those among our own that ours don't declare. */
+export function unknownOptions(
+  files: readonly ModuleDocument[],
+  known: { own: readonly AttrPath[]; declared: readonly AttrPath[] },
+  others: readonly AttrPath[]
+): Obstacle[] {
+  return files.flatMap(({ path, text, doc }) => {
+    const unknown = doc
+      .leaves()
+      .map(it => writtenNames(it.path.slice(it.path[0] === 'specialisation' ? 3 : 0)))
+      .filter(it => known.own.some(own => startsWith(it, own)) && !isDeclared(it, known.declared))
+    const options = [...others, ...OF_NIXOS_VFIO, ...unknown]
+    const uses = findOwnUses(doc, path, { options, files: new Set() })
+    return uses.map(({ kind, name, node: { start, end } }) => ({
+      ...{ kind: 'option', path, text, range: { start, end } },
+      what: `vfio-patch has no ${name}, which is ${kind === 'reading' ? 'read' : 'set'} here`,
+      advice:
+        ADVICE.find(([pattern]) => pattern.test(name))?.[1] ??
+        'take it out, or declare it in a module of your own under another name'
+    }))
+  })
+}
+
+function isDeclared(option: AttrPath, declared: readonly AttrPath[]): boolean {
+  if (declared.some(it => startsWith(it, option))) return true
+  const found = declared.find(it => startsWith(option, it))
+  const inside = found && option[found.length + 1]
+  const isFile = option[1] === 'sharedMemoryFiles' && inside !== undefined
+  return found !== undefined && (!isFile || MEMORY_FILE.has(inside))
+}
+
+/** What becomes different with our modules, and a person has to know. */
+export type TakeOverNote =
+  /** `disableEFIfb` writes another parameter, which has an effect. */
+  | { code: 'DARK_BOOT' }
+  /** `applyACSpatch` no longer patches the kernel. */
+  | { code: 'NO_ACS_PATCH' }
+  /** The group `kvm` may no longer open what is under /dev/vfio. */
+  | { code: 'NO_DEVICE_GROUP' }
+  /** QEMU's own user stays in the group `input`, where the other module had put it. */
+  | { code: 'INPUT_GROUP' }
+  /** These files in /dev/shm get another group and mode, as none was set. */
+  | { code: 'SHARED_BY_KVM'; names: readonly string[] }
+
+export interface LegacyValues {
+  /** Values that our options don't take. */
   obstacles: Obstacle[]
+  /** What has to be set so that the rest means the same. */
   wanted: Wanted[]
   notes: TakeOverNote[]
 }
 
-/**
- * What the values come to that are set: those that our options don't take, what has to be added so that
- * the rest says the same, and what becomes different. `theirs` are the modules that go.
- */
-export function oldValues(
-  files: readonly StayingFile[],
-  configuration: StayingFile,
-  theirs: readonly StayingFile[]
-): OldValues {
+/** What the values come to that are set in the files that stay, the configuration first; `legacy` go. */
+export function legacyValues(
+  files: readonly ModuleDocument[],
+  legacy: readonly ModuleDocument[]
+): LegacyValues {
   const values = valuesIn(files)
-  const pages = pageSizes(values, configuration)
+  const pages = pageSizes(values, files[0]?.path)
   const groups = inputGroup(values)
+  const notes = notesOn(values, legacy)
+  if (groups.length > 0) notes.push({ code: 'INPUT_GROUP' })
   return {
-    obstacles: [
-      ...wrongTypes(values),
-      ...wrongItems(values),
-      ...wrongMemoryFiles(values),
-      ...pages.obstacles
-    ],
+    obstacles: [...wrongValues(values), ...pages.obstacles],
     wanted: [...pages.wanted, ...pageCounts(values), ...groups],
-    notes: [
-      ...takeOverNotes(values, theirs),
-      ...(groups.length > 0 ? [{ code: 'INPUT_GROUP' as const }] : [])
-    ]
+    notes
   }
 }
 
-/** What is set in any boot entry, each place once though every entry has what the system says. */
-export interface SetValues {
-  at(option: string): Entry[]
-  below(option: string): Entry[]
-  items(option: string): EntryItem[]
-  /** The definitions that say true. */
-  on(option: string): Entry[]
-}
-
-function valuesIn(files: readonly StayingFile[]): SetValues {
+/** What is set in any boot entry; once, though every entry has what the system says. */
+function valuesIn(files: readonly ModuleDocument[]) {
   const views = viewsOf(files, { ours: true })
-  const unique = (entries: Entry[]) => uniqueBy(entries, it => `${it.file.path}\0${it.value.start}`)
+  const once = <T extends Entry | EntryItem>(find: (view: View) => readonly T[]): T[] => {
+    const keyOf = ({ file, node }: ReturnType<typeof placeIn>) => `${file.path}\0${node.start}`
+    return [...new Map(views.flatMap(find).map(it => [keyOf(placeIn(it)), it])).values()]
+  }
   return {
-    at: option => unique(views.flatMap(it => it.at(option))),
-    below: option => unique(views.flatMap(it => it.below(option))),
-    items: option =>
-      uniqueBy(
-        views.flatMap(it => it.items(option)),
-        it => `${it.entry.file.path}\0${it.node.start}`
-      ),
-    on: option => unique(views.flatMap(it => it.says(option, true)))
+    at: (option: string) => once(it => it.at(option)),
+    below: (option: string) => once(it => it.below(option)),
+    items: (option: string) => once(it => it.items(option)),
+    /** The definitions that say true. */
+    on: (option: string) => once(it => it.says(option, true))
   }
 }
 
-/** Of those with the same key the last one, in the place of the first. */
-function uniqueBy<T>(all: readonly T[], keyOf: (it: T) => string): T[] {
-  return [...new Map(all.map(it => [keyOf(it), it])).values()]
+type SetValues = ReturnType<typeof valuesIn>
+
+function placeIn(it: Entry | EntryItem) {
+  return 'entry' in it ? { file: it.entry.file, node: it.node } : { file: it.file, node: it.value }
 }
 
 function refusal(at: Entry | EntryItem, what: string, advice: string): Obstacle {
-  const [{ path, doc }, { start, end }] =
-    'entry' in at ? [at.entry.file, at.node] : [at.file, at.value]
-  return { kind: 'value', path, text: doc.text, range: { start, end }, what, advice }
+  const { file, node } = placeIn(at)
+  const range = { start: node.start, end: node.end }
+  return { kind: 'value', path: file.path, text: file.doc.text, range, what, advice }
 }
 
-function wrongTypes({ at }: SetValues): Obstacle[] {
-  return at('virtualisation.vfio.IOMMUType')
-    .filter(it => {
-      const type = plainStringOf(it)
-      return type !== undefined && type !== 'intel' && type !== 'amd'
-    })
-    .map(it =>
-      refusal(it, 'IOMMUType takes "intel" or "amd"', 'write one of these, or take it out')
-    )
-}
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
 
-function wrongItems({ items }: SetValues): Obstacle[] {
-  const wrong = (
-    option: string,
-    parse: (text: string) => Result<unknown, unknown>,
-    what: string,
-    advice: string
-  ) =>
-    items(option).flatMap(it =>
-      it.text === undefined || !isPlain(it.text) || parse(it.text).ok
-        ? []
-        : [refusal(it, `"${it.text}" is not a ${what}`, advice)]
-    )
+/** The options of a file in /dev/shm, and their values. */
+const MEMORY_FILE: ReadonlyMap<string, RegExp> = new Map([
+  ['name', NAME],
+  ['user', NAME],
+  ['group', NAME],
+  ['mode', /^[0-7]{3,4}$/]
+])
+
+function wrongValues({ at, below, items }: SetValues): Obstacle[] {
+  type Parse = (text: string) => Result<unknown, unknown>
+  const wrongItems = (option: string, parse: Parse, what: string, advice: string) =>
+    items(option)
+      .filter(it => it.text !== undefined && isPlain(it.text) && !parse(it.text).ok)
+      .map(it => refusal(it, `"${it.text}" is not a ${what}`, advice))
+  const types = at('virtualisation.vfio.IOMMUType').filter(
+    it => !['intel', 'amd', undefined].includes(plainStringOf(it))
+  )
   return [
-    ...wrong('virtualisation.vfio.devices', parseDevice, 'PCI ID', 'write it like 10de:1b80'),
-    ...wrong(
+    ...types.map(it =>
+      refusal(it, 'IOMMUType takes "intel" or "amd"', 'write one of these, or take it out')
+    ),
+    ...wrongItems('virtualisation.vfio.devices', parseDevice, 'PCI ID', 'write it like 10de:1b80'),
+    ...wrongItems(
       'virtualisation.libvirtd.deviceACL',
       parseDeviceNode,
       'device node',
       'write it like /dev/kvmfr0, or take it out'
-    )
+    ),
+    ...below('virtualisation.sharedMemoryFiles').flatMap(it => {
+      const [name, value] = [it.path.at(-1) ?? '', plainStringOf(it)]
+      if (value === undefined || MEMORY_FILE.get(name)?.test(value) !== false) return []
+      const what = `"${value}" can't be the ${name} of a file in /dev/shm`
+      return [refusal(it, what, 'write it plainly, such as alice, kvm, 0660')]
+    })
   ]
-}
-
-const MEMORY_FILE: ReadonlyMap<string, RegExp> = new Map([
-  ['name', /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/],
-  ['user', /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/],
-  ['group', /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/],
-  ['mode', /^[0-7]{3,4}$/]
-])
-
-function wrongMemoryFiles({ below }: SetValues): Obstacle[] {
-  return below('virtualisation.sharedMemoryFiles').flatMap(it => {
-    const name = it.path.at(-1) ?? ''
-    const literal = plainStringOf(it)
-    if (literal === undefined || (MEMORY_FILE.get(name)?.test(literal) ?? true)) return []
-    return [
-      refusal(
-        it,
-        `"${literal}" can't be the ${name} of a file in /dev/shm`,
-        'write it plainly, such as alice, kvm, 0660'
-      )
-    ]
-  })
 }
 
 const NUM_PAGES = 'virtualisation.hugepages.numPages'
 
-/** Page sizes as our options spell them, in the configuration; in another file it is for the person. */
+/** Page sizes as our options have them, in the configuration; in another file it is for the person. */
 function pageSizes(
   { at }: SetValues,
-  configuration: StayingFile
-): { wanted: Wanted[]; obstacles: Obstacle[] } {
+  configuration: string | undefined
+): Pick<LegacyValues, 'wanted' | 'obstacles'> {
   const wanted: Wanted[] = []
   const obstacles: Obstacle[] = []
-  const entries = ['defaultPageSize', 'pageSize'].flatMap(it =>
-    at(`virtualisation.hugepages.${it}`)
-  )
-  for (const it of entries) {
-    const size = plainStringOf(it)
-    const right = size === undefined ? undefined : pageSizeOf(size)
-    if (size === undefined || size === right) continue
-    const isHere = it.file.path === configuration.path
-    // What is 1M is mended with the rest of what is obsolete, where the number can be told.
-    if (/^1m$/i.test(size) && isHere && at(NUM_PAGES).every(hasNumber)) continue
-    if (right !== undefined && isHere) {
-      wanted.push({ kind: 'value', path: it.fullPath, value: right })
-    } else {
-      const advice = 'write "2M" or "1G", and see to numPages'
-      obstacles.push(refusal(it, `there are no huge pages of ${size}`, advice))
+  const hasNumber = (it: Entry) => /^[1-9][0-9]*$/.test(spellingOf(it))
+  for (const name of ['defaultPageSize', 'pageSize']) {
+    for (const it of at(`virtualisation.hugepages.${name}`)) {
+      const size = plainStringOf(it)
+      const isHere = it.file.path === configuration
+      if (size === undefined || size === '2M' || size === '1G') continue
+      // HUGEPAGES_1M replaces 1M, where the number of pages can be read.
+      if (/^1m$/i.test(size) && isHere && at(NUM_PAGES).every(hasNumber)) continue
+      const value = /^(?:2m|2048k)$/i.test(size)
+        ? '2M'
+        : /^(?:1g|1024m|1048576k)$/i.test(size) && '1G'
+      if (value && isHere) wanted.push({ kind: 'value', path: it.fullPath, value })
+      else {
+        const advice = 'write "2M" or "1G", and see to numPages'
+        obstacles.push(refusal(it, `there are no huge pages of ${size}`, advice))
+      }
     }
   }
   return { wanted, obstacles }
 }
 
-/** A page size as our options spell it. */
-function pageSizeOf(size: string): '2M' | '1G' | undefined {
-  if (/^(?:2m|2048k)$/i.test(size)) return '2M'
-  return /^(?:1g|1024m|1048576k)$/i.test(size) ? '1G' : undefined
-}
-
-function hasNumber(entry: Entry): boolean {
-  return /^[1-9][0-9]*$/.test(spellingOf(entry))
-}
-
-/** One page, which was the number of theirs where none is set. */
+/** One page, which was the default of the other module. */
 function pageCounts({ at, on }: SetValues): Wanted[] {
   if (at(NUM_PAGES).length > 0) return []
   return on('virtualisation.hugepages.enable').map(({ fullPath }) => ({
@@ -188,9 +227,8 @@ function inputGroup({ at, items }: SetValues): Wanted[] {
   const runsAsUser = ['qemu.runAsRoot', 'qemuRunAsRoot'].some(it =>
     at(`virtualisation.libvirtd.${it}`).some(entry => spellingOf(entry) === 'false')
   )
-  if (!runsAsUser) return []
-  const inputs = items('virtualisation.libvirtd.deviceACL').filter(it =>
-    it.text?.startsWith('/dev/input/')
+  const inputs = items('virtualisation.libvirtd.deviceACL').filter(
+    it => runsAsUser && it.text?.startsWith('/dev/input/')
   )
   return inputs.map(({ entry: { fullPath, path } }) => {
     const option = ['users', 'users', 'qemu-libvirtd', 'extraGroups']
@@ -199,156 +237,19 @@ function inputGroup({ at, items }: SetValues): Wanted[] {
   })
 }
 
-// What a person set or reads of modules of somebody else that ours don't have.
-
-/** A file that stays, and its text. */
-export interface StayingFile {
-  path: string
-  text: string
-  doc: NixDocument
-}
-
-interface Known {
-  /** The options that only our modules declare. */
-  own: readonly AttrPath[]
-  /** All that our modules declare. */
-  declared: readonly AttrPath[]
-}
-
-/**
- * The places that need options which are gone: `others`, that the modules of somebody else declare and
- * ours don't, and all below our options that nobody declares then.
- */
-export function unknownOptions(
-  files: readonly StayingFile[],
-  known: Known,
-  others: readonly AttrPath[]
-): Obstacle[] {
-  const all = [...others, ...HANDED_OUT]
-  return files.flatMap(({ path, text, doc }) => {
-    const uses = findOwnUses(doc, path, { options: all, files: new Set() })
-    const found = new Map(
-      uses.map(({ kind, name, node }) => [node.start, { kind, name, range: rangeOf(node) }])
-    )
-    for (const leaf of doc.leaves()) {
-      const option = withoutBootEntry(leaf.path)
-      if (!known.own.some(it => startsWith(option, it)) || isKnown(option, known)) continue
-      const [at] = [...doc.getIn(leaf.path as AttrPath), ...doc.getBelow(leaf.path as AttrPath)]
-      const range = at ? rangeOf(at.binding) : rangeOf(leaf.value)
-      const isSeen = [...found.values()].some(
-        it => it.range.start <= range.start && range.end <= it.range.end
-      )
-      if (!isSeen) found.set(range.start, { kind: 'definition', name: spellPath(option), range })
-    }
-    return [...found.values()]
-      .sort((a, b) => a.range.start - b.range.start)
-      .map(({ kind, name, range }) => ({
-        kind: 'option',
-        path,
-        text,
-        range,
-        what: `vfio-patch has no ${name}, which is ${kind === 'reading' ? 'read' : 'set'} here`,
-        advice: adviceFor(name)
-      }))
-  })
-}
-
-/** Options outside ours that nixos-vfio has; where it comes from a flake, its declarations are not at hand. */
-const HANDED_OUT: readonly AttrPath[] = [
-  ['virtualisation', 'libvirtd', 'scopedHooks'],
-  ['virtualisation', 'libvirtd', 'qemu', 'domains'],
-  ['virtualisation', 'libvirtd', 'qemu', 'networks']
-]
-
-/** What a submodule of ours has. */
-const INSIDE: ReadonlyMap<string, readonly string[]> = new Map([
-  ['virtualisation.sharedMemoryFiles', ['name', 'user', 'group', 'mode']]
-])
-
-function isKnown(option: Names, { declared }: Known): boolean {
-  // A set that is computed may hold what it likes; Nix will tell.
-  const written = option.filter(name => name !== undefined)
-  if (declared.some(it => startsWith(it, written))) return true
-  const found = declared.find(it => startsWith(option, it))
-  if (!found) return false
-  const inside = INSIDE.get(formatPath(found))
-  const name = option[found.length + 1]
-  return inside === undefined || name === undefined || inside.includes(name)
-}
-
-/** What to do about options that went round with copies. */
-const ADVICE: readonly [RegExp, string][] = [
-  [/\.deviceDomains$/, 'name the devices in virtualisation.vfio.addresses instead'],
-  [/\.(?:gpuIDs|pciIds|gpuPciIds|gpuIds)$/, 'write virtualisation.vfio.devices instead'],
-  [/\.iommuType$/, 'write virtualisation.vfio.IOMMUType instead'],
-  [/\.enableNestedVirt$/, 'take it out: KVM lets guests have guests by itself since Linux 4.20'],
-  [/\.blacklistAMD$/, 'take it out: vfio-pci comes before amdgpu and radeon without a blacklist'],
-  [/\.disablePCIeASPM$/, 'write boot.kernelParams = [ "pcie_aspm=off" ]; instead'],
-  [
-    /\.(?:scopedHooks|hook)$/,
-    'write virtualisation.vfio.guests.<name>.prepare, started, stopped or release instead'
-  ],
-  [
-    /\.qemu\.domains$/,
-    'keep the XML of the guest in a file, and name it in virtualisation.vfio.guests.<name>.xml'
-  ],
-  [
-    /\.sharedMemoryFiles\.[^.]+\.size$/,
-    'take it out: the <shmem> of the guest says how big the file is'
-  ],
-  [/\.kvmfr\.shm(?:\..*)?$/, 'write virtualisation.kvmfr.devices = [ { size = …; } ]; instead'],
-  [
-    /\.(?:kernelParams|kernelModules)$/,
-    'write them into boot.kernelParams or boot.kernelModules instead'
-  ]
-]
-
-function adviceFor(name: string): string {
-  const found = ADVICE.find(([pattern]) => pattern.test(name))
-  return found?.[1] ?? 'take it out, or declare it in a module of your own under another name'
-}
-
-type Names = readonly (string | undefined)[]
-
-/** The option as a boot entry of its own has it, too. */
-function withoutBootEntry(path: Names): Names {
-  return path[0] === 'specialisation' && path[2] === 'configuration' ? path.slice(3) : path
-}
-
-function rangeOf({ start, end }: Range): Range {
-  return { start, end }
-}
-
-/** What becomes different where our modules take the place of others, and a person has to know. */
-export type TakeOverNote =
-  /** `disableEFIfb` writes another parameter, which has an effect. */
-  | { code: 'DARK_BOOT' }
-  /** `applyACSpatch` no longer patches the kernel. */
-  | { code: 'NO_ACS_PATCH' }
-  /** The group `kvm` may no longer open what is under /dev/vfio. */
-  | { code: 'NO_DEVICE_GROUP' }
-  /** QEMU's own user stays in the group `input`, where the other module had put it. */
-  | { code: 'INPUT_GROUP' }
-  /** These files in /dev/shm get another group and mode, as none was set. */
-  | { code: 'SHARED_BY_KVM'; names: readonly string[] }
-
-/** What changes by what is set, and by what the modules that go did, `theirs`. */
-export function takeOverNotes(
-  { on, below }: Pick<SetValues, 'on' | 'below'>,
-  theirs: readonly { text: string }[]
-): TakeOverNote[] {
+function notesOn({ on, below }: SetValues, legacy: readonly ModuleDocument[]): TakeOverNote[] {
   const notes: TakeOverNote[] = []
-  const vfio = (name: string) => on(`virtualisation.vfio.${name}`).length > 0
-  if (vfio('disableEFIfb')) notes.push({ code: 'DARK_BOOT' })
-  if (vfio('applyACSpatch')) notes.push({ code: 'NO_ACS_PATCH' })
+  const isOn = (name: string) => on(`virtualisation.vfio.${name}`).length > 0
+  if (isOn('disableEFIfb')) notes.push({ code: 'DARK_BOOT' })
+  if (isOn('applyACSpatch')) notes.push({ code: 'NO_ACS_PATCH' })
   const group = /SUBSYSTEM=="vfio"[^\n]*GROUP="/
-  if (vfio('enable') && theirs.some(it => group.test(it.text)))
+  if (isOn('enable') && legacy.some(it => group.test(it.text)))
     notes.push({ code: 'NO_DEVICE_GROUP' })
-  const option = 'virtualisation.sharedMemoryFiles'
-  const entries = below(option)
+  const entries = below('virtualisation.sharedMemoryFiles')
+  const has = (file: string, name: string) =>
+    entries.some(({ path }) => path[2] === file && path[3] === name)
   const names = [...new Set(entries.map(it => it.path[2] ?? ''))].filter(
-    file =>
-      !['group', 'mode'].every(it => entries.some(({ path }) => path[2] === file && path[3] === it))
+    it => !has(it, 'group') || !has(it, 'mode')
   )
   if (names.length > 0) notes.push({ code: 'SHARED_BY_KVM', names })
   return notes
