@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { declares, followImports, walkImports } from '../dist/configuration/imports.js'
 import { ownOptions } from '../dist/configuration/modules.js'
 import { moduleReader, readFolder } from '../dist/configuration/read.js'
+import { parseDocument } from '../dist/nix/index.js'
 import { toChanges } from '../dist/plan/changes.js'
 import { planRemove } from '../dist/plan/remove.js'
 import { commit } from '../dist/storage/commit.js'
@@ -114,6 +115,7 @@ function remove(path, state) {
   const walk = walkImports({ path, text }, moduleReader('/'))
   const { value: folder } = readFolder(join(path, '../vfio'))
   const plan = planRemove({
+    modules: walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) })),
     walk,
     usual: folder.path,
     folders: new Map([[folder.path, folder.listing]]),

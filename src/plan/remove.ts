@@ -1,7 +1,6 @@
 import { dirname, join } from 'node:path'
 import {
   declares,
-  type ImportedModule,
   type ImportWalk,
   importsTo,
   type ModuleDocument,
@@ -10,14 +9,7 @@ import {
 import { kindOf } from '../configuration/kind.ts'
 import type { FolderListing } from '../configuration/read.ts'
 import { stampOf } from '../configuration/stamp.ts'
-import {
-  type AttrPath,
-  type Definition,
-  type NixDocument,
-  type NixError,
-  type Plan,
-  parseDocument
-} from '../nix/index.ts'
+import type { AttrPath, Definition, NixDocument, NixError, Plan } from '../nix/index.ts'
 import { startsWith } from '../nix/path.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { commentsOf, elementsOf } from '../nix/syntax/shape.ts'
@@ -31,8 +23,9 @@ import { findOwnUses, type OwnThings, type OwnUse, resolved } from './removal/us
 
 /** All that a run of `remove` knows; nothing else is looked at. */
 export interface RemoveInput {
-  /** The configuration and what it imports. */
-  walk: ImportWalk
+  /** The configuration and the files that it imports. */
+  modules: readonly ModuleDocument[]
+  walk: Pick<ImportWalk, 'links' | 'ours'>
   /** The folder where our modules are if nothing imports them, as it would be imported. */
   usual: string
   /** That folder, and those of our modules that are imported, links resolved; what stands in them. */
@@ -40,8 +33,10 @@ export interface RemoveInput {
   /** The options that only our modules declare. */
   own: readonly AttrPath[]
   /** Other files of the repository, which the configuration does not import. */
-  others: readonly { path: string; text: string }[]
+  others: readonly File[]
 }
+
+type File = Pick<ModuleDocument, 'path' | 'doc'>
 
 export interface RemovePlan extends ApplyPlan {
   /** Modules of ours that were edited, and so are kept aside. */
@@ -65,15 +60,11 @@ export interface RemovePlan extends ApplyPlan {
  */
 export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
   const { walk, own } = input
-  const [configuration] = walk.modules as [ImportedModule]
-  const { path, text } = configuration
   const stamped = [...input.folders].filter(([, it]) => hasModules(it))
   const isGuest = (it: { path: string }) =>
     stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
-  const modules = walk.modules
-    .filter(it => !isGuest(it))
-    .map(it => ({ ...it, doc: parseDocument(it.text) }))
-  const [{ doc }] = modules as [ModuleDocument]
+  const modules = input.modules.filter(it => !isGuest(it))
+  const [{ path, text, doc }] = modules as [ModuleDocument]
   const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
   const imports = [
     ...walk.ours,
@@ -99,7 +90,7 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const elsewhere =
     stays.length > 0
       ? []
-      : outside(input, going).flatMap(it => usesLeft(it, unchanged(it.text), things))
+      : outside(input, going).flatMap(it => usesLeft(it, unchanged(it.doc.text), things))
   if (elsewhere.length > 0) return err({ code: 'USED_ELSEWHERE', path, uses: elsewhere })
 
   const changes = edited
@@ -129,12 +120,9 @@ function outside(
   going: readonly [string, FolderListing][]
 ): RemoveInput['others'] {
   const isInside = (path: string) => going.some(([folder]) => path.startsWith(`${folder}/`))
-  const isTheirs = (text: string) => {
-    const doc = parseDocument(text)
-    return own.some(it => declares(doc, it))
-  }
+  const isTheirs = (doc: NixDocument) => own.some(it => declares(doc, it))
   return others.filter(
-    ({ path, text }) => !isInside(path) && stampOf(text) === 'none' && !isTheirs(text)
+    ({ path, doc }) => !isInside(path) && stampOf(doc.text) === 'none' && !isTheirs(doc)
   )
 }
 
@@ -182,7 +170,7 @@ function stayingFolders(
     const files = new Set([folder, ...names.map(it => join(folder, it))])
     const importer = others
       .filter(it => !files.has(it.path))
-      .find(it => usesLeft(it, unchanged(it.text), { options: [], files }).length > 0)
+      .find(it => usesLeft(it, unchanged(it.doc.text), { options: [], files }).length > 0)
     return importer ? [{ folder, importer: importer.path }] : []
   })
 }
@@ -200,15 +188,12 @@ function filesOf(imports: readonly OwnImport[], dropped: readonly DroppedModules
 }
 
 /** What needs our part in a text from which it was taken out; with the places in the text before. */
-function usesLeft(
-  { path, text }: { path: string; text: string },
-  plan: Plan,
-  things: OwnThings
-): UsePlace[] {
+function usesLeft({ path, doc }: File, plan: Plan, things: OwnThings): UsePlace[] {
   const before = (offset: number) => moveOffset(plan.inverse, offset)
-  return findOwnUses(parseDocument(plan.text), path, things).map(({ kind, name, node }) => ({
+  const after = plan.changed ? doc.edited(plan.edits) : doc
+  return findOwnUses(after, path, things).map(({ kind, name, node }) => ({
     path,
-    text,
+    text: doc.text,
     kind,
     name,
     range: { start: before(node.start), end: before(node.end) }

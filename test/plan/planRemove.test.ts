@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ownOptions, shippedModules } from '../../src/configuration/modules.ts'
 import { stamp } from '../../src/configuration/stamp.ts'
-import { applyEdits, formatPath } from '../../src/nix/index.ts'
+import { applyEdits, formatPath, parseDocument } from '../../src/nix/index.ts'
 import type { RemoveProblem } from '../../src/plan/problem.ts'
 import { planRemove, type RemoveInput } from '../../src/plan/remove.ts'
 import { nix } from '../nix/support.ts'
@@ -12,17 +12,17 @@ const own = ownOptions(shipped.values())
 
 /** The plan for a configuration that imports ./vfio, beside other modules. */
 function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<string, string> = {}) {
-  const modules = Object.entries(others).map(([path, it]) => ({
+  const modules = Object.entries({ [PATH]: text, ...others }).map(([path, it]) => ({
     path,
     text: it,
-    importer: './x.nix'
+    doc: parseDocument(it),
+    importer: path === PATH ? undefined : './x.nix'
   }))
   return planRemove({
+    modules,
     walk: {
-      modules: [{ path: PATH, text, importer: undefined }, ...modules],
       ours: [{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' }],
-      links: [],
-      unread: []
+      links: []
     },
     usual: '/etc/nixos/vfio',
     folders: new Map([['/etc/nixos/vfio', shipped]]),
@@ -199,7 +199,7 @@ describe('modules of ours', () => {
     const others = [
       {
         path: '/etc/nixos/hosts/laptop.nix',
-        text: '{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }'
+        doc: parseDocument('{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }')
       }
     ]
     const result = plan(text, { others })
@@ -212,16 +212,7 @@ describe('modules of ours', () => {
 
 describe('nothing is done', () => {
   const nothing = { folders: new Map([['/etc/nixos/vfio', 'absent' as const]]) }
-  const of = (text: string) =>
-    plan(text, {
-      ...nothing,
-      walk: {
-        modules: [{ path: PATH, text, importer: undefined }],
-        ours: [],
-        links: [],
-        unread: []
-      }
-    })
+  const of = (text: string) => plan(text, { ...nothing, walk: { ours: [], links: [] } })
 
   it('where there is nothing of ours, even if options have the names of ours', () => {
     for (const text of [
@@ -287,7 +278,7 @@ describe('refused is a result that would need our modules', () => {
 
   it('in another file of the repository', () => {
     const text = '{ virtualisation.vfio.enable = true; }'
-    const others = [{ path: '/etc/nixos/gpu.nix', text }]
+    const others = [{ path: '/etc/nixos/gpu.nix', doc: parseDocument(text) }]
     expect(refusal('{ imports = [ ./vfio ]; }', { others })).toEqual([
       'USED_ELSEWHERE',
       '/etc/nixos/gpu.nix: virtualisation.vfio.enable = true;'
@@ -302,7 +293,7 @@ describe('refused is a result that would need our modules', () => {
         config.boot.kernelModules = lib.mkIf config.virtualisation.vfio.enable [ "vfio" ];
       }
     `
-    const others = [{ path: '/etc/nixos/old/vfio.nix', text }]
+    const others = [{ path: '/etc/nixos/old/vfio.nix', doc: parseDocument(text) }]
     expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 

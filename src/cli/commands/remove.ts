@@ -8,6 +8,7 @@ import {
   tooBigImports
 } from '../../configuration/read.ts'
 import { stampOf } from '../../configuration/stamp.ts'
+import { parseDocument } from '../../nix/index.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type RemoveRequest, readRemoveRequest } from '../args/request.ts'
@@ -57,7 +58,9 @@ function prepareRemoval(request: RemoveRequest): Prepared {
   )
   const own = ownOptions([...shippedModules(VERSION).values(), ...installed])
   const names = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
+  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
   const planned = planRemove({
+    modules,
     walk,
     usual: usual.path,
     folders,
@@ -81,9 +84,9 @@ function isOwn(text: string | null): text is string {
 function othersAround(path: string, { modules }: ImportWalk, words: readonly string[]) {
   const known = new Set(modules.map(it => it.path))
   const escaped = words.map(it => it.replace(/[^\w]/g, '\\$&'))
-  return nixFilesAround(path, new RegExp(`(?:${escaped.join('|')})`)).filter(
-    it => !known.has(it.path)
-  )
+  return nixFilesAround(path, new RegExp(`(?:${escaped.join('|')})`))
+    .filter(it => !known.has(it.path))
+    .map(it => ({ path: it.path, doc: parseDocument(it.text) }))
 }
 
 /** What a person has to know of what stays. */

@@ -9,10 +9,9 @@ import {
   type NixDocument,
   type NixError,
   type NixValue,
-  parseDocument,
   type Range
 } from '../../nix/index.ts'
-import { applyEdits, type Edit, moveOffset } from '../../nix/text/edits.ts'
+import { type Edit, moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { namedID, type Wanted } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
@@ -71,7 +70,7 @@ export function obsoleteIn(
   )
   const { plan, refused } = planned.ok ? planned.value : { plan: undefined, refused: [] }
   const done = plan ? first.filter((_, i) => !refused.some(it => it.index === i)) : []
-  const next = plan?.changed === true ? parseDocument(plan.text) : doc
+  const next = plan?.changed === true ? doc.edited(plan.edits) : doc
   const rest = placedIn(next, release, prefix)
   const back = ({ start, end }: Placed) => {
     // What was taken apart stood in one of the strings.
@@ -258,7 +257,7 @@ export function clashAfter(
   edits: readonly Edit[],
   inverse: readonly Edit[]
 ): NixError | undefined {
-  const after = parseDocument(applyEdits(before.text, edits))
+  const after = before.edited(edits)
   const sourceOf = (doc: NixDocument, { start, end }: Range) => doc.text.slice(start, end)
   const earlier = clashesIn(before).map(it => sourceOf(before, it.range))
   const clash = clashesIn(after).find(it => !earlier.includes(sourceOf(after, it.range)))

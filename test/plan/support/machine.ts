@@ -13,6 +13,7 @@ import { dirname, join, relative } from 'node:path'
 import { followImports, walkImports } from '../../../src/configuration/imports.ts'
 import { ownOptions, shippedModules } from '../../../src/configuration/modules.ts'
 import { moduleReader, nixFilesAround, readFolder } from '../../../src/configuration/read.ts'
+import { parseDocument } from '../../../src/nix/index.ts'
 import type { Result } from '../../../src/nix/result.ts'
 import { planApply } from '../../../src/plan/apply.ts'
 import type { PlannedFile } from '../../../src/plan/changes.ts'
@@ -103,11 +104,14 @@ export function makeMachine(files: Record<string, string>): Machine {
       const imported = walk.ours.map(it => folderAt(dirname(it.path)))
       const known = new Set(walk.modules.map(it => it.path))
       const plan = planRemove({
+        modules: walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) })),
         walk,
         usual: usual.path,
         folders: new Map([usual, ...imported].map(it => [it.path, it.listing])),
         own,
-        others: nixFilesAround(at(name), /vfio|passthrough|gpu/).filter(it => !known.has(it.path))
+        others: nixFilesAround(at(name), /vfio|passthrough|gpu/)
+          .filter(it => !known.has(it.path))
+          .map(it => ({ path: it.path, doc: parseDocument(it.text) }))
       })
       if (plan.ok) carryOut(plan.value.files)
       return plan
