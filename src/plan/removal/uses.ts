@@ -239,12 +239,7 @@ export function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope
   const learnWith = (node: SyntaxNode) => {
     const environment = node.field('environment')
     const names = environment ? pathOf(environment) : []
-    const isTop = names.length === 1 && /^(?:os|nixos)?[cC]onfig$|^options$/.test(names[0] ?? '')
-    for (const option of options) {
-      const prefix = longestPrefix(names, [option])
-      const next = prefix ? option[prefix.length] : isTop ? option[0] : undefined
-      if (next !== undefined) learn(next, [...names, next], true)
-    }
+    for (const next of broughtIn(names, options)) learn(next, [...names, next], true)
   }
   visit(doc, (node, ancestors) => {
     const isInLet = ancestors.at(-2)?.type === 'let_expression'
@@ -255,6 +250,15 @@ export function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope
     return undefined
   })
   return { pathOf, gone, sets }
+}
+
+/** What `with` gives a name to that leads to one of the options; `names` are what it opens. */
+function broughtIn(names: Names, options: readonly AttrPath[]): string[] {
+  const isTop = names.length === 1 && /^(?:os|nixos)?[cC]onfig$|^options$/.test(names[0] ?? '')
+  return options.flatMap(option => {
+    const prefix = longestPrefix(names, [option])
+    return (prefix ? option[prefix.length] : isTop ? option[0] : undefined) ?? []
+  })
 }
 
 /** The longest beginning of one of the options, but no whole one, that the names end with. */
