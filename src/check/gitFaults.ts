@@ -1,17 +1,15 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import type { ModuleSource } from '../configuration/imports.ts'
 import type { Finding, LintFile } from '../lints/index.ts'
-import { type NixDocument, parseDocument, type Range, visit } from '../nix/index.ts'
+import { type NixDocument, type Range, visit } from '../nix/index.ts'
 import { findWorkTree, listFiles, type WorkTree } from '../storage/git.ts'
-
-/** Gives a file's text, or that of a folder's default.nix; undefined if there is none to read. */
-export type Read = (path: string) => { path: string; text: string } | undefined
 
 /**
  * Paths in the files of a flake that lead to something which git does not know, and Nix therefore does
  * not see. Files that are not in a git work tree below a `flake.nix` are passed over.
  */
-export function gitFaults(files: readonly LintFile[], read: Read): Finding[] {
+export function gitFaults(files: readonly LintFile[], sources: ModuleSource): Finding[] {
   const known = knownFiles()
   const own = new Set(files.map(it => it.path))
   return files.flatMap(({ path, doc }) => {
@@ -19,7 +17,7 @@ export function gitFaults(files: readonly LintFile[], read: Read): Finding[] {
     const names = tree && isFlake(path, tree) ? known(tree) : undefined
     if (!tree || !names) return []
     return pathsIn(doc).flatMap(({ spelling, range }): Finding[] => {
-      const missing = unknownAt(join(dirname(path), spelling), tree, names, read, own)
+      const missing = unknownAt(join(dirname(path), spelling), { tree, names, sources, seen: own })
       if (missing.length === 0) return []
       const words = missing.map(it => quoted(relative(tree.top, it))).join(' ')
       return [
@@ -70,14 +68,19 @@ function pathsIn(doc: NixDocument): { spelling: string; range: Range }[] {
   return found
 }
 
-/** What git does not know of what is at a path: the file, or the modules of a folder with a default.nix. */
-function unknownAt(
-  path: string,
-  tree: WorkTree,
-  names: ReadonlySet<string>,
-  read: Read,
+/** What is the same for all paths in the files of one work tree. */
+interface Search {
+  tree: WorkTree
+  /** The files that git knows, relative to the work tree. */
+  names: ReadonlySet<string>
+  sources: ModuleSource
+  /** The files that were looked at. */
   seen: Set<string>
-): string[] {
+}
+
+/** What git does not know of what is at a path: the file, or the modules of a folder with a default.nix. */
+function unknownAt(path: string, search: Search): string[] {
+  const { tree, names, sources, seen } = search
   const name = relative(tree.top, path)
   if (name.startsWith('..') || name === '' || !existsSync(path)) return []
   const isFolder = statSync(path).isDirectory()
@@ -87,11 +90,11 @@ function unknownAt(
   if (isFolder && !existsSync(file)) return []
   if (!names.has(relative(tree.top, file))) return [file]
   // Files that are looked at themselves tell for themselves what they lead to.
-  const module = isFolder || file.endsWith('.nix') ? read(file) : undefined
+  const module = isFolder || file.endsWith('.nix') ? sources.module(file) : undefined
   if (!module || seen.has(module.path)) return []
   seen.add(module.path)
-  const below = pathsIn(parseDocument(module.text)).map(it => join(dirname(file), it.spelling))
-  return below.flatMap(it => unknownAt(it, tree, names, read, seen))
+  const below = pathsIn(module.doc).map(it => join(dirname(file), it.spelling))
+  return below.flatMap(it => unknownAt(it, search))
 }
 
 function quoted(word: string): string {

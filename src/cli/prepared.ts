@@ -1,3 +1,4 @@
+import type { Files } from '../configuration/files.ts'
 import type { ApplyPlan } from '../plan/apply.ts'
 import type { ParseCheck } from '../plan/evaluate.ts'
 import type { TargetFile } from '../storage/read.ts'
@@ -10,7 +11,9 @@ import type { DarkPrompt } from './request/faults.ts'
 export interface Prepared {
   plan: ApplyPlan
   /** The file that the person named, or the module that they edit. */
-  configuration: TargetFile
+  target: TargetFile
+  /** All that was read for the plan. */
+  sources: Files
   /** Its `file` is the configuration as the person knows it: links not resolved. */
   context: Context
   check: ParseCheck

@@ -1,11 +1,11 @@
 // What has to be built for a change of a file to count: the system that has the file in it.
 
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type NixDocument, parseDocument, visit } from '../nix/index.ts'
 import { locateTarget } from '../storage/read.ts'
-import { type ReadModule, walkImports } from './imports.ts'
-import { moduleReader } from './read.ts'
+import type { Files, SourceFile } from './files.ts'
+import { walkImports } from './imports.ts'
 
 /** The system that a file is part of. */
 export type Build =
@@ -22,97 +22,93 @@ export type Build =
   | { kind: 'part'; path: string }
 
 /**
- * The system that the file at `path`, links resolved, is part of. `root` is `/` or the folder of the system,
- * `env` the environment. Files that can't be read count as if they were not there.
+ * The system that the file at `path`, links resolved, is part of. `env` is the environment. Files that can't be read count as if they were not there.
  */
 export function buildOf(
   path: string,
-  root: string,
+  sources: Files,
   env: Record<string, string | undefined>
 ): Build {
-  const read = moduleReader(root)
-  const flake = flakeAround(path, root)
-  if (flake) return { kind: 'flake', folder: flake.folder, ...hostOf(flake, path, read) }
+  const { root } = sources
+  const flake = flakeAround(path, sources)
+  if (flake) return { kind: 'flake', folder: flake.folder, ...hostOf(flake, path, sources) }
   const usual = join(root, 'etc/nixos/configuration.nix')
-  if (hasFile(usual, path, root, read)) return { kind: 'usual' }
+  if (hasFile(usual, path, sources)) return { kind: 'usual' }
   const named = root === '/' && env.NIXOS_CONFIG ? resolve(env.NIXOS_CONFIG) : undefined
-  if (named !== undefined && hasFile(named, path, root, read)) return { kind: 'file', path: named }
-  const isWhole = parseDocument(read(path)?.text ?? '').getIn('system.stateVersion').length > 0
+  if (named !== undefined && hasFile(named, path, sources)) return { kind: 'file', path: named }
+  const isWhole = (sources.module(path)?.doc.getIn('system.stateVersion') ?? []).length > 0
   return isWhole || basename(path) === 'configuration.nix'
     ? { kind: 'file', path }
     : { kind: 'part', path }
 }
 
 /** Whether a configuration is the file, or imports it. */
-function hasFile(configuration: string, path: string, root: string, read: ReadModule): boolean {
-  const target = locateTarget(configuration, { root })
+function hasFile(configuration: string, path: string, sources: Files): boolean {
+  const target = locateTarget(configuration, { root: sources.root })
   if (!target.ok || !target.value.exists) return false
-  return target.value.realpath === path || importsFile(target.value.realpath, path, read)
+  return target.value.realpath === path || importsFile(target.value.realpath, path, sources)
 }
 
-function importsFile(from: string, path: string, read: ReadModule): boolean {
-  const start = read(from)
-  return start !== undefined && walkImports(start, read).modules.some(it => it.path === path)
-}
-
-interface Flake {
-  folder: string
-  text: string
+function importsFile(from: string, path: string, sources: Files): boolean {
+  const start = sources.module(from)
+  return start !== undefined && walkImports(start, sources).files.some(it => it.path === path)
 }
 
 // What flakes use that do not write nixosConfigurations themselves.
 const FRAMEWORKS = /\b(?:mkFlake|flake-parts|blueprint|snowfall|import-tree|flakelight)\b/
 
-/** The nearest flake around a file, in the same repository, that has systems of NixOS. */
-function flakeAround(path: string, root: string): Flake | undefined {
+interface Flake {
+  folder: string
+  file: SourceFile
+}
+
+/** The nearest flake.nix around a file, in the same repository, that has systems of NixOS. */
+function flakeAround(path: string, sources: Files): Flake | undefined {
+  const { root } = sources
   for (let folder = dirname(path); ; folder = dirname(folder)) {
-    const text = textOf(join(folder, 'flake.nix'))
+    const path = join(folder, 'flake.nix')
+    const file = existsSync(path) ? sources.module(path) : undefined
     const isUsual = folder === join(root, 'etc/nixos')
-    const hasSystems = /\bnixosConfigurations\b/.test(text ?? '') || FRAMEWORKS.test(text ?? '')
-    if (text !== undefined && (isUsual || hasSystems)) return { folder, text }
+    const text = file?.text ?? ''
+    const hasSystems = /\bnixosConfigurations\b/.test(text) || FRAMEWORKS.test(text)
+    if (file && (isUsual || hasSystems)) return { folder, file }
     const isTop = folder === dirname(folder) || folder === root
     if (isTop || existsSync(join(folder, '.git'))) return undefined
   }
 }
 
-function textOf(path: string): string | undefined {
-  try {
-    return statSync(path).size <= 1024 * 1024 ? readFileSync(path, 'utf8') : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** The system of a flake that has the file: the only one, the only one that imports it, or by host name. */
 function hostOf(
-  { folder, text }: Flake,
+  { folder, file }: Flake,
   path: string,
-  read: ReadModule
+  sources: Files
 ): { host: string | undefined; hosts: readonly string[] } {
-  const { systems, isWhole } = systemsIn(text)
+  const { systems, isWhole } = systemsIn(file)
   const hosts = [...systems.keys()]
   const [only] = hosts
   if (isWhole && hosts.length === 1) return { host: only, hosts }
   const leads = (source: string) =>
     [...source.matchAll(/(?<![\w/])\.{1,2}\/[\w.+/-]*/g)].some(([spelling]) => {
-      const target = read(join(folder, spelling))
-      return target?.path === path || (target && importsFile(target.path, path, read))
+      const target = sources.module(join(folder, spelling))
+      return target?.path === path || (target && importsFile(target.path, path, sources))
     })
   const having = hosts.filter(it => leads(systems.get(it) ?? ''))
   if (having.length === 1) return { host: having[0], hosts }
-  const name = hostNameIn(path, read)
+  const name = hostNameOf(path, sources)
   return { host: name !== undefined && hosts.includes(name) ? name : undefined, hosts }
 }
 
 /** The systems that a flake defines, with the text of each; `isWhole` is false where others are computed. */
-function systemsIn(text: string): { systems: ReadonlyMap<string, string>; isWhole: boolean } {
+function systemsIn({ doc, text }: SourceFile): {
+  systems: ReadonlyMap<string, string>
+  isWhole: boolean
+} {
   const systems = new Map<string, string>()
   let isWhole = true
   const add = (name: string | undefined, source: string) => {
     if (name === undefined) isWhole = false
     else systems.set(name, `${systems.get(name) ?? ''}\n${source}`)
   }
-  const doc: NixDocument = parseDocument(text)
   visit(doc, node => {
     const attrpath = node.type === 'binding' ? node.field('attrpath') : undefined
     const value = node.field('expression')
@@ -134,14 +130,14 @@ function systemsIn(text: string): { systems: ReadonlyMap<string, string>; isWhol
 }
 
 /** The name that the file, or one that it imports, gives its host; undefined where they disagree. */
-function hostNameIn(path: string, read: ReadModule): string | undefined {
-  const start = read(path)
-  const modules = start ? walkImports(start, read).modules : []
-  const names = modules.flatMap(({ text }) =>
-    parseDocument(text)
-      .getIn('networking.hostName')
-      .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
-  )
-  const [name] = names
-  return new Set(names).size === 1 ? name : undefined
+function hostNameOf(path: string, sources: Files): string | undefined {
+  const start = sources.module(path)
+  const files = start ? walkImports(start, sources).files : []
+  const names = new Set(files.flatMap(it => hostNamesIn(it.doc)))
+  return names.size === 1 ? [...names][0] : undefined
+}
+
+/** The values of `networking.hostName`; undefined for one that is no plain string. */
+export function hostNamesIn(doc: NixDocument): (string | undefined)[] {
+  return doc.getIn('networking.hostName').map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
 }

@@ -1,54 +1,24 @@
+// The modules that a file imports, as far as fixed paths in `imports` lead.
+
 import { dirname, join } from 'node:path'
 import {
   type AttrPath,
   type Expr,
+  expr,
   formatPath,
-  type NixDocument,
-  type NixValue,
-  parseDocument
+  type ImportItem,
+  type NixDocument
 } from '../nix/index.ts'
+import type { Files, SourceFile } from './files.ts'
 import { stampOf } from './stamp.ts'
 
-/** Gives a file's text, or that of a folder's default.nix; undefined if there is none to read. */
-export type ReadModule = (path: string) => { path: string; text: string } | undefined
-
-/** What the files say that a configuration imports, as far as fixed paths lead. */
-export interface ImportClosure {
-  /** The folders of ours that are imported, and by whom. */
-  ours: OwnFolder[]
-  /** The first declaration of one of our options in a file that is not ours, the configuration included. */
-  foreign: Declaration | undefined
-}
-
-export interface OwnFolder {
-  /** The folder, links resolved. */
-  path: string
-  /** The file that imports it. */
-  importer: string
-}
-
-export interface Declaration {
-  /** The file that declares the option. */
-  path: string
-  /** The import in the configuration that leads there; undefined for the configuration itself. */
-  importer: string | undefined
-  option: string
-}
-
-// More files than any configuration at hand has; the bound is there for loops made of links.
+// More files than any known configuration has; it ends loops made of links.
 const MOST_FILES = 2000
 
-/** A module that a configuration imports, or the configuration itself. */
-export interface ImportedModule {
-  path: string
-  text: string
-  /** The import in the configuration that leads there; undefined for the configuration. */
-  importer: string | undefined
-}
-
-/** The same, parsed. */
-export interface ModuleDocument extends ImportedModule {
-  doc: NixDocument
+/** A file of a configuration: the one that a run is about, or one that it imports. */
+export interface ConfigurationFile extends SourceFile {
+  /** The import in the first file that leads here, as it is written; undefined for the first file. */
+  readonly importer: string | undefined
 }
 
 /** An import by a fixed path. */
@@ -59,20 +29,8 @@ export interface ImportLink {
   spelling: string
   /** The file that it leads to, links resolved. */
   path: string
-}
-
-/** An import that leads to a module of ours. */
-export type OwnImport = ImportLink
-
-/** All that fixed paths in `imports` lead to. */
-export interface ImportWalk {
-  /** The configuration first; each file once, and none of ours. */
-  modules: ImportedModule[]
-  ours: OwnImport[]
-  /** Every import that leads to one of the modules. */
-  links: ImportLink[]
-  /** Imports that were not followed: nothing could be read there, or the path is computed. */
-  unread: UnreadImport[]
+  /** Whether it is imported only under a condition. */
+  isConditional: boolean
 }
 
 /** An import whose module was not read. */
@@ -81,76 +39,101 @@ export interface UnreadImport {
   importer: string
   /** How it is written. */
   spelling: string
-  /** Where it leads; undefined for one that is no fixed path. */
+  /** Where it leads; undefined for a path that is computed. */
   path: string | undefined
+  /** Its size in bytes, if it was not read because it is too big. */
+  oversize?: number
 }
 
-/**
- * Follows the fixed paths in `imports` from a configuration on. Files that can't be read are passed
- * over, and those of ours are not entered.
- */
-export function walkImports(
-  configuration: { path: string; text: string },
-  read: ReadModule
-): ImportWalk {
-  const walk: ImportWalk = {
-    modules: [{ ...configuration, importer: undefined }],
-    ours: [],
-    links: [],
-    unread: []
-  }
-  const seen = new Set<string>([configuration.path])
-  // What is found on the way is followed as well.
-  for (const module of walk.modules) {
-    const doc = parseDocument(module.text)
-    const unread = (spelling: string, path?: string) =>
-      walk.unread.push({ importer: module.path, spelling, path })
-    for (const spelling of computedImports(doc)) unread(spelling)
-    for (const spelling of doc.imports()) {
+/** All that fixed paths in `imports` lead to. */
+export interface ImportWalk {
+  /** The first file, then each imported one once; installed modules of this tool are not among them. */
+  files: readonly ConfigurationFile[]
+  /** Every import that leads to one of the files. */
+  links: readonly ImportLink[]
+  /** Every import that leads to an installed module of this tool; those are not followed. */
+  installed: readonly ImportLink[]
+  /** Imports that were not followed: nothing could be read there, or the path is computed. */
+  unread: readonly UnreadImport[]
+}
+
+/** Where `walkImports` gets files from. */
+export type ModuleSource = Pick<Files, 'module' | 'oversize'>
+
+/** Follows the fixed paths in `imports` from a file on. Modules of nixpkgs are left out. */
+export function walkImports(start: SourceFile, sources: ModuleSource): ImportWalk {
+  const files = [inConfiguration(start, undefined)]
+  const links: ImportLink[] = []
+  const installed: ImportLink[] = []
+  const unread: UnreadImport[] = []
+  const seen = new Set([start.path])
+  // Files that are found on the way are added, and followed as well.
+  for (const file of files) {
+    const importer = file.path
+    unread.push(...computedImports(file).map(it => ({ importer, spelling: it, path: undefined })))
+    for (const { path: spelling, isCertain } of file.imports) {
+      if (spelling === undefined) continue
       if (!spelling.startsWith('.') && !spelling.startsWith('/')) {
-        if (!isOfNixpkgs(spelling)) unread(spelling)
+        if (!isOfNixpkgs(spelling)) unread.push({ importer, spelling, path: undefined })
         continue
       }
-      const path = join(spelling.startsWith('/') ? '/' : dirname(module.path), spelling)
-      const target = read(path)
-      if (!target) {
-        unread(spelling, path)
+      const path = join(spelling.startsWith('/') ? '/' : dirname(importer), spelling)
+      const found = sources.module(path)
+      if (!found) {
+        const oversize = sources.oversize(path)
+        unread.push({ importer, spelling, path, ...(oversize === undefined ? {} : { oversize }) })
         continue
       }
-      if (stampOf(target.text) !== 'none') {
-        walk.ours.push({ importer: module.path, spelling, path: target.path })
+      const link = { importer, spelling, path: found.path, isConditional: !isCertain }
+      if (stampOf(found.text) !== 'none') {
+        installed.push(link)
         continue
       }
-      walk.links.push({ importer: module.path, spelling, path: target.path })
-      if (!seen.has(target.path) && seen.size < MOST_FILES) {
-        seen.add(target.path)
-        walk.modules.push({ ...target, importer: module.importer ?? spelling })
+      links.push(link)
+      if (!seen.has(found.path) && seen.size < MOST_FILES) {
+        seen.add(found.path)
+        files.push(inConfiguration(found, file.importer ?? spelling))
       }
     }
   }
-  return walk
+  return { files, links, installed, unread }
 }
 
-/** What the files say that a configuration imports, of options of ours (`own`) and their modules. */
-export function followImports(
-  configuration: { path: string; text: string },
-  read: ReadModule,
-  own: readonly AttrPath[]
-): ImportClosure {
-  const { modules, ours } = walkImports(configuration, read)
-  const closure: ImportClosure = {
-    ours: ours.map(({ path, importer }) => ({ path: dirname(path), importer })),
-    foreign: undefined
+/** A file with the import that leads to it; its `doc` is parsed only when it is used. */
+function inConfiguration(file: SourceFile, importer: string | undefined): ConfigurationFile {
+  return {
+    path: file.path,
+    text: file.text,
+    importer,
+    get doc() {
+      return file.doc
+    },
+    get imports() {
+      return file.imports
+    }
   }
-  for (const { path, text, importer } of modules) {
-    const doc = parseDocument(text)
+}
+
+/** The declaration of an option of this tool in a file that is not its own. */
+export interface Declaration {
+  /** The file that declares the option. */
+  path: string
+  /** The import in the first file that leads there; undefined for the first file itself. */
+  importer: string | undefined
+  option: string
+}
+
+/** The first declaration of one of these options, or of one below it, in the files. */
+export function declarationIn(
+  files: readonly ConfigurationFile[],
+  options: readonly AttrPath[]
+): Declaration | undefined {
+  for (const { path, doc, importer } of files) {
     // Two modules that declare one option are an error even if both are switched off.
-    const option = own.find(it => declares(doc, it))
-    if (option === undefined) continue
-    closure.foreign = { path, importer, option: formatPath(option) }
-    break
+    const option = options.find(it => declares(doc, it))
+    if (option) return { path, importer, option: formatPath(option) }
   }
-  return closure
+  return undefined
 }
 
 /** Whether a module declares this option, or one below it. */
@@ -159,16 +142,12 @@ export function declares(doc: NixDocument, option: AttrPath): boolean {
   return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
 }
 
-/** What `imports` has besides fixed paths, as it is written. */
-function computedImports(doc: NixDocument): string[] {
-  const items = importsIn(doc).map(it => it.source)
+/** The parts of `imports` that are no fixed path, as they are written. */
+function computedImports(file: SourceFile): string[] {
+  const items = importsIn(file).filter(it => it.path === undefined)
   const isList = (type: string) => type === 'list_expression' || type === 'with_expression'
-  const others = doc.getIn('imports').filter(it => !isList(it.value.type))
-  const isPath = (source: string) =>
-    parseDocument(`{ imports = [ (${source}\n) ]; }`).imports().length > 0
-  return [...items.filter(it => !isPath(it)), ...others.map(it => it.source)].filter(
-    it => !isOfNixpkgs(it)
-  )
+  const others = file.doc.getIn('imports').filter(it => !isList(it.value.type))
+  return [...items, ...others].map(it => it.source).filter(it => !isOfNixpkgs(it))
 }
 
 /** Whether an import is one of NixOS' own modules, as nixos-generate-config writes them. */
@@ -176,21 +155,20 @@ function isOfNixpkgs(spelling: string): boolean {
   return /^\(?\s*(?:"\$\{)?modulesPath\b/.test(spelling) || spelling.startsWith('<nixpkgs/')
 }
 
-/** The items of `imports` that lead to such a path, in whatever spelling. */
-export function importsTo(doc: NixDocument, isMeant: (spelling: string) => boolean): Expr[] {
-  return importsIn(doc).filter(({ source }) => {
-    const [spelling] = parseDocument(`{ imports = [ (${source}\n) ]; }`).imports()
-    return spelling !== undefined && isMeant(spelling)
-  })
+type Imports = Pick<SourceFile, 'imports'>
+
+/** The items of `imports` that lead to a path for which `isMeant` is true, whatever their spelling. */
+export function importsTo(file: Imports, isMeant: (path: string) => boolean): Expr[] {
+  return importsIn(file)
+    .filter(({ path }) => path !== undefined && isMeant(path))
+    .map(it => expr(it.source))
 }
 
-/** The items of `imports` as they are spelt, also those that no path can be told of. */
-export function importsIn(doc: NixDocument): Expr[] {
-  return doc.itemsIn('imports').filter(it => isExpr(it))
+/** The items of `imports`, also computed ones, but no plain strings. */
+export function importsIn({ imports }: Imports): ImportItem[] {
+  return imports.filter(it => it.node.type !== 'string_expression' || isComputed(it.source))
 }
 
-function isExpr(value: NixValue): value is Expr {
-  return typeof value === 'object' && value !== null && 'source' in value
+function isComputed(string: string): boolean {
+  return string.includes('${')
 }
-
-// The first line of a file that we install: which version wrote it, and what the rest was then.

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type AttrPath, type Leaf, parseDocument } from '../nix/index.ts'
+import type { AttrPath, Leaf } from '../nix/index.ts'
 import { startsWith } from '../nix/path.ts'
+import { once, type SourceFile, sourceFile } from './files.ts'
 import { stamp } from './stamp.ts'
 
 const NAMES = [
@@ -19,14 +20,36 @@ const NAMES = [
   '_lib/domainTables.nix'
 ]
 
-/** The files of this package by their path in the folder, as they are installed; reads them from it. */
-export function shippedModules(version: string): Map<string, string> {
-  return new Map(
-    NAMES.map(name => {
-      const path = fileURLToPath(new URL(`../../nixos/${name}`, import.meta.url))
-      return [name, stamp(version, readFileSync(path, 'utf8'))]
-    })
-  )
+/** The modules of this package, as they are installed. */
+export interface ShippedModules {
+  /** By their path in the folder, such as `_lib/domain.nix`. */
+  readonly texts: ReadonlyMap<string, string>
+  /** The same as files. */
+  readonly files: readonly SourceFile[]
+  /** The options that are there only because of these modules. */
+  readonly own: readonly AttrPath[]
+  /** All options that they declare, each by its whole path. */
+  readonly declared: readonly AttrPath[]
+}
+
+/** Reads the modules from the package; they are parsed when `own` or `declared` is first used. */
+export function shippedModules(version: string): ShippedModules {
+  const files = NAMES.map(name => {
+    const path = fileURLToPath(new URL(`../../nixos/${name}`, import.meta.url))
+    return sourceFile(name, stamp(version, readFileSync(path, 'utf8')))
+  })
+  const own = once(() => ownOptions(files))
+  const declared = once(() => declaredOptions(files))
+  return {
+    texts: new Map(files.map(it => [it.path, it.text])),
+    files,
+    get own() {
+      return own()
+    },
+    get declared() {
+      return declared()
+    }
+  }
 }
 
 /**
@@ -36,8 +59,8 @@ export function shippedModules(version: string): Map<string, string> {
  * the modules define an option inside it that they do not declare: that one is somebody else's, so
  * the set is shared.
  */
-export function ownOptions(modules: Iterable<string>): AttrPath[] {
-  const leaves = [...modules].flatMap(text => parseDocument(text).leaves())
+export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
+  const leaves = modules.flatMap(it => it.doc.leaves())
   const declared = leaves.filter(it => it.path[0] === 'options').map(it => namesOf(it).slice(1))
   const defined = leaves.map(namesOf)
   const shared = new Set(
@@ -53,9 +76,9 @@ export function ownOptions(modules: Iterable<string>): AttrPath[] {
 }
 
 /** All options that modules declare, each by its whole path, as far as they are written out. */
-export function declaredOptions(modules: Iterable<string>): AttrPath[] {
-  return [...modules]
-    .flatMap(text => parseDocument(text).leaves())
+export function declaredOptions(modules: readonly SourceFile[]): AttrPath[] {
+  return modules
+    .flatMap(it => it.doc.leaves())
     .filter(it => it.path[0] === 'options')
     .map(it => namesOf(it).slice(1))
 }

@@ -1,3 +1,4 @@
+import { type NixDocument, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Remark } from './modernize/change.ts'
 import { printModule } from './printNix.ts'
@@ -33,7 +34,7 @@ export function toNix(document: XmlDocument): Result<string, DomainError> {
   const remarks = [...document.before, ...document.after].filter(it => !isOfLibvirt(it))
   const path = domainPath(guestName(document) ?? 'guest')
   const text = printModule(path, toValue(document.root), remarks)
-  const back = toXml(text)
+  const back = toXml(parseDocument(text))
   if (!back.ok)
     return err(notLossless(`what was made of it can not be read: ${back.error.message}`))
   const again = readXml(back.value)
@@ -45,11 +46,11 @@ export function toNix(document: XmlDocument): Result<string, DomainError> {
 
 /**
  * The XML of the domain that a Nix file holds, as far as it is written out. Refused with NO_DOMAIN,
- * AMBIGUOUS_DOMAIN, COMPUTED and BAD_VALUE. The text must be Nix; what is not has no domain.
+ * AMBIGUOUS_DOMAIN, COMPUTED and BAD_VALUE. A document with errors has no domain.
  */
-export function toXml(text: string): Result<string, DomainError> {
-  const whole = readNix(text)
-  const refuse = (fault: Fault) => err(domainError(text, fault))
+export function toXml(doc: NixDocument): Result<string, DomainError> {
+  const whole = readNix(doc)
+  const refuse = (fault: Fault) => err(domainError(doc.text, fault))
   if (!whole) return refuse({ code: 'NO_DOMAIN', message: 'this is not Nix' })
   const domain = findDomain(whole)
   if (!domain.ok) return refuse(domain.error)
@@ -74,8 +75,8 @@ export interface Identity {
 }
 
 /** The identity of the guest in a Nix file; nothing is known where the file has none, or several. */
-export function readIdentity(text: string): Identity {
-  const whole = readNix(text)
+export function readIdentity(doc: NixDocument): Identity {
+  const whole = readNix(doc)
   const domain = whole && findDomain(whole)
   if (!domain?.ok) return { uuid: undefined, macs: [] }
   const cards = at(at(domain.value, 'devices'), 'interface')

@@ -1,4 +1,4 @@
-import { canonicalOfValue, expr, parseDocument, type SyntaxNode } from '../nix/index.ts'
+import { canonicalOfValue, expr, type NixDocument, type SyntaxNode } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Fault, Range } from './problem.ts'
 import type { DomainValue, Entry, SetValue } from './value.ts'
@@ -83,8 +83,7 @@ function isDomain(set: SetValue): boolean {
 // only where it is asked for.
 
 /** The expression in a file, arguments of a module left out; undefined for a file that is no Nix. */
-export function readNix(text: string): DomainValue | undefined {
-  const { errors, root } = parseDocument(text)
+export function readNix({ text, errors, root }: NixDocument): DomainValue | undefined {
   const whole = root.field('expression')
   return errors.length > 0 || !whole ? undefined : read(text, bodyOf(whole))
 }

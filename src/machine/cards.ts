@@ -13,35 +13,63 @@ export interface Card {
 }
 
 /** The graphics cards of a machine, in the order of their addresses. */
-export function cardsOf(machine: Machine): Card[] {
-  const displays = machine.devices.filter(isDisplay)
-  // Of several display functions of one card the first stands for it.
-  const first = displays.filter(
-    (it, i) => displays.findIndex(at => slotOf(at.address) === slotOf(it.address)) === i
-  )
-  return first.map(display => {
-    const functions = machine.devices.filter(it => isSameCard(machine, display, it))
-    return { display, functions, isIntegrated: isIntegrated(display, functions) }
-  })
+export function cardsOf(machine: Machine): readonly Card[] {
+  return indexOf(machine).cards
 }
 
 /** The card that a device is a function of. */
 export function cardWith(machine: Machine, address: string): Card | undefined {
-  return cardsOf(machine).find(it => it.functions.some(at => at.address === address))
+  return indexOf(machine).byFunction.get(address)
 }
 
-function isSameCard(machine: Machine, display: PciDevice, other: PciDevice): boolean {
+interface CardIndex {
+  cards: readonly Card[]
+  byFunction: ReadonlyMap<string, Card>
+}
+
+// Callers ask for each device of a machine, of which one with SR-IOV has hundreds.
+const indexes = new WeakMap<Machine, CardIndex>()
+
+function indexOf(machine: Machine): CardIndex {
+  const known = indexes.get(machine)
+  if (known) return known
+  const cards = findCards(machine.devices)
+  const byFunction = new Map<string, Card>()
+  for (const card of cards) {
+    for (const { address } of card.functions) {
+      if (!byFunction.has(address)) byFunction.set(address, card)
+    }
+  }
+  const index = { cards, byFunction }
+  indexes.set(machine, index)
+  return index
+}
+
+function findCards(devices: readonly PciDevice[]): Card[] {
+  const byAddress = new Map(devices.map(it => [it.address, it]))
+  // The first display function of a slot stands for the card.
+  const bySlot = new Map<string, PciDevice>()
+  for (const it of devices.filter(isDisplay)) {
+    if (!bySlot.has(slotOf(it.address))) bySlot.set(slotOf(it.address), it)
+  }
+  return [...bySlot.values()].map(display => {
+    const port = byAddress.get(display.behind.at(-2) ?? '')
+    const functions = devices.filter(it => isSameCard(display, it, port))
+    return { display, functions, isIntegrated: isIntegrated(display, functions) }
+  })
+}
+
+/** Whether a device is a function of the card; `port` is what the slot of the card is behind. */
+function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | undefined): boolean {
   // A virtual function goes to a guest alone, also where it lies in the slot of its card.
   if (isBridge(other) || isVirtual(other)) return false
   if (slotOf(other.address) === slotOf(display.address)) return true
   // Some cards have a switch of their own, with their sound in another slot below it.
-  const top = display.behind.at(-2)
-  const port = machine.devices.find(it => it.address === top)
   return (
     port !== undefined &&
     port.vendor === display.vendor &&
     display.behind.length > 2 &&
-    other.behind.at(-2) === top &&
+    other.behind.at(-2) === port.address &&
     other.vendor === display.vendor &&
     !isDisplay(other)
   )

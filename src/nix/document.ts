@@ -1,6 +1,6 @@
 import { type NixError, nixError } from './errors.ts'
 import { type Definition, lookUp } from './module/definitions.ts'
-import { findImport, importsOf } from './module/imports.ts'
+import { findImport, type ImportItem, importItemsOf, importsOf } from './module/imports.ts'
 import { type Leaf, leavesOf } from './module/leaves.ts'
 import { allListsOf } from './module/lists.ts'
 import { findModule, type Module } from './module/module.ts'
@@ -34,6 +34,7 @@ export class NixDocument {
   readonly standIns: readonly StandIn[]
   readonly #tree: SyntaxTree
   #module: Result<Module, NixError> | undefined
+  #leaves: readonly Leaf[] | undefined
 
   constructor(text: string, from?: { document: NixDocument; edits: readonly Edit[] }) {
     const tree = from
@@ -113,7 +114,8 @@ export class NixDocument {
    * what counts only under a condition. Empty in a file that holds no module.
    */
   leaves(): Leaf[] {
-    return this.#read(leavesOf)
+    this.#leaves ??= this.#read(leavesOf)
+    return [...this.#leaves]
   }
 
   /**
@@ -122,6 +124,11 @@ export class NixDocument {
    */
   imports(): string[] {
     return this.#read(importsOf)
+  }
+
+  /** The items of all lists in `imports` in source order, also those that are computed. */
+  importItems(): ImportItem[] {
+    return this.#read(importItemsOf)
   }
 
   /**

@@ -1,18 +1,10 @@
 import { join } from 'node:path'
 import { type InnerModule, innerModule } from '../configuration/bootEntries.ts'
-import type { ImportClosure, ImportedModule } from '../configuration/imports.ts'
+import type { FolderListing } from '../configuration/files.ts'
 import { kindOf } from '../configuration/kind.ts'
-import type { FolderListing } from '../configuration/read.ts'
+import type { Configuration } from '../configuration/load.ts'
 import { type Fix, planFixes } from '../lints/index.ts'
-import {
-  type Expr,
-  expr,
-  type NixDocument,
-  type NixError,
-  type Plan,
-  parseDocument,
-  type Transaction
-} from '../nix/index.ts'
+import { expr, type NixDocument, type NixError, type Plan, type Transaction } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { editOptions } from '../settings/edit.ts'
 import { type Circumstances, type Wanted, wantedOptions } from '../settings/options.ts'
@@ -27,9 +19,7 @@ import type { ApplyProblem } from './problem.ts'
 
 /** All that a run of `apply` knows; nothing else is looked at. */
 export interface ApplyInput {
-  /** The configuration's own path, links resolved. */
-  path: string
-  text: string
+  configuration: Configuration
   settings: Settings
   /** The folder for our modules as the import spells it, relative to the configuration's: `vfio`. */
   modulesDir: string
@@ -37,13 +27,8 @@ export interface ApplyInput {
   modulesFolder: string
   /** What stands in that folder. */
   listing: FolderListing
-  /** The modules by file name, as they are to be installed. */
-  shipped: ReadonlyMap<string, string>
   /** Whether modules of ours that were changed may be replaced. */
   replaceModules: boolean
-  closure: ImportClosure
-  /** The files that it imports, as far as fixed paths lead. */
-  imported?: readonly ImportedModule[]
   /** How ours take the place of other modules that declare the same options, where there are some. */
   takeOver?: TakeOver | undefined
   /** IDs in other places that the host needs as well, and the devices that are meant by them. */
@@ -84,15 +69,16 @@ export interface ApplyPlan {
  * date. A configuration that says it all gives a plan without files.
  */
 export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
-  const { path, takeOver, guest } = input
-  const start = beginning(input)
+  const { configuration, takeOver, guest } = input
+  const { path, text } = configuration.target
+  const start = entryFor(input)
   if (!start.ok) return start
-  const { specialisation } = start.value
-  const { modulesFolder: folder, listing, shipped, replaceModules } = input
+  const specialisation = start.value
+  const { modulesFolder: folder, listing, replaceModules } = input
   const theirs = new Set(takeOver?.modules)
-  const modules = planModules(folder, listing, shipped, replaceModules, theirs)
+  const modules = planModules(folder, listing, configuration.shipped.texts, replaceModules, theirs)
   if (!modules.ok) return modules
-  const planned = planConfiguration(input, start.value)
+  const planned = planTarget(input, specialisation)
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
   const { plan, replaced, left } = planned.value
 
@@ -101,18 +87,19 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
     files.push({ path: guest.path, before: guest.before, after: guest.after })
   }
   files.push(...(takeOver?.files ?? []))
-  if (plan.changed) files.push({ path, before: input.text, after: plan.text })
+  if (plan.changed) files.push({ path, before: text, after: plan.text })
   return ok({ files, configuration: plan, replaced, left, specialisation: specialisation ?? null })
 }
 
 const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
 
 /** The change to the configuration alone, what gives way in it, and what would if it stood in the entry. */
-function planConfiguration(
+function planTarget(
   input: ApplyInput,
-  { doc, specialisation }: Beginning
+  specialisation: string | undefined
 ): Result<Required<Pick<ApplyPlan, 'replaced' | 'left'>> & { plan: Plan }, NixError> {
   const { settings, names, byAddress, takeOver, keepObsolete, initrdModules = [] } = input
+  const { doc } = input.configuration.target
   const isAsked = !isEmpty(settings)
   const prefix = prefixOf(specialisation)
   const inner = innerModule(doc, prefix)
@@ -155,7 +142,14 @@ function planConfiguration(
 function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Transaction {
   const importPath = `./${modulesDir}`
   const edit = doc.edit()
-  if (takeOver) edit.removeIn('imports', importsBut(importPath, takeOver.items))
+  // An import that leads to the folder already stays, and becomes that of our modules.
+  const own = doc.importOf(importPath)
+  const kept = own && doc.text.slice(own.start, own.end)
+  if (takeOver)
+    edit.removeIn(
+      'imports',
+      takeOver.items.filter(it => it.source !== kept)
+    )
   edit.import(importPath)
   if (takeOver) editOptions(doc, edit, takeOver.wanted)
   return edit
@@ -171,51 +165,41 @@ function filesOf(folder: string, { name, before, after, keptAs }: ModuleChange):
   ]
 }
 
-/** The configuration, and the specialisation that the options go into. */
-interface Beginning {
-  doc: NixDocument
-  specialisation: string | undefined
-}
-
-/** What the options go into; refused where the file, or what it imports, leaves no place for them. */
-function beginning({
-  path,
-  text,
+/** The specialisation that the options go into; refused where the files leave no place for them. */
+function entryFor({
+  configuration,
   settings,
   modulesDir,
   modulesFolder,
-  closure,
-  imported = [],
   takeOver,
   specialisation
-}: ApplyInput): Result<Beginning, ApplyProblem> {
-  const doc = parseDocument(text)
+}: ApplyInput): Result<string | undefined, ApplyProblem> {
+  const { path, doc } = configuration.target
   const module = doc.module()
   if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
   const kind = kindOf(doc)
   if (kind !== 'module') return err({ code: 'WRONG_KIND', path, kind })
   if (!module.ok) return err({ code: 'NIX', path, error: module.error })
-  if (closure.foreign && !takeOver) {
-    const { option, importer } = closure.foreign
-    const declaration = closure.foreign.path
+  if (configuration.foreign && !takeOver) {
+    const { option, importer } = configuration.foreign
+    const declaration = configuration.foreign.path
     return err({ code: 'DECLARED_ELSEWHERE', path, declaration, importer, option })
   }
-  const other = closure.ours.find(it => it.path !== modulesFolder)
+  const other = configuration.installedFolders.find(it => it.path !== modulesFolder)
   if (other) {
     return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
   }
   const isAsked = !isEmpty(settings)
   const early = notForOneEntry(takeOver, path, specialisation)
   if (early) return err(early)
-  const target = targetOf(doc, path, specialisation, isAsked, imported)
+  const target = targetOf(configuration, specialisation, isAsked)
   if (!target.ok) return target
   const isOurs = doc.importOf(`./${modulesDir}`) !== undefined
-  const others = imported.map(it => parseDocument(it.text))
   const isNew =
     specialisation !== undefined &&
-    !profilesOf(doc, others).specialisations.includes(specialisation)
+    !profilesOf(configuration.files).specialisations.includes(specialisation)
   if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
-  return ok({ doc, specialisation: target.value })
+  return target
 }
 
 /** What was planned inside a module in the file, as an edit of the file. */
@@ -248,13 +232,6 @@ function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumsta
     kernelParams: strings('boot', 'kernelParams'),
     users: strings('virtualisation', 'vfio', 'users')
   }
-}
-
-/** The imports that go, but not one that leads to ours as well. */
-function importsBut(importPath: string, items: readonly Expr[]): Expr[] {
-  return items.filter(
-    it => parseDocument(`{ imports = [ ${it.source} ]; }`).importOf(importPath) === undefined
-  )
 }
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */

@@ -2,6 +2,7 @@
 // entry stays as it was. Which one a run is about is read from the configuration, as all else is.
 
 import { innerModule } from '../configuration/bootEntries.ts'
+import type { Configuration } from '../configuration/load.ts'
 import { nixError } from '../nix/errors.ts'
 import {
   canonicalOfValue,
@@ -9,7 +10,6 @@ import {
   formatPath,
   type NixDocument,
   type NixError,
-  parseDocument,
   type SyntaxNode
 } from '../nix/index.ts'
 import { combinatorOf } from '../nix/module/combinator.ts'
@@ -41,12 +41,9 @@ export function specialisationsOf(doc: NixDocument): string[] {
   return [...new Set(names)]
 }
 
-/**
- * Where a configuration sets passthrough up, also behind functions and conditions, and in the files that
- * it imports.
- */
-export function profilesOf(doc: NixDocument, imported: readonly NixDocument[] = []): Profiles {
-  const all = [doc, ...imported]
+/** Where these files set passthrough up, also behind functions and conditions. */
+export function profilesOf(files: readonly { doc: NixDocument }[]): Profiles {
+  const all = files.map(it => it.doc)
   return {
     everywhere: all.some(it => it.getIn(VFIO).length + it.getBelow(VFIO).length > 0),
     specialisations: [...new Set(all.flatMap(entriesWithOurs))]
@@ -66,12 +63,6 @@ function meets(a: SyntaxNode, b: SyntaxNode): boolean {
   return a.start < b.end && b.start < a.end
 }
 
-/** A file that the configuration imports. */
-interface Imported {
-  path: string
-  text: string
-}
-
 /**
  * The specialisation that a run writes its options into; undefined where they are for every boot entry.
  * That is the one that was `asked` for, else the one that has such options already, be it in a file that
@@ -82,18 +73,11 @@ interface Imported {
  * the one that was asked for.
  */
 export function targetOf(
-  doc: NixDocument,
-  path: string,
+  { target: { path }, files }: Pick<Configuration, 'target' | 'files'>,
   asked: string | undefined,
-  isEdited: boolean,
-  imported: readonly Imported[] = []
+  isEdited: boolean
 ): Result<string | undefined, ApplyProblem> {
-  const others = imported.map(it => ({ path: it.path, doc: parseDocument(it.text) }))
-  const { everywhere, specialisations: names } = profilesOf(
-    doc,
-    others.map(it => it.doc)
-  )
-  const files = [{ path, doc }, ...others]
+  const { everywhere, specialisations: names } = profilesOf(files)
   if (asked === undefined) {
     const [first] = names
     const count = names.length + (everywhere ? 1 : 0)

@@ -13,7 +13,7 @@ import {
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual, physicalFunctionFor, physicalFunctionOf } from '../machine/virtualFunctions.ts'
-import { parseDocument } from '../nix/index.ts'
+import type { NixDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Settings } from '../settings/settings.ts'
 import { prefixOf, profilesOf } from './bootEntry.ts'
@@ -328,10 +328,9 @@ export interface MovedDevice {
 }
 
 /** The first address in the configuration behind which there is something else than it says. */
-export function movedDevice(text: string, machine: Machine): MovedDevice | undefined {
+export function movedDevice(doc: NixDocument, machine: Machine): MovedDevice | undefined {
   const { devices } = machine
-  const doc = parseDocument(text)
-  const prefixes = [undefined, ...profilesOf(doc).specialisations].map(prefixOf)
+  const prefixes = [undefined, ...profilesOf([{ doc }]).specialisations].map(prefixOf)
   const addresses = prefixes.flatMap(it =>
     (innerModule(doc, it)?.doc ?? doc).itemsIn([...it, 'virtualisation', 'vfio', 'addresses'])
   )

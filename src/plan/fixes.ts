@@ -1,6 +1,6 @@
-import { type ReadModule, type UnreadImport, walkImports } from '../configuration/imports.ts'
+import type { ImportWalk, UnreadImport } from '../configuration/imports.ts'
 import { isGenerated } from '../configuration/kind.ts'
-import { isInFlake } from '../configuration/read.ts'
+import { isInFlake } from '../configuration/repository.ts'
 import {
   type Facts,
   type Finding,
@@ -139,19 +139,16 @@ export interface Faults {
 }
 
 /**
- * Looks through a configuration and all files that fixed paths in its `imports` lead to; our own
- * modules are left out. `release` is the one of NixOS that is built next, where that is known.
+ * Looks through the files of a configuration. `release` is the one of NixOS that is built next, where that is known.
  */
 export function findFaults(
-  configuration: { path: string; text: string },
-  read: ReadModule,
+  { files: all, installed, unread }: ImportWalk,
   release: string | undefined
 ): Faults {
-  const { modules, ours, unread } = walkImports(configuration, read)
-  const files = modules.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
-  const isPartial = unread.length > 0 || isInFlake(configuration.path)
+  const files = all.map(({ path, doc }) => ({ path, doc }))
+  const isPartial = unread.length > 0 || isInFlake(files[0]?.path ?? '/')
   const facts = {
-    ours: ours.length > 0,
+    ours: installed.length > 0,
     ...(release === undefined ? {} : { release }),
     ...(isPartial ? { isPartial } : {})
   }

@@ -1,8 +1,7 @@
 // The file of a guest in our folder: made from the XML of its domain, and the person's to edit.
 
 import { join } from 'node:path'
-import type { ImportedModule } from '../configuration/imports.ts'
-import type { FolderListing } from '../configuration/read.ts'
+import type { FolderListing, SourceFile } from '../configuration/files.ts'
 import { isStampFor, stamp, stampOf } from '../configuration/stamp.ts'
 import { readIdentity, remarksOn, toNix, toXml } from '../guests/convert.ts'
 import type { Change, Remark } from '../guests/modernize/change.ts'
@@ -20,7 +19,7 @@ import {
   type XmlDocument,
   type XmlElement
 } from '../guests/xml/tree.ts'
-import { type NixDocument, parseDocument } from '../nix/index.ts'
+import type { NixDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { ApplyProblem } from './problem.ts'
 
@@ -41,7 +40,7 @@ export interface GuestInput {
   virtual?: ReadonlySet<string> | undefined
   version: string
   /** The configuration and what it imports. */
-  modules: readonly ImportedModule[]
+  files: readonly SourceFile[]
   /** Whether a file that was edited may be replaced. */
   replaces: boolean
 }
@@ -72,22 +71,23 @@ const REMARK = 'a guest, made from its XML; yours to edit'
  */
 export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const { name, document, folder, listing } = input
-  const elsewhere = definitionOf(name, input.modules)
+  const elsewhere = definitionOf(name, input.files)
   if (elsewhere) return err({ code: 'GUEST_DEFINED', name, ...elsewhere })
-  const present: ReadonlyMap<string, string | null> =
+  const present: ReadonlyMap<string, SourceFile | null> =
     typeof listing === 'string' ? new Map() : listing
   if (listing === 'not-a-folder')
     return err({ code: 'FOREIGN_FOLDER', path: folder, found: folder })
 
   const existing = [...present].find(
-    ([file, text]) => file.endsWith('.nix') && defines(parseDocument(text ?? ''), name)
+    ([file, it]) => file.endsWith('.nix') && it && defines(it.doc, name)
   )
   const path = join(folder, existing?.[0] ?? freeName(name, present))
   const before = existing?.[1] ?? undefined
+  const known = before?.doc
   const { root, changes, remarks } = mend(
     document.root,
-    pinned(document, before, input.identities),
-    input.virtual ?? managedIn(before)
+    pinned(document, known, input.identities),
+    input.virtual ?? managedIn(known)
   )
   const text = toNix({ ...document, root })
   if (!text.ok) return err({ code: 'GUEST_NOT_CONVERTED', path, message: text.error.message })
@@ -95,16 +95,23 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const others = [...present].filter(([file]) => file !== existing?.[0])
   const same = sharedUUID(root, others)
   if (same) return err({ code: 'GUEST_UUID', path: join(folder, same.file), name, uuid: same.uuid })
-  const plan = { name, path, before, changes, remarks: [...remarks, ...remarksOn(root)] }
+  const plan = {
+    name,
+    path,
+    before: before?.text,
+    changes,
+    remarks: [...remarks, ...remarksOn(root)]
+  }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
-  const isEdited = stampOf(before) !== 'intact'
-  if (says(before) === canonicalOf(root)) return ok({ ...plan, after: before, isEdited: false })
-  if (isStampFor(before, text.value)) return ok({ ...plan, after: before, isEdited })
-  const shared = sharedPlace(before, name)
+  const isEdited = stampOf(before.text) !== 'intact'
+  if (canonicalIn(before.doc) === canonicalOf(root))
+    return ok({ ...plan, after: before.text, isEdited: false })
+  if (isStampFor(before.text, text.value)) return ok({ ...plan, after: before.text, isEdited })
+  const shared = sharedPlace(before.doc, name)
   if (shared) return err({ code: 'GUEST_DEFINED', name, path, at: shared })
   if (isEdited && !input.replaces) {
-    return err({ code: 'GUEST_EDITED', path, name, isOurs: stampOf(before) !== 'none' })
+    return err({ code: 'GUEST_EDITED', path, name, isOurs: stampOf(before.text) !== 'none' })
   }
   return ok({ ...plan, after, isEdited: false })
 }
@@ -112,12 +119,12 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
 /** Another file with the same UUID, which is the same guest to libvirt. */
 function sharedUUID(
   root: XmlElement,
-  files: readonly (readonly [string, string | null])[]
+  files: readonly (readonly [string, SourceFile | null])[]
 ): { file: string; uuid: string } | undefined {
   const uuid = textOf(find(root, 'uuid') ?? root).trim()
-  const known = (text: string | null) => readIdentity(text ?? '').uuid?.toLowerCase()
+  const known = (it: SourceFile | null) => it && readIdentity(it.doc).uuid?.toLowerCase()
   const [file] =
-    files.find(([it, text]) => it.endsWith('.nix') && known(text) === uuid.toLowerCase()) ?? []
+    files.find(([name, it]) => name.endsWith('.nix') && known(it) === uuid.toLowerCase()) ?? []
   return file === undefined ? undefined : { file, uuid }
 }
 
@@ -142,25 +149,25 @@ interface Place {
 /** The first place in the configuration that says what the guest is. */
 function definitionOf(
   name: string,
-  modules: readonly ImportedModule[]
+  files: readonly SourceFile[]
 ): { path: string; at: Place } | undefined {
-  for (const { path, text } of modules) {
-    const at = placeIn(text, name)
+  for (const { path, doc } of files) {
+    const at = placeIn(doc, name)
     if (at) return { path, at }
   }
   return undefined
 }
 
-function placeIn(text: string, name: string): Place | undefined {
-  const [found] = definitionsIn(parseDocument(text), name)
+function placeIn(doc: NixDocument, name: string): Place | undefined {
+  const [found] = definitionsIn(doc, name)
   return found && { line: found.at.line, column: found.at.column }
 }
 
 /** Where the guest stands in a file that has other guests too, which can't be replaced as a whole. */
-function sharedPlace(text: string, name: string): Place | undefined {
-  const xml = toXml(text)
+function sharedPlace(doc: NixDocument, name: string): Place | undefined {
+  const xml = toXml(doc)
   const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
-  return isShared ? placeIn(text, name) : undefined
+  return isShared ? placeIn(doc, name) : undefined
 }
 
 /** A name for the file that no other has, and that every tool takes. */
@@ -172,15 +179,15 @@ function freeName(guest: string, present: ReadonlyMap<string, unknown>): string 
 }
 
 /** The domain that a file defines, to be compared; undefined where that has to be computed. */
-function says(text: string): string | undefined {
-  const xml = toXml(text)
+function canonicalIn(doc: NixDocument): string | undefined {
+  const xml = toXml(doc)
   const document = xml.ok ? readXml(xml.value) : undefined
   return document?.ok ? canonicalOf(document.value.root) : undefined
 }
 
 /** What an earlier run, which could look at the machine, gave to libvirt to manage. */
-function managedIn(file: string | undefined): Set<string> {
-  const xml = file === undefined ? undefined : toXml(file)
+function managedIn(doc: NixDocument | undefined): Set<string> {
+  const xml = doc && toXml(doc)
   const document = xml?.ok ? readXml(xml.value) : undefined
   const devices = document?.ok ? passedDevices(document.value.root) : []
   return new Set(devices.filter(it => it.isManaged).map(it => it.address))
@@ -189,10 +196,10 @@ function managedIn(file: string | undefined): Set<string> {
 /** What the file of the guest has already goes before anything new. */
 function pinned(
   { root }: XmlDocument,
-  file: string | undefined,
+  doc: NixDocument | undefined,
   identities: Identities
 ): Identities {
-  const known = readIdentity(file ?? '')
+  const known = doc ? readIdentity(doc) : { uuid: undefined, macs: [] }
   const own = findAll(root, 'devices', 'interface').map(card => {
     const mac = find(card, 'mac')
     return mac && attributeOf(mac, 'address')

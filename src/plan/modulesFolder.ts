@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import type { FolderListing } from '../configuration/read.ts'
+import type { FolderListing, SourceFile } from '../configuration/files.ts'
 import { stampOf } from '../configuration/stamp.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { PlannedFile } from './changes.ts'
@@ -30,13 +30,14 @@ export function planModules(
   theirs: ReadonlySet<string> = new Set()
 ): Result<ModuleChange[], ApplyProblem> {
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
-  const present: ReadonlyMap<string, string | null> = listing === 'absent' ? new Map() : listing
-  const isOurs = stampOf(present.get('default.nix') ?? '') !== 'none'
+  const present: ReadonlyMap<string, SourceFile | null> = listing === 'absent' ? new Map() : listing
+  const isOurs = stampOf(present.get('default.nix')?.text ?? '') !== 'none'
   // What `remove` kept aside is ours as well, and guests outlast it.
-  const isGuests = (name: string, text: string | null) => name === 'guests' && text === null
+  const isGuests = (name: string, file: SourceFile | null) => name === 'guests' && file === null
   const isTheirs = (name: string) => theirs.has(join(path, name))
   const stranger = [...present].find(
-    ([name, text]) => stampOf(text ?? '') === 'none' && !isTheirs(name) && !isGuests(name, text)
+    ([name, file]) =>
+      stampOf(file?.text ?? '') === 'none' && !isTheirs(name) && !isGuests(name, file)
   )
   if (!isOurs && stranger !== undefined)
     return err({ code: 'FOREIGN_FOLDER', path, found: stranger[0] })
@@ -44,7 +45,7 @@ export function planModules(
   const changes: ModuleChange[] = []
   const edited: string[] = []
   for (const [name, after] of shipped) {
-    const before = present.get(name) ?? undefined
+    const before = present.get(name)?.text
     if (before === after) continue
     if (before !== undefined && isTheirs(name)) {
       changes.push({ name, before, after, keptAs: freeName(`${name}.old`, present) })
@@ -91,10 +92,11 @@ export function dropModules(folder: string, listing: FolderListing): DroppedModu
   const dropped: DroppedModules = { files: [], kept: [], strangers: [] }
   if (typeof listing === 'string') return dropped
   const gone: PlannedFile[] = []
-  for (const [name, text] of listing) {
-    const state = text === null ? 'none' : stampOf(text)
+  for (const [name, file] of listing) {
+    const text = file?.text
+    const state = stampOf(text ?? '')
     // What is kept aside by an earlier run is no module any more.
-    if (text === null || state === 'none' || !name.endsWith('.nix')) {
+    if (text === undefined || state === 'none' || !name.endsWith('.nix')) {
       dropped.strangers.push(join(folder, name))
       continue
     }

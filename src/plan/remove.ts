@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path'
+import type { FolderListing, SourceFile } from '../configuration/files.ts'
 import {
+  type ConfigurationFile,
   declares,
-  type ImportWalk,
-  importsTo,
-  type ModuleDocument,
-  type OwnImport
+  type ImportLink,
+  importsTo
 } from '../configuration/imports.ts'
 import { kindOf } from '../configuration/kind.ts'
-import type { FolderListing } from '../configuration/read.ts'
+import type { Configuration } from '../configuration/load.ts'
 import { stampOf } from '../configuration/stamp.ts'
 import type { AttrPath, Definition, NixDocument, NixError, Plan } from '../nix/index.ts'
 import { startsWith } from '../nix/path.ts'
@@ -23,9 +23,7 @@ import { findOwnUses, type OwnThings, type OwnUse, resolved } from './removal/us
 
 /** All that a run of `remove` knows; nothing else is looked at. */
 export interface RemoveInput {
-  /** The configuration and the files that it imports. */
-  modules: readonly ModuleDocument[]
-  walk: Pick<ImportWalk, 'links' | 'ours'>
+  configuration: Configuration
   /** The folder where our modules are if nothing imports them, as it would be imported. */
   usual: string
   /** That folder, and those of our modules that are imported, links resolved; what stands in them. */
@@ -33,10 +31,8 @@ export interface RemoveInput {
   /** The options that only our modules declare. */
   own: readonly AttrPath[]
   /** Other files of the repository, which the configuration does not import. */
-  others: readonly File[]
+  others: readonly SourceFile[]
 }
-
-type File = Pick<ModuleDocument, 'path' | 'doc'>
 
 export interface RemovePlan extends ApplyPlan {
   /** Modules of ours that were edited, and so are kept aside. */
@@ -59,16 +55,16 @@ export interface RemovePlan extends ApplyPlan {
  * another file of the repository would, with `NIX` what can't be read or edited.
  */
 export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
-  const { walk, own } = input
+  const { configuration, own } = input
   const stamped = [...input.folders].filter(([, it]) => hasModules(it))
   const isGuest = (it: { path: string }) =>
     stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
-  const modules = input.modules.filter(it => !isGuest(it))
-  const [{ path, text, doc }] = modules as [ModuleDocument]
+  const modules = configuration.files.filter(it => !isGuest(it))
+  const { path, text, doc } = configuration.target
   const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
   const imports = [
-    ...walk.ours,
-    ...walk.links.filter(isGuest),
+    ...configuration.installed,
+    ...configuration.links.filter(isGuest),
     ...lostImports(modules, gone, input)
   ]
   if (imports.length === 0 && stamped.length === 0) return nothingOfOurs(path, doc)
@@ -78,7 +74,7 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const dropped = going.map(([folder, listing]) => dropModules(folder, listing))
   const things: OwnThings = { options: gone, files: filesOf(imports, dropped) }
 
-  const edited: { module: ModuleDocument; plan: Plan }[] = []
+  const edited: { module: ConfigurationFile; plan: Plan }[] = []
   for (const module of modules) {
     const plan = planFileRemoval(module, imports, things)
     if (!plan.ok) return plan
@@ -128,7 +124,9 @@ function outside(
 
 function hasModules(listing: FolderListing): boolean {
   if (typeof listing === 'string') return false
-  return [...listing].some(([name, it]) => name.endsWith('.nix') && stampOf(it ?? '') !== 'none')
+  return [...listing].some(
+    ([name, it]) => name.endsWith('.nix') && stampOf(it?.text ?? '') !== 'none'
+  )
 }
 
 function nothingOfOurs(path: string, doc: NixDocument): Result<RemovePlan, RemoveProblem> {
@@ -146,17 +144,25 @@ function nothingOfOurs(path: string, doc: NixDocument): Result<RemovePlan, Remov
  * ours beside it, nothing says that it was ours.
  */
 function lostImports(
-  modules: readonly ModuleDocument[],
+  modules: readonly ConfigurationFile[],
   gone: readonly AttrPath[],
   { usual, folders }: RemoveInput
-): OwnImport[] {
+): ImportLink[] {
   const isDefined = modules.some(({ doc }) => visibleDefinitions(doc, gone).length > 0)
   if (!isDefined || folders.get(usual) !== 'absent') return []
-  return modules.flatMap(({ path, doc }) =>
-    doc
-      .imports()
-      .filter(it => resolved(path, it) === usual)
-      .map(spelling => ({ importer: path, spelling, path: join(usual, 'default.nix') }))
+  return modules.flatMap(({ path, imports }) =>
+    imports.flatMap(({ path: spelling, isCertain }) =>
+      spelling !== undefined && resolved(path, spelling) === usual
+        ? [
+            {
+              importer: path,
+              spelling,
+              path: join(usual, 'default.nix'),
+              isConditional: !isCertain
+            }
+          ]
+        : []
+    )
   )
 }
 
@@ -176,7 +182,7 @@ function stayingFolders(
 }
 
 /** What no file may lead to any more. */
-function filesOf(imports: readonly OwnImport[], dropped: readonly DroppedModules[]): Set<string> {
+function filesOf(imports: readonly ImportLink[], dropped: readonly DroppedModules[]): Set<string> {
   const files = [
     ...imports.map(it => it.path),
     ...dropped.flatMap(it =>
@@ -188,7 +194,7 @@ function filesOf(imports: readonly OwnImport[], dropped: readonly DroppedModules
 }
 
 /** What needs our part in a text from which it was taken out; with the places in the text before. */
-function usesLeft({ path, doc }: File, plan: Plan, things: OwnThings): UsePlace[] {
+function usesLeft({ path, doc }: SourceFile, plan: Plan, things: OwnThings): UsePlace[] {
   const before = (offset: number) => moveOffset(plan.inverse, offset)
   const after = plan.changed ? doc.edited(plan.edits) : doc
   return findOwnUses(after, path, things).map(({ kind, name, node }) => ({
@@ -208,8 +214,8 @@ function usesLeft({ path, doc }: File, plan: Plan, things: OwnThings): UsePlace[
  * a file that can't be read and names none of the options is left as it is, unless it is the configuration.
  */
 export function planFileRemoval(
-  module: ModuleDocument,
-  imports: readonly OwnImport[],
+  module: ConfigurationFile,
+  imports: readonly ImportLink[],
   things: OwnThings
 ): Result<Plan, RemoveProblem> {
   const { path, doc, importer } = module
@@ -245,7 +251,7 @@ function planVisible(
 ): Result<Plan, NixError> {
   const edit = doc.edit()
   for (const option of withEmptied(doc, visibleOptions(doc, things.options))) edit.removeIn(option)
-  const items = importsTo(doc, isOurs)
+  const items = importsTo({ imports: doc.importItems() }, isOurs)
   if (isAllOfImports(doc, items.length)) edit.removeIn('imports')
   else edit.removeIn('imports', items)
   return edit.plan()

@@ -4,9 +4,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect } from 'vitest'
 import { gitFaults } from '../../src/check/gitFaults.ts'
+import { openFiles } from '../../src/configuration/files.ts'
 import { walkImports } from '../../src/configuration/imports.ts'
-import { moduleReader } from '../../src/configuration/read.ts'
-import { parseDocument } from '../../src/nix/index.ts'
 import { installedModules } from '../cli/support/modules.ts'
 import { needing } from '../cli/support/needing.ts'
 import { makeRepository, type Repository } from '../cli/support/repository.ts'
@@ -31,14 +30,11 @@ function add(place: Repository, files: Record<string, string>): void {
 
 /** What is found, each with the path in the file and what git does not know. */
 function found(place: Repository, name = 'configuration.nix'): string[] {
-  const read = moduleReader('/')
-  const module = read(join(place.nixos, name))
+  const sources = openFiles('/')
+  const module = sources.module(join(place.nixos, name))
   if (!module) throw new Error('no file')
-  const files = walkImports(module, read).modules.map(it => ({
-    path: it.path,
-    doc: parseDocument(it.text)
-  }))
-  return gitFaults(files, read).map(({ path, range, message, remedy }) => {
+  const { files } = walkImports(module, sources)
+  return gitFaults(files, sources).map(({ path, range, message, remedy }) => {
     const text = files.find(it => it.path === path)?.doc.text.slice(range.start, range.end)
     return place.plain(`${path}: ${text}: ${message}; ${remedy}`)
   })

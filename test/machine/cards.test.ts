@@ -144,3 +144,19 @@ test.each<[string, PciDevice, string[]]>([
 ])('drivers that would take it: %s', (_, it, drivers) => {
   expect(competingDrivers(it)).toEqual(drivers)
 })
+
+test('the card of each of 640 functions is found in time that does not grow with their square', () => {
+  const behind = ['0000:00:01.0', '0000:00:02.0', '0000:00:03.0']
+  const digits = (number: number) => number.toString(16).padStart(2, '0')
+  const devices = Array.from({ length: 640 }, (_, i) =>
+    device(`0000:${digits(i >> 8)}:${digits((i >> 3) & 31)}.${i & 7}`, '10de:1b80', '030000', {
+      behind
+    })
+  )
+  const machine: Machine = { ...machineCalled('single-gpu'), devices }
+  const start = performance.now()
+  const cards = new Set(devices.map(it => cardWith(machine, it.address)))
+  expect(cards.size).toBe(80)
+  // A search through all cards for each function takes 10 s and more.
+  expect(performance.now() - start).toBeLessThan(500)
+})

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Build, buildOf } from '../../src/configuration/build.ts'
+import { openFiles } from '../../src/configuration/files.ts'
 
 const tops: string[] = []
 afterAll(() => {
@@ -31,7 +32,7 @@ function build(
 ): Build {
   const top = folder(files)
   const env = config === undefined ? {} : { NIXOS_CONFIG: join(top, config) }
-  const found = buildOf(join(top, name), root ? top : '/', env)
+  const found = buildOf(join(top, name), openFiles(root ? top : '/'), env)
   return JSON.parse(JSON.stringify(found).replaceAll(top, '')) as Build
 }
 

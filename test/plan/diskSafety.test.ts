@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { sourceFile } from '../../src/configuration/files.ts'
 import { passedDisks } from '../../src/guests/needs/disks.ts'
 import { readXml } from '../../src/guests/xml/readXml.ts'
 import { formatDump, parseDump } from '../../src/machine/dump/dump.ts'
@@ -65,7 +66,7 @@ function judge(machine: DiskMachine, xml: string, source: Source, isDump = false
     isDump,
     follow: it => it,
     poolCalled: () => undefined,
-    devices: hostDevices([{ path: '/a.nix', text: machine.configuration }]),
+    devices: hostDevices([sourceFile('/a.nix', machine.configuration)]),
     entry: ''
   }
   return judgeDisks(passedDisks(document.value.root), host)

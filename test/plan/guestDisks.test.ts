@@ -1,6 +1,7 @@
 // The disks of a guest against a machine and a configuration.
 
 import { expect, test } from 'vitest'
+import { sourceFile } from '../../src/configuration/files.ts'
 import { type PassedDisk, passedDisks } from '../../src/guests/needs/disks.ts'
 import { readXml } from '../../src/guests/xml/readXml.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
@@ -55,7 +56,7 @@ function hostOf(configuration: string, more: Partial<DiskHost> = {}, tree = TREE
     isDump: false,
     follow: it => it,
     poolCalled: () => undefined,
-    devices: hostDevices([{ path: '/a.nix', text: `{\n${configuration}\n}\n` }]),
+    devices: hostDevices([sourceFile('/a.nix', `{\n${configuration}\n}\n`)]),
     entry: '',
     ...more
   }

@@ -1,11 +1,12 @@
 // Which disks a configuration uses, by its text.
 
 import { expect, test } from 'vitest'
+import { sourceFile } from '../../src/configuration/files.ts'
 import { hostDevices } from '../../src/plan/disks/hostDevices.ts'
 
 /** `kind name device:line entry`, one for each device. */
 function devicesIn(text: string): string[] {
-  return hostDevices([{ path: '/a.nix', text }]).map(it =>
+  return hostDevices([sourceFile('/a.nix', text)]).map(it =>
     [it.kind, it.name, `${it.device}:${it.at.line}`, it.entry].filter(Boolean).join(' ')
   )
 }

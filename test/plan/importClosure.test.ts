@@ -1,24 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { followImports, type ReadModule, walkImports } from '../../src/configuration/imports.ts'
 import { stamp } from '../../src/configuration/stamp.ts'
+import { configurationFrom } from '../support/configuration.ts'
 
-const read =
-  (files: Record<string, string>): ReadModule =>
-  path => {
-    const found = [path, `${path}/default.nix`].find(it => it in files)
-    return found === undefined ? undefined : { path: found, text: files[found] ?? '' }
-  }
-const follow = (text: string, files: Record<string, string>) =>
-  followImports({ path: '/etc/nixos/configuration.nix', text }, read(files), [
-    ['virtualisation', 'vfio'],
-    ['virtualisation', 'kvmfr']
-  ])
+const TARGET = '/etc/nixos/configuration.nix'
+const load = (text: string, files: Record<string, string>) =>
+  configurationFrom({ [TARGET]: text, ...files })
 
-describe('followImports', () => {
+describe('a configuration', () => {
   it('finds the folder of ours by the stamp on its default.nix', () => {
     const files = { '/etc/nixos/modules/gpu/default.nix': stamp('1.0.0', '{ }\n') }
-    expect(follow('{ imports = [ ./modules/gpu ]; }', files)).toEqual({
-      ours: [{ path: '/etc/nixos/modules/gpu', importer: '/etc/nixos/configuration.nix' }],
+    expect(load('{ imports = [ ./modules/gpu ]; }', files)).toMatchObject({
+      installedFolders: [{ path: '/etc/nixos/modules/gpu', importer: TARGET }],
       foreign: undefined
     })
   })
@@ -29,7 +21,7 @@ describe('followImports', () => {
       '/etc/nixos/lib/vfio.nix':
         '{ lib, ... }: with lib; { options.virtualisation.vfio = { enable = mkEnableOption "x"; }; config = { }; }'
     }
-    expect(follow('{ imports = [ ./hosts/pc.nix ]; }', files).foreign).toEqual({
+    expect(load('{ imports = [ ./hosts/pc.nix ]; }', files).foreign).toEqual({
       path: '/etc/nixos/lib/vfio.nix',
       importer: './hosts/pc.nix',
       option: 'virtualisation.vfio'
@@ -41,10 +33,9 @@ describe('followImports', () => {
       '/etc/nixos/a.nix': '{ imports = [ ./b.nix ]; virtualisation.vfio.enable = true; }',
       '/etc/nixos/b.nix': '{ imports = [ ./a.nix ./missing.nix ]; }'
     }
-    expect(follow('{ imports = [ ./a.nix <nixpkgs/x> ]; }', files)).toEqual({
-      ours: [],
-      foreign: undefined
-    })
+    const { files: found, ...rest } = load('{ imports = [ ./a.nix <nixpkgs/x> ]; }', files)
+    expect(rest).toMatchObject({ installedFolders: [], foreign: undefined })
+    expect(found.map(it => it.path)).toEqual([TARGET, ...Object.keys(files)])
   })
 })
 
@@ -64,7 +55,7 @@ describe('walkImports', () => {
     const files = {
       '/etc/nixos/here.nix': '{ imports = import ./list.nix; }'
     }
-    const { unread } = walkImports({ path: '/etc/nixos/configuration.nix', text }, read(files))
+    const { unread } = load(text, files)
     expect(unread.map(it => [it.importer, it.spelling, it.path])).toEqual([
       ['/etc/nixos/configuration.nix', '<nixos-hardware/lenovo>', undefined],
       ['/etc/nixos/configuration.nix', 'inputs.home-manager.nixosModules.default', undefined],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { stamp, stampOf } from '../../src/configuration/stamp.ts'
 import { planModules } from '../../src/plan/modulesFolder.ts'
+import { listingOf } from '../support/configuration.ts'
 
 const shipped = new Map([
   ['default.nix', stamp('2.0.0', '{ imports = [ ./vfio.nix ]; }\n')],
@@ -11,7 +12,7 @@ const plan = (
   files: Record<string, string | null> | 'absent' | 'not-a-folder',
   replace = false
 ) => {
-  const listing = typeof files === 'string' ? files : new Map(Object.entries(files))
+  const listing = typeof files === 'string' ? files : listingOf(Object.entries(files))
   const result = planModules('/etc/nixos/vfio', listing, shipped, replace)
   return result.ok ? result.value.map(it => it.name) : result.error
 }

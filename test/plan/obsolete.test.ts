@@ -12,11 +12,11 @@ import {
   withNixos,
   withOneCard
 } from '../oracle/machines.ts'
-import { inputFor, shipped } from './support/input.ts'
+import { inputFor, installed } from './support/input.ts'
 
 function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) {
   const result = planApply(
-    inputFor('/etc/nixos/configuration.nix', text, settings, { listing: shipped, ...more })
+    inputFor('/etc/nixos/configuration.nix', text, settings, { listing: installed, ...more })
   )
   if (!result.ok) throw new Error(result.error.code)
   const { configuration, replaced = [] } = result.value

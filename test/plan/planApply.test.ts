@@ -3,6 +3,7 @@ import { stamp } from '../../src/configuration/stamp.ts'
 import { type ApplyInput, planApply } from '../../src/plan/apply.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { nix } from '../nix/support.ts'
+import { configurationFrom, listingOf, shippedWith } from '../support/configuration.ts'
 import { inputFor } from './support/input.ts'
 
 const shipped = new Map([['default.nix', stamp('1.0.0', '{ }\n')]])
@@ -10,8 +11,8 @@ const shipped = new Map([['default.nix', stamp('1.0.0', '{ }\n')]])
 function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) {
   return planApply(
     inputFor('/etc/nixos/configuration.nix', text, settings, {
-      listing: shipped,
-      shipped,
+      listing: listingOf(shipped),
+      modules: shippedWith(shipped),
       names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']]),
       ...more
     })
@@ -185,10 +186,10 @@ describe('refused are', () => {
   })
 
   it('a second declaration of an option', () => {
-    const foreign = { path: '/x.nix', importer: './x.nix', option: 'virtualisation.vfio' }
-    const closure = { ours: [], foreign }
-    expect(refusal('{ imports = [ ./x.nix ]; }', { ignoreMSRs: true }, { closure })).toBe(
-      'DECLARED_ELSEWHERE'
-    )
+    const configuration = configurationFrom({
+      '/etc/nixos/configuration.nix': '{ imports = [ ./x.nix ]; }',
+      '/etc/nixos/x.nix': '{ options.virtualisation.vfio.enable = 1; }'
+    })
+    expect(refusal('', { ignoreMSRs: true }, { configuration })).toBe('DECLARED_ELSEWHERE')
   })
 })

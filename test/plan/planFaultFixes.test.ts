@@ -12,7 +12,7 @@ import type { Files } from '../lints/support.ts'
 import { filesOf } from '../lints/support.ts'
 import { nix } from '../nix/support.ts'
 import { runs } from '../properties/support/choices.ts'
-import { inputFor, shipped } from './support/input.ts'
+import { inputFor, installed } from './support/input.ts'
 
 function fixed(given: Files, isOurs = false) {
   const files = filesOf(given)
@@ -193,7 +193,7 @@ describe('whatever stands together', () => {
           '/etc/nixos/configuration.nix',
           text,
           { devices: ['10de:1b80'] },
-          { listing: shipped }
+          { listing: installed }
         )
       )
     fc.assert(

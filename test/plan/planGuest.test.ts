@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import { planGuest } from '../../src/plan/guest.ts'
 import { documentOf } from '../guests/support/text.ts'
+import { listingOf } from '../support/configuration.ts'
 
 const UUID = '8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10'
 
@@ -14,10 +15,10 @@ function planned(name: string, files: Record<string, string>) {
       `<domain type='kvm'>\n<name>${name}</name>\n<uuid>${UUID}</uuid><memory>1</memory></domain>`
     ),
     folder: '/etc/nixos/vfio/guests',
-    listing: new Map(Object.entries(files)),
+    listing: listingOf(Object.entries(files)),
     identities: { uuid: () => 'new', mac: () => 'new' },
     version: '1.0.0',
-    modules: [],
+    files: [],
     replaces: true
   })
 }

@@ -1,31 +1,36 @@
 import { describe, expect, it } from 'vitest'
+import { sourceFile } from '../../src/configuration/files.ts'
 import { ownOptions, shippedModules } from '../../src/configuration/modules.ts'
 import { stamp } from '../../src/configuration/stamp.ts'
-import { applyEdits, formatPath, parseDocument } from '../../src/nix/index.ts'
+import { applyEdits, formatPath } from '../../src/nix/index.ts'
 import type { RemoveProblem } from '../../src/plan/problem.ts'
 import { planRemove, type RemoveInput } from '../../src/plan/remove.ts'
 import { nix } from '../nix/support.ts'
+import { configurationFrom, listingOf } from '../support/configuration.ts'
 
 const PATH = '/etc/nixos/configuration.nix'
 const shipped = shippedModules('1.0.0')
-const own = ownOptions(shipped.values())
+const { own } = shipped
 
 /** The plan for a configuration that imports ./vfio, beside other modules. */
 function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<string, string> = {}) {
-  const modules = Object.entries({ [PATH]: text, ...others }).map(([path, it]) => ({
-    path,
-    text: it,
-    doc: parseDocument(it),
-    importer: path === PATH ? undefined : './x.nix'
-  }))
+  const files = Object.entries(others).map(([path, it]) => sourceFile(path, it))
+  const configuration = {
+    ...configurationFrom({ [PATH]: text }),
+    installed: [
+      {
+        ...{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' },
+        isConditional: false
+      }
+    ]
+  }
   return planRemove({
-    modules,
-    walk: {
-      ours: [{ importer: PATH, spelling: './vfio', path: '/etc/nixos/vfio/default.nix' }],
-      links: []
+    configuration: {
+      ...configuration,
+      files: [configuration.target, ...files.map(it => ({ ...it, importer: './x.nix' }))]
     },
     usual: '/etc/nixos/vfio',
-    folders: new Map([['/etc/nixos/vfio', shipped]]),
+    folders: new Map([['/etc/nixos/vfio', listingOf(shipped.texts)]]),
     own,
     others: [],
     ...more
@@ -80,7 +85,11 @@ describe('the options that only our modules declare', () => {
         config = lib.mkIf true { a.b.g = 1; a.e.f = 2; };
       }
     `
-    expect(ownOptions([module]).map(formatPath)).toEqual(['a.b.c', 'a.b.d', 'a.e'])
+    expect(ownOptions([sourceFile('a.nix', module)]).map(formatPath)).toEqual([
+      'a.b.c',
+      'a.b.d',
+      'a.e'
+    ])
   })
 })
 
@@ -167,9 +176,11 @@ describe('a configuration with our part', () => {
 
 describe('modules of ours', () => {
   const text = '{ imports = [ ./vfio ]; }\n'
-  const edited = `${shipped.get('vfio.nix')}# mine\n`
+  const edited = `${shipped.texts.get('vfio.nix')}# mine\n`
   const folderWith = (more: Record<string, string | null>) => ({
-    folders: new Map([['/etc/nixos/vfio', new Map([...shipped, ...Object.entries(more)])]])
+    folders: new Map([
+      ['/etc/nixos/vfio', listingOf(new Map([...shipped.texts, ...Object.entries(more)]))]
+    ])
   })
 
   it('are kept aside under a name that is no module, if they were edited', () => {
@@ -197,10 +208,10 @@ describe('modules of ours', () => {
 
   it('stay if another file of the repository imports them', () => {
     const others = [
-      {
-        path: '/etc/nixos/hosts/laptop.nix',
-        doc: parseDocument('{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }')
-      }
+      sourceFile(
+        '/etc/nixos/hosts/laptop.nix',
+        '{ imports = [ ../vfio ]; virtualisation.vfio.enable = true; }'
+      )
     ]
     const result = plan(text, { others })
     expect(result.ok && [result.value.files.map(it => it.path), result.value.stays]).toEqual([
@@ -212,7 +223,8 @@ describe('modules of ours', () => {
 
 describe('nothing is done', () => {
   const nothing = { folders: new Map([['/etc/nixos/vfio', 'absent' as const]]) }
-  const of = (text: string) => plan(text, { ...nothing, walk: { ours: [], links: [] } })
+  const of = (text: string) =>
+    plan(text, { ...nothing, configuration: configurationFrom({ [PATH]: text }) })
 
   it('where there is nothing of ours, even if options have the names of ours', () => {
     for (const text of [
@@ -278,7 +290,7 @@ describe('refused is a result that would need our modules', () => {
 
   it('in another file of the repository', () => {
     const text = '{ virtualisation.vfio.enable = true; }'
-    const others = [{ path: '/etc/nixos/gpu.nix', doc: parseDocument(text) }]
+    const others = [sourceFile('/etc/nixos/gpu.nix', text)]
     expect(refusal('{ imports = [ ./vfio ]; }', { others })).toEqual([
       'USED_ELSEWHERE',
       '/etc/nixos/gpu.nix: virtualisation.vfio.enable = true;'
@@ -293,7 +305,7 @@ describe('refused is a result that would need our modules', () => {
         config.boot.kernelModules = lib.mkIf config.virtualisation.vfio.enable [ "vfio" ];
       }
     `
-    const others = [{ path: '/etc/nixos/old/vfio.nix', doc: parseDocument(text) }]
+    const others = [sourceFile('/etc/nixos/old/vfio.nix', text)]
     expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 

@@ -436,7 +436,7 @@ const files: Edit[] = [
   {
     what: 'moves the folder of the modules',
     edit: (machine, text) => {
-      for (const name of shippedModules('1.0.0').keys()) {
+      for (const name of shippedModules('1.0.0').texts.keys()) {
         machine.rename(`vfio/${name}`, `modules/passthrough/${name}`)
       }
       machine.delete('vfio')

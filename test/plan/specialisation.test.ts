@@ -3,30 +3,25 @@
 import { describe, expect, it } from 'vitest'
 import { stamp } from '../../src/configuration/stamp.ts'
 import { parseDocument } from '../../src/nix/index.ts'
-import { type ApplyInput, planApply } from '../../src/plan/apply.ts'
+import { planApply } from '../../src/plan/apply.ts'
 import { profilesOf } from '../../src/plan/bootEntry.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { nix } from '../nix/support.ts'
+import { listingOf, shippedWith } from '../support/configuration.ts'
+import { inputFor } from './support/input.ts'
 import { makeMachine } from './support/machine.ts'
 
 const shipped = new Map([['default.nix', stamp('1.0.0', '{ }\n')]])
 const CARD: Settings = { devices: ['10de:1b80'] }
 
 function plan(text: string, settings: Settings, specialisation?: string) {
-  const input: ApplyInput = {
-    path: '/etc/nixos/configuration.nix',
-    text,
-    settings,
-    specialisation,
-    modulesDir: 'vfio',
-    modulesFolder: '/etc/nixos/vfio',
-    listing: shipped,
-    shipped,
-    replaceModules: false,
-    closure: { ours: [], foreign: undefined },
-    names: new Map()
-  }
-  return planApply(input)
+  return planApply(
+    inputFor('/etc/nixos/configuration.nix', text, settings, {
+      specialisation,
+      listing: listingOf(shipped),
+      modules: shippedWith(shipped)
+    })
+  )
 }
 
 /** What it becomes; run again, with the name of the entry or without, there is nothing to do. */
@@ -313,12 +308,15 @@ describe('which entry it is about', () => {
   `
 
   it('is read from the file, also where it is a function', () => {
-    expect(profilesOf(parseDocument(GIVEN))).toEqual({ everywhere: false, specialisations: [] })
-    expect(profilesOf(parseDocument(everywhere))).toEqual({
+    expect(profilesOf([{ doc: parseDocument(GIVEN) }])).toEqual({
+      everywhere: false,
+      specialisations: []
+    })
+    expect(profilesOf([{ doc: parseDocument(everywhere) }])).toEqual({
       everywhere: true,
       specialisations: []
     })
-    expect(profilesOf(parseDocument(two))).toEqual({
+    expect(profilesOf([{ doc: parseDocument(two) }])).toEqual({
       everywhere: false,
       specialisations: ['a', 'b']
     })
@@ -341,7 +339,9 @@ describe('which entry it is about', () => {
   })
 
   it('a second one may come', () => {
-    const { specialisations } = profilesOf(parseDocument(applied(SEPARATE, CARD, 'other')))
+    const { specialisations } = profilesOf([
+      { doc: parseDocument(applied(SEPARATE, CARD, 'other')) }
+    ])
     expect(specialisations).toEqual(['vfio', 'other'])
   })
 

@@ -1,12 +1,9 @@
 // Our modules take the place of others that declare the same options.
 
 import { describe, expect, it } from 'vitest'
-import { followImports, walkImports } from '../../src/configuration/imports.ts'
-import { declaredOptions, ownOptions } from '../../src/configuration/modules.ts'
-import { parseDocument } from '../../src/nix/index.ts'
 import { placeOf } from '../../src/nix/text/lines.ts'
 import { planApply } from '../../src/plan/apply.ts'
-import { listedByFlake, planTakeOver } from '../../src/plan/legacy/takeOver.ts'
+import { planTakeOver } from '../../src/plan/legacy/takeOver.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { text } from '../cli/support/text.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
@@ -19,7 +16,8 @@ import {
   withNixos,
   withOneCard
 } from '../oracle/machines.ts'
-import { inputFor, shipped } from './support/input.ts'
+import { configurationFrom } from '../support/configuration.ts'
+import { inputFor, installed } from './support/input.ts'
 import {
   OLD_LIBVIRT,
   OLD_MODULES,
@@ -30,34 +28,16 @@ import {
 
 const FOLDER = '/etc/nixos'
 const PATH = `${FOLDER}/configuration.nix`
-const own = ownOptions(shipped.values())
-const declared = declaredOptions(shipped.values())
 
 type Files = Record<string, string>
 
 /** Files are named relative to the folder of the configuration. */
 function takeOver(files: Files) {
-  const read = (path: string) => {
-    const name = [path, `${path}/default.nix`].find(it => it.slice(FOLDER.length + 1) in files)
-    return name === undefined
-      ? undefined
-      : { path: name, text: files[name.slice(FOLDER.length + 1)] ?? '' }
-  }
-  const walk = walkImports({ path: PATH, text: files['configuration.nix'] ?? '' }, read)
-  const known = new Set(walk.modules.map(it => it.path))
-  const flake = `${FOLDER}/flake.nix`
-  const isForeign = (path: string) => {
-    const found = read(path)
-    return found !== undefined && followImports(found, read, own).foreign !== undefined
-  }
-  const doc = parseDocument(files['flake.nix'] ?? '')
-  const listed = listedByFlake({ path: flake, doc }, PATH, isForeign)
-  const others = (word: string) =>
-    Object.entries(files)
-      .map(([name, it]) => ({ path: `${FOLDER}/${name}`, doc: parseDocument(it) }))
-      .filter(it => !known.has(it.path) && it.doc.text.includes(word))
-  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
-  return planTakeOver({ modules, walk, own, declared, listed, others })
+  const { 'configuration.nix': text = '', ...others } = files
+  const all = Object.entries({ 'configuration.nix': text, ...others })
+  return planTakeOver(
+    configurationFrom(Object.fromEntries(all.map(([name, it]) => [`${FOLDER}/${name}`, it])))
+  )
 }
 
 /** What keeps ours from taking their place: file, line, what stands there, and what it is. */
@@ -77,7 +57,7 @@ function taken(files: Files, settings: Settings = {}) {
   if (!result.ok || !result.value) throw new Error(JSON.stringify(result))
   const plan = planApply(
     inputFor(PATH, files['configuration.nix'] ?? '', settings, {
-      listing: shipped,
+      listing: installed,
       takeOver: result.value
     })
   )

@@ -33,7 +33,7 @@ async function runApply(request: ApplyRequest, reader: MachineReader): Promise<R
 }
 
 function confirmPlan(prepared: Prepared, request: ApplyRequest): Report | Promise<Report> {
-  const { plan, context, notes = [], guest, dark, configuration } = prepared
+  const { plan, context, notes = [], guest, dark, target, sources } = prepared
   if (plan.files.length === 0) {
     if (!request.quiet) {
       printNotice(`Nothing to do: ${context.file} says all this already.`)
@@ -45,7 +45,7 @@ function confirmPlan(prepared: Prepared, request: ApplyRequest): Report | Promis
   }
   const next = [
     ...(dark ? [darkReminder(dark.call)] : []),
-    ...nextStep(context.root, configuration.realpath),
+    ...nextStep(sources, target.realpath),
     ...(context.root === '/' ? [`        ${bootHint(plan.specialisation)}`] : [])
   ]
   return confirmAndWrite(prepared, request, next)

@@ -1,8 +1,8 @@
-import { gitFaults, type Read } from '../../check/gitFaults.ts'
+import { gitFaults } from '../../check/gitFaults.ts'
+import type { ModuleSource } from '../../configuration/imports.ts'
 import { kindOf } from '../../configuration/kind.ts'
-import { moduleReader, tooBigImports } from '../../configuration/read.ts'
 import { type Finding, type LintFile, lint } from '../../lints/index.ts'
-import { type NixError, parseDocument } from '../../nix/index.ts'
+import type { NixError } from '../../nix/index.ts'
 import type { Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import {
@@ -24,7 +24,12 @@ import { shortName } from '../output/diff.ts'
 import { reportFinding, reportThings, showFinding, showThings } from '../output/findings.ts'
 import { printNotice, type Screens, writeOutput } from '../output/output.ts'
 import type { CheckBody, Report } from '../report.ts'
-import { type ModuleFile, readModule, requireWritable } from '../request/configuration.ts'
+import {
+  configurationOf,
+  type ModuleFile,
+  readModule,
+  requireWritable
+} from '../request/configuration.ts'
 import { type Inspection, inspectAgain, inspectMachine, withMachine } from '../request/faults.ts'
 import { guestFaults } from '../request/guestDisks.ts'
 import { MachineReader } from '../request/machine.ts'
@@ -37,37 +42,36 @@ import { checkWithNix } from './plan.ts'
 /** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
 export async function checkCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readCheckRequest(args, screens)
-  const { root, release } = request
+  const { release } = request
   const module = readModule(request, { store: request.fix === undefined })
-  const { target, text, context } = module
-  const document = parseDocument(text)
-  const [syntax] = document.errors
+  const { target, source, sources, context } = module
+  const [syntax] = source.doc.errors
   if (syntax) throw new CommandError(nixMessage(syntax, context, ''))
 
   const path = target.realpath
-  const kind = kindOf(document)
+  const kind = kindOf(source.doc)
   if (kind !== 'module' && kind !== 'generated') {
     throw new CommandError(applyMessage({ code: 'WRONG_KIND', path, kind }, context))
   }
-  const read = moduleReader(root)
-  const inTexts = findFaults({ path, text }, read, release)
+  const configuration = configurationOf(module)
+  const inTexts = findFaults(configuration, release)
   const reader = new MachineReader(request.sysfs)
   const inspection = inspectMachine(inTexts, context.file, request, reader)
   const nameIn = (it: string) => shortName(target, it)
-  const inGuests = guestFaults({ path, text }, inspection.host, nameIn, root)
+  const inGuests = guestFaults(configuration, inspection.host, nameIn)
   const all = { ...inTexts, files: [...inTexts.files, ...inGuests.files] }
   const faults = withFindings(withMachine(all, inspection), [
-    ...gitFaults(inTexts.files, read),
+    ...gitFaults(inTexts.files, sources),
     ...inGuests.findings
   ])
-  const fixes = planFaultFixes(faults, files => checkAgain(files, faults, inspection, read))
+  const fixes = planFaultFixes(faults, files => checkAgain(files, faults, inspection, sources))
   const nameOf = (it: string) => (it === path ? context.file : it)
   const body = checkBody(faults, nameOf, release ?? null, inspection)
   const fixable = fixes.ok
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
   const warning = openWayNote(target)
-  const unread = tooBigNotes(tooBigImports(inTexts, root))
+  const unread = tooBigNotes(inTexts)
   const shown = { faults, nameOf, body, inspection, fixable, warning, unread }
   return request.fix
     ? fixFaults(shown, fixes, module, { ...request, ...request.fix() })
@@ -78,7 +82,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
 async function fixFaults(
   shown: Shown,
   fixes: Result<FaultFixes, NixError>,
-  { target, context }: ModuleFile,
+  { target, sources, context }: ModuleFile,
   request: CheckRequest & { write: WriteOptions; checkMode: CheckMode }
 ): Promise<Report> {
   const { plan, mended, left } = orThrow(fixes, it => nixMessage(it, context))
@@ -96,8 +100,8 @@ async function fixFaults(
     ...mended.map(it => `Mends ${line(it)}.`),
     ...left.map(it => `Left for you: ${line(it)}.`)
   ]
-  const prepared = { plan, configuration: target, context, check, notes }
-  return confirmAndWrite(prepared, request, nextStep(context.root, target.realpath))
+  const prepared = { plan, target, sources, context, check, notes }
+  return confirmAndWrite(prepared, request, nextStep(sources, target.realpath))
 }
 
 /** What is found in the same files once some of it is mended. */
@@ -105,11 +109,11 @@ function checkAgain(
   files: readonly LintFile[],
   { facts, unread }: Faults,
   inspection: Inspection,
-  read: Read
+  sources: ModuleSource
 ): Finding[] {
   const inTexts = { files: [...files], facts, findings: lint(files, facts), unread }
   const again = inspectAgain(inspection, inTexts)
-  return [...withMachine(inTexts, again).findings, ...gitFaults(files, read)]
+  return [...withMachine(inTexts, again).findings, ...gitFaults(files, sources)]
 }
 
 interface Shown {

@@ -2,7 +2,6 @@
 
 import { dirname } from 'node:path'
 import { walkImports } from '../../configuration/imports.ts'
-import { moduleReader } from '../../configuration/read.ts'
 import { type PlannedFile, toChanges } from '../../plan/changes.ts'
 import { evalCheck } from '../../plan/evaluate.ts'
 import { findObstacle, knownPeople, lenderOf } from '../../storage/access.ts'
@@ -33,9 +32,9 @@ export async function confirmAndWrite(
   request: WritingRequest,
   next: readonly string[]
 ): Promise<Report> {
-  const { plan, configuration, context } = prepared
+  const { plan, target, context } = prepared
   const { write, quiet } = request
-  const changes = toChanges(plan.files, configuration)
+  const changes = toChanges(plan.files, target)
   const registrations = registrationsOf(changes, write.gitAdd)
   let planned: PlanBody = {
     ...planBody(prepared, request),
@@ -47,7 +46,7 @@ export async function confirmAndWrite(
   // Now rather than after the question.
   const obstacle = write.writes ? obstacleTo(prepared) : undefined
   if (obstacle) return fail(obstacle, planned)
-  const notes = accessNotes(configuration, write.writes)
+  const notes = accessNotes(target, write.writes)
   planned = { ...planned, notes: [...planned.notes, ...notes] }
   if (!quiet) for (const note of notes) printNotice(`Note: ${note}`)
   const evaluated = await evaluate(prepared, planned, registrations, request)
@@ -56,7 +55,7 @@ export async function confirmAndWrite(
   if (!write.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
   const refusal = await confirm('Write these changes? [y/N] ', request)
   if (refusal) return { ...refusal, body: planned }
-  const purpose = { target: configuration.realpath }
+  const purpose = { target: target.realpath }
   return writeChanges({ changes, registrations, purpose, context, planned }, request, run => [
     summaryOf(prepared),
     ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
@@ -66,15 +65,14 @@ export async function confirmAndWrite(
 
 function saveAs(output: string, prepared: Prepared, planned: PlanBody): Message | undefined {
   const patch = patchOfPlan(prepared, planned)
-  return savePatch(output, patch, prepared.configuration, filesAbout(prepared))
+  return savePatch(output, patch, prepared.target, filesAbout(prepared))
 }
 
 /** Why the files of a plan must not or can't be written. */
-function obstacleTo({ plan, configuration, context }: Prepared): Message | undefined {
+function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
   const paths = plan.files.map(it => it.path)
   const led =
-    ledToRootsMessage(context, configuration.realpath) ??
-    reachesRootsMessage(context, configuration, paths)
+    ledToRootsMessage(context, target.realpath) ?? reachesRootsMessage(context, target, paths)
   if (led) return led
   for (const path of paths) {
     const obstacle = findObstacle(path)
@@ -84,10 +82,10 @@ function obstacleTo({ plan, configuration, context }: Prepared): Message | undef
 }
 
 /** What to know of others who can change the configuration. */
-function accessNotes(configuration: TargetFile, writes: boolean): string[] {
-  const folder = dirname(configuration.realpath)
+function accessNotes(target: TargetFile, writes: boolean): string[] {
+  const folder = dirname(target.realpath)
   const lender = writes ? lenderOf(folder, knownPeople()) : null
-  const open = openWayNote(configuration)
+  const open = openWayNote(target)
   return [
     ...(lender === null
       ? []
@@ -97,30 +95,31 @@ function accessNotes(configuration: TargetFile, writes: boolean): string[] {
 }
 
 /** The files that a plan is about, and those that the configuration imports. */
-function filesAbout({ plan, configuration, context }: Prepared): string[] {
-  const text = Buffer.from(configuration.bytes).toString()
-  const walk = walkImports({ path: configuration.realpath, text }, moduleReader(context.root))
-  const modules = [...walk.modules, ...walk.ours].map(it => it.path)
-  return [configuration.realpath, ...plan.files.map(it => it.path), ...modules]
+function filesAbout({ plan, target, sources }: Prepared): string[] {
+  const source = sources.module(target.realpath)
+  const walk = source && walkImports(source, sources)
+  const imported = [...(walk?.files ?? []), ...(walk?.installed ?? [])].map(it => it.path)
+  return [target.realpath, ...plan.files.map(it => it.path), ...imported]
 }
 
 /** What is told of a plan before anything is done; what the edits are for only where that is told. */
 function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest): PlanBody {
-  const { plan, configuration, context, check, byCard, byGuest, replaced = [] } = prepared
+  const { plan, target, sources, context, check, byCard, byGuest, replaced = [] } = prepared
   const wishes = { command: context.command, byCard, byGuest, replaced }
+  const source = verbose || json ? sources.module(target.realpath) : undefined
   const files = plan.files.map(({ path: realpath, before, after }) => {
-    const isOwn = realpath === configuration.realpath
+    const isOwn = realpath === target.realpath
     const { edits } = plan.configuration
     return reportFile(
       {
         path: isOwn ? context.file : realpath,
         realpath,
-        name: nameIn(configuration, realpath),
+        name: nameIn(target, realpath),
         before,
         after,
         edits:
-          isOwn && (verbose || json) && before !== undefined && after !== undefined
-            ? reportEdits(before, after, edits, wishes)
+          isOwn && source && edits.length > 0
+            ? reportEdits(source.doc, source.doc.edited(edits), edits, wishes)
             : []
       },
       write.lines
@@ -140,8 +139,8 @@ function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest):
 }
 
 /** `Wrote FOLDER/ (new) and FILE.`, `Wrote FILE. Removed the modules in FOLDER/.` */
-function summaryOf({ plan, configuration, context }: Prepared): string {
-  const others = plan.files.filter(it => it.path !== configuration.realpath)
+function summaryOf({ plan, target, context }: Prepared): string {
+  const others = plan.files.filter(it => it.path !== target.realpath)
   const gone = foldersOf(others.filter(it => it.after === undefined))
   const written = others.filter(it => isOwnModule(it) && it.after !== undefined)
   const isNew = written.every(it => it.before === undefined)
@@ -172,7 +171,7 @@ function undoCall({ plan, context }: Prepared, id: string): string {
 
 /** The plan, with the check in it if there is a command for that; or how it ends here. */
 async function evaluate(
-  { plan, configuration, context }: Prepared,
+  { plan, target, context }: Prepared,
   planned: PlanBody,
   registrations: readonly Registration[],
   { quiet, verbose, write }: WritingRequest
@@ -182,7 +181,7 @@ async function evaluate(
   if (!quiet) printNotice(`Evaluating a copy: ${command}`)
   const check = await evalCheck({
     command,
-    path: configuration.realpath,
+    path: target.realpath,
     files: plan.files,
     unseen: new Set(registrations.flatMap(it => it.ignored)),
     ...(verbose && !quiet ? { listen: relayError } : {})

@@ -5,7 +5,7 @@ import { toValue } from '../../guests/value.ts'
 import { readDomain, readXml } from '../../guests/xml/readXml.ts'
 import { renderXml } from '../../guests/xml/renderXml.ts'
 import { canonicalOf, type XmlDocument } from '../../guests/xml/tree.ts'
-import { parseDocument } from '../../nix/index.ts'
+import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { evaluateDomain } from '../../plan/evaluate.ts'
 import type { Arguments } from '../args/parse.ts'
@@ -69,9 +69,10 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
     return { kind: 'xml', xml, isOriginal: true, document }
   }
   const text = decodeModule(bytes, context)
-  const [syntax] = parseDocument(text).errors
+  const doc = parseDocument(text)
+  const [syntax] = doc.errors
   if (syntax) throw new CommandError(nixMessage(syntax, context, ''))
-  const xml = xmlOfNix(text, context)
+  const xml = xmlOfNix(doc, context)
   const document = orThrow(readXml(xml), it => domainMessage({ ...it, code: 'BAD_VALUE' }, context))
   return { kind: 'nix', xml, isOriginal: false, document }
 }
@@ -89,12 +90,12 @@ function isNix(bytes: Uint8Array): boolean {
 }
 
 /** What is written out is read as it is; Nix is asked for the rest, where it is there. */
-function xmlOfNix(text: string, context: Context): string {
-  const xml = toXml(text)
+function xmlOfNix(doc: NixDocument, context: Context): string {
+  const xml = toXml(doc)
   if (xml.ok) return xml.value
   const { error } = xml
   if (error.code !== 'COMPUTED') throw new CommandError(domainMessage(error, context))
-  const evaluated = evaluateDomain(text, context.file === '-' ? undefined : context.file)
+  const evaluated = evaluateDomain(doc.text, context.file === '-' ? undefined : context.file)
   switch (evaluated.status) {
     case 'ok':
       return evaluated.xml

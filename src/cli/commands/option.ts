@@ -1,10 +1,12 @@
 import { buildOf } from '../../configuration/build.ts'
+import type { Files, SourceFile } from '../../configuration/files.ts'
 import { kindOf } from '../../configuration/kind.ts'
-import { MOST_BYTES } from '../../configuration/read.ts'
+import { MOST_BYTES } from '../../configuration/text.ts'
 import {
   type Definition,
   formatPath,
   type Leaf,
+  type NixDocument,
   type NixError,
   type Plan,
   parseDocument
@@ -41,30 +43,31 @@ export async function optionCommand(args: Arguments, screens: Screens): Promise<
   const { file, action, tail } = request
   if (file === '-') return filter(request)
   if (action.action !== 'get') return editFile(action, request)
-  const { text, context } = readModule(request, { tail, store: true })
-  return optionGet(text, action, context, request)
+  const { source, context } = readModule(request, { tail, store: true })
+  return optionGet(source.doc, action, context, request)
 }
 
 async function editFile(change: OptionChange, request: OptionRequest): Promise<Report> {
-  const { tail, quiet, root } = request
+  const { tail, quiet } = request
   const write = request.readWrite()
-  const { target, text, context } = readModule(request, { tail })
-  const path = target.realpath
-  const plan = planOption(text, change, context)
+  const { target, source, sources, context } = readModule(request, { tail })
+  const { path, text, doc } = source
+  const plan = planOption(doc, change, context)
   if (!plan.changed) return nothingToDo(change, context, quiet)
   const files = [{ path, before: text, after: plan.text }]
   const checked = checkWithNix(files, request.readCheckMode(), path)
   const check = orThrow(checked, it => checkMessage(it, context))
   const planned = { files, configuration: plan }
-  const prepared = { plan: planned, configuration: target, context, check }
-  return confirmAndWrite(prepared, { ...request, write }, nextOf(text, path, root))
+  const prepared = { plan: planned, target, sources, context, check }
+  return confirmAndWrite(prepared, { ...request, write }, nextOf(source, sources))
 }
 
 /** How a change gets into the system; nothing where it is not known that the file is part of one. */
-function nextOf(text: string, path: string, root: string): readonly string[] {
-  const kind = kindOf(parseDocument(text))
+function nextOf({ path, doc }: SourceFile, sources: Files): readonly string[] {
+  const kind = kindOf(doc)
   const isModule = kind === 'module' || kind === 'generated'
-  return isModule && buildOf(path, root, process.env).kind !== 'part' ? nextStep(root, path) : []
+  const isPart = () => buildOf(path, sources, process.env).kind === 'part'
+  return isModule && !isPart() ? nextStep(sources, path) : []
 }
 
 /** The module comes from standard input, and its new text, or the listing, goes to standard output. */
@@ -74,21 +77,22 @@ async function filter(request: OptionRequest): Promise<Report> {
   const mode = request.readCheckMode()
   const input = await readInput('give it the module, e.g. with < configuration.nix', MOST_BYTES)
   if (input.length > MOST_BYTES) throw new CommandError(tooBigInput(MOST_BYTES))
-  const text = decodeModule(input, context)
-  if (action.action === 'get') return optionGet(text, action, context, request)
+  const doc = parseDocument(decodeModule(input, context))
+  if (action.action === 'get') return optionGet(doc, action, context, request)
 
-  const plan = planOption(text, action, context)
+  const plan = planOption(doc, action, context)
   if (!plan.changed) {
     const report = nothingToDo(action, context, quiet)
     if (!json) writeExact(plan.text, screens.out)
     return report
   }
+  const { text } = doc
   const files = [{ path: '-', before: text, after: plan.text }]
   const check = orThrow(checkWithNix(files, mode, '-'), it => checkMessage(it, context))
   if (!json) writeExact(plan.text, screens.out)
   const file = {
     ...{ path: '-', realpath: '-', name: '-', before: text, after: plan.text },
-    edits: reportEdits(text, plan.text, plan.edits, { command: context.command })
+    edits: reportEdits(doc, doc.edited(plan.edits), plan.edits, { command: context.command })
   }
   const body = {
     ...emptyBody(context.root),
@@ -98,8 +102,8 @@ async function filter(request: OptionRequest): Promise<Report> {
   return { exit: EXIT.done, outcome: 'planned', body }
 }
 
-function planOption(text: string, change: OptionChange, context: Context): Plan {
-  const edit = parseDocument(text).edit()
+function planOption(doc: NixDocument, change: OptionChange, context: Context): Plan {
+  const edit = doc.edit()
   switch (change.action) {
     case 'set':
       edit.setIn(change.path, change.value)
@@ -145,17 +149,16 @@ function nothingToDo({ action }: OptionChange, context: Context, quiet: boolean)
  * They are printed, and where there are none that is said, unless `quiet`; with `json` nothing is.
  */
 function optionGet(
-  text: string,
+  document: NixDocument,
   { path, flat }: OptionAction & { action: 'get' },
   context: Context,
   { quiet, json, screens }: CommandRequest
 ): Report {
-  const document = parseDocument(text)
   orThrow(document.module(), it => nixMessage(it, context, ''))
   let definitions: DefinitionReport[] = []
   if (flat) {
     const leaves = document.leaves().filter(it => startsWith(it.path, path ?? []))
-    definitions = leaves.map(it => reportLeaf(it, text))
+    definitions = leaves.map(it => reportLeaf(it, document.text))
   } else if (path) {
     const all = [...document.getIn(path), ...document.getBelow(path)]
     definitions = all.sort((a, b) => a.binding.start - b.binding.start).map(definitionReport)

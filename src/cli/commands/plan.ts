@@ -1,8 +1,8 @@
 // What `apply` and `diff` have in common: from the request to a checked plan.
 
 import { dirname, join, relative } from 'node:path'
-import type { ImportClosure } from '../../configuration/imports.ts'
-import { type FolderListing, readFolder } from '../../configuration/read.ts'
+import type { FolderListing } from '../../configuration/files.ts'
+import { type Configuration, withChanges } from '../../configuration/load.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
 import { type ApplyPlan, planApply } from '../../plan/apply.ts'
 import type { PlannedFile } from '../../plan/changes.ts'
@@ -49,17 +49,17 @@ export interface Draft {
 /** Reads all that a run is made from, and chooses the devices. */
 export function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
   const inputs = readInputs(request, reader)
-  const { target, context, guest, system } = inputs
-  const path = target.realpath
+  const { configuration, takeOver, context, guest } = inputs
+  const { path } = configuration.target
   // They count from now on, also where they stay.
-  const earlier = inputs.isEdited || system.takeOver ? earlierDevices(inputs) : undefined
+  const earlier = inputs.isEdited || takeOver ? earlierDevices(inputs) : undefined
   const host = chooseHost(inputs, earlier)
   const forGuest = guest
     ? chooseForGuest(guest, host, inputs, earlier)
     : { settings: host.settings, notes: [], byGuest: [], virtual: undefined }
-  const { closure, takeOver } = system
-  const modulesDir = request.modulesDir ?? oursIn(closure, path) ?? freeFolder(path, takeOver)
-  const found = readFolder(join(dirname(path), modulesDir))
+  const modulesDir =
+    request.modulesDir ?? installedFolderOf(configuration) ?? freeFolder(path, takeOver)
+  const found = inputs.sources.folder(join(dirname(path), modulesDir))
   const folder = orThrow(found, it => readMessage(it, context))
   const file = guest && guestFile(guest, folder.path, forGuest.virtual, inputs)
   const names = reader.namesOf([...idsOf(forGuest.settings), ...(earlier?.ids ?? [])])
@@ -75,13 +75,12 @@ export function planDraft(
   initrdModules: readonly string[] = []
 ): Result<Prepared, ApplyProblem> {
   const { inputs, host, forGuest, modulesDir, folder, file, names } = draft
-  const { request, target, text, context, guest, system } = inputs
-  const { shipped, closure, imported, takeOver } = system
+  const { request, target, sources, configuration, takeOver, context, guest } = inputs
   const path = target.realpath
   const planned = planApply({
-    ...{ path, text, settings: forGuest.settings, guest: file, names, initrdModules },
-    ...{ modulesDir, modulesFolder: folder.path, listing: folder.listing, shipped },
-    ...{ closure, imported, takeOver, byAddress: host.byAddress },
+    ...{ configuration, settings: forGuest.settings, guest: file, names, initrdModules },
+    ...{ modulesDir, modulesFolder: folder.path, listing: folder.listing },
+    ...{ takeOver, byAddress: host.byAddress },
     replaceModules: request.replacesModules,
     release: request.release,
     keepObsolete: request.keepsObsolete,
@@ -90,16 +89,18 @@ export function planDraft(
   if (!planned.ok) return planned
   const plan = planned.value
   const present = presentGuests(file, folder.path, inputs)
-  const faults = regressions(inputs, plan.files)
+  const after = withChanges(configuration, plan.files)
+  const faults = regressions(inputs, after)
   const check = checkWithNix(plan.files, request.checkMode, path)
   if (!check.ok) return check
   return ok({
     plan,
-    configuration: target,
+    target,
+    sources,
     context,
     check: check.value,
     replaced: replacementsIn(plan, takeOver, context, path),
-    notes: [...planNotes(draft, plan, present), ...faults.notes],
+    notes: [...planNotes(draft, plan, present, after), ...faults.notes],
     byCard: host.byCard,
     byGuest: forGuest.byGuest,
     ...(guest && file ? { guest: reportGuest(file, guest) } : {}),
@@ -107,30 +108,31 @@ export function planDraft(
   })
 }
 
-/** What a person has to know before they decide; `present` is about the guests that are there already. */
+/**
+ * What a person has to know before they decide; `present` is about the guests that are there already, `after`
+ * the configuration with the plan carried out.
+ */
 function planNotes(
   { inputs, host, forGuest, file }: Draft,
   plan: ApplyPlan,
-  present: readonly string[]
+  present: readonly string[],
+  after: Configuration
 ): string[] {
-  const { target, text, context, guest, system, request, prefix } = inputs
-  const { shipped, closure, modules, takeOver } = system
-  const path = target.realpath
-  const beside = dirname(path)
-  const texts = { before: text, after: plan.configuration.text }
-  const isNew = closure.ours.length === 0
-  const doubts = isNew ? doubtsAround(modules, [...shipped.values()]) : []
+  const { configuration, takeOver, context, guest, request, prefix } = inputs
+  const beside = dirname(configuration.target.path)
+  const isNew = configuration.installed.length === 0
+  const doubts = isNew ? doubtsAround(configuration) : []
   return [
     ...(takeOver ? takeOverNotes(takeOver, plan, beside) : []),
     ...doubtNotes(doubts, beside),
-    ...tooBigNotes(system.tooBig),
+    ...tooBigNotes(configuration),
     ...entryNotes(plan, takeOver, context),
     ...(guest && file ? fileNotes(file, guest) : []),
     ...host.notes,
     ...forGuest.notes,
     ...present,
-    ...unknownUsers(request.settings.users ?? [], modules),
-    ...ownerNotes(forGuest.settings, texts, modules, prefix)
+    ...unknownUsers(request.settings.users ?? [], configuration.files),
+    ...ownerNotes(forGuest.settings, configuration, after, prefix)
   ]
 }
 
@@ -140,10 +142,10 @@ function freeFolder(configuration: string, taken: TakeOver | undefined): string 
   return isTaken ? 'vfio-patch' : 'vfio'
 }
 
-/** The folder of ours that the configuration itself imports, relative to its own. */
-function oursIn(closure: ImportClosure, configuration: string): string | undefined {
-  const own = closure.ours.find(it => it.importer === configuration)
-  const inside = own && relative(dirname(configuration), own.path)
+/** The folder with installed modules that the target itself imports, relative to its own. */
+function installedFolderOf({ target, installedFolders }: Configuration): string | undefined {
+  const own = installedFolders.find(it => it.importer === target.path)
+  const inside = own && relative(dirname(target.path), own.path)
   return inside === undefined || inside.startsWith('..') ? undefined : inside
 }
 

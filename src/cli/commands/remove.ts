@@ -1,23 +1,16 @@
 import { basename, dirname, join, relative } from 'node:path'
-import { type ImportWalk, walkImports } from '../../configuration/imports.ts'
-import { ownOptions, shippedModules } from '../../configuration/modules.ts'
-import {
-  moduleReader,
-  nixFilesAround,
-  readFolder,
-  tooBigImports
-} from '../../configuration/read.ts'
+import type { SourceFile } from '../../configuration/files.ts'
+import type { Configuration } from '../../configuration/load.ts'
+import { ownOptions } from '../../configuration/modules.ts'
 import { stampOf } from '../../configuration/stamp.ts'
-import { parseDocument } from '../../nix/index.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type RemoveRequest, readRemoveRequest } from '../args/request.ts'
-import { VERSION } from '../context.ts'
 import { orThrow } from '../message.ts'
 import { printNotice, type Screens } from '../output/output.ts'
 import type { Prepared } from '../prepared.ts'
 import { emptyBody, type Report, unchanged } from '../report.ts'
-import { readModule, requireWritable } from '../request/configuration.ts'
+import { configurationOf, readModule, requireWritable } from '../request/configuration.ts'
 import { tooBigNotes } from '../text/apply.ts'
 import { readMessage } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
@@ -29,7 +22,7 @@ import { checkWithNix } from './plan.ts'
 export async function removeCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readRemoveRequest(args, screens)
   const prepared = prepareRemoval(request)
-  const { plan, context, notes = [], configuration } = prepared
+  const { plan, context, notes = [], target, sources } = prepared
   if (plan.files.length === 0) {
     if (!request.quiet) {
       printNotice(`Nothing to do: ${context.file} has nothing of vfio-patch.`)
@@ -37,56 +30,48 @@ export async function removeCommand(args: Arguments, screens: Screens): Promise<
     }
     return unchanged({ ...emptyBody(context.root), notes })
   }
-  return confirmAndWrite(prepared, request, nextStep(context.root, configuration.realpath))
+  return confirmAndWrite(prepared, request, nextStep(sources, target.realpath))
 }
 
 function prepareRemoval(request: RemoveRequest): Prepared {
-  const { root, modulesDir = 'vfio', checkMode } = request
-  const { target, text, context } = readModule(request)
-  const path = target.realpath
-  const walk = walkImports({ path, text }, moduleReader(root))
-  const read = (folder: string) => orThrow(readFolder(folder), it => readMessage(it, context))
+  const { modulesDir = 'vfio', checkMode } = request
+  const module = readModule(request)
+  const { target, sources, context } = module
+  const configuration = configurationOf(module)
+  const { path } = configuration.target
+  const read = (folder: string) => orThrow(sources.folder(folder), it => readMessage(it, context))
   const usual = read(join(dirname(path), modulesDir))
   const folders = new Map([[usual.path, usual.listing]])
-  for (const { path: module } of walk.ours) {
-    const folder = read(dirname(module))
+  for (const it of configuration.installedFolders) {
+    const folder = read(it.path)
     folders.set(folder.path, folder.listing)
   }
   // The modules that are there may have options that those of this version don't have any more.
   const installed = [...folders.values()].flatMap(it =>
-    typeof it === 'string' ? [] : [...it.values()].filter(isOwn)
+    typeof it === 'string' ? [] : [...it.values()].filter(isInstalled)
   )
-  const own = ownOptions([...shippedModules(VERSION).values(), ...installed])
-  const names = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
-  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
-  const planned = planRemove({
-    modules,
-    walk,
-    usual: usual.path,
-    folders,
-    own,
-    others: othersAround(path, walk, names)
-  })
+  const own = ownOptions([...configuration.shipped.files, ...installed])
+  const words = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
+  const others = othersAround(configuration, words)
+  const planned = planRemove({ configuration, usual: usual.path, folders, own, others })
   const plan = orThrow(planned, it => removeMessage(it, context, path))
   const edited = plan.files.filter(it => it.before !== undefined && it.path !== path)
   requireWritable(edited, context)
   const checked = checkWithNix(plan.files, checkMode, path)
   const check = orThrow(checked, it => removeMessage(it, context, path))
-  const notes = [...tooBigNotes(tooBigImports(walk, root)), ...removalNotes(plan, dirname(path))]
-  return { plan, configuration: target, context, check, notes }
+  const notes = [...tooBigNotes(configuration), ...removalNotes(plan, dirname(path))]
+  return { plan, target, sources, context, check, notes }
 }
 
-function isOwn(text: string | null): text is string {
-  return text !== null && stampOf(text) !== 'none'
+function isInstalled(file: SourceFile | null): file is SourceFile {
+  return file !== null && stampOf(file.text) !== 'none'
 }
 
-/** The files of the repository that may need our part and are not among those that are looked at anyway. */
-function othersAround(path: string, { modules }: ImportWalk, words: readonly string[]) {
-  const known = new Set(modules.map(it => it.path))
-  const escaped = words.map(it => it.replace(/[^\w]/g, '\\$&'))
-  return nixFilesAround(path, new RegExp(`(?:${escaped.join('|')})`))
-    .filter(it => !known.has(it.path))
-    .map(it => ({ path: it.path, doc: parseDocument(it.text) }))
+/** The files of the repository that may need our part and that the configuration does not import. */
+function othersAround({ target, files, sources }: Configuration, words: readonly string[]) {
+  const known = new Set(files.map(it => it.path))
+  const pattern = new RegExp(words.map(it => it.replace(/[^\w]/g, '\\$&')).join('|'))
+  return sources.around(target.path, pattern).filter(it => !known.has(it.path))
 }
 
 /** What a person has to know of what stays. */

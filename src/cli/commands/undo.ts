@@ -1,6 +1,8 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
-import { locate, nixFilesAround } from '../../configuration/read.ts'
+import { locate } from '../../configuration/locate.ts'
+import { nixFilesAround } from '../../configuration/repository.ts'
+import { textAt } from '../../configuration/text.ts'
 import { reading } from '../../storage/errno.ts'
 import { concerns, leftBy, type Stopped } from '../../storage/history.ts'
 import { attempt } from '../../storage/paths.ts'
@@ -134,7 +136,9 @@ async function carryOut(
 async function nextStepOf(realpath: string, root: string): Promise<readonly string[]> {
   const loaded = await import('../text/nextStep.ts').catch(() => undefined)
   return (
-    loaded?.nextStep(root, realpath) ?? ['Next:   build the system again, with nixos-rebuild boot']
+    loaded?.nextStepIn(root, realpath) ?? [
+      'Next:   build the system again, with nixos-rebuild boot'
+    ]
   )
 }
 
@@ -251,7 +255,11 @@ function stillNamed(changes: readonly FileChange[], configuration: string): stri
   const folders = gone.filter(it => basename(it) === 'default.nix').map(it => dirname(it))
   const changed = new Set(changes.map(it => it.realpath))
   return folders.flatMap(folder => {
-    const files = nixFilesAround(configuration, new RegExp(literally(basename(folder))))
+    const pattern = new RegExp(literally(basename(folder)))
+    const files = nixFilesAround(configuration, pattern, path => {
+      const text = textAt(path)
+      return text === undefined ? undefined : { path, text }
+    })
     const others = files.filter(
       ({ path }) => !changed.has(path) && !path.startsWith(join(folder, '/'))
     )

@@ -1,4 +1,4 @@
-import { type Edit, type NixDocument, parseDocument } from '../../nix/index.ts'
+import type { Edit, NixDocument } from '../../nix/index.ts'
 import { spellPath } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { EditReport } from '../report.ts'
@@ -80,13 +80,12 @@ export function rulesOf(option: string, wishes: Wishes): string[] {
  * for these, as `rulesOf` tells it.
  */
 export function reportEdits(
-  before: string,
-  after: string,
+  before: NixDocument,
+  after: NixDocument,
   edits: readonly Edit[],
   wishes: Wishes
 ): EditReport[] {
   if (edits.length === 0) return []
-  const [old, fresh] = [parseDocument(before), parseDocument(after)]
   // A new name touches no value.
   const renamed = (line: number) =>
     (wishes.replaced ?? [])
@@ -97,13 +96,13 @@ export function reportEdits(
     const start = offset + shift
     shift += content.length - length
     const options = unique([
-      ...optionsAt(old, offset, length),
-      ...optionsAt(fresh, start, content.length)
+      ...optionsAt(before, offset, length),
+      ...optionsAt(after, start, content.length)
     ])
     const reasons = options.flatMap(option =>
       rulesOf(option, wishes).map(rule => ({ option, rule }))
     )
-    const { line } = placeOf(before, offset)
+    const { line } = placeOf(before.text, offset)
     return { line, offset, length, content, reasons: reasons.length > 0 ? reasons : renamed(line) }
   })
 }

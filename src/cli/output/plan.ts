@@ -11,8 +11,8 @@ import { replacementLines } from './findings.ts'
 import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
 
 /** The whole plan as a patch: the person's own file first, as it is what they want to see. */
-export function patchOfPlan({ configuration }: Prepared, body: PlanBody): string {
-  return ownFirst(body.files, configuration.realpath)
+export function patchOfPlan({ target }: Prepared, body: PlanBody): string {
+  return ownFirst(body.files, target.realpath)
     .map(it => it.patch)
     .join('')
 }
@@ -26,7 +26,7 @@ export function showPlan(
 ): void {
   printNotice(headline(prepared))
   for (const line of replacementLines(body.replaced, screens.err)) printNotice(line)
-  const { plan, configuration } = prepared
+  const { plan, target } = prepared
   const intact = new Set(
     plan.files
       .filter(({ before }) => before === undefined || stampOf(before) === 'intact')
@@ -35,17 +35,17 @@ export function showPlan(
   // A guest is the person's own, so what changes in it is shown.
   const guest = prepared.guest?.path
   const isPlain = ({ realpath, action }: FileReport) =>
-    realpath !== configuration.realpath &&
+    realpath !== target.realpath &&
     intact.has(realpath) &&
     (realpath !== guest || action === 'create')
-  const files = ownFirst(body.files, configuration.realpath)
+  const files = ownFirst(body.files, target.realpath)
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
   writeExact(paintPatch(whole.map(it => it.patch).join(''), screens.out), screens.out)
   const planned = (it: FileReport) => plan.files.find(file => file.path === it.realpath)
   const groups = groupFiles(
     brief,
-    it => nameIn(configuration, it.realpath),
+    it => nameIn(target, it.realpath),
     it => isOwnModule({ before: planned(it)?.before, after: planned(it)?.after }),
     it => it.action
   )
@@ -99,12 +99,12 @@ function checkLine({ check }: Prepared): string {
 }
 
 /** `/etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files` */
-function headline({ plan, configuration, context }: Prepared): string {
+function headline({ plan, target, context }: Prepared): string {
   const count = plan.configuration.edits.length
   const parts = count === 0 ? [] : [`${context.file}: ${plural(count, 'change')}`]
-  const others = plan.files.filter(it => it.path !== configuration.realpath)
+  const others = plan.files.filter(it => it.path !== target.realpath)
   for (const { path, before } of others.filter(it => !isOwnModule(it))) {
-    parts.push(`${shortName(configuration, path)}: ${before === undefined ? 'new' : 'changed'}`)
+    parts.push(`${shortName(target, path)}: ${before === undefined ? 'new' : 'changed'}`)
   }
   const modules = others.filter(isOwnModule)
   for (const folder of new Set(modules.map(it => folderOfModule(it.path)))) {
@@ -119,7 +119,7 @@ function headline({ plan, configuration, context }: Prepared): string {
       ...(gone > 0 ? [`${plural(gone, 'file')} removed`] : []),
       ...(fresh > 0 && gone > 0 ? [`${fresh} kept aside`] : [])
     ]
-    parts.push(`${shortName(configuration, folder)}/: ${counts.join(', ')}`)
+    parts.push(`${shortName(target, folder)}/: ${counts.join(', ')}`)
   }
   return parts.join('; ')
 }

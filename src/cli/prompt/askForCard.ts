@@ -3,9 +3,9 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isInFlake } from '../../configuration/read.ts'
+import { isInFlake } from '../../configuration/repository.ts'
 import { type Candidate, candidatesOf, proposalOf } from '../../machine/gates.ts'
-import { parseDocument } from '../../nix/index.ts'
+import type { NixDocument } from '../../nix/index.ts'
 import { specialisationsOf } from '../../plan/bootEntry.ts'
 import { parseUser } from '../../settings/parse.ts'
 import { parseArguments } from '../args/parse.ts'
@@ -134,9 +134,10 @@ async function askUser(inputs: ApplyInputs): Promise<Flags> {
 }
 
 /** The people that the configuration and what it imports declare. */
-function declaredIn({ target, system }: ApplyInputs) {
-  const { people, isComputed } = declaredUsers(system.modules)
-  const isPartial = isComputed || system.unread.length > 0 || isInFlake(target.realpath)
+function declaredIn({ configuration }: ApplyInputs) {
+  const { people, isComputed } = declaredUsers(configuration.files)
+  const isPartial =
+    isComputed || configuration.unread.length > 0 || isInFlake(configuration.target.path)
   return { declared: people, isPartial }
 }
 
@@ -206,13 +207,13 @@ type Flags = Answered<readonly string[]>
 
 /** Asks for the boot entry, unless it was named. */
 async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<Flags> {
-  const { request, reader, text } = inputs
+  const { request, reader, source } = inputs
   if (request.specialisation !== undefined) return { go: [] }
   const screen = request.screens.err
   const { machine } = reader.read()
   const { verdict, card } = candidate
   const { address } = card.display
-  const own = { go: ['--specialisation', freeEntryName(text)] }
+  const own = { go: ['--specialisation', freeEntryName(source.doc)] }
   const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
   if (verdict === 'confirm') {
     const chosen = await choose(
@@ -264,8 +265,8 @@ function stays(address: string, line: string): Message {
 }
 
 /** A name that no specialisation of the configuration has. */
-function freeEntryName(text: string): string {
-  const taken = specialisationsOf(parseDocument(text))
+function freeEntryName(doc: NixDocument): string {
+  const taken = specialisationsOf(doc)
   let name = 'vfio'
   for (let i = 2; taken.includes(name); i++) name = `vfio${i}`
   return name

@@ -1,23 +1,15 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import {
-  followImports,
-  type ImportClosure,
-  type ModuleDocument,
-  type UnreadImport,
-  walkImports
-} from '../../configuration/imports.ts'
-import { ownOptions, shippedModules } from '../../configuration/modules.ts'
-import {
-  isInFlake,
-  locate,
-  MOST_BYTES,
-  moduleReader,
-  tooBigImports
-} from '../../configuration/read.ts'
+import { hostNamesIn } from '../../configuration/build.ts'
+import { type Files, openFiles, type SourceFile } from '../../configuration/files.ts'
+import { type Configuration, loadConfiguration } from '../../configuration/load.ts'
+import { locate } from '../../configuration/locate.ts'
+import { shippedModules } from '../../configuration/modules.ts'
+import { isInFlake } from '../../configuration/repository.ts'
+import { MOST_BYTES } from '../../configuration/text.ts'
 import { type Entry, spellingOf, viewsOf } from '../../lints/view.ts'
-import { decode, type NixDocument, parseDocument } from '../../nix/index.ts'
-import { readTakeOver, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import { decode, type NixDocument } from '../../nix/index.ts'
+import { planTakeOver, type TakeOver } from '../../plan/legacy/takeOver.ts'
 import { readTarget, type TargetFile } from '../../storage/read.ts'
 import type { CommandRequest } from '../args/request.ts'
 import { type Context, callOn, contextOf, nameOfFile, VERSION, watch } from '../context.ts'
@@ -29,7 +21,9 @@ import { readMessage } from '../text/files.ts'
 /** A module as it is on the disk. */
 export interface ModuleFile {
   target: TargetFile
-  text: string
+  source: SourceFile
+  /** Where more files of the same system are read. */
+  sources: Files
   context: Context
 }
 
@@ -50,7 +44,9 @@ export function readModule(
   const found = readTarget(location.path, { root, store, most: MOST_BYTES })
   const target = orThrow(found, it => readMessage(it, context))
   watch(target.realpath, context.file, target)
-  return { target, text: decodeModule(target.bytes, context), context }
+  const sources = openFiles(root)
+  const source = sources.adopt(target.realpath, decodeModule(target.bytes, context))
+  return { target, source, sources, context }
 }
 
 /** The text of a module's bytes; an empty one is refused. */
@@ -89,57 +85,19 @@ function emptyFile(context: Context): Message {
   }
 }
 
-// The configuration with all that it imports, and what came there before us.
-
-/** What a run finds besides the text of the configuration. */
-export interface System {
-  /** Our modules by file name, as they are to be installed. */
-  shipped: ReadonlyMap<string, string>
-  closure: ImportClosure
-  /** The configuration and the files that it imports. */
-  modules: readonly ModuleDocument[]
-  /** Those without the configuration. */
-  imported: readonly ModuleDocument[]
-  /** Imports that were not read. */
-  unread: readonly UnreadImport[]
-  /** Imported files that are too big to be read. */
-  tooBig: readonly { path: string; size: number }[]
-  /** How our modules take the place of others with the same options, where there are some. */
-  takeOver: TakeOver | undefined
+/** The configuration whose file was read, with all that it imports. */
+export function configurationOf({ source, sources }: ModuleFile): Configuration {
+  return loadConfiguration(source, shippedModules(VERSION), sources)
 }
 
 /**
- * Follows the imports of a configuration. Refused where other modules with our options can't be taken
- * over, unless these are to stay, or where a file that would change with that can't be had.
+ * How our modules take the place of others with the same options, where there are some. Refused where that
+ * would lose something, or where a file that would change can't be written.
  */
-export function readSystem(
-  configuration: { path: string; text: string },
-  keepsObsolete: boolean,
-  context: Context
-): System {
-  const { root } = context
-  const read = moduleReader(root)
-  const shipped = shippedModules(VERSION)
-  const closure = followImports(configuration, read, ownOptions(shipped.values()))
-  const walk = walkImports(configuration, read)
-  const modules = walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) }))
-  const takeOver = keepsObsolete
-    ? undefined
-    : orThrow(readTakeOver(modules, walk, root, [...shipped.values()]), it =>
-        applyMessage(it, context)
-      )
+export function readTakeOver(configuration: Configuration, context: Context): TakeOver | undefined {
+  const takeOver = orThrow(planTakeOver(configuration), it => applyMessage(it, context))
   requireWritable(takeOver?.files ?? [], context)
-  const { unread } = walk
-  const imported = modules.filter(it => it.path !== configuration.path)
-  return {
-    shipped,
-    closure,
-    modules,
-    imported,
-    unread,
-    tooBig: tooBigImports(walk, root),
-    takeOver
-  }
+  return takeOver
 }
 
 /**
@@ -154,10 +112,7 @@ export function requireWritable(files: readonly { path: string }[], context: Con
  * What to know where `--user` names people that the files of a configuration don't define, though they define
  * others. Nothing where one of their names can't be read in the text, nor in a flake, which may add modules.
  */
-export function unknownUsers(
-  named: readonly string[],
-  files: readonly { path: string; text: string }[]
-): string[] {
+export function unknownUsers(named: readonly string[], files: readonly SourceFile[]): string[] {
   if (files.some(it => isInFlake(it.path))) return []
   const { people, all, isComputed } = declaredUsers(files)
   const unknown = named.filter(it => it !== 'root' && !all.includes(it))
@@ -177,13 +132,12 @@ export interface DeclaredUsers {
 }
 
 /** Reads the users out of the texts of a configuration's files. */
-export function declaredUsers(files: readonly { path: string; text: string }[]): DeclaredUsers {
-  const parsed = files.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
-  const views = viewsOf(parsed, { ours: true })
+export function declaredUsers(files: readonly SourceFile[]): DeclaredUsers {
+  const views = viewsOf(files, { ours: true })
   const entries = views.flatMap(it => [...it.below('users.users'), ...it.below('users.extraUsers')])
   const people = entries.filter(it => it.path[3] === 'isNormalUser' && spellingOf(it) !== 'false')
   const namesOf = (all: readonly Entry[]) => [...new Set(all.map(it => it.path[2] ?? ''))]
-  const isComputed = parsed.some(it => hasComputed(it.doc))
+  const isComputed = files.some(it => hasComputed(it.doc))
   return { people: namesOf(people), all: namesOf(entries), isComputed }
 }
 
@@ -201,13 +155,11 @@ export type HostMatch = 'this' | 'other' | 'unknown'
 
 /** Whose machine the file configures, by the name that it gives its host. */
 export function hostMatch(
-  text: string,
+  doc: NixDocument,
   { root, sysfs }: { root: string; sysfs: string | undefined }
 ): HostMatch {
   if (sysfs !== undefined) return 'this'
-  const names = parseDocument(text)
-    .getIn('networking.hostName')
-    .map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
+  const names = hostNamesIn(doc)
   const [name] = names
   // What is installed from another system has that one's name for now.
   if (root !== '/' || name === undefined || names.length !== 1) return 'unknown'

@@ -3,11 +3,10 @@
 import { basename } from 'node:path'
 import { namedIn } from '../../check/asked.ts'
 import { innerModule } from '../../configuration/bootEntries.ts'
-import type { ImportedModule } from '../../configuration/imports.ts'
+import type { SourceFile } from '../../configuration/files.ts'
 import { viewsOf } from '../../lints/view.ts'
 import { cardWith } from '../../machine/cards.ts'
 import { idOf, type Machine } from '../../machine/machine.ts'
-import { parseDocument } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import {
   type Asked,
@@ -45,7 +44,7 @@ export interface HostChoice {
  * away is gone for the host as well.
  */
 export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices = NO_EARLIER): HostChoice {
-  const { request, text, context, entry: specialisation, match } = inputs
+  const { request, configuration, context, entry: specialisation, match } = inputs
   const { settings, assumesIsolated } = request
   const gpus = parseAddresses('gpu', request.gpus)
   const confirmed = parseAddresses('confirm', request.confirmed)
@@ -59,11 +58,11 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices = NO_EAR
   }
   const { machine, names } = inputs.reader.read()
   if (!isNamed && !isAsked && !isEarlier) {
-    const moved = movedDevice(text, machine)
+    const moved = movedDevice(configuration.target.doc, machine)
     if (moved !== undefined) throw new CommandError(otherDevice(moved, context))
     return unchanged
   }
-  const others = givenElsewhere(inputs.system.imported, machine, specialisation, gpus)
+  const others = givenElsewhere(configuration.imported, machine, specialisation, gpus)
   const asked = { gpus, confirmed, specialisation, given: others.devices }
   if (isEarlier) return { ...unchanged, ...chooseEarlier(inputs, earlier, asked, others) }
   const chosen = chooseDevices(machine, settings, { ...asked, assumesIsolated })
@@ -175,19 +174,18 @@ export interface GivenElsewhere {
 }
 
 /**
- * The devices of the machine that these modules give away in every boot entry and in the one of its own, if
+ * The devices of the machine that these files give away in every boot entry and in the one of its own, if
  * it is named. What counts only under a condition is left out, and so are the cards with the addresses in
  * `asked`, as these are what the run is about.
  */
 export function givenElsewhere(
-  modules: readonly ImportedModule[],
+  files: readonly SourceFile[],
   machine: Machine,
   specialisation: string | undefined,
   asked: readonly string[]
 ): GivenElsewhere {
   const own = asked.flatMap(it => cardWith(machine, it)?.functions ?? [])
   const except = new Set([...asked, ...own.map(it => it.address)])
-  const files = modules.map(({ path, text }) => ({ path, doc: parseDocument(text) }))
   const views = viewsOf(files, { ours: true })
   const view = views.find(it => it.name === specialisation) ?? views[0]
   // The host has them until a guest starts.
@@ -201,7 +199,7 @@ export function givenElsewhere(
     }))
     .filter(it => it.addresses.length > 0)
   const places = others.map(({ path, range }) => {
-    const text = files.find(it => it.path === path)?.doc.text ?? ''
+    const text = files.find(it => it.path === path)?.text ?? ''
     return `${basename(path)}:${placeOf(text, range.start).line}`
   })
   return {
@@ -231,19 +229,18 @@ function withPlaces(
 
 /** What the configuration gives to vfio-pci in other words than by our options below the prefix. */
 export function earlierDevices({
-  text,
-  system,
+  source: { doc },
+  takeOver,
   prefix,
   request,
   context
 }: ApplyInputs): EarlierDevices {
-  const doc = parseDocument(text)
   const home = innerModule(doc, prefix)?.doc ?? doc
   const found = obsoleteIn(home, request.release, prefix).filter(
     it => it.devices !== undefined && !it.isOutside
   )
   const option = 'virtualisation.vfio.devices'
-  const items = system.takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
+  const items = takeOver ? doc.itemsIn(option).filter(it => typeof it === 'string') : []
   const lines = [
     ...(items.length > 0 ? doc.getIn(option).map(it => it.at.line) : []),
     ...found.map(it => it.line)

@@ -1,16 +1,13 @@
 // The machine beside a configuration: whether it is the one that this is for, and what came of it.
 
-import { join } from 'node:path'
 import { darkPassphrases } from '../../check/darkPassphrase.ts'
 import { holdAgainst, type OnMachine } from '../../check/onMachine.ts'
-import type { ReadModule } from '../../configuration/imports.ts'
-import { moduleReader } from '../../configuration/read.ts'
+import type { Configuration } from '../../configuration/load.ts'
 import { passesDevices } from '../../lints/bindings.ts'
 import { DECIDED_CODES, type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
 import { viewsOf, withParts } from '../../lints/view.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import type { PlannedFile } from '../../plan/changes.ts'
 import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
 import type { ApplyRequest } from '../args/request.ts'
 import { shortName } from '../output/diff.ts'
@@ -59,7 +56,7 @@ export function inspectMachine(
   const isNamed = request.sysfs !== undefined
   const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
   if (!isAsked && !isNamed) return { on: undefined }
-  const owners = new Set(files.map(it => hostMatch(it.doc.text, request)))
+  const owners = new Set(files.map(it => hostMatch(it.doc, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
   if (owner === 'other' || (request.root !== '/' && !isNamed)) return { on: undefined }
   const unsure =
@@ -90,20 +87,17 @@ export interface Regressions {
  * they have already, but for an invisible passphrase prompt where the run names devices. Places are those
  * of the result.
  */
-export function regressions(inputs: ApplyInputs, planned: readonly PlannedFile[]): Regressions {
-  const { target, text, request, context } = inputs
-  const path = target.realpath
-  const read = moduleReader(context.root)
-  const after = planned.find(it => it.path === path)?.after ?? text
-  const now = findFaults({ path, text }, read, request.release)
-  const then = findFaults({ path, text: after }, readerOf(planned, read), request.release)
+export function regressions(inputs: ApplyInputs, planned: Configuration): Regressions {
+  const { target, configuration, request, context } = inputs
+  const now = findFaults(configuration, request.release)
+  const then = findFaults(planned, request.release)
   const inspection = inspectForRun(then, inputs)
   const known = faultsOf(now, inspectAgain(inspection, now))
   const found = faultsOf(then, inspection).map((finding): ToldFault => {
     const same = known.findIndex(other => isSameFinding(other, finding))
     if (same !== -1) known.splice(same, 1)
     const doc = then.files.find(file => file.path === finding.path)?.doc
-    const { line } = placeOf(doc?.text ?? after, finding.range.start)
+    const { line } = placeOf(doc?.text ?? '', finding.range.start)
     const where = `${shortName(target, finding.path)}:${line}`
     return { finding, where, isNew: same === -1 }
   })
@@ -156,16 +150,6 @@ function inspectForRun(
   return isChosen
     ? { on: undefined, machine: reader.read().machine, isForced: true }
     : { on: undefined }
-}
-
-/** The files as they will be. */
-function readerOf(planned: readonly PlannedFile[], read: ReadModule): ReadModule {
-  const texts = new Map(planned.map(it => [it.path, it.after]))
-  return path => {
-    const found = [path, join(path, 'default.nix')].find(it => texts.has(it))
-    const text = found === undefined ? undefined : texts.get(found)
-    return found === undefined || text === undefined ? read(path) : { path: found, text }
-  }
 }
 
 /** Problems, and notes on a prompt that may be invisible. */

@@ -1,11 +1,9 @@
 // What the machine says to a guest: the devices that it is to have, and what does not fit.
 
 import { join } from 'node:path'
-import { readFolder } from '../../configuration/read.ts'
 import type { Guest } from '../../guests/needs/needs.ts'
 import { idOf } from '../../machine/machine.ts'
 import { isVirtual, withoutVirtualFunctions } from '../../machine/virtualFunctions.ts'
-import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { type Choice, chooseDevices } from '../../plan/devices.ts'
 import { judgeDisks } from '../../plan/disks/guestDisks.ts'
 import { type GuestPlan, planGuest } from '../../plan/guest.ts'
@@ -23,7 +21,7 @@ import { choiceNotes, problemMessage } from '../text/gates.ts'
 import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
 import { type EarlierDevices, givenElsewhere, type HostChoice, noteOnMachine } from './devices.ts'
 import { identities } from './guest.ts'
-import { checkDisks, diskHost, type GuestPlace, guestsOf } from './guestDisks.ts'
+import { checkDisks, diskHost, guestsOf } from './guestDisks.ts'
 import type { ApplyInputs } from './inputs.ts'
 import type { Host } from './machine.ts'
 
@@ -48,18 +46,17 @@ export function chooseForGuest(
   inputs: ApplyInputs,
   earlier: EarlierDevices | undefined
 ): GuestChoice {
-  const { text, system, prefix } = inputs
+  const { configuration, prefix } = inputs
   const host = hostFor(inputs)
   const { machine, names = new Map<string, string>() } = host ?? {}
-  const configuration: NixDocument = parseDocument(text)
   const disks = checkDisks(
     guest.disks,
     guest,
-    diskHost(host, guestPlace(inputs)),
+    diskHost(host, configuration, inputs.entry),
     shortNames(inputs)
   )
-  const texts = system.modules.map(it => it.text)
-  const where = { machine, configuration, prefix, texts }
+  const texts = configuration.files.map(it => it.text)
+  const where = { machine, configuration: configuration.target.doc, prefix, texts }
   const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
   const notes = [...needNotes(needed.notes, guest, names), ...disks]
   const { settings } = chosen
@@ -95,10 +92,10 @@ function chooseGuestDevices(
   { name, file, needs }: Guest,
   devices: readonly string[],
   needed: GuestSettings,
-  { request, reader, system, entry, context }: ApplyInputs
+  { request, reader, configuration, entry, context }: ApplyInputs
 ): Choice {
   const { machine, names } = reader.read()
-  const others = givenElsewhere(system.imported, machine, entry, devices)
+  const others = givenElsewhere(configuration.imported, machine, entry, devices)
   const givenNow = machine.devices.filter(needed.givenNow).map(it => it.address)
   const found = chooseDevices(machine, needed.settings, {
     gpus: [],
@@ -134,10 +131,6 @@ function hostFor({ match, reader }: ApplyInputs): Host | undefined {
   return match === 'other' ? undefined : reader.read()
 }
 
-function guestPlace({ target, request, system, entry }: ApplyInputs): GuestPlace {
-  return { path: target.realpath, root: request.root, modules: system.modules, entry }
-}
-
 /** How a file of the configuration is called. */
 function shortNames({ target }: ApplyInputs): NameOf {
   return path => shortName(target, path)
@@ -166,12 +159,12 @@ export function guestFile(
   { name, document, file }: Guest,
   folder: string,
   virtual: ReadonlySet<string> | undefined,
-  { request, system, context }: ApplyInputs
+  { request, configuration, sources, context }: ApplyInputs
 ): GuestPlan {
-  const guests = orThrow(readFolder(join(folder, 'guests')), it => readMessage(it, context))
+  const guests = orThrow(sources.folder(join(folder, 'guests')), it => readMessage(it, context))
   const plan = planGuest({
     ...{ name, document, folder: guests.path, listing: guests.listing, identities, virtual },
-    modules: system.modules,
+    files: configuration.files,
     replaces: request.replacesModules,
     version: VERSION
   })
@@ -191,21 +184,21 @@ export function presentGuests(
   folder: string,
   inputs: ApplyInputs
 ): string[] {
-  const { system, context } = inputs
-  const read = orThrow(readFolder(join(folder, 'guests')), it => readMessage(it, context))
+  const { configuration, sources, context } = inputs
+  const read = orThrow(sources.folder(join(folder, 'guests')), it => readMessage(it, context))
   // What a run makes new was looked at by its XML.
-  const guests = guestsOf(system.modules, read.path, read.listing).filter(
-    it => it.disks.length > 0 && (it.path !== planned?.path || planned.isEdited)
+  const guests = guestsOf(configuration.files, read.listing).filter(
+    it => it.disks.length > 0 && (it.file.path !== planned?.path || planned.isEdited)
   )
   if (guests.length === 0) return []
   const nameOf = shortNames(inputs)
-  const disks = diskHost(hostFor(inputs), guestPlace(inputs))
+  const disks = diskHost(hostFor(inputs), configuration, inputs.entry)
   const notes: string[] = []
   for (const it of guests) {
     const { used } = judgeDisks(it.disks, disks)
     if (used.length === 0) continue
-    const file = nameOf(it.path)
-    if (it.path === planned?.path) {
+    const file = nameOf(it.file.path)
+    if (it.file.path === planned?.path) {
       throw new CommandError(diskMessage(used, { ...it, file, xml: '' }, nameOf))
     }
     notes.push(presentNote(used, { ...it, file }, nameOf))

@@ -1,14 +1,14 @@
 // What the machine and the configuration say of the disks of a guest.
 
 import { dirname, join } from 'node:path'
-import { type ImportedModule, walkImports } from '../../configuration/imports.ts'
-import { type FolderListing, moduleReader, readFolder } from '../../configuration/read.ts'
+import type { FolderListing, SourceFile } from '../../configuration/files.ts'
+import type { Configuration } from '../../configuration/load.ts'
 import type { PassedDisk } from '../../guests/needs/disks.ts'
 import type { Guest } from '../../guests/needs/needs.ts'
 import { readXml } from '../../guests/xml/readXml.ts'
 import type { Finding, LintFile } from '../../lints/index.ts'
 import { followLinks } from '../../machine/source.ts'
-import { parseDocument, type Range } from '../../nix/index.ts'
+import type { Range } from '../../nix/index.ts'
 import { type GuestThere, guestsThere, judgeDisks } from '../../plan/disks/guestDisks.ts'
 import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/hostDevices.ts'
 import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
@@ -16,32 +16,24 @@ import { CommandError } from '../message.ts'
 import { diskMessage, diskNotes, type NameOf, usedBy, whyNot } from '../text/disks.ts'
 import type { Host } from './machine.ts'
 
-/** The configuration that a guest is in. */
-export interface GuestPlace {
-  path: string
-  root: string
-  /** All its files. */
-  modules: readonly ImportedModule[]
-  /** The boot entry of its own that the options go into. */
-  entry: string | undefined
-}
-
 /**
  * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration
- * uses are those of its files, and of the hardware-configuration.nix beside it, which a flake may list.
+ * uses are those of its files, and of the hardware-configuration.nix beside it, which a flake may list. `entry`
+ * is the boot entry of its own that the options go into.
  */
 export function diskHost(
   host: Host | undefined,
-  { path, root, modules, entry = '' }: GuestPlace
+  { target, files, sources }: Configuration,
+  entry = ''
 ): DiskHost {
-  const beside = moduleReader(root)(join(dirname(path), 'hardware-configuration.nix'))
-  const isNew = beside !== undefined && !modules.some(it => it.path === beside.path)
+  const beside = sources.module(join(dirname(target.path), 'hardware-configuration.nix'))
+  const isNew = beside !== undefined && !files.some(it => it.path === beside.path)
   return {
     machine: host?.machine,
     isDump: host?.isDump === true,
     follow: it => (host ? followLinks(host.source, it) : it),
     poolCalled: it => (host ? poolCalled(it, host) : undefined),
-    devices: hostDevices(isNew ? [...modules, beside] : modules),
+    devices: hostDevices(isNew ? [...files, beside] : files),
     entry
   }
 }
@@ -68,18 +60,10 @@ export function checkDisks(
 }
 
 /** The guests that the configuration has: in its own files, and in our folder for guests (`listing`). */
-export function guestsOf(
-  modules: readonly ImportedModule[],
-  folder: string,
-  listing: FolderListing
-): GuestThere[] {
-  const files = typeof listing === 'string' ? [] : [...listing]
-  return guestsThere([
-    ...modules,
-    ...files.flatMap(([name, text]) =>
-      name.endsWith('.nix') && text !== null ? [{ path: join(folder, name), text }] : []
-    )
-  ])
+export function guestsOf(files: readonly SourceFile[], listing: FolderListing): GuestThere[] {
+  const entries = typeof listing === 'string' ? [] : [...listing]
+  const inFolder = entries.flatMap(([name, file]) => (name.endsWith('.nix') && file ? [file] : []))
+  return guestsThere([...files, ...inFolder])
 }
 
 // What `check` finds in the guests of a configuration: disks that the host uses itself.
@@ -95,33 +79,29 @@ export interface GuestFaults {
  * those in the folder of our modules. Without a machine (`host`) only what the configuration itself uses is found.
  */
 export function guestFaults(
-  configuration: { path: string; text: string },
+  configuration: Configuration,
   host: Host | undefined,
-  nameOf: NameOf,
-  root: string
+  nameOf: NameOf
 ): GuestFaults {
-  const { modules, ours } = walkImports(configuration, moduleReader(root))
-  const folders = [...new Set(ours.map(it => join(dirname(it.path), 'guests')))]
+  const { files: own, installedFolders, sources } = configuration
+  const folders = [...new Set(installedFolders.map(it => join(it.path, 'guests')))]
   const guests = [
-    ...guestsOf(modules, '', 'absent'),
+    ...guestsOf(own, 'absent'),
     ...folders.flatMap(folder => {
       // A folder that can't be read is told by what needs it; here it has nothing to look at.
-      const read = readFolder(folder)
-      return read.ok ? guestsOf([], read.value.path, read.value.listing) : []
+      const read = sources.folder(folder)
+      return read.ok ? guestsOf([], read.value.listing) : []
     })
   ].filter(it => it.disks.length > 0)
   if (guests.length === 0) return { findings: [], files: [] }
-  const disks = diskHost(host, { path: configuration.path, root, modules, entry: undefined })
+  const disks = diskHost(host, configuration)
   const found = guests.flatMap(guest => {
     const { used } = judgeDisks(guest.disks, disks)
     return used.map(it => findingOf(it, guest, nameOf))
   })
-  const known = new Set(modules.map(it => it.path))
-  const paths = [...new Set(found.map(it => it.path))].filter(it => !known.has(it))
-  const files = paths.flatMap(path => {
-    const text = guests.find(it => it.path === path)?.text
-    return text === undefined ? [] : [{ path, doc: parseDocument(text) }]
-  })
+  const known = new Set(own.map(it => it.path))
+  const paths = new Set(found.map(it => it.path).filter(it => !known.has(it)))
+  const files = [...paths].flatMap(path => guests.find(it => it.file.path === path)?.file ?? [])
   return { findings: found, files }
 }
 
@@ -129,8 +109,8 @@ function findingOf(used: UsedDisk, guest: GuestThere, nameOf: NameOf): Finding {
   return {
     code: 'GUEST_DISK',
     level: 'problem',
-    path: guest.path,
-    range: rangeOf(used, guest.text),
+    path: guest.file.path,
+    range: rangeOf(used, guest.file.text),
     message: usedBy(used, guest.name, nameOf),
     why: whyNot(used),
     remedy:

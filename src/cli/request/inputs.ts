@@ -1,18 +1,18 @@
+import type { Configuration } from '../../configuration/load.ts'
 import type { Guest } from '../../guests/needs/needs.ts'
-import { parseDocument } from '../../nix/index.ts'
 import { prefixOf, targetOf } from '../../plan/bootEntry.ts'
-import { notForOneEntry } from '../../plan/legacy/takeOver.ts'
+import { notForOneEntry, type TakeOver } from '../../plan/legacy/takeOver.ts'
 import { isEmpty } from '../../settings/settings.ts'
 import type { ApplyRequest } from '../args/request.ts'
 import { CommandError, orThrow, usage } from '../message.ts'
 import { applyMessage } from '../text/apply.ts'
 import {
+  configurationOf,
   type HostMatch,
   hostMatch,
   type ModuleFile,
   readModule,
-  readSystem,
-  type System
+  readTakeOver
 } from './configuration.ts'
 import { readGuest } from './guest.ts'
 import type { MachineReader } from './machine.ts'
@@ -21,7 +21,9 @@ import type { MachineReader } from './machine.ts'
 export interface ApplyInputs extends ModuleFile {
   request: ApplyRequest
   reader: MachineReader
-  system: System
+  configuration: Configuration
+  /** How our modules take the place of others with the same options, where there are some. */
+  takeOver: TakeOver | undefined
   guest: Guest | undefined
   match: HostMatch
   /** The boot entry of its own that the options go into, and the path of these. */
@@ -35,15 +37,14 @@ export interface ApplyInputs extends ModuleFile {
 export function readInputs(request: ApplyRequest, reader: MachineReader): ApplyInputs {
   const { settings, specialisation, domain } = request
   const module = readModule(request)
-  const { target, text, context } = module
-  const path = target.realpath
+  const { source, context } = module
   const guest = domain === undefined ? undefined : readGuest(domain, context)
   const isEdited = !isEmpty(settings) || request.gpus.length > 0 || guest !== undefined
-  const system = readSystem({ path, text }, request.keepsObsolete, context)
-  const { imported, takeOver } = system
-  const early = notForOneEntry(takeOver, path, specialisation)
+  const configuration = configurationOf(module)
+  const takeOver = request.keepsObsolete ? undefined : readTakeOver(configuration, context)
+  const early = notForOneEntry(takeOver, source.path, specialisation)
   if (early) throw new CommandError(applyMessage(early, context))
-  const found = targetOf(parseDocument(text), path, specialisation, isEdited, imported)
+  const found = targetOf(configuration, specialisation, isEdited)
   const entry = orThrow(found, it => applyMessage(it, context))
   if (request.assumesIsolated && entry === undefined) {
     throw new CommandError(
@@ -53,7 +54,18 @@ export function readInputs(request: ApplyRequest, reader: MachineReader): ApplyI
       })
     )
   }
-  const match = hostMatch(text, request)
+  const match = hostMatch(source.doc, request)
   const prefix = prefixOf(entry)
-  return { ...module, request, reader, system, guest, match, entry, prefix, isEdited }
+  return {
+    ...module,
+    request,
+    reader,
+    configuration,
+    takeOver,
+    guest,
+    match,
+    entry,
+    prefix,
+    isEdited
+  }
 }

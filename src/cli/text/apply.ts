@@ -1,10 +1,12 @@
 // The words for what keeps a configuration from being edited.
 
 import { basename, dirname, join } from 'node:path'
+import type { UnreadImport } from '../../configuration/imports.ts'
 import type { ForeignKind } from '../../configuration/kind.ts'
-import { MOST_BYTES } from '../../configuration/read.ts'
+import type { Configuration } from '../../configuration/load.ts'
+import { MOST_BYTES } from '../../configuration/text.ts'
 import type { Finding } from '../../lints/index.ts'
-import { type NixError, parseDocument } from '../../nix/index.ts'
+import type { NixError } from '../../nix/index.ts'
 import type { ApplyPlan } from '../../plan/apply.ts'
 import type { TakeOver } from '../../plan/legacy/takeOver.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
@@ -228,18 +230,18 @@ export function hintForPeople(hint: string, file: string, line: number): string 
  */
 export function ownerNotes(
   { sharedMemoryFiles = [] }: Settings,
-  { before, after }: { before: string; after: string },
-  files: readonly { text: string }[],
+  before: Configuration,
+  after: Configuration,
   prefix: readonly string[]
 ): string[] {
-  const isRoots = (text: string, name: string) =>
-    parseDocument(text)
+  const isRoots = ({ target }: Configuration, name: string) =>
+    target.doc
       .getIn([...prefix, 'virtualisation', 'sharedMemoryFiles', name, 'user'])
       .some(it => it.source === '"root"')
   const names = sharedMemoryFiles
     .filter(it => it.user === undefined && !isRoots(before, it.name) && isRoots(after, it.name))
     .map(it => it.name)
-  if (names.length === 0 || files.some(it => /"kvm"/.test(it.text))) return []
+  if (names.length === 0 || before.files.some(it => /"kvm"/.test(it.text))) return []
   const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
   return [
     `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name who looks at the guest: --user NAME.`
@@ -282,10 +284,12 @@ export function darkReminder(call: string | undefined): string {
 // What a person has to know of imported files that were not read.
 
 /** A line for each file that is too big to be read, so that nothing is known of what it says. */
-export function tooBigNotes(files: readonly { path: string; size: number }[]): string[] {
-  return files.map(
-    ({ path, size }) =>
-      `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
+export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): string[] {
+  const files = new Map(unread.map(it => [it.path, it.oversize]))
+  return [...files].flatMap(([path, size]) =>
+    size === undefined
+      ? []
+      : `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
   )
 }
 

@@ -1,6 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Build, buildOf } from '../../configuration/build.ts'
+import { type Files, openFiles } from '../../configuration/files.ts'
 import { shellWord } from '../args/shellWord.ts'
 import { list } from './devices.ts'
 
@@ -70,12 +71,18 @@ function here(build: Build): string {
 
 // The command that builds the system which has a changed file in it.
 
+/** The same, where nothing was read yet. */
+export function nextStepIn(root: string, realpath: string): string[] {
+  return nextStep(openFiles(root), realpath)
+}
+
 /**
- * The lines that say how a change of the file at `realpath` gets into the system of `root`. Where it can't
- * be told which system of a flake has the file, or what imports it, a second line says what to fill in.
+ * The lines that say how a change of the file at `realpath` gets into its system. Where it can't be told
+ * which system of a flake has the file, or what imports it, a second line says what to fill in.
  */
-export function nextStep(root: string, realpath: string): string[] {
-  const build = buildOf(realpath, root, process.env)
+export function nextStep(sources: Files, realpath: string): string[] {
+  const { root } = sources
+  const build = buildOf(realpath, sources, process.env)
   const [command, ...more] = root === '/' ? [here(build)] : below(build, root)
   const gaps = gapsOf(build)
   return [`Next:   ${command}`, ...more, ...gaps.map(it => `        ${it}`)]

@@ -14,17 +14,41 @@ export function findImport(module: Module, path: string): SyntaxNode | undefined
 
 /** Whether the file or folder at `path` is imported whatever the conditions in `imports` are. */
 export function isImported(module: Module, path: string): boolean {
+  return certainImports(module).some(it => isImportOf(module.text, it, path))
+}
+
+function certainImports(module: Module): SyntaxNode[] {
   return lookUp(module, ['imports'])
     .exact.filter(it => it.conditions.length === 0)
     .flatMap(it => certainItemsOf(module.text, it.value))
-    .some(it => isImportOf(module.text, it, path))
+}
+
+/** One item of a module's `imports`. */
+export interface ImportItem {
+  /** The item in the syntax tree, parentheses included. */
+  node: SyntaxNode
+  source: string
+  /** The path that it means, such as `./hardware-configuration.nix`; undefined if it is computed. */
+  path: string | undefined
+  /** Whether it is imported whatever the conditions around it are. */
+  isCertain: boolean
+}
+
+/** The items of all lists in `imports`, in source order. */
+export function importItemsOf(module: Module): ImportItem[] {
+  const { text } = module
+  const certain = new Set(certainImports(module).map(it => it.start))
+  return elementsOfImports(module).map(node => ({
+    node,
+    source: text.slice(node.start, node.end),
+    path: importedPath(text, node),
+    isCertain: certain.has(node.start)
+  }))
 }
 
 /** All fixed paths in `imports`, as they are spelt: `./hardware-configuration.nix`. */
 export function importsOf(module: Module): string[] {
-  return elementsOfImports(module)
-    .map(it => importedPath(module.text, it))
-    .filter(it => it !== undefined)
+  return importItemsOf(module).flatMap(it => it.path ?? [])
 }
 
 /** Whether an element of `imports` is the file or folder at `path`. */

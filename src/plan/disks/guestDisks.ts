@@ -1,5 +1,6 @@
 // The disks of a guest, held against what the host uses.
 
+import type { SourceFile } from '../../configuration/files.ts'
 import { guestName, toXml } from '../../guests/convert.ts'
 import { type DiskName, type PassedDisk, passedDisks } from '../../guests/needs/disks.ts'
 import { readXml } from '../../guests/xml/readXml.ts'
@@ -310,8 +311,7 @@ function isBelow(
 
 /** A guest that a file defines. */
 export interface GuestThere {
-  path: string
-  text: string
+  file: SourceFile
   name: string
   /** Without places, as those would be in the XML that is made of the file. */
   disks: readonly PassedDisk[]
@@ -321,13 +321,13 @@ export interface GuestThere {
  * The guests in these files, with their disks. Left out is what has to be computed, a file with several guests, and
  * what is only named as a file of XML.
  */
-export function guestsThere(files: readonly { path: string; text: string }[]): GuestThere[] {
-  return files.flatMap(({ path, text }) => {
-    if (!text.includes('guests')) return []
-    const xml = toXml(text)
+export function guestsThere(files: readonly SourceFile[]): GuestThere[] {
+  return files.flatMap(file => {
+    if (!file.text.includes('guests')) return []
+    const xml = toXml(file.doc)
     const document = xml.ok ? readXml(xml.value) : undefined
     if (!document?.ok) return []
     const disks = passedDisks(document.value.root).map(({ start, ...it }) => it)
-    return [{ path, text, name: guestName(document.value) ?? '', disks }]
+    return [{ file, name: guestName(document.value) ?? '', disks }]
   })
 }

@@ -1,11 +1,12 @@
 // The disks that a configuration uses for its host, as its text names them.
 
 import { innerModule } from '../../configuration/bootEntries.ts'
+import type { SourceFile } from '../../configuration/files.ts'
 import type { PassedDisk } from '../../guests/needs/disks.ts'
 import type { PlacedUse } from '../../machine/disks.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { devicePath, filePath, udevName } from '../../machine/read/lifelines.ts'
-import { type NixDocument, parseDocument, type SyntaxNode } from '../../nix/index.ts'
+import type { NixDocument, SyntaxNode } from '../../nix/index.ts'
 import { letValueOf } from '../../nix/syntax/scope.ts'
 import { bindingsOf, isSet, namesOf, unparenthesised } from '../../nix/syntax/shape.ts'
 import { stringValue } from '../../nix/syntax/strings.ts'
@@ -25,12 +26,6 @@ export interface HostDevice {
   entry: string
 }
 
-/** A file of a configuration. */
-interface ConfigurationFile {
-  path: string
-  text: string
-}
-
 type Found = Pick<HostDevice, 'kind' | 'name'> & { device: string | undefined; start: number }
 
 /**
@@ -38,9 +33,9 @@ type Found = Pick<HostDevice, 'kind' | 'name'> & { device: string | undefined; s
  * have disko manage, and the pools that they import; in the order of the files. What counts only under a
  * condition is among them, also what is not mounted at the start. A device that has to be computed is left out.
  */
-export function hostDevices(files: readonly ConfigurationFile[]): HostDevice[] {
-  return files.flatMap(({ path, text }) => {
-    const leaves = withEntries(parseDocument(text))
+export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
+  return files.flatMap(({ path, text, doc }) => {
+    const leaves = withEntries(doc)
       .leaves()
       .map(it => ({ ...split(it.path), value: it.value }))
     const off = leaves

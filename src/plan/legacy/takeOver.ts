@@ -1,26 +1,25 @@
 // Our modules take the place of others that declare the same options: those are no longer imported, and
 // what a person set stays.
 
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import type { SourceFile } from '../../configuration/files.ts'
 import {
+  type ConfigurationFile,
+  declarationIn,
   declares,
-  followImports,
-  type ImportWalk,
   importsIn,
   importsTo,
-  type ModuleDocument
+  walkImports
 } from '../../configuration/imports.ts'
 import { isGenerated } from '../../configuration/kind.ts'
-import { declaredOptions, ownOptions } from '../../configuration/modules.ts'
-import { moduleReader, nixFilesAround } from '../../configuration/read.ts'
+import type { Configuration } from '../../configuration/load.ts'
 import { stampOf } from '../../configuration/stamp.ts'
 import {
   type AttrPath,
   type Expr,
+  expr,
   formatPath,
   type NixDocument,
-  parseDocument,
   type Range,
   visit
 } from '../../nix/index.ts'
@@ -49,22 +48,6 @@ export interface TakeOver {
   notes: readonly TakeOverNote[]
 }
 
-type File = Pick<ModuleDocument, 'path' | 'doc'>
-
-/** All that is looked at; nothing else is. */
-export interface TakeOverInput {
-  /** The configuration and the files that it imports. */
-  modules: readonly ModuleDocument[]
-  walk: Pick<ImportWalk, 'links' | 'ours'>
-  /** The options that only our modules declare, and all that these declare, each as a whole path. */
-  own: readonly AttrPath[]
-  declared: readonly AttrPath[]
-  /** The modules with options of ours that a flake lists together with the configuration. */
-  listed: readonly Obstacle[]
-  /** Gives the files of the repository that the configuration does not import and that have such a word. */
-  others: (word: string) => readonly File[]
-}
-
 /**
  * Works out how our modules take the place of others that declare options of ours; undefined where no
  * other does, or the configuration itself. The others are taken out of the imports and not touched.
@@ -72,39 +55,40 @@ export interface TakeOverInput {
  * `NOT_TAKEN_OVER` with all that would be lost, or mean something else: options that ours don't have,
  * values that these don't take, what a module does besides, and imports that can't be taken out.
  */
-export function planTakeOver(input: TakeOverInput): Result<TakeOver | undefined, ApplyProblem> {
-  const { modules, listed, declared } = input
-  const [configuration] = modules as [ModuleDocument]
-  const foreign = modules.filter(it => optionOf(it.doc, input) !== undefined)
-  if (foreign.includes(configuration)) return ok(undefined)
-  const gone = replacedModules(foreign, input)
-  const staying = modules.filter(it => !gone.has(it.path))
-  const imports = staying.flatMap(it => replacedImports(it, gone, input))
+export function planTakeOver(
+  configuration: Configuration
+): Result<TakeOver | undefined, ApplyProblem> {
+  const { target, files } = configuration
+  const { declared } = configuration.shipped
+  const foreign = files.filter(it => optionOf(it.doc, configuration) !== undefined)
+  if (foreign.includes(target)) return ok(undefined)
+  const listed = listedByFlake(configuration)
+  const gone = replacedModules(foreign, configuration)
+  const staying = files.filter(it => !gone.has(it.path))
+  const imports = staying.flatMap(it => replacedImports(it, gone, configuration))
   if (imports.length + listed.length === 0) return ok(undefined)
 
   const values = legacyValues(staying, foreign)
-  const others = modules
-    .filter(it => gone.has(it.path))
-    .flatMap(it => otherOptions(it.doc, declared))
+  const others = files.filter(it => gone.has(it.path)).flatMap(it => otherOptions(it.doc, declared))
   const edits = staying
-    .filter(it => it !== configuration)
-    .map(module => planImporter(module, imports, input.others))
+    .filter(it => it !== target)
+    .map(module => planImporter(module, imports, configuration))
   const obstacles = [
     ...listed,
-    ...unknownOptions(staying, input, others),
+    ...unknownOptions(staying, configuration.shipped, others),
     ...values.obstacles,
-    ...foreign.flatMap(it => extrasOf(it, gone, input)),
+    ...foreign.flatMap(it => extrasOf(it, gone, configuration)),
     ...edits.flatMap(it => it.obstacle ?? [])
   ]
   if (obstacles.length > 0) {
-    const order = [...modules, ...listed].map(it => it.path)
+    const order = [...files, ...listed].map(it => it.path)
     obstacles.sort(
       (a, b) => order.indexOf(a.path) - order.indexOf(b.path) || a.range.start - b.range.start
     )
-    return err({ code: 'NOT_TAKEN_OVER', path: configuration.path, obstacles })
+    return err({ code: 'NOT_TAKEN_OVER', path: target.path, obstacles })
   }
   return ok({
-    items: imports.filter(it => it.module === configuration).map(it => it.item),
+    items: imports.filter(it => it.module === target).map(it => it.item),
     files: edits.flatMap(it => it.file ?? []),
     replaced: imports.map(({ module: { path, text, doc }, item, option }) => ({
       path,
@@ -118,8 +102,8 @@ export function planTakeOver(input: TakeOverInput): Result<TakeOver | undefined,
   })
 }
 
-function optionOf(doc: NixDocument, { own }: Pick<TakeOverInput, 'own'>): AttrPath | undefined {
-  return own.find(it => declares(doc, it))
+function optionOf(doc: NixDocument, { shipped }: Configuration): AttrPath | undefined {
+  return shipped.own.find(it => declares(doc, it))
 }
 
 /**
@@ -127,45 +111,44 @@ function optionOf(doc: NixDocument, { own }: Pick<TakeOverInput, 'own'>): AttrPa
  * those that do nothing but import such, and what only they import if that does nothing by itself.
  */
 function replacedModules(
-  foreign: readonly ModuleDocument[],
-  input: TakeOverInput
+  foreign: readonly ConfigurationFile[],
+  configuration: Configuration
 ): Map<string, AttrPath | undefined> {
-  const [, ...rest] = input.modules
-  const { links, ours } = input.walk
-  const gone = new Map(foreign.map(it => [it.path, optionOf(it.doc, input)]))
+  const { imported: rest, links, installed, shipped } = configuration
+  const gone = new Map(foreign.map(it => [it.path, optionOf(it.doc, configuration)]))
   // A file comes after those that import it.
   for (const { path, doc } of [...rest].reverse()) {
     const inside = links.filter(it => it.importer === path)
     const isAll = inside.length > 0 && inside.length === doc.imports().length
-    const isOurs = ours.some(it => it.importer === path)
+    const isOurs = installed.some(it => it.importer === path)
     const goes = isAll && !isOurs && inside.every(it => gone.has(it.path)) && isOnlyImports(doc)
     if (goes && !gone.has(path)) gone.set(path, gone.get(inside[0]?.path ?? ''))
   }
   for (const { path, doc } of rest) {
     const importers = links.filter(it => it.path === path)
     const isOnlyTheirs = importers.every(it => gone.has(it.importer))
-    if (!gone.has(path) && isOnlyTheirs && !extraOf(doc, input.declared)) gone.set(path, undefined)
+    if (!gone.has(path) && isOnlyTheirs && !extraOf(doc, shipped.declared))
+      gone.set(path, undefined)
   }
   return gone
 }
 
 interface ImportOfModule {
-  module: ModuleDocument
+  module: ConfigurationFile
   item: Expr
   option: AttrPath
 }
 
 /** The imports in a file that stays of modules that go, also of those that a flake provides. */
 function replacedImports(
-  module: ModuleDocument,
+  module: ConfigurationFile,
   gone: ReadonlyMap<string, AttrPath | undefined>,
-  { walk: { links } }: TakeOverInput
+  { links }: Configuration
 ): ImportOfModule[] {
   const own = links.filter(it => it.importer === module.path && gone.has(it.path))
-  return importsIn(module.doc).flatMap(item => {
-    const link = own.find(link =>
-      importsTo(module.doc, it => it === link.spelling).some(it => it.source === item.source)
-    )
+  return importsIn(module).flatMap(({ source, path }) => {
+    const item = expr(source)
+    const link = own.find(it => it.spelling === path)
     const option = (link && gone.get(link.path)) ?? ['virtualisation', 'vfio']
     return link || isOfFlake(item.source) ? [{ module, item, option }] : []
   })
@@ -173,16 +156,17 @@ function replacedImports(
 
 /** What a file becomes that is not the configuration, or why it can't lose its imports. */
 function planImporter(
-  { path, text, doc }: ModuleDocument,
+  { path, text, doc }: ConfigurationFile,
   imports: readonly ImportOfModule[],
-  others: TakeOverInput['others']
+  configuration: Configuration
 ): { file?: PlannedFile; obstacle?: Obstacle } {
   const items = imports.filter(it => it.module.path === path).map(it => it.item)
   const [first] = items
   if (!first) return {}
   const [word = ''] = path.split('/').slice(path.endsWith('/default.nix') ? -2 : -1)
   const files = new Set([path, path.replace(/\/default\.nix$/, '')])
-  const user = others(word).find(
+  const pattern = new RegExp(word.replace(/[^\w]/g, '\\$&'))
+  const user = unknownFiles(configuration, pattern).find(
     it => findOwnUses(it.doc, it.path, { options: [], files }).length > 0
   )
   const plan = doc.edit().removeIn('imports', items).plan()
@@ -211,16 +195,17 @@ function planImporter(
 
 /** What a module that goes does besides: the first such thing, and imports that no file that stays has. */
 function extrasOf(
-  { path, text, doc }: ModuleDocument,
+  file: ConfigurationFile,
   gone: ReadonlyMap<string, unknown>,
-  { declared, walk: { links } }: TakeOverInput
+  { shipped, links }: Configuration
 ): Obstacle[] {
-  const extra = extraOf(doc, declared)
+  const { path, text, doc } = file
+  const extra = extraOf(doc, shipped.declared)
   const isKept = (target: string) =>
     gone.has(target) || links.some(it => it.path === target && !gone.has(it.importer))
   const kept = links.filter(it => it.importer === path && isKept(it.path)).map(it => it.spelling)
-  const sources = importsTo(doc, it => kept.includes(it)).map(it => it.source)
-  const lost = importsIn(doc).filter(it => !sources.includes(it.source))
+  const sources = importsTo(file, it => kept.includes(it)).map(it => it.source)
+  const lost = importsIn(file).filter(it => !sources.includes(it.source))
   const imports = lost.map(it => ({
     range: rangeOfImport(doc, it),
     what: `imports ${it.source}`
@@ -230,7 +215,7 @@ function extrasOf(
   })
 }
 
-function rangeOfImport(doc: NixDocument, { source }: Expr): Range {
+function rangeOfImport(doc: NixDocument, { source }: { source: string }): Range {
   const [list] = doc.getIn('imports')
   const from = list?.value.start ?? 0
   const start = Math.max(from, doc.text.indexOf(source, from))
@@ -263,18 +248,18 @@ function isOfFlake(source: string): boolean {
   return /\bnixos-vfio\b|\bcrtified\b/i.test(source) && /\b(?:nixosModules?|modules)\b/.test(source)
 }
 
-/**
- * The modules with options of ours in those lists of a flake that have the configuration, by its path.
- * `isForeign` says it of the file at a path.
- */
-export function listedByFlake(
-  { path, doc }: File,
-  configuration: string,
-  isForeign: (path: string) => boolean
-): Obstacle[] {
-  const { text } = doc
+/** The modules with options of ours in those lists of a flake that have the configuration, by its path. */
+function listedByFlake({ target: file, shipped, sources }: Configuration): Obstacle[] {
+  const flake = sources.flakeOf(file.path)
+  if (!flake) return []
+  const { path, text, doc } = flake
+  const isForeign = (at: string) => {
+    const found = sources.module(at)
+    if (!found || stampOf(found.text) !== 'none') return false
+    return declarationIn(walkImports(found, sources).files, shipped.own) !== undefined
+  }
   const found: Obstacle[] = []
-  const own = resolved('/', configuration)
+  const own = resolved('/', file.path)
   visit(doc, list => {
     if (list.type !== 'list_expression') return undefined
     const items = elementsOf(list).map(({ type, start, end }) => {
@@ -297,58 +282,11 @@ export function listedByFlake(
   return found
 }
 
-function nearestFlake(path: string): File | undefined {
-  for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
-    const flake = join(folder, 'flake.nix')
-    if (!existsSync(flake)) continue
-    try {
-      return { path: flake, doc: parseDocument(readFileSync(flake).toString()) }
-    } catch {
-      // What can't be read is no obstacle: Nix will tell of options that are declared twice.
-      return undefined
-    }
-  }
-  return undefined
-}
-
-// What is read for it.
-
-/**
- * Looks for other modules that declare options of ours, in what the configuration imports and in what a
- * flake lists together with it, and plans to take their place: see `planTakeOver`. `shipped` are our
- * modules.
- */
-export function readTakeOver(
-  modules: readonly ModuleDocument[],
-  walk: ImportWalk,
-  root: string,
-  shipped: readonly string[]
-): Result<TakeOver | undefined, ApplyProblem> {
-  const [{ path }] = modules as [ModuleDocument]
-  const own = ownOptions(shipped)
-  const read = moduleReader(root)
-  const flake = nearestFlake(path)
-  const isForeign = (target: string) => {
-    const found = read(target)
-    const isOurs = found !== undefined && stampOf(found.text) !== 'none'
-    return found !== undefined && !isOurs && followImports(found, read, own).foreign !== undefined
-  }
-  return planTakeOver({
-    modules,
-    walk,
-    own,
-    declared: declaredOptions(shipped),
-    listed: flake ? listedByFlake(flake, path, isForeign) : [],
-    others: word => unknownFiles(modules, new RegExp(word.replace(/[^\w]/g, '\\$&')))
-  })
-}
-
-/** The files of the repository that fit a pattern and are none of these. */
-function unknownFiles(modules: readonly ModuleDocument[], pattern: RegExp): File[] {
-  const [{ path }] = modules as [ModuleDocument]
-  return nixFilesAround(path, pattern)
-    .filter(it => !modules.some(known => known.path === it.path))
-    .map(it => ({ path: it.path, doc: parseDocument(it.text) }))
+/** The files of the repository that fit a pattern and that the configuration does not import. */
+function unknownFiles({ target, files, sources }: Configuration, pattern: RegExp): SourceFile[] {
+  return sources
+    .around(target.path, pattern)
+    .filter(it => !files.some(known => known.path === it.path))
 }
 
 /** A place that may bring options of ours into the same system; whether it does, nobody can tell. */
@@ -362,21 +300,17 @@ export interface Doubt {
 /**
  * Places around a configuration that name or declare what would be declared twice, if its system has it
  * as well: a flake that names such a module elsewhere than together with the configuration, and files that
- * no fixed path in its imports leads to. `modules` are the configuration and what it imports.
+ * no fixed path in its imports leads to.
  */
-export function doubtsAround(
-  modules: readonly ModuleDocument[],
-  shipped: readonly string[]
-): Doubt[] {
-  const [{ path }] = modules as [ModuleDocument]
-  const flake = nearestFlake(path)
-  const lines = flake?.doc.text.split('\n').map(it => it.replace(/(?:^|\s)#.*$/, '')) ?? []
+export function doubtsAround(configuration: Configuration): Doubt[] {
+  const { target, shipped, sources } = configuration
+  const flake = sources.flakeOf(target.path)
+  const lines = flake?.text.split('\n').map(it => it.replace(/(?:^|\s)#.*$/, '')) ?? []
   const index = lines.findIndex(isOfFlake)
-  const own = ownOptions(shipped)
-  const names = [...new Set(own.map(it => it.at(-1) ?? ''))]
+  const names = [...new Set(shipped.own.map(it => it.at(-1) ?? ''))]
   const pattern = new RegExp(`\\boptions\\b[^]*\\b(?:${names.join('|')})\\b`)
-  const declaring = unknownFiles(modules, pattern).flatMap(file => {
-    const option = stampOf(file.doc.text) === 'none' ? optionOf(file.doc, { own }) : undefined
+  const declaring = unknownFiles(configuration, pattern).flatMap(file => {
+    const option = stampOf(file.text) === 'none' ? optionOf(file.doc, configuration) : undefined
     if (!option) return []
     const at = ['options', ...option]
     const [first] = [...file.doc.getIn(at), ...file.doc.getBelow(at)]

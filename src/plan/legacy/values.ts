@@ -1,6 +1,6 @@
 // What the options that a person set for other modules come to with ours.
 
-import type { ModuleDocument } from '../../configuration/imports.ts'
+import type { ConfigurationFile } from '../../configuration/imports.ts'
 import { isPlain } from '../../lints/bindings.ts'
 import {
   type Entry,
@@ -48,7 +48,7 @@ const OF_NIXOS_VFIO: readonly AttrPath[] = [
 
 /** The places that need options which go: `others`, and those among our own that ours don't declare. */
 export function unknownOptions(
-  files: readonly ModuleDocument[],
+  files: readonly ConfigurationFile[],
   known: { own: readonly AttrPath[]; declared: readonly AttrPath[] },
   others: readonly AttrPath[]
 ): Obstacle[] {
@@ -100,8 +100,8 @@ export interface LegacyValues {
 
 /** What the values come to that are set in the files that stay, the configuration first; `legacy` go. */
 export function legacyValues(
-  files: readonly ModuleDocument[],
-  legacy: readonly ModuleDocument[]
+  files: readonly ConfigurationFile[],
+  legacy: readonly ConfigurationFile[]
 ): LegacyValues {
   const values = valuesIn(files)
   const pages = pageSizes(values, files[0]?.path)
@@ -116,7 +116,7 @@ export function legacyValues(
 }
 
 /** What is set in any boot entry; once, though every entry has what the system says. */
-function valuesIn(files: readonly ModuleDocument[]) {
+function valuesIn(files: readonly ConfigurationFile[]) {
   const views = viewsOf(files, { ours: true })
   const once = <T extends Entry | EntryItem>(find: (view: View) => readonly T[]): T[] => {
     const keyOf = ({ file, node }: ReturnType<typeof placeIn>) => `${file.path}\0${node.start}`
@@ -237,7 +237,7 @@ function inputGroup({ at, items }: SetValues): Wanted[] {
   })
 }
 
-function notesOn({ on, below }: SetValues, legacy: readonly ModuleDocument[]): TakeOverNote[] {
+function notesOn({ on, below }: SetValues, legacy: readonly ConfigurationFile[]): TakeOverNote[] {
   const notes: TakeOverNote[] = []
   const isOn = (name: string) => on(`virtualisation.vfio.${name}`).length > 0
   if (isOn('disableEFIfb')) notes.push({ code: 'DARK_BOOT' })

@@ -2,6 +2,7 @@ import { toXml } from '../../../src/guests/convert.ts'
 import type { DomainError } from '../../../src/guests/problem.ts'
 import { readDomain } from '../../../src/guests/xml/readXml.ts'
 import type { XmlDocument } from '../../../src/guests/xml/tree.ts'
+import { parseDocument } from '../../../src/nix/index.ts'
 
 /** An error as it is shown: place, code, message, the line with carets, and the hint. */
 export function shown(error: DomainError): string {
@@ -30,7 +31,7 @@ export function documentOf(text: string): XmlDocument {
 
 /** The XML of a Nix file, or the error that refuses it. */
 export function xmlOf(nix: string): string {
-  const xml = toXml(nix)
+  const xml = toXml(parseDocument(nix))
   return xml.ok ? xml.value : shown(xml.error)
 }
 

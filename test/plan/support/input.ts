@@ -1,32 +1,30 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { shippedModules } from '../../../src/configuration/modules.ts'
+import type { ShippedModules } from '../../../src/configuration/modules.ts'
 import { type ApplyInput, type ApplyPlan, planApply } from '../../../src/plan/apply.ts'
 import type { Settings } from '../../../src/settings/settings.ts'
+import { configurationFrom, listingOf, shipped } from '../../support/configuration.ts'
 
-/** Our modules as they are shipped. */
-export const shipped = shippedModules('0.0.0')
+/** The folder of our modules after they were installed. */
+export const installed = listingOf(shipped.texts)
 
 /**
- * What `planApply` takes for a configuration beside which there is nothing of ours yet, and that imports
- * nothing that matters.
+ * What `planApply` takes for a configuration that consists of one file, beside which there is nothing of
+ * ours yet.
  */
 export function inputFor(
   path: string,
   text: string,
   settings: Settings,
-  more: Partial<ApplyInput> = {}
+  { modules = shipped, ...more }: Partial<ApplyInput> & { modules?: ShippedModules } = {}
 ): ApplyInput {
   return {
-    path,
-    text,
+    configuration: configurationFrom({ [path]: text }, modules),
     settings,
     modulesDir: 'vfio',
     modulesFolder: join(dirname(path), 'vfio'),
     listing: 'absent',
-    shipped,
     replaceModules: false,
-    closure: { ours: [], foreign: undefined },
     names: new Map(),
     ...more
   }

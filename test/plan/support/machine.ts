@@ -10,10 +10,9 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
-import { followImports, walkImports } from '../../../src/configuration/imports.ts'
-import { ownOptions, shippedModules } from '../../../src/configuration/modules.ts'
-import { moduleReader, nixFilesAround, readFolder } from '../../../src/configuration/read.ts'
-import { parseDocument } from '../../../src/nix/index.ts'
+import { openFiles } from '../../../src/configuration/files.ts'
+import { loadConfiguration } from '../../../src/configuration/load.ts'
+import { shippedModules } from '../../../src/configuration/modules.ts'
 import type { Result } from '../../../src/nix/result.ts'
 import { planApply } from '../../../src/plan/apply.ts'
 import type { PlannedFile } from '../../../src/plan/changes.ts'
@@ -22,7 +21,6 @@ import { planRemove, type RemovePlan } from '../../../src/plan/remove.ts'
 import type { Settings } from '../../../src/settings/settings.ts'
 
 const shipped = shippedModules('1.0.0')
-const own = ownOptions(shipped.values())
 
 const folders: string[] = []
 process.on('exit', () => {
@@ -72,23 +70,21 @@ export function makeMachine(files: Record<string, string>): Machine {
     files() {
       const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()
       const texts = names.filter(it => statSync(at(it)).isFile()).map(it => [it, read(it)] as const)
-      return Object.fromEntries(texts.filter(([, text]) => ![...shipped.values()].includes(text)))
+      return Object.fromEntries(
+        texts.filter(([, text]) => ![...shipped.texts.values()].includes(text))
+      )
     },
     apply(settings, name = 'configuration.nix', specialisation) {
-      const text = read(name)
+      const { configuration, folderAt } = load(at(name))
       const { path, listing } = folderAt(join(dirname(at(name)), 'vfio'))
       const plan = planApply({
-        path: at(name),
-        text,
+        configuration,
         settings,
         specialisation,
         modulesDir: 'vfio',
         modulesFolder: path,
         listing,
-        shipped,
         replaceModules: false,
-        closure: followImports({ path: at(name), text }, moduleReader('/'), own),
-        imported: walkImports({ path: at(name), text }, moduleReader('/')).modules.slice(1),
         names: new Map()
       })
       if (!plan.ok) {
@@ -99,19 +95,17 @@ export function makeMachine(files: Record<string, string>): Machine {
       carryOut(plan.value.files)
     },
     remove(name = 'configuration.nix') {
-      const walk = walkImports({ path: at(name), text: read(name) }, moduleReader('/'))
+      const { configuration, folderAt } = load(at(name))
+      const { files, installedFolders, sources } = configuration
       const usual = folderAt(join(dirname(at(name)), 'vfio'))
-      const imported = walk.ours.map(it => folderAt(dirname(it.path)))
-      const known = new Set(walk.modules.map(it => it.path))
+      const imported = installedFolders.map(it => folderAt(it.path))
+      const known = new Set(files.map(it => it.path))
       const plan = planRemove({
-        modules: walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) })),
-        walk,
+        configuration,
         usual: usual.path,
         folders: new Map([usual, ...imported].map(it => [it.path, it.listing])),
-        own,
-        others: nixFilesAround(at(name), /vfio|passthrough|gpu/)
-          .filter(it => !known.has(it.path))
-          .map(it => ({ path: it.path, doc: parseDocument(it.text) }))
+        own: shipped.own,
+        others: sources.around(at(name), /vfio|passthrough|gpu/).filter(it => !known.has(it.path))
       })
       if (plan.ok) carryOut(plan.value.files)
       return plan
@@ -119,8 +113,15 @@ export function makeMachine(files: Record<string, string>): Machine {
   }
 }
 
-function folderAt(path: string) {
-  const folder = readFolder(path)
-  if (!folder.ok) throw new Error(JSON.stringify(folder.error))
-  return folder.value
+/** The configuration at a path, and what reads folders beside it. */
+function load(path: string) {
+  const sources = openFiles('/')
+  const target = sources.module(path)
+  if (!target) throw new Error(`no ${path}`)
+  const folderAt = (at: string) => {
+    const folder = sources.folder(at)
+    if (!folder.ok) throw new Error(JSON.stringify(folder.error))
+    return folder.value
+  }
+  return { configuration: loadConfiguration(target, shipped, sources), folderAt }
 }

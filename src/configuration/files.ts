@@ -1,0 +1,186 @@
+// The files that a run reads, each of them once, so that everything in a plan is based on the same texts.
+
+import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ImportItem, type NixDocument, parseDocument } from '../nix/index.ts'
+import type { Result } from '../nix/result.ts'
+import { isTrace } from '../storage/commit.ts'
+import { reading } from '../storage/errno.ts'
+import { attempt } from '../storage/paths.ts'
+import type { FileProblem } from '../storage/problem.ts'
+import { nearestFlake, nixFilesAround } from './repository.ts'
+import { inRoot, MOST_BYTES, readText, sizeOf } from './text.ts'
+
+/** A Nix file as it was read. */
+export interface SourceFile {
+  /** Links resolved. */
+  readonly path: string
+  readonly text: string
+  /** Parsed when it is first used. */
+  readonly doc: NixDocument
+  /** The items of its `imports`. */
+  readonly imports: readonly ImportItem[]
+}
+
+/**
+ * The entries of a folder: each file by its name, null for a folder, but the files in `_lib` by their path
+ * from the folder; or what is there instead. A file that is too big counts as a folder.
+ */
+export type FolderListing = ReadonlyMap<string, SourceFile | null> | 'absent' | 'not-a-folder'
+
+/** Reads files for one run. What was read stays as it was for the whole run. */
+export interface Files {
+  /** `/`, or the folder of the system that the run is about. */
+  readonly root: string
+  /**
+   * The file at a path, or the default.nix of the folder there; an absolute path is looked up in the root.
+   * Undefined where there is no such file, or where it can't be read or has more than `MOST_BYTES`.
+   */
+  module(path: string): SourceFile | undefined
+  /** The size of the file that `module` would give, where it has more than `MOST_BYTES`. */
+  oversize(path: string): number | undefined
+  /** Takes over a file that was read elsewhere, so that it is not read again. `path`: links resolved. */
+  adopt(path: string, text: string): SourceFile
+  /**
+   * The folder at a path, links resolved, and its entries. Temporary files of this tool are left out.
+   * Problems: those of reading.
+   */
+  folder(path: string): Result<{ path: string; listing: FolderListing }, FileProblem>
+  /** The Nix files in the repository of a file whose texts fit a pattern; see `nixFilesAround`. */
+  around(path: string, pattern: RegExp): SourceFile[]
+  /** The flake.nix in the nearest folder around a file; undefined if there is none or it can't be read. */
+  flakeOf(path: string): SourceFile | undefined
+  /** The paths that were asked for and would give something else now. */
+  changed(): string[]
+}
+
+/** Reads files below a root; nothing is read before it is asked for. */
+export function openFiles(root: string): Files {
+  const modules = new Map<string, SourceFile | undefined>()
+  const byPath = new Map<string, SourceFile>()
+  const folders = new Map<string, ReturnType<Files['folder']>>()
+  const module = (path: string) => {
+    const outer = inRoot(path, root)
+    if (modules.has(outer)) return modules.get(outer)
+    const found = readModule(outer, byPath)
+    modules.set(outer, found)
+    if (found) byPath.set(found.path, found)
+    return found
+  }
+  return {
+    root,
+    module,
+    oversize(path) {
+      const size = sizeOf(inRoot(path, root))
+      return size !== undefined && size > MOST_BYTES ? size : undefined
+    },
+    adopt(path, text) {
+      const file = sourceFile(path, text)
+      modules.set(path, file)
+      byPath.set(path, file)
+      return file
+    },
+    folder(path) {
+      const known = folders.get(path)
+      if (known) return known
+      const found = readFolder(path)
+      folders.set(path, found)
+      return found
+    },
+    around: (path, pattern) => nixFilesAround(path, pattern, module),
+    flakeOf(path) {
+      const flake = nearestFlake(path)
+      return flake === undefined ? undefined : module(flake)
+    },
+    changed: () =>
+      [
+        ...[...modules].filter(([path, was]) => !isSameFile(was, readModule(path))),
+        ...[...folders].filter(([path, was]) => !isSameFolder(was, readFolder(path)))
+      ].map(([path]) => path)
+  }
+}
+
+/** A file with this text, parsed when its `doc` is first used. */
+export function sourceFile(path: string, text: string): SourceFile {
+  return fileWith(path, text, () => parseDocument(text))
+}
+
+/** A file with a document that exists already, or is parsed when it is first used. */
+export function fileWith(path: string, text: string, parse: () => NixDocument): SourceFile {
+  const doc = once(parse)
+  const imports = once(() => doc().importItems())
+  return {
+    path,
+    text,
+    get doc() {
+      return doc()
+    },
+    get imports() {
+      return imports()
+    }
+  }
+}
+
+/** A function that computes its value at the first call, and gives the same one from then on. */
+export function once<T>(compute: () => T): () => T {
+  let result: { value: T } | undefined
+  return () => {
+    result ??= { value: compute() }
+    return result.value
+  }
+}
+
+/** The file at a path, taken from `known` where that has it by its real path. */
+function readModule(path: string, known?: ReadonlyMap<string, SourceFile>): SourceFile | undefined {
+  try {
+    const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
+    const realpath = realpathSync(file)
+    const found = known?.get(realpath)
+    if (found) return found
+    const text = readText(file)
+    return text === undefined ? undefined : sourceFile(realpath, text)
+  } catch {
+    // A file that can't be read is not part of what is known of the configuration.
+    return undefined
+  }
+}
+
+function readFolder(path: string): ReturnType<Files['folder']> {
+  return attempt(() => {
+    const link = lstatSync(path, { throwIfNoEntry: false })
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (!link) return { path, listing: 'absent' }
+    if (!stat?.isDirectory()) return { path, listing: 'not-a-folder' }
+    const folder = realpathSync(path)
+    const names = namesIn(folder).flatMap(name => {
+      const isOwn = name === '_lib' && lstatSync(join(folder, name)).isDirectory()
+      return isOwn ? namesIn(join(folder, name)).map(it => join(name, it)) : [name]
+    })
+    const listing = new Map(names.map(name => [name, entryAt(join(folder, name))]))
+    return { path: folder, listing }
+  }, reading(path))
+}
+
+function entryAt(path: string): SourceFile | null {
+  const text = readText(path)
+  return text === undefined ? null : sourceFile(path, text)
+}
+
+function namesIn(folder: string): string[] {
+  return readdirSync(folder)
+    .filter(name => !isTrace(name))
+    .sort()
+}
+
+function isSameFile(a: SourceFile | undefined, b: SourceFile | undefined): boolean {
+  return a?.path === b?.path && a?.text === b?.text
+}
+
+function isSameFolder(a: ReturnType<Files['folder']>, b: ReturnType<Files['folder']>): boolean {
+  if (!a.ok || !b.ok) return a.ok === b.ok
+  const [one, other] = [a.value.listing, b.value.listing]
+  if (typeof one === 'string' || typeof other === 'string') return one === other
+  return (
+    one.size === other.size && [...one].every(([name, it]) => other.get(name)?.text === it?.text)
+  )
+}
