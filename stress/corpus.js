@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { kindOf } from '../dist/configuration/kind.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
 import { filesFromArguments } from './support/files.js'
-import { definesHost, planMainJob, shipped } from './support/mainJob.js'
+import { definesHost, installed, loneConfiguration, planMainJob } from './support/mainJob.js'
 import { askNix } from './support/nix.js'
 import { Counts, finish, row, turn } from './support/report.js'
 
@@ -50,7 +50,7 @@ function run(file) {
 
   const isHost = kindOf(doc) === 'generated' || definesHost(doc)
   if (isHost) hosts.all++
-  const plan = planMainJob({ text, listing: 'absent' })
+  const plan = planMainJob({ configuration: loneConfiguration(text), listing: 'absent' })
   if (!plan.ok) {
     const { error } = plan
     const code =
@@ -64,7 +64,10 @@ function run(file) {
   counts.add('planned')
   if (isHost) hosts.planned++
   const { configuration } = plan.value
-  const again = planMainJob({ text: configuration.text, listing: shipped })
+  const again = planMainJob({
+    configuration: loneConfiguration(configuration.text),
+    listing: installed
+  })
   if (again.ok && again.value.files.length === 0) counts.add('planned again: no change')
   else
     troubles.push(

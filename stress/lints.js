@@ -3,35 +3,34 @@
 // Looks through all configurations below the folders, each file that no other imports with all that
 // it imports itself, and prints what "vfio-patch check" would find away from their machines, each once.
 // To be read by eye: whatever is not so is a false alarm.
-import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, realpathSync } from 'node:fs'
 import { gitFaults } from '../dist/check/gitFaults.js'
+import { openFiles } from '../dist/configuration/files.js'
 import { walkImports } from '../dist/configuration/imports.js'
 import { lint } from '../dist/lints/index.js'
-import { parseDocument } from '../dist/nix/index.js'
 import { documentsFromArguments } from './support/files.js'
 import { Counts, row, turn } from './support/report.js'
 
 const texts = new Map()
 for await (const { file, doc } of documentsFromArguments()) texts.set(realpathSync(file), doc.text)
 
-const closures = new Map()
+const sources = openFiles('/')
+const walks = new Map()
 for (const [path, text] of texts) {
-  closures.set(path, walkImports({ path, text }, read))
+  walks.set(path, walkImports(sources.adopt(path, text), sources))
   await turn()
 }
 const imported = new Set(
-  [...closures.values()].flatMap(({ modules }) => modules.slice(1).map(it => it.path))
+  [...walks.values()].flatMap(({ files }) => files.slice(1).map(it => it.path))
 )
 
 const counts = new Counts()
 const seen = new Set()
 let roots = 0
-for (const [path, { modules, ours }] of closures) {
+for (const [path, { files, installed }] of walks) {
   if (imported.has(path)) continue
   roots++
-  const files = modules.map(it => ({ path: it.path, doc: parseDocument(it.text) }))
-  const found = [...lint(files, { ours: ours.length > 0 }), ...gitFaults(files, read)]
+  const found = [...lint(files, { ours: installed.length > 0 }), ...gitFaults(files, sources)]
   for (const finding of found) {
     const key = `${finding.code} ${finding.path}:${finding.range.start}`
     if (seen.has(key)) continue
@@ -52,14 +51,4 @@ function tell({ code, level, path, range, message }) {
   const line = text.slice(0, range.start).split('\n').length
   console.log(`${path}:${line} ${code} ${level}: ${message}`)
   console.log(`    ${text.split('\n')[line - 1]?.trim()}`)
-}
-
-/** A module at a path, or in the folder there. */
-function read(path) {
-  try {
-    const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
-    return { path: realpathSync(file), text: readFileSync(file, 'utf8') }
-  } catch {
-    return undefined
-  }
 }

@@ -7,10 +7,9 @@
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { declares, followImports, walkImports } from '../dist/configuration/imports.js'
-import { ownOptions } from '../dist/configuration/modules.js'
-import { moduleReader, readFolder } from '../dist/configuration/read.js'
-import { parseDocument } from '../dist/nix/index.js'
+import { openFiles } from '../dist/configuration/files.js'
+import { declares } from '../dist/configuration/imports.js'
+import { loadConfiguration } from '../dist/configuration/load.js'
 import { toChanges } from '../dist/plan/changes.js'
 import { planRemove } from '../dist/plan/remove.js'
 import { commit } from '../dist/storage/commit.js'
@@ -22,7 +21,7 @@ import { definesHost, planMainJob, SETTINGS, shipped } from './support/mainJob.j
 import { askNix } from './support/nix.js'
 import { Counts, finish, row } from './support/report.js'
 
-const own = ownOptions(shipped.values())
+const { own } = shipped
 const settings = { ...SETTINGS, hugepages: { pageSize: '1G', numPages: 4 } }
 
 // Edits that give the same whether they are made before apply or after it.
@@ -84,21 +83,25 @@ function run(file, doc, folder) {
 
 /** The text after apply, or undefined where it is refused. */
 function apply(path, state) {
-  const text = readFileSync(path, 'utf8')
-  const { value: folder } = readFolder(join(path, '../vfio'))
+  const { configuration, folder } = load(path)
   const plan = planMainJob({
-    path,
-    text,
+    configuration,
     settings,
     modulesFolder: folder.path,
     listing: folder.listing,
     // What gave way to our options is not ours to bring back.
-    keepObsolete: true,
-    closure: followImports({ path, text }, moduleReader('/'), own)
+    keepObsolete: true
   })
   if (!plan.ok) return undefined
   write(plan.value, path, state, 'apply')
   return plan.value.configuration.text
+}
+
+/** The configuration, and the folder of the modules beside it. */
+function load(path) {
+  const sources = openFiles('/')
+  const configuration = loadConfiguration(sources.module(path), shipped, sources)
+  return { configuration, folder: sources.folder(join(path, '../vfio')).value }
 }
 
 function undo(path, state) {
@@ -112,11 +115,9 @@ function undo(path, state) {
 /** The text after remove, or undefined where it is refused. */
 function remove(path, state) {
   const text = readFileSync(path, 'utf8')
-  const walk = walkImports({ path, text }, moduleReader('/'))
-  const { value: folder } = readFolder(join(path, '../vfio'))
+  const { configuration, folder } = load(path)
   const plan = planRemove({
-    modules: walk.modules.map(it => ({ ...it, doc: parseDocument(it.text) })),
-    walk,
+    configuration,
     usual: folder.path,
     folders: new Map([[folder.path, folder.listing]]),
     own,
@@ -143,7 +144,7 @@ function commitOrThrow(changes, stateFolder, command) {
 
 function installModules(folder) {
   mkdirSync(join(folder, 'vfio/_lib'), { recursive: true })
-  for (const [name, text] of shipped) writeFileSync(join(folder, 'vfio', name), text)
+  for (const [name, text] of shipped.texts) writeFileSync(join(folder, 'vfio', name), text)
 }
 
 function judge(file, what, expected, found, mustBeSame) {

@@ -1,8 +1,14 @@
 // The main job, as the runs plan it: a card given away, with all that most guides set.
+import { dirname, join } from 'node:path'
+import { openFiles } from '../../dist/configuration/files.js'
+import { loadConfiguration } from '../../dist/configuration/load.js'
 import { shippedModules } from '../../dist/configuration/modules.js'
 import { planApply } from '../../dist/plan/apply.js'
 
 export const shipped = shippedModules('0.0.0')
+
+/** The folder of the modules after they were installed. */
+export const installed = new Map(shipped.files.map(it => [it.path, it]))
 
 export const SETTINGS = {
   devices: ['10de:1b80', '10de:10f0'],
@@ -15,16 +21,19 @@ export const SETTINGS = {
   clearEmulationCapabilities: false
 }
 
-/** Plans the main job. `input` has the text and the listing of the modules' folder, and what else differs. */
+/** A configuration with this text, of which no import can be read. */
+export function loneConfiguration(text, path = '/etc/nixos/configuration.nix') {
+  const sources = { ...openFiles('/'), module: () => undefined, oversize: () => undefined }
+  return loadConfiguration(openFiles('/').adopt(path, text), shipped, sources)
+}
+
+/** Plans the main job. `input` has the configuration and the listing of the modules' folder, and what else differs. */
 export function planMainJob(input) {
   return planApply({
-    path: '/etc/nixos/configuration.nix',
     settings: SETTINGS,
     modulesDir: 'vfio',
-    modulesFolder: '/etc/nixos/vfio',
-    shipped,
+    modulesFolder: join(dirname(input.configuration.target.path), 'vfio'),
     replaceModules: false,
-    closure: { ours: [], foreign: undefined },
     names: new Map([['10de:1b80', 'NVIDIA GP104 [GeForce GTX 1080]']]),
     ...input
   })
