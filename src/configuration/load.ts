@@ -51,11 +51,6 @@ export function loadConfiguration(
   }
 }
 
-/** Whether a file that the configuration was loaded from, or that was read for it later, is another one now. */
-export function isStale({ sources }: Configuration): boolean {
-  return sources.changed().length > 0
-}
-
 /** The same configuration once these files are written; `after` is undefined for a file that is deleted. */
 export function withChanges(
   { target, shipped, sources }: Configuration,

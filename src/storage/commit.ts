@@ -40,6 +40,8 @@ export interface CommitOptions {
   root?: string
   now?: Date
   people?: People
+  /** Looks, once the folders are locked, whether something else that the change was planned from is another now. */
+  findStale?: () => FileProblem | null
 }
 
 export interface Committed {
@@ -158,6 +160,8 @@ function carryOutLocked(
   const journal = journalPath(place.journalFolder)
   if (isThere(journal))
     return fail({ code: 'INTERRUPTED', path: journal, why: 'PENDING', journal, started: null })
+  const stale = options.findStale?.() ?? null
+  if (stale !== null) return fail(stale)
   return carryOut(steps.value, emptied, place, options, fail)
 }
 

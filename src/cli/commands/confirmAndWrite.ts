@@ -32,7 +32,7 @@ export async function confirmAndWrite(
   request: WritingRequest,
   next: readonly string[]
 ): Promise<Report> {
-  const { plan, target, context } = prepared
+  const { plan, target, sources, context } = prepared
   const { write, quiet } = request
   const changes = toChanges(plan.files, target)
   const registrations = registrationsOf(changes, write.gitAdd)
@@ -56,7 +56,8 @@ export async function confirmAndWrite(
   const refusal = await confirm('Write these changes? [y/N] ', request)
   if (refusal) return { ...refusal, body: planned }
   const purpose = { target: target.realpath }
-  return writeChanges({ changes, registrations, purpose, context, planned }, request, run => [
+  const writing = { changes, registrations, purpose, context, planned, sources }
+  return writeChanges(writing, request, run => [
     summaryOf(prepared),
     ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
     ...next

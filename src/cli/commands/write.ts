@@ -1,11 +1,13 @@
 // Writes what was agreed on, and tells git of the files that came and went.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Files } from '../../configuration/files.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import type { NewRun } from '../../storage/backup.ts'
 import { type CommitProblem, commit, holdSignals } from '../../storage/commit.ts'
 import { planRegistration, type Registration, register } from '../../storage/git.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
+import { readSnapshot } from '../../storage/read.ts'
 import { markReported, type Purpose } from '../../storage/run.ts'
 import type { FileChange } from '../../storage/step.ts'
 import type { WritingRequest } from '../args/request.ts'
@@ -24,6 +26,8 @@ export interface Writing {
   context: Context
   /** What was told of it before. */
   planned: PlanBody
+  /** All that was read for the plan; absent where it was made of the records of runs alone. */
+  sources?: Files
 }
 
 /** What git will be told of these changes; nothing unless `gitAdd`. */
@@ -79,7 +83,7 @@ export async function writeChanges(
 
 /** The run, and what went wrong after the change was made. */
 function commitAndRegister(
-  { changes, registrations, purpose, context }: Writing,
+  { changes, registrations, purpose, context, sources }: Writing,
   stateFolder: string,
   backup: boolean
 ): Result<{ run: NewRun | null; warnings: Message[] }, CommitProblem> {
@@ -87,7 +91,8 @@ function commitAndRegister(
   const release = holdSignals()
   try {
     const options = { stateFolder, backup, command: record, tool: VERSION, purpose, root }
-    const committed = commit([...changes], options)
+    const findStale = () => staleAmong(sources?.changed() ?? [])
+    const committed = commit([...changes], { ...options, findStale })
     if (!committed.ok) return committed
     const { run, warnings, left } = committed.value
     return ok({
@@ -101,6 +106,13 @@ function commitAndRegister(
   } finally {
     release()
   }
+}
+
+/** The problem that a file which the plan was made from is another one now. */
+function staleAmong([path]: readonly string[]): FileProblem | null {
+  if (path === undefined) return null
+  const now = readSnapshot(path)
+  return { code: 'STALE', path, found: now.ok ? (now.value?.sha256 ?? null) : null }
 }
 
 /** Tells git of one work tree; what went wrong, as the change is made. */
