@@ -3,7 +3,7 @@
 import { EXIT, type Message } from './message.ts'
 
 /** In one word; each goes with few exit codes. */
-export type Outcome =
+type Outcome =
   /** The change is made; with 8, something else went wrong after that. */
   | 'written'
   | 'written-with-warnings'
@@ -133,7 +133,7 @@ export interface CheckReport {
 }
 
 /** What `undo --list` says, the newest run first. */
-export interface RunsBody {
+interface RunsBody {
   kind: 'runs'
   runs: readonly RunReport[]
   /** The names of runs whose records can't be read. */
@@ -162,7 +162,7 @@ export interface RunReport {
 }
 
 /** What `option get` says. */
-export interface OptionBody {
+interface OptionBody {
   kind: 'option'
   /** The file that was looked into; `-` for standard input. */
   path: string
@@ -271,7 +271,7 @@ export interface CheckBody {
   running: RunningReport | null
 }
 
-export interface RunningReport {
+interface RunningReport {
   /** Whether all of it is at work, as far as it can be seen, some, or nothing. */
   state: 'active' | 'partial' | 'not-active'
   /** The boot entry that was looked at; null for that of the system itself. */

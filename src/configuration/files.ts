@@ -106,7 +106,7 @@ export function sourceFile(path: string, text: string): SourceFile {
 }
 
 /** A file with a document that exists already, or is parsed when it is first used. */
-export function fileWith(path: string, text: string, parse: () => NixDocument): SourceFile {
+function fileWith(path: string, text: string, parse: () => NixDocument): SourceFile {
   const doc = once(parse)
   const imports = once(() => doc().importItems())
   return {

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { locateTarget } from '../storage/read.ts'
 
 /** Where the configuration is taken from. */
-export type Location =
+type Location =
   | { kind: 'file'; path: string }
   /** A folder without a configuration.nix; `flake` says whether it has a flake.nix. */
   | { kind: 'empty-folder'; path: string; flake: boolean }

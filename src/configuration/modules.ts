@@ -76,7 +76,7 @@ export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
 }
 
 /** All options that modules declare, each by its whole path, as far as they are written out. */
-export function declaredOptions(modules: readonly SourceFile[]): AttrPath[] {
+function declaredOptions(modules: readonly SourceFile[]): AttrPath[] {
   return modules
     .flatMap(it => it.doc.leaves())
     .filter(it => it.path[0] === 'options')

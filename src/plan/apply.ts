@@ -76,7 +76,12 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   const specialisation = start.value
   const { modulesFolder: folder, listing, replaceModules } = input
   const theirs = new Set(takeOver?.modules)
-  const modules = planModules(folder, listing, configuration.shipped.texts, replaceModules, theirs)
+  const modules = planModules(
+    { path: folder, listing },
+    configuration.shipped.texts,
+    replaceModules,
+    theirs
+  )
   if (!modules.ok) return modules
   const planned = planTarget(input, specialisation)
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })

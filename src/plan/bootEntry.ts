@@ -26,7 +26,7 @@ export function prefixOf(specialisation: string | undefined): readonly string[] 
 }
 
 /** The boot entries that have options of `virtualisation.vfio`. */
-export interface Profiles {
+interface Profiles {
   /** Whether the configuration itself has some, which every boot entry gets. */
   everywhere: boolean
   /** The specialisations that have some, in the order of the text. */

@@ -105,7 +105,7 @@ export function chooseDevices(
   if (virtual.length > 0) return err(virtual)
   const found = askedUnits(machine, asked)
   if (!found.ok) return found
-  const { cards, units } = found.value
+  const { units } = found.value
   const { given = new Set<string>(), specialisation } = asked
   const named = namedDevices(machine, settings)
   const whole = units.flatMap(it => it.functions).filter(it => !given.has(it.address))
@@ -143,15 +143,35 @@ export function chooseDevices(
       it => !('device' in it && given.has(it.device.address))
     )
   ]
-  if (units.length === 0) return ok({ settings, decisions: [], cautions })
-  const base = withProcessor(machine, settings)
+  const setOut = { ...found.value, whole, passed, isOff, isFirst }
+  return ok({ ...decide(machine, settings, setOut, specialisation), cautions })
+}
+
+/** What is given away, once nothing speaks against it. */
+interface SetOut {
+  cards: readonly Card[]
+  units: readonly Card[]
+  /** The functions of the units that are not given away yet. */
+  whole: readonly PciDevice[]
+  /** The addresses of all that is given away then. */
+  passed: ReadonlySet<string>
+  isOff: boolean
+  isFirst: boolean
+}
+
+/** The settings with the units in them, and the decisions that this took. */
+function decide(
+  machine: Machine,
+  settings: Settings,
+  { cards, units, whole, passed, isOff, isFirst }: SetOut,
+  specialisation: string | undefined
+): Omit<Choice, 'cautions'> {
   const [first] = units
-  if (isFirst && first) {
-    const decisions: Decision[] = [
-      ...base.decisions,
-      { code: 'FIRST_PHASE', card: first, specialisation }
-    ]
-    return ok({ settings: base.settings, decisions, cautions })
+  if (first === undefined) return { settings, decisions: [] }
+  const base = withProcessor(machine, settings)
+  if (isFirst) {
+    const firstPhase: Decision = { code: 'FIRST_PHASE', card: first, specialisation }
+    return { settings: base.settings, decisions: [...base.decisions, firstPhase] }
   }
   const bound = whole.filter(it => !isVirtual(it))
   const binding =
@@ -163,11 +183,11 @@ export function chooseDevices(
     ...units
       .filter(it => !cards.includes(it))
       .map(({ display }) => singleDecision(machine, display)),
-    ...(isOff && first ? [{ code: 'ASSUMED_ISOLATED', card: first } as const] : []),
+    ...(isOff ? [{ code: 'ASSUMED_ISOLATED', card: first } as const] : []),
     ...base.decisions,
     ...binding.decisions
   ]
-  return ok({ settings: binding.settings, decisions, cautions })
+  return { settings: binding.settings, decisions }
 }
 
 /** The cards that were asked for, and as `units` these with all else, each device on its own. */

@@ -11,7 +11,7 @@ import type { PlannedFile } from './changes.ts'
 const NOT_FOUND = 'nix-instantiate was not found'
 
 /** What `nix-instantiate` printed, and whether it took the text; or why it could not be asked. */
-export type NixRun =
+type NixRun =
   | { status: 'ok'; stdout: string }
   | { status: 'failed'; stderr: string }
   | { status: 'missing'; detail: string }
@@ -20,7 +20,7 @@ export type NixRun =
  * Gives `nix-instantiate` a text on its standard input. It needs no store and writes nothing; after
  * `seconds` it is given up. For root it is one that only root can have put in place (`findProgram`).
  */
-export function runNix(args: readonly string[], text: string, seconds: number): NixRun {
+function runNix(args: readonly string[], text: string, seconds: number): NixRun {
   const program = findProgram('nix-instantiate')
   if (program === null) return { status: 'missing', detail: NOT_FOUND }
   const run = spawnSync(program, ['--store', 'dummy://', ...args, '-'], {
@@ -80,7 +80,7 @@ function nixParses(text: string): ParseCheck {
 // Runs a command of the user over a copy of the configuration with the change in it.
 
 /** How it ended. `output` is all that the command printed, or the end of it. */
-export type EvalCheck =
+type EvalCheck =
   | { status: 'ok' }
   /** It failed; `before` is whether it also does without the change. */
   | { status: 'failed'; output: string; before: boolean }
@@ -88,7 +88,7 @@ export type EvalCheck =
   | { status: 'stopped'; signal: NodeJS.Signals }
   | { status: 'not-copied'; problem: CopyProblem }
 
-export interface EvalRequest {
+interface EvalRequest {
   /** For `sh -c`. */
   command: string
   /** The configuration, without links. */
@@ -221,7 +221,7 @@ function runIn(
 }
 
 /** What came of asking Nix for the XML of a domain. */
-export type Evaluated =
+type Evaluated =
   | { status: 'ok'; xml: string }
   /** Nix says why not. */
   | { status: 'failed'; output: string }

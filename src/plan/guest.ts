@@ -24,7 +24,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /** All that is known of a guest that goes into a configuration. */
-export interface GuestInput {
+interface GuestInput {
   /** As the domain has it. */
   name: string
   document: XmlDocument

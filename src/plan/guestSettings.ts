@@ -177,7 +177,7 @@ export function guestOption(name: string, option: string): string {
 }
 
 /** What a person has to know of the huge pages of a guest. */
-export type PagesNote =
+type PagesNote =
   /** Several sizes, or one that x86 does not have, in KiB. */
   | { code: 'PAGES_UNUSABLE'; sizes: readonly (number | undefined)[] }
   /** The processor has no pages of 1 GiB. */
@@ -197,7 +197,7 @@ const HUGEPAGES = ['virtualisation', 'hugepages']
  * The huge pages that have to be set aside for a guest; none where the configuration has enough, and a
  * note in their place where that is left to the person.
  */
-export function hugepagesFor(
+function hugepagesFor(
   { pageSizes, memory }: Needs,
   host: GuestHost
 ): { pages?: Hugepages; note?: PagesNote } {
@@ -255,7 +255,7 @@ function presentPages({ configuration, prefix }: GuestHost): Present | undefined
 }
 
 /** What a person has to know of the processors of a guest. */
-export type ProcessorsNote =
+type ProcessorsNote =
   /** Processors that the machine does not have. */
   | { code: 'CPUS_MISSING'; missing: string; online: string }
   /** What the host keeps while the guest runs. */
@@ -269,7 +269,7 @@ export type ProcessorsNote =
  * The processors that the host keeps, as `0-1,8-9`: all but those that only the guest's own are tied to.
  * Undefined where that is nothing to be set; why is told.
  */
-export function processorsFor(
+function processorsFor(
   name: string,
   { pins }: Needs,
   { machine, configuration, prefix }: GuestHost,

@@ -19,14 +19,13 @@ export interface ModuleChange {
  * (guests, the user's own) are left alone.
  *
  * Refuses with `FOREIGN_FOLDER` a folder that is not ours, with `MODULES_EDITED` files of ours that
- * were changed, unless `replace` is set. Files that ours take the place of (`theirs`, whole paths) are no
+ * were changed, unless `replaces` is set. Files that ours take the place of (`theirs`, whole paths) are no
  * obstacle; those that have a name of ours are kept aside.
  */
 export function planModules(
-  path: string,
-  listing: FolderListing,
+  { path, listing }: { path: string; listing: FolderListing },
   shipped: ReadonlyMap<string, string>,
-  replace: boolean,
+  replaces: boolean,
   theirs: ReadonlySet<string> = new Set()
 ): Result<ModuleChange[], ApplyProblem> {
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
@@ -57,12 +56,12 @@ export function planModules(
     if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
     changes.push({ name, before, after })
   }
-  if (edited.length > 0 && !replace) return err({ code: 'MODULES_EDITED', path, names: edited })
+  if (edited.length > 0 && !replaces) return err({ code: 'MODULES_EDITED', path, names: edited })
   return ok(changes)
 }
 
 /** The name, with a number behind it if it is taken. */
-export function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
+function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
   if (!taken.has(name)) return name
   let number = 2
   while (taken.has(`${name}.${number}`)) number++

@@ -213,7 +213,7 @@ function usesLeft({ path, doc }: SourceFile, plan: Plan, things: OwnThings): Use
  * only our modules declare. An `imports` list without other items goes as a whole. A file without any of this gives a plan without edits. Refuses with `NIX` what can't be read or edited;
  * a file that can't be read and names none of the options is left as it is, unless it is the configuration.
  */
-export function planFileRemoval(
+function planFileRemoval(
   module: ConfigurationFile,
   imports: readonly ImportLink[],
   things: OwnThings
@@ -265,7 +265,7 @@ function isAllOfImports(doc: NixDocument, count: number): boolean {
 }
 
 /** The definitions of these options that the toolkit knows for such, also inside specialisations. */
-export function visibleDefinitions(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
+function visibleDefinitions(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
   return definedIn(doc, visibleOptions(doc, options))
 }
 

@@ -13,7 +13,7 @@ const plan = (
   replace = false
 ) => {
   const listing = typeof files === 'string' ? files : listingOf(Object.entries(files))
-  const result = planModules('/etc/nixos/vfio', listing, shipped, replace)
+  const result = planModules({ path: '/etc/nixos/vfio', listing }, shipped, replace)
   return result.ok ? result.value.map(it => it.name) : result.error
 }
 const ours = Object.fromEntries(shipped)

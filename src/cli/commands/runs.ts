@@ -49,7 +49,7 @@ export interface Reversal {
 }
 
 /** What is to be done, or the sentences about why that is nothing. */
-export type Choice =
+type Choice =
   | Reversal
   | { lines: string[]; because?: Stopped }
   | { foreseen: { followUp: FollowUp; stopped: Stopped } }

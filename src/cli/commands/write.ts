@@ -19,7 +19,7 @@ import { commitMessage, leftMessage, WAITED, warningMessage } from '../text/file
 import { ignoredMessage, registerMessage } from '../text/git.ts'
 
 /** A change that was agreed on. */
-export interface Writing {
+interface Writing {
   changes: readonly FileChange[]
   registrations: readonly Registration[]
   purpose: Purpose

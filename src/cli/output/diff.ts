@@ -29,7 +29,7 @@ export function nameIn(configuration: TargetFile, path: string): string {
 // Modules come and go together, so people are told of their folder, and not of each of them.
 
 /** A file, or all those in one folder that the same happens to. */
-export interface FileGroup<T> {
+interface FileGroup<T> {
   /** The path of the file, or that of the folder with a slash behind it. */
   name: string
   files: readonly T[]
@@ -69,7 +69,7 @@ export function folderOfModule(path: string): string {
 // Not by the index: undo has to work where the parser can't be loaded.
 
 /** A file's change for the reader: `before` undefined for a new file, `after` for one that goes. */
-export interface ShownFile {
+interface ShownFile {
   /** As the patch names it, relative to the folder that it applies in. */
   name: string
   before: string | undefined

@@ -29,7 +29,7 @@ const FLAGS: readonly [option: string, rule: string][] = [
 ]
 
 /** What asked for edits. */
-export interface Wishes {
+interface Wishes {
   /** The command, which is named where nothing else asked. */
   command: string
   /** The options whose values come from `--gpu`. */
@@ -61,7 +61,7 @@ function optionsAt(document: NixDocument, start: number, length: number): string
  * What asked for an edit of this option, as a person knows it: a flag, the codes of what gives way, else
  * the command.
  */
-export function rulesOf(option: string, wishes: Wishes): string[] {
+function rulesOf(option: string, wishes: Wishes): string[] {
   const { command, byCard = [], byGuest = [], replaced = [] } = wishes
   if (command !== 'apply' && command !== 'diff') return [command]
   const own = option.replace(/^specialisation\.(?:"[^"]*"|[^.]+)\.configuration\./, '')

@@ -110,7 +110,7 @@ const STYLES = {
  */
 const ESCAPE = randomBytes(16).toString('hex')
 
-export type Style = keyof typeof STYLES
+type Style = keyof typeof STYLES
 
 /** The text in a style, where there are colors; only to be written with the functions of output.ts. */
 export function paint(screen: Screen, style: Style, text: string): string {
@@ -131,7 +131,7 @@ export function drawnByToolkit(excerpt: string): string {
 }
 
 /** The text as the terminal gets it, with its styles as escape sequences. */
-export function withStyles(text: string): string {
+function withStyles(text: string): string {
   return text.replaceAll(ESCAPE, '\x1b')
 }
 

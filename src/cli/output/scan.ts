@@ -17,7 +17,7 @@ export interface Scan {
   names: Names
 }
 
-export interface Look {
+interface Look {
   screen: Screen
   /** Whether the terminal has more than ASCII. */
   isUnicode: boolean

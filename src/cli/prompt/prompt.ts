@@ -4,7 +4,7 @@ import { printNotice, type Screen, wrap, writeError } from '../output/output.ts'
 import { fail, type Report } from '../report.ts'
 
 /** What came of a question; a line is without its end. */
-export type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
+type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
 
 /** Why nobody can be asked; undefined where somebody can. */
 export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string | undefined {
@@ -15,7 +15,7 @@ export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string |
 }
 
 /** Asks, and reads one line; what is typed without Enter before the input ends is no answer. */
-export function askLine(question: string): Promise<Answer> {
+function askLine(question: string): Promise<Answer> {
   const { stdin } = process
   return new Promise(resolve => {
     let line = ''
@@ -38,7 +38,7 @@ export function askLine(question: string): Promise<Answer> {
   })
 }
 
-export interface Question {
+interface Question {
   title: string
   choices: readonly string[]
   /** Lines below the choices. */

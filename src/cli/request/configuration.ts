@@ -123,7 +123,7 @@ export function unknownUsers(named: readonly string[], files: readonly SourceFil
 }
 
 /** The users that files of a configuration declare, in any boot entry. */
-export interface DeclaredUsers {
+interface DeclaredUsers {
   /** Those that are people (`isNormalUser`), in the order of the files. */
   people: string[]
   all: string[]

@@ -75,7 +75,7 @@ export function inspectMachine(
 const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
 
 /** What a plan leads to, as far as `check` sees it. */
-export interface Regressions {
+interface Regressions {
   /** A sentence or two for each fault. */
   notes: string[]
   /** The passphrase prompt that nobody would see, if there is one. */

@@ -69,7 +69,7 @@ export function guestsOf(files: readonly SourceFile[], listing: FolderListing): 
 // What `check` finds in the guests of a configuration: disks that the host uses itself.
 
 /** The findings, and the files of guests that they are in. */
-export interface GuestFaults {
+interface GuestFaults {
   findings: Finding[]
   files: LintFile[]
 }

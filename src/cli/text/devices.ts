@@ -147,7 +147,7 @@ function inDomain(address: string | undefined): string {
 }
 
 /** Some virtual functions by their addresses, many by their number. */
-export function callVirtual(devices: readonly PciDevice[]): string {
+function callVirtual(devices: readonly PciDevice[]): string {
   const addresses = devices.map(it => it.address)
   if (addresses.length > 3) {
     return `${addresses.length} virtual functions, ${addresses[0]} to ${addresses.at(-1)}`

@@ -121,7 +121,7 @@ function groupOf(mapping: string): string {
 }
 
 /** `/ (nvme0n1p2), swap (nvme0n1p3) and /data (hardware-configuration.nix:12)` */
-export function callAll(uses: readonly DiskUse[], nameOf: NameOf): string {
+function callAll(uses: readonly DiskUse[], nameOf: NameOf): string {
   // What is mounted says more than what lies between it and the disk.
   const isBetween = ({ by, kind }: DiskUse) =>
     by === 'machine' && /^(?:luks|lvm|md|mapping|loop|bcache)$/.test(kind)

@@ -58,7 +58,7 @@ function sharedFolder({ name, isReadOnly }: PassedDisk, host: DiskHost): string 
  * What there is to say of a disk that the host does not use: that it may, or that nobody can tell. `ofOthers` is
  * what another boot entry does with it. Nothing for what the guest can only read.
  */
-export function doubtsOf(
+function doubtsOf(
   disk: PassedDisk,
   place: DiskPlace,
   ofOthers: readonly DiskUse[],
@@ -183,7 +183,7 @@ function lastingLink({ mapping, links = [] }: BlockDevice): string | undefined {
 // Where a disk of a guest is on the host, and what the host does with it.
 
 /** How a disk is called: by its path, or by what names it instead. */
-export function callDisk(name: DiskName): string {
+function callDisk(name: DiskName): string {
   switch (name.kind) {
     case 'path':
     case 'folder':
@@ -201,7 +201,7 @@ export function callDisk(name: DiskName): string {
 }
 
 /** What may name a disk, and the block devices that it is. */
-export interface DiskPlace {
+interface DiskPlace {
   /** Paths of devices, as `devicePath` gives them. */
   paths: string[]
   /** Paths of image files, as `filePath` gives them. */
@@ -210,7 +210,7 @@ export interface DiskPlace {
 }
 
 /** Where a disk is; both are empty for what is no disk. */
-export function placeOf({ name }: PassedDisk, host: DiskHost): DiskPlace {
+function placeOf({ name }: PassedDisk, host: DiskHost): DiskPlace {
   const all = host.machine?.blocks ?? []
   switch (name.kind) {
     case 'folder':
@@ -251,7 +251,7 @@ function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskP
  * All that the host does with a disk, what the machine shows before what only the configuration says, be it for
  * whichever boot entry.
  */
-export function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
+function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
   const all = host.machine?.blocks ?? []
   const machine = place.blocks.flatMap(it => usesUpon(it, all))
   const seen = machine.filter((it, i) => machine.findIndex(at => isSameUse(at, it)) === i)

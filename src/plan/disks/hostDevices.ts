@@ -285,7 +285,7 @@ export interface JudgedDisks {
 // The strings in the value of an option, with the name of the attribute that each is the value of.
 
 /** A string in a value. */
-export interface KeyedString {
+interface KeyedString {
   /** The innermost attribute around it inside the value; undefined where it is in none. */
   key: string | undefined
   text: string
@@ -303,24 +303,25 @@ const MOST_STEPS = 5
  * condition or not. Variables of a `let` in the same file count with their value, alone, in `a + b` and in
  * `"${a}…"`. What can't be known without evaluation is left out.
  */
-export function stringsInValue(text: string, value: SyntaxNode): KeyedString[] {
-  return collect(text, value, undefined, value.start, new Set())
+function stringsInValue(text: string, value: SyntaxNode): KeyedString[] {
+  return collect(text, value, { key: undefined, within: value.start, opened: new Set() })
 }
 
-function collect(
-  text: string,
-  value: SyntaxNode,
-  key: string | undefined,
-  within: number,
+/** Where a value is: the name and the set or item that it is in, and the variables that led to it. */
+interface Surroundings extends Pick<KeyedString, 'key' | 'within'> {
   opened: Set<number>
-): KeyedString[] {
+}
+
+function collect(text: string, value: SyntaxNode, around: Surroundings): KeyedString[] {
+  const { key, within, opened } = around
   const node = unparenthesised(value)
   const known = computed(text, node, MOST_STEPS)
   if (known !== undefined) return [{ key, text: known, start: node.start, within }]
   if (isSet(node)) {
     return bindingsOf(node).flatMap(it => {
       const inner = it.type === 'binding' ? it.field('expression') : undefined
-      return inner ? collect(text, inner, namesOf(text, it).at(-1), node.start, opened) : []
+      const key = namesOf(text, it).at(-1)
+      return inner ? collect(text, inner, { key, within: node.start, opened }) : []
     })
   }
   if (node.type === 'variable_expression') {
@@ -328,9 +329,9 @@ function collect(
     // A value can hold its own variable.
     if (!given || opened.has(given.start)) return []
     opened.add(given.start)
-    return collect(text, given, key, within, opened)
+    return collect(text, given, around)
   }
-  return node.children.flatMap(it => collect(text, it, key, within, opened))
+  return node.children.flatMap(it => collect(text, it, around))
 }
 
 /** The text that a value comes to; undefined for what is no text, or can't be known here. */

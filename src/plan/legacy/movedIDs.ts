@@ -5,7 +5,7 @@ import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import type { ExpectedDevice, Settings } from '../../settings/settings.ts'
 
 /** What such IDs come to on a machine. */
-export interface EarlierIDs {
+interface EarlierIDs {
   /** As they would be named; only of what the machine has. */
   settings: Pick<Settings, 'devices' | 'addresses'>
   /** The IDs that the host needs as well, and the devices that are meant by them. */

@@ -205,7 +205,7 @@ function indentOf(text: string): number {
 }
 
 /** Whether it counts in any case. */
-export function isCertain(at: EntryItem | EntryText): boolean {
+function isCertain(at: EntryItem | EntryText): boolean {
   return at.conditions.length === 0 && at.entry.conditions.length === 0
 }
 

@@ -90,7 +90,7 @@ export type TakeOverNote =
   /** These files in /dev/shm get another group and mode, as none was set. */
   | { code: 'SHARED_BY_KVM'; names: readonly string[] }
 
-export interface LegacyValues {
+interface LegacyValues {
   /** Values that our options don't take. */
   obstacles: Obstacle[]
   /** What has to be set so that the rest means the same. */

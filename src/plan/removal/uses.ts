@@ -182,10 +182,10 @@ function calleeOf(text: string, node: SyntaxNode): string {
 // What the variables of a file stand for, as far as our options are concerned.
 
 /** Names in a row; undefined for what is computed. */
-export type Names = readonly (string | undefined)[]
+type Names = readonly (string | undefined)[]
 
 /** What the variables of a file stand for. By name alone: two of one name are taken for one. */
-export interface Scope {
+interface Scope {
   /** The names that an expression selects, from the outermost on; those of a variable spelt out. */
   pathOf(node: SyntaxNode): Names
   /** Variables whose value is read from an option of ours. */
@@ -195,7 +195,7 @@ export interface Scope {
 }
 
 /** The scope of a whole file, with regard to these options. */
-export function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
+function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   const { text } = doc
   const aliases = new Map<string, Names>()
   const gone = new Map<string, AttrPath>()
@@ -286,11 +286,11 @@ function spineVariables(text: string, value: SyntaxNode): string[] {
 }
 
 /** Whether the names of an option stand in a row anywhere among these. */
-export function contains(names: Names, option: AttrPath): boolean {
+function contains(names: Names, option: AttrPath): boolean {
   return names.some((_, start) => isAt(names, option, start))
 }
 
 /** Whether the names of an option stand there from `start` on. */
-export function isAt(names: Names, option: AttrPath, start: number): boolean {
+function isAt(names: Names, option: AttrPath, start: number): boolean {
   return option.every((name, i) => names[start + i] === name)
 }
