@@ -9,7 +9,14 @@ import {
 } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { reading, writing } from './errno.ts'
-import { attempt, bindSource, isInStore, isMountPoint, nearestExisting, tried } from './paths.ts'
+import {
+  attempt,
+  bindSource,
+  isInStore,
+  isMountPoint,
+  nearestExisting,
+  succeeded
+} from './paths.ts'
 import type { FileProblem } from './problem.ts'
 
 /** A folder or a link that a path leads through. */
@@ -216,7 +223,7 @@ export function isOpen(
 
 function textOf(path: string): string {
   let text = ''
-  tried(() => {
+  succeeded(() => {
     text = readFileSync(path).toString()
   })
   return text

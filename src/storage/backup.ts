@@ -4,7 +4,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import type { People } from './access.ts'
 import { reading, writing } from './errno.ts'
 import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
-import { attempt, isThere } from './paths.ts'
+import { attempt, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import {
   compareRunIds,
@@ -44,12 +44,12 @@ export interface BackupOptions {
 export function readyStateFolder(stateFolder: string, people: People): FileProblem | null {
   const cause =
     findUnsafeState(stateFolder, people) ??
-    makeFolders(stateFolder) ??
+    makeStateFolders(stateFolder) ??
     findUnsafeState(stateFolder, people)
   return cause === null ? null : { code: 'BACKUP_FAILED', path: stateFolder, cause }
 }
 
-function makeFolders(stateFolder: string): FileProblem | null {
+function makeStateFolders(stateFolder: string): FileProblem | null {
   const runs = runsFolder(stateFolder)
   for (const folder of missingFolders(runs)) {
     // What root makes above is for everybody: /mnt/var is of the system that is being installed.
@@ -57,7 +57,7 @@ function makeFolders(stateFolder: string): FileProblem | null {
     const mode = ours || process.geteuid?.() !== 0 ? 0o700 : 0o755
     const unmade = makeFolder(folder)
     // Another run made it in between; what it is, is looked at below.
-    if (unmade !== null && isThere(folder)) continue
+    if (unmade !== null && pathExists(folder)) continue
     const problem = unmade ?? settleFolder(folder, mode, false)
     if (problem !== null) return problem
   }

@@ -7,19 +7,26 @@ import { reading } from './errno.ts'
 import { missingFolders } from './folders.ts'
 import { journalPath, journalTraces, removeJournal, writeJournal } from './journal.ts'
 import { createLocks, findLocked, type Locks, lockedFolders } from './lock.ts'
-import { attempt, isThere, nearestExisting } from './paths.ts'
+import { attempt, nearestExisting, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { findInterrupted } from './recovery.ts'
-import { kindOf, type Purpose } from './run.ts'
+import { type Purpose, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
-import { type FileChange, lookOnDisk, type OnDisk, prepare, type Steps, survey } from './step.ts'
 import {
+  diffAgainstDisk,
+  type FileChange,
+  lookOnDisk,
+  type OnDisk,
+  prepareWrites,
+  type Steps
+} from './step.ts'
+import {
+  commitPoint,
   deleteFile,
-  finish,
+  finishWork,
   type Installed,
   install,
-  pointOf,
-  takeBack,
+  takeBackWork,
   temporaryNames,
   type Work,
   type WorkFile,
@@ -101,7 +108,7 @@ function commitHeld(
   options: CommitOptions
 ): Result<Committed, CommitProblem> {
   const fail: Fail = (problem, left = []) => err({ ...problem, onDisk: lookOnDisk(changes), left })
-  const planned = survey(changes)
+  const planned = diffAgainstDisk(changes)
   if (!planned.ok) return fail(planned.error)
   const paths = [...planned.value.writes, ...planned.value.deletions].map(({ path }) => path)
   if (paths.length === 0) return ok({ run: null, warnings: [], left: [] })
@@ -124,7 +131,7 @@ function commitHeld(
   // Before the state folder, for which a caller may wait: here that would be in vain.
   const busy = findLocked(new Map([[journalFolder, first], ...locked]))
   if (busy !== null) return fail(busy)
-  const locks = createLocks(journalFolder, kindOf(options.purpose ?? {}, options.command))
+  const locks = createLocks(journalFolder, runKind(options.purpose ?? {}, options.command))
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
   // The other folders are locked when the journal says which they are.
   const held = locks.take(
@@ -155,10 +162,10 @@ function carryOutLocked(
   fail: Fail
 ): Result<Committed, CommitProblem> {
   // Again, as another run may have ended, or died, between the first look and the lock.
-  const steps = survey(changes)
+  const steps = diffAgainstDisk(changes)
   if (!steps.ok) return fail(steps.error)
   const journal = journalPath(place.journalFolder)
-  if (isThere(journal))
+  if (pathExists(journal))
     return fail({ code: 'INTERRUPTED', path: journal, why: 'PENDING', journal, started: null })
   const stale = options.findStale?.() ?? null
   if (stale !== null) return fail(stale)
@@ -196,26 +203,26 @@ function carryOut(
   const work = workOf(steps, folders, emptied, run?.folder ?? null)
   const reached: WorkFile[] = []
   const goBack = () => {
-    const { left, again } = takeBack(work, reached)
+    const { left, again } = takeBackWork(work, reached)
     const isFree = locks.releaseOthers(journalFolder, stateFolder)
     if (isFree && !again) removeJournal(journalFolder)
     return [...left, ...journalTraces(journalFolder)]
   }
-  const about = pointOf(work)?.path ?? journalFolder
+  const about = commitPoint(work)?.path ?? journalFolder
   const journal = { command, started: now.toISOString(), locked: [...locked.keys()], work, purpose }
   const backupOptions = { stateFolder, root: top.value, command, tool, now, purpose }
   const ready = () =>
     writeJournal(journal, journalFolder, about) ??
     locks.take(locked) ??
     (run === null ? null : keepBackup(run, steps, folders, backupOptions)) ??
-    prepare(steps.writes, folders)
+    prepareWrites(steps.writes, folders)
 
   const done = reachCommitPoint(ready, steps, work, reached, goBack)
   if (done.outcome === 'failed') return fail(done.problem, goBack())
   // A file that may have become the configuration needs the others: the next command will see.
   if (done.outcome === 'unknown') return fail(done.problem, leftOf(work))
   const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
-  const { problems, again, left } = finish(work, unlock)
+  const { problems, again, left } = finishWork(work, unlock)
   if (backup) pruneRuns(stateFolder)
   // Without the journal nobody would find a lock that could not be given back.
   const isFree = unlock()
@@ -223,7 +230,7 @@ function carryOut(
   const warnings = [...done.warnings, ...problems, ...(kept === null ? [] : [kept])]
   // A file that somebody else changed stays as it is.
   const stale = new Set(problems.filter(it => it.code === 'STALE').map(it => it.path))
-  const open = left.filter(path => !stale.has(path) && isThere(path))
+  const open = left.filter(path => !stale.has(path) && pathExists(path))
   const remains = [...open, ...journalTraces(journalFolder)]
   return ok({ run, warnings, left: remains })
 }
@@ -251,10 +258,10 @@ function reachCommitPoint(
 
 /** What there is of a run that can't be said to have failed. */
 function leftOf(work: Work): string[] {
-  const point = pointOf(work)
+  const point = commitPoint(work)
   const others = work.files.filter(file => file !== point).map(({ path }) => path)
   const run = work.run === null ? [] : [work.run]
-  return [...run, ...work.folders, ...temporaryNames(work), ...others].filter(isThere)
+  return [...run, ...work.folders, ...temporaryNames(work), ...others].filter(pathExists)
 }
 
 function checkSense(changes: FileChange[]): void {

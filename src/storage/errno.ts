@@ -1,14 +1,14 @@
 import { accessSync, closeSync, constants as files, lstatSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
-import { bindSource, isSystemError, nearestExisting, type SystemError, tried } from './paths.ts'
+import { bindSource, isSystemError, nearestExisting, type SystemError, succeeded } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 
 /** What a system error means that came up while `path` was read. */
 export function reading(path: string): (error: SystemError) => FileProblem {
   return error => {
     const { syscall } = error
-    const code = nameOf(error)
+    const code = errorName(error)
     switch (code) {
       case 'ENOENT':
         return { code: 'NOT_FOUND', path, hops: [path] }
@@ -34,7 +34,7 @@ export function reading(path: string): (error: SystemError) => FileProblem {
 export function writing(path: string, needed = 0): (error: SystemError) => FileProblem {
   return error => {
     const { syscall } = error
-    const code = nameOf(error)
+    const code = errorName(error)
     switch (code) {
       case 'ENOSPC':
       case 'EDQUOT':
@@ -44,7 +44,7 @@ export function writing(path: string, needed = 0): (error: SystemError) => FileP
       case 'EACCES':
         return { code: 'NOT_WRITABLE', path, errno: code }
       case 'EPERM':
-        return notPermitted(path, syscall)
+        return explainNotPermitted(path, syscall)
       case 'EBUSY':
         return { code: 'MOUNT_POINT', path, source: bindSource(path) }
       case 'ENOTDIR':
@@ -56,13 +56,13 @@ export function writing(path: string, needed = 0): (error: SystemError) => FileP
 }
 
 /** Node has no name for some errors that disks give, a full quota among them. */
-function nameOf({ code, errno }: SystemError): string {
+function errorName({ code, errno }: SystemError): string {
   if (code !== 'UNKNOWN' && !code.startsWith('Unknown ')) return code
   const known = Object.entries(constants.errno).find(([, number]) => number === -errno)
   return known?.[0] ?? `error ${-errno}`
 }
 
-function notPermitted(path: string, syscall: string): FileProblem {
+function explainNotPermitted(path: string, syscall: string): FileProblem {
   const marked = [path, dirname(path)].find(isImmutable)
   if (marked !== undefined) return { code: 'IMMUTABLE', path: marked, mark: 'i' }
   // `access` doesn't see chattr +a, but these calls are refused in no other way to one who may write
@@ -75,14 +75,14 @@ function notPermitted(path: string, syscall: string): FileProblem {
 /** Whether it is a file that can be opened to append to it, and not to change it. */
 function isAppendOnly(path: string): boolean {
   const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = files
-  const opens = (flags: number) => tried(() => closeSync(openSync(path, flags)))
+  const opens = (flags: number) => succeeded(() => closeSync(openSync(path, flags)))
   const change = O_WRONLY | O_NOFOLLOW | O_NONBLOCK
   return isRegular(path) && !opens(change) && opens(change | O_APPEND)
 }
 
 function isRegular(path: string): boolean {
   let isFile = false
-  tried(() => {
+  succeeded(() => {
     isFile = lstatSync(path).isFile()
   })
   return isFile
@@ -92,7 +92,7 @@ function isRegular(path: string): boolean {
 function isOthersSticky(folder: string): boolean {
   const self = process.geteuid?.()
   let isSticky = false
-  tried(() => {
+  succeeded(() => {
     const { mode, uid } = lstatSync(folder)
     isSticky = self !== 0 && uid !== self && (mode & 0o1000) !== 0
   })

@@ -36,7 +36,7 @@ export function inFolder<T>(path: string, action: (path: string) => T): T {
   if (process.geteuid?.() !== 0 || isRootsAlone(dirname(path))) return action(path)
   const fd = openFolder(dirname(path))
   try {
-    if (allowed !== null && !allowed(dirname(path), fstatSync(fd).uid)) throw notPermitted()
+    if (allowed !== null && !allowed(dirname(path), fstatSync(fd).uid)) throw othersFolder()
     return action(`${pathOf(fd)}/${basename(path)}`)
   } finally {
     closeSync(fd)
@@ -62,7 +62,7 @@ export function confine<T>(isAllowed: Allowed, action: () => T): T {
   }
 }
 
-function notPermitted(): Error {
+function othersFolder(): Error {
   const facts = { code: 'EPERM', errno: -system.errno.EPERM, syscall: 'openat' }
   return Object.assign(new Error('the folder belongs to another user'), facts)
 }
@@ -119,7 +119,7 @@ export function settleFolder(path: string, mode: number, likeParent: boolean): F
       inFolder(path, it => {
         const fd = openSync(it, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
         try {
-          return settle(fd, likeParent ? statSync(dirname(it)) : null, mode)
+          return settleOpen(fd, likeParent ? statSync(dirname(it)) : null, mode)
         } finally {
           closeSync(fd)
         }
@@ -132,7 +132,7 @@ export function settleFolder(path: string, mode: number, likeParent: boolean): F
 }
 
 /** False for a folder that is not the empty one that was made. */
-function settle(fd: number, parent: Stats | null, mode: number): boolean {
+function settleOpen(fd: number, parent: Stats | null, mode: number): boolean {
   const self = process.geteuid?.()
   if (self === 0) {
     // Whoever owns the parent may have put another folder of root's here, to be given it.

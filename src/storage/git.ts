@@ -122,14 +122,14 @@ export interface WorkTree {
  */
 export function findWorkTree(path: string): WorkTree | undefined {
   for (let at = dirname(path); ; at = dirname(at)) {
-    const owner = ownerOf(join(at, '.git'))
+    const owner = repositoryOwner(join(at, '.git'))
     if (owner) return { top: at, ...owner }
     if (at === dirname(at)) return undefined
   }
 }
 
 /** The owner of the repository behind a `.git`; for a file, of the folder that it points to. */
-function ownerOf(path: string): { uid: number; gid: number } | undefined {
+function repositoryOwner(path: string): { uid: number; gid: number } | undefined {
   try {
     const found = lstatSync(path)
     const pointed = found.isFile()
@@ -207,13 +207,13 @@ export function planRegistration(
 export function register({ tree, add, forget }: Registration): Result<unknown, GitProblem> {
   const added =
     add.length > 0
-      ? runGit(tree, [LITERAL, 'add', '--intent-to-add', '--', ...namesIn(tree, add)])
+      ? runGit(tree, [LITERAL, 'add', '--intent-to-add', '--', ...pathspecs(tree, add)])
       : ok('')
   if (!added.ok || forget.length === 0) return added
   return runGit(
     tree,
     ['update-index', '--force-remove', '-z', '--stdin'],
-    joined(forget.map(it => relative(tree.top, it)))
+    joinNames(forget.map(it => relative(tree.top, it)))
   )
 }
 
@@ -226,7 +226,7 @@ function planTree(
   const unknown = (problem: GitProblem, add: readonly string[]) =>
     // A folder may be called .git and be none; without git nothing is left to mend where files go.
     NO_WORK_TREE.test(problem.reason) || add.length === 0 ? nothing : { ...nothing, add, problem }
-  const index = entriesOf(tree, [...created, ...deleted])
+  const index = stagedHashes(tree, [...created, ...deleted])
   if (!index.ok) return unknown(index.error, created)
   const fresh = created.filter(it => !index.value.has(it))
   const ignored = ignoredOf(tree, fresh)
@@ -250,11 +250,18 @@ const EMPTY = new Set([
 ])
 
 /** Which of these files are in the index, with the hash of what is staged. */
-function entriesOf(
+function stagedHashes(
   tree: WorkTree,
   paths: readonly string[]
 ): Result<Map<string, string>, GitProblem> {
-  const listed = runGit(tree, [LITERAL, 'ls-files', '--stage', '-z', '--', ...namesIn(tree, paths)])
+  const listed = runGit(tree, [
+    LITERAL,
+    'ls-files',
+    '--stage',
+    '-z',
+    '--',
+    ...pathspecs(tree, paths)
+  ])
   if (!listed.ok) return listed
   const entries = listed.value.split('\0').flatMap((entry): [string, string][] => {
     const [, hash, name] = /^\d+ ([0-9a-f]+) \d\t(.*)$/s.exec(entry) ?? []
@@ -265,8 +272,8 @@ function entriesOf(
 
 function ignoredOf(tree: WorkTree, paths: readonly string[]): Result<Set<string>, GitProblem> {
   if (paths.length === 0) return ok(new Set())
-  const asked = runGit(tree, ['check-ignore', '-z', '--stdin'], joined(namesIn(tree, paths)))
-  if (asked.ok) return ok(new Set(split(asked.value).map(it => join(tree.top, it))))
+  const asked = runGit(tree, ['check-ignore', '-z', '--stdin'], joinNames(pathspecs(tree, paths)))
+  if (asked.ok) return ok(new Set(splitNames(asked.value).map(it => join(tree.top, it))))
   // 1 says that none is.
   return asked.error.status === 1 ? ok(new Set()) : asked
 }
@@ -280,23 +287,23 @@ function committedOf(tree: WorkTree, paths: readonly string[]): Set<string> {
     '--name-only',
     'HEAD',
     '--',
-    ...namesIn(tree, paths)
+    ...pathspecs(tree, paths)
   ])
-  return new Set(listed.ok ? split(listed.value).map(it => join(tree.top, it)) : [])
+  return new Set(listed.ok ? splitNames(listed.value).map(it => join(tree.top, it)) : [])
 }
 
 // Without it, a name with a star or a bracket is a pattern.
 const LITERAL = '--literal-pathspecs'
 
 /** As git takes them for paths, whatever they begin with. */
-function namesIn(tree: WorkTree, paths: readonly string[]): string[] {
+function pathspecs(tree: WorkTree, paths: readonly string[]): string[] {
   return paths.map(it => `./${relative(tree.top, it)}`)
 }
 
-function joined(names: readonly string[]): string {
+function joinNames(names: readonly string[]): string {
   return names.map(it => `${it}\0`).join('')
 }
 
-function split(text: string): string[] {
+function splitNames(text: string): string[] {
   return text.split('\0').filter(it => it !== '')
 }

@@ -51,7 +51,7 @@ export function replay(runs: readonly Run[]): History {
     const subject = known.get(undoes ?? redoes ?? '')
     if (subject === undefined) continue
     if (undoes === undefined) makeAgain(history, subject, run)
-    else takeBack(history, subject, run)
+    else undoRun(history, subject, run)
   }
   return history
 }
@@ -63,7 +63,7 @@ function makeAnew(history: History, run: Run): void {
   history.applied.push(run)
 }
 
-function takeBack(history: History, subject: Run, by: Run): void {
+function undoRun(history: History, subject: Run, by: Run): void {
   restoreAbove(history, subject, by)
   const place = history.applied.indexOf(subject)
   const above = place === -1 ? [] : history.applied.slice(place + 1)
@@ -135,7 +135,7 @@ export function pickUndo(history: History, path: string, now: Now): Run | null {
   const { line, count } = lineOf(history, path)
   const last = line.slice(0, count).findLast(run => standOf(run, now) !== 'before') ?? null
   if (last === null || standOf(last, now) !== 'other') return last
-  const place = placeIn(line, count, now)
+  const place = positionOf(line, count, now)
   return line[place - 1] ?? last
 }
 
@@ -145,7 +145,7 @@ export function pickRedo(history: History, path: string, now: Now): Undone | nul
   const next = again.find(({ by }) => standOf(by, now) !== 'before') ?? null
   if (next === null || standOf(next.by, now) !== 'other') return next
   const { line, count } = lineOf(history, path)
-  const above = line[placeIn(line, count, now)]
+  const above = line[positionOf(line, count, now)]
   return again.find(({ run }) => run === above) ?? next
 }
 
@@ -157,13 +157,13 @@ function lineOf({ applied, undone }: History, path: string): { line: Run[]; coun
 }
 
 /** After how many runs of the line all of its files were as they are now, next to `count`; -1 if never. */
-function placeIn(line: readonly Run[], count: number, now: Now): number {
+function positionOf(line: readonly Run[], count: number, now: Now): number {
   const places = line.map((_, index) => index).concat(line.length)
   const near = places.sort((a, b) => Math.abs(a - count) - Math.abs(b - count))
-  return near.find(place => isAt(line, place, now)) ?? -1
+  return near.find(place => isStateAt(line, place, now)) ?? -1
 }
 
-function isAt(line: readonly Run[], place: number, now: Now): boolean {
+function isStateAt(line: readonly Run[], place: number, now: Now): boolean {
   const wanted = new Map<string, string | null>()
   for (const [index, { files, root }] of line.entries()) {
     for (const file of files) {

@@ -2,7 +2,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:pat
 import { err, ok, type Result } from '../nix/result.ts'
 import { writing } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt, isThere } from './paths.ts'
+import { attempt, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { isObject, isString, parseObject, readSnapshot } from './read.ts'
 import { isRunId, type Purpose, parsePurpose } from './run.ts'
@@ -53,7 +53,7 @@ export function isJournalDraft(name: string): boolean {
  */
 export function writeJournal(journal: Journal, folder: string, about: string): FileProblem | null {
   const draft = join(folder, DRAFT)
-  const bytes = Buffer.from(format(journal, folder))
+  const bytes = Buffer.from(formatJournal(journal, folder))
   const unwritten = writeNewFile(draft, bytes, null, { about })
   if (unwritten !== null) return unwritten
   const renamed = attempt(() => renameBeside(draft, journalPath(folder)), writing(about))
@@ -62,13 +62,13 @@ export function writeJournal(journal: Journal, folder: string, about: string): F
 
 /** What there is of a journal in a folder. */
 export function journalTraces(folder: string): string[] {
-  return [journalPath(folder), join(folder, DRAFT)].filter(isThere)
+  return [journalPath(folder), join(folder, DRAFT)].filter(pathExists)
 }
 
 /** Takes the journal away, for good when this returns null. */
 export function removeJournal(folder: string): FileProblem | null {
   const draft = join(folder, DRAFT)
-  const undrafted = isThere(draft) ? removeFile(draft) : null
+  const undrafted = pathExists(draft) ? removeFile(draft) : null
   return undrafted ?? removeFile(journalPath(folder)) ?? syncFolder(folder)
 }
 
@@ -87,7 +87,7 @@ export function readJournal(folder: string): Result<FoundJournal | null, FilePro
   if (read.value === null) return ok(null)
   const { bytes, uid, links } = read.value
   // A second name can be a link to the journal of another folder.
-  const journal = links === 1 ? parse(Buffer.from(bytes).toString(), folder) : null
+  const journal = links === 1 ? parseJournal(Buffer.from(bytes).toString(), folder) : null
   return journal === null ? err({ ...interrupted, why: 'DAMAGED' }) : ok({ ...journal, uid })
 }
 
@@ -95,7 +95,10 @@ function isNoFile(problem: FileProblem): boolean {
   return ['NOT_REGULAR', 'IS_DIRECTORY', 'TOO_BIG'].includes(problem.code)
 }
 
-function format({ command, started, locked, work, purpose = {} }: Journal, folder: string): string {
+function formatJournal(
+  { command, started, locked, work, purpose = {} }: Journal,
+  folder: string
+): string {
   const inner = (path: string) => relative(folder, path) || '.'
   const innerOrNull = (path: string | null) => (path === null ? null : inner(path))
   const value = {
@@ -120,14 +123,14 @@ function format({ command, started, locked, work, purpose = {} }: Journal, folde
   return `${JSON.stringify(value, null, 2)}\n`
 }
 
-function parse(text: string, folder: string): Journal | null {
+function parseJournal(text: string, folder: string): Journal | null {
   const top = parseObject(text)
   if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
   const { command, started, locked, folders, emptied, run } = top
   if (!isString(command) || /[\p{Cc}\p{Cf}]/u.test(command) || !isTime(started)) return null
   if (!isPaths(locked) || !isPaths(folders) || !isPaths(emptied)) return null
   if (run !== null && !isPath(run)) return null
-  const files = Array.isArray(top.files) ? top.files.map(file => parseFile(file, folder)) : []
+  const files = Array.isArray(top.files) ? top.files.map(file => parseWorkFile(file, folder)) : []
   if (files.length === 0 || !files.every(file => file !== null)) return null
   const outer = (path: string) => resolve(folder, path)
   const runFolder = run === null ? null : outer(run)
@@ -145,7 +148,7 @@ function parse(text: string, folder: string): Journal | null {
   }
 }
 
-function parseFile(value: unknown, folder: string): WorkFile | null {
+function parseWorkFile(value: unknown, folder: string): WorkFile | null {
   if (!isObject(value) || !isPath(value.path)) return null
   const path = resolve(folder, value.path)
   const { before, after, temp, spare } = value

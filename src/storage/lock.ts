@@ -12,7 +12,7 @@ import { ok, type Result } from '../nix/result.ts'
 import { reading, writing } from './errno.ts'
 import { inFolder } from './folders.ts'
 import { isJournalDraft } from './journal.ts'
-import { attempt, isSystemError, nearestExisting, tried } from './paths.ts'
+import { attempt, isSystemError, nearestExisting, succeeded } from './paths.ts'
 import type { FileProblem, LockedProblem } from './problem.ts'
 import type { RunKind } from './run.ts'
 import { renameBeside } from './tempFiles.ts'
@@ -66,8 +66,8 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   const taken = new Map<string, string>()
   const giveBack = (folder: string) => {
     const lock = join(folder, LOCK)
-    const isGone = tried(() => {
-      if (targetOf(lock) === taken.get(folder)) inFolder(lock, it => unlinkSync(it))
+    const isGone = succeeded(() => {
+      if (linkTarget(lock) === taken.get(folder)) inFolder(lock, it => unlinkSync(it))
     })
     if (isGone) taken.delete(folder)
   }
@@ -80,9 +80,9 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
     const before = [...taken.keys()]
     for (const [folder, about] of folders) {
       if (taken.has(folder)) continue
-      const target = format(thisProcess(), kind, relative(folder, journal) || '.')
+      const target = formatHolder(thisProcess(), kind, relative(folder, journal) || '.')
       const lock = join(folder, LOCK)
-      const claimed = attempt(() => claim(lock, target, about), writing(lock))
+      const claimed = attempt(() => claimLock(lock, target, about), writing(lock))
       const problem = claimed.ok ? claimed.value : claimed.error
       if (problem !== null) {
         releaseOthers(...before)
@@ -103,8 +103,8 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
 /** Who holds, or held, the lock of a folder; null when there is none. */
 export function readLock(folder: string): Result<LockHolder | null, FileProblem> {
   const lock = join(folder, LOCK)
-  const target = attempt(() => targetOf(lock), reading(lock))
-  return target.ok ? ok(target.value === null ? null : parse(target.value, folder)) : target
+  const target = attempt(() => linkTarget(lock), reading(lock))
+  return target.ok ? ok(target.value === null ? null : parseHolder(target.value, folder)) : target
 }
 
 /** LOCKED for the first of these folders that another process has locked; null where there is none. */
@@ -118,29 +118,29 @@ export function findLocked(folders: ReadonlyMap<string, string>): LockedProblem 
   return null
 }
 
-function claim(lock: string, target: string, about: string): FileProblem | null {
+function claimLock(lock: string, target: string, about: string): FileProblem | null {
   if (linked(target, lock)) return null
-  const found = targetOf(lock)
-  const holder = found === null ? null : parse(found, dirname(lock))
+  const found = linkTarget(lock)
+  const holder = found === null ? null : parseHolder(found, dirname(lock))
   if (holder !== null && isAlive(holder)) return lockedProblem(lock, about, holder.pid)
   if (found !== null) {
     const aside = `${lock}.${randomBytes(6).toString('hex')}`
     renameBeside(lock, aside)
-    const moved = targetOf(aside)
+    const moved = linkTarget(aside)
     // Another process took the stale lock over between the look and the rename: this is its lock.
-    const robbed = moved === found || moved === null ? null : parse(moved, dirname(lock))
+    const robbed = moved === found || moved === null ? null : parseHolder(moved, dirname(lock))
     if (robbed !== null && moved !== null) linked(moved, lock)
-    tried(() => inFolder(aside, it => unlinkSync(it)))
+    succeeded(() => inFolder(aside, it => unlinkSync(it)))
     if (robbed !== null) return lockedProblem(lock, about, robbed.pid)
   }
   if (linked(target, lock)) return null
-  const other = parse(targetOf(lock) ?? '', dirname(lock))
+  const other = parseHolder(linkTarget(lock) ?? '', dirname(lock))
   return lockedProblem(lock, about, other?.pid ?? 0)
 }
 
 function lockedProblem(lock: string, path: string, pid: number): LockedProblem {
   let since: string | null = null
-  tried(() => {
+  succeeded(() => {
     since = lstatSync(lock).mtime.toISOString()
   })
   return { code: 'LOCKED', path, folder: dirname(lock), pid, command: commandOf(pid), since }
@@ -148,12 +148,12 @@ function lockedProblem(lock: string, path: string, pid: number): LockedProblem {
 
 /** What a process leaves that is killed while it takes a lock over or begins a journal. */
 function sweep(folder: string): void {
-  tried(() => {
+  succeeded(() => {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name)
       if (isJournalDraft(name)) inFolder(path, it => unlinkSync(it))
       if (!ASIDE.test(name)) continue
-      const holder = parse(targetOf(path) ?? '', folder)
+      const holder = parseHolder(linkTarget(path) ?? '', folder)
       if (holder === null || !isAlive(holder)) inFolder(path, it => unlinkSync(it))
     }
   })
@@ -170,7 +170,7 @@ function linked(target: string, lock: string): boolean {
 }
 
 /** Null when there is nothing; blank for what is no link. */
-function targetOf(path: string): string | null {
+function linkTarget(path: string): string | null {
   try {
     return readlinkSync(path)
   } catch (error) {
@@ -180,11 +180,11 @@ function targetOf(path: string): string | null {
   }
 }
 
-function format({ pid, start, boot }: Holder, kind: RunKind, journal: string): string {
+function formatHolder({ pid, start, boot }: Holder, kind: RunKind, journal: string): string {
   return `${pid}:${start ?? ''}:${boot ?? ''}:${kind === 'change' ? '' : `${kind}:`}${journal}`
 }
 
-function parse(target: string, folder: string): LockHolder | null {
+function parseHolder(target: string, folder: string): LockHolder | null {
   const match = /^(\d+):(\d*):([0-9a-f-]*):(?:(undo|redo):)?(.+)$/.exec(target)
   if (match === null) return null
   const [, pid, start, boot, kind, journal = '.'] = match
@@ -256,7 +256,7 @@ function bootId(): string | null {
 
 function textOf(path: string): string {
   let text = ''
-  tried(() => {
+  succeeded(() => {
     text = readFileSync(path).toString()
   })
   return text

@@ -37,7 +37,7 @@ export function attempt<T>(
  * Runs `action` and says whether it worked. Only for clean-up, where the outcome is looked up on
  * the disk afterwards.
  */
-export function tried(action: () => void): boolean {
+export function succeeded(action: () => void): boolean {
   return attempt(action, explainNothing).ok
 }
 
@@ -46,7 +46,7 @@ function explainNothing(error: SystemError): FileProblem {
 }
 
 /** Whether anything has this name. When that can't be told, it counts as there. */
-export function isThere(path: string): boolean {
+export function pathExists(path: string): boolean {
   try {
     // Not `throwIfNoEntry: false`: what it does for a child of a file depends on Node's version.
     lstatSync(path)
@@ -60,7 +60,7 @@ export function isThere(path: string): boolean {
 /** The longest part of an absolute path that exists: the path itself, or the nearest parent. */
 export function nearestExisting(path: string): string {
   let at = path
-  while (at !== dirname(at) && !isThere(at)) at = dirname(at)
+  while (at !== dirname(at) && !pathExists(at)) at = dirname(at)
   return at
 }
 
@@ -129,7 +129,7 @@ export function bindSource(path: string): string | null {
 
 function readMounts(): Mount[] {
   let text = ''
-  tried(() => {
+  succeeded(() => {
     text = readFileSync('/proc/self/mountinfo').toString()
   })
   return parseMounts(text)
@@ -137,7 +137,7 @@ function readMounts(): Mount[] {
 
 function isSameFile(path: string, other: string): boolean {
   let same = false
-  tried(() => {
+  succeeded(() => {
     const [a, b] = [lstatSync(path), lstatSync(other)]
     same = a.dev === b.dev && a.ino === b.ino
   })

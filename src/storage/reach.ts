@@ -4,7 +4,7 @@ import { lstatSync, realpathSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { isRootsAlone, type People } from './access.ts'
 import type { FoundJournal } from './journal.ts'
-import { isThere, nearestExisting } from './paths.ts'
+import { nearestExisting, pathExists } from './paths.ts'
 import { parseObject, readSnapshot } from './read.ts'
 import { DONE, findUnsafeState, MANIFEST, outerPath, runsFolder } from './run.ts'
 import { readRun } from './runs.ts'
@@ -31,7 +31,7 @@ export function reachOf(journal: FoundJournal, folder: string, people: People): 
   if (!isOwn && !people.trusted.has(uid)) return null
   // For other users the kernel enforces this.
   if (isOwn && (self !== 0 || isRootsAlone(folder) || isRecorded(work, people))) return anywhere
-  const author = isOwn ? ownerOf(folder) : uid
+  const author = isOwn ? folderOwner(folder) : uid
   if (author === null || !people.trusted.has(author)) return null
   return author !== 0
     ? (_, owner) => owner === author
@@ -47,8 +47,8 @@ export function exceeds(reach: Reach, { work, locked }: FoundJournal, folder: st
     ...work.folders,
     ...work.emptied
   ].map(path => nearestExisting(dirname(path)))
-  return [folder, ...locked.filter(isThere), ...changed].some(each => {
-    const owner = ownerOf(each)
+  return [folder, ...locked.filter(pathExists), ...changed].some(each => {
+    const owner = folderOwner(each)
     return owner === null || !reach(each, owner)
   })
 }
@@ -62,10 +62,10 @@ function anywhere(): boolean {
  * folder, any; else one of the same owner, as whoever owns the folder can put any lock there. A folder of
  * root's may have been moved there with its lock, which then names a folder around it or in it.
  */
-export function mayLead(folder: string, journal: string): boolean {
+export function mayNameJournal(folder: string, journal: string): boolean {
   if (process.geteuid?.() !== 0 || folder === journal || isRootsAlone(folder)) return true
-  const owner = ownerOf(folder)
-  if (owner === null || owner !== ownerOf(journal)) return false
+  const owner = folderOwner(folder)
+  if (owner === null || owner !== folderOwner(journal)) return false
   return owner !== 0 || isBelow(folder, journal) || isBelow(journal, folder)
 }
 
@@ -76,22 +76,23 @@ export function mayLead(folder: string, journal: string): boolean {
  */
 export function keepsRunOf({ uid, work }: FoundJournal, people: People): boolean {
   if (uid !== process.geteuid?.()) return false
-  const found = runOf(work, people)
+  const found = recordOfWork(work, people)
   return found === 'blank' || found === 'same'
 }
 
 /** Whether root's own record of a run that has not ended says the same as the work. */
 function isRecorded(work: Work, people: People): boolean {
-  return runOf(work, people) === 'same'
+  return recordOfWork(work, people) === 'same'
 }
 
 /** What is known of the run that the work names, in a state folder that only the caller can change. */
-function runOf({ run, files }: Work, people: People): 'same' | 'other' | 'blank' | null {
+function recordOfWork({ run, files }: Work, people: People): 'same' | 'other' | 'blank' | null {
   if (run === null) return null
   const state = dirname(dirname(run))
-  if (dirname(run) !== runsFolder(state) || !isThere(run)) return null
-  if (findUnsafeState(state, people) !== null || ownerOf(run) !== process.geteuid?.()) return null
-  if (!isThere(join(run, DONE)) && isUnwritten(join(run, MANIFEST))) return 'blank'
+  if (dirname(run) !== runsFolder(state) || !pathExists(run)) return null
+  if (findUnsafeState(state, people) !== null || folderOwner(run) !== process.geteuid?.())
+    return null
+  if (!pathExists(join(run, DONE)) && isUnwritten(join(run, MANIFEST))) return 'blank'
   const found = readRun(run, realpathSync(state))
   if (!found.ok || found.value === null) return 'other'
   const { root, files: recorded, done } = found.value
@@ -119,7 +120,7 @@ function isUnwritten(manifest: string): boolean {
 }
 
 /** The owner of a folder that is reached without a link; null for anything else. */
-function ownerOf(folder: string): number | null {
+function folderOwner(folder: string): number | null {
   try {
     const stat = lstatSync(folder)
     return stat.isDirectory() && realpathSync(folder) === folder ? stat.uid : null

@@ -11,13 +11,13 @@ import {
   lockedFolders,
   readLock
 } from './lock.ts'
-import { isThere } from './paths.ts'
+import { pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { exceeds, keepsRunOf, mayLead, type Reach, reachOf } from './reach.ts'
+import { exceeds, keepsRunOf, mayNameJournal, type Reach, reachOf } from './reach.ts'
 import { readSnapshot } from './read.ts'
-import { findUnsafeState, kindOf, type Purpose, type RunKind } from './run.ts'
+import { findUnsafeState, type Purpose, type RunKind, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
-import { finish, pointOf, stateOf, takeBack, type Work } from './work.ts'
+import { commitPoint, fileState, finishWork, takeBackWork, type Work } from './work.ts'
 
 /** Where to look for what an interrupted run left. */
 export interface RecoverOptions {
@@ -98,7 +98,7 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
   }
   // What is left of a run that had not begun yet, or had ended.
   const pointed = folders.flatMap(folder => folderLedTo(folder) ?? [])
-  for (const folder of new Set([...pointed, ...folders].filter(isThere))) {
+  for (const folder of new Set([...pointed, ...folders].filter(pathExists))) {
     const holder = deadHolder(folder)
     if (holder === null) continue
     const locks = createLocks(folder, holder.kind)
@@ -119,7 +119,7 @@ export function findAbandoned({
 }: RecoverOptions): { folder: string; kind: RunKind }[] {
   return [...lockedFolders(paths).keys(), stateFolder].flatMap(each => {
     const holder = deadHolder(each)
-    if (holder === null || isThere(journalPath(holder.journal))) return []
+    if (holder === null || pathExists(journalPath(holder.journal))) return []
     return [{ folder: holder.journal, kind: holder.kind }]
   })
 }
@@ -133,7 +133,7 @@ function deadHolder(folder: string): LockHolder | null {
 /** The folder of the journal that a left lock names, if whoever could put the lock there may say so. */
 function folderLedTo(folder: string): string | null {
   const journal = deadHolder(folder)?.journal ?? null
-  return journal !== null && mayLead(folder, journal) ? journal : null
+  return journal !== null && mayNameJournal(folder, journal) ? journal : null
 }
 
 /** The folders of the journals whose runs have ended, by the folders and by their locks. */
@@ -141,11 +141,12 @@ function journalFolders(folders: string[]): string[] {
   const found = folders.flatMap(folder => [folder, folderLedTo(folder) ?? folder])
   // The lock is looked at after the journal: a run has it as long as there is one.
   return [...new Set(found)].filter(
-    folder => isThere(journalPath(folder)) && !isHeld(folder) && isThere(journalPath(folder))
+    folder =>
+      pathExists(journalPath(folder)) && !isLocked(folder) && pathExists(journalPath(folder))
   )
 }
 
-function isHeld(folder: string): boolean {
+function isLocked(folder: string): boolean {
   const lock = readLock(folder)
   return lock.ok && lock.value !== null && isAlive(lock.value)
 }
@@ -157,10 +158,10 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   const { journal, reach } = found.value
   const { run } = journal.work
   const state = run !== null && keepsRunOf(journal, people) ? dirname(dirname(run)) : null
-  const about = pointOf(journal.work)?.path ?? folder
+  const about = commitPoint(journal.work)?.path ?? folder
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
-  const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(isThere)
-  const locks = createLocks(folder, kindOf(journal.purpose ?? {}, journal.command))
+  const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(pathExists)
+  const locks = createLocks(folder, runKind(journal.purpose ?? {}, journal.command))
   const held = confine(reach, () => locks.take(new Map(locked.map(each => [each, about]))))
   if (held !== null) return err(held)
   try {
@@ -205,7 +206,7 @@ function recoverLocked(
   if (!outcome.ok) return outcome
   const unlock = () => locks.releaseOthers(folder, state ?? folder)
   const { left, problems, again } = confine(reach, () =>
-    outcome.value === 'finished' ? finish(work, unlock) : takeBack(work, work.files)
+    outcome.value === 'finished' ? finishWork(work, unlock) : takeBackWork(work, work.files)
   )
   const path = problems[0]?.path ?? left[0] ?? folder
   const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
@@ -237,12 +238,12 @@ function decide(
 ): Result<Recovered['outcome'], FileProblem> {
   const refuse = (path: string, why: 'EDITED' | 'STUCK') =>
     err({ code: 'INTERRUPTED', path, why, journal, started } as const)
-  const states = new Map(work.files.map(file => [file, stateOf(file)]))
+  const states = new Map(work.files.map(file => [file, fileState(file)]))
   for (const [{ path }, state] of states) {
     if (state === 'other') return refuse(path, 'EDITED')
     if (state === 'unknown') return refuse(path, 'STUCK')
   }
-  const point = pointOf(work)
+  const point = commitPoint(work)
   const isCommitted = point !== undefined && states.get(point) === 'after'
   for (const [file, state] of states) {
     if (file.after === null || file === point) continue

@@ -12,7 +12,7 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { isOpen, type People } from './access.ts'
 import { reading } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt, isThere, tried } from './paths.ts'
+import { attempt, pathExists, succeeded } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { isNumber, isObject, isString, isStrings, parseObject } from './read.ts'
 import { writeNewFile } from './tempFiles.ts'
@@ -46,7 +46,7 @@ export interface Purpose {
 export type RunKind = 'undo' | 'redo' | 'change'
 
 /** What kind of run it is; one of an earlier version tells only by its command. */
-export function kindOf({ undoes, redoes }: Purpose, command: string): RunKind {
+export function runKind({ undoes, redoes }: Purpose, command: string): RunKind {
   if (redoes !== undefined) return 'redo'
   return undoes !== undefined || command === 'undo' ? 'undo' : 'change'
 }
@@ -121,7 +121,7 @@ export function parseManifest(text: string): Manifest | null {
   const top = parseObject(text)
   if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
   const { id, tool, command, started, root, folders } = top
-  const files = Array.isArray(top.files) ? top.files.map(parseFile) : [null]
+  const files = Array.isArray(top.files) ? top.files.map(parseRunFile) : [null]
   if (!isString(id) || !isString(tool) || !isString(command) || !isString(started)) return null
   if (!isString(root)) return null
   if (!isStrings(folders) || !files.every(file => file !== null)) return null
@@ -145,7 +145,7 @@ export function parsePurpose({ target, undoes, redoes }: Record<string, unknown>
   }
 }
 
-function parseFile(value: unknown): RunFile | null {
+function parseRunFile(value: unknown): RunFile | null {
   if (!isObject(value) || !isString(value.path)) return null
   const before = parseBefore(value.before)
   const after = parseAfter(value.after)
@@ -193,7 +193,7 @@ const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
  * in the middle, it leaves a folder without a manifest, which is no run.
  */
 export function dropRun(folder: string): boolean {
-  return tried(() => {
+  return succeeded(() => {
     rmSync(join(folder, MANIFEST), { force: true })
     rmSync(folder, { recursive: true, force: true })
   })
@@ -202,7 +202,7 @@ export function dropRun(folder: string): boolean {
 /** Says in the run's folder, if it is there, that the run came to its end. Problem: BACKUP_FAILED. */
 export function markDone(folder: string): FileProblem | null {
   const path = join(folder, DONE)
-  if (!isThere(folder) || isThere(path)) return null
+  if (!pathExists(folder) || pathExists(path)) return null
   const cause = writeNewFile(path, new Uint8Array(), null) ?? syncFolder(folder)
   return cause === null ? null : { code: 'BACKUP_FAILED', path, cause }
 }
@@ -213,7 +213,7 @@ export function markDone(folder: string): FileProblem | null {
  * end again and goes no further, so that nothing is to be done about it.
  */
 export function markReported(folder: string): void {
-  tried(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))
+  succeeded(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))
 }
 
 /** What the place of the state folder depends on. */
@@ -260,7 +260,7 @@ export function findUnsafeState(stateFolder: string, people: People): FileProble
   const way = findUnsafeWay(stateFolder, people)
   if (way !== null) return way
   for (const folder of [stateFolder, runs]) {
-    if (!isThere(folder)) return null
+    if (!pathExists(folder)) return null
     const looked = attempt(() => statSync(folder), reading(folder))
     if (!looked.ok) return looked.error
     const { uid, mode } = looked.value
@@ -290,7 +290,7 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
       continue
     }
     const next = join(at, part)
-    if (!isThere(next)) return null
+    if (!pathExists(next)) return null
     const entry = attempt(() => lstatSync(next), reading(next))
     if (!entry.ok) return entry.error
     if (!entry.value.isSymbolicLink()) {
@@ -315,7 +315,7 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
  */
 function unmappedRoot(): number[] {
   let ranges: number[][] = [[0, 0, 1]]
-  tried(() => {
+  succeeded(() => {
     const text = readFileSync('/proc/self/uid_map').toString()
     ranges = text
       .trim()

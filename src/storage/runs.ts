@@ -14,7 +14,7 @@ import {
   standOf,
   type Undone
 } from './history.ts'
-import { attempt, isThere, tried } from './paths.ts'
+import { attempt, pathExists, succeeded } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot } from './read.ts'
 import {
@@ -106,9 +106,9 @@ export function readRecords(stateFolder: string): Result<Records, FileProblem> {
 }
 
 /** The run that a manifest tells of, in its folder. */
-export function runOf(manifest: Manifest, folder: string, stateFolder: string): Run {
+export function toRun(manifest: Manifest, folder: string, stateFolder: string): Run {
   const root = outerRoot(manifest.root, stateFolder)
-  const [done, reported] = [DONE, REPORTED].map(name => isThere(join(folder, name)))
+  const [done, reported] = [DONE, REPORTED].map(name => pathExists(join(folder, name)))
   return { ...manifest, root, folder, done: done === true, reported: reported === true }
 }
 
@@ -231,7 +231,7 @@ function readRecord(
   const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
   // A record under another name was put there by hand, and names of runs have to be unique.
   const isSound = manifest !== null && manifest.id === basename(folder)
-  return ok(isSound ? runOf(manifest, folder, stateFolder) : 'damaged')
+  return ok(isSound ? toRun(manifest, folder, stateFolder) : 'damaged')
 }
 
 /**
@@ -267,10 +267,11 @@ const KEPT_RUNS = 20
 export function pruneRuns(stateFolder: string): void {
   const folder = runsFolder(stateFolder)
   let names: string[] = []
-  tried(() => {
+  succeeded(() => {
     names = readdirSync(folder).filter(isRunId)
   })
-  for (const name of names) if (!isThere(join(folder, name, MANIFEST))) dropRun(join(folder, name))
+  for (const name of names)
+    if (!pathExists(join(folder, name, MANIFEST))) dropRun(join(folder, name))
   const records = readRecords(stateFolder)
   if (!records.ok) return
   const { runs } = records.value

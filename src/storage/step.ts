@@ -60,7 +60,7 @@ export interface Steps {
  * Compares the changes with the disk and leaves out those that are done already.
  * Problems: STALE, those of `readSnapshot`, NOT_FOUND for a file to be `like`.
  */
-export function survey(changes: FileChange[]): Result<Steps, FileProblem> {
+export function diffAgainstDisk(changes: FileChange[]): Result<Steps, FileProblem> {
   const writes: Write[] = []
   const deletions: Deletion[] = []
   for (const change of changes) {
@@ -118,7 +118,7 @@ function ownerOfNew({ realpath, like }: FileChange): Result<Ownership, FileProbl
  * what it is to become, and of what it is where it may have to come back. Nothing that was there is
  * touched. The caller takes it back on a problem.
  */
-export function prepare(writes: readonly Write[], folders: string[]): FileProblem | null {
+export function prepareWrites(writes: readonly Write[], folders: string[]): FileProblem | null {
   for (const folder of folders) {
     const problem = makeFolder(folder) ?? settleFolder(folder, 0o755, true)
     if (problem !== null) return problem

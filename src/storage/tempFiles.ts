@@ -27,7 +27,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import { findProgram } from './access.ts'
 import { reading, writing } from './errno.ts'
 import { inFolder, pathOf, syncFolder } from './folders.ts'
-import { attempt, isSystemError, isThere, tried } from './paths.ts'
+import { attempt, isSystemError, pathExists, succeeded } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import type { Ownership } from './read.ts'
 
@@ -75,7 +75,7 @@ export function writeNewFile(
     () => {
       const fd = inFolder(path, it => openSync(it, NEW, 0o600))
       try {
-        return fill(fd, bytes, like, options) ?? (isIn(fd, bytes) ? null : NOT_AS_WRITTEN)
+        return fillFile(fd, bytes, like, options) ?? (holds(fd, bytes) ? null : NOT_AS_WRITTEN)
       } finally {
         closeSync(fd)
       }
@@ -89,7 +89,7 @@ export function writeNewFile(
 const NEW = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
 const NOT_AS_WRITTEN = 'NOT_AS_WRITTEN'
 
-function fill(
+function fillFile(
   fd: number,
   bytes: Uint8Array,
   like: Ownership | null,
@@ -122,7 +122,7 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 /** Whether the file holds exactly these bytes. */
-function isIn(fd: number, bytes: Uint8Array): boolean {
+function holds(fd: number, bytes: Uint8Array): boolean {
   // One more, to see whether it goes on.
   const found = Buffer.alloc(bytes.length + 1)
   let done = 0
@@ -151,12 +151,12 @@ export function copyAttributes(from: string, to: number, cp = findCp()): FilePro
   try {
     const open = [opened.value, to]
     const names = open.map((_, index) => pathOf(index + FIRST_FREE))
-    const { status, error } = run(cp, [...ATTRIBUTES, '--', ...names], open)
+    const { status, error } = runProgram(cp, [...ATTRIBUTES, '--', ...names], open)
     if (status === 0 || !isGnu(cp)) return null
     const errno = (error as NodeJS.ErrnoException | undefined)?.code ?? 'EIO'
     return { code: 'IO_ERROR', path: from, errno, syscall: 'cp' }
   } finally {
-    tried(() => closeSync(opened.value))
+    succeeded(() => closeSync(opened.value))
   }
 }
 
@@ -170,10 +170,10 @@ function findCp(): string | null {
 }
 
 function isGnu(cp: string): boolean {
-  return run(cp, ['--version']).stdout.includes('GNU coreutils')
+  return runProgram(cp, ['--version']).stdout.includes('GNU coreutils')
 }
 
-function run(program: string, args: string[], open: number[] = []) {
+function runProgram(program: string, args: string[], open: number[] = []) {
   return spawnSync(program, args, {
     encoding: 'utf8',
     env: { ...process.env, LC_ALL: 'C' },
@@ -185,7 +185,7 @@ function run(program: string, args: string[], open: number[] = []) {
 /** Deletes a file; that it isn't there is no problem. */
 export function removeFile(path: string): FileProblem | null {
   const removed = attempt(() => inFolder(path, it => unlinkSync(it)), writing(path))
-  if (removed.ok || !isThere(path)) return null
+  if (removed.ok || !pathExists(path)) return null
   return removed.error
 }
 
@@ -240,7 +240,7 @@ export async function copyTree(
   for (let i = 0; i < found.length; i++) {
     if (await pause(i)) return ok(undefined)
     const name = found[i] ?? ''
-    for (const inner of namesIn(join(from, name))) found.push(join(name, inner))
+    for (const inner of entriesIn(join(from, name))) found.push(join(name, inner))
     if (found.length > MOST_FILES) return err({ code: 'TOO_MANY', path: from, most: MOST_FILES })
   }
   for (const [i, name] of found.entries()) {
@@ -258,9 +258,9 @@ export async function copyTree(
 }
 
 /** What stands in a folder; nothing in what is none, or can't be read. */
-function namesIn(path: string): string[] {
+function entriesIn(path: string): string[] {
   let names: string[] = []
-  tried(() => {
+  succeeded(() => {
     if (lstatSync(path).isDirectory()) names = readdirSync(path).filter(it => it !== '.git')
   })
   return names

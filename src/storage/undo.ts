@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { accountOf, callersOf } from './access.ts'
 import { concerns } from './history.ts'
-import { isThere, tried } from './paths.ts'
+import { pathExists, succeeded } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot } from './read.ts'
 import {
@@ -17,7 +17,7 @@ import {
   runsFolder,
   stateFolder
 } from './run.ts'
-import { historyOf, readCopy, runOf } from './runs.ts'
+import { historyOf, readCopy, toRun } from './runs.ts'
 import type { FileChange } from './step.ts'
 
 /** What is at the path of a run's file now, and what the run kept of it. */
@@ -114,7 +114,7 @@ export function findOtherAccount(facts: {
     if (account === null) continue
     // What this process has in its environment is not the other's.
     const folder = stateFolder({ root, uid: other, home: account.home, env: {} })
-    if (isThere(folder)) return { name: account.name, uid: other, stateFolder: folder }
+    if (pathExists(folder)) return { name: account.name, uid: other, stateFolder: folder }
   }
   return null
 }
@@ -132,7 +132,7 @@ export function runsOfOther(
 ): string[] | null {
   const folder = runsFolder(state)
   let names: string[] | null = null
-  tried(() => {
+  succeeded(() => {
     if (isFolderOf(uid, state) && isFolderOf(uid, folder)) names = readdirSync(folder)
   })
   if (names === null) return null
@@ -152,19 +152,19 @@ function recordOf(uid: number, folder: string, id: string, state: string): Run |
   const path = join(inside, MANIFEST)
   if (!isFolderOf(uid, inside)) return null
   let size = 0
-  tried(() => {
+  succeeded(() => {
     size = lstatSync(path).size
   })
   const read = size <= LARGEST_RECORD ? readSnapshot(path) : null
   if (!read?.ok || read.value?.uid !== uid) return null
   const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
   if (manifest?.id !== id) return null
-  return runOf(manifest, inside, state)
+  return toRun(manifest, inside, state)
 }
 
 function isFolderOf(uid: number, path: string): boolean {
   let isOwn = false
-  tried(() => {
+  succeeded(() => {
     const stat = lstatSync(path)
     isOwn = stat.isDirectory() && stat.uid === uid
   })

@@ -2,7 +2,7 @@ import { renameSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { writing } from './errno.ts'
 import { inFolder, syncFolder } from './folders.ts'
-import { attempt, isThere } from './paths.ts'
+import { attempt, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot } from './read.ts'
 import { dropRun, markDone } from './run.ts'
@@ -72,12 +72,12 @@ export function workOf(
 }
 
 /** The file that decides: the last one written, or the first one deleted where none is written. */
-export function pointOf({ files }: Work): WorkFile | undefined {
+export function commitPoint({ files }: Work): WorkFile | undefined {
   return files.findLast(({ after }) => after !== null) ?? files[0]
 }
 
 /** What is at the path of a file now, compared by content. */
-export function stateOf({ path, before, after }: WorkFile): FileState {
+export function fileState({ path, before, after }: WorkFile): FileState {
   const read = readSnapshot(path)
   if (!read.ok) return 'unknown'
   const found = read.value?.sha256 ?? null
@@ -91,7 +91,7 @@ export function temporaryNames({ files }: Work): string[] {
 }
 
 /** How going back or to the end went. */
-export interface Remainder {
+export interface Cleanup {
   /** What is not as it should be. */
   left: string[]
   problems: FileProblem[]
@@ -104,20 +104,20 @@ export interface Remainder {
  * the files that it may have replaced; only what is ours goes: a file that someone else has written
  * to in between stays. May be stopped and repeated at any point.
  */
-export function takeBack(work: Work, reached: readonly WorkFile[]): Remainder {
-  const point = pointOf(work)
+export function takeBackWork(work: Work, reached: readonly WorkFile[]): Cleanup {
+  const point = commitPoint(work)
   const files = reached.filter(file => file !== point && file.after !== null).reverse()
   const unrestored = files.filter(file => !restored(file))
   const left = unrestored.map(({ path }) => path)
-  const stuck = unrestored.filter(file => stateOf(file) !== 'other')
+  const stuck = unrestored.filter(file => fileState(file) !== 'other')
   const needed = new Set(stuck.map(({ spare }) => spare))
   const problems: FileProblem[] = []
   const isLeft = (path: string, problem: FileProblem | null) => {
     if (problem !== null) problems.push(problem)
-    return problem !== null && isThere(path)
+    return problem !== null && pathExists(path)
   }
   const names = temporaryNames(work).reverse()
-  left.push(...names.filter(it => !needed.has(it) && isThere(it) && isLeft(it, removeFile(it))))
+  left.push(...names.filter(it => !needed.has(it) && pathExists(it) && isLeft(it, removeFile(it))))
   const inward = [...work.folders].reverse()
   left.push(...inward.filter(it => isLeft(it, removeIfEmpty(it))))
   syncFolders(work)
@@ -135,7 +135,7 @@ function restored(file: WorkFile): boolean {
   const back = attempt(
     () =>
       inFolder(path, it => {
-        seen.state = stateOf({ ...file, path: it })
+        seen.state = fileState({ ...file, path: it })
         if (seen.state !== 'after') return
         if (spare === null) unlinkSync(it)
         else renameSync(join(dirname(it), basename(spare)), it)
@@ -143,9 +143,9 @@ function restored(file: WorkFile): boolean {
     writing(path)
   )
   // Its folder may not be there (yet).
-  if (!back.ok && seen.state === 'unknown') return stateOf(file) === 'before'
+  if (!back.ok && seen.state === 'unknown') return fileState(file) === 'before'
   if (seen.state !== 'after') return seen.state === 'before'
-  if (!back.ok && !(spare === null && !isThere(path))) return false
+  if (!back.ok && !(spare === null && !pathExists(path))) return false
   syncFolder(dirname(path))
   return true
 }
@@ -155,8 +155,8 @@ function restored(file: WorkFile): boolean {
  * someone has changed stays, as a problem. `unlock` is called before folders go, as nothing may be
  * left in them, and says whether it worked. May be stopped and repeated at any point.
  */
-export function finish(work: Work, unlock: () => boolean): Remainder {
-  const removals = temporaryNames(work).filter(isThere).map(removeFile)
+export function finishWork(work: Work, unlock: () => boolean): Cleanup {
+  const removals = temporaryNames(work).filter(pathExists).map(removeFile)
   const deletions = work.files.filter(({ after }) => after === null).map(deleteFile)
   const unsynced = syncFolders(work)
   // What fails once may work at once after.
@@ -188,14 +188,14 @@ export function deleteFile({ path, before }: WorkFile): FileProblem | null {
     writing(path)
   )
   if (deleted.ok) return deleted.value
-  return isThere(path) ? deleted.error : null
+  return pathExists(path) ? deleted.error : null
 }
 
 function syncFolders({ files }: Work): FileProblem[] {
   const folders = files
     .filter(({ spare, after }) => spare !== null || after === null)
     .map(({ path }) => dirname(path))
-  return [...new Set(folders)].filter(isThere).map(syncFolder).filter(isProblem)
+  return [...new Set(folders)].filter(pathExists).map(syncFolder).filter(isProblem)
 }
 
 function isProblem(problem: FileProblem | null): problem is FileProblem {
@@ -232,7 +232,7 @@ export function install(
     const renamed = attempt(() => renameBeside(temp, path), writing(path, after.length))
     if (!renamed.ok && !isLast) return { outcome: 'failed', problem: renamed.error }
     if (!renamed.ok) {
-      const state = file === undefined ? 'unknown' : stateOf(file)
+      const state = file === undefined ? 'unknown' : fileState(file)
       if (state !== 'after')
         return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: renamed.error }
     }

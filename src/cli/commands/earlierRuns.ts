@@ -12,7 +12,7 @@ import {
   type Recovered,
   recover
 } from '../../storage/recovery.ts'
-import { kindOf } from '../../storage/run.ts'
+import { runKind } from '../../storage/run.ts'
 import type { RecoveryRequest } from '../args/request.ts'
 import { contextOf, stateFolderHere } from '../context.ts'
 import { orThrow } from '../message.ts'
@@ -110,7 +110,7 @@ function isIn(folder: string, path: string): boolean {
 function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): Stopped {
   const subject = purpose.undoes ?? purpose.redoes
   return {
-    kind: kindOf(purpose, command),
+    kind: runKind(purpose, command),
     command,
     outcome,
     ...(run === undefined ? {} : { run }),

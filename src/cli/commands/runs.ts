@@ -18,7 +18,7 @@ import {
 } from '../../storage/history.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
-import { kindOf, outerPath, type Purpose, type Run } from '../../storage/run.ts'
+import { outerPath, type Purpose, type Run, runKind } from '../../storage/run.ts'
 import {
   createNow,
   historyOf,
@@ -115,7 +115,7 @@ function withUntold(
   const subject = undoes ?? redoes
   // Records of earlier versions don't tell.
   if (subject === undefined || !done || request.run !== undefined) return known
-  return [...known, { kind: kindOf(record, command), command, outcome: 'finished', run, subject }]
+  return [...known, { kind: runKind(record, command), command, outcome: 'finished', run, subject }]
 }
 
 /** The files that somebody changed while a run took place that is said to be complete. */
