@@ -9,7 +9,7 @@ import {
   displaysLeft,
   isForGuests,
   list,
-  strangersOf
+  otherGroupMembers
 } from '../machine/cards.ts'
 import { cautionsFor, showsScreen } from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
@@ -29,7 +29,7 @@ export function sharedGroups(
   // The next start splits them up.
   const override = asked.params.find(it => it.param.startsWith('pcie_acs_override='))
   if (override && !isGiven(machine.kernelParams, override.param)) return []
-  const strangers = strangersOf(machine, passed).filter(it => !forgotten.includes(it))
+  const strangers = otherGroupMembers(machine, passed).filter(it => !forgotten.includes(it))
   const groups = [...new Set(strangers.map(it => it.group))]
   return groups.flatMap((group): Finding[] => {
     const place = named.find(it =>

@@ -114,7 +114,7 @@ export interface Group {
 }
 
 /** The groups in the order of their numbers; what is in none comes last. */
-export function groupsOf(machine: Machine): Group[] {
+export function iommuGroups(machine: Machine): Group[] {
   const ids = [...new Set(machine.devices.map(it => it.group))]
   const order = (id: string | undefined) => (id === undefined ? Number.POSITIVE_INFINITY : +id)
   return ids
@@ -138,7 +138,7 @@ export function unitsOf(devices: readonly PciDevice[]): string[] {
  * other driver has. Bridges, devices without a driver, and virtual functions of these devices, which go
  * with them, are not in the way.
  */
-export function strangersOf(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
+export function otherGroupMembers(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const groups = new Set(
     machine.devices.filter(it => passed.has(it.address)).map(it => it.group ?? '')
   )
@@ -166,7 +166,7 @@ export function isForGuests({ driver = '' }: PciDevice): boolean {
  * The devices that stay with the host and have an ID of one that goes, so that the ID can't tell
  * them apart. A virtual function is never bound by ID, so one that goes counts as one that stays.
  */
-export function twinsOf(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
+export function sameIdDevices(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const bound = withoutVirtualFunctions(machine, passed)
   const gone = withVirtualFunctions(machine, bound)
   const ids = new Set(machine.devices.filter(it => bound.has(it.address)).map(idOf))

@@ -7,9 +7,9 @@ import {
   isForGuests,
   isSilent,
   monitorsAt,
-  strangersOf
+  otherGroupMembers
 } from './cards.ts'
-import type { Held, Keyboard, Machine, PciDevice, StorageUse } from './machine.ts'
+import type { Keyboard, Machine, PciDevice, ReachedThrough, StorageUse } from './machine.ts'
 import { canShow, isDisplay } from './read/pci.ts'
 import { isVirtual, virtualFunctionsOf, withVirtualFunctions } from './virtualFunctions.ts'
 
@@ -56,7 +56,7 @@ export function closedTo(gate: Gate): PciDevice[] {
   return [gate.device, ...goesToo]
 }
 
-export interface Circumstances {
+export interface GateOptions {
   /** The addresses of display cards that the person confirmed. */
   confirmed: readonly string[]
   /** Whether the devices belong to guests from the start; otherwise the host shows on them until then. */
@@ -71,7 +71,7 @@ export interface Circumstances {
 export function closedGates(
   machine: Machine,
   passed: ReadonlySet<string>,
-  { confirmed, bindsAtBoot }: Circumstances
+  { confirmed, bindsAtBoot }: GateOptions
 ): Gate[] {
   const devices = machine.devices.filter(it => passed.has(it.address))
   const displays = bindsAtBoot ? displayGates(machine, passed, devices, confirmed) : []
@@ -119,7 +119,7 @@ function keyboardGate(
 
 /** Those of the devices that one of these is reached through. */
 function devicesOnTheWay(
-  held: readonly Held[],
+  held: readonly ReachedThrough[],
   devices: readonly PciDevice[],
   machine: Machine
 ): PciDevice[] {
@@ -170,7 +170,7 @@ export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
   return device.bootVga === true || monitorsAt(device).length > 0 || hasPanel
 }
 
-function isCut({ through }: Held, passed: ReadonlySet<string>): boolean {
+function isCut({ through }: ReachedThrough, passed: ReadonlySet<string>): boolean {
   return through.some(it => passed.has(it))
 }
 
@@ -285,7 +285,7 @@ export type Reason =
   | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: readonly PciDevice[] }
 
 /** All graphics cards, those first that a guest can have, and the best of these first. */
-export function candidatesOf(machine: Machine): Candidate[] {
+export function candidateCards(machine: Machine): Candidate[] {
   const rank = { free: 0, confirm: 1, separate: 2, kept: 3 }
   return cardsOf(machine)
     .map(card => judge(machine, card))
@@ -311,14 +311,14 @@ export function virtualCandidatesOf(machine: Machine): VirtualCandidate[] {
     const passed = new Set([device.address])
     const reasons: Reason[] = [
       ...closedGates(machine, passed, { confirmed: [], bindsAtBoot: false }),
-      ...sharedGroup(machine, device, passed)
+      ...groupReasons(machine, device, passed)
     ]
     return { device, verdict: reasons.length === 0 ? 'free' : 'kept', reasons }
   })
 }
 
-function sharedGroup(machine: Machine, device: PciDevice, passed: ReadonlySet<string>): Reason[] {
-  const others = strangersOf(machine, passed)
+function groupReasons(machine: Machine, device: PciDevice, passed: ReadonlySet<string>): Reason[] {
+  const others = otherGroupMembers(machine, passed)
   return others.length > 0 ? [{ code: 'SHARED_GROUP', device, others }] : []
 }
 
@@ -329,7 +329,7 @@ function judge(machine: Machine, card: Card): Candidate {
   const reasons: Reason[] = [
     ...(card.isIntegrated ? [{ code: 'INTEGRATED', device } as const] : []),
     ...gates,
-    ...sharedGroup(machine, device, passed),
+    ...groupReasons(machine, device, passed),
     ...card.functions.flatMap((it): Reason[] => {
       const virtual = virtualFunctionsOf(machine, it.address)
       return virtual.length > 0 ? [{ code: 'HAS_VIRTUAL_FUNCTIONS', device: it, virtual }] : []

@@ -155,12 +155,12 @@ export interface Firmware {
 }
 
 /** Something of the host's that is gone when a device is given away. */
-export interface Held {
+export interface ReachedThrough {
   /** The PCI devices that it is reached through; empty where that is unknown or none. */
   through: readonly string[]
 }
 
-export interface StorageUse extends Held {
+export interface StorageUse extends ReachedThrough {
   kind: 'mount' | 'swap' | 'luks' | 'zfs'
   /** Where it is mounted; else the block device. */
   name: string
@@ -227,13 +227,13 @@ export interface UsbPlace {
   port: string
 }
 
-export interface Network extends Held {
+export interface Network extends ReachedThrough {
   /** The interface: `enp5s0`. */
   name: string
   isUp: boolean
 }
 
-export interface Keyboard extends Held {
+export interface Keyboard extends ReachedThrough {
   name: string
   /** Whether what it is part of has a mouse as well, as receivers and many mice have. */
   hasMouse: boolean

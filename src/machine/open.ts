@@ -25,7 +25,7 @@ export type MachineProblem =
  */
 export function openMachine(folder: string | undefined): Result<OpenMachine, MachineProblem> {
   if (folder === undefined) return ok({ source: systemAt('/'), isDump: false })
-  const names = namesIn(folder)
+  const names = folderEntries(folder)
   if (names === undefined) return err({ code: 'NOT_A_FOLDER', path: folder })
   if (isDump(names)) {
     const texts = names
@@ -46,7 +46,7 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
  */
 export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciIds'> {
   if (folder === undefined) return {}
-  const tables = isDump(namesIn(folder) ?? [])
+  const tables = isDump(folderEntries(folder) ?? [])
     ? ['pci.ids']
     : ['usr/share/hwdata/pci.ids', 'usr/share/misc/pci.ids']
   return { pciIds: tables.map(it => join(folder, it)) }
@@ -57,7 +57,7 @@ function isDump(names: readonly string[]): boolean {
   return names.includes('sys.txt') || (names.includes('proc.txt') && names.includes('pci.ids'))
 }
 
-function namesIn(folder: string): string[] | undefined {
+function folderEntries(folder: string): string[] | undefined {
   try {
     return readdirSync(folder).sort()
   } catch {

@@ -33,7 +33,7 @@ let shipped: NameTable | undefined
  * is not in it is looked for in the full tables at `pciIds`, in that order (by default where
  * systems have them); a table that can't be read is passed over. Reads files, writes none.
  */
-export function namesOf(
+export function pciNamesOf(
   ids: readonly string[],
   options: { pciIds?: readonly string[] } = {}
 ): Map<string, string> {
@@ -42,7 +42,7 @@ export function namesOf(
   const found = new Map<string, string>()
   const lookUp = (table: NameTable): void => {
     for (const key of missing) {
-      const name = nameIn(table, key)
+      const name = findName(table, key)
       if (name === undefined) continue
       found.set(key, name)
       missing.delete(key)
@@ -52,7 +52,7 @@ export function namesOf(
   if (missing.size > 0) lookUp(shippedTable())
   for (const path of options.pciIds ?? PCI_IDS) {
     if (missing.size === 0) break
-    const text = read(path)
+    const text = readTable(path)
     if (text !== undefined) lookUp(fromPciIds(text, missing))
   }
 
@@ -68,7 +68,7 @@ function deviceKey(id: string): string | undefined {
   return /^([0-9a-f]{4}:[0-9a-f]{4})(?::[0-9a-f]+)*$/.exec(id.toLowerCase())?.[1]
 }
 
-function nameIn(table: NameTable, key: string): string | undefined {
+function findName(table: NameTable, key: string): string | undefined {
   const device = oneLine(table.devices.get(key) ?? '')
   if (device === '') return undefined
   const id = key.slice(0, 4)
@@ -77,7 +77,7 @@ function nameIn(table: NameTable, key: string): string | undefined {
 }
 
 function shippedTable(): NameTable {
-  shipped ??= fromShipped(read(SHIPPED) ?? '')
+  shipped ??= fromShipped(readTable(SHIPPED) ?? '')
   return shipped
 }
 
@@ -128,7 +128,7 @@ function oneLine(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\s]+/gu, ' ').trim()
 }
 
-function read(path: string | URL): string | undefined {
+function readTable(path: string | URL): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {

@@ -26,11 +26,11 @@ export interface Source {
 export function systemAt(root: string): Source {
   return {
     text: path =>
-      attempt(() =>
+      orUndefined(() =>
         path === '/dev/kmsg' ? readLog(join(root, path)) : readFileSync(join(root, path), 'utf8')
       ),
-    names: path => attempt(() => readdirSync(join(root, path)).sort()),
-    link: path => attempt(() => readlinkSync(join(root, path)))
+    names: path => orUndefined(() => readdirSync(join(root, path)).sort()),
+    link: path => orUndefined(() => readlinkSync(join(root, path)))
   }
 }
 
@@ -43,10 +43,10 @@ export type Entry = { text: string } | { link: string } | 'folder'
 export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
   const folders = new Map<string, Set<string>>()
   for (const [path, entry] of recording) {
-    if (entry === 'folder') namesIn(folders, path)
+    if (entry === 'folder') folderAt(folders, path)
     for (let at = path; at.lastIndexOf('/') > 0; at = at.slice(0, at.lastIndexOf('/'))) {
       const end = at.lastIndexOf('/')
-      namesIn(folders, at.slice(0, end)).add(at.slice(end + 1))
+      folderAt(folders, at.slice(0, end)).add(at.slice(end + 1))
     }
   }
   return {
@@ -65,7 +65,7 @@ export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
   }
 }
 
-function namesIn(folders: Map<string, Set<string>>, path: string): Set<string> {
+function folderAt(folders: Map<string, Set<string>>, path: string): Set<string> {
   const names = folders.get(path) ?? new Set()
   folders.set(path, names)
   return names
@@ -122,7 +122,7 @@ function readEntry(file: number, entry: Buffer): number {
   }
 }
 
-function attempt<T>(read: () => T): T | undefined {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch {

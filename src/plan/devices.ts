@@ -1,7 +1,13 @@
 // From the cards that a person names to the settings that give them to a guest.
 
 import { innerModule } from '../configuration/bootEntries.ts'
-import { type Card, cardWith, competingDrivers, strangersOf, twinsOf } from '../machine/cards.ts'
+import {
+  type Card,
+  cardWith,
+  competingDrivers,
+  otherGroupMembers,
+  sameIdDevices
+} from '../machine/cards.ts'
 import {
   type Caution,
   cautionsFor,
@@ -255,7 +261,7 @@ function sharedGroups(
 ): ChoiceProblem[] {
   return cards.flatMap(({ display, functions }) => {
     const groups = new Set(functions.map(it => it.group))
-    const others = strangersOf(machine, passed).filter(it => groups.has(it.group))
+    const others = otherGroupMembers(machine, passed).filter(it => groups.has(it.group))
     if (others.length === 0) return []
     const all = new Set([...passed, ...others.map(it => it.address)])
     // What shows the screen is not to be named by us, only by the person.
@@ -277,7 +283,7 @@ function sharedByNamed(
   named: readonly PciDevice[],
   passed: ReadonlySet<string>
 ): Caution[] {
-  const strangers = strangersOf(machine, passed)
+  const strangers = otherGroupMembers(machine, passed)
   return [...new Set(strangers.map(it => it.group))].flatMap((group): Caution[] => {
     const device = named.find(it => it.group === group)
     const others = strangers.filter(it => it.group === group)
@@ -315,7 +321,7 @@ function bind(
   whole: readonly PciDevice[],
   passed: ReadonlySet<string>
 ): Step {
-  const twins = twinsOf(machine, passed)
+  const twins = sameIdDevices(machine, passed)
   const decisions: Decision[] = [
     twins.length === 0 ? { code: 'BY_ID' } : { code: 'BY_ADDRESS', twins }
   ]

@@ -1,7 +1,7 @@
 // What `apply` writes for a machine is right on that machine.
 
 import { expect, test } from 'vitest'
-import { candidatesOf } from '../../src/machine/gates.ts'
+import { candidateCards } from '../../src/machine/gates.ts'
 import { planApply } from '../../src/plan/apply.ts'
 import { chooseDevices } from '../../src/plan/devices.ts'
 import { machineCalled, NAMES } from '../machine/support/machines.ts'
@@ -19,7 +19,7 @@ function applied(name: string, gpu: string): string | undefined {
 }
 
 const CARDS = NAMES.flatMap(name =>
-  candidatesOf(machineCalled(name)).flatMap(({ card }) => {
+  candidateCards(machineCalled(name)).flatMap(({ card }) => {
     const { address } = card.display
     const text = applied(name, address)
     return text === undefined ? [] : [{ name, address, text }]

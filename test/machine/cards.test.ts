@@ -5,9 +5,9 @@ import {
   cardsOf,
   cardWith,
   competingDrivers,
-  groupsOf,
-  strangersOf,
-  twinsOf
+  iommuGroups,
+  otherGroupMembers,
+  sameIdDevices
 } from '../../src/machine/cards.ts'
 import type { Machine, PciDevice } from '../../src/machine/machine.ts'
 import { machineCalled } from './support/machines.ts'
@@ -82,7 +82,7 @@ describe('a card', () => {
 describe('a group', () => {
   test('is in the way with what the host drives, bridges not counted', () => {
     const dirty = machineCalled('dirty-group')
-    const strangers = strangersOf(dirty, new Set(['0000:08:00.0', '0000:08:00.1']))
+    const strangers = otherGroupMembers(dirty, new Set(['0000:08:00.0', '0000:08:00.1']))
     expect(addresses(strangers)).toEqual(['0000:02:00.0', '0000:02:00.1', '0000:04:00.0'])
     const own = machineOf(
       device('0000:01:00.0', '10de:1b80', '030000', { group: '1', driver: 'nvidia' }),
@@ -91,14 +91,14 @@ describe('a group', () => {
       device('0000:04:00.0', '1022:0003', '010601', { group: '2', driver: 'ahci' }),
       device('0000:05:00.0', '1022:0004', '010601', { driver: 'ahci' })
     )
-    expect(strangersOf(own, new Set(['0000:01:00.0']))).toEqual([])
-    expect(strangersOf(own, new Set(['0000:05:00.0']))).toEqual([])
+    expect(otherGroupMembers(own, new Set(['0000:01:00.0']))).toEqual([])
+    expect(otherGroupMembers(own, new Set(['0000:05:00.0']))).toEqual([])
   })
 
   test('is shared by several slots; groups come by number, what is in none last', () => {
     const at = (address: string, group?: string) =>
       device(address, '1022:0001', '040300', group === undefined ? {} : { group })
-    const groups = groupsOf(
+    const groups = iommuGroups(
       machineOf(
         at('0000:01:00.0', '10'),
         at('0000:01:00.1', '10'),
@@ -118,8 +118,8 @@ describe('a group', () => {
 test('twins have an ID of what goes, and stay', () => {
   const machine = machineCalled('shared-audio-id')
   const whole = ['0000:03:00.0', '0000:03:00.1', '0000:03:00.2', '0000:03:00.3']
-  expect(addresses(twinsOf(machine, new Set(whole)))).toEqual(['0000:0c:00.1'])
-  expect(twinsOf(machine, new Set([...whole, '0000:0c:00.1']))).toEqual([])
+  expect(addresses(sameIdDevices(machine, new Set(whole)))).toEqual(['0000:0c:00.1'])
+  expect(sameIdDevices(machine, new Set([...whole, '0000:0c:00.1']))).toEqual([])
 })
 
 test.each<[string, PciDevice, string[]]>([

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { formatDump, parseDump } from '../../src/machine/dump/dump.ts'
-import { candidatesOf, proposalOf } from '../../src/machine/gates.ts'
+import { candidateCards, proposalOf } from '../../src/machine/gates.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
 import { machineCalled, NAMES, sourceOf, textsOf } from './support/machines.ts'
@@ -32,7 +32,7 @@ test('each machine is told of', () => {
 })
 
 test.each(NAMES)('the cards of %s', name => {
-  const candidates = candidatesOf(machineCalled(name))
+  const candidates = candidateCards(machineCalled(name))
   const told = candidates.map(({ card, verdict, reasons }) =>
     [card.display.address, card.functions.length, verdict, ...reasons.map(it => it.code)].join(' ')
   )

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { nameTables } from '../../src/machine/open.ts'
-import { namesOf } from '../../src/machine/pciNames.ts'
+import { pciNamesOf } from '../../src/machine/pciNames.ts'
 
 const DATA = fileURLToPath(new URL('../../data/', import.meta.url))
 
@@ -23,7 +23,7 @@ function pciIds(name: string, text: string): string {
 
 /** Names as an object, with no table but the shipped one unless `tables` has some. */
 function names(ids: string[], tables: string[] = []): Record<string, string> {
-  return Object.fromEntries(namesOf(ids, { pciIds: tables }))
+  return Object.fromEntries(pciNamesOf(ids, { pciIds: tables }))
 }
 
 describe('the shipped table', () => {
@@ -88,7 +88,7 @@ describe('IDs', () => {
   test('keep the spelling and the order they were given in', () => {
     const given = ['10DE:10F0', '10de:1b80:1043:85aa', '10de:1b80:1043:85aa:030000:ffff00']
 
-    expect([...namesOf(given, { pciIds: [] })]).toEqual([
+    expect([...pciNamesOf(given, { pciIds: [] })]).toEqual([
       ['10DE:10F0', 'NVIDIA GP104 High Definition Audio Controller'],
       ['10de:1b80:1043:85aa', 'NVIDIA GP104 [GeForce GTX 1080]'],
       ['10de:1b80:1043:85aa:030000:ffff00', 'NVIDIA GP104 [GeForce GTX 1080]']

@@ -4,13 +4,13 @@ import { describe, expect, test } from 'vitest'
 import {
   cardsOf,
   displaysLeft,
-  groupsOf,
+  iommuGroups,
   isForGuests,
-  strangersOf,
-  twinsOf
+  otherGroupMembers,
+  sameIdDevices
 } from '../../src/machine/cards.ts'
 import {
-  candidatesOf,
+  candidateCards,
   cautionsFor,
   closedGates,
   virtualCandidatesOf
@@ -172,7 +172,7 @@ describe('a virtual function of a graphics card', () => {
       [`${device('0000:0a:00.4')}/class`]: '0x030200\n',
       [`${device('0000:0a:00.4')}/physfn`]: '-> ../0000:0a:00.0'
     })
-    const card = candidatesOf(machine).find(it => it.card.display.address === '0000:0a:00.0')
+    const card = candidateCards(machine).find(it => it.card.display.address === '0000:0a:00.0')
     expect(card?.verdict).toBe('kept')
     expect(card?.reasons.map(it => it.code)).toEqual(['HAS_VIRTUAL_FUNCTIONS'])
     expect(card?.card.functions).toHaveLength(2)
@@ -218,7 +218,7 @@ describe('an IOMMU group', () => {
       Object.fromEntries(all.map(it => [`${device(it)}/iommu_group`, `-> ../x/${group}`]))
     )
   const shared = (machine: Machine) =>
-    groupsOf(machine).flatMap(it => (it.isShared ? [it.id, ...addresses(it.devices)] : []))
+    iommuGroups(machine).flatMap(it => (it.isShared ? [it.id, ...addresses(it.devices)] : []))
 
   test('of its own is not shared, also in the slot of its device', () => {
     expect(shared(MACHINE)).toEqual([])
@@ -227,7 +227,7 @@ describe('an IOMMU group', () => {
   })
   test('with its device, which a driver has, keeps it from guests', () => {
     const machine = inGroup(2, GPU1)
-    expect(addresses(strangersOf(machine, new Set([GPU1])))).toEqual([GPU])
+    expect(addresses(otherGroupMembers(machine, new Set([GPU1])))).toEqual([GPU])
     const own = virtualCandidatesOf(machine).map(it => [
       it.device.address,
       it.verdict,
@@ -242,24 +242,24 @@ describe('an IOMMU group', () => {
   })
   test('with another virtual function does so only where that has a driver of the host', () => {
     const machine = inGroup(12, NIC1, NIC2)
-    expect(addresses(strangersOf(machine, new Set([NIC2])))).toEqual([NIC1])
-    expect(addresses(strangersOf(machine, new Set([NIC1])))).toEqual([])
+    expect(addresses(otherGroupMembers(machine, new Set([NIC2])))).toEqual([NIC1])
+    expect(addresses(otherGroupMembers(machine, new Set([NIC1])))).toEqual([])
   })
   test('of a device that goes has no strangers in what goes with it', () => {
     const machine = inGroup(5, NIC1)
-    expect(addresses(strangersOf(machine, new Set([NIC])))).toEqual([])
+    expect(addresses(otherGroupMembers(machine, new Set([NIC])))).toEqual([])
   })
 })
 
 test('twins of what is bound are virtual functions that stay', () => {
-  const twins = (...passed: string[]) => addresses(twinsOf(MACHINE, new Set(passed)))
+  const twins = (...passed: string[]) => addresses(sameIdDevices(MACHINE, new Set(passed)))
   // Its own are gone with it.
   expect(twins(GPU)).toEqual([])
   expect(twins(NIC)).toEqual(['0000:01:00.1'])
   expect(twins(GPU1)).toEqual([])
   const other = { ...at(MACHINE, GPU), address: '0000:03:00.0' }
   const two = { ...MACHINE, devices: [...MACHINE.devices, other] }
-  expect(addresses(twinsOf(two, new Set(['0000:03:00.0', GPU1])))).toEqual([GPU, GPU1, GPU2])
+  expect(addresses(sameIdDevices(two, new Set(['0000:03:00.0', GPU1])))).toEqual([GPU, GPU1, GPU2])
 })
 
 test.each([

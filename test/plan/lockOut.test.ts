@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { candidatesOf, proposalOf } from '../../src/machine/gates.ts'
+import { candidateCards, proposalOf } from '../../src/machine/gates.ts'
 import { chooseDevices } from '../../src/plan/devices.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { type Generated, generated } from '../machine/support/generated.ts'
@@ -33,7 +33,7 @@ test('a card that is proposed takes nothing that the host needs', () => {
   let proposed = 0
   fc.assert(
     fc.property(generated, it => {
-      const candidates = candidatesOf(it.machine)
+      const candidates = candidateCards(it.machine)
       for (const { card, verdict } of candidates) {
         if (verdict === 'kept') continue
         const passed = new Set(card.functions.map(at => at.address))
@@ -65,7 +65,7 @@ test('what is accepted takes nothing that the host needs, and no more than was s
         ...new Set(from.length === 0 ? [] : them.map(n => from[n % from.length] ?? ''))
       ]
       const cards = all.filter(at =>
-        candidatesOf(it.machine).some(c => c.card.display.address === at)
+        candidateCards(it.machine).some(c => c.card.display.address === at)
       )
       const gpus = pick(numbers.gpus, cards)
       const settings: Settings = {
@@ -85,7 +85,7 @@ test('what is accepted takes nothing that the host needs, and no more than was s
       if (isFirstPhase || gpus.length === 0) return
       accepted++
       const said = takenBy(it, settings)
-      const whole = candidatesOf(it.machine)
+      const whole = candidateCards(it.machine)
         .filter(at => gpus.includes(at.card.display.address))
         .flatMap(at => at.card.functions.map(device => device.address))
       expect([...taken].sort()).toEqual([...new Set([...said, ...whole])].sort())

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { problemMessage } from '../../src/cli/text/gates.ts'
 import { cardWith } from '../../src/machine/cards.ts'
-import { candidatesOf, closedGates, virtualCandidatesOf } from '../../src/machine/gates.ts'
+import { candidateCards, closedGates, virtualCandidatesOf } from '../../src/machine/gates.ts'
 import { virtualFunctionsOf } from '../../src/machine/virtualFunctions.ts'
 import { chooseDevices } from '../../src/plan/devices.ts'
 import type { Settings } from '../../src/settings/settings.ts'
@@ -80,7 +80,7 @@ function asked(it: GeneratedVirtual, numbers: ReturnType<typeof wishes.generate>
   const pick = (them: readonly number[], from: readonly string[]) => [
     ...new Set(them.flatMap(n => (from.length === 0 ? [] : [from[n % from.length] ?? ''])))
   ]
-  const cards = candidatesOf(it.machine).map(at => at.card.display.address)
+  const cards = candidateCards(it.machine).map(at => at.card.display.address)
   const settings: Settings = {
     addresses: pick(numbers.addresses, it.endpoints),
     devices: pick(numbers.ids, it.endpoints).map(at => it.ids.get(at) ?? '')
@@ -201,10 +201,10 @@ test('a virtual function that shares nothing with the host is accepted, and no o
 test('no virtual function is part of a card, and none keeps the screen', () => {
   fc.assert(
     fc.property(generatedVirtual, it => {
-      const candidates = candidatesOf(it.machine)
+      const candidates = candidateCards(it.machine)
       const functions = candidates.flatMap(at => at.card.functions.map(device => device.address))
       expect(functions.filter(at => it.virtual.has(at))).toEqual([])
-      const before = candidatesOf(it.base.machine)
+      const before = candidateCards(it.base.machine)
       const about = (all: typeof candidates) =>
         all
           .flatMap(at => at.reasons.map(reason => `${reason.code} ${at.card.display.address}`))

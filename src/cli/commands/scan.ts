@@ -1,7 +1,7 @@
 import { readdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { makeDump } from '../../machine/dump/dump.ts'
-import { candidatesOf, virtualCandidatesOf } from '../../machine/gates.ts'
+import { candidateCards, virtualCandidatesOf } from '../../machine/gates.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import { isLedToRoots } from '../../storage/access.ts'
 import { reading } from '../../storage/errno.ts'
@@ -25,7 +25,7 @@ import { dumpMessage, dumpNotes, outputLedMessage } from '../text/output.ts'
 export function scanCommand(args: Arguments, screens: Screens): Report {
   const request = readScanRequest(args, screens)
   const { machine, names, recording } = new MachineReader(request.sysfs).read()
-  const candidates = candidatesOf(machine)
+  const candidates = candidateCards(machine)
   const virtual = virtualCandidatesOf(machine)
   const scan = { machine, candidates, virtual, names }
   const advice = adviceFor(machine, candidates, virtual, names)

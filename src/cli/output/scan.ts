@@ -1,4 +1,4 @@
-import { type Group, groupsOf, monitorsAt, unitsOf } from '../../machine/cards.ts'
+import { type Group, iommuGroups, monitorsAt, unitsOf } from '../../machine/cards.ts'
 import type { Candidate, VirtualCandidate } from '../../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import { classWord, isBridge, isDisplay } from '../../machine/read/pci.ts'
@@ -33,7 +33,7 @@ const GAP = '  '
 export function scanTable(scan: Scan, look: Look): string[] {
   const width = widthOf(look.screen)
   const table = { scan, look, width, columns: columnsOf(scan.machine.devices, width) }
-  const shown = groupsOf(scan.machine).filter(
+  const shown = iommuGroups(scan.machine).filter(
     it => look.isWhole || it.devices.some(device => !isBridge(device))
   )
   const groups = shown.flatMap(group => [...groupLines(group, table), ''])
@@ -243,7 +243,7 @@ export function scanBody(scan: Scan, advice: Advice): ScanBody {
       laptop: firmware.isLaptop,
       mux: firmware.mux ?? null
     },
-    groups: groupsOf(machine).map(it => groupReport(it, names)),
+    groups: iommuGroups(machine).map(it => groupReport(it, names)),
     cards: candidates.map(({ card, verdict, reasons }) => ({
       address: card.display.address,
       functions: card.functions.map(it => it.address),

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isInFlake } from '../../configuration/repository.ts'
-import { type Candidate, candidatesOf, proposalOf } from '../../machine/gates.ts'
+import { type Candidate, candidateCards, proposalOf } from '../../machine/gates.ts'
 import type { NixDocument } from '../../nix/index.ts'
 import { specialisationsOf } from '../../plan/bootEntry.ts'
 import { parseUser } from '../../settings/parse.ts'
@@ -35,7 +35,7 @@ export async function askForCard(
   const { request, reader } = inputs
   const { screens, line, words } = request
   const { machine, names } = reader.read()
-  const candidates = candidatesOf(machine)
+  const candidates = candidateCards(machine)
   if (candidates.length === 0) throw new CommandError(otherwise)
   if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
     throw new CommandError(problemMessage([{ code: 'IOMMU_OFF', machine }], line, names))

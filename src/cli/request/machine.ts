@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path'
 import { idOf, type Machine } from '../../machine/machine.ts'
 import { type MachineProblem, nameTables, openMachine } from '../../machine/open.ts'
-import { namesOf } from '../../machine/pciNames.ts'
+import { pciNamesOf } from '../../machine/pciNames.ts'
 import { readMachine } from '../../machine/read/machine.ts'
 import { type Recording, recordingSource, type Source } from '../../machine/source.ts'
 import type { Settings } from '../../settings/settings.ts'
@@ -45,7 +45,7 @@ export class MachineReader {
    */
   namesOf(ids: readonly string[]): Names {
     const unknown = ids.filter(it => !this.#names.has(it))
-    const found = unknown.length > 0 ? namesOf(unknown, nameTables(this.#folder)) : new Map()
+    const found = unknown.length > 0 ? pciNamesOf(unknown, nameTables(this.#folder)) : new Map()
     for (const id of unknown) this.#names.set(id, found.get(id))
     return new Map(ids.flatMap(id => this.#named(id)))
   }

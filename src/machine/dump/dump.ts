@@ -5,7 +5,7 @@ import type { Entry, Recording } from '../source.ts'
 import { masksFor } from './names.ts'
 import { maskedPath, maskedTarget } from './paths.ts'
 import { type Kind, placeholdersFor } from './placeholders.ts'
-import { driversIn, keptParameters, reducedText } from './texts.ts'
+import { keptParameters, namedDrivers, reducedText } from './texts.ts'
 
 const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
 
@@ -36,14 +36,14 @@ export function makeDump(recording: Recording): {
     if (/\s/.test(path)) continue
     const name = `${path.split('/')[1]}.txt`
     const lines = files.get(name) ?? [HEAD]
-    lines.push(...linesOf(path, entry))
+    lines.push(...entryLines(path, entry))
     files.set(name, lines)
   }
   const texts = new Map([...files].map(([name, lines]) => [name, `${lines.join('\n')}\n`]))
   return { texts, replaced: reduced.replaced }
 }
 
-function linesOf(path: string, entry: Entry): string[] {
+function entryLines(path: string, entry: Entry): string[] {
   if (entry === 'folder') return [`${path}/`]
   if ('link' in entry) return [`${path} -> ${entry.link}`]
   const text = entry.text.replace(/\n$/, '')
@@ -98,7 +98,7 @@ export interface Reduced {
  */
 export function withoutIdentity(recording: Recording): Reduced {
   const names = placeholdersFor(recording)
-  const drivers = driversIn(recording)
+  const drivers = namedDrivers(recording)
   const masks = masksFor(recording, names, drivers)
   const parameters = (text: string) => keptParameters(text, drivers, names).join(' ')
   const differing = differingParameters(recording, parameters)
@@ -109,7 +109,7 @@ export function withoutIdentity(recording: Recording): Reduced {
       const other = differing.has(text.trim()) ? [names.of('other', text.trim())] : []
       return `${[kept, ...other].filter(it => it !== '').join(' ')}\n`
     },
-    modaliases: textsOf(recording, '/modalias').map(it => it.trim()),
+    modaliases: textsAt(recording, '/modalias').map(it => it.trim()),
     hasBlock: (name: string) => recording.has(`/sys/class/block/${name}`)
   }
   const reduced: Recording = new Map()
@@ -129,7 +129,7 @@ export function withoutIdentity(recording: Recording): Reduced {
   return { recording: reduced, replaced: names.counts() }
 }
 
-function textsOf(recording: Recording, end: string): string[] {
+function textsAt(recording: Recording, end: string): string[] {
   return [...recording].flatMap(([path, it]) =>
     path.endsWith(end) && typeof it === 'object' && 'text' in it ? [it.text] : []
   )
@@ -143,7 +143,7 @@ function differingParameters(
   recording: Recording,
   parameters: (text: string) => string
 ): Set<string> {
-  const texts = [...new Set(textsOf(recording, '/kernel-params').map(it => it.trim()))]
+  const texts = [...new Set(textsAt(recording, '/kernel-params').map(it => it.trim()))]
   const isSame = (a: string, b: string) => a !== b && parameters(a) === parameters(b)
   return new Set(texts.filter(it => texts.some(other => isSame(it, other))))
 }

@@ -60,14 +60,14 @@ export function placeholdersFor(recording: Recording): Placeholders {
     return number
   }
   return {
-    of: (kind, name) => (isPlaceholder(kind, name) ? name : spelled(kind, next(kind, name))),
+    of: (kind, name) => (isPlaceholder(kind, name) ? name : placeholder(kind, next(kind, name))),
     number: (name, numberIn) => numberIn(name) ?? next('number', name.toLowerCase()),
     counts: () => counted
   }
 }
 
 /** Two kinds have a form of their own: a single input device has no number, and a mount point is a path. */
-function spelled(kind: Kind, number: number): string {
+function placeholder(kind: Kind, number: number): string {
   if (kind === 'mount') return `/mnt/${number}`
   if (kind === 'swap') return `/swap${number}`
   return kind === 'input' && number === 1 ? kind : `${kind}${number}`
@@ -78,7 +78,7 @@ export function isPlaceholder(kind: Kind, name: string): boolean {
   if (kind === 'input' && name === 'input') return true
   if (kind === 'pool' && name === 'pool') return true
   const number = /(?<![0-9])[1-9]\d{0,5}$/.exec(name)?.[0]
-  return number !== undefined && spelled(kind, Number(number)) === name
+  return number !== undefined && placeholder(kind, Number(number)) === name
 }
 
 /** The placeholders that are in a recording already, as those of a dump are. */

@@ -7,7 +7,7 @@ import type { Masks } from './names.ts'
 import type { Placeholders } from './placeholders.ts'
 
 /** What texts are reduced by. */
-export interface Circumstances {
+export interface Reduction {
   masks: Masks
   /** The kernel parameters of a text, on one line. */
   parameters: (text: string) => string
@@ -18,7 +18,7 @@ export interface Circumstances {
 }
 
 /** The text of the file at this path as it goes into the dump. */
-export function reducedText(path: string, text: string, at: Circumstances): string {
+export function reducedText(path: string, text: string, at: Reduction): string {
   const { masks } = at
   switch (path) {
     case '/proc/cpuinfo':
@@ -36,7 +36,7 @@ export function reducedText(path: string, text: string, at: Circumstances): stri
     case '/proc/bus/input/devices':
       return inputs(text, masks)
     case '/proc/modules':
-      return linesOf(
+      return joinLines(
         lines(text)
           .map(it => it.split(' ')[0] ?? '')
           .filter(isKnownModule)
@@ -44,7 +44,7 @@ export function reducedText(path: string, text: string, at: Circumstances): stri
     case '/proc/sys/kernel/osrelease':
       return `${masks.kernel(text.trim())}\n`
     case '/proc/iomem':
-      return framebuffers(text)
+      return framebufferLines(text)
     case '/dev/kmsg':
       return log(text)
     default:
@@ -52,7 +52,7 @@ export function reducedText(path: string, text: string, at: Circumstances): stri
   }
 }
 
-function byName(path: string, text: string, at: Circumstances): string {
+function byName(path: string, text: string, at: Reduction): string {
   const { masks } = at
   if (path.startsWith('/run/udev/data/')) return udevFacts(text, masks)
   switch (path.slice(path.lastIndexOf('/') + 1)) {
@@ -86,12 +86,12 @@ function lines(text: string): string[] {
   return text.split('\n')
 }
 
-function linesOf(kept: readonly string[]): string {
+function joinLines(kept: readonly string[]): string {
   return kept.map(it => `${it}\n`).join('')
 }
 
 function linesWith(text: string, pattern: RegExp): string {
-  return linesOf(lines(text).filter(it => pattern.test(it)))
+  return joinLines(lines(text).filter(it => pattern.test(it)))
 }
 
 /** One processor is as good as all. */
@@ -114,18 +114,18 @@ function release(text: string): string {
 }
 
 /** The devices that the kernel draws on, without where their memory is. */
-function framebuffers(text: string): string {
+function framebufferLines(text: string): string {
   return [...framebuffersIn(text)].map(it => `0-0 : ${it}\n  0-0 : BOOTFB\n`).join('')
 }
 
 /** Whether it is whole, and what a patch for ACS says. */
 function log(text: string): string {
   const found = text.match(/\bLinux version \d[\d.]*|PCIe ACS overrides enabled/g) ?? []
-  return linesOf([...new Set(found)])
+  return joinLines([...new Set(found)])
 }
 
 /** Only what lies on disks, under names that say nothing. */
-function mounts(text: string, { masks, hasBlock }: Circumstances): string {
+function mounts(text: string, { masks, hasBlock }: Reduction): string {
   const kept = lines(text)
     .filter(it => it !== '')
     .flatMap(line => {
@@ -141,7 +141,7 @@ function mounts(text: string, { masks, hasBlock }: Circumstances): string {
       const origin = type === 'zfs' ? masks.dataset(from) : devices
       return [`${number} / ${masks.mount(point)} rw - ${type.replace(/\..*$/, '')} ${origin} rw`]
     })
-  return linesOf(kept.map((it, i) => `${i} 0 ${it}`))
+  return joinLines(kept.map((it, i) => `${i} 0 ${it}`))
 }
 
 function swaps(text: string, masks: Masks): string {
@@ -153,7 +153,7 @@ function swaps(text: string, masks: Masks): string {
     const gap = line.slice(path.length, line.indexOf(kind ?? '', path.length))
     return [masked === path ? line : `${masked}${gap}${kind}${more}`]
   })
-  return linesOf([head, ...kept])
+  return joinLines([head, ...kept])
 }
 
 /** Names stay that makers give; those of people do not. */
@@ -168,7 +168,7 @@ function inputs(text: string, masks: Masks): string {
 }
 
 /** The names of drivers and modules that a recording cannot do without, with underscores. */
-export function driversIn(recording: Recording): Set<string> {
+export function namedDrivers(recording: Recording): Set<string> {
   const found = new Set(['vfio_pci'])
   for (const [path, entry] of recording) {
     if (typeof entry === 'object' && 'link' in entry && /\/driver(?:\/module)?$/.test(path)) {

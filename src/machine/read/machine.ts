@@ -12,7 +12,7 @@ import { readKernelLog, readLoadedModules, readSystems } from './systems.ts'
 export function readMachine(source: Source): Machine {
   const kernel = source.text('/proc/sys/kernel/osrelease')?.trim()
   const bridges = readBridges(source)
-  const nixos = releaseOf(source.text('/etc/os-release') ?? '')
+  const nixos = nixosRelease(source.text('/etc/os-release') ?? '')
   const systems = readSystems(source)
   const modules = readLoadedModules(source)
   const log = readKernelLog(source)
@@ -98,7 +98,7 @@ function readFirmware(source: Source): Firmware {
 }
 
 /** The release that NixOS calls itself; undefined for another system. */
-function releaseOf(text: string): string | undefined {
+function nixosRelease(text: string): string | undefined {
   const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1]
   return field('ID') === 'nixos' ? field('VERSION_ID') : undefined
 }

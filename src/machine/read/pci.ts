@@ -94,12 +94,12 @@ function readDevice(
     ...{ address, vendor, device, class: code, connectors },
     window: largestWindow(value('resource') ?? ''),
     behind: addressesIn(path).filter(it => it !== address),
-    ...optional('driver', nameOf(source.link(`${folder}/driver`))),
-    ...optional('module', nameOf(source.link(`${folder}/driver/module`))),
+    ...optional('driver', lastPart(source.link(`${folder}/driver`))),
+    ...optional('module', lastPart(source.link(`${folder}/driver/module`))),
     ...(override === undefined || override === '(null)' || override === ''
       ? {}
       : { reservedFor: override }),
-    ...optional('group', nameOf(source.link(`${folder}/iommu_group`))),
+    ...optional('group', lastPart(source.link(`${folder}/iommu_group`))),
     ...optional('physicalFunction', physical),
     ...optional('sriov', readSriov(value)),
     ...(bootVga === undefined ? {} : { bootVga: bootVga === '1' }),
@@ -166,7 +166,7 @@ function hexOf(text: string | undefined, digits: number): string | undefined {
   return found?.toLowerCase().padStart(digits, '0')
 }
 
-function nameOf(target: string | undefined): string | undefined {
+function lastPart(target: string | undefined): string | undefined {
   return target?.split('/').at(-1)
 }
 
@@ -189,11 +189,11 @@ export function readAliases(
   const folders = [...(modules === undefined ? [] : [modules]), '']
   const texts = folders.map(it => source.text(`${it}/lib/modules/${kernel}/modules.alias`))
   const text = kernel === undefined ? undefined : texts.find(it => it !== undefined)
-  return text === undefined ? () => [] : driversIn(text)
+  return text === undefined ? () => [] : driverLookup(text)
 }
 
 /** The same from the text of a `modules.alias`. */
-export function driversIn(text: string): Drivers {
+export function driverLookup(text: string): Drivers {
   const byVendor = new Map<string, { pattern: string; module: string }[]>()
   for (const [, pattern = '', module = ''] of text.matchAll(/^alias (pci:v\S+) (\S+)$/gm)) {
     const vendor = vendorOf(pattern)
@@ -203,7 +203,7 @@ export function driversIn(text: string): Drivers {
   }
   return modalias => {
     const own = [...(byVendor.get(vendorOf(modalias)) ?? []), ...(byVendor.get('') ?? [])]
-    const names = own.filter(it => fits(modalias, it.pattern)).map(it => it.module)
+    const names = own.filter(it => matchesAlias(modalias, it.pattern)).map(it => it.module)
     return [...new Set(names.map(it => it.replaceAll('-', '_')))].sort()
   }
 }
@@ -212,7 +212,9 @@ export function driversIn(text: string): Drivers {
 export function linesAbout(text: string, modaliases: readonly string[]): string {
   const lines = text.match(/^alias pci:v\S+ \S+$/gm) ?? []
   const about = (pattern: string) =>
-    modaliases.some(it => ['', vendorOf(it)].includes(vendorOf(pattern)) && fits(it, pattern))
+    modaliases.some(
+      it => ['', vendorOf(it)].includes(vendorOf(pattern)) && matchesAlias(it, pattern)
+    )
   return lines
     .filter(it => about(it.split(' ')[1] ?? ''))
     .map(it => `${it}\n`)
@@ -225,7 +227,7 @@ function vendorOf(alias: string): string {
 }
 
 /** Patterns of PCI devices have stars, and nothing else that is special to a shell. */
-function fits(modalias: string, pattern: string): boolean {
+function matchesAlias(modalias: string, pattern: string): boolean {
   const parts = pattern.split('*').map(it => it.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`).test(modalias)
 }

@@ -29,14 +29,14 @@ export function readBlocks(source: Source): BlockDevice[] | undefined {
     ...fileSystemMembers(source),
     ...poolMembers(source, plain)
   ]
-  return plain.map(it => ({ ...it, uses: usesOf(it.name, uses) }))
+  return plain.map(it => ({ ...it, uses: usesOn(it.name, uses) }))
 }
 
 interface UseOn extends BlockUse {
   on: string
 }
 
-function usesOf(name: string, all: readonly UseOn[]): BlockUse[] {
+function usesOn(name: string, all: readonly UseOn[]): BlockUse[] {
   const own = all.filter(it => it.on === name)
   return own
     .filter((it, i) => own.findIndex(at => at.kind === it.kind && at.name === it.name) === i)
@@ -132,7 +132,7 @@ function loopParts(
 
 function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
   // What a pool of ZFS lies on is seen by its members.
-  const mounts = readMounts(source, tree).filter(it => it.type !== 'zfs')
+  const mounts = readMounted(source, tree).filter(it => it.type !== 'zfs')
   const own = mounts.map((it): UseOn => ({ kind: 'mount', name: it.point, on: it.blockDevice }))
   const swaps = readSwaps(source, tree).map((it): UseOn => ({ kind: 'swap', name: '', on: it }))
   return [...own, ...swaps, ...onMemory(source)]
@@ -144,7 +144,7 @@ function onMemory(source: Source): UseOn[] {
     .split('\n')
     .flatMap((line): UseOn[] => {
       const on = / - \S+ \/dev\/((?:loop|zram)\d\w*) /.exec(line)?.[1]
-      const name = plainName(line.split(' ')[4] ?? '')
+      const name = unescapeOctal(line.split(' ')[4] ?? '')
       return on === undefined ? [] : [{ kind: 'mount', name, on }]
     })
   const swaps = (source.text('/proc/swaps') ?? '').match(/^\/dev\/(?:loop|zram)\d+(?=\s)/gm) ?? []
@@ -243,7 +243,7 @@ export function readStorage(source: Source): StorageUse[] {
     blockDevice,
     through: [...tree.through(blockDevice)].sort()
   })
-  const mounts = readMounts(source, tree).map(it => use('mount', it.point, it.blockDevice))
+  const mounts = readMounted(source, tree).map(it => use('mount', it.point, it.blockDevice))
   const swaps = readSwaps(source, tree).map(it => use('swap', it, it))
   const members = tree.names.flatMap(name => {
     const kind = memberKind(source, name)
@@ -306,7 +306,7 @@ interface Mount {
 }
 
 /** Every mounted file system with each block device under it. */
-export function readMounts(source: Source, tree: BlockTree): Mount[] {
+export function readMounted(source: Source, tree: BlockTree): Mount[] {
   const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
   const found: Mount[] = []
   for (const line of lines) {
@@ -314,7 +314,7 @@ export function readMounts(source: Source, tree: BlockTree): Mount[] {
     const [, , number = '', , point = ''] = before.split(' ')
     const [type = '', from = ''] = after.split(' ')
     for (const blockDevice of mounted(source, tree, number, type, from)) {
-      found.push({ point: plainName(point), type, blockDevice })
+      found.push({ point: unescapeOctal(point), type, blockDevice })
     }
   }
   return found.filter(
@@ -340,7 +340,7 @@ function mounted(
   }
   const own = from
     .split(':')
-    .map(it => tree.named(plainName(it)))
+    .map(it => tree.named(unescapeOctal(it)))
     .filter(it => it !== undefined)
   if (type !== 'btrfs') return own
   const pools = (source.names('/sys/fs/btrfs') ?? [])
@@ -356,7 +356,7 @@ export function readSwaps(source: Source, tree: BlockTree): string[] {
   return lines
     .map(line => line.split(/\s+/)[0] ?? '')
     .filter(it => it.startsWith('/dev/'))
-    .map(it => tree.named(plainName(it)))
+    .map(it => tree.named(unescapeOctal(it)))
     .filter(it => it !== undefined)
 }
 
@@ -369,7 +369,7 @@ function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
 }
 
 /** The kernel writes blanks in names as octal numbers. */
-export function plainName(text: string): string {
+export function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits) =>
     String.fromCharCode(Number.parseInt(digits, 8))
   )

@@ -52,22 +52,22 @@ const FRAMEBUFFER = /^(?:BOOTFB|efifb|vesafb|simplefb|simple-?drm|simple-framebu
 
 /** What NixOS booted, what it runs now and what it boots next; undefined where there is none of these. */
 export function readSystems(source: Source): Systems | undefined {
-  const booted = readSystem(source, '/run/booted-system')
+  const booted = readLinked(source, '/run/booted-system')
   const systems = {
     ...optional('booted', booted),
-    ...optional('current', readSystem(source, '/run/current-system')),
-    ...optional('next', readSystem(source, `${PROFILES}/system`))
+    ...optional('current', readLinked(source, '/run/current-system')),
+    ...optional('next', readLinked(source, `${PROFILES}/system`))
   }
   if (Object.keys(systems).length === 0) return undefined
   const built = [systems.next, systems.current].flatMap(it => it ?? [])
-  const entry = booted && (entryOf(booted.path, built) ?? olderEntry(source, booted.path))
+  const entry = booted && (specialisationAt(booted.path, built) ?? olderEntry(source, booted.path))
   return { ...systems, ...optional('entry', entry) }
 }
 
 const PROFILES = '/nix/var/nix/profiles'
 
 /** The boot entry of one of these systems that is at the path; blank for a system itself. */
-function entryOf(path: string, systems: readonly System[]): string | undefined {
+function specialisationAt(path: string, systems: readonly System[]): string | undefined {
   if (systems.some(it => it.path === path)) return ''
   return systems.flatMap(it => it.specialisations).find(it => it.system.path === path)?.name
 }
@@ -88,16 +88,16 @@ function olderEntry(source: Source, path: string): string | undefined {
   return undefined
 }
 
-function readSystem(source: Source, link: string): System | undefined {
+function readLinked(source: Source, link: string): System | undefined {
   const path = inStore(source, link)
-  return path === undefined ? undefined : systemAt(source, path)
+  return path === undefined ? undefined : readBuilt(source, path)
 }
 
-function systemAt(source: Source, path: string): System {
+function readBuilt(source: Source, path: string): System {
   const folder = `${path}/specialisation`
   const entries = (source.names(folder) ?? []).flatMap(name => {
     const inner = inStore(source, `${folder}/${name}`)
-    return inner === undefined ? [] : [{ name, system: systemAt(source, inner) }]
+    return inner === undefined ? [] : [{ name, system: readBuilt(source, inner) }]
   })
   return {
     path,
