@@ -19,14 +19,14 @@ export function argumentsIn<E extends XmlElement>(all: readonly E[]): Argument<E
     const behind = all[i + 1]
     const value = behind && attributeOf(behind, 'value')
     if (!behind || value === undefined || (flag !== 'object' && flag !== 'device')) return []
-    const parts = value.startsWith('{') ? fromJson(value) : fromWords(value)
+    const parts = value.startsWith('{') ? partsFromJson(value) : fromWords(value)
     return parts ? [{ flag, ...parts, value, elements: [flagged, behind] }] : []
   })
 }
 
 type Parts = Pick<Argument, 'type' | 'properties'>
 
-function fromJson(value: string): Parts | undefined {
+function partsFromJson(value: string): Parts | undefined {
   let parsed: unknown
   try {
     parsed = JSON.parse(value)

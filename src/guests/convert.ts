@@ -1,6 +1,6 @@
 import { type NixDocument, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import type { Remark } from './modernize/change.ts'
+import type { Warning } from './modernize/change.ts'
 import { printModule } from './printNix.ts'
 import { type DomainError, domainError, type Fault } from './problem.ts'
 import { domainPath, findDomain, readNix } from './readNix.ts'
@@ -10,10 +10,10 @@ import { renderXml } from './xml/renderXml.ts'
 import {
   attributeOf,
   canonicalOf,
-  elementsOf,
+  childElements,
   find,
   findAll,
-  textOf,
+  textContent,
   type XmlDocument,
   type XmlElement
 } from './xml/tree.ts'
@@ -21,7 +21,7 @@ import {
 /** The name of the guest, as it stands in the domain; undefined where there is none. */
 export function guestName({ root }: Pick<XmlDocument, 'root'>): string | undefined {
   const name = find(root, 'name')
-  const text = name && textOf(name)
+  const text = name && textContent(name)
   return text === undefined || text === '' ? undefined : text
 }
 
@@ -79,27 +79,27 @@ export function readIdentity(doc: NixDocument): Identity {
   const whole = readNix(doc)
   const domain = whole && findDomain(whole)
   if (!domain?.ok) return { uuid: undefined, macs: [] }
-  const cards = at(at(domain.value, 'devices'), 'interface')
+  const cards = memberOf(memberOf(domain.value, 'devices'), 'interface')
   const items = cards?.kind === 'list' ? cards.items.map(it => it.value) : cards ? [cards] : []
   return {
-    uuid: textIn(at(domain.value, 'uuid')),
-    macs: items.map(it => textIn(at(at(it, 'mac'), 'address')))
+    uuid: textMember(memberOf(domain.value, 'uuid')),
+    macs: items.map(it => textMember(memberOf(memberOf(it, 'mac'), 'address')))
   }
 }
 
-function at(value: DomainValue | undefined, name: string): DomainValue | undefined {
+function memberOf(value: DomainValue | undefined, name: string): DomainValue | undefined {
   return value?.kind === 'set' ? value.entries.find(it => it.name === name)?.value : undefined
 }
 
-function textIn(value: DomainValue | undefined): string | undefined {
-  const inner = value?.kind === 'set' ? at(value, '_text') : value
+function textMember(value: DomainValue | undefined): string | undefined {
+  const inner = value?.kind === 'set' ? memberOf(value, '_text') : value
   return inner?.kind === 'text' ? inner.text : undefined
 }
 
 /** What a person should know of a domain that goes into a configuration: passwords, a running guest. */
-export function remarksOn(root: XmlElement): Remark[] {
-  const remarks: Remark[] = []
-  const tell = (code: Remark['code'], path: string, what: string, { start }: XmlElement) =>
+export function warningsOn(root: XmlElement): Warning[] {
+  const remarks: Warning[] = []
+  const tell = (code: Warning['code'], path: string, what: string, { start }: XmlElement) =>
     remarks.push({ code, path, what, ...(start === undefined ? {} : { start }) })
   if (attributeOf(root, 'id') !== undefined) {
     const what =
@@ -126,7 +126,7 @@ function elementsBelow(
   from: XmlElement,
   path: readonly string[] = []
 ): { element: XmlElement; path: string }[] {
-  return elementsOf(from).flatMap(element => {
+  return childElements(from).flatMap(element => {
     const own = [...path, element.name]
     return [{ element, path: own.join('/') }, ...elementsBelow(element, own)]
   })

@@ -22,12 +22,12 @@ export function printModule(
 }
 
 /** A definition as lines: `name = value;`, dotted where it holds just one more. */
-function printBinding(entry: Entry, path: readonly string[], indent: string): string[] {
+function bindingLines(entry: Entry, path: readonly string[], indent: string): string[] {
   const short = shortest(entry.value, path)
   const head = `${indent}${formatPath(short.path)} = `
   const above = comments(entry.remarks ?? [], indent)
   const { value } = short
-  const inline = printInline(value)
+  const inline = inlineValue(value)
   if (inline !== undefined && head.length + inline.length < WIDTH) {
     return [...above, `${head}${inline};`]
   }
@@ -51,12 +51,12 @@ function wrapped(head: string, lines: readonly string[], tail: string): string[]
 }
 
 /** A value on one line; undefined where it needs several. */
-function printInline(value: DomainValue): string | undefined {
-  if (value.kind === 'text') return value.text.includes('\n') ? undefined : quote(value.text)
+function inlineValue(value: DomainValue): string | undefined {
+  if (value.kind === 'text') return value.text.includes('\n') ? undefined : nixString(value.text)
   if (value.kind === 'list') {
     const [only] = value.items
     if (!only) return '[ ]'
-    const inner = only.remarks ? undefined : printInline(only.value)
+    const inner = only.remarks ? undefined : inlineValue(only.value)
     return value.items.length === 1 && inner !== undefined ? `[ ${inner} ]` : undefined
   }
   if (value.kind !== 'set' || value.remarks) return undefined
@@ -70,7 +70,7 @@ function printInlineBinding(entry: Entry): string | undefined {
   if (entry.remarks) return undefined
   const { path, value } = shortest(entry.value, [entry.name])
   const isSimple = value.kind === 'text' || (value.kind === 'set' && value.entries.length === 0)
-  const inner = isSimple ? printInline(value) : undefined
+  const inner = isSimple ? inlineValue(value) : undefined
   return inner === undefined ? undefined : `${formatPath(path)} = ${inner};`
 }
 
@@ -80,11 +80,11 @@ function printLong(value: DomainValue, indent: string): string[] {
     case 'text':
       return printText(value.text, indent)
     case 'list':
-      return ['[', ...value.items.flatMap(it => printItem(it, inner)), `${indent}]`]
+      return ['[', ...value.items.flatMap(it => itemLines(it, inner)), `${indent}]`]
     case 'set':
       return [
         '{',
-        ...value.entries.flatMap(it => printBinding(it, [it.name], inner)),
+        ...value.entries.flatMap(it => bindingLines(it, [it.name], inner)),
         ...comments(value.remarks ?? [], inner),
         `${indent}}`
       ]
@@ -93,8 +93,8 @@ function printLong(value: DomainValue, indent: string): string[] {
   }
 }
 
-function printItem({ value, remarks = [] }: Item, indent: string): string[] {
-  const inline = printInline(value)
+function itemLines({ value, remarks = [] }: Item, indent: string): string[] {
+  const inline = inlineValue(value)
   const fits = inline !== undefined && indent.length + inline.length <= WIDTH
   const lines = fits ? [inline] : printLong(value, indent)
   return [...comments(remarks, indent), ...wrapped(indent, lines, '')]
@@ -105,7 +105,7 @@ function printText(text: string, indent: string): string[] {
   const lines = text.split('\n')
   const hasMargin = lines.some(it => /^[^ ]/.test(it))
   const isPlain = !/\r|\t|''|\$\{|'$|\n +(\n|$)|^ +\n/.test(text) && !text.startsWith('\n')
-  if (lines.length < 2 || !hasMargin || !isPlain) return [quote(text)]
+  if (lines.length < 2 || !hasMargin || !isPlain) return [nixString(text)]
   const inner = `${indent}  `
   const body = lines.map(it => (it === '' ? '' : inner + it))
   if (lines.at(-1) === '') return ["''", ...body.slice(0, -1), `${indent}''`]
@@ -113,7 +113,7 @@ function printText(text: string, indent: string): string[] {
 }
 
 /** A string as a Nix literal on one line; one with quotes in it, such as JSON, without backslashes. */
-function quote(text: string): string {
+function nixString(text: string): string {
   if (text.includes('"') && !/^[ ']|['$]$|''|\$\{|[\n\r\t]/.test(text)) return `''${text}''`
   const escaped = text
     .replace(/["\\]|\$(?=\{)/g, '\\$&')

@@ -19,14 +19,14 @@ export function domainPath(guest: string): readonly string[] {
 export function findDomain(whole: DomainValue): Result<SetValue, Fault> {
   const set = written(whole)
   if (!set.ok) return set
-  const config = entryOf(set.value, 'config')
+  const config = findEntry(set.value, 'config')
   const module = config ? written(config.value) : set
   if (!module.ok) return module
-  if (!config && !entryOf(set.value, GUESTS[0]) && isDomain(set.value)) return set
+  if (!config && !findEntry(set.value, GUESTS[0]) && isDomain(set.value)) return set
 
   let at = module.value
   for (const name of GUESTS) {
-    const entry = entryOf(at, name)
+    const entry = findEntry(at, name)
     if (!entry) return err(noDomain())
     const inner = written(entry.value)
     if (!inner.ok) return inner
@@ -36,7 +36,7 @@ export function findDomain(whole: DomainValue): Result<SetValue, Fault> {
   for (const guest of at.entries) {
     const inner = written(guest.value)
     if (!inner.ok) return inner
-    const domain = entryOf(inner.value, 'domain')
+    const domain = findEntry(inner.value, 'domain')
     if (domain) found.push({ ...domain, name: guest.name })
   }
   const [first, second] = found
@@ -70,13 +70,13 @@ function written(value: DomainValue): Result<SetValue, Fault> {
     : err({ code: 'BAD_VALUE', message: 'a set ({ … }) belongs here', ...place })
 }
 
-function entryOf(set: SetValue, name: string): Entry | undefined {
+function findEntry(set: SetValue, name: string): Entry | undefined {
   return set.entries.find(it => it.name === name)
 }
 
 // What libvirt demands of each.
 function isDomain(set: SetValue): boolean {
-  return entryOf(set, 'name') !== undefined && entryOf(set, 'type') !== undefined
+  return findEntry(set, 'name') !== undefined && findEntry(set, 'type') !== undefined
 }
 
 // Reads what is written out in a Nix file. What would have to be computed is marked, and is a fault
@@ -85,26 +85,26 @@ function isDomain(set: SetValue): boolean {
 /** The expression in a file, arguments of a module left out; undefined for a file that is no Nix. */
 export function readNix({ text, errors, root }: NixDocument): DomainValue | undefined {
   const whole = root.field('expression')
-  return errors.length > 0 || !whole ? undefined : read(text, bodyOf(whole))
+  return errors.length > 0 || !whole ? undefined : readNode(text, moduleBody(whole))
 }
 
-function bodyOf(node: SyntaxNode): SyntaxNode {
+function moduleBody(node: SyntaxNode): SyntaxNode {
   const isWrapper = node.type === 'function_expression' || node.type === 'parenthesized_expression'
   const inner = isWrapper ? (node.field('body') ?? node.field('expression')) : undefined
-  return inner ? bodyOf(inner) : node
+  return inner ? moduleBody(inner) : node
 }
 
-function read(text: string, node: SyntaxNode): DomainValue {
+function readNode(text: string, node: SyntaxNode): DomainValue {
   const range: Range = { start: node.start, end: node.end }
   const source = text.slice(node.start, node.end)
   switch (node.type) {
     case 'parenthesized_expression': {
       const inner = node.field('expression')
-      return inner ? read(text, inner) : { kind: 'computed', range }
+      return inner ? readNode(text, inner) : { kind: 'computed', range }
     }
     case 'string_expression':
     case 'indented_string_expression': {
-      const string = stringOf(source, node)
+      const string = literalString(source, node)
       return string === undefined
         ? { kind: 'computed', range }
         : { kind: 'text', text: string, range }
@@ -124,7 +124,7 @@ function read(text: string, node: SyntaxNode): DomainValue {
     case 'list_expression':
       return {
         kind: 'list',
-        items: named(node.children).map(it => ({ value: read(text, it) })),
+        items: namedNodes(node.children).map(it => ({ value: readNode(text, it) })),
         range
       }
     case 'attrset_expression':
@@ -136,11 +136,11 @@ function read(text: string, node: SyntaxNode): DomainValue {
 }
 
 /** The parts of a node without tokens and comments. */
-function named(nodes: readonly SyntaxNode[]): SyntaxNode[] {
+function namedNodes(nodes: readonly SyntaxNode[]): SyntaxNode[] {
   return nodes.filter(it => it.isNamed && it.type !== 'comment')
 }
 
-function stringOf(source: string, node: SyntaxNode): string | undefined {
+function literalString(source: string, node: SyntaxNode): string | undefined {
   if (node.children.some(it => it.type === 'interpolation')) return undefined
   if (node.type === 'string_expression' && !/[\\\r\n]/.test(source)) return source.slice(1, -1)
   const canonical = canonicalOfValue(expr(source))
@@ -157,23 +157,27 @@ function readSet(text: string, node: SyntaxNode): DomainValue {
   const range = { start: node.start, end: node.end }
   const all: Growing = { range, entries: new Map() }
   const bindings = node.children.find(it => it.type === 'binding_set')
-  for (const binding of bindings ? named(bindings.children) : []) {
+  for (const binding of bindings ? namedNodes(bindings.children) : []) {
     const value = binding.field('expression')
-    const names = binding.type === 'binding' ? namesOf(text, binding) : undefined
-    if (!names || !value || !grow(all, names, read(text, value))) {
+    const names = binding.type === 'binding' ? attrNames(text, binding) : undefined
+    if (!names || !value || !grow(all, names, readNode(text, value))) {
       return { kind: 'computed', range: { start: binding.start, end: binding.end } }
     }
   }
   return finished(all)
 }
 
-function namesOf(text: string, binding: SyntaxNode): { name: string; range: Range }[] | undefined {
+function attrNames(
+  text: string,
+  binding: SyntaxNode
+): { name: string; range: Range }[] | undefined {
   const attrpath = binding.field('attrpath')
-  const names = attrpath ? named(attrpath.children) : []
+  const names = attrpath ? namedNodes(attrpath.children) : []
   const all = names.map(node => {
     const source = text.slice(node.start, node.end)
     const isString = node.type === 'string_expression'
-    const name = node.type === 'identifier' ? source : isString ? stringOf(source, node) : undefined
+    const name =
+      node.type === 'identifier' ? source : isString ? literalString(source, node) : undefined
     return { name, range: { start: node.start, end: node.end } }
   })
   return all.length > 0 &&

@@ -213,7 +213,7 @@ export function isListChild(parent: string, name: string): boolean {
 }
 
 /** Names of children in the order in which they are written: those of the table, then by their names. */
-export function inOrder(parent: string, names: readonly string[]): string[] {
+export function childrenInOrder(parent: string, names: readonly string[]): string[] {
   return sorted(names, childOrder.get(parent) ?? [])
 }
 

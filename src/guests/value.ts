@@ -4,10 +4,10 @@
 // their order where that counts.
 
 import type { Range } from './problem.ts'
-import { inOrder, isListChild, isTextChild } from './tables.ts'
+import { childrenInOrder, isListChild, isTextChild } from './tables.ts'
 import {
+  childElements,
   contentOf,
-  elementsOf,
   inside,
   ROOT,
   type Surroundings,
@@ -72,13 +72,16 @@ export function toValue(element: XmlElement, surroundings: Surroundings = ROOT):
   const attributes = attributeEntries(element)
   switch (content.kind) {
     case 'empty':
-      return set(attributes, remarksAtEnd(element))
+      return setValue(attributes, remarksAtEnd(element))
     case 'text':
-      return set([...attributes, { name: TEXT, value: text(content.text) }], remarksAtEnd(element))
+      return setValue(
+        [...attributes, { name: TEXT, value: textValue(content.text) }],
+        remarksAtEnd(element)
+      )
     case 'mixed':
-      return set([...attributes, orderedChildren(element, within)], remarksAtEnd(element))
+      return setValue([...attributes, orderedChildren(element, within)], remarksAtEnd(element))
     case 'elements':
-      return set(
+      return setValue(
         isGroupable(element, within.isOpaque)
           ? [...attributes, ...groupedChildren(element, within)]
           : [...attributes, orderedChildren(element, within)],
@@ -87,18 +90,18 @@ export function toValue(element: XmlElement, surroundings: Surroundings = ROOT):
   }
 }
 
-function set(entries: Entry[], remarks: readonly string[]): SetValue {
+function setValue(entries: Entry[], remarks: readonly string[]): SetValue {
   return { kind: 'set', entries, ...(remarks.length > 0 ? { remarks } : {}) }
 }
 
-function text(it: string): DomainValue {
+function textValue(it: string): DomainValue {
   return { kind: 'text', text: it }
 }
 
 /** Attributes under their names, or in `_attrs` where a child would be looked for under them. */
 function attributeEntries(element: XmlElement): Entry[] {
-  const children = new Set(elementsOf(element).map(it => it.name))
-  const entries = element.attributes.map(({ name, value }) => ({ name, value: text(value) }))
+  const children = new Set(childElements(element).map(it => it.name))
+  const entries = element.attributes.map(({ name, value }) => ({ name, value: textValue(value) }))
   const isHidden = ({ name }: Entry) =>
     children.has(name) || isTextChild(element.name, name) || isReserved(name)
   const hidden = entries.filter(isHidden)
@@ -113,10 +116,10 @@ function attributeEntries(element: XmlElement): Entry[] {
  * where the order counts it is the one in which they will be written.
  */
 function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
-  const names = elementsOf(element).map(it => it.name)
+  const names = childElements(element).map(it => it.name)
   if (names.some(isReserved)) return false
   if (!isOrdered) return true
-  const grouped = inOrder(element.name, [...new Set(names)])
+  const grouped = childrenInOrder(element.name, [...new Set(names)])
   const ranks = names.map(it => grouped.indexOf(it))
   return ranks.every((rank, i) => i === 0 || rank >= (ranks[i - 1] ?? 0))
 }
@@ -132,15 +135,15 @@ function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
     const [only] = items
     if (only && items.length === 1 && !isListChild(element.name, name)) {
       const isText = isTextChild(element.name, name)
-      return { ...only, name, value: isText ? shortened(only.value) : only.value }
+      return { ...only, name, value: isText ? unwrapText(only.value) : only.value }
     }
-    const all = items.map(it => ({ ...it, value: shortened(it.value) }))
+    const all = items.map(it => ({ ...it, value: unwrapText(it.value) }))
     return { name, value: { kind: 'list', items: all } }
   })
 }
 
 /** A text alone instead of a set that holds nothing but it. */
-function shortened(value: DomainValue): DomainValue {
+function unwrapText(value: DomainValue): DomainValue {
   if (value.kind !== 'set' || value.remarks) return value
   const [only] = value.entries
   return only && value.entries.length === 1 && only.name === TEXT ? only.value : value
@@ -149,9 +152,9 @@ function shortened(value: DomainValue): DomainValue {
 function orderedChildren(element: XmlElement, within: Surroundings): Entry {
   const isMixed = contentOf(element, { parent: '', isOpaque: within.isOpaque }).kind === 'mixed'
   const remarks = new Map(withRemarks(element).map(it => [it.child, it.remarks]))
-  const parts = isMixed ? withoutComments(element) : elementsOf(element)
+  const parts = isMixed ? withoutComments(element) : childElements(element)
   const items = parts.map((part): Item => {
-    if (typeof part === 'string') return { value: text(part) }
+    if (typeof part === 'string') return { value: textValue(part) }
     const entry = { name: part.name, value: toValue(part, within) }
     const own = remarks.get(part) ?? []
     return {

@@ -3,19 +3,19 @@
 import { join } from 'node:path'
 import type { FolderListing, SourceFile } from '../configuration/files.ts'
 import { isStampFor, stamp, stampOf } from '../configuration/stamp.ts'
-import { readIdentity, remarksOn, toNix, toXml } from '../guests/convert.ts'
-import type { Change, Remark } from '../guests/modernize/change.ts'
-import { type Identities, mend } from '../guests/modernize/modernize.ts'
+import { readIdentity, toNix, toXml, warningsOn } from '../guests/convert.ts'
+import type { Change, Warning } from '../guests/modernize/change.ts'
+import { type Identities, modernize } from '../guests/modernize/modernize.ts'
 import { passedDevices } from '../guests/needs/needs.ts'
 import { GUESTS } from '../guests/readNix.ts'
 import { readXml } from '../guests/xml/readXml.ts'
 import {
   attributeOf,
   canonicalOf,
-  elementsOf,
+  childElements,
   find,
   findAll,
-  textOf,
+  textContent,
   type XmlDocument,
   type XmlElement
 } from '../guests/xml/tree.ts'
@@ -56,7 +56,7 @@ export interface GuestPlan {
   /** Whether it stays as it is although it was edited: the XML is still that which it was made from. */
   isEdited: boolean
   changes: readonly Change[]
-  remarks: readonly Remark[]
+  remarks: readonly Warning[]
 }
 
 const REMARK = 'a guest, made from its XML; yours to edit'
@@ -84,7 +84,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const path = join(folder, existing?.[0] ?? freeName(name, present))
   const before = existing?.[1] ?? undefined
   const known = before?.doc
-  const { root, changes, remarks } = mend(
+  const { root, changes, remarks } = modernize(
     document.root,
     pinned(document, known, input.identities),
     input.virtual ?? managedIn(known)
@@ -100,7 +100,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
     path,
     before: before?.text,
     changes,
-    remarks: [...remarks, ...remarksOn(root)]
+    remarks: [...remarks, ...warningsOn(root)]
   }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
@@ -121,7 +121,7 @@ function sharedUUID(
   root: XmlElement,
   files: readonly (readonly [string, SourceFile | null])[]
 ): { file: string; uuid: string } | undefined {
-  const uuid = textOf(find(root, 'uuid') ?? root).trim()
+  const uuid = textContent(find(root, 'uuid') ?? root).trim()
   const known = (it: SourceFile | null) => it && readIdentity(it.doc).uuid?.toLowerCase()
   const [file] =
     files.find(([name, it]) => name.endsWith('.nix') && known(it) === uuid.toLowerCase()) ?? []
@@ -206,7 +206,7 @@ function pinned(
   })
   const free = known.macs.map(it => (own.includes(it) ? undefined : it))
   const isMissing = findAll(root, 'devices', 'interface').map(
-    it => elementsOf(it, 'mac').length === 0
+    it => childElements(it, 'mac').length === 0
   )
   const queue = isMissing.flatMap((missing, i) => (missing ? [free[i]] : []))
   return {

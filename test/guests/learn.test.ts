@@ -1,9 +1,9 @@
 // What a guest needs of its host, as its domain says.
 
 import { expect, test } from 'vitest'
-import { mend } from '../../src/guests/modernize/modernize.ts'
+import { modernize } from '../../src/guests/modernize/modernize.ts'
 import {
-  learn,
+  deriveNeeds,
   type Needs,
   printCpuSet,
   readCpuSet,
@@ -14,8 +14,8 @@ import { documentOf } from './support/text.ts'
 
 /** The needs of a domain that is mended first, without what it does not need. */
 function needsOf(xml: string) {
-  const { root } = mend(documentOf(xml).root, { uuid: () => '', mac: () => '' })
-  const needs = learn(root)
+  const { root } = modernize(documentOf(xml).root, { uuid: () => '', mac: () => '' })
+  const needs = deriveNeeds(root)
   const isSaid = ([, value]: [string, unknown]) =>
     Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
   const { pins, ...rest } = Object.fromEntries(
@@ -172,7 +172,7 @@ test('kvmfr without a whole size has none', () => {
 test('pins of processors that the guest does not have are none', () => {
   const pin = (vcpu: number, cpuset: string) => `<vcpupin vcpu='${vcpu}' cpuset='${cpuset}'/>`
   const tune = `<cputune>${pin(0, '4-5,')}${pin(1, '6-7,^7')}${pin(2, '8')}</cputune>`
-  const needs = (vcpu: string) => learn(documentOf(domain(`${vcpu}${tune}`)).root).pins.guest
+  const needs = (vcpu: string) => deriveNeeds(documentOf(domain(`${vcpu}${tune}`)).root).pins.guest
   expect(needs("<vcpu current='1'>2</vcpu>")).toEqual([4, 5, 6])
   expect(needs('')).toEqual([4, 5, 6, 8])
 })

@@ -2,7 +2,7 @@
 
 import { describe, expect } from 'vitest'
 import { guestName } from '../../src/guests/convert.ts'
-import { mend } from '../../src/guests/modernize/modernize.ts'
+import { modernize } from '../../src/guests/modernize/modernize.ts'
 import { toValue } from '../../src/guests/value.ts'
 import { renderXml } from '../../src/guests/xml/renderXml.ts'
 import { canonicalOf } from '../../src/guests/xml/tree.ts'
@@ -17,7 +17,7 @@ const identities = {
 
 describe.each(GUESTS)('the guest %s', name => {
   const document = documentOf(guestXml(name))
-  const mended = renderXml(toValue(mend(document.root, identities).root))
+  const mended = renderXml(toValue(modernize(document.root, identities).root))
 
   withLibvirt('is valid as XML, from Nix, and mended', () => {
     expect(invalidity(guestXml(name))).toBe('')

@@ -1,8 +1,8 @@
 // What is put right in guests from other systems and times, and why.
 
 import { describe, expect, test } from 'vitest'
-import { remarksOn } from '../../src/guests/convert.ts'
-import { mend } from '../../src/guests/modernize/modernize.ts'
+import { warningsOn } from '../../src/guests/convert.ts'
+import { modernize } from '../../src/guests/modernize/modernize.ts'
 import { toValue } from '../../src/guests/value.ts'
 import { renderXml } from '../../src/guests/xml/renderXml.ts'
 import { canonicalOf } from '../../src/guests/xml/tree.ts'
@@ -20,7 +20,7 @@ function identities() {
 /** Each change on two or three lines, then what is only told. */
 function mended(xml: string): string[] {
   const { root } = documentOf(xml)
-  const { changes, remarks } = mend(root, identities())
+  const { changes, remarks } = modernize(root, identities())
   return [
     ...changes.map(it => `${it.code} ${it.path}: ${it.before} -> ${it.after}`),
     ...remarks.map(it => `note ${it.code} ${it.path}: ${it.what}`)
@@ -31,7 +31,7 @@ const UUID = '<uuid>1</uuid>'
 
 test('the guest of the example', () => {
   const { root } = documentOf(guestXml('seed-win10'))
-  expect(mend(root, identities()).changes.map(({ start, ...it }) => it)).toEqual([
+  expect(modernize(root, identities()).changes.map(({ start, ...it }) => it)).toEqual([
     {
       code: 'MACHINE',
       path: 'os/type',
@@ -68,7 +68,7 @@ test('the guest of the example', () => {
 
 test('is what it was but for the changes', () => {
   const { root } = documentOf(guestXml('evdev-arguments'))
-  const xml = renderXml(toValue(mend(root, identities()).root))
+  const xml = renderXml(toValue(modernize(root, identities()).root))
   expect(xml).toEqual({
     ok: true,
     value: text`
@@ -116,14 +116,14 @@ test('is what it was but for the changes', () => {
 test.each(GUESTS)('twice is once: %s', name => {
   const { root } = documentOf(guestXml(name))
   const before = canonicalOf(root)
-  const once = mend(root, identities())
+  const once = modernize(root, identities())
   expect(canonicalOf(root)).toBe(before)
-  expect(mend(once.root, identities()).changes).toEqual([])
+  expect(modernize(once.root, identities()).changes).toEqual([])
 })
 
 test('a guest of today is left alone', () => {
   const { root } = documentOf(guestXml('evdev-input'))
-  expect(mend(root, identities())).toEqual({ root, changes: [], remarks: [] })
+  expect(modernize(root, identities())).toEqual({ root, changes: [], remarks: [] })
 })
 
 test.each([
@@ -225,7 +225,7 @@ test('firmware with keys for secure boot', () => {
   const expected = SECURE("<loader secure='yes'/>")
     .replace("enabled='yes' name='enrolled-keys'", "enabled='no' name='enrolled-keys'")
     .replace(/ template='[^']*'/, '')
-  const { root } = mend(documentOf(given).root, identities())
+  const { root } = modernize(documentOf(given).root, identities())
   expect(canonicalOf(root)).toBe(
     canonicalOf(documentOf(`<domain>${UUID}${expected}</domain>`).root)
   )
@@ -288,7 +288,7 @@ test.each([
   const given = withArguments(...values)
   expect(mended(given)).toEqual(expected)
   const { root } = documentOf(given)
-  expect(canonicalOf(mend(root, identities()).root)).toBe(canonicalOf(root))
+  expect(canonicalOf(modernize(root, identities()).root)).toBe(canonicalOf(root))
 })
 
 test('the last argument takes the command line and its prefix with it', () => {
@@ -297,7 +297,7 @@ test('the last argument takes the command line and its prefix with it', () => {
   const expected = documentOf(
     `<domain>${UUID}<devices><input type='evdev'><source dev='/dev/input/event1'/></input></devices></domain>`
   )
-  expect(canonicalOf(mend(root, identities()).root)).toBe(canonicalOf(expected.root))
+  expect(canonicalOf(modernize(root, identities()).root)).toBe(canonicalOf(expected.root))
 })
 
 test('missing identities', () => {
@@ -318,8 +318,8 @@ describe('a virtual function', () => {
   const known = new Set(['0000:00:02.1', '0000:00:02.2'])
   const changed = (inner: string, virtual?: ReadonlySet<string>) => {
     const { root } = documentOf(`<domain>${UUID}<devices>${inner}</devices></domain>`)
-    const mended = mend(root, identities(), virtual)
-    const again = mend(mended.root, identities(), virtual)
+    const mended = modernize(root, identities(), virtual)
+    const again = modernize(mended.root, identities(), virtual)
     expect(again.changes).toEqual([])
     expect(canonicalOf(again.root)).toBe(canonicalOf(mended.root))
     return mended.changes.map(it => `${it.path}: ${it.before} -> ${it.after}`)
@@ -330,7 +330,7 @@ describe('a virtual function', () => {
     expect(changed(hostdev(1), known)).toEqual(adds('hostdev'))
     expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
     const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
-    expect(mend(root, identities(), known).changes[0]?.why).toBe(
+    expect(modernize(root, identities(), known).changes[0]?.why).toBe(
       '0000:00:02.1 is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts'
     )
   })
@@ -347,7 +347,7 @@ describe('a virtual function', () => {
     const expected = documentOf(
       `<domain>${UUID}<devices>${disk(" managed='yes'")}</devices></domain>`
     )
-    expect(canonicalOf(mend(root, identities(), known).root)).toBe(canonicalOf(expected.root))
+    expect(canonicalOf(modernize(root, identities(), known).root)).toBe(canonicalOf(expected.root))
   })
 
   test('of a network is one on any machine, as libvirt takes nothing else there', () => {
@@ -366,7 +366,7 @@ describe('a virtual function', () => {
 
 test('paths into the store', () => {
   const { root } = documentOf(guestXml('store-paths'))
-  expect(mend(root, identities()).remarks.map(({ start, ...it }) => it)).toEqual([
+  expect(modernize(root, identities()).remarks.map(({ start, ...it }) => it)).toEqual([
     {
       code: 'STORE_PATH',
       path: 'devices/disk/source',
@@ -377,7 +377,7 @@ test('paths into the store', () => {
 
 test('passwords and running guests are told', () => {
   const secret = withArguments('-object', 'secret,id=s,data=abc', '-spice', 'port=1,password=x')
-  const told = (xml: string) => remarksOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
+  const told = (xml: string) => warningsOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
   expect(told(secret)).toEqual([
     'PASSWORD qemu:commandline/qemu:arg',
     'PASSWORD qemu:commandline/qemu:arg'

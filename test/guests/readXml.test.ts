@@ -1,7 +1,7 @@
 // What is XML and what is none, in the words that people see.
 
 import { expect, test } from 'vitest'
-import { attributeOf, find, textOf } from '../../src/guests/xml/tree.ts'
+import { attributeOf, find, textContent } from '../../src/guests/xml/tree.ts'
 import { documentOf, refusal } from './support/text.ts'
 
 test.each([
@@ -32,7 +32,7 @@ test.each([
   ['with a byte that looks like a number', '<name>1e3</name>', '1e3']
 ])('texts: %s', (_, given, value) => {
   const name = find(documentOf(`<domain>${given}</domain>`).root, 'name')
-  expect(name && textOf(name)).toBe(value)
+  expect(name && textContent(name)).toBe(value)
 })
 
 test('comments are kept, inside and outside', () => {

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { mend } from '../../src/guests/modernize/modernize.ts'
+import { modernize } from '../../src/guests/modernize/modernize.ts'
 import { canonicalOf } from '../../src/guests/xml/tree.ts'
 import { makeExample, makePlace, type Place } from '../cli/support/place.ts'
 import { GUESTS, guestXml } from '../guests/support/guests.ts'
@@ -44,7 +44,7 @@ function definitionOf(guest: string): string {
 /** Canonical forms of what Nix renders, and of the source after what `apply` mended. */
 function formsOf(xml: string, source: string): { rendered: string; mended: string } {
   const { root } = documentOf(xml)
-  const { root: mended } = mend(documentOf(source).root, {
+  const { root: mended } = modernize(documentOf(source).root, {
     // New ones are what Nix renders; everything else has to be in the source.
     uuid: () => /<uuid>(.*)<\/uuid>/.exec(xml)?.[1] ?? '',
     mac: (

@@ -1,7 +1,7 @@
 // What a guest needs, as settings: what the configuration and the machine allow of it.
 
 import { expect, test } from 'vitest'
-import { learn } from '../../src/guests/needs/needs.ts'
+import { deriveNeeds } from '../../src/guests/needs/needs.ts'
 import type { Machine, PciDevice } from '../../src/machine/machine.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 import { managedFor } from '../../src/plan/guestDevices.ts'
@@ -32,7 +32,7 @@ function settled(
   const xml = `<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>a</name>${inner}</domain>`
   const { settings, devices, notes } = settingsForGuest(
     'a',
-    learn(documentOf(xml).root),
+    deriveNeeds(documentOf(xml).root),
     said,
     host
   )
@@ -122,7 +122,7 @@ test('a virtual function that says it is not managed is told, unless something e
     const { root } = documentOf(
       `<domain type='kvm'><name>a</name><devices>${inner}</devices></domain>`
     )
-    const needs = learn(root)
+    const needs = deriveNeeds(root)
     const { notes } = settled(`<devices>${inner}</devices>`, {
       machine: { ...machine, devices },
       configuration: '{ /* */ x = "sriov_numvfs"; }'

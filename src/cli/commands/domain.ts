@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { guestName, remarksOn, toNix, toXml } from '../../guests/convert.ts'
-import { mend } from '../../guests/modernize/modernize.ts'
+import { guestName, toNix, toXml, warningsOn } from '../../guests/convert.ts'
+import { modernize } from '../../guests/modernize/modernize.ts'
 import { toValue } from '../../guests/value.ts'
 import { readDomain, readXml } from '../../guests/xml/readXml.ts'
 import { renderXml } from '../../guests/xml/renderXml.ts'
@@ -38,13 +38,13 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
   const source = readSource(bytes, to === 'xml' || compares, context)
   if (compares) return compare(source, request, context)
 
-  const modernized = modernizes ? mend(source.document.root, identities) : undefined
+  const modernized = modernizes ? modernize(source.document.root, identities) : undefined
   const document = modernized ? { ...source.document, root: modernized.root } : source.document
   const converted = to === 'nix' ? toNix(document) : xmlOf(document)
   const text = orThrow(converted, it => domainMessage(it, context))
   const remarks = [
     ...(modernized?.remarks ?? []),
-    ...(to === 'nix' ? remarksOn(document.root) : []),
+    ...(to === 'nix' ? warningsOn(document.root) : []),
     ...instructionRemarks(document)
   ]
   const withLine = <T extends { start?: number }>({ start, ...rest }: T) => ({

@@ -1,10 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { guestName, remarksOn } from '../../guests/convert.ts'
-import { type Identities, mend } from '../../guests/modernize/modernize.ts'
+import { guestName, warningsOn } from '../../guests/convert.ts'
+import { type Identities, modernize } from '../../guests/modernize/modernize.ts'
 import { passedDisks } from '../../guests/needs/disks.ts'
-import { type Guest, learn } from '../../guests/needs/needs.ts'
+import { deriveNeeds, type Guest } from '../../guests/needs/needs.ts'
 import { MOST_BYTES, readDomain, tooBig } from '../../guests/xml/readXml.ts'
 import { attributeOf } from '../../guests/xml/tree.ts'
 import { placeOf } from '../../nix/text/lines.ts'
@@ -73,14 +73,14 @@ export function readGuest(file: string, context: Context): Guest {
   if (name === undefined || !isName(name)) throw new CommandError(badName(name, file))
   const type = attributeOf(document.root, 'type') ?? 'kvm'
   if (!['kvm', 'qemu'].includes(type)) throw new CommandError(otherMonitor(type, file))
-  const [password] = remarksOn(document.root).filter(it => it.code === 'PASSWORD')
+  const [password] = warningsOn(document.root).filter(it => it.code === 'PASSWORD')
   if (password) {
     const { start } = password
     const line = start === undefined ? undefined : placeOf(xml, start).line
     throw new CommandError(passwordIn(file, line))
   }
-  const { root } = mend(document.root, identities)
-  return { file, xml, name, document, needs: learn(root), disks: passedDisks(root) }
+  const { root } = modernize(document.root, identities)
+  return { file, xml, name, document, needs: deriveNeeds(root), disks: passedDisks(root) }
 }
 
 function isName(name: string): boolean {

@@ -1,15 +1,15 @@
 // Arguments of QEMU for which libvirt has elements of its own by now.
 
 import { type Argument as AnyArgument, argumentsIn, megabytes } from '../arguments.ts'
-import { element, elementsOf, type XmlElement } from '../xml/tree.ts'
+import { childElements, element, type XmlElement } from '../xml/tree.ts'
 import {
   addChild,
   type Draft,
   draftsIn,
-  type Mended,
-  place,
+  type Modernized,
   removeChild,
-  setAttribute
+  setAttribute,
+  startOf
 } from './change.ts'
 
 type Argument = AnyArgument<Draft>
@@ -18,11 +18,11 @@ type Argument = AnyArgument<Draft>
  * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
  * `/dev/shm` becomes `<shmem>`. One that says more than these elements can is left, and told.
  */
-export function mendArguments(root: Draft): Mended {
-  const mended: Mended = { changes: [], remarks: [] }
+export function modernizeArguments(root: Draft): Modernized {
+  const mended: Modernized = { changes: [], remarks: [] }
   for (const commandline of draftsIn(root, 'qemu:commandline')) {
     const all = argumentsIn(draftsIn(commandline, 'qemu:arg'))
-    const used = [...mendEvdev(root, all, mended), ...mendShmem(root, all, mended)]
+    const used = [...modernizeEvdev(root, all, mended), ...modernizeShmem(root, all, mended)]
     for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
     const isEmpty = commandline.children.every(it => it.kind === 'text')
     if (used.length > 0 && isEmpty) removeChild(root, commandline)
@@ -44,10 +44,10 @@ const TOGGLES = new Set([
   ...['meta-meta', 'scrolllock', 'ctrl-scrolllock']
 ])
 
-function mendEvdev(
+function modernizeEvdev(
   root: Draft,
   all: readonly Argument[],
-  { changes, remarks }: Mended
+  { changes, remarks }: Modernized
 ): Argument[] {
   return all.filter(argument => {
     const { flag, type, properties, value, elements } = argument
@@ -61,7 +61,7 @@ function mendEvdev(
     addChild(devicesOf(root), input)
     changes.push({
       ...{ code: 'EVDEV', path: 'qemu:commandline', before: `-object ${value}` },
-      after: spelt(input),
+      after: onOneLine(input),
       why: 'libvirt then lets QEMU open the device by itself',
       ...placeOf(elements)
     })
@@ -90,10 +90,10 @@ function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefine
   return element('input', { type: 'evdev' }, source)
 }
 
-function mendShmem(
+function modernizeShmem(
   root: Draft,
   all: readonly Argument[],
-  { changes, remarks }: Mended
+  { changes, remarks }: Modernized
 ): Argument[] {
   return all.flatMap(device => {
     if (device.flag !== 'device' || device.type !== 'ivshmem-plain') return []
@@ -118,7 +118,7 @@ function mendShmem(
     }
     addChild(devicesOf(root), shmem)
     changes.push({
-      ...{ code: 'SHMEM', path: 'qemu:commandline', after: spelt(shmem) },
+      ...{ code: 'SHMEM', path: 'qemu:commandline', after: onOneLine(shmem) },
       before: `-device ${device.value} -object ${backend.value}`,
       why: 'libvirt then knows of the memory and of the place on the PCI bus',
       ...placeOf(device.elements)
@@ -156,14 +156,14 @@ function devicesOf(root: Draft): Draft {
 }
 
 /** An element on one line, for a list of changes. */
-function spelt(it: XmlElement): string {
+function onOneLine(it: XmlElement): string {
   const tag = `${it.name}${it.attributes.map(({ name, value }) => ` ${name}='${value}'`).join('')}`
-  const inner = elementsOf(it).map(spelt).join('')
+  const inner = childElements(it).map(onOneLine).join('')
   const text = it.children.map(child => (child.kind === 'text' ? child.text : '')).join('')
   return inner + text === '' ? `<${tag}/>` : `<${tag}>${inner}${text}</${it.name}>`
 }
 
 function placeOf(elements: readonly Draft[]): { start?: number } {
   const [first] = elements
-  return first ? place(first) : {}
+  return first ? startOf(first) : {}
 }

@@ -26,16 +26,16 @@ export interface Change {
 }
 
 /** Something that a person should look at, and that was not changed. */
-export interface Remark {
+export interface Warning {
   code: 'STORE_PATH' | 'FIRMWARE' | 'ARGUMENT' | 'RUNNING' | 'PASSWORD' | 'UUID'
   path: string
   what: string
   start?: number
 }
 
-export interface Mended {
+export interface Modernized {
   changes: Change[]
-  remarks: Remark[]
+  remarks: Warning[]
 }
 
 /** An element that may be changed. */
@@ -86,6 +86,6 @@ export function addChild(parent: Draft, child: XmlElement, after?: string): void
 }
 
 /** Where an element begins, to be spread into a change. */
-export function place({ start }: { start?: number }): { start?: number } {
+export function startOf({ start }: { start?: number }): { start?: number } {
   return start === undefined ? {} : { start }
 }

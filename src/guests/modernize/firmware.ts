@@ -1,15 +1,15 @@
 // The image of the firmware and what belongs to it: each distribution has its own.
 
-import { attributeOf, textOf } from '../xml/tree.ts'
+import { attributeOf, textContent } from '../xml/tree.ts'
 import {
   type Change,
   type Draft,
   draftsIn,
-  type Mended,
-  place,
+  type Modernized,
   removeChild,
   setAttribute,
-  setText
+  setText,
+  startOf
 } from './change.ts'
 
 const OF_DISTRIBUTION = /^\/usr\/share\/(?:OVMF|ovmf|edk2|edk2-ovmf|qemu)(?:\/[\w-]+)*\//
@@ -22,20 +22,20 @@ const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|
  * this system. The guest's own variables stay where they are. An image for another processor, or in
  * another format, is left and told.
  */
-export function mendFirmware(root: Draft): Mended {
+export function modernizeFirmware(root: Draft): Modernized {
   const [os] = draftsIn(root, 'os')
   const [loader] = draftsIn(os, 'loader')
-  const before = loader ? textOf(loader).trim() : ''
+  const before = loader ? textContent(loader).trim() : ''
   if (!os || !loader || ![OF_DISTRIBUTION, IN_STORE, FORMER_LINK].some(it => it.test(before))) {
     return { changes: [], remarks: [] }
   }
   if (attributeOf(loader, 'type') !== 'pflash' || !CODE_IMAGE.test(before)) {
     const path = 'os/loader'
     const what = `${before} is not there on NixOS, or goes when the store is cleaned; ${advice(before, loader)}`
-    return { changes: [], remarks: [{ code: 'FIRMWARE', path, what, ...place(loader) }] }
+    return { changes: [], remarks: [{ code: 'FIRMWARE', path, what, ...startOf(loader) }] }
   }
-  const keys = OF_DISTRIBUTION.test(before) ? mendKeys(os) : []
-  return { changes: [mendLoader(os, loader, before), ...mendTemplate(os), ...keys], remarks: [] }
+  const keys = OF_DISTRIBUTION.test(before) ? dropKeys(os) : []
+  return { changes: [replaceLoader(os, loader, before), ...dropTemplate(os), ...keys], remarks: [] }
 }
 
 function advice(image: string, loader: Draft): string {
@@ -44,7 +44,7 @@ function advice(image: string, loader: Draft): string {
   return `the images of NixOS are raw, so the variables have to be: qemu-img convert -O raw VARS.qcow2 VARS.fd; put that file into <nvram> without a format, and <os firmware='efi'>${secure} in place of this <loader>`
 }
 
-function mendLoader(os: Draft, loader: Draft, before: string): Change {
+function replaceLoader(os: Draft, loader: Draft, before: string): Change {
   setAttribute(os, 'firmware', 'efi')
   // What a guest asks of any firmware.
   const kept = ['secure', 'stateless'].flatMap(name =>
@@ -60,25 +60,25 @@ function mendLoader(os: Draft, loader: Draft, before: string): Change {
     before,
     after: `<os firmware='efi'>${words === '' ? '' : ` with <loader${words}/>`}`,
     why: 'libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones',
-    ...place(loader)
+    ...startOf(loader)
   }
 }
 
-function mendTemplate(os: Draft): Change[] {
+function dropTemplate(os: Draft): Change[] {
   return draftsIn(os, 'nvram').flatMap((nvram): Change[] => {
     const template = attributeOf(nvram, 'template')
     if (template === undefined) return []
     setAttribute(nvram, 'template', undefined)
     setAttribute(nvram, 'templateFormat', undefined)
-    if (textOf(nvram).trim() === '' && nvram.attributes.length === 0) removeChild(os, nvram)
+    if (textContent(nvram).trim() === '' && nvram.attributes.length === 0) removeChild(os, nvram)
     const why = 'the template belongs to the firmware, which libvirt now finds by itself'
     const before = `template='${template}'`
-    return [{ code: 'FIRMWARE', path: 'os/nvram', before, after: null, why, ...place(nvram) }]
+    return [{ code: 'FIRMWARE', path: 'os/nvram', before, after: null, why, ...startOf(nvram) }]
   })
 }
 
 /** libvirt finds no firmware at all if it is to come with keys, as other distributions have it. */
-function mendKeys(os: Draft): Change[] {
+function dropKeys(os: Draft): Change[] {
   const [firmware] = draftsIn(os, 'firmware')
   return draftsIn(firmware, 'feature').flatMap((feature): Change[] => {
     const isWanted = attributeOf(feature, 'enabled') === 'yes'
@@ -91,7 +91,7 @@ function mendKeys(os: Draft): Change[] {
         before: "enrolled-keys enabled='yes'",
         after: "enrolled-keys enabled='no'",
         why: 'the firmware of NixOS comes without keys for secure boot; variables that have them keep them, new ones need them put in',
-        ...place(feature)
+        ...startOf(feature)
       }
     ]
   })

@@ -1,38 +1,38 @@
 import { passedElements } from '../needs/needs.ts'
 import { attributeOf, element, type XmlElement } from '../xml/tree.ts'
-import { mendArguments } from './arguments.ts'
+import { modernizeArguments } from './arguments.ts'
 import {
   addChild,
   type Change,
   type Draft,
   draftOf,
   draftsIn,
-  type Mended,
-  place,
-  setAttribute
+  type Modernized,
+  setAttribute,
+  startOf
 } from './change.ts'
-import { mendFirmware } from './firmware.ts'
-import { mendEmulator, mendStorePaths } from './paths.ts'
+import { modernizeFirmware } from './firmware.ts'
+import { modernizeEmulator, modernizeStorePaths } from './paths.ts'
 
 /**
  * A domain from another system or time as NixOS can run it, and each change; the root that was given
  * stays as it is. What is right already is not touched, so mending twice changes nothing more. `virtual` are
  * the addresses of virtual functions of the host that libvirt is to manage, as far as it is known.
  */
-export function mend(
+export function modernize(
   root: XmlElement,
   identities: Identities,
   virtual: ReadonlySet<string> = new Set()
-): Mended & { root: XmlElement } {
+): Modernized & { root: XmlElement } {
   const draft = draftOf(root)
   const steps = [
-    mendIdentity(draft, identities),
-    mendMachine(draft),
-    mendFirmware(draft),
-    mendEmulator(draft),
-    mendArguments(draft),
-    mendManaged(draft, virtual),
-    mendStorePaths(draft)
+    addIdentity(draft, identities),
+    modernizeMachine(draft),
+    modernizeFirmware(draft),
+    modernizeEmulator(draft),
+    modernizeArguments(draft),
+    modernizeManaged(draft, virtual),
+    modernizeStorePaths(draft)
   ]
   return {
     root: draft,
@@ -50,7 +50,7 @@ export interface Identities {
 }
 
 /** A guest without a UUID, and a network card without a MAC address, get them for good. */
-export function mendIdentity(root: Draft, identities: Identities): Mended {
+export function addIdentity(root: Draft, identities: Identities): Modernized {
   const changes: Change[] = []
   if (draftsIn(root, 'uuid').length === 0) {
     const uuid = identities.uuid()
@@ -71,7 +71,7 @@ export function mendIdentity(root: Draft, identities: Identities): Mended {
       before: null,
       after: `<mac address='${address}'/>`,
       why,
-      ...place(card)
+      ...startOf(card)
     })
   }
   return { changes, remarks: [] }
@@ -81,7 +81,7 @@ export function mendIdentity(root: Draft, identities: Identities): Mended {
 const LAST_GONE = [4, 2] as const
 
 /** A machine type that QEMU has no more, or that only one distribution has, gives way to its family. */
-export function mendMachine(root: Draft): Mended {
+export function modernizeMachine(root: Draft): Modernized {
   const [os] = draftsIn(root, 'os')
   const [type] = draftsIn(os, 'type')
   const before = type && attributeOf(type, 'machine')
@@ -98,7 +98,7 @@ export function mendMachine(root: Draft): Mended {
     : 'only the QEMU of another distribution has it'
   const why = `${reason}; the guest may find its devices anew, and Windows may ask to be activated`
   return {
-    changes: [{ code: 'MACHINE', path: 'os/type', before, after, why, ...place(type) }],
+    changes: [{ code: 'MACHINE', path: 'os/type', before, after, why, ...startOf(type) }],
     remarks: []
   }
 }
@@ -113,7 +113,7 @@ function isGone(major: number, minor: number): boolean {
  * part of the host prepares it. `virtual` are the addresses of those that this is known of; an
  * `<interface type='hostdev'>` is a virtual function on any machine, as libvirt takes nothing else there.
  */
-export function mendManaged(root: Draft, virtual: ReadonlySet<string>): Mended {
+export function modernizeManaged(root: Draft, virtual: ReadonlySet<string>): Modernized {
   const changes = passedElements(root).flatMap(({ element, holder, as, address }): Change[] => {
     if (!virtual.has(address) && as !== 'interface') return []
     const said = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
@@ -128,7 +128,7 @@ export function mendManaged(root: Draft, virtual: ReadonlySet<string>): Mended {
           after: "managed='yes'"
         },
         why: `${address} is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts`,
-        ...place(element)
+        ...startOf(element)
       }
     ]
   })

@@ -1,24 +1,24 @@
 // Paths to programs that hold on one system only, and into the store.
 
-import { attributeOf, textOf } from '../xml/tree.ts'
+import { attributeOf, textContent } from '../xml/tree.ts'
 import {
   type Change,
   type Draft,
   draftsIn,
-  type Mended,
-  place,
+  type Modernized,
   setAttribute,
-  setText
+  setText,
+  startOf
 } from './change.ts'
 
 const EMULATOR =
   /^(?:\/nix\/store\/[^/]+\/bin|\/run\/current-system\/sw\/bin|\/usr(?:\/local)?\/(?:s?bin|libexec)|\/bin)\/(qemu-system-[\w]+|qemu-kvm|kvm|kvm-spice)$/
 
 /** An emulator of another distribution or of one build of QEMU gives way to the one that NixOS links. */
-export function mendEmulator(root: Draft): Mended {
+export function modernizeEmulator(root: Draft): Modernized {
   const [devices] = draftsIn(root, 'devices')
   const changes = draftsIn(devices, 'emulator').flatMap((emulator): Change[] => {
-    const before = textOf(emulator).trim()
+    const before = textContent(emulator).trim()
     const program = EMULATOR.exec(before)?.[1]
     if (program === undefined) return []
     const name = program.startsWith('qemu-system-') ? program : `qemu-system-${architecture(root)}`
@@ -27,7 +27,9 @@ export function mendEmulator(root: Draft): Mended {
     const why = before.startsWith('/nix/store/')
       ? 'this one QEMU goes when the store is cleaned; NixOS links the current one there'
       : 'NixOS has its QEMU there'
-    return [{ code: 'EMULATOR', path: 'devices/emulator', before, after, why, ...place(emulator) }]
+    return [
+      { code: 'EMULATOR', path: 'devices/emulator', before, after, why, ...startOf(emulator) }
+    ]
   })
   return { changes, remarks: [] }
 }
@@ -42,8 +44,8 @@ const VIRTIOFSD =
   /^(?:\/nix\/store\/[^/]+\/(?:bin|libexec)|\/usr\/(?:lib|libexec|lib\/qemu|lib\/kvm|bin))\/virtiofsd$/
 
 /** The program that shares folders; other paths into the store are told. */
-export function mendStorePaths(root: Draft): Mended {
-  const mended: Mended = { changes: [], remarks: [] }
+export function modernizeStorePaths(root: Draft): Modernized {
+  const mended: Modernized = { changes: [], remarks: [] }
   const [devices] = draftsIn(root, 'devices')
   for (const filesystem of draftsIn(devices, 'filesystem')) {
     for (const binary of draftsIn(filesystem, 'binary')) {
@@ -54,15 +56,15 @@ export function mendStorePaths(root: Draft): Mended {
       mended.changes.push({
         ...{ code: 'PROGRAM', path: 'devices/filesystem/binary', before, after },
         why: 'it is there with: environment.systemPackages = [ pkgs.virtiofsd ]',
-        ...place(binary)
+        ...startOf(binary)
       })
     }
   }
-  tellStorePaths(root, [], mended)
+  warnOfStorePaths(root, [], mended)
   return mended
 }
 
-function tellStorePaths(element: Draft, path: readonly string[], { remarks }: Mended): void {
+function warnOfStorePaths(element: Draft, path: readonly string[], { remarks }: Modernized): void {
   const texts = [
     ...element.attributes.map(it => it.value),
     ...element.children.map(it => (it.kind === 'text' ? it.text : ''))
@@ -71,9 +73,9 @@ function tellStorePaths(element: Draft, path: readonly string[], { remarks }: Me
     const found = /\/nix\/store\/[^\s,"]+/.exec(text)?.[0]
     if (found === undefined || path.at(-1) === 'loader') continue
     const what = `${found} goes when the store is cleaned; name the package in the Nix instead, like "\${pkgs.virtio-win}/…", or copy the file`
-    remarks.push({ code: 'STORE_PATH', path: path.join('/'), what, ...place(element) })
+    remarks.push({ code: 'STORE_PATH', path: path.join('/'), what, ...startOf(element) })
   }
   for (const it of element.children) {
-    if (it.kind === 'element') tellStorePaths(it, [...path, it.name], { changes: [], remarks })
+    if (it.kind === 'element') warnOfStorePaths(it, [...path, it.name], { changes: [], remarks })
   }
 }

@@ -1,6 +1,13 @@
 // The disks and folders of the host that a guest gets, however its domain names them.
 
-import { attributeOf, elementsOf, find, findAll, textOf, type XmlElement } from '../xml/tree.ts'
+import {
+  attributeOf,
+  childElements,
+  find,
+  findAll,
+  textContent,
+  type XmlElement
+} from '../xml/tree.ts'
 
 /** What names a disk of the host; a path may also be that of an image file. */
 export type DiskName =
@@ -62,13 +69,13 @@ type Named = Pick<PassedDisk, 'name' | 'isBlock' | 'start'>
  * where its data are. The element around it has its kind.
  */
 function sourcesIn(element: XmlElement, type: string): Named[] {
-  return elementsOf(element).flatMap(it => {
+  return childElements(element).flatMap(it => {
     const inner = sourcesIn(it, attributeOf(it, 'type') ?? type)
-    return it.name === 'source' ? [...sourceOf(it, type, element), ...inner] : inner
+    return it.name === 'source' ? [...sourceNames(it, type, element), ...inner] : inner
   })
 }
 
-function sourceOf(source: XmlElement, type: string, { start }: XmlElement): Named[] {
+function sourceNames(source: XmlElement, type: string, { start }: XmlElement): Named[] {
   const place = start === undefined ? {} : { start }
   const [pool, volume] = [attributeOf(source, 'pool'), attributeOf(source, 'volume')]
   if (type === 'volume' && pool !== undefined && volume !== undefined) {
@@ -83,7 +90,7 @@ function sourceOf(source: XmlElement, type: string, { start }: XmlElement): Name
 }
 
 function has(element: XmlElement, name: string): boolean {
-  return elementsOf(element, name).length > 0
+  return childElements(element, name).length > 0
 }
 
 // ---- <hostdev>
@@ -98,7 +105,7 @@ function hostdev(element: XmlElement): PassedDisk[] {
     ...(start === undefined ? {} : { start })
   })
   const block = find(source, 'block')
-  const path = (block && textOf(block).trim()) ?? attributeOf(source, 'dev')
+  const path = (block && textContent(block).trim()) ?? attributeOf(source, 'dev')
   if (path) return [as({ kind: 'path', path })]
   const type = attributeOf(element, 'type')
   const name = type === 'scsi' ? scsi(source) : type === 'usb' ? usb(source) : undefined
@@ -154,7 +161,7 @@ function filesystem(element: XmlElement): PassedDisk[] {
 /** Memory that lasts, which the kernel may have as a block device. */
 function memory(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source', 'path')
-  const path = source && textOf(source).trim()
+  const path = source && textContent(source).trim()
   if (!path) return []
   const isReadOnly = has(element, 'readonly')
   const { start } = element
@@ -189,11 +196,14 @@ export function argumentDisks(root: XmlElement): PassedDisk[] {
     const before = all[i - 1]
     const flag = ((before && attributeOf(before, 'value')) ?? '').replace(/^--?/, '')
     const { start } = element
-    return pathsIn(value, flag).map(it => ({ ...it, ...(start === undefined ? {} : { start }) }))
+    return disksInArgument(value, flag).map(it => ({
+      ...it,
+      ...(start === undefined ? {} : { start })
+    }))
   })
 }
 
-function pathsIn(value: string, flag: string): PassedDisk[] {
+function disksInArgument(value: string, flag: string): PassedDisk[] {
   const properties = propertiesOf(value)
   if (flag === 'device' || flag === 'usbdevice') {
     const name = usbHost(properties)
@@ -262,17 +272,17 @@ type Properties = readonly (readonly [string, string])[]
 
 /** `name=value,…` or JSON as pairs; what has no name has a blank one. */
 function propertiesOf(value: string): (readonly [string, string])[] {
-  if (/^\s*\{/.test(value)) return fromJson(value)
+  if (/^\s*\{/.test(value)) return pairsFromJson(value)
   // In a value a comma is written twice.
   const words = value.split(/(?<!,),(?!,)/)
   return words.flatMap((word): (readonly [string, string])[] => {
     const [, key = '', text = word] = /^([\w.-]+)=(.*)$/s.exec(word) ?? []
     const plain = text.replaceAll(',,', ',')
-    return plain.startsWith('json:') ? fromJson(plain.slice('json:'.length)) : [[key, plain]]
+    return plain.startsWith('json:') ? pairsFromJson(plain.slice('json:'.length)) : [[key, plain]]
   })
 }
 
-function fromJson(text: string): (readonly [string, string])[] {
+function pairsFromJson(text: string): (readonly [string, string])[] {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)

@@ -3,7 +3,7 @@ import {
   attributeOf,
   find,
   findAll,
-  textOf,
+  textContent,
   type XmlDocument,
   type XmlElement
 } from '../xml/tree.ts'
@@ -36,9 +36,9 @@ export interface Needs {
  * What the host has to have ready for a guest. Arguments of QEMU for which libvirt has elements count as
  * what they are, so a domain is mended first.
  */
-export function learn(root: XmlElement): Needs {
+export function deriveNeeds(root: XmlElement): Needs {
   return {
-    memory: memoryOf(root),
+    memory: guestMemory(root),
     processors: processorsOf(root),
     pins: pinsOf(root),
     pageSizes: pageSizesOf(root),
@@ -131,7 +131,7 @@ function elementsWith<T extends XmlElement>(
     .flatMap(element => {
       const source = find(element, 'source') as T | undefined
       const place = source && find(source, 'address')
-      const address = place && addressOf(place)
+      const address = place && parsePciAddress(place)
       if (source === undefined || address === undefined) return []
       return [{ element, holder: as === 'disk' ? source : element, as, address }]
     })
@@ -150,9 +150,9 @@ function argumentDevices(root: XmlElement): PassedDevice[] {
 }
 
 /** `<address domain= bus= slot= function=>`, each number in the base that its prefix says. */
-function addressOf(place: XmlElement): string | undefined {
+function parsePciAddress(place: XmlElement): string | undefined {
   const numbers = ['domain', 'bus', 'slot', 'function'].map(it =>
-    numberOf(attributeOf(place, it) ?? '0')
+    parseNumber(attributeOf(place, it) ?? '0')
   )
   if (!numbers.every(it => it !== undefined)) return undefined
   const [domain = 0, bus = 0, slot = 0, part = 0] = numbers
@@ -161,7 +161,7 @@ function addressOf(place: XmlElement): string | undefined {
   return `${hex(domain, 4)}:${hex(bus, 2)}:${hex(slot, 2)}.${part}`
 }
 
-function numberOf(text: string): number | undefined {
+function parseNumber(text: string): number | undefined {
   const it = text.trim()
   if (/^0x[0-9a-f]{1,8}$/i.test(it)) return Number.parseInt(it, 16)
   if (/^0[0-7]{1,10}$/.test(it)) return Number.parseInt(it, 8)
@@ -183,9 +183,9 @@ export function deviceNodes(root: XmlElement): string[] {
 }
 
 /** The memory of a guest in KiB; undefined where the domain does not say. */
-export function memoryOf(root: XmlElement): number | undefined {
+export function guestMemory(root: XmlElement): number | undefined {
   const memory = find(root, 'memory')
-  return memory && readSize(textOf(memory), attributeOf(memory, 'unit'))
+  return memory && readSize(textContent(memory), attributeOf(memory, 'unit'))
 }
 
 /**
@@ -288,7 +288,7 @@ function cpuSets(elements: readonly XmlElement[]): number[] {
 /** How many processors the guest has. */
 export function processorsOf(root: XmlElement): number | undefined {
   const vcpu = find(root, 'vcpu')
-  const found = /^\s*(\d{1,5})\s*$/.exec(vcpu ? textOf(vcpu) : '')?.[1]
+  const found = /^\s*(\d{1,5})\s*$/.exec(vcpu ? textContent(vcpu) : '')?.[1]
   return found === undefined ? undefined : Number(found)
 }
 

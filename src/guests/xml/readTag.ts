@@ -147,7 +147,7 @@ export function decodeText(source: string, kind: 'text' | 'value'): Result<strin
         : whole === '\t'
           ? whole
           : '\n'
-    if (decoded === undefined) return err(faultOf(found))
+    if (decoded === undefined) return err(referenceFault(found))
     parts.push(source.slice(end, found.index), decoded)
     end = found.index + whole.length
   }
@@ -163,7 +163,12 @@ function referenced([, hex, decimal, name, end]: RegExpMatchArray): string | und
   return isCharacter(code) ? String.fromCodePoint(code) : undefined
 }
 
-function faultOf({ 0: whole, 3: name, 4: ended, index: start = 0 }: RegExpMatchArray): Fault {
+function referenceFault({
+  0: whole,
+  3: name,
+  4: ended,
+  index: start = 0
+}: RegExpMatchArray): Fault {
   const isNumber = name === undefined
   const isEnded = ended === ';'
   const range = { start, end: start + whole.length }

@@ -82,7 +82,7 @@ export function readXml(text: string, expected = 'domain'): Result<XmlDocument, 
     ...{ text, at: 0, open: [], root: undefined },
     ...{ before: [], after: [], instructions: [] }
   }
-  const fault = forbidden(text) ?? declaration(state) ?? nodes(state) ?? end(state)
+  const fault = forbidden(text) ?? declaration(state) ?? nodes(state) ?? checkEnd(state)
   const { root, before, after, instructions } = state
   if (fault || !root) return err(domainError(text, fault ?? notXml('there is no element', 0)))
   const other = expected === root.name ? undefined : notADomain(root)
@@ -220,7 +220,7 @@ function instruction(state: Reading): Fault | undefined {
   return undefined
 }
 
-function end({ text, open, root }: Reading): Fault | undefined {
+function checkEnd({ text, open, root }: Reading): Fault | undefined {
   const last = open.at(-1)
   if (last) {
     const { name, start } = last.element

@@ -2,7 +2,7 @@
 
 import { err, ok, type Result } from '../../nix/result.ts'
 import type { Fault, Range } from '../problem.ts'
-import { attributesInOrder, inOrder, isTextChild } from '../tables.ts'
+import { attributesInOrder, childrenInOrder, isTextChild } from '../tables.ts'
 import {
   ATTRIBUTES,
   CHILDREN,
@@ -11,7 +11,7 @@ import {
   type SetValue,
   TEXT
 } from '../value.ts'
-import { findForbidden, isName } from './tree.ts'
+import { findForbidden, isXmlName } from './tree.ts'
 
 /**
  * The XML of a domain, ending in a line end. Attributes and children stand in the order of the
@@ -36,12 +36,13 @@ function renderElement(
   indent: string | null,
   path: readonly string[]
 ): Result<string, Fault> {
-  if (!isName(name)) return bad(path, value.range, `"${name}" can not be the name of an element`)
+  if (!isXmlName(name))
+    return badValue(path, value.range, `"${name}" can not be the name of an element`)
   const margin = indent ?? ''
-  const text = textOf(value, path)
+  const text = textResult(value, path)
   if (text) return text.ok ? ok(`${margin}<${name}>${escapeText(text.value)}</${name}>`) : text
-  if (value.kind !== 'set') return bad(path, value.range, 'a list can not stand here')
-  const parts = partsOf(name, value, path)
+  if (value.kind !== 'set') return badValue(path, value.range, 'a list can not stand here')
+  const parts = elementParts(name, value, path)
   if (!parts.ok) return parts
   const { attributes, ordered } = parts.value
   const tag = attributesInOrder([...attributes.keys()])
@@ -49,7 +50,7 @@ function renderElement(
     .join('')
   const isMixed = isMixedContent(ordered)
   const inner = indent === null || isMixed ? null : `${indent}  `
-  const content = contentOf(name, parts.value, inner, path)
+  const content = renderContent(name, parts.value, inner, path)
   if (!content.ok) return content
   const open = `${margin}<${name}${tag}`
   if (content.value.length === 0) return ok(`${open}/>`)
@@ -60,23 +61,31 @@ function renderElement(
 }
 
 /** What is a text, or can't be anything: undefined for sets and lists. */
-function textOf(value: DomainValue, path: readonly string[]): Result<string, Fault> | undefined {
+function textResult(
+  value: DomainValue,
+  path: readonly string[]
+): Result<string, Fault> | undefined {
   switch (value.kind) {
     case 'text':
       return findForbidden(value.text) === -1
         ? ok(value.text)
-        : bad(path, value.range, 'a control character can not stand in XML')
+        : badValue(path, value.range, 'a control character can not stand in XML')
     case 'boolean':
-      return bad(
+      return badValue(
         path,
         value.range,
         'true and false have several spellings in a domain',
         'write the one that libvirt wants here: "yes" or "no", "on" or "off"'
       )
     case 'float':
-      return bad(path, value.range, 'a number with a point can not stand here', 'put it in quotes')
+      return badValue(
+        path,
+        value.range,
+        'a number with a point can not stand here',
+        'put it in quotes'
+      )
     case 'computed': {
-      const message = `${spell(path)} is not written out here`
+      const message = `${formatValuePath(path)} is not written out here`
       return err({ code: 'COMPUTED', message, range: value.range })
     }
     default:
@@ -84,7 +93,7 @@ function textOf(value: DomainValue, path: readonly string[]): Result<string, Fau
   }
 }
 
-function partsOf(name: string, set: SetValue, path: readonly string[]): Result<Parts, Fault> {
+function elementParts(name: string, set: SetValue, path: readonly string[]): Result<Parts, Fault> {
   const parts: Parts = {
     attributes: new Map(),
     children: new Map(),
@@ -95,17 +104,17 @@ function partsOf(name: string, set: SetValue, path: readonly string[]): Result<P
     const at = [...path, key]
     if (value.kind === 'null') continue
     if (key === TEXT) {
-      const text = textOf(value, at) ?? bad(at, range, 'a text belongs here')
+      const text = textResult(value, at) ?? badValue(at, range, 'a text belongs here')
       if (!text.ok) return text
       parts.text = text.value
     } else if (key === CHILDREN) {
       if (value.kind !== 'list') {
-        return fromComputed(value, at) ?? bad(at, range, 'a list belongs here')
+        return fromComputed(value, at) ?? badValue(at, range, 'a list belongs here')
       }
       parts.ordered = value
     } else if (key === ATTRIBUTES) {
       if (value.kind !== 'set') {
-        return fromComputed(value, at) ?? bad(at, range, 'a set ({ … }) belongs here')
+        return fromComputed(value, at) ?? badValue(at, range, 'a set ({ … }) belongs here')
       }
       for (const it of value.entries) {
         const added = addAttribute(parts, it.name, it.value, [...at, it.name], it.range)
@@ -113,7 +122,7 @@ function partsOf(name: string, set: SetValue, path: readonly string[]): Result<P
       }
     } else if (isReserved(key)) {
       const hint = `names that begin with "_" are ${ATTRIBUTES}, ${TEXT} and ${CHILDREN}`
-      return bad(at, range, `there is no "${key}"`, hint)
+      return badValue(at, range, `there is no "${key}"`, hint)
     } else if (value.kind === 'set' || value.kind === 'list' || isTextChild(name, key)) {
       parts.children.set(key, value)
     } else {
@@ -124,7 +133,7 @@ function partsOf(name: string, set: SetValue, path: readonly string[]): Result<P
   const { text, ordered, children } = parts
   if ([text !== undefined, ordered !== undefined, children.size > 0].filter(it => it).length > 1) {
     const hint = `an element has either a text, or children, or both in one ${CHILDREN}`
-    return bad(path, set.range, `${TEXT}, ${CHILDREN} and children do not go together`, hint)
+    return badValue(path, set.range, `${TEXT}, ${CHILDREN} and children do not go together`, hint)
   }
   return ok(parts)
 }
@@ -137,16 +146,17 @@ function addAttribute(
   range: Range | undefined
 ): Result<undefined, Fault> {
   if (value.kind === 'null') return ok(undefined)
-  const text = textOf(value, path) ?? bad(path, range, 'a text belongs here')
+  const text = textResult(value, path) ?? badValue(path, range, 'a text belongs here')
   if (!text.ok) return text
-  if (!isName(name)) return bad(path, range, `"${name}" can not be the name of an attribute`)
-  if (attributes.has(name)) return bad(path, range, `"${name}" stands here twice`)
+  if (!isXmlName(name))
+    return badValue(path, range, `"${name}" can not be the name of an attribute`)
+  if (attributes.has(name)) return badValue(path, range, `"${name}" stands here twice`)
   attributes.set(name, text.value)
   return ok(undefined)
 }
 
 /** The pieces of what an element holds, each a line of its own if `indent` is not null. */
-function contentOf(
+function renderContent(
   name: string,
   { text, ordered, children }: Parts,
   indent: string | null,
@@ -157,7 +167,7 @@ function contentOf(
   if (ordered?.kind === 'list') {
     for (const [i, { value }] of ordered.items.entries()) {
       const at = [...path, CHILDREN, String(i)]
-      const string = textOf(value, at)
+      const string = textResult(value, at)
       if (string && !string.ok) return string
       if (string) {
         pieces.push(escapeText(string.value))
@@ -165,7 +175,7 @@ function contentOf(
       }
       const [only, more] = value.kind === 'set' ? value.entries : []
       if (!only || more) {
-        return bad(at, value.range, 'a text belongs here, or a set with the name of one child')
+        return badValue(at, value.range, 'a text belongs here, or a set with the name of one child')
       }
       const piece = renderElement(only.name, only.value, indent, [...at, only.name])
       if (!piece.ok) return piece
@@ -173,7 +183,7 @@ function contentOf(
     }
     return ok(pieces)
   }
-  for (const key of inOrder(name, [...children.keys()])) {
+  for (const key of childrenInOrder(name, [...children.keys()])) {
     const value = children.get(key)
     if (!value) continue
     const all = value.kind === 'list' ? value.items.map(it => it.value) : [value]
@@ -199,12 +209,12 @@ function fromComputed(
   if (value.kind !== 'computed') return undefined
   return err({
     code: 'COMPUTED',
-    message: `${spell(path)} is not written out here`,
+    message: `${formatValuePath(path)} is not written out here`,
     range: value.range
   })
 }
 
-function bad(
+function badValue(
   path: readonly string[],
   range: Range | undefined,
   what: string,
@@ -212,14 +222,14 @@ function bad(
 ): Result<never, Fault> {
   return err({
     code: 'BAD_VALUE',
-    message: `${spell(path)}: ${what}`,
+    message: `${formatValuePath(path)}: ${what}`,
     ...(hint === undefined ? {} : { hint }),
     ...(range === undefined ? {} : { range })
   })
 }
 
 /** A path as people point at it: `domain.devices.disk[0].target`, counted from 0 as Nix does. */
-function spell(path: readonly string[]): string {
+function formatValuePath(path: readonly string[]): string {
   return path
     .map((it, i) => (i > 0 && /^\d+$/.test(it) ? `[${it}]` : `${i > 0 ? '.' : ''}${it}`))
     .join('')

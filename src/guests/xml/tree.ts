@@ -15,7 +15,7 @@ const NAME = new RegExp(`^${LOCAL}(?::${LOCAL})?$`, 'u')
 const FORBIDDEN = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
 
 /** Whether this can be the name of an element or an attribute, with a prefix or without. */
-export function isName(text: string): boolean {
+export function isXmlName(text: string): boolean {
   return NAME.test(text)
 }
 
@@ -82,20 +82,23 @@ function isElement(node: XmlNode): node is XmlElement {
 }
 
 /** The elements in an element, those of one name if one is given. */
-export function elementsOf(parent: XmlElement, name?: string): XmlElement[] {
+export function childElements(parent: XmlElement, name?: string): XmlElement[] {
   return parent.children.filter(isElement).filter(it => name === undefined || it.name === name)
 }
 
 /** The first element on a path of names, from an element down. */
 export function find(from: XmlElement, ...names: readonly string[]): XmlElement | undefined {
   let at: XmlElement | undefined = from
-  for (const name of names) at = at && elementsOf(at, name)[0]
+  for (const name of names) at = at && childElements(at, name)[0]
   return at
 }
 
 /** The elements at the end of a path of names, from an element down. */
 export function findAll(from: XmlElement, ...names: readonly string[]): XmlElement[] {
-  return names.reduce<XmlElement[]>((all, name) => all.flatMap(it => elementsOf(it, name)), [from])
+  return names.reduce<XmlElement[]>(
+    (all, name) => all.flatMap(it => childElements(it, name)),
+    [from]
+  )
 }
 
 /** The value of an attribute; undefined where the element has none of this name. */
@@ -104,7 +107,7 @@ export function attributeOf(element: XmlElement, name: string): string | undefin
 }
 
 /** All text in an element, that of elements inside left out. */
-export function textOf(element: XmlElement): string {
+export function textContent(element: XmlElement): string {
   return element.children.map(it => (it.kind === 'text' ? it.text : '')).join('')
 }
 
@@ -142,8 +145,8 @@ export interface Surroundings {
  * layout beside elements only.
  */
 export function contentOf(element: XmlElement, { parent, isOpaque }: Surroundings): Content {
-  const elements = elementsOf(element)
-  const text = textOf(element)
+  const elements = childElements(element)
+  const text = textContent(element)
   if (elements.length > 0) return isBlank(text) ? { kind: 'elements', elements } : { kind: 'mixed' }
   if (text === '') return { kind: 'empty' }
   const isLayout =

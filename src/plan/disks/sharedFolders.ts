@@ -1,7 +1,7 @@
 // Which folders of the host a guest must not write to.
 
 import { posix } from 'node:path'
-import { attributeOf, find, textOf, type XmlElement } from '../../guests/xml/tree.ts'
+import { attributeOf, find, textContent, type XmlElement } from '../../guests/xml/tree.ts'
 
 /** Folders whose whole content is the system's. */
 const SYSTEM = [
@@ -54,7 +54,7 @@ export function readPool(root: XmlElement): StoragePool | undefined {
   if (root.name !== 'pool') return undefined
   const type = attributeOf(root, 'type') ?? 'dir'
   const path = find(root, 'target', 'path')
-  const target = path && textOf(path).trim()
+  const target = path && textContent(path).trim()
   const isOfDisks = ['disk', 'logical', 'zfs', 'scsi', 'iscsi', 'mpath'].includes(type)
   return { isOfDisks, target: target === '' ? undefined : target }
 }
