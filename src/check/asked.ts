@@ -1,6 +1,6 @@
 // What a configuration asks of the machine that it is for, as far as its text says it outright.
 
-import { type Binding, bindingsOf, isPlain, kernelParams, LOADED } from '../lints/bindings.ts'
+import { type Binding, idBindings, isPlain, kernelParams, LOADED } from '../lints/bindings.ts'
 import type { Finding } from '../lints/index.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
 import {
@@ -220,7 +220,7 @@ export function namedIn(
   params: readonly string[],
   hasConditional = false
 ): Named[] {
-  const ids = bindingsOf(view).flatMap(binding => {
+  const ids = idBindings(view).flatMap(binding => {
     return idsOf(binding)
       .filter(it => hasConditional || isCertain(binding.at) || isBoundByID(params, it.id))
       .flatMap(({ id, start, end }): Named[] => {

@@ -9,8 +9,8 @@ import {
   earlyDriversOf,
   loadsVfioEarly,
   makerOf,
+  moduleName,
   overriddenEarly,
-  plainName,
   removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
@@ -165,7 +165,7 @@ function isDrawnOn(device: PciDevice, view: View, early: EarlyDrivers): boolean 
   const loads = (it: string) =>
     (early.isEvery && it !== 'nouveau') || early.forced.has(it) || early.available.has(it)
   return (
-    (isBuiltIn && !early.blocked.has(plainName(device.driver ?? ''))) ||
+    (isBuiltIn && !early.blocked.has(moduleName(device.driver ?? ''))) ||
     driversFor(device, view).some(it => loads(it) && !early.blocked.has(it))
   )
 }
@@ -196,7 +196,7 @@ function other(driver: 'i915' | 'xe'): string {
 
 /** The module that draws for this driver; that of NVIDIA has one of its own for it. */
 function drawing(module: string | undefined): string | undefined {
-  const name = plainName(module ?? '')
+  const name = moduleName(module ?? '')
   if (name === 'nvidia') return 'nvidia_drm'
   return makerOf(name) === undefined ? undefined : name
 }

@@ -3,7 +3,7 @@
 import { findingAt as findingAtItem, isPlain, kernelParams } from '../lints/bindings.ts'
 import type { Finding, Fix } from '../lints/index.ts'
 import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
-import { isString, stringsIn, textOf } from '../lints/values.ts'
+import { isStringNode, nodeText, stringLiterals } from '../lints/values.ts'
 import { contendersFor, type Entry, type EntryItem, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
 import { isCertain, type Place } from './asked.ts'
@@ -175,12 +175,12 @@ function mayTurnOn(view: View): boolean {
       .filter(({ path: [first, name] }) => first === 'specialisation' && name !== view.name)
     let found = false
     visit(doc, node => {
-      if (!isString(node) || certain.has(node.start)) return undefined
+      if (!isStringNode(node) || certain.has(node.start)) return undefined
       const isElsewhere = others.some(
         ({ value }) => value.start <= node.start && node.end <= value.end
       )
-      const [string] = stringsIn(doc.text, node)
-      if (!isElsewhere && /_iommu=/.test(string?.text ?? textOf(doc.text, node))) found = true
+      const [string] = stringLiterals(doc.text, node)
+      if (!isElsewhere && /_iommu=/.test(string?.text ?? nodeText(doc.text, node))) found = true
       return undefined
     })
     return found

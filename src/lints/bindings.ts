@@ -1,7 +1,7 @@
 import { type Range, type SyntaxNode, visit } from '../nix/index.ts'
 import { declarationsIn } from './declarations.ts'
 import type { Finding } from './finding.ts'
-import { isString, MASK, stringsIn, textOf } from './values.ts'
+import { isStringNode, MASK, nodeText, stringLiterals } from './values.ts'
 import {
   contendersFor,
   type Entry,
@@ -22,10 +22,10 @@ export interface Binding {
 }
 
 /** Every place that gives IDs to vfio-pci, in whatever words. */
-export function bindingsOf(view: View): Binding[] {
+export function idBindings(view: View): Binding[] {
   const params = view.items('boot.kernelParams').flatMap((at): Binding[] => {
     const { text } = at.entry.file.doc
-    const source = textOf(text, at.node)
+    const source = nodeText(text, at.node)
     return [...source.matchAll(/vfio[-_]pci\.ids=/g)].map(name => {
       const from = at.node.start + name.index + name[0].length
       // The kernel takes quotation marks around a value off.
@@ -33,7 +33,7 @@ export function bindingsOf(view: View): Binding[] {
       const start = from + (text.startsWith(mark, from) ? mark.length : 0)
       const rest = /^[^\s"'$\\]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
       const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
-      return { at, range: rangeOf(at.node), lists, isOurs: false }
+      return { at, range: nodeRange(at.node), lists, isOurs: false }
     })
   })
   const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
@@ -54,7 +54,7 @@ export function bindingsOf(view: View): Binding[] {
       : [
           {
             at,
-            range: rangeOf(at.node),
+            range: nodeRange(at.node),
             lists: [{ text: at.text, start: at.node.start + 1 }],
             isOurs: true
           }
@@ -65,7 +65,7 @@ export function bindingsOf(view: View): Binding[] {
 
 /** The makers of the devices that a guest gets, four hexadecimal digits each, as far as they show. */
 export function passedVendors(view: View): Set<string> {
-  return vendorsOf(bindingsOf(view))
+  return vendorsOf(idBindings(view))
 }
 
 /** The same of these places only. */
@@ -90,7 +90,7 @@ function isPlace(view: View): boolean {
 
 /** IDs that are none, and IDs in several places, of which only one counts. */
 export function lintBindings(view: View): Finding[] {
-  const bindings = bindingsOf(view)
+  const bindings = idBindings(view)
   const malformed = bindings.flatMap(binding =>
     binding.lists.flatMap(list => malformedIn(list).map(it => ({ ...it, binding })))
   )
@@ -172,10 +172,10 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
  * whatever the case and the order, and our module (nixos/checks.nix) takes them, too.
  */
 export function differ(one: Binding, other: Binding, all: readonly Binding[]): boolean {
-  return keyOf(one, all) !== keyOf(other, all)
+  return idKey(one, all) !== idKey(other, all)
 }
 
-function keyOf(place: Binding, all: readonly Binding[]): string {
+function idKey(place: Binding, all: readonly Binding[]): string {
   const lists = (place.isOurs ? all.filter(it => it.isOurs) : [place]).flatMap(it => it.lists)
   const ids = lists.flatMap(it => it.text.toLowerCase().split(',')).filter(it => it !== '')
   return lists.length === 0 ? String(place.range.start) : [...new Set(ids)].sort().join(',')
@@ -190,9 +190,9 @@ function listsOfVariables({ doc }: LintFile, source: string): { text: string; st
     if (it.type !== 'binding' || ancestors.at(-2)?.type !== 'let_expression') return undefined
     const value = it.field('expression')
     const attrpath = it.field('attrpath')
-    if (attrpath && value?.type === 'list_expression' && textOf(doc.text, attrpath) === name) {
-      for (const item of value.children.filter((child: SyntaxNode) => isString(child))) {
-        strings.push(...stringsIn(doc.text, item))
+    if (attrpath && value?.type === 'list_expression' && nodeText(doc.text, attrpath) === name) {
+      for (const item of value.children.filter((child: SyntaxNode) => isStringNode(child))) {
+        strings.push(...stringLiterals(doc.text, item))
       }
     }
     return undefined
@@ -200,14 +200,14 @@ function listsOfVariables({ doc }: LintFile, source: string): { text: string; st
   return strings
 }
 
-function rangeOf({ start, end }: SyntaxNode): Range {
+function nodeRange({ start, end }: SyntaxNode): Range {
   return { start, end }
 }
 
-type Said = Omit<Finding, 'path' | 'range'>
+type FindingInit = Omit<Finding, 'path' | 'range'>
 
 /** A finding at the name or the item that it is about. */
-export function findingAt(at: Entry | EntryItem, said: Said): Finding {
+export function findingAt(at: Entry | EntryItem, said: FindingInit): Finding {
   if ('entry' in at) {
     const { start, end } = at.node
     return { ...said, path: at.entry.file.path, range: { start, end } }
@@ -217,7 +217,12 @@ export function findingAt(at: Entry | EntryItem, said: Said): Finding {
 }
 
 /** A finding in the middle of a string. */
-export function findingIn(at: EntryText, index: number, length: number, said: Said): Finding {
+export function findingIn(
+  at: EntryText,
+  index: number,
+  length: number,
+  said: FindingInit
+): Finding {
   const start = at.start + index
   return { ...said, path: at.entry.file.path, range: { start, end: start + length } }
 }

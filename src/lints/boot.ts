@@ -8,7 +8,7 @@ import {
   passedVendors
 } from './bindings.ts'
 import type { Finding } from './finding.ts'
-import { stringsIn } from './values.ts'
+import { stringLiterals } from './values.ts'
 import {
   type Entry,
   type EntryItem,
@@ -286,7 +286,7 @@ export function lintHooks(view: View): Finding[] {
 }
 
 function virsh(entry: Entry): Finding[] {
-  return stringsIn(entry.file.doc.text, entry.value).flatMap(({ text, start }) => {
+  return stringLiterals(entry.file.doc.text, entry.value).flatMap(({ text, start }) => {
     // A command, and no word of a comment or a message.
     const found = /^(?![ \t]*#)(?:[^\n#]*?[\s;&|(/\ue000])?(virsh)[ \t]/m.exec(text)
     if (!found || /\becho\b/.test(found[0])) return []
@@ -309,7 +309,7 @@ function virsh(entry: Entry): Finding[] {
 function shell(entry: Entry): Finding[] {
   // This gives a script a first line of its own, and another is only a comment.
   if (spellingOf(entry).includes('writeShell')) return []
-  return stringsIn(entry.file.doc.text, entry.value).flatMap(({ text, start }) => {
+  return stringLiterals(entry.file.doc.text, entry.value).flatMap(({ text, start }) => {
     const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(text)
     if (!found) return []
     const at = start + found[0].indexOf('#!')

@@ -59,9 +59,9 @@ const LISTS = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules'
 
 /** The graphics drivers in the initrd of a view. */
 export function earlyDriversOf(view: View): EarlyDrivers {
-  const blocked = blockedIn(view)
+  const blocked = blockedDrivers(view)
   const drawing = (names: readonly string[]) =>
-    new Set(names.map(plainName).filter(it => MAKERS.has(it) && !blocked.has(it)))
+    new Set(names.map(moduleName).filter(it => MAKERS.has(it) && !blocked.has(it)))
   const listed = (list: string, isSure: boolean) =>
     view
       .items(list)
@@ -185,11 +185,11 @@ function isComputed(view: View, list: string): boolean {
 export const BLACKLIST = 'a blacklist'
 
 /** What keeps drivers from loading or from drawing, by driver. */
-function blockedIn(view: View): Map<string, string> {
+function blockedDrivers(view: View): Map<string, string> {
   const params = kernelParams(view).map(it => it.param)
   const blocked = new Map<string, string>()
   const block = (by: string, drivers: Iterable<string>) => {
-    for (const it of drivers) blocked.set(plainName(it), by)
+    for (const it of drivers) blocked.set(moduleName(it), by)
   }
   const lines = modprobeLines(view).map(it => /^blacklist\s+(\S+)$/.exec(it.line)?.[1] ?? '')
   block(BLACKLIST, lines)
@@ -221,14 +221,15 @@ export function videoDriversOf(view: View): string[] {
 
 /** Whether vfio-pci is loaded in the initrd, so that it takes its devices there. */
 export function loadsVfioEarly(view: View): boolean {
-  const has = (list: string) => view.items(list).some(it => plainName(it.text ?? '') === 'vfio_pci')
+  const has = (list: string) =>
+    view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
   if (bindsByOurs(view) || has('boot.initrd.kernelModules')) return true
   if (!has('boot.initrd.availableKernelModules')) return false
   // It has no alias of its own; a softdep of a driver in the initrd loads it.
   const { forced, available } = earlyDriversOf(view)
   return modprobeLines(view).some(({ line }) => {
     const driver = /^softdep\s+(\S+)\s+pre:.*\bvfio[-_]pci\b/.exec(line)?.[1]
-    const name = plainName(driver ?? '')
+    const name = moduleName(driver ?? '')
     return forced.has(name) || available.has(name)
   })
 }
@@ -243,7 +244,7 @@ const SCRIPTS = [
 /** The PCI addresses in scripts and rules of the initrd that hand devices to vfio-pci, where it is there. */
 export function overriddenEarly(view: View): { text: EntryText; index: number; address: string }[] {
   const isThere = LISTS.some(list =>
-    view.items(list).some(it => plainName(it.text ?? '') === 'vfio_pci')
+    view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
   )
   if (!isThere) return []
   const services = view
@@ -272,7 +273,7 @@ export function bindsByOurs(view: View): boolean {
 }
 
 /** To modprobe, - and _ in the name of a module are the same. */
-export function plainName(module: string): string {
+export function moduleName(module: string): string {
   return module.replaceAll('-', '_')
 }
 

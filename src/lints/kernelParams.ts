@@ -7,7 +7,7 @@ export function lintKernelParams(view: View): Finding[] {
   const params = kernelParams(view)
   const findings: Finding[] = []
   for (const { item, param } of params) {
-    const said = sayingOf(view, param)
+    const said = paramFinding(view, param)
     if (!said || asksVersion(item)) continue
     const { entry } = item
     const isAlone = item.text === param && item.node.type === 'string_expression'
@@ -24,7 +24,7 @@ export function lintKernelParams(view: View): Finding[] {
     ]
     findings.push(findingAt(item, { ...finding, ...(isAlone && said.mends ? { fix } : {}) }))
   }
-  return [...findings, ...inOneString(view), ...pageSizes(view)]
+  return [...findings, ...inOneString(view), ...wrongPageSizes(view)]
 }
 
 interface Saying {
@@ -38,8 +38,8 @@ interface Saying {
   instead?: readonly string[]
 }
 
-function sayingOf(view: View, param: string): Saying | undefined {
-  const [name = '', value = ''] = split(param)
+function paramFinding(view: View, param: string): Saying | undefined {
+  const [name = '', value = ''] = splitParam(param)
   const words = value.split(',')
   /** The parameter without words that do nothing or harm; none where no word is left. */
   const without = (...gone: string[]) => {
@@ -133,7 +133,7 @@ function inOneString(view: View): Finding[] {
 }
 
 /** The options that the modules have for huge pages; ours take no such size in the first place. */
-function pageSizes(view: View): Finding[] {
+function wrongPageSizes(view: View): Finding[] {
   const at = (name: string) => view.at(`virtualisation.hugepages.${name}`)
   const wrong = ['defaultPageSize', 'pageSize'].flatMap(at).filter(it => spellingOf(it) === '"1M"')
   const fix = largerPagesIn(wrong, at('pageSize'), at('numPages'))
@@ -157,7 +157,7 @@ function largerPagesIn(
   const isCounted = sizes.length === 0 || sizes.some(it => wrong.includes(it))
   const [count, ...others] = isCounted ? counts : []
   if (!count) return sized
-  const number = numberOf(spellingOf(count))
+  const number = pageCount(spellingOf(count))
   if (others.length > 0 || number === undefined) return undefined
   return [...sized, { op: 'set', path: count.fullPath, value: Math.ceil(number / 2) }]
 }
@@ -172,13 +172,16 @@ function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix
     item.entry === first?.item.entry
   if (!first || !about.every(isPlainly)) return undefined
   const instead = about.map(({ param }) => {
-    const [name, value] = split(param)
+    const [name, value] = splitParam(param)
     if (name !== 'hugepages') return /^1m$/i.test(value) ? `${name}=2M` : undefined
-    const number = numberOf(value)
+    const number = pageCount(value)
     return number === undefined ? undefined : `${name}=${Math.ceil(number / 2)}`
   })
   const items = instead.filter(it => it !== undefined)
-  if (items.length < about.length || new Set(items.map(it => split(it)[0])).size < items.length) {
+  if (
+    items.length < about.length ||
+    new Set(items.map(it => splitParam(it)[0])).size < items.length
+  ) {
     return undefined
   }
   const path = first.item.entry.fullPath
@@ -189,7 +192,7 @@ function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix
   ]
 }
 
-function numberOf(text: string): number | undefined {
+function pageCount(text: string): number | undefined {
   return /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : undefined
 }
 
@@ -204,7 +207,7 @@ const NO_PAGES = {
   why: 'x86 has pages of 2M and of 1G; the kernel rejects others, and the memory of the guest is missing.'
 } as const
 
-function split(param: string): [string, string] {
+function splitParam(param: string): [string, string] {
   const at = param.indexOf('=')
   return at === -1 ? [param, ''] : [param.slice(0, at), param.slice(at + 1)]
 }

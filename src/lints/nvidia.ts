@@ -1,8 +1,8 @@
 import {
   type Binding,
-  bindingsOf,
   findingAt,
   findingIn,
+  idBindings,
   kernelParams,
   modprobeLines,
   vendorsOf
@@ -58,7 +58,7 @@ function prime(view: View): Finding[] {
 
 /** PRIME with a card that vfio-pci has from the start; our options count only if `isBound` is true. */
 function primeAtBoot(view: View, isBound: boolean): Finding[] {
-  const bindings = bindingsOf(view).filter(it => isBound || !it.isOurs)
+  const bindings = idBindings(view).filter(it => isBound || !it.isOurs)
   return primeCards(view).flatMap(it => {
     const isAddress = isBound && isAtAddress(view, it)
     if (!isAddress && !isByID(it, bindings)) return []
@@ -79,7 +79,7 @@ function primeAtBoot(view: View, isBound: boolean): Finding[] {
 
 /** PRIME that never leaves a card alone which a guest is to have later. Offloading does. */
 function primeAllTheTime(view: View): Finding[] {
-  const isLent = (it: PrimeCard) => isAtAddress(view, it) || isByID(it, bindingsOf(view))
+  const isLent = (it: PrimeCard) => isAtAddress(view, it) || isByID(it, idBindings(view))
   if (isOn(view, 'virtualisation.vfio.enable', true) === false) return []
   if (!primeCards(view).some(isLent)) return []
   const modes = ['sync', 'reverseSync'].flatMap(mode =>

@@ -181,10 +181,10 @@ function keyOf({ kind, name }: Prompt): string {
 const LUKS = 'boot.initrd.luks.devices'
 
 function luksDevices(view: View): Prompt[] {
-  const groups = groupsOf(view.below(LUKS), LUKS.split('.').length)
+  const groups = groupEntries(view.below(LUKS), LUKS.split('.').length)
   const named = [...groups].flatMap(([name, options]) => luksPrompt(view, name, options))
   // A list as NixOS had it once, or a value that is computed.
-  const whole = view.at(LUKS).filter(it => !isEmpty(it) && !/\bkeyFile\b/.test(spellingOf(it)))
+  const whole = view.at(LUKS).filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(spellingOf(it)))
   return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS }))]
 }
 
@@ -193,13 +193,13 @@ function luksPrompt(view: View, name: string, options: Options): Prompt[] {
   const says = (option: string, value: string) =>
     options.get(option)?.some(it => spellingOf(it) === value) === true
   const opensItself =
-    isSet(options, 'keyFile') ||
+    isOptionSet(options, 'keyFile') ||
     says('yubikey.twoFactor', 'false') ||
     says('fido2.passwordLess', 'true') ||
     hasClevis(view, name)
   if (opensItself) return []
   const prompt: Prompt = { kind: 'LUKS', name }
-  return withToken(prompt, textsOf(options.get('crypttabExtraOpts')))
+  return withToken(prompt, stringItems(options.get('crypttabExtraOpts')))
 }
 
 /** What a token of systemd-cryptsetup leaves of a prompt. */
@@ -215,10 +215,10 @@ function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[]
 
 /** `fileSystems.NAME.encrypted`, which makes LUKS devices. */
 function encryptedFileSystems(view: View): Prompt[] {
-  const groups = groupsOf(view.below('fileSystems'), 1)
+  const groups = groupEntries(view.below('fileSystems'), 1)
   return [...groups].flatMap(([point, options]): Prompt[] => {
     const isOn = options.get('encrypted.enable')?.some(it => spellingOf(it) === 'true') === true
-    if (!isOn || isSet(options, 'encrypted.keyFile')) return []
+    if (!isOn || isOptionSet(options, 'encrypted.keyFile')) return []
     const [label] = options.get('encrypted.label') ?? []
     return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
   })
@@ -247,9 +247,12 @@ function diskoDevices(view: View): Prompt[] {
       }
       const name = options.get('name')?.map(plainStringOf)[0] ?? base.at(-1) ?? ''
       if (options.get('initrdUnlock')?.some(it => spellingOf(it) === 'false')) return []
-      if (isSet(options, 'settings.keyFile') || isSet(options, 'keyFile')) return []
+      if (isOptionSet(options, 'settings.keyFile') || isOptionSet(options, 'keyFile')) return []
       if (hasClevis(view, name)) return []
-      return withToken({ kind: 'LUKS', name }, textsOf(options.get('settings.crypttabExtraOpts')))
+      return withToken(
+        { kind: 'LUKS', name },
+        stringItems(options.get('settings.crypttabExtraOpts'))
+      )
     })
 }
 
@@ -268,7 +271,7 @@ const EARLY: readonly string[] = [
 
 /** The file systems of a type that the initrd mounts, as their mount points and devices. */
 function earlyFileSystems(view: View, type: string): { point: string; device?: string }[] {
-  const groups = groupsOf(view.below('fileSystems'), 1)
+  const groups = groupEntries(view.below('fileSystems'), 1)
   return [...groups].flatMap(([point, options]) => {
     const says = (option: string, value: string) =>
       options.get(option)?.some(it => spellingOf(it) === value) === true
@@ -289,7 +292,7 @@ function zfsPools(view: View): Prompt[] {
   const requests = view.at(REQUEST)
   if (requests.some(it => spellingOf(it) === 'false')) return []
   const named = view.items(REQUEST).flatMap(it => it.text ?? [])
-  if (requests.length > 0 && requests.every(isEmpty)) return []
+  if (requests.length > 0 && requests.every(isEmptyValue)) return []
   const early = earlyFileSystems(view, 'zfs')
   if (early.length === 0) {
     // Nobody knows what is mounted early where the files leave it out.
@@ -338,7 +341,10 @@ function hasClevis(view: View, name: string): boolean {
 type Options = ReadonlyMap<string, readonly Entry[]>
 
 /** Definitions by the name at this position of their paths, then by what follows it. */
-function groupsOf(entries: readonly Entry[], position: number): Map<string, Map<string, Entry[]>> {
+function groupEntries(
+  entries: readonly Entry[],
+  position: number
+): Map<string, Map<string, Entry[]>> {
   const groups = new Map<string, Map<string, Entry[]>>()
   for (const it of entries) {
     const name = it.path[position] ?? ''
@@ -353,11 +359,11 @@ function add(options: Map<string, Entry[]>, name: string, entry: Entry): void {
   options.set(name, [...(options.get(name) ?? []), entry])
 }
 
-function isSet(options: Options, name: string): boolean {
+function isOptionSet(options: Options, name: string): boolean {
   return options.get(name)?.some(it => spellingOf(it) !== 'null') === true
 }
 
-function isEmpty(entry: Entry): boolean {
+function isEmptyValue(entry: Entry): boolean {
   return /^(?:\[\s*\]|\{\s*\})$/.test(spellingOf(entry))
 }
 
@@ -365,7 +371,7 @@ function isBelow(path: readonly string[], base: readonly string[]): boolean {
   return path.length > base.length && base.every((name, i) => path[i] === name)
 }
 
-function textsOf(entries: readonly Entry[] = []): string[] {
+function stringItems(entries: readonly Entry[] = []): string[] {
   return entries.flatMap(({ file, value }) =>
     itemsOfValue(file.doc.text, value).flatMap(it => it.text ?? [])
   )

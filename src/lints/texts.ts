@@ -1,6 +1,6 @@
 import { type SyntaxNode, visit } from '../nix/index.ts'
 import type { Finding } from './finding.ts'
-import { isString, stringsIn, textOf } from './values.ts'
+import { isStringNode, nodeText, stringLiterals } from './values.ts'
 import type { LintFile, View } from './view.ts'
 
 /** What stands in strings, such as pieces of a domain's XML. */
@@ -18,7 +18,7 @@ interface Text {
 function stringsOf({ doc }: LintFile): Text[] {
   const found: Text[] = []
   visit(doc, node => {
-    if (isString(node)) found.push(...stringsIn(doc.text, node).slice(0, 1))
+    if (isStringNode(node)) found.push(...stringLiterals(doc.text, node).slice(0, 1))
     return undefined
   })
   return found
@@ -82,8 +82,8 @@ const IN_XML = /<source\b[^>]*\bfile\s*=\s*(["'])((?:\/home\/[^/"']+|\/root)\/[^
 function imagesIn({ doc }: LintFile): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = []
   visit(doc, (node, ancestors) => {
-    if (!isString(node)) return undefined
-    const [string] = stringsIn(doc.text, node)
+    if (!isStringNode(node)) return undefined
+    const [string] = stringLiterals(doc.text, node)
     if (!string) return undefined
     for (const it of string.text.matchAll(IN_XML)) {
       const start = string.start + it.index + it[0].lastIndexOf(it[2] ?? '')
@@ -102,6 +102,6 @@ function isSourceFile(text: string, ancestors: readonly SyntaxNode[]): boolean {
   const names = ancestors
     .filter(it => it.type === 'binding')
     .map(it => it.field('attrpath'))
-    .map(it => (it ? textOf(text, it) : ''))
+    .map(it => (it ? nodeText(text, it) : ''))
   return ancestors.at(-1)?.type === 'binding' && /(?:^|\.)source\.file$/.test(names.join('.'))
 }

@@ -32,13 +32,13 @@ const WRAPPERS = /^(?:lib\.)?mk(?:Force|Default|Before|After)$/
 const CONDITIONAL = /^(?:lib\.)?(?:mkIf|optionals?|optionalString)$/
 
 /** The spelling of a node. */
-export function textOf(text: string, node: SyntaxNode): string {
+export function nodeText(text: string, node: SyntaxNode): string {
   return text.slice(node.start, node.end)
 }
 
 /** The items of all list literals that a value is made of. */
 export function itemsOfValue(text: string, value: SyntaxNode): Item[] {
-  return partsOf(text, value, []).flatMap(({ node, conditions }) => {
+  return literalsOf(text, value, []).flatMap(({ node, conditions }) => {
     const items = node.type === 'list_expression' ? elementsOf(node) : []
     return items.map(it => ({ node: it, text: stringOf(text, it), conditions }))
   })
@@ -46,28 +46,30 @@ export function itemsOfValue(text: string, value: SyntaxNode): Item[] {
 
 /** The string literals that a value of text is made of. */
 export function stringsOfValue(text: string, value: SyntaxNode): StringText[] {
-  return partsOf(text, value, []).flatMap(({ node, conditions }) =>
-    isString(node) ? [{ ...contentOf(text, node), node, conditions }] : []
+  return literalsOf(text, value, []).flatMap(({ node, conditions }) =>
+    isStringNode(node) ? [{ ...stringContent(text, node), node, conditions }] : []
   )
 }
 
 /** The strings that stand anywhere in a node. */
-export function stringsIn(text: string, node: SyntaxNode): StringText[] {
-  const inner = node.children.flatMap(it => stringsIn(text, it))
-  return isString(node) ? [{ ...contentOf(text, node), node, conditions: [] }, ...inner] : inner
+export function stringLiterals(text: string, node: SyntaxNode): StringText[] {
+  const inner = node.children.flatMap(it => stringLiterals(text, it))
+  return isStringNode(node)
+    ? [{ ...stringContent(text, node), node, conditions: [] }, ...inner]
+    : inner
 }
 
 /** Whether a node is a string literal of either kind. */
-export function isString(node: SyntaxNode): boolean {
+export function isStringNode(node: SyntaxNode): boolean {
   return node.type === 'string_expression' || node.type === 'indented_string_expression'
 }
 
 function stringOf(text: string, item: SyntaxNode): string | undefined {
   const inner = unparenthesised(item)
-  return isString(inner) ? contentOf(text, inner).text : undefined
+  return isStringNode(inner) ? stringContent(text, inner).text : undefined
 }
 
-function contentOf(text: string, node: SyntaxNode): { text: string; start: number } {
+function stringContent(text: string, node: SyntaxNode): { text: string; start: number } {
   const marks = node.type === 'string_expression' ? 1 : 2
   const start = node.start + marks
   let content = text.slice(start, node.end - marks)
@@ -95,10 +97,10 @@ interface Part {
 }
 
 /** The literals that a value is put together from; nothing of what is computed. */
-function partsOf(text: string, value: SyntaxNode, conditions: readonly string[]): Part[] {
+function literalsOf(text: string, value: SyntaxNode, conditions: readonly string[]): Part[] {
   const node = unparenthesised(value)
   const inside = (it: SyntaxNode | undefined, ...more: string[]) =>
-    it ? partsOf(text, it, [...conditions, ...more]) : []
+    it ? literalsOf(text, it, [...conditions, ...more]) : []
   switch (node.type) {
     case 'let_expression':
     case 'with_expression':
@@ -109,39 +111,39 @@ function partsOf(text: string, value: SyntaxNode, conditions: readonly string[])
       return isSum ? [...inside(node.field('left')), ...inside(node.field('right'))] : []
     }
     case 'if_expression': {
-      const condition = spell(text, node.field('condition'))
+      const condition = conditionText(text, node.field('condition'))
       return [
         ...inside(node.field('consequence'), condition),
         ...inside(node.field('alternative'), `!(${condition})`)
       ]
     }
     case 'apply_expression':
-      return partsOfCall(text, node, conditions)
+      return literalsOfCall(text, node, conditions)
     default:
       return [{ node, conditions }]
   }
 }
 
-function partsOfCall(text: string, node: SyntaxNode, conditions: readonly string[]): Part[] {
+function literalsOfCall(text: string, node: SyntaxNode, conditions: readonly string[]): Part[] {
   const callee = node.field('function')
   const argument = node.field('argument')
   if (!callee || !argument) return []
   const inner = callee.type === 'apply_expression' ? callee : undefined
-  const name = textOf(text, inner?.field('function') ?? callee)
-  if (!inner && WRAPPERS.test(name)) return partsOf(text, argument, conditions)
+  const name = nodeText(text, inner?.field('function') ?? callee)
+  if (!inner && WRAPPERS.test(name)) return literalsOf(text, argument, conditions)
   if (!inner && /(?:^|\.)mkMerge$/.test(name)) {
     const list = unparenthesised(argument)
-    return elementsOf(list).flatMap(it => partsOf(text, it, conditions))
+    return elementsOf(list).flatMap(it => literalsOf(text, it, conditions))
   }
   if (inner && CONDITIONAL.test(name)) {
-    const all = [...conditions, spell(text, inner.field('argument'))]
+    const all = [...conditions, conditionText(text, inner.field('argument'))]
     // `optional` takes the item itself.
     return /optional$/.test(name)
       ? [{ node: asList(argument), conditions: all }]
-      : partsOf(text, argument, all)
+      : literalsOf(text, argument, all)
   }
   if (inner && /(?:^|\.)(?:mkOrder|mkOverride)$/.test(name)) {
-    return partsOf(text, argument, conditions)
+    return literalsOf(text, argument, conditions)
   }
   return []
 }
@@ -155,6 +157,6 @@ function plain({ start, end, parent, size }: SyntaxNode): Omit<SyntaxNode, 'type
   return { start, end, parent, size, isNamed: true, field: () => undefined }
 }
 
-function spell(text: string, node: SyntaxNode | undefined): string {
-  return node ? textOf(text, unparenthesised(node)).replace(/\s+/g, ' ') : '?'
+function conditionText(text: string, node: SyntaxNode | undefined): string {
+  return node ? nodeText(text, unparenthesised(node)).replace(/\s+/g, ' ') : '?'
 }

@@ -9,7 +9,7 @@ import {
 } from '../nix/index.ts'
 import { candidatesOf, PLAIN } from '../nix/module/strength.ts'
 import { unparenthesised } from '../nix/syntax/shape.ts'
-import { type Item, itemsOfValue, type StringText, stringsOfValue, textOf } from './values.ts'
+import { type Item, itemsOfValue, nodeText, type StringText, stringsOfValue } from './values.ts'
 
 /** What is known besides the files. */
 export interface Facts {
@@ -168,7 +168,7 @@ function viewOf(
 
 /** The value as it stands there, without a priority around it. */
 export function spellingOf({ file, value }: Entry): string {
-  return textOf(file.doc.text, value).replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
+  return nodeText(file.doc.text, value).replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
 }
 
 /** The text of a value that is a plain string, without escapes or interpolations. */
@@ -217,7 +217,7 @@ export function contendersFor(view: View, option: string): Contender[] {
   return all
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
-      const spelling = textOf(entry.file.doc.text, unparenthesised(value))
+      const spelling = nodeText(entry.file.doc.text, unparenthesised(value))
       return { entry, value, spelling, isCertain }
     })
 }

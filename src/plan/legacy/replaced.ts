@@ -1,7 +1,7 @@
-import { type Binding, bindingsOf, differ } from '../../lints/bindings.ts'
+import { type Binding, differ, idBindings } from '../../lints/bindings.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
 import { listIn } from '../../lints/libvirt.ts'
-import { textOf } from '../../lints/values.ts'
+import { nodeText } from '../../lints/values.ts'
 import { type EntryItem, type EntryText, spellingOf, type View, viewsOf } from '../../lints/view.ts'
 import { nixError } from '../../nix/errors.ts'
 import {
@@ -120,7 +120,7 @@ function placedIn(
 
 /** IDs in kernel parameters and in options of the module: ours come as a parameter, and one would win. */
 function movedIDs(doc: NixDocument, view: View): Placed[] {
-  return bindingsOf(view).flatMap((binding): Placed[] => {
+  return idBindings(view).flatMap((binding): Placed[] => {
     const { at, range, lists, isOurs } = binding
     const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
     const devices = ids.flatMap(it => (it.ok ? [it.value] : []))
@@ -152,7 +152,7 @@ function movedLists(view: View): Placed[] {
     const list = listIn(at.text, 'cgroup_device_acl')
     if (!list?.isPlain || !list.isClosed || !isCertain(at)) return []
     // With escapes, the lines of the string are not those of its spelling.
-    const spelling = textOf(at.entry.file.doc.text, at.node)
+    const spelling = nodeText(at.entry.file.doc.text, at.node)
     if (at.node.type === 'string_expression' && spelling.includes('\\')) return []
     const { items: devices } = list
     const isAlone = /^[ \t]*$/m.exec(at.text.slice(list.end))?.index === 0
@@ -189,7 +189,7 @@ function withoutLines(view: View, at: EntryText, from: number, to: number): Fix 
     const indent = indentOf(text)
     return [{ op: 'remove', path, items: gone.map(it => it.slice(indent)) }]
   }
-  const spelling = textOf(entry.file.doc.text, node)
+  const spelling = nodeText(entry.file.doc.text, node)
   const isWhole = spellingOf(entry) === spelling && entry.file.doc.getIn(path).length === 1
   if (!isWhole) return undefined
   const cut = (offset: number) => start - node.start + offset
@@ -275,7 +275,7 @@ function clashesIn(doc: NixDocument): Clash[] {
 
 /** The places beside our options that give other IDs than these. */
 function idsIn(view: View): Clash[] {
-  const bindings = bindingsOf(view)
+  const bindings = idBindings(view)
   const ours = bindings.find(it => it.isOurs)
   const isBound =
     view.says('virtualisation.vfio.enable', true).length > 0 &&
