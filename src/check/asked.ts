@@ -29,7 +29,7 @@ export interface Pages extends Place {
   isSysctl?: true
 }
 
-export interface Asked {
+export interface Requirements {
   /** The place to point at for what is about the whole. */
   first: Place | undefined
   /** Parameters of the kernel that have to do with guests. */
@@ -46,7 +46,11 @@ export interface Asked {
 const OURS = 'virtualisation.vfio'
 
 /** What a view asks for; `named` are the devices that it gives to guests. */
-export function askedBy(view: View, named: readonly Named[], machine: Machine): Asked {
+export function requirementsOf(
+  view: View,
+  named: readonly Named[],
+  machine: Machine
+): Requirements {
   const own = sureOf(view, `${OURS}.enable`, 'true')
   const written = kernelParams(view).filter(({ item }) => isCertain(item))
   const params = [
@@ -291,7 +295,7 @@ function pathOf(at: EntryItem | EntryText): string {
 // What the parameters of a kernel say.
 
 /** Whether a kernel was started with this parameter, whichever of its spellings was used. */
-export function isGiven(params: readonly string[], param: string): boolean {
+export function hasParam(params: readonly string[], param: string): boolean {
   const plain = (it: string) =>
     it.replace(/^[^=]*/, name => name.replaceAll('-', '_')).toLowerCase()
   return params.some(it => plain(it) === plain(param))

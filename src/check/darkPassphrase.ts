@@ -63,7 +63,7 @@ function darkIn(view: View, machine: Machine): Finding[] {
   if (looked.some(it => isDrawnOn(it, view, early))) return []
   const said = sayDark(view, prompts, cause.isCertain && !early.isVague)
   const other = hasOtherConsole(view) ? ' It can still be typed over ssh or a serial line.' : ''
-  const { outcome, remedy, drivers } = adviceFor(looked, view, early)
+  const { outcome, remedy, drivers } = darkAdvice(looked, view, early)
   const why = `${cause.why}, and ${outcome}.${other}`
   const mends = said.level === 'problem' ? loadEarly(cause.entry, drivers) : {}
   return [cause.place({ ...said, why, remedy, ...mends })]
@@ -110,11 +110,11 @@ interface Cause extends Source {
 
 /** Why there is no framebuffer of the firmware, a certain cause first; undefined where there is one. */
 function causeOf(view: View, machine: Machine, bound: readonly Bound[]): Cause | undefined {
-  const all = [...turnedOff(view), ...removed(view, machine, bound)]
+  const all = [...framebufferOff(view), ...removed(view, machine, bound)]
   return all.find(it => it.isCertain) ?? all[0]
 }
 
-function turnedOff(view: View): Cause[] {
+function framebufferOff(view: View): Cause[] {
   return firmwareFramebufferOff(view).map(off => ({
     why: `with ${off.name}, nothing is drawn before a graphics driver loads`,
     isCertain: 'entry' in off.at ? isCertain(off.at) : off.at.conditions.length === 0,
@@ -212,7 +212,7 @@ interface Advice {
 const WITHOUT_CARD =
   'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or let the guest have the card only while it runs: vfio-patch apply --bind hooks'
 
-function adviceFor(looked: readonly PciDevice[], view: View, early: EarlyDrivers): Advice {
+function darkAdvice(looked: readonly PciDevice[], view: View, early: EarlyDrivers): Advice {
   if (looked.length === 0) {
     return {
       outcome: 'no other card is left to show the prompt',

@@ -8,51 +8,51 @@ import { isVirtual } from '../machine/virtualFunctions.ts'
 import { at, isBoundByID, type Named, namedFor } from './asked.ts'
 import { addFunctions, moveItem } from './deviceFixes.ts'
 import {
-  framebuffers,
+  bootFramebuffers,
   keptTwins,
   otherDrivers,
-  sharedGroups,
+  sharedGroupFaults,
   sharedIDs,
   withoutReset
 } from './deviceTroubles.ts'
 import { lockedOut } from './hostFaults.ts'
-import type { Held } from './state.ts'
+import type { MachineState } from './state.ts'
 import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
 
 /** All that is found about single devices and cards; each finding where the device is named. */
-export function deviceFaults(held: Held): Finding[] {
+export function deviceFaults(held: MachineState): Finding[] {
   const { machine, named } = held
   const all = new Set(named.flatMap(it => it.devices.map(at => at.address)))
   const kept = keptTwins(machine, named, all)
   const passed = new Set([...all].filter(it => !kept.has(it)))
   const moves = moved(held, passed)
-  const parts = partsOf(held, passed)
+  const parts = partialCards(held, passed)
   // All that the fixes would give away besides, since they are made together.
   const more = [
-    ...moves.flatMap(it => targetOf(it, moves) ?? []),
+    ...moves.flatMap(it => certainTarget(it, moves) ?? []),
     ...parts.flatMap(it => it.missing)
   ]
   const isSafe = isHarmless(machine, passed, more)
   return [
-    ...absent(held),
+    ...absentDevices(held),
     ...virtualFaults(held),
     ...movedDevices(held, moves, isSafe),
     ...sharedIDs(held, kept, passed),
     ...missingFunctions(held, passed, parts, isSafe),
-    ...sharedGroups(
+    ...sharedGroupFaults(
       held,
       passed,
       parts.flatMap(it => it.missing)
     ),
     ...lockedOut(held, passed),
     ...otherDrivers(held, passed),
-    ...framebuffers(held, passed),
+    ...bootFramebuffers(held, passed),
     ...withoutReset(held, passed)
   ]
 }
 
 /** Named devices that the machine has not. */
-function absent({ machine, named }: Held): Finding[] {
+function absentDevices({ machine, named }: MachineState): Finding[] {
   return named.flatMap((it): Finding[] => {
     const { by, devices } = it
     if (devices.length > 0 || (by.kind === 'address' && by.expected !== undefined)) return []
@@ -71,7 +71,7 @@ function absent({ machine, named }: Held): Finding[] {
 }
 
 /** Devices that are not at their address any more, and where they could be now. */
-function moved({ machine, named }: Held, passed: ReadonlySet<string>): Move[] {
+function moved({ machine, named }: MachineState, passed: ReadonlySet<string>): Move[] {
   return named.flatMap(place => {
     const { by } = place
     if (by.kind === 'id' || by.expected === undefined || place.devices.length > 0) return []
@@ -92,16 +92,23 @@ interface Move {
 }
 
 /** Where a device is for sure: it is the only one of its kind, and no other place asks for it. */
-function targetOf({ expected, candidates }: Move, moves: readonly Move[]): PciDevice | undefined {
+function certainTarget(
+  { expected, candidates }: Move,
+  moves: readonly Move[]
+): PciDevice | undefined {
   const rivals = moves.filter(it => it.expected === expected)
   return candidates.length === 1 && rivals.length === 1 ? candidates[0] : undefined
 }
 
-function movedDevices({ machine }: Held, moves: readonly Move[], isSafe: boolean): Finding[] {
+function movedDevices(
+  { machine }: MachineState,
+  moves: readonly Move[],
+  isSafe: boolean
+): Finding[] {
   return moves.map(move => {
     const { place, by, expected, candidates } = move
     const there = machine.devices.find(it => it.address === by.address)
-    const target = targetOf(move, moves)
+    const target = certainTarget(move, moves)
     const fix = target && isSafe ? moveItem(by.item, target) : undefined
     const places = list(
       candidates.map(it => it.address),
@@ -128,7 +135,7 @@ interface Part {
 }
 
 /** Cards of which some functions are named and others are not. */
-function partsOf({ machine, named }: Held, passed: ReadonlySet<string>): Part[] {
+function partialCards({ machine, named }: MachineState, passed: ReadonlySet<string>): Part[] {
   return cardsOf(machine).flatMap(card => {
     const place = namedFor(named, card.display, passed)
     const missing = place && !card.isIntegrated ? forgotten(machine, card, passed) : []
@@ -137,7 +144,7 @@ function partsOf({ machine, named }: Held, passed: ReadonlySet<string>): Part[] 
 }
 
 function missingFunctions(
-  { machine }: Held,
+  { machine }: MachineState,
   passed: ReadonlySet<string>,
   cards: readonly Part[],
   isSafe: boolean

@@ -21,7 +21,7 @@ export function addFunctions(
   const { fullPath: path } = binding.at.entry
   if (!isPlain) {
     return binding.isOurs
-      ? [{ op: 'add', path: besides(path), items: functions.map(asItem) }]
+      ? [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
       : undefined
   }
   const ids = [...new Set(functions.map(idOf))]
@@ -48,14 +48,14 @@ export function nameByAddress(
   const { fullPath: path } = at.entry
   return [
     { op: 'remove', path, items: [list.text] },
-    { op: 'add', path: besides(path), items: devices.map(asItem) }
+    { op: 'add', path: addressesPath(path), items: devices.map(asItem) }
   ]
 }
 
 /** Writes the address that a device has now. */
 export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
   const { start, end } = node
-  const item = addressOf(entry.file.doc.text.slice(start, end))
+  const item = parseItem(entry.file.doc.text.slice(start, end))
   if (item === undefined) return undefined
   const path = entry.fullPath
   return [
@@ -66,12 +66,12 @@ export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | u
 
 /** Takes an item of `addresses` out. */
 export function removeItem({ entry, node, text }: EntryItem): Fix | undefined {
-  const item = text ?? addressOf(entry.file.doc.text.slice(node.start, node.end))
+  const item = text ?? parseItem(entry.file.doc.text.slice(node.start, node.end))
   return item === undefined ? undefined : [{ op: 'remove', path: entry.fullPath, items: [item] }]
 }
 
 /** What an item says, if that is an address and an ID in so many words. */
-function addressOf(source: string): { address: string; id: string } | undefined {
+function parseItem(source: string): { address: string; id: string } | undefined {
   const [, address, id] =
     /^\{\s*address\s*=\s*"([^"$]*)";\s*id\s*=\s*"([^"$]*)";\s*\}$/.exec(source) ?? []
   return address === undefined || id === undefined ? undefined : { address, id }
@@ -82,7 +82,7 @@ function asItem(device: PciDevice): NixValue {
 }
 
 /** `addresses` beside `devices`. */
-function besides(path: readonly string[]): string[] {
+function addressesPath(path: readonly string[]): string[] {
   return [...path.slice(0, -1), 'addresses']
 }
 

@@ -15,20 +15,20 @@ import { cautionsFor, showsScreen } from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
-import { at, isGiven, type Named, namedFor } from './asked.ts'
+import { at, hasParam, type Named, namedFor } from './asked.ts'
 import { nameByAddress } from './deviceFixes.ts'
-import { type Held, wasReserved } from './state.ts'
+import { type MachineState, wasReserved } from './state.ts'
 
 /** Devices of the host in a group with those of guests, but for the `forgotten` ones of the same card. */
-export function sharedGroups(
-  held: Held,
+export function sharedGroupFaults(
+  held: MachineState,
   passed: ReadonlySet<string>,
   forgotten: readonly PciDevice[]
 ): Finding[] {
   const { machine, named, asked } = held
   // The next start splits them up.
   const override = asked.params.find(it => it.param.startsWith('pcie_acs_override='))
-  if (override && !isGiven(machine.kernelParams, override.param)) return []
+  if (override && !hasParam(machine.kernelParams, override.param)) return []
   const strangers = otherGroupMembers(machine, passed).filter(it => !forgotten.includes(it))
   const groups = [...new Set(strangers.map(it => it.group))]
   return groups.flatMap((group): Finding[] => {
@@ -52,7 +52,7 @@ export function sharedGroups(
 }
 
 /** Devices that were to be reserved as the machine started, and that another driver has all the same. */
-export function otherDrivers(held: Held, passed: ReadonlySet<string>): Finding[] {
+export function otherDrivers(held: MachineState, passed: ReadonlySet<string>): Finding[] {
   if (!held.asked.bindsAtBoot || !held.entry.isRunning) return []
   return held.named.flatMap(it =>
     it.devices.flatMap((device): Finding[] => {
@@ -88,8 +88,8 @@ export function otherDrivers(held: Held, passed: ReadonlySet<string>): Finding[]
 }
 
 /** Cards on which the kernel draws still with what the firmware set up. */
-export function framebuffers(
-  { machine, named, asked }: Held,
+export function bootFramebuffers(
+  { machine, named, asked }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
   const initcalls = asked.params.flatMap(it => wordsOf(it.param, 'initcall_blacklist'))
@@ -113,7 +113,7 @@ export function framebuffers(
 
 /** Cards that may not come back when a guest shuts down. */
 export function withoutReset(
-  { machine, named, entry }: Held,
+  { machine, named, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
   const packages = entry.view.items('boot.extraModulePackages')
@@ -192,7 +192,7 @@ function isNeeded(
  * to be `passed`. It is mended by an address.
  */
 export function sharedIDs(
-  { machine, named }: Held,
+  { machine, named }: MachineState,
   kept: ReadonlySet<string>,
   passed: ReadonlySet<string>
 ): Finding[] {

@@ -5,10 +5,10 @@ import { briefDevice, callUses, isForGuests, list, showsOrMay } from '../machine
 import { closedGates, type Gate, isAboutPicture } from '../machine/gates.ts'
 import { at, namedFor, type Place } from './asked.ts'
 import { iommuFaults } from './iommuFaults.ts'
-import type { Held, Thing } from './state.ts'
+import type { MachineState, Thing } from './state.ts'
 
 /** Findings about the IOMMU, the memory, the patch for groups, and a start that is due. */
-export function hostFaults(held: Held, state: readonly Thing[]): Finding[] {
+export function hostFaults(held: MachineState, state: readonly Thing[]): Finding[] {
   return [
     ...iommuFaults(held, state),
     ...tooManyPages(held, state),
@@ -23,7 +23,7 @@ const FOR_HOST = 4 * GIB
 
 /** Pages that the machine has not, or not enough memory for. */
 function tooManyPages(
-  { machine: { memory, cpu }, asked }: Held,
+  { machine: { memory, cpu }, asked }: MachineState,
   state: readonly Thing[]
 ): Finding[] {
   const { total } = memory
@@ -65,7 +65,7 @@ function tooManyPages(
 }
 
 /** A kernel that passed over the wish to split up groups. */
-function unpatched({ asked }: Held, state: readonly Thing[]): Finding[] {
+function unpatched({ asked }: MachineState, state: readonly Thing[]): Finding[] {
   const isMissing = state.some(it => it.kind === 'acs' && it.verdict === 'not-active')
   if (!isMissing || !asked.splits) return []
   return [
@@ -81,7 +81,7 @@ function unpatched({ asked }: Held, state: readonly Thing[]): Finding[] {
 }
 
 /** What is built and waits for the next start, which a switch does not replace. */
-function reboot({ asked, entry }: Held, state: readonly Thing[]): Finding[] {
+function reboot({ asked, entry }: MachineState, state: readonly Thing[]): Finding[] {
   const waiting = state.filter(it => it.kind !== 'system' && it.verdict === 'after-reboot')
   if (waiting.length === 0 || !asked.first || !entry.built) return []
   const { name } = entry.view
@@ -105,7 +105,7 @@ function findingAt({ path, range }: Place, said: Omit<Finding, 'path' | 'range'>
 
 /** What the host loses, as far as it has it still. */
 export function lockedOut(
-  { machine, named, asked, entry }: Held,
+  { machine, named, asked, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
   const free = new Set(
@@ -117,11 +117,11 @@ export function lockedOut(
     .filter(it => entry.view.name === '' || !isAboutPicture(it))
     .flatMap(gate => {
       const place = namedFor(named, gate.device, passed)
-      return place ? [at(place, { code: 'LOCKS_OUT', ...sayingOf(gate) })] : []
+      return place ? [at(place, { code: 'LOCKS_OUT', ...gateFinding(gate) })] : []
     })
 }
 
-function sayingOf(gate: Gate): Pick<Finding, 'level' | 'message' | 'why' | 'remedy'> {
+function gateFinding(gate: Gate): Pick<Finding, 'level' | 'message' | 'why' | 'remedy'> {
   const device = briefDevice(gate.device)
   const other = 'take it out; "vfio-patch scan" shows what a guest can have'
   switch (gate.code) {

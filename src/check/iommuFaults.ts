@@ -7,12 +7,12 @@ import { isStringNode, nodeText, stringLiterals } from '../lints/values.ts'
 import { contendersFor, type Entry, type EntryItem, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
 import { isCertain, type Place } from './asked.ts'
-import type { Held, Thing } from './state.ts'
+import type { MachineState, Thing } from './state.ts'
 
 const said = { code: 'IOMMU_OFF', level: 'problem' } as const
 
 /** Nothing can be given away, as no groups are made; or none will be after the next boot. */
-export function iommuFaults(held: Held, state: readonly Thing[]): Finding[] {
+export function iommuFaults(held: MachineState, state: readonly Thing[]): Finding[] {
   const { machine, asked } = held
   const thing = state.find(it => it.kind === 'iommu')
   if (!asked.first) return []
@@ -20,10 +20,10 @@ export function iommuFaults(held: Held, state: readonly Thing[]): Finding[] {
   const first: Place = { path, range: { start: range.start, end: range.end } }
   const isOff = thing?.verdict === 'not-active'
   if (isOff && machine.iommu.isOffered === false) return [notOffered(held, first)]
-  const off = turnedOff(held)
+  const off = iommuTurnedOff(held)
   if (off) return [off]
   if (isOff) return [nowOff(held, first)]
-  return machine.iommu.groups > 0 ? lost(held, first) : []
+  return machine.iommu.groups > 0 ? lostAtBoot(held, first) : []
 }
 
 const NAMES = {
@@ -32,7 +32,7 @@ const NAMES = {
   other: 'VT-d, IOMMU or AMD-Vi'
 } as const
 
-function notOffered({ machine }: Held, first: Place): Finding {
+function notOffered({ machine }: MachineState, first: Place): Finding {
   const { board } = machine.firmware
   const name = NAMES[machine.cpu.vendor ?? 'other']
   return {
@@ -44,7 +44,7 @@ function notOffered({ machine }: Held, first: Place): Finding {
   }
 }
 
-function nowOff({ machine, asked, entry }: Held, first: Place): Finding {
+function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding {
   const name = NAMES[machine.cpu.vendor ?? 'other']
   const { view } = entry
   const isAsked = intelIommu(asked.params.map(it => it.param)) === 'on'
@@ -80,7 +80,7 @@ function nowOff({ machine, asked, entry }: Held, first: Place): Finding {
 const TURN_ON = 'add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel'
 
 /** A parameter that turns off the IOMMU of this processor, and that no later one contradicts. */
-function turnedOff({ machine, asked, entry }: Held): Finding | undefined {
+function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | undefined {
   const written = kernelParams(entry.view).filter(it => isCertain(it.item) && isPlain(it.param))
   const offIn = (name: string) => written.findLast(it => wordsOf(it.param, name).includes('off'))
   const params = [...written, ...asked.params].map(it => it.param)
@@ -114,7 +114,7 @@ function fixOfParam(item: EntryItem, param: string): { fix?: Fix } {
 }
 
 /** The running system has intel_iommu=on, and what is built from the configuration will not. */
-function lost({ machine, asked, entry }: Held, first: Place): Finding[] {
+function lostAtBoot({ machine, asked, entry }: MachineState, first: Place): Finding[] {
   const { view } = entry
   const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
   const isTurnedOn = intelIommu(asked.params.map(it => it.param)) === 'on'

@@ -1,10 +1,10 @@
 import type { Finding } from '../lints/index.ts'
 import { type Facts, type LintFile, viewsOf } from '../lints/view.ts'
 import type { Machine } from '../machine/machine.ts'
-import { askedBy, namedIn } from './asked.ts'
+import { namedIn, requirementsOf } from './asked.ts'
 import { deviceFaults } from './deviceFaults.ts'
 import { hostFaults } from './hostFaults.ts'
-import { entryOf, type Held, stateOf, type Thing } from './state.ts'
+import { bootEntryOf, type MachineState, type Thing, thingsOf } from './state.ts'
 
 /** What came of holding a configuration against its machine. */
 export interface OnMachine {
@@ -20,17 +20,22 @@ export interface OnMachine {
  * Holds a configuration against the machine that it is for: what of it is at work there, and what does
  * not fit. Undefined where it gives nothing to guests.
  */
-export function holdAgainst(
+export function compareWithMachine(
   files: readonly LintFile[],
   facts: Facts,
   machine: Machine
 ): OnMachine | undefined {
-  const entry = entryOf(viewsOf(files, facts), machine)
+  const entry = bootEntryOf(viewsOf(files, facts), machine)
   if (!entry) return undefined
   const params = [...machine.kernelParams, ...(entry.built?.kernelParams ?? [])]
   const named = namedIn(entry.view, machine, params)
-  const held: Held = { entry, machine, named, asked: askedBy(entry.view, named, machine) }
-  const things = stateOf(held)
+  const held: MachineState = {
+    entry,
+    machine,
+    named,
+    asked: requirementsOf(entry.view, named, machine)
+  }
+  const things = thingsOf(held)
   const findings = [...deviceFaults(held), ...hostFaults(held, things)]
   return { findings, entry: entry.view.name, things, isNixOS: entry.isNixOS }
 }

@@ -6,7 +6,7 @@ import type { View } from '../lints/view.ts'
 import { isForGuests } from '../machine/cards.ts'
 import { isPlaceholder } from '../machine/dump/placeholders.ts'
 import type { Machine, PciDevice, System, Systems } from '../machine/machine.ts'
-import { type Asked, isBoundByID, isGiven, type Named } from './asked.ts'
+import { hasParam, isBoundByID, type Named, type Requirements } from './asked.ts'
 
 /**
  * `after-reboot` is built and waits for the next start, `not-built` stands in the files only,
@@ -26,15 +26,15 @@ export interface Thing {
 }
 
 /** What is held against each other. */
-export interface Held {
+export interface MachineState {
   entry: BootEntry
   machine: Machine
   named: readonly Named[]
-  asked: Asked
+  asked: Requirements
 }
 
 /** What became of all that a boot entry asks for, in the order in which one thing needs the other. */
-export function stateOf(held: Held): Thing[] {
+export function thingsOf(held: MachineState): Thing[] {
   return [
     ...system(held),
     ...iommu(held),
@@ -48,17 +48,20 @@ export function stateOf(held: Held): Thing[] {
     ...splitGroups(held),
     ...held.asked.modules.flatMap(it => loaded(it.name, held)),
     ...held.named.flatMap(it => devices(it, held)),
-    ...pages(held)
+    ...hugepages(held)
   ]
 }
 
-function ofParam(param: string, { entry, machine }: Held): 'active' | 'after-reboot' | 'not-built' {
-  if (entry.isRunning && isGiven(machine.kernelParams, param)) return 'active'
-  return entry.built && isGiven(entry.built.kernelParams, param) ? 'after-reboot' : 'not-built'
+function ofParam(
+  param: string,
+  { entry, machine }: MachineState
+): 'active' | 'after-reboot' | 'not-built' {
+  if (entry.isRunning && hasParam(machine.kernelParams, param)) return 'active'
+  return entry.built && hasParam(entry.built.kernelParams, param) ? 'after-reboot' : 'not-built'
 }
 
 /** What holds for things that leave no trace in a system that was built: the least of all parameters. */
-function ofWhole(held: Held): 'active' | 'after-reboot' | 'not-built' {
+function ofWhole(held: MachineState): 'active' | 'after-reboot' | 'not-built' {
   const verdicts = held.asked.params.map(it => ofParam(it.param, held))
   if (verdicts.includes('not-built')) return 'not-built'
   const isBehind = !held.entry.isRunning || isPending(held)
@@ -66,14 +69,14 @@ function ofWhole(held: Held): 'active' | 'after-reboot' | 'not-built' {
 }
 
 /** Whether the machine starts with something else than it was started with. */
-function isPending({ entry, machine: { systems } }: Held): boolean {
+function isPending({ entry, machine: { systems } }: MachineState): boolean {
   const [booted, built] = [systems?.booted, entry.built]
   if (!booted || !built || booted.path === built.path) return false
   const of = (it: typeof built) => [it.kernel, it.initrd, it.modules, ...it.kernelParams].join('\n')
   return of(booted) !== of(built)
 }
 
-function system(held: Held): Thing[] {
+function system(held: MachineState): Thing[] {
   const { booted, next } = held.machine.systems ?? {}
   if (!booted || !next) return []
   const name = 'the system that was built last'
@@ -88,7 +91,7 @@ function system(held: Held): Thing[] {
     : [{ kind: 'system', name, verdict: 'active' }]
 }
 
-function iommu(held: Held): Thing[] {
+function iommu(held: MachineState): Thing[] {
   const { groups, isOffered } = held.machine.iommu
   const thing = { kind: 'iommu', name: 'IOMMU' } as const
   if (groups > 0)
@@ -109,13 +112,13 @@ function iommu(held: Held): Thing[] {
 }
 
 /** Whether the systems turn on Intel's IOMMU, also with further words next to `on`. */
-function ofSwitch({ entry, machine }: Held): 'active' | 'after-reboot' | 'not-built' {
+function ofSwitch({ entry, machine }: MachineState): 'active' | 'after-reboot' | 'not-built' {
   if (entry.isRunning && intelIommu(machine.kernelParams) === 'on') return 'active'
   return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
 /** Whether the kernel has the patch that the parameter is for, it says only in its log. */
-function splitGroups(held: Held): Thing[] {
+function splitGroups(held: MachineState): Thing[] {
   const param = held.asked.params.find(it => it.param.startsWith('pcie_acs_override='))
   if (!param || ofParam(param.param, held) !== 'active') return []
   const thing = { kind: 'acs', name: 'ACS override' } as const
@@ -130,7 +133,7 @@ function splitGroups(held: Held): Thing[] {
   return [{ ...thing, verdict: 'unknown', because }]
 }
 
-function loaded(name: string, held: Held): Thing[] {
+function loaded(name: string, held: MachineState): Thing[] {
   const { modules, devices: all } = held.machine
   const thing = { kind: 'module', name } as const
   const isInUse = name === 'vfio_pci' && all.some(it => it.driver === 'vfio-pci')
@@ -142,7 +145,7 @@ function loaded(name: string, held: Held): Thing[] {
     : [{ ...thing, verdict }]
 }
 
-function devices({ by, devices: found, virtual }: Named, held: Held): Thing[] {
+function devices({ by, devices: found, virtual }: Named, held: MachineState): Thing[] {
   const [name, word] = by.kind === 'id' ? [by.id, 'ID'] : [by.address, 'address']
   if (found.length === 0 && virtual.length > 0) {
     const because = 'a virtual function is not there when devices are bound'
@@ -165,7 +168,7 @@ function devices({ by, devices: found, virtual }: Named, held: Held): Thing[] {
 function ofDevice(
   device: PciDevice,
   by: Named['by'],
-  held: Held
+  held: MachineState
 ): { verdict: Verdict; because?: string } {
   const { driver } = device
   const has = driver === undefined ? 'no driver has it' : `${driver} has it`
@@ -180,12 +183,16 @@ function ofDevice(
 }
 
 /** Whether the machine was started so that vfio-pci should have the device. */
-export function wasReserved(device: PciDevice, by: Named['by'], { machine }: Held): boolean {
+export function wasReserved(
+  device: PciDevice,
+  by: Named['by'],
+  { machine }: MachineState
+): boolean {
   if (device.reservedFor === 'vfio-pci') return true
   return by.kind === 'id' && isBoundByID(machine.kernelParams, by.id)
 }
 
-function pages(held: Held): Thing[] {
+function hugepages(held: MachineState): Thing[] {
   return held.asked.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
     const size = sizeKiB === 2048 ? '2M' : '1G'
     const thing = { kind: 'hugepages', name: `${count} huge pages of ${size}` } as const
@@ -213,7 +220,7 @@ export interface BootEntry {
  * The entry that gives devices to guests: the one that runs if it does, else that of the system itself,
  * else the first of the specialisations. Undefined where none does.
  */
-export function entryOf(views: readonly View[], machine: Machine): BootEntry | undefined {
+export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry | undefined {
   const systems = withNames(machine.systems, views)
   const running = systems?.entry ?? ''
   const passing = views.filter(passesDevices)

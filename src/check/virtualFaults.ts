@@ -6,18 +6,18 @@ import type { Machine, PciDevice } from '../machine/machine.ts'
 import { physicalFunctionFor, virtualFunctionsOf, virtualID } from '../machine/virtualFunctions.ts'
 import { at, type Named } from './asked.ts'
 import { removeItem } from './deviceFixes.ts'
-import type { Held } from './state.ts'
+import type { MachineState } from './state.ts'
 
 /**
  * Places that name virtual functions, be it together with other devices that have the same ID, and devices
  * whose virtual functions would be gone.
  */
-export function virtualFaults({ machine, named, entry }: Held): Finding[] {
+export function virtualFaults({ machine, named, entry }: MachineState): Finding[] {
   return named.flatMap((place): Finding[] => {
     const { by } = place
     const found = by.kind === 'id' ? ofID(machine, place, by.id) : ofAddress(machine, place)
     // The usual boot entry still has them.
-    return found.length > 0 || entry.view.name !== '' ? found : lost(machine, place)
+    return found.length > 0 || entry.view.name !== '' ? found : lostFunctions(machine, place)
   })
 }
 
@@ -56,7 +56,7 @@ function ofID(machine: Machine, place: Named, id: string): Finding[] {
   // What narrows an ID down may leave the virtual functions out.
   if (found === undefined || (id.length > 9 && place.virtual.length === 0)) return []
   const { virtual, physical, others } = found
-  const theirs = virtual.length > 0 ? callAll(virtual) : 'virtual functions'
+  const theirs = virtual.length > 0 ? listFunctions(virtual) : 'virtual functions'
   if (others.length === 0) {
     return [
       at(place, {
@@ -84,7 +84,7 @@ function ofID(machine: Machine, place: Named, id: string): Finding[] {
   ]
 }
 
-function lost(machine: Machine, place: Named): Finding[] {
+function lostFunctions(machine: Machine, place: Named): Finding[] {
   return place.devices.flatMap((device): Finding[] => {
     const virtual = virtualFunctionsOf(machine, device.address)
     if (virtual.length === 0 || isForGuests(device)) return []
@@ -92,7 +92,7 @@ function lost(machine: Machine, place: Named): Finding[] {
       at(place, {
         code: 'VIRTUAL_FUNCTION',
         level: 'note',
-        message: `${briefDevice(device)} goes to a guest, and ${callAll(virtual)} of it will be gone`,
+        message: `${briefDevice(device)} goes to a guest, and ${listFunctions(virtual)} of it will be gone`,
         why: 'its own driver makes them, and vfio-pci takes the place of that driver.',
         remedy: "if guests are to have these, take it out, and say managed='yes' in their domains"
       })
@@ -100,7 +100,7 @@ function lost(machine: Machine, place: Named): Finding[] {
   })
 }
 
-function callAll(virtual: readonly PciDevice[]): string {
+function listFunctions(virtual: readonly PciDevice[]): string {
   const addresses = virtual.map(it => it.address)
   if (addresses.length > 3) {
     return `${addresses.length} virtual functions (${addresses[0]} to ${addresses.at(-1)})`

@@ -1,7 +1,7 @@
 // check --fix on a machine: what text and machine show is mended in one run, and a second one has nothing to do.
 
 import { expect, it } from 'vitest'
-import { holdAgainst } from '../../src/check/onMachine.ts'
+import { compareWithMachine } from '../../src/check/onMachine.ts'
 import type { LintFile } from '../../src/lints/index.ts'
 import { lint } from '../../src/lints/index.ts'
 import type { Machine } from '../../src/machine/machine.ts'
@@ -14,7 +14,7 @@ function fixed(text: string, machine: Machine) {
   const facts = { ours: true }
   const look = (files: readonly LintFile[]) => [
     ...lint(files, facts),
-    ...(holdAgainst(files, facts, machine)?.findings ?? [])
+    ...(compareWithMachine(files, facts, machine)?.findings ?? [])
   ]
   const files = filesOf(text)
   const fixes = planFaultFixes({ files, findings: look(files) }, look)

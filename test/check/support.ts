@@ -1,4 +1,4 @@
-import { holdAgainst, type OnMachine } from '../../src/check/onMachine.ts'
+import { compareWithMachine, type OnMachine } from '../../src/check/onMachine.ts'
 import type { Facts } from '../../src/lints/view.ts'
 import { parseDump } from '../../src/machine/dump/dump.ts'
 import type { Machine } from '../../src/machine/machine.ts'
@@ -32,7 +32,7 @@ export function recordingWith(name: string, tree: Tree = {}): Recording {
 
 /** What comes of a configuration on a machine; throws where it gives nothing to guests. */
 export function held(files: Files, machine: Machine, facts: Partial<Facts> = {}): OnMachine {
-  const on = holdAgainst(filesOf(files), { ours: true, ...facts }, machine)
+  const on = compareWithMachine(filesOf(files), { ours: true, ...facts }, machine)
   if (!on) throw new Error('nothing is given to guests')
   return on
 }

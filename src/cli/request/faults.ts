@@ -1,7 +1,7 @@
 // The machine beside a configuration: whether it is the one that this is for, and what came of it.
 
 import { darkPassphrases } from '../../check/darkPassphrase.ts'
-import { holdAgainst, type OnMachine } from '../../check/onMachine.ts'
+import { compareWithMachine, type OnMachine } from '../../check/onMachine.ts'
 import type { Configuration } from '../../configuration/load.ts'
 import { passesDevices } from '../../lints/bindings.ts'
 import { DECIDED_CODES, type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
@@ -28,7 +28,7 @@ export type Inspection =
 /** The same machine compared with other files. */
 export function inspectAgain(looked: Inspection, { files, facts }: Faults): Inspection {
   if (!looked.machine) return looked
-  const on = looked.on && holdAgainst(files, facts, looked.machine)
+  const on = looked.on && compareWithMachine(files, facts, looked.machine)
   return on && looked.on ? { ...looked, on } : { on: undefined, machine: looked.machine }
 }
 
@@ -65,7 +65,7 @@ export function inspectMachine(
   const host = reader.read()
   const { machine, names } = host
   if (owner === 'unknown' && machine.nixos === undefined) return { on: undefined, note: unsure }
-  const on = holdAgainst(files, facts, machine)
+  const on = compareWithMachine(files, facts, machine)
   return on === undefined ? { on, machine, host } : { on, names, machine, host }
 }
 
