@@ -28,7 +28,7 @@ import { type Facts, type LintFile, type View, viewsOf, withParts } from '../lin
 import { cardsOf, isForGuests, list, monitorsAt } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { canShow } from '../machine/read/pci.ts'
-import { at, isBoundByID, isCertain, namedIn } from './asked.ts'
+import { at, isBoundByID, isCertain, namedIn } from './requirements.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's

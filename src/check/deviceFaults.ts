@@ -5,7 +5,6 @@ import { briefDevice, type Card, cardsOf, isForGuests, list } from '../machine/c
 import { closedGates } from '../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
-import { at, isBoundByID, type Named, namedFor } from './asked.ts'
 import { addFunctions, moveItem } from './deviceFixes.ts'
 import {
   bootFramebuffers,
@@ -16,6 +15,7 @@ import {
   withoutReset
 } from './deviceTroubles.ts'
 import { lockedOut } from './hostFaults.ts'
+import { at, isBoundByID, type Named, namedFor } from './requirements.ts'
 import type { MachineState } from './state.ts'
 import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
 

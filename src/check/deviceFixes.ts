@@ -5,7 +5,7 @@ import type { Fix } from '../lints/index.ts'
 import type { EntryItem } from '../lints/view.ts'
 import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
-import type { Named } from './asked.ts'
+import type { Named } from './requirements.ts'
 
 /** Names more functions of a card beside one that is named; by ID where no device of the host has one. */
 export function addFunctions(

@@ -15,8 +15,8 @@ import { cautionsFor, showsScreen } from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
-import { at, hasParam, type Named, namedFor } from './asked.ts'
 import { nameByAddress } from './deviceFixes.ts'
+import { at, hasParam, type Named, namedFor } from './requirements.ts'
 import { type MachineState, wasReserved } from './state.ts'
 
 /** Devices of the host in a group with those of guests, but for the `forgotten` ones of the same card. */

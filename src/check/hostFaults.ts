@@ -3,8 +3,8 @@
 import type { Finding } from '../lints/index.ts'
 import { briefDevice, callUses, isForGuests, list, showsOrMay } from '../machine/cards.ts'
 import { closedGates, type Gate, isAboutPicture } from '../machine/gates.ts'
-import { at, namedFor, type Place } from './asked.ts'
 import { iommuFaults } from './iommuFaults.ts'
+import { at, namedFor, type Place } from './requirements.ts'
 import type { MachineState, Thing } from './state.ts'
 
 /** Findings about the IOMMU, the memory, the patch for groups, and a start that is due. */

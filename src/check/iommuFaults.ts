@@ -6,7 +6,7 @@ import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
 import { isStringNode, nodeText, stringLiterals } from '../lints/values.ts'
 import { contendersFor, type Entry, type EntryItem, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
-import { isCertain, type Place } from './asked.ts'
+import { isCertain, type Place } from './requirements.ts'
 import type { MachineState, Thing } from './state.ts'
 
 const said = { code: 'IOMMU_OFF', level: 'problem' } as const

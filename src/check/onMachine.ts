@@ -1,9 +1,9 @@
 import type { Finding } from '../lints/index.ts'
 import { type Facts, type LintFile, viewsOf } from '../lints/view.ts'
 import type { Machine } from '../machine/machine.ts'
-import { namedIn, requirementsOf } from './asked.ts'
 import { deviceFaults } from './deviceFaults.ts'
 import { hostFaults } from './hostFaults.ts'
+import { namedIn, requirementsOf } from './requirements.ts'
 import { bootEntryOf, type MachineState, type Thing, thingsOf } from './state.ts'
 
 /** What came of holding a configuration against its machine. */

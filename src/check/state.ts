@@ -6,7 +6,7 @@ import type { View } from '../lints/view.ts'
 import { isForGuests } from '../machine/cards.ts'
 import { isPlaceholder } from '../machine/dump/placeholders.ts'
 import type { Machine, PciDevice, System, Systems } from '../machine/machine.ts'
-import { hasParam, isBoundByID, type Named, type Requirements } from './asked.ts'
+import { hasParam, isBoundByID, type Named, type Requirements } from './requirements.ts'
 
 /**
  * `after-reboot` is built and waits for the next start, `not-built` stands in the files only,

@@ -4,8 +4,8 @@ import type { Finding } from '../lints/index.ts'
 import { briefDevice, isForGuests, list } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { physicalFunctionFor, virtualFunctionsOf, virtualID } from '../machine/virtualFunctions.ts'
-import { at, type Named } from './asked.ts'
 import { removeItem } from './deviceFixes.ts'
+import { at, type Named } from './requirements.ts'
 import type { MachineState } from './state.ts'
 
 /**

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { namedIn } from '../../src/check/asked.ts'
+import { namedIn } from '../../src/check/requirements.ts'
 import { planFixes } from '../../src/lints/index.ts'
 import { viewsOf } from '../../src/lints/view.ts'
 import { closedGates } from '../../src/machine/gates.ts'

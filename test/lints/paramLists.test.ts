@@ -1,7 +1,7 @@
 // Kernel parameters whose value is a list with commas: each word counts by itself.
 
 import { describe, expect, it } from 'vitest'
-import { isBoundByID } from '../../src/check/asked.ts'
+import { isBoundByID } from '../../src/check/requirements.ts'
 import { planFixes } from '../../src/lints/index.ts'
 import { intelIommu, lastWord, wordsOf } from '../../src/lints/kernelParams.ts'
 import { filesOf, inShort, lintFiles } from './support.ts'

@@ -1,7 +1,7 @@
 // What the machine says to a run: which devices its cards come to, and what must stay with the host.
 
 import { basename } from 'node:path'
-import { namedIn } from '../../check/asked.ts'
+import { namedIn } from '../../check/requirements.ts'
 import { innerModule } from '../../configuration/bootEntries.ts'
 import type { SourceFile } from '../../configuration/files.ts'
 import { viewsOf } from '../../lints/view.ts'
