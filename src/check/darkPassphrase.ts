@@ -1,6 +1,6 @@
 // A passphrase that the initrd asks for while no screen shows anything, on the machine at hand.
 
-import { findingAt, findingIn, kernelParams } from '../lints/bindings.ts'
+import { kernelParams } from '../lints/bindings.ts'
 import {
   BLACKLIST,
   bindsByOurs,
@@ -14,6 +14,7 @@ import {
   removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
+import { findingAt, findingIn } from '../lints/finding.ts'
 import type { Finding } from '../lints/index.ts'
 import {
   earlyLine,

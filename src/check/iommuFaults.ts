@@ -1,6 +1,7 @@
 // What keeps the IOMMU off, now or after the next boot.
 
-import { findingAt as findingAtItem, isPlain, kernelParams } from '../lints/bindings.ts'
+import { isPlain, kernelParams } from '../lints/bindings.ts'
+import { findingAt as findingAtItem } from '../lints/finding.ts'
 import type { Finding, Fix } from '../lints/index.ts'
 import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
 import { isStringNode, nodeText, stringLiterals } from '../lints/values.ts'

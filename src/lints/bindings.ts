@@ -1,6 +1,6 @@
 import { type Range, type SyntaxNode, visit } from '../nix/index.ts'
 import { declarationsIn } from './declarations.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, findingAt } from './finding.ts'
 import { isStringNode, MASK, nodeText, stringLiterals } from './values.ts'
 import {
   contendersFor,
@@ -12,12 +12,17 @@ import {
   type View
 } from './view.ts'
 
+interface IDList {
+  text: string
+  start: number
+}
+
 /** One place that gives IDs to vfio-pci. */
 export interface Binding {
   at: EntryItem | EntryText
   range: Range
   /** The strings that hold IDs, with commas between them. */
-  lists: readonly { text: string; start: number }[]
+  lists: readonly IDList[]
   isOurs: boolean
 }
 
@@ -37,29 +42,21 @@ export function idBindings(view: View): Binding[] {
     })
   })
   const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
-    const found = /^options\s+vfio[-_]pci\s(?:.*\s)?ids="?([^\s"]*)/.exec(line)
-    if (!found) return []
-    const start = at.start + index + found[0].length - (found[1]?.length ?? 0)
-    const source = at.entry.file.doc.text.slice(start, at.start + index + line.length)
-    const isPlainList = isPlain(found[1] ?? '')
-    const lists = isPlainList
-      ? [{ text: found[1] ?? '', start }]
-      : listsOfVariables(at.entry.file, source)
+    const [found, ids = ''] = /^options\s+vfio[-_]pci\s(?:.*\s)?ids="?([^\s"]*)/.exec(line) ?? []
+    if (found === undefined) return []
+    const { file } = at.entry
     const range = { start: at.start + index, end: at.start + index + line.length }
+    const start = range.start + found.length - ids.length
+    const lists = isPlain(ids)
+      ? [{ text: ids, start }]
+      : listsOfVariables(file, file.doc.text.slice(start, range.end))
     return [{ at, range, lists, isOurs: false }]
   })
-  const devices = view.items('virtualisation.vfio.devices').flatMap((at): Binding[] =>
-    at.text === undefined
-      ? []
-      : [
-          {
-            at,
-            range: nodeRange(at.node),
-            lists: [{ text: at.text, start: at.node.start + 1 }],
-            isOurs: true
-          }
-        ]
-  )
+  const devices = view.items('virtualisation.vfio.devices').flatMap((at): Binding[] => {
+    if (at.text === undefined) return []
+    const lists = [{ text: at.text, start: at.node.start + 1 }]
+    return [{ at, range: nodeRange(at.node), lists, isOurs: true }]
+  })
   return [...params, ...options, ...devices]
 }
 
@@ -91,11 +88,24 @@ function isPlace(view: View): boolean {
 /** IDs that are none, and IDs in several places, of which only one counts. */
 export function lintBindings(view: View): Finding[] {
   const bindings = idBindings(view)
-  const malformed = bindings.flatMap(binding =>
-    binding.lists.flatMap(list => malformedIn(list).map(it => ({ ...it, binding })))
+  const malformed = bindings.flatMap(({ at, lists }) =>
+    lists.flatMap(splitIDs).flatMap(({ id, start }): Finding[] => {
+      if (id.includes(MASK) || ID.test(id)) return []
+      return [
+        {
+          code: 'BAD_ID',
+          level: 'problem',
+          path: at.entry.file.path,
+          range: { start, end: start + Math.max(1, id.length) },
+          message: id === '' ? 'an ID is missing here' : `"${id}" is not a PCI ID`,
+          why: 'vfio-pci passes over what it can not read, so the device stays with its usual driver.',
+          remedy: 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
+        }
+      ]
+    })
   )
   return [
-    ...malformed.map(({ id, start, binding }) => badID(binding, id, start)),
+    ...malformed,
     ...badAddresses(view),
     ...severalPlaces(isPlace(view) ? bindings : bindings.filter(it => !it.isOurs))
   ]
@@ -105,66 +115,48 @@ const HEX = '[0-9a-fA-F]{4}'
 const ANY = `(?:${HEX}|[fF]{8})`
 const ID = new RegExp(`^${HEX}:${ANY}(?::${ANY}){0,2}(?::[0-9a-fA-F]{1,8}){0,2}$`)
 
-function malformedIn(list: { text: string; start: number }): { id: string; start: number }[] {
-  let { start } = list
-  return list.text.split(',').flatMap(id => {
-    const at = start
-    start += id.length + 1
-    return id.includes(MASK) || ID.test(id) ? [] : [{ id, start: at }]
+/** What stands between the commas of a list, and where each begins. */
+export function splitIDs({ text, start }: IDList): { id: string; start: number }[] {
+  let next = start
+  return text.split(',').map(id => {
+    const at = next
+    next += id.length + 1
+    return { id, start: at }
   })
-}
-
-function badID({ at }: Binding, id: string, start: number): Finding {
-  return {
-    code: 'BAD_ID',
-    level: 'problem',
-    path: at.entry.file.path,
-    range: { start, end: start + Math.max(1, id.length) },
-    message: id === '' ? 'an ID is missing here' : `"${id}" is not a PCI ID`,
-    why: 'vfio-pci passes over what it can not read, so the device stays with its usual driver.',
-    remedy: 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
-  }
 }
 
 const ADDRESS = /^[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$/
 
 function badAddresses(view: View): Finding[] {
-  return view.items('virtualisation.vfio.addresses').flatMap(at =>
-    at.text === undefined || !isPlain(at.text) || ADDRESS.test(at.text)
-      ? []
-      : [
-          findingAt(at, {
-            code: 'BAD_ID',
-            level: 'problem',
-            message: `"${at.text}" is not a PCI address`,
-            why: 'no device has such an address, so none is given to the guest.',
-            remedy:
-              'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
-          })
-        ]
-  )
+  return view
+    .items('virtualisation.vfio.addresses')
+    .filter(({ text }) => text !== undefined && isPlain(text) && !ADDRESS.test(text))
+    .map(it =>
+      findingAt(it, {
+        code: 'BAD_ID',
+        level: 'problem',
+        message: `"${it.text}" is not a PCI address`,
+        why: 'no device has such an address, so none is given to the guest.',
+        remedy: 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
+      })
+    )
 }
 
 function severalPlaces(bindings: readonly Binding[]): Finding[] {
   // All of ours make one parameter.
   const places = bindings.filter((it, i) => !it.isOurs || bindings.findIndex(b => b.isOurs) === i)
-  return places.flatMap((binding, i) => {
-    const earlier = places
-      .slice(0, i)
-      .find(it => together(it.at, binding.at) && differ(it, binding, bindings))
-    if (!earlier) return []
-    return [
-      {
-        code: 'IDS_TWICE',
-        level: 'problem',
-        path: binding.at.entry.file.path,
-        range: binding.range,
-        message: 'the IDs for vfio-pci are given in more than one place',
-        why: 'they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers.',
-        remedy: 'put all IDs in one place'
-      }
-    ]
-  })
+  const repeated = places.filter((it, i) =>
+    places.slice(0, i).some(other => together(other.at, it.at) && differ(other, it, bindings))
+  )
+  return repeated.map(({ at, range }) => ({
+    code: 'IDS_TWICE',
+    level: 'problem',
+    path: at.entry.file.path,
+    range,
+    message: 'the IDs for vfio-pci are given in more than one place',
+    why: 'they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers.',
+    remedy: 'put all IDs in one place'
+  }))
 }
 
 /**
@@ -182,16 +174,16 @@ function idKey(place: Binding, all: readonly Binding[]): string {
 }
 
 /** The lists behind `concatStringsSep "," NAME`, where NAME is a variable of the file. */
-function listsOfVariables({ doc }: LintFile, source: string): { text: string; start: number }[] {
+function listsOfVariables({ doc }: LintFile, source: string): IDList[] {
   const name = /concatStringsSep\s+","\s+\(?([A-Za-z_][\w'-]*)\b(?!\.)/.exec(source)?.[1]
-  const strings: { text: string; start: number }[] = []
+  const strings: IDList[] = []
   if (name === undefined) return strings
   visit(doc, (it, ancestors) => {
     if (it.type !== 'binding' || ancestors.at(-2)?.type !== 'let_expression') return undefined
     const value = it.field('expression')
     const attrpath = it.field('attrpath')
     if (attrpath && value?.type === 'list_expression' && nodeText(doc.text, attrpath) === name) {
-      for (const item of value.children.filter((child: SyntaxNode) => isStringNode(child))) {
+      for (const item of value.children.filter(isStringNode)) {
         strings.push(...stringLiterals(doc.text, item))
       }
     }
@@ -204,37 +196,12 @@ function nodeRange({ start, end }: SyntaxNode): Range {
   return { start, end }
 }
 
-type FindingInit = Omit<Finding, 'path' | 'range'>
-
-/** A finding at the name or the item that it is about. */
-export function findingAt(at: Entry | EntryItem, said: FindingInit): Finding {
-  if ('entry' in at) {
-    const { start, end } = at.node
-    return { ...said, path: at.entry.file.path, range: { start, end } }
-  }
-  const { start, end } = at.value
-  return { ...said, path: at.file.path, range: { start, end } }
-}
-
-/** A finding in the middle of a string. */
-export function findingIn(
-  at: EntryText,
-  index: number,
-  length: number,
-  said: FindingInit
-): Finding {
-  const start = at.start + index
-  return { ...said, path: at.entry.file.path, range: { start, end: start + length } }
-}
-
 /** The parameters of the kernel, each by itself; several may stand in one string. */
 export function kernelParams(view: View): { item: EntryItem; param: string }[] {
-  return view.items('boot.kernelParams').flatMap(item =>
-    (item.text ?? '')
-      .split(/\s+/)
-      .filter(it => it !== '')
-      .map(param => ({ item, param }))
-  )
+  return view.items('boot.kernelParams').flatMap(item => {
+    const params = (item.text ?? '').split(/\s+/).filter(Boolean)
+    return params.map(param => ({ item, param }))
+  })
 }
 
 /** The lines of `boot.extraModprobeConfig`, blanks at both ends taken off, and where they begin. */
@@ -266,8 +233,17 @@ export function isPlain(text: string): boolean {
   return !text.includes(MASK)
 }
 
+/** What has to hold for a definition to count, or for an item or a string of one. */
+function conditionsOf(at: Entry | EntryItem | EntryText): readonly string[] {
+  return 'entry' in at ? [...at.conditions, ...at.entry.conditions] : at.conditions
+}
+
+/** Whether it counts in any case. */
+export function isUnconditional(at: Entry | EntryItem | EntryText): boolean {
+  return conditionsOf(at).length === 0
+}
+
 /** Whether it is there for some versions of the kernel only. */
 export function asksVersion(item: EntryItem): boolean {
-  const conditions = [...item.conditions, ...item.entry.conditions]
-  return conditions.some(it => /version(?:Older|AtLeast)|compareVersions/.test(it))
+  return conditionsOf(item).some(it => /version(?:Older|AtLeast)|compareVersions/.test(it))
 }

@@ -1,24 +1,8 @@
-import {
-  asksVersion,
-  findingAt,
-  findingIn,
-  kernelParams,
-  LOADED,
-  modprobeLines,
-  passedVendors
-} from './bindings.ts'
-import type { Finding } from './finding.ts'
-import { stringLiterals } from './values.ts'
-import {
-  type Entry,
-  type EntryItem,
-  hasKernel,
-  isOn,
-  isSince,
-  spellingOf,
-  together,
-  type View
-} from './view.ts'
+import { asksVersion, kernelParams, LOADED, modprobeLines, passedVendors } from './bindings.ts'
+import { moduleName } from './earlyDrivers.ts'
+import { type Finding, type FindingInit, findingAt, findingIn, replaceItem } from './finding.ts'
+import { nodeText, stringLiterals } from './values.ts'
+import { type Entry, hasKernel, isOn, isSince, spellingOf, together, type View } from './view.ts'
 
 /** What the kernel loads, and when. */
 export function lintBoot(view: View): Finding[] {
@@ -49,13 +33,7 @@ function virqfd(view: View): Finding[] {
             ? 'the initrd is built from modules that are there, so the build of the system fails. Its work is done by vfio now.'
             : 'it is part of vfio now; the boot log has an error for it.',
           remedy: 'take it out',
-          ...(it.node.type === 'string_expression'
-            ? {
-                fix: [
-                  { op: 'remove' as const, path: it.entry.fullPath, items: [it.text ?? ''] }
-                ] as const
-              }
-            : {})
+          fix: replaceItem(it, it.text ?? '', [])
         })
       )
   )
@@ -83,29 +61,27 @@ function loadOrder(view: View): Finding[] {
     })
   const loses = (driver: string) => drivers.some(it => same(it, driver)) && !isHeld(driver)
   const found = view.items('boot.initrd.kernelModules').filter(it => loses(it.text ?? ''))
-  const said = (driver: string, list = 'boot.initrd.kernelModules') =>
-    ({
-      code: 'LOAD_ORDER',
-      level: 'problem',
-      message: `${driver} is loaded before vfio-pci and can take the guest's card`,
-      why: `NixOS sorts ${list} by name since 25.11; the order in which they are written does not count.`,
-      remedy: `add a line to boot.extraModprobeConfig: softdep ${driver} pre: vfio-pci`
-    }) as const
-  const line = (driver: string, path: readonly string[]) => {
-    const config = [...path.slice(0, path.indexOf('boot')), 'boot', 'extraModprobeConfig']
-    return [{ op: 'add-line' as const, path: config, line: `softdep ${driver} pre: vfio-pci` }]
-  }
+  const init = (driver: string, list: string): FindingInit => ({
+    code: 'LOAD_ORDER',
+    level: 'problem',
+    message: `${driver} is loaded before vfio-pci and can take the guest's card`,
+    why: `NixOS sorts ${list} by name since 25.11; the order in which they are written does not count.`,
+    remedy: `add a line to boot.extraModprobeConfig: softdep ${driver} pre: vfio-pci`
+  })
   const amdgpu = loses('amdgpu') ? view.says('hardware.amdgpu.initrd.enable', true) : []
   return [
-    ...found.map(it =>
-      findingAt(it, { ...said(it.text ?? ''), fix: line(it.text ?? '', it.entry.fullPath) })
-    ),
-    ...amdgpu.map(it => findingAt(it, said('amdgpu', 'the modules of the initrd')))
+    ...found.map(it => {
+      const { fullPath } = it.entry
+      const path = [...fullPath.slice(0, fullPath.indexOf('boot')), 'boot', 'extraModprobeConfig']
+      const fix = [{ op: 'add-line', path, line: `softdep ${it.text} pre: vfio-pci` }] as const
+      return findingAt(it, { ...init(it.text ?? '', 'boot.initrd.kernelModules'), fix })
+    }),
+    ...amdgpu.map(it => findingAt(it, init('amdgpu', 'the modules of the initrd')))
   ]
 }
 
 function same(a: string, b: string): boolean {
-  return a.replaceAll('-', '_') === b.replaceAll('-', '_')
+  return moduleName(a) === moduleName(b)
 }
 
 function softdepDrm(view: View): Finding[] {
@@ -196,10 +172,9 @@ const WITHOUT_ACS =
   /^(?:\w+\.)*linux(?:Packages|kernel\.packages\.linux)(?:_latest|_testing|_hardened|_lts|_\d+_\d+)*$/i
 
 function acsWithoutPatch(view: View): Finding[] {
+  const params = kernelParams(view).filter(it => it.param.startsWith('pcie_acs_override='))
   const wishes = [
-    ...kernelParams(view).flatMap(it =>
-      it.param.startsWith('pcie_acs_override=') ? [it.item] : []
-    ),
+    ...params.map(it => it.item),
     ...view.says('virtualisation.vfio.applyACSpatch', true)
   ]
   if (wishes.length === 0) return []
@@ -210,11 +185,8 @@ function acsWithoutPatch(view: View): Finding[] {
   if (kernels.length === 0 && !view.isWhole) return []
   if (kernels.some(it => WITH_ACS.test(it) || !WITHOUT_ACS.test(it))) return []
   // A module of another may patch the kernel wherever it likes.
-  if (
-    !view.facts.ours &&
-    view.files.some(it => /boot\.kernelPatches|kernelPatches\s*=/.test(it.doc.text))
-  )
-    return []
+  const patch = /boot\.kernelPatches|kernelPatches\s*=/
+  if (!view.facts.ours && view.files.some(it => patch.test(it.doc.text))) return []
   return wishes.map(it =>
     findingAt(it, {
       code: 'ACS_WITHOUT_PATCH',
@@ -233,15 +205,11 @@ function fragileModules(view: View): Finding[] {
     .at('boot.kernelPackages')
     .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(spellingOf(it)))
   if (!newest) return []
-  return view
-    .items('boot.extraModulePackages')
-    .flatMap((it): { it: EntryItem; name: string }[] => {
-      const { text } = it.entry.file.doc
-      const name = /\b(?:vendor-reset|kvmfr)\b/.exec(text.slice(it.node.start, it.node.end))?.[0]
-      return name === undefined ? [] : [{ it, name }]
-    })
-    .filter(({ it }) => together(it, newest))
-    .map(({ it, name }) =>
+  return view.items('boot.extraModulePackages').flatMap((it): Finding[] => {
+    const source = nodeText(it.entry.file.doc.text, it.node)
+    const name = /\b(?:vendor-reset|kvmfr)\b/.exec(source)?.[0]
+    if (name === undefined || !together(it, newest)) return []
+    return [
       findingAt(it, {
         code: 'FRAGILE_MODULE',
         level: 'note',
@@ -252,7 +220,8 @@ function fragileModules(view: View): Finding[] {
             ? 'if the build fails, share the memory by a file (virtualisation.sharedMemoryFiles), or choose an older kernel'
             : 'if the build fails, choose an older kernel, for example pkgs.linuxPackages'
       })
-    )
+    ]
+  })
 }
 
 const PLACE = /^(?:\/?etc\/)?libvirt\/hooks(?:\/|$)/

@@ -1,10 +1,9 @@
 // Which kernel modules of graphics cards, and vfio-pci, the initrd loads, as far as the text shows.
 
 import { formatPath } from '../nix/index.ts'
-import { isPlain, kernelParams, modprobeLines } from './bindings.ts'
+import { isPlain, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
 import {
   type Entry,
-  type EntryItem,
   type EntryText,
   hasKernel,
   plainStringOf,
@@ -93,10 +92,6 @@ export function earlyDriversOf(view: View): EarlyDrivers {
   }
 }
 
-function isUnconditional({ conditions, entry }: EntryItem): boolean {
-  return conditions.length === 0 && entry.conditions.length === 0
-}
-
 const AMDGPU = ['initrd.enable', 'kernelModule.inInitrd', 'loadInInitrd'].map(
   it => `hardware.amdgpu.${it}`
 )
@@ -108,16 +103,11 @@ const INTEL = 'hardware.intelgpu.loadInInitrd'
  */
 function byOptions(view: View, asked: (entry: Entry) => boolean): string[] {
   const says = (option: string) => view.says(option, true).some(asked)
-  const detected = detectedBy(view).flatMap(list =>
-    view
-      .items(list)
-      .filter(it => asked(it.entry))
-      .flatMap(it => it.text ?? [])
-  )
+  const detected = detectedBy(view).flatMap(view.items)
   return [
     ...(AMDGPU.some(says) ? ['amdgpu'] : []),
     ...(says(INTEL) ? [driverOfIntel(view)] : []),
-    ...detected
+    ...detected.filter(it => asked(it.entry)).flatMap(it => it.text ?? [])
   ]
 }
 
@@ -192,11 +182,8 @@ function blockedDrivers(view: View): Map<string, string> {
     for (const it of drivers) blocked.set(moduleName(it), by)
   }
   const lines = modprobeLines(view).map(it => /^blacklist\s+(\S+)$/.exec(it.line)?.[1] ?? '')
-  block(BLACKLIST, lines)
-  block(
-    BLACKLIST,
-    view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
-  )
+  const listed = view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
+  block(BLACKLIST, [...lines, ...listed])
   const isOff = view.says('virtualisation.vfio.blacklistNvidia', true).length > 0
   if (isOff) block(BLACKLIST, ['nouveau', 'nvidia_drm'])
   // NixOS' module for the driver of NVIDIA blacklists nouveau.
@@ -204,10 +191,8 @@ function blockedDrivers(view: View): Map<string, string> {
   const modesetting = 'hardware.nvidia.modesetting.enable'
   if (view.says(modesetting, false).length > 0) block(`${modesetting} = false`, ['nvidia_drm'])
   for (const it of params) {
-    block(
-      BLACKLIST,
-      /^(?:modprobe\.blacklist|module_blacklist)=(.*)$/.exec(it)?.[1]?.split(',') ?? []
-    )
+    const blacklisted = /^(?:modprobe\.blacklist|module_blacklist)=(.*)$/.exec(it)?.[1]
+    block(BLACKLIST, blacklisted?.split(',') ?? [])
     block(it, /^([\w-]+)\.(?:modeset|fbdev)=0$/.exec(it)?.slice(1) ?? [])
   }
   if (params.includes('nomodeset')) block('nomodeset', MAKERS.keys())
@@ -221,37 +206,33 @@ export function videoDriversOf(view: View): string[] {
 
 /** Whether vfio-pci is loaded in the initrd, so that it takes its devices there. */
 export function loadsVfioEarly(view: View): boolean {
-  const has = (list: string) =>
-    view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
-  if (bindsByOurs(view) || has('boot.initrd.kernelModules')) return true
-  if (!has('boot.initrd.availableKernelModules')) return false
+  const [loaded, available] = LISTS.map(it => namesVfio(view, it))
+  if (bindsByOurs(view) || loaded) return true
+  if (!available) return false
   // It has no alias of its own; a softdep of a driver in the initrd loads it.
-  const { forced, available } = earlyDriversOf(view)
+  const early = earlyDriversOf(view)
   return modprobeLines(view).some(({ line }) => {
     const driver = /^softdep\s+(\S+)\s+pre:.*\bvfio[-_]pci\b/.exec(line)?.[1]
     const name = moduleName(driver ?? '')
-    return forced.has(name) || available.has(name)
+    return early.forced.has(name) || early.available.has(name)
   })
 }
 
+function namesVfio(view: View, list: string): boolean {
+  return view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
+}
+
 // The text options of the initrd that guides put such scripts into, besides the services of systemd.
-const SCRIPTS = [
-  ...['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 'services.udev.rules'].map(
-    it => `boot.initrd.${it}`
-  )
-]
+const SCRIPTS = ['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 'services.udev.rules']
 
 /** The PCI addresses in scripts and rules of the initrd that hand devices to vfio-pci, where it is there. */
 export function overriddenEarly(view: View): { text: EntryText; index: number; address: string }[] {
-  const isThere = LISTS.some(list =>
-    view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
-  )
-  if (!isThere) return []
+  if (!LISTS.some(list => namesVfio(view, list))) return []
   const services = view
     .below('boot.initrd.systemd.services')
     .filter(it => it.path.at(-1) === 'script')
     .map(it => formatPath(it.path))
-  return [...SCRIPTS, ...new Set(services)]
+  return [...SCRIPTS.map(it => `boot.initrd.${it}`), ...new Set(services)]
     .flatMap(view.texts)
     .filter(it => /driver_override/.test(it.text) && /vfio/.test(it.text))
     .flatMap(text =>

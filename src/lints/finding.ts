@@ -1,25 +1,55 @@
 import type { NixValue, Range } from '../nix/index.ts'
+import type { Entry, EntryItem, EntryText } from './view.ts'
+
+/** Where something is written. */
+export interface Place {
+  path: string
+  range: Range
+}
 
 /** Something in a configuration that does not do what its author wants of it. */
-export interface Finding {
+export interface Finding extends Place {
   code: LintCode
   /**
    * `problem` breaks something, or does nothing where something was wanted; a `note` is worth knowing
    * and does no harm.
    */
   level: 'problem' | 'note'
-  /** The file that it stands in. */
-  path: string
-  range: Range
   /** What is found, in one sentence without a final period. */
   message: string
   why: string
   /** What to do about it. */
   remedy: string
-  /** The edit that mends it, where one does for sure. */
-  fix?: Fix
-  /** The modules that the initrd of that boot entry has to load, where that mends it for sure. */
+  /** The edit that fixes it, where one does for sure. */
+  fix?: Fix | undefined
+  /** The modules that the initrd of that boot entry has to load, where that fixes it for sure. */
   initrdModules?: readonly string[]
+}
+
+/** A finding without its place. */
+export type FindingInit = Omit<Finding, keyof Place>
+
+/** The value of a definition, or an item of a list. */
+export function placeOf(at: Entry | EntryItem): Place {
+  const [file, { start, end }] = 'entry' in at ? [at.entry.file, at.node] : [at.file, at.value]
+  return { path: file.path, range: { start, end } }
+}
+
+/** A finding at the definition, item or place that it is about. */
+export function findingAt(at: Entry | EntryItem | Place, init: FindingInit): Finding {
+  const { path, range } = 'range' in at ? at : placeOf(at)
+  return { ...init, path, range }
+}
+
+/** A finding in the middle of a string. */
+export function findingIn(
+  at: EntryText,
+  index: number,
+  length: number,
+  init: FindingInit
+): Finding {
+  const start = at.start + index
+  return { ...init, path: at.entry.file.path, range: { start, end: start + length } }
 }
 
 /** Whether two findings are the same one, be it seen before an edit and after it, at another place. */
@@ -37,6 +67,19 @@ export type FixStep =
   | { op: 'drop'; path: readonly string[] }
   | { op: 'set'; path: readonly string[]; value: NixValue }
   | { op: 'rename'; path: readonly string[]; to: readonly string[] }
+
+/** Puts other strings in the place of a string of a list; undefined where the item is more than that text. */
+export function replaceItem(
+  { entry, node, text }: EntryItem,
+  old: string,
+  instead: readonly string[]
+): Fix | undefined {
+  if (text !== old || node.type !== 'string_expression') return undefined
+  const remove = { op: 'remove', path: entry.fullPath, items: [old] } as const
+  return instead.length === 0
+    ? [remove]
+    : [remove, { op: 'add', path: entry.fullPath, items: instead }]
+}
 
 /** What is seen in the text; each code has one meaning, told in its lint. */
 export const TEXT_CODES = [

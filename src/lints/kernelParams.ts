@@ -1,44 +1,34 @@
-import { asksVersion, findingAt, isPlain, kernelParams } from './bindings.ts'
-import type { Finding, Fix, FixStep } from './finding.ts'
+import { asksVersion, isPlain, kernelParams } from './bindings.ts'
+import {
+  type Finding,
+  type FindingInit,
+  type Fix,
+  type FixStep,
+  findingAt,
+  replaceItem
+} from './finding.ts'
 import { type Entry, type EntryItem, hasKernel, spellingOf, type View } from './view.ts'
 
 /** Parameters of old guides, and of wishes that the kernel does not know. */
 export function lintKernelParams(view: View): Finding[] {
   const params = kernelParams(view)
-  const findings: Finding[] = []
-  for (const { item, param } of params) {
-    const said = paramFinding(view, param)
-    if (!said || asksVersion(item)) continue
-    const { entry } = item
-    const isAlone = item.text === param && item.node.type === 'string_expression'
-    const { instead = [], ...finding } = said
-    if (said.code === 'HUGEPAGES_1M') {
-      findings.push(findingAt(item, { ...finding, ...withFix(largerPages(params)) }))
-      continue
-    }
-    const fix: Fix = [
-      { op: 'remove', path: entry.fullPath, items: [param] },
-      ...(instead.length === 0
-        ? []
-        : [{ op: 'add' as const, path: entry.fullPath, items: instead }])
-    ]
-    findings.push(findingAt(item, { ...finding, ...(isAlone && said.mends ? { fix } : {}) }))
-  }
+  const findings = params.flatMap(({ item, param }) => {
+    const found = paramFinding(view, param)
+    if (!found || asksVersion(item)) return []
+    const { instead, ...init } = found
+    const fix =
+      init.code === 'HUGEPAGES_1M'
+        ? largerPages(params)
+        : instead && replaceItem(item, param, instead)
+    return [findingAt(item, { ...init, fix })]
+  })
   return [...findings, ...inOneString(view), ...wrongPageSizes(view)]
 }
 
-interface Saying {
-  code: Finding['code']
-  level: Finding['level']
-  message: string
-  why: string
-  remedy: string
-  /** Whether taking it out mends it, and the parameters that come in its place. */
-  mends: boolean
-  instead?: readonly string[]
-}
+/** `instead` are the parameters that fix it in the place of this one. */
+type ParamFinding = FindingInit & { instead?: readonly string[] }
 
-function paramFinding(view: View, param: string): Saying | undefined {
+function paramFinding(view: View, param: string): ParamFinding | undefined {
   const [name = '', value = ''] = splitParam(param)
   const words = value.split(',')
   /** The parameter without words that do nothing or harm; none where no word is left. */
@@ -54,7 +44,6 @@ function paramFinding(view: View, param: string): Saying | undefined {
       message: 'the kernel has no amd_iommu=pt',
       why: 'the parameter is called iommu=pt, with any processor; this one is ignored.',
       remedy: 'write iommu=pt instead',
-      mends: true,
       instead: [...without('pt', 'on'), 'iommu=pt']
     }
   }
@@ -65,8 +54,7 @@ function paramFinding(view: View, param: string): Saying | undefined {
       message: 'amd_iommu=on does nothing',
       why: "the kernel knows no such value; AMD's IOMMU is on wherever the firmware offers it.",
       remedy:
-        'leave it or take it out; where there are no IOMMU groups, turn on IOMMU and SVM in the firmware',
-      mends: false
+        'leave it or take it out; where there are no IOMMU groups, turn on IOMMU and SVM in the firmware'
     }
   }
   if (name === 'pci' && words.includes('nomsi')) {
@@ -76,7 +64,6 @@ function paramFinding(view: View, param: string): Saying | undefined {
       message: 'pci=nomsi turns off message signalled interrupts for all devices',
       why: 'old guides have it beside the ACS patch. It makes the whole machine slower, and devices that know no other interrupts stop working.',
       remedy: 'take it out',
-      mends: true,
       instead: without('nomsi')
     }
   }
@@ -89,14 +76,13 @@ function paramFinding(view: View, param: string): Saying | undefined {
       why: "NixOS' kernels draw the console with simpledrm, which does not know it.",
       remedy:
         "take it out; if the guest's card stays black, use initcall_blacklist=sysfb_init, or virtualisation.vfio.disableEFIfb",
-      mends: true
+      instead: []
     }
   }
   if (/^(?:default_)?hugepagesz$/.test(name) && /^1m$/i.test(value)) {
     return {
       ...NO_PAGES,
-      remedy: `write ${name}=2M or ${name}=1G, and see to hugepages=, which counts them`,
-      mends: false
+      remedy: `write ${name}=2M or ${name}=1G, and see to hugepages=, which counts them`
     }
   }
   return undefined
@@ -119,14 +105,12 @@ function inOneString(view: View): Finding[] {
         message: `${parts.length} kernel parameters in one string`,
         why: 'the newest NixOS refuses blanks in a parameter, and checks of single parameters miss these.',
         remedy: `write them as items of their own: ${parts.map(it => `"${it}"`).join(' ')}`,
-        ...(isSimple
-          ? {
-              fix: [
-                { op: 'remove' as const, path, items: [item.text ?? ''] },
-                { op: 'add' as const, path, items: parts }
-              ]
-            }
-          : {})
+        fix: isSimple
+          ? [
+              { op: 'remove', path, items: [item.text ?? ''] },
+              { op: 'add', path, items: parts }
+            ]
+          : undefined
       })
     ]
   })
@@ -141,7 +125,7 @@ function wrongPageSizes(view: View): Finding[] {
     findingAt(it, {
       ...NO_PAGES,
       remedy: 'write "2M" or "1G", and see to numPages',
-      ...withFix(fix)
+      fix
     })
   )
 }
@@ -194,10 +178,6 @@ function largerPages(params: readonly { item: EntryItem; param: string }[]): Fix
 
 function pageCount(text: string): number | undefined {
   return /^[1-9][0-9]{0,8}$/.test(text) ? Number(text) : undefined
-}
-
-function withFix(fix: Fix | undefined): { fix?: Fix } {
-  return fix === undefined ? {} : { fix }
 }
 
 const NO_PAGES = {

@@ -1,7 +1,8 @@
+import { uniqueBy } from '../collections.ts'
 import { expr } from '../nix/index.ts'
-import { findingAt, findingIn, passesDevices } from './bindings.ts'
-import type { Finding, Fix } from './finding.ts'
-import { MASK } from './values.ts'
+import { passesDevices } from './bindings.ts'
+import { type Finding, type Fix, findingAt, findingIn } from './finding.ts'
+import { MASK, nodeText } from './values.ts'
 import { type Entry, type EntryText, isSince, spellingOf, together, type View } from './view.ts'
 
 const LIBVIRTD = 'virtualisation.libvirtd'
@@ -26,21 +27,19 @@ function ovmf(view: View): Finding[] {
   const gone = [`${LIBVIRTD}.qemuOvmf`, `${LIBVIRTD}.qemuOvmfPackage`]
   const entries = [...view.at(option), ...view.below(option), ...gone.flatMap(view.at)]
   const set = entries.filter(it => spellingOf(it) !== 'null')
-  // Told once for each set, with the first of its options.
-  const parentOf = (it: Entry) => [it.file.path, ...it.fullPath.slice(0, sizeOf(it))].join('\0')
-  const sizeOf = (it: Entry) => it.fullPath.length - Math.max(0, it.path.length - 4)
-  return set
-    .filter((it, i) => set.findIndex(other => parentOf(other) === parentOf(it)) === i)
-    .map(it =>
-      findingAt(it, {
-        code: 'OVMF_OPTION',
-        level: 'problem',
-        message: 'NixOS has no options for OVMF any more',
-        why: 'since 25.11 all firmware that comes with QEMU is there by itself, and the build stops where one of these is set.',
-        remedy: "take it out; in the domain, <os firmware='efi'> finds the firmware without a path",
-        fix: [{ op: 'drop', path: it.fullPath.slice(0, sizeOf(it)) }]
-      })
-    )
+  // Once for each set, with the first of its options.
+  const parentOf = ({ fullPath, path }: Entry) =>
+    fullPath.slice(0, fullPath.length - Math.max(0, path.length - 4))
+  return uniqueBy(set, it => [it.file.path, ...parentOf(it)].join('\0')).map(it =>
+    findingAt(it, {
+      code: 'OVMF_OPTION',
+      level: 'problem',
+      message: 'NixOS has no options for OVMF any more',
+      why: 'since 25.11 all firmware that comes with QEMU is there by itself, and the build stops where one of these is set.',
+      remedy: "take it out; in the domain, <os firmware='efi'> finds the firmware without a path",
+      fix: [{ op: 'drop', path: parentOf(it) }]
+    })
+  )
 }
 
 const RENAMED: readonly (readonly [string, string])[] = [
@@ -60,11 +59,7 @@ function renamed(view: View): Finding[] {
         why: 'NixOS still understands the old name, and warns at each build.',
         remedy: `write ${LIBVIRTD}.qemu.${now}`,
         fix: [
-          {
-            op: 'rename',
-            path: it.fullPath,
-            to: [...it.fullPath.slice(0, -1), 'qemu', ...now.split('.')]
-          }
+          { op: 'rename', path: it.fullPath, to: [...setAround(it), 'qemu', ...now.split('.')] }
         ]
       })
     )
@@ -100,7 +95,7 @@ function incompleteList(view: View): Finding[] {
         why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
         remedy:
           'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out; or add what is missing',
-        ...completing(at, list)
+        fix: completing(at, list)
       })
     ]
   })
@@ -110,17 +105,17 @@ function incompleteList(view: View): Finding[] {
  * The fix that writes what a list lacks of the devices of any libvirt right after its bracket; none where
  * the value is more than that text, or the list is computed or has no end.
  */
-function completing({ entry, node, text, start }: EntryText, list: ConfList): { fix?: Fix } {
-  const spelling = entry.file.doc.text.slice(node.start, node.end)
+function completing({ entry, node, text, start }: EntryText, list: ConfList): Fix | undefined {
+  const spelling = nodeText(entry.file.doc.text, node)
   const isWhole = entry.conditions.length === 0 && spellingOf(entry) === spelling
-  if (!isWhole || !list.isPlain || !list.isClosed || !spelling.startsWith("''")) return {}
+  if (!isWhole || !list.isPlain || !list.isClosed || !spelling.startsWith("''")) return undefined
   const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(text.slice(list.open + 1, list.end - 1)) ?? [' ']
   const missing = [...NEEDED, KVM, ...USUAL].filter(it => !list.items.includes(it))
   const devices = missing.map(it => `"${it}"`).join(', ')
   const behind = start - node.start + list.open + 1
   const written = `${indent}${devices}${list.items.length === 0 ? '' : ','}`
   const value = expr(spelling.slice(0, behind) + written + spelling.slice(behind))
-  return { fix: [{ op: 'set', path: entry.fullPath, value }] }
+  return [{ op: 'set', path: entry.fullPath, value }]
 }
 
 function storePaths(view: View): Finding[] {
@@ -145,10 +140,14 @@ function storePaths(view: View): Finding[] {
 function namespaces(view: View): Finding[] {
   const texts = VERBATIM.flatMap(view.texts)
   const entries = VERBATIM.flatMap(view.at)
-  const first = texts[0]
+  const [first] = texts
   // Of what is computed nobody knows what it says.
   if (!first || entries.length !== texts.length) return []
   if (texts.some(it => /^[ \t]*namespaces\b/m.test(it.text) || /^\W*$/.test(it.text))) return []
+  const { path, fullPath } = first.entry
+  // Under the old name it is fixed once it has the new one.
+  const isFixable =
+    first.conditions.length === 0 && texts.length === 1 && path.at(-1) === 'verbatimConfig'
   return [
     findingAt(first.entry, {
       code: 'NAMESPACES',
@@ -156,16 +155,7 @@ function namespaces(view: View): Finding[] {
       message: 'this loses the setting namespaces = [] that NixOS has for QEMU',
       why: 'its default is discarded where the option is set. Then each QEMU gets a /dev of its own, without devices that come later or that libvirt does not know.',
       remedy: 'add a line: namespaces = []',
-      // Under the old name it is mended once it has the new one.
-      ...(first.conditions.length === 0 &&
-      texts.length === 1 &&
-      first.entry.path.at(-1) === 'verbatimConfig'
-        ? {
-            fix: [
-              { op: 'add-line' as const, path: first.entry.fullPath, line: 'namespaces = []' }
-            ] as const
-          }
-        : {})
+      fix: isFixable ? [{ op: 'add-line', path: fullPath, line: 'namespaces = []' }] : undefined
     })
   ]
 }
@@ -201,20 +191,20 @@ function shutdown(view: View): Finding[] {
         level: 'note',
         message:
           'when the host shuts down, guests are saved unless onShutdown says otherwise; one with a passed device can not be',
-        fix: [{ op: 'set', path: [...it.fullPath.slice(0, -1), 'onShutdown'], value: 'shutdown' }]
+        fix: [{ op: 'set', path: [...setAround(it), 'onShutdown'], value: 'shutdown' }]
       })
     )
+}
+
+function setAround({ fullPath }: Entry): string[] {
+  return fullPath.slice(0, -1)
 }
 
 /** With nftables the firewall of NixOS drops what guests ask the host's DHCP and DNS. */
 function network(view: View): Finding[] {
   const enabled = view.says(`${LIBVIRTD}.enable`, true)
-  if (
-    !view.isWhole ||
-    enabled.length === 0 ||
-    view.says('networking.firewall.enable', false).length > 0
-  )
-    return []
+  const hasFirewall = view.says('networking.firewall.enable', false).length === 0
+  if (!view.isWhole || enabled.length === 0 || !hasFirewall) return []
   // Who names bridges or interfaces has a network of their own for guests.
   const own = ['networking.bridges', 'networking.firewall.trustedInterfaces']
   if (own.some(it => view.at(it).length + view.below(it).length > 0)) return []

@@ -1,3 +1,4 @@
+import { groupBy } from '../collections.ts'
 import type { NixDocument, NixError, Plan, Transaction } from '../nix/index.ts'
 import type { Result } from '../nix/result.ts'
 import { lintBindings } from './bindings.ts'
@@ -37,18 +38,15 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
     for (const it of LINTS.flatMap(rule => rule(view))) {
       const key = `${it.code} ${it.path} ${it.range.start}`
       // What holds for the system holds for its specialisations, too.
-      if (!found.has(key)) found.set(key, parts.has(it.path) ? withoutFix(it) : it)
+      // Options inside a module that is a value are no options of the file.
+      const fix = parts.has(it.path) ? undefined : it.fix
+      if (!found.has(key)) found.set(key, { ...it, fix })
     }
   }
   const order = new Map(files.map((it, i) => [it.path, i]))
   return [...found.values()].sort(
     (a, b) => (order.get(a.path) ?? 0) - (order.get(b.path) ?? 0) || a.range.start - b.range.start
   )
-}
-
-/** Options inside a module that is a value are no options of the file. */
-function withoutFix({ fix: _, ...finding }: Finding): Finding {
-  return finding
 }
 
 /** What comes of the fixes for one file. */
@@ -71,11 +69,10 @@ export function planFixes(
 ): Result<FixPlan, NixError> {
   const accepted: number[] = []
   const refused: FixPlan['refused'] = []
-  const planTogether = (indices: readonly number[]) =>
-    planSteps(
-      begin(indices),
-      indices.flatMap(it => fixes[it] ?? [])
-    )
+  const planTogether = (indices: readonly number[]) => {
+    const steps = indices.flatMap(it => fixes[it] ?? [])
+    return planSteps(begin(indices), steps)
+  }
   let plan = planTogether([])
   for (const index of fixes.keys()) {
     const next = planTogether([...accepted, index])
@@ -88,37 +85,18 @@ export function planFixes(
 }
 
 function planSteps(edit: Transaction, steps: readonly FixStep[]): Result<Plan, NixError> {
-  // Lines for one text come together, behind all else that happens to it.
-  const lines = new Map<string, { path: readonly string[]; lines: Set<string> }>()
   for (const step of steps) {
-    if (step.op !== 'add-line') {
-      addStep(edit, step)
-      continue
-    }
-    const key = step.path.join('\0')
-    const at = lines.get(key) ?? { path: step.path, lines: new Set<string>() }
-    at.lines.add(step.line)
-    lines.set(key, at)
+    if (step.op === 'add') edit.addIn(step.path, step.items)
+    else if (step.op === 'remove') edit.removeIn(step.path, step.items)
+    else if (step.op === 'drop') edit.removeIn(step.path)
+    else if (step.op === 'set') edit.setIn(step.path, step.value)
+    else if (step.op === 'rename') edit.renameIn(step.path, step.to)
   }
-  for (const { path, lines: all } of lines.values()) edit.addIn(path, [...all], { lines: true })
+  // Lines for one text come together, after all else that happens to it.
+  const added = steps.filter(it => it.op === 'add-line')
+  for (const [, group] of groupBy(added, it => it.path.join('\0'))) {
+    const lines = new Set(group.map(it => it.line))
+    edit.addIn(group[0]?.path ?? [], [...lines], { lines: true })
+  }
   return edit.plan()
-}
-
-function addStep(edit: Transaction, step: Exclude<FixStep, { op: 'add-line' }>): void {
-  switch (step.op) {
-    case 'add':
-      edit.addIn(step.path, step.items)
-      return
-    case 'remove':
-      edit.removeIn(step.path, step.items)
-      return
-    case 'drop':
-      edit.removeIn(step.path)
-      return
-    case 'set':
-      edit.setIn(step.path, step.value)
-      return
-    case 'rename':
-      edit.renameIn(step.path, step.to)
-  }
 }

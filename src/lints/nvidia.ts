@@ -1,13 +1,6 @@
-import {
-  type Binding,
-  findingAt,
-  findingIn,
-  idBindings,
-  kernelParams,
-  modprobeLines,
-  vendorsOf
-} from './bindings.ts'
-import type { Finding } from './finding.ts'
+import { type Binding, idBindings, kernelParams, modprobeLines, vendorsOf } from './bindings.ts'
+import { type Finding, findingAt, findingIn } from './finding.ts'
+import { nodeText } from './values.ts'
 import {
   contendersFor,
   type Entry,
@@ -30,14 +23,12 @@ function blacklist(view: View): Finding[] {
     driver === 'nvidia' ? /^nvidia(?:[-_](?:drm|modeset))?$/.test(module) : driver === module
   const named = ['nvidia', 'nouveau'].flatMap(driver => {
     const host = drivers.find(it => it.text === driver)
-    if (!host) return []
-    return black.filter(it => takes(driver, it.text ?? '') && together(it, host))
+    return host ? black.filter(it => takes(driver, it.text ?? '') && together(it, host)) : []
   })
   const host = drivers.find(it => it.text === 'nvidia' || it.text === 'nouveau')
-  const ours = view
-    .says('virtualisation.vfio.blacklistNvidia', true)
-    .filter(it => host !== undefined && together(it, host))
-  return [...named, ...ours].map(it =>
+  const ours = host ? view.says('virtualisation.vfio.blacklistNvidia', true) : []
+  const effective = ours.filter(it => host && together(it, host))
+  return [...named, ...effective].map(it =>
     findingAt(it, {
       code: 'BLACKLISTS_HOST',
       level: 'problem',
@@ -116,11 +107,9 @@ function primeCards(view: View): PrimeCard[] {
 
 function isAtAddress(view: View, { entry, slot }: PrimeCard): boolean {
   return view.items('virtualisation.vfio.addresses').some(at => {
-    const { text } = at.entry.file.doc
-    const address = /[0-9a-f]{4,8}:([0-9a-f]{2}):([01][0-9a-f])\.[0-7]/i.exec(
-      text.slice(at.node.start, at.node.end)
-    )
-    return `${address?.[1]}:${address?.[2]}`.toLowerCase() === slot && together(entry, at)
+    const source = nodeText(at.entry.file.doc.text, at.node)
+    const own = /[0-9a-f]{4,8}:([0-9a-f]{2}:[01][0-9a-f])\.[0-7]/i.exec(source)?.[1]
+    return own?.toLowerCase() === slot && together(entry, at)
   })
 }
 
@@ -137,24 +126,26 @@ function isByID({ entry }: PrimeCard, bindings: readonly Binding[]): boolean {
 function holds(view: View): Finding[] {
   const binds = contendersFor(view, 'virtualisation.vfio.bindAtBoot')
   if (!binds.some(it => it.spelling === 'false')) return []
-  const said = { code: 'NVIDIA_HOLDS', level: 'problem', message: HOLDS } as const
   const persistent = view.says('hardware.nvidia.nvidiaPersistenced', true).map(it =>
     findingAt(it, {
-      ...said,
+      ...HOLDS,
       why: 'nvidia-persistenced keeps it open all the time.',
       remedy: 'turn it off, or stop nvidia-persistenced.service before the guest starts'
     })
   )
-  return [...drawsConsole(view, said), ...persistent]
+  return [...drawsConsole(view), ...persistent]
 }
 
-const HOLDS = 'this keeps the NVIDIA card in use, so that no guest can get it later'
+const HOLDS = {
+  code: 'NVIDIA_HOLDS',
+  level: 'problem',
+  message: 'this keeps the NVIDIA card in use, so that no guest can get it later'
+} as const
 
 /** Where the driver is told to draw the console, which a kernel parameter decides before any other. */
-function drawsConsole(view: View, said: Pick<Finding, 'code' | 'level' | 'message'>): Finding[] {
-  const why = 'with fbdev=1 the driver draws the console on it.'
-  const hasOption = isSince(view, '26.05')
-  const off = hasOption
+function drawsConsole(view: View): Finding[] {
+  const draws = { ...HOLDS, why: 'with fbdev=1 the driver draws the console on it.' }
+  const remedy = isSince(view, '26.05')
     ? `take it out, and write ${FBDEV_OFF}`
     : 'boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'
   const params = kernelParams(view).flatMap(({ item, param }) => {
@@ -163,13 +154,13 @@ function drawsConsole(view: View, said: Pick<Finding, 'code' | 'level' | 'messag
   })
   const last = params.at(-1)
   if (last) {
-    return isYes(last.value) ? [findingAt(last.item, { ...said, why, remedy: off })] : []
+    return isYes(last.value) ? [findingAt(last.item, { ...draws, remedy })] : []
   }
   const lines = modprobeLines(view).flatMap(({ at, line, index }) => {
-    const found = /^options\s+nvidia[-_]drm\s(?:.*\s)?(fbdev=(\S*))/.exec(line)
-    if (!found) return []
-    const start = index + found[0].length - (found[1]?.length ?? 0)
-    return [{ at, start, length: found[1]?.length ?? 0, value: found[2] ?? '' }]
+    const [found = '', option = '', value] =
+      /^options\s+nvidia[-_]drm\s(?:.*\s)?(fbdev=(\S*))/.exec(line) ?? []
+    const start = index + found.length - option.length
+    return value === undefined ? [] : [{ at, start, length: option.length, value }]
   })
   const options = ['nvidia-drm', 'nvidia_drm'].flatMap(name =>
     contendersFor(view, `hardware.nvidia.moduleParams.${name}.fbdev`)
@@ -177,14 +168,14 @@ function drawsConsole(view: View, said: Pick<Finding, 'code' | 'level' | 'messag
   const line = lines.at(-1)
   if (options.length === 0) {
     return line && isYes(line.value)
-      ? [findingIn(line.at, line.start, line.length, { ...said, why, remedy: off })]
+      ? [findingIn(line.at, line.start, line.length, { ...draws, remedy })]
       : []
   }
   // Which of the two modprobe reads last is not known.
   if (line && !isYes(line.value)) return []
   return options
     .filter(it => isYes(it.spelling.replace(/^"(.*)"$/, '$1')))
-    .map(it => findingAt(it.entry, { ...said, why, remedy: `write ${FBDEV_OFF}` }))
+    .map(it => findingAt(it.entry, { ...draws, remedy: `write ${FBDEV_OFF}` }))
 }
 
 const FBDEV_OFF = 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'

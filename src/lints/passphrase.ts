@@ -1,9 +1,10 @@
 // A passphrase that the initrd asks for while no screen shows anything.
 
+import { groupBy, uniqueBy } from '../collections.ts'
 import { formatPath } from '../nix/index.ts'
-import { findingAt, kernelParams, passedVendors } from './bindings.ts'
+import { kernelParams, passedVendors } from './bindings.ts'
 import { earlyDriversOf, makerOf, videoDriversOf } from './earlyDrivers.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, findingAt } from './finding.ts'
 import { wordsOf } from './kernelParams.ts'
 import { itemsOfValue } from './values.ts'
 import {
@@ -146,7 +147,7 @@ export interface Prompt {
   /** The device, pool or mount point that it unlocks. */
   name: string
   /** What has to hold for it to be asked for, where the text does not show it: `is encrypted`. */
-  onlyIf?: string
+  onlyIf?: string | undefined
 }
 
 /**
@@ -163,7 +164,7 @@ export function promptsOf(view: View): Prompt[] {
     ...zfsPools(view),
     ...bcachefs(view)
   ]
-  return all.filter((it, i) => all.findIndex(at => keyOf(at) === keyOf(it)) === i)
+  return uniqueBy(all, it => `${it.kind} ${it.name}`)
 }
 
 /** Whether the prompt can also be answered elsewhere: by ssh in the initrd, or on a serial line. */
@@ -174,15 +175,12 @@ export function hasOtherConsole(view: View): boolean {
   )
 }
 
-function keyOf({ kind, name }: Prompt): string {
-  return `${kind} ${name}`
-}
-
 const LUKS = 'boot.initrd.luks.devices'
 
 function luksDevices(view: View): Prompt[] {
-  const groups = groupEntries(view.below(LUKS), LUKS.split('.').length)
-  const named = [...groups].flatMap(([name, options]) => luksPrompt(view, name, options))
+  const named = optionsByName(view.below(LUKS), LUKS.split('.').length).flatMap(([name, options]) =>
+    luksPrompt(view, name, options)
+  )
   // A list as NixOS had it once, or a value that is computed.
   const whole = view.at(LUKS).filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(spellingOf(it)))
   return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS }))]
@@ -190,12 +188,10 @@ function luksDevices(view: View): Prompt[] {
 
 /** The prompt for one LUKS device with these options; none where it opens by itself. */
 function luksPrompt(view: View, name: string, options: Options): Prompt[] {
-  const says = (option: string, value: string) =>
-    options.get(option)?.some(it => spellingOf(it) === value) === true
   const opensItself =
     isOptionSet(options, 'keyFile') ||
-    says('yubikey.twoFactor', 'false') ||
-    says('fido2.passwordLess', 'true') ||
+    says(options, 'yubikey.twoFactor', 'false') ||
+    says(options, 'fido2.passwordLess', 'true') ||
     hasClevis(view, name)
   if (opensItself) return []
   const prompt: Prompt = { kind: 'LUKS', name }
@@ -215,9 +211,8 @@ function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[]
 
 /** `fileSystems.NAME.encrypted`, which makes LUKS devices. */
 function encryptedFileSystems(view: View): Prompt[] {
-  const groups = groupEntries(view.below('fileSystems'), 1)
-  return [...groups].flatMap(([point, options]): Prompt[] => {
-    const isOn = options.get('encrypted.enable')?.some(it => spellingOf(it) === 'true') === true
+  return optionsByName(view.below('fileSystems'), 1).flatMap(([point, options]): Prompt[] => {
+    const isOn = says(options, 'encrypted.enable', 'true')
     if (!isOn || isOptionSet(options, 'encrypted.keyFile')) return []
     const [label] = options.get('encrypted.label') ?? []
     return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
@@ -241,14 +236,11 @@ function diskoDevices(view: View): Prompt[] {
     .filter(it => it.path.at(-1) === 'type' && spellingOf(it) === '"luks"')
     .flatMap((type): Prompt[] => {
       const base = type.path.slice(0, -1)
-      const options = new Map<string, Entry[]>()
-      for (const it of all.filter(at => isBelow(at.path, base))) {
-        add(options, it.path.slice(base.length).join('.'), it)
-      }
+      const below = all.filter(({ path }) => base.every((name, i) => path[i] === name))
+      const options = optionsOf(below, base.length)
       const name = options.get('name')?.map(plainStringOf)[0] ?? base.at(-1) ?? ''
-      if (options.get('initrdUnlock')?.some(it => spellingOf(it) === 'false')) return []
+      if (says(options, 'initrdUnlock', 'false') || hasClevis(view, name)) return []
       if (isOptionSet(options, 'settings.keyFile') || isOptionSet(options, 'keyFile')) return []
-      if (hasClevis(view, name)) return []
       return withToken(
         { kind: 'LUKS', name },
         stringItems(options.get('settings.crypttabExtraOpts'))
@@ -257,29 +249,18 @@ function diskoDevices(view: View): Prompt[] {
 }
 
 // fsNeededForBoot of nixpkgs' nixos/lib/utils.nix.
-const EARLY: readonly string[] = [
-  '/',
-  '/nix',
-  '/nix/store',
-  '/var',
-  '/var/log',
-  '/var/lib',
-  '/var/lib/nixos',
-  '/etc',
-  '/usr'
-]
+const EARLY = '/ /nix /nix/store /var /var/log /var/lib /var/lib/nixos /etc /usr'.split(' ')
 
 /** The file systems of a type that the initrd mounts, as their mount points and devices. */
-function earlyFileSystems(view: View, type: string): { point: string; device?: string }[] {
-  const groups = groupEntries(view.below('fileSystems'), 1)
-  return [...groups].flatMap(([point, options]) => {
-    const says = (option: string, value: string) =>
-      options.get(option)?.some(it => spellingOf(it) === value) === true
-    if (!says('fsType', `"${type}"`)) return []
-    if (!EARLY.includes(point) && !says('neededForBoot', 'true')) return []
-    const device = options.get('device')?.map(plainStringOf)[0]
-    return [{ point, ...(device === undefined ? {} : { device }) }]
-  })
+function earlyFileSystems(
+  view: View,
+  type: string
+): { point: string; device?: string | undefined }[] {
+  const all = optionsByName(view.below('fileSystems'), 1)
+  return all
+    .filter(([, options]) => says(options, 'fsType', `"${type}"`))
+    .filter(([point, options]) => EARLY.includes(point) || says(options, 'neededForBoot', 'true'))
+    .map(([point, options]) => ({ point, device: options.get('device')?.map(plainStringOf)[0] }))
 }
 
 const REQUEST = 'boot.zfs.requestEncryptionCredentials'
@@ -293,29 +274,21 @@ function zfsPools(view: View): Prompt[] {
   if (requests.some(it => spellingOf(it) === 'false')) return []
   const named = view.items(REQUEST).flatMap(it => it.text ?? [])
   if (requests.length > 0 && requests.every(isEmptyValue)) return []
+  const prompts = (names: readonly string[], onlyIf?: string) =>
+    names.filter(it => !hasClevis(view, it)).map(name => ({ kind: 'ZFS', name, onlyIf }) as const)
   const early = earlyFileSystems(view, 'zfs')
   if (early.length === 0) {
     // Nobody knows what is mounted early where the files leave it out.
-    const isUnknown = view.below('fileSystems').length === 0
-    return isUnknown ? named.filter(it => !hasClevis(view, it)).map(zfsPrompt) : []
+    return view.below('fileSystems').length === 0 ? prompts(named) : []
   }
   const pools = new Set(early.flatMap(it => it.device?.split('/')[0] ?? []))
   const isKnown = early.every(it => it.device !== undefined)
   if (named.length > 0) {
-    return named
-      .filter(it => !isKnown || pools.has(it.split('/')[0] ?? ''))
-      .filter(it => !hasClevis(view, it))
-      .map(zfsPrompt)
+    return prompts(named.filter(it => !isKnown || pools.has(it.split('/')[0] ?? '')))
   }
   const names = pools.size > 0 ? [...pools] : ['the root pool']
   const isSaid = requests.some(it => spellingOf(it) === 'true') || encryptsByDisko(view)
-  return names
-    .filter(it => !hasClevis(view, it))
-    .map(it => (isSaid ? zfsPrompt(it) : { ...zfsPrompt(it), onlyIf: 'is encrypted' }))
-}
-
-function zfsPrompt(name: string): Prompt {
-  return { kind: 'ZFS', name }
+  return prompts(names, isSaid ? undefined : 'is encrypted')
 }
 
 /** Whether a pool or data set of disko's layout is created with encryption. */
@@ -341,22 +314,17 @@ function hasClevis(view: View, name: string): boolean {
 type Options = ReadonlyMap<string, readonly Entry[]>
 
 /** Definitions by the name at this position of their paths, then by what follows it. */
-function groupEntries(
-  entries: readonly Entry[],
-  position: number
-): Map<string, Map<string, Entry[]>> {
-  const groups = new Map<string, Map<string, Entry[]>>()
-  for (const it of entries) {
-    const name = it.path[position] ?? ''
-    const options = groups.get(name) ?? new Map<string, Entry[]>()
-    groups.set(name, options)
-    add(options, it.path.slice(position + 1).join('.'), it)
-  }
-  return groups
+function optionsByName(entries: readonly Entry[], position: number): [string, Options][] {
+  const groups = groupBy(entries, it => it.path[position] ?? '')
+  return [...groups].map(([name, group]) => [name, optionsOf(group, position + 1)])
 }
 
-function add(options: Map<string, Entry[]>, name: string, entry: Entry): void {
-  options.set(name, [...(options.get(name) ?? []), entry])
+function optionsOf(entries: readonly Entry[], position: number): Options {
+  return groupBy(entries, it => it.path.slice(position).join('.'))
+}
+
+function says(options: Options, name: string, value: string): boolean {
+  return options.get(name)?.some(it => spellingOf(it) === value) === true
 }
 
 function isOptionSet(options: Options, name: string): boolean {
@@ -365,10 +333,6 @@ function isOptionSet(options: Options, name: string): boolean {
 
 function isEmptyValue(entry: Entry): boolean {
   return /^(?:\[\s*\]|\{\s*\})$/.test(spellingOf(entry))
-}
-
-function isBelow(path: readonly string[], base: readonly string[]): boolean {
-  return path.length > base.length && base.every((name, i) => path[i] === name)
 }
 
 function stringItems(entries: readonly Entry[] = []): string[] {

@@ -40,7 +40,11 @@ export function nodeText(text: string, node: SyntaxNode): string {
 export function itemsOfValue(text: string, value: SyntaxNode): Item[] {
   return literalsOf(text, value, []).flatMap(({ node, conditions }) => {
     const items = node.type === 'list_expression' ? elementsOf(node) : []
-    return items.map(it => ({ node: it, text: stringOf(text, it), conditions }))
+    return items.map(it => {
+      const inner = unparenthesised(it)
+      const content = isStringNode(inner) ? stringContent(text, inner).text : undefined
+      return { node: it, text: content, conditions }
+    })
   })
 }
 
@@ -62,11 +66,6 @@ export function stringLiterals(text: string, node: SyntaxNode): StringText[] {
 /** Whether a node is a string literal of either kind. */
 export function isStringNode(node: SyntaxNode): boolean {
   return node.type === 'string_expression' || node.type === 'indented_string_expression'
-}
-
-function stringOf(text: string, item: SyntaxNode): string | undefined {
-  const inner = unparenthesised(item)
-  return isStringNode(inner) ? stringContent(text, inner).text : undefined
 }
 
 function stringContent(text: string, node: SyntaxNode): { text: string; start: number } {
@@ -150,11 +149,9 @@ function literalsOfCall(text: string, node: SyntaxNode, conditions: readonly str
 
 /** A list with this one item. */
 function asList(item: SyntaxNode): SyntaxNode {
-  return { ...plain(item), type: 'list_expression', children: [item] }
-}
-
-function plain({ start, end, parent, size }: SyntaxNode): Omit<SyntaxNode, 'type' | 'children'> {
-  return { start, end, parent, size, isNamed: true, field: () => undefined }
+  const { start, end, parent, size } = item
+  const type = 'list_expression'
+  return { type, children: [item], start, end, parent, size, isNamed: true, field: () => undefined }
 }
 
 function conditionText(text: string, node: SyntaxNode | undefined): string {
