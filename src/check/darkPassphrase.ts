@@ -1,6 +1,7 @@
 // A passphrase that the initrd asks for while no screen shows anything, on the machine at hand.
 
-import { kernelParams } from '../lints/bindings.ts'
+import { uniqueBy } from '../collections.ts'
+import { isUnconditional, kernelParams } from '../lints/bindings.ts'
 import {
   BLACKLIST,
   bindsByOurs,
@@ -14,8 +15,7 @@ import {
   removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
-import { findingAt, findingIn } from '../lints/finding.ts'
-import type { Finding } from '../lints/index.ts'
+import { type Finding, findingAt, type Place, placeIn, placeOf } from '../lints/finding.ts'
 import {
   earlyLine,
   firmwareFramebufferOff,
@@ -29,7 +29,7 @@ import { type Facts, type LintFile, type View, viewsOf, withParts } from '../lin
 import { cardsOf, isForGuests, list, monitorsAt } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { canShow } from '../machine/read/pci.ts'
-import { at, isBoundByID, isCertain, namedIn } from './requirements.ts'
+import { isBoundByID, namedIn } from './requirements.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's
@@ -42,14 +42,9 @@ export function darkPassphrases(
   facts: Facts,
   machine: Machine
 ): Finding[] {
-  const all = files.flatMap(withParts)
-  const found = new Map<string, Finding>()
-  for (const it of viewsOf(all, facts).flatMap(view => darkIn(view, machine))) {
-    // What holds for the system holds for its specialisations too, unless another card is in question.
-    const key = [it.path, it.range.start, it.why, it.remedy].join('\0')
-    if (!found.has(key)) found.set(key, it)
-  }
-  return [...found.values()]
+  const found = viewsOf(files.flatMap(withParts), facts).flatMap(view => darkIn(view, machine))
+  // What holds for the system holds for its specialisations too, unless another card is in question.
+  return uniqueBy(found, it => [it.path, it.range.start, it.why, it.remedy].join('\0'))
 }
 
 function darkIn(view: View, machine: Machine): Finding[] {
@@ -62,18 +57,18 @@ function darkIn(view: View, machine: Machine): Finding[] {
   const early = earlyDriversOf(view)
   const looked = lookedAt(machine, new Set(bound.map(it => it.device.address)))
   if (looked.some(it => isDrawnOn(it, view, early))) return []
-  const said = sayDark(view, prompts, cause.isCertain && !early.isVague)
+  const init = sayDark(view, prompts, cause.isCertain && !early.isVague)
   const other = hasOtherConsole(view) ? ' It can still be typed over ssh or a serial line.' : ''
   const { outcome, remedy, drivers } = darkAdvice(looked, view, early)
   const why = `${cause.why}, and ${outcome}.${other}`
-  const mends = said.level === 'problem' ? loadEarly(cause.entry, drivers) : {}
-  return [cause.place({ ...said, why, remedy, ...mends })]
+  const edit = init.level === 'problem' ? loadEarly(cause.entry, drivers) : {}
+  return [findingAt(cause.place, { ...init, why, remedy, ...edit })]
 }
 
 /** A definition that brings something about; an edit goes into its boot entry. */
 interface Source {
   entry: Parameters<typeof loadEarly>[0]
-  place: (said: Omit<Finding, 'path' | 'range'>) => Finding
+  place: Place
 }
 
 /** A device of a guest, and what names it. */
@@ -91,14 +86,13 @@ function boundEarly(view: View, machine: Machine): Bound[] {
     .flatMap(it => {
       const entry = it.by.kind === 'id' ? it.by.binding.at : it.by.item
       const isRunning = it.by.kind === 'id' && isBoundByID(machine.kernelParams, it.by.id)
-      const isSure = isCertain(entry) || isRunning
-      const place: Source['place'] = said => at(it, said)
-      return it.devices.map((device): Bound => ({ device, isSure, entry, place }))
+      const isSure = isUnconditional(entry) || isRunning
+      return it.devices.map((device): Bound => ({ device, isSure, entry, place: it }))
     })
   const scripted = overriddenEarly(view).flatMap(({ text, index, address }) => {
-    const place: Source['place'] = said => findingIn(text, index, address.length, said)
+    const place = placeIn(text, index, address.length)
     const devices = machine.devices.filter(it => it.address === address)
-    const isSure = isCertain(text)
+    const isSure = isUnconditional(text)
     return devices.map((device): Bound => ({ device, isSure, entry: text, place }))
   })
   return [...(loadsVfioEarly(view) ? named : []), ...scripted]
@@ -116,11 +110,11 @@ function causeOf(view: View, machine: Machine, bound: readonly Bound[]): Cause |
 }
 
 function framebufferOff(view: View): Cause[] {
-  return firmwareFramebufferOff(view).map(off => ({
-    why: `with ${off.name}, nothing is drawn before a graphics driver loads`,
-    isCertain: 'entry' in off.at ? isCertain(off.at) : off.at.conditions.length === 0,
-    entry: off.at,
-    place: said => findingAt(off.at, said)
+  return firmwareFramebufferOff(view).map(({ at, name }) => ({
+    why: `with ${name}, nothing is drawn before a graphics driver loads`,
+    isCertain: isUnconditional(at),
+    entry: at,
+    place: placeOf(at)
   }))
 }
 
@@ -128,20 +122,16 @@ function removed(view: View, machine: Machine, bound: readonly Bound[]): Cause[]
   if (!removesFramebuffer(view)) return []
   const isFirst = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
   const isKnown = machine.devices.some(isFirst)
-  return (
-    bound
-      // vfio-pci does it for cards of class VGA alone.
-      .filter(({ device }) => device.class.startsWith('0300'))
-      .filter(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
-      .map(({ device, isSure, entry, place }) => ({
-        why: isKnown
-          ? `vfio-pci binds ${device.address} in the initrd, which removes the firmware's framebuffer`
-          : `vfio-pci binds ${device.address} in the initrd, which removes the firmware's framebuffer if that is on this card`,
-        isCertain: isKnown && isSure,
-        entry,
-        place
-      }))
-  )
+  // vfio-pci does it for cards of class VGA alone.
+  const cards = bound.filter(({ device }) => device.class.startsWith('0300'))
+  return cards
+    .filter(({ device }) => (isKnown ? isFirst(device) : device.bootVga === undefined))
+    .map(({ device, isSure, entry, place }) => ({
+      why: `vfio-pci binds ${device.address} in the initrd, which removes the firmware's framebuffer${isKnown ? '' : ' if that is on this card'}`,
+      isCertain: isKnown && isSure,
+      entry,
+      place
+    }))
 }
 
 /**
@@ -181,18 +171,15 @@ function driversFor(device: PciDevice, view: View): string[] {
   if (now !== undefined) {
     // Two drivers are for the same cards of Intel, and these parameters say which takes them.
     const isMoved = kernelParams(view).some(it => /^(?:i915|xe)\.force_probe=/.test(it.param))
-    return now === 'i915' || now === 'xe' ? (isMoved ? [now, other(now)] : [now]) : [now]
+    const other = { i915: 'xe', xe: 'i915' }[now]
+    return isMoved && other !== undefined ? [now, other] : [now]
   }
   const fitting = suitable.map(drawing).filter(it => it !== undefined)
-  const all = fitting.length > 0 ? fitting : consoleDriversOf(vendor)
   const usual = consoleDriversOf(vendor)
+  const all = fitting.length > 0 ? fitting : usual
   const wanted = videoDriversOf(view).includes('nvidia') ? 'nvidia_drm' : undefined
   const rank = (it: string) => (it === wanted ? -1 : usual.indexOf(it))
   return [...new Set(all)].sort((a, b) => rank(a) - rank(b))
-}
-
-function other(driver: 'i915' | 'xe'): string {
-  return driver === 'i915' ? 'xe' : 'i915'
 }
 
 /** The module that draws for this driver; that of NVIDIA has one of its own for it. */
@@ -215,11 +202,8 @@ const WITHOUT_CARD =
 
 function darkAdvice(looked: readonly PciDevice[], view: View, early: EarlyDrivers): Advice {
   if (looked.length === 0) {
-    return {
-      outcome: 'no other card is left to show the prompt',
-      remedy: WITHOUT_CARD,
-      drivers: []
-    }
+    const outcome = 'no other card is left to show the prompt'
+    return { outcome, remedy: WITHOUT_CARD, drivers: [] }
   }
   const fitting = looked.map(device => ({ device, drivers: driversFor(device, view) }))
   const found = fitting.find(it => it.drivers.some(at => !early.blocked.has(at)))

@@ -1,6 +1,6 @@
 // What is wrong with the devices that a configuration gives away, on the machine that it is for.
 
-import type { Finding } from '../lints/index.ts'
+import { type Finding, findingAt } from '../lints/finding.ts'
 import { briefDevice, type Card, cardsOf, isForGuests, list } from '../machine/cards.ts'
 import { closedGates } from '../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
@@ -15,39 +15,33 @@ import {
   withoutReset
 } from './deviceTroubles.ts'
 import { lockedOut } from './hostFaults.ts'
-import { at, isBoundByID, type Named, namedFor } from './requirements.ts'
+import { isBoundByID, type Named, namedFor } from './requirements.ts'
 import type { MachineState } from './state.ts'
 import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
 
 /** All that is found about single devices and cards; each finding where the device is named. */
-export function deviceFaults(held: MachineState): Finding[] {
-  const { machine, named } = held
+export function deviceFaults(state: MachineState): Finding[] {
+  const { machine, named } = state
   const all = new Set(named.flatMap(it => it.devices.map(at => at.address)))
   const kept = keptTwins(machine, named, all)
   const passed = new Set([...all].filter(it => !kept.has(it)))
-  const moves = moved(held, passed)
-  const parts = partialCards(held, passed)
+  const moves = moved(state, passed)
+  const parts = partialCards(state, passed)
+  const missing = parts.flatMap(it => it.missing)
   // All that the fixes would give away besides, since they are made together.
-  const more = [
-    ...moves.flatMap(it => certainTarget(it, moves) ?? []),
-    ...parts.flatMap(it => it.missing)
-  ]
+  const more = [...moves.flatMap(it => certainTarget(it, moves) ?? []), ...missing]
   const isSafe = isHarmless(machine, passed, more)
   return [
-    ...absentDevices(held),
-    ...virtualFaults(held),
-    ...movedDevices(held, moves, isSafe),
-    ...sharedIDs(held, kept, passed),
-    ...missingFunctions(held, passed, parts, isSafe),
-    ...sharedGroupFaults(
-      held,
-      passed,
-      parts.flatMap(it => it.missing)
-    ),
-    ...lockedOut(held, passed),
-    ...otherDrivers(held, passed),
-    ...bootFramebuffers(held, passed),
-    ...withoutReset(held, passed)
+    ...absentDevices(state),
+    ...virtualFaults(state),
+    ...movedDevices(state, moves, isSafe),
+    ...sharedIDs(state, kept, passed),
+    ...missingFunctions(state, passed, parts, isSafe),
+    ...sharedGroupFaults(state, passed, missing),
+    ...lockedOut(state, passed),
+    ...otherDrivers(state, passed),
+    ...bootFramebuffers(state, passed),
+    ...withoutReset(state, passed)
   ]
 }
 
@@ -59,7 +53,7 @@ function absentDevices({ machine, named }: MachineState): Finding[] {
     if (isVirtualPlace(machine, it)) return []
     const word = by.kind === 'id' ? `ID ${by.id}` : `address ${by.address}`
     return [
-      at(it, {
+      findingAt(it, {
         code: 'NO_SUCH_DEVICE',
         level: 'note',
         message: `this machine has no device with the ${word}`,
@@ -110,20 +104,17 @@ function movedDevices(
     const there = machine.devices.find(it => it.address === by.address)
     const target = certainTarget(move, moves)
     const fix = target && isSafe ? moveItem(by.item, target) : undefined
-    const places = list(
-      candidates.map(it => it.address),
-      'or'
-    )
-    return at(place, {
+    const addresses = candidates.map(it => it.address)
+    return findingAt(place, {
       code: 'MOVED_DEVICE',
       level: 'problem',
       message: `${expected} is not at ${by.address} any more: ${there ? `${idOf(there)} is there` : 'nothing is there'}`,
       why: 'addresses change when a card is added or moved, or the firmware is updated. The device is left alone then, and no guest gets it.',
       remedy:
-        places === ''
+        addresses.length === 0
           ? 'see where it is: vfio-patch scan'
-          : `it is at ${places} now: write that address`,
-      ...(fix ? { fix } : {})
+          : `it is at ${list(addresses, 'or')} now: write that address`,
+      fix
     })
   })
 }
@@ -152,14 +143,15 @@ function missingFunctions(
   const all = cards.flatMap(it => it.missing)
   const isFree = (it: PciDevice) => all.includes(it) || passed.has(it.address)
   // An ID that something else has, too, would take that along.
-  const isPlain = (it: PciDevice) => withID(machine, it).every(isFree)
+  const isPlain = (device: PciDevice) =>
+    machine.devices.filter(it => idOf(it) === idOf(device)).every(isFree)
   return cards.map(({ card, place, missing }) => {
     const groups = card.functions.filter(it => passed.has(it.address)).map(it => it.group)
     const isInWay = missing.some(it => groups.includes(it.group))
     // Several cards of one parameter are mended in one go.
     const together = cards.filter(it => isSamePlace(it.place, place)).flatMap(it => it.missing)
     const fix = isSafe ? addFunctions(place, together, together.every(isPlain)) : undefined
-    return at(place, {
+    return findingAt(place, {
       code: 'MISSING_FUNCTION',
       level: isInWay ? 'problem' : 'note',
       message: `${list(missing.map(briefDevice))} of the same card ${missing.length === 1 ? 'stays' : 'stay'} with the host`,
@@ -167,7 +159,7 @@ function missingFunctions(
         ? 'a guest gets a card with all its functions or not at all, as the IOMMU does not keep them apart.'
         : 'a card is often reset as a whole, which does not work while the host uses part of it.',
       remedy: `name ${list(missing.map(it => (isPlain(it) ? idOf(it) : it.address)))} as well`,
-      ...(fix ? { fix } : {})
+      fix
     })
   })
 }
@@ -205,8 +197,4 @@ function isHarmless(
   const before = gates(passed)
   const all = new Set([...passed, ...more.map(it => it.address)])
   return gates(all).every(it => before.includes(it))
-}
-
-function withID({ devices }: Machine, device: PciDevice): PciDevice[] {
-  return devices.filter(it => idOf(it) === idOf(device))
 }

@@ -2,6 +2,7 @@
 
 import type { Binding } from '../lints/bindings.ts'
 import type { Fix } from '../lints/index.ts'
+import { nodeText } from '../lints/values.ts'
 import type { EntryItem } from '../lints/view.ts'
 import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
@@ -19,20 +20,20 @@ export function addFunctions(
   }
   const { binding } = by
   const { fullPath: path } = binding.at.entry
-  if (!isPlain) {
-    return binding.isOurs
-      ? [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
-      : undefined
-  }
   const ids = [...new Set(functions.map(idOf))]
-  if (binding.isOurs) return [{ op: 'add', path, items: ids }]
-  const text = parameterOf(binding)
-  return text === undefined
-    ? undefined
-    : [
-        { op: 'remove', path, items: [text] },
-        { op: 'add', path, items: [[text, ...ids].join(',')] }
-      ]
+  if (binding.isOurs) {
+    return isPlain
+      ? [{ op: 'add', path, items: ids }]
+      : [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
+  }
+  // A parameter, if it is a string that says nothing else.
+  const source = binding.at.entry.file.doc.text.slice(binding.range.start, binding.range.end)
+  const text = /^"(vfio[-_]pci\.ids=[0-9a-fA-F:,]+)"$/.exec(source)?.[1]
+  if (!isPlain || text === undefined) return undefined
+  return [
+    { op: 'remove', path, items: [text] },
+    { op: 'add', path, items: [[text, ...ids].join(',')] }
+  ]
 }
 
 /** Names devices by address instead of by the ID that others have, too. */
@@ -54,8 +55,7 @@ export function nameByAddress(
 
 /** Writes the address that a device has now. */
 export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
-  const { start, end } = node
-  const item = parseItem(entry.file.doc.text.slice(start, end))
+  const item = parseItem(nodeText(entry.file.doc.text, node))
   if (item === undefined) return undefined
   const path = entry.fullPath
   return [
@@ -66,7 +66,7 @@ export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | u
 
 /** Takes an item of `addresses` out. */
 export function removeItem({ entry, node, text }: EntryItem): Fix | undefined {
-  const item = text ?? parseItem(entry.file.doc.text.slice(node.start, node.end))
+  const item = text ?? parseItem(nodeText(entry.file.doc.text, node))
   return item === undefined ? undefined : [{ op: 'remove', path: entry.fullPath, items: [item] }]
 }
 
@@ -84,10 +84,4 @@ function asItem(device: PciDevice): NixValue {
 /** `addresses` beside `devices`. */
 function addressesPath(path: readonly string[]): string[] {
   return [...path.slice(0, -1), 'addresses']
-}
-
-/** The parameter, if it is a string that says nothing else. */
-function parameterOf({ at, range }: Binding): string | undefined {
-  const source = at.entry.file.doc.text.slice(range.start, range.end)
-  return /^"(vfio[-_]pci\.ids=[0-9a-fA-F:,]+)"$/.exec(source)?.[1]
 }

@@ -1,8 +1,9 @@
 // What is wrong with single devices on their way to a guest, though they are named well.
 
 import { modprobeLines } from '../lints/bindings.ts'
-import type { Finding } from '../lints/index.ts'
+import { type Finding, findingAt } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
+import { nodeText } from '../lints/values.ts'
 import {
   briefDevice,
   cardWith,
@@ -16,16 +17,16 @@ import type { Machine, PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
 import { nameByAddress } from './deviceFixes.ts'
-import { at, hasParam, type Named, namedFor } from './requirements.ts'
+import { hasParam, type Named, namedFor } from './requirements.ts'
 import { type MachineState, wasReserved } from './state.ts'
 
 /** Devices of the host in a group with those of guests, but for the `forgotten` ones of the same card. */
 export function sharedGroupFaults(
-  held: MachineState,
+  state: MachineState,
   passed: ReadonlySet<string>,
   forgotten: readonly PciDevice[]
 ): Finding[] {
-  const { machine, named, asked } = held
+  const { machine, named, asked } = state
   // The next start splits them up.
   const override = asked.params.find(it => it.param.startsWith('pcie_acs_override='))
   if (override && !hasParam(machine.kernelParams, override.param)) return []
@@ -39,7 +40,7 @@ export function sharedGroupFaults(
     const others = strangers.filter(it => it.group === group)
     const device = place.devices.find(it => it.group === group)
     return [
-      at(place, {
+      findingAt(place, {
         code: 'SHARED_GROUP',
         level: 'problem',
         message: `${device?.address} shares IOMMU group ${group} with ${list(others.map(briefDevice))}, which the host uses`,
@@ -52,20 +53,20 @@ export function sharedGroupFaults(
 }
 
 /** Devices that were to be reserved as the machine started, and that another driver has all the same. */
-export function otherDrivers(held: MachineState, passed: ReadonlySet<string>): Finding[] {
-  if (!held.asked.bindsAtBoot || !held.entry.isRunning) return []
-  return held.named.flatMap(it =>
+export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): Finding[] {
+  if (!state.asked.bindsAtBoot || !state.entry.isRunning) return []
+  return state.named.flatMap(it =>
     it.devices.flatMap((device): Finding[] => {
       const { driver, address, module } = device
-      if (!passed.has(address) || isForGuests(device) || !wasReserved(device, it.by, held))
+      if (!passed.has(address) || isForGuests(device) || !wasReserved(device, it.by, state))
         return []
       // It came after the start, and what its place asks for is a finding of its own.
       if (isVirtual(device)) return []
-      const isSaid = modprobeLines(held.entry.view).some(
+      const isSaid = modprobeLines(state.entry.view).some(
         ({ line }) => line.startsWith(`softdep ${module} `) && /vfio[-_]pci/.test(line)
       )
       return [
-        at(it, {
+        findingAt(it, {
           code: 'DRIVER_WON',
           level: 'problem',
           message: `${driver ?? 'no driver'} has ${address}, though vfio-pci was to have it`,
@@ -99,7 +100,7 @@ export function bootFramebuffers(
     const place = namedFor(named, device, passed)
     if (!place) return []
     return [
-      at(place, {
+      findingAt(place, {
         code: 'BOOT_FRAMEBUFFER',
         level: 'note',
         message: `the kernel draws on ${device.address} with what the firmware set up (BOOTFB in /proc/iomem)`,
@@ -117,29 +118,27 @@ export function withoutReset(
   passed: ReadonlySet<string>
 ): Finding[] {
   const packages = entry.view.items('boot.extraModulePackages')
-  const knowsWay = packages.some(({ node, entry: { file } }) =>
-    file.doc.text.slice(node.start, node.end).includes('vendor-reset')
+  const knowsWay = packages.some(it =>
+    nodeText(it.entry.file.doc.text, it.node).includes('vendor-reset')
   )
   return cautionsFor(machine, passed).flatMap((caution): Finding[] => {
     if (caution.code !== 'NO_RESET' && caution.code !== 'AMD_RESET') return []
     const place = namedFor(named, caution.device, passed)
     if (!place || (caution.code === 'AMD_RESET' && knowsWay)) return []
-    const { address } = caution.device
-    return [
-      at(place, {
-        code: 'NO_RESET',
-        level: 'note',
-        message: `${address} may not come back when a guest shuts down`,
-        why:
-          caution.code === 'NO_RESET'
-            ? 'the kernel knows no way to reset it, so a guest may get it only once after each start of the host.'
-            : 'cards of this family stay as the guest left them, so the next guest may not get a picture.',
-        remedy:
-          caution.code === 'NO_RESET'
-            ? 'shut the guest down before the host restarts; in the guest, turn off sleep and fast startup'
-            : 'if it happens: boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; and boot.kernelModules = [ "vendor-reset" ];'
-      })
-    ]
+    const message = `${caution.device.address} may not come back when a guest shuts down`
+    const words =
+      caution.code === 'NO_RESET'
+        ? {
+            why: 'the kernel knows no way to reset it, so a guest may get it only once after each start of the host.',
+            remedy:
+              'shut the guest down before the host restarts; in the guest, turn off sleep and fast startup'
+          }
+        : {
+            why: 'cards of this family stay as the guest left them, so the next guest may not get a picture.',
+            remedy:
+              'if it happens: boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; and boot.kernelModules = [ "vendor-reset" ];'
+          }
+    return [findingAt(place, { code: 'NO_RESET', level: 'note', message, ...words })]
   })
 }
 
@@ -160,17 +159,12 @@ export function keptTwins(
   const keep = (found: readonly PciDevice[], needed: readonly PciDevice[]) => {
     if (needed.length < found.length) for (const it of needed) kept.add(it.address)
   }
+  const isShown = (it: PciDevice) =>
+    isDisplay(it) && (showsScreen(machine, it) || (isDark && it.bootVga === true))
+  for (const found of twins) keep(found, found.filter(isShown))
   for (const found of twins) {
-    const shown = found.filter(
-      it => isDisplay(it) && (showsScreen(machine, it) || (isDark && it.bootVga === true))
-    )
-    keep(found, shown)
-  }
-  for (const found of twins) {
-    keep(
-      found,
-      found.filter(it => !isDisplay(it) && isNeeded(machine, it, all, kept))
-    )
+    const needed = found.filter(it => !isDisplay(it) && isNeeded(machine, it, all, kept))
+    keep(found, needed)
   }
   return kept
 }
@@ -201,18 +195,16 @@ export function sharedIDs(
     const own = it.devices.filter(at => passed.has(at.address))
     if (others.length === 0 || it.by.kind !== 'id') return []
     const fix = nameByAddress(it.by.binding, it.by.id, own)
-    const words = list(
-      own.map(at => `--gpu ${cardWith(machine, at.address)?.display.address ?? at.address}`),
-      'or'
-    )
+    const cards = own.map(at => cardWith(machine, at.address)?.display.address ?? at.address)
+    const flags = cards.map(at => `--gpu ${at}`)
     return [
-      at(it, {
+      findingAt(it, {
         code: 'SHARED_ID',
         level: 'problem',
         message: `${list(others.map(briefDevice))} of the host ${others.length === 1 ? 'has' : 'have'} the same ID and ${others.length === 1 ? 'goes' : 'go'} along`,
         why: 'an ID stands for all devices that have it, so the host loses its own.',
-        remedy: `name the device by its address (${list(own.map(at => at.address))}) in virtualisation.vfio.addresses: vfio-patch apply ${words}`,
-        ...(fix ? { fix } : {})
+        remedy: `name the device by its address (${list(own.map(at => at.address))}) in virtualisation.vfio.addresses: vfio-patch apply ${list(flags, 'or')}`,
+        fix
       })
     ]
   })

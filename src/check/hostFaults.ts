@@ -1,19 +1,19 @@
 // What is wrong with the machine as a whole, for what a configuration asks of it.
 
-import type { Finding } from '../lints/index.ts'
+import { type Finding, type FindingInit, findingAt } from '../lints/finding.ts'
 import { briefDevice, callUses, isForGuests, list, showsOrMay } from '../machine/cards.ts'
 import { closedGates, type Gate, isAboutPicture } from '../machine/gates.ts'
 import { iommuFaults } from './iommuFaults.ts'
-import { at, namedFor, type Place } from './requirements.ts'
+import { namedFor, type Requirements } from './requirements.ts'
 import type { MachineState, Thing } from './state.ts'
 
 /** Findings about the IOMMU, the memory, the patch for groups, and a start that is due. */
-export function hostFaults(held: MachineState, state: readonly Thing[]): Finding[] {
+export function hostFaults(state: MachineState, things: readonly Thing[]): Finding[] {
   return [
-    ...iommuFaults(held, state),
-    ...tooManyPages(held, state),
-    ...unpatched(held, state),
-    ...reboot(held, state)
+    ...iommuFaults(state, things),
+    ...tooManyPages(state, things),
+    ...unpatched(state, things),
+    ...reboot(state, things)
   ]
 }
 
@@ -22,51 +22,47 @@ const GIB = 1024 * 1024
 const FOR_HOST = 4 * GIB
 
 /** Pages that the machine has not, or not enough memory for. */
-function tooManyPages(
-  { machine: { memory, cpu }, asked }: MachineState,
-  state: readonly Thing[]
-): Finding[] {
-  const { total } = memory
-  const things = state.filter(it => it.kind === 'hugepages')
-  return asked.hugepages.flatMap((it, i): Finding[] => {
-    const said = { code: 'HUGEPAGES_TOO_MANY', level: 'problem' } as const
-    if (it.sizeKiB === GIB && cpu.hasHugePages1G === false) {
-      return [
-        findingAt(it, {
-          ...said,
-          message: 'this processor has no huge pages of 1G',
-          why: 'it lacks the flag pdpe1gb, so none are reserved, and a guest that wants them does not start.',
-          remedy: `write 2M, and ${it.count * 512} for the number of pages`
-        })
-      ]
-    }
-    const most = Math.max(0, Math.floor(((total ?? 0) - FOR_HOST) / it.sizeKiB))
-    if (things[i]?.verdict === 'not-active') {
-      return [
-        findingAt(it, {
-          ...said,
-          message: `the kernel could not reserve all of these ${it.count} pages: ${things[i]?.because}`,
-          why: 'each has to be one piece of memory, which is there early in the start only, if at all.',
-          remedy: 'ask for fewer, or reserve them by kernel parameters (virtualisation.hugepages)'
-        })
-      ]
-    }
-    if (total === undefined || it.count <= most) return []
-    const [wanted, there] = [it.count * it.sizeKiB, total].map(kib => (kib / GIB).toFixed(1))
-    return [
-      findingAt(it, {
-        ...said,
-        message: `huge pages of ${wanted} GiB in all leave the host too little of its ${there} GiB`,
-        why: 'what is reserved is gone for the host, which then runs out of memory or does not start.',
-        remedy: `leave the host 4 GiB: at most ${most} of these pages`
-      })
-    ]
+function tooManyPages(state: MachineState, things: readonly Thing[]): Finding[] {
+  const pages = things.filter(it => it.kind === 'hugepages')
+  return state.asked.hugepages.flatMap((it, i) => {
+    const words = pageFault(it, pages[i], state)
+    return words ? [findingAt(it, { code: 'HUGEPAGES_TOO_MANY', level: 'problem', ...words })] : []
   })
 }
 
+function pageFault(
+  { sizeKiB, count }: Requirements['hugepages'][number],
+  thing: Thing | undefined,
+  { machine: { memory, cpu } }: MachineState
+): Pick<FindingInit, 'message' | 'why' | 'remedy'> | undefined {
+  if (sizeKiB === GIB && cpu.hasHugePages1G === false) {
+    return {
+      message: 'this processor has no huge pages of 1G',
+      why: 'it lacks the flag pdpe1gb, so none are reserved, and a guest that wants them does not start.',
+      remedy: `write 2M, and ${count * 512} for the number of pages`
+    }
+  }
+  if (thing?.verdict === 'not-active') {
+    return {
+      message: `the kernel could not reserve all of these ${count} pages: ${thing.because}`,
+      why: 'each has to be one piece of memory, which is there early in the start only, if at all.',
+      remedy: 'ask for fewer, or reserve them by kernel parameters (virtualisation.hugepages)'
+    }
+  }
+  const { total } = memory
+  const most = Math.max(0, Math.floor(((total ?? 0) - FOR_HOST) / sizeKiB))
+  if (total === undefined || count <= most) return undefined
+  const [wanted, there] = [count * sizeKiB, total].map(kib => (kib / GIB).toFixed(1))
+  return {
+    message: `huge pages of ${wanted} GiB in all leave the host too little of its ${there} GiB`,
+    why: 'what is reserved is gone for the host, which then runs out of memory or does not start.',
+    remedy: `leave the host 4 GiB: at most ${most} of these pages`
+  }
+}
+
 /** A kernel that passed over the wish to split up groups. */
-function unpatched({ asked }: MachineState, state: readonly Thing[]): Finding[] {
-  const isMissing = state.some(it => it.kind === 'acs' && it.verdict === 'not-active')
+function unpatched({ asked }: MachineState, things: readonly Thing[]): Finding[] {
+  const isMissing = things.some(it => it.kind === 'acs' && it.verdict === 'not-active')
   if (!isMissing || !asked.splits) return []
   return [
     findingAt(asked.splits, {
@@ -81,8 +77,8 @@ function unpatched({ asked }: MachineState, state: readonly Thing[]): Finding[] 
 }
 
 /** What is built and waits for the next start, which a switch does not replace. */
-function reboot({ asked, entry }: MachineState, state: readonly Thing[]): Finding[] {
-  const waiting = state.filter(it => it.kind !== 'system' && it.verdict === 'after-reboot')
+function reboot({ asked, entry }: MachineState, things: readonly Thing[]): Finding[] {
+  const waiting = things.filter(it => it.kind !== 'system' && it.verdict === 'after-reboot')
   if (waiting.length === 0 || !asked.first || !entry.built) return []
   const { name } = entry.view
   return [
@@ -99,29 +95,24 @@ function reboot({ asked, entry }: MachineState, state: readonly Thing[]): Findin
   ]
 }
 
-function findingAt({ path, range }: Place, said: Omit<Finding, 'path' | 'range'>): Finding {
-  return { ...said, path, range }
-}
-
 /** What the host loses, as far as it has it still. */
 export function lockedOut(
   { machine, named, asked, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
-  const free = new Set(
-    machine.devices.filter(it => passed.has(it.address) && !isForGuests(it)).map(it => it.address)
-  )
+  const free = machine.devices.filter(it => passed.has(it.address) && !isForGuests(it))
+  const addresses = new Set(free.map(it => it.address))
   // A guest that takes a device later is started by a person, who sees what it does.
-  const gates = closedGates(machine, free, { confirmed: [], bindsAtBoot: asked.bindsAtBoot })
+  const gates = closedGates(machine, addresses, { confirmed: [], bindsAtBoot: asked.bindsAtBoot })
   return gates
     .filter(it => entry.view.name === '' || !isAboutPicture(it))
     .flatMap(gate => {
       const place = namedFor(named, gate.device, passed)
-      return place ? [at(place, { code: 'LOCKS_OUT', ...gateFinding(gate) })] : []
+      return place ? [findingAt(place, { code: 'LOCKS_OUT', ...gateFinding(gate) })] : []
     })
 }
 
-function gateFinding(gate: Gate): Pick<Finding, 'level' | 'message' | 'why' | 'remedy'> {
+function gateFinding(gate: Gate): Omit<FindingInit, 'code'> {
   const device = briefDevice(gate.device)
   const other = 'take it out; "vfio-patch scan" shows what a guest can have'
   switch (gate.code) {

@@ -1,30 +1,39 @@
 // What keeps the IOMMU off, now or after the next boot.
 
-import { isPlain, kernelParams } from '../lints/bindings.ts'
-import { findingAt as findingAtItem } from '../lints/finding.ts'
-import type { Finding, Fix } from '../lints/index.ts'
+import { isPlain, isUnconditional, kernelParams } from '../lints/bindings.ts'
+import {
+  type Finding,
+  type FindingInit,
+  findingAt,
+  type Place,
+  placeOf,
+  replaceItem
+} from '../lints/finding.ts'
 import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
 import { isStringNode, nodeText, stringLiterals } from '../lints/values.ts'
-import { contendersFor, type Entry, type EntryItem, type View } from '../lints/view.ts'
+import { contendersFor, type EntryItem, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
-import { isCertain, type Place } from './requirements.ts'
 import type { MachineState, Thing } from './state.ts'
 
-const said = { code: 'IOMMU_OFF', level: 'problem' } as const
-
 /** Nothing can be given away, as no groups are made; or none will be after the next boot. */
-export function iommuFaults(held: MachineState, state: readonly Thing[]): Finding[] {
-  const { machine, asked } = held
-  const thing = state.find(it => it.kind === 'iommu')
-  if (!asked.first) return []
-  const { path, range } = asked.first
-  const first: Place = { path, range: { start: range.start, end: range.end } }
-  const isOff = thing?.verdict === 'not-active'
-  if (isOff && machine.iommu.isOffered === false) return [notOffered(held, first)]
-  const off = iommuTurnedOff(held)
+export function iommuFaults(state: MachineState, things: readonly Thing[]): Finding[] {
+  const { machine, asked } = state
+  const { first } = asked
+  if (!first) return []
+  const isOff = things.some(it => it.kind === 'iommu' && it.verdict === 'not-active')
+  if (isOff && machine.iommu.isOffered === false) return [notOffered(state, first)]
+  const off = iommuTurnedOff(state)
   if (off) return [off]
-  if (isOff) return [nowOff(held, first)]
-  return machine.iommu.groups > 0 ? lostAtBoot(held, first) : []
+  if (isOff) return [nowOff(state, first)]
+  return machine.iommu.groups > 0 ? lostAtBoot(state, first) : []
+}
+
+function iommuOff(
+  at: Place | EntryItem,
+  words: Omit<FindingInit, 'code' | 'level'>,
+  level: Finding['level'] = 'problem'
+): Finding {
+  return findingAt(at, { code: 'IOMMU_OFF', level, ...words })
 }
 
 const NAMES = {
@@ -36,13 +45,11 @@ const NAMES = {
 function notOffered({ machine }: MachineState, first: Place): Finding {
   const { board } = machine.firmware
   const name = NAMES[machine.cpu.vendor ?? 'other']
-  return {
-    ...said,
-    ...first,
+  return iommuOff(first, {
     message: 'the firmware offers no IOMMU, so nothing can be given to a guest',
     why: `it has a switch for it, called ${name}, which is often off${board === undefined ? '' : ` (${board})`}.`,
     remedy: `switch on ${name} in the firmware setup, then look again: vfio-patch check`
-  }
+  })
 }
 
 function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding {
@@ -50,39 +57,34 @@ function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding 
   const { view } = entry
   const isAsked = intelIommu(asked.params.map(it => it.param)) === 'on'
   if (machine.cpu.vendor !== 'intel' || isAsked) {
-    return {
-      ...said,
-      ...first,
+    return iommuOff(first, {
       message: `the kernel makes no IOMMU groups${machine.iommu.isOffered ? ', though the firmware offers an IOMMU' : ''}`,
       why: 'without groups nothing can be given to a guest.',
       remedy: `see that ${name} is on in the firmware setup, and that no kernel parameter says iommu=off`
-    }
+    })
   }
   if (!isOffByDefault(view) || mayTurnOn(view) || view.facts.isPartial) {
-    return {
-      ...said,
-      ...first,
+    return iommuOff(first, {
       message: 'the IOMMU is off, and it is not certain that the next boot turns it on',
       why: 'this configuration may turn it on in a way that is not understood here; without it nothing can be given to a guest.',
       remedy: `reboot into what this configuration builds; if it is still off, ${TURN_ON}`
-    }
+    })
   }
-  const turnsOn = fixOf(view, first)
-  return {
-    ...said,
-    ...(turnsOn?.place ?? first),
+  const { place, ...edit } = turnOn(view, first)
+  return iommuOff(place, {
     message: 'the IOMMU is off, as nothing turns it on',
     why: 'NixOS leaves that of Intel off; without it nothing can be given to a guest.',
-    remedy: turnsOn?.remedy ?? TURN_ON,
-    ...(turnsOn ? { fix: turnsOn.fix } : {})
-  }
+    ...edit
+  })
 }
 
 const TURN_ON = 'add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel'
 
 /** A parameter that turns off the IOMMU of this processor, and that no later one contradicts. */
 function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | undefined {
-  const written = kernelParams(entry.view).filter(it => isCertain(it.item) && isPlain(it.param))
+  const written = kernelParams(entry.view).filter(
+    it => isUnconditional(it.item) && isPlain(it.param)
+  )
   const offIn = (name: string) => written.findLast(it => wordsOf(it.param, name).includes('off'))
   const params = [...written, ...asked.params].map(it => it.param)
   const isAmdOff = machine.cpu.vendor === 'amd' && lastWord(params, 'amd_iommu', ['off'])
@@ -94,24 +96,15 @@ function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | unde
   if (!found) return undefined
   const { item, param } = found
   const isOn = machine.iommu.groups > 0
-  return findingAtItem(item, {
-    ...said,
+  const [name, value = ''] = param.split('=')
+  const rest = value.split(',').filter(it => it !== 'off' && it !== '')
+  const instead = rest.length === 0 ? [] : [`${name}=${rest.join(',')}`]
+  return iommuOff(item, {
     message: `${param} turns the IOMMU off`,
     why: `${isOn ? 'it is on now, and will be off after the next boot; ' : ''}without it nothing can be given to a guest.`,
     remedy: 'take it out',
-    ...fixOfParam(item, param)
+    fix: replaceItem(item, param, instead)
   })
-}
-
-/** The parameter without the word `off`, or nothing in its place if it says no more. */
-function fixOfParam(item: EntryItem, param: string): { fix?: Fix } {
-  if (item.text !== param || item.node.type !== 'string_expression') return {}
-  const [name = '', value = ''] = param.split('=')
-  const rest = value.split(',').filter(it => it !== 'off' && it !== '')
-  const path = item.entry.fullPath
-  const without = { op: 'remove', path, items: [param] } as const
-  const instead = { op: 'add', path, items: [`${name}=${rest.join(',')}`] } as const
-  return { fix: rest.length === 0 ? [without] : [without, instead] }
 }
 
 /** The running system has intel_iommu=on, and what is built from the configuration will not. */
@@ -124,30 +117,14 @@ function lostAtBoot({ machine, asked, entry }: MachineState, first: Place): Find
   const why =
     "the running system was started with intel_iommu=on, without which NixOS' kernels leave Intel's IOMMU off; then nothing can be given to a guest."
   if (view.facts.isPartial) {
-    return [
-      {
-        ...said,
-        ...first,
-        level: 'note',
-        message:
-          'the IOMMU will be off after the next boot, unless a module that was not read turns it on',
-        why,
-        remedy: TURN_ON
-      }
-    ]
+    const message =
+      'the IOMMU will be off after the next boot, unless a module that was not read turns it on'
+    return [iommuOff(first, { message, why, remedy: TURN_ON }, 'note')]
   }
-  const turnsOn = fixOf(view, first)
-  return [
-    {
-      ...said,
-      ...(turnsOn?.place ?? first),
-      message:
-        'the IOMMU will be off after the next boot, as this configuration does not turn it on',
-      why,
-      remedy: turnsOn?.remedy ?? TURN_ON,
-      ...(turnsOn ? { fix: turnsOn.fix } : {})
-    }
-  ]
+  const message =
+    'the IOMMU will be off after the next boot, as this configuration does not turn it on'
+  const { place, ...edit } = turnOn(view, first)
+  return [iommuOff(place, { message, why, ...edit })]
 }
 
 // nixpkgs configures all of these alike (pkgs/os-specific/linux/kernel/common-config.nix), without
@@ -166,7 +143,7 @@ function isOffByDefault(view: View): boolean {
 function mayTurnOn(view: View): boolean {
   const certain = new Set(
     kernelParams(view)
-      .filter(it => isCertain(it.item) && isPlain(it.param))
+      .filter(it => isUnconditional(it.item) && isPlain(it.param))
       .map(it => it.item.node.start)
   )
   return view.files.some(({ doc }) => {
@@ -189,7 +166,7 @@ function mayTurnOn(view: View): boolean {
 }
 
 /** What turns it on: our own option where it says otherwise, else one more parameter. */
-function fixOf(view: View, first: Place): { place: Place; remedy: string; fix: Fix } | undefined {
+function turnOn(view: View, first: Place): { place: Place } & Pick<FindingInit, 'remedy' | 'fix'> {
   const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
   if (type?.spelling === '"amd"' && type.isCertain) {
     return {
@@ -198,16 +175,12 @@ function fixOf(view: View, first: Place): { place: Place; remedy: string; fix: F
       fix: [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
     }
   }
-  const params = view.at('boot.kernelParams').find(it => it.conditions.length === 0)
-  if (!params) return undefined
+  const params = view.at('boot.kernelParams').find(isUnconditional)
+  if (!params) return { place: first, remedy: TURN_ON }
   return {
     // A whole list says little, but a fix is for the file of its finding.
     place: first.path === params.file.path ? first : placeOf(params),
     remedy: 'add "intel_iommu=on" to boot.kernelParams',
     fix: [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
   }
-}
-
-function placeOf({ file, value }: Entry): Place {
-  return { path: file.path, range: { start: value.start, end: value.end } }
 }

@@ -6,7 +6,7 @@ import { hostFaults } from './hostFaults.ts'
 import { namedIn, requirementsOf } from './requirements.ts'
 import { bootEntryOf, type MachineState, type Thing, thingsOf } from './state.ts'
 
-/** What came of holding a configuration against its machine. */
+/** What came of comparing a configuration with its machine. */
 export interface OnMachine {
   findings: Finding[]
   /** The specialisation that was looked at; blank for the system itself. */
@@ -17,8 +17,8 @@ export interface OnMachine {
 }
 
 /**
- * Holds a configuration against the machine that it is for: what of it is at work there, and what does
- * not fit. Undefined where it gives nothing to guests.
+ * Compares a configuration with the machine that it is for: what of it is at work there, and what does not
+ * fit. Undefined where it gives nothing to guests.
  */
 export function compareWithMachine(
   files: readonly LintFile[],
@@ -29,13 +29,13 @@ export function compareWithMachine(
   if (!entry) return undefined
   const params = [...machine.kernelParams, ...(entry.built?.kernelParams ?? [])]
   const named = namedIn(entry.view, machine, params)
-  const held: MachineState = {
+  const state: MachineState = {
     entry,
     machine,
     named,
     asked: requirementsOf(entry.view, named, machine)
   }
-  const things = thingsOf(held)
-  const findings = [...deviceFaults(held), ...hostFaults(held, things)]
+  const things = thingsOf(state)
+  const findings = [...deviceFaults(state), ...hostFaults(state, things)]
   return { findings, entry: entry.view.name, things, isNixOS: entry.isNixOS }
 }

@@ -1,28 +1,31 @@
 // What a configuration asks of the machine that it is for, as far as its text says it outright.
 
-import { type Binding, idBindings, isPlain, kernelParams, LOADED } from '../lints/bindings.ts'
-import type { Finding } from '../lints/index.ts'
+import { uniqueBy } from '../collections.ts'
+import {
+  type Binding,
+  idBindings,
+  isPlain,
+  isUnconditional,
+  kernelParams,
+  LOADED,
+  splitIDs
+} from '../lints/bindings.ts'
+import { moduleName } from '../lints/earlyDrivers.ts'
+import { type Place, placeOf } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
+import { nodeText } from '../lints/values.ts'
 import {
   contendersFor,
   type Entry,
   type EntryItem,
-  type EntryText,
   hasKernel,
   spellingOf,
   type View
 } from '../lints/view.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
-import type { Range } from '../nix/index.ts'
 
-/** Where something is asked. */
-export interface Place {
-  path: string
-  range: Range
-}
-
-export interface Pages extends Place {
+interface Pages extends Place {
   sizeKiB: number
   count: number
   /** Whether the running system is told, and not its kernel at the start. */
@@ -51,8 +54,8 @@ export function requirementsOf(
   named: readonly Named[],
   machine: Machine
 ): Requirements {
-  const own = sureOf(view, `${OURS}.enable`, 'true')
-  const written = kernelParams(view).filter(({ item }) => isCertain(item))
+  const own = certainEntry(view, 'enable', true)
+  const written = kernelParams(view).filter(({ item }) => isUnconditional(item))
   const params = [
     ...written
       .filter(it => RELEVANT.test(it.param) && isPlain(it.param))
@@ -60,20 +63,19 @@ export function requirementsOf(
     ...(own ? ownParams(view, own, machine) : [])
   ]
   const loaded = LOADED.flatMap(view.items).filter(
-    it => isCertain(it) && /^(?:vfio[-_]pci|kvmfr)$/.test(it.text ?? '')
+    it => isUnconditional(it) && /^(?:vfio[-_]pci|kvmfr)$/.test(it.text ?? '')
   )
-  const kvmfr = view.says('virtualisation.kvmfr.enable', true).filter(isSure)
+  const kvmfr = view.says('virtualisation.kvmfr.enable', true).filter(isUnconditional)
   const modules = [
-    ...loaded.map(it => ({ ...placeOf(it), name: (it.text ?? '').replaceAll('-', '_') })),
+    ...loaded.map(it => ({ ...placeOf(it), name: moduleName(it.text ?? '') })),
     ...(own ? [{ ...placeOf(own), name: 'vfio_pci' }] : []),
     ...kvmfr.map(it => ({ ...placeOf(it), name: 'kvmfr' }))
   ]
-  const [device] = named
-  const firstOf = [device, ...(own ? [placeOf(own)] : []), ...modules, ...params]
+  const bindsAtBoot = contendersFor(view, `${OURS}.bindAtBoot`)
   return {
-    first: onlyPlace(firstOf.find(it => it !== undefined)),
+    first: named[0] ?? (own && placeOf(own)) ?? modules[0] ?? params[0],
     params: uniqueBy(params, it => it.param),
-    bindsAtBoot: !(own && saysFalse(view, `${OURS}.bindAtBoot`)),
+    bindsAtBoot: !(own && bindsAtBoot.some(it => it.spelling === 'false')),
     modules: uniqueBy(modules, it => it.name),
     hugepages: [
       ...pagesOfParams(written),
@@ -90,10 +92,10 @@ const RELEVANT =
 
 /** The parameters that our modules make, as nixos/binding.nix has them. */
 function ownParams(view: View, own: Entry, machine: Machine) {
-  const says = (name: string, value: boolean) => sureOf(view, `${OURS}.${name}`, String(value))
+  const says = (name: string, value: boolean) => certainEntry(view, name, value)
   const text = (name: string) => {
-    const [said] = contendersFor(view, `${OURS}.${name}`)
-    return /^"([^"\\$]*)"$/.exec(said?.spelling ?? '')?.[1]
+    const [first] = contendersFor(view, `${OURS}.${name}`)
+    return /^"([^"\\$]*)"$/.exec(first?.spelling ?? '')?.[1]
   }
   const found: (Place & { param: string })[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {
@@ -103,7 +105,9 @@ function ownParams(view: View, own: Entry, machine: Machine) {
   if (machine.cpu.vendor !== 'amd' && text('IOMMUType') !== 'amd') add(own, 'intel_iommu=on')
   if (!says('passthroughDMA', false)) add(own, 'iommu=pt')
   const devices = view.items(`${OURS}.devices`)
-  const isListed = devices.every(it => it.text !== undefined && isPlain(it.text) && isCertain(it))
+  const isListed = devices.every(
+    it => it.text !== undefined && isPlain(it.text) && isUnconditional(it)
+  )
   const ids = [...new Set(devices.map(it => it.text?.toLowerCase()))]
   if (ids.length > 0 && isListed && !says('bindAtBoot', false)) {
     add(devices[0]?.entry, `vfio-pci.ids=${ids.join(',')}`)
@@ -115,13 +119,16 @@ function ownParams(view: View, own: Entry, machine: Machine) {
   return found
 }
 
-const SIZES: ReadonlyMap<string, number> = new Map([
-  ['2M', 2048],
-  ['1G', 1024 * 1024]
-])
+/** The definition that gives an option of ours this value for sure. */
+function certainEntry(view: View, name: string, value: boolean): Entry | undefined {
+  const contenders = contendersFor(view, `${OURS}.${name}`)
+  return contenders.find(it => it.isCertain && it.spelling === String(value))?.entry
+}
 
-function sizeOf(text: string | undefined): number | undefined {
-  return SIZES.get((text ?? '').toUpperCase())
+/** A size of huge pages in KiB; undefined for one that there is not. */
+function pageSize(text: string): number | undefined {
+  const size = text.toUpperCase()
+  return size === '2M' ? 2048 : size === '1G' ? 1024 * 1024 : undefined
 }
 
 /** `hugepages=` counts pages of the size that stands before it. */
@@ -129,78 +136,43 @@ function pagesOfParams(params: readonly { item: EntryItem; param: string }[]): P
   let size = defaultSize(params)
   return params.flatMap(({ item, param }) => {
     const [name, value = ''] = param.split('=')
-    if (name === 'hugepagesz') size = sizeOf(value)
-    const isCount = name === 'hugepages' && /^[1-9]\d*$/.test(value) && size !== undefined
-    return isCount ? [{ ...placeOf(item), sizeKiB: size ?? 0, count: Number(value) }] : []
+    if (name === 'hugepagesz') size = pageSize(value)
+    if (name !== 'hugepages' || !/^[1-9]\d*$/.test(value) || size === undefined) return []
+    return [{ ...placeOf(item), sizeKiB: size, count: Number(value) }]
   })
 }
 
 function defaultSize(params: readonly { param: string }[]): number | undefined {
   const found = params.map(it => /^default_hugepagesz=(.*)$/.exec(it.param)?.[1]).find(Boolean)
-  return found === undefined ? 2048 : sizeOf(found)
+  return pageSize(found ?? '2M')
 }
 
 function pagesOfOptions(view: View): Pages[] {
   const option = 'virtualisation.hugepages'
-  if (view.says(`${option}.enable`, true).filter(isSure).length === 0) return []
+  if (!view.says(`${option}.enable`, true).some(isUnconditional)) return []
   const text = (name: string) => {
     const [entry] = view.at(`${option}.${name}`)
     return entry && spellingOf(entry).replaceAll('"', '')
   }
   const [count] = view.at(`${option}.numPages`)
-  const sizeKiB = sizeOf(text('pageSize') ?? text('defaultPageSize') ?? '2M')
+  const sizeKiB = pageSize(text('pageSize') ?? text('defaultPageSize') ?? '2M')
   if (!count || sizeKiB === undefined || !/^\d+$/.test(spellingOf(count))) return []
   return [{ ...placeOf(count), sizeKiB, count: Number(spellingOf(count)) }]
 }
 
 function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[] {
   const sizeKiB = defaultSize(params)
+  if (sizeKiB === undefined) return []
   return view
     .at('boot.kernel.sysctl."vm.nr_hugepages"')
-    .filter(it => isSure(it) && /^[1-9]\d*$/.test(spellingOf(it)) && sizeKiB !== undefined)
-    .map(it => ({
-      ...placeOf(it),
-      sizeKiB: sizeKiB ?? 0,
-      count: Number(spellingOf(it)),
-      isSysctl: true
-    }))
-}
-
-function placeOf(at: Entry | EntryItem): Place {
-  const file = 'entry' in at ? at.entry.file : at.file
-  const { start, end } = 'entry' in at ? at.node : at.value
-  return { path: file.path, range: { start, end } }
-}
-
-/** A place without what else is known of it, as findings are made of it. */
-function onlyPlace(at: Place | undefined): Place | undefined {
-  return at && { path: at.path, range: at.range }
-}
-
-/** The definition that gives an option this value for sure. */
-function sureOf(view: View, option: string, value: string): Entry | undefined {
-  return contendersFor(view, option).find(it => it.isCertain && it.spelling === value)?.entry
-}
-
-/** Whether an option may be off. */
-function saysFalse(view: View, option: string): boolean {
-  return contendersFor(view, option).some(it => it.spelling === 'false')
-}
-
-function isSure(entry: Entry): boolean {
-  return entry.conditions.length === 0
-}
-
-function uniqueBy<T>(items: readonly T[], keyOf: (item: T) => string): T[] {
-  return items.filter((it, i) => items.findIndex(at => keyOf(at) === keyOf(it)) === i)
+    .filter(it => isUnconditional(it) && /^[1-9]\d*$/.test(spellingOf(it)))
+    .map(it => ({ ...placeOf(it), sizeKiB, count: Number(spellingOf(it)), isSysctl: true }))
 }
 
 // What a configuration gives to guests, device by device, and what of it the machine has.
 
 /** A place in a configuration that names a device. */
-export interface Named {
-  path: string
-  range: Range
+export interface Named extends Place {
   /** What names it: an ID in one of the places for IDs, or an item of `addresses`. */
   by:
     | { kind: 'id'; id: string; binding: Binding }
@@ -224,54 +196,44 @@ export function namedIn(
   params: readonly string[],
   hasConditional = false
 ): Named[] {
-  const ids = idBindings(view).flatMap(binding => {
-    return idsOf(binding)
-      .filter(it => hasConditional || isCertain(binding.at) || isBoundByID(params, it.id))
-      .flatMap(({ id, start, end }): Named[] => {
-        const by = { kind: 'id', id, binding } as const
+  const ids = idBindings(view).flatMap(binding =>
+    idsOf(binding)
+      .filter(it => hasConditional || isUnconditional(binding.at) || isBoundByID(params, it.id))
+      .flatMap(({ id, start }): Named[] => {
         const all = machine.devices.filter(it => id.startsWith(idOf(it)))
-        const virtual = all.filter(isVirtual)
-        const others = all.filter(it => !isVirtual(it))
-        const devices = others.length > 0 ? others : virtual
         // What follows vendor and device narrows it down in a way that can't be seen here.
-        const isClear = id.length === 9 || all.length === 1
-        return isClear
-          ? [{ path: pathOf(binding.at), range: { start, end }, by, devices, virtual }]
-          : []
+        if (id.length > 9 && all.length !== 1) return []
+        const place = { path: binding.at.entry.file.path, range: { start, end: start + id.length } }
+        const { devices, virtual } = partition(all)
+        const taken = devices.length > 0 ? devices : virtual
+        return [{ ...place, by: { kind: 'id', id, binding }, devices: taken, virtual }]
       })
-  })
+  )
   const addresses = view.items('virtualisation.vfio.addresses').flatMap((item): Named[] => {
-    const { start, end } = item.node
-    const source = item.entry.file.doc.text.slice(start, end)
-    const address = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
-    if (address === undefined || !(hasConditional || isCertain(item))) return []
+    const source = nodeText(item.entry.file.doc.text, item.node)
+    const found = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
+    if (found === undefined || !(hasConditional || isUnconditional(item))) return []
+    const address = found.toLowerCase()
     const expected = /\bid\s*=\s*"([0-9a-f]{4}:[0-9a-f]{4})"/i.exec(source)?.[1]?.toLowerCase()
-    const by = { kind: 'address', address: address.toLowerCase(), expected, item } as const
     // What is not expected there is left alone.
     const all = machine.devices.filter(
-      it => it.address === by.address && (expected === undefined || idOf(it) === expected)
+      it => it.address === address && (expected === undefined || idOf(it) === expected)
     )
-    const [virtual, devices] = [all.filter(isVirtual), all.filter(it => !isVirtual(it))]
-    return [{ path: pathOf(item), range: { start, end }, by, devices, virtual }]
+    const by = { kind: 'address', address, expected, item } as const
+    return [{ ...placeOf(item), by, ...partition(all) }]
   })
   return [...ids, ...addresses]
 }
 
-function idsOf({ lists }: Binding): { id: string; start: number; end: number }[] {
-  return lists.flatMap(list => {
-    let { start } = list
-    return list.text.split(',').flatMap(text => {
-      const at = start
-      start += text.length + 1
-      const isID = isPlain(text) && /^[0-9a-f]{4}:[0-9a-f]{4}/i.test(text)
-      return isID ? [{ id: text.toLowerCase(), start: at, end: at + text.length }] : []
-    })
-  })
+function idsOf({ lists }: Binding): { id: string; start: number }[] {
+  return lists
+    .flatMap(splitIDs)
+    .filter(({ id }) => isPlain(id) && /^[0-9a-f]{4}:[0-9a-f]{4}/i.test(id))
+    .map(({ id, start }) => ({ id: id.toLowerCase(), start }))
 }
 
-/** Whether it counts in any case. */
-export function isCertain(at: EntryItem | EntryText): boolean {
-  return at.conditions.length === 0 && at.entry.conditions.length === 0
+function partition(all: readonly PciDevice[]): Pick<Named, 'devices' | 'virtual'> {
+  return { devices: all.filter(it => !isVirtual(it)), virtual: all.filter(isVirtual) }
 }
 
 /** The place that names a device which is given away. */
@@ -281,15 +243,6 @@ export function namedFor(
   passed: ReadonlySet<string>
 ): Named | undefined {
   return named.find(it => it.devices.includes(device) && passed.has(device.address))
-}
-
-/** A finding at such a place. */
-export function at({ path, range }: Named, said: Omit<Finding, 'path' | 'range'>): Finding {
-  return { ...said, path, range }
-}
-
-function pathOf(at: EntryItem | EntryText): string {
-  return at.entry.file.path
 }
 
 // What the parameters of a kernel say.

@@ -1,5 +1,6 @@
 // What of a configuration is at work on its machine.
 
+import { defined } from '../collections.ts'
 import { passesDevices } from '../lints/bindings.ts'
 import { intelIommu } from '../lints/kernelParams.ts'
 import type { View } from '../lints/view.ts'
@@ -14,6 +15,9 @@ import { hasParam, isBoundByID, type Named, type Requirements } from './requirem
  */
 export type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
 
+/** The verdict on what the running system and the one that was built show. */
+type BuildVerdict = 'active' | 'after-reboot' | 'not-built'
+
 /** One thing that the configuration asks for, and what came of it. */
 export interface Thing {
   kind: 'system' | 'iommu' | 'kernel-parameter' | 'device' | 'module' | 'hugepages' | 'acs'
@@ -25,7 +29,7 @@ export interface Thing {
   device?: PciDevice
 }
 
-/** What is held against each other. */
+/** A boot entry, the machine that it is for, and what it asks of that. */
 export interface MachineState {
   entry: BootEntry
   machine: Machine
@@ -34,37 +38,30 @@ export interface MachineState {
 }
 
 /** What became of all that a boot entry asks for, in the order in which one thing needs the other. */
-export function thingsOf(held: MachineState): Thing[] {
+export function thingsOf(state: MachineState): Thing[] {
   return [
-    ...system(held),
-    ...iommu(held),
-    ...held.asked.params.map(
-      (it): Thing => ({
-        kind: 'kernel-parameter',
-        name: it.param,
-        verdict: ofParam(it.param, held)
-      })
-    ),
-    ...splitGroups(held),
-    ...held.asked.modules.flatMap(it => loaded(it.name, held)),
-    ...held.named.flatMap(it => devices(it, held)),
-    ...hugepages(held)
+    ...system(state),
+    ...iommu(state),
+    ...state.asked.params.map(({ param }): Thing => {
+      return { kind: 'kernel-parameter', name: param, verdict: ofParam(param, state) }
+    }),
+    ...splitGroups(state),
+    ...state.asked.modules.flatMap(it => loaded(it.name, state)),
+    ...state.named.flatMap(it => devices(it, state)),
+    ...hugepages(state)
   ]
 }
 
-function ofParam(
-  param: string,
-  { entry, machine }: MachineState
-): 'active' | 'after-reboot' | 'not-built' {
+function ofParam(param: string, { entry, machine }: MachineState): BuildVerdict {
   if (entry.isRunning && hasParam(machine.kernelParams, param)) return 'active'
   return entry.built && hasParam(entry.built.kernelParams, param) ? 'after-reboot' : 'not-built'
 }
 
 /** What holds for things that leave no trace in a system that was built: the least of all parameters. */
-function ofWhole(held: MachineState): 'active' | 'after-reboot' | 'not-built' {
-  const verdicts = held.asked.params.map(it => ofParam(it.param, held))
+function ofWhole(state: MachineState): BuildVerdict {
+  const verdicts = state.asked.params.map(it => ofParam(it.param, state))
   if (verdicts.includes('not-built')) return 'not-built'
-  const isBehind = !held.entry.isRunning || isPending(held)
+  const isBehind = !state.entry.isRunning || isPending(state)
   return isBehind || verdicts.includes('after-reboot') ? 'after-reboot' : 'active'
 }
 
@@ -76,35 +73,32 @@ function isPending({ entry, machine: { systems } }: MachineState): boolean {
   return of(booted) !== of(built)
 }
 
-function system(held: MachineState): Thing[] {
-  const { booted, next } = held.machine.systems ?? {}
+function system(state: MachineState): Thing[] {
+  const { booted, next } = state.machine.systems ?? {}
   if (!booted || !next) return []
-  const name = 'the system that was built last'
-  if (!held.entry.isRunning) {
-    const { name: entry } = held.entry.view
-    const because =
-      entry === '' ? 'another boot entry runs' : `the boot entry "${entry}" does not run`
-    return [{ kind: 'system', name, verdict: 'after-reboot', because }]
+  const thing = { kind: 'system', name: 'the system that was built last' } as const
+  if (state.entry.isRunning) {
+    return [{ ...thing, verdict: isPending(state) ? 'after-reboot' : 'active' }]
   }
-  return isPending(held)
-    ? [{ kind: 'system', name, verdict: 'after-reboot' }]
-    : [{ kind: 'system', name, verdict: 'active' }]
+  const { name } = state.entry.view
+  const because = name === '' ? 'another boot entry runs' : `the boot entry "${name}" does not run`
+  return [{ ...thing, verdict: 'after-reboot', because }]
 }
 
-function iommu(held: MachineState): Thing[] {
-  const { groups, isOffered } = held.machine.iommu
+function iommu(state: MachineState): Thing[] {
+  const { groups, isOffered } = state.machine.iommu
   const thing = { kind: 'iommu', name: 'IOMMU' } as const
-  if (groups > 0)
-    return [
-      { ...thing, verdict: 'active', because: `${groups} ${groups === 1 ? 'group' : 'groups'}` }
-    ]
+  if (groups > 0) {
+    const because = `${groups} ${groups === 1 ? 'group' : 'groups'}`
+    return [{ ...thing, verdict: 'active', because }]
+  }
   if (isOffered === false) {
     return [{ ...thing, verdict: 'not-active', because: 'the firmware does not offer it' }]
   }
-  const switches = intelIommu(held.asked.params.map(it => it.param)) === 'on'
-  const verdict = switches ? ofSwitch(held) : 'active'
+  const switches = intelIommu(state.asked.params.map(it => it.param)) === 'on'
+  const verdict = switches ? ofSwitch(state) : 'active'
   if (verdict !== 'active') return [{ ...thing, verdict }]
-  const isMissing = held.machine.cpu.vendor === 'intel' && !switches
+  const isMissing = state.machine.cpu.vendor === 'intel' && !switches
   const because = isMissing
     ? 'the configuration does not turn it on (intel_iommu=on)'
     : 'the kernel made no groups'
@@ -112,17 +106,17 @@ function iommu(held: MachineState): Thing[] {
 }
 
 /** Whether the systems turn on Intel's IOMMU, also with further words next to `on`. */
-function ofSwitch({ entry, machine }: MachineState): 'active' | 'after-reboot' | 'not-built' {
+function ofSwitch({ entry, machine }: MachineState): BuildVerdict {
   if (entry.isRunning && intelIommu(machine.kernelParams) === 'on') return 'active'
   return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
 /** Whether the kernel has the patch that the parameter is for, it says only in its log. */
-function splitGroups(held: MachineState): Thing[] {
-  const param = held.asked.params.find(it => it.param.startsWith('pcie_acs_override='))
-  if (!param || ofParam(param.param, held) !== 'active') return []
+function splitGroups(state: MachineState): Thing[] {
+  const param = state.asked.params.find(it => it.param.startsWith('pcie_acs_override='))
+  if (!param || ofParam(param.param, state) !== 'active') return []
   const thing = { kind: 'acs', name: 'ACS override' } as const
-  const { log } = held.machine
+  const { log } = state.machine
   if (log?.splitsGroups) return [{ ...thing, verdict: 'active' }]
   if (log?.isWhole) {
     return [{ ...thing, verdict: 'not-active', because: 'the running kernel has no patch for it' }]
@@ -133,19 +127,19 @@ function splitGroups(held: MachineState): Thing[] {
   return [{ ...thing, verdict: 'unknown', because }]
 }
 
-function loaded(name: string, held: MachineState): Thing[] {
-  const { modules, devices: all } = held.machine
+function loaded(name: string, state: MachineState): Thing[] {
+  const { modules, devices: all } = state.machine
   const thing = { kind: 'module', name } as const
   const isInUse = name === 'vfio_pci' && all.some(it => it.driver === 'vfio-pci')
   if (isInUse || modules?.includes(name)) return [{ ...thing, verdict: 'active' }]
   if (modules === undefined) return []
-  const verdict = ofWhole(held)
+  const verdict = ofWhole(state)
   return verdict === 'active'
     ? [{ ...thing, verdict: 'not-active', because: 'it is not loaded' }]
     : [{ ...thing, verdict }]
 }
 
-function devices({ by, devices: found, virtual }: Named, held: MachineState): Thing[] {
+function devices({ by, devices: found, virtual }: Named, state: MachineState): Thing[] {
   const [name, word] = by.kind === 'id' ? [by.id, 'ID'] : [by.address, 'address']
   if (found.length === 0 && virtual.length > 0) {
     const because = 'a virtual function is not there when devices are bound'
@@ -157,27 +151,24 @@ function devices({ by, devices: found, virtual }: Named, held: MachineState): Th
     const because = `this machine has nothing with that ${word}`
     return [{ kind: 'device', name, verdict: 'not-active', because }]
   }
-  return found.map(device => ({
-    kind: 'device',
-    name: device.address,
-    device,
-    ...ofDevice(device, by, held)
-  }))
+  return found.map(device => {
+    return { kind: 'device', name: device.address, device, ...ofDevice(device, by, state) }
+  })
 }
 
 function ofDevice(
   device: PciDevice,
   by: Named['by'],
-  held: MachineState
+  state: MachineState
 ): { verdict: Verdict; because?: string } {
   const { driver } = device
   const has = driver === undefined ? 'no driver has it' : `${driver} has it`
-  if (!held.asked.bindsAtBoot) {
+  if (!state.asked.bindsAtBoot) {
     return { verdict: 'active', because: `${has} until a guest starts` }
   }
   if (isForGuests(device)) return { verdict: 'active', because: has }
-  if (wasReserved(device, by, held)) return { verdict: 'not-active', because: has }
-  const verdict = ofWhole(held)
+  if (wasReserved(device, by, state)) return { verdict: 'not-active', because: has }
+  const verdict = ofWhole(state)
   // What is reserved by address shows on the device; without that it was not built.
   return { verdict: verdict === 'active' ? 'not-built' : verdict, because: has }
 }
@@ -192,26 +183,26 @@ export function wasReserved(
   return by.kind === 'id' && isBoundByID(machine.kernelParams, by.id)
 }
 
-function hugepages(held: MachineState): Thing[] {
-  return held.asked.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
+function hugepages(state: MachineState): Thing[] {
+  return state.asked.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
     const size = sizeKiB === 2048 ? '2M' : '1G'
     const thing = { kind: 'hugepages', name: `${count} huge pages of ${size}` } as const
-    const reserved = held.machine.memory.hugepages.find(it => it.sizeKiB === sizeKiB)?.count ?? 0
+    const reserved = state.machine.memory.hugepages.find(it => it.sizeKiB === sizeKiB)?.count ?? 0
     const because = `${reserved} are reserved`
     if (reserved >= count) return { ...thing, verdict: 'active', because }
-    const own = isSysctl ? ofWhole(held) : ofParam(`hugepages=${count}`, held)
+    const own = isSysctl ? ofWhole(state) : ofParam(`hugepages=${count}`, state)
     if (own === 'active') return { ...thing, verdict: 'not-active', because: `only ${because}` }
     return { ...thing, verdict: own, because }
   })
 }
 
-/** The boot entry of a configuration that is held against the machine. */
+/** The boot entry of a configuration that is compared with the machine. */
 export interface BootEntry {
   view: View
   /** Whether the machine was started with this entry, be that an older build of it. */
   isRunning: boolean
-  /** The entry as it was built last; absent where it was not, or this is no NixOS. */
-  built?: System
+  /** The entry as it was built last; undefined where it was not, or this is no NixOS. */
+  built: System | undefined
   /** Whether there is a system that was built, of this entry or not. */
   isNixOS: boolean
 }
@@ -224,18 +215,13 @@ export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry
   const systems = withNames(machine.systems, views)
   const running = systems?.entry ?? ''
   const passing = views.filter(passesDevices)
-  const view = [running, ''].map(name => passing.find(it => it.name === name)).find(Boolean)
-  const chosen = view ?? passing[0]
-  if (!chosen) return undefined
+  const called = (name: string) => passing.find(it => it.name === name)
+  const view = called(running) ?? called('') ?? passing[0]
+  if (!view) return undefined
   const next = systems?.next ?? systems?.current
   const built =
-    chosen.name === '' ? next : next?.specialisations.find(it => it.name === chosen.name)?.system
-  return {
-    view: chosen,
-    isRunning: chosen.name === running,
-    isNixOS: next !== undefined,
-    ...(built === undefined ? {} : { built })
-  }
+    view.name === '' ? next : next?.specialisations.find(it => it.name === view.name)?.system
+  return { view, isRunning: view.name === running, isNixOS: next !== undefined, built }
 }
 
 /**
@@ -243,8 +229,8 @@ export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry
  * by its name, and the machine one with a placeholder, they are the same.
  */
 function withNames(systems: Systems | undefined, views: readonly View[]): Systems | undefined {
-  const next = systems?.next ?? systems?.current
-  const built = new Set((next?.specialisations ?? []).map(it => it.name))
+  const latest = systems?.next ?? systems?.current
+  const built = new Set((latest?.specialisations ?? []).map(it => it.name))
   const named = views.map(it => it.name).filter(it => it !== '' && !built.has(it))
   const nameless = [...built].filter(
     it => isPlaceholder('entry', it) && !views.some(view => view.name === it)
@@ -254,14 +240,12 @@ function withNames(systems: Systems | undefined, views: readonly View[]): System
   if (!systems || name === undefined || placeholder === undefined) return systems
   if (moreNames.length + more.length > 0) return systems
   const rename = (it: string) => (it === placeholder ? name : it)
-  const inside = (system: System): System => ({
-    ...system,
-    specialisations: system.specialisations.map(it => ({ ...it, name: rename(it.name) }))
-  })
-  return {
-    ...systems,
-    ...(systems.current ? { current: inside(systems.current) } : {}),
-    ...(systems.next ? { next: inside(systems.next) } : {}),
-    ...(systems.entry === undefined ? {} : { entry: rename(systems.entry) })
-  }
+  const inside = (system: System | undefined) =>
+    system && {
+      ...system,
+      specialisations: system.specialisations.map(it => ({ ...it, name: rename(it.name) }))
+    }
+  const { current, next, entry } = systems
+  const renamed = { current: inside(current), next: inside(next), entry: entry && rename(entry) }
+  return { ...systems, ...defined(renamed) }
 }

@@ -1,11 +1,11 @@
 // Virtual functions (SR-IOV) that a configuration gives to vfio-pci at boot, when there are none yet.
 
-import type { Finding } from '../lints/index.ts'
+import { type Finding, findingAt } from '../lints/finding.ts'
 import { briefDevice, isForGuests, list } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { physicalFunctionFor, virtualFunctionsOf, virtualID } from '../machine/virtualFunctions.ts'
 import { removeItem } from './deviceFixes.ts'
-import { at, type Named } from './requirements.ts'
+import type { Named } from './requirements.ts'
 import type { MachineState } from './state.ts'
 
 /**
@@ -37,13 +37,13 @@ function ofAddress(machine: Machine, place: Named): Finding[] {
   if (physical === undefined) return []
   const fix = removeItem(by.item)
   return [
-    at(place, {
+    findingAt(place, {
       code: 'VIRTUAL_FUNCTION',
       level: 'problem',
       message: `${by.address} is a virtual function of ${physical}, so this does nothing`,
       why: `there is nothing at the address when vfio-pci binds devices at boot: the driver of ${physical} makes its virtual functions later.`,
       remedy: IN_DOMAIN,
-      ...(fix ? { fix } : {})
+      fix
     })
   ]
 }
@@ -59,7 +59,7 @@ function ofID(machine: Machine, place: Named, id: string): Finding[] {
   const theirs = virtual.length > 0 ? listFunctions(virtual) : 'virtual functions'
   if (others.length === 0) {
     return [
-      at(place, {
+      findingAt(place, {
         code: 'VIRTUAL_FUNCTION',
         level: 'note',
         message: `${id} is the ID of ${theirs} of ${list(physical.map(briefDevice))}`,
@@ -71,7 +71,7 @@ function ofID(machine: Machine, place: Named, id: string): Finding[] {
   }
   const isLost = others.some(it => physical.includes(it))
   return [
-    at(place, {
+    findingAt(place, {
       code: 'VIRTUAL_FUNCTION',
       level: 'problem',
       message: `${list(others.map(briefDevice))} ${others.length === 1 ? 'has' : 'have'} the same ID as ${theirs}, and ${others.length === 1 ? 'goes' : 'go'} to vfio-pci at boot`,
@@ -89,7 +89,7 @@ function lostFunctions(machine: Machine, place: Named): Finding[] {
     const virtual = virtualFunctionsOf(machine, device.address)
     if (virtual.length === 0 || isForGuests(device)) return []
     return [
-      at(place, {
+      findingAt(place, {
         code: 'VIRTUAL_FUNCTION',
         level: 'note',
         message: `${briefDevice(device)} goes to a guest, and ${listFunctions(virtual)} of it will be gone`,

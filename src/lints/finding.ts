@@ -35,21 +35,16 @@ export function placeOf(at: Entry | EntryItem): Place {
   return { path: file.path, range: { start, end } }
 }
 
+/** A part of a string, by its offset in the text of that. */
+export function placeIn(at: EntryText, index: number, length: number): Place {
+  const start = at.start + index
+  return { path: at.entry.file.path, range: { start, end: start + length } }
+}
+
 /** A finding at the definition, item or place that it is about. */
 export function findingAt(at: Entry | EntryItem | Place, init: FindingInit): Finding {
   const { path, range } = 'range' in at ? at : placeOf(at)
   return { ...init, path, range }
-}
-
-/** A finding in the middle of a string. */
-export function findingIn(
-  at: EntryText,
-  index: number,
-  length: number,
-  init: FindingInit
-): Finding {
-  const start = at.start + index
-  return { ...init, path: at.entry.file.path, range: { start, end: start + length } }
 }
 
 /** Whether two findings are the same one, be it seen before an edit and after it, at another place. */

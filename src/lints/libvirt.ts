@@ -1,7 +1,7 @@
 import { uniqueBy } from '../collections.ts'
 import { expr } from '../nix/index.ts'
 import { passesDevices } from './bindings.ts'
-import { type Finding, type Fix, findingAt, findingIn } from './finding.ts'
+import { type Finding, type Fix, findingAt, placeIn } from './finding.ts'
 import { MASK, nodeText } from './values.ts'
 import { type Entry, type EntryText, isSince, spellingOf, together, type View } from './view.ts'
 
@@ -88,7 +88,7 @@ function incompleteList(view: View): Finding[] {
     const missing = needed.filter(it => !isThere(it))
     if (missing.length === 0) return []
     return [
-      findingIn(at, list.key, 'cgroup_device_acl'.length, {
+      findingAt(placeIn(at, list.key, 'cgroup_device_acl'.length), {
         code: 'ACL_INCOMPLETE',
         level: 'problem',
         message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
@@ -123,7 +123,7 @@ function storePaths(view: View): Finding[] {
     const found = /\/nix\/store\/[^"\s:]+/.exec(at.text)
     if (!found) return []
     return [
-      findingIn(at, found.index, found[0].length, {
+      findingAt(placeIn(at, found.index, found[0].length), {
         code: 'STORE_PATH',
         level: 'problem',
         message: 'a path in the Nix store stands in qemu.conf',

@@ -1,5 +1,5 @@
 import { type Binding, idBindings, kernelParams, modprobeLines, vendorsOf } from './bindings.ts'
-import { type Finding, findingAt, findingIn } from './finding.ts'
+import { type Finding, findingAt, placeIn } from './finding.ts'
 import { nodeText } from './values.ts'
 import {
   contendersFor,
@@ -168,7 +168,7 @@ function drawsConsole(view: View): Finding[] {
   const line = lines.at(-1)
   if (options.length === 0) {
     return line && isYes(line.value)
-      ? [findingIn(line.at, line.start, line.length, { ...draws, remedy })]
+      ? [findingAt(placeIn(line.at, line.start, line.length), { ...draws, remedy })]
       : []
   }
   // Which of the two modprobe reads last is not known.
