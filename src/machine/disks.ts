@@ -65,12 +65,9 @@ export function usesUpon(device: BlockDevice, blocks: readonly BlockDevice[]): P
 
 /** A block device, and those that it gives another name to: unlike mappings, loop devices claim no disk. */
 function withLooped(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
-  const found = [device]
-  for (const at of found) {
-    const looped = blocks.filter(it => at.name.startsWith('loop') && at.parts.includes(it.name))
-    found.push(...looped.filter(it => !found.includes(it)))
-  }
-  return found
+  return withAllFrom([device], at =>
+    blocks.filter(it => at.name.startsWith('loop') && at.parts.includes(it.name))
+  )
 }
 
 /** The block devices from some on upwards: their partitions if these count, and what is made of them. */
@@ -79,31 +76,36 @@ function upwards(
   blocks: readonly BlockDevice[],
   withPartitions: boolean
 ): BlockDevice[] {
-  const found = [...from]
-  // What is found on the way is looked at as well.
-  for (const at of found) {
-    const isFirst = from.includes(at)
-    const above = blocks.filter(
-      it => it.parts.includes(at.name) || (it.disk === at.name && (withPartitions || !isFirst))
+  return withAllFrom(from, at => {
+    const countsPartitions = withPartitions || !from.includes(at)
+    return blocks.filter(
+      it => it.parts.includes(at.name) || (it.disk === at.name && countsPartitions)
     )
-    found.push(...above.filter(it => !found.includes(it)))
-  }
-  return found
+  })
 }
 
 /** The block devices below one: the disk around it, and what it is made of; with itself. */
 export function downwards(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
-  const found = [device]
-  for (const at of found) {
-    const below = blocks.filter(it => at.parts.includes(it.name) || it.name === at.disk)
-    found.push(...below.filter(it => !found.includes(it)))
-  }
-  return found
+  return withAllFrom([device], at =>
+    blocks.filter(it => at.parts.includes(it.name) || it.name === at.disk)
+  )
 }
+
+/** Some block devices, and all that are reached from them step by step. */
+function withAllFrom(
+  from: readonly BlockDevice[],
+  next: (at: BlockDevice) => readonly BlockDevice[]
+): BlockDevice[] {
+  const found = new Set(from)
+  // A set gives what is added to it meanwhile, too.
+  for (const at of found) for (const it of next(at)) found.add(it)
+  return [...found]
+}
+
+const MEMBERS =
+  /^(?:crypto_LUKS|LVM2_member|zfs_member|\w+_raid_member|bcachefs|bcache|swap|swsuspend)$/
 
 /** What a block device holds that the host may take into use, and does not use now. */
 export function dormantOn(device: BlockDevice, blocks: readonly BlockDevice[]): string | undefined {
-  const MEMBERS =
-    /^(?:crypto_LUKS|LVM2_member|zfs_member|\w+_raid_member|bcachefs|bcache|swap|swsuspend)$/
   return upwards([device], blocks, true).find(it => MEMBERS.test(it.content ?? ''))?.content
 }

@@ -13,37 +13,23 @@ import type { Keyboard, Machine, PciDevice, ReachedThrough, StorageUse } from '.
 import { canShow, isDisplay } from './read/pci.ts'
 import { isVirtual, virtualFunctionsOf, withVirtualFunctions } from './virtualFunctions.ts'
 
+type Devices = readonly PciDevice[]
+
 /** Why a device stays with the host, and what is lost otherwise. */
 export type Gate =
   /** The host has its files, its swap or a member of LUKS or ZFS behind it. */
   | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
   /** No network card would be left; `others` take some of them away as well. */
-  | {
-      code: 'ONLY_NETWORK'
-      device: PciDevice
-      others: readonly PciDevice[]
-      names: readonly string[]
-    }
+  | { code: 'ONLY_NETWORK'; device: PciDevice; others: Devices; names: readonly string[] }
   /** The keyboard is plugged in there, and there is none but at `others`, which would go as well. */
-  | {
-      code: 'ONLY_KEYBOARD'
-      device: PciDevice
-      others: readonly PciDevice[]
-      names: readonly string[]
-    }
+  | { code: 'ONLY_KEYBOARD'; device: PciDevice; others: Devices; names: readonly string[] }
   /** No graphics card would be left for the host; `others` would go as well. */
-  | { code: 'ONLY_DISPLAY'; device: PciDevice; others: readonly PciDevice[] }
+  | { code: 'ONLY_DISPLAY'; device: PciDevice; others: Devices }
   /**
-   * Its monitors are those that the person looks at, or may be. The only gate that a person can open by a
-   * word.
+   * Its monitors are those that the person looks at, or may be; they could be plugged into `others`. The
+   * only gate that a person can open by a word.
    */
-  | {
-      code: 'SHOWS_SCREEN'
-      device: PciDevice
-      monitors: readonly string[]
-      /** The cards that a monitor could be plugged into instead. */
-      others: readonly PciDevice[]
-    }
+  | { code: 'SHOWS_SCREEN'; device: PciDevice; monitors: readonly string[]; others: Devices }
 
 /** Whether a picture is all that is lost, so that a boot entry which keeps it opens the gate. */
 export function isAboutPicture({ code }: Gate): boolean {
@@ -89,11 +75,7 @@ function diskGate(machine: Machine, device: PciDevice): Gate[] {
   return uses.length > 0 ? [{ code: 'CARRIES_DISK', device, uses }] : []
 }
 
-function networkGate(
-  machine: Machine,
-  passed: ReadonlySet<string>,
-  devices: readonly PciDevice[]
-): Gate[] {
+function networkGate(machine: Machine, passed: ReadonlySet<string>, devices: Devices): Gate[] {
   const { networks } = machine
   const gone = withVirtualFunctions(machine, passed)
   const lost = networks.filter(it => isCut(it, gone))
@@ -102,11 +84,7 @@ function networkGate(
   return [{ code: 'ONLY_NETWORK', device, others, names: lost.map(it => it.name) }]
 }
 
-function keyboardGate(
-  machine: Machine,
-  passed: ReadonlySet<string>,
-  devices: readonly PciDevice[]
-): Gate[] {
+function keyboardGate(machine: Machine, passed: ReadonlySet<string>, devices: Devices): Gate[] {
   const keyboards = realKeyboards(machine)
   const gone = withVirtualFunctions(machine, passed)
   const lost = keyboards.filter(it => isCut(it, gone))
@@ -120,7 +98,7 @@ function keyboardGate(
 /** Those of the devices that one of these is reached through. */
 function devicesOnTheWay(
   held: readonly ReachedThrough[],
-  devices: readonly PciDevice[],
+  devices: Devices,
   machine: Machine
 ): PciDevice[] {
   return devices.filter(it => {
@@ -138,7 +116,7 @@ function realKeyboards({ keyboards }: Machine): readonly Keyboard[] {
 function displayGates(
   machine: Machine,
   passed: ReadonlySet<string>,
-  devices: readonly PciDevice[],
+  devices: Devices,
   confirmed: readonly string[]
 ): Gate[] {
   const displays = devices.filter(it => isDisplay(it))
@@ -154,12 +132,7 @@ function displayGates(
   return displays
     .filter(it => showsScreen(machine, it) || (!isLeft && isSilent(it)))
     .filter(it => !confirmed.includes(it.address))
-    .map(device => ({
-      code: 'SHOWS_SCREEN',
-      device,
-      monitors: monitorsAt(device),
-      others: left
-    }))
+    .map(it => ({ code: 'SHOWS_SCREEN', device: it, monitors: monitorsAt(it), others: left }))
 }
 
 /** Whether a person looks at it now, as far as one can tell. */
@@ -183,14 +156,14 @@ export type Caution =
    */
   | { code: 'BOOT_SCREEN'; device: PciDevice; isOnly: boolean }
   /** In its boot entry the card that shows the picture is the guest's; these could show one instead. */
-  | { code: 'NO_PICTURE'; device: PciDevice; others: readonly PciDevice[] }
+  | { code: 'NO_PICTURE'; device: PciDevice; others: Devices }
   /** A monitor at the card goes dark for the host; another one stays. */
   | { code: 'MONITOR_GOES'; device: PciDevice; monitors: readonly string[] }
   /** The card can't be reset, or is of a family that is known not to come back. */
   | { code: 'NO_RESET'; device: PciDevice }
   | { code: 'AMD_RESET'; device: PciDevice }
   /** Others that the host uses are in the IOMMU group of the device, so that no guest can start with it. */
-  | { code: 'SHARED_GROUP'; device: PciDevice; others: readonly PciDevice[] }
+  | { code: 'SHARED_GROUP'; device: PciDevice; others: Devices }
   /** The card that stays has no driver, so it may show nothing. */
   | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
   /** All drivers of the card that stays would be kept from loading. */
@@ -198,7 +171,7 @@ export type Caution =
   /** The interfaces that are in use go; only others stay. */
   | { code: 'NETWORK_IN_USE'; names: readonly string[] }
   /** The device has these virtual functions, which are gone in the boot entry that gives it away. */
-  | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: readonly PciDevice[] }
+  | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: Devices }
   /** The processor says nothing of virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
 
@@ -218,8 +191,7 @@ export function cautionsFor(
   const cautions: Caution[] = []
   for (const device of displays) {
     const monitors = monitorsAt(device)
-    const isHeld = device.holdsFramebuffer === true
-    if (device.bootVga === true || isHeld) {
+    if (device.bootVga === true || device.holdsFramebuffer === true) {
       cautions.push({ code: 'BOOT_SCREEN', device, isOnly: left.length === 0 })
     }
     if (monitors.length > 0 && left.some(it => monitorsAt(it).length > 0)) {
@@ -278,11 +250,11 @@ export interface Candidate {
 export type Reason =
   | Gate
   /** Others that the host uses are in its IOMMU group. */
-  | { code: 'SHARED_GROUP'; device: PciDevice; others: readonly PciDevice[] }
+  | { code: 'SHARED_GROUP'; device: PciDevice; others: Devices }
   /** It is the processor's own, and what the host shows its screen on as a rule. */
   | { code: 'INTEGRATED'; device: PciDevice }
   /** It has these virtual functions, which would be gone. */
-  | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: readonly PciDevice[] }
+  | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: Devices }
 
 /** All graphics cards, those first that a guest can have, and the best of these first. */
 export function candidateCards(machine: Machine): Candidate[] {
@@ -308,29 +280,31 @@ export interface VirtualCandidate {
 /** All virtual functions, in the order of their addresses. */
 export function virtualCandidatesOf(machine: Machine): VirtualCandidate[] {
   return machine.devices.filter(isVirtual).map(device => {
-    const passed = new Set([device.address])
-    const reasons: Reason[] = [
-      ...closedGates(machine, passed, { confirmed: [], bindsAtBoot: false }),
-      ...groupReasons(machine, device, passed)
-    ]
+    const reasons = reasonsFor(machine, device, { functions: [device], bindsAtBoot: false })
     return { device, verdict: reasons.length === 0 ? 'free' : 'kept', reasons }
   })
 }
 
-function groupReasons(machine: Machine, device: PciDevice, passed: ReadonlySet<string>): Reason[] {
+/** The closed gates, and a group with others, for a device that is given away with these functions. */
+function reasonsFor(
+  machine: Machine,
+  device: PciDevice,
+  { functions, bindsAtBoot }: { functions: Devices; bindsAtBoot: boolean }
+): Reason[] {
+  const passed = new Set(functions.map(it => it.address))
   const others = otherGroupMembers(machine, passed)
-  return others.length > 0 ? [{ code: 'SHARED_GROUP', device, others }] : []
+  return [
+    ...closedGates(machine, passed, { confirmed: [], bindsAtBoot }),
+    ...(others.length > 0 ? [{ code: 'SHARED_GROUP', device, others } as const] : [])
+  ]
 }
 
 function judge(machine: Machine, card: Card): Candidate {
-  const passed = new Set(card.functions.map(it => it.address))
-  const device = card.display
-  const gates = closedGates(machine, passed, { confirmed: [], bindsAtBoot: true })
+  const { display: device, functions } = card
   const reasons: Reason[] = [
     ...(card.isIntegrated ? [{ code: 'INTEGRATED', device } as const] : []),
-    ...gates,
-    ...groupReasons(machine, device, passed),
-    ...card.functions.flatMap((it): Reason[] => {
+    ...reasonsFor(machine, device, { functions, bindsAtBoot: true }),
+    ...functions.flatMap((it): Reason[] => {
       const virtual = virtualFunctionsOf(machine, it.address)
       return virtual.length > 0 ? [{ code: 'HAS_VIRTUAL_FUNCTIONS', device: it, virtual }] : []
     })
@@ -339,11 +313,12 @@ function judge(machine: Machine, card: Card): Candidate {
 }
 
 function verdictFor(reasons: readonly Reason[]): Candidate['verdict'] {
-  if (reasons.length === 0) return 'free'
-  if (reasons.every(it => it.code === 'SHOWS_SCREEN')) return 'confirm'
-  return reasons.every(it => it.code === 'SHOWS_SCREEN' || it.code === 'ONLY_DISPLAY')
-    ? 'separate'
-    : 'kept'
+  const codes = new Set(reasons.map(it => it.code))
+  if (codes.size === 0) return 'free'
+  codes.delete('SHOWS_SCREEN')
+  if (codes.size === 0) return 'confirm'
+  codes.delete('ONLY_DISPLAY')
+  return codes.size === 0 ? 'separate' : 'kept'
 }
 
 /** More for what is not looked at, then for memory. */

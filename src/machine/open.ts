@@ -5,7 +5,7 @@ import { parseDump } from './dump/dump.ts'
 import { recordedSource, type Source, systemAt } from './source.ts'
 
 /** A machine that can be read. */
-export interface OpenMachine {
+interface OpenMachine {
   source: Source
   /** Whether it is a dump, which lacks what would tell one machine from others. */
   isDump: boolean
@@ -14,7 +14,7 @@ export interface OpenMachine {
 }
 
 /** Why a folder can't be read as a machine. */
-export type MachineProblem =
+type MachineProblem =
   | { code: 'NOT_A_FOLDER'; path: string }
   | { code: 'NO_MACHINE'; path: string }
   | { code: 'BAD_DUMP'; path: string; line: string }

@@ -56,12 +56,8 @@ export function pciNamesOf(
     if (text !== undefined) lookUp(fromPciIds(text, missing))
   }
 
-  const names = new Map<string, string>()
-  for (const [id, key] of keys) {
-    const name = key === undefined ? undefined : found.get(key)
-    if (name !== undefined) names.set(id, name)
-  }
-  return names
+  const names = [...keys].map(([id, key]) => [id, found.get(key ?? '')] as const)
+  return new Map(names.filter((it): it is [string, string] => it[1] !== undefined))
 }
 
 function deviceKey(id: string): string | undefined {
@@ -83,14 +79,9 @@ function shippedTable(): NameTable {
 
 /** Lines `vvvv<TAB>vendor` and `vvvv:dddd<TAB>device`. */
 function fromShipped(text: string): NameTable {
-  const vendors = new Map<string, string>()
-  const devices = new Map<string, string>()
-  for (const line of text.split('\n')) {
-    const tab = line.indexOf('\t')
-    if (tab === 4) vendors.set(line.slice(0, tab), line.slice(tab + 1))
-    if (tab === 9) devices.set(line.slice(0, tab), line.slice(tab + 1))
-  }
-  return { vendors, devices }
+  const pairs = (form: RegExp) =>
+    new Map([...text.matchAll(form)].map(([, id = '', name = '']) => [id, name]))
+  return { vendors: pairs(/^([^\t]{4})\t(.*)$/gm), devices: pairs(/^([^\t]{9})\t(.*)$/gm) }
 }
 
 /** Only the `wanted` devices of a pci.ids, and their vendors: the file has 36,000 lines. */

@@ -39,6 +39,11 @@ export type Recording = Map<string, Entry>
 
 export type Entry = { text: string } | { link: string } | 'folder'
 
+/** The text of a file that was recorded. */
+export function recordedText(entry: Entry | undefined): string | undefined {
+  return typeof entry === 'object' && 'text' in entry ? entry.text : undefined
+}
+
 /** A machine that answers from what was recorded. Folders are there where something in them is. */
 export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
   const folders = new Map<string, Set<string>>()
@@ -50,10 +55,7 @@ export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
     }
   }
   return {
-    text: path => {
-      const found = recording.get(path)
-      return typeof found === 'object' && 'text' in found ? found.text : undefined
-    },
+    text: path => recordedText(recording.get(path)),
     names: path => {
       const found = folders.get(path)
       return found && [...found].sort()

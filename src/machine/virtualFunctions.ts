@@ -44,11 +44,6 @@ export function physicalFunctionFor({ devices }: Machine, address: string): PciD
   })
 }
 
-/** The devices whose virtual functions would have this ID. */
-export function physicalFunctionsFor({ devices }: Machine, id: string): PciDevice[] {
-  return devices.filter(it => `${it.vendor}:${it.sriov?.device}` === id)
-}
-
 /** These addresses, and those of the virtual functions that go with them. */
 export function withVirtualFunctions(
   { devices }: Machine,
@@ -86,15 +81,15 @@ export function virtualID(machine: Machine, id: string): VirtualID | undefined {
   const physical = machine.devices.filter(it => makers.has(it.address))
   if (virtual.length > 0) return { virtual, physical, others }
   // A device with the ID is what is meant, as long as it has no virtual functions.
-  const possible = all.length > 0 ? [] : physicalFunctionsFor(machine, id)
+  const makes = (it: PciDevice) => `${it.vendor}:${it.sriov?.device}` === id
+  const possible = all.length > 0 ? [] : machine.devices.filter(makes)
   return possible.length > 0 ? { virtual, physical: possible, others } : undefined
 }
 
 /** Domain, and bus, slot and function as one number. */
 function routeOf(address: string): { domain: string; number: number } | undefined {
-  const found = /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address)
-  if (!found) return undefined
-  const [, domain = '', bus = '', slot = '', part = ''] = found
+  const [, domain, bus = '', slot = '', part = ''] =
+    /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address) ?? []
   const number = (Number.parseInt(bus, 16) << 8) | (Number.parseInt(slot, 16) << 3) | Number(part)
-  return { domain, number }
+  return domain === undefined ? undefined : { domain, number }
 }

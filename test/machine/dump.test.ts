@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { formatDump, parseDump } from '../../src/machine/dump/dump.ts'
+import { makeDump, parseDump } from '../../src/machine/dump/dump.ts'
 import { nameTables, openMachine } from '../../src/machine/open.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import { recordedSource } from '../../src/machine/source.ts'
@@ -31,7 +31,7 @@ test('what would tell the machine from others of its kind is not in it', () => {
     '/sys/class/block/loop0': '-> ../../devices/virtual/block/loop0'
   })
 
-  expect(Object.fromEntries(formatDump(recording))).toEqual({
+  expect(Object.fromEntries(makeDump(recording).texts)).toEqual({
     'etc.txt': `# A machine as "vfio-patch scan --dump" saw it.
 /etc/os-release =
 	ID=nixos
@@ -80,7 +80,7 @@ test('nor is it in what NixOS built, and of the log and the modules only that is
   })
   const head = '# A machine as "vfio-patch scan --dump" saw it.\n'
   const masked = (number: number) => `/nix/store/${String(number).padStart(32, '0')}`
-  expect(Object.fromEntries(formatDump(recording))).toEqual({
+  expect(Object.fromEntries(makeDump(recording).texts)).toEqual({
     'dev.txt': `${head}/dev/kmsg =\n\tLinux version 6.18.2\n\tPCIe ACS overrides enabled\n`,
     'lib.txt': `${head}/lib/modules/6.18.2/modules.alias = alias pci:v000010DEd*sv*sd*bc03sc*i* nouveau\n`,
     'nix.txt': `${head}${masked(1)}-nixos-system/kernel -> ${masked(2)}-linux-6.18.2/bzImage

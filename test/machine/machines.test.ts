@@ -1,7 +1,7 @@
 // The machines of test/machine/machines, and what a guest can have of each.
 
 import { expect, test } from 'vitest'
-import { formatDump, parseDump } from '../../src/machine/dump/dump.ts'
+import { makeDump, parseDump } from '../../src/machine/dump/dump.ts'
 import { candidateCards, proposalOf } from '../../src/machine/gates.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
@@ -49,7 +49,7 @@ function withPlaceholders(text: string): string {
 test.each(NAMES)('the dump of %s is that of the machine that it stands for', name => {
   const recording: Recording = new Map()
   const machine = readMachine(recordingSource(sourceOf(name), recording))
-  const dump = formatDump(recording)
+  const dump = makeDump(recording).texts
   const named = [...textsOf(name)].map(([file, text]) => [file, withPlaceholders(text)] as const)
   expect(dump).toEqual(new Map(named))
   const parsed = parseDump(dump.values())

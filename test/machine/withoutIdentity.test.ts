@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { formatDump, withoutIdentity } from '../../src/machine/dump/dump.ts'
+import { makeDump, withoutIdentity } from '../../src/machine/dump/dump.ts'
 import type { Machine } from '../../src/machine/machine.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
@@ -283,7 +283,7 @@ test('two names never become one, nothing is found that was not there, and a sec
       expect(withoutIdentity(once).recording).toEqual(once)
       expect(shape(readMachine(recordedSource(once)))).toEqual(shape(machine))
       expect(once.size).toBe([...recording.keys()].length)
-      const dump = [...formatDump(recording).values()].join('').toLowerCase()
+      const dump = [...makeDump(recording).texts.values()].join('').toLowerCase()
       const planted = Object.values(it)
         .flat()
         .filter(name => name.startsWith('zz'))

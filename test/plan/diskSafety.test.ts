@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { sourceFile } from '../../src/configuration/files.ts'
 import { passedDisks } from '../../src/guests/needs/disks.ts'
 import { readXml } from '../../src/guests/xml/readXml.ts'
-import { formatDump, parseDump } from '../../src/machine/dump/dump.ts'
+import { makeDump, parseDump } from '../../src/machine/dump/dump.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import {
   type Recording,
@@ -76,7 +76,7 @@ function judge(machine: DiskMachine, xml: string, source: Source, isDump = false
 function dumped(source: Source): Source {
   const recording: Recording = new Map()
   readMachine(recordingSource(source, recording))
-  const parsed = parseDump(formatDump(recording).values())
+  const parsed = parseDump(makeDump(recording).texts.values())
   if (!parsed.ok) throw new Error(parsed.error)
   return recordedSource(parsed.value)
 }

@@ -1,7 +1,8 @@
 // A machine as a few text files that a person can look through before sending them.
 
+import { groupBy } from '../../collections.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import type { Entry, Recording } from '../source.ts'
+import { type Entry, type Recording, recordedText } from '../source.ts'
 import { masksFor } from './names.ts'
 import { maskedPath, maskedTarget } from './paths.ts'
 import { type Kind, placeholdersFor } from './placeholders.ts'
@@ -10,37 +11,30 @@ import { keptParameters, namedDrivers, reducedText } from './texts.ts'
 const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
 
 /**
- * The texts of a dump, by file name: one for each folder of the root that was read (`sys.txt`,
+ * The texts of a dump by file name, and how many names of each kind have placeholders in it: one text for each folder of the root that was read (`sys.txt`,
  * `proc.txt`, …). What would tell one machine of a kind from another is left out or replaced: serial
  * numbers, UUIDs, hardware addresses, names that people gave.
  *
  * A line is `PATH = TEXT`, `PATH -> TARGET` of a link, or `PATH/` of a folder in which nothing was
  * read; the lines of a longer text follow `PATH =`, each behind a tab.
  */
-export function formatDump(recording: Recording): Map<string, string> {
-  return makeDump(recording).texts
-}
-
-/** The same, and how many names of each kind have placeholders in it. */
 export function makeDump(recording: Recording): {
   texts: Map<string, string>
-  replaced: Reduced['replaced']
+  replaced: ReadonlyMap<Kind, number>
 } {
   const reduced = withoutIdentity(recording)
   const entries = [...reduced.recording].sort(([a], [b]) => (a < b ? -1 : 1))
-  const files = new Map<string, string[]>()
-  for (const [i, [path, entry]] of entries.entries()) {
-    const next = entries[i + 1]?.[0]
-    if (entry === 'folder' && next?.startsWith(`${path}/`)) continue
+  const told = entries.filter(([path, entry], i) => {
+    const isAround = entry === 'folder' && entries[i + 1]?.[0].startsWith(`${path}/`)
     // A line ends a path at its first blank; nothing that is read has one in its path.
-    if (/\s/.test(path)) continue
-    const name = `${path.split('/')[1]}.txt`
-    const lines = files.get(name) ?? [HEAD]
-    lines.push(...entryLines(path, entry))
-    files.set(name, lines)
-  }
-  const texts = new Map([...files].map(([name, lines]) => [name, `${lines.join('\n')}\n`]))
-  return { texts, replaced: reduced.replaced }
+    return !isAround && !/\s/.test(path)
+  })
+  const files = groupBy(told, ([path]) => `${path.split('/')[1]}.txt`)
+  const texts = [...files].map(([name, own]): [string, string] => {
+    const lines = own.flatMap(([path, entry]) => entryLines(path, entry))
+    return [name, `${[HEAD, ...lines].join('\n')}\n`]
+  })
+  return { texts: new Map(texts), replaced: reduced.replaced }
 }
 
 function entryLines(path: string, entry: Entry): string[] {
@@ -59,9 +53,8 @@ export function parseDump(texts: Iterable<string>): Result<Recording, string> {
     let long: string | undefined
     for (const line of text.split('\n')) {
       if (line.startsWith('\t') && long !== undefined) {
-        const before = recording.get(long)
-        const more = typeof before === 'object' && 'text' in before ? before.text : ''
-        recording.set(long, { text: `${more}${line.slice(1)}\n` })
+        const before = recordedText(recording.get(long)) ?? ''
+        recording.set(long, { text: `${before}${line.slice(1)}\n` })
         continue
       }
       long = undefined
@@ -70,33 +63,24 @@ export function parseDump(texts: Iterable<string>): Result<Recording, string> {
       const [, path, content, begins, link] = found ?? []
       if (path === undefined) return err(line)
       if (begins !== undefined) long = path
-      recording.set(
-        path,
-        link !== undefined
-          ? { link }
-          : content !== undefined
-            ? { text: `${content}\n` }
-            : begins !== undefined
-              ? { text: '' }
-              : 'folder'
-      )
+      if (link !== undefined) recording.set(path, { link })
+      else if (content !== undefined) recording.set(path, { text: `${content}\n` })
+      else recording.set(path, begins === undefined ? 'folder' : { text: '' })
     }
   }
   return ok(recording)
 }
 
-/** What goes into a dump, and how many names of each kind were replaced for that. */
-export interface Reduced {
-  recording: Recording
-  replaced: ReadonlyMap<Kind, number>
-}
-
 /**
  * The recording without what would tell one machine of a kind from another: names that people gave,
  * serial numbers, UUIDs, hardware addresses. Each has a placeholder, the same everywhere. Every reader
- * finds in it what it finds in the whole one, but for these names; a second time changes nothing.
+ * finds in it what it finds in the whole one, but for these names; a second time changes nothing. `replaced`
+ * is how many names of each kind there were.
  */
-export function withoutIdentity(recording: Recording): Reduced {
+export function withoutIdentity(recording: Recording): {
+  recording: Recording
+  replaced: ReadonlyMap<Kind, number>
+} {
   const names = placeholdersFor(recording)
   const drivers = namedDrivers(recording)
   const masks = masksFor(recording, names, drivers)
@@ -131,7 +115,7 @@ export function withoutIdentity(recording: Recording): Reduced {
 
 function textsAt(recording: Recording, end: string): string[] {
   return [...recording].flatMap(([path, it]) =>
-    path.endsWith(end) && typeof it === 'object' && 'text' in it ? [it.text] : []
+    path.endsWith(end) ? (recordedText(it) ?? []) : []
   )
 }
 

@@ -1,7 +1,7 @@
 // Names that people give, and the placeholders that take their place. What everybody's machine has under
 // the same name stays: `enp5s0`, `nvme0n1p2`, `/home`.
 
-import type { Recording } from '../source.ts'
+import { type Recording, recordedText } from '../source.ts'
 import type { Placeholders } from './placeholders.ts'
 
 /** One function for each kind of name; the same name always gives the same text. */
@@ -12,12 +12,8 @@ export interface Masks {
   block(name: string): string
   /** A mapping of the device mapper, by the name that it has in `/dev/mapper`. */
   mapping(name: string): string
-  volume(group: string, name: string): string
-  array(name: string): string
   /** A path below `/dev`. */
   device(path: string): string
-  /** A name in `/dev/disk/by-…`; `folder` is `by-id` and its like. */
-  link(folder: string, name: string): string
   /** A ZFS pool or dataset, as `pool/a/b`. */
   dataset(name: string): string
   mount(point: string): string
@@ -41,9 +37,31 @@ export function masksFor(
   drivers: ReadonlySet<string>
 ): Masks {
   const numbers = maskNumbers(names)
-  const isBridge = (name: string) => recording.has(`/sys/class/net/${name}/bridge/stp_state`)
-  const kinds = kindsOfMappings(recording)
+  const devices = deviceMasks(names, kindsOfMappings(recording), numbers)
+  return {
+    ...devices,
+    numbers,
+    interface: name => {
+      if (HARDWARE_ADDRESS.test(name)) return numbers(name)
+      if (INTERFACE.test(name)) return name
+      const isBridge = recording.has(`/sys/class/net/${name}/bridge/stp_state`)
+      return names.of(isBridge ? 'bridge' : 'net', name)
+    },
+    mount: point => (KNOWN_POINTS.test(point) ? point : names.of('mount', point)),
+    swap: path => (path.startsWith('/dev/') ? devices.device(path) : names.of('swap', path)),
+    input: name => (isProduct(name) ? name : names.of('input', name)),
+    profile: name => (name === 'system' ? name : names.of('profile', name)),
+    entry: name => (ENTRY.test(name) ? name : names.of('entry', name)),
+    driver: name => (drivers.has(name.replaceAll('-', '_')) ? name : names.of('driver', name)),
+    kernel: version => /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(version)?.[0] ?? 'unknown'
+  }
+}
 
+function deviceMasks(
+  names: Placeholders,
+  kinds: ReadonlyMap<string, MappingKind>,
+  numbers: Masks['numbers']
+): Pick<Masks, 'block' | 'mapping' | 'dataset' | 'device'> {
   const block = (name: string) => {
     if (BLOCK.test(name)) return name
     // The kernel's name of an array says that it is one; the rest is also its name in /dev/md.
@@ -64,7 +82,6 @@ export function masksFor(
     }
     return names.of('map', name)
   }
-  const array = (name: string) => (/^(?:md)?\d+$/.test(name) ? name : names.of('array', name))
   const dataset = (name: string) => {
     const [pool = '', ...rest] = name.split('/')
     const inner = rest.map((it, i) =>
@@ -72,7 +89,30 @@ export function masksFor(
     )
     return [names.of('pool', pool), ...inner].join('/')
   }
-  const link = (folder: string, name: string): string => {
+  const array = (name: string) => (/^(?:md)?\d+$/.test(name) ? name : names.of('array', name))
+  const link = linkMask(names, { mapping, array, numbers })
+  const device = (path: string): string => {
+    const [first = '', ...rest] = path.replace(/^\/dev\//, '').split('/')
+    const [second, ...more] = rest
+    if (second === undefined) {
+      return `/dev/${kinds.has(first) ? mapping(first) : block(first)}`
+    }
+    if (first === 'disk') return `/dev/disk/${second}/${link(second, more.join('/'))}`
+    if (first === 'mapper') return `/dev/mapper/${mapping(second)}`
+    if (first === 'md') return `/dev/md/${array(second)}`
+    if (first === 'zvol') return `/dev/zvol/${dataset(rest.join('/'))}`
+    if (first === 'block' || first === 'cciss') return `/dev/${first}/${block(second)}`
+    return `/dev/${volume(first, rest.join('/')).replace('-', '/')}`
+  }
+  return { block, mapping, dataset, device }
+}
+
+/** The mask for a name in `/dev/disk/by-…`; its `folder` is `by-id` and its like. */
+function linkMask(
+  names: Placeholders,
+  { mapping, array, numbers }: Record<'mapping' | 'array' | 'numbers', (name: string) => string>
+): (folder: string, name: string) => string {
+  return (folder, name) => {
     const [, base = name, part = ''] = /^(.*?)(-part\d+)?$/s.exec(name) ?? []
     const [, bus = ''] = BUS.exec(base) ?? []
     const rest = base.slice(bus.length)
@@ -92,68 +132,31 @@ export function masksFor(
         return PATH.test(base) ? name : `${names.of('path', base)}${part}`
     }
   }
-  const device = (path: string): string => {
-    const parts = path.replace(/^\/dev\//, '').split('/')
-    const [first = '', second, ...more] = parts
-    if (second === undefined) {
-      return `/dev/${kinds.has(first) ? mapping(first) : block(first)}`
-    }
-    if (first === 'disk') return `/dev/disk/${second}/${link(second, more.join('/'))}`
-    if (first === 'mapper') return `/dev/mapper/${mapping(second)}`
-    if (first === 'md') return `/dev/md/${array(second)}`
-    if (first === 'zvol') return `/dev/zvol/${dataset([second, ...more].join('/'))}`
-    if (first === 'block' || first === 'cciss') return `/dev/${first}/${block(second)}`
-    return `/dev/${volume(first, [second, ...more].join('/')).replace('-', '/')}`
-  }
-  return {
-    ...{ block, mapping, volume, array, dataset, link, device, numbers },
-    interface: name => {
-      if (HARDWARE_ADDRESS.test(name)) return numbers(name)
-      if (INTERFACE.test(name)) return name
-      return names.of(isBridge(name) ? 'bridge' : 'net', name)
-    },
-    mount: point => (KNOWN_POINTS.test(point) ? point : names.of('mount', point)),
-    swap: path => (path.startsWith('/dev/') ? device(path) : names.of('swap', path)),
-    input: name => (isProduct(name) ? name : names.of('input', name)),
-    profile: name => (name === 'system' ? name : names.of('profile', name)),
-    entry: name => (ENTRY.test(name) ? name : names.of('entry', name)),
-    driver: name => {
-      const plain = name.replaceAll('-', '_')
-      return drivers.has(plain) ? name : names.of('driver', name)
-    },
-    kernel: version => /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(version)?.[0] ?? 'unknown'
-  }
 }
 
+type MappingKind = 'luks' | 'lvm' | 'other'
+
 /** What lies below each mapping: volumes of LVM are named by their group, too. */
-function kindsOfMappings(recording: Recording): Map<string, 'luks' | 'lvm' | 'other'> {
-  const kinds = new Map<string, 'luks' | 'lvm' | 'other'>()
-  const text = (path: string) => {
-    const entry = recording.get(path)
-    return typeof entry === 'object' && 'text' in entry ? entry.text.trim() : undefined
-  }
+function kindsOfMappings(recording: Recording): Map<string, MappingKind> {
+  const kinds = new Map<string, MappingKind>()
+  const text = (path: string) => recordedText(recording.get(path))?.trim()
   const typeOf = (name: string) => {
     const facts = text(`/run/udev/data/b${text(`/sys/class/block/${name}/dev`)}`) ?? ''
     return /^E:ID_FS_TYPE=(.*)$/m.exec(facts)?.[1]
   }
   for (const path of recording.keys()) {
-    const [, device] = /^\/sys\/class\/block\/(dm-\d+)\/dm\/name$/.exec(path) ?? []
-    const name = device === undefined ? undefined : text(path)
+    const device = /^\/sys\/class\/block\/(dm-\d+)\/dm\/name$/.exec(path)?.[1]
+    const name = device === undefined ? '' : text(path)
     if (name === undefined || name === '') continue
     const slaves = `/sys/class/block/${device}/slaves/`
     const below = [...recording.keys()].filter(it => it.startsWith(slaves))
     const types = below.map(it => typeOf(it.slice(slaves.length)))
     const id = text(`/sys/class/block/${device}/dm/uuid`) ?? ''
-    kinds.set(
-      name,
-      types.includes('crypto_LUKS') || /^CRYPT\b/.test(id)
-        ? 'luks'
-        : types.includes('LVM2_member') || /^LVM\b/.test(id)
-          ? 'lvm'
-          : 'other'
-    )
+    if (types.includes('crypto_LUKS') || /^CRYPT\b/.test(id)) kinds.set(name, 'luks')
+    else if (types.includes('LVM2_member') || /^LVM\b/.test(id)) kinds.set(name, 'lvm')
     // Without facts from udev the form of the name decides.
-    if (kinds.get(name) === 'other' && types.every(it => it === undefined)) kinds.delete(name)
+    else if (types.some(it => it !== undefined)) kinds.set(name, 'other')
+    else kinds.delete(name)
   }
   return kinds
 }
@@ -203,11 +206,8 @@ function isProduct(name: string): boolean {
 /** Numbers instead of what is unique, in the form that it has. */
 function maskNumbers(names: Placeholders): (text: string) => string {
   const digits = (it: string, form: RegExp, length: number) => {
-    const before = (text: string) => {
-      const found = form.exec(text)
-      return found ? Number(found[1]) : undefined
-    }
-    return String(names.number(it.replaceAll(':', ''), before)).padStart(length, '0')
+    const plain = it.replaceAll(':', '')
+    return String(names.number(plain, form.exec(plain)?.[1])).padStart(length, '0')
   }
   return text =>
     text
@@ -215,8 +215,7 @@ function maskNumbers(names: Placeholders): (text: string) => string {
         return `00000000-0000-0000-0000-${digits(it, /^[0-]{24}(\d{12})$/, 12)}`
       })
       .replace(/\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b/gi, it => {
-        const pairs = digits(it, /^(0{6}\d{6})$/, 12).match(/../g) ?? []
-        return pairs.join(':')
+        return digits(it, /^(0{6}\d{6})$/, 12).replace(/..(?=.)/g, '$&:')
       })
       .replace(/\b(enx|wlx|wwx)([0-9a-f]{12})\b/g, (_, kind, it) => {
         return `${kind}${digits(it, /^(0{6}\d{6})$/, 12)}`

@@ -3,20 +3,8 @@
 
 import type { Masks } from './names.ts'
 
-type Mask = (text: string, masks: Masks) => string
-
-/** A pattern for paths, and for each of its groups what replaces it. */
-type Rule = [pattern: RegExp, ...groups: Mask[]]
-
-const net: Mask = (it, masks) => masks.interface(it)
-const block: Mask = (it, masks) => masks.block(it)
-const mapping: Mask = (it, masks) => masks.mapping(it)
-const numbers: Mask = (it, masks) => masks.numbers(it)
-const entry: Mask = (it, masks) => masks.entry(it)
-const profile: Mask = (it, masks) => masks.profile(it)
-const pool: Mask = (it, masks) => masks.dataset(it)
-const kernel: Mask = (it, masks) => masks.kernel(it)
-const whole: Mask = (it, masks) => masks.device(it)
+/** A pattern for paths, and for each of its groups the mask that replaces it. */
+type Rule = [pattern: RegExp, ...groups: (keyof Masks)[]]
 
 const STORE = '/nix/store/[0-9a-z]{32}-[^/]+'
 
@@ -28,7 +16,7 @@ const RULES: readonly Rule[] = (
     ['/(?:etc|proc|proc/(?:bus|self|sys|bus/input|sys/kernel))'],
     ['/proc/(?:cpuinfo|meminfo|cmdline|modules|iomem|swaps|self/mountinfo)'],
     ['/(?:proc/bus/input/devices|proc/sys/kernel/osrelease|etc/os-release|dev/kmsg)'],
-    ['/proc/spl/kstat/zfs/([^/]+)/state', pool],
+    ['/proc/spl/kstat/zfs/([^/]+)/state', 'dataset'],
     // What the kernel and the firmware name.
     [`${DEVICE}(?:/(?:driver|driver/module|iommu_group|physfn|virtfn\\d+))?`],
     [
@@ -46,29 +34,29 @@ const RULES: readonly Rule[] = (
     ['/sys/dev/block/\\d+:\\d+'],
     ['/run/udev/data/b\\d+:\\d+'],
     // What people name.
-    ['/sys/class/net/([^/]+)(?:/operstate|/bridge|/bridge/stp_state)?', net],
+    ['/sys/class/net/([^/]+)(?:/operstate|/bridge|/bridge/stp_state)?', 'interface'],
     [
       '/sys/class/block/([^/]+)(?:/dev|/size|/ro|/removable|/dm|/dm/name|/dm/uuid|/bcache/set)?',
-      block
+      'block'
     ],
-    ['/sys/class/block/([^/]+)/device(?:/scsi_generic(?:/sg\\d+)?)?', block],
-    ['/sys/class/block/([^/]+)/(?:slaves|holders)', block],
-    ['/sys/class/block/([^/]+)/(?:slaves|holders)/([^/]+)', block, block],
-    ['/sys/fs/btrfs/([0-9a-f-]{36})(?:/devices)?', numbers],
-    ['/sys/fs/btrfs/([0-9a-f-]{36})/devices/([^/]+)', numbers, block],
-    ['/sys/fs/bcachefs/([0-9a-f-]{36})(?:/dev-\\d+|/dev-\\d+/block)?', numbers],
-    ['/dev/mapper/([^/]+)', mapping],
+    ['/sys/class/block/([^/]+)/device(?:/scsi_generic(?:/sg\\d+)?)?', 'block'],
+    ['/sys/class/block/([^/]+)/(?:slaves|holders)', 'block'],
+    ['/sys/class/block/([^/]+)/(?:slaves|holders)/([^/]+)', 'block', 'block'],
+    ['/sys/fs/btrfs/([0-9a-f-]{36})(?:/devices)?', 'numbers'],
+    ['/sys/fs/btrfs/([0-9a-f-]{36})/devices/([^/]+)', 'numbers', 'block'],
+    ['/sys/fs/bcachefs/([0-9a-f-]{36})(?:/dev-\\d+|/dev-\\d+/block)?', 'numbers'],
+    ['/dev/mapper/([^/]+)', 'mapping'],
     ['/dev/(?:disk|disk/by-[a-z]+|mapper|md|zvol|block)'],
-    ['(/dev/.+)', whole],
+    ['(/dev/.+)', 'device'],
     ['/run/(?:booted|current)-system'],
     ['/nix/var/nix/profiles/system(?:-\\d+-link)?'],
-    ['/nix/var/nix/profiles/system-profiles/([^/]+?)(?:-\\d+-link)?', profile],
-    ['/lib/modules/([^/]+)/modules\\.alias', kernel],
-    [`(${STORE})(?:/(?:kernel|initrd|kernel-modules|kernel-params|specialisation))?`, numbers],
-    [`(${STORE})/specialisation/([^/]+)`, numbers, entry],
-    [`(${STORE})/lib/modules/([^/]+)/modules\\.alias`, numbers, kernel],
-    [`(${STORE})/(?:bzImage|zImage|Image|vmlinux|vmlinuz|lib/modules)`, numbers]
-  ] as [string, ...Mask[]][]
+    ['/nix/var/nix/profiles/system-profiles/([^/]+?)(?:-\\d+-link)?', 'profile'],
+    ['/lib/modules/([^/]+)/modules\\.alias', 'kernel'],
+    [`(${STORE})(?:/(?:kernel|initrd|kernel-modules|kernel-params|specialisation))?`, 'numbers'],
+    [`(${STORE})/specialisation/([^/]+)`, 'numbers', 'entry'],
+    [`(${STORE})/lib/modules/([^/]+)/modules\\.alias`, 'numbers', 'kernel'],
+    [`(${STORE})/(?:bzImage|zImage|Image|vmlinux|vmlinuz|lib/modules)`, 'numbers']
+  ] as [string, ...(keyof Masks)[]][]
 ).map(([pattern, ...masks]): Rule => [new RegExp(`^${pattern}$`, 'd'), ...masks])
 
 /** The path as it is in a dump; undefined for one that must not be in it. */
@@ -83,14 +71,14 @@ export function maskedPath(path: string, masks: Masks): string | undefined {
 function replaced(
   path: string,
   found: RegExpExecArray,
-  groups: readonly Mask[],
+  groups: readonly (keyof Masks)[],
   masks: Masks
 ): string {
   let text = ''
   let end = 0
   for (const [i, mask] of groups.entries()) {
     const [from, to] = found.indices?.[i + 1] ?? [end, end]
-    text += path.slice(end, from) + mask(path.slice(from, to), masks)
+    text += path.slice(end, from) + masks[mask](path.slice(from, to))
     end = to
   }
   return text + path.slice(end)

@@ -37,8 +37,8 @@ export interface Placeholders {
    * so that a dump of a dump is the same dump.
    */
   of(kind: Kind, name: string): string
-  /** A number for what keeps its form; `numberIn` gives that of a text that has one already. */
-  number(name: string, numberIn: (text: string) => number | undefined): number
+  /** A number for what keeps its form; `known` is the one that it has already. */
+  number(name: string, known: string | undefined): number
   /** How many names of each kind were replaced. */
   counts(): ReadonlyMap<Kind, number>
 }
@@ -61,7 +61,8 @@ export function placeholdersFor(recording: Recording): Placeholders {
   }
   return {
     of: (kind, name) => (isPlaceholder(kind, name) ? name : placeholder(kind, next(kind, name))),
-    number: (name, numberIn) => numberIn(name) ?? next('number', name.toLowerCase()),
+    number: (name, known) =>
+      known === undefined ? next('number', name.toLowerCase()) : Number(known),
     counts: () => counted
   }
 }
@@ -75,8 +76,7 @@ function placeholder(kind: Kind, number: number): string {
 
 /** Whether a name is one that a dump has for names of this kind. */
 export function isPlaceholder(kind: Kind, name: string): boolean {
-  if (kind === 'input' && name === 'input') return true
-  if (kind === 'pool' && name === 'pool') return true
+  if ((kind === 'input' || kind === 'pool') && name === kind) return true
   const number = /(?<![0-9])[1-9]\d{0,5}$/.exec(name)?.[0]
   return number !== undefined && placeholder(kind, Number(number)) === name
 }
@@ -90,9 +90,12 @@ function takenIn(recording: Recording): Set<string> {
     }
     // The kernel numbers input devices in the same words.
     for (const [, number] of text.matchAll(/"input(\d*)"/g)) taken.add(`input${number || 1}`)
-    for (const [, number] of text.matchAll(/\/mnt\/([1-9]\d{0,5})(?!\d)/g))
+    for (const [, number] of text.matchAll(/\/mnt\/([1-9]\d{0,5})(?!\d)/g)) {
       taken.add(`mount${number}`)
-    for (const number of numbersIn(text)) taken.add(`number${number}`)
+    }
+    for (const [number] of text.matchAll(NUMBERED)) {
+      taken.add(`number${Number(/\d+$/.exec(number)?.[0])}`)
+    }
   }
   for (const [path, entry] of recording) {
     look(path)
@@ -101,9 +104,4 @@ function takenIn(recording: Recording): Set<string> {
   return taken
 }
 
-function numbersIn(text: string): number[] {
-  const found = text.match(
-    /00000000-0000-0000-0000-\d{12}|00:00:00:00:00:\d\d|\b0{20}\d{12}\b|x0{6}\d{6}\b/g
-  )
-  return (found ?? []).map(it => Number(/\d+$/.exec(it)?.[0]))
-}
+const NUMBERED = /00000000-0000-0000-0000-\d{12}|00:00:00:00:00:\d\d|\b0{20}\d{12}\b|x0{6}\d{6}\b/g

@@ -7,7 +7,7 @@ import type { Masks } from './names.ts'
 import type { Placeholders } from './placeholders.ts'
 
 /** What texts are reduced by. */
-export interface Reduction {
+interface Reduction {
   masks: Masks
   /** The kernel parameters of a text, on one line. */
   parameters: (text: string) => string
@@ -36,11 +36,7 @@ export function reducedText(path: string, text: string, at: Reduction): string {
     case '/proc/bus/input/devices':
       return inputs(text, masks)
     case '/proc/modules':
-      return joinLines(
-        lines(text)
-          .map(it => it.split(' ')[0] ?? '')
-          .filter(isKnownModule)
-      )
+      return joinLines((text.match(/^[^ \n]+/gm) ?? []).filter(isKnownModule))
     case '/proc/sys/kernel/osrelease':
       return `${masks.kernel(text.trim())}\n`
     case '/proc/iomem':
@@ -82,30 +78,22 @@ function udevFacts(text: string, masks: Masks): string {
   return [...label, linesWith(text, /^E:ID_FS_TYPE=\w*$/)].join('')
 }
 
-function lines(text: string): string[] {
-  return text.split('\n')
-}
-
 function joinLines(kept: readonly string[]): string {
   return kept.map(it => `${it}\n`).join('')
 }
 
 function linesWith(text: string, pattern: RegExp): string {
-  return joinLines(lines(text).filter(it => pattern.test(it)))
+  return joinLines(text.split('\n').filter(it => pattern.test(it)))
 }
 
 /** One processor is as good as all. */
 function processor(text: string): string {
   const [first = ''] = text.split('\n\n')
-  return linesWith(first, /^(?:vendor_id|model name|flags)\s*:/).replace(
-    /^(flags\s*: *)(.*)$/m,
-    (_, name, flags: string) =>
-      name +
-      flags
-        .split(' ')
-        .filter(it => ['vmx', 'svm', 'pdpe1gb', 'hypervisor'].includes(it))
-        .join(' ')
-  )
+  const kept = linesWith(first, /^(?:vendor_id|model name|flags)\s*:/)
+  return kept.replace(/^(flags\s*: *)(.*)$/m, (_, name: string, all: string) => {
+    const flags = all.split(' ').filter(it => /^(?:vmx|svm|pdpe1gb|hypervisor)$/.test(it))
+    return name + flags.join(' ')
+  })
 }
 
 /** A system that is made of NixOS may have a name of its own. */
@@ -126,26 +114,24 @@ function log(text: string): string {
 
 /** Only what lies on disks, under names that say nothing. */
 function mounts(text: string, { masks, hasBlock }: Reduction): string {
-  const kept = lines(text)
-    .filter(it => it !== '')
-    .flatMap(line => {
-      const [before = '', after = ''] = line.split(' - ')
-      const [, , number = '', , point = ''] = before.split(' ')
-      const [type = '', from = ''] = after.split(' ')
-      const isPool = /^(?:btrfs|zfs|bcachefs)$/.test(type)
-      const sources = from.split(':').filter(it => it.startsWith('/dev/'))
-      const isOnDisk =
-        /^(?!0:)\d+:\d+$/.test(number) || isPool || sources.some(it => hasBlock(it.slice(5)))
-      if (!isOnDisk) return []
-      const devices = sources.map(it => masks.device(it)).join(':') || 'none'
-      const origin = type === 'zfs' ? masks.dataset(from) : devices
-      return [`${number} / ${masks.mount(point)} rw - ${type.replace(/\..*$/, '')} ${origin} rw`]
-    })
+  const kept = text.split('\n').flatMap(line => {
+    const [before = '', after = ''] = line.split(' - ')
+    const [, , number = '', , point = ''] = before.split(' ')
+    const [type = '', from = ''] = after.split(' ')
+    const isPool = /^(?:btrfs|zfs|bcachefs)$/.test(type)
+    const sources = from.split(':').filter(it => it.startsWith('/dev/'))
+    const isOnDisk =
+      /^(?!0:)\d+:\d+$/.test(number) || isPool || sources.some(it => hasBlock(it.slice(5)))
+    if (!isOnDisk) return []
+    const devices = sources.map(it => masks.device(it)).join(':') || 'none'
+    const origin = type === 'zfs' ? masks.dataset(from) : devices
+    return [`${number} / ${masks.mount(point)} rw - ${type.replace(/\..*$/, '')} ${origin} rw`]
+  })
   return joinLines(kept.map((it, i) => `${i} 0 ${it}`))
 }
 
 function swaps(text: string, masks: Masks): string {
-  const [head = '', ...rest] = lines(text)
+  const [head = '', ...rest] = text.split('\n')
   const kept = rest.flatMap(line => {
     const [, path, kind, more = ''] = /^(\S+)\s+(partition|file)(\s.*)?$/.exec(line) ?? []
     if (path === undefined) return []
@@ -158,7 +144,8 @@ function swaps(text: string, masks: Masks): string {
 
 /** Names stay that makers give; those of people do not. */
 function inputs(text: string, masks: Masks): string {
-  return lines(text)
+  return text
+    .split('\n')
     .filter(it => it === '' || /^(?:N: Name|S: Sysfs|H: Handlers|B: EV|B: KEY)=/.test(it))
     .map(it => {
       const name = /^N: Name="?(.*?)"?$/s.exec(it)?.[1]
@@ -181,38 +168,35 @@ export function namedDrivers(recording: Recording): Set<string> {
 // Kernel parameters: those that say something about passing devices through, without what a person
 // may have written into them.
 
+function wordSet(text: string): ReadonlySet<string> {
+  return new Set(text.split(/\s+/))
+}
+
 /** Modules that rules or helpers look for, with underscores. */
-const MODULES = new Set(
-  `vfio vfio_pci vfio_pci_core vfio_iommu_type1 vfio_virqfd vfio_mdev mdev kvm kvm_amd kvm_intel kvmfr kvmgt
+const MODULES =
+  wordSet(`vfio vfio_pci vfio_pci_core vfio_iommu_type1 vfio_virqfd vfio_mdev mdev kvm kvm_amd kvm_intel kvmfr kvmgt
    irqbypass pci_stub xen_pciback amdgpu radeon nouveau nova_core nova_drm nvidia nvidia_drm nvidia_modeset
    nvidia_uvm nvidia_peermem nvidia_vgpu_vfio nvidiafb i2c_nvidia_gpu i915 xe snd_hda_intel snd_hda_codec_hdmi
-   vendor_reset simpledrm efifb vesafb nvme ahci xhci_pci xhci_hcd ehci_pci`.split(/\s+/)
-)
+   vendor_reset simpledrm efifb vesafb nvme ahci xhci_pci xhci_hcd ehci_pci`)
 
 /** Whether this is the name of a module that anybody may know of. */
-export function isKnownModule(name: string): boolean {
+function isKnownModule(name: string): boolean {
   return MODULES.has(name.replaceAll('-', '_'))
 }
 
-const NAMES = new Set(
-  `intel_iommu amd_iommu amd_iommu_intr iommu iommu.passthrough iommu.strict iommu.forcedac pci pcie_aspm
+const NAMES =
+  wordSet(`intel_iommu amd_iommu amd_iommu_intr iommu iommu.passthrough iommu.strict iommu.forcedac pci pcie_aspm
    pcie_acs_override pcie_ports pcie_port_pm pci_pt_e820_access video initcall_blacklist nomodeset hugepages
    hugepagesz default_hugepagesz hugetlb_free_vmemmap module_blacklist modprobe.blacklist rd.driver.blacklist
-   acpi acpi_osi acpi_enforce_resources acpi_backlight acpi_rev_override acpi_sleep isolcpus quiet`.split(
-    /\s+/
-  )
-)
+   acpi acpi_osi acpi_enforce_resources acpi_backlight acpi_rev_override acpi_sleep isolcpus quiet`)
 
 /** Options of modules that anybody may know of, and those that NVIDIA's driver has. */
-const OPTIONS = new Set(
-  `ids disable_idle_d3 disable_vga disable_denylist enable_sriov nointxmask ignore_msrs report_ignored_msrs nested
+const OPTIONS =
+  wordSet(`ids disable_idle_d3 disable_vga disable_denylist enable_sriov nointxmask ignore_msrs report_ignored_msrs nested
    avic npt ept mmu halt_poll_ns allow_unsafe_interrupts dma_entry_limit static_size_mb modeset fbdev hdmi_deepcolor
    atomic config runpm dc dpm aspm gpu_recovery ppfeaturemask si_support cik_support sg_display dcdebugmask bapm
    audio enable_guc enable_gvt enable_psr enable_fbc enable_dc fastboot force_probe max_vfs probe_vf
-   guc_firmware_path power_save power_save_controller enable index model probe_mask dmic_detect default_ps_max_latency_us`.split(
-    /\s+/
-  )
-)
+   guc_firmware_path power_save power_save_controller enable index model probe_mask dmic_detect default_ps_max_latency_us`)
 
 function isTelling(name: string): boolean {
   const [module = ''] = name.split('.')
@@ -220,15 +204,12 @@ function isTelling(name: string): boolean {
 }
 
 /** Words in values, other than numbers and names of modules. */
-const WORDS = new Set(
-  `on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
+const WORDS =
+  wordSet(`on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
    sp_off forcedac fullflush nofullflush nobypass merge nomerge pgtbl_v1 pgtbl_v2 noats nomsi noaer nocrs use_crs
    realloc assign-busses hpp big_root_window downstream multifunction id compat performance powersave
    powersupersave sysfb_init simpledrm_platform_driver_init efifb_init vesafb_init domain managed_irq nohz
-   vesa efi uefi simplefb inteldrmfb amdgpudrmfb nouveaufb map ywrap Linux Windows s3_bios s3_mode deep`.split(
-    /\s+/
-  )
-)
+   vesa efi uefi simplefb inteldrmfb amdgpudrmfb nouveaufb map ywrap Linux Windows s3_bios s3_mode deep`)
 
 /** `16G`, `1920x1080`, `0-3`, `0xffff`, and connectors. */
 const NUMBERS =

@@ -1,6 +1,7 @@
 // What a person reaches their machine by: the network and the keyboard.
 
 import { posix } from 'node:path'
+import { uniqueBy } from '../../collections.ts'
 import { addressesIn, type Keyboard, type Network } from '../machine.ts'
 import type { Source } from '../source.ts'
 
@@ -18,10 +19,8 @@ export function readNetworks(source: Source): Network[] {
 
 /** A virtual function is gone with the card that it is made of, though that is not on the way to it. */
 function withCards(source: Source, addresses: readonly string[]): string[] {
-  return addresses.flatMap(it => [
-    ...addressesIn(source.link(`/sys/bus/pci/devices/${it}/physfn`) ?? ''),
-    it
-  ])
+  const physical = (it: string) => source.link(`/sys/bus/pci/devices/${it}/physfn`) ?? ''
+  return addresses.flatMap(it => [...addressesIn(physical(it)), it])
 }
 
 /** The bridges that there are; undefined where nobody says. */
@@ -43,11 +42,8 @@ interface Input {
 /** The keyboards: what has letters and repeats them, but for what nobody types on. */
 export function readKeyboards(source: Source): Keyboard[] {
   const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
-  const mice = new Set(
-    inputs
-      .filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))
-      .map(it => plugOf(it.path))
-  )
+  const pointers = inputs.filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))
+  const mice = new Set(pointers.map(it => plugOf(it.path)))
   const typed = inputs.filter(it => isKeyboard(it) && !NOT_TYPED_ON.test(it.path))
   const keyboards = typed.map(({ name, path }): Keyboard => {
     const isWireless = path.startsWith('/devices/virtual/')
@@ -59,32 +55,24 @@ export function readKeyboards(source: Source): Keyboard[] {
       isBuiltIn: through.length === 0 && !isWireless
     }
   })
-  return keyboards.filter(
-    (it, i) =>
-      keyboards.findIndex(at => at.name === it.name && at.through.join() === it.through.join()) ===
-      i
-  )
+  return uniqueBy(keyboards, it => `${it.name}\0${it.through.join()}`)
 }
 
 /** One block of lines for each input device, blocks apart by an empty line. */
 function readInputs(text: string): Input[] {
-  return text
-    .split('\n\n')
-    .filter(it => it.includes('H: Handlers='))
-    .map(block => {
-      const line = (start: string) =>
-        block
-          .split('\n')
-          .find(it => it.startsWith(start))
-          ?.slice(start.length) ?? ''
-      return {
-        name: line('N: Name=').replace(/^"|"$/g, ''),
-        path: line('S: Sysfs='),
-        handlers: line('H: Handlers=').split(/\s+/),
-        events: bits(line('B: EV=')),
-        keys: bits(line('B: KEY='))
-      }
-    })
+  const blocks = text.split('\n\n').filter(it => it.includes('H: Handlers='))
+  return blocks.map(block => {
+    const lines = block.split('\n')
+    const line = (start: string) =>
+      lines.find(it => it.startsWith(start))?.slice(start.length) ?? ''
+    return {
+      name: line('N: Name=').replace(/^"|"$/g, ''),
+      path: line('S: Sysfs='),
+      handlers: line('H: Handlers=').split(/\s+/),
+      events: bits(line('B: EV=')),
+      keys: bits(line('B: KEY='))
+    }
+  })
 }
 
 /** Words of 64 bits in hexadecimal, the highest first. */
@@ -176,8 +164,8 @@ function asMapping(path: string): string {
 export function isPartitionOf(part: string, disk: string): boolean {
   if (!part.startsWith(disk)) return false
   const rest = part.slice(disk.length)
-  if (/^\/dev\/(?:disk\/by-(?:id|path)|mapper|zvol)\//.test(disk) && /^-part\d+$/.test(rest))
-    return true
+  const isNamed = /^\/dev\/(?:disk\/by-(?:id|path)|mapper|zvol)\//.test(disk)
+  if (isNamed && /^-part\d+$/.test(rest)) return true
   if (disk.startsWith('/dev/disk/')) return false
   if (/\d$/.test(disk)) return /^p\d+$/.test(rest)
   return (

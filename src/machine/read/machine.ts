@@ -1,3 +1,4 @@
+import { defined } from '../../collections.ts'
 import type { Cpu, Firmware, Iommu, Machine, Memory } from '../machine.ts'
 import type { Source } from '../source.ts'
 import { readBridges, readKeyboards, readNetworks } from './lifelines.ts'
@@ -11,14 +12,17 @@ import { readKernelLog, readLoadedModules, readSystems } from './systems.ts'
  */
 export function readMachine(source: Source): Machine {
   const kernel = source.text('/proc/sys/kernel/osrelease')?.trim()
-  const bridges = readBridges(source)
-  const nixos = nixosRelease(source.text('/etc/os-release') ?? '')
-  const systems = readSystems(source)
-  const modules = readLoadedModules(source)
-  const log = readKernelLog(source)
-  const blocks = readBlocks(source)
+  const known = {
+    kernel,
+    bridges: readBridges(source),
+    nixos: nixosRelease(source.text('/etc/os-release') ?? ''),
+    systems: readSystems(source),
+    modules: readLoadedModules(source),
+    log: readKernelLog(source),
+    blocks: readBlocks(source)
+  }
   return {
-    devices: readPci(source, readAliases(source, kernel, systems?.booted?.modules)),
+    devices: readPci(source, readAliases(source, kernel, known.systems?.booted?.modules)),
     iommu: readIommu(source),
     cpu: readCpu(source),
     memory: readMemory(source),
@@ -27,14 +31,8 @@ export function readMachine(source: Source): Machine {
     storage: readStorage(source),
     networks: readNetworks(source),
     keyboards: readKeyboards(source),
-    ...(blocks === undefined ? {} : { blocks }),
     ...(hasPools(source) ? { hasPools: true } : {}),
-    ...(bridges === undefined ? {} : { bridges }),
-    ...(kernel === undefined ? {} : { kernel }),
-    ...(nixos === undefined ? {} : { nixos }),
-    ...(modules === undefined ? {} : { modules }),
-    ...(log === undefined ? {} : { log }),
-    ...(systems === undefined ? {} : { systems })
+    ...defined(known)
   }
 }
 
@@ -45,26 +43,19 @@ function readIommu(source: Source): Iommu {
   return { groups, isOffered: tables.some(it => it === 'DMAR' || it === 'IVRS') }
 }
 
+const VENDORS: Record<string, Cpu['vendor']> = { GenuineIntel: 'intel', AuthenticAMD: 'amd' }
+
 function readCpu(source: Source): Cpu {
   const text = source.text('/proc/cpuinfo') ?? ''
-  const online = source.text('/sys/devices/system/cpu/online')?.trim()
   const field = (name: string) => new RegExp(`^${name}\\s*: *(.*)$`, 'm').exec(text)?.[1]?.trim()
-  const vendor = { GenuineIntel: 'intel', AuthenticAMD: 'amd' } as const
-  const name = field('vendor_id')
-  const known = name === 'GenuineIntel' || name === 'AuthenticAMD' ? vendor[name] : undefined
-  const model = field('model name')
   const flags = field('flags')?.split(' ')
-  return {
-    ...(known === undefined ? {} : { vendor: known }),
-    ...(model === undefined ? {} : { model }),
-    ...(online === undefined || online === '' ? {} : { online }),
-    ...(flags === undefined
-      ? {}
-      : {
-          hasVirtualisation: flags.includes('vmx') || flags.includes('svm'),
-          hasHugePages1G: flags.includes('pdpe1gb')
-        })
-  }
+  return defined({
+    vendor: VENDORS[field('vendor_id') ?? ''],
+    model: field('model name'),
+    online: source.text('/sys/devices/system/cpu/online')?.trim() || undefined,
+    hasVirtualisation: flags?.some(it => it === 'vmx' || it === 'svm'),
+    hasHugePages1G: flags?.includes('pdpe1gb')
+  })
 }
 
 const HUGEPAGES = '/sys/kernel/mm/hugepages'
@@ -76,7 +67,7 @@ function readMemory(source: Source): Memory {
     const count = Number(source.text(`${HUGEPAGES}/${name}/nr_hugepages`)?.trim() ?? 0)
     return size === undefined || !(count > 0) ? [] : [{ sizeKiB: Number(size), count }]
   })
-  return { ...(total === undefined ? {} : { total: Number(total) }), hugepages }
+  return { ...defined({ total: total === undefined ? undefined : Number(total) }), hugepages }
 }
 
 const LAPTOPS = [8, 9, 10, 14, 31, 32]
@@ -86,14 +77,13 @@ const MUXES = [
 ]
 
 function readFirmware(source: Source): Firmware {
-  const board = source.text('/sys/class/dmi/id/board_name')?.trim()
+  const board = source.text('/sys/class/dmi/id/board_name')?.trim() || undefined
   const chassis = Number(source.text('/sys/class/dmi/id/chassis_type')?.trim())
   const mux = MUXES.map(it => source.text(it)?.trim()).find(it => it === '0' || it === '1')
   return {
     isEfi: source.names('/sys/firmware/efi') !== undefined,
     isLaptop: LAPTOPS.includes(chassis),
-    ...(board === undefined || board === '' ? {} : { board }),
-    ...(mux === undefined ? {} : { mux: mux === '1' ? 'integrated' : 'discrete' })
+    ...defined({ board, mux: mux && (mux === '1' ? 'integrated' : 'discrete') })
   }
 }
 

@@ -1,3 +1,4 @@
+import { defined, groupBy } from '../../collections.ts'
 import { addressesIn, type Connector, type PciDevice, type Sriov } from '../machine.ts'
 import type { Source } from '../source.ts'
 import { isVirtual } from '../virtualFunctions.ts'
@@ -60,18 +61,20 @@ const DRM = '/sys/class/drm'
 export function readPci(source: Source, driversFor: Drivers): PciDevice[] {
   const connectors = readConnectors(source)
   const framebuffers = readFramebuffers(source)
-  return (source.names(DEVICES) ?? [])
-    .map(address => readDevice(source, address, connectors.get(address) ?? []))
-    .filter(it => it !== undefined)
-    .map(device => {
-      const alias = source.text(`${DEVICES}/${device.address}/modalias`)?.trim()
-      const suitable = alias === undefined ? [] : driversFor(alias)
-      return {
+  return (source.names(DEVICES) ?? []).flatMap(address => {
+    const device = readDevice(source, address, connectors.get(address) ?? [])
+    if (!device) return []
+    const alias = source.text(`${DEVICES}/${address}/modalias`)?.trim()
+    const suitable = alias === undefined ? [] : driversFor(alias)
+    const holdsFramebuffer = framebuffers.has(address)
+    return [
+      {
         ...device,
         ...(suitable.length > 0 ? { suitable } : {}),
-        ...(framebuffers.has(device.address) ? { holdsFramebuffer: true } : {})
+        ...(holdsFramebuffer ? { holdsFramebuffer } : {})
       }
-    })
+    ]
+  })
 }
 
 function readDevice(
@@ -85,25 +88,23 @@ function readDevice(
   const [vendor, device, code] = [hex('vendor', 4), hex('device', 4), hex('class', 6)]
   if (vendor === undefined || device === undefined || code === undefined) return undefined
   const bootVga = value('boot_vga')
-  const resets = value('reset_method')
   const override = value('driver_override')
-  const path = source.link(folder) ?? ''
-  // Only a virtual function has this link.
-  const physical = addressesIn(source.link(`${folder}/physfn`) ?? '').at(-1)
+  const target = (name: string) => source.link(`${folder}/${name}`)?.split('/').at(-1)
   return {
     ...{ address, vendor, device, class: code, connectors },
     window: largestWindow(value('resource') ?? ''),
-    behind: addressesIn(path).filter(it => it !== address),
-    ...optional('driver', lastPart(source.link(`${folder}/driver`))),
-    ...optional('module', lastPart(source.link(`${folder}/driver/module`))),
-    ...(override === undefined || override === '(null)' || override === ''
-      ? {}
-      : { reservedFor: override }),
-    ...optional('group', lastPart(source.link(`${folder}/iommu_group`))),
-    ...optional('physicalFunction', physical),
-    ...optional('sriov', readSriov(value)),
-    ...(bootVga === undefined ? {} : { bootVga: bootVga === '1' }),
-    ...(resets === undefined ? {} : { resetMethods: resets.split(/\s+/).filter(Boolean) })
+    behind: addressesIn(source.link(folder) ?? '').filter(it => it !== address),
+    ...defined({
+      driver: target('driver'),
+      module: target('driver/module'),
+      reservedFor: override === '(null)' ? undefined : override || undefined,
+      group: target('iommu_group'),
+      // Only a virtual function has this link.
+      physicalFunction: addressesIn(source.link(`${folder}/physfn`) ?? '').at(-1),
+      sriov: readSriov(value),
+      bootVga: bootVga === undefined ? undefined : bootVga === '1',
+      resetMethods: value('reset_method')?.split(/\s+/).filter(Boolean)
+    })
   }
 }
 
@@ -116,12 +117,8 @@ function readSriov(value: (name: string) => string | undefined): Sriov | undefin
   const total = number('sriov_totalvfs')
   if (total === undefined) return undefined
   const device = hexOf(value('sriov_vf_device')?.replace(/^(?:0x)?/i, '0x'), 4)
-  return {
-    total,
-    ...optional('device', device),
-    ...optional('offset', number('sriov_offset')),
-    ...optional('stride', number('sriov_stride'))
-  }
+  const [offset, stride] = ['sriov_offset', 'sriov_stride'].map(number)
+  return { total, ...defined({ device, offset, stride }) }
 }
 
 /** The places for monitors by the address of their card. */
@@ -148,16 +145,13 @@ const PREFETCH = 0x2000n
 
 /** Of the six windows of a device, the size of the largest that is for memory. */
 function largestWindow(resource: string): number {
-  const sizes = resource
-    .split('\n')
-    .slice(0, 6)
-    .map(line => {
-      if (!/^0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+$/.test(line)) return 0
-      const [start = 0n, end = 0n, flags = 0n] = line.split(' ').map(it => BigInt(it))
-      return (flags & MEMORY) !== 0n && (flags & PREFETCH) !== 0n && end > start
-        ? Number(end - start + 1n)
-        : 0
-    })
+  const lines = resource.split('\n').slice(0, 6)
+  const sizes = lines.map(line => {
+    if (!/^0x[0-9a-f]+ 0x[0-9a-f]+ 0x[0-9a-f]+$/.test(line)) return 0
+    const [start = 0n, end = 0n, flags = 0n] = line.split(' ').map(BigInt)
+    const isMemory = (flags & MEMORY) !== 0n && (flags & PREFETCH) !== 0n
+    return isMemory && end > start ? Number(end - start + 1n) : 0
+  })
   return Math.max(0, ...sizes)
 }
 
@@ -166,16 +160,8 @@ function hexOf(text: string | undefined, digits: number): string | undefined {
   return found?.toLowerCase().padStart(digits, '0')
 }
 
-function lastPart(target: string | undefined): string | undefined {
-  return target?.split('/').at(-1)
-}
-
-function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [P in K]?: V })
-}
-
 /** Which modules say that they are drivers for a device, by its modalias. */
-export type Drivers = (modalias: string) => string[]
+type Drivers = (modalias: string) => string[]
 
 /**
  * What the running kernel's modules say that they drive. `modules` is the folder with `lib/modules` that
@@ -186,21 +172,17 @@ export function readAliases(
   kernel: string | undefined,
   modules: string | undefined
 ): Drivers {
-  const folders = [...(modules === undefined ? [] : [modules]), '']
+  const folders = [modules, ''].filter(it => it !== undefined)
   const texts = folders.map(it => source.text(`${it}/lib/modules/${kernel}/modules.alias`))
   const text = kernel === undefined ? undefined : texts.find(it => it !== undefined)
-  return text === undefined ? () => [] : driverLookup(text)
+  return driverLookup(text ?? '')
 }
 
 /** The same from the text of a `modules.alias`. */
 export function driverLookup(text: string): Drivers {
-  const byVendor = new Map<string, { pattern: string; module: string }[]>()
-  for (const [, pattern = '', module = ''] of text.matchAll(/^alias (pci:v\S+) (\S+)$/gm)) {
-    const vendor = vendorOf(pattern)
-    const known = byVendor.get(vendor)
-    if (known) known.push({ pattern, module })
-    else byVendor.set(vendor, [{ pattern, module }])
-  }
+  const lines = [...text.matchAll(/^alias (pci:v\S+) (\S+)$/gm)]
+  const all = lines.map(([, pattern = '', module = '']) => ({ pattern, module }))
+  const byVendor = groupBy(all, it => vendorOf(it.pattern))
   return modalias => {
     const own = [...(byVendor.get(vendorOf(modalias)) ?? []), ...(byVendor.get('') ?? [])]
     const names = own.filter(it => matchesAlias(modalias, it.pattern)).map(it => it.module)

@@ -1,6 +1,7 @@
 // The block devices of a machine: how they lie on each other, their names, and what the host does with
 // each of them.
 
+import { defined, uniqueBy } from '../../collections.ts'
 import {
   addressesIn,
   type BlockDevice,
@@ -29,18 +30,18 @@ export function readBlocks(source: Source): BlockDevice[] | undefined {
     ...fileSystemMembers(source),
     ...poolMembers(source, plain)
   ]
-  return plain.map(it => ({ ...it, uses: usesOn(it.name, uses) }))
+  return plain.map(it => {
+    const own = uses.filter(({ on }) => on === it.name).map(({ kind, name }) => ({ kind, name }))
+    return { ...it, uses: uniqueBy(own, ({ kind, name }) => `${kind} ${name}`) }
+  })
 }
 
 interface UseOn extends BlockUse {
   on: string
 }
 
-function usesOn(name: string, all: readonly UseOn[]): BlockUse[] {
-  const own = all.filter(it => it.on === name)
-  return own
-    .filter((it, i) => own.findIndex(at => at.kind === it.kind && at.name === it.name) === i)
-    .map(it => ({ kind: it.kind, name: it.name }))
+function useOn(on: string, kind: BlockUse['kind'], name = ''): UseOn {
+  return { kind, name, on }
 }
 
 // ---- one block device
@@ -48,8 +49,9 @@ function usesOn(name: string, all: readonly UseOn[]): BlockUse[] {
 function readBlock(source: Source, name: string, names: readonly string[], tree: BlockTree): Plain {
   const folder = `${BLOCK}/${name}`
   // There can be hundreds of loop devices, and only those on a block device are of interest.
-  if (/^(?:loop|zram)\d/.test(name))
+  if (/^(?:loop|zram)\d/.test(name)) {
     return { name, parts: loopParts(source, name, names, tree), isRemovable: false }
+  }
   const path = source.link(folder) ?? ''
   const number = source.text(`${folder}/dev`)?.trim()
   const mapping = source.text(`${folder}/dm/name`)?.trim()
@@ -57,12 +59,10 @@ function readBlock(source: Source, name: string, names: readonly string[], tree:
   const udev = number === undefined ? '' : (source.text(`/run/udev/data/b${number}`) ?? '')
   const content = /^E:ID_FS_TYPE=(.+)$/m.exec(udev)?.[1]
   const pool = content === 'zfs_member' ? /^E:ID_FS_LABEL=(.+)$/m.exec(udev)?.[1] : undefined
-  const links = linksIn(udev)
+  const links = [...udev.matchAll(/^S:(.+)$/gm)].map(it => it[1] ?? '')
   const scsi = /\/(\d+:\d+:\d+:\d+)\/block\//.exec(path)?.[1]
-  const [generic] =
-    scsi === undefined || disk !== undefined
-      ? []
-      : (source.names(`${folder}/device/scsi_generic`) ?? [])
+  const isWholeScsi = scsi !== undefined && disk === undefined
+  const generic = isWholeScsi ? source.names(`${folder}/device/scsi_generic`)?.[0] : undefined
   const usb = usbOf(source, path)
   const isRemovable =
     usb !== undefined ||
@@ -72,15 +72,9 @@ function readBlock(source: Source, name: string, names: readonly string[], tree:
     name,
     parts: source.names(`${folder}/slaves`) ?? [],
     isRemovable,
-    ...(number === undefined ? {} : { number }),
-    ...(disk === undefined ? {} : { disk }),
-    ...(mapping === undefined ? {} : { mapping }),
-    ...(links === undefined ? {} : { links }),
-    ...(scsi === undefined ? {} : { scsi }),
-    ...(generic === undefined ? {} : { generic }),
-    ...(usb === undefined ? {} : { usb }),
-    ...(content === undefined ? {} : { content }),
-    ...(pool === undefined ? {} : { pool })
+    // Where udev tells no link, it tells nothing.
+    ...(links.length > 0 ? { links } : {}),
+    ...defined({ number, disk, mapping, scsi, generic, usb, content, pool })
   }
 }
 
@@ -92,26 +86,18 @@ function diskOf(name: string, path: string, names: readonly string[]): string | 
   return byName !== undefined && names.includes(byName) ? byName : undefined
 }
 
-/** The links that udev made for a device; undefined where they are not all told. */
-function linksIn(udev: string): string[] | undefined {
-  const links = [...udev.matchAll(/^S:(.+)$/gm)].map(it => it[1] ?? '')
-  return links.length === 0 ? undefined : links
-}
-
 function usbOf(source: Source, path: string): UsbPlace | undefined {
   const port = /.*\/(\d+-[\d.]+)\/\d+-[\d.]+:\d+\.\d+\//.exec(path)?.[1]
   if (port === undefined) return undefined
   const folder = `/sys/bus/usb/devices/${port}`
   const text = (name: string) => source.text(`${folder}/${name}`)?.trim()
-  const [vendor, product] = [text('idVendor'), text('idProduct')]
-  const [bus, device] = [text('busnum'), text('devnum')]
-  return {
-    port,
-    ...(vendor === undefined ? {} : { vendor }),
-    ...(product === undefined ? {} : { product }),
-    ...(bus === undefined ? {} : { bus: Number(bus) }),
-    ...(device === undefined ? {} : { device: Number(device) })
+  const number = (name: string) => {
+    const found = text(name)
+    return found === undefined ? undefined : Number(found)
   }
+  const [vendor, product] = ['idVendor', 'idProduct'].map(text)
+  const [bus, device] = ['busnum', 'devnum'].map(number)
+  return { port, ...defined({ vendor, product, bus, device }) }
 }
 
 /** The block device that a loop device makes another one of; most are made of files. */
@@ -133,41 +119,35 @@ function loopParts(
 function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
   // What a pool of ZFS lies on is seen by its members.
   const mounts = readMounted(source, tree).filter(it => it.type !== 'zfs')
-  const own = mounts.map((it): UseOn => ({ kind: 'mount', name: it.point, on: it.blockDevice }))
-  const swaps = readSwaps(source, tree).map((it): UseOn => ({ kind: 'swap', name: '', on: it }))
+  const own = mounts.map(it => useOn(it.blockDevice, 'mount', it.point))
+  const swaps = readSwaps(source, tree).map(it => useOn(it, 'swap'))
   return [...own, ...swaps, ...onMemory(source)]
 }
 
 /** Loop devices and compressed memory, which are not in the tree, by the names that the kernel says. */
 function onMemory(source: Source): UseOn[] {
-  const mounts = (source.text('/proc/self/mountinfo') ?? '')
-    .split('\n')
-    .flatMap((line): UseOn[] => {
-      const on = / - \S+ \/dev\/((?:loop|zram)\d\w*) /.exec(line)?.[1]
-      const name = unescapeOctal(line.split(' ')[4] ?? '')
-      return on === undefined ? [] : [{ kind: 'mount', name, on }]
-    })
+  const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
+  const mounts = lines.flatMap(line => {
+    const on = / - \S+ \/dev\/((?:loop|zram)\d\w*) /.exec(line)?.[1]
+    return on === undefined ? [] : [useOn(on, 'mount', unescapeOctal(line.split(' ')[4] ?? ''))]
+  })
   const swaps = (source.text('/proc/swaps') ?? '').match(/^\/dev\/(?:loop|zram)\d+(?=\s)/gm) ?? []
-  return [...mounts, ...swaps.map((it): UseOn => ({ kind: 'swap', name: '', on: it.slice(5) }))]
+  return [...mounts, ...swaps.map(it => useOn(it.slice('/dev/'.length), 'swap'))]
 }
 
 /** What arrays, mappings and the like are made of. */
 function memberships(source: Source, all: readonly Plain[]): UseOn[] {
   const uses = all.flatMap(whole => {
-    const name = whole.mapping ?? whole.name
-    return whole.parts.flatMap((on): UseOn[] => {
-      const kind = membership(
-        source,
-        whole,
-        all.find(it => it.name === on)
-      )
-      return kind === undefined ? [] : [{ kind, name, on }]
+    return whole.parts.flatMap(on => {
+      const part = all.find(it => it.name === on)
+      const kind = membership(source, whole, part)
+      return kind === undefined ? [] : [useOn(on, kind, whole.mapping ?? whole.name)]
     })
   })
   const caches = all
     .filter(it => /^(?:sd|nvme|vd|md|dm-|mmcblk)/.test(it.name))
     .filter(it => source.link(`${BLOCK}/${it.name}/bcache/set`) !== undefined)
-    .map((it): UseOn => ({ kind: 'bcache', name: '', on: it.name }))
+    .map(it => useOn(it.name, 'bcache'))
   return [...uses, ...caches]
 }
 
@@ -191,14 +171,13 @@ function membership(
 function fileSystemMembers(source: Source): UseOn[] {
   const btrfs = (source.names('/sys/fs/btrfs') ?? [])
     .flatMap(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
-    .map((on): UseOn => ({ kind: 'btrfs', name: '', on }))
+    .map(on => useOn(on, 'btrfs'))
   const bcachefs = (source.names('/sys/fs/bcachefs') ?? []).flatMap(it => {
     const folder = `/sys/fs/bcachefs/${it}`
-    return (source.names(folder) ?? [])
-      .filter(name => name.startsWith('dev-'))
-      .map(name => source.link(`${folder}/${name}/block`)?.split('/').at(-1))
-      .filter(on => on !== undefined)
-      .map((on): UseOn => ({ kind: 'bcachefs', name: '', on }))
+    const members = (source.names(folder) ?? []).filter(name => name.startsWith('dev-'))
+    return members
+      .flatMap(name => source.link(`${folder}/${name}/block`)?.split('/').at(-1) ?? [])
+      .map(on => useOn(on, 'bcachefs'))
   })
   return [...btrfs, ...bcachefs]
 }
@@ -216,7 +195,7 @@ function poolMembers(source: Source, all: readonly Plain[]): UseOn[] {
   const isAny = hasPools(source)
   return members
     .filter(it => (it.pool === undefined || pools.length === 0 ? isAny : pools.includes(it.pool)))
-    .map((it): UseOn => ({ kind: 'zfs', name: it.pool ?? '', on: it.name }))
+    .map(it => useOn(it.name, 'zfs', it.pool))
 }
 
 /** Whether any pool of ZFS is imported. */
@@ -253,7 +232,7 @@ export function readStorage(source: Source): StorageUse[] {
 }
 
 /** The block devices by their names. */
-export interface BlockTree {
+interface BlockTree {
   names: readonly string[]
   /** The block device at a path such as `/dev/mapper/root`. */
   named(path: string): string | undefined
@@ -262,7 +241,7 @@ export interface BlockTree {
 }
 
 /** Reads how the block devices lie on each other; loop devices and memory are left out. */
-export function blockTree(source: Source): BlockTree {
+function blockTree(source: Source): BlockTree {
   const names = (source.names(BLOCK) ?? []).filter(it => !/^(?:loop|ram|zram)\d/.test(it))
   const mapped = new Map<string, string>()
   for (const name of names.filter(it => it.startsWith('dm-'))) {
@@ -306,30 +285,23 @@ interface Mount {
 }
 
 /** Every mounted file system with each block device under it. */
-export function readMounted(source: Source, tree: BlockTree): Mount[] {
+function readMounted(source: Source, tree: BlockTree): Mount[] {
   const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
-  const found: Mount[] = []
-  for (const line of lines) {
+  const mounts = lines.flatMap(line => {
     const [before = '', after = ''] = line.split(' - ')
     const [, , number = '', , point = ''] = before.split(' ')
     const [type = '', from = ''] = after.split(' ')
-    for (const blockDevice of mounted(source, tree, number, type, from)) {
-      found.push({ point: unescapeOctal(point), type, blockDevice })
-    }
-  }
-  return found.filter(
-    (it, i) =>
-      found.findIndex(at => at.point === it.point && at.blockDevice === it.blockDevice) === i
-  )
+    const blockDevices = mounted(source, tree, { number, type, from })
+    return blockDevices.map(it => ({ point: unescapeOctal(point), type, blockDevice: it }))
+  })
+  return uniqueBy(mounts, it => `${it.point}\0${it.blockDevice}`)
 }
 
 /** The block devices under a mounted file system; several where it spans them. */
 function mounted(
   source: Source,
   tree: BlockTree,
-  number: string,
-  type: string,
-  from: string
+  { number, type, from }: { number: string; type: string; from: string }
 ): string[] {
   const name = source.link(`/sys/dev/block/${number}`)?.split('/').at(-1)
   if (name !== undefined) return [name]
@@ -338,10 +310,7 @@ function mounted(
     const members = tree.names.filter(it => memberKind(source, it) === 'zfs')
     return members.length > 0 ? members : [...tree.names]
   }
-  const own = from
-    .split(':')
-    .map(it => tree.named(unescapeOctal(it)))
-    .filter(it => it !== undefined)
+  const own = from.split(':').flatMap(it => tree.named(unescapeOctal(it)) ?? [])
   if (type !== 'btrfs') return own
   const pools = (source.names('/sys/fs/btrfs') ?? [])
     .map(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
@@ -351,13 +320,10 @@ function mounted(
 }
 
 /** The block devices that hold swap. */
-export function readSwaps(source: Source, tree: BlockTree): string[] {
+function readSwaps(source: Source, tree: BlockTree): string[] {
   const lines = (source.text('/proc/swaps') ?? '').split('\n').slice(1)
-  return lines
-    .map(line => line.split(/\s+/)[0] ?? '')
-    .filter(it => it.startsWith('/dev/'))
-    .map(it => tree.named(unescapeOctal(it)))
-    .filter(it => it !== undefined)
+  const paths = lines.map(line => line.split(/\s+/)[0] ?? '').filter(it => it.startsWith('/dev/'))
+  return paths.flatMap(it => tree.named(unescapeOctal(it)) ?? [])
 }
 
 /** What udev found on a block device. */
@@ -369,7 +335,7 @@ function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
 }
 
 /** The kernel writes blanks in names as octal numbers. */
-export function unescapeOctal(text: string): string {
+function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits) =>
     String.fromCharCode(Number.parseInt(digits, 8))
   )

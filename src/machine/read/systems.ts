@@ -1,18 +1,14 @@
 // What the running kernel says of itself.
 
 import { dirname } from 'node:path'
+import { defined } from '../../collections.ts'
 import type { KernelLog, System, Systems } from '../machine.ts'
 import type { Source } from '../source.ts'
 
 /** The names of the modules that are loaded, with underscores; undefined if nobody says. */
 export function readLoadedModules(source: Source): string[] | undefined {
   const text = source.text('/proc/modules')
-  return text === undefined
-    ? undefined
-    : text
-        .split('\n')
-        .map(it => it.split(' ')[0] ?? '')
-        .filter(it => it !== '')
+  return text?.split('\n').flatMap(it => it.split(' ')[0] || [])
 }
 
 /** What of the log since the start of the machine bears on this; undefined for who may not read it. */
@@ -52,16 +48,15 @@ const FRAMEBUFFER = /^(?:BOOTFB|efifb|vesafb|simplefb|simple-?drm|simple-framebu
 
 /** What NixOS booted, what it runs now and what it boots next; undefined where there is none of these. */
 export function readSystems(source: Source): Systems | undefined {
-  const booted = readLinked(source, '/run/booted-system')
-  const systems = {
-    ...optional('booted', booted),
-    ...optional('current', readLinked(source, '/run/current-system')),
-    ...optional('next', readLinked(source, `${PROFILES}/system`))
-  }
-  if (Object.keys(systems).length === 0) return undefined
-  const built = [systems.next, systems.current].flatMap(it => it ?? [])
+  const [booted, current, next] = [
+    '/run/booted-system',
+    '/run/current-system',
+    `${PROFILES}/system`
+  ].map(it => readLinked(source, it))
+  const built = [next, current].flatMap(it => it ?? [])
+  if (!booted && built.length === 0) return undefined
   const entry = booted && (specialisationAt(booted.path, built) ?? olderEntry(source, booted.path))
-  return { ...systems, ...optional('entry', entry) }
+  return defined({ booted, current, next, entry })
 }
 
 const PROFILES = '/nix/var/nix/profiles'
@@ -99,14 +94,11 @@ function readBuilt(source: Source, path: string): System {
     const inner = inStore(source, `${folder}/${name}`)
     return inner === undefined ? [] : [{ name, system: readBuilt(source, inner) }]
   })
-  return {
-    path,
-    kernelParams: (source.text(`${path}/kernel-params`) ?? '').split(/\s+/).filter(Boolean),
-    specialisations: entries,
-    ...optional('kernel', source.link(`${path}/kernel`)),
-    ...optional('initrd', source.link(`${path}/initrd`)),
-    ...optional('modules', source.link(`${path}/kernel-modules`))
-  }
+  const kernelParams = (source.text(`${path}/kernel-params`) ?? '').split(/\s+/).filter(Boolean)
+  const [kernel, initrd, modules] = ['kernel', 'initrd', 'kernel-modules'].map(it =>
+    source.link(`${path}/${it}`)
+  )
+  return { path, kernelParams, specialisations: entries, ...defined({ kernel, initrd, modules }) }
 }
 
 /**
@@ -122,8 +114,4 @@ function inStore(source: Source, link: string): string | undefined {
     if (/^\/nix\/store\/[^/]+$/.test(path)) return path
   }
   return undefined
-}
-
-function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [P in K]?: V })
 }
