@@ -31,9 +31,9 @@ export function guestName({ root }: Pick<XmlDocument, 'root'>): string | undefin
  * A domain without a name is called `guest`.
  */
 export function toNix(document: XmlDocument): Result<string, DomainError> {
-  const remarks = [...document.before, ...document.after].filter(it => !isOfLibvirt(it))
+  const comments = [...document.before, ...document.after].filter(it => !isOfLibvirt(it))
   const path = domainPath(guestName(document) ?? 'guest')
-  const text = printModule(path, toValue(document.root), remarks)
+  const text = printModule(path, toValue(document.root), comments)
   const back = toXml(parseDocument(text))
   if (!back.ok)
     return err(notLossless(`what was made of it can not be read: ${back.error.message}`))
@@ -98,9 +98,9 @@ function textMember(value: DomainValue | undefined): string | undefined {
 
 /** What a person should know of a domain that goes into a configuration: passwords, a running guest. */
 export function warningsOn(root: XmlElement): Warning[] {
-  const remarks: Warning[] = []
+  const warnings: Warning[] = []
   const tell = (code: Warning['code'], path: string, what: string, { start }: XmlElement) =>
-    remarks.push({ code, path, what, ...(start === undefined ? {} : { start }) })
+    warnings.push({ code, path, what, ...(start === undefined ? {} : { start }) })
   if (attributeOf(root, 'id') !== undefined) {
     const what =
       'the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME'
@@ -119,7 +119,7 @@ export function warningsOn(root: XmlElement): Warning[] {
     if (!isSecret && !isObject) continue
     tell('PASSWORD', 'qemu:commandline/qemu:arg', `there is a password here: ${open}`, argument)
   }
-  return remarks
+  return warnings
 }
 
 function elementsBelow(

@@ -7,25 +7,25 @@ import type { DomainValue, Entry, Item, SetValue } from './value.ts'
 const WIDTH = 100
 
 /**
- * A NixOS module that defines the option at `path` as this value. `remarks` stand above it. Values
+ * A NixOS module that defines the option at `path` as this value. `comments` stand above it. Values
  * that can't stand in a domain are not expected.
  */
 export function printModule(
   path: readonly string[],
   value: SetValue,
-  remarks: readonly string[] = []
+  comments: readonly string[] = []
 ): string {
-  const isEmpty = value.entries.length === 0 && !value.remarks
+  const isEmpty = value.entries.length === 0 && !value.comments
   const lines = isEmpty ? ['{ }'] : printLong(value, '  ')
   const binding = wrapped(`  ${formatPath(path)} = `, lines, ';')
-  return `${[...comments(remarks, ''), '{', ...binding, '}'].join('\n')}\n`
+  return `${[...commentLines(comments, ''), '{', ...binding, '}'].join('\n')}\n`
 }
 
 /** A definition as lines: `name = value;`, dotted where it holds just one more. */
 function bindingLines(entry: Entry, path: readonly string[], indent: string): string[] {
   const short = shortest(entry.value, path)
   const head = `${indent}${formatPath(short.path)} = `
-  const above = comments(entry.remarks ?? [], indent)
+  const above = commentLines(entry.comments ?? [], indent)
   const { value } = short
   const inline = inlineValue(value)
   if (inline !== undefined && head.length + inline.length < WIDTH) {
@@ -39,9 +39,9 @@ function shortest(
   value: DomainValue,
   path: readonly string[]
 ): { path: readonly string[]; value: DomainValue } {
-  if (value.kind !== 'set' || value.remarks) return { path, value }
+  if (value.kind !== 'set' || value.comments) return { path, value }
   const [only] = value.entries
-  if (!only || value.entries.length > 1 || only.remarks) return { path, value }
+  if (!only || value.entries.length > 1 || only.comments) return { path, value }
   return shortest(only.value, [...path, only.name])
 }
 
@@ -56,10 +56,10 @@ function inlineValue(value: DomainValue): string | undefined {
   if (value.kind === 'list') {
     const [only] = value.items
     if (!only) return '[ ]'
-    const inner = only.remarks ? undefined : inlineValue(only.value)
+    const inner = only.comments ? undefined : inlineValue(only.value)
     return value.items.length === 1 && inner !== undefined ? `[ ${inner} ]` : undefined
   }
-  if (value.kind !== 'set' || value.remarks) return undefined
+  if (value.kind !== 'set' || value.comments) return undefined
   if (value.entries.length === 0) return '{ }'
   const parts = value.entries.map(printInlineBinding)
   return parts.every(it => it !== undefined) ? `{ ${parts.join(' ')} }` : undefined
@@ -67,7 +67,7 @@ function inlineValue(value: DomainValue): string | undefined {
 
 /** `name = "text";` or `name = { };`: nothing with more in it stands inside a line. */
 function printInlineBinding(entry: Entry): string | undefined {
-  if (entry.remarks) return undefined
+  if (entry.comments) return undefined
   const { path, value } = shortest(entry.value, [entry.name])
   const isSimple = value.kind === 'text' || (value.kind === 'set' && value.entries.length === 0)
   const inner = isSimple ? inlineValue(value) : undefined
@@ -85,7 +85,7 @@ function printLong(value: DomainValue, indent: string): string[] {
       return [
         '{',
         ...value.entries.flatMap(it => bindingLines(it, [it.name], inner)),
-        ...comments(value.remarks ?? [], inner),
+        ...commentLines(value.comments ?? [], inner),
         `${indent}}`
       ]
     default:
@@ -93,11 +93,11 @@ function printLong(value: DomainValue, indent: string): string[] {
   }
 }
 
-function itemLines({ value, remarks = [] }: Item, indent: string): string[] {
+function itemLines({ value, comments = [] }: Item, indent: string): string[] {
   const inline = inlineValue(value)
   const fits = inline !== undefined && indent.length + inline.length <= WIDTH
   const lines = fits ? [inline] : printLong(value, indent)
-  return [...comments(remarks, indent), ...wrapped(indent, lines, '')]
+  return [...commentLines(comments, indent), ...wrapped(indent, lines, '')]
 }
 
 /** Lines as such where Nix gives them back so; else all in one line. */
@@ -124,6 +124,8 @@ function nixString(text: string): string {
 }
 
 /** Comments as lines; the stars and margins that they had in XML are left out. */
-function comments(remarks: readonly string[], indent: string): string[] {
-  return remarks.flatMap(it => it.trim().split('\n')).map(it => `${indent}# ${it.trim()}`.trimEnd())
+function commentLines(comments: readonly string[], indent: string): string[] {
+  return comments
+    .flatMap(it => it.trim().split('\n'))
+    .map(it => `${indent}# ${it.trim()}`.trimEnd())
 }

@@ -27,7 +27,7 @@ export interface SetValue {
   kind: 'set'
   entries: readonly Entry[]
   /** Comments behind the last entry. */
-  remarks?: readonly string[]
+  comments?: readonly string[]
   range?: Range
 }
 
@@ -35,7 +35,7 @@ export interface Entry {
   name: string
   value: DomainValue
   /** Comments that belong to it. */
-  remarks?: readonly string[]
+  comments?: readonly string[]
   range?: Range
 }
 
@@ -47,7 +47,7 @@ export interface ListValue {
 
 export interface Item {
   value: DomainValue
-  remarks?: readonly string[]
+  comments?: readonly string[]
 }
 
 /** What can't stand in XML, or has to be computed: only in what was read from Nix. */
@@ -65,33 +65,33 @@ export function isReserved(name: string): boolean {
   return name.startsWith('_')
 }
 
-/** The data in Nix that an element is. Comments become remarks of what stands behind them. */
+/** The data in Nix that an element is. Comments belong to what follows them. */
 export function toValue(element: XmlElement, surroundings: Surroundings = ROOT): SetValue {
   const content = contentOf(element, surroundings)
   const within = inside(element, surroundings)
   const attributes = attributeEntries(element)
   switch (content.kind) {
     case 'empty':
-      return setValue(attributes, remarksAtEnd(element))
+      return setValue(attributes, lastComments(element))
     case 'text':
       return setValue(
         [...attributes, { name: TEXT, value: textValue(content.text) }],
-        remarksAtEnd(element)
+        lastComments(element)
       )
     case 'mixed':
-      return setValue([...attributes, orderedChildren(element, within)], remarksAtEnd(element))
+      return setValue([...attributes, orderedChildren(element, within)], lastComments(element))
     case 'elements':
       return setValue(
         isGroupable(element, within.isOpaque)
           ? [...attributes, ...groupedChildren(element, within)]
           : [...attributes, orderedChildren(element, within)],
-        remarksAtEnd(element)
+        lastComments(element)
       )
   }
 }
 
-function setValue(entries: Entry[], remarks: readonly string[]): SetValue {
-  return { kind: 'set', entries, ...(remarks.length > 0 ? { remarks } : {}) }
+function setValue(entries: Entry[], comments: readonly string[]): SetValue {
+  return { kind: 'set', entries, ...(comments.length > 0 ? { comments } : {}) }
 }
 
 function textValue(it: string): DomainValue {
@@ -126,10 +126,10 @@ function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
 
 function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
   const groups = new Map<string, Item[]>()
-  for (const { child, remarks } of withRemarks(element)) {
+  for (const { child, comments } of withComments(element)) {
     const group = groups.get(child.name) ?? []
     groups.set(child.name, group)
-    group.push({ value: toValue(child, within), ...(remarks.length > 0 ? { remarks } : {}) })
+    group.push({ value: toValue(child, within), ...(comments.length > 0 ? { comments } : {}) })
   }
   return [...groups].map(([name, items]) => {
     const [only] = items
@@ -144,42 +144,42 @@ function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
 
 /** A text alone instead of a set that holds nothing but it. */
 function unwrapText(value: DomainValue): DomainValue {
-  if (value.kind !== 'set' || value.remarks) return value
+  if (value.kind !== 'set' || value.comments) return value
   const [only] = value.entries
   return only && value.entries.length === 1 && only.name === TEXT ? only.value : value
 }
 
 function orderedChildren(element: XmlElement, within: Surroundings): Entry {
   const isMixed = contentOf(element, { parent: '', isOpaque: within.isOpaque }).kind === 'mixed'
-  const remarks = new Map(withRemarks(element).map(it => [it.child, it.remarks]))
+  const comments = new Map(withComments(element).map(it => [it.child, it.comments]))
   const parts = isMixed ? withoutComments(element) : childElements(element)
   const items = parts.map((part): Item => {
     if (typeof part === 'string') return { value: textValue(part) }
     const entry = { name: part.name, value: toValue(part, within) }
-    const own = remarks.get(part) ?? []
+    const own = comments.get(part) ?? []
     return {
       value: { kind: 'set', entries: [entry] },
-      ...(own.length > 0 ? { remarks: own } : {})
+      ...(own.length > 0 ? { comments: own } : {})
     }
   })
   return { name: CHILDREN, value: { kind: 'list', items } }
 }
 
 /** The elements in an element, each with the comments between it and the one before. */
-function withRemarks(element: XmlElement): { child: XmlElement; remarks: string[] }[] {
-  const all: { child: XmlElement; remarks: string[] }[] = []
-  let remarks: string[] = []
+function withComments(element: XmlElement): { child: XmlElement; comments: string[] }[] {
+  const all: { child: XmlElement; comments: string[] }[] = []
+  let comments: string[] = []
   for (const node of element.children) {
-    if (node.kind === 'comment') remarks.push(node.text)
+    if (node.kind === 'comment') comments.push(node.text)
     if (node.kind !== 'element') continue
-    all.push({ child: node, remarks })
-    remarks = []
+    all.push({ child: node, comments })
+    comments = []
   }
   return all
 }
 
 /** The comments behind the last element, or all where there is none. */
-function remarksAtEnd(element: XmlElement): string[] {
+function lastComments(element: XmlElement): string[] {
   const last = element.children.findLastIndex(it => it.kind === 'element')
   return element.children.slice(last + 1).flatMap(it => (it.kind === 'comment' ? [it.text] : []))
 }

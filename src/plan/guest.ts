@@ -84,7 +84,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const path = join(folder, existing?.[0] ?? freeName(name, present))
   const before = existing?.[1] ?? undefined
   const known = before?.doc
-  const { root, changes, remarks } = modernize(
+  const { root, changes, warnings } = modernize(
     document.root,
     pinned(document, known, input.identities),
     input.virtual ?? managedIn(known)
@@ -100,7 +100,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
     path,
     before: before?.text,
     changes,
-    remarks: [...remarks, ...warningsOn(root)]
+    remarks: [...warnings, ...warningsOn(root)]
   }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 

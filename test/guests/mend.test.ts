@@ -20,10 +20,10 @@ function identities() {
 /** Each change on two or three lines, then what is only told. */
 function mended(xml: string): string[] {
   const { root } = documentOf(xml)
-  const { changes, remarks } = modernize(root, identities())
+  const { changes, warnings } = modernize(root, identities())
   return [
     ...changes.map(it => `${it.code} ${it.path}: ${it.before} -> ${it.after}`),
-    ...remarks.map(it => `note ${it.code} ${it.path}: ${it.what}`)
+    ...warnings.map(it => `note ${it.code} ${it.path}: ${it.what}`)
   ]
 }
 
@@ -123,7 +123,7 @@ test.each(GUESTS)('twice is once: %s', name => {
 
 test('a guest of today is left alone', () => {
   const { root } = documentOf(guestXml('evdev-input'))
-  expect(modernize(root, identities())).toEqual({ root, changes: [], remarks: [] })
+  expect(modernize(root, identities())).toEqual({ root, changes: [], warnings: [] })
 })
 
 test.each([
@@ -366,7 +366,7 @@ describe('a virtual function', () => {
 
 test('paths into the store', () => {
   const { root } = documentOf(guestXml('store-paths'))
-  expect(modernize(root, identities()).remarks.map(({ start, ...it }) => it)).toEqual([
+  expect(modernize(root, identities()).warnings.map(({ start, ...it }) => it)).toEqual([
     {
       code: 'STORE_PATH',
       path: 'devices/disk/source',

@@ -43,7 +43,7 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
   const converted = to === 'nix' ? toNix(document) : xmlOf(document)
   const text = orThrow(converted, it => domainMessage(it, context))
   const remarks = [
-    ...(modernized?.remarks ?? []),
+    ...(modernized?.warnings ?? []),
     ...(to === 'nix' ? warningsOn(document.root) : []),
     ...instructionRemarks(document)
   ]

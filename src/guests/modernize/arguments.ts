@@ -19,7 +19,7 @@ type Argument = AnyArgument<Draft>
  * `/dev/shm` becomes `<shmem>`. One that says more than these elements can is left, and told.
  */
 export function modernizeArguments(root: Draft): Modernized {
-  const mended: Modernized = { changes: [], remarks: [] }
+  const mended: Modernized = { changes: [], warnings: [] }
   for (const commandline of draftsIn(root, 'qemu:commandline')) {
     const all = argumentsIn(draftsIn(commandline, 'qemu:arg'))
     const used = [...modernizeEvdev(root, all, mended), ...modernizeShmem(root, all, mended)]
@@ -47,7 +47,7 @@ const TOGGLES = new Set([
 function modernizeEvdev(
   root: Draft,
   all: readonly Argument[],
-  { changes, remarks }: Modernized
+  { changes, warnings }: Modernized
 ): Argument[] {
   return all.filter(argument => {
     const { flag, type, properties, value, elements } = argument
@@ -55,7 +55,7 @@ function modernizeEvdev(
     const input = evdevOf(properties)
     if (!input) {
       const what = `${value} says more than <input type='evdev'> can, and is left`
-      remarks.push({ code: 'ARGUMENT', path: 'qemu:commandline', what, ...placeOf(elements) })
+      warnings.push({ code: 'ARGUMENT', path: 'qemu:commandline', what, ...placeOf(elements) })
       return false
     }
     addChild(devicesOf(root), input)
@@ -93,7 +93,7 @@ function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefine
 function modernizeShmem(
   root: Draft,
   all: readonly Argument[],
-  { changes, remarks }: Modernized
+  { changes, warnings }: Modernized
 ): Argument[] {
   return all.flatMap(device => {
     if (device.flag !== 'device' || device.type !== 'ivshmem-plain') return []
@@ -108,7 +108,7 @@ function modernizeShmem(
     const shmem = backends.length > 1 || isShared ? undefined : shmemOf(device, backend)
     if (!shmem) {
       const what = `${device.value} says more than <shmem> can, and is left`
-      remarks.push({
+      warnings.push({
         code: 'ARGUMENT',
         path: 'qemu:commandline',
         what,

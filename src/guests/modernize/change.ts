@@ -35,7 +35,7 @@ export interface Warning {
 
 export interface Modernized {
   changes: Change[]
-  remarks: Warning[]
+  warnings: Warning[]
 }
 
 /** An element that may be changed. */

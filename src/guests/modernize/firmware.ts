@@ -27,15 +27,18 @@ export function modernizeFirmware(root: Draft): Modernized {
   const [loader] = draftsIn(os, 'loader')
   const before = loader ? textContent(loader).trim() : ''
   if (!os || !loader || ![OF_DISTRIBUTION, IN_STORE, FORMER_LINK].some(it => it.test(before))) {
-    return { changes: [], remarks: [] }
+    return { changes: [], warnings: [] }
   }
   if (attributeOf(loader, 'type') !== 'pflash' || !CODE_IMAGE.test(before)) {
     const path = 'os/loader'
     const what = `${before} is not there on NixOS, or goes when the store is cleaned; ${advice(before, loader)}`
-    return { changes: [], remarks: [{ code: 'FIRMWARE', path, what, ...startOf(loader) }] }
+    return { changes: [], warnings: [{ code: 'FIRMWARE', path, what, ...startOf(loader) }] }
   }
   const keys = OF_DISTRIBUTION.test(before) ? dropKeys(os) : []
-  return { changes: [replaceLoader(os, loader, before), ...dropTemplate(os), ...keys], remarks: [] }
+  return {
+    changes: [replaceLoader(os, loader, before), ...dropTemplate(os), ...keys],
+    warnings: []
+  }
 }
 
 function advice(image: string, loader: Draft): string {

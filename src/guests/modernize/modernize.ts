@@ -37,7 +37,7 @@ export function modernize(
   return {
     root: draft,
     changes: steps.flatMap(it => it.changes),
-    remarks: steps.flatMap(it => it.remarks)
+    warnings: steps.flatMap(it => it.warnings)
   }
 }
 
@@ -74,7 +74,7 @@ export function addIdentity(root: Draft, identities: Identities): Modernized {
       ...startOf(card)
     })
   }
-  return { changes, remarks: [] }
+  return { changes, warnings: [] }
 }
 
 // QEMU takes a machine type out six years after it came: 4.2 went with QEMU 10.2.
@@ -86,11 +86,11 @@ export function modernizeMachine(root: Draft): Modernized {
   const [type] = draftsIn(os, 'type')
   const before = type && attributeOf(type, 'machine')
   const found = /^pc(?:-(q35|i440fx))?-([\w.]+(?:-[\w.-]+)?)$/.exec(before ?? '')
-  if (!type || before === undefined || !found) return { changes: [], remarks: [] }
+  if (!type || before === undefined || !found) return { changes: [], warnings: [] }
   const [, family, version = ''] = found
   const numbers = /^(\d+)\.(\d+)$/.exec(version)
   if (numbers && !isGone(Number(numbers[1]), Number(numbers[2])))
-    return { changes: [], remarks: [] }
+    return { changes: [], warnings: [] }
   const after = family === 'q35' ? 'q35' : 'pc'
   setAttribute(type, 'machine', after)
   const reason = numbers
@@ -99,7 +99,7 @@ export function modernizeMachine(root: Draft): Modernized {
   const why = `${reason}; the guest may find its devices anew, and Windows may ask to be activated`
   return {
     changes: [{ code: 'MACHINE', path: 'os/type', before, after, why, ...startOf(type) }],
-    remarks: []
+    warnings: []
   }
 }
 
@@ -132,5 +132,5 @@ export function modernizeManaged(root: Draft, virtual: ReadonlySet<string>): Mod
       }
     ]
   })
-  return { changes, remarks: [] }
+  return { changes, warnings: [] }
 }

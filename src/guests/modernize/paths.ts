@@ -31,7 +31,7 @@ export function modernizeEmulator(root: Draft): Modernized {
       { code: 'EMULATOR', path: 'devices/emulator', before, after, why, ...startOf(emulator) }
     ]
   })
-  return { changes, remarks: [] }
+  return { changes, warnings: [] }
 }
 
 function architecture(root: Draft): string {
@@ -45,7 +45,7 @@ const VIRTIOFSD =
 
 /** The program that shares folders; other paths into the store are told. */
 export function modernizeStorePaths(root: Draft): Modernized {
-  const mended: Modernized = { changes: [], remarks: [] }
+  const mended: Modernized = { changes: [], warnings: [] }
   const [devices] = draftsIn(root, 'devices')
   for (const filesystem of draftsIn(devices, 'filesystem')) {
     for (const binary of draftsIn(filesystem, 'binary')) {
@@ -64,7 +64,7 @@ export function modernizeStorePaths(root: Draft): Modernized {
   return mended
 }
 
-function warnOfStorePaths(element: Draft, path: readonly string[], { remarks }: Modernized): void {
+function warnOfStorePaths(element: Draft, path: readonly string[], { warnings }: Modernized): void {
   const texts = [
     ...element.attributes.map(it => it.value),
     ...element.children.map(it => (it.kind === 'text' ? it.text : ''))
@@ -73,9 +73,9 @@ function warnOfStorePaths(element: Draft, path: readonly string[], { remarks }: 
     const found = /\/nix\/store\/[^\s,"]+/.exec(text)?.[0]
     if (found === undefined || path.at(-1) === 'loader') continue
     const what = `${found} goes when the store is cleaned; name the package in the Nix instead, like "\${pkgs.virtio-win}/…", or copy the file`
-    remarks.push({ code: 'STORE_PATH', path: path.join('/'), what, ...startOf(element) })
+    warnings.push({ code: 'STORE_PATH', path: path.join('/'), what, ...startOf(element) })
   }
   for (const it of element.children) {
-    if (it.kind === 'element') warnOfStorePaths(it, [...path, it.name], { changes: [], remarks })
+    if (it.kind === 'element') warnOfStorePaths(it, [...path, it.name], { changes: [], warnings })
   }
 }

@@ -1,6 +1,6 @@
 // What a module does that declares options of ours: whether it is a copy of a known one.
 
-import { isStringNode, MASK, stringLiterals, nodeText } from '../../lints/values.ts'
+import { isStringNode, MASK, nodeText, stringLiterals } from '../../lints/values.ts'
 import {
   type AttrPath,
   formatPath,
