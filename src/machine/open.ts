@@ -14,7 +14,7 @@ interface OpenMachine {
 }
 
 /** Why a folder can't be read as a machine. */
-type MachineProblem =
+export type MachineProblem =
   | { code: 'NOT_A_FOLDER'; path: string }
   | { code: 'NO_MACHINE'; path: string }
   | { code: 'BAD_DUMP'; path: string; line: string }
