@@ -3,10 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { err, ok, type Result } from '../nix/result.ts'
 import { findProgram, isRootsAlone } from '../storage/access.ts'
 import { findWorkTree, listFiles } from '../storage/git.ts'
 import { type CopyProblem, copyTree } from '../storage/tempFiles.ts'
 import type { PlannedFile } from './changes.ts'
+import type { ApplyProblem } from './problem.ts'
 
 const NOT_FOUND = 'nix-instantiate was not found'
 
@@ -283,4 +285,33 @@ function nixPath(path: string): string {
 function shortened(output: string): string {
   const [first = ''] = output.trim().split(/\n\s*\n/)
   return first.replace(/^error: /, '').replace(/\n\(use '--show-trace'.*/s, '')
+}
+
+/** Whether Nix is asked about the result if it is there (`auto`), always, or never. */
+export type CheckMode = 'auto' | 'require' | 'off'
+
+/**
+ * Asks Nix about all files of a plan. `PARSE_REJECTED` where it does not accept one;
+ * `PARSE_CHECK_MISSING` where it was required and says nothing, with `path`.
+ */
+export function checkWithNix(
+  files: readonly PlannedFile[],
+  mode: CheckMode,
+  path: string
+): Result<ParseCheck, ApplyProblem> {
+  if (mode === 'off') return ok({ status: 'skipped', detail: 'switched off' })
+  let result: ParseCheck = { status: 'ok' }
+  for (const { path: each, before, after } of files) {
+    // What is kept aside of a module need not be one any more.
+    const isModule = before !== undefined || each.endsWith('.nix')
+    if (after === undefined || !isModule) continue
+    const check = parseCheck(before, after)
+    if (check.status === 'rejected') {
+      return err({ code: 'PARSE_REJECTED', path, output: check.output })
+    }
+    if (check.status === 'skipped') result = check
+  }
+  return result.status === 'skipped' && mode === 'require'
+    ? err({ code: 'PARSE_CHECK_MISSING', path, detail: result.detail })
+    : ok(result)
 }

@@ -2,12 +2,12 @@
 
 import { expr, formatPath, type NixValue, parseDocument, parsePath } from '../../nix/index.ts'
 import { literalOf } from '../../nix/syntax/literals.ts'
+import type { CheckMode } from '../../plan/evaluate.ts'
 import { CommandError, type Message, orThrow, usage } from '../message.ts'
 import type { Screens } from '../output/output.ts'
 import { ACTIONS, type Action, FLAGS, spell } from './flags.ts'
 import { type Arguments, closest, isGiven, unknown } from './parse.ts'
 import {
-  type CheckMode,
   type CommandRequest,
   parseCheckMode,
   readCommand,

@@ -2,6 +2,7 @@
 
 import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, normalize } from 'node:path'
+import type { CheckMode } from '../../plan/evaluate.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { CommandError, usage } from '../message.ts'
 import type { Screens } from '../output/output.ts'
@@ -115,8 +116,7 @@ function isFolder(path: string): boolean {
   }
 }
 
-const MODES = ['auto', 'require', 'off'] as const
-export type CheckMode = (typeof MODES)[number]
+const MODES: readonly CheckMode[] = ['auto', 'require', 'off']
 
 /** How much the value of `--parse-check` wants of Nix. */
 export function parseCheckMode(text = 'auto'): CheckMode {

@@ -1,15 +1,45 @@
+import { dirname, join, relative } from 'node:path'
+import type { FolderListing } from '../../configuration/files.ts'
+import { type Configuration, withChanges } from '../../configuration/load.ts'
+import { ok, type Result } from '../../nix/result.ts'
+import { type ApplyPlan, planApply } from '../../plan/apply.ts'
+import { checkWithNix } from '../../plan/evaluate.ts'
+import type { GuestPlan } from '../../plan/guest.ts'
+import { doubtsAround, holdsTheirs, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import type { ApplyProblem } from '../../plan/problem.ts'
+import type { Settings } from '../../settings/settings.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
-import { CommandError } from '../message.ts'
+import { CommandError, orThrow } from '../message.ts'
+import { replacementsIn } from '../output/findings.ts'
 import { printNotice, type Screens } from '../output/output.ts'
 import type { Prepared } from '../prepared.ts'
 import { whyNoQuestion } from '../prompt/prompt.ts'
 import { emptyBody, type Report, unchanged } from '../report.ts'
+import { chooseHost, earlierDevices, type HostChoice } from '../request/devices.ts'
+import { regressions } from '../request/faults.ts'
+import {
+  chooseForGuest,
+  type GuestChoice,
+  guestFile,
+  presentGuests
+} from '../request/guestChoice.ts'
+import { type ApplyInputs, readInputs, unknownUsers } from '../request/inputs.ts'
 import { MachineReader } from '../request/machine.ts'
-import { applyMessage, bootHint, darkReminder } from '../text/apply.ts'
+import {
+  applyMessage,
+  bootHint,
+  darkReminder,
+  entryNotes,
+  ownerNotes,
+  tooBigNotes
+} from '../text/apply.ts'
+import type { Names } from '../text/devices.ts'
+import { readMessage } from '../text/files.ts'
+import { fileNotes, reportGuest } from '../text/guests.ts'
 import { nextStep } from '../text/nextStep.ts'
+import { doubtNotes, takeOverNotes } from '../text/takeOver.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { type Draft, planDraft, prepareDraft } from './plan.ts'
 
 /** `apply` and `diff`: shows what would change; `apply` then asks and writes. */
 export async function applyCommand(args: Arguments, screens: Screens): Promise<Report> {
@@ -77,4 +107,128 @@ async function withDriver(
   const asked = await askForDriver(dark, request.screens.err)
   if ('stop' in asked) return asked
   return { go: asked.go.length > 0 ? more.value : prepared }
+}
+
+// What `apply` and `diff` have in common: from the request to a checked plan.
+
+/** The inputs of a run, and what the machine and the guest make of the settings. */
+export interface Draft {
+  inputs: ApplyInputs
+  host: HostChoice
+  /** With all that `host` has, where there is a guest or not. */
+  forGuest: GuestChoice
+  /** The folder for our modules as the import spells it, and what is in it. */
+  modulesDir: string
+  folder: { path: string; listing: FolderListing }
+  /** What becomes of the file of the guest. */
+  file: GuestPlan | undefined
+  names: Names
+}
+
+/** Reads all that a run is made from, and chooses the devices. */
+export function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
+  const inputs = readInputs(request, reader)
+  const { configuration, takeOver, context, guest } = inputs
+  const { path } = configuration.target
+  // They count from now on, also where they stay.
+  const earlier = inputs.isEdited || takeOver ? earlierDevices(inputs) : undefined
+  const host = chooseHost(inputs, earlier)
+  const forGuest = guest
+    ? chooseForGuest(guest, host, inputs, earlier)
+    : { settings: host.settings, notes: [], byGuest: [], virtual: undefined }
+  const modulesDir =
+    request.modulesDir ?? installedFolderOf(configuration) ?? freeFolder(path, takeOver)
+  const found = inputs.sources.folder(join(dirname(path), modulesDir))
+  const folder = orThrow(found, it => readMessage(it, context))
+  const file = guest && guestFile(guest, folder.path, forGuest.virtual, inputs)
+  const names = reader.namesOf([...idsOf(forGuest.settings), ...(earlier?.ids ?? [])])
+  return { inputs, host, forGuest, modulesDir, folder, file, names }
+}
+
+/**
+ * Plans what the flags ask for, and checks the result. `initrdModules` are kernel modules that the initrd
+ * is to load besides, in the boot entry that the run is about.
+ */
+export function planDraft(
+  draft: Draft,
+  initrdModules: readonly string[] = []
+): Result<Prepared, ApplyProblem> {
+  const { inputs, host, forGuest, modulesDir, folder, file, names } = draft
+  const { request, target, sources, configuration, takeOver, context, guest } = inputs
+  const path = target.realpath
+  const planned = planApply({
+    ...{ configuration, settings: forGuest.settings, guest: file, names, initrdModules },
+    ...{ modulesDir, modulesFolder: folder.path, listing: folder.listing },
+    ...{ takeOver, byAddress: host.byAddress },
+    replaceModules: request.replacesModules,
+    release: request.release,
+    keepObsolete: request.keepsObsolete,
+    specialisation: request.specialisation
+  })
+  if (!planned.ok) return planned
+  const plan = planned.value
+  const present = presentGuests(file, folder.path, inputs)
+  const after = withChanges(configuration, plan.files)
+  const faults = regressions(inputs, after)
+  const check = checkWithNix(plan.files, request.checkMode, path)
+  if (!check.ok) return check
+  return ok({
+    plan,
+    target,
+    sources,
+    context,
+    check: check.value,
+    replaced: replacementsIn(plan, takeOver, context, path),
+    notes: [...planNotes(draft, plan, present, after), ...faults.notes],
+    byCard: host.byCard,
+    byGuest: forGuest.byGuest,
+    ...(guest && file ? { guest: reportGuest(file, guest) } : {}),
+    ...(faults.dark ? { dark: faults.dark } : {})
+  })
+}
+
+/**
+ * What a person has to know before they decide; `present` is about the guests that are there already, `after`
+ * the configuration with the plan carried out.
+ */
+function planNotes(
+  { inputs, host, forGuest, file }: Draft,
+  plan: ApplyPlan,
+  present: readonly string[],
+  after: Configuration
+): string[] {
+  const { configuration, takeOver, context, guest, request, prefix } = inputs
+  const beside = dirname(configuration.target.path)
+  const isNew = configuration.installed.length === 0
+  const doubts = isNew ? doubtsAround(configuration) : []
+  return [
+    ...(takeOver ? takeOverNotes(takeOver, plan, beside) : []),
+    ...doubtNotes(doubts, beside),
+    ...tooBigNotes(configuration),
+    ...entryNotes(plan, takeOver, context),
+    ...(guest && file ? fileNotes(file, guest) : []),
+    ...host.notes,
+    ...forGuest.notes,
+    ...present,
+    ...unknownUsers(request.settings.users ?? [], configuration.files),
+    ...ownerNotes(forGuest.settings, configuration, after, prefix)
+  ]
+}
+
+/** The usual folder for our modules, or another where modules stand that ours take the place of. */
+function freeFolder(configuration: string, taken: TakeOver | undefined): string {
+  const isTaken = taken !== undefined && holdsTheirs(join(dirname(configuration), 'vfio'), taken)
+  return isTaken ? 'vfio-patch' : 'vfio'
+}
+
+/** The folder with installed modules that the target itself imports, relative to its own. */
+function installedFolderOf({ target, installedFolders }: Configuration): string | undefined {
+  const own = installedFolders.find(it => it.importer === target.path)
+  const inside = own && relative(dirname(target.path), own.path)
+  return inside === undefined || inside.startsWith('..') ? undefined : inside
+}
+
+/** The device IDs that the settings name, by themselves or with an address. */
+function idsOf({ devices = [], addresses = [] }: Settings): string[] {
+  return [...devices, ...addresses.flatMap(it => (typeof it === 'string' ? [] : it.id))]
 }

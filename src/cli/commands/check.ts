@@ -5,6 +5,8 @@ import { type Finding, type LintFile, lint } from '../../lints/index.ts'
 import type { NixError } from '../../nix/index.ts'
 import type { Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import type { CheckMode } from '../../plan/evaluate.ts'
+import { checkWithNix } from '../../plan/evaluate.ts'
 import {
   type FaultFixes,
   type Faults,
@@ -13,31 +15,20 @@ import {
   withFindings
 } from '../../plan/fixes.ts'
 import type { Arguments } from '../args/parse.ts'
-import {
-  type CheckMode,
-  type CheckRequest,
-  readCheckRequest,
-  type WriteOptions
-} from '../args/request.ts'
+import { type CheckRequest, readCheckRequest, type WriteOptions } from '../args/request.ts'
 import { CommandError, EXIT, orThrow, plural } from '../message.ts'
 import { shortName } from '../output/diff.ts'
 import { reportFinding, reportThings, showFinding, showThings } from '../output/findings.ts'
 import { printNotice, type Screens, writeOutput } from '../output/output.ts'
 import type { CheckBody, Report } from '../report.ts'
-import {
-  configurationOf,
-  type ModuleFile,
-  readModule,
-  requireWritable
-} from '../request/configuration.ts'
 import { type Inspection, inspectAgain, inspectMachine, withMachine } from '../request/faults.ts'
 import { guestFaults } from '../request/guestDisks.ts'
+import { configurationOf, type ModuleFile, readModule, requireWritable } from '../request/inputs.ts'
 import { MachineReader } from '../request/machine.ts'
 import { applyMessage, nixMessage, tooBigNotes } from '../text/apply.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { openWayNote } from '../text/output.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { checkWithNix } from './plan.ts'
 
 /** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
 export async function checkCommand(args: Arguments, screens: Screens): Promise<Report> {

@@ -1,26 +1,35 @@
 // From a plan to the disk: show it, ask, write it, tell how to go back.
 
-import { dirname } from 'node:path'
+import { realpathSync, statSync } from 'node:fs'
+import { basename, dirname, resolve } from 'node:path'
 import { walkImports } from '../../configuration/imports.ts'
 import { type PlannedFile, toChanges } from '../../plan/changes.ts'
 import { evalCheck } from '../../plan/evaluate.ts'
-import { findObstacle, knownPeople, lenderOf } from '../../storage/access.ts'
+import { findObstacle, isLedToRoots, knownPeople, lenderOf } from '../../storage/access.ts'
+import { isTrace } from '../../storage/commit.ts'
 import type { Registration } from '../../storage/git.ts'
+import { isLink } from '../../storage/paths.ts'
 import type { TargetFile } from '../../storage/read.ts'
+import { locateSaved, saveFile } from '../../storage/saveFile.ts'
 import type { WritingRequest } from '../args/request.ts'
 import { callOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
-import { reportEdits } from '../output/editReasons.ts'
-import { reportActions, reportChecks, reportFile } from '../output/json.ts'
+import { reportActions, reportChecks, reportEdits, reportFile } from '../output/json.ts'
 import { printNotice, relayError } from '../output/output.ts'
 import { patchOfPlan, showPlan } from '../output/plan.ts'
 import type { Prepared } from '../prepared.ts'
 import { confirm } from '../prompt/prompt.ts'
 import { type CheckReport, emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { obstacleMessage } from '../text/files.ts'
-import { ledToRootsMessage, openWayNote, reachesRootsMessage } from '../text/output.ts'
-import { savePatch } from './savePatch.ts'
+import {
+  ledToRootsMessage,
+  openWayNote,
+  outputLedMessage,
+  patchMessage,
+  reachesRootsMessage,
+  replacesMessage
+} from '../text/output.ts'
 import { registrationsOf, writeChanges } from './write.ts'
 
 /**
@@ -248,4 +257,53 @@ function notCopiedMessage(
 function lastLines(text: string, count: number): string {
   const lines = text.split(/\r?\n/).filter(it => it.trim() !== '')
   return lines.slice(-count).join('\n')
+}
+
+/**
+ * Writes a patch of the configuration to the file that was named, in place of what is there. Nobody
+ * can read it who can't read the configuration. A link is not followed, and neither a Nix file, one of
+ * `files` (those of the plan, and all that is imported) nor another name of one is replaced.
+ */
+export function savePatch(
+  path: string,
+  patch: string,
+  configuration: TargetFile,
+  files: readonly string[]
+): Message | undefined {
+  const named = resolve(path)
+  const leads = realpathIfAny(path)
+  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, files)) {
+    return replacesMessage(leads)
+  }
+  const target = locateSaved(named)
+  if (!target.ok) return patchMessage(path, target.error, isLink(named))
+  if (isLedToRoots(named, target.value.path)) {
+    return outputLedMessage('-o', path, target.value.path)
+  }
+  const problem = saveFile(target.value, Buffer.from(patch), configuration)
+  return problem === null ? undefined : patchMessage(path, problem, false)
+}
+
+/** Whether a path leads to one of these files, by whatever name. */
+function isOneOf(path: string, files: readonly string[]): boolean {
+  const number = fileNumber(path)
+  return number !== undefined && files.some(it => fileNumber(it) === number)
+}
+
+function fileNumber(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true })
+    return `${dev}:${ino}`
+  } catch {
+    // What is not there has no other name; what can't be reached can't be replaced either.
+    return undefined
+  }
+}
+
+function realpathIfAny(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
 }

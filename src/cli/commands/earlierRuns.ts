@@ -1,7 +1,7 @@
 // A run that was stopped in the middle is finished or taken back before another one begins.
 
 import { dirname, join } from 'node:path'
-import { locate } from '../../configuration/locate.ts'
+import { locate } from '../../configuration/repository.ts'
 import { isLedToRoots } from '../../storage/access.ts'
 import type { Stopped } from '../../storage/history.ts'
 import { locateTarget } from '../../storage/read.ts'

@@ -13,6 +13,7 @@ import {
 } from '../../nix/index.ts'
 import { spellPath, startsWith } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import { checkWithNix } from '../../plan/evaluate.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
 import {
   type OptionAction,
@@ -23,17 +24,15 @@ import type { Arguments } from '../args/parse.ts'
 import type { CommandRequest } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
 import { CommandError, EXIT, type Message, orThrow, usage } from '../message.ts'
-import { reportEdits } from '../output/editReasons.ts'
-import { reportChecks, reportFile } from '../output/json.ts'
+import { reportChecks, reportEdits, reportFile } from '../output/json.ts'
 import { printMessage, printNotice, type Screens, writeExact } from '../output/output.ts'
 import { type DefinitionReport, emptyBody, type Report, unchanged } from '../report.ts'
-import { decodeModule, readModule } from '../request/configuration.ts'
 import { readInput } from '../request/guest.ts'
+import { decodeModule, readModule } from '../request/inputs.ts'
 import { applyMessage, hintForPeople, nixMessage } from '../text/apply.ts'
 import { tooBigInput } from '../text/files.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
-import { checkWithNix } from './plan.ts'
 
 type OptionChange = Exclude<OptionAction, { action: 'get' }>
 

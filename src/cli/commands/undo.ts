@@ -1,7 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
-import { locate } from '../../configuration/locate.ts'
-import { nixFilesAround } from '../../configuration/repository.ts'
+import { locate, nixFilesAround } from '../../configuration/repository.ts'
 import { textAt } from '../../configuration/text.ts'
 import { reading } from '../../storage/errno.ts'
 import { concerns, leftBy, type Stopped } from '../../storage/history.ts'

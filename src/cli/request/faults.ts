@@ -13,8 +13,7 @@ import type { ApplyRequest } from '../args/request.ts'
 import { shortName } from '../output/diff.ts'
 import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
 import type { Names } from '../text/devices.ts'
-import { hostMatch } from './configuration.ts'
-import type { ApplyInputs } from './inputs.ts'
+import { type ApplyInputs, hostMatch } from './inputs.ts'
 import type { Host, MachineReader } from './machine.ts'
 
 /**
