@@ -19,13 +19,14 @@ type NixRun =
   | { status: 'missing'; detail: string }
 
 /**
- * Gives `nix-instantiate` a text on its standard input. It needs no store and writes nothing; after
- * `seconds` it is given up. For root it is one that only root can have put in place (`findProgram`).
+ * Runs `nix-instantiate` with a text on its standard input, for which `-` is the argument. It needs no store
+ * and writes nothing; after `seconds` it is given up. For root it is one that only root can have put in place
+ * (`findProgram`).
  */
 function runNix(args: readonly string[], text: string, seconds: number): NixRun {
   const program = findProgram('nix-instantiate')
   if (program === null) return { status: 'missing', detail: NOT_FOUND }
-  const run = spawnSync(program, ['--store', 'dummy://', ...args, '-'], {
+  const run = spawnSync(program, ['--store', 'dummy://', ...args], {
     input: text,
     encoding: 'utf8',
     timeout: seconds * 1000,
@@ -67,8 +68,20 @@ export function parseCheck(before: string | undefined, after: string): ParseChec
     : result
 }
 
+// Linux gives a program no argument that is longer than 128 KiB.
+const MOST_ARGUMENT = 100_000
+
+/** Whether `nix-instantiate` parses all of several texts, asked at once; false also where it is not known. */
+function allParse(texts: readonly string[]): boolean {
+  const areArguments = texts.every(
+    it => Buffer.byteLength(it) < MOST_ARGUMENT && !it.startsWith('-') && !it.includes('\0')
+  )
+  if (texts.length < 2 || !areArguments) return false
+  return runNix(['--parse', '-E', ...texts], '', 10).status === 'ok'
+}
+
 function nixParses(text: string): ParseCheck {
-  const run = runNix(['--parse'], text, 10)
+  const run = runNix(['--parse', '-'], text, 10)
   switch (run.status) {
     case 'ok':
       return { status: 'ok' }
@@ -240,7 +253,7 @@ export function evaluateDomain(domain: string, file: string | undefined): Evalua
   const renderer = fileURLToPath(new URL('../../nixos/_lib/domain.nix', import.meta.url))
   const source = file === undefined ? `(\n${domain}\n)` : `import ${nixPath(file)}`
   const text = expression(source, nixPath(renderer))
-  const run = runNix(['--eval', '--strict', '--json'], text, 30)
+  const run = runNix(['--eval', '--strict', '--json', '-'], text, 30)
   switch (run.status) {
     case 'ok':
       return { status: 'ok', xml: JSON.parse(run.stdout) as string }
@@ -301,10 +314,13 @@ export function checkWithNix(
 ): Result<ParseCheck, ApplyProblem> {
   if (mode === 'off') return ok({ status: 'skipped', detail: 'switched off' })
   let result: ParseCheck = { status: 'ok' }
-  for (const { path: each, before, after } of files) {
+  const modules = files.flatMap(({ path: each, before, after }) => {
     // What is kept aside of a module need not be one any more.
     const isModule = before !== undefined || each.endsWith('.nix')
-    if (after === undefined || !isModule) continue
+    return after === undefined || !isModule ? [] : [{ before, after }]
+  })
+  if (allParse(modules.map(it => it.after))) return ok(result)
+  for (const { before, after } of modules) {
     const check = parseCheck(before, after)
     if (check.status === 'rejected') {
       return err({ code: 'PARSE_REJECTED', path, output: check.output })

@@ -270,7 +270,7 @@ const CONDITIONS: Condition[] = [
   },
   {
     name: 'a result that Nix does not accept',
-    ...withNix('! grep -q vfio || { echo "error: no" >&2; exit 1; }'),
+    ...withNix('! { cat; echo "$*"; } | grep -q vfio || { echo "error: no" >&2; exit 1; }'),
     words: PLAIN,
     code: 'PARSE_REJECTED',
     exit: 6,

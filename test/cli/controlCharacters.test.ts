@@ -298,7 +298,7 @@ const CALLS: Record<string, () => Call | Promise<Call>> = {
     const env = program(
       place,
       'nix-instantiate',
-      `grep -q vfio || exit 0; printf '%s' "$SAYS" >&2; exit 1`
+      `{ cat; echo "$*"; } | grep -q vfio || exit 0; printf '%s' "$SAYS" >&2; exit 1`
     )
     return {
       place,
