@@ -119,6 +119,13 @@ export function samePath(
   return a.length === b.length && startsWith(a, b)
 }
 
+/** How many names two paths begin with in common. */
+export function commonLength(a: readonly (string | undefined)[], b: AttrPath): number {
+  let common = 0
+  while (common < a.length && common < b.length && a[common] === b[common]) common++
+  return common
+}
+
 /**
  * A string for each beginning of a path, the shortest first and the whole path last: two paths begin
  * with the same names where they have one in common.

@@ -1,16 +1,14 @@
 import type { NixDocument } from './document.ts'
 import type { Position } from './edit/addOperation.ts'
-import { type Batch, coalesced, emptyBatch, joins } from './edit/batch.ts'
-import { grouped, type Operation, planGroup } from './edit/operation.ts'
-import { keepHabits } from './edit/style.ts'
+import type { Operation } from './edit/operation.ts'
 import type { Target } from './edit/target.ts'
 import { type NixError, nixError } from './errors.ts'
 import type { Definition } from './module/definitions.ts'
 import { type AttrPathLike, isText, parsePath } from './path.ts'
-import { verify } from './proof/verify.ts'
 import { err, ok, type Result } from './result.ts'
+import { planInSequence } from './sequence.ts'
 import { diffTexts } from './text/diff.ts'
-import { applyEdits, composeEdits, type Edit, invertEdits, moveOffset } from './text/edits.ts'
+import { applyEdits, type Edit, invertEdits } from './text/edits.ts'
 import { isTooDeep, type NixValue } from './values.ts'
 
 /** A proved way from one text to another. Plain data: nothing is written. */
@@ -163,13 +161,7 @@ export class Transaction {
     const module = this.#document.module()
     if (!module.ok) return module
 
-    let state: State = { text, document: this.#document, edits: [], batch: emptyBatch() }
-    for (const group of grouped(coalesced(this.#operations))) {
-      const next = advanceAll(state, group)
-      if (!next.ok) return next
-      state = next.value
-    }
-    const done = settle(state)
+    const done = planInSequence(this.#document, module.value, this.#operations)
     if (!done.ok) return done
     const { document, edits } = done.value
     // The proofs are about the documents; this one is about the list of edits that is handed out.
@@ -233,71 +225,6 @@ function tooDeep(text: string): NixError {
   })
 }
 
-/** How far a transaction has come. */
-interface State {
-  /** The text that the transaction began with. */
-  text: string
-  /** The document with all edits but those of the batch. */
-  document: NixDocument
-  /** From the first document to this one. */
-  edits: Edit[]
-  batch: Batch
-}
-
-/** Plans one more group; what can't be done as one may be possible one after the other. */
-function advanceAll(state: State, group: readonly Operation[]): Result<State, NixError> {
-  const whole = advance(state, group) ?? advanceAfter(state, group)
-  if (whole.ok || group.length === 1) return whole
-  let so = state
-  for (const asked of group) {
-    const next = advance(so, [asked]) ?? advanceAfter(so, [asked])
-    if (!next.ok) return next
-    so = next.value
-  }
-  return ok(so)
-}
-
-/** Plans one more group into the batch; undefined if it has to wait for what is in it. */
-function advance(state: State, asked: readonly Operation[]): Result<State, NixError> | undefined {
-  const { document, edits, batch } = state
-  const module = document.module()
-  if (!module.ok) return err(inOriginal(state.text, edits, module.error))
-  const group = asked.map(it => movedBy(edits, it))
-  const step = planGroup(document, module.value, group)
-  if (!step.ok) {
-    // What is refused now may be possible once the others are done.
-    const isLast = batch.operations.length === 0
-    return isLast ? err(inOriginal(state.text, edits, step.error)) : undefined
-  }
-  return joins(batch, document, module.value, group, step.value) ? ok(state) : undefined
-}
-
-/** Applies the batch, and then plans one more group. */
-function advanceAfter(state: State, asked: readonly Operation[]): Result<State, NixError> {
-  const settled = settle(state)
-  if (!settled.ok) return settled
-  return advance(settled.value, asked) ?? settled
-}
-
-/** Applies the batch, and proves the outcome. */
-function settle(state: State): Result<State, NixError> {
-  const { document, edits, batch } = state
-  if (batch.edits.length === 0) return ok({ ...state, batch: emptyBatch() })
-  const next = document.edited(batch.edits)
-  keepHabits(document.text, document.root, next.root)
-  const fault = verify(document, next, batch.edits, batch.operations)
-  if (fault) return err(fault)
-  const all = composeEdits(state.text, edits, batch.edits)
-  return ok({ ...state, document: next, edits: all, batch: emptyBatch() })
-}
-
-/** The operation as it is for the text after some edits: a chosen definition may have moved. */
-function movedBy(edits: readonly Edit[], operation: Operation): Operation {
-  if (operation.kind === 'import' || operation.target.kind === 'path') return operation
-  const { target } = operation
-  return { ...operation, target: { ...target, offset: moveOffset(edits, target.offset) } }
-}
-
 function makePlan(before: string, after: string, edits: Edit[]): Plan {
   return {
     edits,
@@ -306,26 +233,4 @@ function makePlan(before: string, after: string, edits: Edit[]): Plan {
     changed: edits.length > 0,
     diff: options => diffTexts(before, after, options)
   }
-}
-
-/** The error with its place in the text that the user has, where an earlier edit moved it. */
-function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixError {
-  if (edits.length === 0 || error.range.end === 0) return error
-  const back = (offset: number) => {
-    let shift = 0
-    for (const edit of edits) {
-      const start = edit.offset + shift
-      if (offset < start) break
-      if (offset <= start + edit.content.length) return edit.offset
-      shift += edit.content.length - edit.length
-    }
-    return offset - shift
-  }
-  const { code, message, range, hint } = error
-  return nixError(text, {
-    code,
-    message,
-    range: { start: back(range.start), end: back(range.end) },
-    hint
-  })
 }

@@ -81,11 +81,7 @@ export function planAdd(
     if (blocked) return blocked
   }
   const always = found.exact.filter(it => it.conditions.length === 0)
-  const candidates = candidatesOf(
-    doc.text,
-    found.exact.filter(it => !it.inherited)
-  )
-  const counting = winnersOf(candidates).filter(it => it.isCertain)
+  const { candidates, counting } = countingIn(doc.text, found.exact)
   const shared =
     target.kind === 'path'
       ? always.map(it => sharedInRec(doc.text, it.binding)).find(it => it !== undefined)
@@ -121,6 +117,23 @@ export function planAdd(
   if (misfit) return misfit
   if (ofText && !areLines) return notShownAsLines(doc.text, ofText.value)
   return giveMore(doc, found.exact, always, missing, ofText !== undefined)
+}
+
+/** The values of some definitions, and those of them that always count. */
+function countingIn(text: string, definitions: readonly Definition[]) {
+  const candidates = candidatesOf(
+    text,
+    definitions.filter(it => !it.inherited)
+  )
+  return { candidates, counting: winnersOf(candidates).filter(it => it.isCertain) }
+}
+
+/** Whether items for the end of a list go behind each other into one that is there. */
+export function growsList(doc: NixDocument, module: Module, target: Target): boolean {
+  const { exact, below } = lookUpTarget(doc, module, target)
+  const values = countingIn(doc.text, exact).counting.map(it => it.value)
+  const isString = values.some(it => stringIn(doc.text, it) !== undefined)
+  return below.length === 0 && !isString && values.some(it => listOf(doc.text, it) !== undefined)
 }
 
 /** Adds to the first of the lists that always count, or to the one with the item to add beside. */

@@ -20,7 +20,7 @@ export type Operation =
   | { kind: 'rename'; target: Target; to: AttrPath }
   | { kind: 'import'; path: string }
 
-/** The edits that do all of a group (see `grouped`), or why not; none if there is nothing to do. */
+/** The edits that do all of a group (see `sequence.ts`), or why not; none if there is nothing to do. */
 export function planGroup(doc: NixDocument, module: Module, group: readonly Operation[]): Edits {
   const [first] = group
   switch (first?.kind) {
@@ -42,22 +42,6 @@ export function planGroup(doc: NixDocument, module: Module, group: readonly Oper
     case 'import':
       return planImport(doc, module, first.path)
   }
-}
-
-/**
- * The operations in groups that are planned as one: removals that follow one another, so that what
- * stands between two of them goes as it would with one. Each other is a group of its own.
- */
-export function grouped(operations: readonly Operation[]): Operation[][] {
-  const groups: Operation[][] = []
-  for (const operation of operations) {
-    const group = groups.at(-1)
-    const [first] = group ?? []
-    const isMore = operation.kind === 'remove' && first?.kind === 'remove'
-    if (isMore && !isOfModule(first) && !isOfModule(operation)) group?.push(operation)
-    else groups.push([operation])
-  }
-  return groups
 }
 
 /** Whether it is about an attribute of the module itself, such as `options`, and not about an option. */

@@ -2,7 +2,7 @@ import { type NixError, nixError } from '../errors.ts'
 import { combinatorOf } from '../module/combinator.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
-import { type AttrPath, samePath, spellPath } from '../path.ts'
+import { type AttrPath, commonLength, samePath, spellPath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
@@ -164,12 +164,6 @@ function canExtend(value: SyntaxNode): boolean {
 
 export function isOneLine(text: string, node: SyntaxNode): boolean {
   return !text.slice(node.start, node.end).includes('\n')
-}
-
-function commonLength(names: readonly (string | undefined)[], path: AttrPath): number {
-  let common = 0
-  while (common < names.length && common < path.length && names[common] === path[common]) common++
-  return common
 }
 
 /** In `rec { … }` a new name is seen by all its neighbours. */

@@ -1,6 +1,6 @@
 import { isMerged } from '../module/combinator.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, commentsOf, isComment, isList, isSet } from '../syntax/shape.ts'
+import { bindingsOf, commentsOf, isList, isSet } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import {
@@ -65,21 +65,6 @@ function emptySet(text: string, set: SyntaxNode): Edit {
   if (set.parent && isMerged(text, set.parent)) return removeNode(text, set)
   const start = set.children.find(it => it.type === '{')?.end ?? set.start
   return { offset: start, length: set.end - 1 - start, content: ' ' }
-}
-
-/** Whether a binding is the last one of its set. */
-export function isLastInSet(binding: SyntaxNode): boolean {
-  const set = setAround(binding)
-  return set !== undefined && bindingsOf(set).at(-1)?.start === binding.start
-}
-
-/** The bindings before and behind a binding in its set. */
-export function besideInSet(binding: SyntaxNode): SyntaxNode[] {
-  return [preceding, following].flatMap(next => {
-    let beside = next(binding)
-    while (beside && isComment(beside)) beside = next(beside)
-    return beside?.isNamed ? [beside] : []
-  })
 }
 
 /**

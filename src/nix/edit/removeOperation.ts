@@ -45,7 +45,7 @@ export function planRemove(doc: NixDocument, module: Module, targets: readonly T
     if (taken) return inherited(text, taken)
     const blocker = usedInRec(text, all) ?? uncovered(module, all)
     if (blocker) return blocker
-    gone.push(...all.map(it => it.binding))
+    for (const it of all) gone.push(it.binding)
   }
   const nodes = outermost(gone)
   return blockedIn(doc, nodes) ?? ok(combine(removeBindings(text, nodes)))

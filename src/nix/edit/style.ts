@@ -1,4 +1,5 @@
-import type { SyntaxNode } from '../syntax/parser.ts'
+import { bisect } from '../bisect.ts'
+import { pushAll, type SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, elementsOf, isComment, isList } from '../syntax/shape.ts'
 import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import type { Layout } from './print.ts'
@@ -40,7 +41,10 @@ function indentUnit(text: string, root: SyntaxNode): string {
         if (own.length > outer.length && own.startsWith(outer)) return own.slice(outer.length)
       }
     }
-    stack.push(...[...node.children].filter(it => it.isNamed).reverse())
+    pushAll(
+      stack,
+      node.children.filter(it => it.isNamed)
+    )
   }
   return /^\t/m.test(text) ? '\t' : '  '
 }
@@ -121,21 +125,11 @@ export function preceding(node: SyntaxNode): SyntaxNode | undefined {
 function neighbour(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
   const { parent } = node
   if (!parent) return undefined
-  const next = parent.children[indexIn(parent.children, node) + step]
+  const siblings = parent.children
+  const at = bisect(siblings.length, i => (siblings[i] as SyntaxNode).end >= node.end)
+  const next = siblings[at + step]
   if (next || parent.type !== 'binding_set') return next
   return neighbour(parent, step)
-}
-
-/** The index of a node among its siblings, which stand in the order of the text. */
-function indexIn(siblings: readonly SyntaxNode[], node: SyntaxNode): number {
-  let low = 0
-  let high = siblings.length - 1
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((siblings[middle]?.end ?? 0) < node.end) low = middle + 1
-    else high = middle
-  }
-  return low
 }
 
 /** Whether bindings of a set are parted by blank lines. */

@@ -96,6 +96,14 @@ export function memoOf<Memo extends object>(node: SyntaxNode, make: () => Memo):
   return own.memo as Memo
 }
 
+/**
+ * Puts nodes on a stack, so that the first one comes off first. As arguments of `push`, the items of
+ * a long list would overflow the stack of calls.
+ */
+export function pushAll<Kind>(stack: Kind[], nodes: readonly Kind[]): void {
+  for (let i = nodes.length - 1; i >= 0; i--) stack.push(nodes[i] as Kind)
+}
+
 /** The addon, see grammar/addon.c. */
 interface Engine {
   parse(text: string, timeout: number): Part | null
@@ -156,8 +164,7 @@ function finish(root: Node, text: string, standIns: StandIn[]): SyntaxTree {
   if (faults.length === 0 && root.children.every(it => it.type === 'comment')) {
     faults.push({ start: root.end, end: root.end, missing: 'an expression' })
   }
-  if (faults.length === 0) faults.push(...findMisread(root, text))
-  return { root, faults, standIns }
+  return { root, faults: faults.length > 0 ? faults : findMisread(root, text), standIns }
 }
 
 function findFaults(root: Node): SyntaxFault[] {
@@ -167,7 +174,7 @@ function findFaults(root: Node): SyntaxFault[] {
     const { start, end } = node
     if (node.isMissing) faults.push({ start, end, missing: node.type })
     else if (node.type === 'ERROR') faults.push({ start, end })
-    else if (node.hasError) stack.push(...[...node.children].reverse())
+    else if (node.hasError) pushAll(stack, node.children)
   }
   return faults
 }

@@ -1,3 +1,5 @@
+import { bisect } from '../bisect.ts'
+
 /** A place in a text as people count: line and column from 1, columns in UTF-16 units. */
 export interface Place {
   line: number
@@ -8,14 +10,8 @@ export interface Place {
 export function placeOf(text: string, offset: number): Place {
   const starts = lineStartsOf(text)
   const end = Math.min(offset, text.length)
-  let first = 0
-  let last = starts.length - 1
-  while (first < last) {
-    const middle = Math.ceil((first + last) / 2)
-    if ((starts[middle] as number) <= end) first = middle
-    else last = middle - 1
-  }
-  return { line: first + 1, column: end - (starts[first] as number) + 1 }
+  const line = bisect(starts.length, i => (starts[i] as number) > end)
+  return { line, column: end - (starts[line - 1] as number) + 1 }
 }
 
 // Places are asked for one after the other in the same text, by the thousand in a long list of
