@@ -1,3 +1,4 @@
+import { bisect } from './bisect.ts'
 import { lineEnd, lineStart, type Place, placeOf } from './text/lines.ts'
 import { visible, visibleLine } from './text/visible.ts'
 
@@ -47,6 +48,16 @@ export interface Range {
 /** Whether a range lies in another, or is that. */
 export function isInside(range: Range, outer: Range): boolean {
   return range.start >= outer.start && range.end <= outer.end
+}
+
+/** Says of a range whether it lies in one of others, of which no two overlap, in few steps. */
+export function insideAny(ranges: readonly Range[]): (range: Range) => boolean {
+  const sorted = [...ranges].sort((a, b) => a.start - b.start)
+  return range => {
+    const at = bisect(sorted.length, i => (sorted[i] as Range).start > range.start)
+    const outer = sorted[at - 1]
+    return outer !== undefined && range.end <= outer.end
+  }
 }
 
 export interface NixError {

@@ -37,7 +37,7 @@ export function candidatesOf(text: string, definitions: readonly Definition[]): 
 
 /** Those that are as strong as any: the others are dropped, or may be where a stronger one has a condition. */
 export function winnersOf(candidates: readonly Candidate[]): Candidate[] {
-  const strongest = Math.min(...candidates.map(it => it.strength))
+  const strongest = candidates.reduce((least, it) => Math.min(least, it.strength), Infinity)
   return candidates.filter(it => it.strength === strongest)
 }
 

@@ -67,7 +67,7 @@ type Path = readonly (string | undefined)[]
 function claimOfImport(file: string, sides: Sides): Claim {
   const isAsked: IsAsked = (text, it) => isImportOf(text, it, file)
   const both = { was: lookUp(sides.old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
-  const growth = { isAsked, position: 'end', areLines: false } as const
+  const growth = { isAsked, isInPlace: placesOf(isAsked, 'end'), areLines: false }
   const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, growth)
   return claim(both, [['imports']], objectionTo)
 }
@@ -99,7 +99,7 @@ function claimOfAdd(
     stringValue(after, it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
-  const growth = { isAsked, position, areLines }
+  const growth = { isAsked, isInPlace: placesOf(isAsked, position), areLines }
   const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, growth)
   return claim(both, [path], objectionTo, items)
 }
@@ -194,7 +194,7 @@ function objectionToNew(difference: Difference): string | undefined {
 /** What may be added, and where. */
 interface Growth {
   isAsked: IsAsked
-  position: Position
+  isInPlace: (text: string, list: SyntaxNode, item: SyntaxNode) => boolean
   /** Whether the strings of the option consist of lines, so that one may get more of them. */
   areLines: boolean
 }
@@ -203,7 +203,7 @@ function objectionToGrowth(
   difference: Difference,
   sides: Sides,
   both: Both,
-  { isAsked, position, areLines }: Growth
+  { isAsked, isInPlace, areLines }: Growth
 ): string | undefined {
   if (both.was.exact.length === 0) return objectionToNew(difference)
   if (difference.kind === 'removed') return TAKEN
@@ -219,9 +219,7 @@ function objectionToGrowth(
   const list = node.parent
   if (!list || !isList(list)) return ADDED
   if (isAsked(after.text, node)) {
-    return isAtPosition(after.text, list, node, isAsked, position)
-      ? undefined
-      : 'an item would stand in another place'
+    return isInPlace(after.text, list, node) ? undefined : 'an item would stand in another place'
   }
   return isListOf(after.text, node, isAsked) && isMerged(after.text, list) ? undefined : ADDED
 }
@@ -251,23 +249,35 @@ function isOfLines(difference: Difference, { before, after }: Sides, { was, is }
   return liesIn(difference, strings(before.text, was), strings(after.text, is))
 }
 
-/** Whether a new item stands where it should among those that were there. */
-function isAtPosition(
+/** Says of new items whether they stand where they should among those that were there. */
+function placesOf(isAsked: IsAsked, position: Position): Growth['isInPlace'] {
+  const known = new Map<SyntaxNode, ReadonlySet<number>>()
+  return (text, list, item) => {
+    const starts = known.get(list) ?? new Set(itemsInPlace(text, list, isAsked, position))
+    known.set(list, starts)
+    return starts.has(item.start)
+  }
+}
+
+/** Where the items begin between which, and the end or the item that the position names, only new ones stand. */
+function itemsInPlace(
   text: string,
   list: SyntaxNode,
-  item: SyntaxNode,
   isAsked: IsAsked,
   position: Position
-): boolean {
-  const elements = elementsOf(list)
-  const at = elements.findIndex(it => it.start === item.start)
-  const before = elements.slice(0, at).reverse()
-  const after = elements.slice(at + 1)
-  const isNew = (it: SyntaxNode) => isAsked(text, it)
-  if (position === 'end') return after.every(isNew)
-  if (position === 'start') return before.every(isNew)
-  const [beside, value] = 'before' in position ? [after, position.before] : [before, position.after]
-  const key = canonicalOfValue(bare(value))
-  const isKey = (it: SyntaxNode) => canonicalOfNode(text, it) === key
-  return beside.find(it => isKey(it) || !isNew(it)) === beside.find(isKey) && beside.some(isKey)
+): number[] {
+  const isBefore = position === 'end' || (typeof position === 'object' && 'before' in position)
+  const elements = isBefore ? [...elementsOf(list)].reverse() : elementsOf(list)
+  const beside =
+    typeof position === 'string'
+      ? undefined
+      : canonicalOfValue(bare('before' in position ? position.before : position.after))
+  const starts: number[] = []
+  let isInPlace = typeof position === 'string'
+  for (const element of elements) {
+    if (isInPlace) starts.push(element.start)
+    if (beside !== undefined && canonicalOfNode(text, element) === beside) isInPlace = true
+    else if (!isAsked(text, element)) isInPlace = false
+  }
+  return starts
 }

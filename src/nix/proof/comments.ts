@@ -1,7 +1,8 @@
 // Comments define nothing, but somebody wrote them: which of them may come and go with an edit.
 
-import { isInside } from '../errors.ts'
-import { parse, type SyntaxNode } from '../syntax/parser.ts'
+import { bisect } from '../bisect.ts'
+import { insideAny } from '../errors.ts'
+import { parse, pushAll, type SyntaxNode } from '../syntax/parser.ts'
 import { isComment } from '../syntax/shape.ts'
 import { isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import type { Claim } from './claims.ts'
@@ -24,14 +25,14 @@ export function strayComment(
   const gained: SyntaxNode[] = []
   for (const it of differences) {
     const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
-    if (old) lost.push(...commentsIn(before.text, old))
-    if (fresh) gained.push(...commentsIn(after.text, fresh))
+    if (old) collectComments(before.text, old, lost)
+    if (fresh) collectComments(after.text, fresh, gained)
   }
   if (lost.length === 0 && gained.length === 0) return undefined
 
   const spelt = (text: string) => (it: SyntaxNode) => withoutCr(text.slice(it.start, it.end))
-  const there = lost.map(spelt(before.text))
-  const asked = claims.flatMap(it => it.values.flatMap(commentsOfValue))
+  const there = counted(lost.map(spelt(before.text)))
+  const asked = counted(claims.flatMap(it => it.values.flatMap(commentsOfValue)))
   for (const comment of gained) {
     const text = spelt(after.text)(comment)
     if (!takeOne(there, text) && !takeOne(asked, text)) return comment
@@ -42,26 +43,26 @@ export function strayComment(
       takesComments && it.kind === 'removed' && !isComment(it.node) ? [it.node] : []
     )
   const removed = removedOf(differences)
-  const behind = [...removed, ...removedOf(whole)]
-  const kept = gained.map(spelt(after.text))
+  const isRemoved = insideAny(removed)
+  const isReplaced = insideAny(claims.flatMap(it => it.replaced ?? []))
+  const ends = [...removed, ...removedOf(whole)].map(it => it.end).sort((a, b) => a - b)
+  const kept = counted(gained.map(spelt(after.text)))
   return lost.find(
     it =>
       !takeOne(kept, spelt(before.text)(it)) &&
-      !claims.some(({ replaced }) => replaced && isInside(it, replaced)) &&
-      !removed.some(node => isInside(it, node)) &&
-      !behind.some(node => isBehind(before.text, it, node))
+      !isReplaced(it) &&
+      !isRemoved(it) &&
+      !isBehindOne(before.text, it, ends)
   )
 }
 
-function commentsIn(text: string, node: SyntaxNode): SyntaxNode[] {
-  if (!/#|\/\*/.test(text.slice(node.start, node.end))) return []
-  const found: SyntaxNode[] = []
+function collectComments(text: string, node: SyntaxNode, found: SyntaxNode[]): void {
+  if (!/#|\/\*/.test(text.slice(node.start, node.end))) return
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
     if (isComment(at)) found.push(at)
-    else stack.push(...at.children)
+    else pushAll(stack, at.children)
   }
-  return found
 }
 
 /** The comments that a value may bring along, as they are spelt. */
@@ -69,9 +70,9 @@ function commentsOfValue(value: NixValue): string[] {
   if (isAnnotated(value)) return [`# ${value.comment}`.trimEnd(), ...commentsOfValue(value.value)]
   if (isExpr(value)) {
     const { source } = value
-    return commentsIn(source, parse(source).root).map(it =>
-      withoutCr(source.slice(it.start, it.end))
-    )
+    const found: SyntaxNode[] = []
+    collectComments(source, parse(source).root, found)
+    return found.map(it => withoutCr(source.slice(it.start, it.end)))
   }
   if (isValueList(value)) return value.flatMap(commentsOfValue)
   return isValueSet(value) ? Object.values(value).flatMap(commentsOfValue) : []
@@ -82,15 +83,26 @@ function withoutCr(comment: string): string {
   return comment.replace(/\r$/, '')
 }
 
-/** Takes one out of a list; false if it is not in there. */
-function takeOne(all: string[], one: string): boolean {
-  const at = all.indexOf(one)
-  if (at !== -1) all.splice(at, 1)
-  return at !== -1
+/** How often each text is there. */
+function counted(all: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const it of all) counts.set(it, (counts.get(it) ?? 0) + 1)
+  return counts
 }
 
-/** Whether a comment stands behind a node on its line, with nothing but comments between. */
-function isBehind(text: string, comment: SyntaxNode, node: SyntaxNode): boolean {
-  if (comment.start < node.end) return false
-  return /^(?:[^\S\n]|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(text.slice(node.end, comment.start))
+/** Takes one away; false if there is none. */
+function takeOne(counts: Map<string, number>, one: string): boolean {
+  const count = counts.get(one) ?? 0
+  counts.set(one, count - 1)
+  return count > 0
+}
+
+/**
+ * Whether a comment follows a node on its line, with nothing but comments between. `ends` are where
+ * the nodes end, in the order of the text.
+ */
+function isBehindOne(text: string, comment: SyntaxNode, ends: readonly number[]): boolean {
+  const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]
+  const between = end === undefined ? undefined : text.slice(end, comment.start)
+  return between !== undefined && /^(?:[^\S\n]|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(between)
 }

@@ -1,5 +1,5 @@
 import type { SyntaxNode } from '../syntax/parser.ts'
-import type { Edit } from '../text/edits.ts'
+import { type Edit, Shifts } from '../text/edits.ts'
 
 /** What two trees differ in. A node that is only moved is no difference. */
 export type Difference =
@@ -30,28 +30,32 @@ export function compareTrees(
   after: SyntaxNode,
   edits: readonly Edit[]
 ): Difference[] {
-  const differences: Difference[] = []
-  const pairs: [SyntaxNode, SyntaxNode][] = [[before, after]]
+  const found: Found = { differences: [], pairs: [[before, after]] }
+  const { differences, pairs } = found
+  const fateOf = fatesAfter(edits)
   for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
     const [one, other] = pair
     const old = partsOf(one)
     const fresh = partsOf(other)
-    if (old.length === 0 || fresh.length === 0) {
-      if (old.length === 0 && fresh.length === 0) {
-        differences.push({ kind: 'replaced', before: one, after: other })
-      }
+    if (old.length === 0 && fresh.length === 0) {
+      differences.push({ kind: 'replaced', before: one, after: other })
     }
-    compareParts(old, fresh, edits, differences, pairs)
+    compareParts(old, fresh, fateOf, found)
   }
   return differences
+}
+
+interface Found {
+  differences: Difference[]
+  /** Nodes that differ somewhere below. */
+  pairs: [SyntaxNode, SyntaxNode][]
 }
 
 function compareParts(
   old: readonly SyntaxNode[],
   fresh: readonly SyntaxNode[],
-  edits: readonly Edit[],
-  differences: Difference[],
-  pairs: [SyntaxNode, SyntaxNode][]
+  fateOf: (node: SyntaxNode) => Fate,
+  { differences, pairs }: Found
 ): void {
   let i = 0
   let j = 0
@@ -63,7 +67,7 @@ function compareParts(
       j++
       continue
     }
-    const fate = fateOf(a, edits)
+    const fate = fateOf(a)
     if (!b || (fate.kind === 'deleted' && b.start >= fate.end)) {
       differences.push({ kind: 'removed', node: a })
       i++
@@ -93,7 +97,9 @@ function isImage(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
 
 /** The children, with those of a `binding_set` in its place: comments move in and out of it. */
 function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
-  return node.children.flatMap(it => (it.type === 'binding_set' ? partsOf(it) : [it]))
+  const { children } = node
+  if (!children.some(it => it.type === 'binding_set')) return children
+  return children.flatMap(it => (it.type === 'binding_set' ? it.children : [it]))
 }
 
 /** What became of a node's span: moved whole, touched by an edit, or deleted; and where it is now. */
@@ -103,27 +109,23 @@ interface Fate {
   end: number
 }
 
-function fateOf(node: SyntaxNode, edits: readonly Edit[]): Fate {
-  let kind: Fate['kind'] = 'moved'
-  let start = node.start
-  let end = node.end
-  for (const { offset, length, content } of edits) {
-    const shift = content.length - length
-    const until = offset + length
-    if (until <= node.start) start += shift
-    if (until <= node.start || offset < node.end) end += shift
-    if (
-      length > 0
-        ? offset < node.end && until > node.start
-        : offset > node.start && offset < node.end
-    ) {
-      const whole = offset <= node.start && until >= node.end
+function fatesAfter(edits: readonly Edit[]): (node: SyntaxNode) => Fate {
+  const shifts = new Shifts(edits)
+  return node => {
+    let kind: Fate['kind'] = 'moved'
+    let start = shifts.moved(node.start)
+    let end = start + node.end - node.start
+    for (let i = shifts.before(node.start); i < edits.length; i++) {
+      const { offset, length, content } = edits[i] as Edit
+      if (offset >= node.end) break
+      end += content.length - length
+      const whole = offset <= node.start && offset + length >= node.end
       if (kind !== 'deleted') kind = whole ? 'deleted' : 'touched'
       if (whole) {
         start += offset - node.start
         end = start + content.length
       } else if (offset < node.start) start += offset + content.length - node.start
     }
+    return { kind, start, end }
   }
-  return { kind, start, end }
 }

@@ -77,7 +77,7 @@ function hasGrown(
   if (is.exact.length !== Math.max(was.exact.length, 1)) return false
   const isString = is.exact.some(it => !it.inherited && stringsIn(after.text, it.value).length > 0)
   const keyOf = isString ? (it: NixValue) => String(bare(it)) : canonicalOfValue
-  const asked = items.map(keyOf)
+  const asked = new Set(items.map(keyOf))
   const had = was.exact.flatMap(it => allIn(before.text, it))
   const has = is.exact.flatMap(it => allIn(after.text, it))
   const winners = winnersOf(
@@ -91,9 +91,9 @@ function hasGrown(
   )
   const more = takeOut(has, had)
   return (
-    more?.every(it => asked.includes(it)) === true &&
+    more?.every(it => asked.has(it)) === true &&
     new Set(more).size === more.length &&
-    asked.every(it => it !== undefined && certain.has(it))
+    [...asked].every(it => it !== undefined && certain.has(it))
   )
 }
 
@@ -130,7 +130,7 @@ function hasMoved(
   const describe = (text: string, from: number) => (it: Definition) =>
     JSON.stringify([it.path.slice(from), conditionsOf(it), canonicalOfNode(text, it.value)])
   const all = [...was.exact, ...was.below].map(describe(before.text, target.path.length))
-  const now = [...there.exact, ...there.below].map(describe(after.text, to.length))
+  const now = new Set([...there.exact, ...there.below].map(describe(after.text, to.length)))
   // In an operand of `//` the new name may hide what another operand says of it.
   const countOf = (module: Module) => {
     const { exact, below } = lookUp(module, to.slice(0, 1))
@@ -139,8 +139,8 @@ function hasMoved(
   const stays = [...was.exact, ...was.below].every(it => it.path[0] === to[0])
   const more = countOf(fresh) - countOf(old)
   return (
-    all.length === now.length &&
-    all.every(it => now.includes(it)) &&
+    all.length === there.exact.length + there.below.length &&
+    all.every(it => now.has(it)) &&
     more === (stays ? 0 : all.length)
   )
 }

@@ -1,6 +1,6 @@
 // What the names in a text mean depends on what is defined around them.
 
-import { isInside, type NixError, nixError } from '../errors.ts'
+import { insideAny, isInside, type NixError, nixError } from '../errors.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
@@ -14,12 +14,12 @@ export function undefinedName(
   differences: readonly Difference[],
   edits: readonly Edit[]
 ): NixError | undefined {
-  const written = writtenRanges(edits)
+  const isWritten = insideAny(writtenRanges(edits))
   for (const node of differences.map(newNodeOf).filter(it => it !== undefined)) {
     for (const variable of variablesIn(node)) {
-      const isNew = written.some(it => isInside(variable, it))
+      if (!isWritten(variable)) continue
       const name = after.text.slice(variable.start, variable.end)
-      if (!isNew || isInScope(after.text, variable, name)) continue
+      if (isInScope(after.text, variable, name)) continue
       return nixError('', {
         code: 'BAD_VALUE',
         message: `"${name}" is not in scope where it would be written, so Nix would reject the file`,
@@ -39,9 +39,10 @@ export function disturbedName(
   differences: readonly Difference[],
   replaced: readonly SyntaxNode[]
 ): string | undefined {
+  const isReplaced = insideAny(replaced)
   for (const it of differences) {
     const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
-    if (old && replaced.some(node => isInside(old, node))) continue
+    if (old && isReplaced(old)) continue
     const name = (old && usedNameOf(before.text, old)) || (fresh && usedNameOf(after.text, fresh))
     if (name) return name
   }

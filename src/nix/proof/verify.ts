@@ -1,13 +1,13 @@
 import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
-import { isInside, type NixError, nixError } from '../errors.ts'
+import { insideAny, type NixError, nixError } from '../errors.ts'
 import { isMerged } from '../module/combinator.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import { spellPath } from '../path.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/shape.ts'
-import { type Edit, moveOffset, writtenRanges } from '../text/edits.ts'
+import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
 import { type Claim, claimOf, claimsByPath } from './claims.ts'
 import { strayComment } from './comments.ts'
 import { compareTrees, type Difference, newNodeOf } from './compareTrees.ts'
@@ -117,11 +117,11 @@ function objectionOfAll(
 
 /** Whether text that no edit touched needs a stand-in that it did not need before, or the other way. */
 function parsesOtherwise(before: NixDocument, after: NixDocument, edits: readonly Edit[]): boolean {
-  const touched = (it: StandIn) =>
-    edits.some(({ offset, length }) => offset < it.end && offset + length > it.start)
-  const kept = before.standIns.filter(it => !touched(it)).map(it => moveOffset(edits, it.start))
-  const written = writtenRanges(edits)
-  const old = after.standIns.filter(it => !written.some(range => isInside(it, range)))
+  const shifts = new Shifts(edits)
+  const isTouched = (it: StandIn) => (edits[shifts.before(it.start)]?.offset ?? it.end) < it.end
+  const kept = before.standIns.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
+  const isWritten = insideAny(writtenRanges(edits))
+  const old = after.standIns.filter(it => !isWritten(it))
   return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
 }
 

@@ -7,7 +7,7 @@ import { isText } from '../path.ts'
 import { findEncodingFault } from '../text/decode.ts'
 import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { findDuplicateBelow } from './duplicates.ts'
-import { parse, type SyntaxNode } from './parser.ts'
+import { parse, pushAll, type SyntaxNode } from './parser.ts'
 import {
   bindingsOf,
   elementsOf,
@@ -155,7 +155,7 @@ function tokens(text: string, node: SyntaxNode): string {
     if (string !== undefined) parts.push(JSON.stringify(string))
     else if (hasOwnText(at)) parts.push(`$${text.slice(at.start, at.end)}`)
     else if (at.children.length === 0) parts.push(text.slice(at.start, at.end))
-    else stack.push(...[...at.children].reverse())
+    else pushAll(stack, at.children)
   }
   return parts.join(' ')
 }

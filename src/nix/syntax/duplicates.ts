@@ -42,7 +42,7 @@ export function findDuplicateBelow(text: string, node: SyntaxNode): SyntaxNode |
         ? secondFormal(text, at)
         : undefined
     if (duplicate) return duplicate
-    stack.push(...at.children)
+    for (const it of at.children) stack.push(it)
   }
   return undefined
 }

@@ -1,4 +1,4 @@
-import type { SyntaxNode } from './parser.ts'
+import { pushAll, type SyntaxNode } from './parser.ts'
 
 /** The value that a `let` around a variable gives it, unless a function's argument hides that. */
 export function letValueOf(text: string, variable: SyntaxNode): SyntaxNode | undefined {
@@ -105,10 +105,10 @@ export function variablesIn(node: SyntaxNode): SyntaxNode[] {
     if (at.type === 'variable_expression') found.push(at)
     else if (at.type === 'inherit') {
       const names = at.field('attrs')?.children ?? []
-      found.push(...names.filter(it => it.type === 'identifier'))
-    } else stack.push(...at.children)
+      for (const it of names) if (it.type === 'identifier') found.push(it)
+    } else pushAll(stack, at.children)
   }
-  return found.sort((a, b) => a.start - b.start)
+  return found
 }
 
 /** From where on the nodes around a name are its scope: an `inherit` reads outside of its own set. */

@@ -1,3 +1,5 @@
+import { bisect } from '../bisect.ts'
+
 /**
  * One replacement in a text: `length` UTF-16 units from `offset` on give way to `content`.
  * `length` 0 inserts, empty `content` deletes.
@@ -64,12 +66,40 @@ export function writtenRanges(edits: readonly Edit[]): { start: number; end: num
 
 /** Where a place in the text is after the edits; one inside replaced text is where that begins. */
 export function moveOffset(edits: readonly Edit[], offset: number): number {
-  let shift = 0
-  for (const edit of edits) {
-    if (edit.offset + edit.length > offset) break
-    shift += edit.content.length - edit.length
+  return new Shifts(edits).moved(offset)
+}
+
+/** Where places in a text are after some edits, for many places in few steps. */
+export class Shifts {
+  readonly #edits: readonly Edit[]
+  /** By how much what follows the first edits moves, by their number. */
+  readonly #sums: readonly number[]
+
+  constructor(edits: readonly Edit[]) {
+    this.#edits = edits
+    let sum = 0
+    this.#sums = [
+      0,
+      ...edits.map(({ length, content }) => {
+        sum += content.length - length
+        return sum
+      })
+    ]
   }
-  return offset + shift
+
+  /** How many edits end at or before an offset. */
+  before(offset: number): number {
+    const edits = this.#edits
+    return bisect(edits.length, i => {
+      const { offset: start, length } = edits[i] as Edit
+      return start + length > offset
+    })
+  }
+
+  /** See `moveOffset`. */
+  moved(offset: number): number {
+    return offset + (this.#sums[this.before(offset)] as number)
+  }
 }
 
 /**
