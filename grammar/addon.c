@@ -1,13 +1,14 @@
-// The parser as a Node addon: tree-sitter's core and the Nix grammar behind four functions.
+// The parser as a Node addon: tree-sitter's core and the Nix grammar in five functions.
 //
-//   parse(text, timeoutMs)                  -> part | null
-//   reparse(tree, edits, text, timeoutMs)   -> part | null
-//   expand(tree, handles, number)           -> part
+//   parse(text, timeoutMs)                  -> { tree, nodes } | null
+//   reparse(tree, edits, text, timeoutMs)   -> { tree, nodes } | null
+//   expand(tree, start, end)                -> nodes
 //   print(tree)                             -> the tree as tree-sitter writes it in its tests
+//   release(tree)                           frees the tree, which nothing else may be asked of then
 //   symbols, fields                         names by number
 //
-// A part is { tree, nodes, handles }: a piece of the tree in an Int32Array, in preorder, so that
-// JavaScript walks it without crossing into native code. A node takes RECORD numbers:
+// `nodes` is a piece of the tree in an Int32Array, in preorder, so that JavaScript walks it without
+// crossing into native code. A node takes RECORD numbers:
 //
 //   0  symbol | flags << 16          (NAMED, MISSING, EXTRA, HAS_ERROR, FOLDED)
 //   1  start, 2  end                 (UTF-16 units)
@@ -16,13 +17,13 @@
 //   5  field                         (0 for none)
 //   6  nodes from this one down in the whole tree, itself included
 //
-// The value of a binding is FOLDED where it is no small one: it stands without its children, and its
-// number 4 is that of its handle instead, with which `expand` gives the part that begins with it.
-// Most edits look into few values, and flattening them all costs a third of the parsing.
+// The value of a binding is FOLDED where it is no small one: it has no children there, and `expand`
+// gives the piece that begins with the value between two offsets. Most edits look into few values, and
+// flattening them all costs a third of the parsing.
 //
-// `tree` keeps the tree alive; `reparse` leaves it as it is. `edits` holds EDIT numbers for each
-// edit, in the order of the text: start, old end, new end (UTF-16 units), and row and column of each
-// of the three. null means that the time was up.
+// `reparse` leaves the tree as it is. `edits` holds EDIT numbers for each edit, in the order of the
+// text: start, old end, new end (UTF-16 units), and row and column of each of the three. null means
+// that the time was up.
 
 #include <node_api.h>
 #include <stdbool.h>
@@ -33,7 +34,7 @@
 
 const TSLanguage *tree_sitter_nix(void);
 
-enum { RECORD = 7, HANDLE = 6, EDIT = 9 };
+enum { RECORD = 7, EDIT = 9 };
 enum { NAMED = 1, MISSING = 2, EXTRA = 4, HAS_ERROR = 8, FOLDED = 16 };
 
 // Values with up to as many nodes are not folded: strings, numbers, short lists.
@@ -66,34 +67,12 @@ static bool push(Numbers *numbers, const int32_t *items, size_t count) {
   return true;
 }
 
-// What it takes to come back to a node: its context, and its address in two halves.
-static bool push_handle(Numbers *handles, TSNode node) {
-  int32_t handle[HANDLE];
-  memcpy(handle, node.context, 4 * sizeof(int32_t));
-  memcpy(handle + 4, &(uint64_t){(uint64_t)(uintptr_t)node.id}, 2 * sizeof(int32_t));
-  return push(handles, handle, HANDLE);
-}
-
-static TSNode node_of(const TSTree *tree, const int32_t *handle) {
-  TSNode node = {.tree = tree};
-  uint64_t id;
-  memcpy(node.context, handle, 4 * sizeof(int32_t));
-  memcpy(&id, handle + 4, sizeof id);
-  node.id = (const void *)(uintptr_t)id;
-  return node;
-}
-
-typedef struct {
-  Numbers nodes, handles;
-} Part;
-
 // Walks with a cursor, as deep trees would overflow the stack otherwise.
-static bool flatten(TSNode from, Part *part) {
+static bool flatten(TSNode from, Numbers *nodes) {
   const TSLanguage *nix = tree_sitter_nix();
   const int32_t symbols = (int32_t)ts_language_symbol_count(nix);
   const TSFieldId value = ts_language_field_id_for_name(nix, "expression", 10);
   const TSSymbol binding = ts_language_symbol_for_name(nix, "binding", 7, true);
-  Numbers *nodes = &part->nodes;
   TSTreeCursor cursor = ts_tree_cursor_new(from);
   int32_t parent = -1;
   bool in_binding = false, done = false, fits = true;
@@ -112,11 +91,11 @@ static bool flatten(TSNode from, Part *part) {
       (int32_t)(ts_node_start_byte(node) / 2),
       (int32_t)(ts_node_end_byte(node) / 2),
       1,
-      folded ? (int32_t)(part->handles.length / HANDLE) : parent,
+      parent,
       field,
       (int32_t)size,
     };
-    fits = push(nodes, record, RECORD) && (!folded || push_handle(&part->handles, node));
+    fits = push(nodes, record, RECORD);
     if (!fits) break;
     if (!folded && ts_tree_cursor_goto_first_child(&cursor)) {
       parent = number;
@@ -139,10 +118,45 @@ static bool flatten(TSNode from, Part *part) {
   return fits;
 }
 
-static void delete_tree(napi_env env, void *tree, void *size) {
-  int64_t now;
-  ts_tree_delete(tree);
-  napi_adjust_external_memory(env, -(int64_t)(intptr_t)size, &now);
+// The value of a binding between two offsets in bytes; a null node if there is none.
+static TSNode value_at(const TSTree *tree, uint32_t start, uint32_t end) {
+  const TSLanguage *nix = tree_sitter_nix();
+  const TSFieldId value = ts_language_field_id_for_name(nix, "expression", 10);
+  const TSSymbol binding = ts_language_symbol_for_name(nix, "binding", 7, true);
+  TSTreeCursor cursor = ts_tree_cursor_new(ts_tree_root_node(tree));
+  TSNode found = {0};
+  bool in_binding = false;
+  do {
+    TSNode node = ts_tree_cursor_current_node(&cursor);
+    if (in_binding && ts_tree_cursor_current_field_id(&cursor) == value &&
+        ts_node_start_byte(node) == start && ts_node_end_byte(node) == end) {
+      found = node;
+      break;
+    }
+    in_binding = ts_node_symbol(node) == binding;
+  } while (ts_tree_cursor_goto_first_child_for_byte(&cursor, start) >= 0);
+  ts_tree_cursor_delete(&cursor);
+  return found;
+}
+
+// What JavaScript holds of a tree. Node runs finalizers only after a turn of the event loop, so
+// `release` frees the tree before.
+typedef struct {
+  TSTree *tree;
+} Box;
+
+static void delete_box(napi_env env, void *data, void *hint) {
+  (void)env, (void)hint;
+  Box *box = data;
+  if (box->tree) ts_tree_delete(box->tree);
+  free(box);
+}
+
+static TSTree *tree_of(napi_env env, napi_value value) {
+  void *box;
+  CHECK(napi_get_value_external(env, value, &box));
+  if (!((Box *)box)->tree) napi_throw_error(env, NULL, "Nix parser: the tree is released");
+  return ((Box *)box)->tree;
 }
 
 static napi_value numbers_of(napi_env env, const Numbers *numbers) {
@@ -155,22 +169,12 @@ static napi_value numbers_of(napi_env env, const Numbers *numbers) {
   return array;
 }
 
-static napi_value answer(napi_env env, TSNode from, napi_value tree) {
-  Part part = {0};
+static napi_value nodes_from(napi_env env, TSNode node) {
+  Numbers nodes = {0};
   napi_value result = NULL;
-  if (!flatten(from, &part)) {
-    napi_throw_error(env, NULL, "Nix parser: out of memory");
-  } else {
-    napi_value nodes = numbers_of(env, &part.nodes);
-    napi_value handles = nodes ? numbers_of(env, &part.handles) : NULL;
-    bool built = handles && napi_create_object(env, &result) == napi_ok &&
-                 napi_set_named_property(env, result, "tree", tree) == napi_ok &&
-                 napi_set_named_property(env, result, "nodes", nodes) == napi_ok &&
-                 napi_set_named_property(env, result, "handles", handles) == napi_ok;
-    if (!built) result = NULL;
-  }
-  free(part.nodes.items);
-  free(part.handles.items);
+  if (flatten(node, &nodes)) result = numbers_of(env, &nodes);
+  else napi_throw_error(env, NULL, "Nix parser: out of memory");
+  free(nodes.items);
   return result;
 }
 
@@ -202,16 +206,20 @@ static napi_value run(napi_env env, const TSTree *old, napi_value text, napi_val
     CHECK(napi_get_null(env, &null));
     return null;
   }
-  // About what tree-sitter takes for a node, so that the collector knows of it.
-  int64_t now, size = (int64_t)ts_node_descendant_count(ts_tree_root_node(tree)) * 24;
-  napi_value handle;
-  if (napi_create_external(env, tree, delete_tree, (void *)(intptr_t)size, &handle) != napi_ok) {
+  Box *box = malloc(sizeof(Box));
+  napi_value handle, nodes, result;
+  if (box) box->tree = tree;
+  if (!box || napi_create_external(env, box, delete_box, NULL, &handle) != napi_ok) {
     ts_tree_delete(tree);
+    free(box);
     napi_throw_error(env, NULL, "Nix parser: no handle");
     return NULL;
   }
-  CHECK(napi_adjust_external_memory(env, size, &now));
-  return answer(env, ts_tree_root_node(tree), handle);
+  if (!(nodes = nodes_from(env, ts_tree_root_node(tree)))) return NULL;
+  CHECK(napi_create_object(env, &result));
+  CHECK(napi_set_named_property(env, result, "tree", handle));
+  CHECK(napi_set_named_property(env, result, "nodes", nodes));
+  return result;
 }
 
 static napi_value parse(napi_env env, napi_callback_info info) {
@@ -228,10 +236,11 @@ static TSPoint point_at(const int32_t *numbers) {
 static napi_value reparse(napi_env env, napi_callback_info info) {
   size_t count = 4;
   napi_value args[4];
-  void *tree, *data;
+  void *data;
   size_t length;
   CHECK(napi_get_cb_info(env, info, &count, args, NULL, NULL));
-  CHECK(napi_get_value_external(env, args[0], &tree));
+  TSTree *tree = tree_of(env, args[0]);
+  if (!tree) return NULL;
   CHECK(napi_get_typedarray_info(env, args[1], NULL, &length, &data, NULL, NULL));
   TSTree *old = ts_tree_copy(tree);
   // From the last to the first, so that each edit still finds its own offsets.
@@ -253,33 +262,45 @@ static napi_value reparse(napi_env env, napi_callback_info info) {
 }
 
 static napi_value expand(napi_env env, napi_callback_info info) {
-  size_t count = 3, length;
+  size_t count = 3;
   napi_value args[3];
-  void *tree, *handles;
-  uint32_t number;
+  uint32_t start, end;
   CHECK(napi_get_cb_info(env, info, &count, args, NULL, NULL));
-  CHECK(napi_get_value_external(env, args[0], &tree));
-  CHECK(napi_get_typedarray_info(env, args[1], NULL, &length, &handles, NULL, NULL));
-  CHECK(napi_get_value_uint32(env, args[2], &number));
-  if ((size_t)number * HANDLE + HANDLE > length) {
-    napi_throw_range_error(env, NULL, "Nix parser: no such handle");
+  CHECK(napi_get_value_uint32(env, args[1], &start));
+  CHECK(napi_get_value_uint32(env, args[2], &end));
+  TSTree *tree = tree_of(env, args[0]);
+  if (!tree) return NULL;
+  TSNode node = value_at(tree, start * 2, end * 2);
+  if (ts_node_is_null(node)) {
+    napi_throw_range_error(env, NULL, "Nix parser: no such value");
     return NULL;
   }
-  const int32_t *handle = (int32_t *)handles + (size_t)number * HANDLE;
-  return answer(env, node_of(tree, handle), args[0]);
+  return nodes_from(env, node);
 }
 
 static napi_value print(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value args[1], result;
-  void *tree;
   CHECK(napi_get_cb_info(env, info, &count, args, NULL, NULL));
-  CHECK(napi_get_value_external(env, args[0], &tree));
+  TSTree *tree = tree_of(env, args[0]);
+  if (!tree) return NULL;
   char *text = ts_node_string(ts_tree_root_node(tree));
   napi_status status = napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
   free(text);
   CHECK(status);
   return result;
+}
+
+static napi_value release(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value args[1];
+  CHECK(napi_get_cb_info(env, info, &count, args, NULL, NULL));
+  void *data;
+  CHECK(napi_get_value_external(env, args[0], &data));
+  Box *box = data;
+  if (box->tree) ts_tree_delete(box->tree);
+  box->tree = NULL;
+  return NULL;
 }
 
 static napi_value names(napi_env env, uint32_t count, const char *(*name)(uint32_t)) {
@@ -315,6 +336,8 @@ NAPI_MODULE_INIT() {
   CHECK(napi_set_named_property(env, exports, "expand", function));
   CHECK(napi_create_function(env, "print", NAPI_AUTO_LENGTH, print, NULL, &function));
   CHECK(napi_set_named_property(env, exports, "print", function));
+  CHECK(napi_create_function(env, "release", NAPI_AUTO_LENGTH, release, NULL, &function));
+  CHECK(napi_set_named_property(env, exports, "release", function));
   napi_value symbols = names(env, ts_language_symbol_count(nix) + 1, symbol_name);
   napi_value fields = names(env, ts_language_field_count(nix) + 1, field_name);
   if (!symbols || !fields) return NULL;

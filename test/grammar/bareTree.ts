@@ -12,17 +12,16 @@ export interface BareNode {
   children: BareNode[]
 }
 
-interface Part {
+interface Parsed {
   tree: object
   nodes: Int32Array
-  handles: Int32Array
 }
 
 const addon = createRequire(import.meta.url)(
   `../../prebuilds/${process.platform}-${process.arch}/nix-parser.node`
 ) as {
-  parse(text: string, timeout: number): Part
-  expand(tree: object, handles: Int32Array, number: number): Part
+  parse(text: string, timeout: number): Parsed
+  expand(tree: object, start: number, end: number): Int32Array
   print(tree: object): string
   symbols: string[]
   fields: string[]
@@ -43,14 +42,15 @@ export function nodesOf(node: BareNode, type: string): BareNode[] {
   return [...own, ...node.children.flatMap(it => nodesOf(it, type))]
 }
 
-function read(part: Part, at: number, field?: number): BareNode {
-  const { tree, nodes, handles } = part
-  const [head = 0, start = 0, end = 0, records = 0, handle = 0, ownField = 0] = nodes.subarray(at)
+function read({ tree, nodes }: Parsed, at: number, field?: number): BareNode {
+  const [head = 0, start = 0, end = 0, records = 0, , ownField = 0] = nodes.subarray(at)
   const flags = head >> 16
-  if ((flags & 16) !== 0) return read(addon.expand(tree, handles, handle), 0, ownField)
+  if ((flags & 16) !== 0) {
+    return read({ tree, nodes: addon.expand(tree, start, end) }, 0, ownField)
+  }
   const children: BareNode[] = []
   for (let next = at + 7; next < at + records * 7; next += (nodes[next + 3] ?? 1) * 7) {
-    children.push(read(part, next))
+    children.push(read({ tree, nodes }, next))
   }
   return {
     type: addon.symbols[head & 0xffff] ?? '',

@@ -1,6 +1,7 @@
 // The only file that knows tree-sitter. Everything else works on SyntaxNode.
 
 import { createRequire } from 'node:module'
+import { bisect } from '../bisect.ts'
 import type { Edit } from '../text/edits.ts'
 import { pointAt } from '../text/lines.ts'
 
@@ -66,8 +67,9 @@ export function parse(
   text: string,
   from?: { tree: SyntaxTree; text: string; edits: readonly Edit[] }
 ): SyntaxTree {
-  const reuse = from && !from.tree.standIns.length && from.tree.root instanceof Node
-  const tree = reuse ? rerun(text, from.tree.root as Node, from.text, from.edits) : run(text)
+  const old = from?.tree.root
+  const isKept = old instanceof Node && old.tree.isKept && from?.tree.standIns.length === 0
+  const tree = isKept ? rerun(text, old, from) : run(text)
   if (!tree) return timedOut(text)
   if (!tree.hasError) return finish(tree, text, [])
 
@@ -106,17 +108,17 @@ export function pushAll<Kind>(stack: Kind[], nodes: readonly Kind[]): void {
 
 /** The addon, see grammar/addon.c. */
 interface Engine {
-  parse(text: string, timeout: number): Part | null
-  reparse(tree: object, edits: Int32Array, text: string, timeout: number): Part | null
-  expand(tree: object, handles: Int32Array, number: number): Part
+  parse(text: string, timeout: number): Parsed | null
+  reparse(tree: object, edits: Int32Array, text: string, timeout: number): Parsed | null
+  expand(tree: object, start: number, end: number): Int32Array
+  release(tree: object): void
   symbols: string[]
   fields: string[]
 }
 
-interface Part {
+interface Parsed {
   tree: object
   nodes: Int32Array
-  handles: Int32Array
 }
 
 const engine = createRequire(import.meta.url)(
@@ -128,12 +130,68 @@ const fieldNumbers = new Map(engine.fields.map((name, number) => [name, number])
 // Real files take milliseconds; only garbage of many megabytes comes near this.
 const TIMEOUT = 10_000
 
-function run(text: string): Node | undefined {
-  const part = engine.parse(text, TIMEOUT)
-  return part ? new Node(part, 0, undefined, text) : undefined
+// Trees lie outside of JavaScript's memory, and what Node would free there it frees only after a turn
+// of the event loop. So the trees that were used last are kept, of about so many nodes in all, and
+// others are made again from their text.
+const MOST_NODES = 1_000_000
+const kept = new Set<Tree>()
+let keptNodes = 0
+
+/** A tree of tree-sitter's. */
+class Tree {
+  readonly text: string
+  readonly #size: number
+  #handle: object | undefined
+
+  constructor(text: string, { tree, nodes }: Parsed) {
+    this.text = text
+    this.#size = nodes[6] as number
+    this.#keep(tree)
+  }
+
+  get isKept(): boolean {
+    return this.#handle !== undefined
+  }
+
+  get handle(): object {
+    if (this.#handle) {
+      kept.delete(this)
+      kept.add(this)
+      return this.#handle
+    }
+    const parsed = engine.parse(this.text, 10 * TIMEOUT)
+    if (!parsed) throw new Error('the parser did not come to an end with a text that it had parsed')
+    return this.#keep(parsed.tree)
+  }
+
+  #keep(handle: object): object {
+    this.#handle = handle
+    kept.add(this)
+    keptNodes += this.#size
+    for (const it of kept) {
+      if (keptNodes <= MOST_NODES || it === this) break
+      it.#release()
+    }
+    return handle
+  }
+
+  #release(): void {
+    if (this.#handle) engine.release(this.#handle)
+    this.#handle = undefined
+    kept.delete(this)
+    keptNodes -= this.#size
+  }
 }
 
-function rerun(text: string, old: Node, before: string, edits: readonly Edit[]): Node | undefined {
+function run(text: string): Node | undefined {
+  return rootOf(text, engine.parse(text, TIMEOUT))
+}
+
+function rerun(
+  text: string,
+  old: Node,
+  { text: before, edits }: { text: string; edits: readonly Edit[] }
+): Node | undefined {
   const numbers = edits.flatMap(({ offset, length, content }) => {
     const first = pointAt(before, offset)
     const lines = content.split('\n')
@@ -146,8 +204,11 @@ function rerun(text: string, old: Node, before: string, edits: readonly Edit[]):
     const offsets = [offset, offset + length, offset + content.length]
     return [...offsets, ...points.flatMap(it => [it.row, it.column])]
   })
-  const part = engine.reparse(old.part.tree, Int32Array.from(numbers), text, TIMEOUT)
-  return part ? new Node(part, 0, undefined, text) : undefined
+  return rootOf(text, engine.reparse(old.tree.handle, Int32Array.from(numbers), text, TIMEOUT))
+}
+
+function rootOf(text: string, parsed: Parsed | null): Node | undefined {
+  return parsed ? new Node(new Tree(text, parsed), parsed.nodes, 0, undefined) : undefined
 }
 
 function timedOut(text: string): SyntaxTree {
@@ -182,8 +243,11 @@ function findFaults(root: Node): SyntaxFault[] {
 /** In `a //b` the grammar sees a path `//b`, and Nix the operator `//`. */
 function findMisread(root: Node, text: string): SyntaxFault[] {
   const faults: SyntaxFault[] = []
+  let node = root
   for (const { index } of text.matchAll(/(?<!:)\/\//g)) {
-    const node = root.nodeAt(index, index + 2)
+    // From one to the next it is never far, also in a tree that is deep.
+    while (node.parent && node.end < index + 2) node = node.parent
+    node = node.nodeAt(index, index + 2)
     if (node.type === 'path_fragment') faults.push({ start: index, end: index + 2, misread: true })
   }
   return faults
@@ -247,20 +311,19 @@ class Node implements SyntaxNode {
   readonly start: number
   readonly end: number
   readonly parent: Node | undefined
-  readonly #text: string
+  readonly tree: Tree
   readonly #flags: number
   readonly #field: number
-  part: Part
   memo: object | undefined
+  #nodes: Int32Array
   #at: number
   #children: Node[] | undefined
 
-  constructor(part: Part, at: number, parent: Node | undefined, text: string) {
-    const { nodes } = part
+  constructor(tree: Tree, nodes: Int32Array, at: number, parent: Node | undefined) {
     const head = nodes[at] as number
-    this.part = part
+    this.tree = tree
+    this.#nodes = nodes
     this.#at = at
-    this.#text = text
     this.#flags = head >> 16
     this.#field = nodes[at + 5] as number
     this.parent = parent
@@ -268,7 +331,7 @@ class Node implements SyntaxNode {
     this.start = nodes[at + 1] as number
     const end = nodes[at + 2] as number
     // To the grammar a line comment holds the \r of its line end.
-    this.end = this.type === 'comment' && text[end - 1] === '\r' ? end - 1 : end
+    this.end = this.type === 'comment' && tree.text[end - 1] === '\r' ? end - 1 : end
   }
 
   get isNamed(): boolean {
@@ -284,17 +347,17 @@ class Node implements SyntaxNode {
   }
 
   get size(): number {
-    return this.part.nodes[this.#at + 6] as number
+    return this.#nodes[this.#at + 6] as number
   }
 
   get children(): readonly Node[] {
     if (this.#children) return this.#children
     this.#unfold()
-    const { nodes } = this.part
+    const nodes = this.#nodes
     const children: Node[] = []
     const end = this.#at + (nodes[this.#at + 3] as number) * RECORD
     for (let at = this.#at + RECORD; at < end; at += (nodes[at + 3] as number) * RECORD) {
-      children.push(new Node(this.part, at, this, this.#text))
+      children.push(new Node(this.tree, nodes, at, this))
     }
     this.#children = children
     return children
@@ -309,16 +372,17 @@ class Node implements SyntaxNode {
   nodeAt(start: number, end: number): Node {
     let node: Node = this
     for (;;) {
-      const inner: Node | undefined = node.children.find(it => it.start <= start && it.end >= end)
-      if (!inner) return node
+      const { children } = node
+      const at = bisect(children.length, i => (children[i] as Node).end >= end)
+      const inner = children[at]
+      if (!inner || inner.start > start) return node
       node = inner
     }
   }
 
   #unfold(): void {
     if ((this.#flags & FLAGS.folded) === 0) return
-    const { tree, handles, nodes } = this.part
-    this.part = engine.expand(tree, handles, nodes[this.#at + 4] as number)
+    this.#nodes = engine.expand(this.tree.handle, this.start, this.end)
     this.#at = 0
   }
 }

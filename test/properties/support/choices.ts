@@ -48,11 +48,5 @@ export async function every<T>(
   numRuns: number,
   check: (it: T) => void
 ): Promise<void> {
-  let checked = 0
-  const property = fc.asyncProperty(arbitrary, async it => {
-    // tree-sitter frees a tree only after a turn of the event loop.
-    if (checked++ % 16 === 0) await new Promise(setImmediate)
-    check(it)
-  })
-  await fc.assert(property, runs(numRuns))
+  fc.assert(fc.property(arbitrary, check), runs(numRuns))
 }
