@@ -1,15 +1,7 @@
 import { type NixError, nixError } from '../errors.ts'
 import { err, ok, type Result } from '../result.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
-import {
-  bindingsNamed,
-  bindingsOf,
-  callOf,
-  inheritedOf,
-  isSet,
-  nameOf,
-  namesOf
-} from '../syntax/shape.ts'
+import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/shape.ts'
 
 /** A NixOS module: what the file's expression gives once all its functions are called. */
 export interface Module {
@@ -55,8 +47,7 @@ export function findModule(text: string, root: SyntaxNode): Result<Module, NixEr
     )
   }
   const sets = setsOf(body)
-  if (sets.some(it => firstNamesOf(text, it).includes('__functor')))
-    return err(computed(text, body))
+  if (sets.some(it => says(text, it, '__functor'))) return err(computed(text, body))
   if (sets.length > 0) {
     return ok({ text, sets, hasConfig: sets.some(it => hasConfig(text, it)), answers: new Map() })
   }
@@ -178,13 +169,15 @@ export function unwrapped(node: SyntaxNode): SyntaxNode {
 }
 
 function hasConfig(text: string, set: SyntaxNode): boolean {
-  return firstNamesOf(text, set).some(it => it === 'config' || it === 'options')
+  return says(text, set, 'config') || says(text, set, 'options')
 }
 
-/** What the bindings of a set begin with, and what it inherits. */
-function firstNamesOf(text: string, set: SyntaxNode): (string | undefined)[] {
-  return bindingsOf(set).flatMap(it =>
-    it.type === 'binding' ? [namesOf(text, it)[0]] : inheritedOf(it).map(name => nameOf(text, name))
+/** Whether a binding of a set begins with a name, or an inherit takes it over. */
+function says(text: string, set: SyntaxNode, name: string): boolean {
+  return bindingsNamed(text, set, name).some(it =>
+    it.type === 'binding'
+      ? namesOf(text, it)[0] === name
+      : inheritedOf(it).some(attr => nameOf(text, attr) === name)
   )
 }
 

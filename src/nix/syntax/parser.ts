@@ -99,6 +99,14 @@ export function memoOf<Memo extends object>(node: SyntaxNode, make: () => Memo):
 }
 
 /**
+ * The names of a node's attribute path if all are identifiers; undefined if not. No nodes are made for
+ * them, as each lookup needs the names of all bindings of a set, and little else of most.
+ */
+export function identifiersOf(node: SyntaxNode): readonly string[] | undefined {
+  return (node as Node).identifiers()
+}
+
+/**
  * Puts nodes on a stack, so that the first one comes off first. As arguments of `push`, the items of
  * a long list would overflow the stack of calls.
  */
@@ -126,6 +134,7 @@ const engine = createRequire(import.meta.url)(
 ) as Engine
 
 const fieldNumbers = new Map(engine.fields.map((name, number) => [name, number]))
+const ATTRPATH = fieldNumbers.get('attrpath')
 
 // Real files take milliseconds; only garbage of many megabytes comes near this.
 const TIMEOUT = 10_000
@@ -353,19 +362,37 @@ class Node implements SyntaxNode {
   get children(): readonly Node[] {
     if (this.#children) return this.#children
     this.#unfold()
-    const nodes = this.#nodes
-    const children: Node[] = []
-    const end = this.#at + (nodes[this.#at + 3] as number) * RECORD
-    for (let at = this.#at + RECORD; at < end; at += (nodes[at + 3] as number) * RECORD) {
-      children.push(new Node(this.tree, nodes, at, this))
-    }
-    this.#children = children
-    return children
+    this.#children = this.#records(this.#at).map(at => new Node(this.tree, this.#nodes, at, this))
+    return this.#children
   }
 
   field(name: string): Node | undefined {
     const number = fieldNumbers.get(name)
     return this.children.find(it => it.#field === number)
+  }
+
+  /** See `identifiersOf`. */
+  identifiers(): readonly string[] | undefined {
+    const path = this.#records(this.#at).find(at => this.#nodes[at + 5] === ATTRPATH)
+    const names: string[] = []
+    for (const at of path === undefined ? [] : this.#records(path)) {
+      const type = engine.symbols[(this.#nodes[at] as number) & 0xffff]
+      if (type === 'identifier') {
+        names.push(this.tree.text.slice(this.#nodes[at + 1], this.#nodes[at + 2]))
+      } else if (type !== '.') return undefined
+    }
+    return path === undefined ? undefined : names
+  }
+
+  /** Where the records of the children of a record are. */
+  #records(parent: number): number[] {
+    const nodes = this.#nodes
+    const found: number[] = []
+    const end = parent + (nodes[parent + 3] as number) * RECORD
+    for (let at = parent + RECORD; at < end; at += (nodes[at + 3] as number) * RECORD) {
+      found.push(at)
+    }
+    return found
   }
 
   /** The smallest node that spans the offsets. */

@@ -1,7 +1,7 @@
 // Small questions about single nodes, in the words of the Nix language.
 
 import type { AttrPath } from '../path.ts'
-import { memoOf, type SyntaxNode } from './parser.ts'
+import { identifiersOf, memoOf, type SyntaxNode } from './parser.ts'
 import { letValueOf } from './scope.ts'
 import { stringValue } from './strings.ts'
 
@@ -199,7 +199,7 @@ export function attrsOf(binding: SyntaxNode): readonly SyntaxNode[] {
 /** The names that a binding's attribute path is made of; undefined for each computed one. */
 export function namesOf(text: string, binding: SyntaxNode): readonly (string | undefined)[] {
   const memo = memoOf(binding, newMemo)
-  memo.names ??= attrsOf(binding).map(it => nameOf(text, it))
+  memo.names ??= identifiersOf(binding) ?? attrsOf(binding).map(it => nameOf(text, it))
   return memo.names
 }
 

@@ -1,0 +1,121 @@
+// How the time of large jobs grows: four times as much takes about four times as long. Where each item
+// is compared with each other one, it is sixteen times.
+
+import { describe, expect, it } from 'vitest'
+import { expr, parseDocument, type Transaction } from '../../src/nix/index.ts'
+
+/** Milliseconds of this process's own time, the least of some runs. */
+function timeOf(run: () => void): number {
+  const times = [1, 2, 3].map(() => {
+    const start = process.cpuUsage()
+    run()
+    const { user, system } = process.cpuUsage(start)
+    return (user + system) / 1000
+  })
+  return Math.min(...times)
+}
+
+function planned(text: string, edit: (to: Transaction) => void): string {
+  const transaction = parseDocument(text).edit()
+  edit(transaction)
+  const plan = transaction.plan()
+  return plan.ok ? plan.value.text : plan.error.code
+}
+
+const times = <T>(count: number, make: (i: number) => T): T[] =>
+  Array.from({ length: count }, (_, i) => make(i))
+
+const listOf = (count: number) =>
+  `{\n  a = [\n${times(count, i => `    "x${i}"\n`).join('')}  ];\n}\n`
+const settings = (count: number) =>
+  `{\n${times(count, i => `  a${i >> 7}.b${i} = ${i};\n`).join('')}}\n`
+
+const items = (count: number) => times(count, i => `new ${i}`)
+
+describe('four times as much takes about four times as long', () => {
+  const jobs: [string, number, (n: number) => string][] = [
+    ['items in one addIn', 1000, n => planned(listOf(1), it => it.addIn('a', items(n)))],
+    [
+      'items at the start of a list',
+      1000,
+      n => planned(listOf(1), it => it.addIn('a', items(n), { at: 'start' }))
+    ],
+    [
+      'items behind another one',
+      1000,
+      n => planned(listOf(1), it => it.addIn('a', items(n), { at: { after: 'x0' } }))
+    ],
+    ['items for a long list', 400, n => planned(listOf(10 * n), it => it.addIn('a', items(n)))],
+    [
+      'calls that add one item each',
+      400,
+      n => planned(listOf(10 * n), it => items(n).map(item => it.addIn('a', [item])))
+    ],
+    [
+      'values that are set',
+      1000,
+      n =>
+        planned(settings(4 * n), it => times(n, i => it.setIn(`a${(i * 4) >> 7}.b${i * 4}`, 'new')))
+    ],
+    [
+      'new options',
+      500,
+      n => planned(settings(100), it => times(n, i => it.setIn(`programs.p${i}.enable`, true)))
+    ],
+    [
+      'new options of new sets',
+      500,
+      n => planned(settings(100), it => times(n, i => it.setIn(`p${i}.enable`, true)))
+    ],
+    [
+      'items that are removed',
+      500,
+      n =>
+        planned(listOf(4 * n), it =>
+          it.removeIn(
+            'a',
+            times(n, i => `x${3 * i}`)
+          )
+        )
+    ],
+    [
+      'options that are removed',
+      500,
+      n => planned(settings(4 * n), it => times(n, i => it.removeIn(`a${i >> 5}.b${4 * i}`)))
+    ]
+  ]
+
+  it.each(jobs)('%s', (_, n, job) => {
+    expect(job(n).length).toBeGreaterThan(100)
+    const small = timeOf(() => job(n))
+    expect(timeOf(() => job(4 * n))).toBeLessThan(9 * small + 60)
+  })
+})
+
+describe('what is long is not taken for what is deep', () => {
+  const long = times(200_000, i => i).join(' ')
+
+  it('reads and edits a list of many items on one line', () => {
+    expect(parseDocument(`{ a = [ ${long} ]; }`).itemsIn('a')).toHaveLength(200_000)
+    const text = `{ a = [ ${long} ]; b = 1; }`
+    expect(planned(text, it => it.addIn('a', ['x']))).toBe(text.replace(' ]', ' "x" ]'))
+    expect(planned(text, it => it.setIn('b', 2))).toBe(text.replace('b = 1', 'b = 2'))
+    expect(planned(text, it => it.setIn('a', []))).toBe('{ a = [ ]; b = 1; }')
+  })
+
+  it('writes one', () => {
+    expect(planned('{ b = 1; }', it => it.setIn('a', expr(`[ ${long} ]`)))).toBe(
+      `{ b = 1; a = [ ${long} ]; }`
+    )
+  })
+
+  it.each(['+', '++', '//'])('edits beside a long chain of %s, or refuses to edit it', operator => {
+    const chain = times(30_000, () => '{ }').join(` ${operator} `)
+    const text = `{\n  a = ${chain};\n  b = 1;\n}\n`
+    const run = () => {
+      expect(planned(text, it => it.setIn('b', 2))).toBe(text.replace('b = 1', 'b = 2'))
+      expect(planned(text, it => it.addIn('a', [1]))).toMatch(/^(?:NO_TARGET|NOT_A_LIST)$/)
+    }
+    expect(timeOf(run)).toBeLessThan(3000)
+  })
+})
