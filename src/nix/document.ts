@@ -6,6 +6,7 @@ import { allListsOf } from './module/lists.ts'
 import { findModule, type Module } from './module/module.ts'
 import { type AttrPathLike, parsePath } from './path.ts'
 import { err, type Result } from './result.ts'
+import type { Source } from './source.ts'
 import { literalOf } from './syntax/literals.ts'
 import {
   parse,
@@ -24,7 +25,7 @@ import type { NixValue } from './values.ts'
  * A Nix file as text with what it means beside it. It never changes: an edit makes a plan, and the
  * plan's text is another document.
  */
-export class NixDocument {
+export class NixDocument implements Source {
   readonly text: string
   /** Why the text can't be edited, in source order; empty for a text that can. */
   readonly errors: readonly NixError[]

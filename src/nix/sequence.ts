@@ -1,4 +1,3 @@
-import type { NixDocument } from './document.ts'
 import { growsList } from './edit/addOperation.ts'
 import { isOfModule, type Operation, planGroup } from './edit/operation.ts'
 import { keepHabits } from './edit/style.ts'
@@ -8,13 +7,14 @@ import type { Module } from './module/module.ts'
 import { samePath } from './path.ts'
 import { verify } from './proof/verify.ts'
 import { err, ok, type Result } from './result.ts'
+import type { Source } from './source.ts'
 import { composeEdits, type Edit, moveOffset } from './text/edits.ts'
 
 /** How far a list of operations has come. */
 interface State {
   /** The text that it began with. */
   text: string
-  document: NixDocument
+  document: Source
   module: Module
   /** From that text to the document. */
   edits: Edit[]
@@ -27,10 +27,10 @@ interface State {
  * proved. Refused with the first that can't be done, at its place in the first document.
  */
 export function planInSequence(
-  document: NixDocument,
+  document: Source,
   module: Module,
   operations: readonly Operation[]
-): Result<{ document: NixDocument; edits: Edit[] }, NixError> {
+): Result<{ document: Source; edits: Edit[] }, NixError> {
   const { text } = document
   let state: State = { text, document, module, edits: [], together: new Together(document, module) }
   for (const group of grouped(operations)) {

@@ -1,4 +1,3 @@
-import type { NixDocument } from './document.ts'
 import type { Position } from './edit/addOperation.ts'
 import type { Operation } from './edit/operation.ts'
 import type { Target } from './edit/target.ts'
@@ -7,6 +6,7 @@ import type { Definition } from './module/definitions.ts'
 import { type AttrPathLike, isText, parsePath } from './path.ts'
 import { err, ok, type Result } from './result.ts'
 import { planInSequence } from './sequence.ts'
+import type { Source } from './source.ts'
 import { diffTexts } from './text/diff.ts'
 import { applyEdits, type Edit, invertEdits } from './text/edits.ts'
 import { isTooDeep, type NixValue } from './values.ts'
@@ -35,11 +35,11 @@ export interface Plan {
  * is not there any more).
  */
 export class Transaction {
-  readonly #document: NixDocument
+  readonly #document: Source
   readonly #operations: Operation[] = []
   #error: NixError | undefined
 
-  constructor(document: NixDocument) {
+  constructor(document: Source) {
     this.#document = document
   }
 

@@ -2,15 +2,9 @@
 
 import { expect, it } from 'vitest'
 import type { Operation } from '../../src/nix/edit/operation.ts'
-import {
-  annotated,
-  expr,
-  formatPath,
-  type NixDocument,
-  type NixValue,
-  parseDocument
-} from '../../src/nix/index.ts'
+import { annotated, expr, formatPath, type NixValue, parseDocument } from '../../src/nix/index.ts'
 import { planInSequence } from '../../src/nix/sequence.ts'
+import type { Source } from '../../src/nix/source.ts'
 import { built, type Choices, every } from './support/choices.ts'
 import { moduleOf } from './support/modules.ts'
 
@@ -90,7 +84,7 @@ function operationOf(c: Choices, path: readonly string[]): Operation {
   }
 }
 
-function after(doc: NixDocument, operations: readonly Operation[]): NixDocument | string {
+function after(doc: Source, operations: readonly Operation[]): Source | string {
   const module = doc.module()
   if (!module.ok) return module.error.code
   const done = planInSequence(doc, module.value, operations)
@@ -99,7 +93,7 @@ function after(doc: NixDocument, operations: readonly Operation[]): NixDocument 
 
 it('gives the text, or the refusal, that the edits give one after the other', async () => {
   await every(built(caseOf), 3000, ({ text, operations }) => {
-    let doc: NixDocument = parseDocument(text)
+    let doc: Source = parseDocument(text)
     const done: Operation[] = []
     for (const operation of operations) {
       // Removals that follow one another go as one.

@@ -1,4 +1,3 @@
-import type { NixDocument } from '../document.ts'
 import { isInside } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import {
@@ -14,6 +13,7 @@ import type { Module } from '../module/module.ts'
 import { candidatesOf, PLAIN, winnersOf } from '../module/strength.ts'
 import { spellPath } from '../path.ts'
 import { ok } from '../result.ts'
+import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf } from '../syntax/shape.ts'
@@ -51,7 +51,7 @@ export interface AddOptions {
 
 /** `addIn`: see Transaction. */
 export function planAdd(
-  doc: NixDocument,
+  doc: Source,
   module: Module,
   target: Target,
   items: readonly NixValue[],
@@ -129,7 +129,7 @@ function countingIn(text: string, definitions: readonly Definition[]) {
 }
 
 /** Whether items for the end of a list go behind each other into one that is there. */
-export function growsList(doc: NixDocument, module: Module, target: Target): boolean {
+export function growsList(doc: Source, module: Module, target: Target): boolean {
   const { exact, below } = lookUpTarget(doc, module, target)
   const values = countingIn(doc.text, exact).counting.map(it => it.value)
   const isString = values.some(it => stringIn(doc.text, it) !== undefined)
@@ -138,7 +138,7 @@ export function growsList(doc: NixDocument, module: Module, target: Target): boo
 
 /** Adds to the first of the lists that always count, or to the one with the item to add beside. */
 function addToList(
-  doc: NixDocument,
+  doc: Source,
   lists: readonly SyntaxNode[],
   missing: readonly NixValue[],
   position: Position
@@ -158,7 +158,7 @@ function addToList(
 
 /** Gives the first definition that always counts a list, or lines, of its own. */
 function giveMore(
-  doc: NixDocument,
+  doc: Source,
   all: readonly Definition[],
   always: readonly Definition[],
   missing: readonly NixValue[],
@@ -206,7 +206,7 @@ function giveMore(
 
 /** Adds the lines that none of the strings has to the first of them. */
 function addToStrings(
-  doc: NixDocument,
+  doc: Source,
   path: readonly (string | undefined)[],
   strings: readonly SyntaxNode[],
   items: readonly NixValue[],
@@ -237,7 +237,7 @@ function asLines(lines: readonly NixValue[]): string {
 
 /** Why items can't be added as lines to a value of strings. */
 function linesFault(
-  doc: NixDocument,
+  doc: Source,
   path: readonly (string | undefined)[],
   value: SyntaxNode,
   items: readonly NixValue[],

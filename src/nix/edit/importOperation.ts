@@ -1,10 +1,10 @@
-import type { NixDocument } from '../document.ts'
 import { type Definition, lookUp } from '../module/definitions.ts'
 import { isImported } from '../module/imports.ts'
 import { formOf, isConcat, listOf } from '../module/lists.ts'
 import { type Module, setFor } from '../module/module.ts'
 import { quote } from '../path.ts'
 import { ok } from '../result.ts'
+import type { Source } from '../source.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { expr } from '../values.ts'
 import { insertFirst } from './insertBinding.ts'
@@ -12,7 +12,7 @@ import { insertItems } from './insertItems.ts'
 import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 
 /** `import`: see Transaction. */
-export function planImport(doc: NixDocument, module: Module, path: string): Edits {
+export function planImport(doc: Source, module: Module, path: string): Edits {
   const { text, root } = doc
   if (isImported(module, path)) return ok([])
   const item = expr(pathSource(path))

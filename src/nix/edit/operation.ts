@@ -1,7 +1,7 @@
-import type { NixDocument } from '../document.ts'
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import type { AttrPath } from '../path.ts'
 import { ok } from '../result.ts'
+import type { Source } from '../source.ts'
 import type { NixValue } from '../values.ts'
 import { type AddOptions, planAdd } from './addOperation.ts'
 import { planImport } from './importOperation.ts'
@@ -21,7 +21,7 @@ export type Operation =
   | { kind: 'import'; path: string }
 
 /** The edits that do all of a group (see `sequence.ts`), or why not; none if there is nothing to do. */
-export function planGroup(doc: NixDocument, module: Module, group: readonly Operation[]): Edits {
+export function planGroup(doc: Source, module: Module, group: readonly Operation[]): Edits {
   const [first] = group
   switch (first?.kind) {
     case undefined:

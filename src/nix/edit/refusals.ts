@@ -1,11 +1,11 @@
 // The refusals that several operations share.
 
-import type { NixDocument } from '../document.ts'
 import { isInside, type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { type AttrPath, isText, spellPath } from '../path.ts'
 import { err, type Result } from '../result.ts'
+import type { Source } from '../source.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
 import { parse, type SyntaxNode } from '../syntax/parser.ts'
@@ -28,7 +28,7 @@ export type Refused = { ok: false; error: NixError }
  * Pipe operators bind differently in the tree than in Nix, so nothing is edited in an expression that
  * has one between the same brackets.
  */
-export function blockedByPipe(doc: NixDocument, node: SyntaxNode): Refused | undefined {
+export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefined {
   const pipes = doc.standIns.filter(it => it.kind === 'pipe')
   if (pipes.length === 0) return undefined
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {

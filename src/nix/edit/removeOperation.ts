@@ -1,4 +1,3 @@
-import type { NixDocument } from '../document.ts'
 import type { NixError } from '../errors.ts'
 import type { Lookup } from '../module/definitions.ts'
 import {
@@ -12,6 +11,7 @@ import {
 import { allListsOf, isConcat } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { ok, type Result } from '../result.ts'
+import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { commentsOf, elementsOf } from '../syntax/shape.ts'
@@ -34,7 +34,7 @@ import { endWithComments } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `removeIn` without items, of several options: see Transaction. */
-export function planRemove(doc: NixDocument, module: Module, targets: readonly Target[]): Edits {
+export function planRemove(doc: Source, module: Module, targets: readonly Target[]): Edits {
   const { text } = doc
   const gone: SyntaxNode[] = []
   for (const target of targets) {
@@ -52,7 +52,7 @@ export function planRemove(doc: NixDocument, module: Module, targets: readonly T
 }
 
 /** What is to be edited; refused where it is no option, or a chosen definition that is not there. */
-function definitionsOf(doc: NixDocument, module: Module, target: Target): Result<Lookup, NixError> {
+function definitionsOf(doc: Source, module: Module, target: Target): Result<Lookup, NixError> {
   const misplaced = target.path[0] === 'config' ? noOption(module, target.path) : undefined
   if (misplaced) return misplaced
   const found = lookUpTarget(doc, module, target)
@@ -72,7 +72,7 @@ function outermost(nodes: readonly SyntaxNode[]): SyntaxNode[] {
 
 /** `removeIn` with items: see Transaction. */
 export function planRemoveItems(
-  doc: NixDocument,
+  doc: Source,
   module: Module,
   target: Target,
   items: readonly NixValue[]
@@ -182,7 +182,7 @@ function isBefore(text: string, last: SyntaxNode, closing: SyntaxNode | undefine
   )
 }
 
-function blockedIn(doc: NixDocument, nodes: readonly SyntaxNode[]): Edits | undefined {
+function blockedIn(doc: Source, nodes: readonly SyntaxNode[]): Edits | undefined {
   return nodes.map(it => blockedByPipe(doc, it)).find(it => it !== undefined)
 }
 

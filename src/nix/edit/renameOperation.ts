@@ -1,8 +1,8 @@
-import type { NixDocument } from '../document.ts'
 import { type Definition, inModule, lookUp } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import { type AttrPath, formatPath, samePath, spellPath } from '../path.ts'
 import { ok } from '../result.ts'
+import type { Source } from '../source.ts'
 import { attrsOf, isComment, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import {
@@ -21,7 +21,7 @@ import {
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `renameIn`: see Transaction. */
-export function planRename(doc: NixDocument, module: Module, target: Target, to: AttrPath): Edits {
+export function planRename(doc: Source, module: Module, target: Target, to: AttrPath): Edits {
   const { text } = doc
   if (samePath(target.path, to)) return ok([])
   const misplaced =

@@ -1,9 +1,9 @@
-import type { NixDocument } from '../document.ts'
 import { inModule, type Lookup } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
 import { settable } from '../module/settable.ts'
 import { type AttrPath, formatPath, spellPath } from '../path.ts'
 import { ok } from '../result.ts'
+import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
@@ -30,7 +30,7 @@ import { innerIndent, layoutAt } from './style.ts'
 import { lookUpTarget, type Target } from './target.ts'
 
 /** `setIn`: see Transaction. */
-export function planSet(doc: NixDocument, module: Module, target: Target, value: NixValue): Edits {
+export function planSet(doc: Source, module: Module, target: Target, value: NixValue): Edits {
   const wanted = canonicalOfValue(value)
   if (wanted === undefined) return badValue(value)
   const found = lookUpTarget(doc, module, target)
@@ -89,7 +89,7 @@ export function planSet(doc: NixDocument, module: Module, target: Target, value:
 
 /** Writes a definition of a path that has none. */
 export function define(
-  doc: NixDocument,
+  doc: Source,
   module: Module,
   found: Lookup,
   path: AttrPath,
@@ -119,7 +119,7 @@ export function define(
 
 /** One more set for the list of a `mkMerge`: on one line, unless it is a block and the list is not. */
 function printPart(
-  { text, root }: NixDocument,
+  { text, root }: Source,
   list: SyntaxNode,
   attrpath: string,
   value: NixValue

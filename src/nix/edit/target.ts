@@ -1,4 +1,3 @@
-import type { NixDocument } from '../document.ts'
 import {
   ALWAYS,
   type Definition,
@@ -8,6 +7,7 @@ import {
 } from '../module/definitions.ts'
 import type { Module } from '../module/module.ts'
 import { type AttrPath, samePath } from '../path.ts'
+import type { Source } from '../source.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { inheritedOf, nameOf, namesOf } from '../syntax/shape.ts'
 
@@ -23,7 +23,7 @@ export type Target =
  * What the document says of the target. `offset` is where the chosen definition's binding begins in
  * this document.
  */
-export function lookUpTarget(doc: NixDocument, module: Module, target: Target): Lookup {
+export function lookUpTarget(doc: Source, module: Module, target: Target): Lookup {
   if (target.kind === 'path') return lookUp(module, target.path)
   const definition = definitionAt(doc, target)
   return { exact: definition ? [definition] : [], below: [], opaque: [] }
@@ -31,7 +31,7 @@ export function lookUpTarget(doc: NixDocument, module: Module, target: Target): 
 
 /** The definition whose binding begins at the offset. It was chosen, so what it depends on is no matter. */
 function definitionAt(
-  doc: NixDocument,
+  doc: Source,
   { path, offset }: { path: readonly (string | undefined)[]; offset: number }
 ): Definition | undefined {
   let node: SyntaxNode | undefined = doc.root

@@ -2,10 +2,10 @@
 // can't depend on each other share both: a proof reads the whole result.
 
 import { bisect } from '../bisect.ts'
-import type { NixDocument } from '../document.ts'
 import { lookUp } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import { type AttrPath, commonLength, keysOf } from '../path.ts'
+import type { Source } from '../source.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, isValueSet } from '../values.ts'
@@ -43,7 +43,7 @@ export class Together {
   readonly #new = new Set<string>()
   readonly #newest = new Map<number, Newest>()
 
-  constructor(doc: NixDocument, module: Module) {
+  constructor(doc: Source, module: Module) {
     this.#text = doc.text
     this.#module = module
     this.#hasStandIns = doc.standIns.length > 0

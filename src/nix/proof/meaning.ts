@@ -1,6 +1,5 @@
 // The last part of the proof: what the definitions of a path say before and after an edit.
 
-import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
 import type { Target } from '../edit/target.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
@@ -11,6 +10,7 @@ import type { Module } from '../module/module.ts'
 import { settable } from '../module/settable.ts'
 import { candidatesOf, winnersOf } from '../module/strength.ts'
 import { type AttrPath, spellPath } from '../path.ts'
+import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf } from '../syntax/shape.ts'
@@ -59,7 +59,7 @@ function faultOf(
   }
 }
 
-function hasValue(after: NixDocument, was: Lookup, is: Lookup, value: NixValue): boolean {
+function hasValue(after: Source, was: Lookup, is: Lookup, value: NixValue): boolean {
   const [definition] = is.exact
   if (!definition || is.exact.length !== 1 || is.below.length > 0) return false
   if (is.opaque.length !== was.opaque.length || definition.conditions.length > 0) return false

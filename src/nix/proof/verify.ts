@@ -1,9 +1,9 @@
-import type { NixDocument } from '../document.ts'
 import type { Operation } from '../edit/operation.ts'
 import { insideAny, type NixError, nixError } from '../errors.ts'
 import { isMerged } from '../module/combinator.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import { spellPath } from '../path.ts'
+import type { Source } from '../source.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
 import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/shape.ts'
@@ -26,8 +26,8 @@ import type { Sides } from './sides.ts'
  * - the definitions of that path say what was asked, and as much else as before (`meaning.ts`).
  */
 export function verify(
-  before: NixDocument,
-  after: NixDocument,
+  before: Source,
+  after: Source,
   edits: readonly Edit[],
   operations: readonly Operation[]
 ): NixError | undefined {
@@ -116,7 +116,7 @@ function objectionOfAll(
 }
 
 /** Whether text that no edit touched needs a stand-in that it did not need before, or the other way. */
-function parsesOtherwise(before: NixDocument, after: NixDocument, edits: readonly Edit[]): boolean {
+function parsesOtherwise(before: Source, after: Source, edits: readonly Edit[]): boolean {
   const shifts = new Shifts(edits)
   const isTouched = (it: StandIn) => (edits[shifts.before(it.start)]?.offset ?? it.end) < it.end
   const kept = before.standIns.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
