@@ -1,7 +1,7 @@
 // The toolkit's public face: a lossless Nix document with semantic edits.
 
 export { type NixDocument, parseDocument } from './document.ts'
-export type { Position } from './edit/addOperation.ts'
+export type { Position } from './edit/operation.ts'
 export type { NixError, NixErrorCode, Range, RenderOptions } from './errors.ts'
 export type { Definition } from './module/definitions.ts'
 export type { ImportItem } from './module/imports.ts'

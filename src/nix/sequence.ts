@@ -1,5 +1,10 @@
-import { growsList } from './edit/addOperation.ts'
-import { isOfModule, type Operation, planGroup } from './edit/operation.ts'
+import { growsList, planAdd } from './edit/addOperation.ts'
+import { planImport } from './edit/importOperation.ts'
+import { isOfModule, type Operation } from './edit/operation.ts'
+import type { Edits } from './edit/refusals.ts'
+import { planRemove, planRemoveItems } from './edit/removeOperation.ts'
+import { planRename } from './edit/renameOperation.ts'
+import { planSet } from './edit/setOperation.ts'
 import { keepHabits } from './edit/style.ts'
 import { Together } from './edit/together.ts'
 import { type NixError, nixError } from './errors.ts'
@@ -164,4 +169,28 @@ function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixE
     range: { start: back(range.start), end: back(range.end) },
     hint
   })
+}
+
+/** The edits that do all of a group (see `grouped`), or why not; none if there is nothing to do. */
+function planGroup(doc: Source, module: Module, group: readonly Operation[]): Edits {
+  const [first] = group
+  switch (first?.kind) {
+    case undefined:
+      return ok([])
+    case 'set':
+      return planSet(doc, module, first.target, first.value)
+    case 'add':
+      return planAdd(doc, module, first.target, first.items, first)
+    case 'remove': {
+      const removals = group.filter(it => it.kind === 'remove')
+      const targets = removals.map(it => it.target)
+      return planRemove(doc, module, targets)
+    }
+    case 'removeItems':
+      return planRemoveItems(doc, module, first.target, first.items)
+    case 'rename':
+      return planRename(doc, module, first.target, first.to)
+    case 'import':
+      return planImport(doc, module, first.path)
+  }
 }

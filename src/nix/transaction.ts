@@ -1,6 +1,4 @@
-import type { Position } from './edit/addOperation.ts'
-import type { Operation } from './edit/operation.ts'
-import type { Target } from './edit/target.ts'
+import type { Operation, Position, Target } from './edit/operation.ts'
 import { type NixError, nixError } from './errors.ts'
 import type { Definition } from './module/definitions.ts'
 import { type AttrPathLike, isText, parsePath } from './path.ts'

@@ -19,6 +19,7 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { elementsOf } from '../syntax/shape.ts'
 import { bare, type NixValue } from '../values.ts'
 import { type ItemPlace, insertItems } from './insertItems.ts'
+import { type AddOptions, lookUpTarget, type Position, type Target } from './operation.ts'
 import { printItem } from './print.ts'
 import {
   badLine,
@@ -37,17 +38,6 @@ import {
 } from './refusals.ts'
 import { define } from './setOperation.ts'
 import { layoutAt } from './style.ts'
-import { lookUpTarget, type Target } from './target.ts'
-
-/** Where `addIn` puts items: at an end of the list, or beside the item with that value. */
-export type Position = 'end' | 'start' | { before: NixValue } | { after: NixValue }
-
-/** How `addIn` adds. */
-export interface AddOptions {
-  position: Position
-  /** Whether any string counts as lines, and not only one that shows lines. */
-  lines: boolean
-}
 
 /** `addIn`: see Transaction. */
 export function planAdd(

@@ -17,6 +17,7 @@ import type { SyntaxNode } from '../syntax/parser.ts'
 import { commentsOf, elementsOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, type NixValue } from '../values.ts'
+import { lookUpTarget, type Target } from './operation.ts'
 import {
   blockedByPipe,
   type Edits,
@@ -31,7 +32,6 @@ import {
 } from './refusals.ts'
 import { removeBindings, removeNode } from './remove.ts'
 import { endWithComments } from './style.ts'
-import { lookUpTarget, type Target } from './target.ts'
 
 /** `removeIn` without items, of several options: see Transaction. */
 export function planRemove(doc: Source, module: Module, targets: readonly Target[]): Edits {

@@ -5,6 +5,7 @@ import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { attrsOf, isComment, namesOf } from '../syntax/shape.ts'
 import type { Edit } from '../text/edits.ts'
+import { lookUpTarget, type Target } from './operation.ts'
 import {
   badPath,
   blockedByPipe,
@@ -18,7 +19,6 @@ import {
   uncovered,
   usedInRec
 } from './refusals.ts'
-import { lookUpTarget, type Target } from './target.ts'
 
 /** `renameIn`: see Transaction. */
 export function planRename(doc: Source, module: Module, target: Target, to: AttrPath): Edits {

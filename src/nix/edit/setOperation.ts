@@ -12,6 +12,7 @@ import { indentAt, lineStart } from '../text/lines.ts'
 import { bare, expr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { insertBinding } from './insertBinding.ts'
 import { insertItems } from './insertItems.ts'
+import { lookUpTarget, type Target } from './operation.ts'
 import { isOneLine, placeFor } from './place.ts'
 import { printBinding, printInline, printItem, printValue } from './print.ts'
 import {
@@ -27,7 +28,6 @@ import {
   sharedInRec
 } from './refusals.ts'
 import { innerIndent, layoutAt } from './style.ts'
-import { lookUpTarget, type Target } from './target.ts'
 
 /** `setIn`: see Transaction. */
 export function planSet(doc: Source, module: Module, target: Target, value: NixValue): Edits {

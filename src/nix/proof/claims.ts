@@ -1,8 +1,12 @@
 // What each operation may change in the tree, and which comments may come and go with it.
 
-import type { AddOptions, Position } from '../edit/addOperation.ts'
-import type { Operation } from '../edit/operation.ts'
-import { lookUpTarget, type Target } from '../edit/target.ts'
+import {
+  type AddOptions,
+  lookUpTarget,
+  type Operation,
+  type Position,
+  type Target
+} from '../edit/operation.ts'
 import { isInside } from '../errors.ts'
 import { isMerged } from '../module/combinator.ts'
 import { inModule, type Lookup, lookUp } from '../module/definitions.ts'

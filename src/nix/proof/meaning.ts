@@ -1,7 +1,6 @@
 // The last part of the proof: what the definitions of a path say before and after an edit.
 
-import type { Operation } from '../edit/operation.ts'
-import type { Target } from '../edit/target.ts'
+import type { Operation, Target } from '../edit/operation.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
 import { importsOf, isImported } from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
