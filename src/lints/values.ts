@@ -1,7 +1,7 @@
 // What the value of an option holds: items of lists and pieces of text, with their conditions.
 
 import type { SyntaxNode } from '../nix/index.ts'
-import { elementsOf, unparenthesised } from '../nix/syntax/shape.ts'
+import { elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
 
 /** An item of a list literal. */
 export interface Item {

@@ -7,8 +7,8 @@ import {
   parseDocument,
   type SyntaxNode
 } from '../nix/index.ts'
-import { candidatesOf, PLAIN } from '../nix/module/strength.ts'
-import { unparenthesised } from '../nix/syntax/shape.ts'
+import { candidatesOf, PLAIN } from '../nix/module/combinators.ts'
+import { unparenthesised } from '../nix/syntax/nodes.ts'
 import { type Item, itemsOfValue, nodeText, type StringText, stringsOfValue } from './values.ts'
 
 /** What is known besides the files. */

@@ -1,21 +1,15 @@
 import { type NixError, nixError } from './errors.ts'
-import { type Definition, lookUp } from './module/definitions.ts'
+import { type Definition, type Leaf, leavesOf, lookUp } from './module/definitions.ts'
 import { findImport, type ImportItem, importItemsOf, importsOf } from './module/imports.ts'
-import { type Leaf, leavesOf } from './module/leaves.ts'
 import { allListsOf } from './module/lists.ts'
 import { findModule, type Module } from './module/module.ts'
 import { type AttrPathLike, parsePath } from './path.ts'
 import { err, type Result } from './result.ts'
 import type { Source } from './source.ts'
 import { literalOf } from './syntax/literals.ts'
-import {
-  parse,
-  type StandIn,
-  type SyntaxFault,
-  type SyntaxNode,
-  type SyntaxTree
-} from './syntax/parser.ts'
-import { elementsOf } from './syntax/shape.ts'
+import { elementsOf } from './syntax/nodes.ts'
+import { parse, type StandIn, type SyntaxFault, type SyntaxTree } from './syntax/parser.ts'
+import type { SyntaxNode } from './syntax/tree.ts'
 import { findEncodingFault } from './text/decode.ts'
 import { applyEdits, type Edit } from './text/edits.ts'
 import { isOverflow, Transaction } from './transaction.ts'
@@ -50,7 +44,7 @@ export class NixDocument implements Source {
       ...(encoding ? [encoding] : []),
       ...(text.includes('\0')
         ? []
-        : withoutSequels(tree.faults, text).map(it => syntaxError(text, it)))
+        : dropFollowUpErrors(tree.faults, text).map(it => syntaxError(text, it)))
     ].sort((a, b) => a.range.start - b.range.start)
   }
 
@@ -212,7 +206,7 @@ function colonOf(text: string, { start, missing }: SyntaxFault): number | undefi
 }
 
 /** Behind a ":" that stands for a "=" the rest is misread, so that its faults say nothing. */
-function withoutSequels(faults: readonly SyntaxFault[], text: string): readonly SyntaxFault[] {
+function dropFollowUpErrors(faults: readonly SyntaxFault[], text: string): readonly SyntaxFault[] {
   const colon = faults.findIndex(it => colonOf(text, it) !== undefined)
   return colon === -1 ? faults : faults.slice(0, colon + 1)
 }

@@ -33,7 +33,7 @@ export function formatPath(path: AttrPath): string {
 }
 
 /** The path with `${…}` for the names that are computed. */
-export function spellPath(path: readonly (string | undefined)[]): string {
+export function formatPathPattern(path: readonly (string | undefined)[]): string {
   return path.map(name => (name === undefined ? '${…}' : formatName(name))).join('.')
 }
 

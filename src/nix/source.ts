@@ -1,7 +1,8 @@
 import type { NixError } from './errors.ts'
 import type { Module } from './module/module.ts'
 import type { Result } from './result.ts'
-import type { StandIn, SyntaxNode } from './syntax/parser.ts'
+import type { StandIn } from './syntax/parser.ts'
+import type { SyntaxNode } from './syntax/tree.ts'
 import type { Edit } from './text/edits.ts'
 
 /** What planning and verifying an edit need of a document: its text, read and never changed. */

@@ -1,5 +1,5 @@
 import type { NixDocument } from './document.ts'
-import type { SyntaxNode } from './syntax/parser.ts'
+import type { SyntaxNode } from './syntax/tree.ts'
 
 /** What a visitor returns to go on without looking below the node, or to end the visit. */
 export const SKIP: unique symbol = Symbol('skip')

@@ -12,7 +12,7 @@ import {
   type NixError,
   type SyntaxNode
 } from '../nix/index.ts'
-import { combinatorOf } from '../nix/module/combinator.ts'
+import { combinatorOf } from '../nix/module/combinators.ts'
 import { unwrapped } from '../nix/module/module.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { canonicalOfNode } from '../nix/syntax/canonical.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Operation } from '../../src/nix/edit/operation.ts'
 import { type Edit, type NixValue, parseDocument } from '../../src/nix/index.ts'
-import { verify } from '../../src/nix/proof/verify.ts'
+import { verify } from '../../src/nix/verify/verify.ts'
 
 /** What a reader says of one text made from another, where an operation was asked for. */
 function verdict(before: string, after: string, operation: Operation): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Operation } from '../../src/nix/edit/operation.ts'
 import { applyEdits, parseDocument } from '../../src/nix/index.ts'
-import { verify } from '../../src/nix/proof/verify.ts'
+import { verify } from '../../src/nix/verify/verify.ts'
 import { describeWithOracle } from '../oracle/evalModules.ts'
 import { samplePlanned, show } from './support/cases.ts'
 import { choicesOf, runs } from './support/choices.ts'

@@ -11,7 +11,7 @@ import {
   type Plan,
   parseDocument
 } from '../../nix/index.ts'
-import { spellPath, startsWith } from '../../nix/path.ts'
+import { formatPathPattern, startsWith } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
@@ -178,7 +178,7 @@ function optionGet(
 function definitionReport(definition: Definition): DefinitionReport {
   const { path, at, source, inherited, conditions, priorities } = definition
   const { line, column } = at
-  const option = spellPath(path)
+  const option = formatPathPattern(path)
   return {
     option,
     names: namesOfPath(path),
@@ -194,7 +194,7 @@ function definitionReport(definition: Definition): DefinitionReport {
 function reportLeaf({ path, value }: Leaf, text: string): DefinitionReport {
   const { line, column } = placeOf(text, value.start)
   return {
-    option: spellPath(path),
+    option: formatPathPattern(path),
     names: namesOfPath(path),
     line,
     column,

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import type { Edit, NixDocument } from '../../nix/index.ts'
-import { spellPath } from '../../nix/path.ts'
+import { formatPathPattern } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { visibleJson } from '../../nix/text/visible.ts'
 import type { ParseCheck } from '../../plan/evaluate.ts'
@@ -181,7 +181,7 @@ function optionsAt(document: NixDocument, start: number, length: number): string
         ? value.start < start && start < value.end
         : value.start < end && start < value.end
     )
-    .map(it => spellPath(it.path))
+    .map(it => formatPathPattern(it.path))
 }
 
 /**

@@ -8,8 +8,8 @@ import {
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
 import { type AttrPath, samePath } from '../path.ts'
 import type { Source } from '../source.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { inheritedOf, nameOf, namesOf } from '../syntax/shape.ts'
+import { inheritedOf, nameOf, namesOf } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import type { NixValue } from '../values.ts'
 
 /** Where `addIn` puts items: at an end of the list, or beside the item with that value. */

@@ -3,14 +3,15 @@
 import { isInside, type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
-import { type AttrPath, isText, spellPath } from '../path.ts'
+import { type AttrPath, formatPathPattern, isText } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
-import { parse, type SyntaxNode } from '../syntax/parser.ts'
+import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/nodes.ts'
+import { parse } from '../syntax/parser.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
-import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/shape.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 
@@ -66,7 +67,7 @@ export function conditional(text: string, definition: Definition): Refused {
   const condition = definition.conditions.join(' and ')
   return refuse(text, definition.binding, {
     code: 'NO_TARGET',
-    message: `${spellPath(definition.path)} is defined here only if ${condition}`,
+    message: `${formatPathPattern(definition.path)} is defined here only if ${condition}`,
     hint: 'define it in a module of its own and import that, or choose this definition'
   })
 }
@@ -127,7 +128,10 @@ export function sharedInRec(
  * `SHARED_BINDING` where a definition stands on the right of a `//` whose left side may define the
  * same: without it, that one would count.
  */
-export function uncovered(module: Module, definitions: readonly Definition[]): Refused | undefined {
+export function exposesOverridden(
+  module: Module,
+  definitions: readonly Definition[]
+): Refused | undefined {
   const { text, sets } = module
   for (const { binding } of definitions) {
     for (let at: SyntaxNode | undefined = binding; at; at = at.parent) {
@@ -153,7 +157,7 @@ export function uncovered(module: Module, definitions: readonly Definition[]): R
  * `NO_TARGET` where a binding that gets another first name stands in an operand of `//`, and another
  * operand may have that name: only one of the two would count.
  */
-export function overlaid(
+export function shadowsOperand(
   text: string,
   binding: SyntaxNode,
   name: string | undefined
@@ -195,13 +199,13 @@ export function noOption(
   const [first] = path
   if (first === 'config') {
     return badPath(
-      `${spellPath(path)} is no option: options are named without the "config" that they stand in`,
-      path.length > 1 ? `name it ${spellPath(path.slice(1))}` : 'name one of its options'
+      `${formatPathPattern(path)} is no option: options are named without the "config" that they stand in`,
+      path.length > 1 ? `name it ${formatPathPattern(path.slice(1))}` : 'name one of its options'
     )
   }
   if (first === 'imports' && path.length > 1) {
     return badPath(
-      `${spellPath(path)} is no option: imports is a list of modules`,
+      `${formatPathPattern(path)} is no option: imports is a list of modules`,
       'name the option without it, or import a module'
     )
   }
@@ -234,7 +238,7 @@ export function ambiguous(
   const rejected = duplicate && all.some(it => isInside(it.binding, duplicate))
   return refuse(text, second.binding, {
     code: rejected ? 'DUPLICATE_ATTRIBUTE' : 'AMBIGUOUS_TARGET',
-    message: `${spellPath(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
+    message: `${formatPathPattern(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
     hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them'
   })
 }
@@ -242,7 +246,7 @@ export function ambiguous(
 export function inherited(text: string, definition: Definition): Refused {
   return refuse(text, definition.binding, {
     code: 'INHERITED',
-    message: `${spellPath(definition.path)} is inherited here, so there is no value to edit`,
+    message: `${formatPathPattern(definition.path)} is inherited here, so there is no value to edit`,
     hint: 'write it out as name = value;'
   })
 }
@@ -251,7 +255,7 @@ export function notFound(path: readonly (string | undefined)[]): Refused {
   return err(
     nixError('', {
       code: 'STALE',
-      message: `the definition of ${spellPath(path)} that was chosen is not in this document`,
+      message: `the definition of ${formatPathPattern(path)} that was chosen is not in this document`,
       hint: 'take it from getIn of the document that is edited'
     })
   )
@@ -307,7 +311,7 @@ export function badValue(value: NixValue): Refused {
 /** `BAD_VALUE` for an item that is to be a line of a string. */
 export function badLine(path: readonly (string | undefined)[]): Refused {
   return badCall(
-    `${spellPath(path)} is a string of lines, and this item is not a line`,
+    `${formatPathPattern(path)} is a string of lines, and this item is not a line`,
     'give each line as a string without a line end'
   )
 }

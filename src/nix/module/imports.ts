@@ -1,8 +1,8 @@
 // What a module imports, whatever the spelling of its paths.
 
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { callOf, elementsOf } from '../syntax/shape.ts'
+import { callOf, elementsOf } from '../syntax/nodes.ts'
 import { stringValue } from '../syntax/strings.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { lookUp } from './definitions.ts'
 import { allListsOf, certainItemsOf } from './lists.ts'
 import { type Module, unwrapped } from './module.ts'

@@ -1,11 +1,11 @@
 // Strings that are read as lines, such as boot.extraModprobeConfig.
 
 import { quote } from '../path.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
 import { sharedIndent } from '../syntax/strings.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { eolOf } from '../text/lines.ts'
-import { combinatorOf } from './combinator.ts'
+import { combinatorOf } from './combinators.ts'
 import type { Definition } from './definitions.ts'
 import { unwrapped } from './module.ts'
 

@@ -1,10 +1,10 @@
 import { type NixError, nixError } from '../errors.ts'
 import { err, ok, type Result } from '../result.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
+import { callOf, elementsOf, isList } from '../syntax/nodes.ts'
 import { isInScope, letValueOf } from '../syntax/scope.ts'
-import { callOf, elementsOf, isList } from '../syntax/shape.ts'
-import { combinatorOf } from './combinator.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
+import { combinatorOf } from './combinators.ts'
 import { unwrapped } from './module.ts'
 
 /**

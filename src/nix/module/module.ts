@@ -1,7 +1,7 @@
 import { type NixError, nixError } from '../errors.ts'
 import { err, ok, type Result } from '../result.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/shape.ts'
+import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 
 /** A NixOS module: what the file's expression gives once all its functions are called. */
 export interface Module {

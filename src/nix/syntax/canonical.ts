@@ -7,7 +7,6 @@ import { isText } from '../path.ts'
 import { findEncodingFault } from '../text/decode.ts'
 import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
 import { findDuplicateBelow } from './duplicates.ts'
-import { parse, pushAll, type SyntaxNode } from './parser.ts'
 import {
   bindingsOf,
   elementsOf,
@@ -16,8 +15,10 @@ import {
   isList,
   namesOf,
   unparenthesised
-} from './shape.ts'
+} from './nodes.ts'
+import { parse } from './parser.ts'
 import { stringValue } from './strings.ts'
+import { pushAll, type SyntaxNode } from './tree.ts'
 
 export function canonicalOfNode(text: string, node: SyntaxNode): string {
   const inner = unparenthesised(node)

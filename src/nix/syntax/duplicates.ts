@@ -1,5 +1,4 @@
 import type { AttrPath } from '../path.ts'
-import type { SyntaxNode } from './parser.ts'
 import {
   attrsOf,
   bindingsOn,
@@ -9,7 +8,8 @@ import {
   nameOf,
   namesOf,
   unparenthesised
-} from './shape.ts'
+} from './nodes.ts'
+import type { SyntaxNode } from './tree.ts'
 
 /**
  * The first binding on a path, spelt from the set on, or below it, that Nix rejects because its

@@ -1,7 +1,7 @@
 import { expr, type NixValue } from '../values.ts'
-import type { SyntaxNode } from './parser.ts'
-import { bindingsOf, elementsOf, isList, namesOf, unparenthesised } from './shape.ts'
+import { bindingsOf, elementsOf, isList, namesOf, unparenthesised } from './nodes.ts'
 import { stringValue } from './strings.ts'
+import type { SyntaxNode } from './tree.ts'
 
 /**
  * What a piece of Nix is as a value: strings, numbers, booleans, null, lists and sets become their

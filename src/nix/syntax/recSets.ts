@@ -1,8 +1,8 @@
 // In a `rec` set, what one attribute says may read another by its name.
 
-import type { SyntaxNode } from './parser.ts'
+import { inheritedOf, nameOf, namesOf } from './nodes.ts'
 import { usesIn } from './scope.ts'
-import { inheritedOf, nameOf, namesOf } from './shape.ts'
+import type { SyntaxNode } from './tree.ts'
 
 type Names = readonly (string | undefined)[]
 

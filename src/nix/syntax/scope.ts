@@ -1,4 +1,4 @@
-import { pushAll, type SyntaxNode } from './parser.ts'
+import { pushAll, type SyntaxNode } from './tree.ts'
 
 /** The value that a `let` around a variable gives it, unless a function's argument hides that. */
 export function letValueOf(text: string, variable: SyntaxNode): SyntaxNode | undefined {

@@ -1,4 +1,4 @@
-import type { SyntaxNode } from './parser.ts'
+import type { SyntaxNode } from './tree.ts'
 
 /**
  * The value of a string literal of either kind, as Nix would compute it, or undefined if it holds
@@ -26,7 +26,7 @@ function quotedValue(body: string): string {
  */
 function indentedValue(text: string, node: SyntaxNode): string {
   const common = sharedIndent(text, node)
-  const parts = partsOf(text, node)
+  const parts = piecesOf(text, node)
   const first = parts[0]
   if (first && !first.isMark) first.value = first.value.replace(/^ *\n/, '')
   let value = ''
@@ -50,7 +50,7 @@ function indentedValue(text: string, node: SyntaxNode): string {
 export function sharedIndent(text: string, node: SyntaxNode): number {
   let shared = Number.POSITIVE_INFINITY
   let indent: number | undefined = 0
-  for (const part of partsOf(text, node)) {
+  for (const part of piecesOf(text, node)) {
     for (const char of part.isMark ? [''] : part.value) {
       if (char === '\n') indent = 0
       else if (indent !== undefined && char === ' ') indent++
@@ -71,7 +71,7 @@ interface StringPart {
 
 const ESCAPE = /''(?:[$']|\\[\s\S])/g
 
-function partsOf(text: string, node: SyntaxNode): StringPart[] {
+function piecesOf(text: string, node: SyntaxNode): StringPart[] {
   const parts: StringPart[] = []
   const add = (value: string, isMark: boolean) => {
     if (value !== '' || isMark) parts.push({ value, isMark })

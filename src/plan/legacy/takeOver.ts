@@ -24,7 +24,7 @@ import {
   visit
 } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import { elementsOf } from '../../nix/syntax/shape.ts'
+import { elementsOf } from '../../nix/syntax/nodes.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { Wanted } from '../../settings/options.ts'
 import type { PlannedFile } from '../changes.ts'

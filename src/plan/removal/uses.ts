@@ -14,7 +14,7 @@ import {
   nameOf,
   namesOf,
   unparenthesised
-} from '../../nix/syntax/shape.ts'
+} from '../../nix/syntax/nodes.ts'
 
 /** A place in a file that needs our modules. */
 export interface OwnUse {

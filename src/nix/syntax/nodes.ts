@@ -1,9 +1,9 @@
 // Small questions about single nodes, in the words of the Nix language.
 
 import type { AttrPath } from '../path.ts'
-import { identifiersOf, memoOf, type SyntaxNode } from './parser.ts'
 import { letValueOf } from './scope.ts'
 import { stringValue } from './strings.ts'
+import { identifiersOf, memoOf, type SyntaxNode } from './tree.ts'
 
 export function isComment(node: SyntaxNode): boolean {
   return node.type === 'comment'
@@ -86,7 +86,7 @@ function follow(text: string, set: SyntaxNode, path: AttrPath): Trail {
   let nearest = branchOf(set)
   let found: readonly SyntaxNode[] = []
   for (let shared = 0; shared < path.length; shared++) {
-    const { ending, named } = partsOf(text, nearest, shared)
+    const { ending, named } = branchesOf(text, nearest, shared)
     found = inOrder(found, ending)
     const next = named.get(path[shared] as string)
     if (!next) return { found, shared, nearest }
@@ -140,7 +140,7 @@ interface Parts {
   named: Map<string, Branch & { bindings: SyntaxNode[] }>
 }
 
-function partsOf(text: string, branch: Branch, depth: number): Parts {
+function branchesOf(text: string, branch: Branch, depth: number): Parts {
   if (branch.parts) return branch.parts
   const parts: Parts = { ending: [], named: new Map() }
   for (const binding of branch.bindings) {

@@ -5,10 +5,9 @@ import { type Module, setFor } from '../module/module.ts'
 import { quote } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { expr } from '../values.ts'
-import { insertFirst } from './insertBinding.ts'
-import { insertItems } from './insertItems.ts'
+import { insertFirst, insertItems } from './insertion.ts'
 import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 
 /** `import`: see Transaction. */

@@ -1,19 +1,19 @@
 import type { Operation } from '../edit/operation.ts'
 import { insideAny, type NixError, nixError } from '../errors.ts'
-import { isMerged } from '../module/combinator.ts'
+import { isMerged } from '../module/combinators.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
-import { spellPath } from '../path.ts'
+import { formatPathPattern } from '../path.ts'
 import type { Source } from '../source.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
-import type { StandIn, SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/shape.ts'
+import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/nodes.ts'
+import type { StandIn } from '../syntax/parser.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
-import { type Claim, claimOf, claimsByPath } from './claims.ts'
 import { strayComment } from './comments.ts'
-import { compareTrees, type Difference, newNodeOf } from './compareTrees.ts'
-import { meaningFault } from './meaning.ts'
-import { disturbedName, undefinedName } from './names.ts'
-import type { Sides } from './sides.ts'
+import { type Difference, diffTrees, newNodeOf, type Sides } from './diffTrees.ts'
+import { type Claim, claimOf, claimsByPath } from './permitted.ts'
+import { disturbedName, undefinedName } from './scoping.ts'
+import { meaningFault } from './semantics.ts'
 
 /**
  * Why the document after some edits is not the one before with exactly what was asked; undefined if
@@ -47,7 +47,7 @@ export function verify(
 
   const sides = { before, after, old: old.value, fresh: fresh.value }
   const claims = operations.map(it => claimOf(it, sides, edits))
-  const whole = compareTrees(before.root, after.root, edits)
+  const whole = diffTrees(before.root, after.root, edits)
   const differences = whole.flatMap(it => opened(it, sides))
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
@@ -112,7 +112,7 @@ function objectionOfAll(
     objection = claim.objectionTo(difference)
     if (objection === undefined) return undefined
   }
-  return objection ?? `${spellPath(at)} would change`
+  return objection ?? `${formatPathPattern(at)} would change`
 }
 
 /** Whether text that no edit touched needs a stand-in that it did not need before, or the other way. */

@@ -1,21 +1,20 @@
 // The last part of the proof: what the definitions of a path say before and after an edit.
 
 import type { Operation, Target } from '../edit/operation.ts'
+import { candidatesOf, replaceableValue, winnersOf } from '../module/combinators.ts'
 import { type Definition, type Lookup, lookUp } from '../module/definitions.ts'
 import { importsOf, isImported } from '../module/imports.ts'
 import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.ts'
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
-import { settable } from '../module/settable.ts'
-import { candidatesOf, winnersOf } from '../module/strength.ts'
-import { type AttrPath, spellPath } from '../path.ts'
+import { type AttrPath, formatPathPattern } from '../path.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { elementsOf } from '../syntax/shape.ts'
+import { elementsOf } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { bare, type NixValue } from '../values.ts'
-import type { Claim } from './claims.ts'
-import type { Sides } from './sides.ts'
+import type { Sides } from './diffTrees.ts'
+import type { Claim } from './permitted.ts'
 
 /** Why the definitions after the edits are not those before with what was asked; undefined if they are. */
 export function meaningFault(
@@ -29,7 +28,9 @@ export function meaningFault(
     return counts ? undefined : 'the import would not count'
   }
   const fault = faultOf(sides, operation, was, is)
-  return fault === undefined ? undefined : `${spellPath(operation.target.path)} would ${fault}`
+  return fault === undefined
+    ? undefined
+    : `${formatPathPattern(operation.target.path)} would ${fault}`
 }
 
 /** What is wrong with the option; undefined if it is what was asked. */
@@ -62,7 +63,7 @@ function hasValue(after: Source, was: Lookup, is: Lookup, value: NixValue): bool
   const [definition] = is.exact
   if (!definition || is.exact.length !== 1 || is.below.length > 0) return false
   if (is.opaque.length !== was.opaque.length || definition.conditions.length > 0) return false
-  const written = settable(after.text, definition.value, value)
+  const written = replaceableValue(after.text, definition.value, value)
   return canonicalOfNode(after.text, written) === canonicalOfValue(value)
 }
 

@@ -1,6 +1,6 @@
 import { bisect } from '../bisect.ts'
-import { pushAll, type SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, commentsOf, elementsOf, isComment, isList } from '../syntax/shape.ts'
+import { bindingsOf, commentsOf, elementsOf, isComment, isList } from '../syntax/nodes.ts'
+import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
 import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import type { Layout } from './print.ts'
 

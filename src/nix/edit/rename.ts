@@ -1,22 +1,22 @@
 import { type Definition, inModule, lookUp } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module } from '../module/module.ts'
-import { type AttrPath, formatPath, samePath, spellPath } from '../path.ts'
+import { type AttrPath, formatPath, formatPathPattern, samePath } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
-import { attrsOf, isComment, namesOf } from '../syntax/shape.ts'
+import { attrsOf, isComment, namesOf } from '../syntax/nodes.ts'
 import type { Edit } from '../text/edits.ts'
 import { lookUpTarget, type Target } from './operation.ts'
 import {
   badPath,
   blockedByPipe,
   type Edits,
+  exposesOverridden,
   inherited,
   noOption,
   notFound,
-  overlaid,
   type Refused,
   refuse,
-  uncovered,
+  shadowsOperand,
   usedInRec
 } from './refusals.ts'
 
@@ -49,14 +49,14 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
     if (!renamed) {
       return refuse(text, definition.binding, {
         code: 'NO_TARGET',
-        message: `${spellPath(definition.path)} lies in a set that ${formatPath(to)} does not belong into`,
+        message: `${formatPathPattern(definition.path)} lies in a set that ${formatPath(to)} does not belong into`,
         hint: 'remove the one and set the other'
       })
     }
     const blocker =
       usedInRec(text, [definition], renamed.names) ??
-      uncovered(module, [definition]) ??
-      overlaid(text, definition.binding, renamed.names[0])
+      exposesOverridden(module, [definition]) ??
+      shadowsOperand(text, definition.binding, renamed.names[0])
     if (blocker) return blocker
     const comment = definition.binding.field('attrpath')?.children.find(isComment)
     if (comment) {
@@ -77,7 +77,7 @@ function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused
   const isOption = !isOwn && !MODULE_ATTRIBUTES.has(path[0] ?? '')
   if (isOption || path[0] === to[0]) return undefined
   return badPath(
-    `${spellPath(isOwn ? to : path)} is an attribute of the module itself, and no option`,
+    `${formatPathPattern(isOwn ? to : path)} is an attribute of the module itself, and no option`,
     'name an option'
   )
 }

@@ -1,12 +1,10 @@
 import { type NixError, nixError } from '../errors.ts'
-import { combinatorOf } from '../module/combinator.ts'
+import { combinatorOf } from '../module/combinators.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
-import { type AttrPath, commonLength, samePath, spellPath } from '../path.ts'
+import { type AttrPath, commonLength, formatPathPattern, samePath } from '../path.ts'
 import { err, ok, type Result } from '../result.ts'
 import { isPlainLiteral } from '../syntax/literals.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { usesIn } from '../syntax/scope.ts'
 import {
   attrsOf,
   bindingsNear,
@@ -19,7 +17,9 @@ import {
   nameOf,
   namesOf,
   unparenthesised
-} from '../syntax/shape.ts'
+} from '../syntax/nodes.ts'
+import { usesIn } from '../syntax/scope.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 
 /** Where a new binding goes. */
 export interface BindingPlace {
@@ -201,7 +201,7 @@ function dynamicError(text: string, name: SyntaxNode): NixError {
 
 function blockedError(text: string, binding: SyntaxNode, value: SyntaxNode): NixError {
   const attrpath = binding.field('attrpath') ?? binding
-  const name = spellPath(namesOf(text, binding))
+  const name = formatPathPattern(namesOf(text, binding))
   const call = callOf(text, unwrapped(value))
   const conditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
   const inner = unwrapped(value)

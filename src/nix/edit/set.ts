@@ -1,19 +1,19 @@
+import { replaceableValue } from '../module/combinators.ts'
 import { inModule, type Lookup } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
-import { settable } from '../module/settable.ts'
-import { type AttrPath, formatPath, spellPath } from '../path.ts'
+import { type AttrPath, formatPath, formatPathPattern } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { bindingsOf, isSet } from '../syntax/shape.ts'
+import { bindingsOf, isSet } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { indentAt, lineStart } from '../text/lines.ts'
 import { bare, expr, isValueList, isValueSet, type NixValue } from '../values.ts'
-import { insertBinding } from './insertBinding.ts'
-import { insertItems } from './insertItems.ts'
+import { insertBinding, insertItems } from './insertion.ts'
+import { innerIndent, layoutAt } from './layout.ts'
 import { lookUpTarget, type Target } from './operation.ts'
-import { isOneLine, placeFor } from './place.ts'
+import { isOneLine, placeFor } from './placement.ts'
 import { printBinding, printInline, printItem, printValue } from './print.ts'
 import {
   ambiguous,
@@ -27,7 +27,6 @@ import {
   refuse,
   sharedInRec
 } from './refusals.ts'
-import { innerIndent, layoutAt } from './style.ts'
 
 /** `setIn`: see Transaction. */
 export function planSet(doc: Source, module: Module, target: Target, value: NixValue): Edits {
@@ -45,8 +44,8 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   if (scattered) {
     return refuse(text, scattered.binding, {
       code: 'CONFLICT',
-      message: `${spellPath(target.path)} is already defined in parts, here ${spellPath(scattered.path)}`,
-      hint: `set ${spellPath(scattered.path)} and its neighbours one by one`
+      message: `${formatPathPattern(target.path)} is already defined in parts, here ${formatPathPattern(scattered.path)}`,
+      hint: `set ${formatPathPattern(scattered.path)} and its neighbours one by one`
     })
   }
   if (!definition) {
@@ -56,7 +55,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   }
   if (definition.inherited) return inherited(text, definition)
   if (definition.conditions.length > 0) return conditional(text, definition)
-  const place = settable(text, definition.value, value)
+  const place = replaceableValue(text, definition.value, value)
   if (canonicalOfNode(text, place) === wanted) return ok([])
   const blocked =
     blockedByPipe(doc, place) ??
@@ -66,7 +65,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   if (isSet(inner) && isValueSet(bare(value)) && bindingsOf(inner).length > 0) {
     return refuse(text, definition.binding, {
       code: 'CONFLICT',
-      message: `${spellPath(target.path)} is a set already`,
+      message: `${formatPathPattern(target.path)} is a set already`,
       hint: 'set its attributes one by one'
     })
   }
@@ -101,7 +100,7 @@ export function define(
   if (computed) {
     return refuse(doc.text, computed.binding, {
       code: 'DYNAMIC_ATTRIBUTE',
-      message: `${spellPath(computed.path)} may be ${formatPath(path)}, and Nix allows no second definition of it`,
+      message: `${formatPathPattern(computed.path)} may be ${formatPath(path)}, and Nix allows no second definition of it`,
       hint: 'write the name out, or choose this definition'
     })
   }

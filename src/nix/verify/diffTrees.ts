@@ -1,4 +1,6 @@
-import type { SyntaxNode } from '../syntax/parser.ts'
+import type { Module } from '../module/module.ts'
+import type { Source } from '../source.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts } from '../text/edits.ts'
 
 /** What two trees differ in. A node that is only moved is no difference. */
@@ -25,7 +27,7 @@ export function newNodeOf(difference: Difference): SyntaxNode | undefined {
  * kind and size spans it on both sides, nothing below is looked at: the cost follows the edits, not
  * the text.
  */
-export function compareTrees(
+export function diffTrees(
   before: SyntaxNode,
   after: SyntaxNode,
   edits: readonly Edit[]
@@ -35,8 +37,8 @@ export function compareTrees(
   const fateOf = fatesAfter(edits)
   for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
     const [one, other] = pair
-    const old = partsOf(one)
-    const fresh = partsOf(other)
+    const old = flatChildren(one)
+    const fresh = flatChildren(other)
     if (old.length === 0 && fresh.length === 0) {
       differences.push({ kind: 'replaced', before: one, after: other })
     }
@@ -96,7 +98,7 @@ function isImage(a: SyntaxNode, b: SyntaxNode, fate: Fate): boolean {
 }
 
 /** The children, with those of a `binding_set` in its place: comments move in and out of it. */
-function partsOf(node: SyntaxNode): readonly SyntaxNode[] {
+function flatChildren(node: SyntaxNode): readonly SyntaxNode[] {
   const { children } = node
   if (!children.some(it => it.type === 'binding_set')) return children
   return children.flatMap(it => (it.type === 'binding_set' ? it.children : [it]))
@@ -128,4 +130,12 @@ function fatesAfter(edits: readonly Edit[]): (node: SyntaxNode) => Fate {
     }
     return { kind, start, end }
   }
+}
+
+/** The document before some edits and after them, each with its module. */
+export interface Sides {
+  before: Source
+  after: Source
+  old: Module
+  fresh: Module
 }

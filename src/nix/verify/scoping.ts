@@ -1,12 +1,11 @@
 // What the names in a text mean depends on what is defined around them.
 
 import { insideAny, isInside, type NixError, nixError } from '../errors.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, writtenRanges } from '../text/edits.ts'
-import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
-import type { Sides } from './sides.ts'
+import { type Difference, newNodeOf, oldNodeOf, type Sides } from './diffTrees.ts'
 
 /** `BAD_VALUE` for a variable in what was written that nothing around it defines: Nix rejects the file. */
 export function undefinedName(

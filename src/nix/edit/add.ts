@@ -1,4 +1,5 @@
 import { isInside } from '../errors.ts'
+import { candidatesOf, PLAIN, winnersOf } from '../module/combinators.ts'
 import type { Definition } from '../module/definitions.ts'
 import {
   addLines,
@@ -10,15 +11,15 @@ import {
 } from '../module/lineStrings.ts'
 import { formOf, listOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
-import { candidatesOf, PLAIN, winnersOf } from '../module/strength.ts'
-import { spellPath } from '../path.ts'
+import { formatPathPattern } from '../path.ts'
 import { ok } from '../result.ts'
 import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import type { SyntaxNode } from '../syntax/parser.ts'
-import { elementsOf } from '../syntax/shape.ts'
+import { elementsOf } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
 import { bare, type NixValue } from '../values.ts'
-import { type ItemPlace, insertItems } from './insertItems.ts'
+import { type ItemPlace, insertItems } from './insertion.ts'
+import { layoutAt } from './layout.ts'
 import { type AddOptions, lookUpTarget, type Position, type Target } from './operation.ts'
 import { printItem } from './print.ts'
 import {
@@ -36,8 +37,7 @@ import {
   returnsKept,
   sharedInRec
 } from './refusals.ts'
-import { define } from './setOperation.ts'
-import { layoutAt } from './style.ts'
+import { define } from './set.ts'
 
 /** `addIn`: see Transaction. */
 export function planAdd(
@@ -54,7 +54,7 @@ export function planAdd(
   if (below) {
     return refuse(doc.text, below.binding, {
       code: 'NOT_A_LIST',
-      message: `${spellPath(target.path)} is a set, here ${spellPath(below.path)}, and not a list`,
+      message: `${formatPathPattern(target.path)} is a set, here ${formatPathPattern(below.path)}, and not a list`,
       hint: 'add to a list inside it'
     })
   }

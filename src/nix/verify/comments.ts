@@ -2,12 +2,12 @@
 
 import { bisect } from '../bisect.ts'
 import { insideAny } from '../errors.ts'
-import { parse, pushAll, type SyntaxNode } from '../syntax/parser.ts'
-import { isComment } from '../syntax/shape.ts'
+import { isComment } from '../syntax/nodes.ts'
+import { parse } from '../syntax/parser.ts'
+import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
 import { isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
-import type { Claim } from './claims.ts'
-import { type Difference, newNodeOf, oldNodeOf } from './compareTrees.ts'
-import type { Sides } from './sides.ts'
+import { type Difference, newNodeOf, oldNodeOf, type Sides } from './diffTrees.ts'
+import type { Claim } from './permitted.ts'
 
 /**
  * A comment that is gone or new without reason; undefined if there is none. New ones are asked for

@@ -1,0 +1,152 @@
+// Functions of nixpkgs' lib that the module system sees through: the value that they are given is
+// what counts in the end.
+
+import { type Call, callOf, elementsOf, isList, unparenthesised } from '../syntax/nodes.ts'
+import type { SyntaxNode } from '../syntax/tree.ts'
+import { bare, isExpr, type NixValue } from '../values.ts'
+import { unwrapped } from './module.ts'
+
+/** A call that says when, how strongly, or with what else a value counts. */
+export type Combinator =
+  | { kind: 'condition'; call: Call; condition: SyntaxNode; value: SyntaxNode }
+  | { kind: 'priority'; call: Call; value: SyntaxNode }
+  | { kind: 'merge'; call: Call; list: SyntaxNode; values: readonly SyntaxNode[] }
+
+/**
+ * The combinator that a value is, seen through `let … in`, `with`, `assert` and parentheses; undefined
+ * for any other value, and for a `mkMerge` of what is no list literal.
+ */
+export function combinatorOf(text: string, value: SyntaxNode): Combinator | undefined {
+  const call = callOf(text, unwrapped(value))
+  const last = call?.args.at(-1)
+  if (!call || !last) return undefined
+  const { name, args } = call
+  const [first] = args
+  if (CONDITIONAL.has(name) && args.length === 2 && first) {
+    return { kind: 'condition', call, condition: first, value: last }
+  }
+  if (PRIORITY.has(name) && args.length === (NUMBERED.has(name) ? 2 : 1)) {
+    return { kind: 'priority', call, value: last }
+  }
+  const list = unwrapped(last)
+  if (name === 'mkMerge' && args.length === 1 && isList(list)) {
+    return { kind: 'merge', call, list, values: elementsOf(list) }
+  }
+  return undefined
+}
+
+/** Whether a node is the list that a `mkMerge` is given. */
+export function isMerged(text: string, node: SyntaxNode): boolean {
+  return isList(node) && node.parent !== undefined && callOf(text, node.parent)?.name === 'mkMerge'
+}
+
+/** They give their last argument under the condition of their first. */
+const CONDITIONAL = new Set(['mkIf', 'optionalAttrs', 'optionals', 'optionalString'])
+
+/** They give their last argument another priority or order. */
+const PRIORITY = new Set([
+  'mkForce',
+  'mkDefault',
+  'mkOptionDefault',
+  'mkImageMediaOverride',
+  'mkVMOverride',
+  'mkOverride',
+  'mkBefore',
+  'mkAfter',
+  'mkOrder'
+])
+
+/** Those whose first argument is the priority or the order. */
+const NUMBERED = new Set(['mkOverride', 'mkOrder'])
+
+// Of the definitions of one option, the module system drops all but the strongest.
+
+// nixpkgs' lib/modules.nix. The smaller number is the stronger one.
+const STRENGTHS = new Map([
+  ['mkVMOverride', 10],
+  ['mkForce', 50],
+  ['mkImageMediaOverride', 60],
+  ['mkDefault', 1000],
+  ['mkOptionDefault', 1500]
+])
+
+/** The priority of what has none, as the number of `mkOverride`. */
+export const PLAIN = 100
+
+/** A value that may come to bear on an option, with its priority. */
+export interface Candidate {
+  value: SyntaxNode
+  /** As the number of `mkOverride`; NaN where it is computed. */
+  strength: number
+  /** Whether it counts whatever the conditions in the value are. */
+  isCertain: boolean
+}
+
+/** What the definitions of an option consist of once `mkMerge`, `mkIf` and priorities are taken off. */
+export function candidatesOf(
+  text: string,
+  definitions: readonly {
+    value: SyntaxNode
+    conditions: readonly string[]
+    priorities: readonly string[]
+  }[]
+): Candidate[] {
+  return definitions.flatMap(it => {
+    const strengths = it.priorities.map(strengthOfLabel)
+    const strength = strengths.find(it => it !== PLAIN) ?? PLAIN
+    return candidatesIn(text, it.value, strength, it.conditions.length === 0)
+  })
+}
+
+/** Those that are as strong as any: the others are dropped, or may be where a stronger one has a condition. */
+export function winnersOf(candidates: readonly Candidate[]): Candidate[] {
+  const strongest = candidates.reduce((least, it) => Math.min(least, it.strength), Infinity)
+  return candidates.filter(it => it.strength === strongest)
+}
+
+/** The strength of `lib.mkForce` or `lib.mkOverride 10`, as a definition's `priorities` have it. */
+function strengthOfLabel(label: string): number {
+  const [callee = '', ...number] = label.split(' ')
+  return strengthOf(callee.split('.').at(-1) ?? '', number.join(' '))
+}
+
+function candidatesIn(
+  text: string,
+  value: SyntaxNode,
+  strength: number,
+  isCertain: boolean
+): Candidate[] {
+  const combinator = combinatorOf(text, value)
+  if (combinator?.kind === 'merge') {
+    return combinator.values.flatMap(it => candidatesIn(text, it, strength, isCertain))
+  }
+  if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
+    return candidatesIn(text, combinator.value, strength, false)
+  }
+  if (combinator?.kind === 'priority' && strength === PLAIN) {
+    const { name, args } = combinator.call
+    const number = args[0] && unparenthesised(args[0])
+    const spelt = number && text.slice(number.start, number.end)
+    return candidatesIn(text, combinator.value, strengthOf(name, spelt), isCertain)
+  }
+  return [{ value, strength, isCertain }]
+}
+
+function strengthOf(name: string, number: string | undefined): number {
+  if (name === 'mkOverride') return number ? Number(number) : Number.NaN
+  return STRENGTHS.get(name) ?? PLAIN
+}
+
+/**
+ * What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win, unless
+ * the new value is such a call itself.
+ */
+export function replaceableValue(text: string, written: SyntaxNode, value: NixValue): SyntaxNode {
+  const call = callOf(text, unwrapped(written))
+  const last = call?.args.at(-1)
+  const plain = bare(value)
+  const isOwn = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
+  return call && last && WINNING.has(call.name) && !isOwn ? last : written
+}
+
+const WINNING = new Set(['mkForce', 'mkOverride', 'mkVMOverride', 'mkImageMediaOverride'])
