@@ -6,8 +6,8 @@ import type { Configuration } from '../configuration/load.ts'
 import { type Fix, planFixes } from '../lints/index.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Transaction } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import { editOptions } from '../settings/edit.ts'
-import { type Circumstances, type Wanted, wantedOptions } from '../settings/options.ts'
+import { applyOptionChanges } from '../settings/edit.ts'
+import { type OptionChange, type SettingsContext, wantedOptions } from '../settings/options.ts'
 import { type ExpectedDevice, isEmpty, type Settings } from '../settings/settings.ts'
 import { notInherited, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
@@ -112,7 +112,7 @@ function planTarget(
   const isEdited = isAsked || takeOver !== undefined
   const all = isEdited && !keepObsolete ? obsoleteIn(home, input.release, prefix) : []
   const [obsolete, left] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
-  const asked = wantedOptions(settings, circumstancesOf(home, prefix), names)
+  const asked = wantedOptions(settings, contextOf(home, prefix), names)
   const wanted = notInherited(home, asked, prefix)
   if (!wanted.ok) return wanted
   const chosen = [...(isAsked ? wanted.value : []), ...(takeOver ? keptOff(home, prefix) : [])]
@@ -129,7 +129,7 @@ function planTarget(
         ...wantedFor(moved, settings, byAddress, names),
         { kind: 'items' as const, path: INITRD_MODULES, items: initrdModules }
       ]
-      editOptions(edited, edit, options, below)
+      applyOptionChanges(edited, edit, options, below)
       return edit
     }
   )
@@ -156,7 +156,7 @@ function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Trans
       takeOver.items.filter(it => it.source !== kept)
     )
   edit.import(importPath)
-  if (takeOver) editOptions(doc, edit, takeOver.wanted)
+  if (takeOver) applyOptionChanges(doc, edit, takeOver.wanted)
   return edit
 }
 
@@ -229,7 +229,7 @@ function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
 }
 
 /** What is said where the options go, with what a specialisation inherits. */
-function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumstances {
+function contextOf(doc: NixDocument, prefix: readonly string[]): SettingsContext {
   const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
   const strings = (...path: string[]) =>
     prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
@@ -240,8 +240,8 @@ function circumstancesOf(doc: NixDocument, prefix: readonly string[]): Circumsta
 }
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */
-function keptOff(doc: NixDocument, prefix: readonly string[]): Wanted[] {
-  return wantedOptions({}, circumstancesOf(doc, prefix), new Map()).filter(
+function keptOff(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
+  return wantedOptions({}, contextOf(doc, prefix), new Map()).filter(
     it => it.path.at(-1) === 'passthroughDMA'
   )
 }

@@ -16,7 +16,7 @@ import { combinatorOf } from '../nix/module/combinators.ts'
 import { unwrapped } from '../nix/module/module.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { canonicalOfNode } from '../nix/syntax/canonical.ts'
-import type { Wanted } from '../settings/options.ts'
+import type { OptionChange } from '../settings/options.ts'
 import type { ApplyProblem } from './problem.ts'
 import { findOwnUses } from './removal/uses.ts'
 
@@ -114,11 +114,11 @@ function checked(
  */
 export function notInherited(
   doc: NixDocument,
-  wanted: readonly Wanted[],
+  wanted: readonly OptionChange[],
   prefix: readonly string[]
-): Result<readonly Wanted[], NixError> {
+): Result<readonly OptionChange[], NixError> {
   if (prefix.length === 0) return ok(wanted)
-  const said: Wanted[] = []
+  const said: OptionChange[] = []
   for (const it of wanted) {
     const value = it.kind === 'value' || it.kind === 'default' ? it.value : undefined
     const [found] = value === undefined ? [] : doc.getIn(it.path)

@@ -8,17 +8,17 @@ import {
   type Transaction
 } from '../nix/index.ts'
 import { eolOf, indentAt, startsLine } from '../nix/text/lines.ts'
-import { BLOCKS, type Wanted } from './options.ts'
+import { BLOCKS, type OptionChange } from './options.ts'
 
 /**
  * Adds to a transaction what makes a document say the wanted options, below a path where one is given.
  * A set of options that the document says nothing of is written as one block; else options are edited
  * one by one where they stand.
  */
-export function editOptions(
+export function applyOptionChanges(
   doc: NixDocument,
   edit: Transaction,
-  wanted: readonly Wanted[],
+  wanted: readonly OptionChange[],
   prefix: readonly string[] = []
 ): void {
   let rest = wanted.filter(isSaid).map(it => ({ ...it, path: [...prefix, ...it.path] }))
@@ -47,14 +47,14 @@ function editBlock(
   doc: NixDocument,
   edit: Transaction,
   path: readonly string[],
-  inside: readonly Wanted[]
+  inside: readonly OptionChange[]
 ): void {
   if (!isDefined(doc, path)) {
     edit.setIn(path, blockOf(path, inside))
     return
   }
   // Options that lie deeper, such as those of one shared memory file, are blocks again.
-  const deeper = new Map<string, Wanted[]>()
+  const deeper = new Map<string, OptionChange[]>()
   for (const it of inside) {
     const inner = it.path.slice(0, path.length + 1)
     if (inner.length === it.path.length) editOption(doc, edit, it)
@@ -66,7 +66,7 @@ function editBlock(
   }
 }
 
-function editOption(doc: NixDocument, edit: Transaction, wanted: Wanted): void {
+function editOption(doc: NixDocument, edit: Transaction, wanted: OptionChange): void {
   const { path } = wanted
   const isNew = !isDefined(doc, path)
   switch (wanted.kind) {
@@ -100,7 +100,7 @@ function isWritten(doc: NixDocument, path: readonly string[]): boolean {
 }
 
 /** An empty list says nothing where there is none yet. */
-function isSaid(wanted: Wanted): boolean {
+function isSaid(wanted: OptionChange): boolean {
   return wanted.kind !== 'items' || wanted.items.length > 0
 }
 
@@ -114,7 +114,7 @@ function isDefined(doc: NixDocument, path: readonly string[]): boolean {
 
 type Block = { [name: string]: Block | NixValue }
 
-function blockOf(path: readonly string[], inside: readonly Wanted[]): Block {
+function blockOf(path: readonly string[], inside: readonly OptionChange[]): Block {
   const block: Block = {}
   for (const it of inside) {
     const value = it.kind === 'exactly' || it.kind === 'items' ? it.items : it.value

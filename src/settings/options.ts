@@ -2,7 +2,7 @@ import { annotated, type NixValue } from '../nix/index.ts'
 import type { Settings, SharedMemoryFile } from './settings.ts'
 
 /** One option that the settings ask for. */
-export type Wanted =
+export type OptionChange =
   /** The option has this value. */
   | { kind: 'value'; path: readonly string[]; value: NixValue }
   /** The list is exactly these items, in any order. */
@@ -13,7 +13,7 @@ export type Wanted =
   | { kind: 'default'; path: readonly string[]; value: NixValue }
 
 /** What the rest of the configuration says that bears on the wanted options. */
-export interface Circumstances {
+export interface SettingsContext {
   /** The literal items of the user's `boot.kernelParams`. */
   kernelParams: readonly string[]
   /** The literal items of `virtualisation.vfio.users`. */
@@ -32,15 +32,15 @@ export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGE
 /** Options in the order in which they are written. `names` says what a device ID stands for. */
 export function wantedOptions(
   settings: Settings,
-  circumstances: Circumstances,
+  context: SettingsContext,
   names: ReadonlyMap<string, string>
-): Wanted[] {
-  const wanted: Wanted[] = [{ kind: 'default', path: [...VFIO, 'enable'], value: true }]
+): OptionChange[] {
+  const wanted: OptionChange[] = [{ kind: 'default', path: [...VFIO, 'enable'], value: true }]
   const value = (path: readonly string[], it: NixValue | undefined) => {
     if (it !== undefined) wanted.push({ kind: 'value', path, value: it })
   }
   value([...VFIO, 'IOMMUType'], settings.IOMMUType)
-  if (isPassthroughOff(circumstances.kernelParams)) {
+  if (isPassthroughOff(context.kernelParams)) {
     wanted.push({ kind: 'default', path: [...VFIO, 'passthroughDMA'], value: false })
   }
   const chosen = settings.devices ?? settings.addresses
@@ -70,7 +70,7 @@ export function wantedOptions(
     const path = [...VFIO, 'guests', name, 'hostCPUs']
     wanted.push({ kind: 'default', path, value: hostCPUs })
   }
-  const owner = settings.users?.[0] ?? circumstances.users[0] ?? 'root'
+  const owner = settings.users?.[0] ?? context.users[0] ?? 'root'
   for (const file of settings.sharedMemoryFiles ?? []) wanted.push(...sharedMemory(file, owner))
   if (settings.hugepages) {
     const { pageSize, numPages } = settings.hugepages
@@ -102,8 +102,8 @@ function named(value: NixValue, id: string, names: ReadonlyMap<string, string>):
   return name === undefined ? value : annotated(value, name)
 }
 
-function sharedMemory(file: SharedMemoryFile, owner: string): Wanted[] {
-  const option = (name: string, given: string | undefined, otherwise: string): Wanted => {
+function sharedMemory(file: SharedMemoryFile, owner: string): OptionChange[] {
+  const option = (name: string, given: string | undefined, otherwise: string): OptionChange => {
     const path = [...SHARED_MEMORY, file.name, name]
     return given === undefined
       ? { kind: 'default', path, value: otherwise }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { COMMANDS, FLAGS, spell } from '../../src/cli/args/flags.ts'
+import { COMMANDS, FLAGS, formatFlag } from '../../src/cli/args/flags.ts'
 import { VERSION } from './support/modules.ts'
 import { makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -56,7 +56,7 @@ test.concurrent.each(COMMANDS)('the help of %s', async command => {
   const flags = FLAGS.filter(it => it.commands.includes(command) && it.name !== 'version')
   const listed = [...stdout.matchAll(/^ +(?:(-\w), )?(--[\w-]+)/gm)]
   expect(listed.map(([, short, long]) => [short, long]).sort()).toEqual(
-    flags.map(it => [it.short && `-${it.short}`, spell(it)]).sort()
+    flags.map(it => [it.short && `-${it.short}`, formatFlag(it)]).sort()
   )
   // Also where the file is wrong, and beside other flags.
   expect((await makePlace().run([command, '/no/such/file', '-h', '--color', 'never'])).stdout).toBe(

@@ -96,6 +96,6 @@ export const FLAGS: readonly Flag[] = [
 ]
 
 /** The flag as a person types it. */
-export function spell(flag: Flag): string {
+export function formatFlag(flag: Flag): string {
   return flag.kind === 'off' ? `--no-${flag.name}` : `--${flag.name}`
 }

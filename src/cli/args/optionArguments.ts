@@ -5,7 +5,7 @@ import { literalOf } from '../../nix/syntax/literals.ts'
 import type { CheckMode } from '../../plan/evaluate.ts'
 import { CommandError, type Message, orThrow, usage } from '../message.ts'
 import type { Screens } from '../output/output.ts'
-import { ACTIONS, type Action, FLAGS, spell } from './flags.ts'
+import { ACTIONS, type Action, FLAGS, formatFlag } from './flags.ts'
 import { type Arguments, closest, isGiven, unknown } from './parse.ts'
 import {
   type CommandRequest,
@@ -65,7 +65,7 @@ export function readOptionRequest(args: Arguments, screens: Screens): OptionRequ
   if (name === undefined) throw new CommandError(noAction(args.action))
   const foreign = FLAGS.find(it => it.actions?.includes(name) === false && isGiven(args, it.name))
   if (foreign) {
-    const what = `${spell(foreign)} does not go with "option ${name}".`
+    const what = `${formatFlag(foreign)} does not go with "option ${name}".`
     throw new CommandError(usage(what, { remedy: HELP }))
   }
   const { file } = args

@@ -1,6 +1,6 @@
 import parse from 'yargs-parser'
 import { CommandError, type Message, usage } from '../message.ts'
-import { COMMANDS, type Command, FLAGS, type Flag, spell } from './flags.ts'
+import { COMMANDS, type Command, FLAGS, type Flag, formatFlag } from './flags.ts'
 import { shellWord } from './shellWord.ts'
 
 /** What a person typed, read strictly. */
@@ -107,7 +107,7 @@ function findStrange(words: readonly string[]): Message | undefined {
       continue
     }
     if (no !== '' && flag.kind !== 'toggle' && flag.kind !== 'off') {
-      return usage(`there is no --no-${name}.`, { remedy: `leave ${spell(flag)} away` })
+      return usage(`there is no --no-${name}.`, { remedy: `leave ${formatFlag(flag)} away` })
     }
     if (no === '' && flag.kind === 'off') return unknownFlag(word, words)
     if (flag.kind === 'text' || flag.kind === 'texts') {
@@ -117,7 +117,7 @@ function findStrange(words: readonly string[]): Message | undefined {
       }
       // Else it would be the file of the command.
       if (value === undefined && typed === '-') {
-        return usage(`${spell(flag)} needs a value, got "-".`, {
+        return usage(`${formatFlag(flag)} needs a value, got "-".`, {
           remedy:
             flag.name === 'domain'
               ? 'write it to a file first: virsh dumpxml --inactive win10 > win10.xml'
@@ -130,11 +130,11 @@ function findStrange(words: readonly string[]): Message | undefined {
     const next = words.includes('option') ? undefined : own[i + 1]
     if (value !== undefined || next === 'true' || next === 'false') {
       const typed = value === undefined ? `${word} ${next}` : word
-      return usage(`${spell(flag)} takes no value, got "${typed}".`, {
+      return usage(`${formatFlag(flag)} takes no value, got "${typed}".`, {
         remedy:
           flag.kind === 'toggle'
             ? `give --${flag.name} or --no-${flag.name}`
-            : `give ${spell(flag)}, or leave it away`
+            : `give ${formatFlag(flag)}, or leave it away`
       })
     }
     if (flag.kind === 'toggle' && (toggles.get(name) ?? no) !== no) {
@@ -163,10 +163,10 @@ function flagOf(name: string): Flag | undefined {
 
 function missingValue(flag: Flag, typed: string | undefined, words: readonly string[]): Message {
   const remedy = helpCall(words)
-  if (typed !== '') return usage(`${spell(flag)} needs a value.`, { remedy })
+  if (typed !== '') return usage(`${formatFlag(flag)} needs a value.`, { remedy })
   if (flag.name !== 'root') {
     const why = 'a variable that is not set gives an empty value.'
-    return usage(`${spell(flag)} needs a value, got "".`, { why, remedy })
+    return usage(`${formatFlag(flag)} needs a value, got "".`, { why, remedy })
   }
   return usage('--root needs an absolute directory, got "".', {
     why: 'an empty value would mean the running system.',
@@ -184,12 +184,14 @@ function findMisuse(
     const flag = FLAGS.find(it => it.name === name)
     if (!flag) return unknownFlag(name.length === 1 ? `-${name}` : `--${name}`, words)
     if (command && !flag.commands.includes(command)) {
-      return usage(`${spell(flag)} does not go with "${command}".`, { remedy: helpCall(words) })
+      return usage(`${formatFlag(flag)} does not go with "${command}".`, {
+        remedy: helpCall(words)
+      })
     }
     if (flag.kind !== 'texts' && Array.isArray(value)) {
       const twice = value.map(String).join(', ')
       return usage(
-        `${spell(flag)} was given ${value.length === 2 ? 'twice' : `${value.length} times`} (${twice}).`,
+        `${formatFlag(flag)} was given ${value.length === 2 ? 'twice' : `${value.length} times`} (${twice}).`,
         { remedy: 'give it once' }
       )
     }
@@ -201,7 +203,7 @@ function findMisuse(
 
 function unknownFlag(word: string, words: readonly string[]): Message {
   const all = FLAGS.flatMap(it =>
-    it.kind === 'toggle' ? [`--${it.name}`, `--no-${it.name}`] : [spell(it)]
+    it.kind === 'toggle' ? [`--${it.name}`, `--no-${it.name}`] : [formatFlag(it)]
   )
   return unknown('option', word, closest(word, all), helpCall(words))
 }

@@ -156,7 +156,7 @@ const FLAGS: readonly [option: string, rule: string][] = [
 ]
 
 /** What asked for edits. */
-interface Wishes {
+interface EditReasons {
   /** The command, which is named where nothing else asked. */
   command: string
   /** The options whose values come from `--gpu`. */
@@ -188,8 +188,8 @@ function optionsAt(document: NixDocument, start: number, length: number): string
  * What asked for an edit of this option, as a person knows it: a flag, the codes of what gives way, else
  * the command.
  */
-function rulesOf(option: string, wishes: Wishes): string[] {
-  const { command, byCard = [], byGuest = [], replaced = [] } = wishes
+function rulesOf(option: string, reasons: EditReasons): string[] {
+  const { command, byCard = [], byGuest = [], replaced = [] } = reasons
   if (command !== 'apply' && command !== 'diff') return [command]
   const own = option.replace(/^specialisation\.(?:"[^"]*"|[^.]+)\.configuration\./, '')
   if (byCard.includes(own)) return ['--gpu']
@@ -210,12 +210,12 @@ export function reportEdits(
   before: NixDocument,
   after: NixDocument,
   edits: readonly Edit[],
-  wishes: Wishes
+  reasons: EditReasons
 ): EditReport[] {
   if (edits.length === 0) return []
   // A new name touches no value.
   const renamed = (line: number) =>
-    (wishes.replaced ?? [])
+    (reasons.replaced ?? [])
       .filter(it => it.at.line === line)
       .map(it => ({ option: it.options[0] ?? '', rule: it.code }))
   let shift = 0
@@ -226,10 +226,10 @@ export function reportEdits(
       ...optionsAt(before, offset, length),
       ...optionsAt(after, start, content.length)
     ])
-    const reasons = options.flatMap(option =>
-      rulesOf(option, wishes).map(rule => ({ option, rule }))
+    const found = options.flatMap(option =>
+      rulesOf(option, reasons).map(rule => ({ option, rule }))
     )
     const { line } = placeOf(before.text, offset)
-    return { line, offset, length, content, reasons: reasons.length > 0 ? reasons : renamed(line) }
+    return { line, offset, length, content, reasons: found.length > 0 ? found : renamed(line) }
   })
 }

@@ -13,7 +13,7 @@ import {
 } from '../../nix/index.ts'
 import { type Edit, moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import { namedID, type Wanted } from '../../settings/options.ts'
+import { namedID, type OptionChange } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
 import type { ExpectedDevice, Settings } from '../../settings/settings.ts'
 
@@ -219,7 +219,7 @@ export function wantedFor(
   settings: Settings,
   byAddress: ReadonlyMap<string, readonly ExpectedDevice[]> = new Map(),
   names: ReadonlyMap<string, string> = new Map()
-): Wanted[] {
+): OptionChange[] {
   const ids = [...new Set(moved.flatMap(it => it.devices ?? []))]
   const devices = ids.filter(it => !byAddress.has(it)).map(it => namedID(it, names))
   const addresses = ids
@@ -228,7 +228,7 @@ export function wantedFor(
   const deviceACL = moved.flatMap(it => it.deviceACL ?? [])
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const isChosen = isNamed && settings.addsDevices !== true
-  const option = (path: readonly string[], items: readonly NixValue[]): Wanted[] =>
+  const option = (path: readonly string[], items: readonly NixValue[]): OptionChange[] =>
     items.length === 0
       ? []
       : [{ kind: 'items', path: ['virtualisation', ...path], items: [...new Set(items)] }]

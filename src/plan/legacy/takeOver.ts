@@ -26,7 +26,7 @@ import {
 import { err, ok, type Result } from '../../nix/result.ts'
 import { elementsOf } from '../../nix/syntax/nodes.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import type { Wanted } from '../../settings/options.ts'
+import type { OptionChange } from '../../settings/options.ts'
 import type { PlannedFile } from '../changes.ts'
 import type { ApplyProblem, Obstacle, ReplacedImport } from '../problem.ts'
 import { findOwnUses, resolved } from '../removal/uses.ts'
@@ -44,7 +44,7 @@ export interface TakeOver {
   /** The other modules, which stay on the disk. */
   modules: readonly string[]
   /** What keeps the configuration saying the same. */
-  wanted: readonly Wanted[]
+  wanted: readonly OptionChange[]
   notes: readonly TakeOverNote[]
 }
 

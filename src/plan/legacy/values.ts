@@ -13,7 +13,7 @@ import {
 import type { AttrPath } from '../../nix/index.ts'
 import { startsWith } from '../../nix/path.ts'
 import type { Result } from '../../nix/result.ts'
-import type { Wanted } from '../../settings/options.ts'
+import type { OptionChange } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
 import type { Obstacle } from '../problem.ts'
 import { findOwnUses } from '../removal/uses.ts'
@@ -94,7 +94,7 @@ interface LegacyValues {
   /** Values that our options don't take. */
   obstacles: Obstacle[]
   /** What has to be set so that the rest means the same. */
-  wanted: Wanted[]
+  wanted: OptionChange[]
   notes: TakeOverNote[]
 }
 
@@ -189,7 +189,7 @@ function pageSizes(
   { at }: SetValues,
   configuration: string | undefined
 ): Pick<LegacyValues, 'wanted' | 'obstacles'> {
-  const wanted: Wanted[] = []
+  const wanted: OptionChange[] = []
   const obstacles: Obstacle[] = []
   const hasNumber = (it: Entry) => /^[1-9][0-9]*$/.test(spellingOf(it))
   for (const name of ['defaultPageSize', 'pageSize']) {
@@ -213,7 +213,7 @@ function pageSizes(
 }
 
 /** One page, which was the default of the other module. */
-function pageCounts({ at, on }: SetValues): Wanted[] {
+function pageCounts({ at, on }: SetValues): OptionChange[] {
   if (at(NUM_PAGES).length > 0) return []
   return on('virtualisation.hugepages.enable').map(({ fullPath }) => ({
     kind: 'default',
@@ -223,7 +223,7 @@ function pageCounts({ at, on }: SetValues): Wanted[] {
 }
 
 /** The group `input` for QEMU's own user, where a guest has input devices and is not run as root. */
-function inputGroup({ at, items }: SetValues): Wanted[] {
+function inputGroup({ at, items }: SetValues): OptionChange[] {
   const runsAsUser = ['qemu.runAsRoot', 'qemuRunAsRoot'].some(it =>
     at(`virtualisation.libvirtd.${it}`).some(entry => spellingOf(entry) === 'false')
   )
