@@ -1,7 +1,7 @@
 import type { Stopped } from '../storage/history.ts'
 import type { Command } from './args/flags.ts'
 import { helpFor } from './args/help.ts'
-import { type Arguments, parseArguments } from './args/parse.ts'
+import { type Arguments, parseArguments, readChoice } from './args/parse.ts'
 import { readRecoveryRequest } from './args/request.ts'
 import { stateOfWatched, VERSION } from './context.ts'
 import { CommandError, EXIT, type Message, usage } from './message.ts'
@@ -127,10 +127,7 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
 }
 
 function screensOf(args: Arguments): Screens {
-  const color = args.text('color')
-  if (color !== undefined && !['auto', 'always', 'never'].includes(color)) {
-    throw new CommandError(usage(`--color takes auto, always or never, got "${color}".`))
-  }
+  const color = readChoice(args, 'color')
   const choice = args.on('json') === true ? 'never' : color
   return {
     out: screenOf(process.stdout, choice, process.env),

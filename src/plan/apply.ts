@@ -7,8 +7,9 @@ import { type Fix, planFixes } from '../lints/index.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Transaction } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { applyOptionChanges } from '../settings/edit.ts'
-import { type OptionChange, type SettingsContext, wantedOptions } from '../settings/options.ts'
-import { type ExpectedDevice, isEmpty, type Settings } from '../settings/settings.ts'
+import type { OptionChange, SettingsContext } from '../settings/options.ts'
+import { isEmpty, type Settings, wantedOptions } from '../settings/settings.ts'
+import type { ExpectedDevice } from '../settings/values.ts'
 import { notInherited, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
 import type { GuestPlan } from './guest.ts'
@@ -112,7 +113,7 @@ function planTarget(
   const isEdited = isAsked || takeOver !== undefined
   const all = isEdited && !keepObsolete ? obsoleteIn(home, input.release, prefix) : []
   const [obsolete, left] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
-  const asked = wantedOptions(settings, contextOf(home, prefix), names)
+  const asked = wantedOptions(settings, contextOf(home, prefix, names))
   const wanted = notInherited(home, asked, prefix)
   if (!wanted.ok) return wanted
   const chosen = [...(isAsked ? wanted.value : []), ...(takeOver ? keptOff(home, prefix) : [])]
@@ -229,19 +230,24 @@ function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
 }
 
 /** What is said where the options go, with what a specialisation inherits. */
-function contextOf(doc: NixDocument, prefix: readonly string[]): SettingsContext {
+function contextOf(
+  doc: NixDocument,
+  prefix: readonly string[],
+  names: SettingsContext['names']
+): SettingsContext {
   const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
   const strings = (...path: string[]) =>
     prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
   return {
     kernelParams: strings('boot', 'kernelParams'),
-    users: strings('virtualisation', 'vfio', 'users')
+    users: strings('virtualisation', 'vfio', 'users'),
+    names
   }
 }
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */
 function keptOff(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
-  return wantedOptions({}, contextOf(doc, prefix), new Map()).filter(
+  return wantedOptions({}, contextOf(doc, prefix, new Map())).filter(
     it => it.path.at(-1) === 'passthroughDMA'
   )
 }

@@ -6,7 +6,8 @@ import { isPlaceholder } from '../machine/dump/placeholders.ts'
 import type { PciDevice } from '../machine/machine.ts'
 import { formatPath } from '../nix/index.ts'
 import { parseDeviceNode } from '../settings/parse.ts'
-import type { Hugepages, Settings } from '../settings/settings.ts'
+import type { Settings } from '../settings/settings.ts'
+import type { Hugepages } from '../settings/values.ts'
 import {
   type DevicesNote,
   devicesFor,

@@ -1,7 +1,9 @@
-import { annotated, type NixValue } from '../nix/index.ts'
-import type { Settings, SharedMemoryFile } from './settings.ts'
+// How settings become options.
 
-/** One option that the settings ask for. */
+import { annotated, type NixValue } from '../nix/values.ts'
+import type { NamedSettings, SharedMemoryFile } from './values.ts'
+
+/** A change to one option that the settings ask for. */
 export type OptionChange =
   /** The option has this value. */
   | { kind: 'value'; path: readonly string[]; value: NixValue }
@@ -9,19 +11,30 @@ export type OptionChange =
   | { kind: 'exactly'; path: readonly string[]; items: readonly NixValue[] }
   /** The list has these items, among others. */
   | { kind: 'items'; path: readonly string[]; items: readonly NixValue[] }
-  /** The option has this value where the configuration says nothing of it. */
+  /** The option has this value where the configuration has no definition of it. */
   | { kind: 'default'; path: readonly string[]; value: NixValue }
 
-/** What the rest of the configuration says that bears on the wanted options. */
+/** What the option changes depend on besides the settings. */
 export interface SettingsContext {
   /** The literal items of the user's `boot.kernelParams`. */
   kernelParams: readonly string[]
   /** The literal items of `virtualisation.vfio.users`. */
   users: readonly string[]
+  /** Names of devices by their IDs, for comments. */
+  names: ReadonlyMap<string, string>
 }
 
-const VFIO = ['virtualisation', 'vfio'] as const
-const LIBVIRTD = ['virtualisation', 'libvirtd'] as const
+/** An option, or a set of options, that is written for a setting. */
+export interface SettingOption {
+  path: readonly string[]
+  /** Options are written by this number, as the help has the flags in another order. */
+  order: number
+  /** What the settings change in it; nothing where they leave it as it is. */
+  changes: (settings: NamedSettings, context: SettingsContext) => readonly OptionChange[]
+}
+
+export const VFIO = ['virtualisation', 'vfio'] as const
+export const LIBVIRTD = ['virtualisation', 'libvirtd'] as const
 const HUGEPAGES = ['virtualisation', 'hugepages'] as const
 const SHARED_MEMORY = ['virtualisation', 'sharedMemoryFiles'] as const
 const KVMFR = ['virtualisation', 'kvmfr'] as const
@@ -29,70 +42,81 @@ const KVMFR = ['virtualisation', 'kvmfr'] as const
 /** The sets of options that are written as one block where the configuration has none of them. */
 export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGEPAGES, KVMFR]
 
-/** Options in the order in which they are written. `names` says what a device ID stands for. */
-export function wantedOptions(
-  settings: Settings,
-  context: SettingsContext,
-  names: ReadonlyMap<string, string>
-): OptionChange[] {
-  const wanted: OptionChange[] = [{ kind: 'default', path: [...VFIO, 'enable'], value: true }]
-  const value = (path: readonly string[], it: NixValue | undefined) => {
-    if (it !== undefined) wanted.push({ kind: 'value', path, value: it })
+/** An option that gets the value of a setting, by default that of its name; it stays if there is none. */
+export function valueOption(
+  order: number,
+  path: readonly string[],
+  setting: string | undefined = path.at(-1)
+): SettingOption {
+  const changes = (settings: NamedSettings): OptionChange[] => {
+    const value = settingOf(settings, setting)
+    return value === undefined ? [] : [{ kind: 'value', path, value }]
   }
-  value([...VFIO, 'IOMMUType'], settings.IOMMUType)
-  if (isPassthroughOff(context.kernelParams)) {
-    wanted.push({ kind: 'default', path: [...VFIO, 'passthroughDMA'], value: false })
-  }
-  const chosen = settings.devices ?? settings.addresses
-  if (chosen) {
-    const kind = settings.addsDevices === true ? 'items' : 'exactly'
-    const devices = (settings.devices ?? []).map(it => namedID(it, names))
-    wanted.push({ kind, path: [...VFIO, 'devices'], items: devices })
-    const addresses = (settings.addresses ?? []).map(it =>
-      typeof it === 'string' ? it : named({ address: it.address, id: it.id }, it.id, names)
-    )
-    wanted.push({ kind, path: [...VFIO, 'addresses'], items: addresses })
-  }
-  value([...VFIO, 'bindAtBoot'], settings.bindAtBoot)
-  if (settings.competingDrivers) {
-    const items = settings.competingDrivers
-    wanted.push({ kind: 'items', path: [...VFIO, 'competingDrivers'], items })
-  }
-  value([...VFIO, 'disableEFIfb'], settings.disableEFIfb)
-  value([...VFIO, 'blacklistNvidia'], settings.blacklistNvidia)
-  value([...VFIO, 'ignoreMSRs'], settings.ignoreMSRs)
-  value([...VFIO, 'applyACSpatch'], settings.applyACSpatch)
-  if (settings.users) {
-    wanted.push({ kind: 'items', path: [...VFIO, 'users'], items: settings.users })
-  }
-  for (const { name, hostCPUs } of settings.guests ?? []) {
-    if (hostCPUs === undefined) continue
-    const path = [...VFIO, 'guests', name, 'hostCPUs']
-    wanted.push({ kind: 'default', path, value: hostCPUs })
-  }
-  const owner = settings.users?.[0] ?? context.users[0] ?? 'root'
-  for (const file of settings.sharedMemoryFiles ?? []) wanted.push(...sharedMemory(file, owner))
-  if (settings.hugepages) {
-    const { pageSize, numPages } = settings.hugepages
-    value([...HUGEPAGES, 'enable'], true)
-    value([...HUGEPAGES, 'defaultPageSize'], pageSize)
-    value([...HUGEPAGES, 'pageSize'], pageSize)
-    value([...HUGEPAGES, 'numPages'], numPages)
-  }
-  if (settings.kvmfr) {
-    value([...KVMFR, 'enable'], true)
-    const devices = settings.kvmfr.map(size => ({ size }))
-    wanted.push({ kind: 'default', path: [...KVMFR, 'devices'], value: devices })
-  }
-  if (settings.deviceACL) {
-    wanted.push({ kind: 'items', path: [...LIBVIRTD, 'deviceACL'], items: settings.deviceACL })
-  }
-  value([...LIBVIRTD, 'clearEmulationCapabilities'], settings.clearEmulationCapabilities)
-  value([...LIBVIRTD, 'qemu', 'swtpm', 'enable'], settings.swtpm)
-  return wanted
+  return { path, order, changes }
 }
 
-/** A device ID with what it stands for as a comment, where that is known. */
+/** A list that gets the items of the setting of its name, among others. */
+export function itemsOption(order: number, path: readonly string[]): SettingOption {
+  const changes = (settings: NamedSettings): OptionChange[] => {
+    const items = settingOf(settings, path.at(-1))
+    return Array.isArray(items) ? [{ kind: 'items', path, items }] : []
+  }
+  return { path, order, changes }
+}
+
+function settingOf(settings: NamedSettings, name = ''): NixValue | undefined {
+  return (settings as Readonly<Record<string, NixValue | undefined>>)[name]
+}
+
+/** An option that gets a value where the configuration has none; undefined is no value. */
+export function defaultOption(
+  order: number,
+  path: readonly string[],
+  pick: (context: SettingsContext) => NixValue | undefined
+): SettingOption {
+  const changes = (_: NamedSettings, context: SettingsContext): OptionChange[] => {
+    const value = pick(context)
+    return value === undefined ? [] : [{ kind: 'default', path, value }]
+  }
+  return { path, order, changes }
+}
+
+/** An option that only the plan writes, not `wantedOptions`. */
+export function plannedOption(path: readonly string[]): SettingOption {
+  return { path, order: 0, changes: () => [] }
+}
+
+/** The devices for guests, by ID. */
+export const devicesOption: SettingOption = deviceList(40, 'devices', ({ devices = [] }, names) =>
+  devices.map(it => namedID(it, names))
+)
+
+/** The devices for guests, by address. */
+export const addressesOption: SettingOption = deviceList(
+  50,
+  'addresses',
+  ({ addresses = [] }, names) =>
+    addresses.map(it =>
+      typeof it === 'string' ? it : named({ address: it.address, id: it.id }, it.id, names)
+    )
+)
+
+/** Both lists are one choice: where one is set, the other one is, too. */
+function deviceList(
+  order: number,
+  name: string,
+  itemsOf: (settings: NamedSettings, names: SettingsContext['names']) => readonly NixValue[]
+): SettingOption {
+  const path = [...VFIO, name]
+  const changes = (settings: NamedSettings, { names }: SettingsContext): OptionChange[] => {
+    if (!settings.devices && !settings.addresses) return []
+    const kind = settings.addsDevices === true ? 'items' : 'exactly'
+    return [{ kind, path, items: itemsOf(settings, names) }]
+  }
+  return { path, order, changes }
+}
+
+/** A device ID with the name of the device as a comment, where that is known. */
 export function namedID(id: string, names: ReadonlyMap<string, string>): NixValue {
   return named(id, id, names)
 }
@@ -102,23 +126,59 @@ function named(value: NixValue, id: string, names: ReadonlyMap<string, string>):
   return name === undefined ? value : annotated(value, name)
 }
 
-function sharedMemory(file: SharedMemoryFile, owner: string): OptionChange[] {
-  const option = (name: string, given: string | undefined, otherwise: string): OptionChange => {
-    const path = [...SHARED_MEMORY, file.name, name]
-    return given === undefined
-      ? { kind: 'default', path, value: otherwise }
-      : { kind: 'value', path, value: given }
-  }
-  return [
-    option('user', file.user, owner),
-    option('group', file.group, 'kvm'),
-    option('mode', file.mode, '0660')
-  ]
+/** The processors that the host keeps while a guest runs. */
+export const guestsOption: SettingOption = {
+  path: [...VFIO, 'guests'],
+  order: 130,
+  changes: ({ guests = [] }) =>
+    guests.flatMap(({ name, hostCPUs }): OptionChange[] => {
+      const path = [...VFIO, 'guests', name, 'hostCPUs']
+      return hostCPUs === undefined ? [] : [{ kind: 'default', path, value: hostCPUs }]
+    })
 }
 
-/** `iommu=pt` and these contradict each other; the user's word stands. */
-function isPassthroughOff(kernelParams: readonly string[]): boolean {
-  return kernelParams
-    .flatMap(it => it.split(/\s+/))
-    .some(it => it === 'iommu.passthrough=0' || /^iommu=(?:.*,)?nopt(?:,|$)/.test(it))
+/** Files in /dev/shm; they belong to the first user unless the settings name an owner. */
+export const sharedMemoryOption: SettingOption = {
+  path: SHARED_MEMORY,
+  order: 140,
+  changes: ({ sharedMemoryFiles = [], users = [] }, context) =>
+    sharedMemoryFiles.flatMap(it => sharedMemoryChanges(it, users[0] ?? context.users[0] ?? 'root'))
+}
+
+function sharedMemoryChanges(file: SharedMemoryFile, owner: string): OptionChange[] {
+  const usual = { user: owner, group: 'kvm', mode: '0660' }
+  return (['user', 'group', 'mode'] as const).map(it => ({
+    kind: file[it] === undefined ? 'default' : 'value',
+    path: [...SHARED_MEMORY, file.name, it],
+    value: file[it] ?? usual[it]
+  }))
+}
+
+/** Huge pages for the memory of guests. */
+export const hugepagesOption: SettingOption = {
+  path: HUGEPAGES,
+  order: 150,
+  changes: ({ hugepages }) => {
+    if (!hugepages) return []
+    const { pageSize, numPages } = hugepages
+    const values = { enable: true, defaultPageSize: pageSize, pageSize, numPages }
+    return Object.entries(values).map(([name, value]) => ({
+      kind: 'value',
+      path: [...HUGEPAGES, name],
+      value
+    }))
+  }
+}
+
+/** Shared memory that is a device. */
+export const kvmfrOption: SettingOption = {
+  path: KVMFR,
+  order: 160,
+  changes: ({ kvmfr }) =>
+    kvmfr
+      ? [
+          { kind: 'value', path: [...KVMFR, 'enable'], value: true },
+          { kind: 'default', path: [...KVMFR, 'devices'], value: kvmfr.map(size => ({ size })) }
+        ]
+      : []
 }

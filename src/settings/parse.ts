@@ -1,10 +1,9 @@
-// The spellings that people use on the command line, each read strictly: what is wrong here would
-// be an unbootable system later.
+// Reads values from the command line, strictly: what is wrong here would be an unbootable system later.
 
 import { err, ok, type Result } from '../nix/result.ts'
-import type { Hugepages, SharedMemoryFile } from './settings.ts'
+import type { Hugepages, SharedMemoryFile } from './values.ts'
 
-/** What is wrong with a value, and how a right one looks. */
+/** What is wrong with a value, and what a right one looks like. */
 export interface BadSetting {
   value: string
   message: string
@@ -13,6 +12,20 @@ export interface BadSetting {
 
 function bad(value: string, message: string, hint: string): { ok: false; error: BadSetting } {
   return err({ value, message, hint })
+}
+
+/** Parses each value; equal ones count once. The first bad value is the error. */
+export function parseEach<T>(
+  values: readonly string[],
+  parse: (value: string) => Result<T, BadSetting>
+): Result<T[], BadSetting> {
+  const all = new Set<T>()
+  for (const value of values) {
+    const parsed = parse(value)
+    if (!parsed.ok) return parsed
+    all.add(parsed.value)
+  }
+  return ok([...all])
 }
 
 /**

@@ -1,64 +1,29 @@
-/**
- * What a person asked for, by the names of the options. Absent means: not said, so what the
- * configuration has stays.
- */
-export interface Settings {
-  /** PCI IDs in the grammar of `vfio-pci.ids`, lower case. */
-  devices?: readonly string[]
-  /** PCI addresses with their domain: `0000:01:00.0`; with the ID that is expected there, if known. */
-  addresses?: readonly (string | ExpectedDevice)[]
-  IOMMUType?: 'intel' | 'amd'
-  disableEFIfb?: boolean
-  blacklistNvidia?: boolean
-  ignoreMSRs?: boolean
-  applyACSpatch?: boolean
-  bindAtBoot?: boolean
-  /** Kernel modules that vfio-pci has to come before, all of them. */
-  competingDrivers?: readonly string[]
-  /** Names of users who may run guests. */
-  users?: readonly string[]
-  sharedMemoryFiles?: readonly SharedMemoryFile[]
-  /** Device nodes that QEMU may open besides those that libvirt allows. */
-  deviceACL?: readonly string[]
-  clearEmulationCapabilities?: boolean
-  hugepages?: Hugepages
-  /** Whether devices and addresses come to those that the configuration has, instead of in their place. */
-  addsDevices?: boolean
-  /** Sizes of the devices of kvmfr in MiB, where the configuration has none. */
-  kvmfr?: readonly number[]
-  /** Whether libvirt can play a TPM. */
-  swtpm?: boolean
-  guests?: readonly GuestSettings[]
-}
+import { formatFlag } from './flag.ts'
+import type { OptionChange, SettingsContext } from './options.ts'
+import { DERIVED, type FlagSettings, SETTINGS } from './table.ts'
+import type { NamedSettings } from './values.ts'
 
-/** A guest by its name in libvirt. */
-export interface GuestSettings {
-  name: string
-  /** The processors that the host keeps while it runs (`0-1,8-9`), where the configuration says nothing of it. */
-  hostCPUs?: string
-}
+/** What a person asked for, by the names of the options. What is absent stays as the configuration has it. */
+export type Settings = NamedSettings & Omit<FlagSettings, keyof NamedSettings>
 
-/** A device by its place, and what is there. */
-export interface ExpectedDevice {
-  address: string
-  /** `vvvv:dddd`. */
-  id: string
-}
-
-/** A file in /dev/shm. What is absent was not said. */
-export interface SharedMemoryFile {
-  name: string
-  user?: string
-  group?: string
-  mode?: string
-}
-
-export interface Hugepages {
-  pageSize: '2M' | '1G'
-  numPages: number
-}
-
-/** Whether anything was asked for. */
+/** Whether nothing was asked for. */
 export function isEmpty(settings: Settings): boolean {
   return Object.values(settings).every(it => it === undefined)
+}
+
+/** The options that these settings change, in the order in which they are written. */
+export function wantedOptions(settings: Settings, context: SettingsContext): OptionChange[] {
+  return [...SETTINGS, ...DERIVED]
+    .flatMap(it => it.options)
+    .sort((a, b) => a.order - b.order)
+    .flatMap(it => it.changes(settings, context))
+}
+
+const RULES = [...SETTINGS.map(it => ({ ...it, rule: formatFlag(it) })), ...DERIVED].flatMap(
+  ({ rule, options }) => options.map(it => ({ rule, option: it.path.join('.') }))
+)
+
+/** Why an option is written, or the set of options that it is in: a flag or another rule; undefined for others. */
+export function ruleFor(option: string): string | undefined {
+  return RULES.find(it => option === it.option || option.startsWith(`${it.option}.`))?.rule
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { COMMANDS, FLAGS, formatFlag } from '../../src/cli/args/flags.ts'
+import { COMMANDS, FLAGS } from '../../src/cli/args/flags.ts'
+import { formatFlag } from '../../src/settings/flag.ts'
 import { VERSION } from './support/modules.ts'
 import { makePlace } from './support/place.ts'
 import { text } from './support/text.ts'

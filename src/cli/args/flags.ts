@@ -1,4 +1,9 @@
-// Every flag of every command, in one table: how it is parsed, and who takes it.
+// Every flag of every command, in one table: how it is parsed, which commands take it, and its help. The
+// flags that say what to set up come from the table of settings.
+
+import type { CheckMode } from '../../plan/evaluate.ts'
+import type { Flag } from '../../settings/flag.ts'
+import { SETTINGS } from '../../settings/table.ts'
 
 export const COMMANDS = [
   'scan',
@@ -12,90 +17,272 @@ export const COMMANDS = [
 ] as const
 export type Command = (typeof COMMANDS)[number]
 
-/** What `option` can be told to do. */
+/** What `option` does. */
 export const ACTIONS = ['get', 'set', 'add', 'remove', 'import'] as const
 export type Action = (typeof ACTIONS)[number]
 
-export interface Flag {
-  name: string
-  short?: string
-  /**
-   * `switch` is on or absent, `toggle` has a `--no-` form, `off` exists only in its `--no-` form,
-   * `text` takes a value once, `texts` takes one each time it is given.
-   */
-  kind: 'switch' | 'toggle' | 'off' | 'text' | 'texts'
+/** The values of `--parse-check`. */
+export const CHECK_MODES: readonly CheckMode[] = ['auto', 'require', 'off']
+
+/** A flag, and where it can be given. */
+export type CommandFlag = Flag & {
   commands: readonly Command[]
-  /** What `option` has to be doing for it; anything unless given. */
+  /** The actions of `option` that take it; all if absent. */
   actions?: readonly Action[]
+  /** The help in commands where it differs. */
+  helpIn?: Partial<Record<Command, string>>
+  /** Whether the help aligns its name with those that have a short form. */
+  isAligned?: true
 }
 
 const PLANNING: readonly Command[] = ['apply', 'diff']
-const LOOKING: readonly Command[] = ['scan', 'apply', 'diff', 'check']
+const READING_MACHINE: readonly Command[] = ['scan', 'apply', 'diff', 'check']
 const EDITING: readonly Command[] = ['apply', 'diff', 'check', 'remove', 'option']
 const WRITING: readonly Command[] = ['apply', 'check', 'remove', 'undo', 'option']
 const CHANGING: readonly Action[] = ['set', 'add', 'remove', 'import']
 
-export const FLAGS: readonly Flag[] = [
-  { name: 'gpu', kind: 'texts', commands: PLANNING },
-  { name: 'confirm', kind: 'texts', commands: PLANNING },
-  { name: 'specialisation', kind: 'text', commands: PLANNING },
-  { name: 'assume-isolated', kind: 'switch', commands: PLANNING },
-  { name: 'domain', kind: 'text', commands: PLANNING },
-  { name: 'device', kind: 'texts', commands: PLANNING },
-  { name: 'address', kind: 'texts', commands: PLANNING },
-  { name: 'iommu', kind: 'text', commands: PLANNING },
-  { name: 'bind', kind: 'text', commands: PLANNING },
-  { name: 'disable-efifb', kind: 'toggle', commands: PLANNING },
-  { name: 'blacklist-nvidia', kind: 'toggle', commands: PLANNING },
-  { name: 'ignore-msrs', kind: 'toggle', commands: PLANNING },
-  { name: 'acs-patch', kind: 'toggle', commands: PLANNING },
-  { name: 'user', kind: 'texts', commands: PLANNING },
-  { name: 'shared-memory', kind: 'texts', commands: PLANNING },
-  { name: 'device-acl', kind: 'texts', commands: PLANNING },
-  { name: 'clear-emulation-capabilities', kind: 'toggle', commands: PLANNING },
-  { name: 'hugepages', kind: 'text', commands: PLANNING },
-  { name: 'modules-dir', kind: 'text', commands: [...PLANNING, 'remove'] },
-  { name: 'replace-modules', kind: 'switch', commands: PLANNING },
-  { name: 'parse-check', kind: 'text', commands: EDITING, actions: CHANGING },
-  { name: 'eval', kind: 'text', commands: EDITING, actions: CHANGING },
-  { name: 'output', short: 'o', kind: 'text', commands: EDITING, actions: CHANGING },
-  { name: 'unified', short: 'U', kind: 'text', commands: EDITING, actions: CHANGING },
-  { name: 'flat', kind: 'switch', commands: ['option'], actions: ['get'] },
-  { name: 'string', kind: 'switch', commands: ['option'], actions: ['set', 'add', 'remove'] },
-  { name: 'lines', kind: 'switch', commands: ['option'], actions: ['add'] },
-  { name: 'at', kind: 'text', commands: ['option'], actions: ['add'] },
-  { name: 'fix', kind: 'switch', commands: ['check'] },
-  { name: 'release', kind: 'text', commands: [...PLANNING, 'check'] },
-  { name: 'keep-obsolete', kind: 'switch', commands: PLANNING },
-  { name: 'run', kind: 'text', commands: ['undo'] },
-  { name: 'redo', kind: 'switch', commands: ['undo'] },
-  { name: 'list', kind: 'switch', commands: ['undo'] },
-  { name: 'all', kind: 'switch', commands: ['undo'] },
-  { name: 'dry-run', short: 'n', kind: 'switch', commands: WRITING, actions: CHANGING },
-  { name: 'yes', short: 'y', kind: 'switch', commands: WRITING, actions: CHANGING },
-  { name: 'input', kind: 'off', commands: WRITING, actions: CHANGING },
+/** The flags in the order of the help. */
+export const FLAGS: readonly CommandFlag[] = [
+  ...SETTINGS.map(it => ({ ...it, commands: PLANNING })),
+  {
+    name: 'dump',
+    kind: 'text',
+    argument: 'DIR',
+    help: 'save what was read in this new folder, to be sent or looked at elsewhere; without serial numbers and names that people give',
+    commands: ['scan']
+  },
+  {
+    name: 'redo',
+    kind: 'switch',
+    help: 'redo the run that was undone last; called again, the one before. A new run ends this',
+    commands: ['undo']
+  },
+  {
+    name: 'run',
+    kind: 'text',
+    argument: 'ID',
+    help: 'take this run back instead',
+    commands: ['undo']
+  },
+  {
+    name: 'list',
+    kind: 'switch',
+    help: 'list the newest 10 runs for FILE, or for all files, and which of them are in effect',
+    commands: ['undo']
+  },
+  { name: 'all', kind: 'switch', help: 'with --list: list all runs', commands: ['undo'] },
+  {
+    name: 'flat',
+    kind: 'switch',
+    help: 'get: one line for each option of the file, or below PATH',
+    commands: ['option'],
+    actions: ['get']
+  },
+  {
+    name: 'string',
+    kind: 'switch',
+    help: 'set, add, remove: take each VALUE as text, not as Nix',
+    commands: ['option'],
+    actions: ['set', 'add', 'remove']
+  },
+  {
+    name: 'lines',
+    kind: 'switch',
+    help: 'add: take each VALUE as a line of a text',
+    commands: ['option'],
+    actions: ['add']
+  },
+  {
+    name: 'at',
+    kind: 'text',
+    choices: ['end', 'start'],
+    help: 'add: where in the list (end)',
+    commands: ['option'],
+    actions: ['add']
+  },
+  {
+    name: 'to',
+    kind: 'text',
+    choices: ['nix', 'xml'],
+    help: 'what to print (nix)',
+    commands: ['domain']
+  },
+  {
+    name: 'mend',
+    kind: 'switch',
+    help: 'put right what does not fit NixOS of today: paths of other systems, firmware, machine types that are gone, QEMU arguments that libvirt has elements for, a missing UUID or MAC address. Each change is told',
+    commands: ['domain']
+  },
+  {
+    name: 'check',
+    kind: 'switch',
+    help: 'print nothing, and only say whether FILE comes through unchanged',
+    commands: ['domain']
+  },
+  {
+    name: 'root',
+    kind: 'text',
+    argument: 'DIR',
+    help: 'work on the system below DIR, e.g. /mnt',
+    commands: COMMANDS.filter(it => it !== 'scan' && it !== 'domain')
+  },
+  {
+    name: 'sysfs',
+    kind: 'text',
+    argument: 'DIR',
+    help: 'the machine to look at, as "scan --dump" saved it',
+    commands: READING_MACHINE
+  },
+  {
+    name: 'modules-dir',
+    kind: 'text',
+    argument: 'DIR',
+    help: 'the folder for our modules beside FILE (vfio)',
+    helpIn: { remove: 'the folder of our modules, if not imported (vfio)' },
+    commands: [...PLANNING, 'remove']
+  },
+  {
+    name: 'replace-modules',
+    kind: 'switch',
+    help: "replace modules of ours that were changed by hand; with --domain, the guest's file as well",
+    commands: PLANNING
+  },
+  {
+    name: 'keep-obsolete',
+    kind: 'switch',
+    help: 'leave values of old guides in FILE that do nothing or do harm today (see "vfio-patch check"), and imports of modules that declare the options of ours',
+    commands: PLANNING
+  },
+  {
+    name: 'release',
+    kind: 'text',
+    argument: 'RELEASE',
+    help: 'the NixOS that is built next, e.g. 26.05 (that of the system, else the newest)',
+    helpIn: {
+      check:
+        'the NixOS to check for, e.g. 26.05, or unstable (that of the system, if it is NixOS, else the newest)'
+    },
+    commands: [...PLANNING, 'check']
+  },
+  {
+    name: 'fix',
+    kind: 'switch',
+    help: 'mend what an edit mends: show the change, ask, and write it; "vfio-patch undo FILE" takes it back',
+    commands: ['check']
+  },
+  {
+    name: 'parse-check',
+    kind: 'text',
+    choices: CHECK_MODES,
+    help: 'ask nix-instantiate about the result (auto)',
+    commands: EDITING,
+    actions: CHANGING
+  },
+  {
+    name: 'eval',
+    kind: 'text',
+    argument: 'COMMAND',
+    help: 'first run COMMAND over a copy with the change in it; nothing is written if it fails. The copy of the repository or folder is $VFIO_PATCH_TREE, FILE in it is $VFIO_PATCH_FILE',
+    commands: EDITING,
+    actions: CHANGING
+  },
+  {
+    name: 'output',
+    short: 'o',
+    kind: 'text',
+    argument: 'PATCH',
+    help: 'write the change as a patch to this file too',
+    commands: EDITING,
+    actions: CHANGING
+  },
+  {
+    name: 'unified',
+    short: 'U',
+    kind: 'text',
+    argument: 'N',
+    help: 'lines of context in the diff (3)',
+    commands: EDITING,
+    actions: CHANGING
+  },
   {
     name: 'backup',
     kind: 'off',
+    isAligned: true,
+    help: 'keep no copy, so no undo (with --yes only)',
     commands: ['apply', 'check', 'remove', 'option'],
     actions: CHANGING
   },
-  { name: 'git-add', kind: 'off', commands: [...WRITING, 'diff'], actions: CHANGING },
-  { name: 'sysfs', kind: 'text', commands: LOOKING },
-  { name: 'dump', kind: 'text', commands: ['scan'] },
-  { name: 'to', kind: 'text', commands: ['domain'] },
-  { name: 'mend', kind: 'switch', commands: ['domain'] },
-  { name: 'check', kind: 'switch', commands: ['domain'] },
-  { name: 'root', kind: 'text', commands: COMMANDS.filter(it => it !== 'scan' && it !== 'domain') },
-  { name: 'json', kind: 'switch', commands: COMMANDS },
-  { name: 'color', kind: 'text', commands: COMMANDS },
-  { name: 'quiet', short: 'q', kind: 'switch', commands: COMMANDS },
-  { name: 'verbose', short: 'v', kind: 'switch', commands: COMMANDS },
-  { name: 'help', short: 'h', kind: 'switch', commands: COMMANDS },
-  { name: 'version', short: 'V', kind: 'switch', commands: COMMANDS }
+  {
+    name: 'git-add',
+    kind: 'off',
+    isAligned: true,
+    help: 'do not register new files with git (git add -N)',
+    commands: [...WRITING, 'diff'],
+    actions: CHANGING
+  },
+  {
+    name: 'dry-run',
+    short: 'n',
+    kind: 'switch',
+    help: 'show, and write nothing; exit code 1: changes',
+    commands: WRITING,
+    actions: CHANGING
+  },
+  {
+    name: 'yes',
+    short: 'y',
+    kind: 'switch',
+    help: 'do not ask',
+    commands: WRITING,
+    actions: CHANGING
+  },
+  {
+    name: 'input',
+    kind: 'off',
+    isAligned: true,
+    help: 'never ask; without --yes that is an error',
+    commands: WRITING,
+    actions: CHANGING
+  },
+  {
+    name: 'quiet',
+    short: 'q',
+    kind: 'switch',
+    help: 'print errors only (with --yes, or where nothing is written)',
+    helpIn: { scan: 'print errors only', domain: 'print errors only' },
+    commands: COMMANDS
+  },
+  {
+    name: 'verbose',
+    short: 'v',
+    kind: 'switch',
+    help: 'show new files in full too, and what asked for each edit',
+    helpIn: {
+      scan: 'list bridges that are alone in their group, too',
+      domain: 'tell more of an internal error'
+    },
+    commands: COMMANDS
+  },
+  {
+    name: 'json',
+    kind: 'switch',
+    isAligned: true,
+    help: 'print one JSON document instead; never asks',
+    helpIn: {
+      scan: 'print one JSON document instead',
+      domain: 'print one JSON document instead'
+    },
+    commands: COMMANDS
+  },
+  {
+    name: 'color',
+    kind: 'text',
+    choices: ['auto', 'always', 'never'],
+    isAligned: true,
+    help: '',
+    commands: COMMANDS
+  },
+  { name: 'help', short: 'h', kind: 'switch', help: '', commands: COMMANDS },
+  // Only the overview shows it, as it goes with no command.
+  { name: 'version', short: 'V', kind: 'switch', help: '', commands: COMMANDS }
 ]
-
-/** The flag as a person types it. */
-export function formatFlag(flag: Flag): string {
-  return flag.kind === 'off' ? `--no-${flag.name}` : `--${flag.name}`
-}

@@ -3,13 +3,14 @@
 import { expr, formatPath, type NixValue, parseDocument, parsePath } from '../../nix/index.ts'
 import { literalOf } from '../../nix/syntax/literals.ts'
 import type { CheckMode } from '../../plan/evaluate.ts'
+import { formatFlag } from '../../settings/flag.ts'
 import { CommandError, type Message, orThrow, usage } from '../message.ts'
 import type { Screens } from '../output/output.ts'
-import { ACTIONS, type Action, FLAGS, formatFlag } from './flags.ts'
-import { type Arguments, closest, isGiven, unknown } from './parse.ts'
+import { ACTIONS, type Action, FLAGS } from './flags.ts'
+import { type Arguments, closest, isGiven, readChoice, unknown } from './parse.ts'
 import {
   type CommandRequest,
-  parseCheckMode,
+  readCheckMode,
   readCommand,
   readRoot,
   readWriteOptions,
@@ -85,7 +86,7 @@ export function readOptionRequest(args: Arguments, screens: Screens): OptionRequ
     ...readCommand(args, screens),
     ...{ file, root, action, tail: tailOf(args) },
     readWrite: () => readWriteOptions(args, true),
-    readCheckMode: () => parseCheckMode(args.text('parse-check'))
+    readCheckMode: () => readCheckMode(args)
   }
 }
 
@@ -129,9 +130,8 @@ function readAction(action: Action, args: Arguments): OptionAction {
     throw new CommandError(missing(`a value for ${formatPath(path)}`, action))
   }
   if (action === 'set') return { action, path, value }
-  const at = args.text('at') ?? 'end'
-  if (at === 'end' || at === 'start') return { action, path, items, at, lines }
-  throw new CommandError(usage(`--at takes end or start, got "${at}".`))
+  const at = readChoice(args, 'at') === 'start' ? 'start' : 'end'
+  return { action, path, items, at, lines }
 }
 
 function refuseMore(word: string | undefined, action: Action): void {

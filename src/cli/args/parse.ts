@@ -1,6 +1,7 @@
 import parse from 'yargs-parser'
+import { type FlagKind, formatFlag } from '../../settings/flag.ts'
 import { CommandError, type Message, usage } from '../message.ts'
-import { COMMANDS, type Command, FLAGS, type Flag, formatFlag } from './flags.ts'
+import { COMMANDS, type Command, type CommandFlag, FLAGS } from './flags.ts'
 import { shellWord } from './shellWord.ts'
 
 /** What a person typed, read strictly. */
@@ -24,6 +25,17 @@ export interface Arguments {
 /** Whether a flag was given that is no list: switched on or off, or with a text. */
 export function isGiven(args: Arguments, name: string): boolean {
   return args.on(name) !== undefined || args.text(name) !== undefined
+}
+
+/** The value of a flag that takes one; a value that is not among its choices is a usage error. */
+export function readChoice(args: Arguments, name: string, remedy?: string): string | undefined {
+  const value = args.text(name)
+  const flag = flagOf(name)
+  const choices = flag && 'choices' in flag ? flag.choices : undefined
+  if (value === undefined || !choices || choices.includes(value)) return value
+  const all = `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
+  const details = remedy === undefined ? {} : { remedy }
+  throw new CommandError(usage(`--${name} takes ${all}, got "${value}".`, details))
 }
 
 /**
@@ -87,7 +99,7 @@ export function parseArguments(words: readonly string[]): Arguments {
   }
 }
 
-function flagNames(...kinds: Flag['kind'][]): string[] {
+function flagNames(...kinds: FlagKind[]): string[] {
   return FLAGS.filter(it => kinds.includes(it.kind)).map(it => it.name)
 }
 
@@ -157,11 +169,15 @@ function shield(words: readonly string[]): string[] {
   })
 }
 
-function flagOf(name: string): Flag | undefined {
+function flagOf(name: string): CommandFlag | undefined {
   return FLAGS.find(it => (name.startsWith('-') ? `-${it.short}` === name : it.name === name))
 }
 
-function missingValue(flag: Flag, typed: string | undefined, words: readonly string[]): Message {
+function missingValue(
+  flag: CommandFlag,
+  typed: string | undefined,
+  words: readonly string[]
+): Message {
   const remedy = helpCall(words)
   if (typed !== '') return usage(`${formatFlag(flag)} needs a value.`, { remedy })
   if (flag.name !== 'root') {

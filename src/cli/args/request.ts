@@ -6,7 +6,8 @@ import type { CheckMode } from '../../plan/evaluate.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { CommandError, usage } from '../message.ts'
 import type { Screens } from '../output/output.ts'
-import { type Arguments, isGiven } from './parse.ts'
+import { CHECK_MODES } from './flags.ts'
+import { type Arguments, isGiven, readChoice } from './parse.ts'
 import { readSettings, readSpecialisation } from './settings.ts'
 
 /** What every command reads. */
@@ -116,13 +117,10 @@ function isFolder(path: string): boolean {
   }
 }
 
-const MODES: readonly CheckMode[] = ['auto', 'require', 'off']
-
-/** How much the value of `--parse-check` wants of Nix. */
-export function parseCheckMode(text = 'auto'): CheckMode {
-  const mode = MODES.find(it => it === text)
-  if (mode !== undefined) return mode
-  throw new CommandError(usage(`--parse-check takes auto, require or off, got "${text}".`))
+/** Reads `--parse-check`. */
+export function readCheckMode(args: Arguments): CheckMode {
+  const mode = readChoice(args, 'parse-check')
+  return CHECK_MODES.find(it => it === mode) ?? 'auto'
 }
 
 /** The folder that `--modules-dir` names, relative to that of the configuration. */
@@ -199,7 +197,7 @@ export function readApplyRequest(args: Arguments, screens: Screens): ApplyReques
     modulesDir: readModulesDir(args),
     release: readRelease(args, root),
     specialisation: readSpecialisation(args),
-    checkMode: parseCheckMode(args.text('parse-check')),
+    checkMode: readCheckMode(args),
     gpus: args.texts('gpu') ?? [],
     confirmed: args.texts('confirm') ?? [],
     assumesIsolated: args.on('assume-isolated') === true,
@@ -229,7 +227,7 @@ export function readCheckRequest(args: Arguments, screens: Screens): CheckReques
   }
   const readFix = () => ({
     write: readWriteOptions(args, true),
-    checkMode: parseCheckMode(args.text('parse-check'))
+    checkMode: readCheckMode(args)
   })
   return {
     ...readCommand(args, screens),
@@ -251,7 +249,7 @@ export function readRemoveRequest(args: Arguments, screens: Screens): RemoveRequ
     write: readWriteOptions(args, true),
     root: readRoot(args),
     modulesDir: readModulesDir(args),
-    checkMode: parseCheckMode(args.text('parse-check'))
+    checkMode: readCheckMode(args)
   }
 }
 
@@ -322,11 +320,7 @@ export function readDomainRequest(args: Arguments, screens: Screens): DomainRequ
     const remedy = 'e.g. virsh dumpxml --inactive win10 | vfio-patch domain -'
     throw new CommandError(usage('the file of a guest is missing.', { remedy }))
   }
-  const to = args.text('to') ?? 'nix'
-  if (to !== 'nix' && to !== 'xml') {
-    const remedy = 'vfio-patch domain --help'
-    throw new CommandError(usage(`--to takes nix or xml, got "${to}".`, { remedy }))
-  }
+  const to = readChoice(args, 'to', 'vfio-patch domain --help') === 'xml' ? 'xml' : 'nix'
   const modernizes = args.on('mend') === true
   const compares = args.on('check') === true
   if (compares && (modernizes || args.text('to') !== undefined)) {

@@ -1,47 +1,19 @@
-import type { Result } from '../../nix/result.ts'
 import {
   type BadSetting,
   parseAddress,
-  parseDevice,
-  parseDeviceNode,
-  parseHugepages,
-  parseSharedMemory,
-  parseSpecialisation,
-  parseUser
+  parseEach,
+  parseSpecialisation
 } from '../../settings/parse.ts'
 import type { Settings } from '../../settings/settings.ts'
-import { CommandError, orThrow, usage } from '../message.ts'
-import type { Arguments } from './parse.ts'
+import { type FlagSettings, SETTINGS, type Setting } from '../../settings/table.ts'
+import { CommandError, type Message, orThrow, usage } from '../message.ts'
+import { type Arguments, readChoice } from './parse.ts'
 
-type Parse<T> = (value: string) => Result<T, BadSetting>
-
-/** What the flags ask for; a value that is none is a usage error that says how a right one looks. */
+/** What the flags ask for; a bad value is a usage error that says what a right one looks like. */
 export function readSettings(args: Arguments): Settings {
-  const settings: { -readonly [K in keyof Settings]: Settings[K] } = {}
-  const put = <K extends keyof Settings>(name: K, value: Settings[K]) => {
-    if (value !== undefined) settings[name] = value
-  }
-  const readAll = <T>(flag: string, parse: Parse<T>) =>
-    args.texts(flag)?.map(it => parseFlag(flag, it, parse))
-
-  put('devices', unique(readAll('device', parseDevice)))
-  put('addresses', unique(readAll('address', parseAddress)))
-  put('IOMMUType', choose(args, 'iommu', ['intel', 'amd']))
-  const bind = choose(args, 'bind', ['boot', 'hooks'])
-  put('bindAtBoot', bind === undefined ? undefined : bind === 'boot')
-  put('disableEFIfb', args.on('disable-efifb'))
-  put('blacklistNvidia', args.on('blacklist-nvidia'))
-  put('ignoreMSRs', args.on('ignore-msrs'))
-  put('applyACSpatch', args.on('acs-patch'))
-  put('users', unique(readAll('user', parseUser)))
-  put('sharedMemoryFiles', readAll('shared-memory', parseSharedMemory))
-  put('deviceACL', unique(readAll('device-acl', parseDeviceNode)))
-  put('clearEmulationCapabilities', args.on('clear-emulation-capabilities'))
-  const hugepages = args.text('hugepages')
-  if (hugepages !== undefined) {
-    put('hugepages', parseFlag('hugepages', hugepages, parseHugepages))
-  }
-
+  const all = SETTINGS.map(it => [it.setting, readSetting(args, it)] as const)
+  const given = all.filter(([setting, value]) => setting !== null && value !== undefined)
+  const settings: Settings = Object.fromEntries(given) as FlagSettings
   const names = settings.sharedMemoryFiles?.map(it => it.name) ?? []
   const twice = names.find((it, i) => names.indexOf(it) !== i)
   if (twice !== undefined) {
@@ -51,40 +23,33 @@ export function readSettings(args: Arguments): Settings {
   return settings
 }
 
-function parseFlag<T>(flag: string, value: string, parse: Parse<T>): T {
-  return orThrow(parse(value), ({ message, hint }) =>
-    usage(`--${flag}: ${message}.`, { remedy: hint })
-  )
+/** The value of the setting that a flag has; undefined if it was not given. */
+function readSetting(args: Arguments, flag: Setting): unknown {
+  const { name } = flag
+  if (flag.kind === 'toggle') return args.on(name)
+  const text = readChoice(args, name)
+  if (!('parse' in flag)) return text
+  const values = flag.kind === 'texts' ? args.texts(name) : text === undefined ? undefined : [text]
+  if (values === undefined) return undefined
+  const parsed = orThrow(parseEach(values, flag.parse), it => badSetting(name, it))
+  return flag.kind === 'texts' ? parsed : parsed[0]
 }
 
-function choose<T extends string>(
-  args: Arguments,
-  flag: string,
-  choices: readonly T[]
-): T | undefined {
-  const value = args.text(flag)
-  const choice = choices.find(it => it === value)
-  if (value !== undefined && choice === undefined) {
-    throw new CommandError(usage(`--${flag} takes ${choices.join(' or ')}, got "${value}".`))
-  }
-  return choice
-}
-
-function unique(all: string[] | undefined): string[] | undefined {
-  return all && [...new Set(all)]
+function badSetting(name: string, { message, hint }: BadSetting): Message {
+  return usage(`--${name}: ${message}.`, { remedy: hint })
 }
 
 /** The addresses that a flag was given with, each once. */
 export function parseAddresses(flag: string, values: readonly string[]): string[] {
   const remedy = '"vfio-patch scan" shows the addresses'
-  const addresses = values.map(value =>
-    orThrow(parseAddress(value), ({ message }) => usage(`--${flag}: ${message}.`, { remedy }))
+  return orThrow(parseEach(values, parseAddress), ({ message }) =>
+    usage(`--${flag}: ${message}.`, { remedy })
   )
-  return [...new Set(addresses)]
 }
 
 /** The name that `--specialisation` gives; undefined without it. */
 export function readSpecialisation(args: Arguments): string | undefined {
   const name = args.text('specialisation')
-  return name === undefined ? undefined : parseFlag('specialisation', name, parseSpecialisation)
+  if (name === undefined) return undefined
+  return orThrow(parseSpecialisation(name), it => badSetting('specialisation', it))
 }

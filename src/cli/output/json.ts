@@ -4,6 +4,7 @@ import { formatPathPattern } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { visibleJson } from '../../nix/text/visible.ts'
 import type { ParseCheck } from '../../plan/evaluate.ts'
+import { ruleFor } from '../../settings/settings.ts'
 import type { Registration } from '../../storage/git.ts'
 import { sha256 } from '../../storage/read.ts'
 import { VERSION } from '../context.ts'
@@ -130,32 +131,7 @@ function fileState(path: string, text: string): FileState {
   return { ...content, mode, uid: stat.uid, gid: stat.gid }
 }
 
-/** The flags that ask for an option, or for all that lie below it. */
-const FLAGS: readonly [option: string, rule: string][] = [
-  ['imports', 'modules'],
-  ['virtualisation.vfio.enable', 'always'],
-  ['virtualisation.vfio.IOMMUType', '--iommu'],
-  ['virtualisation.vfio.devices', '--device'],
-  ['virtualisation.vfio.addresses', '--address'],
-  ['virtualisation.vfio.competingDrivers', '--gpu'],
-  ['virtualisation.vfio.bindAtBoot', '--bind'],
-  ['virtualisation.vfio.disableEFIfb', '--disable-efifb'],
-  ['virtualisation.vfio.blacklistNvidia', '--blacklist-nvidia'],
-  ['virtualisation.vfio.ignoreMSRs', '--ignore-msrs'],
-  ['virtualisation.vfio.applyACSpatch', '--acs-patch'],
-  ['virtualisation.vfio.users', '--user'],
-  ['virtualisation.vfio.passthroughDMA', 'boot.kernelParams'],
-  ['boot.initrd.kernelModules', 'DARK_PASSPHRASE'],
-  ['virtualisation.sharedMemoryFiles', '--shared-memory'],
-  ['virtualisation.hugepages', '--hugepages'],
-  ['virtualisation.vfio.guests', '--domain'],
-  ['virtualisation.kvmfr', '--domain'],
-  ['virtualisation.libvirtd.qemu.swtpm', '--domain'],
-  ['virtualisation.libvirtd.deviceACL', '--device-acl'],
-  ['virtualisation.libvirtd.clearEmulationCapabilities', '--clear-emulation-capabilities']
-]
-
-/** What asked for edits. */
+/** Why edits are made. */
 interface EditReasons {
   /** The command, which is named where nothing else asked. */
   command: string
@@ -196,10 +172,10 @@ function rulesOf(option: string, reasons: EditReasons): string[] {
   if (byGuest.some(it => own === it || own.startsWith(`${it}.`))) return ['--domain']
   const isAbout = (it: string) => option === it || own === it || option.startsWith(`${it}.`)
   const codes = replaced.filter(it => it.options.some(isAbout)).map(it => it.code)
-  const found = FLAGS.find(([it]) => own === it || own.startsWith(`${it}.`))
-  const isImport = own === 'imports' && found !== undefined
-  if (codes.length > 0) return [...new Set([...(isImport ? [found[1]] : []), ...codes])]
-  return [found?.[1] ?? command]
+  const rule = ruleFor(own)
+  const ofImport = own === 'imports' && rule !== undefined ? [rule] : []
+  if (codes.length > 0) return [...new Set([...ofImport, ...codes])]
+  return [rule ?? command]
 }
 
 /**

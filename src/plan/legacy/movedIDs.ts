@@ -2,7 +2,8 @@
 
 import { cardWith, isForGuests } from '../../machine/cards.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
-import type { ExpectedDevice, Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { ExpectedDevice } from '../../settings/values.ts'
 
 /** What such IDs come to on a machine. */
 interface EarlierIDs {

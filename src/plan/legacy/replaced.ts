@@ -15,7 +15,8 @@ import { type Edit, moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { namedID, type OptionChange } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
-import type { ExpectedDevice, Settings } from '../../settings/settings.ts'
+import type { Settings } from '../../settings/settings.ts'
+import type { ExpectedDevice } from '../../settings/values.ts'
 
 /** A value of old guides that gives way to an option of ours, or to nothing. */
 export interface Obsolete {
