@@ -118,4 +118,13 @@ describe('what is long is not taken for what is deep', () => {
     }
     expect(timeOf(run)).toBeLessThan(3000)
   })
+
+  it.each(['"x"', 'a'])('refuses to write a long chain of %s', operand => {
+    const chain = expr(times(30_000, () => operand).join(' + '))
+    const run = () => {
+      expect(planned('{ a, ... }: { }', it => it.setIn('b', chain))).toBe('BAD_VALUE')
+      expect(planned('{ a, ... }: { }', it => it.addIn('b', [chain]))).toBe('BAD_VALUE')
+    }
+    expect(timeOf(run)).toBeLessThan(3000)
+  })
 })

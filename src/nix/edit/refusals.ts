@@ -6,7 +6,7 @@ import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { type AttrPath, formatPathPattern, isText } from '../path.ts'
 import { err, type Result } from '../result.ts'
 import type { Source } from '../source.ts'
-import { canonicalOfValue } from '../syntax/canonical.ts'
+import { canonicalOfValue, isDeepTree } from '../syntax/canonical.ts'
 import { findDuplicateBelow } from '../syntax/duplicates.ts'
 import { bindingsNamed, bindingsOf, isSet, namesOf } from '../syntax/nodes.ts'
 import { parse } from '../syntax/parser.ts'
@@ -277,6 +277,12 @@ export function badValue(value: NixValue): Refused {
   }
   if (isExpr(plain)) {
     const tree = parse(plain.source)
+    if (tree.faults.length === 0 && isDeepTree(tree.root)) {
+      return badCall(
+        'the expression is nested by the thousand, or is a chain of as many operators',
+        'split it into several values'
+      )
+    }
     const duplicate =
       tree.faults.length === 0 ? findDuplicateBelow(plain.source, tree.root) : undefined
     if (duplicate) {

@@ -37,8 +37,8 @@ export function canonicalOfNode(text: string, node: SyntaxNode): string {
  * The canonical form of a value: equal for what means the same in any spelling. Undefined for what
  * can't be written in Nix: a number that is not finite or no safe integer, a string or name with a
  * NUL or half a surrogate pair, an `expr` that is not one whole expression (a comment that would
- * swallow what follows is not), that names an attribute twice or has a pipe operator, `undefined`,
- * a function, or a list or set with one of these inside.
+ * swallow what follows is not), that names an attribute twice, has a pipe operator or is nested by the
+ * thousand, `undefined`, a function, or a list or set with one of these inside.
  */
 export function canonicalOfValue(value: NixValue): string | undefined {
   if (isAnnotated(value)) {
@@ -55,7 +55,8 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     if (findEncodingFault(source) || !isText(source)) return undefined
     const tree = parse(source)
     const node = tree.root.field('expression')
-    if (tree.faults.length > 0 || !node || findDuplicateBelow(source, node)) return undefined
+    if (tree.faults.length > 0 || !node || isDeepTree(node)) return undefined
+    if (findDuplicateBelow(source, node)) return undefined
     if (tree.standIns.some(it => it.kind === 'pipe')) return undefined
     const isOpen = source.includes('#') && parse(`(${source})`).faults.length > 0
     return isOpen ? undefined : canonicalOfNode(source, node)
@@ -73,6 +74,19 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     entries.push([[name], inner])
   }
   return set(entries)
+}
+
+// Nobody writes a value as deep as that, and Nix itself has an end at 10,000.
+const DEEPEST = 3000
+
+/** Whether nodes are nested by the thousand: what climbs from each to the root would take long. */
+export function isDeepTree(root: SyntaxNode): boolean {
+  let level: readonly SyntaxNode[] = [root]
+  for (let depth = 0; depth < DEEPEST; depth++) {
+    if (level.length === 0) return false
+    level = level.flatMap(it => it.children)
+  }
+  return true
 }
 
 // The smallest double with all its digits; Nix takes none below it.
