@@ -3,7 +3,7 @@ import { type Definition, type Leaf, leavesOf, lookUp } from './module/definitio
 import { findImport, type ImportItem, importItemsOf, importsOf } from './module/imports.ts'
 import { allListsOf } from './module/lists.ts'
 import { findModule, type Module } from './module/module.ts'
-import { type AttrPathLike, parsePath } from './path.ts'
+import { type AttrPath, type AttrPathLike, parsePath } from './path.ts'
 import { err, type Result } from './result.ts'
 import type { Source } from './source.ts'
 import { literalOf } from './syntax/literals.ts'
@@ -67,6 +67,7 @@ export class NixDocument implements Source {
   getIn(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
     if (!parsed.ok) return []
+    if (!this.#mayHave(parsed.value)) return []
     return this.#read(module => [...lookUp(module, parsed.value).exact])
   }
 
@@ -78,7 +79,18 @@ export class NixDocument implements Source {
   getBelow(path: AttrPathLike): Definition[] {
     const parsed = parsePath(path)
     if (!parsed.ok) return []
+    if (!this.#mayHave(parsed.value)) return []
     return this.#read(module => [...lookUp(module, parsed.value).below])
+  }
+
+  /**
+   * False where a name of the path is not in the text, so that nothing there can define it. A name with an
+   * escape in it may be written in another way. Most lookups in a tree of files end here.
+   */
+  #mayHave(path: AttrPath): boolean {
+    return (
+      path.every(it => !/^[\w-]+$/.test(it) || this.text.includes(it)) || this.text.includes('\\')
+    )
   }
 
   /**

@@ -278,9 +278,12 @@ export function badValue(value: NixValue): Refused {
   if (isExpr(plain)) {
     const tree = parse(plain.source)
     if (tree.faults.length === 0 && isDeepTree(tree.root)) {
-      return badCall(
-        'the expression is nested by the thousand, or is a chain of as many operators',
-        'split it into several values'
+      return err(
+        nixError('', {
+          code: 'NO_TARGET',
+          message: 'the expression is nested by the thousand, or is a chain of as many operators',
+          hint: 'split it into several values'
+        })
       )
     }
     const duplicate =
