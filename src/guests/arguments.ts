@@ -17,7 +17,7 @@ export function argumentsIn<E extends XmlElement>(all: readonly E[]): Argument<E
   return all.flatMap((flagged, i): Argument<E>[] => {
     const flag = attributeOf(flagged, 'value')?.replace(/^--?/, '')
     const behind = all[i + 1]
-    const value = behind && attributeOf(behind, 'value')
+    const value = attributeOf(behind, 'value')
     if (!behind || value === undefined || (flag !== 'object' && flag !== 'device')) return []
     const parts = value.startsWith('{') ? partsFromJson(value) : fromWords(value)
     return parts ? [{ flag, ...parts, value, elements: [flagged, behind] }] : []
@@ -26,13 +26,22 @@ export function argumentsIn<E extends XmlElement>(all: readonly E[]): Argument<E
 
 type Parts = Pick<Argument, 'type' | 'properties'>
 
-function partsFromJson(value: string): Parts | undefined {
-  let parsed: unknown
+/** What a text in JSON says; undefined for any other text, which QEMU does not read either. */
+export function parseJson(text: string): unknown {
   try {
-    parsed = JSON.parse(value)
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+/** The words between commas; in a word a comma is written twice. */
+export function splitWords(value: string): string[] {
+  return value.split(/(?<!,),(?!,)/)
+}
+
+function partsFromJson(value: string): Parts | undefined {
+  const parsed = parseJson(value)
   if (typeof parsed !== 'object' || parsed === null) return undefined
   const properties = new Map(Object.entries(parsed).map(([key, it]) => [key, String(it)]))
   const type = properties.get('qom-type') ?? properties.get('driver')
@@ -41,10 +50,9 @@ function partsFromJson(value: string): Parts | undefined {
   return type === undefined ? undefined : { type, properties }
 }
 
-/** `type,name=value,…`, where a comma in a value is written twice. */
+/** `type,name=value,…`; one with a comma in a value is not read. */
 function fromWords(value: string): Parts | undefined {
-  const words = value.split(/(?<!,),(?!,)/)
-  const [type, ...rest] = words
+  const [type, ...rest] = splitWords(value)
   if (type === undefined || type.includes('=') || value.includes(',,')) return undefined
   const pairs = rest.map(it => /^([^=]+)=(.*)$/s.exec(it))
   if (!pairs.every(it => it !== null)) return undefined

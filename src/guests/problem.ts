@@ -1,3 +1,4 @@
+import { defined } from '../collections.ts'
 import { nixError } from '../nix/errors.ts'
 import type { NixError } from '../nix/index.ts'
 
@@ -15,7 +16,7 @@ import type { NixError } from '../nix/index.ts'
  * - `BAD_VALUE` a value in Nix can't stand in XML
  * - `NOT_LOSSLESS` what was converted does not say the same; a bug
  */
-export type DomainErrorCode =
+type DomainErrorCode =
   | 'TOO_BIG'
   | 'ENCODING'
   | 'DOCTYPE'
@@ -49,14 +50,14 @@ export interface Range {
 export interface Fault {
   code: DomainErrorCode
   message: string
-  hint?: string
-  range?: Range
+  hint?: string | undefined
+  range?: Range | undefined
 }
 
 /** The error that a fault is in this text. */
 export function domainError(text: string, fault: Fault): DomainError {
   const { code, message, hint, range } = fault
-  const words = { code, message, ...(hint === undefined ? {} : { hint }) }
+  const words = { code, message, ...defined({ hint }) }
   if (range === undefined) return { ...words, excerpt: () => '' }
   // The toolkit draws the lines; its own code and message are not shown.
   const drawn = nixError(text, { code: 'SYNTAX', message, range })

@@ -3,6 +3,7 @@
 // holds attributes that could be taken for children, `_text` the text, `_children` the children in
 // their order where that counts.
 
+import { groupBy } from '../collections.ts'
 import type { Range } from './problem.ts'
 import { childrenInOrder, isListChild, isTextChild } from './tables.ts'
 import {
@@ -17,7 +18,7 @@ import {
 
 export type DomainValue = TextValue | SetValue | ListValue | OtherValue
 
-export interface TextValue {
+interface TextValue {
   kind: 'text'
   text: string
   range?: Range
@@ -39,7 +40,7 @@ export interface Entry {
   range?: Range
 }
 
-export interface ListValue {
+interface ListValue {
   kind: 'list'
   items: readonly Item[]
   range?: Range
@@ -51,7 +52,7 @@ export interface Item {
 }
 
 /** What can't stand in XML, or has to be computed: only in what was read from Nix. */
-export interface OtherValue {
+interface OtherValue {
   kind: 'null' | 'boolean' | 'float' | 'computed'
   range: Range
 }
@@ -67,31 +68,22 @@ export function isReserved(name: string): boolean {
 
 /** The data in Nix that an element is. Comments belong to what follows them. */
 export function toValue(element: XmlElement, surroundings: Surroundings = ROOT): SetValue {
-  const content = contentOf(element, surroundings)
-  const within = inside(element, surroundings)
-  const attributes = attributeEntries(element)
-  switch (content.kind) {
-    case 'empty':
-      return setValue(attributes, lastComments(element))
-    case 'text':
-      return setValue(
-        [...attributes, { name: TEXT, value: textValue(content.text) }],
-        lastComments(element)
-      )
-    case 'mixed':
-      return setValue([...attributes, orderedChildren(element, within)], lastComments(element))
-    case 'elements':
-      return setValue(
-        isGroupable(element, within.isOpaque)
-          ? [...attributes, ...groupedChildren(element, within)]
-          : [...attributes, orderedChildren(element, within)],
-        lastComments(element)
-      )
-  }
+  const entries = [...attributeEntries(element), ...contentEntries(element, surroundings)]
+  return { kind: 'set', entries, ...commented(lastComments(element)) }
 }
 
-function setValue(entries: Entry[], comments: readonly string[]): SetValue {
-  return { kind: 'set', entries, ...(comments.length > 0 ? { comments } : {}) }
+function contentEntries(element: XmlElement, surroundings: Surroundings): Entry[] {
+  const content = contentOf(element, surroundings)
+  const within = inside(element, surroundings)
+  if (content.kind === 'empty') return []
+  if (content.kind === 'text') return [{ name: TEXT, value: textValue(content.text) }]
+  return content.kind === 'elements' && isGroupable(element, within.isOpaque)
+    ? groupedChildren(element, within)
+    : [orderedChildren(element, within)]
+}
+
+function commented(comments: readonly string[] = []): { comments?: readonly string[] } {
+  return comments.length > 0 ? { comments } : {}
 }
 
 function textValue(it: string): DomainValue {
@@ -125,20 +117,18 @@ function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
 }
 
 function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
-  const groups = new Map<string, Item[]>()
-  for (const { child, comments } of withComments(element)) {
-    const group = groups.get(child.name) ?? []
-    groups.set(child.name, group)
-    group.push({ value: toValue(child, within), ...(comments.length > 0 ? { comments } : {}) })
-  }
-  return [...groups].map(([name, items]) => {
+  const groups = groupBy(withComments(element), it => it.child.name)
+  return [...groups].map(([name, all]) => {
+    const items = all.map(({ child, comments }) => {
+      return { value: toValue(child, within), ...commented(comments) }
+    })
     const [only] = items
     if (only && items.length === 1 && !isListChild(element.name, name)) {
       const isText = isTextChild(element.name, name)
       return { ...only, name, value: isText ? unwrapText(only.value) : only.value }
     }
-    const all = items.map(it => ({ ...it, value: unwrapText(it.value) }))
-    return { name, value: { kind: 'list', items: all } }
+    const shortened = items.map(it => ({ ...it, value: unwrapText(it.value) }))
+    return { name, value: { kind: 'list', items: shortened } }
   })
 }
 
@@ -156,11 +146,7 @@ function orderedChildren(element: XmlElement, within: Surroundings): Entry {
   const items = parts.map((part): Item => {
     if (typeof part === 'string') return { value: textValue(part) }
     const entry = { name: part.name, value: toValue(part, within) }
-    const own = comments.get(part) ?? []
-    return {
-      value: { kind: 'set', entries: [entry] },
-      ...(own.length > 0 ? { comments: own } : {})
-    }
+    return { value: { kind: 'set', entries: [entry] }, ...commented(comments.get(part)) }
   })
   return { name: CHILDREN, value: { kind: 'list', items } }
 }

@@ -47,7 +47,7 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
     ...(to === 'nix' ? warningsOn(document.root) : []),
     ...instructionRemarks(document)
   ]
-  const withLine = <T extends { start?: number }>({ start, ...rest }: T) => ({
+  const withLine = <T extends { start?: number | undefined }>({ start, ...rest }: T) => ({
     ...rest,
     line: start === undefined || !source.isOriginal ? null : placeOf(source.xml, start).line
   })

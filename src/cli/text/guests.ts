@@ -206,7 +206,7 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
 /** The guest as data, with lines of its XML. */
 export function reportGuest(plan: GuestPlan, { xml }: Guest): GuestReport {
   const { name, path, changes, remarks } = plan
-  const withLine = <T extends { start?: number }>({ start, ...rest }: T) => ({
+  const withLine = <T extends { start?: number | undefined }>({ start, ...rest }: T) => ({
     ...rest,
     line: start === undefined ? null : placeOf(xml, start).line
   })

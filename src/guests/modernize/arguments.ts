@@ -1,5 +1,6 @@
 // Arguments of QEMU for which libvirt has elements of its own by now.
 
+import { defined } from '../../collections.ts'
 import { type Argument as AnyArgument, argumentsIn, megabytes } from '../arguments.ts'
 import { childElements, element, type XmlElement } from '../xml/tree.ts'
 import {
@@ -8,27 +9,28 @@ import {
   draftsIn,
   type Modernized,
   removeChild,
-  setAttribute,
-  startOf
+  setAttribute
 } from './change.ts'
 
 type Argument = AnyArgument<Draft>
+
+const PATH = 'qemu:commandline'
 
 /**
  * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
  * `/dev/shm` becomes `<shmem>`. One that says more than these elements can is left, and told.
  */
-export function modernizeArguments(root: Draft): Modernized {
-  const mended: Modernized = { changes: [], warnings: [] }
-  for (const commandline of draftsIn(root, 'qemu:commandline')) {
+export function modernizeArguments(root: Draft, done: Modernized): void {
+  const before = done.changes.length
+  for (const commandline of draftsIn(root, PATH)) {
     const all = argumentsIn(draftsIn(commandline, 'qemu:arg'))
-    const used = [...modernizeEvdev(root, all, mended), ...modernizeShmem(root, all, mended)]
+    const used = [...modernizeEvdev(root, all, done), ...modernizeShmem(root, all, done)]
     for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
     const isEmpty = commandline.children.every(it => it.kind === 'text')
     if (used.length > 0 && isEmpty) removeChild(root, commandline)
   }
-  if (mended.changes.length > 0 && !usesPrefix(root)) setAttribute(root, 'xmlns:qemu', undefined)
-  return mended
+  const isChanged = done.changes.length > before
+  if (isChanged && !usesPrefix(root)) setAttribute(root, 'xmlns:qemu', undefined)
 }
 
 function usesPrefix(from: Draft): boolean {
@@ -52,19 +54,17 @@ function modernizeEvdev(
   return all.filter(argument => {
     const { flag, type, properties, value, elements } = argument
     if (flag !== 'object' || type !== 'input-linux') return false
+    const { start } = elements[0] ?? {}
     const input = evdevOf(properties)
     if (!input) {
       const what = `${value} says more than <input type='evdev'> can, and is left`
-      warnings.push({ code: 'ARGUMENT', path: 'qemu:commandline', what, ...placeOf(elements) })
+      warnings.push({ code: 'ARGUMENT', path: PATH, what, start })
       return false
     }
     addChild(devicesOf(root), input)
-    changes.push({
-      ...{ code: 'EVDEV', path: 'qemu:commandline', before: `-object ${value}` },
-      after: onOneLine(input),
-      why: 'libvirt then lets QEMU open the device by itself',
-      ...placeOf(elements)
-    })
+    const why = 'libvirt then lets QEMU open the device by itself'
+    const before = `-object ${value}`
+    changes.push({ code: 'EVDEV', path: PATH, before, after: onOneLine(input), why, start })
     return true
   })
 }
@@ -81,13 +81,13 @@ function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefine
     return undefined
   }
   if (toggle !== undefined && !TOGGLES.has(toggle)) return undefined
-  const source = element('source', {
+  const attributes = defined({
     dev,
-    ...(YES.has(grab) ? { grab: 'all' } : {}),
-    ...(toggle === undefined ? {} : { grabToggle: toggle }),
-    ...(repeat === undefined ? {} : { repeat: YES.has(repeat) ? 'on' : 'off' })
+    grab: YES.has(grab) ? 'all' : undefined,
+    grabToggle: toggle,
+    repeat: repeat && (YES.has(repeat) ? 'on' : 'off')
   })
-  return element('input', { type: 'evdev' }, source)
+  return element('input', { type: 'evdev' }, element('source', attributes))
 }
 
 function modernizeShmem(
@@ -106,23 +106,16 @@ function modernizeShmem(
     if (!backend || backend.properties.get('mem-path')?.startsWith('/dev/kvmfr')) return []
     const isShared = all.filter(it => it.properties.get('memdev') === memory).length > 1
     const shmem = backends.length > 1 || isShared ? undefined : shmemOf(device, backend)
+    const { start } = device.elements[0] ?? {}
     if (!shmem) {
       const what = `${device.value} says more than <shmem> can, and is left`
-      warnings.push({
-        code: 'ARGUMENT',
-        path: 'qemu:commandline',
-        what,
-        ...placeOf(device.elements)
-      })
+      warnings.push({ code: 'ARGUMENT', path: PATH, what, start })
       return []
     }
     addChild(devicesOf(root), shmem)
-    changes.push({
-      ...{ code: 'SHMEM', path: 'qemu:commandline', after: onOneLine(shmem) },
-      before: `-device ${device.value} -object ${backend.value}`,
-      why: 'libvirt then knows of the memory and of the place on the PCI bus',
-      ...placeOf(device.elements)
-    })
+    const before = `-device ${device.value} -object ${backend.value}`
+    const why = 'libvirt then knows of the memory and of the place on the PCI bus'
+    changes.push({ code: 'SHMEM', path: PATH, after: onOneLine(shmem), before, why, start })
     return [device, backend]
   })
 }
@@ -161,9 +154,4 @@ function onOneLine(it: XmlElement): string {
   const inner = childElements(it).map(onOneLine).join('')
   const text = it.children.map(child => (child.kind === 'text' ? child.text : '')).join('')
   return inner + text === '' ? `<${tag}/>` : `<${tag}>${inner}${text}</${it.name}>`
-}
-
-function placeOf(elements: readonly Draft[]): { start?: number } {
-  const [first] = elements
-  return first ? startOf(first) : {}
 }

@@ -1,19 +1,17 @@
 import type { XmlElement, XmlNode } from '../xml/tree.ts'
 
-export type ChangeCode =
-  | 'EMULATOR'
-  | 'FIRMWARE'
-  | 'PROGRAM'
-  | 'MACHINE'
-  | 'EVDEV'
-  | 'SHMEM'
-  | 'MANAGED'
-  | 'UUID'
-  | 'MAC'
-
 /** Something that was changed in a domain. */
 export interface Change {
-  code: ChangeCode
+  code:
+    | 'EMULATOR'
+    | 'FIRMWARE'
+    | 'PROGRAM'
+    | 'MACHINE'
+    | 'EVDEV'
+    | 'SHMEM'
+    | 'MANAGED'
+    | 'UUID'
+    | 'MAC'
   /** The element that it is about, by names from below the domain: `devices/emulator`. */
   path: string
   /** What stood there, and what stands there now; null where there was or is nothing. */
@@ -21,8 +19,8 @@ export interface Change {
   after: string | null
   /** Why, and what to look out for; a sentence without a period. */
   why: string
-  /** Where the element begins in the file, as an offset; absent where it is new. */
-  start?: number
+  /** Where the element begins in the file, as an offset; undefined where it is new. */
+  start?: number | undefined
 }
 
 /** Something that a person should look at, and that was not changed. */
@@ -30,9 +28,10 @@ export interface Warning {
   code: 'STORE_PATH' | 'FIRMWARE' | 'ARGUMENT' | 'RUNNING' | 'PASSWORD' | 'UUID'
   path: string
   what: string
-  start?: number
+  start?: number | undefined
 }
 
+/** What the steps have changed, and what they have found, so far. */
 export interface Modernized {
   changes: Change[]
   warnings: Warning[]
@@ -83,9 +82,4 @@ export function addChild(parent: Draft, child: XmlElement, after?: string): void
   const behind = draftsIn(parent, child.name).at(-1) ?? draftsIn(parent, after ?? '').at(-1)
   const at = behind ? parent.children.indexOf(behind) + 1 : parent.children.length
   parent.children.splice(at, 0, draftOf(child))
-}
-
-/** Where an element begins, to be spread into a change. */
-export function startOf({ start }: { start?: number }): { start?: number } {
-  return start === undefined ? {} : { start }
 }

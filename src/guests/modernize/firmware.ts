@@ -8,8 +8,7 @@ import {
   type Modernized,
   removeChild,
   setAttribute,
-  setText,
-  startOf
+  setText
 } from './change.ts'
 
 const OF_DISTRIBUTION = /^\/usr\/share\/(?:OVMF|ovmf|edk2|edk2-ovmf|qemu)(?:\/[\w-]+)*\//
@@ -22,23 +21,19 @@ const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|
  * this system. The guest's own variables stay where they are. An image for another processor, or in
  * another format, is left and told.
  */
-export function modernizeFirmware(root: Draft): Modernized {
+export function modernizeFirmware(root: Draft, { changes, warnings }: Modernized): void {
   const [os] = draftsIn(root, 'os')
   const [loader] = draftsIn(os, 'loader')
   const before = loader ? textContent(loader).trim() : ''
-  if (!os || !loader || ![OF_DISTRIBUTION, IN_STORE, FORMER_LINK].some(it => it.test(before))) {
-    return { changes: [], warnings: [] }
-  }
+  const isForeign = [OF_DISTRIBUTION, IN_STORE, FORMER_LINK].some(it => it.test(before))
+  if (!os || !loader || !isForeign) return
   if (attributeOf(loader, 'type') !== 'pflash' || !CODE_IMAGE.test(before)) {
-    const path = 'os/loader'
     const what = `${before} is not there on NixOS, or goes when the store is cleaned; ${advice(before, loader)}`
-    return { changes: [], warnings: [{ code: 'FIRMWARE', path, what, ...startOf(loader) }] }
+    warnings.push({ code: 'FIRMWARE', path: 'os/loader', what, start: loader.start })
+    return
   }
-  const keys = OF_DISTRIBUTION.test(before) ? dropKeys(os) : []
-  return {
-    changes: [replaceLoader(os, loader, before), ...dropTemplate(os), ...keys],
-    warnings: []
-  }
+  changes.push(replaceLoader(os, loader, before), ...dropTemplate(os))
+  if (OF_DISTRIBUTION.test(before)) changes.push(...dropKeys(os))
 }
 
 function advice(image: string, loader: Draft): string {
@@ -63,7 +58,7 @@ function replaceLoader(os: Draft, loader: Draft, before: string): Change {
     before,
     after: `<os firmware='efi'>${words === '' ? '' : ` with <loader${words}/>`}`,
     why: 'libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones',
-    ...startOf(loader)
+    start: loader.start
   }
 }
 
@@ -76,7 +71,8 @@ function dropTemplate(os: Draft): Change[] {
     if (textContent(nvram).trim() === '' && nvram.attributes.length === 0) removeChild(os, nvram)
     const why = 'the template belongs to the firmware, which libvirt now finds by itself'
     const before = `template='${template}'`
-    return [{ code: 'FIRMWARE', path: 'os/nvram', before, after: null, why, ...startOf(nvram) }]
+    const { start } = nvram
+    return [{ code: 'FIRMWARE', path: 'os/nvram', before, after: null, why, start }]
   })
 }
 
@@ -94,7 +90,7 @@ function dropKeys(os: Draft): Change[] {
         before: "enrolled-keys enabled='yes'",
         after: "enrolled-keys enabled='no'",
         why: 'the firmware of NixOS comes without keys for secure boot; variables that have them keep them, new ones need them put in',
-        ...startOf(feature)
+        start: feature.start
       }
     ]
   })

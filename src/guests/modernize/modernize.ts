@@ -1,16 +1,7 @@
 import { passedElements } from '../needs/needs.ts'
 import { attributeOf, element, type XmlElement } from '../xml/tree.ts'
 import { modernizeArguments } from './arguments.ts'
-import {
-  addChild,
-  type Change,
-  type Draft,
-  draftOf,
-  draftsIn,
-  type Modernized,
-  setAttribute,
-  startOf
-} from './change.ts'
+import { addChild, type Draft, draftOf, draftsIn, type Modernized, setAttribute } from './change.ts'
 import { modernizeFirmware } from './firmware.ts'
 import { modernizeEmulator, modernizeStorePaths } from './paths.ts'
 
@@ -25,20 +16,15 @@ export function modernize(
   virtual: ReadonlySet<string> = new Set()
 ): Modernized & { root: XmlElement } {
   const draft = draftOf(root)
-  const steps = [
-    addIdentity(draft, identities),
-    modernizeMachine(draft),
-    modernizeFirmware(draft),
-    modernizeEmulator(draft),
-    modernizeArguments(draft),
-    modernizeManaged(draft, virtual),
-    modernizeStorePaths(draft)
-  ]
-  return {
-    root: draft,
-    changes: steps.flatMap(it => it.changes),
-    warnings: steps.flatMap(it => it.warnings)
-  }
+  const done: Modernized = { changes: [], warnings: [] }
+  addIdentity(draft, identities, done)
+  modernizeMachine(draft, done)
+  modernizeFirmware(draft, done)
+  modernizeEmulator(draft, done)
+  modernizeArguments(draft, done)
+  modernizeManaged(draft, virtual, done)
+  modernizeStorePaths(draft, done)
+  return { root: draft, ...done }
 }
 
 /** Where new identities come from; each call gives another. */
@@ -50,8 +36,7 @@ export interface Identities {
 }
 
 /** A guest without a UUID, and a network card without a MAC address, get them for good. */
-export function addIdentity(root: Draft, identities: Identities): Modernized {
-  const changes: Change[] = []
+function addIdentity(root: Draft, identities: Identities, { changes }: Modernized): void {
   if (draftsIn(root, 'uuid').length === 0) {
     const uuid = identities.uuid()
     addChild(root, element('uuid', {}, uuid), 'name')
@@ -63,44 +48,34 @@ export function addIdentity(root: Draft, identities: Identities): Modernized {
     if (draftsIn(card, 'mac').length > 0) continue
     const address = identities.mac()
     card.children.unshift(draftOf(element('mac', { address })))
-    const why = 'libvirt would make up another one each time, and the guest find a new network card'
-    const path = 'devices/interface'
     changes.push({
-      code: 'MAC',
-      path,
+      ...{ code: 'MAC', path: 'devices/interface', start: card.start },
       before: null,
       after: `<mac address='${address}'/>`,
-      why,
-      ...startOf(card)
+      why: 'libvirt would make up another one each time, and the guest find a new network card'
     })
   }
-  return { changes, warnings: [] }
 }
 
 // QEMU takes a machine type out six years after it came: 4.2 went with QEMU 10.2.
 const LAST_GONE = [4, 2] as const
 
 /** A machine type that QEMU has no more, or that only one distribution has, gives way to its family. */
-export function modernizeMachine(root: Draft): Modernized {
+function modernizeMachine(root: Draft, { changes }: Modernized): void {
   const [os] = draftsIn(root, 'os')
   const [type] = draftsIn(os, 'type')
-  const before = type && attributeOf(type, 'machine')
-  const found = /^pc(?:-(q35|i440fx))?-([\w.]+(?:-[\w.-]+)?)$/.exec(before ?? '')
-  if (!type || before === undefined || !found) return { changes: [], warnings: [] }
-  const [, family, version = ''] = found
+  const before = (type && attributeOf(type, 'machine')) ?? ''
+  const [, family, version = ''] = /^pc(?:-(q35|i440fx))?-([\w.]+(?:-[\w.-]+)?)$/.exec(before) ?? []
   const numbers = /^(\d+)\.(\d+)$/.exec(version)
-  if (numbers && !isGone(Number(numbers[1]), Number(numbers[2])))
-    return { changes: [], warnings: [] }
+  if (!type || version === '' || (numbers && !isGone(Number(numbers[1]), Number(numbers[2]))))
+    return
   const after = family === 'q35' ? 'q35' : 'pc'
   setAttribute(type, 'machine', after)
   const reason = numbers
     ? 'QEMU takes machine types out after six years'
     : 'only the QEMU of another distribution has it'
   const why = `${reason}; the guest may find its devices anew, and Windows may ask to be activated`
-  return {
-    changes: [{ code: 'MACHINE', path: 'os/type', before, after, why, ...startOf(type) }],
-    warnings: []
-  }
+  changes.push({ code: 'MACHINE', path: 'os/type', before, after, why, start: type.start })
 }
 
 function isGone(major: number, minor: number): boolean {
@@ -113,24 +88,20 @@ function isGone(major: number, minor: number): boolean {
  * part of the host prepares it. `virtual` are the addresses of those that this is known of; an
  * `<interface type='hostdev'>` is a virtual function on any machine, as libvirt takes nothing else there.
  */
-export function modernizeManaged(root: Draft, virtual: ReadonlySet<string>): Modernized {
-  const changes = passedElements(root).flatMap(({ element, holder, as, address }): Change[] => {
-    if (!virtual.has(address) && as !== 'interface') return []
-    const said = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
-    if (said !== undefined) return []
+function modernizeManaged(
+  root: Draft,
+  virtual: ReadonlySet<string>,
+  { changes }: Modernized
+): void {
+  for (const { element, holder, as, address } of passedElements(root)) {
+    if (!virtual.has(address) && as !== 'interface') continue
+    if ((attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')) !== undefined) continue
     setAttribute(holder, 'managed', 'yes')
-    return [
-      {
-        ...{
-          code: 'MANAGED',
-          path: `devices/${element.name}`,
-          before: null,
-          after: "managed='yes'"
-        },
-        why: `${address} is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts`,
-        ...startOf(element)
-      }
-    ]
-  })
-  return { changes, warnings: [] }
+    changes.push({
+      ...{ code: 'MANAGED', path: `devices/${element.name}`, start: element.start },
+      before: null,
+      after: "managed='yes'",
+      why: `${address} is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts`
+    })
+  }
 }

@@ -1,5 +1,6 @@
 // The disks and folders of the host that a guest gets, however its domain names them.
 
+import { parseJson, splitWords } from '../arguments.ts'
 import {
   attributeOf,
   childElements,
@@ -33,7 +34,11 @@ export interface PassedDisk {
   /** Whether the domain says that it is a block device, so that one which is not there is worth a word. */
   isBlock: boolean
   /** Where the element begins that names it. */
-  start?: number
+  start?: number | undefined
+}
+
+function passed(name: DiskName, facts: Partial<PassedDisk>): PassedDisk {
+  return { name, isReadOnly: false, isFloppy: false, isBlock: false, ...facts }
 }
 
 /** The disks, folders and USB devices of the host in a domain, in the order of the kinds of elements. */
@@ -76,16 +81,14 @@ function sourcesIn(element: XmlElement, type: string): Named[] {
 }
 
 function sourceNames(source: XmlElement, type: string, { start }: XmlElement): Named[] {
-  const place = start === undefined ? {} : { start }
   const [pool, volume] = [attributeOf(source, 'pool'), attributeOf(source, 'volume')]
   if (type === 'volume' && pool !== undefined && volume !== undefined) {
-    return [{ name: { kind: 'volume', pool, volume }, isBlock: false, ...place }]
+    return [{ name: { kind: 'volume', pool, volume }, isBlock: false, start }]
   }
   if (type !== 'block' && type !== 'file') return []
-  return ['dev', 'file'].flatMap(attribute => {
+  return ['dev', 'file'].flatMap((attribute): Named[] => {
     const path = attributeOf(source, attribute) ?? ''
-    const isBlock = type === 'block'
-    return path === '' ? [] : [{ name: { kind: 'path', path }, isBlock, ...place } as const]
+    return path === '' ? [] : [{ name: { kind: 'path', path }, isBlock: type === 'block', start }]
   })
 }
 
@@ -98,23 +101,18 @@ function has(element: XmlElement, name: string): boolean {
 function hostdev(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source')
   if (!source) return []
-  const { start } = element
-  const isReadOnly = has(element, 'readonly')
-  const as = (name: DiskName): PassedDisk => ({
-    ...{ name, isReadOnly, isFloppy: false, isBlock: name.kind === 'path' },
-    ...(start === undefined ? {} : { start })
-  })
+  const facts = { isReadOnly: has(element, 'readonly'), start: element.start }
   const block = find(source, 'block')
   const path = (block && textContent(block).trim()) ?? attributeOf(source, 'dev')
-  if (path) return [as({ kind: 'path', path })]
+  if (path) return [passed({ kind: 'path', path }, { ...facts, isBlock: true })]
   const type = attributeOf(element, 'type')
   const name = type === 'scsi' ? scsi(source) : type === 'usb' ? usb(source) : undefined
-  return name ? [as(name)] : []
+  return name ? [passed(name, facts)] : []
 }
 
 function scsi(source: XmlElement): DiskName | undefined {
-  const adapter = find(source, 'adapter')
-  const host = /^scsi_host(\d+)$/.exec((adapter && attributeOf(adapter, 'name')) ?? '')?.[1]
+  const adapter = attributeOf(find(source, 'adapter'), 'name')
+  const host = /^scsi_host(\d+)$/.exec(adapter ?? '')?.[1]
   const address = find(source, 'address')
   if (host === undefined || !address) return undefined
   const [bus, target, unit] = ['bus', 'target', 'unit'].map(it => attributeOf(address, it) ?? '0')
@@ -127,14 +125,14 @@ function usb(source: XmlElement): DiskName | undefined {
     const [one, other] = [vendor, product].map(it => Number(attributeOf(it, 'id')))
     return { kind: 'usb', vendor: hex(one), product: hex(other) }
   }
-  const [bus, device] = ['bus', 'device'].map(it => Number(address && attributeOf(address, it)))
+  const [bus, device] = ['bus', 'device'].map(it => Number(attributeOf(address, it)))
   if (bus && device) return { kind: 'usb', bus, device }
-  const port = address && attributeOf(address, 'port')
+  const port = attributeOf(address, 'port')
   return bus && port !== undefined ? { kind: 'usb', port: `${bus}-${port}` } : undefined
 }
 
 /** A number of a USB device as sysfs writes it. */
-export function hex(number: number | undefined): string {
+function hex(number: number | undefined): string {
   return (number ?? 0).toString(16).padStart(4, '0')
 }
 
@@ -142,20 +140,13 @@ export function hex(number: number | undefined): string {
 
 function filesystem(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source')
-  const dir = source && attributeOf(source, 'dir')
-  const device = source && (attributeOf(source, 'dev') ?? attributeOf(source, 'file'))
-  const path = dir ?? device
+  const dir = attributeOf(source, 'dir')
+  const path = dir ?? attributeOf(source, 'dev') ?? attributeOf(source, 'file')
   if (!path) return []
-  const { start } = element
-  return [
-    {
-      name: { kind: dir === undefined ? 'path' : 'folder', path },
-      isReadOnly: has(element, 'readonly'),
-      isFloppy: false,
-      isBlock: attributeOf(element, 'type') === 'block',
-      ...(start === undefined ? {} : { start })
-    }
-  ]
+  const isReadOnly = has(element, 'readonly')
+  const isBlock = attributeOf(element, 'type') === 'block'
+  const name = { kind: dir === undefined ? 'path' : 'folder', path } as const
+  return [passed(name, { isReadOnly, isBlock, start: element.start })]
 }
 
 /** Memory that lasts, which the kernel may have as a block device. */
@@ -164,14 +155,12 @@ function memory(element: XmlElement): PassedDisk[] {
   const path = source && textContent(source).trim()
   if (!path) return []
   const isReadOnly = has(element, 'readonly')
-  const { start } = element
-  const place = start === undefined ? {} : { start }
-  return [{ name: { kind: 'path', path }, isReadOnly, isFloppy: false, isBlock: false, ...place }]
+  return [passed({ kind: 'path', path }, { isReadOnly, start: element.start })]
 }
 
 function nvram(element: XmlElement): PassedDisk[] {
   const named = sourcesIn(element, attributeOf(element, 'type') ?? 'file')
-  return named.map(it => ({ ...it, isReadOnly: false, isFloppy: false }))
+  return named.map(({ name, ...facts }) => passed(name, facts))
 }
 
 // The disks and folders of the host in QEMU's own arguments, of which libvirt knows nothing.
@@ -189,17 +178,12 @@ const FORMATS = /^(?:(?:raw|file|host_device|host_cdrom):|(?:blkdebug|blkverify)
  * The disks, USB devices and shared folders in `<qemu:arg>`, in their order. A path below `/dev` counts wherever it is, as long
  * as it can be told from the text around it; whether it is a block device only the machine can say.
  */
-export function argumentDisks(root: XmlElement): PassedDisk[] {
+function argumentDisks(root: XmlElement): PassedDisk[] {
   const all = findAll(root, 'qemu:commandline', 'qemu:arg')
   return all.flatMap((element, i) => {
     const value = attributeOf(element, 'value') ?? ''
-    const before = all[i - 1]
-    const flag = ((before && attributeOf(before, 'value')) ?? '').replace(/^--?/, '')
-    const { start } = element
-    return disksInArgument(value, flag).map(it => ({
-      ...it,
-      ...(start === undefined ? {} : { start })
-    }))
+    const flag = (attributeOf(all[i - 1], 'value') ?? '').replace(/^--?/, '')
+    return disksInArgument(value, flag).map(it => ({ ...it, start: element.start }))
   })
 }
 
@@ -207,24 +191,22 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
   const properties = propertiesOf(value)
   if (flag === 'device' || flag === 'usbdevice') {
     const name = usbHost(properties)
-    if (name) return [{ name, isReadOnly: false, isFloppy: false, isBlock: false }]
+    if (name) return [passed(name, {})]
   }
   const isOn = (name: RegExp) =>
     properties.some(([key, it]) => name.test(key) && /^(?:on|yes|true)$/.test(it))
   const isReadOnly =
-    flag === 'cdrom' || isOn(/^(?:readonly|read-only|snapshot)$/) || isCdrom(properties)
+    flag === 'cdrom' ||
+    isOn(/^(?:readonly|read-only|snapshot)$/) ||
+    properties.some(([key, it]) => key === 'media' && it === 'cdrom')
   if (flag === 'virtfs' || flag === 'fsdev') {
     const folders = properties.filter(([key]) => key === 'path')
-    return folders.map(([, path]) => ({
-      ...{ name: { kind: 'folder', path }, isReadOnly, isFloppy: false, isBlock: false }
-    }))
+    return folders.map(([, path]) => passed({ kind: 'folder', path }, { isReadOnly }))
   }
   const isDrive = DRIVES.test(flag)
   const shown = fatFolders(properties, isOn(/(?:^|\.)rw$/))
   if (shown.length > 0) {
-    return shown.map(path => ({
-      ...{ name: { kind: 'folder', path }, isReadOnly, isFloppy: false, isBlock: false }
-    }))
+    return shown.map(path => passed({ kind: 'folder', path }, { isReadOnly }))
   }
   const named = properties.flatMap(([key, it]) => {
     const path = it.replace(FORMATS, '')
@@ -264,18 +246,12 @@ function usbHost(properties: Properties): DiskName | undefined {
   return vendor && product ? { kind: 'usb', vendor: hex(vendor), product: hex(product) } : undefined
 }
 
-function isCdrom(properties: Properties): boolean {
-  return properties.some(([key, value]) => key === 'media' && value === 'cdrom')
-}
-
 type Properties = readonly (readonly [string, string])[]
 
 /** `name=value,…` or JSON as pairs; what has no name has a blank one. */
 function propertiesOf(value: string): (readonly [string, string])[] {
   if (/^\s*\{/.test(value)) return pairsFromJson(value)
-  // In a value a comma is written twice.
-  const words = value.split(/(?<!,),(?!,)/)
-  return words.flatMap((word): (readonly [string, string])[] => {
+  return splitWords(value).flatMap((word): (readonly [string, string])[] => {
     const [, key = '', text = word] = /^([\w.-]+)=(.*)$/s.exec(word) ?? []
     const plain = text.replaceAll(',,', ',')
     return plain.startsWith('json:') ? pairsFromJson(plain.slice('json:'.length)) : [[key, plain]]
@@ -283,14 +259,8 @@ function propertiesOf(value: string): (readonly [string, string])[] {
 }
 
 function pairsFromJson(text: string): (readonly [string, string])[] {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch {
-    // QEMU does not read it either.
-    return []
-  }
-  return pairsOf('', parsed)
+  const parsed = parseJson(text)
+  return parsed === undefined ? [] : pairsOf('', parsed)
 }
 
 function pairsOf(key: string, value: unknown): (readonly [string, string])[] {

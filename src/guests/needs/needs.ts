@@ -1,3 +1,4 @@
+import { uniqueBy } from '../../collections.ts'
 import { argumentsIn, megabytes } from '../arguments.ts'
 import {
   attributeOf,
@@ -57,13 +58,8 @@ export function deriveNeeds(root: XmlElement): Needs {
 
 /** What the network cards of one type are connected to. */
 function sourcesOf(root: XmlElement, type: string, attribute: string): string[] {
-  const names = findAll(root, 'devices', 'interface')
-    .filter(it => attributeOf(it, 'type') === type)
-    .flatMap(it => {
-      const source = find(it, 'source')
-      return (source && attributeOf(source, attribute)) ?? []
-    })
-  return [...new Set(names)]
+  const cards = findAll(root, 'devices', 'interface').filter(it => attributeOf(it, 'type') === type)
+  return [...new Set(cards.flatMap(it => attributeOf(find(it, 'source'), attribute) ?? []))]
 }
 
 /** A guest as it was read from its XML. */
@@ -97,12 +93,11 @@ export function passedDevices(root: XmlElement): PassedDevice[] {
     const isManaged = managed === 'yes'
     return { address, as, isManaged, ...(managed === 'no' ? { isUnmanaged: true } : {}) }
   })
-  const all = [...elements, ...argumentDevices(root)]
-  return all.filter((it, i) => all.findIndex(at => at.address === it.address) === i)
+  return uniqueBy([...elements, ...argumentDevices(root)], it => it.address)
 }
 
 /** An element that gives the guest a PCI device of the host. */
-export interface PassedElement<T extends XmlElement> {
+interface PassedElement<T extends XmlElement> {
   element: T
   /** The one that says whether libvirt manages the device: the element itself, of an NVMe disk its source. */
   holder: T
@@ -130,30 +125,29 @@ function elementsWith<T extends XmlElement>(
     .filter(it => attributeOf(it, 'type') === type)
     .flatMap(element => {
       const source = find(element, 'source') as T | undefined
-      const place = source && find(source, 'address')
-      const address = place && parsePciAddress(place)
+      const address = source && parsePciAddress(find(source, 'address'))
       if (source === undefined || address === undefined) return []
       return [{ element, holder: as === 'disk' ? source : element, as, address }]
     })
 }
 
 function argumentDevices(root: XmlElement): PassedDevice[] {
-  return argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
-    .filter(it => it.flag === 'device' && it.type === 'vfio-pci')
-    .flatMap(({ properties }) => {
-      const place = properties.get('host') ?? properties.get('sysfsdev')?.split('/').at(-1) ?? ''
-      const found = /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/i.exec(place)
-      if (!found) return []
-      const address = `${found[1] ?? '0000'}:${found[2]}`.toLowerCase()
-      return [{ address, as: 'argument' as const, isManaged: false }]
-    })
+  const all = argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
+  const devices = all.filter(it => it.flag === 'device' && it.type === 'vfio-pci')
+  return devices.flatMap(({ properties }): PassedDevice[] => {
+    const place = properties.get('host') ?? properties.get('sysfsdev')?.split('/').at(-1) ?? ''
+    const [, domain = '0000', rest] =
+      /^(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}:[0-9a-f]{2}\.[0-7])$/i.exec(place) ?? []
+    if (rest === undefined) return []
+    return [{ address: `${domain}:${rest}`.toLowerCase(), as: 'argument', isManaged: false }]
+  })
 }
 
 /** `<address domain= bus= slot= function=>`, each number in the base that its prefix says. */
-function parsePciAddress(place: XmlElement): string | undefined {
-  const numbers = ['domain', 'bus', 'slot', 'function'].map(it =>
-    parseNumber(attributeOf(place, it) ?? '0')
-  )
+function parsePciAddress(place: XmlElement | undefined): string | undefined {
+  if (!place) return undefined
+  const parts = ['domain', 'bus', 'slot', 'function']
+  const numbers = parts.map(it => parseNumber(attributeOf(place, it) ?? '0'))
   if (!numbers.every(it => it !== undefined)) return undefined
   const [domain = 0, bus = 0, slot = 0, part = 0] = numbers
   if (bus > 0xff || slot > 0x1f || part > 7) return undefined
@@ -176,14 +170,14 @@ const KNOWN =
  * The device nodes that QEMU is told of by its command line alone, so that libvirt does not know that
  * it has to be let at them.
  */
-export function deviceNodes(root: XmlElement): string[] {
+function deviceNodes(root: XmlElement): string[] {
   const values = findAll(root, 'qemu:commandline', 'qemu:arg').map(it => attributeOf(it, 'value'))
   const nodes = values.flatMap(it => it?.match(/(?<![\w./-])\/dev\/[^\s,"'\\;=]+/g) ?? [])
   return [...new Set(nodes)].filter(it => !KNOWN.test(it))
 }
 
 /** The memory of a guest in KiB; undefined where the domain does not say. */
-export function guestMemory(root: XmlElement): number | undefined {
+function guestMemory(root: XmlElement): number | undefined {
   const memory = find(root, 'memory')
   return memory && readSize(textContent(memory), attributeOf(memory, 'unit'))
 }
@@ -192,7 +186,7 @@ export function guestMemory(root: XmlElement): number | undefined {
  * The sizes of the huge pages, in KiB, that a guest's memory is to be made of: undefined for that of
  * the host. None where it takes memory as it comes.
  */
-export function pageSizesOf(root: XmlElement): (number | undefined)[] {
+function pageSizesOf(root: XmlElement): (number | undefined)[] {
   const hugepages = find(root, 'memoryBacking', 'hugepages')
   if (!hugepages) return []
   const pages = findAll(hugepages, 'page')
@@ -201,26 +195,26 @@ export function pageSizesOf(root: XmlElement): (number | undefined)[] {
 }
 
 /** The files in /dev/shm that the guest shares with the host, by name. */
-export function sharedFiles(root: XmlElement): string[] {
+function sharedFiles(root: XmlElement): string[] {
   const elements = findAll(root, 'devices', 'shmem').filter(it => {
-    const model = find(it, 'model')
+    const model = attributeOf(find(it, 'model'), 'type')
     // With a server the memory is what that one hands out.
-    return (model && attributeOf(model, 'type')) !== 'ivshmem-doorbell' && !find(it, 'server')
+    return model !== 'ivshmem-doorbell' && !find(it, 'server')
   })
   const names = elements.flatMap(it => attributeOf(it, 'name') ?? [])
-  const paths = backends(root).map(it => /^\/dev\/shm\/([^/]+)$/.exec(it.path)?.[1])
-  return [...new Set([...names, ...paths.filter(it => it !== undefined)])]
+  const paths = backends(root).flatMap(it => /^\/dev\/shm\/([^/]+)$/.exec(it.path)?.[1] ?? [])
+  return [...new Set([...names, ...paths])]
 }
 
 /** A device of the kernel module kvmfr: the number in `/dev/kvmfr0`, and its size in MiB. */
-export interface KvmfrDevice {
+interface KvmfrDevice {
   number: number
   /** Undefined where it is not whole. */
   size: number | undefined
 }
 
 /** The devices of kvmfr that the guest's memory is shared through, by their numbers. */
-export function kvmfrDevices(root: XmlElement): KvmfrDevice[] {
+function kvmfrDevices(root: XmlElement): KvmfrDevice[] {
   return backends(root)
     .flatMap(({ path, size }) => {
       const number = /^\/dev\/kvmfr(\d{1,2})$/.exec(path)?.[1]
@@ -230,12 +224,10 @@ export function kvmfrDevices(root: XmlElement): KvmfrDevice[] {
 }
 
 function backends(root: XmlElement): { path: string; size: string }[] {
-  return argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
+  const all = argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
+  return all
     .filter(it => it.type === 'memory-backend-file')
-    .map(({ properties }) => ({
-      path: properties.get('mem-path') ?? '',
-      size: properties.get('size') ?? ''
-    }))
+    .map(({ properties: it }) => ({ path: it.get('mem-path') ?? '', size: it.get('size') ?? '' }))
 }
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -259,7 +251,7 @@ export function readSize(text: string, unit = 'KiB'): number | undefined {
 }
 
 /** The processors of the host that a domain names, by number. */
-export interface Pins {
+interface Pins {
   /** Those that the guest's own are tied to, one by one. */
   guest: readonly number[]
   /** Those for what QEMU does besides. */
@@ -269,15 +261,14 @@ export interface Pins {
 }
 
 /** The processors of the host that a domain asks for. */
-export function pinsOf(root: XmlElement): Pins {
+function pinsOf(root: XmlElement): Pins {
   const count = processorsOf(root) ?? Number.POSITIVE_INFINITY
   // libvirt drops the pins of those that the guest does not have.
-  const guest = findAll(root, 'cputune', 'vcpupin').filter(
-    it => Number(attributeOf(it, 'vcpu')) < count
-  )
+  const pins = findAll(root, 'cputune', 'vcpupin')
+  const guest = pins.filter(it => Number(attributeOf(it, 'vcpu')) < count)
   const helpers = ['emulatorpin', 'iothreadpin'].flatMap(it => findAll(root, 'cputune', it))
-  const vcpu = find(root, 'vcpu')
-  return { guest: cpuSets(guest), helpers: cpuSets(helpers), allowed: cpuSets(vcpu ? [vcpu] : []) }
+  const allowed = findAll(root, 'vcpu').slice(0, 1)
+  return { guest: cpuSets(guest), helpers: cpuSets(helpers), allowed: cpuSets(allowed) }
 }
 
 function cpuSets(elements: readonly XmlElement[]): number[] {
@@ -286,7 +277,7 @@ function cpuSets(elements: readonly XmlElement[]): number[] {
 }
 
 /** How many processors the guest has. */
-export function processorsOf(root: XmlElement): number | undefined {
+function processorsOf(root: XmlElement): number | undefined {
   const vcpu = find(root, 'vcpu')
   const found = /^\s*(\d{1,5})\s*$/.exec(vcpu ? textContent(vcpu) : '')?.[1]
   return found === undefined ? undefined : Number(found)

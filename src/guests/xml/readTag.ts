@@ -5,25 +5,22 @@ import type { Fault } from '../problem.ts'
 import { isCharacter, NAME_AT, type XmlAttribute, type XmlElement, type XmlNode } from './tree.ts'
 
 /** The declared prefixes and what they stand for; `''` is what names without a prefix belong to. */
-export type Scope = ReadonlyMap<string, string>
+type Scope = ReadonlyMap<string, string>
 
 const XML = 'http://www.w3.org/XML/1998/namespace'
 const XMLNS = 'http://www.w3.org/2000/xmlns/'
 
-export const TOP_SCOPE: Scope = new Map([['xml', XML]])
+const TOP_SCOPE: Scope = new Map([['xml', XML]])
 
 /** What is wrong with the prefixes of a tag; `of` is the index of an attribute, -1 for the element. */
-export interface PrefixFault {
+interface PrefixFault {
   of: number
   message: string
-  hint?: string
+  hint?: string | undefined
 }
 
 /** The prefixes that are declared in an element with these attributes, inside this scope. */
-export function declare(
-  scope: Scope,
-  attributes: readonly XmlAttribute[]
-): Result<Scope, PrefixFault> {
+function declare(scope: Scope, attributes: readonly XmlAttribute[]): Result<Scope, PrefixFault> {
   let inner: Map<string, string> | undefined
   for (const [of, { name, value }] of attributes.entries()) {
     const prefix = name === 'xmlns' ? '' : name.startsWith('xmlns:') ? name.slice(6) : undefined
@@ -41,7 +38,7 @@ export function declare(
 }
 
 /** A prefix in a tag that nothing declares, or an attribute that two prefixes give twice. */
-export function findUndeclared(
+function findUndeclared(
   scope: Scope,
   name: string,
   attributes: readonly XmlAttribute[]
@@ -71,7 +68,7 @@ function undeclared(scope: Scope, name: string, of: number): PrefixFault | undef
   return {
     of,
     message: `nothing says what the prefix "${prefix}" stands for`,
-    ...(known === undefined ? {} : { hint: `write <domain xmlns:${prefix}='${known}' …>` })
+    hint: known && `write <domain xmlns:${prefix}='${known}' …>`
   }
 }
 
@@ -81,10 +78,8 @@ const KNOWN = new Map(
 )
 
 function parted(name: string): { prefix: string | undefined; local: string } {
-  const colon = name.indexOf(':')
-  return colon === -1
-    ? { prefix: undefined, local: name }
-    : { prefix: name.slice(0, colon), local: name.slice(colon + 1) }
+  const [, prefix, local = name] = /^([^:]*):(.*)$/s.exec(name) ?? []
+  return { prefix, local }
 }
 
 /** An element whose end was not read yet. */
@@ -106,12 +101,7 @@ export interface Reading {
 
 /** What is wrong with a text that is to be XML; the range is one character where no end is given. */
 export function notXml(message: string, start: number, end = start + 1, hint?: string): Fault {
-  return {
-    code: 'NOT_XML',
-    message,
-    range: { start, end },
-    ...(hint === undefined ? {} : { hint })
-  }
+  return { code: 'NOT_XML', message, range: { start, end }, hint }
 }
 
 /** A fault that was found in a part of the text, which begins at `by`. */
@@ -171,26 +161,18 @@ function referenceFault({
 }: RegExpMatchArray): Fault {
   const isNumber = name === undefined
   const isEnded = ended === ';'
-  const range = { start, end: start + whole.length }
-  const fault = (message: string, hint: string): Fault => ({
-    code: 'NOT_XML',
-    message,
-    hint,
-    range
-  })
+  const end = start + whole.length
   if (whole === '&' || whole === '&;' || (!isEnded && !isNumber)) {
-    return {
-      ...fault('"&" begins no reference here', 'an "&" in a text is written &amp;'),
-      range: { start, end: start + 1 }
-    }
+    const hint = 'an "&" in a text is written &amp;'
+    return notXml('"&" begins no reference here', start, start + 1, hint)
   }
-  if (!isEnded) return fault(`";" is missing behind ${whole}`, `write ${whole};`)
-  return isNumber
-    ? fault(`${whole} stands for a character that XML does not have`, 'take it out')
-    : fault(
-        `nothing says what ${whole} stands for`,
-        'XML has &lt; &gt; &amp; &apos; &quot; and numbers like &#233;'
-      )
+  if (!isEnded) return notXml(`";" is missing behind ${whole}`, start, end, `write ${whole};`)
+  if (isNumber) {
+    const message = `${whole} stands for a character that XML does not have`
+    return notXml(message, start, end, 'take it out')
+  }
+  const hint = 'XML has &lt; &gt; &amp; &apos; &quot; and numbers like &#233;'
+  return notXml(`nothing says what ${whole} stands for`, start, end, hint)
 }
 
 // The tags of XML, with their attributes.
@@ -328,12 +310,8 @@ export function endTag(state: Reading): Fault | undefined {
   if (last.element.name !== name) {
     const line = text.slice(0, last.element.start).split('\n').length
     const hint = `<${last.element.name}> of line ${line} ends first: </${last.element.name}>`
-    return notXml(
-      `</${name}> does not belong to <${last.element.name}>`,
-      at,
-      at + whole.length,
-      hint
-    )
+    const message = `</${name}> does not belong to <${last.element.name}>`
+    return notXml(message, at, at + whole.length, hint)
   }
   if (closed === '') return notXml(`the tag </${name}> does not end`, at, at + whole.length)
   open.pop()

@@ -21,7 +21,7 @@ import {
 const OTHER_FILE = 'see whether it is the right file'
 
 /** The text of a file that holds XML; a byte order mark is left out. Refused: TOO_BIG, ENCODING. */
-export function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
+function decodeXml(bytes: Uint8Array): Result<string, DomainError> {
   if (bytes.length > MOST_BYTES) return err(tooBig(bytes.length))
   const [first, second] = bytes
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
@@ -78,10 +78,8 @@ export const MOST_BYTES = 4 * 1024 * 1024
  * NOT_A_DOMAIN (the root is no `domain`, or not the one that is `expected`), each with its place, the first one found.
  */
 export function readXml(text: string, expected = 'domain'): Result<XmlDocument, DomainError> {
-  const state: Reading = {
-    ...{ text, at: 0, open: [], root: undefined },
-    ...{ before: [], after: [], instructions: [] }
-  }
+  const lists = { open: [], before: [], after: [], instructions: [] }
+  const state: Reading = { text, at: 0, root: undefined, ...lists }
   const fault = forbidden(text) ?? declaration(state) ?? nodes(state) ?? checkEnd(state)
   const { root, before, after, instructions } = state
   if (fault || !root) return err(domainError(text, fault ?? notXml('there is no element', 0)))

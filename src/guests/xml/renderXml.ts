@@ -84,10 +84,8 @@ function textResult(
         'a number with a point can not stand here',
         'put it in quotes'
       )
-    case 'computed': {
-      const message = `${formatValuePath(path)} is not written out here`
-      return err({ code: 'COMPUTED', message, range: value.range })
-    }
+    case 'computed':
+      return computed(value, path)
     default:
       return undefined
   }
@@ -108,16 +106,12 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
       if (!text.ok) return text
       parts.text = text.value
     } else if (key === CHILDREN) {
-      if (value.kind !== 'list') {
-        return fromComputed(value, at) ?? badValue(at, range, 'a list belongs here')
-      }
+      if (value.kind !== 'list') return misplaced(value, at, 'a list belongs here', range)
       parts.ordered = value
     } else if (key === ATTRIBUTES) {
-      if (value.kind !== 'set') {
-        return fromComputed(value, at) ?? badValue(at, range, 'a set ({ … }) belongs here')
-      }
+      if (value.kind !== 'set') return misplaced(value, at, 'a set ({ … }) belongs here', range)
       for (const it of value.entries) {
-        const added = addAttribute(parts, it.name, it.value, [...at, it.name], it.range)
+        const added = addAttribute(parts, it, [...at, it.name])
         if (!added.ok) return added
       }
     } else if (isReserved(key)) {
@@ -126,7 +120,7 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
     } else if (value.kind === 'set' || value.kind === 'list' || isTextChild(name, key)) {
       parts.children.set(key, value)
     } else {
-      const added = addAttribute(parts, key, value, at, range)
+      const added = addAttribute(parts, { name: key, value, range }, at)
       if (!added.ok) return added
     }
   }
@@ -140,10 +134,8 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
 
 function addAttribute(
   { attributes }: Parts,
-  name: string,
-  value: DomainValue,
-  path: readonly string[],
-  range: Range | undefined
+  { name, value, range }: { name: string; value: DomainValue; range?: Range | undefined },
+  path: readonly string[]
 ): Result<undefined, Fault> {
   if (value.kind === 'null') return ok(undefined)
   const text = textResult(value, path) ?? badValue(path, range, 'a text belongs here')
@@ -202,16 +194,19 @@ function isMixedContent(ordered: DomainValue | undefined): boolean {
   return ordered?.kind === 'list' && ordered.items.some(it => it.value.kind === 'text')
 }
 
-function fromComputed(
+/** What is wrong with a value that is no list or set, where one belongs. */
+function misplaced(
   value: DomainValue,
-  path: readonly string[]
-): Result<never, Fault> | undefined {
-  if (value.kind !== 'computed') return undefined
-  return err({
-    code: 'COMPUTED',
-    message: `${formatValuePath(path)} is not written out here`,
-    range: value.range
-  })
+  path: readonly string[],
+  what: string,
+  range?: Range
+): Result<never, Fault> {
+  return value.kind === 'computed' ? computed(value, path) : badValue(path, range, what)
+}
+
+function computed({ range }: DomainValue, path: readonly string[]): Result<never, Fault> {
+  const message = `${formatValuePath(path)} is not written out here`
+  return err({ code: 'COMPUTED', message, range })
 }
 
 function badValue(
@@ -220,12 +215,7 @@ function badValue(
   what: string,
   hint?: string
 ): Result<never, Fault> {
-  return err({
-    code: 'BAD_VALUE',
-    message: `${formatValuePath(path)}: ${what}`,
-    ...(hint === undefined ? {} : { hint }),
-    ...(range === undefined ? {} : { range })
-  })
+  return err({ code: 'BAD_VALUE', message: `${formatValuePath(path)}: ${what}`, hint, range })
 }
 
 /** A path as people point at it: `domain.devices.disk[0].target`, counted from 0 as Nix does. */
@@ -235,23 +225,15 @@ function formatValuePath(path: readonly string[]): string {
     .join('')
 }
 
-const TEXT_ESCAPES: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '\r': '&#13;'
-}
-const VALUE_ESCAPES: Record<string, string> = {
-  ...TEXT_ESCAPES,
-  "'": '&apos;',
-  '\n': '&#10;',
-  '\t': '&#9;'
+const ESCAPES: Record<string, string> = {
+  ...{ '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;' },
+  ...{ '\r': '&#13;', '\n': '&#10;', '\t': '&#9;' }
 }
 
 function escapeText(text: string): string {
-  return text.replace(/[&<>\r]/g, it => TEXT_ESCAPES[it] ?? it)
+  return text.replace(/[&<>\r]/g, it => ESCAPES[it] ?? it)
 }
 
 function escapeValue(text: string): string {
-  return text.replace(/[&<>'\r\n\t]/g, it => VALUE_ESCAPES[it] ?? it)
+  return text.replace(/[&<>'\r\n\t]/g, it => ESCAPES[it] ?? it)
 }

@@ -56,17 +56,10 @@ export interface XmlAttribute {
   value: string
 }
 
-export interface XmlText {
-  kind: 'text'
-  text: string
-}
-
-export interface XmlComment {
-  kind: 'comment'
-  text: string
-}
-
-export type XmlNode = XmlElement | XmlText | XmlComment
+export type XmlNode =
+  | XmlElement
+  | { kind: 'text'; text: string }
+  | { kind: 'comment'; text: string }
 
 export interface XmlDocument {
   root: XmlElement
@@ -77,13 +70,10 @@ export interface XmlDocument {
   instructions: readonly number[]
 }
 
-function isElement(node: XmlNode): node is XmlElement {
-  return node.kind === 'element'
-}
-
 /** The elements in an element, those of one name if one is given. */
 export function childElements(parent: XmlElement, name?: string): XmlElement[] {
-  return parent.children.filter(isElement).filter(it => name === undefined || it.name === name)
+  const elements = parent.children.filter(it => it.kind === 'element')
+  return elements.filter(it => name === undefined || it.name === name)
 }
 
 /** The first element on a path of names, from an element down. */
@@ -101,9 +91,9 @@ export function findAll(from: XmlElement, ...names: readonly string[]): XmlEleme
   )
 }
 
-/** The value of an attribute; undefined where the element has none of this name. */
-export function attributeOf(element: XmlElement, name: string): string | undefined {
-  return element.attributes.find(it => it.name === name)?.value
+/** The value of an attribute; undefined where the element, if there is one, has none of this name. */
+export function attributeOf(element: XmlElement | undefined, name: string): string | undefined {
+  return element?.attributes.find(it => it.name === name)?.value
 }
 
 /** All text in an element, that of elements inside left out. */
@@ -126,7 +116,7 @@ export function element(
 }
 
 /** What an element holds, its comments and layout left out. */
-export type Content =
+type Content =
   | { kind: 'empty' }
   | { kind: 'text'; text: string }
   | { kind: 'elements'; elements: readonly XmlElement[] }
