@@ -2,7 +2,6 @@ import {
   accessSync,
   constants as files,
   lstatSync,
-  readFileSync,
   readlinkSync,
   realpathSync,
   statSync
@@ -15,12 +14,14 @@ import {
   isInStore,
   isMountPoint,
   nearestExisting,
-  succeeded
+  pathParts,
+  problemIn,
+  textAt
 } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 
 /** A folder or a link that a path leads through. */
-export interface WayPart {
+interface WayPart {
   path: string
   isLink: boolean
   uid: number
@@ -36,11 +37,11 @@ const STICKY = 0o1000
  * way, which are followed. It ends before the first part that does not exist, or that is neither a
  * folder nor a link. Throws the errors of the system, and ELOOP as `Error` after 40 links.
  */
-export function wayOf(path: string): WayPart[] {
+function wayOf(path: string): WayPart[] {
   const way: WayPart[] = [partAt('/')]
   let at = '/'
   let links = 0
-  let pending = partsOf(path)
+  let pending = pathParts(path)
   for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
     if (name === '..') {
       at = dirname(at)
@@ -58,7 +59,7 @@ export function wayOf(path: string): WayPart[] {
     if (links > MOST_LINKS) throw new Error(`${path} leads through too many links`)
     const target = readlinkSync(next)
     if (target.startsWith('/')) at = '/'
-    pending = [...partsOf(target), ...pending]
+    pending = [...pathParts(target), ...pending]
   }
   return way
 }
@@ -70,15 +71,18 @@ export function wayOf(path: string): WayPart[] {
  */
 export function isRootsAlone(folder: string): boolean {
   try {
-    return wayOf(folder).every(part => part.uid === 0 && (part.isLink || !isShared(part)))
+    return wayOf(folder).every(part => {
+      // In a sticky folder entries of others can't be replaced.
+      const isSafe = part.isLink || (part.mode & STICKY) !== 0 || !isShared(part)
+      return part.uid === 0 && isSafe
+    })
   } catch {
     return false
   }
 }
 
-/** Whether a folder can be written to by its group or by everybody, so that entries can be replaced. */
-function isShared({ gid, mode }: WayPart): boolean {
-  if ((mode & STICKY) !== 0) return false
+/** Whether it can be written to by its group or by everybody. */
+function isShared({ gid, mode }: { gid: number; mode: number }): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
 
@@ -86,10 +90,6 @@ function partAt(path: string): WayPart {
   const stat = lstatSync(path)
   const { uid, gid } = stat
   return { path, isLink: stat.isSymbolicLink(), uid, gid, mode: stat.mode & 0o7777 }
-}
-
-function partsOf(path: string): string[] {
-  return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
 /** Where NixOS keeps programs for everybody. */
@@ -120,10 +120,9 @@ function isProgram(path: string, isRoot: boolean): boolean {
     const stat = statSync(path)
     if (!stat.isFile() || (stat.mode & 0o111) === 0) return false
     if (!isRoot) return true
-    const isShared = (stat.mode & 0o002) !== 0 || ((stat.mode & 0o020) !== 0 && stat.gid !== 0)
     // The first follows the links of the folder, the second those of the file.
     const folders = [dirname(path), dirname(realpathSync(path))]
-    return stat.uid === 0 && !isShared && folders.every(isRootsAlone)
+    return stat.uid === 0 && !isShared(stat) && folders.every(isRootsAlone)
   } catch {
     return false
   }
@@ -173,10 +172,10 @@ export interface People {
 
 /** Root, the user this runs as and, when that is root, the user who called sudo or doas. */
 export function knownPeople(env: NodeJS.ProcessEnv = process.env): People {
-  const passwd = textOf('/etc/passwd')
+  const passwd = textAt('/etc/passwd')
   const self = process.geteuid?.() ?? -1
   const trusted = new Set([0, self, ...(self === 0 ? callersOf(env, passwd) : [])])
-  return { trusted, passwd, group: textOf('/etc/group') }
+  return { trusted, passwd, group: textAt('/etc/group') }
 }
 
 /** The user who called sudo or doas, as these say in the environment of what they start. */
@@ -191,7 +190,7 @@ export function callersOf(env: NodeJS.ProcessEnv, passwd: string): number[] {
  * its group, or everyone. Null when it is safe. Access lists aren't looked at, except that they
  * show in the group's rights.
  */
-export function findOpenFolder(path: string, people: People): FileProblem | null {
+function findOpenFolder(path: string, people: People): FileProblem | null {
   const looked = attempt(() => statSync(path), reading(path))
   if (!looked.ok) return looked.error
   const { uid, gid, mode } = looked.value
@@ -221,16 +220,8 @@ export function isOpen(
   return members === null || [...members].some(uid => !people.trusted.has(uid))
 }
 
-function textOf(path: string): string {
-  let text = ''
-  succeeded(() => {
-    text = readFileSync(path).toString()
-  })
-  return text
-}
-
 /** A folder in which somebody can replace what leads to a file. */
-export interface OpenParent {
+interface OpenParent {
   path: string
   uid: number
   mode: number
@@ -313,6 +304,5 @@ export function findObstacle(realpath: string, people: People = knownPeople()): 
 }
 
 function findDenial(path: string, wanted: number): FileProblem | null {
-  const allowed = attempt(() => accessSync(path, wanted), writing(path))
-  return allowed.ok ? null : allowed.error
+  return problemIn(() => accessSync(path, wanted), writing(path))
 }

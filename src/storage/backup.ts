@@ -4,7 +4,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import type { People } from './access.ts'
 import { reading, writing } from './errno.ts'
 import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
-import { attempt, pathExists } from './paths.ts'
+import { attempt, pathExists, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import {
   compareRunIds,
@@ -18,7 +18,7 @@ import {
   runNumber,
   runsFolder
 } from './run.ts'
-import type { Steps } from './step.ts'
+import type { Step } from './step.ts'
 import { writeNewFile } from './tempFiles.ts'
 
 /** A run as the one who started it gets to know it. */
@@ -27,7 +27,7 @@ export interface NewRun {
   folder: string
 }
 
-export interface BackupOptions {
+interface BackupOptions {
   stateFolder: string
   /** Without links; the paths in the manifest are those inside it. */
   root: string
@@ -86,32 +86,33 @@ export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProb
  */
 export function keepBackup(
   run: NewRun,
-  steps: Steps,
+  steps: readonly Step[],
   folders: string[],
   options: BackupOptions
 ): FileProblem | null {
-  const made = attempt(() => mkdirSync(run.folder, 0o700), writing(run.folder))
-  const cause = made.ok ? fillRunFolder(run, steps, folders, options) : made.error
+  const cause =
+    problemIn(() => mkdirSync(run.folder, 0o700), writing(run.folder)) ??
+    fillRunFolder(run, steps, folders, options)
   return cause === null ? null : { code: 'BACKUP_FAILED', path: options.stateFolder, cause }
 }
 
 function fillRunFolder(
   { id, folder }: NewRun,
-  { writes, deletions }: Steps,
+  steps: readonly Step[],
   folders: string[],
   { stateFolder, root, command, tool, now, purpose }: BackupOptions
 ): FileProblem | null {
   const state = attempt(() => realpathSync(stateFolder), reading(stateFolder))
   if (!state.ok) return state.error
   const files: RunFile[] = []
-  for (const step of [...writes, ...deletions]) {
-    const after = 'afterHash' in step ? { sha256: step.afterHash } : null
+  for (const step of steps) {
+    const after = step.after === null ? null : { sha256: step.after }
     const path = innerPath(step.path, root)
-    if (step.before === null) {
+    if (step.old === null) {
       files.push({ path, before: null, after })
       continue
     }
-    const { bytes, sha256, mode, uid, gid } = step.before
+    const { bytes, sha256, mode, uid, gid } = step.old
     const copy = `${files.length + 1}.before`
     files.push({ path, before: { sha256, mode, uid, gid, copy }, after })
     const problem = writeNewFile(join(folder, copy), bytes, null)

@@ -18,7 +18,10 @@ import {
   lookOnDisk,
   type OnDisk,
   prepareWrites,
-  type Steps
+  type Step,
+  type Work,
+  type WorkFile,
+  writesOf
 } from './step.ts'
 import {
   commitPoint,
@@ -27,10 +30,7 @@ import {
   type Installed,
   install,
   takeBackWork,
-  temporaryNames,
-  type Work,
-  type WorkFile,
-  workOf
+  temporaryNames
 } from './work.ts'
 
 export interface CommitOptions {
@@ -110,7 +110,7 @@ function commitHeld(
   const fail: Fail = (problem, left = []) => err({ ...problem, onDisk: lookOnDisk(changes), left })
   const planned = diffAgainstDisk(changes)
   if (!planned.ok) return fail(planned.error)
-  const paths = [...planned.value.writes, ...planned.value.deletions].map(({ path }) => path)
+  const paths = planned.value.map(({ path }) => path)
   if (paths.length === 0) return ok({ run: null, warnings: [], left: [] })
   const people = options.people ?? knownPeople()
   for (const path of paths) {
@@ -144,7 +144,7 @@ function commitHeld(
   let ended: Result<Committed, CommitProblem>
   let kept: string[] = []
   try {
-    ended = carryOutLocked(changes, emptied, { journalFolder, locked, locks }, options, fail)
+    ended = carryOut(changes, options, { emptied, journalFolder, locked, locks, fail })
   } finally {
     kept = locks.release()
   }
@@ -154,99 +154,89 @@ function commitHeld(
     : err({ ...ended.error, left: withKept(ended.error.left) })
 }
 
-function carryOutLocked(
-  changes: FileChange[],
-  emptied: string[],
-  place: Place,
-  options: CommitOptions,
-  fail: Fail
-): Result<Committed, CommitProblem> {
-  // Again, as another run may have ended, or died, between the first look and the lock.
-  const steps = diffAgainstDisk(changes)
-  if (!steps.ok) return fail(steps.error)
-  const journal = journalPath(place.journalFolder)
-  if (pathExists(journal))
-    return fail({ code: 'INTERRUPTED', path: journal, why: 'PENDING', journal, started: null })
-  const stale = options.findStale?.() ?? null
-  if (stale !== null) return fail(stale)
-  return carryOut(steps.value, emptied, place, options, fail)
-}
-
 /** Not one that is to go. */
-function journalFolderOf({ writes, deletions }: Steps, emptied: string[]): string {
-  const point = writes.at(-1) ?? deletions[0]
-  let folder = nearestExisting(dirname(point?.path ?? '/'))
+function journalFolderOf(steps: readonly Step[], emptied: string[]): string {
+  let folder = nearestExisting(dirname(commitPoint(steps)?.path ?? '/'))
   while (emptied.includes(folder) && folder !== '/') folder = dirname(folder)
   return folder
 }
 
+/** What `commit` has found out and locked before it changes anything. */
 interface Place {
+  emptied: string[]
   journalFolder: string
   locked: ReadonlyMap<string, string>
   locks: Locks
+  fail: Fail
 }
 
 function carryOut(
-  steps: Steps,
-  emptied: string[],
-  { journalFolder, locked, locks }: Place,
+  changes: FileChange[],
   options: CommitOptions,
-  fail: Fail
+  { emptied, journalFolder, locked, locks, fail }: Place
 ): Result<Committed, CommitProblem> {
+  // Again, as another run may have ended, or died, between the first look and the lock.
+  const planned = diffAgainstDisk(changes)
+  if (!planned.ok) return fail(planned.error)
+  const steps = planned.value
+  const path = journalPath(journalFolder)
+  if (pathExists(path))
+    return fail({ code: 'INTERRUPTED', path, why: 'PENDING', journal: path, started: null })
+  const outdated = options.findStale?.() ?? null
+  if (outdated !== null) return fail(outdated)
+
   const { stateFolder, backup, command, tool, root = '/', now = new Date(), purpose = {} } = options
   const top = attempt(() => realpathSync(root), reading(root))
   if (!top.ok) return fail(top.error)
-  const folders = [...new Set(steps.writes.flatMap(({ path }) => missingFolders(dirname(path))))]
+  const folders = new Set(writesOf(steps).flatMap(({ path }) => missingFolders(dirname(path))))
   const named = backup ? nameRun(stateFolder, now) : ok(null)
   if (!named.ok) return fail(named.error)
   const run = named.value
-  const work = workOf(steps, folders, emptied, run?.folder ?? null)
-  const reached: WorkFile[] = []
+  const work = { files: steps, folders: [...folders], emptied, run: run?.folder ?? null }
+  const installed: WorkFile[] = []
+  const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
   const goBack = () => {
-    const { left, again } = takeBackWork(work, reached)
-    const isFree = locks.releaseOthers(journalFolder, stateFolder)
-    if (isFree && !again) removeJournal(journalFolder)
-    return [...left, ...journalTraces(journalFolder)]
+    const { leftovers, retryable } = takeBackWork(work, installed)
+    if (unlock() && !retryable) removeJournal(journalFolder)
+    return [...leftovers, ...journalTraces(journalFolder)]
   }
-  const about = commitPoint(work)?.path ?? journalFolder
+  const about = commitPoint(steps)?.path ?? journalFolder
   const journal = { command, started: now.toISOString(), locked: [...locked.keys()], work, purpose }
   const backupOptions = { stateFolder, root: top.value, command, tool, now, purpose }
   const ready = () =>
     writeJournal(journal, journalFolder, about) ??
     locks.take(locked) ??
-    (run === null ? null : keepBackup(run, steps, folders, backupOptions)) ??
-    prepareWrites(steps.writes, folders)
+    (run === null ? null : keepBackup(run, steps, work.folders, backupOptions)) ??
+    prepareWrites(steps, work.folders)
 
-  const done = reachCommitPoint(ready, steps, work, reached, goBack)
+  const done = reachCommitPoint(ready, steps, installed, goBack)
   if (done.outcome === 'failed') return fail(done.problem, goBack())
   // A file that may have become the configuration needs the others: the next command will see.
   if (done.outcome === 'unknown') return fail(done.problem, leftOf(work))
-  const unlock = () => locks.releaseOthers(journalFolder, stateFolder)
-  const { problems, again, left } = finishWork(work, unlock)
+  const { problems, retryable, leftovers } = finishWork(work, unlock)
   if (backup) pruneRuns(stateFolder)
   // Without the journal nobody would find a lock that could not be given back.
   const isFree = unlock()
-  const kept = again || !isFree ? null : removeJournal(journalFolder)
+  const kept = retryable || !isFree ? null : removeJournal(journalFolder)
   const warnings = [...done.warnings, ...problems, ...(kept === null ? [] : [kept])]
   // A file that somebody else changed stays as it is.
   const stale = new Set(problems.filter(it => it.code === 'STALE').map(it => it.path))
-  const open = left.filter(path => !stale.has(path) && pathExists(path))
-  const remains = [...open, ...journalTraces(journalFolder)]
-  return ok({ run, warnings, left: remains })
+  const open = leftovers.filter(path => !stale.has(path) && pathExists(path))
+  return ok({ run, warnings, left: [...open, ...journalTraces(journalFolder)] })
 }
 
 function reachCommitPoint(
   ready: () => FileProblem | null,
-  { writes }: Steps,
-  work: Work,
-  reached: WorkFile[],
+  steps: readonly Step[],
+  installed: WorkFile[],
   goBack: () => void
 ): Installed {
   try {
     const unready = ready()
     if (unready !== null) return { outcome: 'failed', problem: unready }
-    if (writes.length > 0) return install(writes, work.files, reached)
-    const [first] = work.files
+    const writes = writesOf(steps)
+    if (writes.length > 0) return install(writes, installed)
+    const [first] = steps
     const undeleted = first === undefined ? null : deleteFile(first)
     if (undeleted !== null) return { outcome: 'failed', problem: undeleted }
     return { outcome: 'committed', warnings: [] }
@@ -258,7 +248,7 @@ function reachCommitPoint(
 
 /** What there is of a run that can't be said to have failed. */
 function leftOf(work: Work): string[] {
-  const point = commitPoint(work)
+  const point = commitPoint(work.files)
   const others = work.files.filter(file => file !== point).map(({ path }) => path)
   const run = work.run === null ? [] : [work.run]
   return [...run, ...work.folders, ...temporaryNames(work), ...others].filter(pathExists)

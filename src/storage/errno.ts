@@ -1,7 +1,14 @@
 import { accessSync, closeSync, constants as files, lstatSync, openSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
-import { bindSource, isSystemError, nearestExisting, type SystemError, succeeded } from './paths.ts'
+import {
+  bindSource,
+  isSystemError,
+  nearestExisting,
+  type SystemError,
+  succeeded,
+  valueOr
+} from './paths.ts'
 import type { FileProblem } from './problem.ts'
 
 /** What a system error means that came up while `path` was read. */
@@ -81,22 +88,16 @@ function isAppendOnly(path: string): boolean {
 }
 
 function isRegular(path: string): boolean {
-  let isFile = false
-  succeeded(() => {
-    isFile = lstatSync(path).isFile()
-  })
-  return isFile
+  return valueOr(false, () => lstatSync(path).isFile())
 }
 
 /** Whether it is a folder in which each may only move what is theirs, and not the caller's. */
 function isOthersSticky(folder: string): boolean {
   const self = process.geteuid?.()
-  let isSticky = false
-  succeeded(() => {
+  return valueOr(false, () => {
     const { mode, uid } = lstatSync(folder)
-    isSticky = self !== 0 && uid !== self && (mode & 0o1000) !== 0
+    return self !== 0 && uid !== self && (mode & 0o1000) !== 0
   })
-  return isSticky
 }
 
 /**

@@ -15,7 +15,7 @@ import { constants as system } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { isRootsAlone } from './access.ts'
 import { writing } from './errno.ts'
-import { attempt, isSystemError, nearestExisting } from './paths.ts'
+import { attempt, isSystemError, nearestExisting, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 
 /** Linux; Node has no name for it. The folder is only a place to start from: no right to read it is needed. */
@@ -104,8 +104,7 @@ export function missingFolders(folder: string): string[] {
 
 /** Makes one folder, for the caller alone at first: `settleFolder` has to follow. */
 export function makeFolder(path: string): FileProblem | null {
-  const made = attempt(() => inFolder(path, it => mkdirSync(it, 0o700)), writing(path))
-  return made.ok ? null : made.error
+  return problemIn(() => inFolder(path, it => mkdirSync(it, 0o700)), writing(path))
 }
 
 /**
@@ -149,7 +148,7 @@ function settleOpen(fd: number, parent: Stats | null, mode: number): boolean {
  * (EINVAL) is no problem.
  */
 export function syncFolder(path: string): FileProblem | null {
-  const synced = attempt(() => {
+  return problemIn(() => {
     const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
     try {
       fsyncSync(fd)
@@ -159,5 +158,4 @@ export function syncFolder(path: string): FileProblem | null {
       closeSync(fd)
     }
   }, writing(path))
-  return synced.ok ? null : synced.error
 }

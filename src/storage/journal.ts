@@ -6,8 +6,8 @@ import { attempt, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { isObject, isString, parseObject, readSnapshot } from './read.ts'
 import { isRunId, type Purpose, parsePurpose } from './run.ts'
+import type { Work, WorkFile } from './step.ts'
 import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './tempFiles.ts'
-import type { Work, WorkFile } from './work.ts'
 
 /**
  * What a run is about to do, on the disk before it touches anything else, and gone when all is

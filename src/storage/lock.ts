@@ -1,18 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import {
-  lstatSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  symlinkSync,
-  unlinkSync
-} from 'node:fs'
+import { lstatSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { ok, type Result } from '../nix/result.ts'
 import { reading, writing } from './errno.ts'
 import { inFolder } from './folders.ts'
 import { isJournalDraft } from './journal.ts'
-import { attempt, isSystemError, nearestExisting, succeeded } from './paths.ts'
+import { attempt, isSystemError, nearestExisting, succeeded, textAt, valueOr } from './paths.ts'
 import type { FileProblem, LockedProblem } from './problem.ts'
 import type { RunKind } from './run.ts'
 import { renameBeside } from './tempFiles.ts'
@@ -139,10 +132,7 @@ function claimLock(lock: string, target: string, about: string): FileProblem | n
 }
 
 function lockedProblem(lock: string, path: string, pid: number): LockedProblem {
-  let since: string | null = null
-  succeeded(() => {
-    since = lstatSync(lock).mtime.toISOString()
-  })
+  const since = valueOr(null, () => lstatSync(lock).mtime.toISOString())
   return { code: 'LOCKED', path, folder: dirname(lock), pid, command: commandOf(pid), since }
 }
 
@@ -204,7 +194,7 @@ function parseHolder(target: string, folder: string): LockHolder | null {
  * A process, told from others that have its number later or after another start of the machine.
  * What can't be known is null.
  */
-export interface Holder {
+interface Holder {
   pid: number
   /** Field 22 of /proc/PID/stat. */
   start: string | null
@@ -212,7 +202,7 @@ export interface Holder {
 }
 
 /** The process that this runs in. */
-export function thisProcess(): Holder {
+function thisProcess(): Holder {
   return { pid: process.pid, start: startOf(process.pid), boot: bootId() }
 }
 
@@ -234,8 +224,8 @@ export function isAlive({ pid, start, boot }: Holder): boolean {
  * How a process that is a vfio-patch was called, in one line without control characters; null for any
  * other process, whose words are nobody's concern, and where it can't be read.
  */
-export function commandOf(pid: number): string | null {
-  const words = textOf(`/proc/${pid}/cmdline`).split('\0')
+function commandOf(pid: number): string | null {
+  const words = textAt(`/proc/${pid}/cmdline`).split('\0')
   const start = words.findIndex(it => /(^|\/)vfio-patch(\.js)?$/.test(it))
   if (start === -1) return null
   const line = ['vfio-patch', ...words.slice(start + 1)].join(' ').trim()
@@ -245,19 +235,11 @@ export function commandOf(pid: number): string | null {
 const MOST_CHARACTERS = 200
 
 function startOf(pid: number): string | null {
-  const stat = textOf(`/proc/${pid}/stat`)
+  const stat = textAt(`/proc/${pid}/stat`)
   // The name in field 2 may hold spaces and brackets.
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }
 
 function bootId(): string | null {
-  return textOf('/proc/sys/kernel/random/boot_id').trim() || null
-}
-
-function textOf(path: string): string {
-  let text = ''
-  succeeded(() => {
-    text = readFileSync(path).toString()
-  })
-  return text
+  return textAt('/proc/sys/kernel/random/boot_id').trim() || null
 }

@@ -33,16 +33,44 @@ export function attempt<T>(
   }
 }
 
+/** The problem that `explain` makes of a system error in `action`; null where there is none. */
+export function problemIn(
+  action: () => void,
+  explain: (error: SystemError) => FileProblem
+): FileProblem | null {
+  const result = attempt(action, explain)
+  return result.ok ? null : result.error
+}
+
 /**
  * Runs `action` and says whether it worked. Only for clean-up, where the outcome is looked up on
  * the disk afterwards.
  */
 export function succeeded(action: () => void): boolean {
-  return attempt(action, explainNothing).ok
+  return valueOr(false, () => {
+    action()
+    return true
+  })
 }
 
-function explainNothing(error: SystemError): FileProblem {
-  return { code: 'IO_ERROR', path: '', errno: error.code, syscall: error.syscall }
+/** What `action` returns, or `otherwise` where a call of the system fails in it. */
+export function valueOr<T>(otherwise: T, action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    if (isSystemError(error)) return otherwise
+    throw error
+  }
+}
+
+/** The text of a file of the system; blank where it can't be read. */
+export function textAt(path: string): string {
+  return valueOr('', () => readFileSync(path).toString())
+}
+
+/** The names on a path, without those that lead nowhere else. */
+export function pathParts(path: string): string[] {
+  return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
 /** Whether anything has this name. When that can't be told, it counts as there. */
@@ -66,18 +94,13 @@ export function nearestExisting(path: string): string {
 
 /** Whether the name is that of a link; false where that can't be told. */
 export function isLink(path: string): boolean {
-  try {
-    return lstatSync(path).isSymbolicLink()
-  } catch (error) {
-    if (isSystemError(error)) return false
-    throw error
-  }
+  return valueOr(false, () => lstatSync(path).isSymbolicLink())
 }
 
 /**
  * One line of /proc/self/mountinfo: the part `root` of the file system `device` shows at `point`.
  */
-export interface Mount {
+interface Mount {
   device: string
   root: string
   point: string
@@ -105,7 +128,7 @@ export function otherPaths(mounts: Mount[], point: string): string[] {
   const points = new Set(mounts.map(mount => mount.point))
   return mounts
     .filter(({ device, point: other }) => device === mounted.device && other !== point)
-    .filter(({ root }) => isBelow(mounted.root, root))
+    .filter(({ root }) => isWithin(mounted.root, root))
     .sort((a, b) => b.root.length - a.root.length)
     .map(mount => posix.join(mount.point, posix.relative(mount.root, mounted.root)))
     .filter(path => !points.has(path))
@@ -128,24 +151,20 @@ export function bindSource(path: string): string | null {
 }
 
 function readMounts(): Mount[] {
-  let text = ''
-  succeeded(() => {
-    text = readFileSync('/proc/self/mountinfo').toString()
-  })
-  return parseMounts(text)
+  return parseMounts(textAt('/proc/self/mountinfo'))
 }
 
 function isSameFile(path: string, other: string): boolean {
-  let same = false
-  succeeded(() => {
+  return valueOr(false, () => {
     const [a, b] = [lstatSync(path), lstatSync(other)]
-    same = a.dev === b.dev && a.ino === b.ino
+    return a.dev === b.dev && a.ino === b.ino
   })
-  return same
 }
 
-function isBelow(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`)
+/** Whether a path is that of a folder, or of something in it, by their text. */
+export function isWithin(path: string, folder: string): boolean {
+  const inside = posix.relative(folder, path)
+  return inside !== '..' && !inside.startsWith('../')
 }
 
 function unescapeOctal(text: string): string {

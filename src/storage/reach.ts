@@ -1,14 +1,15 @@
 // How far a record of an interrupted run is believed, by who could have put it where it is.
 
 import { lstatSync, realpathSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isRootsAlone, type People } from './access.ts'
 import type { FoundJournal } from './journal.ts'
-import { nearestExisting, pathExists } from './paths.ts'
+import { isWithin, nearestExisting, pathExists } from './paths.ts'
 import { parseObject, readSnapshot } from './read.ts'
 import { DONE, findUnsafeState, MANIFEST, outerPath, runsFolder } from './run.ts'
 import { readRun } from './runs.ts'
-import { temporaryNames, type Work } from './work.ts'
+import type { Work } from './step.ts'
+import { temporaryNames } from './work.ts'
 
 /** Whether what a journal names may be changed in a folder (by its path and owner). */
 export type Reach = (folder: string, uid: number) => boolean
@@ -35,7 +36,7 @@ export function reachOf(journal: FoundJournal, folder: string, people: People): 
   if (author === null || !people.trusted.has(author)) return null
   return author !== 0
     ? (_, owner) => owner === author
-    : (path, owner) => (owner === 0 ? isBelow(folder, path) : people.trusted.has(owner))
+    : (path, owner) => (owner === 0 ? isWithin(path, folder) : people.trusted.has(owner))
 }
 
 /** Whether a journal in `folder` asks for something outside of its reach, as things are now. */
@@ -66,7 +67,7 @@ export function mayNameJournal(folder: string, journal: string): boolean {
   if (process.geteuid?.() !== 0 || folder === journal || isRootsAlone(folder)) return true
   const owner = folderOwner(folder)
   if (owner === null || owner !== folderOwner(journal)) return false
-  return owner !== 0 || isBelow(folder, journal) || isBelow(journal, folder)
+  return owner !== 0 || isWithin(journal, folder) || isWithin(folder, journal)
 }
 
 /**
@@ -127,9 +128,4 @@ function folderOwner(folder: string): number | null {
   } catch {
     return null
   }
-}
-
-function isBelow(folder: string, path: string): boolean {
-  const inside = relative(folder, path)
-  return inside !== '..' && !inside.startsWith('../')
 }

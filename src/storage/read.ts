@@ -12,7 +12,7 @@ import {
 import { dirname, join, resolve } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { reading } from './errno.ts'
-import { attempt, isInStore } from './paths.ts'
+import { attempt, isInStore, pathParts } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 
 /** A file as it was read: what a plan is made for, and what `commit` compares with. */
@@ -66,7 +66,7 @@ export function locateTarget(
 }
 
 /** Where a path leads. */
-export interface Resolved {
+interface Resolved {
   /** The path without links; its last parts need not exist. */
   realpath: string
   exists: boolean
@@ -93,7 +93,7 @@ export function resolveLinks(path: string, root = '/'): Result<Resolved, FilePro
   const top = attempt(() => realpathSync(base), reading(base))
   if (!top.ok) return top
   const hops = [path]
-  let pending = parts(inside)
+  let pending = pathParts(inside)
   let at = top.value
   let exists = true
   for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
@@ -116,7 +116,7 @@ export function resolveLinks(path: string, root = '/'): Result<Resolved, FilePro
     const link = attempt(() => readlinkSync(next), reading(next))
     if (!link.ok) return link
     if (link.value.startsWith('/')) at = top.value
-    pending = [...parts(link.value), ...pending]
+    pending = [...pathParts(link.value), ...pending]
     hops.push(join(at, ...pending))
   }
   return ok({ realpath: at, exists, hops, root: top.value })
@@ -131,10 +131,6 @@ function pathInside(path: string, base: string): string | null {
   if (!path.startsWith('/')) throw new TypeError(`not an absolute path: ${path}`)
   if (base === '/' || path === base) return base === '/' ? path : '/'
   return path.startsWith(`${base}/`) ? path.slice(base.length) : null
-}
-
-function parts(path: string): string[] {
-  return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
 /** To whom a file belongs, and what they may do with it. */

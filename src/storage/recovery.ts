@@ -17,7 +17,8 @@ import { exceeds, keepsRunOf, mayNameJournal, type Reach, reachOf } from './reac
 import { readSnapshot } from './read.ts'
 import { findUnsafeState, type Purpose, type RunKind, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
-import { commitPoint, fileState, finishWork, takeBackWork, type Work } from './work.ts'
+import type { Work } from './step.ts'
+import { commitPoint, fileState, finishWork, takeBackWork } from './work.ts'
 
 /** Where to look for what an interrupted run left. */
 export interface RecoverOptions {
@@ -158,7 +159,7 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   const { journal, reach } = found.value
   const { run } = journal.work
   const state = run !== null && keepsRunOf(journal, people) ? dirname(dirname(run)) : null
-  const about = commitPoint(journal.work)?.path ?? folder
+  const about = commitPoint(journal.work.files)?.path ?? folder
   // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
   const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(pathExists)
   const locks = createLocks(folder, runKind(journal.purpose ?? {}, journal.command))
@@ -205,13 +206,13 @@ function recoverLocked(
   const outcome = decide(work, { journal: journalPath(folder), started })
   if (!outcome.ok) return outcome
   const unlock = () => locks.releaseOthers(folder, state ?? folder)
-  const { left, problems, again } = confine(reach, () =>
+  const { leftovers, problems, retryable } = confine(reach, () =>
     outcome.value === 'finished' ? finishWork(work, unlock) : takeBackWork(work, work.files)
   )
-  const path = problems[0]?.path ?? left[0] ?? folder
+  const path = problems[0]?.path ?? leftovers[0] ?? folder
   const interrupted = { code: 'INTERRUPTED', journal: journalPath(folder), started } as const
   const [cause] = problems
-  if (again) return err({ ...interrupted, path, why: 'STUCK', ...(cause ? { cause } : {}) })
+  if (retryable) return err({ ...interrupted, path, why: 'STUCK', ...(cause ? { cause } : {}) })
   if (state !== null) pruneRuns(state)
   const removed = unlock() ? removeJournal(folder) : null
   if (removed !== null) return err(removed)
@@ -243,7 +244,7 @@ function decide(
     if (state === 'other') return refuse(path, 'EDITED')
     if (state === 'unknown') return refuse(path, 'STUCK')
   }
-  const point = commitPoint(work)
+  const point = commitPoint(work.files)
   const isCommitted = point !== undefined && states.get(point) === 'after'
   for (const [file, state] of states) {
     if (file.after === null || file === point) continue

@@ -8,11 +8,11 @@ import {
   rmSync,
   statSync
 } from 'node:fs'
-import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { isOpen, type People } from './access.ts'
 import { reading } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt, pathExists, succeeded } from './paths.ts'
+import { attempt, isWithin, pathExists, pathParts, succeeded, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { isNumber, isObject, isString, isStrings, parseObject } from './read.ts'
 import { writeNewFile } from './tempFiles.ts'
@@ -101,9 +101,7 @@ export function innerPath(path: string, root: string): string {
 
 /** A root folder as the manifests in this state folder say it, and back; all without links. */
 export function innerRoot(root: string, stateFolder: string): string {
-  const inside = relative(root, stateFolder)
-  const isOutside = inside === '..' || inside.startsWith('../') || isAbsolute(inside)
-  return isOutside ? root : relative(stateFolder, root) || '.'
+  return isWithin(stateFolder, root) ? relative(stateFolder, root) || '.' : root
 }
 
 /** The inverse of `innerRoot`. */
@@ -217,7 +215,7 @@ export function markReported(folder: string): void {
 }
 
 /** What the place of the state folder depends on. */
-export interface StateFolderFacts {
+interface StateFolderFacts {
   /** The root of the system that is edited, `/` for the running one. */
   root: string
   uid: number
@@ -276,7 +274,7 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
   const self = process.geteuid?.() ?? -1
   const people = { ...known, trusted: new Set([0, self, ...unmappedRoot()]) }
   let at = '/'
-  let pending = partsOf(path)
+  let pending = pathParts(path)
   let links = 0
   for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
     const looked = attempt(() => statSync(at), reading(at))
@@ -304,7 +302,7 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
     const target = attempt(() => readlinkSync(next), reading(next))
     if (!target.ok) return target.error
     if (target.value.startsWith('/')) at = '/'
-    pending = [...partsOf(target.value), ...pending]
+    pending = [...pathParts(target.value), ...pending]
   }
   return null
 }
@@ -314,18 +312,11 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
  * as those of the one that stands for all who have none.
  */
 function unmappedRoot(): number[] {
-  let ranges: number[][] = [[0, 0, 1]]
-  succeeded(() => {
-    const text = readFileSync('/proc/self/uid_map').toString()
-    ranges = text
-      .trim()
-      .split('\n')
-      .map(line => line.trim().split(/ +/).map(Number))
-  })
+  const map = valueOr('0 0 1', () => readFileSync('/proc/self/uid_map').toString())
+  const ranges = map
+    .trim()
+    .split('\n')
+    .map(line => line.trim().split(/ +/).map(Number))
   const isMapped = ranges.some(([, outside = 0]) => outside === 0)
   return isMapped ? [] : [OVERFLOW_UID]
-}
-
-function partsOf(path: string): string[] {
-  return path.split('/').filter(part => part !== '' && part !== '.')
 }

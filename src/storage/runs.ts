@@ -14,7 +14,7 @@ import {
   standOf,
   type Undone
 } from './history.ts'
-import { attempt, pathExists, succeeded } from './paths.ts'
+import { attempt, pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot } from './read.ts'
 import {
@@ -266,12 +266,9 @@ const KEPT_RUNS = 20
  */
 export function pruneRuns(stateFolder: string): void {
   const folder = runsFolder(stateFolder)
-  let names: string[] = []
-  succeeded(() => {
-    names = readdirSync(folder).filter(isRunId)
-  })
-  for (const name of names)
-    if (!pathExists(join(folder, name, MANIFEST))) dropRun(join(folder, name))
+  const found = valueOr([], () => readdirSync(folder)).filter(isRunId)
+  const blank = found.filter(name => !pathExists(join(folder, name, MANIFEST)))
+  for (const name of blank) dropRun(join(folder, name))
   const records = readRecords(stateFolder)
   if (!records.ok) return
   const { runs } = records.value

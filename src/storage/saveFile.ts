@@ -4,13 +4,13 @@ import { ok, type Result } from '../nix/result.ts'
 import { knownPeople } from './access.ts'
 import { reading, writing } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt } from './paths.ts'
+import { attempt, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { type Ownership, readFacts } from './read.ts'
 import { removeFile, renameBeside, temporaryName, writeNewFile } from './tempFiles.ts'
 
 /** A file that is made or replaced, which is no part of the configuration. */
-export interface SaveTarget {
+interface SaveTarget {
   /** The folder is without links; the file itself is no link. */
   path: string
   /** What it belongs to now; null where it does not exist. */
@@ -52,7 +52,7 @@ export function saveFile(
   const temp = temporaryName(path)
   const problem =
     writeNewFile(temp, bytes, narrowed(wanted, source), { about: path }) ??
-    problemOf(attempt(() => renameBeside(temp, path), writing(path, bytes.length)))
+    problemIn(() => renameBeside(temp, path), writing(path, bytes.length))
   if (problem === null) return syncFolder(dirname(path))
   removeFile(temp)
   return problem
@@ -79,8 +79,4 @@ function narrowed({ mode, uid, gid }: Ownership, source: Ownership): Ownership {
   const isReadable = uid === source.uid || uid === 0 || (others & 0o004) !== 0
   const most = 0o600 | group | others
   return { mode: mode & most & 0o666, uid: isReadable ? uid : source.uid, gid }
-}
-
-function problemOf(result: Result<void, FileProblem>): FileProblem | null {
-  return result.ok ? null : result.error
 }

@@ -25,83 +25,96 @@ export interface FileChange {
   emptied?: string[]
 }
 
-/** A file to write. */
-export interface Write {
+/** One file of a run: hashes of what was there and of what is to be there, null for nothing. */
+export interface WorkFile {
   path: string
-  before: Snapshot | null
-  after: Uint8Array
-  afterHash: string
-  owner: Ownership
-  /** Where the new bytes are until they take the file's place. */
-  temp: string
-  /**
-   * Where a copy of the old file is while the change may have to be taken back; null when the file
-   * is new or the last one written.
-   */
+  before: string | null
+  after: string | null
+  /** Where the new bytes wait. */
+  temp: string | null
+  /** Where a copy of the old file is while it may have to come back. */
   spare: string | null
 }
 
-/** A file to delete. */
-export interface Deletion {
-  path: string
-  before: Snapshot
-}
-
 /**
- * All there is to do: the writes in their order, the last of which is the commit point, and then
- * the deletions.
+ * All that a run does, as far as it takes to go back or to the end from wherever it stopped: the
+ * files decide by what they are.
  */
-export interface Steps {
-  writes: Write[]
-  deletions: Deletion[]
+export interface Work {
+  /** The writes in their order, the last of which is the commit point, and then the deletions. */
+  files: WorkFile[]
+  /** The folders to be made, the outermost first. */
+  folders: string[]
+  /** The folders that go when nothing is left in them. */
+  emptied: string[]
+  /** The run's folder among the backups. */
+  run: string | null
 }
 
+/** A file to write. */
+export interface Write extends WorkFile {
+  after: string
+  temp: string
+  /** The file as it is; null where it is new. */
+  old: Snapshot | null
+  bytes: Uint8Array
+  owner: Ownership
+}
+
+/** A file of a run, with what it takes to make the change: to write it, or to delete it. */
+export type Step = Write | (WorkFile & { old: Snapshot; bytes: null })
+
 /**
- * Compares the changes with the disk and leaves out those that are done already.
+ * Compares the changes with the disk and leaves out those that are done already. The writes come first, in
+ * their order, then the deletions.
  * Problems: STALE, those of `readSnapshot`, NOT_FOUND for a file to be `like`.
  */
-export function diffAgainstDisk(changes: FileChange[]): Result<Steps, FileProblem> {
+export function diffAgainstDisk(changes: FileChange[]): Result<Step[], FileProblem> {
   const writes: Write[] = []
-  const deletions: Deletion[] = []
+  const deletions: Step[] = []
   for (const change of changes) {
-    const read = readExpected(change)
+    const { realpath: path, after: bytes } = change
+    const read = readExpected(path, change.before?.sha256 ?? null)
     if (!read.ok) return read
-    const before = read.value
-    const { realpath: path, after } = change
-    if (after === null) {
-      if (before !== null) deletions.push({ path, before })
+    const old = read.value
+    const before = old?.sha256 ?? null
+    if (bytes === null) {
+      const file = { path, before, after: null, temp: null, spare: null }
+      if (old !== null) deletions.push({ ...file, old, bytes })
       continue
     }
-    const afterHash = sha256(after)
-    if (before?.sha256 === afterHash) continue
-    const owner = before === null ? ownerOfNew(change) : ok(before)
+    const after = sha256(bytes)
+    if (before === after) continue
+    const owner = old === null ? ownerOfNew(change) : ok(old)
     if (!owner.ok) return owner
     const { mode, uid, gid } = owner.value
-    const temp = temporaryName(path)
-    writes.push({ path, before, after, afterHash, owner: { mode, uid, gid }, temp, spare: null })
+    const file = { path, before, after, temp: temporaryName(path), spare: null }
+    writes.push({ ...file, old, bytes, owner: { mode, uid, gid } })
   }
   for (const write of writes.slice(0, -1))
-    if (write.before !== null) write.spare = temporaryName(write.path)
-  return ok({ writes, deletions })
+    if (write.old !== null) write.spare = temporaryName(write.path)
+  return ok([...writes, ...deletions])
 }
 
-/** STALE when the file isn't `before` any more, or the problem of reading it; null when it is. */
-export function findStale(path: string, before: { sha256: string } | null): FileProblem | null {
-  const read = readExpected({ realpath: path, before })
+/** The steps that write a file. */
+export function writesOf(steps: readonly Step[]): Write[] {
+  return steps.filter(step => step.bytes !== null)
+}
+
+/** STALE when a file isn't what was planned for any more, or the problem of reading it; null when it is. */
+export function findStale(path: string, before: string | null): FileProblem | null {
+  const read = readExpected(path, before)
   return read.ok ? null : read.error
 }
 
-function readExpected({
-  realpath: path,
-  before
-}: Pick<FileChange, 'realpath' | 'before'>): Result<Snapshot | null, FileProblem> {
+function readExpected(path: string, before: string | null): Result<Snapshot | null, FileProblem> {
   const resolved = resolveLinks(path)
   if (!resolved.ok) return resolved
   if (resolved.value.realpath !== path) return err({ code: 'NOT_REGULAR', path })
   const read = readSnapshot(path)
   if (!read.ok) return read
   const found = read.value?.sha256 ?? null
-  return found === (before?.sha256 ?? null) ? read : err({ code: 'STALE', path, found })
+  return found === before ? read : err({ code: 'STALE', path, found })
 }
 
 function ownerOfNew({ realpath, like }: FileChange): Result<Ownership, FileProblem> {
@@ -118,17 +131,17 @@ function ownerOfNew({ realpath, like }: FileChange): Result<Ownership, FileProbl
  * what it is to become, and of what it is where it may have to come back. Nothing that was there is
  * touched. The caller takes it back on a problem.
  */
-export function prepareWrites(writes: readonly Write[], folders: string[]): FileProblem | null {
+export function prepareWrites(steps: readonly Step[], folders: string[]): FileProblem | null {
   for (const folder of folders) {
     const problem = makeFolder(folder) ?? settleFolder(folder, 0o755, true)
     if (problem !== null) return problem
   }
-  for (const { path, before, after, owner, temp, spare } of writes) {
-    const options = before === null ? { about: path } : { about: path, attributesOf: path }
-    const problem = writeNewFile(temp, after, owner, options)
+  for (const { path, old, bytes, owner, temp, spare } of writesOf(steps)) {
+    const options = old === null ? { about: path } : { about: path, attributesOf: path }
+    const problem = writeNewFile(temp, bytes, owner, options)
     if (problem !== null) return problem
-    if (spare === null || before === null) continue
-    const kept = writeNewFile(spare, before.bytes, before, { ...options, times: before })
+    if (spare === null || old === null) continue
+    const kept = writeNewFile(spare, old.bytes, old, { ...options, times: old })
     if (kept !== null) return kept
   }
   return null

@@ -27,7 +27,7 @@ import { err, ok, type Result } from '../nix/result.ts'
 import { findProgram } from './access.ts'
 import { reading, writing } from './errno.ts'
 import { inFolder, pathOf, syncFolder } from './folders.ts'
-import { attempt, isSystemError, pathExists, succeeded } from './paths.ts'
+import { attempt, isSystemError, isWithin, pathExists, succeeded, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import type { Ownership } from './read.ts'
 
@@ -259,11 +259,8 @@ export async function copyTree(
 
 /** What stands in a folder; nothing in what is none, or can't be read. */
 function entriesIn(path: string): string[] {
-  let names: string[] = []
-  succeeded(() => {
-    if (lstatSync(path).isDirectory()) names = readdirSync(path).filter(it => it !== '.git')
-  })
-  return names
+  const names = valueOr([], () => (lstatSync(path).isDirectory() ? readdirSync(path) : []))
+  return names.filter(it => it !== '.git')
 }
 
 /** Copies a file or a link, or makes a folder. */
@@ -281,8 +278,6 @@ function copyOne(from: string, to: string, name: string): void {
 function leadOf(link: string, from: string, to: string): string {
   const lead = readlinkSync(link)
   const absolute = resolve(dirname(link), lead)
-  const inside = relative(from, absolute)
-  const isInside = inside !== '..' && !inside.startsWith('../')
-  if (!isInside) return absolute
-  return lead.startsWith('/') ? join(to, inside) : lead
+  if (!isWithin(absolute, from)) return absolute
+  return lead.startsWith('/') ? join(to, relative(from, absolute)) : lead
 }

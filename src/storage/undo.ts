@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { accountOf, callersOf } from './access.ts'
 import { concerns } from './history.ts'
-import { pathExists, succeeded } from './paths.ts'
+import { pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot } from './read.ts'
 import {
@@ -131,12 +131,10 @@ export function runsOfOther(
   root: string
 ): string[] | null {
   const folder = runsFolder(state)
-  let names: string[] | null = null
-  succeeded(() => {
-    if (isFolderOf(uid, state) && isFolderOf(uid, folder)) names = readdirSync(folder)
-  })
+  if (!isFolderOf(uid, state) || !isFolderOf(uid, folder)) return null
+  const names = valueOr(null, () => readdirSync(folder))
   if (names === null) return null
-  const ids = (names as string[]).filter(isRunId).sort(compareRunIds).reverse()
+  const ids = names.filter(isRunId).sort(compareRunIds).reverse()
   const runs = ids.slice(0, MOST_RECORDS).flatMap(id => recordOf(uid, folder, id, state) ?? [])
   // Those that are done: of others the files would have to be read, wherever these records say they are.
   const { applied } = historyOf(runs.filter(run => run.root === root && run.done))
@@ -151,22 +149,16 @@ function recordOf(uid: number, folder: string, id: string, state: string): Run |
   const inside = join(folder, id)
   const path = join(inside, MANIFEST)
   if (!isFolderOf(uid, inside)) return null
-  let size = 0
-  succeeded(() => {
-    size = lstatSync(path).size
-  })
-  const read = size <= LARGEST_RECORD ? readSnapshot(path) : null
-  if (!read?.ok || read.value?.uid !== uid) return null
+  const read = readSnapshot(path, LARGEST_RECORD)
+  if (!read.ok || read.value?.uid !== uid) return null
   const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
   if (manifest?.id !== id) return null
   return toRun(manifest, inside, state)
 }
 
 function isFolderOf(uid: number, path: string): boolean {
-  let isOwn = false
-  succeeded(() => {
+  return valueOr(false, () => {
     const stat = lstatSync(path)
-    isOwn = stat.isDirectory() && stat.uid === uid
+    return stat.isDirectory() && stat.uid === uid
   })
-  return isOwn
 }

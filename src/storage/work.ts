@@ -2,77 +2,18 @@ import { renameSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { writing } from './errno.ts'
 import { inFolder, syncFolder } from './folders.ts'
-import { attempt, pathExists } from './paths.ts'
+import { attempt, pathExists, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot } from './read.ts'
 import { dropRun, markDone } from './run.ts'
-import { findStale, type Steps, type Write } from './step.ts'
+import { findStale, type Work, type WorkFile, type Write } from './step.ts'
 import { removeFile, removeIfEmpty, renameBeside } from './tempFiles.ts'
 
-/** One file of a run: hashes of what was there and of what is to be there, null for nothing. */
-export interface WorkFile {
-  path: string
-  before: string | null
-  after: string | null
-  /** Where the new bytes wait. */
-  temp: string | null
-  /** Where a copy of the old file is while it may have to come back. */
-  spare: string | null
-}
-
-/**
- * All that a run does, as far as it takes to go back or to the end from wherever it stopped: the
- * files decide by what they are.
- */
-export interface Work {
-  /** The writes in their order, the last of which is the commit point, and then the deletions. */
-  files: WorkFile[]
-  /** The folders to be made, the outermost first. */
-  folders: string[]
-  /** The folders that go when nothing is left in them. */
-  emptied: string[]
-  /** The run's folder among the backups. */
-  run: string | null
-}
-
 /** What is at a path: what was there before, what is to be there, something else, or unreadable. */
-export type FileState = 'before' | 'after' | 'other' | 'unknown'
-
-/**
- * What a run sets out to do, as the journal keeps it: its steps, the `folders` that it makes, those that
- * it leaves `emptied`, and the folder of its backup, null without one.
- */
-export function workOf(
-  { writes, deletions }: Steps,
-  folders: string[],
-  emptied: string[],
-  run: string | null
-): Work {
-  return {
-    files: [
-      ...writes.map(({ path, before, afterHash, temp, spare }) => ({
-        path,
-        before: before?.sha256 ?? null,
-        after: afterHash,
-        temp,
-        spare
-      })),
-      ...deletions.map(({ path, before }) => ({
-        path,
-        before: before.sha256,
-        after: null,
-        temp: null,
-        spare: null
-      }))
-    ],
-    folders,
-    emptied,
-    run
-  }
-}
+type FileState = 'before' | 'after' | 'other' | 'unknown'
 
 /** The file that decides: the last one written, or the first one deleted where none is written. */
-export function commitPoint({ files }: Work): WorkFile | undefined {
+export function commitPoint(files: readonly WorkFile[]): WorkFile | undefined {
   return files.findLast(({ after }) => after !== null) ?? files[0]
 }
 
@@ -91,24 +32,24 @@ export function temporaryNames({ files }: Work): string[] {
 }
 
 /** How going back or to the end went. */
-export interface Cleanup {
+interface Cleanup {
   /** What is not as it should be. */
-  left: string[]
+  leftovers: string[]
   problems: FileProblem[]
   /** Whether to try again would make sense. */
-  again: boolean
+  retryable: boolean
 }
 
 /**
- * Makes everything as it was before the run, which has not reached its commit point. `reached` are
+ * Makes everything as it was before the run, which has not reached its commit point. `installed` are
  * the files that it may have replaced; only what is ours goes: a file that someone else has written
  * to in between stays. May be stopped and repeated at any point.
  */
-export function takeBackWork(work: Work, reached: readonly WorkFile[]): Cleanup {
-  const point = commitPoint(work)
-  const files = reached.filter(file => file !== point && file.after !== null).reverse()
+export function takeBackWork(work: Work, installed: readonly WorkFile[]): Cleanup {
+  const point = commitPoint(work.files)
+  const files = installed.filter(file => file !== point && file.after !== null).reverse()
   const unrestored = files.filter(file => !restored(file))
-  const left = unrestored.map(({ path }) => path)
+  const leftovers = unrestored.map(({ path }) => path)
   const stuck = unrestored.filter(file => fileState(file) !== 'other')
   const needed = new Set(stuck.map(({ spare }) => spare))
   const problems: FileProblem[] = []
@@ -116,16 +57,16 @@ export function takeBackWork(work: Work, reached: readonly WorkFile[]): Cleanup 
     if (problem !== null) problems.push(problem)
     return problem !== null && pathExists(path)
   }
-  const names = temporaryNames(work).reverse()
-  left.push(...names.filter(it => !needed.has(it) && pathExists(it) && isLeft(it, removeFile(it))))
+  const isKept = (it: string) => !needed.has(it) && pathExists(it) && isLeft(it, removeFile(it))
+  leftovers.push(...temporaryNames(work).reverse().filter(isKept))
   const inward = [...work.folders].reverse()
-  left.push(...inward.filter(it => isLeft(it, removeIfEmpty(it))))
+  leftovers.push(...inward.filter(it => isLeft(it, removeIfEmpty(it))))
   syncFolders(work)
   const isMixed = unrestored.length > 0
   // Where someone has written over what came from us, the old version is in the backup alone.
-  if (!isMixed && work.run !== null && !dropRun(work.run)) left.push(work.run)
+  if (!isMixed && work.run !== null && !dropRun(work.run)) leftovers.push(work.run)
   const edited = unrestored.length - stuck.length
-  return { left, problems, again: left.length > edited }
+  return { leftovers, problems, retryable: leftovers.length > edited }
 }
 
 function restored(file: WorkFile): boolean {
@@ -167,9 +108,9 @@ export function finishWork(work: Work, unlock: () => boolean): Cleanup {
   const undone = work.run === null ? null : markDone(work.run)
   const open = [...removals, ...deletions, ...emptied].filter(isProblem)
   return {
-    left: open.map(({ path }) => path),
+    leftovers: open.map(({ path }) => path),
     problems: [...open, ...unsynced, undone].filter(isProblem),
-    again: undone !== null || !isFree || open.some(({ code }) => code !== 'STALE')
+    retryable: undone !== null || !isFree || open.some(({ code }) => code !== 'STALE')
   }
 }
 
@@ -213,35 +154,25 @@ export type Installed =
 
 /**
  * Puts the prepared files in their places, in order; the rename of the last one is the commit
- * point. Each file is compared once more right before. `files` are the same as parts of the work;
- * those that may have been replaced are added to `reached`. On failure the caller takes them back;
- * on an unknown outcome it must not, as a file that may have become the configuration needs the
- * others.
+ * point. Each file is compared once more right before. Those that may have been replaced are added to
+ * `installed`. On failure the caller takes them back; on an unknown outcome it must not, as a file that may
+ * have become the configuration needs the others.
  */
-export function install(
-  writes: readonly Write[],
-  files: readonly WorkFile[],
-  reached: WorkFile[]
-): Installed {
-  for (const [index, { path, before, after, temp }] of writes.entries()) {
+export function install(writes: readonly Write[], installed: WorkFile[]): Installed {
+  for (const [index, write] of writes.entries()) {
+    const { path, before, bytes, temp } = write
     const isLast = index === writes.length - 1
     const stale = findStale(path, before)
     if (stale !== null) return { outcome: 'failed', problem: stale }
-    const file = files[index]
-    if (file !== undefined) reached.push(file)
-    const renamed = attempt(() => renameBeside(temp, path), writing(path, after.length))
-    if (!renamed.ok && !isLast) return { outcome: 'failed', problem: renamed.error }
-    if (!renamed.ok) {
-      const state = file === undefined ? 'unknown' : fileState(file)
-      if (state !== 'after')
-        return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: renamed.error }
-    }
+    installed.push(write)
+    const unnamed = problemIn(() => renameBeside(temp, path), writing(path, bytes.length))
+    if (unnamed !== null && !isLast) return { outcome: 'failed', problem: unnamed }
+    const state = unnamed === null ? 'after' : fileState(write)
+    if (unnamed !== null && state !== 'after')
+      return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: unnamed }
     const unsynced = syncFolder(dirname(path))
     if (unsynced !== null && !isLast) return { outcome: 'failed', problem: unsynced }
-    if (isLast) {
-      const warnings = [renamed.ok ? null : renamed.error, unsynced]
-      return { outcome: 'committed', warnings: warnings.filter(each => each !== null) }
-    }
+    if (isLast) return { outcome: 'committed', warnings: [unnamed, unsynced].filter(isProblem) }
   }
   return { outcome: 'committed', warnings: [] }
 }
