@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, fstatSync, lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
+import { defined } from '../collections.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { findProgram } from './access.ts'
 import { openFolder, pathOf } from './folders.ts'
+import { textAt } from './paths.ts'
 
 /** Why git did not do what it was asked for: its exit code (null where it never ran), and its words. */
 export interface GitProblem {
@@ -20,14 +22,12 @@ export interface GitProblem {
  * could put a link to another repository there, and git is one that only root can have put in place
  * (`findProgram`).
  */
-export function runGit(
-  tree: WorkTree,
-  args: readonly string[],
-  input = ''
-): Result<string, GitProblem> {
+function runGit(tree: WorkTree, args: readonly string[], input = ''): Result<string, GitProblem> {
   const program = findProgram('git')
   if (program === null) return err({ status: null, reason: 'git was not found' })
-  if (process.geteuid?.() !== 0) return runAs(program, tree.top, args, input, null)
+  // Without it a question could start a watcher, which writes.
+  const words = ['-c', 'core.fsmonitor=false', ...args]
+  if (process.geteuid?.() !== 0) return runAs(program, words, { folder: tree.top, input })
   let top: number
   try {
     top = openFolder(tree.top)
@@ -35,7 +35,8 @@ export function runGit(
     return err({ status: null, reason: (error as Error).message })
   }
   try {
-    return runAs(program, pathOf(top), args, input, userOf(tree, fstatSync(top)))
+    const user = userOf(tree, fstatSync(top))
+    return runAs(program, words, { folder: pathOf(top), input, user })
   } finally {
     closeSync(top)
   }
@@ -56,25 +57,22 @@ function userOf({ uid, gid }: WorkTree, top: User): User {
 
 function runAs(
   program: string,
-  folder: string,
   args: readonly string[],
-  input: string,
-  user: User | null
+  { folder, input, user }: { folder: string; input: string; user?: User }
 ): Result<string, GitProblem> {
-  const home = user === null ? process.env.HOME : homeOf(user.uid)
-  // Without it a question could start a watcher, which writes.
-  const run = spawnSync(program, ['-c', 'core.fsmonitor=false', ...args], {
+  const home = user === undefined ? process.env.HOME : homeOf(user.uid)
+  const run = spawnSync(program, args, {
     cwd: folder,
     input,
     encoding: 'utf8',
     timeout: 30_000,
     maxBuffer: 256 * 1024 * 1024,
     stdio: ['pipe', 'pipe', 'pipe'],
-    ...(user === null ? {} : { uid: user.uid, gid: user.gid }),
+    ...user,
     env: {
       // What git itself runs as root is chosen as carefully.
       PATH: user?.uid === 0 ? dirname(program) : process.env.PATH,
-      ...(home === undefined ? {} : { HOME: home }),
+      ...defined({ HOME: home }),
       LC_ALL: 'C',
       GIT_OPTIONAL_LOCKS: '0',
       GIT_TERMINAL_PROMPT: '0'
@@ -98,12 +96,10 @@ function firstFault(stderr: string): string {
 }
 
 function homeOf(uid: number): string | undefined {
-  try {
-    const accounts = readFileSync('/etc/passwd', 'utf8').split('\n')
-    return accounts.map(it => it.split(':')).find(it => Number(it[2]) === uid)?.[5]
-  } catch {
-    return undefined
-  }
+  const accounts = textAt('/etc/passwd')
+    .split('\n')
+    .map(it => it.split(':'))
+  return accounts.find(it => Number(it[2]) === uid)?.[5]
 }
 
 /** A git work tree, and as whom git has to run in it. */
@@ -143,7 +139,7 @@ function repositoryOwner(path: string): { uid: number; gid: number } | undefined
 }
 
 /** What is listed: what git knows; or also what it does not, but no folders that it ignores. */
-export type Listed = 'known' | 'all'
+type Listed = 'known' | 'all'
 
 /** The files of a work tree, by their paths in it. A submodule is listed as one path. */
 export function listFiles(tree: WorkTree, listed: Listed): Result<string[], GitProblem> {
@@ -205,16 +201,11 @@ export function planRegistration(
 
 /** Does it. The index is written by git, as the repository's owner. */
 export function register({ tree, add, forget }: Registration): Result<unknown, GitProblem> {
-  const added =
-    add.length > 0
-      ? runGit(tree, [LITERAL, 'add', '--intent-to-add', '--', ...pathspecs(tree, add)])
-      : ok('')
+  const args = [LITERAL, 'add', '--intent-to-add', '--', ...pathspecs(tree, add)]
+  const added = add.length > 0 ? runGit(tree, args) : ok('')
   if (!added.ok || forget.length === 0) return added
-  return runGit(
-    tree,
-    ['update-index', '--force-remove', '-z', '--stdin'],
-    joinNames(forget.map(it => relative(tree.top, it)))
-  )
+  const names = joinNames(forget.map(it => relative(tree.top, it)))
+  return runGit(tree, ['update-index', '--force-remove', '-z', '--stdin'], names)
 }
 
 function planTree(
@@ -280,15 +271,8 @@ function ignoredOf(tree: WorkTree, paths: readonly string[]): Result<Set<string>
 
 /** Which of these files are in the last commit; none where there is no commit. */
 function committedOf(tree: WorkTree, paths: readonly string[]): Set<string> {
-  const listed = runGit(tree, [
-    LITERAL,
-    'ls-tree',
-    '-z',
-    '--name-only',
-    'HEAD',
-    '--',
-    ...pathspecs(tree, paths)
-  ])
+  const args = [LITERAL, 'ls-tree', '-z', '--name-only', 'HEAD', '--']
+  const listed = runGit(tree, [...args, ...pathspecs(tree, paths)])
   return new Set(listed.ok ? splitNames(listed.value).map(it => join(tree.top, it)) : [])
 }
 

@@ -1,3 +1,4 @@
+import { hashOf } from './read.ts'
 import { outerPath, type Purpose, type Run, type RunFile, type RunKind } from './run.ts'
 
 /** A run that was taken back, and the run that did it. */
@@ -213,10 +214,6 @@ function sharesFile(one: Run, other: Run): boolean {
 function pathsOf({ files, root, target }: Run): Set<string> {
   const paths = [...files.map(({ path }) => path), ...(target === undefined ? [] : [target])]
   return new Set(paths.map(path => outerPath(path, root)))
-}
-
-function hashOf(state: RunFile['before'] | RunFile['after']): string | null {
-  return state?.sha256 ?? null
 }
 
 /** What the person asks for now. */

@@ -208,6 +208,11 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+/** The hash of a file as it was or is to be; null where there is none. */
+export function hashOf(state: { sha256: string } | null): string | null {
+  return state?.sha256 ?? null
+}
+
 /** The object that a JSON text says; null when it says none, or isn't JSON. */
 export function parseObject(text: string): Record<string, unknown> | null {
   try {

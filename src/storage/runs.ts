@@ -16,7 +16,7 @@ import {
 } from './history.ts'
 import { attempt, pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { readSnapshot } from './read.ts'
+import { hashOf, readSnapshot } from './read.ts'
 import {
   compareRunIds,
   DONE,
@@ -36,21 +36,21 @@ import {
 /** Far more than the record of a run over every file of a configuration takes. */
 const LARGEST_RECORD = 16 * 1024 * 1024
 
-export interface RunsOptions {
+interface RunsOptions {
   /** The root folder of the system whose runs are asked for; `/` unless given. */
   root?: string
   people?: People
 }
 
 /** A run whose record can't be read. */
-export interface DamagedRun {
+interface DamagedRun {
   id: string
   /** The file that should say what the run did. */
   path: string
 }
 
 /** What a state folder has, the newest first. */
-export interface Records {
+interface Records {
   runs: Run[]
   damaged: DamagedRun[]
 }
@@ -89,7 +89,7 @@ export function listRuns(
  * All runs in a state folder, of whatever system, the newest first. The caller has seen to it that
  * the folder is safe. Problems: NOT_READABLE, NOT_DIRECTORY, IO_ERROR.
  */
-export function readRecords(stateFolder: string): Result<Records, FileProblem> {
+function readRecords(stateFolder: string): Result<Records, FileProblem> {
   const folder = runsFolder(stateFolder)
   const found: Records = { runs: [], damaged: [] }
   const names = attempt(() => readdirSync(folder), reading(folder))
@@ -108,8 +108,8 @@ export function readRecords(stateFolder: string): Result<Records, FileProblem> {
 /** The run that a manifest tells of, in its folder. */
 export function toRun(manifest: Manifest, folder: string, stateFolder: string): Run {
   const root = outerRoot(manifest.root, stateFolder)
-  const [done, reported] = [DONE, REPORTED].map(name => pathExists(join(folder, name)))
-  return { ...manifest, root, folder, done: done === true, reported: reported === true }
+  const has = (name: string) => pathExists(join(folder, name))
+  return { ...manifest, root, folder, done: has(DONE), reported: has(REPORTED) }
 }
 
 /** What these runs, the newest first, amount to; one that came to nothing does not count. */
@@ -123,7 +123,7 @@ export function createNow(): Now {
   return path => {
     if (!known.has(path)) {
       const read = readSnapshot(path)
-      known.set(path, read.ok ? (read.value?.sha256 ?? null) : undefined)
+      known.set(path, read.ok ? hashOf(read.value) : undefined)
     }
     return known.get(path)
   }
@@ -140,11 +140,10 @@ export function lastRun(
   realpath: string,
   options: RunsOptions = {}
 ): Result<Run, FileProblem> {
-  const pick = (history: History, now: Now) => {
+  return pickRun(stateFolder, realpath, options, (history, now) => {
     const run = pickUndo(history, realpath, now)
-    return run === null ? null : { picked: run, stand: standOf(run, now) }
-  }
-  return pickRun(stateFolder, realpath, options, pick)
+    return run && { picked: run, stand: standOf(run, now) }
+  })
 }
 
 /** The run that `redo` makes again for the file, and the run that took it back. Problems: as `lastRun`. */
@@ -153,11 +152,10 @@ export function lastUndone(
   realpath: string,
   options: RunsOptions = {}
 ): Result<Undone, FileProblem> {
-  const pick = (history: History, now: Now) => {
+  return pickRun(stateFolder, realpath, options, (history, now) => {
     const undone = pickRedo(history, realpath, now)
-    return undone === null ? null : { picked: undone, stand: standOf(undone.by, now) }
-  }
-  return pickRun(stateFolder, realpath, options, pick)
+    return undone && { picked: undone, stand: standOf(undone.by, now) }
+  })
 }
 
 function pickRun<Picked>(
@@ -241,7 +239,7 @@ function readRecord(
 function cameToNothing(run: Run, now: Now): boolean {
   const point = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   if (point === undefined) return true
-  return now(outerPath(point.path, run.root)) === (point.before?.sha256 ?? null)
+  return now(outerPath(point.path, run.root)) === hashOf(point.before)
 }
 
 /** The bytes that a run kept. Problem: BACKUP_DAMAGED. */
@@ -282,19 +280,15 @@ export function pruneRuns(stateFolder: string): void {
  * their files; and among the newest in effect, or the newest that can be made again, as however often
  * somebody goes back and forth, the way back must not get shorter. With each of them its reasons.
  */
-export function neededRuns(
+function neededRuns(
   runs: readonly Run[],
   { applied, undone, reasons }: History,
   most = KEPT_RUNS
 ): Set<string> {
   const newest = newestOfEach(runs, most)
   const inEffect = newestOfEach([...applied].reverse(), most)
-  const again = new Set(
-    newestOfEach(
-      [...undone].reverse().map(({ run }) => run),
-      most
-    )
-  )
+  const takenBack = [...undone].reverse().map(({ run }) => run)
+  const again = new Set(newestOfEach(takenBack, most))
   const undoings = undone.filter(({ run }) => again.has(run)).map(({ by }) => by)
   const kept = new Set([...newest, ...inEffect, ...again, ...undoings].map(({ id }) => id))
   // A set takes up what is added to it meanwhile.

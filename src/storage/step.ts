@@ -5,7 +5,14 @@ import { reading } from './errno.ts'
 import { makeFolder, settleFolder } from './folders.ts'
 import { attempt, nearestExisting } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { type Ownership, readSnapshot, resolveLinks, type Snapshot, sha256 } from './read.ts'
+import {
+  hashOf,
+  type Ownership,
+  readSnapshot,
+  resolveLinks,
+  type Snapshot,
+  sha256
+} from './read.ts'
 import { temporaryName, writeNewFile } from './tempFiles.ts'
 
 /** What is to become of one file. */
@@ -74,10 +81,10 @@ export function diffAgainstDisk(changes: FileChange[]): Result<Step[], FileProbl
   const deletions: Step[] = []
   for (const change of changes) {
     const { realpath: path, after: bytes } = change
-    const read = readExpected(path, change.before?.sha256 ?? null)
+    const read = readExpected(path, hashOf(change.before))
     if (!read.ok) return read
     const old = read.value
-    const before = old?.sha256 ?? null
+    const before = hashOf(old)
     if (bytes === null) {
       const file = { path, before, after: null, temp: null, spare: null }
       if (old !== null) deletions.push({ ...file, old, bytes })
@@ -113,7 +120,7 @@ function readExpected(path: string, before: string | null): Result<Snapshot | nu
   if (resolved.value.realpath !== path) return err({ code: 'NOT_REGULAR', path })
   const read = readSnapshot(path)
   if (!read.ok) return read
-  const found = read.value?.sha256 ?? null
+  const found = hashOf(read.value)
   return found === before ? read : err({ code: 'STALE', path, found })
 }
 
@@ -163,8 +170,8 @@ export function lookOnDisk(changes: FileChange[]): OnDisk[] {
   return changes.map(({ realpath: path, before, after }) => {
     const read = readSnapshot(path)
     if (!read.ok) return { path, state: 'unknown', sha256: null }
-    const found = read.value?.sha256 ?? null
-    if (found === (before?.sha256 ?? null)) return { path, state: 'before', sha256: found }
+    const found = hashOf(read.value)
+    if (found === hashOf(before)) return { path, state: 'before', sha256: found }
     const wanted = after === null ? null : sha256(after)
     return { path, state: found === wanted ? 'after' : 'other', sha256: found }
   })

@@ -5,7 +5,7 @@ import { accountOf, callersOf } from './access.ts'
 import { concerns } from './history.ts'
 import { pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { readSnapshot } from './read.ts'
+import { hashOf, readSnapshot } from './read.ts'
 import {
   compareRunIds,
   isRunId,
@@ -21,7 +21,7 @@ import { historyOf, readCopy, toRun } from './runs.ts'
 import type { FileChange } from './step.ts'
 
 /** What is at the path of a run's file now, and what the run kept of it. */
-export interface Found {
+interface Found {
   file: RunFile
   /** The hash of what is there, null for nothing. */
   now: string | null
@@ -41,7 +41,7 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
   for (const file of run.files) {
     const read = readSnapshot(outerPath(file.path, run.root))
     if (!read.ok) return read
-    const now = read.value?.sha256 ?? null
+    const now = hashOf(read.value)
     const kept = file.before === null ? ok(null) : readCopy(run, file.before)
     if (!kept.ok) return kept
     found.push({ file, now, kept: kept.value })
@@ -59,17 +59,13 @@ function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem
     return err({ code: 'EDITED_SINCE', path, run: run.id, found: edited.now })
   }
   const emptied = run.folders.map(folder => outerPath(folder, run.root))
-  const changes = found
-    .filter(({ file, now }) => now !== hashOf(file.before))
-    .map(({ file, now, kept }): FileChange => {
-      const change = {
-        realpath: outerPath(file.path, run.root),
-        before: now === null ? null : { sha256: now },
-        after: kept,
-        emptied
-      }
-      return file.before === null ? change : { ...change, like: file.before }
-    })
+  const changed = found.filter(({ file, now }) => now !== hashOf(file.before))
+  const changes = changed.map(({ file, now, kept }): FileChange => {
+    const realpath = outerPath(file.path, run.root)
+    const before = now === null ? null : { sha256: now }
+    const like = file.before === null ? {} : { like: file.before }
+    return { realpath, before, after: kept, emptied, ...like }
+  })
   // As in any change a file comes before the one that imports it, and goes after it. What a run
   // made or deleted is undone from its last to its first; what it changed keeps the order, in which
   // the configuration is the last.
@@ -80,10 +76,6 @@ function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem
     ...present.filter(({ after }) => after !== null),
     ...present.filter(({ after }) => after === null).reverse()
   ])
-}
-
-function hashOf(state: { sha256: string } | null): string | null {
-  return state?.sha256 ?? null
 }
 
 /** An account that has runs of its own, which this process does not undo. */
