@@ -15,7 +15,7 @@ import {
   removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
-import { type Finding, findingAt, type Place, placeIn, placeOf } from '../lints/finding.ts'
+import { type Finding, findingAt, findingPlace, type Place, placeWithin } from '../lints/finding.ts'
 import {
   earlyLine,
   firmwareFramebufferOff,
@@ -90,7 +90,7 @@ function boundEarly(view: View, machine: Machine): Bound[] {
       return it.devices.map((device): Bound => ({ device, isSure, entry, place: it }))
     })
   const scripted = overriddenEarly(view).flatMap(({ text, index, address }) => {
-    const place = placeIn(text, index, address.length)
+    const place = placeWithin(text, index, address.length)
     const devices = machine.devices.filter(it => it.address === address)
     const isSure = isUnconditional(text)
     return devices.map((device): Bound => ({ device, isSure, entry: text, place }))
@@ -114,7 +114,7 @@ function framebufferOff(view: View): Cause[] {
     why: `with ${name}, nothing is drawn before a graphics driver loads`,
     isCertain: isUnconditional(at),
     entry: at,
-    place: placeOf(at)
+    place: findingPlace(at)
   }))
 }
 

@@ -32,7 +32,7 @@ export function deviceFaults(state: MachineState): Finding[] {
   const more = [...moves.flatMap(it => certainTarget(it, moves) ?? []), ...missing]
   const isSafe = isHarmless(machine, passed, more)
   return [
-    ...absentDevices(state),
+    ...missingDevices(state),
     ...virtualFaults(state),
     ...movedDevices(state, moves, isSafe),
     ...sharedIDs(state, kept, passed),
@@ -46,7 +46,7 @@ export function deviceFaults(state: MachineState): Finding[] {
 }
 
 /** Named devices that the machine has not. */
-function absentDevices({ machine, named }: MachineState): Finding[] {
+function missingDevices({ machine, named }: MachineState): Finding[] {
   return named.flatMap((it): Finding[] => {
     const { by, devices } = it
     if (devices.length > 0 || (by.kind === 'address' && by.expected !== undefined)) return []

@@ -5,8 +5,8 @@ import {
   type Finding,
   type FindingInit,
   findingAt,
+  findingPlace,
   type Place,
-  placeOf,
   replaceItem
 } from '../lints/finding.ts'
 import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
@@ -170,7 +170,7 @@ function turnOn(view: View, first: Place): { place: Place } & Pick<FindingInit, 
   const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
   if (type?.spelling === '"amd"' && type.isCertain) {
     return {
-      place: placeOf(type.entry),
+      place: findingPlace(type.entry),
       remedy: 'write virtualisation.vfio.IOMMUType = "intel";',
       fix: [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
     }
@@ -179,7 +179,7 @@ function turnOn(view: View, first: Place): { place: Place } & Pick<FindingInit, 
   if (!params) return { place: first, remedy: TURN_ON }
   return {
     // A whole list says little, but a fix is for the file of its finding.
-    place: first.path === params.file.path ? first : placeOf(params),
+    place: first.path === params.file.path ? first : findingPlace(params),
     remedy: 'add "intel_iommu=on" to boot.kernelParams',
     fix: [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
   }

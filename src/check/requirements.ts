@@ -11,7 +11,7 @@ import {
   splitIDs
 } from '../lints/bindings.ts'
 import { moduleName } from '../lints/earlyDrivers.ts'
-import { type Place, placeOf } from '../lints/finding.ts'
+import { findingPlace, type Place } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
 import { nodeText } from '../lints/values.ts'
 import {
@@ -59,7 +59,7 @@ export function requirementsOf(
   const params = [
     ...written
       .filter(it => RELEVANT.test(it.param) && isPlain(it.param))
-      .map(it => ({ ...placeOf(it.item), param: it.param })),
+      .map(it => ({ ...findingPlace(it.item), param: it.param })),
     ...(own ? ownParams(view, own, machine) : [])
   ]
   const loaded = LOADED.flatMap(view.items).filter(
@@ -67,13 +67,13 @@ export function requirementsOf(
   )
   const kvmfr = view.says('virtualisation.kvmfr.enable', true).filter(isUnconditional)
   const modules = [
-    ...loaded.map(it => ({ ...placeOf(it), name: moduleName(it.text ?? '') })),
-    ...(own ? [{ ...placeOf(own), name: 'vfio_pci' }] : []),
-    ...kvmfr.map(it => ({ ...placeOf(it), name: 'kvmfr' }))
+    ...loaded.map(it => ({ ...findingPlace(it), name: moduleName(it.text ?? '') })),
+    ...(own ? [{ ...findingPlace(own), name: 'vfio_pci' }] : []),
+    ...kvmfr.map(it => ({ ...findingPlace(it), name: 'kvmfr' }))
   ]
   const bindsAtBoot = contendersFor(view, `${OURS}.bindAtBoot`)
   return {
-    first: named[0] ?? (own && placeOf(own)) ?? modules[0] ?? params[0],
+    first: named[0] ?? (own && findingPlace(own)) ?? modules[0] ?? params[0],
     params: uniqueBy(params, it => it.param),
     bindsAtBoot: !(own && bindsAtBoot.some(it => it.spelling === 'false')),
     modules: uniqueBy(modules, it => it.name),
@@ -99,7 +99,7 @@ function ownParams(view: View, own: Entry, machine: Machine) {
   }
   const found: (Place & { param: string })[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {
-    if (entry) found.push(...params.map(param => ({ ...placeOf(entry), param })))
+    if (entry) found.push(...params.map(param => ({ ...findingPlace(entry), param })))
   }
   // On a processor of AMD it is there and does nothing.
   if (machine.cpu.vendor !== 'amd' && text('IOMMUType') !== 'amd') add(own, 'intel_iommu=on')
@@ -138,7 +138,7 @@ function pagesOfParams(params: readonly { item: EntryItem; param: string }[]): P
     const [name, value = ''] = param.split('=')
     if (name === 'hugepagesz') size = pageSize(value)
     if (name !== 'hugepages' || !/^[1-9]\d*$/.test(value) || size === undefined) return []
-    return [{ ...placeOf(item), sizeKiB: size, count: Number(value) }]
+    return [{ ...findingPlace(item), sizeKiB: size, count: Number(value) }]
   })
 }
 
@@ -157,7 +157,7 @@ function pagesOfOptions(view: View): Pages[] {
   const [count] = view.at(`${option}.numPages`)
   const sizeKiB = pageSize(text('pageSize') ?? text('defaultPageSize') ?? '2M')
   if (!count || sizeKiB === undefined || !/^\d+$/.test(spellingOf(count))) return []
-  return [{ ...placeOf(count), sizeKiB, count: Number(spellingOf(count)) }]
+  return [{ ...findingPlace(count), sizeKiB, count: Number(spellingOf(count)) }]
 }
 
 function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[] {
@@ -166,7 +166,7 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
   return view
     .at('boot.kernel.sysctl."vm.nr_hugepages"')
     .filter(it => isUnconditional(it) && /^[1-9]\d*$/.test(spellingOf(it)))
-    .map(it => ({ ...placeOf(it), sizeKiB, count: Number(spellingOf(it)), isSysctl: true }))
+    .map(it => ({ ...findingPlace(it), sizeKiB, count: Number(spellingOf(it)), isSysctl: true }))
 }
 
 // What a configuration gives to guests, device by device, and what of it the machine has.
@@ -197,7 +197,7 @@ export function namedIn(
   hasConditional = false
 ): Named[] {
   const ids = idBindings(view).flatMap(binding =>
-    idsOf(binding)
+    namedIDs(binding)
       .filter(it => hasConditional || isUnconditional(binding.at) || isBoundByID(params, it.id))
       .flatMap(({ id, start }): Named[] => {
         const all = machine.devices.filter(it => id.startsWith(idOf(it)))
@@ -220,12 +220,12 @@ export function namedIn(
       it => it.address === address && (expected === undefined || idOf(it) === expected)
     )
     const by = { kind: 'address', address, expected, item } as const
-    return [{ ...placeOf(item), by, ...partition(all) }]
+    return [{ ...findingPlace(item), by, ...partition(all) }]
   })
   return [...ids, ...addresses]
 }
 
-function idsOf({ lists }: Binding): { id: string; start: number }[] {
+function namedIDs({ lists }: Binding): { id: string; start: number }[] {
   return lists
     .flatMap(splitIDs)
     .filter(({ id }) => isPlain(id) && /^[0-9a-f]{4}:[0-9a-f]{4}/i.test(id))

@@ -13,7 +13,7 @@ import { hasParam, isBoundByID, type Named, type Requirements } from './requirem
  * `after-reboot` is built and waits for the next start, `not-built` stands in the files only,
  * `not-active` should be at work and is not.
  */
-export type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
+type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
 
 /** The verdict on what the running system and the one that was built show. */
 type BuildVerdict = 'active' | 'after-reboot' | 'not-built'
@@ -197,7 +197,7 @@ function hugepages(state: MachineState): Thing[] {
 }
 
 /** The boot entry of a configuration that is compared with the machine. */
-export interface BootEntry {
+interface BootEntry {
   view: View
   /** Whether the machine was started with this entry, be that an older build of it. */
   isRunning: boolean

@@ -194,7 +194,7 @@ const LISTS: Record<string, string> = {
 }
 
 /** The attributes that come first in a start tag, as libvirt writes them; the others by their names. */
-export const FIRST_ATTRIBUTES: readonly string[] = words(
+export const FIRST_ATTRIBUTES: readonly string[] = wordsIn(
   'mode name type device index domain bus slot function'
 )
 
@@ -214,15 +214,15 @@ export function isListChild(parent: string, name: string): boolean {
 
 /** Names of children in the order in which they are written: those of the table, then by their names. */
 export function childrenInOrder(parent: string, names: readonly string[]): string[] {
-  return sorted(names, childOrder.get(parent) ?? [])
+  return inTableOrder(names, childOrder.get(parent) ?? [])
 }
 
 /** Names of attributes in the order in which they are written. */
 export function attributesInOrder(names: readonly string[]): string[] {
-  return sorted(names, FIRST_ATTRIBUTES)
+  return inTableOrder(names, FIRST_ATTRIBUTES)
 }
 
-function sorted(names: readonly string[], first: readonly string[]): string[] {
+function inTableOrder(names: readonly string[], first: readonly string[]): string[] {
   const rank = (name: string) => {
     const found = first.indexOf(name)
     return found === -1 ? first.length : found
@@ -239,9 +239,9 @@ function compareBytes(a: string, b: string): number {
 const SURROGATE = /[\ud800-\udfff]/
 
 function tableOf(table: Record<string, string>): Map<string, readonly string[]> {
-  return new Map(Object.entries(table).map(([parent, names]) => [parent, words(names)]))
+  return new Map(Object.entries(table).map(([parent, names]) => [parent, wordsIn(names)]))
 }
 
-function words(text: string): string[] {
+function wordsIn(text: string): string[] {
   return text.trim().split(/\s+/)
 }

@@ -234,16 +234,16 @@ export function isPlain(text: string): boolean {
 }
 
 /** What has to hold for a definition to count, or for an item or a string of one. */
-function conditionsOf(at: Entry | EntryItem | EntryText): readonly string[] {
+function allConditions(at: Entry | EntryItem | EntryText): readonly string[] {
   return 'entry' in at ? [...at.conditions, ...at.entry.conditions] : at.conditions
 }
 
 /** Whether it counts in any case. */
 export function isUnconditional(at: Entry | EntryItem | EntryText): boolean {
-  return conditionsOf(at).length === 0
+  return allConditions(at).length === 0
 }
 
 /** Whether it is there for some versions of the kernel only. */
 export function asksVersion(item: EntryItem): boolean {
-  return conditionsOf(item).some(it => /version(?:Older|AtLeast)|compareVersions/.test(it))
+  return allConditions(item).some(it => /version(?:Older|AtLeast)|compareVersions/.test(it))
 }

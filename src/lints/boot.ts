@@ -1,6 +1,6 @@
 import { asksVersion, kernelParams, LOADED, modprobeLines, passedVendors } from './bindings.ts'
 import { moduleName } from './earlyDrivers.ts'
-import { type Finding, type FindingInit, findingAt, placeIn, replaceItem } from './finding.ts'
+import { type Finding, type FindingInit, findingAt, placeWithin, replaceItem } from './finding.ts'
 import { nodeText, stringLiterals } from './values.ts'
 import { type Entry, hasKernel, isOn, isSince, spellingOf, together, type View } from './view.ts'
 
@@ -88,7 +88,7 @@ function softdepDrm(view: View): Finding[] {
   return modprobeLines(view)
     .filter(it => /^softdep\s+drm\s.*vfio/.test(it.line))
     .map(({ at, line, index }) =>
-      findingAt(placeIn(at, index, line.length), {
+      findingAt(placeWithin(at, index, line.length), {
         code: 'SOFTDEP_DRM',
         level: 'problem',
         message: 'a softdep for drm does nothing',

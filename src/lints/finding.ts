@@ -30,20 +30,20 @@ export interface Finding extends Place {
 export type FindingInit = Omit<Finding, keyof Place>
 
 /** The value of a definition, or an item of a list. */
-export function placeOf(at: Entry | EntryItem): Place {
+export function findingPlace(at: Entry | EntryItem): Place {
   const [file, { start, end }] = 'entry' in at ? [at.entry.file, at.node] : [at.file, at.value]
   return { path: file.path, range: { start, end } }
 }
 
 /** A part of a string, by its offset in the text of that. */
-export function placeIn(at: EntryText, index: number, length: number): Place {
+export function placeWithin(at: EntryText, index: number, length: number): Place {
   const start = at.start + index
   return { path: at.entry.file.path, range: { start, end: start + length } }
 }
 
 /** A finding at the definition, item or place that it is about. */
 export function findingAt(at: Entry | EntryItem | Place, init: FindingInit): Finding {
-  const { path, range } = 'range' in at ? at : placeOf(at)
+  const { path, range } = 'range' in at ? at : findingPlace(at)
   return { ...init, path, range }
 }
 

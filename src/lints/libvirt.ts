@@ -1,7 +1,7 @@
 import { uniqueBy } from '../collections.ts'
 import { expr } from '../nix/index.ts'
 import { passesDevices } from './bindings.ts'
-import { type Finding, type Fix, findingAt, placeIn } from './finding.ts'
+import { type Finding, type Fix, findingAt, placeWithin } from './finding.ts'
 import { MASK, nodeText } from './values.ts'
 import { type Entry, type EntryText, isSince, spellingOf, together, type View } from './view.ts'
 
@@ -59,7 +59,7 @@ function renamed(view: View): Finding[] {
         why: 'NixOS still understands the old name, and warns at each build.',
         remedy: `write ${LIBVIRTD}.qemu.${now}`,
         fix: [
-          { op: 'rename', path: it.fullPath, to: [...setAround(it), 'qemu', ...now.split('.')] }
+          { op: 'rename', path: it.fullPath, to: [...parentPath(it), 'qemu', ...now.split('.')] }
         ]
       })
     )
@@ -88,7 +88,7 @@ function incompleteList(view: View): Finding[] {
     const missing = needed.filter(it => !isThere(it))
     if (missing.length === 0) return []
     return [
-      findingAt(placeIn(at, list.key, 'cgroup_device_acl'.length), {
+      findingAt(placeWithin(at, list.key, 'cgroup_device_acl'.length), {
         code: 'ACL_INCOMPLETE',
         level: 'problem',
         message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
@@ -123,7 +123,7 @@ function storePaths(view: View): Finding[] {
     const found = /\/nix\/store\/[^"\s:]+/.exec(at.text)
     if (!found) return []
     return [
-      findingAt(placeIn(at, found.index, found[0].length), {
+      findingAt(placeWithin(at, found.index, found[0].length), {
         code: 'STORE_PATH',
         level: 'problem',
         message: 'a path in the Nix store stands in qemu.conf',
@@ -191,12 +191,12 @@ function shutdown(view: View): Finding[] {
         level: 'note',
         message:
           'when the host shuts down, guests are saved unless onShutdown says otherwise; one with a passed device can not be',
-        fix: [{ op: 'set', path: [...setAround(it), 'onShutdown'], value: 'shutdown' }]
+        fix: [{ op: 'set', path: [...parentPath(it), 'onShutdown'], value: 'shutdown' }]
       })
     )
 }
 
-function setAround({ fullPath }: Entry): string[] {
+function parentPath({ fullPath }: Entry): string[] {
   return fullPath.slice(0, -1)
 }
 
@@ -226,7 +226,7 @@ function network(view: View): Finding[] {
 // Lists in the text of libvirt's qemu.conf.
 
 /** A list that a key of qemu.conf has. All offsets are those of the text. */
-export interface ConfList {
+interface ConfList {
   /** The offset of the key. */
   key: number
   /** The offset of the opening bracket. */

@@ -1,5 +1,5 @@
 import { type Binding, idBindings, kernelParams, modprobeLines, vendorsOf } from './bindings.ts'
-import { type Finding, findingAt, placeIn } from './finding.ts'
+import { type Finding, findingAt, placeWithin } from './finding.ts'
 import { nodeText } from './values.ts'
 import {
   contendersFor,
@@ -13,7 +13,7 @@ import {
 
 /** What keeps a card busy that a guest is to have, or a host without its own. */
 export function lintNvidia(view: View): Finding[] {
-  return [...blacklist(view), ...prime(view), ...holds(view)]
+  return [...blacklist(view), ...prime(view), ...holdsCard(view)]
 }
 
 function blacklist(view: View): Finding[] {
@@ -52,7 +52,7 @@ function primeAtBoot(view: View, isBound: boolean): Finding[] {
   const bindings = idBindings(view).filter(it => isBound || !it.isOurs)
   return primeCards(view).flatMap(it => {
     const isAddress = isBound && isAtAddress(view, it)
-    if (!isAddress && !isByID(it, bindings)) return []
+    if (!isAddress && !mayBeBound(it, bindings)) return []
     return [
       findingAt(it.entry, {
         code: 'PRIME_GUEST',
@@ -70,7 +70,7 @@ function primeAtBoot(view: View, isBound: boolean): Finding[] {
 
 /** PRIME that never leaves a card alone which a guest is to have later. Offloading does. */
 function primeAllTheTime(view: View): Finding[] {
-  const isLent = (it: PrimeCard) => isAtAddress(view, it) || isByID(it, idBindings(view))
+  const isLent = (it: PrimeCard) => isAtAddress(view, it) || mayBeBound(it, idBindings(view))
   if (isOn(view, 'virtualisation.vfio.enable', true) === false) return []
   if (!primeCards(view).some(isLent)) return []
   const modes = ['sync', 'reverseSync'].flatMap(mode =>
@@ -114,7 +114,7 @@ function isAtAddress(view: View, { entry, slot }: PrimeCard): boolean {
 }
 
 /** Whether it may be one of the NVIDIA cards that these bindings give away. */
-function isByID({ entry }: PrimeCard, bindings: readonly Binding[]): boolean {
+function mayBeBound({ entry }: PrimeCard, bindings: readonly Binding[]): boolean {
   return (
     entry.path.at(-1) === 'nvidiaBusId' &&
     vendorsOf(bindings).has('10de') &&
@@ -123,7 +123,7 @@ function isByID({ entry }: PrimeCard, bindings: readonly Binding[]): boolean {
 }
 
 /** The driver of NVIDIA holds a card that a guest is to have while the host runs. */
-function holds(view: View): Finding[] {
+function holdsCard(view: View): Finding[] {
   const binds = contendersFor(view, 'virtualisation.vfio.bindAtBoot')
   if (!binds.some(it => it.spelling === 'false')) return []
   const persistent = view.says('hardware.nvidia.nvidiaPersistenced', true).map(it =>
@@ -168,7 +168,7 @@ function drawsConsole(view: View): Finding[] {
   const line = lines.at(-1)
   if (options.length === 0) {
     return line && isYes(line.value)
-      ? [findingAt(placeIn(line.at, line.start, line.length), { ...draws, remedy })]
+      ? [findingAt(placeWithin(line.at, line.start, line.length), { ...draws, remedy })]
       : []
   }
   // Which of the two modprobe reads last is not known.

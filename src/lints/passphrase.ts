@@ -190,8 +190,8 @@ function luksDevices(view: View): Prompt[] {
 function luksPrompt(view: View, name: string, options: Options): Prompt[] {
   const opensItself =
     isOptionSet(options, 'keyFile') ||
-    says(options, 'yubikey.twoFactor', 'false') ||
-    says(options, 'fido2.passwordLess', 'true') ||
+    optionHas(options, 'yubikey.twoFactor', 'false') ||
+    optionHas(options, 'fido2.passwordLess', 'true') ||
     hasClevis(view, name)
   if (opensItself) return []
   const prompt: Prompt = { kind: 'LUKS', name }
@@ -212,7 +212,7 @@ function withToken(prompt: Prompt, crypttabOptions: readonly string[]): Prompt[]
 /** `fileSystems.NAME.encrypted`, which makes LUKS devices. */
 function encryptedFileSystems(view: View): Prompt[] {
   return optionsByName(view.below('fileSystems'), 1).flatMap(([point, options]): Prompt[] => {
-    const isOn = says(options, 'encrypted.enable', 'true')
+    const isOn = optionHas(options, 'encrypted.enable', 'true')
     if (!isOn || isOptionSet(options, 'encrypted.keyFile')) return []
     const [label] = options.get('encrypted.label') ?? []
     return [{ kind: 'LUKS', name: (label && plainStringOf(label)) ?? point }]
@@ -237,9 +237,9 @@ function diskoDevices(view: View): Prompt[] {
     .flatMap((type): Prompt[] => {
       const base = type.path.slice(0, -1)
       const below = all.filter(({ path }) => base.every((name, i) => path[i] === name))
-      const options = optionsOf(below, base.length)
+      const options = optionsBelow(below, base.length)
       const name = options.get('name')?.map(plainStringOf)[0] ?? base.at(-1) ?? ''
-      if (says(options, 'initrdUnlock', 'false') || hasClevis(view, name)) return []
+      if (optionHas(options, 'initrdUnlock', 'false') || hasClevis(view, name)) return []
       if (isOptionSet(options, 'settings.keyFile') || isOptionSet(options, 'keyFile')) return []
       return withToken(
         { kind: 'LUKS', name },
@@ -258,8 +258,10 @@ function earlyFileSystems(
 ): { point: string; device?: string | undefined }[] {
   const all = optionsByName(view.below('fileSystems'), 1)
   return all
-    .filter(([, options]) => says(options, 'fsType', `"${type}"`))
-    .filter(([point, options]) => EARLY.includes(point) || says(options, 'neededForBoot', 'true'))
+    .filter(([, options]) => optionHas(options, 'fsType', `"${type}"`))
+    .filter(
+      ([point, options]) => EARLY.includes(point) || optionHas(options, 'neededForBoot', 'true')
+    )
     .map(([point, options]) => ({ point, device: options.get('device')?.map(plainStringOf)[0] }))
 }
 
@@ -316,14 +318,14 @@ type Options = ReadonlyMap<string, readonly Entry[]>
 /** Definitions by the name at this position of their paths, then by what follows it. */
 function optionsByName(entries: readonly Entry[], position: number): [string, Options][] {
   const groups = groupBy(entries, it => it.path[position] ?? '')
-  return [...groups].map(([name, group]) => [name, optionsOf(group, position + 1)])
+  return [...groups].map(([name, group]) => [name, optionsBelow(group, position + 1)])
 }
 
-function optionsOf(entries: readonly Entry[], position: number): Options {
+function optionsBelow(entries: readonly Entry[], position: number): Options {
   return groupBy(entries, it => it.path.slice(position).join('.'))
 }
 
-function says(options: Options, name: string, value: string): boolean {
+function optionHas(options: Options, name: string, value: string): boolean {
   return options.get(name)?.some(it => spellingOf(it) === value) === true
 }
 

@@ -42,7 +42,7 @@ export function closedTo(gate: Gate): PciDevice[] {
   return [gate.device, ...goesToo]
 }
 
-export interface GateOptions {
+interface GateOptions {
   /** The addresses of display cards that the person confirmed. */
   confirmed: readonly string[]
   /** Whether the devices belong to guests from the start; otherwise the host shows on them until then. */

@@ -144,7 +144,7 @@ function commitHeld(
   let ended: Result<Committed, CommitProblem>
   let kept: string[] = []
   try {
-    ended = carryOut(changes, options, { emptied, journalFolder, locked, locks, fail })
+    ended = runSteps(changes, options, { emptied, journalFolder, locked, locks, fail })
   } finally {
     kept = locks.release()
   }
@@ -170,7 +170,7 @@ interface Place {
   fail: Fail
 }
 
-function carryOut(
+function runSteps(
   changes: FileChange[],
   options: CommitOptions,
   { emptied, journalFolder, locked, locks, fail }: Place

@@ -1,4 +1,4 @@
-import { hashOf } from './read.ts'
+import { stateHash } from './read.ts'
 import { outerPath, type Purpose, type Run, type RunFile, type RunKind } from './run.ts'
 
 /** A run that was taken back, and the run that did it. */
@@ -121,7 +121,9 @@ function isReverse(run: Run, earlier: Run): boolean {
   const isUndone = ({ path, before, after }: RunFile) => {
     const file = earlier.files.find(each => each.path === path)
     if (file === undefined) return false
-    return hashOf(file.before) === hashOf(after) && hashOf(file.after) === hashOf(before)
+    return (
+      stateHash(file.before) === stateHash(after) && stateHash(file.after) === stateHash(before)
+    )
   }
   return run.files.length > 0 && run.root === earlier.root && run.files.every(isUndone)
 }
@@ -169,8 +171,8 @@ function isStateAt(line: readonly Run[], place: number, now: Now): boolean {
   for (const [index, { files, root }] of line.entries()) {
     for (const file of files) {
       const path = outerPath(file.path, root)
-      if (index < place) wanted.set(path, hashOf(file.after))
-      else if (!wanted.has(path)) wanted.set(path, hashOf(file.before))
+      if (index < place) wanted.set(path, stateHash(file.after))
+      else if (!wanted.has(path)) wanted.set(path, stateHash(file.before))
     }
   }
   return [...wanted].every(([path, hash]) => now(path) === hash)
@@ -181,8 +183,8 @@ export function standOf(run: Run, now: Now): Stand {
   const stands = run.files.map(file => {
     const found = now(outerPath(file.path, run.root))
     if (found === undefined) return 'other'
-    if (found === hashOf(file.after)) return 'after'
-    return found === hashOf(file.before) ? 'before' : 'other'
+    if (found === stateHash(file.after)) return 'after'
+    return found === stateHash(file.before) ? 'before' : 'other'
   })
   if (stands.includes('other')) return 'other'
   if (!stands.includes('after')) return 'before'
@@ -197,7 +199,7 @@ export function concerns(run: Run, path: string): boolean {
 /** The last run in effect that left the file at `path` as it is now; null if none did. */
 export function leftBy({ applied }: History, path: string, found: string | null): Run | null {
   const left = ({ files, root }: Run) =>
-    files.some(file => outerPath(file.path, root) === path && hashOf(file.after) === found)
+    files.some(file => outerPath(file.path, root) === path && stateHash(file.after) === found)
   return applied.findLast(left) ?? null
 }
 

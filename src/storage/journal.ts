@@ -14,7 +14,7 @@ import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './tempF
  * done. It lies in the folder of the file whose rename decides, and its paths are relative to that
  * folder, so that it holds under any root.
  */
-export interface Journal {
+interface Journal {
   command: string
   /** ISO 8601, UTC. */
   started: string

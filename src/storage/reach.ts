@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { isRootsAlone, type People } from './access.ts'
 import type { FoundJournal } from './journal.ts'
 import { isWithin, nearestExisting, pathExists } from './paths.ts'
-import { hashOf, parseObject, readSnapshot } from './read.ts'
+import { parseObject, readSnapshot, stateHash } from './read.ts'
 import { DONE, findUnsafeState, MANIFEST, outerPath, runsFolder } from './run.ts'
 import { readRun } from './runs.ts'
 import type { Work } from './step.ts'
@@ -104,8 +104,8 @@ function recordOfWork({ run, files }: Work, people: People): 'same' | 'other' | 
       const file = files[index]
       return (
         outerPath(path, root) === file?.path &&
-        hashOf(before) === file.before &&
-        hashOf(after) === file.after
+        stateHash(before) === file.before &&
+        stateHash(after) === file.after
       )
     })
   return isSame ? 'same' : 'other'

@@ -209,7 +209,7 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** The hash of a file as it was or is to be; null where there is none. */
-export function hashOf(state: { sha256: string } | null): string | null {
+export function stateHash(state: { sha256: string } | null): string | null {
   return state?.sha256 ?? null
 }
 

@@ -30,7 +30,7 @@ export interface RecoverOptions {
 }
 
 /** A run that was stopped in the middle. */
-export interface Interrupted {
+interface Interrupted {
   /** The file that says what was under way. */
   journal: string
   /** ISO 8601, UTC; null where the journal can't be read. */

@@ -16,7 +16,7 @@ import {
 } from './history.ts'
 import { attempt, pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { hashOf, readSnapshot } from './read.ts'
+import { readSnapshot, stateHash } from './read.ts'
 import {
   compareRunIds,
   DONE,
@@ -123,7 +123,7 @@ export function createNow(): Now {
   return path => {
     if (!known.has(path)) {
       const read = readSnapshot(path)
-      known.set(path, read.ok ? hashOf(read.value) : undefined)
+      known.set(path, read.ok ? stateHash(read.value) : undefined)
     }
     return known.get(path)
   }
@@ -239,7 +239,7 @@ function readRecord(
 function cameToNothing(run: Run, now: Now): boolean {
   const point = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   if (point === undefined) return true
-  return now(outerPath(point.path, run.root)) === hashOf(point.before)
+  return now(outerPath(point.path, run.root)) === stateHash(point.before)
 }
 
 /** The bytes that a run kept. Problem: BACKUP_DAMAGED. */

@@ -6,12 +6,12 @@ import { makeFolder, settleFolder } from './folders.ts'
 import { attempt, nearestExisting } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import {
-  hashOf,
   type Ownership,
   readSnapshot,
   resolveLinks,
   type Snapshot,
-  sha256
+  sha256,
+  stateHash
 } from './read.ts'
 import { temporaryName, writeNewFile } from './tempFiles.ts'
 
@@ -81,10 +81,10 @@ export function diffAgainstDisk(changes: FileChange[]): Result<Step[], FileProbl
   const deletions: Step[] = []
   for (const change of changes) {
     const { realpath: path, after: bytes } = change
-    const read = readExpected(path, hashOf(change.before))
+    const read = readExpected(path, stateHash(change.before))
     if (!read.ok) return read
     const old = read.value
-    const before = hashOf(old)
+    const before = stateHash(old)
     if (bytes === null) {
       const file = { path, before, after: null, temp: null, spare: null }
       if (old !== null) deletions.push({ ...file, old, bytes })
@@ -120,7 +120,7 @@ function readExpected(path: string, before: string | null): Result<Snapshot | nu
   if (resolved.value.realpath !== path) return err({ code: 'NOT_REGULAR', path })
   const read = readSnapshot(path)
   if (!read.ok) return read
-  const found = hashOf(read.value)
+  const found = stateHash(read.value)
   return found === before ? read : err({ code: 'STALE', path, found })
 }
 
@@ -170,8 +170,8 @@ export function lookOnDisk(changes: FileChange[]): OnDisk[] {
   return changes.map(({ realpath: path, before, after }) => {
     const read = readSnapshot(path)
     if (!read.ok) return { path, state: 'unknown', sha256: null }
-    const found = hashOf(read.value)
-    if (found === hashOf(before)) return { path, state: 'before', sha256: found }
+    const found = stateHash(read.value)
+    if (found === stateHash(before)) return { path, state: 'before', sha256: found }
     const wanted = after === null ? null : sha256(after)
     return { path, state: found === wanted ? 'after' : 'other', sha256: found }
   })

@@ -49,7 +49,7 @@ export function isTemporaryName(name: string, base: string): boolean {
 }
 
 /** More than how a new file is written: whom it takes after, and which path a problem names. */
-export interface NewFileOptions {
+interface NewFileOptions {
   /** A file whose extended attributes and access list it gets. */
   attributesOf?: string
   /** When it was read and changed last, in place of now. */
@@ -75,7 +75,9 @@ export function writeNewFile(
     () => {
       const fd = inFolder(path, it => openSync(it, NEW, 0o600))
       try {
-        return fillFile(fd, bytes, like, options) ?? (holds(fd, bytes) ? null : NOT_AS_WRITTEN)
+        return (
+          fillFile(fd, bytes, like, options) ?? (containsBytes(fd, bytes) ? null : NOT_AS_WRITTEN)
+        )
       } finally {
         closeSync(fd)
       }
@@ -122,7 +124,7 @@ function writeAll(fd: number, bytes: Uint8Array): void {
 }
 
 /** Whether the file holds exactly these bytes. */
-function holds(fd: number, bytes: Uint8Array): boolean {
+function containsBytes(fd: number, bytes: Uint8Array): boolean {
   // One more, to see whether it goes on.
   const found = Buffer.alloc(bytes.length + 1)
   let done = 0

@@ -5,7 +5,7 @@ import { accountOf, callersOf } from './access.ts'
 import { concerns } from './history.ts'
 import { pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { hashOf, readSnapshot } from './read.ts'
+import { readSnapshot, stateHash } from './read.ts'
 import {
   compareRunIds,
   isRunId,
@@ -41,7 +41,7 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
   for (const file of run.files) {
     const read = readSnapshot(outerPath(file.path, run.root))
     if (!read.ok) return read
-    const now = hashOf(read.value)
+    const now = stateHash(read.value)
     const kept = file.before === null ? ok(null) : readCopy(run, file.before)
     if (!kept.ok) return kept
     found.push({ file, now, kept: kept.value })
@@ -52,14 +52,14 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
 /** The pure part of `planUndo`. */
 function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem> {
   const edited = found.find(
-    ({ file, now }) => now !== hashOf(file.before) && now !== hashOf(file.after)
+    ({ file, now }) => now !== stateHash(file.before) && now !== stateHash(file.after)
   )
   if (edited !== undefined) {
     const path = outerPath(edited.file.path, run.root)
     return err({ code: 'EDITED_SINCE', path, run: run.id, found: edited.now })
   }
   const emptied = run.folders.map(folder => outerPath(folder, run.root))
-  const changed = found.filter(({ file, now }) => now !== hashOf(file.before))
+  const changed = found.filter(({ file, now }) => now !== stateHash(file.before))
   const changes = changed.map(({ file, now, kept }): FileChange => {
     const realpath = outerPath(file.path, run.root)
     const before = now === null ? null : { sha256: now }

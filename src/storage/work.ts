@@ -4,7 +4,7 @@ import { writing } from './errno.ts'
 import { inFolder, syncFolder } from './folders.ts'
 import { attempt, pathExists, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
-import { hashOf, readSnapshot } from './read.ts'
+import { readSnapshot, stateHash } from './read.ts'
 import { dropRun, markDone } from './run.ts'
 import { findStale, type Work, type WorkFile, type Write } from './step.ts'
 import { removeFile, removeIfEmpty, renameBeside } from './tempFiles.ts'
@@ -21,7 +21,7 @@ export function commitPoint(files: readonly WorkFile[]): WorkFile | undefined {
 export function fileState({ path, before, after }: WorkFile): FileState {
   const read = readSnapshot(path)
   if (!read.ok) return 'unknown'
-  const found = hashOf(read.value)
+  const found = stateHash(read.value)
   if (found === after) return 'after'
   return found === before ? 'before' : 'other'
 }
@@ -122,7 +122,7 @@ export function deleteFile({ path, before }: WorkFile): FileProblem | null {
       inFolder(path, (it): FileProblem | null => {
         const read = readSnapshot(it)
         if (!read.ok) return { ...read.error, path }
-        const found = hashOf(read.value)
+        const found = stateHash(read.value)
         if (found === before) unlinkSync(it)
         return found === null || found === before ? null : { code: 'STALE', path, found }
       }),

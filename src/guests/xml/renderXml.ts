@@ -37,11 +37,11 @@ function renderElement(
   path: readonly string[]
 ): Result<string, Fault> {
   if (!isXmlName(name))
-    return badValue(path, value.range, `"${name}" can not be the name of an element`)
+    return refuseValue(path, value.range, `"${name}" can not be the name of an element`)
   const margin = indent ?? ''
   const text = textResult(value, path)
   if (text) return text.ok ? ok(`${margin}<${name}>${escapeText(text.value)}</${name}>`) : text
-  if (value.kind !== 'set') return badValue(path, value.range, 'a list can not stand here')
+  if (value.kind !== 'set') return refuseValue(path, value.range, 'a list can not stand here')
   const parts = elementParts(name, value, path)
   if (!parts.ok) return parts
   const { attributes, ordered } = parts.value
@@ -69,23 +69,23 @@ function textResult(
     case 'text':
       return findForbidden(value.text) === -1
         ? ok(value.text)
-        : badValue(path, value.range, 'a control character can not stand in XML')
+        : refuseValue(path, value.range, 'a control character can not stand in XML')
     case 'boolean':
-      return badValue(
+      return refuseValue(
         path,
         value.range,
         'true and false have several spellings in a domain',
         'write the one that libvirt wants here: "yes" or "no", "on" or "off"'
       )
     case 'float':
-      return badValue(
+      return refuseValue(
         path,
         value.range,
         'a number with a point can not stand here',
         'put it in quotes'
       )
     case 'computed':
-      return computed(value, path)
+      return notWrittenOut(value, path)
     default:
       return undefined
   }
@@ -102,7 +102,7 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
     const at = [...path, key]
     if (value.kind === 'null') continue
     if (key === TEXT) {
-      const text = textResult(value, at) ?? badValue(at, range, 'a text belongs here')
+      const text = textResult(value, at) ?? refuseValue(at, range, 'a text belongs here')
       if (!text.ok) return text
       parts.text = text.value
     } else if (key === CHILDREN) {
@@ -116,7 +116,7 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
       }
     } else if (isReserved(key)) {
       const hint = `names that begin with "_" are ${ATTRIBUTES}, ${TEXT} and ${CHILDREN}`
-      return badValue(at, range, `there is no "${key}"`, hint)
+      return refuseValue(at, range, `there is no "${key}"`, hint)
     } else if (value.kind === 'set' || value.kind === 'list' || isTextChild(name, key)) {
       parts.children.set(key, value)
     } else {
@@ -127,7 +127,12 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
   const { text, ordered, children } = parts
   if ([text !== undefined, ordered !== undefined, children.size > 0].filter(it => it).length > 1) {
     const hint = `an element has either a text, or children, or both in one ${CHILDREN}`
-    return badValue(path, set.range, `${TEXT}, ${CHILDREN} and children do not go together`, hint)
+    return refuseValue(
+      path,
+      set.range,
+      `${TEXT}, ${CHILDREN} and children do not go together`,
+      hint
+    )
   }
   return ok(parts)
 }
@@ -138,11 +143,11 @@ function addAttribute(
   path: readonly string[]
 ): Result<undefined, Fault> {
   if (value.kind === 'null') return ok(undefined)
-  const text = textResult(value, path) ?? badValue(path, range, 'a text belongs here')
+  const text = textResult(value, path) ?? refuseValue(path, range, 'a text belongs here')
   if (!text.ok) return text
   if (!isXmlName(name))
-    return badValue(path, range, `"${name}" can not be the name of an attribute`)
-  if (attributes.has(name)) return badValue(path, range, `"${name}" stands here twice`)
+    return refuseValue(path, range, `"${name}" can not be the name of an attribute`)
+  if (attributes.has(name)) return refuseValue(path, range, `"${name}" stands here twice`)
   attributes.set(name, text.value)
   return ok(undefined)
 }
@@ -167,7 +172,11 @@ function renderContent(
       }
       const [only, more] = value.kind === 'set' ? value.entries : []
       if (!only || more) {
-        return badValue(at, value.range, 'a text belongs here, or a set with the name of one child')
+        return refuseValue(
+          at,
+          value.range,
+          'a text belongs here, or a set with the name of one child'
+        )
       }
       const piece = renderElement(only.name, only.value, indent, [...at, only.name])
       if (!piece.ok) return piece
@@ -201,15 +210,15 @@ function misplaced(
   what: string,
   range?: Range
 ): Result<never, Fault> {
-  return value.kind === 'computed' ? computed(value, path) : badValue(path, range, what)
+  return value.kind === 'computed' ? notWrittenOut(value, path) : refuseValue(path, range, what)
 }
 
-function computed({ range }: DomainValue, path: readonly string[]): Result<never, Fault> {
+function notWrittenOut({ range }: DomainValue, path: readonly string[]): Result<never, Fault> {
   const message = `${formatValuePath(path)} is not written out here`
   return err({ code: 'COMPUTED', message, range })
 }
 
-function badValue(
+function refuseValue(
   path: readonly string[],
   range: Range | undefined,
   what: string,
