@@ -184,7 +184,7 @@ function planGroup(doc: Source, module: Module, group: readonly Operation[]): Ed
     case 'set':
       return planSet(doc, module, first.target, first.value)
     case 'add':
-      return planAdd(doc, module, first.target, first.items, first)
+      return planAdd(doc, module, first)
     case 'remove': {
       const removals = group.filter(it => it.kind === 'remove')
       const targets = removals.map(it => it.target)

@@ -1,5 +1,5 @@
 import { isInside } from '../errors.ts'
-import { candidatesOf, PLAIN, winnersOf } from '../module/combinators.ts'
+import { type Candidate, candidatesOf, PLAIN, winnersOf } from '../module/combinators.ts'
 import type { Definition } from '../module/definitions.ts'
 import {
   addLines,
@@ -20,7 +20,13 @@ import type { SyntaxNode } from '../syntax/tree.ts'
 import { bare, type NixValue } from '../values.ts'
 import { type ItemPlace, insertItems } from './insertion.ts'
 import { layoutAt } from './layout.ts'
-import { type AddOptions, lookUpTarget, type Position, type Target } from './operation.ts'
+import {
+  type AddOperation,
+  type AddOptions,
+  lookUpTarget,
+  type Position,
+  type Target
+} from './operation.ts'
 import { printItem } from './print.ts'
 import {
   badLine,
@@ -40,14 +46,8 @@ import {
 import { define } from './set.ts'
 
 /** `addIn`: see Transaction. */
-export function planAdd(
-  doc: Source,
-  module: Module,
-  target: Target,
-  items: readonly NixValue[],
-  options: AddOptions
-): Edits {
-  const { position } = options
+export function planAdd(doc: Source, module: Module, operation: AddOperation): Edits {
+  const { target, items, position } = operation
   if (canonicalOfValue(items) === undefined) return badValue(items)
   const found = lookUpTarget(doc, module, target)
   const below = found.below[0]
@@ -62,8 +62,8 @@ export function planAdd(
     if (target.kind === 'definition') return notFound(target.path)
     const fresh = unique(items, new Set())
     if (fresh.length === 0) return ok([])
-    if (options.lines && !fresh.every(isLine)) return badLine(target.path)
-    const value = options.lines ? asLines(fresh) : fresh
+    if (operation.lines && !fresh.every(isLine)) return badLine(target.path)
+    const value = operation.lines ? asLines(fresh) : fresh
     return define(doc, module, found, target.path, value)
   }
   for (const { value, inherited: isInherited } of found.exact) {
@@ -77,7 +77,7 @@ export function planAdd(
       ? always.map(it => sharedInRec(doc.text, it.binding)).find(it => it !== undefined)
       : undefined
   const strings = counting.map(it => stringIn(doc.text, it.value)).filter(it => it !== undefined)
-  const areLines = options.lines || definesLines(doc.text, found.exact)
+  const areLines = operation.lines || definesLines(doc.text, found.exact)
   if (strings.length > 0) {
     const edits = addToStrings(doc, target.path, strings, items, { position, lines: areLines })
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
@@ -89,12 +89,28 @@ export function planAdd(
   if (missing.length === 0) return ok([])
   if (shared) return shared
   const [list] = lists
-  if (list && options.lines) return listNotLines(doc.text, list)
+  if (list && operation.lines) return listNotLines(doc.text, list)
   if (list) return addToList(doc, lists, missing, position)
+  const competing = priorityFault(doc, candidates, always[0], counting)
+  if (competing) return competing
+  const ofText = found.exact.find(it => operation.lines || stringsIn(doc.text, it.value).length > 0)
+  const misfit = ofText && linesFault(doc, target.path, ofText.value, items, position)
+  if (misfit) return misfit
+  if (ofText && !areLines) return notShownAsLines(doc.text, ofText.value)
+  return giveMore(doc, found.exact, always, missing, ofText !== undefined)
+}
+
+/** Why a plain list may not come beside what is there: of two priorities only one counts. */
+function priorityFault(
+  doc: Source,
+  candidates: readonly Candidate[],
+  first: Definition | undefined,
+  counting: readonly Candidate[]
+): Refused | undefined {
   const other = candidates.find(it => it.strength !== PLAIN)
-  const form = always[0] && !always[0].inherited ? formOf(doc.text, always[0].value) : undefined
+  const form = first && !first.inherited ? formOf(doc.text, first.value) : undefined
   const isBeside = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
-  const isWeak = !counting.some(it => always[0] && isInside(it.value, always[0].binding))
+  const isWeak = !counting.some(it => first && isInside(it.value, first.binding))
   if (other && (isBeside || isWeak)) {
     return refuse(doc.text, other.value, {
       code: 'NO_TARGET',
@@ -102,11 +118,7 @@ export function planAdd(
       hint: 'add to it by hand, inside the mkForce or mkDefault'
     })
   }
-  const ofText = found.exact.find(it => options.lines || stringsIn(doc.text, it.value).length > 0)
-  const misfit = ofText && linesFault(doc, target.path, ofText.value, items, position)
-  if (misfit) return misfit
-  if (ofText && !areLines) return notShownAsLines(doc.text, ofText.value)
-  return giveMore(doc, found.exact, always, missing, ofText !== undefined)
+  return undefined
 }
 
 /** The values of some definitions, and those of them that always count. */
@@ -133,12 +145,12 @@ function addToList(
   missing: readonly NixValue[],
   position: Position
 ): Edits {
-  const { text, root } = doc
+  const { text } = doc
   const place = placeIn(text, lists, position)
   const list = place?.list ?? (lists[0] as SyntaxNode)
   const blocked = blockedByPipe(doc, list)
   if (blocked) return blocked
-  if (place) return ok([insertItems(text, root, place.list, missing, place.at)])
+  if (place) return ok([insertItems(doc, place.list, missing, place.at)])
   return refuse(text, list, {
     code: 'CONFLICT',
     message: 'the item to add beside is not in this list',
@@ -176,7 +188,7 @@ function giveMore(
     // In one string: a second run looks for each line in the string that contains it.
     const more = areLines ? [asLines(missing)] : [missing]
     const spelt = more.map(it => printItem(it, tightLists)).join(' ')
-    if (kind === 'merge') return ok([insertItems(text, root, at, more, undefined)])
+    if (kind === 'merge') return ok([insertItems(doc, at, more, undefined)])
     const [before, after] =
       kind === 'wrap-merge'
         ? [`${form.value.callee} [ (`, `) ${spelt} ]`]

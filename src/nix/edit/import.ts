@@ -12,14 +12,13 @@ import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 
 /** `import`: see Transaction. */
 export function planImport(doc: Source, module: Module, path: string): Edits {
-  const { text, root } = doc
+  const { text } = doc
   if (isImported(module, path)) return ok([])
   const item = expr(pathSource(path))
   const { exact, below } = lookUp(module, ['imports'])
   const [definition] = exact
   if (below[0]) return noList(text, below[0].binding)
-  if (!definition)
-    return ok([insertFirst(text, root, setFor(module, ['imports']), 'imports', [item])])
+  if (!definition) return ok([insertFirst(doc, setFor(module, ['imports']), 'imports', [item])])
   if (definition.inherited) {
     return refuse(text, definition.binding, {
       code: 'INHERITED',
@@ -30,7 +29,7 @@ export function planImport(doc: Source, module: Module, path: string): Edits {
   const blocked = blockedByPipe(doc, definition.value)
   if (blocked) return blocked
   const list = listOf(text, definition.value)
-  if (list) return ok([insertItems(text, root, list, [item], undefined)])
+  if (list) return ok([insertItems(doc, list, [item], undefined)])
   return appendList(text, definition, item.source)
 }
 

@@ -1,4 +1,5 @@
 import { formatPath } from '../path.ts'
+import type { Source } from '../source.ts'
 import { bindingsOf, commentsOf, elementsOf, isComment, isSet } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
@@ -85,8 +86,7 @@ function bindingLike(
 
 /** The edit that makes `attrpath = value;` the first binding of a set. */
 export function insertFirst(
-  text: string,
-  root: SyntaxNode,
+  { text, root }: Source,
   set: SyntaxNode,
   attrpath: string,
   value: NixValue
@@ -205,8 +205,7 @@ export interface ItemPlace {
  * one where there is none.
  */
 export function insertItems(
-  text: string,
-  root: SyntaxNode,
+  { text, root }: Source,
   list: SyntaxNode,
   items: readonly NixValue[],
   place: ItemPlace | undefined

@@ -30,10 +30,17 @@ export type Target =
   | { kind: 'path'; path: AttrPath }
   | { kind: 'definition'; path: readonly (string | undefined)[]; offset: number }
 
+/** Items for a list, or lines for a text. */
+export interface AddOperation extends AddOptions {
+  kind: 'add'
+  target: Target
+  items: readonly NixValue[]
+}
+
 /** One thing that a transaction was asked to do. */
 export type Operation =
   | { kind: 'set'; target: Target; value: NixValue }
-  | ({ kind: 'add'; target: Target; items: readonly NixValue[] } & AddOptions)
+  | AddOperation
   | { kind: 'remove'; target: Target }
   | { kind: 'removeItems'; target: Target; items: readonly NixValue[] }
   | { kind: 'rename'; target: Target; to: AttrPath }
@@ -59,18 +66,20 @@ function definitionAt(
   doc: Source,
   { path, offset }: { path: readonly (string | undefined)[]; offset: number }
 ): Definition | undefined {
+  const describe = (binding: SyntaxNode, value: SyntaxNode, inherited: boolean) =>
+    describeDefinition(doc.text, { path, binding, value, inherited }, ALWAYS)
   let node: SyntaxNode | undefined = doc.root
   while (node) {
     const isBinding: boolean = node.type === 'binding' && node.start === offset
     const value: SyntaxNode | undefined = isBinding ? node.field('expression') : undefined
     if (value) {
       const isSame = endsWith(path, namesOf(doc.text, node))
-      return isSame ? describeDefinition(doc.text, path, node, value, ALWAYS, false) : undefined
+      return isSame ? describe(node, value, false) : undefined
     }
     const name: SyntaxNode | undefined = inheritedOf(node).find(it => it.start === offset)
     if (name) {
       const isSame = endsWith(path, [nameOf(doc.text, name)])
-      return isSame ? describeDefinition(doc.text, path, name, name, ALWAYS, true) : undefined
+      return isSame ? describe(name, name, true) : undefined
     }
     node = node.children.find(it => it.start <= offset && it.end > offset)
   }

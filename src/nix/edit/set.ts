@@ -113,7 +113,7 @@ export function define(
   if (blocked) return blocked
   if ('set' in place.value) return ok([insertBinding(doc.text, doc.root, place.value, value)])
   const part = expr(printPart(doc, at, formatPath(attrpath), value))
-  return ok([insertItems(doc.text, doc.root, at, [part], undefined)])
+  return ok([insertItems(doc, at, [part], undefined)])
 }
 
 /** One more set for the list of a `mkMerge`: on one line, unless it is a block and the list is not. */

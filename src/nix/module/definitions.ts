@@ -67,7 +67,7 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
   if (known) return known
   const found: Found = { exact: [], below: [], opaque: [] }
   const spelt = inModule(module, path)
-  searchSet(module.text, setFor(module, spelt), [], spelt, ALWAYS, found)
+  searchSet({ text: module.text, want: spelt, found }, setFor(module, spelt), [], ALWAYS)
   const answer = module.hasConfig ? withoutConfig(module.text, found, path) : found
   answers.set(key, answer)
   return answer
@@ -86,26 +86,27 @@ function withoutConfig(text: string, found: Found, path: AttrPath): Found {
   if (MODULE_ATTRIBUTES.has(path[0] ?? '')) return found
   const strip = (all: Definition[]) =>
     all.map(it =>
-      describeDefinition(text, it.path.slice(1), it.binding, it.value, it, it.inherited)
+      describeDefinition(text, { ...partsOfDefinition(it), path: it.path.slice(1) }, it)
     )
   return { exact: strip(found.exact), below: strip(found.below), opaque: strip(found.opaque) }
 }
 
-function searchSet(
-  text: string,
-  set: SyntaxNode,
-  prefix: readonly (string | undefined)[],
-  want: AttrPath,
-  context: Context,
+/** What is looked for, where, and what was found. */
+interface Search {
+  text: string
+  want: AttrPath
   found: Found
-): void {
+}
+
+function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Context): void {
+  const { text, want, found } = search
   const rest = prefix.length === 0 ? want : want.slice(prefix.length)
+  const describe = (path: Names, binding: SyntaxNode, value: SyntaxNode, inherited: boolean) =>
+    describeDefinition(text, { path, binding, value, inherited }, context)
   for (const binding of bindingsOn(text, set, rest)) {
     for (const name of inheritedOf(binding)) {
       const path = [...prefix, nameOf(text, name)]
-      if (mayLead(path, want)) {
-        record(found, want, describeDefinition(text, path, name, name, context, true))
-      }
+      if (mayLead(path, want)) record(found, want, describe(path, name, name, true))
     }
     const value = binding.field('expression')
     if (binding.type !== 'binding' || !value) continue
@@ -113,42 +114,36 @@ function searchSet(
     const path = prefix.length === 0 ? names : [...prefix, ...names]
     if (!mayLead(path, want)) continue
     if (path.length >= want.length) {
-      record(found, want, describeDefinition(text, path, binding, value, context, false))
-    } else if (!searchValue(text, value, path, want, context, found)) {
-      found.opaque.push(describeDefinition(text, path, binding, value, context, false))
+      record(found, want, describe(path, binding, value, false))
+    } else if (!searchValue(search, value, path, context)) {
+      found.opaque.push(describe(path, binding, value, false))
     }
   }
 }
 
 /** Searches the sets that a value is made of; false if it is not made of sets that can be read. */
-function searchValue(
-  text: string,
-  value: SyntaxNode,
-  path: readonly (string | undefined)[],
-  want: AttrPath,
-  context: Context,
-  found: Found
-): boolean {
+function searchValue(search: Search, value: SyntaxNode, path: Names, context: Context): boolean {
+  const { text } = search
   const inner = unwrapped(value)
   if (isSet(inner)) {
-    searchSet(text, inner, path, want, context, found)
+    searchSet(search, inner, path, context)
     return true
   }
-  const search = (node: SyntaxNode | undefined, more: Partial<Context>) =>
-    node !== undefined && searchValue(text, node, path, want, { ...context, ...more }, found)
+  const within = (node: SyntaxNode | undefined, more: Partial<Context>) =>
+    node !== undefined && searchValue(search, node, path, { ...context, ...more })
   const under = (condition: string) => ({ conditions: [...context.conditions, condition] })
   const spelt = (node: SyntaxNode) => text.slice(node.start, node.end)
 
   if (inner.type === 'if_expression') {
     const condition = inner.field('condition')
     const spelling = condition ? spelt(condition) : ''
-    const then = search(inner.field('consequence'), under(spelling))
-    const otherwise = search(inner.field('alternative'), under(`!(${spelling})`))
+    const then = within(inner.field('consequence'), under(spelling))
+    const otherwise = within(inner.field('alternative'), under(`!(${spelling})`))
     return then && otherwise
   }
   if (inner.type === 'binary_expression' && inner.field('operator')?.type === '//') {
-    const left = search(inner.field('left'), under('not overridden by //'))
-    const right = search(inner.field('right'), {})
+    const left = within(inner.field('left'), under('not overridden by //'))
+    const right = within(inner.field('right'), {})
     return left && right
   }
   const combinator = combinatorOf(text, inner)
@@ -156,15 +151,15 @@ function searchValue(
     case undefined:
       return false
     case 'condition':
-      return search(combinator.value, under(spelt(combinator.condition)))
+      return within(combinator.value, under(spelt(combinator.condition)))
     case 'priority': {
       const { callee, args } = combinator.call
       const [first, second] = args
       const label = second && first ? `${callee} ${spelt(unparenthesised(first))}` : callee
-      return search(combinator.value, { priorities: [...context.priorities, label] })
+      return within(combinator.value, { priorities: [...context.priorities, label] })
     }
     case 'merge': {
-      const results = combinator.values.map(it => search(it, {}))
+      const results = combinator.values.map(it => within(it, {}))
       return results.every(it => it)
     }
   }
@@ -186,19 +181,23 @@ function record(found: Found, want: AttrPath, definition: Definition): void {
   else found.opaque.push(definition)
 }
 
+/** Where a definition is. */
+type DefinitionParts = Pick<Definition, 'path' | 'binding' | 'value' | 'inherited'>
+
+function partsOfDefinition({ path, binding, value, inherited }: Definition): DefinitionParts {
+  return { path, binding, value, inherited }
+}
+
 export function describeDefinition(
   text: string,
-  path: readonly (string | undefined)[],
-  binding: SyntaxNode,
-  value: SyntaxNode,
-  context: Context,
-  inherited: boolean
+  parts: DefinitionParts,
+  context: Context
 ): Definition {
-  return new DefinitionInText(text, path, binding, value, context, inherited)
+  return new DefinitionInText(text, parts, context)
 }
 
 class DefinitionInText implements Definition {
-  readonly path: readonly (string | undefined)[]
+  readonly path: Names
   readonly binding: SyntaxNode
   readonly value: SyntaxNode
   readonly source: string
@@ -209,11 +208,8 @@ class DefinitionInText implements Definition {
 
   constructor(
     text: string,
-    path: readonly (string | undefined)[],
-    binding: SyntaxNode,
-    value: SyntaxNode,
-    context: Context,
-    inherited: boolean
+    { path, binding, value, inherited }: DefinitionParts,
+    context: Context
   ) {
     this.path = path
     this.binding = binding
