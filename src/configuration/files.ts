@@ -9,7 +9,7 @@ import { reading } from '../storage/errno.ts'
 import { attempt } from '../storage/paths.ts'
 import type { FileProblem } from '../storage/problem.ts'
 import { nearestFlake, nixFilesAround } from './repository.ts'
-import { inRoot, MOST_BYTES, readText, sizeOf } from './text.ts'
+import { inRoot, type OversizeFile, oversizeFile, readText } from './text.ts'
 
 /** A Nix file as it was read. */
 export interface SourceFile {
@@ -37,8 +37,8 @@ export interface Files {
    * Undefined where there is no such file, or where it can't be read or has more than `MOST_BYTES`.
    */
   module(path: string): SourceFile | undefined
-  /** The size of the file that `module` would give, where it has more than `MOST_BYTES`. */
-  oversize(path: string): number | undefined
+  /** The file that `module` does not give because it has more than `MOST_BYTES`. */
+  oversize(path: string): OversizeFile | undefined
   /** Takes over a file that was read elsewhere, so that it is not read again. `path`: links resolved. */
   adopt(path: string, text: string): SourceFile
   /**
@@ -70,10 +70,7 @@ export function openFiles(root: string): Files {
   return {
     root,
     module,
-    oversize(path) {
-      const size = sizeOf(inRoot(path, root))
-      return size !== undefined && size > MOST_BYTES ? size : undefined
-    },
+    oversize: path => oversizeFile(inRoot(path, root)),
     adopt(path, text) {
       const file = sourceFile(path, text)
       modules.set(path, file)

@@ -11,6 +11,7 @@ import {
 } from '../nix/index.ts'
 import type { Files, SourceFile } from './files.ts'
 import { stampOf } from './stamp.ts'
+import type { OversizeFile } from './text.ts'
 
 // More files than any known configuration has; it ends loops made of links.
 const MOST_FILES = 2000
@@ -41,8 +42,8 @@ export interface UnreadImport {
   spelling: string
   /** Where it leads; undefined for a path that is computed. */
   path: string | undefined
-  /** Its size in bytes, if it was not read because it is too big. */
-  oversize?: number
+  /** The file, if it was not read because it is too big. */
+  oversize?: OversizeFile
 }
 
 /** All that fixed paths in `imports` lead to. */

@@ -26,11 +26,19 @@ export function readText(path: string): string | undefined {
   return isText ? readFileSync(path).toString() : undefined
 }
 
-/** The size of a file, or of the default.nix in a folder; undefined where there is none. */
-export function sizeOf(path: string): number | undefined {
+/** A file that is not read because it has more than `MOST_BYTES`. */
+export interface OversizeFile {
+  path: string
+  /** In bytes. */
+  size: number
+}
+
+/** The file at a path, or the default.nix in the folder there, if it is too big to be read. */
+export function oversizeFile(path: string): OversizeFile | undefined {
   try {
-    const stat = statSync(path)
-    return stat.isDirectory() ? statSync(join(path, 'default.nix')).size : stat.size
+    const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
+    const { size } = statSync(file)
+    return size > MOST_BYTES ? { path: file, size } : undefined
   } catch {
     return undefined
   }

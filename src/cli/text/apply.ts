@@ -285,11 +285,10 @@ export function darkReminder(call: string | undefined): string {
 
 /** A line for each file that is too big to be read, so that nothing is known of what it says. */
 export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): string[] {
-  const files = new Map(unread.map(it => [it.path, it.oversize]))
-  return [...files].flatMap(([path, size]) =>
-    size === undefined
-      ? []
-      : `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
+  const files = new Map(unread.flatMap(({ oversize: it }) => (it ? [[it.path, it.size]] : [])))
+  return [...files].map(
+    ([path, size]) =>
+      `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
   )
 }
 
