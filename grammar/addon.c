@@ -140,15 +140,23 @@ static TSNode value_at(const TSTree *tree, uint32_t start, uint32_t end) {
 }
 
 // What JavaScript holds of a tree. Node runs finalizers only after a turn of the event loop, so
-// `release` frees the tree before.
+// `release` frees the tree before. `size` is about what the tree takes, so that the collector knows of it.
 typedef struct {
   TSTree *tree;
+  int64_t size;
 } Box;
 
-static void delete_box(napi_env env, void *data, void *hint) {
-  (void)env, (void)hint;
-  Box *box = data;
-  if (box->tree) ts_tree_delete(box->tree);
+static void empty_box(napi_env env, Box *box) {
+  int64_t now;
+  if (!box->tree) return;
+  ts_tree_delete(box->tree);
+  box->tree = NULL;
+  napi_adjust_external_memory(env, -box->size, &now);
+}
+
+static void delete_box(napi_env env, void *box, void *hint) {
+  (void)hint;
+  empty_box(env, box);
   free(box);
 }
 
@@ -208,13 +216,15 @@ static napi_value run(napi_env env, const TSTree *old, napi_value text, napi_val
   }
   Box *box = malloc(sizeof(Box));
   napi_value handle, nodes, result;
-  if (box) box->tree = tree;
+  int64_t now, size = (int64_t)ts_node_descendant_count(ts_tree_root_node(tree)) * 24;
+  if (box) *box = (Box){tree, size};
   if (!box || napi_create_external(env, box, delete_box, NULL, &handle) != napi_ok) {
     ts_tree_delete(tree);
     free(box);
     napi_throw_error(env, NULL, "Nix parser: no handle");
     return NULL;
   }
+  CHECK(napi_adjust_external_memory(env, size, &now));
   if (!(nodes = nodes_from(env, ts_tree_root_node(tree)))) return NULL;
   CHECK(napi_create_object(env, &result));
   CHECK(napi_set_named_property(env, result, "tree", handle));
@@ -297,9 +307,7 @@ static napi_value release(napi_env env, napi_callback_info info) {
   CHECK(napi_get_cb_info(env, info, &count, args, NULL, NULL));
   void *data;
   CHECK(napi_get_value_external(env, args[0], &data));
-  Box *box = data;
-  if (box->tree) ts_tree_delete(box->tree);
-  box->tree = NULL;
+  empty_box(env, data);
   return NULL;
 }
 

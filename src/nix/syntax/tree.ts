@@ -76,56 +76,66 @@ const ATTRPATH = fieldNumbers.get('attrpath')
 // Real files take milliseconds; only garbage of many megabytes comes near this.
 const TIMEOUT = 10_000
 
-// Trees lie outside of JavaScript's memory, and what Node would free there it frees only after a turn
-// of the event loop. So the trees that were used last are kept, of about so many nodes in all, and
-// others are made again from their text.
+// Trees lie outside of JavaScript's memory, and Node frees those that nobody uses only after a turn of
+// the event loop. In a loop that never awaits, the oldest are released at about so many nodes in all;
+// one that is needed then is made again from its text.
 const MOST_NODES = 1_000_000
-const kept = new Set<Tree>()
+const kept = new Set<Kept>()
 let keptNodes = 0
+
+/** A tree that may be released; Node may have freed it, too. */
+interface Kept {
+  handle: WeakRef<object>
+  nodes: number
+  isReleased: boolean
+}
+
+function keep(handle: object, nodes: number): Kept {
+  const newest: Kept = { handle: new WeakRef(handle), nodes, isReleased: false }
+  kept.add(newest)
+  keptNodes += nodes
+  if (keptNodes <= MOST_NODES) return newest
+  for (const it of kept) if (!it.handle.deref()) forget(it)
+  for (const it of kept) {
+    if (keptNodes <= MOST_NODES / 2 || it === newest) break
+    const oldest = it.handle.deref()
+    if (oldest) engine.release(oldest)
+    forget(it)
+  }
+  return newest
+}
+
+function forget(it: Kept): void {
+  it.isReleased = true
+  kept.delete(it)
+  keptNodes -= it.nodes
+}
 
 /** A tree of tree-sitter's. */
 class Tree {
   readonly text: string
-  readonly #size: number
-  #handle: object | undefined
+  readonly #nodes: number
+  #handle: object
+  #kept: Kept
 
   constructor(text: string, { tree, nodes }: Parsed) {
     this.text = text
-    this.#size = nodes[6] as number
-    this.#keep(tree)
+    this.#nodes = nodes[6] as number
+    this.#handle = tree
+    this.#kept = keep(tree, this.#nodes)
   }
 
   get isKept(): boolean {
-    return this.#handle !== undefined
+    return !this.#kept.isReleased
   }
 
   get handle(): object {
-    if (this.#handle) {
-      kept.delete(this)
-      kept.add(this)
-      return this.#handle
-    }
+    if (this.isKept) return this.#handle
     const parsed = engine.parse(this.text, 10 * TIMEOUT)
     if (!parsed) throw new Error('the parser did not come to an end with a text that it had parsed')
-    return this.#keep(parsed.tree)
-  }
-
-  #keep(handle: object): object {
-    this.#handle = handle
-    kept.add(this)
-    keptNodes += this.#size
-    for (const it of kept) {
-      if (keptNodes <= MOST_NODES || it === this) break
-      it.#release()
-    }
-    return handle
-  }
-
-  #release(): void {
-    if (this.#handle) engine.release(this.#handle)
-    this.#handle = undefined
-    kept.delete(this)
-    keptNodes -= this.#size
+    this.#handle = parsed.tree
+    this.#kept = keep(parsed.tree, this.#nodes)
+    return this.#handle
   }
 }
 
