@@ -68,16 +68,13 @@ export function parseCheck(before: string | undefined, after: string): ParseChec
     : result
 }
 
-// Linux gives a program no argument that is longer than 128 KiB.
-const MOST_ARGUMENT = 100_000
-
-/** Whether `nix-instantiate` parses all of several texts, asked at once; false also where it is not known. */
-function allParse(texts: readonly string[]): boolean {
-  const areArguments = texts.every(
-    it => Buffer.byteLength(it) < MOST_ARGUMENT && !it.startsWith('-') && !it.includes('\0')
-  )
-  if (texts.length < 2 || !areArguments) return false
-  return runNix(['--parse', '-E', ...texts], '', 10).status === 'ok'
+/**
+ * Asks about several texts at once, as items of one list. They are given on standard input, since everybody
+ * can read the arguments of a program. Each is an expression to the toolkit, so no bracket of one can close
+ * that of another.
+ */
+function allParse(texts: readonly string[]): ParseCheck {
+  return nixParses(`[${texts.map(it => `\n(\n${it}\n)`).join('')}\n]\n`)
 }
 
 function nixParses(text: string): ParseCheck {
@@ -319,8 +316,12 @@ export function checkWithNix(
     const isModule = before !== undefined || each.endsWith('.nix')
     return after === undefined || !isModule ? [] : [{ before, after }]
   })
-  if (allParse(modules.map(it => it.after))) return ok(result)
-  for (const { before, after } of modules) {
+  const all: ParseCheck = modules.length > 1 ? allParse(modules.map(it => it.after)) : result
+  if (all.status === 'skipped') result = all
+  // What is rejected may be one of them, or the Nix that is there.
+  for (const { before, after } of modules.length === 1 || all.status === 'rejected'
+    ? modules
+    : []) {
     const check = parseCheck(before, after)
     if (check.status === 'rejected') {
       return err({ code: 'PARSE_REJECTED', path, output: check.output })
