@@ -45,6 +45,15 @@ describe('renameIn', () => {
     expect(edited('{ a = 1; }', it => it.renameIn('b', 'c').renameIn('a', 'a'))).toBe('{ a = 1; }')
   })
 
+  it('renames definitions that follow what lies below them', () => {
+    expect(edited('{ a.b = 1; a = { d = 1; }; }', it => it.renameIn('a', 'c'))).toBe(
+      '{ c.b = 1; c = { d = 1; }; }'
+    )
+    expect(edited('{ a.b.x = 1; e = 2; a.b = { d = 1; }; }', it => it.renameIn('a.b', 'f'))).toBe(
+      '{ f.x = 1; e = 2; f = { d = 1; }; }'
+    )
+  })
+
   it('renames a chosen definition, also one that counts under a condition', () => {
     const doc = parseDocument('{ c, lib, ... }: { config = lib.mkIf c { a.b = 1; d = 2; }; }')
     const [b] = doc.getIn('a.b')

@@ -68,7 +68,8 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
     }
     edits.push(renamed.edit)
   }
-  return ok(edits)
+  // `exact` and `below` each follow the text, but not one the other.
+  return ok(edits.sort((a, b) => a.offset - b.offset))
 }
 
 /** `BAD_PATH` where an option would become one of the module's own attributes, or the other way. */
