@@ -50,7 +50,7 @@ export interface Files {
   around(path: string, pattern: RegExp): SourceFile[]
   /** The flake.nix in the nearest folder around a file; undefined if there is none or it can't be read. */
   flakeOf(path: string): SourceFile | undefined
-  /** The paths that were asked for and would give something else now. */
+  /** The paths that were read or searched and would give something else now. */
   changed(): string[]
 }
 
@@ -59,6 +59,12 @@ export function openFiles(root: string): Files {
   const modules = new Map<string, SourceFile | undefined>()
   const byPath = new Map<string, SourceFile>()
   const folders = new Map<string, ReturnType<Files['folder']>>()
+  /** What each search found, as JSON, and how to repeat it. */
+  const searches: { path: string; found: string; again: () => string }[] = []
+  const search = <T>(path: string, found: T, again: () => T) => {
+    searches.push({ path, found: JSON.stringify(found), again: () => JSON.stringify(again()) })
+    return found
+  }
   const module = (path: string) => {
     const outer = inRoot(path, root)
     if (modules.has(outer)) return modules.get(outer)
@@ -84,15 +90,25 @@ export function openFiles(root: string): Files {
       folders.set(path, found)
       return found
     },
-    around: (path, pattern) => nixFilesAround(path, pattern, module),
+    around(path, pattern) {
+      const found = nixFilesAround(path, pattern, module)
+      const fresh = () => nixFilesAround(path, pattern, it => readModule(it))
+      search(
+        path,
+        found.map(it => it.path),
+        () => fresh().map(it => it.path)
+      )
+      return found
+    },
     flakeOf(path) {
-      const flake = nearestFlake(path)
-      return flake === undefined ? undefined : module(flake)
+      const flake = search(path, nearestFlake(path) ?? null, () => nearestFlake(path) ?? null)
+      return flake === null ? undefined : module(flake)
     },
     changed: () =>
       [
         ...[...modules].filter(([path, was]) => !isSameFile(was, readModule(path))),
-        ...[...folders].filter(([path, was]) => !isSameFolder(was, readFolder(path)))
+        ...[...folders].filter(([path, was]) => !isSameFolder(was, readFolder(path))),
+        ...searches.filter(it => it.found !== it.again()).map(it => [it.path] as const)
       ].map(([path]) => path)
   }
 }

@@ -57,14 +57,20 @@ export function withChanges(
   changes: readonly { path: string; after: string | undefined }[]
 ): Configuration {
   const written = new Map(
-    changes.flatMap(({ path, after }) =>
-      after === undefined ? [] : [[path, sourceFile(path, after)] as const]
-    )
+    changes.map(({ path, after }) => [
+      path,
+      after === undefined ? undefined : sourceFile(path, after)
+    ])
   )
   const after: Files = {
     ...sources,
-    module: path =>
-      written.get(path) ?? written.get(join(path, 'default.nix')) ?? sources.module(path)
+    module(path) {
+      const found = sources.module(path)
+      // New files are known by their path alone.
+      const paths = [found?.path ?? path, join(path, 'default.nix')]
+      const changed = paths.find(it => written.has(it))
+      return changed === undefined ? found : written.get(changed)
+    }
   }
   return loadConfiguration(written.get(target.path) ?? target, shipped, after)
 }

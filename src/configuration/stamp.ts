@@ -16,14 +16,10 @@ export function stamp(
   return `# vfio-patch ${version} sha256:${hashOf(body)} (${remark})\n${body}`
 }
 
-// The first line of a file that we install: which version wrote it, and what the rest was then.
-
 /** Whether a text was made with our first line for this body, whatever became of the rest since. */
 export function isStampFor(text: string, body: string): boolean {
   return STAMP.exec(text)?.[2] === hashOf(body)
 }
-
-// The first line of a file that we install: which version wrote it, and what the rest was then.
 
 /** Whether a text is ours as we wrote it, ours and changed since, or somebody else's. */
 export function stampOf(text: string): 'intact' | 'edited' | 'none' {
