@@ -108,7 +108,10 @@ function accessNotes(target: TargetFile, writes: boolean): string[] {
 function filesAbout({ plan, target, sources }: Prepared): string[] {
   const source = sources.module(target.realpath)
   const walk = source && walkImports(source, sources)
-  const imported = [...(walk?.files ?? []), ...(walk?.installed ?? [])].map(it => it.path)
+  const read = [...(walk?.files ?? []), ...(walk?.installed ?? [])].map(it => it.path)
+  // A patch in the place of an import that could not be read would be imported.
+  const unread = (walk?.unread ?? []).flatMap(it => it.oversize?.path ?? it.path ?? [])
+  const imported = [...read, ...unread]
   return [target.realpath, ...plan.files.map(it => it.path), ...imported]
 }
 
