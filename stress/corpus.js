@@ -15,6 +15,7 @@ import { Counts, finish, row, turn } from './support/report.js'
 const nixJobs = []
 const counts = new Counts()
 const refusals = new Counts()
+/** @type {{ all: number, planned: number, generated: number, refused: string[] }} */
 const hosts = { all: 0, planned: 0, generated: 0, refused: [] }
 const troubles = []
 
@@ -24,7 +25,7 @@ for (const file of filesFromArguments()) {
     run(file)
   } catch (error) {
     counts.add('crashed')
-    troubles.push(`${file}: crashed: ${error.stack}`)
+    troubles.push(`${file}: crashed: ${/** @type {Error} */ (error).stack}`)
   }
   await turn()
 }
@@ -53,12 +54,13 @@ function run(file) {
   const plan = planMainJob({ configuration: loneConfiguration(text), listing: 'absent' })
   if (!plan.ok) {
     const { error } = plan
-    const code =
-      error.code === 'NIX' ? error.error.code : `${error.code} ${error.kind ?? ''}`.trim()
+    const kind = 'kind' in error ? ` ${error.kind}` : ''
+    const { code, message } =
+      error.code === 'NIX' ? error.error : { code: error.code + kind, message: '' }
     refusals.add(code)
-    if (code === 'VERIFICATION_FAILED') troubles.push(`${file}: ${error.error.message}`)
+    if (code === 'VERIFICATION_FAILED') troubles.push(`${file}: ${message}`)
     if (isHost && code === 'WRONG_KIND generated') hosts.generated++
-    else if (isHost) hosts.refused.push(`${file}: ${code}: ${error.error?.message ?? ''}`)
+    else if (isHost) hosts.refused.push(`${file}: ${code}: ${message}`)
     return
   }
   counts.add('planned')

@@ -119,7 +119,7 @@ function follow(scenario, point, isNew, counts) {
     const now = snapshot()
     counts.followed += 1
     if (name === 'diff') {
-      if (![0, 1].includes(status)) fault(scenario, point, `diff ended with ${status}`, stderr)
+      if (status !== 0 && status !== 1) fault(scenario, point, `diff ended with ${status}`, stderr)
       const isMute = stderr.includes('interrupted') !== stderr.includes('sees to it')
       const isSame = same(now.files, killed.files) && same(now.runs, killed.runs)
       if (!isSame || isMute) fault(scenario, point, 'diff did more than to tell', stderr)
@@ -246,7 +246,8 @@ function settle(scenario, point, counts) {
   if (isNew) counts.new += 1
   else if (same(now.files, before.files)) counts.old += 1
   else {
-    const [left, right] = [before, after].map(it => difference(now.files, it.files))
+    const left = difference(now.files, before.files)
+    const right = difference(now.files, after.files)
     fault(scenario, point, 'a mix', left.length < right.length ? left : right)
   }
   if (!same(now.runs, isNew ? after.runs : before.runs))

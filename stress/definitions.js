@@ -4,6 +4,7 @@
 // writing anything. A plan's inverse restores the bytes, Nix accepts a sample of the results, and
 // what can't be done is refused with a code other than VERIFICATION_FAILED. Exit code 1 if not.
 import { applyEdits } from '../dist/nix/index.js'
+import { present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
 import { askNix } from './support/nix.js'
 import { Counts, finish, row, turn } from './support/report.js'
@@ -36,7 +37,7 @@ for await (const { file, doc } of documentsFromArguments()) {
   }
 }
 await askNix(nixJobs, ({ file, name }, verdict, output) => {
-  results.get(name).add(`Nix: ${verdict}`)
+  present(results.get(name)).add(`Nix: ${verdict}`)
   if (verdict === 'rejected') troubles.push(`${file}: ${name}: ${output}`)
 })
 report()
@@ -52,7 +53,7 @@ function sampleOf(doc) {
 function run(file, doc, definition, name) {
   const plan = OPERATIONS[name](doc.edit(), definition).plan()
   const what = plan.ok ? (plan.value.changed ? 'planned' : 'nothing to do') : plan.error.code
-  results.get(name).add(what)
+  present(results.get(name)).add(what)
   const place = `${file}: ${definition.path.join('.')}: ${name}`
   if (what === 'VERIFICATION_FAILED') troubles.push(`${place}: ${plan.error.message}`)
   if (!plan.ok) return

@@ -14,7 +14,9 @@ import { guestName, toNix, toXml } from '../dist/guests/convert.js'
 import { readNix } from '../dist/guests/readNix.js'
 import { readDomain, readXml } from '../dist/guests/xml/readXml.js'
 import { canonicalOf } from '../dist/guests/xml/tree.js'
+import { parseDocument } from '../dist/nix/index.js'
 import { expat, hasPython } from './support/expat.js'
+import { orThrow } from './support/expected.js'
 import { filesFromArguments } from './support/files.js'
 import { hasNix } from './support/nix.js'
 import { Counts, finish, row, turn } from './support/report.js'
@@ -89,8 +91,8 @@ async function thereAndBack() {
     }
     slowest = Math.max(slowest, time)
     it.nix = nix.value
-    it.xml = toXml(nix.value).value
-    const back = readXml(it.xml).value
+    it.xml = orThrow(toXml(parseDocument(nix.value)))
+    const back = orThrow(readXml(it.xml))
     if (canonicalOf(back.root) !== canonicalOf(it.root)) wrong.push(`${it.file}: ours`)
     const again = toNix(back)
     if (again.ok && valuesIn(again.value) === valuesIn(it.nix)) values++
@@ -123,7 +125,7 @@ function valuesIn(nix) {
       : value.kind === 'list'
         ? value.items.map(it => plain(it.value))
         : value.text
-  return JSON.stringify(plain(readNix(nix)))
+  return JSON.stringify(plain(readNix(parseDocument(nix))))
 }
 
 async function byExpat() {

@@ -104,7 +104,7 @@ async function evaluated(file, text, names) {
 
 function placeOf(file) {
   const i = process.argv.slice(2).findIndex(it => !relative(it, file).startsWith('..'))
-  return join(folder, String(i), relative(process.argv[i + 2], file))
+  return join(folder, String(i), relative(process.argv[i + 2] ?? '', file))
 }
 
 /** What a module could ask its arguments for: every name in it, and every string that may be one. */

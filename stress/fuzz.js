@@ -28,7 +28,7 @@ function check(text, counts) {
     }
     return undefined
   } catch (error) {
-    return `threw ${error.stack}`
+    return `threw ${/** @type {Error} */ (error).stack}`
   }
 }
 

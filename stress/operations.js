@@ -5,6 +5,7 @@
 // How many of the original lines change? And of the definitions of the options that people edit
 // most, how many can be edited in place? Exit code 1 if a plan is wrong.
 import { applyEdits, expr, parseDocument } from '../dist/nix/index.js'
+import { present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
 import { askNix } from './support/nix.js'
 import { Counts, finish, row } from './support/report.js'
@@ -51,7 +52,7 @@ const inPlace = new Map(LISTS.map(name => [name, { edited: 0, refused: new Count
 const wrapped = []
 const troubles = []
 const nixJobs = []
-const count = (operation, what) => results.get(operation).add(what)
+const count = (operation, what) => present(results.get(operation)).add(what)
 
 for await (const { file, doc } of documentsFromArguments()) {
   if (!doc.module().ok) continue
@@ -158,7 +159,7 @@ function editInPlace(file, doc, name) {
           .getBelow('users.users')
           .filter(it => it.path.at(-1) === 'extraGroups' && it.path.length === 4)
       : doc.getIn(name)
-  const tally = inPlace.get(name)
+  const tally = present(inPlace.get(name))
   for (const definition of all) {
     const plan = doc.edit().addIn(definition, ['vfio-patch-test']).plan()
     if (plan.ok && plan.value.changed) tally.edited++
@@ -175,7 +176,7 @@ function report() {
   console.log(''.padEnd(44) + names.map(it => it.slice(0, 13).padStart(15)).join(''))
   const rows = new Set([...results.values()].flatMap(it => [...it.keys()]))
   for (const what of [...rows].sort()) {
-    const values = names.map(it => String(results.get(it).get(what) ?? 0).padStart(15))
+    const values = names.map(it => String(results.get(it)?.get(what) ?? 0).padStart(15))
     console.log(what.padEnd(44) + values.join(''))
   }
   console.log('\ndefinitions edited in place')

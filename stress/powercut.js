@@ -109,8 +109,11 @@ async function stopAt(words, watched, injection) {
     '-e',
     `inject=${injection}`
   ]
-  const options = { cwd: machine.nixos, env: machine.env, stdio: 'ignore' }
-  const strace = spawn('strace', [...traced, ...machine.call(words)], options)
+  const strace = spawn('strace', [...traced, ...machine.call(words)], {
+    cwd: machine.nixos,
+    env: machine.env,
+    stdio: 'ignore'
+  })
   const ended = new Promise(resolve => strace.on('close', resolve))
   let isEnded = false
   ended.then(() => {

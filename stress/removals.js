@@ -16,6 +16,7 @@ import { commit } from '../dist/storage/commit.js'
 import { readTarget } from '../dist/storage/read.js'
 import { lastRun } from '../dist/storage/runs.js'
 import { planUndo } from '../dist/storage/undo.js'
+import { orThrow, present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
 import { definesHost, planMainJob, SETTINGS, shipped } from './support/mainJob.js'
 import { askNix } from './support/nix.js'
@@ -100,8 +101,8 @@ function apply(path, state) {
 /** The configuration, and the folder of the modules beside it. */
 function load(path) {
   const sources = openFiles('/')
-  const configuration = loadConfiguration(sources.module(path), shipped, sources)
-  return { configuration, folder: sources.folder(join(path, '../vfio')).value }
+  const configuration = loadConfiguration(present(sources.module(path)), shipped, sources)
+  return { configuration, folder: orThrow(sources.folder(join(path, '../vfio'))) }
 }
 
 function undo(path, state) {

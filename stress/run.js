@@ -147,7 +147,7 @@ function fail(message) {
 function table() {
   const rows = COMMANDS.map(it => [`\`${callOf(it)}\``, it.purpose, it.duration, it.needs])
   const head = ['NAME and ARGS', 'purpose', 'duration', 'needs']
-  const widths = head.map((_, i) => Math.max(...[head, ...rows].map(it => it[i].length)))
+  const widths = head.map((_, i) => Math.max(...[head, ...rows].map(it => it[i]?.length ?? 0)))
   const line = cells => `| ${cells.map((it, i) => it.padEnd(widths[i])).join(' | ')} |`
   return [line(head), line(widths.map(it => '-'.repeat(it))), ...rows.map(line)].join('\n')
 }

@@ -45,7 +45,7 @@ export function hostileXml() {
       'converted'
     ]
   }
-  return Object.entries(all).map(([name, [text, code]]) => ({
+  return Object.entries(all).map(([name, [text = '', code]]) => ({
     name,
     bytes: Buffer.from(text),
     code

@@ -93,8 +93,12 @@ export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-
     call: words => [process.execPath, '--import', STEADY, BIN, ...words],
     run(words, through = []) {
       const [program, ...rest] = [...through, ...machine.call(words)]
-      const options = { cwd: nixos, env, encoding: 'utf8', timeout: 60_000 }
-      const { status, signal, stdout, stderr } = spawnSync(program, rest, options)
+      const { status, signal, stdout, stderr } = spawnSync(program, rest, {
+        cwd: nixos,
+        env,
+        encoding: 'utf8',
+        timeout: 60_000
+      })
       return { status, signal, stdout, stderr }
     },
     mustRun(words) {

@@ -17,10 +17,20 @@ export const LIMIT = 1000
  * `inputOf(seed)` gives an input. `check(input, counts)`, which is timed, counts and returns a fault, a
  * promise of one, or undefined. `stop()` ends what a process started, `more(faults)` prints more
  * rows, and `what` says what the faults are. `count` is the default, and a process reports every `step`.
+ *
+ * @param {string} script
+ * @param {{
+ *   count: number, step: number, what: string,
+ *   inputOf: (seed: number) => any, check: (input: any, counts: Counts) => unknown,
+ *   stop?: () => void, more?: (faults: string[]) => void
+ * }} options
  */
 export async function trySeeds(script, { count, step, inputOf, check, stop, more, what }) {
-  if (process.send) {
-    process.on('message', range => trySteps(range, { step, inputOf, check, stop }))
+  const report = process.send?.bind(process)
+  if (report) {
+    process.on('message', (/** @type {[number, number]} */ range) =>
+      trySteps(range, { step, inputOf, check, stop, report })
+    )
     return
   }
   const started = performance.now()
@@ -43,8 +53,8 @@ export async function trySeeds(script, { count, step, inputOf, check, stop, more
   finish(faults, what)
 }
 
-/** In a process for seeds: tries those from `from` up to `to`. */
-async function trySteps([from, to], { step, inputOf, check, stop }) {
+/** In a process for seeds, which has a channel to the one that started it: tries those from `from` up to `to`. */
+async function trySteps([from, to], { step, inputOf, check, stop, report }) {
   for (let start = from; start < to; start += step) {
     const end = Math.min(to, start + step)
     const counts = new Counts([['inputs', end - start]])
@@ -54,12 +64,12 @@ async function trySteps([from, to], { step, inputOf, check, stop }) {
       const input = inputOf(seed)
       const { value, time } = timed(() => check(input, counts))
       slowest = Math.max(slowest, time)
-      if (time > LIMIT) process.send({ seed, fault: `took ${Math.round(time)} ms` })
-      checks.push(Promise.resolve(value).then(fault => fault && process.send({ seed, fault })))
+      if (time > LIMIT) report({ seed, fault: `took ${Math.round(time)} ms` })
+      checks.push(Promise.resolve(value).then(fault => fault && report({ seed, fault })))
       if (seed % 20 === 0) await turn()
     }
     await Promise.all(checks)
-    process.send({ counts: [...counts], slowest, at: end, memory: process.resourceUsage().maxRSS })
+    report({ counts: [...counts], slowest, at: end, memory: process.resourceUsage().maxRSS })
   }
   stop?.()
   process.disconnect()
@@ -126,7 +136,7 @@ function runChild(script, from, to, collect, faults) {
     }
     wait()
     child.send([from, to])
-    child.on('message', message => {
+    child.on('message', (/** @type {any} */ message) => {
       wait()
       if (message.fault) faults.push(`seed ${message.seed}: ${message.fault}`)
       else {

@@ -12,11 +12,15 @@ syncBuiltinESMExports()
 
 const Real = Date
 const now = Real.parse('2026-11-22T16:03:12Z')
-globalThis.Date = class extends Real {
+class Steady extends Real {
+  /** @param {ConstructorParameters<typeof Date> | []} given */
   constructor(...given) {
-    super(...(given.length === 0 ? [now] : given))
+    super(...(given.length === 0 ? /** @type {[number]} */ ([now]) : given))
   }
+
+  /** @override */
   static now() {
     return now
   }
 }
+globalThis.Date = /** @type {DateConstructor} */ (Steady)

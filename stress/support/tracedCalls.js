@@ -7,7 +7,7 @@ const CHANGING =
 /** The flags of strace that keep it to the paths of a machine, as a log made with `-y` names them. */
 export function watchedIn(log, { work, nixos, state }) {
   const paths = new Set([nixos, state])
-  for (const [, path] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
+  for (const [, path = ''] of readFileSync(log, 'utf8').matchAll(/[<"](\/[^>"]+)[>"]/g))
     if (path.startsWith(`${work}/`)) paths.add(path)
   return [...paths].flatMap(path => ['-P', path])
 }
@@ -18,7 +18,7 @@ export function watchedIn(log, { work, nixos, state }) {
  */
 export function callsIn(log) {
   const lines = readFileSync(log, 'utf8').split('\n')
-  const main = lines[0].split(' ')[0]
+  const main = lines[0]?.split(' ')[0]
   const counts = new Map()
   return lines.flatMap(line => {
     const call = /^\d+ +(\w+)\(/.exec(line)?.[1]

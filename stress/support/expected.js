@@ -1,0 +1,18 @@
+// Values that have to be there: without them a run says nothing.
+
+/** The value of a result. Throws what it was refused with. */
+export function orThrow(result) {
+  if (!result.ok) throw new Error(JSON.stringify(result.error))
+  return result.value
+}
+
+/**
+ * A value that must not be missing.
+ * @template T
+ * @param {T | undefined | null} value
+ * @returns {T}
+ */
+export function present(value) {
+  if (value === undefined || value === null) throw new Error('a value is missing')
+  return value
+}
