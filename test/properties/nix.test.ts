@@ -43,14 +43,6 @@ describe.runIf(hasNix)('to real Nix', () => {
   }, 300_000)
 })
 
-describe.skipIf(hasNix)('to real Nix', () => {
-  it('needs nix-instantiate in PATH', context => {
-    if (process.env.CI) expect.fail('nix-instantiate is not in PATH')
-    console.warn('nix-instantiate is not in PATH: results are not checked with Nix')
-    context.skip()
-  })
-})
-
 describeWithOracle('to the module system', ({ nixpkgsLib }) => {
   it('the options are those before with what was asked, and all others the same', () => {
     const planned = samplePlanned(200).filter(it => it.module.isCallable)

@@ -1,16 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
+import { isThere } from '../../support/needing.ts'
 
 const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
 
-const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
-if (!hasNix && process.env.CI) throw new Error('nix-instantiate is not installed')
-if (!hasNix)
-  console.warn('nix-instantiate was not found: the rendering at build time is not tested')
-
 /** A test where Nix is there; else it is left out, which is announced. */
-export const withNix = hasNix ? test : test.skip
+export const withNix = isThere('the rendering of guests', 'nix-instantiate') ? test : test.skip
 
 /** What Nix makes of an expression, in which `toXML` and `tables` are those of `nixos/_lib`; or its error. */
 export function evaluated(expression: string): unknown {

@@ -4,8 +4,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isThere } from '../../support/needing.ts'
 
-export const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
+export const hasNix = isThere('the properties of edits', 'nix-instantiate')
 
 /** Whether Nix parses each of the texts. */
 export function parsedByNix(texts: readonly string[]): boolean[] {
