@@ -149,9 +149,19 @@ function literalsOfCall(text: string, node: SyntaxNode, conditions: readonly str
 
 /** A list with this one item. */
 function asList(item: SyntaxNode): SyntaxNode {
-  const { start, end, parent, size } = item
-  const type = 'list_expression'
-  return { type, children: [item], start, end, parent, size, isNamed: true, field: () => undefined }
+  const { start, end, text, documentText, parent, size } = item
+  return {
+    type: 'list_expression',
+    start,
+    end,
+    text,
+    documentText,
+    isNamed: true,
+    parent,
+    children: [item],
+    size,
+    field: () => undefined
+  }
 }
 
 function conditionText(text: string, node: SyntaxNode | undefined): string {

@@ -32,9 +32,7 @@ export class NixDocument implements Source {
   #leaves: readonly Leaf[] | undefined
 
   constructor(text: string, from?: { document: NixDocument; edits: readonly Edit[] }) {
-    const tree = from
-      ? parse(text, { tree: from.document.#tree, text: from.document.text, edits: from.edits })
-      : parse(text)
+    const tree = from ? parse(text, { tree: from.document.#tree, edits: from.edits }) : parse(text)
     this.#tree = tree
     const encoding = findEncodingFault(text)
     this.text = text

@@ -43,31 +43,31 @@ export interface SyntaxTree {
  */
 export function parse(
   text: string,
-  from?: { tree: SyntaxTree; text: string; edits: readonly Edit[] }
+  from?: { tree: SyntaxTree; edits: readonly Edit[] }
 ): SyntaxTree {
   const old = from?.tree.root
   const isKept = old instanceof Node && old.tree.isKept && from?.tree.standIns.length === 0
-  const tree = isKept ? rerun(text, old, from) : run(text)
+  const tree = isKept ? rerun(text, old, from.edits) : run(text)
   if (!tree) return timedOut(text)
-  if (!tree.hasError) return finish(tree, text, [])
+  if (!tree.hasError) return finish(tree, [])
 
   let standIns = findCandidates(text)
-  if (standIns.length === 0) return finish(tree, text, [])
-  let mended = run(replaceAll(text, standIns))
+  if (standIns.length === 0) return finish(tree, [])
+  let mended = run(replaceAll(text, standIns), text)
   if (!mended) return timedOut(text)
   const root = mended
   const fitting = standIns.filter(it => fits(root, it))
   if (fitting.length < standIns.length) {
     standIns = fitting
-    mended = run(replaceAll(text, standIns))
+    mended = run(replaceAll(text, standIns), text)
     if (!mended) return timedOut(text)
   }
   // Where other faults remain, what the user wrote is the better ground for messages.
-  return mended.hasError ? finish(tree, text, []) : finish(mended, text, standIns)
+  return mended.hasError ? finish(tree, []) : finish(mended, standIns)
 }
 
 function timedOut(text: string): SyntaxTree {
-  const root = run('') as Node
+  const root = run('', text) as Node
   return {
     root,
     faults: [{ start: 0, end: Math.min(1, text.length), tooHard: true }],
@@ -75,12 +75,12 @@ function timedOut(text: string): SyntaxTree {
   }
 }
 
-function finish(root: Node, text: string, standIns: StandIn[]): SyntaxTree {
+function finish(root: Node, standIns: StandIn[]): SyntaxTree {
   const faults = root.hasError ? findFaults(root) : []
   if (faults.length === 0 && root.children.every(it => it.type === 'comment')) {
     faults.push({ start: root.end, end: root.end, missing: 'an expression' })
   }
-  return { root, faults: faults.length > 0 ? faults : findMisread(root, text), standIns }
+  return { root, faults: faults.length > 0 ? faults : findMisread(root), standIns }
 }
 
 function findFaults(root: Node): SyntaxFault[] {
@@ -96,10 +96,10 @@ function findFaults(root: Node): SyntaxFault[] {
 }
 
 /** In `a //b` the grammar sees a path `//b`, and Nix the operator `//`. */
-function findMisread(root: Node, text: string): SyntaxFault[] {
+function findMisread(root: Node): SyntaxFault[] {
   const faults: SyntaxFault[] = []
   let node = root
-  for (const { index } of text.matchAll(/(?<!:)\/\//g)) {
+  for (const { index } of root.documentText.matchAll(/(?<!:)\/\//g)) {
     // From one to the next it is never far, also in a tree that is deep.
     while (node.parent && node.end < index + 2) node = node.parent
     node = node.nodeAt(index, index + 2)

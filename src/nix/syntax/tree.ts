@@ -16,6 +16,10 @@ export interface SyntaxNode {
   readonly end: number
   /** True for what the grammar names, false for tokens such as `{` and `;`. */
   readonly isNamed: boolean
+  /** What stands in the document from `start` to `end`. */
+  readonly text: string
+  /** The text of the whole document. */
+  readonly documentText: string
   readonly parent: SyntaxNode | undefined
   /** All children in source order, tokens and comments included. */
   readonly children: readonly SyntaxNode[]
@@ -113,13 +117,16 @@ function forget(it: Kept): void {
 
 /** A tree of tree-sitter's. */
 class Tree {
+  /** The text that was parsed: the document's, but for stand-ins of the same length. */
   readonly text: string
+  readonly documentText: string
   readonly #nodes: number
   #handle: object
   #kept: Kept
 
-  constructor(text: string, { tree, nodes }: Parsed) {
+  constructor(text: string, documentText: string, { tree, nodes }: Parsed) {
     this.text = text
+    this.documentText = documentText
     this.#nodes = nodes[6] as number
     this.#handle = tree
     this.#kept = keep(tree, this.#nodes)
@@ -139,17 +146,17 @@ class Tree {
   }
 }
 
-/** The root of the tree of a text; undefined if that takes too long. */
-export function run(text: string): Node | undefined {
-  return rootOf(text, engine.parse(text, TIMEOUT))
+/**
+ * The root of the tree of a text; undefined if that takes too long. `documentText` is what its nodes give as
+ * the document's text, if the text has stand-ins.
+ */
+export function run(text: string, documentText = text): Node | undefined {
+  return rootOf(text, documentText, engine.parse(text, TIMEOUT))
 }
 
 /** The same for a text that edits made of another one, of which only what they changed is parsed. */
-export function rerun(
-  text: string,
-  old: Node,
-  { text: before, edits }: { text: string; edits: readonly Edit[] }
-): Node | undefined {
+export function rerun(text: string, old: Node, edits: readonly Edit[]): Node | undefined {
+  const before = old.documentText
   const numbers = edits.flatMap(({ offset, length, content }) => {
     const first = pointAt(before, offset)
     const lines = content.split('\n')
@@ -162,11 +169,17 @@ export function rerun(
     const offsets = [offset, offset + length, offset + content.length]
     return [...offsets, ...points.flatMap(it => [it.row, it.column])]
   })
-  return rootOf(text, engine.reparse(old.tree.handle, Int32Array.from(numbers), text, TIMEOUT))
+  return rootOf(
+    text,
+    text,
+    engine.reparse(old.tree.handle, Int32Array.from(numbers), text, TIMEOUT)
+  )
 }
 
-function rootOf(text: string, parsed: Parsed | null): Node | undefined {
-  return parsed ? new Node(new Tree(text, parsed), parsed.nodes, 0, undefined) : undefined
+function rootOf(text: string, documentText: string, parsed: Parsed | null): Node | undefined {
+  return parsed
+    ? new Node(new Tree(text, documentText, parsed), parsed.nodes, 0, undefined)
+    : undefined
 }
 
 // The numbers of a record and its flags, see grammar/addon.c.
@@ -204,6 +217,14 @@ export class Node implements SyntaxNode {
 
   get isNamed(): boolean {
     return (this.#flags & FLAGS.named) !== 0
+  }
+
+  get text(): string {
+    return this.tree.documentText.slice(this.start, this.end)
+  }
+
+  get documentText(): string {
+    return this.tree.documentText
   }
 
   get isMissing(): boolean {
