@@ -208,7 +208,7 @@ export function contendersFor(view: View, option: string): Contender[] {
     const { doc } = entry.file
     const definition = doc.getIn(entry.fullPath).find(it => it.value.start === entry.value.start)
     const candidates = definition
-      ? candidatesOf(doc.text, [definition])
+      ? candidatesOf([definition])
       : [{ value: entry.value, strength: PLAIN, isCertain: false }]
     return candidates.map(it => ({ ...it, entry }))
   })

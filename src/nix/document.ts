@@ -53,7 +53,7 @@ export class NixDocument implements Source {
    */
   module(): Result<Module, NixError> {
     const [first] = this.errors
-    this.#module ??= first ? err(first) : findModule(this.text, this.root)
+    this.#module ??= first ? err(first) : findModule(this.root)
     return this.#module
   }
 
@@ -100,9 +100,9 @@ export class NixDocument implements Source {
     return this.#read(() =>
       this.getIn(path)
         .filter(it => !it.inherited)
-        .flatMap(it => allListsOf(this.text, it.value))
+        .flatMap(it => allListsOf(it.value))
         .flatMap(elementsOf)
-        .map(it => literalOf(this.text, it))
+        .map(literalOf)
     )
   }
 

@@ -114,6 +114,14 @@ export function nixError(text: string, init: NixErrorInit): NixError {
   }
 }
 
+/** An error about a syntax node, or about a part of its document's text. */
+export function errorAt(
+  node: Range & { readonly documentText: string },
+  init: NixErrorInit
+): NixError {
+  return nixError(node.documentText, { range: node, ...init })
+}
+
 interface Rendering {
   code: NixErrorCode
   message: string

@@ -133,7 +133,7 @@ function settle(state: State): Result<State, NixError> {
   const { document, edits, together } = state
   if (together.edits.length === 0) return ok(withNothing(state))
   const next = document.edited(together.edits)
-  keepHabits(document.text, document.root, next.root)
+  keepHabits(document.root, next.root)
   const fault = verify(document, next, together.edits, together.operations)
   if (fault) return err(fault)
   const module = next.module()
@@ -272,7 +272,7 @@ export class Together {
     const [first] = edits
     if (exact.length === 0) return first !== undefined && this.#fitsNew(path, keys, first)
     if (!this.#place(edits)) return false
-    this.#reflows ||= exact.some(it => mayReflow(this.#text, it.binding, edits))
+    this.#reflows ||= exact.some(it => mayReflow(it.binding, edits))
     return true
   }
 
@@ -331,10 +331,10 @@ function pathOf(operation: Operation): AttrPath | undefined {
 }
 
 /** Whether edits may make more than one line of a definition on one line, or the other way. */
-function mayReflow(text: string, binding: SyntaxNode, edits: readonly Edit[]): boolean {
-  const isGrowing = isOneLine(text, binding)
+function mayReflow(binding: SyntaxNode, edits: readonly Edit[]): boolean {
+  const isGrowing = isOneLine(binding)
   return edits.some(({ offset, length, content }) =>
-    (isGrowing ? content : text.slice(offset, offset + length)).includes('\n')
+    (isGrowing ? content : binding.documentText.slice(offset, offset + length)).includes('\n')
   )
 }
 

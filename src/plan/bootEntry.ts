@@ -129,7 +129,7 @@ export function notInherited(
     }
     // Switched off in every boot entry, it would be so in this one.
     if (it.kind !== 'value' && it.path.at(-1) !== 'enable') continue
-    if (canonicalOfValue(value) === canonicalOfNode(doc.text, found.value)) continue
+    if (canonicalOfValue(value) === canonicalOfNode(found.value)) continue
     return err(
       nixError(doc.text, {
         code: 'CONFLICT',
@@ -214,7 +214,7 @@ function obstacleIn(doc: NixDocument, name: string): NixError | undefined {
 
 /** The condition of an `mkIf` and its like. */
 function conditionsOf(doc: NixDocument, value: SyntaxNode): string[] {
-  const combinator = combinatorOf(doc.text, value)
+  const combinator = combinatorOf(value)
   return combinator?.kind === 'condition' ? [sourceOf(doc, combinator.condition)] : []
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decode, parseDocument } from '../../src/nix/index.ts'
+import { decode, parseDocument, visit } from '../../src/nix/index.ts'
 import { edited } from './support.ts'
 
 describe('what Nix accepts and the grammar does not', () => {
@@ -18,6 +18,10 @@ describe('what Nix accepts and the grammar does not', () => {
     expect(doc.errors).toEqual([])
     expect(doc.standIns.map(it => it.kind)).toEqual(kinds)
     expect(String(doc)).toBe(text)
+    visit(doc, node => {
+      expect(node.text).toBe(text.slice(node.start, node.end))
+      return undefined
+    })
   })
 
   it('is left alone in strings and comments', () => {

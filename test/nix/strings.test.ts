@@ -9,7 +9,7 @@ import { seed } from '../support/seed.ts'
 
 function valueIn(literal: string): string | undefined {
   const node = parseDocument(literal).root.field('expression')
-  return node && stringValue(literal, node)
+  return node && stringValue(node)
 }
 
 describe('the value of a string literal', () => {
@@ -50,7 +50,7 @@ describe('the value of a string literal', () => {
     const written = (lines: string[]) => lines.filter(it => it.trim() !== '')
     for (const literal of literals) {
       const node = parseDocument(literal).root.field('expression')
-      const lines = node ? linesOf(literal, node) : []
+      const lines = node ? linesOf(node) : []
       expect(written(lines), literal).toEqual(written((valueIn(literal) ?? '').split('\n')))
     }
   })

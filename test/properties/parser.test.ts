@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { applyEdits, type Edit, parseDocument, type SyntaxNode } from '../../src/nix/index.ts'
+import {
+  applyEdits,
+  type Edit,
+  parseDocument,
+  type SyntaxNode,
+  visit
+} from '../../src/nix/index.ts'
 import { built, every } from './support/choices.ts'
 import { commentsAndStrings } from './support/lexer.ts'
 import { moduleOf } from './support/modules.ts'
@@ -52,6 +58,12 @@ describe('the tree of every module', () => {
       expect(reused.text).toBe(fresh.text)
       expect(reused.errors.map(it => it.render())).toEqual(fresh.errors.map(it => it.render()))
       if (fresh.errors.length === 0) expect(nodesOf(reused.root)).toEqual(nodesOf(fresh.root))
+      const others: SyntaxNode[] = []
+      visit(reused, node => {
+        if (node.text !== reused.text.slice(node.start, node.end)) others.push(node)
+        return undefined
+      })
+      expect(others).toEqual([])
     })
   })
 

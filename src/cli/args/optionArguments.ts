@@ -168,11 +168,11 @@ function readValue(word: string): NixValue {
     const remedy = `if text is meant: ${STRING}\nif a file is meant: ./${word.trim()}`
     throw new CommandError(usage(`Nix reads ${word.trim()} as the path of a file.`, { remedy }))
   }
-  const literal = literalOf(word, node)
+  const literal = literalOf(node)
   return typeof literal === 'string' && !/[\r\n]/.test(literal)
     ? literal
     : // Without the comments around it: one would swallow what follows.
-      expr(word.slice(node.start, node.end))
+      expr(node.text)
 }
 
 /** Whether a word is a string in the spelling of Nix, so that its quotation marks may be no part of it. */

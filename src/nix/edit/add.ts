@@ -52,7 +52,7 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   const found = lookUpTarget(doc, module, target)
   const below = found.below[0]
   if (below) {
-    return refuse(doc.text, below.binding, {
+    return refuse(below.binding, {
       code: 'NOT_A_LIST',
       message: `${formatPathPattern(target.path)} is a set, here ${formatPathPattern(below.path)}, and not a list`,
       hint: 'add to a list inside it'
@@ -71,48 +71,47 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
     if (blocked) return blocked
   }
   const always = found.exact.filter(it => it.conditions.length === 0)
-  const { candidates, counting } = countingIn(doc.text, found.exact)
+  const { candidates, counting } = countingIn(found.exact)
   const shared =
     target.kind === 'path'
-      ? always.map(it => sharedInRec(doc.text, it.binding)).find(it => it !== undefined)
+      ? always.map(it => sharedInRec(it.binding)).find(it => it !== undefined)
       : undefined
-  const strings = counting.map(it => stringIn(doc.text, it.value)).filter(it => it !== undefined)
-  const areLines = operation.lines || definesLines(doc.text, found.exact)
+  const strings = counting.map(it => stringIn(it.value)).filter(it => it !== undefined)
+  const areLines = operation.lines || definesLines(found.exact)
   if (strings.length > 0) {
     const edits = addToStrings(doc, target.path, strings, items, { position, lines: areLines })
     return edits.ok && edits.value.length > 0 && shared ? shared : edits
   }
 
-  const lists = counting.map(it => listOf(doc.text, it.value)).filter(it => it !== undefined)
-  const present = new Set(lists.flatMap(elementsOf).map(it => canonicalOfNode(doc.text, it)))
+  const lists = counting.map(it => listOf(it.value)).filter(it => it !== undefined)
+  const present = new Set(lists.flatMap(elementsOf).map(canonicalOfNode))
   const missing = unique(items, present)
   if (missing.length === 0) return ok([])
   if (shared) return shared
   const [list] = lists
-  if (list && operation.lines) return listNotLines(doc.text, list)
+  if (list && operation.lines) return listNotLines(list)
   if (list) return addToList(doc, lists, missing, position)
-  const competing = priorityFault(doc, candidates, always[0], counting)
+  const competing = priorityFault(candidates, always[0], counting)
   if (competing) return competing
-  const ofText = found.exact.find(it => operation.lines || stringsIn(doc.text, it.value).length > 0)
-  const misfit = ofText && linesFault(doc, target.path, ofText.value, items, position)
+  const ofText = found.exact.find(it => operation.lines || stringsIn(it.value).length > 0)
+  const misfit = ofText && linesFault(target.path, ofText.value, items, position)
   if (misfit) return misfit
-  if (ofText && !areLines) return notShownAsLines(doc.text, ofText.value)
+  if (ofText && !areLines) return notShownAsLines(ofText.value)
   return giveMore(doc, found.exact, always, missing, ofText !== undefined)
 }
 
 /** Why a plain list may not come beside what is there: of two priorities only one counts. */
 function priorityFault(
-  doc: Source,
   candidates: readonly Candidate[],
   first: Definition | undefined,
   counting: readonly Candidate[]
 ): Refused | undefined {
   const other = candidates.find(it => it.strength !== PLAIN)
-  const form = first && !first.inherited ? formOf(doc.text, first.value) : undefined
+  const form = first && !first.inherited ? formOf(first.value) : undefined
   const isBeside = form?.ok && (form.value.kind === 'merge' || form.value.kind === 'wrap-merge')
   const isWeak = !counting.some(it => first && isInside(it.value, first.binding))
   if (other && (isBeside || isWeak)) {
-    return refuse(doc.text, other.value, {
+    return refuse(other.value, {
       code: 'NO_TARGET',
       message: 'this has another priority than a plain list, so one of the two would be dropped',
       hint: 'add to it by hand, inside the mkForce or mkDefault'
@@ -122,20 +121,17 @@ function priorityFault(
 }
 
 /** The values of some definitions, and those of them that always count. */
-function countingIn(text: string, definitions: readonly Definition[]) {
-  const candidates = candidatesOf(
-    text,
-    definitions.filter(it => !it.inherited)
-  )
+function countingIn(definitions: readonly Definition[]) {
+  const candidates = candidatesOf(definitions.filter(it => !it.inherited))
   return { candidates, counting: winnersOf(candidates).filter(it => it.isCertain) }
 }
 
 /** Whether items for the end of a list go behind each other into one that is there. */
 export function growsList(doc: Source, module: Module, target: Target): boolean {
   const { exact, below } = lookUpTarget(doc, module, target)
-  const values = countingIn(doc.text, exact).counting.map(it => it.value)
-  const isString = values.some(it => stringIn(doc.text, it) !== undefined)
-  return below.length === 0 && !isString && values.some(it => listOf(doc.text, it) !== undefined)
+  const values = countingIn(exact).counting.map(it => it.value)
+  const isString = values.some(it => stringIn(it) !== undefined)
+  return below.length === 0 && !isString && values.some(it => listOf(it) !== undefined)
 }
 
 /** Adds to the first of the lists that always count, or to the one with the item to add beside. */
@@ -145,13 +141,12 @@ function addToList(
   missing: readonly NixValue[],
   position: Position
 ): Edits {
-  const { text } = doc
-  const place = placeIn(text, lists, position)
+  const place = placeIn(lists, position)
   const list = place?.list ?? (lists[0] as SyntaxNode)
   const blocked = blockedByPipe(doc, list)
   if (blocked) return blocked
   if (place) return ok([insertItems(doc, place.list, missing, place.at)])
-  return refuse(text, list, {
+  return refuse(list, {
     code: 'CONFLICT',
     message: 'the item to add beside is not in this list',
     hint: 'name an item that is there, or add at the end'
@@ -166,15 +161,14 @@ function giveMore(
   missing: readonly NixValue[],
   areLines: boolean
 ): Edits {
-  const { text, root } = doc
   const written = always.filter(it => !it.inherited)
   const [first] = written
   if (first) {
     const blocked = blockedByPipe(doc, first.value)
     if (blocked) return blocked
-    const form = formOf(text, first.value)
+    const form = formOf(first.value)
     if (!form.ok && areLines) {
-      return refuse(text, first.value, {
+      return refuse(first.value, {
         code: 'SHARED_BINDING',
         message: 'the text is put together here, so there is no place for one more line',
         hint: 'write the line in by hand'
@@ -183,8 +177,8 @@ function giveMore(
     if (!form.ok) return form
     const { kind, at } = form.value
     const isAppend = kind === 'append' || kind === 'append-wrapped'
-    if (areLines && isAppend) return listNotLines(text, first.value)
-    const { tightLists } = layoutAt(text, '', root)
+    if (areLines && isAppend) return listNotLines(first.value)
+    const { tightLists } = layoutAt(doc.root, '')
     // In one string: a second run looks for each line in the string that contains it.
     const more = areLines ? [asLines(missing)] : [missing]
     const spelt = more.map(it => printItem(it, tightLists)).join(' ')
@@ -203,7 +197,7 @@ function giveMore(
     return ok(edits.filter(it => it.content !== ''))
   }
   const other = always[0]
-  return other ? inherited(text, other) : conditional(text, all[0] as Definition)
+  return other ? inherited(other) : conditional(all[0] as Definition)
 }
 
 /** Adds the lines that none of the strings has to the first of them. */
@@ -214,18 +208,17 @@ function addToStrings(
   items: readonly NixValue[],
   { position, lines: areLines }: AddOptions
 ): Edits {
-  const { text } = doc
   const [string] = strings as [SyntaxNode]
-  const misfit = linesFault(doc, path, string, items, position)
+  const misfit = linesFault(path, string, items, position)
   if (misfit) return misfit
   const blocked = blockedByPipe(doc, string)
   if (blocked) return blocked
-  if (keepsReturns(text, string)) return returnsKept(text, string)
-  const present = new Set(strings.flatMap(it => linesOf(text, it)))
+  if (keepsReturns(string)) return returnsKept(string)
+  const present = new Set(strings.flatMap(linesOf))
   const lines = new Set(items.map(it => String(bare(it))))
   const missing = [...lines].filter(it => !present.has(it))
   if (missing.length === 0) return ok([])
-  return areLines ? ok([addLines(text, string, missing)]) : notShownAsLines(text, string)
+  return areLines ? ok([addLines(string, missing)]) : notShownAsLines(string)
 }
 
 function isLine(item: NixValue): boolean {
@@ -239,7 +232,6 @@ function asLines(lines: readonly NixValue[]): string {
 
 /** Why items can't be added as lines to a value of strings. */
 function linesFault(
-  doc: Source,
   path: readonly (string | undefined)[],
   value: SyntaxNode,
   items: readonly NixValue[],
@@ -247,7 +239,7 @@ function linesFault(
 ): Refused | undefined {
   if (!items.every(isLine)) return badLine(path)
   if (position === 'end') return undefined
-  return refuse(doc.text, value, {
+  return refuse(value, {
     code: 'CONFLICT',
     message: 'to a string, lines can be added at the end only',
     hint: 'leave the position out'
@@ -266,7 +258,6 @@ function unique(items: readonly NixValue[], present: ReadonlySet<string>): NixVa
 }
 
 function placeIn(
-  text: string,
   lists: readonly SyntaxNode[],
   position: Position
 ): { list: SyntaxNode; at: ItemPlace | undefined } | undefined {
@@ -280,7 +271,7 @@ function placeIn(
   const side = 'before' in position ? 'before' : 'after'
   const key = canonicalOfValue('before' in position ? position.before : position.after)
   for (const list of lists) {
-    const item = elementsOf(list).find(it => canonicalOfNode(text, it) === key)
+    const item = elementsOf(list).find(it => canonicalOfNode(it) === key)
     if (item) return { list, at: { item, side } }
   }
   return undefined

@@ -12,15 +12,14 @@ import { blockedByPipe, type Edits, refuse } from './refusals.ts'
 
 /** `import`: see Transaction. */
 export function planImport(doc: Source, module: Module, path: string): Edits {
-  const { text } = doc
   if (isImported(module, path)) return ok([])
   const item = expr(pathSource(path))
   const { exact, below } = lookUp(module, ['imports'])
   const [definition] = exact
-  if (below[0]) return noList(text, below[0].binding)
+  if (below[0]) return noList(below[0].binding)
   if (!definition) return ok([insertFirst(doc, setFor(module, ['imports']), 'imports', [item])])
   if (definition.inherited) {
-    return refuse(text, definition.binding, {
+    return refuse(definition.binding, {
       code: 'INHERITED',
       message: 'imports is inherited here, so nothing can be added to it',
       hint: `write it out, with what was inherited behind it:  imports = [ ${item.source} ] ++ …;`
@@ -28,14 +27,14 @@ export function planImport(doc: Source, module: Module, path: string): Edits {
   }
   const blocked = blockedByPipe(doc, definition.value)
   if (blocked) return blocked
-  const list = listOf(text, definition.value)
+  const list = listOf(definition.value)
   if (list) return ok([insertItems(doc, list, [item], undefined)])
-  return appendList(text, definition, item.source)
+  return appendList(definition, item.source)
 }
 
 /** `VALUE ++ [ ./x ]`, which is right for all that can stand there: imports take no `mkIf`. */
-function appendList(text: string, definition: Definition, source: string): Edits {
-  const form = formOf(text, definition.value)
+function appendList(definition: Definition, source: string): Edits {
+  const form = formOf(definition.value)
   let at = form.ok ? form.value.at : definition.value
   while (['let_expression', 'with_expression', 'assert_expression'].includes(at.type)) {
     const body = at.field('body')
@@ -50,11 +49,11 @@ function appendList(text: string, definition: Definition, source: string): Edits
   }
   const listLike = ['apply_expression', 'variable_expression', 'select_expression']
   const fits = [...listLike, 'parenthesized_expression'].includes(at.type) || isConcat(at)
-  return fits ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }]) : noList(text, at)
+  return fits ? ok([{ offset: at.end, length: 0, content: ` ++ [ ${source} ]` }]) : noList(at)
 }
 
-function noList(text: string, node: SyntaxNode): Edits {
-  return refuse(text, node, {
+function noList(node: SyntaxNode): Edits {
+  return refuse(node, {
     code: 'NOT_A_LIST',
     message: 'imports is not a list here',
     hint: 'write it as a list:  imports = [ … ];'

@@ -20,43 +20,38 @@ import { type BindingPlace, isOneLine } from './placement.ts'
 import { type Layout, printBinding, printInline, printItem, printItemLine } from './print.ts'
 
 /** The edit that writes `attrpath = value;` at a place, laid out as its neighbours are. */
-export function insertBinding(
-  text: string,
-  root: SyntaxNode,
-  place: BindingPlace,
-  value: NixValue
-): Edit {
+export function insertBinding({ text, root }: Source, place: BindingPlace, value: NixValue): Edit {
   const { set, sibling, before } = place
-  const outer = layoutAt(text, indentAt(text, set.start), root)
+  const outer = layoutAt(root, indentAt(text, set.start))
   const attrpath = formatPath(place.attrpath)
 
-  if (sibling && isOneLine(text, set)) {
+  if (sibling && isOneLine(set)) {
     const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
     return before
       ? insertion(sibling.start, `${binding} `)
-      : insertion(endWithComments(text, sibling), ` ${binding}`)
+      : insertion(endWithComments(sibling), ` ${binding}`)
   }
-  if (!sibling && isEmptyInLine(text, set)) {
+  if (!sibling && isEmptyInLine(set)) {
     const binding = `${attrpath} = ${printInline(value, outer.tightLists)};`
     const at = braceOf(set).end
     return { offset: at, length: set.end - 1 - at, content: ` ${binding} ` }
   }
-  const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
-  const binding = bindingLike(text, sibling, attrpath, value, layout)
-  if (!sibling) return intoEmpty(text, set, binding, layout)
+  const layout = { ...outer, indent: innerIndent(set, outer.unit) }
+  const binding = bindingLike(sibling, attrpath, value, layout)
+  if (!sibling) return intoEmpty(set, binding, layout)
   const isBlock = binding.includes('\n')
-  const followsBlock = !isOneLine(text, sibling) && bindingsOf(set).length > 1
-  const blank = (isBlock || place.apart || followsBlock) && hasBlankLines(text, set)
+  const followsBlock = !isOneLine(sibling) && bindingsOf(set).length > 1
+  const blank = (isBlock || place.apart || followsBlock) && hasBlankLines(set)
   return before
-    ? precede(text, sibling, binding, layout, blank)
-    : follow(text, set, sibling, binding, layout, blank)
+    ? precede(sibling, binding, layout, blank)
+    : follow(set, sibling, binding, layout, blank)
 }
 
 /** Whether a set holds nothing and stands inside a set that is on one line. */
-function isEmptyInLine(text: string, set: SyntaxNode): boolean {
+function isEmptyInLine(set: SyntaxNode): boolean {
   const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
   const isBare = commentsOf(set).every(it => it.end <= braceOf(set).start)
-  return isBare && around !== undefined && isSet(around) && isOneLine(text, around)
+  return isBare && around !== undefined && isSet(around) && isOneLine(around)
 }
 
 /** The brace that opens a set: in front of it stand `rec` and maybe comments. */
@@ -69,7 +64,6 @@ function braceOf(set: SyntaxNode): SyntaxNode {
  * else as printed.
  */
 function bindingLike(
-  text: string,
   sibling: SyntaxNode | undefined,
   attrpath: string,
   value: NixValue,
@@ -79,7 +73,7 @@ function bindingLike(
   const inline = `${attrpath} = ${printInline(value, layout.tightLists)};`
   const isShort = layout.indent.length + inline.length <= 80
   const fits = isShort && isValueSet(bare(value)) && !hasComments(value)
-  return fits && neighbour && isSet(neighbour) && isOneLine(text, neighbour)
+  return fits && neighbour && isSet(neighbour) && isOneLine(neighbour)
     ? inline
     : printBinding(attrpath, value, layout)
 }
@@ -91,22 +85,22 @@ export function insertFirst(
   attrpath: string,
   value: NixValue
 ): Edit {
-  const outer = layoutAt(text, indentAt(text, set.start), root)
+  const outer = layoutAt(root, indentAt(text, set.start))
   const first = bindingsOf(set)[0]
-  if (first && isOneLine(text, set)) {
+  if (first && isOneLine(set)) {
     return insertion(first.start, `${attrpath} = ${printInline(value, outer.tightLists)}; `)
   }
-  const layout = { ...outer, indent: innerIndent(text, set, outer.unit) }
+  const layout = { ...outer, indent: innerIndent(set, outer.unit) }
   const binding = printBinding(attrpath, value, layout)
-  if (!first && commentsOf(set).length === 0) return intoEmpty(text, set, binding, layout)
+  if (!first && commentsOf(set).length === 0) return intoEmpty(set, binding, layout)
 
   const brace = braceOf(set)
-  const at = endOfLineBehind(text, brace)
+  const at = endOfLineBehind(brace)
   const rest = text.slice(at)
   // A set that opens with a blank line still does.
   const opensBlank = /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
   const lead = opensBlank ? layout.eol : ''
-  const blank = hasBlankLines(text, set) && !opensBlank
+  const blank = hasBlankLines(set) && !opensBlank
   // Where the first binding shares the brace's line, it moves to a line of its own.
   const shared = /^[ \t]*[^\s]/.exec(rest)
   const end = shared
@@ -122,11 +116,12 @@ function insertion(offset: number, content: string): Edit {
   return { offset, length: 0, content }
 }
 
-function intoEmpty(text: string, set: SyntaxNode, binding: string, layout: Layout): Edit {
+function intoEmpty(set: SyntaxNode, binding: string, layout: Layout): Edit {
   const brace = braceOf(set)
+  const text = set.documentText
   const closing = set.children.findLast(it => it.type === '}') ?? set
   const comment = commentsOf(set).findLast(it => it.start > brace.start)
-  const at = endOfLineBehind(text, comment ?? brace)
+  const at = endOfLineBehind(comment ?? brace)
   const line = layout.eol + layout.indent + binding
   if (text.slice(at, closing.start).includes('\n')) {
     return insertion(at, (comment ? layout.eol : '') + line)
@@ -135,14 +130,9 @@ function intoEmpty(text: string, set: SyntaxNode, binding: string, layout: Layou
   return { offset: at, length: closing.start - at, content: line + layout.eol + outer }
 }
 
-function precede(
-  text: string,
-  sibling: SyntaxNode,
-  binding: string,
-  layout: Layout,
-  blank: boolean
-): Edit {
-  const at = startWithComments(text, sibling)
+function precede(sibling: SyntaxNode, binding: string, layout: Layout, blank: boolean): Edit {
+  const text = sibling.documentText
+  const at = startWithComments(sibling)
   const gap = blank ? layout.eol : ''
   if (!startsLine(text, at)) {
     return insertion(at, binding + (mayEndInComment(binding) ? layout.eol + layout.indent : ' '))
@@ -153,15 +143,15 @@ function precede(
 }
 
 function follow(
-  text: string,
   set: SyntaxNode,
   sibling: SyntaxNode,
   binding: string,
   layout: Layout,
   blank: boolean
 ): Edit {
+  const text = set.documentText
   const last = lastOfTail(set, sibling)
-  const at = endOfLineBehind(text, last)
+  const at = endOfLineBehind(last)
   const separate = blank || last !== sibling
   const lead = separate ? layout.eol + layout.eol : layout.eol
   const next = following(last)
@@ -205,34 +195,32 @@ export interface ItemPlace {
  * one where there is none.
  */
 export function insertItems(
-  { text, root }: Source,
+  { root }: Source,
   list: SyntaxNode,
   items: readonly NixValue[],
   place: ItemPlace | undefined
 ): Edit {
   const isLast = place?.side === 'after' && place.item === elementsOf(list).at(-1)
-  return place && !isLast
-    ? insertBeside(text, root, place, items)
-    : insertLast(text, root, list, items)
+  return place && !isLast ? insertBeside(root, place, items) : insertLast(root, list, items)
 }
 
 function insertBeside(
-  text: string,
   root: SyntaxNode,
   { item, side }: ItemPlace,
   items: readonly NixValue[]
 ): Edit {
-  const { eol, tightLists } = layoutAt(text, '', root)
+  const text = root.documentText
+  const { eol, tightLists } = layoutAt(root, '')
   const indent = indentAt(text, item.start)
   const inline = items.map(it => printItem(it, tightLists)).join(' ')
   const lines = items.map(it => indent + printItemLine(it, tightLists))
   if (side === 'before') {
-    const start = startWithComments(text, item)
+    const start = startWithComments(item)
     return startsLine(text, start)
       ? insertion(start - indentAt(text, start).length, lines.map(it => it + eol).join(''))
       : insertion(item.start, `${touches(text[item.start - 1]) ? ' ' : ''}${inline} `)
   }
-  const end = endOfLineBehind(text, item)
+  const end = endOfLineBehind(item)
   if (end === lineEnd(text, end)) return insertion(end, lines.map(it => eol + it).join(''))
   const isTight = touches(text[end])
   return insertion(end, ` ${inline}${isTight ? ' ' : ''}`)
@@ -243,19 +231,15 @@ function touches(neighbour: string | undefined): boolean {
   return neighbour !== undefined && !/[\s[\]]/.test(neighbour)
 }
 
-function insertLast(
-  text: string,
-  root: SyntaxNode,
-  list: SyntaxNode,
-  items: readonly NixValue[]
-): Edit {
-  const layout = layoutAt(text, indentAt(text, list.start), root)
+function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue[]): Edit {
+  const text = list.documentText
+  const layout = layoutAt(root, indentAt(text, list.start))
   const closing = list.children.findLast(it => it.type === ']') ?? list
   const last = elementsOf(list).at(-1) ?? commentsOf(list).at(-1)
   const bracket = list.children[0] ?? list
-  const at = endOfLineBehind(text, last ?? bracket)
+  const at = endOfLineBehind(last ?? bracket)
 
-  if (isOneLine(text, list)) {
+  if (isOneLine(list)) {
     const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')
     if (last) return { offset: at, length: 0, content: ` ${inline}` }
     // `[ ]` keeps its blanks, `[]` gets those that the file's other lists have.
@@ -266,7 +250,7 @@ function insertLast(
       content: padding + inline + padding
     }
   }
-  const indent = innerIndent(text, list, layout.unit)
+  const indent = innerIndent(list, layout.unit)
   const lines = items.map(it => layout.eol + indent + printItemLine(it, layout.tightLists)).join('')
   // Items in rows, with the bracket behind the last: the new one goes to the end of the row.
   const sharesLine = last && !isComment(last) && !startsLine(text, last.start)

@@ -5,22 +5,23 @@ import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.t
 import type { Layout } from './print.ts'
 
 /** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
-export function layoutAt(text: string, indent: string, root: SyntaxNode): Layout {
-  return { ...habitsOf(text, root), indent }
+export function layoutAt(root: SyntaxNode, indent: string): Layout {
+  return { ...habitsOf(root), indent }
 }
 
 /**
  * Lays new text in a document out as in another one: what a transaction has written itself says
  * nothing of the habits of the file.
  */
-export function keepHabits(text: string, root: SyntaxNode, later: SyntaxNode): void {
-  habitsByRoot.set(later, habitsOf(text, root))
+export function keepHabits(root: SyntaxNode, later: SyntaxNode): void {
+  habitsByRoot.set(later, habitsOf(root))
 }
 
-function habitsOf(text: string, root: SyntaxNode): Layout {
+function habitsOf(root: SyntaxNode): Layout {
   const known = habitsByRoot.get(root)
   if (known) return known
-  const unit = indentUnit(text, root)
+  const text = root.documentText
+  const unit = indentUnit(root)
   const habits = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
   habitsByRoot.set(root, habits)
   return habits
@@ -30,12 +31,13 @@ function habitsOf(text: string, root: SyntaxNode): Layout {
 const habitsByRoot = new WeakMap<SyntaxNode, Layout>()
 
 /** One step of indentation: how much deeper than its set the first binding on a line of its own is. */
-function indentUnit(text: string, root: SyntaxNode): string {
+function indentUnit(root: SyntaxNode): string {
+  const text = root.documentText
   const stack: SyntaxNode[] = [root]
   for (let node = stack.pop(), looked = 0; node && looked < 400; node = stack.pop(), looked++) {
     if (/attrset_expression$|^list_expression$/.test(node.type)) {
       const inner = [...bindingsOf(node), ...elementsOf(node)][0]
-      if (inner && startsLine(text, inner.start) && !sharesLine(text, node)) {
+      if (inner && startsLine(text, inner.start) && !sharesLine(node)) {
         const outer = indentAt(text, node.start)
         const own = indentAt(text, inner.start)
         if (own.length > outer.length && own.startsWith(outer)) return own.slice(outer.length)
@@ -50,7 +52,8 @@ function indentUnit(text: string, root: SyntaxNode): string {
 }
 
 /** Whether the set or list around a node opens on its line, so that what is inside is two steps in. */
-function sharesLine(text: string, node: SyntaxNode): boolean {
+function sharesLine(node: SyntaxNode): boolean {
+  const text = node.documentText
   let around = node.parent
   while (around && !/attrset_expression$|^list_expression$/.test(around.type))
     around = around.parent
@@ -64,7 +67,8 @@ function hasTightLists(text: string): boolean {
 }
 
 /** The indentation for something new in a `{ … }` or `[ … ]` that stands over several lines. */
-export function innerIndent(text: string, container: SyntaxNode, unit: string): string {
+export function innerIndent(container: SyntaxNode, unit: string): string {
+  const text = container.documentText
   const isOnItsLine = (it: SyntaxNode) => startsLine(text, it.start)
   const own =
     (isList(container)
@@ -77,7 +81,8 @@ export function innerIndent(text: string, container: SyntaxNode, unit: string): 
  * Where a binding or an element ends together with the comments that stand behind it on its line:
  * they belong to it.
  */
-export function endWithComments(text: string, node: SyntaxNode): number {
+export function endWithComments(node: SyntaxNode): number {
+  const text = node.documentText
   let end = node.end
   let next = following(node)
   while (next && isComment(next) && !text.slice(end, next.start).includes('\n')) {
@@ -91,14 +96,16 @@ export function endWithComments(text: string, node: SyntaxNode): number {
  * Where something new on a line of its own goes in behind a node: its comments stay with it, and so do
  * blanks at the end of its line.
  */
-export function endOfLineBehind(text: string, node: SyntaxNode): number {
-  const end = endWithComments(text, node)
+export function endOfLineBehind(node: SyntaxNode): number {
+  const text = node.documentText
+  const end = endWithComments(node)
   const blanks = /^[ \t]+(?=\r?\n)/.exec(text.slice(end, lineEnd(text, end) + 2))
   return end + (blanks?.[0].length ?? 0)
 }
 
 /** Where a binding begins together with the comment lines right above it: they belong to it. */
-export function startWithComments(text: string, node: SyntaxNode): number {
+export function startWithComments(node: SyntaxNode): number {
+  const text = node.documentText
   let start = node.start
   let before = preceding(node)
   while (
@@ -133,7 +140,8 @@ function neighbour(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
 }
 
 /** Whether bindings of a set are parted by blank lines. */
-export function hasBlankLines(text: string, set: SyntaxNode): boolean {
+export function hasBlankLines(set: SyntaxNode): boolean {
+  const text = set.documentText
   const bindings = bindingsOf(set)
   if (bindings.length < 2) return true
   return bindings.some((it, i) => {

@@ -67,18 +67,18 @@ function definitionAt(
   { path, offset }: { path: readonly (string | undefined)[]; offset: number }
 ): Definition | undefined {
   const describe = (binding: SyntaxNode, value: SyntaxNode, inherited: boolean) =>
-    describeDefinition(doc.text, { path, binding, value, inherited }, ALWAYS)
+    describeDefinition({ path, binding, value, inherited }, ALWAYS)
   let node: SyntaxNode | undefined = doc.root
   while (node) {
     const isBinding: boolean = node.type === 'binding' && node.start === offset
     const value: SyntaxNode | undefined = isBinding ? node.field('expression') : undefined
     if (value) {
-      const isSame = endsWith(path, namesOf(doc.text, node))
+      const isSame = endsWith(path, namesOf(node))
       return isSame ? describe(node, value, false) : undefined
     }
     const name: SyntaxNode | undefined = inheritedOf(node).find(it => it.start === offset)
     if (name) {
-      const isSame = endsWith(path, [nameOf(doc.text, name)])
+      const isSame = endsWith(path, [nameOf(name)])
       return isSame ? describe(name, name, true) : undefined
     }
     node = node.children.find(it => it.start <= offset && it.end > offset)

@@ -1,4 +1,4 @@
-import { type NixError, nixError } from '../errors.ts'
+import { errorAt, type NixError } from '../errors.ts'
 import { combinatorOf } from '../module/combinators.ts'
 import { inModule } from '../module/definitions.ts'
 import { type Module, setFor, unwrapped } from '../module/module.ts'
@@ -55,13 +55,12 @@ export function placeFor(
   isBlock: boolean
 ): Result<BindingPlace | MergePlace, NixError> {
   const spelt = inModule(module, path)
-  const task = { text: module.text, isBlock, top: module.hasConfig ? 1 : 0 }
+  const task = { isBlock, top: module.hasConfig ? 1 : 0 }
   const found = search(task, setFor(module, spelt), spelt, 0)
   return found.ok ? ok(found.value.place) : found
 }
 
 interface Task {
-  text: string
   isBlock: boolean
   /** How deep the set of the options lies: 1 where it is that of `config`. */
   top: number
@@ -79,35 +78,35 @@ function search(
   path: AttrPath,
   outer: number
 ): Result<Candidate, NixError> {
-  const { text, isBlock } = task
+  const { isBlock } = task
   let best: Candidate | undefined
   // Of those that share fewer names with the path than others, none would be chosen.
-  for (const binding of bindingsNear(text, set, path)) {
-    const inherited = inheritedOf(binding).find(it => nameOf(text, it) === path[0])
-    if (inherited) return err(inheritedError(text, inherited))
+  for (const binding of bindingsNear(set, path)) {
+    const inherited = inheritedOf(binding).find(it => nameOf(it) === path[0])
+    if (inherited) return err(inheritedError(inherited))
     const value = binding.field('expression')
     if (!value) continue
-    const names = namesOf(text, binding)
+    const names = namesOf(binding)
     const common = commonLength(names, path)
     if (common === 0) continue
     const computed = attrsOf(binding).slice(0, common).find(isDynamic)
     const descends = common === names.length && common < path.length
-    if (computed && !descends) return err(dynamicError(text, computed))
+    if (computed && !descends) return err(dynamicError(computed))
     let candidate: Candidate
     if (descends) {
       const rest = path.slice(common)
-      const combinator = combinatorOf(text, value)
+      const combinator = combinatorOf(value)
       const list = combinator?.kind === 'merge' ? combinator.list : undefined
       const inner =
-        searchIn(task, plainSetsOf(text, value), rest, outer + common) ??
+        searchIn(task, plainSetsOf(value), rest, outer + common) ??
         (list ? ok({ place: { list, attrpath: rest }, depth: outer + common }) : undefined)
-      if (!inner) return err(blockedError(text, binding, value))
+      if (!inner) return err(blockedError(binding, value))
       if (!inner.ok) return inner
       candidate = inner.value
       const { place } = candidate
       const breaksLine =
-        isBlock && 'set' in place && isOneLine(text, place.set) && bindingsOf(place.set).length > 0
-      if (breaksLine && !computed && !isOneLine(text, set) && canExtend(value)) {
+        isBlock && 'set' in place && isOneLine(place.set) && bindingsOf(place.set).length > 0
+      if (breaksLine && !computed && !isOneLine(set) && canExtend(value)) {
         candidate = besides(set, binding, path, outer + common)
       }
     } else {
@@ -116,10 +115,10 @@ function search(
     if (!best || candidate.depth >= best.depth) best = candidate
   }
   if (best) return ok(best)
-  const capturing = captureIn(text, set, path)
+  const capturing = captureIn(set, path)
   return capturing
     ? err(capturing)
-    : ok({ place: lastIn(text, set, path, outer <= task.top), depth: outer })
+    : ok({ place: lastIn(set, path, outer <= task.top), depth: outer })
 }
 
 function besides(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
@@ -143,17 +142,17 @@ function searchIn(
 }
 
 /** The set literals that a value is, or merges, unconditionally. */
-function plainSetsOf(text: string, value: SyntaxNode): SyntaxNode[] {
+function plainSetsOf(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isSet(inner)) return [inner]
-  const combinator = combinatorOf(text, inner)
+  const combinator = combinatorOf(inner)
   return combinator?.kind === 'merge' ? combinator.values.map(unwrapped).filter(isSet) : []
 }
 
-function lastIn(text: string, set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
+function lastIn(set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
   const bindings = bindingsOf(set)
   const last = bindings.at(-1)
-  const isFinal = last && samePath(namesOf(text, last), ['system', 'stateVersion'])
+  const isFinal = last && samePath(namesOf(last), ['system', 'stateVersion'])
   return { set, attrpath: path, sibling: last, before: isFinal ?? false, apart: isTop }
 }
 
@@ -162,63 +161,58 @@ function canExtend(value: SyntaxNode): boolean {
   return unparenthesised(value).type === 'attrset_expression'
 }
 
-export function isOneLine(text: string, node: SyntaxNode): boolean {
-  return !text.slice(node.start, node.end).includes('\n')
+export function isOneLine(node: SyntaxNode): boolean {
+  return !node.text.includes('\n')
 }
 
 /** In `rec { … }` a new name is seen by all its neighbours. */
-function captureIn(text: string, set: SyntaxNode, path: AttrPath): NixError | undefined {
+function captureIn(set: SyntaxNode, path: AttrPath): NixError | undefined {
   const name = path[0] ?? ''
-  const [use] = set.type === 'rec_attrset_expression' ? usesIn(text, set, name) : []
+  const [use] = set.type === 'rec_attrset_expression' ? usesIn(set, name) : []
   return (
     use &&
-    nixError(text, {
+    errorAt(use, {
       code: 'CONFLICT',
       message: `"${name}" is used as a variable in this "rec" set, and defining it here would change its meaning`,
-      range: use,
       hint: 'take the "rec" away, or define it in another module'
     })
   )
 }
 
-function inheritedError(text: string, name: SyntaxNode): NixError {
-  return nixError(text, {
+function inheritedError(name: SyntaxNode): NixError {
+  return errorAt(name, {
     code: 'INHERITED',
-    message: `"${text.slice(name.start, name.end)}" is inherited here, so nothing can be added to it`,
-    range: name,
+    message: `"${name.text}" is inherited here, so nothing can be added to it`,
     hint: 'write it as name = value; or define the option in another module'
   })
 }
 
-function dynamicError(text: string, name: SyntaxNode): NixError {
-  return nixError(text, {
+function dynamicError(name: SyntaxNode): NixError {
+  return errorAt(name, {
     code: 'DYNAMIC_ATTRIBUTE',
     message: 'this name is computed, and Nix allows no second definition beside it',
-    range: name,
     hint: 'write the name out, or put all its options into one set { … }'
   })
 }
 
-function blockedError(text: string, binding: SyntaxNode, value: SyntaxNode): NixError {
+function blockedError(binding: SyntaxNode, value: SyntaxNode): NixError {
   const attrpath = binding.field('attrpath') ?? binding
-  const name = formatPathPattern(namesOf(text, binding))
-  const call = callOf(text, unwrapped(value))
+  const name = formatPathPattern(namesOf(binding))
+  const call = callOf(unwrapped(value))
   const conditional = call && ['mkIf', 'mkMerge', 'optionalAttrs'].includes(call.name)
   const inner = unwrapped(value)
-  if (isList(inner) || isPlainLiteral(text, inner)) {
-    return nixError(text, {
+  if (isList(inner) || isPlainLiteral(inner)) {
+    return errorAt(attrpath, {
       code: 'NOT_A_SET',
       message: `${name} is given a value here that is no set { … }, so nothing can be defined below it`,
-      range: { start: attrpath.start, end: attrpath.end },
       hint: 'check the path, or give the option a set first'
     })
   }
-  return nixError(text, {
+  return errorAt(attrpath, {
     code: conditional ? 'NO_TARGET' : 'SHARED_BINDING',
     message: conditional
       ? `${name} is set through ${call.callee} here, and what is added inside would not always hold`
       : `${name} is not written out as a set { … } here, so nothing can be added to it`,
-    range: { start: attrpath.start, end: attrpath.end },
     hint: 'put the options into a module of their own and import it'
   })
 }

@@ -1,6 +1,13 @@
 // The refusals that several operations share.
 
-import { isInside, type NixError, type NixErrorInit, nixError, type Range } from '../errors.ts'
+import {
+  errorAt,
+  isInside,
+  type NixError,
+  type NixErrorInit,
+  nixError,
+  type Range
+} from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
 import { type AttrPath, formatPathPattern, isText } from '../path.ts'
@@ -18,9 +25,8 @@ import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } fro
 /** What an operation works out: the edits, or why not. */
 export type Edits = Result<Edit[], NixError>
 
-export function refuse(text: string, range: Range, init: Omit<NixErrorInit, 'range'>): Refused {
-  const { start, end } = range
-  return err(nixError(text, { ...init, range: { start, end } }))
+export function refuse(node: SyntaxNode, init: NixErrorInit): Refused {
+  return err(errorAt(node, init))
 }
 
 export type Refused = { ok: false; error: NixError }
@@ -35,7 +41,8 @@ export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefine
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
     const pipe = BRACKETED.test(at.type) ? undefined : pipes.find(it => isBetween(it, at))
     if (pipe) {
-      return refuse(doc.text, pipe, {
+      return refuse(doc.root, {
+        range: pipe,
         code: 'NO_TARGET',
         message: 'the place to edit lies inside an expression with a pipe operator',
         hint: 'write it without the pipe, or edit it by hand'
@@ -63,9 +70,9 @@ function isBetween(pipe: Range, node: SyntaxNode | undefined): boolean {
   return false
 }
 
-export function conditional(text: string, definition: Definition): Refused {
+export function conditional(definition: Definition): Refused {
   const condition = definition.conditions.join(' and ')
-  return refuse(text, definition.binding, {
+  return refuse(definition.binding, {
     code: 'NO_TARGET',
     message: `${formatPathPattern(definition.path)} is defined here only if ${condition}`,
     hint: 'define it in a module of its own and import that, or choose this definition'
@@ -76,23 +83,16 @@ export function conditional(text: string, definition: Definition): Refused {
  * What speaks against taking definitions away, or giving them another name, in a `rec` set: others in
  * it may use them as variables. `to` are the names that a binding would have instead.
  */
-export function usedInRec(
-  text: string,
-  definitions: readonly Definition[],
-  to?: AttrPath
-): Refused | undefined {
+export function usedInRec(definitions: readonly Definition[], to?: AttrPath): Refused | undefined {
   const isGone = (use: SyntaxNode) =>
     to === undefined && definitions.some(it => isInside(use, it.binding))
   for (const { binding } of definitions) {
     const set = binding.parent?.parent
-    const levels = [
-      ...recSetsAround(text, binding),
-      ...(to && set ? recSetsAround(text, set, to) : [])
-    ]
+    const levels = [...recSetsAround(binding), ...(to && set ? recSetsAround(set, to) : [])]
     for (const level of levels) {
-      const use = usesOf(text, level.set, level.path).find(it => !isGone(it))
+      const use = usesOf(level.set, level.path).find(it => !isGone(it))
       if (!use) continue
-      return refuse(text, use, {
+      return refuse(use, {
         code: 'CONFLICT',
         message: `"${level.path[0]}" is used as a variable in this "rec" set, and would mean something else or nothing`,
         hint: 'change what uses it first'
@@ -106,16 +106,12 @@ export function usedInRec(
  * `SHARED_BINDING` where a value that is to change lies in a `rec` set whose other attributes use it by
  * its name: they would change with it. `node` is the binding, or the set that is to get `more`.
  */
-export function sharedInRec(
-  text: string,
-  node: SyntaxNode,
-  more: AttrPath = []
-): Refused | undefined {
+export function sharedInRec(node: SyntaxNode, more: AttrPath = []): Refused | undefined {
   const isOwn = (use: SyntaxNode) => node.type === 'binding' && isInside(use, node)
-  for (const { set, path } of recSetsAround(text, node, more)) {
-    const use = usesOf(text, set, path).find(it => !isOwn(it))
+  for (const { set, path } of recSetsAround(node, more)) {
+    const use = usesOf(set, path).find(it => !isOwn(it))
     if (!use) continue
-    return refuse(text, use, {
+    return refuse(use, {
       code: 'SHARED_BINDING',
       message: `"${path[0]}" is used as a variable in this "rec" set, so what uses it would change, too`,
       hint: 'write the value out where it is used, or choose this definition to change both'
@@ -132,7 +128,7 @@ export function exposesOverridden(
   module: Module,
   definitions: readonly Definition[]
 ): Refused | undefined {
-  const { text, sets } = module
+  const { sets } = module
   for (const { binding } of definitions) {
     for (let at: SyntaxNode | undefined = binding; at; at = at.parent) {
       const update: SyntaxNode | undefined = at.parent
@@ -140,10 +136,10 @@ export function exposesOverridden(
       if (operator?.type !== '//' || update?.field('right') !== at) continue
       const left = update.field('left')
       const isRead = left && (isSet(unwrapped(left)) || sets.some(it => isInside(it, left)))
-      const names = namesOf(text, binding)
-      const isElsewhere = isRead && !definesAny(text, left, names[0])
+      const names = namesOf(binding)
+      const isElsewhere = isRead && !definesAny(left, names[0])
       if (isElsewhere) continue
-      return refuse(text, operator, {
+      return refuse(operator, {
         code: 'SHARED_BINDING',
         message: 'what stands on the left of this "//" may define the same, and would count then',
         hint: 'edit what stands on the left as well, by hand'
@@ -157,12 +153,8 @@ export function exposesOverridden(
  * `NO_TARGET` where a binding that gets another first name stands in an operand of `//`, and another
  * operand may have that name: only one of the two would count.
  */
-export function shadowsOperand(
-  text: string,
-  binding: SyntaxNode,
-  name: string | undefined
-): Refused | undefined {
-  if (namesOf(text, binding)[0] === name) return undefined
+export function shadowsOperand(binding: SyntaxNode, name: string | undefined): Refused | undefined {
+  if (namesOf(binding)[0] === name) return undefined
   let at: SyntaxNode | undefined = binding.parent?.parent
   for (; at?.parent && unwrapped(at.parent) !== at.parent; at = at.parent) {}
   for (; at?.parent?.type === 'binary_expression'; at = at.parent) {
@@ -171,8 +163,8 @@ export function shadowsOperand(
     const other = left === at ? right : left
     if (update.field('operator')?.type !== '//' || !other) break
     const isRead = isSet(unwrapped(other)) || unwrapped(other).field('operator')?.type === '//'
-    if (isRead && !definesAny(text, other, name)) continue
-    return refuse(text, update.field('operator') ?? update, {
+    if (isRead && !definesAny(other, name)) continue
+    return refuse(update.field('operator') ?? update, {
       code: 'NO_TARGET',
       message: `both sides of this "//" would say something of ${name ?? 'one name'}, and only one would count`,
       hint: 'remove the one and set the other'
@@ -182,10 +174,10 @@ export function shadowsOperand(
 }
 
 /** Whether one of the sets that a written-out side of `//` is made of has an attribute of the name. */
-function definesAny(text: string, side: SyntaxNode, name: string | undefined): boolean {
+function definesAny(side: SyntaxNode, name: string | undefined): boolean {
   const inner = unwrapped(side)
-  if (isSet(inner)) return bindingsNamed(text, inner, name).length > 0
-  return inner.children.some(it => it.isNamed && definesAny(text, it, name))
+  if (isSet(inner)) return bindingsNamed(inner, name).length > 0
+  return inner.children.some(it => it.isNamed && definesAny(it, name))
 }
 
 /**
@@ -210,12 +202,11 @@ export function noOption(
     )
   }
   if (first !== 'options' || module.hasConfig) return undefined
-  const { text, sets } = module
-  const option = sets
+  const option = module.sets
     .flatMap(set => bindingsOf(set))
-    .find(it => !MODULE_ATTRIBUTES.has(namesOf(text, it)[0] ?? 'imports'))
+    .find(it => !MODULE_ATTRIBUTES.has(namesOf(it)[0] ?? 'imports'))
   if (!option) return undefined
-  return refuse(text, option, {
+  return refuse(option, {
     code: 'CONFLICT',
     message:
       'a module that declares options has its own definitions in config, and this one has not',
@@ -228,23 +219,19 @@ export function badPath(message: string, hint: string): Refused {
 }
 
 /** `duplicate` is the binding that Nix rejects, where there is one. */
-export function ambiguous(
-  text: string,
-  all: readonly Definition[],
-  duplicate: SyntaxNode | undefined
-): Refused {
+export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | undefined): Refused {
   const second = all[1] as Definition
   const lines = all.map(it => it.at.line).join(', ')
   const rejected = duplicate && all.some(it => isInside(it.binding, duplicate))
-  return refuse(text, second.binding, {
+  return refuse(second.binding, {
     code: rejected ? 'DUPLICATE_ATTRIBUTE' : 'AMBIGUOUS_TARGET',
     message: `${formatPathPattern(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
     hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them'
   })
 }
 
-export function inherited(text: string, definition: Definition): Refused {
-  return refuse(text, definition.binding, {
+export function inherited(definition: Definition): Refused {
+  return refuse(definition.binding, {
     code: 'INHERITED',
     message: `${formatPathPattern(definition.path)} is inherited here, so there is no value to edit`,
     hint: 'write it out as name = value;'
@@ -286,8 +273,7 @@ export function badValue(value: NixValue): Refused {
         })
       )
     }
-    const duplicate =
-      tree.faults.length === 0 ? findDuplicateBelow(plain.source, tree.root) : undefined
+    const duplicate = tree.faults.length === 0 ? findDuplicateBelow(tree.root) : undefined
     if (duplicate) {
       return badCall(
         `expr(${JSON.stringify(plain.source)}) names something twice, which Nix rejects`,
@@ -326,8 +312,8 @@ export function badLine(path: readonly (string | undefined)[]): Refused {
 }
 
 /** For a string of which nothing shows that it consists of lines. */
-export function notShownAsLines(text: string, string: Range): Refused {
-  return refuse(text, string, {
+export function notShownAsLines(string: SyntaxNode): Refused {
+  return refuse(string, {
     code: 'NOT_A_LIST',
     message: 'this is a string, and nothing shows what separates its items',
     hint: 'set the whole string, or pass { lines: true } if its items are lines'
@@ -335,8 +321,8 @@ export function notShownAsLines(text: string, string: Range): Refused {
 }
 
 /** For lines that would be added to a list. */
-export function listNotLines(text: string, list: Range): Refused {
-  return refuse(text, list, {
+export function listNotLines(list: SyntaxNode): Refused {
+  return refuse(list, {
     code: 'CONFLICT',
     message: 'this is a list, and lines can be added only to a string',
     hint: 'omit { lines: true } to add items to the list'
@@ -348,8 +334,8 @@ function badCall(message: string, hint: string): Refused {
 }
 
 /** For a string whose lines can't be told from what Nix makes of their line ends. */
-export function returnsKept(text: string, string: SyntaxNode): Edits {
-  return refuse(text, string, {
+export function returnsKept(string: SyntaxNode): Edits {
+  return refuse(string, {
     code: 'CONFLICT',
     message: 'with line ends of CR and LF, Nix keeps the CR and the indentation of such a string',
     hint: 'convert the file to line ends of LF, for example with dos2unix'

@@ -43,20 +43,19 @@ import {
 
 /** `removeIn` without items, of several options: see Transaction. */
 export function planRemove(doc: Source, module: Module, targets: readonly Target[]): Edits {
-  const { text } = doc
   const gone: SyntaxNode[] = []
   for (const target of targets) {
     const found = definitionsOf(doc, module, target)
     if (!found.ok) return found
     const all = [...found.value.exact, ...found.value.below]
     const taken = all.find(it => it.inherited)
-    if (taken) return inherited(text, taken)
-    const blocker = usedInRec(text, all) ?? exposesOverridden(module, all)
+    if (taken) return inherited(taken)
+    const blocker = usedInRec(all) ?? exposesOverridden(module, all)
     if (blocker) return blocker
     for (const it of all) gone.push(it.binding)
   }
   const nodes = outermost(gone)
-  return blockedIn(doc, nodes) ?? ok(combine(removeBindings(text, nodes)))
+  return blockedIn(doc, nodes) ?? ok(combine(removeBindings(nodes)))
 }
 
 /** What is to be edited; refused where it is no option, or a chosen definition that is not there. */
@@ -85,23 +84,22 @@ export function planRemoveItems(
   target: Target,
   items: readonly NixValue[]
 ): Edits {
-  const { text } = doc
   const found = definitionsOf(doc, module, target)
   if (!found.ok) return found
   const { exact } = found.value
   const written = exact.filter(it => !it.inherited)
   const keys = new Set(items.map(canonicalOfValue))
-  const lists = written.flatMap(it => allListsOf(text, it.value))
-  const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(text, it))
+  const lists = written.flatMap(it => allListsOf(it.value))
+  const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(it))
   const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
-  const strings = written.flatMap(it => stringsIn(text, it.value))
+  const strings = written.flatMap(it => stringsIn(it.value))
   const kept = strings.find(
-    string => keepsReturns(text, string) && linesOf(text, string).some(it => lines.has(it.trim()))
+    string => keepsReturns(string) && linesOf(string).some(it => lines.has(it.trim()))
   )
-  if (kept) return returnsKept(text, kept)
-  const hanging = strings.find(it => losesIndent(text, it, lines))
+  if (kept) return returnsKept(kept)
+  const hanging = strings.find(it => losesIndent(it, lines))
   if (hanging) {
-    return refuse(text, hanging, {
+    return refuse(hanging, {
       code: 'CONFLICT',
       message: 'without this line Nix would take more indentation off the lines that are left',
       hint: 'indent them alike first, if their blanks mean nothing'
@@ -110,17 +108,17 @@ export function planRemoveItems(
   const touched = lists
     .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
     .filter(it => it.unwanted.length > 0)
-  const goWhole = touched.every(it => goesWhole(text, it.list, it.unwanted))
+  const goWhole = touched.every(it => goesWhole(it.list, it.unwanted))
   const edits = [
-    ...touched.flatMap(it => removeFrom(text, it.list, it.unwanted, goWhole)),
+    ...touched.flatMap(it => removeFrom(it.list, it.unwanted, goWhole)),
     ...strings.flatMap(string =>
-      lineNodesOf(text, string)
+      lineNodesOf(string)
         .filter(it => lines.has(it.value))
-        .map(it => removeLine(text, string, it))
+        .map(it => removeLine(string, it))
     )
   ]
   if (edits.length === 0) return ok([])
-  const shared = target.kind === 'path' ? written.map(it => sharedInRec(text, it.binding)) : []
+  const shared = target.kind === 'path' ? written.map(it => sharedInRec(it.binding)) : []
   const blocker =
     shared.find(it => it !== undefined) ??
     blockedIn(doc, [...touched.flatMap(it => it.unwanted), ...strings])
@@ -128,52 +126,44 @@ export function planRemoveItems(
 }
 
 /** Whether nothing is left of a list that stands behind `++`. */
-function goesWhole(text: string, list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
+function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
   const left = list.parent && isConcat(list.parent) ? list.parent.field('left') : undefined
   const isEmptied = unwanted.length === elementsOf(list).length
   if (!isEmptied || !left || left.end >= list.start || commentsOf(list).length > 0) return false
-  return /^\s*\+\+\s*$/.test(text.slice(left.end, list.start))
+  return /^\s*\+\+\s*$/.test(list.documentText.slice(left.end, list.start))
 }
 
 /**
  * Takes elements out of a list. One that nothing is left of goes with the `++` before it, unless
  * another list of the option loses only some of its own: that would be two changes in one.
  */
-function removeFrom(
-  text: string,
-  list: SyntaxNode,
-  unwanted: readonly SyntaxNode[],
-  goWhole: boolean
-): Edit[] {
+function removeFrom(list: SyntaxNode, unwanted: readonly SyntaxNode[], goWhole: boolean): Edit[] {
   const isEmptied = unwanted.length === elementsOf(list).length
   const left = list.parent?.field('left')
   if (goWhole && left) {
     return [{ offset: left.end, length: list.end - left.end, content: '' }]
   }
   const first = unwanted[0]
-  if (isEmptied && first && !text.slice(list.start, list.end).includes('\n')) {
+  if (isEmptied && first && !list.text.includes('\n')) {
     return [{ offset: first.start, length: list.end - 1 - first.start, content: '' }]
   }
-  return runsOf(text, list, unwanted).map(([node, last]) => removeNode(text, node, last))
+  return runsOf(list, unwanted).map(([node, last]) => removeNode(node, last))
 }
 
 /**
  * What goes as one, as first and last of each: those beside each other on a line, and those at the
  * end where the bracket stands behind the last of them.
  */
-function runsOf(
-  text: string,
-  list: SyntaxNode,
-  unwanted: readonly SyntaxNode[]
-): [SyntaxNode, SyntaxNode][] {
+function runsOf(list: SyntaxNode, unwanted: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
+  const text = list.documentText
   const runs: [SyntaxNode, SyntaxNode][] = []
   const closing = list.children.findLast(it => it.type === ']')
   let next = closing
   for (const it of [...unwanted].reverse()) {
-    const between = next ? text.slice(endWithComments(text, it), next.start) : ''
+    const between = next ? text.slice(endWithComments(it), next.start) : ''
     const run = runs.at(-1)
     const endsAtBracket =
-      run !== undefined && run[1] === unwanted.at(-1) && isBefore(text, run[1], closing)
+      run !== undefined && run[1] === unwanted.at(-1) && isBefore(run[1], closing)
     if (run && next === run[0] && (endsAtBracket ? /^\s*$/ : /^[^\S\n]*$/).test(between)) {
       run[0] = it
     } else runs.push([it, it])
@@ -183,10 +173,10 @@ function runsOf(
 }
 
 /** Whether the bracket stands behind the last item on its line. */
-function isBefore(text: string, last: SyntaxNode, closing: SyntaxNode | undefined): boolean {
+function isBefore(last: SyntaxNode, closing: SyntaxNode | undefined): boolean {
   return (
     closing !== undefined &&
-    /^[^\S\n]*$/.test(text.slice(endWithComments(text, last), closing.start))
+    /^[^\S\n]*$/.test(last.documentText.slice(endWithComments(last), closing.start))
   )
 }
 
@@ -211,31 +201,30 @@ function combine(edits: readonly Edit[]): Edit[] {
  * The edits that take bindings away, of which none lies inside another. What is left of a set that
  * loses all that is in it is `{ }`, or nothing where it is an element of the list of a `mkMerge`.
  */
-export function removeBindings(text: string, bindings: readonly SyntaxNode[]): Edit[] {
+export function removeBindings(bindings: readonly SyntaxNode[]): Edit[] {
   const gone = new Set(bindings)
   const sets = new Set(bindings.map(setAround).filter(it => it !== undefined))
-  const emptied = new Set([...sets].filter(it => isEmptiedBy(text, it, gone)))
-  const edits = bindingRuns(
-    text,
-    bindings.filter(it => !emptied.has(setAround(it) as SyntaxNode))
-  ).map(([first, last]) => removeNode(text, first, last))
-  return [...edits, ...[...emptied].map(it => emptySet(text, it))]
+  const emptied = new Set([...sets].filter(it => isEmptiedBy(it, gone)))
+  const edits = bindingRuns(bindings.filter(it => !emptied.has(setAround(it) as SyntaxNode))).map(
+    ([first, last]) => removeNode(first, last)
+  )
+  return [...edits, ...[...emptied].map(emptySet)]
 }
 
 /** Those that stand one behind the other go as one, as first and last of each. */
-function bindingRuns(text: string, bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
+function bindingRuns(bindings: readonly SyntaxNode[]): [SyntaxNode, SyntaxNode][] {
   const runs: [SyntaxNode, SyntaxNode][] = []
   for (const binding of [...bindings].sort((a, b) => a.start - b.start)) {
     const run = runs.at(-1)
-    if (run && isNext(text, run[1], binding)) run[1] = binding
+    if (run && isNext(run[1], binding)) run[1] = binding
     else runs.push([binding, binding])
   }
   return runs
 }
 
 /** Whether nothing but blanks stands between two bindings, the comments behind the first aside. */
-function isNext(text: string, before: SyntaxNode, binding: SyntaxNode): boolean {
-  const between = text.slice(endWithComments(text, before), binding.start)
+function isNext(before: SyntaxNode, binding: SyntaxNode): boolean {
+  const between = before.documentText.slice(endWithComments(before), binding.start)
   return before.parent === binding.parent && /^\s*$/.test(between)
 }
 
@@ -244,7 +233,7 @@ function setAround(binding: SyntaxNode): SyntaxNode | undefined {
   return set && isSet(set) ? set : undefined
 }
 
-function isEmptiedBy(text: string, set: SyntaxNode, gone: ReadonlySet<SyntaxNode>): boolean {
+function isEmptiedBy(set: SyntaxNode, gone: ReadonlySet<SyntaxNode>): boolean {
   const bindings = bindingsOf(set)
   if (!bindings.every(it => gone.has(it))) return false
   // Both stand in the order of the text.
@@ -252,12 +241,12 @@ function isEmptiedBy(text: string, set: SyntaxNode, gone: ReadonlySet<SyntaxNode
   return commentsOf(set).every(({ start, end }) => {
     while ((bindings[last + 1]?.end ?? Number.POSITIVE_INFINITY) <= start) last++
     const owner = bindings[last]
-    return owner !== undefined && end <= endWithComments(text, owner)
+    return owner !== undefined && end <= endWithComments(owner)
   })
 }
 
-function emptySet(text: string, set: SyntaxNode): Edit {
-  if (set.parent && isMerged(text, set.parent)) return removeNode(text, set)
+function emptySet(set: SyntaxNode): Edit {
+  if (set.parent && isMerged(set.parent)) return removeNode(set)
   const start = set.children.find(it => it.type === '{')?.end ?? set.start
   return { offset: start, length: set.end - 1 - start, content: ' ' }
 }
@@ -266,15 +255,15 @@ function emptySet(text: string, set: SyntaxNode): Edit {
  * The edit that takes a binding or a list element away, or all from it to `last`, with the comment
  * behind it on its line and with the line that it leaves empty. Comments above it stay.
  */
-export function removeNode(text: string, node: SyntaxNode, last: SyntaxNode = node): Edit {
-  const end = endOfLineBehind(text, last)
+export function removeNode(node: SyntaxNode, last: SyntaxNode = node): Edit {
+  const text = node.documentText
+  const end = endOfLineBehind(last)
   const ownLines = startsLine(text, node.start) && end === lineEnd(text, end)
-  return ownLines
-    ? removeLines(text, node, end)
-    : removeInLine(text, node, last, endWithComments(text, last))
+  return ownLines ? removeLines(node, end) : removeInLine(node, last, endWithComments(last))
 }
 
-function removeLines(text: string, node: SyntaxNode, end: number): Edit {
+function removeLines(node: SyntaxNode, end: number): Edit {
+  const text = node.documentText
   const first = lineStart(text, node.start)
   const newline = text.indexOf('\n', end)
   if (newline === -1) return { offset: first, length: end - first, content: '' }
@@ -291,7 +280,8 @@ function removeLines(text: string, node: SyntaxNode, end: number): Edit {
   return { offset, length: next - offset, content: '' }
 }
 
-function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: number): Edit {
+function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
+  const text = node.documentText
   const before = preceding(node)
   const sameLine = before && !text.slice(before.end, node.start).includes('\n')
   if (before && sameLine && before.isNamed) {
@@ -302,7 +292,7 @@ function removeInLine(text: string, node: SyntaxNode, last: SyntaxNode, end: num
   // The last one, with the bracket behind it: the bracket goes back behind the one above.
   const isLineComment = before !== undefined && text.startsWith('#', before.start)
   if (before?.isNamed && !isLineComment && startsLine(text, node.start)) {
-    const until = endWithComments(text, before)
+    const until = endWithComments(before)
     const comment = text.slice(before.end, until)
     if (!comment.includes('#') && following(last)?.isNamed === false) {
       return { offset: until, length: end - until, content: '' }

@@ -22,7 +22,6 @@ import {
 
 /** `renameIn`: see Transaction. */
 export function planRename(doc: Source, module: Module, target: Target, to: AttrPath): Edits {
-  const { text } = doc
   if (samePath(target.path, to)) return ok([])
   const misplaced =
     noOption(module, to) ?? noOption(module, target.path) ?? otherKind(target.path, to)
@@ -34,7 +33,7 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
   const there = lookUp(module, to)
   const conflict = there.exact[0] ?? there.below[0]
   if (conflict) {
-    return refuse(text, conflict.binding, {
+    return refuse(conflict.binding, {
       code: 'CONFLICT',
       message: `${formatPath(to)} is defined already`,
       hint: 'remove one of the two'
@@ -42,25 +41,25 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
   }
   const edits: Edit[] = []
   for (const definition of all) {
-    if (definition.inherited) return inherited(text, definition)
+    if (definition.inherited) return inherited(definition)
     const blocked = blockedByPipe(doc, definition.binding)
     if (blocked) return blocked
     const renamed = rename(module, definition, target.path.length, to)
     if (!renamed) {
-      return refuse(text, definition.binding, {
+      return refuse(definition.binding, {
         code: 'NO_TARGET',
         message: `${formatPathPattern(definition.path)} lies in a set that ${formatPath(to)} does not belong into`,
         hint: 'remove the one and set the other'
       })
     }
     const blocker =
-      usedInRec(text, [definition], renamed.names) ??
+      usedInRec([definition], renamed.names) ??
       exposesOverridden(module, [definition]) ??
-      shadowsOperand(text, definition.binding, renamed.names[0])
+      shadowsOperand(definition.binding, renamed.names[0])
     if (blocker) return blocker
     const comment = definition.binding.field('attrpath')?.children.find(isComment)
     if (comment) {
-      return refuse(text, comment, {
+      return refuse(comment, {
         code: 'CONFLICT',
         message: 'a comment stands inside the name',
         hint: 'move it out of the name first'
@@ -95,7 +94,7 @@ function rename(
 ): { edit: Edit; names: AttrPath } | undefined {
   // A module's `config` is no part of an option's path; here it may be one of the names spelt.
   const path = inModule(module, definition.path)
-  const outer = path.slice(0, path.length - namesOf(module.text, definition.binding).length)
+  const outer = path.slice(0, path.length - namesOf(definition.binding).length)
   const wanted = inModule(module, to)
   const until = length + path.length - definition.path.length
   if (outer.length >= until || outer.length >= wanted.length) return undefined

@@ -38,11 +38,11 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   const [definition] = found.exact
   if (found.exact.length > 1) {
     const spelt = inModule(module, target.path)
-    return ambiguous(text, found.exact, findDuplicate(text, setFor(module, spelt), spelt))
+    return ambiguous(found.exact, findDuplicate(setFor(module, spelt), spelt))
   }
   const scattered = found.below[0]
   if (scattered) {
-    return refuse(text, scattered.binding, {
+    return refuse(scattered.binding, {
       code: 'CONFLICT',
       message: `${formatPathPattern(target.path)} is already defined in parts, here ${formatPathPattern(scattered.path)}`,
       hint: `set ${formatPathPattern(scattered.path)} and its neighbours one by one`
@@ -53,27 +53,27 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
       ? define(doc, module, found, target.path, value)
       : notFound(target.path)
   }
-  if (definition.inherited) return inherited(text, definition)
-  if (definition.conditions.length > 0) return conditional(text, definition)
-  const place = replaceableValue(text, definition.value, value)
-  if (canonicalOfNode(text, place) === wanted) return ok([])
+  if (definition.inherited) return inherited(definition)
+  if (definition.conditions.length > 0) return conditional(definition)
+  const place = replaceableValue(definition.value, value)
+  if (canonicalOfNode(place) === wanted) return ok([])
   const blocked =
     blockedByPipe(doc, place) ??
-    (target.kind === 'path' ? sharedInRec(text, definition.binding) : undefined)
+    (target.kind === 'path' ? sharedInRec(definition.binding) : undefined)
   if (blocked) return blocked
   const inner = unwrapped(place)
   if (isSet(inner) && isValueSet(bare(value)) && bindingsOf(inner).length > 0) {
-    return refuse(text, definition.binding, {
+    return refuse(definition.binding, {
       code: 'CONFLICT',
       message: `${formatPathPattern(target.path)} is a set already`,
       hint: 'set its attributes one by one'
     })
   }
-  const layout = layoutAt(text, indentAt(text, place.start), root)
+  const layout = layoutAt(root, indentAt(text, place.start))
   // A comment may stand between the name and the value, and the value on a line of its own.
   const start = Math.max(definition.binding.start, lineStart(text, place.start))
   const column = place.start - start + layout.indent.length
-  const inline = isOneLine(text, place) && !isOneLine(text, definition.binding)
+  const inline = isOneLine(place) && !isOneLine(definition.binding)
   const isArgument = place !== definition.value
   // In `mkForce(1)` a word in place of the parenthesis would go on with the name of the function.
   const gap = isArgument && /[\w'-]/.test(text[place.start - 1] ?? '') ? ' ' : ''
@@ -98,36 +98,31 @@ export function define(
   if (misplaced) return misplaced
   const computed = found.opaque.find(it => it.path.includes(undefined))
   if (computed) {
-    return refuse(doc.text, computed.binding, {
+    return refuse(computed.binding, {
       code: 'DYNAMIC_ATTRIBUTE',
       message: `${formatPathPattern(computed.path)} may be ${formatPath(path)}, and Nix allows no second definition of it`,
       hint: 'write the name out, or choose this definition'
     })
   }
-  const layout = layoutAt(doc.text, '', doc.root)
+  const layout = layoutAt(doc.root, '')
   const place = placeFor(module, path, printValue(value, layout).includes('\n'))
   if (!place.ok) return place
   const { attrpath } = place.value
   const at = 'list' in place.value ? place.value.list : place.value.set
-  const blocked = blockedByPipe(doc, at) ?? sharedInRec(doc.text, at, attrpath)
+  const blocked = blockedByPipe(doc, at) ?? sharedInRec(at, attrpath)
   if (blocked) return blocked
-  if ('set' in place.value) return ok([insertBinding(doc.text, doc.root, place.value, value)])
-  const part = expr(printPart(doc, at, formatPath(attrpath), value))
+  if ('set' in place.value) return ok([insertBinding(doc, place.value, value)])
+  const part = expr(printPart(doc.root, at, formatPath(attrpath), value))
   return ok([insertItems(doc, at, [part], undefined)])
 }
 
 /** One more set for the list of a `mkMerge`: on one line, unless it is a block and the list is not. */
-function printPart(
-  { text, root }: Source,
-  list: SyntaxNode,
-  attrpath: string,
-  value: NixValue
-): string {
-  const { unit, eol, tightLists } = layoutAt(text, '', root)
+function printPart(root: SyntaxNode, list: SyntaxNode, attrpath: string, value: NixValue): string {
+  const { unit, eol, tightLists } = layoutAt(root, '')
   const inline = `{ ${attrpath} = ${printInline(value, tightLists)}; }`
-  const outer = layoutAt(text, innerIndent(text, list, unit), root)
+  const outer = layoutAt(root, innerIndent(list, unit))
   const layout = { ...outer, indent: outer.indent + unit }
   const binding = printBinding(attrpath, value, layout)
-  if (isOneLine(text, list) || !binding.includes('\n')) return inline
+  if (isOneLine(list) || !binding.includes('\n')) return inline
   return `{${eol}${layout.indent}${binding}${eol}${outer.indent}}`
 }

@@ -16,8 +16,8 @@ export type Combinator =
  * The combinator that a value is, seen through `let … in`, `with`, `assert` and parentheses; undefined
  * for any other value, and for a `mkMerge` of what is no list literal.
  */
-export function combinatorOf(text: string, value: SyntaxNode): Combinator | undefined {
-  const call = callOf(text, unwrapped(value))
+export function combinatorOf(value: SyntaxNode): Combinator | undefined {
+  const call = callOf(unwrapped(value))
   const last = call?.args.at(-1)
   if (!call || !last) return undefined
   const { name, args } = call
@@ -36,8 +36,8 @@ export function combinatorOf(text: string, value: SyntaxNode): Combinator | unde
 }
 
 /** Whether a node is the list that a `mkMerge` is given. */
-export function isMerged(text: string, node: SyntaxNode): boolean {
-  return isList(node) && node.parent !== undefined && callOf(text, node.parent)?.name === 'mkMerge'
+export function isMerged(node: SyntaxNode): boolean {
+  return isList(node) && node.parent !== undefined && callOf(node.parent)?.name === 'mkMerge'
 }
 
 /** They give their last argument under the condition of their first. */
@@ -84,7 +84,6 @@ export interface Candidate {
 
 /** What the definitions of an option consist of once `mkMerge`, `mkIf` and priorities are taken off. */
 export function candidatesOf(
-  text: string,
   definitions: readonly {
     value: SyntaxNode
     conditions: readonly string[]
@@ -94,7 +93,7 @@ export function candidatesOf(
   return definitions.flatMap(it => {
     const strengths = it.priorities.map(strengthOfLabel)
     const strength = strengths.find(it => it !== PLAIN) ?? PLAIN
-    return candidatesIn(text, it.value, strength, it.conditions.length === 0)
+    return candidatesIn(it.value, strength, it.conditions.length === 0)
   })
 }
 
@@ -110,24 +109,19 @@ function strengthOfLabel(label: string): number {
   return strengthOf(callee.split('.').at(-1) ?? '', number.join(' '))
 }
 
-function candidatesIn(
-  text: string,
-  value: SyntaxNode,
-  strength: number,
-  isCertain: boolean
-): Candidate[] {
-  const combinator = combinatorOf(text, value)
+function candidatesIn(value: SyntaxNode, strength: number, isCertain: boolean): Candidate[] {
+  const combinator = combinatorOf(value)
   if (combinator?.kind === 'merge') {
-    return combinator.values.flatMap(it => candidatesIn(text, it, strength, isCertain))
+    return combinator.values.flatMap(it => candidatesIn(it, strength, isCertain))
   }
   if (combinator?.kind === 'condition' && combinator.call.name === 'mkIf') {
-    return candidatesIn(text, combinator.value, strength, false)
+    return candidatesIn(combinator.value, strength, false)
   }
   if (combinator?.kind === 'priority' && strength === PLAIN) {
     const { name, args } = combinator.call
     const number = args[0] && unparenthesised(args[0])
-    const spelt = number && text.slice(number.start, number.end)
-    return candidatesIn(text, combinator.value, strengthOf(name, spelt), isCertain)
+    const spelt = number?.text
+    return candidatesIn(combinator.value, strengthOf(name, spelt), isCertain)
   }
   return [{ value, strength, isCertain }]
 }
@@ -141,8 +135,8 @@ function strengthOf(name: string, number: string | undefined): number {
  * What `setIn` replaces: not the `mkForce` around a value, since that is what makes it win, unless
  * the new value is such a call itself.
  */
-export function replaceableValue(text: string, written: SyntaxNode, value: NixValue): SyntaxNode {
-  const call = callOf(text, unwrapped(written))
+export function replaceableValue(written: SyntaxNode, value: NixValue): SyntaxNode {
+  const call = callOf(unwrapped(written))
   const last = call?.args.at(-1)
   const plain = bare(value)
   const isOwn = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)

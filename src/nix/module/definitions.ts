@@ -67,8 +67,8 @@ export function lookUp(module: Module, path: AttrPath): Lookup {
   if (known) return known
   const found: Found = { exact: [], below: [], opaque: [] }
   const spelt = inModule(module, path)
-  searchSet({ text: module.text, want: spelt, found }, setFor(module, spelt), [], ALWAYS)
-  const answer = module.hasConfig ? withoutConfig(module.text, found, path) : found
+  searchSet({ want: spelt, found }, setFor(module, spelt), [], ALWAYS)
+  const answer = module.hasConfig ? withoutConfig(found, path) : found
   answers.set(key, answer)
   return answer
 }
@@ -82,35 +82,32 @@ export function inModule<Name extends string | undefined>(
   return module.hasConfig && isOption ? ['config', ...path] : path
 }
 
-function withoutConfig(text: string, found: Found, path: AttrPath): Found {
+function withoutConfig(found: Found, path: AttrPath): Found {
   if (MODULE_ATTRIBUTES.has(path[0] ?? '')) return found
   const strip = (all: Definition[]) =>
-    all.map(it =>
-      describeDefinition(text, { ...partsOfDefinition(it), path: it.path.slice(1) }, it)
-    )
+    all.map(it => describeDefinition({ ...it, path: it.path.slice(1) }, it))
   return { exact: strip(found.exact), below: strip(found.below), opaque: strip(found.opaque) }
 }
 
 /** What is looked for, where, and what was found. */
 interface Search {
-  text: string
   want: AttrPath
   found: Found
 }
 
 function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Context): void {
-  const { text, want, found } = search
+  const { want, found } = search
   const rest = prefix.length === 0 ? want : want.slice(prefix.length)
   const describe = (path: Names, binding: SyntaxNode, value: SyntaxNode, inherited: boolean) =>
-    describeDefinition(text, { path, binding, value, inherited }, context)
-  for (const binding of bindingsOn(text, set, rest)) {
+    describeDefinition({ path, binding, value, inherited }, context)
+  for (const binding of bindingsOn(set, rest)) {
     for (const name of inheritedOf(binding)) {
-      const path = [...prefix, nameOf(text, name)]
+      const path = [...prefix, nameOf(name)]
       if (mayLead(path, want)) record(found, want, describe(path, name, name, true))
     }
     const value = binding.field('expression')
     if (binding.type !== 'binding' || !value) continue
-    const names = namesOf(text, binding)
+    const names = namesOf(binding)
     const path = prefix.length === 0 ? names : [...prefix, ...names]
     if (!mayLead(path, want)) continue
     if (path.length >= want.length) {
@@ -123,7 +120,6 @@ function searchSet(search: Search, set: SyntaxNode, prefix: Names, context: Cont
 
 /** Searches the sets that a value is made of; false if it is not made of sets that can be read. */
 function searchValue(search: Search, value: SyntaxNode, path: Names, context: Context): boolean {
-  const { text } = search
   const inner = unwrapped(value)
   if (isSet(inner)) {
     searchSet(search, inner, path, context)
@@ -132,11 +128,10 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
   const within = (node: SyntaxNode | undefined, more: Partial<Context>) =>
     node !== undefined && searchValue(search, node, path, { ...context, ...more })
   const under = (condition: string) => ({ conditions: [...context.conditions, condition] })
-  const spelt = (node: SyntaxNode) => text.slice(node.start, node.end)
 
   if (inner.type === 'if_expression') {
     const condition = inner.field('condition')
-    const spelling = condition ? spelt(condition) : ''
+    const spelling = condition?.text ?? ''
     const then = within(inner.field('consequence'), under(spelling))
     const otherwise = within(inner.field('alternative'), under(`!(${spelling})`))
     return then && otherwise
@@ -146,16 +141,16 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
     const right = within(inner.field('right'), {})
     return left && right
   }
-  const combinator = combinatorOf(text, inner)
+  const combinator = combinatorOf(inner)
   switch (combinator?.kind) {
     case undefined:
       return false
     case 'condition':
-      return within(combinator.value, under(spelt(combinator.condition)))
+      return within(combinator.value, under(combinator.condition.text))
     case 'priority': {
       const { callee, args } = combinator.call
       const [first, second] = args
-      const label = second && first ? `${callee} ${spelt(unparenthesised(first))}` : callee
+      const label = second && first ? `${callee} ${unparenthesised(first).text}` : callee
       return within(combinator.value, { priorities: [...context.priorities, label] })
     }
     case 'merge': {
@@ -184,16 +179,8 @@ function record(found: Found, want: AttrPath, definition: Definition): void {
 /** Where a definition is. */
 type DefinitionParts = Pick<Definition, 'path' | 'binding' | 'value' | 'inherited'>
 
-function partsOfDefinition({ path, binding, value, inherited }: Definition): DefinitionParts {
-  return { path, binding, value, inherited }
-}
-
-export function describeDefinition(
-  text: string,
-  parts: DefinitionParts,
-  context: Context
-): Definition {
-  return new DefinitionInText(text, parts, context)
+export function describeDefinition(parts: DefinitionParts, context: Context): Definition {
+  return new DefinitionInText(parts, context)
 }
 
 class DefinitionInText implements Definition {
@@ -204,26 +191,20 @@ class DefinitionInText implements Definition {
   readonly inherited: boolean
   readonly conditions: readonly string[]
   readonly priorities: readonly string[]
-  readonly #text: string
 
-  constructor(
-    text: string,
-    { path, binding, value, inherited }: DefinitionParts,
-    context: Context
-  ) {
+  constructor({ path, binding, value, inherited }: DefinitionParts, context: Context) {
     this.path = path
     this.binding = binding
     this.value = value
-    this.source = text.slice(value.start, value.end)
+    this.source = value.text
     this.inherited = inherited
     this.conditions = context.conditions
     this.priorities = context.priorities
-    this.#text = text
   }
 
   // Lines are counted from the top of the text, and few definitions are shown to anybody.
   get at(): Place {
-    return placeOf(this.#text, this.binding.start)
+    return placeOf(this.binding.documentText, this.binding.start)
   }
 }
 
@@ -241,8 +222,7 @@ export interface Leaf {
  * are opened, also those inside `mkIf`, `mkMerge` and their like. An empty set is a leaf.
  */
 export function leavesOf(module: Module): Leaf[] {
-  const { text, sets } = module
-  const leaves = sets.flatMap(set => leavesOfSet(text, set, []))
+  const leaves = module.sets.flatMap(set => leavesOfSet(set, []))
   return leaves.map(it => ({ ...it, path: asOption(module, it.path) }))
 }
 
@@ -254,35 +234,35 @@ function asOption(module: Module, path: Names): Names {
   return isInside && inModule(module, rest).length === path.length ? rest : path
 }
 
-function leavesOfSet(text: string, set: SyntaxNode, prefix: Names): Leaf[] {
+function leavesOfSet(set: SyntaxNode, prefix: Names): Leaf[] {
   return bindingsOf(set).flatMap(binding => {
     const value = binding.field('expression')
     return binding.type === 'binding' && value
-      ? leavesOfValue(text, value, [...prefix, ...namesOf(text, binding)])
-      : inheritedOf(binding).map(it => ({ path: [...prefix, nameOf(text, it)], value: it }))
+      ? leavesOfValue(value, [...prefix, ...namesOf(binding)])
+      : inheritedOf(binding).map(it => ({ path: [...prefix, nameOf(it)], value: it }))
   })
 }
 
-function leavesOfValue(text: string, value: SyntaxNode, path: Names): Leaf[] {
+function leavesOfValue(value: SyntaxNode, path: Names): Leaf[] {
   const inner = unwrapped(value)
   if (isSet(inner)) {
-    const leaves = leavesOfSet(text, inner, path)
+    const leaves = leavesOfSet(inner, path)
     return leaves.length > 0 ? leaves : [{ path, value }]
   }
-  const parts = componentsOf(text, inner)
-  const leaves = parts.flatMap(it => leavesOfValue(text, it, path))
+  const parts = componentsOf(inner)
+  const leaves = parts.flatMap(it => leavesOfValue(it, path))
   return leaves.some(it => it.path.length > path.length) ? leaves : [{ path, value }]
 }
 
 /** The values that one is put together from, or is one of. */
-function componentsOf(text: string, value: SyntaxNode): readonly SyntaxNode[] {
+function componentsOf(value: SyntaxNode): readonly SyntaxNode[] {
   const fields = (...names: string[]) =>
     names.map(it => value.field(it)).filter(it => it !== undefined)
   if (value.type === 'if_expression') return fields('consequence', 'alternative')
   if (value.type === 'binary_expression' && value.field('operator')?.type === '//') {
     return fields('left', 'right')
   }
-  const combinator = combinatorOf(text, value)
+  const combinator = combinatorOf(value)
   if (!combinator) return []
   return combinator.kind === 'merge' ? combinator.values : [combinator.value]
 }

@@ -9,18 +9,18 @@ import { type Module, unwrapped } from './module.ts'
 
 /** The element of `imports` that is the file or folder at `path` in any spelling, if there is one. */
 export function findImport(module: Module, path: string): SyntaxNode | undefined {
-  return elementsOfImports(module).find(it => isImportOf(module.text, it, path))
+  return elementsOfImports(module).find(it => isImportOf(it, path))
 }
 
 /** Whether the file or folder at `path` is imported whatever the conditions in `imports` are. */
 export function isImported(module: Module, path: string): boolean {
-  return certainImports(module).some(it => isImportOf(module.text, it, path))
+  return certainImports(module).some(it => isImportOf(it, path))
 }
 
 function certainImports(module: Module): SyntaxNode[] {
   return lookUp(module, ['imports'])
     .exact.filter(it => it.conditions.length === 0)
-    .flatMap(it => certainItemsOf(module.text, it.value))
+    .flatMap(it => certainItemsOf(it.value))
 }
 
 /** One item of a module's `imports`. */
@@ -36,12 +36,11 @@ export interface ImportItem {
 
 /** The items of all lists in `imports`, in source order. */
 export function importItemsOf(module: Module): ImportItem[] {
-  const { text } = module
   const certain = new Set(certainImports(module).map(it => it.start))
   return elementsOfImports(module).map(node => ({
     node,
-    source: text.slice(node.start, node.end),
-    path: importedPath(text, node),
+    source: node.text,
+    path: importedPath(node),
     isCertain: certain.has(node.start)
   }))
 }
@@ -52,36 +51,36 @@ export function importsOf(module: Module): string[] {
 }
 
 /** Whether an element of `imports` is the file or folder at `path`. */
-export function isImportOf(text: string, element: SyntaxNode, path: string): boolean {
-  const imported = importedPath(text, element)
+export function isImportOf(element: SyntaxNode, path: string): boolean {
+  const imported = importedPath(element)
   return imported !== undefined && normalise(imported) === normalise(path)
 }
 
 function elementsOfImports(module: Module): SyntaxNode[] {
   return lookUp(module, ['imports'])
-    .exact.flatMap(it => allListsOf(module.text, it.value))
+    .exact.flatMap(it => allListsOf(it.value))
     .flatMap(elementsOf)
 }
 
 /** The path that an import means: of `./a`, `(import ./a)`, `(./. + "/a")`, `"${./.}/a"`, `"/a"`. */
-function importedPath(text: string, node: SyntaxNode): string | undefined {
+function importedPath(node: SyntaxNode): string | undefined {
   const inner = unwrapped(node)
-  const spelt = text.slice(inner.start, inner.end)
+  const spelt = inner.text
   if (inner.type === 'path_expression') return spelt.includes('${') ? undefined : spelt
-  const call = callOf(text, inner)
-  if (call?.name === 'import' && call.args[0]) return importedPath(text, call.args[0])
+  const call = callOf(inner)
+  if (call?.name === 'import' && call.args[0]) return importedPath(call.args[0])
   if (inner.type === 'binary_expression' && inner.field('operator')?.type === '+') {
     const left = inner.field('left')
     const right = inner.field('right')
-    const base = left && importedPath(text, left)
-    const rest = right && stringValue(text, right)
+    const base = left && importedPath(left)
+    const rest = right && stringValue(right)
     return base !== undefined && rest !== undefined ? base + rest : undefined
   }
   if (inner.type === 'string_expression') {
     const found = /^"\$\{(\.[^}"]*)\}([^"$\\]*)"$/.exec(spelt)
     if (found) return `${found[1]}${found[2]}`
     // A string is an absolute path, or none.
-    const path = stringValue(text, inner)
+    const path = stringValue(inner)
     return path?.startsWith('/') ? path : undefined
   }
   return undefined

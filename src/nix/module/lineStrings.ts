@@ -17,11 +17,11 @@ export interface StringLine {
 }
 
 /** The string literal that a value always is, also inside `mkForce`, `mkAfter` and their like. */
-export function stringIn(text: string, value: SyntaxNode): SyntaxNode | undefined {
+export function stringIn(value: SyntaxNode): SyntaxNode | undefined {
   const inner = unwrapped(value)
   if (isString(inner)) return inner
-  const combinator = combinatorOf(text, inner)
-  return combinator?.kind === 'priority' ? stringIn(text, combinator.value) : undefined
+  const combinator = combinatorOf(inner)
+  return combinator?.kind === 'priority' ? stringIn(combinator.value) : undefined
 }
 
 // The conditions that a string can stand under.
@@ -31,14 +31,14 @@ const MAYBE = new Set(['mkIf', 'optionalString'])
  * All string literals that a value may consist of, also those inside `mkIf`, `mkMerge` and their
  * like, in source order.
  */
-export function stringsIn(text: string, value: SyntaxNode): SyntaxNode[] {
+export function stringsIn(value: SyntaxNode): SyntaxNode[] {
   const inner = unwrapped(value)
   if (isString(inner)) return [inner]
-  const combinator = combinatorOf(text, inner)
+  const combinator = combinatorOf(inner)
   if (!combinator) return []
-  if (combinator.kind === 'merge') return combinator.values.flatMap(it => stringsIn(text, it))
+  if (combinator.kind === 'merge') return combinator.values.flatMap(stringsIn)
   const opens = combinator.kind === 'priority' || MAYBE.has(combinator.call.name)
-  return opens ? stringsIn(text, combinator.value) : []
+  return opens ? stringsIn(combinator.value) : []
 }
 
 /**
@@ -46,16 +46,16 @@ export function stringsIn(text: string, value: SyntaxNode): SyntaxNode[] {
  * line end, or it is empty. Of `"a b"` only the option's type says whether it is a line, words, or
  * one name.
  */
-function showsLines(text: string, string: SyntaxNode): boolean {
+function showsLines(string: SyntaxNode): boolean {
   if (string.type === 'indented_string_expression') return true
   const { start, end } = bodyOf(string)
-  return start === end || readLines(text, string).length > 1
+  return start === end || readLines(string).length > 1
 }
 
 /** Whether one of the strings that an option consists of shows lines, so that all of them are lines. */
-export function definesLines(text: string, definitions: readonly Definition[]): boolean {
-  const strings = definitions.flatMap(it => (it.inherited ? [] : stringsIn(text, it.value)))
-  return strings.some(it => showsLines(text, it))
+export function definesLines(definitions: readonly Definition[]): boolean {
+  const strings = definitions.flatMap(it => (it.inherited ? [] : stringsIn(it.value)))
+  return strings.some(showsLines)
 }
 
 function isString(node: SyntaxNode): boolean {
@@ -63,23 +63,24 @@ function isString(node: SyntaxNode): boolean {
 }
 
 /** What the lines of a string say; lines with an interpolation are left out. */
-export function linesOf(text: string, string: SyntaxNode): string[] {
-  return lineNodesOf(text, string).map(it => it.value)
+export function linesOf(string: SyntaxNode): string[] {
+  return lineNodesOf(string).map(it => it.value)
 }
 
 /** What all lines of a string say, an interpolation as it is spelt, behind a NUL to tell it apart. */
-export function allLinesOf(text: string, string: SyntaxNode): string[] {
-  return readLines(text, string).map(it => it.value)
+export function allLinesOf(string: SyntaxNode): string[] {
+  return readLines(string).map(it => it.value)
 }
 
 /** The lines of a string that hold no interpolation. */
-export function lineNodesOf(text: string, string: SyntaxNode): StringLine[] {
-  return readLines(text, string).filter(it => !it.value.includes('\0'))
+export function lineNodesOf(string: SyntaxNode): StringLine[] {
+  return readLines(string).filter(it => !it.value.includes('\0'))
 }
 
-function readLines(text: string, string: SyntaxNode): StringLine[] {
+function readLines(string: SyntaxNode): StringLine[] {
   const isIndented = string.type === 'indented_string_expression'
-  const indent = isIndented ? sharedIndent(text, string) : 0
+  const indent = isIndented ? sharedIndent(string) : 0
+  const text = string.documentText
   const holes = new Map(
     string.children.filter(it => it.type === 'interpolation').map(it => [it.start, it.end])
   )
@@ -137,22 +138,23 @@ function bodyOf(string: SyntaxNode): { start: number; end: number } {
  * Whether a string over several lines has line ends of CR and LF: to Nix the CR is part of the line,
  * and so is then its indentation.
  */
-export function keepsReturns(text: string, string: SyntaxNode): boolean {
+export function keepsReturns(string: SyntaxNode): boolean {
   const isIndented = string.type === 'indented_string_expression'
-  return isIndented && text.slice(string.start, string.end).includes('\r')
+  return isIndented && string.text.includes('\r')
 }
 
 /** The edit that writes lines behind the last one of a string. */
-export function addLines(text: string, string: SyntaxNode, lines: readonly string[]): Edit {
+export function addLines(string: SyntaxNode, lines: readonly string[]): Edit {
   const { start, end } = bodyOf(string)
+  const text = string.documentText
   const body = text.slice(start, end)
   if (string.type === 'string_expression') {
     const spelt = lines.map(it => quote(it).slice(1, -1)).join('\\n')
-    const last = lineNodesOf(text, string).at(-1)
+    const last = lineNodesOf(string).at(-1)
     if (body === '') return insertion(end, spelt)
     return insertion(end, last?.end === end && last.value === '' ? `${spelt}\\n` : `\\n${spelt}`)
   }
-  const shared = sharedIndent(text, string)
+  const shared = sharedIndent(string)
   // Where no line is there to say how much indentation goes, what belongs to a line is marked.
   const isFirst = shared === Number.POSITIVE_INFINITY
   const eol = eolOf(text)
@@ -187,15 +189,16 @@ function closedIndented(line: string, marksBlanks: boolean): string {
 }
 
 /** Whether the lines that are left of an indented string, without these, would lose more blanks. */
-export function losesIndent(text: string, string: SyntaxNode, gone: ReadonlySet<string>): boolean {
+export function losesIndent(string: SyntaxNode, gone: ReadonlySet<string>): boolean {
   if (string.type !== 'indented_string_expression') return false
-  const written = readLines(text, string).filter(it => /[^ ]/.test(it.value))
+  const written = readLines(string).filter(it => /[^ ]/.test(it.value))
   const left = written.filter(it => !gone.has(it.value))
   return left.length > 0 && left.length < written.length && left.every(it => leading(it.value) > 0)
 }
 
 /** The edit that takes one line out of a string, with its line end. */
-export function removeLine(text: string, string: SyntaxNode, line: StringLine): Edit {
+export function removeLine(string: SyntaxNode, line: StringLine): Edit {
+  const text = string.documentText
   const body = bodyOf(string)
   const after = /^(?:\r?\n|(?:'')?\\[n\n])/.exec(text.slice(line.end, body.end))
   if (after) {

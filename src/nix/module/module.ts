@@ -1,4 +1,4 @@
-import { type NixError, nixError } from '../errors.ts'
+import { errorAt, type NixError, nixError } from '../errors.ts'
 import { err, ok, type Result } from '../result.ts'
 import { bindingsNamed, callOf, inheritedOf, isSet, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -31,27 +31,32 @@ export interface Module {
  * the function takes no `...`, so that the module system could not call it; with `NO_TARGET` where
  * the result is a module but a computed one (`mkIf …`, `a // b`).
  */
-export function findModule(text: string, root: SyntaxNode): Result<Module, NixError> {
+export function findModule(root: SyntaxNode): Result<Module, NixError> {
   const whole = root.field('expression')
-  if (!whole) return err(nixError(text, { code: 'NOT_A_MODULE', message: 'the file is empty' }))
+  if (!whole)
+    return err(nixError(root.documentText, { code: 'NOT_A_MODULE', message: 'the file is empty' }))
 
   const { body, head } = enter(whole)
   if (head?.formals && !head.formals.children.some(it => it.type === 'ellipses')) {
     return err(
-      nixError(text, {
+      errorAt(head.formals, {
         code: 'NOT_A_MODULE',
         message: 'this function takes no "...", so the file is no NixOS module',
-        range: head.formals,
         hint: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
       })
     )
   }
   const sets = setsOf(body)
-  if (sets.some(it => says(text, it, '__functor'))) return err(computed(text, body))
+  if (sets.some(it => says(it, '__functor'))) return err(computed(body))
   if (sets.length > 0) {
-    return ok({ text, sets, hasConfig: sets.some(it => hasConfig(text, it)), answers: new Map() })
+    return ok({
+      text: root.documentText,
+      sets,
+      hasConfig: sets.some(hasConfig),
+      answers: new Map()
+    })
   }
-  return err(refuse(text, body))
+  return err(refuse(body))
 }
 
 /** The operands of a chain of `//`, if they are all written out; the set itself where there is none. */
@@ -71,22 +76,22 @@ function setsOf(body: SyntaxNode): SyntaxNode[] {
  * computed one.
  */
 export function setFor(module: Module, path: readonly (string | undefined)[]): SyntaxNode {
-  const { text, sets } = module
+  const { sets } = module
   const [only] = sets
   if (only && sets.length === 1) return only
   const mayBe = (name: string | undefined) => name === undefined || name === path[0]
   const says = (binding: SyntaxNode) =>
     binding.type === 'binding'
-      ? mayBe(namesOf(text, binding)[0])
-      : inheritedOf(binding).some(it => mayBe(nameOf(text, it)))
-  const deciding = sets.findLast(set => bindingsNamed(text, set, path[0]).some(says))
+      ? mayBe(namesOf(binding)[0])
+      : inheritedOf(binding).some(it => mayBe(nameOf(it)))
+  const deciding = sets.findLast(set => bindingsNamed(set, path[0]).some(says))
   return deciding ?? (sets.at(-1) as SyntaxNode)
 }
 
-function refuse(text: string, body: SyntaxNode): NixError {
-  const call = callOf(text, body)
+function refuse(body: SyntaxNode): NixError {
+  const call = callOf(body)
   if (call && COMPUTED.has(call.name)) {
-    return nixError(text, {
+    return errorAt(body, {
       code: 'NO_TARGET',
       message: `the whole module is the result of ${call.callee}, so nothing can be added that always holds`,
       range: { start: body.start, end: body.start + call.callee.length },
@@ -94,15 +99,14 @@ function refuse(text: string, body: SyntaxNode): NixError {
     })
   }
   if (body.type === 'binary_expression' && body.field('operator')?.type === '//') {
-    return nixError(text, {
+    return errorAt(body, {
       code: 'NO_TARGET',
       message: 'the module is put together with "//", and what stands on its left may be lost',
-      range: body,
       hint: 'write the module as one set { … }, or pass another module of your configuration'
     })
   }
-  if (COMPUTED_TYPES.has(body.type) || call?.name === 'import') return computed(text, body)
-  return nixError(text, {
+  if (COMPUTED_TYPES.has(body.type) || call?.name === 'import') return computed(body)
+  return errorAt(body, {
     code: 'NOT_A_MODULE',
     message: 'the result of this file is not an attribute set, so it is no NixOS module',
     range: { start: body.start, end: body.start + 1 },
@@ -111,8 +115,8 @@ function refuse(text: string, body: SyntaxNode): NixError {
 }
 
 /** For what may well give a module, but not one that is written out here. */
-function computed(text: string, body: SyntaxNode): NixError {
-  return nixError(text, {
+function computed(body: SyntaxNode): NixError {
+  return errorAt(body, {
     code: 'NO_TARGET',
     message: 'the module is computed here, so there is no set { … } to edit',
     range: { start: body.start, end: body.start + 1 },
@@ -168,16 +172,16 @@ export function unwrapped(node: SyntaxNode): SyntaxNode {
   return body
 }
 
-function hasConfig(text: string, set: SyntaxNode): boolean {
-  return says(text, set, 'config') || says(text, set, 'options')
+function hasConfig(set: SyntaxNode): boolean {
+  return says(set, 'config') || says(set, 'options')
 }
 
 /** Whether a binding of a set begins with a name, or an inherit takes it over. */
-function says(text: string, set: SyntaxNode, name: string): boolean {
-  return bindingsNamed(text, set, name).some(it =>
+function says(set: SyntaxNode, name: string): boolean {
+  return bindingsNamed(set, name).some(it =>
     it.type === 'binding'
-      ? namesOf(text, it)[0] === name
-      : inheritedOf(it).some(attr => nameOf(text, attr) === name)
+      ? namesOf(it)[0] === name
+      : inheritedOf(it).some(attr => nameOf(attr) === name)
   )
 }
 
@@ -207,7 +211,7 @@ export function optionPathOf(
     if (at.type === 'binding') {
       const set = at.parent?.parent
       if (!set || !isSet(set)) return undefined
-      const own = namesOf(module.text, at)
+      const own = namesOf(at)
       names = names.length === 0 ? own : [...own, ...names]
     }
   }

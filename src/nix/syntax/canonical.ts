@@ -20,17 +20,17 @@ import { parse } from './parser.ts'
 import { stringValue } from './strings.ts'
 import { pushAll, type SyntaxNode } from './tree.ts'
 
-export function canonicalOfNode(text: string, node: SyntaxNode): string {
+export function canonicalOfNode(node: SyntaxNode): string {
   const inner = unparenthesised(node)
-  const string = stringValue(text, inner)
+  const string = stringValue(inner)
   if (string !== undefined) return JSON.stringify(string)
-  if (isList(inner)) return list(elementsOf(inner).map(it => canonicalOfNode(text, it)))
+  if (isList(inner)) return list(elementsOf(inner).map(canonicalOfNode))
   if (inner.type === 'attrset_expression') {
-    const entries = entriesOf(text, inner)
+    const entries = entriesOf(inner)
     if (entries) return set(entries)
   }
-  if (inner.type === 'float_expression') return floatTokens(text.slice(inner.start, inner.end))
-  return tokens(text, inner)
+  if (inner.type === 'float_expression') return floatTokens(inner.text)
+  return tokens(inner)
 }
 
 /**
@@ -56,10 +56,10 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     const tree = parse(source)
     const node = tree.root.field('expression')
     if (tree.faults.length > 0 || !node || isDeepTree(node)) return undefined
-    if (findDuplicateBelow(source, node)) return undefined
+    if (findDuplicateBelow(node)) return undefined
     if (tree.standIns.some(it => it.kind === 'pipe')) return undefined
     const isOpen = source.includes('#') && parse(`(${source})`).faults.length > 0
-    return isOpen ? undefined : canonicalOfNode(source, node)
+    return isOpen ? undefined : canonicalOfNode(node)
   }
   if (isValueList(plain)) {
     // An array may have holes, which map leaves out.
@@ -143,33 +143,33 @@ function writeTree(branch: Branch): string {
 }
 
 /** The attributes of a set literal by path, or undefined if one is inherited or has a computed name. */
-function entriesOf(text: string, node: SyntaxNode): [string[], string][] | undefined {
+function entriesOf(node: SyntaxNode): [string[], string][] | undefined {
   const entries: [string[], string][] = []
   for (const binding of bindingsOf(node)) {
     const value = binding.field('expression')
     if (binding.type !== 'binding' || !value || inheritedOf(binding).length > 0) return undefined
-    const names = namesOf(text, binding)
+    const names = namesOf(binding)
     if (names.includes(undefined)) return undefined
     const nested =
       unparenthesised(value).type === 'attrset_expression'
-        ? entriesOf(text, unparenthesised(value))
+        ? entriesOf(unparenthesised(value))
         : undefined
     if (nested && nested.length > 0) {
       for (const [path, it] of nested) entries.push([[...(names as string[]), ...path], it])
-    } else entries.push([names as string[], canonicalOfNode(text, value)])
+    } else entries.push([names as string[], canonicalOfNode(value)])
   }
   return entries
 }
 
-function tokens(text: string, node: SyntaxNode): string {
+function tokens(node: SyntaxNode): string {
   const parts: string[] = []
   const stack: SyntaxNode[] = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
     if (isComment(at)) continue
-    const string = stringValue(text, at)
+    const string = stringValue(at)
     if (string !== undefined) parts.push(JSON.stringify(string))
-    else if (hasOwnText(at)) parts.push(`$${text.slice(at.start, at.end)}`)
-    else if (at.children.length === 0) parts.push(text.slice(at.start, at.end))
+    else if (hasOwnText(at)) parts.push(`$${at.text}`)
+    else if (at.children.length === 0) parts.push(at.text)
     else pushAll(stack, at.children)
   }
   return parts.join(' ')

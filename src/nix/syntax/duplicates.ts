@@ -18,28 +18,27 @@ import type { SyntaxNode } from './tree.ts'
  * first (Nix 2.8). With an empty path the whole set is looked at.
  */
 export function findDuplicate(
-  text: string,
   set: SyntaxNode,
   path: readonly (string | undefined)[]
 ): SyntaxNode | undefined {
   const computed = path.indexOf(undefined)
   const fixed = (computed === -1 ? path : path.slice(0, computed)) as AttrPath
   const slots: Slots = new Map()
-  for (const binding of bindingsOn(text, set, fixed)) {
-    const duplicate = define(text, slots, binding, fixed)
+  for (const binding of bindingsOn(set, fixed)) {
+    const duplicate = define(slots, binding, fixed)
     if (duplicate) return duplicate
   }
   return undefined
 }
 
 /** The first attribute or argument that Nix rejects as a second one of its name, anywhere below a node. */
-export function findDuplicateBelow(text: string, node: SyntaxNode): SyntaxNode | undefined {
+export function findDuplicateBelow(node: SyntaxNode): SyntaxNode | undefined {
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
     const duplicate = SCOPES.test(at.type)
-      ? findDuplicate(text, at, [])
+      ? findDuplicate(at, [])
       : at.type === 'function_expression'
-        ? secondFormal(text, at)
+        ? secondFormal(at)
         : undefined
     if (duplicate) return duplicate
     for (const it of at.children) stack.push(it)
@@ -49,12 +48,12 @@ export function findDuplicateBelow(text: string, node: SyntaxNode): SyntaxNode |
 
 const SCOPES = /^(?:rec_|let_)?attrset_expression$|^let_expression$/
 
-function secondFormal(text: string, lambda: SyntaxNode): SyntaxNode | undefined {
+function secondFormal(lambda: SyntaxNode): SyntaxNode | undefined {
   const names = new Set<string>()
   const formals = lambda.field('formals')?.children.filter(it => it.type === 'formal') ?? []
   for (const name of [lambda.field('universal'), ...formals.map(it => it.field('name'))]) {
     if (!name) continue
-    const spelt = text.slice(name.start, name.end)
+    const spelt = name.text
     if (names.has(spelt)) return name
     names.add(spelt)
   }
@@ -64,19 +63,14 @@ function secondFormal(text: string, lambda: SyntaxNode): SyntaxNode | undefined 
 /** What is defined below a name; undefined for a value that is no set literal. */
 type Slots = Map<string, Slots | undefined>
 
-function define(
-  text: string,
-  slots: Slots,
-  binding: SyntaxNode,
-  path: AttrPath
-): SyntaxNode | undefined {
+function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode | undefined {
   for (const attr of inheritedOf(binding)) {
-    const name = nameOf(text, attr)
+    const name = nameOf(attr)
     if (name === undefined || (path.length > 0 && name !== path[0])) continue
     if (slots.has(name)) return attr
     slots.set(name, undefined)
   }
-  const names = namesUpToDynamic(text, binding)
+  const names = namesUpToDynamic(binding)
   const value = binding.field('expression')
   const last = names.at(-1)
   if (binding.type !== 'binding' || !value || last === undefined || names.includes(undefined)) {
@@ -94,8 +88,8 @@ function define(
   const own: Slots | undefined = isSet(literal) && isWhole ? new Map() : undefined
   if (own) {
     const rest = path.slice(names.length)
-    for (const inner of bindingsOn(text, literal, rest)) {
-      const duplicate = define(text, own, inner, rest)
+    for (const inner of bindingsOn(literal, rest)) {
+      const duplicate = define(own, inner, rest)
       if (duplicate) return duplicate
     }
   }
@@ -110,8 +104,8 @@ function define(
 }
 
 /** Nix adds dynamic attributes last and merges nothing with them, so their path ends there. */
-function namesUpToDynamic(text: string, binding: SyntaxNode): readonly (string | undefined)[] {
+function namesUpToDynamic(binding: SyntaxNode): readonly (string | undefined)[] {
   const dynamic = attrsOf(binding).findIndex(isDynamic)
-  const names = namesOf(text, binding)
+  const names = namesOf(binding)
   return dynamic === -1 ? names : names.slice(0, dynamic + 1)
 }

@@ -7,12 +7,12 @@ import type { SyntaxNode } from './tree.ts'
  * What a piece of Nix is as a value: strings, numbers, booleans, null, lists and sets become their
  * JavaScript likes; what has to be computed becomes an `expr` with its spelling.
  */
-export function literalOf(text: string, node: SyntaxNode): NixValue {
+export function literalOf(node: SyntaxNode): NixValue {
   const inner = unparenthesised(node)
-  const source = text.slice(inner.start, inner.end)
-  const string = stringValue(text, inner)
+  const source = inner.text
+  const string = stringValue(inner)
   if (string !== undefined) return string
-  if (isList(inner)) return elementsOf(inner).map(it => literalOf(text, it))
+  if (isList(inner)) return elementsOf(inner).map(literalOf)
   if (inner.type === 'integer_expression' && Number.isSafeInteger(Number(source))) {
     return Number(source)
   }
@@ -22,7 +22,7 @@ export function literalOf(text: string, node: SyntaxNode): NixValue {
     if (source === 'null') return null
   }
   if (inner.type === 'attrset_expression') {
-    const set = setValue(text, inner)
+    const set = setValue(inner)
     if (set) return set
   }
   return expr(source)
@@ -31,22 +31,22 @@ export function literalOf(text: string, node: SyntaxNode): NixValue {
 const PLAIN_LITERAL = /^(?:path|uri|integer|float|(?:indented_)?string)_expression$/
 
 /** Whether a value is a string, number, path, boolean or null that is written out. */
-export function isPlainLiteral(text: string, node: SyntaxNode): boolean {
+export function isPlainLiteral(node: SyntaxNode): boolean {
   const inner = unparenthesised(node)
   const isName = inner.type === 'variable_expression'
-  const isConstant = isName && /^(?:true|false|null)$/.test(text.slice(inner.start, inner.end))
+  const isConstant = isName && /^(?:true|false|null)$/.test(inner.text)
   return isConstant || PLAIN_LITERAL.test(inner.type)
 }
 
 /** A set without inherited, computed or dotted names. */
-function setValue(text: string, set: SyntaxNode): Record<string, NixValue> | undefined {
+function setValue(set: SyntaxNode): Record<string, NixValue> | undefined {
   const entries: [string, NixValue][] = []
   for (const binding of bindingsOf(set)) {
-    const names = binding.type === 'binding' ? namesOf(text, binding) : []
+    const names = binding.type === 'binding' ? namesOf(binding) : []
     const value = binding.field('expression')
     const [name] = names
     if (names.length !== 1 || name === undefined || !value) return undefined
-    entries.push([name, literalOf(text, value)])
+    entries.push([name, literalOf(value)])
   }
   return Object.fromEntries(entries)
 }

@@ -43,32 +43,28 @@ export function bindingsOf(set: SyntaxNode): readonly SyntaxNode[] {
  * Those of `bindingsOf` that may say something of an attribute, in source order: the bindings whose
  * path begins with the name or with a computed one, and all inherits.
  */
-export function bindingsNamed(
-  text: string,
-  set: SyntaxNode,
-  name: string | undefined
-): readonly SyntaxNode[] {
-  return name === undefined ? bindingsOf(set) : bindingsOn(text, set, [name])
+export function bindingsNamed(set: SyntaxNode, name: string | undefined): readonly SyntaxNode[] {
+  return name === undefined ? bindingsOf(set) : bindingsOn(set, [name])
 }
 
 /**
  * Those of `bindingsOf` that may say something of a path or of what is below it, in source order: as
  * far as their names and the path both go, none differs, where a computed name may be any.
  */
-export function bindingsOn(text: string, set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
-  return follow(text, set, path).found
+export function bindingsOn(set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
+  return follow(set, path).found
 }
 
 /**
  * Those of `bindingsOn`, and the nearest relatives of the path: the bindings that share the most
  * names with it, at least one.
  */
-export function bindingsNear(text: string, set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
-  const { found, shared, nearest } = follow(text, set, path)
+export function bindingsNear(set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
+  const { found, shared, nearest } = follow(set, path)
   if (shared === path.length || shared === 0) return found
   return inOrder(
     found,
-    nearest.bindings.filter(it => namesOf(text, it)[shared] !== undefined)
+    nearest.bindings.filter(it => namesOf(it)[shared] !== undefined)
   )
 }
 
@@ -82,11 +78,11 @@ interface Trail {
   nearest: Branch
 }
 
-function follow(text: string, set: SyntaxNode, path: AttrPath): Trail {
+function follow(set: SyntaxNode, path: AttrPath): Trail {
   let nearest = branchOf(set)
   let found: readonly SyntaxNode[] = []
   for (let shared = 0; shared < path.length; shared++) {
-    const { ending, named } = branchesOf(text, nearest, shared)
+    const { ending, named } = branchesOf(nearest, shared)
     found = inOrder(found, ending)
     const next = named.get(path[shared] as string)
     if (!next) return { found, shared, nearest }
@@ -140,11 +136,11 @@ interface Parts {
   named: Map<string, Branch & { bindings: SyntaxNode[] }>
 }
 
-function branchesOf(text: string, branch: Branch, depth: number): Parts {
+function branchesOf(branch: Branch, depth: number): Parts {
   if (branch.parts) return branch.parts
   const parts: Parts = { ending: [], named: new Map() }
   for (const binding of branch.bindings) {
-    const name = namesOf(text, binding)[depth]
+    const name = namesOf(binding)[depth]
     const same = name === undefined ? undefined : parts.named.get(name)
     if (same) same.bindings.push(binding)
     else if (name === undefined) parts.ending.push(binding)
@@ -169,14 +165,14 @@ export function commentsOf(container: SyntaxNode): readonly SyntaxNode[] {
 }
 
 /** A name in an attribute path or an `inherit`: its value, or undefined where it is computed. */
-export function nameOf(text: string, node: SyntaxNode): string | undefined {
-  if (node.type === 'identifier') return text.slice(node.start, node.end)
-  if (node.type === 'string_expression') return stringValue(text, node)
+export function nameOf(node: SyntaxNode): string | undefined {
+  if (node.type === 'identifier') return node.text
+  if (node.type === 'string_expression') return stringValue(node)
   // ${"name"} is a fixed name too, and so is ${user} where a let says what user is.
   const inner = node.type === 'interpolation' ? node.field('expression') : undefined
   if (!inner) return undefined
-  const value = inner.type === 'variable_expression' ? letValueOf(text, inner) : inner
-  return value ? stringValue(text, value) : undefined
+  const value = inner.type === 'variable_expression' ? letValueOf(inner) : inner
+  return value ? stringValue(value) : undefined
 }
 
 /** Whether a name is spelt `${…}` around anything but a string literal: to Nix it is dynamic. */
@@ -197,9 +193,9 @@ export function attrsOf(binding: SyntaxNode): readonly SyntaxNode[] {
 }
 
 /** The names that a binding's attribute path is made of; undefined for each computed one. */
-export function namesOf(text: string, binding: SyntaxNode): readonly (string | undefined)[] {
+export function namesOf(binding: SyntaxNode): readonly (string | undefined)[] {
   const memo = memoOf(binding, newMemo)
-  memo.names ??= identifiersOf(binding) ?? attrsOf(binding).map(it => nameOf(text, it))
+  memo.names ??= identifiersOf(binding) ?? attrsOf(binding).map(nameOf)
   return memo.names
 }
 
@@ -218,7 +214,7 @@ export interface Call {
 }
 
 /** What is called with what, if the node is a call of a plain name. Parentheses around are seen through. */
-export function callOf(text: string, node: SyntaxNode): Call | undefined {
+export function callOf(node: SyntaxNode): Call | undefined {
   const args: SyntaxNode[] = []
   let head = node
   while (head.type === 'apply_expression') {
@@ -229,18 +225,18 @@ export function callOf(text: string, node: SyntaxNode): Call | undefined {
     head = callee
   }
   if (args.length === 0) return undefined
-  const path = selectionOf(text, head)
+  const path = selectionOf(head)
   const name = path?.at(-1)
   return name === undefined || !path ? undefined : { name, callee: path.join('.'), args }
 }
 
 /** The names of a variable or of a selection from one: `['lib', 'mkIf']` for `lib.mkIf`. */
-function selectionOf(text: string, node: SyntaxNode): AttrPath | undefined {
-  if (node.type === 'variable_expression') return [text.slice(node.start, node.end)]
+function selectionOf(node: SyntaxNode): AttrPath | undefined {
+  if (node.type === 'variable_expression') return [node.text]
   if (node.type !== 'select_expression' || node.field('default')) return undefined
   const from = node.field('expression')
-  const base = from && selectionOf(text, from)
+  const base = from && selectionOf(from)
   if (!base) return undefined
-  const names = namesOf(text, node)
+  const names = namesOf(node)
   return names.every(it => it !== undefined) ? [...base, ...(names as string[])] : undefined
 }

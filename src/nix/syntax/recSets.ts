@@ -11,7 +11,6 @@ type Names = readonly (string | undefined)[]
  * each of them.
  */
 export function recSetsAround(
-  text: string,
   node: SyntaxNode,
   below: Names = []
 ): { set: SyntaxNode; path: Names }[] {
@@ -19,7 +18,7 @@ export function recSetsAround(
   let path = below
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
     if (at.type === 'rec_attrset_expression' && path.length > 0) found.push({ set: at, path })
-    if (at.type === 'binding') path = [...namesOf(text, at), ...path]
+    if (at.type === 'binding') path = [...namesOf(at), ...path]
     // Where the names of a let come out is not spelt.
     if (at.type === 'let_expression') path = []
   }
@@ -31,12 +30,10 @@ export function recSetsAround(
  * something that holds it: for `a.b` those are `a.b`, `a.b.c`, `a` and `inherit (a) b`, but not
  * `a.c`.
  */
-export function usesOf(text: string, set: SyntaxNode, path: Names): SyntaxNode[] {
+export function usesOf(set: SyntaxNode, path: Names): SyntaxNode[] {
   const [name] = path
   if (name === undefined) return []
-  return usesIn(text, set, name).filter(use =>
-    pathsReadBy(text, use, name).some(it => areRelated(it, path))
-  )
+  return usesIn(set, name).filter(use => pathsReadBy(use, name).some(it => areRelated(it, path)))
 }
 
 /** Whether one path may be the other, or lie below it; a computed name may be any. */
@@ -46,13 +43,13 @@ function areRelated(a: Names, b: Names): boolean {
 }
 
 /** The paths that are read through a variable, as far as they are spelt. */
-function pathsReadBy(text: string, use: SyntaxNode, name: string): Names[] {
+function pathsReadBy(use: SyntaxNode, name: string): Names[] {
   const { parent } = use
   if (parent?.type === 'select_expression' && parent.field('expression') === use) {
-    return [[name, ...namesOf(text, parent)]]
+    return [[name, ...namesOf(parent)]]
   }
   if (parent?.type === 'inherit_from') {
-    return inheritedOf(parent).map(it => [name, nameOf(text, it)])
+    return inheritedOf(parent).map(it => [name, nameOf(it)])
   }
   return [[name]]
 }

@@ -1,32 +1,32 @@
 import { pushAll, type SyntaxNode } from './tree.ts'
 
 /** The value that a `let` around a variable gives it, unless a function's argument hides that. */
-export function letValueOf(text: string, variable: SyntaxNode): SyntaxNode | undefined {
-  const name = text.slice(variable.start, variable.end)
+export function letValueOf(variable: SyntaxNode): SyntaxNode | undefined {
+  const name = variable.text
   for (let at = variable.parent; at; at = at.parent) {
-    if (at.type === 'function_expression' && takes(text, at, name)) return undefined
+    if (at.type === 'function_expression' && takes(at, name)) return undefined
     if (at.type === 'rec_attrset_expression') return undefined
     if (at.type !== 'let_expression') continue
     const bindings = at.children.find(it => it.type === 'binding_set')?.children ?? []
-    const all = bindings.filter(it => bindsName(text, it, name))
+    const all = bindings.filter(it => bindsName(it, name))
     const [binding] = all
     if (binding) return all.length === 1 ? plainValueOf(binding) : undefined
   }
   return undefined
 }
 
-function takes(text: string, lambda: SyntaxNode, name: string): boolean {
-  const spelt = (node: SyntaxNode | undefined) => node && text.slice(node.start, node.end)
+function takes(lambda: SyntaxNode, name: string): boolean {
+  const spelt = (node: SyntaxNode | undefined) => node?.text
   if (spelt(lambda.field('universal')) === name) return true
   const formals = lambda.field('formals')?.children ?? []
   return formals.some(it => it.type === 'formal' && spelt(it.field('name')) === name)
 }
 
 /** Whether a binding or an inherit of a `let` gives the name a value, or a part of one. */
-function bindsName(text: string, binding: SyntaxNode, name: string): boolean {
+function bindsName(binding: SyntaxNode, name: string): boolean {
   const [first] = binding.field('attrpath')?.children ?? []
   const inherited = binding.field('attrs')?.children ?? []
-  const spelt = (node: SyntaxNode) => text.slice(node.start, node.end).replace(/^"(.*)"$/, '$1')
+  const spelt = (node: SyntaxNode) => node.text.replace(/^"(.*)"$/, '$1')
   return (first !== undefined && spelt(first) === name) || inherited.some(it => spelt(it) === name)
 }
 
@@ -40,10 +40,10 @@ function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
  * argument, a `let`, a `rec` set, or a `with`, which might have any name, defines it there. A name that
  * begins with `__` counts as defined, since each version of Nix has other builtins under such names.
  */
-export function isInScope(text: string, node: SyntaxNode, name: string): boolean {
+export function isInScope(node: SyntaxNode, name: string): boolean {
   if (GLOBALS.has(name) || name.startsWith('__')) return true
   for (let at = scopeAround(node); at; at = at.parent) {
-    if (isWithAround(at, node) || binds(text, at, name)) return true
+    if (isWithAround(at, node) || binds(at, name)) return true
   }
   return false
 }
@@ -85,12 +85,12 @@ const GLOBALS = new Set([
  * Where a set's own names are used inside it: the variables, and the names behind a plain `inherit`,
  * that would mean its attribute `name` if it is `rec`.
  */
-export function usesIn(text: string, set: SyntaxNode, name: string): SyntaxNode[] {
+export function usesIn(set: SyntaxNode, name: string): SyntaxNode[] {
   return variablesIn(set).filter(it => {
-    if (text.slice(it.start, it.end) !== name) return false
+    if (it.text !== name) return false
     let at = scopeAround(it)
     while (at && at.start >= set.start && at.end <= set.end && !isSame(at, set)) {
-      if (binds(text, at, name)) return false
+      if (binds(at, name)) return false
       at = at.parent
     }
     return at !== undefined && isSame(at, set)
@@ -119,11 +119,11 @@ function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
 }
 
 /** Whether a function, `let` or `rec` set gives a name to what is inside it. */
-function binds(text: string, scope: SyntaxNode, name: string): boolean {
-  if (scope.type === 'function_expression') return takes(text, scope, name)
+function binds(scope: SyntaxNode, name: string): boolean {
+  if (scope.type === 'function_expression') return takes(scope, name)
   if (!/^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)) return false
   const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []
-  return all.some(it => bindsName(text, it, name))
+  return all.some(it => bindsName(it, name))
 }
 
 function isSame(a: SyntaxNode, b: SyntaxNode): boolean {

@@ -4,11 +4,10 @@ import type { SyntaxNode } from './tree.ts'
  * The value of a string literal of either kind, as Nix would compute it, or undefined if it holds
  * an interpolation.
  */
-export function stringValue(text: string, node: SyntaxNode): string | undefined {
+export function stringValue(node: SyntaxNode): string | undefined {
   if (node.children.some(it => it.type === 'interpolation')) return undefined
-  if (node.type === 'string_expression')
-    return quotedValue(text.slice(node.start + 1, node.end - 1))
-  if (node.type === 'indented_string_expression') return indentedValue(text, node)
+  if (node.type === 'string_expression') return quotedValue(node.text.slice(1, -1))
+  if (node.type === 'indented_string_expression') return indentedValue(node)
   return undefined
 }
 
@@ -24,9 +23,9 @@ function quotedValue(body: string): string {
  * share, and the blanks of its last line. What is behind an escaped end of line loses that
  * indentation too, although it has no say in it (Nix, stripIndentation).
  */
-function indentedValue(text: string, node: SyntaxNode): string {
-  const common = sharedIndent(text, node)
-  const parts = piecesOf(text, node)
+function indentedValue(node: SyntaxNode): string {
+  const common = sharedIndent(node)
+  const parts = piecesOf(node)
   const first = parts[0]
   if (first && !first.isMark) first.value = first.value.replace(/^ *\n/, '')
   let value = ''
@@ -47,10 +46,10 @@ function indentedValue(text: string, node: SyntaxNode): string {
  * more than blanks; Infinity if none does. Only blanks count, a tab or a carriage return does not;
  * an escape or an interpolation ends the indentation of its line.
  */
-export function sharedIndent(text: string, node: SyntaxNode): number {
+export function sharedIndent(node: SyntaxNode): number {
   let shared = Number.POSITIVE_INFINITY
   let indent: number | undefined = 0
-  for (const part of piecesOf(text, node)) {
+  for (const part of piecesOf(node)) {
     for (const char of part.isMark ? [''] : part.value) {
       if (char === '\n') indent = 0
       else if (indent !== undefined && char === ' ') indent++
@@ -71,7 +70,7 @@ interface StringPart {
 
 const ESCAPE = /''(?:[$']|\\[\s\S])/g
 
-function piecesOf(text: string, node: SyntaxNode): StringPart[] {
+function piecesOf(node: SyntaxNode): StringPart[] {
   const parts: StringPart[] = []
   const add = (value: string, isMark: boolean) => {
     if (value !== '' || isMark) parts.push({ value, isMark })
@@ -85,6 +84,7 @@ function piecesOf(text: string, node: SyntaxNode): StringPart[] {
     }
     add(written.slice(at), false)
   }
+  const text = node.documentText
   let at = node.start + 2
   for (const child of node.children) {
     if (child.type !== 'interpolation') continue

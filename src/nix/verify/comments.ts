@@ -6,7 +6,7 @@ import { isComment } from '../syntax/nodes.ts'
 import { parse } from '../syntax/parser.ts'
 import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
 import { isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
-import { type Difference, newNodeOf, oldNodeOf, type Sides } from './diffTrees.ts'
+import { type Difference, newNodeOf, oldNodeOf } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
 /**
@@ -18,23 +18,22 @@ import type { Claim } from './permitted.ts'
 export function strayComment(
   differences: readonly Difference[],
   whole: readonly Difference[],
-  claims: readonly Claim[],
-  { before, after }: Sides
+  claims: readonly Claim[]
 ): SyntaxNode | undefined {
   const lost: SyntaxNode[] = []
   const gained: SyntaxNode[] = []
   for (const it of differences) {
     const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
-    if (old) collectComments(before.text, old, lost)
-    if (fresh) collectComments(after.text, fresh, gained)
+    if (old) collectComments(old, lost)
+    if (fresh) collectComments(fresh, gained)
   }
   if (lost.length === 0 && gained.length === 0) return undefined
 
-  const spelt = (text: string) => (it: SyntaxNode) => withoutCr(text.slice(it.start, it.end))
-  const there = counted(lost.map(spelt(before.text)))
+  const spelt = (it: SyntaxNode) => withoutCr(it.text)
+  const there = counted(lost.map(spelt))
   const asked = counted(claims.flatMap(it => it.values.flatMap(commentsOfValue)))
   for (const comment of gained) {
-    const text = spelt(after.text)(comment)
+    const text = spelt(comment)
     if (!takeOne(there, text) && !takeOne(asked, text)) return comment
   }
   const takesComments = claims.some(it => it.takesComments)
@@ -46,18 +45,14 @@ export function strayComment(
   const isRemoved = insideAny(removed)
   const isReplaced = insideAny(claims.flatMap(it => it.replaced ?? []))
   const ends = [...removed, ...removedOf(whole)].map(it => it.end).sort((a, b) => a - b)
-  const kept = counted(gained.map(spelt(after.text)))
+  const kept = counted(gained.map(spelt))
   return lost.find(
-    it =>
-      !takeOne(kept, spelt(before.text)(it)) &&
-      !isReplaced(it) &&
-      !isRemoved(it) &&
-      !isBehindOne(before.text, it, ends)
+    it => !takeOne(kept, spelt(it)) && !isReplaced(it) && !isRemoved(it) && !isBehindOne(it, ends)
   )
 }
 
-function collectComments(text: string, node: SyntaxNode, found: SyntaxNode[]): void {
-  if (!/#|\/\*/.test(text.slice(node.start, node.end))) return
+function collectComments(node: SyntaxNode, found: SyntaxNode[]): void {
+  if (!/#|\/\*/.test(node.text)) return
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
     if (isComment(at)) found.push(at)
@@ -69,10 +64,9 @@ function collectComments(text: string, node: SyntaxNode, found: SyntaxNode[]): v
 function commentsOfValue(value: NixValue): string[] {
   if (isAnnotated(value)) return [`# ${value.comment}`.trimEnd(), ...commentsOfValue(value.value)]
   if (isExpr(value)) {
-    const { source } = value
     const found: SyntaxNode[] = []
-    collectComments(source, parse(source).root, found)
-    return found.map(it => withoutCr(source.slice(it.start, it.end)))
+    collectComments(parse(value.source).root, found)
+    return found.map(it => withoutCr(it.text))
   }
   if (isValueList(value)) return value.flatMap(commentsOfValue)
   return isValueSet(value) ? Object.values(value).flatMap(commentsOfValue) : []
@@ -101,8 +95,8 @@ function takeOne(counts: Map<string, number>, one: string): boolean {
  * Whether a comment follows a node on its line, with nothing but comments between. `ends` are where
  * the nodes end, in the order of the text.
  */
-function isBehindOne(text: string, comment: SyntaxNode, ends: readonly number[]): boolean {
+function isBehindOne(comment: SyntaxNode, ends: readonly number[]): boolean {
   const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]
-  const between = end === undefined ? undefined : text.slice(end, comment.start)
+  const between = end === undefined ? undefined : comment.documentText.slice(end, comment.start)
   return between !== undefined && /^(?:[^\S\n]|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(between)
 }

@@ -54,13 +54,13 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
   const path = inModule(sides.old, operation.target.path)
   switch (operation.kind) {
     case 'set':
-      return claimOfSet(path, both, sides, operation.value)
+      return claimOfSet(path, both, operation.value)
     case 'add':
-      return claimOfAdd(path, both, sides, operation.items, operation)
+      return claimOfAdd(path, both, operation.items, operation)
     case 'remove':
       return claimOfRemove(path, both)
     case 'removeItems':
-      return claimOfRemoveItems(path, both, sides, operation.items)
+      return claimOfRemoveItems(path, both, operation.items)
     case 'rename':
       return claimOfRename(path, both, sides, operation.to)
   }
@@ -69,19 +69,19 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
 type Path = readonly (string | undefined)[]
 
 function claimOfImport(file: string, sides: Sides): Claim {
-  const isAsked: IsAsked = (text, it) => isImportOf(text, it, file)
+  const isAsked: IsAsked = it => isImportOf(it, file)
   const both = { was: lookUp(sides.old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
   const growth = { isAsked, isInPlace: placesOf(isAsked, 'end'), areLines: false }
-  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, growth)
+  const objectionTo = (it: Difference) => objectionToGrowth(it, both, growth)
   return claim(both, [['imports']], objectionTo)
 }
 
-function claimOfSet(path: Path, both: Both, sides: Sides, value: NixValue): Claim {
+function claimOfSet(path: Path, both: Both, value: NixValue): Claim {
   const [definition] = both.was.exact
   if (!definition || definition.inherited) return claim(both, [path], objectionToNew, [value])
-  const replaced = replaceableValue(sides.before.text, definition.value, value)
+  const replaced = replaceableValue(definition.value, value)
   const [now] = both.is.exact
-  const written = now ? [replaceableValue(sides.after.text, now.value, value)] : []
+  const written = now ? [replaceableValue(now.value, value)] : []
   const objectionTo = (it: Difference) =>
     liesIn(it, [replaced], written) ? undefined : 'something around the value would change'
   return { ...claim(both, [path], objectionTo, [value]), replaced }
@@ -90,21 +90,20 @@ function claimOfSet(path: Path, both: Both, sides: Sides, value: NixValue): Clai
 function claimOfAdd(
   path: Path,
   both: Both,
-  sides: Sides,
   items: readonly NixValue[],
   { position, lines: wantsLines }: AddOptions
 ): Claim {
   const isItem = oneOf(items)
-  const areLines = wantsLines || definesLines(sides.before.text, both.was.exact)
-  const isAsked: IsAsked = areLines ? (after, it) => isItem(after, it) || isText(after, it) : isItem
+  const areLines = wantsLines || definesLines(both.was.exact)
+  const isAsked: IsAsked = areLines ? it => isItem(it) || isText(it) : isItem
   // Lines are written as one text.
   const lines = new Set(items.map(bare))
-  const isText: IsAsked = (after, it) =>
-    stringValue(after, it)
+  const isText: IsAsked = it =>
+    stringValue(it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
   const growth = { isAsked, isInPlace: placesOf(isAsked, position), areLines }
-  const objectionTo = (it: Difference) => objectionToGrowth(it, sides, both, growth)
+  const objectionTo = (it: Difference) => objectionToGrowth(it, both, growth)
   return claim(both, [path], objectionTo, items)
 }
 
@@ -115,14 +114,9 @@ function claimOfRemove(path: Path, both: Both): Claim {
   return { ...claim(both, [path], objectionTo), takesComments: true }
 }
 
-function claimOfRemoveItems(
-  path: Path,
-  both: Both,
-  sides: Sides,
-  items: readonly NixValue[]
-): Claim {
+function claimOfRemoveItems(path: Path, both: Both, items: readonly NixValue[]): Claim {
   const isUnwanted = oneOf(items)
-  const objectionTo = (it: Difference) => objectionToShrinkage(it, sides, both, isUnwanted)
+  const objectionTo = (it: Difference) => objectionToShrinkage(it, both, isUnwanted)
   return { ...claim(both, [path], objectionTo), takesComments: true }
 }
 
@@ -186,7 +180,7 @@ function liesIn(
 
 function oneOf(items: readonly NixValue[]): IsAsked {
   const keys = new Set(items.map(canonicalOfValue))
-  return (text, element) => keys.has(canonicalOfNode(text, element))
+  return element => keys.has(canonicalOfNode(element))
 }
 
 /** One definition more is all that may differ where there was none. */
@@ -198,78 +192,69 @@ function objectionToNew(difference: Difference): string | undefined {
 /** What may be added, and where. */
 interface Growth {
   isAsked: IsAsked
-  isInPlace: (text: string, list: SyntaxNode, item: SyntaxNode) => boolean
+  isInPlace: (list: SyntaxNode, item: SyntaxNode) => boolean
   /** Whether the strings of the option consist of lines, so that one may get more of them. */
   areLines: boolean
 }
 
 function objectionToGrowth(
   difference: Difference,
-  sides: Sides,
   both: Both,
   { isAsked, isInPlace, areLines }: Growth
 ): string | undefined {
   if (both.was.exact.length === 0) return objectionToNew(difference)
   if (difference.kind === 'removed') return TAKEN
   // What lines say is compared in `meaning.ts`.
-  if (areLines && isOfLines(difference, sides, both)) return undefined
-  const { before, after } = sides
+  if (areLines && isOfLines(difference, both)) return undefined
   if (difference.kind === 'replaced') {
     const { before: was, after: is } = difference
-    const grown = isGrowth([before.text, was], [after.text, is], isAsked)
+    const grown = isGrowth(was, is, isAsked)
     return grown ? undefined : REPLACED
   }
   const { node } = difference
   const list = node.parent
   if (!list || !isList(list)) return ADDED
-  if (isAsked(after.text, node)) {
-    return isInPlace(after.text, list, node) ? undefined : 'an item would stand in another place'
+  if (isAsked(node)) {
+    return isInPlace(list, node) ? undefined : 'an item would stand in another place'
   }
-  return isListOf(after.text, node, isAsked) && isMerged(after.text, list) ? undefined : ADDED
+  return isListOf(node, isAsked) && isMerged(list) ? undefined : ADDED
 }
 
 function objectionToShrinkage(
   difference: Difference,
-  sides: Sides,
   both: Both,
   isAsked: IsAsked
 ): string | undefined {
   if (difference.kind === 'added') return ADDED
-  if (isOfLines(difference, sides, both)) return undefined
-  const { before, after } = sides
+  if (isOfLines(difference, both)) return undefined
   if (difference.kind === 'replaced') {
     const { before: was, after: is } = difference
-    return isShrinkage([before.text, was], [after.text, is], isAsked) ? undefined : REPLACED
+    return isShrinkage(was, is, isAsked) ? undefined : REPLACED
   }
   const { node } = difference
   const isItem = node.parent !== undefined && isList(node.parent)
-  return isItem && isAsked(before.text, node) ? undefined : TAKEN
+  return isItem && isAsked(node) ? undefined : TAKEN
 }
 
 /** Whether a difference lies in the strings of lines that define the option, not in just any string. */
-function isOfLines(difference: Difference, { before, after }: Sides, { was, is }: Both): boolean {
-  const strings = (text: string, { exact }: Lookup) =>
-    exact.flatMap(it => (it.inherited ? [] : stringsIn(text, it.value)))
-  return liesIn(difference, strings(before.text, was), strings(after.text, is))
+function isOfLines(difference: Difference, { was, is }: Both): boolean {
+  const strings = ({ exact }: Lookup) =>
+    exact.flatMap(it => (it.inherited ? [] : stringsIn(it.value)))
+  return liesIn(difference, strings(was), strings(is))
 }
 
 /** Says of new items whether they stand where they should among those that were there. */
 function placesOf(isAsked: IsAsked, position: Position): Growth['isInPlace'] {
   const known = new Map<SyntaxNode, ReadonlySet<number>>()
-  return (text, list, item) => {
-    const starts = known.get(list) ?? new Set(itemsInPlace(text, list, isAsked, position))
+  return (list, item) => {
+    const starts = known.get(list) ?? new Set(itemsInPlace(list, isAsked, position))
     known.set(list, starts)
     return starts.has(item.start)
   }
 }
 
 /** Where the items begin between which, and the end or the item that the position names, only new ones stand. */
-function itemsInPlace(
-  text: string,
-  list: SyntaxNode,
-  isAsked: IsAsked,
-  position: Position
-): number[] {
+function itemsInPlace(list: SyntaxNode, isAsked: IsAsked, position: Position): number[] {
   const isBefore = position === 'end' || (typeof position === 'object' && 'before' in position)
   const elements = isBefore ? [...elementsOf(list)].reverse() : elementsOf(list)
   const beside =
@@ -280,8 +265,8 @@ function itemsInPlace(
   let isInPlace = typeof position === 'string'
   for (const element of elements) {
     if (isInPlace) starts.push(element.start)
-    if (beside !== undefined && canonicalOfNode(text, element) === beside) isInPlace = true
-    else if (!isAsked(text, element)) isInPlace = false
+    if (beside !== undefined && canonicalOfNode(element) === beside) isInPlace = true
+    else if (!isAsked(element)) isInPlace = false
   }
   return starts
 }
@@ -289,51 +274,43 @@ function itemsInPlace(
 // The forms in which a list is added to an expression that is no list literal.
 
 /** Says of an element of a list whether it is one of those that are to be added, or taken out. */
-export type IsAsked = (text: string, element: SyntaxNode) => boolean
+export type IsAsked = (element: SyntaxNode) => boolean
 
 /**
  * Whether `is` is `was` with asked items behind it: `was ++ [ … ]` (then also `was` may be one, as
  * `++` is read from the right), or, for a `mkIf`, `mkMerge [ (was) [ … ] ]` by the same prefix, and
  * for one of lines `mkMerge [ (was) "…" ]`.
  */
-export function isGrowth(
-  [text, was]: [string, SyntaxNode],
-  [freshText, is]: [string, SyntaxNode],
-  isAsked: IsAsked
-): boolean {
-  const same = (node: SyntaxNode) => canonicalOfNode(freshText, node) === canonicalOfNode(text, was)
-  const asked = (node: SyntaxNode) => isListOf(freshText, node, isAsked)
+export function isGrowth(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boolean {
+  const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(was)
+  const asked = (node: SyntaxNode) => isListOf(node, isAsked)
   const inner = unparenthesised(is)
   if (isConcat(inner)) {
     const left = inner.field('left')
     const right = inner.field('right')
     return left !== undefined && right !== undefined && same(left) && asked(right)
   }
-  const call = callOf(freshText, inner)
+  const call = callOf(inner)
   const list = call?.args[0]
   if (call?.name !== 'mkMerge' || call.args.length !== 1 || !list || !isList(list)) return false
   const [first, second, ...others] = elementsOf(list)
   if (!first || !second || !same(first)) return false
   const isOneList = others.length === 0 && asked(second)
-  const areLines = [second, ...others].every(it => isAsked(freshText, it))
+  const areLines = [second, ...others].every(isAsked)
   if (!isOneList && !areLines) return false
-  const condition = callOf(text, unwrapped(was))
+  const condition = callOf(unwrapped(was))
   const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
-  return isSamePrefix && (call.callee.includes('.') || isInScope(freshText, inner, call.callee))
+  return isSamePrefix && (call.callee.includes('.') || isInScope(inner, call.callee))
 }
 
 /** Whether `is` is `was` without those of its operands that are `[ … ]` of nothing but asked items. */
-export function isShrinkage(
-  [text, was]: [string, SyntaxNode],
-  [freshText, is]: [string, SyntaxNode],
-  isAsked: IsAsked
-): boolean {
-  const kept = restOf(freshText, is, () => false)
-  return isConcat(unparenthesised(was)) && restOf(text, was, isAsked) === kept
+export function isShrinkage(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boolean {
+  const kept = restOf(is, () => false)
+  return isConcat(unparenthesised(was)) && restOf(was, isAsked) === kept
 }
 
 /** The operands of a chain of `++` that are no list of asked items only, in canonical form. */
-function restOf(text: string, node: SyntaxNode, isAsked: IsAsked): string {
+function restOf(node: SyntaxNode, isAsked: IsAsked): string {
   const operands: string[] = []
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
@@ -341,15 +318,15 @@ function restOf(text: string, node: SyntaxNode, isAsked: IsAsked): string {
     const left = inner.field('left')
     const right = inner.field('right')
     if (isConcat(inner) && left && right) stack.push(right, left)
-    else if (!isListOf(text, at, isAsked)) operands.push(canonicalOfNode(text, at))
+    else if (!isListOf(at, isAsked)) operands.push(canonicalOfNode(at))
   }
   return operands.join(' ++ ')
 }
 
 /** Whether a node is a list literal of asked items, with at least one. */
-export function isListOf(text: string, node: SyntaxNode, isAsked: IsAsked): boolean {
+export function isListOf(node: SyntaxNode, isAsked: IsAsked): boolean {
   const inner = unparenthesised(node)
   if (!isList(inner)) return false
   const elements = elementsOf(inner)
-  return elements.length > 0 && elements.every(it => isAsked(text, it))
+  return elements.length > 0 && elements.every(isAsked)
 }

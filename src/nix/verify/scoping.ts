@@ -5,11 +5,10 @@ import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, writtenRanges } from '../text/edits.ts'
-import { type Difference, newNodeOf, oldNodeOf, type Sides } from './diffTrees.ts'
+import { type Difference, newNodeOf, oldNodeOf } from './diffTrees.ts'
 
 /** `BAD_VALUE` for a variable in what was written that nothing around it defines: Nix rejects the file. */
 export function undefinedName(
-  { after }: Sides,
   differences: readonly Difference[],
   edits: readonly Edit[]
 ): NixError | undefined {
@@ -17,8 +16,8 @@ export function undefinedName(
   for (const node of differences.map(newNodeOf).filter(it => it !== undefined)) {
     for (const variable of variablesIn(node)) {
       if (!isWritten(variable)) continue
-      const name = after.text.slice(variable.start, variable.end)
-      if (isInScope(after.text, variable, name)) continue
+      const name = variable.text
+      if (isInScope(variable, name)) continue
       return nixError('', {
         code: 'BAD_VALUE',
         message: `"${name}" is not in scope where it would be written, so Nix would reject the file`,
@@ -34,7 +33,6 @@ export function undefinedName(
  * goes; undefined if none does. A value that was replaced is not looked into: it was asked for.
  */
 export function disturbedName(
-  { before, after }: Sides,
   differences: readonly Difference[],
   replaced: readonly SyntaxNode[]
 ): string | undefined {
@@ -42,14 +40,14 @@ export function disturbedName(
   for (const it of differences) {
     const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
     if (old && isReplaced(old)) continue
-    const name = (old && usedNameOf(before.text, old)) || (fresh && usedNameOf(after.text, fresh))
+    const name = (old && usedNameOf(old)) || (fresh && usedNameOf(fresh))
     if (name) return name
   }
   return undefined
 }
 
 /** The name by which others in a `rec` set use a binding that differs, or one around it. */
-function usedNameOf(text: string, node: SyntaxNode): string | undefined {
+function usedNameOf(node: SyntaxNode): string | undefined {
   let binding: SyntaxNode | undefined = node
   while (binding && !/^(?:binding|.*_expression|source_code)$/.test(binding.type)) {
     binding = binding.parent
@@ -58,8 +56,8 @@ function usedNameOf(text: string, node: SyntaxNode): string | undefined {
   if (binding?.type !== 'binding' || (node !== binding && node.start >= (attrpath?.end ?? 0))) {
     return undefined
   }
-  const level = recSetsAround(text, binding).find(({ set, path }) =>
-    usesOf(text, set, path).some(it => !isInside(it, node))
+  const level = recSetsAround(binding).find(({ set, path }) =>
+    usesOf(set, path).some(it => !isInside(it, node))
   )
   return level?.path[0]
 }

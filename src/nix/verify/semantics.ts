@@ -8,7 +8,6 @@ import { allLinesOf, linesOf, stringIn, stringsIn } from '../module/lineStrings.
 import { allListsOf, certainItemsOf } from '../module/lists.ts'
 import type { Module } from '../module/module.ts'
 import { type AttrPath, formatPathPattern } from '../path.ts'
-import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -42,16 +41,16 @@ function faultOf(
 ): string | undefined {
   switch (operation.kind) {
     case 'set':
-      return hasValue(sides.after, was, is, operation.value) ? undefined : 'not have the value'
+      return hasValue(was, is, operation.value) ? undefined : 'not have the value'
     case 'add':
-      return hasGrown(sides, was, is, operation.items) ? undefined : 'not hold the items'
+      return hasGrown(was, is, operation.items) ? undefined : 'not hold the items'
     case 'remove':
       // Behind a chosen definition that went, another may stand at its place now.
       return operation.target.kind === 'definition' || is.exact.length + is.below.length === 0
         ? undefined
         : 'still be defined'
     case 'removeItems':
-      return hasShrunk(sides, was, is, operation.items) ? undefined : 'not keep its other items'
+      return hasShrunk(was, is, operation.items) ? undefined : 'not keep its other items'
     case 'rename':
       return hasMoved(sides, was, operation.target, operation.to)
         ? undefined
@@ -59,36 +58,24 @@ function faultOf(
   }
 }
 
-function hasValue(after: Source, was: Lookup, is: Lookup, value: NixValue): boolean {
+function hasValue(was: Lookup, is: Lookup, value: NixValue): boolean {
   const [definition] = is.exact
   if (!definition || is.exact.length !== 1 || is.below.length > 0) return false
   if (is.opaque.length !== was.opaque.length || definition.conditions.length > 0) return false
-  const written = replaceableValue(after.text, definition.value, value)
-  return canonicalOfNode(after.text, written) === canonicalOfValue(value)
+  const written = replaceableValue(definition.value, value)
+  return canonicalOfNode(written) === canonicalOfValue(value)
 }
 
 /** The new items always count, and the old ones are all there, in their order. */
-function hasGrown(
-  { before, after }: Sides,
-  was: Lookup,
-  is: Lookup,
-  items: readonly NixValue[]
-): boolean {
+function hasGrown(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean {
   if (is.exact.length !== Math.max(was.exact.length, 1)) return false
-  const isString = is.exact.some(it => !it.inherited && stringsIn(after.text, it.value).length > 0)
+  const isString = is.exact.some(it => !it.inherited && stringsIn(it.value).length > 0)
   const keyOf = isString ? (it: NixValue) => String(bare(it)) : canonicalOfValue
   const asked = new Set(items.map(keyOf))
-  const had = was.exact.flatMap(it => allIn(before.text, it))
-  const has = is.exact.flatMap(it => allIn(after.text, it))
-  const winners = winnersOf(
-    candidatesOf(
-      after.text,
-      is.exact.filter(it => !it.inherited)
-    )
-  )
-  const certain = new Set(
-    winners.filter(it => it.isCertain).flatMap(it => certainIn(after.text, it.value))
-  )
+  const had = was.exact.flatMap(allIn)
+  const has = is.exact.flatMap(allIn)
+  const winners = winnersOf(candidatesOf(is.exact.filter(it => !it.inherited)))
+  const certain = new Set(winners.filter(it => it.isCertain).flatMap(it => certainIn(it.value)))
   const more = takeOut(has, had)
   return (
     more?.every(it => asked.has(it)) === true &&
@@ -98,18 +85,13 @@ function hasGrown(
 }
 
 /** Only the unwanted items are gone, and the others are there in their order. */
-function hasShrunk(
-  { before, after }: Sides,
-  was: Lookup,
-  is: Lookup,
-  items: readonly NixValue[]
-): boolean {
+function hasShrunk(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean {
   const unwanted = new Set([
     ...items.map(canonicalOfValue),
     ...items.map(bare).filter(it => typeof it === 'string')
   ])
-  const had = was.exact.flatMap(it => allIn(before.text, it))
-  const has = is.exact.flatMap(it => allIn(after.text, it))
+  const had = was.exact.flatMap(allIn)
+  const has = is.exact.flatMap(allIn)
   const gone = takeOut(had, has)
   return (
     is.exact.length === was.exact.length &&
@@ -118,19 +100,14 @@ function hasShrunk(
   )
 }
 
-function hasMoved(
-  { before, after, old, fresh }: Sides,
-  was: Lookup,
-  target: Target,
-  to: AttrPath
-): boolean {
+function hasMoved({ old, fresh }: Sides, was: Lookup, target: Target, to: AttrPath): boolean {
   const there = lookUp(fresh, to)
   // A chosen definition is looked up without what it depends on.
   const conditionsOf = (it: Definition) => (target.kind === 'path' ? it.conditions : [])
-  const describe = (text: string, from: number) => (it: Definition) =>
-    JSON.stringify([it.path.slice(from), conditionsOf(it), canonicalOfNode(text, it.value)])
-  const all = [...was.exact, ...was.below].map(describe(before.text, target.path.length))
-  const now = new Set([...there.exact, ...there.below].map(describe(after.text, to.length)))
+  const describe = (from: number) => (it: Definition) =>
+    JSON.stringify([it.path.slice(from), conditionsOf(it), canonicalOfNode(it.value)])
+  const all = [...was.exact, ...was.below].map(describe(target.path.length))
+  const now = new Set([...there.exact, ...there.below].map(describe(to.length)))
   // In an operand of `//` the new name may hide what another operand says of it.
   const countOf = (module: Module) => {
     const { exact, below } = lookUp(module, to.slice(0, 1))
@@ -146,22 +123,20 @@ function hasMoved(
 }
 
 /** The items of all lists and the lines of all strings of a definition. */
-function allIn(text: string, definition: Definition): string[] {
+function allIn(definition: Definition): string[] {
   if (definition.inherited) return []
-  const strings = stringsIn(text, definition.value)
+  const strings = stringsIn(definition.value)
   if (strings.length > 0) {
-    return strings.flatMap(it => allLinesOf(text, it)).filter(it => it.trim() !== '')
+    return strings.flatMap(allLinesOf).filter(it => it.trim() !== '')
   }
-  return allListsOf(text, definition.value)
-    .flatMap(elementsOf)
-    .map(it => canonicalOfNode(text, it))
+  return allListsOf(definition.value).flatMap(elementsOf).map(canonicalOfNode)
 }
 
 /** Those that count whatever the conditions in the value are. */
-function certainIn(text: string, value: SyntaxNode): string[] {
-  const string = stringIn(text, value)
-  if (string) return linesOf(text, string)
-  return certainItemsOf(text, value).map(it => canonicalOfNode(text, it))
+function certainIn(value: SyntaxNode): string[] {
+  const string = stringIn(value)
+  if (string) return linesOf(string)
+  return certainItemsOf(value).map(canonicalOfNode)
 }
 
 /** What is left of `all` when `some` is taken out in its order; undefined if it is not in there. */

@@ -1,5 +1,5 @@
 import type { Operation } from '../edit/operation.ts'
-import { insideAny, type NixError, nixError } from '../errors.ts'
+import { errorAt, insideAny, type NixError, nixError } from '../errors.ts'
 import { isMerged } from '../module/combinators.ts'
 import { optionPathOf, setFor } from '../module/module.ts'
 import { formatPathPattern } from '../path.ts'
@@ -48,26 +48,24 @@ export function verify(
   const sides = { before, after, old: old.value, fresh: fresh.value }
   const claims = operations.map(it => claimOf(it, sides, edits))
   const whole = diffTrees(before.root, after.root, edits)
-  const differences = whole.flatMap(it => opened(it, sides))
+  const differences = whole.flatMap(opened)
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const why = objectionOfAll(difference, claimsOn, sides)
     if (why) return fail(why, newNodeOf(difference))
   }
   const replaced = claims.flatMap(it => it.replaced ?? [])
-  const disturbed = disturbedName(sides, differences, replaced)
+  const disturbed = disturbedName(differences, replaced)
   if (disturbed !== undefined) return fail(`"${disturbed}" would mean something else`)
-  const unknown = undefinedName(sides, differences, edits)
+  const unknown = undefinedName(differences, edits)
   if (unknown) return unknown
-  if (strayComment(differences, whole, claims, sides)) return fail('a comment would change')
+  if (strayComment(differences, whole, claims)) return fail('a comment would change')
   for (const path of claims.flatMap(it => it.paths)) {
-    const duplicate = findDuplicate(after.text, setFor(fresh.value, path), path)
-    if (!duplicate || findDuplicate(before.text, setFor(old.value, path), path)) continue
-    const known = findDuplicate(before.text, setFor(old.value, path), path.slice(0, 1))
+    const duplicate = findDuplicate(setFor(fresh.value, path), path)
+    if (!duplicate || findDuplicate(setFor(old.value, path), path)) continue
+    const known = findDuplicate(setFor(old.value, path), path.slice(0, 1))
     if (!known && operations.some(it => it.kind === 'rename')) return joinedTwice(before.text)
-    return known
-      ? definedTwice(before.text, known)
-      : fail('an attribute would be defined twice', duplicate)
+    return known ? definedTwice(known) : fail('an attribute would be defined twice', duplicate)
   }
   for (const [i, operation] of operations.entries()) {
     const why = meaningFault(sides, operation, claims[i] as Claim)
@@ -84,11 +82,10 @@ function joinedTwice(text: string): NixError {
   })
 }
 
-function definedTwice(text: string, { start, end }: SyntaxNode): NixError {
-  return nixError(text, {
+function definedTwice(binding: SyntaxNode): NixError {
+  return errorAt(binding, {
     code: 'DUPLICATE_ATTRIBUTE',
     message: 'this is defined twice already, which Nix rejects',
-    range: { start, end },
     hint: 'leave one definition'
   })
 }
@@ -126,11 +123,10 @@ function parsesOtherwise(before: Source, after: Source, edits: readonly Edit[]):
 }
 
 /** A part of a `mkMerge` that comes or goes says what its bindings alone would say. */
-function opened(difference: Difference, { before, after }: Sides): readonly Difference[] {
+function opened(difference: Difference): readonly Difference[] {
   if (difference.kind === 'replaced') return [difference]
   const { kind, node } = difference
-  const { text } = kind === 'added' ? after : before
-  const isPart = isSet(node) && node.parent !== undefined && isMerged(text, node.parent)
+  const isPart = isSet(node) && node.parent !== undefined && isMerged(node.parent)
   if (!isPart || bindingsOf(node).length === 0) return [difference]
   const inside = [...bindingsOf(node), ...commentsOf(node)].sort((a, b) => a.start - b.start)
   return inside.map(it => ({ kind, node: it }))

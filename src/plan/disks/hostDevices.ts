@@ -40,12 +40,12 @@ export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
       .map(it => ({ ...split(it.path), value: it.value }))
     const off = leaves
       .filter(it => it.option.length === 3 && it.option[2] === 'enable')
-      .filter(it => text.slice(it.value.start, it.value.end) === 'false')
+      .filter(it => it.value.text === 'false')
       .map(it => `${it.entry} ${it.option[1]}`)
     const mountsWith = (option: string, pattern: RegExp) =>
       leaves
         .filter(it => it.option[0] === 'fileSystems' && it.option[2] === option)
-        .filter(it => stringsInValue(text, it.value).some(at => pattern.test(at.text)))
+        .filter(it => stringsInValue(it.value).some(at => pattern.test(at.text)))
         .map(it => it.option[1])
     const mounts = {
       zfs: mountsWith('fsType', /^zfs$/),
@@ -56,7 +56,7 @@ export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
         it => !(it.option[0] === 'fileSystems' && off.includes(`${it.entry} ${it.option[1]}`))
       )
       .flatMap(({ entry, option, value }) => {
-        const strings = () => stringsInValue(text, value)
+        const strings = () => stringsInValue(value)
         return devicesAt(option, strings, mounts).flatMap(({ start, device, ...it }) =>
           device === undefined
             ? []
@@ -303,8 +303,8 @@ const MOST_STEPS = 5
  * condition or not. Variables of a `let` in the same file count with their value, alone, in `a + b` and in
  * `"${a}…"`. What can't be known without evaluation is left out.
  */
-function stringsInValue(text: string, value: SyntaxNode): KeyedString[] {
-  return collect(text, value, { key: undefined, within: value.start, opened: new Set() })
+function stringsInValue(value: SyntaxNode): KeyedString[] {
+  return collect(value, { key: undefined, within: value.start, opened: new Set() })
 }
 
 /** Where a value is: the name and the set or item that it is in, and the variables that led to it. */
@@ -312,53 +312,54 @@ interface Surroundings extends Pick<KeyedString, 'key' | 'within'> {
   opened: Set<number>
 }
 
-function collect(text: string, value: SyntaxNode, around: Surroundings): KeyedString[] {
+function collect(value: SyntaxNode, around: Surroundings): KeyedString[] {
   const { key, within, opened } = around
   const node = unparenthesised(value)
-  const known = computed(text, node, MOST_STEPS)
+  const known = computed(node, MOST_STEPS)
   if (known !== undefined) return [{ key, text: known, start: node.start, within }]
   if (isSet(node)) {
     return bindingsOf(node).flatMap(it => {
       const inner = it.type === 'binding' ? it.field('expression') : undefined
-      const key = namesOf(text, it).at(-1)
-      return inner ? collect(text, inner, { key, within: node.start, opened }) : []
+      const key = namesOf(it).at(-1)
+      return inner ? collect(inner, { key, within: node.start, opened }) : []
     })
   }
   if (node.type === 'variable_expression') {
-    const given = letValueOf(text, node)
+    const given = letValueOf(node)
     // A value can hold its own variable.
     if (!given || opened.has(given.start)) return []
     opened.add(given.start)
-    return collect(text, given, around)
+    return collect(given, around)
   }
-  return node.children.flatMap(it => collect(text, it, around))
+  return node.children.flatMap(it => collect(it, around))
 }
 
 /** The text that a value comes to; undefined for what is no text, or can't be known here. */
-function computed(text: string, value: SyntaxNode, steps: number): string | undefined {
+function computed(value: SyntaxNode, steps: number): string | undefined {
   const node = unparenthesised(value)
   if (steps === 0) return undefined
-  const plain = stringValue(text, node)
+  const plain = stringValue(node)
   if (plain !== undefined) return plain
   if (node.type === 'variable_expression') {
-    const given = letValueOf(text, node)
-    return given && computed(text, given, steps - 1)
+    const given = letValueOf(node)
+    return given && computed(given, steps - 1)
   }
   if (node.type === 'binary_expression' && node.field('operator')?.type === '+') {
     const [left, right] = [node.field('left'), node.field('right')].map(
-      it => it && computed(text, it, steps)
+      it => it && computed(it, steps)
     )
     return left === undefined || right === undefined ? undefined : left + right
   }
-  return node.type === 'string_expression' ? interpolated(text, node, steps) : undefined
+  return node.type === 'string_expression' ? interpolated(node, steps) : undefined
 }
 
-function interpolated(text: string, node: SyntaxNode, steps: number): string | undefined {
+function interpolated(node: SyntaxNode, steps: number): string | undefined {
+  const text = node.documentText
   let result = ''
   let at = node.start + 1
   for (const it of node.children.filter(child => child.type === 'interpolation')) {
     const inner = it.field('expression')
-    const value = inner && computed(text, inner, steps)
+    const value = inner && computed(inner, steps)
     if (value === undefined) return undefined
     result += text.slice(at, it.start) + value
     at = it.end

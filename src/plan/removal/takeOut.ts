@@ -21,7 +21,7 @@ export function withoutBindings(
   bindings: readonly SyntaxNode[]
 ): { doc: NixDocument; edits: readonly Edit[] } {
   const edits: Edit[] = []
-  for (const { offset, length } of bindings.map(it => removeNode(doc.text, it))) {
+  for (const { offset, length } of bindings.map(it => removeNode(it))) {
     const last = edits.at(-1)
     const isApart = !last || offset > last.offset + last.length
     // Neighbors share the whitespace between them.

@@ -41,7 +41,6 @@ export interface OwnThings {
 export function findOwnUses(doc: NixDocument, path: string, things: OwnThings): OwnUse[] {
   const file: SearchedFile = {
     ...things,
-    text: doc.text,
     path,
     scope: readScope(doc, things.options)
   }
@@ -56,18 +55,17 @@ export function findOwnUses(doc: NixDocument, path: string, things: OwnThings): 
 }
 
 interface SearchedFile extends OwnThings {
-  text: string
   path: string
   scope: Scope
 }
 
 /** What the node itself is of these places; what stands inside it comes by itself. */
 function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: SearchedFile): OwnUse[] {
-  const { text, scope, options } = file
+  const { scope, options } = file
   switch (node.type) {
     case 'binding': {
-      const outer = outerNames(text, ancestors, scope)
-      return useOf('definition', definedBy(outer, namesOf(text, node), options), node)
+      const outer = outerNames(ancestors, scope)
+      return useOf('definition', definedBy(outer, namesOf(node), options), node)
     }
     case 'select_expression': {
       if (isLetValue(ancestors) || node.field('default')) return []
@@ -76,14 +74,14 @@ function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: Search
       return useOf('reading', found, node)
     }
     case 'variable_expression': {
-      const found = scope.gone.get(text.slice(node.start, node.end))
+      const found = scope.gone.get(node.text)
       return isLetValue(ancestors) ? [] : useOf('reading', found, node)
     }
     case 'inherit_from': {
       if (ancestors.at(-2)?.type === 'let_expression') return []
       const from = node.field('expression')
       return inheritedOf(node).flatMap(it => {
-        const names = [...(from ? scope.pathOf(from) : []), nameOf(text, it)]
+        const names = [...(from ? scope.pathOf(from) : []), nameOf(it)]
         return useOf(
           'reading',
           options.find(option => contains(names, option)),
@@ -92,15 +90,11 @@ function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: Search
       })
     }
     case 'inherit':
-      return inheritedOf(node).flatMap(it =>
-        useOf('reading', scope.gone.get(text.slice(it.start, it.end)), it)
-      )
+      return inheritedOf(node).flatMap(it => useOf('reading', scope.gone.get(it.text), it))
     case 'list_expression': {
       // These two have an answer for what is not there.
-      const holds = ancestors.some(it =>
-        /\b(?:attrByPath|hasAttrByPath)\b/.test(calleeOf(text, it))
-      )
-      const names = elementsOf(node).map(it => plainStringOf(text, it))
+      const holds = ancestors.some(it => /\b(?:attrByPath|hasAttrByPath)\b/.test(calleeOf(it)))
+      const names = elementsOf(node).map(plainStringOf)
       const found = options.find(it => startsWith(names, it))
       return holds ? [] : useOf('reading', found, node)
     }
@@ -117,9 +111,9 @@ function useOf(kind: OwnUse['kind'], option: AttrPath | undefined, node: SyntaxN
 }
 
 /** A path to one of our files; a string is one only where it is absolute. */
-function modulesAt(node: SyntaxNode, { text, path, files }: SearchedFile): OwnUse[] {
+function modulesAt(node: SyntaxNode, { path, files }: SearchedFile): OwnUse[] {
   const isString = node.type === 'string_expression'
-  const spelt = isString ? plainStringOf(text, node) : text.slice(node.start, node.end)
+  const spelt = isString ? plainStringOf(node) : node.text
   const isFixed = spelt !== undefined && (isString ? /^\// : /^\.{0,2}\//).test(spelt)
   return isFixed && files.has(resolved(path, spelt)) ? [{ kind: 'module', name: spelt, node }] : []
 }
@@ -131,10 +125,10 @@ export function resolved(file: string, spelling: string): string {
 }
 
 /** The names of the bindings around a node, with those of a variable that stands for a set. */
-function outerNames(text: string, ancestors: readonly SyntaxNode[], { sets }: Scope): Names {
+function outerNames(ancestors: readonly SyntaxNode[], { sets }: Scope): Names {
   return ancestors.flatMap((it, i): Names => {
     if (it.type !== 'binding') return []
-    const names = namesOf(text, it)
+    const names = namesOf(it)
     const [name] = names
     const isVariable = ancestors[i - 2]?.type === 'let_expression' && names.length === 1
     return (isVariable && name !== undefined ? sets.get(name) : undefined) ?? names
@@ -169,14 +163,14 @@ function isLetValue(ancestors: readonly SyntaxNode[]): boolean {
 }
 
 /** The text of a plain string. */
-function plainStringOf(text: string, node: SyntaxNode): string | undefined {
+function plainStringOf(node: SyntaxNode): string | undefined {
   if (node.type !== 'string_expression') return undefined
-  return /^"([^"\\$]*)"$/.exec(text.slice(node.start, node.end))?.[1]
+  return /^"([^"\\$]*)"$/.exec(node.text)?.[1]
 }
 
-function calleeOf(text: string, node: SyntaxNode): string {
+function calleeOf(node: SyntaxNode): string {
   const callee = node.type === 'apply_expression' ? node.field('function') : undefined
-  return callee ? text.slice(callee.start, callee.end) : ''
+  return callee ? callee.text : ''
 }
 
 // What the variables of a file stand for, as far as our options are concerned.
@@ -196,18 +190,17 @@ interface Scope {
 
 /** The scope of a whole file, with regard to these options. */
 function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
-  const { text } = doc
   const aliases = new Map<string, Names>()
   const gone = new Map<string, AttrPath>()
   const sets = new Map<string, AttrPath>()
   const pathOf = (node: SyntaxNode): Names => {
     const inner = unparenthesised(node)
     if (inner.type === 'variable_expression') {
-      const name = text.slice(inner.start, inner.end)
+      const name = inner.text
       return aliases.get(name) ?? [name]
     }
     const from = inner.type === 'select_expression' ? inner.field('expression') : undefined
-    return from ? [...pathOf(from), ...namesOf(text, inner)] : []
+    return from ? [...pathOf(from), ...namesOf(inner)] : []
   }
   const learn = (name: string | undefined, names: Names, isFull: boolean) => {
     if (name === undefined || names.length < 2) return
@@ -216,7 +209,7 @@ function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
     if (found && isFull) gone.set(name, found)
   }
   const learnLet = (binding: SyntaxNode) => {
-    const [name, ...more] = namesOf(text, binding)
+    const [name, ...more] = namesOf(binding)
     const value = binding.field('expression')
     const inner = value && unparenthesised(value)
     if (inner?.type !== 'select_expression' || more.length > 0) return
@@ -224,15 +217,15 @@ function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   }
   const learnSet = (binding: SyntaxNode, ancestors: readonly SyntaxNode[]) => {
     const bindings = [...ancestors.filter(it => it.type === 'binding'), binding]
-    const path = bindings.flatMap(it => namesOf(text, it))
+    const path = bindings.flatMap(namesOf)
     const value = binding.field('expression')
     const prefix = longestPrefix(path, options)
-    if (value && prefix) for (const it of spineVariables(text, value)) sets.set(it, prefix)
+    if (value && prefix) for (const it of spineVariables(value)) sets.set(it, prefix)
   }
   const learnInherited = (node: SyntaxNode) => {
     const from = node.field('expression')
     for (const it of inheritedOf(node)) {
-      const name = nameOf(text, it)
+      const name = nameOf(it)
       if (from) learn(name, [...pathOf(from), name], true)
     }
   }
@@ -275,11 +268,11 @@ function longestPrefix(names: Names, options: readonly AttrPath[]): AttrPath | u
 }
 
 /** The variables that a value is made of, and not what is defined or selected inside it. */
-function spineVariables(text: string, value: SyntaxNode): string[] {
+function spineVariables(value: SyntaxNode): string[] {
   const names: string[] = []
   visit(value, node => {
     if (node.type === 'binding' || node.type === 'select_expression') return SKIP
-    if (node.type === 'variable_expression') names.push(text.slice(node.start, node.end))
+    if (node.type === 'variable_expression') names.push(node.text)
     return undefined
   })
   return names
