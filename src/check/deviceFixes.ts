@@ -2,7 +2,6 @@
 
 import type { Binding } from '../lints/bindings.ts'
 import type { Fix } from '../lints/index.ts'
-import { nodeText } from '../lints/values.ts'
 import type { EntryItem } from '../lints/view.ts'
 import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
@@ -55,7 +54,7 @@ export function nameByAddress(
 
 /** Writes the address that a device has now. */
 export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
-  const item = parseItem(nodeText(entry.file.doc.text, node))
+  const item = parseItem(node.text)
   if (item === undefined) return undefined
   const path = entry.fullPath
   return [
@@ -66,7 +65,7 @@ export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | u
 
 /** Takes an item of `addresses` out. */
 export function removeItem({ entry, node, text }: EntryItem): Fix | undefined {
-  const item = text ?? parseItem(nodeText(entry.file.doc.text, node))
+  const item = text ?? parseItem(node.text)
   return item === undefined ? undefined : [{ op: 'remove', path: entry.fullPath, items: [item] }]
 }
 

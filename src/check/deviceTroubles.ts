@@ -3,7 +3,6 @@
 import { modprobeLines } from '../lints/bindings.ts'
 import { type Finding, findingAt } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
-import { nodeText } from '../lints/values.ts'
 import {
   briefDevice,
   cardWith,
@@ -118,9 +117,7 @@ export function withoutReset(
   passed: ReadonlySet<string>
 ): Finding[] {
   const packages = entry.view.items('boot.extraModulePackages')
-  const knowsWay = packages.some(it =>
-    nodeText(it.entry.file.doc.text, it.node).includes('vendor-reset')
-  )
+  const knowsWay = packages.some(it => it.node.text.includes('vendor-reset'))
   return cautionsFor(machine, passed).flatMap((caution): Finding[] => {
     if (caution.code !== 'NO_RESET' && caution.code !== 'AMD_RESET') return []
     const place = namedFor(named, caution.device, passed)

@@ -59,7 +59,7 @@ function pathsIn(doc: NixDocument): { spelling: string; range: Range }[] {
   const found: { spelling: string; range: Range }[] = []
   visit(doc, node => {
     if (node.type !== 'path_expression') return undefined
-    const spelling = doc.text.slice(node.start, node.end)
+    const spelling = node.text
     if (/^\.\.?\//.test(spelling) && !spelling.includes('${')) {
       found.push({ spelling, range: { start: node.start, end: node.end } })
     }

@@ -10,7 +10,7 @@ import {
   replaceItem
 } from '../lints/finding.ts'
 import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
-import { isStringNode, nodeText, stringLiterals } from '../lints/values.ts'
+import { isStringNode, stringLiterals } from '../lints/values.ts'
 import { contendersFor, type EntryItem, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
 import type { MachineState, Thing } from './state.ts'
@@ -157,8 +157,8 @@ function mayTurnOn(view: View): boolean {
       const isElsewhere = others.some(
         ({ value }) => value.start <= node.start && node.end <= value.end
       )
-      const [string] = stringLiterals(doc.text, node)
-      if (!isElsewhere && /_iommu=/.test(string?.text ?? nodeText(doc.text, node))) found = true
+      const [string] = stringLiterals(node)
+      if (!isElsewhere && /_iommu=/.test(string?.text ?? node.text)) found = true
       return undefined
     })
     return found

@@ -13,7 +13,6 @@ import {
 import { moduleName } from '../lints/earlyDrivers.ts'
 import { findingPlace, type Place } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
-import { nodeText } from '../lints/values.ts'
 import {
   contendersFor,
   type Entry,
@@ -210,7 +209,7 @@ export function namedIn(
       })
   )
   const addresses = view.items('virtualisation.vfio.addresses').flatMap((item): Named[] => {
-    const source = nodeText(item.entry.file.doc.text, item.node)
+    const source = item.node.text
     const found = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
     if (found === undefined || !(hasConditional || isUnconditional(item))) return []
     const address = found.toLowerCase()

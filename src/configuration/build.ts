@@ -99,7 +99,7 @@ function hostOf(
 }
 
 /** The systems that a flake defines, with the text of each; `isWhole` is false where others are computed. */
-function systemsIn({ doc, text }: SourceFile): {
+function systemsIn({ doc }: SourceFile): {
   systems: ReadonlyMap<string, string>
   isWhole: boolean
 } {
@@ -113,16 +113,16 @@ function systemsIn({ doc, text }: SourceFile): {
     const attrpath = node.type === 'binding' ? node.field('attrpath') : undefined
     const value = node.field('expression')
     if (!attrpath || !value) return undefined
-    const path = text.slice(attrpath.start, attrpath.end)
+    const path = attrpath.text
     const found = /(?:^|\.)nixosConfigurations(?:\.(.*))?$/s.exec(path)
     if (!found) return undefined
-    const source = text.slice(value.start, value.end)
+    const source = value.text
     if (found[1] !== undefined) add(/^"?([\w-]+)"?$/.exec(found[1])?.[1], source)
     else {
       const inner = parseDocument(source)
       const leaves = inner.leaves()
       if (leaves.length === 0) isWhole = false
-      for (const it of leaves) add(it.path[0], source.slice(it.value.start, it.value.end))
+      for (const it of leaves) add(it.path[0], it.value.text)
     }
     return undefined
   })

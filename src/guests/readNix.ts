@@ -83,9 +83,9 @@ function isDomain(set: SetValue): boolean {
 // only where it is asked for.
 
 /** The expression in a file, arguments of a module left out; undefined for a file that is no Nix. */
-export function readNix({ text, errors, root }: NixDocument): DomainValue | undefined {
+export function readNix({ errors, root }: NixDocument): DomainValue | undefined {
   const whole = root.field('expression')
-  return errors.length > 0 || !whole ? undefined : readNode(text, moduleBody(whole))
+  return errors.length > 0 || !whole ? undefined : readNode(moduleBody(whole))
 }
 
 function moduleBody(node: SyntaxNode): SyntaxNode {
@@ -94,17 +94,17 @@ function moduleBody(node: SyntaxNode): SyntaxNode {
   return inner ? moduleBody(inner) : node
 }
 
-function readNode(text: string, node: SyntaxNode): DomainValue {
+function readNode(node: SyntaxNode): DomainValue {
   const range: Range = { start: node.start, end: node.end }
-  const source = text.slice(node.start, node.end)
+  const source = node.text
   switch (node.type) {
     case 'parenthesized_expression': {
       const inner = node.field('expression')
-      return inner ? readNode(text, inner) : { kind: 'computed', range }
+      return inner ? readNode(inner) : { kind: 'computed', range }
     }
     case 'string_expression':
     case 'indented_string_expression': {
-      const string = literalString(source, node)
+      const string = literalString(node)
       return string === undefined
         ? { kind: 'computed', range }
         : { kind: 'text', text: string, range }
@@ -124,12 +124,12 @@ function readNode(text: string, node: SyntaxNode): DomainValue {
     case 'list_expression':
       return {
         kind: 'list',
-        items: namedNodes(node.children).map(it => ({ value: readNode(text, it) })),
+        items: namedNodes(node.children).map(it => ({ value: readNode(it) })),
         range
       }
     case 'attrset_expression':
     case 'rec_attrset_expression':
-      return readSet(text, node)
+      return readSet(node)
     default:
       return { kind: 'computed', range }
   }
@@ -140,7 +140,8 @@ function namedNodes(nodes: readonly SyntaxNode[]): SyntaxNode[] {
   return nodes.filter(it => it.isNamed && it.type !== 'comment')
 }
 
-function literalString(source: string, node: SyntaxNode): string | undefined {
+function literalString(node: SyntaxNode): string | undefined {
+  const source = node.text
   if (node.children.some(it => it.type === 'interpolation')) return undefined
   if (node.type === 'string_expression' && !/[\\\r\n]/.test(source)) return source.slice(1, -1)
   const canonical = canonicalOfValue(expr(source))
@@ -153,31 +154,27 @@ interface Growing {
 }
 
 /** A set; undefined names and inherits make all of it computed. */
-function readSet(text: string, node: SyntaxNode): DomainValue {
+function readSet(node: SyntaxNode): DomainValue {
   const range = { start: node.start, end: node.end }
   const all: Growing = { range, entries: new Map() }
   const bindings = node.children.find(it => it.type === 'binding_set')
   for (const binding of bindings ? namedNodes(bindings.children) : []) {
     const value = binding.field('expression')
-    const names = binding.type === 'binding' ? attrNames(text, binding) : undefined
-    if (!names || !value || !grow(all, names, readNode(text, value))) {
+    const names = binding.type === 'binding' ? attrNames(binding) : undefined
+    if (!names || !value || !grow(all, names, readNode(value))) {
       return { kind: 'computed', range: { start: binding.start, end: binding.end } }
     }
   }
   return finished(all)
 }
 
-function attrNames(
-  text: string,
-  binding: SyntaxNode
-): { name: string; range: Range }[] | undefined {
+function attrNames(binding: SyntaxNode): { name: string; range: Range }[] | undefined {
   const attrpath = binding.field('attrpath')
   const names = attrpath ? namedNodes(attrpath.children) : []
   const all = names.map(node => {
-    const source = text.slice(node.start, node.end)
+    const source = node.text
     const isString = node.type === 'string_expression'
-    const name =
-      node.type === 'identifier' ? source : isString ? literalString(source, node) : undefined
+    const name = node.type === 'identifier' ? source : isString ? literalString(node) : undefined
     return { name, range: { start: node.start, end: node.end } }
   })
   return all.length > 0 &&

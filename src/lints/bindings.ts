@@ -1,7 +1,7 @@
 import { type Range, type SyntaxNode, visit } from '../nix/index.ts'
 import { declarationsIn } from './declarations.ts'
 import { type Finding, findingAt } from './finding.ts'
-import { isStringNode, MASK, nodeText, stringLiterals } from './values.ts'
+import { isStringNode, MASK, stringLiterals } from './values.ts'
 import {
   contendersFor,
   type Entry,
@@ -30,7 +30,7 @@ export interface Binding {
 export function idBindings(view: View): Binding[] {
   const params = view.items('boot.kernelParams').flatMap((at): Binding[] => {
     const { text } = at.entry.file.doc
-    const source = nodeText(text, at.node)
+    const source = at.node.text
     return [...source.matchAll(/vfio[-_]pci\.ids=/g)].map(name => {
       const from = at.node.start + name.index + name[0].length
       // The kernel takes quotation marks around a value off.
@@ -182,9 +182,9 @@ function listsOfVariables({ doc }: LintFile, source: string): IDList[] {
     if (it.type !== 'binding' || ancestors.at(-2)?.type !== 'let_expression') return undefined
     const value = it.field('expression')
     const attrpath = it.field('attrpath')
-    if (attrpath && value?.type === 'list_expression' && nodeText(doc.text, attrpath) === name) {
+    if (attrpath && value?.type === 'list_expression' && attrpath.text === name) {
       for (const item of value.children.filter(isStringNode)) {
-        strings.push(...stringLiterals(doc.text, item))
+        strings.push(...stringLiterals(item))
       }
     }
     return undefined

@@ -1,7 +1,7 @@
 import { asksVersion, kernelParams, LOADED, modprobeLines, passedVendors } from './bindings.ts'
 import { moduleName } from './earlyDrivers.ts'
 import { type Finding, type FindingInit, findingAt, placeWithin, replaceItem } from './finding.ts'
-import { nodeText, stringLiterals } from './values.ts'
+import { stringLiterals } from './values.ts'
 import { type Entry, hasKernel, isOn, isSince, spellingOf, together, type View } from './view.ts'
 
 /** What the kernel loads, and when. */
@@ -206,7 +206,7 @@ function fragileModules(view: View): Finding[] {
     .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(spellingOf(it)))
   if (!newest) return []
   return view.items('boot.extraModulePackages').flatMap((it): Finding[] => {
-    const source = nodeText(it.entry.file.doc.text, it.node)
+    const source = it.node.text
     const name = /\b(?:vendor-reset|kvmfr)\b/.exec(source)?.[0]
     if (name === undefined || !together(it, newest)) return []
     return [
@@ -255,7 +255,7 @@ export function lintHooks(view: View): Finding[] {
 }
 
 function virsh(entry: Entry): Finding[] {
-  return stringLiterals(entry.file.doc.text, entry.value).flatMap(({ text, start }) => {
+  return stringLiterals(entry.value).flatMap(({ text, start }) => {
     // A command, and no word of a comment or a message.
     const found = /^(?![ \t]*#)(?:[^\n#]*?[\s;&|(/\ue000])?(virsh)[ \t]/m.exec(text)
     if (!found || /\becho\b/.test(found[0])) return []
@@ -278,7 +278,7 @@ function virsh(entry: Entry): Finding[] {
 function shell(entry: Entry): Finding[] {
   // This gives a script a first line of its own, and another is only a comment.
   if (spellingOf(entry).includes('writeShell')) return []
-  return stringLiterals(entry.file.doc.text, entry.value).flatMap(({ text, start }) => {
+  return stringLiterals(entry.value).flatMap(({ text, start }) => {
     const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(text)
     if (!found) return []
     const at = start + found[0].indexOf('#!')

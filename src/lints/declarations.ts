@@ -11,7 +11,7 @@ export function declarationsIn({ doc }: LintFile): { option: string; value: Synt
     const names = it.path.slice(1)
     const isOurs = /^(?:vfio|kvmfr|hugepages|sharedMemoryFiles)$/.test(names[1] ?? '')
     const isDeclared = it.path[0] === 'options' && names[0] === 'virtualisation'
-    const source = doc.text.slice(it.value.start, it.value.end)
+    const source = it.value.text
     if (!isDeclared || !isOurs || names.includes(undefined) || MORE_OF_SET.test(source)) return []
     return [{ option: formatPath(names.filter(name => name !== undefined)), value: it.value }]
   })

@@ -2,7 +2,7 @@ import { uniqueBy } from '../collections.ts'
 import { expr } from '../nix/index.ts'
 import { passesDevices } from './bindings.ts'
 import { type Finding, type Fix, findingAt, placeWithin } from './finding.ts'
-import { MASK, nodeText } from './values.ts'
+import { MASK } from './values.ts'
 import { type Entry, type EntryText, isSince, spellingOf, together, type View } from './view.ts'
 
 const LIBVIRTD = 'virtualisation.libvirtd'
@@ -106,7 +106,7 @@ function incompleteList(view: View): Finding[] {
  * the value is more than that text, or the list is computed or has no end.
  */
 function completing({ entry, node, text, start }: EntryText, list: ConfList): Fix | undefined {
-  const spelling = nodeText(entry.file.doc.text, node)
+  const spelling = node.text
   const isWhole = entry.conditions.length === 0 && spellingOf(entry) === spelling
   if (!isWhole || !list.isPlain || !list.isClosed || !spelling.startsWith("''")) return undefined
   const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(text.slice(list.open + 1, list.end - 1)) ?? [' ']

@@ -1,6 +1,5 @@
 import { type Binding, idBindings, kernelParams, modprobeLines, vendorsOf } from './bindings.ts'
 import { type Finding, findingAt, placeWithin } from './finding.ts'
-import { nodeText } from './values.ts'
 import {
   contendersFor,
   type Entry,
@@ -107,7 +106,7 @@ function primeCards(view: View): PrimeCard[] {
 
 function isAtAddress(view: View, { entry, slot }: PrimeCard): boolean {
   return view.items('virtualisation.vfio.addresses').some(at => {
-    const source = nodeText(at.entry.file.doc.text, at.node)
+    const source = at.node.text
     const own = /[0-9a-f]{4,8}:([0-9a-f]{2}:[01][0-9a-f])\.[0-7]/i.exec(source)?.[1]
     return own?.toLowerCase() === slot && together(entry, at)
   })

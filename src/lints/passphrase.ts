@@ -221,8 +221,8 @@ function encryptedFileSystems(view: View): Prompt[] {
 
 /** The same of items of `swapDevices`, which are sets in a list. */
 function encryptedSwap(view: View): Prompt[] {
-  return view.items('swapDevices').flatMap(({ node, entry }): Prompt[] => {
-    const source = entry.file.doc.text.slice(node.start, node.end).replace(/#.*/g, '')
+  return view.items('swapDevices').flatMap(({ node }): Prompt[] => {
+    const source = node.text.replace(/#.*/g, '')
     const isOn = /\bencrypted\b[^;]*\benable\s*=\s*true\b/.test(source)
     const name = /\blabel\s*=\s*"([^"$]*)"/.exec(source.slice(source.search(/\bencrypted\b/)))?.[1]
     return isOn && !/\bkeyFile\b/.test(source) ? [{ kind: 'LUKS', name: name ?? 'swap' }] : []
@@ -338,7 +338,5 @@ function isEmptyValue(entry: Entry): boolean {
 }
 
 function stringItems(entries: readonly Entry[] = []): string[] {
-  return entries.flatMap(({ file, value }) =>
-    itemsOfValue(file.doc.text, value).flatMap(it => it.text ?? [])
-  )
+  return entries.flatMap(({ value }) => itemsOfValue(value).flatMap(it => it.text ?? []))
 }

@@ -1,6 +1,6 @@
 import { type SyntaxNode, visit } from '../nix/index.ts'
 import type { Finding } from './finding.ts'
-import { isStringNode, nodeText, stringLiterals } from './values.ts'
+import { isStringNode, stringLiterals } from './values.ts'
 import type { LintFile, View } from './view.ts'
 
 /** What stands in strings, such as pieces of a domain's XML. */
@@ -18,7 +18,7 @@ interface Text {
 function stringsOf({ doc }: LintFile): Text[] {
   const found: Text[] = []
   visit(doc, node => {
-    if (isStringNode(node)) found.push(...stringLiterals(doc.text, node).slice(0, 1))
+    if (isStringNode(node)) found.push(...stringLiterals(node).slice(0, 1))
     return undefined
   })
   return found
@@ -83,13 +83,13 @@ function imagesIn({ doc }: LintFile): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = []
   visit(doc, (node, ancestors) => {
     if (!isStringNode(node)) return undefined
-    const [string] = stringLiterals(doc.text, node)
+    const [string] = stringLiterals(node)
     if (!string) return undefined
     for (const it of string.text.matchAll(IN_XML)) {
       const start = string.start + it.index + it[0].lastIndexOf(it[2] ?? '')
       found.push({ start, end: start + (it[2] ?? '').length })
     }
-    if (HOME.test(string.text) && isSourceFile(doc.text, ancestors)) {
+    if (HOME.test(string.text) && isSourceFile(ancestors)) {
       found.push({ start: node.start, end: node.end })
     }
     return undefined
@@ -98,10 +98,9 @@ function imagesIn({ doc }: LintFile): { start: number; end: number }[] {
 }
 
 /** Whether a value is that of `source.file`, in one binding or in two. */
-function isSourceFile(text: string, ancestors: readonly SyntaxNode[]): boolean {
+function isSourceFile(ancestors: readonly SyntaxNode[]): boolean {
   const names = ancestors
     .filter(it => it.type === 'binding')
-    .map(it => it.field('attrpath'))
-    .map(it => (it ? nodeText(text, it) : ''))
+    .map(it => it.field('attrpath')?.text ?? '')
   return ancestors.at(-1)?.type === 'binding' && /(?:^|\.)source\.file$/.test(names.join('.'))
 }

@@ -31,36 +31,29 @@ export const MASK = '\ue000'
 const WRAPPERS = /^(?:lib\.)?mk(?:Force|Default|Before|After)$/
 const CONDITIONAL = /^(?:lib\.)?(?:mkIf|optionals?|optionalString)$/
 
-/** The spelling of a node. */
-export function nodeText(text: string, node: SyntaxNode): string {
-  return text.slice(node.start, node.end)
-}
-
 /** The items of all list literals that a value is made of. */
-export function itemsOfValue(text: string, value: SyntaxNode): Item[] {
-  return literalsOf(text, value, []).flatMap(({ node, conditions }) => {
+export function itemsOfValue(value: SyntaxNode): Item[] {
+  return literalsOf(value, []).flatMap(({ node, conditions }) => {
     const items = node.type === 'list_expression' ? elementsOf(node) : []
     return items.map(it => {
       const inner = unparenthesised(it)
-      const content = isStringNode(inner) ? stringContent(text, inner).text : undefined
+      const content = isStringNode(inner) ? stringContent(inner).text : undefined
       return { node: it, text: content, conditions }
     })
   })
 }
 
 /** The string literals that a value of text is made of. */
-export function stringsOfValue(text: string, value: SyntaxNode): StringText[] {
-  return literalsOf(text, value, []).flatMap(({ node, conditions }) =>
-    isStringNode(node) ? [{ ...stringContent(text, node), node, conditions }] : []
+export function stringsOfValue(value: SyntaxNode): StringText[] {
+  return literalsOf(value, []).flatMap(({ node, conditions }) =>
+    isStringNode(node) ? [{ ...stringContent(node), node, conditions }] : []
   )
 }
 
 /** The strings that stand anywhere in a node. */
-export function stringLiterals(text: string, node: SyntaxNode): StringText[] {
-  const inner = node.children.flatMap(it => stringLiterals(text, it))
-  return isStringNode(node)
-    ? [{ ...stringContent(text, node), node, conditions: [] }, ...inner]
-    : inner
+export function stringLiterals(node: SyntaxNode): StringText[] {
+  const inner = node.children.flatMap(it => stringLiterals(it))
+  return isStringNode(node) ? [{ ...stringContent(node), node, conditions: [] }, ...inner] : inner
 }
 
 /** Whether a node is a string literal of either kind. */
@@ -68,10 +61,10 @@ export function isStringNode(node: SyntaxNode): boolean {
   return node.type === 'string_expression' || node.type === 'indented_string_expression'
 }
 
-function stringContent(text: string, node: SyntaxNode): { text: string; start: number } {
+function stringContent(node: SyntaxNode): { text: string; start: number } {
   const marks = node.type === 'string_expression' ? 1 : 2
   const start = node.start + marks
-  let content = text.slice(start, node.end - marks)
+  let content = node.text.slice(marks, -marks)
   for (const it of node.children) {
     if (it.type !== 'interpolation') continue
     const [from, to] = [it.start - start, it.end - start]
@@ -96,10 +89,10 @@ interface Part {
 }
 
 /** The literals that a value is put together from; nothing of what is computed. */
-function literalsOf(text: string, value: SyntaxNode, conditions: readonly string[]): Part[] {
+function literalsOf(value: SyntaxNode, conditions: readonly string[]): Part[] {
   const node = unparenthesised(value)
   const inside = (it: SyntaxNode | undefined, ...more: string[]) =>
-    it ? literalsOf(text, it, [...conditions, ...more]) : []
+    it ? literalsOf(it, [...conditions, ...more]) : []
   switch (node.type) {
     case 'let_expression':
     case 'with_expression':
@@ -110,39 +103,39 @@ function literalsOf(text: string, value: SyntaxNode, conditions: readonly string
       return isSum ? [...inside(node.field('left')), ...inside(node.field('right'))] : []
     }
     case 'if_expression': {
-      const condition = conditionText(text, node.field('condition'))
+      const condition = conditionText(node.field('condition'))
       return [
         ...inside(node.field('consequence'), condition),
         ...inside(node.field('alternative'), `!(${condition})`)
       ]
     }
     case 'apply_expression':
-      return literalsOfCall(text, node, conditions)
+      return literalsOfCall(node, conditions)
     default:
       return [{ node, conditions }]
   }
 }
 
-function literalsOfCall(text: string, node: SyntaxNode, conditions: readonly string[]): Part[] {
+function literalsOfCall(node: SyntaxNode, conditions: readonly string[]): Part[] {
   const callee = node.field('function')
   const argument = node.field('argument')
   if (!callee || !argument) return []
   const inner = callee.type === 'apply_expression' ? callee : undefined
-  const name = nodeText(text, inner?.field('function') ?? callee)
-  if (!inner && WRAPPERS.test(name)) return literalsOf(text, argument, conditions)
+  const name = (inner?.field('function') ?? callee).text
+  if (!inner && WRAPPERS.test(name)) return literalsOf(argument, conditions)
   if (!inner && /(?:^|\.)mkMerge$/.test(name)) {
     const list = unparenthesised(argument)
-    return elementsOf(list).flatMap(it => literalsOf(text, it, conditions))
+    return elementsOf(list).flatMap(it => literalsOf(it, conditions))
   }
   if (inner && CONDITIONAL.test(name)) {
-    const all = [...conditions, conditionText(text, inner.field('argument'))]
+    const all = [...conditions, conditionText(inner.field('argument'))]
     // `optional` takes the item itself.
     return /optional$/.test(name)
       ? [{ node: asList(argument), conditions: all }]
-      : literalsOf(text, argument, all)
+      : literalsOf(argument, all)
   }
   if (inner && /(?:^|\.)(?:mkOrder|mkOverride)$/.test(name)) {
-    return literalsOf(text, argument, conditions)
+    return literalsOf(argument, conditions)
   }
   return []
 }
@@ -164,6 +157,6 @@ function asList(item: SyntaxNode): SyntaxNode {
   }
 }
 
-function conditionText(text: string, node: SyntaxNode | undefined): string {
-  return node ? nodeText(text, unparenthesised(node)).replace(/\s+/g, ' ') : '?'
+function conditionText(node: SyntaxNode | undefined): string {
+  return node ? unparenthesised(node).text.replace(/\s+/g, ' ') : '?'
 }

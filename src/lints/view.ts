@@ -9,7 +9,7 @@ import {
 } from '../nix/index.ts'
 import { candidatesOf, PLAIN } from '../nix/module/combinators.ts'
 import { unparenthesised } from '../nix/syntax/nodes.ts'
-import { type Item, itemsOfValue, nodeText, type StringText, stringsOfValue } from './values.ts'
+import { type Item, itemsOfValue, type StringText, stringsOfValue } from './values.ts'
 
 /** What is known besides the files. */
 export interface Facts {
@@ -154,21 +154,17 @@ function viewOf(
     below,
     says,
     items: option => [
-      ...at(option).flatMap(entry =>
-        itemsOfValue(entry.file.doc.text, entry.value).map(it => ({ ...it, entry }))
-      ),
+      ...at(option).flatMap(entry => itemsOfValue(entry.value).map(it => ({ ...it, entry }))),
       ...below(option).filter(isTrue).map(nameAsItem)
     ],
     texts: option =>
-      at(option).flatMap(entry =>
-        stringsOfValue(entry.file.doc.text, entry.value).map(it => ({ ...it, entry }))
-      )
+      at(option).flatMap(entry => stringsOfValue(entry.value).map(it => ({ ...it, entry })))
   }
 }
 
 /** The value as it stands there, without a priority around it. */
-export function spellingOf({ file, value }: Entry): string {
-  return nodeText(file.doc.text, value).replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
+export function spellingOf({ value }: Entry): string {
+  return value.text.replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
 }
 
 /** The text of a value that is a plain string, without escapes or interpolations. */
@@ -217,7 +213,7 @@ export function contendersFor(view: View, option: string): Contender[] {
   return all
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
-      const spelling = nodeText(entry.file.doc.text, unparenthesised(value))
+      const spelling = unparenthesised(value).text
       return { entry, value, spelling, isCertain }
     })
 }
@@ -245,7 +241,7 @@ export function withParts(file: LintFile): LintFile[] {
   const modules = doc.leaves().filter(it => it.value.type === 'function_expression')
   const parts = modules.flatMap(({ value }) => {
     const before = doc.text.slice(0, value.start).replace(/[^\n]/g, ' ')
-    const part = parseDocument(before + doc.text.slice(value.start, value.end))
+    const part = parseDocument(before + value.text)
     return part.module().ok ? [{ path, doc: part, isPart: true }] : []
   })
   return [file, ...parts]

@@ -150,7 +150,7 @@ function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Trans
   const edit = doc.edit()
   // An import that leads to the folder already stays, and becomes that of our modules.
   const own = doc.importOf(importPath)
-  const kept = own && doc.text.slice(own.start, own.end)
+  const kept = own?.text
   if (takeOver)
     edit.removeIn(
       'imports',

@@ -198,7 +198,7 @@ function reportLeaf({ path, value }: Leaf, text: string): DefinitionReport {
     names: namesOfPath(path),
     line,
     column,
-    source: text.slice(value.start, value.end)
+    source: value.text
   }
 }
 

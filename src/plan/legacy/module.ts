@@ -1,6 +1,6 @@
 // What a module does that declares options of ours: whether it is a copy of a known one.
 
-import { isStringNode, MASK, nodeText, stringLiterals } from '../../lints/values.ts'
+import { isStringNode, MASK, stringLiterals } from '../../lints/values.ts'
 import {
   type AttrPath,
   formatPath,
@@ -69,11 +69,11 @@ export function extraOf(
   for (const { path, value } of doc.leaves()) {
     const [first = '', ...option] = path
     if (first === 'imports' || PASSIVE.includes(first)) continue
-    const source = nodeText(doc.text, value)
+    const source = value.text
     const what =
       first === 'options'
         ? unlikeOurs(option, source, declared)
-        : unknownSetting(path, source, stringLiterals(doc.text, value))
+        : unknownSetting(path, source, stringLiterals(value))
     if (what !== undefined) return { range: value, what }
   }
   return writtenInside(doc)
@@ -118,9 +118,9 @@ function writtenInside(doc: NixDocument): { range: Range; what: string } | undef
   const found: { range: Range; what: string }[] = []
   visit(doc, node => {
     const name = node.type === 'binding' ? node.field('attrpath') : undefined
-    if (name && /^(?:example|description|defaultText)$/.test(nodeText(doc.text, name))) return SKIP
+    if (name && /^(?:example|description|defaultText)$/.test(name.text)) return SKIP
     if (!isStringNode(node)) return undefined
-    const source = nodeText(doc.text, node)
+    const source = node.text
     const isDevice = /\b[0-9a-f]{4}:[0-9a-f]{4}\b|\b[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b/i.test(source)
     const isParameter = /^"[\w.-]+=[^\s"]*"$/.test(source) && !PARAMETER.test(source.slice(1, -1))
     if (isDevice || isParameter)

@@ -1,7 +1,6 @@
 import { type Binding, differ, idBindings } from '../../lints/bindings.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
 import { listIn } from '../../lints/libvirt.ts'
-import { nodeText } from '../../lints/values.ts'
 import { type EntryItem, type EntryText, spellingOf, type View, viewsOf } from '../../lints/view.ts'
 import { nixError } from '../../nix/errors.ts'
 import {
@@ -153,7 +152,7 @@ function movedLists(view: View): Placed[] {
     const list = listIn(at.text, 'cgroup_device_acl')
     if (!list?.isPlain || !list.isClosed || !isCertain(at)) return []
     // With escapes, the lines of the string are not those of its spelling.
-    const spelling = nodeText(at.entry.file.doc.text, at.node)
+    const spelling = at.node.text
     if (at.node.type === 'string_expression' && spelling.includes('\\')) return []
     const { items: devices } = list
     const isAlone = /^[ \t]*$/m.exec(at.text.slice(list.end))?.index === 0
@@ -190,7 +189,7 @@ function withoutLines(view: View, at: EntryText, from: number, to: number): Fix 
     const indent = indentOf(text)
     return [{ op: 'remove', path, items: gone.map(it => it.slice(indent)) }]
   }
-  const spelling = nodeText(entry.file.doc.text, node)
+  const spelling = node.text
   const isWhole = spellingOf(entry) === spelling && entry.file.doc.getIn(path).length === 1
   if (!isWhole) return undefined
   const cut = (offset: number) => start - node.start + offset
