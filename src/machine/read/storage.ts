@@ -2,6 +2,7 @@
 // each of them.
 
 import { defined, uniqueBy } from '../../collections.ts'
+import { type Mount, parseMounts, unescapeOctal } from '../../mounts.ts'
 import {
   addressesIn,
   type BlockDevice,
@@ -126,10 +127,9 @@ function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
 
 /** Loop devices and compressed memory, which are not in the tree, by the names that the kernel says. */
 function onMemory(source: Source): UseOn[] {
-  const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
-  const mounts = lines.flatMap(line => {
-    const on = / - \S+ \/dev\/((?:loop|zram)\d\w*) /.exec(line)?.[1]
-    return on === undefined ? [] : [useOn(on, 'mount', unescapeOctal(line.split(' ')[4] ?? ''))]
+  const mounts = mountsOf(source).flatMap(({ point, source: from }) => {
+    const on = /^\/dev\/((?:loop|zram)\d\w*)$/.exec(from)?.[1]
+    return on === undefined ? [] : [useOn(on, 'mount', point)]
   })
   const swaps = (source.text('/proc/swaps') ?? '').match(/^\/dev\/(?:loop|zram)\d+(?=\s)/gm) ?? []
   return [...mounts, ...swaps.map(it => useOn(it.slice('/dev/'.length), 'swap'))]
@@ -200,7 +200,7 @@ function poolMembers(source: Source, all: readonly Plain[]): UseOn[] {
 
 /** Whether any pool of ZFS is imported. */
 export function hasPools(source: Source): boolean {
-  const isMounted = / - zfs /.test(source.text('/proc/self/mountinfo') ?? '')
+  const isMounted = mountsOf(source).some(it => it.type === 'zfs')
   const hasVolume = source.names(BLOCK)?.some(it => /^zd\d/.test(it)) === true
   return isMounted || hasVolume || poolNames(source).length > 0
 }
@@ -277,31 +277,23 @@ function controllersOf(source: Source, path: string): string[] {
     .flatMap(it => addressesIn(source.link(`${folder}/${it}`) ?? ''))
 }
 
-interface Mount {
-  point: string
-  /** The type of the file system. */
-  type: string
-  blockDevice: string
+function mountsOf(source: Source): Mount[] {
+  return parseMounts(source.text('/proc/self/mountinfo') ?? '')
 }
 
 /** Every mounted file system with each block device under it. */
-function readMounted(source: Source, tree: BlockTree): Mount[] {
-  const lines = (source.text('/proc/self/mountinfo') ?? '').split('\n')
-  const mounts = lines.flatMap(line => {
-    const [before = '', after = ''] = line.split(' - ')
-    const [, , number = '', , point = ''] = before.split(' ')
-    const [type = '', from = ''] = after.split(' ')
-    const blockDevices = mounted(source, tree, { number, type, from })
-    return blockDevices.map(it => ({ point: unescapeOctal(point), type, blockDevice: it }))
-  })
+function readMounted(source: Source, tree: BlockTree): (Mount & { blockDevice: string })[] {
+  const mounts = mountsOf(source).flatMap(mount =>
+    blockDevicesUnder(source, tree, mount).map(blockDevice => ({ ...mount, blockDevice }))
+  )
   return uniqueBy(mounts, it => `${it.point}\0${it.blockDevice}`)
 }
 
 /** The block devices under a mounted file system; several where it spans them. */
-function mounted(
+function blockDevicesUnder(
   source: Source,
   tree: BlockTree,
-  { number, type, from }: { number: string; type: string; from: string }
+  { device: number, type, source: from }: Mount
 ): string[] {
   const name = source.link(`/sys/dev/block/${number}`)?.split('/').at(-1)
   if (name !== undefined) return [name]
@@ -332,11 +324,4 @@ function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
   const facts = number === undefined ? undefined : source.text(`/run/udev/data/b${number}`)
   const type = /^E:ID_FS_TYPE=(.*)$/m.exec(facts ?? '')?.[1]
   return type === 'crypto_LUKS' ? 'luks' : type === 'zfs_member' ? 'zfs' : undefined
-}
-
-/** The kernel writes blanks in names as octal numbers. */
-function unescapeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits) =>
-    String.fromCharCode(Number.parseInt(digits, 8))
-  )
 }

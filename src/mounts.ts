@@ -1,0 +1,31 @@
+// The texts in which Linux lists what is mounted.
+
+/** One line of /proc/self/mountinfo: the part `root` of a file system is shown at `point`. */
+export interface Mount {
+  /** Major and minor number of the device: `259:2`. */
+  device: string
+  root: string
+  point: string
+  /** The type of the file system. */
+  type: string
+  /** What is mounted, in the words of the file system: mostly a path below `/dev`. */
+  source: string
+}
+
+/** The mounts in the text of /proc/self/mountinfo, in its order. Lines of another form are left out. */
+export function parseMounts(text: string): Mount[] {
+  return text.split('\n').flatMap(line => {
+    const [before = '', after = ''] = line.split(' - ')
+    const [, , device, root, point] = before.split(' ')
+    const [type = '', source = ''] = after.split(' ')
+    if (device === undefined || root === undefined || point === undefined) return []
+    return [{ device, root: unescapeOctal(root), point: unescapeOctal(point), type, source }]
+  })
+}
+
+/** A name without the octal numbers that the kernel writes for blanks and the like. */
+export function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits) =>
+    String.fromCharCode(Number.parseInt(digits, 8))
+  )
+}
