@@ -7,7 +7,7 @@ import {
   statSync
 } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { reading, writing } from './errno.ts'
+import type { FileProblem } from './problem.ts'
 import {
   attempt,
   bindSource,
@@ -16,9 +16,10 @@ import {
   nearestExisting,
   pathParts,
   problemIn,
-  textAt
-} from './paths.ts'
-import type { FileProblem } from './problem.ts'
+  reading,
+  textAt,
+  writing
+} from './system.ts'
 
 /** A folder or a link that a path leads through. */
 interface WayPart {

@@ -2,9 +2,7 @@ import { mkdirSync, readdirSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { People } from './access.ts'
-import { reading, writing } from './errno.ts'
 import { makeFolder, missingFolders, settleFolder, syncFolder } from './folders.ts'
-import { attempt, pathExists, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import {
   compareRunIds,
@@ -19,6 +17,7 @@ import {
   runsFolder
 } from './run.ts'
 import type { Step } from './step.ts'
+import { attempt, pathExists, problemIn, reading, writing } from './system.ts'
 import { writeNewFile } from './tempFiles.ts'
 
 /** A run as the one who started it gets to know it. */

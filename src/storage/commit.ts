@@ -3,11 +3,9 @@ import { dirname, isAbsolute } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { findObstacle, knownPeople, type People } from './access.ts'
 import { keepBackup, type NewRun, nameRun, readyStateFolder } from './backup.ts'
-import { reading } from './errno.ts'
 import { missingFolders } from './folders.ts'
 import { journalPath, journalTraces, removeJournal, writeJournal } from './journal.ts'
 import { createLocks, findLocked, type Locks, lockedFolders } from './lock.ts'
-import { attempt, nearestExisting, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { findInterrupted } from './recovery.ts'
 import { type Purpose, runKind } from './run.ts'
@@ -23,6 +21,7 @@ import {
   type WorkFile,
   writesOf
 } from './step.ts'
+import { attempt, nearestExisting, pathExists, reading } from './system.ts'
 import {
   commitPoint,
   deleteFile,

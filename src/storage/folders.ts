@@ -14,9 +14,8 @@ import {
 import { constants as system } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { isRootsAlone } from './access.ts'
-import { writing } from './errno.ts'
-import { attempt, isSystemError, nearestExisting, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
+import { attempt, isSystemError, nearestExisting, problemIn, writing } from './system.ts'
 
 /** Linux; Node has no name for it. The folder is only a place to start from: no right to read it is needed. */
 const O_PATH = 0o10000000

@@ -5,7 +5,7 @@ import { defined } from '../collections.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { findProgram } from './access.ts'
 import { openFolder, pathOf } from './folders.ts'
-import { textAt } from './paths.ts'
+import { textAt } from './system.ts'
 
 /** Why git did not do what it was asked for: its exit code (null where it never ran), and its words. */
 export interface GitProblem {

@@ -1,12 +1,11 @@
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
-import { writing } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt, pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { isObject, isString, parseObject, readSnapshot } from './read.ts'
 import { isRunId, type Purpose, parsePurpose } from './run.ts'
 import type { Work, WorkFile } from './step.ts'
+import { attempt, pathExists, writing } from './system.ts'
 import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './tempFiles.ts'
 
 /**

@@ -2,12 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { ok, type Result } from '../nix/result.ts'
-import { reading, writing } from './errno.ts'
 import { inFolder } from './folders.ts'
 import { isJournalDraft } from './journal.ts'
-import { attempt, isSystemError, nearestExisting, succeeded, textAt, valueOr } from './paths.ts'
 import type { FileProblem, LockedProblem } from './problem.ts'
 import type { RunKind } from './run.ts'
+import {
+  attempt,
+  isSystemError,
+  nearestExisting,
+  reading,
+  succeeded,
+  textAt,
+  valueOr,
+  writing
+} from './system.ts'
 import { renameBeside } from './tempFiles.ts'
 
 /**

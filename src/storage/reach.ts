@@ -4,11 +4,11 @@ import { lstatSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { isRootsAlone, type People } from './access.ts'
 import type { FoundJournal } from './journal.ts'
-import { isWithin, nearestExisting, pathExists } from './paths.ts'
 import { parseObject, readSnapshot, stateHash } from './read.ts'
 import { DONE, findUnsafeState, MANIFEST, outerPath, runsFolder } from './run.ts'
 import { readRun } from './runs.ts'
 import type { Work } from './step.ts'
+import { isWithin, nearestExisting, pathExists } from './system.ts'
 import { temporaryNames } from './work.ts'
 
 /** Whether what a journal names may be changed in a folder (by its path and owner). */

@@ -11,9 +11,8 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
-import { reading } from './errno.ts'
-import { attempt, isInStore, pathParts } from './paths.ts'
 import type { FileProblem } from './problem.ts'
+import { attempt, isInStore, pathParts, reading } from './system.ts'
 
 /** A file as it was read: what a plan is made for, and what `commit` compares with. */
 export interface TargetFile extends Ownership {

@@ -11,13 +11,13 @@ import {
   lockedFolders,
   readLock
 } from './lock.ts'
-import { pathExists } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { exceeds, keepsRunOf, mayNameJournal, type Reach, reachOf } from './reach.ts'
 import { readSnapshot } from './read.ts'
 import { findUnsafeState, type Purpose, type RunKind, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
 import type { Work } from './step.ts'
+import { pathExists } from './system.ts'
 import { commitPoint, fileState, finishWork, takeBackWork } from './work.ts'
 
 /** Where to look for what an interrupted run left. */

@@ -10,11 +10,10 @@ import {
 } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { isOpen, type People } from './access.ts'
-import { reading } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt, isWithin, pathExists, pathParts, succeeded, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { isNumber, isObject, isString, isStrings, parseObject } from './read.ts'
+import { attempt, isWithin, pathExists, pathParts, reading, succeeded, valueOr } from './system.ts'
 import { writeNewFile } from './tempFiles.ts'
 
 /**

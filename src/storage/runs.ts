@@ -2,7 +2,6 @@ import { readdirSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { knownPeople, type People } from './access.ts'
-import { reading } from './errno.ts'
 import {
   concerns,
   type History,
@@ -14,7 +13,6 @@ import {
   standOf,
   type Undone
 } from './history.ts'
-import { attempt, pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot, stateHash } from './read.ts'
 import {
@@ -32,6 +30,7 @@ import {
   type Run,
   runsFolder
 } from './run.ts'
+import { attempt, pathExists, reading, valueOr } from './system.ts'
 
 /** Far more than the record of a run over every file of a configuration takes. */
 const LARGEST_RECORD = 16 * 1024 * 1024

@@ -2,11 +2,10 @@ import { realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { ok, type Result } from '../nix/result.ts'
 import { knownPeople } from './access.ts'
-import { reading, writing } from './errno.ts'
 import { syncFolder } from './folders.ts'
-import { attempt, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { type Ownership, readFacts } from './read.ts'
+import { attempt, problemIn, reading, writing } from './system.ts'
 import { removeFile, renameBeside, temporaryName, writeNewFile } from './tempFiles.ts'
 
 /** A file that is made or replaced, which is no part of the configuration. */

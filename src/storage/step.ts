@@ -1,9 +1,7 @@
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
-import { reading } from './errno.ts'
 import { makeFolder, settleFolder } from './folders.ts'
-import { attempt, nearestExisting } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import {
   type Ownership,
@@ -13,6 +11,7 @@ import {
   sha256,
   stateHash
 } from './read.ts'
+import { attempt, nearestExisting, reading } from './system.ts'
 import { temporaryName, writeNewFile } from './tempFiles.ts'
 
 /** What is to become of one file. */

@@ -25,11 +25,19 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { err, ok, type Result } from '../nix/result.ts'
 import { findProgram } from './access.ts'
-import { reading, writing } from './errno.ts'
 import { inFolder, pathOf, syncFolder } from './folders.ts'
-import { attempt, isSystemError, isWithin, pathExists, succeeded, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import type { Ownership } from './read.ts'
+import {
+  attempt,
+  isSystemError,
+  isWithin,
+  pathExists,
+  reading,
+  succeeded,
+  valueOr,
+  writing
+} from './system.ts'
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 

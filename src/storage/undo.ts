@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
 import { accountOf, callersOf } from './access.ts'
 import { concerns } from './history.ts'
-import { pathExists, valueOr } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot, stateHash } from './read.ts'
 import {
@@ -19,6 +18,7 @@ import {
 } from './run.ts'
 import { historyOf, readCopy, toRun } from './runs.ts'
 import type { FileChange } from './step.ts'
+import { pathExists, valueOr } from './system.ts'
 
 /** What is at the path of a run's file now, and what the run kept of it. */
 interface Found {

@@ -1,12 +1,11 @@
 import { renameSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { writing } from './errno.ts'
 import { inFolder, syncFolder } from './folders.ts'
-import { attempt, pathExists, problemIn } from './paths.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot, stateHash } from './read.ts'
 import { dropRun, markDone } from './run.ts'
 import { findStale, type Work, type WorkFile, type Write } from './step.ts'
+import { attempt, pathExists, problemIn, writing } from './system.ts'
 import { removeFile, removeIfEmpty, renameBeside } from './tempFiles.ts'
 
 /** What is at a path: what was there before, what is to be there, something else, or unreadable. */

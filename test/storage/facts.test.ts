@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import { parseMounts } from '../../src/mounts.ts'
 import { knownPeople, membersOf, uidOf } from '../../src/storage/access.ts'
 import { isTrace } from '../../src/storage/commit.ts'
-import { otherPaths, parseMounts } from '../../src/storage/paths.ts'
 import { runsFolder, stateFolder } from '../../src/storage/run.ts'
+import { otherPaths } from '../../src/storage/system.ts'
 
 const PASSWD = `root:x:0:0:System administrator:/root:/run/current-system/sw/bin/bash
 alice:x:1000:100:Alice:/home/alice:/run/current-system/sw/bin/bash

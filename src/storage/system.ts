@@ -1,5 +1,16 @@
-import { lstatSync, readFileSync } from 'node:fs'
+// What calls of the system come to: their errors as problems, and what paths are.
+
+import {
+  accessSync,
+  closeSync,
+  constants as files,
+  lstatSync,
+  openSync,
+  readFileSync
+} from 'node:fs'
+import { constants } from 'node:os'
 import { dirname, join, posix } from 'node:path'
+import { type Mount, parseMounts } from '../mounts.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { FileProblem } from './problem.ts'
 
@@ -63,6 +74,108 @@ export function valueOr<T>(otherwise: T, action: () => T): T {
   }
 }
 
+/** What a system error means that came up while `path` was read. */
+export function reading(path: string): (error: SystemError) => FileProblem {
+  return error => {
+    const { syscall } = error
+    const code = errorName(error)
+    switch (code) {
+      case 'ENOENT':
+        return { code: 'NOT_FOUND', path, hops: [path] }
+      case 'ENOTDIR':
+        return { code: 'NOT_DIRECTORY', path: nearestExisting(dirname(path)) }
+      case 'EISDIR':
+        return { code: 'IS_DIRECTORY', path }
+      case 'ELOOP':
+        return { code: 'NOT_REGULAR', path }
+      case 'EACCES':
+      case 'EPERM':
+        return { code: 'NOT_READABLE', path, errno: code }
+      default:
+        return { code: 'IO_ERROR', path, errno: code, syscall }
+    }
+  }
+}
+
+/**
+ * What a system error means that came up while `path` was written, made, renamed or deleted;
+ * `needed` is its size in bytes.
+ */
+export function writing(path: string, needed = 0): (error: SystemError) => FileProblem {
+  return error => {
+    const { syscall } = error
+    const code = errorName(error)
+    switch (code) {
+      case 'ENOSPC':
+      case 'EDQUOT':
+        return { code: 'NO_SPACE', path, needed }
+      case 'EROFS':
+        return { code: 'READ_ONLY_FS', path }
+      case 'EACCES':
+        return { code: 'NOT_WRITABLE', path, errno: code }
+      case 'EPERM':
+        return explainNotPermitted(path, syscall)
+      case 'EBUSY':
+        return { code: 'MOUNT_POINT', path, source: bindSource(path) }
+      case 'ENOTDIR':
+        return { code: 'NOT_DIRECTORY', path: nearestExisting(dirname(path)) }
+      default:
+        return { code: 'IO_ERROR', path, errno: code, syscall }
+    }
+  }
+}
+
+/** Node has no name for some errors that disks give, a full quota among them. */
+function errorName({ code, errno }: SystemError): string {
+  if (code !== 'UNKNOWN' && !code.startsWith('Unknown ')) return code
+  const known = Object.entries(constants.errno).find(([, number]) => number === -errno)
+  return known?.[0] ?? `error ${-errno}`
+}
+
+function explainNotPermitted(path: string, syscall: string): FileProblem {
+  const marked = [path, dirname(path)].find(isImmutable)
+  if (marked !== undefined) return { code: 'IMMUTABLE', path: marked, mark: 'i' }
+  // `access` doesn't see chattr +a, but these calls are refused in no other way to one who may write
+  // to the folder, unless it is one like /tmp.
+  if (!['rename', 'unlink', 'rmdir'].includes(syscall) || isOthersSticky(dirname(path)))
+    return { code: 'NOT_WRITABLE', path, errno: 'EPERM' }
+  return { code: 'IMMUTABLE', path: isAppendOnly(path) ? path : dirname(path), mark: 'a' }
+}
+
+/** Whether it is a file that can be opened to append to it, and not to change it. */
+function isAppendOnly(path: string): boolean {
+  const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = files
+  const opens = (flags: number) => succeeded(() => closeSync(openSync(path, flags)))
+  const change = O_WRONLY | O_NOFOLLOW | O_NONBLOCK
+  return isRegular(path) && !opens(change) && opens(change | O_APPEND)
+}
+
+function isRegular(path: string): boolean {
+  return valueOr(false, () => lstatSync(path).isFile())
+}
+
+/** Whether it is a folder in which each may only move what is theirs, and not the caller's. */
+function isOthersSticky(folder: string): boolean {
+  const self = process.geteuid?.()
+  return valueOr(false, () => {
+    const { mode, uid } = lstatSync(folder)
+    return self !== 0 && uid !== self && (mode & 0o1000) !== 0
+  })
+}
+
+/**
+ * Linux answers EPERM to `access(W_OK)` for an immutable file, to root as to anyone; a lack of
+ * rights is EACCES.
+ */
+function isImmutable(path: string): boolean {
+  try {
+    accessSync(path, files.W_OK)
+    return false
+  } catch (error) {
+    return isSystemError(error) && error.code === 'EPERM'
+  }
+}
+
 /** The text of a file of the system; blank where it can't be read. */
 export function textAt(path: string): string {
   return valueOr('', () => readFileSync(path).toString())
@@ -95,26 +208,6 @@ export function nearestExisting(path: string): string {
 /** Whether the name is that of a link; false where that can't be told. */
 export function isLink(path: string): boolean {
   return valueOr(false, () => lstatSync(path).isSymbolicLink())
-}
-
-/**
- * One line of /proc/self/mountinfo: the part `root` of the file system `device` shows at `point`.
- */
-interface Mount {
-  device: string
-  root: string
-  point: string
-}
-
-/**
- * The mounts in the text of /proc/self/mountinfo, in its order. Lines of another form are left out.
- */
-export function parseMounts(text: string): Mount[] {
-  return text.split('\n').flatMap(line => {
-    const [, , device, root, point] = line.split(' ')
-    if (device === undefined || root === undefined || point === undefined) return []
-    return [{ device, root: unescapeOctal(root), point: unescapeOctal(point) }]
-  })
 }
 
 /**
@@ -165,12 +258,6 @@ function isSameFile(path: string, other: string): boolean {
 export function isWithin(path: string, folder: string): boolean {
   const inside = posix.relative(folder, path)
   return inside !== '..' && !inside.startsWith('../')
-}
-
-function unescapeOctal(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits) =>
-    String.fromCharCode(Number.parseInt(digits, 8))
-  )
 }
 
 /** Whether a path without links lies in the Nix store of the system in `root`. */
