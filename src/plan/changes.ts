@@ -1,5 +1,5 @@
 import { sha256, type TargetFile } from '../storage/read.ts'
-import type { FileChange } from '../storage/step.ts'
+import type { FileChange } from '../storage/work.ts'
 
 /** The planned files as changes for `commit`, in their order; new files belong to whom the configuration does. */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {

@@ -16,9 +16,9 @@ import {
   runNumber,
   runsFolder
 } from './run.ts'
-import type { Step } from './step.ts'
 import { attempt, pathExists, problemIn, reading, writing } from './system.ts'
-import { writeNewFile } from './tempFiles.ts'
+import type { Step } from './work.ts'
+import { writeNewFile } from './write.ts'
 
 /** A run as the one who started it gets to know it. */
 export interface NewRun {

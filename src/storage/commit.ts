@@ -10,26 +10,24 @@ import type { FileProblem } from './problem.ts'
 import { findInterrupted } from './recovery.ts'
 import { type Purpose, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
-import {
-  diffAgainstDisk,
-  type FileChange,
-  lookOnDisk,
-  type OnDisk,
-  prepareWrites,
-  type Step,
-  type Work,
-  type WorkFile,
-  writesOf
-} from './step.ts'
 import { attempt, nearestExisting, pathExists, reading } from './system.ts'
 import {
   commitPoint,
   deleteFile,
+  diffAgainstDisk,
+  type FileChange,
   finishWork,
   type Installed,
   install,
+  lookOnDisk,
+  type OnDisk,
+  prepareWrites,
+  type Step,
   takeBackWork,
-  temporaryNames
+  temporaryNames,
+  type Work,
+  type WorkFile,
+  writesOf
 } from './work.ts'
 
 export interface CommitOptions {

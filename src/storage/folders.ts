@@ -1,21 +1,39 @@
+// Folders: opened without following a link, made, emptied, copied.
+
 import {
+  chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fchmodSync,
   fchownSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readlinkSync,
+  rmdirSync,
   type Stats,
-  statSync
+  statSync,
+  symlinkSync
 } from 'node:fs'
 import { constants as system } from 'node:os'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { err, ok, type Result } from '../nix/result.ts'
 import { isRootsAlone } from './access.ts'
 import type { FileProblem } from './problem.ts'
-import { attempt, isSystemError, nearestExisting, problemIn, writing } from './system.ts'
+import {
+  attempt,
+  isSystemError,
+  isWithin,
+  nearestExisting,
+  problemIn,
+  valueOr,
+  writing
+} from './system.ts'
 
 /** Linux; Node has no name for it. The folder is only a place to start from: no right to read it is needed. */
 const O_PATH = 0o10000000
@@ -157,4 +175,86 @@ export function syncFolder(path: string): FileProblem | null {
       closeSync(fd)
     }
   }, writing(path))
+}
+
+/** How the system says that a folder is not there, or not empty. */
+const STAYS = ['ENOENT', 'ENOTEMPTY', 'EEXIST']
+
+/** Deletes a folder if it is empty; that it isn't there, or isn't empty, is no problem. */
+export function removeIfEmpty(path: string): FileProblem | null {
+  const problem = problemIn(() => inFolder(path, it => rmdirSync(it)), writing(path))
+  if (problem === null) return syncFolder(dirname(path))
+  return problem.code === 'IO_ERROR' && STAYS.includes(problem.errno) ? null : problem
+}
+
+/** Why a folder could not be copied: it holds more than `most` files, or a call failed. */
+export type CopyProblem =
+  | { code: 'TOO_MANY'; path: string; most: number }
+  | { code: 'IO_ERROR'; path: string; errno: string; syscall: string }
+
+/** Far more than any configuration has; a home folder, or a cache, has more. */
+const MOST_FILES = 50_000
+
+/**
+ * Copies files of the folder `from` into the folder `to`, both without links in their paths: those
+ * that `names` lists, relative to it, with all that is below a folder, or all. `.git` is left out,
+ * and what can't be read, is no file, folder or link, or is not there. Links lead to the copy where
+ * they led into `from`, and else where they led. The copies belong to the caller. Now and then it
+ * lets others run; it ends early, as if it were done, once `isStopped` says so.
+ */
+export async function copyTree(
+  from: string,
+  to: string,
+  names: readonly string[] | undefined,
+  isStopped: () => boolean
+): Promise<Result<void, CopyProblem>> {
+  // All are found first, so that a home folder is refused before it fills another place.
+  const found = [...(names ?? [''])]
+  const pause = async (count: number) => {
+    if (count % 100 === 0) await setImmediate()
+    return isStopped()
+  }
+  for (let i = 0; i < found.length; i++) {
+    if (await pause(i)) return ok(undefined)
+    const name = found[i] ?? ''
+    for (const inner of entriesIn(join(from, name))) found.push(join(name, inner))
+    if (found.length > MOST_FILES) return err({ code: 'TOO_MANY', path: from, most: MOST_FILES })
+  }
+  for (const [i, name] of found.entries()) {
+    if (await pause(i)) return ok(undefined)
+    try {
+      copyOne(from, to, name)
+    } catch (error) {
+      if (!isSystemError(error)) throw error
+      const { code: errno, syscall } = error
+      if (errno === 'EACCES' || errno === 'ENOENT') continue
+      return err({ code: 'IO_ERROR', path: join(to, name), errno, syscall })
+    }
+  }
+  return ok(undefined)
+}
+
+/** What stands in a folder; nothing in what is none, or can't be read. */
+function entriesIn(path: string): string[] {
+  const names = valueOr([], () => (lstatSync(path).isDirectory() ? readdirSync(path) : []))
+  return names.filter(it => it !== '.git')
+}
+
+/** Copies a file or a link, or makes a folder. */
+function copyOne(from: string, to: string, name: string): void {
+  const [source, target] = [join(from, name), join(to, name)]
+  const stat = lstatSync(source)
+  mkdirSync(stat.isDirectory() ? target : dirname(target), { recursive: true, mode: 0o700 })
+  if (stat.isSymbolicLink()) symlinkSync(leadOf(source, from, to), target)
+  else if (stat.isFile()) {
+    copyFileSync(source, target, constants.COPYFILE_FICLONE)
+    chmodSync(target, (stat.mode & 0o777) | 0o600)
+  }
+}
+
+function leadOf(link: string, from: string, to: string): string {
+  const lead = readlinkSync(link)
+  const absolute = resolve(dirname(link), lead)
+  if (!isWithin(absolute, from)) return absolute
+  return lead.startsWith('/') ? join(to, relative(from, absolute)) : lead
 }

@@ -4,9 +4,9 @@ import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import { isObject, isString, parseObject, readSnapshot } from './read.ts'
 import { isRunId, type Purpose, parsePurpose } from './run.ts'
-import type { Work, WorkFile } from './step.ts'
 import { attempt, pathExists, writing } from './system.ts'
-import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './tempFiles.ts'
+import type { Work, WorkFile } from './work.ts'
+import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './write.ts'
 
 /**
  * What a run is about to do, on the disk before it touches anything else, and gone when all is

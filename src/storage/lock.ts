@@ -16,7 +16,7 @@ import {
   valueOr,
   writing
 } from './system.ts'
-import { renameBeside } from './tempFiles.ts'
+import { renameBeside } from './write.ts'
 
 /**
  * The lock of a folder lies in the folder itself, where everyone who may change its files sees it,

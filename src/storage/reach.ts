@@ -7,8 +7,8 @@ import type { FoundJournal } from './journal.ts'
 import { parseObject, readSnapshot, stateHash } from './read.ts'
 import { DONE, findUnsafeState, MANIFEST, outerPath, runsFolder } from './run.ts'
 import { readRun } from './runs.ts'
-import type { Work } from './step.ts'
 import { isWithin, nearestExisting, pathExists } from './system.ts'
+import type { Work } from './work.ts'
 import { temporaryNames } from './work.ts'
 
 /** Whether what a journal names may be changed in a folder (by its path and owner). */

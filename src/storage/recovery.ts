@@ -16,8 +16,8 @@ import { exceeds, keepsRunOf, mayNameJournal, type Reach, reachOf } from './reac
 import { readSnapshot } from './read.ts'
 import { findUnsafeState, type Purpose, type RunKind, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
-import type { Work } from './step.ts'
 import { pathExists } from './system.ts'
+import type { Work } from './work.ts'
 import { commitPoint, fileState, finishWork, takeBackWork } from './work.ts'
 
 /** Where to look for what an interrupted run left. */

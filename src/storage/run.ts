@@ -14,7 +14,7 @@ import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import { isNumber, isObject, isString, isStrings, parseObject } from './read.ts'
 import { attempt, isWithin, pathExists, pathParts, reading, succeeded, valueOr } from './system.ts'
-import { writeNewFile } from './tempFiles.ts'
+import { writeNewFile } from './write.ts'
 
 /**
  * One file of a run. The paths of a run are those of the system that was edited, whatever folder it

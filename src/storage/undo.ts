@@ -17,8 +17,8 @@ import {
   stateFolder
 } from './run.ts'
 import { historyOf, readCopy, toRun } from './runs.ts'
-import type { FileChange } from './step.ts'
 import { pathExists, valueOr } from './system.ts'
+import type { FileChange } from './work.ts'
 
 /** What is at the path of a run's file now, and what the run kept of it. */
 interface Found {

@@ -11,7 +11,7 @@ import {
 import { join, relative } from 'node:path'
 import { expect, test } from 'vitest'
 import { commit } from '../../src/storage/commit.ts'
-import { copyAttributes } from '../../src/storage/tempFiles.ts'
+import { copyAttributes } from '../../src/storage/write.ts'
 import { compiled } from './support/compile.ts'
 import { change, hashOf, read } from './support/files.ts'
 import { jobOf, runJob } from './support/job.ts'

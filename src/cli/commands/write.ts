@@ -9,7 +9,7 @@ import { planRegistration, type Registration, register } from '../../storage/git
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
 import { readSnapshot } from '../../storage/read.ts'
 import { markReported, type Purpose } from '../../storage/run.ts'
-import type { FileChange } from '../../storage/step.ts'
+import type { FileChange } from '../../storage/work.ts'
 import type { WritingRequest } from '../args/request.ts'
 import { type Context, stateFolderHere, VERSION, watch } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { sha256 } from '../../../src/storage/read.ts'
-import type { FileChange } from '../../../src/storage/step.ts'
+import type { FileChange } from '../../../src/storage/work.ts'
 
 /** The hash of a text. */
 export function hashOf(text: string): string {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { Result } from '../../../src/nix/result.ts'
 import type { CommitOptions, CommitProblem, Committed } from '../../../src/storage/commit.ts'
-import type { FileChange } from '../../../src/storage/step.ts'
+import type { FileChange } from '../../../src/storage/work.ts'
 import { runnerIn } from './compile.ts'
 
 /** A change of files as the runner takes it. */

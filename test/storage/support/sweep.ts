@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
-import type { FileChange } from '../../../src/storage/step.ts'
+import type { FileChange } from '../../../src/storage/work.ts'
 import { runnerIn } from './compile.ts'
 import { type Ended, jobOf, recoveryOf, runProgram } from './job.ts'
 import { listing } from './listing.ts'

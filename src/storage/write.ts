@@ -1,43 +1,29 @@
+// Files that are made whole before they get their names, and the names that they have until then.
+
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
-  chmodSync,
   closeSync,
   constants,
-  copyFileSync,
   fchmodSync,
   fchownSync,
   fsyncSync,
   futimesSync,
-  lstatSync,
-  mkdirSync,
   openSync,
-  readdirSync,
-  readlinkSync,
   readSync,
+  realpathSync,
   renameSync,
-  rmdirSync,
-  symlinkSync,
+  statSync,
   unlinkSync,
   writeSync
 } from 'node:fs'
-import { basename, dirname, join, relative, resolve } from 'node:path'
-import { setImmediate } from 'node:timers/promises'
-import { err, ok, type Result } from '../nix/result.ts'
-import { findProgram } from './access.ts'
+import { basename, dirname, join } from 'node:path'
+import { ok, type Result } from '../nix/result.ts'
+import { findProgram, knownPeople } from './access.ts'
 import { inFolder, pathOf, syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
-import type { Ownership } from './read.ts'
-import {
-  attempt,
-  isSystemError,
-  isWithin,
-  pathExists,
-  reading,
-  succeeded,
-  valueOr,
-  writing
-} from './system.ts'
+import { type Ownership, readFacts } from './read.ts'
+import { attempt, pathExists, problemIn, reading, succeeded, writing } from './system.ts'
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 
@@ -80,24 +66,22 @@ export function writeNewFile(
 ): FileProblem | null {
   const about = options.about ?? path
   const written = attempt(
-    () => {
+    (): FileProblem | null => {
       const fd = inFolder(path, it => openSync(it, NEW, 0o600))
       try {
-        return (
-          fillFile(fd, bytes, like, options) ?? (containsBytes(fd, bytes) ? null : NOT_AS_WRITTEN)
-        )
+        const unfilled = fillFile(fd, bytes, like, options)
+        if (unfilled !== null || containsBytes(fd, bytes)) return unfilled
+        return { code: 'NOT_AS_WRITTEN', path: about }
       } finally {
         closeSync(fd)
       }
     },
     writing(about, bytes.length)
   )
-  if (!written.ok) return written.error
-  return written.value === NOT_AS_WRITTEN ? { code: NOT_AS_WRITTEN, path: about } : written.value
+  return written.ok ? written.value : written.error
 }
 
 const NEW = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
-const NOT_AS_WRITTEN = 'NOT_AS_WRITTEN'
 
 function fillFile(
   fd: number,
@@ -199,95 +183,79 @@ export function removeFile(path: string): FileProblem | null {
   return removed.error
 }
 
-/** Deletes a folder if it is empty; that it isn't there, or isn't empty, is no problem. */
-export function removeIfEmpty(path: string): FileProblem | null {
-  const removed = attempt(() => {
-    try {
-      inFolder(path, it => rmdirSync(it))
-      return true
-    } catch (error) {
-      if (isSystemError(error) && ['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(error.code))
-        return false
-      throw error
-    }
-  }, writing(path))
-  if (!removed.ok) return removed.error
-  return removed.value ? syncFolder(dirname(path)) : null
-}
-
 /** Renames an entry of a folder; what has the new name in the same folder goes. Throws as `renameSync`. */
 export function renameBeside(from: string, to: string): void {
   inFolder(to, it => renameSync(join(dirname(it), basename(from)), it))
 }
 
-/** Why a folder could not be copied: it holds more than `most` files, or a call failed. */
-export type CopyProblem =
-  | { code: 'TOO_MANY'; path: string; most: number }
-  | { code: 'IO_ERROR'; path: string; errno: string; syscall: string }
-
-/** Far more than any configuration has; a home folder, or a cache, has more. */
-const MOST_FILES = 50_000
+/** A file that is made or replaced, which is no part of the configuration. */
+interface SaveTarget {
+  /** The folder is without links; the file itself is no link. */
+  path: string
+  /** What it belongs to now; null where it does not exist. */
+  before: (Ownership & { dev: number; ino: number }) | null
+}
 
 /**
- * Copies files of the folder `from` into the folder `to`, both without links in their paths: those
- * that `names` lists, relative to it, with all that is below a folder, or all. `.git` is left out,
- * and what can't be read, is no file, folder or link, or is not there. Links lead to the copy where
- * they led into `from`, and else where they led. The copies belong to the caller. Now and then it
- * lets others run; it ends early, as if it were done, once `isStopped` says so.
+ * Where the absolute `path` leads, if a file can be made or replaced there. Links to the folder are
+ * followed; a link with the name of the file is not.
+ * Problems: NOT_FOUND (the folder is missing), NOT_DIRECTORY, IS_DIRECTORY, NOT_REGULAR (a link,
+ * too), NOT_READABLE, IO_ERROR.
  */
-export async function copyTree(
-  from: string,
-  to: string,
-  names: readonly string[] | undefined,
-  isStopped: () => boolean
-): Promise<Result<void, CopyProblem>> {
-  // All are found first, so that a home folder is refused before it fills another place.
-  const found = [...(names ?? [''])]
-  const pause = async (count: number) => {
-    if (count % 100 === 0) await setImmediate()
-    return isStopped()
-  }
-  for (let i = 0; i < found.length; i++) {
-    if (await pause(i)) return ok(undefined)
-    const name = found[i] ?? ''
-    for (const inner of entriesIn(join(from, name))) found.push(join(name, inner))
-    if (found.length > MOST_FILES) return err({ code: 'TOO_MANY', path: from, most: MOST_FILES })
-  }
-  for (const [i, name] of found.entries()) {
-    if (await pause(i)) return ok(undefined)
-    try {
-      copyOne(from, to, name)
-    } catch (error) {
-      if (!isSystemError(error)) throw error
-      const { code: errno, syscall } = error
-      if (errno === 'EACCES' || errno === 'ENOENT') continue
-      return err({ code: 'IO_ERROR', path: join(to, name), errno, syscall })
-    }
-  }
-  return ok(undefined)
+export function locateSaved(path: string): Result<SaveTarget, FileProblem> {
+  const folder = attempt(() => realpathSync(dirname(path)), reading(dirname(path)))
+  if (!folder.ok) return folder
+  const target = join(folder.value, basename(path))
+  const facts = readFacts(target)
+  return facts.ok ? ok({ path: target, before: facts.value }) : facts
 }
 
-/** What stands in a folder; nothing in what is none, or can't be read. */
-function entriesIn(path: string): string[] {
-  const names = valueOr([], () => (lstatSync(path).isDirectory() ? readdirSync(path) : []))
-  return names.filter(it => it !== '.git')
+/**
+ * Makes or replaces the file with these bytes, as the files of a run are: a new file beside it, whole
+ * and on the disk, takes its place, so that on a problem the old one is as it was. Nobody can read it
+ * who can't read a file with the owner and mode `source`, which the bytes come from. Within that it
+ * keeps its mode and, as root, its owner. A new one gets what `ownerOfSaved` says. Problems: those of
+ * writing.
+ */
+export function saveFile(
+  { path, before }: SaveTarget,
+  bytes: Uint8Array,
+  source: Ownership
+): FileProblem | null {
+  const fresh = ownerOfSaved(dirname(path))
+  if (!fresh.ok) return fresh.error
+  // Only root can give a file away.
+  const isRoot = process.geteuid?.() === 0
+  const wanted =
+    before === null ? fresh.value : isRoot ? before : { ...fresh.value, mode: before.mode }
+  const temp = temporaryName(path)
+  const problem =
+    writeNewFile(temp, bytes, narrowed(wanted, source), { about: path }) ??
+    problemIn(() => renameBeside(temp, path), writing(path, bytes.length))
+  if (problem === null) return syncFolder(dirname(path))
+  removeFile(temp)
+  return problem
 }
 
-/** Copies a file or a link, or makes a folder. */
-function copyOne(from: string, to: string, name: string): void {
-  const [source, target] = [join(from, name), join(to, name)]
-  const stat = lstatSync(source)
-  mkdirSync(stat.isDirectory() ? target : dirname(target), { recursive: true, mode: 0o700 })
-  if (stat.isSymbolicLink()) symlinkSync(leadOf(source, from, to), target)
-  else if (stat.isFile()) {
-    copyFileSync(source, target, constants.COPYFILE_FICLONE)
-    chmodSync(target, (stat.mode & 0o777) | 0o600)
-  }
+/**
+ * To whom a new file in this folder belongs: to the caller or, for root in a folder of whoever called
+ * sudo, to the owner of the folder. The mode is 0666 without what the umask takes.
+ */
+export function ownerOfSaved(folder: string): Result<Ownership, FileProblem> {
+  const looked = attempt(() => statSync(folder), reading(folder))
+  if (!looked.ok) return looked
+  const [self, group] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0]
+  const isLent = self === 0 && knownPeople().trusted.has(looked.value.uid)
+  const { uid, gid } = isLent ? looked.value : { uid: self, gid: group }
+  return ok({ mode: 0o666 & ~process.umask(), uid, gid })
 }
 
-function leadOf(link: string, from: string, to: string): string {
-  const lead = readlinkSync(link)
-  const absolute = resolve(dirname(link), lead)
-  if (!isWithin(absolute, from)) return absolute
-  return lead.startsWith('/') ? join(to, relative(from, absolute)) : lead
+/** An owner and a mode with which nobody can read who can't read the source. */
+function narrowed({ mode, uid, gid }: Ownership, source: Ownership): Ownership {
+  const others = source.mode & 0o007
+  // Who is in another group is one of the others.
+  const group = gid === source.gid ? source.mode & 0o070 : others << 3
+  const isReadable = uid === source.uid || uid === 0 || (others & 0o004) !== 0
+  const most = 0o600 | group | others
+  return { mode: mode & most & 0o666, uid: isReadable ? uid : source.uid, gid }
 }
