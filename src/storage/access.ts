@@ -4,6 +4,7 @@ import {
   lstatSync,
   readlinkSync,
   realpathSync,
+  type Stats,
   statSync
 } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
@@ -18,6 +19,7 @@ import {
   problemIn,
   reading,
   textAt,
+  valueOr,
   writing
 } from './system.ts'
 
@@ -39,7 +41,7 @@ const STICKY = 0o1000
  * folder nor a link. Throws the errors of the system, and ELOOP as `Error` after 40 links.
  */
 function wayOf(path: string): WayPart[] {
-  const way: WayPart[] = [partAt('/')]
+  const way = [wayPart('/', lstatSync('/'))]
   let at = '/'
   let links = 0
   let pending = pathParts(path)
@@ -51,7 +53,7 @@ function wayOf(path: string): WayPart[] {
     const next = join(at, name)
     const found = lstatSync(next, { throwIfNoEntry: false })
     if (found === undefined || !(found.isDirectory() || found.isSymbolicLink())) break
-    way.push({ ...partAt(next), isLink: found.isSymbolicLink() })
+    way.push(wayPart(next, found))
     if (!found.isSymbolicLink()) {
       at = next
       continue
@@ -63,6 +65,11 @@ function wayOf(path: string): WayPart[] {
     pending = [...pathParts(target), ...pending]
   }
   return way
+}
+
+function wayPart(path: string, stat: Stats): WayPart {
+  const { uid, gid, mode } = stat
+  return { path, isLink: stat.isSymbolicLink(), uid, gid, mode: mode & 0o7777 }
 }
 
 /**
@@ -85,12 +92,6 @@ export function isRootsAlone(folder: string): boolean {
 /** Whether it can be written to by its group or by everybody. */
 function isShared({ gid, mode }: { gid: number; mode: number }): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
-}
-
-function partAt(path: string): WayPart {
-  const stat = lstatSync(path)
-  const { uid, gid } = stat
-  return { path, isLink: stat.isSymbolicLink(), uid, gid, mode: stat.mode & 0o7777 }
 }
 
 /** Where NixOS keeps programs for everybody. */
@@ -157,10 +158,8 @@ export function accountOf(uid: number, passwd: string): { name: string; home: st
 }
 
 function records(text: string): string[][] {
-  return text
-    .split('\n')
-    .filter(line => line.split(':').length >= 4)
-    .map(line => line.split(':'))
+  const lines = text.split('\n').map(line => line.split(':'))
+  return lines.filter(fields => fields.length >= 4)
 }
 
 /** What is known about the people on this machine. */
@@ -205,9 +204,9 @@ function findOpenFolder(path: string, people: People): FileProblem | null {
  * refused, as a configuration in one's home is the usual case. Null for any other folder.
  */
 export function lenderOf(path: string, people: People): number | null {
-  const looked = attempt(() => statSync(path).uid, reading(path))
-  if (!looked.ok || !people.trusted.has(looked.value)) return null
-  return [0, process.geteuid?.()].includes(looked.value) ? null : looked.value
+  const uid = valueOr(null, () => statSync(path).uid)
+  if (uid === null || !people.trusted.has(uid)) return null
+  return [0, process.geteuid?.()].includes(uid) ? null : uid
 }
 
 /** The same of a folder whose facts are known. */
@@ -221,31 +220,22 @@ export function isOpen(
   return members === null || [...members].some(uid => !people.trusted.has(uid))
 }
 
-/** A folder in which somebody can replace what leads to a file. */
-interface OpenParent {
-  path: string
-  uid: number
-  mode: number
-}
-
 /**
  * The folders that lead to the file at `path` (absolute, without links), its own folder included, in
  * which somebody can replace the next part of the path who is neither root, nor the owner of the file
  * (`owner`), nor trusted. In a folder like /tmp each can replace only what is theirs. None where the way
  * can't be read.
  */
-export function findOpenParents(path: string, owner: number, people: People): OpenParent[] {
+export function findOpenParents(path: string, owner: number, people: People): WayPart[] {
   const known = { ...people, trusted: new Set([...people.trusted, owner]) }
   try {
     // The file ends the way: it is no folder.
     const way = wayOf(path)
-    return way
-      .filter((folder, index) => {
-        const isSticky = (folder.mode & 0o1000) !== 0 && known.trusted.has(folder.uid)
-        const next = way[index + 1]?.uid ?? owner
-        return isSticky ? !known.trusted.has(next) : isOpen(folder, known)
-      })
-      .map(({ path: folder, uid, mode }) => ({ path: folder, uid, mode }))
+    return way.filter((folder, index) => {
+      const isSticky = (folder.mode & STICKY) !== 0 && known.trusted.has(folder.uid)
+      const next = way[index + 1]?.uid ?? owner
+      return isSticky ? !known.trusted.has(next) : isOpen(folder, known)
+    })
   } catch {
     return []
   }

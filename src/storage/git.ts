@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, fstatSync, lstatSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { defined } from '../collections.ts'
+import { defined, uniqueBy } from '../collections.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import { findProgram } from './access.ts'
+import { accountOf, findProgram } from './access.ts'
 import { openFolder, pathOf } from './folders.ts'
 import { textAt } from './system.ts'
 
@@ -60,7 +60,8 @@ function runAs(
   args: readonly string[],
   { folder, input, user }: { folder: string; input: string; user?: User }
 ): Result<string, GitProblem> {
-  const home = user === undefined ? process.env.HOME : homeOf(user.uid)
+  const home =
+    user === undefined ? process.env.HOME : accountOf(user.uid, textAt('/etc/passwd'))?.home
   const run = spawnSync(program, args, {
     cwd: folder,
     input,
@@ -95,13 +96,6 @@ function firstFault(stderr: string): string {
   return (fault ?? 'it gave no reason').replace(/^(?:fatal|error): /, '').replace(/\.$/, '')
 }
 
-function homeOf(uid: number): string | undefined {
-  const accounts = textAt('/etc/passwd')
-    .split('\n')
-    .map(it => it.split(':'))
-  return accounts.find(it => Number(it[2]) === uid)?.[5]
-}
-
 /** A git work tree, and as whom git has to run in it. */
 export interface WorkTree {
   /** Its topmost folder. */
@@ -125,7 +119,7 @@ export function findWorkTree(path: string): WorkTree | undefined {
 }
 
 /** The owner of the repository behind a `.git`; for a file, of the folder that it points to. */
-function repositoryOwner(path: string): { uid: number; gid: number } | undefined {
+function repositoryOwner(path: string): User | undefined {
   try {
     const found = lstatSync(path)
     const pointed = found.isFile()
@@ -148,9 +142,7 @@ export function listFiles(tree: WorkTree, listed: Listed): Result<string[], GitP
   for (const way of ways) {
     const run = runGit(tree, ['ls-files', '-z', ...way])
     if (!run.ok) return run
-    for (const name of run.value.split('\0')) {
-      if (name !== '' && !name.endsWith('/')) names.add(name)
-    }
+    for (const name of splitNames(run.value)) if (!name.endsWith('/')) names.add(name)
   }
   return ok([...names])
 }
@@ -184,18 +176,12 @@ export function planRegistration(
   created: readonly string[],
   deleted: readonly string[]
 ): Registration[] {
-  const trees = new Map<string, { tree: WorkTree; created: string[]; deleted: string[] }>()
-  const note = (path: string, kind: 'created' | 'deleted') => {
-    const tree = findWorkTree(path)
-    if (!tree) return
-    const known = trees.get(tree.top) ?? { tree, created: [], deleted: [] }
-    known[kind].push(path)
-    trees.set(tree.top, known)
-  }
-  for (const path of created) note(path, 'created')
-  for (const path of deleted) note(path, 'deleted')
-  return [...trees.values()]
-    .map(it => planTree(it.tree, it.created, it.deleted))
+  const all = [...created, ...deleted].flatMap(it => findWorkTree(it) ?? [])
+  return uniqueBy(all, it => it.top)
+    .map(tree => {
+      const isIn = (path: string) => findWorkTree(path)?.top === tree.top
+      return planTree(tree, created.filter(isIn), deleted.filter(isIn))
+    })
     .filter(it => it.problem || it.add.length + it.forget.length + it.ignored.length > 0)
 }
 
@@ -245,14 +231,8 @@ function stagedHashes(
   tree: WorkTree,
   paths: readonly string[]
 ): Result<Map<string, string>, GitProblem> {
-  const listed = runGit(tree, [
-    LITERAL,
-    'ls-files',
-    '--stage',
-    '-z',
-    '--',
-    ...pathspecs(tree, paths)
-  ])
+  const args = [LITERAL, 'ls-files', '--stage', '-z', '--']
+  const listed = runGit(tree, [...args, ...pathspecs(tree, paths)])
   if (!listed.ok) return listed
   const entries = listed.value.split('\0').flatMap((entry): [string, string][] => {
     const [, hash, name] = /^\d+ ([0-9a-f]+) \d\t(.*)$/s.exec(entry) ?? []
