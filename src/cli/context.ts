@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { locateTarget, readSnapshot } from '../storage/read.ts'
-import { stateFolder } from '../storage/run.ts'
+import { stateFolder } from '../storage/stateFolder.ts'
 import type { CommandRequest } from './args/request.ts'
 import { shellWord } from './args/shellWord.ts'
 

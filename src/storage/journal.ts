@@ -3,8 +3,8 @@ import { err, ok, type Result } from '../nix/result.ts'
 import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import { isObject, isString, parseObject, readSnapshot } from './read.ts'
-import { isRunId, type Purpose, parsePurpose } from './run.ts'
-import { attempt, pathExists, writing } from './system.ts'
+import { isRunId, type Purpose, parsePurpose, withTarget } from './run.ts'
+import { pathExists, problemIn, writing } from './system.ts'
 import type { Work, WorkFile } from './work.ts'
 import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './write.ts'
 
@@ -55,8 +55,9 @@ export function writeJournal(journal: Journal, folder: string, about: string): F
   const bytes = Buffer.from(formatJournal(journal, folder))
   const unwritten = writeNewFile(draft, bytes, null, { about })
   if (unwritten !== null) return unwritten
-  const renamed = attempt(() => renameBeside(draft, journalPath(folder)), writing(about))
-  return renamed.ok ? syncFolder(folder) : renamed.error
+  return (
+    problemIn(() => renameBeside(draft, journalPath(folder)), writing(about)) ?? syncFolder(folder)
+  )
 }
 
 /** What there is of a journal in a folder. */
@@ -116,8 +117,7 @@ function formatJournal(
     folders: work.folders.map(inner),
     emptied: work.emptied.map(inner),
     run: innerOrNull(work.run),
-    ...purpose,
-    ...(purpose.target === undefined ? {} : { target: inner(purpose.target) })
+    ...withTarget(purpose, inner)
   }
   return `${JSON.stringify(value, null, 2)}\n`
 }
@@ -136,14 +136,13 @@ function parseJournal(text: string, folder: string): Journal | null {
   if (runFolder !== null && !isRunId(basename(runFolder))) return null
   const purpose = parsePurpose(top)
   if (purpose === null) return null
-  const { target } = purpose
   return {
     command,
     started,
     locked: locked.map(outer),
     work: { files, folders: folders.map(outer), emptied: emptied.map(outer), run: runFolder },
     // Only ever compared: nothing is done with the file that it names.
-    purpose: { ...purpose, ...(target === undefined ? {} : { target: outer(target) }) }
+    purpose: withTarget(purpose, outer)
   }
 }
 

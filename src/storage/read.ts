@@ -191,15 +191,13 @@ export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | nu
 }
 
 /** What is known of a regular file without opening it; null where there is none. A link is not followed. */
-export function readFacts(
-  path: string
-): Result<(Ownership & { dev: number; ino: number }) | null, FileProblem> {
+export function readFacts(path: string): Result<Ownership | null, FileProblem> {
   const looked = attempt(() => lstatSync(path), reading(path))
   if (!looked.ok) return looked.error.code === 'NOT_FOUND' ? ok(null) : looked
   if (looked.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })
   if (!looked.value.isFile()) return err({ code: 'NOT_REGULAR', path })
-  const { mode, uid, gid, dev, ino } = looked.value
-  return ok({ mode: mode & 0o7777, uid, gid, dev, ino })
+  const { mode, uid, gid } = looked.value
+  return ok({ mode: mode & 0o7777, uid, gid })
 }
 
 /** The SHA-256 of the bytes in hexadecimal. */

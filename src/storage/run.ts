@@ -1,19 +1,9 @@
-import {
-  closeSync,
-  constants,
-  lstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync
-} from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
-import { isOpen, type People } from './access.ts'
+import { closeSync, constants, openSync, rmSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
 import { syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import { isNumber, isObject, isString, isStrings, parseObject } from './read.ts'
-import { attempt, isWithin, pathExists, pathParts, reading, succeeded, valueOr } from './system.ts'
+import { isWithin, pathExists, succeeded } from './system.ts'
 import { writeNewFile } from './write.ts'
 
 /**
@@ -80,6 +70,11 @@ export interface Run extends Manifest {
   done: boolean
   /** Whether the person was told that it came to its end, and that nothing went wrong. */
   reported: boolean
+}
+
+/** The same purpose, with the path of its target as `pathOf` gives it. */
+export function withTarget(purpose: Purpose, pathOf: (path: string) => string): Purpose {
+  return purpose.target === undefined ? purpose : { ...purpose, target: pathOf(purpose.target) }
 }
 
 export const MANIFEST = 'manifest.json'
@@ -211,111 +206,4 @@ export function markDone(folder: string): FileProblem | null {
  */
 export function markReported(folder: string): void {
   succeeded(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))
-}
-
-/** What the place of the state folder depends on. */
-interface StateFolderFacts {
-  /** The root of the system that is edited, `/` for the running one. */
-  root: string
-  uid: number
-  home: string
-  env: Record<string, string | undefined>
-}
-
-/**
- * The folder that keeps the runs: `$VFIO_PATCH_STATE` when set; for root `var/lib/vfio-patch` in
- * the root, so that it goes along with a system that is being installed; for others `vfio-patch` in
- * `$XDG_STATE_HOME`, by default `~/.local/state`.
- */
-export function stateFolder({ root, uid, home, env }: StateFolderFacts): string {
-  if (env.VFIO_PATCH_STATE) return resolve(env.VFIO_PATCH_STATE)
-  if (uid === 0) return join(root, 'var/lib/vfio-patch')
-  // The XDG rules: a relative path is invalid and counts as none.
-  const base = env.XDG_STATE_HOME?.startsWith('/') ? env.XDG_STATE_HOME : join(home, '.local/state')
-  return join(base, 'vfio-patch')
-}
-
-/** The folder with one folder for each run. */
-export function runsFolder(state: string): string {
-  return join(state, 'runs')
-}
-
-const MOST_LINKS = 40
-const OVERFLOW_UID = 65534
-
-/**
- * What makes a state folder unfit to keep backups, or to take them from: one who could write there
- * would choose what an undo puts in place. The folder and the one with the runs must be the
- * caller's, without rights for others (NOT_PRIVATE); nobody who isn't trusted may be able to put
- * something else in the place of any folder on the way, or of a link there (OPEN_FOLDER; a folder
- * like /tmp, in which each can only move their own, is fine). Whoever called sudo is not trusted with
- * what root puts in place, so their folders are not safe for it. Null when all of it that exists is
- * sound. Problems: these, and those of reading.
- */
-export function findUnsafeState(stateFolder: string, people: People): FileProblem | null {
-  const runs = runsFolder(stateFolder)
-  const way = findUnsafeWay(stateFolder, people)
-  if (way !== null) return way
-  for (const folder of [stateFolder, runs]) {
-    if (!pathExists(folder)) return null
-    const looked = attempt(() => statSync(folder), reading(folder))
-    if (!looked.ok) return looked.error
-    const { uid, mode } = looked.value
-    if (!looked.value.isDirectory()) return { code: 'NOT_DIRECTORY', path: folder }
-    if (uid !== process.geteuid?.() || (mode & 0o077) !== 0)
-      return { code: 'NOT_PRIVATE', path: folder, uid, mode: mode & 0o7777 }
-  }
-  return null
-}
-
-/** The folders above the path, those that links on it lead through, and the links. */
-function findUnsafeWay(path: string, known: People): FileProblem | null {
-  const self = process.geteuid?.() ?? -1
-  const people = { ...known, trusted: new Set([0, self, ...unmappedRoot()]) }
-  let at = '/'
-  let pending = pathParts(path)
-  let links = 0
-  for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
-    const looked = attempt(() => statSync(at), reading(at))
-    if (!looked.ok) return looked.error
-    const { uid, gid, mode } = looked.value
-    const isSticky = (mode & 0o1000) !== 0 && people.trusted.has(uid)
-    if (!isSticky && isOpen({ uid, gid, mode }, people))
-      return { code: 'OPEN_FOLDER', path: at, uid, gid, mode: mode & 0o7777 }
-    if (part === '..') {
-      at = dirname(at)
-      continue
-    }
-    const next = join(at, part)
-    if (!pathExists(next)) return null
-    const entry = attempt(() => lstatSync(next), reading(next))
-    if (!entry.ok) return entry.error
-    if (!entry.value.isSymbolicLink()) {
-      at = next
-      continue
-    }
-    links += 1
-    if (links > MOST_LINKS) return { code: 'LINK_LOOP', path, hops: [path] }
-    if (!people.trusted.has(entry.value.uid))
-      return { code: 'NOT_PRIVATE', path: next, uid: entry.value.uid, mode: 0o777 }
-    const target = attempt(() => readlinkSync(next), reading(next))
-    if (!target.ok) return target.error
-    if (target.value.startsWith('/')) at = '/'
-    pending = [...pathParts(target.value), ...pending]
-  }
-  return null
-}
-
-/**
- * In a namespace where root has no number, as in a sandbox that builds packages, root's folders show
- * as those of the one that stands for all who have none.
- */
-function unmappedRoot(): number[] {
-  const map = valueOr('0 0 1', () => readFileSync('/proc/self/uid_map').toString())
-  const ranges = map
-    .trim()
-    .split('\n')
-    .map(line => line.trim().split(/ +/).map(Number))
-  const isMapped = ranges.some(([, outside = 0]) => outside === 0)
-  return isMapped ? [] : [OVERFLOW_UID]
 }

@@ -19,7 +19,6 @@ import {
   compareRunIds,
   DONE,
   dropRun,
-  findUnsafeState,
   isRunId,
   MANIFEST,
   type Manifest,
@@ -27,9 +26,9 @@ import {
   outerRoot,
   parseManifest,
   REPORTED,
-  type Run,
-  runsFolder
+  type Run
 } from './run.ts'
+import { findUnsafeState, runsFolder } from './stateFolder.ts'
 import { attempt, pathExists, reading, valueOr } from './system.ts'
 
 /** Far more than the record of a run over every file of a configuration takes. */

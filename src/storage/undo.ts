@@ -12,11 +12,10 @@ import {
   outerPath,
   parseManifest,
   type Run,
-  type RunFile,
-  runsFolder,
-  stateFolder
+  type RunFile
 } from './run.ts'
 import { historyOf, readCopy, toRun } from './runs.ts'
+import { runsFolder, stateFolder } from './stateFolder.ts'
 import { pathExists, valueOr } from './system.ts'
 import type { FileChange } from './work.ts'
 

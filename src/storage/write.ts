@@ -193,7 +193,7 @@ interface SaveTarget {
   /** The folder is without links; the file itself is no link. */
   path: string
   /** What it belongs to now; null where it does not exist. */
-  before: (Ownership & { dev: number; ino: number }) | null
+  before: Ownership | null
 }
 
 /**

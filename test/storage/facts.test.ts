@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { parseMounts } from '../../src/mounts.ts'
 import { knownPeople, membersOf, uidOf } from '../../src/storage/access.ts'
 import { isTrace } from '../../src/storage/commit.ts'
-import { runsFolder, stateFolder } from '../../src/storage/run.ts'
+import { runsFolder, stateFolder } from '../../src/storage/stateFolder.ts'
 import { otherPaths } from '../../src/storage/system.ts'
 
 const PASSWD = `root:x:0:0:System administrator:/root:/run/current-system/sw/bin/bash
