@@ -5,28 +5,11 @@ import { accountOf, callersOf } from './access.ts'
 import { concerns } from './history.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot, stateHash } from './read.ts'
-import {
-  compareRunIds,
-  isRunId,
-  MANIFEST,
-  outerPath,
-  parseManifest,
-  type Run,
-  type RunFile
-} from './run.ts'
+import { compareRunIds, isRunId, MANIFEST, outerPath, parseManifest, type Run } from './run.ts'
 import { historyOf, readCopy, toRun } from './runs.ts'
 import { runsFolder, stateFolder } from './stateFolder.ts'
 import { pathExists, valueOr } from './system.ts'
 import type { FileChange } from './work.ts'
-
-/** What is at the path of a run's file now, and what the run kept of it. */
-interface Found {
-  file: RunFile
-  /** The hash of what is there, null for nothing. */
-  now: string | null
-  /** What was there before the run, null for nothing. */
-  kept: Uint8Array | null
-}
 
 /**
  * The changes that take a run back, for `commit`: files that it changed or deleted get their bytes
@@ -36,35 +19,24 @@ interface Found {
  * the files.
  */
 export function planUndo(run: Run): Result<FileChange[], FileProblem> {
-  const found: Found[] = []
-  for (const file of run.files) {
-    const read = readSnapshot(outerPath(file.path, run.root))
+  const emptied = run.folders.map(folder => outerPath(folder, run.root))
+  const changes: FileChange[] = []
+  let edited: FileProblem | null = null
+  for (const { path, before, after } of run.files) {
+    const realpath = outerPath(path, run.root)
+    const read = readSnapshot(realpath)
     if (!read.ok) return read
     const now = stateHash(read.value)
-    const kept = file.before === null ? ok(null) : readCopy(run, file.before)
+    const kept = before === null ? ok(null) : readCopy(run, before)
     if (!kept.ok) return kept
-    found.push({ file, now, kept: kept.value })
+    if (now === stateHash(before)) continue
+    if (now !== stateHash(after))
+      edited ??= { code: 'EDITED_SINCE', path: realpath, run: run.id, found: now }
+    const like = before === null ? {} : { like: before }
+    const found = now === null ? null : { sha256: now }
+    changes.push({ realpath, before: found, after: kept.value, emptied, ...like })
   }
-  return changesBack(run, found)
-}
-
-/** The pure part of `planUndo`. */
-function changesBack(run: Run, found: Found[]): Result<FileChange[], FileProblem> {
-  const edited = found.find(
-    ({ file, now }) => now !== stateHash(file.before) && now !== stateHash(file.after)
-  )
-  if (edited !== undefined) {
-    const path = outerPath(edited.file.path, run.root)
-    return err({ code: 'EDITED_SINCE', path, run: run.id, found: edited.now })
-  }
-  const emptied = run.folders.map(folder => outerPath(folder, run.root))
-  const changed = found.filter(({ file, now }) => now !== stateHash(file.before))
-  const changes = changed.map(({ file, now, kept }): FileChange => {
-    const realpath = outerPath(file.path, run.root)
-    const before = now === null ? null : { sha256: now }
-    const like = file.before === null ? {} : { like: file.before }
-    return { realpath, before, after: kept, emptied, ...like }
-  })
+  if (edited !== null) return err(edited)
   // As in any change a file comes before the one that imports it, and goes after it. What a run
   // made or deleted is undone from its last to its first; what it changed keeps the order, in which
   // the configuration is the last.
