@@ -5,7 +5,7 @@ import { passesDevices } from '../lints/bindings.ts'
 import { intelIommu } from '../lints/kernelParams.ts'
 import type { View } from '../lints/view.ts'
 import { isForGuests } from '../machine/cards.ts'
-import { isPlaceholder } from '../machine/dump/placeholders.ts'
+import { isPlaceholder } from '../machine/dump/names.ts'
 import type { Machine, PciDevice, System, Systems } from '../machine/machine.ts'
 import { hasParam, isBoundByID, type Named, type Requirements } from './requirements.ts'
 

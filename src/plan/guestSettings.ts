@@ -2,7 +2,7 @@
 // machine allow.
 
 import { type Needs, printCpuSet, readCpuSet } from '../guests/needs/needs.ts'
-import { isPlaceholder } from '../machine/dump/placeholders.ts'
+import { isPlaceholder } from '../machine/dump/names.ts'
 import type { PciDevice } from '../machine/machine.ts'
 import { formatPath } from '../nix/index.ts'
 import { parseDeviceNode } from '../settings/parse.ts'

@@ -4,8 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'vitest'
-import { openMachine } from '../../src/machine/open.ts'
-import { readMachine } from '../../src/machine/read/machine.ts'
+import { openMachine, readMachine } from '../../src/machine/read/machine.ts'
 import { makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
 

@@ -1,8 +1,13 @@
 // What a path below /dev means on a machine, and what the host does with that disk.
 
 import { expect, test } from 'vitest'
-import { blocksAt, usesUpon } from '../../src/machine/disks.ts'
-import { devicePath, isPartitionOf, isSamePath } from '../../src/machine/read/lifelines.ts'
+import {
+  blocksAt,
+  devicePath,
+  isPartitionOf,
+  isSamePath,
+  usesUpon
+} from '../../src/machine/disks.ts'
 import { readBlocks } from '../../src/machine/read/storage.ts'
 import { followLinks } from '../../src/machine/source.ts'
 import { NAMES, sourceOf } from './support/machines.ts'

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { nameTables } from '../../src/machine/open.ts'
 import { pciNamesOf } from '../../src/machine/pciNames.ts'
+import { nameTables } from '../../src/machine/read/machine.ts'
 
 const DATA = fileURLToPath(new URL('../../data/', import.meta.url))
 

@@ -1,8 +1,12 @@
 import { isAbsolute, resolve } from 'node:path'
 import { idOf, type Machine } from '../../machine/machine.ts'
-import { type MachineProblem, nameTables, openMachine } from '../../machine/open.ts'
 import { pciNamesOf } from '../../machine/pciNames.ts'
-import { readMachine } from '../../machine/read/machine.ts'
+import {
+  type MachineProblem,
+  nameTables,
+  openMachine,
+  readMachine
+} from '../../machine/read/machine.ts'
 import { type Recording, recordingSource, type Source } from '../../machine/source.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { type Message, orThrow, usage } from '../message.ts'

@@ -1,7 +1,7 @@
 // The sentences about files that a command makes besides the configuration: patches and dumps.
 
 import { dirname } from 'node:path'
-import { KINDS, type Kind } from '../../machine/dump/placeholders.ts'
+import { KINDS, type Kind } from '../../machine/dump/names.ts'
 import type { Machine } from '../../machine/machine.ts'
 import { findOpenParents, isLedToRoots, isOutOfReach, knownPeople } from '../../storage/access.ts'
 import type { FileProblem } from '../../storage/problem.ts'

@@ -3,8 +3,7 @@
 import { linesAbout } from '../read/pci.ts'
 import { framebuffersIn } from '../read/systems.ts'
 import type { Recording } from '../source.ts'
-import type { Masks } from './names.ts'
-import type { Placeholders } from './placeholders.ts'
+import type { Masks, Placeholders } from './names.ts'
 
 /** What texts are reduced by. */
 interface Reduction {

@@ -4,9 +4,18 @@ import type { SourceFile } from '../../configuration/files.ts'
 import { guestName, toXml } from '../../guests/convert.ts'
 import { type DiskName, type PassedDisk, passedDisks } from '../../guests/needs/disks.ts'
 import { readXml } from '../../guests/xml/readXml.ts'
-import { blocksAt, dormantOn, downwards, type PlacedUse, usesUpon } from '../../machine/disks.ts'
+import {
+  blocksAt,
+  devicePath,
+  dormantOn,
+  downwards,
+  filePath,
+  isPartitionOf,
+  isSamePath,
+  type PlacedUse,
+  usesUpon
+} from '../../machine/disks.ts'
 import type { BlockDevice, UsbPlace } from '../../machine/machine.ts'
-import { devicePath, filePath, isPartitionOf, isSamePath } from '../../machine/read/lifelines.ts'
 import type {
   DiskDoubt,
   DiskHost,

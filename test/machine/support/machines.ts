@@ -2,8 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Machine } from '../../../src/machine/machine.ts'
-import { openMachine } from '../../../src/machine/open.ts'
-import { readMachine } from '../../../src/machine/read/machine.ts'
+import { openMachine, readMachine } from '../../../src/machine/read/machine.ts'
 import type { Source } from '../../../src/machine/source.ts'
 
 const MACHINES = fileURLToPath(new URL('../machines/', import.meta.url))
