@@ -1,3 +1,4 @@
+import { groupBy, uniqueBy } from '../collections.ts'
 import { idOf, type Machine, type PciDevice, type StorageUse, slotOf } from './machine.ts'
 import { canShow, classWord, isBridge, isDisplay } from './read/pci.ts'
 import { isVirtual, withoutVirtualFunctions, withVirtualFunctions } from './virtualFunctions.ts'
@@ -47,12 +48,9 @@ function indexOf(machine: Machine): CardIndex {
 
 function findCards(devices: readonly PciDevice[]): Card[] {
   const byAddress = new Map(devices.map(it => [it.address, it]))
-  // The first display function of a slot stands for the card.
-  const bySlot = new Map<string, PciDevice>()
-  for (const it of devices.filter(isDisplay)) {
-    if (!bySlot.has(slotOf(it.address))) bySlot.set(slotOf(it.address), it)
-  }
-  return [...bySlot.values()].map(display => {
+  // The first display function of a slot represents the card.
+  const displays = uniqueBy(devices.filter(isDisplay), it => slotOf(it.address))
+  return displays.map(display => {
     const port = byAddress.get(display.behind.at(-2) ?? '')
     const functions = devices.filter(it => isSameCard(display, it, port))
     return { display, functions, isIntegrated: isIntegrated(display, functions) }
@@ -115,14 +113,12 @@ export interface Group {
 
 /** The groups in the order of their numbers; what is in none comes last. */
 export function iommuGroups(machine: Machine): Group[] {
-  const ids = [...new Set(machine.devices.map(it => it.group))]
-  const order = (id: string | undefined) => (id === undefined ? Number.POSITIVE_INFINITY : +id)
-  return ids
-    .sort((a, b) => (order(a) < order(b) ? -1 : 1))
-    .map(id => {
-      const devices = machine.devices.filter(it => it.group === id)
+  const order = ({ id }: Group) => (id === undefined ? Number.POSITIVE_INFINITY : +id)
+  return [...groupBy(machine.devices, it => it.group)]
+    .map(([id, devices]): Group => {
       return { id, devices, isShared: id !== undefined && unitsOf(devices).length > 1 }
     })
+    .sort((a, b) => (order(a) < order(b) ? -1 : 1))
 }
 
 /** What can be given away for itself of these devices, by address: slots, and virtual functions. */

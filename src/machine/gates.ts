@@ -63,8 +63,8 @@ export function closedGates(
   const displays = bindsAtBoot ? displayGates(machine, passed, devices, confirmed) : []
   return [
     ...devices.flatMap(device => diskGate(machine, device)),
-    ...networkGate(machine, passed, devices),
-    ...keyboardGate(machine, passed, devices),
+    ...networkGate(machine, passed),
+    ...keyboardGate(machine, passed),
     ...displays
   ]
 }
@@ -75,36 +75,38 @@ function diskGate(machine: Machine, device: PciDevice): Gate[] {
   return uses.length > 0 ? [{ code: 'CARRIES_DISK', device, uses }] : []
 }
 
-function networkGate(machine: Machine, passed: ReadonlySet<string>, devices: Devices): Gate[] {
+function networkGate(machine: Machine, passed: ReadonlySet<string>): Gate[] {
   const { networks } = machine
-  const gone = withVirtualFunctions(machine, passed)
-  const lost = networks.filter(it => isCut(it, gone))
-  const [device, ...others] = devicesOnTheWay(lost, devices, machine)
+  const { lost, through } = lossOf(networks, machine, passed)
+  const [device, ...others] = through
   if (device === undefined || lost.length < networks.length) return []
   return [{ code: 'ONLY_NETWORK', device, others, names: lost.map(it => it.name) }]
 }
 
-function keyboardGate(machine: Machine, passed: ReadonlySet<string>, devices: Devices): Gate[] {
+function keyboardGate(machine: Machine, passed: ReadonlySet<string>): Gate[] {
   const keyboards = realKeyboards(machine)
-  const gone = withVirtualFunctions(machine, passed)
-  const lost = keyboards.filter(it => isCut(it, gone))
-  const [device, ...others] = devicesOnTheWay(lost, devices, machine)
+  const { lost, through } = lossOf(keyboards, machine, passed)
+  const [device, ...others] = through
   // Of a wireless one without a known adapter nobody knows whether it stays.
   const isLeft = keyboards.some(it => !lost.includes(it) && (it.isBuiltIn || it.through.length > 0))
   if (device === undefined || isLeft) return []
   return [{ code: 'ONLY_KEYBOARD', device, others, names: lost.map(it => it.name) }]
 }
 
-/** Those of the devices that one of these is reached through. */
-function devicesOnTheWay(
-  held: readonly ReachedThrough[],
-  devices: Devices,
-  machine: Machine
-): PciDevice[] {
-  return devices.filter(it => {
-    const gone = withVirtualFunctions(machine, new Set([it.address]))
-    return held.some(at => isCut(at, gone))
+/** What is lost with these devices, and those of them that it is reached through. */
+function lossOf<T extends ReachedThrough>(
+  held: readonly T[],
+  machine: Machine,
+  passed: ReadonlySet<string>
+): { lost: T[]; through: PciDevice[] } {
+  const gone = withVirtualFunctions(machine, passed)
+  const lost = held.filter(it => isCut(it, gone))
+  const through = machine.devices.filter(({ address }) => {
+    if (!passed.has(address)) return false
+    const own = withVirtualFunctions(machine, new Set([address]))
+    return lost.some(it => isCut(it, own))
   })
+  return { lost, through }
 }
 
 /** Many a mouse has keys like a keyboard; it counts as one only where there is no other. */
