@@ -7,8 +7,14 @@ import type { Result } from '../nix/result.ts'
 import { isTrace } from '../storage/commit.ts'
 import type { FileProblem } from '../storage/problem.ts'
 import { attempt, reading } from '../storage/system.ts'
-import { nearestFlake, nixFilesAround } from './repository.ts'
-import { inRoot, type OversizeFile, oversizeFile, readText } from './text.ts'
+import {
+  inRoot,
+  nearestFlake,
+  nixFilesAround,
+  type OversizeFile,
+  oversizeFile,
+  readText
+} from './repository.ts'
 
 /** A Nix file as it was read. */
 export interface SourceFile {
@@ -91,12 +97,9 @@ export function openFiles(root: string): Files {
     },
     around(path, pattern) {
       const found = nixFilesAround(path, pattern, module)
-      const fresh = () => nixFilesAround(path, pattern, it => readModule(it))
-      search(
-        path,
-        found.map(it => it.path),
-        () => fresh().map(it => it.path)
-      )
+      const pathsOf = (files: readonly SourceFile[]) => files.map(it => it.path)
+      const again = () => nixFilesAround(path, pattern, it => readModule(it))
+      search(path, pathsOf(found), () => pathsOf(again()))
       return found
     },
     flakeOf(path) {
@@ -114,12 +117,7 @@ export function openFiles(root: string): Files {
 
 /** A file with this text, parsed when its `doc` is first used. */
 export function sourceFile(path: string, text: string): SourceFile {
-  return fileWith(path, text, () => parseDocument(text))
-}
-
-/** A file with a document that exists already, or is parsed when it is first used. */
-function fileWith(path: string, text: string, parse: () => NixDocument): SourceFile {
-  const doc = once(parse)
+  const doc = once(() => parseDocument(text))
   const imports = once(() => doc().importItems())
   return {
     path,

@@ -10,8 +10,8 @@ import {
   type NixDocument
 } from '../nix/index.ts'
 import type { Files, SourceFile } from './files.ts'
+import type { OversizeFile } from './repository.ts'
 import { stampOf } from './stamp.ts'
-import type { OversizeFile } from './text.ts'
 
 // More files than any known configuration has; it ends loops made of links.
 const MOST_FILES = 2000
@@ -167,9 +167,5 @@ export function importsTo(file: Imports, isMeant: (path: string) => boolean): Ex
 
 /** The items of `imports`, also computed ones, but no plain strings. */
 export function importsIn({ imports }: Imports): ImportItem[] {
-  return imports.filter(it => it.node.type !== 'string_expression' || isComputed(it.source))
-}
-
-function isComputed(string: string): boolean {
-  return string.includes('${')
+  return imports.filter(it => it.node.type !== 'string_expression' || it.source.includes('${'))
 }

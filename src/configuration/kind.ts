@@ -42,61 +42,22 @@ export function isGenerated(text: string): boolean {
   return /^(?:\s*#[^\n]*\n){0,5}?\s*#\s*Do not modify this file!/i.test(text)
 }
 
+function words(text: string): readonly string[] {
+  return text.split(/\s+/)
+}
+
 // Options that home-manager has and NixOS has not.
-const HOME_MANAGER = [
-  'home.stateVersion',
-  'home.username',
-  'home.homeDirectory',
-  'home.packages',
-  'home.file',
-  'home.sessionVariables',
-  'home.sessionPath',
-  'home.activation',
-  'home.pointerCursor',
-  'home.shellAliases',
-  'home.keyboard',
-  'xdg.configFile',
-  'xdg.dataFile',
-  'xdg.userDirs',
-  'xdg.desktopEntries',
-  'wayland.windowManager',
-  'xsession',
-  'dconf.settings',
-  'systemd.user.sessionVariables',
-  'systemd.user.startServices',
-  'programs.home-manager'
-]
+const HOME_MANAGER =
+  words(`home.stateVersion home.username home.homeDirectory home.packages home.file
+   home.sessionVariables home.sessionPath home.activation home.pointerCursor home.shellAliases home.keyboard
+   xdg.configFile xdg.dataFile xdg.userDirs xdg.desktopEntries wayland.windowManager xsession dconf.settings
+   systemd.user.sessionVariables systemd.user.startServices programs.home-manager`)
 
 // Options that nix-darwin has and NixOS has not.
 const NIX_DARWIN = ['homebrew', 'launchd', 'system.defaults', 'system.primaryUser']
 
 // What a NixOS module without a function around it has at least one of.
-const NIXOS = [
-  'imports',
-  'options',
-  'boot',
-  'console',
-  'documentation',
-  'environment',
-  'fonts',
-  'hardware',
-  'home-manager',
-  'i18n',
-  'location',
-  'networking',
-  'nix',
-  'nixpkgs',
-  'powerManagement',
-  'programs',
-  'security',
-  'services',
-  'specialisation',
-  'swapDevices',
-  'system',
-  'systemd',
-  'time',
-  'users',
-  'virtualisation',
-  'xdg',
-  'zramSwap'
-]
+const NIXOS =
+  words(`imports options boot console documentation environment fonts hardware home-manager i18n location
+   networking nix nixpkgs powerManagement programs security services specialisation swapDevices system systemd
+   time users virtualisation xdg zramSwap`)

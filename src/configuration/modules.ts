@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { uniqueBy } from '../collections.ts'
 import type { AttrPath, Leaf } from '../nix/index.ts'
 import { startsWith } from '../nix/path.ts'
 import { once, type SourceFile, sourceFile } from './files.ts'
@@ -60,9 +61,8 @@ export function shippedModules(version: string): ShippedModules {
  * the set is shared.
  */
 export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
-  const leaves = modules.flatMap(it => it.doc.leaves())
-  const declared = leaves.filter(it => it.path[0] === 'options').map(it => namesOf(it).slice(1))
-  const defined = leaves.map(namesOf)
+  const declared = declaredOptions(modules)
+  const defined = modules.flatMap(it => it.doc.leaves()).map(namesOf)
   const shared = new Set(
     defined
       .filter(path => !declared.some(it => startsWith(path, it)))
@@ -72,7 +72,7 @@ export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
     const whole = path.findIndex((_, i) => i > 0 && !shared.has(keyOf(path.slice(0, i))))
     return whole === -1 ? path : path.slice(0, whole)
   })
-  return [...new Map(roots.map(it => [keyOf(it), it])).values()]
+  return uniqueBy(roots, keyOf)
 }
 
 /** All options that modules declare, each by its whole path, as far as they are written out. */

@@ -1,6 +1,7 @@
-// The files around a configuration, which it need not import.
+// Where a configuration is, the files around it, which it need not import, and their texts. The parser is
+// not needed here, as an undo has to work where it can't be loaded.
 
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { locateTarget } from '../storage/read.ts'
 
@@ -18,7 +19,7 @@ export function nixFilesAround<T extends { text: string }>(
   pattern: RegExp,
   read: (path: string) => T | undefined
 ): T[] {
-  const top = repositoryOf(path)
+  const top = folderWith(path, ['.git', 'flake.nix'])
   const found: T[] = []
   const depth = top === undefined ? DEEPEST.folder : DEEPEST.repository
   const waiting = [{ folder: top ?? dirname(path), depth }]
@@ -45,17 +46,14 @@ export function isInFlake(path: string): boolean {
 
 /** The path of the flake.nix in the nearest folder around a file that has one. */
 export function nearestFlake(path: string): string | undefined {
-  for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
-    const flake = join(folder, 'flake.nix')
-    if (existsSync(flake)) return flake
-  }
-  return undefined
+  const folder = folderWith(path, ['flake.nix'])
+  return folder === undefined ? undefined : join(folder, 'flake.nix')
 }
 
-function repositoryOf(path: string): string | undefined {
+/** The nearest folder around a file, other than `/`, that has an entry with one of these names. */
+function folderWith(path: string, names: readonly string[]): string | undefined {
   for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
-    const isOne = ['.git', 'flake.nix'].some(it => existsSync(join(folder, it)))
-    if (isOne) return folder
+    if (names.some(it => existsSync(join(folder, it)))) return folder
   }
   return undefined
 }
@@ -107,4 +105,52 @@ function kindAt(path: string, root: string): 'folder' | 'file' | 'nothing' {
   } catch {
     return 'file'
   }
+}
+
+// The texts of Nix files.
+
+/**
+ * The most bytes of a Nix file that is read. Planning and proving an edit of 1 MiB of bindings takes about
+ * half a minute and 1.5 GB, and both grow with the size. The biggest modules that people write have a tenth
+ * of it.
+ */
+export const MOST_BYTES = 1024 * 1024
+
+/** The text of a file; undefined for what is not a file, is too big or can't be read. */
+export function textAt(path: string): string | undefined {
+  try {
+    return readText(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** The same, but throws where the file can't be read; undefined also for a link that leads nowhere. */
+export function readText(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  const isText = stat?.isFile() === true && stat.size <= MOST_BYTES
+  return isText ? readFileSync(path).toString() : undefined
+}
+
+/** A file that is not read because it has more than `MOST_BYTES`. */
+export interface OversizeFile {
+  path: string
+  /** In bytes. */
+  size: number
+}
+
+/** The file at a path, or the default.nix in the folder there, if it is too big to be read. */
+export function oversizeFile(path: string): OversizeFile | undefined {
+  try {
+    const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
+    const { size } = statSync(file)
+    return size > MOST_BYTES ? { path: file, size } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** A path of the system below the root as this process sees it. */
+export function inRoot(path: string, root: string): string {
+  return root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)
 }

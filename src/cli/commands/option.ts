@@ -1,7 +1,7 @@
 import { buildOf } from '../../configuration/build.ts'
 import type { Files, SourceFile } from '../../configuration/files.ts'
 import { kindOf } from '../../configuration/kind.ts'
-import { MOST_BYTES } from '../../configuration/text.ts'
+import { MOST_BYTES } from '../../configuration/repository.ts'
 import {
   type Definition,
   formatPath,

@@ -1,7 +1,6 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
-import { locate, nixFilesAround } from '../../configuration/repository.ts'
-import { textAt } from '../../configuration/text.ts'
+import { locate, nixFilesAround, textAt } from '../../configuration/repository.ts'
 import { concerns, leftBy, type Stopped } from '../../storage/history.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
