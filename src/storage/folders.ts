@@ -30,6 +30,7 @@ import {
   isSystemError,
   isWithin,
   nearestExisting,
+  pathParts,
   problemIn,
   valueOr,
   writing
@@ -91,7 +92,7 @@ function othersFolder(): Error {
 export function openFolder(path: string): number {
   let fd = openSync('/', FOLDER)
   try {
-    for (const name of path.split('/').filter(part => part !== '')) {
+    for (const name of pathParts(path)) {
       const next = openSync(`${pathOf(fd)}/${name}`, FOLDER)
       closeSync(fd)
       fd = next

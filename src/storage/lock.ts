@@ -64,6 +64,7 @@ export function lockedFolders(paths: string[]): Map<string, string> {
  * the run does.
  */
 export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
+  const self = { pid: process.pid, start: startOf(process.pid), boot: bootId() }
   const taken = new Map<string, string>()
   const giveBack = (folder: string) => {
     const lock = join(folder, LOCK)
@@ -81,7 +82,7 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
     const before = [...taken.keys()]
     for (const [folder, about] of folders) {
       if (taken.has(folder)) continue
-      const target = formatHolder(thisProcess(), kind, relative(folder, journal) || '.')
+      const target = formatHolder(self, kind, relative(folder, journal) || '.')
       const lock = join(folder, LOCK)
       const claimed = attempt(() => claimLock(lock, target, about), writing(lock))
       const problem = claimed.ok ? claimed.value : claimed.error
@@ -207,11 +208,6 @@ interface Holder {
   /** Field 22 of /proc/PID/stat. */
   start: string | null
   boot: string | null
-}
-
-/** The process that this runs in. */
-function thisProcess(): Holder {
-  return { pid: process.pid, start: startOf(process.pid), boot: bootId() }
 }
 
 /** Whether the process still runs. When that can't be told, it counts as running. */

@@ -6,7 +6,7 @@ import { isRootsAlone, type People } from './access.ts'
 import type { FoundJournal } from './journal.ts'
 import { parseObject, readSnapshot, stateHash } from './read.ts'
 import { DONE, MANIFEST, outerPath } from './run.ts'
-import { readRun } from './runs.ts'
+import { readRecord } from './runs.ts'
 import { findUnsafeState, runsFolder } from './stateFolder.ts'
 import { isWithin, nearestExisting, pathExists } from './system.ts'
 import type { Work } from './work.ts'
@@ -95,8 +95,8 @@ function recordOfWork({ run, files }: Work, people: People): 'same' | 'other' | 
   if (findUnsafeState(state, people) !== null || folderOwner(run) !== process.geteuid?.())
     return null
   if (!pathExists(join(run, DONE)) && isUnwritten(join(run, MANIFEST))) return 'blank'
-  const found = readRun(run, realpathSync(state))
-  if (!found.ok || found.value === null) return 'other'
+  const found = readRecord(run, realpathSync(state))
+  if (!found.ok || typeof found.value === 'string') return 'other'
   const { root, files: recorded, done } = found.value
   const isSame =
     !done &&

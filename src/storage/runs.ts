@@ -206,16 +206,8 @@ export function runById(
     : ok(run)
 }
 
-/**
- * The run in one folder of a state folder, both without links; null where there is no sound manifest.
- */
-export function readRun(folder: string, stateFolder: string): Result<Run | null, FileProblem> {
-  const found = readRecord(folder, stateFolder)
-  if (!found.ok) return found
-  return ok(typeof found.value === 'string' ? null : found.value)
-}
-
-function readRecord(
+/** The run in one folder of a state folder, both without links, or that it has no manifest, or no sound one. */
+export function readRecord(
   folder: string,
   stateFolder: string
 ): Result<Run | 'none' | 'damaged', FileProblem> {
@@ -278,15 +270,11 @@ export function pruneRuns(stateFolder: string): void {
  * their files; and among the newest in effect, or the newest that can be made again, as however often
  * somebody goes back and forth, the way back must not get shorter. With each of them its reasons.
  */
-function neededRuns(
-  runs: readonly Run[],
-  { applied, undone, reasons }: History,
-  most = KEPT_RUNS
-): Set<string> {
-  const newest = newestOfEach(runs, most)
-  const inEffect = newestOfEach([...applied].reverse(), most)
+function neededRuns(runs: readonly Run[], { applied, undone, reasons }: History): Set<string> {
+  const newest = newestOfEach(runs)
+  const inEffect = newestOfEach([...applied].reverse())
   const takenBack = [...undone].reverse().map(({ run }) => run)
-  const again = new Set(newestOfEach(takenBack, most))
+  const again = new Set(newestOfEach(takenBack))
   const undoings = undone.filter(({ run }) => again.has(run)).map(({ by }) => by)
   const kept = new Set([...newest, ...inEffect, ...again, ...undoings].map(({ id }) => id))
   // A set takes up what is added to it meanwhile.
@@ -294,11 +282,12 @@ function neededRuns(
   return kept
 }
 
-function newestOfEach(runs: readonly Run[], most: number): Run[] {
+/** Those of the runs, from the newest to the oldest, that are among the `KEPT_RUNS` newest for a file. */
+function newestOfEach(runs: readonly Run[]): Run[] {
   const counts = new Map<string, number>()
   return runs.filter(run => {
     const paths = run.files.map(({ path }) => outerPath(path, run.root))
-    const isNeeded = paths.some(path => (counts.get(path) ?? 0) < most)
+    const isNeeded = paths.some(path => (counts.get(path) ?? 0) < KEPT_RUNS)
     for (const path of paths) counts.set(path, (counts.get(path) ?? 0) + 1)
     return isNeeded
   })

@@ -147,11 +147,8 @@ function isAppendOnly(path: string): boolean {
   const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = files
   const opens = (flags: number) => succeeded(() => closeSync(openSync(path, flags)))
   const change = O_WRONLY | O_NOFOLLOW | O_NONBLOCK
-  return isRegular(path) && !opens(change) && opens(change | O_APPEND)
-}
-
-function isRegular(path: string): boolean {
-  return valueOr(false, () => lstatSync(path).isFile())
+  const isFile = valueOr(false, () => lstatSync(path).isFile())
+  return isFile && !opens(change) && opens(change | O_APPEND)
 }
 
 /** Whether it is a folder in which each may only move what is theirs, and not the caller's. */

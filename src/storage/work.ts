@@ -234,7 +234,8 @@ export function install(writes: readonly Write[], installed: WorkFile[]): Instal
       return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: unnamed }
     const unsynced = syncFolder(dirname(path))
     if (unsynced !== null && !isLast) return { outcome: 'failed', problem: unsynced }
-    if (isLast) return { outcome: 'committed', warnings: [unnamed, unsynced].filter(isProblem) }
+    if (isLast)
+      return { outcome: 'committed', warnings: [unnamed, unsynced].filter(it => it !== null) }
   }
   return { outcome: 'committed', warnings: [] }
 }
@@ -314,10 +315,10 @@ export function finishWork(work: Work, unlock: () => boolean): Cleanup {
   const outward = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
   const emptied = outward.map(removeIfEmpty)
   const undone = work.run === null ? null : markDone(work.run)
-  const open = [...removals, ...deletions, ...emptied].filter(isProblem)
+  const open = [...removals, ...deletions, ...emptied].filter(it => it !== null)
   return {
     leftovers: open.map(({ path }) => path),
-    problems: [...open, ...unsynced, undone].filter(isProblem),
+    problems: [...open, ...unsynced, undone].filter(it => it !== null),
     retryable: undone !== null || !isFree || open.some(({ code }) => code !== 'STALE')
   }
 }
@@ -344,9 +345,8 @@ function syncFolders({ files }: Work): FileProblem[] {
   const folders = files
     .filter(({ spare, after }) => spare !== null || after === null)
     .map(({ path }) => dirname(path))
-  return [...new Set(folders)].filter(pathExists).map(syncFolder).filter(isProblem)
-}
-
-function isProblem(problem: FileProblem | null): problem is FileProblem {
-  return problem !== null
+  return [...new Set(folders)]
+    .filter(pathExists)
+    .map(syncFolder)
+    .filter(it => it !== null)
 }
