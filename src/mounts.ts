@@ -23,7 +23,7 @@ export function parseMounts(text: string): Mount[] {
   })
 }
 
-/** A name without the octal numbers that the kernel writes for blanks and the like. */
+/** Decodes octal escapes such as `\040`, which the kernel writes for spaces and the like. */
 export function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits) =>
     String.fromCharCode(Number.parseInt(digits, 8))

@@ -12,7 +12,7 @@ export type ForeignKind =
 export type FileKind = ForeignKind | 'module'
 
 /**
- * What kind of Nix file this is, as far as one can tell from its text: a file that a generator
+ * What kind of Nix file this is, as far as its text shows it: a file that a generator
  * overwrites, a flake, a module of flake-parts, home-manager or nix-darwin, a set of something else
  * (`data`), or (else) a NixOS module.
  */

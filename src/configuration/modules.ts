@@ -55,7 +55,7 @@ export function shippedModules(version: string): ShippedModules {
 
 /**
  * The options that are there only because of these modules, read from their declarations, so that
- * there is no list beside them to be kept: `virtualisation.vfio` as a whole, of
+ * there is no separate list to maintain: `virtualisation.vfio` as a whole, of
  * `virtualisation.libvirtd` only what the modules declare. A set of options counts as a whole unless
  * the modules define an option inside it that they do not declare: that one is somebody else's, so
  * the set is shared.

@@ -21,7 +21,7 @@ export function isStampFor(text: string, body: string): boolean {
   return STAMP.exec(text)?.[2] === hashOf(body)
 }
 
-/** Whether a text is ours as we wrote it, ours and changed since, or somebody else's. */
+/** Whether a text is as this tool installed it, was edited since, or has no such first line. */
 export function stampOf(text: string): 'intact' | 'edited' | 'none' {
   const found = STAMP.exec(text)
   if (!found) return 'none'

@@ -3,7 +3,7 @@ import { idOf, type Machine, type PciDevice, type StorageUse, slotOf } from './m
 import { canShow, classWord, isBridge, isDisplay } from './read/pci.ts'
 import { isVirtual, withoutVirtualFunctions, withVirtualFunctions } from './virtualFunctions.ts'
 
-/** A graphics card: what goes to a guest as one. */
+/** A graphics card: the functions that go to a guest together. */
 export interface Card {
   /** The device that draws. */
   display: PciDevice
@@ -57,7 +57,7 @@ function findCards(devices: readonly PciDevice[]): Card[] {
   })
 }
 
-/** Whether a device is a function of the card; `port` is what the slot of the card is behind. */
+/** Whether a device is a function of the card; `port` is the bridge above the slot of the card. */
 function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | undefined): boolean {
   // A virtual function goes to a guest alone, also where it lies in the slot of its card.
   if (isBridge(other) || isVirtual(other)) return false
@@ -89,7 +89,7 @@ export function displaysLeft(machine: Machine, passed: ReadonlySet<string>): Pci
 
 /**
  * Whether nobody tells if a monitor is at it, though one may be: some drivers know no places, and where
- * the firmware's first screen was is not told everywhere.
+ * the firmware's first screen was is not known everywhere.
  */
 export function isSilent(device: PciDevice): boolean {
   const { connectors, driver, bootVga } = device
@@ -160,7 +160,7 @@ export function isForGuests({ driver = '' }: PciDevice): boolean {
 
 /**
  * The devices that stay with the host and have an ID of one that goes, so that the ID can't tell
- * them apart. A virtual function is never bound by ID, so one that goes counts as one that stays.
+ * them apart. A virtual function is never bound by ID, so one that goes counts among those that stay.
  */
 export function sameIdDevices(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const bound = withoutVirtualFunctions(machine, passed)
@@ -183,7 +183,7 @@ const OTHERS: readonly [code: string, module: string][] = [
   ['010601', 'ahci']
 ]
 
-/** Modules that take any device they are told to, and none by themselves. */
+/** Modules that take any device on request, and none by themselves. */
 const FOR_GUESTS = ['vfio_pci', 'pci_stub', 'xen_pciback']
 
 /**
@@ -212,7 +212,7 @@ export function briefDevice({ address, class: code }: PciDevice): string {
   return `${address} (${classWord(code)})`
 }
 
-/** How it stands with a card and the screen: `shows`, or `may show` where its driver says nothing. */
+/** Whether a card has the screen: `shows`, or `may show` where its driver says nothing. */
 export function showsOrMay(device: PciDevice): string {
   return isSilent(device) ? 'may show' : 'shows'
 }

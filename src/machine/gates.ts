@@ -17,7 +17,7 @@ type Devices = readonly PciDevice[]
 
 /** Why a device stays with the host, and what is lost otherwise. */
 export type Gate =
-  /** The host has its files, its swap or a member of LUKS or ZFS behind it. */
+  /** The host reaches its files, its swap or a member of LUKS or ZFS through it. */
   | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
   /** No network card would be left; `others` take some of them away as well. */
   | { code: 'ONLY_NETWORK'; device: PciDevice; others: Devices; names: readonly string[] }
@@ -109,7 +109,7 @@ function lossOf<T extends ReachedThrough>(
   return { lost, through }
 }
 
-/** Many a mouse has keys like a keyboard; it counts as one only where there is no other. */
+/** Many mice have keys like a keyboard; they count as keyboards only where there is no other. */
 function realKeyboards({ keyboards }: Machine): readonly Keyboard[] {
   const plain = keyboards.filter(it => !it.hasMouse)
   return plain.length > 0 ? plain : keyboards
@@ -137,7 +137,7 @@ function displayGates(
     .map(it => ({ code: 'SHOWS_SCREEN', device: it, monitors: monitorsAt(it), others: left }))
 }
 
-/** Whether a person looks at it now, as far as one can tell. */
+/** Whether a person probably looks at it now. */
 export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
   if (isForGuests(device)) return false
   // The switch of a laptop gives the panel to the card that isn't on the bus of the processor.
@@ -149,7 +149,7 @@ function isCut({ through }: ReachedThrough, passed: ReadonlySet<string>): boolea
   return through.some(it => passed.has(it))
 }
 
-// What a person should know of a choice, though it stands in nobody's way.
+// What a person should know of a choice, though it prevents nothing.
 
 export type Caution =
   /**

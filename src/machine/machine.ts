@@ -93,7 +93,7 @@ export interface PciDevice {
   resetMethods?: readonly string[]
   /** The largest window into its memory, in bytes. */
   window: number
-  /** The addresses of the bridges that it lies behind, the outermost first. */
+  /** The addresses of the bridges above it, the outermost first. */
   behind: readonly string[]
   /** The address of the device that it is a virtual function of (SR-IOV); absent for every other device. */
   physicalFunction?: string

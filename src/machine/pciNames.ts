@@ -14,7 +14,7 @@ const PCI_IDS = [
   '/usr/share/misc/pci.ids'
 ]
 
-// data/ lies beside src/ and dist/ alike.
+// data/, src/ and dist/ are in the same folder.
 const SHIPPED = new URL('../../data/pci-names.txt', import.meta.url)
 
 let shipped: NameTable | undefined
@@ -27,7 +27,7 @@ let shipped: NameTable | undefined
  *
  * Returns `vendor device` (`NVIDIA GP104 [GeForce GTX 1080]`) by the ID as it was given, in the
  * order of `ids`. IDs that nobody knows, and texts that are no ID, are absent. A name is one line
- * without control characters, so it can stand in a `#` comment of Nix.
+ * without control characters, so it can be part of a `#` comment of Nix.
  *
  * The shipped table answers first, so that names of graphics cards are the same everywhere. What
  * is not in it is looked for in the full tables at `pciIds`, in that order (by default where

@@ -1,5 +1,5 @@
 // SR-IOV. A physical function is the device itself. Its driver makes virtual functions of it, each of which a
-// guest can have alone, when it is told to after the start of the machine (`sriov_numvfs`). They are gone as
+// guest can have alone, on request after the start of the machine (`sriov_numvfs`). They are gone as
 // soon as that driver lets go of the physical function. (Linux, Documentation/PCI/pci-iov-howto.rst)
 
 import { idOf, type Machine, type PciDevice } from './machine.ts'
@@ -62,7 +62,7 @@ export function withoutVirtualFunctions(
   return new Set([...addresses].filter(it => !virtual.has(it)))
 }
 
-/** What an ID stands for on a machine that has virtual functions with it, or could have. */
+/** What an ID means on a machine that has virtual functions with it, or could have. */
 export interface VirtualID {
   /** Those that there are now. */
   virtual: readonly PciDevice[]

@@ -101,7 +101,7 @@ const PLACES = ['/run/current-system/sw/bin', '/nix/var/nix/profiles/default/bin
  * The path of the program `name`; null where there is none.
  *
  * As root it is the first one in PATH that only root can have put there: the file, all folders on the
- * way to it and the file behind a link are root's, and nobody else can write to them. If PATH has no
+ * way to it and the file that a link leads to are root's, and nobody else can write to them. If PATH has no
  * such program, the places of NixOS are searched in the same way. So a PATH that comes from whoever
  * called sudo can't choose what root runs. For anybody else it is the first one in PATH.
  */
@@ -200,8 +200,8 @@ function findOpenFolder(path: string, people: People): FileProblem | null {
 }
 
 /**
- * The owner of a folder that is safe only because its owner called sudo: to be told rather than
- * refused, as a configuration in one's home is the usual case. Null for any other folder.
+ * The owner of a folder that is safe only because its owner called sudo: that is a note and not a
+ * refusal, as a configuration in one's home is the usual case. Null for any other folder.
  */
 export function lenderOf(path: string, people: People): number | null {
   const uid = valueOr(null, () => statSync(path).uid)
@@ -223,7 +223,7 @@ export function isOpen(
 /**
  * The folders that lead to the file at `path` (absolute, without links), its own folder included, in
  * which somebody can replace the next part of the path who is neither root, nor the owner of the file
- * (`owner`), nor trusted. In a folder like /tmp each can replace only what is theirs. None where the way
+ * (`owner`), nor trusted. In a folder like /tmp people can replace only their own files. None where the way
  * can't be read.
  */
 export function findOpenParents(path: string, owner: number, people: People): WayPart[] {
@@ -253,7 +253,7 @@ export function isLedToRoots(named: string, realpath: string): boolean {
 /**
  * Whether, as root, a run on a file in `folder` (without links) would change `path` (without links) in a
  * place that only root can change, although somebody else can change the folder: then what leads there, a
- * link to the folder of the modules or a path in a Nix file, is theirs.
+ * link to the folder of the modules or a path in a Nix file, is up to them.
  */
 export function isOutOfReach(path: string, folder: string): boolean {
   if (process.geteuid?.() !== 0 || isRootsAlone(folder)) return false
@@ -261,7 +261,7 @@ export function isOutOfReach(path: string, folder: string): boolean {
 }
 
 /**
- * What stands in the way of replacing or deleting the file at `realpath`, or of making it where it
+ * What prevents replacing or deleting the file at `realpath`, or of making it where it
  * doesn't exist; null when nothing is known to. Only looks: nothing is opened for writing, so that
  * a preview may ask.
  * Problems: STORE_LINK, IS_DIRECTORY, NOT_REGULAR, MOUNT_POINT, HARD_LINKS, OPEN_FOLDER,

@@ -62,7 +62,7 @@ export type CommitProblem = FileProblem & {
   /** Every file of the change, as found on the disk after the failure. */
   onDisk: OnDisk[]
   /**
-   * Files and folders of ours that could not be taken away again, and files that could not be put
+   * Files and folders of the run that could not be taken away again, and files that could not be put
    * back. `recover` does it when that has become possible.
    */
   left: string[]
@@ -276,7 +276,10 @@ export function holdSignals(): () => void {
 const TEMPORARY = /^\..+\.vfio-patch\.[0-9a-f]{12}\.tmp$/
 const OWN = /^\.vfio-patch\.(lock(\.[0-9a-f]{12})?|journal(\.new)?)$/
 
-/** Whether a name is one that a run has beside the files only while it lasts, or was interrupted. */
+/**
+ * Whether a run uses such a name in the folders of its files. It is there only during a run, or after an
+ * interrupted one.
+ */
 export function isTrace(name: string): boolean {
   return TEMPORARY.test(name) || OWN.test(name)
 }

@@ -235,7 +235,7 @@ export async function copyTree(
   return ok(undefined)
 }
 
-/** What stands in a folder; nothing in what is none, or can't be read. */
+/** The names in a folder; none for anything else, or if it can't be read. */
 function entriesIn(path: string): string[] {
   const names = valueOr([], () => (lstatSync(path).isDirectory() ? readdirSync(path) : []))
   return names.filter(it => it !== '.git')

@@ -108,7 +108,7 @@ export interface WorkTree {
 /**
  * The work tree that the absolute `path`, which has no links in it, lies or would lie in: the
  * nearest folder upwards with a `.git`, be that a folder or the file that a submodule or a further
- * work tree has. Undefined if there is none, or it can't be told.
+ * work tree has. Undefined if there is none, or it can't be found out.
  */
 export function findWorkTree(path: string): WorkTree | undefined {
   for (let at = dirname(path); ; at = dirname(at)) {
@@ -118,7 +118,7 @@ export function findWorkTree(path: string): WorkTree | undefined {
   }
 }
 
-/** The owner of the repository behind a `.git`; for a file, of the folder that it points to. */
+/** The owner of the repository that a `.git` belongs to; for a file, of the folder that it points to. */
 function repositoryOwner(path: string): User | undefined {
   try {
     const found = lstatSync(path)
@@ -151,8 +151,7 @@ const KNOWN = ['--cached']
 const OTHERS = ['--others', '--exclude-standard']
 const IGNORED = ['--others', '--ignored', '--exclude-standard', '--directory']
 
-// What git has to be told of files that come and go: Nix sees only those files of a flake that git
-// knows.
+// Registering files that come and go: of a flake Nix sees only the files that git knows.
 
 /** What is to be done in one work tree once the files are written. Paths are absolute. */
 export interface Registration {
@@ -161,14 +160,14 @@ export interface Registration {
   add: readonly string[]
   /** Files that go, and whose intent-to-add entries would make git call them deleted. */
   forget: readonly string[]
-  /** New files that git is told to ignore. */
+  /** New files that git ignores. */
   ignored: readonly string[]
   /** Why git can't be asked, so that `add` can't be done. */
   problem?: GitProblem
 }
 
 /**
- * Works out what git has to be told when files come (`created`) and go (`deleted`), by absolute
+ * Works out what to register when files come (`created`) and go (`deleted`), by absolute
  * paths without links. One entry for each work tree that has something to do or to report; none
  * outside of work trees. Nothing is written.
  */

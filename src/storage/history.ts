@@ -228,7 +228,7 @@ export interface Request {
 /** A run for the same file that was stopped in the middle, and what became of it. */
 export interface Stopped {
   kind: RunKind
-  /** As its record says it, which need not be the word of one of ours. */
+  /** As its record has it, which need not be the name of a known command. */
   command?: string
   /** `nothing`: it left neither a change nor a record of one. */
   outcome: 'finished' | 'taken back' | 'nothing'

@@ -200,8 +200,8 @@ function parseHolder(target: string, folder: string): LockHolder | null {
 }
 
 /**
- * A process, told from others that have its number later or after another start of the machine.
- * What can't be known is null.
+ * A process, distinguished from others that get its number later or after a reboot. What can't be known
+ * is null.
  */
 interface Holder {
   pid: number
@@ -210,7 +210,7 @@ interface Holder {
   boot: string | null
 }
 
-/** Whether the process still runs. When that can't be told, it counts as running. */
+/** Whether the process still runs. If that is unknown, it counts as running. */
 export function isAlive({ pid, start, boot }: Holder): boolean {
   const now = bootId()
   if (boot !== null && now !== null && boot !== now) return false

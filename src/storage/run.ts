@@ -68,7 +68,7 @@ export interface Run extends Manifest {
   folder: string
   /** False when it was interrupted, so that the files have to tell how far it came. */
   done: boolean
-  /** Whether the person was told that it came to its end, and that nothing went wrong. */
+  /** Whether the person saw that it was complete, and nothing went wrong. */
   reported: boolean
 }
 
@@ -200,9 +200,9 @@ export function markDone(folder: string): FileProblem | null {
 }
 
 /**
- * Says in the run's folder, if it is there, that the person was told of its end. The one call that makes
- * the file is the last thing that a run does. Where it fails or gets lost, the next undo tells of that
- * end again and goes no further, so that nothing is to be done about it.
+ * Notes in the run's folder, if it exists, that the person saw the end of the run. The one call that makes
+ * the file is the last thing that a run does. If it fails or gets lost, the next undo reports that end
+ * again and does nothing else, so a failure needs no handling.
  */
 export function markReported(folder: string): void {
   succeeded(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))

@@ -123,8 +123,8 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
 }
 
 /**
- * In a namespace where root has no number, as in a sandbox that builds packages, root's folders show
- * as those of the one that stands for all who have none.
+ * In a user namespace that does not map root, such as a build sandbox, root's folders appear to belong to
+ * the overflow user.
  */
 function unmappedRoot(): number[] {
   const map = valueOr('0 0 1', () => readFileSync('/proc/self/uid_map').toString())

@@ -151,7 +151,7 @@ function isAppendOnly(path: string): boolean {
   return isFile && !opens(change) && opens(change | O_APPEND)
 }
 
-/** Whether it is a folder in which each may only move what is theirs, and not the caller's. */
+/** Whether it is a folder like /tmp, in which people may only move their own files, and not the caller's. */
 function isOthersSticky(folder: string): boolean {
   const self = process.geteuid?.()
   return valueOr(false, () => {
@@ -183,7 +183,7 @@ export function pathParts(path: string): string[] {
   return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
-/** Whether anything has this name. When that can't be told, it counts as there. */
+/** Whether anything has this name. If that is unknown, it counts as existing. */
 export function pathExists(path: string): boolean {
   try {
     // Not `throwIfNoEntry: false`: what it does for a child of a file depends on Node's version.
@@ -202,7 +202,7 @@ export function nearestExisting(path: string): string {
   return at
 }
 
-/** Whether the name is that of a link; false where that can't be told. */
+/** Whether the name is that of a link; false if that is unknown. */
 export function isLink(path: string): boolean {
   return valueOr(false, () => lstatSync(path).isSymbolicLink())
 }

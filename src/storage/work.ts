@@ -115,7 +115,7 @@ export function commitPoint(files: readonly WorkFile[]): WorkFile | undefined {
   return files.findLast(({ after }) => after !== null) ?? files[0]
 }
 
-/** The names that a run uses beside its files. */
+/** The temporary names that a run uses in the folders of its files. */
 export function temporaryNames({ files }: Work): string[] {
   return files.flatMap(({ temp, spare }) => [temp, spare]).filter(name => name !== null)
 }
@@ -147,7 +147,7 @@ function ownerOfNew({ realpath, like }: FileChange): Result<Ownership, FileProbl
 
 /**
  * What is at a path now, by its hash: what was there before or what the plan started from, what is to be
- * there, something else, or it can't be told.
+ * there, something else, or unknown.
  */
 export interface OnDisk {
   path: string
@@ -185,7 +185,7 @@ function compareWithDisk({
 }
 
 /**
- * Everything before the first rename: makes the folders, and beside each file a complete copy of
+ * Everything before the first rename: makes the folders, and next to each file a complete copy of
  * what it is to become, and of what it is where it may have to come back. Nothing that was there is
  * touched. The caller takes it back on a problem.
  */
@@ -251,7 +251,7 @@ interface Cleanup {
 
 /**
  * Makes everything as it was before the run, which has not reached its commit point. `installed` are
- * the files that it may have replaced; only what is ours goes: a file that someone else has written
+ * the files that it may have replaced; only what the run wrote goes: a file that someone else has written
  * to in between stays. May be stopped and repeated at any point.
  */
 export function takeBackWork(work: Work, installed: readonly WorkFile[]): Cleanup {

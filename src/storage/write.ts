@@ -28,8 +28,7 @@ import { attempt, pathExists, problemIn, reading, succeeded, writing } from './s
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /**
- * A name that nobody can foresee, beside the file, hidden, and no `.nix` so that nothing imports
- * it.
+ * An unpredictable name in the folder of the file, hidden, and without `.nix` so that nothing imports it.
  */
 export function temporaryName(path: string): string {
   const random = randomBytes(6).toString('hex')
@@ -211,7 +210,7 @@ export function locateSaved(path: string): Result<SaveTarget, FileProblem> {
 }
 
 /**
- * Makes or replaces the file with these bytes, as the files of a run are: a new file beside it, whole
+ * Makes or replaces the file with these bytes, as the files of a run are: a new file in the same folder, whole
  * and on the disk, takes its place, so that on a problem the old one is as it was. Nobody can read it
  * who can't read a file with the owner and mode `source`, which the bytes come from. Within that it
  * keeps its mode and, as root, its owner. A new one gets what `ownerOfSaved` says. Problems: those of

@@ -9,12 +9,12 @@ import { keptParameters, namedDrivers, reducedText } from './texts.ts'
 const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
 
 /**
- * The texts of a dump by file name, and how many names of each kind have placeholders in it: one text for each folder of the root that was read (`sys.txt`,
- * `proc.txt`, …). What would tell one machine of a kind from another is left out or replaced: serial
- * numbers, UUIDs, hardware addresses, names that people gave.
+ * The texts of a dump by file name, one for each folder of the root that was read (`sys.txt`, `proc.txt`,
+ * …), and how many names of each kind have placeholders in it. What would distinguish one machine of a kind
+ * from another is left out or replaced: serial numbers, UUIDs, hardware addresses, names that people gave.
  *
  * A line is `PATH = TEXT`, `PATH -> TARGET` of a link, or `PATH/` of a folder in which nothing was
- * read; the lines of a longer text follow `PATH =`, each behind a tab.
+ * read; the lines of a longer text follow `PATH =`, each after a tab.
  */
 export function makeDump(recording: Recording): {
   texts: Map<string, string>

@@ -28,7 +28,7 @@ export type MachineProblem =
   | { code: 'BAD_DUMP'; path: string; line: string }
 
 /**
- * The machine that a folder stands for: one with a dump, or one with a `sys` in it as a root has.
+ * The machine in a folder: one with a dump, or one with a `sys` in it as a root has.
  * Without a folder the machine that this runs on.
  */
 export function openMachine(folder: string | undefined): Result<OpenMachine, MachineProblem> {

@@ -31,12 +31,12 @@ export function framebuffersIn(text: string): Set<string> {
   const found = new Set<string>()
   const above: { indent: number; name: string }[] = []
   for (const line of text.split('\n')) {
-    const [, blanks, name = ''] = /^( *)[0-9a-f]+-[0-9a-f]+ : (.+)$/.exec(line) ?? []
-    if (blanks === undefined) continue
-    while ((above.at(-1)?.indent ?? -1) >= blanks.length) above.pop()
+    const [, indent, name = ''] = /^( *)[0-9a-f]+-[0-9a-f]+ : (.+)$/.exec(line) ?? []
+    if (indent === undefined) continue
+    while ((above.at(-1)?.indent ?? -1) >= indent.length) above.pop()
     const device = above.findLast(it => ADDRESS.test(it.name))?.name
     if (device !== undefined && FRAMEBUFFER.test(name)) found.add(device)
-    above.push({ indent: blanks.length, name })
+    above.push({ indent: indent.length, name })
   }
   return found
 }
