@@ -127,7 +127,7 @@ function planTarget(
       const moved = accepted.flatMap(it => obsolete[it] ?? [])
       const options = [
         ...chosen,
-        ...wantedFor(moved, settings, byAddress, names),
+        ...wantedFor(moved, settings, names, byAddress),
         { kind: 'items' as const, path: INITRD_MODULES, items: initrdModules }
       ]
       applyOptionChanges(edited, edit, options, below)
@@ -136,7 +136,7 @@ function planTarget(
   )
   if (!planned.ok) return planned
   const { plan, refused } = planned.value
-  const clash = keepObsolete ? undefined : clashAfter(home, plan.edits, plan.inverse)
+  const clash = keepObsolete ? undefined : clashAfter(home, plan)
   if (clash) return err(clash)
   const whole = inner ? planAround(withOurs(doc, input), prefix, inner, plan) : ok(plan)
   if (!whole.ok) return whole

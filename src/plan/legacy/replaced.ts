@@ -1,18 +1,13 @@
-import { type Binding, differ, idBindings } from '../../lints/bindings.ts'
+import { defined } from '../../collections.ts'
+import { type Binding, differ, idBindings, isUnconditional } from '../../lints/bindings.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
 import { listIn } from '../../lints/libvirt.ts'
-import { type EntryItem, type EntryText, spellingOf, type View, viewsOf } from '../../lints/view.ts'
+import { type EntryText, spellingOf, type View, viewsOf } from '../../lints/view.ts'
 import { nixError } from '../../nix/errors.ts'
-import {
-  expr,
-  type NixDocument,
-  type NixError,
-  type NixValue,
-  type Range
-} from '../../nix/index.ts'
-import { type Edit, moveOffset } from '../../nix/text/edits.ts'
+import { expr, type NixDocument, type NixError, type Plan, type Range } from '../../nix/index.ts'
+import { moveOffset } from '../../nix/text/edits.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import { namedID, type OptionChange } from '../../settings/options.ts'
+import { LIBVIRTD, namedID, type OptionChange, VFIO } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { ExpectedDevice } from '../../settings/values.ts'
@@ -89,46 +84,36 @@ export function obsoleteIn(
   })
 }
 
-type Placed = Omit<Obsolete, 'isOutside' | 'line' | 'column'> & { start: number; end: number }
+type Placed = Omit<Obsolete, 'isOutside' | 'line' | 'column'> & Range
 
 /** In the order of the text. */
 function placedIn(
   doc: NixDocument,
   release: string | undefined,
-  prefix: readonly string[]
+  [, specialisation = '']: readonly string[]
 ): Placed[] {
   const files = [{ path: '', doc }]
-  const facts = { ours: true, ...(release === undefined ? {} : { release }) }
-  const found = lint(files, facts).flatMap((it): Placed[] => {
-    if (it.fix === undefined || !REPLACED.includes(it.code)) return []
-    const { code, fix, range } = it
-    const message =
-      code === 'EFIFB_OFF'
-        ? `${it.message}; where it is needed, virtualisation.vfio.disableEFIfb has an effect`
-        : it.message
-    return [{ code, message, fix, ...range }]
+  const facts = { ours: true, ...defined({ release }) }
+  const found = lint(files, facts).flatMap(({ code, message, fix, range }): Placed[] => {
+    if (fix === undefined || !REPLACED.includes(code)) return []
+    const instead = '; where it is needed, virtualisation.vfio.disableEFIfb has an effect'
+    return [{ code, message: code === 'EFIFB_OFF' ? message + instead : message, fix, ...range }]
   })
-  const [system, ...others] = viewsOf(files, facts)
-  const movedIn = (view: View) => [...movedIDs(doc, view), ...movedLists(view)]
-  const inside = [...doc.getIn(prefix), ...doc.getBelow(prefix)].map(it => it.binding)
-  const isInside = ({ start }: Placed) => inside.some(it => it.start <= start && start < it.end)
   // A specialisation sees what the system has, too.
-  const own = prefix.length > 0 ? others.flatMap(movedIn).filter(isInside) : []
-  const moved = [...(system ? movedIn(system) : []), ...own]
+  const views = viewsOf(files, facts)
+  const view = views.find(it => it.name === specialisation) ?? views[0]
+  const moved = view ? [...movedIDs(view), ...movedLists(view)] : []
   return [...found, ...moved].sort((a, b) => a.start - b.start)
 }
 
 /** IDs in kernel parameters and in options of the module: ours come as a parameter, and one would win. */
-function movedIDs(doc: NixDocument, view: View): Placed[] {
-  return idBindings(view).flatMap((binding): Placed[] => {
-    const { at, range, lists, isOurs } = binding
+function movedIDs(view: View): Placed[] {
+  return idBindings(view).flatMap(({ at, range, lists, isOurs }): Placed[] => {
     const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
     const devices = ids.flatMap(it => (it.ok ? [it.value] : []))
-    if (isOurs || !isCertain(at) || devices.length === 0 || devices.length < ids.length) return []
-    const line = doc.text.slice(range.start, range.end)
-    // Whole items and whole lines only: what else they say has to stay.
-    const whole = /^(?:"vfio[-_]pci\.ids=[^\s"$]*"|options\s+vfio[-_]pci\s+ids=[^\s$]*)$/.test(line)
-    if (!whole) return []
+    const line = at.entry.file.doc.text.slice(range.start, range.end)
+    const isRead = devices.length > 0 && devices.length === ids.length && WHOLE_IDS.test(line)
+    if (isOurs || !isRead || !isUnconditional(at)) return []
     const path = at.entry.fullPath
     return [
       {
@@ -142,6 +127,9 @@ function movedIDs(doc: NixDocument, view: View): Placed[] {
   })
 }
 
+// Whole items and whole lines only: what else they say has to stay.
+const WHOLE_IDS = /^(?:"vfio[-_]pci\.ids=[^\s"$]*"|options\s+vfio[-_]pci\s+ids=[^\s$]*)$/
+
 // libvirt's own, which our module writes, too; of the last two no libvirt of today knows.
 const OF_LIBVIRT =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
@@ -150,7 +138,7 @@ const OF_LIBVIRT =
 function movedLists(view: View): Placed[] {
   return view.texts('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
     const list = listIn(at.text, 'cgroup_device_acl')
-    if (!list?.isPlain || !list.isClosed || !isCertain(at)) return []
+    if (!list?.isPlain || !list.isClosed || !isUnconditional(at)) return []
     // With escapes, the lines of the string are not those of its spelling.
     const spelling = at.node.text
     if (at.node.type === 'string_expression' && spelling.includes('\\')) return []
@@ -204,11 +192,6 @@ function indentOf(text: string): number {
   return Math.min(...lines.map(it => it.search(/\S/)))
 }
 
-/** Whether it counts in any case. */
-function isCertain(at: EntryItem | EntryText): boolean {
-  return at.conditions.length === 0 && at.entry.conditions.length === 0
-}
-
 /**
  * The options that get what moves. Devices that a person names take the place of those that stood
  * elsewhere; `byAddress` has those IDs that the host needs as well, and what is meant by them; `names`
@@ -216,26 +199,19 @@ function isCertain(at: EntryItem | EntryText): boolean {
  */
 export function wantedFor(
   moved: readonly Obsolete[],
-  settings: Settings,
-  byAddress: ReadonlyMap<string, readonly ExpectedDevice[]> = new Map(),
-  names: ReadonlyMap<string, string> = new Map()
+  { devices, addresses, addsDevices }: Settings,
+  names: ReadonlyMap<string, string>,
+  byAddress: ReadonlyMap<string, readonly ExpectedDevice[]> = new Map()
 ): OptionChange[] {
-  const ids = [...new Set(moved.flatMap(it => it.devices ?? []))]
-  const devices = ids.filter(it => !byAddress.has(it)).map(it => namedID(it, names))
-  const addresses = ids
-    .flatMap(it => byAddress.get(it) ?? [])
-    .map(({ address, id }) => ({ address, id }))
-  const deviceACL = moved.flatMap(it => it.deviceACL ?? [])
-  const isNamed = settings.devices !== undefined || settings.addresses !== undefined
-  const isChosen = isNamed && settings.addsDevices !== true
-  const option = (path: readonly string[], items: readonly NixValue[]): OptionChange[] =>
-    items.length === 0
-      ? []
-      : [{ kind: 'items', path: ['virtualisation', ...path], items: [...new Set(items)] }]
+  const isChosen = (devices ?? addresses) !== undefined && addsDevices !== true
+  const ids = isChosen ? [] : [...new Set(moved.flatMap(it => it.devices ?? []))]
+  const byID = ids.filter(it => !byAddress.has(it)).map(it => namedID(it, names))
+  const places = ids.flatMap(it => byAddress.get(it) ?? [])
+  const deviceACL = new Set(moved.flatMap(it => it.deviceACL ?? []))
   return [
-    ...option(['vfio', 'devices'], isChosen ? [] : devices),
-    ...option(['vfio', 'addresses'], isChosen ? [] : addresses),
-    ...option(['libvirtd', 'deviceACL'], deviceACL)
+    { kind: 'items', path: [...VFIO, 'devices'], items: byID },
+    { kind: 'items', path: [...VFIO, 'addresses'], items: places.map(it => ({ ...it })) },
+    { kind: 'items', path: [...LIBVIRTD, 'deviceACL'], items: [...deviceACL] }
   ]
 }
 
@@ -252,20 +228,15 @@ interface Clash {
  * clashed before stays a person's own matter, and what counts under a condition may be meant for another
  * time.
  */
-export function clashAfter(
-  before: NixDocument,
-  edits: readonly Edit[],
-  inverse: readonly Edit[]
-): NixError | undefined {
+export function clashAfter(before: NixDocument, { edits, inverse }: Plan): NixError | undefined {
   const after = before.edited(edits)
   const sourceOf = (doc: NixDocument, { start, end }: Range) => doc.text.slice(start, end)
   const earlier = clashesIn(before).map(it => sourceOf(before, it.range))
   const clash = clashesIn(after).find(it => !earlier.includes(sourceOf(after, it.range)))
   if (!clash) return undefined
-  const { range, message, hint } = clash
   const back = (offset: number) => moveOffset(inverse, offset)
-  const at = { start: back(range.start), end: back(range.end) }
-  return nixError(before.text, { code: 'CONFLICT', message, range: at, hint })
+  const range = { start: back(clash.range.start), end: back(clash.range.end) }
+  return nixError(before.text, { ...clash, code: 'CONFLICT', range })
 }
 
 function clashesIn(doc: NixDocument): Clash[] {
@@ -281,7 +252,8 @@ function idsIn(view: View): Clash[] {
     view.says('virtualisation.vfio.enable', true).length > 0 &&
     view.says('virtualisation.vfio.bindAtBoot', false).length === 0
   if (!ours || !isBound) return []
-  const isOther = (it: Binding) => !it.isOurs && isCertain(it.at) && differ(it, ours, bindings)
+  const isOther = (it: Binding) =>
+    !it.isOurs && isUnconditional(it.at) && differ(it, ours, bindings)
   return bindings.filter(isOther).map(({ range }) => ({
     range,
     message:
@@ -313,7 +285,7 @@ function keysIn(view: View): Clash[] {
     view.texts(`virtualisation.libvirtd.${it}`)
   )
   return KEYS.filter(it => it.isOurs(view)).flatMap(({ key, instead }) =>
-    texts.filter(isCertain).flatMap((at): Clash[] => {
+    texts.filter(isUnconditional).flatMap((at): Clash[] => {
       const found = new RegExp(`^[ \\t]*(${key}[ \\t]*=.*)$`, 'm').exec(at.text)
       const line = found?.[1]
       if (!found || line === undefined) return []
