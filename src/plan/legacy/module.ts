@@ -3,6 +3,7 @@
 import { isStringNode, MASK, stringLiterals } from '../../lints/values.ts'
 import {
   type AttrPath,
+  BREAK,
   formatPath,
   type NixDocument,
   type Range,
@@ -19,15 +20,23 @@ const PASSIVE = ['_class', '_file', 'key', 'meta', 'assertions', 'warnings']
 const PARAMETER =
   /^(?:intel_iommu=(?:on|igfx_off)|.*amd_iommu=on|iommu=(?:pt|1)|vfio[-_]pci\.ids=.*|pcie_acs_override=[\w,]*|pci=nomsi|video=(?:efifb|vesafb|simplefb):off|initcall_blacklist=sysfb_init|kvm\.(?:ignore_msrs=1|report_ignored_msrs=0)|(?:default_)?hugepagesz=.*|hugepages=.*|.+_iommu=on)$/
 
-/** What the known modules set, and the lines of its strings; ours do the same, or don't on purpose. */
-const KNOWN: readonly [option: RegExp, line: RegExp][] = [
+/**
+ * What the known modules set, the lines of its strings, and what the value has to mention; ours do the same,
+ * or don't on purpose.
+ */
+const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
   [/^boot\.kernelParams$/, PARAMETER],
   [
     /^boot\.(?:initrd\.)?(?:k|availableK)ernelModules$/,
     /^(?:vfio|vfio[-_]pci|vfio_iommu_type1|vfio_virqfd|kvmfr)$/
   ],
   [/^boot\.blacklistedKernelModules$/, /^(?:nvidia|nova_|nouveau)\w*$/],
-  [/^boot\.kernelPatches$/, /(?:^|-)(?:acs|i915)(?:-|$)|^[\w-]+\.patch$|^https:|^[0-9a-z]{40,64}$/],
+  [
+    /^boot\.kernelPatches$/,
+    /(?:^|-)(?:acs|i915)(?:-|$)|^[\w-]+\.patch$|^https:|^[0-9a-z]{40,64}$/,
+    /\bname\s*=\s*"[^"]*(?:acs|i915)/
+  ],
+  [/^boot\.extraModulePackages$/, /^$/, /kvmfr/],
   [
     /^(?:boot\.extraModprobeConfig|environment\.etc\."modprobe\.d\/kvmfr\.conf"\.text)$/,
     /^(?:options\s+(?:vfio[-_]pci\s+ids=|kvmfr\s+static_size_mb=|kvm\s+(?:ignore_msrs|report_ignored_msrs)=)\S*|softdep\s+\S+\s+pre:\s*vfio[-_]pci)$/
@@ -43,20 +52,11 @@ const KNOWN: readonly [option: RegExp, line: RegExp][] = [
     /^virtualisation\.libvirtd\.qemu(?:\.v|V)erbatimConfig$/,
     /^(?:clear_emulation_capabilities\s*=\s*\S*|namespaces\s*=\s*\[\s*\])$/
   ],
-  [
-    /^(?:boot\.extraModulePackages|services\.udev\.packages|virtualisation\.libvirtd\.(?:enable|hooks))$/,
-    /^$/
-  ]
+  [/^(?:services\.udev\.packages|virtualisation\.libvirtd\.(?:enable|hooks))$/, /^$/]
 ]
 
 // What strings have that put others together.
 const GLUE = /^[\s,]*$|^\d+(?:\.\d+)*$|^(?:intel|amd|both)$|^\W*rw$/
-
-/** What such values have to mention. */
-const MENTIONED: ReadonlyMap<string, RegExp> = new Map([
-  ['boot.kernelPatches', /\bname\s*=\s*"[^"]*(?:acs|i915)/],
-  ['boot.extraModulePackages', /kvmfr/]
-])
 
 /**
  * The first thing that a module does and ours don't, as a clause. There is none in a copy of a known module:
@@ -69,11 +69,11 @@ export function extraOf(
   for (const { path, value } of doc.leaves()) {
     const [first = '', ...option] = path
     if (first === 'imports' || PASSIVE.includes(first)) continue
-    const source = value.text
+    const strings = stringLiterals(value).map(it => it.text)
     const what =
       first === 'options'
-        ? unlikeOurs(option, source, declared)
-        : unknownSetting(path, source, stringLiterals(value))
+        ? unlikeOurs(option, value.text, declared)
+        : unknownSetting(path, value.text, strings)
     if (what !== undefined) return { range: value, what }
   }
   return writtenInside(doc)
@@ -96,26 +96,25 @@ function unlikeOurs(path: Names, value: string, declared: readonly AttrPath[]): 
 function unknownSetting(
   path: Names,
   value: string,
-  strings: readonly { text: string }[]
+  strings: readonly string[]
 ): string | undefined {
   const names = writtenNames(path)
   const name = formatPath(names)
   if (names.length < path.length) return `sets options below ${name}`
-  const known = KNOWN.find(([option]) => option.test(name))
-  if (!known || MENTIONED.get(name)?.test(value) === false) return `sets ${name}`
-  const lines = strings.flatMap(({ text }) =>
-    // A list of devices that only holds what is computed.
-    text.replace(/^[ \t]*cgroup_device_acl\s*=\s*\[[\s,\ue000]*\]/gm, '').split('\n')
-  )
-  const line = lines
+  const [, isKnown, mentioned = /^/] = KNOWN.find(([option]) => option.test(name)) ?? []
+  if (!isKnown || !mentioned.test(value)) return `sets ${name}`
+  // A list of devices that only holds what is computed.
+  const list = /^[ \t]*cgroup_device_acl\s*=\s*\[[\s,\ue000]*\]/gm
+  const line = strings
+    .flatMap(it => it.replace(list, '').split('\n'))
     .map(it => it.trim())
-    .find(it => !GLUE.test(it.replaceAll(MASK, '')) && !known[1].test(it))
+    .find(it => !GLUE.test(it.replaceAll(MASK, '')) && !isKnown.test(it))
   return line === undefined ? undefined : `puts ${shorten(line)} into ${name}`
 }
 
 /** A device or a kernel parameter that is written into the module, such as in a variable. */
 function writtenInside(doc: NixDocument): { range: Range; what: string } | undefined {
-  const found: { range: Range; what: string }[] = []
+  let found: { range: Range; what: string } | undefined
   visit(doc, node => {
     const name = node.type === 'binding' ? node.field('attrpath') : undefined
     if (name && /^(?:example|description|defaultText)$/.test(name.text)) return SKIP
@@ -123,11 +122,11 @@ function writtenInside(doc: NixDocument): { range: Range; what: string } | undef
     const source = node.text
     const isDevice = /\b[0-9a-f]{4}:[0-9a-f]{4}\b|\b[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b/i.test(source)
     const isParameter = /^"[\w.-]+=[^\s"]*"$/.test(source) && !PARAMETER.test(source.slice(1, -1))
-    if (isDevice || isParameter)
-      found.push({ range: node, what: `has ${shorten(source)} written into it` })
-    return undefined
+    if (!isDevice && !isParameter) return undefined
+    found = { range: node, what: `has ${shorten(source)} written into it` }
+    return BREAK
   })
-  return found[0]
+  return found
 }
 
 function shorten(source: string): string {

@@ -8,7 +8,6 @@ import {
   declarationIn,
   declares,
   importsIn,
-  importsTo,
   walkImports
 } from '../../configuration/imports.ts'
 import { isGenerated } from '../../configuration/kind.ts'
@@ -19,6 +18,7 @@ import {
   type Expr,
   expr,
   formatPath,
+  type ImportItem,
   type NixDocument,
   type Range,
   visit
@@ -26,7 +26,7 @@ import {
 import { err, ok, type Result } from '../../nix/result.ts'
 import { elementsOf } from '../../nix/syntax/nodes.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import type { OptionChange } from '../../settings/options.ts'
+import { type OptionChange, VFIO } from '../../settings/options.ts'
 import type { PlannedFile } from '../changes.ts'
 import type { ApplyProblem, Obstacle, ReplacedImport } from '../problem.ts'
 import { findOwnUses, resolved } from '../removal/uses.ts'
@@ -88,12 +88,12 @@ export function planTakeOver(
     return err({ code: 'NOT_TAKEN_OVER', path: target.path, obstacles })
   }
   return ok({
-    items: imports.filter(it => it.module === target).map(it => it.item),
+    items: imports.filter(it => it.module === target).map(it => expr(it.item.source)),
     files: edits.flatMap(it => it.file ?? []),
-    replaced: imports.map(({ module: { path, text, doc }, item, option }) => ({
+    replaced: imports.map(({ module: { path, text }, item: { node, source }, option }) => ({
       path,
-      ...placeOf(text, rangeOfImport(doc, item).start),
-      spelling: item.source,
+      ...placeOf(text, node.start),
+      spelling: source,
       option: formatPath(option)
     })),
     modules: foreign.map(it => it.path),
@@ -135,7 +135,7 @@ function replacedModules(
 
 interface ImportOfModule {
   module: ConfigurationFile
-  item: Expr
+  item: ImportItem
   option: AttrPath
 }
 
@@ -146,10 +146,9 @@ function replacedImports(
   { links }: Configuration
 ): ImportOfModule[] {
   const own = links.filter(it => it.importer === module.path && gone.has(it.path))
-  return importsIn(module).flatMap(({ source, path }) => {
-    const item = expr(source)
-    const link = own.find(it => it.spelling === path)
-    const option = (link && gone.get(link.path)) ?? ['virtualisation', 'vfio']
+  return importsIn(module).flatMap(item => {
+    const link = own.find(it => it.spelling === item.path)
+    const option = (link && gone.get(link.path)) ?? VFIO
     return link || isOfFlake(item.source) ? [{ module, item, option }] : []
   })
 }
@@ -169,28 +168,23 @@ function planImporter(
   const user = unknownFiles(configuration, pattern).find(
     it => findOwnUses(it.doc, it.path, { options: [], files }).length > 0
   )
-  const plan = doc.edit().removeIn('imports', items).plan()
-  if (!user && !isGenerated(text) && plan.ok)
-    return { file: { path, before: text, after: plan.value.text } }
-  const sources = items.map(it => it.source).join(' and ')
-  const [why, where] = user
-    ? [
-        `is imported here, and ${user.path} needs this file, too`,
-        'here if no other machine needs it'
-      ]
-    : [
-        isGenerated(text)
-          ? 'is imported by a generated file'
-          : "can't be taken out of imports here",
-        'there by hand'
-      ]
-  return {
+  const sources = items.map(it => it.source)
+  const refuse = (why: string, where: string): { obstacle: Obstacle } => ({
     obstacle: {
-      ...{ kind: 'import', path, text, range: rangeOfImport(doc, first) },
-      what: `${sources} ${why}`,
+      ...{ kind: 'import', path, text, range: rangeOf(first) },
+      what: `${sources.join(' and ')} ${why}`,
       advice: `take it out of imports ${where}`
     }
+  })
+  if (user) {
+    const why = `is imported here, and ${user.path} needs this file, too`
+    return refuse(why, 'here if no other machine needs it')
   }
+  if (isGenerated(text)) return refuse('is imported by a generated file', 'there by hand')
+  const plan = doc.edit().removeIn('imports', sources.map(expr)).plan()
+  return plan.ok
+    ? { file: { path, before: text, after: plan.value.text } }
+    : refuse("can't be taken out of imports here", 'there by hand')
 }
 
 /** What a module that goes does besides: the first such thing, and imports that no file that stays has. */
@@ -204,22 +198,15 @@ function extrasOf(
   const isKept = (target: string) =>
     gone.has(target) || links.some(it => it.path === target && !gone.has(it.importer))
   const kept = links.filter(it => it.importer === path && isKept(it.path)).map(it => it.spelling)
-  const sources = importsTo(file, it => kept.includes(it)).map(it => it.source)
-  const lost = importsIn(file).filter(it => !sources.includes(it.source))
-  const imports = lost.map(it => ({
-    range: rangeOfImport(doc, it),
-    what: `imports ${it.source}`
-  }))
+  const lost = importsIn(file).filter(it => it.path === undefined || !kept.includes(it.path))
+  const imports = lost.map(it => ({ range: rangeOf(it), what: `imports ${it.source}` }))
   return [...(extra ? [extra] : []), ...imports].map(({ range, what }) => {
     return { kind: 'extra', path, text, range, what: `this module also ${what}` }
   })
 }
 
-function rangeOfImport(doc: NixDocument, { source }: { source: string }): Range {
-  const [list] = doc.getIn('imports')
-  const from = list?.value.start ?? 0
-  const start = Math.max(from, doc.text.indexOf(source, from))
-  return { start, end: start + source.length }
+function rangeOf({ node: { start, end } }: ImportItem): Range {
+  return { start, end }
 }
 
 /**

@@ -1,7 +1,9 @@
 // What the options that a person set for other modules come to with ours.
 
+import { groupBy, uniqueBy } from '../../collections.ts'
 import type { ConfigurationFile } from '../../configuration/imports.ts'
 import { isPlain } from '../../lints/bindings.ts'
+import { findingPlace } from '../../lints/finding.ts'
 import {
   type Entry,
   type EntryItem,
@@ -118,29 +120,24 @@ export function legacyValues(
 /** What is set in any boot entry; once, though every entry has what the system says. */
 function valuesIn(files: readonly ConfigurationFile[]) {
   const views = viewsOf(files, { ours: true })
-  const once = <T extends Entry | EntryItem>(find: (view: View) => readonly T[]): T[] => {
-    const keyOf = ({ file, node }: ReturnType<typeof placeIn>) => `${file.path}\0${node.start}`
-    return [...new Map(views.flatMap(find).map(it => [keyOf(placeIn(it)), it])).values()]
-  }
+  const once = <T extends Entry | EntryItem>(find: (view: View) => readonly T[]): T[] =>
+    uniqueBy(views.flatMap(find), it => {
+      const { path, range } = findingPlace(it)
+      return `${path}\0${range.start}`
+    })
   return {
     at: (option: string) => once(it => it.at(option)),
     below: (option: string) => once(it => it.below(option)),
     items: (option: string) => once(it => it.items(option)),
-    /** The definitions that say true. */
-    on: (option: string) => once(it => it.says(option, true))
+    says: (option: string, value: boolean) => once(it => it.says(option, value))
   }
 }
 
 type SetValues = ReturnType<typeof valuesIn>
 
-function placeIn(it: Entry | EntryItem) {
-  return 'entry' in it ? { file: it.entry.file, node: it.node } : { file: it.file, node: it.value }
-}
-
 function refusal(at: Entry | EntryItem, what: string, advice: string): Obstacle {
-  const { file, node } = placeIn(at)
-  const range = { start: node.start, end: node.end }
-  return { kind: 'value', path: file.path, text: file.doc.text, range, what, advice }
+  const { file } = 'entry' in at ? at.entry : at
+  return { kind: 'value', ...findingPlace(at), text: file.doc.text, what, advice }
 }
 
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/
@@ -154,24 +151,20 @@ const MEMORY_FILE: ReadonlyMap<string, RegExp> = new Map([
 ])
 
 function wrongValues({ at, below, items }: SetValues): Obstacle[] {
-  type Parse = (text: string) => Result<unknown, unknown>
-  const wrongItems = (option: string, parse: Parse, what: string, advice: string) =>
-    items(option)
-      .filter(it => it.text !== undefined && isPlain(it.text) && !parse(it.text).ok)
-      .map(it => refusal(it, `"${it.text}" is not a ${what}`, advice))
   const types = at('virtualisation.vfio.IOMMUType').filter(
     it => !['intel', 'amd', undefined].includes(plainStringOf(it))
   )
+  const wrongItems = (option: string, parse: (text: string) => Result<unknown, unknown>) =>
+    items(option).filter(({ text }) => text !== undefined && isPlain(text) && !parse(text).ok)
   return [
     ...types.map(it =>
       refusal(it, 'IOMMUType takes "intel" or "amd"', 'write one of these, or take it out')
     ),
-    ...wrongItems('virtualisation.vfio.devices', parseDevice, 'PCI ID', 'write it like 10de:1b80'),
-    ...wrongItems(
-      'virtualisation.libvirtd.deviceACL',
-      parseDeviceNode,
-      'device node',
-      'write it like /dev/kvmfr0, or take it out'
+    ...wrongItems('virtualisation.vfio.devices', parseDevice).map(it =>
+      refusal(it, `"${it.text}" is not a PCI ID`, 'write it like 10de:1b80')
+    ),
+    ...wrongItems('virtualisation.libvirtd.deviceACL', parseDeviceNode).map(it =>
+      refusal(it, `"${it.text}" is not a device node`, 'write it like /dev/kvmfr0, or take it out')
     ),
     ...below('virtualisation.sharedMemoryFiles').flatMap(it => {
       const [name, value] = [it.path.at(-1) ?? '', plainStringOf(it)]
@@ -184,6 +177,15 @@ function wrongValues({ at, below, items }: SetValues): Obstacle[] {
 
 const NUM_PAGES = 'virtualisation.hugepages.numPages'
 
+/** The sizes of huge pages that there are, in other words than those of our options. */
+const PAGE_SIZES: ReadonlyMap<string, string> = new Map([
+  ['2m', '2M'],
+  ['2048k', '2M'],
+  ['1g', '1G'],
+  ['1024m', '1G'],
+  ['1048576k', '1G']
+])
+
 /** Page sizes as our options have them, in the configuration; in another file it is for the person. */
 function pageSizes(
   { at }: SetValues,
@@ -192,30 +194,27 @@ function pageSizes(
   const wanted: OptionChange[] = []
   const obstacles: Obstacle[] = []
   const hasNumber = (it: Entry) => /^[1-9][0-9]*$/.test(spellingOf(it))
-  for (const name of ['defaultPageSize', 'pageSize']) {
-    for (const it of at(`virtualisation.hugepages.${name}`)) {
-      const size = plainStringOf(it)
-      const isHere = it.file.path === configuration
-      if (size === undefined || size === '2M' || size === '1G') continue
-      // HUGEPAGES_1M replaces 1M, where the number of pages can be read.
-      if (/^1m$/i.test(size) && isHere && at(NUM_PAGES).every(hasNumber)) continue
-      const value = /^(?:2m|2048k)$/i.test(size)
-        ? '2M'
-        : /^(?:1g|1024m|1048576k)$/i.test(size) && '1G'
-      if (value && isHere) wanted.push({ kind: 'value', path: it.fullPath, value })
-      else {
-        const advice = 'write "2M" or "1G", and see to numPages'
-        obstacles.push(refusal(it, `there are no huge pages of ${size}`, advice))
-      }
+  const options = ['defaultPageSize', 'pageSize'].map(it => `virtualisation.hugepages.${it}`)
+  for (const it of options.flatMap(at)) {
+    const size = plainStringOf(it)
+    const isHere = it.file.path === configuration
+    if (size === undefined || size === '2M' || size === '1G') continue
+    // HUGEPAGES_1M replaces 1M, where the number of pages can be read.
+    if (/^1m$/i.test(size) && isHere && at(NUM_PAGES).every(hasNumber)) continue
+    const value = PAGE_SIZES.get(size.toLowerCase())
+    if (value !== undefined && isHere) wanted.push({ kind: 'value', path: it.fullPath, value })
+    else {
+      const advice = 'write "2M" or "1G", and see to numPages'
+      obstacles.push(refusal(it, `there are no huge pages of ${size}`, advice))
     }
   }
   return { wanted, obstacles }
 }
 
 /** One page, which was the default of the other module. */
-function pageCounts({ at, on }: SetValues): OptionChange[] {
+function pageCounts({ at, says }: SetValues): OptionChange[] {
   if (at(NUM_PAGES).length > 0) return []
-  return on('virtualisation.hugepages.enable').map(({ fullPath }) => ({
+  return says('virtualisation.hugepages.enable', true).map(({ fullPath }) => ({
     kind: 'default',
     path: [...fullPath.slice(0, -1), 'numPages'],
     value: 1
@@ -223,34 +222,31 @@ function pageCounts({ at, on }: SetValues): OptionChange[] {
 }
 
 /** The group `input` for QEMU's own user, where a guest has input devices and is not run as root. */
-function inputGroup({ at, items }: SetValues): OptionChange[] {
-  const runsAsUser = ['qemu.runAsRoot', 'qemuRunAsRoot'].some(it =>
-    at(`virtualisation.libvirtd.${it}`).some(entry => spellingOf(entry) === 'false')
-  )
-  const inputs = items('virtualisation.libvirtd.deviceACL').filter(
-    it => runsAsUser && it.text?.startsWith('/dev/input/')
-  )
-  return inputs.map(({ entry: { fullPath, path } }) => {
-    const option = ['users', 'users', 'qemu-libvirtd', 'extraGroups']
-    const around = fullPath.slice(0, fullPath.length - path.length)
-    return { kind: 'items', path: [...around, ...option], items: ['input'] }
-  })
+function inputGroup({ says, items }: SetValues): OptionChange[] {
+  const names = ['qemu.runAsRoot', 'qemuRunAsRoot'].map(it => `virtualisation.libvirtd.${it}`)
+  if (names.flatMap(it => says(it, false)).length === 0) return []
+  return items('virtualisation.libvirtd.deviceACL')
+    .filter(it => it.text?.startsWith('/dev/input/'))
+    .map(({ entry: { fullPath, path } }) => {
+      const around = fullPath.slice(0, fullPath.length - path.length)
+      const option = [...around, 'users', 'users', 'qemu-libvirtd', 'extraGroups']
+      return { kind: 'items', path: option, items: ['input'] }
+    })
 }
 
-function notesOn({ on, below }: SetValues, legacy: readonly ConfigurationFile[]): TakeOverNote[] {
+function notesOn({ says, below }: SetValues, legacy: readonly ConfigurationFile[]): TakeOverNote[] {
   const notes: TakeOverNote[] = []
-  const isOn = (name: string) => on(`virtualisation.vfio.${name}`).length > 0
+  const isOn = (name: string) => says(`virtualisation.vfio.${name}`, true).length > 0
   if (isOn('disableEFIfb')) notes.push({ code: 'DARK_BOOT' })
   if (isOn('applyACSpatch')) notes.push({ code: 'NO_ACS_PATCH' })
   const group = /SUBSYSTEM=="vfio"[^\n]*GROUP="/
   if (isOn('enable') && legacy.some(it => group.test(it.text)))
     notes.push({ code: 'NO_DEVICE_GROUP' })
-  const entries = below('virtualisation.sharedMemoryFiles')
-  const has = (file: string, name: string) =>
-    entries.some(({ path }) => path[2] === file && path[3] === name)
-  const names = [...new Set(entries.map(it => it.path[2] ?? ''))].filter(
-    it => !has(it, 'group') || !has(it, 'mode')
-  )
+  const files = groupBy(below('virtualisation.sharedMemoryFiles'), it => it.path[2] ?? '')
+  const names = [...files.keys()].filter(name => {
+    const said = files.get(name)?.map(it => it.path[3]) ?? []
+    return !said.includes('group') || !said.includes('mode')
+  })
   if (names.length > 0) notes.push({ code: 'SHARED_BY_KVM', names })
   return notes
 }
