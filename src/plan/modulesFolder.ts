@@ -5,17 +5,8 @@ import { err, ok, type Result } from '../nix/result.ts'
 import type { PlannedFile } from './changes.ts'
 import type { ApplyProblem } from './problem.ts'
 
-/** A file of ours that has to be written. */
-export interface ModuleChange {
-  name: string
-  before: string | undefined
-  after: string
-  /** The name that what stood there is kept under. */
-  keptAs?: string
-}
-
 /**
- * The shipped files that differ from what stands in the folder. Other files in a folder of ours
+ * The shipped files that differ from what is in the folder. Other files in a folder of ours
  * (guests, the user's own) are left alone.
  *
  * Refuses with `FOREIGN_FOLDER` a folder that is not ours, with `MODULES_EDITED` files of ours that
@@ -27,7 +18,7 @@ export function planModules(
   shipped: ReadonlyMap<string, string>,
   replaces: boolean,
   theirs: ReadonlySet<string> = new Set()
-): Result<ModuleChange[], ApplyProblem> {
+): Result<PlannedFile[], ApplyProblem> {
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
   const present: ReadonlyMap<string, SourceFile | null> = listing === 'absent' ? new Map() : listing
   const isOurs = stampOf(present.get('default.nix')?.text ?? '') !== 'none'
@@ -41,23 +32,22 @@ export function planModules(
   if (!isOurs && stranger !== undefined)
     return err({ code: 'FOREIGN_FOLDER', path, found: stranger[0] })
 
-  const changes: ModuleChange[] = []
+  const files: PlannedFile[] = []
   const edited: string[] = []
   for (const [name, after] of shipped) {
     const before = present.get(name)?.text
     if (before === after) continue
+    const module = { path: join(path, name), before, after }
     if (before !== undefined && isTheirs(name)) {
-      changes.push({ name, before, after, keptAs: freeName(`${name}.old`, present) })
-      continue
-    }
-    if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
+      const aside = join(path, freeName(`${name}.old`, present))
+      files.push({ path: aside, before: undefined, after: before, like: module.path })
+    } else if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
       return err({ code: 'FOREIGN_FOLDER', path, found: name })
-    }
-    if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
-    changes.push({ name, before, after })
+    } else if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
+    files.push(module)
   }
   if (edited.length > 0 && !replaces) return err({ code: 'MODULES_EDITED', path, names: edited })
-  return ok(changes)
+  return ok(files)
 }
 
 /** The name, with a number behind it if it is taken. */
@@ -68,48 +58,47 @@ function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
   return `${name}.${number}`
 }
 
-/** What becomes of a folder with modules of ours. */
+/** What becomes of folders with modules of ours. */
 export interface DroppedModules {
-  /** The files that go, and for edited ones the copies that stay; new files first. */
+  /** The files that go, and for edited ones the copies that stay. */
   files: PlannedFile[]
-  /** Files of ours that were edited, and the names that they are kept under. */
-  kept: KeptModule[]
-  /** Paths of what else is in the folder, and stays. */
+  /** Files of ours that were edited, and the paths that they are kept under. */
+  kept: { path: string; as: string }[]
+  /** Paths of what else is in the folders, and stays. */
   strangers: string[]
 }
 
-export interface KeptModule {
-  path: string
-  as: string
-}
-
 /**
- * Takes our modules out of a folder: those that are as we wrote them go, edited ones get a name that
- * nothing takes for a module, and what is not ours stays. The folder goes if that leaves nothing.
+ * Takes our modules out of folders: those that are as we wrote them go, edited ones get a name that
+ * nothing takes for a module, and what is not ours stays. A folder goes if that leaves nothing.
  */
-export function dropModules(folder: string, listing: FolderListing): DroppedModules {
+export function dropModules(
+  folders: readonly (readonly [string, FolderListing])[]
+): DroppedModules {
   const dropped: DroppedModules = { files: [], kept: [], strangers: [] }
-  if (typeof listing === 'string') return dropped
-  const gone: PlannedFile[] = []
-  for (const [name, file] of listing) {
-    const text = file?.text
-    const state = stampOf(text ?? '')
-    // What is kept aside by an earlier run is no module any more.
-    if (text === undefined || state === 'none' || !name.endsWith('.nix')) {
-      dropped.strangers.push(join(folder, name))
-      continue
+  for (const [folder, listing] of folders) {
+    if (typeof listing === 'string') continue
+    const gone: PlannedFile[] = []
+    for (const [name, file] of listing) {
+      const path = join(folder, name)
+      const text = file?.text
+      const state = stampOf(text ?? '')
+      // What is kept aside by an earlier run is no module any more.
+      if (text === undefined || state === 'none' || !name.endsWith('.nix')) {
+        dropped.strangers.push(path)
+        continue
+      }
+      // default.nix imports the others, so it goes before them.
+      const isFirst = path.endsWith('/default.nix')
+      const drop = { path, before: text, after: undefined, emptied: dirname(path) }
+      if (isFirst) gone.unshift(drop)
+      else gone.push(drop)
+      if (state === 'intact') continue
+      const as = join(folder, freeName(`${name}.edited`, listing))
+      dropped.files.push({ path: as, before: undefined, after: text, like: path })
+      dropped.kept.push({ path, as })
     }
-    const path = join(folder, name)
-    gone.push({ path, before: text, after: undefined, emptied: dirname(path) })
-    if (state === 'intact') continue
-    const as = join(folder, freeName(`${name}.edited`, listing))
-    dropped.files.push({ path: as, before: undefined, after: text, like: path })
-    dropped.kept.push({ path, as })
+    dropped.files.push(...gone)
   }
-  // default.nix imports the others, so it goes before them.
-  gone.sort(
-    (a, b) => Number(b.path.endsWith('/default.nix')) - Number(a.path.endsWith('/default.nix'))
-  )
-  dropped.files.push(...gone)
   return dropped
 }

@@ -16,7 +16,8 @@ import { commentsOf, elementsOf } from '../nix/syntax/nodes.ts'
 import { moveOffset } from '../nix/text/edits.ts'
 import type { ApplyPlan } from './apply.ts'
 import { prefixOf, specialisationsOf } from './bootEntry.ts'
-import { type DroppedModules, dropModules, type KeptModule } from './modulesFolder.ts'
+import type { PlannedFile } from './changes.ts'
+import { type DroppedModules, dropModules } from './modulesFolder.ts'
 import type { RemoveProblem, UsePlace } from './problem.ts'
 import { afterEdits, unchanged, withoutBindings } from './removal/takeOut.ts'
 import { findOwnUses, type OwnThings, type OwnUse, resolved } from './removal/uses.ts'
@@ -34,13 +35,9 @@ export interface RemoveInput {
   others: readonly SourceFile[]
 }
 
-export interface RemovePlan extends ApplyPlan {
-  /** Modules of ours that were edited, and so are kept aside. */
-  kept: KeptModule[]
+export interface RemovePlan extends ApplyPlan, Pick<DroppedModules, 'kept' | 'strangers'> {
   /** Folders with modules of ours that stay, and the file of the repository that imports them. */
   stays: { folder: string; importer: string }[]
-  /** What else stays in the folders of our modules. */
-  strangers: string[]
 }
 
 /**
@@ -71,8 +68,8 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
 
   const stays = stayingFolders(stamped, input.others)
   const going = stamped.filter(([folder]) => !stays.some(it => it.folder === folder))
-  const dropped = going.map(([folder, listing]) => dropModules(folder, listing))
-  const things: OwnThings = { options: gone, files: filesOf(imports, dropped) }
+  const { files, kept, strangers } = dropModules(going)
+  const things: OwnThings = { options: gone, files: goneFiles(imports, files) }
 
   const edited: { module: ConfigurationFile; plan: Plan }[] = []
   for (const module of modules) {
@@ -92,7 +89,6 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const changes = edited
     .filter(it => it.plan.changed)
     .map(({ module, plan }) => ({ path: module.path, before: module.text, after: plan.text }))
-  const files = dropped.flatMap(it => it.files)
   return ok({
     files: [
       ...files.filter(it => it.after !== undefined),
@@ -101,9 +97,9 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
       ...files.filter(it => it.after === undefined)
     ],
     configuration: edited[0]?.plan ?? unchanged(text),
-    kept: dropped.flatMap(it => it.kept),
+    kept,
     stays,
-    strangers: dropped.flatMap(it => it.strangers)
+    strangers
   })
 }
 
@@ -182,15 +178,10 @@ function stayingFolders(
 }
 
 /** What no file may lead to any more. */
-function filesOf(imports: readonly ImportLink[], dropped: readonly DroppedModules[]): Set<string> {
-  const files = [
-    ...imports.map(it => it.path),
-    ...dropped.flatMap(it =>
-      it.files.filter(file => file.after === undefined).map(({ path }) => path)
-    )
-  ]
+function goneFiles(imports: readonly ImportLink[], files: readonly PlannedFile[]): Set<string> {
+  const gone = [...imports, ...files.filter(it => it.after === undefined)].map(it => it.path)
   // A folder stands for its default.nix.
-  return new Set(files.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
+  return new Set(gone.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
 }
 
 /** What needs our part in a text from which it was taken out; with the places in the text before. */

@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { stamp, stampOf } from '../../src/configuration/stamp.ts'
 import { planModules } from '../../src/plan/modulesFolder.ts'
@@ -14,7 +15,7 @@ const plan = (
 ) => {
   const listing = typeof files === 'string' ? files : listingOf(Object.entries(files))
   const result = planModules({ path: '/etc/nixos/vfio', listing }, shipped, replace)
-  return result.ok ? result.value.map(it => it.name) : result.error
+  return result.ok ? result.value.map(it => relative('/etc/nixos/vfio', it.path)) : result.error
 }
 const ours = Object.fromEntries(shipped)
 
