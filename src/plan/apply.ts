@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { type InnerModule, innerModule } from '../configuration/bootEntries.ts'
 import type { FolderListing } from '../configuration/files.ts'
 import { kindOf } from '../configuration/kind.ts'
@@ -7,15 +6,15 @@ import { type Fix, planFixes } from '../lints/index.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Transaction } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { applyOptionChanges } from '../settings/edit.ts'
-import type { OptionChange, SettingsContext } from '../settings/options.ts'
+import { type OptionChange, type SettingsContext, VFIO } from '../settings/options.ts'
 import { isEmpty, type Settings, wantedOptions } from '../settings/settings.ts'
 import type { ExpectedDevice } from '../settings/values.ts'
-import { notInherited, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
+import { notInherited, pathsFor, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
 import type { GuestPlan } from './guest.ts'
 import { clashAfter, type Obsolete, obsoleteIn, wantedFor } from './legacy/replaced.ts'
 import { notForOneEntry, type TakeOver } from './legacy/takeOver.ts'
-import { type ModuleChange, planModules } from './modulesFolder.ts'
+import { planModules } from './modulesFolder.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /** All that a run of `apply` knows; nothing else is looked at. */
@@ -75,20 +74,18 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   const start = entryFor(input)
   if (!start.ok) return start
   const specialisation = start.value
-  const { modulesFolder: folder, listing, replaceModules } = input
-  const theirs = new Set(takeOver?.modules)
   const modules = planModules(
-    { path: folder, listing },
+    { path: input.modulesFolder, listing: input.listing },
     configuration.shipped.texts,
-    replaceModules,
-    theirs
+    input.replaceModules,
+    new Set(takeOver?.modules)
   )
   if (!modules.ok) return modules
   const planned = planTarget(input, specialisation)
   if (!planned.ok) return err({ code: 'NIX', path, error: planned.error })
   const { plan, replaced, left } = planned.value
 
-  const files: PlannedFile[] = modules.value.flatMap(it => filesOf(folder, it))
+  const files = [...modules.value]
   if (guest && guest.before !== guest.after) {
     files.push({ path: guest.path, before: guest.before, after: guest.after })
   }
@@ -161,16 +158,6 @@ function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Trans
   return edit
 }
 
-/** A module's file, and the one that keeps what somebody made of it. */
-function filesOf(folder: string, { name, before, after, keptAs }: ModuleChange): PlannedFile[] {
-  const module = { path: join(folder, name), before, after }
-  if (keptAs === undefined) return [module]
-  return [
-    { path: join(folder, keptAs), before: undefined, after: before, like: module.path },
-    module
-  ]
-}
-
 /** The specialisation that the options go into; refused where the files leave no place for them. */
 function entryFor({
   configuration,
@@ -235,14 +222,11 @@ function contextOf(
   prefix: readonly string[],
   names: SettingsContext['names']
 ): SettingsContext {
-  const prefixes = prefix.length === 0 ? [[]] : [prefix, []]
-  const strings = (...path: string[]) =>
-    prefixes.flatMap(it => doc.itemsIn([...it, ...path])).filter(it => typeof it === 'string')
-  return {
-    kernelParams: strings('boot', 'kernelParams'),
-    users: strings('virtualisation', 'vfio', 'users'),
-    names
-  }
+  const strings = (...option: string[]) =>
+    pathsFor(prefix, option)
+      .flatMap(it => doc.itemsIn(it))
+      .filter(it => typeof it === 'string')
+  return { kernelParams: strings('boot', 'kernelParams'), users: strings(...VFIO, 'users'), names }
 }
 
 /** Only our modules pass DMA through by themselves; the person's word against it stands. */

@@ -5,6 +5,7 @@ import { innerModule } from '../configuration/bootEntries.ts'
 import type { Configuration } from '../configuration/load.ts'
 import { nixError } from '../nix/errors.ts'
 import {
+  type AttrPath,
   canonicalOfValue,
   type Definition,
   formatPath,
@@ -16,13 +17,19 @@ import { combinatorOf } from '../nix/module/combinators.ts'
 import { unwrapped } from '../nix/module/module.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { canonicalOfNode } from '../nix/syntax/canonical.ts'
-import type { OptionChange } from '../settings/options.ts'
+import { isDefined } from '../settings/edit.ts'
+import { type OptionChange, VFIO } from '../settings/options.ts'
 import type { ApplyProblem } from './problem.ts'
 import { findOwnUses } from './removal/uses.ts'
 
 /** The path below which options of a specialisation stand; that of every boot entry is empty. */
 export function prefixOf(specialisation: string | undefined): readonly string[] {
   return specialisation === undefined ? [] : ['specialisation', specialisation, 'configuration']
+}
+
+/** The paths of an option that count in a boot entry, its own first. */
+export function pathsFor(prefix: readonly string[], option: AttrPath): AttrPath[] {
+  return prefix.length === 0 ? [option] : [[...prefix, ...option], option]
 }
 
 /** The boot entries that have options of `virtualisation.vfio`. */
@@ -32,8 +39,6 @@ interface Profiles {
   /** The specialisations that have some, in the order of the text. */
   specialisations: readonly string[]
 }
-
-const VFIO = ['virtualisation', 'vfio']
 
 /** The names of all specialisations that a module defines, in the order of the text. */
 export function specialisationsOf(doc: NixDocument): string[] {
@@ -45,7 +50,7 @@ export function specialisationsOf(doc: NixDocument): string[] {
 export function profilesOf(files: readonly { doc: NixDocument }[]): Profiles {
   const all = files.map(it => it.doc)
   return {
-    everywhere: all.some(it => it.getIn(VFIO).length + it.getBelow(VFIO).length > 0),
+    everywhere: all.some(it => isDefined(it, VFIO)),
     specialisations: [...new Set(all.flatMap(entriesWithOurs))]
   }
 }

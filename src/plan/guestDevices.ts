@@ -14,8 +14,21 @@ import {
   virtualFunctionsOf,
   virtualID
 } from '../machine/virtualFunctions.ts'
-import type { NixDocument } from '../nix/index.ts'
+import type { AttrPath, NixDocument, NixValue } from '../nix/index.ts'
+import { VFIO } from '../settings/options.ts'
 import type { Settings } from '../settings/settings.ts'
+import { pathsFor } from './bootEntry.ts'
+
+/** Where a guest is to run, as far as it is known. */
+export interface GuestHost {
+  /** Undefined where the configuration is of another machine. */
+  machine: Machine | undefined
+  configuration: NixDocument
+  /** The path of the specialisation that the options go into; empty for every boot entry. */
+  prefix: readonly string[]
+  /** The texts of all files of the configuration. */
+  texts: readonly string[]
+}
 
 /** What a person has to know of the devices of a guest. */
 export type DevicesNote =
@@ -47,12 +60,16 @@ export type DevicesNote =
 export function devicesFor(
   needs: Needs,
   said: Settings,
-  { machine, configuration, prefix, texts }: GuestHost,
+  host: GuestHost,
   tell: (note: DevicesNote) => void
 ): string[] {
   const { devices } = needs
+  const { machine } = host
   if (devices.length === 0) return []
-  const isLater = bindsLater(said, configuration, prefix)
+  const isLater =
+    said.bindAtBoot === undefined
+      ? sourcesAt(host, [...VFIO, 'bindAtBoot']).includes('false')
+      : !said.bindAtBoot
   const isVirtualOne = ({ address }: PassedDevice) =>
     machine !== undefined && isVirtualAt(machine, address)
   // A virtual function that does not say is mended.
@@ -83,8 +100,8 @@ export function devicesFor(
     if (isPhysical) tell({ code: 'INTERFACE_NOT_VIRTUAL', device })
   }
   functionsLeft(found, machine).forEach(tell)
-  unmade(found, texts).forEach(tell)
-  const given = givenBy(configuration, prefix)
+  unmade(found, host.texts).forEach(tell)
+  const given = givenBy(host)
   return found.filter(it => isVirtual(it) || !given(it)).map(it => it.address)
 }
 
@@ -154,12 +171,8 @@ function functionsLeft(found: readonly PciDevice[], { devices }: Machine): Devic
 }
 
 /** Whether the configuration gives a device to guests already. */
-export function givenBy(
-  configuration: NixDocument,
-  prefix: readonly string[]
-): (device: PciDevice) => boolean {
-  const items = (name: string) =>
-    placesOf(prefix).flatMap(it => configuration.itemsIn([...it, 'virtualisation', 'vfio', name]))
+export function givenBy(host: GuestHost): (device: PciDevice) => boolean {
+  const items = (name: string) => itemsAt(host, [...VFIO, name])
   const ids = items('devices').flatMap(it => (typeof it === 'string' ? [it.toLowerCase()] : []))
   const addresses = items('addresses').flatMap(it => {
     const address = typeof it === 'object' && it !== null && 'address' in it ? it.address : it
@@ -169,15 +182,16 @@ export function givenBy(
     addresses.includes(address) || ids.some(it => it.startsWith(`${vendor}:${device}`))
 }
 
-function bindsLater(
-  said: Settings,
-  configuration: NixDocument,
-  prefix: readonly string[]
-): boolean {
-  if (said.bindAtBoot !== undefined) return !said.bindAtBoot
-  return sourcesAt(configuration, prefix, ['virtualisation', 'vfio', 'bindAtBoot']).includes(
-    'false'
-  )
+/** The literal items of a list, those of the boot entry itself first. */
+export function itemsAt({ configuration, prefix }: GuestHost, option: AttrPath): NixValue[] {
+  return pathsFor(prefix, option).flatMap(it => configuration.itemsIn(it))
+}
+
+/** The values of an option as they are written, those of the boot entry itself first. */
+export function sourcesAt({ configuration, prefix }: GuestHost, option: AttrPath): string[] {
+  return pathsFor(prefix, option)
+    .flatMap(it => configuration.getIn(it))
+    .map(it => it.source)
 }
 
 // Virtual functions (SR-IOV) among what a run asks for. A guest gets one from libvirt when it starts. None is
@@ -285,31 +299,4 @@ export function madeOfGiven(
       ? [{ code: 'PHYSICAL_FUNCTION_GIVEN', device, physical }]
       : []
   })
-}
-
-/** Where a guest is to run, as far as it is known. */
-export interface GuestHost {
-  /** Undefined where the configuration is of another machine. */
-  machine: Machine | undefined
-  configuration: NixDocument
-  /** The path of the specialisation that the options go into; empty for every boot entry. */
-  prefix: readonly string[]
-  /** The texts of all files of the configuration. */
-  texts: readonly string[]
-}
-
-/** Where options count that a specialisation sees, its own first. */
-export function placesOf(prefix: readonly string[]): (readonly string[])[] {
-  return prefix.length === 0 ? [[]] : [prefix, []]
-}
-
-/** The values of an option as they are spelt, its own first. */
-export function sourcesAt(
-  configuration: NixDocument,
-  prefix: readonly string[],
-  path: readonly string[]
-): string[] {
-  return placesOf(prefix)
-    .flatMap(it => configuration.getIn([...it, ...path]))
-    .map(it => it.source)
 }

@@ -1,19 +1,23 @@
 // From what a guest needs to the settings that give it that, as far as the configuration and the
 // machine allow.
 
+import { defined } from '../collections.ts'
 import { type Needs, printCpuSet, readCpuSet } from '../guests/needs/needs.ts'
 import { isPlaceholder } from '../machine/dump/names.ts'
 import type { PciDevice } from '../machine/machine.ts'
 import { formatPath } from '../nix/index.ts'
+import { isDefined } from '../settings/edit.ts'
+import { HUGEPAGES, KVMFR, LIBVIRTD, VFIO } from '../settings/options.ts'
 import { parseDeviceNode } from '../settings/parse.ts'
 import type { Settings } from '../settings/settings.ts'
 import type { Hugepages } from '../settings/values.ts'
+import { pathsFor } from './bootEntry.ts'
 import {
   type DevicesNote,
   devicesFor,
   type GuestHost,
   givenBy,
-  placesOf,
+  itemsAt,
   sourcesAt
 } from './guestDevices.ts'
 
@@ -62,24 +66,22 @@ export function settingsForGuest(
   checkMemory(needs, host, tell)
   checkNetworks(needs, host, tell)
   const hostCPUs = processorsFor(name, needs, host, tell)
-  const hugepages = said.hugepages ? {} : hugepagesFor(needs, host)
-  if (hugepages.note) tell(hugepages.note)
+  const hugepages = said.hugepages ?? hugepagesFor(needs, host, tell)
   const kvmfr = kvmfrFor(needs, host, tell)
   const nodes = [...nodesFor(needs, host, tell), ...(said.deviceACL ?? [])]
   const files = said.sharedMemoryFiles ?? []
   const more = needs.sharedFiles.filter(it => files.every(file => file.name !== it))
   const settings: Settings = {
     ...said,
-    guests: [{ name, ...(hostCPUs === undefined ? {} : { hostCPUs }) }],
-    ...(hugepages.pages === undefined ? {} : { hugepages: hugepages.pages }),
-    ...(kvmfr === undefined ? {} : { kvmfr }),
+    guests: [{ name, ...defined({ hostCPUs }) }],
+    ...defined({ hugepages, kvmfr }),
     ...(needs.hasTpm ? { swtpm: true } : {}),
     ...(nodes.length === 0 ? {} : { deviceACL: [...new Set(nodes)] }),
     ...(more.length === 0
       ? {}
       : { sharedMemoryFiles: [...files, ...more.map(it => ({ name: it }))] })
   }
-  return { settings, devices, givenNow: givenBy(host.configuration, host.prefix), notes }
+  return { settings, devices, givenNow: givenBy(host), notes }
 }
 
 // ---- memory
@@ -131,7 +133,7 @@ function names(text: string, word: string): boolean {
 /** The sizes of the devices of kvmfr, by their numbers from 0 on; undefined where nothing is to be set. */
 function kvmfrFor(
   { kvmfr }: Needs,
-  { configuration, prefix }: GuestHost,
+  host: GuestHost,
   tell: (note: GuestNote) => void
 ): number[] | undefined {
   if (kvmfr.length === 0) return undefined
@@ -142,9 +144,9 @@ function kvmfrFor(
     tell({ code: 'KVMFR_UNUSABLE' })
     return undefined
   }
-  const path = ['virtualisation', 'kvmfr', 'devices']
-  const said = placesOf(prefix).flatMap(it => configuration.itemsIn([...it, ...path]))
-  const isSaid = sourcesAt(configuration, prefix, path).length > 0
+  const path = [...KVMFR, 'devices']
+  const said = itemsAt(host, path)
+  const isSaid = sourcesAt(host, path).length > 0
   const has = (size: number, i: number) => {
     const item = said[i]
     return typeof item === 'object' && item !== null && 'size' in item && item.size === size
@@ -155,26 +157,25 @@ function kvmfrFor(
 
 function nodesFor(
   { deviceNodes, devices }: Needs,
-  { machine, configuration, prefix }: GuestHost,
+  host: GuestHost,
   tell: (note: GuestNote) => void
 ): string[] {
   for (const node of deviceNodes) {
     if (!parseDeviceNode(node).ok) tell({ code: 'NODE_UNUSABLE', node })
   }
   const nodes = deviceNodes.filter(it => parseDeviceNode(it).ok)
-  const runAsRoot = ['virtualisation', 'libvirtd', 'qemu', 'runAsRoot']
-  const isRoot = !sourcesAt(configuration, prefix, runAsRoot).includes('false')
+  const isRoot = !sourcesAt(host, [...LIBVIRTD, 'qemu', 'runAsRoot']).includes('false')
   if (!isRoot && nodes.some(it => it.startsWith('/dev/input/'))) tell({ code: 'INPUT_GROUP' })
   const groups = devices
     .filter(it => it.as === 'argument')
-    .flatMap(it => machine?.devices.find(at => at.address === it.address)?.group ?? [])
+    .flatMap(it => host.machine?.devices.find(at => at.address === it.address)?.group ?? [])
   const vfio = groups.length > 0 ? ['/dev/vfio/vfio', ...groups.map(it => `/dev/vfio/${it}`)] : []
   return [...nodes, ...vfio]
 }
 
 /** The option of a guest, as a person would write it. */
 export function guestOption(name: string, option: string): string {
-  return formatPath(['virtualisation', 'vfio', 'guests', name, option])
+  return formatPath([...VFIO, 'guests', name, option])
 }
 
 /** What a person has to know of the huge pages of a guest. */
@@ -192,40 +193,33 @@ type PagesNote =
 const FOR_HOST = 4 * 1024 * 1024
 
 const SIZES = { 2048: '2M', 1048576: '1G' } as const
-const HUGEPAGES = ['virtualisation', 'hugepages']
 
-/**
- * The huge pages that have to be set aside for a guest; none where the configuration has enough, and a
- * note in their place where that is left to the person.
- */
+/** The huge pages that have to be set aside for a guest; none where the configuration has enough, or can't. */
 function hugepagesFor(
   { pageSizes, memory }: Needs,
-  host: GuestHost
-): { pages?: Hugepages; note?: PagesNote } {
-  if (pageSizes.length === 0 || memory === undefined) return {}
+  host: GuestHost,
+  tell: (note: PagesNote) => void
+): Hugepages | undefined {
+  if (pageSizes.length === 0 || memory === undefined) return undefined
   const present = presentPages(host)
   const [wanted] = pageSizes
   const sizeKiB = wanted ?? (present?.pageSize === '1G' ? 1048576 : 2048)
   const pageSize = SIZES[sizeKiB as keyof typeof SIZES]
   if (pageSizes.length > 1 || pageSize === undefined) {
-    return { note: { code: 'PAGES_UNUSABLE', sizes: pageSizes } }
+    tell({ code: 'PAGES_UNUSABLE', sizes: pageSizes })
+    return undefined
   }
   const pages: Hugepages = { pageSize, numPages: Math.ceil(memory / sizeKiB) }
-  if (present) {
-    const { numPages } = present
-    if (present.pageSize !== pageSize || numPages === undefined) {
-      return { note: { code: 'PAGES_OTHER', pages } }
-    }
-    if (numPages >= pages.numPages) return {}
-  }
-  const { machine } = host
-  if (pageSize === '1G' && machine?.cpu.hasHugePages1G === false) {
-    return { note: { code: 'PAGES_1G_MISSING' } }
-  }
-  const total = machine?.memory.total
-  return total !== undefined && pages.numPages * sizeKiB > total - FOR_HOST
-    ? { note: { code: 'PAGES_OVER', pages, total } }
-    : { pages }
+  const isOther = present && (present.pageSize !== pageSize || present.numPages === undefined)
+  if (present && !isOther && (present.numPages ?? 0) >= pages.numPages) return undefined
+  const total = host.machine?.memory.total
+  if (isOther) tell({ code: 'PAGES_OTHER', pages })
+  else if (pageSize === '1G' && host.machine?.cpu.hasHugePages1G === false) {
+    tell({ code: 'PAGES_1G_MISSING' })
+  } else if (total !== undefined && pages.numPages * sizeKiB > total - FOR_HOST) {
+    tell({ code: 'PAGES_OVER', pages, total })
+  } else return pages
+  return undefined
 }
 
 interface Present {
@@ -234,19 +228,14 @@ interface Present {
 }
 
 /** The pages that the configuration sets aside; what can't be read of them is undefined. */
-function presentPages({ configuration, prefix }: GuestHost): Present | undefined {
-  const places = placesOf(prefix)
-  const source = (...path: string[]) => sourcesAt(configuration, prefix, path)[0]
-  const parameters = places
-    .flatMap(it => configuration.itemsIn([...it, 'boot', 'kernelParams']))
-    .filter(it => typeof it === 'string')
+function presentPages(host: GuestHost): Present | undefined {
+  const source = (...path: string[]) => sourcesAt(host, path)[0]
+  const parameters = itemsAt(host, ['boot', 'kernelParams'])
   const isOwn =
-    parameters.some(it => /(?:^|\s)hugepages=/.test(it)) ||
+    parameters.some(it => typeof it === 'string' && /(?:^|\s)hugepages=/.test(it)) ||
     source('boot', 'kernel', 'sysctl', 'vm.nr_hugepages') !== undefined
   if (isOwn) return { pageSize: undefined, numPages: undefined }
-  const isSaid = places
-    .map(it => [...it, ...HUGEPAGES])
-    .some(it => configuration.getIn(it).length + configuration.getBelow(it).length > 0)
+  const isSaid = pathsFor(host.prefix, HUGEPAGES).some(it => isDefined(host.configuration, it))
   if (!isSaid) return undefined
   const size = source(...HUGEPAGES, 'pageSize') ?? source(...HUGEPAGES, 'defaultPageSize') ?? '"2M"'
   const count = source(...HUGEPAGES, 'numPages')
@@ -273,11 +262,12 @@ type ProcessorsNote =
 function processorsFor(
   name: string,
   { pins }: Needs,
-  { machine, configuration, prefix }: GuestHost,
+  host: GuestHost,
   tell: (note: ProcessorsNote) => void
 ): string | undefined {
   const named = [...new Set([...pins.guest, ...pins.helpers, ...pins.allowed])]
-  const all = machine?.cpu.online === undefined ? undefined : readCpuSet(machine.cpu.online)
+  const online = host.machine?.cpu.online
+  const all = online === undefined ? undefined : readCpuSet(online)
   const own = pins.guest.filter(it => !pins.helpers.includes(it))
   if (all === undefined) {
     if (own.length > 0) tell({ code: 'HOST_CPUS_UNKNOWN', pinned: printCpuSet(own) })
@@ -285,8 +275,7 @@ function processorsFor(
   }
   const missing = named.filter(it => !all.includes(it))
   if (missing.length > 0) {
-    const online = printCpuSet(all)
-    tell({ code: 'CPUS_MISSING', missing: printCpuSet(missing), online })
+    tell({ code: 'CPUS_MISSING', missing: printCpuSet(missing), online: printCpuSet(all) })
     return undefined
   }
   if (own.length === 0) return undefined
@@ -295,12 +284,11 @@ function processorsFor(
     tell({ code: 'HOST_CPUS_NONE' })
     return undefined
   }
-  const host = printCpuSet(left)
-  const path = ['virtualisation', 'vfio', 'guests', name, 'hostCPUs']
-  const [source] = sourcesAt(configuration, prefix, path)
-  if (source === undefined) tell({ code: 'HOST_CPUS', guest: printCpuSet(own), host })
-  else if (printCpuSet(readCpuSet(source.replaceAll('"', '')) ?? []) !== host) {
-    tell({ code: 'HOST_CPUS_OTHER', said: source, host })
+  const kept = printCpuSet(left)
+  const [source] = sourcesAt(host, [...VFIO, 'guests', name, 'hostCPUs'])
+  if (source === undefined) tell({ code: 'HOST_CPUS', guest: printCpuSet(own), host: kept })
+  else if (printCpuSet(readCpuSet(source.replaceAll('"', '')) ?? []) !== kept) {
+    tell({ code: 'HOST_CPUS_OTHER', said: source, host: kept })
   }
-  return host
+  return kept
 }

@@ -7,6 +7,7 @@ import {
   parseDocument,
   type Transaction
 } from '../nix/index.ts'
+import { startsWith } from '../nix/path.ts'
 import { eolOf, indentAt, startsLine } from '../nix/text/lines.ts'
 import { BLOCKS, type OptionChange } from './options.ts'
 
@@ -105,10 +106,11 @@ function isSaid(wanted: OptionChange): boolean {
 }
 
 function isBelow(path: readonly string[], block: readonly string[]): boolean {
-  return path.length > block.length && block.every((name, i) => path[i] === name)
+  return path.length > block.length && startsWith(path, block)
 }
 
-function isDefined(doc: NixDocument, path: readonly string[]): boolean {
+/** Whether a document defines an option, or one below it. */
+export function isDefined(doc: NixDocument, path: readonly string[]): boolean {
   return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
 }
 

@@ -35,9 +35,9 @@ export interface SettingOption {
 
 export const VFIO = ['virtualisation', 'vfio'] as const
 export const LIBVIRTD = ['virtualisation', 'libvirtd'] as const
-const HUGEPAGES = ['virtualisation', 'hugepages'] as const
+export const HUGEPAGES = ['virtualisation', 'hugepages'] as const
 const SHARED_MEMORY = ['virtualisation', 'sharedMemoryFiles'] as const
-const KVMFR = ['virtualisation', 'kvmfr'] as const
+export const KVMFR = ['virtualisation', 'kvmfr'] as const
 
 /** The sets of options that are written as one block where the configuration has none of them. */
 export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGEPAGES, KVMFR]
