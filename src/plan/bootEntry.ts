@@ -94,8 +94,7 @@ export function targetOf(
   for (const file of names.includes(asked) ? [] : files) {
     const devices = devicesEverywhere(file.doc)
     if (!devices) continue
-    const { line, column } = devices.at
-    const at = { path: file.path, line, column }
+    const at = { path: file.path, ...devices.at }
     return err({ code: 'GIVEN_EVERYWHERE', path, name: asked, at })
   }
   return checked(files, asked)

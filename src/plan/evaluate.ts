@@ -56,7 +56,7 @@ export type ParseCheck =
  * file is made. Where it does not accept the text before (newer syntax than it knows), its word on
  * the text after is worth nothing.
  */
-export function parseCheck(before: string | undefined, after: string): ParseCheck {
+function parseCheck(before: string | undefined, after: string): ParseCheck {
   const result = nixParses(after)
   if (result.status !== 'rejected') return result
   // A Nix that can't even parse this has trouble of its own, such as a home it can't enter.
@@ -66,15 +66,6 @@ export function parseCheck(before: string | undefined, after: string): ParseChec
   return before !== undefined && nixParses(before).status === 'rejected'
     ? { status: 'skipped', detail: 'nix-instantiate does not accept the file as it is' }
     : result
-}
-
-/**
- * Asks about several texts at once, as items of one list. They are given on standard input, since everybody
- * can read the arguments of a program. Each is an expression to the toolkit, so no bracket of one can close
- * that of another.
- */
-function allParse(texts: readonly string[]): ParseCheck {
-  return nixParses(`[${texts.map(it => `\n(\n${it}\n)`).join('')}\n]\n`)
 }
 
 function nixParses(text: string): ParseCheck {
@@ -310,18 +301,19 @@ export function checkWithNix(
   path: string
 ): Result<ParseCheck, ApplyProblem> {
   if (mode === 'off') return ok({ status: 'skipped', detail: 'switched off' })
-  let result: ParseCheck = { status: 'ok' }
   const modules = files.flatMap(({ path: each, before, after }) => {
     // What is kept aside of a module need not be one any more.
     const isModule = before !== undefined || each.endsWith('.nix')
     return after === undefined || !isModule ? [] : [{ before, after }]
   })
-  const all: ParseCheck = modules.length > 1 ? allParse(modules.map(it => it.after)) : result
-  if (all.status === 'skipped') result = all
+  // All at once, as items of a list. Each is an expression to the toolkit, so no bracket of one can close
+  // that of another.
+  const list = `[${modules.map(it => `\n(\n${it.after}\n)`).join('')}\n]\n`
+  const all: ParseCheck | undefined = modules.length > 1 ? nixParses(list) : undefined
+  let result: ParseCheck = all?.status === 'skipped' ? all : { status: 'ok' }
   // What is rejected may be one of them, or the Nix that is there.
-  for (const { before, after } of modules.length === 1 || all.status === 'rejected'
-    ? modules
-    : []) {
+  const isOpen = all === undefined || all.status === 'rejected'
+  for (const { before, after } of isOpen ? modules : []) {
     const check = parseCheck(before, after)
     if (check.status === 'rejected') {
       return err({ code: 'PARSE_REJECTED', path, output: check.output })

@@ -21,6 +21,7 @@ import {
 } from '../guests/xml/tree.ts'
 import type { NixDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import type { Place } from '../nix/text/lines.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /** All that is known of a guest that goes into a configuration. */
@@ -65,21 +66,23 @@ const REMARK = 'a guest, made from its XML; yours to edit'
  * Works out the file of a guest: its domain as Nix, mended, and with the identity that the file there
  * has already. Nothing is to be done where the file was made from the same XML or says the same.
  *
- * `GUEST_DEFINED` where another file of the configuration defines the guest, or a file with other guests,
- * `GUEST_UUID` where another guest of the folder has the same UUID, `GUEST_EDITED` where the file was edited and the XML is another one now, `GUEST_NOT_CONVERTED` where the two forms would differ,
- * which is a bug.
+ * `GUEST_DEFINED` where another file of the configuration defines the guest, or a file with other guests;
+ * `GUEST_UUID` where another guest of the folder has the same UUID; `GUEST_EDITED` where the file was edited
+ * and the XML is another one now; `GUEST_NOT_CONVERTED` where the two forms would differ, which is a bug.
  */
 export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const { name, document, folder, listing } = input
-  const elsewhere = definitionOf(name, input.files)
-  if (elsewhere) return err({ code: 'GUEST_DEFINED', name, ...elsewhere })
+  for (const { path, doc } of input.files) {
+    const at = placeIn(doc, name)
+    if (at) return err({ code: 'GUEST_DEFINED', name, path, at })
+  }
   const present: ReadonlyMap<string, SourceFile | null> =
     typeof listing === 'string' ? new Map() : listing
   if (listing === 'not-a-folder')
     return err({ code: 'FOREIGN_FOLDER', path: folder, found: folder })
 
   const existing = [...present].find(
-    ([file, it]) => file.endsWith('.nix') && it && defines(it.doc, name)
+    ([file, it]) => file.endsWith('.nix') && it && placeIn(it.doc, name)
   )
   const path = join(folder, existing?.[0] ?? freeName(name, present))
   const before = existing?.[1] ?? undefined
@@ -105,10 +108,14 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
   const isEdited = stampOf(before.text) !== 'intact'
-  if (canonicalIn(before.doc) === canonicalOf(root))
+  const written = domainIn(before.doc)
+  if (written && canonicalOf(written) === canonicalOf(root))
     return ok({ ...plan, after: before.text, isEdited: false })
   if (isStampFor(before.text, text.value)) return ok({ ...plan, after: before.text, isEdited })
-  const shared = sharedPlace(before.doc, name)
+  // A file that has other guests too can't be replaced as a whole.
+  const xml = toXml(before.doc)
+  const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
+  const shared = isShared ? placeIn(before.doc, name) : undefined
   if (shared) return err({ code: 'GUEST_DEFINED', name, path, at: shared })
   if (isEdited && !input.replaces) {
     return err({ code: 'GUEST_EDITED', path, name, isOurs: stampOf(before.text) !== 'none' })
@@ -128,46 +135,12 @@ function sharedUUID(
   return file === undefined ? undefined : { file, uuid }
 }
 
-/** Whether a module says what the guest of this name is. */
-function defines(doc: NixDocument, name: string): boolean {
-  return definitionsIn(doc, name).length > 0
-}
-
-function definitionsIn(doc: NixDocument, name: string) {
-  const path = [...GUESTS, name]
-  return ['domain', 'xmlFile'].flatMap(it => [
-    ...doc.getIn([...path, it]),
-    ...doc.getBelow([...path, it])
-  ])
-}
-
-interface Place {
-  line: number
-  column: number
-}
-
-/** The first place in the configuration that says what the guest is. */
-function definitionOf(
-  name: string,
-  files: readonly SourceFile[]
-): { path: string; at: Place } | undefined {
-  for (const { path, doc } of files) {
-    const at = placeIn(doc, name)
-    if (at) return { path, at }
-  }
-  return undefined
-}
-
+/** The first place where a module says what the guest of this name is. */
 function placeIn(doc: NixDocument, name: string): Place | undefined {
-  const [found] = definitionsIn(doc, name)
-  return found && { line: found.at.line, column: found.at.column }
-}
-
-/** Where the guest stands in a file that has other guests too, which can't be replaced as a whole. */
-function sharedPlace(doc: NixDocument, name: string): Place | undefined {
-  const xml = toXml(doc)
-  const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
-  return isShared ? placeIn(doc, name) : undefined
+  const [found] = ['domain', 'xmlFile']
+    .map(it => [...GUESTS, name, it])
+    .flatMap(it => [...doc.getIn(it), ...doc.getBelow(it)])
+  return found?.at
 }
 
 /** A name for the file that no other has, and that every tool takes. */
@@ -178,18 +151,17 @@ function freeName(guest: string, present: ReadonlyMap<string, unknown>): string 
   return name
 }
 
-/** The domain that a file defines, to be compared; undefined where that has to be computed. */
-function canonicalIn(doc: NixDocument): string | undefined {
+/** The domain that a file defines; undefined where that has to be computed. */
+export function domainIn(doc: NixDocument): XmlElement | undefined {
   const xml = toXml(doc)
   const document = xml.ok ? readXml(xml.value) : undefined
-  return document?.ok ? canonicalOf(document.value.root) : undefined
+  return document?.ok ? document.value.root : undefined
 }
 
 /** What an earlier run, which could look at the machine, gave to libvirt to manage. */
 function managedIn(doc: NixDocument | undefined): Set<string> {
-  const xml = doc && toXml(doc)
-  const document = xml?.ok ? readXml(xml.value) : undefined
-  const devices = document?.ok ? passedDevices(document.value.root) : []
+  const domain = doc && domainIn(doc)
+  const devices = domain ? passedDevices(domain) : []
   return new Set(devices.filter(it => it.isManaged).map(it => it.address))
 }
 
@@ -200,15 +172,13 @@ function pinned(
   identities: Identities
 ): Identities {
   const known = doc ? readIdentity(doc) : { uuid: undefined, macs: [] }
-  const own = findAll(root, 'devices', 'interface').map(card => {
+  const cards = findAll(root, 'devices', 'interface')
+  const own = cards.map(card => {
     const mac = find(card, 'mac')
     return mac && attributeOf(mac, 'address')
   })
   const free = known.macs.map(it => (own.includes(it) ? undefined : it))
-  const isMissing = findAll(root, 'devices', 'interface').map(
-    it => childElements(it, 'mac').length === 0
-  )
-  const queue = isMissing.flatMap((missing, i) => (missing ? [free[i]] : []))
+  const queue = cards.flatMap((it, i) => (childElements(it, 'mac').length === 0 ? [free[i]] : []))
   return {
     uuid: () => known.uuid ?? identities.uuid(),
     mac: () => queue.shift() ?? identities.mac()

@@ -1,9 +1,8 @@
 // The disks of a guest, held against what the host uses.
 
 import type { SourceFile } from '../../configuration/files.ts'
-import { guestName, toXml } from '../../guests/convert.ts'
+import { guestName } from '../../guests/convert.ts'
 import { type DiskName, type PassedDisk, passedDisks } from '../../guests/needs/disks.ts'
-import { readXml } from '../../guests/xml/readXml.ts'
 import {
   blocksAt,
   devicePath,
@@ -16,6 +15,7 @@ import {
   usesUpon
 } from '../../machine/disks.ts'
 import type { BlockDevice, UsbPlace } from '../../machine/machine.ts'
+import { domainIn } from '../guest.ts'
 import type {
   DiskDoubt,
   DiskHost,
@@ -332,11 +332,9 @@ export interface GuestThere {
  */
 export function guestsThere(files: readonly SourceFile[]): GuestThere[] {
   return files.flatMap(file => {
-    if (!file.text.includes('guests')) return []
-    const xml = toXml(file.doc)
-    const document = xml.ok ? readXml(xml.value) : undefined
-    if (!document?.ok) return []
-    const disks = passedDisks(document.value.root).map(({ start, ...it }) => it)
-    return [{ file, name: guestName(document.value) ?? '', disks }]
+    const root = file.text.includes('guests') ? domainIn(file.doc) : undefined
+    if (!root) return []
+    const disks = passedDisks(root).map(({ start, ...it }) => it)
+    return [{ file, name: guestName({ root }) ?? '', disks }]
   })
 }
