@@ -1,5 +1,6 @@
 // Reads values from the command line, strictly: what is wrong here would be an unbootable system later.
 
+import { defined } from '../collections.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Hugepages, SharedMemoryFile } from './values.ts'
 
@@ -38,7 +39,7 @@ export function parseDevice(value: string): Result<string, BadSetting> {
   const hint = value.includes(',')
     ? 'give one at a time: --device 10de:1b80 --device 10de:10f0'
     : 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
-  return looksLikeAddress(value)
+  return parseAddress(value).ok
     ? bad(value, `"${value}" is an address, not a PCI ID`, `give it as --address ${value}`)
     : bad(value, `"${value}" is not a PCI ID`, hint)
 }
@@ -52,10 +53,6 @@ export function parseAddress(value: string): Result<string, BadSetting> {
   return /^[0-9a-f]{4}:[0-9a-f]{4}$/.test(address)
     ? bad(value, `"${value}" is a PCI ID, not an address`, `give it as --device ${value}`)
     : bad(value, `"${value}" is not a PCI address`, hint)
-}
-
-function looksLikeAddress(value: string): boolean {
-  return parseAddress(value).ok
 }
 
 // What useradd and NixOS accept for names of users and groups.
@@ -85,23 +82,16 @@ export function parseSpecialisation(value: string): Result<string, BadSetting> {
 /** `NAME[:USER[:GROUP[:MODE]]]`; an empty part counts as not given. */
 export function parseSharedMemory(value: string): Result<SharedMemoryFile, BadSetting> {
   const hint = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
-  const [name = '', user = '', group = '', mode = '', ...rest] = value.split(':')
+  const parts = value.split(':').map(it => (it === '' ? undefined : it))
+  const [name = '', user, group, mode, ...rest] = parts
   if (rest.length > 0) return bad(value, `"${value}" has too many parts`, hint)
   if (!/^[a-zA-Z0-9_][a-zA-Z0-9._-]*$/.test(name)) {
     return bad(value, `"${name}" is not a name for a file in /dev/shm`, hint)
   }
-  if (user !== '' && !ACCOUNT.test(user)) return bad(value, `"${user}" is not a user name`, hint)
-  if (group !== '' && !ACCOUNT.test(group))
-    return bad(value, `"${group}" is not a group name`, hint)
-  if (mode !== '' && !/^0?[0-7]{3}$/.test(mode)) {
-    return bad(value, `"${mode}" is not a file mode`, hint)
-  }
-  return ok({
-    name,
-    ...(user === '' ? {} : { user }),
-    ...(group === '' ? {} : { group }),
-    ...(mode === '' ? {} : { mode: mode.padStart(4, '0') })
-  })
+  if (user && !ACCOUNT.test(user)) return bad(value, `"${user}" is not a user name`, hint)
+  if (group && !ACCOUNT.test(group)) return bad(value, `"${group}" is not a group name`, hint)
+  if (mode && !/^0?[0-7]{3}$/.test(mode)) return bad(value, `"${mode}" is not a file mode`, hint)
+  return ok({ name, ...defined({ user, group, mode: mode?.padStart(4, '0') }) })
 }
 
 /** A device node: an absolute path below /dev. */
