@@ -1,3 +1,4 @@
+import { defined } from '../collections.ts'
 import type { ImportWalk, UnreadImport } from '../configuration/imports.ts'
 import { isGenerated } from '../configuration/kind.ts'
 import { isInFlake } from '../configuration/repository.ts'
@@ -40,13 +41,15 @@ export function planFaultFixes(
   const fixes = new Map<string, Fix[]>()
   const refused = new Set<string>()
   const shown: Finding[] = []
-  let round: Round = { plans: new Map(), findings }
+  let plans: Plans = new Map()
+  let found: readonly Finding[] = findings
   for (let i = 0; i < ROUNDS; i++) {
-    for (const { path, fix } of round.findings) {
+    for (const { path, fix } of found) {
       if (!fix || refused.has(JSON.stringify([path, fix]))) continue
       fixes.set(path, [...(fixes.get(path) ?? []), fix])
     }
-    const plans = new Map<string, Plan>()
+    const done = plans
+    plans = new Map()
     for (const [at, { path, doc }] of files.entries()) {
       const asked = isGenerated(doc.text) ? [] : (fixes.get(path) ?? [])
       const planned = planFixes(doc, asked)
@@ -57,32 +60,27 @@ export function planFaultFixes(
         refused.add(JSON.stringify([path, asked[it.index]]))
       }
     }
-    const done = round.plans
-    round = { ...round, plans }
     if (files.every(it => textIn(plans, it) === textIn(done, it))) break
-    round.findings = look(files.map(it => afterIn(plans, it)))
-    shown.push(...placedBack(round))
+    found = look(files.map(it => afterIn(plans, it)))
+    shown.push(...placedBack(plans, found))
   }
-  return ok({ plan: planOf(files, round.plans), ...sorted(findings, shown, placedBack(round)) })
+  return ok({ plan: planOf(files, plans), ...sorted(findings, shown, placedBack(plans, found)) })
 }
 
-/** All steps so far, and what is found after them. */
-interface Round {
-  plans: ReadonlyMap<string, Plan>
-  findings: readonly Finding[]
-}
+/** All steps so far, by file. */
+type Plans = Map<string, Plan>
 
-function textIn(plans: ReadonlyMap<string, Plan>, { path, doc }: LintFile): string {
+function textIn(plans: Plans, { path, doc }: LintFile): string {
   return plans.get(path)?.text ?? doc.text
 }
 
-function afterIn(plans: ReadonlyMap<string, Plan>, file: LintFile): LintFile {
+function afterIn(plans: Plans, file: LintFile): LintFile {
   const plan = plans.get(file.path)
   return plan?.changed ? { ...file, doc: parseDocument(plan.text) } : file
 }
 
 /** The findings with their places in the files as they were. */
-function placedBack({ plans, findings }: Round): Finding[] {
+function placedBack(plans: Plans, findings: readonly Finding[]): Finding[] {
   return findings.map(it => {
     const inverse = plans.get(it.path)?.inverse ?? []
     const move = (offset: number) => moveOffset(inverse, offset)
@@ -109,15 +107,14 @@ function sorted(
     const isKnown = [...before, ...left, ...mended].some(other => isSameFinding(other, it))
     if (!isKnown) mended.push(it)
   }
-  const inOrder = (all: Finding[]) => before.filter(it => all.includes(it))
   return {
-    mended: [...inOrder(mended), ...mended.filter(it => !before.includes(it))],
-    left: [...inOrder(left), ...left.filter(it => !before.includes(it))]
+    mended,
+    left: [...before.filter(it => stays.has(it)), ...left.filter(it => !stays.has(it))]
   }
 }
 
 /** The configuration is written last. */
-function planOf(files: readonly LintFile[], plans: ReadonlyMap<string, Plan>): ApplyPlan {
+function planOf(files: readonly LintFile[], plans: Plans): ApplyPlan {
   const configuration = plans.get(files[0]?.path ?? '')
   if (!configuration) throw new Error('a configuration without a file')
   const planned = [...files].reverse().flatMap(({ path, doc }): PlannedFile[] => {
@@ -147,11 +144,7 @@ export function findFaults(
 ): Faults {
   const files = all.map(({ path, doc }) => ({ path, doc }))
   const isPartial = unread.length > 0 || isInFlake(files[0]?.path ?? '/')
-  const facts = {
-    ours: installed.length > 0,
-    ...(release === undefined ? {} : { release }),
-    ...(isPartial ? { isPartial } : {})
-  }
+  const facts = { ours: installed.length > 0, isPartial, ...defined({ release }) }
   return { files, findings: lint(files, facts), facts, unread }
 }
 
