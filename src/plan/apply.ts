@@ -1,6 +1,6 @@
 import { type InnerModule, innerModule } from '../configuration/bootEntries.ts'
-import type { FolderListing } from '../configuration/files.ts'
-import { kindOf } from '../configuration/kind.ts'
+import type { FolderListing, SourceFile } from '../configuration/files.ts'
+import { type ForeignKind, kindOf } from '../configuration/kind.ts'
 import type { Configuration } from '../configuration/load.ts'
 import { type Fix, planFixes } from '../lints/index.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Transaction } from '../nix/index.ts'
@@ -168,11 +168,8 @@ function entryFor({
   specialisation
 }: ApplyInput): Result<string | undefined, ApplyProblem> {
   const { path, doc } = configuration.target
-  const module = doc.module()
-  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
-  const kind = kindOf(doc)
-  if (kind !== 'module') return err({ code: 'WRONG_KIND', path, kind })
-  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
+  const problem = notEditable(configuration.target)
+  if (problem) return err(problem)
   if (configuration.foreign && !takeOver) {
     const { option, importer } = configuration.foreign
     const declaration = configuration.foreign.path
@@ -193,6 +190,20 @@ function entryFor({
     !profilesOf(configuration.files).specialisations.includes(specialisation)
   if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
   return target
+}
+
+/** Why a file is no module to be edited; `also` is another kind that may be. */
+export function notEditable(
+  { path, doc }: Pick<SourceFile, 'path' | 'doc'>,
+  also?: ForeignKind
+): ApplyProblem | undefined {
+  const module = doc.module()
+  const unread: ApplyProblem | undefined = module.ok
+    ? undefined
+    : { code: 'NIX', path, error: module.error }
+  if (unread && doc.errors.length > 0) return unread
+  const kind = kindOf(doc)
+  return kind === 'module' || kind === also ? unread : { code: 'WRONG_KIND', path, kind }
 }
 
 /** What was planned inside a module in the file, as an edit of the file. */

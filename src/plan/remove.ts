@@ -6,7 +6,6 @@ import {
   type ImportLink,
   importsTo
 } from '../configuration/imports.ts'
-import { kindOf } from '../configuration/kind.ts'
 import type { Configuration } from '../configuration/load.ts'
 import { stampOf } from '../configuration/stamp.ts'
 import type { AttrPath, Definition, NixDocument, NixError, Plan } from '../nix/index.ts'
@@ -14,7 +13,7 @@ import { startsWith } from '../nix/path.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { commentsOf, elementsOf } from '../nix/syntax/nodes.ts'
 import { moveOffset } from '../nix/text/edits.ts'
-import type { ApplyPlan } from './apply.ts'
+import { type ApplyPlan, notEditable } from './apply.ts'
 import { prefixOf, specialisationsOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
 import { type DroppedModules, dropModules } from './modulesFolder.ts'
@@ -57,14 +56,19 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
   const isGuest = (it: { path: string }) =>
     stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
   const modules = configuration.files.filter(it => !isGuest(it))
-  const { path, text, doc } = configuration.target
+  const { path, text } = configuration.target
   const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
   const imports = [
     ...configuration.installed,
     ...configuration.links.filter(isGuest),
     ...lostImports(modules, gone, input)
   ]
-  if (imports.length === 0 && stamped.length === 0) return nothingOfOurs(path, doc)
+  if (imports.length === 0 && stamped.length === 0) {
+    const problem = notEditable(configuration.target, 'generated')
+    if (problem) return err(problem)
+    const plan = { files: [], configuration: unchanged(text) }
+    return ok({ ...plan, kept: [], stays: [], strangers: [] })
+  }
 
   const stays = stayingFolders(stamped, input.others)
   const going = stamped.filter(([folder]) => !stays.some(it => it.folder === folder))
@@ -77,13 +81,11 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
     if (!plan.ok) return plan
     edited.push({ module, plan: plan.value })
   }
-  const left = edited.flatMap(({ module, plan }) => usesLeft(module, plan, things))
+  const left = edited.flatMap(({ module, plan }) => usesLeft(module, things, plan))
   if (left.length > 0) return err({ code: 'STILL_USED', path, uses: left })
   // Where somebody else imports the modules, they may well be meant by what stands elsewhere.
   const elsewhere =
-    stays.length > 0
-      ? []
-      : outside(input, going).flatMap(it => usesLeft(it, unchanged(it.doc.text), things))
+    stays.length > 0 ? [] : outside(input, going).flatMap(it => usesLeft(it, things))
   if (elsewhere.length > 0) return err({ code: 'USED_ELSEWHERE', path, uses: elsewhere })
 
   const changes = edited
@@ -125,16 +127,6 @@ function hasModules(listing: FolderListing): boolean {
   )
 }
 
-function nothingOfOurs(path: string, doc: NixDocument): Result<RemovePlan, RemoveProblem> {
-  const module = doc.module()
-  if (doc.errors.length > 0 && !module.ok) return err({ code: 'NIX', path, error: module.error })
-  const kind = kindOf(doc)
-  if (kind !== 'module' && kind !== 'generated') return err({ code: 'WRONG_KIND', path, kind })
-  if (!module.ok) return err({ code: 'NIX', path, error: module.error })
-  const plan = { files: [], configuration: unchanged(doc.text) }
-  return ok({ ...plan, kept: [], stays: [], strangers: [] })
-}
-
 /**
  * Imports of the usual folder where somebody deleted it and left the import. Without an option of
  * ours beside it, nothing says that it was ours.
@@ -172,7 +164,7 @@ function stayingFolders(
     const files = new Set([folder, ...names.map(it => join(folder, it))])
     const importer = others
       .filter(it => !files.has(it.path))
-      .find(it => usesLeft(it, unchanged(it.doc.text), { options: [], files }).length > 0)
+      .find(it => usesLeft(it, { options: [], files }).length > 0)
     return importer ? [{ folder, importer: importer.path }] : []
   })
 }
@@ -185,7 +177,11 @@ function goneFiles(imports: readonly ImportLink[], files: readonly PlannedFile[]
 }
 
 /** What needs our part in a text from which it was taken out; with the places in the text before. */
-function usesLeft({ path, doc }: SourceFile, plan: Plan, things: OwnThings): UsePlace[] {
+function usesLeft(
+  { path, doc }: SourceFile,
+  things: OwnThings,
+  plan: Plan = unchanged(doc.text)
+): UsePlace[] {
   const before = (offset: number) => moveOffset(plan.inverse, offset)
   const after = plan.changed ? doc.edited(plan.edits) : doc
   return findOwnUses(after, path, things).map(({ kind, name, node }) => ({
@@ -214,7 +210,8 @@ function planFileRemoval(
   const [error] = doc.errors
   if (error) {
     // Of a file that can't be read, only its words tell whether it has anything of ours.
-    const isOurs = importer === undefined || things.options.some(it => mentions(doc.text, it))
+    const names = things.options.map(it => new RegExp(`\\b${it.at(-1)}\\b`))
+    const isOurs = importer === undefined || names.some(it => it.test(doc.text))
     return isOurs ? refuse(error) : ok(unchanged(doc.text))
   }
   const spellings = new Set(
@@ -225,10 +222,8 @@ function planFileRemoval(
   const isDefined = visible.size > 0 || uses.some(it => it.kind === 'definition')
   if (spellings.size === 0 && !isDefined) return ok(unchanged(doc.text))
   const isHidden = ({ kind, node }: OwnUse) => kind === 'definition' && !visible.has(node.start)
-  const bared = withoutBindings(
-    doc,
-    uses.filter(isHidden).map(it => it.node)
-  )
+  const hidden = uses.filter(isHidden).map(it => it.node)
+  const bared = withoutBindings(doc, hidden)
   const isOurs = (spelling: string) => spellings.has(resolved(path, spelling))
   const plan = planVisible(bared.doc, things, isOurs)
   return plan.ok ? ok(afterEdits(doc.text, bared.edits, plan.value)) : refuse(plan.error)
@@ -257,7 +252,7 @@ function isAllOfImports(doc: NixDocument, count: number): boolean {
 
 /** The definitions of these options that the toolkit knows for such, also inside specialisations. */
 function visibleDefinitions(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
-  return definedIn(doc, visibleOptions(doc, options))
+  return visibleOptions(doc, options).flatMap(it => [...doc.getIn(it), ...doc.getBelow(it)])
 }
 
 /** The options as they are spelt, those inside specialisations, too. */
@@ -277,14 +272,4 @@ function withEmptied(doc: NixDocument, options: readonly AttrPath[]): AttrPath[]
     })
   const rest = options.filter(it => !emptied.some(entry => startsWith(it, entry)))
   return [...rest, ...emptied]
-}
-
-/** What defines one of these options, or something below it, in source order. */
-function definedIn(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
-  const all = options.flatMap(it => [...doc.getIn(it), ...doc.getBelow(it)])
-  return all.sort((a, b) => a.binding.start - b.binding.start)
-}
-
-function mentions(text: string, option: AttrPath): boolean {
-  return new RegExp(`\\b${option.at(-1)}\\b`).test(text)
 }

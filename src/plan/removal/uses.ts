@@ -7,7 +7,7 @@ import {
   type SyntaxNode,
   visit
 } from '../../nix/index.ts'
-import { startsWith } from '../../nix/path.ts'
+import { samePath, startsWith } from '../../nix/path.ts'
 import {
   elementsOf,
   inheritedOf,
@@ -259,9 +259,7 @@ function longestPrefix(names: Names, options: readonly AttrPath[]): AttrPath | u
   let longest: AttrPath | undefined
   for (const option of options) {
     for (let size = option.length - 1; size > (longest?.length ?? 0); size--) {
-      const prefix = option.slice(0, size)
-      const tail = names.slice(-size)
-      if (tail.length === size && prefix.every((name, i) => tail[i] === name)) longest = prefix
+      if (samePath(names.slice(-size), option.slice(0, size))) longest = option.slice(0, size)
     }
   }
   return longest
