@@ -21,10 +21,12 @@ import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual, physicalFunctionFor, physicalFunctionOf } from '../machine/virtualFunctions.ts'
 import type { NixDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import { VFIO } from '../settings/options.ts'
 import type { Settings } from '../settings/settings.ts'
 import { prefixOf, profilesOf } from './bootEntry.ts'
 import {
   madeOfGiven,
+  namedAddresses,
   namedVirtually,
   type VirtualDecision,
   type VirtualProblem,
@@ -179,11 +181,7 @@ function decide(
     const firstPhase: Decision = { code: 'FIRST_PHASE', card: first, specialisation }
     return { settings: base.settings, decisions: [...base.decisions, firstPhase] }
   }
-  const bound = whole.filter(it => !isVirtual(it))
-  const binding =
-    bound.length > 0
-      ? bind(machine, base.settings, bound, passed)
-      : { settings: base.settings, decisions: [] }
+  const binding = bind(machine, base.settings, whole, passed)
   const decisions: Decision[] = [
     ...cards.map((card): Decision => ({ code: 'WHOLE_CARD', card })),
     ...units
@@ -249,7 +247,7 @@ function noSuchDevice(machine: Machine, address: string): ChoiceProblem {
 /** The devices of this machine that the settings give to guests. */
 function namedDevices({ devices }: Machine, settings: Settings): PciDevice[] {
   const ids = (settings.devices ?? []).map(it => it.split(':').slice(0, 2).join(':'))
-  const addresses = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
+  const addresses = namedAddresses(settings)
   return devices.filter(it => ids.includes(idOf(it)) || addresses.includes(it.address))
 }
 
@@ -321,6 +319,8 @@ function bind(
   whole: readonly PciDevice[],
   passed: ReadonlySet<string>
 ): Step {
+  const bound = whole.filter(it => !isVirtual(it))
+  if (bound.length === 0) return { settings, decisions: [] }
   const twins = sameIdDevices(machine, passed)
   const decisions: Decision[] = [
     twins.length === 0 ? { code: 'BY_ID' } : { code: 'BY_ADDRESS', twins }
@@ -328,13 +328,13 @@ function bind(
   const { devices = [], addresses = [] } = settings
   const chosen: Settings =
     twins.length === 0
-      ? { devices: [...new Set([...devices, ...whole.map(idOf)])], addresses }
-      : { devices, addresses: [...addresses, ...whole.map(it => expected(it))] }
-  const drivers = [...new Set(whole.flatMap(it => competingDrivers(it)))].sort()
-  if (settings.bindAtBoot === false || drivers.every(it => USUAL.includes(it))) {
+      ? { devices: [...new Set([...devices, ...bound.map(idOf)])], addresses }
+      : { devices, addresses: [...addresses, ...bound.map(expected)] }
+  const drivers = [...new Set(bound.flatMap(it => competingDrivers(it)))].sort()
+  const more = drivers.filter(it => !USUAL.includes(it))
+  if (settings.bindAtBoot === false || more.length === 0) {
     return { settings: { ...settings, ...chosen }, decisions }
   }
-  const more = drivers.filter(it => !USUAL.includes(it))
   return {
     settings: { ...settings, ...chosen, competingDrivers: drivers },
     decisions: [...decisions, { code: 'DRIVERS', drivers: more }]
@@ -358,7 +358,7 @@ export function movedDevice(doc: NixDocument, machine: Machine): MovedDevice | u
   const { devices } = machine
   const prefixes = [undefined, ...profilesOf([{ doc }]).specialisations].map(prefixOf)
   const addresses = prefixes.flatMap(it =>
-    (innerModule(doc, it)?.doc ?? doc).itemsIn([...it, 'virtualisation', 'vfio', 'addresses'])
+    (innerModule(doc, it)?.doc ?? doc).itemsIn([...it, ...VFIO, 'addresses'])
   )
   for (const item of addresses) {
     if (typeof item !== 'object' || item === null || !('address' in item) || !('id' in item))

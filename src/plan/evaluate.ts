@@ -19,9 +19,9 @@ type NixRun =
   | { status: 'missing'; detail: string }
 
 /**
- * Runs `nix-instantiate` with a text on its standard input, for which `-` is the argument. It needs no store
- * and writes nothing; after `seconds` it is given up. For root it is one that only root can have put in place
- * (`findProgram`).
+ * Runs `nix-instantiate` with a text on its standard input, for which `-` is the argument: everybody can read
+ * the arguments of a program. It needs no store and writes nothing; after `seconds` it is given up. For root
+ * it is one that only root can have put in place (`findProgram`).
  */
 function runNix(args: readonly string[], text: string, seconds: number): NixRun {
   const program = findProgram('nix-instantiate')
@@ -30,8 +30,7 @@ function runNix(args: readonly string[], text: string, seconds: number): NixRun 
     input: text,
     encoding: 'utf8',
     timeout: seconds * 1000,
-    maxBuffer: 256 * 1024 * 1024,
-    stdio: ['pipe', 'pipe', 'pipe']
+    maxBuffer: 256 * 1024 * 1024
   })
   if (run.error) {
     const { code } = run.error as NodeJS.ErrnoException
@@ -242,14 +241,8 @@ export function evaluateDomain(domain: string, file: string | undefined): Evalua
   const source = file === undefined ? `(\n${domain}\n)` : `import ${nixPath(file)}`
   const text = expression(source, nixPath(renderer))
   const run = runNix(['--eval', '--strict', '--json', '-'], text, 30)
-  switch (run.status) {
-    case 'ok':
-      return { status: 'ok', xml: JSON.parse(run.stdout) as string }
-    case 'failed':
-      return { status: 'failed', output: shortened(run.stderr) }
-    case 'missing':
-      return run
-  }
+  if (run.status === 'failed') return { status: 'failed', output: shortened(run.stderr) }
+  return run.status === 'ok' ? { status: 'ok', xml: JSON.parse(run.stdout) as string } : run
 }
 
 function expression(source: string, renderer: string): string {

@@ -235,21 +235,27 @@ export interface VirtualDecision {
   isUnmanaged?: boolean
 }
 
+/** The addresses that the settings give to guests. */
+export function namedAddresses({ addresses = [] }: Settings): string[] {
+  return addresses.map(it => (typeof it === 'string' ? it : it.address))
+}
+
 /** The virtual functions that are named to be bound at boot, by address or by ID. */
 export function namedVirtually(
   machine: Machine,
   settings: Settings,
   gpus: readonly string[]
 ): VirtualProblem[] {
-  const addresses = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
-  const named = [...new Set([...gpus, ...addresses])].flatMap((address): VirtualProblem[] => {
-    const physical =
-      machine.devices.find(it => it.address === address)?.physicalFunction ??
-      physicalFunctionFor(machine, address)?.address
-    if (physical === undefined) return []
-    const isThere = machine.devices.some(it => it.address === address)
-    return [{ code: 'VIRTUAL_FUNCTION', address, isThere, physical }]
-  })
+  const named = [...new Set([...gpus, ...namedAddresses(settings)])].flatMap(
+    (address): VirtualProblem[] => {
+      const physical =
+        machine.devices.find(it => it.address === address)?.physicalFunction ??
+        physicalFunctionFor(machine, address)?.address
+      if (physical === undefined) return []
+      const isThere = machine.devices.some(it => it.address === address)
+      return [{ code: 'VIRTUAL_FUNCTION', address, isThere, physical }]
+    }
+  )
   return [...named, ...virtualIDs(machine, settings.devices ?? [])]
 }
 

@@ -1,5 +1,6 @@
 // The disks of a guest, held against what the host uses.
 
+import { uniqueBy } from '../../collections.ts'
 import type { SourceFile } from '../../configuration/files.ts'
 import { guestName } from '../../guests/convert.ts'
 import { type DiskName, type PassedDisk, passedDisks } from '../../guests/needs/disks.ts'
@@ -11,7 +12,6 @@ import {
   filePath,
   isPartitionOf,
   isSamePath,
-  type PlacedUse,
   usesUpon
 } from '../../machine/disks.ts'
 import type { BlockDevice, UsbPlace } from '../../machine/machine.ts'
@@ -81,7 +81,8 @@ function doubtsOf(
   const all = host.machine?.blocks ?? []
   const unsettled = unsettledIn(host)
   if (unsettled.length > 0) return [{ ...about, code: 'DISK_NOT_IN_DUMP', devices: unsettled }]
-  if (place.blocks.some(it => isRemovable(it, all))) return [{ ...about, code: 'DISK_REMOVABLE' }]
+  const below = place.blocks.flatMap(it => downwards(it, all))
+  if (below.some(it => it.isRemovable)) return [{ ...about, code: 'DISK_REMOVABLE' }]
   const content = place.blocks.map(it => dormantOn(it, all)).find(it => it !== undefined)
   if (content !== undefined) return [{ ...about, code: 'DISK_DORMANT', content }]
   if (isPoolUnplaced(place, host)) return [{ ...about, code: 'DISK_MAY_BE_POOL' }]
@@ -98,7 +99,8 @@ function absent(disk: PassedDisk, place: DiskPlace, host: DiskHost): DiskDoubt[]
     return [{ code: 'VOLUME_UNSEEN' }]
   }
   // A character device or a file in memory is no disk, and the arguments of QEMU name many of these.
-  if (!isBlock && !place.paths.some(isDiskPath) && name.kind === 'path') return []
+  const isOther = !isBlock && place.paths.every(it => OTHER_DEVICE.test(it))
+  if (isOther && name.kind === 'path') return []
   if (host.machine?.blocks === undefined) return [{ code: 'DISK_UNSEEN' }]
   // Names that the kernel gives are in a dump as well.
   const isKnown = name.kind !== 'path' || place.paths.some(it => KERNEL_NAME.test(it))
@@ -112,11 +114,7 @@ const KERNEL_NAME =
 
 const IMAGE = /\.(?:qcow2?|img|raw|iso|vmdk|vdi|vhdx?|qed|luks|snap\w*|bin|fd)$/i
 
-/** Whether a path below `/dev` may be one of a disk: whatever is not known to be something else. */
-function isDiskPath(path: string): boolean {
-  return !OTHER_DEVICE.test(path)
-}
-
+/** What below `/dev` is no disk for sure. */
 const OTHER_DEVICE =
   /^\/dev\/(?:(?:shm|hugepages[^/]*|mqueue|input|vfio|dri|net|bus|snd|char|pts|fd|usb|cpu)(?:\/.*)?|(?:kvmfr|hidraw|video|tty|vhost|nvidia|rtc|tpm|dax|uinput)[^/]*|null|zero|full|u?random|hwrng|kvm|ptmx|userfaultfd|std(?:in|out|err))$/
 
@@ -133,10 +131,6 @@ function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice
       !(it.kind === 'mount' && mounted.includes(it.name)) &&
       blocksAt(follow(it.device), all).length === 0
   )
-}
-
-function isRemovable(device: BlockDevice, all: readonly BlockDevice[]): boolean {
-  return downwards(device, all).some(it => it.isRemovable)
 }
 
 function isPoolUnplaced({ blocks }: DiskPlace, { machine, devices }: DiskHost): boolean {
@@ -212,28 +206,29 @@ function callDisk(name: DiskName): string {
 /** What may name a disk, and the block devices that it is. */
 interface DiskPlace {
   /** Paths of devices, as `devicePath` gives them. */
-  paths: string[]
+  paths: readonly string[]
   /** Paths of image files, as `filePath` gives them. */
-  files: string[]
-  blocks: BlockDevice[]
+  files: readonly string[]
+  blocks: readonly BlockDevice[]
 }
 
-/** Where a disk is; both are empty for what is no disk. */
+const NOWHERE: DiskPlace = { paths: [], files: [], blocks: [] }
+
+/** Where a disk is. */
 function placeOf({ name }: PassedDisk, host: DiskHost): DiskPlace {
   const all = host.machine?.blocks ?? []
   switch (name.kind) {
     case 'folder':
-      return { paths: [], files: [], blocks: [] }
+      return NOWHERE
     case 'path':
       return placeAt([name.path], host)
     case 'volume':
       return placeAt(pathsOfVolume(name, host.poolCalled(name.pool)), host)
     case 'scsi':
-      return { paths: [], files: [], blocks: all.filter(it => it.scsi === name.address) }
+      return { ...NOWHERE, blocks: all.filter(it => it.scsi === name.address) }
     case 'usb':
       return {
-        paths: [],
-        files: [],
+        ...NOWHERE,
         blocks: all.filter(
           ({ usb, disk }) => disk === undefined && usb !== undefined && isUsb(name, usb)
         )
@@ -263,7 +258,7 @@ function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskP
 function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
   const all = host.machine?.blocks ?? []
   const machine = place.blocks.flatMap(it => usesUpon(it, all))
-  const seen = machine.filter((it, i) => machine.findIndex(at => isSameUse(at, it)) === i)
+  const seen = uniqueBy(machine, it => [it.kind, it.name, it.blockDevice].join('\0'))
   const said = host.devices
     .filter(it => isUsedBy(it, place, host))
     // What is mounted was named already.
@@ -275,10 +270,6 @@ function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
     ...seen.map((it): DiskUse => ({ by: 'machine', ...it })),
     ...said.map((it): DiskUse => ({ by: 'configuration', ...it }))
   ]
-}
-
-function isSameUse(one: PlacedUse, other: PlacedUse): boolean {
-  return one.kind === other.kind && one.name === other.name && one.blockDevice === other.blockDevice
 }
 
 /** Whether what the configuration uses is a disk, on it, or made of it. */
