@@ -1,7 +1,7 @@
+import { groupBy } from '../collections.ts'
 import {
   canonicalOfValue,
   expr,
-  formatPath,
   type NixDocument,
   type NixValue,
   parseDocument,
@@ -54,16 +54,12 @@ function editBlock(
     edit.setIn(path, blockOf(path, inside))
     return
   }
+  const depth = path.length + 1
+  for (const it of inside.filter(it => it.path.length === depth)) editOption(doc, edit, it)
   // Options that lie deeper, such as those of one shared memory file, are blocks again.
-  const deeper = new Map<string, OptionChange[]>()
-  for (const it of inside) {
-    const inner = it.path.slice(0, path.length + 1)
-    if (inner.length === it.path.length) editOption(doc, edit, it)
-    else deeper.set(formatPath(inner), [...(deeper.get(formatPath(inner)) ?? []), it])
-  }
-  for (const group of deeper.values()) {
-    const inner = group[0]?.path.slice(0, path.length + 1) ?? path
-    editBlock(doc, edit, inner, group)
+  const deeper = inside.filter(it => it.path.length > depth)
+  for (const [name, group] of groupBy(deeper, it => it.path[path.length] ?? '')) {
+    editBlock(doc, edit, [...path, name], group)
   }
 }
 
