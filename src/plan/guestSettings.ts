@@ -63,7 +63,11 @@ export function settingsForGuest(
   const notes: GuestNote[] = []
   const tell = (note: GuestNote) => void notes.push(note)
   const devices = devicesFor(needs, said, host, tell)
-  checkMemory(needs, host, tell)
+  const { memory } = needs
+  const total = host.machine?.memory.total
+  if (memory !== undefined && total !== undefined && memory >= total) {
+    tell({ code: 'MEMORY_OVER', needed: memory, total })
+  }
   checkNetworks(needs, host, tell)
   const hostCPUs = processorsFor(name, needs, host, tell)
   const hugepages = said.hugepages ?? hugepagesFor(needs, host, tell)
@@ -84,41 +88,27 @@ export function settingsForGuest(
   return { settings, devices, givenNow: givenBy(host), notes }
 }
 
-// ---- memory
-
-function checkMemory(
-  { memory }: Needs,
-  { machine }: GuestHost,
+function checkNetworks(
+  needs: Needs,
+  { machine, texts }: GuestHost,
   tell: (note: GuestNote) => void
 ): void {
-  const total = machine?.memory.total
-  if (memory === undefined || total === undefined || memory < total) return
-  tell({ code: 'MEMORY_OVER', needed: memory, total })
-}
-
-// ---- networks
-
-function checkNetworks(needs: Needs, host: GuestHost, tell: (note: GuestNote) => void): void {
   // The default network is started with the guests.
   const networks = needs.networks.filter(it => it !== 'default')
   if (networks.length > 0) tell({ code: 'NETWORK', names: networks })
+  const isNamed = (name: string) => texts.some(it => names(it, name))
+  const bridges = machine?.bridges ?? []
   for (const name of needs.bridges) {
-    const { bridges = [] } = host.machine ?? {}
-    if (!bridges.includes(name) && !host.texts.some(it => names(it, name))) {
-      const isMasked = bridges.some(it => isPlaceholder('bridge', it))
-      tell({ code: 'BRIDGE_MISSING', name, isMasked })
-    }
+    if (bridges.includes(name) || isNamed(name)) continue
+    const isMasked = bridges.some(it => isPlaceholder('bridge', it))
+    tell({ code: 'BRIDGE_MISSING', name, isMasked })
   }
+  const known = [...(machine?.networks.map(it => it.name) ?? []), ...bridges]
+  const isMasked = known.some(it => isPlaceholder('net', it) || isPlaceholder('bridge', it))
+  const isUnseen = machine === undefined || isMasked
   for (const name of needs.interfaces) {
-    const { networks: known, bridges = [] } = host.machine ?? { networks: [] }
-    const all = [...known.map(it => it.name), ...bridges]
-    const isMasked = all.some(it => isPlaceholder('net', it) || isPlaceholder('bridge', it))
-    const isMissing = host.machine !== undefined && !all.includes(name) && !isMasked
-    tell({
-      code: 'INTERFACE',
-      name,
-      isMissing: isMissing && !host.texts.some(it => names(it, name))
-    })
+    const isMissing = !isUnseen && !known.includes(name) && !isNamed(name)
+    tell({ code: 'INTERFACE', name, isMissing })
   }
 }
 
@@ -127,8 +117,6 @@ function names(text: string, word: string): boolean {
   const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   return new RegExp(`(?<![\\w-])${escaped}(?![\\w-])`).test(text.replace(/^\s*#.*$/gm, ''))
 }
-
-// ---- what QEMU opens by itself
 
 /** The sizes of the devices of kvmfr, by their numbers from 0 on; undefined where nothing is to be set. */
 function kvmfrFor(

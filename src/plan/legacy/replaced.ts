@@ -6,18 +6,15 @@ import { type EntryText, spellingOf, type View, viewsOf } from '../../lints/view
 import { nixError } from '../../nix/errors.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Range } from '../../nix/index.ts'
 import { moveOffset } from '../../nix/text/edits.ts'
-import { placeOf } from '../../nix/text/lines.ts'
+import { type Place, placeOf } from '../../nix/text/lines.ts'
 import { LIBVIRTD, namedID, type OptionChange, VFIO } from '../../settings/options.ts'
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { ExpectedDevice } from '../../settings/values.ts'
 
 /** A value of old guides that gives way to an option of ours, or to nothing. */
-export interface Obsolete {
+export interface Obsolete extends Place {
   code: LintCode | 'IDS_MOVED' | 'ACL_MOVED'
-  /** Where it stands. */
-  line: number
-  column: number
   /** What is wrong with it, in one sentence without a final period. */
   message: string
   fix: Fix
@@ -84,7 +81,7 @@ export function obsoleteIn(
   })
 }
 
-type Placed = Omit<Obsolete, 'isOutside' | 'line' | 'column'> & Range
+type Placed = Omit<Obsolete, 'isOutside' | keyof Place> & Range
 
 /** In the order of the text. */
 function placedIn(
