@@ -3,18 +3,18 @@
 import { attributeOf, type XmlElement } from './xml/tree.ts'
 
 /** `-object` or `-device` with what stands behind it, in either spelling. */
-export interface Argument<E extends XmlElement = XmlElement> {
+export interface Argument {
   flag: string
   /** `input-linux`, `ivshmem-plain`, … */
   type: string
   properties: ReadonlyMap<string, string>
   value: string
-  elements: readonly E[]
+  elements: readonly XmlElement[]
 }
 
 /** The objects and devices among the `<qemu:arg>` of a command line, as far as they can be read. */
-export function argumentsIn<E extends XmlElement>(all: readonly E[]): Argument<E>[] {
-  return all.flatMap((flagged, i): Argument<E>[] => {
+export function argumentsIn(all: readonly XmlElement[]): Argument[] {
+  return all.flatMap((flagged, i): Argument[] => {
     const flag = attributeOf(flagged, 'value')?.replace(/^--?/, '')
     const behind = all[i + 1]
     const value = attributeOf(behind, 'value')

@@ -10,7 +10,7 @@ import { renderXml } from './xml/renderXml.ts'
 import {
   attributeOf,
   canonicalOf,
-  childElements,
+  elementsBelow,
   find,
   findAll,
   textContent,
@@ -68,7 +68,7 @@ function isOfLibvirt(comment: string): boolean {
 }
 
 /** What libvirt and the guest know a guest by, as far as a Nix file writes it out. */
-export interface Identity {
+interface Identity {
   uuid: string | undefined
   /** The addresses of the network cards, in their order. */
   macs: readonly (string | undefined)[]
@@ -120,14 +120,4 @@ export function warningsOn(root: XmlElement): Warning[] {
     tell('PASSWORD', 'qemu:commandline/qemu:arg', `there is a password here: ${open}`, argument)
   }
   return warnings
-}
-
-function elementsBelow(
-  from: XmlElement,
-  path: readonly string[] = []
-): { element: XmlElement; path: string }[] {
-  return childElements(from).flatMap(element => {
-    const own = [...path, element.name]
-    return [{ element, path: own.join('/') }, ...elementsBelow(element, own)]
-  })
 }

@@ -13,7 +13,7 @@ const WIDTH = 100
 export function printModule(
   path: readonly string[],
   value: SetValue,
-  comments: readonly string[] = []
+  comments: readonly string[]
 ): string {
   const isEmpty = value.entries.length === 0 && !value.comments
   const lines = isEmpty ? ['{ }'] : printLong(value, '  ')

@@ -1,6 +1,6 @@
 import { defined } from '../collections.ts'
 import { nixError } from '../nix/errors.ts'
-import type { NixError } from '../nix/index.ts'
+import type { NixError, Range } from '../nix/index.ts'
 
 /**
  * Why a domain could not be read or converted. Each code has one meaning:
@@ -38,12 +38,6 @@ export interface DomainError {
   at?: { line: number; column: number }
   /** The line of the place and carets below it, at most so many columns wide; empty without a place. */
   excerpt(options: { color: boolean; width: number }): string
-}
-
-/** Half-open, in UTF-16 offsets. */
-export interface Range {
-  start: number
-  end: number
 }
 
 /** What is wrong with a text, before it is known which text that is. */

@@ -1,6 +1,8 @@
-import { canonicalOfValue, expr, type NixDocument, type SyntaxNode } from '../nix/index.ts'
+import type { NixDocument, Range, SyntaxNode } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import type { Fault, Range } from './problem.ts'
+import { attrsOf, bindingsOf, elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
+import { stringValue } from '../nix/syntax/strings.ts'
+import type { Fault } from './problem.ts'
 import type { DomainValue, Entry, SetValue } from './value.ts'
 
 /** The option of which our modules make a guest, with the guest's name between. */
@@ -94,21 +96,13 @@ function moduleBody(node: SyntaxNode): SyntaxNode {
   return inner ? moduleBody(inner) : node
 }
 
-function readNode(node: SyntaxNode): DomainValue {
-  const range: Range = { start: node.start, end: node.end }
+function readNode(written: SyntaxNode): DomainValue {
+  const node = unparenthesised(written)
+  const range = rangeOf(node)
   const source = node.text
+  const string = stringValue(node)
+  if (string !== undefined) return { kind: 'text', text: string, range }
   switch (node.type) {
-    case 'parenthesized_expression': {
-      const inner = node.field('expression')
-      return inner ? readNode(inner) : { kind: 'computed', range }
-    }
-    case 'string_expression':
-    case 'indented_string_expression': {
-      const string = literalString(node)
-      return string === undefined
-        ? { kind: 'computed', range }
-        : { kind: 'text', text: string, range }
-    }
     case 'integer_expression': {
       // As Nix counts, in 64 bits.
       const number = BigInt(source)
@@ -124,7 +118,7 @@ function readNode(node: SyntaxNode): DomainValue {
     case 'list_expression':
       return {
         kind: 'list',
-        items: namedNodes(node.children).map(it => ({ value: readNode(it) })),
+        items: elementsOf(node).map(it => ({ value: readNode(it) })),
         range
       }
     case 'attrset_expression':
@@ -135,60 +129,47 @@ function readNode(node: SyntaxNode): DomainValue {
   }
 }
 
-/** The parts of a node without tokens and comments. */
-function namedNodes(nodes: readonly SyntaxNode[]): SyntaxNode[] {
-  return nodes.filter(it => it.isNamed && it.type !== 'comment')
+function rangeOf({ start, end }: SyntaxNode): Range {
+  return { start, end }
 }
 
-function literalString(node: SyntaxNode): string | undefined {
-  const source = node.text
-  if (node.children.some(it => it.type === 'interpolation')) return undefined
-  if (node.type === 'string_expression' && !/[\\\r\n]/.test(source)) return source.slice(1, -1)
-  const canonical = canonicalOfValue(expr(source))
-  return canonical === undefined ? undefined : (JSON.parse(canonical) as string)
-}
-
+/** A set to which more bindings may be added. */
 interface Growing {
   range: Range
-  entries: Map<string, { name: string; value: DomainValue | Growing; range: Range }>
+  entries: Map<string, AttrName & { value: DomainValue | Growing }>
 }
 
-/** A set; undefined names and inherits make all of it computed. */
+/** A set; computed names and inherits make all of it computed. */
 function readSet(node: SyntaxNode): DomainValue {
-  const range = { start: node.start, end: node.end }
-  const all: Growing = { range, entries: new Map() }
-  const bindings = node.children.find(it => it.type === 'binding_set')
-  for (const binding of bindings ? namedNodes(bindings.children) : []) {
+  const all: Growing = { range: rangeOf(node), entries: new Map() }
+  for (const binding of bindingsOf(node)) {
     const value = binding.field('expression')
-    const names = binding.type === 'binding' ? attrNames(binding) : undefined
+    const names = binding.type === 'binding' ? attrNames(binding) : []
     if (!names || !value || !grow(all, names, readNode(value))) {
-      return { kind: 'computed', range: { start: binding.start, end: binding.end } }
+      return { kind: 'computed', range: rangeOf(binding) }
     }
   }
   return finished(all)
 }
 
-function attrNames(binding: SyntaxNode): { name: string; range: Range }[] | undefined {
-  const attrpath = binding.field('attrpath')
-  const names = attrpath ? namedNodes(attrpath.children) : []
-  const all = names.map(node => {
-    const source = node.text
-    const isString = node.type === 'string_expression'
-    const name = node.type === 'identifier' ? source : isString ? literalString(node) : undefined
-    return { name, range: { start: node.start, end: node.end } }
-  })
-  return all.length > 0 &&
-    all.every((it): it is { name: string; range: Range } => it.name !== undefined)
-    ? all
-    : undefined
+/** A name in an attribute path, and where it is. */
+interface AttrName {
+  name: string
+  range: Range
 }
 
-/** Puts a value where its names lead; false where something else stands there. */
-function grow(
-  set: Growing,
-  names: readonly { name: string; range: Range }[],
-  value: DomainValue
-): boolean {
+/** The names in the attribute path of a binding; undefined where one is written as `${…}`. */
+function attrNames(binding: SyntaxNode): AttrName[] | undefined {
+  const all = attrsOf(binding).map(node => {
+    const isIdentifier = node.type === 'identifier'
+    const name = isIdentifier ? node.text : stringValue(node)
+    return name === undefined ? undefined : { name, range: rangeOf(node) }
+  })
+  return all.every(it => it !== undefined) ? all : undefined
+}
+
+/** Adds a value under a path of names; false where there is no name, or another value is there. */
+function grow(set: Growing, names: readonly AttrName[], value: DomainValue): boolean {
   const [first, ...rest] = names
   if (!first) return false
   const { name, range } = first

@@ -1,161 +1,57 @@
 // What is known of the elements of a libvirt domain. A name that is missing here costs readability
 // only: what is written by these tables is read by them.
 
-/** By parent: the children that hold a text and nothing else. A string there is such a child. */
-const TEXTS: Record<string, string> = {
-  blkiotune: 'weight',
-  controller: 'serial',
-  cpu: 'model vendor',
-  cputune: `
-    emulator_period emulator_quota global_period global_quota iothread_period iothread_quota
-    period quota shares
-  `,
-  device: 'read_bytes_sec read_iops_sec weight write_bytes_sec write_iops_sec',
-  devices: 'emulator',
-  disk: 'product serial vendor wwn',
-  domain: `
-    bootloader bootloader_args currentMemory description genid iothreads memory name on_crash
-    on_lockfailure on_poweroff on_reboot title uuid vcpu
-  `,
-  filesystem: 'space_hard_limit space_soft_limit',
-  iotune: `
-    group_name read_bytes_sec read_bytes_sec_max read_bytes_sec_max_length read_iops_sec
-    read_iops_sec_max read_iops_sec_max_length size_iops_sec total_bytes_sec total_bytes_sec_max
-    total_bytes_sec_max_length total_iops_sec total_iops_sec_max total_iops_sec_max_length
-    write_bytes_sec write_bytes_sec_max write_bytes_sec_max_length write_iops_sec
-    write_iops_sec_max write_iops_sec_max_length
-  `,
-  launchSecurity: `
-    cbitpos dhCert guestVisibleWorkarounds hostData idAuth idBlock mrConfigId mrOwner
-    mrOwnerConfig policy reducedPhysBits session
-  `,
-  lease: 'key lockspace',
-  memory: 'uuid',
-  memtune: 'hard_limit min_guarantee soft_limit swap_hard_limit',
-  metadata_cache: 'max_size',
-  oemStrings: 'entry',
-  os: 'cmdline dtb init initarg initdir initgroup initrd inituser kernel loader nvram shim type',
-  pstore: 'path size',
-  resource: 'partition',
-  seclabel: 'baselabel imagelabel label',
-  smartcard: 'certificate database',
-  smm: 'tseg',
-  source: 'block char interface nodemask',
-  target: 'node',
-  throttlegroup: 'group_name read_bytes_sec total_bytes_sec total_iops_sec write_bytes_sec',
-  tune: 'sndbuf'
+import { readFileSync } from 'node:fs'
+import { parseDocument } from '../nix/index.ts'
+import { literalOf } from '../nix/syntax/literals.ts'
+import { bindingsOf, callOf, namesOf } from '../nix/syntax/nodes.ts'
+
+/** Names of children by their parent. */
+type Words = ReadonlyMap<string, readonly string[]>
+
+interface DomainTables {
+  /** The children that hold a text and nothing else. A string there is such a child. */
+  texts: Words
+  /** All children in the order in which libvirt's schema, or libvirt itself, wants them. */
+  orders: Words
+  /** The attributes that come first in a start tag, as libvirt writes them; the others by their names. */
+  firstAttributes: readonly string[]
 }
 
-/** By parent: its children in the order in which libvirt's schema, or libvirt itself, wants them. */
-const ORDERS: Record<string, string> = {
-  backend: 'device encryption active_pcr_banks source profile protocol',
-  backingStore: 'format source backingStore',
-  binary: 'cache lock sandbox thread_pool openfiles',
-  blkiotune: 'weight device',
-  cache: 'size line',
-  channel: 'log source protocol target alias address',
-  console: 'source log protocol target address alias',
-  controller: 'driver model target alias master address pcihole64',
-  cpu: 'model vendor topology cache feature numa maxphysaddr',
-  cputune: `
-    shares period quota global_period global_quota emulator_period emulator_quota
-    iothread_period iothread_quota vcpupin emulatorpin iothreadpin emulatorsched vcpusched
-    iothreadsched cachetune memorytune
-  `,
-  crypto: 'backend address',
-  device: 'path weight read_iops_sec write_iops_sec read_bytes_sec write_bytes_sec',
-  devices: `
-    emulator disk controller filesystem interface lease smartcard serial parallel console
-    channel input tpm graphics sound audio video hostdev hub redirdev redirfilter watchdog
-    memballoon crypto nvram rng panic memory shmem vsock iommu pstore
-  `,
-  disk: `
-    driver auth source backenddomain backingStore blockio mirror geometry target acpi encryption
-    iotune readonly shareable serial throttlefilters transient vendor product wwn alias boot
-    address
-  `,
-  domain: `
-    name uuid genid title description metadata maxMemory memory currentMemory throttlegroups
-    iothreads iothreadids defaultiothread blkiotune memtune memoryBacking vcpus vcpu resource
-    sysinfo numatune bootloader bootloader_args os idmap features cpu clock on_poweroff
-    on_reboot on_crash perf pm launchSecurity seclabel keywrap on_lockfailure cputune devices
-  `,
-  driver: 'host guest',
-  encryption: 'secret cipher',
-  features: `
-    acpi apic hpt htm nested-hv ccf-assist cfpc pae gic privnet capabilities hap ras sbbc ibs
-    tcg viridian pmu hyperv vmport kvm ps2 pvspinlock smm vmcoreinfo ioapic msrs xen
-  `,
-  filesystem: `
-    space_hard_limit driver alias binary idmap source target boot readonly address
-    space_soft_limit
-  `,
-  graphics:
-    'listen audio channel gl image jpeg playback streaming mouse zlib clipboard filetransfer',
-  hostdev: 'driver source alias ip readonly rom acpi boot route shareable teaming address',
-  hyperv: `
-    relaxed vapic spinlocks vpindex runtime synic stimer reset vendor_id frequencies
-    reenlightenment tlbflush ipi evmcs avic emsr_bitmap xmm_input
-  `,
-  idmap: 'uid gid',
-  input: 'driver source alias address',
-  interconnects: 'latency bandwidth',
-  interface: `
-    mac source backenddomain bandwidth ip port portForward route coalesce target guest teaming
-    downscript tune acpi vlan virtualport script model alias filterref mtu rom driver backend
-    link boot address
-  `,
-  iotune: `
-    read_bytes_sec write_bytes_sec total_bytes_sec read_iops_sec write_iops_sec
-    read_bytes_sec_max total_iops_sec total_bytes_sec_max total_iops_sec_max
-    total_bytes_sec_max_length total_iops_sec_max_length write_bytes_sec_max read_iops_sec_max
-    write_iops_sec_max size_iops_sec group_name read_bytes_sec_max_length
-    write_bytes_sec_max_length read_iops_sec_max_length write_iops_sec_max_length
-  `,
-  kvm: 'hidden hint-dedicated poll-control pv-ipi dirty-ring',
-  launchSecurity: `
-    cbitpos reducedPhysBits policy dhCert guestVisibleWorkarounds idBlock idAuth hostData
-    mrConfigId mrOwner mrOwnerConfig quoteGenerationService session
-  `,
-  lease: 'lockspace key target',
-  memballoon: 'alias stats address driver',
-  memory: 'uuid source target address',
-  memoryBacking: 'hugepages nosharepages locked source access discard allocation',
-  memorytune: 'node monitor',
-  memtune: 'hard_limit soft_limit swap_hard_limit min_guarantee',
-  mirror: 'format source backingStore',
-  numatune: 'memory memnode',
-  os: `
-    type firmware loader init kernel initrd nvram initarg initenv initdir inituser initgroup
-    cmdline acpi dtb shim boot bootmenu bios smbios
-  `,
-  parallel: 'source protocol target',
-  pm: 'suspend-to-mem suspend-to-disk',
-  pstore: 'path size address',
-  redirdev: 'source log protocol boot address',
-  resource: 'partition fibrechannel',
-  rng: 'rate backend driver address',
-  seclabel: 'label baselabel imagelabel',
-  serial: 'source protocol log target address alias',
-  shmem: 'model size server msi alias address',
-  smartcard: 'certificate database source protocol address',
-  sound: 'alias audio codec address driver',
-  source: `
-    adapter clipboard host dataStore initiator ip knownHosts identity mouse nodemask pagesize
-    path alignsize pmem reconnect route snapshot config ssl cookies auth readahead timeout
-    vendor product address slices encryption
-  `,
-  sysinfo: 'bios system baseBoard chassis oemStrings',
-  target: 'size node block label readonly requested address',
-  throttlegroup: 'read_bytes_sec total_bytes_sec write_bytes_sec total_iops_sec group_name',
-  tpm: 'backend address',
-  video: 'driver model acpi alias address',
-  vsock: 'cid address driver',
-  watchdog: 'alias address'
+const SHIPPED = new URL('../../nixos/_lib/domainTables.nix', import.meta.url)
+let known: DomainTables | undefined
+
+/** The tables that the build renders a domain by. Their file is read when they are first asked for. */
+export function domainTables(): DomainTables {
+  known ??= readTables(readFileSync(SHIPPED, 'utf8'))
+  return known
+}
+
+interface Source {
+  texts: Record<string, string>
+  orders: Record<string, string>
+  firstAttributes: string
+}
+
+/** In `let … in { NAME = FUNCTION … VALUE; }`, each table is the last argument of its call. */
+function readTables(source: string): DomainTables {
+  const { root } = parseDocument(source)
+  const set = root.field('expression')?.field('body')
+  const tables = (set ? bindingsOf(set) : []).map(binding => {
+    const value = binding.field('expression')
+    const argument = value && callOf(value)?.args.at(-1)
+    return [namesOf(binding)[0], argument && literalOf(argument)]
+  })
+  const { texts, orders, firstAttributes }: Source = Object.fromEntries(tables)
+  return {
+    texts: tableOf(texts),
+    orders: tableOf(orders),
+    firstAttributes: wordsIn(firstAttributes)
+  }
 }
 
 /** By parent: the children of which there may be several, so that they are always a list. */
-const LISTS: Record<string, string> = {
+const LISTS = tableOf({
   blkiotune: 'device',
   cachetune: 'cache monitor',
   cell: 'cache',
@@ -191,35 +87,26 @@ const LISTS: Record<string, string> = {
   throttlegroups: 'throttlegroup',
   vcpus: 'vcpu',
   vlan: 'tag'
-}
-
-/** The attributes that come first in a start tag, as libvirt writes them; the others by their names. */
-export const FIRST_ATTRIBUTES: readonly string[] = wordsIn(
-  'mode name type device index domain bus slot function'
-)
-
-export const textChildren: ReadonlyMap<string, readonly string[]> = tableOf(TEXTS)
-export const childOrder: ReadonlyMap<string, readonly string[]> = tableOf(ORDERS)
-const listChildren = tableOf(LISTS)
+})
 
 /** Whether this child of this parent holds a text only. */
 export function isTextChild(parent: string, name: string): boolean {
-  return textChildren.get(parent)?.includes(name) ?? false
+  return domainTables().texts.get(parent)?.includes(name) ?? false
 }
 
 /** Whether there may be several of this child, so that it is a list even where it is alone. */
 export function isListChild(parent: string, name: string): boolean {
-  return listChildren.get(parent)?.includes(name) ?? false
+  return LISTS.get(parent)?.includes(name) ?? false
 }
 
 /** Names of children in the order in which they are written: those of the table, then by their names. */
 export function childrenInOrder(parent: string, names: readonly string[]): string[] {
-  return inTableOrder(names, childOrder.get(parent) ?? [])
+  return inTableOrder(names, domainTables().orders.get(parent) ?? [])
 }
 
 /** Names of attributes in the order in which they are written. */
 export function attributesInOrder(names: readonly string[]): string[] {
-  return inTableOrder(names, FIRST_ATTRIBUTES)
+  return inTableOrder(names, domainTables().firstAttributes)
 }
 
 function inTableOrder(names: readonly string[], first: readonly string[]): string[] {
@@ -238,7 +125,7 @@ function compareBytes(a: string, b: string): number {
 
 const SURROGATE = /[\ud800-\udfff]/
 
-function tableOf(table: Record<string, string>): Map<string, readonly string[]> {
+function tableOf(table: Record<string, string>): Words {
   return new Map(Object.entries(table).map(([parent, names]) => [parent, wordsIn(names)]))
 }
 

@@ -4,7 +4,7 @@
 // their order where that counts.
 
 import { groupBy } from '../collections.ts'
-import type { Range } from './problem.ts'
+import type { Range } from '../nix/index.ts'
 import { childrenInOrder, isListChild, isTextChild } from './tables.ts'
 import {
   childElements,
@@ -79,7 +79,7 @@ function contentEntries(element: XmlElement, surroundings: Surroundings): Entry[
   if (content.kind === 'text') return [{ name: TEXT, value: textValue(content.text) }]
   return content.kind === 'elements' && isGroupable(element, within.isOpaque)
     ? groupedChildren(element, within)
-    : [orderedChildren(element, within)]
+    : [orderedChildren(element, within, content.kind === 'mixed')]
 }
 
 function commented(comments: readonly string[] = []): { comments?: readonly string[] } {
@@ -124,8 +124,8 @@ function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
     })
     const [only] = items
     if (only && items.length === 1 && !isListChild(element.name, name)) {
-      const isText = isTextChild(element.name, name)
-      return { ...only, name, value: isText ? unwrapText(only.value) : only.value }
+      const value = isTextChild(element.name, name) ? unwrapText(only.value) : only.value
+      return { ...only, name, value }
     }
     const shortened = items.map(it => ({ ...it, value: unwrapText(it.value) }))
     return { name, value: { kind: 'list', items: shortened } }
@@ -139,8 +139,7 @@ function unwrapText(value: DomainValue): DomainValue {
   return only && value.entries.length === 1 && only.name === TEXT ? only.value : value
 }
 
-function orderedChildren(element: XmlElement, within: Surroundings): Entry {
-  const isMixed = contentOf(element, { parent: '', isOpaque: within.isOpaque }).kind === 'mixed'
+function orderedChildren(element: XmlElement, within: Surroundings, isMixed: boolean): Entry {
   const comments = new Map(withComments(element).map(it => [it.child, it.comments]))
   const parts = isMixed ? withoutComments(element) : childElements(element)
   const items = parts.map((part): Item => {

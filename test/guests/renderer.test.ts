@@ -1,10 +1,16 @@
 // nixos/_lib: what renders the XML at build time, against our own rendering.
 
 import { describe, expect, test } from 'vitest'
-import { childOrder, FIRST_ATTRIBUTES, textChildren } from '../../src/guests/tables.ts'
+import { domainTables } from '../../src/guests/tables.ts'
 import { GUESTS, guestNix } from './support/guests.ts'
 import { evaluated, withNix } from './support/nix.ts'
 import { xmlOf } from './support/text.ts'
+
+const {
+  texts: textChildren,
+  orders: childOrder,
+  firstAttributes: FIRST_ATTRIBUTES
+} = domainTables()
 
 withNix('the tables are those that the conversion goes by', () => {
   expect(evaluated('tables')).toEqual({

@@ -1,29 +1,20 @@
 // Arguments of QEMU for which libvirt has elements of its own by now.
 
 import { defined } from '../../collections.ts'
-import { type Argument as AnyArgument, argumentsIn, megabytes } from '../arguments.ts'
-import { childElements, element, type XmlElement } from '../xml/tree.ts'
-import {
-  addChild,
-  type Draft,
-  draftsIn,
-  type Modernized,
-  removeChild,
-  setAttribute
-} from './change.ts'
-
-type Argument = AnyArgument<Draft>
+import { type Argument, argumentsIn, megabytes } from '../arguments.ts'
+import { childElements, element, find, type XmlElement } from '../xml/tree.ts'
+import { addChild, type Modernized, removeChild, setAttribute } from './change.ts'
 
 const PATH = 'qemu:commandline'
 
 /**
  * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
- * `/dev/shm` becomes `<shmem>`. One that says more than these elements can is left, and told.
+ * `/dev/shm` becomes `<shmem>`. One that says more than these elements can stays, with a warning.
  */
-export function modernizeArguments(root: Draft, done: Modernized): void {
+export function modernizeArguments(root: XmlElement, done: Modernized): void {
   const before = done.changes.length
-  for (const commandline of draftsIn(root, PATH)) {
-    const all = argumentsIn(draftsIn(commandline, 'qemu:arg'))
+  for (const commandline of childElements(root, PATH)) {
+    const all = argumentsIn(childElements(commandline, 'qemu:arg'))
     const used = [...modernizeEvdev(root, all, done), ...modernizeShmem(root, all, done)]
     for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
     const isEmpty = commandline.children.every(it => it.kind === 'text')
@@ -33,7 +24,7 @@ export function modernizeArguments(root: Draft, done: Modernized): void {
   if (isChanged && !usesPrefix(root)) setAttribute(root, 'xmlns:qemu', undefined)
 }
 
-function usesPrefix(from: Draft): boolean {
+function usesPrefix(from: XmlElement): boolean {
   const isOf = (name: string) => name.startsWith('qemu:')
   if (isOf(from.name) || from.attributes.some(it => isOf(it.name))) return true
   return from.children.some(it => it.kind === 'element' && usesPrefix(it))
@@ -47,7 +38,7 @@ const TOGGLES = new Set([
 ])
 
 function modernizeEvdev(
-  root: Draft,
+  root: XmlElement,
   all: readonly Argument[],
   { changes, warnings }: Modernized
 ): Argument[] {
@@ -91,7 +82,7 @@ function evdevOf(properties: ReadonlyMap<string, string>): XmlElement | undefine
 }
 
 function modernizeShmem(
-  root: Draft,
+  root: XmlElement,
   all: readonly Argument[],
   { changes, warnings }: Modernized
 ): Argument[] {
@@ -141,11 +132,12 @@ function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
   )
 }
 
-function devicesOf(root: Draft): Draft {
-  const [devices] = draftsIn(root, 'devices')
-  if (devices) return devices
-  addChild(root, element('devices', {}))
-  return draftsIn(root, 'devices')[0] as Draft
+function devicesOf(root: XmlElement): XmlElement {
+  const known = find(root, 'devices')
+  if (known) return known
+  const devices = element('devices', {})
+  addChild(root, devices)
+  return devices
 }
 
 /** An element on one line, for a list of changes. */

@@ -1,4 +1,4 @@
-import type { XmlElement, XmlNode } from '../xml/tree.ts'
+import { childElements, type XmlElement } from '../xml/tree.ts'
 
 /** Something that was changed in a domain. */
 export interface Change {
@@ -14,7 +14,7 @@ export interface Change {
     | 'MAC'
   /** The element that it is about, by names from below the domain: `devices/emulator`. */
   path: string
-  /** What stood there, and what stands there now; null where there was or is nothing. */
+  /** What was there, and what is there now; null for nothing. */
   before: string | null
   after: string | null
   /** Why, and what to look out for; a sentence without a period. */
@@ -37,49 +37,29 @@ export interface Modernized {
   warnings: Warning[]
 }
 
-/** An element that may be changed. */
-export interface Draft {
-  kind: 'element'
-  name: string
-  attributes: { name: string; value: string }[]
-  children: (Draft | Exclude<XmlNode, XmlElement>)[]
-  start?: number
-}
-
-/** A copy of an element that can be changed. */
-export function draftOf(root: XmlElement): Draft {
-  return structuredClone(root) as Draft
-}
-
-/** Sets an attribute, a new one behind the others; undefined takes it away. */
-export function setAttribute(element: Draft, name: string, value: string | undefined): void {
+/** Sets an attribute, a new one after the others; undefined removes it. */
+export function setAttribute(element: XmlElement, name: string, value: string | undefined): void {
   const found = element.attributes.find(it => it.name === name)
   if (value === undefined) element.attributes = element.attributes.filter(it => it !== found)
   else if (found) found.value = value
   else element.attributes.push({ name, value })
 }
 
-/** Puts this text in the place of what an element holds; comments in it stay. */
-export function setText(element: Draft, text: string): void {
+/** Replaces what an element holds by this text; comments in it stay. */
+export function setText(element: XmlElement, text: string): void {
   const comments = element.children.filter(it => it.kind === 'comment')
   element.children = text === '' ? comments : [...comments, { kind: 'text', text }]
 }
 
-/** The children of this name. */
-export function draftsIn(parent: Draft | undefined, name: string): Draft[] {
-  return (parent?.children ?? []).filter(
-    (it): it is Draft => it.kind === 'element' && it.name === name
-  )
-}
-
-/** Takes a child out; one that is not there is no error. */
-export function removeChild(parent: Draft, child: Draft): void {
+/** Removes a child, if it is there. */
+export function removeChild(parent: XmlElement, child: XmlElement): void {
   parent.children = parent.children.filter(it => it !== child)
 }
 
-/** Puts a child behind the last one of its name, else behind the last one of `after`, else last. */
-export function addChild(parent: Draft, child: XmlElement, after?: string): void {
-  const behind = draftsIn(parent, child.name).at(-1) ?? draftsIn(parent, after ?? '').at(-1)
+/** Adds a child after the last one of its name, else after the last one named `after`, else at the end. */
+export function addChild(parent: XmlElement, child: XmlElement, after?: string): void {
+  const behind =
+    childElements(parent, child.name).at(-1) ?? childElements(parent, after ?? '').at(-1)
   const at = behind ? parent.children.indexOf(behind) + 1 : parent.children.length
-  parent.children.splice(at, 0, draftOf(child))
+  parent.children.splice(at, 0, child)
 }

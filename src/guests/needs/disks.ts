@@ -48,7 +48,7 @@ export function passedDisks(root: XmlElement): PassedDisk[] {
     ...findAll(root, 'devices', 'hostdev').flatMap(hostdev),
     ...findAll(root, 'devices', 'filesystem').flatMap(filesystem),
     ...findAll(root, 'devices', 'memory').flatMap(memory),
-    ...findAll(root, 'os', 'nvram').flatMap(nvram),
+    ...findAll(root, 'os', 'nvram').flatMap(it => sourcesIn(it)),
     ...argumentDisks(root)
   ]
 }
@@ -64,31 +64,30 @@ function disk(element: XmlElement): PassedDisk[] {
   const isReadOnly =
     device === 'cdrom' || (!isRaw && has(element, 'readonly')) || has(element, 'transient')
   const more = { isReadOnly, isFloppy: device === 'floppy' }
-  return sourcesIn(element, attributeOf(element, 'type') ?? 'file').map(it => ({ ...it, ...more }))
+  return sourcesIn(element).map(it => ({ ...it, ...more }))
 }
 
-type Named = Pick<PassedDisk, 'name' | 'isBlock' | 'start'>
-
 /**
- * What the sources below an element name: its own, those of the images that it is based on, of its copy, and of
- * where its data are. The element around it has its kind.
+ * What the sources below an element name: its own, and those of the images that it is based on, of its copy
+ * and of where its data are. A source is of the type that the nearest element around it has.
  */
-function sourcesIn(element: XmlElement, type: string): Named[] {
+function sourcesIn(element: XmlElement, inherited = 'file'): PassedDisk[] {
+  const type = attributeOf(element, 'type') ?? inherited
   return childElements(element).flatMap(it => {
-    const inner = sourcesIn(it, attributeOf(it, 'type') ?? type)
+    const inner = sourcesIn(it, type)
     return it.name === 'source' ? [...sourceNames(it, type, element), ...inner] : inner
   })
 }
 
-function sourceNames(source: XmlElement, type: string, { start }: XmlElement): Named[] {
+function sourceNames(source: XmlElement, type: string, { start }: XmlElement): PassedDisk[] {
   const [pool, volume] = [attributeOf(source, 'pool'), attributeOf(source, 'volume')]
   if (type === 'volume' && pool !== undefined && volume !== undefined) {
-    return [{ name: { kind: 'volume', pool, volume }, isBlock: false, start }]
+    return [passed({ kind: 'volume', pool, volume }, { start })]
   }
   if (type !== 'block' && type !== 'file') return []
-  return ['dev', 'file'].flatMap((attribute): Named[] => {
-    const path = attributeOf(source, attribute) ?? ''
-    return path === '' ? [] : [{ name: { kind: 'path', path }, isBlock: type === 'block', start }]
+  return ['dev', 'file'].flatMap(attribute => {
+    const path = attributeOf(source, attribute)
+    return path ? passed({ kind: 'path', path }, { isBlock: type === 'block', start }) : []
   })
 }
 
@@ -158,11 +157,6 @@ function memory(element: XmlElement): PassedDisk[] {
   return [passed({ kind: 'path', path }, { isReadOnly, start: element.start })]
 }
 
-function nvram(element: XmlElement): PassedDisk[] {
-  const named = sourcesIn(element, attributeOf(element, 'type') ?? 'file')
-  return named.map(({ name, ...facts }) => passed(name, facts))
-}
-
 // The disks and folders of the host in QEMU's own arguments, of which libvirt knows nothing.
 
 /** The flags whose value is a path alone. */
@@ -203,23 +197,20 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
     const folders = properties.filter(([key]) => key === 'path')
     return folders.map(([, path]) => passed({ kind: 'folder', path }, { isReadOnly }))
   }
-  const isDrive = DRIVES.test(flag)
   const shown = fatFolders(properties, isOn(/(?:^|\.)rw$/))
   if (shown.length > 0) {
     return shown.map(path => passed({ kind: 'folder', path }, { isReadOnly }))
   }
-  const named = properties.flatMap(([key, it]) => {
+  const isDrive = DRIVES.test(flag)
+  const isFloppy = /^fd[ab]$/.test(flag)
+  return properties.flatMap(([key, it]) => {
     const path = it.replace(FORMATS, '')
     const isFile = FILES.test(key) || (isDrive && key === '')
     const isDevice = /^\/+(?:\.\/+)*dev\//.test(path)
-    return path.startsWith('/') && (isFile || isDevice) ? [{ path, isFile }] : []
+    if (!path.startsWith('/') || !(isFile || isDevice)) return []
+    const isBlock = isFile && (isDrive || flag === 'drive' || flag === 'blockdev')
+    return passed({ kind: 'path', path }, { isReadOnly, isFloppy, isBlock })
   })
-  return named.map(({ path, isFile }) => ({
-    name: { kind: 'path', path },
-    isReadOnly,
-    isFloppy: /^fd[ab]$/.test(flag),
-    isBlock: isFile && (isDrive || flag === 'drive' || flag === 'blockdev')
-  }))
 }
 
 /** The folders that the guest sees as a disk of FAT and can write to, which it can't unless that is said. */

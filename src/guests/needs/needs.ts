@@ -1,5 +1,5 @@
 import { uniqueBy } from '../../collections.ts'
-import { argumentsIn, megabytes } from '../arguments.ts'
+import { type Argument, argumentsIn, megabytes } from '../arguments.ts'
 import {
   attributeOf,
   find,
@@ -38,14 +38,17 @@ export interface Needs {
  * what they are, so a domain is mended first.
  */
 export function deriveNeeds(root: XmlElement): Needs {
+  const backends = argumentsOf(root)
+    .filter(it => it.type === 'memory-backend-file')
+    .map(({ properties: it }) => ({ path: it.get('mem-path') ?? '', size: it.get('size') ?? '' }))
   return {
     memory: guestMemory(root),
     processors: processorsOf(root),
     pins: pinsOf(root),
     pageSizes: pageSizesOf(root),
     devices: passedDevices(root),
-    sharedFiles: sharedFiles(root),
-    kvmfr: kvmfrDevices(root),
+    sharedFiles: sharedFiles(root, backends),
+    kvmfr: kvmfrDevices(backends),
     deviceNodes: deviceNodes(root),
     hasTpm: findAll(root, 'devices', 'tpm', 'backend').some(
       it => attributeOf(it, 'type') === 'emulator'
@@ -97,43 +100,35 @@ export function passedDevices(root: XmlElement): PassedDevice[] {
 }
 
 /** An element that gives the guest a PCI device of the host. */
-interface PassedElement<T extends XmlElement> {
-  element: T
+interface PassedElement {
+  element: XmlElement
   /** The one that says whether libvirt manages the device: the element itself, of an NVMe disk its source. */
-  holder: T
+  holder: XmlElement
   as: Exclude<PassedDevice['as'], 'argument'>
   address: string
 }
 
 /** The elements of a domain that give it PCI devices of the host, those of one kind after the other. */
-export function passedElements<T extends XmlElement>(root: T): PassedElement<T>[] {
+export function passedElements(root: XmlElement): PassedElement[] {
   return [
-    ...elementsWith(root, 'hostdev', 'pci', 'hostdev'),
-    ...elementsWith(root, 'disk', 'nvme', 'disk'),
-    ...elementsWith(root, 'interface', 'hostdev', 'interface')
+    ...elementsOfType(root, 'hostdev', 'pci'),
+    ...elementsOfType(root, 'disk', 'nvme'),
+    ...elementsOfType(root, 'interface', 'hostdev')
   ]
 }
 
-function elementsWith<T extends XmlElement>(
-  root: T,
-  name: string,
-  type: string,
-  as: PassedElement<T>['as']
-): PassedElement<T>[] {
-  // The children of an element are of its own kind.
-  return (findAll(root, 'devices', name) as T[])
-    .filter(it => attributeOf(it, 'type') === type)
-    .flatMap(element => {
-      const source = find(element, 'source') as T | undefined
-      const address = source && parsePciAddress(find(source, 'address'))
-      if (source === undefined || address === undefined) return []
-      return [{ element, holder: as === 'disk' ? source : element, as, address }]
-    })
+function elementsOfType(root: XmlElement, as: PassedElement['as'], type: string): PassedElement[] {
+  const elements = findAll(root, 'devices', as).filter(it => attributeOf(it, 'type') === type)
+  return elements.flatMap(element => {
+    const source = find(element, 'source')
+    const address = source && parsePciAddress(find(source, 'address'))
+    if (source === undefined || address === undefined) return []
+    return { element, holder: as === 'disk' ? source : element, as, address }
+  })
 }
 
 function argumentDevices(root: XmlElement): PassedDevice[] {
-  const all = argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
-  const devices = all.filter(it => it.flag === 'device' && it.type === 'vfio-pci')
+  const devices = argumentsOf(root).filter(it => it.flag === 'device' && it.type === 'vfio-pci')
   return devices.flatMap(({ properties }): PassedDevice[] => {
     const place = properties.get('host') ?? properties.get('sysfsdev')?.split('/').at(-1) ?? ''
     const [, domain = '0000', rest] =
@@ -141,6 +136,10 @@ function argumentDevices(root: XmlElement): PassedDevice[] {
     if (rest === undefined) return []
     return [{ address: `${domain}:${rest}`.toLowerCase(), as: 'argument', isManaged: false }]
   })
+}
+
+function argumentsOf(root: XmlElement): Argument[] {
+  return argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
 }
 
 /** `<address domain= bus= slot= function=>`, each number in the base that its prefix says. */
@@ -194,15 +193,21 @@ function pageSizesOf(root: XmlElement): (number | undefined)[] {
   return pages.length === 0 ? [undefined] : [...new Set(sizes)]
 }
 
+/** A file that QEMU takes memory from by its command line alone. */
+interface Backend {
+  path: string
+  size: string
+}
+
 /** The files in /dev/shm that the guest shares with the host, by name. */
-function sharedFiles(root: XmlElement): string[] {
+function sharedFiles(root: XmlElement, backends: readonly Backend[]): string[] {
   const elements = findAll(root, 'devices', 'shmem').filter(it => {
     const model = attributeOf(find(it, 'model'), 'type')
     // With a server the memory is what that one hands out.
     return model !== 'ivshmem-doorbell' && !find(it, 'server')
   })
   const names = elements.flatMap(it => attributeOf(it, 'name') ?? [])
-  const paths = backends(root).flatMap(it => /^\/dev\/shm\/([^/]+)$/.exec(it.path)?.[1] ?? [])
+  const paths = backends.flatMap(it => /^\/dev\/shm\/([^/]+)$/.exec(it.path)?.[1] ?? [])
   return [...new Set([...names, ...paths])]
 }
 
@@ -214,20 +219,13 @@ interface KvmfrDevice {
 }
 
 /** The devices of kvmfr that the guest's memory is shared through, by their numbers. */
-function kvmfrDevices(root: XmlElement): KvmfrDevice[] {
-  return backends(root)
+function kvmfrDevices(backends: readonly Backend[]): KvmfrDevice[] {
+  return backends
     .flatMap(({ path, size }) => {
       const number = /^\/dev\/kvmfr(\d{1,2})$/.exec(path)?.[1]
       return number === undefined ? [] : [{ number: Number(number), size: megabytes(size) }]
     })
     .sort((a, b) => a.number - b.number)
-}
-
-function backends(root: XmlElement): { path: string; size: string }[] {
-  const all = argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
-  return all
-    .filter(it => it.type === 'memory-backend-file')
-    .map(({ properties: it }) => ({ path: it.get('mem-path') ?? '', size: it.get('size') ?? '' }))
 }
 
 const UNITS: Readonly<Record<string, number>> = {

@@ -1,7 +1,8 @@
 // The XML of a domain from its data in Nix. `nixos/_lib/domain.nix` does the same at build time.
 
+import type { Range } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
-import type { Fault, Range } from '../problem.ts'
+import type { Fault } from '../problem.ts'
 import { attributesInOrder, childrenInOrder, isTextChild } from '../tables.ts'
 import {
   ATTRIBUTES,

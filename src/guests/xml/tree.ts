@@ -45,8 +45,8 @@ export interface XmlElement {
   /** With its prefix. */
   name: string
   /** In the order of the document, with those that declare prefixes. */
-  attributes: readonly XmlAttribute[]
-  children: readonly XmlNode[]
+  attributes: XmlAttribute[]
+  children: XmlNode[]
   /** Where its start tag begins; absent in what was made. */
   start?: number
 }
@@ -70,16 +70,16 @@ export interface XmlDocument {
   instructions: readonly number[]
 }
 
-/** The elements in an element, those of one name if one is given. */
-export function childElements(parent: XmlElement, name?: string): XmlElement[] {
-  const elements = parent.children.filter(it => it.kind === 'element')
+/** The elements in an element, if there is one; those of one name if one is given. */
+export function childElements(parent: XmlElement | undefined, name?: string): XmlElement[] {
+  const elements = parent?.children.filter(it => it.kind === 'element') ?? []
   return elements.filter(it => name === undefined || it.name === name)
 }
 
 /** The first element on a path of names, from an element down. */
 export function find(from: XmlElement, ...names: readonly string[]): XmlElement | undefined {
   let at: XmlElement | undefined = from
-  for (const name of names) at = at && childElements(at, name)[0]
+  for (const name of names) at = childElements(at, name)[0]
   return at
 }
 
@@ -89,6 +89,17 @@ export function findAll(from: XmlElement, ...names: readonly string[]): XmlEleme
     (all, name) => all.flatMap(it => childElements(it, name)),
     [from]
   )
+}
+
+/** All elements inside an element in the order of the document, each with its path: `devices/disk`. */
+export function elementsBelow(
+  from: XmlElement,
+  path: readonly string[] = []
+): { element: XmlElement; path: string }[] {
+  return childElements(from).flatMap(element => {
+    const own = [...path, element.name]
+    return [{ element, path: own.join('/') }, ...elementsBelow(element, own)]
+  })
 }
 
 /** The value of an attribute; undefined where the element, if there is one, has none of this name. */
