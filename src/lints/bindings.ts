@@ -1,15 +1,16 @@
-import { type Range, type SyntaxNode, visit } from '../nix/index.ts'
+import { visit } from '../nix/index.ts'
 import { declarationsIn } from './declarations.ts'
-import { type Finding, findingAt } from './finding.ts'
+import { type Finding, findingAt, findingPlace, type Place, placeWithin } from './finding.ts'
 import { isStringNode, MASK, stringLiterals } from './values.ts'
 import {
+  allConditions,
   contendersFor,
-  type Entry,
   type EntryItem,
   type EntryText,
   type LintFile,
   together,
-  type View
+  type View,
+  type Written
 } from './view.ts'
 
 interface IDList {
@@ -18,9 +19,8 @@ interface IDList {
 }
 
 /** One place that gives IDs to vfio-pci. */
-export interface Binding {
+export interface Binding extends Place {
   at: EntryItem | EntryText
-  range: Range
   /** The strings that hold IDs, with commas between them. */
   lists: readonly IDList[]
   isOurs: boolean
@@ -38,34 +38,29 @@ export function idBindings(view: View): Binding[] {
       const start = from + (text.startsWith(mark, from) ? mark.length : 0)
       const rest = /^[^\s"'$\\]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
       const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
-      return { at, range: nodeRange(at.node), lists, isOurs: false }
+      return { ...findingPlace(at), at, lists, isOurs: false }
     })
   })
   const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
     const [found, ids = ''] = /^options\s+vfio[-_]pci\s(?:.*\s)?ids="?([^\s"]*)/.exec(line) ?? []
     if (found === undefined) return []
+    const place = placeWithin(at, index, line.length)
+    const start = place.range.start + found.length - ids.length
     const { file } = at.entry
-    const range = { start: at.start + index, end: at.start + index + line.length }
-    const start = range.start + found.length - ids.length
     const lists = isPlain(ids)
       ? [{ text: ids, start }]
-      : listsOfVariables(file, file.doc.text.slice(start, range.end))
-    return [{ at, range, lists, isOurs: false }]
+      : listsOfVariables(file, file.doc.text.slice(start, place.range.end))
+    return [{ ...place, at, lists, isOurs: false }]
   })
   const devices = view.items('virtualisation.vfio.devices').flatMap((at): Binding[] => {
     if (at.text === undefined) return []
     const lists = [{ text: at.text, start: at.node.start + 1 }]
-    return [{ at, range: nodeRange(at.node), lists, isOurs: true }]
+    return [{ ...findingPlace(at), at, lists, isOurs: true }]
   })
   return [...params, ...options, ...devices]
 }
 
-/** The makers of the devices that a guest gets, four hexadecimal digits each, as far as they show. */
-export function passedVendors(view: View): Set<string> {
-  return vendorsOf(idBindings(view))
-}
-
-/** The same of these places only. */
+/** The makers of the devices that these places give away, four hexadecimal digits each, as far as they show. */
 export function vendorsOf(bindings: readonly Binding[]): Set<string> {
   const ids = bindings.flatMap(it => it.lists.flatMap(({ text }) => text.split(',')))
   return new Set(ids.flatMap(it => /^[0-9a-f]{4}(?=:)/i.exec(it.trim())?.[0].toLowerCase() ?? []))
@@ -88,20 +83,20 @@ function isPlace(view: View): boolean {
 /** IDs that are none, and IDs in several places, of which only one counts. */
 export function lintBindings(view: View): Finding[] {
   const bindings = idBindings(view)
-  const malformed = bindings.flatMap(({ at, lists }) =>
-    lists.flatMap(splitIDs).flatMap(({ id, start }): Finding[] => {
-      if (id.includes(MASK) || ID.test(id)) return []
-      return [
+  const malformed = bindings.flatMap(({ path, lists }) =>
+    lists.flatMap(splitIDs).flatMap(({ id, start }) => {
+      if (!isPlain(id) || ID.test(id)) return []
+      const range = { start, end: start + Math.max(1, id.length) }
+      return findingAt(
+        { path, range },
         {
           code: 'BAD_ID',
           level: 'problem',
-          path: at.entry.file.path,
-          range: { start, end: start + Math.max(1, id.length) },
           message: id === '' ? 'an ID is missing here' : `"${id}" is not a PCI ID`,
           why: 'vfio-pci passes over what it can not read, so the device stays with its usual driver.',
           remedy: 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
         }
-      ]
+      )
     })
   )
   return [
@@ -148,15 +143,15 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
   const repeated = places.filter((it, i) =>
     places.slice(0, i).some(other => together(other.at, it.at) && differ(other, it, bindings))
   )
-  return repeated.map(({ at, range }) => ({
-    code: 'IDS_TWICE',
-    level: 'problem',
-    path: at.entry.file.path,
-    range,
-    message: 'the IDs for vfio-pci are given in more than one place',
-    why: 'they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers.',
-    remedy: 'put all IDs in one place'
-  }))
+  return repeated.map(it =>
+    findingAt(it, {
+      code: 'IDS_TWICE',
+      level: 'problem',
+      message: 'the IDs for vfio-pci are given in more than one place',
+      why: 'they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers.',
+      remedy: 'put all IDs in one place'
+    })
+  )
 }
 
 /**
@@ -190,10 +185,6 @@ function listsOfVariables({ doc }: LintFile, source: string): IDList[] {
     return undefined
   })
   return strings
-}
-
-function nodeRange({ start, end }: SyntaxNode): Range {
-  return { start, end }
 }
 
 /** The parameters of the kernel, each by itself; several may stand in one string. */
@@ -233,13 +224,8 @@ export function isPlain(text: string): boolean {
   return !text.includes(MASK)
 }
 
-/** What has to hold for a definition to count, or for an item or a string of one. */
-function allConditions(at: Entry | EntryItem | EntryText): readonly string[] {
-  return 'entry' in at ? [...at.conditions, ...at.entry.conditions] : at.conditions
-}
-
 /** Whether it counts in any case. */
-export function isUnconditional(at: Entry | EntryItem | EntryText): boolean {
+export function isUnconditional(at: Written): boolean {
   return allConditions(at).length === 0
 }
 

@@ -1,8 +1,24 @@
-import { asksVersion, kernelParams, LOADED, modprobeLines, passedVendors } from './bindings.ts'
+import {
+  asksVersion,
+  idBindings,
+  kernelParams,
+  LOADED,
+  modprobeLines,
+  vendorsOf
+} from './bindings.ts'
 import { moduleName } from './earlyDrivers.ts'
 import { type Finding, type FindingInit, findingAt, placeWithin, replaceItem } from './finding.ts'
 import { stringLiterals } from './values.ts'
-import { type Entry, hasKernel, isOn, isSince, spellingOf, together, type View } from './view.ts'
+import {
+  type Entry,
+  type EntryText,
+  hasKernel,
+  isOn,
+  isSince,
+  spellingOf,
+  together,
+  type View
+} from './view.ts'
 
 /** What the kernel loads, and when. */
 export function lintBoot(view: View): Finding[] {
@@ -51,7 +67,7 @@ function loadOrder(view: View): Finding[] {
   // Our modules put vfio-pci first.
   if (view.facts.ours && view.says('virtualisation.vfio.enable', true).length > 0) return []
   if (!isSince(view, '25.11')) return []
-  const vendors = passedVendors(view)
+  const vendors = vendorsOf(idBindings(view))
   const drivers = [...vendors].flatMap(it => DRIVERS.get(it) ?? [])
   const softdeps = modprobeLines(view).map(it => it.line)
   const isHeld = (driver: string) =>
@@ -205,22 +221,20 @@ function fragileModules(view: View): Finding[] {
     .at('boot.kernelPackages')
     .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(spellingOf(it)))
   if (!newest) return []
-  return view.items('boot.extraModulePackages').flatMap((it): Finding[] => {
+  return view.items('boot.extraModulePackages').flatMap(it => {
     const source = it.node.text
     const name = /\b(?:vendor-reset|kvmfr)\b/.exec(source)?.[0]
     if (name === undefined || !together(it, newest)) return []
-    return [
-      findingAt(it, {
-        code: 'FRAGILE_MODULE',
-        level: 'note',
-        message: `${name} often does not build with the newest kernels`,
-        why: `it is no part of Linux, and follows its changes late; ${spellingOf(newest)} brings new ones early.`,
-        remedy:
-          name === 'kvmfr'
-            ? 'if the build fails, share the memory by a file (virtualisation.sharedMemoryFiles), or choose an older kernel'
-            : 'if the build fails, choose an older kernel, for example pkgs.linuxPackages'
-      })
-    ]
+    return findingAt(it, {
+      code: 'FRAGILE_MODULE',
+      level: 'note',
+      message: `${name} often does not build with the newest kernels`,
+      why: `it is no part of Linux, and follows its changes late; ${spellingOf(newest)} brings new ones early.`,
+      remedy:
+        name === 'kvmfr'
+          ? 'if the build fails, share the memory by a file (virtualisation.sharedMemoryFiles), or choose an older kernel'
+          : 'if the build fails, choose an older kernel, for example pkgs.linuxPackages'
+    })
   })
 }
 
@@ -250,51 +264,50 @@ export function lintHooks(view: View): Finding[] {
         remedy: 'give it to virtualisation.libvirtd.hooks.qemu.NAME, as a path or a package'
       })
     ),
-    ...[...hooks, ...misplaced].flatMap(it => [...virsh(it), ...shell(it)])
+    ...[...hooks, ...misplaced].flatMap(scriptsIn).flatMap(it => [...virsh(it), ...shell(it)])
   ]
 }
 
-function virsh(entry: Entry): Finding[] {
-  return stringLiterals(entry.value).flatMap(({ text, start }) => {
-    // A command, and no word of a comment or a message.
-    const found = /^(?![ \t]*#)(?:[^\n#]*?[\s;&|(/\ue000])?(virsh)[ \t]/m.exec(text)
-    if (!found || /\becho\b/.test(found[0])) return []
-    const at = start + found.index + found[0].lastIndexOf('virsh')
-    return [
-      {
-        code: 'HOOK_CALLS_VIRSH',
-        level: 'problem',
-        path: entry.file.path,
-        range: { start: at, end: at + 'virsh'.length },
-        message: 'a hook must not call virsh',
-        why: 'libvirt waits for the hook, and the hook would wait for libvirt.',
-        remedy:
-          "leave it out: with <hostdev managed='yes'> libvirt takes devices from the host and gives them back itself"
-      }
-    ]
-  })
+/** The scripts that are written out in a definition. */
+function scriptsIn(entry: Entry): EntryText[] {
+  return stringLiterals(entry.value).map(it => ({ ...it, entry }))
 }
 
-function shell(entry: Entry): Finding[] {
+function virsh(script: EntryText): Finding[] {
+  // A command, and no word of a comment or a message.
+  const found = /^(?![ \t]*#)(?:[^\n#]*?[\s;&|(/\ue000])?(virsh)[ \t]/m.exec(script.text)
+  if (!found || /\becho\b/.test(found[0])) return []
+  const at = found.index + found[0].lastIndexOf('virsh')
+  return [
+    findingAt(placeWithin(script, at, 'virsh'.length), {
+      code: 'HOOK_CALLS_VIRSH',
+      level: 'problem',
+      message: 'a hook must not call virsh',
+      why: 'libvirt waits for the hook, and the hook would wait for libvirt.',
+      remedy:
+        "leave it out: with <hostdev managed='yes'> libvirt takes devices from the host and gives them back itself"
+    })
+  ]
+}
+
+function shell(script: EntryText): Finding[] {
   // This gives a script a first line of its own, and another is only a comment.
-  if (spellingOf(entry).includes('writeShell')) return []
-  return stringLiterals(entry.value).flatMap(({ text, start }) => {
-    const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(text)
-    if (!found) return []
-    const at = start + found[0].indexOf('#!')
-    const isEnv = /env/.test(found[1] ?? '')
-    return [
-      {
-        code: 'HOOK_SHELL',
-        level: 'problem',
-        path: entry.file.path,
-        range: { start: at, end: start + found[0].length },
-        message: isEnv ? 'env finds no bash where libvirt runs a hook' : `NixOS has no ${found[1]}`,
-        why: isEnv
-          ? "libvirt's service has a short PATH, without the programs of the system."
-          : 'programs are in the Nix store; only /bin/sh and /usr/bin/env are where others have them.',
-        remedy: 'write the script with pkgs.writeShellScript, which puts the right line there'
-      }
-    ]
-  })
+  if (spellingOf(script.entry).includes('writeShell')) return []
+  const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(
+    script.text
+  )
+  if (!found) return []
+  const at = found[0].indexOf('#!')
+  const isEnv = /env/.test(found[1] ?? '')
+  return [
+    findingAt(placeWithin(script, at, found[0].length - at), {
+      code: 'HOOK_SHELL',
+      level: 'problem',
+      message: isEnv ? 'env finds no bash where libvirt runs a hook' : `NixOS has no ${found[1]}`,
+      why: isEnv
+        ? "libvirt's service has a short PATH, without the programs of the system."
+        : 'programs are in the Nix store; only /bin/sh and /usr/bin/env are where others have them.',
+      remedy: 'write the script with pkgs.writeShellScript, which puts the right line there'
+    })
+  ]
 }

@@ -2,14 +2,7 @@
 
 import { formatPath } from '../nix/index.ts'
 import { isPlain, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
-import {
-  type Entry,
-  type EntryText,
-  hasKernel,
-  plainStringOf,
-  spellingOf,
-  type View
-} from './view.ts'
+import { type Entry, type EntryText, plainStringOf, spellingOf, type View } from './view.ts'
 
 /** Drivers that draw a console, by the maker whose cards they are for; nvidia alone draws none. */
 const MAKERS: ReadonlyMap<string, string> = new Map([
@@ -256,12 +249,4 @@ export function bindsByOurs(view: View): boolean {
 /** To modprobe, - and _ in the name of a module are the same. */
 export function moduleName(module: string): string {
   return module.replaceAll('-', '_')
-}
-
-/**
- * Whether vfio-pci removes the firmware's framebuffer from a card that it binds: since Linux 6.0,
- * vfio_pci_vga_init calls aperture_remove_conflicting_pci_devices (drivers/vfio/pci/vfio_pci_core.c).
- */
-export function removesFramebuffer(view: View): boolean {
-  return hasKernel(view, '6.0')
 }

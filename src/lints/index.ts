@@ -1,5 +1,19 @@
 // What is wrong with passing devices through in a configuration, as far as its text tells.
 
+import { groupBy } from '../collections.ts'
+import type { NixDocument, NixError, Plan, Transaction } from '../nix/index.ts'
+import type { Result } from '../nix/result.ts'
+import { lintBindings } from './bindings.ts'
+import { lintBoot, lintHooks } from './boot.ts'
+import { lintDeclarations } from './declarations.ts'
+import type { Finding, Fix, FixStep } from './finding.ts'
+import { lintKernelParams } from './kernelParams.ts'
+import { lintLibvirt } from './libvirt.ts'
+import { lintNvidia } from './nvidia.ts'
+import { lintDarkPassphrase } from './passphrase.ts'
+import { lintImages, lintTexts } from './texts.ts'
+import { type Facts, type LintFile, type View, viewsOf, withParts } from './view.ts'
+
 export {
   DECIDED_CODES,
   type Finding,
@@ -12,5 +26,93 @@ export {
   MACHINE_CODES,
   TEXT_CODES
 } from './finding.ts'
-export { type FixPlan, lint, planFixes } from './lint.ts'
 export type { Facts, LintFile } from './view.ts'
+
+const LINTS: readonly ((view: View) => Finding[])[] = [
+  lintKernelParams,
+  lintBindings,
+  lintBoot,
+  lintDarkPassphrase,
+  lintLibvirt,
+  lintHooks,
+  lintImages,
+  lintNvidia,
+  lintTexts,
+  lintDeclarations
+]
+
+/**
+ * What in the files of one configuration, those that it imports included, does not do what it is
+ * there for: by file in the given order, then by place. Files that are no module have only their
+ * strings looked at. Our own modules are not among the files; `facts` says that they are imported.
+ */
+export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
+  const found = new Map<string, Finding>()
+  const all = files.flatMap(withParts)
+  const parts = new Set(all.filter(it => it.isPart).map(it => it.path))
+  for (const view of viewsOf(all, facts)) {
+    for (const it of LINTS.flatMap(rule => rule(view))) {
+      const key = `${it.code} ${it.path} ${it.range.start}`
+      // What holds for the system holds for its specialisations, too.
+      // Options inside a module that is a value are no options of the file.
+      const fix = parts.has(it.path) ? undefined : it.fix
+      if (!found.has(key)) found.set(key, { ...it, fix })
+    }
+  }
+  const order = new Map(files.map((it, i) => [it.path, i]))
+  return [...found.values()].sort(
+    (a, b) => (order.get(a.path) ?? 0) - (order.get(b.path) ?? 0) || a.range.start - b.range.start
+  )
+}
+
+/** What comes of the fixes for one file. */
+interface FixPlan {
+  /** All fixes that can be carried out, as one proved plan; it has no edits where there are none. */
+  plan: Plan
+  /** The indices of those that can't, and why not. */
+  refused: { index: number; error: NixError }[]
+}
+
+/**
+ * Plans fixes of one document, each after those before it, together with the edits that `begin` gives
+ * for those of these indices. A fix that the toolkit refuses keeps none of the others back. The whole is
+ * refused only where the edits of `begin` alone are.
+ */
+export function planFixes(
+  doc: NixDocument,
+  fixes: readonly Fix[],
+  begin: (accepted: readonly number[]) => Transaction = () => doc.edit()
+): Result<FixPlan, NixError> {
+  const accepted: number[] = []
+  const refused: FixPlan['refused'] = []
+  const planTogether = (indices: readonly number[]) => {
+    const steps = indices.flatMap(it => fixes[it] ?? [])
+    return planSteps(begin(indices), steps)
+  }
+  let plan = planTogether([])
+  for (const index of fixes.keys()) {
+    const next = planTogether([...accepted, index])
+    if (next.ok) {
+      accepted.push(index)
+      plan = next
+    } else refused.push({ index, error: next.error })
+  }
+  return plan.ok ? { ok: true, value: { plan: plan.value, refused } } : plan
+}
+
+function planSteps(edit: Transaction, steps: readonly FixStep[]): Result<Plan, NixError> {
+  for (const step of steps) {
+    if (step.op === 'add') edit.addIn(step.path, step.items)
+    else if (step.op === 'remove') edit.removeIn(step.path, step.items)
+    else if (step.op === 'drop') edit.removeIn(step.path)
+    else if (step.op === 'set') edit.setIn(step.path, step.value)
+    else if (step.op === 'rename') edit.renameIn(step.path, step.to)
+  }
+  // Lines for one text come together, after all else that happens to it.
+  const added = steps.filter(it => it.op === 'add-line')
+  for (const [, group] of groupBy(added, it => it.path.join('\0'))) {
+    const lines = new Set(group.map(it => it.line))
+    edit.addIn(group[0]?.path ?? [], [...lines], { lines: true })
+  }
+  return edit.plan()
+}

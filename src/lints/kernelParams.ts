@@ -20,7 +20,7 @@ export function lintKernelParams(view: View): Finding[] {
       init.code === 'HUGEPAGES_1M'
         ? largerPages(params)
         : instead && replaceItem(item, param, instead)
-    return [findingAt(item, { ...init, fix })]
+    return findingAt(item, { ...init, fix })
   })
   return [...findings, ...inOneString(view), ...wrongPageSizes(view)]
 }
@@ -98,21 +98,19 @@ function inOneString(view: View): Finding[] {
     const parts = text.split(/\s+/)
     const isSimple = outside === text && isPlain(text) && !/[\\$]/.test(text)
     const path = item.entry.fullPath
-    return [
-      findingAt(item, {
-        code: 'PARAMETERS_IN_ONE',
-        level: 'problem',
-        message: `${parts.length} kernel parameters in one string`,
-        why: 'the newest NixOS refuses blanks in a parameter, and checks of single parameters miss these.',
-        remedy: `write them as items of their own: ${parts.map(it => `"${it}"`).join(' ')}`,
-        fix: isSimple
-          ? [
-              { op: 'remove', path, items: [item.text ?? ''] },
-              { op: 'add', path, items: parts }
-            ]
-          : undefined
-      })
-    ]
+    return findingAt(item, {
+      code: 'PARAMETERS_IN_ONE',
+      level: 'problem',
+      message: `${parts.length} kernel parameters in one string`,
+      why: 'the newest NixOS refuses blanks in a parameter, and checks of single parameters miss these.',
+      remedy: `write them as items of their own: ${parts.map(it => `"${it}"`).join(' ')}`,
+      fix: isSimple
+        ? [
+            { op: 'remove', path, items: [item.text ?? ''] },
+            { op: 'add', path, items: parts }
+          ]
+        : undefined
+    })
   })
 }
 

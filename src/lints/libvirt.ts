@@ -87,17 +87,15 @@ function incompleteList(view: View): Finding[] {
       list.items.includes(it) || (!list.isPlain && new RegExp(`${it}(?![\\w./-])`).test(text))
     const missing = needed.filter(it => !isThere(it))
     if (missing.length === 0) return []
-    return [
-      findingAt(placeWithin(at, list.key, 'cgroup_device_acl'.length), {
-        code: 'ACL_INCOMPLETE',
-        level: 'problem',
-        message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
-        why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
-        remedy:
-          'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out; or add what is missing',
-        fix: completing(at, list)
-      })
-    ]
+    return findingAt(placeWithin(at, list.key, 'cgroup_device_acl'.length), {
+      code: 'ACL_INCOMPLETE',
+      level: 'problem',
+      message: `cgroup_device_acl leaves out ${missing.join(', ')}`,
+      why: "this list takes the place of libvirt's own, so QEMU may not open what is missing, and guests do not start.",
+      remedy:
+        'put only your own devices into virtualisation.libvirtd.deviceACL (vfio-patch apply --device-acl …), and take this out; or add what is missing',
+      fix: completing(at, list)
+    })
   })
 }
 
@@ -122,17 +120,15 @@ function storePaths(view: View): Finding[] {
   return VERBATIM.flatMap(view.texts).flatMap(at => {
     const found = /\/nix\/store\/[^"\s:]+/.exec(at.text)
     if (!found) return []
-    return [
-      findingAt(placeWithin(at, found.index, found[0].length), {
-        code: 'STORE_PATH',
-        level: 'problem',
-        message: 'a path in the Nix store stands in qemu.conf',
-        why: 'it is gone after an update and a garbage collection, and then the guest does not start.',
-        remedy: /ovmf/i.test(found[0])
-          ? 'take it out: libvirt finds the firmware that comes with QEMU by itself'
-          : 'name the package instead, for example ${pkgs.qemu}'
-      })
-    ]
+    return findingAt(placeWithin(at, found.index, found[0].length), {
+      code: 'STORE_PATH',
+      level: 'problem',
+      message: 'a path in the Nix store stands in qemu.conf',
+      why: 'it is gone after an update and a garbage collection, and then the guest does not start.',
+      remedy: /ovmf/i.test(found[0])
+        ? 'take it out: libvirt finds the firmware that comes with QEMU by itself'
+        : 'name the package instead, for example ${pkgs.qemu}'
+    })
   })
 }
 

@@ -52,18 +52,16 @@ function primeAtBoot(view: View, isBound: boolean): Finding[] {
   return primeCards(view).flatMap(it => {
     const isAddress = isBound && isAtAddress(view, it)
     if (!isAddress && !mayBeBound(it, bindings)) return []
-    return [
-      findingAt(it.entry, {
-        code: 'PRIME_GUEST',
-        level: 'problem',
-        message: isAddress
-          ? 'PRIME is to draw with a card that goes to a guest'
-          : 'PRIME is to draw with an NVIDIA card, and one goes to a guest at boot',
-        why: 'the driver of the host and vfio-pci want the same card, and one of them fails.',
-        remedy:
-          'take the options of hardware.nvidia.prime out, or give the card away in a specialisation; with two NVIDIA cards of which this is the other, all is well'
-      })
-    ]
+    return findingAt(it.entry, {
+      code: 'PRIME_GUEST',
+      level: 'problem',
+      message: isAddress
+        ? 'PRIME is to draw with a card that goes to a guest'
+        : 'PRIME is to draw with an NVIDIA card, and one goes to a guest at boot',
+      why: 'the driver of the host and vfio-pci want the same card, and one of them fails.',
+      remedy:
+        'take the options of hardware.nvidia.prime out, or give the card away in a specialisation; with two NVIDIA cards of which this is the other, all is well'
+    })
   })
 }
 

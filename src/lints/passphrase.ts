@@ -2,7 +2,7 @@
 
 import { groupBy, uniqueBy } from '../collections.ts'
 import { formatPath } from '../nix/index.ts'
-import { kernelParams, passedVendors } from './bindings.ts'
+import { idBindings, kernelParams, vendorsOf } from './bindings.ts'
 import { earlyDriversOf, makerOf, videoDriversOf } from './earlyDrivers.ts'
 import { type Finding, findingAt } from './finding.ts'
 import { wordsOf } from './kernelParams.ts'
@@ -10,11 +10,11 @@ import { itemsOfValue } from './values.ts'
 import {
   type Entry,
   type EntryItem,
-  type EntryText,
   hasKernel,
   plainStringOf,
   spellingOf,
-  type View
+  type View,
+  type Written
 } from './view.ts'
 
 /**
@@ -31,7 +31,6 @@ export function lintDarkPassphrase(view: View): Finding[] {
   if (early.isEvery || drivers.some(it => mayBeOfHost(view, it))) return []
   const driver = driverByText(view, early.blocked)
   const said = sayDark(view, prompts, !early.isVague)
-  const modules = driver !== undefined && said.level === 'problem' ? [driver] : []
   const others =
     drivers.length > 0 ? `only the driver of the guest's card (${drivers.join(', ')})` : 'none'
   return off.map(({ at, name }) =>
@@ -41,8 +40,8 @@ export function lintDarkPassphrase(view: View): Finding[] {
       remedy:
         driver === undefined
           ? 'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
-          : `add ${earlyLine([driver])}`,
-      ...loadEarly(at, modules)
+          : `add ${earlyLine(driver)}`,
+      ...(said.level === 'problem' ? loadEarly(at, driver) : {})
     })
   )
 }
@@ -84,25 +83,25 @@ export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; nam
   ]
 }
 
-/** The line that loads these drivers in the initrd. */
-export function earlyLine(drivers: readonly string[]): string {
-  return `boot.initrd.kernelModules = [ ${drivers.map(it => `"${it}"`).join(' ')} ];`
+/** The line that loads a driver in the initrd. */
+export function earlyLine(driver: string): string {
+  return `boot.initrd.kernelModules = [ "${driver}" ];`
 }
 
 /**
- * The modules, and the edit that has the initrd load them in the boot entry that a definition is for;
- * nothing where there are none. What a module inside the file defines is no option of the file.
+ * The driver as a module for the initrd, and the edit that loads it in the boot entry of this definition;
+ * nothing without a driver. There is no edit for a definition in a module inside a file.
  */
 export function loadEarly(
-  at: Entry | EntryItem | EntryText,
-  modules: readonly string[]
+  at: Written,
+  driver: string | undefined
 ): Pick<Finding, 'fix' | 'initrdModules'> {
-  if (modules.length === 0) return {}
+  if (driver === undefined) return {}
   const { path, fullPath, file } = 'entry' in at ? at.entry : at
-  if (file.isPart) return { initrdModules: modules }
   const entry = fullPath.slice(0, fullPath.length - path.length)
   const option = [...entry, 'boot', 'initrd', 'kernelModules']
-  return { initrdModules: modules, fix: [{ op: 'add', path: option, items: [...modules] }] }
+  const fix = [{ op: 'add', path: option, items: [driver] }] as const
+  return { initrdModules: [driver], ...(file.isPart ? {} : { fix }) }
 }
 
 /** The maker whose cards a driver of X is for; undefined for those that are for any, or unknown. */
@@ -121,14 +120,14 @@ const MAKERS_OF_X: ReadonlyMap<string, string> = new Map([
  */
 function mayBeOfHost(view: View, driver: string): boolean {
   const maker = makerOf(driver)
-  if (maker === undefined || !passedVendors(view).has(maker)) return true
+  if (maker === undefined || !vendorsOf(idBindings(view)).has(maker)) return true
   const desktop = videoDriversOf(view).map(it => MAKERS_OF_X.get(it))
   return desktop.length === 0 || desktop.includes(undefined) || desktop.includes(maker)
 }
 
 /** The one driver of the desktop that is not for the guest's maker; undefined where none is, or several. */
 function driverByText(view: View, blocked: ReadonlyMap<string, string>): string | undefined {
-  const passed = passedVendors(view)
+  const passed = vendorsOf(idBindings(view))
   const drivers = videoDriversOf(view).flatMap(it => {
     const maker = MAKERS_OF_X.get(it)
     if (maker === undefined || passed.has(maker)) return []
@@ -289,15 +288,12 @@ function zfsPools(view: View): Prompt[] {
     return prompts(named.filter(it => !isKnown || pools.has(it.split('/')[0] ?? '')))
   }
   const names = pools.size > 0 ? [...pools] : ['the root pool']
-  const isSaid = requests.some(it => spellingOf(it) === 'true') || encryptsByDisko(view)
+  // A pool or data set of disko's layout may be created with encryption.
+  const encryption = view.below('disko.devices').filter(it => it.path.at(-1) === 'encryption')
+  const isSaid =
+    requests.some(it => spellingOf(it) === 'true') ||
+    encryption.some(it => spellingOf(it) !== '"off"')
   return prompts(names, isSaid ? undefined : 'is encrypted')
-}
-
-/** Whether a pool or data set of disko's layout is created with encryption. */
-function encryptsByDisko(view: View): boolean {
-  return view
-    .below('disko.devices')
-    .some(it => it.path.at(-1) === 'encryption' && spellingOf(it) !== '"off"')
 }
 
 function bcachefs(view: View): Prompt[] {

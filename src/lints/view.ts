@@ -1,7 +1,9 @@
 // A configuration as the lints see it: what its files define, by option, wherever it stands.
 
+import { groupBy } from '../collections.ts'
 import {
   type AttrPath,
+  type Definition,
   formatPath,
   type NixDocument,
   parseDocument,
@@ -79,12 +81,11 @@ export function viewsOf(files: readonly LintFile[], facts: Facts): View[] {
   const bySystem = new Map<string, Entry[]>([['', []]])
   for (const file of files) {
     for (const { path, value } of file.doc.leaves()) {
-      const names = path.includes(undefined) ? undefined : (path as AttrPath)
-      if (!names) continue
-      const { system, option } = split(names)
+      if (path.includes(undefined)) continue
+      const { system, option } = split(path as AttrPath)
       const entries = bySystem.get(system) ?? []
       bySystem.set(system, entries)
-      entries.push(entryOf(file, option, names, value))
+      entries.push(entryOf(file, option, path as AttrPath, value))
     }
   }
   const base = bySystem.get('') ?? []
@@ -93,20 +94,23 @@ export function viewsOf(files: readonly LintFile[], facts: Facts): View[] {
   )
 }
 
+/** A definition, or an item or a string of one. */
+export type Written = Entry | EntryItem | EntryText
+
+/** What has to hold for a definition to count, or for an item or a string of one. */
+export function allConditions(at: Written): readonly string[] {
+  return 'entry' in at ? [...at.conditions, ...at.entry.conditions] : at.conditions
+}
+
 /** Whether two definitions can count at a time. */
-export function together(a: Entry | EntryItem | EntryText, b: Entry | EntryItem | EntryText) {
-  const [one, other] = [a, b].map(it => ({
-    file: 'entry' in it ? it.entry.file : it.file,
-    conditions: 'entry' in it ? [...it.entry.conditions, ...it.conditions] : it.conditions
-  }))
-  if (!one || !other || one.conditions.length === 0 || other.conditions.length === 0) return true
+export function together(a: Written, b: Written): boolean {
+  const [one, other] = [allConditions(a), allConditions(b)]
+  if (one.length === 0 || other.length === 0) return true
+  const fileOf = (it: Written) => ('entry' in it ? it.entry.file : it.file)
   const includes = (all: readonly string[], some: readonly string[]) =>
     some.every(it => all.includes(it))
-  // Words of two files can mean different things.
-  return (
-    one.file === other.file &&
-    (includes(one.conditions, other.conditions) || includes(other.conditions, one.conditions))
-  )
+  // The same words can mean different things in two files.
+  return fileOf(a) === fileOf(b) && (includes(one, other) || includes(other, one))
 }
 
 function split(names: AttrPath): { system: string; option: AttrPath } {
@@ -123,10 +127,13 @@ function entryOf(file: LintFile, path: AttrPath, fullPath: AttrPath, value: Synt
     value,
     // Asked for few of many, and it takes a look through the whole file.
     get conditions() {
-      const found = file.doc.getIn(fullPath).find(it => it.value.start === value.start)
-      return found?.conditions ?? ['?']
+      return definitionOf(this)?.conditions ?? ['?']
     }
   }
+}
+
+function definitionOf({ file, fullPath, value }: Entry): Definition | undefined {
+  return file.doc.getIn(fullPath).find(it => it.value.start === value.start)
 }
 
 function viewOf(
@@ -135,11 +142,7 @@ function viewOf(
   facts: Facts,
   entries: readonly Entry[]
 ): View {
-  const byOption = new Map<string, Entry[]>()
-  for (const entry of entries) {
-    const key = formatPath(entry.path)
-    byOption.set(key, [...(byOption.get(key) ?? []), entry])
-  }
+  const byOption = groupBy(entries, it => formatPath(it.path))
   const at = (option: string) => byOption.get(option) ?? []
   const below = (option: string) =>
     [...byOption].filter(([key]) => key.startsWith(`${option}.`)).flatMap(([, found]) => found)
@@ -155,7 +158,10 @@ function viewOf(
     says,
     items: option => [
       ...at(option).flatMap(entry => itemsOfValue(entry.value).map(it => ({ ...it, entry }))),
-      ...below(option).filter(isTrue).map(nameAsItem)
+      // `boot.kernelModules.kvm = true` is what `boot.kernelModules = [ "kvm" ]` is.
+      ...below(option)
+        .filter(it => spellingOf(it) === 'true')
+        .map(it => ({ entry: it, node: it.value, text: it.path.at(-1), conditions: [] }))
     ],
     texts: option =>
       at(option).flatMap(entry => stringsOfValue(entry.value).map(it => ({ ...it, entry })))
@@ -172,24 +178,13 @@ export function plainStringOf(entry: Entry): string | undefined {
   return /^"([^"\\$]*)"$/.exec(spellingOf(entry))?.[1]
 }
 
-function isTrue(entry: Entry): boolean {
-  return spellingOf(entry) === 'true'
-}
-
-/** `boot.kernelModules.kvm = true` is what `boot.kernelModules = [ "kvm" ]` is. */
-function nameAsItem(entry: Entry): EntryItem {
-  return { entry, node: entry.value, text: entry.path.at(-1), conditions: [] }
-}
-
 // Which of several definitions of an option can count, by their priorities.
 
 /** A value that an option can get. */
-export interface Contender {
+interface Contender {
   /** The definition that it is part of. */
   entry: Entry
-  /** The value without priorities and conditions. */
-  value: SyntaxNode
-  /** Its text. */
+  /** The text of the value, without priorities and conditions. */
   spelling: string
   /** Whether it counts under every condition. */
   isCertain: boolean
@@ -201,8 +196,7 @@ export interface Contender {
  */
 export function contendersFor(view: View, option: string): Contender[] {
   const all = view.at(option).flatMap(entry => {
-    const { doc } = entry.file
-    const definition = doc.getIn(entry.fullPath).find(it => it.value.start === entry.value.start)
+    const definition = definitionOf(entry)
     const candidates = definition
       ? candidatesOf([definition])
       : [{ value: entry.value, strength: PLAIN, isCertain: false }]
@@ -214,7 +208,7 @@ export function contendersFor(view: View, option: string): Contender[] {
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
       const spelling = unparenthesised(value).text
-      return { entry, value, spelling, isCertain }
+      return { entry, spelling, isCertain }
     })
 }
 
