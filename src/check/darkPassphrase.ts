@@ -12,7 +12,6 @@ import {
   makerOf,
   moduleName,
   overriddenEarly,
-  removesFramebuffer,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
 import { type Finding, findingAt, findingPlace, type Place, placeWithin } from '../lints/finding.ts'
@@ -25,7 +24,15 @@ import {
   promptsOf,
   sayDark
 } from '../lints/passphrase.ts'
-import { type Facts, type LintFile, type View, viewsOf, withParts } from '../lints/view.ts'
+import {
+  type Facts,
+  hasKernel,
+  type LintFile,
+  type View,
+  viewsOf,
+  type Written,
+  withParts
+} from '../lints/view.ts'
 import { cardsOf, isForGuests, list, monitorsAt } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { canShow } from '../machine/read/pci.ts'
@@ -59,15 +66,15 @@ function darkIn(view: View, machine: Machine): Finding[] {
   if (looked.some(it => isDrawnOn(it, view, early))) return []
   const init = sayDark(view, prompts, cause.isCertain && !early.isVague)
   const other = hasOtherConsole(view) ? ' It can still be typed over ssh or a serial line.' : ''
-  const { outcome, remedy, drivers } = darkAdvice(looked, view, early)
+  const { outcome, remedy, driver } = darkAdvice(looked, view, early)
   const why = `${cause.why}, and ${outcome}.${other}`
-  const edit = init.level === 'problem' ? loadEarly(cause.entry, drivers) : {}
+  const edit = init.level === 'problem' ? loadEarly(cause.entry, driver) : {}
   return [findingAt(cause.place, { ...init, why, remedy, ...edit })]
 }
 
 /** A definition that brings something about; an edit goes into its boot entry. */
 interface Source {
-  entry: Parameters<typeof loadEarly>[0]
+  entry: Written
   place: Place
 }
 
@@ -119,7 +126,9 @@ function framebufferOff(view: View): Cause[] {
 }
 
 function removed(view: View, machine: Machine, bound: readonly Bound[]): Cause[] {
-  if (!removesFramebuffer(view)) return []
+  // Since Linux 6.0 vfio_pci_vga_init calls aperture_remove_conflicting_pci_devices
+  // (drivers/vfio/pci/vfio_pci_core.c).
+  if (!hasKernel(view, '6.0')) return []
   const isFirst = (it: PciDevice) => it.bootVga === true || it.holdsFramebuffer === true
   const isKnown = machine.devices.some(isFirst)
   // vfio-pci does it for cards of class VGA alone.
@@ -193,8 +202,8 @@ interface Advice {
   /** Why none of the cards shows the prompt, as a clause. */
   outcome: string
   remedy: string
-  /** The modules to be loaded by an edit; none where no edit is sure to help. */
-  drivers: readonly string[]
+  /** The module that an edit is to load; undefined where no edit is sure to help. */
+  driver?: string | undefined
 }
 
 const WITHOUT_CARD =
@@ -203,7 +212,7 @@ const WITHOUT_CARD =
 function darkAdvice(looked: readonly PciDevice[], view: View, early: EarlyDrivers): Advice {
   if (looked.length === 0) {
     const outcome = 'no other card is left to show the prompt'
-    return { outcome, remedy: WITHOUT_CARD, drivers: [] }
+    return { outcome, remedy: WITHOUT_CARD }
   }
   const fitting = looked.map(device => ({ device, drivers: driversFor(device, view) }))
   const found = fitting.find(it => it.drivers.some(at => !early.blocked.has(at)))
@@ -213,16 +222,14 @@ function darkAdvice(looked: readonly PciDevice[], view: View, early: EarlyDriver
   if (driver === undefined) {
     return {
       outcome: `no driver is known for ${address}, which stays with the host`,
-      remedy: `load the driver of ${address} with boot.initrd.kernelModules`,
-      drivers: []
+      remedy: `load the driver of ${address} with boot.initrd.kernelModules`
     }
   }
   const by = early.blocked.get(driver)
   if (by !== undefined) {
     return {
       outcome: `${by} disables ${driver}, the driver of ${address}, which stays with the host`,
-      remedy: `take out ${by === BLACKLIST ? `${driver} there` : by}, and add ${earlyLine([driver])}`,
-      drivers: []
+      remedy: `take out ${by === BLACKLIST ? `${driver} there` : by}, and add ${earlyLine(driver)}`
     }
   }
   // The module of NVIDIA is in the system only where its driver is asked for; else the build would fail.
@@ -232,8 +239,8 @@ function darkAdvice(looked: readonly PciDevice[], view: View, early: EarlyDriver
     : 'the initrd does not load'
   return {
     outcome: `${missing} ${driver}, the driver of ${address}, which stays with the host`,
-    remedy: `add ${earlyLine([driver])}`,
-    drivers: isSure ? [driver] : []
+    remedy: `add ${earlyLine(driver)}`,
+    driver: isSure ? driver : undefined
   }
 }
 

@@ -9,12 +9,12 @@ import { addFunctions, moveItem } from './deviceFixes.ts'
 import {
   bootFramebuffers,
   keptTwins,
+  lockedOut,
   otherDrivers,
   sharedGroupFaults,
   sharedIDs,
   withoutReset
 } from './deviceTroubles.ts'
-import { lockedOut } from './hostFaults.ts'
 import { isBoundByID, type Named, namedFor } from './requirements.ts'
 import type { MachineState } from './state.ts'
 import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
@@ -47,20 +47,18 @@ export function deviceFaults(state: MachineState): Finding[] {
 
 /** Named devices that the machine has not. */
 function missingDevices({ machine, named }: MachineState): Finding[] {
-  return named.flatMap((it): Finding[] => {
+  return named.flatMap(it => {
     const { by, devices } = it
     if (devices.length > 0 || (by.kind === 'address' && by.expected !== undefined)) return []
     if (isVirtualPlace(machine, it)) return []
     const word = by.kind === 'id' ? `ID ${by.id}` : `address ${by.address}`
-    return [
-      findingAt(it, {
-        code: 'NO_SUCH_DEVICE',
-        level: 'note',
-        message: `this machine has no device with the ${word}`,
-        why: 'perhaps the card is not built in at the moment, or the configuration is of another machine.',
-        remedy: '"vfio-patch scan" shows what is there'
-      })
-    ]
+    return findingAt(it, {
+      code: 'NO_SUCH_DEVICE',
+      level: 'note',
+      message: `this machine has no device with the ${word}`,
+      why: 'perhaps the card is not built in at the moment, or the configuration is of another machine.',
+      remedy: '"vfio-patch scan" shows what is there'
+    })
   })
 }
 

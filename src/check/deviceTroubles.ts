@@ -1,17 +1,25 @@
 // What is wrong with single devices on their way to a guest, though they are named well.
 
 import { modprobeLines } from '../lints/bindings.ts'
-import { type Finding, findingAt } from '../lints/finding.ts'
+import { type Finding, type FindingInit, findingAt } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
 import {
   briefDevice,
+  callUses,
   cardWith,
   displaysLeft,
   isForGuests,
   list,
-  otherGroupMembers
+  otherGroupMembers,
+  showsOrMay
 } from '../machine/cards.ts'
-import { cautionsFor, showsScreen } from '../machine/gates.ts'
+import {
+  cautionsFor,
+  closedGates,
+  type Gate,
+  isAboutPicture,
+  showsScreen
+} from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
@@ -27,27 +35,24 @@ export function sharedGroupFaults(
 ): Finding[] {
   const { machine, named, asked } = state
   // The next start splits them up.
-  const override = asked.params.find(it => it.param.startsWith('pcie_acs_override='))
-  if (override && !hasParam(machine.kernelParams, override.param)) return []
+  if (asked.splits && !hasParam(machine.kernelParams, asked.splits.param)) return []
   const strangers = otherGroupMembers(machine, passed).filter(it => !forgotten.includes(it))
   const groups = [...new Set(strangers.map(it => it.group))]
-  return groups.flatMap((group): Finding[] => {
+  return groups.flatMap(group => {
     const place = named.find(it =>
       it.devices.some(at => at.group === group && passed.has(at.address))
     )
     if (!place) return []
     const others = strangers.filter(it => it.group === group)
     const device = place.devices.find(it => it.group === group)
-    return [
-      findingAt(place, {
-        code: 'SHARED_GROUP',
-        level: 'problem',
-        message: `${device?.address} shares IOMMU group ${group} with ${list(others.map(briefDevice))}, which the host uses`,
-        why: 'the IOMMU does not keep the devices of a group apart, so a guest gets all of them or none.',
-        remedy:
-          'put the card into another slot, or see whether the firmware has a setting for ACS; vfio-patch scan shows the groups'
-      })
-    ]
+    return findingAt(place, {
+      code: 'SHARED_GROUP',
+      level: 'problem',
+      message: `${device?.address} shares IOMMU group ${group} with ${list(others.map(briefDevice))}, which the host uses`,
+      why: 'the IOMMU does not keep the devices of a group apart, so a guest gets all of them or none.',
+      remedy:
+        'put the card into another slot, or see whether the firmware has a setting for ACS; vfio-patch scan shows the groups'
+    })
   })
 }
 
@@ -55,7 +60,7 @@ export function sharedGroupFaults(
 export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): Finding[] {
   if (!state.asked.bindsAtBoot || !state.entry.isRunning) return []
   return state.named.flatMap(it =>
-    it.devices.flatMap((device): Finding[] => {
+    it.devices.flatMap(device => {
       const { driver, address, module } = device
       if (!passed.has(address) || isForGuests(device) || !wasReserved(device, it.by, state))
         return []
@@ -64,25 +69,23 @@ export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): 
       const isSaid = modprobeLines(state.entry.view).some(
         ({ line }) => line.startsWith(`softdep ${module} `) && /vfio[-_]pci/.test(line)
       )
-      return [
-        findingAt(it, {
-          code: 'DRIVER_WON',
-          level: 'problem',
-          message: `${driver ?? 'no driver'} has ${address}, though vfio-pci was to have it`,
-          why:
-            driver === undefined
-              ? 'vfio-pci was not loaded, or did not take it.'
-              : 'it was loaded first, and a driver keeps what it has.',
-          remedy:
-            driver === undefined
-              ? 'see that vfio_pci is in boot.initrd.kernelModules'
-              : module === undefined
-                ? 'it is built into the kernel; name the device in virtualisation.vfio.addresses, which keeps every other driver away'
-                : isSaid
-                  ? 'see that vfio_pci is in boot.initrd.kernelModules, or name the device in virtualisation.vfio.addresses'
-                  : `add a line to boot.extraModprobeConfig: softdep ${module} pre: vfio-pci`
-        })
-      ]
+      return findingAt(it, {
+        code: 'DRIVER_WON',
+        level: 'problem',
+        message: `${driver ?? 'no driver'} has ${address}, though vfio-pci was to have it`,
+        why:
+          driver === undefined
+            ? 'vfio-pci was not loaded, or did not take it.'
+            : 'it was loaded first, and a driver keeps what it has.',
+        remedy:
+          driver === undefined
+            ? 'see that vfio_pci is in boot.initrd.kernelModules'
+            : module === undefined
+              ? 'it is built into the kernel; name the device in virtualisation.vfio.addresses, which keeps every other driver away'
+              : isSaid
+                ? 'see that vfio_pci is in boot.initrd.kernelModules, or name the device in virtualisation.vfio.addresses'
+                : `add a line to boot.extraModprobeConfig: softdep ${module} pre: vfio-pci`
+      })
     })
   )
 }
@@ -98,16 +101,14 @@ export function bootFramebuffers(
   return holding.flatMap(device => {
     const place = namedFor(named, device, passed)
     if (!place) return []
-    return [
-      findingAt(place, {
-        code: 'BOOT_FRAMEBUFFER',
-        level: 'note',
-        message: `the kernel draws on ${device.address} with what the firmware set up (BOOTFB in /proc/iomem)`,
-        why: 'while it does, a guest may not get the memory of the card, and its screen stays black.',
-        remedy:
-          "choose the host's card as the primary display in the firmware setup; if there is no such setting: vfio-patch apply --disable-efifb"
-      })
-    ]
+    return findingAt(place, {
+      code: 'BOOT_FRAMEBUFFER',
+      level: 'note',
+      message: `the kernel draws on ${device.address} with what the firmware set up (BOOTFB in /proc/iomem)`,
+      why: 'while it does, a guest may not get the memory of the card, and its screen stays black.',
+      remedy:
+        "choose the host's card as the primary display in the firmware setup; if there is no such setting: vfio-patch apply --disable-efifb"
+    })
   })
 }
 
@@ -118,7 +119,7 @@ export function withoutReset(
 ): Finding[] {
   const packages = entry.view.items('boot.extraModulePackages')
   const knowsWay = packages.some(it => it.node.text.includes('vendor-reset'))
-  return cautionsFor(machine, passed).flatMap((caution): Finding[] => {
+  return cautionsFor(machine, passed).flatMap(caution => {
     if (caution.code !== 'NO_RESET' && caution.code !== 'AMD_RESET') return []
     const place = namedFor(named, caution.device, passed)
     if (!place || (caution.code === 'AMD_RESET' && knowsWay)) return []
@@ -135,8 +136,67 @@ export function withoutReset(
             remedy:
               'if it happens: boot.extraModulePackages = [ config.boot.kernelPackages.vendor-reset ]; and boot.kernelModules = [ "vendor-reset" ];'
           }
-    return [findingAt(place, { code: 'NO_RESET', level: 'note', message, ...words })]
+    return findingAt(place, { code: 'NO_RESET', level: 'note', message, ...words })
   })
+}
+
+/** What the host loses of what it still has. */
+export function lockedOut(
+  { machine, named, asked, entry }: MachineState,
+  passed: ReadonlySet<string>
+): Finding[] {
+  const free = machine.devices.filter(it => passed.has(it.address) && !isForGuests(it))
+  const addresses = new Set(free.map(it => it.address))
+  // A guest that takes a device later is started by a person, who sees what it does.
+  const gates = closedGates(machine, addresses, { confirmed: [], bindsAtBoot: asked.bindsAtBoot })
+  return gates
+    .filter(it => entry.view.name === '' || !isAboutPicture(it))
+    .flatMap(gate => {
+      const place = namedFor(named, gate.device, passed)
+      const level = gate.code === 'SHOWS_SCREEN' ? 'note' : 'problem'
+      return place ? findingAt(place, { code: 'LOCKS_OUT', level, ...gateWords(gate) }) : []
+    })
+}
+
+function gateWords(gate: Gate): Pick<FindingInit, 'message' | 'why' | 'remedy'> {
+  const device = briefDevice(gate.device)
+  const takeOut = 'take it out; "vfio-patch scan" shows what a guest can have'
+  switch (gate.code) {
+    case 'CARRIES_DISK':
+      return {
+        message: `your files are behind ${device}: ${callUses(gate.uses)}`,
+        why: 'the host can not reach its own disk once a guest owns the device.',
+        remedy: takeOut
+      }
+    case 'ONLY_NETWORK':
+      return {
+        message: `${device} is the only network card of the host (${list(gate.names)})`,
+        why: 'the host has no network once a guest owns it.',
+        remedy: takeOut
+      }
+    case 'ONLY_KEYBOARD':
+      return {
+        message: `the only keyboard is plugged into ${device}`,
+        why: 'nobody can type anything on the host once a guest owns it.',
+        remedy: 'plug the keyboard into another USB port, or take this out'
+      }
+    case 'ONLY_DISPLAY':
+      return {
+        message: `no card is left that the host could show a picture on`,
+        why: 'the screen of the host stays dark, also if something goes wrong.',
+        remedy:
+          'put it into a boot entry of its own (vfio-patch apply --specialisation NAME), or let a guest have the card only while it runs (--bind hooks)'
+      }
+    case 'SHOWS_SCREEN':
+      return {
+        message: `${device} ${showsOrMay(gate.device)} your screen, and goes to a guest`,
+        why: 'no monitor is plugged into another card, so the screen of the host goes dark.',
+        remedy: `plug the monitor into ${list(
+          gate.others.map(it => it.address),
+          'or'
+        )} before the next start`
+      }
+  }
 }
 
 // IDs that something of the host has as well.
@@ -187,22 +247,20 @@ export function sharedIDs(
   kept: ReadonlySet<string>,
   passed: ReadonlySet<string>
 ): Finding[] {
-  return named.flatMap((it): Finding[] => {
+  return named.flatMap(it => {
     const others = it.devices.filter(at => kept.has(at.address))
     const own = it.devices.filter(at => passed.has(at.address))
     if (others.length === 0 || it.by.kind !== 'id') return []
     const fix = nameByAddress(it.by.binding, it.by.id, own)
     const cards = own.map(at => cardWith(machine, at.address)?.display.address ?? at.address)
     const flags = cards.map(at => `--gpu ${at}`)
-    return [
-      findingAt(it, {
-        code: 'SHARED_ID',
-        level: 'problem',
-        message: `${list(others.map(briefDevice))} of the host ${others.length === 1 ? 'has' : 'have'} the same ID and ${others.length === 1 ? 'goes' : 'go'} along`,
-        why: 'an ID stands for all devices that have it, so the host loses its own.',
-        remedy: `name the device by its address (${list(own.map(at => at.address))}) in virtualisation.vfio.addresses: vfio-patch apply ${list(flags, 'or')}`,
-        fix
-      })
-    ]
+    return findingAt(it, {
+      code: 'SHARED_ID',
+      level: 'problem',
+      message: `${list(others.map(briefDevice))} of the host ${others.length === 1 ? 'has' : 'have'} the same ID and ${others.length === 1 ? 'goes' : 'go'} along`,
+      why: 'an ID stands for all devices that have it, so the host loses its own.',
+      remedy: `name the device by its address (${list(own.map(at => at.address))}) in virtualisation.vfio.addresses: vfio-patch apply ${list(flags, 'or')}`,
+      fix
+    })
   })
 }

@@ -55,8 +55,7 @@ function notOffered({ machine }: MachineState, first: Place): Finding {
 function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding {
   const name = NAMES[machine.cpu.vendor ?? 'other']
   const { view } = entry
-  const isAsked = intelIommu(asked.params.map(it => it.param)) === 'on'
-  if (machine.cpu.vendor !== 'intel' || isAsked) {
+  if (machine.cpu.vendor !== 'intel' || asked.intelIommu === 'on') {
     return iommuOff(first, {
       message: `the kernel makes no IOMMU groups${machine.iommu.isOffered ? ', though the firmware offers an IOMMU' : ''}`,
       why: 'without groups nothing can be given to a guest.',
@@ -111,8 +110,7 @@ function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | unde
 function lostAtBoot({ machine, asked, entry }: MachineState, first: Place): Finding[] {
   const { view } = entry
   const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
-  const isTurnedOn = intelIommu(asked.params.map(it => it.param)) === 'on'
-  if (!wasTurnedOn || isTurnedOn) return []
+  if (!wasTurnedOn || asked.intelIommu === 'on') return []
   if (!view.isWhole || !isOffByDefault(view) || mayTurnOn(view)) return []
   const why =
     "the running system was started with intel_iommu=on, without which NixOS' kernels leave Intel's IOMMU off; then nothing can be given to a guest."

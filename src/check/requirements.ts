@@ -12,7 +12,7 @@ import {
 } from '../lints/bindings.ts'
 import { moduleName } from '../lints/earlyDrivers.ts'
 import { findingPlace, type Place } from '../lints/finding.ts'
-import { wordsOf } from '../lints/kernelParams.ts'
+import { intelIommu, wordsOf } from '../lints/kernelParams.ts'
 import {
   contendersFor,
   type Entry,
@@ -23,6 +23,10 @@ import {
 } from '../lints/view.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
+
+interface Param extends Place {
+  param: string
+}
 
 interface Pages extends Place {
   sizeKiB: number
@@ -35,14 +39,16 @@ export interface Requirements {
   /** The place to point at for what is about the whole. */
   first: Place | undefined
   /** Parameters of the kernel that have to do with guests. */
-  params: readonly (Place & { param: string })[]
+  params: readonly Param[]
+  /** What these say of Intel's IOMMU. */
+  intelIommu: ReturnType<typeof intelIommu>
   /** Whether guests own their devices from the start of the machine. */
   bindsAtBoot: boolean
   /** Modules that have to be loaded. */
   modules: readonly (Place & { name: string })[]
   hugepages: readonly Pages[]
-  /** Where a patched kernel is told to split up groups. */
-  splits: Place | undefined
+  /** The parameter that tells a patched kernel to split up groups. */
+  splits: Param | undefined
 }
 
 const OURS = 'virtualisation.vfio'
@@ -55,12 +61,13 @@ export function requirementsOf(
 ): Requirements {
   const own = certainEntry(view, 'enable', true)
   const written = kernelParams(view).filter(({ item }) => isUnconditional(item))
-  const params = [
+  const all = [
     ...written
       .filter(it => RELEVANT.test(it.param) && isPlain(it.param))
       .map(it => ({ ...findingPlace(it.item), param: it.param })),
     ...(own ? ownParams(view, own, machine) : [])
   ]
+  const params = uniqueBy(all, it => it.param)
   const loaded = LOADED.flatMap(view.items).filter(
     it => isUnconditional(it) && /^(?:vfio[-_]pci|kvmfr)$/.test(it.text ?? '')
   )
@@ -73,7 +80,8 @@ export function requirementsOf(
   const bindsAtBoot = contendersFor(view, `${OURS}.bindAtBoot`)
   return {
     first: named[0] ?? (own && findingPlace(own)) ?? modules[0] ?? params[0],
-    params: uniqueBy(params, it => it.param),
+    params,
+    intelIommu: intelIommu(params.map(it => it.param)),
     bindsAtBoot: !(own && bindsAtBoot.some(it => it.spelling === 'false')),
     modules: uniqueBy(modules, it => it.name),
     hugepages: [
@@ -90,13 +98,13 @@ const RELEVANT =
   /^(?:intel[-_]iommu=|iommu=|vfio[-_]pci\.|kvm(?:[-_]\w+)?\.|pcie_acs_override=|initcall_blacklist=(?:.*,)?sysfb_init(?:,|$))/
 
 /** The parameters that our modules make, as nixos/binding.nix has them. */
-function ownParams(view: View, own: Entry, machine: Machine) {
+function ownParams(view: View, own: Entry, machine: Machine): Param[] {
   const says = (name: string, value: boolean) => certainEntry(view, name, value)
   const text = (name: string) => {
     const [first] = contendersFor(view, `${OURS}.${name}`)
     return /^"([^"\\$]*)"$/.exec(first?.spelling ?? '')?.[1]
   }
-  const found: (Place & { param: string })[] = []
+  const found: Param[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {
     if (entry) found.push(...params.map(param => ({ ...findingPlace(entry), param })))
   }

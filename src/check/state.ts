@@ -95,7 +95,7 @@ function iommu(state: MachineState): Thing[] {
   if (isOffered === false) {
     return [{ ...thing, verdict: 'not-active', because: 'the firmware does not offer it' }]
   }
-  const switches = intelIommu(state.asked.params.map(it => it.param)) === 'on'
+  const switches = state.asked.intelIommu === 'on'
   const verdict = switches ? ofSwitch(state) : 'active'
   if (verdict !== 'active') return [{ ...thing, verdict }]
   const isMissing = state.machine.cpu.vendor === 'intel' && !switches
@@ -111,10 +111,10 @@ function ofSwitch({ entry, machine }: MachineState): BuildVerdict {
   return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
-/** Whether the kernel has the patch that the parameter is for, it says only in its log. */
+/** Only the kernel's log says whether it has the patch that the parameter is for. */
 function splitGroups(state: MachineState): Thing[] {
-  const param = state.asked.params.find(it => it.param.startsWith('pcie_acs_override='))
-  if (!param || ofParam(param.param, state) !== 'active') return []
+  const { splits } = state.asked
+  if (!splits || ofParam(splits.param, state) !== 'active') return []
   const thing = { kind: 'acs', name: 'ACS override' } as const
   const { log } = state.machine
   if (log?.splitsGroups) return [{ ...thing, verdict: 'active' }]
