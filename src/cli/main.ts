@@ -129,12 +129,10 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
 function screensOf(args: Arguments): Screens {
   const color = readChoice(args, 'color')
   const choice = args.on('json') === true ? 'never' : color
-  return {
-    out: screenOf(process.stdout, choice, process.env),
-    err: screenOf(process.stderr, choice, process.env)
-  }
+  return { out: screenOf(process.stdout, choice), err: screenOf(process.stderr, choice) }
 }
 
+/** Loads the command, and with it only what that needs, and runs it. */
 async function runCommand(
   command: Command,
   args: Arguments,
@@ -142,35 +140,21 @@ async function runCommand(
   stopped: readonly Stopped[]
 ): Promise<Report> {
   switch (command) {
-    case 'scan': {
-      const { scanCommand } = await import('./commands/scan.ts')
-      return scanCommand(args, screens)
-    }
-    case 'domain': {
-      const { domainCommand } = await import('./commands/domain.ts')
-      return domainCommand(args, screens)
-    }
-    case 'check': {
-      const { checkCommand } = await import('./commands/check.ts')
-      return checkCommand(args, screens)
-    }
-    case 'undo': {
-      const { undoCommand } = await import('./commands/undo.ts')
-      return undoCommand(args, screens, stopped)
-    }
-    case 'remove': {
-      const { removeCommand } = await import('./commands/remove.ts')
-      return removeCommand(args, screens)
-    }
-    case 'option': {
-      const { optionCommand } = await import('./commands/option.ts')
-      return optionCommand(args, screens)
-    }
+    case 'scan':
+      return (await import('./commands/scan.ts')).scanCommand(args, screens)
+    case 'domain':
+      return (await import('./commands/domain.ts')).domainCommand(args, screens)
+    case 'check':
+      return (await import('./commands/check.ts')).checkCommand(args, screens)
+    case 'undo':
+      return (await import('./commands/undo.ts')).undoCommand(args, screens, stopped)
+    case 'remove':
+      return (await import('./commands/remove.ts')).removeCommand(args, screens)
+    case 'option':
+      return (await import('./commands/option.ts')).optionCommand(args, screens)
     case 'apply':
-    case 'diff': {
-      const { applyCommand } = await import('./commands/apply.ts')
-      return applyCommand(args, screens)
-    }
+    case 'diff':
+      return (await import('./commands/apply.ts')).applyCommand(args, screens)
   }
 }
 

@@ -112,7 +112,7 @@ async function withDriver(
 // What `apply` and `diff` have in common: from the request to a checked plan.
 
 /** The inputs of a run, and what the machine and the guest make of the settings. */
-export interface Draft {
+interface Draft {
   inputs: ApplyInputs
   host: HostChoice
   /** With all that `host` has, where there is a guest or not. */
@@ -126,7 +126,7 @@ export interface Draft {
 }
 
 /** Reads all that a run is made from, and chooses the devices. */
-export function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
+function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
   const inputs = readInputs(request, reader)
   const { configuration, takeOver, context, guest } = inputs
   const { path } = configuration.target
@@ -149,7 +149,7 @@ export function prepareDraft(request: ApplyRequest, reader: MachineReader): Draf
  * Plans what the flags ask for, and checks the result. `initrdModules` are kernel modules that the initrd
  * is to load besides, in the boot entry that the run is about.
  */
-export function planDraft(
+function planDraft(
   draft: Draft,
   initrdModules: readonly string[] = []
 ): Result<Prepared, ApplyProblem> {

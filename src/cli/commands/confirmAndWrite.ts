@@ -12,7 +12,7 @@ import type { TargetFile } from '../../storage/read.ts'
 import { isLink } from '../../storage/system.ts'
 import { locateSaved, saveFile } from '../../storage/write.ts'
 import type { WritingRequest } from '../args/request.ts'
-import { callOn } from '../context.ts'
+import { undoCallOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
 import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
 import { reportActions, reportChecks, reportEdits, reportFile } from '../output/json.ts'
@@ -130,10 +130,7 @@ function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest):
         name: nameIn(target, realpath),
         before,
         after,
-        edits:
-          isOwn && source && edits.length > 0
-            ? reportEdits(source.doc, source.doc.edited(edits), edits, wishes)
-            : []
+        edits: isOwn && source ? reportEdits(source.doc, edits, wishes) : []
       },
       write.lines
     )
@@ -173,11 +170,10 @@ function foldersOf(files: readonly PlannedFile[]): string[] {
 }
 
 function undoCall({ plan, context }: Prepared, id: string): string {
-  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
   // Where only modules change, the last run that changed the configuration is another one.
   return plan.configuration.changed
-    ? `${sudo}${callOn(context.file, context, 'undo')}`
-    : `${sudo}${callOn(undefined, context, 'undo')} --run ${id}`
+    ? undoCallOn(context.file, context)
+    : `${undoCallOn(undefined, context)} --run ${id}`
 }
 
 // `--eval`: whether the system evaluates with the change, asked before it is made.

@@ -91,7 +91,7 @@ async function filter(request: OptionRequest): Promise<Report> {
   if (!json) writeExact(plan.text, screens.out)
   const file = {
     ...{ path: '-', realpath: '-', name: '-', before: text, after: plan.text },
-    edits: reportEdits(doc, doc.edited(plan.edits), plan.edits, { command: context.command })
+    edits: reportEdits(doc, plan.edits, { command: context.command })
   }
   const body = {
     ...emptyBody(context.root),

@@ -42,7 +42,7 @@ export function scanCommand(args: Arguments, screens: Screens): Report {
 }
 
 function printTable(scan: Scan, advice: Advice, { screens, verbose, sysfs }: ScanRequest): void {
-  const look = { screen: screens.out, isUnicode: isUnicode(process.env), isWhole: verbose }
+  const look = { screen: screens.out, isUnicode: isUnicode(), isWhole: verbose }
   // Some commands say already where they are to be run.
   const isElsewhere = sysfs !== undefined && !advice.command.includes('(')
   const lines = [

@@ -77,11 +77,7 @@ interface ShownFile {
 }
 
 /** A patch that `git apply` and `patch -p1` take in the folder of the configuration. */
-export function patchOf(files: readonly ShownFile[], context: number): string {
-  return files.map(it => patchOfFile(it, context)).join('')
-}
-
-function patchOfFile({ name, before, after }: ShownFile, context: number): string {
+export function patchOf({ name, before, after }: ShownFile, context: number): string {
   // With a blank in it, patch takes a name to end at a tab, as git writes it.
   const file = name.includes(' ') ? `${name}\t` : name
   const patch = withQuotes(diffTexts(before ?? '', after ?? '', { file, context }), name)

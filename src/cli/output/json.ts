@@ -99,7 +99,7 @@ export function reportFile(file: ChangedFile, lines: number): FileReport {
     before: before === undefined ? null : fileState(realpath, before),
     after: bytes === undefined ? null : { sha256: sha256(bytes), size: bytes.length },
     edits,
-    patch: patchOf([{ name, before, after }], lines)
+    patch: patchOf({ name, before, after }, lines)
   }
 }
 
@@ -143,10 +143,6 @@ interface EditReasons {
   replaced?: readonly { code: string; options: readonly string[]; at: { line: number } }[]
 }
 
-function unique(all: string[]): string[] {
-  return [...new Set(all)]
-}
-
 /** The options whose values lie in a piece of the text, or around it. */
 function optionsAt(document: NixDocument, start: number, length: number): string[] {
   const end = start + length
@@ -184,11 +180,11 @@ function rulesOf(option: string, reasons: EditReasons): string[] {
  */
 export function reportEdits(
   before: NixDocument,
-  after: NixDocument,
   edits: readonly Edit[],
   reasons: EditReasons
 ): EditReport[] {
   if (edits.length === 0) return []
+  const after = before.edited(edits)
   // A new name touches no value.
   const renamed = (line: number) =>
     (reasons.replaced ?? [])
@@ -198,11 +194,11 @@ export function reportEdits(
   return edits.map(({ offset, length, content }) => {
     const start = offset + shift
     shift += content.length - length
-    const options = unique([
+    const options = new Set([
       ...optionsAt(before, offset, length),
       ...optionsAt(after, start, content.length)
     ])
-    const found = options.flatMap(option =>
+    const found = [...options].flatMap(option =>
       rulesOf(option, reasons).map(rule => ({ option, rule }))
     )
     const { line } = placeOf(before.text, offset)

@@ -56,44 +56,34 @@ export interface Screens {
   err: Screen
 }
 
-interface Stream {
-  isTTY?: boolean
-  columns?: number
-}
-
 /**
  * What a stream can show. `--color` comes first, since sudo drops the variables; then FORCE_COLOR,
  * NO_COLOR, TERM=dumb; else a terminal has colours.
  */
-export function screenOf(
-  stream: Stream,
-  choice: string | undefined,
-  env: Record<string, string | undefined>
-): Screen {
+export function screenOf(stream: NodeJS.WriteStream, choice: string | undefined): Screen {
+  // Undefined, whatever its type says, where the stream is no terminal.
+  const columns: number | undefined = stream.columns
   const isTerminal = stream.isTTY === true
   return {
-    color: hasColor(isTerminal, choice, env),
+    color: hasColor(isTerminal, choice),
     isTerminal,
-    width: Math.max(40, stream.columns ?? (Number(env.COLUMNS) || 80))
+    width: Math.max(40, columns ?? (Number(process.env.COLUMNS) || 80))
   }
 }
 
-function hasColor(
-  isTerminal: boolean,
-  choice: string | undefined,
-  env: Record<string, string | undefined>
-): boolean {
+function hasColor(isTerminal: boolean, choice: string | undefined): boolean {
   if (choice === 'always') return true
   if (choice === 'never') return false
-  if (env.FORCE_COLOR) return env.FORCE_COLOR !== '0' && env.FORCE_COLOR !== 'false'
-  if (env.NO_COLOR) return false
-  return env.TERM !== 'dumb' && isTerminal
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env
+  if (FORCE_COLOR) return FORCE_COLOR !== '0' && FORCE_COLOR !== 'false'
+  if (NO_COLOR) return false
+  return TERM !== 'dumb' && isTerminal
 }
 
 /** Whether a text may have more than ASCII in this locale. */
-export function isUnicode(env: Record<string, string | undefined>): boolean {
-  const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || ''
-  return /utf-?8/i.test(locale)
+export function isUnicode(): boolean {
+  const { LC_ALL, LC_CTYPE, LANG } = process.env
+  return /utf-?8/i.test(LC_ALL || LC_CTYPE || LANG || '')
 }
 
 const STYLES = {

@@ -150,7 +150,7 @@ export function configurationOf({ source, sources }: ModuleFile): Configuration 
  * How our modules take the place of others with the same options, where there are some. Refused where that
  * would lose something, or where a file that would change can't be written.
  */
-export function readTakeOver(configuration: Configuration, context: Context): TakeOver | undefined {
+function readTakeOver(configuration: Configuration, context: Context): TakeOver | undefined {
   const takeOver = orThrow(planTakeOver(configuration), it => applyMessage(it, context))
   requireWritable(takeOver?.files ?? [], context)
   return takeOver

@@ -3,7 +3,7 @@
 import type { FollowUp, Request, Stopped } from '../../storage/history.ts'
 import type { OtherAccount } from '../../storage/undo.ts'
 import { COMMANDS } from '../args/flags.ts'
-import { type Context, callOn, undoCallOn } from '../context.ts'
+import { type Context, undoCallOn } from '../context.ts'
 import { EXIT, type Message, plural } from '../message.ts'
 
 /** What the two directions are called. */
@@ -74,7 +74,6 @@ export function nothingLines(
   { file, known, again }: { file: string; known: boolean; again: boolean },
   context: Context
 ): string[] {
-  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
   if (request.kind === 'redo') {
     return [
       known
@@ -86,9 +85,7 @@ export function nothingLines(
     known
       ? `Nothing to undo: ${file} is as it was before the first run that is known.`
       : `Nothing to undo: no run is known that changed ${file}.`,
-    ...(again
-      ? [`To redo what was undone last: ${sudo}${callOn(file, context, 'undo')} --redo`]
-      : [])
+    ...(again ? [`To redo what was undone last: ${undoCallOn(file, context)} --redo`] : [])
   ]
 }
 
