@@ -7,7 +7,7 @@ import { stateOfWatched, VERSION } from './context.ts'
 import { CommandError, EXIT, type Message, usage } from './message.ts'
 import { type DocumentKind, jsonDocument } from './output/json.ts'
 import { printMessage, type Screens, screenOf, writeError, writeOutput } from './output/output.ts'
-import { type EarlierRunReport, fail, type Report } from './report.ts'
+import { CommandDeclined, type EarlierRunReport, fail, type Report } from './report.ts'
 
 /** What is known of a command when it ends, or fails. */
 interface Progress {
@@ -30,8 +30,9 @@ export async function main(words: readonly string[]): Promise<void> {
   end(report, asksForJson(words) ? jsonOf(report, progress.args) : undefined)
 }
 
-/** The report of a command that an exception ended; one that is no message is a bug. */
+/** The report of a command that an exception ended; one that no command throws on purpose is a bug. */
 function reportOf(error: unknown, { args, earlierRuns = [] }: Progress): Report {
+  if (error instanceof CommandDeclined) return { ...error.report, earlierRuns }
   return error instanceof CommandError
     ? { ...fail(error.details), earlierRuns }
     : fail(bug(error, args))

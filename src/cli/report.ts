@@ -311,6 +311,16 @@ export function fail(error: Message, body?: PlanBody): Report {
   return { exit, outcome, error, ...(body === undefined ? {} : { body }) }
 }
 
+/** Ends the command at a question that the person did not answer; caught in `main` alone. */
+export class CommandDeclined extends Error {
+  readonly report: Report
+
+  constructor(report: Report) {
+    super('declined')
+    this.report = report
+  }
+}
+
 /** The report of a command that found nothing to change. */
 export function unchanged(body: PlanBody): Report {
   return { exit: EXIT.done, outcome: 'unchanged', body }

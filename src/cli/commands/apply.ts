@@ -55,11 +55,9 @@ async function runApply(request: ApplyRequest, reader: MachineReader): Promise<R
     const isUnsaid = planned.error.code === 'NOTHING_CHOSEN' && request.command === 'apply'
     if (!isUnsaid || !canAnswer(request)) throw new CommandError(message)
     const { askForCard } = await import('../prompt/askForCard.ts')
-    const answers = await askForCard(draft.inputs, message)
-    return 'stop' in answers ? answers.stop : runApply(answers.go, reader)
+    return runApply(await askForCard(draft.inputs, message), reader)
   }
-  const choice = await withDriver(planned.value, draft)
-  return 'stop' in choice ? choice.stop : confirmPlan(choice.go, request)
+  return confirmPlan(await withDriver(planned.value, draft), request)
 }
 
 function confirmPlan(prepared: Prepared, request: ApplyRequest): Report | Promise<Report> {
@@ -90,23 +88,18 @@ function canAnswer({ write, json }: ApplyRequest): boolean {
  * The plan, with the driver that makes a passphrase prompt visible if the person wants it. Nobody is
  * asked where nothing is to be written, or the file can't take the edit.
  */
-async function withDriver(
-  prepared: Prepared,
-  draft: Draft
-): Promise<{ go: Prepared } | { stop: Report }> {
+async function withDriver(prepared: Prepared, draft: Draft): Promise<Prepared> {
   const { dark, plan } = prepared
   const { request } = draft.inputs
   const mayOffer = request.write.writes && canAnswer(request)
   if (!mayOffer || !dark || dark.drivers.length === 0 || plan.files.length === 0) {
-    return { go: prepared }
+    return prepared
   }
   // The boot entry of the run need not be the one whose prompt is invisible.
   const more = planDraft(draft, dark.drivers)
-  if (!more.ok || more.value.dark) return { go: prepared }
+  if (!more.ok || more.value.dark) return prepared
   const { askForDriver } = await import('../prompt/askForCard.ts')
-  const asked = await askForDriver(dark, request.screens.err)
-  if ('stop' in asked) return asked
-  return { go: asked.go.length > 0 ? more.value : prepared }
+  return (await askForDriver(dark, request.screens.err)) ? more.value : prepared
 }
 
 // What `apply` and `diff` have in common: from the request to a checked plan.

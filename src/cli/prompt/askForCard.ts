@@ -12,25 +12,18 @@ import { parseArguments } from '../args/parse.ts'
 import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
 import { CommandError, EXIT, type Message } from '../message.ts'
 import { printNotice, type Screen, wrap } from '../output/output.ts'
-import type { Report } from '../report.ts'
 import type { DarkPrompt } from '../request/faults.ts'
 import { type ApplyInputs, declaredUsers } from '../request/inputs.ts'
 import { callDevice, type Names, showsOrMay, whyNot } from '../text/devices.ts'
 import { problemMessage } from '../text/gates.ts'
-import { choose, declined } from './prompt.ts'
-
-/** How it goes on after a question: with what was answered, or the command ends. */
-type Answered<T> = { go: T } | { stop: Report }
+import { choose } from './prompt.ts'
 
 /**
  * Asks for the card, who may run guests, whether to prepare Looking Glass, and for a boot entry of its
  * own. What comes of it is the request that says the same without questions. `otherwise` is the message
  * where there is no card to ask for.
  */
-export async function askForCard(
-  inputs: ApplyInputs,
-  otherwise: Message
-): Promise<Answered<ApplyRequest>> {
+export async function askForCard(inputs: ApplyInputs, otherwise: Message): Promise<ApplyRequest> {
   const { request, reader } = inputs
   const { screens, line, words } = request
   const { machine, names } = reader.read()
@@ -39,27 +32,25 @@ export async function askForCard(
   if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
     throw new CommandError(problemMessage([{ code: 'IOMMU_OFF', machine }], line, names))
   }
-  const card = await askCard(candidates, names, screens.err)
-  if ('stop' in card) return card
-  const user = await askUser(inputs)
-  if ('stop' in user) return user
-  const window = await askLookingGlass(screens.err)
-  if ('stop' in window) return window
-  const entry = await askForEntry(card.go, inputs)
-  if ('stop' in entry) return entry
-  const flags = ['--gpu', card.go.card.display.address, ...user.go, ...window.go, ...entry.go]
+  const candidate = await askCard(candidates, names, screens.err)
+  const flags = [
+    ...['--gpu', candidate.card.display.address],
+    ...(await askUser(inputs)),
+    ...(await askLookingGlass(screens.err)),
+    ...(await askForEntry(candidate, inputs))
+  ]
   const end = words.indexOf('--')
   const at = end === -1 ? words.length : end
   const args = parseArguments([...words.slice(0, at), ...flags, ...words.slice(at)])
   printNotice(`The same without questions: vfio-patch ${args.line}`)
-  return { go: readApplyRequest(args, screens) }
+  return readApplyRequest(args, screens)
 }
 
 async function askCard(
   candidates: readonly Candidate[],
   names: Names,
   screen: Screen
-): Promise<Answered<Candidate>> {
+): Promise<Candidate> {
   const free = candidates.filter(it => it.verdict !== 'kept')
   const kept = candidates.filter(it => it.verdict === 'kept')
   const line = (it: Candidate) => {
@@ -81,9 +72,7 @@ async function askCard(
     },
     screen
   )
-  if (typeof chosen !== 'number') return { stop: declined(chosen) }
-  const candidate = free[chosen]
-  return candidate === undefined ? { stop: declined('end') } : { go: candidate }
+  return free[chosen] as Candidate
 }
 
 const NO_CARD: Message = {
@@ -94,7 +83,7 @@ const NO_CARD: Message = {
   remedy: 'vfio-patch scan'
 }
 
-async function askUser(inputs: ApplyInputs): Promise<Flags> {
+async function askUser(inputs: ApplyInputs): Promise<string[]> {
   const { root, screens } = inputs.request
   const { declared, isPartial } = declaredIn(inputs)
   const accounts = peopleOf(root)
@@ -102,7 +91,7 @@ async function askUser(inputs: ApplyInputs): Promise<Flags> {
   const people = declared.length > 0 ? declared : accounts
   // --user takes no other names.
   const users = people.filter(it => parseUser(it).ok)
-  if (users.length === 0) return { go: [] }
+  if (users.length === 0) return []
   let named: string | undefined
   const typed = (text: string): number | string => {
     if (text === 'root') return users.length
@@ -121,15 +110,13 @@ async function askUser(inputs: ApplyInputs): Promise<Flags> {
     {
       title: 'Who may run guests? (A number or a name; with these rights one can become root.)',
       choices: [...users, 'nobody but root'],
-      after: [],
       usual: caller === -1 ? (users.length === 1 ? 0 : undefined) : caller,
       typed
     },
     screens.err
   )
-  if (typeof chosen !== 'number') return { stop: declined(chosen) }
   const user = users[chosen] ?? named
-  return { go: user === undefined ? [] : ['--user', user] }
+  return user === undefined ? [] : ['--user', user]
 }
 
 /** The people that the configuration and what it imports declare. */
@@ -160,59 +147,49 @@ function peopleOf(root: string): string[] {
     .sort()
 }
 
-async function askLookingGlass(screen: Screen): Promise<Flags> {
+async function askLookingGlass(screen: Screen): Promise<string[]> {
   const chosen = await choose(
     {
       title: 'Prepare to see the guest in a window of the host, with Looking Glass?',
       choices: ['no', 'yes'],
-      after: [],
       usual: 0
     },
     screen
   )
-  if (typeof chosen !== 'number') return { stop: declined(chosen) }
-  return { go: chosen === 1 ? ['--shared-memory', 'looking-glass'] : [] }
+  return chosen === 1 ? ['--shared-memory', 'looking-glass'] : []
 }
 
 // The question about a passphrase prompt that nobody would see.
 
-/**
- * Asks whether the initrd is to load what makes the prompt visible: the modules, none, or how the
- * command ends.
- */
+/** Asks whether the initrd is to load what makes the prompt visible. */
 export async function askForDriver(
   { message, why, drivers }: DarkPrompt,
   screen: Screen
-): Promise<Flags> {
+): Promise<boolean> {
   const items = drivers.map(it => `"${it}"`).join(' ')
   const chosen = await choose(
     {
       title: `After the next start, ${message}: ${why} Add ${items} to boot.initrd.kernelModules?`,
       choices: ['yes', 'no'],
-      after: [],
       usual: 0
     },
     screen
   )
-  if (typeof chosen !== 'number') return { stop: declined(chosen) }
-  return { go: chosen === 0 ? drivers : [] }
+  return chosen === 0
 }
 
 // The last question of an `apply` that was not told what to set up: the usual boot entry, or one of its
 // own, which is proposed wherever the picture could be lost.
 
-/** The words that say what was answered. */
-type Flags = Answered<readonly string[]>
-
-/** Asks for the boot entry, unless it was named. */
-async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<Flags> {
+/** Asks for the boot entry, unless it was named; the flags that say what was answered. */
+async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<string[]> {
   const { request, reader, source } = inputs
-  if (request.specialisation !== undefined) return { go: [] }
+  if (request.specialisation !== undefined) return []
   const screen = request.screens.err
   const { machine } = reader.read()
   const { verdict, card } = candidate
   const { address } = card.display
-  const own = { go: ['--specialisation', freeEntryName(source.doc)] }
+  const own = ['--specialisation', freeEntryName(source.doc)]
   const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
   if (verdict === 'confirm') {
     const chosen = await choose(
@@ -228,8 +205,7 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<F
       },
       screen
     )
-    if (typeof chosen !== 'number') return { stop: declined(chosen) }
-    return chosen === 0 ? own : { go: ['--confirm', address] }
+    return chosen === 0 ? own : ['--confirm', address]
   }
   const isLast = verdict === 'separate'
   const isAtRisk =
@@ -241,15 +217,13 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<F
     {
       title: isLast ? `No other card is left to show a picture. ${title}` : title,
       choices: ['no', 'yes'],
-      after: [],
       usual: isAtRisk ? 1 : 0
     },
     screen
   )
-  if (typeof chosen !== 'number') return { stop: declined(chosen) }
   if (chosen === 1) return own
   if (isLast) throw new CommandError(stays(address, request.line))
-  return { go: [] }
+  return []
 }
 
 /** The only card, and it is not to have a boot entry of its own. */

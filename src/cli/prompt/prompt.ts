@@ -1,7 +1,7 @@
 import type { WriteOptions, WritingRequest } from '../args/request.ts'
 import { EXIT, usage } from '../message.ts'
 import { printNotice, type Screen, wrap, writeError } from '../output/output.ts'
-import { fail, type Report } from '../report.ts'
+import { CommandDeclined, fail, type Report } from '../report.ts'
 
 /** What came of a question; a line is without its end. */
 type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
@@ -42,20 +42,23 @@ interface Question {
   title: string
   choices: readonly string[]
   /** Lines below the choices. */
-  after: readonly string[]
+  after?: readonly string[]
   /** The choice that Enter takes, if there is one. */
   usual: number | undefined
-  /** What can be typed instead of a number, as one more choice behind the others. */
+  /** What can be typed instead of a number, as one more choice after the others. */
   word?: string
   /** What becomes of other words: the choice that they stand for, or a sentence that says what is wrong. */
   typed?: (text: string) => number | string
 }
 
-/** Asks until one of the choices comes, as its number or in words; it is counted from 0. */
+/**
+ * Asks until one of the choices comes, as its number or in words; it is counted from 0. Where the person stops it,
+ * the command ends.
+ */
 export async function choose(
-  { title, choices, after, usual, word, typed }: Question,
+  { title, choices, after = [], usual, word, typed }: Question,
   { width }: Screen
-): Promise<number | Exclude<Answer, { line: string }>> {
+): Promise<number> {
   printNotice('')
   for (const it of wrap(title, width)) printNotice(it)
   for (const [i, it] of choices.entries()) {
@@ -66,7 +69,7 @@ export async function choose(
   const prompt = usual === undefined ? 'Number: ' : `Number [${usual + 1}]: `
   for (;;) {
     const answer = await askLine(prompt)
-    if (typeof answer !== 'object') return answer
+    if (typeof answer !== 'object') throw new CommandDeclined(declined(answer))
     const text = answer.line.trim()
     if (text === '' && usual !== undefined) return usual
     if (word !== undefined && text.toLowerCase() === word) return choices.length
@@ -115,7 +118,7 @@ export async function confirm(
 }
 
 /** How a command ends that was not told to go on. */
-export function declined(answer: Answer): Report {
+function declined(answer: Answer): Report {
   if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
     printNotice('Nothing was written.')
     return { exit: EXIT.differences, outcome: 'declined' }
