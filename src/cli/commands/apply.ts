@@ -123,8 +123,7 @@ function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
   const inputs = readInputs(request, reader)
   const { configuration, takeOver, context, guest } = inputs
   const { path } = configuration.target
-  // They count from now on, also where they stay.
-  const earlier = inputs.isEdited || takeOver ? earlierDevices(inputs) : undefined
+  const earlier = earlierDevices(inputs)
   const host = chooseHost(inputs, earlier)
   const forGuest = guest
     ? chooseForGuest(guest, host, inputs, earlier)
@@ -134,7 +133,7 @@ function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
   const found = inputs.sources.folder(join(dirname(path), modulesDir))
   const folder = orThrow(found, it => readMessage(it, context))
   const file = guest && guestFile(guest, folder.path, forGuest.virtual, inputs)
-  const names = reader.namesOf([...idsOf(forGuest.settings), ...(earlier?.ids ?? [])])
+  const names = reader.namesOf([...idsOf(forGuest.settings), ...earlier.ids])
   return { inputs, host, forGuest, modulesDir, folder, file, names }
 }
 

@@ -96,14 +96,8 @@ function xmlOfNix(doc: NixDocument, context: Context): string {
   const { error } = xml
   if (error.code !== 'COMPUTED') throw new CommandError(domainMessage(error, context))
   const evaluated = evaluateDomain(doc.text, context.file === '-' ? undefined : context.file)
-  switch (evaluated.status) {
-    case 'ok':
-      return evaluated.xml
-    case 'failed':
-      throw new CommandError(computedMessage(error, { failed: evaluated.output }, context))
-    case 'missing':
-      throw new CommandError(computedMessage(error, { missing: evaluated.detail }, context))
-  }
+  if (evaluated.status === 'ok') return evaluated.xml
+  throw new CommandError(computedMessage(error, evaluated, context))
 }
 
 function xmlOf({ root }: XmlDocument): ReturnType<typeof toXml> {

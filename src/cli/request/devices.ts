@@ -44,7 +44,7 @@ export interface HostChoice {
  * `earlier` IDs are looked at in the same way, but for devices that vfio-pci has now. What other files give
  * away is gone for the host as well.
  */
-export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices = NO_EARLIER): HostChoice {
+export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostChoice {
   const { request, configuration, context, entry: specialisation, match } = inputs
   const { settings, assumesIsolated } = request
   const gpus = parseAddresses('gpu', request.gpus)
@@ -77,7 +77,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices = NO_EAR
   return {
     ...unchanged,
     settings: choice.settings,
-    byCard: isAsked ? optionsByCard(settings, choice.settings) : [],
+    byCard: isAsked ? changedOptions(settings, choice.settings) : [],
     notes: [...choiceNotes(choice, names), ...foreign, ...elsewhere, ...absent]
   }
 }
@@ -92,8 +92,8 @@ export function noteOnMachine(
     : []
 }
 
-/** The options that a card changed the settings for. */
-function optionsByCard(before: Settings, after: Settings): string[] {
+/** The options about devices whose settings differ. */
+export function changedOptions(before: Settings, after: Settings): string[] {
   const names = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
   return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
 }
@@ -109,8 +109,6 @@ export interface EarlierDevices {
   /** Where all of them stand, for a sentence. */
   places: string
 }
-
-const NO_EARLIER: EarlierDevices = { ids: [], named: [], places: '' }
 
 /**
  * What the IDs come to that stand elsewhere; the settings stay as they are. Refuses what would lock the
@@ -228,14 +226,20 @@ function withPlaces(
   }
 }
 
-/** What the configuration gives to vfio-pci in other words than by our options below the prefix. */
+/**
+ * What the configuration gives to vfio-pci in other words than by our options below the prefix. Nothing where
+ * the run only brings our modules up to date.
+ */
 export function earlierDevices({
   source: { doc },
   takeOver,
   prefix,
   request,
-  context
+  context,
+  isEdited
 }: ApplyInputs): EarlierDevices {
+  // They count from now on, also where they stay.
+  if (!isEdited && !takeOver) return { ids: [], named: [], places: '' }
   const home = innerModule(doc, prefix)?.doc ?? doc
   const found = obsoleteIn(home, request.release, prefix).filter(
     it => it.devices !== undefined && !it.isOutside

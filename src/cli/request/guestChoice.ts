@@ -19,7 +19,13 @@ import { diskMessage, type NameOf, presentNote } from '../text/disks.ts'
 import { readMessage } from '../text/files.ts'
 import { choiceNotes, problemMessage } from '../text/gates.ts'
 import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
-import { type EarlierDevices, givenElsewhere, type HostChoice, noteOnMachine } from './devices.ts'
+import {
+  changedOptions,
+  type EarlierDevices,
+  givenElsewhere,
+  type HostChoice,
+  noteOnMachine
+} from './devices.ts'
 import { identities } from './guest.ts'
 import { checkDisks, diskHost, guestsOf } from './guestDisks.ts'
 import type { ApplyInputs } from './inputs.ts'
@@ -44,7 +50,7 @@ export function chooseForGuest(
   guest: Guest,
   chosen: HostChoice,
   inputs: ApplyInputs,
-  earlier: EarlierDevices | undefined
+  earlier: EarlierDevices
 ): GuestChoice {
   const { configuration, prefix } = inputs
   const host = hostFor(inputs)
@@ -60,8 +66,7 @@ export function chooseForGuest(
   const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
   const notes = [...needNotes(needed.notes, guest, names), ...disks]
   const { settings } = chosen
-  const earlierIDs = new Set([...(earlier?.ids ?? []), ...(earlier?.named ?? [])])
-  for (const it of settings.devices ?? []) earlierIDs.add(it)
+  const earlierIDs = new Set([...earlier.ids, ...earlier.named, ...(settings.devices ?? [])])
   const named = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
   const isNew = (address: string) => {
     const device = machine?.devices.find(it => it.address === address)
@@ -138,13 +143,12 @@ function shortNames({ target }: ApplyInputs): NameOf {
 
 /** The options that a guest changed the settings for. */
 function optionsByGuest(before: Settings, after: Settings): string[] {
-  const vfio = ['devices', 'addresses', 'IOMMUType', 'competingDrivers'] as const
   const files = (after.sharedMemoryFiles ?? []).filter(
     it => !before.sharedMemoryFiles?.some(at => at.name === it.name)
   )
   const nodes = (after.deviceACL ?? []).length > (before.deviceACL ?? []).length
   return [
-    ...vfio.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`),
+    ...changedOptions(before, after),
     ...files.map(it => `virtualisation.sharedMemoryFiles.${it.name}`),
     ...(before.hugepages !== after.hugepages ? ['virtualisation.hugepages'] : []),
     ...(nodes ? ['virtualisation.libvirtd.deviceACL'] : [])

@@ -5,7 +5,7 @@ import type { Reason } from '../../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import { classWord, isDisplay } from '../../machine/read/pci.ts'
 import type { VirtualProblem } from '../../plan/guestDevices.ts'
-import { EXIT, type Message, plural, type Wording, wordsOf } from '../message.ts'
+import { type Message, plural, type Wording } from '../message.ts'
 
 export { briefDevice, callUses, list, showsOrMay }
 
@@ -52,36 +52,13 @@ export function iommuName({ cpu }: Machine): string {
 
 // The words for virtual functions (SR-IOV): why one is not bound at boot, and how a guest gets one.
 
-/** Whether a problem is about virtual functions. */
-export function isVirtualProblem(problem: { code: string }): problem is VirtualProblem {
-  return CODES.includes(problem.code)
-}
-
-const CODES: readonly string[] = [
-  'VIRTUAL_FUNCTION',
-  'ID_OF_VIRTUAL_FUNCTIONS',
-  'HAS_VIRTUAL_FUNCTIONS',
-  'PHYSICAL_FUNCTION_GIVEN'
-] satisfies VirtualProblem['code'][]
-
-/** Why virtual functions keep a choice from being made, and what to do instead. */
-export function virtualMessage(problem: VirtualProblem, names: Names): Message {
-  const refuse = (what: string, why: string, remedy: string): Message => ({
-    code: problem.code,
-    exit: EXIT.hardware,
-    what: `${what} Nothing was written.`,
-    why,
-    remedy
-  })
-  return wordsOf(VIRTUAL_WORDS, problem, { names, refuse })
-}
-
 interface About {
   names: Names
   refuse: (what: string, why: string, remedy: string) => Message
 }
 
-const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
+/** Why virtual functions keep a choice from being made, and what to do instead. */
+export const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
   VIRTUAL_FUNCTION: ({ address, isThere, physical }, { refuse }) =>
     refuse(
       `${address} ${isThere ? 'is' : 'would be'} a virtual function of ${physical}.`,

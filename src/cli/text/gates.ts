@@ -5,7 +5,7 @@ import type { Caution } from '../../machine/gates.ts'
 import { idOf, type PciDevice, slotOf } from '../../machine/machine.ts'
 import { isVgpu, isVirtual } from '../../machine/virtualFunctions.ts'
 import type { Choice, ChoiceProblem, Decision, MovedDevice } from '../../plan/devices.ts'
-import type { VirtualDecision, VirtualProblem } from '../../plan/guestDevices.ts'
+import type { VirtualDecision } from '../../plan/guestDevices.ts'
 import type { Context } from '../context.ts'
 import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
 import {
@@ -14,10 +14,9 @@ import {
   callUses,
   groupOfVirtual,
   iommuName,
-  isVirtualProblem,
   list,
   type Names,
-  virtualMessage
+  VIRTUAL_WORDS
 } from './devices.ts'
 
 const OTHER_CARD = 'choose another card: vfio-patch scan'
@@ -48,7 +47,6 @@ interface About {
 }
 
 function messageOf(problem: ChoiceProblem, call: string, names: Names): Message {
-  if (isVirtualProblem(problem)) return virtualMessage(problem, names)
   return wordsOf(WORDS, problem, {
     call,
     names,
@@ -63,7 +61,8 @@ function messageOf(problem: ChoiceProblem, call: string, names: Names): Message 
   })
 }
 
-const WORDS: Wording<Exclude<ChoiceProblem, VirtualProblem>, About, Message> = {
+const WORDS: Wording<ChoiceProblem, About, Message> = {
+  ...VIRTUAL_WORDS,
   CARRIES_DISK: ({ device, uses }, { names, isLater, refuse }) =>
     refuse(
       `${callDevice(device, names)} carries what this system lives on: ${callUses(uses)}.`,

@@ -1,6 +1,7 @@
 import type { Guest } from '../../guests/needs/needs.ts'
 import type { DomainError } from '../../guests/problem.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import type { evaluateDomain } from '../../plan/evaluate.ts'
 import type { GuestPlan } from '../../plan/guest.ts'
 import { type GuestNote, guestOption } from '../../plan/guestSettings.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
@@ -64,13 +65,13 @@ export function nixInsteadOfXml(context: Context): Message {
 /** A part of the domain would have to be computed, and that did not work. */
 export function computedMessage(
   error: DomainError,
-  reason: { missing: string } | { failed: string },
+  evaluated: Exclude<ReturnType<typeof evaluateDomain>, { status: 'ok' }>,
   context: Context
 ): Message {
-  if ('missing' in reason) {
+  if (evaluated.status === 'missing') {
     return {
       ...domainMessage(error, context),
-      why: `it has to be computed, and ${reason.missing}.`,
+      why: `it has to be computed, and ${evaluated.detail}.`,
       remedy: 'write it out, or run this where Nix is installed'
     }
   }
@@ -78,7 +79,7 @@ export function computedMessage(
     code: 'EVALUATION_FAILED',
     exit: EXIT.refused,
     what: `${nameOfFile(context)}: Nix can not compute the domain.`,
-    why: reason.failed,
+    why: evaluated.output,
     remedy: 'write out in the file what it needs from elsewhere'
   }
 }
