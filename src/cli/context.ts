@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { locateTarget, readSnapshot } from '../storage/read.ts'
 import { stateFolder } from '../storage/stateFolder.ts'
 import type { CommandRequest } from './args/request.ts'
-import { shellWord } from './args/shellWord.ts'
+import { shellWord } from './message.ts'
 
 /** What the sentences have to name: the command as it was called, and on which file. */
 export interface Context {

@@ -118,7 +118,7 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
   let stopped: readonly Stopped[] = []
   if (interrupted) {
     // Late, so that an error in the words is told at once.
-    const { recoverInterruptedRuns } = await import('./commands/earlierRuns.ts')
+    const { recoverInterruptedRuns } = await import('./commands/write.ts')
     const earlier = await recoverInterruptedRuns(interrupted)
     progress.earlierRuns = earlier.runs
     stopped = earlier.stopped

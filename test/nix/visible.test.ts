@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { shellWord } from '../../src/cli/args/shellWord.ts'
+import { shellWord } from '../../src/cli/message.ts'
 import { visible, visibleJson, visibleLine } from '../../src/nix/text/visible.ts'
 
 const SHOWN = (text: string) => !/(?!\u200c|\u200d|[\t\n])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text)

@@ -4,7 +4,7 @@ import { expr, formatPath, type NixValue, parseDocument, parsePath } from '../..
 import { literalOf } from '../../nix/syntax/literals.ts'
 import type { CheckMode } from '../../plan/evaluate.ts'
 import { formatFlag } from '../../settings/flag.ts'
-import { CommandError, type Message, orThrow, usage } from '../message.ts'
+import { CommandError, type Message, orThrow, shellWord, usage } from '../message.ts'
 import type { Screens } from '../output/output.ts'
 import { ACTIONS, type Action, FLAGS } from './flags.ts'
 import { type Arguments, closest, isGiven, readChoice, unknown } from './parse.ts'
@@ -16,7 +16,6 @@ import {
   readWriteOptions,
   type WriteOptions
 } from './request.ts'
-import { shellWord } from './shellWord.ts'
 
 /** What `option` does. Paths are attribute paths by their names. */
 export type OptionAction =

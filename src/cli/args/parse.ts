@@ -1,8 +1,7 @@
 import parse from 'yargs-parser'
 import { type FlagKind, formatFlag } from '../../settings/flag.ts'
-import { CommandError, type Message, usage } from '../message.ts'
+import { CommandError, type Message, shellWord, usage } from '../message.ts'
 import { COMMANDS, type Command, type CommandFlag, FLAGS } from './flags.ts'
-import { shellWord } from './shellWord.ts'
 
 /** What a person typed, read strictly. */
 export interface Arguments {

@@ -1,12 +1,16 @@
 import { gitFaults } from '../../check/gitFaults.ts'
+import type { OnMachine } from '../../check/onMachine.ts'
+import type { Thing } from '../../check/state.ts'
 import type { ModuleSource } from '../../configuration/imports.ts'
 import { kindOf } from '../../configuration/kind.ts'
 import { type Finding, type LintFile, lint } from '../../lints/index.ts'
+import { idOf } from '../../machine/machine.ts'
+import { markedLines } from '../../nix/errors.ts'
 import type { NixError } from '../../nix/index.ts'
 import type { Result } from '../../nix/result.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import type { CheckMode } from '../../plan/evaluate.ts'
-import { checkWithNix } from '../../plan/evaluate.ts'
+import { visibleLine } from '../../nix/text/visible.ts'
+import { type CheckMode, checkWithNix } from '../../plan/evaluate.ts'
 import {
   type FaultFixes,
   type Faults,
@@ -16,16 +20,29 @@ import {
 } from '../../plan/fixes.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type CheckRequest, readCheckRequest, type WriteOptions } from '../args/request.ts'
-import { CommandError, EXIT, orThrow, plural } from '../message.ts'
+import { CommandError, detailsOf, EXIT, orThrow, plural } from '../message.ts'
 import { shortName } from '../output/diff.ts'
-import { reportFinding, reportThings, showFinding, showThings } from '../output/findings.ts'
-import { printNotice, type Screens, writeOutput } from '../output/output.ts'
-import type { CheckBody, Report } from '../report.ts'
-import { type Inspection, inspectAgain, inspectMachine, withMachine } from '../request/faults.ts'
-import { guestFaults } from '../request/guestDisks.ts'
+import {
+  drawnByToolkit,
+  paint,
+  printNotice,
+  type Screen,
+  type Screens,
+  wrap,
+  writeOutput
+} from '../output/output.ts'
+import type { CheckBody, FindingReport, Report } from '../report.ts'
+import {
+  guestFaults,
+  type Inspection,
+  inspectAgain,
+  inspectMachine,
+  withMachine
+} from '../request/faults.ts'
 import { configurationOf, type ModuleFile, readModule, requireWritable } from '../request/inputs.ts'
 import { MachineReader } from '../request/machine.ts'
 import { applyMessage, nixMessage, tooBigNotes } from '../text/apply.ts'
+import { callDevice, type Names } from '../text/devices.ts'
 import { nextStep } from '../text/nextStep.ts'
 import { openWayNote } from '../text/output.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
@@ -82,8 +99,7 @@ async function fixFaults(
   const checked = checkWithNix(plan.files, request.checkMode, target.realpath)
   const check = orThrow(checked, it => applyMessage(it, context))
   const line = (it: Finding) => {
-    const text = shown.faults.files.find(file => file.path === it.path)?.doc.text ?? ''
-    const place = placeOf(text, it.range.start)
+    const place = placeOf(textOf(it.path, shown.faults.files), it.range.start)
     return `${shortName(target, it.path)}:${place.line}: ${it.code}, ${it.message}`
   }
   const notes = [
@@ -125,12 +141,13 @@ function tell(
   { quiet, screens, fix }: CheckRequest
 ): Report {
   const { findings } = faults
+  const { on, host, note } = inspection
   const problems = findings.filter(it => it.level === 'problem').length
   if (!quiet) {
     const parts = findings.map(it => showFinding(it, faults.files, nameOf, screens.out))
-    if (inspection.on) parts.push(showThings(inspection.on, inspection.names, screens.out))
+    if (on && host) parts.push(showThings(on, host.names, screens.out))
     if (parts.length > 0) writeOutput(`${parts.join('\n\n')}\n`)
-    if (!inspection.on && inspection.note !== undefined) printNotice(inspection.note)
+    if (note !== undefined) printNotice(note)
     if (warning !== undefined) printNotice(`Note: ${warning}`)
     for (const it of unread) printNotice(it)
     printNotice(summary(problems, findings.length - problems, body, fix ? 0 : fixable))
@@ -144,14 +161,14 @@ function checkBody(
   { files, findings }: Faults,
   nameOf: (path: string) => string,
   release: string | null,
-  inspection: Inspection
+  { on, host }: Inspection
 ): CheckBody {
   return {
     kind: 'check',
     release,
     files: files.map(it => nameOf(it.path)),
     findings: findings.map(it => reportFinding(it, files, nameOf)),
-    running: inspection.on ? reportThings(inspection.on, inspection.names) : null
+    running: on && host ? reportThings(on, host.names) : null
   }
 }
 
@@ -166,4 +183,120 @@ function summary(problems: number, notes: number, { files }: CheckBody, fixable:
   ]
   const offer = fixable > 0 ? ` With --fix, ${fixable} can be mended for you.` : ''
   return `${counts.join(' and ')} in ${where}.${offer}`
+}
+
+// How what is found is told, to people and to programs.
+
+/** What a finding comes to for a program; `nameOf` tells how the person knows a file. */
+function reportFinding(
+  finding: Finding,
+  files: readonly LintFile[],
+  nameOf: (path: string) => string
+): FindingReport {
+  const { code, level, path, range, message, why, remedy, fix } = finding
+  const text = textOf(path, files)
+  const { line, column } = placeOf(text, range.start)
+  const { start: offset, end } = range
+  return {
+    code,
+    level,
+    message,
+    why,
+    hint: remedy,
+    at: { path: nameOf(path), line, column },
+    offset,
+    length: end - offset,
+    fixable: fix !== undefined
+  }
+}
+
+/** The lines that a person reads of a finding: place, what, the line with carets, why, what to do. */
+function showFinding(
+  finding: Finding,
+  files: readonly LintFile[],
+  nameOf: (path: string) => string,
+  screen: Screen
+): string {
+  const { code, level, path, range, message, why, remedy } = finding
+  const text = textOf(path, files)
+  const { line, column } = placeOf(text, range.start)
+  const taken = 4 + `${line} | `.length + 2
+  const excerpt = markedLines(text, range, { color: screen.color, width: screen.width - taken })
+  const word = paint(screen, 'bold', level === 'note' ? `note ${code}` : code)
+  const head = `${nameOf(path)}:${line}:${column}: ${word}: ${message}.`
+  return [
+    visibleLine(head),
+    ...detailsOf({ excerpt: drawnByToolkit(excerpt.join('\n')), why, remedy })
+  ].join('\n')
+}
+
+function textOf(path: string, files: readonly LintFile[]): string {
+  return files.find(it => it.path === path)?.doc.text ?? ''
+}
+
+// What of a configuration is at work on its machine, for people and for programs.
+
+/** A line for each thing, under a line that says what it is about. */
+function showThings({ entry, things, isNixOS }: OnMachine, names: Names, screen: Screen): string {
+  const title =
+    entry === '' ? 'On this machine:' : `On this machine, for the boot entry "${entry}":`
+  const lines = things.flatMap(it => {
+    const text = `  ${nameOf(it, names)}: ${verdictOf(it, isNixOS)}`
+    return wrap(text, Math.max(60, screen.width), '    ')
+  })
+  return [paint(screen, 'bold', title), ...lines].join('\n')
+}
+
+function nameOf({ kind, name, device }: Thing, names: Names): string {
+  switch (kind) {
+    case 'device':
+      return device ? callDevice(device, names) : name
+    case 'module':
+      return `module ${name}`
+    default:
+      return name
+  }
+}
+
+function verdictOf({ verdict, because }: Thing, isNixOS: boolean): string {
+  const more = because === undefined ? '' : ` (${because})`
+  switch (verdict) {
+    case 'active':
+      return `active${more}`
+    case 'after-reboot':
+      return `configured, active after reboot${more}`
+    case 'not-built':
+      return isNixOS
+        ? `configured, not active because the system is not built with it yet${more}`
+        : `configured, not active because the machine was not started with it${more}`
+    case 'not-active':
+      return `not active because ${because}`
+    case 'unknown':
+      return `not known, as ${because}`
+  }
+}
+
+/** The same for a program. */
+function reportThings(
+  { entry, things, isNixOS }: OnMachine,
+  names: Names
+): NonNullable<CheckBody['running']> {
+  const active = things.filter(it => it.verdict === 'active').length
+  const isWhole = things.every(it => it.verdict === 'active' || it.verdict === 'unknown')
+  return {
+    state: isWhole ? 'active' : active === 0 ? 'not-active' : 'partial',
+    specialisation: entry === '' ? null : entry,
+    reasons: things
+      .filter(it => it.verdict !== 'active' && it.verdict !== 'unknown')
+      .map(it => `${nameOf(it, names)}: ${verdictOf(it, isNixOS)}`),
+    things: things.map(({ kind, name, verdict, because, device }) => ({
+      kind,
+      name,
+      verdict,
+      because: because ?? null,
+      device: device
+        ? { address: device.address, id: idOf(device), driver: device.driver ?? null }
+        : null
+    }))
+  }
 }

@@ -1,7 +1,16 @@
 import { readdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { isForGuests } from '../../machine/cards.ts'
 import { makeDump } from '../../machine/dump/dump.ts'
-import { candidateCards, virtualCandidatesOf } from '../../machine/gates.ts'
+import { KINDS, type Kind } from '../../machine/dump/names.ts'
+import {
+  type Candidate,
+  candidateCards,
+  proposalOf,
+  type VirtualCandidate,
+  virtualCandidatesOf
+} from '../../machine/gates.ts'
+import type { Machine, PciDevice } from '../../machine/machine.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import { isLedToRoots } from '../../storage/access.ts'
 import { makeFolder, missingFolders, removeIfEmpty, settleFolder } from '../../storage/folders.ts'
@@ -13,11 +22,10 @@ import { readScanRequest, type ScanRequest } from '../args/request.ts'
 import { CommandError, EXIT, orThrow, usage } from '../message.ts'
 import { isUnicode, printNotice, type Screens, wrap, writeOutput } from '../output/output.ts'
 import { type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
-import type { Report } from '../report.ts'
+import type { Report, ScanBody } from '../report.ts'
 import { MachineReader } from '../request/machine.ts'
-import { type Advice, adviceFor } from '../text/advice.ts'
-import type { Names } from '../text/devices.ts'
-import { dumpMessage, dumpNotes, outputLedMessage } from '../text/output.ts'
+import { callDevice, iommuName, list, type Names, whyNot } from '../text/devices.ts'
+import { dumpMessage, outputLedMessage } from '../text/output.ts'
 
 /** `scan`: shows the machine, and what of it a guest can have. Changes nothing. */
 export function scanCommand(args: Arguments, screens: Screens): Report {
@@ -27,16 +35,14 @@ export function scanCommand(args: Arguments, screens: Screens): Report {
   const virtual = virtualCandidatesOf(machine)
   const scan = { machine, candidates, virtual, names }
   const advice = adviceFor(machine, candidates, virtual, names)
-  const folder = request.dump
-  const dump = folder === undefined ? undefined : makeDump(recording)
-  if (folder !== undefined && dump) saveDump(folder, dump.texts, names)
+  const { dump: folder } = request
+  const dump = folder === undefined ? undefined : { folder, ...makeDump(recording) }
+  if (dump) saveDump(dump.folder, dump.texts, names)
   if (!request.quiet) {
     printTable(scan, advice, request)
-    if (folder !== undefined && dump) {
-      const width = widthOf(screens.err)
-      const notes = dumpNotes(folder, dump.replaced, machine).flatMap(it => wrap(it, width))
-      for (const line of notes) printNotice(line)
-    }
+    const notes = dump ? dumpNotes(dump.folder, dump.replaced, machine) : []
+    const lines = notes.flatMap(it => wrap(it, widthOf(screens.err)))
+    for (const line of lines) printNotice(line)
   }
   return { exit: EXIT.done, outcome: 'found', body: scanBody(scan, advice) }
 }
@@ -118,7 +124,7 @@ function fill(path: string, files: readonly (readonly [string, string])[]): File
 }
 
 /** The names as a pci.ids has them, so that the dump shows the same anywhere. */
-function pciIdsOf(names: ReadonlyMap<string, string>): string {
+function pciIdsOf(names: Names): string {
   const vendors = new Map<string, string[]>()
   const makers = new Map<string, string>()
   for (const [id, name] of [...names].sort()) {
@@ -133,4 +139,106 @@ function pciIdsOf(names: ReadonlyMap<string, string>): string {
   return [...vendors]
     .map(([vendor, lines]) => [`${vendor}  ${makers.get(vendor)}`, ...lines, ''].join('\n'))
     .join('')
+}
+
+/** Where the dump is, what has placeholders in it, and what does not. */
+function dumpNotes(
+  folder: string,
+  replaced: ReadonlyMap<Kind, number>,
+  { kernel, nixos }: Machine
+): string[] {
+  const counts = [...replaced].map(
+    ([kind, count]) => `${count} ${KINDS[kind][count === 1 ? 0 : 1]}`
+  )
+  const version = /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(kernel ?? '')?.[0]
+  const kept = [
+    'the models of the devices, the board and the processor',
+    ...['PCI addresses and IDs', 'drivers', 'usual names such as enp5s0 and /home'],
+    ...(version === undefined ? [] : [`the kernel version (${version})`]),
+    ...(nixos === undefined ? [] : ['the release of NixOS']),
+    'kernel parameters about devices'
+  ]
+  return [
+    `Saved what was read in ${folder}.`,
+    counts.length === 0
+      ? 'No name in it had to be replaced.'
+      : `Replaced by placeholders: ${list(counts)}.`,
+    `It still has ${list(kept)}.`,
+    'Look it through before you send it.'
+  ]
+}
+
+// What a person who looks at their machine should do next.
+
+/** A sentence, and the command to run. */
+type Advice = ScanBody['advice']
+
+function adviceFor(
+  machine: Machine,
+  candidates: readonly Candidate[],
+  virtual: readonly VirtualCandidate[],
+  names: Names
+): Advice {
+  const scan = 'vfio-patch scan'
+  const apply = (words = '') => `sudo vfio-patch apply${words}`
+  const call = (it: Candidate) => callDevice(it.card.display, names)
+  const address = (it: Candidate) => it.card.display.address
+  const [first] = candidates
+  if (first === undefined) {
+    const text = 'There is no graphics card here, so there is none to give to a guest.'
+    return { text, command: `${scan}   (on the machine that has the card)` }
+  }
+  const free = candidates.filter(it => it.verdict === 'free')
+  const bound = free.find(it => isForGuests(it.card.display))
+  const proposal = proposalOf(candidates) ?? bound
+  if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
+    const text = `The IOMMU is off: switch on ${iommuName(machine)} in the firmware setup, as nothing can be given to a guest without it.`
+    return { text, command: `${scan}   (after the reboot)` }
+  }
+  if (bound !== undefined) {
+    const text = `${call(bound)} is set aside for guests already.`
+    return { text, command: `vfio-patch diff --gpu ${address(bound)}` }
+  }
+  if (proposal !== undefined) {
+    const text =
+      machine.iommu.groups === 0
+        ? `The IOMMU is off: one run turns it on, and after a reboot the same command gives ${call(proposal)} away.`
+        : `${call(proposal)} can go to a guest.`
+    return { text, command: apply(` --gpu ${address(proposal)}`) }
+  }
+  if (free.length > 0) {
+    const text = `${free.length} cards can go to a guest (${list(free.map(address))}); you will be asked which.`
+    return { text, command: apply() }
+  }
+  const asking = candidates.find(it => it.verdict === 'confirm')
+  if (asking !== undefined) {
+    const why = asking.reasons.map(whyNot).join('; ')
+    const text = `${call(asking)} can go to a guest, but ${why}: plug the monitor into the other card first, or use a boot entry of its own.`
+    return { text, command: apply(` --gpu ${address(asking)} --specialisation vfio`) }
+  }
+  const functions = virtual.filter(it => it.verdict === 'free').map(it => it.device)
+  if (functions.length > 0) return adviceOnVirtual(functions, names)
+  const own = candidates.find(it => !it.card.isIntegrated) ?? first
+  const why = own.reasons.map(whyNot).join('; ')
+  if (own.verdict === 'separate') {
+    const text = `${call(own)} can't be given away for good: ${why}. A guest can have it while it runs, or in a boot entry of its own.`
+    return { text, command: apply(` --gpu ${address(own)} --bind hooks`) }
+  }
+  const text = `No card can go to a guest: ${call(own)} stays, as ${why}.`
+  return { text, command: `${scan}   (with the card in another slot)` }
+}
+
+/** No card can go to a guest, but these virtual functions can. */
+function adviceOnVirtual(functions: readonly PciDevice[], names: Names): Advice {
+  const display = functions.find(it => it.class.startsWith('03'))
+  const example = display ?? functions[0]
+  const call = example === undefined ? '' : callDevice(example, names)
+  const what =
+    functions.length === 1
+      ? `the virtual function ${call} can`
+      : `${functions.length} virtual functions can, such as ${call}`
+  return {
+    text: `No card can go to a guest, but ${what}. Write <hostdev> with managed='yes' and its address into the domain of the guest.`,
+    command: 'sudo vfio-patch apply --domain GUEST.xml'
+  }
 }

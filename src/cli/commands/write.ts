@@ -1,21 +1,40 @@
-// Writes what was agreed on, and tells git of the files that came and went.
+// Writes what was agreed on, and tells git of the files that came and went; before that, it finishes or takes back
+// what an interrupted run left.
 
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Files } from '../../configuration/files.ts'
+import { locate } from '../../configuration/repository.ts'
 import { ok, type Result } from '../../nix/result.ts'
+import { isLedToRoots } from '../../storage/access.ts'
+import type { NewRun } from '../../storage/stateFolder.ts'
 import { type CommitProblem, commit, holdSignals } from '../../storage/commit.ts'
 import { planRegistration, type Registration, register } from '../../storage/git.ts'
+import type { Stopped } from '../../storage/history.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
-import { readSnapshot } from '../../storage/read.ts'
-import { markReported, type Purpose } from '../../storage/run.ts'
-import type { NewRun } from '../../storage/stateFolder.ts'
+import { locateTarget, readSnapshot } from '../../storage/read.ts'
+import {
+  findAbandoned,
+  findInterrupted,
+  foresee,
+  type Recovered,
+  recover
+} from '../../storage/recovery.ts'
+import { markReported, type Purpose, runKind } from '../../storage/run.ts'
 import type { FileChange } from '../../storage/work.ts'
-import type { WritingRequest } from '../args/request.ts'
-import { type Context, stateFolderHere, VERSION, watch } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import type { RecoveryRequest, WritingRequest } from '../args/request.ts'
+import { type Context, contextOf, stateFolderHere, VERSION, watch } from '../context.ts'
+import { EXIT, type Message, orThrow } from '../message.ts'
 import { printMessage, printNotice } from '../output/output.ts'
-import { fail, type PlanBody, type Report } from '../report.ts'
-import { commitMessage, leftMessage, WAITED, warningMessage } from '../text/files.ts'
+import { type EarlierRunReport, fail, type PlanBody, type Report } from '../report.ts'
+import {
+  commitMessage,
+  dateOf,
+  leftMessage,
+  readMessage,
+  WAITED,
+  warningMessage
+} from '../text/files.ts'
 import { ignoredMessage, registerMessage } from '../text/git.ts'
 
 /** A change that was agreed on. */
@@ -161,4 +180,113 @@ export async function waitForOthers<T, P extends FileProblem>(
 
 function isHeld(problem: FileProblem, stateFolder: string): problem is LockedProblem {
   return problem.code === 'LOCKED' && problem.folder === stateFolder
+}
+
+// A run that was stopped in the middle is finished or taken back before another one begins.
+
+/** What was seen of interrupted runs. */
+export interface EarlierRuns {
+  runs: readonly EarlierRunReport[]
+  /** Those for the file of the command, and what became of them, or would if the command wrote. */
+  stopped: readonly Stopped[]
+}
+
+/**
+ * Sees to what an interrupted run left in the way of this command, and says so on stderr unless that is
+ * for the document. A command that doesn't write only says it.
+ */
+export async function recoverInterruptedRuns(request: RecoveryRequest): Promise<EarlierRuns> {
+  const { root, file } = request
+  const { path } = locate(file, root, process.env)
+  const target = locateTarget(path, { root })
+  if (!target.ok) return NONE
+  const { realpath } = target.value
+  // The command is going to refuse that, and a run that was interrupted there is none of its business.
+  if (isLedToRoots(path, realpath)) return NONE
+  const options = { paths: [realpath], stateFolder: stateFolderHere(root) }
+  return request.writes
+    ? recoverRuns(request, path, realpath, options)
+    : tellInterrupted(request, realpath, options)
+}
+
+const NONE: EarlierRuns = { runs: [], stopped: [] }
+
+interface Options {
+  paths: string[]
+  stateFolder: string
+}
+
+function tellInterrupted(
+  request: RecoveryRequest,
+  realpath: string,
+  options: Options
+): EarlierRuns {
+  const found = findInterrupted(options)
+  for (const { started } of found) {
+    const when = started === null ? '' : ` (${dateOf(started)})`
+    const text = `an earlier run was interrupted${when}; the next command that writes sees to it.`
+    if (!request.json) note(text)
+  }
+  const runs = found.map(({ started }): EarlierRunReport => {
+    return { started, outcome: 'pending', files: [] }
+  })
+  return { runs, stopped: foresee(options).filter(isFor(realpath, request)).map(stoppedOf) }
+}
+
+async function recoverRuns(
+  request: RecoveryRequest,
+  path: string,
+  realpath: string,
+  options: Options
+): Promise<EarlierRuns> {
+  const { quiet, gitAdd } = request
+  const abandoned = findAbandoned(options).filter(it => isIn(dirname(realpath), it.folder))
+  const result = await waitForOthers(options.stateFolder, quiet, () => recover(options))
+  const recovered = orThrow(result, it => readMessage(it, contextOf(request, path)))
+  for (const it of recovered) {
+    if (!quiet) note(sentence(it))
+    // It may have been stopped before it told git.
+    for (const each of registrationsFor(it.created, it.deleted, gitAdd)) {
+      for (const problem of registerOne(each, path)) printMessage(problem)
+    }
+  }
+  const runs = recovered.map(({ started, outcome, files }) => {
+    return { started, outcome: OUTCOMES[outcome], files }
+  })
+  const stopped = [
+    ...recovered.filter(isFor(realpath, request)).map(stoppedOf),
+    ...abandoned.map(({ kind }): Stopped => ({ kind, outcome: 'nothing' }))
+  ]
+  return { runs, stopped }
+}
+
+/** Whether it was for the file; where `undo` names a run, the name will say. */
+function isFor(realpath: string, { run }: RecoveryRequest): (recovered: Recovered) => boolean {
+  return ({ files, purpose }) =>
+    run !== undefined || purpose?.target === realpath || files.includes(realpath)
+}
+
+function isIn(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(join(folder, '/'))
+}
+
+function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): Stopped {
+  const subject = purpose.undoes ?? purpose.redoes
+  return {
+    kind: runKind(purpose, command),
+    command,
+    outcome,
+    ...(run === undefined ? {} : { run }),
+    ...(subject === undefined ? {} : { subject })
+  }
+}
+
+const OUTCOMES = { finished: 'finished', 'taken back': 'taken-back' } as const
+
+function sentence({ started, outcome }: Recovered): string {
+  return `an earlier run was interrupted (${dateOf(started)}); it was ${outcome}.`
+}
+
+function note(text: string): void {
+  printNotice(`vfio-patch: note: ${text}`)
 }

@@ -1,14 +1,43 @@
 import { basename } from 'node:path'
+import type { Files } from '../../configuration/files.ts'
 import { stampOf } from '../../configuration/stamp.ts'
+import { formatPath } from '../../nix/index.ts'
+import type { ApplyPlan } from '../../plan/apply.ts'
+import type { ParseCheck } from '../../plan/evaluate.ts'
+import type { Obsolete } from '../../plan/legacy/replaced.ts'
+import type { TakeOver } from '../../plan/legacy/takeOver.ts'
 import type { Registration } from '../../storage/git.ts'
+import type { TargetFile } from '../../storage/read.ts'
 import type { CommandRequest } from '../args/request.ts'
+import type { Context } from '../context.ts'
 import { plural } from '../message.ts'
-import type { Prepared } from '../prepared.ts'
-import type { EditReport, FileReport, PlanBody } from '../report.ts'
+import type { FileReport, GuestReport, PlanBody, ReplacedReport } from '../report.ts'
+import type { DarkPrompt } from '../request/faults.ts'
 import { registrationLines } from '../text/git.ts'
 import { folderOfModule, groupFiles, isOwnModule, nameIn, paintPatch, shortName } from './diff.ts'
-import { replacementLines } from './findings.ts'
 import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
+
+/** A plan that passed all checks, with what it takes to show and to write it. */
+export interface Prepared {
+  plan: ApplyPlan
+  /** The file that the person named, or the module that they edit. */
+  target: TargetFile
+  /** All that was read for the plan. */
+  sources: Files
+  /** Its `file` is the configuration as the person knows it: links not resolved. */
+  context: Context
+  check: ParseCheck
+  /** What gives way in the person's own files. */
+  replaced?: readonly Replacement[]
+  /** Lines that a person has to read before they decide. */
+  notes?: readonly string[]
+  /** The options whose values come from a card that was named. */
+  byCard?: readonly string[]
+  /** The options whose values come from the guest that was named. */
+  byGuest?: readonly string[]
+  guest?: GuestReport
+  dark?: DarkPrompt
+}
 
 /** The whole plan as a patch: the person's own file first, as it is what they want to see. */
 export function patchOfPlan({ target }: Prepared, body: PlanBody): string {
@@ -27,22 +56,21 @@ export function showPlan(
   printNotice(headline(prepared))
   for (const line of replacementLines(body.replaced, screens.err)) printNotice(line)
   const { plan, target } = prepared
-  const intact = new Set(
-    plan.files
-      .filter(({ before }) => before === undefined || stampOf(before) === 'intact')
-      .map(it => it.path)
-  )
+  const planned = (it: FileReport) => plan.files.find(file => file.path === it.realpath)
+  const isIntact = (it: FileReport) => {
+    const before = planned(it)?.before
+    return before === undefined || stampOf(before) === 'intact'
+  }
   // A guest is the person's own, so what changes in it is shown.
   const guest = prepared.guest?.path
-  const isPlain = ({ realpath, action }: FileReport) =>
-    realpath !== target.realpath &&
-    intact.has(realpath) &&
-    (realpath !== guest || action === 'create')
+  const isPlain = (it: FileReport) =>
+    it.realpath !== target.realpath &&
+    isIntact(it) &&
+    (it.realpath !== guest || it.action === 'create')
   const files = ownFirst(body.files, target.realpath)
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
   writeExact(paintPatch(whole.map(it => it.patch).join(''), screens.out), screens.out)
-  const planned = (it: FileReport) => plan.files.find(file => file.path === it.realpath)
   const groups = groupFiles(
     brief,
     it => nameIn(target, it.realpath),
@@ -62,13 +90,13 @@ export function showPlan(
       paint(screens.err, 'dim', `${what}: ${name} (${count}${lines} lines, shown with -v)`)
     )
   }
-  if (verbose)
-    for (const it of body.files)
-      for (const edit of it.edits) for (const line of editLines(it, edit)) printNotice(line)
-  for (const line of prepared.notes ?? [])
-    for (const it of fitting(line, screens.err)) printNotice(it)
-  for (const line of registrationLines(registrations)) printNotice(line)
-  printNotice(checkLine(prepared))
+  const lines = [
+    ...(verbose ? body.files.flatMap(editLines) : []),
+    ...(prepared.notes ?? []).flatMap(it => fitting(it, screens.err)),
+    ...registrationLines(registrations),
+    checkLine(prepared)
+  ]
+  for (const line of lines) printNotice(line)
 }
 
 const WORDS = {
@@ -88,8 +116,10 @@ function ownFirst(files: readonly FileReport[], configuration: string): FileRepo
 }
 
 /** `configuration.nix:8: imports (modules)`, for each option that an edit touches. */
-function editLines({ path }: FileReport, { line, reasons }: EditReport): string[] {
-  return reasons.map(({ option, rule }) => `${basename(path)}:${line}: ${option} (${rule})`)
+function editLines({ path, edits }: FileReport): string[] {
+  return edits.flatMap(({ line, reasons }) =>
+    reasons.map(({ option, rule }) => `${basename(path)}:${line}: ${option} (${rule})`)
+  )
 }
 
 function checkLine({ check }: Prepared): string {
@@ -122,4 +152,50 @@ function headline({ plan, target, context }: Prepared): string {
     parts.push(`${shortName(target, folder)}/: ${counts.join(', ')}`)
   }
   return parts.join('; ')
+}
+
+// What in a person's own file gives way, told above the diff that shows it.
+
+/** One value that gives way, or an import. */
+interface Replacement extends ReplacedReport {
+  /** The options that are edited for it. */
+  options: readonly string[]
+}
+
+/** All that a plan replaces: imports first, then values in the order of the text. */
+export function replacementsIn(
+  { replaced = [] }: ApplyPlan,
+  takeOver: TakeOver | undefined,
+  { file }: Context,
+  configuration: string
+): Replacement[] {
+  const imports = (takeOver?.replaced ?? []).map(({ path, line, column, spelling, option }) => ({
+    code: 'OLD_MODULE',
+    message: `${spelling} declares ${option}, and so do the modules of vfio-patch`,
+    at: { path: path === configuration ? file : path, line, column },
+    options: ['imports']
+  }))
+  const values = replaced.map(it => ({
+    code: it.code,
+    message: it.message,
+    at: { path: file, line: it.line, column: it.column },
+    options: optionsOf(it)
+  }))
+  return [...imports, ...values.sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)]
+}
+
+function optionsOf({ fix, devices = [], deviceACL = [] }: Obsolete): string[] {
+  return [
+    ...fix.flatMap(it => [formatPath(it.path), ...(it.op === 'rename' ? [formatPath(it.to)] : [])]),
+    ...(devices.length > 0 ? ['virtualisation.vfio.devices', 'virtualisation.vfio.addresses'] : []),
+    ...(deviceACL.length > 0 ? ['virtualisation.libvirtd.deviceACL'] : [])
+  ]
+}
+
+/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`, in as many lines as a terminal needs. */
+function replacementLines(replacements: readonly ReplacedReport[], screen: Screen): string[] {
+  return replacements.flatMap(({ code, message, at }) => {
+    const text = `Replaces ${basename(at.path)}:${at.line}: ${code}, ${message}.`
+    return fitting(text, screen).map(it => it.replace(code, paint(screen, 'bold', code)))
+  })
 }

@@ -5,7 +5,6 @@ import { classWord, isBridge, isDisplay } from '../../machine/read/pci.ts'
 import { isVgpu, virtualFunctionsOf } from '../../machine/virtualFunctions.ts'
 import { visibleLine } from '../../nix/text/visible.ts'
 import type { ScanBody } from '../report.ts'
-import type { Advice } from '../text/advice.ts'
 import { list, type Names, whyNot } from '../text/devices.ts'
 import { paint, type Screen, wrap } from './output.ts'
 
@@ -214,7 +213,7 @@ function cut(text: string, width: number, isUnicode: boolean): string {
 }
 
 /** What `scan` tells a program. */
-export function scanBody(scan: Scan, advice: Advice): ScanBody {
+export function scanBody(scan: Scan, advice: ScanBody['advice']): ScanBody {
   const { machine, candidates, virtual, names } = scan
   const { iommu, cpu, memory, firmware } = machine
   return {

@@ -1,42 +1,56 @@
 // The machine beside a configuration: whether it is the one that this is for, and what came of it.
 
+import { dirname, join } from 'node:path'
 import { darkPassphrases } from '../../check/darkPassphrase.ts'
 import { compareWithMachine, type OnMachine } from '../../check/onMachine.ts'
+import type { FolderListing, SourceFile } from '../../configuration/files.ts'
 import type { Configuration } from '../../configuration/load.ts'
+import { readXml } from '../../guests/xml/readXml.ts'
 import { passesDevices } from '../../lints/bindings.ts'
-import { DECIDED_CODES, type Finding, isSameFinding, type LintCode } from '../../lints/index.ts'
+import {
+  DECIDED_CODES,
+  type Finding,
+  isSameFinding,
+  type LintCode,
+  type LintFile
+} from '../../lints/index.ts'
 import { viewsOf, withParts } from '../../lints/view.ts'
-import type { Machine } from '../../machine/machine.ts'
+import { followLinks } from '../../machine/source.ts'
+import type { Range } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
+import { type GuestThere, guestsThere, judgeDisks } from '../../plan/disks/guestDisks.ts'
+import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/hostDevices.ts'
+import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
 import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
 import type { ApplyRequest } from '../args/request.ts'
 import { shortName } from '../output/diff.ts'
 import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
-import type { Names } from '../text/devices.ts'
+import { type NameOf, usedBy, whyNot } from '../text/disks.ts'
 import { type ApplyInputs, hostMatch } from './inputs.ts'
 import type { Host, MachineReader } from './machine.ts'
 
-/**
- * What was seen of the machine; or why it was not looked at, in a sentence. `on` is undefined where the
- * configuration gives nothing to guests as well.
- */
-export type Inspection =
-  | { on: OnMachine; names: Names; machine: Machine; host: Host }
-  | { on: undefined; machine?: Machine; host?: Host; note?: string }
+/** What was seen of the machine that a configuration is for. */
+export interface Inspection {
+  /** Undefined where the machine was not looked at. */
+  host?: Host
+  /** Undefined also where the configuration gives nothing to guests. */
+  on?: OnMachine | undefined
+  /** Why it was not looked at, in a sentence. */
+  note?: string
+}
 
 /** The same machine compared with other files. */
 export function inspectAgain(looked: Inspection, { files, facts }: Faults): Inspection {
-  if (!looked.machine) return looked
-  const on = looked.on && compareWithMachine(files, facts, looked.machine)
-  return on && looked.on ? { ...looked, on } : { on: undefined, machine: looked.machine }
+  const { host, on } = looked
+  return host && on ? { host, on: compareWithMachine(files, facts, host.machine) } : looked
 }
 
 /** All that is found in the files, with what the machine shows and decides, where it was looked at. */
-export function withMachine(faults: Faults, { on, machine }: Inspection): Faults {
-  if (!machine) return faults
+export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
+  if (!host) return faults
   const { files, facts, findings } = faults
   const inText = findings.filter(it => !DECIDED_CODES.includes(it.code))
-  const found = [...(on?.findings ?? []), ...darkPassphrases(files, facts, machine)]
+  const found = [...(on?.findings ?? []), ...darkPassphrases(files, facts, host.machine)]
   return withFindings({ ...faults, findings: inText }, found)
 }
 
@@ -54,18 +68,17 @@ export function inspectMachine(
   // A folder that is named has to be right, whatever the files say.
   const isNamed = request.sysfs !== undefined
   const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
-  if (!isAsked && !isNamed) return { on: undefined }
+  if (!isAsked && !isNamed) return {}
   const owners = new Set(files.map(it => hostMatch(it.doc, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
-  if (owner === 'other' || (request.root !== '/' && !isNamed)) return { on: undefined }
+  if (owner === 'other' || (request.root !== '/' && !isNamed)) return {}
   const unsure =
     'The machine was not looked at, as no networking.hostName says that it is the one of this file. To look at it all the same: --sysfs /'
-  if (owner === 'unknown' && !file.startsWith('/etc/nixos/')) return { on: undefined, note: unsure }
+  if (owner === 'unknown' && !file.startsWith('/etc/nixos/')) return { note: unsure }
   const host = reader.read()
-  const { machine, names } = host
-  if (owner === 'unknown' && machine.nixos === undefined) return { on: undefined, note: unsure }
-  const on = compareWithMachine(files, facts, machine)
-  return on === undefined ? { on, machine, host } : { on, names, machine, host }
+  const { machine } = host
+  if (owner === 'unknown' && machine.nixos === undefined) return { note: unsure }
+  return { host, on: compareWithMachine(files, facts, machine) }
 }
 
 // What a plan would make worse: what "check" finds in its result and does not find in the files as they are.
@@ -144,11 +157,9 @@ function inspectForRun(
   { request, context, match, reader }: ApplyInputs
 ): Inspection & { isForced?: boolean } {
   const inspection = inspectMachine(faults, context.file, request, reader)
-  if (inspection.machine) return inspection
+  if (inspection.host) return inspection
   const isChosen = request.gpus.length > 0 || (namesDevices(request) && match !== 'other')
-  return isChosen
-    ? { on: undefined, machine: reader.read().machine, isForced: true }
-    : { on: undefined }
+  return isChosen ? { host: reader.read(), isForced: true } : {}
 }
 
 /** Problems, and notes on a prompt that may be invisible. */
@@ -168,4 +179,107 @@ export interface DarkPrompt {
   drivers: readonly string[]
   /** The call that writes them; absent where no edit is sure to help. */
   call?: string
+}
+
+// What the machine and the configuration say of the disks of a guest.
+
+/**
+ * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration
+ * uses are those of its files, and of the hardware-configuration.nix beside it, which a flake may list. `entry`
+ * is the boot entry of its own that the options go into.
+ */
+export function diskHost(
+  host: Host | undefined,
+  { target, files, sources }: Configuration,
+  entry = ''
+): DiskHost {
+  const beside = sources.module(join(dirname(target.path), 'hardware-configuration.nix'))
+  const isNew = beside !== undefined && !files.some(it => it.path === beside.path)
+  return {
+    machine: host?.machine,
+    isDump: host?.isDump === true,
+    follow: it => (host ? followLinks(host.source, it) : it),
+    poolCalled: it => (host ? poolCalled(it, host) : undefined),
+    devices: hostDevices(isNew ? [...files, beside] : files),
+    entry
+  }
+}
+
+/** libvirt on NixOS keeps its pools in /var/lib, and elsewhere in /etc; only root may read them. */
+function poolCalled(name: string, { source }: Host): StoragePool | undefined {
+  if (name.includes('/')) return undefined
+  const folders = ['/var/lib/libvirt/storage', '/etc/libvirt/storage', '/run/libvirt/storage']
+  const text = folders.map(it => source.text(`${it}/${name}.xml`)).find(it => it !== undefined)
+  const document = text === undefined ? undefined : readXml(text, 'pool')
+  return document?.ok ? readPool(document.value.root) : undefined
+}
+
+/** The guests that the configuration has: in its own files, and in our folder for guests (`listing`). */
+export function guestsOf(files: readonly SourceFile[], listing: FolderListing): GuestThere[] {
+  const entries = typeof listing === 'string' ? [] : [...listing]
+  const inFolder = entries.flatMap(([name, file]) => (name.endsWith('.nix') && file ? [file] : []))
+  return guestsThere([...files, ...inFolder])
+}
+
+// What `check` finds in the guests of a configuration: disks that the host uses itself.
+
+/**
+ * Each disk that the host uses and a guest can write to: of the guests in the files of a configuration, and of
+ * those in the folder of our modules, with the files there that have one. Without a machine (`host`) only what the
+ * configuration itself uses is found.
+ */
+export function guestFaults(
+  configuration: Configuration,
+  host: Host | undefined,
+  nameOf: NameOf
+): { findings: Finding[]; files: LintFile[] } {
+  const { files: own, installedFolders, sources } = configuration
+  const folders = [...new Set(installedFolders.map(it => join(it.path, 'guests')))]
+  const guests = [
+    ...guestsOf(own, 'absent'),
+    ...folders.flatMap(folder => {
+      // A folder that can't be read is told by what needs it; here it has nothing to look at.
+      const read = sources.folder(folder)
+      return read.ok ? guestsOf([], read.value.listing) : []
+    })
+  ].filter(it => it.disks.length > 0)
+  if (guests.length === 0) return { findings: [], files: [] }
+  const disks = diskHost(host, configuration)
+  const found = guests.flatMap(guest => {
+    const { used } = judgeDisks(guest.disks, disks)
+    return used.map(it => findingOf(it, guest, nameOf))
+  })
+  const known = new Set(own.map(it => it.path))
+  const paths = new Set(found.map(it => it.path).filter(it => !known.has(it)))
+  const files = [...paths].flatMap(path => guests.find(it => it.file.path === path)?.file ?? [])
+  return { findings: found, files }
+}
+
+function findingOf(used: UsedDisk, guest: GuestThere, nameOf: NameOf): Finding {
+  return {
+    code: 'GUEST_DISK',
+    level: 'problem',
+    path: guest.file.path,
+    range: rangeOf(used, guest.file.text),
+    message: usedBy(used, guest.name, nameOf),
+    why: whyNot(used),
+    remedy:
+      used.folder === undefined
+        ? `give ${guest.name} another disk or an image file`
+        : 'add readonly to it, or share a folder that holds nothing of the system'
+  }
+}
+
+/** The string that names the disk; else the first character of the file. */
+function rangeOf({ disk: { name } }: UsedDisk, text: string): Range {
+  const word =
+    name.kind === 'path' || name.kind === 'folder'
+      ? name.path
+      : name.kind === 'volume'
+        ? name.volume
+        : undefined
+  const start = word === undefined ? -1 : text.indexOf(`"${word}"`)
+  return start === -1 || word === undefined
+    ? { start: 0, end: 1 }
+    : { start, end: start + word.length + 2 }
 }

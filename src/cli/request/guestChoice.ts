@@ -15,7 +15,7 @@ import { VERSION } from '../context.ts'
 import { CommandError, orThrow } from '../message.ts'
 import { shortName } from '../output/diff.ts'
 import { applyMessage } from '../text/apply.ts'
-import { diskMessage, type NameOf, presentNote } from '../text/disks.ts'
+import { diskMessage, diskNotes, type NameOf, presentNote } from '../text/disks.ts'
 import { readMessage } from '../text/files.ts'
 import { choiceNotes, problemMessage } from '../text/gates.ts'
 import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
@@ -26,8 +26,8 @@ import {
   type HostChoice,
   noteOnMachine
 } from './devices.ts'
+import { diskHost, guestsOf } from './faults.ts'
 import { identities } from './guest.ts'
-import { checkDisks, diskHost, guestsOf } from './guestDisks.ts'
 import type { ApplyInputs } from './inputs.ts'
 import type { Host } from './machine.ts'
 
@@ -55,16 +55,13 @@ export function chooseForGuest(
   const { configuration, prefix } = inputs
   const host = hostFor(inputs)
   const { machine, names = new Map<string, string>() } = host ?? {}
-  const disks = checkDisks(
-    guest.disks,
-    guest,
-    diskHost(host, configuration, inputs.entry),
-    shortNames(inputs)
-  )
+  const nameOf = shortNames(inputs)
+  const disks = judgeDisks(guest.disks, diskHost(host, configuration, inputs.entry))
+  if (disks.used.length > 0) throw new CommandError(diskMessage(disks.used, guest, nameOf))
   const texts = configuration.files.map(it => it.text)
   const where = { machine, configuration: configuration.target.doc, prefix, texts }
   const needed = settingsForGuest(guest.name, guest.needs, chosen.settings, where)
-  const notes = [...needNotes(needed.notes, guest, names), ...disks]
+  const notes = [...needNotes(needed.notes, guest, names), ...diskNotes(disks.notes, guest, nameOf)]
   const { settings } = chosen
   const earlierIDs = new Set([...earlier.ids, ...earlier.named, ...(settings.devices ?? [])])
   const named = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))

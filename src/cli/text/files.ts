@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path'
 import type { CommitProblem } from '../../storage/commit.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
 import type { OnDisk } from '../../storage/work.ts'
-import { shellWord } from '../args/shellWord.ts'
 import { type Context, callOn, stateFolderHere, undoCallOn } from '../context.ts'
-import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
+import { EXIT, type Message, shellWord, type Wording, wordsOf } from '../message.ts'
 
 const NOTHING = 'Nothing was written.'
 

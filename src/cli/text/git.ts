@@ -2,8 +2,7 @@
 
 import { relative } from 'node:path'
 import type { GitProblem, Registration } from '../../storage/git.ts'
-import { shellWord } from '../args/shellWord.ts'
-import { EXIT, type Message, plural } from '../message.ts'
+import { EXIT, type Message, plural, shellWord } from '../message.ts'
 
 /** What will be done, for the plan: a line for each thing. */
 export function registrationLines(registrations: readonly Registration[]): string[] {

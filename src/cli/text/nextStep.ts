@@ -2,7 +2,7 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Build, buildOf } from '../../configuration/build.ts'
 import { type Files, openFiles } from '../../configuration/files.ts'
-import { shellWord } from '../args/shellWord.ts'
+import { shellWord } from '../message.ts'
 import { list } from './devices.ts'
 
 function gapsOf(build: Build): string[] {

@@ -1,15 +1,11 @@
 // The sentences about files that a command makes besides the configuration: patches and dumps.
 
 import { dirname } from 'node:path'
-import { KINDS, type Kind } from '../../machine/dump/names.ts'
-import type { Machine } from '../../machine/machine.ts'
 import { findOpenParents, isLedToRoots, isOutOfReach, knownPeople } from '../../storage/access.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import type { TargetFile } from '../../storage/read.ts'
-import { shellWord } from '../args/shellWord.ts'
 import { type Context, callOn } from '../context.ts'
-import { EXIT, type Message, usage } from '../message.ts'
-import { list } from './devices.ts'
+import { EXIT, type Message, shellWord, usage } from '../message.ts'
 
 /** A patch that would take the place of a file that it must not. */
 export function replacesMessage(target: string): Message {
@@ -91,35 +87,6 @@ function reasonOf(problem: FileProblem): string {
     default:
       return problem.code
   }
-}
-
-// The sentences that "scan --dump" prints about what it saved.
-
-/** Where the dump is, what has placeholders in it, and what does not. */
-export function dumpNotes(
-  folder: string,
-  replaced: ReadonlyMap<Kind, number>,
-  { kernel, nixos }: Machine
-): string[] {
-  const counts = [...replaced].map(
-    ([kind, count]) => `${count} ${KINDS[kind][count === 1 ? 0 : 1]}`
-  )
-  const version = /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(kernel ?? '')?.[0]
-  const kept = [
-    'the models of the devices, the board and the processor',
-    ...['PCI addresses and IDs', 'drivers', 'usual names such as enp5s0 and /home'],
-    ...(version === undefined ? [] : [`the kernel version (${version})`]),
-    ...(nixos === undefined ? [] : ['the release of NixOS']),
-    'kernel parameters about devices'
-  ]
-  return [
-    `Saved what was read in ${folder}.`,
-    counts.length === 0
-      ? 'No name in it had to be replaced.'
-      : `Replaced by placeholders: ${list(counts)}.`,
-    `It still has ${list(kept)}.`,
-    'Look it through before you send it.'
-  ]
 }
 
 /** The refusal of a file that another user's folder or link leads to; undefined where that is not so. */
