@@ -67,7 +67,7 @@ function remedyFor(
   }
   const other = `give ${name} another disk or an image file: change it in ${file}`
   const isSystem = uses.some(it => it.kind === 'mount' && SYSTEM.test(it.name))
-  const free = isSystem ? [] : [...new Set(uses.map(letGo))]
+  const free = isSystem ? [] : [...new Set(uses.map(it => USES[it.kind].letGo(it.name)))]
   return free.length === 0
     ? other
     : `${other};\nor free the disk first (${free.join('; ')}), then run this again`
@@ -75,43 +75,61 @@ function remedyFor(
 
 const SYSTEM = /^\/(?:boot.*|efi|etc|home|nix.*|persist|root|usr|var.*)?$/
 
-/** How the host lets go of a disk. */
-function letGo(use: DiskUse): string {
-  const { kind, name } = use
-  switch (kind) {
-    case 'mount':
-      // What a desktop mounts is in no file of the configuration.
-      if (/^\/(?:run\/)?media\//.test(name)) return `unmount ${name}`
-      return `unmount ${name === '' ? 'it' : name} and take it out of fileSystems`
-    case 'swap':
-      return 'swapoff, and take it out of swapDevices'
-    case 'resume':
-      return 'take it out of boot.resumeDevice and boot.kernelParams'
-    case 'luks':
-      return `cryptsetup close ${name === '' ? 'NAME' : name}, and take it out of boot.initrd.luks.devices or crypttab`
-    case 'lvm': {
-      const group = groupOf(name)
-      return `vgchange -an ${group}, and vgchange --setautoactivation n ${group} so that the next start leaves it alone`
-    }
-    case 'md':
-      return `mdadm --stop /dev/${name}`
-    case 'zfs':
-      return `zpool export ${name === '' ? 'POOL' : name}, unless this system lives on it`
-    case 'pool':
-      return `zpool export ${name}, unless this system lives on it, and take it out of fileSystems and boot.zfs.extraPools`
-    case 'boot':
-      return 'install the boot loader elsewhere: boot.loader.grub'
-    case 'disko':
-      return `take it out of disko.devices.disk${name === '' ? '' : `.${name}`}`
-    case 'loop':
-      return `losetup -d /dev/${name}`
-    case 'mapping':
-      return `dmsetup remove ${name}`
-    case 'btrfs':
-    case 'bcachefs':
-    case 'bcache':
-      return `take it out of its ${kind}`
-  }
+/** How a use of a disk is called, and how the host lets go of the disk; both by the name of the use, empty if unknown. */
+const USES: Record<
+  DiskUse['kind'],
+  { word: (name: string) => string; letGo: (name: string) => string }
+> = {
+  mount: { word: name => name || 'a file system', letGo: unmount },
+  swap: { word: () => 'swap', letGo: () => 'swapoff, and take it out of swapDevices' },
+  resume: {
+    word: () => 'hibernation',
+    letGo: () => 'take it out of boot.resumeDevice and boot.kernelParams'
+  },
+  luks: {
+    word: name => named('LUKS', name),
+    letGo: name =>
+      `cryptsetup close ${name || 'NAME'}, and take it out of boot.initrd.luks.devices or crypttab`
+  },
+  lvm: { word: name => named('LVM', name), letGo: deactivate },
+  md: { word: name => named('the array', name), letGo: name => `mdadm --stop /dev/${name}` },
+  zfs: {
+    word: name => named('the ZFS pool', name),
+    letGo: name => `zpool export ${name || 'POOL'}, unless this system lives on it`
+  },
+  pool: {
+    word: name => named('the ZFS pool', name),
+    letGo: name =>
+      `zpool export ${name}, unless this system lives on it, and take it out of fileSystems and boot.zfs.extraPools`
+  },
+  boot: {
+    word: () => 'the boot loader',
+    letGo: () => 'install the boot loader elsewhere: boot.loader.grub'
+  },
+  disko: {
+    word: name => named("disko's disk", name),
+    letGo: name => `take it out of disko.devices.disk${name && `.${name}`}`
+  },
+  loop: { word: name => named('the loop device', name), letGo: name => `losetup -d /dev/${name}` },
+  mapping: { word: name => named('the mapping', name), letGo: name => `dmsetup remove ${name}` },
+  btrfs: { word: () => 'btrfs', letGo: () => 'take it out of its btrfs' },
+  bcachefs: { word: () => 'bcachefs', letGo: () => 'take it out of its bcachefs' },
+  bcache: { word: () => 'bcache', letGo: () => 'take it out of its bcache' }
+}
+
+function named(what: string, name: string): string {
+  return name === '' ? what : `${what} ${name}`
+}
+
+function unmount(name: string): string {
+  // What a desktop mounts is in no file of the configuration.
+  if (/^\/(?:run\/)?media\//.test(name)) return `unmount ${name}`
+  return `unmount ${name || 'it'} and take it out of fileSystems`
+}
+
+function deactivate(name: string): string {
+  const group = groupOf(name)
+  return `vgchange -an ${group}, and vgchange --setautoactivation n ${group} so that the next start leaves it alone`
 }
 
 /** The volume group of a mapping of LVM, which has a hyphen in a name twice. */
@@ -132,44 +150,11 @@ function callAll(uses: readonly DiskUse[], nameOf: NameOf): string {
 
 function callUse(use: DiskUse, nameOf: NameOf): string {
   const where = use.by === 'machine' ? use.blockDevice : placeIn(use, nameOf)
-  return `${wordFor(use)} (${where})`
+  return `${USES[use.kind].word(use.name)} (${where})`
 }
 
 function placeIn({ at }: HostDevice, nameOf: NameOf): string {
   return `${nameOf(at.path)}:${at.line}`
-}
-
-function wordFor({ kind, name }: DiskUse): string {
-  const suffix = name === '' ? '' : ` ${name}`
-  switch (kind) {
-    case 'mount':
-      return name === '' ? 'a file system' : name
-    case 'swap':
-      return 'swap'
-    case 'resume':
-      return 'hibernation'
-    case 'luks':
-      return `LUKS${suffix}`
-    case 'lvm':
-      return `LVM${suffix}`
-    case 'md':
-      return `the array${suffix}`
-    case 'zfs':
-    case 'pool':
-      return `the ZFS pool${suffix}`
-    case 'boot':
-      return 'the boot loader'
-    case 'disko':
-      return `disko's disk${suffix}`
-    case 'loop':
-      return `the loop device${suffix}`
-    case 'mapping':
-      return `the mapping${suffix}`
-    case 'btrfs':
-    case 'bcachefs':
-    case 'bcache':
-      return kind
-  }
 }
 
 /** A sentence or two for each disk that the host may use. */
