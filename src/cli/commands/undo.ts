@@ -96,7 +96,9 @@ async function carryOut(
     if (!quiet) printNotice(words.nothing(subject.id))
     return unchanged(emptyBody(root))
   }
-  const folder = folderAround(path, reverted, root)
+  const named = locateTarget(path, { root })
+  const realpath = named.ok ? named.value.realpath : undefined
+  const folder = folderAround(realpath, reverted)
   const files = changes.map(change => {
     const file = attempt(() => changedFile(change, folder), reading(change.realpath))
     return orThrow(file, it => readMessage(it, context))
@@ -116,17 +118,16 @@ async function carryOut(
     for (const note of notes) printNotice(`Note: ${note}`)
   }
   if (!write.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
-  const named = locateTarget(path, { root })
-  const led = named.ok ? ledToRootsMessage(start, named.value.realpath) : undefined
+  const led = realpath === undefined ? undefined : ledToRootsMessage(start, realpath)
   if (led) return fail(led, planned)
   const refusal = await confirm(words.question, request)
   if (refusal) return { ...refusal, body: planned }
-  const target = recordedTarget(reverted, path, root)
+  const target = recordedTarget(reverted, realpath)
   const whole = { ...purpose, ...(target === undefined ? {} : { target }) }
   const writing = { changes, registrations, purpose: whole, context, planned }
   return writeChanges(writing, request, async () => [
     words.done(subject.id),
-    ...(await nextStepOf(configurationOf(path, changes, root), root))
+    ...(await nextStepOf(configurationOf(realpath ?? path, changes), root))
   ])
 }
 
@@ -141,19 +142,17 @@ async function nextStepOf(realpath: string, root: string): Promise<readonly stri
 }
 
 /** The file whose system has to be built: the one that was named if the run changed it, else one that it edited. */
-function configurationOf(path: string, changes: readonly FileChange[], root: string): string {
-  const target = locateTarget(path, { root })
-  const own = changes.find(it => target.ok && it.realpath === target.value.realpath)
+function configurationOf(path: string, changes: readonly FileChange[]): string {
+  const own = changes.find(it => it.realpath === path)
   // Only modules are created and deleted; a file that is modified belongs to the person.
   const edited = changes.find(it => it.before !== null && it.after !== null)
   return (own ?? edited ?? changes.at(-1))?.realpath ?? path
 }
 
-/** The file that the run was called on, else the one that this call names, if the run changed it. */
-function recordedTarget(reverted: Run, path: string, root: string): string | undefined {
+/** The file that the run was called on, else the one that this call names (`realpath`), if the run changed it. */
+function recordedTarget(reverted: Run, realpath: string | undefined): string | undefined {
   if (reverted.target !== undefined) return outerPath(reverted.target, reverted.root)
-  const target = locateTarget(path, { root })
-  return target.ok && concerns(reverted, target.value.realpath) ? target.value.realpath : undefined
+  return realpath !== undefined && concerns(reverted, realpath) ? realpath : undefined
 }
 
 /** Why it is refused: where another run changed the file since, that one is named, or who may have made one. */
@@ -208,13 +207,12 @@ const WHAT = {
  * The folder that the patch is for: that of the configuration, as for the patch of an `apply`, where the run
  * has nothing outside of it; else the one around all files of the run.
  */
-function folderAround(configuration: string, run: Run, root: string): string {
+function folderAround(configuration: string | undefined, run: Run): string {
   const paths = run.files.map(it => outerPath(it.path, run.root))
-  const target = locateTarget(configuration, { root })
-  let folder = target.ok ? dirname(target.value.realpath) : dirname(paths[0] ?? run.root)
-  if (paths.every(it => isInside(folder, it))) return folder
-  folder = dirname(paths[0] ?? run.root)
-  while (!paths.every(it => isInside(folder, it))) folder = dirname(folder)
+  const isAround = (folder: string) => paths.every(it => isInside(folder, it))
+  if (configuration !== undefined && isAround(dirname(configuration))) return dirname(configuration)
+  let folder = dirname(paths[0] ?? run.root)
+  while (!isAround(folder)) folder = dirname(folder)
   return folder
 }
 
