@@ -1,16 +1,19 @@
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import type { FolderListing } from '../../configuration/files.ts'
 import { type Configuration, withChanges } from '../../configuration/load.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import { type ApplyPlan, planApply } from '../../plan/apply.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
 import type { GuestPlan } from '../../plan/guest.ts'
-import { doubtsAround, holdsTheirs, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import { type Doubt, doubtsAround, holdsTheirs, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import type { TakeOverNote } from '../../plan/legacy/values.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
+import type { Context } from '../context.ts'
 import { CommandError, orThrow } from '../message.ts'
+import { pathIn } from '../output/diff.ts'
 import { printNotice, type Screens } from '../output/output.ts'
 import { type Prepared, replacementsIn } from '../output/plan.ts'
 import { whyNoQuestion } from '../prompt/prompt.ts'
@@ -25,19 +28,11 @@ import {
 } from '../request/guestChoice.ts'
 import { type ApplyInputs, readInputs, unknownUsers } from '../request/inputs.ts'
 import { MachineReader } from '../request/machine.ts'
-import {
-  applyMessage,
-  bootHint,
-  darkReminder,
-  entryNotes,
-  ownerNotes,
-  tooBigNotes
-} from '../text/apply.ts'
-import type { Names } from '../text/devices.ts'
+import { applyMessage, tooBigNotes } from '../text/apply.ts'
+import { list, type Names } from '../text/devices.ts'
 import { readMessage } from '../text/files.ts'
 import { fileNotes, reportGuest } from '../text/guests.ts'
 import { nextStep } from '../text/nextStep.ts'
-import { doubtNotes, takeOverNotes } from '../text/takeOver.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
 /** `apply` and `diff`: shows what would change; `apply` then asks and writes. */
@@ -222,4 +217,113 @@ function installedFolderOf({ target, installedFolders }: Configuration): string 
 /** The device IDs that the settings name, by themselves or with an address. */
 function idsOf({ devices = [], addresses = [] }: Settings): string[] {
   return [...devices, ...addresses.flatMap(it => (typeof it === 'string' ? [] : it.id))]
+}
+
+// What a person has to know of a plan, in sentences.
+
+/** What becomes of the modules whose place ours take, and what is different with ours. */
+function takeOverNotes(
+  { modules, notes }: TakeOver,
+  { files }: ApplyPlan,
+  folder: string
+): string[] {
+  const nameOf = (path: string) => pathIn(folder, path)
+  // What has the name of one of ours gets another.
+  const aside = files.filter(it => it.like !== undefined && modules.includes(it.like))
+  const names = modules.filter(it => !aside.some(({ like }) => like === it)).map(nameOf)
+  return [
+    ...(names.length > 0
+      ? [
+          `Stays: ${list(names)}; this configuration no longer imports ${names.length === 1 ? 'it' : 'them'}.`
+        ]
+      : []),
+    ...aside.map(it => `Kept aside: ${nameOf(it.like ?? '')}, as ${nameOf(it.path)}.`),
+    ...notes.map(it => `Note: ${noteLine(it)}`)
+  ]
+}
+
+// More would hide the rest.
+const MOST_DOUBTS = 3
+
+/** What may declare an option a second time; said once, when our modules come. */
+function doubtNotes(doubts: readonly Doubt[], folder: string): string[] {
+  return doubts
+    .slice(0, MOST_DOUBTS)
+    .map(
+      ({ path, line, name }) =>
+        `Note: ${pathIn(folder, path)}:${line} has ${name}. If this system gets that as well, take it out there: two modules can not declare one option.`
+    )
+}
+
+function noteLine(note: TakeOverNote): string {
+  switch (note.code) {
+    case 'DARK_BOOT':
+      return 'virtualisation.vfio.disableEFIfb has an effect now, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Take the option out if the guest gets its card without it.'
+    case 'NO_ACS_PATCH':
+      return 'virtualisation.vfio.applyACSpatch no longer patches the kernel, as those patches fit none of today. Choose a kernel that has it, for example boot.kernelPackages = pkgs.linuxPackages_zen, or IOMMU groups are as the machine has them.'
+    case 'NO_DEVICE_GROUP':
+      return 'the group kvm may no longer open the devices under /dev/vfio, which libvirt does not need. If you start QEMU by hand: virtualisation.vfio.deviceGroup = "kvm"'
+    case 'INPUT_GROUP':
+      return 'qemu-libvirtd stays in the group input, for the devices under /dev/input that deviceACL has.'
+    case 'SHARED_BY_KVM':
+      return `${list(note.names.map(it => `/dev/shm/${it}`))} ${note.names.length === 1 ? 'belongs' : 'belong'} to the group kvm with the mode 0660 where nothing else is set; before it was root with 0600.`
+  }
+}
+
+/** What a person has to know of where the options go; nothing where it is the usual boot entry. */
+function entryNotes(
+  { specialisation = null, configuration, left = [] }: ApplyPlan,
+  takeOver: TakeOver | undefined,
+  { file }: Context
+): string[] {
+  if (specialisation === null || !configuration.changed) return []
+  // Modules that others had are for every boot entry.
+  const usual = takeOver ? '' : '; the usual boot entry stays as it is'
+  return [
+    `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
+    ...left.map(
+      it =>
+        `Leaves ${basename(file)}:${it.line}, as it is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
+    )
+  ]
+}
+
+/** How to get into the boot entry, or back where there is no picture. */
+function bootHint(specialisation: string | null | undefined): string {
+  return specialisation === undefined || specialisation === null
+    ? 'If there is no picture, pick the previous generation in the boot menu.'
+    : `In the boot menu, pick the entry with "${specialisation}" in its name; the usual one is as before.`
+}
+
+/**
+ * What to know where shared memory becomes root's because no user is known, which is of no use to whoever
+ * looks at the guest; nothing where one of the files seems to put somebody into its group. Options have
+ * `prefix` before them.
+ */
+function ownerNotes(
+  { sharedMemoryFiles = [] }: Settings,
+  before: Configuration,
+  after: Configuration,
+  prefix: readonly string[]
+): string[] {
+  const isRoots = ({ target }: Configuration, name: string) =>
+    target.doc
+      .getIn([...prefix, 'virtualisation', 'sharedMemoryFiles', name, 'user'])
+      .some(it => it.source === '"root"')
+  const names = sharedMemoryFiles
+    .filter(it => it.user === undefined && !isRoots(before, it.name) && isRoots(after, it.name))
+    .map(it => it.name)
+  if (names.length === 0 || before.files.some(it => /"kvm"/.test(it.text))) return []
+  const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
+  return [
+    `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name who looks at the guest: --user NAME.`
+  ]
+}
+
+/** What to do before the restart; `call` is undefined where no edit is sure to help. */
+function darkReminder(call: string | undefined): string {
+  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
+  return call === undefined
+    ? 'First:  see DARK_PASSPHRASE above; the passphrase prompt is invisible otherwise'
+    : `First:  ${sudo}${call}   (otherwise the passphrase prompt is invisible)`
 }

@@ -6,7 +6,6 @@ import { readDomain, readXml } from '../../guests/xml/readXml.ts'
 import { renderXml } from '../../guests/xml/renderXml.ts'
 import { canonicalOf, type XmlDocument } from '../../guests/xml/tree.ts'
 import { type NixDocument, parseDocument } from '../../nix/index.ts'
-import { placeOf } from '../../nix/text/lines.ts'
 import { evaluateDomain } from '../../plan/evaluate.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type DomainRequest, readDomainRequest } from '../args/request.ts'
@@ -17,14 +16,13 @@ import type { DomainBody, Report } from '../report.ts'
 import { identities, readDomainFile } from '../request/guest.ts'
 import { decodeModule } from '../request/inputs.ts'
 import { nixMessage } from '../text/apply.ts'
-import { computedMessage, domainMessage, nixInsteadOfXml } from '../text/guests.ts'
+import { computedMessage, domainMessage, nixInsteadOfXml, withLines } from '../text/guests.ts'
 
 /** A domain as it was read, from XML or from Nix. */
 interface Source {
   kind: 'nix' | 'xml'
-  /** The XML that the places in the document are of, and whether a person knows it. */
-  xml: string
-  isOriginal: boolean
+  /** The XML that the places in the document are of; undefined where the person has no such file. */
+  xml: string | undefined
   document: XmlDocument
 }
 
@@ -47,14 +45,10 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
     ...(to === 'nix' ? warningsOn(document.root) : []),
     ...instructionRemarks(document)
   ]
-  const withLine = <T extends { start?: number | undefined }>({ start, ...rest }: T) => ({
-    ...rest,
-    line: start === undefined || !source.isOriginal ? null : placeOf(source.xml, start).line
-  })
   const body: DomainBody = {
     ...{ kind: 'domain', path, to, guest: guestName(document) ?? null, text },
-    changes: (modernized?.changes ?? []).map(withLine),
-    remarks: remarks.map(withLine)
+    changes: withLines(modernized?.changes ?? [], source.xml),
+    remarks: withLines(remarks, source.xml)
   }
   if (!request.quiet) tell(body, modernizes)
   if (!request.json) writeExact(text, screens.out)
@@ -66,7 +60,7 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
     const { text: xml, document } = orThrow(readDomain(bytes), it =>
       isNix(bytes) ? nixInsteadOfXml(context) : domainMessage(it, context)
     )
-    return { kind: 'xml', xml, isOriginal: true, document }
+    return { kind: 'xml', xml, document }
   }
   const text = decodeModule(bytes, context)
   const doc = parseDocument(text)
@@ -74,7 +68,7 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
   if (syntax) throw new CommandError(nixMessage(syntax, context, ''))
   const xml = xmlOfNix(doc, context)
   const document = orThrow(readXml(xml), it => domainMessage({ ...it, code: 'BAD_VALUE' }, context))
-  return { kind: 'nix', xml, isOriginal: false, document }
+  return { kind: 'nix', xml: undefined, document }
 }
 
 /** Whether the first thing in a file is a "<", or a mark that says that it is no UTF-8. */

@@ -157,7 +157,7 @@ function optionGet(
   let definitions: DefinitionReport[] = []
   if (flat) {
     const leaves = document.leaves().filter(it => startsWith(it.path, path ?? []))
-    definitions = leaves.map(it => reportLeaf(it, document.text))
+    definitions = leaves.map(it => leafReport(it, document.text))
   } else if (path) {
     const all = [...document.getIn(path), ...document.getBelow(path)]
     definitions = all.sort((a, b) => a.binding.start - b.binding.start).map(definitionReport)
@@ -178,32 +178,17 @@ function optionGet(
 function definitionReport(definition: Definition): DefinitionReport {
   const { path, at, source, inherited, conditions, priorities } = definition
   const { line, column } = at
-  const option = formatPathPattern(path)
-  return {
-    option,
-    names: namesOfPath(path),
-    line,
-    column,
-    source,
-    conditions,
-    priorities,
-    inherited
-  }
+  return { ...namesOf(path), line, column, source, conditions, priorities, inherited }
 }
 
-function reportLeaf({ path, value }: Leaf, text: string): DefinitionReport {
+function leafReport({ path, value }: Leaf, text: string): DefinitionReport {
   const { line, column } = placeOf(text, value.start)
-  return {
-    option: formatPathPattern(path),
-    names: namesOfPath(path),
-    line,
-    column,
-    source: value.text
-  }
+  return { ...namesOf(path), line, column, source: value.text }
 }
 
-function namesOfPath(path: readonly (string | undefined)[]): (string | null)[] {
-  return path.map(it => it ?? null)
+/** The path of an option as a person and as a program reads it. */
+function namesOf(path: readonly (string | undefined)[]) {
+  return { option: formatPathPattern(path), names: path.map(it => it ?? null) }
 }
 
 function inOneLine({ option, source }: DefinitionReport): string {

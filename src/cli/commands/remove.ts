@@ -1,4 +1,4 @@
-import { basename, dirname, join, relative } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { SourceFile } from '../../configuration/files.ts'
 import type { Configuration } from '../../configuration/load.ts'
 import { ownOptions } from '../../configuration/modules.ts'
@@ -11,6 +11,7 @@ import type { Arguments } from '../args/parse.ts'
 import { type RemoveRequest, readRemoveRequest } from '../args/request.ts'
 import { type Context, callOn } from '../context.ts'
 import { type Message, orThrow } from '../message.ts'
+import { pathIn } from '../output/diff.ts'
 import { printNotice, type Screens } from '../output/output.ts'
 import type { Prepared } from '../output/plan.ts'
 import { emptyBody, type Report, unchanged } from '../report.ts'
@@ -78,10 +79,7 @@ function othersAround({ target, files, sources }: Configuration, words: readonly
 
 /** What a person has to know of what stays. */
 function removalNotes({ kept, stays, strangers }: RemovePlan, folder: string): string[] {
-  const name = (path: string) => {
-    const inside = relative(folder, path)
-    return inside.startsWith('..') ? path : inside
-  }
+  const name = (path: string) => pathIn(folder, path)
   return [
     ...kept.map(it => `Kept aside: ${name(it.path)}, which was changed by hand, as ${name(it.as)}`),
     ...strangers.map(it =>

@@ -1,7 +1,7 @@
 // How people are told of a planned file.
 
 import { createRequire } from 'node:module'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, relative } from 'node:path'
 import type * as Diff from 'diff'
 import { stampOf } from '../../configuration/stamp.ts'
 import { diffTexts } from '../../nix/text/diff.ts'
@@ -24,6 +24,12 @@ export function shortName(configuration: TargetFile, path: string): string {
 export function nameIn(configuration: TargetFile, path: string): string {
   const folder = dirname(configuration.realpath)
   return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : basename(path)
+}
+
+/** A path relative to a folder where it lies in it, else as it is. */
+export function pathIn(folder: string, path: string): string {
+  const inside = relative(folder, path)
+  return inside.startsWith('..') ? path : inside
 }
 
 // Modules come and go together, so people are told of their folder, and not of each of them.

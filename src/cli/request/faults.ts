@@ -23,8 +23,9 @@ import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/host
 import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
 import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
 import type { ApplyRequest } from '../args/request.ts'
+import { type Context, callOn } from '../context.ts'
+import { shellWord } from '../message.ts'
 import { shortName } from '../output/diff.ts'
-import { faultLine, mendingCall, type ToldFault } from '../text/apply.ts'
 import { type NameOf, usedBy, whyNot } from '../text/disks.ts'
 import { type ApplyInputs, hostMatch } from './inputs.ts'
 import type { Host, MachineReader } from './machine.ts'
@@ -179,6 +180,31 @@ export interface DarkPrompt {
   drivers: readonly string[]
   /** The call that writes them; absent where no edit is sure to help. */
   call?: string
+}
+
+/** What `check` finds in the result of a plan. */
+interface ToldFault {
+  finding: Finding
+  /** `FILE:LINE` in the result. */
+  where: string
+  /** Whether the plan brings it about; otherwise the files have it already. */
+  isNew: boolean
+}
+
+/** One fault with its reason and remedy, as a note of a plan; `call` is the command that carries out its edit. */
+function faultLine({ finding, where, isNew }: ToldFault, call?: string): string {
+  const { code, level, message, why, remedy, fix } = finding
+  const lead = level === 'note' ? 'Note' : isNew ? 'Will be a problem' : 'Is a problem already'
+  const once = isNew ? 'once this is written: ' : ''
+  const how = fix && call !== undefined ? ` (${once}${call})` : ''
+  const end = how === '' && remedy.endsWith(';') ? '' : '.'
+  return `${lead}: ${where}: ${code}, ${message}. Why: ${why} Do: ${remedy}${how}${end}`
+}
+
+/** The call of `check` that carries out its edits on the same machine. */
+function mendingCall(context: Context, sysfs: string | undefined): string {
+  const machine = sysfs === undefined ? '' : ` --sysfs ${shellWord(sysfs)}`
+  return `${callOn(context.file, context, 'check')} --fix${machine}`
 }
 
 // What the machine and the configuration say of the disks of a guest.

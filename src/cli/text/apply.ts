@@ -1,23 +1,19 @@
 // The words for what keeps a configuration from being edited.
 
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { UnreadImport } from '../../configuration/imports.ts'
 import type { ForeignKind } from '../../configuration/kind.ts'
-import type { Configuration } from '../../configuration/load.ts'
 import { MOST_BYTES } from '../../configuration/repository.ts'
-import type { Finding } from '../../lints/index.ts'
+import { markedLines } from '../../nix/errors.ts'
 import type { NixError } from '../../nix/index.ts'
-import type { ApplyPlan } from '../../plan/apply.ts'
-import type { TakeOver } from '../../plan/legacy/takeOver.ts'
-import type { ApplyProblem } from '../../plan/problem.ts'
-import type { Settings } from '../../settings/settings.ts'
+import { placeOf } from '../../nix/text/lines.ts'
+import type { ApplyProblem, Obstacle } from '../../plan/problem.ts'
 import { type Context, callOn, nameOfFile } from '../context.ts'
 import { EXIT, type Message, shellWord, type Wording, wordsOf } from '../message.ts'
 import { drawnByToolkit } from '../output/output.ts'
 import { list } from './devices.ts'
 import { inMiB } from './files.ts'
 import { type GuestProblem, guestMessage, isAboutGuest } from './guests.ts'
-import { notTakenOver } from './takeOver.ts'
 
 const NOTHING = 'Nothing was written.'
 
@@ -170,6 +166,63 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
   })
 }
 
+// Modules that declare the options of ours, and whose place ours can't take.
+
+// A person mends some of them at a time.
+const MOST_SHOWN = 8
+
+/** All that is in the way, each with its place. `configuration` is the path without links of the file. */
+function notTakenOver(
+  obstacles: readonly Obstacle[],
+  context: Context,
+  configuration: string
+): Message {
+  const nameOf = (path: string) => (path === configuration ? context.file : path)
+  const [first] = obstacles as [Obstacle, ...Obstacle[]]
+  const shown = obstacles.slice(0, MOST_SHOWN)
+  const placed = shown.map(it => ({ ...it, place: placeOf(it.text, it.range.start) }))
+  const isOne = obstacles.length === 1
+  const spell = ({ path, place }: (typeof placed)[number]) =>
+    `${nameOf(path)}:${place.line}:${place.column}`
+  const excerpt = placed.flatMap(it => {
+    const taken = 4 + `${it.place.line} | `.length + 2
+    const { color, width } = context
+    const drawn = markedLines(it.text, it.range, { color, width: width - taken })
+    const lines = drawn.map(drawnByToolkit)
+    const gap = ' '.repeat(`${it.place.line} | `.length)
+    return isOne
+      ? lines
+      : [`${spell(it)}: ${it.what}`, ...lines, `${gap}Do: ${it.advice ?? ADVICE[it.kind]}`]
+  })
+  const rest = obstacles.length - shown.length
+  const { line, column } = placeOf(first.text, first.range.start)
+  const what = isOne
+    ? `${nameOf(first.path)}:${line}:${column}: ${first.what}. Nothing was written.`
+    : `${obstacles.length} things keep the modules of vfio-patch from taking the place of those that ${context.file} has. Nothing was written.`
+  return {
+    code: 'NOT_TAKEN_OVER',
+    exit: EXIT.refused,
+    what,
+    at: { path: nameOf(first.path), line, column },
+    excerpt: [...excerpt, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'),
+    why: obstacles.every(it => it.kind === 'flake')
+      ? 'two modules can not declare one option, and vfio-patch does not edit a flake.'
+      : 'two modules can not declare one option, so the others have to go, and this would go with them.',
+    remedy: isOne
+      ? `${first.advice ?? ADVICE[first.kind]};\nthen run this again`
+      : 'mend these, then run this again'
+  }
+}
+
+const ADVICE: Record<Obstacle['kind'], string> = {
+  option: 'take out what vfio-patch has no option for',
+  value: 'write a value that vfio-patch takes',
+  extra:
+    'move what the module does besides into your own configuration, or take it out if you can do without',
+  import: 'take the module out of imports there',
+  flake: 'take it out of this list'
+}
+
 function report({ line }: Context): string {
   return `please report it, with the file and this call: ${line}`
 }
@@ -222,64 +275,6 @@ export function hintForPeople(hint: string, file: string, line: number): string 
     .replace(/^(?=if it is an argument)/, 'text needs quotes of its own, or --string;\n')
 }
 
-/**
- * What to know where shared memory becomes root's because no user is known, which is of no use to whoever
- * looks at the guest; nothing where one of the files seems to put somebody into its group. Options have
- * `prefix` before them.
- */
-export function ownerNotes(
-  { sharedMemoryFiles = [] }: Settings,
-  before: Configuration,
-  after: Configuration,
-  prefix: readonly string[]
-): string[] {
-  const isRoots = ({ target }: Configuration, name: string) =>
-    target.doc
-      .getIn([...prefix, 'virtualisation', 'sharedMemoryFiles', name, 'user'])
-      .some(it => it.source === '"root"')
-  const names = sharedMemoryFiles
-    .filter(it => it.user === undefined && !isRoots(before, it.name) && isRoots(after, it.name))
-    .map(it => it.name)
-  if (names.length === 0 || before.files.some(it => /"kvm"/.test(it.text))) return []
-  const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
-  return [
-    `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name who looks at the guest: --user NAME.`
-  ]
-}
-
-/** What `check` finds in the result of a plan. */
-export interface ToldFault {
-  finding: Finding
-  /** `FILE:LINE` in the result. */
-  where: string
-  /** Whether the plan brings it about; otherwise the files have it already. */
-  isNew: boolean
-}
-
-/** One fault with its reason and remedy, as a note of a plan; `call` is the command that carries out its edit. */
-export function faultLine({ finding, where, isNew }: ToldFault, call?: string): string {
-  const { code, level, message, why, remedy, fix } = finding
-  const lead = level === 'note' ? 'Note' : isNew ? 'Will be a problem' : 'Is a problem already'
-  const once = isNew ? 'once this is written: ' : ''
-  const how = fix && call !== undefined ? ` (${once}${call})` : ''
-  const end = how === '' && remedy.endsWith(';') ? '' : '.'
-  return `${lead}: ${where}: ${code}, ${message}. Why: ${why} Do: ${remedy}${how}${end}`
-}
-
-/** The call of `check` that carries out its edits on the same machine. */
-export function mendingCall(context: Context, sysfs: string | undefined): string {
-  const machine = sysfs === undefined ? '' : ` --sysfs ${shellWord(sysfs)}`
-  return `${callOn(context.file, context, 'check')} --fix${machine}`
-}
-
-/** What to do before the restart; `call` is undefined where no edit is sure to help. */
-export function darkReminder(call: string | undefined): string {
-  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
-  return call === undefined
-    ? 'First:  see DARK_PASSPHRASE above; the passphrase prompt is invisible otherwise'
-    : `First:  ${sudo}${call}   (otherwise the passphrase prompt is invisible)`
-}
-
 // What a person has to know of imported files that were not read.
 
 /** A line for each file that is too big to be read, so that nothing is known of what it says. */
@@ -289,31 +284,4 @@ export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): st
     ([path, size]) =>
       `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
   )
-}
-
-// The boot entry that a run is about, in words: that of a specialisation, or the usual one.
-
-/** What a person has to know of where the options go; nothing where it is the usual boot entry. */
-export function entryNotes(
-  { specialisation = null, configuration, left = [] }: ApplyPlan,
-  takeOver: TakeOver | undefined,
-  { file }: Context
-): string[] {
-  if (specialisation === null || !configuration.changed) return []
-  // Modules that others had are for every boot entry.
-  const usual = takeOver ? '' : '; the usual boot entry stays as it is'
-  return [
-    `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
-    ...left.map(
-      it =>
-        `Leaves ${basename(file)}:${it.line}, as it is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
-    )
-  ]
-}
-
-/** How to get into the boot entry, or back where there is no picture. */
-export function bootHint(specialisation: string | null | undefined): string {
-  return specialisation === undefined || specialisation === null
-    ? 'If there is no picture, pick the previous generation in the boot menu.'
-    : `In the boot menu, pick the entry with "${specialisation}" in its name; the usual one is as before.`
 }

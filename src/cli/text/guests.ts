@@ -206,11 +206,18 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
 /** The guest as data, with lines of its XML. */
 export function reportGuest(plan: GuestPlan, { xml }: Guest): GuestReport {
   const { name, path, changes, remarks } = plan
-  const withLine = <T extends { start?: number | undefined }>({ start, ...rest }: T) => ({
+  return { name, path, changes: withLines(changes, xml), remarks: withLines(remarks, xml) }
+}
+
+/** Changes or remarks with lines of the XML in place of offsets; null where no text is given. */
+export function withLines<T extends { start?: number | undefined }>(
+  all: readonly T[],
+  xml: string | undefined
+) {
+  return all.map(({ start, ...rest }) => ({
     ...rest,
-    line: start === undefined ? null : placeOf(xml, start).line
-  })
-  return { name, path, changes: changes.map(withLine), remarks: remarks.map(withLine) }
+    line: start === undefined || xml === undefined ? null : placeOf(xml, start).line
+  }))
 }
 
 function change({ before, after }: GuestReport['changes'][number]): string {

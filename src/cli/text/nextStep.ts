@@ -1,3 +1,5 @@
+// The command that builds the system which has a changed file in it.
+
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Build, buildOf } from '../../configuration/build.ts'
@@ -5,6 +7,24 @@ import { type Files, openFiles } from '../../configuration/files.ts'
 import { shellWord } from '../message.ts'
 import { list } from './devices.ts'
 
+/** The lines of `nextStep`, where nothing was read yet. */
+export function nextStepIn(root: string, realpath: string): string[] {
+  return nextStep(openFiles(root), realpath)
+}
+
+/**
+ * The lines that say how a change of the file at `realpath` gets into its system. Where it can't be told
+ * which system of a flake has the file, or what imports it, a second line says what to fill in.
+ */
+export function nextStep(sources: Files, realpath: string): string[] {
+  const { root } = sources
+  const build = buildOf(realpath, sources, process.env)
+  const command =
+    root === '/' ? `sudo nixos-rebuild boot${argumentsOf(build)} && reboot` : below(build, root)
+  return [`Next:   ${command}`, ...gapsOf(build).map(it => `        ${it}`)]
+}
+
+/** What a person has to fill in, where it can't be told. */
 function gapsOf(build: Build): string[] {
   if (build.kind === 'part') return [`FILE is the configuration that imports ${build.path}.`]
   if (build.kind !== 'flake' || build.host !== undefined) return []
@@ -30,7 +50,7 @@ function isInstalled(root: string): boolean {
   }
 }
 
-/** What nixos-rebuild has to be told, with a blank before it. */
+/** What nixos-rebuild has to be told, with a space before it. */
 function argumentsOf(build: Build): string {
   switch (build.kind) {
     case 'usual':
@@ -45,7 +65,7 @@ function argumentsOf(build: Build): string {
 }
 
 /** A system that is mounted: it is installed anew, or it builds itself if it was installed before. */
-function below(build: Build, root: string): string[] {
+function below(build: Build, root: string): string {
   const at = `--root ${shellWord(root)}`
   if (isInstalled(root)) {
     const inside = (path: string) => path.slice(root.length) || '/'
@@ -55,35 +75,12 @@ function below(build: Build, root: string): string[] {
         : build.kind === 'usual'
           ? build
           : { ...build, path: inside(build.path) }
-    return [`sudo nixos-enter ${at} -c ${shellWord(`nixos-rebuild boot${argumentsOf(inner)}`)}`]
+    return `sudo nixos-enter ${at} -c ${shellWord(`nixos-rebuild boot${argumentsOf(inner)}`)}`
   }
   if (build.kind === 'flake') {
-    return [`sudo nixos-install ${at} --flake ${flakeWord(build.folder, build.host)}`]
+    return `sudo nixos-install ${at} --flake ${flakeWord(build.folder, build.host)}`
   }
-  if (build.kind === 'usual') return [`sudo nixos-install ${at}`]
+  if (build.kind === 'usual') return `sudo nixos-install ${at}`
   const file = build.kind === 'part' ? 'FILE' : build.path
-  return [`sudo env ${shellWord(`NIXOS_CONFIG=${file}`)} nixos-install ${at}`]
-}
-
-function here(build: Build): string {
-  return `sudo nixos-rebuild boot${argumentsOf(build)} && reboot`
-}
-
-// The command that builds the system which has a changed file in it.
-
-/** The same, where nothing was read yet. */
-export function nextStepIn(root: string, realpath: string): string[] {
-  return nextStep(openFiles(root), realpath)
-}
-
-/**
- * The lines that say how a change of the file at `realpath` gets into its system. Where it can't be told
- * which system of a flake has the file, or what imports it, a second line says what to fill in.
- */
-export function nextStep(sources: Files, realpath: string): string[] {
-  const { root } = sources
-  const build = buildOf(realpath, sources, process.env)
-  const [command, ...more] = root === '/' ? [here(build)] : below(build, root)
-  const gaps = gapsOf(build)
-  return [`Next:   ${command}`, ...more, ...gaps.map(it => `        ${it}`)]
+  return `sudo env ${shellWord(`NIXOS_CONFIG=${file}`)} nixos-install ${at}`
 }
