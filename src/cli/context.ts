@@ -6,7 +6,7 @@ import { stateFolder } from '../storage/stateFolder.ts'
 import type { CommandRequest } from './args/request.ts'
 import { shellWord } from './message.ts'
 
-/** What the sentences have to name: the command as it was called, and on which file. */
+/** What messages have to name: the command as it was called, and on which file. */
 export interface Context {
   command: string
   file: string
@@ -15,7 +15,7 @@ export interface Context {
   unnamed: string | undefined
   /** The whole call as it was typed, to be typed again. */
   line: string
-  /** What stands behind the file in the call, with the flags that belong to it; blank if nothing. */
+  /** The words after the file in the call, with the flags that belong to them; may be empty. */
   tail: string
   /** Whose run an undo takes back, once that is known. */
   undoes?: string
@@ -26,7 +26,7 @@ export interface Context {
 }
 
 /**
- * What a command on a file has to name: `file` as the person knows it, and `tail`, the words behind it that
+ * What a command on a file has to name: `file` as the user wrote it, and `tail`, the words after it that
  * belong to it.
  */
 export function contextOf(
@@ -87,12 +87,12 @@ export const VERSION = version
 /** What this process is about to change, by what it was when the plan was made; null for nothing. */
 const files = new Map<string, { name: string; before: string | null }>()
 
-/** Remembers a file, so that after a bug of ours one can tell what became of it. */
+/** Remembers a file, so that a message about an internal error can say what became of it. */
 export function watch(realpath: string, name: string, before: { sha256: string } | null): void {
   if (!files.has(realpath)) files.set(realpath, { name, before: before?.sha256 ?? null })
 }
 
-/** What is on the disk now, as a sentence; empty where no file was come to. */
+/** What is on the disk now, as a sentence; empty where no file is watched. */
 export function stateOfWatched(): string {
   const changed = [...files].filter(([realpath, { before }]) => {
     const now = readSnapshot(realpath)

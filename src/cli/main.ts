@@ -15,7 +15,7 @@ interface Progress {
   earlierRuns?: readonly EarlierRunReport[]
 }
 
-/** Runs the words behind the program's name; the exit code is set, not forced, so that output arrives. */
+/** Runs the arguments of the program; the exit code is set, not forced, so that output arrives. */
 export async function main(words: readonly string[]): Promise<void> {
   const output = watchOutput()
   const progress: Progress = {}
@@ -38,7 +38,7 @@ function reportOf(error: unknown, { args, earlierRuns = [] }: Progress): Report 
     : fail(bug(error, args))
 }
 
-/** Tells how it ended: by the document, or by the message alone where the rest was told already. */
+/** Prints the document of the result; without `--json` only its message, as the rest is printed already. */
 function end({ exit, error }: Report, document: string | undefined): void {
   process.exitCode = exit
   if (document !== undefined) process.stdout.write(document)
@@ -117,7 +117,7 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
   const interrupted = readRecoveryRequest(args, screens)
   let stopped: readonly Stopped[] = []
   if (interrupted) {
-    // Late, so that an error in the words is told at once.
+    // Late, so that an error in the arguments is reported at once.
     const { recoverInterruptedRuns } = await import('./commands/write.ts')
     const earlier = await recoverInterruptedRuns(interrupted)
     progress.earlierRuns = earlier.runs

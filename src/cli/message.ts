@@ -19,12 +19,12 @@ export function usage(what: string, more: { why?: string; remedy?: string } = {}
   return { code: 'USAGE', exit: EXIT.usage, what, ...more }
 }
 
-/** For each code of a problem what is said of it; `about` is what the words need besides. */
+/** For each code of a problem the words for it; `about` is what else these need. */
 export type Wording<P extends { code: string }, About, Words> = {
   [C in P['code']]: (problem: Extract<P, { code: C }>, about: About) => Words
 }
 
-/** What is said of a problem. */
+/** The words for a problem. */
 export function wordsOf<P extends { code: string }, About, Words>(
   wording: Wording<P, About, Words>,
   problem: P,
@@ -71,7 +71,7 @@ export function formatMessage(message: Message): string {
   return `${[`vfio-patch: ${visibleLine(message.what)}`, ...detailsOf(message)].join('\n')}\n`
 }
 
-/** The lines that stand below what is said: the place in the text, why, and what to do. */
+/** The lines below the first one of a message: the place in the text, why, and what to do. */
 export function detailsOf({
   excerpt,
   why,

@@ -1,4 +1,4 @@
-// What a command came to, as plain data: what people read and what --json prints are made from it.
+// The result of a command as plain data: what people read and what --json prints are made from it.
 
 import { EXIT, type Message } from './message.ts'
 
@@ -32,7 +32,7 @@ export interface Report {
   /** Why it went no further. */
   error?: Message
   warnings?: readonly Message[]
-  /** What is left to do when the person was told of all this, and the exit code is 0. */
+  /** What is left to do when all of this is printed, and the exit code is 0. */
   whenTold?: () => void
   /** Runs that were stopped in the middle and lay in the way. */
   earlierRuns?: readonly EarlierRunReport[]
@@ -311,7 +311,7 @@ export function fail(error: Message, body?: PlanBody): Report {
   return { exit, outcome, error, ...(body === undefined ? {} : { body }) }
 }
 
-/** Ends the command at a question that the person did not answer; caught in `main` alone. */
+/** Ends the command at a question that was not answered; only `main` catches it. */
 export class CommandDeclined extends Error {
   readonly report: Report
 

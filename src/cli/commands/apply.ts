@@ -79,7 +79,7 @@ function canAnswer({ write, json }: ApplyRequest): boolean {
 }
 
 /**
- * The plan, with the driver that makes a passphrase prompt visible if the person wants it. Nobody is
+ * The plan, with the driver that makes a passphrase prompt visible if the user wants it. Nobody is
  * asked where nothing is to be written, or the file can't take the edit.
  */
 async function withDriver(prepared: Prepared, draft: Draft): Promise<Prepared> {
@@ -201,7 +201,7 @@ function planNotes(
   ]
 }
 
-/** The usual folder for our modules, or another where modules stand that ours take the place of. */
+/** The usual folder for our modules, or another where that one has modules that ours replace. */
 function freeFolder(configuration: string, taken: TakeOver | undefined): string {
   const isTaken = taken !== undefined && holdsTheirs(join(dirname(configuration), 'vfio'), taken)
   return isTaken ? 'vfio-patch' : 'vfio'
@@ -221,14 +221,14 @@ function idsOf({ devices = [], addresses = [] }: Settings): string[] {
 
 // What a person has to know of a plan, in sentences.
 
-/** What becomes of the modules whose place ours take, and what is different with ours. */
+/** What becomes of the modules that ours replace, and what is different with ours. */
 function takeOverNotes(
   { modules, notes }: TakeOver,
   { files }: ApplyPlan,
   folder: string
 ): string[] {
   const nameOf = (path: string) => pathIn(folder, path)
-  // What has the name of one of ours gets another.
+  // A module with the name of one of ours is renamed.
   const aside = files.filter(it => it.like !== undefined && modules.includes(it.like))
   const names = modules.filter(it => !aside.some(({ like }) => like === it)).map(nameOf)
   return [

@@ -47,7 +47,7 @@ import { nextStep } from '../text/nextStep.ts'
 import { openWayNote } from '../text/output.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
-/** `check`: tells what in a configuration does not do what it is there for, and mends it on request. */
+/** `check`: reports what in a configuration does not do what it is there for, and mends it on request. */
 export async function checkCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readCheckRequest(args, screens)
   const { release } = request
@@ -86,7 +86,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
     : tell(shown, request)
 }
 
-/** Offers what an edit mends; where nothing is, it tells what is found. */
+/** Offers what an edit mends; where that is nothing, it reports what is found. */
 async function fixFaults(
   shown: Shown,
   fixes: Result<FaultFixes, NixError>,
@@ -185,9 +185,9 @@ function summary(problems: number, notes: number, { files }: CheckBody, fixable:
   return `${counts.join(' and ')} in ${where}.${offer}`
 }
 
-// How what is found is told, to people and to programs.
+// Findings, for people and for programs.
 
-/** What a finding comes to for a program; `nameOf` tells how the person knows a file. */
+/** A finding for a program; `nameOf` gives the name by which the user knows a file. */
 function reportFinding(
   finding: Finding,
   files: readonly LintFile[],

@@ -1,4 +1,4 @@
-// From a plan to the disk: show it, ask, write it, tell how to go back.
+// From a plan to the disk: show it, ask, write it, say how to undo it.
 
 import { realpathSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -114,7 +114,7 @@ function filesAbout({ plan, target, sources }: Prepared): string[] {
   return [target.realpath, ...plan.files.map(it => it.path), ...imported]
 }
 
-/** What is told of a plan before anything is done; what the edits are for only where that is told. */
+/** The report of a plan before anything is done; with the reasons of edits only where these are shown. */
 function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest): PlanBody {
   const { plan, target, sources, context, check, byCard, byGuest, replaced = [] } = prepared
   const wishes = { command: context.command, byCard, byGuest, replaced }
@@ -154,7 +154,7 @@ function summaryOf({ plan, target, context }: Prepared): string {
   const written = others.filter(it => isOwnModule(it) && it.after !== undefined)
   const isNew = written.every(it => it.before === undefined)
   const names = others.filter(it => !isOwnModule(it)).map(it => it.path)
-  // What is kept aside of modules that go is told in the plan.
+  // The plan says already what is kept aside.
   if (gone.length === 0)
     names.push(...foldersOf(written).map(it => `${it}${isNew ? ' (new)' : ''}`))
   if (plan.configuration.changed) names.push(context.file)

@@ -71,7 +71,7 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
   return { kind: 'nix', xml: undefined, document }
 }
 
-/** Whether the first thing in a file is a "<", or a mark that says that it is no UTF-8. */
+/** Whether a file begins with a "<", or with the mark of another encoding than UTF-8. */
 function looksLikeXml(bytes: Uint8Array): boolean {
   const start = Buffer.from(bytes.subarray(0, 1024)).toString('latin1')
   return /^(?:\xef\xbb\xbf)?\s*</.test(start) || /^(?:\xff\xfe|\xfe\xff)/.test(start)
@@ -96,7 +96,7 @@ function xmlOfNix(doc: NixDocument, context: Context): string {
 
 function xmlOf({ root }: XmlDocument): ReturnType<typeof toXml> {
   const xml = renderXml(toValue(root))
-  // What was read as XML can stand in XML.
+  // What was read from XML can be written as XML.
   if (!xml.ok) throw new Error(xml.error.message)
   return xml
 }

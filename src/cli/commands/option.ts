@@ -196,7 +196,7 @@ function inOneLine({ option, source }: DefinitionReport): string {
   return `${option} = ${first}${more.length > 0 ? ' …' : ''}`
 }
 
-/** `FILE:LINE:COL PATH = SOURCE`, and behind it what has to hold for it and which priority it has. */
+/** `FILE:LINE:COL PATH = SOURCE`, then what has to hold for it and which priority it has. */
 function inFull(definition: DefinitionReport, { file }: Context): string {
   const { option, line, column, source, inherited } = definition
   const { conditions = [], priorities = [] } = definition

@@ -101,7 +101,7 @@ export function chooseRun(
 }
 
 /**
- * With the last run for the file, if it is one that nobody was told of: it was stopped at its very end, or
+ * With the last run for the file, if it was not reported: it was stopped at its very end, or
  * something went wrong after it. Where that is so, what `nothing` is left of is that run.
  */
 function withUntold(
@@ -113,7 +113,7 @@ function withUntold(
   const known = stopped.filter(({ outcome }) => outcome !== 'nothing')
   const { undoes, redoes, id: run, command, done } = record
   const subject = undoes ?? redoes
-  // Records of earlier versions don't tell.
+  // Records of earlier versions don't say.
   if (subject === undefined || !done || request.run !== undefined) return known
   return [...known, { kind: runKind(record, command), command, outcome: 'finished', run, subject }]
 }

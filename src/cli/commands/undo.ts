@@ -60,7 +60,7 @@ export async function undoCommand(
   return carryOut(choice, request, context)
 }
 
-/** The report where nothing is left to do; one that was told of late counts as told of now. */
+/** The report where nothing is left to do; a run that was not reported before counts as reported now. */
 async function ended(
   { lines, because }: { lines: string[]; because?: Stopped },
   { quiet, write }: UndoRequest,

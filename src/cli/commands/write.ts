@@ -1,5 +1,5 @@
-// Writes what was agreed on, and tells git of the files that came and went; before that, it finishes or takes back
-// what an interrupted run left.
+// Writes what the user agreed to, and registers new and deleted files with git; before that, it finishes or takes
+// back what an interrupted run left.
 
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,13 +43,13 @@ interface Writing {
   registrations: readonly Registration[]
   purpose: Purpose
   context: Context
-  /** What was told of it before. */
+  /** The report of it so far. */
   planned: PlanBody
   /** All that was read for the plan; absent where it was made of the records of runs alone. */
   sources?: Files
 }
 
-/** What git will be told of these changes; nothing unless `gitAdd`. */
+/** What git will register of these changes; nothing unless `gitAdd`. */
 export function registrationsOf(changes: readonly FileChange[], gitAdd: boolean): Registration[] {
   const created = changes.filter(it => it.before === null && it.after !== null)
   const deleted = changes.filter(it => it.before !== null && it.after === null)
@@ -67,7 +67,7 @@ export function registrationsFor(
   gitAdd: boolean
 ): Registration[] {
   if (!gitAdd) return []
-  // What is kept aside is no module any more, and no flake misses it.
+  // What is kept aside is not a module, and no flake misses it.
   const modules = created.filter(it => it.endsWith('.nix'))
   return planRegistration(modules, deleted)
 }
@@ -245,7 +245,7 @@ async function recoverRuns(
   const recovered = orThrow(result, it => readMessage(it, contextOf(request, path)))
   for (const it of recovered) {
     if (!quiet) note(sentence(it))
-    // It may have been stopped before it told git.
+    // It may have been stopped before git registered its files.
     for (const each of registrationsFor(it.created, it.deleted, gitAdd)) {
       for (const problem of registerOne(each, path)) printMessage(problem)
     }

@@ -1,4 +1,4 @@
-// How people are told of a planned file.
+// How a planned file is shown: its name, its group, its patch.
 
 import { createRequire } from 'node:module'
 import { basename, dirname, relative } from 'node:path'
@@ -32,11 +32,11 @@ export function pathIn(folder: string, path: string): string {
   return inside.startsWith('..') ? path : inside
 }
 
-// Modules come and go together, so people are told of their folder, and not of each of them.
+// Modules are created and deleted together, so their folder is named instead of each of them.
 
 /** A file, or all those in one folder that the same happens to. */
 interface FileGroup<T> {
-  /** The path of the file, or that of the folder with a slash behind it. */
+  /** The path of the file, or that of the folder with a slash at its end. */
   name: string
   files: readonly T[]
 }
@@ -84,7 +84,7 @@ interface ShownFile {
 
 /** A patch that `git apply` and `patch -p1` take in the folder of the configuration. */
 export function patchOf({ name, before, after }: ShownFile, context: number): string {
-  // With a blank in it, patch takes a name to end at a tab, as git writes it.
+  // A name with a space in it ends at a tab for `patch`, as git writes it.
   const file = name.includes(' ') ? `${name}\t` : name
   const patch = withQuotes(diffTexts(before ?? '', after ?? '', { file, context }), name)
   if (before === undefined) return patch.replace(/^--- .*/, '--- /dev/null')

@@ -72,12 +72,12 @@ function plain({ code, exit, what, why, remedy, at, excerpt }: Message) {
   }
 }
 
-// From what is planned to what is told of it. Nothing here needs the parser: an undo has to work where
+// From a plan to its report. Nothing here needs the parser: an undo has to work where
 // it can't be loaded.
 
 /** A file that changes: its texts are undefined where there is none. */
 export interface ChangedFile {
-  /** As the person knows it; `realpath` is without links. */
+  /** As the user knows it; `realpath` is without links. */
   path: string
   realpath: string
   /** As the patch names it. */
@@ -88,7 +88,7 @@ export interface ChangedFile {
   edits?: readonly EditReport[]
 }
 
-/** What is told of a file; `lines` is how many the patch shows around a change. */
+/** The report of a file; `lines` is how many the patch shows around a change. */
 export function reportFile(file: ChangedFile, lines: number): FileReport {
   const { path, realpath, name, before, after, edits = [] } = file
   const bytes = after === undefined ? undefined : Buffer.from(after)
@@ -103,7 +103,7 @@ export function reportFile(file: ChangedFile, lines: number): FileReport {
   }
 }
 
-/** What git will be told. */
+/** What git will do. */
 export function reportActions(registrations: readonly Registration[]): ActionReport[] {
   return registrations.flatMap(({ tree: { uid }, add, forget, problem }) => [
     ...(problem ? [] : add).map((path): ActionReport => ({ kind: 'git-add-intent', path, uid })),
@@ -139,7 +139,7 @@ interface EditReasons {
   byCard?: readonly string[] | undefined
   /** The options whose values, or those below them, come from `--domain`. */
   byGuest?: readonly string[] | undefined
-  /** What gives way, and the options that are edited for it. */
+  /** What is replaced, and the options that are edited for it. */
   replaced?: readonly { code: string; options: readonly string[]; at: { line: number } }[]
 }
 
@@ -157,7 +157,7 @@ function optionsAt(document: NixDocument, start: number, length: number): string
 }
 
 /**
- * What asked for an edit of this option, as a person knows it: a flag, the codes of what gives way, else
+ * What asked for an edit of this option, as the user knows it: a flag, the codes of what is replaced, else
  * the command.
  */
 function rulesOf(option: string, reasons: EditReasons): string[] {
@@ -175,8 +175,8 @@ function rulesOf(option: string, reasons: EditReasons): string[] {
 }
 
 /**
- * The edits of a plan with what they are there for: the options that each touches, and what asked
- * for these, as `rulesOf` tells it.
+ * The edits of a plan with their reasons: the options that each touches, and what asked for these
+ * (`rulesOf`).
  */
 export function reportEdits(
   before: NixDocument,

@@ -126,7 +126,7 @@ function withStyles(text: string): string {
 }
 
 /**
- * The words of a text in lines of at most `width` columns, where they are no longer themselves; blanks
+ * The words of a text in lines of at most `width` columns, unless one word is longer; spaces
  * at its beginning stay. Lines after the first begin with `indent`. What a terminal does not
  * show is visible in them, so that they have the width that they seem to have.
  */

@@ -20,16 +20,16 @@ import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
 /** A plan that passed all checks, with what it takes to show and to write it. */
 export interface Prepared {
   plan: ApplyPlan
-  /** The file that the person named, or the module that they edit. */
+  /** The file that the user named, or the module that they edit. */
   target: TargetFile
   /** All that was read for the plan. */
   sources: Files
-  /** Its `file` is the configuration as the person knows it: links not resolved. */
+  /** Its `file` is the configuration as the user knows it: links not resolved. */
   context: Context
   check: ParseCheck
-  /** What gives way in the person's own files. */
+  /** What is replaced in the user's own files. */
   replaced?: readonly Replacement[]
-  /** Lines that a person has to read before they decide. */
+  /** Lines that the user has to read before they decide. */
   notes?: readonly string[]
   /** The options whose values come from a card that was named. */
   byCard?: readonly string[]
@@ -39,7 +39,7 @@ export interface Prepared {
   dark?: DarkPrompt
 }
 
-/** The whole plan as a patch: the person's own file first, as it is what they want to see. */
+/** The whole plan as a patch: the user's own file first, as it is what they want to see. */
 export function patchOfPlan({ target }: Prepared, body: PlanBody): string {
   return ownFirst(body.files, target.realpath)
     .map(it => it.patch)
@@ -61,7 +61,7 @@ export function showPlan(
     const before = planned(it)?.before
     return before === undefined || stampOf(before) === 'intact'
   }
-  // A guest is the person's own, so what changes in it is shown.
+  // A guest is the user's own, so what changes in it is shown.
   const guest = prepared.guest?.path
   const isPlain = (it: FileReport) =>
     it.realpath !== target.realpath &&
@@ -105,7 +105,7 @@ const WORDS = {
   delete: ['removed', 'removed']
 } as const
 
-/** A line of words, in as many as a terminal needs. */
+/** A text in as many lines as a terminal needs. */
 function fitting(text: string, { isTerminal, width }: Screen): string[] {
   return isTerminal ? wrap(text, width, '  ') : [text]
 }
@@ -143,7 +143,7 @@ function headline({ plan, target, context }: Prepared): string {
     const gone = files.filter(it => it.after === undefined).length
     const updated = files.length - fresh - gone
     const counts = [
-      // What is new beside modules that go is what is kept aside of them.
+      // Where modules are deleted, the new files are the edited ones that are kept aside.
       ...(fresh > 0 && gone === 0 ? [plural(fresh, 'new file')] : []),
       ...(updated > 0 ? [`${plural(updated, 'file')} updated`] : []),
       ...(gone > 0 ? [`${plural(gone, 'file')} removed`] : []),
@@ -154,9 +154,9 @@ function headline({ plan, target, context }: Prepared): string {
   return parts.join('; ')
 }
 
-// What in a person's own file gives way, told above the diff that shows it.
+// What is replaced in the user's own file; listed above the diff that shows it.
 
-/** One value that gives way, or an import. */
+/** One value that is replaced, or an import. */
 interface Replacement extends ReplacedReport {
   /** The options that are edited for it. */
   options: readonly string[]

@@ -1,4 +1,4 @@
-// The few questions of an `apply` that was not told what to set up. Plain lines, so that they work over
+// The few questions of an `apply` without flags that say what to set up. Plain lines, so that they work over
 // ssh and on a serial console.
 
 import { readFileSync } from 'node:fs'
@@ -178,8 +178,8 @@ export async function askForDriver(
   return chosen === 0
 }
 
-// The last question of an `apply` that was not told what to set up: the usual boot entry, or one of its
-// own, which is proposed wherever the picture could be lost.
+// The last question of an `apply` without flags: the usual boot entry, or a separate one, which is proposed
+// wherever the picture could be lost.
 
 /** Asks for the boot entry, unless it was named; the flags that say what was answered. */
 async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<string[]> {

@@ -14,7 +14,7 @@ export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string |
   return process.stderr.isTTY ? undefined : 'standard error is not a terminal'
 }
 
-/** Asks, and reads one line; what is typed without Enter before the input ends is no answer. */
+/** Asks, and reads one line; what is typed without Enter before the input ends does not count. */
 function askLine(question: string): Promise<Answer> {
   const { stdin } = process
   return new Promise(resolve => {
@@ -47,13 +47,13 @@ interface Question {
   usual: number | undefined
   /** What can be typed instead of a number, as one more choice after the others. */
   word?: string
-  /** What becomes of other words: the choice that they stand for, or a sentence that says what is wrong. */
+  /** For other words the choice that they mean, or a sentence that says what is wrong. */
   typed?: (text: string) => number | string
 }
 
 /**
- * Asks until one of the choices comes, as its number or in words; it is counted from 0. Where the person stops it,
- * the command ends.
+ * Asks until one of the choices comes, as its number or in words; it is counted from 0. Where the user
+ * stops it, the command ends.
  */
 export async function choose(
   { title, choices, after = [], usual, word, typed }: Question,
@@ -87,7 +87,7 @@ export async function choose(
   }
 }
 
-/** The choice with this number, or with this text as its first word; `y` and `n` stand for yes and no. */
+/** The choice with this number, or with this text as its first word; `y` and `n` mean yes and no. */
 function choiceMeant(text: string, choices: readonly string[]): number | undefined {
   const word = { y: 'yes', n: 'no' }[text.toLowerCase()] ?? text.toLowerCase()
   const isMeant = (choice: string, i: number) =>
@@ -117,7 +117,7 @@ export async function confirm(
   return declined(answer)
 }
 
-/** How a command ends that was not told to go on. */
+/** How a command ends after another answer than yes. */
 function declined(answer: Answer): Report {
   if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
     printNotice('Nothing was written.')

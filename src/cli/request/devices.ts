@@ -1,4 +1,4 @@
-// What the machine says to a run: which devices its cards come to, and what must stay with the host.
+// Which devices a run gives away, according to the machine, and what must stay with the host.
 
 import { basename } from 'node:path'
 import { namedIn } from '../../check/requirements.ts'
@@ -52,7 +52,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const isAsked = gpus.length > 0
   const unchanged = { settings, notes: [], byCard: [], byAddress: new Map() }
-  // Devices that are named take the place of those that stood elsewhere.
+  // Devices that are named replace the earlier ones.
   const isEarlier = !isNamed && !isAsked && earlier.ids.length + earlier.named.length > 0
   if (!isAsked && (match === 'other' || (match === 'unknown' && !isNamed && !isEarlier))) {
     return unchanged
@@ -98,7 +98,7 @@ export function changedOptions(before: Settings, after: Settings): string[] {
   return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
 }
 
-// What the machine says to IDs that a configuration gives to vfio-pci in other words than by our options.
+// IDs that a configuration gives to vfio-pci by other options than those of vfio-patch.
 
 /** What the file gives to vfio-pci already. */
 export interface EarlierDevices {
@@ -106,12 +106,12 @@ export interface EarlierDevices {
   ids: readonly string[]
   /** Those by our options, where these were somebody else's until now. */
   named: readonly string[]
-  /** Where all of them stand, for a sentence. */
+  /** The lines that have them, for a sentence. */
   places: string
 }
 
 /**
- * What the IDs come to that stand elsewhere; the settings stay as they are. Refuses what would lock the
+ * The devices that earlier IDs mean; the settings stay as they are. Refuses what would lock the
  * person out, but for devices that vfio-pci has now, and IDs that virtual functions have.
  */
 function chooseEarlier(
@@ -162,13 +162,13 @@ function chooseEarlier(
   }
 }
 
-// What is given to guests by files beside the one that a run is about.
+// Devices that other files than the one of the run give to guests.
 
 /** Devices that are given away already, and stay so whatever the run writes. */
 export interface GivenElsewhere {
   /** Their addresses. */
   devices: ReadonlySet<string>
-  /** Where they are named, for a sentence. */
+  /** The lines that name them, for a sentence. */
   places: string
 }
 

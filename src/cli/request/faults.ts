@@ -1,4 +1,4 @@
-// The machine beside a configuration: whether it is the one that this is for, and what came of it.
+// A configuration compared with its machine: whether it is for this one, and what is found.
 
 import { dirname, join } from 'node:path'
 import { darkPassphrases } from '../../check/darkPassphrase.ts'
@@ -56,9 +56,9 @@ export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
 }
 
 /**
- * Holds a configuration against the machine that it is for: that of `--sysfs`, else the one that this runs
- * on, if the files say that it is theirs. One that gives nothing to guests is not held against any. `file` is
- * the configuration as the person knows it.
+ * Compares a configuration with the machine that it is for: that of `--sysfs`, else the one that this runs on, if
+ * the files say so. One that gives nothing to guests is not compared. `file` is the configuration as the user
+ * named it.
  */
 export function inspectMachine(
   { files, facts }: Faults,
@@ -82,9 +82,9 @@ export function inspectMachine(
   return { host, on: compareWithMachine(files, facts, machine) }
 }
 
-// What a plan would make worse: what "check" finds in its result and does not find in the files as they are.
+// What a plan would make worse: what `check` finds in its result and not in the files as they are.
 
-// The others are told in words of their own, are refused, or are about what was not built yet.
+// Others have their own notes, are refused, or are about what was not built yet.
 const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
 
 /** What a plan leads to, as far as `check` sees it. */
@@ -173,7 +173,7 @@ function faultsOf(faults: Faults, looked: Inspection): Finding[] {
 
 /** A passphrase prompt that nobody would see after the next start. */
 export interface DarkPrompt {
-  /** What is found, and why, as `check` tells it. */
+  /** The message and reason of the finding. */
   message: string
   why: string
   /** The kernel modules that make it visible where the initrd loads them; empty where none is sure to. */
@@ -207,7 +207,7 @@ function mendingCall(context: Context, sysfs: string | undefined): string {
   return `${callOn(context.file, context, 'check')} --fix${machine}`
 }
 
-// What the machine and the configuration say of the disks of a guest.
+// The disks of guests, compared with the machine and the configuration.
 
 /**
  * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration
@@ -264,7 +264,7 @@ export function guestFaults(
   const guests = [
     ...guestsOf(own, 'absent'),
     ...folders.flatMap(folder => {
-      // A folder that can't be read is told by what needs it; here it has nothing to look at.
+      // What needs a folder that can't be read reports it; here there is nothing to look at.
       const read = sources.folder(folder)
       return read.ok ? guestsOf([], read.value.listing) : []
     })

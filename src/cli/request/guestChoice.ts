@@ -1,4 +1,4 @@
-// What the machine says to a guest: the devices that it is to have, and what does not fit.
+// What a guest needs of the machine: the devices that it gets, and what does not fit.
 
 import { join } from 'node:path'
 import type { Guest } from '../../guests/needs/needs.ts'
@@ -78,7 +78,7 @@ export function chooseForGuest(
     return { settings: needed.settings, notes, byGuest, virtual }
   }
   const choice = chooseGuestDevices(guest, devices, needed, inputs)
-  // What the flags name takes the place of what is there; what a guest needs comes to it.
+  // What the flags name replaces the devices of the file; what a guest needs is added to them.
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const all = isNamed ? choice.settings : { ...choice.settings, addsDevices: true }
   return {
@@ -115,7 +115,7 @@ function chooseGuestDevices(
       remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if it is from another machine`
     }
   })
-  // Nobody prepares a virtual function that is an argument of QEMU, which is told by a note.
+  // A note says that nobody prepares a virtual function that is an argument of QEMU.
   const isArgument = (address: string) =>
     needs.devices.some(it => it.address === address && it.as === 'argument')
   const isUnmanaged = (address: string) =>

@@ -33,7 +33,7 @@ export interface ApplyInputs extends ModuleFile {
   /** The boot entry of its own that the options go into, and the path of these. */
   entry: string | undefined
   prefix: readonly string[]
-  /** Whether anything is asked for besides bringing what is there up to date. */
+  /** Whether the run does more than update the modules that are installed. */
   isEdited: boolean
 }
 
@@ -84,8 +84,8 @@ export interface ModuleFile {
 }
 
 /**
- * Reads the module that the person named, or the configuration where they named none. `tail` are the
- * words behind it, for messages. `store` is for a file that is only read.
+ * Reads the module that the user named, else the usual configuration. `tail` are the words after it in the call, for
+ * messages. `store` is for a file that is only read.
  */
 export function readModule(
   request: CommandRequest & { root: string },

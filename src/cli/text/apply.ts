@@ -166,7 +166,7 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
   })
 }
 
-// Modules that declare the options of ours, and whose place ours can't take.
+// Modules that declare the same options as ours, and that ours can't replace.
 
 // A person mends some of them at a time.
 const MOST_SHOWN = 8

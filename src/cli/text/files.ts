@@ -21,7 +21,7 @@ export function readMessage(problem: FileProblem, context: Context): Message {
   return fileMessage(problem, context, '')
 }
 
-/** What stands in the way of writing, found before anything was tried. */
+/** A problem with writing that was found before anything was tried. */
 export function obstacleMessage(problem: FileProblem, context: Context): Message {
   return fileMessage(problem, context, ` ${NOTHING}`)
 }

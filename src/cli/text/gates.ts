@@ -21,7 +21,7 @@ import {
 
 const OTHER_CARD = 'choose another card: vfio-patch scan'
 
-/** The first problem in full; what else there is stands behind it. `call` is the whole call as typed. */
+/** The first problem in full, then what the others are. `call` is the whole call as typed. */
 export function problemMessage(
   problems: readonly ChoiceProblem[],
   call: string,

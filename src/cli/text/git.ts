@@ -1,4 +1,4 @@
-// The words for what git is told of files that come and go.
+// The words for registering new and deleted files with git.
 
 import { relative } from 'node:path'
 import type { GitProblem, Registration } from '../../storage/git.ts'
@@ -32,7 +32,7 @@ function problemLine(add: readonly string[], { reason }: GitProblem): string {
     : `git: ${plural(add.length, 'new file')} can not be registered: ${reason}.`
 }
 
-/** What is told after the files are written, where git did not take all that came. */
+/** Git ignores some of the files that were written. */
 export function ignoredMessage({ tree, ignored }: Registration, file: string): Message {
   const names = ignored.map(it => relative(tree.top, it))
   const git = `git -C ${shellWord(tree.top)}`
@@ -49,7 +49,7 @@ export function ignoredMessage({ tree, ignored }: Registration, file: string): M
   }
 }
 
-/** Git did not take what came or went: what to do by hand. `file` is the configuration. */
+/** Git did not register what was created or deleted: what to do by hand. `file` is the configuration. */
 export function registerMessage(
   { tree, add, forget }: Registration,
   { reason }: GitProblem,

@@ -13,7 +13,7 @@ export function nextStepIn(root: string, realpath: string): string[] {
 }
 
 /**
- * The lines that say how a change of the file at `realpath` gets into its system. Where it can't be told
+ * The lines that say how a change of the file at `realpath` gets into its system. Where it is not known
  * which system of a flake has the file, or what imports it, a second line says what to fill in.
  */
 export function nextStep(sources: Files, realpath: string): string[] {
@@ -24,7 +24,7 @@ export function nextStep(sources: Files, realpath: string): string[] {
   return [`Next:   ${command}`, ...gapsOf(build).map(it => `        ${it}`)]
 }
 
-/** What a person has to fill in, where it can't be told. */
+/** What the user has to fill in, because it is not known. */
 function gapsOf(build: Build): string[] {
   if (build.kind === 'part') return [`FILE is the configuration that imports ${build.path}.`]
   if (build.kind !== 'flake' || build.host !== undefined) return []
@@ -50,7 +50,7 @@ function isInstalled(root: string): boolean {
   }
 }
 
-/** What nixos-rebuild has to be told, with a space before it. */
+/** The arguments of nixos-rebuild, with a space before them. */
 function argumentsOf(build: Build): string {
   switch (build.kind) {
     case 'usual':
