@@ -19,6 +19,9 @@ export function usage(what: string, more: { why?: string; remedy?: string } = {}
   return { code: 'USAGE', exit: EXIT.usage, what, ...more }
 }
 
+/** A message as far as the words for a problem make it; the rest follows from the problem. */
+export type Words = Partial<Message> & Pick<Message, 'what'>
+
 /** For each code of a problem the words for it; `about` is what else these need. */
 export type Wording<P extends { code: string }, About, Words> = {
   [C in P['code']]: (problem: Extract<P, { code: C }>, about: About) => Words

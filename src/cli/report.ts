@@ -1,6 +1,7 @@
 // The result of a command as plain data: what people read and what --json prints are made from it.
 
 import { EXIT, type Message } from './message.ts'
+import type { ScanBody } from './output/scan.ts'
 
 /** In one word; each goes with few exit codes. */
 type Outcome =
@@ -180,60 +181,6 @@ export interface DefinitionReport {
   conditions?: readonly string[]
   priorities?: readonly string[]
   inherited?: boolean
-}
-
-/** What `scan` says; what could not be found out is null. */
-export interface ScanBody {
-  kind: 'scan'
-  iommu: { enabled: boolean; offered: boolean | null; groups: number; cmdline: readonly string[] }
-  cpu: {
-    vendor: 'intel' | 'amd' | null
-    model: string | null
-    virtualisation: boolean | null
-    hugepages1G: boolean | null
-  }
-  /** Sizes in bytes. */
-  memory: { total: number | null; hugepages: readonly { size: number; count: number }[] }
-  system: {
-    nixos: string | null
-    kernel: string | null
-    efi: boolean
-    board: string | null
-    laptop: boolean
-    mux: 'integrated' | 'discrete' | null
-  }
-  groups: readonly {
-    id: number | null
-    /** Whether all of it that is no bridge is one card, one device or one virtual function. */
-    viable: boolean
-    devices: readonly {
-      address: string
-      id: string
-      class: string
-      name: string | null
-      driver: string | null
-      bootVga: boolean | null
-      displayConnected: boolean
-      connectors: readonly { name: string; connected: boolean }[]
-      resetMethods: readonly string[] | null
-    }[]
-  }[]
-  cards: readonly {
-    address: string
-    functions: readonly string[]
-    integrated: boolean
-    verdict: 'free' | 'confirm' | 'separate' | 'kept'
-    reasons: readonly { code: string; message: string }[]
-  }[]
-  /** Devices that a guest can have while it runs, and that are never bound at boot. */
-  virtualFunctions: readonly {
-    address: string
-    /** The address of the device that it is a function of. */
-    physicalFunction: string
-    verdict: 'free' | 'kept'
-    reasons: readonly { code: string; message: string }[]
-  }[]
-  advice: { text: string; command: string }
 }
 
 /** What `domain` says. */

@@ -21,8 +21,8 @@ import type { Arguments } from '../args/parse.ts'
 import { readScanRequest, type ScanRequest } from '../args/request.ts'
 import { CommandError, EXIT, orThrow, usage } from '../message.ts'
 import { isUnicode, printNotice, type Screens, wrap, writeOutput } from '../output/output.ts'
-import { type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
-import type { Report, ScanBody } from '../report.ts'
+import { type Advice, type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
+import type { Report } from '../report.ts'
 import { MachineReader } from '../request/machine.ts'
 import { callDevice, iommuName, list, type Names, whyNot } from '../text/devices.ts'
 import { dumpMessage, outputLedMessage } from '../text/output.ts'
@@ -125,20 +125,16 @@ function fill(path: string, files: readonly (readonly [string, string])[]): File
 
 /** The names as a pci.ids has them, so that the dump shows the same anywhere. */
 function pciIdsOf(names: Names): string {
-  const vendors = new Map<string, string[]>()
-  const makers = new Map<string, string>()
+  const lines: string[] = []
+  let last: string | undefined
   for (const [id, name] of [...names].sort()) {
-    const [vendor = '', device = ''] = id.split(':')
+    const [vendor, device] = id.split(':')
     const [maker = ''] = name.split(' ')
-    makers.set(vendor, maker)
-    vendors.set(vendor, [
-      ...(vendors.get(vendor) ?? []),
-      `\t${device}  ${name.slice(maker.length + 1)}`
-    ])
+    if (vendor !== last) lines.push(`${vendor}  ${maker}`)
+    lines.push(`\t${device}  ${name.slice(maker.length + 1)}`)
+    last = vendor
   }
-  return [...vendors]
-    .map(([vendor, lines]) => [`${vendor}  ${makers.get(vendor)}`, ...lines, ''].join('\n'))
-    .join('')
+  return lines.map(it => `${it}\n`).join('')
 }
 
 /** Where the dump is, what has placeholders in it, and what does not. */
@@ -169,9 +165,6 @@ function dumpNotes(
 }
 
 // What a person who looks at their machine should do next.
-
-/** A sentence, and the command to run. */
-type Advice = ScanBody['advice']
 
 function adviceFor(
   machine: Machine,

@@ -4,7 +4,6 @@ import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import { classWord, isBridge, isDisplay } from '../../machine/read/pci.ts'
 import { isVgpu, virtualFunctionsOf } from '../../machine/virtualFunctions.ts'
 import { visibleLine } from '../../nix/text/visible.ts'
-import type { ScanBody } from '../report.ts'
 import { list, type Names, whyNot } from '../text/devices.ts'
 import { paint, type Screen, wrap } from './output.ts'
 
@@ -212,12 +211,20 @@ function cut(text: string, width: number, isUnicode: boolean): string {
   return `${text.slice(0, width - dots.length)}${dots}`
 }
 
-/** What `scan` tells a program. */
-export function scanBody(scan: Scan, advice: ScanBody['advice']): ScanBody {
+/** What to do with a machine: a sentence, and the command to run next. */
+export interface Advice {
+  text: string
+  command: string
+}
+
+export type ScanBody = ReturnType<typeof scanBody>
+
+/** What `scan` reports to a program; sizes are in bytes, and what could not be found out is null. */
+export function scanBody(scan: Scan, advice: Advice) {
   const { machine, candidates, virtual, names } = scan
   const { iommu, cpu, memory, firmware } = machine
   return {
-    kind: 'scan',
+    kind: 'scan' as const,
     iommu: {
       enabled: iommu.groups > 0,
       offered: iommu.isOffered ?? null,
@@ -264,9 +271,10 @@ function reasonsReport(reasons: Candidate['reasons']) {
   return reasons.map(it => ({ code: it.code, message: whyNot(it) }))
 }
 
-function groupReport({ id, devices, isShared }: Group, names: Names): ScanBody['groups'][number] {
+function groupReport({ id, devices, isShared }: Group, names: Names) {
   return {
     id: id === undefined ? null : Number(id),
+    // Whether all of it that is not a bridge is one card, one device or one virtual function.
     viable: !isShared,
     devices: devices.map(it => deviceReport(it, names))
   }

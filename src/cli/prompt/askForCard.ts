@@ -63,15 +63,10 @@ async function askCard(
     throw new CommandError(NO_CARD)
   }
   const proposal = proposalOf(candidates)
-  const chosen = await choose(
-    {
-      title: 'Which card should the guest have?',
-      choices: free.map(line),
-      after: kept.length > 0 ? ['These stay with the host:', ...keptLines] : [],
-      usual: proposal && free.indexOf(proposal)
-    },
-    screen
-  )
+  const chosen = await choose('Which card should the guest have?', free.map(line), screen, {
+    after: kept.length > 0 ? ['These stay with the host:', ...keptLines] : [],
+    usual: proposal && free.indexOf(proposal)
+  })
   return free[chosen] as Candidate
 }
 
@@ -106,14 +101,12 @@ async function askUser(inputs: ApplyInputs): Promise<string[]> {
     return users.length
   }
   const caller = users.indexOf(process.env.SUDO_USER ?? '')
+  const usual = caller === -1 ? (users.length === 1 ? 0 : undefined) : caller
   const chosen = await choose(
-    {
-      title: 'Who may run guests? (A number or a name; with these rights one can become root.)',
-      choices: [...users, 'nobody but root'],
-      usual: caller === -1 ? (users.length === 1 ? 0 : undefined) : caller,
-      typed
-    },
-    screens.err
+    'Who may run guests? (A number or a name; with these rights one can become root.)',
+    [...users, 'nobody but root'],
+    screens.err,
+    { usual, typed }
   )
   const user = users[chosen] ?? named
   return user === undefined ? [] : ['--user', user]
@@ -148,14 +141,8 @@ function peopleOf(root: string): string[] {
 }
 
 async function askLookingGlass(screen: Screen): Promise<string[]> {
-  const chosen = await choose(
-    {
-      title: 'Prepare to see the guest in a window of the host, with Looking Glass?',
-      choices: ['no', 'yes'],
-      usual: 0
-    },
-    screen
-  )
+  const title = 'Prepare to see the guest in a window of the host, with Looking Glass?'
+  const chosen = await choose(title, ['no', 'yes'], screen, { usual: 0 })
   return chosen === 1 ? ['--shared-memory', 'looking-glass'] : []
 }
 
@@ -167,15 +154,8 @@ export async function askForDriver(
   screen: Screen
 ): Promise<boolean> {
   const items = drivers.map(it => `"${it}"`).join(' ')
-  const chosen = await choose(
-    {
-      title: `After the next start, ${message}: ${why} Add ${items} to boot.initrd.kernelModules?`,
-      choices: ['yes', 'no'],
-      usual: 0
-    },
-    screen
-  )
-  return chosen === 0
+  const title = `After the next start, ${message}: ${why} Add ${items} to boot.initrd.kernelModules?`
+  return (await choose(title, ['yes', 'no'], screen, { usual: 0 })) === 0
 }
 
 // The last question of an `apply` without flags: the usual boot entry, or a separate one, which is proposed
@@ -192,18 +172,12 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
   const own = ['--specialisation', freeEntryName(source.doc)]
   const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
   if (verdict === 'confirm') {
+    const other = `Or type ${address} to give it away in every boot entry: the host then has no picture, unless you plug the monitor into its own card.`
     const chosen = await choose(
-      {
-        title: `It ${showsOrMay(card.display)} your screen. ${title}`,
-        choices: ['yes'],
-        after: wrap(
-          `Or type ${address} to give it away in every boot entry: the host then has no picture, unless you plug the monitor into its own card.`,
-          screen.width
-        ),
-        usual: 0,
-        word: address
-      },
-      screen
+      `It ${showsOrMay(card.display)} your screen. ${title}`,
+      ['yes'],
+      screen,
+      { after: wrap(other, screen.width), usual: 0, word: address }
     )
     return chosen === 0 ? own : ['--confirm', address]
   }
@@ -214,12 +188,10 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
     machine.firmware.isLaptop ||
     machine.iommu.groups === 0
   const chosen = await choose(
-    {
-      title: isLast ? `No other card is left to show a picture. ${title}` : title,
-      choices: ['no', 'yes'],
-      usual: isAtRisk ? 1 : 0
-    },
-    screen
+    isLast ? `No other card is left to show a picture. ${title}` : title,
+    ['no', 'yes'],
+    screen,
+    { usual: isAtRisk ? 1 : 0 }
   )
   if (chosen === 1) return own
   if (isLast) throw new CommandError(stays(address, request.line))

@@ -38,13 +38,12 @@ function askLine(question: string): Promise<Answer> {
   })
 }
 
+/** What a question has besides its title and choices. */
 interface Question {
-  title: string
-  choices: readonly string[]
   /** Lines below the choices. */
   after?: readonly string[]
   /** The choice that Enter takes, if there is one. */
-  usual: number | undefined
+  usual?: number | undefined
   /** What can be typed instead of a number, as one more choice after the others. */
   word?: string
   /** For other words the choice that they mean, or a sentence that says what is wrong. */
@@ -56,8 +55,10 @@ interface Question {
  * stops it, the command ends.
  */
 export async function choose(
-  { title, choices, after = [], usual, word, typed }: Question,
-  { width }: Screen
+  title: string,
+  choices: readonly string[],
+  { width }: Screen,
+  { after = [], usual, word, typed }: Question
 ): Promise<number> {
   printNotice('')
   for (const it of wrap(title, width)) printNotice(it)

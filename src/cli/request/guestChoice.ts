@@ -18,7 +18,7 @@ import { applyMessage } from '../text/apply.ts'
 import { diskMessage, diskNotes, type NameOf, presentNote } from '../text/disks.ts'
 import { readMessage } from '../text/files.ts'
 import { choiceNotes, problemMessage } from '../text/gates.ts'
-import { guestMessage, isAboutGuest, needNotes } from '../text/guests.ts'
+import { needNotes } from '../text/guests.ts'
 import {
   changedOptions,
   type EarlierDevices,
@@ -169,9 +169,7 @@ export function guestFile(
     replaces: request.replacesModules,
     version: VERSION
   })
-  return orThrow(plan, it =>
-    isAboutGuest(it) ? guestMessage(it, context, file) : applyMessage(it, context)
-  )
+  return orThrow(plan, it => applyMessage(it, context, file))
 }
 
 // The guests that are in a configuration before a run, which may have disks of the host as well.

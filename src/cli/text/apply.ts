@@ -9,11 +9,11 @@ import type { NixError } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { ApplyProblem, Obstacle } from '../../plan/problem.ts'
 import { type Context, callOn, nameOfFile } from '../context.ts'
-import { EXIT, type Message, shellWord, type Wording, wordsOf } from '../message.ts'
+import { EXIT, type Message, shellWord, type Wording, type Words, wordsOf } from '../message.ts'
 import { drawnByToolkit } from '../output/output.ts'
 import { list } from './devices.ts'
 import { inMiB } from './files.ts'
-import { type GuestProblem, guestMessage, isAboutGuest } from './guests.ts'
+import { GUEST_WORDS } from './guests.ts'
 
 const NOTHING = 'Nothing was written.'
 
@@ -45,16 +45,21 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
   return message
 }
 
-/** What a person reads of a problem. */
-export function applyMessage(problem: ApplyProblem, context: Context): Message {
-  if (isAboutGuest(problem)) return guestMessage(problem, context, 'FILE.xml')
-  return wordsOf(APPLY_WORDS, problem, context)
+/** The words for a problem, mostly a refusal; `guest` is the XML of the guest that the run is about. */
+export function applyMessage(problem: ApplyProblem, context: Context, guest = 'FILE.xml'): Message {
+  const words = wordsOf(APPLY_WORDS, problem, { context, guest })
+  return { code: problem.code, exit: EXIT.refused, ...words }
 }
 
-const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message> = {
-  NIX: ({ error }, context) => nixMessage(error, context),
-  NOTHING_CHOSEN: ({ path, code }, context) => ({
-    code,
+interface About {
+  context: Context
+  guest: string
+}
+
+const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
+  ...GUEST_WORDS,
+  NIX: ({ error }, { context }) => nixMessage(error, context),
+  NOTHING_CHOSEN: ({ path }, { context }) => ({
     exit: EXIT.usage,
     what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
     why: 'the tool does not guess which card you want to give away.',
@@ -63,7 +68,7 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
       `${callOn(context.file, context)} --gpu ADDR`
     ].join('\n')
   }),
-  SEVERAL_PROFILES: ({ code, names, everywhere }, context) => {
+  SEVERAL_PROFILES: ({ names, everywhere }, { context }) => {
     const entries = [
       ...(everywhere ? ['every boot entry'] : []),
       ...names.map(it => `specialisation.${it}`)
@@ -73,7 +78,6 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
       'or'
     )
     return {
-      code,
       exit: EXIT.usage,
       what: `${context.file} sets up ${list(entries)}, and these flags can be for only one. ${NOTHING}`,
       remedy: everywhere
@@ -81,35 +85,28 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
         : `add ${flags}`
     }
   },
-  GIVEN_EVERYWHERE: ({ path, code, name, at }, context) => {
+  GIVEN_EVERYWHERE: ({ path, name, at }, { context }) => {
     const file = at.path === path ? context.file : at.path
     return {
-      code,
-      exit: EXIT.refused,
       what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
       at: { ...at, path: file },
       why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
       remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
     }
   },
-  TAKE_OVER_FIRST: (problem, context) => {
-    const { path, code } = problem
-    const { name } = problem
+  TAKE_OVER_FIRST: (problem, { context }) => {
+    const { path, name } = problem
     const { line, column, spelling, option, ...at } = problem.import
     const file = at.path === path ? context.file : at.path
     return {
-      code,
-      exit: EXIT.refused,
       what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch. ${NOTHING}`,
       at: { path: file, line, column },
       why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
       remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
     }
   },
-  WRONG_KIND: ({ kind }, context) => wrongKind(kind, context),
-  FOREIGN_FOLDER: ({ path, code, found }) => ({
-    code,
-    exit: EXIT.refused,
+  WRONG_KIND: ({ kind }, { context }) => wrongKind(kind, context),
+  FOREIGN_FOLDER: ({ path, found }) => ({
     what:
       found === path
         ? `${path} is not a folder, and the modules of vfio-patch would go there. ${NOTHING}`
@@ -117,18 +114,14 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
     why: 'your own files are never overwritten.',
     remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
   }),
-  MODULES_EDITED: ({ path, code, names }, context) => ({
-    code,
-    exit: EXIT.refused,
+  MODULES_EDITED: ({ path, names }, { context }) => ({
     what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'was' : 'were'} changed by hand. ${NOTHING}`,
     why: 'an update would take these changes away.',
     remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
   }),
-  DECLARED_ELSEWHERE: ({ code, declaration, importer, option }, context) => {
+  DECLARED_ELSEWHERE: ({ declaration, importer, option }, { context }) => {
     const isOwn = importer === undefined
     return {
-      code,
-      exit: EXIT.refused,
       what: `${isOwn ? context.file : declaration} already declares ${option}. ${NOTHING}`,
       why: isOwn
         ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
@@ -138,12 +131,10 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
         : `leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)`
     }
   },
-  NOT_TAKEN_OVER: ({ path, obstacles }, context) => notTakenOver(obstacles, context, path),
-  IMPORTED_ELSEWHERE: ({ path, code, folder, importer }, context) => {
+  NOT_TAKEN_OVER: ({ path, obstacles }, { context }) => notTakenOver(obstacles, context, path),
+  IMPORTED_ELSEWHERE: ({ path, folder, importer }, { context }) => {
     const direct = importer === path
     return {
-      code,
-      exit: EXIT.refused,
       what: `${importer} already imports the modules of vfio-patch, from ${folder}. ${NOTHING}`,
       why: 'imported twice from two folders, every option would be declared twice.',
       remedy: direct
@@ -151,15 +142,13 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, GuestProblem>, Context, Message
         : `work on that file: vfio-patch ${context.command} ${importer}`
     }
   },
-  PARSE_REJECTED: ({ path, code, output }, context) => ({
-    code,
+  PARSE_REJECTED: ({ path, output }, { context }) => ({
     exit: EXIT.invalid,
     what: `Nix would not accept the edited ${path}; this is a bug in vfio-patch. ${NOTHING}`,
     why: output,
     remedy: report(context)
   }),
-  PARSE_CHECK_MISSING: ({ code, detail }) => ({
-    code,
+  PARSE_CHECK_MISSING: ({ detail }) => ({
     exit: EXIT.invalid,
     what: `the result could not be checked with Nix: ${detail}. ${NOTHING}`,
     remedy: 'install Nix where this runs, or leave --parse-check away'
@@ -176,7 +165,7 @@ function notTakenOver(
   obstacles: readonly Obstacle[],
   context: Context,
   configuration: string
-): Message {
+): Words {
   const nameOf = (path: string) => (path === configuration ? context.file : path)
   const [first] = obstacles as [Obstacle, ...Obstacle[]]
   const shown = obstacles.slice(0, MOST_SHOWN)
@@ -200,8 +189,6 @@ function notTakenOver(
     ? `${nameOf(first.path)}:${line}:${column}: ${first.what}. Nothing was written.`
     : `${obstacles.length} things keep the modules of vfio-patch from taking the place of those that ${context.file} has. Nothing was written.`
   return {
-    code: 'NOT_TAKEN_OVER',
-    exit: EXIT.refused,
     what,
     at: { path: nameOf(first.path), line, column },
     excerpt: [...excerpt, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'),
@@ -227,7 +214,7 @@ function report({ line }: Context): string {
   return `please report it, with the file and this call: ${line}`
 }
 
-function wrongKind(kind: ForeignKind, context: Context): Message {
+function wrongKind(kind: ForeignKind, context: Context): Words {
   const { file, command } = context
   const example = `vfio-patch ${command} hosts/pc/configuration.nix`
   const machine = `pass the configuration of the machine, e.g. ${example}`
@@ -255,7 +242,7 @@ function wrongKind(kind: ForeignKind, context: Context): Message {
     }
   }
   const { what, ...more } = words[kind]
-  return { code: 'WRONG_KIND', exit: EXIT.refused, what: `${file} ${what}. ${NOTHING}`, ...more }
+  return { what: `${file} ${what}. ${NOTHING}`, ...more }
 }
 
 /**

@@ -8,7 +8,15 @@ import type { ApplyProblem } from '../../plan/problem.ts'
 import type { Hugepages } from '../../settings/values.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { type Context, nameOfFile } from '../context.ts'
-import { EXIT, type Message, plural, shellWord, type Wording, wordsOf } from '../message.ts'
+import {
+  EXIT,
+  type Message,
+  plural,
+  shellWord,
+  type Wording,
+  type Words,
+  wordsOf
+} from '../message.ts'
 import { drawnByToolkit } from '../output/output.ts'
 import type { GuestReport } from '../report.ts'
 import { briefDevice, callDevice, list, type Names } from './devices.ts'
@@ -85,61 +93,36 @@ export function computedMessage(
 
 // The words for what keeps a guest out of a configuration.
 
-export type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
+type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
 
-/** Whether a problem is about the guest that was named. */
-export function isAboutGuest(problem: ApplyProblem): problem is GuestProblem {
-  return problem.code.startsWith('GUEST_')
-}
-
-/** `file` is the XML that the guest is made from. */
-export function guestMessage(problem: GuestProblem, context: Context, file: string): Message {
-  const { code, path } = problem
-  switch (problem.code) {
-    case 'GUEST_DEFINED': {
-      const { name, at } = problem
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${path}:${at.line}:${at.column}: the guest ${name} stands in your own configuration. Nothing was written.`,
-        at: { path, ...at },
-        why: 'defined in two places, it would be two guests in one.',
-        remedy: `take it out there, then run this again; or leave --domain away, and edit it there`
-      }
-    }
-    case 'GUEST_UUID': {
-      const { name, uuid } = problem
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${path} is another guest with the UUID of ${name}, ${uuid}. Nothing was written.`,
-        why: 'libvirt knows its guests by that, so to libvirt the two are one.',
-        remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} a UUID of its own, which uuidgen makes`
-      }
-    }
-    case 'GUEST_EDITED': {
-      const { name, isOurs } = problem
-      return {
-        code,
-        exit: EXIT.refused,
-        what: `${path} ${isOurs ? 'was changed by hand' : 'is not from vfio-patch'}, and the XML says something else. Nothing was written.`,
-        why: `both may have news of ${name}, and one of them would be lost.`,
-        remedy: [
-          'edit the file by hand; what the XML says as Nix is shown by:',
-          `vfio-patch domain ${shellWord(file)} --mend`,
-          `or take the XML in place of the file: ${context.line} --replace-modules`
-        ].join('\n')
-      }
-    }
-    case 'GUEST_NOT_CONVERTED':
-      return {
-        code,
-        exit: EXIT.invalid,
-        what: `the guest could not be made into Nix: ${problem.message}. Nothing was written.`,
-        why: 'a conversion that could lose something is never written.',
-        remedy: `please report it, with the XML and this call: ${context.line}`
-      }
-  }
+/** `guest` is the XML that the guest is made from. They are refusals unless they say otherwise. */
+export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: string }, Words> = {
+  GUEST_DEFINED: ({ path, name, at }) => ({
+    what: `${path}:${at.line}:${at.column}: the guest ${name} stands in your own configuration. Nothing was written.`,
+    at: { path, ...at },
+    why: 'defined in two places, it would be two guests in one.',
+    remedy: `take it out there, then run this again; or leave --domain away, and edit it there`
+  }),
+  GUEST_UUID: ({ path, name, uuid }) => ({
+    what: `${path} is another guest with the UUID of ${name}, ${uuid}. Nothing was written.`,
+    why: 'libvirt knows its guests by that, so to libvirt the two are one.',
+    remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} a UUID of its own, which uuidgen makes`
+  }),
+  GUEST_EDITED: ({ path, name, isOurs }, { context, guest }) => ({
+    what: `${path} ${isOurs ? 'was changed by hand' : 'is not from vfio-patch'}, and the XML says something else. Nothing was written.`,
+    why: `both may have news of ${name}, and one of them would be lost.`,
+    remedy: [
+      'edit the file by hand; what the XML says as Nix is shown by:',
+      `vfio-patch domain ${shellWord(guest)} --mend`,
+      `or take the XML in place of the file: ${context.line} --replace-modules`
+    ].join('\n')
+  }),
+  GUEST_NOT_CONVERTED: ({ message }, { context }) => ({
+    exit: EXIT.invalid,
+    what: `the guest could not be made into Nix: ${message}. Nothing was written.`,
+    why: 'a conversion that could lose something is never written.',
+    remedy: `please report it, with the XML and this call: ${context.line}`
+  })
 }
 
 /** The domain of `file` has no name, or one that no guest of a configuration can have. */
