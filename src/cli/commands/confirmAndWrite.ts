@@ -44,10 +44,7 @@ export async function confirmAndWrite(
   const { write, quiet } = request
   const changes = toChanges(plan.files, target)
   const registrations = registrationsOf(changes, write.gitAdd)
-  let planned: PlanBody = {
-    ...planBody(prepared, request),
-    actions: reportActions(registrations)
-  }
+  let planned = planBody(prepared, registrations, request)
   const unsaved = write.output === undefined ? undefined : saveAs(write.output, prepared, planned)
   if (unsaved) return fail(unsaved, planned)
   if (!quiet) showPlan(prepared, planned, registrations, request)
@@ -115,26 +112,27 @@ function filesAbout({ plan, target, sources }: Prepared): string[] {
 }
 
 /** The report of a plan before anything is done; with the reasons of edits only where these are shown. */
-function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest): PlanBody {
+function planBody(
+  prepared: Prepared,
+  registrations: readonly Registration[],
+  { write, verbose, json }: WritingRequest
+): PlanBody {
   const { plan, target, sources, context, check, byCard, byGuest, replaced = [] } = prepared
   const wishes = { command: context.command, byCard, byGuest, replaced }
   const source = verbose || json ? sources.module(target.realpath) : undefined
   const files = plan.files.map(({ path: realpath, before, after }) => {
     const isOwn = realpath === target.realpath
     const { edits } = plan.configuration
-    return reportFile(
-      {
-        path: isOwn ? context.file : realpath,
-        realpath,
-        name: nameIn(target, realpath),
-        before,
-        after,
-        edits: isOwn && source ? reportEdits(source.doc, edits, wishes) : []
-      },
-      write.lines
-    )
+    const file = {
+      path: isOwn ? context.file : realpath,
+      realpath,
+      name: nameIn(target, realpath),
+      before,
+      after,
+      edits: isOwn && source ? reportEdits(source.doc, edits, wishes) : []
+    }
+    return reportFile(file, write.lines)
   })
-  const checks = reportChecks(check)
   const { specialisation = null } = plan
   return {
     ...emptyBody(context.root),
@@ -142,8 +140,9 @@ function planBody(prepared: Prepared, { write, verbose, json }: WritingRequest):
     replaced: replaced.map(({ options: _, ...it }) => it),
     ...(prepared.guest === undefined ? {} : { guest: prepared.guest }),
     files,
+    actions: reportActions(registrations),
     notes: prepared.notes ?? [],
-    checks
+    checks: reportChecks(check)
   }
 }
 

@@ -256,10 +256,8 @@ function stillNamed(changes: readonly FileChange[], configuration: string): stri
       const text = textAt(path)
       return text === undefined ? undefined : { path, text }
     })
-    const others = files.filter(
-      ({ path }) => !changed.has(path) && !path.startsWith(join(folder, '/'))
-    )
-    return others
+    return files
+      .filter(({ path }) => !changed.has(path) && !isInside(folder, path))
       .filter(({ path, text }) => names(text, relative(dirname(path), folder)))
       .map(({ path }) => `${path} imports ${folder}, which goes: without it that file fails.`)
   })

@@ -115,16 +115,13 @@ function chooseGuestDevices(
       remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if it is from another machine`
     }
   })
-  // A note says that nobody prepares a virtual function that is an argument of QEMU.
-  const isArgument = (address: string) =>
-    needs.devices.some(it => it.address === address && it.as === 'argument')
-  const isUnmanaged = (address: string) =>
-    needs.devices.some(it => it.address === address && it.isUnmanaged === true)
-  const decisions = choice.decisions
-    .filter(it => it.code !== 'VIRTUAL_FUNCTION' || !isArgument(it.device.address))
-    .map(it =>
-      it.code === 'VIRTUAL_FUNCTION' ? { ...it, isUnmanaged: isUnmanaged(it.device.address) } : it
-    )
+  const decisions = choice.decisions.flatMap(decision => {
+    if (decision.code !== 'VIRTUAL_FUNCTION') return decision
+    const uses = needs.devices.filter(it => it.address === decision.device.address)
+    // A note says that nobody prepares a virtual function that is an argument of QEMU.
+    if (uses.some(it => it.as === 'argument')) return []
+    return { ...decision, isUnmanaged: uses.some(it => it.isUnmanaged === true) }
+  })
   return { ...choice, decisions }
 }
 
