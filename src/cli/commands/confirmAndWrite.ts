@@ -45,7 +45,8 @@ export async function confirmAndWrite(
   const changes = toChanges(plan.files, target)
   const registrations = registrationsOf(changes, write.gitAdd)
   let planned = planBody(prepared, registrations, request)
-  const unsaved = write.output === undefined ? undefined : saveAs(write.output, prepared, planned)
+  const unsaved =
+    write.output === undefined ? undefined : savePatch(write.output, prepared, planned)
   if (unsaved) return fail(unsaved, planned)
   if (!quiet) showPlan(prepared, planned, registrations, request)
   // Now rather than after the question.
@@ -67,11 +68,6 @@ export async function confirmAndWrite(
     ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
     ...next
   ])
-}
-
-function saveAs(output: string, prepared: Prepared, planned: PlanBody): Message | undefined {
-  const patch = patchOfPlan(prepared, planned)
-  return savePatch(output, patch, prepared.target, filesAbout(prepared))
 }
 
 /** Why the files of a plan must not or can't be written. */
@@ -257,19 +253,14 @@ function lastLines(text: string, count: number): string {
 }
 
 /**
- * Writes a patch of the configuration to the file that was named, in place of what is there. Nobody
- * can read it who can't read the configuration. A link is not followed, and neither a Nix file, one of
- * `files` (those of the plan, and all that is imported) nor another name of one is replaced.
+ * Writes the patch of a plan to the file that was named, in place of what is there. Nobody can read it
+ * who can't read the configuration. A link is not followed, and neither a Nix file, a file of the plan,
+ * one that is imported, nor another name of one is replaced.
  */
-export function savePatch(
-  path: string,
-  patch: string,
-  configuration: TargetFile,
-  files: readonly string[]
-): Message | undefined {
+function savePatch(path: string, prepared: Prepared, planned: PlanBody): Message | undefined {
   const named = resolve(path)
   const leads = realpathIfAny(path)
-  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, files)) {
+  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, filesAbout(prepared))) {
     return replacesMessage(leads)
   }
   const target = locateSaved(named)
@@ -277,7 +268,8 @@ export function savePatch(
   if (isLedToRoots(named, target.value.path)) {
     return outputLedMessage('-o', path, target.value.path)
   }
-  const problem = saveFile(target.value, Buffer.from(patch), configuration)
+  const patch = Buffer.from(patchOfPlan(prepared, planned))
+  const problem = saveFile(target.value, patch, prepared.target)
   return problem === null ? undefined : patchMessage(path, problem, false)
 }
 

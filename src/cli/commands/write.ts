@@ -61,7 +61,7 @@ export function registrationsOf(changes: readonly FileChange[], gitAdd: boolean)
 }
 
 /** The same by the paths of what comes and goes. */
-export function registrationsFor(
+function registrationsFor(
   created: readonly string[],
   deleted: readonly string[],
   gitAdd: boolean
@@ -135,7 +135,7 @@ function staleAmong([path]: readonly string[]): FileProblem | null {
 }
 
 /** Tells git of one work tree; what went wrong, as the change is made. */
-export function registerOne(registration: Registration, file: string): Message[] {
+function registerOne(registration: Registration, file: string): Message[] {
   const { problem, ignored } = registration
   if (problem) return [registerMessage(registration, problem, file)]
   const done = register(registration)
@@ -156,7 +156,7 @@ const TOLD_AFTER_MS = 500
  * `stateFolder`, for at most five seconds. Tells so on stderr unless it is quiet. `action` must have done
  * nothing where it finds the lock held. Signals end the process while it waits.
  */
-export async function waitForOthers<T, P extends FileProblem>(
+async function waitForOthers<T, P extends FileProblem>(
   stateFolder: string,
   isQuiet: boolean,
   action: () => Result<T, P>
@@ -185,7 +185,7 @@ function isHeld(problem: FileProblem, stateFolder: string): problem is LockedPro
 // A run that was stopped in the middle is finished or taken back before another one begins.
 
 /** What was seen of interrupted runs. */
-export interface EarlierRuns {
+interface EarlierRuns {
   runs: readonly EarlierRunReport[]
   /** Those for the file of the command, and what became of them, or would if the command wrote. */
   stopped: readonly Stopped[]

@@ -165,7 +165,7 @@ function chooseEarlier(
 // Devices that other files than the one of the run give to guests.
 
 /** Devices that are given away already, and stay so whatever the run writes. */
-export interface GivenElsewhere {
+interface GivenElsewhere {
   /** Their addresses. */
   devices: ReadonlySet<string>
   /** The lines that name them, for a sentence. */

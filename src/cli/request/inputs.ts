@@ -207,7 +207,7 @@ function hasComputed(doc: NixDocument): boolean {
 }
 
 /** Whether a configuration is for the machine that is looked at. */
-export type HostMatch = 'this' | 'other' | 'unknown'
+type HostMatch = 'this' | 'other' | 'unknown'
 
 /** Whose machine the file configures, by the name that it gives its host. */
 export function hostMatch(
