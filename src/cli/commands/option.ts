@@ -157,7 +157,7 @@ function optionGet(
   let definitions: DefinitionReport[] = []
   if (flat) {
     const leaves = document.leaves().filter(it => startsWith(it.path, path ?? []))
-    definitions = leaves.map(it => leafReport(it, document.text))
+    definitions = leaves.map(leafReport)
   } else if (path) {
     const all = [...document.getIn(path), ...document.getBelow(path)]
     definitions = all.sort((a, b) => a.binding.start - b.binding.start).map(definitionReport)
@@ -181,8 +181,8 @@ function definitionReport(definition: Definition): DefinitionReport {
   return { ...namesOf(path), line, column, source, conditions, priorities, inherited }
 }
 
-function leafReport({ path, value }: Leaf, text: string): DefinitionReport {
-  const { line, column } = placeOf(text, value.start)
+function leafReport({ path, value }: Leaf): DefinitionReport {
+  const { line, column } = placeOf(value.documentText, value.start)
   return { ...namesOf(path), line, column, source: value.text }
 }
 

@@ -67,26 +67,16 @@ export function dumpMessage(folder: string, problem: FileProblem, isLink: boolea
 
 /** The name of the system's error, where there was one. */
 function reasonOf(problem: FileProblem): string {
-  switch (problem.code) {
-    case 'NOT_FOUND':
-      return 'ENOENT'
-    case 'NOT_DIRECTORY':
-      return 'ENOTDIR'
-    case 'READ_ONLY_FS':
-      return 'EROFS'
-    case 'NO_SPACE':
-      return 'ENOSPC'
-    case 'IMMUTABLE':
-      return 'EPERM'
-    case 'MOUNT_POINT':
-      return 'EBUSY'
-    case 'NOT_READABLE':
-    case 'NOT_WRITABLE':
-    case 'IO_ERROR':
-      return problem.errno
-    default:
-      return problem.code
-  }
+  return 'errno' in problem ? problem.errno : (ERRORS[problem.code] ?? problem.code)
+}
+
+const ERRORS: Partial<Record<FileProblem['code'], string>> = {
+  NOT_FOUND: 'ENOENT',
+  NOT_DIRECTORY: 'ENOTDIR',
+  READ_ONLY_FS: 'EROFS',
+  NO_SPACE: 'ENOSPC',
+  IMMUTABLE: 'EPERM',
+  MOUNT_POINT: 'EBUSY'
 }
 
 /** The refusal of a file that another user's folder or link leads to; undefined where that is not so. */
