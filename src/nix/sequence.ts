@@ -161,7 +161,7 @@ function inOriginal(text: string, edits: readonly Edit[], error: NixError): NixE
     for (const edit of edits) {
       const start = edit.offset + shift
       if (offset < start) break
-      if (offset <= start + edit.content.length) return edit.offset
+      if (offset < start + edit.content.length) return edit.offset
       shift += edit.content.length - edit.length
     }
     return offset - shift

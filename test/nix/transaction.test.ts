@@ -195,3 +195,18 @@ it('reads the rest of the module anew where `options` goes', () => {
   const edits: EditOf[] = [it => it.removeIn('options.a'), it => it.setIn('b', 3)]
   expect(together(given, edits)).toBe('{\n  b = 3;\n}\n')
 })
+
+it('shows a refusal in the given text, also after an edit that inserts text in front of it', () => {
+  const refused = parseDocument('{ virtualisation.libvirtd.enable = true; }\n')
+    .edit()
+    .setIn('virtualisation.libvirtd.enable', { a: 1 })
+    .import('./a.nix')
+    .setIn('virtualisation.libvirtd', [])
+    .plan()
+  expect(!refused.ok && refused.error.render()).toMatchInlineSnapshot(`
+    "1:3: CONFLICT: virtualisation.libvirtd is already defined in parts, here virtualisation.libvirtd.enable
+    1 | { virtualisation.libvirtd.enable = true; }
+          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: set virtualisation.libvirtd.enable and its neighbours one by one"
+  `)
+})
