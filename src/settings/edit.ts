@@ -1,7 +1,8 @@
-import { groupBy } from '../collections.ts'
+import { groupBy, uniqueBy } from '../collections.ts'
 import {
   canonicalOfValue,
   expr,
+  formatPath,
   type NixDocument,
   type NixValue,
   parseDocument,
@@ -22,7 +23,8 @@ export function applyOptionChanges(
   wanted: readonly OptionChange[],
   prefix: readonly string[] = []
 ): void {
-  let rest = wanted.filter(isSaid).map(it => ({ ...it, path: [...prefix, ...it.path] }))
+  const said = withListsJoined(wanted).filter(isSaid)
+  let rest = said.map(it => ({ ...it, path: [...prefix, ...it.path] }))
   if (prefix.length > 0 && rest.length > 0 && !isDefined(doc, prefix)) {
     edit.setIn(prefix, emptySet(doc, prefix))
   }
@@ -32,6 +34,17 @@ export function applyOptionChanges(
     if (inside.length > 0) editBlock(doc, edit, block, inside)
   }
   for (const it of rest) editOption(doc, edit, it)
+}
+
+/** The changes, where items for one list are one change, so that a new list is laid out for all of them. */
+function withListsJoined(wanted: readonly OptionChange[]): OptionChange[] {
+  const groups = [...groupBy(wanted, it => formatPath(it.path)).values()]
+  return groups.flatMap(group => {
+    const [first] = group
+    if (first === undefined || !('items' in first)) return group
+    const items = group.flatMap(it => ('items' in it ? it.items : []))
+    return { ...first, items: uniqueBy(items, keyOf) }
+  })
 }
 
 /** A set with its braces on lines of their own, so that what is added to it goes between them. */
@@ -123,13 +136,7 @@ function blockOf(path: readonly string[], inside: readonly OptionChange[]): Bloc
       at[name] ??= {}
       at = at[name] as Block
     }
-    const name = names.at(-1) ?? ''
-    const before = at[name]
-    // A list may be asked for from two sides.
-    const isMore = it.kind === 'items' && Array.isArray(before)
-    at[name] = isMore
-      ? [...new Map([...before, ...it.items].map(at => [keyOf(at), at])).values()]
-      : value
+    at[names.at(-1) ?? ''] = value
   }
   return block
 }

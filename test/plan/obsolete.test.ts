@@ -275,6 +275,34 @@ describe('values of old guides', () => {
     expect(after).not.toContain('cgroup_device_acl')
   })
 
+  it('lays out its devices and those of a flag as one list', () => {
+    const text = nix`
+      { pkgs, ... }:
+      {
+        imports = [ ./vfio ];
+        virtualisation.libvirtd.qemu.verbatimConfig = ''
+          user = "alice"
+          cgroup_device_acl = [ "/dev/shm/looking-glass" ]
+        '';
+        virtualisation.vfio.enable = true;
+      }
+    `
+    expect(plan(text, { users: [], deviceACL: ['/dev/kvmfr1'] }).text).toBe(nix`
+      { pkgs, ... }:
+      {
+        imports = [ ./vfio ];
+        virtualisation.libvirtd.qemu.verbatimConfig = ''
+          user = "alice"
+        '';
+        virtualisation.libvirtd.deviceACL = [
+          "/dev/kvmfr1"
+          "/dev/shm/looking-glass"
+        ];
+        virtualisation.vfio.enable = true;
+      }
+    `)
+  })
+
   it.each([
     ['another list', 'allowed = [\n      "/dev/null",\n      "/dev/input/by-id/kbd"\n    ]\n  '],
     ['a blank line and a deep end', '\n    ']
