@@ -1,8 +1,9 @@
-"""Canonical forms of domains by another XML parser (expat), to compare ours with.
+"""Trees and canonical forms of domains by another XML parser (expat), to compare with.
 
-Reads lines of JSON, each a text; answers each with a line of JSON: the canonical form, or
-{"error": "..."}. Comments and layout are left out, siblings are in the order of their names, and
-in their own order in <metadata> and beside text.
+Reads lines of JSON, each a text. Answers each with a line of JSON: {"tree": ..., "form": ...} or
+{"error": "..."}. A tree is [name, attributes, children], all in the order of the text, without comments.
+The canonical form leaves out layout as well and sorts siblings by name, except in <metadata> and next to
+text.
 """
 
 import json
@@ -49,6 +50,11 @@ def parse(text):
     return stack[0][2][0]
 
 
+def in_order(node):
+    name, attributes, children = node
+    return [name, list(attributes.items()), [it if isinstance(it, str) else in_order(it) for it in children]]
+
+
 def blank(text):
     return text.strip(" \t\r\n") == ""
 
@@ -71,7 +77,8 @@ def canonical(node, opaque=False):
 
 for line in sys.stdin:
     try:
-        answer = canonical(parse(json.loads(line)))
+        tree = parse(json.loads(line))
+        answer = {"tree": in_order(tree), "form": json.dumps(canonical(tree))}
     except Doctype:
         answer = {"error": "doctype"}
     except (expat.ExpatError, UnicodeEncodeError) as error:

@@ -1,4 +1,4 @@
-// Asks another XML parser for the canonical forms of texts.
+// Asks another XML parser what it reads in texts.
 import { spawn, spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -8,17 +8,17 @@ const script = fileURLToPath(new URL('canonicalXml.py', import.meta.url))
 export const hasPython = spawnSync('python3', ['--version']).status === 0
 
 /**
- * Begins to ask expat, by a process of Python: `canonical(text)` gives the form of a text as JSON, or
- * `{ error }`; `stop()` ends the process.
+ * Begins to ask expat, in a process of Python. `read(text)` gives the tree and the canonical form of a text as
+ * `{ tree, form }`, or `{ error }`; see canonicalXml.py. `stop()` ends the process.
  */
 export function expat() {
   const python = spawn('python3', [script], { stdio: ['pipe', 'pipe', 'inherit'] })
   const waiting = []
   createInterface(python.stdout).on('line', line => waiting.shift()(line))
   return {
-    canonical(text) {
+    read(text) {
       return new Promise(resolve => {
-        waiting.push(line => resolve(line.startsWith('{') ? JSON.parse(line) : { form: line }))
+        waiting.push(line => resolve(JSON.parse(line)))
         python.stdin.write(`${JSON.stringify(text)}\n`)
       })
     },

@@ -1,11 +1,11 @@
 import { randomFrom } from './seeds.js'
 
-/** One of these texts, changed in one to four places by chance; the same for the same seed. */
+/** One of these texts, changed in one to four places, fewer more often; the same for the same seed. */
 export function mutatedXml(texts, seed) {
   const next = randomFrom(seed)
   const pick = list => list[Math.floor(next() * list.length)]
   let text = pick(texts)
-  for (let left = 1 + Math.floor(next() * 4); left > 0; left--) {
+  for (let left = 1 + Math.floor(next() * next() * 4); left > 0; left--) {
     text = pick(CHANGES)(text, () => Math.floor(next() * (text.length + 1)), pick, texts)
   }
   return text

@@ -244,10 +244,10 @@ test.concurrent.each([
     'XML that is none',
     '<domain><name>a</domain>',
     text`
-      win10.xml:1:16: </domain> does not belong to <name>.
+      win10.xml:1:16: </domain> does not match <name>.
           1 | <domain><name>a</domain>
                              ^^^^^^^^^
-        Do:  <name> of line 1 ends first: </name>
+        Do:  close <name> of line 1 first: </name>
       `
   ]
 ])('%s is refused', async (_, guest, message) => {

@@ -239,10 +239,10 @@ test.concurrent.each([
   [
     ['domain', 'broken.xml'],
     3,
-    `vfio-patch: /etc/nixos/broken.xml:2:8: </nam> does not belong to <name>.
+    `vfio-patch: /etc/nixos/broken.xml:2:8: </nam> does not match <name>.
     2 | <name>x</nam>
                ^^^^^^
-  Do:  <name> of line 2 ends first: </name>
+  Do:  close <name> of line 2 first: </name>
 `
   ],
   [
@@ -262,8 +262,8 @@ test.concurrent.each([
   [
     ['domain', 'big.xml'],
     3,
-    `vfio-patch: /etc/nixos/big.xml: it has 5.0 MB, and libvirt takes at most 4 MB for a domain.
-  Do:  see whether it is the right file
+    `vfio-patch: /etc/nixos/big.xml: it has 5.0 MB, and libvirt accepts at most 4 MB for a domain.
+  Do:  check that this is the right file
 `
   ],
   [
@@ -293,8 +293,8 @@ test.concurrent('more than libvirt takes, on standard input', async () => {
   expect({ code, stderr }).toEqual({
     code: 3,
     stderr: text`
-      vfio-patch: standard input: it has more than 4 MB, and libvirt takes at most 4 MB for a domain.
-        Do:  see whether it is the right file
+      vfio-patch: standard input: it has more than 4 MB, and libvirt accepts at most 4 MB for a domain.
+        Do:  check that this is the right file
       `
   })
 })

@@ -52,35 +52,35 @@ test('a declaration and a byte order mark are no part of it', () => {
 test.each([
   [
     '<domain>\n  <name>a</nam>\n</domain>',
-    `2:10: NOT_XML: </nam> does not belong to <name>
+    `2:10: NOT_XML: </nam> does not match <name>
 2 |   <name>a</nam>
              ^^^^^^
-hint: <name> of line 2 ends first: </name>`
+hint: close <name> of line 2 first: </name>`
   ],
   [
     '<domain>\n  <name>a\n</domain>',
-    `3:1: NOT_XML: </domain> does not belong to <name>
+    `3:1: NOT_XML: </domain> does not match <name>
 3 | </domain>
     ^^^^^^^^^
-hint: <name> of line 2 ends first: </name>`
+hint: close <name> of line 2 first: </name>`
   ],
   [
     '<domain>\n  <devices>\n',
-    `2:3: NOT_XML: <devices> does not end
+    `2:3: NOT_XML: <devices> is never closed
 2 |   <devices>
       ^^^^^^^^
-hint: </devices> is missing; perhaps the file is cut off`
+hint: add </devices>, or check that the file is complete`
   ],
   [
     '<domain type="kvm"',
-    `1:1: NOT_XML: the tag <domain> does not end
+    `1:1: NOT_XML: the tag <domain> is not finished
 1 | <domain type="kvm"
     ^^^^^^^
 hint: a ">" or "/>" is missing`
   ],
   [
     '<domain type=kvm/>',
-    `1:14: NOT_XML: the value of "type" needs quotes around it
+    `1:14: NOT_XML: the value of "type" needs quotes
 1 | <domain type=kvm/>
                  ^
 hint: write type='…'`
@@ -94,95 +94,96 @@ hint: write type='…'`
   ],
   [
     '<domain a="1"b="2"/>',
-    `1:14: NOT_XML: a blank is missing before "b"
+    `1:14: NOT_XML: a space is missing before "b"
 1 | <domain a="1"b="2"/>
                  ^`
   ],
   [
     '<domain type="kvm" type="qemu"/>',
-    `1:20: NOT_XML: the attribute "type" stands here twice
+    `1:20: NOT_XML: the attribute "type" appears twice
 1 | <domain type="kvm" type="qemu"/>
                        ^^^^
 hint: keep one`
   ],
   [
     '<domain a="1 < 2"/>',
-    `1:14: NOT_XML: "<" must not stand in a value
+    `1:14: NOT_XML: "<" is not allowed in a value
 1 | <domain a="1 < 2"/>
                  ^
 hint: write &lt;`
   ],
   [
     "<domain type='kvm>\n  <name>x</name>\n</domain>",
-    `1:14: NOT_XML: the quote that ends the value of "type" is missing
+    `1:14: NOT_XML: the closing quote of the value of "type" is missing
 1 | <domain type='kvm>
                  ^`
   ],
   [
     '<domain><name>Tom & Jerry</name></domain>',
-    `1:19: NOT_XML: "&" begins no reference here
+    `1:19: NOT_XML: this "&" does not start a reference
 1 | <domain><name>Tom & Jerry</name></domain>
                       ^
-hint: an "&" in a text is written &amp;`
+hint: in text, write "&" as &amp;`
   ],
   [
     '<domain><name>&uuml;</name></domain>',
-    `1:15: NOT_XML: nothing says what &uuml; stands for
+    `1:15: NOT_XML: the entity &uuml; is not defined
 1 | <domain><name>&uuml;</name></domain>
                   ^^^^^^
-hint: XML has &lt; &gt; &amp; &apos; &quot; and numbers like &#233;`
+hint: XML has &lt; &gt; &amp; &apos; &quot; and numbers such as &#233;`
   ],
   [
     '<domain a="\r\n&#0;"/>',
-    `2:1: NOT_XML: &#0; stands for a character that XML does not have
+    `2:1: NOT_XML: &#0; is a character that XML does not allow
 2 | &#0;"/>
     ^^^^
-hint: take it out`
+hint: remove it`
   ],
   [
     '<domain>&#65</domain>',
-    `1:9: NOT_XML: ";" is missing behind &#65
+    `1:9: NOT_XML: ";" is missing after &#65
 1 | <domain>&#65</domain>
             ^^^^
 hint: write &#65;`
   ],
   [
     '<domain>a ]]> b</domain>',
-    `1:11: NOT_XML: "]]>" must not stand in a text
+    `1:11: NOT_XML: "]]>" is not allowed in text
 1 | <domain>a ]]> b</domain>
-              ^^^`
+              ^^^
+hint: write ]]&gt;`
   ],
   [
     '<domain>\n<!-- was: --device x -->\n</domain>',
-    `2:11: NOT_XML: "--" must not stand in a comment
+    `2:11: NOT_XML: "--" is not allowed in a comment
 2 | <!-- was: --device x -->
               ^^
 hint: write "- -"`
   ],
   [
     '<domain><!-- x </domain>',
-    `1:9: NOT_XML: this comment does not end
+    `1:9: NOT_XML: this comment is never closed
 1 | <domain><!-- x </domain>
             ^^^^
-hint: end it with -->`
+hint: close it with -->`
   ],
   [
     '<domain/>\n<domain/>',
-    `2:1: NOT_XML: there is a second element behind the end of the domain
+    `2:1: NOT_XML: there is a second element after the end of the domain
 2 | <domain/>
     ^^^^^^^
 hint: a file holds one domain`
   ],
   [
     '<domain/>\nDomain win10 defined',
-    `2:1: NOT_XML: there is more behind the end of the domain
+    `2:1: NOT_XML: there is text after the end of the domain
 2 | Domain win10 defined
     ^
-hint: take it out`
+hint: remove it`
   ],
   [
     'error: no domain',
-    `1:1: NOT_XML: this is not XML, which begins with "<"
+    `1:1: NOT_XML: this is not XML, which starts with "<"
 1 | error: no domain
     ^`
   ],
@@ -193,27 +194,27 @@ hint: write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml`
   ],
   [
     '</domain>',
-    `1:1: NOT_XML: </domain> ends nothing: no element is open here
+    `1:1: NOT_XML: </domain> closes nothing: no element is open here
 1 | </domain>
     ^^^^^^^^^`
   ],
   [
     '<domain>1 < 2</domain>',
-    `1:11: NOT_XML: "<" begins no element here
+    `1:11: NOT_XML: this "<" does not start an element
 1 | <domain>1 < 2</domain>
               ^
-hint: a "<" in a text is written &lt;`
+hint: in text, write "<" as &lt;`
   ],
   [
     '<domain>\n  <qemu:commandline/>\n</domain>',
-    `2:4: NOT_XML: nothing says what the prefix "qemu" stands for
+    `2:4: NOT_XML: the prefix "qemu" is not declared
 2 |   <qemu:commandline/>
        ^^^^^^^^^^^^^^^^
 hint: write <domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' …>`
   ],
   [
     "<domain x:a='1'/>",
-    `1:9: NOT_XML: nothing says what the prefix "x" stands for
+    `1:9: NOT_XML: the prefix "x" is not declared
 1 | <domain x:a='1'/>
             ^^^`
   ],
@@ -228,37 +229,37 @@ hint: write <domain xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' …>
     `1:1: DOCTYPE: the file has a document type (<!DOCTYPE), which no domain needs
 1 | <!DOCTYPE domain [<!ENTITY a "b">]>
     ^^^^^^^^^
-hint: take it out: it can define words that stand for other text or files`
+hint: remove it: a document type can define entities that include other text or files`
   ],
   [
     '<?xml version="1.1"?><domain/>',
-    `1:1: NOT_XML: this is XML 1.1, and libvirt reads 1.0
+    `1:1: NOT_XML: this is XML 1.1, and libvirt reads XML 1.0
 1 | <?xml version="1.1"?><domain/>
     ^^^^^`
   ],
   [
     '\n<?xml version="1.0"?>\n<domain/>',
-    `2:1: NOT_XML: the XML declaration stands at the beginning or not at all
+    `2:1: NOT_XML: the XML declaration is only allowed at the start of the file
 2 | <?xml version="1.0"?>
     ^^^^^`
   ],
   [
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n<domain>ä</domain>',
-    `1:31: ENCODING: the file says that it is ISO-8859-1, and was read as UTF-8
+    `1:31: ENCODING: the file declares the encoding ISO-8859-1 but was read as UTF-8
 1 | <?xml version="1.0" encoding="ISO-8859-1"?>
                                   ^^^^^^^^^^
-hint: convert it: iconv -f ISO-8859-1 -t UTF-8; and take the encoding out of its first line`
+hint: convert it with iconv -f ISO-8859-1 -t UTF-8, and remove the encoding from its first line`
   ],
   [
     '<domain>\n<name>a\u0007b</name></domain>',
-    `2:8: ENCODING: the character U+0007 can not stand in XML
+    `2:8: ENCODING: XML does not allow the character U+0007
 2 | <name>a\\u{7}b</name></domain>
            ^^^^^
-hint: take it out, or restore the file from a copy`
+hint: remove it, or restore the file from a backup`
   ],
   [
     '<network><name>default</name></network>',
-    `1:1: NOT_A_DOMAIN: this is a network of libvirt, not a <domain>
+    `1:1: NOT_A_DOMAIN: this is a libvirt network, not a <domain>
 1 | <network><name>default</name></network>
     ^^^^^^^^
 hint: write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml`
@@ -274,7 +275,7 @@ hint: write the guest to a file: virsh dumpxml --inactive NAME > NAME.xml`
   expect(refusal(given)).toBe(expected)
 })
 
-test('refused: what is not UTF-8', () => {
+test('refused: a file that is not UTF-8', () => {
   expect(refusal(Buffer.from('<domain>\n<name>ä</name></domain>', 'latin1'))).toBe(
     `2:7: ENCODING: this is not UTF-8 text
 2 | <name>\ufffd</name></domain>
@@ -282,26 +283,26 @@ test('refused: what is not UTF-8', () => {
 hint: convert it to UTF-8, for example with iconv`
   )
   expect(refusal(Buffer.from('\ufeff<domain/>', 'utf16le'))).toBe(
-    `ENCODING: this is UTF-16, not UTF-8
-hint: convert it: iconv -f UTF-16 -t UTF-8; and take the encoding out of its first line`
+    `ENCODING: the file is UTF-16, not UTF-8
+hint: convert it with iconv -f UTF-16 -t UTF-8, and remove the encoding from its first line`
   )
 })
 
-test('refused: what is no text at all', () => {
+test('refused: a binary file', () => {
   expect(refusal(Buffer.from('\x7fELF\x02\x01\x01\0\0\xff', 'latin1'))).toBe(
-    `ENCODING: this is no text, but the data of a program, an image or the like
-hint: see whether it is the right file`
+    `ENCODING: this is a binary file, not text
+hint: check that this is the right file`
   )
 })
 
-test('refused: what is too big, and what is nested too deep', () => {
+test('refused: a file that is too big or nested too deep', () => {
   const big = Buffer.alloc(50 * 1024 * 1024, '<domain/>')
   expect(refusal(big)).toBe(
-    `TOO_BIG: it has 50.0 MB, and libvirt takes at most 4 MB for a domain
-hint: see whether it is the right file`
+    `TOO_BIG: it has 50.0 MB, and libvirt accepts at most 4 MB for a domain
+hint: check that this is the right file`
   )
   const deep = `<domain>\n${'<a>'.repeat(256)}`
   expect(refusal(deep).split('\n')[0]).toBe(
-    '2:766: NOT_XML: elements are nested more than 256 deep here'
+    '2:766: NOT_XML: elements are nested more than 256 levels deep here'
   )
 })
