@@ -7,36 +7,39 @@ import { accountOf, findProgram } from './access.ts'
 import { openFolder, pathOf } from './folders.ts'
 import { textAt } from './system.ts'
 
-/** Why git did not do what it was asked for: its exit code (null where it never ran), and its words. */
-export interface GitProblem {
-  status: number | null
-  reason: string
-}
+/** Why git failed. `output` is the first error that it, or the system, printed; null if there is none. */
+export type GitProblem =
+  | { code: 'NOT_FOUND' }
+  | { code: 'NOT_STARTED'; output: string | null }
+  /** The repository belongs to another user, so git refuses to work in it. */
+  | { code: 'OTHER_OWNER'; output: string }
+  /** The folder has a `.git` but isn't a work tree. */
+  | { code: 'NO_WORK_TREE'; output: string }
+  | { code: 'FAILED'; status: number | null; output: string | null }
 
 /**
- * Runs git in a work tree as the repository's owner, where we may: git refuses to work for root in
- * another one's repository, and what root writes there is lost for its owner. Returns what it
- * printed. Nothing of our own environment that git would heed is passed on.
+ * Runs git in a work tree and returns its output. For root, it runs as the owner of the repository: git
+ * refuses to work for root in repositories of others, and their owners couldn't access files that root
+ * wrote. Git gets no environment variables that would affect it.
  *
- * As root the work tree is entered without following a link, since whoever owns a folder on the way
- * could put a link to another repository there, and git is one that only root can have put in place
- * (`findProgram`).
+ * As root the work tree is opened without following symlinks, because the owner of a parent folder could
+ * place one to another repository, and git is one that only root can have installed (`findProgram`).
  */
 function runGit(tree: WorkTree, args: readonly string[], input = ''): Result<string, GitProblem> {
   const program = findProgram('git')
-  if (program === null) return err({ status: null, reason: 'git was not found' })
-  // Without it a question could start a watcher, which writes.
-  const words = ['-c', 'core.fsmonitor=false', ...args]
-  if (process.geteuid?.() !== 0) return runAs(program, words, { folder: tree.top, input })
+  if (program === null) return err({ code: 'NOT_FOUND' })
+  // With it, a query could start a file system monitor, which writes.
+  const options = ['-c', 'core.fsmonitor=false', ...args]
+  if (process.geteuid?.() !== 0) return runAs(program, options, { folder: tree.top, input })
   let top: number
   try {
     top = openFolder(tree.top)
   } catch (error) {
-    return err({ status: null, reason: (error as Error).message })
+    return err({ code: 'NOT_STARTED', output: (error as Error).message })
   }
   try {
-    const user = userOf(tree, fstatSync(top))
-    return runAs(program, words, { folder: pathOf(top), input, user })
+    const user = gitUser(tree, fstatSync(top))
+    return runAs(program, options, { folder: pathOf(top), input, user })
   } finally {
     closeSync(top)
   }
@@ -48,10 +51,10 @@ interface User {
 }
 
 /**
- * The owner of the repository; but where the work tree is another user's, that one, who decides by its
- * `.git` which repository it is.
+ * The owner of the repository or, if the work tree belongs to another user, that one: their `.git` names
+ * the repository.
  */
-function userOf({ uid, gid }: WorkTree, top: User): User {
+function gitUser({ uid, gid }: WorkTree, top: User): User {
   return top.uid === 0 || top.uid === uid ? { uid, gid } : { uid: top.uid, gid: top.gid }
 }
 
@@ -71,7 +74,7 @@ function runAs(
     stdio: ['pipe', 'pipe', 'pipe'],
     ...user,
     env: {
-      // What git itself runs as root is chosen as carefully.
+      // As root, git must not run programs that others installed either.
       PATH: user?.uid === 0 ? dirname(program) : process.env.PATH,
       ...defined({ HOME: home }),
       LC_ALL: 'C',
@@ -80,35 +83,47 @@ function runAs(
     }
   })
   const { code, message = '' } = (run.error ?? {}) as Partial<NodeJS.ErrnoException>
-  // It may end without having read what it was given; what it says then counts.
-  const isUnread = code === 'EPIPE' && run.status !== null
-  if (run.error && !isUnread) {
-    return err({ status: null, reason: code === 'ENOENT' ? 'git was not found' : message })
+  // Git may exit without reading its input; then its exit code counts.
+  const isInputUnread = code === 'EPIPE' && run.status !== null
+  if (run.error && !isInputUnread) {
+    return err(
+      code === 'ENOENT'
+        ? { code: 'NOT_FOUND' }
+        : { code: 'NOT_STARTED', output: message === '' ? null : message }
+    )
   }
   if (run.status === 0) return ok(run.stdout)
-  return err({ status: run.status, reason: firstFault(run.stderr) })
+  return err(gitProblem(run.status, firstError(run.stderr)))
 }
 
-/** What git complains of, without the advice that follows. */
-function firstFault(stderr: string): string {
+/** Classifies a failure by the message of git, which is in English (`LC_ALL=C`). */
+function gitProblem(status: number | null, output: string | null): GitProblem {
+  if (output?.startsWith('detected dubious ownership')) return { code: 'OTHER_OWNER', output }
+  return output !== null && /^not a git repository|must be run in a work tree/.test(output)
+    ? { code: 'NO_WORK_TREE', output }
+    : { code: 'FAILED', status, output }
+}
+
+/** The first error in the output of git, without the advice that follows it. */
+function firstError(stderr: string): string | null {
   const lines = stderr.split('\n').map(it => it.trim())
-  const fault = lines.find(it => /^(?:fatal|error):/.test(it)) ?? lines.find(it => it !== '')
-  return (fault ?? 'it gave no reason').replace(/^(?:fatal|error): /, '').replace(/\.$/, '')
+  const error = lines.find(it => /^(?:fatal|error):/.test(it)) ?? lines.find(it => it !== '')
+  return error?.replace(/^(?:fatal|error): /, '').replace(/\.$/, '') ?? null
 }
 
-/** A git work tree, and as whom git has to run in it. */
+/** A git work tree. */
 export interface WorkTree {
   /** Its topmost folder. */
   top: string
-  /** To whom the repository belongs. */
+  /** The owner of the repository. */
   uid: number
   gid: number
 }
 
 /**
- * The work tree that the absolute `path`, which has no links in it, lies or would lie in: the
- * nearest folder upwards with a `.git`, be that a folder or the file that a submodule or a further
- * work tree has. Undefined if there is none, or it can't be found out.
+ * The work tree that contains the absolute `path`, which is without symlinks and need not exist: the
+ * nearest parent with a `.git`, a folder or the file of a submodule or linked work tree. Undefined if
+ * there is none or it can't be read.
  */
 export function findWorkTree(path: string): WorkTree | undefined {
   for (let at = dirname(path); ; at = dirname(at)) {
@@ -118,7 +133,7 @@ export function findWorkTree(path: string): WorkTree | undefined {
   }
 }
 
-/** The owner of the repository that a `.git` belongs to; for a file, of the folder that it points to. */
+/** The owner of a `.git` folder, or of the folder that a `.git` file points to. */
 function repositoryOwner(path: string): User | undefined {
   try {
     const found = lstatSync(path)
@@ -132,15 +147,15 @@ function repositoryOwner(path: string): User | undefined {
   }
 }
 
-/** What is listed: what git knows; or also what it does not, but no folders that it ignores. */
+/** The files that git knows, or all files except those in folders that it ignores. */
 type Listed = 'known' | 'all'
 
-/** The files of a work tree, by their paths in it. A submodule is listed as one path. */
+/** The files of a work tree, as paths relative to it. A submodule is listed as one path. */
 export function listFiles(tree: WorkTree, listed: Listed): Result<string[], GitProblem> {
   const names = new Set<string>()
-  const ways = listed === 'known' ? [KNOWN] : [KNOWN, OTHERS, IGNORED]
-  for (const way of ways) {
-    const run = runGit(tree, ['ls-files', '-z', ...way])
+  const listings = listed === 'known' ? [KNOWN] : [KNOWN, OTHERS, IGNORED]
+  for (const listing of listings) {
+    const run = runGit(tree, ['ls-files', '-z', ...listing])
     if (!run.ok) return run
     for (const name of splitNames(run.value)) if (!name.endsWith('/')) names.add(name)
   }
@@ -151,25 +166,24 @@ const KNOWN = ['--cached']
 const OTHERS = ['--others', '--exclude-standard']
 const IGNORED = ['--others', '--ignored', '--exclude-standard', '--directory']
 
-// Registering files that come and go: of a flake Nix sees only the files that git knows.
+// Registers created and deleted files: for a flake, Nix sees only the files that git knows.
 
-/** What is to be done in one work tree once the files are written. Paths are absolute. */
+/** What to register in one work tree after the files are written. Paths are absolute. */
 export interface Registration {
   tree: WorkTree
   /** New files to register with intent-to-add: known by name, nothing staged. */
   add: readonly string[]
-  /** Files that go, and whose intent-to-add entries would make git call them deleted. */
+  /** Deleted files with intent-to-add entries, which git would show as deleted. */
   forget: readonly string[]
   /** New files that git ignores. */
   ignored: readonly string[]
-  /** Why git can't be asked, so that `add` can't be done. */
+  /** Why git failed, so that `add` can't be registered. */
   problem?: GitProblem
 }
 
 /**
- * Works out what to register when files come (`created`) and go (`deleted`), by absolute
- * paths without links. One entry for each work tree that has something to do or to report; none
- * outside of work trees. Nothing is written.
+ * Plans the registration of `created` and `deleted` files, given as absolute paths without symlinks.
+ * Returns an entry for each work tree with something to do or to report. Writes nothing.
  */
 export function planRegistration(
   created: readonly string[],
@@ -184,7 +198,7 @@ export function planRegistration(
     .filter(it => it.problem || it.add.length + it.forget.length + it.ignored.length > 0)
 }
 
-/** Does it. The index is written by git, as the repository's owner. */
+/** Registers the files. Git writes the index as the owner of the repository. */
 export function register({ tree, add, forget }: Registration): Result<unknown, GitProblem> {
   const args = [LITERAL, 'add', '--intent-to-add', '--', ...pathspecs(tree, add)]
   const added = add.length > 0 ? runGit(tree, args) : ok('')
@@ -200,32 +214,30 @@ function planTree(
 ): Registration {
   const nothing = { tree, add: [], forget: [], ignored: [] }
   const unknown = (problem: GitProblem, add: readonly string[]) =>
-    // A folder may be called .git and be none; without git nothing is left to mend where files go.
-    NO_WORK_TREE.test(problem.reason) || add.length === 0 ? nothing : { ...nothing, add, problem }
+    // A folder called .git need not be a repository. Without git, deletions need no registration.
+    problem.code === 'NO_WORK_TREE' || add.length === 0 ? nothing : { ...nothing, add, problem }
   const index = stagedHashes(tree, [...created, ...deleted])
   if (!index.ok) return unknown(index.error, created)
-  const fresh = created.filter(it => !index.value.has(it))
-  const ignored = ignoredOf(tree, fresh)
-  if (!ignored.ok) return unknown(ignored.error, fresh)
+  const untracked = created.filter(it => !index.value.has(it))
+  const ignored = ignoredOf(tree, untracked)
+  if (!ignored.ok) return unknown(ignored.error, untracked)
   const empty = deleted.filter(it => EMPTY.has(index.value.get(it) ?? ''))
   const committed = empty.length === 0 ? new Set() : committedOf(tree, empty)
   return {
     tree,
-    add: fresh.filter(it => !ignored.value.has(it)),
+    add: untracked.filter(it => !ignored.value.has(it)),
     forget: empty.filter(it => !committed.has(it)),
     ignored: [...ignored.value]
   }
 }
 
-const NO_WORK_TREE = /^not a git repository|must be run in a work tree/
-
-/** What git notes for a file without content, by SHA-1 and by SHA-256: also for one that is only intended. */
+/** The hashes of the empty blob in SHA-1 and SHA-256, which intent-to-add entries have, too. */
 const EMPTY = new Set([
   'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
   '473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813'
 ])
 
-/** Which of these files are in the index, with the hash of what is staged. */
+/** The hashes of those files that are in the index, by path. */
 function stagedHashes(
   tree: WorkTree,
   paths: readonly string[]
@@ -242,23 +254,23 @@ function stagedHashes(
 
 function ignoredOf(tree: WorkTree, paths: readonly string[]): Result<Set<string>, GitProblem> {
   if (paths.length === 0) return ok(new Set())
-  const asked = runGit(tree, ['check-ignore', '-z', '--stdin'], joinNames(pathspecs(tree, paths)))
-  if (asked.ok) return ok(new Set(splitNames(asked.value).map(it => join(tree.top, it))))
-  // 1 says that none is.
-  return asked.error.status === 1 ? ok(new Set()) : asked
+  const run = runGit(tree, ['check-ignore', '-z', '--stdin'], joinNames(pathspecs(tree, paths)))
+  if (run.ok) return ok(new Set(splitNames(run.value).map(it => join(tree.top, it))))
+  // Exit code 1: none is ignored.
+  return run.error.code === 'FAILED' && run.error.status === 1 ? ok(new Set()) : run
 }
 
-/** Which of these files are in the last commit; none where there is no commit. */
+/** The files of these that are in the last commit; none without a commit. */
 function committedOf(tree: WorkTree, paths: readonly string[]): Set<string> {
   const args = [LITERAL, 'ls-tree', '-z', '--name-only', 'HEAD', '--']
   const listed = runGit(tree, [...args, ...pathspecs(tree, paths)])
   return new Set(listed.ok ? splitNames(listed.value).map(it => join(tree.top, it)) : [])
 }
 
-// Without it, a name with a star or a bracket is a pattern.
+// Otherwise, names with `*` or `[` are patterns.
 const LITERAL = '--literal-pathspecs'
 
-/** As git takes them for paths, whatever they begin with. */
+/** Relative to the work tree, with `./` so that no first character is special. */
 function pathspecs(tree: WorkTree, paths: readonly string[]): string[] {
   return paths.map(it => `./${relative(tree.top, it)}`)
 }

@@ -24,12 +24,18 @@ export function registrationLines(registrations: readonly Registration[]): strin
   ])
 }
 
-function problemLine(add: readonly string[], { reason }: GitProblem): string {
-  // Nobody who is not the owner gets an answer, and only root can ask as the owner.
-  const isOthers = /^detected dubious ownership/.test(reason) && process.geteuid?.() !== 0
-  return isOthers
+function problemLine(add: readonly string[], problem: GitProblem): string {
+  // Only root can run git as the owner of the repository.
+  const needsSudo = problem.code === 'OTHER_OWNER' && process.geteuid?.() !== 0
+  return needsSudo
     ? `git: sudo is needed to see to ${plural(add.length, 'new file')}, as the repository belongs to another user.`
-    : `git: ${plural(add.length, 'new file')} can not be registered: ${reason}.`
+    : `git: ${plural(add.length, 'new file')} can not be registered: ${reasonOf(problem)}.`
+}
+
+function reasonOf(problem: GitProblem): string {
+  return problem.code === 'NOT_FOUND'
+    ? 'git was not found'
+    : (problem.output ?? 'it gave no reason')
 }
 
 /** Git ignores some of the files that were written. */
@@ -52,7 +58,7 @@ export function ignoredMessage({ tree, ignored }: Registration, file: string): M
 /** Git did not register what was created or deleted: what to do by hand. `file` is the configuration. */
 export function registerMessage(
   { tree, add, forget }: Registration,
-  { reason }: GitProblem,
+  problem: GitProblem,
   file: string
 ): Message {
   const names = [...add, ...forget].map(it => relative(tree.top, it))
@@ -61,7 +67,7 @@ export function registerMessage(
   return {
     code: 'GIT_FAILED',
     exit: EXIT.followUp,
-    what: `wrote ${file}, but git could not ${isAdding ? 'register' : 'forget'} ${names.join(', ')}: ${reason}.`,
+    what: `wrote ${file}, but git could not ${isAdding ? 'register' : 'forget'} ${names.join(', ')}: ${reasonOf(problem)}.`,
     why: isAdding ? 'a flake only sees files known to git.' : 'git calls them deleted until then.',
     remedy: `${git} ${isAdding ? 'add -N' : 'rm --cached'} ${words(names)}`
   }
