@@ -1,6 +1,6 @@
-// The texts in which Linux lists what is mounted.
+// The mount list of Linux.
 
-/** One line of /proc/self/mountinfo: the part `root` of a file system is shown at `point`. */
+/** One line of /proc/self/mountinfo: the folder `root` of a file system is mounted on `point`. */
 export interface Mount {
   /** Major and minor number of the device: `259:2`. */
   device: string
@@ -8,11 +8,11 @@ export interface Mount {
   point: string
   /** The type of the file system. */
   type: string
-  /** What is mounted, in the words of the file system: mostly a path below `/dev`. */
+  /** The mount source, specific to the file system: mostly a path below `/dev`. */
   source: string
 }
 
-/** The mounts in the text of /proc/self/mountinfo, in its order. Lines of another form are left out. */
+/** Parses /proc/self/mountinfo, in its order. Skips malformed lines. */
 export function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap(line => {
     const [before = '', after = ''] = line.split(' - ')
@@ -23,7 +23,7 @@ export function parseMounts(text: string): Mount[] {
   })
 }
 
-/** Decodes octal escapes such as `\040`, which the kernel writes for spaces and the like. */
+/** Decodes octal escapes such as `\040`, which the kernel writes for whitespace and backslashes. */
 export function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits) =>
     String.fromCharCode(Number.parseInt(digits, 8))

@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ImportItem, type NixDocument, parseDocument } from '../nix/index.ts'
 import type { Result } from '../nix/result.ts'
-import { isTrace } from '../storage/commit.ts'
+import { isTransientName } from '../storage/commit.ts'
 import type { FileProblem } from '../storage/problem.ts'
 import { attempt, reading } from '../storage/system.ts'
 import {
@@ -178,7 +178,7 @@ function entryAt(path: string): SourceFile | null {
 
 function namesIn(folder: string): string[] {
   return readdirSync(folder)
-    .filter(name => !isTrace(name))
+    .filter(name => !isTransientName(name))
     .sort()
 }
 

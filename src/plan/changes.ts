@@ -4,11 +4,11 @@ import type { FileChange } from '../storage/work.ts'
 /** The planned files as changes for `commit`, in their order; new files belong to whom the configuration does. */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {
   const owner = ownerFor(configuration)
-  return files.map(({ path, before, after, like = owner, emptied }) => ({
+  return files.map(({ path, before, after, ownershipFrom = owner, emptied }) => ({
     realpath: path,
     before: before === undefined ? null : { sha256: sha256(Buffer.from(before)) },
     after: after === undefined ? null : Buffer.from(after),
-    like,
+    ownershipFrom,
     ...(emptied === undefined ? {} : { emptied: [emptied] })
   }))
 }
@@ -28,7 +28,7 @@ export interface PlannedFile {
   /** Undefined for a file that goes. */
   after: string | undefined
   /** The file whose owner and mode a new one takes; those of the configuration unless given. */
-  like?: string
+  ownershipFrom?: string
   /** A folder that goes with it, if nothing is left in it. */
   emptied?: string
 }

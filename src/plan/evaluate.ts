@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { err, ok, type Result } from '../nix/result.ts'
-import { findProgram, isRootsAlone } from '../storage/access.ts'
+import { findProgram, isRootOnly } from '../storage/access.ts'
 import { type CopyProblem, copyTree } from '../storage/folders.ts'
 import { findWorkTree, listFiles } from '../storage/git.ts'
 import type { PlannedFile } from './changes.ts'
@@ -149,7 +149,7 @@ export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
 
 /** Not a folder of somebody else's for root, in which its copy could be exchanged. */
 function temporaryFolder(): string {
-  const isSafe = process.geteuid?.() !== 0 || isRootsAlone(tmpdir())
+  const isSafe = process.geteuid?.() !== 0 || isRootOnly(tmpdir())
   return isSafe ? tmpdir() : '/tmp'
 }
 

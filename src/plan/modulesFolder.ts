@@ -40,7 +40,7 @@ export function planModules(
     const module = { path: join(path, name), before, after }
     if (before !== undefined && isTheirs(name)) {
       const aside = join(path, freeName(`${name}.old`, present))
-      files.push({ path: aside, before: undefined, after: before, like: module.path })
+      files.push({ path: aside, before: undefined, after: before, ownershipFrom: module.path })
     } else if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
       return err({ code: 'FOREIGN_FOLDER', path, found: name })
     } else if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
@@ -95,7 +95,7 @@ export function dropModules(
       else gone.push(drop)
       if (state === 'intact') continue
       const as = join(folder, freeName(`${name}.edited`, listing))
-      dropped.files.push({ path: as, before: undefined, after: text, like: path })
+      dropped.files.push({ path: as, before: undefined, after: text, ownershipFrom: path })
       dropped.kept.push({ path, as })
     }
     dropped.files.push(...gone)

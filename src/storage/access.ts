@@ -23,8 +23,8 @@ import {
   writing
 } from './system.ts'
 
-/** A folder or a link that a path leads through. */
-interface WayPart {
+/** A directory or symlink on a path. */
+interface PathEntry {
   path: string
   isLink: boolean
   uid: number
@@ -32,16 +32,16 @@ interface WayPart {
   mode: number
 }
 
-const MOST_LINKS = 40
+const MAX_LINKS = 40
 const STICKY = 0o1000
 
 /**
- * The folders that an absolute path leads through, from `/` to the path itself, and the links on the
- * way, which are followed. It ends before the first part that does not exist, or that is neither a
- * folder nor a link. Throws the errors of the system, and ELOOP as `Error` after 40 links.
+ * The directories and symlinks on an absolute path, from `/` to the path itself. Symlinks are followed.
+ * The list ends before the first component that doesn't exist or is neither a directory nor a symlink.
+ * Throws system errors, and an `Error` after 40 symlinks.
  */
-function wayOf(path: string): WayPart[] {
-  const way = [wayPart('/', lstatSync('/'))]
+function pathEntries(path: string): PathEntry[] {
+  const entries = [pathEntry('/', lstatSync('/'))]
   let at = '/'
   let links = 0
   let pending = pathParts(path)
@@ -53,34 +53,34 @@ function wayOf(path: string): WayPart[] {
     const next = join(at, name)
     const found = lstatSync(next, { throwIfNoEntry: false })
     if (found === undefined || !(found.isDirectory() || found.isSymbolicLink())) break
-    way.push(wayPart(next, found))
+    entries.push(pathEntry(next, found))
     if (!found.isSymbolicLink()) {
       at = next
       continue
     }
     links += 1
-    if (links > MOST_LINKS) throw new Error(`${path} leads through too many links`)
+    if (links > MAX_LINKS) throw new Error(`too many symlinks: ${path}`)
     const target = readlinkSync(next)
     if (target.startsWith('/')) at = '/'
     pending = [...pathParts(target), ...pending]
   }
-  return way
+  return entries
 }
 
-function wayPart(path: string, stat: Stats): WayPart {
+function pathEntry(path: string, stat: Stats): PathEntry {
   const { uid, gid, mode } = stat
   return { path, isLink: stat.isSymbolicLink(), uid, gid, mode: mode & 0o7777 }
 }
 
 /**
- * Whether root alone can change where an absolute path leads: every folder on the way, the last one
- * included, and every link is root's, and nobody else can write to these folders. In a folder like
- * /tmp others can't replace what is root's. False where that can't be found out.
+ * True if only root can change where an absolute path leads: every directory and symlink on it, the
+ * last one included, belongs to root, and only root can write to these directories. Sticky directories
+ * such as /tmp pass, because other users can't replace root's entries there. False if that is unknown.
  */
-export function isRootsAlone(folder: string): boolean {
+export function isRootOnly(folder: string): boolean {
   try {
-    return wayOf(folder).every(part => {
-      // In a sticky folder entries of others can't be replaced.
+    return pathEntries(folder).every(part => {
+      // In a sticky directory, users can't replace entries of others.
       const isSafe = part.isLink || (part.mode & STICKY) !== 0 || !isShared(part)
       return part.uid === 0 && isSafe
     })
@@ -89,50 +89,50 @@ export function isRootsAlone(folder: string): boolean {
   }
 }
 
-/** Whether it can be written to by its group or by everybody. */
+/** True if its group (other than root's) or everyone can write to it. */
 function isShared({ gid, mode }: { gid: number; mode: number }): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
 
-/** Where NixOS keeps programs for everybody. */
-const PLACES = ['/run/current-system/sw/bin', '/nix/var/nix/profiles/default/bin']
+/** The system-wide program folders of NixOS. */
+const SYSTEM_FOLDERS = ['/run/current-system/sw/bin', '/nix/var/nix/profiles/default/bin']
 
 /**
- * The path of the program `name`; null where there is none.
+ * The path of the program `name`; null if there is none.
  *
- * As root it is the first one in PATH that only root can have put there: the file, all folders on the
- * way to it and the file that a link leads to are root's, and nobody else can write to them. If PATH has no
- * such program, the places of NixOS are searched in the same way. So a PATH that comes from whoever
- * called sudo can't choose what root runs. For anybody else it is the first one in PATH.
+ * For root, the first one in PATH, then in the program folders of NixOS, that only root can have
+ * installed: the file, its parent directories and the target of a symlink belong to root, and only root
+ * can write to them. So a PATH set by the sudo caller can't choose what root runs. For other users, the
+ * first one in PATH.
  */
 export function findProgram(
   name: string,
   path = process.env.PATH ?? '',
   isRoot = process.geteuid?.() === 0
 ): string | null {
-  // A relative entry would run what happens to lie in the current folder.
+  // A relative entry would run programs from the current folder.
   const folders = path.split(':').filter(isAbsolute)
-  const places = isRoot ? [...folders, ...PLACES] : folders
-  return places.map(it => join(it, name)).find(it => isProgram(it, isRoot)) ?? null
+  const searched = isRoot ? [...folders, ...SYSTEM_FOLDERS] : folders
+  return searched.map(it => join(it, name)).find(it => isProgram(it, isRoot)) ?? null
 }
 
-/** Whether it is a file that can be run and, for root, that only root can change or replace. */
+/** True for an executable file and, as root, only if nobody else can change or replace it. */
 function isProgram(path: string, isRoot: boolean): boolean {
   try {
     const stat = statSync(path)
     if (!stat.isFile() || (stat.mode & 0o111) === 0) return false
     if (!isRoot) return true
-    // The first follows the links of the folder, the second those of the file.
+    // The first follows symlinks in the folder path, the second also a symlink to the file.
     const folders = [dirname(path), dirname(realpathSync(path))]
-    return stat.uid === 0 && !isShared(stat) && folders.every(isRootsAlone)
+    return stat.uid === 0 && !isShared(stat) && folders.every(isRootOnly)
   } catch {
     return false
   }
 }
 
 /**
- * The user ids that belong to group `gid`, as their first group or as members, by the texts of
- * /etc/passwd and /etc/group. Null when the group is not listed, so that nothing is known about it.
+ * The user IDs in group `gid`, as primary group or as members, according to the contents of
+ * /etc/passwd and /etc/group. Null if the group isn't listed.
  */
 export function membersOf(gid: number, passwd: string, group: string): Set<number> | null {
   const listed = records(group).find(([, , id]) => Number(id) === gid)
@@ -144,13 +144,13 @@ export function membersOf(gid: number, passwd: string, group: string): Set<numbe
   return new Set(users.map(([, , uid]) => Number(uid)))
 }
 
-/** The user id of an account by its name; null when /etc/passwd doesn't list it. */
+/** The user ID of an account; null if /etc/passwd doesn't list it. */
 export function uidOf(name: string, passwd: string): number | null {
   const listed = records(passwd).find(([each]) => each === name)
   return listed === undefined ? null : Number(listed[2])
 }
 
-/** The name and the home of an account by its user id; null when /etc/passwd doesn't list it. */
+/** The name and home directory of a user ID; null if /etc/passwd doesn't list it. */
 export function accountOf(uid: number, passwd: string): { name: string; home: string } | null {
   const listed = records(passwd).find(([, , id]) => Number(id) === uid)
   const [name = '', , , , , home = ''] = listed ?? []
@@ -162,54 +162,53 @@ function records(text: string): string[][] {
   return lines.filter(fields => fields.length >= 4)
 }
 
-/** What is known about the people on this machine. */
+/** The accounts of this machine. */
 export interface People {
-  /** The users whose folders are safe to write in. */
+  /** IDs of the users whose folders are safe to write to. */
   trusted: ReadonlySet<number>
   passwd: string
   group: string
 }
 
-/** Root, the user this runs as and, when that is root, the user who called sudo or doas. */
+/** Trusts root, the effective user and, if that is root, the user who called sudo or doas. */
 export function knownPeople(env: NodeJS.ProcessEnv = process.env): People {
   const passwd = textAt('/etc/passwd')
   const self = process.geteuid?.() ?? -1
-  const trusted = new Set([0, self, ...(self === 0 ? callersOf(env, passwd) : [])])
+  const trusted = new Set([0, self, ...(self === 0 ? sudoCallers(env, passwd) : [])])
   return { trusted, passwd, group: textAt('/etc/group') }
 }
 
-/** The user who called sudo or doas, as these say in the environment of what they start. */
-export function callersOf(env: NodeJS.ProcessEnv, passwd: string): number[] {
+/** The users that SUDO_UID and DOAS_USER name. */
+export function sudoCallers(env: NodeJS.ProcessEnv, passwd: string): number[] {
   const bySudo = /^\d+$/.test(env.SUDO_UID ?? '') ? [Number(env.SUDO_UID)] : []
   const byDoas = uidOf(env.DOAS_USER ?? '', passwd)
   return [...bySudo, ...(byDoas === null ? [] : [byDoas])]
 }
 
 /**
- * OPEN_FOLDER when someone who isn't trusted can put files into the folder: its owner, a member of
- * its group, or everyone. Null when it is safe. Access lists aren't looked at, except that they
- * show in the group's rights.
+ * OPEN_FOLDER if an untrusted user can create files in the folder: its owner, a member of its group, or
+ * everyone. Null if it is safe. Access lists count only as far as the group bits reflect them.
  */
 function findOpenFolder(path: string, people: People): FileProblem | null {
-  const looked = attempt(() => statSync(path), reading(path))
-  if (!looked.ok) return looked.error
-  const { uid, gid, mode } = looked.value
+  const stats = attempt(() => statSync(path), reading(path))
+  if (!stats.ok) return stats.error
+  const { uid, gid, mode } = stats.value
   return isOpen({ uid, gid, mode }, people)
     ? { code: 'OPEN_FOLDER', path, uid, gid, mode: mode & 0o7777 }
     : null
 }
 
 /**
- * The owner of a folder that is safe only because its owner called sudo: that is a note and not a
- * refusal, as a configuration in one's home is the usual case. Null for any other folder.
+ * The owner of a folder that is trusted only because that user called sudo. This deserves a note, not a
+ * refusal, because configurations in a home directory are common. Null for any other folder.
  */
-export function lenderOf(path: string, people: People): number | null {
+export function sudoCallerOwning(path: string, people: People): number | null {
   const uid = valueOr(null, () => statSync(path).uid)
   if (uid === null || !people.trusted.has(uid)) return null
   return [0, process.geteuid?.()].includes(uid) ? null : uid
 }
 
-/** The same of a folder whose facts are known. */
+/** True if an untrusted user can create files in a folder with this owner and mode. */
 export function isOpen(
   folder: { uid: number; gid: number; mode: number },
   people: People
@@ -221,19 +220,18 @@ export function isOpen(
 }
 
 /**
- * The folders that lead to the file at `path` (absolute, without links), its own folder included, in
- * which somebody can replace the next part of the path who is neither root, nor the owner of the file
- * (`owner`), nor trusted. In a folder like /tmp people can replace only their own files. None where the way
- * can't be read.
+ * The parent directories of the file at `path` (absolute, without symlinks) in which the next path
+ * component can be replaced by someone other than root, the file's `owner` and trusted users. In a
+ * sticky directory such as /tmp, users can replace only their own files. Empty if the path can't be read.
  */
-export function findOpenParents(path: string, owner: number, people: People): WayPart[] {
+export function findOpenParents(path: string, owner: number, people: People): PathEntry[] {
   const known = { ...people, trusted: new Set([...people.trusted, owner]) }
   try {
-    // The file ends the way: it is no folder.
-    const way = wayOf(path)
-    return way.filter((folder, index) => {
+    // The list ends before the file, which isn't a directory.
+    const entries = pathEntries(path)
+    return entries.filter((folder, index) => {
       const isSticky = (folder.mode & STICKY) !== 0 && known.trusted.has(folder.uid)
-      const next = way[index + 1]?.uid ?? owner
+      const next = entries[index + 1]?.uid ?? owner
       return isSticky ? !known.trusted.has(next) : isOpen(folder, known)
     })
   } catch {
@@ -242,40 +240,39 @@ export function findOpenParents(path: string, owner: number, people: People): Wa
 }
 
 /**
- * Whether, as root, a path that was named leads through folders or links of somebody else to a file in a
- * place that only root can change: then whoever owns them chooses which of root's files that is.
+ * True if this runs as root and the given path leads, through directories or symlinks of another user,
+ * to a file that only root can change. That user could then choose which of root's files it is.
  */
-export function isLedToRoots(named: string, realpath: string): boolean {
+export function isRedirectedToRootOnly(named: string, realpath: string): boolean {
   if (process.geteuid?.() !== 0 || named === realpath) return false
-  return isRootsAlone(nearestExisting(dirname(realpath))) && !isRootsAlone(named)
+  return isRootOnly(nearestExisting(dirname(realpath))) && !isRootOnly(named)
 }
 
 /**
- * Whether, as root, a run on a file in `folder` (without links) would change `path` (without links) in a
- * place that only root can change, although somebody else can change the folder: then what leads there, a
- * link to the folder of the modules or a path in a Nix file, is up to them.
+ * True if this runs as root, another user can change `folder`, and only root can change `path`. That user
+ * could then point a run on `folder` to `path`, with a symlink or a path in a Nix file. Both are without
+ * symlinks.
  */
-export function isOutOfReach(path: string, folder: string): boolean {
-  if (process.geteuid?.() !== 0 || isRootsAlone(folder)) return false
-  return isRootsAlone(nearestExisting(dirname(path)))
+export function isRootOnlyOutside(path: string, folder: string): boolean {
+  if (process.geteuid?.() !== 0 || isRootOnly(folder)) return false
+  return isRootOnly(nearestExisting(dirname(path)))
 }
 
 /**
- * What prevents replacing or deleting the file at `realpath`, or of making it where it
- * doesn't exist; null when nothing is known to. Only looks: nothing is opened for writing, so that
- * a preview may ask.
+ * What prevents replacing, deleting or creating the file at `realpath`; null if nothing is known to.
+ * Opens nothing for writing, so a preview may call it.
  * Problems: STORE_LINK, IS_DIRECTORY, NOT_REGULAR, MOUNT_POINT, HARD_LINKS, OPEN_FOLDER,
  * READ_ONLY_FS, IMMUTABLE, NOT_WRITABLE, NOT_DIRECTORY, NOT_READABLE, IO_ERROR.
  */
 export function findObstacle(realpath: string, people: People = knownPeople()): FileProblem | null {
   if (isInStore(realpath)) return { code: 'STORE_LINK', path: realpath, hops: [realpath] }
   const folder = nearestExisting(dirname(realpath))
-  const looked = attempt(
+  const stats = attempt(
     () => ({ file: lstatSync(realpath, { throwIfNoEntry: false }), parent: statSync(folder) }),
     reading(realpath)
   )
-  if (!looked.ok) return looked.error
-  const { file, parent } = looked.value
+  if (!stats.ok) return stats.error
+  const { file, parent } = stats.value
   if (file?.isDirectory()) return { code: 'IS_DIRECTORY', path: realpath }
   if (file !== undefined && !file.isFile()) return { code: 'NOT_REGULAR', path: realpath }
   if (file !== undefined && isMountPoint(realpath))
@@ -287,7 +284,7 @@ export function findObstacle(realpath: string, people: People = knownPeople()): 
   const refused =
     findDenial(folder, W_OK | X_OK) ?? (file === undefined ? null : findDenial(realpath, W_OK))
   if (refused !== null) return refused
-  // Replacing a file keeps its owner, which only root can do for another's file.
+  // Replacing a file keeps its owner, which only root can do for other users' files.
   const self = process.geteuid?.()
   if (file !== undefined && self !== 0 && file.uid !== self)
     return { code: 'NOT_WRITABLE', path: realpath, errno: 'EPERM' }

@@ -1,4 +1,4 @@
-// Folders: opened without following a link, made, emptied, copied.
+// Folders: opens them without following symlinks, creates, deletes and copies them.
 
 import {
   chmodSync,
@@ -23,7 +23,7 @@ import { constants as system } from 'node:os'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { err, ok, type Result } from '../nix/result.ts'
-import { isRootsAlone } from './access.ts'
+import { isRootOnly } from './access.ts'
 import type { FileProblem } from './problem.ts'
 import {
   attempt,
@@ -36,58 +36,58 @@ import {
   writing
 } from './system.ts'
 
-/** Linux; Node has no name for it. The folder is only a place to start from: no right to read it is needed. */
+/** Linux; Node has no constant for it. Opens the folder as a location only, without read permission. */
 const O_PATH = 0o10000000
 const FOLDER = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
 
 /**
- * Runs `action` with a path of the entry at `path`, which is absolute and has no links in it.
+ * Runs `action` with a path to the entry at `path`, which is absolute and without symlinks.
  *
- * As root, where somebody else could replace a folder on the way, the action gets a path that
- * begins at the folder itself, held open, and not at its name. So whatever is done there happens in a
- * folder that was reached without a link, and never in one that somebody has put a link to. Throws
- * ENOTDIR where a folder on the way is a link, and EPERM where `confine` says so.
+ * If this runs as root and another user could replace a parent folder, the action gets a path relative
+ * to the opened parent folder. So it never acts in a folder that a symlink was swapped in for. Throws
+ * ENOTDIR if a parent is a symlink, and EPERM if `confine` forbids the folder.
  *
- * The last part of the path is not looked at: the action has to be one that does not follow a link.
+ * The last component is not checked: the action must not follow symlinks.
  */
 export function inFolder<T>(path: string, action: (path: string) => T): T {
-  if (process.geteuid?.() !== 0 || isRootsAlone(dirname(path))) return action(path)
+  if (process.geteuid?.() !== 0 || isRootOnly(dirname(path))) return action(path)
   const fd = openFolder(dirname(path))
   try {
-    if (allowed !== null && !allowed(dirname(path), fstatSync(fd).uid)) throw othersFolder()
+    if (allowedFolders?.(dirname(path), fstatSync(fd).uid) === false) throw notPermittedError()
     return action(`${pathOf(fd)}/${basename(path)}`)
   } finally {
     closeSync(fd)
   }
 }
 
-type Allowed = (folder: string, uid: number) => boolean
+type FolderPredicate = (folder: string, uid: number) => boolean
 
-let allowed: Allowed | null = null
+let allowedFolders: FolderPredicate | null = null
 
 /**
- * Runs `action`, in which `inFolder` works only in folders that others can't replace, or that belong
- * to a user for whom `isAllowed` is true: it is asked when the folder is open, so that no other one
- * can take its place in between. `action` must not be asynchronous.
+ * Runs `action`, in which `inFolder` accepts only folders that others can't replace or for which
+ * `isAllowed` is true, by path and owner. It is called with the folder open, so that the folder can't be
+ * swapped in between. `action` must not be asynchronous.
  */
-export function confine<T>(isAllowed: Allowed, action: () => T): T {
-  const before = allowed
-  allowed = isAllowed
+export function confine<T>(isAllowed: FolderPredicate, action: () => T): T {
+  const before = allowedFolders
+  allowedFolders = isAllowed
   try {
     return action()
   } finally {
-    allowed = before
+    allowedFolders = before
   }
 }
 
-function othersFolder(): Error {
+function notPermittedError(): Error {
   const facts = { code: 'EPERM', errno: -system.errno.EPERM, syscall: 'openat' }
-  return Object.assign(new Error('the folder belongs to another user'), facts)
+  return Object.assign(new Error('EPERM'), facts)
 }
 
 /**
- * Opens the folder at an absolute path, step by step and following no link. It can be used as a place
- * (`pathOf`), not read. The caller closes it. Throws the errors of the system; ENOTDIR for a link.
+ * Opens the folder at an absolute path, component by component, without following symlinks. The
+ * descriptor is for `pathOf` only, not for reading. The caller closes it. Throws system errors; ENOTDIR
+ * for a symlink.
  */
 export function openFolder(path: string): number {
   let fd = openSync('/', FOLDER)
@@ -104,15 +104,12 @@ export function openFolder(path: string): number {
   }
 }
 
-/** A path that leads to what is open, whatever its name is by now. */
+/** A path to an open file or folder that stays valid if it is renamed. */
 export function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`
 }
 
-/**
- * The folders that have to be made so that `folder` exists, the outermost first; empty when it
- * exists.
- */
+/** The folders to create so that `folder` exists, outermost first; empty if it exists. */
 export function missingFolders(folder: string): string[] {
   const existing = nearestExisting(folder)
   const missing: string[] = []
@@ -120,15 +117,15 @@ export function missingFolders(folder: string): string[] {
   return missing
 }
 
-/** Makes one folder, for the caller alone at first: `settleFolder` has to follow. */
+/** Creates a folder with mode 0700. Call `settleFolder` next. */
 export function makeFolder(path: string): FileProblem | null {
   return problemIn(() => inFolder(path, it => mkdirSync(it, 0o700)), writing(path))
 }
 
 /**
- * Gives a new folder its mode and, with `likeParent` and as root, the owner and group of its
- * parent; when this returns null, it is on the disk. If something else took its place meanwhile, that
- * stays as it is (IO_ERROR, EEXIST).
+ * Gives a new folder its mode and, with `likeParent` and as root, the owner and group of its parent.
+ * When this returns null, the folder is on the disk. A folder that was swapped in meanwhile is not
+ * changed (IO_ERROR, EEXIST).
  */
 export function settleFolder(path: string, mode: number, likeParent: boolean): FileProblem | null {
   const settled = attempt(
@@ -148,22 +145,22 @@ export function settleFolder(path: string, mode: number, likeParent: boolean): F
   return syncFolder(dirname(path))
 }
 
-/** False for a folder that is not the empty one that was made. */
+/** False if this isn't the empty folder that was created. */
 function settleOpen(fd: number, parent: Stats | null, mode: number): boolean {
   const self = process.geteuid?.()
   if (self === 0) {
-    // Whoever owns the parent may have put another folder of root's here, to be given it.
+    // The owner of the parent may have moved another folder of root's here to become its owner.
     if (fstatSync(fd).uid !== self || readdirSync(pathOf(fd)).length > 0) return false
     if (parent !== null) fchownSync(fd, parent.uid, parent.gid)
   }
-  // Not by mkdir: the umask would take from it.
+  // Not with mkdir, which applies the umask.
   fchmodSync(fd, mode)
   return true
 }
 
 /**
- * Waits until the names in the folder are on the disk. A file system that has no such thing
- * (EINVAL) is no problem.
+ * Waits until the entries of the folder are on the disk. Ignores EINVAL: the file system doesn't support
+ * it.
  */
 export function syncFolder(path: string): FileProblem | null {
   return problemIn(() => {
@@ -178,30 +175,29 @@ export function syncFolder(path: string): FileProblem | null {
   }, writing(path))
 }
 
-/** How the system says that a folder is not there, or not empty. */
-const STAYS = ['ENOENT', 'ENOTEMPTY', 'EEXIST']
+/** The folder doesn't exist, or isn't empty. */
+const IGNORED_ERRORS = ['ENOENT', 'ENOTEMPTY', 'EEXIST']
 
-/** Deletes a folder if it is empty; that it isn't there, or isn't empty, is no problem. */
+/** Deletes a folder if it is empty. Null also if it doesn't exist or isn't empty. */
 export function removeIfEmpty(path: string): FileProblem | null {
   const problem = problemIn(() => inFolder(path, it => rmdirSync(it)), writing(path))
   if (problem === null) return syncFolder(dirname(path))
-  return problem.code === 'IO_ERROR' && STAYS.includes(problem.errno) ? null : problem
+  return problem.code === 'IO_ERROR' && IGNORED_ERRORS.includes(problem.errno) ? null : problem
 }
 
-/** Why a folder could not be copied: it holds more than `most` files, or a call failed. */
+/** Why a folder could not be copied: it has more than `limit` files, or a call failed. */
 export type CopyProblem =
-  | { code: 'TOO_MANY'; path: string; most: number }
+  | { code: 'TOO_MANY'; path: string; limit: number }
   | { code: 'IO_ERROR'; path: string; errno: string; syscall: string }
 
-/** Far more than any configuration has; a home folder, or a cache, has more. */
-const MOST_FILES = 50_000
+/** Far more than any configuration has, and fewer than a home folder or a cache. */
+const MAX_FILES = 50_000
 
 /**
- * Copies files of the folder `from` into the folder `to`, both without links in their paths: those
- * that `names` lists, relative to it, with all that is below a folder, or all. `.git` is left out,
- * and what can't be read, is no file, folder or link, or is not there. Links lead to the copy where
- * they led into `from`, and else where they led. The copies belong to the caller. Now and then it
- * lets others run; it ends early, as if it were done, once `isStopped` says so.
+ * Copies the files of folder `from` to folder `to`, both paths without symlinks. `names` selects files
+ * and whole folders, relative to `from`; default all. Skips `.git`, special files and what doesn't exist
+ * or can't be read. A symlink into `from` leads to the copy, any other to the same target as before. The
+ * caller owns the copies. Yields to the event loop; returns early, as if done, once `isStopped` is true.
  */
 export async function copyTree(
   from: string,
@@ -209,7 +205,7 @@ export async function copyTree(
   names: readonly string[] | undefined,
   isStopped: () => boolean
 ): Promise<Result<void, CopyProblem>> {
-  // All are found first, so that a home folder is refused before it fills another place.
+  // List all files first, so that a home folder is refused before anything is copied.
   const found = [...(names ?? [''])]
   const pause = async (count: number) => {
     if (count % 100 === 0) await setImmediate()
@@ -219,7 +215,7 @@ export async function copyTree(
     if (await pause(i)) return ok(undefined)
     const name = found[i] ?? ''
     for (const inner of entriesIn(join(from, name))) found.push(join(name, inner))
-    if (found.length > MOST_FILES) return err({ code: 'TOO_MANY', path: from, most: MOST_FILES })
+    if (found.length > MAX_FILES) return err({ code: 'TOO_MANY', path: from, limit: MAX_FILES })
   }
   for (const [i, name] of found.entries()) {
     if (await pause(i)) return ok(undefined)
@@ -235,27 +231,27 @@ export async function copyTree(
   return ok(undefined)
 }
 
-/** The names in a folder; none for anything else, or if it can't be read. */
+/** The names in a folder; empty for anything else, or if it can't be read. */
 function entriesIn(path: string): string[] {
   const names = valueOr([], () => (lstatSync(path).isDirectory() ? readdirSync(path) : []))
   return names.filter(it => it !== '.git')
 }
 
-/** Copies a file or a link, or makes a folder. */
+/** Copies a file or symlink, or creates a folder. */
 function copyOne(from: string, to: string, name: string): void {
   const [source, target] = [join(from, name), join(to, name)]
   const stat = lstatSync(source)
   mkdirSync(stat.isDirectory() ? target : dirname(target), { recursive: true, mode: 0o700 })
-  if (stat.isSymbolicLink()) symlinkSync(leadOf(source, from, to), target)
+  if (stat.isSymbolicLink()) symlinkSync(copiedLinkTarget(source, from, to), target)
   else if (stat.isFile()) {
     copyFileSync(source, target, constants.COPYFILE_FICLONE)
     chmodSync(target, (stat.mode & 0o777) | 0o600)
   }
 }
 
-function leadOf(link: string, from: string, to: string): string {
-  const lead = readlinkSync(link)
-  const absolute = resolve(dirname(link), lead)
+function copiedLinkTarget(link: string, from: string, to: string): string {
+  const target = readlinkSync(link)
+  const absolute = resolve(dirname(link), target)
   if (!isWithin(absolute, from)) return absolute
-  return lead.startsWith('/') ? join(to, relative(from, absolute)) : lead
+  return target.startsWith('/') ? join(to, relative(from, absolute)) : target
 }

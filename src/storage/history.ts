@@ -1,41 +1,41 @@
 import { stateHash } from './read.ts'
 import { outerPath, type Purpose, type Run, type RunFile, type RunKind } from './run.ts'
 
-/** A run that was taken back, and the run that did it. */
+/** A run that was undone, and the run that undid it. */
 export interface Undone {
   run: Run
   by: Run
 }
 
-/** What the runs of a system amount to, as an editor keeps it. */
+/** The runs of a system as an undo history. */
 export interface History {
-  /** The runs in effect, in the order in which they took effect: the last one is to be undone first. */
+  /** The runs in effect, in the order in which they took effect: the last one is undone first. */
   applied: Run[]
-  /** Those that can be made again, in the order in which they were taken back: the last one is first. */
+  /** The runs that can be redone, in the order in which they were undone: the last one is redone first. */
   undone: Undone[]
-  /** For each run that takes back or makes again: which one. Inferred for records that do not say. */
+  /** For each undo and redo, by ID: the run it is about. Inferred for records without a purpose. */
   purposes: Map<string, Purpose>
   /**
-   * For each run that is not simply in effect: the later runs that made it so, by name. Without their
-   * records it would count as something else.
+   * For each run that was undone, redone or dropped: the IDs of the later runs that did so. Without
+   * their records the run would get another state.
    */
   reasons: Map<string, string[]>
 }
 
-/** The hash of what is at a path, null for nothing, undefined if it can't be read. */
-export type Now = (path: string) => string | null | undefined
+/** The current hash of a file: null if it doesn't exist, undefined if it can't be read. */
+export type HashReader = (path: string) => string | null | undefined
 
 /**
- * How the files of a run are now: all as it left them (`after`), all as they were before it, some so and
- * some so (`partly`), or at least one of them neither.
+ * The files of a run are now as it left them (`after`), as before it, some of each (`partly`), or at
+ * least one is neither (`other`).
  */
-export type Stand = 'after' | 'before' | 'partly' | 'other'
+export type DiskState = 'after' | 'before' | 'partly' | 'other'
 
 /**
- * Replays runs from the oldest to the newest. Undoing moves a run from those in effect to those that can
- * be made again, redoing moves it back, and any other run ends the redoing of what concerns the same
- * files. A run that was undone or redone although the record had others in between shows that somebody
- * had already brought the files there by hand: then so were those others.
+ * Replays runs from the oldest to the newest. An undo moves a run from `applied` to `undone`, a redo
+ * moves it back, and any other run drops the undone runs for the same files. If a run was undone or
+ * redone out of order, the user must have restored the files in between; the runs in between then get
+ * the same state.
  */
 export function replay(runs: readonly Run[]): History {
   const history: History = { applied: [], undone: [], purposes: new Map(), reasons: new Map() }
@@ -44,20 +44,20 @@ export function replay(runs: readonly Run[]): History {
     const purpose = purposeOf(run, [...known.values()].reverse(), history.purposes)
     known.set(run.id, run)
     if (purpose === null) {
-      makeAnew(history, run)
+      applyRun(history, run)
       continue
     }
     history.purposes.set(run.id, purpose)
     const { undoes, redoes } = purpose
     const subject = known.get(undoes ?? redoes ?? '')
     if (subject === undefined) continue
-    if (undoes === undefined) makeAgain(history, subject, run)
+    if (undoes === undefined) redoRun(history, subject, run)
     else undoRun(history, subject, run)
   }
   return history
 }
 
-function makeAnew(history: History, run: Run): void {
+function applyRun(history: History, run: Run): void {
   for (const { run: ended } of history.undone.filter(it => concernsSame(it.run, run)))
     history.reasons.set(ended.id, [...(history.reasons.get(ended.id) ?? []), run.id])
   history.undone = history.undone.filter(it => !concernsSame(it.run, run))
@@ -75,13 +75,13 @@ function undoRun(history: History, subject: Run, by: Run): void {
   history.reasons.set(subject.id, [by.id])
 }
 
-function makeAgain(history: History, subject: Run, by: Run): void {
+function redoRun(history: History, subject: Run, by: Run): void {
   restoreAbove(history, subject, by)
   if (!history.applied.includes(subject)) history.applied.push(subject)
   history.reasons.set(subject.id, [by.id])
 }
 
-/** Takes a run from those that can be made again, with those that have to be in effect for it. */
+/** Removes a run from `undone`, and applies the undone runs for its files that come before it. */
 function restoreAbove(history: History, subject: Run, by: Run): void {
   const place = history.undone.findIndex(({ run }) => run === subject)
   if (place === -1) return
@@ -94,9 +94,8 @@ function restoreAbove(history: History, subject: Run, by: Run): void {
 }
 
 /**
- * What a run is for that takes another one back or makes it again; null for any other run. The record of
- * an earlier version shows it only by what it did to which files. Where that run is not known any more,
- * there is no name in it.
+ * The purpose of an undo or redo; null for any other run. For records of earlier versions it is
+ * inferred from the changes of the files, and empty if the run it is about is no longer known.
  */
 function purposeOf(
   run: Run,
@@ -111,7 +110,7 @@ function purposeOf(
   return subject === undefined ? {} : reverseOf(subject, purposes.get(subject.id) ?? {})
 }
 
-/** What a run is for that takes the given one back, whose own purpose is known. */
+/** The purpose of a run that undoes the given run with the given purpose. */
 export function reverseOf({ id }: Run, { undoes, redoes }: Purpose): Purpose {
   if (undoes !== undefined) return { redoes: undoes }
   return { undoes: redoes ?? id }
@@ -129,78 +128,81 @@ function isReverse(run: Run, earlier: Run): boolean {
 }
 
 /**
- * The run that an undo of the file at `path` is about, null if there is none: the last one in effect. One
- * that was taken back by hand is passed over. Where somebody edited its files since, and all files of the
- * runs for `path` are as another one of these runs left them, it is that one; otherwise it is the last one
- * nevertheless, and the plan will say which file was edited.
+ * The run that an undo for the file at `path` takes back; null if there is none. This is the last run in
+ * effect whose files are not all as before it. If its files were edited, and all files of the runs for
+ * `path` are as another of these runs left them, it is that run.
  */
-export function pickUndo(history: History, path: string, now: Now): Run | null {
-  const { line, count } = lineOf(history, path)
-  const last = line.slice(0, count).findLast(run => standOf(run, now) !== 'before') ?? null
-  if (last === null || standOf(last, now) !== 'other') return last
-  const place = positionOf(line, count, now)
-  return line[place - 1] ?? last
+export function pickUndo(history: History, path: string, currentHash: HashReader): Run | null {
+  const { sequence, count } = runSequence(history, path)
+  const last =
+    sequence.slice(0, count).findLast(run => diskState(run, currentHash) !== 'before') ?? null
+  if (last === null || diskState(last, currentHash) !== 'other') return last
+  const place = positionIn(sequence, count, currentHash)
+  return sequence[place - 1] ?? last
 }
 
-/** The same for a redo: what was taken back last, by what the run that took it back left. */
-export function pickRedo(history: History, path: string, now: Now): Undone | null {
-  const again = history.undone.filter(({ run }) => concerns(run, path)).reverse()
-  const next = again.find(({ by }) => standOf(by, now) !== 'before') ?? null
-  if (next === null || standOf(next.by, now) !== 'other') return next
-  const { line, count } = lineOf(history, path)
-  const above = line[positionOf(line, count, now)]
-  return again.find(({ run }) => run === above) ?? next
+/** The run that a redo for the file at `path` makes again, chosen like in `pickUndo`. */
+export function pickRedo(history: History, path: string, currentHash: HashReader): Undone | null {
+  const redoable = history.undone.filter(({ run }) => concerns(run, path)).reverse()
+  const next = redoable.find(({ by }) => diskState(by, currentHash) !== 'before') ?? null
+  if (next === null || diskState(next.by, currentHash) !== 'other') return next
+  const { sequence, count } = runSequence(history, path)
+  const above = sequence[positionIn(sequence, count, currentHash)]
+  return redoable.find(({ run }) => run === above) ?? next
 }
 
-/** The runs for a file in the order of their effects; of them `count` are in effect, the rest undone. */
-function lineOf({ applied, undone }: History, path: string): { line: Run[]; count: number } {
+/** The runs for a file in the order of their effects. The first `count` are in effect, the rest undone. */
+function runSequence(
+  { applied, undone }: History,
+  path: string
+): { sequence: Run[]; count: number } {
   const below = applied.filter(run => concerns(run, path))
   const above = undone.map(({ run }) => run).filter(run => concerns(run, path))
-  return { line: [...below, ...above.reverse()], count: below.length }
+  return { sequence: [...below, ...above.reverse()], count: below.length }
 }
 
-/** After how many runs of the line all of its files were as they are now, next to `count`; -1 if never. */
-function positionOf(line: readonly Run[], count: number, now: Now): number {
-  const places = line.map((_, index) => index).concat(line.length)
+/** After how many runs of the sequence its files were as they are now, nearest to `count`; -1 if never. */
+function positionIn(sequence: readonly Run[], count: number, currentHash: HashReader): number {
+  const places = sequence.map((_, index) => index).concat(sequence.length)
   const near = places.sort((a, b) => Math.abs(a - count) - Math.abs(b - count))
-  return near.find(place => isStateAt(line, place, now)) ?? -1
+  return near.find(place => isStateAt(sequence, place, currentHash)) ?? -1
 }
 
-function isStateAt(line: readonly Run[], place: number, now: Now): boolean {
+function isStateAt(sequence: readonly Run[], place: number, currentHash: HashReader): boolean {
   const wanted = new Map<string, string | null>()
-  for (const [index, { files, root }] of line.entries()) {
+  for (const [index, { files, root }] of sequence.entries()) {
     for (const file of files) {
       const path = outerPath(file.path, root)
       if (index < place) wanted.set(path, stateHash(file.after))
       else if (!wanted.has(path)) wanted.set(path, stateHash(file.before))
     }
   }
-  return [...wanted].every(([path, hash]) => now(path) === hash)
+  return [...wanted].every(([path, hash]) => currentHash(path) === hash)
 }
 
-/** How the files of a run are now. */
-export function standOf(run: Run, now: Now): Stand {
-  const stands = run.files.map(file => {
-    const found = now(outerPath(file.path, run.root))
+/** The current state of the files of a run. */
+export function diskState(run: Run, currentHash: HashReader): DiskState {
+  const states = run.files.map(file => {
+    const found = currentHash(outerPath(file.path, run.root))
     if (found === undefined) return 'other'
     if (found === stateHash(file.after)) return 'after'
     return found === stateHash(file.before) ? 'before' : 'other'
   })
-  if (stands.includes('other')) return 'other'
-  if (!stands.includes('after')) return 'before'
-  return stands.includes('before') ? 'partly' : 'after'
+  if (states.includes('other')) return 'other'
+  if (!states.includes('after')) return 'before'
+  return states.includes('before') ? 'partly' : 'after'
 }
 
-/** Whether a run changed the file at `path`, or was made for it. */
+/** True if a run changed the file at `path` or has it as target. */
 export function concerns(run: Run, path: string): boolean {
   return pathsOf(run).has(path)
 }
 
-/** The last run in effect that left the file at `path` as it is now; null if none did. */
-export function leftBy({ applied }: History, path: string, found: string | null): Run | null {
-  const left = ({ files, root }: Run) =>
+/** The last run in effect that left the file at `path` with the hash `found`; null if none did. */
+export function lastWriterOf({ applied }: History, path: string, found: string | null): Run | null {
+  const isWriter = ({ files, root }: Run) =>
     files.some(file => outerPath(file.path, root) === path && stateHash(file.after) === found)
-  return applied.findLast(left) ?? null
+  return applied.findLast(isWriter) ?? null
 }
 
 function concernsSame(one: Run, other: Run): boolean {
@@ -218,40 +220,40 @@ function pathsOf({ files, root, target }: Run): Set<string> {
   return new Set(paths.map(path => outerPath(path, root)))
 }
 
-/** What the person asks for now. */
+/** The current command. */
 export interface Request {
   kind: 'undo' | 'redo'
-  /** The run, where one was named. */
+  /** The ID that `--run` gives. */
   run?: string
 }
 
-/** A run for the same file that was stopped in the middle, and what became of it. */
+/** An interrupted run for the same file, and how recovery ended it. */
 export interface Stopped {
   kind: RunKind
-  /** As its record has it, which need not be the name of a known command. */
+  /** From its record: any text, not always a known command. */
   command?: string
-  /** `nothing`: it left neither a change nor a record of one. */
+  /** `nothing`: it left neither a change nor a record. */
   outcome: 'finished' | 'taken back' | 'nothing'
-  /** Its own name, where it has a record. */
+  /** Its ID, if it has a record. */
   run?: string
-  /** The run that it was to take back or to make again, where that is known. */
+  /** The ID of the run that it was to undo or redo, if known. */
   subject?: string
 }
 
-/** How to go on; `run` is the one that is to be taken back or made again, where that is settled. */
+/** Whether the request is done; if not, `run` is the run to undo or redo, if that is decided. */
 export type FollowUp = { stops: true; because: Stopped } | { stops: false; run?: string }
 
-/** Whether what was stopped counts for the request: all, or the run that it names. */
+/** True if an interrupted run concerns the request: any does, unless the request names a run. */
 export function isAbout({ run }: Request, stopped: Stopped): boolean {
   return run === undefined || run === stopped.run || run === stopped.subject
 }
 
 /**
- * What an `undo` or a redo has left to do after runs for the same file that were stopped in the middle
- * were seen to. The person asks for one step, seen from what they asked for before: the state to reach is
- * that with or without the change that was under way, never one beyond it.
+ * What an undo or redo has left to do after interrupted runs for the same file were recovered. The user
+ * asks for one step relative to the interrupted command, so the result is the state with or without the
+ * interrupted change, never one beyond it.
  *
- * | asked | stopped        | finished | taken back, or nothing of it |
+ * | asked | interrupted    | finished | taken back or nothing        |
  * | ----- | -------------- | -------- | ---------------------------- |
  * | undo  | change or redo | undo it  | stop                         |
  * | undo  | undo           | stop     | undo the same run            |
@@ -259,7 +261,7 @@ export function isAbout({ run }: Request, stopped: Stopped): boolean {
  * | redo  | undo           | redo it  | stop                         |
  * | redo  | change         | go on    | stop                         |
  *
- * A run that is named with the request is that one, so that only what was stopped about it counts.
+ * If the request names a run, only interrupted runs about that run count.
  */
 export function followUp(request: Request, stopped: readonly Stopped[]): FollowUp {
   for (const each of stopped.filter(it => isAbout(request, it))) {

@@ -6,12 +6,12 @@ import { isObject, isString, parseObject, readSnapshot } from './read.ts'
 import { isRunId, type Purpose, parsePurpose, withTarget } from './run.ts'
 import { pathExists, problemIn, writing } from './system.ts'
 import type { Work, WorkFile } from './work.ts'
-import { isTemporaryName, removeFile, renameBeside, writeNewFile } from './write.ts'
+import { isTemporaryName, removeFile, renameInFolder, writeNewFile } from './write.ts'
 
 /**
- * What a run is about to do, on the disk before it touches anything else, and gone when all is
- * done. It lies in the folder of the file whose rename decides, and its paths are relative to that
- * folder, so that it holds under any root.
+ * What a run is about to do. It is on the disk before the run touches anything else, and deleted at the
+ * end. It is in the folder of the commit point, and its paths are relative to that folder, so that it is
+ * valid under any root.
  */
 interface Journal {
   command: string
@@ -23,8 +23,9 @@ interface Journal {
   purpose?: Purpose
 }
 
-/** A journal that was found, and whose it is. */
+/** A journal that was read from the disk. */
 export interface FoundJournal extends Journal {
+  /** The owner of the file. */
   uid: number
 }
 
@@ -33,65 +34,66 @@ const DRAFT = `${JOURNAL}.new`
 const SCHEMA = 'vfio-patch/journal'
 const VERSION = 1
 
-/** Far more than a run over every file of a configuration takes. */
-const MOST_BYTES = 16 * 1024 * 1024
+/** Far more than a run that changes every file of a configuration needs. */
+const MAX_BYTES = 16 * 1024 * 1024
 
-/** Where the journal of a folder lies, whether there is one or not. */
+/** The path of the journal in a folder, whether it exists or not. */
 export function journalPath(folder: string): string {
   return join(folder, JOURNAL)
 }
 
-/** Whether a name is that of a journal that is not written to its end. */
+/** True for the name of a journal that isn't completely written. */
 export function isJournalDraft(name: string): boolean {
   return name === DRAFT
 }
 
 /**
- * Puts the journal into the folder, whose lock the caller holds; it is on the disk when this
- * returns null. On a problem, which names `about`, the caller takes away what there is of it.
+ * Writes the journal to the folder, whose lock the caller holds. It is on the disk when this returns
+ * null. After a problem, whose path is `about`, the caller deletes the `journalFiles`.
  */
 export function writeJournal(journal: Journal, folder: string, about: string): FileProblem | null {
   const draft = join(folder, DRAFT)
   const bytes = Buffer.from(formatJournal(journal, folder))
-  const unwritten = writeNewFile(draft, bytes, null, { about })
-  if (unwritten !== null) return unwritten
+  const problem = writeNewFile(draft, bytes, null, { about })
+  if (problem !== null) return problem
   return (
-    problemIn(() => renameBeside(draft, journalPath(folder)), writing(about)) ?? syncFolder(folder)
+    problemIn(() => renameInFolder(draft, journalPath(folder)), writing(about)) ??
+    syncFolder(folder)
   )
 }
 
-/** What there is of a journal in a folder. */
-export function journalTraces(folder: string): string[] {
+/** The existing files of a journal in a folder, complete or not. */
+export function journalFiles(folder: string): string[] {
   return [journalPath(folder), join(folder, DRAFT)].filter(pathExists)
 }
 
-/** Takes the journal away, for good when this returns null. */
+/** Deletes the journal. When this returns null, the deletion is on the disk. */
 export function removeJournal(folder: string): FileProblem | null {
   const draft = join(folder, DRAFT)
-  const undrafted = pathExists(draft) ? removeFile(draft) : null
-  return undrafted ?? removeFile(journalPath(folder)) ?? syncFolder(folder)
+  const draftProblem = pathExists(draft) ? removeFile(draft) : null
+  return draftProblem ?? removeFile(journalPath(folder)) ?? syncFolder(folder)
 }
 
 /**
- * The journal in a folder; null when there is none. Problems: INTERRUPTED with DAMAGED for a file
- * that is none (also for a link, a pipe, a folder, a file with two names and one that is too big),
- * and with OTHERS when it can't be read; those of `readSnapshot`.
+ * Reads the journal in a folder; null if it doesn't exist. Problems: INTERRUPTED with OTHERS if it may
+ * not be read, and with DAMAGED if it isn't a valid journal (including symlinks, pipes, folders, files
+ * with hard links and files that are too big); those of `readSnapshot`.
  */
 export function readJournal(folder: string): Result<FoundJournal | null, FileProblem> {
   const path = journalPath(folder)
-  const read = readSnapshot(path, MOST_BYTES)
+  const read = readSnapshot(path, MAX_BYTES)
   const interrupted = { code: 'INTERRUPTED', path, journal: path, started: null } as const
   if (!read.ok && read.error.code === 'NOT_READABLE') return err({ ...interrupted, why: 'OTHERS' })
-  if (!read.ok && isNoFile(read.error)) return err({ ...interrupted, why: 'DAMAGED' })
+  if (!read.ok && isNotAFile(read.error)) return err({ ...interrupted, why: 'DAMAGED' })
   if (!read.ok) return read
   if (read.value === null) return ok(null)
   const { bytes, uid, links } = read.value
-  // A second name can be a link to the journal of another folder.
+  // With a second hard link it may be the journal of another folder.
   const journal = links === 1 ? parseJournal(Buffer.from(bytes).toString(), folder) : null
   return journal === null ? err({ ...interrupted, why: 'DAMAGED' }) : ok({ ...journal, uid })
 }
 
-function isNoFile(problem: FileProblem): boolean {
+function isNotAFile(problem: FileProblem): boolean {
   return ['NOT_REGULAR', 'IS_DIRECTORY', 'TOO_BIG'].includes(problem.code)
 }
 
@@ -141,7 +143,7 @@ function parseJournal(text: string, folder: string): Journal | null {
     started,
     locked: locked.map(outer),
     work: { files, folders: folders.map(outer), emptied: emptied.map(outer), run: runFolder },
-    // Only ever compared: nothing is done with the file that it names.
+    // Only compared: the target file is not touched.
     purpose: withTarget(purpose, outer)
   }
 }
@@ -153,17 +155,17 @@ function parseWorkFile(value: unknown, folder: string): WorkFile | null {
   if (!isHashOrNull(before) || !isHashOrNull(after) || before === after) return null
   if (!isPathOrNull(temp) || !isPathOrNull(spare)) return null
   const names = [temp, spare].map(name => (name === null ? null : resolve(folder, name)))
-  // So that no journal can have any other file moved or deleted.
-  if (names.some(name => name !== null && !isBeside(name, path))) return null
+  // A journal must not cause other files to be moved or deleted.
+  if (names.some(name => name !== null && !isTemporaryFor(name, path))) return null
   const [outerTemp = null, outerSpare = null] = names
   return { path, before, after, temp: outerTemp, spare: outerSpare }
 }
 
-function isBeside(name: string, path: string): boolean {
+function isTemporaryFor(name: string, path: string): boolean {
   return dirname(name) === dirname(path) && isTemporaryName(basename(name), basename(path))
 }
 
-/** A path as `relative` gives it, which no system call rejects as a text. */
+/** A relative path without null bytes, which system calls reject. */
 function isPath(value: unknown): value is string {
   return isString(value) && value !== '' && !isAbsolute(value) && !value.includes('\0')
 }
@@ -180,7 +182,7 @@ function isHashOrNull(value: unknown): value is string | null {
   return value === null || (isString(value) && /^[0-9a-f]{64}$/.test(value))
 }
 
-/** Only the form that `toISOString` gives: `Date.parse` takes any words in brackets. */
+/** True for the output of `toISOString`. `Date.parse` accepts any text in parentheses. */
 function isTime(value: unknown): value is string {
   return isString(value) && /^\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z$/.test(value)
 }

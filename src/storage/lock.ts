@@ -16,40 +16,38 @@ import {
   valueOr,
   writing
 } from './system.ts'
-import { renameBeside } from './write.ts'
+import { renameInFolder } from './write.ts'
 
 /**
- * The lock of a folder lies in the folder itself, where everyone who may change its files sees it,
- * whoever they are. It is a link that leads nowhere: its target says who holds it and where the
- * journal of that run is, and a link appears with its target at once.
+ * The lock of a folder is in the folder itself, so that every user who may change the files sees it. It
+ * is a dangling symlink, because a symlink and its target appear atomically. The target has the lock
+ * holder and the folder of its journal.
  */
 const LOCK = '.vfio-patch.lock'
-const MOST_PID = 2 ** 31 - 1
-const ASIDE = /^\.vfio-patch\.lock\.[0-9a-f]{12}$/
+const MAX_PID = 2 ** 31 - 1
+const MOVED_LOCK = /^\.vfio-patch\.lock\.[0-9a-f]{12}$/
 
-/** Who holds a folder. */
+/** The contents of a lock. */
 export interface LockHolder extends Holder {
-  /** The folder where the journal of that run is, if it has got so far. */
+  /** The folder for the journal of that run, which need not be written yet. */
   journal: string
-  /** What that run does. */
   kind: RunKind
 }
 
 /** The locks of one run. */
 export interface Locks {
   /**
-   * Takes the lock of each of these folders, or none of them; the values are the paths that a
-   * problem names. A lock whose process is gone is taken over. Null, or LOCKED, or a problem of
-   * writing to the folders.
+   * Locks all of these folders or none. The values are the paths for problems. Takes over a lock whose
+   * process has ended. Problems: LOCKED, those of writing to the folders.
    */
   take(folders: ReadonlyMap<string, string>): FileProblem | null
-  /** Gives all of them back except those of these folders; false when that failed for one. */
+  /** Releases all locks except those of these folders; false if one could not be released. */
   releaseOthers(...kept: string[]): boolean
-  /** Gives all of them back, the last one that was taken first; those that could not be given back. */
+  /** Releases all locks in reverse order. Returns the paths of those that could not be released. */
   release(): string[]
 }
 
-/** The folders that have to be locked to change these files, each with the first of its files. */
+/** The folders to lock for a change of these files, each with the first of its files. */
 export function lockedFolders(paths: string[]): Map<string, string> {
   const folders = new Map<string, string>()
   for (const path of paths) {
@@ -59,14 +57,11 @@ export function lockedFolders(paths: string[]): Map<string, string> {
   return folders
 }
 
-/**
- * No locks yet; `journal` is the folder for the journal, which each of them will name, and `kind` is what
- * the run does.
- */
+/** Starts without locks. Each lock will name `journal`, the folder for the journal, and `kind`. */
 export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   const self = { pid: process.pid, start: startOf(process.pid), boot: bootId() }
   const taken = new Map<string, string>()
-  const giveBack = (folder: string) => {
+  const unlock = (folder: string) => {
     const lock = join(folder, LOCK)
     const isGone = succeeded(() => {
       if (linkTarget(lock) === taken.get(folder)) inFolder(lock, it => unlinkSync(it))
@@ -75,7 +70,7 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   }
   const others = (kept: string[]) => [...taken.keys()].filter(folder => !kept.includes(folder))
   const releaseOthers = (...kept: string[]) => {
-    for (const folder of others(kept).reverse()) giveBack(folder)
+    for (const folder of others(kept).reverse()) unlock(folder)
     return others(kept).length === 0
   }
   const take = (folders: ReadonlyMap<string, string>) => {
@@ -91,7 +86,7 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
         return problem
       }
       taken.set(folder, target)
-      sweep(folder)
+      removeRemnants(folder)
     }
     return null
   }
@@ -102,14 +97,14 @@ export function createLocks(journal: string, kind: RunKind = 'change'): Locks {
   return { take, releaseOthers, release }
 }
 
-/** Who holds, or held, the lock of a folder; null when there is none. */
+/** Reads the lock of a folder, also of a process that has ended; null if there is none. */
 export function readLock(folder: string): Result<LockHolder | null, FileProblem> {
   const lock = join(folder, LOCK)
   const target = attempt(() => linkTarget(lock), reading(lock))
   return target.ok ? ok(target.value === null ? null : parseHolder(target.value, folder)) : target
 }
 
-/** LOCKED for the first of these folders that another process has locked; null where there is none. */
+/** LOCKED for the first of these folders that another process has locked; null if there is none. */
 export function findLocked(folders: ReadonlyMap<string, string>): LockedProblem | null {
   for (const [folder, about] of folders) {
     const lock = readLock(folder)
@@ -121,21 +116,21 @@ export function findLocked(folders: ReadonlyMap<string, string>): LockedProblem 
 }
 
 function claimLock(lock: string, target: string, about: string): FileProblem | null {
-  if (linked(target, lock)) return null
+  if (createLink(target, lock)) return null
   const found = linkTarget(lock)
   const holder = found === null ? null : parseHolder(found, dirname(lock))
   if (holder !== null && isAlive(holder)) return lockedProblem(lock, about, holder.pid)
   if (found !== null) {
     const aside = `${lock}.${randomBytes(6).toString('hex')}`
-    renameBeside(lock, aside)
+    renameInFolder(lock, aside)
     const moved = linkTarget(aside)
-    // Another process took the stale lock over between the look and the rename: this is its lock.
-    const robbed = moved === found || moved === null ? null : parseHolder(moved, dirname(lock))
-    if (robbed !== null && moved !== null) linked(moved, lock)
+    // If another process took over the stale lock before the rename, this is its lock: put it back.
+    const displaced = moved === found || moved === null ? null : parseHolder(moved, dirname(lock))
+    if (displaced !== null && moved !== null) createLink(moved, lock)
     succeeded(() => inFolder(aside, it => unlinkSync(it)))
-    if (robbed !== null) return lockedProblem(lock, about, robbed.pid)
+    if (displaced !== null) return lockedProblem(lock, about, displaced.pid)
   }
-  if (linked(target, lock)) return null
+  if (createLink(target, lock)) return null
   const other = parseHolder(linkTarget(lock) ?? '', dirname(lock))
   return lockedProblem(lock, about, other?.pid ?? 0)
 }
@@ -145,20 +140,20 @@ function lockedProblem(lock: string, path: string, pid: number): LockedProblem {
   return { code: 'LOCKED', path, folder: dirname(lock), pid, command: commandOf(pid), since }
 }
 
-/** What a process leaves that is killed while it takes a lock over or begins a journal. */
-function sweep(folder: string): void {
+/** Deletes what a process left that was killed while it took over a lock or wrote a journal. */
+function removeRemnants(folder: string): void {
   succeeded(() => {
     for (const name of readdirSync(folder)) {
       const path = join(folder, name)
       if (isJournalDraft(name)) inFolder(path, it => unlinkSync(it))
-      if (!ASIDE.test(name)) continue
+      if (!MOVED_LOCK.test(name)) continue
       const holder = parseHolder(linkTarget(path) ?? '', folder)
       if (holder === null || !isAlive(holder)) inFolder(path, it => unlinkSync(it))
     }
   })
 }
 
-function linked(target: string, lock: string): boolean {
+function createLink(target: string, lock: string): boolean {
   try {
     inFolder(lock, it => symlinkSync(target, it))
     return true
@@ -168,7 +163,7 @@ function linked(target: string, lock: string): boolean {
   }
 }
 
-/** Null when there is nothing; blank for what is no link. */
+/** The target of a symlink; null if nothing exists, empty for anything else. */
 function linkTarget(path: string): string | null {
   try {
     return readlinkSync(path)
@@ -187,22 +182,19 @@ function parseHolder(target: string, folder: string): LockHolder | null {
   const match = /^(\d+):(\d*):([0-9a-f-]*):(?:(undo|redo):)?(.+)$/.exec(target)
   if (match === null) return null
   const [, pid, start, boot, kind, journal = '.'] = match
-  // Of any other number the system can't be asked.
-  if (Number(pid) < 1 || Number(pid) > MOST_PID) return null
+  // `process.kill` throws for other numbers.
+  if (Number(pid) < 1 || Number(pid) > MAX_PID) return null
   return {
     pid: Number(pid),
     start: start || null,
     boot: boot || null,
-    // Relative, as the system may be mounted elsewhere by now.
+    // Relative, because the system may be mounted elsewhere by now.
     journal: resolve(folder, journal),
     kind: kind === 'undo' || kind === 'redo' ? kind : 'change'
   }
 }
 
-/**
- * A process, distinguished from others that get its number later or after a reboot. What can't be known
- * is null.
- */
+/** A process, distinguished from later ones with the same ID. Unknown fields are null. */
 interface Holder {
   pid: number
   /** Field 22 of /proc/PID/stat. */
@@ -210,7 +202,7 @@ interface Holder {
   boot: string | null
 }
 
-/** Whether the process still runs. If that is unknown, it counts as running. */
+/** True if the process still runs, or if that is unknown. */
 export function isAlive({ pid, start, boot }: Holder): boolean {
   const now = bootId()
   if (boot !== null && now !== null && boot !== now) return false
@@ -225,22 +217,22 @@ export function isAlive({ pid, start, boot }: Holder): boolean {
 }
 
 /**
- * How a process that is a vfio-patch was called, in one line without control characters; null for any
- * other process, whose words are nobody's concern, and where it can't be read.
+ * The command line of a vfio-patch process, in one line without control characters; null for other
+ * processes, whose arguments may be private, and if it can't be read.
  */
 function commandOf(pid: number): string | null {
   const words = textAt(`/proc/${pid}/cmdline`).split('\0')
   const start = words.findIndex(it => /(^|\/)vfio-patch(\.js)?$/.test(it))
   if (start === -1) return null
   const line = ['vfio-patch', ...words.slice(start + 1)].join(' ').trim()
-  return line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?').slice(0, MOST_CHARACTERS)
+  return line.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?').slice(0, MAX_COMMAND_LENGTH)
 }
 
-const MOST_CHARACTERS = 200
+const MAX_COMMAND_LENGTH = 200
 
 function startOf(pid: number): string | null {
   const stat = textAt(`/proc/${pid}/stat`)
-  // The name in field 2 may hold spaces and brackets.
+  // The name in field 2 may contain spaces and parentheses.
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
 }
 

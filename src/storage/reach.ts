@@ -1,8 +1,8 @@
-// How far a record of an interrupted run is believed, by who could have put it where it is.
+// Which folders the journal of an interrupted run may change, depending on who could have written it.
 
 import { lstatSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { isRootsAlone, type People } from './access.ts'
+import { isRootOnly, type People } from './access.ts'
 import type { FoundJournal } from './journal.ts'
 import { parseObject, readSnapshot, stateHash } from './read.ts'
 import { DONE, MANIFEST, outerPath } from './run.ts'
@@ -12,27 +12,25 @@ import { isWithin, nearestExisting, pathExists } from './system.ts'
 import type { Work } from './work.ts'
 import { temporaryNames } from './work.ts'
 
-/** Whether what a journal names may be changed in a folder (by its path and owner). */
+/** True if a journal may change entries of a folder with this path and owner. */
 export type Reach = (folder: string, uid: number) => boolean
 
 /**
- * What a journal in `folder` may have changed; null where it counts for nothing.
+ * The reach of a journal in `folder`; null if it is not trusted at all.
  *
- * - A journal of a user who is not trusted counts for nothing, and that of a trusted one (who called
- *   sudo) for the folders of that user.
- * - One of root's, or of the one who runs this, counts for everything where only root can change the
- *   folder. In a folder of somebody else it may have been moved there from another one. Then it
- *   counts for everything if a record of root's own says the same (`isRecorded`). Otherwise it counts for
- *   the folders of the one who owns the folder; where that is root, for what is in it, which was moved
- *   along, and for the folders of those who are trusted.
+ * - Owned by an untrusted user: none. Owned by a trusted user (the sudo caller): that user's folders.
+ * - Owned by root or the current user: everything, if only root can change `folder`. Otherwise it may
+ *   have been moved there. Then its reach is everything if a record of root's own matches it
+ *   (`isRecorded`), else the folders of the owner of `folder`. If that is root: the contents of `folder`,
+ *   which were moved along, and the folders of trusted users.
  */
 export function reachOf(journal: FoundJournal, folder: string, people: People): Reach | null {
   const { uid, work } = journal
   const self = process.geteuid?.()
   const isOwn = uid === 0 || uid === self
   if (!isOwn && !people.trusted.has(uid)) return null
-  // For other users the kernel enforces this.
-  if (isOwn && (self !== 0 || isRootsAlone(folder) || isRecorded(work, people))) return anywhere
+  // For users other than root, the kernel enforces the limits.
+  if (isOwn && (self !== 0 || isRootOnly(folder) || isRecorded(work, people))) return anywhere
   const author = isOwn ? folderOwner(folder) : uid
   if (author === null || !people.trusted.has(author)) return null
   return author !== 0
@@ -40,8 +38,12 @@ export function reachOf(journal: FoundJournal, folder: string, people: People): 
     : (path, owner) => (owner === 0 ? isWithin(path, folder) : people.trusted.has(owner))
 }
 
-/** Whether a journal in `folder` asks for something outside of its reach, as things are now. */
-export function exceeds(reach: Reach, { work, locked }: FoundJournal, folder: string): boolean {
+/** True if a journal in `folder` would change something outside of its reach. */
+export function exceedsReach(
+  reach: Reach,
+  { work, locked }: FoundJournal,
+  folder: string
+): boolean {
   if (reach === anywhere) return false
   const changed = [
     ...work.files.map(({ path }) => path),
@@ -60,41 +62,42 @@ function anywhere(): boolean {
 }
 
 /**
- * Whether a left lock in `folder` may name the folder of a journal: where only root can change the
- * folder, any; else one of the same owner, as whoever owns the folder can put any lock there. A folder of
- * root's may have been moved there with its lock, which then names a folder around it or in it.
+ * True if a stale lock in `folder` may name `journal` as the folder of its journal. If only root can
+ * change `folder`, it may name any. Otherwise both folders must have the same owner, who can create any
+ * lock there. A folder of root's may have been moved along with its lock, so then one of the two folders
+ * must contain the other.
  */
 export function mayNameJournal(folder: string, journal: string): boolean {
-  if (process.geteuid?.() !== 0 || folder === journal || isRootsAlone(folder)) return true
+  if (process.geteuid?.() !== 0 || folder === journal || isRootOnly(folder)) return true
   const owner = folderOwner(folder)
   if (owner === null || owner !== folderOwner(journal)) return false
   return owner !== 0 || isWithin(journal, folder) || isWithin(folder, journal)
 }
 
 /**
- * Whether the run that a journal names may be dropped or marked as done along with it: the journal is
- * the caller's own, and the run lies in a state folder that is the caller's alone and is either the
- * record of this very work, or no whole record, as a run leaves that was stopped while it wrote it.
+ * True if the run that a journal names may be deleted or marked as done. The journal must be the
+ * caller's, and the run in a private state folder of the caller. The run's record must be either that of
+ * this work or incomplete, as of a run that was interrupted while writing it.
  */
-export function keepsRunOf({ uid, work }: FoundJournal, people: People): boolean {
+export function mayChangeRun({ uid, work }: FoundJournal, people: People): boolean {
   if (uid !== process.geteuid?.()) return false
   const found = recordOfWork(work, people)
-  return found === 'blank' || found === 'same'
+  return found === 'missing' || found === 'same'
 }
 
-/** Whether root's own record of a run that has not ended says the same as the work. */
+/** True if the caller's own record of a run that isn't done matches the work. */
 function isRecorded(work: Work, people: People): boolean {
   return recordOfWork(work, people) === 'same'
 }
 
-/** What is known of the run that the work names, in a state folder that only the caller can change. */
-function recordOfWork({ run, files }: Work, people: People): 'same' | 'other' | 'blank' | null {
+/** Compares the work with the record of its run; null without a run in a private state folder. */
+function recordOfWork({ run, files }: Work, people: People): 'same' | 'other' | 'missing' | null {
   if (run === null) return null
   const state = dirname(dirname(run))
   if (dirname(run) !== runsFolder(state) || !pathExists(run)) return null
   if (findUnsafeState(state, people) !== null || folderOwner(run) !== process.geteuid?.())
     return null
-  if (!pathExists(join(run, DONE)) && isUnwritten(join(run, MANIFEST))) return 'blank'
+  if (!pathExists(join(run, DONE)) && isUnwritten(join(run, MANIFEST))) return 'missing'
   const found = readRecord(run, realpathSync(state))
   if (!found.ok || typeof found.value === 'string') return 'other'
   const { root, files: recorded, done } = found.value
@@ -112,7 +115,7 @@ function recordOfWork({ run, files }: Work, people: People): 'same' | 'other' | 
   return isSame ? 'same' : 'other'
 }
 
-/** Whether there is no record at a path, or not the whole of one. */
+/** True if the manifest doesn't exist or is incomplete. */
 function isUnwritten(manifest: string): boolean {
   const read = readSnapshot(manifest)
   return (
@@ -121,7 +124,7 @@ function isUnwritten(manifest: string): boolean {
   )
 }
 
-/** The owner of a folder that is reached without a link; null for anything else. */
+/** The owner of a folder whose path has no symlinks; null for anything else. */
 function folderOwner(folder: string): number | null {
   try {
     const stat = lstatSync(folder)

@@ -14,34 +14,34 @@ import { err, ok, type Result } from '../nix/result.ts'
 import type { FileProblem } from './problem.ts'
 import { attempt, isInStore, pathParts, reading } from './system.ts'
 
-/** A file as it was read: what a plan is made for, and what `commit` compares with. */
+/** A file as it was read for a plan. `commit` compares the file on the disk with it. */
 export interface TargetFile extends Ownership {
-  /** As it was asked for. */
+  /** As given by the caller. */
   path: string
-  /** Without links: the file that is replaced. */
+  /** Without symlinks: the file that is replaced. */
   realpath: string
   bytes: Uint8Array
   sha256: string
 }
 
 /**
- * Reads the regular file that the absolute `path` leads to. Links are followed; with a `root` other
- * than `/` (which `path` begins with) absolute links start there. Nothing is changed and no right
- * to write is needed; `findObstacle` says whether it can be written. A file in the Nix store is
- * refused, as it is made from another one, unless `store` is true; so is one of more than `most` bytes.
+ * Reads the regular file that the absolute `path` leads to. Symlinks are followed; absolute ones start
+ * at `root`, which `path` begins with. Needs no write permission; `findObstacle` checks whether the
+ * file can be written. Refuses files in the Nix store, which are generated, unless `store` is true, and
+ * files of more than `maxBytes`.
  * Problems: those of `resolveLinks`, NOT_FOUND, STORE_LINK, IS_DIRECTORY, NOT_REGULAR, TOO_BIG,
  * NOT_READABLE, IO_ERROR.
  */
 export function readTarget(
   path: string,
-  options: { root?: string; store?: boolean; most?: number } = {}
+  options: { root?: string; store?: boolean; maxBytes?: number } = {}
 ): Result<TargetFile, FileProblem> {
   const resolved = resolveLinks(path, options.root)
   if (!resolved.ok) return resolved
   const { realpath, exists, hops, root } = resolved.value
   if (!options.store && isInStore(realpath, root)) return err({ code: 'STORE_LINK', path, hops })
   if (!exists) return err({ code: 'NOT_FOUND', path, hops })
-  const read = readSnapshot(realpath, options.most)
+  const read = readSnapshot(realpath, options.maxBytes)
   if (!read.ok) return read
   if (read.value === null) return err({ code: 'NOT_FOUND', path, hops })
   const { bytes, sha256, mode, uid, gid } = read.value
@@ -49,8 +49,8 @@ export function readTarget(
 }
 
 /**
- * Where the file would be that the absolute `path` names, whether it exists or not: the real path
- * to give to `commit` for a new file.
+ * The path without symlinks that the absolute `path` leads to, whether the file exists or not. `commit`
+ * takes it for a new file.
  * Problems: those of `resolveLinks`, STORE_LINK.
  */
 export function locateTarget(
@@ -64,26 +64,24 @@ export function locateTarget(
   return ok({ realpath, exists })
 }
 
-/** Where a path leads. */
 interface Resolved {
-  /** The path without links; its last parts need not exist. */
+  /** The path without symlinks; its last components need not exist. */
   realpath: string
   exists: boolean
-  /** The path that was asked for and, after each link that was followed, the path to go on with. */
+  /** The given path and, after each symlink, the path that remains to be resolved. */
   hops: string[]
-  /** The root that was resolved in, without links. */
+  /** The root without symlinks. */
   root: string
 }
 
 /** As many as Linux follows. */
-const MOST_HOPS = 40
+const MAX_HOPS = 40
 
 /**
- * Follows the links of an absolute path the way a process whose root folder is `root` would see
- * them: absolute links start at `root`, and `..` doesn't leave it. The path itself is the one that
- * this process sees, and lies in `root`. Parts that don't exist are kept as they are. Problems:
+ * Follows the symlinks of an absolute path as in a chroot to `root`: absolute symlinks start at `root`,
+ * and `..` doesn't leave it. `path` begins with `root`. Components that don't exist are kept. Problems:
  * OUTSIDE_ROOT, LINK_LOOP, NOT_DIRECTORY, NOT_READABLE, NOT_FOUND (the root is missing, or `..`
- * after a missing part), IO_ERROR.
+ * follows a missing component), IO_ERROR.
  */
 export function resolveLinks(path: string, root = '/'): Result<Resolved, FileProblem> {
   const base = resolve(root)
@@ -102,16 +100,16 @@ export function resolveLinks(path: string, root = '/'): Result<Resolved, FilePro
       continue
     }
     const next = join(at, part)
-    const looked = exists ? look(next) : ok(null)
-    if (!looked.ok) return looked
-    if (looked.value === null) exists = false
-    if (looked.value?.isFile() && pending.length > 0)
+    const stats = exists ? lstatIfExists(next) : ok(null)
+    if (!stats.ok) return stats
+    if (stats.value === null) exists = false
+    if (stats.value?.isFile() && pending.length > 0)
       return err({ code: 'NOT_DIRECTORY', path: next })
-    if (!looked.value?.isSymbolicLink()) {
+    if (!stats.value?.isSymbolicLink()) {
       at = next
       continue
     }
-    if (hops.length > MOST_HOPS) return err({ code: 'LINK_LOOP', path, hops })
+    if (hops.length > MAX_HOPS) return err({ code: 'LINK_LOOP', path, hops })
     const link = attempt(() => readlinkSync(next), reading(next))
     if (!link.ok) return link
     if (link.value.startsWith('/')) at = top.value
@@ -121,9 +119,9 @@ export function resolveLinks(path: string, root = '/'): Result<Resolved, FilePro
   return ok({ realpath: at, exists, hops, root: top.value })
 }
 
-function look(path: string): Result<ReturnType<typeof lstatSync> | null, FileProblem> {
-  const looked = attempt(() => lstatSync(path), reading(path))
-  return looked.ok || looked.error.code !== 'NOT_FOUND' ? looked : ok(null)
+function lstatIfExists(path: string): Result<ReturnType<typeof lstatSync> | null, FileProblem> {
+  const stats = attempt(() => lstatSync(path), reading(path))
+  return stats.ok || stats.error.code !== 'NOT_FOUND' ? stats : ok(null)
 }
 
 function pathInside(path: string, base: string): string | null {
@@ -132,7 +130,7 @@ function pathInside(path: string, base: string): string | null {
   return path.startsWith(`${base}/`) ? path.slice(base.length) : null
 }
 
-/** To whom a file belongs, and what they may do with it. */
+/** The owner, group and permission bits of a file. */
 export interface Ownership {
   mode: number
   uid: number
@@ -143,33 +141,36 @@ export interface Ownership {
 export interface Snapshot extends Ownership {
   bytes: Uint8Array
   sha256: string
-  /** How many names the file has. */
+  /** The number of hard links. */
   links: number
   accessed: Date
   modified: Date
 }
 
-/** Far more than any configuration, and well below what Node can hold in one buffer. */
-const LARGEST = 2 ** 30
+/** Far more than any configuration has, and well below the maximum size of a Node buffer. */
+const MAX_BYTES = 2 ** 30
 
 /**
- * Reads the regular file at `path` itself: a link is not followed. Facts and bytes are of the same
- * file. Null when nothing is there, or a parent is missing.
- * A file of more than `most` bytes is not read.
- * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (a link, too), TOO_BIG, NOT_READABLE, IO_ERROR.
+ * Reads the regular file at `path` without following a symlink. Contents and metadata are of the same
+ * file. Null if the file or a parent doesn't exist. A file of more than `limit` bytes is not read.
+ * Problems: IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR (also for a symlink), TOO_BIG, NOT_READABLE,
+ * IO_ERROR.
  */
-export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | null, FileProblem> {
-  const looked = attempt(() => lstatSync(path), reading(path))
-  if (!looked.ok) return looked.error.code === 'NOT_FOUND' ? ok(null) : looked
-  if (looked.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })
-  if (!looked.value.isFile()) return err({ code: 'NOT_REGULAR', path })
+export function readSnapshot(
+  path: string,
+  limit = MAX_BYTES
+): Result<Snapshot | null, FileProblem> {
+  const stats = attempt(() => lstatSync(path), reading(path))
+  if (!stats.ok) return stats.error.code === 'NOT_FOUND' ? ok(null) : stats
+  if (stats.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })
+  if (!stats.value.isFile()) return err({ code: 'NOT_REGULAR', path })
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
   const read = attempt(() => {
-    // O_NONBLOCK: a pipe that took the file's place would block for ever.
+    // O_NONBLOCK: a pipe that replaced the file meanwhile would block forever.
     const fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     try {
       const stat = fstatSync(fd)
-      return { stat, bytes: stat.isFile() && stat.size <= most ? readFileSync(fd) : null }
+      return { stat, bytes: stat.isFile() && stat.size <= limit ? readFileSync(fd) : null }
     } finally {
       closeSync(fd)
     }
@@ -177,7 +178,7 @@ export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | nu
   if (!read.ok) return read.error.code === 'NOT_FOUND' ? ok(null) : read
   const { stat, bytes } = read.value
   if (!stat.isFile()) return err({ code: 'NOT_REGULAR', path })
-  if (bytes === null) return err({ code: 'TOO_BIG', path, size: stat.size, most })
+  if (bytes === null) return err({ code: 'TOO_BIG', path, size: stat.size, limit })
   return ok({
     bytes,
     sha256: sha256(bytes),
@@ -190,27 +191,29 @@ export function readSnapshot(path: string, most = LARGEST): Result<Snapshot | nu
   })
 }
 
-/** What is known of a regular file without opening it; null where there is none. A link is not followed. */
+/**
+ * The ownership of a regular file, without opening it; null if it doesn't exist. Doesn't follow a symlink.
+ */
 export function readFacts(path: string): Result<Ownership | null, FileProblem> {
-  const looked = attempt(() => lstatSync(path), reading(path))
-  if (!looked.ok) return looked.error.code === 'NOT_FOUND' ? ok(null) : looked
-  if (looked.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })
-  if (!looked.value.isFile()) return err({ code: 'NOT_REGULAR', path })
-  const { mode, uid, gid } = looked.value
+  const stats = attempt(() => lstatSync(path), reading(path))
+  if (!stats.ok) return stats.error.code === 'NOT_FOUND' ? ok(null) : stats
+  if (stats.value.isDirectory()) return err({ code: 'IS_DIRECTORY', path })
+  if (!stats.value.isFile()) return err({ code: 'NOT_REGULAR', path })
+  const { mode, uid, gid } = stats.value
   return ok({ mode: mode & 0o7777, uid, gid })
 }
 
-/** The SHA-256 of the bytes in hexadecimal. */
+/** The SHA-256 in hexadecimal. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** The hash of a file as it was or is to be; null where there is none. */
+/** The hash of a file's state; null if the file doesn't exist in it. */
 export function stateHash(state: { sha256: string } | null): string | null {
   return state?.sha256 ?? null
 }
 
-/** The object that a JSON text says; null when it says none, or isn't JSON. */
+/** The object in a JSON text; null if it isn't JSON or isn't an object. */
 export function parseObject(text: string): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(text)
@@ -220,7 +223,7 @@ export function parseObject(text: string): Record<string, unknown> | null {
   }
 }
 
-/** Whether a value is an object, and no array or null. */
+/** True for objects other than arrays and null. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

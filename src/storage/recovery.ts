@@ -12,7 +12,7 @@ import {
   readLock
 } from './lock.ts'
 import type { FileProblem } from './problem.ts'
-import { exceeds, keepsRunOf, mayNameJournal, type Reach, reachOf } from './reach.ts'
+import { exceedsReach, mayChangeRun, mayNameJournal, type Reach, reachOf } from './reach.ts'
 import { readSnapshot } from './read.ts'
 import { type Purpose, type RunKind, runKind } from './run.ts'
 import { pruneRuns } from './runs.ts'
@@ -21,40 +21,40 @@ import { pathExists } from './system.ts'
 import type { Work } from './work.ts'
 import { commitPoint, fileState, finishWork, takeBackWork } from './work.ts'
 
-/** Where to look for what an interrupted run left. */
+/** Where to search for interrupted runs. */
 export interface RecoverOptions {
-  /** The files that are to be worked on: their folders are looked at. */
+  /** The files of the command: their folders are searched. */
   paths: string[]
-  /** See `stateFolder`; through it a run is found that was on other files. */
+  /** See `stateFolder`. Its lock leads to interrupted runs on other files. */
   stateFolder: string
   people?: People
 }
 
-/** A run that was stopped in the middle. */
+/** An interrupted run. */
 interface Interrupted {
-  /** The file that says what was under way. */
+  /** The path of its journal. */
   journal: string
-  /** ISO 8601, UTC; null where the journal can't be read. */
+  /** ISO 8601, UTC; null if the journal can't be read. */
   started: string | null
 }
 
-/** What became of it. */
+/** An interrupted run that was finished or taken back. */
 export interface Recovered {
   command: string
-  /** The name of the run among the backups; absent where none was kept. */
+  /** Its ID; absent if it has no backup. */
   run?: string
-  /** What it was for; nothing is known of it where the journal does not say. */
+  /** Absent if the journal doesn't have it. */
   purpose?: Purpose
   started: string
   outcome: 'finished' | 'taken back'
-  /** The files of that run. */
+  /** All files of the run. */
   files: string[]
-  /** Those of them that came, and those that went, where it was finished. */
+  /** The created and deleted ones; empty if the run was taken back. */
   created: string[]
   deleted: string[]
 }
 
-/** The runs that were stopped in the middle. Only looks. */
+/** Finds interrupted runs. Changes nothing. */
 export function findInterrupted({ paths, stateFolder }: RecoverOptions): Interrupted[] {
   return journalFolders([...lockedFolders(paths).keys(), stateFolder]).map(folder => {
     const journal = readJournal(folder)
@@ -64,10 +64,10 @@ export function findInterrupted({ paths, stateFolder }: RecoverOptions): Interru
 }
 
 /**
- * What `recover` would come to, for each run whose files lead somewhere. Only looks, and does not see
- * what only the attempt would show.
+ * The expected result of `recover`, without the runs that it would refuse. Changes nothing, so it can't
+ * foresee problems of writing.
  */
-export function foresee({
+export function predictRecovery({
   paths,
   stateFolder,
   people = knownPeople()
@@ -76,16 +76,16 @@ export function foresee({
     const found = readInReach(folder, people)
     if (!found.ok || found.value === null) return []
     const { work, started } = found.value.journal
-    const outcome = decide(work, { journal: journalPath(folder), started })
+    const outcome = decideOutcome(work, { journal: journalPath(folder), started })
     return outcome.ok ? [recoveredOf(found.value.journal, outcome.value)] : []
   })
 }
 
 /**
- * Finishes or takes back the runs that were stopped in the middle, and takes away what they left:
- * to be called before a command that writes reads its files. A run that had reached its commit
- * point is finished, any other is taken back; a file that is neither old nor new is left alone, and
- * so are then all others of its run. May itself be stopped at any point and repeated.
+ * Finishes or takes back interrupted runs, and deletes what they left. To be called before a command
+ * that writes reads its files. A run that reached its commit point is finished, any other is taken back.
+ * If a file of a run is neither as before it nor as after it, all files of the run are left alone. Can be
+ * interrupted at any point and repeated.
  * Problems: INTERRUPTED, LOCKED, those of reading and writing.
  */
 export function recover(options: RecoverOptions): Result<Recovered[], FileProblem> {
@@ -98,9 +98,9 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
     if (!one.ok) return one
     if (one.value !== null) recovered.push(one.value)
   }
-  // What is left of a run that had not begun yet, or had ended.
-  const pointed = folders.flatMap(folder => folderLedTo(folder) ?? [])
-  for (const folder of new Set([...pointed, ...folders].filter(pathExists))) {
+  // Locks of runs that were interrupted before writing the journal or after deleting it.
+  const linkedFolders = folders.flatMap(folder => journalFolderFromLock(folder) ?? [])
+  for (const folder of new Set([...linkedFolders, ...folders].filter(pathExists))) {
     const holder = deadHolder(folder)
     if (holder === null) continue
     const locks = createLocks(folder, holder.kind)
@@ -111,9 +111,9 @@ export function recover(options: RecoverOptions): Result<Recovered[], FileProble
 }
 
 /**
- * What the runs do that were stopped before they had written down what they are about to change, or after
- * all was done, by the locks that they left; `folder` is where each works. Only looks, and is of use
- * before `recover`, which takes these locks away.
+ * The runs that were interrupted before writing the journal or after deleting it, by their locks;
+ * `folder` is the one for the journal. Changes nothing. Call it before `recover`, which deletes these
+ * locks.
  */
 export function findAbandoned({
   paths,
@@ -132,16 +132,16 @@ function deadHolder(folder: string): LockHolder | null {
   return holder === null || isAlive(holder) ? null : holder
 }
 
-/** The folder of the journal that a left lock names, if whoever could put the lock there may say so. */
-function folderLedTo(folder: string): string | null {
+/** The journal folder that a stale lock names, if the lock can be trusted. */
+function journalFolderFromLock(folder: string): string | null {
   const journal = deadHolder(folder)?.journal ?? null
   return journal !== null && mayNameJournal(folder, journal) ? journal : null
 }
 
-/** The folders of the journals whose runs have ended, by the folders and by their locks. */
+/** These folders and those that their stale locks name, if they have a journal whose run has ended. */
 function journalFolders(folders: string[]): string[] {
-  const found = folders.flatMap(folder => [folder, folderLedTo(folder) ?? folder])
-  // The lock is looked at after the journal: a run has it as long as there is one.
+  const found = folders.flatMap(folder => [folder, journalFolderFromLock(folder) ?? folder])
+  // Check the lock after the journal: a run holds it as long as the journal exists.
   return [...new Set(found)].filter(
     folder =>
       pathExists(journalPath(folder)) && !isLocked(folder) && pathExists(journalPath(folder))
@@ -159,9 +159,9 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   if (found.value === null) return ok(null)
   const { journal, reach } = found.value
   const { run } = journal.work
-  const state = run !== null && keepsRunOf(journal, people) ? dirname(dirname(run)) : null
+  const state = run !== null && mayChangeRun(journal, people) ? dirname(dirname(run)) : null
   const about = commitPoint(journal.work.files)?.path ?? folder
-  // The first lock goes last, so that wherever this is stopped, the state folder leads to the rest.
+  // The lock of the state folder is released last, so it leads to the journal whenever this is interrupted.
   const locked = [...(state === null ? [] : [state]), folder, ...journal.locked].filter(pathExists)
   const locks = createLocks(folder, runKind(journal.purpose ?? {}, journal.command))
   const held = confine(reach, () => locks.take(new Map(locked.map(each => [each, about]))))
@@ -173,7 +173,7 @@ function recoverIn(folder: string, people: People): Result<Recovered | null, Fil
   }
 }
 
-/** The journal in a folder and how far it counts; null where there is none. INTERRUPTED beyond that. */
+/** The journal in a folder and its reach; null without a journal. INTERRUPTED if it exceeds its reach. */
 function readInReach(
   folder: string,
   people: People
@@ -182,29 +182,29 @@ function readInReach(
   if (!journal.ok) return journal
   if (journal.value === null) return ok(null)
   const reach = reachOf(journal.value, folder, people)
-  if (reach !== null && !exceeds(reach, journal.value, folder))
+  if (reach !== null && !exceedsReach(reach, journal.value, folder))
     return ok({ journal: journal.value, reach })
   const path = journalPath(folder)
   const { started } = journal.value
   return err({ code: 'INTERRUPTED', path, why: 'OTHERS', journal: path, started })
 }
 
-/** The same with all locks; `state` is the state folder whose lock is among them. */
+/** Recovers with all locks held; `state` is the locked state folder, if any. */
 function recoverLocked(
   folder: string,
   state: string | null,
   locks: Locks,
   people: People
 ): Result<Recovered | null, FileProblem> {
-  // Again: another process was faster, or somebody has put another one there.
+  // Read again: the journal may have been removed or replaced before the locks were taken.
   const found = readInReach(folder, people)
   if (!found.ok) return found
   if (found.value === null) return ok(null)
   const { journal, reach } = found.value
   const { started, work: whole } = journal
-  const keepsRun = whole.run !== null && state === dirname(dirname(whole.run))
-  const work = keepsRun && keepsRunOf(journal, people) ? whole : { ...whole, run: null }
-  const outcome = decide(work, { journal: journalPath(folder), started })
+  const changesRun = whole.run !== null && state === dirname(dirname(whole.run))
+  const work = changesRun && mayChangeRun(journal, people) ? whole : { ...whole, run: null }
+  const outcome = decideOutcome(work, { journal: journalPath(folder), started })
   if (!outcome.ok) return outcome
   const unlock = () => locks.releaseOthers(folder, state ?? folder)
   const { leftovers, problems, retryable } = confine(reach, () =>
@@ -233,8 +233,8 @@ function recoveredOf(
   return { command, started, ...run, ...known, outcome, files, created, deleted }
 }
 
-/** Which way to go; INTERRUPTED where neither leads to files that are all of one version. */
-function decide(
+/** Decides whether to finish or to take back; INTERRUPTED if neither gives files of one version. */
+function decideOutcome(
   work: Work,
   { journal, started }: { journal: string; started: string }
 ): Result<Recovered['outcome'], FileProblem> {

@@ -6,73 +6,63 @@ import { isNumber, isObject, isString, isStrings, parseObject } from './read.ts'
 import { isWithin, pathExists, succeeded } from './system.ts'
 import { writeNewFile } from './write.ts'
 
-/**
- * One file of a run. The paths of a run are those of the system that was edited, whatever folder it
- * was mounted in.
- */
+/** One file of a run. */
 export interface RunFile {
+  /** As the edited system sees it, wherever that was mounted. */
   path: string
-  /**
-   * What was there, kept in the run's folder under the name `copy`; null when the run made the
-   * file.
-   */
+  /** The replaced file, kept in the run's folder under the name `copy`; null if the run created it. */
   before: { sha256: string; mode: number; uid: number; gid: number; copy: string } | null
-  /** What the run left; null when it deleted the file. */
+  /** The file that the run left; null if it deleted it. */
   after: { sha256: string } | null
 }
 
-/** What a run is for, as far as its files do not say it; records of earlier versions have none of it. */
+/** What a run is for, beyond the changes of its files. Records of earlier versions have none of it. */
 export interface Purpose {
-  /** The file that the command was called on, which the run need not have changed. */
+  /** The file that the command was called on. The run need not have changed it. */
   target?: string
-  /** The run that this one takes back. */
+  /** The ID of the run that this one undoes. */
   undoes?: string
-  /** The run, taken back before, that this one makes again. */
+  /** The ID of the undone run that this one redoes. */
   redoes?: string
 }
 
-/** Whether a run takes another one back, makes it again, or does something of its own. */
 export type RunKind = 'undo' | 'redo' | 'change'
 
-/** What kind of run it is; one of an earlier version tells only by its command. */
+/** The kind of a run, inferred from the command for records of earlier versions. */
 export function runKind({ undoes, redoes }: Purpose, command: string): RunKind {
   if (redoes !== undefined) return 'redo'
   return undoes !== undefined || command === 'undo' ? 'undo' : 'change'
 }
 
-/** What the manifest of a run says: one change of files, as it was planned. */
+/** The record of a run, `manifest.json`. */
 export interface Manifest extends Purpose {
-  /** `20261122-160312-1`: when it started, in UTC, and a number that grows from run to run. */
+  /** `20261122-160312-1`: the start in UTC, and a number that grows from run to run. */
   id: string
   tool: string
   command: string
   /** ISO 8601, UTC. */
   started: string
   /**
-   * The root folder of the system that the paths belong to: relative to the state folder when that
-   * lies in it, as both may be mounted elsewhere later, else absolute.
+   * The root folder of the edited system: relative to the state folder if that is in it, because both
+   * may be mounted elsewhere later, else absolute.
    */
   root: string
-  /**
-   * In the order of the change: the writes, the last of which is the commit point, and then the
-   * deletions.
-   */
+  /** In order: the writes, the last of which is the commit point, then the deletions. */
   files: RunFile[]
-  /** The folders that it made, the outermost first. */
+  /** The folders that it created, outermost first. */
   folders: string[]
 }
 
-/** A run that was found on the disk. Its `root` is absolute. */
+/** A run that was read from the disk. Its `root` is absolute. */
 export interface Run extends Manifest {
-  /** Its folder. */
   folder: string
-  /** False when it was interrupted, so that the files have to tell how far it came. */
+  /** False if it was interrupted: the files show how far it came. */
   done: boolean
-  /** Whether the person saw that it was complete, and nothing went wrong. */
+  /** True if the user saw its successful end. */
   reported: boolean
 }
 
-/** The same purpose, with the path of its target as `pathOf` gives it. */
+/** The purpose with `pathOf` applied to its target. */
 export function withTarget(purpose: Purpose, pathOf: (path: string) => string): Purpose {
   return purpose.target === undefined ? purpose : { ...purpose, target: pathOf(purpose.target) }
 }
@@ -83,17 +73,17 @@ export const REPORTED = 'reported'
 const SCHEMA = 'vfio-patch/run'
 const VERSION = 1
 
-/** A path of the edited system as this process sees it, and back. */
+/** Turns a path of the edited system into one of this process. */
 export function outerPath(path: string, root: string): string {
   return join(root, path)
 }
 
-/** The path below its root folder; one that is not below it stays. The inverse of `outerPath`. */
+/** The inverse of `outerPath`. A path outside of `root` is returned unchanged. */
 export function innerPath(path: string, root: string): string {
   return root !== '/' && path.startsWith(`${root}/`) ? path.slice(root.length) : path
 }
 
-/** A root folder as the manifests in this state folder say it, and back; all without links. */
+/** Turns a root folder into the form for manifests in this state folder. Both are without symlinks. */
 export function innerRoot(root: string, stateFolder: string): string {
   return isWithin(stateFolder, root) ? relative(stateFolder, root) || '.' : root
 }
@@ -108,7 +98,7 @@ export function formatManifest(manifest: Manifest): string {
   return `${JSON.stringify({ schema: SCHEMA, schemaVersion: VERSION, ...manifest }, null, 2)}\n`
 }
 
-/** The manifest in a text; null when it isn't one of this version, or damaged. */
+/** Reads a manifest; null if it is damaged or of another version. */
 export function parseManifest(text: string): Manifest | null {
   const top = parseObject(text)
   if (top?.schema !== SCHEMA || top.schemaVersion !== VERSION) return null
@@ -122,10 +112,7 @@ export function parseManifest(text: string): Manifest | null {
   return { id, tool, command, started, root, files, folders, ...purpose }
 }
 
-/**
- * The purpose of a run among the fields of its record. Null when they are not what a run writes: a name
- * that is not that of a run, or two purposes at once.
- */
+/** Reads the purpose from a record. Null if it is invalid: not the ID of a run, or two purposes at once. */
 export function parsePurpose({ target, undoes, redoes }: Record<string, unknown>): Purpose | null {
   if (target !== undefined && !isString(target)) return null
   const names = [undoes, redoes].filter(name => name !== undefined)
@@ -150,7 +137,7 @@ function parseBefore(value: unknown): RunFile['before'] | undefined {
   if (!isObject(value)) return undefined
   const { sha256, mode, uid, gid, copy } = value
   if (!isString(sha256) || !isNumber(mode) || !isNumber(uid) || !isNumber(gid)) return undefined
-  // A name, so that a manifest can't lead out of its folder.
+  // Only a plain name, so that a manifest can't lead out of its folder.
   return isString(copy) && /^\d+\.before$/.test(copy) ? { sha256, mode, uid, gid, copy } : undefined
 }
 
@@ -159,39 +146,39 @@ function parseAfter(value: unknown): RunFile['after'] | undefined {
   return isObject(value) && isString(value.sha256) ? { sha256: value.sha256 } : undefined
 }
 
-const FORM = /^\d{8}-\d{6}-(\d+)$/
+const RUN_ID = /^\d{8}-\d{6}-(\d+)$/
 
-/** Whether the name of a folder is that of a run. */
+/** True for the ID of a run, which is also the name of its folder. */
 export function isRunId(name: string): boolean {
-  return FORM.test(name)
+  return RUN_ID.test(name)
 }
 
-/** The number at the end of a run's name; 0 for any other name. */
+/** The number at the end of a run's ID; 0 for any other text. */
 export function runNumber(name: string): number {
-  return Number(FORM.exec(name)?.[1] ?? 0)
+  return Number(RUN_ID.exec(name)?.[1] ?? 0)
 }
 
-/** Orders runs from the oldest to the newest: by number, as clocks go back. */
+/** Orders run IDs from the oldest to the newest, by number because clocks can go back. */
 export function compareRunIds(a: string, b: string): number {
   return runNumber(a) - runNumber(b) || (a < b ? -1 : a > b ? 1 : 0)
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-/** Makes a file that is not there yet, and follows no link. */
+/** Creates a file that must not exist, without following a symlink. */
 const CREATE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
 
 /**
- * Takes a run's folder away, as if it had never been; false when something of it is left. Stopped
- * in the middle, it leaves a folder without a manifest, which is no run.
+ * Deletes the folder of a run; false if something is left of it. If interrupted, it leaves a folder
+ * without a manifest, which doesn't count as a run.
  */
-export function dropRun(folder: string): boolean {
+export function deleteRun(folder: string): boolean {
   return succeeded(() => {
     rmSync(join(folder, MANIFEST), { force: true })
     rmSync(folder, { recursive: true, force: true })
   })
 }
 
-/** Says in the run's folder, if it is there, that the run came to its end. Problem: BACKUP_FAILED. */
+/** Marks the run as done in its folder, if that exists. Problem: BACKUP_FAILED. */
 export function markDone(folder: string): FileProblem | null {
   const path = join(folder, DONE)
   if (!pathExists(folder) || pathExists(path)) return null
@@ -200,9 +187,9 @@ export function markDone(folder: string): FileProblem | null {
 }
 
 /**
- * Notes in the run's folder, if it exists, that the person saw the end of the run. The one call that makes
- * the file is the last thing that a run does. If it fails or gets lost, the next undo reports that end
- * again and does nothing else, so a failure needs no handling.
+ * Marks the run as reported in its folder, if that exists: the user saw its end. This is the last thing
+ * that a run does. If it fails or is lost, the next undo only reports that end again, so a failure needs
+ * no handling.
  */
 export function markReported(folder: string): void {
   succeeded(() => closeSync(openSync(join(folder, REPORTED), CREATE, 0o600)))

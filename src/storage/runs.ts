@@ -4,13 +4,13 @@ import { err, ok, type Result } from '../nix/result.ts'
 import { knownPeople, type People } from './access.ts'
 import {
   concerns,
+  type DiskState,
+  diskState,
+  type HashReader,
   type History,
-  type Now,
   pickRedo,
   pickUndo,
   replay,
-  type Stand,
-  standOf,
   type Undone
 } from './history.ts'
 import type { FileProblem } from './problem.ts'
@@ -18,7 +18,7 @@ import { readSnapshot, stateHash } from './read.ts'
 import {
   compareRunIds,
   DONE,
-  dropRun,
+  deleteRun,
   isRunId,
   MANIFEST,
   type Manifest,
@@ -31,11 +31,11 @@ import {
 import { findUnsafeState, runsFolder } from './stateFolder.ts'
 import { attempt, pathExists, reading, valueOr } from './system.ts'
 
-/** Far more than the record of a run over every file of a configuration takes. */
-const LARGEST_RECORD = 16 * 1024 * 1024
+/** Far more than the record of a run that changes every file of a configuration needs. */
+const MAX_RECORD_BYTES = 16 * 1024 * 1024
 
 interface RunsOptions {
-  /** The root folder of the system whose runs are asked for; `/` unless given. */
+  /** The root folder of the system whose runs are wanted; default `/`. */
   root?: string
   people?: People
 }
@@ -43,20 +43,20 @@ interface RunsOptions {
 /** A run whose record can't be read. */
 interface DamagedRun {
   id: string
-  /** The file that should say what the run did. */
+  /** Its manifest. */
   path: string
 }
 
-/** What a state folder has, the newest first. */
+/** The records in a state folder, newest first. */
 interface Records {
   runs: Run[]
   damaged: DamagedRun[]
 }
 
 /**
- * The runs in a state folder that changed the system in `root`, the newest first, and those that can't
- * be read, of whatever system; none when there is no such folder. A folder without a manifest, as a run
- * leaves that was killed before its first change, is no run.
+ * The runs in a state folder that changed the system in `root`, newest first, and the damaged records
+ * of all systems; none if the state folder doesn't exist. A folder without a manifest, left by a run
+ * that was killed before its first change, doesn't count.
  * Problems: NOT_READABLE, NOT_PRIVATE, OPEN_FOLDER, NOT_DIRECTORY, NOT_FOUND (the root is missing),
  * IO_ERROR.
  */
@@ -84,8 +84,8 @@ export function listRuns(
 }
 
 /**
- * All runs in a state folder, of whatever system, the newest first. The caller has seen to it that
- * the folder is safe. Problems: NOT_READABLE, NOT_DIRECTORY, IO_ERROR.
+ * All runs in a state folder, of all systems, newest first. The caller has checked that the folder is
+ * safe. Problems: NOT_READABLE, NOT_DIRECTORY, IO_ERROR.
  */
 function readRecords(stateFolder: string): Result<Records, FileProblem> {
   const folder = runsFolder(stateFolder)
@@ -103,20 +103,23 @@ function readRecords(stateFolder: string): Result<Records, FileProblem> {
   return ok(found)
 }
 
-/** The run that a manifest tells of, in its folder. */
+/** The run with this manifest in this folder. */
 export function toRun(manifest: Manifest, folder: string, stateFolder: string): Run {
   const root = outerRoot(manifest.root, stateFolder)
   const has = (name: string) => pathExists(join(folder, name))
   return { ...manifest, root, folder, done: has(DONE), reported: has(REPORTED) }
 }
 
-/** What these runs, the newest first, amount to; one that came to nothing does not count. */
-export function historyOf(runs: readonly Run[], now: Now = createNow()): History {
-  return replay(runs.filter(run => run.done || !cameToNothing(run, now)).reverse())
+/** The history of these runs, newest first, without interrupted ones that had no effect. */
+export function historyOf(
+  runs: readonly Run[],
+  currentHash: HashReader = createHashReader()
+): History {
+  return replay(runs.filter(run => run.done || !hadNoEffect(run, currentHash)).reverse())
 }
 
-/** Reads each file once. */
-export function createNow(): Now {
+/** Reads the current hashes of files, each file once. */
+export function createHashReader(): HashReader {
   const known = new Map<string, string | null | undefined>()
   return path => {
     if (!known.has(path)) {
@@ -129,30 +132,30 @@ export function createNow(): Now {
 
 /**
  * The run that `undo` takes back for the file at `realpath` (see `pickUndo`). An interrupted run counts
- * unless its files show that it came to nothing.
- * Problems: NO_RUN; RECORD_DAMAGED where no known run left the files as they are, so that it may have
- * been one whose record can't be read; those of `listRecords`.
+ * unless its files show that it had no effect.
+ * Problems: NO_RUN; RECORD_DAMAGED if no known run left the files as they are but a damaged record
+ * exists, whose run may have; those of `listRecords`.
  */
 export function lastRun(
   stateFolder: string,
   realpath: string,
   options: RunsOptions = {}
 ): Result<Run, FileProblem> {
-  return pickRun(stateFolder, realpath, options, (history, now) => {
-    const run = pickUndo(history, realpath, now)
-    return run && { picked: run, stand: standOf(run, now) }
+  return pickRun(stateFolder, realpath, options, (history, currentHash) => {
+    const run = pickUndo(history, realpath, currentHash)
+    return run && { picked: run, state: diskState(run, currentHash) }
   })
 }
 
-/** The run that `redo` makes again for the file, and the run that took it back. Problems: as `lastRun`. */
+/** The run that a redo makes again for the file, and the run that undid it. Problems: as for `lastRun`. */
 export function lastUndone(
   stateFolder: string,
   realpath: string,
   options: RunsOptions = {}
 ): Result<Undone, FileProblem> {
-  return pickRun(stateFolder, realpath, options, (history, now) => {
-    const undone = pickRedo(history, realpath, now)
-    return undone && { picked: undone, stand: standOf(undone.by, now) }
+  return pickRun(stateFolder, realpath, options, (history, currentHash) => {
+    const undone = pickRedo(history, realpath, currentHash)
+    return undone && { picked: undone, state: diskState(undone.by, currentHash) }
   })
 }
 
@@ -160,14 +163,14 @@ function pickRun<Picked>(
   stateFolder: string,
   realpath: string,
   options: RunsOptions,
-  pick: (history: History, now: Now) => { picked: Picked; stand: Stand } | null
+  pick: (history: History, currentHash: HashReader) => { picked: Picked; state: DiskState } | null
 ): Result<Picked, FileProblem> {
   const records = listRecords(stateFolder, options)
   if (!records.ok) return records
   const { runs, damaged } = records.value
-  const now = createNow()
-  const found = pick(historyOf(runs, now), now)
-  if (found !== null && found.stand !== 'other') return ok(found.picked)
+  const currentHash = createHashReader()
+  const found = pick(historyOf(runs, currentHash), currentHash)
+  if (found !== null && found.state !== 'other') return ok(found.picked)
   const [unknown] = damaged
   if (unknown !== undefined)
     return err({ code: 'RECORD_DAMAGED', path: unknown.path, run: unknown.id })
@@ -175,8 +178,8 @@ function pickRun<Picked>(
 }
 
 /**
- * The newest record of a run for the file, whatever it did and whether it came to anything; null if there
- * is none. Problems: those of `listRecords`.
+ * The newest run for the file, of any kind and even without effect; null if there is none. Problems: those
+ * of `listRecords`.
  */
 export function lastRecord(
   stateFolder: string,
@@ -187,10 +190,7 @@ export function lastRecord(
   return runs.ok ? ok(runs.value.find(run => concerns(run, realpath)) ?? null) : runs
 }
 
-/**
- * The run by its name. Problems: NO_RUN (with the name's folder as `path`), RECORD_DAMAGED, those of
- * `listRecords`.
- */
+/** The run with this ID. Problems: NO_RUN (`path` is its folder), RECORD_DAMAGED, those of `listRecords`. */
 export function runById(
   stateFolder: string,
   id: string,
@@ -206,33 +206,30 @@ export function runById(
     : ok(run)
 }
 
-/** The run in one folder of a state folder, both without links, or that it has no manifest, or no sound one. */
+/** The run in this folder, or whether its manifest is missing or damaged. Both paths are without symlinks. */
 export function readRecord(
   folder: string,
   stateFolder: string
 ): Result<Run | 'none' | 'damaged', FileProblem> {
   const path = join(folder, MANIFEST)
-  const read = readSnapshot(path, LARGEST_RECORD)
-  // One bad record (a pipe, a folder, a bad sector) must not keep all others back.
+  const read = readSnapshot(path, MAX_RECORD_BYTES)
+  // One bad record (a pipe, a folder, a bad sector) must not make all others unavailable.
   if (!read.ok) return read.error.code === 'NOT_READABLE' ? read : ok('damaged')
   if (read.value === null) return ok('none')
   const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
-  // A record under another name was put there by hand, and names of runs have to be unique.
-  const isSound = manifest !== null && manifest.id === basename(folder)
-  return ok(isSound ? toRun(manifest, folder, stateFolder) : 'damaged')
+  // IDs have to be unique, so a copied record in another folder doesn't count.
+  const isValid = manifest !== null && manifest.id === basename(folder)
+  return ok(isValid ? toRun(manifest, folder, stateFolder) : 'damaged')
 }
 
-/**
- * The commit point is the last write, or the first deletion where nothing is written: what it is
- * decides.
- */
-function cameToNothing(run: Run, now: Now): boolean {
+/** True if the file of the commit point (the last write, else the first deletion) is as before the run. */
+function hadNoEffect(run: Run, currentHash: HashReader): boolean {
   const point = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   if (point === undefined) return true
-  return now(outerPath(point.path, run.root)) === stateHash(point.before)
+  return currentHash(outerPath(point.path, run.root)) === stateHash(point.before)
 }
 
-/** The bytes that a run kept. Problem: BACKUP_DAMAGED. */
+/** The backup copy of a file. Problem: BACKUP_DAMAGED. */
 export function readCopy(
   run: Run,
   before: { sha256: string; copy: string }
@@ -244,45 +241,44 @@ export function readCopy(
     : err({ code: 'BACKUP_DAMAGED', path, run: run.id })
 }
 
-/** How many runs are kept for each file, of each kind. */
+/** How many runs of each kind (any, in effect, undone) are kept for each file. */
 const KEPT_RUNS = 20
 
 /**
- * Takes away the runs that are too many, and what is left of those that were not written to their
- * end. The caller holds the lock of the state folder, so that no other process is writing one. What
- * fails here is left for the next time: it is no matter of the change that was made.
+ * Deletes runs that are no longer needed, and incomplete ones. The caller holds the lock of the state
+ * folder, so that no other process is writing one. Failures are ignored: the next call retries.
  */
 export function pruneRuns(stateFolder: string): void {
   const folder = runsFolder(stateFolder)
   const found = valueOr([], () => readdirSync(folder)).filter(isRunId)
-  const blank = found.filter(name => !pathExists(join(folder, name, MANIFEST)))
-  for (const name of blank) dropRun(join(folder, name))
+  const withoutManifest = found.filter(name => !pathExists(join(folder, name, MANIFEST)))
+  for (const name of withoutManifest) deleteRun(join(folder, name))
   const records = readRecords(stateFolder)
   if (!records.ok) return
   const { runs } = records.value
   const kept = neededRuns(runs, historyOf(runs))
-  // The oldest first: an undo that is kept without the redo after it would count again.
-  for (const run of runs.filter(({ id }) => !kept.has(id)).reverse()) dropRun(run.folder)
+  // Oldest first: if this is interrupted, an undo must not be left without the redo that follows it.
+  for (const run of runs.filter(({ id }) => !kept.has(id)).reverse()) deleteRun(run.folder)
 }
 
 /**
- * The names of those runs, of these from the newest to the oldest, that are among the newest of any of
- * their files; and among the newest in effect, or the newest that can be made again, as however often
- * somebody goes back and forth, the way back must not get shorter. With each of them its reasons.
+ * The IDs of the runs to keep, given newest first: for each file the newest runs, the newest in effect
+ * and the newest undone ones, so that repeated undo and redo doesn't shorten the history. With each of
+ * them its reasons.
  */
 function neededRuns(runs: readonly Run[], { applied, undone, reasons }: History): Set<string> {
   const newest = newestOfEach(runs)
   const inEffect = newestOfEach([...applied].reverse())
   const takenBack = [...undone].reverse().map(({ run }) => run)
-  const again = new Set(newestOfEach(takenBack))
-  const undoings = undone.filter(({ run }) => again.has(run)).map(({ by }) => by)
-  const kept = new Set([...newest, ...inEffect, ...again, ...undoings].map(({ id }) => id))
-  // A set takes up what is added to it meanwhile.
+  const redoable = new Set(newestOfEach(takenBack))
+  const undoings = undone.filter(({ run }) => redoable.has(run)).map(({ by }) => by)
+  const kept = new Set([...newest, ...inEffect, ...redoable, ...undoings].map(({ id }) => id))
+  // The loop also visits IDs that are added meanwhile.
   for (const id of kept) for (const reason of reasons.get(id) ?? []) kept.add(reason)
   return kept
 }
 
-/** Those of the runs, from the newest to the oldest, that are among the `KEPT_RUNS` newest for a file. */
+/** The runs, given newest first, that are among the `KEPT_RUNS` newest for one of their files. */
 function newestOfEach(runs: readonly Run[]): Run[] {
   const counts = new Map<string, number>()
   return runs.filter(run => {

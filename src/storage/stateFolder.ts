@@ -1,4 +1,4 @@
-// The folder that keeps the runs: where it is, whether it is safe, and what a new run keeps in it.
+// The state folder with the runs: its location, its safety, and the backup of a new run.
 
 import {
   lstatSync,
@@ -29,9 +29,9 @@ import { attempt, pathExists, pathParts, problemIn, reading, valueOr, writing } 
 import type { Step } from './work.ts'
 import { writeNewFile } from './write.ts'
 
-/** What the place of the state folder depends on. */
+/** What the location of the state folder depends on. */
 interface StateFolderFacts {
-  /** The root of the system that is edited, `/` for the running one. */
+  /** The root folder of the edited system, `/` for the running one. */
   root: string
   uid: number
   home: string
@@ -39,62 +39,60 @@ interface StateFolderFacts {
 }
 
 /**
- * The folder that keeps the runs: `$VFIO_PATCH_STATE` when set; for root `var/lib/vfio-patch` in
- * the root, so that it goes along with a system that is being installed; for others `vfio-patch` in
- * `$XDG_STATE_HOME`, by default `~/.local/state`.
+ * The folder for the runs: `$VFIO_PATCH_STATE` if set; for root `var/lib/vfio-patch` in the root
+ * folder, so that it is part of a system that is being installed; for others `vfio-patch` in
+ * `$XDG_STATE_HOME`, default `~/.local/state`.
  */
 export function stateFolder({ root, uid, home, env }: StateFolderFacts): string {
   if (env.VFIO_PATCH_STATE) return resolve(env.VFIO_PATCH_STATE)
   if (uid === 0) return join(root, 'var/lib/vfio-patch')
-  // The XDG rules: a relative path is invalid and counts as none.
+  // XDG: a relative path is invalid and ignored.
   const base = env.XDG_STATE_HOME?.startsWith('/') ? env.XDG_STATE_HOME : join(home, '.local/state')
   return join(base, 'vfio-patch')
 }
 
-/** The folder with one folder for each run. */
+/** The folder with a folder for each run. */
 export function runsFolder(state: string): string {
   return join(state, 'runs')
 }
 
-const MOST_LINKS = 40
+const MAX_LINKS = 40
 const OVERFLOW_UID = 65534
 
 /**
- * What makes a state folder unfit to keep backups, or to take them from: one who could write there
- * would choose what an undo puts in place. The folder and the one with the runs must be the
- * caller's, without rights for others (NOT_PRIVATE); nobody who isn't trusted may be able to put
- * something else in the place of any folder on the way, or of a link there (OPEN_FOLDER; a folder
- * like /tmp, in which each can only move their own, is fine). Whoever called sudo is not trusted with
- * what root puts in place, so their folders are not safe for it. Null when all of it that exists is
- * sound. Problems: these, and those of reading.
+ * Why a state folder isn't safe to store backups in or to read them from; null if what exists of it is.
+ * Anyone who can write there can choose what an undo restores. So the folder and the one with the runs
+ * must belong to the caller, without permissions for others (NOT_PRIVATE), and no untrusted user may be
+ * able to replace a parent folder or a symlink on the path (OPEN_FOLDER; sticky folders such as /tmp are
+ * fine). For root, the sudo caller isn't trusted here. Problems: these, and those of reading.
  */
 export function findUnsafeState(stateFolder: string, people: People): FileProblem | null {
   const runs = runsFolder(stateFolder)
-  const way = findUnsafeWay(stateFolder, people)
-  if (way !== null) return way
+  const unsafeParent = findUnsafeParent(stateFolder, people)
+  if (unsafeParent !== null) return unsafeParent
   for (const folder of [stateFolder, runs]) {
     if (!pathExists(folder)) return null
-    const looked = attempt(() => statSync(folder), reading(folder))
-    if (!looked.ok) return looked.error
-    const { uid, mode } = looked.value
-    if (!looked.value.isDirectory()) return { code: 'NOT_DIRECTORY', path: folder }
+    const stats = attempt(() => statSync(folder), reading(folder))
+    if (!stats.ok) return stats.error
+    const { uid, mode } = stats.value
+    if (!stats.value.isDirectory()) return { code: 'NOT_DIRECTORY', path: folder }
     if (uid !== process.geteuid?.() || (mode & 0o077) !== 0)
       return { code: 'NOT_PRIVATE', path: folder, uid, mode: mode & 0o7777 }
   }
   return null
 }
 
-/** The folders above the path, those that links on it lead through, and the links. */
-function findUnsafeWay(path: string, known: People): FileProblem | null {
+/** Checks the parent folders of the path, including those that symlinks lead through, and the symlinks. */
+function findUnsafeParent(path: string, known: People): FileProblem | null {
   const self = process.geteuid?.() ?? -1
   const people = { ...known, trusted: new Set([0, self, ...unmappedRoot()]) }
   let at = '/'
   let pending = pathParts(path)
   let links = 0
   for (let part = pending.shift(); part !== undefined; part = pending.shift()) {
-    const looked = attempt(() => statSync(at), reading(at))
-    if (!looked.ok) return looked.error
-    const { uid, gid, mode } = looked.value
+    const stats = attempt(() => statSync(at), reading(at))
+    if (!stats.ok) return stats.error
+    const { uid, gid, mode } = stats.value
     const isSticky = (mode & 0o1000) !== 0 && people.trusted.has(uid)
     if (!isSticky && isOpen({ uid, gid, mode }, people))
       return { code: 'OPEN_FOLDER', path: at, uid, gid, mode: mode & 0o7777 }
@@ -111,7 +109,7 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
       continue
     }
     links += 1
-    if (links > MOST_LINKS) return { code: 'LINK_LOOP', path, hops: [path] }
+    if (links > MAX_LINKS) return { code: 'LINK_LOOP', path, hops: [path] }
     if (!people.trusted.has(entry.value.uid))
       return { code: 'NOT_PRIVATE', path: next, uid: entry.value.uid, mode: 0o777 }
     const target = attempt(() => readlinkSync(next), reading(next))
@@ -123,8 +121,8 @@ function findUnsafeWay(path: string, known: People): FileProblem | null {
 }
 
 /**
- * In a user namespace that does not map root, such as a build sandbox, root's folders appear to belong to
- * the overflow user.
+ * The overflow user, in a user namespace that doesn't map root, such as a build sandbox: root's folders
+ * appear to belong to it.
  */
 function unmappedRoot(): number[] {
   const map = valueOr('0 0 1', () => readFileSync('/proc/self/uid_map').toString())
@@ -137,10 +135,10 @@ function unmappedRoot(): number[] {
 }
 
 /**
- * Makes the state folder, private to the caller, where it doesn't exist, and sees whether it is
- * safe. Problem: BACKUP_FAILED.
+ * Creates the state folder, private to the caller, if it doesn't exist, and checks its safety. Problem:
+ * BACKUP_FAILED.
  */
-export function readyStateFolder(stateFolder: string, people: People): FileProblem | null {
+export function prepareStateFolder(stateFolder: string, people: People): FileProblem | null {
   const cause =
     findUnsafeState(stateFolder, people) ??
     makeStateFolders(stateFolder) ??
@@ -151,19 +149,19 @@ export function readyStateFolder(stateFolder: string, people: People): FileProbl
 function makeStateFolders(stateFolder: string): FileProblem | null {
   const runs = runsFolder(stateFolder)
   for (const folder of missingFolders(runs)) {
-    // What root makes above is for everybody: /mnt/var is of the system that is being installed.
-    const ours = folder === runs || folder === stateFolder
-    const mode = ours || process.geteuid?.() !== 0 ? 0o700 : 0o755
-    const unmade = makeFolder(folder)
-    // Another run made it in between; what it is, is looked at below.
-    if (unmade !== null && pathExists(folder)) continue
-    const problem = unmade ?? settleFolder(folder, mode, false)
+    // Parent folders such as /mnt/var are for all users of the system that root is installing.
+    const isPrivate = folder === runs || folder === stateFolder
+    const mode = isPrivate || process.geteuid?.() !== 0 ? 0o700 : 0o755
+    const makeProblem = makeFolder(folder)
+    // Another run created it meanwhile; the caller checks its safety.
+    if (makeProblem !== null && pathExists(folder)) continue
+    const problem = makeProblem ?? settleFolder(folder, mode, false)
     if (problem !== null) return problem
   }
   return null
 }
 
-/** A run as the one who started it gets to know it. */
+/** The ID and folder of a new run. */
 export interface NewRun {
   id: string
   folder: string
@@ -171,7 +169,7 @@ export interface NewRun {
 
 interface BackupOptions {
   stateFolder: string
-  /** Without links; the paths in the manifest are those inside it. */
+  /** Without symlinks; the paths in the manifest are relative to it. */
   root: string
   command: string
   tool: string
@@ -180,8 +178,8 @@ interface BackupOptions {
 }
 
 /**
- * The name and folder for a new run. It stays free while the caller holds the lock of the state
- * folder. Problem: BACKUP_FAILED.
+ * An ID and folder for a new run, unused while the caller holds the lock of the state folder. Problem:
+ * BACKUP_FAILED.
  */
 export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProblem> {
   const runs = runsFolder(stateFolder)
@@ -195,9 +193,9 @@ export function nameRun(stateFolder: string, now: Date): Result<NewRun, FileProb
 }
 
 /**
- * Keeps what these steps will replace, and what they are, in the run's folder; all of it is on the
- * disk when this returns null. The folders to be made are `folders`. Problem: BACKUP_FAILED, and
- * then the caller takes the run's folder away.
+ * Writes the record of these steps, and copies of the files that they replace, to the run's folder. When
+ * this returns null, all of it is on the disk. `folders` are those to be created. Problem: BACKUP_FAILED;
+ * the caller then deletes the run's folder.
  */
 export function keepBackup(
   run: NewRun,
@@ -223,11 +221,11 @@ function fillRunFolder(
   for (const step of steps) {
     const after = step.after === null ? null : { sha256: step.after }
     const path = innerPath(step.path, root)
-    if (step.old === null) {
+    if (step.existing === null) {
       files.push({ path, before: null, after })
       continue
     }
-    const { bytes, sha256, mode, uid, gid } = step.old
+    const { bytes, sha256, mode, uid, gid } = step.existing
     const copy = `${files.length + 1}.before`
     files.push({ path, before: { sha256, mode, uid, gid, copy }, after })
     const problem = writeNewFile(join(folder, copy), bytes, null)
@@ -243,7 +241,7 @@ function fillRunFolder(
     folders: folders.map(each => innerPath(each, root)),
     ...withTarget(purpose, target => innerPath(target, root))
   })
-  // Last: a folder without a manifest is no run.
+  // The manifest comes last: a folder without one doesn't count as a run.
   return (
     writeNewFile(join(folder, MANIFEST), Buffer.from(manifest), null) ??
     syncFolder(folder) ??

@@ -1,4 +1,4 @@
-// What calls of the system come to: their errors as problems, and what paths are.
+// System calls: their errors as problems, and facts about paths.
 
 import {
   accessSync,
@@ -21,7 +21,7 @@ export interface SystemError extends Error {
   syscall: string
 }
 
-/** Whether something that was thrown comes from a system call. */
+/** True if the thrown value is the error of a system call. */
 export function isSystemError(error: unknown): error is SystemError {
   if (!(error instanceof Error)) return false
   const { code, errno, syscall } = error as Partial<SystemError>
@@ -29,8 +29,8 @@ export function isSystemError(error: unknown): error is SystemError {
 }
 
 /**
- * Runs `action`. A system error becomes the problem that `explain` makes of it; anything else is a
- * bug and is thrown on.
+ * Runs `action` and turns a system error into a problem with `explain`. Rethrows other errors: they are
+ * bugs.
  */
 export function attempt<T>(
   action: () => T,
@@ -44,7 +44,7 @@ export function attempt<T>(
   }
 }
 
-/** The problem that `explain` makes of a system error in `action`; null where there is none. */
+/** Runs `action`. Returns the problem that `explain` makes of a system error, else null. */
 export function problemIn(
   action: () => void,
   explain: (error: SystemError) => FileProblem
@@ -53,10 +53,7 @@ export function problemIn(
   return result.ok ? null : result.error
 }
 
-/**
- * Runs `action` and says whether it worked. Only for clean-up, where the outcome is looked up on
- * the disk afterwards.
- */
+/** True if `action` succeeds. Only for cleanup, where the disk is checked afterwards. */
 export function succeeded(action: () => void): boolean {
   return valueOr(false, () => {
     action()
@@ -64,7 +61,7 @@ export function succeeded(action: () => void): boolean {
   })
 }
 
-/** What `action` returns, or `otherwise` where a call of the system fails in it. */
+/** What `action` returns, or `otherwise` after a system error. */
 export function valueOr<T>(otherwise: T, action: () => T): T {
   try {
     return action()
@@ -74,7 +71,7 @@ export function valueOr<T>(otherwise: T, action: () => T): T {
   }
 }
 
-/** What a system error means that came up while `path` was read. */
+/** Explains a system error that occurred while reading `path`. */
 export function reading(path: string): (error: SystemError) => FileProblem {
   return error => {
     const { syscall } = error
@@ -98,8 +95,8 @@ export function reading(path: string): (error: SystemError) => FileProblem {
 }
 
 /**
- * What a system error means that came up while `path` was written, made, renamed or deleted;
- * `needed` is its size in bytes.
+ * Explains a system error that occurred while writing, creating, renaming or deleting `path`; `needed`
+ * is its size in bytes.
  */
 export function writing(path: string, needed = 0): (error: SystemError) => FileProblem {
   return error => {
@@ -125,7 +122,7 @@ export function writing(path: string, needed = 0): (error: SystemError) => FileP
   }
 }
 
-/** Node has no name for some errors that disks give, a full quota among them. */
+/** The name of the error, also where Node has none, such as for an exceeded quota. */
 function errorName({ code, errno }: SystemError): string {
   if (code !== 'UNKNOWN' && !code.startsWith('Unknown ')) return code
   const known = Object.entries(constants.errno).find(([, number]) => number === -errno)
@@ -135,14 +132,14 @@ function errorName({ code, errno }: SystemError): string {
 function explainNotPermitted(path: string, syscall: string): FileProblem {
   const marked = [path, dirname(path)].find(isImmutable)
   if (marked !== undefined) return { code: 'IMMUTABLE', path: marked, mark: 'i' }
-  // `access` doesn't see chattr +a, but these calls are refused in no other way to one who may write
-  // to the folder, unless it is one like /tmp.
+  // `access` doesn't detect chattr +a. With write permission for the folder, these calls fail with
+  // EPERM only because of it, or in a sticky folder such as /tmp.
   if (!['rename', 'unlink', 'rmdir'].includes(syscall) || isOthersSticky(dirname(path)))
     return { code: 'NOT_WRITABLE', path, errno: 'EPERM' }
   return { code: 'IMMUTABLE', path: isAppendOnly(path) ? path : dirname(path), mark: 'a' }
 }
 
-/** Whether it is a file that can be opened to append to it, and not to change it. */
+/** True for a file that can be opened for appending but not for writing. */
 function isAppendOnly(path: string): boolean {
   const { O_WRONLY, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = files
   const opens = (flags: number) => succeeded(() => closeSync(openSync(path, flags)))
@@ -151,7 +148,7 @@ function isAppendOnly(path: string): boolean {
   return isFile && !opens(change) && opens(change | O_APPEND)
 }
 
-/** Whether it is a folder like /tmp, in which people may only move their own files, and not the caller's. */
+/** True for a sticky folder of another user, such as /tmp, in which users can rename only their own files. */
 function isOthersSticky(folder: string): boolean {
   const self = process.geteuid?.()
   return valueOr(false, () => {
@@ -161,8 +158,7 @@ function isOthersSticky(folder: string): boolean {
 }
 
 /**
- * Linux answers EPERM to `access(W_OK)` for an immutable file, to root as to anyone; a lack of
- * rights is EACCES.
+ * Linux fails `access(W_OK)` with EPERM for an immutable file, also for root. Missing permission is EACCES.
  */
 function isImmutable(path: string): boolean {
   try {
@@ -173,20 +169,20 @@ function isImmutable(path: string): boolean {
   }
 }
 
-/** The text of a file of the system; blank where it can't be read. */
+/** The contents of a system file; empty if it can't be read. */
 export function textAt(path: string): string {
   return valueOr('', () => readFileSync(path).toString())
 }
 
-/** The names on a path, without those that lead nowhere else. */
+/** The components of a path, without `.` and empty ones. */
 export function pathParts(path: string): string[] {
   return path.split('/').filter(part => part !== '' && part !== '.')
 }
 
-/** Whether anything has this name. If that is unknown, it counts as existing. */
+/** True if anything exists at the path, or if that is unknown. Doesn't follow a symlink. */
 export function pathExists(path: string): boolean {
   try {
-    // Not `throwIfNoEntry: false`: what it does for a child of a file depends on Node's version.
+    // Not `throwIfNoEntry: false`: its effect for a child of a file depends on the version of Node.
     lstatSync(path)
     return true
   } catch (error) {
@@ -202,15 +198,14 @@ export function nearestExisting(path: string): string {
   return at
 }
 
-/** Whether the name is that of a link; false if that is unknown. */
+/** True for a symlink; false if unknown. */
 export function isLink(path: string): boolean {
   return valueOr(false, () => lstatSync(path).isSymbolicLink())
 }
 
 /**
- * The paths under which the file that is mounted on `point` may be found elsewhere, by the other
- * mounts of the same file system; those of the longest mount root (the nearest) come first. Empty
- * when nothing is mounted on exactly `point`.
+ * Other paths that may lead to the file mounted on `point`, through other mounts of the same file
+ * system; those with the longest mount root come first. Empty if nothing is mounted on exactly `point`.
  */
 export function otherPaths(mounts: Mount[], point: string): string[] {
   const mounted = mounts.findLast(mount => mount.point === point)
@@ -224,18 +219,12 @@ export function otherPaths(mounts: Mount[], point: string): string[] {
     .filter(path => !points.has(path))
 }
 
-/**
- * Whether a file system or a single file is mounted on exactly `path`. False where the system has
- * no /proc.
- */
+/** True if a file system or a single file is mounted on exactly `path`. False without /proc. */
 export function isMountPoint(path: string): boolean {
   return readMounts().some(mount => mount.point === path)
 }
 
-/**
- * Another path of the file mounted on `path`, checked to be that very file; null when there is
- * none.
- */
+/** Another path of the file mounted on `path`, verified to be the same file; null if there is none. */
 export function bindSource(path: string): string | null {
   return otherPaths(readMounts(), path).find(other => isSameFile(path, other)) ?? null
 }
@@ -251,13 +240,13 @@ function isSameFile(path: string, other: string): boolean {
   })
 }
 
-/** Whether a path is that of a folder, or of something in it, by their text. */
+/** True if `path` is the folder or inside it. Compares text only. */
 export function isWithin(path: string, folder: string): boolean {
   const inside = posix.relative(folder, path)
   return inside !== '..' && !inside.startsWith('../')
 }
 
-/** Whether a path without links lies in the Nix store of the system in `root`. */
+/** True if a path without symlinks is in the Nix store of the system in `root`. */
 export function isInStore(realpath: string, root = '/'): boolean {
   return realpath.startsWith(join(root, 'nix/store/'))
 }

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
-import { accountOf, callersOf } from './access.ts'
+import { accountOf, sudoCallers } from './access.ts'
 import { concerns } from './history.ts'
 import type { FileProblem } from './problem.ts'
 import { readSnapshot, stateHash } from './read.ts'
@@ -12,9 +12,9 @@ import { pathExists, valueOr } from './system.ts'
 import type { FileChange } from './work.ts'
 
 /**
- * The changes that take a run back, for `commit`: files that it changed or deleted get their bytes
- * again, files that it made go, and the folders that it made, once empty. A file that is already as
- * before the run is left out. Nothing is written here.
+ * The changes that undo a run, for `commit`: restore the files that it changed or deleted, delete the
+ * files that it created, and the folders that it created if they're empty. Omits files that are already
+ * as before the run. Writes nothing.
  * Problems: EDITED_SINCE (all or nothing: the first such file), BACKUP_DAMAGED, those of reading
  * the files.
  */
@@ -32,14 +32,14 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
     if (now === stateHash(before)) continue
     if (now !== stateHash(after))
       edited ??= { code: 'EDITED_SINCE', path: realpath, run: run.id, found: now }
-    const like = before === null ? {} : { like: before }
+    const ownershipFrom = before === null ? {} : { ownershipFrom: before }
     const found = now === null ? null : { sha256: now }
-    changes.push({ realpath, before: found, after: kept.value, emptied, ...like })
+    changes.push({ realpath, before: found, after: kept.value, emptied, ...ownershipFrom })
   }
   if (edited !== null) return err(edited)
-  // As in any change a file comes before the one that imports it, and goes after it. What a run
-  // made or deleted is undone from its last to its first; what it changed keeps the order, in which
-  // the configuration is the last.
+  // As in any change, a file is created before the file that imports it and deleted after it. So
+  // creations and deletions are undone in reverse order. Changed files keep their order, in which the
+  // configuration is the last.
   const missing = changes.filter(({ before }) => before === null)
   const present = changes.filter(({ before }) => before !== null)
   return ok([
@@ -49,20 +49,20 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
   ])
 }
 
-/** An account that has runs of its own, which this process does not undo. */
+/** Another account with runs, which this process doesn't undo. */
 export interface OtherAccount {
   name: string
   uid: number
   stateFolder: string
 }
 
-/** Far more than any record takes, and any number of runs that are kept for a few files. */
-const LARGEST_RECORD = 2 ** 20
-const MOST_RECORDS = 200
+/** Far more than any record needs, and more runs than are kept for a few files. */
+const MAX_RECORD_BYTES = 2 ** 20
+const MAX_RECORDS = 200
 
 /**
- * For root the user who called sudo or doas, for others root; null where there is none, or where it has
- * no folder for runs. Whether that folder can be looked into is another matter.
+ * For root, the user who called sudo or doas; for others, root. Null if that account doesn't exist or has
+ * no state folder. The state folder need not be readable.
  */
 export function findOtherAccount(facts: {
   root: string
@@ -71,11 +71,11 @@ export function findOtherAccount(facts: {
   passwd: string
 }): OtherAccount | null {
   const { root, uid, env, passwd } = facts
-  const candidates = uid === 0 ? callersOf(env, passwd).filter(each => each !== 0) : [0]
+  const candidates = uid === 0 ? sudoCallers(env, passwd).filter(each => each !== 0) : [0]
   for (const other of candidates) {
     const account = other === 0 ? { name: 'root', home: '/root' } : accountOf(other, passwd)
     if (account === null) continue
-    // What this process has in its environment is not the other's.
+    // The environment of this process doesn't apply to the other account.
     const folder = stateFolder({ root, uid: other, home: account.home, env: {} })
     if (pathExists(folder)) return { name: account.name, uid: other, stateFolder: folder }
   }
@@ -83,10 +83,9 @@ export function findOtherAccount(facts: {
 }
 
 /**
- * The names of the runs of another account that are in effect, the newest first: those that changed the
- * file at `realpath`, or all of the system in `root` (without links) where it is null. Null where they
- * can't be looked at. Nothing is believed that does not belong to that account, so that its links lead to
- * nobody else's files, and nothing is returned but names of runs.
+ * The IDs of the runs of another account that are in effect, newest first: those for the file at
+ * `realpath` or, if that is null, all for the system in `root` (without symlinks). Null if they can't be
+ * read. Only files and folders of that account count, so that its symlinks can't lead to files of others.
  */
 export function runsOfOther(
   { uid, stateFolder: state }: OtherAccount,
@@ -98,8 +97,8 @@ export function runsOfOther(
   const names = valueOr(null, () => readdirSync(folder))
   if (names === null) return null
   const ids = names.filter(isRunId).sort(compareRunIds).reverse()
-  const runs = ids.slice(0, MOST_RECORDS).flatMap(id => recordOf(uid, folder, id, state) ?? [])
-  // Those that are done: of others the files would have to be read, wherever these records say they are.
+  const runs = ids.slice(0, MAX_RECORDS).flatMap(id => recordOf(uid, folder, id, state) ?? [])
+  // Only completed runs: for others the files that their records name would have to be read.
   const { applied } = historyOf(runs.filter(run => run.root === root && run.done))
   return applied
     .filter(run => realpath === null || concerns(run, realpath))
@@ -112,7 +111,7 @@ function recordOf(uid: number, folder: string, id: string, state: string): Run |
   const inside = join(folder, id)
   const path = join(inside, MANIFEST)
   if (!isFolderOf(uid, inside)) return null
-  const read = readSnapshot(path, LARGEST_RECORD)
+  const read = readSnapshot(path, MAX_RECORD_BYTES)
   if (!read.ok || read.value?.uid !== uid) return null
   const manifest = parseManifest(Buffer.from(read.value.bytes).toString())
   if (manifest?.id !== id) return null

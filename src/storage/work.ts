@@ -1,4 +1,4 @@
-// The files of a run, and each step that is done to them: prepared, put in their places, taken back, finished.
+// The files of a run, and the steps on them: prepare, install, take back, finish.
 
 import { renameSync, statSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -13,48 +13,45 @@ import {
   sha256,
   stateHash
 } from './read.ts'
-import { dropRun, markDone } from './run.ts'
+import { deleteRun, markDone } from './run.ts'
 import { attempt, nearestExisting, pathExists, problemIn, reading, writing } from './system.ts'
-import { removeFile, renameBeside, temporaryName, writeNewFile } from './write.ts'
+import { removeFile, renameInFolder, temporaryName, writeNewFile } from './write.ts'
 
-/** What is to become of one file. */
+/** The change of one file. */
 export interface FileChange {
-  /** The file itself: absolute, with no link in it (`readTarget` and `locateTarget` give it). */
+  /** The absolute path of the file, without symlinks (see `readTarget` and `locateTarget`). */
   realpath: string
-  /** What the plan was made for; null when the file must not exist. */
+  /** The file that the change was planned for; null if it must not exist. */
   before: { sha256: string } | null
-  /** The whole new content; null when the file goes. */
+  /** The whole new content; null to delete the file. */
   after: Uint8Array | null
   /**
-   * Whose owner and mode a new file takes: those of an existing file, or these. Without it, its
-   * folder's owner and 0644. A file that exists keeps its own.
+   * The owner and mode of a new file, or a path to copy them from. By default the owner of its folder
+   * and 0644. An existing file keeps its own.
    */
-  like?: string | Ownership
-  /** Folders that go after all that, if nothing is left in them. */
+  ownershipFrom?: string | Ownership
+  /** Folders to delete afterwards if they're empty. */
   emptied?: string[]
 }
 
-/** One file of a run: hashes of what was there and of what is to be there, null for nothing. */
+/** One file of a run, with its hashes before and after; null if it doesn't exist. */
 export interface WorkFile {
   path: string
   before: string | null
   after: string | null
-  /** Where the new bytes wait. */
+  /** The temporary file with the new content. */
   temp: string | null
-  /** Where a copy of the old file is while it may have to come back. */
+  /** The temporary copy of the existing file, for rolling back. */
   spare: string | null
 }
 
-/**
- * All that a run does, as far as it takes to go back or to the end from wherever it stopped: the
- * files decide by what they are.
- */
+/** All that is needed to take a run back or to finish it, depending on the current state of the files. */
 export interface Work {
-  /** The writes in their order, the last of which is the commit point, and then the deletions. */
+  /** The writes in order, the last of which is the commit point, then the deletions. */
   files: WorkFile[]
-  /** The folders to be made, the outermost first. */
+  /** The folders to create, outermost first. */
   folders: string[]
-  /** The folders that go when nothing is left in them. */
+  /** The folders to delete if they're empty. */
   emptied: string[]
   /** The run's folder among the backups. */
   run: string | null
@@ -64,19 +61,19 @@ export interface Work {
 export interface Write extends WorkFile {
   after: string
   temp: string
-  /** The file as it is; null where it is new. */
-  old: Snapshot | null
+  /** Null if the file is new. */
+  existing: Snapshot | null
   bytes: Uint8Array
   owner: Ownership
 }
 
-/** A file of a run, with what it takes to make the change: to write it, or to delete it. */
-export type Step = Write | (WorkFile & { old: Snapshot; bytes: null })
+/** A file to write or to delete. */
+export type Step = Write | (WorkFile & { existing: Snapshot; bytes: null })
 
 /**
- * Compares the changes with the disk and leaves out those that are done already. The writes come first, in
+ * Compares the changes with the disk and omits those that are already done. The writes come first, in
  * their order, then the deletions.
- * Problems: STALE, those of `readSnapshot`, NOT_FOUND for a file to be `like`.
+ * Problems: STALE, those of `readSnapshot`, NOT_FOUND for the path of `ownershipFrom`.
  */
 export function diffAgainstDisk(changes: FileChange[]): Result<Step[], FileProblem> {
   const writes: Write[] = []
@@ -85,32 +82,31 @@ export function diffAgainstDisk(changes: FileChange[]): Result<Step[], FileProbl
     const { realpath: path, after: bytes } = change
     const read = readExpected(path, stateHash(change.before))
     if (!read.ok) return read
-    const old = read.value
-    const before = stateHash(old)
+    const existing = read.value
+    const before = stateHash(existing)
     if (bytes === null) {
       const file = { path, before, after: null, temp: null, spare: null }
-      if (old !== null) deletions.push({ ...file, old, bytes })
+      if (existing !== null) deletions.push({ ...file, existing, bytes })
       continue
     }
     const after = sha256(bytes)
     if (before === after) continue
-    const owner = old === null ? ownerOfNew(change) : ok(old)
+    const owner = existing === null ? ownershipOfNew(change) : ok(existing)
     if (!owner.ok) return owner
     const { mode, uid, gid } = owner.value
     const file = { path, before, after, temp: temporaryName(path), spare: null }
-    writes.push({ ...file, old, bytes, owner: { mode, uid, gid } })
+    writes.push({ ...file, existing, bytes, owner: { mode, uid, gid } })
   }
   for (const write of writes.slice(0, -1))
-    if (write.old !== null) write.spare = temporaryName(write.path)
+    if (write.existing !== null) write.spare = temporaryName(write.path)
   return ok([...writes, ...deletions])
 }
 
-/** The steps that write a file. */
 export function writesOf(steps: readonly Step[]): Write[] {
   return steps.filter(step => step.bytes !== null)
 }
 
-/** The file that decides: the last one written, or the first one deleted where none is written. */
+/** The file whose change decides: the last one written or, if none is written, the first one deleted. */
 export function commitPoint(files: readonly WorkFile[]): WorkFile | undefined {
   return files.findLast(({ after }) => after !== null) ?? files[0]
 }
@@ -120,7 +116,7 @@ export function temporaryNames({ files }: Work): string[] {
   return files.flatMap(({ temp, spare }) => [temp, spare]).filter(name => name !== null)
 }
 
-/** STALE when a file isn't what was planned for any more, or the problem of reading it; null when it is. */
+/** STALE if a file no longer has the hash `before`, or the problem of reading it; else null. */
 export function findStale(path: string, before: string | null): FileProblem | null {
   const read = readExpected(path, before)
   return read.ok ? null : read.error
@@ -136,28 +132,25 @@ function readExpected(path: string, before: string | null): Result<Snapshot | nu
   return found === before ? read : err({ code: 'STALE', path, found })
 }
 
-function ownerOfNew({ realpath, like }: FileChange): Result<Ownership, FileProblem> {
-  if (typeof like === 'object') return ok(like)
-  const example = like ?? nearestExisting(dirname(realpath))
-  const looked = attempt(() => statSync(example), reading(example))
-  if (!looked.ok) return looked
-  const { mode, uid, gid } = looked.value
-  return ok({ mode: like === undefined ? 0o644 : mode & 0o7777, uid, gid })
+function ownershipOfNew({ realpath, ownershipFrom }: FileChange): Result<Ownership, FileProblem> {
+  if (typeof ownershipFrom === 'object') return ok(ownershipFrom)
+  const example = ownershipFrom ?? nearestExisting(dirname(realpath))
+  const stats = attempt(() => statSync(example), reading(example))
+  if (!stats.ok) return stats
+  const { mode, uid, gid } = stats.value
+  return ok({ mode: ownershipFrom === undefined ? 0o644 : mode & 0o7777, uid, gid })
 }
 
-/**
- * What is at a path now, by its hash: what was there before or what the plan started from, what is to be
- * there, something else, or unknown.
- */
+/** The current state of a file: as before the change, as after it, something else, or unknown. */
 export interface OnDisk {
   path: string
   state: 'before' | 'after' | 'other' | 'unknown'
-  /** Null when nothing is there, or nothing readable. */
+  /** Null if the file doesn't exist or can't be read. */
   sha256: string | null
 }
 
-/** Looks at the files of these changes. */
-export function lookOnDisk(changes: FileChange[]): OnDisk[] {
+/** Reads the current state of the files of these changes. */
+export function readOnDisk(changes: FileChange[]): OnDisk[] {
   return changes.map(({ realpath: path, before, after }) =>
     compareWithDisk({
       path,
@@ -167,7 +160,6 @@ export function lookOnDisk(changes: FileChange[]): OnDisk[] {
   )
 }
 
-/** What is at the path of a file now. */
 export function fileState(file: WorkFile): OnDisk['state'] {
   return compareWithDisk(file).state
 }
@@ -185,40 +177,37 @@ function compareWithDisk({
 }
 
 /**
- * Everything before the first rename: makes the folders, and next to each file a complete copy of
- * what it is to become, and of what it is where it may have to come back. Nothing that was there is
- * touched. The caller takes it back on a problem.
+ * Does everything before the first rename: creates the folders and, next to each file, a temporary file
+ * with its new content and, if it may have to be restored, one with its existing content. Existing files
+ * aren't touched. After a problem the caller takes it back.
  */
 export function prepareWrites(steps: readonly Step[], folders: string[]): FileProblem | null {
   for (const folder of folders) {
     const problem = makeFolder(folder) ?? settleFolder(folder, 0o755, true)
     if (problem !== null) return problem
   }
-  for (const { path, old, bytes, owner, temp, spare } of writesOf(steps)) {
-    const options = old === null ? { about: path } : { about: path, attributesOf: path }
+  for (const { path, existing, bytes, owner, temp, spare } of writesOf(steps)) {
+    const options = existing === null ? { about: path } : { about: path, attributesOf: path }
     const problem = writeNewFile(temp, bytes, owner, options)
     if (problem !== null) return problem
-    if (spare === null || old === null) continue
-    const kept = writeNewFile(spare, old.bytes, old, { ...options, times: old })
+    if (spare === null || existing === null) continue
+    const kept = writeNewFile(spare, existing.bytes, existing, { ...options, times: existing })
     if (kept !== null) return kept
   }
   return null
 }
 
-/**
- * How the renames ended. `unknown`: the last one failed, and the file can't be read to see whether
- * it happened.
- */
+/** The result of the renames. `unknown`: the last one failed, and the file can't be read to check. */
 export type Installed =
   | { outcome: 'committed'; warnings: FileProblem[] }
   | { outcome: 'failed'; problem: FileProblem }
   | { outcome: 'unknown'; problem: FileProblem }
 
 /**
- * Puts the prepared files in their places, in order; the rename of the last one is the commit
- * point. Each file is compared once more right before. Those that may have been replaced are added to
- * `installed`. On failure the caller takes them back; on an unknown outcome it must not, as a file that may
- * have become the configuration needs the others.
+ * Renames the prepared files to their names, in order; the last rename is the commit point. Each file is
+ * compared once more right before. Adds the files that may have been replaced to `installed`. If this
+ * fails, the caller takes them back. After an unknown outcome it must not: the configuration may have
+ * been replaced, and it imports the others.
  */
 export function install(writes: readonly Write[], installed: WorkFile[]): Installed {
   for (const [index, write] of writes.entries()) {
@@ -227,39 +216,42 @@ export function install(writes: readonly Write[], installed: WorkFile[]): Instal
     const stale = findStale(path, before)
     if (stale !== null) return { outcome: 'failed', problem: stale }
     installed.push(write)
-    const unnamed = problemIn(() => renameBeside(temp, path), writing(path, bytes.length))
-    if (unnamed !== null && !isLast) return { outcome: 'failed', problem: unnamed }
-    const state = unnamed === null ? 'after' : fileState(write)
-    if (unnamed !== null && state !== 'after')
-      return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: unnamed }
-    const unsynced = syncFolder(dirname(path))
-    if (unsynced !== null && !isLast) return { outcome: 'failed', problem: unsynced }
+    const renameProblem = problemIn(() => renameInFolder(temp, path), writing(path, bytes.length))
+    if (renameProblem !== null && !isLast) return { outcome: 'failed', problem: renameProblem }
+    const state = renameProblem === null ? 'after' : fileState(write)
+    if (renameProblem !== null && state !== 'after')
+      return { outcome: state === 'unknown' ? 'unknown' : 'failed', problem: renameProblem }
+    const syncProblem = syncFolder(dirname(path))
+    if (syncProblem !== null && !isLast) return { outcome: 'failed', problem: syncProblem }
     if (isLast)
-      return { outcome: 'committed', warnings: [unnamed, unsynced].filter(it => it !== null) }
+      return {
+        outcome: 'committed',
+        warnings: [renameProblem, syncProblem].filter(it => it !== null)
+      }
   }
   return { outcome: 'committed', warnings: [] }
 }
 
-/** How going back or to the end went. */
+/** The result of taking a run back or finishing it. */
 interface Cleanup {
-  /** What is not as it should be. */
+  /** Files and folders that are not as they should be. */
   leftovers: string[]
   problems: FileProblem[]
-  /** Whether to try again would make sense. */
+  /** True if another attempt may succeed. */
   retryable: boolean
 }
 
 /**
- * Makes everything as it was before the run, which has not reached its commit point. `installed` are
- * the files that it may have replaced; only what the run wrote goes: a file that someone else has written
- * to in between stays. May be stopped and repeated at any point.
+ * Restores the state before the run, which must not have reached its commit point. `installed` are the
+ * files that it may have replaced. A file that someone else changed meanwhile is kept. Can be interrupted
+ * at any point and repeated.
  */
 export function takeBackWork(work: Work, installed: readonly WorkFile[]): Cleanup {
   const point = commitPoint(work.files)
   const files = installed.filter(file => file !== point && file.after !== null).reverse()
-  const unrestored = files.filter(file => !restored(file))
-  const leftovers = unrestored.map(({ path }) => path)
-  const stuck = unrestored.filter(file => fileState(file) !== 'other')
+  const notRestored = files.filter(file => !restore(file))
+  const leftovers = notRestored.map(({ path }) => path)
+  const stuck = notRestored.filter(file => fileState(file) !== 'other')
   const needed = new Set(stuck.map(({ spare }) => spare))
   const problems: FileProblem[] = []
   const isLeft = (path: string, problem: FileProblem | null) => {
@@ -271,17 +263,17 @@ export function takeBackWork(work: Work, installed: readonly WorkFile[]): Cleanu
   const inward = [...work.folders].reverse()
   leftovers.push(...inward.filter(it => isLeft(it, removeIfEmpty(it))))
   syncFolders(work)
-  const isMixed = unrestored.length > 0
-  // Where someone has written over what came from us, the old version is in the backup alone.
-  if (!isMixed && work.run !== null && !dropRun(work.run)) leftovers.push(work.run)
-  const edited = unrestored.length - stuck.length
+  const isMixed = notRestored.length > 0
+  // If someone else overwrote a file of the run, only the backup has the original.
+  if (!isMixed && work.run !== null && !deleteRun(work.run)) leftovers.push(work.run)
+  const edited = notRestored.length - stuck.length
   return { leftovers, problems, retryable: leftovers.length > edited }
 }
 
-function restored(file: WorkFile): boolean {
+function restore(file: WorkFile): boolean {
   const { path, spare } = file
   const seen: { state: OnDisk['state'] } = { state: 'unknown' }
-  // Looked at and put back in one and the same folder.
+  // Checked and restored in the same open folder.
   const back = attempt(
     () =>
       inFolder(path, it => {
@@ -292,7 +284,7 @@ function restored(file: WorkFile): boolean {
       }),
     writing(path)
   )
-  // Its folder may not be there (yet).
+  // The folder may not exist yet.
   if (!back.ok && seen.state === 'unknown') return fileState(file) === 'before'
   if (seen.state !== 'after') return seen.state === 'before'
   if (!back.ok && !(spare === null && !pathExists(path))) return false
@@ -301,31 +293,31 @@ function restored(file: WorkFile): boolean {
 }
 
 /**
- * Does what is left to do after the commit point: all of it is tried. A file to be deleted that
- * someone has changed stays, as a problem. `unlock` is called before folders go, as nothing may be
- * left in them, and says whether it worked. May be stopped and repeated at any point.
+ * Does everything after the commit point, and goes on after problems. A file to delete that someone
+ * changed is kept, with a problem. `unlock` is called before folders are deleted, because locks are in
+ * them, and returns whether it succeeded. Can be interrupted at any point and repeated.
  */
 export function finishWork(work: Work, unlock: () => boolean): Cleanup {
   const removals = temporaryNames(work).filter(pathExists).map(removeFile)
   const deletions = work.files.filter(({ after }) => after === null).map(deleteFile)
-  const unsynced = syncFolders(work)
-  // What fails once may work at once after.
-  const isFree = unlock() || unlock()
-  // The longest path first: an inner folder goes before the one around it.
-  const outward = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
-  const emptied = outward.map(removeIfEmpty)
-  const undone = work.run === null ? null : markDone(work.run)
+  const syncProblems = syncFolders(work)
+  // A second attempt may succeed right after the first.
+  const isUnlocked = unlock() || unlock()
+  // Longest path first: a folder is deleted before its parent.
+  const innermostFirst = [...new Set(work.emptied)].sort((a, b) => b.length - a.length)
+  const emptied = innermostFirst.map(removeIfEmpty)
+  const markProblem = work.run === null ? null : markDone(work.run)
   const open = [...removals, ...deletions, ...emptied].filter(it => it !== null)
   return {
     leftovers: open.map(({ path }) => path),
-    problems: [...open, ...unsynced, undone].filter(it => it !== null),
-    retryable: undone !== null || !isFree || open.some(({ code }) => code !== 'STALE')
+    problems: [...open, ...syncProblems, markProblem].filter(it => it !== null),
+    retryable: markProblem !== null || !isUnlocked || open.some(({ code }) => code !== 'STALE')
   }
 }
 
-/** Deletes one file if it still is what was planned for. */
+/** Deletes a file if it still has the hash `before`. */
 export function deleteFile({ path, before }: WorkFile): FileProblem | null {
-  // Looked at and deleted in one and the same folder.
+  // Checked and deleted in the same open folder.
   const deleted = attempt(
     () =>
       inFolder(path, (it): FileProblem | null => {

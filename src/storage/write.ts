@@ -1,4 +1,4 @@
-// Files that are made whole before they get their names, and the names that they have until then.
+// Writes files completely under a temporary name before renaming them.
 
 import { spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -27,49 +27,46 @@ import { attempt, pathExists, problemIn, reading, succeeded, writing } from './s
 
 const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants
 
-/**
- * An unpredictable name in the folder of the file, hidden, and without `.nix` so that nothing imports it.
- */
+/** A random hidden name in the folder of the file. It doesn't end with `.nix`, so that nothing imports it. */
 export function temporaryName(path: string): string {
   const random = randomBytes(6).toString('hex')
   return join(dirname(path), `.${basename(path)}.vfio-patch.${random}.tmp`)
 }
 
-/** Whether `name` is one that `temporaryName` gives for a file called `base`. */
+/** True if `temporaryName` can return this name for a file called `base`. */
 export function isTemporaryName(name: string, base: string): boolean {
   const start = `.${base}.vfio-patch.`
   return name.startsWith(start) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(start.length))
 }
 
-/** More than how a new file is written: whom it takes after, and which path a problem names. */
 interface NewFileOptions {
-  /** A file whose extended attributes and access list it gets. */
+  /** A file to copy extended attributes and access list from. */
   attributesOf?: string
-  /** When it was read and changed last, in place of now. */
+  /** Access and modification time; by default now. */
   times?: { accessed: Date; modified: Date }
-  /** The path that a problem names; that of the file unless given. */
+  /** The path for problems; by default that of the new file. */
   about?: string
 }
 
 /**
- * Makes the file `path`, which must not exist, with exactly these bytes, on the disk when this
- * returns, and read back. Owner and mode are `like`'s (private to the caller where it is null). All
- * of it is done to the file that was made, whatever has its name meanwhile. Null when all of that
- * worked; on a problem there may be a file left, which the caller takes away.
+ * Creates the file `path`, which must not exist, with exactly these bytes and this ownership (null:
+ * private to the caller), and reads it back. When this returns null, the file is on the disk. Everything
+ * is done through the open file, whatever happens to its name meanwhile. After a problem the file may
+ * exist; the caller deletes it.
  */
 export function writeNewFile(
   path: string,
   bytes: Uint8Array,
-  like: Ownership | null,
+  ownership: Ownership | null,
   options: NewFileOptions = {}
 ): FileProblem | null {
   const about = options.about ?? path
   const written = attempt(
     (): FileProblem | null => {
-      const fd = inFolder(path, it => openSync(it, NEW, 0o600))
+      const fd = inFolder(path, it => openSync(it, CREATE_FLAGS, 0o600))
       try {
-        const unfilled = fillFile(fd, bytes, like, options)
-        if (unfilled !== null || containsBytes(fd, bytes)) return unfilled
+        const problem = fillFile(fd, bytes, ownership, options)
+        if (problem !== null || containsBytes(fd, bytes)) return problem
         return { code: 'NOT_AS_WRITTEN', path: about }
       } finally {
         closeSync(fd)
@@ -80,21 +77,21 @@ export function writeNewFile(
   return written.ok ? written.value : written.error
 }
 
-const NEW = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
+const CREATE_FLAGS = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
 
 function fillFile(
   fd: number,
   bytes: Uint8Array,
-  like: Ownership | null,
+  ownership: Ownership | null,
   { attributesOf, times }: NewFileOptions
 ): FileProblem | null {
   const refused = attributesOf === undefined ? null : copyAttributes(attributesOf, fd)
   if (refused !== null) return refused
   writeAll(fd, bytes)
-  if (like !== null) {
-    fchownSync(fd, like.uid, like.gid)
-    // After the owner: a change of owner takes special bits away.
-    fchmodSync(fd, like.mode)
+  if (ownership !== null) {
+    fchownSync(fd, ownership.uid, ownership.gid)
+    // After chown, which clears special mode bits.
+    fchmodSync(fd, ownership.mode)
   }
   if (times !== undefined) futimesSync(fd, times.accessed, times.modified)
   fsyncSync(fd)
@@ -102,8 +99,8 @@ function fillFile(
 }
 
 /**
- * The system may take fewer bytes than it was given, which is no error. If it takes none, reading
- * back shows it.
+ * Writes all bytes. A call may write fewer than requested without an error. If one writes none, reading
+ * back detects it.
  */
 function writeAll(fd: number, bytes: Uint8Array): void {
   let done = 0
@@ -114,9 +111,9 @@ function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
-/** Whether the file holds exactly these bytes. */
+/** True if the file has exactly these bytes. */
 function containsBytes(fd: number, bytes: Uint8Array): boolean {
-  // One more, to see whether it goes on.
+  // One more byte, to detect a longer file.
   const found = Buffer.alloc(bytes.length + 1)
   let done = 0
   for (;;) {
@@ -127,23 +124,23 @@ function containsBytes(fd: number, bytes: Uint8Array): boolean {
   }
 }
 
-/** Where NixOS and others have it; before PATH, as there may be another `cp` in that. */
-const USUAL_PLACES = '/run/current-system/sw/bin:/usr/bin:/bin'
+/** The folders of `cp` on NixOS and other systems. Searched before PATH, which may have another `cp`. */
+const USUAL_FOLDERS = '/run/current-system/sw/bin:/usr/bin:/bin'
 
 /**
- * Gives the open file `to` the owner, mode, access list and extended attributes of the file `from`,
- * which is no link, with the `cp` of GNU: Node can't. Where there is no such program nothing happens,
- * as nothing tells whether the file has any. Null, or the problem that kept a GNU `cp` from it.
+ * Copies owner, mode, access list and extended attributes from the file `from`, which isn't a symlink, to
+ * the open file `to`. Uses GNU `cp`, because Node can't. Without GNU `cp` it does nothing, because it
+ * can't find out whether the file has any. Returns null, or the problem of GNU `cp`.
  *
- * `cp` gets both files open, as somebody may put others in their places meanwhile.
+ * `cp` gets both files as open descriptors, so that they can't be swapped meanwhile.
  */
 export function copyAttributes(from: string, to: number, cp = findCp()): FileProblem | null {
   if (cp === null) return null
-  const opened = attempt(() => inFolder(from, it => openSync(it, READ)), reading(from))
+  const opened = attempt(() => inFolder(from, it => openSync(it, READ_FLAGS)), reading(from))
   if (!opened.ok) return opened.error
   try {
     const open = [opened.value, to]
-    const names = open.map((_, index) => pathOf(index + FIRST_FREE))
+    const names = open.map((_, index) => pathOf(index + FIRST_CHILD_FD))
     const { status, error } = runProgram(cp, [...ATTRIBUTES, '--', ...names], open)
     if (status === 0 || !isGnu(cp)) return null
     const errno = (error as NodeJS.ErrnoException | undefined)?.code ?? 'EIO'
@@ -153,13 +150,13 @@ export function copyAttributes(from: string, to: number, cp = findCp()): FilePro
   }
 }
 
-const READ = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
+const READ_FLAGS = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
 const ATTRIBUTES = ['--attributes-only', '--preserve=all']
-/** What the first file that is handed over is called in the child. */
-const FIRST_FREE = 3
+/** The first passed descriptor in the child process. */
+const FIRST_CHILD_FD = 3
 
 function findCp(): string | null {
-  return findProgram('cp', `${USUAL_PLACES}:${process.env.PATH ?? ''}`)
+  return findProgram('cp', `${USUAL_FOLDERS}:${process.env.PATH ?? ''}`)
 }
 
 function isGnu(cp: string): boolean {
@@ -175,33 +172,33 @@ function runProgram(program: string, args: string[], open: number[] = []) {
   })
 }
 
-/** Deletes a file; that it isn't there is no problem. */
+/** Deletes a file. Null also if it doesn't exist. */
 export function removeFile(path: string): FileProblem | null {
   const removed = attempt(() => inFolder(path, it => unlinkSync(it)), writing(path))
   if (removed.ok || !pathExists(path)) return null
   return removed.error
 }
 
-/** Renames an entry of a folder; what has the new name in the same folder goes. Throws as `renameSync`. */
-export function renameBeside(from: string, to: string): void {
+/** Renames an entry within its folder, replacing an entry with the new name. Throws like `renameSync`. */
+export function renameInFolder(from: string, to: string): void {
   inFolder(to, it => renameSync(join(dirname(it), basename(from)), it))
 }
 
-/** A file that is made or replaced, which is no part of the configuration. */
-interface SaveTarget {
-  /** The folder is without links; the file itself is no link. */
+/** A file to create or replace that isn't part of the configuration. */
+interface OutputFile {
+  /** Without symlinks. */
   path: string
-  /** What it belongs to now; null where it does not exist. */
+  /** Null if it doesn't exist. */
   before: Ownership | null
 }
 
 /**
- * Where the absolute `path` leads, if a file can be made or replaced there. Links to the folder are
- * followed; a link with the name of the file is not.
- * Problems: NOT_FOUND (the folder is missing), NOT_DIRECTORY, IS_DIRECTORY, NOT_REGULAR (a link,
- * too), NOT_READABLE, IO_ERROR.
+ * Locates the absolute `path` for creating or replacing a file. Follows symlinks to the folder, but not
+ * one at the path itself.
+ * Problems: NOT_FOUND (the folder doesn't exist), NOT_DIRECTORY, IS_DIRECTORY, NOT_REGULAR (also for a
+ * symlink), NOT_READABLE, IO_ERROR.
  */
-export function locateSaved(path: string): Result<SaveTarget, FileProblem> {
+export function locateOutput(path: string): Result<OutputFile, FileProblem> {
   const folder = attempt(() => realpathSync(dirname(path)), reading(dirname(path)))
   if (!folder.ok) return folder
   const target = join(folder.value, basename(path))
@@ -210,51 +207,50 @@ export function locateSaved(path: string): Result<SaveTarget, FileProblem> {
 }
 
 /**
- * Makes or replaces the file with these bytes, as the files of a run are: a new file in the same folder, whole
- * and on the disk, takes its place, so that on a problem the old one is as it was. Nobody can read it
- * who can't read a file with the owner and mode `source`, which the bytes come from. Within that it
- * keeps its mode and, as root, its owner. A new one gets what `ownerOfSaved` says. Problems: those of
- * writing.
+ * Creates or atomically replaces the file with these bytes, like the files of a run: a temporary file is
+ * written and renamed. After a problem the existing file is unchanged. Nobody can read the file who can't
+ * read a file with the ownership `source`, where the bytes come from. Within that, an existing file keeps
+ * its mode and, as root, its owner; a new one gets the `ownershipOfOutput`. Problems: those of writing.
  */
-export function saveFile(
-  { path, before }: SaveTarget,
+export function writeOutput(
+  { path, before }: OutputFile,
   bytes: Uint8Array,
   source: Ownership
 ): FileProblem | null {
-  const fresh = ownerOfSaved(dirname(path))
-  if (!fresh.ok) return fresh.error
+  const defaults = ownershipOfOutput(dirname(path))
+  if (!defaults.ok) return defaults.error
   // Only root can give a file away.
   const isRoot = process.geteuid?.() === 0
   const wanted =
-    before === null ? fresh.value : isRoot ? before : { ...fresh.value, mode: before.mode }
+    before === null ? defaults.value : isRoot ? before : { ...defaults.value, mode: before.mode }
   const temp = temporaryName(path)
   const problem =
-    writeNewFile(temp, bytes, narrowed(wanted, source), { about: path }) ??
-    problemIn(() => renameBeside(temp, path), writing(path, bytes.length))
+    writeNewFile(temp, bytes, restrictOwnership(wanted, source), { about: path }) ??
+    problemIn(() => renameInFolder(temp, path), writing(path, bytes.length))
   if (problem === null) return syncFolder(dirname(path))
   removeFile(temp)
   return problem
 }
 
 /**
- * To whom a new file in this folder belongs: to the caller or, for root in a folder of whoever called
- * sudo, to the owner of the folder. The mode is 0666 without what the umask takes.
+ * The ownership of a new file in this folder: the caller's or, for root in a folder of the sudo caller,
+ * that of the folder. The mode is 0666 minus the umask.
  */
-export function ownerOfSaved(folder: string): Result<Ownership, FileProblem> {
-  const looked = attempt(() => statSync(folder), reading(folder))
-  if (!looked.ok) return looked
+export function ownershipOfOutput(folder: string): Result<Ownership, FileProblem> {
+  const stats = attempt(() => statSync(folder), reading(folder))
+  if (!stats.ok) return stats
   const [self, group] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0]
-  const isLent = self === 0 && knownPeople().trusted.has(looked.value.uid)
-  const { uid, gid } = isLent ? looked.value : { uid: self, gid: group }
+  const isSudoCallers = self === 0 && knownPeople().trusted.has(stats.value.uid)
+  const { uid, gid } = isSudoCallers ? stats.value : { uid: self, gid: group }
   return ok({ mode: 0o666 & ~process.umask(), uid, gid })
 }
 
-/** An owner and a mode with which nobody can read who can't read the source. */
-function narrowed({ mode, uid, gid }: Ownership, source: Ownership): Ownership {
+/** The ownership, restricted so that nobody can read the file who can't read the source. */
+function restrictOwnership({ mode, uid, gid }: Ownership, source: Ownership): Ownership {
   const others = source.mode & 0o007
-  // Who is in another group is one of the others.
+  // Members of another group count as others.
   const group = gid === source.gid ? source.mode & 0o070 : others << 3
   const isReadable = uid === source.uid || uid === 0 || (others & 0o004) !== 0
-  const most = 0o600 | group | others
-  return { mode: mode & most & 0o666, uid: isReadable ? uid : source.uid, gid }
+  const allowed = 0o600 | group | others
+  return { mode: mode & allowed & 0o666, uid: isReadable ? uid : source.uid, gid }
 }

@@ -191,7 +191,7 @@ describe('modules of ours', () => {
       path: '/etc/nixos/vfio/vfio.nix.edited.2',
       before: undefined,
       after: edited,
-      like: '/etc/nixos/vfio/vfio.nix'
+      ownershipFrom: '/etc/nixos/vfio/vfio.nix'
     })
     expect(result.value.kept).toEqual([
       { path: '/etc/nixos/vfio/vfio.nix', as: '/etc/nixos/vfio/vfio.nix.edited.2' }

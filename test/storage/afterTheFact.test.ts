@@ -67,7 +67,7 @@ test('the same for the rename of a module: it is taken back', () => {
     if (to === module) throw systemError('EIO', 'rename')
   }
   const onDisk = [{ state: 'before' }, { state: 'before' }]
-  expect(commit(changes, options)).toMatchObject({ error: { path: module, onDisk, left: [] } })
+  expect(commit(changes, options)).toMatchObject({ error: { path: module, onDisk, leftovers: [] } })
   expect(listing(nixos)).toEqual(['0644 configuration.nix: old'])
 })
 
@@ -92,7 +92,7 @@ test('the last rename fails and nothing tells how: modules and backup stay', () 
         { path: module, state: 'after', sha256: hashOf('m\n') },
         { path, state: 'unknown', sha256: null }
       ],
-      left: [join(state, 'runs/20261122-160312-1'), module]
+      leftovers: [join(state, 'runs/20261122-160312-1'), module]
     }
   })
   broken = false
@@ -125,7 +125,7 @@ test('an edit after the backup and before the rename is kept', () => {
       path,
       found: hashOf('edited\n'),
       onDisk: [{ state: 'before' }, { path, state: 'other' }],
-      left: []
+      leftovers: []
     }
   })
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited'])
@@ -139,7 +139,7 @@ test('a module that somebody has edited meanwhile is not taken back', () => {
       fs.writeFileSync(path, 'edited\n')
     }
   }
-  expect(commit(changes, options)).toMatchObject({ error: { code: 'STALE', left: [module] } })
+  expect(commit(changes, options)).toMatchObject({ error: { code: 'STALE', leftovers: [module] } })
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited', '0644 m.nix: theirs'])
 })
 

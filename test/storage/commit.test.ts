@@ -28,8 +28,8 @@ test('new files first, then the configuration, and a run that keeps the old one'
 
   const done = commit(
     [
-      { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), like: configuration },
-      { ...change(join(nixos, 'vfio/guests/win.nix'), 'guest\n'), like: configuration },
+      { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), ownershipFrom: configuration },
+      { ...change(join(nixos, 'vfio/guests/win.nix'), 'guest\n'), ownershipFrom: configuration },
       change(configuration, 'new\n')
     ],
     options
@@ -40,7 +40,7 @@ test('new files first, then the configuration, and a run that keeps the old one'
     value: {
       run: { id: '20261122-160312-1', folder: join(state, 'runs/20261122-160312-1') },
       warnings: [],
-      left: []
+      leftovers: []
     }
   })
   expect(listing(nixos)).toEqual([
@@ -102,7 +102,7 @@ test('what is as wanted is not touched, and if that is all there is no run', () 
   const before = statSync(one)
 
   const nothing = commit([change(one, 'old\n'), change(two, 'old\n')], options)
-  expect(nothing).toEqual({ ok: true, value: { run: null, warnings: [], left: [] } })
+  expect(nothing).toEqual({ ok: true, value: { run: null, warnings: [], leftovers: [] } })
   expect(existsSync(state)).toBe(false)
 
   commit([change(one, 'old\n'), change(two, 'new\n')], options)
@@ -174,7 +174,7 @@ test.each([
         { path: join(nixos, 'm.nix'), state: 'before', sha256: null },
         { path, state: 'other', sha256: found }
       ],
-      left: []
+      leftovers: []
     }
   })
   expect(listing(nixos)).toEqual(now === null ? [] : ['0644 configuration.nix: edited'])
@@ -224,7 +224,7 @@ needing('root')('owner, group and mode stay, as with sudo on the file of a user'
   for (const each of [nixos, path]) chownSync(each, 1234, 4321)
   chmodSync(path, 0o640)
   const people = { trusted: new Set([0, 1234]), passwd: '', group: '' }
-  const module = { ...change(join(nixos, 'vfio/default.nix'), 'm\n'), like: path }
+  const module = { ...change(join(nixos, 'vfio/default.nix'), 'm\n'), ownershipFrom: path }
 
   commit([module, change(path, 'new\n')], { ...options, people })
 

@@ -116,7 +116,7 @@ needing('strace', 'GNU cp').each([
 function changesTo({ nixos }: Place): FileChange[] {
   const configuration = join(nixos, 'configuration.nix')
   return [
-    { ...change(join(nixos, 'vfio/guests/win.nix'), 'new\n'), like: configuration },
+    { ...change(join(nixos, 'vfio/guests/win.nix'), 'new\n'), ownershipFrom: configuration },
     change(join(nixos, 'vfio/default.nix'), 'new\n'),
     change(configuration, 'new\n')
   ]

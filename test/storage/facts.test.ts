@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseMounts } from '../../src/mounts.ts'
 import { knownPeople, membersOf, uidOf } from '../../src/storage/access.ts'
-import { isTrace } from '../../src/storage/commit.ts'
+import { isTransientName } from '../../src/storage/commit.ts'
 import { runsFolder, stateFolder } from '../../src/storage/stateFolder.ts'
 import { otherPaths } from '../../src/storage/system.ts'
 
@@ -75,7 +75,7 @@ test('the names that a run has beside the files only while it lasts', () => {
     '.vfio-patch.journal.new',
     '.configuration.nix.vfio-patch.0123456789ab.tmp'
   ]
-  expect(names.filter(isTrace)).toEqual(names)
+  expect(names.filter(isTransientName)).toEqual(names)
   const others = ['configuration.nix', '.vfio-patch.lock.old', 'a.vfio-patch.0123456789ab.tmp']
-  expect(others.filter(isTrace)).toEqual([])
+  expect(others.filter(isTransientName)).toEqual([])
 })

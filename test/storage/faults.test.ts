@@ -29,7 +29,7 @@ const apply: Scenario = {
     const configuration = join(nixos, 'configuration.nix')
     writeFileSync(configuration, 'old\n', { mode: 0o644 })
     return [
-      { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), like: configuration },
+      { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), ownershipFrom: configuration },
       change(configuration, 'new\n')
     ]
   }
@@ -83,7 +83,7 @@ needing('strace', 'GNU cp').each([
       expect(listing(place.nixos)).toEqual(OLD)
       expect(listingIfAny(place.state).filter(line => line !== '0700 runs/')).toEqual([])
       expect(result.error.onDisk.map(({ state }) => state)).toEqual(['before', 'before'])
-      expect(result.error.left).toEqual([])
+      expect(result.error.leftovers).toEqual([])
       if (['mkdir', 'write', 'fsync', 'rename'].includes(point.call))
         expect([point, reasonOf(result.error)]).toEqual([point, code])
       ends.failed += 1
@@ -129,7 +129,7 @@ needing('strace', 'GNU cp').each([
     `write:retval=${retval}:when=3`
   ])
   const path = join(struck.place.nixos, 'configuration.nix')
-  expect(resultOf(struck)).toMatchObject({ error: { code: 'NOT_AS_WRITTEN', path, left: [] } })
+  expect(resultOf(struck)).toMatchObject({ error: { code: 'NOT_AS_WRITTEN', path, leftovers: [] } })
   expect(struck.listing).toEqual(OLD)
 })
 
@@ -150,7 +150,7 @@ needing('strace', 'GNU cp')('what can not be taken away again is named', async (
         { path: module, state: 'after' },
         { path: join(nixos, 'configuration.nix'), state: 'before' }
       ],
-      left: [module, temp, join(nixos, '.vfio-patch.journal'), join(nixos, '.vfio-patch.lock')]
+      leftovers: [module, temp, join(nixos, '.vfio-patch.journal'), join(nixos, '.vfio-patch.lock')]
     }
   })
   // The lock of a process that has ended is void.

@@ -27,7 +27,7 @@ needing(
       const configuration = join(nixos, 'configuration.nix')
       writeFileSync(configuration, 'old\n', { mode: 0o644 })
       return [
-        { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), like: configuration },
+        { ...change(join(nixos, 'vfio/default.nix'), 'module\n'), ownershipFrom: configuration },
         change(configuration, 'new\n')
       ]
     }

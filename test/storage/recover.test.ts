@@ -15,7 +15,12 @@ import { expect, test } from 'vitest'
 import { knownPeople } from '../../src/storage/access.ts'
 import { commit } from '../../src/storage/commit.ts'
 import { writeJournal } from '../../src/storage/journal.ts'
-import { findAbandoned, findInterrupted, foresee, recover } from '../../src/storage/recovery.ts'
+import {
+  findAbandoned,
+  findInterrupted,
+  predictRecovery,
+  recover
+} from '../../src/storage/recovery.ts'
 import type { WorkFile } from '../../src/storage/work.ts'
 import { change, hashOf, read } from './support/files.ts'
 import { listing } from './support/listing.ts'
@@ -128,10 +133,10 @@ test('a journal says what its run was for, and that is told', () => {
     deleted: []
   }
   const before = listing(dirname(path))
-  expect(foresee(where)).toEqual([expected])
+  expect(predictRecovery(where)).toEqual([expected])
   expect(listing(dirname(path))).toEqual(before)
   expect(recover(where)).toEqual({ ok: true, value: [expected] })
-  expect(foresee(where)).toEqual([])
+  expect(predictRecovery(where)).toEqual([])
 })
 
 test.each([
@@ -148,7 +153,7 @@ test.each([
   writeFileSync(journal, JSON.stringify({ ...JSON.parse(read(journal)), ...fields }))
   const before = listing(nixos)
   expect(recover(where)).toMatchObject({ error: { code: 'INTERRUPTED', why: 'DAMAGED' } })
-  expect(foresee(where)).toEqual([])
+  expect(predictRecovery(where)).toEqual([])
   expect(listing(nixos).filter(line => !line.includes('.lock'))).toEqual(
     before.filter(line => !line.includes('.lock'))
   )

@@ -30,13 +30,13 @@ const NOBODY = [...AS_NOBODY, 'env', '-u', 'HOME']
 function given({ nixos }: Place): { configuration: string; changes: FileChange[] } {
   const configuration = join(nixos, 'configuration.nix')
   writeFileSync(configuration, 'old\n', { mode: 0o644 })
-  const module = { ...change(join(nixos, 'vfio/default.nix'), 'm\n'), like: configuration }
+  const module = { ...change(join(nixos, 'vfio/default.nix'), 'm\n'), ownershipFrom: configuration }
   return { configuration, changes: [module, change(configuration, 'new\n')] }
 }
 
 /** Nothing is changed, kept or left, and that is said. */
 function expectUntouched(place: Place, error: unknown): void {
-  expect(error).toMatchObject({ onDisk: [{ state: 'before' }, { state: 'before' }], left: [] })
+  expect(error).toMatchObject({ onDisk: [{ state: 'before' }, { state: 'before' }], leftovers: [] })
   expect(listing(place.nixos)).toEqual([expect.stringMatching(/configuration\.nix: old$/)])
   expect(listingIfAny(place.state)).toEqual([])
 }
@@ -160,7 +160,7 @@ needing('root', 'chattr')('chattr +a shows only at the rename, and all is taken 
   const { configuration, changes } = given(place)
   chattr('+a', configuration)
   const { error } = refused(commit(changes, place.options))
-  expect(error).toMatchObject({ code: 'IMMUTABLE', path: configuration, left: [] })
+  expect(error).toMatchObject({ code: 'IMMUTABLE', path: configuration, leftovers: [] })
   expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
   expect(listing(place.state)).toEqual(['0700 runs/'])
 })
@@ -229,7 +229,7 @@ needing('root', 'node as nobody')(
       jobOf(changes, { ...place.options, backup: false }),
       NOBODY
     )
-    expect(second).toEqual({ ok: true, value: { run: null, warnings: [], left: [] } })
+    expect(second).toEqual({ ok: true, value: { run: null, warnings: [], leftovers: [] } })
     expect(listing(place.nixos)).toEqual([
       '0644 65534:65534 configuration.nix: new',
       '0755 65534:65534 vfio/',
@@ -267,7 +267,7 @@ needing('root', 'unshare')('a full disk, with real short writes', async () => {
     path: configuration,
     needed: 60_000,
     onDisk: [{ path: configuration, state: 'before', sha256: hashOf(old) }],
-    left: []
+    leftovers: []
   })
   expect(read(join(place.top, 'after'))).toBe(old)
   expect(read(join(place.top, 'names')).trim().split('\n')).toEqual([

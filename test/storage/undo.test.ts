@@ -29,7 +29,7 @@ function applied() {
   writeFileSync(configuration, 'old', { mode: 0o640 })
   const modules = ['vfio/default.nix', 'vfio/guests/win.nix'].map(name => ({
     ...change(join(nixos, name), `${name}\n`),
-    like: configuration
+    ownershipFrom: configuration
   }))
   write([...modules, change(configuration, 'new\r\n')], options)
   return { ...place, configuration }

@@ -229,15 +229,19 @@ function takeOverNotes(
 ): string[] {
   const nameOf = (path: string) => pathIn(folder, path)
   // A module with the name of one of ours is renamed.
-  const aside = files.filter(it => it.like !== undefined && modules.includes(it.like))
-  const names = modules.filter(it => !aside.some(({ like }) => like === it)).map(nameOf)
+  const aside = files.filter(
+    it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom)
+  )
+  const names = modules
+    .filter(it => !aside.some(({ ownershipFrom }) => ownershipFrom === it))
+    .map(nameOf)
   return [
     ...(names.length > 0
       ? [
           `Stays: ${list(names)}; this configuration no longer imports ${names.length === 1 ? 'it' : 'them'}.`
         ]
       : []),
-    ...aside.map(it => `Kept aside: ${nameOf(it.like ?? '')}, as ${nameOf(it.path)}.`),
+    ...aside.map(it => `Kept aside: ${nameOf(it.ownershipFrom ?? '')}, as ${nameOf(it.path)}.`),
     ...notes.map(it => `Note: ${noteLine(it)}`)
   ]
 }

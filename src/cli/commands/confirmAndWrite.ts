@@ -5,12 +5,17 @@ import { basename, dirname, resolve } from 'node:path'
 import { walkImports } from '../../configuration/imports.ts'
 import { type PlannedFile, toChanges } from '../../plan/changes.ts'
 import { evalCheck } from '../../plan/evaluate.ts'
-import { findObstacle, isLedToRoots, knownPeople, lenderOf } from '../../storage/access.ts'
-import { isTrace } from '../../storage/commit.ts'
+import {
+  findObstacle,
+  isRedirectedToRootOnly,
+  knownPeople,
+  sudoCallerOwning
+} from '../../storage/access.ts'
+import { isTransientName } from '../../storage/commit.ts'
 import type { Registration } from '../../storage/git.ts'
 import type { TargetFile } from '../../storage/read.ts'
 import { isLink } from '../../storage/system.ts'
-import { locateSaved, saveFile } from '../../storage/write.ts'
+import { locateOutput, writeOutput } from '../../storage/write.ts'
 import type { WritingRequest } from '../args/request.ts'
 import { undoCallOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
@@ -86,7 +91,7 @@ function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
 /** What to know of others who can change the configuration. */
 function accessNotes(target: TargetFile, writes: boolean): string[] {
   const folder = dirname(target.realpath)
-  const lender = writes ? lenderOf(folder, knownPeople()) : null
+  const lender = writes ? sudoCallerOwning(folder, knownPeople()) : null
   const open = openWayNote(target)
   return [
     ...(lender === null
@@ -239,7 +244,7 @@ function notCopiedMessage(
     code: 'EVAL_NOT_COPIED',
     exit: EXIT.io,
     what: tooMany
-      ? `${problem.path} holds more than ${problem.most} files, too many to copy for --eval. Nothing was written.`
+      ? `${problem.path} holds more than ${problem.limit} files, too many to copy for --eval. Nothing was written.`
       : `could not copy ${file} and what is around it to ${problem.path} (${problem.syscall}: ${problem.errno}). Nothing was written.`,
     remedy: tooMany
       ? 'keep the configuration in a folder or git repository of its own, or leave --eval away'
@@ -260,16 +265,20 @@ function lastLines(text: string, count: number): string {
 function savePatch(path: string, prepared: Prepared, planned: PlanBody): Message | undefined {
   const named = resolve(path)
   const leads = realpathIfAny(path)
-  if (leads.endsWith('.nix') || isTrace(basename(leads)) || isOneOf(named, filesAbout(prepared))) {
+  if (
+    leads.endsWith('.nix') ||
+    isTransientName(basename(leads)) ||
+    isOneOf(named, filesAbout(prepared))
+  ) {
     return replacesMessage(leads)
   }
-  const target = locateSaved(named)
+  const target = locateOutput(named)
   if (!target.ok) return patchMessage(path, target.error, isLink(named))
-  if (isLedToRoots(named, target.value.path)) {
+  if (isRedirectedToRootOnly(named, target.value.path)) {
     return outputLedMessage('-o', path, target.value.path)
   }
   const patch = Buffer.from(patchOfPlan(prepared, planned))
-  const problem = saveFile(target.value, patch, prepared.target)
+  const problem = writeOutput(target.value, patch, prepared.target)
   return problem === null ? undefined : patchMessage(path, problem, false)
 }
 

@@ -5,22 +5,22 @@ import { ok } from '../../nix/result.ts'
 import { knownPeople } from '../../storage/access.ts'
 import {
   concerns,
+  diskState,
   type FollowUp,
   followUp,
+  type HashReader,
   type History,
   isAbout,
-  type Now,
   pickUndo,
   type Request,
   reverseOf,
-  type Stopped,
-  standOf
+  type Stopped
 } from '../../storage/history.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
 import { outerPath, type Purpose, type Run, runKind } from '../../storage/run.ts'
 import {
-  createNow,
+  createHashReader,
   historyOf,
   lastRecord,
   lastRun,
@@ -121,9 +121,9 @@ function withUntold(
 /** The files that somebody changed while a run took place that is said to be complete. */
 function untouchedLines({ outcome, run }: Stopped, record: Run | null): string[] {
   if (outcome !== 'finished' || record === null || record.id !== run) return []
-  const now = createNow()
+  const now = createHashReader()
   return record.files
-    .filter(file => standOf({ ...record, files: [file] }, now) !== 'after')
+    .filter(file => diskState({ ...record, files: [file] }, now) !== 'after')
     .map(({ path }) => `${outerPath(path, record.root)} was changed meanwhile and stays as it is.`)
 }
 
@@ -211,7 +211,7 @@ export function listRunsOf(request: UndoRequest, context: Context): Report {
   const { runs: all, damaged } = orThrow(found, it => readMessage(it, context))
   const target = locateTarget(context.file, { root: context.root })
   const isListed = (run: Run) => !isFileNamed || (target.ok && concerns(run, target.value.realpath))
-  const now = createNow()
+  const now = createHashReader()
   const history = historyOf(all, now)
   const runs = all.filter(isListed).map(run => reportRun(run, history, now))
   const shown = request.all ? runs : runs.slice(0, FEW)
@@ -231,7 +231,7 @@ export function listRunsOf(request: UndoRequest, context: Context): Report {
   return { exit: EXIT.done, outcome, body }
 }
 
-function reportRun(run: Run, history: History, now: Now): RunReport {
+function reportRun(run: Run, history: History, now: HashReader): RunReport {
   const { id, command, tool, started, done, files, target } = run
   const { undoes = null, redoes = null } = history.purposes.get(id) ?? {}
   return {
@@ -241,13 +241,13 @@ function reportRun(run: Run, history: History, now: Now): RunReport {
   }
 }
 
-function runState(run: Run, history: History, now: Now): RunReport['state'] {
+function runState(run: Run, history: History, now: HashReader): RunReport['state'] {
   if (history.purposes.has(run.id)) return 'step'
   // What the command was called on; for a record of an earlier version what was written last.
   const last = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   const key = run.target ?? last?.path
   const picked = key === undefined ? null : pickUndo(history, outerPath(key, run.root), now)
-  if (picked === run) return standOf(run, now) === 'other' ? 'edited' : 'current'
+  if (picked === run) return diskState(run, now) === 'other' ? 'edited' : 'current'
   if (history.undone.some(it => it.run === run)) return 'undone'
   if (history.applied.includes(run)) return 'earlier'
   return run.done ? 'dropped' : 'interrupted'

@@ -12,11 +12,11 @@ import {
 } from '../../machine/gates.ts'
 import type { Machine, PciDevice } from '../../machine/machine.ts'
 import { ok, type Result } from '../../nix/result.ts'
-import { isLedToRoots } from '../../storage/access.ts'
+import { isRedirectedToRootOnly } from '../../storage/access.ts'
 import { makeFolder, missingFolders, removeIfEmpty, settleFolder } from '../../storage/folders.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { attempt, isLink, nearestExisting, reading } from '../../storage/system.ts'
-import { ownerOfSaved, removeFile, writeNewFile } from '../../storage/write.ts'
+import { ownershipOfOutput, removeFile, writeNewFile } from '../../storage/write.ts'
 import type { Arguments } from '../args/parse.ts'
 import { readScanRequest, type ScanRequest } from '../args/request.ts'
 import { CommandError, EXIT, orThrow, usage } from '../message.ts'
@@ -71,7 +71,7 @@ function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Nam
   const named = resolve(folder)
   if (isLink(named)) throw new CommandError(failed({ code: 'NOT_REGULAR', path: named }, true))
   const path = orThrow(locateFolder(named), failed)
-  if (isLedToRoots(named, path)) {
+  if (isRedirectedToRootOnly(named, path)) {
     throw new CommandError(outputLedMessage('--dump', folder, path))
   }
   const folders = missingFolders(path)
@@ -110,7 +110,7 @@ function makeFolders(folders: readonly string[]): FileProblem | null {
 }
 
 function fill(path: string, files: readonly (readonly [string, string])[]): FileProblem | null {
-  const owner = ownerOfSaved(path)
+  const owner = ownershipOfOutput(path)
   if (!owner.ok) return owner.error
   for (const [index, [name, text]] of files.entries()) {
     const file = join(path, name)

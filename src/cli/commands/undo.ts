@@ -1,7 +1,7 @@
 import { readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { locate, nixFilesAround, textAt } from '../../configuration/repository.ts'
-import { concerns, leftBy, type Stopped } from '../../storage/history.ts'
+import { concerns, lastWriterOf, type Stopped } from '../../storage/history.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { locateTarget } from '../../storage/read.ts'
 import { markReported, outerPath, type Run } from '../../storage/run.ts'
@@ -160,7 +160,7 @@ function refusalOf(problem: FileProblem, reverted: Run, context: Context): Messa
   const message = readMessage(problem, context)
   if (problem.code !== 'EDITED_SINCE') return message
   const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
-  const other = runs.ok ? leftBy(historyOf(runs.value), problem.path, problem.found) : null
+  const other = runs.ok ? lastWriterOf(historyOf(runs.value), problem.path, problem.found) : null
   if (other !== null && other.id !== reverted.id) return changedByRun(problem.path, other, context)
   // What looks like an edit may be a run of the other account, which only that one can undo.
   const elsewhere = elsewhereLines(problem.path, context)

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Files } from '../../configuration/files.ts'
 import { locate } from '../../configuration/repository.ts'
 import { ok, type Result } from '../../nix/result.ts'
-import { isLedToRoots } from '../../storage/access.ts'
-import { type CommitProblem, commit, holdSignals } from '../../storage/commit.ts'
+import { isRedirectedToRootOnly } from '../../storage/access.ts'
+import { type CommitProblem, commit, deferSignals } from '../../storage/commit.ts'
 import { planRegistration, type Registration, register } from '../../storage/git.ts'
 import type { Stopped } from '../../storage/history.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
@@ -15,7 +15,7 @@ import { locateTarget, readSnapshot } from '../../storage/read.ts'
 import {
   findAbandoned,
   findInterrupted,
-  foresee,
+  predictRecovery,
   type Recovered,
   recover
 } from '../../storage/recovery.ts'
@@ -107,18 +107,18 @@ function commitAndRegister(
   backup: boolean
 ): Result<{ run: NewRun | null; warnings: Message[] }, CommitProblem> {
   const { root, command, record = command, file } = context
-  const release = holdSignals()
+  const release = deferSignals()
   try {
     const options = { stateFolder, backup, command: record, tool: VERSION, purpose, root }
     const findStale = () => staleAmong(sources?.changed() ?? [])
     const committed = commit([...changes], { ...options, findStale })
     if (!committed.ok) return committed
-    const { run, warnings, left } = committed.value
+    const { run, warnings, leftovers } = committed.value
     return ok({
       run,
       warnings: [
         ...warnings.map(it => warningMessage(it, context)),
-        ...(left.length > 0 ? [leftMessage(left)] : []),
+        ...(leftovers.length > 0 ? [leftMessage(leftovers)] : []),
         ...registrations.flatMap(it => registerOne(it, file))
       ]
     })
@@ -202,7 +202,7 @@ export async function recoverInterruptedRuns(request: RecoveryRequest): Promise<
   if (!target.ok) return NONE
   const { realpath } = target.value
   // The command is going to refuse that, and a run that was interrupted there is none of its business.
-  if (isLedToRoots(path, realpath)) return NONE
+  if (isRedirectedToRootOnly(path, realpath)) return NONE
   const options = { paths: [realpath], stateFolder: stateFolderHere(root) }
   return request.writes
     ? recoverRuns(request, path, realpath, options)
@@ -230,7 +230,7 @@ function tellInterrupted(
   const runs = found.map(({ started }): EarlierRunReport => {
     return { started, outcome: 'pending', files: [] }
   })
-  return { runs, stopped: foresee(options).filter(isFor(realpath, request)).map(stoppedOf) }
+  return { runs, stopped: predictRecovery(options).filter(isFor(realpath, request)).map(stoppedOf) }
 }
 
 async function recoverRuns(

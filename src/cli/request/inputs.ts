@@ -97,7 +97,7 @@ export function readModule(
   if (location.kind === 'empty-folder') {
     throw new CommandError(emptyFolder(location.flake, context))
   }
-  const found = readTarget(location.path, { root, store, most: MOST_BYTES })
+  const found = readTarget(location.path, { root, store, maxBytes: MOST_BYTES })
   const target = orThrow(found, it => readMessage(it, context))
   watch(target.realpath, context.file, target)
   const sources = openFiles(root)

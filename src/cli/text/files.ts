@@ -37,8 +37,8 @@ export function commitMessage(problem: CommitProblem, context: Context): Message
     ? NOTHING
     : `Now on the disk: ${found.join(', ')}.`
   const message = fileMessage(problem, context, ` ${truth}`)
-  if (problem.left.length === 0) return message
-  const left = `left behind: ${problem.left.join(', ')}; the next command that writes sees to it`
+  if (problem.leftovers.length === 0) return message
+  const left = `left behind: ${problem.leftovers.join(', ')}; the next command that writes sees to it`
   return { ...message, remedy: message.remedy ? `${message.remedy}\n${left}` : left }
 }
 
@@ -149,8 +149,8 @@ const FILE_WORDS: Wording<FileProblem, About, Message> = {
     io(`${path} is not a folder.`, 'move it out of the way, then run this again'),
   NOT_REGULAR: ({ path }, { refused }) =>
     refused(`${path} is not a regular file.`, 'pass the file that it stands for'),
-  TOO_BIG: ({ path, size, most }, { unsaid, refused }) =>
-    refused(...tooBig(path, size, most, unsaid)),
+  TOO_BIG: ({ path, size, limit }, { unsaid, refused }) =>
+    refused(...tooBig(path, size, limit, unsaid)),
   NOT_READABLE: ({ path }, { sudo, io }) => io(`cannot read ${path}: permission denied.`, sudo),
   NOT_WRITABLE: ({ path }, { command, sudo, io }) =>
     io(

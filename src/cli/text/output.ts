@@ -1,7 +1,12 @@
 // The sentences about files that a command makes besides the configuration: patches and dumps.
 
 import { dirname } from 'node:path'
-import { findOpenParents, isLedToRoots, isOutOfReach, knownPeople } from '../../storage/access.ts'
+import {
+  findOpenParents,
+  isRedirectedToRootOnly,
+  isRootOnlyOutside,
+  knownPeople
+} from '../../storage/access.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import type { TargetFile } from '../../storage/read.ts'
 import { type Context, callOn } from '../context.ts'
@@ -81,7 +86,7 @@ const ERRORS: Partial<Record<FileProblem['code'], string>> = {
 
 /** The refusal of a file that another user's folder or link leads to; undefined where that is not so. */
 export function ledToRootsMessage(context: Context, realpath: string): Message | undefined {
-  if (!isLedToRoots(context.file, realpath)) return undefined
+  if (!isRedirectedToRootOnly(context.file, realpath)) return undefined
   return {
     code: 'LED_TO_ROOT',
     exit: EXIT.refused,
@@ -101,7 +106,7 @@ export function reachesRootsMessage(
   paths: readonly string[]
 ): Message | undefined {
   const folder = dirname(realpath)
-  const path = paths.find(it => isOutOfReach(it, folder))
+  const path = paths.find(it => isRootOnlyOutside(it, folder))
   if (path === undefined) return undefined
   return {
     code: 'LED_TO_ROOT',
