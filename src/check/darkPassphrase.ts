@@ -33,8 +33,9 @@ import {
   type Written,
   withParts
 } from '../lints/view.ts'
-import { cardsOf, isForGuests, list, monitorsAt } from '../machine/cards.ts'
+import { cardsOf, isForGuests, monitorsAt } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
+import { list } from '../machine/messages.ts'
 import { canShow } from '../machine/read/pci.ts'
 import { isBoundByID, namedIn } from './requirements.ts'
 

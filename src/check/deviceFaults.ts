@@ -1,9 +1,10 @@
 // What is wrong with the devices that a configuration gives away, on the machine that it is for.
 
 import { type Finding, findingAt } from '../lints/finding.ts'
-import { briefDevice, type Card, cardsOf, isForGuests, list } from '../machine/cards.ts'
+import { type Card, cardsOf, isForGuests } from '../machine/cards.ts'
 import { closedGates } from '../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
+import { briefDevice, list } from '../machine/messages.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
 import { addFunctions, moveItem } from './deviceFixes.ts'
 import {

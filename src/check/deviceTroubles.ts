@@ -3,24 +3,16 @@
 import { modprobeLines } from '../lints/bindings.ts'
 import { type Finding, type FindingInit, findingAt } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
-import {
-  briefDevice,
-  callUses,
-  cardWith,
-  displaysLeft,
-  isForGuests,
-  list,
-  otherGroupMembers,
-  showsOrMay
-} from '../machine/cards.ts'
+import { cardWith, isForGuests, otherGroupMembers, remainingDisplays } from '../machine/cards.ts'
 import {
   cautionsFor,
   closedGates,
   type Gate,
-  isAboutPicture,
+  isDisplayGate,
   showsScreen
 } from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
+import { briefDevice, describeUses, list, showsWord } from '../machine/messages.ts'
 import { isDisplay } from '../machine/read/pci.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
 import { nameByAddress } from './deviceFixes.ts'
@@ -150,7 +142,7 @@ export function lockedOut(
   // A guest that takes a device later is started by a person, who sees what it does.
   const gates = closedGates(machine, addresses, { confirmed: [], bindsAtBoot: asked.bindsAtBoot })
   return gates
-    .filter(it => entry.view.name === '' || !isAboutPicture(it))
+    .filter(it => entry.view.name === '' || !isDisplayGate(it))
     .flatMap(gate => {
       const place = namedFor(named, gate.device, passed)
       const level = gate.code === 'SHOWS_SCREEN' ? 'note' : 'problem'
@@ -164,7 +156,7 @@ function gateWords(gate: Gate): Pick<FindingInit, 'message' | 'why' | 'remedy'> 
   switch (gate.code) {
     case 'CARRIES_DISK':
       return {
-        message: `your files are behind ${device}: ${callUses(gate.uses)}`,
+        message: `your files are behind ${device}: ${describeUses(gate.uses)}`,
         why: 'the host can not reach its own disk once a guest owns the device.',
         remedy: takeOut
       }
@@ -189,7 +181,7 @@ function gateWords(gate: Gate): Pick<FindingInit, 'message' | 'why' | 'remedy'> 
       }
     case 'SHOWS_SCREEN':
       return {
-        message: `${device} ${showsOrMay(gate.device)} your screen, and goes to a guest`,
+        message: `${device} ${showsWord(gate.device)} your screen, and goes to a guest`,
         why: 'no monitor is plugged into another card, so the screen of the host goes dark.',
         remedy: `plug the monitor into ${list(
           gate.others.map(it => it.address),
@@ -211,7 +203,7 @@ export function keptTwins(
   all: ReadonlySet<string>
 ): Set<string> {
   const kept = new Set<string>()
-  const isDark = displaysLeft(machine, all).length === 0
+  const isDark = remainingDisplays(machine, all).length === 0
   const twins = named.map(it => it.devices).filter(it => it.length > 1)
   const keep = (found: readonly PciDevice[], needed: readonly PciDevice[]) => {
     if (needed.length < found.length) for (const it of needed) kept.add(it.address)

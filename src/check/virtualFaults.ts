@@ -1,8 +1,9 @@
 // Virtual functions (SR-IOV) that a configuration gives to vfio-pci at boot, when there are none yet.
 
 import { type Finding, findingAt } from '../lints/finding.ts'
-import { briefDevice, isForGuests, list } from '../machine/cards.ts'
+import { isForGuests } from '../machine/cards.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
+import { briefDevice, list } from '../machine/messages.ts'
 import { physicalFunctionFor, virtualFunctionsOf, virtualID } from '../machine/virtualFunctions.ts'
 import { removeItem } from './deviceFixes.ts'
 import type { Named } from './requirements.ts'

@@ -1,6 +1,6 @@
 import { groupBy, uniqueBy } from '../collections.ts'
-import { idOf, type Machine, type PciDevice, type StorageUse, slotOf } from './machine.ts'
-import { canShow, classWord, isBridge, isDisplay } from './read/pci.ts'
+import { idOf, type Machine, type PciDevice, slotOf } from './machine.ts'
+import { canShow, isBridge, isDisplay } from './read/pci.ts'
 import { isVirtual, withoutVirtualFunctions, withVirtualFunctions } from './virtualFunctions.ts'
 
 /** A graphics card: the functions that go to a guest together. */
@@ -51,7 +51,7 @@ function findCards(devices: readonly PciDevice[]): Card[] {
   // The first display function of a slot represents the card.
   const displays = uniqueBy(devices.filter(isDisplay), it => slotOf(it.address))
   return displays.map(display => {
-    const port = byAddress.get(display.behind.at(-2) ?? '')
+    const port = byAddress.get(display.upstreamBridges.at(-2) ?? '')
     const functions = devices.filter(it => isSameCard(display, it, port))
     return { display, functions, isIntegrated: isIntegrated(display, functions) }
   })
@@ -66,8 +66,8 @@ function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | unde
   return (
     port !== undefined &&
     port.vendor === display.vendor &&
-    display.behind.length > 2 &&
-    other.behind.at(-2) === port.address &&
+    display.upstreamBridges.length > 2 &&
+    other.upstreamBridges.at(-2) === port.address &&
     other.vendor === display.vendor &&
     !isDisplay(other)
   )
@@ -78,12 +78,12 @@ function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | unde
  * slot with its other parts, such as the one for encryption.
  */
 function isIntegrated(display: PciDevice, functions: readonly PciDevice[]): boolean {
-  if (/^[0-9a-f]+:00:/.test(display.address) && display.behind.length === 0) return true
+  if (/^[0-9a-f]+:00:/.test(display.address) && display.upstreamBridges.length === 0) return true
   return functions.some(it => ['10', '11', '048'].some(code => it.class.startsWith(code)))
 }
 
 /** The display devices that the host would still have, were these given away. */
-export function displaysLeft(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
+export function remainingDisplays(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   return machine.devices.filter(it => canShow(it) && !passed.has(it.address) && !isForGuests(it))
 }
 
@@ -91,7 +91,7 @@ export function displaysLeft(machine: Machine, passed: ReadonlySet<string>): Pci
  * Whether nobody tells if a monitor is at it, though one may be: some drivers know no places, and where
  * the firmware's first screen was is not known everywhere.
  */
-export function isSilent(device: PciDevice): boolean {
+export function hasUnknownMonitors(device: PciDevice): boolean {
   const { connectors, driver, bootVga } = device
   const mayShow = canShow(device) && (driver !== undefined || bootVga === undefined)
   return mayShow && connectors.length === 0 && bootVga !== true && !isForGuests(device)
@@ -116,13 +116,13 @@ export function iommuGroups(machine: Machine): Group[] {
   const order = ({ id }: Group) => (id === undefined ? Number.POSITIVE_INFINITY : +id)
   return [...groupBy(machine.devices, it => it.group)]
     .map(([id, devices]): Group => {
-      return { id, devices, isShared: id !== undefined && unitsOf(devices).length > 1 }
+      return { id, devices, isShared: id !== undefined && assignableUnits(devices).length > 1 }
     })
     .sort((a, b) => (order(a) < order(b) ? -1 : 1))
 }
 
 /** What can be given away for itself of these devices, by address: slots, and virtual functions. */
-export function unitsOf(devices: readonly PciDevice[]): string[] {
+export function assignableUnits(devices: readonly PciDevice[]): string[] {
   const units = devices
     .filter(it => !isBridge(it))
     .map(it => (isVirtual(it) ? it.address : slotOf(it.address)))
@@ -203,28 +203,4 @@ export function competingDrivers(device: PciDevice): string[] {
   const now = module === undefined ? [] : [module]
   const all = [...usual, ...(device.suitable ?? []), ...now]
   return [...new Set(all)].filter(it => !FOR_GUESTS.includes(it)).sort()
-}
-
-// How devices are called in sentences, for all who make some.
-
-/** `0000:02:00.1 (SATA)` */
-export function briefDevice({ address, class: code }: PciDevice): string {
-  return `${address} (${classWord(code)})`
-}
-
-/** Whether a card has the screen: `shows`, or `may show` where its driver says nothing. */
-export function showsOrMay(device: PciDevice): string {
-  return isSilent(device) ? 'may show' : 'shows'
-}
-
-/** `a`, `a and b`, `a, b and c`; or with `or`. */
-export function list(items: readonly string[], word: 'and' | 'or' = 'and'): string {
-  const last = items.at(-1) ?? ''
-  return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} ${word} ${last}`
-}
-
-/** What lies on a disk, the same thing once. */
-export function callUses(uses: readonly StorageUse[]): string {
-  const words = { mount: '', swap: 'swap on ', luks: 'the encrypted ', zfs: 'the ZFS disk ' }
-  return list([...new Set(uses.map(it => `${words[it.kind]}${it.name}`))])
 }

@@ -12,7 +12,7 @@ export interface PlacedUse extends BlockUse {
  * The block devices that a path below `/dev` names: none where the machine has it not, several where more than
  * one of them lays claim to a link.
  */
-export function blocksAt(text: string, blocks: readonly BlockDevice[]): BlockDevice[] {
+export function blockDevicesAt(text: string, blocks: readonly BlockDevice[]): BlockDevice[] {
   const path = devicePath(text)
   if (path === undefined) return []
   const rest = path.slice('/dev/'.length)
@@ -49,11 +49,11 @@ function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDe
  * around a partition only that counts which takes the disk as a whole. A loop device on a disk is that disk. What
  * is mounted comes first.
  */
-export function usesUpon(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
+export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
   const looped = withLooped(device, blocks)
-  const own = upwards(looped, blocks, true)
+  const own = withStacked(looped, blocks, true)
   const disk = blocks.find(it => it.name === device.disk)
-  const whole = disk && disk.uses.length > 0 ? upwards([disk], blocks, false) : []
+  const whole = disk && disk.uses.length > 0 ? withStacked([disk], blocks, false) : []
   const isItself = ({ kind, name }: BlockUse) =>
     kind === 'loop' && looped.some(it => it.name === name)
   const uses = [...new Set([...own, ...whole])].flatMap(({ name, uses }) =>
@@ -71,7 +71,7 @@ function withLooped(device: BlockDevice, blocks: readonly BlockDevice[]): BlockD
 }
 
 /** The block devices from some on upwards: their partitions if these count, and what is made of them. */
-function upwards(
+function withStacked(
   from: readonly BlockDevice[],
   blocks: readonly BlockDevice[],
   withPartitions: boolean
@@ -85,7 +85,7 @@ function upwards(
 }
 
 /** The block devices below one: the disk around it, and what it is made of; with itself. */
-export function downwards(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
+export function withUnderlying(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
   return withAllFrom([device], at =>
     blocks.filter(it => at.parts.includes(it.name) || it.name === at.disk)
   )
@@ -106,8 +106,11 @@ const MEMBERS =
   /^(?:crypto_LUKS|LVM2_member|zfs_member|\w+_raid_member|bcachefs|bcache|swap|swsuspend)$/
 
 /** What a block device holds that the host may take into use, and does not use now. */
-export function dormantOn(device: BlockDevice, blocks: readonly BlockDevice[]): string | undefined {
-  return upwards([device], blocks, true).find(it => MEMBERS.test(it.content ?? ''))?.content
+export function dormantContent(
+  device: BlockDevice,
+  blocks: readonly BlockDevice[]
+): string | undefined {
+  return withStacked([device], blocks, true).find(it => MEMBERS.test(it.content ?? ''))?.content
 }
 
 // Paths below /dev that name disks, compared by their text alone.

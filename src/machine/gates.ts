@@ -3,11 +3,11 @@
 import {
   type Card,
   cardsOf,
-  displaysLeft,
+  hasUnknownMonitors,
   isForGuests,
-  isSilent,
   monitorsAt,
-  otherGroupMembers
+  otherGroupMembers,
+  remainingDisplays
 } from './cards.ts'
 import type { Keyboard, Machine, PciDevice, ReachedThrough, StorageUse } from './machine.ts'
 import { canShow, isDisplay } from './read/pci.ts'
@@ -32,12 +32,12 @@ export type Gate =
   | { code: 'SHOWS_SCREEN'; device: PciDevice; monitors: readonly string[]; others: Devices }
 
 /** Whether a picture is all that is lost, so that a boot entry which keeps it opens the gate. */
-export function isAboutPicture({ code }: Gate): boolean {
+export function isDisplayGate({ code }: Gate): boolean {
   return code === 'ONLY_DISPLAY' || code === 'SHOWS_SCREEN'
 }
 
 /** The devices that it is closed to; several where none of them closes it alone. */
-export function closedTo(gate: Gate): PciDevice[] {
+export function gateDevices(gate: Gate): PciDevice[] {
   const goesToo = 'others' in gate && gate.code !== 'SHOWS_SCREEN' ? gate.others : []
   return [gate.device, ...goesToo]
 }
@@ -71,7 +71,7 @@ export function closedGates(
 
 function diskGate(machine: Machine, device: PciDevice): Gate[] {
   const gone = withVirtualFunctions(machine, new Set([device.address]))
-  const uses = machine.storage.filter(it => isCut(it, gone))
+  const uses = machine.storage.filter(it => isLost(it, gone))
   return uses.length > 0 ? [{ code: 'CARRIES_DISK', device, uses }] : []
 }
 
@@ -100,11 +100,11 @@ function lossOf<T extends ReachedThrough>(
   passed: ReadonlySet<string>
 ): { lost: T[]; through: PciDevice[] } {
   const gone = withVirtualFunctions(machine, passed)
-  const lost = held.filter(it => isCut(it, gone))
+  const lost = held.filter(it => isLost(it, gone))
   const through = machine.devices.filter(({ address }) => {
     if (!passed.has(address)) return false
     const own = withVirtualFunctions(machine, new Set([address]))
-    return lost.some(it => isCut(it, own))
+    return lost.some(it => isLost(it, own))
   })
   return { lost, through }
 }
@@ -123,7 +123,7 @@ function displayGates(
 ): Gate[] {
   const displays = devices.filter(it => isDisplay(it))
   const shown = displays.filter(canShow)
-  const left = displaysLeft(machine, passed)
+  const left = remainingDisplays(machine, passed)
   const [first, ...others] = shown
   if (left.length === 0) {
     return first === undefined ? [] : [{ code: 'ONLY_DISPLAY', device: first, others }]
@@ -132,7 +132,7 @@ function displayGates(
   // What the firmware drew on still shows it, where its driver does not say otherwise.
   const isLeft = left.some(it => it.bootVga === true && it.connectors.length === 0)
   return displays
-    .filter(it => showsScreen(machine, it) || (!isLeft && isSilent(it)))
+    .filter(it => showsScreen(machine, it) || (!isLeft && hasUnknownMonitors(it)))
     .filter(it => !confirmed.includes(it.address))
     .map(it => ({ code: 'SHOWS_SCREEN', device: it, monitors: monitorsAt(it), others: left }))
 }
@@ -141,11 +141,11 @@ function displayGates(
 export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
   if (isForGuests(device)) return false
   // The switch of a laptop gives the panel to the card that isn't on the bus of the processor.
-  const hasPanel = firmware.mux === 'discrete' && device.behind.length > 0
+  const hasPanel = firmware.mux === 'discrete' && device.upstreamBridges.length > 0
   return device.bootVga === true || monitorsAt(device).length > 0 || hasPanel
 }
 
-function isCut({ through }: ReachedThrough, passed: ReadonlySet<string>): boolean {
+function isLost({ through }: ReachedThrough, passed: ReadonlySet<string>): boolean {
   return through.some(it => passed.has(it))
 }
 
@@ -189,7 +189,7 @@ export function cautionsFor(
   const devices = machine.devices.filter(it => passed.has(it.address))
   if (devices.length === 0) return []
   const displays = devices.filter(isDisplay)
-  const left = displaysLeft(machine, passed)
+  const left = remainingDisplays(machine, passed)
   const cautions: Caution[] = []
   for (const device of displays) {
     const monitors = monitorsAt(device)
@@ -262,11 +262,11 @@ export type Reason =
 export function candidateCards(machine: Machine): Candidate[] {
   const rank = { free: 0, confirm: 1, separate: 2, kept: 3 }
   return cardsOf(machine)
-    .map(card => judge(machine, card))
+    .map(card => assess(machine, card))
     .sort(
       (a, b) =>
         rank[a.verdict] - rank[b.verdict] ||
-        worth(machine, b.card.display) - worth(machine, a.card.display) ||
+        score(machine, b.card.display) - score(machine, a.card.display) ||
         (a.card.display.address < b.card.display.address ? -1 : 1)
     )
 }
@@ -301,7 +301,7 @@ function reasonsFor(
   ]
 }
 
-function judge(machine: Machine, card: Card): Candidate {
+function assess(machine: Machine, card: Card): Candidate {
   const { display: device, functions } = card
   const reasons: Reason[] = [
     ...(card.isIntegrated ? [{ code: 'INTEGRATED', device } as const] : []),
@@ -324,14 +324,14 @@ function verdictFor(reasons: readonly Reason[]): Candidate['verdict'] {
 }
 
 /** More for what is not looked at, then for memory. */
-function worth(machine: Machine, device: PciDevice): number {
+function score(machine: Machine, device: PciDevice): number {
   const unseen = showsScreen(machine, device) ? 0 : 2 ** 50
   const dark = monitorsAt(device).length > 0 ? 0 : 2 ** 49
   return unseen + dark + device.window
 }
 
 /** The one card that is proposed: undefined if there is none, or several between which to choose. */
-export function proposalOf(candidates: readonly Candidate[]): Candidate | undefined {
+export function proposedCard(candidates: readonly Candidate[]): Candidate | undefined {
   const free = candidates.filter(it => it.verdict === 'free')
   return free.length === 1 ? free[0] : undefined
 }

@@ -94,7 +94,7 @@ export interface PciDevice {
   /** The largest window into its memory, in bytes. */
   window: number
   /** The addresses of the bridges above it, the outermost first. */
-  behind: readonly string[]
+  upstreamBridges: readonly string[]
   /** The address of the device that it is a virtual function of (SR-IOV); absent for every other device. */
   physicalFunction?: string
   /** What it says about the virtual functions that it can have; absent for a device that can have none. */

@@ -133,7 +133,7 @@ function orUndefined<T>(read: () => T): T | undefined {
 }
 
 // As many as Linux follows.
-const MOST_LINKS = 40
+const MAX_LINKS = 40
 
 /**
  * Where a path leads to on a machine, with every link on the way resolved as far as the source knows of links.
@@ -150,7 +150,7 @@ export function followLinks(source: Source, path: string): string {
       done = at
       continue
     }
-    if (++links > MOST_LINKS) return path
+    if (++links > MAX_LINKS) return path
     const next = target.startsWith('/') ? target : posix.join(done, target)
     rest = [...posix.normalize(next).split('/').filter(Boolean), ...rest]
     done = '/'

@@ -32,11 +32,11 @@ export function physicalFunctionOf({ devices }: Machine, device: PciDevice): Pci
  * the machine has something at the address, and where no device says so.
  */
 export function physicalFunctionFor({ devices }: Machine, address: string): PciDevice | undefined {
-  const place = routeOf(address)
+  const place = routingIdOf(address)
   if (place === undefined || devices.some(it => it.address === address)) return undefined
   return devices.find(it => {
     const { total = 0, offset, stride = 0 } = it.sriov ?? {}
-    const own = routeOf(it.address)
+    const own = routingIdOf(it.address)
     if (own === undefined || own.domain !== place.domain || offset === undefined) return false
     const distance = place.number - own.number - offset
     if (distance === 0) return total > 0
@@ -87,7 +87,7 @@ export function virtualID(machine: Machine, id: string): VirtualID | undefined {
 }
 
 /** Domain, and bus, slot and function as one number. */
-function routeOf(address: string): { domain: string; number: number } | undefined {
+function routingIdOf(address: string): { domain: string; number: number } | undefined {
   const [, domain, bus = '', slot = '', part = ''] =
     /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address) ?? []
   const number = (Number.parseInt(bus, 16) << 8) | (Number.parseInt(slot, 16) << 3) | Number(part)

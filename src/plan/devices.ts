@@ -12,9 +12,9 @@ import {
   type Caution,
   cautionsFor,
   closedGates,
-  closedTo,
   type Gate,
-  isAboutPicture
+  gateDevices,
+  isDisplayGate
 } from '../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'
@@ -125,7 +125,7 @@ export function chooseDevices(
     it => !isInForce(it, asked.inForce) && !isInForce(it, given)
   )
   // The usual boot entry is there to go back to; of what else is lost, a person finds out too late.
-  const dark = specialisation === undefined ? [] : gates.filter(isAboutPicture)
+  const dark = specialisation === undefined ? [] : gates.filter(isDisplayGate)
   // Another boot entry still has the virtual functions.
   const lost = withVirtualOnes(
     machine,
@@ -230,7 +230,7 @@ function singleDecision(machine: Machine, device: PciDevice): Decision {
 
 /** Whether what it keeps a person from is so already, and nothing new is lost. */
 function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolean {
-  return closedTo(gate).every(it => inForce.has(it.address))
+  return gateDevices(gate).every(it => inForce.has(it.address))
 }
 
 function noPicture(gate: Gate): Caution {

@@ -2,7 +2,7 @@
 
 import type { Needs, PassedDevice } from '../guests/needs/needs.ts'
 import { cardWith, isForGuests } from '../machine/cards.ts'
-import { closedGates, closedTo, type Gate } from '../machine/gates.ts'
+import { closedGates, type Gate, gateDevices } from '../machine/gates.ts'
 import { type Machine, type PciDevice, slotOf } from '../machine/machine.ts'
 import { isBridge, isDisplay } from '../machine/read/pci.ts'
 import {
@@ -286,7 +286,7 @@ export function withVirtualOnes(
 ): Extract<VirtualProblem, { code: 'HAS_VIRTUAL_FUNCTIONS' }>[] {
   return devices.flatMap(device => {
     const virtual = virtualFunctionsOf(machine, device.address)
-    const isNeeded = gates.some(it => closedTo(it).includes(device))
+    const isNeeded = gates.some(it => gateDevices(it).includes(device))
     return virtual.length > 0
       ? [{ code: 'HAS_VIRTUAL_FUNCTIONS', device, virtual, isNeeded } as const]
       : []

@@ -46,7 +46,7 @@ function deviceOf(card: Card, index: number, boot: number | undefined): PciDevic
     ...{ address: addressOf(index), vendor, device: `100${index}`, connectors, window: 0 },
     class: isVGA ? '030000' : '030200',
     group: String(index),
-    behind: ['0000:00:01.0'],
+    upstreamBridges: ['0000:00:01.0'],
     suitable: [own],
     ...(driver === undefined ? {} : { driver }),
     ...(module === undefined ? {} : { module }),

@@ -26,7 +26,7 @@ function device(
     class: code,
     connectors: [],
     window: 0,
-    behind: []
+    upstreamBridges: []
   }
   return { ...base, ...more }
 }
@@ -54,7 +54,7 @@ describe('a card', () => {
   })
 
   test('with a switch of its own has its sound in another slot', () => {
-    const below = (port: string) => ({ behind: ['0000:00:01.0', '0000:01:00.0', port] })
+    const below = (port: string) => ({ upstreamBridges: ['0000:00:01.0', '0000:01:00.0', port] })
     const machine = machineOf(
       device('0000:00:01.0', '8086:460d', '060400'),
       device('0000:01:00.0', '8086:4fa1', '060400'),
@@ -62,7 +62,7 @@ describe('a card', () => {
       device('0000:02:04.0', '8086:4fa4', '060400'),
       device('0000:03:00.0', '8086:56a0', '030000', below('0000:02:01.0')),
       device('0000:04:00.0', '8086:4f90', '040300', below('0000:02:04.0')),
-      device('0000:05:00.0', '8086:15f3', '020000', { behind: ['0000:00:01.0'] })
+      device('0000:05:00.0', '8086:15f3', '020000', { upstreamBridges: ['0000:00:01.0'] })
     )
     expect(cardsOf(machine).map(it => addresses(it.functions))).toEqual([
       ['0000:03:00.0', '0000:04:00.0']
@@ -146,11 +146,11 @@ test.each<[string, PciDevice, string[]]>([
 })
 
 test('the card of each of 640 functions is found in time that does not grow with their square', () => {
-  const behind = ['0000:00:01.0', '0000:00:02.0', '0000:00:03.0']
+  const upstreamBridges = ['0000:00:01.0', '0000:00:02.0', '0000:00:03.0']
   const digits = (number: number) => number.toString(16).padStart(2, '0')
   const devices = Array.from({ length: 640 }, (_, i) =>
     device(`0000:${digits(i >> 8)}:${digits((i >> 3) & 31)}.${i & 7}`, '10de:1b80', '030000', {
-      behind
+      upstreamBridges
     })
   )
   const machine: Machine = { ...machineCalled('single-gpu'), devices }

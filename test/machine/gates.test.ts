@@ -1,7 +1,7 @@
 // What is given away, and which gates are closed to it.
 
 import { describe, expect, test } from 'vitest'
-import { cautionsFor, closedGates, closedTo } from '../../src/machine/gates.ts'
+import { cautionsFor, closedGates, gateDevices } from '../../src/machine/gates.ts'
 import type { Keyboard, Machine, Network, PciDevice } from '../../src/machine/machine.ts'
 import { machineCalled } from './support/machines.ts'
 
@@ -68,7 +68,10 @@ describe('network', () => {
       confirmed: [],
       bindsAtBoot: true
     })
-    expect(gate && closedTo(gate).map(it => it.address)).toEqual(['0000:04:00.0', '0000:06:00.0'])
+    expect(gate && gateDevices(gate).map(it => it.address)).toEqual([
+      '0000:04:00.0',
+      '0000:06:00.0'
+    ])
   })
   test('two at one controller go together', () => {
     const two = changed({ networks: [wired, network('enp6s0d1', '0000:06:00.0')] })

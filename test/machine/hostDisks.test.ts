@@ -2,11 +2,11 @@
 
 import { expect, test } from 'vitest'
 import {
-  blocksAt,
+  blockDevicesAt,
   devicePath,
+  hostUsesOf,
   isPartitionOf,
-  isSamePath,
-  usesUpon
+  isSamePath
 } from '../../src/machine/disks.ts'
 import { readBlocks } from '../../src/machine/read/storage.ts'
 import { followLinks } from '../../src/machine/source.ts'
@@ -34,8 +34,8 @@ const mounted = (...lines: string[]) => ({
 /** `kind name on device`, a line each. */
 function usesAt(path: string, tree: Record<string, string>): string[] {
   const blocks = readBlocks(sourceFrom({ ...DISKS, ...tree })) ?? []
-  return blocksAt(path, blocks)
-    .flatMap(it => usesUpon(it, blocks))
+  return blockDevicesAt(path, blocks)
+    .flatMap(it => hostUsesOf(it, blocks))
     .map(it => [it.kind, it.name, 'on', it.blockDevice].filter(Boolean).join(' '))
 }
 
@@ -218,7 +218,7 @@ test.each(NAMES)('the disk that %s lives on is used', name => {
   const blocks = readBlocks(sourceOf(name)) ?? []
   const whole = blocks.filter(it => it.disk === undefined && /^(?:sd|nvme)/.test(it.name))
   const used = whole.filter(it =>
-    usesUpon(it, blocks).some(use => use.kind === 'zfs' || use.name === '/')
+    hostUsesOf(it, blocks).some(use => use.kind === 'zfs' || use.name === '/')
   )
   expect(used.length).toBeGreaterThan(0)
 })

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { makeDump, parseDump } from '../../src/machine/dump/dump.ts'
-import { candidateCards, proposalOf } from '../../src/machine/gates.ts'
+import { candidateCards, proposedCard } from '../../src/machine/gates.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
 import { machineCalled, NAMES, sourceOf, textsOf } from './support/machines.ts'
@@ -38,7 +38,7 @@ test.each(NAMES)('the cards of %s', name => {
   )
   expect(told).toEqual(CARDS[name])
   const free = candidates.filter(it => it.verdict === 'free')
-  expect(proposalOf(candidates)).toBe(free.length === 1 ? free[0] : undefined)
+  expect(proposedCard(candidates)).toBe(free.length === 1 ? free[0] : undefined)
 })
 
 /** Some of these dumps are older than the placeholders for mappings, and have to be read all the same. */

@@ -3,10 +3,10 @@
 import { describe, expect, test } from 'vitest'
 import {
   cardsOf,
-  displaysLeft,
   iommuGroups,
   isForGuests,
   otherGroupMembers,
+  remainingDisplays,
   sameIdDevices
 } from '../../src/machine/cards.ts'
 import {
@@ -152,7 +152,7 @@ describe('a virtual function of a graphics card', () => {
     expect(cardsOf(MACHINE).map(it => addresses(it.functions))).toEqual([[GPU]])
   })
   test('shows no picture and is none that is left', () => {
-    expect(addresses(displaysLeft(MACHINE, new Set([GPU])))).toEqual([])
+    expect(addresses(remainingDisplays(MACHINE, new Set([GPU])))).toEqual([])
     expect(gates(MACHINE, [GPU])).toEqual([`ONLY_DISPLAY ${GPU}`])
     expect(gates(MACHINE, [GPU1, GPU2])).toEqual([])
     expect(cautionsFor(MACHINE, new Set([GPU1, GPU2]))).toEqual([])

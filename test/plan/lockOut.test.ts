@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { candidateCards, proposalOf } from '../../src/machine/gates.ts'
+import { candidateCards, proposedCard } from '../../src/machine/gates.ts'
 import { chooseDevices } from '../../src/plan/devices.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { type Generated, generated } from '../machine/support/generated.ts'
@@ -40,7 +40,7 @@ test('a card that is proposed takes nothing that the host needs', () => {
         const lost = verdict === 'separate' ? ['display'] : []
         expect(losses(it, passed).filter(at => !lost.includes(at))).toEqual([])
       }
-      if (proposalOf(candidates)) proposed++
+      if (proposedCard(candidates)) proposed++
     }),
     { numRuns: 1000, seed }
   )

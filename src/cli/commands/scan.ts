@@ -2,15 +2,16 @@ import { readdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isForGuests } from '../../machine/cards.ts'
 import { makeDump } from '../../machine/dump/dump.ts'
-import { KINDS, type Kind } from '../../machine/dump/names.ts'
+import type { Kind } from '../../machine/dump/names.ts'
 import {
   type Candidate,
   candidateCards,
-  proposalOf,
+  proposedCard,
   type VirtualCandidate,
   virtualCandidatesOf
 } from '../../machine/gates.ts'
 import type { Machine, PciDevice } from '../../machine/machine.ts'
+import { KIND_WORDS } from '../../machine/messages.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import { isRedirectedToRootOnly } from '../../storage/access.ts'
 import { makeFolder, missingFolders, removeIfEmpty, settleFolder } from '../../storage/folders.ts'
@@ -144,7 +145,7 @@ function dumpNotes(
   { kernel, nixos }: Machine
 ): string[] {
   const counts = [...replaced].map(
-    ([kind, count]) => `${count} ${KINDS[kind][count === 1 ? 0 : 1]}`
+    ([kind, count]) => `${count} ${KIND_WORDS[kind][count === 1 ? 0 : 1]}`
   )
   const version = /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(kernel ?? '')?.[0]
   const kept = [
@@ -183,7 +184,7 @@ function adviceFor(
   }
   const free = candidates.filter(it => it.verdict === 'free')
   const bound = free.find(it => isForGuests(it.card.display))
-  const proposal = proposalOf(candidates) ?? bound
+  const proposal = proposedCard(candidates) ?? bound
   if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
     const text = `The IOMMU is off: switch on ${iommuName(machine)} in the firmware setup, as nothing can be given to a guest without it.`
     return { text, command: `${scan}   (after the reboot)` }

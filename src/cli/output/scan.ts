@@ -1,7 +1,8 @@
-import { type Group, iommuGroups, monitorsAt, unitsOf } from '../../machine/cards.ts'
+import { assignableUnits, type Group, iommuGroups, monitorsAt } from '../../machine/cards.ts'
 import type { Candidate, VirtualCandidate } from '../../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
-import { classWord, isBridge, isDisplay } from '../../machine/read/pci.ts'
+import { classWord } from '../../machine/messages.ts'
+import { isBridge, isDisplay } from '../../machine/read/pci.ts'
 import { isVgpu, virtualFunctionsOf } from '../../machine/virtualFunctions.ts'
 import { visibleLine } from '../../nix/text/visible.ts'
 import { list, type Names, whyNot } from '../text/devices.ts'
@@ -88,7 +89,7 @@ function titleOf({ id, devices, isShared }: Group): string {
   // No guest can have a virtual function together with the device that it is made of.
   const physical = devices.find(it => devices.some(at => at.physicalFunction === it.address))
   if (physical) return `IOMMU group ${id}, shared by ${physical.address} and its virtual functions`
-  return `IOMMU group ${id}, shared: ${list(unitsOf(devices))} go together or not at all`
+  return `IOMMU group ${id}, shared: ${list(assignableUnits(devices))} go together or not at all`
 }
 
 function deviceLines(device: PciDevice, { scan, look, width, columns }: Table): string[] {

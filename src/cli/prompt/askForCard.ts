@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isInFlake } from '../../configuration/repository.ts'
-import { type Candidate, candidateCards, proposalOf } from '../../machine/gates.ts'
+import { type Candidate, candidateCards, proposedCard } from '../../machine/gates.ts'
 import type { NixDocument } from '../../nix/index.ts'
 import { specialisationsOf } from '../../plan/bootEntry.ts'
 import { parseUser } from '../../settings/parse.ts'
@@ -14,7 +14,7 @@ import { CommandError, EXIT, type Message } from '../message.ts'
 import { printNotice, type Screen, wrap } from '../output/output.ts'
 import type { DarkPrompt } from '../request/faults.ts'
 import { type ApplyInputs, declaredUsers } from '../request/inputs.ts'
-import { callDevice, type Names, showsOrMay, whyNot } from '../text/devices.ts'
+import { callDevice, type Names, showsWord, whyNot } from '../text/devices.ts'
 import { problemMessage } from '../text/gates.ts'
 import { choose } from './prompt.ts'
 
@@ -62,7 +62,7 @@ async function askCard(
     for (const it of keptLines) printNotice(it)
     throw new CommandError(NO_CARD)
   }
-  const proposal = proposalOf(candidates)
+  const proposal = proposedCard(candidates)
   const chosen = await choose('Which card should the guest have?', free.map(line), screen, {
     after: kept.length > 0 ? ['These stay with the host:', ...keptLines] : [],
     usual: proposal && free.indexOf(proposal)
@@ -174,7 +174,7 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
   if (verdict === 'confirm') {
     const other = `Or type ${address} to give it away in every boot entry: the host then has no picture, unless you plug the monitor into its own card.`
     const chosen = await choose(
-      `It ${showsOrMay(card.display)} your screen. ${title}`,
+      `It ${showsWord(card.display)} your screen. ${title}`,
       ['yes'],
       screen,
       { after: wrap(other, screen.width), usual: 0, word: address }

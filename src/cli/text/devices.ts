@@ -1,13 +1,14 @@
 // How devices and what is about them are called in sentences.
 
-import { briefDevice, callUses, list, monitorsAt, showsOrMay } from '../../machine/cards.ts'
+import { monitorsAt } from '../../machine/cards.ts'
 import type { Reason } from '../../machine/gates.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
-import { classWord, isDisplay } from '../../machine/read/pci.ts'
+import { briefDevice, classWord, describeUses, list, showsWord } from '../../machine/messages.ts'
+import { isDisplay } from '../../machine/read/pci.ts'
 import type { VirtualProblem } from '../../plan/guestDevices.ts'
 import { type Message, plural, type Wording } from '../message.ts'
 
-export { briefDevice, callUses, list, showsOrMay }
+export { briefDevice, describeUses, list, showsWord }
 
 /** Names of devices by their IDs. */
 export type Names = ReadonlyMap<string, string>
@@ -23,7 +24,7 @@ export function whyNot(reason: Reason): string {
     case 'INTEGRATED':
       return 'it is part of the processor'
     case 'CARRIES_DISK':
-      return `your files are behind ${briefDevice(reason.device)}: ${callUses(reason.uses)}`
+      return `your files are behind ${briefDevice(reason.device)}: ${describeUses(reason.uses)}`
     case 'ONLY_NETWORK':
       return `${briefDevice(reason.device)} is your only network card`
     case 'ONLY_KEYBOARD':
@@ -31,7 +32,7 @@ export function whyNot(reason: Reason): string {
     case 'ONLY_DISPLAY':
       return 'no other card is left to show a picture'
     case 'SHOWS_SCREEN':
-      return `it ${showsOrMay(reason.device)} your screen${places(monitorsAt(reason.device))}`
+      return `it ${showsWord(reason.device)} your screen${places(monitorsAt(reason.device))}`
     case 'SHARED_GROUP': {
       const groups = [...new Set(reason.others.map(it => it.group))]
       return `it shares IOMMU group ${list(groups.map(String))} with ${list(reason.others.map(briefDevice))}`

@@ -1,6 +1,6 @@
 // The words for what must stay with the host, and for cards that are not there.
 
-import { isSilent, monitorsAt } from '../../machine/cards.ts'
+import { hasUnknownMonitors, monitorsAt } from '../../machine/cards.ts'
 import type { Caution } from '../../machine/gates.ts'
 import { idOf, type PciDevice, slotOf } from '../../machine/machine.ts'
 import { isVgpu, isVirtual } from '../../machine/virtualFunctions.ts'
@@ -11,7 +11,7 @@ import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
 import {
   briefDevice,
   callDevice,
-  callUses,
+  describeUses,
   groupOfVirtual,
   iommuName,
   list,
@@ -65,7 +65,7 @@ const WORDS: Wording<ChoiceProblem, About, Message> = {
   ...VIRTUAL_WORDS,
   CARRIES_DISK: ({ device, uses }, { names, isLater, refuse }) =>
     refuse(
-      `${callDevice(device, names)} carries what this system lives on: ${callUses(uses)}.`,
+      `${callDevice(device, names)} carries what this system lives on: ${describeUses(uses)}.`,
       isLater
         ? 'while the guest runs, the host would not find its files.'
         : 'after the next boot it would belong to the guest, and the host would not find its files.',
@@ -104,7 +104,7 @@ const WORDS: Wording<ChoiceProblem, About, Message> = {
   },
   SHOWS_SCREEN: ({ device, others }, { call, names, refuse }) =>
     refuse(
-      isSilent(device)
+      hasUnknownMonitors(device)
         ? `${device.address} may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot.`
         : `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
       `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,

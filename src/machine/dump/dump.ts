@@ -2,11 +2,10 @@
 
 import { groupBy } from '../../collections.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
+import { DUMP_HEADER } from '../messages.ts'
 import { type Entry, type Recording, recordedText } from '../source.ts'
 import { type Kind, type Masks, masksFor, placeholdersFor } from './names.ts'
 import { keptParameters, namedDrivers, reducedText } from './texts.ts'
-
-const HEAD = '# A machine as "vfio-patch scan --dump" saw it.'
 
 /**
  * The texts of a dump by file name, one for each folder of the root that was read (`sys.txt`, `proc.txt`,
@@ -22,15 +21,15 @@ export function makeDump(recording: Recording): {
 } {
   const reduced = withoutIdentity(recording)
   const entries = [...reduced.recording].sort(([a], [b]) => (a < b ? -1 : 1))
-  const told = entries.filter(([path, entry], i) => {
+  const listed = entries.filter(([path, entry], i) => {
     const isAround = entry === 'folder' && entries[i + 1]?.[0].startsWith(`${path}/`)
     // A line ends a path at its first blank; nothing that is read has one in its path.
     return !isAround && !/\s/.test(path)
   })
-  const files = groupBy(told, ([path]) => `${path.split('/')[1]}.txt`)
+  const files = groupBy(listed, ([path]) => `${path.split('/')[1]}.txt`)
   const texts = [...files].map(([name, own]): [string, string] => {
     const lines = own.flatMap(([path, entry]) => entryLines(path, entry))
-    return [name, `${[HEAD, ...lines].join('\n')}\n`]
+    return [name, `${[DUMP_HEADER, ...lines].join('\n')}\n`]
   })
   return { texts: new Map(texts), replaced: reduced.replaced }
 }

@@ -3,34 +3,31 @@
 
 import { type Recording, recordedText } from '../source.ts'
 
-/** What a placeholder replaces, in the singular and the plural. */
-export const KINDS = {
-  net: ['network interface', 'network interfaces'],
-  bridge: ['network bridge', 'network bridges'],
-  input: ['input device', 'input devices'],
-  luks: ['encrypted volume', 'encrypted volumes'],
-  vg: ['LVM volume group', 'LVM volume groups'],
-  lv: ['LVM volume', 'LVM volumes'],
-  map: ['device mapping', 'device mappings'],
-  array: ['disk array', 'disk arrays'],
-  block: ['block device', 'block devices'],
-  disk: ['disk with its serial number', 'disks with their serial numbers'],
-  label: ['file system label', 'file system labels'],
-  partlabel: ['partition label', 'partition labels'],
-  path: ['path to a disk', 'paths to disks'],
-  pool: ['ZFS pool', 'ZFS pools'],
-  set: ['ZFS dataset', 'ZFS datasets'],
-  mount: ['mount point', 'mount points'],
-  swap: ['swap file', 'swap files'],
-  entry: ['boot entry', 'boot entries'],
-  profile: ['profile of the system', 'profiles of the system'],
-  driver: ['driver', 'drivers'],
-  value: ['kernel parameter', 'kernel parameters'],
-  other: ['set of kernel parameters', 'sets of kernel parameters'],
-  number: ['UUID, hardware address or store path', 'UUIDs, hardware addresses and store paths']
-} as const
-
-export type Kind = keyof typeof KINDS
+/** The kinds of names that placeholders replace. */
+export type Kind =
+  | 'net'
+  | 'bridge'
+  | 'input'
+  | 'luks'
+  | 'vg'
+  | 'lv'
+  | 'map'
+  | 'array'
+  | 'block'
+  | 'disk'
+  | 'label'
+  | 'partlabel'
+  | 'path'
+  | 'pool'
+  | 'set'
+  | 'mount'
+  | 'swap'
+  | 'entry'
+  | 'profile'
+  | 'driver'
+  | 'value'
+  | 'other'
+  | 'number'
 
 /** Names as they appear in a dump. */
 export interface Placeholders {

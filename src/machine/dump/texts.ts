@@ -197,7 +197,7 @@ const OPTIONS =
    audio enable_guc enable_gvt enable_psr enable_fbc enable_dc fastboot force_probe max_vfs probe_vf
    guc_firmware_path power_save power_save_controller enable index model probe_mask dmic_detect default_ps_max_latency_us`)
 
-function isTelling(name: string): boolean {
+function isRelevantName(name: string): boolean {
   const [module = ''] = name.split('.')
   return NAMES.has(name) || (name.includes('.') && isKnownModule(module))
 }
@@ -235,7 +235,7 @@ export function keptParameters(
   return text
     .split(/\s+/)
     .map(it => /^("?)([^=]*)(=?)(.*)$/s.exec(it) ?? [])
-    .filter(([, , name = '']) => isTelling(name))
+    .filter(([, , name = '']) => isRelevantName(name))
     .map(([, quote = '', name = '', equals = '', value = '']) => {
       const parts = value.split(/([,;:=@!"]+)/)
       const values = parts

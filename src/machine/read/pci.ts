@@ -26,34 +26,6 @@ export function isBridge(device: PciDevice): boolean {
   return device.class.startsWith('06')
 }
 
-const CLASSES: readonly [code: string, word: string][] = [
-  ['0106', 'SATA'],
-  ['0108', 'NVMe'],
-  ['01', 'storage'],
-  ['0280', 'Wi-Fi'],
-  ['02', 'network'],
-  ['0302', '3D'],
-  ['03', 'display'],
-  ['0403', 'audio'],
-  ['04', 'multimedia'],
-  ['05', 'memory'],
-  ['06', 'bridge'],
-  ['07', 'serial'],
-  ['0805', 'card reader'],
-  ['08', 'system'],
-  ['0c03', 'USB'],
-  ['0c05', 'SMBus'],
-  ['0c80', 'USB-C'],
-  ['0c', 'serial bus'],
-  ['10', 'encryption'],
-  ['11', 'signals']
-]
-
-/** What kind of device it is, in a word or two. */
-export function classWord(code: string): string {
-  return CLASSES.find(([it]) => code.startsWith(it))?.[1] ?? 'other'
-}
-
 const DEVICES = '/sys/bus/pci/devices'
 const DRM = '/sys/class/drm'
 
@@ -93,7 +65,7 @@ function readDevice(
   return {
     ...{ address, vendor, device, class: code, connectors },
     window: largestWindow(value('resource') ?? ''),
-    behind: addressesIn(source.link(folder) ?? '').filter(it => it !== address),
+    upstreamBridges: addressesIn(source.link(folder) ?? '').filter(it => it !== address),
     ...defined({
       driver: target('driver'),
       module: target('driver/module'),

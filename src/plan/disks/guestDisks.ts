@@ -5,14 +5,14 @@ import type { SourceFile } from '../../configuration/files.ts'
 import { guestName } from '../../guests/convert.ts'
 import { type DiskName, type PassedDisk, passedDisks } from '../../guests/needs/disks.ts'
 import {
-  blocksAt,
+  blockDevicesAt,
   devicePath,
-  dormantOn,
-  downwards,
+  dormantContent,
   filePath,
+  hostUsesOf,
   isPartitionOf,
   isSamePath,
-  usesUpon
+  withUnderlying
 } from '../../machine/disks.ts'
 import type { BlockDevice, UsbPlace } from '../../machine/machine.ts'
 import { domainIn } from '../guest.ts'
@@ -81,9 +81,9 @@ function doubtsOf(
   const all = host.machine?.blocks ?? []
   const unsettled = unsettledIn(host)
   if (unsettled.length > 0) return [{ ...about, code: 'DISK_NOT_IN_DUMP', devices: unsettled }]
-  const below = place.blocks.flatMap(it => downwards(it, all))
+  const below = place.blocks.flatMap(it => withUnderlying(it, all))
   if (below.some(it => it.isRemovable)) return [{ ...about, code: 'DISK_REMOVABLE' }]
-  const content = place.blocks.map(it => dormantOn(it, all)).find(it => it !== undefined)
+  const content = place.blocks.map(it => dormantContent(it, all)).find(it => it !== undefined)
   if (content !== undefined) return [{ ...about, code: 'DISK_DORMANT', content }]
   if (isPoolUnplaced(place, host)) return [{ ...about, code: 'DISK_MAY_BE_POOL' }]
   const renumbered = renumberedBy(disk, place, host)
@@ -129,7 +129,7 @@ function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice
       it.kind !== 'pool' &&
       it.device.startsWith('/dev/') &&
       !(it.kind === 'mount' && mounted.includes(it.name)) &&
-      blocksAt(follow(it.device), all).length === 0
+      blockDevicesAt(follow(it.device), all).length === 0
   )
 }
 
@@ -154,13 +154,13 @@ function renumberedBy(
   const family = NUMBERED.exec(path ?? '')?.[1]
   const [block] = blocks
   if (family === undefined || !block) return undefined
-  const own = downwards(block, all)
+  const own = withUnderlying(block, all)
   const others = all.filter(
     it =>
       it.name.startsWith(family) &&
       it.disk === undefined &&
       !own.includes(it) &&
-      usesUpon(it, all).length > 0
+      hostUsesOf(it, all).length > 0
   )
   if (others.length === 0) return undefined
   return {
@@ -247,7 +247,7 @@ function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskP
   const all = [...new Set(texts.flatMap(it => [it, follow(it)]))]
   const paths = all.flatMap(it => devicePath(it) ?? [])
   const files = all.flatMap(it => filePath(it) ?? [])
-  const blocks = paths.flatMap(it => blocksAt(it, machine?.blocks ?? []))
+  const blocks = paths.flatMap(it => blockDevicesAt(it, machine?.blocks ?? []))
   return { paths, files, blocks: [...new Set(blocks)] }
 }
 
@@ -257,7 +257,7 @@ function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskP
  */
 function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
   const all = host.machine?.blocks ?? []
-  const machine = place.blocks.flatMap(it => usesUpon(it, all))
+  const machine = place.blocks.flatMap(it => hostUsesOf(it, all))
   const seen = uniqueBy(machine, it => [it.kind, it.name, it.blockDevice].join('\0'))
   const said = host.devices
     .filter(it => isUsedBy(it, place, host))
@@ -303,7 +303,7 @@ function isBelow(
   above: BlockDevice,
   all: readonly BlockDevice[]
 ): boolean {
-  const below = downwards(above, all)
+  const below = withUnderlying(above, all)
   return devices.some(it => below.includes(it))
 }
 

@@ -12,12 +12,12 @@ export function readNetworks(source: Source): Network[] {
     const path = source.link(`${NET}/${name}`) ?? ''
     if (path === '' || path.includes('/devices/virtual/')) return []
     const isUp = source.text(`${NET}/${name}/operstate`)?.trim() === 'up'
-    return [{ name, through: withCards(source, addressesIn(path)), isUp }]
+    return [{ name, through: withPhysicalFunctions(source, addressesIn(path)), isUp }]
   })
 }
 
 /** A virtual function is gone with the card that it is made of, though that is not on the way to it. */
-function withCards(source: Source, addresses: readonly string[]): string[] {
+function withPhysicalFunctions(source: Source, addresses: readonly string[]): string[] {
   const physical = (it: string) => source.link(`/sys/bus/pci/devices/${it}/physfn`) ?? ''
   return addresses.flatMap(it => [...addressesIn(physical(it)), it])
 }
@@ -42,7 +42,7 @@ interface Input {
 export function readKeyboards(source: Source): Keyboard[] {
   const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
   const pointers = inputs.filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))
-  const mice = new Set(pointers.map(it => plugOf(it.path)))
+  const mice = new Set(pointers.map(it => usbDeviceOf(it.path)))
   const typed = inputs.filter(it => isKeyboard(it) && !NOT_TYPED_ON.test(it.path))
   const keyboards = typed.map(({ name, path }): Keyboard => {
     const isWireless = path.startsWith('/devices/virtual/')
@@ -50,7 +50,7 @@ export function readKeyboards(source: Source): Keyboard[] {
     return {
       name,
       through,
-      hasMouse: !isWireless && mice.has(plugOf(path)),
+      hasMouse: !isWireless && mice.has(usbDeviceOf(path)),
       isBuiltIn: through.length === 0 && !isWireless
     }
   })
@@ -68,14 +68,14 @@ function readInputs(text: string): Input[] {
       name: line('N: Name=').replace(/^"|"$/g, ''),
       path: line('S: Sysfs='),
       handlers: line('H: Handlers=').split(/\s+/),
-      events: bits(line('B: EV=')),
-      keys: bits(line('B: KEY='))
+      events: parseBits(line('B: EV=')),
+      keys: parseBits(line('B: KEY='))
     }
   })
 }
 
 /** Words of 64 bits in hexadecimal, the highest first. */
-function bits(text: string): bigint {
+function parseBits(text: string): bigint {
   const words = text.split(/\s+/).filter(it => /^[0-9a-f]{1,16}$/i.test(it))
   return words.reduce((all, word) => (all << 64n) | BigInt(`0x${word}`), 0n)
 }
@@ -92,7 +92,7 @@ function isKeyboard({ handlers, events, keys }: Input): boolean {
 }
 
 /** The path of the USB device that an input is part of, or its own. */
-function plugOf(path: string): string {
+function usbDeviceOf(path: string): string {
   return /^.*?\/usb\d+\/(?:\d+-[\d.]+\/)*(?=\d+-[\d.]+:)/.exec(path)?.[0] ?? path
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readBridges, readKeyboards, readNetworks } from '../../src/machine/read/lifelines.ts'
+import { readBridges, readKeyboards, readNetworks } from '../../src/machine/read/networkAndInput.ts'
 import { sourceFrom } from './support/tree.ts'
 
 const LETTERS = '1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe'
