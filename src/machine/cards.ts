@@ -3,13 +3,13 @@ import { idOf, type Machine, type PciDevice, slotOf } from './machine.ts'
 import { canShow, isBridge, isDisplay } from './read/pci.ts'
 import { isVirtual, withoutVirtualFunctions, withVirtualFunctions } from './virtualFunctions.ts'
 
-/** A graphics card: the functions that go to a guest together. */
+/** A graphics card: the functions that are passed to a guest together. */
 export interface Card {
-  /** The device that draws. */
+  /** The first display function. */
   display: PciDevice
-  /** All its functions, that one among them, in the order of their addresses. */
+  /** All its functions, including `display`, in the order of their addresses. */
   functions: readonly PciDevice[]
-  /** Whether it is part of the processor. */
+  /** True if it is part of the processor. */
   isIntegrated: boolean
 }
 
@@ -28,7 +28,7 @@ interface CardIndex {
   byFunction: ReadonlyMap<string, Card>
 }
 
-// Callers ask for each device of a machine, of which one with SR-IOV has hundreds.
+// Callers look up every device of a machine, and with SR-IOV there can be hundreds.
 const indexes = new WeakMap<Machine, CardIndex>()
 
 function indexOf(machine: Machine): CardIndex {
@@ -57,12 +57,12 @@ function findCards(devices: readonly PciDevice[]): Card[] {
   })
 }
 
-/** Whether a device is a function of the card; `port` is the bridge above the slot of the card. */
+/** True if a device is a function of the card; `port` is the bridge above the slot of the card. */
 function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | undefined): boolean {
-  // A virtual function goes to a guest alone, also where it lies in the slot of its card.
+  // A virtual function is passed to a guest alone, even if it is in the slot of its card.
   if (isBridge(other) || isVirtual(other)) return false
   if (slotOf(other.address) === slotOf(display.address)) return true
-  // Some cards have a switch of their own, with their sound in another slot below it.
+  // Some cards have their own PCIe switch, with the audio function in another slot below it.
   return (
     port !== undefined &&
     port.vendor === display.vendor &&
@@ -74,22 +74,22 @@ function isSameCard(display: PciDevice, other: PciDevice, port: PciDevice | unde
 }
 
 /**
- * Graphics on the bus of the chipset are part of the processor; so are those of AMD that share their
- * slot with its other parts, such as the one for encryption.
+ * True for graphics on the chipset's bus, and for AMD graphics that share their slot with other parts of
+ * the processor, such as the encryption controller.
  */
 function isIntegrated(display: PciDevice, functions: readonly PciDevice[]): boolean {
   if (/^[0-9a-f]+:00:/.test(display.address) && display.upstreamBridges.length === 0) return true
   return functions.some(it => ['10', '11', '048'].some(code => it.class.startsWith(code)))
 }
 
-/** The display devices that the host would still have, were these given away. */
+/** The display devices that the host keeps if these devices are passed through. */
 export function remainingDisplays(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   return machine.devices.filter(it => canShow(it) && !passed.has(it.address) && !isForGuests(it))
 }
 
 /**
- * Whether nobody tells if a monitor is at it, though one may be: some drivers know no places, and where
- * the firmware's first screen was is not known everywhere.
+ * True if a monitor may be connected, but the system doesn't report it: some drivers have no
+ * connectors, and not every system reports the boot display.
  */
 export function hasUnknownMonitors(device: PciDevice): boolean {
   const { connectors, driver, bootVga } = device
@@ -97,21 +97,21 @@ export function hasUnknownMonitors(device: PciDevice): boolean {
   return mayShow && connectors.length === 0 && bootVga !== true && !isForGuests(device)
 }
 
-/** The monitors at a device, by their places. */
+/** The names of the connectors of a device that have a monitor. */
 export function monitorsAt({ connectors }: PciDevice): string[] {
   return connectors.filter(it => it.isConnected).map(it => it.name)
 }
 
-/** The devices that the IOMMU can't keep apart, so that they are given away together or not at all. */
+/** An IOMMU group: devices that can be passed through only together. */
 export interface Group {
-  /** Undefined for the devices in no group. */
+  /** Undefined for devices without a group. */
   id: string | undefined
   devices: readonly PciDevice[]
-  /** Whether several slots are in it, bridges not counted; a virtual function counts as a slot of its own. */
+  /** True if it has several slots, not counting bridges. A virtual function counts as a slot. */
   isShared: boolean
 }
 
-/** The groups in the order of their numbers; what is in none comes last. */
+/** The groups in the order of their numbers; devices without a group come last. */
 export function iommuGroups(machine: Machine): Group[] {
   const order = ({ id }: Group) => (id === undefined ? Number.POSITIVE_INFINITY : +id)
   return [...groupBy(machine.devices, it => it.group)]
@@ -121,7 +121,10 @@ export function iommuGroups(machine: Machine): Group[] {
     .sort((a, b) => (order(a) < order(b) ? -1 : 1))
 }
 
-/** What can be given away for itself of these devices, by address: slots, and virtual functions. */
+/**
+ * The units of these devices that can be passed through separately: slots and virtual functions, by
+ * address.
+ */
 export function assignableUnits(devices: readonly PciDevice[]): string[] {
   const units = devices
     .filter(it => !isBridge(it))
@@ -130,9 +133,9 @@ export function assignableUnits(devices: readonly PciDevice[]): string[] {
 }
 
 /**
- * What keeps the groups of these devices from being given to a guest: devices in them that some
- * other driver has. Bridges, devices without a driver, and virtual functions of these devices, which go
- * with them, are not in the way.
+ * The other devices in the IOMMU groups of these devices that have a host driver, which prevents passing
+ * the group through. Bridges, devices without a driver and virtual functions of these devices don't
+ * count.
  */
 export function otherGroupMembers(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const groups = new Set(
@@ -151,16 +154,16 @@ export function otherGroupMembers(machine: Machine, passed: ReadonlySet<string>)
 }
 
 /**
- * Whether it is set aside for guests at the moment: also by a driver that is vfio-pci for one kind of
- * device, mostly for its virtual functions, such as mlx5_vfio_pci.
+ * True if its driver is one for passthrough: vfio-pci, a variant of it for some kind of device, such as
+ * mlx5_vfio_pci, or pci-stub.
  */
 export function isForGuests({ driver = '' }: PciDevice): boolean {
   return /(?:^|[-_])vfio[-_]pci$/.test(driver) || driver === 'pci-stub'
 }
 
 /**
- * The devices that stay with the host and have an ID of one that goes, so that the ID can't tell
- * them apart. A virtual function is never bound by ID, so one that goes counts among those that stay.
+ * The devices that the host keeps and that have the same ID as one of the passed devices, so that they
+ * can't be selected by ID. Passed virtual functions count among them: they are never bound by ID.
  */
 export function sameIdDevices(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const bound = withoutVirtualFunctions(machine, passed)
@@ -169,13 +172,15 @@ export function sameIdDevices(machine: Machine, passed: ReadonlySet<string>): Pc
   return machine.devices.filter(it => !gone.has(it.address) && ids.has(idOf(it)))
 }
 
-const DISPLAY: Record<string, readonly string[]> = {
+/** The drivers of display devices, by vendor ID. */
+const DISPLAY_DRIVERS: Record<string, readonly string[]> = {
   '10de': ['nouveau', 'nova_core', 'nvidia', 'nvidiafb'],
   '1002': ['amdgpu', 'radeon'],
   '8086': ['i915', 'xe']
 }
 
-const OTHERS: readonly [code: string, module: string][] = [
+/** The drivers of other devices, by the start of the class code. */
+const CLASS_DRIVERS: readonly [code: string, module: string][] = [
   ['0403', 'snd_hda_intel'],
   ['0c0330', 'xhci_pci'],
   ['0c0320', 'ehci_pci'],
@@ -183,23 +188,22 @@ const OTHERS: readonly [code: string, module: string][] = [
   ['010601', 'ahci']
 ]
 
-/** Modules that take any device on request, and none by themselves. */
+/** Modules that bind any device on request, and none by themselves. */
 const FOR_GUESTS = ['vfio_pci', 'pci_stub', 'xen_pciback']
 
 /**
- * The kernel modules whose drivers could take the device before vfio-pci does: those for its kind,
- * those that say they are for it, and the one that has it now. What a device is bound to now says
- * nothing where that is vfio-pci.
+ * The kernel modules whose drivers could bind the device before vfio-pci does: the usual ones for its
+ * class, those with a matching alias, and that of its current driver unless it is one for passthrough.
  */
 export function competingDrivers(device: PciDevice): string[] {
   const { vendor, class: code, module } = device
-  const kinds = OTHERS.filter(([it]) => code.startsWith(it)).map(([, it]) => it)
+  const kinds = CLASS_DRIVERS.filter(([it]) => code.startsWith(it)).map(([, it]) => it)
   const usual = code.startsWith('03')
-    ? (DISPLAY[vendor] ?? [])
+    ? (DISPLAY_DRIVERS[vendor] ?? [])
     : code.startsWith('0c80') && vendor === '10de'
       ? ['i2c_nvidia_gpu']
       : kinds
-  // Without a module the driver is part of the kernel, and nothing can be loaded before it.
+  // A driver without a module is built into the kernel: no module can be loaded before it.
   const now = module === undefined ? [] : [module]
   const all = [...usual, ...(device.suitable ?? []), ...now]
   return [...new Set(all)].filter(it => !FOR_GUESTS.includes(it)).sort()

@@ -1,17 +1,14 @@
-// Which block device a path means, and what the host does with it or with what lies on it.
+// Finds the block device for a path, and how the host uses it and what is on it.
 
 import { posix } from 'node:path'
 import type { BlockDevice, BlockUse } from './machine.ts'
 
-/** A use, and the block device that has it. */
+/** A use of a block device. */
 export interface PlacedUse extends BlockUse {
   blockDevice: string
 }
 
-/**
- * The block devices that a path below `/dev` names: none where the machine has it not, several where more than
- * one of them lays claim to a link.
- */
+/** The block devices that a path below `/dev` names; several if more than one claims the same symlink. */
 export function blockDevicesAt(text: string, blocks: readonly BlockDevice[]): BlockDevice[] {
   const path = devicePath(text)
   if (path === undefined) return []
@@ -34,7 +31,7 @@ export function blockDevicesAt(text: string, blocks: readonly BlockDevice[]): Bl
   )
 }
 
-/** Whether it is the character device that takes commands for a disk, which can write to it as well. */
+/** True for the character device for commands to a disk, which can write to the disk, too. */
 function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDevice): boolean {
   if (disk !== undefined) return false
   return (
@@ -45,9 +42,8 @@ function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDe
 }
 
 /**
- * What the host does with a block device, with its partitions, and with all that is made of these. Of the disk
- * around a partition only that counts which takes the disk as a whole. A loop device on a disk is that disk. What
- * is mounted comes first.
+ * How the host uses a block device, its partitions and everything built on them. For a partition, uses of
+ * the disk as a whole count, too. A loop device on a disk counts as that disk. Mounts and swap come first.
  */
 export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
   const looped = withLooped(device, blocks)
@@ -63,14 +59,16 @@ export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]):
   return [...uses.filter(isEnd), ...uses.filter(it => !isEnd(it))]
 }
 
-/** A block device, and those that it gives another name to: unlike mappings, loop devices claim no disk. */
+/**
+ * A block device and, for a loop device, its backing device: unlike mappings, loop devices don't claim it.
+ */
 function withLooped(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
   return withAllFrom([device], at =>
     blocks.filter(it => at.name.startsWith('loop') && at.parts.includes(it.name))
   )
 }
 
-/** The block devices from some on upwards: their partitions if these count, and what is made of them. */
+/** These block devices and everything built on them, with the partitions of `from` if `withPartitions`. */
 function withStacked(
   from: readonly BlockDevice[],
   blocks: readonly BlockDevice[],
@@ -84,20 +82,20 @@ function withStacked(
   })
 }
 
-/** The block devices below one: the disk around it, and what it is made of; with itself. */
+/** A block device, its disk if it is a partition, and everything it is built on. */
 export function withUnderlying(device: BlockDevice, blocks: readonly BlockDevice[]): BlockDevice[] {
   return withAllFrom([device], at =>
     blocks.filter(it => at.parts.includes(it.name) || it.name === at.disk)
   )
 }
 
-/** Some block devices, and all that are reached from them step by step. */
+/** The transitive closure of `next`, including `from`. */
 function withAllFrom(
   from: readonly BlockDevice[],
   next: (at: BlockDevice) => readonly BlockDevice[]
 ): BlockDevice[] {
   const found = new Set(from)
-  // A set gives what is added to it meanwhile, too.
+  // The loop also visits devices that are added meanwhile.
   for (const at of found) for (const it of next(at)) found.add(it)
   return [...found]
 }
@@ -105,7 +103,7 @@ function withAllFrom(
 const MEMBERS =
   /^(?:crypto_LUKS|LVM2_member|zfs_member|\w+_raid_member|bcachefs|bcache|swap|swsuspend)$/
 
-/** What a block device holds that the host may take into use, and does not use now. */
+/** The content of a block device, such as `crypto_LUKS`, that the host doesn't use now but may later. */
 export function dormantContent(
   device: BlockDevice,
   blocks: readonly BlockDevice[]
@@ -113,7 +111,7 @@ export function dormantContent(
   return withStacked([device], blocks, true).find(it => MEMBERS.test(it.content ?? ''))?.content
 }
 
-// Paths below /dev that name disks, compared by their text alone.
+// Paths below /dev that name disks, compared as text.
 
 const TAGS: Readonly<Record<string, string>> = {
   UUID: 'by-uuid',
@@ -124,8 +122,8 @@ const TAGS: Readonly<Record<string, string>> = {
 }
 
 /**
- * The path of a device as short as it can be said: without `//` and `..`, a mapping as `/dev/mapper/NAME`,
- * and `UUID=…` and its like of fstab as the link that udev makes. Undefined for what is no path below `/dev`.
+ * The normalized path of a device: without `//` and `..`, a mapping as `/dev/mapper/NAME`, and tags of
+ * fstab such as `UUID=…` as the symlink of udev. Undefined for anything that isn't a path below `/dev`.
  */
 export function devicePath(text: string): string | undefined {
   const [, tag, value] = /^([A-Z]+)="?([^"]*)"?$/.exec(text) ?? []
@@ -137,26 +135,26 @@ export function devicePath(text: string): string | undefined {
   return name === undefined ? path : `/dev/mapper/${name}`
 }
 
-/** An absolute path that is not below `/dev`, as short as it can be said; undefined for anything else. */
+/** The normalized form of an absolute path that isn't below `/dev`; undefined for anything else. */
 export function filePath(text: string): string | undefined {
   if (!text.startsWith('/')) return undefined
   const path = posix.normalize(text).replace(/(?<=.)\/$/, '')
   return devicePath(path) === undefined ? path : undefined
 }
 
-/** A label as udev writes it in a link: what could harm there as `\x20`. */
+/** A label as udev writes it in a symlink, with special characters as `\x20`. */
 export function udevName(text: string): string {
   return text.replace(/[^\w#+.:=@\u0080-\uffff-]/g, it => {
     return `\\x${it.charCodeAt(0).toString(16).padStart(2, '0')}`
   })
 }
 
-/** The name of the mapping of a logical volume, as in `/dev/mapper/NAME`. */
+/** The name of a logical volume in `/dev/mapper`. */
 export function mappingOf(group: string, volume: string): string {
   return `${group.replaceAll('-', '--')}-${volume.replaceAll('-', '--')}`
 }
 
-/** Whether two paths name the same thing, as far as their text says it; both as `devicePath` gives them. */
+/** True if two paths name the same device, judging by their text; both as `devicePath` returns them. */
 export function isSamePath(one: string, other: string): boolean {
   return one === other || asMapping(one) === asMapping(other)
 }
@@ -169,7 +167,7 @@ function asMapping(path: string): string {
   return group === '' || FOLDERS.test(group) ? path : `/dev/mapper/${mappingOf(group, volume)}`
 }
 
-/** Whether `part` is a partition of `disk` by their names: `sda1`, `nvme0n1p2`, `…-part3`. */
+/** True if `part` is a partition of `disk`, judging by their names: `sda1`, `nvme0n1p2`, `…-part3`. */
 export function isPartitionOf(part: string, disk: string): boolean {
   if (!part.startsWith(disk)) return false
   const rest = part.slice(disk.length)

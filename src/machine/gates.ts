@@ -1,4 +1,4 @@
-// What must not be given away, because the person would be locked out of their machine.
+// Which devices must not be passed through, because the user would lose access to the machine.
 
 import {
   type Card,
@@ -15,44 +15,44 @@ import { isVirtual, virtualFunctionsOf, withVirtualFunctions } from './virtualFu
 
 type Devices = readonly PciDevice[]
 
-/** Why a device stays with the host, and what is lost otherwise. */
+/** Why the host has to keep a device. */
 export type Gate =
-  /** The host reaches its files, its swap or a member of LUKS or ZFS through it. */
+  /** It leads to a disk with files or swap of the host, or with a member of LUKS or ZFS. */
   | { code: 'CARRIES_DISK'; device: PciDevice; uses: readonly StorageUse[] }
-  /** No network card would be left; `others` take some of them away as well. */
+  /** No network card would be left; `others` lead to some of the lost ones, too. */
   | { code: 'ONLY_NETWORK'; device: PciDevice; others: Devices; names: readonly string[] }
-  /** The keyboard is plugged in there, and there is none but at `others`, which would go as well. */
+  /** A keyboard is connected to it, and all other keyboards to `others`, which would be passed, too. */
   | { code: 'ONLY_KEYBOARD'; device: PciDevice; others: Devices; names: readonly string[] }
-  /** No graphics card would be left for the host; `others` would go as well. */
+  /** No graphics card would be left for the host; `others` would be passed, too. */
   | { code: 'ONLY_DISPLAY'; device: PciDevice; others: Devices }
   /**
-   * Its monitors are those that the person looks at, or may be; they could be plugged into `others`. The
-   * only gate that a person can open by a word.
+   * It shows the user's screen, or may; the monitors could be connected to `others`. The only gate that
+   * the user can open, with --confirm.
    */
   | { code: 'SHOWS_SCREEN'; device: PciDevice; monitors: readonly string[]; others: Devices }
 
-/** Whether a picture is all that is lost, so that a boot entry which keeps it opens the gate. */
+/** True if only the screen would be lost, so that a boot entry of its own opens the gate. */
 export function isDisplayGate({ code }: Gate): boolean {
   return code === 'ONLY_DISPLAY' || code === 'SHOWS_SCREEN'
 }
 
-/** The devices that it is closed to; several where none of them closes it alone. */
+/** The devices that the gate is closed for; several if only all together close it. */
 export function gateDevices(gate: Gate): PciDevice[] {
-  const goesToo = 'others' in gate && gate.code !== 'SHOWS_SCREEN' ? gate.others : []
-  return [gate.device, ...goesToo]
+  const others = 'others' in gate && gate.code !== 'SHOWS_SCREEN' ? gate.others : []
+  return [gate.device, ...others]
 }
 
 interface GateOptions {
-  /** The addresses of display cards that the person confirmed. */
+  /** The addresses of display devices that the user confirmed. */
   confirmed: readonly string[]
-  /** Whether the devices belong to guests from the start; otherwise the host shows on them until then. */
+  /** False if the host uses the devices until a guest starts. */
   bindsAtBoot: boolean
 }
 
 /**
- * The gates that are closed to giving these devices to a guest, all together; none is left out when
- * another is closed. Addresses that the machine doesn't have close none. What is reached through a virtual
- * function is lost with its physical function as well.
+ * All gates that are closed for passing these devices through together. Ignores addresses that the
+ * machine doesn't have. What is reached through a virtual function is lost with its physical function,
+ * too.
  */
 export function closedGates(
   machine: Machine,
@@ -87,13 +87,13 @@ function keyboardGate(machine: Machine, passed: ReadonlySet<string>): Gate[] {
   const keyboards = realKeyboards(machine)
   const { lost, through } = lossOf(keyboards, machine, passed)
   const [device, ...others] = through
-  // Of a wireless one without a known adapter nobody knows whether it stays.
+  // A wireless keyboard without a known adapter may be lost as well.
   const isLeft = keyboards.some(it => !lost.includes(it) && (it.isBuiltIn || it.through.length > 0))
   if (device === undefined || isLeft) return []
   return [{ code: 'ONLY_KEYBOARD', device, others, names: lost.map(it => it.name) }]
 }
 
-/** What is lost with these devices, and those of them that it is reached through. */
+/** What is lost with these devices, and which of them lead to it. */
 function lossOf<T extends ReachedThrough>(
   held: readonly T[],
   machine: Machine,
@@ -109,7 +109,7 @@ function lossOf<T extends ReachedThrough>(
   return { lost, through }
 }
 
-/** Many mice have keys like a keyboard; they count as keyboards only where there is no other. */
+/** The keyboards without mice that report keys, unless there is no other. */
 function realKeyboards({ keyboards }: Machine): readonly Keyboard[] {
   const plain = keyboards.filter(it => !it.hasMouse)
   return plain.length > 0 ? plain : keyboards
@@ -129,7 +129,7 @@ function displayGates(
     return first === undefined ? [] : [{ code: 'ONLY_DISPLAY', device: first, others }]
   }
   if (left.some(it => monitorsAt(it).length > 0)) return []
-  // What the firmware drew on still shows it, where its driver does not say otherwise.
+  // The boot display still has the screen, unless its driver reports connectors.
   const isLeft = left.some(it => it.bootVga === true && it.connectors.length === 0)
   return displays
     .filter(it => showsScreen(machine, it) || (!isLeft && hasUnknownMonitors(it)))
@@ -137,10 +137,10 @@ function displayGates(
     .map(it => ({ code: 'SHOWS_SCREEN', device: it, monitors: monitorsAt(it), others: left }))
 }
 
-/** Whether a person probably looks at it now. */
+/** True if the device probably shows the user's screen now. */
 export function showsScreen({ firmware }: Machine, device: PciDevice): boolean {
   if (isForGuests(device)) return false
-  // The switch of a laptop gives the panel to the card that isn't on the bus of the processor.
+  // The mux of a laptop connects the panel to the card that isn't on the processor's bus.
   const hasPanel = firmware.mux === 'discrete' && device.upstreamBridges.length > 0
   return device.bootVga === true || monitorsAt(device).length > 0 || hasPanel
 }
@@ -149,37 +149,38 @@ function isLost({ through }: ReachedThrough, passed: ReadonlySet<string>): boole
   return through.some(it => passed.has(it))
 }
 
-// What a person should know of a choice, though it prevents nothing.
+// What the user should know about a choice, although it prevents nothing.
 
 export type Caution =
   /**
-   * The firmware drew its first screen on the card, and the kernel may hold on to that; `isOnly` if there is
-   * no other card that it could draw on.
+   * The card is the boot display, and the kernel may keep its framebuffer; `isOnly` if there is no other
+   * card for it.
    */
   | { code: 'BOOT_SCREEN'; device: PciDevice; isOnly: boolean }
-  /** In its boot entry the card that shows the picture is the guest's; these could show one instead. */
+  /** In its boot entry, the card with the screen is passed through; `others` could show it instead. */
   | { code: 'NO_PICTURE'; device: PciDevice; others: Devices }
-  /** A monitor at the card goes dark for the host; another one stays. */
+  /** The host loses the monitors of this card, but keeps another one. */
   | { code: 'MONITOR_GOES'; device: PciDevice; monitors: readonly string[] }
-  /** The card can't be reset, or is of a family that is known not to come back. */
+  /** The card can't be reset. */
   | { code: 'NO_RESET'; device: PciDevice }
+  /** The card is of a family that is known for failing resets. */
   | { code: 'AMD_RESET'; device: PciDevice }
-  /** Others that the host uses are in the IOMMU group of the device, so that no guest can start with it. */
+  /** Other devices in its IOMMU group are used by the host, so no guest can start with it. */
   | { code: 'SHARED_GROUP'; device: PciDevice; others: Devices }
-  /** The card that stays has no driver, so it may show nothing. */
+  /** The host's remaining card has no driver, so it may show nothing. */
   | { code: 'HOST_WITHOUT_DRIVER'; device: PciDevice }
-  /** All drivers of the card that stays would be kept from loading. */
+  /** All drivers of the host's remaining card would be blacklisted. */
   | { code: 'HOST_BLACKLISTED'; device: PciDevice }
-  /** The interfaces that are in use go; only others stay. */
+  /** All interfaces in use would be lost; only unused ones remain. */
   | { code: 'NETWORK_IN_USE'; names: readonly string[] }
-  /** The device has these virtual functions, which are gone in the boot entry that gives it away. */
+  /** The device has these virtual functions, which don't exist in the boot entry that passes it through. */
   | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: Devices }
-  /** The processor says nothing of virtualisation. */
+  /** The processor reports no virtualisation. */
   | { code: 'NO_VIRTUALISATION' }
 
 /**
- * What is to be said about giving these devices to a guest, perhaps with no driver for NVIDIA; nothing
- * where the machine has none of them.
+ * The cautions about passing these devices through; `blacklistsNvidia` if NVIDIA drivers would be
+ * blacklisted. Empty if the machine has none of the devices.
  */
 export function cautionsFor(
   machine: Machine,
@@ -207,16 +208,16 @@ export function cautionsFor(
   }
   const blacklisted = left.filter(it => blacklistsNvidia && it.vendor === '10de')
   for (const device of blacklisted) cautions.push({ code: 'HOST_BLACKLISTED', device })
-  const goes = machine.networks.filter(it => it.through.some(at => passed.has(at)))
-  const stays = machine.networks.filter(it => !goes.includes(it))
-  if (goes.some(it => it.isUp) && stays.length > 0 && !stays.some(it => it.isUp)) {
-    cautions.push({ code: 'NETWORK_IN_USE', names: goes.filter(it => it.isUp).map(it => it.name) })
+  const lost = machine.networks.filter(it => it.through.some(at => passed.has(at)))
+  const kept = machine.networks.filter(it => !lost.includes(it))
+  if (lost.some(it => it.isUp) && kept.length > 0 && !kept.some(it => it.isUp)) {
+    cautions.push({ code: 'NETWORK_IN_USE', names: lost.filter(it => it.isUp).map(it => it.name) })
   }
   if (machine.cpu.hasVirtualisation === false) cautions.push({ code: 'NO_VIRTUALISATION' })
   return cautions
 }
 
-// Polaris, Vega and the first Navi, by the ranges of their IDs.
+// Polaris, Vega and first-generation Navi, as ranges of device IDs.
 const FAMILIES: readonly [from: number, to: number][] = [
   [0x6600, 0x66af],
   [0x67c0, 0x67ff],
@@ -227,7 +228,7 @@ const FAMILIES: readonly [from: number, to: number][] = [
   [0x7300, 0x736f]
 ]
 
-/** AMD's cards of these families stay as the guest left them, unless a module knows a way. */
+/** True for AMD cards of these families, which can't be reset without a device-specific method. */
 function hasResetTrouble(device: PciDevice): boolean {
   const number = Number.parseInt(device.device, 16)
   return (
@@ -237,28 +238,28 @@ function hasResetTrouble(device: PciDevice): boolean {
   )
 }
 
-/** A card, and whether a guest can have it. */
+/** A card, and whether it can be passed through. */
 export interface Candidate {
   card: Card
   /**
-   * `free` if nothing speaks against it; `confirm` if the person has to say that they mean it, or has it
-   * in a boot entry of its own; `separate` if it can be had in such a one only; `kept` if it can't be had.
+   * `free`: without restriction; `confirm`: if the user confirms it, or in a boot entry of its own;
+   * `separate`: only in a boot entry of its own; `kept`: not at all.
    */
   verdict: 'free' | 'confirm' | 'separate' | 'kept'
-  /** Why it is kept or has to be confirmed. */
+  /** Why it isn't `free`. */
   reasons: readonly Reason[]
 }
 
 export type Reason =
   | Gate
-  /** Others that the host uses are in its IOMMU group. */
+  /** Other devices in its IOMMU group are used by the host. */
   | { code: 'SHARED_GROUP'; device: PciDevice; others: Devices }
-  /** It is the processor's own, and what the host shows its screen on as a rule. */
+  /** It is part of the processor, and usually the host needs it for its screen. */
   | { code: 'INTEGRATED'; device: PciDevice }
-  /** It has these virtual functions, which would be gone. */
+  /** It has these virtual functions, which would be lost. */
   | { code: 'HAS_VIRTUAL_FUNCTIONS'; device: PciDevice; virtual: Devices }
 
-/** All graphics cards, those first that a guest can have, and the best of these first. */
+/** All graphics cards, the best candidates first. */
 export function candidateCards(machine: Machine): Candidate[] {
   const rank = { free: 0, confirm: 1, separate: 2, kept: 3 }
   return cardsOf(machine)
@@ -271,7 +272,7 @@ export function candidateCards(machine: Machine): Candidate[] {
     )
 }
 
-/** A virtual function, and whether a guest can have it while it runs. */
+/** A virtual function, and whether it can be passed to a running guest. */
 export interface VirtualCandidate {
   device: PciDevice
   verdict: 'free' | 'kept'
@@ -287,7 +288,7 @@ export function virtualCandidatesOf(machine: Machine): VirtualCandidate[] {
   })
 }
 
-/** The closed gates, and a group with others, for a device that is given away with these functions. */
+/** Closed gates and a shared IOMMU group, for passing a device through with these functions. */
 function reasonsFor(
   machine: Machine,
   device: PciDevice,
@@ -323,14 +324,14 @@ function verdictFor(reasons: readonly Reason[]): Candidate['verdict'] {
   return codes.size === 0 ? 'separate' : 'kept'
 }
 
-/** More for what is not looked at, then for memory. */
+/** Prefers cards that don't show the screen, then cards without monitors, then those with more memory. */
 function score(machine: Machine, device: PciDevice): number {
   const unseen = showsScreen(machine, device) ? 0 : 2 ** 50
   const dark = monitorsAt(device).length > 0 ? 0 : 2 ** 49
   return unseen + dark + device.window
 }
 
-/** The one card that is proposed: undefined if there is none, or several between which to choose. */
+/** The only free candidate; undefined if there is none or more than one. */
 export function proposedCard(candidates: readonly Candidate[]): Candidate | undefined {
   const free = candidates.filter(it => it.verdict === 'free')
   return free.length === 1 ? free[0] : undefined

@@ -1,4 +1,4 @@
-// What is known of a machine, as plain data. What could not be found out is undefined.
+// The facts about a machine, as plain data. Unknown facts are undefined.
 
 export interface Machine {
   /** In the order of their addresses. */
@@ -7,141 +7,139 @@ export interface Machine {
   cpu: Cpu
   memory: Memory
   firmware: Firmware
-  /** The parameters that the running kernel was started with. */
+  /** The parameters of the running kernel. */
   kernelParams: readonly string[]
   /** The running kernel, such as `6.18.2`. */
   kernel?: string
-  /** The release of NixOS, such as `26.05`; absent on another system. */
+  /** The release of NixOS, such as `26.05`; absent on other systems. */
   nixos?: string
-  /** What the host has on its disks. */
+  /** How the host uses its disks. */
   storage: readonly StorageUse[]
-  /** The block devices and what the host does with each; absent where the machine does not say. */
+  /** The block devices and how the host uses each; absent if unknown. */
   blocks?: readonly BlockDevice[]
-  /** Whether the host has a pool of ZFS; absent where it has none. */
+  /** True if a ZFS pool is imported; otherwise absent. */
   hasPools?: true
   networks: readonly Network[]
-  /** The bridges that there are now, those of libvirt's networks included. */
+  /** The names of network bridges, including those of libvirt. */
   bridges?: readonly string[]
   keyboards: readonly Keyboard[]
-  /** The kernel modules that are loaded. */
+  /** The loaded kernel modules. */
   modules?: readonly string[]
-  /** What the kernel wrote into its log; only root may read that. */
+  /** Facts from the kernel log, which only root can read. */
   log?: KernelLog
-  /** The systems of NixOS, as they were built. */
+  /** The NixOS systems, as built. */
   systems?: Systems
 }
 
 export interface Systems {
-  /** What the machine was started with. */
+  /** The system that was booted. */
   booted?: System
-  /** What was switched to since. */
+  /** The system that was activated last. */
   current?: System
-  /** What it starts with unless another is chosen in the boot menu. */
+  /** The default system for the next boot. */
   next?: System
   /**
-   * The specialisation that it was started with, be that of an older generation; blank for the usual boot
-   * entry, absent where that is not known.
+   * The booted specialisation, also of an older generation; empty for the default boot entry, absent if
+   * unknown.
    */
   entry?: string
 }
 
-/** One boot entry of NixOS, as it was built. */
+/** One boot entry of NixOS, as built. */
 export interface System {
-  /** Its path in the store. */
+  /** Its store path. */
   path: string
-  /** The parameters that its kernel is started with. */
   kernelParams: readonly string[]
-  /** Where its kernel, initrd and modules are in the store. */
+  /** The store paths of its kernel, initrd and modules. */
   kernel?: string
   initrd?: string
   modules?: string
-  /** The further boot entries that were built with it. */
   specialisations: readonly { name: string; system: System }[]
 }
 
 export interface KernelLog {
-  /** Whether nothing of the start is lost. */
+  /** True if the messages since boot are complete. */
   isWhole: boolean
-  /** Whether a patch for ACS is at work. */
+  /** True if the ACS override patch is active. */
   splitsGroups: boolean
 }
 
 export interface PciDevice {
   /** With its domain: `0000:01:00.0`. */
   address: string
-  /** Four lower-case hex digits each, as is the ID `vvvv:dddd` that is made from them. */
+  /** Four lower-case hex digits each; the device ID is `vvvv:dddd`. */
   vendor: string
   device: string
   /** Six lower-case hex digits: class, subclass, interface. */
   class: string
-  /** The driver that has it now, and the kernel module that this driver is from. */
+  /** The current driver, and the kernel module that it is from. */
   driver?: string
   module?: string
-  /** The driver that it is reserved for, whatever others say. */
+  /** The `driver_override`: the only driver that may bind it. */
   reservedFor?: string
-  /** The modules that say they are drivers for it; absent where nobody says. */
+  /** The modules with an alias for it; absent if unknown. */
   suitable?: readonly string[]
-  /** The IOMMU group; absent where the kernel uses no IOMMU. */
+  /** The IOMMU group; absent if the kernel uses no IOMMU. */
   group?: string
-  /** Whether the firmware drew its first screen on it; only display devices say so. */
+  /** True if it is the firmware's boot display; only for display devices. */
   bootVga?: boolean
-  /** Whether the kernel draws on it still with what the firmware set up. */
+  /** True if the kernel still uses the firmware's framebuffer on it. */
   holdsFramebuffer?: boolean
-  /** The places for monitors that its driver knows. */
+  /** The connectors for monitors that its driver reports. */
   connectors: readonly Connector[]
-  /** How it can be reset, the best first; empty if it can't be, absent if nobody says. */
+  /** Its reset methods, best first; empty if it can't be reset, absent if unknown. */
   resetMethods?: readonly string[]
-  /** The largest window into its memory, in bytes. */
+  /** The size of its largest prefetchable memory region (BAR), in bytes. */
   window: number
-  /** The addresses of the bridges above it, the outermost first. */
+  /** The addresses of the bridges above it, outermost first. */
   upstreamBridges: readonly string[]
-  /** The address of the device that it is a virtual function of (SR-IOV); absent for every other device. */
+  /** For a virtual function (SR-IOV), the address of its physical function. */
   physicalFunction?: string
-  /** What it says about the virtual functions that it can have; absent for a device that can have none. */
+  /** Absent for a device that can't have virtual functions. */
   sriov?: Sriov
 }
 
-/** What a physical function says about its virtual functions, also while there are none. */
+/** The virtual functions that a physical function can have, whether they exist or not. */
 export interface Sriov {
-  /** How many it can have at most. */
+  /** The maximum number. */
   total: number
-  /** The second half of the ID of each, four lower-case hex digits; absent where the kernel does not say. */
+  /** The device half of their ID, four lower-case hex digits; absent if unknown. */
   device?: string
   /**
-   * The distance from the physical function to its first virtual function, and from each to the next one, in
-   * routing IDs (bus, slot and function as one number); absent where the kernel does not say, which can be
-   * so while there are none.
+   * The distance from the physical function to its first virtual function, and from each to the next, in
+   * routing IDs (bus, slot and function as one number); absent if unknown, as may be the case while none
+   * exists.
    */
   offset?: number
   stride?: number
 }
 
 export interface Connector {
-  /** As the kernel calls it: `DP-1`, `eDP-1`. */
+  /** The kernel's name: `DP-1`, `eDP-1`. */
   name: string
   isConnected: boolean
 }
 
 export interface Iommu {
-  /** Whether the firmware tells the kernel of one. */
+  /** True if the firmware tables describe an IOMMU. */
   isOffered?: boolean
-  /** How many groups the kernel made; it uses an IOMMU if there are any. */
+  /** The number of IOMMU groups; the kernel uses an IOMMU if there are any. */
   groups: number
 }
 
 export interface Cpu {
   vendor?: 'intel' | 'amd'
   model?: string
-  /** Whether it can run guests at full speed. */
+  /** True if it supports VT-x or AMD-V. */
   hasVirtualisation?: boolean
-  /** Whether it has pages of 1 GiB. */
+  /** True if it supports pages of 1 GiB. */
   hasHugePages1G?: boolean
-  /** The numbers of the processors that are in use, as the kernel spells them: `0-7,16-23`. */
+  /** The online processors in the kernel's format: `0-7,16-23`. */
   online?: string
 }
 
 export interface Memory {
-  /** In KiB, as the kernel counts. */
+  /** In KiB. */
   total?: number
   hugepages: readonly { sizeKiB: number; count: number }[]
 }
@@ -150,57 +148,57 @@ export interface Firmware {
   isEfi: boolean
   board?: string
   isLaptop: boolean
-  /** What the switch of a laptop lets draw on its own panel. */
+  /** The card that the mux of a laptop connects the panel to. */
   mux?: 'integrated' | 'discrete'
 }
 
-/** Something of the host's that is gone when a device is given away. */
+/** A resource of the host that is lost if one of its PCI devices is passed through. */
 export interface ReachedThrough {
-  /** The PCI devices that it is reached through; empty where that is unknown or none. */
+  /** The addresses of the PCI devices that lead to it; empty if there are none or they're unknown. */
   through: readonly string[]
 }
 
 export interface StorageUse extends ReachedThrough {
   kind: 'mount' | 'swap' | 'luks' | 'zfs'
-  /** Where it is mounted; else the block device. */
+  /** The mount point or, if there is none, the block device. */
   name: string
   /** The name of the block device, such as `nvme0n1p2`. */
   blockDevice: string
 }
 
-/** A disk, a partition, an array or a mapping, as the kernel has it. */
+/** A disk, a partition, an array or a mapping. */
 export interface BlockDevice {
-  /** The name of the kernel: `nvme0n1p2`, `dm-0`. */
+  /** The kernel's name: `nvme0n1p2`, `dm-0`. */
   name: string
   /** Its major and minor number: `259:2`. */
   number?: string
   /** The block device that it is a partition of. */
   disk?: string
-  /** The block devices that it is made of: members of an array, or what a mapping lies on. */
+  /** The block devices that it is built on: members of an array or of a mapping. */
   parts: readonly string[]
-  /** The name of a mapping, as in `/dev/mapper/NAME`. */
+  /** The name of a mapping in `/dev/mapper`. */
   mapping?: string
-  /** Its other paths below `/dev`, such as `disk/by-id/…`; absent where they are not all known. */
+  /** Its other paths, relative to `/dev`, such as `disk/by-id/…`; absent if not all are known. */
   links?: readonly string[]
   /** Host, bus, target and unit of a SCSI device: `0:0:0:0`. */
   scsi?: string
-  /** The character device that takes SCSI commands for it: `sg0`. */
+  /** The character device for SCSI commands: `sg0`. */
   generic?: string
-  /** The USB device that it is in. */
+  /** The USB device that it is part of. */
   usb?: UsbPlace
-  /** Whether it can be unplugged while the machine runs. */
+  /** True if it can be unplugged while the machine runs. */
   isRemovable: boolean
-  /** What udev found on it, in the words of libblkid: `ext4`, `crypto_LUKS`, `LVM2_member`. */
+  /** Its content according to udev, as named by libblkid: `ext4`, `crypto_LUKS`, `LVM2_member`. */
   content?: string
-  /** The name of the ZFS pool that it is a member of, where udev says it. */
+  /** The ZFS pool that it is a member of, if udev knows it. */
   pool?: string
-  /** What the host does with this block device itself at this moment. */
+  /** How the host uses this block device itself now. */
   uses: readonly BlockUse[]
 }
 
-/** Something that the host does with a block device. */
+/** A use of a block device by the host. */
 export interface BlockUse {
-  /** `mapping` is a mapping that is of no kind known here; the others but `mount` and `swap` are memberships. */
+  /** `mapping` is a mapping of unknown kind. All but `mount` and `swap` are memberships. */
   kind:
     | 'mount'
     | 'swap'
@@ -213,17 +211,19 @@ export interface BlockUse {
     | 'bcache'
     | 'loop'
     | 'mapping'
-  /** The mount point; or the mapping, array or pool that it is a member of. Empty where that is unknown. */
+  /** The mount point, or the mapping, array or pool that it is a member of; empty if unknown. */
   name: string
 }
 
-/** A USB device: four lower-case hex digits each for vendor and product, numbers of its bus and on it. */
+/** A USB device. */
 export interface UsbPlace {
+  /** Four lower-case hex digits each. */
   vendor?: string
   product?: string
+  /** The number of its bus, and its number on the bus. */
   bus?: number
   device?: number
-  /** The bus and the ports on the way to it: `2-1.4`. */
+  /** Its bus and ports: `2-1.4`. */
   port: string
 }
 
@@ -235,23 +235,23 @@ export interface Network extends ReachedThrough {
 
 export interface Keyboard extends ReachedThrough {
   name: string
-  /** Whether what it is part of has a mouse as well, as receivers and many mice have. */
+  /** True if its USB device has a mouse, too, as receivers and many mice do. */
   hasMouse: boolean
-  /** Whether it is built in or at a port of its own, so that no PCI device can take it away. */
+  /** True if it is connected without a PCI device, so that it can't be lost. */
   isBuiltIn: boolean
 }
 
-/** Vendor and device as the kernel writes them: `10de:1b80`. */
+/** The device ID, vendor and device: `10de:1b80`. */
 export function idOf({ vendor, device }: PciDevice): string {
   return `${vendor}:${device}`
 }
 
-/** Domain, bus and slot: what the functions of one card have in common. */
+/** The address without the function: `0000:01:00`. */
 export function slotOf(address: string): string {
   return address.replace(/\.[0-7]$/, '')
 }
 
-/** The PCI addresses that a path of sysfs goes through, the outermost first. */
+/** The PCI addresses in a sysfs path, outermost first. */
 export function addressesIn(path: string): string[] {
   return path.match(/\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7](?=\/|$)/g) ?? []
 }

@@ -7,7 +7,7 @@ type NameTable = {
   devices: ReadonlyMap<string, string>
 }
 
-/** Full tables that a system may have: NixOS, most distributions, Debian. */
+/** The complete tables of NixOS, most distributions, and Debian. */
 const PCI_IDS = [
   '/run/current-system/sw/share/hwdata/pci.ids',
   '/usr/share/hwdata/pci.ids',
@@ -20,18 +20,18 @@ const SHIPPED = new URL('../../data/pci-names.txt', import.meta.url)
 let shipped: NameTable | undefined
 
 /**
- * The names of PCI devices, to be shown to people and written into comments.
+ * Looks up the names of PCI devices, for messages and comments.
  *
- * `ids` are in the form that vfio-pci takes: `vvvv:dddd`, which more parts may follow
- * (`10de:1b80:1043:85aa`) and are left aside; the case of the digits does not matter.
+ * `ids` have the format of vfio-pci: `vvvv:dddd`, in any case. Further parts (`10de:1b80:1043:85aa`) are
+ * ignored.
  *
- * Returns `vendor device` (`NVIDIA GP104 [GeForce GTX 1080]`) by the ID as it was given, in the
- * order of `ids`. IDs that nobody knows, and texts that are no ID, are absent. A name is one line
- * without control characters, so it can be part of a `#` comment of Nix.
+ * Returns names such as `NVIDIA GP104 [GeForce GTX 1080]` by the given ID, in the order of `ids`. Unknown
+ * and invalid IDs are absent. A name is one line without control characters, so it can be part of a Nix
+ * comment.
  *
- * The shipped table answers first, so that names of graphics cards are the same everywhere. What
- * is not in it is looked for in the full tables at `pciIds`, in that order (by default where
- * systems have them); a table that can't be read is passed over. Reads files, writes none.
+ * The shipped table comes first, so that names of graphics cards are the same everywhere. Then the
+ * complete tables at `pciIds` are searched in order (default: the usual paths). Tables that can't be read
+ * are skipped.
  */
 export function pciNamesOf(
   ids: readonly string[],
@@ -84,7 +84,7 @@ function fromShipped(text: string): NameTable {
   return { vendors: pairs(/^([^\t]{4})\t(.*)$/gm), devices: pairs(/^([^\t]{9})\t(.*)$/gm) }
 }
 
-/** Only the `wanted` devices of a pci.ids, and their vendors: the file has 36,000 lines. */
+/** Parses only the `wanted` devices of a pci.ids, which has 36,000 lines, and their vendors. */
 function fromPciIds(text: string, wanted: ReadonlySet<string>): NameTable {
   const vendors = new Map<string, string>()
   const devices = new Map<string, string>()
@@ -101,7 +101,7 @@ function fromPciIds(text: string, wanted: ReadonlySet<string>): NameTable {
   return { vendors, devices }
 }
 
-/** From the line of a vendor to before the next line that is neither indented nor a comment. */
+/** The text from the line of a vendor up to the next line that is neither indented nor a comment. */
 function vendorSection(text: string, vendor: string): string | undefined {
   const start = new RegExp(`^${vendor}[ \\t]`, 'm').exec(text)?.index
   if (start === undefined) return undefined
@@ -110,7 +110,7 @@ function vendorSection(text: string, vendor: string): string | undefined {
   return text.slice(start, next.exec(text)?.index)
 }
 
-/** "Advanced Micro Devices, Inc. [AMD]" is known as AMD. */
+/** `AMD` for `Advanced Micro Devices, Inc. [AMD]`. */
 function shortVendor(name: string): string {
   return /\[([^[\]]+)\]\s*$/.exec(name)?.[1] ?? name
 }

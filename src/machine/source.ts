@@ -10,19 +10,19 @@ import {
 import { join, posix } from 'node:path'
 
 /**
- * What a machine can be asked. All paths are absolute, as on the machine itself. What isn't there
- * and what may not be read is undefined alike.
+ * Read access to a machine. All paths are absolute paths of that machine. What doesn't exist or can't be
+ * read is undefined.
  */
 export interface Source {
   /** The text of a file. */
   text(path: string): string | undefined
   /** The names in a folder, sorted. */
   names(path: string): string[] | undefined
-  /** Where a link points to, as it is written in it. */
+  /** The target of a symlink, as written. */
   link(path: string): string | undefined
 }
 
-/** The machine whose file system lies at `root`: `/` for the one that this runs on. */
+/** The machine whose root folder is `root`; `/` for the one that this runs on. */
 export function systemAt(root: string): Source {
   return {
     text: path =>
@@ -34,7 +34,7 @@ export function systemAt(root: string): Source {
   }
 }
 
-/** What is known of a machine: by path the text of a file, the target of a link, or a folder. */
+/** A recorded machine: the entries by path. */
 export type Recording = Map<string, Entry>
 
 export type Entry = { text: string } | { link: string } | 'folder'
@@ -44,7 +44,7 @@ export function recordedText(entry: Entry | undefined): string | undefined {
   return typeof entry === 'object' && 'text' in entry ? entry.text : undefined
 }
 
-/** A machine that answers from what was recorded. Folders are there where something in them is. */
+/** A machine that answers from a recording. The parent folders of each entry exist. */
 export function recordedSource(recording: ReadonlyMap<string, Entry>): Source {
   const folders = new Map<string, Set<string>>()
   for (const [path, entry] of recording) {
@@ -73,7 +73,7 @@ function folderAt(folders: Map<string, Set<string>>, path: string): Set<string> 
   return names
 }
 
-/** The same source; all that it answers goes into `recording` as well. */
+/** Wraps a source and adds all its answers to `recording`. */
 export function recordingSource(source: Source, recording: Recording): Source {
   return {
     text: path => {
@@ -83,7 +83,7 @@ export function recordingSource(source: Source, recording: Recording): Source {
     },
     names: path => {
       const names = source.names(path)
-      // A name that nobody asks more about has to be known all the same.
+      // Record each name, because nothing else may be read about it.
       for (const name of names ?? []) {
         const inner = `${path}/${name}`
         if (!recording.has(inner)) recording.set(inner, 'folder')
@@ -99,7 +99,7 @@ export function recordingSource(source: Source, recording: Recording): Source {
   }
 }
 
-/** The log of the kernel, one entry at a time, up to where a reader would wait for the next. */
+/** Reads the kernel log entry by entry, without waiting for new ones. */
 function readLog(path: string): string {
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const entry = Buffer.alloc(16_384)
@@ -119,7 +119,7 @@ function readEntry(file: number, entry: Buffer): number {
   try {
     return readSync(file, entry)
   } catch (error) {
-    // Entries that were lost to newer ones are passed over; any other error is the end.
+    // EPIPE: an entry was overwritten by newer ones, so read on. Any other error is the end.
     return (error as NodeJS.ErrnoException).code === 'EPIPE' ? readEntry(file, entry) : 0
   }
 }
@@ -132,13 +132,10 @@ function orUndefined<T>(read: () => T): T | undefined {
   }
 }
 
-// As many as Linux follows.
+/** The limit of Linux. */
 const MAX_LINKS = 40
 
-/**
- * Where a path leads to on a machine, with every link on the way resolved as far as the source knows of links.
- * A path that goes in circles comes back as it is.
- */
+/** Resolves all symlinks of a path that the source knows. Returns a path with a symlink loop unchanged. */
 export function followLinks(source: Source, path: string): string {
   let done = '/'
   let rest = posix.normalize(path).split('/').filter(Boolean)

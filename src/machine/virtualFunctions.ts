@@ -1,35 +1,34 @@
-// SR-IOV. A physical function is the device itself. Its driver makes virtual functions of it, each of which a
-// guest can have alone, on request after the start of the machine (`sriov_numvfs`). They are gone as
-// soon as that driver lets go of the physical function. (Linux, Documentation/PCI/pci-iov-howto.rst)
+// SR-IOV. A physical function is the device itself. Its driver creates virtual functions on request after
+// boot (`sriov_numvfs`), and each can be passed to a guest alone. They disappear when the driver is
+// unbound from the physical function. (Linux, Documentation/PCI/pci-iov-howto.rst)
 
 import { idOf, type Machine, type PciDevice } from './machine.ts'
 
-/** Whether it is a virtual function. */
 export function isVirtual(device: PciDevice): boolean {
   return device.physicalFunction !== undefined
 }
 
 /**
- * Whether it is a vGPU of NVIDIA: QEMU opens it while it stays with the driver that makes it one (Linux 6.8 and
- * later), so libvirt must not give it to vfio-pci.
+ * True for an NVIDIA vGPU. QEMU opens it while it is bound to NVIDIA's driver (Linux 6.8 and later), so
+ * libvirt must not bind it to vfio-pci.
  */
 export function isVgpu(device: PciDevice): boolean {
   return isVirtual(device) && device.driver === 'nvidia'
 }
 
-/** The virtual functions that the device at this address has now, in the order of their addresses. */
+/** The existing virtual functions of the device at this address, in the order of their addresses. */
 export function virtualFunctionsOf({ devices }: Machine, address: string): PciDevice[] {
   return devices.filter(it => it.physicalFunction === address)
 }
 
-/** The device that this one is a virtual function of; undefined if it is none, or the machine does not show it. */
+/** The physical function of a virtual function; undefined for other devices, or if the machine lacks it. */
 export function physicalFunctionOf({ devices }: Machine, device: PciDevice): PciDevice | undefined {
   return devices.find(it => it.address === device.physicalFunction)
 }
 
 /**
- * The device that would have a virtual function at this address, if it had as many as it can; undefined where
- * the machine has something at the address, and where no device says so.
+ * The device that could create a virtual function at this address; undefined if a device exists at the
+ * address, or if none could.
  */
 export function physicalFunctionFor({ devices }: Machine, address: string): PciDevice | undefined {
   const place = routingIdOf(address)
@@ -44,7 +43,7 @@ export function physicalFunctionFor({ devices }: Machine, address: string): PciD
   })
 }
 
-/** These addresses, and those of the virtual functions that go with them. */
+/** These addresses, and those of their virtual functions. */
 export function withVirtualFunctions(
   { devices }: Machine,
   addresses: ReadonlySet<string>
@@ -53,7 +52,7 @@ export function withVirtualFunctions(
   return new Set([...addresses, ...along.map(it => it.address)])
 }
 
-/** Of these addresses, those of devices that are no virtual functions. */
+/** These addresses without those of virtual functions. */
 export function withoutVirtualFunctions(
   { devices }: Machine,
   addresses: ReadonlySet<string>
@@ -62,31 +61,34 @@ export function withoutVirtualFunctions(
   return new Set([...addresses].filter(it => !virtual.has(it)))
 }
 
-/** What an ID means on a machine that has virtual functions with it, or could have. */
+/** The devices with an ID that existing or possible virtual functions have. */
 export interface VirtualID {
-  /** Those that there are now. */
+  /** The existing virtual functions. */
   virtual: readonly PciDevice[]
-  /** The physical functions of these; where there are none now, those that could have some. */
+  /** Their physical functions or, if none exists, the devices that could create some. */
   physical: readonly PciDevice[]
-  /** The other devices with the ID, which may be physical functions too. */
+  /** The other devices with the ID, which may be physical functions. */
   others: readonly PciDevice[]
 }
 
-/** Undefined if no virtual function has the ID (`vvvv:dddd`), and none that could be made is its only meaning. */
+/**
+ * Looks up the ID (`vvvv:dddd`). Undefined if no virtual function has it, unless no device has it and some
+ * device could create virtual functions with it.
+ */
 export function virtualID(machine: Machine, id: string): VirtualID | undefined {
   const all = machine.devices.filter(it => idOf(it) === id)
   const virtual = all.filter(isVirtual)
   const others = all.filter(it => !isVirtual(it))
-  const makers = new Set(virtual.map(it => it.physicalFunction))
-  const physical = machine.devices.filter(it => makers.has(it.address))
+  const addresses = new Set(virtual.map(it => it.physicalFunction))
+  const physical = machine.devices.filter(it => addresses.has(it.address))
   if (virtual.length > 0) return { virtual, physical, others }
-  // A device with the ID is what is meant, as long as it has no virtual functions.
-  const makes = (it: PciDevice) => `${it.vendor}:${it.sriov?.device}` === id
-  const possible = all.length > 0 ? [] : machine.devices.filter(makes)
+  // The ID means an existing device rather than virtual functions that don't exist.
+  const canCreate = (it: PciDevice) => `${it.vendor}:${it.sriov?.device}` === id
+  const possible = all.length > 0 ? [] : machine.devices.filter(canCreate)
   return possible.length > 0 ? { virtual, physical: possible, others } : undefined
 }
 
-/** Domain, and bus, slot and function as one number. */
+/** The PCI domain, and bus, slot and function as one number. */
 function routingIdOf(address: string): { domain: string; number: number } | undefined {
   const [, domain, bus = '', slot = '', part = ''] =
     /^([0-9a-f]{4,8}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address) ?? []

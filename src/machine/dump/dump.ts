@@ -1,4 +1,4 @@
-// A machine as a few text files that a person can look through before sending them.
+// Writes a machine to a few text files that users can review before sending them.
 
 import { groupBy } from '../../collections.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
@@ -8,12 +8,12 @@ import { type Kind, type Masks, masksFor, placeholdersFor } from './names.ts'
 import { keptParameters, namedDrivers, reducedText } from './texts.ts'
 
 /**
- * The texts of a dump by file name, one for each folder of the root that was read (`sys.txt`, `proc.txt`,
- * …), and how many names of each kind have placeholders in it. What would distinguish one machine of a kind
- * from another is left out or replaced: serial numbers, UUIDs, hardware addresses, names that people gave.
+ * The texts of a dump by file name, one for each top-level folder (`sys.txt`, `proc.txt`, …), and the
+ * number of replaced names of each kind. Omits or replaces what identifies a machine: serial numbers,
+ * UUIDs, hardware addresses, user-chosen names.
  *
- * A line is `PATH = TEXT`, `PATH -> TARGET` of a link, or `PATH/` of a folder in which nothing was
- * read; the lines of a longer text follow `PATH =`, each after a tab.
+ * A line is `PATH = TEXT` for a file, `PATH -> TARGET` for a symlink, or `PATH/` for a folder in which
+ * nothing was read. A text of several lines follows `PATH =`, each line indented with a tab.
  */
 export function makeDump(recording: Recording): {
   texts: Map<string, string>
@@ -23,7 +23,7 @@ export function makeDump(recording: Recording): {
   const entries = [...reduced.recording].sort(([a], [b]) => (a < b ? -1 : 1))
   const listed = entries.filter(([path, entry], i) => {
     const isAround = entry === 'folder' && entries[i + 1]?.[0].startsWith(`${path}/`)
-    // A line ends a path at its first blank; nothing that is read has one in its path.
+    // In a dump, a path ends at the first space. No path that is read contains one.
     return !isAround && !/\s/.test(path)
   })
   const files = groupBy(listed, ([path]) => `${path.split('/')[1]}.txt`)
@@ -43,7 +43,7 @@ function entryLines(path: string, entry: Entry): string[] {
     : [`${path} = ${text}`]
 }
 
-/** Reads the texts of a dump again; the error is the first line that is none of a dump. */
+/** Parses the texts of a dump; the error is the first invalid line. */
 export function parseDump(texts: Iterable<string>): Result<Recording, string> {
   const recording: Recording = new Map()
   for (const text of texts) {
@@ -69,10 +69,9 @@ export function parseDump(texts: Iterable<string>): Result<Recording, string> {
 }
 
 /**
- * The recording without what would tell one machine of a kind from another: names that people gave,
- * serial numbers, UUIDs, hardware addresses. Each has a placeholder, the same everywhere. Every reader
- * finds in it what it finds in the whole one, but for these names; a second time changes nothing. `replaced`
- * is how many names of each kind there were.
+ * The recording without what identifies a machine: user-chosen names, serial numbers, UUIDs, hardware
+ * addresses. Each is replaced by the same placeholder everywhere. Apart from these names, readers find the
+ * same facts as in the original. Idempotent. `replaced` is the number of replaced names of each kind.
  */
 export function withoutIdentity(recording: Recording): {
   recording: Recording
@@ -117,8 +116,8 @@ function textsAt(recording: Recording, end: string): string[] {
 }
 
 /**
- * The parameters of systems that differ only in what is left out: that they differ decides whether a
- * change waits for the next boot.
+ * The parameters of systems that differ only in what is omitted. That they differ has to be kept: it
+ * decides whether a change takes effect only after a reboot.
  */
 function differingParameters(
   recording: Recording,
@@ -129,24 +128,24 @@ function differingParameters(
   return new Set(texts.filter(it => texts.some(other => isSame(it, other))))
 }
 
-// The paths and links of a recording. A path that is not known here is not in a dump: for a reader that
-// asks for something new it has to be added, so that no reader can give a name away by accident.
+// The paths and symlinks of a recording. Unknown paths are omitted from a dump, so that no new reader can
+// reveal a name by accident: add the paths that it reads here.
 
-/** A pattern for paths, and for each of its groups the mask that replaces it. */
+/** A pattern for paths, and the mask for each of its groups. */
 type Rule = [pattern: RegExp, ...groups: (keyof Masks)[]]
 
 const STORE = '/nix/store/[0-9a-z]{32}-[^/]+'
 
 const DEVICE = '/sys/bus/pci/devices/[0-9a-f:.]+'
 
-/** By the sources of their patterns, each for the whole path. */
+/** The patterns match whole paths. */
 const RULES: readonly Rule[] = (
   [
     ['/(?:etc|proc|proc/(?:bus|self|sys|bus/input|sys/kernel))'],
     ['/proc/(?:cpuinfo|meminfo|cmdline|modules|iomem|swaps|self/mountinfo)'],
     ['/(?:proc/bus/input/devices|proc/sys/kernel/osrelease|etc/os-release|dev/kmsg)'],
     ['/proc/spl/kstat/zfs/([^/]+)/state', 'dataset'],
-    // What the kernel and the firmware name.
+    // Names given by the kernel and the firmware.
     [`${DEVICE}(?:/(?:driver|driver/module|iommu_group|physfn|virtfn\\d+))?`],
     [
       `${DEVICE}/(?:vendor|device|class|subsystem_vendor|subsystem_device|revision|modalias|resource)`
@@ -162,7 +161,7 @@ const RULES: readonly Rule[] = (
     ['/sys/devices/(?:system/cpu/online|virtual/nvme-subsystem/nvme-subsys\\d+(?:/nvme\\d+)?)'],
     ['/sys/dev/block/\\d+:\\d+'],
     ['/run/udev/data/b\\d+:\\d+'],
-    // What people name.
+    // Names given by users.
     ['/sys/class/net/([^/]+)(?:/operstate|/bridge|/bridge/stp_state)?', 'interface'],
     [
       '/sys/class/block/([^/]+)(?:/dev|/size|/ro|/removable|/dm|/dm/name|/dm/uuid|/bcache/set)?',
@@ -188,7 +187,7 @@ const RULES: readonly Rule[] = (
   ] as [string, ...(keyof Masks)[]][]
 ).map(([pattern, ...masks]): Rule => [new RegExp(`^${pattern}$`, 'd'), ...masks])
 
-/** The path as it is in a dump; undefined for one that must not be in it. */
+/** The path in a dump; undefined if it must not be in it. */
 function maskedPath(path: string, masks: Masks): string | undefined {
   for (const [pattern, ...groups] of RULES) {
     const found = pattern.exec(path)
@@ -213,7 +212,7 @@ function replaced(
   return text + path.slice(end)
 }
 
-/** Where the link at a path leads, as it is in a dump. */
+/** The target of the symlink at `path` in a dump. */
 function maskedTarget(path: string, target: string, masks: Masks): string {
   if (path.startsWith('/sys/')) return inSysfs(target, masks)
   if (path.startsWith('/dev/')) {
@@ -230,7 +229,7 @@ function maskedTarget(path: string, target: string, masks: Masks): string {
   )
 }
 
-/** Below `net` and `block` are the names that a person may give. */
+/** Masks a target in sysfs: users can choose the names below `net` and `block`. */
 function inSysfs(target: string, masks: Masks): string {
   const parts = target.split('/')
   const at = (name: string) => (parts.includes(name) ? parts.indexOf(name) : parts.length)

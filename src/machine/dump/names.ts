@@ -1,5 +1,5 @@
-// Names that people give, and the placeholders that take their place. What everybody's machine has under
-// the same name stays: `enp5s0`, `nvme0n1p2`, `/home`.
+// User-chosen names, and the placeholders that replace them. Common names are kept: `enp5s0`, `nvme0n1p2`,
+// `/home`.
 
 import { type Recording, recordedText } from '../source.ts'
 
@@ -29,21 +29,19 @@ export type Kind =
   | 'other'
   | 'number'
 
-/** Names as they appear in a dump. */
 export interface Placeholders {
   /**
-   * The placeholder for a name of this kind: `net1`, `net2` in the order of their first use. Two names of
-   * a kind never get the same one. A name that has the form of a placeholder already stays as it is,
-   * so that a dump of a dump is the same dump.
+   * The placeholder for a name: `net1`, `net2` in the order of first use, unique for each kind. A name in
+   * the form of a placeholder is returned unchanged, so that the dump of a dump is identical.
    */
   of(kind: Kind, name: string): string
-  /** A number for what keeps its form; `known` is the one that it has already. */
+  /** A number for a value whose format is kept, such as a UUID; `known` if it already is a placeholder. */
   number(name: string, known: string | undefined): number
-  /** How many names of each kind were replaced. */
+  /** The number of replaced names of each kind. */
   counts(): ReadonlyMap<Kind, number>
 }
 
-/** Placeholders that the recording does not contain for anything else. */
+/** Creates placeholders that the recording doesn't contain otherwise. */
 export function placeholdersFor(recording: Recording): Placeholders {
   const taken = takenIn(recording)
   const known = new Map<string, number>()
@@ -67,28 +65,28 @@ export function placeholdersFor(recording: Recording): Placeholders {
   }
 }
 
-/** Two kinds have a form of their own: a single input device has no number, and a mount point is a path. */
+/** A placeholder is the kind and a number, except for mount points, swap files and the first input device. */
 function placeholder(kind: Kind, number: number): string {
   if (kind === 'mount') return `/mnt/${number}`
   if (kind === 'swap') return `/swap${number}`
   return kind === 'input' && number === 1 ? kind : `${kind}${number}`
 }
 
-/** Whether a name is one that a dump has for names of this kind. */
+/** True for a name in the form of a placeholder of this kind. */
 export function isPlaceholder(kind: Kind, name: string): boolean {
   if ((kind === 'input' || kind === 'pool') && name === kind) return true
   const number = /(?<![0-9])[1-9]\d{0,5}$/.exec(name)?.[0]
   return number !== undefined && placeholder(kind, Number(number)) === name
 }
 
-/** The placeholders that are in a recording already, as those of a dump are. */
+/** The placeholders in a recording, such as in one from a dump. */
 function takenIn(recording: Recording): Set<string> {
   const taken = new Set<string>()
   const look = (text: string) => {
     for (const [, kind, number] of text.matchAll(/(?<![a-z])([a-z]+)([1-9]\d{0,5})(?!\d)/g)) {
       if (kind !== 'input') taken.add(`${kind}${number}`)
     }
-    // The kernel numbers input devices in the same words.
+    // The kernel numbers input devices in the same form, so only quoted names count.
     for (const [, number] of text.matchAll(/"input(\d*)"/g)) taken.add(`input${number || 1}`)
     for (const [, number] of text.matchAll(/\/mnt\/([1-9]\d{0,5})(?!\d)/g)) {
       taken.add(`mount${number}`)
@@ -106,24 +104,24 @@ function takenIn(recording: Recording): Set<string> {
 
 const NUMBERED = /00000000-0000-0000-0000-\d{12}|00:00:00:00:00:\d\d|\b0{20}\d{12}\b|x0{6}\d{6}\b/g
 
-/** One function for each kind of name; the same name always gives the same text. */
+/** A function for each kind of name; the same name always gets the same replacement. */
 export interface Masks {
   /** A network interface. */
   interface(name: string): string
-  /** A block device as the kernel names it. */
+  /** The kernel's name of a block device. */
   block(name: string): string
-  /** A mapping of the device mapper, by the name that it has in `/dev/mapper`. */
+  /** The name of a mapping in `/dev/mapper`. */
   mapping(name: string): string
   /** A path below `/dev`. */
   device(path: string): string
-  /** A ZFS pool or dataset, as `pool/a/b`. */
+  /** A ZFS pool or dataset: `pool/a/b`. */
   dataset(name: string): string
   mount(point: string): string
   swap(path: string): string
   input(name: string): string
   /** A specialisation. */
   entry(name: string): string
-  /** A profile that generations of the system are kept in. */
+  /** A system profile. */
   profile(name: string): string
   driver(name: string): string
   /** A kernel without its local suffix: `6.18.2`, `6.19.0-rc3`. */
@@ -132,7 +130,7 @@ export interface Masks {
   numbers(text: string): string
 }
 
-/** The masks for a recording; it tells what is what, such as which mapping is a volume of LVM. */
+/** The masks for a recording, which has facts about the names, such as which mapping is an LVM volume. */
 export function masksFor(
   recording: Recording,
   names: Placeholders,
@@ -166,7 +164,7 @@ function deviceMasks(
 ): Pick<Masks, 'block' | 'mapping' | 'dataset' | 'device'> {
   const block = (name: string) => {
     if (BLOCK.test(name)) return name
-    // The kernel's name of an array says that it is one; the rest is also its name in /dev/md.
+    // The name of an array is `md_` and its name in /dev/md.
     const array = /^md_(.+)$/.exec(name)?.[1]
     return array === undefined ? names.of('block', name) : `md_${names.of('array', array)}`
   }
@@ -209,7 +207,7 @@ function deviceMasks(
   return { block, mapping, dataset, device }
 }
 
-/** The mask for a name in `/dev/disk/by-…`; its `folder` is `by-id` and its like. */
+/** The mask for a name in `/dev/disk/FOLDER`, where `folder` is `by-id`, `by-uuid`, etc. */
 function linkMask(
   names: Placeholders,
   { mapping, array, numbers }: Record<'mapping' | 'array' | 'numbers', (name: string) => string>
@@ -238,7 +236,7 @@ function linkMask(
 
 type MappingKind = 'luks' | 'lvm' | 'other'
 
-/** What lies below each mapping: volumes of LVM are named by their group, too. */
+/** The kind of each mapping: names of LVM volumes also contain that of the group. */
 function kindsOfMappings(recording: Recording): Map<string, MappingKind> {
   const kinds = new Map<string, MappingKind>()
   const text = (path: string) => recordedText(recording.get(path))?.trim()
@@ -256,7 +254,7 @@ function kindsOfMappings(recording: Recording): Map<string, MappingKind> {
     const id = text(`/sys/class/block/${device}/dm/uuid`) ?? ''
     if (types.includes('crypto_LUKS') || /^CRYPT\b/.test(id)) kinds.set(name, 'luks')
     else if (types.includes('LVM2_member') || /^LVM\b/.test(id)) kinds.set(name, 'lvm')
-    // Without facts from udev the form of the name decides.
+    // Without data of udev, the form of the name decides.
     else if (types.some(it => it !== undefined)) kinds.set(name, 'other')
     else kinds.delete(name)
   }
@@ -277,18 +275,18 @@ const BLOCK =
 const BUS =
   /^(ata-|nvme-|scsi-|usb-|mmc-|wwn-|virtio-|ieee1394-|memstick-|dm-name-|dm-uuid-|md-name-|md-uuid-|lvm-pv-uuid-|nvme-eui\.|nvme-uuid\.)/
 
-/** Controllers and ports; with iSCSI the names of servers would follow. */
+/** Paths of controllers and ports. For iSCSI, they would contain server names. */
 const PATH =
   /^(?:platform-[0-9A-Za-z_.:]{1,20}-)?pci-[0-9a-f:.]+(?:-(?:ata|nvme|usb(?:v[23])?|scsi|sas|virtio|mmc|sd)[0-9a-fx:.-]*)*$/
 
 const KNOWN_POINTS =
   /^\/(?:boot(?:\/efi)?|efi|home|nix(?:\/store|\/persist)?|persist|root|srv|tmp|usr|var(?:\/(?:lib|log|tmp))?)?$/
 
-/** Names that this program proposes, or that say no more than what such an entry is for. */
+/** Names that vfio-patch proposes, and generic ones. */
 const ENTRY =
   /^(?:(?:no-?)?(?:vfio|gpu|vms?|guests?|passthrough|passthru|virtuali[sz]ation)(?:-?(?:passthrough|passthru|vfio|\d+))?)$/i
 
-/** What makers call their keyboards and mice; people, and phones of people, are called otherwise. */
+/** The words in product names of keyboards and mice. Names of people and their phones have others. */
 const PRODUCT = new Set(
   `logitech logi microsoft dell hp hewlett-packard lenovo apple cherry keychron corsair razer steelseries asus
    asustek rog acer msi gigabyte roccat hyperx ducky das leopold filco varmilo glorious trust genius chicony
@@ -305,7 +303,7 @@ function isProduct(name: string): boolean {
     .every(it => PRODUCT.has(it.toLowerCase()) || /^(?:[A-Z]{0,3}\d{1,5}[A-Z]?|)$/.test(it))
 }
 
-/** Numbers instead of what is unique, in the form that it has. */
+/** Replaces unique values by numbers in the same format. */
 function maskNumbers(names: Placeholders): (text: string) => string {
   const digits = (it: string, form: RegExp, length: number) => {
     const plain = it.replaceAll(':', '')
@@ -327,7 +325,7 @@ function maskNumbers(names: Placeholders): (text: string) => string {
       })
 }
 
-/** What kind of a thing a store path is, without the names of hosts and of people's own packages. */
+/** The kind of a store path, without names of hosts and of the user's packages. */
 function storeName(name: string): string {
   if (name.startsWith('nixos-system')) return 'nixos-system'
   const [, what, version] =

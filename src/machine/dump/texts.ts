@@ -1,22 +1,21 @@
-// What of each file goes into a dump: as much as its reader takes, and no more.
+// Reduces files for a dump to what their readers need.
 
 import { linesAbout } from '../read/pci.ts'
 import { framebuffersIn } from '../read/systems.ts'
 import type { Recording } from '../source.ts'
 import type { Masks, Placeholders } from './names.ts'
 
-/** What texts are reduced by. */
 interface Reduction {
   masks: Masks
   /** The kernel parameters of a text, on one line. */
   parameters: (text: string) => string
   /** The modaliases of all devices. */
   modaliases: readonly string[]
-  /** Whether the recording has this block device. */
+  /** True if the recording has this block device. */
   hasBlock: (name: string) => boolean
 }
 
-/** The text of the file at this path as it goes into the dump. */
+/** The text of a file in the dump. */
 export function reducedText(path: string, text: string, at: Reduction): string {
   const { masks } = at
   switch (path) {
@@ -66,10 +65,10 @@ function byName(path: string, text: string, at: Reduction): string {
   }
 }
 
-/** What a mapping is for; its name and that of its volume follow. */
+/** The kind of a mapping in its `dm/uuid`, which also contains names. */
 const KIND_OF_MAPPING = /^(?:part\d+-)?(?:CRYPT|LVM|mpath|DMRAID)\b/
 
-/** What is on a block device, and of a member of ZFS its pool. */
+/** The content of a block device, and the pool of a ZFS member. */
 function udevFacts(text: string, masks: Masks): string {
   const pool = /^E:ID_FS_LABEL=(.+)$/m.exec(text)?.[1]
   const isMember = /^E:ID_FS_TYPE=zfs_member$/m.test(text)
@@ -85,7 +84,7 @@ function linesWith(text: string, pattern: RegExp): string {
   return joinLines(text.split('\n').filter(it => pattern.test(it)))
 }
 
-/** One processor is as good as all. */
+/** The facts about the first processor, and the flags that matter. */
 function processor(text: string): string {
   const [first = ''] = text.split('\n\n')
   const kept = linesWith(first, /^(?:vendor_id|model name|flags)\s*:/)
@@ -95,23 +94,23 @@ function processor(text: string): string {
   })
 }
 
-/** A system that is made of NixOS may have a name of its own. */
+/** The release, only for NixOS: derivatives may have an identifying name. */
 function release(text: string): string {
   return linesWith(text, /^(?:ID=(?:"?nixos"?)|VERSION_ID="?\d+\.\d+"?)$/)
 }
 
-/** The devices that the kernel draws on, without where their memory is. */
+/** The devices with a framebuffer in use, without memory addresses. */
 function framebufferLines(text: string): string {
   return [...framebuffersIn(text)].map(it => `0-0 : ${it}\n  0-0 : BOOTFB\n`).join('')
 }
 
-/** Whether it is whole, and what a patch for ACS says. */
+/** The kernel version, which shows that the log is complete, and the message of the ACS override patch. */
 function log(text: string): string {
   const found = text.match(/\bLinux version \d[\d.]*|PCIe ACS overrides enabled/g) ?? []
   return joinLines([...new Set(found)])
 }
 
-/** Only what lies on disks, under names that say nothing. */
+/** The mounts of file systems on disks, with masked names. */
 function mounts(text: string, { masks, hasBlock }: Reduction): string {
   const kept = text.split('\n').flatMap(line => {
     const [before = '', after = ''] = line.split(' - ')
@@ -141,7 +140,7 @@ function swaps(text: string, masks: Masks): string {
   return joinLines([head, ...kept])
 }
 
-/** Names stay that makers give; those of people do not. */
+/** Input devices with masked names; product names are kept. */
 function inputs(text: string, masks: Masks): string {
   return text
     .split('\n')
@@ -153,7 +152,7 @@ function inputs(text: string, masks: Masks): string {
     .join('\n')
 }
 
-/** The names of drivers and modules that a recording cannot do without, with underscores. */
+/** The drivers and modules that symlinks of the recording name, with underscores. */
 export function namedDrivers(recording: Recording): Set<string> {
   const found = new Set(['vfio_pci'])
   for (const [path, entry] of recording) {
@@ -164,21 +163,20 @@ export function namedDrivers(recording: Recording): Set<string> {
   return found
 }
 
-// Kernel parameters: those that say something about passing devices through, without what a person
-// may have written into them.
+// Kernel parameters: only those that matter for passthrough, with user-chosen values masked.
 
 function wordSet(text: string): ReadonlySet<string> {
   return new Set(text.split(/\s+/))
 }
 
-/** Modules that rules or helpers look for, with underscores. */
+/** Modules that rules use, with underscores. */
 const MODULES =
   wordSet(`vfio vfio_pci vfio_pci_core vfio_iommu_type1 vfio_virqfd vfio_mdev mdev kvm kvm_amd kvm_intel kvmfr kvmgt
    irqbypass pci_stub xen_pciback amdgpu radeon nouveau nova_core nova_drm nvidia nvidia_drm nvidia_modeset
    nvidia_uvm nvidia_peermem nvidia_vgpu_vfio nvidiafb i2c_nvidia_gpu i915 xe snd_hda_intel snd_hda_codec_hdmi
    vendor_reset simpledrm efifb vesafb nvme ahci xhci_pci xhci_hcd ehci_pci`)
 
-/** Whether this is the name of a module that anybody may know of. */
+/** True for a module name that doesn't identify a machine. */
 function isKnownModule(name: string): boolean {
   return MODULES.has(name.replaceAll('-', '_'))
 }
@@ -189,7 +187,7 @@ const NAMES =
    hugepagesz default_hugepagesz hugetlb_free_vmemmap module_blacklist modprobe.blacklist rd.driver.blacklist
    acpi acpi_osi acpi_enforce_resources acpi_backlight acpi_rev_override acpi_sleep isolcpus quiet`)
 
-/** Options of modules that anybody may know of, and those that NVIDIA's driver has. */
+/** Common module options. */
 const OPTIONS =
   wordSet(`ids disable_idle_d3 disable_vga disable_denylist enable_sriov nointxmask ignore_msrs report_ignored_msrs nested
    avic npt ept mmu halt_poll_ns allow_unsafe_interrupts dma_entry_limit static_size_mb modeset fbdev hdmi_deepcolor
@@ -202,7 +200,7 @@ function isRelevantName(name: string): boolean {
   return NAMES.has(name) || (name.includes('.') && isKnownModule(module))
 }
 
-/** Words in values, other than numbers and names of modules. */
+/** Words in values that are kept, besides numbers and module names. */
 const WORDS =
   wordSet(`on off yes no y n pt nopt soft force strict lax auto ask none default native vendor video verbose igfx_off sm_on sm_off
    sp_off forcedac fullflush nofullflush nobypass merge nomerge pgtbl_v1 pgtbl_v2 noats nomsi noaer nocrs use_crs
@@ -210,16 +208,16 @@ const WORDS =
    powersupersave sysfb_init simpledrm_platform_driver_init efifb_init vesafb_init domain managed_irq nohz
    vesa efi uefi simplefb inteldrmfb amdgpudrmfb nouveaufb map ywrap Linux Windows s3_bios s3_mode deep`)
 
-/** `16G`, `1920x1080`, `0-3`, `0xffff`, and connectors. */
+/** `16G`, `1920x1080`, `0-3`, `0xffff`, and connector names. */
 const NUMBERS =
   /^(?:-?\d[\d.x/-]*[kKMGT]?[mMRieDd]*|0x[0-9a-f]+|(?:e?DP|HDMI(?:-[AB])?|DVI-[ADI]|VGA|LVDS|DSI|Virtual)-\d+)$/i
 
-/** A part of an ID of a device, as after `vfio-pci.ids=`. */
+/** A part of a device ID, as in `vfio-pci.ids=`. */
 const ID = /^(?:[0-9a-f]{4}|[0-9a-f]{6,8})$/i
 
 /**
- * The parameters that are kept, with their values; words in these that nobody else would use become
- * placeholders. `drivers` are the drivers and modules that the recording names anyway.
+ * The kernel parameters to keep. Unknown words in their values are replaced by placeholders. `drivers` are
+ * those from `namedDrivers`.
  */
 export function keptParameters(
   text: string,

@@ -1,4 +1,4 @@
-// Opening a machine, and all that it says about itself.
+// Opens and reads a machine.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,12 +12,11 @@ import { readAliases, readPci } from './pci.ts'
 import { hasPools, readBlocks, readStorage } from './storage.ts'
 import { readKernelLog, readLoadedModules, readSystems } from './systems.ts'
 
-/** A machine that can be read. */
 interface OpenMachine {
   source: Source
-  /** Whether it is a dump, which lacks what would tell one machine from others. */
+  /** True for a dump, which lacks identifying names and numbers. */
   isDump: boolean
-  /** Where its own tables with names of devices are; those of this system unless given. */
+  /** The paths of its tables with device names; by default those of this system. */
   pciIds?: readonly string[]
 }
 
@@ -27,10 +26,7 @@ export type MachineProblem =
   | { code: 'NO_MACHINE'; path: string }
   | { code: 'BAD_DUMP'; path: string; line: string }
 
-/**
- * The machine in a folder: one with a dump, or one with a `sys` in it as a root has.
- * Without a folder the machine that this runs on.
- */
+/** Opens the machine in a folder, which is a dump or a root folder with `sys`; by default this machine. */
 export function openMachine(folder: string | undefined): Result<OpenMachine, MachineProblem> {
   if (folder === undefined) return ok({ source: systemAt('/'), isDump: false })
   const names = folderEntries(folder)
@@ -49,8 +45,8 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
 }
 
 /**
- * Where the machine in a folder has its tables with names of devices, as `namesOf` takes them: a dump
- * has one of its own, a root those of its system. Without a folder, those of this system.
+ * The paths of the tables with device names for `pciNamesOf`: the table in a dump, or those of the system
+ * in a root folder. Empty without a folder, for those of this system.
  */
 export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciIds'> {
   if (folder === undefined) return {}
@@ -60,7 +56,7 @@ export function nameTables(folder: string | undefined): Pick<OpenMachine, 'pciId
   return { pciIds: tables.map(it => join(folder, it)) }
 }
 
-/** Whether a folder with these files is a dump. That of a machine without /sys has no `sys.txt`. */
+/** True if a folder with these files is a dump. A dump of a machine without /sys has no `sys.txt`. */
 function isDump(names: readonly string[]): boolean {
   return names.includes('sys.txt') || (names.includes('proc.txt') && names.includes('pci.ids'))
 }
@@ -74,8 +70,8 @@ function folderEntries(folder: string): string[] | undefined {
 }
 
 /**
- * All that a machine says about itself that bears on passing a card through. Needs no rights: what a
- * user may not read is not asked. Never fails; a machine without PCI gives one without devices.
+ * Reads all facts about a machine that matter for passthrough. Needs no privileges and never fails: what
+ * can't be read is absent.
  */
 export function readMachine(source: Source): Machine {
   const kernel = source.text('/proc/sys/kernel/osrelease')?.trim()
@@ -154,7 +150,7 @@ function readFirmware(source: Source): Firmware {
   }
 }
 
-/** The release that NixOS calls itself; undefined for another system. */
+/** The release of NixOS in os-release; undefined for other systems. */
 function nixosRelease(text: string): string | undefined {
   const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(text)?.[1]
   return field('ID') === 'nixos' ? field('VERSION_ID') : undefined

@@ -1,4 +1,4 @@
-// What a person reaches their machine by: the network and the keyboard.
+// Reads networks and keyboards, through which users access the machine.
 
 import { uniqueBy } from '../../collections.ts'
 import { addressesIn, type Keyboard, type Network } from '../machine.ts'
@@ -6,7 +6,7 @@ import type { Source } from '../source.ts'
 
 const NET = '/sys/class/net'
 
-/** The interfaces that are hardware. */
+/** The interfaces of network hardware. */
 export function readNetworks(source: Source): Network[] {
   return (source.names(NET) ?? []).flatMap(name => {
     const path = source.link(`${NET}/${name}`) ?? ''
@@ -16,13 +16,13 @@ export function readNetworks(source: Source): Network[] {
   })
 }
 
-/** A virtual function is gone with the card that it is made of, though that is not on the way to it. */
+/** Adds the physical functions of virtual functions, which are not on the path but are needed, too. */
 function withPhysicalFunctions(source: Source, addresses: readonly string[]): string[] {
   const physical = (it: string) => source.link(`/sys/bus/pci/devices/${it}/physfn`) ?? ''
   return addresses.flatMap(it => [...addressesIn(physical(it)), it])
 }
 
-/** The bridges that there are; undefined where nobody says. */
+/** The names of the network bridges; undefined if unknown. */
 export function readBridges(source: Source): string[] | undefined {
   return source
     .names(NET)
@@ -33,18 +33,18 @@ interface Input {
   name: string
   path: string
   handlers: readonly string[]
-  /** The kinds of events and the keys that it has, as bits. */
+  /** Bit masks of the supported events and keys. */
   events: bigint
   keys: bigint
 }
 
-/** The keyboards: what has letters and repeats them, but for what nobody types on. */
+/** The keyboards: input devices with letters and key repeat, except for those that nobody types on. */
 export function readKeyboards(source: Source): Keyboard[] {
   const inputs = readInputs(source.text('/proc/bus/input/devices') ?? '')
   const pointers = inputs.filter(it => it.handlers.some(name => /^mouse\d+$/.test(name)))
   const mice = new Set(pointers.map(it => usbDeviceOf(it.path)))
-  const typed = inputs.filter(it => isKeyboard(it) && !NOT_TYPED_ON.test(it.path))
-  const keyboards = typed.map(({ name, path }): Keyboard => {
+  const found = inputs.filter(it => isKeyboard(it) && !NOT_TYPED_ON.test(it.path))
+  const keyboards = found.map(({ name, path }): Keyboard => {
     const isWireless = path.startsWith('/devices/virtual/')
     const through = isWireless ? bluetooth(source) : addressesIn(path)
     return {
@@ -57,7 +57,7 @@ export function readKeyboards(source: Source): Keyboard[] {
   return uniqueBy(keyboards, it => `${it.name}\0${it.through.join()}`)
 }
 
-/** One block of lines for each input device, blocks apart by an empty line. */
+/** Parses /proc/bus/input/devices: blocks of lines, separated by blank lines. */
 function readInputs(text: string): Input[] {
   const blocks = text.split('\n\n').filter(it => it.includes('H: Handlers='))
   return blocks.map(block => {
@@ -74,29 +74,29 @@ function readInputs(text: string): Input[] {
   })
 }
 
-/** Words of 64 bits in hexadecimal, the highest first. */
+/** Parses 64-bit words in hexadecimal, most significant first. */
 function parseBits(text: string): bigint {
   const words = text.split(/\s+/).filter(it => /^[0-9a-f]{1,16}$/i.test(it))
   return words.reduce((all, word) => (all << 64n) | BigInt(`0x${word}`), 0n)
 }
 
 const REPEATS = 1n << 20n
-// Q to P, A to L, Z to M by their numbers in the kernel.
+// The kernel's key codes of Q to P, A to L and Z to M.
 const LETTERS = (0x3ffn << 16n) | (0x1ffn << 30n) | (0x7fn << 44n)
 
-/** Keyboards that programs make, such as those that remap keys, and the security keys of Yubico. */
+/** Virtual keyboards of programs, such as key remappers, and Yubico security keys. */
 const NOT_TYPED_ON = /^\/devices\/virtual\/input\/|\/0003:1050:/i
 
 function isKeyboard({ handlers, events, keys }: Input): boolean {
   return handlers.includes('kbd') && (events & REPEATS) !== 0n && (keys & LETTERS) === LETTERS
 }
 
-/** The path of the USB device that an input is part of, or its own. */
+/** The path of the USB device that an input device belongs to, or its own path. */
 function usbDeviceOf(path: string): string {
   return /^.*?\/usb\d+\/(?:\d+-[\d.]+\/)*(?=\d+-[\d.]+:)/.exec(path)?.[0] ?? path
 }
 
-/** The PCI devices that wireless keyboards come through. */
+/** The PCI devices that lead to Bluetooth adapters. */
 function bluetooth(source: Source): string[] {
   const folder = '/sys/class/bluetooth'
   const adapters = (source.names(folder) ?? []).filter(it => /^hci\d+$/.test(it))

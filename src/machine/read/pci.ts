@@ -4,24 +4,21 @@ import type { Source } from '../source.ts'
 import { isVirtual } from '../virtualFunctions.ts'
 import { readFramebuffers } from './systems.ts'
 
-/**
- * Whether it is a graphics device of any kind that the host could use. A virtual function of one is not: it
- * has no monitors, and only its physical function is a card.
- */
+/** True for graphics devices of any kind. False for their virtual functions, which have no monitors. */
 export function isDisplay(device: PciDevice): boolean {
   return device.class.startsWith('03') && !isVirtual(device)
 }
 
 /**
- * Whether a monitor can be at it. 3D controllers have no outputs; of "other" display devices only
- * those count whose driver knows a place for a monitor.
+ * True if a monitor can be connected. 3D controllers have no outputs. "Other" display devices count only
+ * if their driver reports connectors.
  */
 export function canShow(device: PciDevice): boolean {
   const { class: code, connectors } = device
   return isDisplay(device) && (/^030[01]/.test(code) || connectors.length > 0)
 }
 
-/** Whether it is a bridge, which is never given away and never in the way. */
+/** True for bridges, which are never passed through and never prevent it. */
 export function isBridge(device: PciDevice): boolean {
   return device.class.startsWith('06')
 }
@@ -80,7 +77,10 @@ function readDevice(
   }
 }
 
-/** Of these files of sysfs, `sriov_vf_device` is hexadecimal, with `0x` in some kernels; the others are decimal. */
+/**
+ * Reads the SR-IOV files of sysfs. `sriov_vf_device` is hexadecimal, on some kernels with `0x`; the others
+ * are decimal.
+ */
 function readSriov(value: (name: string) => string | undefined): Sriov | undefined {
   const number = (name: string) => {
     const text = value(name)
@@ -93,13 +93,13 @@ function readSriov(value: (name: string) => string | undefined): Sriov | undefin
   return { total, ...defined({ device, offset, stride }) }
 }
 
-/** The places for monitors by the address of their card. */
+/** The connectors by the address of their card. */
 function readConnectors(source: Source): Map<string, Connector[]> {
   const found = new Map<string, Connector[]>()
   for (const name of source.names(DRM) ?? []) {
     const [, card, connector] = /^(card\d+)-(.+)$/.exec(name) ?? []
     if (card === undefined || connector === undefined) continue
-    // The screen of the firmware lies below the device that it is drawn on.
+    // A card for the firmware's framebuffer has no `device`, but is below its PCI device.
     const [device, path] = [`${DRM}/${card}/device`, `${DRM}/${card}`].map(it =>
       addressesIn(source.link(it) ?? '').at(-1)
     )
@@ -115,7 +115,7 @@ function readConnectors(source: Source): Map<string, Connector[]> {
 const MEMORY = 0x200n
 const PREFETCH = 0x2000n
 
-/** Of the six windows of a device, the size of the largest that is for memory. */
+/** The size of the largest prefetchable memory region among the six BARs of a device. */
 function largestWindow(resource: string): number {
   const lines = resource.split('\n').slice(0, 6)
   const sizes = lines.map(line => {
@@ -132,12 +132,12 @@ function hexOf(text: string | undefined, digits: number): string | undefined {
   return found?.toLowerCase().padStart(digits, '0')
 }
 
-/** Which modules say that they are drivers for a device, by its modalias. */
+/** The modules whose aliases match the modalias of a device. */
 type Drivers = (modalias: string) => string[]
 
 /**
- * What the running kernel's modules say that they drive. `modules` is the folder with `lib/modules` that
- * the system booted with, where that is known.
+ * Reads the aliases of the running kernel's modules. `modules` is the folder with `lib/modules` of the
+ * booted system, if known.
  */
 export function readAliases(
   source: Source,
@@ -150,7 +150,7 @@ export function readAliases(
   return driverLookup(text ?? '')
 }
 
-/** The same from the text of a `modules.alias`. */
+/** Parses a `modules.alias`. */
 export function driverLookup(text: string): Drivers {
   const lines = [...text.matchAll(/^alias (pci:v\S+) (\S+)$/gm)]
   const all = lines.map(([, pattern = '', module = '']) => ({ pattern, module }))
@@ -162,7 +162,7 @@ export function driverLookup(text: string): Drivers {
   }
 }
 
-/** The lines of a `modules.alias` that are about one of these devices. */
+/** The lines of a `modules.alias` that match one of these devices. */
 export function linesAbout(text: string, modaliases: readonly string[]): string {
   const lines = text.match(/^alias pci:v\S+ \S+$/gm) ?? []
   const about = (pattern: string) =>
@@ -175,12 +175,12 @@ export function linesAbout(text: string, modaliases: readonly string[]): string 
     .join('')
 }
 
-/** Blank for a pattern that takes any. */
+/** The vendor of an alias; empty for a pattern that matches any. */
 function vendorOf(alias: string): string {
   return /^pci:v([0-9A-F]{8})/.exec(alias)?.[1] ?? ''
 }
 
-/** Patterns of PCI devices have stars, and nothing else that is special to a shell. */
+/** Matches an alias pattern. Those of PCI devices have no wildcards but `*`. */
 function matchesAlias(modalias: string, pattern: string): boolean {
   const parts = pattern.split('*').map(it => it.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
   return new RegExp(`^${parts.join('.*')}$`).test(modalias)

@@ -1,5 +1,4 @@
-// The block devices of a machine: how they lie on each other, their names, and what the host does with
-// each of them.
+// The block devices of a machine: their names, how they're stacked, and how the host uses them.
 
 import { defined, uniqueBy } from '../../collections.ts'
 import { type Mount, parseMounts, unescapeOctal } from '../../mounts.ts'
@@ -17,8 +16,8 @@ const BLOCK = '/sys/class/block'
 type Plain = Omit<BlockDevice, 'uses'>
 
 /**
- * Reads all block devices with their uses; undefined where sysfs has none to read. Of a recording that
- * lacks something, what is missing is absent: names that udev gave, the place on a SCSI host, the USB device.
+ * Reads all block devices with their uses; undefined if sysfs doesn't have them. What a recording lacks is
+ * absent, such as udev's symlinks, the SCSI address and the USB device.
  */
 export function readBlocks(source: Source): BlockDevice[] | undefined {
   const names = source.names(BLOCK)?.filter(it => !/^ram\d/.test(it))
@@ -49,7 +48,7 @@ function useOn(on: string, kind: BlockUse['kind'], name = ''): UseOn {
 
 function readBlock(source: Source, name: string, names: readonly string[], tree: BlockTree): Plain {
   const folder = `${BLOCK}/${name}`
-  // There can be hundreds of loop devices, and only those on a block device are of interest.
+  // There can be hundreds of loop devices, and only their backing devices matter.
   if (/^(?:loop|zram)\d/.test(name)) {
     return { name, parts: loopParts(source, name, names, tree), isRemovable: false }
   }
@@ -73,16 +72,16 @@ function readBlock(source: Source, name: string, names: readonly string[], tree:
     name,
     parts: source.names(`${folder}/slaves`) ?? [],
     isRemovable,
-    // Where udev tells no link, it tells nothing.
+    // Without any symlink, the data of udev is missing.
     ...(links.length > 0 ? { links } : {}),
     ...defined({ number, disk, mapping, scsi, generic, usb, content, pool })
   }
 }
 
-/** A partition lies in the folder of its disk; where no link says so, the names do. */
+/** The disk of a partition: its parent folder in sysfs or, if that is unknown, inferred from the name. */
 function diskOf(name: string, path: string, names: readonly string[]): string | undefined {
-  const around = path.split('/').at(-2)
-  if (around !== undefined) return names.includes(around) ? around : undefined
+  const parent = path.split('/').at(-2)
+  if (parent !== undefined) return names.includes(parent) ? parent : undefined
   const byName = /^(.*\d)p\d+$/.exec(name)?.[1] ?? /^((?:sd|vd|hd|xvd)[a-z]+)\d+$/.exec(name)?.[1]
   return byName !== undefined && names.includes(byName) ? byName : undefined
 }
@@ -101,7 +100,7 @@ function usbOf(source: Source, path: string): UsbPlace | undefined {
   return { port, ...defined({ vendor, product, bus, device }) }
 }
 
-/** The block device that a loop device makes another one of; most are made of files. */
+/** The block device that backs a loop device; most are backed by files. */
 function loopParts(
   source: Source,
   name: string,
@@ -115,17 +114,17 @@ function loopParts(
   return [names.includes(own) ? own : tree.named(file)].filter(it => it !== undefined)
 }
 
-// ---- what the host does with them
+// ---- uses
 
 function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
-  // What a pool of ZFS lies on is seen by its members.
+  // ZFS is found by the members of its pools.
   const mounts = readMounted(source, tree).filter(it => it.type !== 'zfs')
   const own = mounts.map(it => useOn(it.blockDevice, 'mount', it.point))
   const swaps = readSwaps(source, tree).map(it => useOn(it, 'swap'))
   return [...own, ...swaps, ...onMemory(source)]
 }
 
-/** Loop devices and compressed memory, which are not in the tree, by the names that the kernel says. */
+/** Mounts and swap on loop devices and zram, which are not in the tree. */
 function onMemory(source: Source): UseOn[] {
   const mounts = mountsOf(source).flatMap(({ point, source: from }) => {
     const on = /^\/dev\/((?:loop|zram)\d\w*)$/.exec(from)?.[1]
@@ -135,7 +134,7 @@ function onMemory(source: Source): UseOn[] {
   return [...mounts, ...swaps.map(it => useOn(it.slice('/dev/'.length), 'swap'))]
 }
 
-/** What arrays, mappings and the like are made of. */
+/** The members of arrays, mappings and caches. */
 function memberships(source: Source, all: readonly Plain[]): UseOn[] {
   const uses = all.flatMap(whole => {
     return whole.parts.flatMap(on => {
@@ -151,7 +150,7 @@ function memberships(source: Source, all: readonly Plain[]): UseOn[] {
   return [...uses, ...caches]
 }
 
-/** As what one block device is part of another; undefined for a mere other way to it. */
+/** How a block device is part of another; undefined if the other is only another path to it. */
 function membership(
   source: Source,
   whole: Plain,
@@ -161,13 +160,13 @@ function membership(
   if (whole.name.startsWith('bcache')) return 'bcache'
   if (whole.name.startsWith('md')) return 'md'
   const uuid = source.text(`${BLOCK}/${whole.name}/dm/uuid`)?.trim() ?? ''
-  // The paths of multipath and the partitions in a mapping: in use only if something on them is.
+  // Multipath paths and partitions of a mapping are in use only if something on them is.
   if (/^(?:mpath|part\d+)\b/.test(uuid)) return undefined
   if (uuid.startsWith('CRYPT') || part?.content === 'crypto_LUKS') return 'luks'
   return uuid.startsWith('LVM') || part?.content === 'LVM2_member' ? 'lvm' : 'mapping'
 }
 
-/** The kernel lists the members of file systems over several devices only while they are mounted. */
+/** The members of mounted file systems that span several devices. */
 function fileSystemMembers(source: Source): UseOn[] {
   const btrfs = (source.names('/sys/fs/btrfs') ?? [])
     .flatMap(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
@@ -185,8 +184,8 @@ function fileSystemMembers(source: Source): UseOn[] {
 const POOLS = '/proc/spl/kstat/zfs'
 
 /**
- * The members of imported ZFS pools. udev tells the pool of a member; where it does not, each member
- * counts as soon as any pool is imported.
+ * The members of imported ZFS pools. A member whose pool udev doesn't report counts if any pool is
+ * imported.
  */
 function poolMembers(source: Source, all: readonly Plain[]): UseOn[] {
   const members = all.filter(it => it.content === 'zfs_member')
@@ -198,7 +197,7 @@ function poolMembers(source: Source, all: readonly Plain[]): UseOn[] {
     .map(it => useOn(it.name, 'zfs', it.pool))
 }
 
-/** Whether any pool of ZFS is imported. */
+/** True if any ZFS pool is imported. */
 export function hasPools(source: Source): boolean {
   const isMounted = mountsOf(source).some(it => it.type === 'zfs')
   const hasVolume = source.names(BLOCK)?.some(it => /^zd\d/.test(it)) === true
@@ -211,8 +210,8 @@ function poolNames(source: Source): string[] {
 }
 
 /**
- * What the host has on block devices: mounted file systems, swap, and members of LUKS and ZFS, each
- * with the PCI devices that it is reached through, also below mappings and arrays.
+ * Mounted file systems, swap, and members of LUKS and ZFS, each with the PCI devices that lead to it, also
+ * through mappings and arrays.
  */
 export function readStorage(source: Source): StorageUse[] {
   const tree = blockTree(source)
@@ -231,16 +230,15 @@ export function readStorage(source: Source): StorageUse[] {
   return [...mounts, ...swaps, ...members].filter(it => it.through.length > 0)
 }
 
-/** The block devices by their names. */
 interface BlockTree {
   names: readonly string[]
   /** The block device at a path such as `/dev/mapper/root`. */
   named(path: string): string | undefined
-  /** The PCI devices that a block device is reached through. */
+  /** The PCI devices that lead to a block device. */
   through(name: string): Set<string>
 }
 
-/** Reads how the block devices lie on each other; loop devices and memory are left out. */
+/** Reads how the block devices are stacked, without loop devices, ram and zram. */
 function blockTree(source: Source): BlockTree {
   const names = (source.names(BLOCK) ?? []).filter(it => !/^(?:loop|ram|zram)\d/.test(it))
   const mapped = new Map<string, string>()
@@ -257,7 +255,7 @@ function blockTree(source: Source): BlockTree {
     seen.add(name)
     const path = source.link(`${BLOCK}/${name}`) ?? ''
     const found = new Set(addressesIn(path))
-    // A partition of an array has its members at the array.
+    // For a partition of an array, the members are listed at the array.
     const parents = path.split('/block/')[1]?.split('/') ?? [name]
     const below = parents.flatMap(it => source.names(`${BLOCK}/${it}/slaves`) ?? [])
     for (const inner of below) for (const it of through(inner, seen)) found.add(it)
@@ -267,7 +265,7 @@ function blockTree(source: Source): BlockTree {
   return { names, named, through }
 }
 
-/** An NVMe disk with several controllers belongs to none of them in sysfs. */
+/** The controllers of an NVMe disk that has several: in sysfs it is below none of them. */
 function controllersOf(source: Source, path: string): string[] {
   const subsystem = /\/nvme-subsystem\/(nvme-subsys\d+)\//.exec(path)?.[1]
   if (subsystem === undefined) return []
@@ -281,7 +279,7 @@ function mountsOf(source: Source): Mount[] {
   return parseMounts(source.text('/proc/self/mountinfo') ?? '')
 }
 
-/** Every mounted file system with each block device under it. */
+/** The mounted file systems, one entry for each block device under them. */
 function readMounted(source: Source, tree: BlockTree): (Mount & { blockDevice: string })[] {
   const mounts = mountsOf(source).flatMap(mount =>
     blockDevicesUnder(source, tree, mount).map(blockDevice => ({ ...mount, blockDevice }))
@@ -297,7 +295,7 @@ function blockDevicesUnder(
 ): string[] {
   const name = source.link(`/sys/dev/block/${number}`)?.split('/').at(-1)
   if (name !== undefined) return [name]
-  // A pool is known by the mark on its members only; without any, all disks may be of it.
+  // Members are known only from udev. Without its data, any disk may be a member.
   if (type === 'zfs') {
     const members = tree.names.filter(it => memberKind(source, it) === 'zfs')
     return members.length > 0 ? members : [...tree.names]
@@ -306,7 +304,7 @@ function blockDevicesUnder(
   if (type !== 'btrfs') return own
   const pools = (source.names('/sys/fs/btrfs') ?? [])
     .map(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
-    // Where the name of the device is one that nobody knows, it is any of those in use.
+    // If the device is unknown, it may be any of those in use.
     .filter(it => own.length === 0 || own.some(device => it.includes(device)))
   return [...new Set([...own, ...pools.flat()])]
 }
@@ -318,7 +316,7 @@ function readSwaps(source: Source, tree: BlockTree): string[] {
   return paths.flatMap(it => tree.named(unescapeOctal(it)) ?? [])
 }
 
-/** What udev found on a block device. */
+/** The type of member that udev found on a block device. */
 function memberKind(source: Source, name: string): 'luks' | 'zfs' | undefined {
   const number = source.text(`${BLOCK}/${name}/dev`)?.trim()
   const facts = number === undefined ? undefined : source.text(`/run/udev/data/b${number}`)

@@ -1,32 +1,32 @@
-// What the running kernel says of itself.
+// Facts about the running kernel and the NixOS systems.
 
 import { dirname } from 'node:path'
 import { defined } from '../../collections.ts'
 import type { KernelLog, System, Systems } from '../machine.ts'
 import type { Source } from '../source.ts'
 
-/** The names of the modules that are loaded, with underscores; undefined if nobody says. */
+/** The names of the loaded modules, with underscores; undefined if unknown. */
 export function readLoadedModules(source: Source): string[] | undefined {
   const text = source.text('/proc/modules')
   return text?.split('\n').flatMap(it => it.split(' ')[0] || [])
 }
 
-/** What of the log since the start of the machine bears on this; undefined for who may not read it. */
+/** Facts from the kernel log since boot; undefined if it can't be read. */
 export function readKernelLog(source: Source): KernelLog | undefined {
   const text = source.text('/dev/kmsg')
   if (text === undefined) return undefined
   return { isWhole: /\bLinux version \d/.test(text), splitsGroups: ACS.test(text) }
 }
 
-/** What a kernel with the patch says as it splits up groups. */
+/** The message of a kernel with the ACS override patch in use. */
 const ACS = /PCIe ACS overrides enabled/
 
-/** The addresses of the devices on whose memory the kernel draws with what the firmware set up. */
+/** The addresses of the devices whose memory has the firmware's framebuffer in use by the kernel. */
 export function readFramebuffers(source: Source): Set<string> {
   return framebuffersIn(source.text('/proc/iomem') ?? '')
 }
 
-/** The same from the text of `/proc/iomem`. A user sees no numbers in it, but names and their nesting. */
+/** Parses `/proc/iomem`. Without root it has no addresses, but still names and nesting. */
 export function framebuffersIn(text: string): Set<string> {
   const found = new Set<string>()
   const above: { indent: number; name: string }[] = []
@@ -43,10 +43,10 @@ export function framebuffersIn(text: string): Set<string> {
 
 const ADDRESS = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/
 
-/** What the kernel calls the memory of the first screen, by who draws on it. */
+/** The kernel's names for the framebuffer's memory, depending on the driver. */
 const FRAMEBUFFER = /^(?:BOOTFB|efifb|vesafb|simplefb|simple-?drm|simple-framebuffer(?:\.\d+)?)$/
 
-/** What NixOS booted, what it runs now and what it boots next; undefined where there is none of these. */
+/** The booted, current and next system of NixOS; undefined if there is none of them. */
 export function readSystems(source: Source): Systems | undefined {
   const [booted, current, next] = [
     '/run/booted-system',
@@ -61,13 +61,13 @@ export function readSystems(source: Source): Systems | undefined {
 
 const PROFILES = '/nix/var/nix/profiles'
 
-/** The boot entry of one of these systems that is at the path; blank for a system itself. */
+/** The name of the specialisation at `path` in these systems; empty if it is one of the systems. */
 function specialisationAt(path: string, systems: readonly System[]): string | undefined {
   if (systems.some(it => it.path === path)) return ''
   return systems.flatMap(it => it.specialisations).find(it => it.system.path === path)?.name
 }
 
-/** The same among all generations that are still there, the newest first. */
+/** Searches all existing generations in the same way, newest first. */
 function olderEntry(source: Source, path: string): string | undefined {
   const numberOf = (link: string) => Number(/^system-(\d+)-link$/.exec(link)?.[1] ?? Number.NaN)
   const links = (source.names(PROFILES) ?? []).filter(it => !Number.isNaN(numberOf(it)))
@@ -102,8 +102,8 @@ function readBuilt(source: Source, path: string): System {
 }
 
 /**
- * The path in the store that a link leads to, over links between. It is followed by hand, as the links
- * are absolute, and the machine may lie in a folder.
+ * The store path that a symlink leads to, possibly through others. The symlinks are absolute paths of the
+ * machine, which may be in a folder, so they are resolved here.
  */
 function inStore(source: Source, link: string): string | undefined {
   let path = link
