@@ -7,7 +7,7 @@ import { change, hashOf, read } from './support/files.ts'
 import { listing } from './support/listing.ts'
 import { makePlace } from './support/place.ts'
 
-/** What no tracer can do: calls that work and fail nevertheless, and edits at a chosen moment. */
+/** What strace can't inject: calls that succeed but report an error, and edits at a given moment. */
 const calls = vi.hoisted(() => ({
   afterRename: (_to: string) => {},
   beforeOpen: (_path: string) => {},
@@ -46,7 +46,7 @@ function given() {
   return { ...place, module, path, changes: [change(module, 'm\n'), change(path, 'new\n')] }
 }
 
-test('a rename that worked and says EIO: the change is made, with a warning', () => {
+test('keeps the change, with a warning, if the last rename succeeds but reports EIO', () => {
   const { nixos, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === path) throw systemError('EIO', 'rename')
@@ -61,7 +61,7 @@ test('a rename that worked and says EIO: the change is made, with a warning', ()
   expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: m'])
 })
 
-test('the same for the rename of a module: it is taken back', () => {
+test('takes the change back if the rename of a module succeeds but reports EIO', () => {
   const { nixos, module, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) throw systemError('EIO', 'rename')
@@ -71,7 +71,7 @@ test('the same for the rename of a module: it is taken back', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: old'])
 })
 
-test('the last rename fails and nothing tells how: modules and backup stay', () => {
+test('keeps modules and backup if the outcome of the last rename is unknown', () => {
   const { nixos, state, module, path, changes, options } = given()
   let broken = false
   calls.afterRename = to => {
@@ -113,7 +113,7 @@ test('the last rename fails and nothing tells how: modules and backup stay', () 
   expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: m'])
 })
 
-test('an edit after the backup and before the rename is kept', () => {
+test('keeps an edit made between the backup and the rename', () => {
   const { nixos, path, changes, options } = given()
   calls.afterSync = () => {
     if (fs.readdirSync(nixos).some(name => name.startsWith('.configuration')))
@@ -131,7 +131,7 @@ test('an edit after the backup and before the rename is kept', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited'])
 })
 
-test('a module that somebody has edited meanwhile is not taken back', () => {
+test('does not take back a module that was edited meanwhile', () => {
   const { nixos, module, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) {
@@ -143,7 +143,7 @@ test('a module that somebody has edited meanwhile is not taken back', () => {
   expect(listing(nixos)).toEqual(['0644 configuration.nix: edited', '0644 m.nix: theirs'])
 })
 
-test('a file to be deleted that was edited meanwhile stays, with a warning', () => {
+test('keeps a file to delete that was edited meanwhile, with a warning', () => {
   const { nixos, module, path, options } = given()
   fs.writeFileSync(module, 'm\n', { mode: 0o644 })
   calls.afterRename = to => {
@@ -157,7 +157,7 @@ test('a file to be deleted that was edited meanwhile stays, with a warning', () 
   expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: theirs'])
 })
 
-test('a bug in the middle takes everything back and is thrown on', () => {
+test('takes everything back and rethrows if the code throws an unexpected error', () => {
   const { nixos, state, module, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) throw new TypeError('a bug')

@@ -21,7 +21,7 @@ import { makePlace } from './support/place.ts'
 
 const folder = compiled()
 
-test('new files first, then the configuration, and a run that keeps the old one', () => {
+test('writes new files and the configuration, and records a run with a copy of the original', () => {
   const { nixos, state, options } = makePlace()
   const configuration = join(nixos, 'configuration.nix')
   writeFileSync(configuration, 'old\n', { mode: 0o640 })
@@ -92,7 +92,7 @@ test('new files first, then the configuration, and a run that keeps the old one'
   ])
 })
 
-test('what is as wanted is not touched, and if that is all there is no run', () => {
+test('does not touch files that are up to date, and records no run if all are', () => {
   const { nixos, state, options } = makePlace()
   const [one, two] = [join(nixos, 'one.nix'), join(nixos, 'two.nix')]
   for (const path of [one, two]) {
@@ -118,7 +118,7 @@ test('what is as wanted is not touched, and if that is all there is no run', () 
   ])
 })
 
-test('deletions come last, and their folders go when nothing is left in them', () => {
+test('deletes files last, and their folders if they are empty', () => {
   const { nixos, options } = makePlace()
   mkdirSync(join(nixos, 'vfio/guests'), { recursive: true })
   for (const name of ['configuration.nix', 'vfio/default.nix', 'vfio/guests/win.nix'])
@@ -143,7 +143,7 @@ test('deletions come last, and their folders go when nothing is left in them', (
   ])
 })
 
-test('nothing but deletions', () => {
+test('deletes files without writing any', () => {
   const { nixos, options } = makePlace()
   const [one, two] = [join(nixos, 'one.nix'), join(nixos, 'two.nix')]
   for (const path of [one, two]) writeFileSync(path, 'old\n')
@@ -153,9 +153,9 @@ test('nothing but deletions', () => {
 })
 
 test.each([
-  { now: 'edited\n', says: 'edited' },
-  { now: null, says: 'gone' }
-])('a file that is $says since it was read', ({ now }) => {
+  { now: 'edited\n', what: 'edited' },
+  { now: null, what: 'deleted' }
+])('refuses a file that was $what after it was read', ({ now }) => {
   const { nixos, state, options } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, 'old\n', { mode: 0o644 })
@@ -181,7 +181,7 @@ test.each([
   expect(listingIfAny(state)).toEqual([])
 })
 
-test('a new file that somebody else has made', () => {
+test('refuses to create a file that exists by now', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'vfio.nix')
   const planned = change(path, 'ours\n')
@@ -192,7 +192,7 @@ test('a new file that somebody else has made', () => {
   expect(listing(nixos)).toEqual(['0644 vfio.nix: theirs'])
 })
 
-test('bytes that are no text, and none at all', () => {
+test('writes binary and empty content', () => {
   const { nixos, options } = makePlace()
   const [one, two] = [join(nixos, 'one.nix'), join(nixos, 'two.nix')]
   writeFileSync(two, 'old\n')
@@ -206,7 +206,7 @@ test('bytes that are no text, and none at all', () => {
   expect(statSync(two).size).toBe(0)
 })
 
-test('a new file without an example belongs to the owner of its folder, whatever the umask', () => {
+test('gives a new file the owner of its folder and 0644, whatever the umask', () => {
   const { nixos, options } = makePlace()
   const umask = process.umask(0o077)
   try {
@@ -217,7 +217,7 @@ test('a new file without an example belongs to the owner of its folder, whatever
   expect(listing(nixos)).toEqual(['0755 vfio/', '0644 vfio/default.nix: m'])
 })
 
-needing('root')('owner, group and mode stay, as with sudo on the file of a user', () => {
+needing('root')('keeps owner, group and mode, as with sudo for the file of a user', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, 'old\n')
@@ -239,11 +239,11 @@ needing(
   'root',
   'GNU cp',
   'python3'
-)('extended attributes and the access list stay', () => {
+)('keeps extended attributes and the access list', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, 'old\n', { mode: 0o640 })
-  // user::rw- user:1234:rw- group::r-- mask::rw- other::---, as the kernel keeps it.
+  // user::rw- user:1234:rw- group::r-- mask::rw- other::---, in the kernel's format.
   const list =
     '0200000001000600ffffffff02000600d204000004000400ffffffff10000600ffffffff20000000ffffffff'
   python(`os.setxattr(p, "user.note", b"keep me")`, path)
@@ -258,7 +258,7 @@ needing(
   expect(statSync(path).mtimeMs).toBeGreaterThan(times)
 })
 
-test('a cp that is not of GNU is left alone', () => {
+test('does not use a cp that is not from GNU', () => {
   const { nixos } = makePlace()
   const cp = join(nixos, 'cp')
   writeFileSync(cp, '#!/bin/sh\necho "cp: unrecognized option"; exit 1\n', { mode: 0o755 })
@@ -266,7 +266,7 @@ test('a cp that is not of GNU is left alone', () => {
   expect(copyAttributes(cp, 1, null)).toBe(null)
 })
 
-test('a GNU cp that fails is a problem', () => {
+test('reports a GNU cp that fails', () => {
   const { nixos } = makePlace()
   const cp = join(nixos, 'cp')
   const says = 'test "$1" = --version && echo "cp (GNU coreutils) 9.1" && exit 0; exit 1'
@@ -279,7 +279,7 @@ test('a GNU cp that fails is a problem', () => {
   })
 })
 
-test('two processes at once: one writes, the other is told to wait or look again', async () => {
+test('lets one of two concurrent processes write, and refuses the other with LOCKED or STALE', async () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'configuration.nix')
   for (let round = 0; round < 5; round += 1) {
@@ -294,7 +294,7 @@ test('two processes at once: one writes, the other is told to wait or look again
   }
 })
 
-test('changes that make no sense', () => {
+test('throws for invalid changes', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'a.nix')
   expect(() => commit([change(path, 'a'), change(path, 'b')], options)).toThrow(

@@ -24,7 +24,7 @@ const WITH = [
   '0640 vfio/guests/win.nix: new'
 ]
 
-/** Two files that exist, and a new one in a new folder. */
+/** Changes two existing files and creates one in a new folder. */
 const apply: Scenario = {
   state: true,
   given: place => {
@@ -33,7 +33,7 @@ const apply: Scenario = {
   }
 }
 
-/** Two files that change, and one that goes with its folder. */
+/** Changes two files and deletes one with its folder. */
 const remove: Scenario = {
   state: true,
   given: place => {
@@ -48,7 +48,7 @@ const remove: Scenario = {
   }
 }
 
-/** The way back from `apply`. */
+/** Undoes `apply`. */
 const undo: Scenario = {
   state: true,
   given: place => {
@@ -66,7 +66,7 @@ needing('strace', 'GNU cp').each([
   { name: 'remove', scenario: remove, before: WITH, after: WITHOUT, runs: 0 },
   { name: 'undo', scenario: undo, before: WITH, after: WITHOUT, runs: 1 }
 ])(
-  'killed at any call of $name: afterwards all files are old or all new, and nothing is left over',
+  'recovers from a kill at any call of $name to all files before or all after it, without leftovers',
   { timeout: 4 * 60_000 },
   async ({ scenario, before, after, runs }) => {
     const outcomes = new Map<string, number>()
@@ -93,7 +93,7 @@ needing('strace', 'GNU cp').each([
   { at: 'before the last rename', injection: 'rename:signal=SIGKILL:when=4', end: WITHOUT },
   { at: 'after the last rename', injection: 'unlink:signal=SIGKILL:when=1', end: WITH }
 ])(
-  'killed at any call while it sees to a run that was killed $at',
+  'recovers from a kill at any call of the recovery of a run that was killed $at',
   { timeout: 4 * 60_000 },
   async ({ injection, end }) => {
     const points = await sweep(
@@ -128,18 +128,18 @@ function makeFiles({ nixos }: Place, text: string, names: string[]): void {
   for (const name of names) writeFileSync(join(nixos, name), `${text}\n`, { mode: 0o640 })
 }
 
-/** As the next command on the configuration looks. */
+/** The options of `recover` for the next command on the configuration. */
 function where(place: Place): RecoverOptions {
   return { paths: [join(place.nixos, 'configuration.nix')], stateFolder: place.state }
 }
 
 function expectKilled({ ended, point }: Struck): void {
-  // Where the child process makes a call first, that is killed, and the change is taken back.
+  // If a child process makes the call first, the child is killed and the change is taken back.
   if (ended.stdout.includes('"syscall":"cp"')) return
   expect([point, ended.signal, ended.stdout]).toEqual([point, 'SIGKILL', ''])
 }
 
-/** How many runs there are, all of which came to their end. */
+/** The number of runs, all of which must be done. */
 function runsIn({ state }: Place): number {
   const runs = join(state, 'runs')
   if (!existsSync(runs)) return 0

@@ -15,7 +15,7 @@ users:x:100:
 kvm:x:302:bob,alice
 `
 
-test('the members of a group: those listed, and those whose first group it is', () => {
+test('finds group members by list and by primary group', () => {
   expect(membersOf(302, PASSWD, GROUP)).toEqual(new Set([1000, 1001]))
   expect(membersOf(100, PASSWD, GROUP)).toEqual(new Set([1000]))
   expect(membersOf(0, PASSWD, GROUP)).toEqual(new Set([0]))
@@ -27,7 +27,7 @@ test('the members of a group: those listed, and those whose first group it is', 
   ])
 })
 
-test('who is trusted: root, who runs this and, for root, who called sudo', () => {
+test('trusts root, the current user and, for root, the sudo caller', () => {
   const self = process.geteuid?.() ?? -1
   const trusted = (env: NodeJS.ProcessEnv) => knownPeople(env).trusted
   expect(trusted({})).toEqual(new Set([0, self]))
@@ -44,7 +44,7 @@ const MOUNTS = parseMounts(`22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1
 27 22 254:2 /nixos /srv/nixos rw - ext4 /dev/vdb rw
 `)
 
-test('the other paths of a mounted file', () => {
+test('finds other paths of a mounted file', () => {
   expect(otherPaths(MOUNTS, '/etc/nixos/con fig.nix')).toEqual(['/persist/etc/nixos/con fig.nix'])
   expect(otherPaths(MOUNTS, '/etc/nixos/b.nix')).toEqual([
     '/srv/nixos/b.nix',
@@ -53,7 +53,7 @@ test('the other paths of a mounted file', () => {
   expect(otherPaths(MOUNTS, '/etc/nixos/c.nix')).toEqual([])
 })
 
-test('the state folder', () => {
+test('locates the state folder', () => {
   const root = { root: '/', uid: 0, home: '/root', env: {} }
   const alice = { root: '/', uid: 1000, home: '/home/alice', env: {} }
   expect(stateFolder(root)).toBe('/var/lib/vfio-patch')
@@ -67,7 +67,7 @@ test('the state folder', () => {
   expect(runsFolder('/keep')).toBe('/keep/runs')
 })
 
-test('the names that a run has beside the files only while it lasts', () => {
+test('recognizes the transient names of a run', () => {
   const names = [
     '.vfio-patch.lock',
     '.vfio-patch.lock.0123456789ab',

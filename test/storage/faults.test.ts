@@ -22,7 +22,7 @@ const MINUTE = 60_000
 const OLD = ['0644 configuration.nix: old']
 const NEW = ['0644 configuration.nix: new', '0755 vfio/', '0644 vfio/default.nix: module']
 
-/** One new module in a new folder, and the configuration. */
+/** Creates a module in a new folder and changes the configuration. */
 const apply: Scenario = {
   state: true,
   given: ({ nixos }) => {
@@ -35,7 +35,7 @@ const apply: Scenario = {
   }
 }
 
-/** Two files that exist, and one more. */
+/** Changes two existing files and creates one. */
 const replace: Scenario = {
   given: ({ nixos }) => {
     mkdirSync(join(nixos, 'vfio'))
@@ -57,7 +57,7 @@ needing('strace', 'GNU cp').each([
   { errno: 'EROFS', code: 'READ_ONLY_FS', pick: takesSpace, state: false },
   { errno: 'EDQUOT', code: 'NO_SPACE', pick: writes, state: true }
 ])(
-  '$errno at any call: nothing is changed, or all is and there is a warning',
+  '$errno at any call changes nothing, or everything with a warning',
   { timeout: MINUTE },
   async ({ errno, code, pick, state }) => {
     const ends = { failed: 0, warned: 0 }
@@ -70,8 +70,8 @@ needing('strace', 'GNU cp').each([
       expect([point, recovered.ok]).toEqual([point, true])
       if (result.ok) {
         expect([point, listing(place.nixos)]).toEqual([point, NEW])
-        // An error of these may be in a question that has a safe answer, or leave a lock, which the
-        // end of its process makes void.
+        // Errors of these calls may be harmless, or leave a lock, which is stale when its process has
+        // ended.
         const safe = ['statx', 'close', 'read', 'readlink', 'unlink']
         const isSafe = point.reads || safe.includes(point.call)
         if (!isSafe || left.some(line => line.includes('journal')))
@@ -94,7 +94,7 @@ needing('strace', 'GNU cp').each([
 )
 
 needing('strace', 'GNU cp')(
-  'EIO while two existing files are replaced: both are as before, with mode and time',
+  'restores two existing files with mode and time after EIO',
   { timeout: MINUTE },
   async () => {
     const outcomes = new Set<boolean>()
@@ -122,9 +122,9 @@ needing('strace', 'GNU cp')(
 )
 
 needing('strace', 'GNU cp').each([
-  { retval: 3, says: 'three bytes' },
-  { retval: 0, says: 'none' }
-])('a disk that takes $says and says nothing', async ({ retval }) => {
+  { retval: 3, bytes: 'three' },
+  { retval: 0, bytes: 'no' }
+])('detects a disk that silently writes $bytes bytes', async ({ retval }) => {
   const struck = await strike(folder(), { ...apply, state: false }, [
     `write:retval=${retval}:when=3`
   ])
@@ -133,7 +133,7 @@ needing('strace', 'GNU cp').each([
   expect(struck.listing).toEqual(OLD)
 })
 
-needing('strace', 'GNU cp')('what can not be taken away again is named', async () => {
+needing('strace', 'GNU cp')('names what it can not delete', async () => {
   const struck = await strike(folder(), { ...apply, state: false }, [
     'rename:error=EIO:when=3',
     'unlink:error=EIO:when=1+'
@@ -153,7 +153,7 @@ needing('strace', 'GNU cp')('what can not be taken away again is named', async (
       leftovers: [module, temp, join(nixos, '.vfio-patch.journal'), join(nixos, '.vfio-patch.lock')]
     }
   })
-  // The lock of a process that has ended is void.
+  // The lock of a process that has ended is stale.
   expect(struck.listing).toEqual([
     expect.stringMatching(/^0644 \.configuration\.nix\.vfio-patch\.[0-9a-f]{12}\.tmp: new$/),
     expect.stringMatching(/^0600 \.vfio-patch\.journal: /),
@@ -165,7 +165,7 @@ needing('strace', 'GNU cp')('what can not be taken away again is named', async (
 })
 
 needing('strace', 'GNU cp').each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])(
-  '%s between the renames waits until the change is made',
+  'defers %s between the renames until the change is made',
   async signal => {
     const struck = await strike(folder(), { ...apply, state: false }, [
       `rename:signal=${signal}:when=3`
@@ -194,7 +194,7 @@ function resultOf({ point, ended }: Struck): Result<Committed, CommitProblem> {
 
 function reasonOf(problem: Committed['warnings'][number]): string {
   if (problem.code === 'BACKUP_FAILED') return reasonOf(problem.cause)
-  // A call for reading that no disk fails with these.
+  // These read calls can't fail with such an error.
   if (problem.code === 'IO_ERROR' && ['ENOSPC', 'EDQUOT'].includes(problem.errno)) return 'NO_SPACE'
   if (problem.code === 'IO_ERROR' && problem.errno === 'EROFS') return 'READ_ONLY_FS'
   return problem.code

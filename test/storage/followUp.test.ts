@@ -1,4 +1,4 @@
-// What an undo or a redo has left to do after a run that was stopped in the middle: the whole table.
+// The complete table of `followUp`: what an undo or redo has left to do after an interrupted run.
 
 import { expect, test } from 'vitest'
 import { type FollowUp, followUp, type Request, type Stopped } from '../../src/storage/history.ts'
@@ -33,13 +33,13 @@ test.each<[Request['kind'], Stopped['kind'], Stopped['outcome'], 'stop' | Follow
   ['redo', 'redo', 'finished', 'stop'],
   ['redo', 'redo', 'taken back', SAME],
   ['redo', 'redo', 'nothing', GO_ON]
-])('%s after a %s of which the end is: %s', (kind, what, outcome, expected) => {
+])('%s after an interrupted %s with the outcome "%s"', (kind, what, outcome, expected) => {
   const because = stopped(what, outcome)
   const wanted = expected === 'stop' ? { stops: true, because } : expected
   expect(followUp({ kind }, [because])).toEqual(wanted)
 })
 
-test('nothing was stopped', () => {
+test('goes on if no run was interrupted', () => {
   expect(followUp({ kind: 'undo' }, [])).toEqual(GO_ON)
 })
 

@@ -1,4 +1,4 @@
-// Runs as an editor keeps them: random commands against a model of two stacks.
+// Compares random commands with a model of an editor's undo history: two stacks.
 
 import { existsSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { seed } from '../support/seed.ts'
 import { change, read } from './support/files.ts'
 import { placeIn } from './support/place.ts'
 
-/** Two configurations with a module that both have. */
+/** Two configurations with a shared module. */
 const NAMES = ['a.nix', 'b.nix', 'm.nix'] as const
 type Name = (typeof NAMES)[number]
 type Texts = Partial<Record<Name, string>>
@@ -47,7 +47,7 @@ interface ModelRun {
   after: Texts
 }
 
-/** What an editor does: one stack of what can be undone, and one of what can be redone. */
+/** The undo history of an editor: one stack for undo and one for redo. */
 function makeModel() {
   const texts: Texts = { 'a.nix': 'a\n', 'b.nix': 'b\n' }
   const edited: Texts = {}
@@ -79,7 +79,7 @@ function makeModel() {
       Object.assign(texts, after)
       for (const name of NAMES) if (name in after) delete edited[name]
     },
-    /** What an undo or a redo comes to. */
+    /** The result of an undo or redo. */
     go(kind: 'undo' | 'redo', about: Name): 'done' | 'nothing' | 'refused' {
       const run = (kind === 'undo' ? done : undone).findLast(it => isFor(it, about))
       if (run === undefined) return 'nothing'
@@ -109,7 +109,7 @@ function makeModel() {
   }
 }
 
-test('runs, undos, redos and edits: the files are always what an editor makes of them', {
+test('gives the same files as the undo history of an editor after runs, undos, redos and edits', {
   timeout: 300_000
 }, () => {
   const ends = new Map<string, number>()
@@ -124,7 +124,7 @@ test('runs, undos, redos and edits: the files are always what an editor makes of
     }),
     { seed, numRuns: 60 }
   )
-  // So that it is known what was tried.
+  // Each outcome must have occurred.
   for (const end of ['undo done', 'undo nothing', 'undo refused', 'redo done', 'redo nothing'])
     expect([end, (ends.get(end) ?? 0) > 3]).toEqual([end, true])
 })

@@ -1,5 +1,5 @@
-// Root at work in a folder of whoever called sudo, who has put records there to have root change what
-// is not theirs.
+// Root works in a folder of the sudo caller, who has planted records there to make root change files of
+// others.
 
 import { spawnSync } from 'node:child_process'
 import {
@@ -53,9 +53,9 @@ function refusal({ nixos }: Hostile, why: 'OTHERS' | 'DAMAGED') {
 }
 
 rooted.each([
-  { what: "a run of root's that is kept", run: RUN },
-  { what: 'a folder that is called like a run', run: '../decoys/private/x/20261122-160312-1' }
-])('run: $what stays, and the rest is taken back', ({ run }) => {
+  { what: 'a run of root', run: RUN },
+  { what: 'a folder with a name like a run', run: '../decoys/private/x/20261122-160312-1' }
+])('keeps $what, and takes the rest back', ({ run }) => {
   const place = makeHostile()
   const temp = join(place.nixos, temporary(CONFIGURATION))
   plant(temp, 'half')
@@ -66,7 +66,7 @@ rooted.each([
   expect(readdirSync(place.nixos)).toEqual([CONFIGURATION])
 })
 
-rooted('run: not even an empty one, and none is marked as done', () => {
+rooted('does not delete a run of root, not even an empty one, and marks none as done', () => {
   const place = makeHostile()
   const blank = join(place.state, 'runs/20261122-160312-8')
   mkdirSync(blank)
@@ -127,10 +127,10 @@ rooted.each([
   { what: 'a folder to take back', fields: { folders: ['../decoys/empty'] } },
   { what: 'a folder to empty', fields: { emptied: ['../decoys/empty'] } },
   { what: 'a folder to lock', fields: { locked: ['../decoys/nixos'] } },
-  { what: 'a path through a link', fields: { files: [fileOf('way/a.nix'), configuration()] } },
-  { what: 'a folder through a link', fields: { folders: ['way/empty'] } },
-  { what: 'a lock through a link', fields: { locked: ['way'] } }
-])('$what of root: nothing is done', ({ fields }) => {
+  { what: 'a path through a symlink', fields: { files: [fileOf('way/a.nix'), configuration()] } },
+  { what: 'a folder through a symlink', fields: { folders: ['way/empty'] } },
+  { what: 'a lock through a symlink', fields: { locked: ['way'] } }
+])('does nothing for a journal with $what of root', ({ fields }) => {
   const place = makeHostile()
   plantLink('../decoys/nixos', join(place.nixos, 'way'))
   plant(journalPath(place.nixos), journalOf(fields))
@@ -145,12 +145,15 @@ rooted.each([
   { what: 'an absolute lock', fields: { locked: ['/root'] } },
   { what: 'an absolute run', fields: { run: '/root/runs/20261122-160312-1' } },
   { what: 'a run of another name', fields: { run: '../decoys/private' } },
-  { what: 'a path that is no text for the system', fields: { emptied: ['a\0b'] } },
-  { what: 'no path', fields: { files: [fileOf('')] } },
-  { what: 'a hash that is none', fields: { files: [fileOf(CONFIGURATION, { after: 'new' })] } },
-  { what: 'no change', fields: { files: [fileOf(CONFIGURATION, { before: hashOf('new\n') })] } },
-  { what: 'a command that moves the cursor', fields: { command: 'apply\x1b[2J' } },
-  { what: 'a time that moves the cursor', fields: { started: '2026 (\x1b[2J)' } },
+  { what: 'a path with a null byte', fields: { emptied: ['a\0b'] } },
+  { what: 'an empty path', fields: { files: [fileOf('')] } },
+  { what: 'an invalid hash', fields: { files: [fileOf(CONFIGURATION, { after: 'new' })] } },
+  {
+    what: 'a file without a change',
+    fields: { files: [fileOf(CONFIGURATION, { before: hashOf('new\n') })] }
+  },
+  { what: 'escape sequences in the command', fields: { command: 'apply\x1b[2J' } },
+  { what: 'escape sequences in the time', fields: { started: '2026 (\x1b[2J)' } },
   {
     what: 'a temporary file of another name',
     fields: { files: [fileOf(CONFIGURATION, { temp: '../decoys/secret' })] }
@@ -159,7 +162,7 @@ rooted.each([
     what: 'a temporary file in another folder',
     fields: { files: [fileOf('a.nix', { spare: `../decoys/nixos/${temporary('a.nix')}` })] }
   }
-])('a journal with $what is damaged', ({ fields }) => {
+])('treats a journal with $what as damaged', ({ fields }) => {
   const place = makeHostile()
   plant(journalPath(place.nixos), journalOf(fields))
   const before = factsOf(place.decoys, place.state)
@@ -169,19 +172,19 @@ rooted.each([
 })
 
 rooted.each([
-  { what: 'a link to a file of root', make: (it: string) => plantLink('../decoys/secret', it) },
+  { what: 'a symlink to a file of root', make: (it: string) => plantLink('../decoys/secret', it) },
   { what: 'a pipe', make: (it: string) => void spawnSync('mkfifo', [it]) },
   { what: 'a folder', make: (it: string) => mkdirSync(it) },
-  { what: 'far too much', make: makeHuge },
+  { what: 'far too big', make: makeHuge },
   {
-    what: 'a second name of a journal of root',
+    what: 'a hard link to a journal of root',
     make: (it: string) => {
       const other = join(it, '../../decoys/nixos/.vfio-patch.journal')
       writeFileSync(other, journalOf(), { mode: 0o600 })
       linkSync(other, it)
     }
   }
-])('a journal that is $what is damaged', ({ make }) => {
+])('treats a journal that is $what as damaged', ({ make }) => {
   const place = makeHostile()
   make(journalPath(place.nixos))
   const before = factsOf(place.decoys, place.state)
@@ -189,36 +192,33 @@ rooted.each([
   expect(factsOf(place.decoys, place.state)).toEqual(before)
 })
 
-/** More than any journal has, and more than Node holds in one text. */
+/** Creates a file bigger than any journal and than the longest string of Node. */
 function makeHuge(path: string): void {
   const file = openSync(path, 'w')
   ftruncateSync(file, 2 ** 29 + 1)
   closeSync(file)
 }
 
-rooted(
-  "a journal of root's that Alice moved to another folder counts for her folders alone",
-  () => {
-    const place = makeHostile()
-    const { nixos, decoys } = place
-    writeFileSync(join(decoys, CONFIGURATION), 'old\n')
-    // Written by root in another folder of hers, for files that are not at these places now.
-    const files = [fileOf('../decoys/nixos/a.nix'), configuration()]
-    writeFileSync(journalPath(nixos), journalOf({ files }), { mode: 0o600 })
-    const before = factsOf(decoys, place.state)
-    expect(recover(place.where)).toEqual(refusal(place, 'OTHERS'))
-    expect(factsOf(decoys, place.state)).toEqual(before)
-  }
-)
+rooted('limits a journal of root that Alice moved to another folder to her folders', () => {
+  const place = makeHostile()
+  const { nixos, decoys } = place
+  writeFileSync(join(decoys, CONFIGURATION), 'old\n')
+  // Written by root in another folder of hers, so the relative paths now name other files.
+  const files = [fileOf('../decoys/nixos/a.nix'), configuration()]
+  writeFileSync(journalPath(nixos), journalOf({ files }), { mode: 0o600 })
+  const before = factsOf(decoys, place.state)
+  expect(recover(place.where)).toEqual(refusal(place, 'OTHERS'))
+  expect(factsOf(decoys, place.state)).toEqual(before)
+})
 
-rooted("root's own run in her folder is finished or taken back, with its record", () => {
+rooted("finishes or takes back root's own run in her folder, with its record", () => {
   for (const [text, outcome] of [
     ['old\n', 'taken back'],
     ['new\n', 'finished']
   ] as const) {
     const place = makeHostile()
     const { nixos, state, configuration: path } = place
-    // With a module of root's elsewhere, which the record has as well.
+    // The record has a module in another folder of root, too.
     writeFileSync(path, text)
     const run = join(state, 'runs/20261122-160312-7')
     writeFileSync(join(run, 'manifest.json'), manifestOf(path))
@@ -231,7 +231,7 @@ rooted("root's own run in her folder is finished or taken back, with its record"
   }
 })
 
-rooted('a run that has ended is not dropped by a journal that comes back', () => {
+rooted('does not delete a completed run if its journal reappears', () => {
   const place = makeHostile()
   const { nixos, state, configuration: path } = place
   const run = join(state, 'runs/20261122-160312-7')
@@ -244,9 +244,9 @@ rooted('a run that has ended is not dropped by a journal that comes back', () =>
 })
 
 rooted.each([
-  { what: 'with the journal of an interrupted run', hasJournal: true },
-  { what: 'where a lock was left', hasJournal: false }
-])('a lock that leads to a folder of root $what', ({ hasJournal }) => {
+  { what: 'with a journal', hasJournal: true },
+  { what: 'with a stale lock', hasJournal: false }
+])('ignores a lock that leads to a folder of root $what', ({ hasJournal }) => {
   const place = makeHostile()
   const other = join(place.decoys, 'nixos')
   if (hasJournal)
@@ -264,7 +264,7 @@ rooted.each([
   }
 })
 
-rooted('a folder of root that was moved, with a lock in it', () => {
+rooted('ignores the lock in a folder of root that was moved', () => {
   const place = makeHostile()
   const { nixos, decoys } = place
   const other = join(decoys, 'nixos')
@@ -282,7 +282,7 @@ rooted('a folder of root that was moved, with a lock in it', () => {
 })
 
 rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secret'])(
-  'a lock that says %s is taken over',
+  'takes over a lock with the target %s',
   target => {
     const place = makeHostile()
     plantLink(target, join(place.nixos, '.vfio-patch.lock'))
@@ -292,7 +292,7 @@ rooted.each(['0:::.', '99999999999999999999:::.', '-1:::.', '1', '../decoys/secr
   }
 )
 
-rooted('a lock that is a pipe or a folder does not stop root', () => {
+rooted('takes over a lock that is a pipe or a folder', () => {
   for (const make of ['mkfifo', 'mkdir']) {
     const place = makeHostile()
     spawnSync(make, [join(place.nixos, '.vfio-patch.lock')])
@@ -302,7 +302,7 @@ rooted('a lock that is a pipe or a folder does not stop root', () => {
   }
 })
 
-rooted("a state folder below a folder of Alice's is not for root's backups", () => {
+rooted("refuses root's backups in a state folder below a folder of Alice", () => {
   const place = makeHostile()
   const stateFolder = join(place.nixos, 'state')
   mkdirSync(join(stateFolder, 'runs'), { recursive: true, mode: 0o700 })
@@ -315,7 +315,7 @@ rooted("a state folder below a folder of Alice's is not for root's backups", () 
   expect(read(place.configuration)).toBe('old\n')
 })
 
-rooted('a folder that is replaced while root works in it', () => {
+rooted('stays in the folder if it is replaced while root works in it', () => {
   const { nixos, decoys } = makeHostile()
   const [folder, path] = [join(nixos, 'vfio'), join(nixos, 'vfio/a.nix')]
   mkdirSync(folder)
@@ -328,21 +328,21 @@ rooted('a folder that is replaced while root works in it', () => {
     unlinkSync(it)
   })
   expect(readdirSync(join(nixos, 'moved'))).toEqual([])
-  // From now on the link is in the way.
+  // The next call finds the symlink.
   expect(() => inFolder(path, it => unlinkSync(it))).toThrow(/ENOTDIR/)
   expect(factsOf(decoys)).toEqual(before)
 })
 
-rooted('a folder of another owner is none for a journal of Alice', () => {
+rooted('does not apply a journal of Alice to folders of another owner', () => {
   const { nixos } = makeHostile()
   mkdirSync(join(nixos, 'vfio'))
   writeFileSync(join(nixos, 'vfio/a.nix'), 'root\n')
   const removal = () => inFolder(join(nixos, 'vfio/a.nix'), it => unlinkSync(it))
-  expect(() => confine((_, uid) => uid === ALICE, removal)).toThrow(/another user/)
+  expect(() => confine((_, uid) => uid === ALICE, removal)).toThrow(/EPERM/)
   expect(read(join(nixos, 'vfio/a.nix'))).toBe('root\n')
 })
 
-rooted('a new folder: what takes its place is not given away', () => {
+rooted('does not give away what replaced a new folder', () => {
   const { nixos, decoys } = makeHostile()
   const path = join(nixos, 'vfio')
   const before = factsOf(decoys)

@@ -1,4 +1,4 @@
-// Root is killed at work in a folder of whoever called sudo, where it goes by open folders instead of names.
+// Root is killed while it works in a folder of the sudo caller, through open folders instead of names.
 
 import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +17,7 @@ import { makePlace, type Place } from './support/place.ts'
 const folder = compiled()
 const CALLS = ['write', 'mkdir', 'symlink', 'rename', 'unlink', 'rmdir', 'fsync', 'fchown']
 
-/** A change of two files that exist, with a new one and one that goes, all of Alice's. */
+/** Changes two files, creates one and deletes one, all of Alice. */
 function given(place: Place): FileChange[] {
   const { nixos } = place
   const at = (name: string) => join(nixos, name)
@@ -34,7 +34,7 @@ function given(place: Place): FileChange[] {
   ]
 }
 
-/** Makes the change; `how` is what strace does to it. Gives its log. */
+/** Makes the change with the injection `how` of strace. Returns its log. */
 async function run(place: Place, changes: FileChange[], how: string[]): Promise<string> {
   const log = join(place.top, 'log')
   const traced = ['strace', '-o', log, '-e', `trace=${CALLS.join()}`, ...how]
@@ -44,12 +44,12 @@ async function run(place: Place, changes: FileChange[], how: string[]): Promise<
 }
 
 needing('root', 'strace')(
-  'all is old or all is new after the next command',
+  'leaves all files before or all after the change, once the next command has recovered',
   { timeout: 240_000 },
   async () => {
     const first = makePlace()
     const log = await run(first, given(first), [])
-    // It really goes by open folders.
+    // It works through open folders.
     expect(log).toMatch(/rename\("\/proc\/self\/fd\/\d+\/\.configuration\.nix\.vfio-patch\./)
     const after = listing(first.nixos)
     const untouched = makePlace()
@@ -74,7 +74,7 @@ needing('root', 'strace')(
         ])
         const isNew = JSON.stringify(listing(nixos)) === JSON.stringify(after)
         expect([call, nth, listing(nixos)]).toEqual([call, nth, isNew ? after : before])
-        // What stays of a run that was taken back before it had a record is no run, and goes with the next.
+        // The folder of a run that was taken back before it had a record is deleted by the next run.
         const runs = listingIfAny(state).filter(it => it.includes('manifest.json'))
         expect([call, nth, runs.length]).toEqual([call, nth, isNew ? 1 : 0])
         expect(listingIfAny(state).filter(it => it.includes('.vfio-patch.'))).toEqual([])

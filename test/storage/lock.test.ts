@@ -8,7 +8,7 @@ import { makePlace } from './support/place.ts'
 const NAME = '.vfio-patch.lock'
 const GONE = 4194399
 
-/** The locks of the folders `a` and `b`, with the journal in `a`. */
+/** Creates folders `a` and `b`, with the journal in `a`. */
 function given() {
   const { top } = makePlace()
   const [a, b] = [join(top, 'a'), join(top, 'b')]
@@ -17,7 +17,7 @@ function given() {
   return { a, b, folders, locks: createLocks(a) }
 }
 
-test('taken once, given back, taken again', () => {
+test('takes, releases and retakes a lock', () => {
   const { a, b, folders, locks } = given()
   expect([...folders]).toEqual([
     [a, join(a, 'x.nix')],
@@ -38,7 +38,7 @@ test('taken once, given back, taken again', () => {
   expect([readdirSync(a), readdirSync(b)]).toEqual([[], []])
 })
 
-test('none is kept when one is held by another process', () => {
+test('releases all locks if another process holds one', () => {
   const { a, b, folders, locks } = given()
   const child = spawn('sleep', ['60'])
   onTestFinished(() => {
@@ -54,11 +54,11 @@ test('none is kept when one is held by another process', () => {
 })
 
 test.each([
-  { left: 'by a process that is gone', target: `${GONE}:1::.` },
-  { left: 'by an earlier process of this number', target: `${process.pid}:1::.` },
-  { left: 'before the machine was started anew', target: `${process.pid}::${'0'.repeat(36)}:.` },
-  { left: 'with something else in it', target: 'hello' }
-])('a lock left $left is taken over', ({ target }) => {
+  { left: 'by a process that has ended', target: `${GONE}:1::.` },
+  { left: 'by an earlier process with this ID', target: `${process.pid}:1::.` },
+  { left: 'before a reboot', target: `${process.pid}::${'0'.repeat(36)}:.` },
+  { left: 'with an invalid target', target: 'hello' }
+])('takes over a lock left $left', ({ target }) => {
   const { a, folders, locks } = given()
   symlinkSync(target, join(a, NAME))
   expect(locks.take(folders)).toBe(null)
@@ -66,7 +66,7 @@ test.each([
   expect(readdirSync(a)).toEqual([])
 })
 
-test('what a process leaves that is killed while it takes a lock over goes, and no more', () => {
+test('deletes only what a process left that was killed while taking over a lock', () => {
   const { a, folders, locks } = given()
   symlinkSync(`${GONE}:1::.`, join(a, `${NAME}.0123456789ab`))
   symlinkSync(`${process.pid}:::.`, join(a, `${NAME}.0123456789ac`))

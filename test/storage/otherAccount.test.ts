@@ -1,4 +1,4 @@
-// What root sees of the runs of the user who called sudo, and what that user can't make it see.
+// Which runs of the sudo caller root sees, and that the caller can't make root read anything else.
 
 import {
   chownSync,
@@ -19,7 +19,7 @@ import { makePlace } from './support/place.ts'
 
 const ALICE = 1234
 
-/** A state folder in the home of alice, with a run of hers; `account` is what root finds. */
+/** Creates a state folder in Alice's home with a run of hers; `account` is what root finds. */
 function given() {
   const place = makePlace()
   const home = join(place.top, 'home')
@@ -37,7 +37,7 @@ function given() {
   return { ...place, home, stateFolder, path, folder, manifest, passwd, account }
 }
 
-needing('root')('the runs of the user who called sudo', () => {
+needing('root')('finds the runs of the sudo caller', () => {
   const { account, stateFolder, path, nixos } = given()
   expect(account).toEqual({ name: 'alice', uid: ALICE, stateFolder })
   expect(runsOfOther(account, path, '/')).toEqual(['20261122-160312-1'])
@@ -46,7 +46,7 @@ needing('root')('the runs of the user who called sudo', () => {
   expect(runsOfOther(account, path, '/mnt')).toEqual([])
 })
 
-needing('root')('nobody called sudo, or nobody who has runs', () => {
+needing('root')('finds no account without a sudo caller who has runs', () => {
   const { passwd, stateFolder } = given()
   const facts = { root: '/', uid: 0, passwd }
   expect(findOtherAccount({ ...facts, env: {} })).toBe(null)
@@ -57,7 +57,7 @@ needing('root')('nobody called sudo, or nobody who has runs', () => {
   expect(findOtherAccount({ ...facts, env: { SUDO_UID: `${ALICE}` } })).toBe(null)
 })
 
-test('for a user it is root, where that has a folder', () => {
+test('finds root for other users, if it has a state folder', () => {
   const { top } = makePlace()
   const facts = { root: top, uid: 1000, env: { SUDO_UID: '7' }, passwd: '' }
   expect(findOtherAccount(facts)).toBe(null)
@@ -68,7 +68,7 @@ test('for a user it is root, where that has a folder', () => {
 
 type Given = ReturnType<typeof given>
 
-/** Moves a folder elsewhere, and puts a link of alice to it in its place. */
+/** Moves a folder, and replaces it by a symlink to it that belongs to Alice. */
 function linked(path: string, to: string): void {
   renameSync(path, to)
   symlinkSync(to, path)
@@ -77,7 +77,7 @@ function linked(path: string, to: string): void {
 
 needing('root').each<{ what: string; how: (place: Given) => void; seen: string[] | null }>([
   {
-    what: 'a state folder that is a link to a folder of root',
+    what: 'a state folder that is a symlink to a folder of root',
     how: ({ stateFolder, top }) => {
       chownSync(stateFolder, 0, 0)
       linked(stateFolder, join(top, 'roots'))
@@ -85,17 +85,17 @@ needing('root').each<{ what: string; how: (place: Given) => void; seen: string[]
     seen: null
   },
   {
-    what: 'a folder of runs that is a link',
+    what: 'a folder of runs that is a symlink',
     how: ({ stateFolder, top }) => linked(join(stateFolder, 'runs'), join(top, 'roots')),
     seen: null
   },
   {
-    what: 'a run that is a link',
+    what: 'a run that is a symlink',
     how: ({ folder, top }) => linked(folder, join(top, 'roots')),
     seen: []
   },
   {
-    what: 'a record that is a link to one of root',
+    what: 'a record that is a symlink to one of root',
     how: ({ manifest, top }) => {
       chownSync(manifest, 0, 0)
       linked(manifest, join(top, 'roots'))
@@ -113,11 +113,11 @@ needing('root').each<{ what: string; how: (place: Given) => void; seen: string[]
     seen: []
   },
   {
-    what: 'a record that is none',
+    what: 'an invalid record',
     how: ({ manifest }) => writeFileSync(manifest, '\u001b[31m{}'),
     seen: []
   }
-])('$what is not followed or read', ({ how, seen }) => {
+])('does not follow or read $what', ({ how, seen }) => {
   const place = given()
   how(place)
   expect(runsOfOther(place.account, place.path, '/')).toEqual(seen)

@@ -5,7 +5,7 @@ import { findProgram } from '../../src/storage/access.ts'
 import { needing } from '../storage/support/needing.ts'
 import { makePlace } from '../storage/support/place.ts'
 
-/** Two folders with a program each, to be used as a PATH in this order. */
+/** Creates two folders with a program each; `path` is a PATH with them in this order. */
 function given() {
   const { top } = makePlace()
   chmodSync(top, 0o755)
@@ -18,7 +18,7 @@ function given() {
   return { top, first, second, path: folders.join(':') }
 }
 
-test('anybody but root runs the first one in PATH', () => {
+test('finds the first one in PATH for users other than root', () => {
   const { first, second, path } = given()
   chmodSync(first, 0o777)
   expect(findProgram('tool', path, false)).toBe(join(first, 'tool'))
@@ -29,26 +29,26 @@ test('anybody but root runs the first one in PATH', () => {
 })
 
 const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
-  ['belongs to somebody else', ({ first }) => chownSync(join(first, 'tool'), 1234, 0)],
-  ['can be written to by others', ({ first }) => chmodSync(join(first, 'tool'), 0o757)],
+  ['belongs to another user', ({ first }) => chownSync(join(first, 'tool'), 1234, 0)],
+  ['is writable by others', ({ first }) => chmodSync(join(first, 'tool'), 0o757)],
   [
-    'can be written to by a group',
+    'is writable by a group',
     ({ first }) => {
       chownSync(join(first, 'tool'), 0, 1234)
       chmodSync(join(first, 'tool'), 0o775)
     }
   ],
-  ['is in a folder of somebody else', ({ first }) => chownSync(first, 1234, 0)],
-  ['is in a folder that others can write to', ({ first }) => chmodSync(first, 0o777)],
+  ['is in a folder of another user', ({ first }) => chownSync(first, 1234, 0)],
+  ['is in a folder that is writable by others', ({ first }) => chmodSync(first, 0o777)],
   [
-    'is in a folder that a group can write to',
+    'is in a folder that is writable by a group',
     ({ first }) => {
       chownSync(first, 0, 1234)
       chmodSync(first, 0o775)
     }
   ],
   [
-    'is in a folder that leads through a link of somebody else',
+    'is reached through a symlink of another user',
     ({ first, top }) => {
       symlinkSync('first', join(top, 'link'))
       lchownSync(join(top, 'link'), 1234, 1234)
@@ -56,7 +56,7 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
     }
   ],
   [
-    'is a link to a file in a folder of somebody else',
+    'is a symlink to a file in a folder of another user',
     ({ first, top }) => {
       mkdirSync(join(top, 'theirs'))
       chownSync(join(top, 'theirs'), 1234, 0)
@@ -67,7 +67,7 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
   ]
 ]
 
-needing('root').each(UNSAFE)('root does not run what %s', (_, prepare) => {
+needing('root').each(UNSAFE)('skips for root a program that %s', (_, prepare) => {
   const place = given()
   expect(findProgram('tool', place.path)).toBe(join(place.first, 'tool'))
   prepare(place)
@@ -75,7 +75,7 @@ needing('root').each(UNSAFE)('root does not run what %s', (_, prepare) => {
   expect(findProgram('tool2', place.path)).toBe(null)
 })
 
-needing('root')('nor what is below a folder of somebody else', () => {
+needing('root')('skips for root programs below a folder of another user', () => {
   const { top, second } = given()
   mkdirSync(join(top, 'home/bin'), { recursive: true })
   writeFileSync(join(top, 'home/bin/tool'), '#!/bin/sh\n', { mode: 0o755 })

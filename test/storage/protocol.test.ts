@@ -20,7 +20,7 @@ needing(
   'root',
   'strace',
   'GNU cp'
-)('apply: a new module, and the configuration', async () => {
+)('makes these calls for an apply with a new module', async () => {
   const calls = await changingCalls(folder(), {
     state: true,
     given: ({ nixos }) => {
@@ -91,7 +91,7 @@ needing(
   'root',
   'strace',
   'GNU cp'
-)('remove: the configuration, and a deletion', async () => {
+)('makes these calls for a remove with a deletion', async () => {
   const calls = await changingCalls(folder(), {
     given: ({ nixos }) => {
       const [path, module] = [join(nixos, 'configuration.nix'), join(nixos, 'vfio/default.nix')]

@@ -31,7 +31,7 @@ const STARTED = '2026-11-22T16:03:12.000Z'
 
 /**
  * A run that changed two files from `old` to `new` and was killed before the last rename, with the
- * locks of a process that is gone.
+ * locks of a process that has ended.
  */
 function interrupted(place: Place = makePlace()) {
   const { nixos, state } = place
@@ -64,36 +64,39 @@ function interrupted(place: Place = makePlace()) {
 const OLD = ['0644 configuration.nix: old', '0755 vfio/', '0644 vfio/a.nix: old']
 const NEW = ['0644 configuration.nix: new', '0755 vfio/', '0644 vfio/a.nix: new']
 
-test.each(['configuration.nix', 'vfio/a.nix'])('a run is found and taken back by %s', name => {
-  const { nixos, module, path, journal, where } = interrupted()
-  const paths = [join(nixos, name)]
-  expect(findInterrupted({ ...where, paths })).toEqual([{ journal, started: STARTED }])
-  expect(recover({ ...where, paths })).toEqual({
-    ok: true,
-    value: [
-      {
-        command: 'apply',
-        started: STARTED,
-        outcome: 'taken back',
-        files: [module, path],
-        created: [],
-        deleted: []
-      }
-    ]
-  })
-  expect(listing(nixos)).toEqual(OLD)
-  expect(recover(where)).toEqual({ ok: true, value: [] })
-  expect(findInterrupted(where)).toEqual([])
-})
+test.each(['configuration.nix', 'vfio/a.nix'])(
+  'finds an interrupted run by %s and takes it back',
+  name => {
+    const { nixos, module, path, journal, where } = interrupted()
+    const paths = [join(nixos, name)]
+    expect(findInterrupted({ ...where, paths })).toEqual([{ journal, started: STARTED }])
+    expect(recover({ ...where, paths })).toEqual({
+      ok: true,
+      value: [
+        {
+          command: 'apply',
+          started: STARTED,
+          outcome: 'taken back',
+          files: [module, path],
+          created: [],
+          deleted: []
+        }
+      ]
+    })
+    expect(listing(nixos)).toEqual(OLD)
+    expect(recover(where)).toEqual({ ok: true, value: [] })
+    expect(findInterrupted(where)).toEqual([])
+  }
+)
 
-test('a run that had reached its end is finished', () => {
+test('finishes a run that had reached its commit point', () => {
   const { nixos, path, where } = interrupted()
   writeFileSync(path, 'new\n')
   expect(recover(where)).toMatchObject({ value: [{ outcome: 'finished' }] })
   expect(listing(nixos)).toEqual(NEW)
 })
 
-test('the system may be mounted elsewhere by then', () => {
+test('recovers a system that is mounted elsewhere', () => {
   const { top, nixos } = interrupted()
   const moved = join(top, 'moved')
   renameSync(nixos, moved)
@@ -102,7 +105,7 @@ test('the system may be mounted elsewhere by then', () => {
   expect(listing(moved)).toEqual(OLD)
 })
 
-test.each(['configuration.nix', 'vfio/a.nix'])('%s was edited since: all stays', name => {
+test.each(['configuration.nix', 'vfio/a.nix'])('leaves all files alone if %s was edited', name => {
   const { nixos, journal, where, state } = interrupted()
   const edited = join(nixos, name)
   writeFileSync(edited, 'mine\n')
@@ -112,13 +115,13 @@ test.each(['configuration.nix', 'vfio/a.nix'])('%s was edited since: all stays',
     error: { code: 'INTERRUPTED', path: edited, why: 'EDITED', journal, started: STARTED }
   })
   expect(listing(nixos)).toEqual(before.filter(line => !line.includes('.lock')))
-  // The way out: without the journal everything counts as it is.
+  // Deleting the journal accepts the files as they are.
   rmSync(journal)
   expect(recover({ ...where, stateFolder: state })).toEqual({ ok: true, value: [] })
   expect(read(edited)).toBe('mine\n')
 })
 
-test('a journal says what its run was for, and that is told', () => {
+test('returns the purpose from the journal', () => {
   const { journal, where, path, module } = interrupted()
   const found = JSON.parse(read(journal))
   const told = { undoes: '20261122-160312-7', target: 'configuration.nix' }
@@ -148,7 +151,7 @@ test.each([
   { undoes: '20261122-160312-1', redoes: '20261122-160312-1' },
   { target: ['x'] },
   { target: 5 }
-])('a journal that has %j is damaged, and nothing is done', fields => {
+])('treats a journal with %j as damaged, and does nothing', fields => {
   const { nixos, journal, where } = interrupted()
   writeFileSync(journal, JSON.stringify({ ...JSON.parse(read(journal)), ...fields }))
   const before = listing(nixos)
@@ -159,7 +162,7 @@ test.each([
   )
 })
 
-test('the target of a journal is only compared: nothing is done with it', () => {
+test('only compares the target of a journal', () => {
   const { top, journal, where } = interrupted()
   const victim = join(top, 'victim')
   writeFileSync(victim, 'old\n', { mode: 0o600 })
@@ -169,7 +172,7 @@ test('the target of a journal is only compared: nothing is done with it', () => 
   expect(read(victim)).toBe('old\n')
 })
 
-test('a lock without a journal tells what its run was about to do', () => {
+test('infers the kind of a run from a lock without a journal', () => {
   const { nixos, journal, where, state } = interrupted()
   expect(findAbandoned(where)).toEqual([])
   rmSync(journal)
@@ -187,7 +190,7 @@ test('a lock without a journal tells what its run was about to do', () => {
   expect(findAbandoned(where)).toEqual([])
 })
 
-test('without the copy of the old file nothing is begun', () => {
+test('does nothing without the copy of the original file', () => {
   const { nixos, module, spare, journal, where } = interrupted()
   rmSync(spare)
   expect(recover(where)).toEqual({
@@ -199,9 +202,9 @@ test('without the copy of the old file nothing is begun', () => {
 })
 
 test.each([
-  { says: 'half of one', text: '{ "schema": "vfio-patch/journal",' },
-  { says: 'nothing', text: '' }
-])('a journal that says $says', ({ text }) => {
+  { what: 'incomplete', text: '{ "schema": "vfio-patch/journal",' },
+  { what: 'empty', text: '' }
+])('treats a journal that is $what as damaged', ({ text }) => {
   const { journal, where } = interrupted()
   writeFileSync(journal, text)
   expect(recover(where)).toMatchObject({
@@ -209,7 +212,7 @@ test.each([
   })
 })
 
-test('a journal can not have any other file moved or deleted', () => {
+test('does not move or delete other files that a journal names', () => {
   const { nixos, journal, where } = interrupted()
   writeFileSync(join(nixos, 'other'), 'other\n')
   const text = read(journal)
@@ -220,7 +223,7 @@ test('a journal can not have any other file moved or deleted', () => {
   expect(read(join(nixos, 'other'))).toBe('other\n')
 })
 
-test('nothing is written before an earlier run is seen to', () => {
+test('writes nothing before an interrupted run is recovered', () => {
   const { nixos, path, journal, options } = interrupted()
   const before = listing(nixos)
   expect(commit([change(path, 'newer\n')], options)).toMatchObject({
@@ -229,7 +232,7 @@ test('nothing is written before an earlier run is seen to', () => {
   expect(listing(nixos)).toEqual(before)
 })
 
-test('a run that is still under way is left alone', () => {
+test('leaves a run alone that is still in progress', () => {
   const { nixos, path, where } = interrupted()
   const lock = join(nixos, '.vfio-patch.lock')
   rmSync(lock)
@@ -243,7 +246,7 @@ test('a run that is still under way is left alone', () => {
   })
 })
 
-needing('root')("a user's run: root takes it back in that user's folders alone", () => {
+needing('root')("takes a user's run back as root, but only in that user's folders", () => {
   const people = knownPeople({ SUDO_UID: '1234' })
   const given = () => {
     const place = interrupted()
@@ -267,14 +270,14 @@ needing('root')("a user's run: root takes it back in that user's folders alone",
 needing('root').each([
   { what: 'the folder itself', on: 'state', uid: 0, mode: 0o755, code: 'NOT_PRIVATE' },
   { what: 'the folder itself', on: 'state', uid: 1234, mode: 0o700, code: 'NOT_PRIVATE' },
-  { what: 'that of the runs', on: 'state/runs', uid: 0, mode: 0o770, code: 'NOT_PRIVATE' },
-  { what: 'one on the way', on: '.', uid: 0, mode: 0o777, code: 'OPEN_FOLDER' },
-  { what: 'one on the way', on: '.', uid: 1234, mode: 0o755, code: 'OPEN_FOLDER' }
-])('a state folder that is not safe: $what, $uid $mode', ({ on, uid, mode, code }) => {
+  { what: 'the folder of the runs', on: 'state/runs', uid: 0, mode: 0o770, code: 'NOT_PRIVATE' },
+  { what: 'a parent folder', on: '.', uid: 0, mode: 0o777, code: 'OPEN_FOLDER' },
+  { what: 'a parent folder', on: '.', uid: 1234, mode: 0o755, code: 'OPEN_FOLDER' }
+])('refuses an unsafe state folder: $what, $uid $mode', ({ on, uid, mode, code }) => {
   const place = makePlace()
   const path = join(place.nixos, 'a.nix')
   writeFileSync(path, 'old\n')
-  // Not the folder of the files.
+  // Separate from the folder of the files.
   const way = join(place.top, 'way')
   mkdirSync(join(way, 'state/runs'), { recursive: true, mode: 0o700 })
   for (const each of ['.', 'state', 'state/runs']) chmodSync(join(way, each), 0o700)
@@ -291,21 +294,18 @@ needing('root').each([
   expect(read(path)).toBe('new\n')
 })
 
-needing('root')(
-  'a link on the way to the state folder counts if root or the caller made it',
-  () => {
-    const place = makePlace()
-    const path = join(place.nixos, 'a.nix')
-    const link = join(place.top, 'link')
-    mkdirSync(join(place.top, 'real'), { mode: 0o700 })
-    symlinkSync('real', link)
-    const options = { ...place.options, stateFolder: join(link, 'state') }
-    expect(commit([change(path, 'new\n')], options)).toMatchObject({ ok: true })
-    rmSync(link)
-    symlinkSync('real', link)
-    lchownSync(link, 1234, 1234)
-    expect(commit([change(path, 'newer\n')], options)).toMatchObject({
-      error: { code: 'BACKUP_FAILED', cause: { code: 'NOT_PRIVATE', path: link, uid: 1234 } }
-    })
-  }
-)
+needing('root')('follows a symlink to the state folder only if root or the caller owns it', () => {
+  const place = makePlace()
+  const path = join(place.nixos, 'a.nix')
+  const link = join(place.top, 'link')
+  mkdirSync(join(place.top, 'real'), { mode: 0o700 })
+  symlinkSync('real', link)
+  const options = { ...place.options, stateFolder: join(link, 'state') }
+  expect(commit([change(path, 'new\n')], options)).toMatchObject({ ok: true })
+  rmSync(link)
+  symlinkSync('real', link)
+  lchownSync(link, 1234, 1234)
+  expect(commit([change(path, 'newer\n')], options)).toMatchObject({
+    error: { code: 'BACKUP_FAILED', cause: { code: 'NOT_PRIVATE', path: link, uid: 1234 } }
+  })
+})

@@ -26,7 +26,7 @@ import { makePlace, type Place } from './support/place.ts'
 const folder = compiled()
 const NOBODY = [...AS_NOBODY, 'env', '-u', 'HOME']
 
-/** A configuration, and a change of it with a new module. */
+/** A configuration, and changes of it with a new module. */
 function given({ nixos }: Place): { configuration: string; changes: FileChange[] } {
   const configuration = join(nixos, 'configuration.nix')
   writeFileSync(configuration, 'old\n', { mode: 0o644 })
@@ -34,14 +34,14 @@ function given({ nixos }: Place): { configuration: string; changes: FileChange[]
   return { configuration, changes: [module, change(configuration, 'new\n')] }
 }
 
-/** Nothing is changed, kept or left, and that is said. */
+/** Expects that nothing is changed, backed up or left, and that the error has this. */
 function expectUntouched(place: Place, error: unknown): void {
   expect(error).toMatchObject({ onDisk: [{ state: 'before' }, { state: 'before' }], leftovers: [] })
   expect(listing(place.nixos)).toEqual([expect.stringMatching(/configuration\.nix: old$/)])
   expect(listingIfAny(place.state)).toEqual([])
 }
 
-test('a file with two names', () => {
+test('refuses a file with hard links', () => {
   const place = makePlace()
   const { configuration, changes } = given(place)
   linkSync(configuration, join(place.top, 'other'))
@@ -50,7 +50,7 @@ test('a file with two names', () => {
   expectUntouched(place, error)
 })
 
-test('a folder, a pipe and a link where the file should be', () => {
+test('refuses a folder, a pipe or a symlink in place of the file', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'configuration.nix')
   const to = { realpath: path, before: { sha256: hashOf('old\n') }, after: Buffer.from('new\n') }
@@ -69,7 +69,7 @@ test('a folder, a pipe and a link where the file should be', () => {
   expect(listing(nixos)).toEqual(['configuration.nix -> real.nix', '0644 real.nix: old'])
 })
 
-test('a path through a link is not the real one', () => {
+test('refuses a path through a symlink', () => {
   const place = makePlace()
   given(place)
   symlinkSync('nixos', join(place.top, 'link'))
@@ -80,7 +80,7 @@ test('a path through a link is not the real one', () => {
   expect(read(path)).toBe('old\n')
 })
 
-test('a file where the folder of a new one should be', () => {
+test('refuses a file in place of the folder for a new file', () => {
   const { nixos, options } = makePlace()
   writeFileSync(join(nixos, 'vfio'), 'mine\n', { mode: 0o644 })
   expect(commit([change(join(nixos, 'vfio/guests/win.nix'), 'm\n')], options)).toMatchObject({
@@ -93,12 +93,12 @@ test('a file where the folder of a new one should be', () => {
   expect(listing(nixos)).toEqual(['0644 vfio: mine'])
 })
 
-test('the store, without a link', () => {
+test('refuses a file in the store', () => {
   const path = '/nix/store/0000-source/configuration.nix'
   expect(findObstacle(path)).toEqual({ code: 'STORE_LINK', path, hops: [path] })
 })
 
-test('a folder that everybody may write to', () => {
+test('refuses a folder that everyone can write to', () => {
   const place = makePlace()
   const { changes } = given(place)
   chmodSync(place.nixos, 0o777)
@@ -107,7 +107,7 @@ test('a folder that everybody may write to', () => {
   expectUntouched(place, error)
 })
 
-needing('root')("another user's folder, unless it is the one who called sudo", () => {
+needing('root')("refuses another user's folder, unless that user called sudo", () => {
   const place = makePlace()
   const { configuration, changes } = given(place)
   chownSync(place.nixos, 1234, 100)
@@ -126,7 +126,7 @@ needing('root')("another user's folder, unless it is the one who called sudo", (
   ])
 })
 
-needing('root')('a folder whose group has others in it', () => {
+needing('root')('refuses a folder whose group has untrusted members', () => {
   const place = makePlace()
   const { changes } = given(place)
   chownSync(place.nixos, 0, 900)
@@ -145,7 +145,7 @@ needing('root')('a folder whose group has others in it', () => {
 needing('root', 'chattr').each([
   { mark: '+i', on: 'configuration.nix' },
   { mark: '+i', on: '.' }
-])('chattr $mark $on', ({ mark, on }) => {
+])('refuses after chattr $mark $on', ({ mark, on }) => {
   const place = makePlace()
   const { changes } = given(place)
   const path = join(place.nixos, on)
@@ -155,17 +155,20 @@ needing('root', 'chattr').each([
   expectUntouched(place, error)
 })
 
-needing('root', 'chattr')('chattr +a shows only at the rename, and all is taken back', () => {
-  const place = makePlace()
-  const { configuration, changes } = given(place)
-  chattr('+a', configuration)
-  const { error } = refused(commit(changes, place.options))
-  expect(error).toMatchObject({ code: 'IMMUTABLE', path: configuration, leftovers: [] })
-  expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
-  expect(listing(place.state)).toEqual(['0700 runs/'])
-})
+needing('root', 'chattr')(
+  'takes everything back after chattr +a, which only the rename detects',
+  () => {
+    const place = makePlace()
+    const { configuration, changes } = given(place)
+    chattr('+a', configuration)
+    const { error } = refused(commit(changes, place.options))
+    expect(error).toMatchObject({ code: 'IMMUTABLE', path: configuration, leftovers: [] })
+    expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
+    expect(listing(place.state)).toEqual(['0700 runs/'])
+  }
+)
 
-needing('root', 'unshare')('a read-only file system', async () => {
+needing('root', 'unshare')('refuses a read-only file system', async () => {
   const place = makePlace()
   const { changes } = given(place)
   const script = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
@@ -176,7 +179,7 @@ needing('root', 'unshare')('a read-only file system', async () => {
 })
 
 needing('root', 'unshare')(
-  'a file that is mounted by itself, and where it comes from',
+  'refuses a file that is a mount point, and finds its source',
   async () => {
     const place = makePlace()
     const { configuration, changes } = given(place)
@@ -192,26 +195,33 @@ needing('root', 'unshare')(
   }
 )
 
-needing('root', 'node as nobody')("someone else's file, without the right to write", async () => {
-  const place = makePlace()
-  const { configuration, changes } = given(place)
-  chmodSync(place.top, 0o755)
-  const job = jobOf(changes, place.options)
+needing('root', 'node as nobody')(
+  "refuses another user's file without write permission",
+  async () => {
+    const place = makePlace()
+    const { configuration, changes } = given(place)
+    chmodSync(place.top, 0o755)
+    const job = jobOf(changes, place.options)
 
-  const first = refused(await runJob(folder(), job, NOBODY))
-  expect(first.error).toMatchObject({ code: 'NOT_WRITABLE', path: place.nixos, errno: 'EACCES' })
-  expectUntouched(place, first.error)
+    const first = refused(await runJob(folder(), job, NOBODY))
+    expect(first.error).toMatchObject({ code: 'NOT_WRITABLE', path: place.nixos, errno: 'EACCES' })
+    expectUntouched(place, first.error)
 
-  // Renaming would work here, and make the file another user's.
-  chownSync(place.nixos, 65534, 65534)
-  chmodSync(configuration, 0o666)
-  const second = refused(await runJob(folder(), job, NOBODY))
-  expect(second.error).toMatchObject({ code: 'NOT_WRITABLE', path: configuration, errno: 'EPERM' })
-  expectUntouched(place, second.error)
-})
+    // A rename would succeed here and change the owner.
+    chownSync(place.nixos, 65534, 65534)
+    chmodSync(configuration, 0o666)
+    const second = refused(await runJob(folder(), job, NOBODY))
+    expect(second.error).toMatchObject({
+      code: 'NOT_WRITABLE',
+      path: configuration,
+      errno: 'EPERM'
+    })
+    expectUntouched(place, second.error)
+  }
+)
 
 needing('root', 'node as nobody')(
-  'a user and a state folder where backups can not be kept',
+  'refuses a state folder that a user can not write to',
   async () => {
     const place = makePlace()
     const { configuration, changes } = given(place)
@@ -238,7 +248,7 @@ needing('root', 'node as nobody')(
   }
 )
 
-needing('root')('a state folder that others may write to', () => {
+needing('root')('refuses a state folder that others can write to', () => {
   const place = makePlace()
   const { changes } = given(place)
   mkdirSync(join(place.state, 'runs'), { recursive: true, mode: 0o700 })
@@ -249,7 +259,7 @@ needing('root')('a state folder that others may write to', () => {
   expect(listing(place.nixos)).toEqual(['0644 configuration.nix: old'])
 })
 
-needing('root', 'unshare')('a full disk, with real short writes', async () => {
+needing('root', 'unshare')('takes everything back on a full disk with short writes', async () => {
   const place = makePlace()
   const configuration = join(place.nixos, 'configuration.nix')
   const old = 'a'.repeat(30_000)
@@ -277,7 +287,7 @@ needing('root', 'unshare')('a full disk, with real short writes', async () => {
   expect(listing(place.state)).toEqual(['0700 runs/'])
 })
 
-needing('root', 'unshare')('a full disk for the backups alone', async () => {
+needing('root', 'unshare')('refuses a full disk for the backups', async () => {
   const place = makePlace()
   const { configuration } = given(place)
   const old = 'a'.repeat(100_000)

@@ -6,7 +6,7 @@ import { locateTarget, readTarget } from '../../src/storage/read.ts'
 import { hashOf } from './support/files.ts'
 import { makePlace } from './support/place.ts'
 
-test('a file: bytes, hash, owner and mode', () => {
+test('reads bytes, hash, owner and mode', () => {
   const { nixos } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, '{ }\r\n', { mode: 0o640 })
@@ -24,7 +24,7 @@ test('a file: bytes, hash, owner and mode', () => {
   })
 })
 
-test('links of files and folders, relative and absolute', () => {
+test('follows symlinks to files and folders, relative and absolute', () => {
   const { top, nixos } = makePlace()
   mkdirSync(join(top, 'repo/hosts'), { recursive: true })
   writeFileSync(join(top, 'repo/hosts/pc.nix'), '{ }')
@@ -38,7 +38,7 @@ test('links of files and folders, relative and absolute', () => {
   })
 })
 
-test('in another root absolute links start there, and nothing leads out of it', () => {
+test('starts absolute symlinks at another root, and never leaves it', () => {
   const { top } = makePlace()
   const root = join(top, 'mnt')
   mkdirSync(join(root, 'etc/nixos'), { recursive: true })
@@ -61,7 +61,7 @@ test('in another root absolute links start there, and nothing leads out of it', 
   expect(read(`${root}-2/a.nix`)).toMatchObject({ error: { code: 'OUTSIDE_ROOT' } })
 })
 
-test('the store: each hop to it', () => {
+test('refuses a symlink into the store with each hop', () => {
   const { top } = makePlace()
   const root = join(top, 'mnt')
   const store = '/nix/store/0123-etc'
@@ -87,7 +87,7 @@ test('the store: each hop to it', () => {
   })
 })
 
-test('a link into a store that is not there, as from a rescue system', () => {
+test('refuses a symlink into a store that does not exist, as in a rescue system', () => {
   const { nixos } = makePlace()
   const [path, to] = [join(nixos, 'configuration.nix'), '/nix/store/0000-gone/configuration.nix']
   symlinkSync(to, path)
@@ -97,7 +97,7 @@ test('a link into a store that is not there, as from a rescue system', () => {
   })
 })
 
-test('a link through the store and out of it again is not in the store', () => {
+test('accepts a symlink through the store to a file outside', () => {
   const { top } = makePlace()
   const root = join(top, 'mnt')
   mkdirSync(join(root, 'nix/store/0123-files'), { recursive: true })
@@ -110,7 +110,7 @@ test('a link through the store and out of it again is not in the store', () => {
   })
 })
 
-test('what can not be read', () => {
+test('refuses what can not be read', () => {
   const { nixos } = makePlace()
   const at = (name: string) => `${nixos}/${name}`
   writeFileSync(at('file'), '')
@@ -136,7 +136,7 @@ test('what can not be read', () => {
   expect(() => readTarget('a.nix')).toThrow('not an absolute path: a.nix')
 })
 
-test('a file that nobody may read', () => {
+test('refuses a file without read permission', () => {
   const { nixos } = makePlace()
   const path = join(nixos, 'configuration.nix')
   writeFileSync(path, 'secret')
@@ -147,7 +147,7 @@ test('a file that nobody may read', () => {
   )
 })
 
-test('where a new file would be', () => {
+test('locates a new file', () => {
   const { top, nixos } = makePlace()
   symlinkSync(nixos, join(top, 'link'))
   expect(locateTarget(join(top, 'link/vfio/default.nix'))).toEqual({

@@ -21,7 +21,7 @@ import { listing } from './support/listing.ts'
 import { needing } from './support/needing.ts'
 import { makePlace, type Place } from './support/place.ts'
 
-/** A configuration that `apply` gave two modules in new folders. */
+/** A configuration to which `apply` added two modules in new folders. */
 function applied() {
   const place = makePlace()
   const { nixos, options } = place
@@ -44,7 +44,7 @@ const AFTER = [
   '0640 vfio/guests/win.nix: vfio/guests/win.nix'
 ]
 
-test('undo, redo, undo, and so on', () => {
+test('undoes and redoes repeatedly', () => {
   const { nixos, state, configuration, options } = applied()
   expect(listing(nixos)).toEqual(AFTER)
 
@@ -73,7 +73,7 @@ test('undo, redo, undo, and so on', () => {
   ])
 })
 
-test('the plan: what is missing comes back first, then what was changed, deletions last', () => {
+test('plans the creation of deleted files first, then changes, then deletions', () => {
   const { nixos, state, configuration, options } = applied()
   const [one, two] = ['vfio/default.nix', 'vfio/guests/win.nix'].map(name => join(nixos, name))
   expect(summary(planned(lastOf(state, configuration)))).toEqual([
@@ -89,7 +89,7 @@ test('the plan: what is missing comes back first, then what was changed, deletio
   ])
 })
 
-test('a configuration that the run made goes before its modules, and comes back after them', () => {
+test('deletes a created configuration before its modules, and restores it after them', () => {
   const { nixos, state, options } = makePlace()
   const [module, path] = [join(nixos, 'm.nix'), join(nixos, 'configuration.nix')]
   write([change(module, 'm\n'), change(path, 'new\n')], options)
@@ -105,7 +105,7 @@ test('a configuration that the run made goes before its modules, and comes back 
   ])
 })
 
-test('a file edited since: refused, and nothing is touched', () => {
+test('refuses if a file was edited, and touches nothing', () => {
   const { nixos, state, configuration } = applied()
   const module = join(nixos, 'vfio/default.nix')
   writeFileSync(module, 'mine\n')
@@ -116,7 +116,7 @@ test('a file edited since: refused, and nothing is touched', () => {
   })
 })
 
-test('a changed file that is gone is an edit, too', () => {
+test('treats the deletion of a changed file as an edit', () => {
   const { state, configuration } = applied()
   rmSync(configuration)
   expect(planUndo(lastOf(state, configuration))).toMatchObject({
@@ -124,7 +124,7 @@ test('a changed file that is gone is an edit, too', () => {
   })
 })
 
-test('what is as before already is left out', () => {
+test('omits files that are as before the run', () => {
   const { nixos, state, configuration, options } = applied()
   rmSync(join(nixos, 'vfio/guests'), { recursive: true })
   expect(summary(planned(lastOf(state, configuration)))).toEqual([
@@ -135,14 +135,14 @@ test('what is as before already is left out', () => {
   expect(listing(nixos)).toEqual(BEFORE)
 })
 
-test('a folder with something else in it stays', () => {
+test('keeps a folder that has other files', () => {
   const { nixos, state, configuration, options } = applied()
   writeFileSync(join(nixos, 'vfio/mine.nix'), 'mine\n', { mode: 0o644 })
   undo(state, configuration, options)
   expect(listing(nixos)).toEqual([...BEFORE, '0755 vfio/', '0644 vfio/mine.nix: mine'])
 })
 
-test('a mode that was changed since stays; a deleted file gets its own back', () => {
+test('keeps a changed mode, and restores the mode of a deleted file', () => {
   const { nixos, state, configuration, options } = applied()
   const module = join(nixos, 'vfio/default.nix')
   chmodSync(module, 0o600)
@@ -158,7 +158,7 @@ test('a mode that was changed since stays; a deleted file gets its own back', ()
   ])
 })
 
-test('the last run is that of the file, whatever came after for others', () => {
+test('finds the last run for a file, ignoring later ones for others', () => {
   const { nixos, state, configuration, options } = applied()
   const other = join(nixos, 'other.nix')
   write([change(other, 'other\n')], options)
@@ -168,7 +168,7 @@ test('the last run is that of the file, whatever came after for others', () => {
   expect(lastRun(state, path)).toEqual({ ok: false, error: { code: 'NO_RUN', path } })
 })
 
-test('runs go by their number: clocks go back', () => {
+test('orders runs by number, because clocks can go back', () => {
   const { nixos, state, options } = makePlace()
   const path = join(nixos, 'a.nix')
   const days = ['2026-11-22', '2026-10-01', '2026-10-02']
@@ -182,7 +182,7 @@ test('runs go by their number: clocks go back', () => {
   expect(lastOf(state, path).id).toBe('20261002-120000-3')
 })
 
-test('a run by its name', () => {
+test('finds a run by its ID', () => {
   const { state } = applied()
   expect(value(runById(state, '20261122-160312-1')).command).toBe('apply')
   expect(runById(state, '20261122-160312-2')).toEqual({
@@ -191,7 +191,7 @@ test('a run by its name', () => {
   })
 })
 
-test('an interrupted run counts if its files show that it was carried out', () => {
+test('counts an interrupted run if its files show that it took effect', () => {
   const { state, configuration } = applied()
   const run = lastOf(state, configuration)
   rmSync(join(run.folder, 'done'))
@@ -202,9 +202,9 @@ test('an interrupted run counts if its files show that it was carried out', () =
 })
 
 test.each([
-  { damage: 'gone', how: (path: string) => rmSync(path) },
+  { damage: 'missing', how: (path: string) => rmSync(path) },
   { damage: 'changed', how: (path: string) => writeFileSync(path, 'bad') }
-])('a backup that is $damage', ({ how }) => {
+])('refuses if a backup is $damage', ({ how }) => {
   const { state, configuration } = applied()
   const run = lastOf(state, configuration)
   const path = join(run.folder, '3.before')
@@ -212,7 +212,7 @@ test.each([
   expect(planUndo(run)).toEqual({ ok: false, error: { code: 'BACKUP_DAMAGED', path, run: run.id } })
 })
 
-test('folders that are no runs', () => {
+test('ignores folders that are not runs', () => {
   const { state } = applied()
   const runs = join(state, 'runs')
   mkdirSync(join(runs, '20261122-160312-2'))
@@ -228,13 +228,17 @@ test.each([
   { what: 'leads out of its folder', from: '"3.before"', to: '"../../../../etc/shadow"' },
   { what: 'is of another version', from: '"schemaVersion": 1', to: '"schemaVersion": 2' },
   { what: 'has the name of another run', from: '"20261122-160312-1"', to: '"20261122-160312-7"' },
-  { what: 'undoes what is no run', from: '"folders"', to: '"undoes": "../1", "folders"' },
   {
-    what: 'undoes and redoes',
+    what: 'undoes something that is not a run',
+    from: '"folders"',
+    to: '"undoes": "../1", "folders"'
+  },
+  {
+    what: 'undoes and redoes a run',
     from: '"folders"',
     to: '"undoes": "20261122-160312-1", "redoes": "20261122-160312-1", "folders"'
   }
-])('a record that $what is damaged, and said to be', ({ from, to }) => {
+])('reports a record as damaged that $what', ({ from, to }) => {
   const { state, configuration } = applied()
   const path = join(lastOf(state, configuration).folder, 'manifest.json')
   expect(read(path)).toContain(from)
@@ -250,7 +254,7 @@ test.each([
 test.each([
   { what: 'a pipe', make: (path: string) => execFileSync('mkfifo', [path]) },
   { what: 'a folder', make: (path: string) => mkdirSync(path) },
-  { what: 'a link', make: (path: string) => symlinkSync('/dev/zero', path) },
+  { what: 'a symlink', make: (path: string) => symlinkSync('/dev/zero', path) },
   {
     what: 'too big',
     make: (path: string) => {
@@ -258,7 +262,7 @@ test.each([
       truncateSync(path, 2 ** 25)
     }
   }
-])('a record that is $what is damaged, and keeps no other one back', ({ make }) => {
+])('treats a record that is $what as damaged, and still reads the others', ({ make }) => {
   const { state, configuration } = applied()
   mkdirSync(join(state, 'runs/20261122-160312-2'))
   const path = join(state, 'runs/20261122-160312-2/manifest.json')
@@ -267,14 +271,14 @@ test.each([
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
 })
 
-test('a file in the place of the folder of a run is damaged, too', () => {
+test('treats a file in place of the folder of a run as a damaged record', () => {
   const { state, configuration } = applied()
   writeFileSync(join(state, 'runs/20261122-160312-2'), '')
   expect(value(listRecords(state)).damaged.map(({ id }) => id)).toEqual(['20261122-160312-2'])
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
 })
 
-test('a damaged record is no hindrance where the files are as a known run left them', () => {
+test('ignores a damaged record if the files are as a known run left them', () => {
   const { nixos, state, configuration, options } = applied()
   write([change(join(nixos, 'other.nix'), 'other\n')], options)
   writeFileSync(join(state, 'runs/20261122-160312-2/manifest.json'), '')
@@ -283,7 +287,7 @@ test('a damaged record is no hindrance where the files are as a known run left t
   expect(lastRun(state, configuration)).toMatchObject({ error: { code: 'RECORD_DAMAGED' } })
 })
 
-test('two runs and two undos: the first text, and two redos: the last', () => {
+test('undoes two runs to the first text, and redoes them to the last', () => {
   const { nixos, state, configuration, options } = applied()
   write([change(configuration, 'newer\n')], options)
   for (const expected of ['new\r\n', 'old']) {
@@ -299,7 +303,7 @@ test('two runs and two undos: the first text, and two redos: the last', () => {
   expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
 })
 
-test('a new run ends the redoing of what concerns the same files, and of nothing else', () => {
+test('drops undone runs after a new run only for the same files', () => {
   const { nixos, state, configuration, options } = applied()
   const other = join(nixos, 'other.nix')
   write([change(other, 'other\n')], options)
@@ -310,7 +314,7 @@ test('a new run ends the redoing of what concerns the same files, and of nothing
   expect(value(lastUndone(state, other)).run.id).toBe('20261122-160312-2')
 })
 
-test('a run that was made for a file counts for it, whatever it changed', () => {
+test('counts a run for its target, whatever it changed', () => {
   const { nixos, state, configuration, options } = applied()
   const module = join(nixos, 'vfio/default.nix')
   const purpose = { target: configuration }
@@ -321,7 +325,7 @@ test('a run that was made for a file counts for it, whatever it changed', () => 
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
 })
 
-test('what was taken back by hand is passed over, and what was redone by hand counts', () => {
+test('skips runs whose files were restored manually, and counts runs that were redone manually', () => {
   const { state, configuration, options } = applied()
   write([change(configuration, 'newer\n')], options)
   writeFileSync(configuration, 'new\r\n')
@@ -333,10 +337,10 @@ test('what was taken back by hand is passed over, and what was redone by hand co
   expect(lastUndone(state, configuration)).toMatchObject({ error: { code: 'NO_RUN' } })
 })
 
-test('records of versions that did not say what an undo takes back', () => {
+test('infers what an undo is about from records without a purpose', () => {
   const { nixos, state, configuration, options } = applied()
   write([change(configuration, 'newer\n')], options)
-  // As these versions did: an undo, and the undo of that.
+  // Earlier versions redid by undoing an undo.
   const undoOnce = (run: Run) => write(planned(run), { ...options, command: 'undo' })
   undoOnce(lastOf(state, configuration))
   expect(lastOf(state, configuration).id).toBe('20261122-160312-1')
@@ -348,7 +352,7 @@ test('records of versions that did not say what an undo takes back', () => {
   expect(listing(nixos)).toEqual(BEFORE)
 })
 
-test('however often somebody goes back and forth, the way back stays', () => {
+test('keeps the whole history after repeated undo and redo', () => {
   const { nixos, state, configuration, options } = applied()
   for (let round = 2; round <= 6; round += 1) write([change(configuration, `${round}\n`)], options)
   for (let round = 1; round <= 15; round += 1) {
@@ -362,7 +366,7 @@ test('however often somebody goes back and forth, the way back stays', () => {
   expect(read(configuration)).toBe('6\n')
 })
 
-test('of twenty-five runs twenty can be taken back, one after the other', () => {
+test('undoes twenty of twenty-five runs one after the other', () => {
   const { nixos, state, options } = makePlace()
   const path = join(nixos, 'a.nix')
   for (let round = 1; round <= 25; round += 1) write([change(path, `${round}\n`)], options)
@@ -373,12 +377,12 @@ test('of twenty-five runs twenty can be taken back, one after the other', () => 
   expect(lastRun(state, path)).toMatchObject({ error: { code: 'NO_RUN' } })
 })
 
-test('no state folder, no runs', () => {
+test('finds no runs without a state folder', () => {
   const { state } = makePlace()
   expect(listRuns(state)).toEqual({ ok: true, value: [] })
 })
 
-needing('root')('runs that others could have written are not read', () => {
+needing('root')('does not read runs that others could have written', () => {
   const { state, configuration } = applied()
   chmodSync(join(state, 'runs'), 0o777)
   expect(lastRun(state, configuration)).toMatchObject({
@@ -386,7 +390,7 @@ needing('root')('runs that others could have written are not read', () => {
   })
 })
 
-test('a system that was edited below /mnt is undone after it was started', () => {
+test('undoes a system that was edited below /mnt after it was booted', () => {
   const { top, nixos, options } = makePlace()
   const [mnt, etc] = [join(top, 'mnt'), join(top, 'mnt/etc')]
   mkdirSync(etc, { recursive: true })
@@ -400,7 +404,7 @@ test('a system that was edited below /mnt is undone after it was started', () =>
     '/etc/vfio/default.nix',
     '/etc/a.nix'
   ])
-  // The folders above the state folder are of the new system, not ours.
+  // The parents of the state folder belong to the new system, so they are not private.
   if (process.getuid?.() === 0)
     expect(listing(mnt).filter(line => line.includes(' var'))).toEqual(
       expect.arrayContaining(['0755 var/', '0755 var/lib/', '0700 var/lib/vfio-patch/'])
@@ -418,7 +422,7 @@ test('a system that was edited below /mnt is undone after it was started', () =>
   ])
 })
 
-test('runs of several systems in one state folder', () => {
+test('separates the runs of several systems in one state folder', () => {
   const { top, state, options } = makePlace()
   const [one, two] = [join(top, 'one'), join(top, 'two')]
   for (const root of [one, two]) {
@@ -441,7 +445,7 @@ test('runs of several systems in one state folder', () => {
   expect(read(join(two, 'etc/a.nix'))).toBe(`${two}\n`)
 })
 
-test('as many runs are kept as a file may need, whatever was done to others', () => {
+test('keeps enough runs for each file, however many there are for others', () => {
   const { nixos, state, options } = makePlace()
   const [path, other] = [join(nixos, 'a.nix'), join(nixos, 'b.nix')]
   write([change(other, 'other\n')], options)

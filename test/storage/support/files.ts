@@ -2,12 +2,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { sha256 } from '../../../src/storage/read.ts'
 import type { FileChange } from '../../../src/storage/work.ts'
 
-/** The hash of a text. */
+/** The SHA-256 of a text. */
 export function hashOf(text: string): string {
   return sha256(Buffer.from(text))
 }
 
-/** The change from what is at `realpath` now to `text`; null deletes it. */
+/** The change of the file at `realpath` from its current content to `text`; null deletes it. */
 export function change(realpath: string, text: string | null): FileChange {
   return {
     realpath,

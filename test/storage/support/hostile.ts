@@ -19,19 +19,19 @@ import { makePlace, type Place } from './place.ts'
 /** The user who called sudo, and owns the configuration. */
 export const ALICE = 1234
 export const STARTED = '2026-11-22T16:03:12.000Z'
-/** A process that is gone. */
+/** The start of a lock by a process that has ended. */
 export const GONE = '4194399:1::'
 
-/** A configuration in a folder of Alice's, and things of root's that she would like to change. */
+/** A configuration in a folder of Alice, and files of root that she wants root to change. */
 export interface Hostile extends Place {
   configuration: string
-  /** A folder of root's with files, folders, links and a run. */
+  /** A folder of root with files, folders, symlinks and a run. */
   decoys: string
   people: People
   where: RecoverOptions
 }
 
-/** Makes such a place: the state folder is root's, and has one run of root's own. */
+/** Creates it. The state folder belongs to root and has one run. */
 export function makeHostile(): Hostile {
   const place = makePlace()
   chmodSync(place.top, 0o755)
@@ -62,7 +62,7 @@ export function makeHostile(): Hostile {
   return { ...place, configuration, decoys, people, where }
 }
 
-/** The record of a run that was interrupted, of a file that it changed from `old` to `new`. */
+/** The record of an interrupted run that changes a file from `old` to `new`. */
 export function manifestOf(path: string): string {
   const before = { sha256: hashOf('old\n'), mode: 0o644, uid: 0, gid: 0, copy: '1.before' }
   return JSON.stringify({
@@ -73,12 +73,12 @@ export function manifestOf(path: string): string {
   })
 }
 
-/** A name that a run uses beside a file. */
+/** The name of a temporary file for a file. */
 export function temporary(base: string): string {
   return `.${base}.vfio-patch.${'0'.repeat(12)}.tmp`
 }
 
-/** A journal of a run that was killed before it changed the configuration, with other fields instead. */
+/** The journal of a run that was killed before it changed the configuration, with some fields replaced. */
 export function journalOf(fields: Record<string, unknown> = {}): string {
   const file = {
     ...{ path: 'configuration.nix', before: hashOf('old\n'), after: hashOf('new\n') },
@@ -91,12 +91,12 @@ export function journalOf(fields: Record<string, unknown> = {}): string {
   })
 }
 
-/** A file of a journal, with other fields instead. */
+/** A file entry of a journal, with some fields replaced. */
 export function fileOf(path: string, fields: Record<string, unknown> = {}) {
   return { path, before: null, after: hashOf('new\n'), temp: null, spare: null, ...fields }
 }
 
-/** Writes a file or a link as Alice. */
+/** Writes a file as Alice. */
 export function plant(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o644 })
   chownSync(path, ALICE, ALICE)
@@ -107,7 +107,7 @@ export function plantLink(target: string, path: string): void {
   lchownSync(path, ALICE, ALICE)
 }
 
-/** Everything below these folders: kind, owner, mode, number, times and content. */
+/** Everything below these folders: path, owner, mode, inode, times and content. */
 export function factsOf(...folders: string[]): string[] {
   return folders.flatMap(folder => factsBelow(folder, folder))
 }

@@ -4,7 +4,7 @@ import type { CommitOptions, CommitProblem, Committed } from '../../../src/stora
 import type { FileChange } from '../../../src/storage/work.ts'
 import { runnerIn } from './compile.ts'
 
-/** A change of files as the runner takes it. */
+/** The input of the runner for a change of files. */
 export function jobOf(changes: FileChange[], options: CommitOptions): string {
   const texts = changes.map(change => ({
     ...change,
@@ -13,7 +13,7 @@ export function jobOf(changes: FileChange[], options: CommitOptions): string {
   return JSON.stringify({ changes: texts, options })
 }
 
-/** What the runner takes to end an interrupted change of these files. */
+/** The input of the runner for the recovery of these files. */
 export function recoveryOf(changes: FileChange[], { stateFolder }: CommitOptions): string {
   return JSON.stringify({ recover: { paths: changes.map(it => it.realpath), stateFolder } })
 }
@@ -25,7 +25,7 @@ export interface Ended {
   stderr: string
 }
 
-/** Runs a program to its end. */
+/** Runs a program and waits for it. */
 export function runProgram(program: string, args: string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -42,7 +42,7 @@ export function runProgram(program: string, args: string[]): Promise<Ended> {
   })
 }
 
-/** Runs a job below other programs (`unshare …`), and gives what `commit` returned. */
+/** Runs a job under other programs (`unshare …`), and returns the result of `commit`. */
 export async function runJob(
   compiled: string,
   job: string,

@@ -2,8 +2,8 @@ import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from '
 import { join } from 'node:path'
 
 /**
- * Everything below a folder, a line each: mode, owner where it isn't the one who runs the tests,
- * name, and the content or the target.
+ * Lists everything below a folder, a line for each entry: mode, owner unless it is the current user,
+ * name, and the content or target.
  */
 export function listing(folder: string, below = ''): string[] {
   const names = readdirSync(join(folder, below)).sort()
@@ -19,7 +19,7 @@ export function listing(folder: string, below = ''): string[] {
   })
 }
 
-/** The same; no lines where there is no such folder. */
+/** The listing; empty if the folder doesn't exist. */
 export function listingIfAny(folder: string): string[] {
   return existsSync(folder) ? listing(folder) : []
 }

@@ -2,8 +2,8 @@ import { test } from 'vitest'
 import { isThere, type Need } from '../../support/needing.ts'
 
 /**
- * `test` where everything it needs is there. Where something is missing, this fails under CI (and
- * the file with it); elsewhere the test is left out, and that is announced.
+ * `test` if everything that it needs is available. Otherwise it throws under CI, so that the file
+ * fails; elsewhere it skips the test and announces that.
  */
 export function needing(...needs: Need[]): typeof test | typeof test.skip {
   return isThere('src/storage', ...needs) ? test : test.skip

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { CommitOptions } from '../../../src/storage/commit.ts'
 
-/** A folder for one test: the configuration is in `nixos`; `state` is not made. */
+/** A folder for one test: the configuration is in `nixos`; `state` doesn't exist yet. */
 export interface Place {
   top: string
   nixos: string
@@ -12,7 +12,7 @@ export interface Place {
   options: CommitOptions
 }
 
-/** Makes a place that goes when the test has finished. */
+/** Creates a place that is deleted at the end of the test. */
 export function makePlace(): Place {
   const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-test-')))
   onTestFinished(() => rmSync(top, { recursive: true, force: true }))

@@ -1,8 +1,8 @@
 // Makes one change of files with the compiled code, as a process that can be traced and killed:
 //   node runner.js COMPILED '{"changes": […], "options": {…}}' [counted]
-// or, with "recover" instead of "changes", sees to what an earlier one left. It prints the result.
-// With `counted` the names of temporary files count up instead of being random, so that a trace can
-// name them.
+// With "recover" instead of "changes" it recovers interrupted runs. It prints the result.
+// With `counted` the names of temporary files are numbered instead of random, so that traces of
+// several runs match.
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import { pathToFileURL } from 'node:url'

@@ -7,28 +7,28 @@ import { type Ended, jobOf, recoveryOf, runProgram } from './job.ts'
 import { listing } from './listing.ts'
 import { type Place, placeIn } from './place.ts'
 
-/** A change to try at every system call: what is there first, and what is to be done. */
+/** A change to test at every system call. */
 export interface Scenario {
-  /** Fills the place and returns the changes. */
+  /** Creates the initial files and returns the changes. */
   given(place: Place): FileChange[]
   /**
-   * Where the change is killed, as strace words it: then what is tried is not the change, but seeing
-   * to what it left.
+   * Where the change is killed, as an injection of strace. Then the sweep tests the recovery
+   * instead of the change.
    */
   killedAt?: string
-  /** Whether calls on the state folder count, too. */
+  /** Whether to include calls on the state folder. */
   state?: boolean
 }
 
-/** The n-th call of one name. */
+/** The n-th call with this name. */
 export interface Point {
   call: string
   nth: number
-  /** An `openat` that makes nothing. */
+  /** True for an `openat` that creates nothing. */
   reads?: boolean
 }
 
-/** A place where something was done to the process at a point. */
+/** A place after an injection at a point. */
 export interface Struck {
   point: Point
   place: Place
@@ -36,16 +36,15 @@ export interface Struck {
   ended: Ended
 }
 
-/** The same, with everything that is in `nixos` afterwards. */
 export interface StruckOnce extends Struck {
   listing: string[]
 }
 
 const AT_ONCE = 2
-/** More random names than any change here takes. */
+/** More random names than any change in these tests needs. */
 const NAMES = 16
 
-/** Runs the scenario once with these injections, each as strace words it. */
+/** Runs the scenario once with these injections, in the format of strace. */
 export async function strike(
   compiled: string,
   scenario: Scenario,
@@ -60,8 +59,8 @@ export async function strike(
 }
 
 /**
- * The calls of the process itself that change the disk, in order: the name, the file below the
- * place's top (`*` for the random part of a name) and, for a rename, where to.
+ * The calls of the process itself that change the disk, in order: the name, the path relative to
+ * the place (`*` for the random part of a name) and, for a rename, the new path.
  */
 export async function changingCalls(compiled: string, scenario: Scenario): Promise<string[]> {
   return await inPlace(compiled, scenario, async (place, changes) => {
@@ -89,21 +88,21 @@ function callOf(line: string): string {
 }
 
 /**
- * Calls that change the disk: what a kill at any other call leaves, a kill at the next of these
- * leaves, too.
+ * Calls that change the disk: a kill at any other call has the same effect as a kill at the
+ * next of these.
  */
 const CHANGING =
   /^(mkdir|rmdir|openat|write|pwrite64|f?chmod|f?chown|fsync|utimensat|symlink|rename|unlink)$/
 
-/** Those calls; with `every` in VFIO_PATCH_SWEEP, which takes minutes, all of them. */
+/** True for these calls; with `every` in VFIO_PATCH_SWEEP, which takes minutes, for all calls. */
 export function changesDisk({ call, reads }: Point): boolean {
   return process.env.VFIO_PATCH_SWEEP === 'every' || (CHANGING.test(call) && !reads)
 }
 
 /**
- * Finds the calls that the scenario makes on its folders, keeps those that `pick` wants, and runs
- * it once for each of them, each time in a new place, with `inject` (as strace words it) done to
- * that call. Returns how many there were.
+ * Finds the calls of the scenario on its folders, selects them with `pick`, and runs the scenario
+ * once for each of them in a new place with the strace injection `inject` at that call. Returns
+ * their number.
  */
 export async function sweep(
   compiled: string,
@@ -138,7 +137,7 @@ async function findPoints(compiled: string, scenario: Scenario): Promise<Point[]
     const log = join(place.top, 'log')
     await traced(compiled, scenario, place, changes, ['-o', log])
     const lines = readFileSync(log, 'utf8').split('\n')
-    // Calls of the child process (cp) are struck along with those of the same number.
+    // Calls of the child process (cp) with the same number get the injection, too.
     const main = lines[0]?.split(' ')[0]
     const counts = new Map<string, number>()
     const own = lines.filter(line => callOf(line) !== '' && line.split(' ')[0] === main)
@@ -187,7 +186,7 @@ function traced(
   if (scenario.state) folders.push(place.state)
   watched.push(...folders.flatMap(ownNames))
   const paths = [...new Set([place.nixos, ...watched])].flatMap(path => ['-P', path])
-  // Faster, but strace sends no signals with it.
+  // Faster, but strace can't send signals with it.
   const filter = how.some(each => each.includes(':signal=')) ? [] : ['--seccomp-bpf']
   const options = ['-f', ...filter, '-e', 'trace=%file,%desc', ...paths, ...how]
   const job =
