@@ -83,9 +83,9 @@ function incompleteList(view: View): Finding[] {
     if (!list) return []
     const { text } = at.entry.file.doc
     // Where the list is computed, the devices may stand anywhere in the file.
-    const isThere = (it: string) =>
+    const areAvailable = (it: string) =>
       list.items.includes(it) || (!list.isPlain && new RegExp(`${it}(?![\\w./-])`).test(text))
-    const missing = needed.filter(it => !isThere(it))
+    const missing = needed.filter(it => !areAvailable(it))
     if (missing.length === 0) return []
     return findingAt(placeWithin(at, list.key, 'cgroup_device_acl'.length), {
       code: 'ACL_INCOMPLETE',

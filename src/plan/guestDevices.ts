@@ -199,11 +199,11 @@ export function sourcesAt({ configuration, prefix }: GuestHost, option: AttrPath
 
 /** Why virtual functions keep a choice from being made. */
 export type VirtualProblem =
-  /** A virtual function was named to be bound at boot. `isThere` is false where its driver could make it. */
+  /** A virtual function was named to be bound at boot. `areAvailable` is false where its driver could make it. */
   | {
       code: 'VIRTUAL_FUNCTION'
       address: string
-      isThere: boolean
+      areAvailable: boolean
       /** The address of the device that it is a function of. */
       physical: string
     }
@@ -252,8 +252,8 @@ export function namedVirtually(
         machine.devices.find(it => it.address === address)?.physicalFunction ??
         physicalFunctionFor(machine, address)?.address
       if (physical === undefined) return []
-      const isThere = machine.devices.some(it => it.address === address)
-      return [{ code: 'VIRTUAL_FUNCTION', address, isThere, physical }]
+      const areAvailable = machine.devices.some(it => it.address === address)
+      return [{ code: 'VIRTUAL_FUNCTION', address, areAvailable, physical }]
     }
   )
   return [...named, ...virtualIDs(machine, settings.devices ?? [])]

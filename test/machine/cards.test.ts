@@ -40,7 +40,7 @@ function addresses(devices: readonly PciDevice[]): string[] {
 }
 
 describe('a card', () => {
-  test('is all functions of its slot, found by any of them', () => {
+  test('has all functions of its slot, and is found by any of them', () => {
     const machine = machineCalled('split-groups')
     const card = cardWith(machine, '0000:01:00.2')
     expect(card?.display.address).toBe('0000:01:00.0')
@@ -53,7 +53,7 @@ describe('a card', () => {
     expect(cardWith(machine, '0000:03:00.0')).toBeUndefined()
   })
 
-  test('with a switch of its own has its sound in another slot', () => {
+  test('has its audio function in another slot if it has a PCIe switch', () => {
     const below = (port: string) => ({ upstreamBridges: ['0000:00:01.0', '0000:01:00.0', port] })
     const machine = machineOf(
       device('0000:00:01.0', '8086:460d', '060400'),
@@ -74,16 +74,16 @@ describe('a card', () => {
     ['iommu-off', '0000:01:00.0', false],
     ['laptop-mux', '0000:04:00.0', true],
     ['laptop-mux', '0000:01:00.0', false]
-  ])('of %s at %s is part of the processor: %s', (name, address, isIntegrated) => {
+  ])('of %s at %s is integrated: %s', (name, address, isIntegrated) => {
     expect(cardWith(machineCalled(name), address)?.isIntegrated).toBe(isIntegrated)
   })
 })
 
-describe('a group', () => {
-  test('is in the way with what the host drives, bridges not counted', () => {
+describe('an IOMMU group', () => {
+  test('has as other members the devices with a host driver, except bridges', () => {
     const dirty = machineCalled('dirty-group')
-    const strangers = otherGroupMembers(dirty, new Set(['0000:08:00.0', '0000:08:00.1']))
-    expect(addresses(strangers)).toEqual(['0000:02:00.0', '0000:02:00.1', '0000:04:00.0'])
+    const others = otherGroupMembers(dirty, new Set(['0000:08:00.0', '0000:08:00.1']))
+    expect(addresses(others)).toEqual(['0000:02:00.0', '0000:02:00.1', '0000:04:00.0'])
     const own = machineOf(
       device('0000:01:00.0', '10de:1b80', '030000', { group: '1', driver: 'nvidia' }),
       device('0000:02:00.0', '1022:0001', '010601', { group: '1' }),
@@ -95,7 +95,7 @@ describe('a group', () => {
     expect(otherGroupMembers(own, new Set(['0000:05:00.0']))).toEqual([])
   })
 
-  test('is shared by several slots; groups come by number, what is in none last', () => {
+  test('is shared if it has several slots, and is ordered by number, devices without a group last', () => {
     const at = (address: string, group?: string) =>
       device(address, '1022:0001', '040300', group === undefined ? {} : { group })
     const groups = iommuGroups(
@@ -115,7 +115,7 @@ describe('a group', () => {
   })
 })
 
-test('twins have an ID of what goes, and stay', () => {
+test('finds devices of the host with the same ID as a passed device', () => {
   const machine = machineCalled('shared-audio-id')
   const whole = ['0000:03:00.0', '0000:03:00.1', '0000:03:00.2', '0000:03:00.3']
   expect(addresses(sameIdDevices(machine, new Set(whole)))).toEqual(['0000:0c:00.1'])
@@ -141,11 +141,11 @@ test.each<[string, PciDevice, string[]]>([
     ['r8169']
   ],
   ['built into the kernel', device('0000:05:00.0', '10ec:8168', '020000', { driver: 'r8169' }), []]
-])('drivers that would take it: %s', (_, it, drivers) => {
+])('finds the competing drivers: %s', (_, it, drivers) => {
   expect(competingDrivers(it)).toEqual(drivers)
 })
 
-test('the card of each of 640 functions is found in time that does not grow with their square', () => {
+test('finds the cards of 640 functions in linear time', () => {
   const upstreamBridges = ['0000:00:01.0', '0000:00:02.0', '0000:00:03.0']
   const digits = (number: number) => number.toString(16).padStart(2, '0')
   const devices = Array.from({ length: 640 }, (_, i) =>

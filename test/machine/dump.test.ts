@@ -7,7 +7,7 @@ import { nameTables, openMachine, readMachine } from '../../src/machine/read/mac
 import { recordedSource } from '../../src/machine/source.ts'
 import { recordingOf } from './support/tree.ts'
 
-test('what would tell the machine from others of its kind is not in it', () => {
+test('omits what identifies the machine', () => {
   const uuid = '6f9619ff-8b86-d011-b42d-00c04fc964ff'
   const recording = recordingOf({
     '/proc/cmdline': `root=UUID=${uuid} quiet intel_iommu=on init=/nix/store/abc ip=192.168.1.9\n`,
@@ -62,7 +62,7 @@ test('what would tell the machine from others of its kind is not in it', () => {
   })
 })
 
-test('nor is it in what NixOS built, and of the log and the modules only that is kept which counts', () => {
+test('masks store paths, and reduces the log and the modules to what readers need', () => {
   const path = (digit: string, name: string) => `/nix/store/${digit.repeat(32)}-${name}`
   const system = path('a', 'nixos-system-alices-pc-26.05.1234')
   const recording = recordingOf({
@@ -91,11 +91,11 @@ ${masked(1)}-nixos-system/kernel-params = iommu=pt
   })
 })
 
-test('a line that is none is an error', () => {
+test('refuses an invalid line', () => {
   expect(parseDump(['# x\n/sys/a = 1\nnonsense\n'])).toEqual({ ok: false, error: 'nonsense' })
 })
 
-test('a machine that says nothing is one without devices', () => {
+test('reads an empty machine as one without devices', () => {
   expect(readMachine(recordedSource(new Map()))).toEqual({
     devices: [],
     iommu: { groups: 0 },
@@ -109,7 +109,7 @@ test('a machine that says nothing is one without devices', () => {
   })
 })
 
-test('the dump of a machine without /sys is a dump', () => {
+test('recognizes the dump of a machine without /sys', () => {
   const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-dump-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'proc.txt'), '/proc/meminfo = MemTotal: 1024 kB\n')

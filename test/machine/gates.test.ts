@@ -1,11 +1,11 @@
-// What is given away, and which gates are closed to it.
+// Which gates are closed for which devices.
 
 import { describe, expect, test } from 'vitest'
 import { cautionsFor, closedGates, gateDevices } from '../../src/machine/gates.ts'
 import type { Keyboard, Machine, Network, PciDevice } from '../../src/machine/machine.ts'
 import { machineCalled } from './support/machines.ts'
 
-/** The codes of the gates, each with the device that it is about. */
+/** The codes of the closed gates, each with its device. */
 function gates(
   machine: Machine,
   passed: string[],
@@ -30,12 +30,12 @@ function changed(change: Partial<Machine>): Machine {
   return { ...X570, ...change }
 }
 
-test('a card that nothing hangs on', () => {
+test('opens all gates for a card that the host does not need', () => {
   expect(gates(X570, GTX)).toEqual([])
   expect(gates(X570, ['0000:0c:00.4', '0000:7f:00.0'])).toEqual([])
 })
 
-test('the disk, the network and the keyboard, all of them at once', () => {
+test('closes the gates for disk, network and keyboard together', () => {
   expect(gates(X570, ['0000:04:00.0', '0000:06:00.0', '0000:0c:00.3'])).toEqual([
     'CARRIES_DISK 0000:04:00.0',
     'ONLY_NETWORK 0000:06:00.0',
@@ -43,7 +43,7 @@ test('the disk, the network and the keyboard, all of them at once', () => {
   ])
 })
 
-test('a bridge on the way counts like its device', () => {
+test('treats a bridge like the devices below it', () => {
   expect(gates(X570, ['0000:00:01.2'])).toEqual([
     'CARRIES_DISK 0000:00:01.2',
     'ONLY_NETWORK 0000:00:01.2'
@@ -55,14 +55,14 @@ describe('network', () => {
     return { name, through: address === undefined ? [] : [address], isUp }
   }
   const wired = network('enp6s0', '0000:06:00.0')
-  test('another card, also one that is down, is left', () => {
+  test('is open if another card is left, also one that is down', () => {
     const two = changed({ networks: [wired, network('wlan0', '0000:07:00.0', false)] })
     expect(gates(two, ['0000:06:00.0'])).toEqual([])
     expect(cautionsFor(two, new Set(['0000:06:00.0'])).map(it => it.code)).toEqual([
       'NETWORK_IN_USE'
     ])
   })
-  test('two cards, and none is left', () => {
+  test('is closed for two cards if none is left', () => {
     const two = changed({ networks: [wired, network('enp4s0', '0000:04:00.0')], storage: [] })
     const [gate] = closedGates(two, new Set(['0000:04:00.0', '0000:06:00.0']), {
       confirmed: [],
@@ -73,7 +73,7 @@ describe('network', () => {
       '0000:06:00.0'
     ])
   })
-  test('two at one controller go together', () => {
+  test('is closed for a controller with both interfaces', () => {
     const two = changed({ networks: [wired, network('enp6s0d1', '0000:06:00.0')] })
     expect(gates(two, ['0000:06:00.0'])).toEqual(['ONLY_NETWORK 0000:06:00.0'])
   })
@@ -86,20 +86,20 @@ describe('keyboard', () => {
   const on = (...keyboards: Keyboard[]) => gates(changed({ keyboards }), ['0000:0c:00.3'])
   const closed = ['ONLY_KEYBOARD 0000:0c:00.3']
   test.each([
-    ['one elsewhere', [keyboard({}), keyboard({ through: ['0000:02:00.0'] })], []],
-    ['one that is built in', [keyboard({}), keyboard({ through: [], isBuiltIn: true })], []],
+    ['open with another one', [keyboard({}), keyboard({ through: ['0000:02:00.0'] })], []],
+    ['open with a built-in one', [keyboard({}), keyboard({ through: [], isBuiltIn: true })], []],
     [
-      'a mouse with keys',
+      'closed with a mouse that reports keys',
       [keyboard({}), keyboard({ through: ['0000:02:00.0'], hasMouse: true })],
       closed
     ],
     [
-      'a wireless one that nobody knows the way of',
+      'closed with a wireless one without a known adapter',
       [keyboard({}), keyboard({ through: [] })],
       closed
     ],
-    ['nothing but a receiver', [keyboard({ hasMouse: true })], closed],
-    ['none at all', [], []]
+    ['closed for the only receiver', [keyboard({ hasMouse: true })], closed],
+    ['open without a keyboard', [], []]
   ] as const)('%s', (_, keyboards, expected) => {
     expect(on(...keyboards)).toEqual(expected)
   })
@@ -120,14 +120,14 @@ describe('display', () => {
   }
   const [gtx = '', wx = ''] = [GTX[0], WX[0]]
 
-  test('the one with the monitor', () => {
+  test('is closed for the only card with a monitor', () => {
     expect(gates(X570, WX)).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
     expect(gates(X570, WX, { confirmed: [wx] })).toEqual([])
     expect(gates(X570, WX, { confirmed: [gtx] })).toEqual(['SHOWS_SCREEN 0000:0a:00.0'])
     expect(gates(X570, WX, { bindsAtBoot: false })).toEqual([])
   })
 
-  test('one of two with monitors', () => {
+  test('is open if two cards have monitors', () => {
     const both = shown({ [gtx]: true, [wx]: true }, { [wx]: true })
     expect(gates(both, WX)).toEqual([])
     expect(cautionsFor(both, new Set(WX)).map(it => it.code)).toEqual([
@@ -137,13 +137,13 @@ describe('display', () => {
     ])
   })
 
-  test('that of the firmware, where no driver knows a monitor', () => {
+  test('is closed for the boot display if no driver reports a monitor', () => {
     expect(gates(shown({}, { [gtx]: true }), GTX)).toEqual(['SHOWS_SCREEN 0000:01:00.0'])
-    // Its monitor is plugged into the other one.
+    // The monitor is connected to the other card.
     expect(gates(shown({ [wx]: true }, { [gtx]: true }), GTX)).toEqual([])
   })
 
-  test('one whose driver knows no places, where no monitor is at the other', () => {
+  test('is closed for a card without reported connectors if the other has no monitor', () => {
     const silent = (bootVga: boolean | undefined, other: Partial<PciDevice>): Machine => {
       const devices = X570.devices.map(it =>
         it.address === gtx
@@ -164,23 +164,23 @@ describe('display', () => {
     expect(gates(silent(false, { connectors: dark }), GTX)).toEqual(closed)
     expect(gates(silent(false, { connectors: dark }), GTX, { confirmed: [gtx] })).toEqual([])
     expect(gates(silent(undefined, { connectors: [], bootVga: false }), GTX)).toEqual(closed)
-    // The firmware drew on the other, of which nobody knows more either.
+    // The other card is the boot display, also without reported connectors.
     expect(gates(silent(false, { connectors: [], bootVga: true }), GTX)).toEqual([])
     expect(gates(silent(false, {}), GTX)).toEqual([])
   })
 
-  test('both, and nobody can open that', () => {
+  test('is closed for both cards, whatever is confirmed', () => {
     const confirmed = [gtx, wx]
     expect(gates(X570, [...GTX, ...WX], { confirmed })).toEqual(['ONLY_DISPLAY 0000:01:00.0'])
     expect(gates(X570, [...GTX, ...WX], { confirmed, bindsAtBoot: false })).toEqual([])
   })
 
-  test('the one that is left belongs to a guest already', () => {
+  test('is closed for a card if the other is bound for guests', () => {
     const bound = machineCalled('already-bound')
     expect(gates(bound, WX, { confirmed: [wx] })).toEqual(['ONLY_DISPLAY 0000:0a:00.0'])
   })
 
-  test('the switch of a laptop', () => {
+  test('depends on the mux of a laptop', () => {
     const laptop = machineCalled('laptop-mux')
     const card = ['0000:01:00.0', '0000:01:00.1']
     expect(gates(laptop, card)).toEqual([])
@@ -192,7 +192,7 @@ describe('display', () => {
   })
 })
 
-test('what does not close a gate is told', () => {
+test('returns cautions for what does not close a gate', () => {
   const codes = (name: string, passed: string[]) =>
     cautionsFor(machineCalled(name), new Set(passed)).map(it => it.code)
   expect(codes('amd-reset', ['0000:01:00.0'])).toEqual(['BOOT_SCREEN', 'AMD_RESET'])

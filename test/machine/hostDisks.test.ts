@@ -1,4 +1,4 @@
-// What a path below /dev means on a machine, and what the host does with that disk.
+// Which block device a path below /dev names, and how the host uses it.
 
 import { expect, test } from 'vitest'
 import {
@@ -31,7 +31,7 @@ const mounted = (...lines: string[]) => ({
   '/proc/self/mountinfo': lines.map((it, i) => `${i} 1 ${it}\n`).join('')
 })
 
-/** `kind name on device`, a line each. */
+/** The uses, as `kind name on device`. */
 function usesAt(path: string, tree: Record<string, string>): string[] {
   const blocks = readBlocks(sourceFrom({ ...DISKS, ...tree })) ?? []
   return blockDevicesAt(path, blocks)
@@ -44,14 +44,14 @@ const ROOT = {
   ...mounted('8:2 / / rw - ext4 /dev/sda2 rw')
 }
 
-test('a disk is used with its partition, but not one partition with the other', () => {
+test('counts a disk as used with its partition, but not another partition', () => {
   expect(usesAt('/dev/sda', ROOT)).toEqual(['mount / on sda2'])
   expect(usesAt('/dev/sda2', ROOT)).toEqual(['mount / on sda2'])
   expect(usesAt('/dev/sda1', ROOT)).toEqual([])
   expect(usesAt('/dev/nvme0n1', ROOT)).toEqual([])
 })
 
-test('every link that udev made', () => {
+test('finds a disk by every symlink of udev', () => {
   const udev = {
     '/run/udev/data/b8:2': 'S:disk/by-id/ata-X-part2\nS:disk/by-uuid/1234-ABCD\nE:ID_FS_TYPE=ext4\n'
   }
@@ -88,7 +88,7 @@ const LVM = {
   ...mounted('254:1 / / rw - ext4 /dev/mapper/my--vg-root rw')
 }
 
-test('volumes on LVM on LUKS: one for the host, one for a guest', () => {
+test('distinguishes LVM volumes of the host and of guests on LUKS', () => {
   const all = [
     'mount / on dm-1',
     'luks crypt on sda2',
@@ -104,12 +104,12 @@ test('volumes on LVM on LUKS: one for the host, one for a guest', () => {
   expect(usesAt('/dev/dm-2', LVM)).toEqual([])
 })
 
-test('an open LUKS container is used, and what is in it is free', () => {
+test('counts an open LUKS container as used, but not its mapping', () => {
   expect(usesAt('/dev/sda2', LUKS)).toEqual(['luks crypt on sda2'])
   expect(usesAt('/dev/mapper/crypt', LUKS)).toEqual([])
 })
 
-test('character devices that take commands for a disk', () => {
+test('finds a disk by its character devices for commands', () => {
   const tree = {
     ...ROOT,
     '/sys/class/block/sda/device/scsi_generic/sg3': '',
@@ -121,7 +121,7 @@ test('character devices that take commands for a disk', () => {
   expect(usesAt('/dev/sg4', tree)).toEqual([])
 })
 
-test('swap, also on a disk as a whole and on compressed memory', () => {
+test('finds swap, also on a whole disk and on zram', () => {
   const tree = {
     '/sys/class/block/zram0': '-> ../../devices/virtual/block/zram0',
     '/proc/swaps':
@@ -131,7 +131,7 @@ test('swap, also on a disk as a whole and on compressed memory', () => {
   expect(usesAt('/dev/zram0', tree)).toEqual(['swap on zram0'])
 })
 
-test('a member of an array, and the partition that the kernel shows on it', () => {
+test('counts a member of an array as used, and the partition on it', () => {
   const tree = {
     '/sys/class/block/md127': '-> ../../devices/virtual/block/md127',
     '/sys/class/block/md127/slaves/sda': ''
@@ -141,7 +141,7 @@ test('a member of an array, and the partition that the kernel shows on it', () =
   expect(usesAt('/dev/md127', tree)).toEqual([])
 })
 
-test('btrfs and bcachefs over several disks, bcache', () => {
+test('finds members of btrfs, bcachefs and bcache', () => {
   const tree = {
     '/sys/fs/btrfs/abc/devices/sda1': '',
     '/sys/fs/bcachefs/def/dev-0/block': `-> ../../../../devices/${SATA}/sda/sda2`,
@@ -151,7 +151,7 @@ test('btrfs and bcachefs over several disks, bcache', () => {
   expect(usesAt('/dev/nvme0n1', tree)).toEqual(['bcache on nvme0n1'])
 })
 
-test('members of a ZFS pool: of one that is imported, or of which nobody says', () => {
+test('finds members of imported and unknown ZFS pools', () => {
   const member = (label: string) => ({
     '/run/udev/data/b8:2': `S:disk/by-id/x\nE:ID_FS_TYPE=zfs_member\n${label}`,
     '/proc/spl/kstat/zfs/rpool/state': 'ONLINE\n',
@@ -162,7 +162,7 @@ test('members of a ZFS pool: of one that is imported, or of which nobody says', 
   expect(usesAt('/dev/sda', member(''))).toEqual(['zfs on sda2'])
 })
 
-test('a loop device on a disk', () => {
+test('treats a loop device on a disk as that disk', () => {
   const tree = {
     '/sys/class/block/loop0': '-> ../../devices/virtual/block/loop0',
     '/sys/class/block/loop0/loop/backing_file': '/dev/nvme0n1\n',
@@ -172,7 +172,7 @@ test('a loop device on a disk', () => {
   expect(usesAt('/dev/loop0', tree)).toEqual(['mount /mnt on loop0'])
 })
 
-test('a loop device on a disk that is mounted, and on another one', () => {
+test('finds the mount of a loop device on a disk, and on another one', () => {
   const tree = {
     ...ROOT,
     '/sys/class/block/loop0': '-> ../../devices/virtual/block/loop0',
@@ -187,7 +187,7 @@ test('a loop device on a disk that is mounted, and on another one', () => {
   expect(usesAt('/dev/sda2', free)).toEqual(['loop loop0 on sda2', 'loop loop1 on loop0'])
 })
 
-test('mappings that go round in a circle come to an end', () => {
+test('ends for cyclic mappings', () => {
   const tree = {
     '/sys/class/block/dm-0': '-> ../../devices/virtual/block/dm-0',
     '/sys/class/block/dm-0/slaves/dm-1': '',
@@ -197,7 +197,7 @@ test('mappings that go round in a circle come to an end', () => {
   expect(usesAt('/dev/dm-0', tree)).toEqual(['mapping dm-1 on dm-0', 'mapping dm-0 on dm-1'])
 })
 
-test('in a dump without links the names tell what is a partition', () => {
+test('infers partitions from names in a dump without symlinks', () => {
   const blocks = readBlocks(
     sourceFrom({
       '/sys/class/block/nvme0n1/dev': '259:0\n',
@@ -214,7 +214,7 @@ test('in a dump without links the names tell what is a partition', () => {
   ])
 })
 
-test.each(NAMES)('the disk that %s lives on is used', name => {
+test.each(NAMES)('finds the system disk of %s in use', name => {
   const blocks = readBlocks(sourceOf(name)) ?? []
   const whole = blocks.filter(it => it.disk === undefined && /^(?:sd|nvme)/.test(it.name))
   const used = whole.filter(it =>
@@ -232,7 +232,7 @@ test.each([
   ['/var/lib/a.img', undefined],
   ['/dev/../etc/a', undefined],
   ['tmpfs', undefined]
-])('%s is the path %s', (text, path) => {
+])('normalizes %s to %s', (text, path) => {
   expect(devicePath(text)).toBe(path)
 })
 
@@ -251,17 +251,17 @@ test.each([
   ['/dev/vg/lv1', '/dev/vg/lv', false],
   ['/dev/mapper/vg-lv1', '/dev/mapper/vg-lv', false],
   ['/dev/sda', '/dev/sda', false]
-])('%s, a partition of %s: %s', (part, disk, expected) => {
+])('%s is a partition of %s: %s', (part, disk, expected) => {
   expect(isPartitionOf(part, disk)).toBe(expected)
 })
 
-test('a logical volume has two names', () => {
+test('knows both paths of a logical volume', () => {
   expect(isSamePath('/dev/my-vg/a-b', '/dev/mapper/my--vg-a--b')).toBe(true)
   expect(isSamePath('/dev/vg/a', '/dev/vg/b')).toBe(false)
   expect(isSamePath('/dev/md/a', '/dev/mapper/md-a')).toBe(false)
 })
 
-test('links are followed, and circles are not', () => {
+test('follows symlinks, but no loops', () => {
   const source = sourceFrom({
     '/home/a/disk': '-> ../../dev/disk/by-id/x',
     '/dev/disk/by-id/x': '-> ../../sda',

@@ -1,4 +1,4 @@
-// The machines of test/machine/machines, and what a guest can have of each.
+// The machines in test/machine/machines, and which of their cards can be passed through.
 
 import { expect, test } from 'vitest'
 import { makeDump, parseDump } from '../../src/machine/dump/dump.ts'
@@ -7,7 +7,7 @@ import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
 import { machineCalled, NAMES, sourceOf, textsOf } from './support/machines.ts'
 
-/** Of each card its address, how many functions it has, the verdict and why. */
+/** For each card its address, number of functions, verdict and reasons. */
 const CARDS: Record<string, string[]> = {
   'already-bound': ['0000:01:00.0 2 free', '0000:0a:00.0 2 separate ONLY_DISPLAY'],
   'amd-reset': ['0000:01:00.0 2 confirm SHOWS_SCREEN', '0000:00:02.0 1 kept INTEGRATED'],
@@ -27,26 +27,26 @@ const CARDS: Record<string, string[]> = {
   'x570-two-makers': ['0000:01:00.0 2 free', '0000:0a:00.0 2 confirm SHOWS_SCREEN']
 }
 
-test('each machine is told of', () => {
+test('has an expectation for each machine', () => {
   expect(Object.keys(CARDS)).toEqual(NAMES)
 })
 
-test.each(NAMES)('the cards of %s', name => {
+test.each(NAMES)('judges the cards of %s', name => {
   const candidates = candidateCards(machineCalled(name))
-  const told = candidates.map(({ card, verdict, reasons }) =>
+  const found = candidates.map(({ card, verdict, reasons }) =>
     [card.display.address, card.functions.length, verdict, ...reasons.map(it => it.code)].join(' ')
   )
-  expect(told).toEqual(CARDS[name])
+  expect(found).toEqual(CARDS[name])
   const free = candidates.filter(it => it.verdict === 'free')
   expect(proposedCard(candidates)).toBe(free.length === 1 ? free[0] : undefined)
 })
 
-/** Some of these dumps are older than the placeholders for mappings, and have to be read all the same. */
+/** Some of these dumps are older than the placeholders for mappings, and must still be readable. */
 function withPlaceholders(text: string): string {
   return text.replace(/\b(?:luks-root|cryptroot)\b/g, 'luks1').replace(/\bvg-root\b/g, 'vg1-lv1')
 }
 
-test.each(NAMES)('the dump of %s is that of the machine that it stands for', name => {
+test.each(NAMES)('dumps %s to the same dump', name => {
   const recording: Recording = new Map()
   const machine = readMachine(recordingSource(sourceOf(name), recording))
   const dump = makeDump(recording).texts

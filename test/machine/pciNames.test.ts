@@ -21,7 +21,7 @@ function pciIds(name: string, text: string): string {
   return path
 }
 
-/** Names as an object, with no table but the shipped one unless `tables` has some. */
+/** The names as an object, from the shipped table and `tables`. */
 function names(ids: string[], tables: string[] = []): Record<string, string> {
   return Object.fromEntries(pciNamesOf(ids, { pciIds: tables }))
 }
@@ -57,7 +57,7 @@ describe('the shipped table', () => {
     })
   })
 
-  test('answers before the table of the machine', () => {
+  test('takes precedence over the table of the machine', () => {
     const machine = pciIds('renamed', '10de  Somebody\n\t1b80  Something\n')
 
     expect(names(['10de:1b80'], [machine])).toEqual({
@@ -65,7 +65,7 @@ describe('the shipped table', () => {
     })
   })
 
-  test('is sorted, small, and has only lines that can stand in a comment', () => {
+  test('is sorted, small, and has only lines that are safe in a comment', () => {
     const text = readFileSync(join(DATA, 'pci-names.txt'), 'utf8')
     const lines = text.split('\n').filter(line => line !== '' && !line.startsWith('#'))
 
@@ -76,7 +76,7 @@ describe('the shipped table', () => {
     ).toEqual([])
   })
 
-  test('says in README.md which pci.ids it was made from', () => {
+  test('has the version of its pci.ids in README.md', () => {
     const table = readFileSync(join(DATA, 'pci-names.txt'), 'utf8')
     const version = /^# version (\S+)/m.exec(table)?.[1]
 
@@ -85,7 +85,7 @@ describe('the shipped table', () => {
 })
 
 describe('IDs', () => {
-  test('keep the spelling and the order they were given in', () => {
+  test('are returned as written and in the given order', () => {
     const given = ['10DE:10F0', '10de:1b80:1043:85aa', '10de:1b80:1043:85aa:030000:ffff00']
 
     expect([...pciNamesOf(given, { pciIds: [] })]).toEqual([
@@ -95,7 +95,7 @@ describe('IDs', () => {
     ])
   })
 
-  test('are absent when unknown or no IDs at all', () => {
+  test('are absent if unknown or invalid', () => {
     expect(names(['10de:ffff', 'ffff:0001', '10de', '10de:1b8', '0000:01:00.0', ''])).toEqual({})
   })
 })
@@ -118,7 +118,7 @@ C 03  Display controller
 \t00  VGA compatible controller
 `
 
-  test('names what the shipped table does not know', () => {
+  test('names devices that the shipped table lacks', () => {
     const machine = pciIds('machine', PCI_IDS)
 
     expect(names(['10de:ffff', '1022:15e3', '144d:a808', '1043:85aa'], [machine])).toEqual({
@@ -128,7 +128,7 @@ C 03  Display controller
     })
   })
 
-  test('is passed over when it is missing, or a folder, and asked in the order given', () => {
+  test('is skipped if it is missing or a folder, and searched in the given order', () => {
     const first = pciIds('first', '144d  Samsung\n\ta808  from the first\n')
     const second = pciIds(
       'second',
@@ -155,7 +155,7 @@ C 03  Display controller
   })
 })
 
-test('make-pci-names.js keeps graphics cards and their functions of a pci.ids', () => {
+test('make-pci-names.js keeps graphics cards and their functions', () => {
   const input = pciIds(
     'full',
     `#
@@ -205,7 +205,7 @@ C 03  Display controller
   )
 })
 
-test('the tables are those of the machine that is looked at', () => {
+test('uses the tables of the machine that is read', () => {
   const dump = fileURLToPath(new URL('machines/x570-two-makers', import.meta.url))
   expect(nameTables(dump)).toEqual({ pciIds: [join(dump, 'pci.ids')] })
   expect(nameTables('/mnt')).toEqual({

@@ -19,14 +19,14 @@ const ALIASES = [
 const VGA = 'pci:v000010DEd00001B80sv00001043sd000085AAbc03sc00i00'
 const AUDIO = 'pci:v000010DEd000010F0sv00001043sd000085AAbc04sc03i00'
 
-test('the modules that say they are for a device', () => {
+test('finds the modules with an alias for a device', () => {
   const drivers = driverLookup(ALIASES)
   expect(drivers(VGA)).toEqual(['nouveau', 'nvidia', 'other_driver'])
   expect(drivers(AUDIO)).toEqual(['snd_hda_intel'])
   expect(drivers('')).toEqual([])
 })
 
-test('compete with vfio-pci where no driver has the device yet', () => {
+test('counts these modules as competing if the device has no driver', () => {
   const folder = '/sys/bus/pci/devices/0000:01:00.0'
   const modules = `/nix/store/${'m'.repeat(32)}-linux-6.18.2-modules`
   const system = `/nix/store/${'s'.repeat(32)}-nixos-system-pc-26.05`

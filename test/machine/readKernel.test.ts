@@ -8,7 +8,7 @@ import { framebuffersIn, readKernelLog, readLoadedModules } from '../../src/mach
 import { systemAt } from '../../src/machine/source.ts'
 import { sourceFrom } from './support/tree.ts'
 
-test('the card whose memory the kernel draws in, as root and as a user see it', () => {
+test('finds the card with the framebuffer, as root and as a user', () => {
   const asRoot = [
     '00000000-00000fff : Reserved',
     'c0000000-fcffffff : PCI Bus 0000:00',
@@ -24,11 +24,11 @@ test('the card whose memory the kernel draws in, as root and as a user see it', 
   expect([...framebuffersIn(asRoot)]).toEqual(['0000:01:00.0'])
   expect([...framebuffersIn(asUser)]).toEqual(['0000:01:00.0'])
   expect([...framebuffersIn(asRoot.replace('BOOTFB', 'vfio-pci'))]).toEqual([])
-  // Where memory of the firmware belongs to no card nobody can tell.
+  // The framebuffer is in memory of no card.
   expect([...framebuffersIn('c0000000-c02fffff : BOOTFB\n')]).toEqual([])
 })
 
-test('is one to be told of, also if the firmware called another the first', () => {
+test('cautions about the card with the framebuffer, even if another is the boot display', () => {
   const folder = '/sys/bus/pci/devices/0000:01:00.0'
   const machine = readMachine(
     sourceFrom({
@@ -46,13 +46,13 @@ test('is one to be told of, also if the firmware called another the first', () =
   expect(device?.holdsFramebuffer).toBe(true)
 })
 
-test('the modules that are loaded', () => {
+test('reads the loaded modules', () => {
   const text = 'vfio_pci 16384 0 - Live 0x0000000000000000\nkvm 1 1 kvm_amd, Live 0x0\n'
   expect(readLoadedModules(sourceFrom({ '/proc/modules': text }))).toEqual(['vfio_pci', 'kvm'])
   expect(readLoadedModules(sourceFrom({}))).toBeUndefined()
 })
 
-test('the log of the kernel is read to its end, and nobody waits for more', () => {
+test('reads the kernel log to its end without waiting for more', () => {
   const root = mkdtempSync(join(tmpdir(), 'vfio-patch-log-'))
   onTestFinished(() => rmSync(root, { recursive: true }))
   mkdirSync(join(root, 'dev'))
@@ -62,7 +62,7 @@ test('the log of the kernel is read to its end, and nobody waits for more', () =
   expect(systemAt(root).text('/dev/kmsg')).toBe(log)
   expect(readKernelLog(systemAt(root))).toEqual({ isWhole: true, splitsGroups: true })
   expect(readKernelLog(systemAt(join(root, 'dev')))).toBeUndefined()
-  // That of this machine, if it may be read.
+  // The log of this machine, if it can be read.
   const own = systemAt('/').text('/dev/kmsg')
   expect(own === undefined || own.includes(';')).toBe(true)
 })

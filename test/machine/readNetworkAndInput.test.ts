@@ -22,7 +22,7 @@ function keyboards(texts: string[], more: Record<string, string> = {}) {
   return readKeyboards(sourceFrom({ '/proc/bus/input/devices': texts.join('\n'), ...more }))
 }
 
-test('a keyboard has letters and repeats them', () => {
+test('recognizes keyboards by letters and key repeat', () => {
   const found = keyboards([
     input('Power Button', '/devices/LNXSYSTM:00/PNP0C0C:00', 'kbd event0', '3', '10000000000000 0'),
     input('USB Keyboard', `${USB}/1-5/1-5:1.0/0003:1`, 'sysrq kbd leds event3', '120013', LETTERS),
@@ -34,7 +34,7 @@ test('a keyboard has letters and repeats them', () => {
   ])
 })
 
-test('what is one device is told by its plug', () => {
+test('recognizes a mouse on the same USB device', () => {
   const found = keyboards([
     input('Gaming Mouse', `${USB}/1-7/1-7:1.0/0003:3`, 'mouse0 event5', '17', '1f0000 0 0 0 0'),
     input('Gaming Mouse Keyboard', `${USB}/1-7/1-7:1.1/0003:4`, 'kbd event6', '120013', LETTERS),
@@ -46,7 +46,7 @@ test('what is one device is told by its plug', () => {
   ])
 })
 
-test('built in, and wireless', () => {
+test('reads built-in and wireless keyboards', () => {
   const texts = [
     input('AT Keyboard', '/devices/platform/i8042/serio0', 'sysrq kbd event3', '120013', LETTERS),
     input('Blue', '/devices/virtual/misc/uhid/0005:046D:B342.0001', 'kbd event4', '120013', LETTERS)
@@ -58,7 +58,7 @@ test('built in, and wireless', () => {
   ])
 })
 
-test('what nobody types on', () => {
+test('ignores keyboards that nobody types on', () => {
   const texts = [
     input('Key Mapper', '/devices/virtual', 'sysrq kbd event3', '120013', LETTERS),
     input('Yubico YubiKey', `${USB}/1-3/1-3:1.0/0003:1050:0407.0002`, 'kbd', '120013', LETTERS)
@@ -67,7 +67,7 @@ test('what nobody types on', () => {
   expect(keyboards(texts, { '/sys/class/bluetooth/hci0': adapter })).toEqual([])
 })
 
-test('a virtual function goes with its card', () => {
+test('adds the physical function of a virtual function', () => {
   const source = sourceFrom({
     '/sys/class/net/enp6s0': '-> ../../devices/pci0000:00/0000:00:01.2/0000:06:00.0/net/enp6s0',
     '/sys/class/net/enp6s0v0': '-> ../../devices/pci0000:00/0000:00:01.2/0000:06:10.0/net/enp6s0v0',
@@ -79,7 +79,7 @@ test('a virtual function goes with its card', () => {
   ])
 })
 
-test('interfaces that are hardware', () => {
+test('reads interfaces of hardware only', () => {
   const devices = '../../devices/pci0000:00'
   const source = sourceFrom({
     '/sys/class/net/lo': '-> ../../devices/virtual/net/lo',
@@ -93,7 +93,7 @@ test('interfaces that are hardware', () => {
   ])
 })
 
-test('bridges, those of libvirt too', () => {
+test('reads bridges, also those of libvirt', () => {
   const source = sourceFrom({
     '/sys/class/net/br0': '-> ../../devices/virtual/net/br0',
     '/sys/class/net/br0/bridge/stp_state': '0\n',

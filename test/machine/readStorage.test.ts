@@ -18,7 +18,7 @@ const DISKS = {
   '/sys/dev/block/259:1': `-> ../../devices/${NVME}/nvme0n1/nvme0n1p1`
 }
 
-/** `kind name on device through addresses`, a line each. */
+/** The uses, as `kind name on device through addresses`. */
 function usesOf(tree: Record<string, string>): string[] {
   return readStorage(sourceFrom({ ...DISKS, ...tree })).map(
     it => `${it.kind} ${it.name} on ${it.blockDevice} through ${it.through.join(' ')}`
@@ -30,7 +30,7 @@ function mounted(...lines: string[]): Record<string, string> {
   return { '/proc/self/mountinfo': `9 1 0:5 / /proc rw - proc proc rw\n${own}` }
 }
 
-test('a partition that is mounted, below all its bridges', () => {
+test('finds a mounted partition with all its bridges', () => {
   expect(
     usesOf(
       mounted(
@@ -44,7 +44,7 @@ test('a partition that is mounted, below all its bridges', () => {
   ])
 })
 
-test('a mapping on a mapping on a partition', () => {
+test('follows stacked mappings to the partition', () => {
   expect(
     usesOf({
       '/sys/class/block/dm-0': '-> ../../devices/virtual/block/dm-0',
@@ -57,7 +57,7 @@ test('a mapping on a mapping on a partition', () => {
   ).toEqual(['mount / on dm-1 through 0000:00:06.0 0000:02:00.0'])
 })
 
-test('a partition of an array over two controllers', () => {
+test('finds both controllers of a partition of an array', () => {
   expect(
     usesOf({
       '/sys/class/block/md0': '-> ../../devices/virtual/block/md0',
@@ -70,7 +70,7 @@ test('a partition of an array over two controllers', () => {
   ).toEqual(['mount /home on md0p1 through 0000:00:06.0 0000:00:17.0 0000:02:00.0'])
 })
 
-test('a disk with several controllers', () => {
+test('finds all controllers of an NVMe disk', () => {
   const folder = '/sys/devices/virtual/nvme-subsystem/nvme-subsys2'
   expect(
     usesOf({
@@ -82,7 +82,7 @@ test('a disk with several controllers', () => {
   ).toEqual(['mount / on nvme2n1 through 0000:00:1b.0 0000:07:00.0'])
 })
 
-test('btrfs over two disks, of which one is named', () => {
+test('finds all disks of a btrfs', () => {
   expect(
     usesOf({
       '/sys/fs/btrfs/features': '',
@@ -96,7 +96,7 @@ test('btrfs over two disks, of which one is named', () => {
   ])
 })
 
-test('btrfs under a name that nobody knows is any that is mounted', () => {
+test('counts any mounted btrfs for one with an unknown device', () => {
   expect(
     usesOf({
       '/sys/fs/btrfs/1234/devices/sda1': '',
@@ -105,7 +105,7 @@ test('btrfs under a name that nobody knows is any that is mounted', () => {
   ).toEqual(['mount / on sda1 through 0000:00:17.0'])
 })
 
-test('ZFS is where its mark is', () => {
+test('finds ZFS by its members', () => {
   expect(
     usesOf({
       '/sys/class/block/sda1/dev': '8:1\n',
@@ -115,7 +115,7 @@ test('ZFS is where its mark is', () => {
   ).toEqual(['mount / on sda1 through 0000:00:17.0', 'zfs sda1 on sda1 through 0000:00:17.0'])
 })
 
-test('ZFS without a mark may be on any disk', () => {
+test('assumes ZFS without known members on any disk', () => {
   const uses = usesOf(mounted('0:31 / / rw - zfs rpool/root rw'))
   expect(uses.map(it => it.split(' ')[3])).toEqual([
     'nvme0n1',
@@ -126,7 +126,7 @@ test('ZFS without a mark may be on any disk', () => {
   ])
 })
 
-test('swap, and a disk that is locked', () => {
+test('finds swap and a locked LUKS container', () => {
   expect(
     usesOf({
       '/proc/swaps':
@@ -140,13 +140,13 @@ test('swap, and a disk that is locked', () => {
   ])
 })
 
-test('what lies on no hardware is left out', () => {
+test('omits what is not on hardware', () => {
   expect(
     usesOf(mounted('7:0 / /mnt rw - squashfs /dev/loop0 ro', '0:30 / /tmp rw - tmpfs x rw'))
   ).toEqual([])
 })
 
-test('mappings that go round in a circle come to an end', () => {
+test('ends for cyclic mappings', () => {
   expect(
     usesOf({
       '/sys/class/block/dm-0': '-> ../../devices/virtual/block/dm-0',

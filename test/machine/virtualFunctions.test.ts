@@ -1,4 +1,4 @@
-// SR-IOV: what is a virtual function, what it is not, and what is lost with the device that it is made of.
+// SR-IOV: virtual functions, and what is lost with their physical function.
 
 import { describe, expect, test } from 'vitest'
 import {
@@ -55,7 +55,7 @@ describe('the reader', () => {
     return readMachine(sourceFrom({ ...tree, ...Object.fromEntries(files) })).devices[0]
   }
 
-  test('finds the device that a virtual function is made of', () => {
+  test('finds the physical function of a virtual function', () => {
     expect(one({ physfn: '-> ../0000:03:00.1' })?.physicalFunction).toBe('0000:03:00.1')
     expect(one({ physfn: '-> ../../pci0000:02/0000:03:00.1' })?.physicalFunction).toBe(
       '0000:03:00.1'
@@ -68,12 +68,12 @@ describe('the reader', () => {
     ['0x10ca\n', '10ca'],
     ['ca\n', '00ca'],
     ['nonsense\n', undefined]
-  ])('reads the ID of the virtual functions to be from %j', (text, id) => {
+  ])('reads the ID of possible virtual functions from %j', (text, id) => {
     const found = one({ sriov_totalvfs: '7\n', sriov_vf_device: text })?.sriov
     expect(found?.device).toBe(id)
   })
 
-  test('leaves out what the kernel does not say', () => {
+  test('omits unknown facts', () => {
     expect(one({ sriov_totalvfs: '7\n', sriov_offset: '0\n', sriov_stride: '0\n' })?.sriov).toEqual(
       {
         total: 7
@@ -84,7 +84,7 @@ describe('the reader', () => {
   })
 })
 
-test('virtual functions by their device', () => {
+test('finds virtual functions by their physical function', () => {
   expect(addresses(virtualFunctionsOf(MACHINE, GPU))).toEqual([GPU1, GPU2])
   expect(virtualFunctionsOf(MACHINE, '0000:01:00.1')).toEqual([])
   expect([...withVirtualFunctions(MACHINE, new Set([NIC, GPU1]))].sort()).toEqual([
@@ -96,21 +96,21 @@ test('virtual functions by their device', () => {
 })
 
 test.each([
-  ['the next of those that are there', '0000:00:02.3', GPU],
-  ['the last that there can be', '0000:00:02.7', GPU],
-  ['one more', '0000:00:03.0', undefined],
-  ['the first of a device that has none', '0000:01:10.1', '0000:01:00.1'],
-  ['the last of it', '0000:01:11.5', '0000:01:00.1'],
-  ['between two', '0000:01:10.4', NIC],
+  ['the address after the existing ones', '0000:00:02.3', GPU],
+  ['the last possible address', '0000:00:02.7', GPU],
+  ['the address after that', '0000:00:03.0', undefined],
+  ['the first address of a device without any', '0000:01:10.1', '0000:01:00.1'],
+  ['the last address of that device', '0000:01:11.5', '0000:01:00.1'],
+  ['an address between two', '0000:01:10.4', NIC],
   ['another domain', '0001:01:10.1', undefined],
-  ['one that is there', GPU1, undefined],
-  ['the device itself', GPU, undefined],
-  ['no address', 'x', undefined]
-])('whose virtual function would be at %s', (_, address, physical) => {
+  ['an existing one', GPU1, undefined],
+  ['the physical function', GPU, undefined],
+  ['an invalid address', 'x', undefined]
+])('finds the physical function for %s', (_, address, physical) => {
   expect(physicalFunctionFor(MACHINE, address)?.address).toBe(physical)
 })
 
-test('virtual functions can be on the next bus', () => {
+test('allows virtual functions on the next bus', () => {
   const far = machineWith('virtual-functions', {
     [`${device('0000:01:00.1')}/sriov_offset`]: '384\n',
     [`${device('0000:01:00.1')}/sriov_stride`]: '4\n'
@@ -120,7 +120,7 @@ test('virtual functions can be on the next bus', () => {
   expect(physicalFunctionFor(far, '0000:01:10.1')).toBeUndefined()
 })
 
-describe('an ID', () => {
+describe('the ID', () => {
   const found = (machine: Machine, id: string) => {
     const it = virtualID(machine, id)
     return it && [it.virtual, it.physical, it.others].map(addresses)
@@ -132,39 +132,39 @@ describe('an ID', () => {
     [device(NIC2)]: null
   })
 
-  test('that their device has as well', () => {
+  test('of virtual functions and their physical function', () => {
     expect(found(MACHINE, '8086:4692')).toEqual([[GPU1, GPU2], [GPU], [GPU]])
-    // Nobody can mean a virtual function while there is none.
+    // The ID can't mean virtual functions while there are none.
     expect(found(without, '8086:4692')).toBeUndefined()
   })
-  test('of their own', () => {
+  test('of virtual functions only', () => {
     expect(found(MACHINE, '8086:10ca')).toEqual([[NIC1, NIC2], [NIC], []])
     expect(found(without, '8086:10ca')).toEqual([[], [NIC, '0000:01:00.1'], []])
   })
-  test('of something else', () => {
+  test('of other devices', () => {
     expect(found(MACHINE, '8086:10c9')).toBeUndefined()
     expect(found(MACHINE, '10de:1b80')).toBeUndefined()
   })
 })
 
 describe('a virtual function of a graphics card', () => {
-  test('is no function of the card, and no card', () => {
+  test('is neither a card nor a function of one', () => {
     expect(cardsOf(MACHINE).map(it => addresses(it.functions))).toEqual([[GPU]])
   })
-  test('shows no picture and is none that is left', () => {
+  test('can not show the screen of the host', () => {
     expect(addresses(remainingDisplays(MACHINE, new Set([GPU])))).toEqual([])
     expect(gates(MACHINE, [GPU])).toEqual([`ONLY_DISPLAY ${GPU}`])
     expect(gates(MACHINE, [GPU1, GPU2])).toEqual([])
     expect(cautionsFor(MACHINE, new Set([GPU1, GPU2]))).toEqual([])
   })
-  test('is not the card that the switch of a laptop gives the panel to', () => {
+  test('is not the card with the panel of a laptop', () => {
     const firmware = { ...MACHINE.firmware, mux: 'discrete' } as const
     const devices = MACHINE.devices.map(it =>
       it.address === GPU1 ? { ...it, behind: ['0000:00:01.0'] } : it
     )
     expect(gates({ ...MACHINE, firmware, devices }, [GPU1])).toEqual([])
   })
-  test('keeps its card from being proposed, which would take it away', () => {
+  test('prevents the proposal of its card', () => {
     const machine = machineWith('two-identical', {
       [device('0000:0a:00.4')]: '-> ../../../devices/pci0000:00/0000:00:03.2/0000:0a:00.4',
       [`${device('0000:0a:00.4')}/vendor`]: '0x10de\n',
@@ -186,12 +186,12 @@ describe('what the host reaches through a virtual function', () => {
     '/sys/dev/block/259:0': block,
     '/proc/self/mountinfo': '1 0 259:0 / / rw - ext4 /dev/nvme0n1 rw\n'
   })
-  test('is a disk that goes with it, and with its device', () => {
+  test('includes a disk, which is lost with the virtual or the physical function', () => {
     expect(gates(disk, [NIC1])).toContain(`CARRIES_DISK ${NIC1}`)
     expect(gates(disk, [NIC])).toContain(`CARRIES_DISK ${NIC}`)
     expect(gates(disk, [NIC2])).toEqual([])
   })
-  test('is the network, where nothing else is', () => {
+  test('includes the network, if there is no other', () => {
     const only = machineWith('virtual-functions', {
       '/sys/class/net/enp1s0f0': null,
       '/sys/class/net/enp1s0f1': null
@@ -201,7 +201,7 @@ describe('what the host reaches through a virtual function', () => {
     expect(gates(only, [NIC2])).toEqual([])
     expect(gates(MACHINE, [NIC1])).toEqual([])
   })
-  test('that is up goes by its name alone', () => {
+  test('includes an interface that is up', () => {
     const up = machineWith('virtual-functions', {
       '/sys/class/net/enp1s0f0/operstate': 'down\n',
       '/sys/class/net/enp1s0f0v0/operstate': 'up\n'
@@ -220,12 +220,12 @@ describe('an IOMMU group', () => {
   const shared = (machine: Machine) =>
     iommuGroups(machine).flatMap(it => (it.isShared ? [it.id, ...addresses(it.devices)] : []))
 
-  test('of its own is not shared, also in the slot of its device', () => {
+  test('with one virtual function is not shared, even in the slot of its physical function', () => {
     expect(shared(MACHINE)).toEqual([])
     expect(shared(inGroup(2, GPU1))).toEqual(['2', GPU, GPU1])
     expect(shared(inGroup(12, NIC1, NIC2))).toEqual(['12', NIC1, NIC2])
   })
-  test('with its device, which a driver has, keeps it from guests', () => {
+  test('with the physical function and its host driver keeps a virtual function', () => {
     const machine = inGroup(2, GPU1)
     expect(addresses(otherGroupMembers(machine, new Set([GPU1])))).toEqual([GPU])
     const own = virtualCandidatesOf(machine).map(it => [
@@ -240,20 +240,20 @@ describe('an IOMMU group', () => {
       [NIC2, 'free']
     ])
   })
-  test('with another virtual function does so only where that has a driver of the host', () => {
+  test('with another virtual function keeps it only if that has a host driver', () => {
     const machine = inGroup(12, NIC1, NIC2)
     expect(addresses(otherGroupMembers(machine, new Set([NIC2])))).toEqual([NIC1])
     expect(addresses(otherGroupMembers(machine, new Set([NIC1])))).toEqual([])
   })
-  test('of a device that goes has no strangers in what goes with it', () => {
+  test('of a passed device does not count its virtual functions as others', () => {
     const machine = inGroup(5, NIC1)
     expect(addresses(otherGroupMembers(machine, new Set([NIC])))).toEqual([])
   })
 })
 
-test('twins of what is bound are virtual functions that stay', () => {
+test('counts kept virtual functions as devices with the same ID', () => {
   const twins = (...passed: string[]) => addresses(sameIdDevices(MACHINE, new Set(passed)))
-  // Its own are gone with it.
+  // Its own virtual functions are lost with it.
   expect(twins(GPU)).toEqual([])
   expect(twins(NIC)).toEqual(['0000:01:00.1'])
   expect(twins(GPU1)).toEqual([])
@@ -270,7 +270,7 @@ test.each([
   ['i915', false],
   ['vfio-pci-old', false],
   [undefined, false]
-])('a device that %s has is set aside for guests: %s', (driver, expected) => {
+])('a device with the driver %s is bound for guests: %s', (driver, expected) => {
   const { driver: _, ...rest } = at(MACHINE, GPU1)
   expect(isForGuests(driver === undefined ? rest : { ...rest, driver })).toBe(expected)
 })

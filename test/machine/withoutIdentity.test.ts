@@ -1,4 +1,4 @@
-// Placeholders for names: the same everywhere, two never the same, and all else as it was.
+// Placeholders for names: consistent, unique, and everything else unchanged.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
 import { recordingOf, sourceFrom } from './support/tree.ts'
 
-/** A recording after this: its paths with texts, and `-> target` for links. */
+/** The masked recording: paths with texts, or `-> target` for symlinks. */
 function masked(tree: Record<string, string>): Record<string, string> {
   const { recording } = withoutIdentity(recordingOf(tree))
   return Object.fromEntries(
@@ -21,7 +21,7 @@ function masked(tree: Record<string, string>): Record<string, string> {
 
 test.each<[string, Record<string, string>, Record<string, string>]>([
   [
-    'volumes of LVM have one name in all their paths',
+    'an LVM volume gets the same name in all its paths',
     {
       '/sys/class/block/dm-0/dm/name': 'alice--pc-my--data\n',
       '/sys/class/block/dm-0/dm/uuid': 'LVM-abcdefABCDEF\n',
@@ -40,7 +40,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'a volume that is encrypted, whatever its name is like',
+    'an encrypted volume is recognized whatever its name',
     {
       '/sys/class/block/sda2/dev': '8:2\n',
       '/run/udev/data/b8:2': 'E:ID_FS_TYPE=crypto_LUKS\n',
@@ -59,7 +59,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'links to disks keep what kind of a name they are, and their partitions',
+    'symlinks to disks keep their type and partition',
     {
       '/dev/disk/by-id/nvme-Samsung_SSD_S4EVNF0M123456': '-> ../../nvme0n1',
       '/dev/disk/by-id/nvme-Samsung_SSD_S4EVNF0M123456-part2': '-> ../../nvme0n1p2',
@@ -124,7 +124,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'pools are named at their members and where they are imported',
+    'a pool gets the same name at its members and mounts',
     {
       '/run/udev/data/b8:1':
         'S:disk/by-label/alice\nE:ID_FS_LABEL=alice\nE:ID_FS_TYPE=zfs_member\n',
@@ -152,7 +152,7 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
     }
   ],
   [
-    'what no reader asks for is left out',
+    'paths that no reader needs are omitted',
     { '/etc/hostname': 'alice\n', '/home/alice/notes': 'x', '/sys/class/net/eth0/address': 'x\n' },
     {}
   ]
@@ -162,9 +162,9 @@ test.each<[string, Record<string, string>, Record<string, string>]>([
 })
 
 const letter = fc.constantFrom(...'abcdeXYZ019-_.+@é’~')
-/** Names that nobody else has, and names that a placeholder could have. */
-const fresh = fc.array(letter, { minLength: 2, maxLength: 9 }).map(it => `zz${it.join('')}`)
-const like = fc.constantFrom(
+/** Unusual names, and names in the form of placeholders. */
+const unusual = fc.array(letter, { minLength: 2, maxLength: 9 }).map(it => `zz${it.join('')}`)
+const placeholderLike = fc.constantFrom(
   ...[
     'net1',
     'net2',
@@ -182,7 +182,7 @@ const like = fc.constantFrom(
   ...['input', 'input1', 'input2', 'pool', 'pool1', 'set1', 'block1', '1', '2', 'swap1', 'value1']
 )
 const several = fc.uniqueArray(
-  fc.oneof({ weight: 3, arbitrary: fresh }, { weight: 1, arbitrary: like }),
+  fc.oneof({ weight: 3, arbitrary: unusual }, { weight: 1, arbitrary: placeholderLike }),
   {
     minLength: 2,
     maxLength: 4,
@@ -205,7 +205,7 @@ type Names = typeof names extends fc.Arbitrary<infer T> ? T : never
 
 const KEYS = 'B: EV=120013\nB: KEY=1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe'
 
-/** A machine with these names: networks, mappings and keyboards each behind a device of their own. */
+/** A machine with these names, with a separate device for each network, mapping and keyboard. */
 function treeOf(it: Names): Record<string, string> {
   const tree: Record<string, string> = {}
   const at = (i: number) => `pci0000:00/0000:00:0${i}.0`
@@ -227,7 +227,7 @@ function treeOf(it: Names): Record<string, string> {
     tree[`/sys/class/block/dm-${i}/dm/name`] = `${name}\n`
     tree[`/sys/class/block/dm-${i}/slaves/${disk}`] = ''
     const point = it.mounts[i]
-    // No link leads to it, so that its name has to be known.
+    // No symlink leads to it, so it is found by its name.
     if (point !== undefined)
       mounts.push(`1 0 254:${i} / /${point} rw - ext4 /dev/mapper/${name} rw`)
     else swaps.push(`/dev/mapper/${name} partition 1`)
@@ -255,7 +255,7 @@ function recorded(tree: Record<string, string>): { machine: Machine; recording: 
   return { machine: readMachine(recordingSource(sourceFrom(tree), recording)), recording }
 }
 
-/** The machine with numbers for names, the same for the same name; sorted where names decided on the order. */
+/** The machine with consistent numbers for names, sorted where the order depended on names. */
 function shape({ networks, bridges, keyboards, storage, systems }: Machine) {
   const known = new Map<string, number>()
   const number = (name: string) => {
@@ -275,7 +275,7 @@ function shape({ networks, bridges, keyboards, storage, systems }: Machine) {
   }
 }
 
-test('two names never become one, nothing is found that was not there, and a second time changes nothing', () => {
+test('masks names uniquely, without adding facts, and idempotently', () => {
   fc.assert(
     fc.property(names, it => {
       const { machine, recording } = recorded(treeOf(it))

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
 import { linesOf } from '../../src/nix/module/lineStrings.ts'
 import { stringValue } from '../../src/nix/syntax/strings.ts'
-import { isThere } from '../support/needing.ts'
+import { areAvailable } from '../support/needing.ts'
 import { seed } from '../support/seed.ts'
 
 function valueIn(literal: string): string | undefined {
@@ -55,7 +55,7 @@ describe('the value of a string literal', () => {
     }
   })
 
-  const hasNix = isThere('strings', 'nix-instantiate')
+  const hasNix = areAvailable('strings', 'nix-instantiate')
   it.skipIf(!hasNix)('is what nix-instantiate prints (skipped without it)', () => {
     expect(literals.length).toBeGreaterThan(1000)
     const run = spawnSync('nix-instantiate', ['--eval', '--strict', '--json', '-'], {

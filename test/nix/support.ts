@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { expect } from 'vitest'
 import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
-import { isThere } from '../support/needing.ts'
+import { areAvailable } from '../support/needing.ts'
 
 /** A text without the indentation that all its lines share, so that it looks like a file. */
 export function nix(strings: TemplateStringsArray, ...values: string[]): string {
@@ -57,7 +57,7 @@ export function refusalOf(text: string, edit: EditOf): string {
   return plan.ok ? `not refused:\n${plan.value.text}` : plan.error.code
 }
 
-const hasNix = isThere('src/nix', 'nix-instantiate')
+const hasNix = areAvailable('src/nix', 'nix-instantiate')
 
 /** Whether Nix rejects the text; false where there is no Nix. */
 export function nixRejects(text: string): boolean {

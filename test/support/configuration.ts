@@ -1,4 +1,4 @@
-// Configurations whose files exist only in memory.
+// Configurations in memory.
 
 import { dirname } from 'node:path'
 import {
@@ -11,15 +11,15 @@ import {
 import { type Configuration, loadConfiguration } from '../../src/configuration/load.ts'
 import { type ShippedModules, shippedModules } from '../../src/configuration/modules.ts'
 
-/** The modules of this package, as they are shipped. */
+/** The shipped modules. */
 export const shipped = shippedModules('0.0.0')
 
-/** Modules with these texts instead, and the options of the real ones. */
+/** The shipped modules with other texts but the same options. */
 export function shippedWith(texts: ReadonlyMap<string, string>): ShippedModules {
   return { ...shipped, texts, own: shipped.own, declared: shipped.declared }
 }
 
-/** Reads from these texts, by absolute path; nothing else exists. */
+/** Files with these texts by absolute path. No others exist. */
 export function filesFrom(texts: Readonly<Record<string, string>>): Files {
   const known = new Map(Object.entries(texts).map(([path, text]) => [path, sourceFile(path, text)]))
   return {
@@ -32,7 +32,7 @@ export function filesFrom(texts: Readonly<Record<string, string>>): Files {
   }
 }
 
-/** The configuration with these files, by absolute path; the first one is the target. */
+/** The configuration with these texts by absolute path; the first file is the target. */
 export function configurationFrom(
   texts: Readonly<Record<string, string>>,
   modules: ShippedModules = shipped
@@ -43,7 +43,7 @@ export function configurationFrom(
   return loadConfiguration(target, modules, files)
 }
 
-/** The entries of a folder by name; null for a folder in it. */
+/** The entries of a folder by name; null for a subfolder. */
 export function listingOf(entries: Iterable<readonly [string, string | null]>): FolderListing {
   return new Map(
     [...entries].map(([name, text]): [string, SourceFile | null] => [

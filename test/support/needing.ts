@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** What a test may need that a machine may not have. Anything else is a program in PATH. */
+/** Requirements of tests that not every machine meets. Those without a comment are programs in PATH. */
 export type Need =
   | 'root'
-  /** A user who owns nothing, and who gets at this folder. */
+  /** The user nobody can read this folder. */
   | 'nobody'
-  /** A Node that this user may run. */
+  /** The user nobody can run this Node. */
   | 'node as nobody'
   | 'GNU cp'
   | 'chattr'
@@ -22,10 +22,10 @@ export type Need =
 export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
 
 /**
- * Whether all of it is there. Where something is missing, this throws under CI, so that the file
- * fails; elsewhere it announces what is skipped: `what` is said of the tests.
+ * True if all requirements are met. Otherwise it throws under CI, so that the test file fails; elsewhere
+ * it prints that some tests of `what` are skipped.
  */
-export function isThere(what: string, ...needs: Need[]): boolean {
+export function areAvailable(what: string, ...needs: Need[]): boolean {
   const missing = needs.filter(need => !has(need))
   if (missing.length === 0) return true
   const reason = `missing: ${missing.join(', ')}`
@@ -37,12 +37,12 @@ export function isThere(what: string, ...needs: Need[]): boolean {
 const known = new Map<Need, boolean>()
 
 function has(need: Need): boolean {
-  const answer = known.get(need) ?? look(need)
+  const answer = known.get(need) ?? probe(need)
   known.set(need, answer)
   return answer
 }
 
-function look(need: Need): boolean {
+function probe(need: Need): boolean {
   if (need === 'root') return process.getuid?.() === 0
   if (need === 'nobody') {
     const read = `fs.accessSync(${JSON.stringify(fileURLToPath(import.meta.url))})`
@@ -55,15 +55,15 @@ function look(need: Need): boolean {
     const { stdout } = spawnSync('cp', ['--version'], { encoding: 'utf8' })
     return stdout?.includes('GNU coreutils') ?? false
   }
-  // Being there isn't enough in a container that forbids it.
+  // A container may have the program but forbid it.
   if (need === 'unshare') return works('unshare', '-m', 'true')
-  if (need === 'chattr') return works('sh', '-c', MARKS)
+  if (need === 'chattr') return works('sh', '-c', CHATTR_WORKS)
   if (need === 'strace') return works('strace', '-o', '/dev/null', 'true')
   return works('sh', '-c', `command -v ${need}`)
 }
 
-/** Not every file system has these marks, and not every container lets them be set. */
-const MARKS =
+/** Not every file system has these attributes, and not every container allows setting them. */
+const CHATTR_WORKS =
   'file=$(mktemp) && chattr +a "$file" && chattr -a "$file"; code=$?; rm -f "$file"; exit $code'
 
 function works(program: string, ...args: string[]): boolean {

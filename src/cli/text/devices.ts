@@ -60,9 +60,9 @@ interface About {
 
 /** Why virtual functions keep a choice from being made, and what to do instead. */
 export const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
-  VIRTUAL_FUNCTION: ({ address, isThere, physical }, { refuse }) =>
+  VIRTUAL_FUNCTION: ({ address, areAvailable, physical }, { refuse }) =>
     refuse(
-      `${address} ${isThere ? 'is' : 'would be'} a virtual function of ${physical}.`,
+      `${address} ${areAvailable ? 'is' : 'would be'} a virtual function of ${physical}.`,
       `${TOO_LATE}; ${physical} stays with its driver.`,
       inDomain(address)
     ),

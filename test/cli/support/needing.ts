@@ -1,5 +1,5 @@
 import { test } from 'vitest'
-import { isThere, type Need } from '../../support/needing.ts'
+import { areAvailable, type Need } from '../../support/needing.ts'
 
 export { AS_NOBODY, type Need } from '../../support/needing.ts'
 
@@ -8,5 +8,5 @@ export { AS_NOBODY, type Need } from '../../support/needing.ts'
  * the file with it); elsewhere the test is left out, and that is announced.
  */
 export function needing(...needs: Need[]): typeof test.concurrent | typeof test.skip {
-  return isThere('the command line', ...needs) ? test.concurrent : test.skip
+  return areAvailable('the command line', ...needs) ? test.concurrent : test.skip
 }

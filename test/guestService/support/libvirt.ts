@@ -262,10 +262,10 @@ export function namesOf(list: string): string[] {
   return list.split('\n').filter(it => it !== '')
 }
 
-async function answering(daemon: ChildProcess, isThere: () => boolean): Promise<void> {
+async function answering(daemon: ChildProcess, areAvailable: () => boolean): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     if (daemon.exitCode !== null) throw new Error(`libvirtd ended with ${daemon.exitCode}`)
-    if (isThere()) return
+    if (areAvailable()) return
     await wait(100)
   }
   throw new Error('libvirtd does not answer')

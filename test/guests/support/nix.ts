@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { test } from 'vitest'
-import { isThere } from '../../support/needing.ts'
+import { areAvailable } from '../../support/needing.ts'
 
 const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
 
 /** A test where Nix is there; else it is left out, which is announced. */
-export const withNix = isThere('the rendering of guests', 'nix-instantiate') ? test : test.skip
+export const withNix = areAvailable('the rendering of guests', 'nix-instantiate') ? test : test.skip
 
 /** What Nix makes of an expression, in which `toXML` and `tables` are those of `nixos/_lib`; or its error. */
 export function evaluated(expression: string): unknown {

@@ -1,34 +1,34 @@
-// Machines with disks that nobody has: what the host uses is known by how they were made.
+// Generated machines with disks, with the expected uses of the host.
 
 import fc from 'fast-check'
 
-/** Something that a guest could get: a disk, a partition, or what is made of some. */
+/** A disk, a partition, or a volume built on some. */
 export interface Volume {
   name: string
   /** The disk that it is a partition of. */
   disk?: Volume
-  /** What it is made of. */
+  /** The volumes that it is built on. */
   made: Volume[]
   number: string
   path: string
-  /** Paths below /dev but for that of its name. */
+  /** Other paths, relative to /dev. */
   links: string[]
   content?: string
   label?: string
   mapping?: { name: string; uuid: string }
-  /** Whether the host uses it, and not only what is made of it. */
+  /** True if the host uses it directly. */
   isUsed: boolean
 }
 
 export interface DiskMachine {
-  /** The machine, as `sourceFrom` takes it. */
+  /** The machine, for `sourceFrom`. */
   tree: Record<string, string>
   volumes: Volume[]
-  /** What must not go to a guest. */
+  /** The volumes that must not be passed to a guest. */
   taken: Set<Volume>
-  /** The text of a configuration that uses some of it. */
+  /** A configuration that uses some of the volumes. */
   configuration: string
-  /** Whether a pool is there that is not imported. */
+  /** True if there is a pool that isn't imported. */
   hasSpare: boolean
 }
 
@@ -92,7 +92,7 @@ class Builder {
   readonly mounts: string[] = []
   readonly swaps: string[] = []
   readonly text: string[] = []
-  /** What nothing is made of yet. */
+  /** The volumes that nothing is built on yet. */
   free: Volume[] = []
   count = 0
 
@@ -113,7 +113,7 @@ class Builder {
   take(volume: Volume, content: string): void {
     this.free = this.free.filter(it => it !== volume)
     volume.content = content
-    // Of what a file system has, only a file system has it.
+    // Only file systems have a UUID.
     volume.links.push(`disk/by-uuid/u-${volume.number.replace(':', '-')}`)
   }
 }
@@ -171,13 +171,13 @@ function addMapping(
   return all.add(dm, `virtual/block/${dm}`, { made, links, mapping: { name, uuid } })
 }
 
-/** Other ways to the same disks; nobody uses them before something on them is used. */
+/** Other paths to the same disks. They are in use only if something on them is. */
 function addMultipath(all: Builder, members: Volume[], i: number): void {
   for (const it of members) all.free = all.free.filter(at => at !== it)
   addMapping(all, `mpath${i}`, 'mpath-x', members)
 }
 
-/** An array of whole disks, whose partitions the kernel shows all the same. */
+/** An array of whole disks, whose partitions the kernel still has. */
 function addFirmwareArray(all: Builder, members: Volume[], i: number): void {
   const disks = [...new Set(members.map(it => it.disk ?? it))]
   for (const it of disks) {
@@ -211,7 +211,7 @@ function addMembers(
     exported: 'zfs_member'
   }[kind]
   for (const it of members) {
-    // Behind a lock there is one thing only.
+    // A LUKS container has one member.
     if (/^(?:luks|locked)$/.test(kind) && it !== members[0]) continue
     all.take(it, content)
     it.isUsed = kind !== 'locked' && kind !== 'exported'
@@ -252,7 +252,7 @@ function addMembers(
   }
 }
 
-/** What becomes of a volume that nothing is made of. */
+/** Adds the use of a volume that nothing is built on. */
 function addEnd(all: Builder, volume: Volume, end: End, i: number): void {
   if (end === 'nothing') return
   volume.isUsed = true
@@ -273,7 +273,7 @@ function addEnd(all: Builder, volume: Volume, end: End, i: number): void {
   }
 }
 
-/** From what is used down to all that it lies on; and the partitions of a disk that is used as a whole. */
+/** The used volumes with everything below them, and the partitions of disks that are used as a whole. */
 function takenOf(volumes: readonly Volume[]): Set<Volume> {
   const taken = new Set<Volume>()
   const walk = (it: Volume) => {

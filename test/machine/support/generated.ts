@@ -1,4 +1,4 @@
-// Machines that nobody has, with what must not be taken from them known by how they were made.
+// Generated machines, with the devices that the host needs.
 
 import fc from 'fast-check'
 import type { Machine } from '../../../src/machine/machine.ts'
@@ -7,19 +7,19 @@ import { sourceFrom } from './tree.ts'
 
 export interface Generated {
   machine: Machine
-  /** What the machine was read from. */
+  /** The source of the machine. */
   tree: Record<string, string>
-  /** The addresses of all devices that are no bridges. */
+  /** The addresses of all devices except bridges. */
   endpoints: string[]
-  /** Of each address its ID. */
+  /** The device ID of each address. */
   ids: Map<string, string>
-  /** Those that the system lives behind. */
+  /** The addresses that lead to the system disk. */
   disks: Set<string>
   /** The network cards that the host uses. */
   networks: Set<string>
-  /** What keyboards are plugged into; no other keyboard is there. */
+  /** The addresses with keyboards; there are no others. */
   keyboards: Set<string>
-  /** The display devices that are not set aside for guests. */
+  /** The display devices that are not bound for guests. */
   displays: Set<string>
 }
 
@@ -38,7 +38,7 @@ interface Slot {
 interface Plan {
   hasIommu: boolean
   slots: Slot[]
-  /** Over how many disks the root lies, and through what. */
+  /** The number of disks of the root file system, and the layers on them. */
   members: number
   layer: 'none' | 'dm' | 'md' | 'both'
   keyboardAt: number
@@ -90,13 +90,13 @@ function make(plan: Plan): Generated {
   for (const [i, it] of plan.slots.entries()) {
     const port = `0000:00:0${i + 1}.0`
     addDevice(tree, port, '', ['1022', '1483', '0x060400'], 'pcieport')
-    // Cards have functions of other kinds behind the first.
+    // The other functions of a card have other classes.
     const count = it.kind === 'gpu' ? it.functions : 1
     for (let n = 0; n < count; n++) {
       const address = `0000:0${i + 1}:00.${n}`
       const code = n === 0 ? CLASSES[it.kind] : n === 1 ? '0x040300' : '0x0c0330'
       const vendor = VENDORS[it.maker] ?? ''
-      // Few numbers, so that some devices are twins.
+      // Few numbers, so that some devices have the same ID.
       const device = `${it.kind === 'gpu' ? '1' : '2'}00${n}`
       const isBound = it.isBound && it.kind === 'gpu' && it.group === 0
       const driver = isBound ? 'vfio-pci' : n === 0 ? DRIVERS[it.kind] : 'snd_hda_intel'
@@ -151,12 +151,12 @@ function make(plan: Plan): Generated {
 function addDevice(
   tree: Record<string, string>,
   address: string,
-  behind: string,
+  bridgePath: string,
   [vendor, device, code]: [string, string, string],
   driver: string
 ): void {
   const folder = `/sys/bus/pci/devices/${address}`
-  tree[folder] = `-> ../../../devices/pci0000:00/${behind}${address}`
+  tree[folder] = `-> ../../../devices/pci0000:00/${bridgePath}${address}`
   tree[`${folder}/vendor`] = `0x${vendor}\n`
   tree[`${folder}/device`] = `0x${device}\n`
   tree[`${folder}/class`] = `${code}\n`

@@ -1,4 +1,4 @@
-// The machines of generated.ts, with virtual functions made of some of their devices.
+// The machines of generated.ts, with virtual functions of some devices.
 
 import fc from 'fast-check'
 import type { Machine } from '../../../src/machine/machine.ts'
@@ -10,17 +10,17 @@ export interface GeneratedVirtual {
   machine: Machine
   /** The machine without its virtual functions. */
   base: Generated
-  /** Of each virtual function the address of its physical function. */
+  /** The address of the physical function of each virtual function. */
   virtual: Map<string, string>
-  /** The addresses of all devices that are no bridges. */
+  /** The addresses of all devices except bridges. */
   endpoints: string[]
-  /** Of each address its ID. */
+  /** The device ID of each address. */
   ids: Map<string, string>
-  /** Those that the system lives behind, virtual functions among them. */
+  /** The addresses that lead to the system disk, including virtual functions. */
   disks: Set<string>
-  /** The ways to the network, each by the devices that it goes through. */
+  /** For each network the devices that lead to it. */
   networks: string[][]
-  /** The virtual functions in whose group no other device has a driver of the host. */
+  /** The virtual functions in whose group no other device has a host driver. */
   alone: Set<string>
 }
 
@@ -28,7 +28,7 @@ interface Batch {
   of: number
   count: number
   hasOwnID: boolean
-  /** Whether they lie in the slot of their device. */
+  /** True if they are in the slot of their physical function. */
   isInSlot: boolean
   group: 'own' | 'physical' | 'together'
   driver: 'none' | 'host' | 'vfio-pci'
@@ -56,7 +56,7 @@ function make(base: Generated, batches: readonly Batch[]): GeneratedVirtual {
   const disks = new Set(base.disks)
   const networks = [...base.networks].map(it => [it])
   const mounts = [base.tree['/proc/self/mountinfo'] ?? '']
-  // What vfio-pci has makes no virtual functions.
+  // A device bound to vfio-pci has no virtual functions.
   const physical = base.machine.devices
     .filter(it => it.address.endsWith('.0') && base.ids.has(it.address))
     .filter(it => it.driver !== 'vfio-pci')

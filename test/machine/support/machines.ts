@@ -7,14 +7,14 @@ import type { Source } from '../../../src/machine/source.ts'
 
 const MACHINES = fileURLToPath(new URL('../machines/', import.meta.url))
 
-/** The machines that stand for what people have, as `scan --dump` writes them. */
+/** The dumps of example machines, as `scan --dump` writes them. */
 export const NAMES: readonly string[] = readdirSync(MACHINES).sort()
 
 export function folderOf(name: string): string {
   return join(MACHINES, name)
 }
 
-/** The texts of a machine's dump, by file name. */
+/** The texts of a dump by file name. */
 export function textsOf(name: string): Map<string, string> {
   const files = readdirSync(folderOf(name)).filter(it => it.endsWith('.txt'))
   return new Map(files.sort().map(it => [it, readFileSync(join(folderOf(name), it), 'utf8')]))

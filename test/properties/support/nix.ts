@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isThere } from '../../support/needing.ts'
+import { areAvailable } from '../../support/needing.ts'
 
-export const hasNix = isThere('the properties of edits', 'nix-instantiate')
+export const hasNix = areAvailable('the properties of edits', 'nix-instantiate')
 
 /** Whether Nix parses each of the texts. */
 export function parsedByNix(texts: readonly string[]): boolean[] {
