@@ -1,11 +1,11 @@
 // @ts-check
 // npm run speed
 //
-// Measures how long an edit takes with its verification, warm and in process, compared with parsing the
-// same text with the same engine. The texts are modules of 100 to 10,000 lines as people write them:
+// Measures the time of an edit with its verification, warm and in process, compared with parsing the
+// same text with the same engine. The texts are typical modules of 100 to 10,000 lines:
 // nested sets, lists, strings and comments. Prints the median and the 99th percentile. A hundred edits in
 // one transaction are compared with the slowest single edit, and with parsing the text before and the
-// text after: in a short file, what a hundred edits write is longer than what was there.
+// text after: in a short file, a hundred edits write more text than it had.
 import { createRequire } from 'node:module'
 import { parseDocument } from '../dist/nix/index.js'
 
@@ -48,7 +48,7 @@ function moduleOf(lines) {
   return [...text, '}', ''].join('\n')
 }
 
-/** Two bindings of each service, one below the other. @param {number} i */
+/** One of two adjacent bindings of each service. @param {number} i */
 const bindingAt = i => `services.service${i >> 1}.${i % 2 === 0 ? 'enable' : 'port'}`
 /** @param {number} i */
 const directoryOf = i => `--data-dir=/var/lib/service${i}`
@@ -68,11 +68,11 @@ const MANY = [
   ['100 new options', (edit, i) => edit.setIn(`programs.p${i}.enable`, true)],
   ['100 items', (edit, i) => edit.addIn('boot.kernelModules', [`module${i}`])],
   ['100 changes', (edit, i) => edit.setIn(`services.service${i % 6}.new${i}`, i)],
-  // As many as there are, where the text is short.
+  // Fewer in a short text.
   ['100 removals', (edit, i) => edit.removeIn(bindingAt(i))],
   ['100 renames', (edit, i) => edit.renameIn(bindingAt(i), `${bindingAt(i)}s`)],
   [
-    '100 items gone',
+    '100 item removals',
     (edit, i) => edit.removeIn(`services.service${i}.extraFlags`, [directoryOf(i)])
   ]
 ]

@@ -1,8 +1,8 @@
-// Makes pci-names.txt out of a full pci.ids: node data/make-pci-names.js <pci.ids> [<output>]
+// Creates pci-names.txt from a complete pci.ids: node data/make-pci-names.js <pci.ids> [<output>]
 //
-// pci.ids does not say what class a device has, so the names decide: of NVIDIA and AMD everything
-// is kept but what belongs to a chipset, of Intel only graphics and HD audio
-// (which carries the sound of HDMI for graphics in the processor).
+// pci.ids doesn't have the class of a device, so the names decide: for NVIDIA and AMD it keeps everything
+// except parts of chipsets, for Intel only graphics and HD audio (which carries HDMI audio for
+// integrated graphics).
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -14,7 +14,7 @@ const VENDORS = [
   {
     id: '10de',
     name: 'NVIDIA',
-    // Graphics inside a chipset are told by the product in brackets at the end: "C61 [GeForce 6100]".
+    // Chipset graphics are recognized by the product in brackets at the end: "C61 [GeForce 6100]".
     keeps: name =>
       name.endsWith(']') || (outside(name) && !/^(MCP|nForce|CK8|C5\d|NF\d|Tegra|Xavier)/.test(name))
   },
@@ -53,7 +53,7 @@ function table(pciIds) {
   ])
   return [
     '# Names of graphics cards and of the functions on them, cut down from pci.ids',
-    `# version ${header('Version')} (${header('Date')}). Licence and copyright: README.md.`,
+    `# version ${header('Version')} (${header('Date')}). License and copyright: README.md.`,
     ...lines,
     ''
   ].join('\n')
@@ -70,7 +70,7 @@ function devicesOf(pciIds, vendor) {
   return devices
 }
 
-// What a product is called, "[A100 PCIe 40GB]", says nothing about what kind of device it is.
+// A product name, such as "[A100 PCIe 40GB]", doesn't show the kind of device.
 function outside(name) {
   return !NOT_A_CARD.test(name.replace(/\[[^\]]*\]/g, ''))
 }

@@ -1,9 +1,9 @@
 // npm run stress -- corpus FOLDER...
 //
-// Runs the main job over every .nix file below the folders, without writing anything, and prints
-// what became of them. Wrong are plans whose result Nix rejects where it accepts the original, that
-// find something to do a second time, or whose inverse does not give the bytes back. Exit code 1 if
-// anything is wrong or crashed, or if a file is not printed back as it was.
+// Plans the main job for every .nix file below the folders, without writing anything, and prints the
+// outcomes. A plan is wrong if Nix rejects its result but accepts the original, if planning again finds
+// something to do, or if its inverse doesn't restore the bytes. Exit code 1 if anything is wrong or
+// crashed, or if a file is not printed back byte-identical.
 import { readFileSync } from 'node:fs'
 import { kindOf } from '../dist/configuration/kind.js'
 import { applyEdits, decode, parseDocument } from '../dist/nix/index.js'
@@ -47,7 +47,7 @@ function run(file) {
   const doc = parseDocument(text)
   if (doc.errors.length === 0) counts.add('parsed')
   if (Buffer.from(String(doc)).equals(bytes)) counts.add('printed back byte-identical')
-  else troubles.push(`${file}: not printed back as it was`)
+  else troubles.push(`${file}: not printed back byte-identical`)
 
   const isHost = kindOf(doc) === 'generated' || definesHost(doc)
   if (isHost) hosts.all++

@@ -1,10 +1,10 @@
-// Kills apply, undo and remove at every system call that touches their folders, lets each of those
-// calls fail, fills the disk, and kills at random times; after the next command all files have to be
-// old or all new, with nothing left over, and what was said has to be true. After each kill `undo`, `apply`
-// and `diff` come next in turn: the state has to be the one that was asked for, never one beyond it.
+// Kills apply, undo and remove at every system call that touches their folders, makes each of those calls
+// fail, fills the disk, and kills at random times. After the next command, all files must be as before or
+// all as after the change, without leftovers, and the messages must be true. After each kill, `undo`,
+// `apply` and `diff` follow in turn: the state must be the requested one, never one beyond it.
 //   npm run stress -- crashes [kills] [errors] [full] [random] [every] [apply] [undo] [remove]
-// What a kill at a call leaves that changes nothing is what a kill at the next changing one leaves,
-// so only those are tried; all of them with `every`.
+// A kill at a call that changes nothing has the same effect as a kill at the next call that does, so only
+// the latter are tested; all calls with `every`.
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
@@ -42,14 +42,14 @@ function pick(all) {
   return named.length === 0 ? all : named
 }
 
-/** What is there before and after the command, and which calls it makes on its folders. */
+/** The state before and after the command, and its calls on its folders. */
 function prepare(name) {
   const { words, given } = COMMANDS[name]
   machine.start()
   given(machine)
   machine.keep('before')
   const before = snapshot()
-  // Twice: the first tells what to watch, the second counts only calls on that.
+  // Twice: the first run finds the paths to watch, the second counts only calls on these.
   const log = join(machine.top, 'log')
   const seen = machine.run(words, ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log])
   if (seen.status !== 0) throw new Error(`${name}: ${seen.stderr}`)
@@ -60,11 +60,16 @@ function prepare(name) {
   const scenario = { name, words, before, after, watched, points: callsIn(log) }
   const changed = before.files.filter(line => !after.files.includes(line)).length
   const writes = scenario.points.filter(({ changes }) => changes).length
-  row(`${name}: files changed or gone, calls, changing`, changed, scenario.points.length, writes)
+  row(
+    `${name}: changed or deleted files, calls, changing calls`,
+    changed,
+    scenario.points.length,
+    writes
+  )
   return { ...scenario, follows: followersOf(scenario) }
 }
 
-/** What each follower has to lead to, by whether the command had reached its end when it was killed. */
+/** The expected state after each follower, depending on whether the killed command had taken effect. */
 function followersOf({ name, before, after }) {
   const from = (start, words) => {
     machine.restore('before')
@@ -73,9 +78,9 @@ function followersOf({ name, before, after }) {
     return snapshot()
   }
   const applied = { old: from('before', FOLLOWERS.apply), new: from('after', FOLLOWERS.apply) }
-  // Whatever became of it, an undo is complete, and any other command is taken back.
+  // In any case an undo is complete, and any other command is taken back.
   const wanted = name === 'undo' ? after : before
-  // One that left no trace never was: the run before it is taken back.
+  // If it left no trace, the run before it is taken back.
   const traceless = from('before', FOLLOWERS.undo)
   return { undo: { old: wanted, new: wanted, traceless }, apply: applied }
 }
@@ -87,7 +92,7 @@ function inject({ watched, words }, { call, nth }, how) {
   return machine.run(words, [...through, ...watched, '-e', `inject=${call}:${how}:when=${nth}`])
 }
 
-/** Killed at every call. */
+/** Kills at every call. */
 function killEverywhere(scenario) {
   const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, notes: 0, followed: 0 }
   const begin = performance.now()
@@ -107,7 +112,7 @@ function killEverywhere(scenario) {
   report(`${scenario.name}: killed at every call`, { ...counts, seconds })
 }
 
-/** Each follower after the same kill: the state is the one that was asked for, and nothing else is there. */
+/** Runs each follower after the same kill: the state must be the expected one, without leftovers. */
 function follow(scenario, point, isNew, counts) {
   machine.restore('killed')
   const killed = snapshot()
@@ -122,25 +127,36 @@ function follow(scenario, point, isNew, counts) {
       if (status !== 0 && status !== 1) fault(scenario, point, `diff ended with ${status}`, stderr)
       const isMute = stderr.includes('interrupted') !== stderr.includes('sees to it')
       const isSame = same(now.files, killed.files) && same(now.runs, killed.runs)
-      if (!isSame || isMute) fault(scenario, point, 'diff did more than to tell', stderr)
+      if (!isSame || isMute)
+        fault(
+          scenario,
+          point,
+          'diff changed something, or did not report the interrupted run',
+          stderr
+        )
       continue
     }
     if (status !== 0) fault(scenario, point, `${name} ended with ${status}`, stderr)
     const { traceless, ...wanted } = follows[name]
     const state = isTraceless && traceless !== undefined ? traceless : wanted[isNew ? 'new' : 'old']
     if (!same(now.files, state.files))
-      fault(scenario, point, `${name} led elsewhere`, difference(now.files, state.files) + stderr)
+      fault(
+        scenario,
+        point,
+        `${name} gave an unexpected state`,
+        difference(now.files, state.files) + stderr
+      )
     if (now.runs.some(run => run.endsWith('(not done)')))
       fault(scenario, point, `${name} left a run that is not done`, now.runs.join(' '))
   }
 }
 
-/** A call that a child process makes first hits that one, and its failure is told. */
+/** If a child process makes the call first, the injection hits the child, and its failure is reported. */
 function isChildKilled({ stderr }) {
   return /\((cp|cp: \w+)\)/.test(stderr)
 }
 
-/** Every call fails, with each error. */
+/** Makes every call fail with each error. */
 function failEverywhere(scenario) {
   for (const errno of ERRORS) {
     const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, warned: 0 }
@@ -158,18 +174,18 @@ function failEverywhere(scenario) {
   }
 }
 
-/** After an undo that ended with trouble: another one completes it, and goes no further. */
+/** After an undo that failed, another one must complete it and go no further. */
 function undoAgain(scenario, point) {
   machine.keep('killed')
   const { status, stderr } = machine.run(FOLLOWERS.undo)
   const { files } = snapshot()
   if (status !== 0) fault(scenario, point, `the undo after it ended with ${status}`, stderr)
   if (!same(files, scenario.after.files))
-    fault(scenario, point, 'the undo after it led elsewhere', stderr)
+    fault(scenario, point, 'the undo after it gave an unexpected state', stderr)
   machine.restore('killed')
 }
 
-/** A real disk of a real size, from full to enough. */
+/** Runs on a disk of limited size, from full to sufficient. */
 function fillDisk(scenario) {
   const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, refused: 0 }
   for (let free = 0; free <= 240; free += 8) {
@@ -196,7 +212,7 @@ function fillDisk(scenario) {
   report(`${scenario.name}: a full disk`, counts)
 }
 
-/** Killed at moments that nobody chose. */
+/** Kills at random times. */
 async function killAtRandom(scenario) {
   const counts = { points: 0, old: 0, new: 0, mixed: 0, litter: 0, ended: 0 }
   machine.restore('before')
@@ -205,7 +221,7 @@ async function killAtRandom(scenario) {
   const whole = performance.now() - begin
   for (let round = 0; round < RANDOM_KILLS; round += 1) {
     machine.restore('before')
-    // Most of the time is spent on starting: the second half is what matters.
+    // The first half is mostly startup, so only the second half is tested.
     const after = whole * (0.5 + Math.random() * 0.6)
     if (!(await killedAfter(scenario.words, after))) counts.ended += 1
     counts.points += 1
@@ -227,7 +243,7 @@ function killedAfter(words, delay) {
   })
 }
 
-/** Counts what the blow alone left. */
+/** Counts what the injection alone left. */
 function look(counts, { before, after }) {
   const { files } = snapshot()
   const kept = files.filter(line => !/ (\S*\/)?\.\S*vfio-patch\.\S*/.test(line.split(': ')[0]))
@@ -235,7 +251,7 @@ function look(counts, { before, after }) {
   if (!same(kept, before.files) && !same(kept, after.files)) counts.mixed += 1
 }
 
-/** The next command, after which all is old or all is new and nothing else is there. */
+/** Runs the next command: all files must be as before or all as after, without leftovers. */
 function settle(scenario, point, counts) {
   const { before, after } = scenario
   const next = machine.run(NEXT)
@@ -248,16 +264,16 @@ function settle(scenario, point, counts) {
   else {
     const left = difference(now.files, before.files)
     const right = difference(now.files, after.files)
-    fault(scenario, point, 'a mix', left.length < right.length ? left : right)
+    fault(scenario, point, 'mixed files', left.length < right.length ? left : right)
   }
   if (!same(now.runs, isNew ? after.runs : before.runs))
-    fault(scenario, point, 'the runs', now.runs.join(' '))
+    fault(scenario, point, 'unexpected runs', now.runs.join(' '))
   if (next.stderr.includes('interrupted') && machine.run(NEXT).stderr.includes('interrupted'))
-    fault(scenario, point, 'said twice', next.stderr)
+    fault(scenario, point, 'reported twice', next.stderr)
   return { ...next, isNew }
 }
 
-/** What the command said against what is on the disk. */
+/** Compares the messages of the command with the disk. */
 function checkTruth(scenario, point, { status, signal, stderr }) {
   const { files } = snapshot()
   const isOwn = line => !line.includes(' .vfio-patch.')
@@ -266,25 +282,25 @@ function checkTruth(scenario, point, { status, signal, stderr }) {
   const isNew = same(visible, scenario.after.files)
   if (signal !== null || ![0, 2, 3, 4, 5, 6, 8].includes(status))
     fault(scenario, point, `ended with ${signal ?? status}`, stderr)
-  if (status === 0 && !isNew) fault(scenario, point, 'said it is done', stderr)
+  if (status === 0 && !isNew) fault(scenario, point, 'reported success', stderr)
   if (stderr.includes('Nothing was written') && !isOld)
-    fault(scenario, point, 'said nothing was written', stderr)
+    fault(scenario, point, 'reported that nothing was written', stderr)
   if (
     stderr.includes('the change is written') &&
     !stderr.includes('left') &&
     !holds(scenario.after, files)
   )
-    fault(scenario, point, 'said it is written', stderr)
+    fault(scenario, point, 'reported that the change is written', stderr)
   if (![0, 8].includes(status) && !isOld && !stderr.includes('Now on the disk'))
-    fault(scenario, point, 'kept quiet', stderr)
+    fault(scenario, point, 'did not report a changed file', stderr)
   for (const [, path, word] of stderr.matchAll(
     /(?:disk: |, )(\/\S+) \((as before|with the change)\)/g
   ))
     if (!isAs(path, word === 'as before' ? scenario.before : scenario.after))
-      fault(scenario, point, `said ${path} is ${word}`, stderr)
+      fault(scenario, point, `reported that ${path} is ${word}`, stderr)
 }
 
-/** Whether everything that is to be there is. */
+/** True if all expected files exist. */
 function holds({ files: wanted }, files) {
   return wanted.every(line => files.includes(line))
 }

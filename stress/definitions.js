@@ -1,8 +1,8 @@
 // npm run stress -- definitions FOLDER...
 //
-// Every kind of edit of the definitions that real modules hold, by path and chosen ones, without
-// writing anything. A plan's inverse restores the bytes, Nix accepts a sample of the results, and
-// what can't be done is refused with a code other than VERIFICATION_FAILED. Exit code 1 if not.
+// Plans every kind of edit of the definitions in real modules, by path and by definition, without writing
+// anything. Each inverse must restore the bytes, Nix must accept a sample of the results, and refusals must
+// have a code other than VERIFICATION_FAILED. Exit code 1 if not.
 import { applyEdits } from '../dist/nix/index.js'
 import { present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
@@ -42,7 +42,7 @@ await askNix(nixJobs, ({ file, name }, verdict, output) => {
 })
 report()
 
-/** The definitions with a fixed path, or some of them, evenly over the file, where there are many. */
+/** The definitions with a fixed path, at most some of them, evenly distributed over the file. */
 function sampleOf(doc) {
   const paths = doc.leaves().flatMap(it => (it.path.includes(undefined) ? [] : [it.path]))
   const all = [...new Map(paths.map(it => [JSON.stringify(it), it])).values()]
@@ -58,7 +58,8 @@ function run(file, doc, definition, name) {
   if (what === 'VERIFICATION_FAILED') troubles.push(`${place}: ${plan.error.message}`)
   if (!plan.ok) return
   const { text, inverse } = plan.value
-  if (applyEdits(text, inverse) !== doc.text) troubles.push(`${place}: not taken back`)
+  if (applyEdits(text, inverse) !== doc.text)
+    troubles.push(`${place}: the inverse does not restore the bytes`)
   if (done++ % ASK_ONE_OF === 0) nixJobs.push({ file, name, before: doc.text, after: text })
 }
 

@@ -1,9 +1,10 @@
 // npm run stress -- domains FOLDER...
 //
-// Takes every domain XML below the folders to Nix and back: does it say the same, by our reading, by
-// expat (python3), by Nix's own rendering, by libvirt's schema and by its test driver? What is not
-// installed is left out, and said. DOMAIN_SCHEMAS names folders with a domain.rng, parted by ":"
-// (/usr/share/libvirt/schemas). Exit code 1 if a domain comes back as another one.
+// Converts every domain XML below the folders to Nix and back, and compares the result with the original:
+// as read by vfio-patch and by expat (python3), rendered by Nix, validated by libvirt's schema, and
+// defined in its test driver. Reports what is skipped because it isn't installed. DOMAIN_SCHEMAS has
+// folders with a domain.rng, separated by ":" (default /usr/share/libvirt/schemas). Exit code 1 if a
+// domain is not converted back to the same one.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -31,7 +32,7 @@ const started = performance.now()
 const domains = read()
 await thereAndBack()
 if (hasPython) await byExpat()
-else console.log('python3 is not here: not compared with expat')
+else console.log('python3 is missing: not compared with expat')
 const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-domains-'))
 try {
   for (const [i, it] of domains.entries()) {
@@ -42,18 +43,18 @@ try {
     writeFileSync(join(folder, `${i}.nix`), it.nix)
   }
   if (hasNix) byNix()
-  else console.log('nix-instantiate is not here: its rendering is not compared')
+  else console.log('nix-instantiate is missing: its rendering is not compared')
   if (has('xmllint')) bySchemas()
-  else console.log('xmllint is not here: not compared by the schema')
+  else console.log('xmllint is missing: not validated by the schema')
   if (has('virsh')) await byTestDriver()
-  else console.log('virsh is not here: not compared by the test driver')
+  else console.log('virsh is missing: not compared in the test driver')
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 row('time, s', Math.round((performance.now() - started) / 1000))
-finish(wrong, 'came back as another domain')
+finish(wrong, 'not converted back to the same domain')
 
-/** The distinct domains in the folders. A file of virt-install may hold several, one after the other. */
+/** The distinct domains in the folders. A file of virt-install may contain several. */
 function read() {
   const known = new Set()
   const found = []
@@ -93,18 +94,19 @@ async function thereAndBack() {
     it.nix = nix.value
     it.xml = orThrow(toXml(parseDocument(nix.value)))
     const back = orThrow(readXml(it.xml))
-    if (canonicalOf(back.root) !== canonicalOf(it.root)) wrong.push(`${it.file}: ours`)
+    if (canonicalOf(back.root) !== canonicalOf(it.root))
+      wrong.push(`${it.file}: vfio-patch reads another domain`)
     const again = toNix(back)
     if (again.ok && valuesIn(again.value) === valuesIn(it.nix)) values++
-    else wrong.push(`${it.file}: other Nix values the second time`)
+    else wrong.push(`${it.file}: the second conversion gives other Nix values`)
     sum.lines += it.text.trim().split('\n').length
     sum.nixLines += nix.value.trim().split('\n').length
     if (i % 50 === 0) await turn()
   }
   const all = domains.length
   row('domains', all)
-  row('  there and back the same', domains.filter(it => it.xml !== undefined).length)
-  row('  Nix values the same the second time', values)
+  row('  converted back to the same domain', domains.filter(it => it.xml !== undefined).length)
+  row('  same Nix values in the second conversion', values)
   row(
     '  lines of XML, of Nix (mean)',
     (sum.lines / all).toFixed(1),
@@ -113,7 +115,7 @@ async function thereAndBack() {
   row('  slowest conversion, ms', slowest.toFixed(1))
 }
 
-/** The values in a Nix file, in any order of the names. */
+/** The values in a Nix file, independent of the order of names. */
 function valuesIn(nix) {
   const plain = value =>
     value.kind === 'set'
@@ -137,7 +139,7 @@ async function byExpat() {
     else wrong.push(`${it.file}: expat: ${before.error ?? after.error ?? 'another tree'}`)
   }
   parser.stop()
-  row('  the same to expat', same)
+  row('  the same as read by expat', same)
 }
 
 function byNix() {
@@ -168,7 +170,7 @@ function byNix() {
       else wrong.push(`${it.file}: Nix renders another text`)
     }
   }
-  row('  rendered by Nix, to the character', same)
+  row('  rendered identically by Nix', same)
 }
 
 function bySchemas() {
@@ -176,7 +178,7 @@ function bySchemas() {
   for (const schemas of named.split(':')) {
     const schema = join(schemas, 'domain.rng')
     if (!existsSync(schema)) {
-      console.log(`${schema} is not here`)
+      console.log(`${schema} is missing`)
       continue
     }
     const before = validAmong(
@@ -195,7 +197,7 @@ function bySchemas() {
     row('  invalid, and valid after', count(false, true).length)
     const worse = count(true, false)
     row('  valid, and invalid after', worse.length)
-    for (const it of worse) wrong.push(`${it.file}: no more valid to ${schema}`)
+    for (const it of worse) wrong.push(`${it.file}: no longer valid for ${schema}`)
   }
 }
 
@@ -209,7 +211,7 @@ function validAmong(schema, files) {
   return valid
 }
 
-/** Defines both in a libvirt that lives as long as the command, and compares what it makes of them. */
+/** Defines both in libvirt's test driver and compares the resulting domains. */
 async function byTestDriver() {
   const counts = { same: 0, generated: 0, rejected: 0, crashed: 0 }
   const jobs = [...domains]
@@ -219,16 +221,16 @@ async function byTestDriver() {
       const after = await dump(it, it.after)
       if (before === null || after === null) {
         if (before === after) counts.rejected++
-        else wrong.push(`${it.file}: only one of both is accepted by the test driver`)
+        else wrong.push(`${it.file}: the test driver accepts only one of them`)
       } else if (before === after) counts.same++
       else if (withoutGenerated(before, it) === withoutGenerated(after, it)) counts.generated++
-      else wrong.push(`${it.file}: the test driver makes another domain of it`)
+      else wrong.push(`${it.file}: the test driver dumps another domain`)
     }
   })
   await Promise.all(workers)
-  row('virsh -c test:///default: the same dump')
-  row('  to the character of the canonical form', counts.same)
-  row('  but for UUIDs and addresses it makes up', counts.generated)
+  row('virsh -c test:///default: same dump')
+  row('  identical in canonical form', counts.same)
+  row('  except for generated UUIDs and addresses', counts.generated)
   row('  both rejected', counts.rejected)
 }
 
@@ -260,7 +262,7 @@ function dump(it, file) {
   })
 }
 
-/** A dump without the identities that the file does not have. */
+/** A dump without generated UUIDs and addresses. */
 function withoutGenerated(dumped, { text }) {
   return dumped.replace(
     /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/gi,

@@ -1,9 +1,9 @@
 // npm run stress -- evaluate FOLDER...
 //
-// Edits every module below the folders that the module system of NIXPKGS_LIB (the lib folder of a
-// nixpkgs) can evaluate, without writing into the folders, and evaluates the result: is the option
-// what it was with exactly what was asked, and everything else the same? How modules are evaluated
-// without the rest of nixpkgs: evaluate.nix. Exit code 1 if a result is wrong.
+// Edits every module below the folders that the module system of NIXPKGS_LIB (the lib folder of nixpkgs)
+// can evaluate, without writing to the folders, and evaluates the result: the option must have exactly
+// the requested change, and everything else must be the same. evaluate.nix explains how modules are
+// evaluated without the rest of nixpkgs. Exit code 1 if a result is wrong.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
@@ -14,10 +14,10 @@ import { hasNix, nixRepl } from './support/nix.js'
 import { Counts, finish, row } from './support/report.js'
 
 if (!hasNix || !process.env.NIXPKGS_LIB) {
-  console.error('Nix is needed, and NIXPKGS_LIB, which names the lib folder of a nixpkgs')
+  console.error('needs Nix, and NIXPKGS_LIB with the lib folder of nixpkgs')
   process.exit(2)
 }
-// Relative paths of a module have to lead to the same files after an edit.
+// Relative paths of a module must lead to the same files after an edit.
 const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-evaluate-'))
 const nixPath = path => `(/. + ${JSON.stringify(path).replaceAll('${', '\\${')})`
 const view = fileURLToPath(new URL('support/evaluate.nix', import.meta.url))
@@ -81,24 +81,26 @@ async function judged(file, doc, names, before, operation) {
     return code === 'VERIFICATION_FAILED' ? `wrong: ${code}: ${message}` : `refused ${code}`
   }
   const after = await evaluated(file, plan.value.text, names)
-  if (!(after instanceof Map)) return `wrong: it can't be evaluated any more: ${after.error}`
+  if (!(after instanceof Map)) return `wrong: evaluation fails: ${after.error}`
   const expected = operation.expect(before, after, dirname(placeOf(file)))
   const differences = [...new Set([...expected.keys(), ...after.keys()])]
     .filter(key => expected.get(key) !== after.get(key))
-    .map(key => `${key} is ${short(after.get(key))} and not ${short(expected.get(key))}`)
+    .map(key => `${key} is ${short(after.get(key))}, expected ${short(expected.get(key))}`)
   return differences.length === 0 ? 'equal' : `wrong: ${differences.slice(0, 3).join('; ')}`
 }
 
-/** The meaning of a text as if it stood in place of the file, or `{ error }`. */
+/** The meaning of a text in place of the file, or `{ error }`. */
 async function evaluated(file, text, names) {
   const path = join(dirname(placeOf(file)), `vfio-patch-${copies++}.nix`)
   writeFileSync(path, text)
   const list = JSON.stringify(JSON.stringify(names)).replaceAll('${', '\\${')
-  const said = await nix.ask(`builtins.toJSON (view (builtins.fromJSON ${list}) ${nixPath(path)})`)
+  const answer = await nix.ask(
+    `builtins.toJSON (view (builtins.fromJSON ${list}) ${nixPath(path)})`
+  )
   rmSync(path)
-  if (typeof said !== 'string')
-    return { error: said.error.match(/error: .*/g)?.at(-1) ?? said.error }
-  const { config, aside } = JSON.parse(said.replaceAll(path, file))
+  if (typeof answer !== 'string')
+    return { error: answer.error.match(/error: .*/g)?.at(-1) ?? answer.error }
+  const { config, aside } = JSON.parse(answer.replaceAll(path, file))
   return meaningOf({ set: ['config', 'aside'], values: [config, aside] })
 }
 
@@ -107,7 +109,7 @@ function placeOf(file) {
   return join(folder, String(i), relative(process.argv[i + 2] ?? '', file))
 }
 
-/** What a module could ask its arguments for: every name in it, and every string that may be one. */
+/** The names that a module may select from its arguments: every name in it, and every string that may be one. */
 function namesIn(text) {
   const names = [...text.matchAll(/[a-z_][\w'-]*|"([\w./@:+-]+)"/gi)].map(it => it[1] ?? it[0])
   return [...new Set(names), 'x86_64-linux'].filter(
@@ -130,7 +132,7 @@ function report() {
   row('modules', modules.all)
   row('  evaluated, with options', modules.evaluated)
   row('  with a top-level config', modules.withConfig)
-  console.log('\nnot evaluated, with stand-ins for what they are given')
+  console.log('\nnot evaluated with the stand-ins for arguments')
   const reasons = [...failures].sort((a, b) => b[1] - a[1])
   for (const [reason, n] of reasons.slice(0, 5)) row(`  ${reason.slice(0, 60)}`.padEnd(64), n)
   const withConfig = operations.get('with a top-level config') ?? new Map()

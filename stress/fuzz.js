@@ -1,7 +1,7 @@
 // npm run stress -- fuzz [COUNT [SEED]]
 //
-// Parses COUNT (1,000,000) strings that are nearly Nix, or nothing like it: no crash, none over a
-// second, and what the tree holds is the text. Exit code 1 if there was any.
+// Parses COUNT (default 1,000,000) strings that are almost Nix, or nothing like it: no crash, none over a
+// second, and the tree has the text. Exit code 1 if there was a fault.
 import { parseDocument } from '../dist/nix/index.js'
 import { fuzzedText } from './support/fuzzedText.js'
 import { trySeeds } from './support/seeds.js'
@@ -21,10 +21,10 @@ function check(text, counts) {
     const { errors } = doc
     if (String(doc) !== text) return 'is not printed back'
     if (errors.length > 0) counts.add('  not Nix')
-    else if (printed(doc, text) !== text) return 'the tree does not hold the text'
+    else if (printed(doc, text) !== text) return 'the tree does not have the text'
     for (const { range, at } of errors) {
       if (range.start < 0 || range.end < range.start || range.start > text.length || at.line < 1)
-        return 'an error lies outside of the text'
+        return 'an error is outside of the text'
     }
     return undefined
   } catch (error) {
@@ -32,7 +32,7 @@ function check(text, counts) {
   }
 }
 
-/** The tokens of a tree with what may stand between them: blanks, and what was a stand-in. */
+/** The tokens of a tree with what may be between them: whitespace, and text replaced by a stand-in. */
 function printed({ root, standIns }, text) {
   let out = ''
   const between = to => {

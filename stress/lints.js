@@ -1,8 +1,8 @@
 // npm run stress -- lints FOLDER...
 //
-// Looks through all configurations below the folders, each file that no other imports with all that
-// it imports itself, and prints what "vfio-patch check" would find away from their machines, each once.
-// To be read by eye: whatever is not so is a false alarm.
+// Checks all configurations below the folders, that is each file that no other imports, with everything
+// that it imports, and prints each finding of "vfio-patch check" without a machine once. To be reviewed:
+// whatever is not true is a false alarm.
 import { readFileSync, realpathSync } from 'node:fs'
 import { gitFaults } from '../dist/check/gitFaults.js'
 import { openFiles } from '../dist/configuration/files.js'

@@ -1,9 +1,9 @@
 // npm run stress -- operations FOLDER...
 //
-// Six edits of every module below the folders, without writing anything: is the result accepted by
-// Nix, found done when planned again, taken back by its inverse, and (for what is new) by removeIn?
-// How many of the original lines change? And of the definitions of the options that people edit
-// most, how many can be edited in place? Exit code 1 if a plan is wrong.
+// Plans six edits of every module below the folders, without writing anything: Nix must accept the result,
+// planning again must change nothing, and the inverse, and removeIn for new options, must restore the text.
+// Counts the changed lines and, for the options that users edit most, the definitions that can be edited
+// in place. Exit code 1 if a plan is wrong.
 import { applyEdits, expr, parseDocument } from '../dist/nix/index.js'
 import { present } from './support/expected.js'
 import { documentsFromArguments } from './support/files.js'
@@ -25,7 +25,7 @@ const OPERATIONS = {
   'set nested': edit => edit.setIn('virtualisation.vfioPatchTest', { a: { b: [1, 2] }, c: 'd' })
 }
 
-// What takes out again what an operation adds.
+// The arguments of removeIn that undo an operation.
 const ADDED = {
   'set scalar': () => ['services.vfioPatchTest.enable'],
   'add to list': doc => [firstListPath(doc), ['vfio-patch-test']],
@@ -70,7 +70,7 @@ function run(file, doc, name) {
   const edit = OPERATIONS[name]
   const asked = edit(doc.edit(), doc)
   if (!asked) {
-    count(name, 'no occasion')
+    count(name, 'not applicable')
     return
   }
   const plan = asked.plan()
@@ -89,7 +89,7 @@ function run(file, doc, name) {
   const after = parseDocument(text)
   const again = edit(after.edit(), doc === after ? doc : remembered(doc, after, name))?.plan()
   if (again && !(again.ok && again.value.edits.length === 0))
-    wrong('planned again, it changes something')
+    wrong('planning again changes something')
   const lines = changedLines(before, edits)
   count(name, `lines changed: ${lines > 1 ? 'more' : lines}`)
   if (lines > 1 && name !== 'remove') wrapped.push(`${file}: ${name}`)
@@ -98,7 +98,7 @@ function run(file, doc, name) {
   nixJobs.push({ file, operation: name, before, after: text })
 }
 
-// A second plan asks for the same option, also where the first list is another one now.
+// The second plan must be for the same option, even if the first list is another one now.
 function remembered(doc, after, name) {
   if (name === 'add to list') return { ...proxyOf(after), path: firstListPath(doc) }
   if (name === 'remove') return { ...proxyOf(after), removed: removable(doc) }

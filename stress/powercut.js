@@ -1,7 +1,7 @@
-// Cuts the power after every system call by which apply, undo and remove change the disk: the
-// machine's folders are on an ext4 in an image, which is copied while the process is stopped. The
-// copy, mounted, must hold files of one version each, none of them empty; after the next command all
-// of them are of the same one, and e2fsck finds nothing. Needs root, strace, and a loop device.
+// Cuts the power after every system call with which apply, undo and remove change the disk: the
+// machine's folders are on an ext4 image, which is copied while the process is stopped. In the mounted
+// copy each file must be as before or as after the change; after the next command all of them must be of
+// the same version, and e2fsck must find nothing. Needs root, strace, and a loop device.
 //   npm run stress -- powercut [apply] [undo] [remove]
 import { spawn, spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -11,11 +11,11 @@ import { COMMANDS, makeMachine, NEXT } from './support/machine.js'
 import { finish } from './support/report.js'
 import { callsIn, watchedIn } from './support/tracedCalls.js'
 
-// What brings out a missing fsync: nothing is written by itself, and no rename is waited for.
+// Reveals a missing fsync: delays automatic writes, and doesn't flush data for renames.
 const OPTIONS = 'loop,commit=300,noauto_da_alloc'
 
 if (process.env.POWERCUT_INSIDE === undefined) {
-  // Mounts of its own, that end with the process.
+  // A separate mount namespace, which ends with the process.
   const env = { ...process.env, POWERCUT_INSIDE: '1' }
   const args = ['-m', process.execPath, ...process.argv.slice(1)]
   process.exit(spawnSync('unshare', args, { env, stdio: 'inherit' }).status ?? 1)
@@ -57,46 +57,46 @@ async function cutEverywhere(name) {
     counts.points += 1
     inspect(`${name} ${call} ${nth}`, before, after, counts)
   }
-  // The command said that it is done: then it is.
+  // After the command reported success, the change must be on the disk.
   copyFileSync(image('before'), image('work'))
   mount('work')
   machine.mustRun(words)
   copyFileSync(image('work'), image('cut'))
   unmount()
   mount('cut')
-  // The lock goes last, and may come back: it is void when its process has ended.
+  // The lock is deleted last and may reappear: it is stale when its process has ended.
   const done = machine.files().filter(isNoTrace)
-  if (!same(done, after)) faults.push(`${name}: done, and not on the disk`)
+  if (!same(done, after)) faults.push(`${name}: reported success, but not on the disk`)
   unmount()
   const figures = Object.entries(counts).map(([word, count]) => `${word} ${count}`)
   console.log(`${name.padEnd(10)} ${figures.join(', ')}`)
 }
 
-/** What is on the copied disk, right after the cut and after the next command. */
+/** Checks the copied disk, right after the cut and after the next command. */
 function inspect(where, before, after, counts) {
   mount('cut')
   const versions = new Set([...before, ...after])
   const cut = machine.files().filter(isNoTrace)
   for (const line of cut)
-    if (!versions.has(line)) faults.push(`${where}: neither old nor new: ${line.slice(0, 80)}`)
+    if (!versions.has(line)) faults.push(`${where}: neither before nor after: ${line.slice(0, 80)}`)
   if (!same(cut, before) && !same(cut, after)) counts.mixed += 1
   const next = machine.run(NEXT)
   if (next.status !== 0) faults.push(`${where}: the next command: ${next.stderr}`)
   const settled = machine.files()
   if (same(settled, after)) counts.new += 1
   else if (same(settled, before)) counts.old += 1
-  else faults.push(`${where}: a mix after the next command`)
+  else faults.push(`${where}: mixed files after the next command`)
   unmount()
   const { status, stdout } = spawnSync('e2fsck', ['-fn', image('cut')], { encoding: 'utf8' })
   if (status !== 0) faults.push(`${where}: e2fsck: ${stdout}`)
 }
 
-/** Whether a line is of a file that is there not only while a run lasts. */
+/** True for a file that doesn't exist only during a run. */
 function isNoTrace(line) {
   return !/ (\S*\/)?\.\S*vfio-patch\.\S*$/.test(line.split(/: | -> /)[0])
 }
 
-/** Runs the command until it is stopped there, copies the disk as it is, and kills it. */
+/** Runs the command until it is stopped at the call, copies the disk, and kills the command. */
 async function stopAt(words, watched, injection) {
   writeFileSync(log, '')
   const traced = [
@@ -130,7 +130,7 @@ async function stopAt(words, watched, injection) {
     try {
       if (pid !== undefined) process.kill(Number(pid), 'SIGKILL')
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
   await ended

@@ -1,7 +1,7 @@
 // npm run stress -- releases [ARG...]
 //
-// Prints the table of test/oracle/releases.test.ts: what the modules make of each machine on each
-// release of NixOS, all of which that test asserts. ARG is one of vitest.
+// Prints the table of test/oracle/releases.test.ts: the result of the modules for each machine on each
+// release of NixOS, which that test asserts. ARG is an argument of vitest.
 import { spawnSync } from 'node:child_process'
 
 const args = ['vitest', 'run', 'test/oracle/releases.test.ts', ...process.argv.slice(2)]

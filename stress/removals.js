@@ -1,9 +1,9 @@
 // npm run stress -- removals FOLDER...
 //
-// Takes what apply did back again, for every module below the folders that apply can plan: on a copy
-// in a temporary folder, through the write protocol. Does undo give the bytes back? Does remove, at once
-// and after edits that leave the rest of the file alone? Does Nix accept what is left? Exit code 1 if undo
-// gives other bytes, or if anything but blanks and line ends differs after remove.
+// Undoes apply for every module below the folders that apply can plan, on a copy in a temporary folder,
+// through the write protocol. undo must restore the bytes. remove must restore them too, except for
+// whitespace and line endings, also after edits of the rest of the file. Nix must accept the result. Exit
+// code 1 if not.
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,12 +25,12 @@ import { Counts, finish, row } from './support/report.js'
 const { own } = shipped
 const settings = { ...SETTINGS, hugepages: { pageSize: '1G', numPages: 4 } }
 
-// Edits that give the same whether they are made before apply or after it.
+// Edits that give the same text before and after apply.
 const EDITS = {
   'a comment above and below': text =>
     `# mine\n${text}${text.endsWith('\n') ? '' : '\n'}# the end\n`,
-  'line ends of Windows': text => text.replaceAll('\r\n', '\n').replaceAll('\n', '\r\n'),
-  'twice the indent': text => text.replace(/^ +/gm, it => it + it),
+  'Windows line endings': text => text.replaceAll('\r\n', '\n').replaceAll('\n', '\r\n'),
+  'double indentation': text => text.replace(/^ +/gm, it => it + it),
   'no blank lines': text => text.replace(/\n(?:[ \t]*\n)+/g, '\n')
 }
 
@@ -57,7 +57,7 @@ report()
 
 function run(file, doc, folder) {
   if (own.some(it => declares(doc, it))) {
-    counts.add('passed over: modules that declare options of these names themselves')
+    counts.add('skipped: modules that declare options with these names')
     return
   }
   const { text } = doc
@@ -82,7 +82,7 @@ function run(file, doc, folder) {
   }
 }
 
-/** The text after apply, or undefined where it is refused. */
+/** The text after apply; undefined if it is refused. */
 function apply(path, state) {
   const { configuration, folder } = load(path)
   const plan = planMainJob({
@@ -90,7 +90,7 @@ function apply(path, state) {
     settings,
     modulesFolder: folder.path,
     listing: folder.listing,
-    // What gave way to our options is not ours to bring back.
+    // remove doesn't restore what apply replaced.
     keepObsolete: true
   })
   if (!plan.ok) return undefined
@@ -98,7 +98,7 @@ function apply(path, state) {
   return plan.value.configuration.text
 }
 
-/** The configuration, and the folder of the modules beside it. */
+/** The configuration, and the modules folder next to it. */
 function load(path) {
   const sources = openFiles('/')
   const configuration = loadConfiguration(present(sources.module(path)), shipped, sources)
@@ -113,7 +113,7 @@ function undo(path, state) {
   return readFileSync(path, 'utf8')
 }
 
-/** The text after remove, or undefined where it is refused. */
+/** The text after remove; undefined if it is refused. */
 function remove(path, state) {
   const text = readFileSync(path, 'utf8')
   const { configuration, folder } = load(path)
@@ -150,23 +150,23 @@ function installModules(folder) {
 
 function judge(file, what, expected, found, mustBeSame) {
   const words = text => text.replace(/\s+/g, '')
-  if (found === expected) counts.add(`${what}: the same bytes`)
+  if (found === expected) counts.add(`${what}: same bytes`)
   else if (found === undefined) {
     counts.add(`${what}: refused`)
     troubles.push(`${file}: ${what}: refused`)
   } else if (words(found) === words(expected)) {
-    counts.add(`${what}: other blanks or line ends`)
-    if (mustBeSame) troubles.push(`${file}: ${what}: other blanks`)
+    counts.add(`${what}: other whitespace or line endings`)
+    if (mustBeSame) troubles.push(`${file}: ${what}: other whitespace`)
     else differing.push(`${file}: ${what}`)
   } else if (words(found) === words(expected).replace('imports=[];', '')) {
-    counts.add(`${what}: without an empty imports of theirs`)
-    if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] went`)
+    counts.add(`${what}: removed an empty imports of the original`)
+    if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] removed`)
   } else if (words(found).replace('imports=[];', '') === words(expected)) {
-    counts.add(`${what}: with an empty imports of ours`)
-    if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] stayed`)
+    counts.add(`${what}: kept an empty imports of vfio-patch`)
+    if (mustBeSame) troubles.push(`${file}: ${what}: imports = [ ] kept`)
   } else {
-    counts.add(`${what}: something else`)
-    troubles.push(`${file}: ${what}: something else than blanks differs`)
+    counts.add(`${what}: other differences`)
+    troubles.push(`${file}: ${what}: not only whitespace differs`)
   }
 }
 

@@ -121,7 +121,7 @@ async function main(name, args) {
     return fail(isNeeded ? `there is no ${wrong}` : `"${wrong}" is not expected\n${usage}`)
   if (isNeeded && args.length === 0) return fail(usage)
   const script = new URL(`${name}.js`, import.meta.url)
-  // Some start themselves again, with the same arguments.
+  // Some run themselves again in another process, with the same arguments.
   process.argv.splice(1, 2, fileURLToPath(script))
   await import(script.href)
 }

@@ -1,7 +1,7 @@
-# What a NixOS module says, told by the module system of nixpkgs, as JSON that can be compared.
+# Evaluates a NixOS module with the module system of nixpkgs, as JSON that can be compared.
 #
 # Options are not declared: each merges as the common types do (lists are joined, sets merged, strings
-# joined by line ends, all else has to be equal). What a module takes as arguments, and what lib lacks,
+# joined by newlines, all else must be equal). The arguments of a module, and what lib lacks,
 # are stand-ins: sets that have every name of the file, and are functions and derivations as well.
 lib: names: file:
 
@@ -77,7 +77,7 @@ let
     else if has "_type" "option-type" then
       { marker = "type ${value.name}"; }
     else
-      # Names and values apart: a set with outPath would be that to JSON.
+      # Names and values separately: toJSON renders a set with outPath as that path.
       {
         set = attrNames value;
         values = map (name: render (depth + 1) value.${name}) (attrNames value);
@@ -128,7 +128,7 @@ let
   aside = [ "imports" "disabledModules" "options" "meta" ];
   evaluated = lib.evalModules {
     modules = [
-      # Imported modules, and declared options with their types, are compared as they stand.
+      # Imported modules, and declared options with their types, are compared unevaluated.
       (removeAttrs module aside // lib.optionalAttrs (module ? options) { options = { }; })
       { freeformType = lib.types.lazyAttrsOf free; }
     ];

@@ -1,12 +1,12 @@
-// What evaluate.js asks of a module, and what its options have to be afterwards.
+// The edits of evaluate.js, and the expected options afterwards.
 //
 // The meaning of a module is a map from the path of each value in it (as JSON) to that value as the
-// module system gives it (as JSON), both as evaluate.nix renders them.
+// module system evaluates it (as JSON), both as rendered by evaluate.nix.
 
 const EMPTY = JSON.stringify({ set: [], values: [] })
 const NEW = 'vfio-patch-test'
 
-/** The values of a rendered set by path; a set that holds nothing is a value. */
+/** The values of a rendered set by path. An empty set is a value. */
 export function meaningOf(rendered, path = [], meaning = new Map()) {
   const { set, values, marker } = rendered
   if (set && set.length > 0) {
@@ -17,8 +17,8 @@ export function meaningOf(rendered, path = [], meaning = new Map()) {
 
 /**
  * Edits of a module that fit what it defines. Each has a `name`, the `path` of its option,
- * `ask(edit)`, and `expect(before, after, folder)`, which gives the meaning that was to be expected of
- * a file in that folder: where several are right, the one that `after` shows.
+ * `ask(edit)`, and `expect(before, after, folder)`, which returns the expected meaning of a file in that
+ * folder; if several are right, the one that `after` has.
  */
 export function operationsFor(doc, meaning) {
   const options = optionsOf(doc, meaning)
@@ -39,9 +39,9 @@ export function operationsFor(doc, meaning) {
 }
 
 /**
- * The same edit of the one definition of the option, for what can't be edited by its path as the
- * definition counts under a condition only; undefined where there are several, and in a recursive
- * set, where to choose a definition is to change what uses it, too.
+ * The same edit of the only definition of the option, if it can't be edited by path because the
+ * definition is conditional. Undefined if there are several, and in a recursive set, where this would
+ * also change what uses the definition.
  */
 export function chosen(doc, operation) {
   const [definition, other] = doc.getIn(operation.path)
@@ -57,7 +57,7 @@ function isRecursive(node) {
   return node !== undefined && (node.type === 'rec_attrset_expression' || isRecursive(node.parent))
 }
 
-/** The options with a fixed path that have a value, each once. */
+/** The options with a fixed path and a value, without duplicates. */
 function optionsOf(doc, meaning) {
   const options = new Map()
   for (const { path } of doc.leaves()) {
@@ -119,7 +119,7 @@ function importing() {
   }
 }
 
-/** The list before with the items, which may stand together anywhere in it. */
+/** The list with the items inserted together anywhere. */
 function grownList(before, after, items) {
   const { list } = JSON.parse(before ?? '{"list":[]}')
   const now = after === undefined ? [] : (JSON.parse(after).list ?? [])
@@ -139,7 +139,7 @@ function addingLine(path) {
     expect: (before, after) => {
       const { leaf } = JSON.parse(before.get(key))
       const now = JSON.parse(after.get(key) ?? '{}').leaf ?? ''
-      // Definitions of lines are joined by line ends, and the line goes to the first that always counts.
+      // Definitions of lines are joined by newlines, and the line is added to the first unconditional one.
       const linesOf = text => text.split('\n').filter(it => it.trim() !== '')
       const lines = linesOf(now)
       const at = lines.indexOf(NEW)
@@ -150,7 +150,7 @@ function addingLine(path) {
   }
 }
 
-/** Takes out the first and the last string that is written in the list. */
+/** Removes the first and the last string literal of the list. */
 function removingItem(doc, { path, value }) {
   const key = keyOf(['config', ...path])
   const items = doc.itemsIn(path).filter(it => value.list.some(({ leaf }) => leaf === it))
@@ -191,7 +191,7 @@ function renaming(path) {
   }
 }
 
-/** The meaning with more values; a set that was empty and holds one of them is no value any more. */
+/** The meaning with more values. An empty set that gets one of them is no longer a value. */
 function withNew(meaning, more) {
   const all = new Map([...meaning, ...more])
   for (const key of more.keys()) {
@@ -201,7 +201,7 @@ function withNew(meaning, more) {
   return all
 }
 
-/** A set around what was removed may stay behind empty. */
+/** A set around what was removed may remain, empty. */
 function withEmptied(meaning, after, path) {
   for (let length = 1; length < path.length; length++) {
     const key = keyOf(path.slice(0, length))

@@ -1,6 +1,6 @@
-// Values that have to be there: without them a run says nothing.
+// Required values, without which a run is meaningless.
 
-/** The value of a result. Throws what it was refused with. */
+/** The value of a result. Throws the error of a refusal. */
 export function orThrow(result) {
   if (!result.ok) throw new Error(JSON.stringify(result.error))
   return result.value

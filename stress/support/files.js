@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { decode, parseDocument } from '../../dist/nix/index.js'
 import { turn } from './report.js'
 
-/** The files below the named folders whose names end with `ending`, in the order of their names. */
+/** The files below the given folders whose names end with `ending`, sorted by name. */
 export function filesFromArguments(ending = '.nix') {
   return process.argv.slice(2).flatMap(it => filesBelow(it, ending))
 }
@@ -19,7 +19,7 @@ function filesBelow(path, ending) {
     .flatMap(name => filesBelow(join(path, name), ending))
 }
 
-/** Each `.nix` file below the named folders that is text, with its document: `{ file, doc }`. */
+/** Each `.nix` file below the given folders that is text, with its document: `{ file, doc }`. */
 export async function* documentsFromArguments() {
   for (const file of filesFromArguments()) {
     const text = decode(readFileSync(file))

@@ -1,4 +1,4 @@
-// Strings to try the parser with: each seed gives one, always the same.
+// Strings for testing the parser. A seed always gives the same one.
 import { randomFrom } from './seeds.js'
 
 const PIECES =

@@ -1,6 +1,6 @@
 const MB = 1024 * 1024
 
-/** Texts that are meant to exhaust a reader, and what has to become of each. */
+/** Texts that are meant to exhaust a reader, with the expected outcome. */
 export function hostileXml() {
   const domain = inner => `<domain type='kvm'><name>x</name>${inner}</domain>`
   const disk = "<disk type='file' device='disk'><source file='/a'/><target dev='vda'/></disk>"

@@ -1,4 +1,4 @@
-// A machine's folders to be crashed, and commands that change several files there.
+// The folders of a machine for crash tests, and commands that change several files there.
 import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
@@ -23,23 +23,23 @@ const STEADY = fileURLToPath(new URL('steady.js', import.meta.url))
 const BIN = process.env.VFIO_PATCH_BIN ?? join(project, 'bin/vfio-patch.js')
 const MODULES = ['vfio.nix', 'libvirt.nix']
 
-/** What is called after a command was crashed: each asks for a state, and `diff` for none. */
+/** The commands after a crash: each requests a state, except `diff`. */
 export const FOLLOWERS = {
   undo: ['undo', '--yes', 'configuration.nix'],
   apply: ['apply', '--yes', '--replace-modules', '--device', '10de:1b80', 'configuration.nix'],
   diff: ['diff', '--replace-modules', '--device', '10de:1b80', 'configuration.nix']
 }
 
-/** The commands that are crashed; `given` brings the machine to where each starts. */
+/** The commands to crash; `given` prepares the machine for each. */
 export const COMMANDS = {
   apply: {
     words: FOLLOWERS.apply,
     given: machine => {
       machine.mustRun(['apply', '--yes', '--iommu', 'amd', 'configuration.nix'])
-      // Modules that are to be replaced, and one that is to come.
+      // The command replaces modules and creates one.
       for (const name of MODULES) appendFileSync(join(machine.nixos, 'vfio', name), '# mine\n')
       rmSync(join(machine.nixos, 'vfio/virtualisation.nix'))
-      // A run that could be taken back by mistake.
+      // A run that must not be taken back by mistake.
       machine.mustRun(OPTION)
     }
   },
@@ -60,7 +60,7 @@ export const COMMANDS = {
 
 const OPTION = ['option', 'set', 'configuration.nix', 'networking.domain', '"home"', '--yes']
 
-/** A command that writes and has nothing to write: what an earlier run left is all it sees to. */
+/** A command that writes but has nothing to write, so that it only recovers an interrupted run. */
 export const NEXT = [
   'option',
   'set',
@@ -70,7 +70,7 @@ export const NEXT = [
   '--yes'
 ]
 
-/** Makes a machine of the example; `top` is its folder. */
+/** Creates a machine from the example; `top` is its folder. */
 export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-crash-')))) {
   const work = join(top, 'work')
   const nixos = join(work, 'etc/nixos')
@@ -89,7 +89,7 @@ export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-
     nixos,
     state,
     env,
-    /** The words of a call, of which a trace tells the same each time. */
+    /** The arguments of a process with reproducible traces. */
     call: words => [process.execPath, '--import', STEADY, BIN, ...words],
     run(words, through = []) {
       const [program, ...rest] = [...through, ...machine.call(words)]
@@ -118,9 +118,9 @@ export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-
       rmSync(work, { recursive: true, force: true })
       copy(join(top, name), work)
     },
-    /** The configuration's folder: mode, owner, name and content of all in it. */
+    /** The folder of the configuration: mode, owner, name and content of every entry. */
     files: () => listing(nixos),
-    /** The names in the state folder, without those in the runs. */
+    /** The names in the state folder, and the runs. */
     runs: () => (existsSync(state) ? names(state) : []),
     remove: () => rmSync(top, { recursive: true, force: true })
   }
@@ -132,7 +132,7 @@ function copy(from, to) {
   if (status !== 0) throw new Error(stderr)
 }
 
-/** All that is below a folder, one line each. */
+/** Everything below a folder, one line for each entry. */
 export function listing(folder, below = '') {
   return readdirSync(join(folder, below))
     .sort()
@@ -146,7 +146,7 @@ export function listing(folder, below = '') {
     })
 }
 
-/** The state folder's own names, and each run's: a run that isn't done is said to be none. */
+/** The names in the state folder and the IDs of the runs, marked if a run isn't done. */
 function names(state) {
   const own = readdirSync(state).filter(name => name !== 'runs')
   const runs = join(state, 'runs')

@@ -1,4 +1,4 @@
-// The main job, as the runs plan it: a card given away, with all that most guides set.
+// The main job: passing a card through, with everything that most guides set.
 import { dirname, join } from 'node:path'
 import { openFiles } from '../../dist/configuration/files.js'
 import { loadConfiguration } from '../../dist/configuration/load.js'
@@ -7,7 +7,7 @@ import { planApply } from '../../dist/plan/apply.js'
 
 export const shipped = shippedModules('0.0.0')
 
-/** The folder of the modules after they were installed. */
+/** The modules folder after the installation. */
 export const installed = new Map(shipped.files.map(it => [it.path, it]))
 
 export const SETTINGS = {
@@ -21,13 +21,13 @@ export const SETTINGS = {
   clearEmulationCapabilities: false
 }
 
-/** A configuration with this text, of which no import can be read. */
+/** A configuration with this text whose imports can't be read. */
 export function loneConfiguration(text, path = '/etc/nixos/configuration.nix') {
   const sources = { ...openFiles('/'), module: () => undefined, oversize: () => undefined }
   return loadConfiguration(openFiles('/').adopt(path, text), shipped, sources)
 }
 
-/** Plans the main job. `input` has the configuration and the listing of the modules' folder, and what else differs. */
+/** Plans the main job. `input` has the configuration, the listing of the modules folder, and other overrides. */
 export function planMainJob(input) {
   return planApply({
     settings: SETTINGS,
@@ -39,7 +39,7 @@ export function planMainJob(input) {
   })
 }
 
-/** Whether it is the file of a host: these set one of these options always, not only under a condition. */
+/** True for the file of a host: it sets one of these options unconditionally. */
 export function definesHost(doc) {
   return ['fileSystems', 'boot.loader', 'system.stateVersion'].some(path =>
     [...doc.getIn(path), ...doc.getBelow(path)].some(it => it.conditions.length === 0)

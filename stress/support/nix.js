@@ -1,4 +1,4 @@
-// Asking Nix: whether it parses many texts, and what many expressions are.
+// Runs Nix: parses many texts, and evaluates many expressions.
 import { spawn, spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 
@@ -7,11 +7,11 @@ const PATIENCE = 20_000
 export const hasNix = spawnSync('nix-instantiate', ['--version']).status === 0
 
 /**
- * Asks nix-instantiate about jobs `{ before, after }`, as many at once as there are cores; says so where
- * there is none. `tell` gets each job with `accepted`, `rejected` or `rejected before, too`, and what Nix said.
+ * Parses jobs `{ before, after }` with nix-instantiate, in parallel on all cores. Reports if it is
+ * missing. `report` gets each job with `accepted`, `rejected` or `rejected before, too`, and Nix's output.
  */
-export async function askNix(jobs, tell) {
-  if (!hasNix) return console.log('nix-instantiate was not found: nothing was asked of it')
+export async function askNix(jobs, report) {
+  if (!hasNix) return console.log('nix-instantiate is missing: nothing was parsed with it')
   const known = new Map()
   const parses = text => {
     if (!known.has(text)) known.set(text, nixParses(text))
@@ -20,9 +20,9 @@ export async function askNix(jobs, tell) {
   const workers = Array.from({ length: availableParallelism() }, async () => {
     for (let job = jobs.pop(); job; job = jobs.pop()) {
       const after = await nixParses(job.after)
-      if (after.ok) tell(job, 'accepted', '')
-      else if ((await parses(job.before)).ok) tell(job, 'rejected', after.output)
-      else tell(job, 'rejected before, too', '')
+      if (after.ok) report(job, 'accepted', '')
+      else if ((await parses(job.before)).ok) report(job, 'rejected', after.output)
+      else report(job, 'rejected before, too', '')
     }
   })
   await Promise.all(workers)
@@ -37,7 +37,7 @@ function nixParses(text) {
     nix.stderr.on('data', chunk => {
       output += chunk
     })
-    // A parser that stops early closes its input; its exit code says what counts.
+    // A parser that stops early closes its input. Its exit code still counts.
     nix.stdin.on('error', () => {})
     nix.on('close', code => resolve({ ok: code === 0, output: output.trim() }))
     nix.stdin.end(text)
@@ -45,9 +45,9 @@ function nixParses(text) {
 }
 
 /**
- * Starts `nix repl` with a prelude of lines; an error in one expression does not end the next. `ask(expression)` gives the string that a Nix expression
- * is, or `{ error }` with what Nix said; where Nix crashes or takes longer than 20 s, it is started
- * again. `store` is a folder for what expressions copy to the store.
+ * Starts `nix repl` with a prelude of lines. `ask(expression)` returns the string that an expression
+ * evaluates to, or `{ error }` with Nix's output. If Nix crashes or takes longer than 20 s, it is
+ * restarted. `store` is a folder for what expressions copy to the store.
  */
 export function nixRepl(store, prelude) {
   let nix
@@ -80,17 +80,17 @@ export function nixRepl(store, prelude) {
       if (mine === nix) answer?.({ error: `ended: ${errors.slice(-300)}` })
     })
     let value
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: what colours the output
-    const colours = /\u001b\[[\d;]*m/g
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: color escape sequences
+    const colors = /\u001b\[[\d;]*m/g
     function take(raw) {
-      const line = raw.replace(colours, '').replace(/^(?:nix-repl> )+/, '')
+      const line = raw.replace(colors, '').replace(/^(?:nix-repl> )+/, '')
       if (line.startsWith('"=done ')) {
         if (line !== `"=done ${asked}"`) return
         const said = value
         value = undefined
         if (said !== undefined) answer?.(said)
-        // What went wrong comes by another way, perhaps later.
-        else setTimeout(() => answer?.({ error: errors.replace(colours, '').trim() }), 5)
+        // Errors are on stderr and may arrive later.
+        else setTimeout(() => answer?.({ error: errors.replace(colors, '').trim() }), 5)
       } else if (line.startsWith('"=value ')) value = unescaped(line.slice(8, -1))
     }
     forget = () => {
@@ -107,7 +107,7 @@ export function nixRepl(store, prelude) {
     const said = await new Promise(resolve => {
       answer = resolve
       timer = setTimeout(() => resolve({ error: 'took too long' }), PATIENCE)
-      // Nix may print what it is asked, too; that must not look like an answer.
+      // Nix may echo its input, which must not look like an answer.
       nix.stdin.write(`"=" + "value " + (${expression})\n"=" + "done ${asked}"\n`)
     })
     clearTimeout(timer)

@@ -1,6 +1,6 @@
-// What the runs share to count and to print.
+// Counting and printing for all stress runs.
 
-/** How often each name was counted. */
+/** Counts by name. */
 export class Counts extends Map {
   add(name, by = 1) {
     this.set(name, (this.get(name) ?? 0) + by)
@@ -12,7 +12,7 @@ export function row(name, ...values) {
   console.log(name.padEnd(44) + values.map(it => String(it).padStart(10)).join(''))
 }
 
-/** Prints what is wrong, a line each, and sets the exit code: 1 if anything is. */
+/** Prints the faults, one per line, and sets the exit code to 1 if there are any. */
 export function finish(faults, what = 'wrong') {
   console.log(`\n${faults.length} ${what}`)
   for (const it of faults) console.log(it)

@@ -1,22 +1,22 @@
-// Random inputs, each known by its seed, are tried in another process, so that a crash or a hang is
-// found and its seed printed.
+// Tests random inputs, each determined by its seed, in separate processes, so that a crash or a hang is
+// detected and its seed printed.
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Counts, finish, row, turn } from './report.js'
 
-/** How long a process may say nothing before it counts as hung, in milliseconds. */
+/** How long a process may be silent before it counts as hung, in milliseconds. */
 const SILENCE = 60_000
 
-/** How long an input may take, in milliseconds of the processor, which other programs don't use up. */
+/** How long an input may take, in milliseconds of CPU time, which other programs don't affect. */
 export const LIMIT = 1000
 
 /**
- * Tries as many seeds as the command line asks for, [COUNT [SEED]], and prints counts and faults. The
- * calling module, whose URL is `script`, is also what runs in the other processes.
+ * Tests the seeds that the command line requests, [COUNT [SEED]], and prints counts and faults. The
+ * calling module, whose URL is `script`, also runs in the other processes.
  *
- * `inputOf(seed)` gives an input. `check(input, counts)`, which is timed, counts and returns a fault, a
+ * `inputOf(seed)` returns an input. `check(input, counts)`, which is timed, counts and returns a fault, a
  * promise of one, or undefined. `stop()` ends what a process started, `more(faults)` prints more
- * rows, and `what` says what the faults are. `count` is the default, and a process reports every `step`.
+ * rows, and `what` describes the faults. `count` is the default, and a process reports every `step`.
  *
  * @param {string} script
  * @param {{
@@ -46,14 +46,14 @@ export async function trySeeds(script, { count, step, inputOf, check, stop, more
   })
   for (const [name, number] of sum) row(name, number)
   row('seeds', `${from} to ${to - 1}`)
-  row('slowest, ms of the processor', slowest.toFixed(1))
+  row('slowest, ms of CPU time', slowest.toFixed(1))
   row('peak memory of a process, MB', Math.round(memory / 1024))
   more?.(faults)
   row('time, s', Math.round((performance.now() - started) / 1000))
   finish(faults, what)
 }
 
-/** In a process for seeds, which has a channel to the one that started it: tries those from `from` up to `to`. */
+/** In a process for seeds, which has a channel to its parent: tests those from `from` up to `to`. */
 async function trySteps([from, to], { step, inputOf, check, stop, report }) {
   for (let start = from; start < to; start += step) {
     const end = Math.min(to, start + step)
@@ -75,7 +75,7 @@ async function trySteps([from, to], { step, inputOf, check, stop, report }) {
   process.disconnect()
 }
 
-/** What a function returns, and the milliseconds of the processor that it takes. */
+/** The result of a function, and its CPU time in milliseconds. */
 export function timed(run) {
   const before = process.cpuUsage()
   const value = run()
@@ -83,7 +83,7 @@ export function timed(run) {
   return { value, time: (user + system) / 1000 }
 }
 
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
+/** Random numbers from 0 to below 1, determined by the seed (mulberry32). */
 export function randomFrom(seed) {
   let state = Math.imul(seed, 0x9e3779b9) | 0
   return () => {
@@ -95,11 +95,11 @@ export function randomFrom(seed) {
 }
 
 /**
- * Has the seeds from `from` up to `to` tried by processes of `script`, one after the other. A process
+ * Tests the seeds from `from` up to `to` in processes of `script`, one after the other. A process
  * gets the message `[from, to]`, and sends `{ at, ... }` when all seeds before `at` are done, after
- * at most `step` more of them, and `{ seed, fault }` for each fault that it sees itself. What it says of a
- * step goes to `collect`. A seed at which a process ends or hangs is a fault, too, and the next process
- * goes on after it. Returns all faults as text.
+ * at most `step` more of them, and `{ seed, fault }` for each fault that it detects. Its report of a
+ * step is passed to `collect`. A seed at which a process ends or hangs is a fault, too, and the next process
+ * continues after it. Returns all faults as text.
  */
 async function tryInChildren(script, { from, to, step }, collect) {
   const faults = []
@@ -111,7 +111,7 @@ async function tryInChildren(script, { from, to, step }, collect) {
   return faults
 }
 
-/** The seed of a step that ended a process; the last one of the step if none does it alone. */
+/** Finds the seed that ended a process; the last one of the step if none does so alone. */
 async function findCulprit(script, { from, to, step, end }, collect, faults) {
   const last = Math.min(to, from + step)
   for (let seed = from; seed < last; seed++) {
@@ -124,7 +124,7 @@ async function findCulprit(script, { from, to, step, end }, collect, faults) {
   return last - 1
 }
 
-/** How far one process came, and how it ended if that was not the end. */
+/** How far one process came, and how it ended if it did not finish. */
 function runChild(script, from, to, collect, faults) {
   return new Promise(resolve => {
     const child = fork(script)

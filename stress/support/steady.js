@@ -1,5 +1,5 @@
-// Loaded before the command line, so that a trace of one run names what the next one will touch:
-// names that are random count up, and time stands still.
+// Loaded before the command line, so that all runs touch the same paths: random names are numbered, and
+// the time is constant.
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 

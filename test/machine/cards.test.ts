@@ -1,4 +1,4 @@
-// What belongs to a card, what is in its way, and how it is told from others.
+// Cards and their functions, IOMMU groups, and devices with the same ID.
 
 import { describe, expect, test } from 'vitest'
 import {

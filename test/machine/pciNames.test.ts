@@ -190,7 +190,7 @@ C 03  Display controller
 
   expect(readFileSync(output, 'utf8')).toBe(
     `# Names of graphics cards and of the functions on them, cut down from pci.ids
-# version 2031.01.02 (2031-01-02 03:15:01). Licence and copyright: README.md.
+# version 2031.01.02 (2031-01-02 03:15:01). License and copyright: README.md.
 1002\tAMD
 1002:73a4\tNavi 21 USB
 10de\tNVIDIA

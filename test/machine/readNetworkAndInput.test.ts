@@ -38,11 +38,11 @@ test('recognizes a mouse on the same USB device', () => {
   const found = keyboards([
     input('Gaming Mouse', `${USB}/1-7/1-7:1.0/0003:3`, 'mouse0 event5', '17', '1f0000 0 0 0 0'),
     input('Gaming Mouse Keyboard', `${USB}/1-7/1-7:1.1/0003:4`, 'kbd event6', '120013', LETTERS),
-    input('Behind a hub', `${USB}/1-7/1-7.2/1-7.2:1.0/0003:5`, 'kbd event7', '120013', LETTERS)
+    input('At a hub', `${USB}/1-7/1-7.2/1-7.2:1.0/0003:5`, 'kbd event7', '120013', LETTERS)
   ])
   expect(found.map(it => [it.name, it.hasMouse])).toEqual([
     ['Gaming Mouse Keyboard', true],
-    ['Behind a hub', false]
+    ['At a hub', false]
   ])
 })
 

@@ -160,7 +160,7 @@ describe('a virtual function of a graphics card', () => {
   test('is not the card with the panel of a laptop', () => {
     const firmware = { ...MACHINE.firmware, mux: 'discrete' } as const
     const devices = MACHINE.devices.map(it =>
-      it.address === GPU1 ? { ...it, behind: ['0000:00:01.0'] } : it
+      it.address === GPU1 ? { ...it, upstreamBridges: ['0000:00:01.0'] } : it
     )
     expect(gates({ ...MACHINE, firmware, devices }, [GPU1])).toEqual([])
   })

@@ -135,26 +135,26 @@ test('does not take back a module that was edited meanwhile', () => {
   const { nixos, module, path, changes, options } = given()
   calls.afterRename = to => {
     if (to === module) {
-      fs.writeFileSync(module, 'theirs\n')
+      fs.writeFileSync(module, 'edited\n')
       fs.writeFileSync(path, 'edited\n')
     }
   }
   expect(commit(changes, options)).toMatchObject({ error: { code: 'STALE', leftovers: [module] } })
-  expect(listing(nixos)).toEqual(['0644 configuration.nix: edited', '0644 m.nix: theirs'])
+  expect(listing(nixos)).toEqual(['0644 configuration.nix: edited', '0644 m.nix: edited'])
 })
 
 test('keeps a file to delete that was edited meanwhile, with a warning', () => {
   const { nixos, module, path, options } = given()
   fs.writeFileSync(module, 'm\n', { mode: 0o644 })
   calls.afterRename = to => {
-    if (to === path) fs.writeFileSync(module, 'theirs\n')
+    if (to === path) fs.writeFileSync(module, 'edited\n')
   }
   const done = commit([change(path, 'new\n'), change(module, null)], options)
   expect(done).toMatchObject({
     ok: true,
-    value: { warnings: [{ code: 'STALE', path: module, found: hashOf('theirs\n') }] }
+    value: { warnings: [{ code: 'STALE', path: module, found: hashOf('edited\n') }] }
   })
-  expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: theirs'])
+  expect(listing(nixos)).toEqual(['0644 configuration.nix: new', '0644 m.nix: edited'])
 })
 
 test('takes everything back and rethrows if the code throws an unexpected error', () => {

@@ -184,12 +184,12 @@ test.each([
 test('refuses to create a file that exists by now', () => {
   const { nixos, options } = makePlace()
   const path = join(nixos, 'vfio.nix')
-  const planned = change(path, 'ours\n')
-  writeFileSync(path, 'theirs\n', { mode: 0o644 })
+  const planned = change(path, 'planned\n')
+  writeFileSync(path, 'existing\n', { mode: 0o644 })
   expect(commit([planned], options)).toMatchObject({
-    error: { code: 'STALE', path, found: hashOf('theirs\n') }
+    error: { code: 'STALE', path, found: hashOf('existing\n') }
   })
-  expect(listing(nixos)).toEqual(['0644 vfio.nix: theirs'])
+  expect(listing(nixos)).toEqual(['0644 vfio.nix: existing'])
 })
 
 test('writes binary and empty content', () => {

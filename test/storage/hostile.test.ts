@@ -68,13 +68,13 @@ rooted.each([
 
 rooted('does not delete a run of root, not even an empty one, and marks none as done', () => {
   const place = makeHostile()
-  const blank = join(place.state, 'runs/20261122-160312-8')
-  mkdirSync(blank)
+  const empty = join(place.state, 'runs/20261122-160312-8')
+  mkdirSync(empty)
   plant(place.configuration, 'new\n')
   for (const run of ['../state/runs/20261122-160312-8', RUN]) {
     plant(journalPath(place.nixos), journalOf({ run }))
     expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'finished' }] })
-    expect(existsSync(join(blank, 'done'))).toBe(false)
+    expect(existsSync(join(empty, 'done'))).toBe(false)
     expect(readdirSync(join(place.state, 'runs/20261122-160312-7')).sort()).toEqual([
       '1.before',
       'manifest.json'
@@ -82,7 +82,7 @@ rooted('does not delete a run of root, not even an empty one, and marks none as 
     writeFileSync(place.configuration, 'old\n')
     plant(journalPath(place.nixos), journalOf({ run }))
     expect(recover(place.where)).toMatchObject({ value: [{ outcome: 'taken back' }] })
-    expect(existsSync(blank)).toBe(true)
+    expect(existsSync(empty)).toBe(true)
     writeFileSync(place.configuration, 'new\n')
   }
 })

@@ -58,11 +58,11 @@ const UNSAFE: [string, (place: ReturnType<typeof given>) => void][] = [
   [
     'is a symlink to a file in a folder of another user',
     ({ first, top }) => {
-      mkdirSync(join(top, 'theirs'))
-      chownSync(join(top, 'theirs'), 1234, 0)
-      writeFileSync(join(top, 'theirs/tool'), '#!/bin/sh\n', { mode: 0o755 })
+      mkdirSync(join(top, 'other'))
+      chownSync(join(top, 'other'), 1234, 0)
+      writeFileSync(join(top, 'other/tool'), '#!/bin/sh\n', { mode: 0o755 })
       chmodSync(join(first, 'tool'), 0o644)
-      symlinkSync('../theirs/tool', join(first, 'tool2'))
+      symlinkSync('../other/tool', join(first, 'tool2'))
     }
   ]
 ]

@@ -124,8 +124,8 @@ test.each(['configuration.nix', 'vfio/a.nix'])('leaves all files alone if %s was
 test('returns the purpose from the journal', () => {
   const { journal, where, path, module } = interrupted()
   const found = JSON.parse(read(journal))
-  const told = { undoes: '20261122-160312-7', target: 'configuration.nix' }
-  writeFileSync(journal, JSON.stringify({ ...found, command: 'undo', ...told }))
+  const purpose = { undoes: '20261122-160312-7', target: 'configuration.nix' }
+  writeFileSync(journal, JSON.stringify({ ...found, command: 'undo', ...purpose }))
   const expected = {
     command: 'undo',
     started: STARTED,
