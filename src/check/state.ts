@@ -117,8 +117,8 @@ function splitGroups(state: MachineState): Thing[] {
   if (!splits || ofParam(splits.param, state) !== 'active') return []
   const thing = { kind: 'acs', name: 'ACS override' } as const
   const { log } = state.machine
-  if (log?.splitsGroups) return [{ ...thing, verdict: 'active' }]
-  if (log?.isWhole) {
+  if (log?.hasAcsOverride) return [{ ...thing, verdict: 'active' }]
+  if (log?.isComplete) {
     return [{ ...thing, verdict: 'not-active', because: 'the running kernel has no patch for it' }]
   }
   const because = log

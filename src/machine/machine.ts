@@ -59,9 +59,9 @@ export interface System {
 
 export interface KernelLog {
   /** True if the messages since boot are complete. */
-  isWhole: boolean
+  isComplete: boolean
   /** True if the ACS override patch is active. */
-  splitsGroups: boolean
+  hasAcsOverride: boolean
 }
 
 export interface PciDevice {

@@ -60,7 +60,7 @@ test('reads the kernel log to its end without waiting for more', () => {
   const log = `5,0,0,-;Linux version 6.18.2\n${filler}4,9,0,-;PCIe ACS overrides enabled\n`
   writeFileSync(join(root, 'dev/kmsg'), log)
   expect(systemAt(root).text('/dev/kmsg')).toBe(log)
-  expect(readKernelLog(systemAt(root))).toEqual({ isWhole: true, splitsGroups: true })
+  expect(readKernelLog(systemAt(root))).toEqual({ isComplete: true, hasAcsOverride: true })
   expect(readKernelLog(systemAt(join(root, 'dev')))).toBeUndefined()
   // The log of this machine, if it can be read.
   const own = systemAt('/').text('/dev/kmsg')

@@ -15,7 +15,7 @@ export function readLoadedModules(source: Source): string[] | undefined {
 export function readKernelLog(source: Source): KernelLog | undefined {
   const text = source.text('/dev/kmsg')
   if (text === undefined) return undefined
-  return { isWhole: /\bLinux version \d/.test(text), splitsGroups: ACS.test(text) }
+  return { isComplete: /\bLinux version \d/.test(text), hasAcsOverride: ACS.test(text) }
 }
 
 /** The message of a kernel with the ACS override patch in use. */
