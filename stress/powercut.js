@@ -81,7 +81,7 @@ function inspect(where, before, after, counts) {
     if (!versions.has(line)) faults.push(`${where}: neither before nor after: ${line.slice(0, 80)}`)
   if (!same(cut, before) && !same(cut, after)) counts.mixed += 1
   const next = machine.run(NEXT)
-  if (next.status !== 0) faults.push(`${where}: the next command: ${next.stderr}`)
+  if (next.status !== 0) faults.push(`${where}: the next command: ${next.output}`)
   const settled = machine.files()
   if (same(settled, after)) counts.new += 1
   else if (same(settled, before)) counts.old += 1
@@ -140,7 +140,7 @@ function watch(words) {
   copyFileSync(image('before'), image('work'))
   mount('work')
   const seen = machine.run(words, ['strace', '-f', '-y', '-e', 'trace=%file,%desc', '-o', log])
-  if (seen.status !== 0) throw new Error(seen.stderr)
+  if (seen.status !== 0) throw new Error(seen.output)
   const after = machine.files()
   unmount()
   return { after, watched: watchedIn(log, machine) }

@@ -89,8 +89,9 @@ export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-
     nixos,
     state,
     env,
-    /** The arguments of a process with reproducible traces. */
-    call: words => [process.execPath, '--import', STEADY, BIN, ...words],
+    /** The arguments of a process with reproducible traces, which prints its report as JSON. */
+    call: words => [process.execPath, '--import', STEADY, BIN, ...words, '--json'],
+    /** Runs a command; `report` is its document, undefined if it was killed before printing it. */
     run(words, through = []) {
       const [program, ...rest] = [...through, ...machine.call(words)]
       const { status, signal, stdout, stderr } = spawnSync(program, rest, {
@@ -99,11 +100,11 @@ export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-
         encoding: 'utf8',
         timeout: 60_000
       })
-      return { status, signal, stdout, stderr }
+      return { status, signal, report: reportIn(stdout), output: stderr + stdout }
     },
     mustRun(words) {
-      const { status, stderr } = machine.run(words)
-      if (status !== 0) throw new Error(`${words.join(' ')} ended with ${status}: ${stderr}`)
+      const { status, output } = machine.run(words)
+      if (status !== 0) throw new Error(`${words.join(' ')} ended with ${status}: ${output}`)
     },
     start() {
       rmSync(work, { recursive: true, force: true })
@@ -125,6 +126,14 @@ export function makeMachine(top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-
     remove: () => rmSync(top, { recursive: true, force: true })
   }
   return machine
+}
+
+function reportIn(stdout) {
+  try {
+    return JSON.parse(stdout)
+  } catch {
+    return undefined
+  }
 }
 
 function copy(from, to) {
