@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { problemMessage } from '../../src/cli/text/gates.ts'
+import { problemMessage } from '../../src/cli/messages/gates.ts'
 import { cardWith } from '../../src/machine/cards.ts'
 import { candidateCards, closedGates, virtualCandidatesOf } from '../../src/machine/gates.ts'
 import { virtualFunctionsOf } from '../../src/machine/virtualFunctions.ts'

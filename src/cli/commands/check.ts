@@ -21,6 +21,10 @@ import {
 import type { Arguments } from '../args/parse.ts'
 import { type CheckRequest, readCheckRequest, type WriteOptions } from '../args/request.ts'
 import { CommandError, detailsOf, EXIT, orThrow, plural } from '../message.ts'
+import { applyMessage, nixMessage, tooBigNotes } from '../messages/apply.ts'
+import { callDevice, type Names } from '../messages/devices.ts'
+import { nextStep } from '../messages/nextStep.ts'
+import { openWayNote } from '../messages/output.ts'
 import { shortName } from '../output/diff.ts'
 import {
   drawnByToolkit,
@@ -41,10 +45,6 @@ import {
 } from '../request/faults.ts'
 import { configurationOf, type ModuleFile, readModule, requireWritable } from '../request/inputs.ts'
 import { MachineReader } from '../request/machine.ts'
-import { applyMessage, nixMessage, tooBigNotes } from '../text/apply.ts'
-import { callDevice, type Names } from '../text/devices.ts'
-import { nextStep } from '../text/nextStep.ts'
-import { openWayNote } from '../text/output.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
 /** `check`: reports what in a configuration does not do what it is there for, and mends it on request. */

@@ -19,13 +19,7 @@ import { locateOutput, writeOutput } from '../../storage/write.ts'
 import type { WritingRequest } from '../args/request.ts'
 import { undoCallOn } from '../context.ts'
 import { EXIT, type Message } from '../message.ts'
-import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
-import { reportActions, reportChecks, reportEdits, reportFile } from '../output/json.ts'
-import { printNotice, relayError } from '../output/output.ts'
-import { type Prepared, patchOfPlan, showPlan } from '../output/plan.ts'
-import { confirm } from '../prompt/prompt.ts'
-import { type CheckReport, emptyBody, fail, type PlanBody, type Report } from '../report.ts'
-import { obstacleMessage } from '../text/files.ts'
+import { obstacleMessage } from '../messages/files.ts'
 import {
   ledToRootsMessage,
   openWayNote,
@@ -33,7 +27,13 @@ import {
   patchMessage,
   reachesRootsMessage,
   replacesMessage
-} from '../text/output.ts'
+} from '../messages/output.ts'
+import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
+import { reportActions, reportChecks, reportEdits, reportFile } from '../output/json.ts'
+import { printNotice, relayError } from '../output/output.ts'
+import { type Prepared, patchOfPlan, showPlan } from '../output/plan.ts'
+import { confirm } from '../prompt/prompt.ts'
+import { type CheckReport, emptyBody, fail, type PlanBody, type Report } from '../report.ts'
 import { registrationsOf, writeChanges } from './write.ts'
 
 /**

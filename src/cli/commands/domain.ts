@@ -11,12 +11,12 @@ import type { Arguments } from '../args/parse.ts'
 import { type DomainRequest, readDomainRequest } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
 import { CommandError, EXIT, orThrow } from '../message.ts'
+import { nixMessage } from '../messages/apply.ts'
+import { computedMessage, domainMessage, nixInsteadOfXml, withLines } from '../messages/guests.ts'
 import { printNotice, type Screens, writeExact } from '../output/output.ts'
 import type { DomainBody, Report } from '../report.ts'
 import { identities, readDomainFile } from '../request/guest.ts'
 import { decodeModule } from '../request/inputs.ts'
-import { nixMessage } from '../text/apply.ts'
-import { computedMessage, domainMessage, nixInsteadOfXml, withLines } from '../text/guests.ts'
 
 /** A domain as it was read, from XML or from Nix. */
 interface Source {

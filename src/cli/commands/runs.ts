@@ -33,11 +33,11 @@ import { findOtherAccount, type OtherAccount, runsOfOther } from '../../storage/
 import type { UndoRequest } from '../args/request.ts'
 import { type Context, stateFolderHere, undoCallOn } from '../context.ts'
 import { CommandError, EXIT, orThrow, plural, usage } from '../message.ts'
+import { dateOf, readMessage } from '../messages/files.ts'
+import { nothingLines, otherAccountLines, STATE_WORDS, stoppedLines } from '../messages/undo.ts'
 import { folderOfModule, groupFiles } from '../output/diff.ts'
 import { printNotice, writeOutput } from '../output/output.ts'
 import type { Report, RunReport } from '../report.ts'
-import { dateOf, readMessage } from '../text/files.ts'
-import { nothingLines, otherAccountLines, STATE_WORDS, stoppedLines } from '../text/undo.ts'
 
 /** A run that is taken back or made again. */
 export interface Reversal {

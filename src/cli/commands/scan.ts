@@ -21,12 +21,12 @@ import { ownershipOfOutput, removeFile, writeNewFile } from '../../storage/write
 import type { Arguments } from '../args/parse.ts'
 import { readScanRequest, type ScanRequest } from '../args/request.ts'
 import { CommandError, EXIT, orThrow, usage } from '../message.ts'
+import { callDevice, iommuName, list, type Names, whyNot } from '../messages/devices.ts'
+import { dumpMessage, outputLedMessage } from '../messages/output.ts'
 import { isUnicode, printNotice, type Screens, wrap, writeOutput } from '../output/output.ts'
 import { type Advice, type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
 import type { Report } from '../report.ts'
 import { MachineReader } from '../request/machine.ts'
-import { callDevice, iommuName, list, type Names, whyNot } from '../text/devices.ts'
-import { dumpMessage, outputLedMessage } from '../text/output.ts'
 
 /** `scan`: shows the machine, and what of it a guest can have. Changes nothing. */
 export function scanCommand(args: Arguments, screens: Screens): Report {

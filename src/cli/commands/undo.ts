@@ -14,6 +14,10 @@ import type { Arguments } from '../args/parse.ts'
 import { readUndoRequest, type UndoRequest } from '../args/request.ts'
 import { type Context, contextOf, stateFolderHere } from '../context.ts'
 import { EXIT, type Message, orThrow } from '../message.ts'
+import { readMessage } from '../messages/files.ts'
+import { registrationLines } from '../messages/git.ts'
+import { ledToRootsMessage } from '../messages/output.ts'
+import { changedByRun, foreseenLine, WORDS } from '../messages/undo.ts'
 import { groupFiles, isOwnModule, paintPatch } from '../output/diff.ts'
 import { type ChangedFile, reportActions, reportFile } from '../output/json.ts'
 import { printNotice, type Screens, writeExact } from '../output/output.ts'
@@ -26,10 +30,6 @@ import {
   type Report,
   unchanged
 } from '../report.ts'
-import { readMessage } from '../text/files.ts'
-import { registrationLines } from '../text/git.ts'
-import { ledToRootsMessage } from '../text/output.ts'
-import { changedByRun, foreseenLine, WORDS } from '../text/undo.ts'
 import { chooseRun, elsewhereLines, listRunsOf, type Reversal } from './runs.ts'
 import { registrationsOf, writeChanges } from './write.ts'
 
@@ -133,7 +133,7 @@ async function carryOut(
 
 /** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
 async function nextStepOf(realpath: string, root: string): Promise<readonly string[]> {
-  const loaded = await import('../text/nextStep.ts').catch(() => undefined)
+  const loaded = await import('../messages/nextStep.ts').catch(() => undefined)
   return (
     loaded?.nextStepIn(root, realpath) ?? [
       'Next:   build the system again, with nixos-rebuild boot'

@@ -25,8 +25,6 @@ import type { FileChange } from '../../storage/work.ts'
 import type { RecoveryRequest, WritingRequest } from '../args/request.ts'
 import { type Context, contextOf, stateFolderHere, VERSION, watch } from '../context.ts'
 import { EXIT, type Message, orThrow } from '../message.ts'
-import { printMessage, printNotice } from '../output/output.ts'
-import { type EarlierRunReport, fail, type PlanBody, type Report } from '../report.ts'
 import {
   commitMessage,
   dateOf,
@@ -34,8 +32,10 @@ import {
   readMessage,
   WAITED,
   warningMessage
-} from '../text/files.ts'
-import { ignoredMessage, registerMessage } from '../text/git.ts'
+} from '../messages/files.ts'
+import { ignoredMessage, registerMessage } from '../messages/git.ts'
+import { printMessage, printNotice } from '../output/output.ts'
+import { type EarlierRunReport, fail, type PlanBody, type Report } from '../report.ts'
 
 /** A change that was agreed on. */
 interface Writing {

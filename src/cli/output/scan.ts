@@ -5,7 +5,7 @@ import { classWord } from '../../machine/messages.ts'
 import { isBridge, isDisplay } from '../../machine/read/pci.ts'
 import { isVgpu, virtualFunctionsOf } from '../../machine/virtualFunctions.ts'
 import { visibleLine } from '../../nix/text/visible.ts'
-import { list, type Names, whyNot } from '../text/devices.ts'
+import { list, type Names, whyNot } from '../messages/devices.ts'
 import { paint, type Screen, wrap } from './output.ts'
 
 /** What the table is made of. */

@@ -11,11 +11,11 @@ import { parseUser } from '../../settings/parse.ts'
 import { parseArguments } from '../args/parse.ts'
 import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
 import { CommandError, EXIT, type Message } from '../message.ts'
+import { callDevice, type Names, showsWord, whyNot } from '../messages/devices.ts'
+import { problemMessage } from '../messages/gates.ts'
 import { printNotice, type Screen, wrap } from '../output/output.ts'
 import type { DarkPrompt } from '../request/faults.ts'
 import { type ApplyInputs, declaredUsers } from '../request/inputs.ts'
-import { callDevice, type Names, showsWord, whyNot } from '../text/devices.ts'
-import { problemMessage } from '../text/gates.ts'
 import { choose } from './prompt.ts'
 
 /**

@@ -17,7 +17,7 @@ import {
   domainReadMessage,
   otherMonitor,
   passwordIn
-} from '../text/guests.ts'
+} from '../messages/guests.ts'
 
 /** The bytes of a file, or of standard input for `-`. What is too big for a domain is not read to its end. */
 export async function readDomainFile(path: string, context: Context): Promise<Uint8Array> {

@@ -13,12 +13,12 @@ import type { Settings } from '../../settings/settings.ts'
 import { parseAddresses } from '../args/settings.ts'
 import { VERSION } from '../context.ts'
 import { CommandError, orThrow } from '../message.ts'
+import { applyMessage } from '../messages/apply.ts'
+import { diskMessage, diskNotes, type NameOf, presentNote } from '../messages/disks.ts'
+import { readMessage } from '../messages/files.ts'
+import { choiceNotes, problemMessage } from '../messages/gates.ts'
+import { needNotes } from '../messages/guests.ts'
 import { shortName } from '../output/diff.ts'
-import { applyMessage } from '../text/apply.ts'
-import { diskMessage, diskNotes, type NameOf, presentNote } from '../text/disks.ts'
-import { readMessage } from '../text/files.ts'
-import { choiceNotes, problemMessage } from '../text/gates.ts'
-import { needNotes } from '../text/guests.ts'
 import {
   changedOptions,
   type EarlierDevices,

@@ -10,7 +10,7 @@ import {
 import { type Recording, recordingSource, type Source } from '../../machine/source.ts'
 import type { Settings } from '../../settings/settings.ts'
 import { type Message, orThrow, usage } from '../message.ts'
-import type { Names } from '../text/devices.ts'
+import type { Names } from '../messages/devices.ts'
 
 /** A machine that was looked at. */
 export interface Host {
