@@ -4,7 +4,8 @@ import { helpFor } from './args/help.ts'
 import { type Arguments, parseArguments, readChoice } from './args/parse.ts'
 import { readRecoveryRequest } from './args/request.ts'
 import { stateOfWatched, VERSION } from './context.ts'
-import { CommandError, EXIT, type Message, usage } from './message.ts'
+import { EXIT } from './exitCodes.ts'
+import { CommandError, exitOf, type Message, usage } from './message.ts'
 import { type DocumentKind, jsonDocument } from './output/json.ts'
 import { printMessage, type Screens, screenOf, writeError, writeOutput } from './output/output.ts'
 import { CommandDeclined, type EarlierRunReport, fail, type Report } from './report.ts'
@@ -83,12 +84,12 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
       const { isWritten } = state
       const message: Message = {
         code: 'IO_ERROR',
-        exit: isWritten ? EXIT.followUp : EXIT.io,
-        what: `${isWritten ? 'warning: the change is written, but ' : ''}the output could not be written (${error.code}).`,
+        isWarning: isWritten,
+        what: `the output could not be written (${error.code}).`,
         remedy: 'see whether there is space left where it goes'
       }
       printMessage(message)
-      if (code === EXIT.done || code === EXIT.differences) process.exitCode = message.exit
+      if (code === EXIT.done || code === EXIT.differences) process.exitCode = exitOf(message)
     })
   })
   process.stdout.on('error', () => {})
@@ -165,7 +166,6 @@ function bug(error: unknown, args: Arguments | undefined): Message {
   const stack = error instanceof Error && isVerbose ? error.stack : undefined
   return {
     code: 'INTERNAL',
-    exit: EXIT.bug,
     what: `internal error: ${reason}.${stateOfWatched()}`,
     ...(stack === undefined ? {} : { why: stack }),
     remedy: `please report it, with the output of: vfio-patch ${args?.line ?? ''}${isVerbose ? '' : ' -v'}`

@@ -1,11 +1,18 @@
 import type { Result } from '../nix/result.ts'
 import { visible, visibleLine } from '../nix/text/visible.ts'
+import { type ErrorCode, EXIT, EXIT_OF_ERROR } from './exitCodes.ts'
 
-/** What a person is told when something can't be done: what, why, what to do; and the exit code. */
+/** Why something could not be done: what is wrong, why, and what to do. */
 export interface Message {
-  code: string
-  exit: number
+  code: ErrorCode
+  /** What is wrong, in sentences. */
   what: string
+  /** The sentence "Nothing was written." follows. */
+  nothingWritten?: boolean
+  /** The files that are not as they were, each with its state; a sentence with them follows. */
+  onDisk?: readonly string[]
+  /** It went wrong after the change was made, so the exit code is 8. */
+  isWarning?: boolean
   /** The place in a file that it is about. */
   at?: { path: string; line: number; column: number }
   /** A source line with a caret below it, ready to be shown. */
@@ -14,13 +21,30 @@ export interface Message {
   remedy?: string
 }
 
-/** The message about a call that can't be meant so. */
-export function usage(what: string, more: { why?: string; remedy?: string } = {}): Message {
-  return { code: 'USAGE', exit: EXIT.usage, what, ...more }
+/** The message about wrong arguments. */
+export function usage(what: string, more: Omit<Partial<Message>, 'code' | 'what'> = {}): Message {
+  return { code: 'USAGE', what, ...more }
 }
 
-/** A message as far as the words for a problem make it; the rest follows from the problem. */
-export type Words = Partial<Message> & Pick<Message, 'what'>
+/** The exit code of a command that ends with this message. */
+export function exitOf({ code, isWarning }: Message): number {
+  return isWarning ? EXIT.followUp : EXIT[EXIT_OF_ERROR[code]]
+}
+
+/** What is wrong, and what that means for the files. */
+export function sentenceOf({ what, nothingWritten, onDisk, isWarning }: Message): string {
+  if (isWarning) return `warning: the change was written, but: ${what}`
+  if (onDisk) return `${what} Now on the disk: ${onDisk.join(', ')}.`
+  return nothingWritten ? `${what} Nothing was written.` : what
+}
+
+/** A message without its code, which is that of the problem. */
+export type Words = Omit<Message, 'code'>
+
+/** The words for a problem because of which nothing was written. */
+export function refusal(what: string, why: string, remedy: string): Words {
+  return { what, nothingWritten: true, why, remedy }
+}
 
 /** For each code of a problem the words for it; `about` is what else these need. */
 export type Wording<P extends { code: string }, About, Words> = {
@@ -53,25 +77,9 @@ export function orThrow<T, E>(result: Result<T, E>, message: (error: E) => Messa
   throw new CommandError(message(result.error))
 }
 
-/** The exit codes; 0 and 1 mean that the tool worked, only 8 that it changed something with trouble. */
-export const EXIT = {
-  done: 0,
-  differences: 1,
-  usage: 2,
-  refused: 3,
-  io: 4,
-  stale: 5,
-  invalid: 6,
-  hardware: 7,
-  followUp: 8,
-  bug: 70,
-  cancelled: 130,
-  terminated: 143
-} as const
-
 /** The lines of a message as they are printed on stderr. */
 export function formatMessage(message: Message): string {
-  return `${[`vfio-patch: ${visibleLine(message.what)}`, ...detailsOf(message)].join('\n')}\n`
+  return `${[`vfio-patch: ${visibleLine(sentenceOf(message))}`, ...detailsOf(message)].join('\n')}\n`
 }
 
 /** The lines below the first one of a message: the place in the text, why, and what to do. */

@@ -1,6 +1,7 @@
 // The result of a command as plain data: what people read and what --json prints are made from it.
 
-import { EXIT, type Message } from './message.ts'
+import { EXIT } from './exitCodes.ts'
+import { exitOf, type Message } from './message.ts'
 import type { ScanBody } from './output/scan.ts'
 
 /** In one word; each goes with few exit codes. */
@@ -252,7 +253,7 @@ export interface FindingReport {
 
 /** The report of a command that goes no further. */
 export function fail(error: Message, body?: PlanBody): Report {
-  const { exit } = error
+  const exit = exitOf(error)
   const isRefusal = [EXIT.refused, EXIT.stale, EXIT.invalid, EXIT.hardware].some(it => it === exit)
   const outcome = isRefusal ? 'refused' : 'failed'
   return { exit, outcome, error, ...(body === undefined ? {} : { body }) }

@@ -201,8 +201,8 @@ test.concurrent('a second guest leaves what the first one got', async ({ expect 
   expect(toldIn(stderr)).toEqual([
     'Guest: second; its file is yours to edit.',
     'Device: 0000:0c:00.4 AMD Starship/Matisse HD Audio Controller.',
-    'IOMMU: that of AMD, as the processor is.',
-    'Named by ID, as nothing that stays with the host has the same.'
+    'IOMMU type: amd (detected from the CPU).',
+    'Selected by PCI ID: no other device on this host has it.'
   ])
   expect(place.read('configuration.nix')).toContain(
     `    devices = [

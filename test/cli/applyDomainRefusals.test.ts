@@ -30,7 +30,7 @@ test.concurrent('the card that shows the screen has to be confirmed', async ({ e
     code: 7,
     stderr: text`
       vfio-patch: 0000:0a:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
-        Why: no monitor is at 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], which stays with the host.
+        Why: no monitor is plugged into 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], which would be left to the host.
              win10.xml gives it to small.
         Do:  plug your monitor in there, choose another card: vfio-patch scan,
              put it in its own boot entry (add --specialisation vfio),
@@ -53,7 +53,7 @@ test.concurrent('a disk of the host stays with it, also in another boot entry', 
     {
       code: 7,
       stderr: text`
-        vfio-patch: 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983 carries what this system lives on: / and /boot. Nothing was written.
+        vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
           Why: after the next boot it would belong to the guest, and the host would not find its files.
                win10.xml gives it to small.
           Do:  leave 0000:04:00.0 with the host; choose another card: vfio-patch scan;
@@ -68,9 +68,9 @@ test.concurrent('of a card all goes along, and what the guest leaves is told', a
 }) => {
   const { told } = await planned(small(`<devices>${device('0x01')}</devices>`))
   expect(told.slice(1)).toEqual([
-    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.',
-    'IOMMU: that of AMD, as the processor is.',
-    'Named by ID, as nothing that stays with the host has the same.',
+    'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
+    'IOMMU type: amd (detected from the CPU).',
+    'Selected by PCI ID: no other device on this host has it.',
     'Note: small gets 0000:01:00.0 without 0000:01:00.1 (audio) of the same card, which the host gives away all the same. Add a <hostdev> for it if small should have it.'
   ])
 })

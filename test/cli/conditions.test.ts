@@ -4,7 +4,8 @@
 import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { formatMessage } from '../../src/cli/message.ts'
+import type { ErrorCode } from '../../src/cli/exitCodes.ts'
+import { formatMessage, type Message } from '../../src/cli/message.ts'
 import { AS_NOBODY, type Need, needing } from './support/needing.ts'
 import { type CallOptions, makePlace, type Place } from './support/place.ts'
 import { text } from './support/text.ts'
@@ -18,7 +19,7 @@ const MOUNT: CallOptions['through'] = ['unshare', '-m']
 
 interface Condition {
   name: string
-  code: string
+  code: ErrorCode
   exit: number
   stderr: string
   needs?: Need[]
@@ -130,7 +131,7 @@ const CONDITIONS: Condition[] = [
     code: 'STORE_LINK',
     exit: 3,
     stderr: text`
-      vfio-patch: ${FILE} is a link into the Nix store (${FILE} -> /nix/store/0-c/configuration.nix) and cannot be edited.
+      vfio-patch: ${FILE} is a symlink into the Nix store (${FILE} -> /nix/store/0-c/configuration.nix) and cannot be edited.
         Why: it is generated, e.g. by home-manager or environment.etc.
         Do:  find the source file in your repository and pass that file
       `
@@ -162,7 +163,7 @@ const CONDITIONS: Condition[] = [
     code: 'MOUNT_POINT',
     exit: 3,
     stderr: text`
-      vfio-patch: ${FILE} is a mount point of its own and cannot be replaced safely. Nothing was written.
+      vfio-patch: ${FILE} is a mount point and cannot be replaced safely. Nothing was written.
         Why: a single file is bind-mounted, as impermanence does.
         Do:  edit the original: vfio-patch apply /persist/configuration.nix
       `
@@ -218,7 +219,7 @@ const CONDITIONS: Condition[] = [
     exit: 4,
     stderr: text`
       vfio-patch: could not save a backup in /state: /state is not a folder. Nothing was written.
-        Do:  see to that folder, or repeat with --no-backup --yes
+        Do:  check that folder, or repeat with --no-backup --yes
       `
   },
   {
@@ -229,7 +230,7 @@ const CONDITIONS: Condition[] = [
     exit: 5,
     stderr: text`
       vfio-patch: ${FILE} changed while you were deciding. Nothing was written.
-        Do:  run vfio-patch apply again to see a fresh diff
+        Do:  run vfio-patch apply again to see the new diff
       `
   },
   {
@@ -305,7 +306,7 @@ const CONDITIONS: Condition[] = [
     stderr: text`
       vfio-patch: another vfio-patch (pid ${process.pid}) is working on ${FILE}. Nothing was written.
         Why: it holds the lock of /etc/nixos since WHEN
-        Do:  wait for it and run this again; if process ${process.pid} is something else: rm /etc/nixos/.vfio-patch.lock
+        Do:  wait until it ends, then run this again; if process ${process.pid} is not vfio-patch: rm /etc/nixos/.vfio-patch.lock
       `
   },
   {
@@ -315,7 +316,7 @@ const CONDITIONS: Condition[] = [
     exit: 5,
     stderr: text`
       vfio-patch: an earlier run was interrupted, and its record /etc/nixos/.vfio-patch.journal is damaged. Nothing was written.
-        Do:  see that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
+        Do:  check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
   },
   {
@@ -329,7 +330,7 @@ const CONDITIONS: Condition[] = [
     exit: 5,
     stderr: text`
       vfio-patch: ${FILE} was edited after the last option set, so undo would lose those edits. Nothing was written.
-        Do:  take the change out by hand
+        Do:  revert the change in an editor
       `
   },
   {
@@ -381,7 +382,7 @@ for (const condition of CONDITIONS) {
     })
     expect(['refused', 'failed']).toContain(outcome)
     const { message: what, excerpt, why, hint: remedy } = error
-    const message = { what, excerpt, why, remedy, code: '', exit }
+    const message: Message = { what, excerpt, why, remedy, code: condition.code }
     const given = Object.entries(message).filter(([, it]) => it !== null)
     expect(formatMessage(Object.fromEntries(given) as typeof message).replace(' --json', '')).toBe(
       condition.stderr

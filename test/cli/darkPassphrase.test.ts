@@ -109,10 +109,10 @@ function written(line: string): string {
 }
 
 const NOTES = text`
-  Card: ${CARD}; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.
-  IOMMU: that of Intel, as the processor is.
-  Named by ID, as nothing that stays with the host has the same.
-  Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.
+  Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
+  IOMMU type: intel (detected from the CPU).
+  Selected by PCI ID: no other device on this host has it.
+  Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start because of that, use --disable-efifb.
   Note: ${CARD} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.
   `
 const MENDING_ALL = MENDING.replace('configuration.nix', '/etc/nixos/configuration.nix')

@@ -75,7 +75,7 @@ test.concurrent('an ID that a card of the host has as well becomes an address', 
     told: [
       HEADLINE,
       MOVED,
-      'Named by address, as 0000:0c:00.1 (audio) of the host has the same ID.'
+      'Selected by address: 0000:0c:00.1 (audio) of the host has the same ID.'
     ]
   })
 })
@@ -86,7 +86,7 @@ test.concurrent('the only card is refused, whether the IDs move or stay', async 
     code: 7,
     stderr: text`
       vfio-patch: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080] is the only card that can show a picture. Nothing was written.
-        Why: after the next boot the host would have none.
+        Why: after the next boot the host would have no picture.
              configuration.nix:3 names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.
         Do:  leave it with the host until a guest starts: add --bind hooks;
              or give it a boot entry of its own: add --specialisation vfio;

@@ -331,7 +331,7 @@ test.concurrent('a file that changes while it is evaluated', async () => {
     stdout: '',
     stderr: text`
       vfio-patch: ${FILE} changed while you were deciding. Nothing was written.
-        Do:  run vfio-patch option set again to see a fresh diff
+        Do:  run vfio-patch option set again to see the new diff
       `
   })
   expect(place.read('pc.nix')).toBe('{ }\n')

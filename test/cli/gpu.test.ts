@@ -37,9 +37,9 @@ async function planned(machine: string, ...flags: string[]) {
   }
 }
 
-const AMD = 'IOMMU: that of AMD, as the processor is.'
-const INTEL = 'IOMMU: that of Intel, as the processor is.'
-const BY_ID = 'Named by ID, as nothing that stays with the host has the same.'
+const AMD = 'IOMMU type: amd (detected from the CPU).'
+const INTEL = 'IOMMU type: intel (detected from the CPU).'
+const BY_ID = 'Selected by PCI ID: no other device on this host has it.'
 
 test.concurrent('two cards of different makers: by ID', async ({ expect }) => {
   expect(await planned('x570-two-makers', '--gpu', '01:00.0')).toEqual({
@@ -52,7 +52,7 @@ test.concurrent('two cards of different makers: by ID', async ({ expect }) => {
           ];
       `,
     told: [
-      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.',
+      'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
       AMD,
       BY_ID
     ]
@@ -75,9 +75,9 @@ test.concurrent('two equal cards: by address, with the ID as a guard', async ({ 
           ];
       `,
     told: [
-      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070]; 0000:0a:00.1 (audio) goes along, as a guest takes a card whole.',
+      'Card: 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070], with 0000:0a:00.1 (audio): a guest gets a whole card.',
       AMD,
-      'Named by address, as 0000:01:00.0 (display) and 0000:01:00.1 (audio) of the host have the same ID.'
+      'Selected by address: 0000:01:00.0 (display) and 0000:01:00.1 (audio) of the host have the same ID.'
     ]
   })
 })
@@ -98,10 +98,10 @@ test.concurrent('only the sound has the ID of another: by address all the same',
           competingDrivers = [ "amdgpu" "radeon" "snd_hda_intel" "xhci_pci" ];
       `,
     told: [
-      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT]; 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C) go along, as a guest takes a card whole.',
+      'Card: 0000:03:00.0 AMD Navi 21 [Radeon RX 6800/6800 XT / 6900 XT], with 0000:03:00.1 (audio), 0000:03:00.2 (USB) and 0000:03:00.3 (USB-C): a guest gets a whole card.',
       AMD,
-      'Named by address, as 0000:0c:00.1 (audio) of the host has the same ID.',
-      'Drivers: vfio-pci is loaded before xhci_pci, too, as part of the card would go there.'
+      'Selected by address: 0000:0c:00.1 (audio) of the host has the same ID.',
+      'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
     ]
   })
 })
@@ -128,10 +128,10 @@ test.concurrent('functions in groups of their own', async ({ expect }) => {
           ];
       `,
     told: [
-      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080]; 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C) go along, as a guest takes a card whole.',
+      'Card: 0000:01:00.0 NVIDIA TU104 [GeForce RTX 2080], with 0000:01:00.1 (audio), 0000:01:00.2 (USB) and 0000:01:00.3 (USB-C): a guest gets a whole card.',
       INTEL,
       BY_ID,
-      'Drivers: vfio-pci is loaded before xhci_pci, too, as part of the card would go there.'
+      'Drivers: vfio-pci is also loaded before xhci_pci, which would bind part of the card.'
     ]
   })
 })
@@ -145,7 +145,7 @@ test.concurrent('the IOMMU is off: first that', async ({ expect }) => {
       `,
     told: [
       INTEL,
-      'The IOMMU is off, so the first part only turns it on. Reboot, then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away.'
+      'The IOMMU is off, so this run only turns it on. Reboot, then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away.'
     ]
   })
 })
@@ -162,10 +162,10 @@ test.concurrent('the screen of the host, confirmed', async ({ expect }) => {
           ];
       `,
     told: [
-      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.',
+      'Card: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590], with 0000:01:00.1 (audio): a guest gets a whole card.',
       INTEL,
       BY_ID,
-      "Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.",
+      "Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start because of that, use --disable-efifb.",
       'Note: 0000:01:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
     ]
   })
@@ -183,10 +183,10 @@ test.concurrent('the only card, while a guest runs', async ({ expect }) => {
           bindAtBoot = false;
       `,
     told: [
-      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:0a:00.1 (audio) goes along, as a guest takes a card whole.',
+      'Card: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:0a:00.1 (audio): a guest gets a whole card.',
       AMD,
       BY_ID,
-      "Note: the firmware shows its first screen on 0000:0a:00.0; if a guest can't start for that, use --disable-efifb."
+      "Note: the firmware shows its first screen on 0000:0a:00.0; if a guest can't start because of that, use --disable-efifb."
     ]
   })
 })
@@ -258,7 +258,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--address', '04:00.0'],
     7,
     text`
-      vfio-patch: 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983 carries what this system lives on: / and /boot. Nothing was written.
+      vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
         Why: after the next boot it would belong to the guest, and the host would not find its files.
         Do:  leave 0000:04:00.0 with the host; ${OTHER}
       `
@@ -269,7 +269,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '8086:7ae2'],
     7,
     text`
-      vfio-patch: 0000:00:17.0 Intel Alder Lake-S PCH SATA Controller [AHCI Mode] carries what this system lives on: /, /boot, swap on sda3 and the encrypted sda2. Nothing was written.
+      vfio-patch: this system uses a disk of 0000:00:17.0 Intel Alder Lake-S PCH SATA Controller [AHCI Mode]: /, /boot, swap on sda3 and the encrypted sda2. Nothing was written.
         Why: after the next boot it would belong to the guest, and the host would not find its files.
         Do:  leave 0000:00:17.0 with the host; ${OTHER}
       `
@@ -281,8 +281,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: 0000:06:00.0 Intel I211 Gigabit Network Connection is the only network card (enp6s0). Nothing was written.
-        Why: after the next boot this machine could not be reached, nor reach anything.
-        Do:  put in another one for the host first, or leave this one with it
+        Why: after the next boot this machine would have no network.
+        Do:  install another one for the host first, or leave this one with the host
       `
   ],
   [
@@ -303,7 +303,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: ${gtx1080} is the only card that can show a picture. Nothing was written.
-        Why: after the next boot the host would have none.
+        Why: after the next boot the host would have no picture.
         Do:  leave it with the host until a guest starts: add --bind hooks;
              or give it a boot entry of its own: add --specialisation vfio
       `
@@ -314,9 +314,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '10de:2484'],
     7,
     text`
-      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
-        Why: after the next boot the host would have none; and an ID means all cards that have it.
-        Do:  name only what the guest is to have, e.g. --gpu 0000:0a:00.0
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
+        Why: after the next boot the host would have no picture; an ID selects all cards that have it.
+        Do:  name only the card for the guest, e.g. --gpu 0000:0a:00.0
       `
   ],
   [
@@ -325,9 +325,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '01:00.0', '--gpu', '0a:00.0'],
     7,
     text`
-      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
-        Why: after the next boot the host would have none.
-        Do:  name only what the guest is to have, e.g. --gpu 0000:0a:00.0
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GA104 [GeForce RTX 3070] and 0000:0a:00.0 NVIDIA GA104 [GeForce RTX 3070] would all go. Nothing was written.
+        Why: after the next boot the host would have no picture.
+        Do:  name only the card for the guest, e.g. --gpu 0000:0a:00.0
       `
   ],
   [
@@ -336,9 +336,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--device', '10de:1b80', '--device', '1002:6985'],
     7,
     text`
-      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
-        Why: after the next boot the host would have none.
-        Do:  name only what the guest is to have, e.g. --gpu 0000:01:00.0
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
+        Why: after the next boot the host would have no picture.
+        Do:  name only the card for the guest, e.g. --gpu 0000:01:00.0
       `
   ],
   [
@@ -348,7 +348,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network). Nothing was written.
-        Why: the IOMMU can not keep them apart, so they go to the guest together or not at all.
+        Why: the IOMMU can't isolate them from each other, so a guest gets all of them or none.
         Do:  put the card in another slot, or ${OTHER}
       `
   ],
@@ -358,7 +358,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '08:00.0', '--address', '02:00.0', '--address', '02:00.1', '--address', '04:00.0'],
     7,
     text`
-      vfio-patch: 0000:02:00.1 AMD 400 Series Chipset SATA Controller carries what this system lives on: / and /boot. Nothing was written.
+      vfio-patch: this system uses a disk of 0000:02:00.1 AMD 400 Series Chipset SATA Controller: / and /boot. Nothing was written.
         Why: after the next boot it would belong to the guest, and the host would not find its files.
              besides, 0000:04:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is the only network card (enp4s0).
         Do:  leave 0000:02:00.1 with the host; ${OTHER}
@@ -370,8 +370,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '07:00.0'],
     2,
     text`
-      vfio-patch: this machine has nothing at 0000:07:00.0.
-        Do:  give one of its cards:
+      vfio-patch: this machine has no device at 0000:07:00.0.
+        Do:  name one of its cards:
              ${gtx1080}
       `
   ],
@@ -392,7 +392,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     2,
     text`
       vfio-patch: 0000:06:00.0 Realtek Semiconductor Co., Ltd. RTL8111/8168/8411 PCI Express Gigabit Ethernet Controller is not a graphics card.
-        Do:  to give it away all the same: --address 0000:06:00.0
+        Do:  to give it away anyway: --address 0000:06:00.0
       `
   ],
   [
@@ -417,7 +417,7 @@ test.concurrent('refused: the card with the monitor', async () => {
     code: 7,
     stderr: text`
       vfio-patch: 0000:01:00.0 is the card that shows this screen. After the next boot you would have no picture. Nothing was written.
-        Why: no monitor is at 0000:00:02.0 Intel AlderLake-S GT1, which stays with the host.
+        Why: no monitor is plugged into 0000:00:02.0 Intel AlderLake-S GT1, which would be left to the host.
         Do:  plug your monitor in there, ${OTHER},
              put it in its own boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
@@ -434,8 +434,8 @@ test.concurrent('refused: a card whose driver tells of no monitors, where there 
   await expectRefusal(place, words, {
     code: 7,
     stderr: text`
-      vfio-patch: 0000:01:00.0 may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot. Nothing was written.
-        Why: no monitor is at 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100], which stays with the host.
+      vfio-patch: 0000:01:00.0 may be the card that shows your screen: its driver does not report monitors. If it is, you would have no picture after the next boot. Nothing was written.
+        Why: no monitor is plugged into 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100], which would be left to the host.
         Do:  plug your monitor in there, ${OTHER},
              put it in its own boot entry (add --specialisation vfio),
              or confirm with: vfio-patch ${words.join(' ')} --confirm 0000:01:00.0
@@ -450,8 +450,8 @@ test.concurrent('refused: the card that is left, where another file gives the ot
   await expectRefusal(place, [...words, '--yes'], {
     code: 7,
     stderr: text`
-      vfio-patch: no card would be left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
-        Why: after the next boot the host would have none.
+      vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
+        Why: after the next boot the host would have no picture.
              0000:01:00.0 goes already, by card.nix:2.
         Do:  take it out of card.nix:2 first, or leave the other with the host
       `
@@ -489,9 +489,9 @@ test.concurrent('a group with others in it that the host can do without', async 
     code: 7,
     stderr: text`
       vfio-patch: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network). Nothing was written.
-        Why: the IOMMU can not keep them apart, so they go to the guest together or not at all.
+        Why: the IOMMU can't isolate them from each other, so a guest gets all of them or none.
         Do:  put the card in another slot, or choose another card: vfio-patch scan;
-             or give them away as well, if the host can do without: vfio-patch ${words.join(' ')} ${others.join(' ')}
+             or give them away as well, if the host does not need them: vfio-patch ${words.join(' ')} ${others.join(' ')}
       `
   })
   const together = await place.run([...words, ...others])
@@ -512,8 +512,8 @@ test.concurrent('no IOMMU in the firmware', async () => {
     {
       code: 7,
       stderr: text`
-      vfio-patch: IOMMU is off: /sys/kernel/iommu_groups is empty. Nothing was written.
-        Why: the firmware shows none to the kernel, and without it no device can be given to a guest.
+      vfio-patch: the IOMMU is off: /sys/kernel/iommu_groups is empty. Nothing was written.
+        Why: the firmware does not offer one to the kernel, and without it a guest can not get a device.
         Do:  switch on VT-d or AMD-Vi in the firmware setup, reboot, then: vfio-patch scan
       `
     }
@@ -565,7 +565,7 @@ test.concurrent('something else is at an address than the configuration says', a
     )
   )
   const stderr = text`
-    vfio-patch: the configuration names 0000:0a:00.0 as 10de:1e04, but this machine has 10de:1b80 there. Nothing was written.
+    vfio-patch: the configuration expects 10de:1e04 at 0000:0a:00.0, but this machine has 10de:1b80 there. Nothing was written.
       Why: cards were moved, or this is another machine.
       Do:  vfio-patch scan, then: vfio-patch diff --gpu ADDR
     `
@@ -577,12 +577,12 @@ test.concurrent('single devices that share a group are taken as they are named, 
 }) => {
   const told = async (...flags: string[]) => (await planned('dirty-group', ...flags)).told
   expect(await told('--address', '08:00.0', '--address', '08:00.1')).toEqual([
-    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets all of a group or none of it. Put it into another slot, or see whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.',
+    'Note: 0000:08:00.0 shares IOMMU group 15 with 0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network), and a guest gets all of a group or nothing. Put it into another slot, or check whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.',
     'Note: 0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590] may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.'
   ])
   const [first] = await told('--device', '10de:1b80', '--confirm', '0a:00.0')
   expect(first).toBe(
-    'Note: 0000:0a:00.0 shares IOMMU group 17 with 0000:0a:00.1 (audio), and a guest gets all of a group or none of it; that is a part of the same card, so name it, too.'
+    'Note: 0000:0a:00.0 shares IOMMU group 17 with 0000:0a:00.1 (audio), and a guest gets all of a group or nothing; that is part of the same card, so name it too.'
   )
   const patched = await told('--address', '08:00.0', '--acs-patch')
   expect(patched.filter(it => it.includes('IOMMU group'))).toEqual([])

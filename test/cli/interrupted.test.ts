@@ -323,7 +323,7 @@ needing('strace')('a file that was edited since is left alone, with a way out', 
   expect([code, stdout]).toEqual([5, ''])
   expect(stderr.replace(INTERRUPTED, 'INTERRUPTED')).toBe(text`
     vfio-patch: INTERRUPTED, and /etc/nixos/configuration.nix was edited since. Nothing was written.
-      Do:  see that your files are as you want them (old versions: ${SUDO}vfio-patch undo --list), then: rm /etc/nixos/.vfio-patch.journal
+      Do:  check that your files are as you want them (old versions: ${SUDO}vfio-patch undo --list), then: rm /etc/nixos/.vfio-patch.journal
     `)
   const files = (all: string[]) => all.filter(it => it.includes('.nix: '))
   expect(files(place.snapshot())).toEqual(files(before))
@@ -339,7 +339,7 @@ test.concurrent('a journal that is none', async () => {
     code: 5,
     stderr: text`
       vfio-patch: an earlier run was interrupted, and its record /etc/nixos/.vfio-patch.journal is damaged. Nothing was written.
-        Do:  see that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
+        Do:  check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
   })
 })
@@ -358,7 +358,7 @@ test.concurrent('another vfio-patch at work, and a lock that one left', async ()
   expect(stderr).toBe(text`
     vfio-patch: another vfio-patch (pid ${child.pid}) is working on /etc/nixos/configuration.nix. Nothing was written.
       Why: it holds the lock of /etc/nixos since WHEN
-      Do:  wait for it and run this again; if process ${child.pid} is something else: rm /etc/nixos/.vfio-patch.lock
+      Do:  wait until it ends, then run this again; if process ${child.pid} is not vfio-patch: rm /etc/nixos/.vfio-patch.lock
     `)
   expect(place.files()).toEqual(before)
   rmSync(lock)
@@ -375,7 +375,7 @@ needing('root')('a folder for the backups that others have rights to', async () 
   await expectRefusal(place, [...APPLY, 'configuration.nix'], {
     code: 4,
     stderr: text`
-      vfio-patch: could not save a backup in /state: the folder /state keeps your backups, and others have rights to it (mode 755). Nothing was written.
+      vfio-patch: could not save a backup in /state: the folder /state has your backups, and other users have access to it (mode 755). Nothing was written.
         Do:  chmod 700 /state, or repeat with --no-backup --yes
       `
   })

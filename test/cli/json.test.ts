@@ -371,7 +371,7 @@ test.concurrent('a file that is not there', async () => {
     backup: null,
     earlierRuns: [],
     warnings: [],
-    error: errorOf('NOT_FOUND', 4, `${FILE} does not exist.`, 'see whether the name is right')
+    error: errorOf('NOT_FOUND', 4, `${FILE} does not exist.`, 'check the file name')
   })
 })
 
@@ -451,7 +451,7 @@ test.concurrent('a document that gets lost is an error; that something was writt
   expect(await place.run([...words, '-y'], { script })).toEqual({
     code: 8,
     stdout: '',
-    stderr: lost.replace('the output', 'warning: the change is written, but the output')
+    stderr: lost.replace('the output', 'warning: the change was written, but: the output')
   })
   expect(place.read('pc.nix')).toBe(CHANGED)
   expect((await place.run(words, { script })).code).toBe(4)

@@ -217,7 +217,7 @@ test.concurrent('undo refuses after an edit', async () => {
     code: 5,
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix was edited after the last apply, so undo would lose those edits. Nothing was written.
-        Do:  take it out and keep your edits: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch remove /etc/nixos/configuration.nix
+        Do:  remove vfio-patch and keep your edits: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch remove /etc/nixos/configuration.nix
       `
   })
 })

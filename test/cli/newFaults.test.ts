@@ -48,9 +48,9 @@ test.concurrent('more memory than there is, and an ID that the host needs, too',
     await told(files, ...of('x570-two-makers'), '--gpu', '01:00.0', '--hugepages', '1G:64')
   ).toBe(text`
     ${HEADLINE}
-    Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.
-    IOMMU: that of AMD, as the processor is.
-    Named by ID, as nothing that stays with the host has the same.
+    Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.
+    IOMMU type: amd (detected from the CPU).
+    Selected by PCI ID: no other device on this host has it.
     Will be a problem: configuration.nix:18: HUGEPAGES_TOO_MANY, huge pages of 64.0 GiB in all leave the host too little of its 31.3 GiB. Why: what is reserved is gone for the host, which then runs out of memory or does not start. Do: leave the host 4 GiB: at most 27 of these pages.
     ${CHECKED}
     `)

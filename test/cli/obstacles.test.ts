@@ -76,7 +76,7 @@ test.concurrent('a link into the store', async () => {
   await expectRefusal(place, CALL, {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/configuration.nix is a link into the Nix store (/etc/nixos/configuration.nix -> /etc/nixos/real.nix -> ${made}) and cannot be edited.
+      vfio-patch: /etc/nixos/configuration.nix is a symlink into the Nix store (/etc/nixos/configuration.nix -> /etc/nixos/real.nix -> ${made}) and cannot be edited.
         Why: it is generated, e.g. by home-manager or environment.etc.
         Do:  find the source file in your repository and pass that file
       `
@@ -116,7 +116,7 @@ test.concurrent('a pipe', async () => {
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix is not a regular file.
-        Do:  pass the file that it stands for
+        Do:  pass a regular file
       `
   })
 })
@@ -147,8 +147,8 @@ test.concurrent('a folder that everybody may write to', async () => {
   await expectRefusal(place, CALL, {
     code: 3,
     stderr: text`
-      vfio-patch: others may write to the folder /etc/nixos (mode 777). Nothing was written.
-        Why: somebody else could put another file in its place while this runs.
+      vfio-patch: other users can write to the folder /etc/nixos (mode 777). Nothing was written.
+        Why: another user could replace files in it while this runs.
         Do:  sudo chmod go-w /etc/nixos
       `
   })
@@ -162,7 +162,7 @@ needing('root')("another user's folder, unless that user called sudo", async () 
     code: 3,
     stderr: text`
       vfio-patch: the folder /etc/nixos belongs to another user (1234). Nothing was written.
-        Why: somebody else could put another file in its place while this runs.
+        Why: another user could replace files in it while this runs.
         Do:  run this from that user's account with sudo, or: sudo chown root: /etc/nixos
       `
   })
@@ -210,7 +210,7 @@ needing('root', 'unshare')('a single file that is mounted', async () => {
     {
       code: 3,
       stderr: text`
-        vfio-patch: /etc/nixos/configuration.nix is a mount point of its own and cannot be replaced safely. Nothing was written.
+        vfio-patch: /etc/nixos/configuration.nix is a mount point and cannot be replaced safely. Nothing was written.
           Why: a single file is bind-mounted, as impermanence does.
           Do:  edit the original: vfio-patch apply /persist/configuration.nix
         `
@@ -230,7 +230,7 @@ needing('root')('a place for backups that is none', async () => {
     code: 4,
     stderr: text`
       vfio-patch: could not save a backup in /state: /state is not a folder. Nothing was written.
-        Do:  see to that folder, or repeat with --no-backup --yes
+        Do:  check that folder, or repeat with --no-backup --yes
       `
   })
   expect(await place.run([...CALL, '--no-backup'])).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -251,7 +251,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     stderr:
       text`
         vfio-patch: /etc/nixos/configration.nix does not exist, and there is no run to undo for it.
-          Do:  see the runs: ${SUDO}vfio-patch undo --list
+          Do:  list the runs: ${SUDO}vfio-patch undo --list
         ` + sudo('undo --yes configration.nix')
   })
   await expectRefusal(place, ['undo', '--yes', '--run', '../x'], {
@@ -259,7 +259,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     stderr:
       text`
         vfio-patch: there is no run ../x.
-          Do:  see the runs: ${SUDO}vfio-patch undo --list
+          Do:  list the runs: ${SUDO}vfio-patch undo --list
         ` + sudo('undo --yes --run ../x')
   })
   expect(await place.run(['undo', '--list'])).toEqual({
@@ -285,7 +285,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
   await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
     code: 4,
     stderr: text`
-      vfio-patch: the copy /state/runs/RUN-1/${name} that run RUN-1 kept is damaged or gone. Nothing was written.
+      vfio-patch: the backup /state/runs/RUN-1/${name} of run RUN-1 is damaged or missing. Nothing was written.
         Do:  restore the file from a backup of your own
       `
   })

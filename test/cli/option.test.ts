@@ -44,7 +44,7 @@ test.concurrent('undo refuses after an edit', async () => {
     code: 5,
     stderr: text`
       vfio-patch: ${FILE} was edited after the last option set, so undo would lose those edits. Nothing was written.
-        Do:  take the change out by hand
+        Do:  revert the change in an editor
       `
   })
 })

@@ -118,7 +118,7 @@ test.concurrent('a file that is not there', async () => {
     code: 4,
     stderr: text`
       vfio-patch: /etc/nixos/p.nix does not exist.
-        Do:  see whether the name is right
+        Do:  check the file name
       `
   })
   const place = makePlace({ 'hosts/pc.nix': '{ }\n' })

@@ -42,7 +42,7 @@ test.concurrent('output that gets lost after the change is made', async () => {
   expect(code).toBe(8)
   expect(
     stderr.endsWith(
-      `\n${LOST.replace('the output', 'warning: the change is written, but the output')}`
+      `\n${LOST.replace('the output', 'warning: the change was written, but: the output')}`
     )
   ).toBe(true)
   expect(place.read('pc.nix')).toBe(CONFIGURATION.replace('1', '2'))
@@ -123,9 +123,9 @@ needing('root')('a record of whoever called sudo, and a state folder of theirs',
   const record = {
     code: 5,
     stderr: text`
-      vfio-patch: an earlier run was interrupted (2026-11-22 16:03) whose record /etc/nixos/.vfio-patch.journal another user could have put there. Nothing was written.
+      vfio-patch: an earlier run was interrupted (2026-11-22 16:03), and another user could have written its record /etc/nixos/.vfio-patch.journal. Nothing was written.
         Why: with sudo such a record counts only for that user's own folders
-        Do:  as that user run this without sudo; or see that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
+        Do:  run this as that user without sudo; or check that your files are as you want them, then: rm /etc/nixos/.vfio-patch.journal
       `
   }
   await expectRefusal(place, [...SET, '-qy'], record, { env })
@@ -218,7 +218,7 @@ needing('root', 'chattr')(
       code: 3,
       stdout: '',
       stderr: text`
-      vfio-patch: ${FILE} can only be added to (chattr +a). Nothing was written.
+      vfio-patch: ${FILE} is append-only (chattr +a). Nothing was written.
         Do:  sudo chattr -a ${FILE}, then run this again
       `
     })
@@ -237,9 +237,9 @@ needing('root', 'chattr')('a folder that can only be added to', async ({ onTestF
     code: 3,
     stdout: '',
     stderr: text`
-      vfio-patch: /etc/nixos can only be added to (chattr +a). Nothing was written.
+      vfio-patch: /etc/nixos is append-only (chattr +a). Nothing was written.
         Do:  sudo chattr -a /etc/nixos, then run this again
-             left behind: ${left.map(it => `/etc/nixos/${it}`).join(', ')}; the next command that writes sees to it
+             not deleted: ${left.map(it => `/etc/nixos/${it}`).join(', ')}; the next command that writes does that
       `
   }
   expect(await place.run([...SET, '-qy'])).toEqual(refusal)
@@ -265,15 +265,15 @@ needing('root', 'chattr')(
     const shown = '/etc/nixos/vfio/default.nix'
     const journal = '/etc/nixos/.vfio-patch.journal'
     expect(stderr.slice(stderr.indexOf('vfio-patch: '), stderr.indexOf('Wrote'))).toBe(text`
-    vfio-patch: warning: the change is written, but: ${shown} can only be added to (chattr +a).
+    vfio-patch: warning: the change was written, but: ${shown} is append-only (chattr +a).
       Do:  sudo chattr -a ${shown}, then run this again
-    vfio-patch: warning: the change is written, but this is left behind: ${shown}, ${journal}.
-      Do:  see to the cause; the next command that writes does the rest and deletes it
+    vfio-patch: warning: the change was written, but: could not delete ${shown}, ${journal}.
+      Do:  fix the cause; the next command that writes finishes this run and deletes them
     `)
     // The next one says the same until the cause is gone.
     const again = await place.run(['remove', 'pc.nix', '-qy', OFF])
     expect(again.code).toBe(5)
-    expect(again.stderr).toContain(`  Why: ${shown} can only be added to (chattr +a).`)
+    expect(again.stderr).toContain(`  Why: ${shown} is append-only (chattr +a).`)
     expect(again.stderr).toContain(`  Do:  sudo chattr -a ${shown}, then run this again\n`)
     spawnSync('chattr', ['-a', path])
     expect((await place.run(['remove', 'pc.nix', '-qy', OFF])).code).toBe(0)

@@ -196,7 +196,7 @@ test.concurrent('a configuration that somebody else changes meanwhile', async ()
     stdout: '',
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix changed while you were deciding. Nothing was written.
-        Do:  run vfio-patch apply again to see a fresh diff
+        Do:  run vfio-patch apply again to see the new diff
       `
   })
   expect(place.read('configuration.nix')).toBe('# mine\n')

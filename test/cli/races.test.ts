@@ -25,7 +25,7 @@ const QUESTION = '[y/N] '
 
 const STALE = text`
   vfio-patch: ${FILE} changed while you were deciding. Nothing was written.
-    Do:  run vfio-patch option set again to see a fresh diff
+    Do:  run vfio-patch option set again to see the new diff
   `
 
 function given(): Place {
@@ -61,7 +61,7 @@ needing('strace')('two at once: the second is told who is at it, and loses nothi
     code: 5,
     stdout: '',
     stderr: expect.stringMatching(
-      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Why: it holds the lock of \/etc\/nixos since WHEN, by: vfio-patch option set -qy pc\.nix a 2 --parse-check=off\n {2}Do: {2}wait for it and run this again\n$/
+      /^vfio-patch: another vfio-patch \(pid \d+\) is working on \/etc\/nixos\/pc\.nix\. Nothing was written\.\n {2}Why: it holds the lock of \/etc\/nixos since WHEN, by: vfio-patch option set -qy pc\.nix a 2 --parse-check=off\n {2}Do: {2}wait until it ends, then run this again\n$/
     )
   })
   expect((await first).code).toBe(0)
@@ -102,9 +102,9 @@ needing('strace')('quietly where it is to be quiet, and not for ever', async () 
   const { first, code, stdout, stderr } = await whileOther(8, '-qy')
   expect([first.code, code, stdout]).toEqual([0, 5, ''])
   expect(stderr.replace(/pid \d+/, 'pid N')).toBe(text`
-    vfio-patch: another vfio-patch (pid N) is writing another configuration, and was not done after 5 seconds. Nothing was written.
+    vfio-patch: another vfio-patch (pid N) is writing another configuration, and did not finish within 5 seconds. Nothing was written.
       Why: all configurations share the backups in /state, which are locked since WHEN, by: vfio-patch option set -qy pc.nix a 2 --parse-check=off
-      Do:  wait for it and run this again
+      Do:  wait until it ends, then run this again
     `)
 })
 

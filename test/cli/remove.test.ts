@@ -160,7 +160,7 @@ test.concurrent('what was edited since the apply stays, and undo names remove', 
     code: 5,
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix was edited after the last apply, so undo would lose those edits. Nothing was written.
-        Do:  take it out and keep your edits: ${SUDO}vfio-patch remove /etc/nixos/configuration.nix
+        Do:  remove vfio-patch and keep your edits: ${SUDO}vfio-patch remove /etc/nixos/configuration.nix
       `
   })
   expect((await place.run(['remove', 'configuration.nix', '--yes'])).code).toBe(0)

@@ -73,7 +73,7 @@ test.concurrent('a file outside is refused', async () => {
       code: 3,
       stderr: text`
       vfio-patch: /etc/nixos/configuration.nix is not inside /mnt.
-        Do:  pass a file below /mnt, or leave --root away
+        Do:  pass a file below /mnt, or omit --root
       `
     }
   )

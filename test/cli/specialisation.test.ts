@@ -59,11 +59,11 @@ test('from apply to remove, and undo', async () => {
     ${FILE}: 2 changes; vfio/: N new files
     Boot entry: the options are in specialisation.vfio; the usual boot entry stays as it is.
     ${LEAVES.replace('LINE', '3')}
-    Card: ${CARD}; 0000:01:00.1 (audio) goes along, as a guest takes a card whole.
-    IOMMU: that of Intel, as the processor is.
-    Named by ID, as nothing that stays with the host has the same.
+    Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
+    IOMMU type: intel (detected from the CPU).
+    Selected by PCI ID: no other device on this host has it.
     Note: in that boot entry the monitor at 0000:01:00.0 shows the guest; for the host, plug one into 0000:00:02.0 Intel AlderLake-S GT1.
-    Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start for that, use --disable-efifb.
+    Note: the firmware shows its first screen on 0000:01:00.0. Choose the host's card as the primary display in the firmware setup; if a guest can't start because of that, use --disable-efifb.
     Note: ${CARD} may not come back when a guest shuts down; the module vendor-reset helps with many of its kind.
     ${CHECKED}
     Wrote /etc/nixos/vfio/ (new) and ${FILE}.
@@ -122,7 +122,7 @@ test.concurrent('diff shows the same, and check finds nothing in it', async ({ e
   const shown = await place.run(call('diff', 'single-gpu', ...words))
   expect(shown.code).toBe(1)
   expect(shown.stderr).toContain(
-    'Note: in that boot entry the host has no picture; see that you can reach it over ssh.\n'
+    'Note: in that boot entry the host has no picture; make sure that you can reach it over ssh.\n'
   )
   const done = await place.run(call('apply', 'single-gpu', ...words, '--yes'))
   expect(done.code).toBe(0)
@@ -153,7 +153,7 @@ test.concurrent('the IOMMU is off: first that, in the entry', async ({ expect })
   const words = call('apply', 'iommu-off', '--gpu', '01:00.0', '--specialisation', 'vfio', '--yes')
   const first = await place.run(words)
   expect(first.stderr).toContain(
-    'The IOMMU is off, so the first part only turns it on. Reboot into the boot entry "vfio", then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
+    'The IOMMU is off, so this run only turns it on. Reboot into the boot entry "vfio", then run this again to give 0000:01:00.0 NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate] away; or add --assume-isolated, if you know that nothing shares its IOMMU group.\n'
   )
   expect(place.read('configuration.nix')).toContain(text`
     specialisation.vfio.configuration = {
@@ -169,7 +169,7 @@ test.concurrent('the IOMMU is off: first that, in the entry', async ({ expect })
     '--assume-isolated'
   ])
   expect(all.stderr).toContain(
-    'The IOMMU is off, so nobody sees its groups: that the card shares none is on your word.\n'
+    "The IOMMU is off, so groups can't be checked; trusting --assume-isolated.\n"
   )
   expect(place.read('configuration.nix')).toContain(
     '\n        "10de:2504" # NVIDIA GA106 [GeForce RTX 3060 Lite Hash Rate]\n'
@@ -282,7 +282,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--gpu', '01:00.0', '--address', '04:00.0', ...ENTRY],
     7,
     text`
-      vfio-patch: 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983 carries what this system lives on: / and /boot. Nothing was written.
+      vfio-patch: this system uses a disk of 0000:04:00.0 Samsung Electronics Co Ltd NVMe SSD Controller SM981/PM981/PM983: / and /boot. Nothing was written.
         Why: after the next boot it would belong to the guest, and the host would not find its files.
         Do:  leave 0000:04:00.0 with the host; ${OTHER}
       `
@@ -294,8 +294,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     7,
     text`
       vfio-patch: 0000:06:00.0 Intel I211 Gigabit Network Connection is the only network card (enp6s0). Nothing was written.
-        Why: after the next boot this machine could not be reached, nor reach anything.
-        Do:  put in another one for the host first, or leave this one with it
+        Why: after the next boot this machine would have no network.
+        Do:  install another one for the host first, or leave this one with the host
       `
   ],
   [
@@ -396,7 +396,7 @@ test.concurrent('what is at an address is looked at in the entry, too', async ()
   await expectRefusal(place, call('diff', 'single-gpu', '--ignore-msrs'), {
     code: 7,
     stderr: text`
-      vfio-patch: the configuration names 0000:0a:00.0 as 10de:1e04, but this machine has 10de:1b80 there. Nothing was written.
+      vfio-patch: the configuration expects 10de:1e04 at 0000:0a:00.0, but this machine has 10de:1b80 there. Nothing was written.
         Why: cards were moved, or this is another machine.
         Do:  vfio-patch scan, then: vfio-patch diff --gpu ADDR
       `

@@ -19,8 +19,8 @@ function module(size: number): string {
 
 const refusal = (name: string, what: string) => text`
   vfio-patch: ${name} is too big: ${what} Nothing was written.
-    Why: to edit a bigger one and to prove the edit would take minutes and gigabytes of memory; files that people write are far smaller.
-    Do:  see whether it is the right file; move big tables or texts into files of their own, which import or builtins.readFile reads
+    Why: editing a bigger file and proving the edit would take minutes and gigabytes of memory; files that people write are far smaller.
+    Do:  check that it is the right file; move big tables or texts into files of their own, and read these with import or builtins.readFile
   `
 
 const CALLS = [

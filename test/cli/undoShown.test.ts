@@ -221,7 +221,7 @@ test.concurrent('redo refuses after an edit, and undo where another run changed 
     code: 5,
     stderr: text`
       vfio-patch: /etc/nixos/a.nix was edited after the last undo, so redo would lose those edits. Nothing was written.
-        Do:  take your edit out by hand, or run the command again that was undone
+        Do:  revert your edit, or run the undone command again
       `
   })
   await place.run(['option', 'set', 'a.nix', 'x', '2', '-qy', OFF])
@@ -259,10 +259,10 @@ test.concurrent('a damaged record is said to be damaged, and not that there is n
   const refusal = {
     code: 4,
     stderr: text`
-      vfio-patch: the record of run RUN-1 is damaged, or of another version: /state/runs/RUN-1/manifest.json. Nothing was written.
-        Why: it may have changed the files last, and nobody knows which ones.
-        Do:  take another run back by its name: ${SUDO}vfio-patch undo --list
-             or leave that run out for good: rm -r /state/runs/RUN-1
+      vfio-patch: the record of run RUN-1 is damaged or from another version: /state/runs/RUN-1/manifest.json. Nothing was written.
+        Why: it may be the run that changed the file last, and only its record has the files that it changed.
+        Do:  undo another run by its ID: ${SUDO}vfio-patch undo --list
+             or discard that run: rm -r /state/runs/RUN-1
       `
   }
   for (const words of [['pc.nix'], ['pc.nix', '--redo'], ['--run', id]])
@@ -328,7 +328,7 @@ needing(
     stdout: '',
     stderr: text`
       vfio-patch: /etc/nixos/pc.nix was edited after the last option set, so undo would lose those edits. Nothing was written.
-        Do:  take the change out by hand
+        Do:  revert the change in an editor
              Runs made by root are kept apart, in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -qy pc.nix
       `
   })
@@ -361,7 +361,7 @@ test.concurrent('a configuration that was removed since is to be put back', asyn
     code: 5,
     stderr: text`
       vfio-patch: /etc/nixos/pc.nix was removed after the last option set. Nothing was written.
-        Do:  put the file back as it was, then run this again
+        Do:  restore the file, then run this again
       `
   })
   place.write('pc.nix', written)

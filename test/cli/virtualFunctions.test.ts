@@ -16,10 +16,10 @@ const GPU1 = GPU.replace('02.0', '02.1')
 const NIC = '0000:01:00.0 Intel 82576 Gigabit Network Connection'
 const MODULES = Object.keys(installedModules()).length
 
-const INTEL = 'IOMMU: that of Intel, as the processor is.'
+const INTEL = 'IOMMU type: intel (detected from the CPU).'
 const UNMADE =
   'Note: nothing in the configuration makes virtual functions, so after a restart 0000:00:02.0 has none. See that a number is written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
-const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt takes it when the guest starts, and ${GPU} stays with its driver, i915.`
+const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt detaches it when the guest starts, and ${GPU} keeps its driver, i915.`
 
 function given(guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)): Place {
   return makePlace({ 'configuration.nix': PLAIN, 'guest.xml': guest })
@@ -34,7 +34,7 @@ const DOMAIN = ['--domain', 'guest.xml']
 /** How a guest gets a virtual function, by the parts of its address. */
 function inDomain(bus: string, slot: string, part: string): string {
   return [
-    `give a guest 0000:${bus}:${slot}.${part} while it runs, by this in its domain:`,
+    `to give a guest 0000:${bus}:${slot}.${part} while it runs, add this to its domain:`,
     `<hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x${bus}' slot='0x${slot}' function='0x${part}'/></source></hostdev>`,
     'then: vfio-patch apply --domain GUEST.xml'
   ].join('\n       ')
@@ -128,7 +128,7 @@ describe('for a guest', () => {
       `Mended devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,
       `Mended devices/interface, line 7: adds managed='yes'. Why: 0000:01:10.2 ${why}`,
       TAKEN,
-      `Virtual function: 0000:01:10.2 Intel 82576 Virtual Function; nothing is bound at boot, libvirt takes it when the guest starts, and ${NIC} stays with its driver, igb.`,
+      `Virtual function: 0000:01:10.2 Intel 82576 Virtual Function; nothing is bound at boot, libvirt detaches it when the guest starts, and ${NIC} keeps its driver, igb.`,
       INTEL
     ])
     const file = place.read('vfio/guests/small.nix')
@@ -174,7 +174,7 @@ describe('for a guest', () => {
     expect(code).toBe(0)
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; its file is yours to edit.',
-      `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} stays with its driver, i915.`,
+      `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} keeps its driver, i915.`,
       INTEL,
       "Note: 0000:00:02.1: nobody takes it from the host's driver when small starts. In guest.xml, say managed='yes' there.",
       UNMADE
@@ -193,7 +193,7 @@ describe('for a guest', () => {
     expect(code).toBe(0)
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; its file is yours to edit.',
-      `Virtual function: 0000:01:10.0 Intel 82576 Virtual Function; nothing is bound at boot, the guest gets it from its driver, nvidia, and ${NIC} stays with its driver, igb.`,
+      `Virtual function: 0000:01:10.0 Intel 82576 Virtual Function; nothing is bound at boot, the guest gets it from its driver, nvidia, and ${NIC} keeps its driver, igb.`,
       INTEL,
       UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
     ])
@@ -214,7 +214,7 @@ describe('for a guest', () => {
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; its file is yours to edit.',
       INTEL,
-      `The IOMMU is off, so the first part only turns it on. Reboot, then run this again to see whether ${GPU1} can go to a guest.`,
+      `The IOMMU is off, so this run only turns it on. Reboot, then run this again to see whether ${GPU1} can go to a guest.`,
       UNMADE
     ])
   })
@@ -228,9 +228,9 @@ describe('for a guest', () => {
       code: 7,
       stderr: text`
         vfio-patch: ${GPU1} shares IOMMU group 2 with 0000:00:02.0 (display). Nothing was written.
-          Why: the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function.
+          Why: the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function.
                guest.xml gives it to small.
-          Do:  put the card into another slot, or see whether the firmware has a setting for ACS: vfio-patch scan;
+          Do:  put the card into another slot, or check whether the firmware has a setting for ACS: vfio-patch scan;
                or change the addresses in guest.xml, if it is from another machine
         `
     })
@@ -245,7 +245,7 @@ describe('for a guest', () => {
       code: 7,
       stderr: text`
         vfio-patch: ${GPU1} shares IOMMU group 11 with 0000:00:02.2 (display). Nothing was written.
-          Why: the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other.
+          Why: the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other.
                guest.xml gives it to small.
           Do:  keep drivers of the host from the virtual functions (sriov_drivers_autoprobe), then run this again;
                or change the addresses in guest.xml, if it is from another machine
@@ -263,9 +263,9 @@ describe('for a guest', () => {
       code: 7,
       stderr: text`
         vfio-patch: 0000:01:10.0 Intel 82576 Virtual Function is the only network card (enp1s0f0, enp1s0f0v0 and enp1s0f1). Nothing was written.
-          Why: while the guest runs, this machine could not be reached, nor reach anything.
+          Why: while the guest runs, this machine would have no network.
                guest.xml gives it to small.
-          Do:  put in another one for the host first, or leave this one with it;
+          Do:  install another one for the host first, or leave this one with the host;
                or change the addresses in guest.xml, if it is from another machine
         `
     })
@@ -282,7 +282,7 @@ describe('for a guest', () => {
           Why: vfio-pci would take 0000:01:00.0 from its own driver, and without that it has no virtual functions.
                besides, ${NIC} has 2 virtual functions, which would be gone.
                guest.xml gives it to small.
-          Do:  take one of the two out: 0000:01:10.2 of the domain, or 0000:01:00.0 of the flags and of virtualisation.vfio;
+          Do:  remove one of the two: 0000:01:10.2 from the domain, or 0000:01:00.0 from the flags and virtualisation.vfio;
                or change the addresses in guest.xml, if it is from another machine
         `
     })
@@ -301,7 +301,7 @@ test.concurrent('scan shows which group keeps one from guests', async ({ expect 
     `IOMMU group 2, shared by 0000:00:02.0 and its virtual functions
 ● 0000:00:02.0  8086:4692  display  i915      Intel Alder Lake-S GT1 [UHD Graphics 730]
                 monitor at HDMI-A-1; first screen of the firmware (boot_vga); resets: flr, pm
-                stays: it is part of the processor; no other card is left to show a picture; its 2
+                stays: it is part of the processor; no other card could show a picture; its 2
                 virtual functions would be gone
                 virtual functions: 2 of at most 7
   0000:00:02.1  8086:4692  display  -         Intel Alder Lake-S GT1 [UHD Graphics 730]
@@ -326,7 +326,7 @@ describe('by flags', () => {
       ['--address', '00:02.1'],
       text`
         vfio-patch: 0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.
-          Why: ${TOO_LATE}; 0000:00:02.0 stays with its driver.
+          Why: ${TOO_LATE}; 0000:00:02.0 keeps its driver.
           Do:  ${inDomain('00', '02', '1')}
         `
     ],
@@ -335,7 +335,7 @@ describe('by flags', () => {
       ['--gpu', '0000:00:02.1', '--confirm', '0000:00:02.1'],
       text`
         vfio-patch: 0000:00:02.1 is a virtual function of 0000:00:02.0. Nothing was written.
-          Why: ${TOO_LATE}; 0000:00:02.0 stays with its driver.
+          Why: ${TOO_LATE}; 0000:00:02.0 keeps its driver.
           Do:  ${inDomain('00', '02', '1')}
         `
     ],
@@ -344,7 +344,7 @@ describe('by flags', () => {
       ['--address', '01:10.3', '--bind', 'hooks'],
       text`
         vfio-patch: 0000:01:10.3 would be a virtual function of 0000:01:00.1. Nothing was written.
-          Why: ${TOO_LATE}; 0000:01:00.1 stays with its driver.
+          Why: ${TOO_LATE}; 0000:01:00.1 keeps its driver.
           Do:  ${inDomain('01', '10', '3')}
         `
     ],
@@ -353,7 +353,7 @@ describe('by flags', () => {
       ['--device', '8086:4692', '--confirm', '00:02.0'],
       text`
         vfio-patch: 8086:4692 is the ID of the virtual functions 0000:00:02.1 and 0000:00:02.2, and of 0000:00:02.0 (display). Nothing was written.
-          Why: an ID stands for all devices that have it: vfio-pci would take 0000:00:02.0 (display) at boot, and without its own driver a device has no virtual functions.
+          Why: an ID selects all devices that have it: vfio-pci would take 0000:00:02.0 (display) at boot, and without its own driver a device has no virtual functions.
           Do:  ${inDomain('00', '02', '1')}
         `
     ],
@@ -371,7 +371,7 @@ describe('by flags', () => {
       ['--address', '01:00.0'],
       text`
         vfio-patch: ${NIC} has 2 virtual functions, which would be gone. Nothing was written.
-          Why: its own driver makes them, and vfio-pci would take the place of that driver.
+          Why: its own driver makes them, and vfio-pci would replace that driver.
           Do:  ${inDomain('01', '10', '0')};
                or turn them off first: echo 0 | sudo tee /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs;
                or keep them in the usual boot entry: add --specialisation vfio
@@ -382,7 +382,7 @@ describe('by flags', () => {
       ['--gpu', '00:02.0', '--confirm', '00:02.0'],
       text`
         vfio-patch: ${GPU} has 2 virtual functions, which would be gone. Nothing was written.
-          Why: its own driver makes them, and vfio-pci would take the place of that driver.
+          Why: its own driver makes them, and vfio-pci would replace that driver.
                besides, ${GPU} is the only card that can show a picture.
           Do:  ${inDomain('00', '02', '1')}
         `
@@ -412,7 +412,7 @@ describe('by flags', () => {
     const { code, stderr } = await place.run(call('apply', ...flags))
     expect(code).toBe(0)
     expect(stderr).toContain(
-      'Note: in that boot entry 0000:01:00.0 has no virtual functions, as its own driver does not get it.\nNote: enp1s0f0, which you are connected by, goes; other network cards stay, but none is connected.\n'
+      'Note: in that boot entry 0000:01:00.0 has no virtual functions, as vfio-pci replaces its own driver.\nNote: your connection, enp1s0f0, goes away; other network cards stay, but none is connected.\n'
     )
   })
 })

@@ -35,7 +35,7 @@ test.concurrent('a link that leads to nothing', async () => {
   await expectRefusal(place, APPLY, {
     code: 4,
     stderr: text`
-      vfio-patch: /etc/nixos/configuration.nix leads to nothing (/etc/nixos/configuration.nix -> /etc/nixos/gone.nix).
+      vfio-patch: /etc/nixos/configuration.nix is a dangling symlink (/etc/nixos/configuration.nix -> /etc/nixos/gone.nix).
         Do:  pass the file: vfio-patch apply PATH
              In an installer: nixos-generate-config --root /mnt, then vfio-patch apply --root /mnt
       `

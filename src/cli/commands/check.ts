@@ -20,7 +20,8 @@ import {
 } from '../../plan/fixes.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type CheckRequest, readCheckRequest, type WriteOptions } from '../args/request.ts'
-import { CommandError, detailsOf, EXIT, orThrow, plural } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import { CommandError, detailsOf, orThrow, plural } from '../message.ts'
 import { applyMessage, nixMessage, tooBigNotes } from '../messages/apply.ts'
 import { callDevice, type Names } from '../messages/devices.ts'
 import { nextStep } from '../messages/nextStep.ts'
@@ -54,7 +55,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const module = readModule(request, { store: request.fix === undefined })
   const { target, source, sources, context } = module
   const [syntax] = source.doc.errors
-  if (syntax) throw new CommandError(nixMessage(syntax, context, ''))
+  if (syntax) throw new CommandError(nixMessage(syntax, context, { isReadOnly: true }))
 
   const path = target.realpath
   const kind = kindOf(source.doc)

@@ -18,7 +18,8 @@ import { isLink } from '../../storage/system.ts'
 import { locateOutput, writeOutput } from '../../storage/write.ts'
 import type { WritingRequest } from '../args/request.ts'
 import { undoCallOn } from '../context.ts'
-import { EXIT, type Message } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import type { Message } from '../message.ts'
 import { obstacleMessage } from '../messages/files.ts'
 import {
   ledToRootsMessage,
@@ -225,8 +226,8 @@ async function stoppedBy(signal: NodeJS.Signals, body: PlanBody, quiet: boolean)
 function failedMessage(output: string, before: boolean): Message {
   return {
     code: 'EVAL_FAILED',
-    exit: EXIT.invalid,
-    what: 'the system does not evaluate with this change. Nothing was written.',
+    what: 'the system does not evaluate with this change.',
+    nothingWritten: true,
     ...(output === '' ? {} : { excerpt: output }),
     ...(before ? { why: 'it does not evaluate without the change either.' } : {}),
     remedy: before
@@ -242,10 +243,10 @@ function notCopiedMessage(
   const tooMany = problem.code === 'TOO_MANY'
   return {
     code: 'EVAL_NOT_COPIED',
-    exit: EXIT.io,
     what: tooMany
-      ? `${problem.path} holds more than ${problem.limit} files, too many to copy for --eval. Nothing was written.`
-      : `could not copy ${file} and what is around it to ${problem.path} (${problem.syscall}: ${problem.errno}). Nothing was written.`,
+      ? `${problem.path} holds more than ${problem.limit} files, too many to copy for --eval.`
+      : `could not copy ${file} and what is around it to ${problem.path} (${problem.syscall}: ${problem.errno}).`,
+    nothingWritten: true,
     remedy: tooMany
       ? 'keep the configuration in a folder or git repository of its own, or leave --eval away'
       : 'set TMPDIR to a folder with more space, or leave --eval away'

@@ -10,7 +10,8 @@ import { evaluateDomain } from '../../plan/evaluate.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type DomainRequest, readDomainRequest } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
-import { CommandError, EXIT, orThrow } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import { CommandError, orThrow } from '../message.ts'
 import { nixMessage } from '../messages/apply.ts'
 import { computedMessage, domainMessage, nixInsteadOfXml, withLines } from '../messages/guests.ts'
 import { printNotice, type Screens, writeExact } from '../output/output.ts'
@@ -65,7 +66,7 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
   const text = decodeModule(bytes, context)
   const doc = parseDocument(text)
   const [syntax] = doc.errors
-  if (syntax) throw new CommandError(nixMessage(syntax, context, ''))
+  if (syntax) throw new CommandError(nixMessage(syntax, context, { isReadOnly: true }))
   const xml = xmlOfNix(doc, context)
   const document = orThrow(readXml(xml), it => domainMessage({ ...it, code: 'BAD_VALUE' }, context))
   return { kind: 'nix', xml: undefined, document }
@@ -110,7 +111,6 @@ function compare({ document, kind }: Source, request: DomainRequest, context: Co
   if (evaluated.status !== 'missing' && !isSame) {
     throw new CommandError({
       code: 'NOT_LOSSLESS',
-      exit: EXIT.invalid,
       what: `${nameOfFile(context)}: Nix makes another domain of it.`,
       ...(evaluated.status === 'failed' ? { why: evaluated.output } : {}),
       remedy: `please report it, with the file and this call: ${context.line}`

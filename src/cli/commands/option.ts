@@ -23,7 +23,8 @@ import {
 import type { Arguments } from '../args/parse.ts'
 import type { CommandRequest } from '../args/request.ts'
 import { type Context, contextOf, nameOfFile } from '../context.ts'
-import { CommandError, EXIT, type Message, orThrow, usage } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import { CommandError, type Message, orThrow, usage } from '../message.ts'
 import { applyMessage, hintForPeople, nixMessage } from '../messages/apply.ts'
 import { tooBigInput } from '../messages/files.ts'
 import { nextStep } from '../messages/nextStep.ts'
@@ -124,7 +125,8 @@ function planMessage(error: NixError, context: Context): Message {
   if (error.code !== 'BAD_VALUE') return nixMessage(error, context)
   const { line } = error.at
   const remedy = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
-  return usage(`${error.message}. Nothing was written.`, remedy === undefined ? {} : { remedy })
+  const more = remedy === undefined ? {} : { remedy }
+  return usage(`${error.message}.`, { nothingWritten: true, ...more })
 }
 
 function checkMessage(problem: ApplyProblem, context: Context): Message {
@@ -132,7 +134,8 @@ function checkMessage(problem: ApplyProblem, context: Context): Message {
   if (problem.code !== 'PARSE_REJECTED') return message
   return {
     ...message,
-    what: `Nix would not accept what ${nameOfFile(context)} would become. Nothing was written.`,
+    what: `Nix would not accept what ${nameOfFile(context)} would become.`,
+    nothingWritten: true,
     remedy: 'see whether a name in the value is defined there; text needs quotes, or --string'
   }
 }
@@ -153,7 +156,7 @@ function optionGet(
   context: Context,
   { quiet, json, screens }: CommandRequest
 ): Report {
-  orThrow(document.module(), it => nixMessage(it, context, ''))
+  orThrow(document.module(), it => nixMessage(it, context, { isReadOnly: true }))
   let definitions: DefinitionReport[] = []
   if (flat) {
     const leaves = document.leaves().filter(it => startsWith(it.path, path ?? []))
@@ -212,7 +215,6 @@ function inFull(definition: DefinitionReport, { file }: Context): string {
 function undefinedHere(path: readonly string[] | undefined, context: Context): Message {
   return {
     code: 'NOT_DEFINED',
-    exit: EXIT.differences,
     what: `${nameOfFile(context)} does not define ${path === undefined ? 'anything' : formatPath(path)}.`
   }
 }

@@ -20,7 +20,8 @@ import { attempt, isLink, nearestExisting, reading } from '../../storage/system.
 import { ownershipOfOutput, removeFile, writeNewFile } from '../../storage/write.ts'
 import type { Arguments } from '../args/parse.ts'
 import { readScanRequest, type ScanRequest } from '../args/request.ts'
-import { CommandError, EXIT, orThrow, usage } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import { CommandError, orThrow, usage } from '../message.ts'
 import { callDevice, iommuName, list, type Names, whyNot } from '../messages/devices.ts'
 import { dumpMessage, outputLedMessage } from '../messages/output.ts'
 import { isUnicode, printNotice, type Screens, wrap, writeOutput } from '../output/output.ts'
@@ -85,7 +86,7 @@ function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Nam
   if (inside.length > 0) {
     const remedy = 'give a new folder, e.g. --dump my-machine'
     throw new CommandError(
-      usage(`--dump: ${folder} is not empty. Nothing was written.`, { remedy })
+      usage(`--dump: ${folder} is not empty.`, { nothingWritten: true, remedy })
     )
   }
   const problem = fill(path, [...texts, ['pci.ids', pciIdsOf(names)]])

@@ -24,7 +24,8 @@ import type { NewRun } from '../../storage/stateFolder.ts'
 import type { FileChange } from '../../storage/work.ts'
 import type { RecoveryRequest, WritingRequest } from '../args/request.ts'
 import { type Context, contextOf, stateFolderHere, VERSION, watch } from '../context.ts'
-import { EXIT, type Message, orThrow } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import { type Message, orThrow } from '../message.ts'
 import {
   commitMessage,
   dateOf,

@@ -9,16 +9,21 @@ import type { NixError } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { ApplyProblem, Obstacle } from '../../plan/problem.ts'
 import { type Context, callOn, nameOfFile } from '../context.ts'
-import { EXIT, type Message, shellWord, type Wording, type Words, wordsOf } from '../message.ts'
+import { type Message, shellWord, type Wording, type Words, wordsOf } from '../message.ts'
 import { drawnByToolkit } from '../output/output.ts'
 import { list } from './devices.ts'
 import { inMiB } from './files.ts'
 import { GUEST_WORDS } from './guests.ts'
 
-const NOTHING = 'Nothing was written.'
-
-/** What the toolkit refuses, with the line it is about; `truth` is what was done nevertheless. */
-export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHING}`): Message {
+/**
+ * What the toolkit refuses, with the line that it is about. `isReadOnly` is for a command that writes
+ * nothing anyway.
+ */
+export function nixMessage(
+  error: NixError,
+  context: Context,
+  { isReadOnly = false }: { isReadOnly?: boolean } = {}
+): Message {
   const { file, color, width } = context
   const { line, column } = error.at
   // The excerpt is indented, follows the number of its line, and may be cut off on both sides.
@@ -29,8 +34,8 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
   const atPlace = error.range.end > 0
   const message: Message = {
     code: error.code,
-    exit: bug ? EXIT.invalid : EXIT.refused,
-    what: `${file}${atPlace ? `:${line}:${column}` : ''}: ${error.message}.${truth}`
+    what: `${file}${atPlace ? `:${line}:${column}` : ''}: ${error.message}.`,
+    nothingWritten: !isReadOnly
   }
   if (atPlace) message.at = { path: file, line, column }
   if (atPlace && rendered.length > 2) message.excerpt = rendered.slice(1, 3).join('\n')
@@ -47,8 +52,8 @@ export function nixMessage(error: NixError, context: Context, truth = ` ${NOTHIN
 
 /** The words for a problem, mostly a refusal; `guest` is the XML of the guest that the run is about. */
 export function applyMessage(problem: ApplyProblem, context: Context, guest = 'FILE.xml'): Message {
-  const words = wordsOf(APPLY_WORDS, problem, { context, guest })
-  return { code: problem.code, exit: EXIT.refused, ...words }
+  if (problem.code === 'NIX') return nixMessage(problem.error, context)
+  return { code: problem.code, ...wordsOf(APPLY_WORDS, problem, { context, guest }) }
 }
 
 interface About {
@@ -56,11 +61,9 @@ interface About {
   guest: string
 }
 
-const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
+const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words> = {
   ...GUEST_WORDS,
-  NIX: ({ error }, { context }) => nixMessage(error, context),
   NOTHING_CHOSEN: ({ path }, { context }) => ({
-    exit: EXIT.usage,
     what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
     why: 'the tool does not guess which card you want to give away.',
     remedy: [
@@ -78,8 +81,8 @@ const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
       'or'
     )
     return {
-      exit: EXIT.usage,
-      what: `${context.file} sets up ${list(entries)}, and these flags can be for only one. ${NOTHING}`,
+      what: `${context.file} sets up ${list(entries)}, and these flags can be for only one.`,
+      nothingWritten: true,
       remedy: everywhere
         ? `add ${flags};\nwhat every boot entry has can be changed with: vfio-patch option set`
         : `add ${flags}`
@@ -88,7 +91,8 @@ const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
   GIVEN_EVERYWHERE: ({ path, name, at }, { context }) => {
     const file = at.path === path ? context.file : at.path
     return {
-      what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already. ${NOTHING}`,
+      what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already.`,
+      nothingWritten: true,
       at: { ...at, path: file },
       why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
       remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
@@ -99,7 +103,8 @@ const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
     const { line, column, spelling, option, ...at } = problem.import
     const file = at.path === path ? context.file : at.path
     return {
-      what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch. ${NOTHING}`,
+      what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch.`,
+      nothingWritten: true,
       at: { path: file, line, column },
       why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
       remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
@@ -109,20 +114,23 @@ const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
   FOREIGN_FOLDER: ({ path, found }) => ({
     what:
       found === path
-        ? `${path} is not a folder, and the modules of vfio-patch would go there. ${NOTHING}`
-        : `the folder ${path} is not one of vfio-patch: it holds ${found}. ${NOTHING}`,
+        ? `${path} is not a folder, and the modules of vfio-patch would go there.`
+        : `the folder ${path} is not one of vfio-patch: it holds ${found}.`,
+    nothingWritten: true,
     why: 'your own files are never overwritten.',
     remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
   }),
   MODULES_EDITED: ({ path, names }, { context }) => ({
-    what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'was' : 'were'} changed by hand. ${NOTHING}`,
+    what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'was' : 'were'} changed by hand.`,
+    nothingWritten: true,
     why: 'an update would take these changes away.',
     remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
   }),
   DECLARED_ELSEWHERE: ({ declaration, importer, option }, { context }) => {
     const isOwn = importer === undefined
     return {
-      what: `${isOwn ? context.file : declaration} already declares ${option}. ${NOTHING}`,
+      what: `${isOwn ? context.file : declaration} already declares ${option}.`,
+      nothingWritten: true,
       why: isOwn
         ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
         : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
@@ -135,7 +143,8 @@ const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
   IMPORTED_ELSEWHERE: ({ path, folder, importer }, { context }) => {
     const direct = importer === path
     return {
-      what: `${importer} already imports the modules of vfio-patch, from ${folder}. ${NOTHING}`,
+      what: `${importer} already imports the modules of vfio-patch, from ${folder}.`,
+      nothingWritten: true,
       why: 'imported twice from two folders, every option would be declared twice.',
       remedy: direct
         ? `leave --modules-dir away, or take that import out first`
@@ -143,14 +152,14 @@ const APPLY_WORDS: Wording<ApplyProblem, About, Words> = {
     }
   },
   PARSE_REJECTED: ({ path, output }, { context }) => ({
-    exit: EXIT.invalid,
-    what: `Nix would not accept the edited ${path}; this is a bug in vfio-patch. ${NOTHING}`,
+    what: `Nix would not accept the edited ${path}; this is a bug in vfio-patch.`,
+    nothingWritten: true,
     why: output,
     remedy: report(context)
   }),
   PARSE_CHECK_MISSING: ({ detail }) => ({
-    exit: EXIT.invalid,
-    what: `the result could not be checked with Nix: ${detail}. ${NOTHING}`,
+    what: `the result could not be checked with Nix: ${detail}.`,
+    nothingWritten: true,
     remedy: 'install Nix where this runs, or leave --parse-check away'
   })
 }
@@ -186,10 +195,11 @@ function notTakenOver(
   const rest = obstacles.length - shown.length
   const { line, column } = placeOf(first.text, first.range.start)
   const what = isOne
-    ? `${nameOf(first.path)}:${line}:${column}: ${first.what}. Nothing was written.`
-    : `${obstacles.length} things keep the modules of vfio-patch from taking the place of those that ${context.file} has. Nothing was written.`
+    ? `${nameOf(first.path)}:${line}:${column}: ${first.what}.`
+    : `${obstacles.length} things keep the modules of vfio-patch from taking the place of those that ${context.file} has.`
   return {
     what,
+    nothingWritten: true,
     at: { path: nameOf(first.path), line, column },
     excerpt: [...excerpt, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'),
     why: obstacles.every(it => it.kind === 'flake')
@@ -242,7 +252,7 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
     }
   }
   const { what, ...more } = words[kind]
-  return { what: `${file} ${what}. ${NOTHING}`, ...more }
+  return { what: `${file} ${what}.`, nothingWritten: true, ...more }
 }
 
 /**

@@ -1,4 +1,4 @@
-// How devices and what is about them are called in sentences.
+// How sentences name devices, and what they say of virtual functions.
 
 import { monitorsAt } from '../../machine/cards.ts'
 import type { Reason } from '../../machine/gates.ts'
@@ -6,7 +6,7 @@ import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import { briefDevice, classWord, describeUses, list, showsWord } from '../../machine/messages.ts'
 import { isDisplay } from '../../machine/read/pci.ts'
 import type { VirtualProblem } from '../../plan/guestDevices.ts'
-import { type Message, plural, type Wording } from '../message.ts'
+import { plural, refusal, type Wording, type Words } from '../message.ts'
 
 export { briefDevice, describeUses, list, showsWord }
 
@@ -18,19 +18,19 @@ export function callDevice(device: PciDevice, names: Names): string {
   return `${device.address} ${names.get(idOf(device)) ?? `(${classWord(device.class)})`}`
 }
 
-/** Why a card can't be had as it is, in a clause. */
+/** Why a guest can't have a card as it is, in a clause. */
 export function whyNot(reason: Reason): string {
   switch (reason.code) {
     case 'INTEGRATED':
       return 'it is part of the processor'
     case 'CARRIES_DISK':
-      return `your files are behind ${briefDevice(reason.device)}: ${describeUses(reason.uses)}`
+      return `this system uses a disk of ${briefDevice(reason.device)}: ${describeUses(reason.uses)}`
     case 'ONLY_NETWORK':
       return `${briefDevice(reason.device)} is your only network card`
     case 'ONLY_KEYBOARD':
       return `your only keyboard is plugged into ${briefDevice(reason.device)}`
     case 'ONLY_DISPLAY':
-      return 'no other card is left to show a picture'
+      return 'no other card could show a picture'
     case 'SHOWS_SCREEN':
       return `it ${showsWord(reason.device)} your screen${places(monitorsAt(reason.device))}`
     case 'SHARED_GROUP': {
@@ -46,36 +46,31 @@ function places(monitors: readonly string[]): string {
   return monitors.length === 0 ? '' : ` (${monitors.join(', ')})`
 }
 
-/** What its maker calls the IOMMU. */
+/** The name of the IOMMU in firmware setups. */
 export function iommuName({ cpu }: Machine): string {
   return cpu.vendor === 'amd' ? 'AMD-Vi' : cpu.vendor === 'intel' ? 'VT-d' : 'VT-d or AMD-Vi'
 }
 
-// The words for virtual functions (SR-IOV): why one is not bound at boot, and how a guest gets one.
+// Virtual functions (SR-IOV): why they are not bound at boot, and how a guest gets one.
 
-interface About {
-  names: Names
-  refuse: (what: string, why: string, remedy: string) => Message
-}
-
-/** Why virtual functions keep a choice from being made, and what to do instead. */
-export const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
-  VIRTUAL_FUNCTION: ({ address, areAvailable, physical }, { refuse }) =>
-    refuse(
+/** Why a device can't be chosen because of virtual functions, and what to do instead. */
+export const VIRTUAL_WORDS: Wording<VirtualProblem, { names: Names }, Words> = {
+  VIRTUAL_FUNCTION: ({ address, areAvailable, physical }) =>
+    refusal(
       `${address} ${areAvailable ? 'is' : 'would be'} a virtual function of ${physical}.`,
-      `${TOO_LATE}; ${physical} stays with its driver.`,
+      `${TOO_LATE}; ${physical} keeps its driver.`,
       inDomain(address)
     ),
-  ID_OF_VIRTUAL_FUNCTIONS: ({ id, virtual, physical, others, free }, { refuse, names }) => {
+  ID_OF_VIRTUAL_FUNCTIONS: ({ id, virtual, physical, others, free }, { names }) => {
     const whose =
       virtual.length > 0
         ? callVirtual(virtual)
         : `the virtual functions that ${list(physical.map(briefDevice))} can have`
     const isLost = others.some(it => physical.includes(it))
-    return refuse(
+    return refusal(
       `${id} is the ID of ${whose}${others.length > 0 ? `, and of ${list(others.map(briefDevice))}` : ''}.`,
       others.length > 0
-        ? `an ID stands for all devices that have it: vfio-pci would take ${list(others.map(briefDevice))} at boot${isLost ? ', and without its own driver a device has no virtual functions' : ''}.`
+        ? `an ID selects all devices that have it: vfio-pci would take ${list(others.map(briefDevice))} at boot${isLost ? ', and without its own driver a device has no virtual functions' : ''}.`
         : `${TOO_LATE}.`,
       [
         ...free.map(
@@ -86,10 +81,10 @@ export const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
       ].join(';\n')
     )
   },
-  HAS_VIRTUAL_FUNCTIONS: ({ device, virtual, isNeeded }, { refuse, names }) =>
-    refuse(
+  HAS_VIRTUAL_FUNCTIONS: ({ device, virtual, isNeeded }, { names }) =>
+    refusal(
       `${callDevice(device, names)} has ${plural(virtual.length, 'virtual function')}, which would be gone.`,
-      'its own driver makes them, and vfio-pci would take the place of that driver.',
+      'its own driver makes them, and vfio-pci would replace that driver.',
       isNeeded
         ? inDomain(virtual[0]?.address)
         : [
@@ -98,18 +93,18 @@ export const VIRTUAL_WORDS: Wording<VirtualProblem, About, Message> = {
             'or keep them in the usual boot entry: add --specialisation vfio'
           ].join(';\n')
     ),
-  PHYSICAL_FUNCTION_GIVEN: ({ device, physical }, { refuse, names }) =>
-    refuse(
+  PHYSICAL_FUNCTION_GIVEN: ({ device, physical }, { names }) =>
+    refusal(
       `${callDevice(device, names)} is a virtual function of ${physical.address}, which goes to guests itself.`,
       `vfio-pci would take ${physical.address} from its own driver, and without that it has no virtual functions.`,
-      `take one of the two out: ${device.address} of the domain, or ${physical.address} of the flags and of virtualisation.vfio`
+      `remove one of the two: ${device.address} from the domain, or ${physical.address} from the flags and virtualisation.vfio`
     )
 }
 
 const TOO_LATE =
   'a virtual function is made by the driver of its device, after vfio-pci binds devices at boot'
 
-/** How a guest gets a virtual function, or any one of those that were meant. */
+/** How a guest gets the virtual function at `address`, or any of several if that is undefined. */
 function inDomain(address: string | undefined): string {
   const [, domain, bus, slot, part] =
     /^([0-9a-f]+):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])$/.exec(address ?? '') ?? []
@@ -118,13 +113,13 @@ function inDomain(address: string | undefined): string {
       ? '<address …/>'
       : `<address domain='0x${domain}' bus='0x${bus}' slot='0x${slot}' function='0x${part}'/>`
   return [
-    `give a guest ${address ?? 'one of them'} while it runs, by this in its domain:`,
+    `to give a guest ${address ?? 'one of them'} while it runs, add this to its domain:`,
     `<hostdev mode='subsystem' type='pci' managed='yes'><source>${place}</source></hostdev>`,
     'then: vfio-patch apply --domain GUEST.xml'
   ].join('\n')
 }
 
-/** Some virtual functions by their addresses, many by their number. */
+/** Up to three virtual functions by their addresses, more by their number. */
 function callVirtual(devices: readonly PciDevice[]): string {
   const addresses = devices.map(it => it.address)
   if (addresses.length > 3) {
@@ -139,10 +134,10 @@ export function groupOfVirtual(others: readonly PciDevice[], physical: string | 
   const areVirtual = others.every(it => it.physicalFunction !== undefined)
   return {
     why: isOwn
-      ? 'the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function.'
-      : 'the IOMMU can not keep them apart: no guest starts with the one while a driver of the host has the other.',
+      ? "the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other, and without that driver there is no virtual function."
+      : "the IOMMU can't isolate them from each other: no guest starts with the one while a driver of the host has the other.",
     remedy: areVirtual
       ? 'keep drivers of the host from the virtual functions (sriov_drivers_autoprobe), then run this again'
-      : 'put the card into another slot, or see whether the firmware has a setting for ACS: vfio-patch scan'
+      : 'put the card into another slot, or check whether the firmware has a setting for ACS: vfio-patch scan'
   }
 }

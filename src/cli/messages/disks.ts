@@ -3,7 +3,7 @@
 import type { Guest } from '../../guests/needs/needs.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { DiskNote, DiskUse, HostDevice, UsedDisk } from '../../plan/disks/hostDevices.ts'
-import { EXIT, type Message } from '../message.ts'
+import type { Message } from '../message.ts'
 import { list } from './devices.ts'
 
 /** How a file of the configuration is called. */
@@ -24,8 +24,8 @@ export function diskMessage(
   const besides = rest.map(it => `besides, ${usedBy(it, guest.name, nameOf)}.`)
   return {
     code: 'CARRIES_DISK',
-    exit: EXIT.hardware,
-    what: `${where}: ${usedBy(first, guest.name, nameOf)}. Nothing was written.`,
+    what: `${where}: ${usedBy(first, guest.name, nameOf)}.`,
+    nothingWritten: true,
     ...(place === undefined ? {} : { at: { path: file, ...place } }),
     why: [whyNot(first), ...besides].join('\n'),
     remedy: remedyFor(first, guest)

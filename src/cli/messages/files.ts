@@ -1,378 +1,374 @@
-// The words for what keeps a file from being read, written or taken back.
+// Why a file can't be read, written or restored.
 
 import { dirname, join } from 'node:path'
 import type { CommitProblem } from '../../storage/commit.ts'
 import type { FileProblem, LockedProblem } from '../../storage/problem.ts'
 import type { OnDisk } from '../../storage/work.ts'
 import { type Context, callOn, stateFolderHere, undoCallOn } from '../context.ts'
-import { EXIT, type Message, shellWord, type Wording, wordsOf } from '../message.ts'
+import { type Message, shellWord, type Wording, type Words, wordsOf } from '../message.ts'
 
-const NOTHING = 'Nothing was written.'
+/** What the command does to the files that a problem is about, and what became of them. */
+type Effect = Pick<Message, 'nothingWritten' | 'onDisk'>
 
 const STATES: Record<OnDisk['state'], string> = {
   before: 'as before',
   after: 'with the change',
   other: 'something else',
-  unknown: 'can not be read'
+  unknown: 'unreadable'
 }
 
-/** A problem with reading, where nothing was to be written. */
+/** A problem with reading, in a command that had nothing to write yet. */
 export function readMessage(problem: FileProblem, context: Context): Message {
-  return fileMessage(problem, context, '')
+  return fileMessage(problem, context, {})
 }
 
-/** A problem with writing that was found before anything was tried. */
+/** A problem with writing that was found before anything was written. */
 export function obstacleMessage(problem: FileProblem, context: Context): Message {
-  return fileMessage(problem, context, ` ${NOTHING}`)
+  return fileMessage(problem, context, { nothingWritten: true })
 }
 
-/** A problem with writing. What it says of the disk is what was found there afterwards. */
+/** A problem with writing, with what the files contained afterwards. */
 export function commitMessage(problem: CommitProblem, context: Context): Message {
-  // Then somebody else changed what is not as before.
+  // Before the run began, only somebody else can have changed a file.
   const isBegun = problem.code !== 'LOCKED' && problem.code !== 'INTERRUPTED'
   const isUntouched = ({ state }: OnDisk) =>
     !isBegun || state === 'before' || (state === 'other' && problem.code === 'STALE')
-  const found = problem.onDisk.map(it => `${it.path} (${STATES[it.state]})`)
-  const truth = problem.onDisk.every(isUntouched)
-    ? NOTHING
-    : `Now on the disk: ${found.join(', ')}.`
-  const message = fileMessage(problem, context, ` ${truth}`)
+  const effect = problem.onDisk.every(isUntouched)
+    ? { nothingWritten: true }
+    : { onDisk: problem.onDisk.map(it => `${it.path} (${STATES[it.state]})`) }
+  const message = fileMessage(problem, context, effect)
   if (problem.leftovers.length === 0) return message
-  const left = `left behind: ${problem.leftovers.join(', ')}; the next command that writes sees to it`
+  const left = `not deleted: ${problem.leftovers.join(', ')}; the next command that writes does that`
   return { ...message, remedy: message.remedy ? `${message.remedy}\n${left}` : left }
 }
 
-/** What went wrong after the change was made. */
+/** A problem after the change was made. */
 export function warningMessage(problem: FileProblem, context: Context): Message {
-  // The backup itself is kept by then.
+  // The backup itself exists by then.
   const cause = problem.code === 'BACKUP_FAILED' ? problem.cause : problem
   const { code, what, remedy } = readMessage(cause, context)
-  const warning = {
-    code,
-    exit: EXIT.followUp,
-    what: `warning: the change is written, but: ${what}`
-  }
+  const warning: Message = { code, isWarning: true, what }
   return code === 'IMMUTABLE' && remedy !== undefined ? { ...warning, remedy } : warning
 }
 
-/** What should be gone after the change, and is still there. */
+/** Files that a run could not delete after the change was made. */
 export function leftMessage(left: readonly string[]): Message {
   return {
     code: 'LEFT_BEHIND',
-    exit: EXIT.followUp,
-    what: `warning: the change is written, but this is left behind: ${left.join(', ')}.`,
-    remedy: 'see to the cause; the next command that writes does the rest and deletes it'
+    isWarning: true,
+    what: `could not delete ${left.join(', ')}.`,
+    remedy: 'fix the cause; the next command that writes finishes this run and deletes them'
   }
 }
 
-/** What, what to do and why, of a file with too many bytes; `size` is undefined where it has not ended. */
-function tooBig(name: string, size: number | undefined, most: number, unsaid: string) {
+/** Why a file has too many bytes; `size` is undefined where it is not known. */
+function tooBig(name: string, size: number | undefined, most: number): Words {
   const limit = `a Nix file may have ${inMiB(most)}`
-  return [
-    size === undefined
-      ? `${name} is too big: ${limit}.${unsaid}`
-      : `${name} is too big: it has ${inMiB(size)}, and ${limit}.${unsaid}`,
-    'see whether it is the right file; move big tables or texts into files of their own, which import or builtins.readFile reads',
-    'to edit a bigger one and to prove the edit would take minutes and gigabytes of memory; files that people write are far smaller.'
-  ] as const
+  const has = size === undefined ? '' : `it has ${inMiB(size)}, and `
+  return {
+    what: `${name} is too big: ${has}${limit}.`,
+    nothingWritten: true,
+    why: 'editing a bigger file and proving the edit would take minutes and gigabytes of memory; files that people write are far smaller.',
+    remedy:
+      'check that it is the right file; move big tables or texts into files of their own, and read these with import or builtins.readFile'
+  }
 }
 
-/** The message about standard input with more than `most` bytes. */
+/** Standard input has more than `most` bytes. */
 export function tooBigInput(most: number): Message {
-  const [what, remedy, why] = tooBig('standard input', undefined, most, ` ${NOTHING}`)
-  return { code: 'TOO_BIG', exit: EXIT.refused, what, why, remedy }
+  return { code: 'TOO_BIG', ...tooBig('standard input', undefined, most) }
 }
 
-/** A number of bytes in MiB, rounded up so that what is too big never looks as if it fits. */
+/** A number of bytes in MiB, rounded up: a file that is too big never seems to fit. */
 export function inMiB(bytes: number): string {
   return `${Math.ceil((bytes / 1024 / 1024) * 10) / 10} MiB`
 }
 
-type Say = (what: string, remedy: string, why?: string) => Message
-
 interface About {
   context: Context
   command: string
-  /** The command whose run is taken back, and the command as its record says it. */
+  /** The command whose run is undone, and the command as its record has it. */
   done: string
   record: string
   /** The same call with sudo. */
   sudo: string
-  /** What the disk is like after the problem; empty where nothing was to be written. */
-  truth: string
-  /** Said where `truth` is empty, and reading is a part of writing. */
-  unsaid: string
-  io: Say
-  refused: Say
-  stale: Say
 }
 
-function fileMessage(problem: FileProblem, context: Context, truth: string): Message {
+function fileMessage(problem: FileProblem, context: Context, effect: Effect): Message {
   const { command, undoes: done = 'apply', record = command } = context
-  const say =
-    (exit: number): Say =>
-    (what, remedy, why) => ({
-      code: problem.code,
-      exit,
-      what: `${what}${truth}`,
-      ...(why === undefined ? {} : { why }),
-      remedy
-    })
-  return wordsOf(FILE_WORDS, problem, {
-    ...{ context, command, done, record, sudo: `sudo ${context.line}`, truth },
-    unsaid: truth === '' ? ` ${NOTHING}` : '',
-    ...{ io: say(EXIT.io), refused: say(EXIT.refused), stale: say(EXIT.stale) }
-  })
+  const about = { context, command, done, record, sudo: `sudo ${context.line}` }
+  const words = wordsOf(FILE_WORDS, problem, about)
+  // Where restoring has begun, some of it may be done.
+  const isStuck = problem.code === 'INTERRUPTED' && problem.why === 'STUCK'
+  return { code: problem.code, ...words, ...(isStuck ? {} : effect) }
 }
 
 const AS_PATCH = 'keep the change as a patch: add --dry-run -o vfio.patch'
 
-const FILE_WORDS: Wording<FileProblem, About, Message> = {
-  NOT_FOUND: ({ path, hops }, { context, command, io }) => {
+/** Codes of problems with reading that only matter to commands that write have `nothingWritten`. */
+const FILE_WORDS: Wording<FileProblem, About, Words> = {
+  NOT_FOUND: ({ path, hops }, { context, command }) => {
     const mnt = context.root === '/' ? '/mnt' : shellWord(context.root)
     if (command.startsWith('option ')) {
-      return io(`${path} does not exist.`, 'see whether the name is right')
+      return { what: `${path} does not exist.`, remedy: 'check the file name' }
     }
-    return io(
-      hops.length > 1
-        ? `${path} leads to nothing (${hops.join(' -> ')}).`
-        : `${path} does not exist.`,
-      [
+    return {
+      what:
+        hops.length > 1
+          ? `${path} is a dangling symlink (${hops.join(' -> ')}).`
+          : `${path} does not exist.`,
+      remedy: [
         `pass the file: vfio-patch ${command} PATH`,
         `In an installer: nixos-generate-config --root ${mnt}, then vfio-patch ${command} --root ${mnt}`
       ].join('\n')
-    )
+    }
   },
-  IS_DIRECTORY: ({ path }, { context, io }) =>
-    io(`${path} is a folder.`, `pass a file: ${callOn(`${path}/configuration.nix`, context)}`),
-  NOT_DIRECTORY: ({ path }, { io }) =>
-    io(`${path} is not a folder.`, 'move it out of the way, then run this again'),
-  NOT_REGULAR: ({ path }, { refused }) =>
-    refused(`${path} is not a regular file.`, 'pass the file that it stands for'),
-  TOO_BIG: ({ path, size, limit }, { unsaid, refused }) =>
-    refused(...tooBig(path, size, limit, unsaid)),
-  NOT_READABLE: ({ path }, { sudo, io }) => io(`cannot read ${path}: permission denied.`, sudo),
-  NOT_WRITABLE: ({ path }, { command, sudo, io }) =>
-    io(
-      `cannot write to ${path}: permission denied.`,
-      command === 'undo' ? sudo : `${sudo}\nor ${AS_PATCH}`
-    ),
-  READ_ONLY_FS: ({ path }, { command, io }) =>
-    io(
-      `${path} is on a read-only file system.`,
-      command === 'undo' ? 'remount it read-write' : `remount it read-write, or ${AS_PATCH}`
-    ),
-  STORE_LINK: ({ path, hops }, { refused }) =>
-    refused(
-      `${path} is a link into the Nix store (${hops.join(' -> ')}) and cannot be edited.`,
-      'find the source file in your repository and pass that file',
-      'it is generated, e.g. by home-manager or environment.etc.'
-    ),
-  LINK_LOOP: ({ path, hops }, { refused }) =>
-    refused(`${path} is a link that leads back to itself.`, 'mend the link', hops.join(' -> ')),
-  OUTSIDE_ROOT: ({ path, root }, { refused }) =>
-    refused(`${path} is not inside ${root}.`, `pass a file below ${root}, or leave --root away`),
-  IMMUTABLE: ({ path, mark }, { refused }) =>
-    refused(
-      mark === 'i'
-        ? `${path} is immutable (chattr +i).`
-        : `${path} can only be added to (chattr +a).`,
-      `sudo chattr -${mark} ${shellWord(path)}, then run this again`
-    ),
-  MOUNT_POINT: ({ path, source }, { context, refused }) =>
-    refused(
-      `${path} is a mount point of its own and cannot be replaced safely.`,
+  IS_DIRECTORY: ({ path }, { context }) => ({
+    what: `${path} is a folder.`,
+    remedy: `pass a file: ${callOn(`${path}/configuration.nix`, context)}`
+  }),
+  NOT_DIRECTORY: ({ path }) => ({
+    what: `${path} is not a folder.`,
+    remedy: 'move it out of the way, then run this again'
+  }),
+  NOT_REGULAR: ({ path }) => ({
+    what: `${path} is not a regular file.`,
+    remedy: 'pass a regular file'
+  }),
+  TOO_BIG: ({ path, size, limit }) => tooBig(path, size, limit),
+  NOT_READABLE: ({ path }, { sudo }) => ({
+    what: `cannot read ${path}: permission denied.`,
+    remedy: sudo
+  }),
+  NOT_WRITABLE: ({ path }, { command, sudo }) => ({
+    what: `cannot write to ${path}: permission denied.`,
+    remedy: command === 'undo' ? sudo : `${sudo}\nor ${AS_PATCH}`
+  }),
+  READ_ONLY_FS: ({ path }, { command }) => ({
+    what: `${path} is on a read-only file system.`,
+    remedy: command === 'undo' ? 'remount it read-write' : `remount it read-write, or ${AS_PATCH}`
+  }),
+  STORE_LINK: ({ path, hops }) => ({
+    what: `${path} is a symlink into the Nix store (${hops.join(' -> ')}) and cannot be edited.`,
+    why: 'it is generated, e.g. by home-manager or environment.etc.',
+    remedy: 'find the source file in your repository and pass that file'
+  }),
+  LINK_LOOP: ({ path, hops }) => ({
+    what: `${path} is a symlink that leads back to itself.`,
+    why: hops.join(' -> '),
+    remedy: 'fix the symlink'
+  }),
+  OUTSIDE_ROOT: ({ path, root }) => ({
+    what: `${path} is not inside ${root}.`,
+    remedy: `pass a file below ${root}, or omit --root`
+  }),
+  IMMUTABLE: ({ path, mark }) => ({
+    what: `${path} is ${mark === 'i' ? 'immutable' : 'append-only'} (chattr +${mark}).`,
+    remedy: `sudo chattr -${mark} ${shellWord(path)}, then run this again`
+  }),
+  MOUNT_POINT: ({ path, source }, { context }) => ({
+    what: `${path} is a mount point and cannot be replaced safely.`,
+    why: 'a single file is bind-mounted, as impermanence does.',
+    remedy:
       source === null
         ? 'edit the file that is mounted there'
-        : `edit the original: ${callOn(source, context)}`,
-      'a single file is bind-mounted, as impermanence does.'
-    ),
-  HARD_LINKS: ({ path, count }, { refused }) => {
+        : `edit the original: ${callOn(source, context)}`
+  }),
+  HARD_LINKS: ({ path, count }) => {
     const [from, to] = [shellWord(path), shellWord(`${path}.new`)]
-    return refused(
-      `${path} has ${count} hard links; replacing it would separate them.`,
-      `copy it first: cp ${from} ${to} && mv ${to} ${from}`
-    )
+    return {
+      what: `${path} has ${count} hard links; replacing it would separate them.`,
+      remedy: `copy it first: cp ${from} ${to} && mv ${to} ${from}`
+    }
   },
-  OPEN_FOLDER: ({ path, uid, mode }, { refused }) => {
-    const byMode = (mode & 0o022) !== 0
-    return refused(
-      byMode
-        ? `others may write to the folder ${path} (mode ${mode.toString(8)}).`
+  OPEN_FOLDER: ({ path, uid, mode }) => {
+    const isByMode = (mode & 0o022) !== 0
+    return {
+      what: isByMode
+        ? `other users can write to the folder ${path} (mode ${mode.toString(8)}).`
         : `the folder ${path} belongs to another user (${uid}).`,
-      byMode
+      why: 'another user could replace files in it while this runs.',
+      remedy: isByMode
         ? `sudo chmod go-w ${shellWord(path)}`
-        : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`,
-      'somebody else could put another file in its place while this runs.'
-    )
+        : `run this from that user's account with sudo, or: sudo chown root: ${shellWord(path)}`
+    }
   },
-  NOT_PRIVATE: ({ path, uid, mode }, { refused }) => {
+  NOT_PRIVATE: ({ path, uid, mode }) => {
     const isOwn = uid === process.geteuid?.()
-    return refused(
-      isOwn
-        ? `the folder ${path} keeps your backups, and others have rights to it (mode ${mode.toString(8)}).`
-        : `the folder ${path} is to keep your backups, and belongs to another user (${uid}).`,
-      isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way',
-      'what lies in it is what an undo puts in place.'
-    )
+    return {
+      what: isOwn
+        ? `the folder ${path} has your backups, and other users have access to it (mode ${mode.toString(8)}).`
+        : `the folder ${path} is for your backups, and belongs to another user (${uid}).`,
+      why: 'undo restores files from this folder.',
+      remedy: isOwn ? `chmod 700 ${shellWord(path)}` : 'move it out of the way'
+    }
   },
-  NO_SPACE: ({ path, needed }, { io }) =>
-    io(
-      `no space left for ${path} (needs ${Math.ceil(needed / 1024)} KB).`,
-      'free space (nix-collect-garbage), then run this again'
-    ),
-  IO_ERROR: ({ path, syscall, errno }, { io }) =>
-    io(`error on ${path} (${syscall}: ${errno}).`, 'check the disk (dmesg) before trying again'),
-  NOT_AS_WRITTEN: ({ path }, { io }) =>
-    io(
-      `${path} could not be written: what was read back is not what was written.`,
-      'check the disk (dmesg) before trying again'
-    ),
-  BACKUP_FAILED: (problem, { context, command, io }) => {
-    const { path } = problem
-    const cause = fileMessage(problem.cause, context, '')
-    const isUnsafe = cause.code === 'NOT_PRIVATE' || cause.code === 'OPEN_FOLDER'
-    const isFull = cause.code === 'NO_SPACE'
-    const isOthers = problem.cause.code === 'OPEN_FOLDER' && (problem.cause.mode & 0o022) === 0
-    const mend = isOthers
-      ? 'keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch'
-      : (isUnsafe && cause.remedy) || (isFull ? 'free space there' : 'see to that folder')
-    return io(
-      `could not save a backup in ${path}: ${cause.what}`,
-      command !== 'undo'
-        ? `${mend}, or repeat with --no-backup --yes`
-        : `${mend}, then run this again`
-    )
+  NO_SPACE: ({ path, needed }) => ({
+    what: `no space left for ${path} (needs ${Math.ceil(needed / 1024)} KB).`,
+    remedy: 'free space (nix-collect-garbage), then run this again'
+  }),
+  IO_ERROR: ({ path, syscall, errno }) => ({
+    what: `error on ${path} (${syscall}: ${errno}).`,
+    remedy: 'check the disk (dmesg) before trying again'
+  }),
+  NOT_AS_WRITTEN: ({ path }) => ({
+    what: `${path} could not be written: reading it back gave other bytes.`,
+    remedy: 'check the disk (dmesg) before trying again'
+  }),
+  BACKUP_FAILED: (problem, { context, command }) => {
+    const cause = fileMessage(problem.cause, context, {})
+    const remedy = backupRemedy(problem.cause, cause.remedy)
+    return {
+      what: `could not save a backup in ${problem.path}: ${cause.what}`,
+      remedy:
+        command === 'undo'
+          ? `${remedy}, then run this again`
+          : `${remedy}, or repeat with --no-backup --yes`
+    }
   },
-  BACKUP_DAMAGED: ({ path, run }, { unsaid, io }) =>
-    io(
-      `the copy ${path} that run ${run} kept is damaged or gone.${unsaid}`,
-      'restore the file from a backup of your own'
-    ),
-  STALE: ({ path }, { command, stale }) =>
-    stale(
-      `${path} changed while you were deciding.`,
-      `run vfio-patch ${command} again to see a fresh diff`
-    ),
-  LOCKED: (problem, { context, unsaid, truth }) => lockedMessage(problem, context, truth || unsaid),
-  EDITED_SINCE: ({ path, found }, { context, done, record, unsaid, stale }) =>
-    stale(
-      found === null
-        ? `${path} was removed after the last ${done}.${unsaid}`
-        : `${path} was edited after the last ${done}, so ${record === 'undo --redo' ? 'redo' : 'undo'} would lose those edits.${unsaid}`,
-      found === null
-        ? 'put the file back as it was, then run this again'
-        : record === 'undo --redo'
-          ? 'take your edit out by hand, or run the command again that was undone'
-          : done === 'apply'
-            ? `take it out and keep your edits: ${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(context.file, context, 'remove')}`
-            : 'take the change out by hand'
-    ),
-  INTERRUPTED: (problem, { context, unsaid, truth }) =>
-    interruptedMessage(problem, context, truth || unsaid),
-  RECORD_DAMAGED: ({ path, run }, { context, unsaid, io }) =>
-    io(
-      `the record of run ${run} is damaged, or of another version: ${path}.${unsaid}`,
-      [
-        `take another run back by its name: ${undoCallOn(undefined, context)} --list`,
-        `or leave that run out for good: rm -r ${shellWord(dirname(path))}`
-      ].join('\n'),
-      'it may have changed the files last, and nobody knows which ones.'
-    ),
-  NO_RUN: ({ path }, { context, io }) =>
-    io(`there is nothing to undo for ${path}.`, otherRuns(context))
+  BACKUP_DAMAGED: ({ path, run }) => ({
+    what: `the backup ${path} of run ${run} is damaged or missing.`,
+    nothingWritten: true,
+    remedy: 'restore the file from a backup of your own'
+  }),
+  STALE: ({ path }, { command }) => ({
+    what: `${path} changed while you were deciding.`,
+    remedy: `run vfio-patch ${command} again to see the new diff`
+  }),
+  LOCKED: (problem, { context }) => lockedWords(problem, context),
+  EDITED_SINCE: ({ path, found }, about) => {
+    const isRedo = about.record === 'undo --redo'
+    return {
+      what:
+        found === null
+          ? `${path} was removed after the last ${about.done}.`
+          : `${path} was edited after the last ${about.done}, so ${isRedo ? 'redo' : 'undo'} would lose those edits.`,
+      nothingWritten: true,
+      remedy: found === null ? 'restore the file, then run this again' : remedyForEdit(about)
+    }
+  },
+  INTERRUPTED: (problem, { context }) => interruptedWords(problem, context),
+  RECORD_DAMAGED: ({ path, run }, { context }) => ({
+    what: `the record of run ${run} is damaged or from another version: ${path}.`,
+    nothingWritten: true,
+    why: 'it may be the run that changed the file last, and only its record has the files that it changed.',
+    remedy: [
+      `undo another run by its ID: ${undoCallOn(undefined, context)} --list`,
+      `or discard that run: rm -r ${shellWord(dirname(path))}`
+    ].join('\n')
+  }),
+  NO_RUN: ({ path }, { context }) => ({
+    what: `there is nothing to undo for ${path}.`,
+    remedy: otherRuns(context)
+  })
 }
 
-/** Another run that holds a lock: who, of which folder, since when, and how it was called. */
-function lockedMessage(
-  { code, folder, pid, command, since }: LockedProblem,
-  context: Context,
-  truth: string
-): Message {
+/** What to do so that backups can be saved. */
+function backupRemedy(cause: FileProblem, remedy: string | undefined): string {
+  switch (cause.code) {
+    case 'OPEN_FOLDER':
+      if ((cause.mode & 0o022) === 0) {
+        return 'keep backups where nobody else can replace them, e.g. VFIO_PATCH_STATE=/var/lib/vfio-patch'
+      }
+      return remedy ?? 'check that folder'
+    case 'NOT_PRIVATE':
+      return remedy ?? 'check that folder'
+    case 'NO_SPACE':
+      return 'free space there'
+    default:
+      return 'check that folder'
+  }
+}
+
+function remedyForEdit({ context, done, record }: About): string {
+  if (record === 'undo --redo') return 'revert your edit, or run the undone command again'
+  if (done !== 'apply') return 'revert the change in an editor'
+  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
+  return `remove vfio-patch and keep your edits: ${sudo}${callOn(context.file, context, 'remove')}`
+}
+
+/** Another run that holds a lock: its process, the folder, since when, and its command line. */
+function lockedWords({ folder, pid, command, since }: LockedProblem, context: Context): Words {
   const isShared = folder === stateFolderHere(context.root)
   const who = `another vfio-patch (pid ${pid})`
-  // The lock is that of the folder, and the file may be a module that is not there yet.
-  const what = isShared
-    ? `${who} is writing another configuration, and was not done after ${WAITED} seconds.`
-    : `${who} is working on ${context.file}.`
   const when = since === null ? '' : ` since ${secondOf(since)} UTC`
   const called = command === null ? '' : `, by: ${command}`
   const lock = shellWord(join(folder, '.vfio-patch.lock'))
   return {
-    code,
-    exit: EXIT.stale,
-    what: `${what}${truth}`,
+    // The lock is on the folder, and the file may be a module that does not exist yet.
+    what: isShared
+      ? `${who} is writing another configuration, and did not finish within ${WAITED} seconds.`
+      : `${who} is working on ${context.file}.`,
+    nothingWritten: true,
     why: isShared
       ? `all configurations share the backups in ${folder}, which are locked${when}${called}`
       : `it holds the lock of ${folder}${when}${called}`,
     remedy:
       command === null
-        ? `wait for it and run this again; if process ${pid} is something else: rm ${lock}`
-        : 'wait for it and run this again'
+        ? `wait until it ends, then run this again; if process ${pid} is not vfio-patch: rm ${lock}`
+        : 'wait until it ends, then run this again'
   }
 }
 
 /** How long a run waits for one on another configuration, in seconds. */
 export const WAITED = 5
 
-/** An earlier run that this one can't finish or take back. */
-function interruptedMessage(
+/** An earlier run that this one can't finish or undo. */
+function interruptedWords(
   problem: Extract<FileProblem, { code: 'INTERRUPTED' }>,
-  context: Context,
-  truth: string
-): Message {
-  const { code, path, why, journal, started, cause } = problem
+  context: Context
+): Words {
+  const { path, why, journal, started, cause } = problem
   const when = started === null ? '' : ` (${dateOf(started)})`
   const earlier = `an earlier run was interrupted${when}`
   const accept = `rm ${shellWord(journal)}`
-  // Where a way back was begun, some of it may be done.
-  const said = why === 'STUCK' ? '' : truth
   const caused = cause === undefined ? undefined : readMessage(cause, context)
-  const message = (what: string, remedy: string, reason?: string): Message => ({
-    code,
-    exit: EXIT.stale,
-    what: `${earlier}${what}.${said}`,
-    ...(reason === undefined ? {} : { why: reason }),
-    remedy
-  })
   switch (why) {
     case 'EDITED':
-      return message(
-        `, and ${path} was edited since`,
-        `see that your files are as you want them (old versions: ${undoCallOn(undefined, context)} --list), then: ${accept}`
-      )
+      return {
+        what: `${earlier}, and ${path} was edited since.`,
+        nothingWritten: true,
+        remedy: `check that your files are as you want them (old versions: ${undoCallOn(undefined, context)} --list), then: ${accept}`
+      }
     case 'STUCK':
-      return message(
-        `, and ${path} could not be put right`,
-        [
-          caused?.remedy ?? 'see whether it can be read and written, then run this again',
-          `to keep all as it is: ${accept}`
-        ].join('\n'),
-        caused?.what
-      )
+      return {
+        what: `${earlier}, and ${path} could not be restored.`,
+        ...(caused === undefined ? {} : { why: caused.what }),
+        remedy: [
+          caused?.remedy ?? 'make it readable and writable, then run this again',
+          `to keep everything as it is: ${accept}`
+        ].join('\n')
+      }
     case 'OTHERS':
-      // Root can read every record: this one was not believed.
+      // Root can read every record: this one is not trusted.
       return process.geteuid?.() === 0
-        ? message(
-            ` whose record ${path} another user could have put there`,
-            `as that user run this without sudo; or see that your files are as you want them, then: ${accept}`,
-            "with sudo such a record counts only for that user's own folders"
-          )
-        : message(
-            ' that another user had started',
-            `run this as that user, e.g. sudo ${context.line}`
-          )
+        ? {
+            what: `${earlier}, and another user could have written its record ${path}.`,
+            nothingWritten: true,
+            why: "with sudo such a record counts only for that user's own folders",
+            remedy: `run this as that user without sudo; or check that your files are as you want them, then: ${accept}`
+          }
+        : {
+            what: `${earlier}, which another user had started.`,
+            nothingWritten: true,
+            remedy: `run this as that user, e.g. sudo ${context.line}`
+          }
     case 'DAMAGED':
-      return message(
-        `, and its record ${path} is damaged`,
-        `see that your files are as you want them, then: ${accept}`
-      )
+      return {
+        what: `${earlier}, and its record ${path} is damaged.`,
+        nothingWritten: true,
+        remedy: `check that your files are as you want them, then: ${accept}`
+      }
     case 'PENDING':
-      return message(' just now', 'run this again; it finishes that run or takes it back first')
+      return {
+        what: `${earlier} just now.`,
+        nothingWritten: true,
+        remedy: 'run this again; it first finishes or undoes that run'
+      }
   }
 }
 
-/** A time of ISO 8601 as people read it, by their own clock: `2026-11-22 16:03`. */
+/** A time of ISO 8601 in local time: `2026-11-22 16:03`. */
 export function dateOf(time: string): string {
   const date = new Date(time)
   if (Number.isNaN(date.getTime())) return 'at an unknown time'
@@ -381,14 +377,14 @@ export function dateOf(time: string): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}`
 }
 
-/** The same with seconds. */
+/** A time of ISO 8601 with seconds, as it is. */
 function secondOf(time: string): string {
   return time.replace('T', ' ').slice(0, 19)
 }
 
 function otherRuns(context: Context): string {
-  const list = `see the runs: ${undoCallOn(undefined, context)} --list`
-  // Each user has runs of their own.
+  const list = `list the runs: ${undoCallOn(undefined, context)} --list`
+  // Each account has its own runs.
   const isRoot = process.geteuid?.() === 0
   return isRoot ? list : `${list}\nor, if it was run with sudo: sudo ${context.line}`
 }

@@ -1,4 +1,4 @@
-// The words for what must stay with the host, and for cards that are not there.
+// Devices that must stay with the host or do not exist, and the notes on the devices that were chosen.
 
 import { hasUnknownMonitors, monitorsAt } from '../../machine/cards.ts'
 import type { Caution } from '../../machine/gates.ts'
@@ -7,7 +7,7 @@ import { isVgpu, isVirtual } from '../../machine/virtualFunctions.ts'
 import type { Choice, ChoiceProblem, Decision, MovedDevice } from '../../plan/devices.ts'
 import type { VirtualDecision } from '../../plan/guestDevices.ts'
 import type { Context } from '../context.ts'
-import { EXIT, type Message, type Wording, wordsOf } from '../message.ts'
+import { type Message, refusal, type Wording, type Words, wordsOf } from '../message.ts'
 import {
   briefDevice,
   callDevice,
@@ -21,7 +21,7 @@ import {
 
 const OTHER_CARD = 'choose another card: vfio-patch scan'
 
-/** The first problem in full, then what the others are. `call` is the whole call as typed. */
+/** The first problem in full, then what is wrong in the others. `call` is the whole call as typed. */
 export function problemMessage(
   problems: readonly ChoiceProblem[],
   call: string,
@@ -30,10 +30,7 @@ export function problemMessage(
   const [first, ...rest] = problems.map(it => messageOf(it, call, names))
   if (first === undefined) throw new Error('a refusal without a reason')
   if (rest.length === 0) return first
-  const why = [
-    first.why,
-    ...rest.map(it => `besides, ${it.what.replace(/ Nothing was written\.$/, '')}`)
-  ]
+  const why = [first.why, ...rest.map(it => `besides, ${it.what}`)]
   return { ...first, why: why.filter(it => it !== undefined).join('\n') }
 }
 
@@ -41,148 +38,135 @@ interface About {
   /** The whole call as typed. */
   call: string
   names: Names
-  /** A guest has a virtual function only while it runs. */
+  /** The host loses the device only while the guest runs. */
   isLater: boolean
-  refuse: (what: string, why: string, remedy: string) => Message
 }
 
 function messageOf(problem: ChoiceProblem, call: string, names: Names): Message {
-  return wordsOf(WORDS, problem, {
-    call,
-    names,
-    isLater: 'device' in problem && isVirtual(problem.device),
-    refuse: (what, why, remedy) => ({
-      code: problem.code,
-      exit: EXIT.hardware,
-      what: `${what} Nothing was written.`,
-      why,
-      remedy
-    })
-  })
+  const isLater = 'device' in problem && isVirtual(problem.device)
+  return { code: problem.code, ...wordsOf(WORDS, problem, { call, names, isLater }) }
 }
 
-const WORDS: Wording<ChoiceProblem, About, Message> = {
+const WORDS: Wording<ChoiceProblem, About, Words> = {
   ...VIRTUAL_WORDS,
-  CARRIES_DISK: ({ device, uses }, { names, isLater, refuse }) =>
-    refuse(
-      `${callDevice(device, names)} carries what this system lives on: ${describeUses(uses)}.`,
+  CARRIES_DISK: ({ device, uses }, { names, isLater }) =>
+    refusal(
+      `this system uses a disk of ${callDevice(device, names)}: ${describeUses(uses)}.`,
       isLater
         ? 'while the guest runs, the host would not find its files.'
         : 'after the next boot it would belong to the guest, and the host would not find its files.',
       `leave ${device.address} with the host; ${OTHER_CARD}`
     ),
-  ONLY_NETWORK: (problem, { names, isLater, refuse }) =>
-    refuse(
+  ONLY_NETWORK: (problem, { names, isLater }) =>
+    refusal(
       `${callDevice(problem.device, names)} is the only network card (${list(problem.names)}).`,
       isLater
-        ? 'while the guest runs, this machine could not be reached, nor reach anything.'
-        : 'after the next boot this machine could not be reached, nor reach anything.',
-      'put in another one for the host first, or leave this one with it'
+        ? 'while the guest runs, this machine would have no network.'
+        : 'after the next boot this machine would have no network.',
+      'install another one for the host first, or leave this one with the host'
     ),
-  ONLY_KEYBOARD: (problem, { names, isLater, refuse }) =>
-    refuse(
+  ONLY_KEYBOARD: (problem, { names, isLater }) =>
+    refusal(
       `the only keyboard (${list(problem.names)}) is plugged into ${callDevice(problem.device, names)}.`,
       isLater
         ? 'while the guest runs, you could not type.'
         : 'after the next boot you could not type.',
       'plug it into a port of another controller, then run this again'
     ),
-  ONLY_DISPLAY: (problem, { call, names, refuse }) => {
+  ONLY_DISPLAY: (problem, { call, names }) => {
     if (problem.others.length > 0) {
-      const all = [problem.device, ...problem.others].map(it => callDevice(it, names))
-      return refuse(
-        `no card would be left to show a picture: ${list(all)} would all go.`,
-        `after the next boot the host would have none${isByID(problem, call) ? '; and an ID means all cards that have it' : ''}.`,
-        `name only what the guest is to have, e.g. --gpu ${unseen([problem.device, ...problem.others])?.address}`
+      const all = [problem.device, ...problem.others]
+      return refusal(
+        `the host would have no card left to show a picture: ${list(all.map(it => callDevice(it, names)))} would all go.`,
+        `after the next boot the host would have no picture${isByID(problem, call) ? '; an ID selects all cards that have it' : ''}.`,
+        `name only the card for the guest, e.g. --gpu ${unseen(all)?.address}`
       )
     }
-    return refuse(
+    return refusal(
       `${callDevice(problem.device, names)} is the only card that can show a picture.`,
-      'after the next boot the host would have none.',
+      'after the next boot the host would have no picture.',
       'leave it with the host until a guest starts: add --bind hooks;\nor give it a boot entry of its own: add --specialisation vfio'
     )
   },
-  SHOWS_SCREEN: ({ device, others }, { call, names, refuse }) =>
-    refuse(
+  SHOWS_SCREEN: ({ device, others }, { call, names }) =>
+    refusal(
       hasUnknownMonitors(device)
-        ? `${device.address} may be the card that shows your screen, as its driver does not say where monitors are. If it is, you would have no picture after the next boot.`
+        ? `${device.address} may be the card that shows your screen: its driver does not report monitors. If it is, you would have no picture after the next boot.`
         : `${device.address} is the card that shows this screen. After the next boot you would have no picture.`,
-      `no monitor is at ${list(others.map(it => callDevice(it, names)))}, which stays with the host.`,
+      `no monitor is plugged into ${list(
+        others.map(it => callDevice(it, names)),
+        'or'
+      )}, which would be left to the host.`,
       [
         `plug your monitor in there, ${OTHER_CARD},`,
         'put it in its own boot entry (add --specialisation vfio),',
         `or confirm with: ${call} --confirm ${device.address}`
       ].join('\n')
     ),
-  SHARED_GROUP: ({ device, others, canGoToo }, { call, names, isLater, refuse }) => {
+  SHARED_GROUP: ({ device, others, canGoToo }, { call, names, isLater }) => {
     const what = `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`
     if (isLater) {
       const { why, remedy } = groupOfVirtual(others, device.physicalFunction)
-      return refuse(what, why, remedy)
+      return refusal(what, why, remedy)
     }
     const along = others.map(it => ` --address ${it.address}`).join('')
-    return refuse(
+    return refusal(
       what,
-      'the IOMMU can not keep them apart, so they go to the guest together or not at all.',
-      `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host can do without: ${call}${along}` : ''}`
+      "the IOMMU can't isolate them from each other, so a guest gets all of them or none.",
+      `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host does not need them: ${call}${along}` : ''}`
     )
   },
-  IOMMU_OFF: ({ machine }, { refuse }) =>
-    refuse(
-      'IOMMU is off: /sys/kernel/iommu_groups is empty.',
-      'the firmware shows none to the kernel, and without it no device can be given to a guest.',
+  IOMMU_OFF: ({ machine }) =>
+    refusal(
+      'the IOMMU is off: /sys/kernel/iommu_groups is empty.',
+      'the firmware does not offer one to the kernel, and without it a guest can not get a device.',
       `switch on ${iommuName(machine)} in the firmware setup, reboot, then: vfio-patch scan`
     ),
   NO_SUCH_DEVICE: (problem, { names }) => {
-    const { code } = problem
     const cards = problem.cards.map(it => callDevice(it.display, names))
     return {
-      code,
-      exit: EXIT.usage,
-      what: `this machine has nothing at ${problem.address}.`,
-      remedy: cards.length > 0 ? ['give one of its cards:', ...cards].join('\n') : 'vfio-patch scan'
+      what: `this machine has no device at ${problem.address}.`,
+      remedy: cards.length > 0 ? ['name one of its cards:', ...cards].join('\n') : 'vfio-patch scan'
     }
   },
-  NOT_A_CARD: ({ code, device, card }, { names }) => ({
-    code,
-    exit: EXIT.usage,
+  NOT_A_CARD: ({ device, card }, { names }) => ({
     what: `${callDevice(device, names)} is not a graphics card.`,
     remedy:
       card === undefined
-        ? `to give it away all the same: --address ${device.address}`
+        ? `to give it away anyway: --address ${device.address}`
         : `it is part of one: --gpu ${card.display.address}`
   })
 }
 
-/** The last of the cards that does not show the picture of the host, else the last. */
+/** The last card that does not show the picture of the host, else the last one. */
 function unseen(cards: readonly PciDevice[]): PciDevice | undefined {
   const dark = cards.filter(it => it.bootVga !== true && monitorsAt(it).length === 0)
   return dark.at(-1) ?? cards.at(-1)
 }
 
-/** Whether one ID stands for several of the cards, so that more go than were meant. */
+/** Whether one ID selects several of the cards, so that more would go than the user meant. */
 function isByID(
   { device, others }: { device: PciDevice; others: readonly PciDevice[] },
   call: string
 ) {
-  // The domain of an address may be left out.
+  // An address may be written without its domain.
   const unnamed = [device, ...others].filter(it => !call.includes(it.address.replace(/^0000:/, '')))
   return unnamed.some(it => unnamed.some(other => other !== it && idOf(other) === idOf(it)))
 }
 
-/** The configuration expects something else than the machine has. */
+/** The configuration expects another device than the machine has. */
 export function otherDevice({ address, expected, found }: MovedDevice, context: Context): Message {
   const here = found === undefined ? 'nothing there' : `${found} there`
   return {
     code: 'OTHER_DEVICE',
-    exit: EXIT.hardware,
-    what: `the configuration names ${address} as ${expected}, but this machine has ${here}. Nothing was written.`,
+    what: `the configuration expects ${expected} at ${address}, but this machine has ${here}.`,
+    nothingWritten: true,
     why: 'cards were moved, or this is another machine.',
     remedy: `vfio-patch scan, then: vfio-patch ${context.command} --gpu ADDR`
   }
 }
 
-/** Each decision with its reason, then what to look out for; a sentence or two each. */
+/** The decisions with their reasons, then the cautions; a sentence or two each. */
 export function choiceNotes({ decisions, cautions }: Choice, names: Names): string[] {
   return [
     ...decisions.map(it => decisionLine(it, names)),
@@ -195,10 +179,7 @@ function decisionLine(decision: Decision, names: Names): string {
     case 'WHOLE_CARD': {
       const { display, functions } = decision.card
       const others = functions.filter(it => it !== display).map(briefDevice)
-      const along =
-        others.length > 0
-          ? `; ${list(others)} ${others.length === 1 ? 'goes' : 'go'} along, as a guest takes a card whole`
-          : ''
+      const along = others.length > 0 ? `, with ${list(others)}: a guest gets a whole card` : ''
       return `Card: ${callDevice(display, names)}${along}.`
     }
     case 'DEVICE':
@@ -206,46 +187,48 @@ function decisionLine(decision: Decision, names: Names): string {
     case 'VIRTUAL_FUNCTION':
       return virtualLine(decision, names)
     case 'BY_ID':
-      return 'Named by ID, as nothing that stays with the host has the same.'
-    case 'BY_ADDRESS':
-      return `Named by address, as ${list(decision.twins.map(briefDevice))} of the host ${decision.twins.length === 1 ? 'has' : 'have'} the same ID.`
+      return 'Selected by PCI ID: no other device on this host has it.'
+    case 'BY_ADDRESS': {
+      const { twins } = decision
+      return `Selected by address: ${list(twins.map(briefDevice))} of the host ${twins.length === 1 ? 'has' : 'have'} the same ID.`
+    }
     case 'PROCESSOR':
-      return `IOMMU: that of ${decision.vendor === 'amd' ? 'AMD' : 'Intel'}, as the processor is.`
+      return `IOMMU type: ${decision.vendor} (detected from the CPU).`
     case 'DRIVERS':
-      return `Drivers: vfio-pci is loaded before ${list(decision.drivers)}, too, as part of the card would go there.`
+      return `Drivers: vfio-pci is also loaded before ${list(decision.drivers)}, which would bind part of the card.`
     case 'FIRST_PHASE':
       return firstPart(decision.specialisation, decision.card.display, names)
     case 'ASSUMED_ISOLATED':
-      return 'The IOMMU is off, so nobody sees its groups: that the card shares none is on your word.'
+      return "The IOMMU is off, so groups can't be checked; trusting --assume-isolated."
   }
 }
 
 function virtualLine({ device, physical, isUnmanaged }: VirtualDecision, names: Names): string {
   const driver = physical?.driver === undefined ? 'its driver' : `its driver, ${physical.driver}`
-  const rest = `${physical ? callDevice(physical, names) : device.physicalFunction} stays with ${driver}`
+  const keeps = `${physical ? callDevice(physical, names) : device.physicalFunction} keeps ${driver}`
   const how = isVgpu(device)
     ? ', the guest gets it from its driver, nvidia'
     : isUnmanaged
       ? ''
-      : ', libvirt takes it when the guest starts'
-  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot${how}, and ${rest}.`
+      : ', libvirt detaches it when the guest starts'
+  return `Virtual function: ${callDevice(device, names)}; nothing is bound at boot${how}, and ${keeps}.`
 }
 
 function firstPart(specialisation: string | undefined, device: PciDevice, names: Names): string {
   const card = callDevice(device, names)
-  // Of a virtual function there is nothing to plan then, but its group can be seen.
+  // A virtual function is not bound at boot; all that is left to do is to inspect its group.
   const aim = isVirtual(device) ? `see whether ${card} can go to a guest` : `give ${card} away`
   return specialisation === undefined
-    ? `The IOMMU is off, so the first part only turns it on. Reboot, then run this again to ${aim}.`
-    : `The IOMMU is off, so the first part only turns it on. Reboot into the boot entry "${specialisation}", then run this again to ${aim}; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
+    ? `The IOMMU is off, so this run only turns it on. Reboot, then run this again to ${aim}.`
+    : `The IOMMU is off, so this run only turns it on. Reboot into the boot entry "${specialisation}", then run this again to ${aim}; or add --assume-isolated, if you know that nothing shares its IOMMU group.`
 }
 
 function sharedGroup(device: PciDevice, others: readonly PciDevice[]): string {
   const isOwn = others.every(it => slotOf(it.address) === slotOf(device.address))
-  const why = `${device.address} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}, and a guest gets all of a group or none of it`
+  const why = `${device.address} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}, and a guest gets all of a group or nothing`
   return isOwn
-    ? `${why}; ${others.length === 1 ? 'that is a part' : 'these are parts'} of the same card, so name ${others.length === 1 ? 'it' : 'them'}, too.`
-    : `${why}. Put it into another slot, or see whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.`
+    ? `${why}; ${others.length === 1 ? 'that is part' : 'these are parts'} of the same card, so name ${others.length === 1 ? 'it' : 'them'} too.`
+    : `${why}. Put it into another slot, or check whether the firmware has a setting for ACS; "vfio-patch scan" shows the groups.`
 }
 
 function cautionLine(caution: Caution, names: Names): string {
@@ -255,11 +238,11 @@ function cautionLine(caution: Caution, names: Names): string {
       const other = isOnly
         ? ''
         : " Choose the host's card as the primary display in the firmware setup;"
-      return `the firmware shows its first screen on ${device.address}${device.holdsFramebuffer ? ', and the kernel draws on it still' : ''}${isOnly ? ';' : '.'}${other} if a guest can't start for that, use --disable-efifb.`
+      return `the firmware shows its first screen on ${device.address}${device.holdsFramebuffer ? ', and the kernel still draws on it' : ''}${isOnly ? ';' : '.'}${other} if a guest can't start because of that, use --disable-efifb.`
     }
     case 'NO_PICTURE':
       return caution.others.length === 0
-        ? 'in that boot entry the host has no picture; see that you can reach it over ssh.'
+        ? 'in that boot entry the host has no picture; make sure that you can reach it over ssh.'
         : `in that boot entry the monitor at ${caution.device.address} shows the guest; for the host, plug one into ${list(caution.others.map(it => callDevice(it, names)))}.`
     case 'MONITOR_GOES':
       return `the monitor at ${list(caution.monitors)} goes dark for the host.`
@@ -270,13 +253,13 @@ function cautionLine(caution: Caution, names: Names): string {
     case 'SHARED_GROUP':
       return sharedGroup(caution.device, caution.others)
     case 'HOST_WITHOUT_DRIVER':
-      return `${callDevice(caution.device, names)} stays with the host and has no driver yet; see that it shows a picture first.`
+      return `${callDevice(caution.device, names)} stays with the host and has no driver yet; check first that it shows a picture.`
     case 'HOST_BLACKLISTED':
-      return `--blacklist-nvidia takes the driver from ${callDevice(caution.device, names)}, too, which stays with the host.`
+      return `--blacklist-nvidia also takes the driver from ${callDevice(caution.device, names)}, which stays with the host.`
     case 'NETWORK_IN_USE':
-      return `${list(caution.names)}, which you are connected by, ${caution.names.length === 1 ? 'goes' : 'go'}; other network cards stay, but none is connected.`
+      return `your connection, ${list(caution.names)}, goes away; other network cards stay, but none is connected.`
     case 'HAS_VIRTUAL_FUNCTIONS':
-      return `in that boot entry ${caution.device.address} has no virtual functions, as its own driver does not get it.`
+      return `in that boot entry ${caution.device.address} has no virtual functions, as vfio-pci replaces its own driver.`
     case 'NO_VIRTUALISATION':
       return 'the processor offers no virtualisation; switch on SVM or VT-x in the firmware setup.'
   }

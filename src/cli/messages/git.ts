@@ -2,7 +2,7 @@
 
 import { relative } from 'node:path'
 import type { GitProblem, Registration } from '../../storage/git.ts'
-import { EXIT, type Message, plural, shellWord } from '../message.ts'
+import { type Message, plural, shellWord } from '../message.ts'
 
 /** What will be done, for the plan: a line for each thing. */
 export function registrationLines(registrations: readonly Registration[]): string[] {
@@ -44,7 +44,7 @@ export function ignoredMessage({ tree, ignored }: Registration, file: string): M
   const git = `git -C ${shellWord(tree.top)}`
   return {
     code: 'GIT_IGNORED',
-    exit: EXIT.followUp,
+    isWarning: true,
     what: `wrote ${file}, but git could not register ${names.join(', ')}: a rule tells it to ignore ${names.length === 1 ? 'it' : 'them'}.`,
     why: 'a flake only sees files known to git.',
     remedy: [
@@ -66,7 +66,7 @@ export function registerMessage(
   const isAdding = add.length > 0
   return {
     code: 'GIT_FAILED',
-    exit: EXIT.followUp,
+    isWarning: true,
     what: `wrote ${file}, but git could not ${isAdding ? 'register' : 'forget'} ${names.join(', ')}: ${reasonOf(problem)}.`,
     why: isAdding ? 'a flake only sees files known to git.' : 'git calls them deleted until then.',
     remedy: `${git} ${isAdding ? 'add -N' : 'rm --cached'} ${words(names)}`

@@ -8,15 +8,7 @@ import type { ApplyProblem } from '../../plan/problem.ts'
 import type { Hugepages } from '../../settings/values.ts'
 import type { FileProblem } from '../../storage/problem.ts'
 import { type Context, nameOfFile } from '../context.ts'
-import {
-  EXIT,
-  type Message,
-  plural,
-  shellWord,
-  type Wording,
-  type Words,
-  wordsOf
-} from '../message.ts'
+import { type Message, plural, shellWord, type Wording, type Words, wordsOf } from '../message.ts'
 import { drawnByToolkit } from '../output/output.ts'
 import type { GuestReport } from '../report.ts'
 import { briefDevice, callDevice, list, type Names } from './devices.ts'
@@ -34,7 +26,6 @@ export function domainMessage(error: DomainError, context: Context): Message {
   const excerpt = drawnByToolkit(error.excerpt({ color, width: width - 4 }))
   return {
     code,
-    exit: isBug ? EXIT.invalid : EXIT.refused,
     what: `${at === undefined ? nameOfFile(context) : file}${place}: ${message}.`,
     ...(at === undefined ? {} : { at: { path: file, ...at } }),
     ...(excerpt === '' ? {} : { excerpt }),
@@ -48,11 +39,11 @@ export function domainMessage(error: DomainError, context: Context): Message {
 export function domainReadMessage(problem: FileProblem, context: Context): Message {
   const { code, path } = problem
   if (code === 'NOT_FOUND') {
-    return { code, exit: EXIT.io, what: `${path} does not exist.`, remedy: `write it: ${DUMP}` }
+    return { code, what: `${path} does not exist.`, remedy: `write it: ${DUMP}` }
   }
   if (code === 'IS_DIRECTORY') {
     return {
-      ...{ code, exit: EXIT.io, what: `${path} is a folder.` },
+      ...{ code, what: `${path} is a folder.` },
       remedy: `pass the file of a guest; to write one: ${DUMP}`
     }
   }
@@ -63,7 +54,6 @@ export function domainReadMessage(problem: FileProblem, context: Context): Messa
 export function nixInsteadOfXml(context: Context): Message {
   return {
     code: 'NOT_XML',
-    exit: EXIT.refused,
     what: `${nameOfFile(context)} holds Nix, not the XML of a domain.`,
     remedy: `to get XML from it: ${context.line} --to xml`
   }
@@ -84,7 +74,6 @@ export function computedMessage(
   }
   return {
     code: 'EVALUATION_FAILED',
-    exit: EXIT.refused,
     what: `${nameOfFile(context)}: Nix can not compute the domain.`,
     why: evaluated.output,
     remedy: 'write out in the file what it needs from elsewhere'
@@ -98,18 +87,21 @@ type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
 /** `guest` is the XML that the guest is made from. They are refusals unless they say otherwise. */
 export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: string }, Words> = {
   GUEST_DEFINED: ({ path, name, at }) => ({
-    what: `${path}:${at.line}:${at.column}: the guest ${name} stands in your own configuration. Nothing was written.`,
+    what: `${path}:${at.line}:${at.column}: the guest ${name} stands in your own configuration.`,
+    nothingWritten: true,
     at: { path, ...at },
     why: 'defined in two places, it would be two guests in one.',
     remedy: `take it out there, then run this again; or leave --domain away, and edit it there`
   }),
   GUEST_UUID: ({ path, name, uuid }) => ({
-    what: `${path} is another guest with the UUID of ${name}, ${uuid}. Nothing was written.`,
+    what: `${path} is another guest with the UUID of ${name}, ${uuid}.`,
+    nothingWritten: true,
     why: 'libvirt knows its guests by that, so to libvirt the two are one.',
     remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} a UUID of its own, which uuidgen makes`
   }),
   GUEST_EDITED: ({ path, name, isOurs }, { context, guest }) => ({
-    what: `${path} ${isOurs ? 'was changed by hand' : 'is not from vfio-patch'}, and the XML says something else. Nothing was written.`,
+    what: `${path} ${isOurs ? 'was changed by hand' : 'is not from vfio-patch'}, and the XML says something else.`,
+    nothingWritten: true,
     why: `both may have news of ${name}, and one of them would be lost.`,
     remedy: [
       'edit the file by hand; what the XML says as Nix is shown by:',
@@ -118,8 +110,8 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
     ].join('\n')
   }),
   GUEST_NOT_CONVERTED: ({ message }, { context }) => ({
-    exit: EXIT.invalid,
-    what: `the guest could not be made into Nix: ${message}. Nothing was written.`,
+    what: `the guest could not be made into Nix: ${message}.`,
+    nothingWritten: true,
     why: 'a conversion that could lose something is never written.',
     remedy: `please report it, with the XML and this call: ${context.line}`
   })
@@ -129,8 +121,8 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
 export function badName(name: string | undefined, file: string): Message {
   return {
     code: 'GUEST_NAME',
-    exit: EXIT.refused,
-    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `a guest can not be called "${name}" here`}. Nothing was written.`,
+    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `a guest can not be called "${name}" here`}.`,
+    nothingWritten: true,
     why:
       name === undefined
         ? 'libvirt knows its guests by their names.'
@@ -143,8 +135,8 @@ export function badName(name: string | undefined, file: string): Message {
 export function otherMonitor(type: string, file: string): Message {
   return {
     code: 'GUEST_TYPE',
-    exit: EXIT.refused,
-    what: `${file} is a guest for ${type}, and NixOS runs guests of libvirt with QEMU. Nothing was written.`,
+    what: `${file} is a guest for ${type}, and NixOS runs guests of libvirt with QEMU.`,
+    nothingWritten: true,
     remedy: "for a guest of QEMU it says <domain type='kvm'>"
   }
 }
@@ -153,8 +145,8 @@ export function otherMonitor(type: string, file: string): Message {
 export function passwordIn(file: string, line: number | undefined): Message {
   return {
     code: 'PASSWORD',
-    exit: EXIT.refused,
-    what: `${file}${line === undefined ? '' : `:${line}`}: there is a password here. Nothing was written.`,
+    what: `${file}${line === undefined ? '' : `:${line}`}: there is a password here.`,
+    nothingWritten: true,
     why: 'a configuration gets into the Nix store, which everybody on this machine can read.',
     remedy: `take it out of ${shellWord(file)}; a screen that listens on 127.0.0.1 only needs none`
   }

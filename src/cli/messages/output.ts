@@ -10,11 +10,12 @@ import {
 import type { FileProblem } from '../../storage/problem.ts'
 import type { TargetFile } from '../../storage/read.ts'
 import { type Context, callOn } from '../context.ts'
-import { EXIT, type Message, shellWord, usage } from '../message.ts'
+import { type Message, shellWord, usage } from '../message.ts'
 
 /** A patch that would take the place of a file that it must not. */
 export function replacesMessage(target: string): Message {
-  return usage(`-o would replace ${target} by a patch. Nothing was written.`, {
+  return usage(`-o would replace ${target} by a patch.`, {
+    nothingWritten: true,
     remedy: 'give the patch a name of its own, e.g. -o vfio.patch'
   })
 }
@@ -23,8 +24,8 @@ export function replacesMessage(target: string): Message {
 export function outputLedMessage(flag: string, path: string, target: string): Message {
   return {
     code: 'LED_TO_ROOT',
-    exit: EXIT.refused,
-    what: `${flag} ${path} leads through another user's folder or link to ${target}, where only root can write. Nothing was written.`,
+    what: `${flag} ${path} leads through another user's folder or link to ${target}, where only root can write.`,
+    nothingWritten: true,
     why: 'that user could make it lead anywhere.',
     remedy: `name that place itself, or another one, e.g. ${flag} ${target}`
   }
@@ -33,13 +34,15 @@ export function outputLedMessage(flag: string, path: string, target: string): Me
 /** A patch that can't be saved at `path`, as it was named; `isLink` is whether that is a link. */
 export function patchMessage(path: string, problem: FileProblem, isLink: boolean): Message {
   if (problem.code === 'IS_DIRECTORY') {
-    return usage(`-o ${path} is a folder. Nothing was written.`, {
+    return usage(`-o ${path} is a folder.`, {
+      nothingWritten: true,
       remedy: `give the patch a name in it, e.g. -o ${path.replace(/\/*$/, '/')}vfio.patch`
     })
   }
   if (problem.code === 'NOT_REGULAR') {
     const what = isLink ? 'a link' : 'not a regular file'
-    return usage(`-o ${path} is ${what}. Nothing was written.`, {
+    return usage(`-o ${path} is ${what}.`, {
+      nothingWritten: true,
       why: 'the patch becomes a file of its own, which replaces what has its name.',
       remedy: [
         'give the patch a name of its own, e.g. -o vfio.patch',
@@ -49,8 +52,8 @@ export function patchMessage(path: string, problem: FileProblem, isLink: boolean
   }
   return {
     code: 'NOT_WRITABLE',
-    exit: EXIT.io,
-    what: `cannot write the patch to ${path} (${reasonOf(problem)}). Nothing was written.`,
+    what: `cannot write the patch to ${path} (${reasonOf(problem)}).`,
+    nothingWritten: true,
     remedy: 'choose another place for it, e.g. -o ~/vfio.patch'
   }
 }
@@ -58,13 +61,13 @@ export function patchMessage(path: string, problem: FileProblem, isLink: boolean
 /** A dump that can't be saved in `folder`, as it was named. */
 export function dumpMessage(folder: string, problem: FileProblem, isLink: boolean): Message {
   if (isLink) {
-    return usage(`--dump: ${folder} is a link. Nothing was written.`, {
+    return usage(`--dump: ${folder} is a link.`, {
+      nothingWritten: true,
       remedy: 'give a new folder, e.g. --dump my-machine'
     })
   }
   return {
     code: 'NOT_WRITABLE',
-    exit: EXIT.io,
     what: `cannot write the dump to ${folder} (${reasonOf(problem)}).`,
     remedy: 'choose another place for it, e.g. --dump ~/my-machine'
   }
@@ -89,8 +92,8 @@ export function ledToRootsMessage(context: Context, realpath: string): Message |
   if (!isRedirectedToRootOnly(context.file, realpath)) return undefined
   return {
     code: 'LED_TO_ROOT',
-    exit: EXIT.refused,
-    what: `${context.file} leads through another user's folder or link to ${realpath}, which only root can change. Nothing was written.`,
+    what: `${context.file} leads through another user's folder or link to ${realpath}, which only root can change.`,
+    nothingWritten: true,
     why: "that user could make it lead to any file of root's.",
     remedy: `name the file itself: sudo ${callOn(realpath, context)}`
   }
@@ -110,8 +113,8 @@ export function reachesRootsMessage(
   if (path === undefined) return undefined
   return {
     code: 'LED_TO_ROOT',
-    exit: EXIT.refused,
-    what: `${file} is in another user's folder, and a link or an import there leads to ${path}, which only root can change. Nothing was written.`,
+    what: `${file} is in another user's folder, and a link or an import there leads to ${path}, which only root can change.`,
+    nothingWritten: true,
     why: "that user could make it lead to any folder of root's.",
     remedy: `put a folder of that user's in place of the link, or run this without sudo`
   }

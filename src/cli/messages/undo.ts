@@ -4,7 +4,7 @@ import type { FollowUp, Request, Stopped } from '../../storage/history.ts'
 import type { OtherAccount } from '../../storage/undo.ts'
 import { COMMANDS } from '../args/flags.ts'
 import { type Context, undoCallOn } from '../context.ts'
-import { EXIT, type Message, plural } from '../message.ts'
+import { type Message, plural } from '../message.ts'
 
 /** What the two directions are called. */
 export const WORDS = {
@@ -115,8 +115,8 @@ export function changedByRun(
 ): Message {
   return {
     code: 'EDITED_SINCE',
-    exit: EXIT.stale,
-    what: `${path} was changed by run ${run.id} (${run.command}) since. Nothing was written.`,
+    what: `${path} was changed by run ${run.id} (${run.command}) since.`,
+    nothingWritten: true,
     remedy: `take that one back first: ${undoCallOn(undefined, context)} --run ${run.id}`
   }
 }

@@ -8,7 +8,7 @@ import { ruleFor } from '../../settings/settings.ts'
 import type { Registration } from '../../storage/git.ts'
 import { sha256 } from '../../storage/read.ts'
 import { VERSION } from '../context.ts'
-import type { Message } from '../message.ts'
+import { exitOf, type Message, sentenceOf } from '../message.ts'
 import {
   type ActionReport,
   type CheckReport,
@@ -60,11 +60,12 @@ export function jsonDocument(report: Report, command: string | null, kind: Docum
   return `${visibleJson(JSON.stringify(document, null, 2))}\n`
 }
 
-function plain({ code, exit, what, why, remedy, at, excerpt }: Message) {
+function plain(message: Message) {
+  const { code, why, remedy, at, excerpt } = message
   return {
     code,
-    exit,
-    message: what,
+    exit: exitOf(message),
+    message: sentenceOf(message),
     excerpt: excerpt ?? null,
     why: why ?? null,
     hint: remedy ?? null,

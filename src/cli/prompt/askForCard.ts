@@ -10,7 +10,7 @@ import { specialisationsOf } from '../../plan/bootEntry.ts'
 import { parseUser } from '../../settings/parse.ts'
 import { parseArguments } from '../args/parse.ts'
 import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
-import { CommandError, EXIT, type Message } from '../message.ts'
+import { CommandError, type Message } from '../message.ts'
 import { callDevice, type Names, showsWord, whyNot } from '../messages/devices.ts'
 import { problemMessage } from '../messages/gates.ts'
 import { printNotice, type Screen, wrap } from '../output/output.ts'
@@ -72,8 +72,8 @@ async function askCard(
 
 const NO_CARD: Message = {
   code: 'NO_CARD',
-  exit: EXIT.hardware,
-  what: 'no card of this machine can go to a guest. Nothing was written.',
+  what: 'no card of this machine can go to a guest.',
+  nothingWritten: true,
   why: 'each of them is needed by the host, see above.',
   remedy: 'vfio-patch scan'
 }
@@ -202,8 +202,8 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
 function stays(address: string, line: string): Message {
   return {
     code: 'ONLY_DISPLAY',
-    exit: EXIT.hardware,
-    what: `${address} stays with the host. Nothing was written.`,
+    what: `${address} stays with the host.`,
+    nothingWritten: true,
     why: 'without it the usual boot entry would have no picture.',
     remedy: `a guest can have it while it runs: ${line} --gpu ${address} --bind hooks`
   }

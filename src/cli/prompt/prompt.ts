@@ -1,5 +1,6 @@
 import type { WriteOptions, WritingRequest } from '../args/request.ts'
-import { EXIT, usage } from '../message.ts'
+import { EXIT } from '../exitCodes.ts'
+import { usage } from '../message.ts'
 import { printNotice, type Screen, wrap, writeError } from '../output/output.ts'
 import { CommandDeclined, fail, type Report } from '../report.ts'
 
@@ -108,7 +109,8 @@ export async function confirm(
   const reason = whyNoQuestion(write, json)
   if (reason !== undefined) {
     return fail(
-      usage(`cannot ask for confirmation: ${reason}. Nothing was written.`, {
+      usage(`cannot ask for confirmation: ${reason}.`, {
+        nothingWritten: true,
         remedy: 'look at the change with --dry-run, then add --yes'
       })
     )

@@ -10,7 +10,7 @@ import { attributeOf } from '../../guests/xml/tree.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { readTarget } from '../../storage/read.ts'
 import type { Context } from '../context.ts'
-import { CommandError, EXIT, orThrow } from '../message.ts'
+import { CommandError, orThrow } from '../message.ts'
 import {
   badName,
   domainMessage,
@@ -50,7 +50,7 @@ export async function readInput(remedy: string, most: number): Promise<Uint8Arra
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException
     const what = `standard input could not be read (${code}).`
-    throw new CommandError({ code: 'IO_ERROR', exit: EXIT.io, what, remedy })
+    throw new CommandError({ code: 'IO_ERROR', what, remedy })
   }
   return Buffer.concat(parts)
 }

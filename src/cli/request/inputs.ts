@@ -14,7 +14,7 @@ import { isEmpty } from '../../settings/settings.ts'
 import { readTarget, type TargetFile } from '../../storage/read.ts'
 import type { ApplyRequest, CommandRequest } from '../args/request.ts'
 import { type Context, callOn, contextOf, nameOfFile, VERSION, watch } from '../context.ts'
-import { CommandError, EXIT, type Message, orThrow, usage } from '../message.ts'
+import { CommandError, type Message, orThrow, usage } from '../message.ts'
 import { applyMessage, nixMessage } from '../messages/apply.ts'
 import { list } from '../messages/devices.ts'
 import { readMessage } from '../messages/files.ts'
@@ -118,15 +118,14 @@ function emptyFolder(flake: boolean, context: Context): Message {
     const example = callOn(join(folder, 'hosts/pc/configuration.nix'), context)
     return {
       code: 'WRONG_KIND',
-      exit: EXIT.refused,
-      what: `${folder} holds a flake and no configuration.nix. Nothing was written.`,
+      what: `${folder} holds a flake and no configuration.nix.`,
+      nothingWritten: true,
       why: 'the flake only lists the modules; the settings go into one of them.',
       remedy: `pass the module that flake.nix lists under modules, e.g. ${example}`
     }
   }
   return {
     code: 'NOT_FOUND',
-    exit: EXIT.io,
     what: `there is no configuration.nix in ${folder}.`,
     remedy: `pass the file: ${callOn(join(folder, 'YOUR-FILE.nix'), context)}`
   }
@@ -135,8 +134,8 @@ function emptyFolder(flake: boolean, context: Context): Message {
 function emptyFile(context: Context): Message {
   return {
     code: 'NOT_A_MODULE',
-    exit: EXIT.refused,
-    what: `${nameOfFile(context)} is empty. Nothing was written.`,
+    what: `${nameOfFile(context)} is empty.`,
+    nothingWritten: true,
     remedy: 'pass a module, that is a file like { config, pkgs, ... }: { … }'
   }
 }
