@@ -252,8 +252,8 @@ const CONDITIONS: Condition[] = [
       vfio-patch: ${FILE}:2:10: "]" is missing here. Nothing was written.
           2 |   a = [ 1 ;
                        ^
-        Why: a file that Nix can not parse can not be edited safely either.
-        Do:  mend it, and check it with: nix-instantiate --parse ${FILE}
+        Why: a file that Nix can't parse can't be edited safely.
+        Do:  fix it, and check it with: nix-instantiate --parse ${FILE}
       `
   },
   {
@@ -289,7 +289,7 @@ const CONDITIONS: Condition[] = [
     exit: 6,
     stderr: text`
       vfio-patch: the result could not be checked with Nix: nix-instantiate was not found. Nothing was written.
-        Do:  install Nix where this runs, or leave --parse-check away
+        Do:  install Nix on this machine, or omit --parse-check
       `
   },
   {

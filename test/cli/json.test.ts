@@ -386,8 +386,8 @@ test.concurrent('a refusal has its place, and no colours', async () => {
       exit: 3,
       message: `${FILE}:2:10: "]" is missing here. Nothing was written.`,
       excerpt: '2 |   a = [ 1 ;\n             ^',
-      why: 'a file that Nix can not parse can not be edited safely either.',
-      hint: `mend it, and check it with: nix-instantiate --parse ${FILE}`,
+      why: "a file that Nix can't parse can't be edited safely.",
+      hint: `fix it, and check it with: nix-instantiate --parse ${FILE}`,
       at: { path: FILE, line: 2, column: 10 }
     }
   })

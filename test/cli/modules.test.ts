@@ -92,16 +92,16 @@ test.concurrent('modules that were changed by hand are refused, and taken over w
   const changed = `${installedModules()['default.nix']}# mine\n`
   place.write('vfio/default.nix', changed)
   const stderr = text`
-    vfio-patch: default.nix in /etc/nixos/vfio was changed by hand. Nothing was written.
-      Why: an update would take these changes away.
+    vfio-patch: default.nix in /etc/nixos/vfio has local edits. Nothing was written.
+      Why: an update would overwrite these edits.
       Do:  move them into your own configuration, then: vfio-patch apply --yes configuration.nix --replace-modules
     `
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix'], { code: 3, stderr })
 
   place.write('vfio/vfio.nix', `${installedModules()['vfio.nix']}# mine\n`)
   expect((await place.run(['diff', 'configuration.nix'])).stderr).toBe(text`
-    vfio-patch: default.nix and vfio.nix in /etc/nixos/vfio were changed by hand. Nothing was written.
-      Why: an update would take these changes away.
+    vfio-patch: default.nix and vfio.nix in /etc/nixos/vfio have local edits. Nothing was written.
+      Why: an update would overwrite these edits.
       Do:  move them into your own configuration, then: vfio-patch diff configuration.nix --replace-modules
     `)
 
@@ -138,7 +138,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
   await expectRefusal(place, call, {
     code: 3,
     stderr: text`
-      vfio-patch: the folder /etc/nixos/vfio is not one of vfio-patch: it holds mine.nix. Nothing was written.
+      vfio-patch: the folder /etc/nixos/vfio does not belong to vfio-patch: it contains mine.nix. Nothing was written.
         Why: your own files are never overwritten.
         Do:  choose another folder for the modules, e.g. --modules-dir vfio-patch
       `
@@ -184,7 +184,7 @@ test.concurrent('a file where the folder would be', async () => {
   await expectRefusal(place, ['apply', '--yes', 'configuration.nix', '--iommu', 'amd'], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/vfio is not a folder, and the modules of vfio-patch would go there. Nothing was written.
+      vfio-patch: /etc/nixos/vfio is not a folder, and the modules of vfio-patch need a folder there. Nothing was written.
         Why: your own files are never overwritten.
         Do:  choose another folder for the modules, e.g. --modules-dir vfio-patch
       `
@@ -223,8 +223,8 @@ test.concurrent.each([
       code: 3,
       stderr: text`
       vfio-patch: /etc/nixos/${declaration} already declares virtualisation.vfio. Nothing was written.
-        Why: two modules can not declare one option; /etc/nixos/configuration.nix gets this one through ${importer}.
-        Do:  leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)
+        Why: two modules can't declare the same option; /etc/nixos/configuration.nix imports this one through ${importer}.
+        Do:  omit --keep-obsolete so that ${importer} is replaced, or remove it from imports (your settings under virtualisation can stay)
       `
     })
   }
@@ -239,8 +239,8 @@ test.concurrent('the file itself declares virtualisation.vfio', async () => {
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/configuration.nix already declares virtualisation.vfio. Nothing was written.
-        Why: two modules can not declare one option, and the modules of vfio-patch declare this one, too.
-        Do:  pass the configuration of a machine; is this a module that others import?
+        Why: two modules can't declare the same option, and the modules of vfio-patch declare this one too.
+        Do:  pass the configuration of a machine, not a module that others import
       `
   })
 })

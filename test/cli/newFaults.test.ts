@@ -118,7 +118,7 @@ test.concurrent('check refuses what is no configuration, as apply does', async (
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/home.nix is a module of home-manager, not of NixOS. Nothing was written.
-        Why: passing a card through is a matter of the whole system, not of one user.
+        Why: passing a card through concerns the whole system, not one user.
         Do:  pass the configuration of the machine, e.g. vfio-patch check hosts/pc/configuration.nix
       `
   })

@@ -21,8 +21,8 @@ test.concurrent('what can not be edited safely is refused, with its place', asyn
       vfio-patch: ${FILE}:2:10: "]" is missing here.
           2 |   a = [ 1 ;
                        ^
-        Why: a file that Nix can not parse can not be edited safely either.
-        Do:  mend it, and check it with: nix-instantiate --parse ${FILE}
+        Why: a file that Nix can't parse can't be edited safely.
+        Do:  fix it, and check it with: nix-instantiate --parse ${FILE}
       `
   })
   const { code, stderr } = await given().run(['option', 'add', 'pc.nix', 'services', '1', '-y'])

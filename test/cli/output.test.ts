@@ -137,7 +137,7 @@ test.concurrent('--parse-check, where there is no Nix', async () => {
       code: 6,
       stderr: text`
         vfio-patch: the result could not be checked with Nix: nix-instantiate was not found. Nothing was written.
-          Do:  install Nix where this runs, or leave --parse-check away
+          Do:  install Nix on this machine, or omit --parse-check
         `
     },
     { env }

@@ -316,8 +316,8 @@ test.concurrent('and what can not be edited in a file that is imported', async (
       vfio-patch: /etc/nixos/x.nix:2:24: a name or a value is missing here. Nothing was written.
           2 |   virtualisation.vfio = ;
                                      ^
-        Why: a file that Nix can not parse can not be edited safely either.
-        Do:  mend it, and check it with: nix-instantiate --parse /etc/nixos/x.nix
+        Why: a file that Nix can't parse can't be edited safely.
+        Do:  fix it, and check it with: nix-instantiate --parse /etc/nixos/x.nix
       `
   })
 })

@@ -217,7 +217,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs'],
     2,
     text`
-      vfio-patch: ${FILE} sets up specialisation.a and specialisation.b, and these flags can be for only one. Nothing was written.
+      vfio-patch: ${FILE} sets up specialisation.a and specialisation.b, and these flags can apply to only one. Nothing was written.
         Do:  add --specialisation a or --specialisation b
       `
   ],
@@ -227,9 +227,9 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs'],
     2,
     text`
-      vfio-patch: ${FILE} sets up every boot entry and specialisation.a, and these flags can be for only one. Nothing was written.
+      vfio-patch: ${FILE} sets up every boot entry and specialisation.a, and these flags can apply to only one. Nothing was written.
         Do:  add --specialisation a;
-             what every boot entry has can be changed with: vfio-patch option set
+             to change the options of every boot entry: vfio-patch option set
       `
   ],
   [
@@ -239,8 +239,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     3,
     text`
       vfio-patch: ${FILE}:4:3: every boot entry gives devices to guests already. Nothing was written.
-        Why: specialisation.vfio would inherit that, and the usual boot entry would still be without them.
-        Do:  take it out, then run this again: vfio-patch remove ${FILE}
+        Why: specialisation.vfio would inherit that, and the usual boot entry would still not have them.
+        Do:  remove it, then run this again: vfio-patch remove ${FILE}
       `
   ],
   [
@@ -321,8 +321,8 @@ test.concurrent('refused: every one gives devices away by a file that is importe
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/gpu.nix:1:3: every boot entry gives devices to guests already. Nothing was written.
-        Why: specialisation.vfio would inherit that, and the usual boot entry would still be without them.
-        Do:  take it out, then run this again: vfio-patch remove ${FILE}
+        Why: specialisation.vfio would inherit that, and the usual boot entry would still not have them.
+        Do:  remove it, then run this again: vfio-patch remove ${FILE}
       `
   })
 })

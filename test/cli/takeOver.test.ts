@@ -99,8 +99,8 @@ test.concurrent('not for one boot entry alone: first in every one, then the rest
     code: 3,
     stderr: text`
       vfio-patch: ${FILE}:5:5: ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch. Nothing was written.
-        Why: they would take its place in every boot entry, and with --specialisation vfio the usual one stays as it is.
-        Do:  first let them take its place, without --specialisation, then run this again:
+        Why: they would replace it in every boot entry, and --specialisation vfio must not change the usual one.
+        Do:  first replace it without --specialisation, then run this again:
              vfio-patch apply ${FILE}
       `
   })
@@ -228,7 +228,7 @@ test.concurrent('what ours do not have is refused, each with its place', async (
   await expectRefusal(place, APPLY, {
     code: 3,
     stderr: text`
-      vfio-patch: 2 things keep the modules of vfio-patch from taking the place of those that ${FILE} has. Nothing was written.
+      vfio-patch: 2 things keep the modules of vfio-patch from replacing those that ${FILE} has. Nothing was written.
           ${FILE}:5:17: IOMMUType takes "intel" or "amd"
           5 |     IOMMUType = "both";
                               ^^^^^^
@@ -237,8 +237,8 @@ test.concurrent('what ours do not have is refused, each with its place', async (
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
               Do: take it out: KVM lets guests have guests by itself since Linux 4.20
-        Why: two modules can not declare one option, so the others have to go, and this would go with them.
-        Do:  mend these, then run this again
+        Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
+        Do:  fix these, then run this again
       `
   })
   place.write('configuration.nix', place.read('configuration.nix').replace('"both"', '"amd"'))
@@ -248,7 +248,7 @@ test.concurrent('what ours do not have is refused, each with its place', async (
       vfio-patch: ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here. Nothing was written.
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: two modules can not declare one option, so the others have to go, and this would go with them.
+        Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
         Do:  take it out: KVM lets guests have guests by itself since Linux 4.20;
              then run this again
       `
@@ -277,7 +277,7 @@ test.concurrent('a flake that lists one is not edited, and what to do there is t
       vfio-patch: /etc/nixos/flake.nix:6:9: the flake lists nixos-vfio.nixosModules.vfio, which declares options of vfio-patch. Nothing was written.
           6 |         nixos-vfio.nixosModules.vfio
                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: two modules can not declare one option, and vfio-patch does not edit a flake.
+        Why: two modules can't declare the same option, and vfio-patch does not edit a flake.
         Do:  take it out of this list; what you set under virtualisation can stay, and the input of the flake can go once nothing uses it;
              then run this again
       `
@@ -290,8 +290,8 @@ test.concurrent('--keep-obsolete leaves their import, so that ours can not come'
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/vfio.nix already declares virtualisation.vfio. Nothing was written.
-        Why: two modules can not declare one option; ${FILE} gets this one through ./vfio.nix.
-        Do:  leave --keep-obsolete away to have ./vfio.nix replaced, or take it out of imports (your settings under virtualisation can stay)
+        Why: two modules can't declare the same option; ${FILE} imports this one through ./vfio.nix.
+        Do:  omit --keep-obsolete so that ./vfio.nix is replaced, or remove it from imports (your settings under virtualisation can stay)
       `
   })
 })

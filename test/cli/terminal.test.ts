@@ -189,8 +189,8 @@ test('the caret has a colour, too', async () => {
       vfio-patch: /etc/nixos/configuration.nix:1:17: "]" is missing here. Nothing was written.
           <dim>1 | </>{ ... }: { a = [ ; }
               <bold red>                ^</>
-        Why: a file that Nix can not parse can not be edited safely either.
-        Do:  mend it, and check it with: nix-instantiate --parse /etc/nixos/configuration.nix
+        Why: a file that Nix can't parse can't be edited safely.
+        Do:  fix it, and check it with: nix-instantiate --parse /etc/nixos/configuration.nix
       `
   })
 })

@@ -87,8 +87,8 @@ test.concurrent('an imported file is passed over, and that is said', async () =>
   truncateSync(join(place.nixos, 'hosts.nix'), 600_000_000)
   writeFileSync(join(place.nixos, 'folder/default.nix'), module(MIB + 1))
   const notes = [
-    'Note: /etc/nixos/hosts.nix was not read, as it has 572.3 MiB and a Nix file may have 1 MiB; what it says is not known here.',
-    'Note: /etc/nixos/folder/default.nix was not read, as it has 1.1 MiB and a Nix file may have 1 MiB; what it says is not known here.'
+    'Note: /etc/nixos/hosts.nix was not read: it has 572.3 MiB, and a Nix file may have 1 MiB. Its content is not known here.',
+    'Note: /etc/nixos/folder/default.nix was not read: it has 1.1 MiB, and a Nix file may have 1 MiB. Its content is not known here.'
   ]
   const check = await place.run(['check', 'configuration.nix'])
   expect(check).toEqual({

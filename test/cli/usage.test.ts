@@ -247,9 +247,9 @@ test.concurrent('nothing was chosen yet', async () => {
   await expectRefusal(place, ['apply', '--yes', FILE], {
     code: 2,
     stderr: text`
-      vfio-patch: nothing to set up was chosen, and /etc/nixos/configuration.nix has nothing of vfio-patch yet.
-        Why: the tool does not guess which card you want to give away.
-        Do:  see which card can go to a guest with "vfio-patch scan", then name it by its address:
+      vfio-patch: nothing to set up was chosen, and /etc/nixos/configuration.nix does not use vfio-patch yet.
+        Why: vfio-patch does not guess which card you want to give away.
+        Do:  find a card that can go to a guest with "vfio-patch scan", then name it by its address:
              vfio-patch apply /etc/nixos/configuration.nix --gpu ADDR
       `
   })

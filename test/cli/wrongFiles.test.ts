@@ -144,8 +144,8 @@ test.concurrent('what Nix can not parse either', async () => {
       vfio-patch: /etc/nixos/configuration.nix:4:32: "]" is missing here. Nothing was written.
           4 |   boot.kernelParams = [ "quiet" ;
                                              ^
-        Why: a file that Nix can not parse can not be edited safely either.
-        Do:  mend it, and check it with: nix-instantiate --parse /etc/nixos/configuration.nix
+        Why: a file that Nix can't parse can't be edited safely.
+        Do:  fix it, and check it with: nix-instantiate --parse /etc/nixos/configuration.nix
       `
   )
 })
@@ -226,7 +226,7 @@ test.concurrent.each([
     'a module of flake-parts',
     '{ inputs, ... }: { perSystem = { pkgs, ... }: { }; }\n',
     'is a module of flake-parts, not of NixOS',
-    'pass a file that is a NixOS module itself, { config, pkgs, ... }: { … }; where all are written inside modules of flake-parts, make such a file and list it under the imports of one'
+    'pass a NixOS module, { config, pkgs, ... }: { … }; if yours are all written inside modules of flake-parts, create such a file and import it in one of them'
   ]
 ])('%s', async (_, content, what, remedy) => {
   await check(
@@ -240,7 +240,7 @@ test.concurrent('a module of home-manager', async () => {
     '{ pkgs, ... }: { home.packages = [ pkgs.vim ]; programs.git.enable = true; }\n',
     text`
       vfio-patch: /etc/nixos/configuration.nix is a module of home-manager, not of NixOS. Nothing was written.
-        Why: passing a card through is a matter of the whole system, not of one user.
+        Why: passing a card through concerns the whole system, not one user.
         Do:  ${MACHINE}
       `
   )
@@ -253,8 +253,8 @@ test.concurrent('the file that nixos-generate-config overwrites', async () => {
   await expectRefusal(place, ['apply', '--yes', 'hardware-configuration.nix', ...FLAGS], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/hardware-configuration.nix is generated and says "Do not modify this file!". Nothing was written.
-        Why: the next nixos-generate-config would overwrite what is written here.
+      vfio-patch: /etc/nixos/hardware-configuration.nix is generated ("Do not modify this file!"). Nothing was written.
+        Why: the next nixos-generate-config would overwrite the changes.
         Do:  pass the file that imports it, usually: vfio-patch apply /etc/nixos/configuration.nix
       `
   })

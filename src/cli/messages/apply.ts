@@ -1,4 +1,4 @@
-// The words for what keeps a configuration from being edited.
+// Why a configuration can't be edited.
 
 import { dirname, join } from 'node:path'
 import type { UnreadImport } from '../../configuration/imports.ts'
@@ -29,8 +29,7 @@ export function nixMessage(
   // The excerpt is indented, follows the number of its line, and may be cut off on both sides.
   const taken = 4 + `${line} | `.length + 2
   const rendered = drawnByToolkit(error.render({ color, width: width - taken })).split('\n')
-  const encoding = error.code === 'ENCODING'
-  const bug = error.code === 'VERIFICATION_FAILED'
+  const isBug = error.code === 'VERIFICATION_FAILED'
   const atPlace = error.range.end > 0
   const message: Message = {
     code: error.code,
@@ -41,16 +40,16 @@ export function nixMessage(
   if (atPlace && rendered.length > 2) message.excerpt = rendered.slice(1, 3).join('\n')
   const hint = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
   if (error.code === 'SYNTAX') {
-    message.why = 'a file that Nix can not parse can not be edited safely either.'
-    message.remedy =
-      hint ?? `mend it, and check it with: nix-instantiate --parse ${shellWord(file)}`
+    message.why = "a file that Nix can't parse can't be edited safely."
+    message.remedy = hint ?? `fix it, and check it with: nix-instantiate --parse ${shellWord(file)}`
   } else if (hint !== undefined) message.remedy = hint
-  if (bug) message.remedy = report(context)
-  if (encoding && hint === undefined) message.remedy = 'convert the file to UTF-8 text'
+  if (isBug) message.remedy = report(context)
+  if (error.code === 'ENCODING' && hint === undefined)
+    message.remedy = 'convert the file to UTF-8 text'
   return message
 }
 
-/** The words for a problem, mostly a refusal; `guest` is the XML of the guest that the run is about. */
+/** Why a run can't go on. `guest` is the XML file of its guest. */
 export function applyMessage(problem: ApplyProblem, context: Context, guest = 'FILE.xml'): Message {
   if (problem.code === 'NIX') return nixMessage(problem.error, context)
   return { code: problem.code, ...wordsOf(APPLY_WORDS, problem, { context, guest }) }
@@ -64,10 +63,10 @@ interface About {
 const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words> = {
   ...GUEST_WORDS,
   NOTHING_CHOSEN: ({ path }, { context }) => ({
-    what: `nothing to set up was chosen, and ${path} has nothing of vfio-patch yet.`,
-    why: 'the tool does not guess which card you want to give away.',
+    what: `nothing to set up was chosen, and ${path} does not use vfio-patch yet.`,
+    why: 'vfio-patch does not guess which card you want to give away.',
     remedy: [
-      'see which card can go to a guest with "vfio-patch scan", then name it by its address:',
+      'find a card that can go to a guest with "vfio-patch scan", then name it by its address:',
       `${callOn(context.file, context)} --gpu ADDR`
     ].join('\n')
   }),
@@ -81,10 +80,10 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       'or'
     )
     return {
-      what: `${context.file} sets up ${list(entries)}, and these flags can be for only one.`,
+      what: `${context.file} sets up ${list(entries)}, and these flags can apply to only one.`,
       nothingWritten: true,
       remedy: everywhere
-        ? `add ${flags};\nwhat every boot entry has can be changed with: vfio-patch option set`
+        ? `add ${flags};\nto change the options of every boot entry: vfio-patch option set`
         : `add ${flags}`
     }
   },
@@ -94,8 +93,8 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       what: `${file}:${at.line}:${at.column}: every boot entry gives devices to guests already.`,
       nothingWritten: true,
       at: { ...at, path: file },
-      why: `specialisation.${name} would inherit that, and the usual boot entry would still be without them.`,
-      remedy: `take it out, then run this again: ${callOn(context.file, context, 'remove')}`
+      why: `specialisation.${name} would inherit that, and the usual boot entry would still not have them.`,
+      remedy: `remove it, then run this again: ${callOn(context.file, context, 'remove')}`
     }
   },
   TAKE_OVER_FIRST: (problem, { context }) => {
@@ -106,24 +105,24 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       what: `${file}:${line}:${column}: ${spelling} declares ${option}, and so do the modules of vfio-patch.`,
       nothingWritten: true,
       at: { path: file, line, column },
-      why: `they would take its place in every boot entry, and with --specialisation ${name} the usual one stays as it is.`,
-      remedy: `first let them take its place, without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
+      why: `they would replace it in every boot entry, and --specialisation ${name} must not change the usual one.`,
+      remedy: `first replace it without --specialisation, then run this again:\n${callOn(context.file, { ...context, tail: '' }, 'apply')}`
     }
   },
   WRONG_KIND: ({ kind }, { context }) => wrongKind(kind, context),
   FOREIGN_FOLDER: ({ path, found }) => ({
     what:
       found === path
-        ? `${path} is not a folder, and the modules of vfio-patch would go there.`
-        : `the folder ${path} is not one of vfio-patch: it holds ${found}.`,
+        ? `${path} is not a folder, and the modules of vfio-patch need a folder there.`
+        : `the folder ${path} does not belong to vfio-patch: it contains ${found}.`,
     nothingWritten: true,
     why: 'your own files are never overwritten.',
     remedy: 'choose another folder for the modules, e.g. --modules-dir vfio-patch'
   }),
   MODULES_EDITED: ({ path, names }, { context }) => ({
-    what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'was' : 'were'} changed by hand.`,
+    what: `${names.join(' and ')} in ${path} ${names.length === 1 ? 'has' : 'have'} local edits.`,
     nothingWritten: true,
-    why: 'an update would take these changes away.',
+    why: 'an update would overwrite these edits.',
     remedy: `move them into your own configuration, then: ${context.line} --replace-modules`
   }),
   DECLARED_ELSEWHERE: ({ declaration, importer, option }, { context }) => {
@@ -132,11 +131,11 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
       what: `${isOwn ? context.file : declaration} already declares ${option}.`,
       nothingWritten: true,
       why: isOwn
-        ? 'two modules can not declare one option, and the modules of vfio-patch declare this one, too.'
-        : `two modules can not declare one option; ${context.file} gets this one through ${importer}.`,
+        ? "two modules can't declare the same option, and the modules of vfio-patch declare this one too."
+        : `two modules can't declare the same option; ${context.file} imports this one through ${importer}.`,
       remedy: isOwn
-        ? 'pass the configuration of a machine; is this a module that others import?'
-        : `leave --keep-obsolete away to have ${importer} replaced, or take it out of imports (your settings under virtualisation can stay)`
+        ? 'pass the configuration of a machine, not a module that others import'
+        : `omit --keep-obsolete so that ${importer} is replaced, or remove it from imports (your settings under virtualisation can stay)`
     }
   },
   NOT_TAKEN_OVER: ({ path, obstacles }, { context }) => notTakenOver(obstacles, context, path),
@@ -145,10 +144,10 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
     return {
       what: `${importer} already imports the modules of vfio-patch, from ${folder}.`,
       nothingWritten: true,
-      why: 'imported twice from two folders, every option would be declared twice.',
+      why: 'with modules from two folders every option would be declared twice.',
       remedy: direct
-        ? `leave --modules-dir away, or take that import out first`
-        : `work on that file: vfio-patch ${context.command} ${importer}`
+        ? `omit --modules-dir, or remove that import first`
+        : `pass that file: vfio-patch ${context.command} ${importer}`
     }
   },
   PARSE_REJECTED: ({ path, output }, { context }) => ({
@@ -160,16 +159,16 @@ const APPLY_WORDS: Wording<Exclude<ApplyProblem, { code: 'NIX' }>, About, Words>
   PARSE_CHECK_MISSING: ({ detail }) => ({
     what: `the result could not be checked with Nix: ${detail}.`,
     nothingWritten: true,
-    remedy: 'install Nix where this runs, or leave --parse-check away'
+    remedy: 'install Nix on this machine, or omit --parse-check'
   })
 }
 
-// Modules that declare the same options as ours, and that ours can't replace.
+// Other modules with the same options that those of vfio-patch can't replace.
 
-// A person mends some of them at a time.
+// Nobody fixes more of them in one go.
 const MOST_SHOWN = 8
 
-/** All that is in the way, each with its place. `configuration` is the path without links of the file. */
+/** Every obstacle with its place. `configuration` is the path of the file without symlinks. */
 function notTakenOver(
   obstacles: readonly Obstacle[],
   context: Context,
@@ -196,28 +195,28 @@ function notTakenOver(
   const { line, column } = placeOf(first.text, first.range.start)
   const what = isOne
     ? `${nameOf(first.path)}:${line}:${column}: ${first.what}.`
-    : `${obstacles.length} things keep the modules of vfio-patch from taking the place of those that ${context.file} has.`
+    : `${obstacles.length} things keep the modules of vfio-patch from replacing those that ${context.file} has.`
   return {
     what,
     nothingWritten: true,
     at: { path: nameOf(first.path), line, column },
     excerpt: [...excerpt, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n'),
     why: obstacles.every(it => it.kind === 'flake')
-      ? 'two modules can not declare one option, and vfio-patch does not edit a flake.'
-      : 'two modules can not declare one option, so the others have to go, and this would go with them.',
+      ? "two modules can't declare the same option, and vfio-patch does not edit a flake."
+      : "two modules can't declare the same option, so the others have to be removed, and this would be lost with them.",
     remedy: isOne
       ? `${first.advice ?? ADVICE[first.kind]};\nthen run this again`
-      : 'mend these, then run this again'
+      : 'fix these, then run this again'
   }
 }
 
 const ADVICE: Record<Obstacle['kind'], string> = {
-  option: 'take out what vfio-patch has no option for',
-  value: 'write a value that vfio-patch takes',
+  option: 'remove what vfio-patch has no option for',
+  value: 'write a value that vfio-patch accepts',
   extra:
-    'move what the module does besides into your own configuration, or take it out if you can do without',
-  import: 'take the module out of imports there',
-  flake: 'take it out of this list'
+    'move the rest of the module into your own configuration, or remove it if you do not need it',
+  import: 'remove the module from imports there',
+  flake: 'remove it from this list'
 }
 
 function report({ line }: Context): string {
@@ -236,18 +235,18 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
     'flake-parts': {
       what: 'is a module of flake-parts, not of NixOS',
       remedy:
-        'pass a file that is a NixOS module itself, { config, pkgs, ... }: { … }; where all are written inside modules of flake-parts, make such a file and list it under the imports of one'
+        'pass a NixOS module, { config, pkgs, ... }: { … }; if yours are all written inside modules of flake-parts, create such a file and import it in one of them'
     },
     'home-manager': {
       what: 'is a module of home-manager, not of NixOS',
-      why: 'passing a card through is a matter of the whole system, not of one user.',
+      why: 'passing a card through concerns the whole system, not one user.',
       remedy: machine
     },
     'nix-darwin': { what: 'is a module of nix-darwin, not of NixOS', remedy: machine },
-    data: { what: 'sets no option of NixOS, so it is no NixOS module', remedy: machine },
+    data: { what: 'sets no NixOS option, so it is not a NixOS module', remedy: machine },
     generated: {
-      what: 'is generated and says "Do not modify this file!"',
-      why: 'the next nixos-generate-config would overwrite what is written here.',
+      what: 'is generated ("Do not modify this file!")',
+      why: 'the next nixos-generate-config would overwrite the changes.',
       remedy: `pass the file that imports it, usually: ${callOn(join(dirname(file), 'configuration.nix'), context)}`
     }
   }
@@ -256,8 +255,8 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
 }
 
 /**
- * The toolkit's advice as it makes sense in a shell: a program can hand over the one definition
- * that it means, a person goes to its line in an editor.
+ * A hint of the toolkit for the command line: a program can pass the definition that it means, a person
+ * edits its line.
  */
 export function hintForPeople(hint: string, file: string, line: number): string {
   return hint
@@ -272,13 +271,13 @@ export function hintForPeople(hint: string, file: string, line: number): string 
     .replace(/^(?=if it is an argument)/, 'text needs quotes of its own, or --string;\n')
 }
 
-// What a person has to know of imported files that were not read.
+// Notes on imported files that were not read.
 
-/** A line for each file that is too big to be read, so that nothing is known of what it says. */
+/** A note on each file that is too big to be read, whose content is not known therefore. */
 export function tooBigNotes({ unread }: { unread: readonly UnreadImport[] }): string[] {
   const files = new Map(unread.flatMap(({ oversize: it }) => (it ? [[it.path, it.size]] : [])))
   return [...files].map(
     ([path, size]) =>
-      `Note: ${path} was not read, as it has ${inMiB(size)} and a Nix file may have ${inMiB(MOST_BYTES)}; what it says is not known here.`
+      `Note: ${path} was not read: it has ${inMiB(size)}, and a Nix file may have ${inMiB(MOST_BYTES)}. Its content is not known here.`
   )
 }
