@@ -29,7 +29,7 @@ const FILE = 'vfio/guests/win10.nix'
 const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
 /** What is told of the disk of the guest in each run, as the machine is a dump. */
 const DISK =
-  'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, which win10 is to have as a disk, was not checked in a dump, which has no such names. The host may use it: run this on the machine itself before win10 starts.\n'
+  'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before win10 starts.\n'
 
 test.concurrent.for(GUESTS)('the guest %s, with what it needs', async (guest, { expect }) => {
   // What everybody could read is taken out first, as the refusal asks.
@@ -105,17 +105,17 @@ test.concurrent('an edited file stays, and is never lost', async ({ expect }) =>
   expect(await place.run(APPLY)).toEqual({
     code: 0,
     stdout: '',
-    stderr: `${NOTHING}Note: the file of small was edited since; it stays, as win10.xml is as it was then.\n`
+    stderr: `${NOTHING}Note: small.nix has local edits and win10.xml is unchanged, so small.nix is kept.\n`
   })
   place.write('win10.xml', small('<memory>2097152</memory>'))
   await expectRefusal(place, call('apply', '--yes'), {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/vfio/guests/small.nix was changed by hand, and the XML says something else. Nothing was written.
-        Why: both may have news of small, and one of them would be lost.
-        Do:  edit the file by hand; what the XML says as Nix is shown by:
+      vfio-patch: /etc/nixos/vfio/guests/small.nix has local edits, and the XML differs from it. Nothing was written.
+        Why: both may have changes to small, and one of them would be lost.
+        Do:  edit the file yourself; this shows the XML as Nix:
              vfio-patch domain win10.xml --mend
-             or take the XML in place of the file: vfio-patch apply configuration.nix --domain win10.xml --yes --replace-modules
+             or replace the file by the XML: vfio-patch apply configuration.nix --domain win10.xml --yes --replace-modules
       `
   })
   const replaced = await place.run([...APPLY, '--replace-modules'])
@@ -140,7 +140,7 @@ test.concurrent('a file of that guest that is not ours is refused', async ({ exp
   const { code, stderr } = await place.run(DIFF)
   expect(code).toBe(3)
   expect(stderr.split('\n')[0]).toBe(
-    'vfio-patch: /etc/nixos/vfio/guests/small.nix is not from vfio-patch, and the XML says something else. Nothing was written.'
+    'vfio-patch: /etc/nixos/vfio/guests/small.nix was not made by vfio-patch, and the XML differs from it. Nothing was written.'
   )
 })
 
@@ -172,9 +172,9 @@ test.concurrent('a guest in the configuration itself is refused', async () => {
   await expectRefusal(place, DIFF, {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/guests.nix:5:7: the guest small stands in your own configuration. Nothing was written.
-        Why: defined in two places, it would be two guests in one.
-        Do:  take it out there, then run this again; or leave --domain away, and edit it there
+      vfio-patch: /etc/nixos/guests.nix:5:7: your configuration already defines the guest small. Nothing was written.
+        Why: the two definitions would be merged into one guest.
+        Do:  remove it there, then run this again; or omit --domain, and edit it there
       `
   })
 })
@@ -186,7 +186,7 @@ test.concurrent('what the configuration says of it besides stays', async ({ expe
   expect(code).toBe(0)
   expect(place.read('configuration.nix')).toContain(said)
   expect(stderr).toContain(
-    'Note: virtualisation.vfio.guests.win10.hostCPUs is "0-3" and stays; by its <cputune>, it would be "0-1,8-9".\n'
+    'Note: virtualisation.vfio.guests.win10.hostCPUs is "0-3" and stays; its <cputune> suggests "0-1,8-9".\n'
   )
 })
 

@@ -71,7 +71,7 @@ test.concurrent('of a card all goes along, and what the guest leaves is told', a
     'Card: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080], with 0000:01:00.1 (audio): a guest gets a whole card.',
     'IOMMU type: amd (detected from the CPU).',
     'Selected by PCI ID: no other device on this host has it.',
-    'Note: small gets 0000:01:00.0 without 0000:01:00.1 (audio) of the same card, which the host gives away all the same. Add a <hostdev> for it if small should have it.'
+    'Note: small gets 0000:01:00.0 without 0000:01:00.1 (audio) of the same card, which the host gives away too. Add a <hostdev> for it if small should have it.'
   ])
 })
 
@@ -94,7 +94,7 @@ test.concurrent('a bridge can not go', async ({ expect }) => {
     small(`<devices>${device('0x00', '0x14', '0x3')}</devices>`)
   )
   expect(told.slice(1)).toEqual([
-    'Note: 0000:00:14.3 (bridge), which small is to have, can\'t be given away; win10.xml seems to be from another machine. "vfio-patch scan" shows what is where.'
+    'Note: 0000:00:14.3 (bridge), which small needs, can\'t be given away; win10.xml seems to be from another machine. "vfio-patch scan" lists the devices.'
   ])
   expect(options).toBe(ENABLED)
 })
@@ -104,9 +104,9 @@ test.concurrent('another machine is not looked at', async ({ expect }) => {
   const { code, stderr } = await given(guestXml('seed-win10'), configuration).run(call('diff'))
   expect(code).toBe(1)
   expect(toldIn(stderr).filter(it => it.startsWith('Note:'))).toEqual([
-    'Note: 0000:01:00.0 and 0000:01:00.1, which win10 is to have, are not set up, as the configuration is another machine\'s. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
-    'Note: win10 is tied to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
-    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, which win10 is to have as a disk, was not checked, as nobody can see here whether the host uses it. Run this on that machine; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
+    'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
+    'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: looking-glass and scream belong to root, so nobody else can open them. Name who looks at the guest: --user NAME.'
   ])
 })
@@ -115,27 +115,27 @@ test.concurrent.for([
   [
     'processors that are not there',
     "<vcpu>2</vcpu><cputune><vcpupin vcpu='0' cpuset='15'/><vcpupin vcpu='1' cpuset='16-17'/></cputune>",
-    "small is tied to the processors 16-17, and this machine has 0-15. It can't start like that: change <cputune> and <vcpu> in win10.xml."
+    "small is pinned to the processors 16-17, and this machine has 0-15. It can't start: change <cputune> and <vcpu> in win10.xml."
   ],
   [
     'all processors',
     "<vcpu>1</vcpu><cputune><vcpupin vcpu='0' cpuset='0-15'/></cputune>",
-    'small is tied to all processors, so none is kept for the host alone. Leave it one or two, if it gets slow.'
+    'small is pinned to all processors, so the host has none for itself. Leave it one or two if it gets slow.'
   ],
   [
     'more memory than there is',
     "<memory unit='GiB'>64</memory>",
-    'small is to have 64 GiB of memory, and this machine has 31.3 GiB. Make <memory> smaller.'
+    'small needs 64 GiB of memory, and this machine has 31.3 GiB. Make <memory> smaller.'
   ],
   [
     'huge pages that leave the host too little',
     "<memory unit='GiB'>30</memory><memoryBacking><hugepages/></memoryBacking>",
-    'no huge pages are set aside for small: 15360 huge pages of 2M would leave the host less than 4 GiB of 31.3 GiB. Make <memory> smaller, or take <hugepages> out; or add --hugepages 2M:15360 if you mean it.'
+    'no huge pages are reserved for small: 15360 huge pages of 2M would leave the host less than 4 GiB of 31.3 GiB. Make <memory> smaller, or remove <hugepages>; or add --hugepages 2M:15360 to reserve them anyway.'
   ],
   [
     'huge pages of another kind',
     "<memory unit='GiB'>8</memory><memoryBacking><hugepages><page size='64' unit='KiB'/></hugepages></memoryBacking>",
-    'no huge pages are set aside for small: x86 has none of that size, and the options know 2M or 1G. Change <hugepages> in win10.xml, or add --hugepages.'
+    'no huge pages are reserved for small: x86 has none of that size, and the options support 2M and 1G. Change <hugepages> in win10.xml, or add --hugepages.'
   ],
   [
     'a network of libvirt',
@@ -150,7 +150,7 @@ test.concurrent.for([
   [
     'kvmfr that can not be made',
     "<qemu:commandline><qemu:arg value='-object'/><qemu:arg value='memory-backend-file,id=a,mem-path=/dev/kvmfr1,size=64M'/></qemu:commandline>",
-    'the devices of kvmfr are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change it in win10.xml.'
+    'the kvmfr devices are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in win10.xml.'
   ],
   [
     'a device by QEMU alone',
@@ -189,7 +189,7 @@ test.concurrent('huge pages: those that are there, or more where these are too f
   expect(await after(pages(8, '1G'))).toEqual(['8'])
   expect(await after('{\n  boot.kernelParams = [ "hugepages=16" ];\n}\n')).toEqual([
     undefined,
-    'Note: small needs 4096 huge pages of 2M, and the configuration sets huge pages aside in its own way. See that there are enough.'
+    'Note: small needs 4096 huge pages of 2M, and the configuration reserves huge pages by other options. Check that there are enough.'
   ])
 })
 
@@ -201,8 +201,8 @@ test.concurrent.each([
     small("<devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>"),
     text`
       win10.xml:6: there is a password here. Nothing was written.
-        Why: a configuration gets into the Nix store, which everybody on this machine can read.
-        Do:  take it out of win10.xml; a screen that listens on 127.0.0.1 only needs none
+        Why: a configuration is copied to the Nix store, which everybody on this machine can read.
+        Do:  remove it from win10.xml; a display that only listens on 127.0.0.1 needs no password
       `
   ],
   [
@@ -210,7 +210,7 @@ test.concurrent.each([
     "<domain type='kvm'/>",
     text`
       win10.xml: the domain has no <name>. Nothing was written.
-        Why: libvirt knows its guests by their names.
+        Why: libvirt identifies guests by their names.
         Do:  give it another <name>, such as win10
       `
   ],
@@ -219,7 +219,7 @@ test.concurrent.each([
     small('', '10'),
     text`
       win10.xml: a guest can not be called "10" here. Nothing was written.
-        Why: a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.
+        Why: a name has no slash, does not begin with a dot, and is not a number or a UUID.
         Do:  give it another <name>, such as win10
       `
   ],
@@ -228,7 +228,7 @@ test.concurrent.each([
     small('', '+1'),
     text`
       win10.xml: a guest can not be called "+1" here. Nothing was written.
-        Why: a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.
+        Why: a name has no slash, does not begin with a dot, and is not a number or a UUID.
         Do:  give it another <name>, such as win10
       `
   ],
@@ -236,8 +236,8 @@ test.concurrent.each([
     'a guest of another kind',
     "<domain type='xen'><name>a</name></domain>",
     text`
-      win10.xml is a guest for xen, and NixOS runs guests of libvirt with QEMU. Nothing was written.
-        Do:  for a guest of QEMU it says <domain type='kvm'>
+      win10.xml is a guest for xen, and libvirt on NixOS runs guests with QEMU. Nothing was written.
+        Do:  a guest for QEMU begins with <domain type='kvm'>
       `
   ],
   [
@@ -283,8 +283,8 @@ test.concurrent('a guest of the configuration under another name', async () => {
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/vfio/guests/old.nix is another guest with the UUID of new, 8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10. Nothing was written.
-        Why: libvirt knows its guests by that, so to libvirt the two are one.
-        Do:  if new is its new name, delete that file, then run this again; else give new a UUID of its own, which uuidgen makes
+        Why: libvirt identifies guests by their UUIDs, so it takes the two for one.
+        Do:  if new is its new name, delete that file, then run this again; else give new another UUID, e.g. from uuidgen
       `
   })
 })

@@ -69,7 +69,7 @@ test.concurrent('and where there is no Nix to compute it', async () => {
             2 | let
                 ^^^
           Why: it has to be computed, and nix-instantiate was not found.
-          Do:  write it out, or run this where Nix is installed
+          Do:  write it out, or run this on a machine with Nix
         `
     },
     { env: { PATH: '/nowhere' } }
@@ -81,9 +81,9 @@ needing('nix-instantiate')('what only a whole NixOS could compute', async () => 
   await expectRefusal(makePlace({ 'x.nix': given }), ['domain', 'x.nix', '--to', 'xml'], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/x.nix: Nix can not compute the domain.
+      vfio-patch: /etc/nixos/x.nix: Nix can not evaluate the domain.
         Why: the file needs \`pkgs', which is there only in a whole NixOS
-        Do:  write out in the file what it needs from elsewhere
+        Do:  make the file independent of others
       `.replace('\\`', '`')
   })
 })
@@ -232,7 +232,7 @@ test.concurrent.each([
   [
     ['domain', 'x.nix'],
     3,
-    `vfio-patch: /etc/nixos/x.nix holds Nix, not the XML of a domain.
+    `vfio-patch: /etc/nixos/x.nix contains Nix, not the XML of a domain.
   Do:  to get XML from it: vfio-patch domain x.nix --to xml
 `
   ],

@@ -316,6 +316,6 @@ test('a bridge of a guest that has another name in the dump is not called missin
   }
   expect(await notes(machine)).toEqual([])
   expect(await notes(dump)).toEqual([
-    'Note: win10 needs the bridge br-zzalice, which no option declares. A dump has no names that people give, so it is not known whether the machine has it: see ip link there.'
+    'Note: win10 needs the bridge br-zzalice, which no option declares. A dump does not have such names, so check on the machine whether it has the bridge: ip link'
   ])
 })

@@ -33,7 +33,7 @@ const disk = (path: string, more = '') =>
   )
 
 const WHY =
-  'QEMU opens a disk without asking whether it is mounted, and two systems that write to one disk destroy what is on it.'
+  'QEMU opens a disk even if it is mounted, and two systems that write to the same disk destroy its data.'
 
 test.concurrent('the disk that the host lives on', async () => {
   for (const words of [APPLY, DIFF, call('apply', ...MACHINE, '--dry-run')]) {
@@ -99,7 +99,7 @@ test.concurrent('what only the configuration names, in a file that it imports', 
     vfio-patch: win10.xml:6: small would get /dev/disk/by-id/ata-B, which this system uses: /data (${file}:4) and swap (${file}:7). Nothing was written.
       Why: ${WHY}
       Do:  give small another disk or an image file: change it in win10.xml;
-           or free the disk first (unmount /data and take it out of fileSystems; swapoff, and take it out of swapDevices), then run this again
+           or free the disk first (unmount /data and remove it from fileSystems; swapoff, and remove it from swapDevices), then run this again
     `
   await expectRefusal(makePlace(files), DIFF, { code: 7, stderr: stderr('hw.nix') })
   // A flake lists it beside the configuration.
@@ -142,9 +142,9 @@ test.concurrent('the root folder, shared with write access', async ({ expect }) 
     code: 7,
     stderr: text`
       vfio-patch: win10.xml:6: small could write to the system of this host: it shares /. Nothing was written.
-        Why: who has the guest could change files of the host with it, and so take the host over.
+        Why: the guest could change files of the host, and so take over the host.
         Do:  add <readonly/> to that <filesystem> in win10.xml,
-             or share a folder that holds nothing of the system
+             or share a folder without files of the system
       `
   })
   expect((await planned(share('<readonly/>'))).told).toEqual([
@@ -162,7 +162,7 @@ test.concurrent('what can only be read is told', async ({ expect }) => {
 test.concurrent('what a dump does not say is told', async ({ expect }) => {
   expect((await planned(disk('/dev/disk/by-id/ata-B'))).told).toEqual([
     'Guest: small; its file is yours to edit.',
-    'Note: win10.xml:6: /dev/disk/by-id/ata-B, which small is to have as a disk, was not checked in a dump, which has no such names. The host may use it: run this on the machine itself before small starts.'
+    'Note: win10.xml:6: /dev/disk/by-id/ata-B, a disk of small, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before small starts.'
   ])
 })
 
@@ -266,15 +266,15 @@ test.concurrent.for([
   ['/dev/disk/by-id/ata-A-part2'],
   [
     '/dev/sdb',
-    '/dev/sdb can be another disk after the next start, also one that this system uses (sda). Name it by /dev/disk/by-id/ata-B.'
+    '/dev/sdb can be another disk after the next boot, even one that this system uses (sda). Use /dev/disk/by-id/ata-B instead.'
   ],
   [
     '/dev/disk/by-id/usb-C',
-    '/dev/disk/by-id/usb-C, which small is to have, is a removable disk, which the host may mount when it is plugged in. See that it does not while small runs.'
+    '/dev/disk/by-id/usb-C, a disk of small, is removable, so the host may mount it when it is plugged in. Make sure that it does not while small runs.'
   ],
   [
     '/dev/disk/by-id/ata-Z',
-    'this machine does not have /dev/disk/by-id/ata-Z, which small is to have as a disk, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.'
+    'this machine does not have /dev/disk/by-id/ata-Z, a disk of small, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.'
   ]
 ])('%s is not used, and what may be is told', async ([path = '', note], { expect }) => {
   const place = given(disk(path))
@@ -350,7 +350,7 @@ test.concurrent('another run is not kept back, and tells', async ({ expect }) =>
   const { code, stderr } = await place.run(words)
   expect(code).toBe(0)
   expect(toldIn(stderr)).toEqual([
-    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). That destroys files of this system once small writes to it. Change it there before small starts.'
+    'Note: vfio/guests/small.nix: small would get /dev/disk/by-id/ata-A, which this system uses: / (sda1). Once small writes to it, files of this system are destroyed. Change that before small starts.'
   ])
 })
 

@@ -18,7 +18,7 @@ const MODULES = Object.keys(installedModules()).length
 
 const INTEL = 'IOMMU type: intel (detected from the CPU).'
 const UNMADE =
-  'Note: nothing in the configuration makes virtual functions, so after a restart 0000:00:02.0 has none. See that a number is written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
+  'Note: nothing in the configuration creates virtual functions, so after a restart 0000:00:02.0 has none. Have a number written into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs before small starts.'
 const TAKEN = `Virtual function: ${GPU1}; nothing is bound at boot, libvirt detaches it when the guest starts, and ${GPU} keeps its driver, i915.`
 
 function given(guest = small(`<devices>${device('0x00', '0x02', '0x1')}</devices>`)): Place {
@@ -125,8 +125,8 @@ describe('for a guest', () => {
       'is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts.'
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; its file is yours to edit.',
-      `Mended devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,
-      `Mended devices/interface, line 7: adds managed='yes'. Why: 0000:01:10.2 ${why}`,
+      `Modernized devices/hostdev, line 6: adds managed='yes'. Why: 0000:00:02.1 ${why}`,
+      `Modernized devices/interface, line 7: adds managed='yes'. Why: 0000:01:10.2 ${why}`,
       TAKEN,
       `Virtual function: 0000:01:10.2 Intel 82576 Virtual Function; nothing is bound at boot, libvirt detaches it when the guest starts, and ${NIC} keeps its driver, igb.`,
       INTEL
@@ -159,8 +159,8 @@ describe('for a guest', () => {
     expect(lines.slice(1, lines.indexOf(CHECKED))).toEqual([
       'Guest: small; its file is yours to edit.',
       INTEL,
-      "Note: 0000:01:10.2 is a virtual function that small gets by a <qemu:arg>, so nobody takes it from the host's driver: libvirt does not know of it, and it is not bound at boot. Put a <hostdev> with managed='yes' in its place.",
-      `Note: 0000:00:02.3, which small is to have, is a virtual function that ${GPU} does not have at the moment. See that its driver, i915, makes it before small starts: write a number into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
+      "Note: 0000:01:10.2 is a virtual function that small gets by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know of it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.",
+      `Note: 0000:00:02.3, which small needs, is a virtual function that ${GPU} does not have at the moment. Make its driver, i915, create it before small starts: write a number into /sys/bus/pci/devices/0000:00:02.0/sriov_numvfs`,
       UNMADE.replaceAll('0000:00:02.0', '0000:01:00.0')
     ])
     expect(place.read('configuration.nix')).not.toMatch(/\bdevices = |addresses = /)
@@ -176,7 +176,7 @@ describe('for a guest', () => {
       'Guest: small; its file is yours to edit.',
       `Virtual function: ${GPU1}; nothing is bound at boot, and ${GPU} keeps its driver, i915.`,
       INTEL,
-      "Note: 0000:00:02.1: nobody takes it from the host's driver when small starts. In guest.xml, say managed='yes' there.",
+      "Note: 0000:00:02.1: nothing detaches it from the host's driver when small starts. In guest.xml, add managed='yes' there.",
       UNMADE
     ])
   })

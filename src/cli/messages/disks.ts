@@ -1,4 +1,4 @@
-// The words for the disks of a guest that the host uses, or may use.
+// Disks of a guest that the host uses, or may use.
 
 import type { Guest } from '../../guests/needs/needs.ts'
 import { placeOf } from '../../nix/text/lines.ts'
@@ -6,10 +6,10 @@ import type { DiskNote, DiskUse, HostDevice, UsedDisk } from '../../plan/disks/h
 import type { Message } from '../message.ts'
 import { list } from './devices.ts'
 
-/** How a file of the configuration is called. */
+/** The name of a file of the configuration in messages. */
 export type NameOf = (path: string) => string
 
-/** Why a guest is not taken: the first disk that the host uses in full, then the others. */
+/** Why a guest is refused: the first disk that the host uses in full, then the others. */
 export function diskMessage(
   used: readonly UsedDisk[],
   guest: Pick<Guest, 'name' | 'file' | 'xml'>,
@@ -35,27 +35,27 @@ export function diskMessage(
 /** `win10 would get /dev/sda, which this system uses: / (sda2) and swap (sda3)` */
 export function usedBy({ name, uses, folder }: UsedDisk, guest: string, nameOf: NameOf): string {
   if (folder !== undefined) {
-    const inside = folder === name ? '' : `, which is part of ${folder} or holds it`
+    const inside = folder === name ? '' : `, which is part of ${folder} or contains it`
     return `${guest} could write to the system of this host: it shares ${name}${inside}`
   }
   return `${guest} would get ${name}, which this system uses: ${callAll(uses, nameOf)}`
 }
 
-/** A guest that is in the configuration already has disks of the host; the run is about something else. */
+/** A note on a guest of the configuration that has disks of the host; the run does not concern it. */
 export function presentNote(
   used: readonly UsedDisk[],
   { name, file }: Pick<Guest, 'name' | 'file'>,
   nameOf: NameOf
 ): string {
   const all = list(used.map(it => usedBy(it, name, nameOf)))
-  return `Note: ${file}: ${all}. That destroys files of this system once ${name} writes to it. Change it there before ${name} starts.`
+  return `Note: ${file}: ${all}. Once ${name} writes to it, files of this system are destroyed. Change that before ${name} starts.`
 }
 
 /** Why a guest must not have it. */
 export function whyNot({ folder }: Pick<UsedDisk, 'folder'>): string {
   return folder === undefined
-    ? 'QEMU opens a disk without asking whether it is mounted, and two systems that write to one disk destroy what is on it.'
-    : 'who has the guest could change files of the host with it, and so take the host over.'
+    ? 'QEMU opens a disk even if it is mounted, and two systems that write to the same disk destroy its data.'
+    : 'the guest could change files of the host, and so take over the host.'
 }
 
 function remedyFor(
@@ -63,7 +63,7 @@ function remedyFor(
   { name, file }: Pick<Guest, 'name' | 'file'>
 ): string {
   if (folder !== undefined) {
-    return `add <readonly/> to that <filesystem> in ${file},\nor share a folder that holds nothing of the system`
+    return `add <readonly/> to that <filesystem> in ${file},\nor share a folder without files of the system`
   }
   const other = `give ${name} another disk or an image file: change it in ${file}`
   const isSystem = uses.some(it => it.kind === 'mount' && SYSTEM.test(it.name))
@@ -75,32 +75,32 @@ function remedyFor(
 
 const SYSTEM = /^\/(?:boot.*|efi|etc|home|nix.*|persist|root|usr|var.*)?$/
 
-/** How a use of a disk is called, and how the host lets go of the disk; both by the name of the use, empty if unknown. */
+/** The name of each use of a disk, and how to end it; both take the name of the mount, pool, …, empty if unknown. */
 const USES: Record<
   DiskUse['kind'],
   { word: (name: string) => string; letGo: (name: string) => string }
 > = {
   mount: { word: name => name || 'a file system', letGo: unmount },
-  swap: { word: () => 'swap', letGo: () => 'swapoff, and take it out of swapDevices' },
+  swap: { word: () => 'swap', letGo: () => 'swapoff, and remove it from swapDevices' },
   resume: {
     word: () => 'hibernation',
-    letGo: () => 'take it out of boot.resumeDevice and boot.kernelParams'
+    letGo: () => 'remove it from boot.resumeDevice and boot.kernelParams'
   },
   luks: {
     word: name => named('LUKS', name),
     letGo: name =>
-      `cryptsetup close ${name || 'NAME'}, and take it out of boot.initrd.luks.devices or crypttab`
+      `cryptsetup close ${name || 'NAME'}, and remove it from boot.initrd.luks.devices or crypttab`
   },
   lvm: { word: name => named('LVM', name), letGo: deactivate },
   md: { word: name => named('the array', name), letGo: name => `mdadm --stop /dev/${name}` },
   zfs: {
     word: name => named('the ZFS pool', name),
-    letGo: name => `zpool export ${name || 'POOL'}, unless this system lives on it`
+    letGo: name => `zpool export ${name || 'POOL'}, unless this system runs from it`
   },
   pool: {
     word: name => named('the ZFS pool', name),
     letGo: name =>
-      `zpool export ${name}, unless this system lives on it, and take it out of fileSystems and boot.zfs.extraPools`
+      `zpool export ${name}, unless this system runs from it, and remove it from fileSystems and boot.zfs.extraPools`
   },
   boot: {
     word: () => 'the boot loader',
@@ -108,13 +108,13 @@ const USES: Record<
   },
   disko: {
     word: name => named("disko's disk", name),
-    letGo: name => `take it out of disko.devices.disk${name && `.${name}`}`
+    letGo: name => `remove it from disko.devices.disk${name && `.${name}`}`
   },
   loop: { word: name => named('the loop device', name), letGo: name => `losetup -d /dev/${name}` },
   mapping: { word: name => named('the mapping', name), letGo: name => `dmsetup remove ${name}` },
-  btrfs: { word: () => 'btrfs', letGo: () => 'take it out of its btrfs' },
-  bcachefs: { word: () => 'bcachefs', letGo: () => 'take it out of its bcachefs' },
-  bcache: { word: () => 'bcache', letGo: () => 'take it out of its bcache' }
+  btrfs: { word: () => 'btrfs', letGo: () => 'remove it from its btrfs' },
+  bcachefs: { word: () => 'bcachefs', letGo: () => 'remove it from its bcachefs' },
+  bcache: { word: () => 'bcache', letGo: () => 'remove it from its bcache' }
 }
 
 function named(what: string, name: string): string {
@@ -122,17 +122,17 @@ function named(what: string, name: string): string {
 }
 
 function unmount(name: string): string {
-  // What a desktop mounts is in no file of the configuration.
+  // A mount by the desktop is in no file of the configuration.
   if (/^\/(?:run\/)?media\//.test(name)) return `unmount ${name}`
-  return `unmount ${name || 'it'} and take it out of fileSystems`
+  return `unmount ${name || 'it'} and remove it from fileSystems`
 }
 
 function deactivate(name: string): string {
   const group = groupOf(name)
-  return `vgchange -an ${group}, and vgchange --setautoactivation n ${group} so that the next start leaves it alone`
+  return `vgchange -an ${group}, and vgchange --setautoactivation n ${group} so that it is not activated at the next boot`
 }
 
-/** The volume group of a mapping of LVM, which has a hyphen in a name twice. */
+/** The volume group of an LVM mapping, in whose name a hyphen is doubled. */
 function groupOf(mapping: string): string {
   const group = /^((?:[^-]|--)+)-(?!-)/.exec(mapping)?.[1]
   return group === undefined ? 'GROUP' : group.replaceAll('--', '-')
@@ -140,12 +140,12 @@ function groupOf(mapping: string): string {
 
 /** `/ (nvme0n1p2), swap (nvme0n1p3) and /data (hardware-configuration.nix:12)` */
 function callAll(uses: readonly DiskUse[], nameOf: NameOf): string {
-  // What is mounted says more than what lies between it and the disk.
+  // A mount tells more than the layers between it and the disk.
   const isBetween = ({ by, kind }: DiskUse) =>
     by === 'machine' && /^(?:luks|lvm|md|mapping|loop|bcache)$/.test(kind)
   const ends = uses.filter(it => !isBetween(it))
-  const said = (ends.length > 0 ? ends : uses).map(it => callUse(it, nameOf))
-  return list([...new Set(said)])
+  const named = (ends.length > 0 ? ends : uses).map(it => callUse(it, nameOf))
+  return list([...new Set(named)])
 }
 
 function callUse(use: DiskUse, nameOf: NameOf): string {
@@ -157,7 +157,7 @@ function placeIn({ at }: HostDevice, nameOf: NameOf): string {
   return `${nameOf(at.path)}:${at.line}`
 }
 
-/** A sentence or two for each disk that the host may use. */
+/** A note on each disk that the host may use. */
 export function diskNotes(
   notes: readonly DiskNote[],
   guest: Pick<Guest, 'name' | 'file' | 'xml'>,
@@ -175,29 +175,29 @@ function noteLine(note: DiskNote, guest: string, nameOf: NameOf): string {
   const { name } = note
   switch (note.code) {
     case 'DISK_READ':
-      return `${guest} can read ${name}, which this system uses: ${callAll(note.uses, nameOf)}. What it sees there changes beneath it, so it may see damage that is none.`
+      return `${guest} can read ${name}, which this system uses: ${callAll(note.uses, nameOf)}. The host changes the data meanwhile, so the guest may see damage that does not exist.`
     case 'DISK_IN_FLOPPY':
-      return `${guest} has ${name} as a floppy disk, and this system uses it: ${callAll(note.uses, nameOf)}. What ${guest} writes there destroys that. Give it an image file.`
+      return `${guest} has ${name} as a floppy disk, and this system uses it: ${callAll(note.uses, nameOf)}. Whatever ${guest} writes to it destroys data. Use an image file.`
     case 'DISK_OF_ENTRY':
-      return `${name}, which ${guest} is to have, is used in another boot entry: ${callAll(note.uses, nameOf)}. Don't run ${guest} there.`
+      return `${name}, a disk of ${guest}, is used in another boot entry: ${callAll(note.uses, nameOf)}. Don't run ${guest} there.`
     case 'DISK_UNSEEN':
-      return `${name}, which ${guest} is to have as a disk, was not checked, as nobody can see here whether the host uses it. Run this on that machine; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
+      return `${name}, a disk of ${guest}, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`
     case 'DISK_NOT_IN_DUMP':
       return note.devices.length === 0
-        ? `${name}, which ${guest} is to have as a disk, was not checked in a dump, which has no such names. The host may use it: run this on the machine itself before ${guest} starts.`
-        : `${name}, which ${guest} is to have as a disk, was not checked in a dump against ${list(note.devices.map(it => `${it.device} (${placeIn(it, nameOf)})`))}, as a dump has no such names. The host may use it: run this on the machine itself before ${guest} starts.`
+        ? `${name}, a disk of ${guest}, was not checked: a dump does not have such names. The host may use it: run this on the machine itself before ${guest} starts.`
+        : `${name}, a disk of ${guest}, was not compared with ${list(note.devices.map(it => `${it.device} (${placeIn(it, nameOf)})`))}: a dump does not have such names. The host may use it: run this on the machine itself before ${guest} starts.`
     case 'DISK_MISSING':
-      return `this machine does not have ${name}, which ${guest} is to have as a disk, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.`
+      return `this machine does not have ${name}, a disk of ${guest}, so it was not checked whether the host uses it. Plug it in and run this again, or change the disk.`
     case 'DISK_REMOVABLE':
-      return `${name}, which ${guest} is to have, is a removable disk, which the host may mount when it is plugged in. See that it does not while ${guest} runs.`
+      return `${name}, a disk of ${guest}, is removable, so the host may mount it when it is plugged in. Make sure that it does not while ${guest} runs.`
     case 'DISK_DORMANT':
-      return `${name}, which ${guest} is to have, holds ${contentWord(note.content)}. It is not in use now; see that the host does not ${note.content.startsWith('sw') ? 'use' : 'open'} it while ${guest} runs.`
+      return `${name}, a disk of ${guest}, contains ${contentWord(note.content)}. It is not in use now; make sure that the host does not use it while ${guest} runs.`
     case 'DISK_MAY_BE_POOL':
-      return `${name}, which ${guest} is to have, may be part of a ZFS pool of the host, as nobody can see here where the pool is. Look first: zpool status -P`
+      return `${name}, a disk of ${guest}, may be part of a ZFS pool of the host: the disks of the pool are not known here. Check first: zpool status -P`
     case 'DISK_RENUMBERED':
-      return `${name} can be another disk after the next start, also one that this system uses (${list(note.others)}). Name it by ${note.link ?? 'a path in /dev/disk/by-id'}.`
+      return `${name} can be another disk after the next boot, even one that this system uses (${list(note.others)}). Use ${note.link ?? 'a path in /dev/disk/by-id'} instead.`
     case 'VOLUME_UNSEEN':
-      return `${name}, which ${guest} is to have as a disk, was not checked, as nobody can see here what the pool is made of. The host may use it. Look: virsh vol-path`
+      return `${name}, a disk of ${guest}, was not checked: the disks of its storage pool are not known here. The host may use it. Check: virsh vol-path`
   }
 }
 
@@ -212,5 +212,5 @@ const CONTENTS: Readonly<Record<string, string>> = {
   bcachefs: 'bcachefs',
   bcache: 'a part of bcache',
   swap: 'swap',
-  swsuspend: 'swap with a machine asleep'
+  swsuspend: 'swap with a hibernated system'
 }

@@ -16,7 +16,7 @@ import { readMessage } from './files.ts'
 
 const DUMP = 'virsh dumpxml --inactive NAME > NAME.xml'
 
-/** Why a domain was not converted, with the line that it is about. */
+/** Why a domain was not converted, with the line at fault. */
 export function domainMessage(error: DomainError, context: Context): Message {
   const { code, message, hint, at } = error
   const { file, color, width } = context
@@ -35,7 +35,7 @@ export function domainMessage(error: DomainError, context: Context): Message {
   }
 }
 
-/** Why the file could not be read. */
+/** Why the file of a domain could not be read. */
 export function domainReadMessage(problem: FileProblem, context: Context): Message {
   const { code, path } = problem
   if (code === 'NOT_FOUND') {
@@ -50,16 +50,16 @@ export function domainReadMessage(problem: FileProblem, context: Context): Messa
   return readMessage(problem, context)
 }
 
-/** It is Nix, and XML was expected. */
+/** The file contains Nix where XML was expected. */
 export function nixInsteadOfXml(context: Context): Message {
   return {
     code: 'NOT_XML',
-    what: `${nameOfFile(context)} holds Nix, not the XML of a domain.`,
+    what: `${nameOfFile(context)} contains Nix, not the XML of a domain.`,
     remedy: `to get XML from it: ${context.line} --to xml`
   }
 }
 
-/** A part of the domain would have to be computed, and that did not work. */
+/** A part of the domain has to be computed, and Nix could not do that. */
 export function computedMessage(
   error: DomainError,
   evaluated: Exclude<ReturnType<typeof evaluateDomain>, { status: 'ok' }>,
@@ -69,55 +69,55 @@ export function computedMessage(
     return {
       ...domainMessage(error, context),
       why: `it has to be computed, and ${evaluated.detail}.`,
-      remedy: 'write it out, or run this where Nix is installed'
+      remedy: 'write it out, or run this on a machine with Nix'
     }
   }
   return {
     code: 'EVALUATION_FAILED',
-    what: `${nameOfFile(context)}: Nix can not compute the domain.`,
+    what: `${nameOfFile(context)}: Nix can not evaluate the domain.`,
     why: evaluated.output,
-    remedy: 'write out in the file what it needs from elsewhere'
+    remedy: 'make the file independent of others'
   }
 }
 
-// The words for what keeps a guest out of a configuration.
+// Why a guest can't be added to a configuration.
 
 type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>
 
-/** `guest` is the XML that the guest is made from. They are refusals unless they say otherwise. */
+/** `guest` is the XML file that the guest is made from. */
 export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: string }, Words> = {
   GUEST_DEFINED: ({ path, name, at }) => ({
-    what: `${path}:${at.line}:${at.column}: the guest ${name} stands in your own configuration.`,
+    what: `${path}:${at.line}:${at.column}: your configuration already defines the guest ${name}.`,
     nothingWritten: true,
     at: { path, ...at },
-    why: 'defined in two places, it would be two guests in one.',
-    remedy: `take it out there, then run this again; or leave --domain away, and edit it there`
+    why: 'the two definitions would be merged into one guest.',
+    remedy: `remove it there, then run this again; or omit --domain, and edit it there`
   }),
   GUEST_UUID: ({ path, name, uuid }) => ({
     what: `${path} is another guest with the UUID of ${name}, ${uuid}.`,
     nothingWritten: true,
-    why: 'libvirt knows its guests by that, so to libvirt the two are one.',
-    remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} a UUID of its own, which uuidgen makes`
+    why: 'libvirt identifies guests by their UUIDs, so it takes the two for one.',
+    remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} another UUID, e.g. from uuidgen`
   }),
   GUEST_EDITED: ({ path, name, isOurs }, { context, guest }) => ({
-    what: `${path} ${isOurs ? 'was changed by hand' : 'is not from vfio-patch'}, and the XML says something else.`,
+    what: `${path} ${isOurs ? 'has local edits' : 'was not made by vfio-patch'}, and the XML differs from it.`,
     nothingWritten: true,
-    why: `both may have news of ${name}, and one of them would be lost.`,
+    why: `both may have changes to ${name}, and one of them would be lost.`,
     remedy: [
-      'edit the file by hand; what the XML says as Nix is shown by:',
+      'edit the file yourself; this shows the XML as Nix:',
       `vfio-patch domain ${shellWord(guest)} --mend`,
-      `or take the XML in place of the file: ${context.line} --replace-modules`
+      `or replace the file by the XML: ${context.line} --replace-modules`
     ].join('\n')
   }),
   GUEST_NOT_CONVERTED: ({ message }, { context }) => ({
-    what: `the guest could not be made into Nix: ${message}.`,
+    what: `the guest could not be converted to Nix: ${message}.`,
     nothingWritten: true,
     why: 'a conversion that could lose something is never written.',
     remedy: `please report it, with the XML and this call: ${context.line}`
   })
 }
 
-/** The domain of `file` has no name, or one that no guest of a configuration can have. */
+/** The domain in `file` has no name, or one that a guest can't have. */
 export function badName(name: string | undefined, file: string): Message {
   return {
     code: 'GUEST_NAME',
@@ -125,42 +125,42 @@ export function badName(name: string | undefined, file: string): Message {
     nothingWritten: true,
     why:
       name === undefined
-        ? 'libvirt knows its guests by their names.'
-        : 'a name has no slash, does not begin with a dot, and is no number or UUID, which libvirt would take it for.',
+        ? 'libvirt identifies guests by their names.'
+        : 'a name has no slash, does not begin with a dot, and is not a number or a UUID.',
     remedy: 'give it another <name>, such as win10'
   }
 }
 
-/** The domain is one of another machine monitor than QEMU. */
+/** The domain is for another hypervisor than QEMU. */
 export function otherMonitor(type: string, file: string): Message {
   return {
     code: 'GUEST_TYPE',
-    what: `${file} is a guest for ${type}, and NixOS runs guests of libvirt with QEMU.`,
+    what: `${file} is a guest for ${type}, and libvirt on NixOS runs guests with QEMU.`,
     nothingWritten: true,
-    remedy: "for a guest of QEMU it says <domain type='kvm'>"
+    remedy: "a guest for QEMU begins with <domain type='kvm'>"
   }
 }
 
-/** The domain holds a password, at a line of the file. */
+/** The domain contains a password, at a line of the file. */
 export function passwordIn(file: string, line: number | undefined): Message {
   return {
     code: 'PASSWORD',
     what: `${file}${line === undefined ? '' : `:${line}`}: there is a password here.`,
     nothingWritten: true,
-    why: 'a configuration gets into the Nix store, which everybody on this machine can read.',
-    remedy: `take it out of ${shellWord(file)}; a screen that listens on 127.0.0.1 only needs none`
+    why: 'a configuration is copied to the Nix store, which everybody on this machine can read.',
+    remedy: `remove it from ${shellWord(file)}; a display that only listens on 127.0.0.1 needs no password`
   }
 }
 
-// What a person has to know of a guest that goes into the configuration, in sentences.
+// Notes on a guest that is added to the configuration.
 
-/** The guest, what was mended in it, and what to look at; nothing where its file stays as it is. */
+/** The guest, what was modernized in it, and warnings; none if its file stays as it is. */
 export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
   const { before, after, isEdited } = plan
   const { name, file, needs } = guest
   if (before === after) {
     return isEdited
-      ? [`Note: the file of ${name} was edited since; it stays, as ${file} is as it was then.`]
+      ? [`Note: ${name}.nix has local edits and ${file} is unchanged, so ${name}.nix is kept.`]
       : []
   }
   const { changes, remarks } = reportGuest(plan, guest)
@@ -171,7 +171,7 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
   ]
   return [
     `Guest: ${[name, ...size].join(', ')}; its file is yours to edit.`,
-    ...changes.map(it => `Mended ${it.path}${line(it)}: ${change(it)}. Why: ${it.why}.`),
+    ...changes.map(it => `Modernized ${it.path}${line(it)}: ${change(it)}. Why: ${it.why}.`),
     ...remarks.map(
       it => `Note: ${file}${line(it)}${it.path === '' ? '' : ` (${it.path})`}: ${it.what}.`
     )
@@ -184,7 +184,7 @@ export function reportGuest(plan: GuestPlan, { xml }: Guest): GuestReport {
   return { name, path, changes: withLines(changes, xml), remarks: withLines(remarks, xml) }
 }
 
-/** Changes or remarks with lines of the XML in place of offsets; null where no text is given. */
+/** Changes or remarks with lines of the XML instead of offsets; null if no text is given. */
 export function withLines<T extends { start?: number | undefined }>(
   all: readonly T[],
   xml: string | undefined
@@ -197,10 +197,10 @@ export function withLines<T extends { start?: number | undefined }>(
 
 function change({ before, after }: GuestReport['changes'][number]): string {
   if (before === null) return `adds ${after}`
-  return after === null ? `takes ${before} out` : `${before} becomes ${after}`
+  return after === null ? `removes ${before}` : `${before} becomes ${after}`
 }
 
-/** How what the guest needs was understood, and what of it does not fit. */
+/** How the needs of the guest were understood, and which of them can't be met. */
 export function needNotes(
   notes: readonly GuestNote[],
   { name, file }: Guest,
@@ -213,7 +213,7 @@ export function needNotes(
 }
 
 function kept({ guest, host }: { guest: string; host: string }, name: string): string {
-  return `Processors: while ${name} runs, the host keeps ${host}, as its own are tied to ${guest}.`
+  return `Processors: while ${name} runs, the host keeps ${host}, as ${name} is pinned to ${guest}.`
 }
 
 interface About {
@@ -225,65 +225,65 @@ interface About {
 
 const NOTES: Wording<Exclude<GuestNote, { code: 'HOST_CPUS' }>, About, string> = {
   DEVICES_UNSEEN: ({ addresses }, { name }) =>
-    `${list(addresses)}, which ${name} is to have, ${addresses.length === 1 ? 'is' : 'are'} not set up, as the configuration is another machine's. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`,
+    `${list(addresses)} of ${name} ${addresses.length === 1 ? 'is' : 'are'} not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.`,
   DEVICE_MISSING: ({ address, others }, { name, file, names }) =>
-    `this machine has nothing at ${address}, which ${name} is to have${others.length > 0 ? `, but ${list(others.map(it => callDevice(it, names)))}` : ''}. Put it in, or change the address in ${file}; "vfio-patch scan" shows what is where.`,
+    `this machine has no device at ${address}, which ${name} needs${others.length > 0 ? `, but ${list(others.map(it => callDevice(it, names)))}` : ''}. Install it, or change the address in ${file}; "vfio-patch scan" lists the devices.`,
   VIRTUAL_FUNCTION_MISSING: ({ address, physical }, { name, names }) =>
-    `${address}, which ${name} is to have, is a virtual function that ${callDevice(physical, names)} does not have at the moment. See that its driver${physical.driver === undefined ? '' : `, ${physical.driver},`} makes it before ${name} starts: write a number into /sys/bus/pci/devices/${physical.address}/sriov_numvfs`,
+    `${address}, which ${name} needs, is a virtual function that ${callDevice(physical, names)} does not have at the moment. Make its driver${physical.driver === undefined ? '' : `, ${physical.driver},`} create it before ${name} starts: write a number into /sys/bus/pci/devices/${physical.address}/sriov_numvfs`,
   VIRTUAL_FUNCTIONS_UNMADE: ({ physical }, { name }) =>
-    `nothing in the configuration makes virtual functions, so after a restart ${list(physical)} ${physical.length === 1 ? 'has' : 'have'} none. See that a number is written into ${list(physical.map(it => `/sys/bus/pci/devices/${it}/sriov_numvfs`))} before ${name} starts.`,
+    `nothing in the configuration creates virtual functions, so after a restart ${list(physical)} ${physical.length === 1 ? 'has' : 'have'} none. Have a number written into ${list(physical.map(it => `/sys/bus/pci/devices/${it}/sriov_numvfs`))} before ${name} starts.`,
   INTERFACE_NOT_VIRTUAL: ({ device }, { file, names }) =>
-    `${callDevice(device, names)} is no virtual function, and libvirt takes nothing else for an <interface type='hostdev'>. In ${file}, write <hostdev> in its place.`,
+    `${callDevice(device, names)} is not a virtual function, and libvirt accepts nothing else for <interface type='hostdev'>. In ${file}, use <hostdev> instead.`,
   DEVICE_IS_BRIDGE: ({ device }, { name, file }) =>
-    `${briefDevice(device)}, which ${name} is to have, can't be given away; ${file} seems to be from another machine. "vfio-patch scan" shows what is where.`,
+    `${briefDevice(device)}, which ${name} needs, can't be given away; ${file} seems to be from another machine. "vfio-patch scan" lists the devices.`,
   FUNCTIONS_LEFT: ({ device, others }, { name }) =>
-    `${name} gets ${device.address} without ${list(others.map(briefDevice))} of the same card, which the host gives away all the same. Add a <hostdev> for it if ${name} should have it.`,
+    `${name} gets ${device.address} without ${list(others.map(briefDevice))} of the same card, which the host gives away too. Add a <hostdev> for it if ${name} should have it.`,
   NOT_MANAGED: ({ addresses }, { name, file }) =>
-    `${list(addresses)}: nobody takes it from the host's driver when ${name} starts. In ${file}, say managed='yes' there.`,
+    `${list(addresses)}: nothing detaches it from the host's driver when ${name} starts. In ${file}, add managed='yes' there.`,
   DEVICE_ARGUMENT: ({ addresses }, { name }) =>
-    `${list(addresses)} is given to ${name} by a <qemu:arg>, so libvirt does not prepare it. Put a <hostdev> in its place.`,
+    `${list(addresses)} is given to ${name} by a <qemu:arg>, so libvirt does not prepare it. Use a <hostdev> instead.`,
   VIRTUAL_FUNCTION_ARGUMENT: ({ addresses }, { name }) =>
-    `${list(addresses)} is a virtual function that ${name} gets by a <qemu:arg>, so nobody takes it from the host's driver: libvirt does not know of it, and it is not bound at boot. Put a <hostdev> with managed='yes' in its place.`,
+    `${list(addresses)} is a virtual function that ${name} gets by a <qemu:arg>, so nothing detaches it from the host's driver: libvirt does not know of it, and it is not bound at boot. Use a <hostdev> with managed='yes' instead.`,
   MEMORY_OVER: ({ needed, total }, { name }) =>
-    `${name} is to have ${GiB(needed)} of memory, and this machine has ${GiB(total)}. Make <memory> smaller.`,
+    `${name} needs ${GiB(needed)} of memory, and this machine has ${GiB(total)}. Make <memory> smaller.`,
   PAGES_UNUSABLE: ({ sizes }, { name, file }) =>
-    `no huge pages are set aside for ${name}: ${sizes.length > 1 ? 'it wants several sizes' : 'x86 has none of that size'}, and the options know 2M or 1G. Change <hugepages> in ${file}, or add --hugepages.`,
+    `no huge pages are reserved for ${name}: ${sizes.length > 1 ? 'it needs several sizes' : 'x86 has none of that size'}, and the options support 2M and 1G. Change <hugepages> in ${file}, or add --hugepages.`,
   PAGES_1G_MISSING: (_, { name, file }) =>
-    `no huge pages are set aside for ${name}: this processor has none of 1G. Take <page size=…> out of ${file}, or make it 2M.`,
+    `no huge pages are reserved for ${name}: this processor has none of 1G. Remove <page size=…> from ${file}, or make it 2M.`,
   PAGES_OVER: (note, { name }) =>
-    `no huge pages are set aside for ${name}: ${pages(note.pages)} would leave the host less than 4 GiB of ${GiB(note.total)}. Make <memory> smaller, or take <hugepages> out; or add --hugepages ${note.pages.pageSize}:${note.pages.numPages} if you mean it.`,
+    `no huge pages are reserved for ${name}: ${pages(note.pages)} would leave the host less than 4 GiB of ${GiB(note.total)}. Make <memory> smaller, or remove <hugepages>; or add --hugepages ${note.pages.pageSize}:${note.pages.numPages} to reserve them anyway.`,
   PAGES_OTHER: (note, { name }) =>
-    `${name} needs ${pages(note.pages)}, and the configuration sets huge pages aside in its own way. See that there are enough.`,
+    `${name} needs ${pages(note.pages)}, and the configuration reserves huge pages by other options. Check that there are enough.`,
   CPUS_MISSING: ({ missing, online }, { name, file }) =>
-    `${name} is tied to the processors ${missing}, and this machine has ${online}. It can't start like that: change <cputune> and <vcpu> in ${file}.`,
+    `${name} is pinned to the processors ${missing}, and this machine has ${online}. It can't start: change <cputune> and <vcpu> in ${file}.`,
   HOST_CPUS_UNKNOWN: ({ pinned }, { name, hostCPUs }) =>
-    `${name} is tied to the processors ${pinned}. To keep the host off these while it runs, set ${hostCPUs} to those that the host keeps.`,
+    `${name} is pinned to the processors ${pinned}. To keep the host off these while it runs, set ${hostCPUs} to those that the host keeps.`,
   HOST_CPUS_NONE: (_, { name }) =>
-    `${name} is tied to all processors, so none is kept for the host alone. Leave it one or two, if it gets slow.`,
+    `${name} is pinned to all processors, so the host has none for itself. Leave it one or two if it gets slow.`,
   HOST_CPUS_OTHER: ({ said, host }, { hostCPUs }) =>
-    `${hostCPUs} is ${said} and stays; by its <cputune>, it would be "${host}".`,
+    `${hostCPUs} is ${said} and stays; its <cputune> suggests "${host}".`,
   NETWORK: ({ names }, { name }) =>
-    `${name} needs ${names.length === 1 ? 'the network' : 'the networks'} ${list(names)} of libvirt. See that it is there and started: virsh net-list --all`,
+    `${name} needs ${names.length === 1 ? 'the network' : 'the networks'} ${list(names)} of libvirt. Check that it exists and is started: virsh net-list --all`,
   BRIDGE_MISSING: (note, { name }) => {
     if (note.isMasked)
-      return `${name} needs the bridge ${note.name}, which no option declares. A dump has no names that people give, so it is not known whether the machine has it: see ip link there.`
+      return `${name} needs the bridge ${note.name}, which no option declares. A dump does not have such names, so check on the machine whether it has the bridge: ip link`
     return `${name} needs the bridge ${note.name}, which no option declares and this machine does not have. Declare it, e.g. networking.bridges.${note.name}.interfaces = [ "enp5s0" ];, or use the network "default".`
   },
   INTERFACE: (note, { name, file }) =>
     note.isMissing
       ? `${name} is connected to ${note.name}, which this machine does not have. Change it in ${file}.`
-      : `${name} is connected to ${note.name} directly, so host and guest can't reach each other over it. A bridge can do that.`,
+      : `${name} is connected to ${note.name} directly, so host and guest can't reach each other over it. With a bridge they can.`,
   KVMFR_UNUSABLE: (_, { file }) =>
-    `the devices of kvmfr are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change it in ${file}.`,
+    `the kvmfr devices are not set up: they have to begin with /dev/kvmfr0, and each needs a size in MiB that is a power of two. Change them in ${file}.`,
   KVMFR_SAID: ({ sizes }, { name }) =>
-    `virtualisation.kvmfr.devices stays as it is; ${name} needs ${list(sizes.map(it => `${it} MiB`))}, in this order. See that it fits.`,
+    `virtualisation.kvmfr.devices stays as it is; ${name} needs ${list(sizes.map(it => `${it} MiB`))}, in this order. Check that it fits.`,
   NODE_UNUSABLE: ({ node }) =>
-    `QEMU can't be let at ${node}, as the option takes no such path. Put a <input>, <disk> or <hostdev> in its place.`,
+    `QEMU can't get access to ${node}, as the option does not accept such a path. Use <input>, <disk> or <hostdev> instead.`,
   INPUT_GROUP: () =>
     'QEMU does not run as root here. To open /dev/input it needs: users.users.qemu-libvirtd.extraGroups = [ "input" ];'
 }
 
-/** A size in KiB as people say it. */
+/** A size in KiB, as GiB. */
 function GiB(size: number): string {
   return `${Number((size / 1024 / 1024).toFixed(1))} GiB`
 }
