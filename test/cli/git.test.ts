@@ -100,11 +100,11 @@ test('undo forgets them again, and --redo registers them', async () => {
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      Run RUN-1 (apply) will be taken back:
+      Run RUN-1 (apply) will be undone:
         ${FILE} as it was
         /etc/nixos/vfio/: 12 files go
-      git: 12 files that were only registered will be forgotten.
-      Took back run RUN-1.
+      git: 12 registered files will be removed from the index (git rm --cached).
+      Undid run RUN-1.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })
@@ -119,7 +119,9 @@ test('remove forgets them, and has nothing registered that it keeps aside', asyn
   place.write('vfio/vfio.nix', `${place.read('vfio/vfio.nix')}# mine\n`)
   const { code, stderr } = await place.run(['remove', '-y', 'configuration.nix', OFF])
   expect(code).toBe(0)
-  expect(stderr).toContain('git: 12 files that were only registered will be forgotten.\n')
+  expect(stderr).toContain(
+    'git: 12 registered files will be removed from the index (git rm --cached).\n'
+  )
   expect(place.status()).toEqual(['?? vfio/vfio.nix.edited'])
 })
 
@@ -130,7 +132,9 @@ test('what was staged or committed since stays in git: that it goes is for the p
   place.git('commit', '-qm', 'the first', 'vfio/default.nix')
   place.git('add', 'vfio/vfio.nix')
   const { stderr } = await place.run(UNDO)
-  expect(stderr).toContain('git: 10 files that were only registered will be forgotten.\n')
+  expect(stderr).toContain(
+    'git: 10 registered files will be removed from the index (git rm --cached).\n'
+  )
   expect(place.status()).toEqual([' D vfio/default.nix', 'AD vfio/vfio.nix'])
 })
 
@@ -187,11 +191,11 @@ asRoot(
 test('files that git ignores are written, and that is told', async () => {
   const place = makeRepository({ 'configuration.nix': CONFIGURATION, '.gitignore': 'vfio/\n' })
   const report = text`
-    vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: a rule tells it to ignore them.
+    vfio-patch: warning: the change was written, but: git could not register ${LISTED}: a .gitignore rule excludes them.
       Why: a flake only sees files known to git.
-      Do:  find the rule and take it out: git -C /etc/nixos check-ignore -v ${NAMES}
+      Do:  find the rule and remove it: git -C /etc/nixos check-ignore -v ${NAMES}
            then: git -C /etc/nixos add -N ${NAMES}
-           or, if it is no flake, next time: --no-git-add
+           or, if this is not a flake, next time: --no-git-add
     `
   const ignores = 'git: 12 new files will not be registered, as git ignores them.\n'
   expect(await said(place, APPLY)).toEqual({
@@ -209,7 +213,7 @@ test('git that fails after the files are written', async () => {
   expect({ code, stderr }).toEqual({
     code: 8,
     stderr: text`
-      vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: Unable to create '/etc/nixos/.git/index.lock': File exists.
+      vfio-patch: warning: the change was written, but: git could not register ${LISTED}: Unable to create '/etc/nixos/.git/index.lock': File exists.
         Why: a flake only sees files known to git.
         Do:  git -C /etc/nixos add -N ${NAMES}
       `
@@ -229,7 +233,7 @@ test('git that is not installed', async () => {
       'git: 12 new files can not be registered: git was not found.\n' +
       CHECKED +
       text`
-        vfio-patch: wrote ${FILE}, but git could not register ${LISTED}: git was not found.
+        vfio-patch: warning: the change was written, but: git could not register ${LISTED}: git was not found.
           Why: a flake only sees files known to git.
           Do:  git -C /etc/nixos add -N ${NAMES}
         ` +
@@ -272,7 +276,9 @@ test('a repository that is damaged', async () => {
   const { code, stderr } = await place.run(APPLY)
   expect(code).toBe(8)
   expect(stderr).toMatch(/^git: 12 new files can not be registered: .*index.*\.$/m)
-  expect(stderr).toMatch(/^vfio-patch: wrote .*, but git could not register .*index.*\.$/m)
+  expect(stderr).toMatch(
+    /^vfio-patch: warning: the change was written, but: git could not register .*index.*\.$/m
+  )
 })
 
 asRoot('a repository that git does not trust its owner with', async () => {
@@ -296,7 +302,7 @@ needing(
   const { code, stderr } = await place.run(words, { through: AS_NOBODY })
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `${HEAD}git: sudo is needed to see to 12 new files, as the repository belongs to another user.\n${CHECKED}`
+    stderr: `${HEAD}git: sudo is needed to register 12 new files, as the repository belongs to another user.\n${CHECKED}`
   })
 })
 

@@ -71,7 +71,7 @@ needing('strace').each([
     const expected = {
       'taken back': text`
       vfio-patch: note: INTERRUPTED; it was taken back.
-      The interrupted apply is taken back: your files are as they were before it.
+      The interrupted apply was reverted: your files are as they were before it.
       To go further back, run this again.
       `,
       nothing: text`
@@ -80,10 +80,10 @@ needing('strace').each([
       `,
       finished: text`
       vfio-patch: note: INTERRUPTED; it was finished.
-      Run RUN-2 (apply) will be taken back:
+      Run RUN-2 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/: 12 files go
-      Took back run RUN-2.
+      Undid run RUN-2.
       ${NEXT}
       `
     }
@@ -91,7 +91,7 @@ needing('strace').each([
     if (outcome !== 'nothing') {
       const way =
         outcome === 'finished'
-          ? 'finish it and then take back the last run'
+          ? 'finish it and then undo the last run'
           : 'take it back and stop there'
       expect(said(dry)).toEqual({
         code: 1,
@@ -134,14 +134,14 @@ needing('strace').each([
     const next = await place.run(UNDO)
     const [undone, complete] = [
       text`
-      Run RUN-2 (apply) will be taken back:
+      Run RUN-2 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/: 12 files go
-      Took back run RUN-2.
+      Undid run RUN-2.
       ${NEXT}
       `,
       text`
-      Run RUN-2 is taken back: the undo that did not come to its end is complete.
+      The interrupted undo is complete: run RUN-2 is undone.
       To go further back, run this again.
       ${NEXT}
       `
@@ -154,7 +154,7 @@ needing('strace').each([
     }
     expect(said(next)).toEqual({ code: 0, stderr: expected[outcome as keyof typeof expected] })
     expect(place.files()).toEqual(one)
-    expect((await place.run(UNDO)).stderr).toContain('Took back run RUN-1.\n')
+    expect((await place.run(UNDO)).stderr).toContain('Undid run RUN-1.\n')
     expect(place.files()).toEqual(zero)
   }
 )
@@ -175,7 +175,7 @@ needing('strace')(
       exit: 0,
       earlierRuns: [{ outcome: 'finished' }],
       notes: [
-        'Run RUN-2 is taken back: the undo that did not come to its end is complete.',
+        'The interrupted undo is complete: run RUN-2 is undone.',
         'To go further back, run this again.'
       ]
     })
@@ -196,7 +196,7 @@ test.concurrent('an undo whose output got lost ended with 8, too', async () => {
     code: 0,
     stdout: '',
     stderr: text`
-      Run RUN-2 is taken back: the undo that did not come to its end is complete.
+      The interrupted undo is complete: run RUN-2 is undone.
       To go further back, run this again.
       ${NEXT}
       `
@@ -264,7 +264,7 @@ needing('strace')('an interrupted run of another file does not count', async () 
   const set = ['option', 'set', 'other/other.nix', 'a', '1', '-yq']
   await killed(place, set, 'rename', 2)
   const { code, stderr } = await place.run(UNDO)
-  expect([code, stderr.includes('Took back run RUN-1.')]).toEqual([0, true])
+  expect([code, stderr.includes('Undid run RUN-1.')]).toEqual([0, true])
   expect(place.files()).toEqual({ ...zero, 'other/other.nix': '{ }\n' })
 })
 

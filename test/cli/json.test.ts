@@ -316,7 +316,7 @@ needing('git')('what git is told', async () => {
         code: 'GIT_IGNORED',
         exit: 8,
         message:
-          'wrote /etc/nixos/configuration.nix, but git could not register vfio/vfio.nix, vfio/virtualisation.nix: a rule tells it to ignore them.',
+          'warning: the change was written, but: git could not register vfio/vfio.nix, vfio/virtualisation.nix: a .gitignore rule excludes them.',
         why: 'a flake only sees files known to git.'
       }
     ],

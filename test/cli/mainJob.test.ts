@@ -185,10 +185,10 @@ test.concurrent('undo takes it back to the byte, and --redo brings it again', as
     code: 0,
     stdout: CHANGE_BACK + patchWithoutModules('vfio'),
     stderr: text`
-      Run RUN-1 (apply) will be taken back:
+      Run RUN-1 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/: 12 files go
-      Took back run RUN-1.
+      Undid run RUN-1.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
   })

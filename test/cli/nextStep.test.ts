@@ -43,7 +43,7 @@ test.concurrent('undo names it', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })
   await place.run([...apply('configuration.nix'), '-qy', OFF])
   const { stderr } = await place.run(['undo', 'configuration.nix', '-y'])
-  expect(stderr).toContain(`Took back run RUN-1.\n${line}\n`)
+  expect(stderr).toContain(`Undid run RUN-1.\n${line}\n`)
 })
 
 test.concurrent('remove names it', async () => {

@@ -244,7 +244,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     isRoot ? '' : `       or, if it was run with sudo: sudo vfio-patch ${call}\n`
   await expectRefusal(place, ['undo', '--yes', 'configuration.nix'], {
     code: 0,
-    stderr: 'Nothing to undo: no run is known that changed /etc/nixos/configuration.nix.\n'
+    stderr: 'Nothing to undo: no known run changed /etc/nixos/configuration.nix.\n'
   })
   await expectRefusal(place, ['undo', '--yes', 'configration.nix'], {
     code: 4,

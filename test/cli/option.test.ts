@@ -60,7 +60,7 @@ test.concurrent('--no-backup keeps nothing to go back to', async () => {
   expect(await place.run(['undo', '--yes', 'pc.nix'])).toEqual({
     code: 0,
     stdout: '',
-    stderr: `Nothing to undo: no run is known that changed ${FILE}.\n`
+    stderr: `Nothing to undo: no known run changed ${FILE}.\n`
   })
 })
 

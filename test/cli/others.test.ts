@@ -150,9 +150,9 @@ needing('root')('a link of theirs that leads to a file of root', async () => {
   const refusal = {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/theirs/pc.nix leads through another user's folder or link to ${FILE}, which only root can change. Nothing was written.
-        Why: that user could make it lead to any file of root's.
-        Do:  name the file itself: sudo vfio-patch option set ${FILE} a 2
+      vfio-patch: /etc/nixos/theirs/pc.nix leads through another user's folder or symlink to ${FILE}, which only root can change. Nothing was written.
+        Why: that user could redirect it to any file of root.
+        Do:  pass the file itself: sudo vfio-patch option set ${FILE} a 2
       `
   }
   mkdirSync(join(place.top, 'roots'))
@@ -167,9 +167,9 @@ needing('root')('a link of theirs that leads to a file of root', async () => {
       {
         code: 3,
         stderr: text`
-        vfio-patch: ${flag} theirs/out/new leads through another user's folder or link to /roots/new, where only root can write. Nothing was written.
-          Why: that user could make it lead anywhere.
-          Do:  name that place itself, or another one, e.g. ${flag} /roots/new
+        vfio-patch: ${flag} theirs/out/new leads through another user's folder or symlink to /roots/new, where only root can write. Nothing was written.
+          Why: that user could redirect it to any place.
+          Do:  pass that path itself, or another one, e.g. ${flag} /roots/new
         `
       },
       { env }
@@ -198,9 +198,9 @@ needing('root').each([
   const expected = {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/theirs/pc.nix is in another user's folder, and a link or an import there leads to ${file}, which only root can change. Nothing was written.
-        Why: that user could make it lead to any folder of root's.
-        Do:  put a folder of that user's in place of the link, or run this without sudo
+      vfio-patch: /etc/nixos/theirs/pc.nix is in another user's folder, and a symlink or an import there leads to ${file}, which only root can change. Nothing was written.
+        Why: that user could redirect it to any folder of root.
+        Do:  replace the symlink by a folder of that user, or run this without sudo
       `
   }
   await expectRefusal(place, [...apply, '--domain', 'win.xml'], expected, { env })

@@ -55,7 +55,7 @@ test.concurrent('-o does not write over the configuration, nor any other Nix fil
     code: 2,
     stderr: text`
       vfio-patch: -o would replace ${name} by a patch. Nothing was written.
-        Do:  give the patch a name of its own, e.g. -o vfio.patch
+        Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
   await expectRefusal(
@@ -105,7 +105,7 @@ test.concurrent('--no-backup keeps nothing, so there is nothing to undo', async 
   expect(await place.run(['undo', '--yes', 'configuration.nix'])).toEqual({
     code: 0,
     stdout: '',
-    stderr: 'Nothing to undo: no run is known that changed /etc/nixos/configuration.nix.\n'
+    stderr: 'Nothing to undo: no known run changed /etc/nixos/configuration.nix.\n'
   })
   expect(existsSync(join(place.top, 'state/runs'))).toBe(false)
 })

@@ -113,9 +113,9 @@ test('undo asks, too', async () => {
   await place.run(['apply', '--yes', ...FLAGS])
   const before = place.snapshot()
   const call = ['undo', 'configuration.nix', '--color', 'never']
-  const steps = [{ until: 'Take this back? [y/N] ', send: '\r' }]
+  const steps = [{ until: 'Undo this? [y/N] ', send: '\r' }]
   const shown = text`
-    Run RUN-1 (apply) will be taken back:
+    Run RUN-1 (apply) will be undone:
       /etc/nixos/configuration.nix as it was
       /etc/nixos/vfio/: 12 files go
     --- a/configuration.nix
@@ -141,7 +141,7 @@ test('undo asks, too', async () => {
   expect(place.snapshot()).toEqual(before)
   steps[0] = { until: '[y/N] ', send: 'y\r' }
   expect(await onTerminal(place, call, { steps })).toMatchObject({
-    terminal: `${shown.trimEnd()} y\nTook back run RUN-1.\nNext:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot\n`,
+    terminal: `${shown.trimEnd()} y\nUndid run RUN-1.\nNext:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot\n`,
     code: 0
   })
   expect(place.files()).toEqual({ 'configuration.nix': CONFIGURATION })

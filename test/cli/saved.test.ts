@@ -94,7 +94,7 @@ test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, told, 
     code: 2,
     stderr: text`
       vfio-patch: -o would replace ${told} by a patch. Nothing was written.
-        Do:  give the patch a name of its own, e.g. -o vfio.patch
+        Do:  choose another name for the patch, e.g. -o vfio.patch
       `
   })
 })
@@ -125,9 +125,9 @@ test.concurrent.each(NOT_ITS_OWN)('-o %s', async (_, name, what, prepare) => {
     code: 2,
     stderr: text`
       vfio-patch: -o ${name} is ${what}. Nothing was written.
-        Why: the patch becomes a file of its own, which replaces what has its name.
-        Do:  give the patch a name of its own, e.g. -o vfio.patch
-             in a pipe it is on standard output without -o: vfio-patch diff … | less
+        Why: the patch is written to a new file, which replaces the old one.
+        Do:  choose another name for the patch, e.g. -o vfio.patch
+             without -o the patch is on standard output: vfio-patch diff … | less
       `
   })
   expect(lstatSync('/dev/null').ino).toBe(device.ino)
@@ -248,7 +248,7 @@ needing('root')('a dump in a folder of whoever called sudo', async () => {
     {
       code: 2,
       stderr:
-        'vfio-patch: --dump: link is a link. Nothing was written.\n  Do:  give a new folder, e.g. --dump my-machine\n'
+        'vfio-patch: --dump: link is a symlink. Nothing was written.\n  Do:  give a new folder, e.g. --dump my-machine\n'
     },
     { env }
   )

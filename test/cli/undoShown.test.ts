@@ -27,7 +27,7 @@ needing('git')(
       code: 1,
       first: ['--- a/configuration.nix', '+++ b/configuration.nix'],
       stderr: text`
-      Run RUN-1 (apply) will be taken back:
+      Run RUN-1 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
         /etc/nixos/vfio/: 12 files go
       `
@@ -69,7 +69,7 @@ test.concurrent('where a run went beyond that folder, the one around all of it i
        }
       `,
     stderr: text`
-      Run RUN-1 (check) will be taken back:
+      Run RUN-1 (check) will be undone:
         /etc/nixos/vm.nix as it was
         /etc/nixos/hosts/pc/configuration.nix as it was
       `
@@ -129,8 +129,8 @@ test.concurrent('the list: dates, what is in effect, many files of one folder as
     ['']
   ])
   expect(stderr).toBe(text`
-    edited: the last run in effect, and the file was edited since
-    dropped: undone, and then another run came in its place
+    edited: the last run in effect; the file was edited since
+    dropped: undone, and replaced by a later run
     `)
 })
 
@@ -171,17 +171,17 @@ test.concurrent('undo goes back to the first text, redo to the last, and a new r
   const third = place.files()
   const undo = ['undo', 'configuration.nix', '-y']
 
-  expect((await place.run(undo)).stderr).toContain('\nTook back run RUN-2.\n')
+  expect((await place.run(undo)).stderr).toContain('\nUndid run RUN-2.\n')
   expect(place.files()).toEqual(second)
-  expect((await place.run(undo)).stderr).toContain('\nTook back run RUN-1.\n')
+  expect((await place.run(undo)).stderr).toContain('\nUndid run RUN-1.\n')
   expect(place.files()).toEqual({ 'configuration.nix': first })
   const sudo = process.getuid?.() === 0 ? 'sudo ' : ''
   expect(await place.run(undo)).toEqual({
     code: 0,
     stdout: '',
     stderr: text`
-      Nothing to undo: /etc/nixos/configuration.nix is as it was before the first run that is known.
-      To redo what was undone last: ${sudo}vfio-patch undo /etc/nixos/configuration.nix --redo
+      Nothing to undo: /etc/nixos/configuration.nix is as it was before the first known run.
+      To redo the run that was undone last: ${sudo}vfio-patch undo /etc/nixos/configuration.nix --redo
       `
   })
   expect(place.files()).toEqual({ 'configuration.nix': first })
@@ -196,7 +196,7 @@ test.concurrent('undo goes back to the first text, redo to the last, and a new r
     code: 0,
     stdout: '',
     stderr:
-      'Nothing to redo: no run that changed /etc/nixos/configuration.nix is undone, or another run came after that.\n'
+      'Nothing to redo: no run that changed /etc/nixos/configuration.nix is undone, or a later run replaced it.\n'
   }
   expect(await place.run(redo)).toEqual(nothing)
   await place.run(undo)
@@ -233,8 +233,8 @@ test.concurrent('redo refuses after an edit, and undo where another run changed 
     {
       code: 5,
       stderr: text`
-        vfio-patch: /etc/nixos/a.nix was changed by run RUN-4 (option set) since. Nothing was written.
-          Do:  take that one back first: ${SUDO}vfio-patch undo --run RUN-4
+run RUN-4 (option set) has changed         vfio-patch: /etc/nixos/a.nix since. Nothing was written.
+          Do:  undo that run first: ${SUDO}vfio-patch undo --run RUN-4
         `
     },
     { script }
@@ -305,8 +305,8 @@ needing(
     code: 0,
     stdout: '',
     stderr: text`
-      Nothing to undo: no run is known that changed /etc/nixos/pc.nix.
-      alice has 1 run of their own, the newest of which is RUN-1. To undo those, run this without sudo, as alice: vfio-patch undo -y pc.nix
+      Nothing to undo: no known run changed /etc/nixos/pc.nix.
+      alice has 1 run, the newest of which is RUN-1. To undo those, run this without sudo, as alice: vfio-patch undo -y pc.nix
       `
   })
   expect((await place.run(['undo', '--list'], asRoot)).stderr).toContain(
@@ -329,7 +329,7 @@ needing(
     stderr: text`
       vfio-patch: /etc/nixos/pc.nix was edited after the last option set, so undo would lose those edits. Nothing was written.
         Do:  revert the change in an editor
-             Runs made by root are kept apart, in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -qy pc.nix
+             Runs of root are in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -qy pc.nix
       `
   })
   place.write('pc.nix', written)
@@ -340,14 +340,14 @@ needing(
   ).toMatchObject({
     code: 0,
     stderr: text`
-      Nothing to undo: /etc/nixos/pc.nix is as it was before the first run that is known.
-      To redo what was undone last: vfio-patch undo /etc/nixos/pc.nix --redo
-      Runs made by root are kept apart, in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -y pc.nix
+      Nothing to undo: /etc/nixos/pc.nix is as it was before the first known run.
+      To redo the run that was undone last: vfio-patch undo /etc/nixos/pc.nix --redo
+      Runs of root are in /var/lib/vfio-patch. To undo those, run this with sudo: sudo vfio-patch undo -y pc.nix
       `
   })
   // What alice has undone is nothing to go back to.
   expect((await place.run(['undo', '-y', 'pc.nix'], asRoot)).stderr).toBe(
-    'Nothing to undo: no run is known that changed /etc/nixos/pc.nix.\n'
+    'Nothing to undo: no known run changed /etc/nixos/pc.nix.\n'
   )
 })
 
@@ -382,7 +382,7 @@ test.concurrent('another configuration that has our modules from the same folder
   expect({ code, stderr }).toEqual({
     code: 1,
     stderr: text`
-      Run RUN-1 (apply) will be taken back:
+      Run RUN-1 (apply) will be undone:
         /etc/nixos/a.nix as it was
         /etc/nixos/vfio/: 12 files go
       Note: ${note}

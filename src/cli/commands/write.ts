@@ -107,7 +107,7 @@ function commitAndRegister(
   stateFolder: string,
   backup: boolean
 ): Result<{ run: NewRun | null; warnings: Message[] }, CommitProblem> {
-  const { root, command, record = command, file } = context
+  const { root, command, record = command } = context
   const release = deferSignals()
   try {
     const options = { stateFolder, backup, command: record, tool: VERSION, purpose, root }
@@ -120,7 +120,7 @@ function commitAndRegister(
       warnings: [
         ...warnings.map(it => warningMessage(it, context)),
         ...(leftovers.length > 0 ? [leftMessage(leftovers)] : []),
-        ...registrations.flatMap(it => registerOne(it, file))
+        ...registrations.flatMap(registerOne)
       ]
     })
   } finally {
@@ -136,13 +136,13 @@ function staleAmong([path]: readonly string[]): FileProblem | null {
 }
 
 /** Tells git of one work tree; what went wrong, as the change is made. */
-function registerOne(registration: Registration, file: string): Message[] {
+function registerOne(registration: Registration): Message[] {
   const { problem, ignored } = registration
-  if (problem) return [registerMessage(registration, problem, file)]
+  if (problem) return [registerMessage(registration, problem)]
   const done = register(registration)
   return [
-    ...(done.ok ? [] : [registerMessage(registration, done.error, file)]),
-    ...(ignored.length > 0 ? [ignoredMessage(registration, file)] : [])
+    ...(done.ok ? [] : [registerMessage(registration, done.error)]),
+    ...(ignored.length > 0 ? [ignoredMessage(registration)] : [])
   ]
 }
 
@@ -248,7 +248,7 @@ async function recoverRuns(
     if (!quiet) note(sentence(it))
     // It may have been stopped before git registered its files.
     for (const each of registrationsFor(it.created, it.deleted, gitAdd)) {
-      for (const problem of registerOne(each, path)) printMessage(problem)
+      for (const problem of registerOne(each)) printMessage(problem)
     }
   }
   const runs = recovered.map(({ started, outcome, files }) => {

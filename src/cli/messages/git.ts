@@ -1,10 +1,10 @@
-// The words for registering new and deleted files with git.
+// Registering new and deleted files with git.
 
 import { relative } from 'node:path'
 import type { GitProblem, Registration } from '../../storage/git.ts'
 import { type Message, plural, shellWord } from '../message.ts'
 
-/** What will be done, for the plan: a line for each thing. */
+/** What will be registered, for the plan; a line each. */
 export function registrationLines(registrations: readonly Registration[]): string[] {
   return registrations.flatMap(({ add, forget, ignored, problem }) => [
     ...(add.length > 0 && problem ? [problemLine(add, problem)] : []),
@@ -13,7 +13,7 @@ export function registrationLines(registrations: readonly Registration[]): strin
       : []),
     ...(forget.length > 0
       ? [
-          `git: ${plural(forget.length, 'file')} that ${forget.length === 1 ? 'was' : 'were'} only registered will be forgotten.`
+          `git: ${plural(forget.length, 'registered file')} will be removed from the index (git rm --cached).`
         ]
       : []),
     ...(ignored.length > 0
@@ -28,7 +28,7 @@ function problemLine(add: readonly string[], problem: GitProblem): string {
   // Only root can run git as the owner of the repository.
   const needsSudo = problem.code === 'OTHER_OWNER' && process.geteuid?.() !== 0
   return needsSudo
-    ? `git: sudo is needed to see to ${plural(add.length, 'new file')}, as the repository belongs to another user.`
+    ? `git: sudo is needed to register ${plural(add.length, 'new file')}, as the repository belongs to another user.`
     : `git: ${plural(add.length, 'new file')} can not be registered: ${reasonOf(problem)}.`
 }
 
@@ -38,28 +38,27 @@ function reasonOf(problem: GitProblem): string {
     : (problem.output ?? 'it gave no reason')
 }
 
-/** Git ignores some of the files that were written. */
-export function ignoredMessage({ tree, ignored }: Registration, file: string): Message {
+/** Some of the files that were written are ignored by git. */
+export function ignoredMessage({ tree, ignored }: Registration): Message {
   const names = ignored.map(it => relative(tree.top, it))
   const git = `git -C ${shellWord(tree.top)}`
   return {
     code: 'GIT_IGNORED',
     isWarning: true,
-    what: `wrote ${file}, but git could not register ${names.join(', ')}: a rule tells it to ignore ${names.length === 1 ? 'it' : 'them'}.`,
+    what: `git could not register ${names.join(', ')}: a .gitignore rule excludes ${names.length === 1 ? 'it' : 'them'}.`,
     why: 'a flake only sees files known to git.',
     remedy: [
-      `find the rule and take it out: ${git} check-ignore -v ${words(names)}`,
+      `find the rule and remove it: ${git} check-ignore -v ${words(names)}`,
       `then: ${git} add -N ${words(names)}`,
-      'or, if it is no flake, next time: --no-git-add'
+      'or, if this is not a flake, next time: --no-git-add'
     ].join('\n')
   }
 }
 
-/** Git did not register what was created or deleted: what to do by hand. `file` is the configuration. */
+/** Git could not register files that were created or deleted. */
 export function registerMessage(
   { tree, add, forget }: Registration,
-  problem: GitProblem,
-  file: string
+  problem: GitProblem
 ): Message {
   const names = [...add, ...forget].map(it => relative(tree.top, it))
   const git = `git -C ${shellWord(tree.top)}`
@@ -67,8 +66,10 @@ export function registerMessage(
   return {
     code: 'GIT_FAILED',
     isWarning: true,
-    what: `wrote ${file}, but git could not ${isAdding ? 'register' : 'forget'} ${names.join(', ')}: ${reasonOf(problem)}.`,
-    why: isAdding ? 'a flake only sees files known to git.' : 'git calls them deleted until then.',
+    what: `git could not ${isAdding ? 'register' : 'unregister'} ${names.join(', ')}: ${reasonOf(problem)}.`,
+    why: isAdding
+      ? 'a flake only sees files known to git.'
+      : 'until then git reports them as deleted.',
     remedy: `${git} ${isAdding ? 'add -N' : 'rm --cached'} ${words(names)}`
   }
 }

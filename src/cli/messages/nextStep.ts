@@ -1,4 +1,4 @@
-// The command that builds the system which has a changed file in it.
+// The command that builds the system with a changed file.
 
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,14 +7,14 @@ import { type Files, openFiles } from '../../configuration/files.ts'
 import { shellWord } from '../message.ts'
 import { list } from './devices.ts'
 
-/** The lines of `nextStep`, where nothing was read yet. */
+/** `nextStep` without files that were read. */
 export function nextStepIn(root: string, realpath: string): string[] {
   return nextStep(openFiles(root), realpath)
 }
 
 /**
- * The lines that say how a change of the file at `realpath` gets into its system. Where it is not known
- * which system of a flake has the file, or what imports it, a second line says what to fill in.
+ * The lines with the command that builds the system of the file at `realpath`. If it is not known which
+ * system of a flake has the file, or which configuration imports it, a second line says what to fill in.
  */
 export function nextStep(sources: Files, realpath: string): string[] {
   const { root } = sources
@@ -24,7 +24,7 @@ export function nextStep(sources: Files, realpath: string): string[] {
   return [`Next:   ${command}`, ...gapsOf(build).map(it => `        ${it}`)]
 }
 
-/** What the user has to fill in, because it is not known. */
+/** What the user has to fill in. */
 function gapsOf(build: Build): string[] {
   if (build.kind === 'part') return [`FILE is the configuration that imports ${build.path}.`]
   if (build.kind !== 'flake' || build.host !== undefined) return []
@@ -34,23 +34,23 @@ function gapsOf(build: Build): string[] {
     : [`HOST is the system that this file is for: ${list(hosts, 'or')}.`]
 }
 
-/** A flake and its system as one word; zsh may read a `#` that is not quoted, but no plain shell does. */
+/** A flake and its system as one word of a shell. Only zsh with extended globs reads an unquoted `#`. */
 function flakeWord(folder: string, host = 'HOST'): string {
   const isPlain = shellWord(folder) === folder && shellWord(host) === host
   return isPlain ? `${folder}#${host}` : shellWord(`${folder}#${host}`)
 }
 
-/** Whether a system was built below the root before. */
+/** Whether a system was installed below the root before. */
 function isInstalled(root: string): boolean {
   try {
-    // The link is for paths of that system.
+    // The symlink leads to a path of that system.
     return lstatSync(join(root, 'nix/var/nix/profiles/system')).isSymbolicLink()
   } catch {
     return false
   }
 }
 
-/** The arguments of nixos-rebuild, with a space before them. */
+/** The arguments of nixos-rebuild, beginning with a space. */
 function argumentsOf(build: Build): string {
   switch (build.kind) {
     case 'usual':
@@ -64,7 +64,7 @@ function argumentsOf(build: Build): string {
   }
 }
 
-/** A system that is mounted: it is installed anew, or it builds itself if it was installed before. */
+/** The command for a mounted system: it is installed, or builds itself if it was installed before. */
 function below(build: Build, root: string): string {
   const at = `--root ${shellWord(root)}`
   if (isInstalled(root)) {

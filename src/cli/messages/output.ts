@@ -1,4 +1,4 @@
-// The sentences about files that a command makes besides the configuration: patches and dumps.
+// Files that a command writes besides the configuration: patches and dumps.
 
 import { dirname } from 'node:path'
 import {
@@ -12,7 +12,7 @@ import type { TargetFile } from '../../storage/read.ts'
 import { type Context, callOn } from '../context.ts'
 import { type Message, shellWord, usage } from '../message.ts'
 
-/** A patch that would take the place of a file that it must not. */
+/** A patch that would replace a Nix file or a file of the configuration. */
 export function replacesMessage(target: string): Message {
   return usage(`-o would replace ${target} by a patch.`, {
     nothingWritten: true,
@@ -20,18 +20,18 @@ export function replacesMessage(target: string): Message {
   })
 }
 
-/** A file or folder for `flag` to which another user's folder or link leads, in a folder of root's. */
+/** The file or folder for `flag` is in a folder of root, and a folder or symlink of another user leads there. */
 export function outputLedMessage(flag: string, path: string, target: string): Message {
   return {
     code: 'LED_TO_ROOT',
-    what: `${flag} ${path} leads through another user's folder or link to ${target}, where only root can write.`,
+    what: `${flag} ${path} leads through another user's folder or symlink to ${target}, where only root can write.`,
     nothingWritten: true,
-    why: 'that user could make it lead anywhere.',
-    remedy: `name that place itself, or another one, e.g. ${flag} ${target}`
+    why: 'that user could redirect it to any place.',
+    remedy: `pass that path itself, or another one, e.g. ${flag} ${target}`
   }
 }
 
-/** A patch that can't be saved at `path`, as it was named; `isLink` is whether that is a link. */
+/** A patch can't be saved at `path`, as the user wrote it. */
 export function patchMessage(path: string, problem: FileProblem, isLink: boolean): Message {
   if (problem.code === 'IS_DIRECTORY') {
     return usage(`-o ${path} is a folder.`, {
@@ -40,13 +40,13 @@ export function patchMessage(path: string, problem: FileProblem, isLink: boolean
     })
   }
   if (problem.code === 'NOT_REGULAR') {
-    const what = isLink ? 'a link' : 'not a regular file'
+    const what = isLink ? 'a symlink' : 'not a regular file'
     return usage(`-o ${path} is ${what}.`, {
       nothingWritten: true,
-      why: 'the patch becomes a file of its own, which replaces what has its name.',
+      why: 'the patch is written to a new file, which replaces the old one.',
       remedy: [
-        'give the patch a name of its own, e.g. -o vfio.patch',
-        'in a pipe it is on standard output without -o: vfio-patch diff … | less'
+        'choose another name for the patch, e.g. -o vfio.patch',
+        'without -o the patch is on standard output: vfio-patch diff … | less'
       ].join('\n')
     })
   }
@@ -58,10 +58,10 @@ export function patchMessage(path: string, problem: FileProblem, isLink: boolean
   }
 }
 
-/** A dump that can't be saved in `folder`, as it was named. */
+/** A dump can't be saved in `folder`, as the user wrote it. */
 export function dumpMessage(folder: string, problem: FileProblem, isLink: boolean): Message {
   if (isLink) {
-    return usage(`--dump: ${folder} is a link.`, {
+    return usage(`--dump: ${folder} is a symlink.`, {
       nothingWritten: true,
       remedy: 'give a new folder, e.g. --dump my-machine'
     })
@@ -73,7 +73,7 @@ export function dumpMessage(folder: string, problem: FileProblem, isLink: boolea
   }
 }
 
-/** The name of the system's error, where there was one. */
+/** The name of the system's error, if there was one. */
 function reasonOf(problem: FileProblem): string {
   return 'errno' in problem ? problem.errno : (ERRORS[problem.code] ?? problem.code)
 }
@@ -87,21 +87,21 @@ const ERRORS: Partial<Record<FileProblem['code'], string>> = {
   MOUNT_POINT: 'EBUSY'
 }
 
-/** The refusal of a file that another user's folder or link leads to; undefined where that is not so. */
+/** A folder or symlink of another user leads to a file that only root can change; undefined if not. */
 export function ledToRootsMessage(context: Context, realpath: string): Message | undefined {
   if (!isRedirectedToRootOnly(context.file, realpath)) return undefined
   return {
     code: 'LED_TO_ROOT',
-    what: `${context.file} leads through another user's folder or link to ${realpath}, which only root can change.`,
+    what: `${context.file} leads through another user's folder or symlink to ${realpath}, which only root can change.`,
     nothingWritten: true,
-    why: "that user could make it lead to any file of root's.",
-    remedy: `name the file itself: sudo ${callOn(realpath, context)}`
+    why: 'that user could redirect it to any file of root.',
+    remedy: `pass the file itself: sudo ${callOn(realpath, context)}`
   }
 }
 
 /**
- * The refusal of a change that would reach from a configuration in another user's folder into a folder of
- * root's; undefined where none of these paths does.
+ * A configuration in a folder of another user leads to one of these paths, which only root can change;
+ * undefined if not.
  */
 export function reachesRootsMessage(
   { file }: Context,
@@ -113,17 +113,14 @@ export function reachesRootsMessage(
   if (path === undefined) return undefined
   return {
     code: 'LED_TO_ROOT',
-    what: `${file} is in another user's folder, and a link or an import there leads to ${path}, which only root can change.`,
+    what: `${file} is in another user's folder, and a symlink or an import there leads to ${path}, which only root can change.`,
     nothingWritten: true,
-    why: "that user could make it lead to any folder of root's.",
-    remedy: `put a folder of that user's in place of the link, or run this without sudo`
+    why: 'that user could redirect it to any folder of root.',
+    remedy: 'replace the symlink by a folder of that user, or run this without sudo'
   }
 }
 
-/**
- * A note where somebody else can put another configuration in the place of this one, by a folder that
- * leads to it; undefined where nobody can.
- */
+/** A note that others can replace this configuration, as they can write to a folder on its path; undefined if not. */
 export function openWayNote({ realpath, uid }: TargetFile): string | undefined {
   const open = findOpenParents(realpath, uid, knownPeople())
   const [first] = open
