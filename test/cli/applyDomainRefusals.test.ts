@@ -19,7 +19,7 @@ import {
 import { expectRefusal, makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 
-const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+const NOTHING = 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
 const ENABLED = '  virtualisation.vfio = {\n    enable = true;\n  };\n'
 
 // ---- what the machine says
@@ -107,7 +107,7 @@ test.concurrent('another machine is not looked at', async ({ expect }) => {
     'Note: 0000:01:00.0 and 0000:01:00.1 of win10 are not set up, as the configuration is for another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
     'Note: win10 is pinned to the processors 2-7,10-15. To keep the host off these while it runs, set virtualisation.vfio.guests.win10.hostCPUs to those that the host keeps.',
     'Note: win10.xml:76: /dev/disk/by-id/ata-Samsung_SSD_860_EVO_1TB_S3Z8NB0K123456A, a disk of win10, was not checked: its host is another machine. Run this there; or save that machine there with "vfio-patch scan --dump DIR", and add --sysfs DIR.',
-    'Note: looking-glass and scream belong to root, so nobody else can open them. Name who looks at the guest: --user NAME.'
+    'Note: looking-glass and scream belong to root, so nobody else can open them. Name the user who views the guest: --user NAME.'
   ])
 })
 

@@ -196,7 +196,7 @@ test.concurrent('a folder that is no machine', async () => {
     code: 2,
     stderr: text`
       vfio-patch: --sysfs: there is no directory nowhere.
-        Do:  give the folder that "vfio-patch scan --dump FOLDER" wrote
+        Do:  pass the folder that "vfio-patch scan --dump FOLDER" wrote
       `
   })
 })

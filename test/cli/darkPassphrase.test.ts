@@ -119,7 +119,7 @@ const MENDING_ALL = MENDING.replace('configuration.nix', '/etc/nixos/configurati
 const SUDO = process.geteuid?.() === 0 ? 'sudo ' : ''
 const NEXT = text`
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-          If there is no picture, pick the previous generation in the boot menu.
+          If there is no picture, choose the previous generation in the boot menu.
   `
 
 test('with --yes nothing is added unasked, and the last lines say what to do first', async () => {
@@ -147,7 +147,7 @@ test('check finds the same after it, --fix mends it, and undo goes all the way b
     code: 0,
     stdout: '',
     stderr: text`
-      Nothing to do: /etc/nixos/configuration.nix says all this already.
+      Nothing to do: /etc/nixos/configuration.nix is already up to date.
       ${NOTES.trimEnd()}
       ${willBe(11)
         .replace('Will be a problem', 'Is a problem already')
@@ -171,7 +171,7 @@ test('check finds the same after it, --fix mends it, and undo goes all the way b
   // A second time there is nothing to do, neither for check nor for apply.
   await run(place, fix)
   expect((await run(place, [...APPLY, '--yes', ...GPU])).stderr).toBe(
-    `Nothing to do: /etc/nixos/configuration.nix says all this already.\n${NOTES}`
+    `Nothing to do: /etc/nixos/configuration.nix is already up to date.\n${NOTES}`
   )
   expect(place.read('configuration.nix')).toBe(written(LINE))
   await place.run(['undo', 'configuration.nix', '--yes'])

@@ -87,10 +87,10 @@ test.concurrent('the only card is refused, whether the IDs move or stay', async 
     stderr: text`
       vfio-patch: 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080] is the only card that can show a picture. Nothing was written.
         Why: after the next boot the host would have no picture.
-             configuration.nix:3 names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.
+             configuration.nix:3 already gives it to vfio-pci. vfio-pci does not have it now; with the modules of vfio-patch it will have it from the next boot on.
         Do:  leave it with the host until a guest starts: add --bind hooks;
              or give it a boot entry of its own: add --specialisation vfio;
-             or take it out of configuration.nix:3
+             or remove it from configuration.nix:3
       `
   }
   await expectRefusal(place, call('single-gpu'), refusal)
@@ -132,7 +132,7 @@ test.concurrent('what vfio-pci has already is no new loss, even the only card', 
     told: [
       HEADLINE,
       MOVED,
-      'Note: 0000:0a:00.0 and 0000:0a:00.1 belong to vfio-pci already, so nothing is lost by this that the host has today.'
+      'Note: vfio-pci already has 0000:0a:00.0 and 0000:0a:00.1, so the host loses nothing that it has today.'
     ]
   })
 })

@@ -43,7 +43,7 @@ const WROTE = text`
   Wrote /etc/nixos/vfio/ (new) and ${FILE}.
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-          If there is no picture, pick the previous generation in the boot menu.
+          If there is no picture, choose the previous generation in the boot menu.
   `
 
 const REGISTERED = [

@@ -452,8 +452,8 @@ test.concurrent('refused: the card that is left, where another file gives the ot
     stderr: text`
       vfio-patch: the host would have no card left to show a picture: 0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080] and 0000:0a:00.0 AMD Lexa XT [Radeon PRO WX 3100] would all go. Nothing was written.
         Why: after the next boot the host would have no picture.
-             0000:01:00.0 goes already, by card.nix:2.
-        Do:  take it out of card.nix:2 first, or leave the other with the host
+             0000:01:00.0 is already given away by card.nix:2.
+        Do:  remove it from card.nix:2 first, or leave the other with the host
       `
   })
   // Nothing is lost where a guest has it only while it runs; nor by the same card again, or one more thing.

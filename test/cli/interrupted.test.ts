@@ -275,7 +275,7 @@ needing('strace')('the next command that writes says so and takes the run back',
   expect([code, stdout]).toEqual([0, ''])
   expect(stderr.replace(INTERRUPTED, 'INTERRUPTED')).toBe(text`
     vfio-patch: note: INTERRUPTED; it was taken back.
-    Nothing to do: /etc/nixos/configuration.nix says all this already.
+    Nothing to do: /etc/nixos/configuration.nix is already up to date.
     `)
   expect(readdirSync(place.nixos).sort()).toEqual(FILES)
   expect(readdirSync(join(place.top, 'state/runs'))).toEqual([])

@@ -61,7 +61,7 @@ const APPLIED = {
     Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
     Backup: /state/runs/RUN-1   Undo: ${process.getuid?.() === 0 ? 'sudo ' : ''}vfio-patch undo /etc/nixos/configuration.nix
     Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-            If there is no picture, pick the previous generation in the boot menu.
+            If there is no picture, choose the previous generation in the boot menu.
     `
 }
 
@@ -87,7 +87,7 @@ test.concurrent('apply writes that change, and then there is nothing to do', asy
   const done = {
     code: 0,
     stdout: '',
-    stderr: 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
   }
   const written = place.snapshot()
   expect(await place.run(['diff', 'configuration.nix', ...FLAGS])).toEqual(done)

@@ -57,7 +57,7 @@ test.concurrent('a run without flags brings the modules up to date', async () =>
       Wrote /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo --run RUN-1
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, pick the previous generation in the boot menu.
+              If there is no picture, choose the previous generation in the boot menu.
       `
   })
   const { 'configuration.nix': configuration, 'vfio/mine.nix': mine, ...modules } = place.files()
@@ -164,7 +164,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
       Wrote /etc/nixos/modules/vfio/ (new) and /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, pick the previous generation in the boot menu.
+              If there is no picture, choose the previous generation in the boot menu.
       `
   })
 
@@ -172,7 +172,7 @@ test.concurrent('a folder that is not ours is refused; --modules-dir names anoth
   expect(await place.run(call)).toEqual({
     code: 0,
     stdout: '',
-    stderr: 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
   })
   expect(place.snapshot()).toEqual(written)
   expect((await place.run(['undo', '--yes', '-q', 'configuration.nix'])).code).toBe(0)

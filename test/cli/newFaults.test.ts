@@ -68,7 +68,7 @@ test.concurrent('shared memory that nobody could use', async () => {
   const files = { 'configuration.nix': PLAIN }
   expect(await told(files, ...shared)).toBe(text`
     ${HEADLINE}
-    Note: looking-glass and scream belong to root, so nobody else can open them. Name who looks at the guest: --user NAME.
+    Note: looking-glass and scream belong to root, so nobody else can open them. Name the user who views the guest: --user NAME.
     ${CHECKED}
     `)
   const unremarked = `${HEADLINE}\n${CHECKED}\n`
@@ -89,7 +89,7 @@ test.concurrent('a user that nobody knows', async () => {
   const call = ['--user', 'alcie', '--user', 'bob']
   expect(await told(given(alice + bob), ...call)).toBe(text`
     ${HEADLINE}
-    Note: no user is called alcie in the configuration, as far as it can be read; there is alice and bob.
+    Note: the configuration does not define alcie, as far as it can be read; it defines alice and bob.
     ${CHECKED}
     `)
   const unremarked = `${HEADLINE}\n${CHECKED}\n`

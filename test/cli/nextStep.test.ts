@@ -25,7 +25,7 @@ async function next(place: Place, words: string[], options = {}): Promise<string
   return [`${code}`, ...(from === -1 ? [] : lines.slice(from))]
 }
 const apply = (file: string, ...more: string[]) => ['apply', file, '--device', '10de:1b80', ...more]
-const hint = '        If there is no picture, pick the previous generation in the boot menu.'
+const hint = '        If there is no picture, choose the previous generation in the boot menu.'
 
 test.concurrent('a configuration that is not in /etc/nixos is named', async () => {
   const place = makePlace({ 'configuration.nix': CONFIGURATION })

@@ -42,7 +42,7 @@ test.concurrent('apply replaces values of old guides, and says which and why', a
   expect(await place.run(APPLY)).toEqual({
     code: 0,
     stdout: '',
-    stderr: `Nothing to do: ${FILE} says all this already.\n`
+    stderr: `Nothing to do: ${FILE} is already up to date.\n`
   })
 })
 

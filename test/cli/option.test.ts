@@ -138,7 +138,7 @@ test.concurrent('-: from standard input to standard output', async () => {
   expect(await filter(['import', '-', './hardware.nix'], MODULE)).toEqual({
     code: 0,
     stdout: MODULE,
-    stderr: 'Nothing to do: standard input says all this already.\n'
+    stderr: 'Nothing to do: standard input is already up to date.\n'
   })
   expect(await filter(['get', '-', 'services.printing'], MODULE)).toEqual({
     code: 0,
@@ -158,7 +158,7 @@ test.concurrent('-: a refusal puts nothing out', async () => {
     stdout: '',
     stderr: text`
       vfio-patch: standard input is empty. Nothing was written.
-        Do:  pass a module, that is a file like { config, pkgs, ... }: { … }
+        Do:  pass a module: a file like { config, pkgs, ... }: { … }
       `
   })
   for (const flag of ['--dry-run', '--output=a.patch']) {

@@ -99,7 +99,7 @@ test.concurrent('--no-backup keeps nothing, so there is nothing to undo', async 
       ${CHECKED}
       Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              If there is no picture, pick the previous generation in the boot menu.
+              If there is no picture, choose the previous generation in the boot menu.
       `
   })
   expect(await place.run(['undo', '--yes', 'configuration.nix'])).toEqual({

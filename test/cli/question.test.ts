@@ -78,7 +78,7 @@ test.each(['y\r', 'Yes\r'])('%j writes', async send => {
         Wrote /etc/nixos/vfio/ (new) and /etc/nixos/configuration.nix.
         Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo /etc/nixos/configuration.nix
         Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-                If there is no picture, pick the previous generation in the boot menu.
+                If there is no picture, choose the previous generation in the boot menu.
         `,
     stdout: '',
     stderr: '',

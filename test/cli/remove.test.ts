@@ -199,7 +199,7 @@ test.concurrent('modules that were edited are kept aside, and other files stay',
   expect({ code, stderr }).toEqual({
     code: 0,
     stderr: text`
-      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed, 1 kept aside
+      /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed, 1 renamed
       Kept aside: vfio/vfio.nix, which was changed by hand, as vfio/vfio.nix.edited
       Stays: vfio/mine.nix, which is not of vfio-patch
       ${CHECKED}

@@ -137,12 +137,12 @@ test.concurrent('a dump says where it is and that it can be looked through', asy
   })
 })
 
-const DUMP = '  Do:  give the folder that "vfio-patch scan --dump FOLDER" wrote\n'
+const DUMP = '  Do:  pass the folder that "vfio-patch scan --dump FOLDER" wrote\n'
 
 test.concurrent.each([
   [['--sysfs', 'nowhere'], `--sysfs: there is no directory nowhere.\n${DUMP}`],
-  [['--sysfs', '.'], `--sysfs: . holds neither a dump nor a "sys".\n${DUMP}`],
-  [['--sysfs', 'bad'], `--sysfs: a line in bad is none of a dump: what is this\n${DUMP}`],
+  [['--sysfs', '.'], `--sysfs: . contains neither a dump nor a "sys".\n${DUMP}`],
+  [['--sysfs', 'bad'], `--sysfs: bad has a line that is not part of a dump: what is this\n${DUMP}`],
   [
     ['pc.nix'],
     '"scan" looks at the machine, not at a file: "pc.nix" is one too many.\n  Do:  vfio-patch scan\n'

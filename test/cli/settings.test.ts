@@ -77,7 +77,7 @@ test.concurrent('what is said already is no change', async () => {
   expect(await place.run(['diff', 'configuration.nix', ...flags])).toEqual({
     code: 0,
     stdout: '',
-    stderr: 'Nothing to do: /etc/nixos/configuration.nix says all this already.\n'
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix is already up to date.\n'
   })
 })
 

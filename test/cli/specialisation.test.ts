@@ -57,7 +57,7 @@ test('from apply to remove, and undo', async () => {
   expect(first.code).toBe(0)
   expect(first.stderr.replace(/\/: \d+ new files/, '/: N new files')).toBe(text`
     ${FILE}: 2 changes; vfio/: N new files
-    Boot entry: the options are in specialisation.vfio; the usual boot entry stays as it is.
+    Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
     ${LEAVES.replace('LINE', '3')}
     Card: ${CARD}, with 0000:01:00.1 (audio): a guest gets a whole card.
     IOMMU type: intel (detected from the CPU).
@@ -69,12 +69,12 @@ test('from apply to remove, and undo', async () => {
     Wrote /etc/nixos/vfio/ (new) and ${FILE}.
     Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
     Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-            In the boot menu, pick the entry with "vfio" in its name; the usual one is as before.
+            In the boot menu, choose the entry with "vfio" in its name; the usual one is as before.
     `)
   expect(place.read('configuration.nix')).toBe(AFTER)
 
   const written = place.snapshot()
-  const nothing = { code: 0, stdout: '', stderr: `Nothing to do: ${FILE} says all this already.\n` }
+  const nothing = { code: 0, stdout: '', stderr: `Nothing to do: ${FILE} is already up to date.\n` }
   expect(await place.run(['apply', 'configuration.nix'])).toEqual(nothing)
   expect(await place.run(['apply', 'configuration.nix', '--specialisation', 'vfio'])).toEqual(
     nothing
@@ -101,13 +101,13 @@ test('from apply to remove, and undo', async () => {
       `,
     stderr: text`
       ${FILE}: 1 change
-      Boot entry: the options are in specialisation.vfio; the usual boot entry stays as it is.
+      Boot entry: the options are in specialisation.vfio; the usual boot entry does not change.
       ${LEAVES.replace('LINE', '5')}
       ${CHECKED}
       Wrote ${FILE}.
       Backup: /state/runs/RUN-2   Undo: ${SUDO}vfio-patch undo ${FILE}
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-              In the boot menu, pick the entry with "vfio" in its name; the usual one is as before.
+              In the boot menu, choose the entry with "vfio" in its name; the usual one is as before.
       `
   })
   expect((await place.run(['undo', 'configuration.nix', '--yes'])).code).toBe(0)
@@ -271,8 +271,8 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs', '--assume-isolated'],
     2,
     text`
-      vfio-patch: --assume-isolated goes only with --specialisation.
-        Why: nobody can see yet what goes along with the card, so the usual boot entry has to stay as it is.
+      vfio-patch: --assume-isolated needs --specialisation.
+        Why: the IOMMU groups are not known yet, so the usual boot entry must not change.
         Do:  add --specialisation vfio
       `
   ],

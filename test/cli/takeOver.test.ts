@@ -50,18 +50,18 @@ const CHANGE = patch`
   `
 
 const NO_GROUP =
-  'Note: the group kvm may no longer open the devices under /dev/vfio, which libvirt does not need. If you start QEMU by hand: virtualisation.vfio.deviceGroup = "kvm"'
+  'Note: the group kvm can no longer open the devices in /dev/vfio, which libvirt does not need. If you start QEMU yourself: virtualisation.vfio.deviceGroup = "kvm"'
 const NOTES = text`
-  Stays: vfio.nix, libvirt.nix and virtualisation.nix; this configuration no longer imports them.
-  Note: virtualisation.vfio.disableEFIfb has an effect now, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Take the option out if the guest gets its card without it.
+  Kept: vfio.nix, libvirt.nix and virtualisation.nix; this configuration no longer imports them.
+  Note: virtualisation.vfio.disableEFIfb now has an effect, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Remove the option if the guest gets its card without it.
   ${NO_GROUP}
-  Note: qemu-libvirtd stays in the group input, for the devices under /dev/input that deviceACL has.
+  Note: qemu-libvirtd stays in the group input, for the devices in /dev/input that deviceACL lists.
   ${CHECKED}
   `
 const DONE = text`
   Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}
   Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
-          If there is no picture, pick the previous generation in the boot menu.
+          If there is no picture, choose the previous generation in the boot menu.
   `.trimEnd()
 
 test.concurrent('one apply moves over what the old modules were used for', async ({ expect }) => {
@@ -84,7 +84,7 @@ test.concurrent('one apply moves over what the old modules were used for', async
   expect(await place.run(APPLY)).toEqual({
     code: 0,
     stdout: '',
-    stderr: `Nothing to do: ${FILE} says all this already.\n`
+    stderr: `Nothing to do: ${FILE} is already up to date.\n`
   })
   expect((await place.run(['undo', '-yq', 'configuration.nix'])).code).toBe(0)
   expect(place.files()).toEqual({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
@@ -170,7 +170,7 @@ test.concurrent('a folder with their modules stays as it is, and ours go beside 
     stderr: text`
       ${FILE}: 1 change; vfio-patch/: ${COUNT} new files
       Replaces configuration.nix:2: OLD_MODULE, ./vfio declares virtualisation.vfio, and so do the modules of vfio-patch.
-      Stays: vfio/vfio.nix; this configuration no longer imports it.
+      Kept: vfio/vfio.nix; this configuration no longer imports it.
       ${NO_GROUP}
       ${CHECKED}
       Wrote /etc/nixos/vfio-patch/ (new) and ${FILE}.
@@ -194,7 +194,7 @@ test.concurrent('what has a name that ours need is kept aside', async ({ expect 
     stderr: text`
       ${FILE}: 1 change; vfio/vfio.nix.old: new; vfio/: ${COUNT - 1} new files, 1 file updated
       Replaces configuration.nix:2: OLD_MODULE, ./vfio/vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.
-      Kept aside: vfio/vfio.nix, as vfio/vfio.nix.old.
+      Renamed: vfio/vfio.nix is kept as vfio/vfio.nix.old.
       ${NO_GROUP}
       ${CHECKED}
       Wrote /etc/nixos/vfio/vfio.nix.old and /etc/nixos/vfio/ and ${FILE}.
@@ -408,8 +408,8 @@ test.concurrent('what may declare an option a second time is told, when ours com
   expect({ code, notes: stderr.split('\n').filter(it => it.startsWith('Note')) }).toEqual({
     code: 0,
     notes: [
-      'Note: flake.nix:4 has extra = [ inputs.nixos-vfio.nixosModules.vfio ];. If this system gets that as well, take it out there: two modules can not declare one option.',
-      'Note: modules/old.nix:12 has virtualisation.vfio. If this system gets that as well, take it out there: two modules can not declare one option.'
+      "Note: flake.nix:4 has extra = [ inputs.nixos-vfio.nixosModules.vfio ];. If this system uses that file too, remove it there: two modules can't declare the same option.",
+      "Note: modules/old.nix:12 has virtualisation.vfio. If this system uses that file too, remove it there: two modules can't declare the same option."
     ]
   })
   const again = await place.run([...words, '--user', 'alice'])
@@ -451,7 +451,7 @@ test.concurrent('an import in another file goes as well, and is shown', async ({
     lines: [
       `${FILE}: 1 change; gaming.nix: changed; vfio/: ${COUNT} new files`,
       'Replaces gaming.nix:1: OLD_MODULE, ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.',
-      'Stays: vfio.nix; this configuration no longer imports it.'
+      'Kept: vfio.nix; this configuration no longer imports it.'
     ]
   })
 })

@@ -89,7 +89,7 @@ describe('for a guest', () => {
     const again = await place.run(call('apply', ...DOMAIN, '--yes'))
     expect([again.code, again.stderr.split('\n')[0]]).toEqual([
       0,
-      'Nothing to do: /etc/nixos/configuration.nix says all this already.'
+      'Nothing to do: /etc/nixos/configuration.nix is already up to date.'
     ])
   })
 
@@ -431,8 +431,8 @@ test.concurrent('an ID of old guides that virtual functions have is not taken ov
     stderr: text`
       vfio-patch: 8086:10ca is the ID of the virtual functions 0000:01:10.0 and 0000:01:10.2. Nothing was written.
         Why: ${TOO_LATE}.
-             configuration.nix:3 names it for vfio-pci.
-        Do:  take it out of configuration.nix:3;
+             configuration.nix:3 gives it to vfio-pci.
+        Do:  remove it from configuration.nix:3;
              ${inDomain('01', '10', '0')}
       `
   })

@@ -56,7 +56,7 @@ test.concurrent('a folder without a configuration.nix, and one with a flake only
   await expectRefusal(place, ['diff', 'hosts', ...FLAGS], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/hosts holds a flake and no configuration.nix. Nothing was written.
+      vfio-patch: /etc/nixos/hosts contains a flake and no configuration.nix. Nothing was written.
         Why: the flake only lists the modules; the settings go into one of them.
         Do:  pass the module that flake.nix lists under modules, e.g. vfio-patch diff /etc/nixos/hosts/hosts/pc/configuration.nix
       `

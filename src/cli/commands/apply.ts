@@ -1,24 +1,30 @@
-import { basename, dirname, join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { FolderListing } from '../../configuration/files.ts'
 import { type Configuration, withChanges } from '../../configuration/load.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import { type ApplyPlan, planApply } from '../../plan/apply.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
 import type { GuestPlan } from '../../plan/guest.ts'
-import { type Doubt, doubtsAround, holdsTheirs, type TakeOver } from '../../plan/legacy/takeOver.ts'
-import type { TakeOverNote } from '../../plan/legacy/values.ts'
+import { doubtsAround, holdsTheirs, type TakeOver } from '../../plan/legacy/takeOver.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
-import type { Context } from '../context.ts'
 import { CommandError, orThrow } from '../message.ts'
 import { applyMessage, tooBigNotes } from '../messages/apply.ts'
-import { list, type Names } from '../messages/devices.ts'
+import type { Names } from '../messages/devices.ts'
 import { readMessage } from '../messages/files.ts'
 import { fileNotes, reportGuest } from '../messages/guests.ts'
 import { nextStep } from '../messages/nextStep.ts'
-import { pathIn } from '../output/diff.ts'
+import {
+  bootHint,
+  darkReminder,
+  doubtNote,
+  entryNotes,
+  rootOwnsNote,
+  takeOverNotes,
+  upToDate
+} from '../messages/plan.ts'
 import { printNotice, type Screens } from '../output/output.ts'
 import { type Prepared, replacementsIn } from '../output/plan.ts'
 import { whyNoQuestion } from '../prompt/prompt.ts'
@@ -35,7 +41,7 @@ import { type ApplyInputs, readInputs, unknownUsers } from '../request/inputs.ts
 import { MachineReader } from '../request/machine.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
-/** `apply` and `diff`: shows what would change; `apply` then asks and writes. */
+/** `apply` and `diff`: shows what would change; `apply` then asks and writes it. */
 export async function applyCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readApplyRequest(args, screens)
   return runApply(request, new MachineReader(request.sysfs))
@@ -46,8 +52,8 @@ async function runApply(request: ApplyRequest, reader: MachineReader): Promise<R
   const planned = planDraft(draft)
   if (!planned.ok) {
     const message = applyMessage(planned.error, draft.inputs.context)
-    const isUnsaid = planned.error.code === 'NOTHING_CHOSEN' && request.command === 'apply'
-    if (!isUnsaid || !canAnswer(request)) throw new CommandError(message)
+    const isOpen = planned.error.code === 'NOTHING_CHOSEN' && request.command === 'apply'
+    if (!isOpen || !canAnswer(request)) throw new CommandError(message)
     const { askForCard } = await import('../prompt/askForCard.ts')
     return runApply(await askForCard(draft.inputs, message), reader)
   }
@@ -58,7 +64,7 @@ function confirmPlan(prepared: Prepared, request: ApplyRequest): Report | Promis
   const { plan, context, notes = [], guest, dark, target, sources } = prepared
   if (plan.files.length === 0) {
     if (!request.quiet) {
-      printNotice(`Nothing to do: ${context.file} says all this already.`)
+      printNotice(upToDate(context.file))
       for (const line of notes) printNotice(line)
     }
     const { specialisation = null } = plan
@@ -73,14 +79,14 @@ function confirmPlan(prepared: Prepared, request: ApplyRequest): Report | Promis
   return confirmAndWrite(prepared, request, next)
 }
 
-/** Whether there is somebody who can be asked what was not said. */
+/** Whether somebody can be asked for what the flags leave open. */
 function canAnswer({ write, json }: ApplyRequest): boolean {
   return !write.isConfirmed && whyNoQuestion(write, json) === undefined
 }
 
 /**
  * The plan, with the driver that makes a passphrase prompt visible if the user wants it. Nobody is
- * asked where nothing is to be written, or the file can't take the edit.
+ * asked if nothing is to be written, or if the file can't be edited that way.
  */
 async function withDriver(prepared: Prepared, draft: Draft): Promise<Prepared> {
   const { dark, plan } = prepared
@@ -89,30 +95,30 @@ async function withDriver(prepared: Prepared, draft: Draft): Promise<Prepared> {
   if (!mayOffer || !dark || dark.drivers.length === 0 || plan.files.length === 0) {
     return prepared
   }
-  // The boot entry of the run need not be the one whose prompt is invisible.
+  // The prompt may be invisible in another boot entry than that of the run.
   const more = planDraft(draft, dark.drivers)
   if (!more.ok || more.value.dark) return prepared
   const { askForDriver } = await import('../prompt/askForCard.ts')
   return (await askForDriver(dark, request.screens.err)) ? more.value : prepared
 }
 
-// What `apply` and `diff` have in common: from the request to a checked plan.
+// From the request to a checked plan, for `apply` and `diff`.
 
-/** The inputs of a run, and what the machine and the guest make of the settings. */
+/** The inputs of a run, and the settings with the devices and the needs of the guest. */
 interface Draft {
   inputs: ApplyInputs
   host: HostChoice
-  /** With all that `host` has, where there is a guest or not. */
+  /** What `host` has, and the needs of the guest if there is one. */
   forGuest: GuestChoice
-  /** The folder for our modules as the import spells it, and what is in it. */
+  /** The folder for the modules as the import has it, and its content. */
   modulesDir: string
   folder: { path: string; listing: FolderListing }
-  /** What becomes of the file of the guest. */
+  /** The planned file of the guest. */
   file: GuestPlan | undefined
   names: Names
 }
 
-/** Reads all that a run is made from, and chooses the devices. */
+/** Reads the inputs of a run, and chooses the devices. */
 function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
   const inputs = readInputs(request, reader)
   const { configuration, takeOver, context, guest } = inputs
@@ -132,8 +138,8 @@ function prepareDraft(request: ApplyRequest, reader: MachineReader): Draft {
 }
 
 /**
- * Plans what the flags ask for, and checks the result. `initrdModules` are kernel modules that the initrd
- * is to load besides, in the boot entry that the run is about.
+ * Plans what the flags request, and checks the result. `initrdModules` are additional kernel modules for
+ * the initrd, in the boot entry of the run.
  */
 function planDraft(
   draft: Draft,
@@ -174,8 +180,8 @@ function planDraft(
 }
 
 /**
- * What a person has to know before they decide; `present` is about the guests that are there already, `after`
- * the configuration with the plan carried out.
+ * What the user has to know before they decide. `present` are notes on the guests that the configuration
+ * already has, `after` is the configuration with the plan carried out.
  */
 function planNotes(
   { inputs, host, forGuest, file }: Draft,
@@ -184,12 +190,12 @@ function planNotes(
   after: Configuration
 ): string[] {
   const { configuration, takeOver, context, guest, request, prefix } = inputs
-  const beside = dirname(configuration.target.path)
+  const folder = dirname(configuration.target.path)
   const isNew = configuration.installed.length === 0
   const doubts = isNew ? doubtsAround(configuration) : []
   return [
-    ...(takeOver ? takeOverNotes(takeOver, plan, beside) : []),
-    ...doubtNotes(doubts, beside),
+    ...(takeOver ? takeOverNotes(takeOver, plan, folder) : []),
+    ...doubts.slice(0, MOST_DOUBTS).map(it => doubtNote(it, folder)),
     ...tooBigNotes(configuration),
     ...entryNotes(plan, takeOver, context),
     ...(guest && file ? fileNotes(file, guest) : []),
@@ -201,108 +207,30 @@ function planNotes(
   ]
 }
 
-/** The usual folder for our modules, or another where that one has modules that ours replace. */
+// Notes on more of them would hide the rest.
+const MOST_DOUBTS = 3
+
+/** The usual folder for the modules, or another one if that one has modules that are replaced. */
 function freeFolder(configuration: string, taken: TakeOver | undefined): string {
   const isTaken = taken !== undefined && holdsTheirs(join(dirname(configuration), 'vfio'), taken)
   return isTaken ? 'vfio-patch' : 'vfio'
 }
 
-/** The folder with installed modules that the target itself imports, relative to its own. */
+/** The folder with installed modules that the target itself imports, relative to the target's folder. */
 function installedFolderOf({ target, installedFolders }: Configuration): string | undefined {
   const own = installedFolders.find(it => it.importer === target.path)
   const inside = own && relative(dirname(target.path), own.path)
   return inside === undefined || inside.startsWith('..') ? undefined : inside
 }
 
-/** The device IDs that the settings name, by themselves or with an address. */
+/** The device IDs in the settings, alone or with an address. */
 function idsOf({ devices = [], addresses = [] }: Settings): string[] {
   return [...devices, ...addresses.flatMap(it => (typeof it === 'string' ? [] : it.id))]
 }
 
-// What a person has to know of a plan, in sentences.
-
-/** What becomes of the modules that ours replace, and what is different with ours. */
-function takeOverNotes(
-  { modules, notes }: TakeOver,
-  { files }: ApplyPlan,
-  folder: string
-): string[] {
-  const nameOf = (path: string) => pathIn(folder, path)
-  // A module with the name of one of ours is renamed.
-  const aside = files.filter(
-    it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom)
-  )
-  const names = modules
-    .filter(it => !aside.some(({ ownershipFrom }) => ownershipFrom === it))
-    .map(nameOf)
-  return [
-    ...(names.length > 0
-      ? [
-          `Stays: ${list(names)}; this configuration no longer imports ${names.length === 1 ? 'it' : 'them'}.`
-        ]
-      : []),
-    ...aside.map(it => `Kept aside: ${nameOf(it.ownershipFrom ?? '')}, as ${nameOf(it.path)}.`),
-    ...notes.map(it => `Note: ${noteLine(it)}`)
-  ]
-}
-
-// More would hide the rest.
-const MOST_DOUBTS = 3
-
-/** What may declare an option a second time; said once, when our modules come. */
-function doubtNotes(doubts: readonly Doubt[], folder: string): string[] {
-  return doubts
-    .slice(0, MOST_DOUBTS)
-    .map(
-      ({ path, line, name }) =>
-        `Note: ${pathIn(folder, path)}:${line} has ${name}. If this system gets that as well, take it out there: two modules can not declare one option.`
-    )
-}
-
-function noteLine(note: TakeOverNote): string {
-  switch (note.code) {
-    case 'DARK_BOOT':
-      return 'virtualisation.vfio.disableEFIfb has an effect now, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Take the option out if the guest gets its card without it.'
-    case 'NO_ACS_PATCH':
-      return 'virtualisation.vfio.applyACSpatch no longer patches the kernel, as those patches fit none of today. Choose a kernel that has it, for example boot.kernelPackages = pkgs.linuxPackages_zen, or IOMMU groups are as the machine has them.'
-    case 'NO_DEVICE_GROUP':
-      return 'the group kvm may no longer open the devices under /dev/vfio, which libvirt does not need. If you start QEMU by hand: virtualisation.vfio.deviceGroup = "kvm"'
-    case 'INPUT_GROUP':
-      return 'qemu-libvirtd stays in the group input, for the devices under /dev/input that deviceACL has.'
-    case 'SHARED_BY_KVM':
-      return `${list(note.names.map(it => `/dev/shm/${it}`))} ${note.names.length === 1 ? 'belongs' : 'belong'} to the group kvm with the mode 0660 where nothing else is set; before it was root with 0600.`
-  }
-}
-
-/** What a person has to know of where the options go; nothing where it is the usual boot entry. */
-function entryNotes(
-  { specialisation = null, configuration, left = [] }: ApplyPlan,
-  takeOver: TakeOver | undefined,
-  { file }: Context
-): string[] {
-  if (specialisation === null || !configuration.changed) return []
-  // Modules that others had are for every boot entry.
-  const usual = takeOver ? '' : '; the usual boot entry stays as it is'
-  return [
-    `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
-    ...left.map(
-      it =>
-        `Leaves ${basename(file)}:${it.line}, as it is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
-    )
-  ]
-}
-
-/** How to get into the boot entry, or back where there is no picture. */
-function bootHint(specialisation: string | null | undefined): string {
-  return specialisation === undefined || specialisation === null
-    ? 'If there is no picture, pick the previous generation in the boot menu.'
-    : `In the boot menu, pick the entry with "${specialisation}" in its name; the usual one is as before.`
-}
-
 /**
- * What to know where shared memory becomes root's because no user is known, which is of no use to whoever
- * looks at the guest; nothing where one of the files seems to put somebody into its group. Options have
- * `prefix` before them.
+ * A note if shared memory belongs to root because no user is known; none if a file seems to add somebody
+ * to its group. `prefix` is the path of the set that has the options.
  */
 function ownerNotes(
   { sharedMemoryFiles = [] }: Settings,
@@ -318,16 +246,5 @@ function ownerNotes(
     .filter(it => it.user === undefined && !isRoots(before, it.name) && isRoots(after, it.name))
     .map(it => it.name)
   if (names.length === 0 || before.files.some(it => /"kvm"/.test(it.text))) return []
-  const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
-  return [
-    `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name who looks at the guest: --user NAME.`
-  ]
-}
-
-/** What to do before the restart; `call` is undefined where no edit is sure to help. */
-function darkReminder(call: string | undefined): string {
-  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
-  return call === undefined
-    ? 'First:  see DARK_PASSPHRASE above; the passphrase prompt is invisible otherwise'
-    : `First:  ${sudo}${call}   (otherwise the passphrase prompt is invisible)`
+  return [rootOwnsNote(names)]
 }

@@ -166,6 +166,48 @@ export function otherDevice({ address, expected, found }: MovedDevice, context: 
   }
 }
 
+// The same problems with devices that the configuration already names.
+
+/** Virtual functions whose ID the configuration gives to vfio-pci at these places. */
+export function virtualNamedAlready(message: Message, places: string): Message {
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${places} gives it to vfio-pci.`,
+    remedy: `remove it from ${places};\n${message.remedy ?? ''}`
+  }
+}
+
+/** Devices that the configuration gives to vfio-pci at these places, which vfio-pci does not have now. */
+export function namedAlready(message: Message, places: string): Message {
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${places} already gives it to vfio-pci. vfio-pci does not have it now; with the modules of vfio-patch it will have it from the next boot on.`,
+    remedy: `${message.remedy ?? ''};\nor remove it from ${places}`
+  }
+}
+
+/** Devices that other files give away at these places, some of them with these addresses. */
+export function namedElsewhere(
+  message: Message,
+  addresses: readonly string[],
+  places: string
+): Message {
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${list(addresses)} ${addresses.length === 1 ? 'is' : 'are'} already given away by ${places}.`,
+    remedy: `remove it from ${places} first, or leave the other with the host`
+  }
+}
+
+/** Devices that a guest needs, by the domain in `file`. */
+export function neededByGuest(message: Message, file: string, guest: string): Message {
+  return {
+    ...message,
+    why: `${message.why ?? ''}\n${file} gives it to ${guest}.`,
+    remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if it is from another machine`
+  }
+}
+
 /** The decisions with their reasons, then the cautions; a sentence or two each. */
 export function choiceNotes({ decisions, cautions }: Choice, names: Names): string[] {
   return [

@@ -1,43 +1,43 @@
 // The only place where text leaves this program. Much of it comes from outside: file names,
-// configurations, names of devices, what other programs print. None of it may control a terminal.
+// configurations, names of devices, the output of other programs. None of it may control a terminal.
 
 import { randomBytes } from 'node:crypto'
 import { visible, visibleLine } from '../../nix/text/visible.ts'
 import { formatMessage, type Message } from '../message.ts'
 
-/** One line for the person, on stderr; stdout is for what programs read. */
+/** Prints one line for people on stderr; stdout is for programs. */
 export function printNotice(line: string): void {
   writeError(`${visibleLine(line)}\n`)
 }
 
-/** A message, on stderr. */
+/** Prints a message on stderr. */
 export function printMessage(message: Message): void {
   writeError(formatMessage(message))
 }
 
 /**
- * Text for people on stderr: a terminal, or a log that somebody looks at in one later. Only the styles
- * of `paint` reach it as escape sequences.
+ * Writes text for people to stderr: a terminal, or a log that somebody reads in one later. Its only escape
+ * sequences are the styles of `paint`.
  */
 export function writeError(text: string): void {
   process.stderr.write(withStyles(visible(text)))
 }
 
-/** Text for people on stdout, such as a table. */
+/** Writes text for people to stdout, such as a table. */
 export function writeOutput(text: string): void {
   process.stdout.write(withStyles(visible(text)))
 }
 
 /**
- * Text that another program may take from stdout: a patch, a module, a domain. It is exact in a pipe
- * or file, and like any other text on a terminal and where colors were asked for.
+ * Writes text for other programs to stdout: a patch, a module, a domain. It is exact in a pipe or file,
+ * and like any other text on a terminal or with colors.
  */
 export function writeExact(text: string, { isTerminal, color }: Screen): void {
   if (isTerminal || color) writeOutput(text)
   else process.stdout.write(text)
 }
 
-/** A part of what another program prints, on stderr; a line that it would draw again begins a new one. */
+/** Relays output of another program to stderr; a carriage return begins a new line. */
 export function relayError(part: string): void {
   writeError(part.replace(/\r\n?/g, '\n'))
 }
@@ -46,7 +46,7 @@ export function relayError(part: string): void {
 export interface Screen {
   color: boolean
   isTerminal: boolean
-  /** Columns; 80 where it is no terminal. */
+  /** Columns; 80 if it is not a terminal. */
   width: number
 }
 
@@ -58,10 +58,10 @@ export interface Screens {
 
 /**
  * What a stream can show. `--color` comes first, since sudo drops the variables; then FORCE_COLOR,
- * NO_COLOR, TERM=dumb; else a terminal has colours.
+ * NO_COLOR, TERM=dumb; otherwise a terminal has colors.
  */
 export function screenOf(stream: NodeJS.WriteStream, choice: string | undefined): Screen {
-  // Undefined, whatever its type says, where the stream is no terminal.
+  // Undefined, despite its type, if the stream is not a terminal.
   const columns: number | undefined = stream.columns
   const isTerminal = stream.isTTY === true
   return {
@@ -95,40 +95,46 @@ const STYLES = {
 } as const
 
 /**
- * What represents the escape character until `withStyles`. No text from outside can contain it, as it
- * is another one in each process.
+ * A placeholder for the escape character until `withStyles`. No text from outside can contain it, as it is
+ * different in each process.
  */
 const ESCAPE = randomBytes(16).toString('hex')
+const STYLE = new RegExp(`${ESCAPE}\\[[\\d;]*m`, 'g')
 
 type Style = keyof typeof STYLES
 
-/** The text in a style, where there are colors; only to be written with the functions of output.ts. */
+/** The text in a style, if there are colors; only to be written with the functions of output.ts. */
 export function paint(screen: Screen, style: Style, text: string): string {
   return screen.color ? `${ESCAPE}[${STYLES[style]}m${text}${ESCAPE}[0m` : text
 }
 
-/** A part of a painted text in reverse, in whatever style the text has. */
+/** A part of a painted text in reverse, in the style of that text. */
 export function reverse(text: string): string {
   return `${ESCAPE}[7m${text}${ESCAPE}[27m`
 }
 
 /**
- * An excerpt that the toolkit drew with colors, to be put into other text. The toolkit shows no escape
- * character of its source, so all of them are its own.
+ * An excerpt that the toolkit drew with colors, for use in other text. The toolkit escapes its source, so
+ * all escape characters are its own.
  */
 export function drawnByToolkit(excerpt: string): string {
   return excerpt.replaceAll('\x1b', ESCAPE)
 }
 
-/** The text as the terminal gets it, with its styles as escape sequences. */
+/** The text for the terminal, with its styles as escape sequences. */
 function withStyles(text: string): string {
   return text.replaceAll(ESCAPE, '\x1b')
 }
 
+/** How many columns a text takes, which may have styles. */
+function shownLength(text: string): number {
+  return text.replaceAll(STYLE, '').length
+}
+
 /**
  * The words of a text in lines of at most `width` columns, unless one word is longer; spaces
- * at its beginning stay. Lines after the first begin with `indent`. What a terminal does not
- * show is visible in them, so that they have the width that they seem to have.
+ * at its beginning are kept. Lines after the first begin with `indent`. Characters that a terminal does
+ * not show are escaped, so that the width is right; styles of `paint` take no columns.
  */
 export function wrap(text: string, width: number, indent = ''): string[] {
   const shown = visibleLine(text)
@@ -137,7 +143,7 @@ export function wrap(text: string, width: number, indent = ''): string[] {
   const lines: string[] = []
   let line = `${start}${first}`
   for (const word of words) {
-    if (line.length + 1 + word.length > width) {
+    if (shownLength(line) + 1 + shownLength(word) > width) {
       lines.push(line)
       line = `${indent}${word}`
     } else line = `${line} ${word}`

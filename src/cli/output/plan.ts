@@ -12,24 +12,25 @@ import type { CommandRequest } from '../args/request.ts'
 import type { Context } from '../context.ts'
 import { plural } from '../message.ts'
 import { registrationLines } from '../messages/git.ts'
+import { checkLine, replacedImport, replacementLine } from '../messages/plan.ts'
 import type { FileReport, GuestReport, PlanBody, ReplacedReport } from '../report.ts'
 import type { DarkPrompt } from '../request/faults.ts'
 import { folderOfModule, groupFiles, isOwnModule, nameIn, paintPatch, shortName } from './diff.ts'
 import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
 
-/** A plan that passed all checks, with what it takes to show and to write it. */
+/** A plan that passed all checks, with the inputs for showing and writing it. */
 export interface Prepared {
   plan: ApplyPlan
-  /** The file that the user named, or the module that they edit. */
+  /** The file that the user named, or the module that is edited. */
   target: TargetFile
   /** All that was read for the plan. */
   sources: Files
-  /** Its `file` is the configuration as the user knows it: links not resolved. */
+  /** Its `file` is the configuration as the user named it: symlinks are not resolved. */
   context: Context
   check: ParseCheck
   /** What is replaced in the user's own files. */
   replaced?: readonly Replacement[]
-  /** Lines that the user has to read before they decide. */
+  /** Lines that the user has to read before deciding. */
   notes?: readonly string[]
   /** The options whose values come from a card that was named. */
   byCard?: readonly string[]
@@ -39,14 +40,14 @@ export interface Prepared {
   dark?: DarkPrompt
 }
 
-/** The whole plan as a patch: the user's own file first, as it is what they want to see. */
+/** The whole plan as a patch, the user's file first. */
 export function patchOfPlan({ target }: Prepared, body: PlanBody): string {
   return ownFirst(body.files, target.realpath)
     .map(it => it.patch)
     .join('')
 }
 
-/** The patch, whole where a program reads it; on a terminal our own new files by name only. */
+/** Shows the plan: the whole patch for a program; on a terminal new modules by name only. */
 export function showPlan(
   prepared: Prepared,
   body: PlanBody,
@@ -61,7 +62,7 @@ export function showPlan(
     const before = planned(it)?.before
     return before === undefined || stampOf(before) === 'intact'
   }
-  // A guest is the user's own, so what changes in it is shown.
+  // The file of a guest belongs to the user, so its changes are shown.
   const guest = prepared.guest?.path
   const isPlain = (it: FileReport) =>
     it.realpath !== target.realpath &&
@@ -94,7 +95,7 @@ export function showPlan(
     ...(verbose ? body.files.flatMap(editLines) : []),
     ...(prepared.notes ?? []).flatMap(it => fitting(it, screens.err)),
     ...registrationLines(registrations),
-    checkLine(prepared)
+    checkLine(prepared.check)
   ]
   for (const line of lines) printNotice(line)
 }
@@ -105,7 +106,7 @@ const WORDS = {
   delete: ['removed', 'removed']
 } as const
 
-/** A text in as many lines as a terminal needs. */
+/** A text, wrapped on a terminal. */
 function fitting(text: string, { isTerminal, width }: Screen): string[] {
   return isTerminal ? wrap(text, width, '  ') : [text]
 }
@@ -122,12 +123,6 @@ function editLines({ path, edits }: FileReport): string[] {
   )
 }
 
-function checkLine({ check }: Prepared): string {
-  return check.status === 'skipped'
-    ? `Checked: parses (own parser only; ${check.detail}).`
-    : 'Checked: parses (nix-instantiate).'
-}
-
 /** `/etc/nixos/configuration.nix: 2 changes; vfio/: 4 new files` */
 function headline({ plan, target, context }: Prepared): string {
   const count = plan.configuration.edits.length
@@ -139,26 +134,26 @@ function headline({ plan, target, context }: Prepared): string {
   const modules = others.filter(isOwnModule)
   for (const folder of new Set(modules.map(it => folderOfModule(it.path)))) {
     const files = modules.filter(it => folderOfModule(it.path) === folder)
-    const fresh = files.filter(it => it.before === undefined).length
-    const gone = files.filter(it => it.after === undefined).length
-    const updated = files.length - fresh - gone
+    const created = files.filter(it => it.before === undefined).length
+    const deleted = files.filter(it => it.after === undefined).length
+    const updated = files.length - created - deleted
     const counts = [
-      // Where modules are deleted, the new files are the edited ones that are kept aside.
-      ...(fresh > 0 && gone === 0 ? [plural(fresh, 'new file')] : []),
+      // If modules are deleted, the new files are the edited ones under their new names.
+      ...(created > 0 && deleted === 0 ? [plural(created, 'new file')] : []),
       ...(updated > 0 ? [`${plural(updated, 'file')} updated`] : []),
-      ...(gone > 0 ? [`${plural(gone, 'file')} removed`] : []),
-      ...(fresh > 0 && gone > 0 ? [`${fresh} kept aside`] : [])
+      ...(deleted > 0 ? [`${plural(deleted, 'file')} removed`] : []),
+      ...(created > 0 && deleted > 0 ? [`${created} renamed`] : [])
     ]
     parts.push(`${shortName(target, folder)}/: ${counts.join(', ')}`)
   }
   return parts.join('; ')
 }
 
-// What is replaced in the user's own file; listed above the diff that shows it.
+// What is replaced in the user's file; listed above the diff.
 
 /** One value that is replaced, or an import. */
 interface Replacement extends ReplacedReport {
-  /** The options that are edited for it. */
+  /** The options that the replacement edits. */
   options: readonly string[]
 }
 
@@ -171,7 +166,7 @@ export function replacementsIn(
 ): Replacement[] {
   const imports = (takeOver?.replaced ?? []).map(({ path, line, column, spelling, option }) => ({
     code: 'OLD_MODULE',
-    message: `${spelling} declares ${option}, and so do the modules of vfio-patch`,
+    message: replacedImport(spelling, option),
     at: { path: path === configuration ? file : path, line, column },
     options: ['imports']
   }))
@@ -192,10 +187,9 @@ function optionsOf({ fix, devices = [], deviceACL = [] }: Obsolete): string[] {
   ]
 }
 
-/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`, in as many lines as a terminal needs. */
+/** A line for each replacement, wrapped on a terminal. */
 function replacementLines(replacements: readonly ReplacedReport[], screen: Screen): string[] {
-  return replacements.flatMap(({ code, message, at }) => {
-    const text = `Replaces ${basename(at.path)}:${at.line}: ${code}, ${message}.`
-    return fitting(text, screen).map(it => it.replace(code, paint(screen, 'bold', code)))
-  })
+  return replacements.flatMap(it =>
+    fitting(replacementLine(it, paint(screen, 'bold', it.code)), screen)
+  )
 }

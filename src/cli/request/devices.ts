@@ -1,4 +1,4 @@
-// Which devices a run gives away, according to the machine, and what must stay with the host.
+// Which devices a run gives away, and which must stay with the host, according to the machine.
 
 import { basename } from 'node:path'
 import { namedIn } from '../../check/requirements.ts'
@@ -24,25 +24,33 @@ import type { ApplyRequest } from '../args/request.ts'
 import { parseAddresses } from '../args/settings.ts'
 import { CommandError, type Message, orThrow } from '../message.ts'
 import { list } from '../messages/devices.ts'
-import { choiceNotes, otherDevice, problemMessage } from '../messages/gates.ts'
+import {
+  choiceNotes,
+  namedAlready,
+  namedElsewhere,
+  otherDevice,
+  problemMessage,
+  virtualNamedAlready
+} from '../messages/gates.ts'
+import { alreadyBoundNote, OTHER_MACHINE, thisMachineNote } from '../messages/plan.ts'
 import type { ApplyInputs } from './inputs.ts'
 import { absentDevices } from './machine.ts'
 
-/** The settings with the cards in them, and what a person has to know of how that came. */
+/** The settings with the devices of the cards, and notes on how they were chosen. */
 export interface HostChoice {
   settings: Settings
   notes: readonly string[]
   /** The options whose values come from the cards. */
   byCard: readonly string[]
-  /** The earlier IDs that the host needs as well, and the devices that are meant by them. */
+  /** The earlier IDs that devices of the host have too, and the devices that they mean. */
   byAddress: ReadonlyMap<string, readonly ExpectedDevice[]>
 }
 
 /**
- * Fills in what `--gpu` stands for, and refuses what would lock the person out. Devices that the flags
- * name are looked at where the machine has them, unless the configuration is another machine's. The
- * `earlier` IDs are looked at in the same way, but for devices that vfio-pci has now. What other files give
- * away is gone for the host as well.
+ * Resolves `--gpu`, and refuses devices without which the user would be locked out. Devices that the flags
+ * name are checked if the machine has them, unless the configuration is for another machine. The `earlier`
+ * IDs are checked in the same way, except for devices that vfio-pci has now. Devices that other files give
+ * away count as lost for the host.
  */
 export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostChoice {
   const { request, configuration, context, entry: specialisation, match } = inputs
@@ -52,7 +60,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const isAsked = gpus.length > 0
   const unchanged = { settings, notes: [], byCard: [], byAddress: new Map() }
-  // Devices that are named replace the earlier ones.
+  // Devices that the flags name replace the earlier ones.
   const isEarlier = !isNamed && !isAsked && earlier.ids.length + earlier.named.length > 0
   if (!isAsked && (match === 'other' || (match === 'unknown' && !isNamed && !isEarlier))) {
     return unchanged
@@ -72,8 +80,7 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
   )
   const elsewhere = isAsked ? noteOnMachine('cards', request) : []
   const absent = match === 'this' ? absentDevices(settings, machine) : []
-  const foreign =
-    match === 'other' ? ['Note: this file is of another machine, by its networking.hostName.'] : []
+  const foreign = match === 'other' ? [OTHER_MACHINE] : []
   return {
     ...unchanged,
     settings: choice.settings,
@@ -82,14 +89,12 @@ export function chooseHost(inputs: ApplyInputs, earlier: EarlierDevices): HostCh
   }
 }
 
-/** Tells whose devices they are where the configuration is below another root folder. */
+/** A note on whose devices they are, if the configuration is below another root folder. */
 export function noteOnMachine(
   what: 'cards' | 'devices',
   { root, sysfs }: Pick<ApplyRequest, 'root' | 'sysfs'>
 ): string[] {
-  return root !== '/' && sysfs === undefined
-    ? [`Note: the ${what} are those of the machine that this runs on.`]
-    : []
+  return root !== '/' && sysfs === undefined ? [thisMachineNote(what)] : []
 }
 
 /** The options about devices whose settings differ. */
@@ -98,21 +103,21 @@ export function changedOptions(before: Settings, after: Settings): string[] {
   return names.filter(it => before[it] !== after[it]).map(it => `virtualisation.vfio.${it}`)
 }
 
-// IDs that a configuration gives to vfio-pci by other options than those of vfio-patch.
+// IDs that the configuration gives to vfio-pci by other options than those of vfio-patch.
 
-/** What the file gives to vfio-pci already. */
+/** What the file already gives to vfio-pci. */
 export interface EarlierDevices {
-  /** IDs in other words than by our options. */
+  /** IDs by other options than those of vfio-patch. */
   ids: readonly string[]
-  /** Those by our options, where these were somebody else's until now. */
+  /** IDs by the options of vfio-patch, if other modules declared these until now. */
   named: readonly string[]
   /** The lines that have them, for a sentence. */
   places: string
 }
 
 /**
- * The devices that earlier IDs mean; the settings stay as they are. Refuses what would lock the
- * person out, but for devices that vfio-pci has now, and IDs that virtual functions have.
+ * The devices that the earlier IDs mean; the settings do not change. Refuses devices without which the
+ * user would be locked out, unless vfio-pci has them now, and IDs of virtual functions.
  */
 function chooseEarlier(
   { request, reader, context, match }: ApplyInputs,
@@ -123,35 +128,23 @@ function chooseEarlier(
   const { machine, names } = reader.read()
   const virtual = virtualIDs(machine, [...new Set([...ids, ...namedByOptions])])
   if (virtual.length > 0) {
-    const message = problemMessage(virtual, context.line, names)
-    throw new CommandError({
-      ...message,
-      why: `${message.why ?? ''}\n${places} names it for vfio-pci.`,
-      remedy: `take it out of ${places};\n${message.remedy ?? ''}`
-    })
+    throw new CommandError(
+      virtualNamedAlready(problemMessage(virtual, context.line, names), places)
+    )
   }
   const placed = placeEarlierIDs(machine, ids, namedByOptions)
   const { settings: named, byAddress, twins, inForce } = placed
   const all = { ...request.settings, ...named }
-  const choice = orThrow(chooseDevices(machine, all, { ...asked, inForce }), it => {
-    const message = withPlaces(problemMessage(it, context.line, names), it, others)
-    return {
-      ...message,
-      why: `${message.why ?? ''}\n${places} names it for vfio-pci already, but vfio-pci does not have it now; with the modules of vfio-patch it will from the next boot on.`,
-      remedy: `${message.remedy ?? ''};\nor take it out of ${places}`
-    }
-  })
+  const choice = orThrow(chooseDevices(machine, all, { ...asked, inForce }), it =>
+    namedAlready(withPlaces(problemMessage(it, context.line, names), it, others), places)
+  )
   const decisions: Decision[] = twins.length > 0 ? [{ code: 'BY_ADDRESS', twins }] : []
   const isNew = machine.devices.some(
     it => !inForce.has(it.address) && (named.devices ?? []).includes(idOf(it))
   )
   const cautions = isNew ? choice.cautions : []
   const isKept = chooseDevices(machine, all, asked).ok
-  const kept = isKept
-    ? []
-    : [
-        `Note: ${list([...inForce])} ${inForce.size === 1 ? 'belongs' : 'belong'} to vfio-pci already, so nothing is lost by this that the host has today.`
-      ]
+  const kept = isKept ? [] : [alreadyBoundNote([...inForce])]
   return {
     byAddress,
     notes: [
@@ -162,9 +155,9 @@ function chooseEarlier(
   }
 }
 
-// Devices that other files than the one of the run give to guests.
+// Devices that other files give to guests.
 
-/** Devices that are given away already, and stay so whatever the run writes. */
+/** Devices that are already given away, whatever the run writes. */
 interface GivenElsewhere {
   /** Their addresses. */
   devices: ReadonlySet<string>
@@ -173,9 +166,9 @@ interface GivenElsewhere {
 }
 
 /**
- * The devices of the machine that these files give away in every boot entry and in the one of its own, if
- * it is named. What counts only under a condition is left out, and so are the cards with the addresses in
- * `asked`, as these are what the run is about.
+ * The devices of the machine that these files give away in every boot entry, and in the boot entry
+ * `specialisation` if there is one. Definitions under a condition are ignored, and so are the cards with the
+ * addresses in `asked`, which the run is about.
  */
 export function givenElsewhere(
   files: readonly SourceFile[],
@@ -187,7 +180,7 @@ export function givenElsewhere(
   const except = new Set([...asked, ...own.map(it => it.address)])
   const views = viewsOf(files, { ours: true })
   const view = views.find(it => it.name === specialisation) ?? views[0]
-  // The host has them until a guest starts.
+  // If they are not bound at boot, the host has them until a guest starts.
   const isLater = view?.says('virtualisation.vfio.bindAtBoot', false).length !== 0
   const named = view && !isLater ? namedIn(view, machine, machine.kernelParams) : []
   const others = named
@@ -207,7 +200,7 @@ export function givenElsewhere(
   }
 }
 
-/** The message with the places that name part of what is lost, where these are in other files. */
+/** The message with the places in other files that give away some of these devices. */
 function withPlaces(
   message: Message,
   problems: readonly ChoiceProblem[],
@@ -217,18 +210,13 @@ function withPlaces(
     ...('device' in it ? [it.device] : []),
     ...('others' in it ? it.others : [])
   ])
-  const there = [...new Set(all.map(it => it.address))].filter(it => devices.has(it))
-  if (there.length === 0) return message
-  return {
-    ...message,
-    why: `${message.why ?? ''}\n${list(there)} ${there.length === 1 ? 'goes' : 'go'} already, by ${places}.`,
-    remedy: `take it out of ${places} first, or leave the other with the host`
-  }
+  const addresses = [...new Set(all.map(it => it.address))].filter(it => devices.has(it))
+  return addresses.length === 0 ? message : namedElsewhere(message, addresses, places)
 }
 
 /**
- * What the configuration gives to vfio-pci in other words than by our options below the prefix. Nothing where
- * the run only brings our modules up to date.
+ * What the configuration gives to vfio-pci by other options than those of vfio-patch below the prefix. Nothing
+ * if the run only updates the modules.
  */
 export function earlierDevices({
   source: { doc },
@@ -238,7 +226,7 @@ export function earlierDevices({
   context,
   isEdited
 }: ApplyInputs): EarlierDevices {
-  // They count from now on, also where they stay.
+  // They have an effect from now on, even if they are kept.
   if (!isEdited && !takeOver) return { ids: [], named: [], places: '' }
   const home = innerModule(doc, prefix)?.doc ?? doc
   const found = obsoleteIn(home, request.release, prefix).filter(

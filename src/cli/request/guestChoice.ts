@@ -1,4 +1,4 @@
-// What a guest needs of the machine: the devices that it gets, and what does not fit.
+// What a guest needs of the machine: its devices, and needs that can't be met.
 
 import { join } from 'node:path'
 import type { Guest } from '../../guests/needs/needs.ts'
@@ -16,7 +16,7 @@ import { CommandError, orThrow } from '../message.ts'
 import { applyMessage } from '../messages/apply.ts'
 import { diskMessage, diskNotes, type NameOf, presentNote } from '../messages/disks.ts'
 import { readMessage } from '../messages/files.ts'
-import { choiceNotes, problemMessage } from '../messages/gates.ts'
+import { choiceNotes, neededByGuest, problemMessage } from '../messages/gates.ts'
 import { needNotes } from '../messages/guests.ts'
 import { shortName } from '../output/diff.ts'
 import {
@@ -31,20 +31,20 @@ import { identities } from './guest.ts'
 import type { ApplyInputs } from './inputs.ts'
 import type { Host } from './machine.ts'
 
-/** The settings with what a guest needs, on top of those that were chosen without it. */
+/** The settings with the needs of a guest added to those that were chosen without it. */
 export interface GuestChoice {
   settings: Settings
   notes: readonly string[]
   /** The options whose values come from the guest. */
   byGuest: readonly string[]
-  /** The addresses of virtual functions that libvirt is to manage; undefined where the machine is not looked at. */
+  /** The addresses of virtual functions that libvirt is to manage; undefined if the machine was not read. */
   virtual: ReadonlySet<string> | undefined
 }
 
 /**
- * Adds what a guest needs to the settings. Its devices go through the same gates as those that a person
- * names, but for what the configuration gives away already; a machine that the configuration is not of
- * is not looked at.
+ * Adds the needs of a guest to the settings. Its devices are checked like those that flags name, except for
+ * devices that the configuration already gives away. If the configuration is for another machine, this one
+ * is not read.
  */
 export function chooseForGuest(
   guest: Guest,
@@ -68,7 +68,7 @@ export function chooseForGuest(
   const isNew = (address: string) => {
     const device = machine?.devices.find(it => it.address === address)
     if (device === undefined) return false
-    // Nothing that the configuration says gives a virtual function away.
+    // No option gives a virtual function away.
     return isVirtual(device) || (!earlierIDs.has(idOf(device)) && !named.includes(address))
   }
   const virtual = machine && managedFor(guest.needs, machine)
@@ -78,7 +78,7 @@ export function chooseForGuest(
     return { settings: needed.settings, notes, byGuest, virtual }
   }
   const choice = chooseGuestDevices(guest, devices, needed, inputs)
-  // What the flags name replaces the devices of the file; what a guest needs is added to them.
+  // Devices that flags name replace those of the file; those of a guest are added.
   const isNamed = settings.devices !== undefined || settings.addresses !== undefined
   const all = isNamed ? choice.settings : { ...choice.settings, addsDevices: true }
   return {
@@ -89,7 +89,7 @@ export function chooseForGuest(
   }
 }
 
-/** The choice of devices that the guest needs and the host still has. */
+/** Chooses the devices that the guest needs and the host still has. */
 function chooseGuestDevices(
   { name, file, needs }: Guest,
   devices: readonly string[],
@@ -107,18 +107,13 @@ function chooseGuestDevices(
     specialisation: entry,
     assumesIsolated: request.assumesIsolated
   })
-  const choice = orThrow(found, it => {
-    const message = problemMessage(it, context.line, names)
-    return {
-      ...message,
-      why: `${message.why ?? ''}\n${file} gives it to ${name}.`,
-      remedy: `${message.remedy ?? ''};\nor change the addresses in ${file}, if it is from another machine`
-    }
-  })
+  const choice = orThrow(found, it =>
+    neededByGuest(problemMessage(it, context.line, names), file, name)
+  )
   const decisions = choice.decisions.flatMap(decision => {
     if (decision.code !== 'VIRTUAL_FUNCTION') return decision
     const uses = needs.devices.filter(it => it.address === decision.device.address)
-    // A note says that nobody prepares a virtual function that is an argument of QEMU.
+    // Another note says that nothing prepares a virtual function that is an argument of QEMU.
     if (uses.some(it => it.as === 'argument')) return []
     return { ...decision, isUnmanaged: uses.some(it => it.isUnmanaged === true) }
   })
@@ -130,12 +125,12 @@ function hostFor({ match, reader }: ApplyInputs): Host | undefined {
   return match === 'other' ? undefined : reader.read()
 }
 
-/** How a file of the configuration is called. */
+/** The names of files of the configuration in messages. */
 function shortNames({ target }: ApplyInputs): NameOf {
   return path => shortName(target, path)
 }
 
-/** The options that a guest changed the settings for. */
+/** The options whose settings come from a guest. */
 function optionsByGuest(before: Settings, after: Settings): string[] {
   const files = (after.sharedMemoryFiles ?? []).filter(
     it => !before.sharedMemoryFiles?.some(at => at.name === it.name)
@@ -169,11 +164,11 @@ export function guestFile(
   return orThrow(plan, it => applyMessage(it, context, file))
 }
 
-// The guests that are in a configuration before a run, which may have disks of the host as well.
+// The guests that a configuration has before a run, which may have disks of the host too.
 
 /**
- * A note for each guest in the files that has a disk of the host; `folder` is that of our modules. Refused only
- * where it is the guest that the run is about (`planned`), whose file stays as a person edited it.
+ * A note on each guest in the files that has a disk of the host; `folder` is that of the modules. The guest of
+ * the run (`planned`) is refused instead, if its file has local edits and is kept.
  */
 export function presentGuests(
   planned: GuestPlan | undefined,
@@ -182,7 +177,7 @@ export function presentGuests(
 ): string[] {
   const { configuration, sources, context } = inputs
   const read = orThrow(sources.folder(join(folder, 'guests')), it => readMessage(it, context))
-  // What a run makes new was looked at by its XML.
+  // A guest that the run writes was checked by its XML.
   const guests = guestsOf(configuration.files, read.listing).filter(
     it => it.disks.length > 0 && (it.file.path !== planned?.path || planned.isEdited)
   )

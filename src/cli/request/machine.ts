@@ -1,31 +1,28 @@
 import { isAbsolute, resolve } from 'node:path'
 import { idOf, type Machine } from '../../machine/machine.ts'
 import { pciNamesOf } from '../../machine/pciNames.ts'
-import {
-  type MachineProblem,
-  nameTables,
-  openMachine,
-  readMachine
-} from '../../machine/read/machine.ts'
+import { nameTables, openMachine, readMachine } from '../../machine/read/machine.ts'
 import { type Recording, recordingSource, type Source } from '../../machine/source.ts'
 import type { Settings } from '../../settings/settings.ts'
-import { type Message, orThrow, usage } from '../message.ts'
+import { orThrow } from '../message.ts'
 import type { Names } from '../messages/devices.ts'
+import { sysfsMessage } from '../messages/inputs.ts'
+import { absentNote } from '../messages/plan.ts'
 
-/** A machine that was looked at. */
+/** A machine that was read. */
 export interface Host {
   machine: Machine
   /** The names of its devices by their IDs. */
   names: Names
-  /** All that it answered, for a dump. */
+  /** Everything that was read, for a dump. */
   recording: Recording
-  /** The machine itself, for what is asked later; this is in no dump. */
+  /** The machine itself, for later reads, which are in no dump. */
   source: Source
   /** Whether it was read from a dump. */
   isDump: boolean
 }
 
-/** The machine that a command is about: that of `--sysfs`, else the one that this runs on. */
+/** Reads the machine of a command: that of `--sysfs`, else the one that this runs on. */
 export class MachineReader {
   readonly #sysfs: string | undefined
   readonly #folder: string | undefined
@@ -37,7 +34,7 @@ export class MachineReader {
     this.#folder = sysfs === undefined || isAbsolute(sysfs) ? sysfs : resolve(sysfs)
   }
 
-  /** Reads the machine, at the first call; ends the command where `--sysfs` names none. */
+  /** Reads the machine at the first call; ends the command if `--sysfs` names none. */
   read(): Host {
     this.#host ??= this.#readHost()
     return this.#host
@@ -68,24 +65,12 @@ export class MachineReader {
   }
 }
 
-function sysfsMessage(problem: MachineProblem, folder: string | undefined): Message {
-  const remedy = 'give the folder that "vfio-patch scan --dump FOLDER" wrote'
-  switch (problem.code) {
-    case 'NOT_A_FOLDER':
-      return usage(`--sysfs: there is no directory ${folder}.`, { remedy })
-    case 'NO_MACHINE':
-      return usage(`--sysfs: ${folder} holds neither a dump nor a "sys".`, { remedy })
-    case 'BAD_DUMP':
-      return usage(`--sysfs: a line in ${folder} is none of a dump: ${problem.line}`, { remedy })
-  }
-}
-
-/** A note for each device of the settings that the machine does not have: it may come yet. */
+/** A note on each device of the settings that the machine does not have; it may be installed later. */
 export function absentDevices(settings: Settings, { devices }: Machine): string[] {
-  const here = new Set(devices.flatMap(it => [it.address, idOf(it)]))
+  const present = new Set(devices.flatMap(it => [it.address, idOf(it)]))
   const addresses = (settings.addresses ?? []).map(it => (typeof it === 'string' ? it : it.address))
-  const ids = (settings.devices ?? []).filter(it => !here.has(it.split(':').slice(0, 2).join(':')))
-  return [...ids, ...addresses.filter(it => !here.has(it))].map(
-    it => `Note: this machine has no ${it} at the moment.`
+  const ids = (settings.devices ?? []).filter(
+    it => !present.has(it.split(':').slice(0, 2).join(':'))
   )
+  return [...ids, ...addresses.filter(it => !present.has(it))].map(absentNote)
 }

@@ -1,0 +1,142 @@
+// What the user has to know about a plan before they decide, and afterwards.
+
+import { basename } from 'node:path'
+import type { ApplyPlan } from '../../plan/apply.ts'
+import type { ParseCheck } from '../../plan/evaluate.ts'
+import type { Doubt, TakeOver } from '../../plan/legacy/takeOver.ts'
+import type { TakeOverNote } from '../../plan/legacy/values.ts'
+import type { Context } from '../context.ts'
+import { pathIn } from '../output/diff.ts'
+import type { ReplacedReport } from '../report.ts'
+import { list } from './devices.ts'
+
+/** Nothing has to change. */
+export function upToDate(file: string): string {
+  return `Nothing to do: ${file} is already up to date.`
+}
+
+/** What was checked. */
+export function checkLine(check: ParseCheck): string {
+  return check.status === 'skipped'
+    ? `Checked: parses (own parser only; ${check.detail}).`
+    : 'Checked: parses (nix-instantiate).'
+}
+
+/** `Replaces configuration.nix:8: PCI_NOMSI, pci=nomsi turns off …`; `code` as it is shown. */
+export function replacementLine({ message, at }: ReplacedReport, code: string): string {
+  return `Replaces ${basename(at.path)}:${at.line}: ${code}, ${message}.`
+}
+
+/** An import that the modules of vfio-patch replace. */
+export function replacedImport(spelling: string, option: string): string {
+  return `${spelling} declares ${option}, and so do the modules of vfio-patch`
+}
+
+/**
+ * What happens to the modules that vfio-patch replaces, and what its modules do otherwise. Paths are shown
+ * relative to `folder`.
+ */
+export function takeOverNotes(
+  { modules, notes }: TakeOver,
+  { files }: ApplyPlan,
+  folder: string
+): string[] {
+  const nameOf = (path: string) => pathIn(folder, path)
+  // A module with the same name as one of vfio-patch is renamed.
+  const aside = files.filter(it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom))
+  const names = modules.filter(it => !aside.some(({ ownershipFrom }) => ownershipFrom === it)).map(nameOf)
+  return [
+    ...(names.length > 0
+      ? [
+          `Kept: ${list(names)}; this configuration no longer imports ${names.length === 1 ? 'it' : 'them'}.`
+        ]
+      : []),
+    ...aside.map(it => `Renamed: ${nameOf(it.ownershipFrom ?? '')} is kept as ${nameOf(it.path)}.`),
+    ...notes.map(it => `Note: ${takeOverNote(it)}`)
+  ]
+}
+
+function takeOverNote(note: TakeOverNote): string {
+  switch (note.code) {
+    case 'DARK_BOOT':
+      return 'virtualisation.vfio.disableEFIfb now has an effect, by initcall_blacklist=sysfb_init: the screen stays dark until a graphics driver loads. video=efifb:off did nothing. Remove the option if the guest gets its card without it.'
+    case 'NO_ACS_PATCH':
+      return 'virtualisation.vfio.applyACSpatch no longer patches the kernel, as those patches do not apply to any current kernel. Choose a kernel that has the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or the IOMMU groups are those of the machine.'
+    case 'NO_DEVICE_GROUP':
+      return 'the group kvm can no longer open the devices in /dev/vfio, which libvirt does not need. If you start QEMU yourself: virtualisation.vfio.deviceGroup = "kvm"'
+    case 'INPUT_GROUP':
+      return 'qemu-libvirtd stays in the group input, for the devices in /dev/input that deviceACL lists.'
+    case 'SHARED_BY_KVM': {
+      const { names } = note
+      return `${list(names.map(it => `/dev/shm/${it}`))} ${names.length === 1 ? 'belongs' : 'belong'} to the group kvm with the mode 0660 by default; before it was root with 0600.`
+    }
+  }
+}
+
+/** Another file of the repository may declare an option a second time. */
+export function doubtNote({ path, line, name }: Doubt, folder: string): string {
+  return `Note: ${pathIn(folder, path)}:${line} has ${name}. If this system uses that file too, remove it there: two modules can't declare the same option.`
+}
+
+/** The boot entry that the options are in; none if that is the usual one. */
+export function entryNotes(
+  { specialisation = null, configuration, left = [] }: ApplyPlan,
+  takeOver: TakeOver | undefined,
+  { file }: Context
+): string[] {
+  if (specialisation === null || !configuration.changed) return []
+  // The modules that are replaced were imported for every boot entry.
+  const usual = takeOver ? '' : '; the usual boot entry does not change'
+  return [
+    `Boot entry: the options are in specialisation.${specialisation}${usual}.`,
+    ...left.map(
+      it =>
+        `Not replaced: ${basename(file)}:${it.line}, which is not in specialisation.${specialisation}: ${it.code}, ${it.message}.`
+    )
+  ]
+}
+
+/** How to start the boot entry, or to go back if there is no picture. */
+export function bootHint(specialisation: string | null | undefined): string {
+  return specialisation === undefined || specialisation === null
+    ? 'If there is no picture, choose the previous generation in the boot menu.'
+    : `In the boot menu, choose the entry with "${specialisation}" in its name; the usual one is as before.`
+}
+
+/** Shared memory that would belong to root, as no user is known. */
+export function rootOwnsNote(names: readonly string[]): string {
+  const [verb, them] = names.length === 1 ? ['belongs', 'it'] : ['belong', 'them']
+  return `Note: ${list(names)} ${verb} to root, so nobody else can open ${them}. Name the user who views the guest: --user NAME.`
+}
+
+/** `--user` names people that the configuration does not define; `known` are those that it defines. */
+export function unknownUsersNote(unknown: readonly string[], known: readonly string[]): string {
+  return `Note: the configuration does not define ${list(unknown, 'or')}, as far as it can be read; it defines ${list(known)}.`
+}
+
+/** What to do before the restart; `call` is undefined if no edit is sure to help. */
+export function darkReminder(call: string | undefined): string {
+  const sudo = process.geteuid?.() === 0 ? 'sudo ' : ''
+  return call === undefined
+    ? 'First:  see DARK_PASSPHRASE above; otherwise the passphrase prompt is invisible'
+    : `First:  ${sudo}${call}   (otherwise the passphrase prompt is invisible)`
+}
+
+/** The file configures another machine than the one that the command runs on. */
+export const OTHER_MACHINE =
+  'Note: this file is for another machine, according to its networking.hostName.'
+
+/** The configuration is below another root, and the devices are those of the running machine. */
+export function thisMachineNote(what: 'cards' | 'devices'): string {
+  return `Note: the ${what} are those of the machine that this runs on.`
+}
+
+/** A device that the machine does not have; it may be installed later. */
+export function absentNote(device: string): string {
+  return `Note: this machine has no ${device} at the moment.`
+}
+
+/** Devices that vfio-pci already has, so that the host loses nothing. */
+export function alreadyBoundNote(addresses: readonly string[]): string {
+  return `Note: vfio-pci already has ${list(addresses)}, so the host loses nothing that it has today.`
+}
