@@ -19,7 +19,7 @@ const OLD = text`
 const HARDWARE = '{ boot.kernelModules = [ "vfio_virqfd" ]; }\n'
 
 const UNSEEN =
-  'The machine was not looked at, as no networking.hostName says that it is the one of this file. To look at it all the same: --sysfs /'
+  'The machine was not checked, as no networking.hostName names it as the one of this file. To check it anyway: --sysfs /'
 const OFF = '--parse-check=off'
 const UNCHECKED = 'Checked: parses (own parser only; switched off).'
 
@@ -57,7 +57,7 @@ test.concurrent('what is found has its place, the reason, and what to do', async
       `,
     stderr: text`
       ${UNSEEN}
-      3 problems and 1 note in ${FILE} and 1 file that it imports. With --fix, 3 can be mended for you.
+      3 problems and 1 note in ${FILE} and 1 file that it imports. With --fix, 3 can be fixed automatically.
       `
   })
 })
@@ -83,10 +83,10 @@ test.concurrent('--fix mends what an edit mends, and undo takes it back', async 
     stdout,
     stderr: text`
       ${FILE}: 3 changes; hardware.nix: changed
-      Mends configuration.nix:5: AMD_IOMMU_PT, the kernel has no amd_iommu=pt.
-      Mends configuration.nix:6: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
-      Mends hardware.nix:1: VIRQFD, the kernel has no module vfio_virqfd since Linux 6.2.
-      Left for you: configuration.nix:5: BAD_ID, "1-de:10f12" is not a PCI ID.
+      Fixes configuration.nix:5: AMD_IOMMU_PT, the kernel has no amd_iommu=pt.
+      Fixes configuration.nix:6: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
+      Fixes hardware.nix:1: VIRQFD, the kernel has no module vfio_virqfd since Linux 6.2.
+      Not fixed: configuration.nix:5: BAD_ID, "1-de:10f12" is not a PCI ID.
       ${UNCHECKED}
       Wrote /etc/nixos/hardware.nix and ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}

@@ -79,7 +79,7 @@ test.concurrent('each thing has a line of its own below what is found', async ()
         0000:01:00.0 NVIDIA GP104 [GeForce GTX 1080]: configured, not active because
           the machine was not started with it (nvidia has it)
       `,
-    stderr: `1 problem in ${FILE}. With --fix, 1 can be mended for you.\n`
+    stderr: `1 problem in ${FILE}. With --fix, 1 can be fixed automatically.\n`
   })
 })
 
@@ -96,7 +96,7 @@ test.concurrent('--fix mends what the machine shows, too', async () => {
       `,
     stderr: text`
       ${FILE}: 1 change
-      Mends configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card stays with the host.
+      Fixes configuration.nix:3: MISSING_FUNCTION, 0000:01:00.1 (audio) of the same card stays with the host.
       Checked: parses (own parser only; switched off).
       Wrote ${FILE}.
       Backup: /state/runs/RUN-1   Undo: ${SUDO}vfio-patch undo ${FILE}

@@ -53,7 +53,7 @@ const WHY =
 const MENDING = 'vfio-patch check configuration.nix --fix --sysfs MACHINE'
 
 function willBe(line: number, entry = ''): string {
-  return `Will be a problem: configuration.nix:${line}: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible${entry}. Why: ${WHY} Do: add boot.initrd.kernelModules = [ "i915" ]; (once this is written: ${MENDING}).`
+  return `New problem: configuration.nix:${line}: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible${entry}. Why: ${WHY} Do: add boot.initrd.kernelModules = [ "i915" ]; (after this is written: ${MENDING})`
 }
 
 describe('every way to plan tells it', () => {
@@ -214,7 +214,7 @@ describe('on a terminal apply asks', () => {
 
   test.concurrent('no leaves it, and says so before and after', async () => {
     const { place, shown } = await answered('2\n', ...GPU)
-    expect(shown.terminal).toContain('Will be a problem: configuration.nix:11: DARK_PASSPHRASE')
+    expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
     expect(shown.terminal.replaceAll(MACHINE, 'MACHINE')).toContain(
       `First:  ${SUDO}${MENDING_ALL}   (otherwise the passphrase prompt is invisible)\n`
     )
@@ -272,7 +272,7 @@ describe('on a terminal apply asks', () => {
     const shown = await onTerminal(place, [...APPLY, ...GPU, '-n'])
     expect(shown.code).toBe(1)
     expect(shown.terminal).not.toContain(NUMBER)
-    expect(shown.terminal).toContain('Will be a problem: configuration.nix:11: DARK_PASSPHRASE')
+    expect(shown.terminal).toContain('New problem: configuration.nix:11: DARK_PASSPHRASE')
   })
 
   test.concurrent('nor where the file can not take it', async () => {
@@ -316,7 +316,7 @@ test('a guest with a card that is given away already', async () => {
   const { code, stderr } = await run(place, [...APPLY, '-n', '--domain', 'win10.xml'])
   expect(code).toBe(1)
   expect(stderr).toContain(
-    'Is a problem already: configuration.nix:11: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible.'
+    'Existing problem: configuration.nix:11: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible.'
   )
 })
 
@@ -376,7 +376,7 @@ test('a disabled sysfb, where only the desktop says which driver the host has', 
   ]
   const { stderr } = await run(place, [...words, '-n'])
   expect(stderr).toContain(
-    'Will be a problem: configuration.nix:10: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible. Why: with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and the initrd loads none. Do: add boot.initrd.kernelModules = [ "amdgpu" ]; (once this is written: vfio-patch check /etc/nixos/configuration.nix --fix).\n'
+    'New problem: configuration.nix:10: DARK_PASSPHRASE, the passphrase prompt for root (LUKS) is invisible. Why: with virtualisation.vfio.disableEFIfb, nothing is drawn before a graphics driver loads, and the initrd loads none. Do: add boot.initrd.kernelModules = [ "amdgpu" ]; (after this is written: vfio-patch check /etc/nixos/configuration.nix --fix)\n'
   )
   const steps = [
     { until: NUMBER, send: 'yes\n' },

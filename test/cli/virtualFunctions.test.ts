@@ -471,7 +471,8 @@ test.concurrent('check finds and mends what does nothing', async ({ expect }) =>
   const found = await place.run(call('check', '--release', '26.05'))
   expect(found).toEqual({
     code: 1,
-    stderr: '1 problem in /etc/nixos/configuration.nix. With --fix, 1 can be mended for you.\n',
+    stderr:
+      '1 problem in /etc/nixos/configuration.nix. With --fix, 1 can be fixed automatically.\n',
     stdout: text`
       /etc/nixos/configuration.nix:5:19: VIRTUAL_FUNCTION: 0000:00:02.1 is a virtual function of 0000:00:02.0, so this does nothing.
           5 |     addresses = [ "0000:00:02.1" "0000:01:00.1" ];

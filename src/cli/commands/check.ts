@@ -1,6 +1,5 @@
 import { gitFaults } from '../../check/gitFaults.ts'
 import type { OnMachine } from '../../check/onMachine.ts'
-import type { Thing } from '../../check/state.ts'
 import type { ModuleSource } from '../../configuration/imports.ts'
 import { kindOf } from '../../configuration/kind.ts'
 import { type Finding, type LintFile, lint } from '../../lints/index.ts'
@@ -21,9 +20,10 @@ import {
 import type { Arguments } from '../args/parse.ts'
 import { type CheckRequest, readCheckRequest, type WriteOptions } from '../args/request.ts'
 import { EXIT } from '../exitCodes.ts'
-import { CommandError, detailsOf, orThrow, plural } from '../message.ts'
+import { CommandError, detailsOf, orThrow } from '../message.ts'
 import { applyMessage, nixMessage, tooBigNotes } from '../messages/apply.ts'
-import { callDevice, type Names } from '../messages/devices.ts'
+import { fixesLine, notFixedLine, summary, thingLine, thingsTitle } from '../messages/check.ts'
+import type { Names } from '../messages/devices.ts'
 import { nextStep } from '../messages/nextStep.ts'
 import { openWayNote } from '../messages/output.ts'
 import { shortName } from '../output/diff.ts'
@@ -48,7 +48,7 @@ import { configurationOf, type ModuleFile, readModule, requireWritable } from '.
 import { MachineReader } from '../request/machine.ts'
 import { confirmAndWrite } from './confirmAndWrite.ts'
 
-/** `check`: reports what in a configuration does not do what it is there for, and mends it on request. */
+/** `check`: reports what does not work in a configuration, and fixes it on request. */
 export async function checkCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readCheckRequest(args, screens)
   const { release } = request
@@ -84,10 +84,10 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const shown = { faults, nameOf, body, inspection, fixable, warning, unread }
   return request.fix
     ? fixFaults(shown, fixes, module, { ...request, ...request.fix() })
-    : tell(shown, request)
+    : report(shown, request)
 }
 
-/** Offers what an edit mends; where that is nothing, it reports what is found. */
+/** Offers the fixes; if there are none, reports the findings. */
 async function fixFaults(
   shown: Shown,
   fixes: Result<FaultFixes, NixError>,
@@ -95,24 +95,24 @@ async function fixFaults(
   request: CheckRequest & { write: WriteOptions; checkMode: CheckMode }
 ): Promise<Report> {
   const { plan, mended, left } = orThrow(fixes, it => nixMessage(it, context))
-  if (plan.files.length === 0) return tell(shown, request)
+  if (plan.files.length === 0) return report(shown, request)
   requireWritable(plan.files, context)
   const checked = checkWithNix(plan.files, request.checkMode, target.realpath)
   const check = orThrow(checked, it => applyMessage(it, context))
-  const line = (it: Finding) => {
-    const place = placeOf(textOf(it.path, shown.faults.files), it.range.start)
-    return `${shortName(target, it.path)}:${place.line}: ${it.code}, ${it.message}`
+  const where = (it: Finding) => {
+    const { line } = placeOf(textOf(it.path, shown.faults.files), it.range.start)
+    return `${shortName(target, it.path)}:${line}`
   }
   const notes = [
     ...shown.unread,
-    ...mended.map(it => `Mends ${line(it)}.`),
-    ...left.map(it => `Left for you: ${line(it)}.`)
+    ...mended.map(it => fixesLine(it, where(it))),
+    ...left.map(it => notFixedLine(it, where(it)))
   ]
   const prepared = { plan, target, sources, context, check, notes }
   return confirmAndWrite(prepared, request, nextStep(sources, target.realpath))
 }
 
-/** What is found in the same files once some of it is mended. */
+/** The findings in the same files after some fixes. */
 function checkAgain(
   files: readonly LintFile[],
   { facts, unread }: Faults,
@@ -126,18 +126,18 @@ function checkAgain(
 
 interface Shown {
   faults: Faults
-  /** How many of the findings would be gone with --fix. */
+  /** How many of the findings --fix would fix. */
   fixable: number
   nameOf: (path: string) => string
   body: CheckBody
   inspection: Inspection
-  /** That others can replace the configuration. */
+  /** A note that others can replace the configuration. */
   warning: string | undefined
-  /** Lines about imported files that were not read. */
+  /** Notes on imported files that were not read. */
   unread: readonly string[]
 }
 
-function tell(
+function report(
   { faults, fixable, nameOf, body, inspection, warning, unread }: Shown,
   { quiet, screens, fix }: CheckRequest
 ): Report {
@@ -151,7 +151,8 @@ function tell(
     if (note !== undefined) printNotice(note)
     if (warning !== undefined) printNotice(`Note: ${warning}`)
     for (const it of unread) printNotice(it)
-    printNotice(summary(problems, findings.length - problems, body, fix ? 0 : fixable))
+    const counts = { problems, notes: findings.length - problems }
+    printNotice(summary(counts, body.files, fix ? 0 : fixable))
   }
   return problems > 0
     ? { exit: EXIT.differences, outcome: 'problems', body }
@@ -173,22 +174,9 @@ function checkBody(
   }
 }
 
-/** `2 problems and 1 note in FILE and 3 files that it imports. With --fix, 1 can be mended for you.` */
-function summary(problems: number, notes: number, { files }: CheckBody, fixable: number): string {
-  const others = files.length - 1
-  const where = `${files[0]}${others > 0 ? ` and ${plural(others, 'file')} that it imports` : ''}`
-  if (problems + notes === 0) return `Nothing found in ${where}.`
-  const counts = [
-    ...(problems > 0 ? [plural(problems, 'problem')] : []),
-    ...(notes > 0 ? [plural(notes, 'note')] : [])
-  ]
-  const offer = fixable > 0 ? ` With --fix, ${fixable} can be mended for you.` : ''
-  return `${counts.join(' and ')} in ${where}.${offer}`
-}
-
 // Findings, for people and for programs.
 
-/** A finding for a program; `nameOf` gives the name by which the user knows a file. */
+/** A finding for a program; `nameOf` gives the name of a file as the user knows it. */
 function reportFinding(
   finding: Finding,
   files: readonly LintFile[],
@@ -211,7 +199,7 @@ function reportFinding(
   }
 }
 
-/** The lines that a person reads of a finding: place, what, the line with carets, why, what to do. */
+/** A finding for people: its place and message, the line with carets, the reason and the remedy. */
 function showFinding(
   finding: Finding,
   files: readonly LintFile[],
@@ -235,49 +223,17 @@ function textOf(path: string, files: readonly LintFile[]): string {
   return files.find(it => it.path === path)?.doc.text ?? ''
 }
 
-// What of a configuration is at work on its machine, for people and for programs.
+// What is active on the machine of a configuration, for people and for programs.
 
-/** A line for each thing, under a line that says what it is about. */
-function showThings({ entry, things, isNixOS }: OnMachine, names: Names, screen: Screen): string {
-  const title =
-    entry === '' ? 'On this machine:' : `On this machine, for the boot entry "${entry}":`
-  const lines = things.flatMap(it => {
-    const text = `  ${nameOf(it, names)}: ${verdictOf(it, isNixOS)}`
-    return wrap(text, Math.max(60, screen.width), '    ')
-  })
-  return [paint(screen, 'bold', title), ...lines].join('\n')
+/** A title, and a line for each thing. */
+function showThings(on: OnMachine, names: Names, screen: Screen): string {
+  const lines = on.things.flatMap(it =>
+    wrap(`  ${thingLine(it, on.isNixOS, names)}`, Math.max(60, screen.width), '    ')
+  )
+  return [paint(screen, 'bold', thingsTitle(on)), ...lines].join('\n')
 }
 
-function nameOf({ kind, name, device }: Thing, names: Names): string {
-  switch (kind) {
-    case 'device':
-      return device ? callDevice(device, names) : name
-    case 'module':
-      return `module ${name}`
-    default:
-      return name
-  }
-}
-
-function verdictOf({ verdict, because }: Thing, isNixOS: boolean): string {
-  const more = because === undefined ? '' : ` (${because})`
-  switch (verdict) {
-    case 'active':
-      return `active${more}`
-    case 'after-reboot':
-      return `configured, active after reboot${more}`
-    case 'not-built':
-      return isNixOS
-        ? `configured, not active because the system is not built with it yet${more}`
-        : `configured, not active because the machine was not started with it${more}`
-    case 'not-active':
-      return `not active because ${because}`
-    case 'unknown':
-      return `not known, as ${because}`
-  }
-}
-
-/** The same for a program. */
+/** The things for a program. */
 function reportThings(
   { entry, things, isNixOS }: OnMachine,
   names: Names
@@ -289,7 +245,7 @@ function reportThings(
     specialisation: entry === '' ? null : entry,
     reasons: things
       .filter(it => it.verdict !== 'active' && it.verdict !== 'unknown')
-      .map(it => `${nameOf(it, names)}: ${verdictOf(it, isNixOS)}`),
+      .map(it => thingLine(it, isNixOS, names)),
     things: things.map(({ kind, name, verdict, because, device }) => ({
       kind,
       name,

@@ -1,4 +1,4 @@
-// A configuration compared with its machine: whether it is for this one, and what is found.
+// Compares a configuration with its machine.
 
 import { dirname, join } from 'node:path'
 import { darkPassphrases } from '../../check/darkPassphrase.ts'
@@ -25,18 +25,19 @@ import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
 import type { ApplyRequest } from '../args/request.ts'
 import { type Context, callOn } from '../context.ts'
 import { shellWord } from '../message.ts'
+import { MACHINE_NOT_CHECKED, regressionNote } from '../messages/check.ts'
 import { type NameOf, usedBy, whyNot } from '../messages/disks.ts'
 import { shortName } from '../output/diff.ts'
 import { type ApplyInputs, hostMatch } from './inputs.ts'
 import type { Host, MachineReader } from './machine.ts'
 
-/** What was seen of the machine that a configuration is for. */
+/** What was read of the machine that a configuration is for. */
 export interface Inspection {
-  /** Undefined where the machine was not looked at. */
+  /** Undefined if the machine was not read. */
   host?: Host
-  /** Undefined also where the configuration gives nothing to guests. */
+  /** Undefined also if the configuration gives nothing to guests. */
   on?: OnMachine | undefined
-  /** Why it was not looked at, in a sentence. */
+  /** Why it was not read, in a sentence. */
   note?: string
 }
 
@@ -46,7 +47,7 @@ export function inspectAgain(looked: Inspection, { files, facts }: Faults): Insp
   return host && on ? { host, on: compareWithMachine(files, facts, host.machine) } : looked
 }
 
-/** All that is found in the files, with what the machine shows and decides, where it was looked at. */
+/** The findings in the files, and those of the machine if it was read. */
 export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
   if (!host) return faults
   const { files, facts, findings } = faults
@@ -56,9 +57,8 @@ export function withMachine(faults: Faults, { on, host }: Inspection): Faults {
 }
 
 /**
- * Compares a configuration with the machine that it is for: that of `--sysfs`, else the one that this runs on, if
- * the files say so. One that gives nothing to guests is not compared. `file` is the configuration as the user
- * named it.
+ * Compares a configuration with its machine: that of `--sysfs`, else this one if the files are for it. A
+ * configuration that gives nothing to guests is not compared. `file` is the configuration as the user named it.
  */
 export function inspectMachine(
   { files, facts }: Faults,
@@ -66,25 +66,23 @@ export function inspectMachine(
   request: { root: string; sysfs: string | undefined },
   reader: MachineReader
 ): Inspection {
-  // A folder that is named has to be right, whatever the files say.
+  // A folder of --sysfs has to be valid, whatever the files contain.
   const isNamed = request.sysfs !== undefined
   const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
   if (!isAsked && !isNamed) return {}
   const owners = new Set(files.map(it => hostMatch(it.doc, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
   if (owner === 'other' || (request.root !== '/' && !isNamed)) return {}
-  const unsure =
-    'The machine was not looked at, as no networking.hostName says that it is the one of this file. To look at it all the same: --sysfs /'
-  if (owner === 'unknown' && !file.startsWith('/etc/nixos/')) return { note: unsure }
+  if (owner === 'unknown' && !file.startsWith('/etc/nixos/')) return { note: MACHINE_NOT_CHECKED }
   const host = reader.read()
   const { machine } = host
-  if (owner === 'unknown' && machine.nixos === undefined) return { note: unsure }
+  if (owner === 'unknown' && machine.nixos === undefined) return { note: MACHINE_NOT_CHECKED }
   return { host, on: compareWithMachine(files, facts, machine) }
 }
 
-// What a plan would make worse: what `check` finds in its result and not in the files as they are.
+// What a plan would make worse: findings in its result that the files do not have now.
 
-// Others have their own notes, are refused, or are about what was not built yet.
+// Others have their own notes, are refused, or concern what was not built yet.
 const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
 
 /** What a plan leads to, as far as `check` sees it. */
@@ -106,7 +104,7 @@ export function regressions(inputs: ApplyInputs, planned: Configuration): Regres
   const then = findFaults(planned, request.release)
   const inspection = inspectForRun(then, inputs)
   const known = faultsOf(now, inspectAgain(inspection, now))
-  const found = faultsOf(then, inspection).map((finding): ToldFault => {
+  const found = faultsOf(then, inspection).map((finding): Regression => {
     const same = known.findIndex(other => isSameFinding(other, finding))
     if (same !== -1) known.splice(same, 1)
     const doc = then.files.find(file => file.path === finding.path)?.doc
@@ -114,15 +112,18 @@ export function regressions(inputs: ApplyInputs, planned: Configuration): Regres
     const where = `${shortName(target, finding.path)}:${line}`
     return { finding, where, isNew: same === -1 }
   })
-  const told = found.filter(it => it.isNew || (isDark(it.finding) && namesDevices(request)))
+  const reported = found.filter(it => it.isNew || (isDark(it.finding) && namesDevices(request)))
   const sysfs = request.sysfs ?? (inspection.isForced ? '/' : undefined)
-  const call = mendingCall(context, sysfs)
+  const call = fixingCall(context, sysfs)
   const dark = darkPrompt(
-    told.map(it => it.finding),
+    reported.map(it => it.finding),
     call
   )
   return {
-    notes: told.map(it => faultLine(it, isDark(it.finding) ? call : undefined)),
+    notes: reported.map(({ finding, where, isNew }) => {
+      const isFixable = isDark(finding) && finding.fix !== undefined
+      return regressionNote(finding, { where, isNew, call: isFixable ? call : undefined })
+    }),
     ...(dark ? { dark } : {})
   }
 }
@@ -143,15 +144,15 @@ function darkPrompt(findings: readonly Finding[], call: string): DarkPrompt | un
   }
 }
 
-/** Whether a run says which devices a guest is to have. */
+/** Whether a run names devices for a guest. */
 function namesDevices({ gpus, settings, domain }: ApplyRequest): boolean {
   const { devices, addresses } = settings
   return gpus.length > 0 || [devices, addresses, domain].some(it => it !== undefined)
 }
 
 /**
- * Looks at the machine that `check` would look at; otherwise at the one that the devices of the run were
- * looked up on. `isForced` where only the flags say that the files are for it.
+ * Inspects the machine that `check` would inspect; otherwise the one that has the devices of the run.
+ * `isForced` if only the flags tell that the files are for it.
  */
 function inspectForRun(
   faults: Faults,
@@ -171,38 +172,28 @@ function faultsOf(faults: Faults, looked: Inspection): Finding[] {
   )
 }
 
-/** A passphrase prompt that nobody would see after the next start. */
+/** A passphrase prompt that would be invisible after the next boot. */
 export interface DarkPrompt {
   /** The message and reason of the finding. */
   message: string
   why: string
-  /** The kernel modules that make it visible where the initrd loads them; empty where none is sure to. */
+  /** The kernel modules that make it visible if the initrd loads them; empty if none is sure to. */
   drivers: readonly string[]
-  /** The call that writes them; absent where no edit is sure to help. */
+  /** The call that writes them; absent if no edit is sure to help. */
   call?: string
 }
 
-/** What `check` finds in the result of a plan. */
-interface ToldFault {
+/** A finding in the result of a plan. */
+interface Regression {
   finding: Finding
   /** `FILE:LINE` in the result. */
   where: string
-  /** Whether the plan brings it about; otherwise the files have it already. */
+  /** Whether the plan causes it; otherwise the files have it already. */
   isNew: boolean
 }
 
-/** One fault with its reason and remedy, as a note of a plan; `call` is the command that carries out its edit. */
-function faultLine({ finding, where, isNew }: ToldFault, call?: string): string {
-  const { code, level, message, why, remedy, fix } = finding
-  const lead = level === 'note' ? 'Note' : isNew ? 'Will be a problem' : 'Is a problem already'
-  const once = isNew ? 'once this is written: ' : ''
-  const how = fix && call !== undefined ? ` (${once}${call})` : ''
-  const end = how === '' && remedy.endsWith(';') ? '' : '.'
-  return `${lead}: ${where}: ${code}, ${message}. Why: ${why} Do: ${remedy}${how}${end}`
-}
-
-/** The call of `check` that carries out its edits on the same machine. */
-function mendingCall(context: Context, sysfs: string | undefined): string {
+/** The call of `check --fix` for the same machine. */
+function fixingCall(context: Context, sysfs: string | undefined): string {
   const machine = sysfs === undefined ? '' : ` --sysfs ${shellWord(sysfs)}`
   return `${callOn(context.file, context, 'check')} --fix${machine}`
 }
@@ -210,28 +201,28 @@ function mendingCall(context: Context, sysfs: string | undefined): string {
 // The disks of guests, compared with the machine and the configuration.
 
 /**
- * What is known of a host's disks. `host` is undefined for another machine. The disks that the configuration
- * uses are those of its files, and of the hardware-configuration.nix beside it, which a flake may list. `entry`
- * is the boot entry of its own that the options go into.
+ * The disks of a host. `host` is undefined for another machine. The disks that the configuration uses are those
+ * of its files, and of the hardware-configuration.nix in the same folder, which a flake may list. `entry` is the
+ * separate boot entry for the options, if any.
  */
 export function diskHost(
   host: Host | undefined,
   { target, files, sources }: Configuration,
   entry = ''
 ): DiskHost {
-  const beside = sources.module(join(dirname(target.path), 'hardware-configuration.nix'))
-  const isNew = beside !== undefined && !files.some(it => it.path === beside.path)
+  const hardware = sources.module(join(dirname(target.path), 'hardware-configuration.nix'))
+  const isUnimported = hardware !== undefined && !files.some(it => it.path === hardware.path)
   return {
     machine: host?.machine,
     isDump: host?.isDump === true,
     follow: it => (host ? followLinks(host.source, it) : it),
     poolCalled: it => (host ? poolCalled(it, host) : undefined),
-    devices: hostDevices(isNew ? [...files, beside] : files),
+    devices: hostDevices(isUnimported ? [...files, hardware] : files),
     entry
   }
 }
 
-/** libvirt on NixOS keeps its pools in /var/lib, and elsewhere in /etc; only root may read them. */
+/** libvirt keeps its pools in /var/lib on NixOS, elsewhere in /etc; only root can read them. */
 function poolCalled(name: string, { source }: Host): StoragePool | undefined {
   if (name.includes('/')) return undefined
   const folders = ['/var/lib/libvirt/storage', '/etc/libvirt/storage', '/run/libvirt/storage']
@@ -240,19 +231,19 @@ function poolCalled(name: string, { source }: Host): StoragePool | undefined {
   return document?.ok ? readPool(document.value.root) : undefined
 }
 
-/** The guests that the configuration has: in its own files, and in our folder for guests (`listing`). */
+/** The guests of a configuration: in its files, and in the modules' folder for guests (`listing`). */
 export function guestsOf(files: readonly SourceFile[], listing: FolderListing): GuestThere[] {
   const entries = typeof listing === 'string' ? [] : [...listing]
   const inFolder = entries.flatMap(([name, file]) => (name.endsWith('.nix') && file ? [file] : []))
   return guestsThere([...files, ...inFolder])
 }
 
-// What `check` finds in the guests of a configuration: disks that the host uses itself.
+// What `check` finds in the guests of a configuration: disks that the host uses.
 
 /**
- * Each disk that the host uses and a guest can write to: of the guests in the files of a configuration, and of
- * those in the folder of our modules, with the files there that have one. Without a machine (`host`) only what the
- * configuration itself uses is found.
+ * Each disk that the host uses and a guest can write to: of the guests in the files of a configuration and in the
+ * modules' folder, with the files there that have one. Without a machine (`host`) only disks that the configuration
+ * uses are found.
  */
 export function guestFaults(
   configuration: Configuration,
@@ -264,7 +255,7 @@ export function guestFaults(
   const guests = [
     ...guestsOf(own, 'absent'),
     ...folders.flatMap(folder => {
-      // What needs a folder that can't be read reports it; here there is nothing to look at.
+      // A folder that can't be read is reported where it is needed.
       const read = sources.folder(folder)
       return read.ok ? guestsOf([], read.value.listing) : []
     })
@@ -292,11 +283,11 @@ function findingOf(used: UsedDisk, guest: GuestThere, nameOf: NameOf): Finding {
     remedy:
       used.folder === undefined
         ? `give ${guest.name} another disk or an image file`
-        : 'add readonly to it, or share a folder that holds nothing of the system'
+        : 'add readonly to it, or share a folder without files of the system'
   }
 }
 
-/** The string that names the disk; else the first character of the file. */
+/** The range of the string that names the disk; else the first character of the file. */
 function rangeOf({ disk: { name } }: UsedDisk, text: string): Range {
   const word =
     name.kind === 'path' || name.kind === 'folder'
