@@ -26,7 +26,7 @@ export async function main(words: readonly string[]): Promise<void> {
   if (report === undefined) return
   output.isWritten = report.outcome === 'written'
   process.on('exit', code => {
-    if (code === EXIT.done && !output.isLost) report.whenTold?.()
+    if (code === EXIT.done && !output.isLost) report.onReported?.()
   })
   end(report, asksForJson(words) ? jsonOf(report, progress.args) : undefined)
 }

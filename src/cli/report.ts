@@ -35,7 +35,7 @@ export interface Report {
   error?: Message
   warnings?: readonly Message[]
   /** What is left to do when all of this is printed, and the exit code is 0. */
-  whenTold?: () => void
+  onReported?: () => void
   /** Runs that were stopped in the middle and lay in the way. */
   earlierRuns?: readonly EarlierRunReport[]
   body?: PlanBody | RunsBody | OptionBody | ScanBody | DomainBody | CheckBody

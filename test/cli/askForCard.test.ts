@@ -60,13 +60,13 @@ const WHO = text`
   `
 const WINDOW = text`
 
-  Prepare to see the guest in a window of the host, with Looking Glass?
+  Prepare to view the guest in a window of the host, with Looking Glass?
     1) no
     2) yes
   `
 const ENTRY = text`
 
-  Give it away in a boot entry of its own, so that the usual one stays as it is?
+  Give it away in a separate boot entry, so that the usual one does not change?
     1) no
     2) yes
   `
@@ -113,7 +113,7 @@ test('words do as well as numbers', async () => {
   const shown = await onTerminal(place, apply(place, 'three-cards'), { steps })
   expect(shown.terminal.split('The same without questions: ')[0]).toBe(
     `${CARDS}${NUMBER}0000:01:00.0\n${WHO}${NUMBER}Alice\n${WINDOW}${FIRST}perhaps\n` +
-      `Please give a number from 1 to 2.\n${FIRST}y\n${ENTRY}${FIRST}no\n`
+      `Please type a number from 1 to 2.\n${FIRST}y\n${ENTRY}${FIRST}no\n`
   )
   expect(shown.terminal).toContain(
     ' --gpu 0000:01:00.0 --user alice --shared-memory looking-glass\n'
@@ -212,7 +212,7 @@ test('another name is taken if the system has the user, and else asked for again
       `${NUMBER}bbo`,
       'Neither the configuration nor this system has a user called bbo.',
       `${NUMBER}4`,
-      'Please give a number from 1 to 3, or a name.',
+      'Please type a number from 1 to 3, or a name.',
       `${NUMBER}bob`,
       WINDOW
     ].join('\n')
@@ -252,7 +252,7 @@ test('nonsense is asked for again', async () => {
     ...answers([NUMBER, ' 1 \r'], [NUMBER, '\x04'])
   ]
   const shown = await onTerminal(place, apply(place, 'three-cards'), { steps })
-  expect(shown.terminal.match(/Please give a number from 1 to 2\.\n/g)).toHaveLength(
+  expect(shown.terminal.match(/Please type a number from 1 to 2\.\n/g)).toHaveLength(
     nonsense.length
   )
   expect(shown.terminal).toContain(WHO)
@@ -297,15 +297,15 @@ const SCREEN = text`
   ${WHO}${NUMBER}3
   ${WINDOW}${FIRST}
 
-  It shows your screen. Give it away in a boot entry of its own, so that the usual
-  one stays as it is?
+  It shows your screen. Give it away in a separate boot entry, so that the usual
+  one does not change?
     1) yes
   Or type 0000:01:00.0 to give it away in every boot entry: the host then has no
   picture, unless you plug the monitor into its own card.
   `
 const BEFORE = answers([NUMBER, '1\r'], [NUMBER, '3\r'], [FIRST, '\r'])
 
-test('the card with the screen: a boot entry of its own is proposed', async () => {
+test('proposes a separate boot entry for the card with the screen', async () => {
   const place = given()
   const words = apply(place, 'amd-reset')
   const steps = [...BEFORE, ...answers([FIRST, '\r'], [WRITE, 'y\r'])]
@@ -328,7 +328,7 @@ test('to have it away in every boot entry, its address has to be typed', async (
   const shown = await onTerminal(place, apply(place, 'amd-reset'), {
     steps: [...steps, ...answers([WRITE, '\r'])]
   })
-  const again = 'Please give 1, or 0000:01:00.0.\n'
+  const again = 'Please type 1, or 0000:01:00.0.\n'
   expect(shown.terminal).toContain(
     `${SCREEN}${FIRST}2\n${again}${FIRST}no\n${again}${FIRST}0000:01:00.0\n`
   )
@@ -351,7 +351,7 @@ test('one that is named is not asked for, and one that is there not proposed', a
   const steps = answers([NUMBER, '1\r'], [FIRST, '\r'], [WRITE, '\r'])
   const words = apply(named, 'three-cards', '--specialisation', 'games')
   const shown = await onTerminal(named, words, { steps })
-  expect(shown.terminal).not.toContain('boot entry of its own, so')
+  expect(shown.terminal).not.toContain('separate boot entry')
   expect(shown.terminal).toContain('\n+  specialisation.games.configuration = {\n')
 
   const taken = given([])
@@ -365,18 +365,18 @@ test('one that is named is not asked for, and one that is there not proposed', a
   expect(terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio2\n')
 })
 
-test('the only card: a boot entry of its own, or only while a guest runs', async () => {
+test('offers a separate boot entry for the only card, or only while a guest runs', async () => {
   const place = given([])
   const asked = text`
 
     Which card should the guest have?
-      1) 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: no other card is left to show
-         a picture
+      1) 0000:0a:00.0 NVIDIA GP104 [GeForce GTX 1080]: no other card could show a
+         picture
     ${NUMBER}1
     ${WINDOW}${FIRST}
 
-    No other card is left to show a picture. Give it away in a boot entry of its
-    own, so that the usual one stays as it is?
+    No other card could show a picture. Give it away in a separate boot entry, so
+    that the usual one does not change?
       1) no
       2) yes
     `
@@ -420,7 +420,7 @@ test('where no card can be had, it is said why', async () => {
            other card is left to show a picture; it shares IOMMU group 15 with
            0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
       vfio-patch: no card of this machine can go to a guest. Nothing was written.
-        Why: each of them is needed by the host, see above.
+        Why: the host needs each of them, see above.
         Do:  vfio-patch scan
       `,
     code: 7

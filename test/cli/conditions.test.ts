@@ -342,7 +342,7 @@ const CONDITIONS: Condition[] = [
       vfio-patch: the system does not evaluate with this change. Nothing was written.
           error: no
         Why: it does not evaluate without the change either.
-        Do:  mend that first, or leave --eval away; -v shows all that the command printed
+        Do:  fix that first, or omit --eval; -v shows the whole output of the command
       `
   },
   {

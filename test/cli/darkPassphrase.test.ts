@@ -180,7 +180,7 @@ test('check finds the same after it, --fix mends it, and undo goes all the way b
 
 const QUESTION = text`
 
-  After the next start, the passphrase prompt for root (LUKS) is invisible:
+  After the next boot, the passphrase prompt for root (LUKS) is invisible:
   vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's
   framebuffer, and the initrd does not load i915, the driver of 0000:00:02.0,
   which stays with the host. Add "i915" to boot.initrd.kernelModules?

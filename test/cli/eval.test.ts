@@ -98,7 +98,7 @@ test.concurrent('a command that fails: its last five lines, and nothing is writt
           line 4
           line 5
           line 6
-        Do:  mend what it complains of; -v shows all that the command printed
+        Do:  fix the error; -v shows the whole output of the command
       `
   })
 })
@@ -111,7 +111,7 @@ test.concurrent('a command that fails without the change, too', async () => {
       vfio-patch: the system does not evaluate with this change. Nothing was written.
           never
         Why: it does not evaluate without the change either.
-        Do:  mend that first, or leave --eval away; -v shows all that the command printed
+        Do:  fix that first, or omit --eval; -v shows the whole output of the command
       `
   })
   await expectFailure(place, [...SET, '-qn', '--eval', 'no-such-program-at-all'], {
@@ -241,8 +241,8 @@ needing('git')('a repository with too much in it', async () => {
   await expectFailure(place, [...SET, '-qy', '--eval', 'true'], {
     code: 4,
     stderr: text`
-      vfio-patch: /etc/nixos holds more than 50000 files, too many to copy for --eval. Nothing was written.
-        Do:  keep the configuration in a folder or git repository of its own, or leave --eval away
+      vfio-patch: /etc/nixos contains more than 50000 files, too many to copy for --eval. Nothing was written.
+        Do:  keep the configuration in a folder or git repository of its own, or omit --eval
       `
   })
 })
@@ -257,7 +257,7 @@ needing('root', 'unshare')('no space for the copy', async () => {
     code: 4,
     stdout: '',
     stderr: expect.stringMatching(
-      /^vfio-patch: could not copy \/etc\/nixos\/pc\.nix and what is around it to \/tmp\/vfio-patch-eval-\w+\/\S* \(\w+: ENOSPC\)\. Nothing was written\.\n {2}Do: {2}set TMPDIR to a folder with more space, or leave --eval away\n$/
+      /^vfio-patch: could not copy \/etc\/nixos\/pc\.nix and the files around it to \/tmp\/vfio-patch-eval-\w+\/\S* \(\w+: ENOSPC\)\. Nothing was written\.\n {2}Do: {2}set TMPDIR to a folder with more space, or omit --eval\n$/
     )
   })
 })

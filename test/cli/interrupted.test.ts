@@ -70,7 +70,7 @@ needing('strace').each([
     expect(place.files()).toEqual(one)
     const expected = {
       'taken back': text`
-      vfio-patch: note: INTERRUPTED; it was taken back.
+      vfio-patch: note: INTERRUPTED; it was reverted.
       The interrupted apply was reverted: your files are as they were before it.
       To go further back, run this again.
       `,
@@ -96,7 +96,7 @@ needing('strace').each([
       expect(said(dry)).toEqual({
         code: 1,
         stderr: text`
-        vfio-patch: note: INTERRUPTED; the next command that writes sees to it.
+        vfio-patch: note: INTERRUPTED; the next command that writes recovers it.
         An earlier run was interrupted: undo would ${way}.
         `
       })
@@ -148,7 +148,7 @@ needing('strace').each([
     ]
     const expected = {
       nothing: undone,
-      'taken back': `vfio-patch: note: INTERRUPTED; it was taken back.\n${undone}`,
+      'taken back': `vfio-patch: note: INTERRUPTED; it was reverted.\n${undone}`,
       finished: `vfio-patch: note: INTERRUPTED; it was finished.\n${complete}`,
       untold: complete
     }
@@ -207,7 +207,7 @@ test.concurrent('an undo whose output got lost ended with 8, too', async () => {
 })
 
 needing('strace').each([
-  { nth: 2, call: 'rename', says: 'it was taken back.' },
+  { nth: 2, call: 'rename', says: 'it was reverted.' },
   { nth: 3, call: 'unlink', says: 'it was finished.' }
 ])(
   'apply after an interrupted undo leads to what apply was asked for: $says',
@@ -274,7 +274,7 @@ needing('strace')('the next command that writes says so and takes the run back',
   const { code, stdout, stderr } = await place.run(SET)
   expect([code, stdout]).toEqual([0, ''])
   expect(stderr.replace(INTERRUPTED, 'INTERRUPTED')).toBe(text`
-    vfio-patch: note: INTERRUPTED; it was taken back.
+    vfio-patch: note: INTERRUPTED; it was reverted.
     Nothing to do: /etc/nixos/configuration.nix is already up to date.
     `)
   expect(readdirSync(place.nixos).sort()).toEqual(FILES)
@@ -308,7 +308,7 @@ needing('strace')('commands that do not write only say so', async () => {
   for (const call of calls) {
     const { stderr } = await place.run(call)
     expect(stderr.split('\n')[0]?.replace(INTERRUPTED, 'INTERRUPTED')).toBe(
-      'vfio-patch: note: INTERRUPTED; the next command that writes sees to it.'
+      'vfio-patch: note: INTERRUPTED; the next command that writes recovers it.'
     )
   }
   expect(place.snapshot()).toEqual(before)

@@ -413,7 +413,7 @@ test.concurrent('without --yes nothing is written, and the plan is there neverth
       'USAGE',
       2,
       'cannot ask for confirmation: --json was given. Nothing was written.',
-      'look at the change with --dry-run, then add --yes'
+      'check the change with --dry-run, then add --yes'
     )
   })
   expect(place.snapshot()).toEqual(before)

@@ -112,7 +112,7 @@ test.concurrent('without a terminal, nothing is written unless --yes says so', a
       ${FILE}: 1 change
       ${CHECKED}
       vfio-patch: cannot ask for confirmation: standard input is not a terminal. Nothing was written.
-        Do:  look at the change with --dry-run, then add --yes
+        Do:  check the change with --dry-run, then add --yes
       `
   })
   expect(place.files()).toEqual({ 'pc.nix': '{\n  a = 1;\n}\n' })

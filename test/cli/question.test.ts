@@ -161,7 +161,7 @@ test('what can not be written is not asked for', async () => {
   })
 })
 
-const REMEDY = '  Do:  look at the change with --dry-run, then add --yes\n'
+const REMEDY = '  Do:  check the change with --dry-run, then add --yes\n'
 const cannot = (why: string) =>
   `vfio-patch: cannot ask for confirmation: ${why}. Nothing was written.\n${REMEDY}`
 

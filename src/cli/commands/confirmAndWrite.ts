@@ -1,4 +1,4 @@
-// From a plan to the disk: show it, ask, write it, say how to undo it.
+// Shows a plan, asks, writes it, and prints how to undo it.
 
 import { realpathSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -29,6 +29,17 @@ import {
   reachesRootsMessage,
   replacesMessage
 } from '../messages/output.ts'
+import {
+  backupLine,
+  CANCELLED,
+  EVALUATES,
+  evaluatingLine,
+  failedMessage,
+  lenderNote,
+  notCopiedMessage,
+  WRITE_QUESTION,
+  writtenLine
+} from '../messages/write.ts'
 import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
 import { reportActions, reportChecks, reportEdits, reportFile } from '../output/json.ts'
 import { printNotice, relayError } from '../output/output.ts'
@@ -38,8 +49,8 @@ import { type CheckReport, emptyBody, fail, type PlanBody, type Report } from '.
 import { registrationsOf, writeChanges } from './write.ts'
 
 /**
- * Shows a plan that has something to do and, as the request says, asks and writes it. `next` are the
- * lines that a person reads after that.
+ * Shows a plan that changes something, then asks and writes it as the request says. `next` are the last
+ * lines for the user.
  */
 export async function confirmAndWrite(
   prepared: Prepared,
@@ -55,7 +66,7 @@ export async function confirmAndWrite(
     write.output === undefined ? undefined : savePatch(write.output, prepared, planned)
   if (unsaved) return fail(unsaved, planned)
   if (!quiet) showPlan(prepared, planned, registrations, request)
-  // Now rather than after the question.
+  // Before the question, not after it.
   const obstacle = write.writes ? obstacleTo(prepared) : undefined
   if (obstacle) return fail(obstacle, planned)
   const notes = accessNotes(target, write.writes)
@@ -65,18 +76,18 @@ export async function confirmAndWrite(
   if ('stop' in evaluated) return evaluated.stop
   planned = evaluated.go
   if (!write.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
-  const refusal = await confirm('Write these changes? [y/N] ', request)
+  const refusal = await confirm(WRITE_QUESTION, request)
   if (refusal) return { ...refusal, body: planned }
   const purpose = { target: target.realpath }
   const writing = { changes, registrations, purpose, context, planned, sources }
   return writeChanges(writing, request, run => [
     summaryOf(prepared),
-    ...(run ? [`Backup: ${run.folder}   Undo: ${undoCall(prepared, run.id)}`] : []),
+    ...(run ? [backupLine(run.folder, undoCall(prepared, run.id))] : []),
     ...next
   ])
 }
 
-/** Why the files of a plan must not or can't be written. */
+/** Why the files of a plan can't be written. */
 function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
   const paths = plan.files.map(it => it.path)
   const led =
@@ -89,38 +100,36 @@ function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
   return undefined
 }
 
-/** What to know of others who can change the configuration. */
+/** Notes on other users who can change the configuration. */
 function accessNotes(target: TargetFile, writes: boolean): string[] {
   const folder = dirname(target.realpath)
   const lender = writes ? sudoCallerOwning(folder, knownPeople()) : null
   const open = openWayNote(target)
   return [
-    ...(lender === null
-      ? []
-      : [`${folder} belongs to user ${lender}, who can change it meanwhile.`]),
+    ...(lender === null ? [] : [lenderNote(folder, lender)]),
     ...(open === undefined ? [] : [open])
   ]
 }
 
-/** The files that a plan is about, and those that the configuration imports. */
+/** The files of a plan, and those that the configuration imports. */
 function filesAbout({ plan, target, sources }: Prepared): string[] {
   const source = sources.module(target.realpath)
   const walk = source && walkImports(source, sources)
   const read = [...(walk?.files ?? []), ...(walk?.installed ?? [])].map(it => it.path)
-  // A patch in the place of an import that could not be read would be imported.
+  // A patch that replaces an unreadable import would be imported.
   const unread = (walk?.unread ?? []).flatMap(it => it.oversize?.path ?? it.path ?? [])
   const imported = [...read, ...unread]
   return [target.realpath, ...plan.files.map(it => it.path), ...imported]
 }
 
-/** The report of a plan before anything is done; with the reasons of edits only where these are shown. */
+/** The report of a plan before anything is written; with the reasons of edits only if these are shown. */
 function planBody(
   prepared: Prepared,
   registrations: readonly Registration[],
   { write, verbose, json }: WritingRequest
 ): PlanBody {
   const { plan, target, sources, context, check, byCard, byGuest, replaced = [] } = prepared
-  const wishes = { command: context.command, byCard, byGuest, replaced }
+  const reasons = { command: context.command, byCard, byGuest, replaced }
   const source = verbose || json ? sources.module(target.realpath) : undefined
   const files = plan.files.map(({ path: realpath, before, after }) => {
     const isOwn = realpath === target.realpath
@@ -131,7 +140,7 @@ function planBody(
       name: nameIn(target, realpath),
       before,
       after,
-      edits: isOwn && source ? reportEdits(source.doc, edits, wishes) : []
+      edits: isOwn && source ? reportEdits(source.doc, edits, reasons) : []
     }
     return reportFile(file, write.lines)
   })
@@ -155,14 +164,11 @@ function summaryOf({ plan, target, context }: Prepared): string {
   const written = others.filter(it => isOwnModule(it) && it.after !== undefined)
   const isNew = written.every(it => it.before === undefined)
   const names = others.filter(it => !isOwnModule(it)).map(it => it.path)
-  // The plan says already what is kept aside.
+  // The plan already tells which modules are renamed.
   if (gone.length === 0)
     names.push(...foldersOf(written).map(it => `${it}${isNew ? ' (new)' : ''}`))
   if (plan.configuration.changed) names.push(context.file)
-  return [
-    ...(names.length > 0 ? [`Wrote ${names.join(' and ')}.`] : []),
-    ...(gone.length > 0 ? [`Removed the modules in ${gone.join(' and ')}.`] : [])
-  ].join(' ')
+  return writtenLine(names, gone)
 }
 
 function foldersOf(files: readonly PlannedFile[]): string[] {
@@ -170,15 +176,15 @@ function foldersOf(files: readonly PlannedFile[]): string[] {
 }
 
 function undoCall({ plan, context }: Prepared, id: string): string {
-  // Where only modules change, the last run that changed the configuration is another one.
+  // If only modules change, the last run that changed the configuration is another one.
   return plan.configuration.changed
     ? undoCallOn(context.file, context)
     : `${undoCallOn(undefined, context)} --run ${id}`
 }
 
-// `--eval`: whether the system evaluates with the change, asked before it is made.
+// `--eval`: evaluates the system with the change before it is written.
 
-/** The plan, with the check in it if there is a command for that; or how it ends here. */
+/** The plan with the check, if there is a command for it; or the report that ends the command. */
 async function evaluate(
   { plan, target, context }: Prepared,
   planned: PlanBody,
@@ -187,7 +193,7 @@ async function evaluate(
 ): Promise<{ go: PlanBody } | { stop: Report }> {
   const command = write.evaluate
   if (command === undefined) return { go: planned }
-  if (!quiet) printNotice(`Evaluating a copy: ${command}`)
+  if (!quiet) printNotice(evaluatingLine(command))
   const check = await evalCheck({
     command,
     path: target.realpath,
@@ -198,7 +204,7 @@ async function evaluate(
   const withCheck = (it: CheckReport): PlanBody => ({ ...planned, checks: [...planned.checks, it] })
   switch (check.status) {
     case 'ok':
-      if (!quiet) printNotice('Checked: evaluates.')
+      if (!quiet) printNotice(EVALUATES)
       return { go: withCheck({ name: 'eval', status: 'ok', detail: '' }) }
     case 'failed': {
       const detail = lastLines(check.output, 5)
@@ -214,43 +220,13 @@ async function evaluate(
 
 async function stoppedBy(signal: NodeJS.Signals, body: PlanBody, quiet: boolean): Promise<Report> {
   if (signal === 'SIGHUP') {
-    // Ends by it, as it would have without a copy to clean up.
+    // Ends by the signal, as it would without a copy to delete.
     process.kill(process.pid, signal)
     await new Promise(() => setTimeout(() => {}, 1_000))
   }
-  if (!quiet) printNotice('Cancelled. Nothing was written.')
+  if (!quiet) printNotice(CANCELLED)
   const exit = signal === 'SIGINT' ? EXIT.cancelled : EXIT.terminated
   return { exit, outcome: 'declined', body }
-}
-
-function failedMessage(output: string, before: boolean): Message {
-  return {
-    code: 'EVAL_FAILED',
-    what: 'the system does not evaluate with this change.',
-    nothingWritten: true,
-    ...(output === '' ? {} : { excerpt: output }),
-    ...(before ? { why: 'it does not evaluate without the change either.' } : {}),
-    remedy: before
-      ? 'mend that first, or leave --eval away; -v shows all that the command printed'
-      : 'mend what it complains of; -v shows all that the command printed'
-  }
-}
-
-function notCopiedMessage(
-  problem: Extract<Awaited<ReturnType<typeof evalCheck>>, { status: 'not-copied' }>['problem'],
-  file: string
-): Message {
-  const tooMany = problem.code === 'TOO_MANY'
-  return {
-    code: 'EVAL_NOT_COPIED',
-    what: tooMany
-      ? `${problem.path} holds more than ${problem.limit} files, too many to copy for --eval.`
-      : `could not copy ${file} and what is around it to ${problem.path} (${problem.syscall}: ${problem.errno}).`,
-    nothingWritten: true,
-    remedy: tooMany
-      ? 'keep the configuration in a folder or git repository of its own, or leave --eval away'
-      : 'set TMPDIR to a folder with more space, or leave --eval away'
-  }
 }
 
 function lastLines(text: string, count: number): string {
@@ -259,9 +235,9 @@ function lastLines(text: string, count: number): string {
 }
 
 /**
- * Writes the patch of a plan to the file that was named, in place of what is there. Nobody can read it
- * who can't read the configuration. A link is not followed, and neither a Nix file, a file of the plan,
- * one that is imported, nor another name of one is replaced.
+ * Writes the patch of a plan to the file that was named, replacing it. Only those who can read the
+ * configuration can read the patch. Symlinks are not followed, and Nix files, files of the plan and imported
+ * files are not replaced, also under other names.
  */
 function savePatch(path: string, prepared: Prepared, planned: PlanBody): Message | undefined {
   const named = resolve(path)
@@ -283,7 +259,7 @@ function savePatch(path: string, prepared: Prepared, planned: PlanBody): Message
   return problem === null ? undefined : patchMessage(path, problem, false)
 }
 
-/** Whether a path leads to one of these files, by whatever name. */
+/** Whether a path is a name of one of these files. */
 function isOneOf(path: string, files: readonly string[]): boolean {
   const number = fileNumber(path)
   return number !== undefined && files.some(it => fileNumber(it) === number)
@@ -294,7 +270,7 @@ function fileNumber(path: string): string | undefined {
     const { dev, ino } = statSync(path, { bigint: true })
     return `${dev}:${ino}`
   } catch {
-    // What is not there has no other name; what can't be reached can't be replaced either.
+    // A file that does not exist has no other name; one that can't be reached can't be replaced.
     return undefined
   }
 }

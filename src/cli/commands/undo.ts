@@ -77,7 +77,7 @@ async function ended(
   const report = unchanged({ ...emptyBody(root), notes: lines })
   if (!isFinished || because.run === undefined || !write.writes) return report
   const folder = join(runsFolder(stateFolderHere(root)), because.run)
-  return { ...report, whenTold: () => markReported(folder) }
+  return { ...report, onReported: () => markReported(folder) }
 }
 
 async function carryOut(

@@ -1,5 +1,5 @@
-// Writes what the user agreed to, and registers new and deleted files with git; before that, it finishes or takes
-// back what an interrupted run left.
+// Writes the changes that the user confirmed, and registers new and deleted files with git. Before a command
+// writes, interrupted runs are finished or reverted.
 
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -28,17 +28,17 @@ import { EXIT } from '../exitCodes.ts'
 import { type Message, orThrow } from '../message.ts'
 import {
   commitMessage,
-  dateOf,
   leftMessage,
   readMessage,
   WAITED,
   warningMessage
 } from '../messages/files.ts'
 import { ignoredMessage, registerMessage } from '../messages/git.ts'
+import { pendingNote, recoveredNote, waitingNote } from '../messages/write.ts'
 import { printMessage, printNotice } from '../output/output.ts'
 import { type EarlierRunReport, fail, type PlanBody, type Report } from '../report.ts'
 
-/** A change that was agreed on. */
+/** A confirmed change. */
 interface Writing {
   changes: readonly FileChange[]
   registrations: readonly Registration[]
@@ -46,7 +46,7 @@ interface Writing {
   context: Context
   /** The report of it so far. */
   planned: PlanBody
-  /** All that was read for the plan; absent where it was made of the records of runs alone. */
+  /** The files that were read for the plan; absent if it was made from the records of runs alone. */
   sources?: Files
 }
 
@@ -61,23 +61,23 @@ export function registrationsOf(changes: readonly FileChange[], gitAdd: boolean)
   )
 }
 
-/** The same by the paths of what comes and goes. */
+/** The same, by the paths of created and deleted files. */
 function registrationsFor(
   created: readonly string[],
   deleted: readonly string[],
   gitAdd: boolean
 ): Registration[] {
   if (!gitAdd) return []
-  // What is kept aside is not a module, and no flake misses it.
+  // A renamed module is not imported, so no flake needs it.
   const modules = created.filter(it => it.endsWith('.nix'))
   return planRegistration(modules, deleted)
 }
 
 /**
- * Writes all of the changes, or none of them, and tells git. It waits for a run on another configuration.
- * Signals wait until git is done, too. `linesFor` are the lines that a person reads once it is written;
- * what went wrong afterwards comes before them. Where nothing did, the record says so: an `undo` after one
- * that ended otherwise only completes that one.
+ * Writes all of the changes or none, and registers them with git. Waits for a run on another configuration.
+ * Signals are held until git is done. `linesFor` are the lines for the user once it is written; warnings come
+ * before them. Without warnings the run is marked as reported: an `undo` after a run that is not only
+ * completes that run.
  */
 export async function writeChanges(
   writing: Writing,
@@ -98,10 +98,15 @@ export async function writeChanges(
   const body = { ...planned, backup: run && { id: run.id, dir: run.folder } }
   return warnings.length > 0
     ? { exit: EXIT.followUp, outcome: 'written-with-warnings', warnings, body }
-    : { exit: EXIT.done, outcome: 'written', body, whenTold: () => run && markReported(run.folder) }
+    : {
+        exit: EXIT.done,
+        outcome: 'written',
+        body,
+        onReported: () => run && markReported(run.folder)
+      }
 }
 
-/** The run, and what went wrong after the change was made. */
+/** Commits the changes: the run, and what went wrong after the change was made. */
 function commitAndRegister(
   { changes, registrations, purpose, context, sources }: Writing,
   stateFolder: string,
@@ -128,14 +133,14 @@ function commitAndRegister(
   }
 }
 
-/** The problem that a file which the plan was made from is another one now. */
+/** The problem that a file which was read for the plan has changed. */
 function staleAmong([path]: readonly string[]): FileProblem | null {
   if (path === undefined) return null
   const now = readSnapshot(path)
   return { code: 'STALE', path, found: now.ok ? (now.value?.sha256 ?? null) : null }
 }
 
-/** Tells git of one work tree; what went wrong, as the change is made. */
+/** Registers the files of one work tree with git; returns what went wrong. */
 function registerOne(registration: Registration): Message[] {
   const { problem, ignored } = registration
   if (problem) return [registerMessage(registration, problem)]
@@ -146,16 +151,16 @@ function registerOne(registration: Registration): Message[] {
   ]
 }
 
-// All configurations share one state folder, which one run at a time has locked.
+// All configurations share one state folder, which one run at a time locks.
 
 const EACH_MS = 100
-/** Shorter waits are nothing that anybody notices. */
-const TOLD_AFTER_MS = 500
+/** Nobody notices shorter waits. */
+const REPORTED_AFTER_MS = 500
 
 /**
- * Tries `action` until it is not kept from its work by a run on another configuration, which has locked
- * `stateFolder`, for at most five seconds. Tells so on stderr unless it is quiet. `action` must have done
- * nothing where it finds the lock held. Signals end the process while it waits.
+ * Repeats `action` for at most five seconds while a run on another configuration has locked `stateFolder`.
+ * Prints a note on stderr unless it is quiet. `action` must not have done anything if it finds the lock held.
+ * Signals end the process while it waits.
  */
 async function waitForOthers<T, P extends FileProblem>(
   stateFolder: string,
@@ -163,17 +168,15 @@ async function waitForOthers<T, P extends FileProblem>(
   action: () => Result<T, P>
 ): Promise<Result<T, P>> {
   const begin = performance.now()
-  let isTold = isQuiet
+  let isReported = isQuiet
   for (;;) {
     const result = action()
     const waited = performance.now() - begin
     if (result.ok || !isHeld(result.error, stateFolder) || waited >= WAITED * 1000) return result
-    if (waited >= TOLD_AFTER_MS && !isTold) {
-      isTold = true
+    if (waited >= REPORTED_AFTER_MS && !isReported) {
+      isReported = true
       const { pid } = result.error
-      printNotice(
-        `vfio-patch: note: waiting for another vfio-patch (pid ${pid}) on another configuration.`
-      )
+      note(waitingNote(pid))
     }
     await sleep(EACH_MS)
   }
@@ -183,18 +186,18 @@ function isHeld(problem: FileProblem, stateFolder: string): problem is LockedPro
   return problem.code === 'LOCKED' && problem.folder === stateFolder
 }
 
-// A run that was stopped in the middle is finished or taken back before another one begins.
+// An interrupted run is finished or reverted before another one begins.
 
-/** What was seen of interrupted runs. */
+/** The interrupted runs that were found. */
 interface EarlierRuns {
   runs: readonly EarlierRunReport[]
-  /** Those for the file of the command, and what became of them, or would if the command wrote. */
+  /** Those for the file of the command, and how they were recovered, or would be by a command that writes. */
   stopped: readonly Stopped[]
 }
 
 /**
- * Sees to what an interrupted run left in the way of this command, and says so on stderr unless that is
- * for the document. A command that doesn't write only says it.
+ * Recovers interrupted runs on the file of this command, and prints that on stderr unless `--json` reports it.
+ * A command that doesn't write only prints it.
  */
 export async function recoverInterruptedRuns(request: RecoveryRequest): Promise<EarlierRuns> {
   const { root, file } = request
@@ -202,12 +205,12 @@ export async function recoverInterruptedRuns(request: RecoveryRequest): Promise<
   const target = locateTarget(path, { root })
   if (!target.ok) return NONE
   const { realpath } = target.value
-  // The command is going to refuse that, and a run that was interrupted there is none of its business.
+  // The command will refuse that path, and must not touch interrupted runs there.
   if (isRedirectedToRootOnly(path, realpath)) return NONE
   const options = { paths: [realpath], stateFolder: stateFolderHere(root) }
   return request.writes
     ? recoverRuns(request, path, realpath, options)
-    : tellInterrupted(request, realpath, options)
+    : reportInterrupted(request, realpath, options)
 }
 
 const NONE: EarlierRuns = { runs: [], stopped: [] }
@@ -217,16 +220,14 @@ interface Options {
   stateFolder: string
 }
 
-function tellInterrupted(
+function reportInterrupted(
   request: RecoveryRequest,
   realpath: string,
   options: Options
 ): EarlierRuns {
   const found = findInterrupted(options)
   for (const { started } of found) {
-    const when = started === null ? '' : ` (${dateOf(started)})`
-    const text = `an earlier run was interrupted${when}; the next command that writes sees to it.`
-    if (!request.json) note(text)
+    if (!request.json) note(pendingNote(started))
   }
   const runs = found.map(({ started }): EarlierRunReport => {
     return { started, outcome: 'pending', files: [] }
@@ -245,8 +246,8 @@ async function recoverRuns(
   const result = await waitForOthers(options.stateFolder, quiet, () => recover(options))
   const recovered = orThrow(result, it => readMessage(it, contextOf(request, path)))
   for (const it of recovered) {
-    if (!quiet) note(sentence(it))
-    // It may have been stopped before git registered its files.
+    if (!quiet) note(recoveredNote(it.started, RESULTS[it.outcome]))
+    // It may have been interrupted before git registered its files.
     for (const each of registrationsFor(it.created, it.deleted, gitAdd)) {
       for (const problem of registerOne(each)) printMessage(problem)
     }
@@ -261,7 +262,7 @@ async function recoverRuns(
   return { runs, stopped }
 }
 
-/** Whether it was for the file; where `undo` names a run, the name will say. */
+/** Whether a run was for the file; if `undo` names a run, any may be. */
 function isFor(realpath: string, { run }: RecoveryRequest): (recovered: Recovered) => boolean {
   return ({ files, purpose }) =>
     run !== undefined || purpose?.target === realpath || files.includes(realpath)
@@ -284,9 +285,7 @@ function stoppedOf({ command, purpose = {}, outcome, run }: Recovered): Stopped 
 
 const OUTCOMES = { finished: 'finished', 'taken back': 'taken-back' } as const
 
-function sentence({ started, outcome }: Recovered): string {
-  return `an earlier run was interrupted (${dateOf(started)}); it was ${outcome}.`
-}
+const RESULTS = { finished: 'finished', 'taken back': 'reverted' } as const
 
 function note(text: string): void {
   printNotice(`vfio-patch: note: ${text}`)

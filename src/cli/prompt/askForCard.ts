@@ -1,5 +1,5 @@
-// The few questions of an `apply` without flags that say what to set up. Plain lines, so that they work over
-// ssh and on a serial console.
+// The questions of an `apply` whose flags don't tell what to set up. Plain lines, so that they work over ssh and
+// on a serial console.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,15 +13,31 @@ import { type ApplyRequest, readApplyRequest } from '../args/request.ts'
 import { CommandError, type Message } from '../message.ts'
 import { callDevice, type Names, showsWord, whyNot } from '../messages/devices.ts'
 import { problemMessage } from '../messages/gates.ts'
+import {
+  CARD_QUESTION,
+  driverQuestion,
+  entryQuestion,
+  everyEntryHint,
+  invalidUser,
+  KEPT_CARDS,
+  LAST_CARD,
+  LOOKING_GLASS_QUESTION,
+  NO_CARD,
+  NOBODY,
+  onlyCardStays,
+  sameCall,
+  showsScreen,
+  USER_QUESTION,
+  unknownUser
+} from '../messages/questions.ts'
 import { printNotice, type Screen, wrap } from '../output/output.ts'
 import type { DarkPrompt } from '../request/faults.ts'
 import { type ApplyInputs, declaredUsers } from '../request/inputs.ts'
-import { choose } from './prompt.ts'
+import { choose, NO, YES } from './prompt.ts'
 
 /**
- * Asks for the card, who may run guests, whether to prepare Looking Glass, and for a boot entry of its
- * own. What comes of it is the request that says the same without questions. `otherwise` is the message
- * where there is no card to ask for.
+ * Asks for the card, the user, Looking Glass and the boot entry. Returns the request with the flags that mean
+ * the same. `otherwise` is the message if there is no card to ask for.
  */
 export async function askForCard(inputs: ApplyInputs, otherwise: Message): Promise<ApplyRequest> {
   const { request, reader } = inputs
@@ -42,7 +58,7 @@ export async function askForCard(inputs: ApplyInputs, otherwise: Message): Promi
   const end = words.indexOf('--')
   const at = end === -1 ? words.length : end
   const args = parseArguments([...words.slice(0, at), ...flags, ...words.slice(at)])
-  printNotice(`The same without questions: vfio-patch ${args.line}`)
+  printNotice(sameCall(args.line))
   return readApplyRequest(args, screens)
 }
 
@@ -63,56 +79,48 @@ async function askCard(
     throw new CommandError(NO_CARD)
   }
   const proposal = proposedCard(candidates)
-  const chosen = await choose('Which card should the guest have?', free.map(line), screen, {
-    after: kept.length > 0 ? ['These stay with the host:', ...keptLines] : [],
-    usual: proposal && free.indexOf(proposal)
+  const choices = free.map(it => ({ text: line(it), words: [it.card.display.address] }))
+  const chosen = await choose(CARD_QUESTION, choices, screen, {
+    after: kept.length > 0 ? [KEPT_CARDS, ...keptLines] : [],
+    preset: proposal && free.indexOf(proposal)
   })
   return free[chosen] as Candidate
-}
-
-const NO_CARD: Message = {
-  code: 'NO_CARD',
-  what: 'no card of this machine can go to a guest.',
-  nothingWritten: true,
-  why: 'each of them is needed by the host, see above.',
-  remedy: 'vfio-patch scan'
 }
 
 async function askUser(inputs: ApplyInputs): Promise<string[]> {
   const { root, screens } = inputs.request
   const { declared, isPartial } = declaredIn(inputs)
   const accounts = peopleOf(root)
-  // What the configuration says is what the system will have.
+  // The system will have the users of the configuration.
   const people = declared.length > 0 ? declared : accounts
-  // --user takes no other names.
+  // --user does not accept other names.
   const users = people.filter(it => parseUser(it).ok)
   if (users.length === 0) return []
   let named: string | undefined
-  const typed = (text: string): number | string => {
+  const parse = (text: string): number | string => {
     if (text === 'root') return users.length
     const user = parseUser(text)
-    if (!user.ok) return `${user.error.message}; ${user.error.hint}.`
+    if (!user.ok) return invalidUser(user.error.message, user.error.hint)
     const isKnown = accounts.includes(text)
-    // A module that was not read may declare anybody.
+    // A module that was not read may declare any user.
     if (!isKnown && !isPartial) {
-      return `Neither the configuration nor this system has a user called ${text}.`
+      return unknownUser(text)
     }
     named = text
     return users.length
   }
   const caller = users.indexOf(process.env.SUDO_USER ?? '')
-  const usual = caller === -1 ? (users.length === 1 ? 0 : undefined) : caller
-  const chosen = await choose(
-    'Who may run guests? (A number or a name; with these rights one can become root.)',
-    [...users, 'nobody but root'],
-    screens.err,
-    { usual, typed }
-  )
+  const preset = caller === -1 ? (users.length === 1 ? 0 : undefined) : caller
+  const choices = [
+    ...users.map(it => ({ text: it, words: [it.toLowerCase()] })),
+    { text: NOBODY, words: ['nobody'] }
+  ]
+  const chosen = await choose(USER_QUESTION, choices, screens.err, { preset, parse })
   const user = users[chosen] ?? named
   return user === undefined ? [] : ['--user', user]
 }
 
-/** The people that the configuration and what it imports declare. */
+/** The people that the configuration and its imports declare. */
 function declaredIn({ configuration }: ApplyInputs) {
   const { people, isComputed } = declaredUsers(configuration.files)
   const isPartial =
@@ -120,13 +128,13 @@ function declaredIn({ configuration }: ApplyInputs) {
   return { declared: people, isPartial }
 }
 
-/** The accounts that are people, by name. */
+/** The names of the accounts of people. */
 function peopleOf(root: string): string[] {
   let text = ''
   try {
     text = readFileSync(join(root, 'etc/passwd'), 'utf8')
   } catch {
-    // A system that is being set up has none yet.
+    // A system that is being installed may have no accounts yet.
   }
   return text
     .split('\n')
@@ -141,27 +149,25 @@ function peopleOf(root: string): string[] {
 }
 
 async function askLookingGlass(screen: Screen): Promise<string[]> {
-  const title = 'Prepare to see the guest in a window of the host, with Looking Glass?'
-  const chosen = await choose(title, ['no', 'yes'], screen, { usual: 0 })
+  const chosen = await choose(LOOKING_GLASS_QUESTION, [NO, YES], screen, { preset: 0 })
   return chosen === 1 ? ['--shared-memory', 'looking-glass'] : []
 }
 
-// The question about a passphrase prompt that nobody would see.
+// The question about an invisible passphrase prompt.
 
-/** Asks whether the initrd is to load what makes the prompt visible. */
+/** Asks whether the initrd should load the drivers that make the prompt visible. */
 export async function askForDriver(
   { message, why, drivers }: DarkPrompt,
   screen: Screen
 ): Promise<boolean> {
-  const items = drivers.map(it => `"${it}"`).join(' ')
-  const title = `After the next start, ${message}: ${why} Add ${items} to boot.initrd.kernelModules?`
-  return (await choose(title, ['yes', 'no'], screen, { usual: 0 })) === 0
+  const question = driverQuestion(message, why, drivers)
+  return (await choose(question, [YES, NO], screen, { preset: 0 })) === 0
 }
 
-// The last question of an `apply` without flags: the usual boot entry, or a separate one, which is proposed
-// wherever the picture could be lost.
+// The last question of an `apply` without flags: the usual boot entry, or a separate one, which is the default if
+// the picture could be lost.
 
-/** Asks for the boot entry, unless it was named; the flags that say what was answered. */
+/** Asks for the boot entry, unless a flag names it; returns the flags for the answer. */
 async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<string[]> {
   const { request, reader, source } = inputs
   if (request.specialisation !== undefined) return []
@@ -170,15 +176,10 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
   const { verdict, card } = candidate
   const { address } = card.display
   const own = ['--specialisation', freeEntryName(source.doc)]
-  const title = 'Give it away in a boot entry of its own, so that the usual one stays as it is?'
   if (verdict === 'confirm') {
-    const other = `Or type ${address} to give it away in every boot entry: the host then has no picture, unless you plug the monitor into its own card.`
-    const chosen = await choose(
-      `It ${showsWord(card.display)} your screen. ${title}`,
-      ['yes'],
-      screen,
-      { after: wrap(other, screen.width), usual: 0, word: address }
-    )
+    const question = entryQuestion(showsScreen(showsWord(card.display)))
+    const after = wrap(everyEntryHint(address), screen.width)
+    const chosen = await choose(question, [YES], screen, { after, preset: 0, word: address })
     return chosen === 0 ? own : ['--confirm', address]
   }
   const isLast = verdict === 'separate'
@@ -187,26 +188,11 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
     card.display.bootVga === true ||
     machine.firmware.isLaptop ||
     machine.iommu.groups === 0
-  const chosen = await choose(
-    isLast ? `No other card is left to show a picture. ${title}` : title,
-    ['no', 'yes'],
-    screen,
-    { usual: isAtRisk ? 1 : 0 }
-  )
+  const question = entryQuestion(isLast ? LAST_CARD : undefined)
+  const chosen = await choose(question, [NO, YES], screen, { preset: isAtRisk ? 1 : 0 })
   if (chosen === 1) return own
-  if (isLast) throw new CommandError(stays(address, request.line))
+  if (isLast) throw new CommandError(onlyCardStays(address, request.line))
   return []
-}
-
-/** The only card, and it is not to have a boot entry of its own. */
-function stays(address: string, line: string): Message {
-  return {
-    code: 'ONLY_DISPLAY',
-    what: `${address} stays with the host.`,
-    nothingWritten: true,
-    why: 'without it the usual boot entry would have no picture.',
-    remedy: `a guest can have it while it runs: ${line} --gpu ${address} --bind hooks`
-  }
 }
 
 /** A name that no specialisation of the configuration has. */

@@ -1,21 +1,22 @@
 import type { WriteOptions, WritingRequest } from '../args/request.ts'
 import { EXIT } from '../exitCodes.ts'
-import { usage } from '../message.ts'
+import { askAgain, cannotAsk } from '../messages/questions.ts'
+import { CANCELLED, NO_QUESTION, NOTHING_WRITTEN } from '../messages/write.ts'
 import { printNotice, type Screen, wrap, writeError } from '../output/output.ts'
 import { CommandDeclined, fail, type Report } from '../report.ts'
 
-/** What came of a question; a line is without its end. */
+/** The answer to a question; a line without its line ending. */
 type Answer = { line: string } | 'end' | 'SIGINT' | 'SIGTERM'
 
-/** Why nobody can be asked; undefined where somebody can. */
+/** Why nobody can be asked; undefined if somebody can. */
 export function whyNoQuestion({ mayAsk }: WriteOptions, json: boolean): string | undefined {
-  if (json) return '--json was given'
-  if (!mayAsk) return '--no-input was given'
-  if (!process.stdin.isTTY) return 'standard input is not a terminal'
-  return process.stderr.isTTY ? undefined : 'standard error is not a terminal'
+  if (json) return NO_QUESTION.json
+  if (!mayAsk) return NO_QUESTION.noInput
+  if (!process.stdin.isTTY) return NO_QUESTION.stdin
+  return process.stderr.isTTY ? undefined : NO_QUESTION.stderr
 }
 
-/** Asks, and reads one line; what is typed without Enter before the input ends does not count. */
+/** Asks, and reads one line. Text without Enter before the input ends is ignored. */
 function askLine(question: string): Promise<Answer> {
   const { stdin } = process
   return new Promise(resolve => {
@@ -29,7 +30,7 @@ function askLine(question: string): Promise<Answer> {
     const end = (answer: Answer) => {
       stdin.off('data', read).off('end', give).off('error', give).pause()
       process.off('SIGINT', stop).off('SIGTERM', stop)
-      // Only Enter brings the terminal to a new line.
+      // Without Enter the terminal is still on the line of the question.
       if (!line.includes('\n')) writeError('\n')
       resolve(answer)
     }
@@ -39,68 +40,72 @@ function askLine(question: string): Promise<Answer> {
   })
 }
 
-/** What a question has besides its title and choices. */
+/** A choice, and the words that select it besides its number, in lower case. */
+export interface Choice {
+  text: string
+  words: readonly string[]
+}
+
+export const YES: Choice = { text: 'yes', words: ['yes', 'y'] }
+
+export const NO: Choice = { text: 'no', words: ['no', 'n'] }
+
+/** The options of a question besides its title and choices. */
 interface Question {
   /** Lines below the choices. */
   after?: readonly string[]
-  /** The choice that Enter takes, if there is one. */
-  usual?: number | undefined
-  /** What can be typed instead of a number, as one more choice after the others. */
+  /** The choice that Enter selects, if there is one. */
+  preset?: number | undefined
+  /** A word for one more choice after the others. */
   word?: string
-  /** For other words the choice that they mean, or a sentence that says what is wrong. */
-  typed?: (text: string) => number | string
+  /** Maps other words to a choice, or to a sentence about what is wrong. */
+  parse?: (text: string) => number | string
 }
 
 /**
- * Asks until one of the choices comes, as its number or in words; it is counted from 0. Where the user
- * stops it, the command ends.
+ * Asks until one of the choices is selected, by its number or a word; returns its index. Ends the command if
+ * the user stops it.
  */
 export async function choose(
   title: string,
-  choices: readonly string[],
+  choices: readonly Choice[],
   { width }: Screen,
-  { after = [], usual, word, typed }: Question
+  { after = [], preset, word, parse }: Question
 ): Promise<number> {
   printNotice('')
   for (const it of wrap(title, width)) printNotice(it)
-  for (const [i, it] of choices.entries()) {
-    for (const line of wrap(`${String(i + 1).padStart(3)}) ${it}`, width, '     '))
+  for (const [i, { text }] of choices.entries()) {
+    for (const line of wrap(`${String(i + 1).padStart(3)}) ${text}`, width, '     '))
       printNotice(line)
   }
   for (const it of after) printNotice(it)
-  const prompt = usual === undefined ? 'Number: ' : `Number [${usual + 1}]: `
+  const prompt = preset === undefined ? 'Number: ' : `Number [${preset + 1}]: `
   for (;;) {
     const answer = await askLine(prompt)
     if (typeof answer !== 'object') throw new CommandDeclined(declined(answer))
     const text = answer.line.trim()
-    if (text === '' && usual !== undefined) return usual
+    if (text === '' && preset !== undefined) return preset
     if (word !== undefined && text.toLowerCase() === word) return choices.length
-    const meant = choiceMeant(text, choices)
-    if (meant !== undefined) return meant
-    const other = /^\D/.test(text) ? typed?.(text) : undefined
+    const selected = selectedBy(text, choices)
+    if (selected !== undefined) return selected
+    const other = /^\D/.test(text) ? parse?.(text) : undefined
     if (typeof other === 'number') return other
     if (other !== undefined) {
       for (const it of wrap(other, width)) printNotice(it)
       continue
     }
-    const numbers = choices.length === 1 ? '1' : `a number from 1 to ${choices.length}`
-    const name = typed === undefined ? '' : ', or a name'
-    printNotice(`Please give ${numbers}${word === undefined ? name : `, or ${word}`}.`)
+    printNotice(askAgain(choices.length, word ?? (parse === undefined ? undefined : 'a name')))
   }
 }
 
-/** The choice with this number, or with this text as its first word; `y` and `n` mean yes and no. */
-function choiceMeant(text: string, choices: readonly string[]): number | undefined {
-  const word = { y: 'yes', n: 'no' }[text.toLowerCase()] ?? text.toLowerCase()
-  const isMeant = (choice: string, i: number) =>
-    text === `${i + 1}` || choice.split(' ')[0]?.toLowerCase() === word
-  const index = choices.findIndex(isMeant)
+/** The index of the choice with this number or word. */
+function selectedBy(text: string, choices: readonly Choice[]): number | undefined {
+  const word = text.toLowerCase()
+  const index = choices.findIndex(({ words }, i) => text === `${i + 1}` || words.includes(word))
   return index === -1 ? undefined : index
 }
 
-/**
- * Asks whether to go on, unless `--yes` said so already. Undefined for yes; else how it ended.
- */
+/** Asks whether to continue, unless `--yes` was given. Undefined for yes; else the report of the command. */
 export async function confirm(
   question: string,
   { write, json }: WritingRequest
@@ -108,24 +113,19 @@ export async function confirm(
   if (write.isConfirmed) return undefined
   const reason = whyNoQuestion(write, json)
   if (reason !== undefined) {
-    return fail(
-      usage(`cannot ask for confirmation: ${reason}.`, {
-        nothingWritten: true,
-        remedy: 'look at the change with --dry-run, then add --yes'
-      })
-    )
+    return fail(cannotAsk(reason))
   }
   const answer = await askLine(question)
   if (typeof answer === 'object' && /^\s*y(?:es)?\s*$/i.test(answer.line)) return undefined
   return declined(answer)
 }
 
-/** How a command ends after another answer than yes. */
+/** The report of a command after another answer than yes. */
 function declined(answer: Answer): Report {
   if (answer !== 'SIGINT' && answer !== 'SIGTERM') {
-    printNotice('Nothing was written.')
+    printNotice(NOTHING_WRITTEN)
     return { exit: EXIT.differences, outcome: 'declined' }
   }
-  printNotice('Cancelled. Nothing was written.')
+  printNotice(CANCELLED)
   return { exit: answer === 'SIGINT' ? EXIT.cancelled : EXIT.terminated, outcome: 'declined' }
 }
