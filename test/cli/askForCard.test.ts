@@ -417,8 +417,8 @@ test('where no card can be had, it is said why', async () => {
   expect(await onTerminal(place, words)).toMatchObject({
     terminal: text`
         -  0000:08:00.0 AMD Ellesmere [Radeon RX 470/480/570/570X/580/580X/590]: no
-           other card is left to show a picture; it shares IOMMU group 15 with
-           0000:02:00.0 (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
+           other card could show a picture; it shares IOMMU group 15 with 0000:02:00.0
+           (USB), 0000:02:00.1 (SATA) and 0000:04:00.0 (network)
       vfio-patch: no card of this machine can go to a guest. Nothing was written.
         Why: the host needs each of them, see above.
         Do:  vfio-patch scan

@@ -102,7 +102,7 @@ test('undo forgets them again, and --redo registers them', async () => {
     stderr: text`
       Run RUN-1 (apply) will be undone:
         ${FILE} as it was
-        /etc/nixos/vfio/: 12 files go
+        /etc/nixos/vfio/: 12 files are deleted
       git: 12 registered files will be removed from the index (git rm --cached).
       Undid run RUN-1.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot

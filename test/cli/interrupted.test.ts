@@ -82,7 +82,7 @@ needing('strace').each([
       vfio-patch: note: INTERRUPTED; it was finished.
       Run RUN-2 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
-        /etc/nixos/vfio/: 12 files go
+        /etc/nixos/vfio/: 12 files are deleted
       Undid run RUN-2.
       ${NEXT}
       `
@@ -136,7 +136,7 @@ needing('strace').each([
       text`
       Run RUN-2 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
-        /etc/nixos/vfio/: 12 files go
+        /etc/nixos/vfio/: 12 files are deleted
       Undid run RUN-2.
       ${NEXT}
       `,

@@ -187,7 +187,7 @@ test.concurrent('undo takes it back to the byte, and --redo brings it again', as
     stderr: text`
       Run RUN-1 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
-        /etc/nixos/vfio/: 12 files go
+        /etc/nixos/vfio/: 12 files are deleted
       Undid run RUN-1.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `
@@ -201,7 +201,7 @@ test.concurrent('undo takes it back to the byte, and --redo brings it again', as
     stderr: text`
       Run RUN-1 (apply) will be redone:
         /etc/nixos/configuration.nix as it was after that run
-        /etc/nixos/vfio/: 12 files come back
+        /etc/nixos/vfio/: 12 files are restored
       Redid run RUN-1.
       Next:   sudo nixos-rebuild boot -I nixos-config=/etc/nixos/configuration.nix && reboot
       `

@@ -250,7 +250,7 @@ test.concurrent('nothing to undo, no such run, a run of another file, a damaged 
     code: 4,
     stderr:
       text`
-        vfio-patch: /etc/nixos/configration.nix does not exist, and there is no run to undo for it.
+        vfio-patch: /etc/nixos/configration.nix does not exist, and no known run changed it.
           Do:  list the runs: ${SUDO}vfio-patch undo --list
         ` + sudo('undo --yes configration.nix')
   })

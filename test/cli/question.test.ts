@@ -117,7 +117,7 @@ test('undo asks, too', async () => {
   const shown = text`
     Run RUN-1 (apply) will be undone:
       /etc/nixos/configuration.nix as it was
-      /etc/nixos/vfio/: 12 files go
+      /etc/nixos/vfio/: 12 files are deleted
     --- a/configuration.nix
     +++ b/configuration.nix
     @@ -1,11 +1,4 @@

@@ -29,7 +29,7 @@ needing('git')(
       stderr: text`
       Run RUN-1 (apply) will be undone:
         /etc/nixos/configuration.nix as it was
-        /etc/nixos/vfio/: 12 files go
+        /etc/nixos/vfio/: 12 files are deleted
       `
     })
     writeFileSync(join(place.top, 'undo.patch'), stdout)
@@ -377,14 +377,15 @@ test.concurrent('another configuration that has our modules from the same folder
   })
   await place.run(['apply', 'a.nix', '--iommu', 'amd', '-qy', OFF])
   place.write('b.nix', other)
-  const note = '/etc/nixos/b.nix imports /etc/nixos/vfio, which goes: without it that file fails.'
+  const note =
+    '/etc/nixos/b.nix imports /etc/nixos/vfio, which is deleted: without it that file fails.'
   const { code, stderr } = await place.run(['undo', 'a.nix', '-n'])
   expect({ code, stderr }).toEqual({
     code: 1,
     stderr: text`
       Run RUN-1 (apply) will be undone:
         /etc/nixos/a.nix as it was
-        /etc/nixos/vfio/: 12 files go
+        /etc/nixos/vfio/: 12 files are deleted
       Note: ${note}
       `
   })

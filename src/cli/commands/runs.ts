@@ -1,4 +1,4 @@
-// Which run an undo or a redo is about, or why there is nothing to do.
+// Chooses the run for an undo or a redo, and lists runs.
 
 import { realpathSync } from 'node:fs'
 import { ok } from '../../nix/result.ts'
@@ -33,23 +33,36 @@ import { findOtherAccount, type OtherAccount, runsOfOther } from '../../storage/
 import type { UndoRequest } from '../args/request.ts'
 import { type Context, stateFolderHere, undoCallOn } from '../context.ts'
 import { EXIT } from '../exitCodes.ts'
-import { CommandError, orThrow, plural, usage } from '../message.ts'
+import { CommandError, orThrow } from '../message.ts'
 import { dateOf, readMessage } from '../messages/files.ts'
-import { nothingLines, otherAccountLines, STATE_WORDS, stoppedLines } from '../messages/undo.ts'
+import {
+  changedMeanwhile,
+  damagedRecord,
+  NO_RUNS,
+  noFileAndNoRun,
+  noSuchFile,
+  noSuchRun,
+  nothingLines,
+  olderRuns,
+  otherAccountLines,
+  otherFile,
+  STATE_WORDS,
+  stoppedLines
+} from '../messages/undo.ts'
 import { folderOfModule, groupFiles } from '../output/diff.ts'
 import { printNotice, writeOutput } from '../output/output.ts'
 import type { Report, RunReport } from '../report.ts'
 
-/** A run that is taken back or made again. */
+/** A run that is undone or redone. */
 export interface Reversal {
-  /** The run whose files go back to what they were before it. */
+  /** The run whose files are restored to their state before it. */
   reverted: Run
-  /** The run that messages name: for a redo it is the one that was taken back. */
+  /** The run that messages name: for a redo, the one that was undone. */
   subject: Run
   purpose: Purpose
 }
 
-/** What is to be done, or the sentences about why that is nothing. */
+/** The run, or why there is nothing to do. */
 type Choice =
   | Reversal
   | { lines: string[]; because?: Stopped }
@@ -59,13 +72,13 @@ interface Place {
   context: Context
   state: string
   options: { root: string }
-  /** The file without links; undefined where it can't be said. */
+  /** The file without symlinks; undefined if it can't be resolved. */
   realpath: string | undefined
 }
 
 /**
- * Chooses the run: the one that `--run` names, else the one that the runs for the file and its present
- * content lead to (`lastRun`, `lastUndone`), unless a run that was `stopped` decides (`followUp`).
+ * Chooses the run: the one of `--run`, else the one that follows from the runs for the file and its content
+ * (`lastRun`, `lastUndone`), unless an interrupted run (`stopped`) decides (`followUp`).
  */
 export function chooseRun(
   request: UndoRequest,
@@ -82,7 +95,7 @@ export function chooseRun(
   }
   const last = realpath === undefined ? ok(null) : lastRecord(place.state, realpath, options)
   const record = orThrow(last, it => readMessage(it, context))
-  const next = followUp(request, withUntold(request, stopped, record))
+  const next = followUp(request, withUnreported(request, stopped, record))
   const [first] = stopped.filter(it => isAbout(request, it))
   if (!request.write.writes && first !== undefined) {
     return { foreseen: { followUp: next, stopped: first } }
@@ -97,15 +110,15 @@ export function chooseRun(
   if (request.run !== undefined) {
     return namedRun(request.run, request.file !== undefined, place)
   }
-  if (realpath === undefined) throw new CommandError(usage(`${file} can not be found.`))
+  if (realpath === undefined) throw new CommandError(noSuchFile(file))
   return chosenRun(request, next.run, { ...place, realpath })
 }
 
 /**
- * With the last run for the file, if it was not reported: it was stopped at its very end, or
- * something went wrong after it. Where that is so, what `nothing` is left of is that run.
+ * The interrupted runs, and the last run for the file if it was not reported: it was interrupted at its end,
+ * or something went wrong after it. The interrupted runs that changed nothing are then that run.
  */
-function withUntold(
+function withUnreported(
   request: Request,
   stopped: readonly Stopped[],
   record: Run | null
@@ -119,13 +132,13 @@ function withUntold(
   return [...known, { kind: runKind(record, command), command, outcome: 'finished', run, subject }]
 }
 
-/** The files that somebody changed while a run took place that is said to be complete. */
+/** The files that somebody changed during a run that is reported as complete. */
 function untouchedLines({ outcome, run }: Stopped, record: Run | null): string[] {
   if (outcome !== 'finished' || record === null || record.id !== run) return []
   const now = createHashReader()
   return record.files
     .filter(file => diskState({ ...record, files: [file] }, now) !== 'after')
-    .map(({ path }) => `${outerPath(path, record.root)} was changed meanwhile and stays as it is.`)
+    .map(({ path }) => changedMeanwhile(outerPath(path, record.root)))
 }
 
 function chosenRun(
@@ -140,7 +153,7 @@ function chosenRun(
     const { run, by } = undone.value
     return { reverted: by, subject: run, purpose: { redoes: run.id } }
   }
-  // That name is from a file that others may have written: it has to be one of the runs for this file.
+  // The name is from a file that others may have written, so it has to be one of the runs for this file.
   const named = settled === undefined ? undefined : runById(state, settled, options)
   const isFitting = named?.ok === true && concerns(named.value, realpath)
   const run = isFitting ? named : lastRun(state, realpath, options)
@@ -160,15 +173,14 @@ function nothingOr(
   const known = runs.some(run => concerns(run, realpath))
   const exists = locateTarget(file, { root })
   if (!known && exists.ok && !exists.value.exists) {
-    const what = `${file} does not exist, and there is no run to undo for it.`
-    throw new CommandError({ ...message, what })
+    throw new CommandError({ ...message, ...noFileAndNoRun(file) })
   }
   const again = historyOf(runs).undone.some(({ run }) => concerns(run, realpath))
   const elsewhere = request.kind === 'undo' ? elsewhereLines(realpath, context) : []
   return { lines: [...nothingLines(request, { file, known, again }, context), ...elsewhere] }
 }
 
-/** Where the other account of this person has runs for the file, or for the system where it is null. */
+/** Whether the other account of this user has runs for the file, or for the system if it is null. */
 export function elsewhereLines(realpath: string | null, context: Context): string[] {
   const { root } = context
   const { passwd } = knownPeople()
@@ -185,11 +197,10 @@ function namedRun(
 ): Choice {
   const run = orThrow(runById(state, id, options), it => {
     const message = readMessage(it, context)
-    return it.code === 'NO_RUN' ? { ...message, what: `there is no run ${id}.` } : message
+    return it.code === 'NO_RUN' ? { ...message, ...noSuchRun(id) } : message
   })
   if (isFileNamed && (realpath === undefined || !concerns(run, realpath))) {
-    const remedy = `${undoCallOn(undefined, context)} --run ${id}`
-    throw new CommandError(usage(`run ${id} did not change ${context.file}.`, { remedy }))
+    throw new CommandError(otherFile(id, context))
   }
   const runs = orThrow(listRuns(state, options), it => readMessage(it, context))
   const purpose = reverseOf(run, historyOf(runs).purposes.get(id) ?? {})
@@ -201,7 +212,7 @@ function namedRun(
 /** How many runs are listed unless `--all` is given. */
 const FEW = 10
 
-/** From how many files on those of one folder are listed as that folder. */
+/** More files of one folder than these are listed as that folder. */
 const MANY = 3
 
 /** Prints the runs, the newest first: all, or those for the file that was named. */
@@ -220,9 +231,9 @@ export function listRunsOf(request: UndoRequest, context: Context): Report {
   if (!request.quiet) {
     const realpath = isFileNamed && target.ok ? target.value.realpath : null
     const lines = [
-      ...(runs.length === 0 ? ['No runs yet.'] : []),
+      ...(runs.length === 0 ? [NO_RUNS] : []),
       ...listNotes(shown, runs.length, context),
-      ...damaged.map(({ id, path }) => `The record of run ${id} is damaged: ${path}`),
+      ...damaged.map(({ id, path }) => damagedRecord(id, path)),
       ...elsewhereLines(realpath, context)
     ]
     for (const line of lines) printNotice(line)
@@ -244,7 +255,7 @@ function reportRun(run: Run, history: History, now: HashReader): RunReport {
 
 function runState(run: Run, history: History, now: HashReader): RunReport['state'] {
   if (history.purposes.has(run.id)) return 'step'
-  // What the command was called on; for a record of an earlier version what was written last.
+  // The file of the command; in records of earlier versions the one that was written last.
   const last = run.files.findLast(({ after }) => after !== null) ?? run.files[0]
   const key = run.target ?? last?.path
   const picked = key === undefined ? null : pickUndo(history, outerPath(key, run.root), now)
@@ -275,18 +286,18 @@ function wordOf({ state, undoes, redoes }: RunReport): string {
   return state === 'earlier' ? '' : state
 }
 
-/** What the words in the list mean, and what is not in it. */
+/** The meanings of the words in the list, and how to see the runs that are not in it. */
 function listNotes(shown: readonly RunReport[], count: number, context: Context): string[] {
   const words = STATE_WORDS.filter(([state]) => shown.some(run => run.state === state))
   const more = count - shown.length
   const file = context.unnamed === undefined ? context.file : undefined
   return [
     ...words.map(([state, meaning]) => `${state}: ${meaning}`),
-    ...(more > 0 ? [`${plural(more, 'older run')}: ${undoCallOn(file, context)} --list --all`] : [])
+    ...(more > 0 ? [olderRuns(more, undoCallOn(file, context))] : [])
   ]
 }
 
-/** The files of a run as the list shows them; many in one folder by that folder. */
+/** The files of a run in the list; many files of one folder as that folder. */
 function shownFiles(paths: readonly string[]): string[] {
   const isOneOfMany = (path: string) =>
     paths.filter(it => folderOfModule(it) === folderOfModule(path)).length > MANY

@@ -18,7 +18,15 @@ import { type Message, orThrow } from '../message.ts'
 import { readMessage } from '../messages/files.ts'
 import { registrationLines } from '../messages/git.ts'
 import { ledToRootsMessage } from '../messages/output.ts'
-import { changedByRun, foreseenLine, WORDS } from '../messages/undo.ts'
+import {
+  BUILD_AGAIN,
+  changedByRun,
+  foreseenLine,
+  REVERTED,
+  reversalTitle,
+  stillImports,
+  WORDS
+} from '../messages/undo.ts'
 import { groupFiles, isOwnModule, paintPatch } from '../output/diff.ts'
 import { type ChangedFile, reportActions, reportFile } from '../output/json.ts'
 import { printNotice, type Screens, writeExact } from '../output/output.ts'
@@ -35,9 +43,8 @@ import { chooseRun, elsewhereLines, listRunsOf, type Reversal } from './runs.ts'
 import { registrationsOf, writeChanges } from './write.ts'
 
 /**
- * `undo`: takes the last run for the file that is in effect back, byte for byte; with `--redo` it makes
- * the last one that was taken back again. `stopped` are runs for the file that were interrupted, and what
- * became of them just now.
+ * `undo`: undoes the last run for the file that is in effect, byte for byte; with `--redo` redoes the last one
+ * that was undone. `stopped` are interrupted runs for the file that were recovered just now.
  */
 export async function undoCommand(
   args: Arguments,
@@ -61,7 +68,7 @@ export async function undoCommand(
   return carryOut(choice, request, context)
 }
 
-/** The report where nothing is left to do; a run that was not reported before counts as reported now. */
+/** The report if nothing is left to do; a run that was not reported before counts as reported now. */
 async function ended(
   { lines, because }: { lines: string[]; because?: Stopped },
   { quiet, write }: UndoRequest,
@@ -88,7 +95,7 @@ async function carryOut(
   const { root, file: path } = start
   const { quiet, write, kind } = request
   const words = WORDS[kind]
-  // `--run` with a run that undid another one redoes that.
+  // `--run` with the run of an undo redoes what that undid.
   const isRedo = purpose.redoes !== undefined
   const record = isRedo ? { record: 'undo --redo' } : {}
   const context = { ...start, ...record, undoes: reverted.command }
@@ -113,7 +120,7 @@ async function carryOut(
     actions: reportActions(registrations)
   }
   if (!quiet) {
-    printNotice(`Run ${subject.id} (${subject.command}) ${words.will}:`)
+    printNotice(reversalTitle(subject, words.will))
     show(files, planned, request)
     for (const line of registrationLines(registrations)) printNotice(line)
     for (const note of notes) printNotice(`Note: ${note}`)
@@ -132,38 +139,34 @@ async function carryOut(
   ])
 }
 
-/** How the change gets into the system. Undo has to work without the parser, which the answer needs. */
+/** The command that builds the system, for which the parser is needed; undo has to work without it. */
 async function nextStepOf(realpath: string, root: string): Promise<readonly string[]> {
   const loaded = await import('../messages/nextStep.ts').catch(() => undefined)
-  return (
-    loaded?.nextStepIn(root, realpath) ?? [
-      'Next:   build the system again, with nixos-rebuild boot'
-    ]
-  )
+  return loaded?.nextStepIn(root, realpath) ?? [BUILD_AGAIN]
 }
 
-/** The file whose system has to be built: the one that was named if the run changed it, else one that it edited. */
+/** The file whose system has to be built: the named one if the run changed it, else one that the run edited. */
 function configurationOf(path: string, changes: readonly FileChange[]): string {
   const own = changes.find(it => it.realpath === path)
-  // Only modules are created and deleted; a file that is modified belongs to the person.
+  // Only modules are created and deleted; a modified file is the user's.
   const edited = changes.find(it => it.before !== null && it.after !== null)
   return (own ?? edited ?? changes.at(-1))?.realpath ?? path
 }
 
-/** The file that the run was called on, else the one that this call names (`realpath`), if the run changed it. */
+/** The file that the run was called on; else the one of this call (`realpath`), if the run changed it. */
 function recordedTarget(reverted: Run, realpath: string | undefined): string | undefined {
   if (reverted.target !== undefined) return outerPath(reverted.target, reverted.root)
   return realpath !== undefined && concerns(reverted, realpath) ? realpath : undefined
 }
 
-/** Why it is refused: where another run changed the file since, that one is named, or who may have made one. */
+/** Why an undo is refused: another run changed the file since, perhaps one of another account. */
 function refusalOf(problem: FileProblem, reverted: Run, context: Context): Message {
   const message = readMessage(problem, context)
   if (problem.code !== 'EDITED_SINCE') return message
   const runs = listRuns(stateFolderHere(context.root), { root: realpathSync(context.root) })
   const other = runs.ok ? lastWriterOf(historyOf(runs.value), problem.path, problem.found) : null
   if (other !== null && other.id !== reverted.id) return changedByRun(problem.path, other, context)
-  // What looks like an edit may be a run of the other account, which only that one can undo.
+  // An apparent edit may be a run of the other account, which only that account can undo.
   const elsewhere = elsewhereLines(problem.path, context)
   const remedy = [message.remedy ?? [], ...elsewhere].flat().join('\n')
   return { ...message, remedy }
@@ -175,7 +178,7 @@ function show(
   { files }: PlanBody,
   { kind, verbose, screens }: UndoRequest
 ): void {
-  // The person's own file comes first, as it is what they want to see.
+  // The user's file comes first.
   const isOwn = (it: FileReport) => it.action === 'modify'
   const inOrder = [...files.filter(isOwn), ...files.filter(it => !isOwn(it))]
   const isModule = ({ realpath }: FileReport) => {
@@ -190,7 +193,7 @@ function show(
   )
   for (const group of groups) {
     const action = group.files[0]?.action ?? 'modify'
-    const [one, several] = action === 'modify' ? WORDS[kind].modify : WHAT[action]
+    const [one, several] = action === 'modify' ? WORDS[kind].modify : REVERTED[action]
     const { length } = group.files
     printNotice(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
   }
@@ -199,14 +202,9 @@ function show(
   writeExact(paintPatch(shown.map(it => it.patch).join(''), screens.out), screens.out)
 }
 
-const WHAT = {
-  create: ['comes back', 'come back'],
-  delete: ['goes', 'go']
-} as const
-
 /**
- * The folder that the patch is for: that of the configuration, as for the patch of an `apply`, where the run
- * has nothing outside of it; else the one around all files of the run.
+ * The folder that the patch applies in: that of the configuration, as for an `apply`, if all files of the run
+ * are inside; else the closest folder with all of them.
  */
 function folderAround(configuration: string | undefined, run: Run): string {
   const paths = run.files.map(it => outerPath(it.path, run.root))
@@ -231,28 +229,30 @@ function changedFile({ realpath, before, after }: FileChange, folder: string): C
   }
 }
 
-function literally(text: string): string {
+function escapeRegExp(text: string): string {
   return text.replace(/[^\w]/g, '\\$&')
 }
 
 function names(text: string, path: string): boolean {
-  const spelled = path.startsWith('../') ? path : `./${path}`
-  return new RegExp(`(?<![\\w./])${literally(spelled)}(?:/default\\.nix)?(?![\\w./-])`).test(text)
+  const written = path.startsWith('../') ? path : `./${path}`
+  return new RegExp(`(?<![\\w./])${escapeRegExp(written)}(?:/default\\.nix)?(?![\\w./-])`).test(
+    text
+  )
 }
 
-// Who else needs the modules that an undo deletes.
+// Other configurations that import the modules that an undo deletes.
 
 /**
- * Sentences about the Nix files around the configuration that name a folder whose `default.nix` goes with
- * these changes, and stay: another configuration may have our modules from there since. Goes by the text
- * alone, as an undo has to work where the parser can't be loaded.
+ * Notes on the Nix files around the configuration that name a folder whose `default.nix` is deleted:
+ * another configuration may import the modules from there since. Searches the text alone, as an undo has
+ * to work without the parser.
  */
 function stillNamed(changes: readonly FileChange[], configuration: string): string[] {
   const gone = changes.filter(it => it.after === null).map(it => it.realpath)
   const folders = gone.filter(it => basename(it) === 'default.nix').map(it => dirname(it))
   const changed = new Set(changes.map(it => it.realpath))
   return folders.flatMap(folder => {
-    const pattern = new RegExp(literally(basename(folder)))
+    const pattern = new RegExp(escapeRegExp(basename(folder)))
     const files = nixFilesAround(configuration, pattern, path => {
       const text = textAt(path)
       return text === undefined ? undefined : { path, text }
@@ -260,6 +260,6 @@ function stillNamed(changes: readonly FileChange[], configuration: string): stri
     return files
       .filter(({ path }) => !changed.has(path) && !isInside(folder, path))
       .filter(({ path, text }) => names(text, relative(dirname(path), folder)))
-      .map(({ path }) => `${path} imports ${folder}, which goes: without it that file fails.`)
+      .map(({ path }) => stillImports(path, folder))
   })
 }

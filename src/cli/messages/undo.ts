@@ -4,7 +4,7 @@ import type { FollowUp, Request, Stopped } from '../../storage/history.ts'
 import type { OtherAccount } from '../../storage/undo.ts'
 import { COMMANDS } from '../args/flags.ts'
 import { type Context, undoCallOn } from '../context.ts'
-import { type Message, plural } from '../message.ts'
+import { type Message, plural, usage } from '../message.ts'
 
 /** The words for each direction. */
 export const WORDS = {
@@ -128,3 +128,60 @@ function nameOfCommand(command: string): string {
     ? command
     : 'run'
 }
+
+/** There is no run with this ID. */
+export function noSuchRun(id: string): Message {
+  return { code: 'NO_RUN', what: `there is no run ${id}.` }
+}
+
+/** The file does not exist, and no known run changed it. */
+export function noFileAndNoRun(file: string): Message {
+  return { code: 'NO_RUN', what: `${file} does not exist, and no known run changed it.` }
+}
+
+/** The run did not change the file that was named. */
+export function otherFile(id: string, context: Context): Message {
+  return usage(`run ${id} did not change ${context.file}.`, {
+    remedy: `${undoCallOn(undefined, context)} --run ${id}`
+  })
+}
+
+/** The file does not exist. */
+export function noSuchFile(file: string): Message {
+  return usage(`${file} can not be found.`)
+}
+
+/** A file that somebody changed during a run that is complete. */
+export function changedMeanwhile(path: string): string {
+  return `${path} was changed meanwhile and is not touched.`
+}
+
+/** A file that imports a folder of modules that an undo deletes. */
+export function stillImports(path: string, folder: string): string {
+  return `${path} imports ${folder}, which is deleted: without it that file fails.`
+}
+
+/** The runs that an undo or a redo changes. */
+export function reversalTitle(run: { id: string; command: string }, will: string): string {
+  return `Run ${run.id} (${run.command}) ${will}:`
+}
+
+/** What happens to a file, or to several files of a folder, that an undo creates or deletes. */
+export const REVERTED = {
+  create: ['is restored', 'are restored'],
+  delete: ['is deleted', 'are deleted']
+} as const
+
+export const NO_RUNS = 'No runs yet.'
+
+export function damagedRecord(id: string, path: string): string {
+  return `The record of run ${id} is damaged: ${path}`
+}
+
+/** Runs that the list leaves out. */
+export function olderRuns(count: number, call: string): string {
+  return `${plural(count, 'older run')}: ${call} --list --all`
+}
+
+/** The parser can't be loaded, so the command for the next step is not known. */
+export const BUILD_AGAIN = 'Next:   build the system again, with nixos-rebuild boot'
