@@ -337,7 +337,7 @@ test.concurrent('after remove, the guest is there to be taken up again', async (
   await place.run(APPLY)
   const guest = place.read(FILE)
   const { stderr } = await place.run(['remove', 'configuration.nix', '--yes'])
-  expect(stderr).toContain('Stays: vfio/guests/, your guests; libvirt keeps them as well\n')
+  expect(stderr).toContain('Kept: vfio/guests/, your guests; libvirt keeps them too\n')
   expect(place.read('configuration.nix')).toBe(PLAIN)
   expect((await place.run(APPLY)).code).toBe(0)
   expect(place.read(FILE)).toBe(guest)

@@ -75,7 +75,7 @@ test.concurrent('remove takes back what apply did, and undo takes that back', as
   expect(await place.run(['remove', 'configuration.nix', '--yes'])).toEqual({
     code: 0,
     stdout: '',
-    stderr: 'Nothing to do: /etc/nixos/configuration.nix has nothing of vfio-patch.\n'
+    stderr: 'Nothing to do: /etc/nixos/configuration.nix does not use vfio-patch.\n'
   })
   expect((await place.run(['undo', 'configuration.nix', '--yes', '-q'])).code).toBe(0)
   expect(place.files()).toEqual(applied)
@@ -176,7 +176,7 @@ test.concurrent('guests in files of their own stay, and the next apply takes the
     code: 0,
     stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed
-      Stays: vfio/guests/, your guests; libvirt keeps them as well
+      Kept: vfio/guests/, your guests; libvirt keeps them too
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -200,8 +200,8 @@ test.concurrent('modules that were edited are kept aside, and other files stay',
     code: 0,
     stderr: text`
       /etc/nixos/configuration.nix: 2 changes; vfio/: 12 files removed, 1 renamed
-      Kept aside: vfio/vfio.nix, which was changed by hand, as vfio/vfio.nix.edited
-      Stays: vfio/mine.nix, which is not of vfio-patch
+      Renamed: vfio/vfio.nix, which has local edits, is kept as vfio/vfio.nix.edited
+      Kept: vfio/mine.nix, which does not belong to vfio-patch
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix. Removed the modules in /etc/nixos/vfio/.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -263,7 +263,7 @@ test.concurrent('modules that serve another machine stay', async () => {
     code: 0,
     stderr: text`
       /etc/nixos/configuration.nix: 2 changes
-      Stays: vfio/, as hosts/laptop.nix imports it
+      Kept: vfio/, as hosts/laptop.nix imports it
       ${CHECKED}
       Wrote /etc/nixos/configuration.nix.
       Backup: /state/runs/RUN-1   ${UNDO}
@@ -278,11 +278,11 @@ test.concurrent('an option of ours that is read elsewhere is a refusal', async (
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/configuration.nix:7:27: virtualisation.vfio is read here, and would be gone. Nothing was written.
+      vfio-patch: /etc/nixos/configuration.nix:7:27: virtualisation.vfio is read here, and would be removed. Nothing was written.
           7 |   networking.hostName = f config.virtualisation.vfio.users;
                                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: without the modules of vfio-patch there is no such option, and nothing to read.
-        Do:  write there what it stands for, or take it out, then run this again
+        Why: without the modules of vfio-patch this option does not exist.
+        Do:  write its value there, or remove it, then run this again
       `
   })
 })
@@ -293,12 +293,12 @@ test.concurrent('so is one that a file sets which the configuration does not imp
   await expectRefusal(place, ['remove', 'configuration.nix', '--yes'], {
     code: 3,
     stderr: text`
-      vfio-patch: /etc/nixos/gpu.nix:2:3: virtualisation.vfio is set here, and would be gone. Nothing was written.
+      vfio-patch: /etc/nixos/gpu.nix:2:3: virtualisation.vfio is set here, and would be removed. Nothing was written.
           2 |   virtualisation.vfio.users = [ "alice" ];
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: /etc/nixos/configuration.nix does not import this file, so it is not touched; a system that has it would not evaluate any more.
+        Why: /etc/nixos/configuration.nix does not import this file, so it is not edited; a system that uses it would no longer evaluate.
         Do:  first: vfio-patch remove /etc/nixos/gpu.nix
-             or take it out there by hand
+             or remove it there yourself
       `
   })
   // Which leads on.
@@ -324,7 +324,7 @@ test.concurrent('and what can not be edited in a file that is imported', async (
 
 test.concurrent('a file that was never applied to has nothing of ours', async () => {
   const place = makePlace({ 'configuration.nix': '{ virtualisation.vfio.enable = true; }\n' })
-  const stderr = 'Nothing to do: /etc/nixos/configuration.nix has nothing of vfio-patch.\n'
+  const stderr = 'Nothing to do: /etc/nixos/configuration.nix does not use vfio-patch.\n'
   expect(await place.run(['remove', 'configuration.nix'])).toEqual({ code: 0, stdout: '', stderr })
   expect(await place.run(['remove', 'configuration.nix', '--yes', '-q'])).toEqual({
     code: 0,
