@@ -223,7 +223,7 @@ const saved = await place.run(['scan', '--sysfs', machine, '--dump', dump])
 test('a dump has none of the names, and says which kinds were replaced', ({ expect }) => {
   expect(saved).toMatchObject({ code: 0 })
   expect(saved.stderr).toBe(text`
-    Saved what was read in /dump.
+    Saved the machine in /dump.
     Replaced by placeholders: 1 network bridge, 10 UUIDs, hardware addresses and
     store paths, 2 network interfaces, 2 boot entries, 4 sets of kernel parameters,
     1 disk array, 1 LVM volume group, 2 LVM volumes, 1 encrypted volume, 1 ZFS pool,
@@ -232,7 +232,7 @@ test('a dump has none of the names, and says which kinds were replaced', ({ expe
     It still has the models of the devices, the board and the processor, PCI
     addresses and IDs, drivers, usual names such as enp5s0 and /home, the kernel
     version (6.18.2), the release of NixOS and kernel parameters about devices.
-    Look it through before you send it.
+    Read it before you send it.
     `)
   const texts = readdirSync(dump).map(it => readFileSync(join(dump, it), 'utf8'))
   for (const content of texts) {

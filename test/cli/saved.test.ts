@@ -248,7 +248,7 @@ needing('root')('a dump in a folder of whoever called sudo', async () => {
     {
       code: 2,
       stderr:
-        'vfio-patch: --dump: link is a symlink. Nothing was written.\n  Do:  give a new folder, e.g. --dump my-machine\n'
+        'vfio-patch: --dump: link is a symlink. Nothing was written.\n  Do:  name a new folder, e.g. --dump my-machine\n'
     },
     { env }
   )

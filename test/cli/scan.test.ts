@@ -114,12 +114,12 @@ test.concurrent('a dump says where it is and that it can be looked through', asy
   expect(outcome).toMatchObject({
     code: 0,
     stderr: [
-      'Saved what was read in mine.',
+      'Saved the machine in mine.',
       'No name in it had to be replaced.',
       'It still has the models of the devices, the board and the processor, PCI',
       'addresses and IDs, drivers, usual names such as enp5s0 and /home, the kernel',
       'version (6.12.60), the release of NixOS and kernel parameters about devices.',
-      'Look it through before you send it.\n'
+      'Read it before you send it.\n'
     ].join('\n')
   })
   expect(readdirSync(join(place.nixos, 'mine')).sort()).toEqual(
@@ -133,7 +133,7 @@ test.concurrent('a dump says where it is and that it can be looked through', asy
   await expectRefusal(place, scan('single-gpu', '--dump', 'mine'), {
     code: 2,
     stderr:
-      'vfio-patch: --dump: mine is not empty. Nothing was written.\n  Do:  give a new folder, e.g. --dump my-machine\n'
+      'vfio-patch: --dump: mine is not empty. Nothing was written.\n  Do:  name a new folder, e.g. --dump my-machine\n'
   })
 })
 

@@ -328,15 +328,14 @@ needing('python3')(
     expect(rest[0]).toContain(
       namesOfModules() +
         text`
-      Stays: vfio.nix, libvirt.nix and
+      Kept: vfio.nix, libvirt.nix and
         virtualisation.nix; this configuration no longer
         imports them.
-      Note: virtualisation.vfio.disableEFIfb has an
-        effect now, by initcall_blacklist=sysfb_init:
-        the screen stays dark until a graphics driver
-        loads. video=efifb:off did nothing. Take the
-        option out if the guest gets its card without
-        it.
+      Note: virtualisation.vfio.disableEFIfb now has an
+        effect, by initcall_blacklist=sysfb_init: the
+        screen stays dark until a graphics driver loads.
+        video=efifb:off did nothing. Remove the option
+        if the guest gets its card without it.
       `
     )
   }

@@ -2,7 +2,6 @@ import { readdirSync, realpathSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isForGuests } from '../../machine/cards.ts'
 import { makeDump } from '../../machine/dump/dump.ts'
-import type { Kind } from '../../machine/dump/names.ts'
 import {
   type Candidate,
   candidateCards,
@@ -10,8 +9,7 @@ import {
   type VirtualCandidate,
   virtualCandidatesOf
 } from '../../machine/gates.ts'
-import type { Machine, PciDevice } from '../../machine/machine.ts'
-import { KIND_WORDS } from '../../machine/messages.ts'
+import type { Machine } from '../../machine/machine.ts'
 import { ok, type Result } from '../../nix/result.ts'
 import { isRedirectedToRootOnly } from '../../storage/access.ts'
 import { makeFolder, missingFolders, removeIfEmpty, settleFolder } from '../../storage/folders.ts'
@@ -21,15 +19,30 @@ import { ownershipOfOutput, removeFile, writeNewFile } from '../../storage/write
 import type { Arguments } from '../args/parse.ts'
 import { readScanRequest, type ScanRequest } from '../args/request.ts'
 import { EXIT } from '../exitCodes.ts'
-import { CommandError, orThrow, usage } from '../message.ts'
-import { callDevice, iommuName, list, type Names, whyNot } from '../messages/devices.ts'
-import { dumpMessage, outputLedMessage } from '../messages/output.ts'
+import { CommandError, orThrow } from '../message.ts'
+import { callDevice, iommuName, type Names, whyNot } from '../messages/devices.ts'
+import { dumpMessage, dumpNotEmpty, outputLedMessage } from '../messages/output.ts'
+import {
+  type Advice,
+  cardAdvice,
+  commandLine,
+  dumpNotes,
+  iommuOffAdvice,
+  lastCardAdvice,
+  NO_CARD_HERE,
+  noCardAdvice,
+  ON_THAT_MACHINE,
+  reservedAdvice,
+  screenAdvice,
+  severalCardsAdvice,
+  virtualAdvice
+} from '../messages/scan.ts'
 import { isUnicode, printNotice, type Screens, wrap, writeOutput } from '../output/output.ts'
-import { type Advice, type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
+import { type Scan, scanBody, scanTable, widthOf } from '../output/scan.ts'
 import type { Report } from '../report.ts'
 import { MachineReader } from '../request/machine.ts'
 
-/** `scan`: shows the machine, and what of it a guest can have. Changes nothing. */
+/** `scan`: shows the machine and the devices that a guest can have. Writes nothing but a dump. */
 export function scanCommand(args: Arguments, screens: Screens): Report {
   const request = readScanRequest(args, screens)
   const { machine, names, recording } = new MachineReader(request.sysfs).read()
@@ -51,22 +64,22 @@ export function scanCommand(args: Arguments, screens: Screens): Report {
 
 function printTable(scan: Scan, advice: Advice, { screens, verbose, sysfs }: ScanRequest): void {
   const look = { screen: screens.out, isUnicode: isUnicode(), isWhole: verbose }
-  // Some commands say already where they are to be run.
-  const isElsewhere = sysfs !== undefined && !advice.command.includes('(')
+  const where = advice.where ?? (sysfs === undefined ? undefined : ON_THAT_MACHINE)
+  const next = where === undefined ? advice : { ...advice, where }
   const lines = [
     ...scanTable(scan, look),
     '',
     ...wrap(advice.text, widthOf(screens.out)),
-    `Next:  ${advice.command}${isElsewhere ? '   (on that machine)' : ''}`
+    `Next:  ${commandLine(next)}`
   ]
   const text = `${lines.join('\n')}\n`
   writeOutput(look.isUnicode ? text : text.replace(/\P{ASCII}/gu, '?'))
 }
 
 /**
- * Writes the texts of a dump, by file name, into a folder that is empty or not there yet. A link with the name
- * of the folder is not followed, and nothing that somebody puts there meanwhile is written over. Of a
- * dump that could not be written to its end nothing is left.
+ * Writes the texts of a dump, by file name, into a folder that is empty or does not exist yet. The folder must
+ * not be a symlink, and files that somebody creates there meanwhile are not overwritten. An incomplete dump is
+ * deleted.
  */
 function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Names): void {
   const failed = (problem: FileProblem, isLink = false) => dumpMessage(folder, problem, isLink)
@@ -84,10 +97,7 @@ function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Nam
     failed
   )
   if (inside.length > 0) {
-    const remedy = 'give a new folder, e.g. --dump my-machine'
-    throw new CommandError(
-      usage(`--dump: ${folder} is not empty.`, { nothingWritten: true, remedy })
-    )
+    throw new CommandError(dumpNotEmpty(folder))
   }
   const problem = fill(path, [...texts, ['pci.ids', pciIdsOf(names)]])
   if (problem === null) return
@@ -95,7 +105,7 @@ function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Nam
   throw new CommandError(failed(problem))
 }
 
-/** The path of a folder without the links of the part that exists. */
+/** The path of a folder, with the symlinks of the existing part resolved. */
 function locateFolder(named: string): Result<string, FileProblem> {
   const existing = nearestExisting(named)
   const real = attempt(() => realpathSync(existing), reading(existing))
@@ -125,7 +135,7 @@ function fill(path: string, files: readonly (readonly [string, string])[]): File
   return null
 }
 
-/** The names as a pci.ids has them, so that the dump shows the same anywhere. */
+/** The names in the format of pci.ids, so that the dump shows the same on every machine. */
 function pciIdsOf(names: Names): string {
   const lines: string[] = []
   let last: string | undefined
@@ -139,101 +149,34 @@ function pciIdsOf(names: Names): string {
   return lines.map(it => `${it}\n`).join('')
 }
 
-/** Where the dump is, what has placeholders in it, and what does not. */
-function dumpNotes(
-  folder: string,
-  replaced: ReadonlyMap<Kind, number>,
-  { kernel, nixos }: Machine
-): string[] {
-  const counts = [...replaced].map(
-    ([kind, count]) => `${count} ${KIND_WORDS[kind][count === 1 ? 0 : 1]}`
-  )
-  const version = /^\d+(?:\.\d+)*(?:-rc\d+)?/.exec(kernel ?? '')?.[0]
-  const kept = [
-    'the models of the devices, the board and the processor',
-    ...['PCI addresses and IDs', 'drivers', 'usual names such as enp5s0 and /home'],
-    ...(version === undefined ? [] : [`the kernel version (${version})`]),
-    ...(nixos === undefined ? [] : ['the release of NixOS']),
-    'kernel parameters about devices'
-  ]
-  return [
-    `Saved what was read in ${folder}.`,
-    counts.length === 0
-      ? 'No name in it had to be replaced.'
-      : `Replaced by placeholders: ${list(counts)}.`,
-    `It still has ${list(kept)}.`,
-    'Look it through before you send it.'
-  ]
-}
-
-// What a person who looks at their machine should do next.
-
 function adviceFor(
   machine: Machine,
   candidates: readonly Candidate[],
   virtual: readonly VirtualCandidate[],
   names: Names
 ): Advice {
-  const scan = 'vfio-patch scan'
-  const apply = (words = '') => `sudo vfio-patch apply${words}`
-  const call = (it: Candidate) => callDevice(it.card.display, names)
-  const address = (it: Candidate) => it.card.display.address
   const [first] = candidates
-  if (first === undefined) {
-    const text = 'There is no graphics card here, so there is none to give to a guest.'
-    return { text, command: `${scan}   (on the machine that has the card)` }
-  }
-  const free = candidates.filter(it => it.verdict === 'free')
-  const bound = free.find(it => isForGuests(it.card.display))
-  const proposal = proposedCard(candidates) ?? bound
-  if (machine.iommu.groups === 0 && machine.iommu.isOffered !== true) {
-    const text = `The IOMMU is off: switch on ${iommuName(machine)} in the firmware setup, as nothing can be given to a guest without it.`
-    return { text, command: `${scan}   (after the reboot)` }
-  }
-  if (bound !== undefined) {
-    const text = `${call(bound)} is set aside for guests already.`
-    return { text, command: `vfio-patch diff --gpu ${address(bound)}` }
-  }
-  if (proposal !== undefined) {
-    const text =
-      machine.iommu.groups === 0
-        ? `The IOMMU is off: one run turns it on, and after a reboot the same command gives ${call(proposal)} away.`
-        : `${call(proposal)} can go to a guest.`
-    return { text, command: apply(` --gpu ${address(proposal)}`) }
-  }
-  if (free.length > 0) {
-    const text = `${free.length} cards can go to a guest (${list(free.map(address))}); you will be asked which.`
-    return { text, command: apply() }
-  }
-  const asking = candidates.find(it => it.verdict === 'confirm')
-  if (asking !== undefined) {
-    const why = asking.reasons.map(whyNot).join('; ')
-    const text = `${call(asking)} can go to a guest, but ${why}: plug the monitor into the other card first, or use a boot entry of its own.`
-    return { text, command: apply(` --gpu ${address(asking)} --specialisation vfio`) }
-  }
-  const functions = virtual.filter(it => it.verdict === 'free').map(it => it.device)
-  if (functions.length > 0) return adviceOnVirtual(functions, names)
-  const own = candidates.find(it => !it.card.isIntegrated) ?? first
-  const why = own.reasons.map(whyNot).join('; ')
-  if (own.verdict === 'separate') {
-    const text = `${call(own)} can't be given away for good: ${why}. A guest can have it while it runs, or in a boot entry of its own.`
-    return { text, command: apply(` --gpu ${address(own)} --bind hooks`) }
-  }
-  const text = `No card can go to a guest: ${call(own)} stays, as ${why}.`
-  return { text, command: `${scan}   (with the card in another slot)` }
-}
+  if (first === undefined) return NO_CARD_HERE
+  const nameOf = (it: Candidate) => callDevice(it.card.display, names)
+  const addressOf = (it: Candidate) => it.card.display.address
+  const whyOf = (it: Candidate) => it.reasons.map(whyNot).join('; ')
+  const isOff = machine.iommu.groups === 0
+  if (isOff && machine.iommu.isOffered !== true) return iommuOffAdvice(iommuName(machine))
 
-/** No card can go to a guest, but these virtual functions can. */
-function adviceOnVirtual(functions: readonly PciDevice[], names: Names): Advice {
-  const display = functions.find(it => it.class.startsWith('03'))
-  const example = display ?? functions[0]
-  const call = example === undefined ? '' : callDevice(example, names)
-  const what =
-    functions.length === 1
-      ? `the virtual function ${call} can`
-      : `${functions.length} virtual functions can, such as ${call}`
-  return {
-    text: `No card can go to a guest, but ${what}. Write <hostdev> with managed='yes' and its address into the domain of the guest.`,
-    command: 'sudo vfio-patch apply --domain GUEST.xml'
-  }
+  const free = candidates.filter(it => it.verdict === 'free')
+  const reserved = free.find(it => isForGuests(it.card.display))
+  if (reserved !== undefined) return reservedAdvice(nameOf(reserved), addressOf(reserved))
+  const proposal = proposedCard(candidates)
+  if (proposal !== undefined) return cardAdvice(nameOf(proposal), addressOf(proposal), isOff)
+  if (free.length > 0) return severalCardsAdvice(free.map(addressOf))
+
+  const asking = candidates.find(it => it.verdict === 'confirm')
+  if (asking !== undefined) return screenAdvice(nameOf(asking), addressOf(asking), whyOf(asking))
+  const functions = virtual.filter(it => it.verdict === 'free').map(it => it.device)
+  const example = functions.find(it => it.class.startsWith('03')) ?? functions[0]
+  if (example !== undefined) return virtualAdvice(functions.length, callDevice(example, names))
+  const own = candidates.find(it => !it.card.isIntegrated) ?? first
+  return own.verdict === 'separate'
+    ? lastCardAdvice(nameOf(own), addressOf(own), whyOf(own))
+    : noCardAdvice(nameOf(own), whyOf(own))
 }

@@ -63,7 +63,7 @@ export function dumpMessage(folder: string, problem: FileProblem, isLink: boolea
   if (isLink) {
     return usage(`--dump: ${folder} is a symlink.`, {
       nothingWritten: true,
-      remedy: 'give a new folder, e.g. --dump my-machine'
+      remedy: 'name a new folder, e.g. --dump my-machine'
     })
   }
   return {
@@ -71,6 +71,14 @@ export function dumpMessage(folder: string, problem: FileProblem, isLink: boolea
     what: `cannot write the dump to ${folder} (${reasonOf(problem)}).`,
     remedy: 'choose another place for it, e.g. --dump ~/my-machine'
   }
+}
+
+/** The folder for a dump is not empty. */
+export function dumpNotEmpty(folder: string): Message {
+  return usage(`--dump: ${folder} is not empty.`, {
+    nothingWritten: true,
+    remedy: 'name a new folder, e.g. --dump my-machine'
+  })
 }
 
 /** The name of the system's error, if there was one. */

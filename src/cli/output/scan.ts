@@ -6,9 +6,10 @@ import { isBridge, isDisplay } from '../../machine/read/pci.ts'
 import { isVgpu, virtualFunctionsOf } from '../../machine/virtualFunctions.ts'
 import { visibleLine } from '../../nix/text/visible.ts'
 import { list, type Names, whyNot } from '../messages/devices.ts'
+import { type Advice, commandLine } from '../messages/scan.ts'
 import { paint, type Screen, wrap } from './output.ts'
 
-/** What the table is made of. */
+/** The data of the table. */
 export interface Scan {
   machine: Machine
   candidates: readonly Candidate[]
@@ -20,11 +21,11 @@ interface Look {
   screen: Screen
   /** Whether the terminal has more than ASCII. */
   isUnicode: boolean
-  /** Whether groups of nothing but bridges are listed, too. */
+  /** Whether groups with nothing but bridges are listed too. */
   isWhole: boolean
 }
 
-// Narrower than this a name says nothing any more.
+// A narrower name does not identify a device.
 const NAME = 24
 const GAP = '  '
 
@@ -39,7 +40,7 @@ export function scanTable(scan: Scan, look: Look): string[] {
   return [...groups, ...systemLines(scan.machine, width)]
 }
 
-/** Neither so narrow that nothing fits nor so wide that lines can't be followed. */
+/** The width of the table: neither too narrow for its columns nor too wide to read. */
 export function widthOf({ width }: Screen): number {
   return Math.min(200, Math.max(60, width))
 }
@@ -49,7 +50,7 @@ interface Columns {
   id: number
   kind: number
   driver: number
-  /** Zero where names have lines of their own. */
+  /** Zero if names have lines of their own. */
   name: number
 }
 
@@ -86,7 +87,7 @@ function groupLines(group: Group, table: Table): string[] {
 function titleOf({ id, devices, isShared }: Group): string {
   if (id === undefined) return 'In no IOMMU group'
   if (!isShared) return `IOMMU group ${id}`
-  // No guest can have a virtual function together with the device that it is made of.
+  // No guest can have a virtual function together with its device.
   const physical = devices.find(it => devices.some(at => at.physicalFunction === it.address))
   if (physical) return `IOMMU group ${id}, shared by ${physical.address} and its virtual functions`
   return `IOMMU group ${id}, shared: ${list(assignableUnits(devices))} go together or not at all`
@@ -102,7 +103,7 @@ function deviceLines(device: PciDevice, { scan, look, width, columns }: Table): 
     classWord(device.class).padEnd(columns.kind),
     cut(driverOf(device) || '-', columns.driver, isUnicode).padEnd(columns.driver)
   ]
-  // Of a card the whole name is shown in any case.
+  // The whole name of a card is always shown.
   const isBelow = columns.name === 0 || (isDisplay(device) && full.length > columns.name)
   const name = isBelow ? '' : cut(full, columns.name, isUnicode)
   const line = `${mark} ${[...cells, name].join(GAP)}`.trimEnd()
@@ -116,7 +117,7 @@ function deviceLines(device: PciDevice, { scan, look, width, columns }: Table): 
   ]
 }
 
-/** What there is to know of a virtual function, or of the virtual functions of a device. */
+/** The facts about a virtual function, or the virtual functions of a device. */
 function virtualFacts(device: PciDevice, { machine, virtual }: Scan): string[] {
   const own = virtual.find(it => it.device === device)
   if (own) {
@@ -155,7 +156,7 @@ function verdictOf({ verdict, reasons }: Candidate): string {
     case 'free':
       return 'can go to a guest'
     case 'confirm':
-      return `can go to a guest if you mean it: ${why}`
+      return `can go to a guest if you confirm it: ${why}`
     case 'separate':
       return `can go to a guest with --bind hooks or --specialisation: ${why}`
     case 'kept':
@@ -212,15 +213,9 @@ function cut(text: string, width: number, isUnicode: boolean): string {
   return `${text.slice(0, width - dots.length)}${dots}`
 }
 
-/** What to do with a machine: a sentence, and the command to run next. */
-export interface Advice {
-  text: string
-  command: string
-}
-
 export type ScanBody = ReturnType<typeof scanBody>
 
-/** What `scan` reports to a program; sizes are in bytes, and what could not be found out is null. */
+/** The report of `scan` for programs; sizes are in bytes, unknown facts are null. */
 export function scanBody(scan: Scan, advice: Advice) {
   const { machine, candidates, virtual, names } = scan
   const { iommu, cpu, memory, firmware } = machine
@@ -264,7 +259,7 @@ export function scanBody(scan: Scan, advice: Advice) {
       verdict,
       reasons: reasonsReport(reasons)
     })),
-    advice
+    advice: { text: advice.text, command: commandLine(advice) }
   }
 }
 
@@ -275,7 +270,7 @@ function reasonsReport(reasons: Candidate['reasons']) {
 function groupReport({ id, devices, isShared }: Group, names: Names) {
   return {
     id: id === undefined ? null : Number(id),
-    // Whether all of it that is not a bridge is one card, one device or one virtual function.
+    // Whether all devices but bridges are one card, one device or one virtual function.
     viable: !isShared,
     devices: devices.map(it => deviceReport(it, names))
   }
