@@ -6,29 +6,26 @@ import { stateFolder } from '../storage/stateFolder.ts'
 import type { CommandRequest } from './args/request.ts'
 import { shellWord } from './message.ts'
 
-/** What messages have to name: the command as it was called, and on which file. */
+/** What messages name: the command as it was called, and its file. */
 export interface Context {
   command: string
   file: string
   root: string
-  /** The file that is meant where none is named. */
+  /** The file that is used if none is named. */
   unnamed: string | undefined
-  /** The whole call as it was typed, to be typed again. */
+  /** The whole call as typed, for typing it again. */
   line: string
-  /** The words after the file in the call, with the flags that belong to them; may be empty. */
+  /** The arguments after the file with their flags; may be empty. */
   tail: string
-  /** Whose run an undo takes back, once that is known. */
+  /** The command whose run is undone, once that is known. */
   undoes?: string
-  /** The command as the record of its run says it, where that is not `command`. */
+  /** The command in the record of its run, if that is not `command`. */
   record?: string
   color: boolean
   width: number
 }
 
-/**
- * What a command on a file has to name: `file` as the user wrote it, and `tail`, the words after it that
- * belong to it.
- */
+/** The context of a command on `file`, as the user wrote it; `tail` are the arguments after the file. */
 export function contextOf(
   request: CommandRequest & { root: string },
   file: string,
@@ -36,35 +33,35 @@ export function contextOf(
 ): Context {
   const { command, root, line, screens } = request
   const { color, width } = screens.err
-  // Where one was named, $NIXOS_CONFIG may stand for another.
+  // If a file was named, $NIXOS_CONFIG may name another one.
   const unnamed = request.file === undefined ? join(root, 'etc/nixos/configuration.nix') : undefined
   return { command, file, root, unnamed, line, tail, color, width }
 }
 
-/** The file as a sentence names it. */
+/** The name of the file in a sentence. */
 export function nameOfFile({ file }: Context): string {
   return file === '-' ? 'standard input' : file
 }
 
-/** How `undo` is called about the runs of this account, as each account has runs of its own. */
+/** The call of `undo` for the runs of this account. */
 export function undoCallOn(file: string | undefined, context: Context): string {
   return `${process.geteuid?.() === 0 ? 'sudo ' : ''}${callOn(file, context, 'undo')}`
 }
 
-/** How the command, or another one, is called on a file (or on none) of the same system. */
+/** The call of a command, by default the same, on a file of the same system, or on none. */
 export function callOn(
   file: string | undefined,
-  { root, unnamed, command: same, tail }: Context,
-  command = same
+  { root, unnamed, command: own, tail }: Context,
+  command = own
 ): string {
   const words = ['vfio-patch', command]
   if (file !== undefined && file !== unnamed) words.push(shellWord(file))
   if (root !== '/') words.push('--root', shellWord(root))
-  if (command === same && tail !== '') words.push(tail)
+  if (command === own && tail !== '') words.push(tail)
   return words.join(' ')
 }
 
-/** The folder with the backups that this process uses. */
+/** The folder with the backups of this process. */
 export function stateFolderHere(root: string): string {
   const folder = stateFolder({
     root,
@@ -72,7 +69,7 @@ export function stateFolderHere(root: string): string {
     home: homedir(),
     env: process.env
   })
-  // Links on the way lead where they lead in that system; a folder elsewhere is meant as it is.
+  // Symlinks are resolved inside that root; a folder outside of it is used as it is.
   const inside = root === '/' ? undefined : locateTarget(folder, { root })
   return inside?.ok ? inside.value.realpath : folder
 }
@@ -84,23 +81,18 @@ const { version } = JSON.parse(
 /** The version of this package. */
 export const VERSION = version
 
-/** What this process is about to change, by what it was when the plan was made; null for nothing. */
+/** The files that this process is about to change, with their hashes when the plan was made; null if absent. */
 const files = new Map<string, { name: string; before: string | null }>()
 
-/** Remembers a file, so that a message about an internal error can say what became of it. */
+/** Remembers a file, so that an internal error reports whether it has changed. */
 export function watch(realpath: string, name: string, before: { sha256: string } | null): void {
   if (!files.has(realpath)) files.set(realpath, { name, before: before?.sha256 ?? null })
 }
 
-/** What is on the disk now, as a sentence; empty where no file is watched. */
-export function stateOfWatched(): string {
-  const changed = [...files].filter(([realpath, { before }]) => {
+/** The watched files, and whether they have changed. */
+export function watchedFiles(): { name: string; hasChanged: boolean }[] {
+  return [...files].map(([realpath, { name, before }]) => {
     const now = readSnapshot(realpath)
-    return !now.ok || (now.value?.sha256 ?? null) !== before
+    return { name, hasChanged: !now.ok || (now.value?.sha256 ?? null) !== before }
   })
-  const [first] = files.values()
-  if (first === undefined) return ''
-  return changed.length > 0
-    ? ` Not as before any more: ${changed.map(([, it]) => it.name).join(', ')}.`
-    : ` ${first.name} is unchanged.`
 }

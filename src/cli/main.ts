@@ -3,20 +3,21 @@ import type { Command } from './args/flags.ts'
 import { helpFor } from './args/help.ts'
 import { type Arguments, parseArguments, readChoice } from './args/parse.ts'
 import { readRecoveryRequest } from './args/request.ts'
-import { stateOfWatched, VERSION } from './context.ts'
+import { VERSION, watchedFiles } from './context.ts'
 import { EXIT } from './exitCodes.ts'
 import { CommandError, exitOf, type Message, usage } from './message.ts'
+import { bugMessage, NO_COMMAND, outputLost } from './messages/internal.ts'
 import { type DocumentKind, jsonDocument } from './output/json.ts'
 import { printMessage, type Screens, screenOf, writeError, writeOutput } from './output/output.ts'
 import { CommandDeclined, type EarlierRunReport, fail, type Report } from './report.ts'
 
-/** What is known of a command when it ends, or fails. */
+/** What is known of a command when it ends or fails. */
 interface Progress {
   args?: Arguments
   earlierRuns?: readonly EarlierRunReport[]
 }
 
-/** Runs the arguments of the program; the exit code is set, not forced, so that output arrives. */
+/** Runs the CLI. Sets `process.exitCode` instead of calling `exit()` so that buffered output is flushed. */
 export async function main(words: readonly string[]): Promise<void> {
   const output = watchOutput()
   const progress: Progress = {}
@@ -31,7 +32,7 @@ export async function main(words: readonly string[]): Promise<void> {
   end(report, asksForJson(words) ? jsonOf(report, progress.args) : undefined)
 }
 
-/** The report of a command that an exception ended; one that no command throws on purpose is a bug. */
+/** The report of a command that an exception ended; an unexpected one is a bug. */
 function reportOf(error: unknown, { args, earlierRuns = [] }: Progress): Report {
   if (error instanceof CommandDeclined) return { ...error.report, earlierRuns }
   return error instanceof CommandError
@@ -39,14 +40,14 @@ function reportOf(error: unknown, { args, earlierRuns = [] }: Progress): Report 
     : fail(bug(error, args))
 }
 
-/** Prints the document of the result; without `--json` only its message, as the rest is printed already. */
+/** Prints the JSON document, or without `--json` the error; the rest is already printed. */
 function end({ exit, error }: Report, document: string | undefined): void {
   process.exitCode = exit
   if (document !== undefined) process.stdout.write(document)
   else if (error) printMessage(error)
 }
 
-/** Whether `--json` is among the flags, also where these can't be read. */
+/** Whether `--json` is among the flags, even if these can't be parsed. */
 function asksForJson(words: readonly string[]): boolean {
   const end = words.indexOf('--')
   return (end === -1 ? words : words.slice(0, end)).includes('--json')
@@ -70,10 +71,9 @@ function documentKind(command: Command, args: Arguments): DocumentKind {
 }
 
 /**
- * A reader that has seen enough (`| head -1`) is no fault; output that gets lost otherwise is, and then
- * the exit code never says that all is well: what is cut off must not be taken for the whole. It is
- * told at the end, when it is known whether the change was made; `isWritten` of what is returned is
- * for the caller to set.
+ * Watches for output that can't be written, except if the reader closes it early (`| head -1`). The exit code
+ * is then an error, so that truncated output is not taken for the whole. It is reported at the end, when it is
+ * known whether the change was made; the caller sets `isWritten` of the result.
  */
 function watchOutput(): { isWritten: boolean; isLost: boolean } {
   const state = { isWritten: false, isLost: false }
@@ -81,24 +81,18 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
     if (error.code === 'EPIPE') return
     state.isLost = true
     process.on('exit', code => {
-      const { isWritten } = state
-      const message: Message = {
-        code: 'IO_ERROR',
-        isWarning: isWritten,
-        what: `the output could not be written (${error.code}).`,
-        remedy: 'see whether there is space left where it goes'
-      }
+      const message = outputLost(error.code, state.isWritten)
       printMessage(message)
       if (code === EXIT.done || code === EXIT.differences) process.exitCode = exitOf(message)
     })
   })
   process.stdout.on('error', () => {})
-  // Nobody is left to tell.
+  // An error about stderr can't be reported.
   process.stderr.on('error', () => {})
   return state
 }
 
-/** Undefined where the help or the version was asked for. */
+/** Undefined for the help or the version. */
 async function runWords(words: readonly string[], progress: Progress): Promise<Report | undefined> {
   const args = parseArguments(words)
   progress.args = args
@@ -112,13 +106,13 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
       writeError(helpFor(undefined))
       return { exit: EXIT.usage, outcome: 'failed' }
     }
-    throw new CommandError(usage('a command is missing.', { remedy: 'vfio-patch --help' }))
+    throw new CommandError(usage(NO_COMMAND.what, { remedy: NO_COMMAND.remedy }))
   }
   const screens = screensOf(args)
   const interrupted = readRecoveryRequest(args, screens)
   let stopped: readonly Stopped[] = []
   if (interrupted) {
-    // Late, so that an error in the arguments is reported at once.
+    // Imported lazily: usage errors must not wait for this code to load.
     const { recoverInterruptedRuns } = await import('./commands/write.ts')
     const earlier = await recoverInterruptedRuns(interrupted)
     progress.earlierRuns = earlier.runs
@@ -134,7 +128,7 @@ function screensOf(args: Arguments): Screens {
   return { out: screenOf(process.stdout, choice), err: screenOf(process.stderr, choice) }
 }
 
-/** Loads the command, and with it only what that needs, and runs it. */
+/** Loads the command with its imports, and runs it. */
 async function runCommand(
   command: Command,
   args: Arguments,
@@ -164,10 +158,5 @@ function bug(error: unknown, args: Arguments | undefined): Message {
   const reason = error instanceof Error ? error.message : String(error)
   const isVerbose = args?.on('verbose') === true
   const stack = error instanceof Error && isVerbose ? error.stack : undefined
-  return {
-    code: 'INTERNAL',
-    what: `internal error: ${reason}.${stateOfWatched()}`,
-    ...(stack === undefined ? {} : { why: stack }),
-    remedy: `please report it, with the output of: vfio-patch ${args?.line ?? ''}${isVerbose ? '' : ' -v'}`
-  }
+  return bugMessage(reason, watchedFiles(), { line: args?.line ?? '', stack, isVerbose })
 }

@@ -46,12 +46,12 @@ export function refusal(what: string, why: string, remedy: string): Words {
   return { what, nothingWritten: true, why, remedy }
 }
 
-/** For each code of a problem the words for it; `about` is what else these need. */
+/** For each code of a problem the function that words it; `about` has the other values it needs. */
 export type Wording<P extends { code: string }, About, Words> = {
   [C in P['code']]: (problem: Extract<P, { code: C }>, about: About) => Words
 }
 
-/** The words for a problem. */
+/** Words a problem. */
 export function wordsOf<P extends { code: string }, About, Words>(
   wording: Wording<P, About, Words>,
   problem: P,
@@ -61,7 +61,7 @@ export function wordsOf<P extends { code: string }, About, Words>(
   return entry(problem, about)
 }
 
-/** Ends the command with a message; caught in `main` alone. */
+/** Ends the command with a message; only `main` catches it. */
 export class CommandError extends Error {
   readonly details: Message
 
@@ -71,7 +71,7 @@ export class CommandError extends Error {
   }
 }
 
-/** The value of a result; ends the command with `message` of its error. */
+/** The value of a result; ends the command with the message for its error. */
 export function orThrow<T, E>(result: Result<T, E>, message: (error: E) => Message): T {
   if (result.ok) return result.value
   throw new CommandError(message(result.error))
@@ -82,7 +82,7 @@ export function formatMessage(message: Message): string {
   return `${[`vfio-patch: ${visibleLine(sentenceOf(message))}`, ...detailsOf(message)].join('\n')}\n`
 }
 
-/** The lines below the first one of a message: the place in the text, why, and what to do. */
+/** The lines of a message after the first one: the excerpt, why, and what to do. */
 export function detailsOf({
   excerpt,
   why,
@@ -109,12 +109,12 @@ export function plural(count: number, noun: string): string {
 }
 
 /**
- * A word as a shell reads it back: as it is where that is safe, else in single quotes; in the quotes
- * `$'…'` of bash and zsh where a terminal would not show what the word says.
+ * A word quoted for a shell: as it is if that is safe, else in single quotes. With characters that a terminal
+ * does not show, in the quotes `$'…'` of bash and zsh.
  */
 export function shellWord(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word
-  if (!isShown(word)) return `$'${[...word].map(spelled).join('')}'`
+  if (!isShown(word)) return `$'${[...word].map(escapeCharacter).join('')}'`
   return `'${word.replaceAll("'", "'\\''")}'`
 }
 
@@ -122,8 +122,8 @@ function isShown(text: string): boolean {
   return visible(text) === text && !/[\n\r\t]/.test(text)
 }
 
-/** The bytes of a character where it is not shown, in octal: these end by themselves. */
-function spelled(character: string): string {
+/** A character for `$'…'`; one that is not shown as octal bytes, which have a fixed length. */
+function escapeCharacter(character: string): string {
   if (character === "'" || character === '\\') return `\\${character}`
   if (isShown(character)) return character
   return [...Buffer.from(character)].map(it => `\\${it.toString(8).padStart(3, '0')}`).join('')

@@ -1,71 +1,71 @@
-// The result of a command as plain data: what people read and what --json prints are made from it.
+// The result of a command as plain data, from which the output for people and --json is made.
 
 import { EXIT } from './exitCodes.ts'
 import { exitOf, type Message } from './message.ts'
 import type { ScanBody } from './output/scan.ts'
 
-/** In one word; each goes with few exit codes. */
+/** Machine-readable outcome; `EXIT` has the matching exit codes. */
 type Outcome =
   /** The change is made; with 8, something else went wrong after that. */
   | 'written'
   | 'written-with-warnings'
-  /** There is a change, and it was only to be shown. */
+  /** There is a change that was only shown. */
   | 'planned'
   /** There is nothing to change. */
   | 'unchanged'
-  /** The person said no, or stopped it. */
+  /** The user said no, or stopped it. */
   | 'declined'
   /** It can't be done safely. */
   | 'refused'
   /** It could not be done. */
   | 'failed'
-  /** What was looked for was found, or not. */
+  /** The search found something, or nothing. */
   | 'found'
   | 'not-found'
-  /** It is there in the other form, or was compared with it and says the same. */
+  /** The domain was converted, or both forms are equal. */
   | 'converted'
-  /** What was looked through has problems, or none. */
+  /** The configuration has problems, or none. */
   | 'problems'
   | 'clean'
 
 export interface Report {
   exit: number
   outcome: Outcome
-  /** Why it went no further. */
+  /** Why the command ended. */
   error?: Message
   warnings?: readonly Message[]
-  /** What is left to do when all of this is printed, and the exit code is 0. */
+  /** Called after everything is printed, if the exit code is 0. */
   onReported?: () => void
-  /** Runs that were stopped in the middle and lay in the way. */
+  /** Interrupted runs that had to be recovered first. */
   earlierRuns?: readonly EarlierRunReport[]
   body?: PlanBody | RunsBody | OptionBody | ScanBody | DomainBody | CheckBody
 }
 
 export interface EarlierRunReport {
-  /** Null where its record does not say. */
+  /** Null if the record does not have it. */
   started: string | null
-  /** `pending` until a command that writes sees to it. */
+  /** `pending` until a command that writes recovers it. */
   outcome: 'finished' | 'taken-back' | 'pending'
-  /** Its files, where it was seen to. */
+  /** Its files, if it was recovered. */
   files: readonly string[]
 }
 
-/** What the commands say that change files, or would. */
+/** The report of a command that changes files, or would. */
 export interface PlanBody {
   kind: 'plan'
-  /** The root of the system that is worked on; the paths below begin with it. */
+  /** The root of the system; the paths below begin with it. */
   root: string
-  /** The specialisation that `apply` puts the options into; null where every boot entry has them. */
+  /** The specialisation with the options of an `apply`; null if every boot entry has them. */
   specialisation: string | null
-  /** `apply` and `diff`: what gives way in the person's own files, each with the reason. */
+  /** `apply` and `diff`: what is replaced in the user's files, each with the reason. */
   replaced: readonly ReplacedReport[]
-  /** `apply` and `diff` with `--domain`: the guest, and what was mended in it. */
+  /** `apply` and `diff` with `--domain`: the guest, and what was modernized in it. */
   guest?: GuestReport
   /** In the order in which they are written. */
   files: readonly FileReport[]
-  /** What is done besides writing files. */
+  /** What git does after the files are written. */
   actions: readonly ActionReport[]
-  /** What a person has to know of it, in sentences. */
+  /** Notes for the user, in sentences. */
   notes: readonly string[]
   checks: readonly CheckReport[]
   /** The run that `undo` takes back. */
@@ -74,13 +74,13 @@ export interface PlanBody {
 
 export interface GuestReport {
   name: string
-  /** The file that defines it, also where nothing changes in it. */
+  /** The file that defines it, even if it does not change. */
   path: string
   changes: DomainBody['changes']
   remarks: DomainBody['remarks']
 }
 
-/** A value of old guides, or the import of a module that ours take the place of. */
+/** A value of old guides, or the import of a module, that is replaced. */
 export interface ReplacedReport {
   code: string
   message: string
@@ -88,18 +88,18 @@ export interface ReplacedReport {
 }
 
 export interface FileReport {
-  /** As the person knows it; `realpath` is without links. */
+  /** As the user named it; `realpath` is without symlinks. */
   path: string
   realpath: string
   action: 'create' | 'modify' | 'delete'
   before: FileState | null
   after: { sha256: string; size: number } | null
   edits: readonly EditReport[]
-  /** A unified diff, for `patch -p1` in the folder that the plan is about. */
+  /** A unified diff, for `patch -p1` in the folder of the plan. */
   patch: string
 }
 
-/** A file as it is: size in bytes, mode in octal as `chmod` takes it; no owner of standard input. */
+/** The state of a file: size in bytes, mode in octal as for `chmod`; standard input has no owner. */
 export interface FileState {
   sha256: string
   size: number
@@ -108,14 +108,14 @@ export interface FileState {
   gid?: number
 }
 
-/** One replacement in a text, as the toolkit has it (UTF-16 units), and what it is there for. */
+/** One replacement in a text (in UTF-16 units), and its reasons. */
 export interface EditReport {
   /** The line of `offset` in the text before. */
   line: number
   offset: number
   length: number
   content: string
-  /** The options that it touches, and what asked for each: a flag, `modules`, or the command. */
+  /** The options that it changes, and the rule for each: a flag, `modules`, or the command. */
   reasons: readonly { option: string; rule: string }[]
 }
 
@@ -123,18 +123,18 @@ export interface ActionReport {
   /** `git-add-intent` registers a new file, `git-forget` takes such an entry back. */
   kind: 'git-add-intent' | 'git-forget'
   path: string
-  /** As whom git is run. */
+  /** The user that git runs as. */
   uid: number
 }
 
 export interface CheckReport {
-  /** Our own proof, `nix-instantiate --parse`, and the command of `--eval`. */
+  /** The proof of vfio-patch, `nix-instantiate --parse`, and the command of `--eval`. */
   name: 'proof' | 'nix-parse' | 'eval'
   status: 'ok' | 'failed' | 'skipped'
   detail: string
 }
 
-/** What `undo --list` says, the newest run first. */
+/** The report of `undo --list`, the newest run first. */
 interface RunsBody {
   kind: 'runs'
   runs: readonly RunReport[]
@@ -149,52 +149,51 @@ export interface RunReport {
   started: string
   done: boolean
   /**
-   * What has become of it: the file of the command is as it left it (`current`), or was edited since;
-   * `earlier` runs are in effect below that; one that was `undone` can be made again, one that was
-   * `dropped` can't; a `step` takes another run back or makes it again; one that was `interrupted` came to
-   * nothing.
+   * `current`: the file of the command is as the run left it; `edited`: it was edited since; `earlier`: in
+   * effect before these; `undone`: can be redone; `dropped`: can't be redone; `step`: undoes or redoes another
+   * run; `interrupted`: changed nothing.
    */
   state: 'current' | 'edited' | 'earlier' | 'undone' | 'dropped' | 'step' | 'interrupted'
-  /** The run that it takes back, or makes again. */
+  /** The run that it undoes, or redoes. */
   undoes: string | null
   redoes: string | null
-  /** The file that the command was called on, where that is known. */
+  /** The file that the command was called on, if that is known. */
   target: string | null
   files: readonly string[]
 }
 
-/** What `option get` says. */
+/** The report of `option get`. */
 interface OptionBody {
   kind: 'option'
-  /** The file that was looked into; `-` for standard input. */
+  /** The file that was searched; `-` for standard input. */
   path: string
   definitions: readonly DefinitionReport[]
 }
 
 export interface DefinitionReport {
-  /** The option as it is spelt; `${…}` stands for a computed name. */
+  /** The option as written; `${…}` for a computed name. */
   option: string
   names: readonly (string | null)[]
   line: number
   column: number
   source: string
-  /** What has to hold, the `mkForce` and its like around, whether it is inherited: not with `--flat`. */
+  /** Its conditions, its `mkForce` and the like, whether it is inherited; absent with `--flat`. */
   conditions?: readonly string[]
   priorities?: readonly string[]
   inherited?: boolean
 }
 
-/** What `domain` says. */
+/** The report of `domain`. */
 export interface DomainBody {
   kind: 'domain'
   /** The file that was read; `-` for standard input. */
   path: string
-  /** What `text` is; both null where it was only compared. */
+  /** The form of `text`; both null if the forms were only compared. */
   to: 'nix' | 'xml' | null
   text: string | null
   /** The name of the guest. */
   guest: string | null
-  /** What was mended. `path` leads to the element, `line` is where it begins in the file. */
+  /** What was modernized. `path` is that of the element, `line` is where it begins in the file. */
   changes: readonly {
     code: string
     path: string
@@ -203,26 +202,26 @@ export interface DomainBody {
     after: string | null
     why: string
   }[]
-  /** What a person should look at, in sentences. */
+  /** Warnings, in sentences. */
   remarks: readonly { code: string; path: string; line: number | null; what: string }[]
 }
 
-/** What `check` says. */
+/** The report of `check`. */
 export interface CheckBody {
   kind: 'check'
-  /** The release of NixOS that it is for, such as `25.11`; null where none is known. */
+  /** The release of NixOS that was checked for, such as `25.11`; null if none is known. */
   release: string | null
-  /** The files that were looked through, the configuration first. */
+  /** The files that were checked, the configuration first. */
   files: readonly string[]
   findings: readonly FindingReport[]
-  /** What of it is at work on its machine; null where that was not looked at. */
+  /** What is active on the machine; null if that was not read. */
   running: RunningReport | null
 }
 
 interface RunningReport {
-  /** Whether all of it is at work, as far as it can be seen, some, or nothing. */
+  /** Whether everything is active, as far as it is known, some of it, or nothing. */
   state: 'active' | 'partial' | 'not-active'
-  /** The boot entry that was looked at; null for that of the system itself. */
+  /** The boot entry that was checked; null for the usual one. */
   specialisation: string | null
   /** What is not active, and why, in sentences. */
   reasons: readonly string[]
@@ -237,7 +236,7 @@ interface RunningReport {
 
 export interface FindingReport {
   code: string
-  /** A `note` is worth knowing and does no harm. */
+  /** A `note` does no harm. */
   level: 'problem' | 'note'
   message: string
   why: string
@@ -247,11 +246,11 @@ export interface FindingReport {
   /** The place in UTF-16 units. */
   offset: number
   length: number
-  /** Whether `--fix` can mend it. */
+  /** Whether `--fix` can fix it. */
   fixable: boolean
 }
 
-/** The report of a command that goes no further. */
+/** The report of a command that ends with an error. */
 export function fail(error: Message, body?: PlanBody): Report {
   const exit = exitOf(error)
   const isRefusal = [EXIT.refused, EXIT.stale, EXIT.invalid, EXIT.hardware].some(it => it === exit)
@@ -259,7 +258,7 @@ export function fail(error: Message, body?: PlanBody): Report {
   return { exit, outcome, error, ...(body === undefined ? {} : { body }) }
 }
 
-/** Ends the command at a question that was not answered; only `main` catches it. */
+/** Ends the command at a question that the user did not answer; only `main` catches it. */
 export class CommandDeclined extends Error {
   readonly report: Report
 
@@ -274,7 +273,7 @@ export function unchanged(body: PlanBody): Report {
   return { exit: EXIT.done, outcome: 'unchanged', body }
 }
 
-/** A plan that has nothing to do yet, or nothing at all. */
+/** A plan without changes. */
 export function emptyBody(root: string): PlanBody {
   return {
     kind: 'plan',

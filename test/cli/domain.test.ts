@@ -93,8 +93,7 @@ needing('nix-instantiate')('--check compares, and prints nothing else', async ()
   expect(await place.run(['domain', 'x.xml', '--check'])).toEqual({
     code: 0,
     stdout: '',
-    stderr:
-      '/etc/nixos/x.xml: the XML and its Nix say the same (nix-instantiate renders the same).\n'
+    stderr: '/etc/nixos/x.xml: the XML and its Nix are equal (nix-instantiate renders the same).\n'
   })
   expect(await place.run(['domain', 'x.nix', '--check', '-q'])).toEqual({
     code: 0,
@@ -121,14 +120,14 @@ test.concurrent('--mend tells each change', async () => {
       .trim()
       .replace("machine='pc-q35-6.2' arch='x86_64'", "arch='x86_64' machine='pc-q35-6.2'"),
     stderr: text`
-      mended os/loader, line 8:
+      modernized os/loader, line 8:
         - /usr/share/OVMF/OVMF_CODE_4M.ms.fd
         + <os firmware='efi'> with <loader secure='yes'/>
         Why: libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones.
-      mended os/nvram, line 9:
+      modernized os/nvram, line 9:
         - template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'
         Why: the template belongs to the firmware, which libvirt now finds by itself.
-      mended devices/emulator, line 18:
+      modernized devices/emulator, line 18:
         - /usr/bin/qemu-system-x86_64
         + /run/libvirt/nix-emulators/qemu-system-x86_64
         Why: NixOS has its QEMU there.
@@ -137,7 +136,7 @@ test.concurrent('--mend tells each change', async () => {
   expect(await place.run(['domain', 'x.xml', '--mend'])).toEqual({
     code: 0,
     stdout: guest('evdev-input.nix'),
-    stderr: 'There was nothing to mend.\n'
+    stderr: 'There was nothing to modernize.\n'
   })
 })
 
@@ -156,7 +155,7 @@ test.concurrent('what a person should look at is told beside it, unless --quiet'
     stdout,
     stderr: text`
       note: line 1: the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME.
-      note: line 1: the instruction "<?…?>" is left out: it is none for libvirt.
+      note: line 1: the instruction "<?…?>" is omitted: libvirt does not use it.
       `
   })
   expect(await place.run(['domain', 'x.xml', '-q'])).toEqual({ code: 0, stdout, stderr: '' })

@@ -440,7 +440,7 @@ test.concurrent('a document that gets lost is an error; that something was writt
   const script = '"$@" >/dev/full'
   const lost = text`
     vfio-patch: the output could not be written (ENOSPC).
-      Do:  see whether there is space left where it goes
+      Do:  check whether its device has space left
     `
   const words = ['option', 'set', 'pc.nix', 'a', '2', OFF, '--json']
   expect(await place.run([...words, '-n'], { script })).toEqual({

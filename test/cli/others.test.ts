@@ -33,7 +33,7 @@ function given(): Place {
 
 const LOST = text`
   vfio-patch: the output could not be written (ENOSPC).
-    Do:  see whether there is space left where it goes
+    Do:  check whether its device has space left
   `
 
 test.concurrent('output that gets lost after the change is made', async () => {

@@ -176,7 +176,7 @@ test.concurrent('output that gets lost is an error', async () => {
       `${CHECKED}\n` +
       text`
         vfio-patch: the output could not be written (ENOSPC).
-          Do:  see whether there is space left where it goes
+          Do:  check whether its device has space left
         `
   })
   expect((await place.run(DIFF, { script: '"$@" >&-' })).code).toBe(1)

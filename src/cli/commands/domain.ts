@@ -9,25 +9,35 @@ import { type NixDocument, parseDocument } from '../../nix/index.ts'
 import { evaluateDomain } from '../../plan/evaluate.ts'
 import type { Arguments } from '../args/parse.ts'
 import { type DomainRequest, readDomainRequest } from '../args/request.ts'
-import { type Context, contextOf, nameOfFile } from '../context.ts'
+import { type Context, contextOf } from '../context.ts'
 import { EXIT } from '../exitCodes.ts'
 import { CommandError, orThrow } from '../message.ts'
 import { nixMessage } from '../messages/apply.ts'
-import { computedMessage, domainMessage, nixInsteadOfXml, withLines } from '../messages/guests.ts'
+import {
+  computedMessage,
+  domainMessage,
+  INSTRUCTION_OMITTED,
+  NOTHING_TO_MODERNIZE,
+  nixInsteadOfXml,
+  notLossless,
+  SAME_BY_NIX,
+  sameDomain,
+  withLines
+} from '../messages/guests.ts'
 import { printNotice, type Screens, writeExact } from '../output/output.ts'
 import type { DomainBody, Report } from '../report.ts'
 import { identities, readDomainFile } from '../request/guest.ts'
 import { decodeModule } from '../request/inputs.ts'
 
-/** A domain as it was read, from XML or from Nix. */
+/** A domain from XML or from Nix. */
 interface Source {
   kind: 'nix' | 'xml'
-  /** The XML that the places in the document are of; undefined where the person has no such file. */
+  /** The XML with the places of the document; undefined if the file of the user is Nix. */
   xml: string | undefined
   document: XmlDocument
 }
 
-/** `domain`: the XML of a guest as Nix, or the other way round. Nothing is written to a file. */
+/** `domain`: prints the XML of a guest as Nix, or the reverse. Writes no file. */
 export async function domainCommand(args: Arguments, screens: Screens): Promise<Report> {
   const request = readDomainRequest(args, screens)
   const { file, to, modernizes, compares } = request
@@ -51,7 +61,7 @@ export async function domainCommand(args: Arguments, screens: Screens): Promise<
     changes: withLines(modernized?.changes ?? [], source.xml),
     remarks: withLines(remarks, source.xml)
   }
-  if (!request.quiet) tell(body, modernizes)
+  if (!request.quiet) printChanges(body, modernizes)
   if (!request.json) writeExact(text, screens.out)
   return { exit: EXIT.done, outcome: 'converted', body }
 }
@@ -72,7 +82,7 @@ function readSource(bytes: Uint8Array, takesNix: boolean, context: Context): Sou
   return { kind: 'nix', xml: undefined, document }
 }
 
-/** Whether a file begins with a "<", or with the mark of another encoding than UTF-8. */
+/** Whether a file begins with a "<", or with the byte order mark of another encoding than UTF-8. */
 function looksLikeXml(bytes: Uint8Array): boolean {
   const start = Buffer.from(bytes.subarray(0, 1024)).toString('latin1')
   return /^(?:\xef\xbb\xbf)?\s*</.test(start) || /^(?:\xff\xfe|\xfe\xff)/.test(start)
@@ -84,7 +94,7 @@ function isNix(bytes: Uint8Array): boolean {
   return /^\s*(?:#|\/\*|\{|\(|let\b)/.test(text) && parseDocument(text).errors.length === 0
 }
 
-/** What is written out is read as it is; Nix is asked for the rest, where it is there. */
+/** Converts literal Nix by itself; anything else is evaluated by Nix, if it is installed. */
 function xmlOfNix(doc: NixDocument, context: Context): string {
   const xml = toXml(doc)
   if (xml.ok) return xml.value
@@ -97,30 +107,24 @@ function xmlOfNix(doc: NixDocument, context: Context): string {
 
 function xmlOf({ root }: XmlDocument): ReturnType<typeof toXml> {
   const xml = renderXml(toValue(root))
-  // What was read from XML can be written as XML.
+  // A document from XML can always be written as XML.
   if (!xml.ok) throw new Error(xml.error.message)
   return xml
 }
 
-/** Says whether the domain comes through the conversion, by our own reading and by Nix. */
+/** Checks that the domain survives the conversion, by this program and by Nix. */
 function compare({ document, kind }: Source, request: DomainRequest, context: Context): Report {
   const text = orThrow(toNix(document), it => domainMessage(it, context))
   const evaluated = evaluateDomain(text, undefined)
   const again = evaluated.status === 'ok' ? readXml(evaluated.xml) : undefined
   const isSame = again?.ok && canonicalOf(again.value.root) === canonicalOf(document.root)
   if (evaluated.status !== 'missing' && !isSame) {
-    throw new CommandError({
-      code: 'NOT_LOSSLESS',
-      what: `${nameOfFile(context)}: Nix makes another domain of it.`,
-      ...(evaluated.status === 'failed' ? { why: evaluated.output } : {}),
-      remedy: `please report it, with the file and this call: ${context.line}`
-    })
+    const output = evaluated.status === 'failed' ? evaluated.output : undefined
+    throw new CommandError(notLossless(output, context))
   }
   if (!request.quiet) {
-    const isAsked = evaluated.status !== 'missing'
-    const how = isAsked ? 'nix-instantiate renders the same' : evaluated.detail
-    const sides = kind === 'xml' ? 'the XML and its Nix' : 'the Nix and its XML'
-    printNotice(`${nameOfFile(context)}: ${sides} say the same (${how}).`)
+    const detail = evaluated.status === 'missing' ? evaluated.detail : SAME_BY_NIX
+    printNotice(sameDomain(kind, detail, context))
   }
   const guest = guestName(document) ?? null
   const body: DomainBody = {
@@ -131,19 +135,19 @@ function compare({ document, kind }: Source, request: DomainRequest, context: Co
 }
 
 function instructionRemarks({ instructions }: XmlDocument) {
-  const what = 'the instruction "<?…?>" is left out: it is none for libvirt'
-  return instructions.map(start => ({ code: 'INSTRUCTION' as const, path: '', what, start }))
+  const remark = { code: 'INSTRUCTION' as const, path: '', what: INSTRUCTION_OMITTED }
+  return instructions.map(start => ({ ...remark, start }))
 }
 
-function tell({ changes, remarks }: DomainBody, modernizes: boolean): void {
+function printChanges({ changes, remarks }: DomainBody, modernizes: boolean): void {
   const placeOfIt = ({ path, line }: { path: string; line: number | null }) =>
     [...(path === '' ? [] : [path]), ...(line === null ? [] : [`line ${line}`])].join(', ')
   for (const it of changes) {
-    printNotice(`mended ${placeOfIt(it)}:`)
+    printNotice(`modernized ${placeOfIt(it)}:`)
     if (it.before !== null) printNotice(`  - ${it.before}`)
     if (it.after !== null) printNotice(`  + ${it.after}`)
     printNotice(`  Why: ${it.why}.`)
   }
-  if (modernizes && changes.length === 0) printNotice('There was nothing to mend.')
+  if (modernizes && changes.length === 0) printNotice(NOTHING_TO_MODERNIZE)
   for (const it of remarks) printNotice(`note: ${placeOfIt(it)}: ${it.what}.`)
 }

@@ -4,17 +4,14 @@ import { kindOf } from '../../configuration/kind.ts'
 import { MOST_BYTES } from '../../configuration/repository.ts'
 import {
   type Definition,
-  formatPath,
   type Leaf,
   type NixDocument,
-  type NixError,
   type Plan,
   parseDocument
 } from '../../nix/index.ts'
 import { formatPathPattern, startsWith } from '../../nix/path.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
-import type { ApplyProblem } from '../../plan/problem.ts'
 import {
   type OptionAction,
   type OptionRequest,
@@ -22,12 +19,20 @@ import {
 } from '../args/optionArguments.ts'
 import type { Arguments } from '../args/parse.ts'
 import type { CommandRequest } from '../args/request.ts'
-import { type Context, contextOf, nameOfFile } from '../context.ts'
+import { type Context, contextOf } from '../context.ts'
 import { EXIT } from '../exitCodes.ts'
-import { CommandError, type Message, orThrow, usage } from '../message.ts'
-import { applyMessage, hintForPeople, nixMessage } from '../messages/apply.ts'
+import { CommandError, orThrow } from '../message.ts'
+import { nixMessage } from '../messages/apply.ts'
 import { tooBigInput } from '../messages/files.ts'
 import { nextStep } from '../messages/nextStep.ts'
+import {
+  checkMessage,
+  definitionFacts,
+  nothingToEdit,
+  PIPE_MODULE,
+  planMessage,
+  undefinedHere
+} from '../messages/option.ts'
 import { reportChecks, reportEdits, reportFile } from '../output/json.ts'
 import { printMessage, printNotice, type Screens, writeExact } from '../output/output.ts'
 import { type DefinitionReport, emptyBody, type Report, unchanged } from '../report.ts'
@@ -62,7 +67,7 @@ async function editFile(change: OptionChange, request: OptionRequest): Promise<R
   return confirmAndWrite(prepared, { ...request, write }, nextOf(source, sources))
 }
 
-/** How a change gets into the system; nothing where it is not known that the file is part of one. */
+/** The command that builds the system; nothing if it is not known that the file is part of one. */
 function nextOf({ path, doc }: SourceFile, sources: Files): readonly string[] {
   const kind = kindOf(doc)
   const isModule = kind === 'module' || kind === 'generated'
@@ -70,12 +75,12 @@ function nextOf({ path, doc }: SourceFile, sources: Files): readonly string[] {
   return isModule && !isPart() ? nextStep(sources, path) : []
 }
 
-/** The module comes from standard input, and its new text, or the listing, goes to standard output. */
+/** Reads the module from standard input, and writes its new text or the listing to standard output. */
 async function filter(request: OptionRequest): Promise<Report> {
   const { file: name, tail, action, json, quiet, screens } = request
   const context = contextOf(request, name, tail)
   const mode = request.readCheckMode()
-  const input = await readInput('give it the module, e.g. with < configuration.nix', MOST_BYTES)
+  const input = await readInput(PIPE_MODULE, MOST_BYTES)
   if (input.length > MOST_BYTES) throw new CommandError(tooBigInput(MOST_BYTES))
   const doc = parseDocument(decodeModule(input, context))
   if (action.action === 'get') return optionGet(doc, action, context, request)
@@ -121,34 +126,14 @@ function planOption(doc: NixDocument, change: OptionChange, context: Context): P
   return orThrow(edit.plan(), it => planMessage(it, context))
 }
 
-function planMessage(error: NixError, context: Context): Message {
-  if (error.code !== 'BAD_VALUE') return nixMessage(error, context)
-  const { line } = error.at
-  const remedy = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
-  const more = remedy === undefined ? {} : { remedy }
-  return usage(`${error.message}.`, { nothingWritten: true, ...more })
-}
-
-function checkMessage(problem: ApplyProblem, context: Context): Message {
-  const message = applyMessage(problem, context)
-  if (problem.code !== 'PARSE_REJECTED') return message
-  return {
-    ...message,
-    what: `Nix would not accept what ${nameOfFile(context)} would become.`,
-    nothingWritten: true,
-    remedy: 'see whether a name in the value is defined there; text needs quotes, or --string'
-  }
-}
-
 function nothingToDo({ action }: OptionChange, context: Context, quiet: boolean): Report {
-  const state = action === 'remove' ? 'does not say any of this' : 'says all this already'
-  if (!quiet) printNotice(`Nothing to do: ${nameOfFile(context)} ${state}.`)
+  if (!quiet) printNotice(nothingToEdit(action === 'remove', context))
   return unchanged(emptyBody(context.root))
 }
 
 /**
- * Finds the definitions of an option and of what lies below it, or with `flat` all leaves there.
- * They are printed, and where there are none that is said, unless `quiet`; with `json` nothing is.
+ * Finds the definitions of an option and of the options below it, or with `flat` all leaves there. Prints
+ * them unless `json`, and a message if there are none unless `quiet`.
  */
 function optionGet(
   document: NixDocument,
@@ -189,7 +174,7 @@ function leafReport({ path, value }: Leaf): DefinitionReport {
   return { ...namesOf(path), line, column, source: value.text }
 }
 
-/** The path of an option as a person and as a program reads it. */
+/** The path of an option, for people and for programs. */
 function namesOf(path: readonly (string | undefined)[]) {
   return { option: formatPathPattern(path), names: path.map(it => it ?? null) }
 }
@@ -199,22 +184,12 @@ function inOneLine({ option, source }: DefinitionReport): string {
   return `${option} = ${first}${more.length > 0 ? ' …' : ''}`
 }
 
-/** `FILE:LINE:COL PATH = SOURCE`, then what has to hold for it and which priority it has. */
+/** `FILE:LINE:COL PATH = SOURCE`, then its conditions and priorities in a comment. */
 function inFull(definition: DefinitionReport, { file }: Context): string {
-  const { option, line, column, source, inherited } = definition
-  const { conditions = [], priorities = [] } = definition
-  const remarks = [
-    ...(conditions.length > 0 ? [`only if ${conditions.join(' and ')}`] : []),
-    ...(priorities.length > 0 ? [`with ${priorities.join(', ')}`] : []),
-    ...(inherited ? ['inherited'] : [])
-  ]
-  const remark = remarks.length > 0 ? ` # ${remarks.join('; ').replace(/\s+/g, ' ')}` : ''
-  return `${file}:${line}:${column} ${option} = ${source}${remark}`
-}
-
-function undefinedHere(path: readonly string[] | undefined, context: Context): Message {
-  return {
-    code: 'NOT_DEFINED',
-    what: `${nameOfFile(context)} does not define ${path === undefined ? 'anything' : formatPath(path)}.`
-  }
+  const { option, line, column, source, conditions = [], priorities = [] } = definition
+  // A condition is source text, which may have several lines.
+  const inLine = conditions.map(it => it.replace(/\s+/g, ' '))
+  const facts = definitionFacts(inLine, priorities, definition.inherited === true)
+  const comment = facts.length > 0 ? ` # ${facts.join('; ')}` : ''
+  return `${file}:${line}:${column} ${option} = ${source}${comment}`
 }

@@ -80,6 +80,37 @@ export function computedMessage(
   }
 }
 
+/** Nix evaluates the converted domain to another one; `output` if it fails. */
+export function notLossless(output: string | undefined, context: Context): Message {
+  return {
+    code: 'NOT_LOSSLESS',
+    what: `${nameOfFile(context)}: Nix evaluates to another domain.`,
+    ...(output === undefined ? {} : { why: output }),
+    remedy: `please report it, with the file and this call: ${context.line}`
+  }
+}
+
+/** Both forms of a domain are equal; `detail` is how that was found, or why Nix was not asked. */
+export function sameDomain(kind: 'nix' | 'xml', detail: string, context: Context): string {
+  const forms = kind === 'xml' ? 'the XML and its Nix' : 'the Nix and its XML'
+  return `${nameOfFile(context)}: ${forms} are equal (${detail}).`
+}
+
+export const SAME_BY_NIX = 'nix-instantiate renders the same'
+
+export const NOTHING_TO_MODERNIZE = 'There was nothing to modernize.'
+
+/** A processing instruction, which is lost. */
+export const INSTRUCTION_OMITTED = 'the instruction "<?…?>" is omitted: libvirt does not use it'
+
+/** What to do if nothing comes from standard input. */
+export const PIPE_GUEST = 'pass the guest, e.g. with < win10.xml'
+
+/** Standard input can't be read; `errno` is the name of the system's error. */
+export function inputMessage(errno: string, remedy: string): Message {
+  return { code: 'IO_ERROR', what: `standard input could not be read (${errno}).`, remedy }
+}
+
 // Why a guest can't be added to a configuration.
 
 type GuestProblem = Extract<ApplyProblem, { code: `GUEST_${string}` }>

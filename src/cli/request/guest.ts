@@ -15,19 +15,21 @@ import {
   badName,
   domainMessage,
   domainReadMessage,
+  inputMessage,
   otherMonitor,
+  PIPE_GUEST,
   passwordIn
 } from '../messages/guests.ts'
 
-/** The bytes of a file, or of standard input for `-`. What is too big for a domain is not read to its end. */
+/** Reads the bytes of a file, or of standard input for `-`. A file that is too big is not read to its end. */
 export async function readDomainFile(path: string, context: Context): Promise<Uint8Array> {
   if (path !== '-') return readDomainPath(path, context)
-  const input = await readInput('give it the guest, e.g. with < win10.xml', MOST_BYTES)
+  const input = await readInput(PIPE_GUEST, MOST_BYTES)
   if (input.length > MOST_BYTES) throw new CommandError(domainMessage(tooBig(), context))
   return input
 }
 
-/** The same of a file, at once. */
+/** Reads the bytes of a file. */
 function readDomainPath(path: string, context: Context): Uint8Array {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0
   if (size > MOST_BYTES) throw new CommandError(domainMessage(tooBig(size), context))
@@ -35,8 +37,8 @@ function readDomainPath(path: string, context: Context): Uint8Array {
 }
 
 /**
- * What comes from standard input, to its end or until more than `most` bytes have come; `remedy` says
- * what it should be given.
+ * Reads standard input to its end, or until more than `most` bytes were read; `remedy` is for the message if it
+ * can't be read.
  */
 export async function readInput(remedy: string, most: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
@@ -49,27 +51,26 @@ export async function readInput(remedy: string, most: number): Promise<Uint8Arra
     }
   } catch (error) {
     const { code = 'EIO' } = error as NodeJS.ErrnoException
-    const what = `standard input could not be read (${code}).`
-    throw new CommandError({ code: 'IO_ERROR', what, remedy })
+    throw new CommandError(inputMessage(code, remedy))
   }
   return Buffer.concat(parts)
 }
 
-// The guest that --domain names: its file read, and what it needs of the host.
+// The guest of --domain: its file, and what it needs of the host.
 
-/** New identities, each at random. */
+/** Makes random identities. */
 export const identities: Identities = {
   uuid: () => randomUUID(),
   mac: () => `52:54:00:${[...randomBytes(3)].map(it => it.toString(16).padStart(2, '0')).join(':')}`
 }
 
-/** Reads the guest in the file that `--domain` names. */
+/** Reads the guest in the file of `--domain`. */
 export function readGuest(file: string, context: Context): Guest {
   const bytes = readDomainPath(resolve(file), { ...context, file: resolve(file) })
   const domain = orThrow(readDomain(bytes), it => domainMessage(it, { ...context, file }))
   const { text: xml, document } = domain
   const name = guestName(document)
-  // As far as libvirt and our modules take it for a name.
+  // Other names are rejected by libvirt or by the modules.
   if (name === undefined || !isName(name)) throw new CommandError(badName(name, file))
   const type = attributeOf(document.root, 'type') ?? 'kvm'
   if (!['kvm', 'qemu'].includes(type)) throw new CommandError(otherMonitor(type, file))
@@ -84,8 +85,8 @@ export function readGuest(file: string, context: Context): Guest {
 }
 
 function isName(name: string): boolean {
-  // virsh looks for these before it looks for a name.
+  // virsh takes these for an ID or a UUID.
   const isTakenForAnother = /^\s*\+?\d+$|^[\da-f-]{36}$/i.test(name)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are not allowed in a name
   return !isTakenForAnother && /^[^/.\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$/.test(name)
 }
