@@ -140,7 +140,7 @@ test.concurrent.for([
   [
     'a network of libvirt',
     "<devices><interface type='network'><mac address='52:54:00:00:00:01'/><source network='lan'/></interface></devices>",
-    'small needs the network lan of libvirt. See that it is there and started: virsh net-list --all'
+    'small needs the network lan of libvirt. Check that it exists and is started: virsh net-list --all'
   ],
   [
     'a bridge that nobody has',
@@ -155,7 +155,7 @@ test.concurrent.for([
   [
     'a device by QEMU alone',
     "<qemu:commandline><qemu:arg value='-device'/><qemu:arg value='vfio-pci,host=41:00.0'/></qemu:commandline>",
-    '0000:41:00.0 is given to small by a <qemu:arg>, so libvirt does not prepare it. Put a <hostdev> in its place.'
+    '0000:41:00.0 is given to small by a <qemu:arg>, so libvirt does not prepare it. Use a <hostdev> instead.'
   ]
 ] as const)('%s', async ([_, inner, note], { expect }) => {
   const { told, options } = await planned(small(inner))

@@ -150,8 +150,8 @@ test('check finds the same after it, --fix mends it, and undo goes all the way b
       Nothing to do: /etc/nixos/configuration.nix is already up to date.
       ${NOTES.trimEnd()}
       ${willBe(11)
-        .replace('Will be a problem', 'Is a problem already')
-        .replace(`once this is written: ${MENDING}`, MENDING_ALL)}
+        .replace('New problem', 'Existing problem')
+        .replace(`after this is written: ${MENDING}`, MENDING_ALL)}
       `
   })
   const checked = await run(place, CHECK)

@@ -218,7 +218,9 @@ test.concurrent.each(['x570-two-makers', 'two-identical', 'iommu-off'])(
     expect(await place.run(call('apply', machine, '--gpu', gpu))).toEqual({
       code: 0,
       stdout: '',
-      stderr: expect.stringMatching(/^Nothing to do: \S+ says all this already\.\n(?:Card|IOMMU): /)
+      stderr: expect.stringMatching(
+        /^Nothing to do: \S+ is already up to date\.\n(?:Card|IOMMU type): /
+      )
     })
     expect(place.snapshot()).toEqual(before)
   }

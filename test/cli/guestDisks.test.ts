@@ -155,7 +155,7 @@ test.concurrent('the root folder, shared with write access', async ({ expect }) 
 test.concurrent('what can only be read is told', async ({ expect }) => {
   expect((await planned(disk('/dev/nvme0n1', '<readonly/>'))).told).toEqual([
     'Guest: small; its file is yours to edit.',
-    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). What it sees there changes beneath it, so it may see damage that is none.'
+    'Note: win10.xml:6: small can read /dev/nvme0n1, which this system uses: /boot (nvme0n1p1) and / (nvme0n1p2). The host changes the data meanwhile, so the guest may see damage that does not exist.'
   ])
 })
 
@@ -317,7 +317,7 @@ test.concurrent('a volume group that the start activates, of a guest that has Li
       vfio-patch: win10.xml:6: small would get /dev/disk/by-id/ata-B, which this system uses: LVM ubuntu--vg-lv--1 (sdb). Nothing was written.
         Why: ${WHY}
         Do:  give small another disk or an image file: change it in win10.xml;
-             or free the disk first (vgchange -an ubuntu-vg, and vgchange --setautoactivation n ubuntu-vg so that the next start leaves it alone), then run this again
+             or free the disk first (vgchange -an ubuntu-vg, and vgchange --setautoactivation n ubuntu-vg so that it is not activated at the next boot), then run this again
       `
   })
 })

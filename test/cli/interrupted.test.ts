@@ -90,9 +90,7 @@ needing('strace').each([
     expect(said(first).stderr).toBe(expected[outcome as keyof typeof expected])
     if (outcome !== 'nothing') {
       const way =
-        outcome === 'finished'
-          ? 'finish it and then undo the last run'
-          : 'take it back and stop there'
+        outcome === 'finished' ? 'finish it and then undo the last run' : 'revert it and stop there'
       expect(said(dry)).toEqual({
         code: 1,
         stderr: text`

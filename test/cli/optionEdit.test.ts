@@ -124,7 +124,7 @@ test.concurrent('add --lines: lines of a text, also of one on one line or a new 
 })
 
 test.concurrent('remove: an item, a line, an option', async () => {
-  const gone = nothing('does not say any of this')
+  const gone = nothing('has none of this')
   await check(
     ['remove', 'pc.nix', 'services.openssh.ports', '22'],
     'ports = [ 22 ]',

@@ -132,7 +132,7 @@ test('undo asks, too', async () => {
     -
        system.stateVersion = "26.05";
      }
-    Take this back? [y/N]${' '}
+    Undo this? [y/N]${' '}
     `
   expect(await onTerminal(place, call, { steps })).toMatchObject({
     terminal: `${shown}Nothing was written.\n`,

@@ -48,7 +48,7 @@ const AFTER = text`
   }
   `
 const LEAVES =
-  'Leaves configuration.nix:LINE, as it is not in specialisation.vfio: PCI_NOMSI, pci=nomsi turns off message signalled interrupts for all devices.'
+  'Not replaced: configuration.nix:LINE, which is not in specialisation.vfio: PCI_NOMSI, pci=nomsi turns off message signalled interrupts for all devices.'
 
 test('from apply to remove, and undo', async () => {
   const place = given()

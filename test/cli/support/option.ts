@@ -59,7 +59,7 @@ export function changed(stdout: string, written: boolean): Outcome {
   return { code: written ? 0 : 1, stdout, stderr: shown + (written ? wrote : '') }
 }
 
-export function nothing(why = 'says all this already'): Outcome {
+export function nothing(why = 'is already up to date'): Outcome {
   return { code: 0, stdout: '', stderr: `Nothing to do: ${FILE} ${why}.\n` }
 }
 
