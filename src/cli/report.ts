@@ -68,7 +68,7 @@ export interface PlanBody {
   /** Notes for the user, in sentences. */
   notes: readonly string[]
   checks: readonly CheckReport[]
-  /** The run that `undo` takes back. */
+  /** The run that `undo` undoes. */
   backup: { id: string; dir: string } | null
 }
 
@@ -120,7 +120,7 @@ export interface EditReport {
 }
 
 export interface ActionReport {
-  /** `git-add-intent` registers a new file, `git-forget` takes such an entry back. */
+  /** `git-add-intent` registers a new file, `git-forget` removes such an entry. */
   kind: 'git-add-intent' | 'git-forget'
   path: string
   /** The user that git runs as. */

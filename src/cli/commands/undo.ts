@@ -172,7 +172,7 @@ function refusalOf(problem: FileProblem, reverted: Run, context: Context): Messa
   return { ...message, remedy }
 }
 
-/** The patch, whole where a program reads it; on a terminal files that come or go by name only. */
+/** Shows the patch; on a terminal created and deleted files by name only. */
 function show(
   changed: readonly ChangedFile[],
   { files }: PlanBody,

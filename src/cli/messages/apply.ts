@@ -179,7 +179,7 @@ function notTakenOver(
   const shown = obstacles.slice(0, MOST_SHOWN)
   const placed = shown.map(it => ({ ...it, place: placeOf(it.text, it.range.start) }))
   const isOne = obstacles.length === 1
-  const spell = ({ path, place }: (typeof placed)[number]) =>
+  const placeText = ({ path, place }: (typeof placed)[number]) =>
     `${nameOf(path)}:${place.line}:${place.column}`
   const excerpt = placed.flatMap(it => {
     const taken = 4 + `${it.place.line} | `.length + 2
@@ -189,7 +189,7 @@ function notTakenOver(
     const gap = ' '.repeat(`${it.place.line} | `.length)
     return isOne
       ? lines
-      : [`${spell(it)}: ${it.what}`, ...lines, `${gap}Do: ${it.advice ?? ADVICE[it.kind]}`]
+      : [`${placeText(it)}: ${it.what}`, ...lines, `${gap}Do: ${it.advice ?? ADVICE[it.kind]}`]
   })
   const rest = obstacles.length - shown.length
   const { line, column } = placeOf(first.text, first.range.start)
@@ -260,7 +260,7 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
  */
 export function hintForPeople(hint: string, file: string, line: number): string {
   return hint
-    .replace(/, or choose this definition$/, `, or edit line ${line} of ${file} by hand`)
+    .replace(/, or choose this definition$/, `, or edit line ${line} of ${file} yourself`)
     .replace(/, or choose one of them$/, ', then run this again')
     .replace(/^give each line as a string.*/, 'give lines, each as one value, with --string')
     .replace(

@@ -21,13 +21,13 @@ export function diskMessage(
   const place = start === undefined ? undefined : placeOf(guest.xml, start)
   const { file } = guest
   const where = place === undefined ? file : `${file}:${place.line}`
-  const besides = rest.map(it => `besides, ${usedBy(it, guest.name, nameOf)}.`)
+  const others = rest.map(it => `besides, ${usedBy(it, guest.name, nameOf)}.`)
   return {
     code: 'CARRIES_DISK',
     what: `${where}: ${usedBy(first, guest.name, nameOf)}.`,
     nothingWritten: true,
     ...(place === undefined ? {} : { at: { path: file, ...place } }),
-    why: [whyNot(first), ...besides].join('\n'),
+    why: [whyNot(first), ...others].join('\n'),
     remedy: remedyFor(first, guest)
   }
 }

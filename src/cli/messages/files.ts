@@ -61,7 +61,7 @@ export function leftMessage(left: readonly string[]): Message {
   }
 }
 
-/** Why a file has too many bytes; `size` is undefined where it is not known. */
+/** Why a file has too many bytes; `size` is undefined if it is not known. */
 function tooBig(name: string, size: number | undefined, most: number): Words {
   const limit = `a Nix file may have ${inMiB(most)}`
   const has = size === undefined ? '' : `it has ${inMiB(size)}, and `

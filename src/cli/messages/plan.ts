@@ -28,8 +28,8 @@ export function replacementLine({ message, at }: ReplacedReport, code: string): 
 }
 
 /** An import that the modules of vfio-patch replace. */
-export function replacedImport(spelling: string, option: string): string {
-  return `${spelling} declares ${option}, and so do the modules of vfio-patch`
+export function replacedImport(name: string, option: string): string {
+  return `${name} declares ${option}, and so do the modules of vfio-patch`
 }
 
 /**
@@ -43,15 +43,15 @@ export function takeOverNotes(
 ): string[] {
   const nameOf = (path: string) => pathIn(folder, path)
   // A module with the same name as one of vfio-patch is renamed.
-  const aside = files.filter(it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom))
-  const names = modules.filter(it => !aside.some(({ ownershipFrom }) => ownershipFrom === it)).map(nameOf)
+  const renamed = files.filter(it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom))
+  const names = modules.filter(it => !renamed.some(({ ownershipFrom }) => ownershipFrom === it)).map(nameOf)
   return [
     ...(names.length > 0
       ? [
           `Kept: ${list(names)}; this configuration no longer imports ${names.length === 1 ? 'it' : 'them'}.`
         ]
       : []),
-    ...aside.map(it => `Renamed: ${nameOf(it.ownershipFrom ?? '')} is kept as ${nameOf(it.path)}.`),
+    ...renamed.map(it => `Renamed: ${nameOf(it.ownershipFrom ?? '')} is kept as ${nameOf(it.path)}.`),
     ...notes.map(it => `Note: ${takeOverNote(it)}`)
   ]
 }

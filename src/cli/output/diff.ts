@@ -1,4 +1,4 @@
-// How a planned file is shown: its name, its group, its patch.
+// The names, groups and patches of changed files.
 
 import { createRequire } from 'node:module'
 import { basename, dirname, relative } from 'node:path'
@@ -9,42 +9,41 @@ import type { PlannedFile } from '../../plan/changes.ts'
 import type { TargetFile } from '../../storage/read.ts'
 import { paint, reverse, type Screen } from './output.ts'
 
-/** Whether a planned file is a module of ours, or was one. */
+/** Whether a planned file is a module of vfio-patch, or was one. */
 export function isOwnModule({ before, after }: Pick<PlannedFile, 'before' | 'after'>): boolean {
   return [before, after].some(it => stampOf(it ?? '') !== 'none')
 }
 
-/** A path as people read it: relative to the configuration's folder where it lies in it. */
+/** A path relative to the configuration's folder if it is inside, else the whole path. */
 export function shortName(configuration: TargetFile, path: string): string {
   const folder = dirname(configuration.realpath)
   return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : path
 }
 
-/** A planned file's name as a patch and a person want it: relative to the configuration's folder. */
+/** The name of a planned file in a patch: its path relative to the configuration's folder, else its base name. */
 export function nameIn(configuration: TargetFile, path: string): string {
   const folder = dirname(configuration.realpath)
   return path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : basename(path)
 }
 
-/** A path relative to a folder where it lies in it, else as it is. */
+/** A path relative to a folder if it is inside, else the whole path. */
 export function pathIn(folder: string, path: string): string {
   const inside = relative(folder, path)
   return inside.startsWith('..') ? path : inside
 }
 
-// Modules are created and deleted together, so their folder is named instead of each of them.
+// Modules are created and deleted together, so messages name their folder instead of each file.
 
-/** A file, or all those in one folder that the same happens to. */
+/** A file, or all files of a folder with the same action. */
 interface FileGroup<T> {
-  /** The path of the file, or that of the folder with a slash at its end. */
+  /** The path of the file, or of the folder with a slash at its end. */
   name: string
   files: readonly T[]
 }
 
 /**
- * Puts those files that `isModule` into groups by their folder and by `kindOf`, each in the place of its
- * first file. One that is alone keeps its own name, and so do all other files. What lies in `_lib` belongs to
- * the folder around it.
+ * Groups the modules (`isModule`) by folder and by `kindOf`, each group in the place of its first file. A single
+ * module keeps its own name, and so do all other files. Files in `_lib` belong to the parent folder.
  */
 export function groupFiles<T>(
   files: readonly T[],
@@ -72,11 +71,11 @@ export function folderOfModule(path: string): string {
   return basename(folder) === '_lib' ? dirname(folder) : folder
 }
 
-// Not by the index: undo has to work where the parser can't be loaded.
+// Not imported from nix/index.ts: undo has to work without the parser.
 
-/** A file's change for the reader: `before` undefined for a new file, `after` for one that goes. */
+/** The change of a file: `before` is undefined for a new file, `after` for a deleted one. */
 interface ShownFile {
-  /** As the patch names it, relative to the folder that it applies in. */
+  /** The name in the patch, relative to the folder that it applies in. */
   name: string
   before: string | undefined
   after: string | undefined
@@ -84,14 +83,14 @@ interface ShownFile {
 
 /** A patch that `git apply` and `patch -p1` take in the folder of the configuration. */
 export function patchOf({ name, before, after }: ShownFile, context: number): string {
-  // A name with a space in it ends at a tab for `patch`, as git writes it.
+  // `patch` reads a name with a space up to a tab, which git writes.
   const file = name.includes(' ') ? `${name}\t` : name
   const patch = withQuotes(diffTexts(before ?? '', after ?? '', { file, context }), name)
   if (before === undefined) return patch.replace(/^--- .*/, '--- /dev/null')
   return after === undefined ? patch.replace(/^(--- .*\n)\+\+\+ .*/, '$1+++ /dev/null') : patch
 }
 
-/** A name with a control character, a quote or a backslash in it, in quotes as git reads and writes it. */
+/** Quotes a name with a control character, a quote or a backslash as git does. */
 function withQuotes(patch: string, name: string): string {
   if (patch === '' || !/["\\\p{Cc}]/u.test(name)) return patch
   const quoted = name.replace(/["\\\p{Cc}]/gu, it => {
@@ -103,12 +102,12 @@ function withQuotes(patch: string, name: string): string {
 }
 
 /**
- * A patch with colours, and in reverse the words that changed where one line took the place of
- * another. Without colours it is the patch itself.
+ * A patch with colors; if one line replaced another, the changed words are in reverse. Without colors it is the
+ * patch itself.
  */
 export function paintPatch(patch: string, screen: Screen): string {
   if (!screen.color || patch === '') return patch
-  // With Windows line ends a style has to end before that of its line.
+  // With CRLF line endings a style has to end before the CR.
   const lines = patch.split(/\r?\n/)
   const ends = patch.match(/\r?\n/g) ?? []
   const painted = lines.map((line, i) => {
@@ -128,7 +127,7 @@ function isHeader(lines: readonly string[], i: number): boolean {
   return line.startsWith('---') ? next.startsWith('+++ ') : last.startsWith('--- ')
 }
 
-/** The line that took this one's place, or had it, if exactly one was removed and one added here. */
+/** The line that replaced this one or that it replaced, if one line was removed here and one was added. */
 function pairOf(lines: readonly string[], i: number, step: 1 | -1): string | undefined {
   const [own, other] = step === 1 ? ['-', '+'] : ['+', '-']
   const at = (k: number) => (lines[k] ?? ' ')[0]

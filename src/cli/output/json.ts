@@ -22,7 +22,7 @@ import { patchOf } from './diff.ts'
 
 const SCHEMA_VERSION = 1
 
-/** What a command does, so that also its failures have the fields of its document. */
+/** The kind of a command's document, so that its failures have the same fields. */
 export type DocumentKind = 'scan' | 'plan' | 'runs' | 'option' | 'domain' | 'check' | 'error'
 
 const EMPTY = {
@@ -39,8 +39,8 @@ const EMPTY = {
 } as const
 
 /**
- * The document that `--json` prints, and a line end. Its fields are described in docs/json.md; they
- * only ever become more. What could control a terminal is escaped.
+ * The document that `--json` prints, with a line ending. docs/json.md describes its fields, which are only ever
+ * added to. Characters that could control a terminal are escaped.
  */
 export function jsonDocument(report: Report, command: string | null, kind: DocumentKind): string {
   const { exit, outcome, error, warnings = [], earlierRuns = [], body } = report
@@ -73,23 +73,22 @@ function plain(message: Message) {
   }
 }
 
-// From a plan to its report. Nothing here needs the parser: an undo has to work where
-// it can't be loaded.
+// From a plan to its report. Nothing here needs the parser: undo has to work without it.
 
-/** A file that changes: its texts are undefined where there is none. */
+/** A file that changes: `before` is undefined for a new file, `after` for a deleted one. */
 export interface ChangedFile {
-  /** As the user knows it; `realpath` is without links. */
+  /** As the user named it; `realpath` is without symlinks. */
   path: string
   realpath: string
-  /** As the patch names it. */
+  /** The name in the patch. */
   name: string
   before: string | undefined
   after: string | undefined
-  /** What changes in it; nothing where it is taken as a whole. */
+  /** Its edits; none if the whole file is replaced. */
   edits?: readonly EditReport[]
 }
 
-/** The report of a file; `lines` is how many the patch shows around a change. */
+/** The report of a file; `lines` is the number of context lines in the patch. */
 export function reportFile(file: ChangedFile, lines: number): FileReport {
   const { path, realpath, name, before, after, edits = [] } = file
   const bytes = after === undefined ? undefined : Buffer.from(after)
@@ -125,26 +124,26 @@ export function reportChecks(check: ParseCheck): CheckReport[] {
 function fileState(path: string, text: string): FileState {
   const bytes = Buffer.from(text)
   const content = { sha256: sha256(bytes), size: bytes.length }
-  // Standard input is none, and what has gone since then is found out when it is written.
+  // Standard input has no status. A file that was deleted since is noticed when it is written.
   const stat = path === '-' ? undefined : lstatSync(path, { throwIfNoEntry: false })
   if (!stat) return content
   const mode = (stat.mode & 0o7777).toString(8).padStart(4, '0')
   return { ...content, mode, uid: stat.uid, gid: stat.gid }
 }
 
-/** Why edits are made. */
+/** The reasons for edits. */
 interface EditReasons {
-  /** The command, which is named where nothing else asked. */
+  /** The command, which is the rule if there is no other. */
   command: string
   /** The options whose values come from `--gpu`. */
   byCard?: readonly string[] | undefined
   /** The options whose values, or those below them, come from `--domain`. */
   byGuest?: readonly string[] | undefined
-  /** What is replaced, and the options that are edited for it. */
+  /** What is replaced, and the options that this edits. */
   replaced?: readonly { code: string; options: readonly string[]; at: { line: number } }[]
 }
 
-/** The options whose values lie in a piece of the text, or around it. */
+/** The options whose values overlap a range of the text. */
 function optionsAt(document: NixDocument, start: number, length: number): string[] {
   const end = start + length
   return document
@@ -157,10 +156,7 @@ function optionsAt(document: NixDocument, start: number, length: number): string
     .map(it => formatPathPattern(it.path))
 }
 
-/**
- * What asked for an edit of this option, as the user knows it: a flag, the codes of what is replaced, else
- * the command.
- */
+/** The rules for an edit of this option: a flag, the codes of what is replaced, else the command. */
 function rulesOf(option: string, reasons: EditReasons): string[] {
   const { command, byCard = [], byGuest = [], replaced = [] } = reasons
   if (command !== 'apply' && command !== 'diff') return [command]
@@ -175,10 +171,7 @@ function rulesOf(option: string, reasons: EditReasons): string[] {
   return [rule ?? command]
 }
 
-/**
- * The edits of a plan with their reasons: the options that each touches, and what asked for these
- * (`rulesOf`).
- */
+/** The edits of a plan with their reasons: the options that each changes, and the rules for these (`rulesOf`). */
 export function reportEdits(
   before: NixDocument,
   edits: readonly Edit[],
@@ -186,7 +179,7 @@ export function reportEdits(
 ): EditReport[] {
   if (edits.length === 0) return []
   const after = before.edited(edits)
-  // A new name touches no value.
+  // A rename changes no value.
   const renamed = (line: number) =>
     (reasons.replaced ?? [])
       .filter(it => it.at.line === line)

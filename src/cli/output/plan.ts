@@ -32,9 +32,9 @@ export interface Prepared {
   replaced?: readonly Replacement[]
   /** Lines that the user has to read before deciding. */
   notes?: readonly string[]
-  /** The options whose values come from a card that was named. */
+  /** The options whose values come from `--gpu`. */
   byCard?: readonly string[]
-  /** The options whose values come from the guest that was named. */
+  /** The options whose values come from `--domain`. */
   byGuest?: readonly string[]
   guest?: GuestReport
   dark?: DarkPrompt

@@ -1,4 +1,4 @@
-// The questions of an `apply` whose flags don't tell what to set up. Plain lines, so that they work over ssh and
+// The questions of an `apply` whose flags leave open what to set up. Plain lines, so that they work over ssh and
 // on a serial console.
 
 import { readFileSync } from 'node:fs'

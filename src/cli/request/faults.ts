@@ -42,9 +42,9 @@ export interface Inspection {
 }
 
 /** The same machine compared with other files. */
-export function inspectAgain(looked: Inspection, { files, facts }: Faults): Inspection {
-  const { host, on } = looked
-  return host && on ? { host, on: compareWithMachine(files, facts, host.machine) } : looked
+export function inspectAgain(inspection: Inspection, { files, facts }: Faults): Inspection {
+  const { host, on } = inspection
+  return host && on ? { host, on: compareWithMachine(files, facts, host.machine) } : inspection
 }
 
 /** The findings in the files, and those of the machine if it was read. */
@@ -68,8 +68,8 @@ export function inspectMachine(
 ): Inspection {
   // A folder of --sysfs has to be valid, whatever the files contain.
   const isNamed = request.sysfs !== undefined
-  const isAsked = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
-  if (!isAsked && !isNamed) return {}
+  const givesDevices = viewsOf(files.flatMap(withParts), facts).some(passesDevices)
+  if (!givesDevices && !isNamed) return {}
   const owners = new Set(files.map(it => hostMatch(it.doc, request)))
   const owner = owners.has('this') ? 'this' : owners.has('other') ? 'other' : 'unknown'
   if (owner === 'other' || (request.root !== '/' && !isNamed)) return {}
@@ -85,29 +85,28 @@ export function inspectMachine(
 // Others have their own notes, are refused, or concern what was not built yet.
 const OF_MACHINE: readonly LintCode[] = ['HUGEPAGES_TOO_MANY', 'SHARED_ID']
 
-/** What a plan leads to, as far as `check` sees it. */
+/** What `check` finds in the result of a plan. */
 interface Regressions {
-  /** A sentence or two for each fault. */
+  /** A note for each problem. */
   notes: string[]
-  /** The passphrase prompt that nobody would see, if there is one. */
+  /** The invisible passphrase prompt, if there is one. */
   dark?: DarkPrompt
 }
 
 /**
- * Each problem that the files would have once they are as planned, and don't have now; nothing of what
- * they have already, but for an invisible passphrase prompt where the run names devices. Places are those
- * of the result.
+ * The problems that the plan adds to the files. An invisible passphrase prompt that they already have is
+ * included if the run names devices. Places refer to the result of the plan.
  */
 export function regressions(inputs: ApplyInputs, planned: Configuration): Regressions {
   const { target, configuration, request, context } = inputs
-  const now = findFaults(configuration, request.release)
-  const then = findFaults(planned, request.release)
-  const inspection = inspectForRun(then, inputs)
-  const known = faultsOf(now, inspectAgain(inspection, now))
-  const found = faultsOf(then, inspection).map((finding): Regression => {
+  const before = findFaults(configuration, request.release)
+  const after = findFaults(planned, request.release)
+  const inspection = inspectForRun(after, inputs)
+  const known = faultsOf(before, inspectAgain(inspection, before))
+  const found = faultsOf(after, inspection).map((finding): Regression => {
     const same = known.findIndex(other => isSameFinding(other, finding))
     if (same !== -1) known.splice(same, 1)
-    const doc = then.files.find(file => file.path === finding.path)?.doc
+    const doc = after.files.find(file => file.path === finding.path)?.doc
     const { line } = placeOf(doc?.text ?? '', finding.range.start)
     const where = `${shortName(target, finding.path)}:${line}`
     return { finding, where, isNew: same === -1 }
@@ -165,9 +164,9 @@ function inspectForRun(
 }
 
 /** Problems, and notes on a prompt that may be invisible. */
-function faultsOf(faults: Faults, looked: Inspection): Finding[] {
+function faultsOf(faults: Faults, inspection: Inspection): Finding[] {
   const ofText = new Set(faults.findings)
-  return withMachine(faults, looked).findings.filter(
+  return withMachine(faults, inspection).findings.filter(
     it => isDark(it) || (it.level === 'problem' && (ofText.has(it) || OF_MACHINE.includes(it.code)))
   )
 }

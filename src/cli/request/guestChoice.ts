@@ -145,8 +145,8 @@ function optionsByGuest(before: Settings, after: Settings): string[] {
 }
 
 /**
- * What becomes of the file of a guest, which lies with our modules in `folder`. `virtual` are the addresses of
- * the virtual functions of the machine that libvirt is to manage; undefined where that is not looked at.
+ * Plans the file of a guest, which is in the folder of the modules (`folder`). `virtual` are the addresses of the
+ * virtual functions of the machine that libvirt is to manage; undefined if the machine was not read.
  */
 export function guestFile(
   { name, document, file }: Guest,
