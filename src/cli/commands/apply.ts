@@ -218,8 +218,8 @@ function freeFolder(configuration: string, taken: TakeOver | undefined): string 
 
 /** The folder with installed modules that the target itself imports, relative to the target's folder. */
 function installedFolderOf({ target, installedFolders }: Configuration): string | undefined {
-  const own = installedFolders.find(it => it.importer === target.path)
-  const inside = own && relative(dirname(target.path), own.path)
+  const folder = installedFolders.find(it => it.importer === target.path)
+  const inside = folder && relative(dirname(target.path), folder.path)
   return inside === undefined || inside.startsWith('..') ? undefined : inside
 }
 

@@ -25,7 +25,7 @@ import { applyMessage, nixMessage, tooBigNotes } from '../messages/apply.ts'
 import { fixesLine, notFixedLine, summary, thingLine, thingsTitle } from '../messages/check.ts'
 import type { Names } from '../messages/devices.ts'
 import { nextStep } from '../messages/nextStep.ts'
-import { openWayNote } from '../messages/output.ts'
+import { writableByOthersNote } from '../messages/output.ts'
 import { shortName } from '../output/diff.ts'
 import {
   drawnByToolkit,
@@ -79,7 +79,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const fixable = fixes.ok
     ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
     : 0
-  const warning = openWayNote(target)
+  const warning = writableByOthersNote(target)
   const unread = tooBigNotes(inTexts)
   const shown = { faults, nameOf, body, inspection, fixable, warning, unread }
   return request.fix

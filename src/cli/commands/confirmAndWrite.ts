@@ -22,12 +22,12 @@ import { EXIT } from '../exitCodes.ts'
 import type { Message } from '../message.ts'
 import { obstacleMessage } from '../messages/files.ts'
 import {
-  ledToRootsMessage,
-  openWayNote,
-  outputLedMessage,
   patchMessage,
-  reachesRootsMessage,
-  replacesMessage
+  redirectedChangeMessage,
+  redirectedFileMessage,
+  redirectedOutputMessage,
+  replacesMessage,
+  writableByOthersNote
 } from '../messages/output.ts'
 import {
   backupLine,
@@ -40,7 +40,7 @@ import {
   WRITE_QUESTION,
   writtenLine
 } from '../messages/write.ts'
-import { folderOfModule, isOwnModule, nameIn } from '../output/diff.ts'
+import { folderOfModule, isInstalledModule, nameIn } from '../output/diff.ts'
 import { reportActions, reportChecks, reportEdits, reportFile } from '../output/json.ts'
 import { printNotice, relayError } from '../output/output.ts'
 import { type Prepared, patchOfPlan, showPlan } from '../output/plan.ts'
@@ -90,9 +90,10 @@ export async function confirmAndWrite(
 /** Why the files of a plan can't be written. */
 function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
   const paths = plan.files.map(it => it.path)
-  const led =
-    ledToRootsMessage(context, target.realpath) ?? reachesRootsMessage(context, target, paths)
-  if (led) return led
+  const redirected =
+    redirectedFileMessage(context, target.realpath) ??
+    redirectedChangeMessage(context, target, paths)
+  if (redirected) return redirected
   for (const path of paths) {
     const obstacle = findObstacle(path)
     if (obstacle) return obstacleMessage(obstacle, context)
@@ -104,7 +105,7 @@ function obstacleTo({ plan, target, context }: Prepared): Message | undefined {
 function accessNotes(target: TargetFile, writes: boolean): string[] {
   const folder = dirname(target.realpath)
   const lender = writes ? sudoCallerOwning(folder, knownPeople()) : null
-  const open = openWayNote(target)
+  const open = writableByOthersNote(target)
   return [
     ...(lender === null ? [] : [lenderNote(folder, lender)]),
     ...(open === undefined ? [] : [open])
@@ -160,15 +161,15 @@ function planBody(
 /** `Wrote FOLDER/ (new) and FILE.`, `Wrote FILE. Removed the modules in FOLDER/.` */
 function summaryOf({ plan, target, context }: Prepared): string {
   const others = plan.files.filter(it => it.path !== target.realpath)
-  const gone = foldersOf(others.filter(it => it.after === undefined))
-  const written = others.filter(it => isOwnModule(it) && it.after !== undefined)
+  const removed = foldersOf(others.filter(it => it.after === undefined))
+  const written = others.filter(it => isInstalledModule(it) && it.after !== undefined)
   const isNew = written.every(it => it.before === undefined)
-  const names = others.filter(it => !isOwnModule(it)).map(it => it.path)
+  const names = others.filter(it => !isInstalledModule(it)).map(it => it.path)
   // The plan already tells which modules are renamed.
-  if (gone.length === 0)
+  if (removed.length === 0)
     names.push(...foldersOf(written).map(it => `${it}${isNew ? ' (new)' : ''}`))
   if (plan.configuration.changed) names.push(context.file)
-  return writtenLine(names, gone)
+  return writtenLine(names, removed)
 }
 
 function foldersOf(files: readonly PlannedFile[]): string[] {
@@ -252,7 +253,7 @@ function savePatch(path: string, prepared: Prepared, planned: PlanBody): Message
   const target = locateOutput(named)
   if (!target.ok) return patchMessage(path, target.error, isLink(named))
   if (isRedirectedToRootOnly(named, target.value.path)) {
-    return outputLedMessage('-o', path, target.value.path)
+    return redirectedOutputMessage('-o', path, target.value.path)
   }
   const patch = Buffer.from(patchOfPlan(prepared, planned))
   const problem = writeOutput(target.value, patch, prepared.target)

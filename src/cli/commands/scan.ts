@@ -21,7 +21,7 @@ import { readScanRequest, type ScanRequest } from '../args/request.ts'
 import { EXIT } from '../exitCodes.ts'
 import { CommandError, orThrow } from '../message.ts'
 import { callDevice, iommuName, type Names, whyNot } from '../messages/devices.ts'
-import { dumpMessage, dumpNotEmpty, outputLedMessage } from '../messages/output.ts'
+import { dumpMessage, dumpNotEmpty, redirectedOutputMessage } from '../messages/output.ts'
 import {
   type Advice,
   cardAdvice,
@@ -87,7 +87,7 @@ function saveDump(folder: string, texts: ReadonlyMap<string, string>, names: Nam
   if (isLink(named)) throw new CommandError(failed({ code: 'NOT_REGULAR', path: named }, true))
   const path = orThrow(locateFolder(named), failed)
   if (isRedirectedToRootOnly(named, path)) {
-    throw new CommandError(outputLedMessage('--dump', folder, path))
+    throw new CommandError(redirectedOutputMessage('--dump', folder, path))
   }
   const folders = missingFolders(path)
   const unmade = makeFolders(folders)
@@ -175,8 +175,8 @@ function adviceFor(
   const functions = virtual.filter(it => it.verdict === 'free').map(it => it.device)
   const example = functions.find(it => it.class.startsWith('03')) ?? functions[0]
   if (example !== undefined) return virtualAdvice(functions.length, callDevice(example, names))
-  const own = candidates.find(it => !it.card.isIntegrated) ?? first
-  return own.verdict === 'separate'
-    ? lastCardAdvice(nameOf(own), addressOf(own), whyOf(own))
-    : noCardAdvice(nameOf(own), whyOf(own))
+  const closest = candidates.find(it => !it.card.isIntegrated) ?? first
+  return closest.verdict === 'separate'
+    ? lastCardAdvice(nameOf(closest), addressOf(closest), whyOf(closest))
+    : noCardAdvice(nameOf(closest), whyOf(closest))
 }

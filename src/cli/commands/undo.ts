@@ -17,7 +17,7 @@ import { EXIT } from '../exitCodes.ts'
 import { type Message, orThrow } from '../message.ts'
 import { readMessage } from '../messages/files.ts'
 import { registrationLines } from '../messages/git.ts'
-import { ledToRootsMessage } from '../messages/output.ts'
+import { redirectedFileMessage } from '../messages/output.ts'
 import {
   BUILD_AGAIN,
   changedByRun,
@@ -27,7 +27,7 @@ import {
   stillImports,
   WORDS
 } from '../messages/undo.ts'
-import { groupFiles, isOwnModule, paintPatch } from '../output/diff.ts'
+import { groupFiles, isInstalledModule, paintPatch } from '../output/diff.ts'
 import { type ChangedFile, reportActions, reportFile } from '../output/json.ts'
 import { printNotice, type Screens, writeExact } from '../output/output.ts'
 import { confirm } from '../prompt/prompt.ts'
@@ -126,13 +126,13 @@ async function carryOut(
     for (const note of notes) printNotice(`Note: ${note}`)
   }
   if (!write.writes) return { exit: EXIT.differences, outcome: 'planned', body: planned }
-  const led = realpath === undefined ? undefined : ledToRootsMessage(start, realpath)
-  if (led) return fail(led, planned)
+  const redirected = realpath === undefined ? undefined : redirectedFileMessage(start, realpath)
+  if (redirected) return fail(redirected, planned)
   const refusal = await confirm(words.question, request)
   if (refusal) return { ...refusal, body: planned }
   const target = recordedTarget(reverted, realpath)
-  const whole = { ...purpose, ...(target === undefined ? {} : { target }) }
-  const writing = { changes, registrations, purpose: whole, context, planned }
+  const withTarget = { ...purpose, ...(target === undefined ? {} : { target }) }
+  const writing = { changes, registrations, purpose: withTarget, context, planned }
   return writeChanges(writing, request, async () => [
     words.done(subject.id),
     ...(await nextStepOf(configurationOf(realpath ?? path, changes), root))
@@ -147,10 +147,10 @@ async function nextStepOf(realpath: string, root: string): Promise<readonly stri
 
 /** The file whose system has to be built: the named one if the run changed it, else one that the run edited. */
 function configurationOf(path: string, changes: readonly FileChange[]): string {
-  const own = changes.find(it => it.realpath === path)
+  const named = changes.find(it => it.realpath === path)
   // Only modules are created and deleted; a modified file is the user's.
   const edited = changes.find(it => it.before !== null && it.after !== null)
-  return (own ?? edited ?? changes.at(-1))?.realpath ?? path
+  return (named ?? edited ?? changes.at(-1))?.realpath ?? path
 }
 
 /** The file that the run was called on; else the one of this call (`realpath`), if the run changed it. */
@@ -183,7 +183,7 @@ function show(
   const inOrder = [...files.filter(isOwn), ...files.filter(it => !isOwn(it))]
   const isModule = ({ realpath }: FileReport) => {
     const { before, after } = changed.find(it => it.realpath === realpath) ?? {}
-    return isOwnModule({ before, after })
+    return isInstalledModule({ before, after })
   }
   const groups = groupFiles(
     inOrder,
@@ -197,8 +197,8 @@ function show(
     const { length } = group.files
     printNotice(`  ${group.name}${length > 1 ? `: ${length} files ${several}` : ` ${one}`}`)
   }
-  const whole = verbose || !screens.out.isTerminal
-  const shown = inOrder.filter(it => whole || it.action === 'modify')
+  const isWhole = verbose || !screens.out.isTerminal
+  const shown = inOrder.filter(it => isWhole || it.action === 'modify')
   writeExact(paintPatch(shown.map(it => it.patch).join(''), screens.out), screens.out)
 }
 
@@ -248,8 +248,8 @@ function names(text: string, path: string): boolean {
  * to work without the parser.
  */
 function stillNamed(changes: readonly FileChange[], configuration: string): string[] {
-  const gone = changes.filter(it => it.after === null).map(it => it.realpath)
-  const folders = gone.filter(it => basename(it) === 'default.nix').map(it => dirname(it))
+  const deleted = changes.filter(it => it.after === null).map(it => it.realpath)
+  const folders = deleted.filter(it => basename(it) === 'default.nix').map(it => dirname(it))
   const changed = new Set(changes.map(it => it.realpath))
   return folders.flatMap(folder => {
     const pattern = new RegExp(escapeRegExp(basename(folder)))

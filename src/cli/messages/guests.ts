@@ -202,7 +202,7 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
   ]
   return [
     `Guest: ${[name, ...size].join(', ')}; its file is yours to edit.`,
-    ...changes.map(it => `Modernized ${it.path}${line(it)}: ${change(it)}. Why: ${it.why}.`),
+    ...changes.map(it => `Modernized ${it.path}${line(it)}: ${changeText(it)}. Why: ${it.why}.`),
     ...remarks.map(
       it => `Note: ${file}${line(it)}${it.path === '' ? '' : ` (${it.path})`}: ${it.what}.`
     )
@@ -226,7 +226,7 @@ export function withLines<T extends { start?: number | undefined }>(
   }))
 }
 
-function change({ before, after }: GuestReport['changes'][number]): string {
+function changeText({ before, after }: GuestReport['changes'][number]): string {
   if (before === null) return `adds ${after}`
   return after === null ? `removes ${before}` : `${before} becomes ${after}`
 }
@@ -239,11 +239,11 @@ export function needNotes(
 ): string[] {
   const about = { name, file, names, hostCPUs: guestOption(name, 'hostCPUs') }
   return notes.map(it =>
-    it.code === 'HOST_CPUS' ? kept(it, name) : `Note: ${wordsOf(NOTES, it, about)}`
+    it.code === 'HOST_CPUS' ? hostCpusLine(it, name) : `Note: ${wordsOf(NOTES, it, about)}`
   )
 }
 
-function kept({ guest, host }: { guest: string; host: string }, name: string): string {
+function hostCpusLine({ guest, host }: { guest: string; host: string }, name: string): string {
   return `Processors: while ${name} runs, the host keeps ${host}, as ${name} is pinned to ${guest}.`
 }
 

@@ -21,7 +21,7 @@ export function replacesMessage(target: string): Message {
 }
 
 /** The file or folder for `flag` is in a folder of root, and a folder or symlink of another user leads there. */
-export function outputLedMessage(flag: string, path: string, target: string): Message {
+export function redirectedOutputMessage(flag: string, path: string, target: string): Message {
   return {
     code: 'LED_TO_ROOT',
     what: `${flag} ${path} leads through another user's folder or symlink to ${target}, where only root can write.`,
@@ -96,7 +96,7 @@ const ERRORS: Partial<Record<FileProblem['code'], string>> = {
 }
 
 /** A folder or symlink of another user leads to a file that only root can change; undefined if not. */
-export function ledToRootsMessage(context: Context, realpath: string): Message | undefined {
+export function redirectedFileMessage(context: Context, realpath: string): Message | undefined {
   if (!isRedirectedToRootOnly(context.file, realpath)) return undefined
   return {
     code: 'LED_TO_ROOT',
@@ -111,7 +111,7 @@ export function ledToRootsMessage(context: Context, realpath: string): Message |
  * A configuration in a folder of another user leads to one of these paths, which only root can change;
  * undefined if not.
  */
-export function reachesRootsMessage(
+export function redirectedChangeMessage(
   { file }: Context,
   { realpath }: TargetFile,
   paths: readonly string[]
@@ -129,7 +129,7 @@ export function reachesRootsMessage(
 }
 
 /** A note that others can replace this configuration, as they can write to a folder on its path; undefined if not. */
-export function openWayNote({ realpath, uid }: TargetFile): string | undefined {
+export function writableByOthersNote({ realpath, uid }: TargetFile): string | undefined {
   const open = findOpenParents(realpath, uid, knownPeople())
   const [first] = open
   if (first === undefined) return undefined

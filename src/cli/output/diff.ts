@@ -10,7 +10,10 @@ import type { TargetFile } from '../../storage/read.ts'
 import { paint, reverse, type Screen } from './output.ts'
 
 /** Whether a planned file is a module of vfio-patch, or was one. */
-export function isOwnModule({ before, after }: Pick<PlannedFile, 'before' | 'after'>): boolean {
+export function isInstalledModule({
+  before,
+  after
+}: Pick<PlannedFile, 'before' | 'after'>): boolean {
   return [before, after].some(it => stampOf(it ?? '') !== 'none')
 }
 

@@ -15,7 +15,14 @@ import { registrationLines } from '../messages/git.ts'
 import { checkLine, replacedImport, replacementLine } from '../messages/plan.ts'
 import type { FileReport, GuestReport, PlanBody, ReplacedReport } from '../report.ts'
 import type { DarkPrompt } from '../request/faults.ts'
-import { folderOfModule, groupFiles, isOwnModule, nameIn, paintPatch, shortName } from './diff.ts'
+import {
+  folderOfModule,
+  groupFiles,
+  isInstalledModule,
+  nameIn,
+  paintPatch,
+  shortName
+} from './diff.ts'
 import { paint, printNotice, type Screen, wrap, writeExact } from './output.ts'
 
 /** A plan that passed all checks, with the inputs for showing and writing it. */
@@ -42,7 +49,7 @@ export interface Prepared {
 
 /** The whole plan as a patch, the user's file first. */
 export function patchOfPlan({ target }: Prepared, body: PlanBody): string {
-  return ownFirst(body.files, target.realpath)
+  return targetFirst(body.files, target.realpath)
     .map(it => it.patch)
     .join('')
 }
@@ -68,14 +75,14 @@ export function showPlan(
     it.realpath !== target.realpath &&
     isIntact(it) &&
     (it.realpath !== guest || it.action === 'create')
-  const files = ownFirst(body.files, target.realpath)
+  const files = targetFirst(body.files, target.realpath)
   const brief = screens.out.isTerminal && !verbose ? files.filter(isPlain) : []
   const whole = files.filter(it => !brief.includes(it))
   writeExact(paintPatch(whole.map(it => it.patch).join(''), screens.out), screens.out)
   const groups = groupFiles(
     brief,
     it => nameIn(target, it.realpath),
-    it => isOwnModule({ before: planned(it)?.before, after: planned(it)?.after }),
+    it => isInstalledModule({ before: planned(it)?.before, after: planned(it)?.after }),
     it => it.action
   )
   for (const { name, files } of groups) {
@@ -111,9 +118,9 @@ function fitting(text: string, { isTerminal, width }: Screen): string[] {
   return isTerminal ? wrap(text, width, '  ') : [text]
 }
 
-function ownFirst(files: readonly FileReport[], configuration: string): FileReport[] {
-  const own = files.filter(it => it.realpath === configuration)
-  return [...own, ...files.filter(it => it.realpath !== configuration)]
+function targetFirst(files: readonly FileReport[], configuration: string): FileReport[] {
+  const target = files.filter(it => it.realpath === configuration)
+  return [...target, ...files.filter(it => it.realpath !== configuration)]
 }
 
 /** `configuration.nix:8: imports (modules)`, for each option that an edit touches. */
@@ -128,10 +135,10 @@ function headline({ plan, target, context }: Prepared): string {
   const count = plan.configuration.edits.length
   const parts = count === 0 ? [] : [`${context.file}: ${plural(count, 'change')}`]
   const others = plan.files.filter(it => it.path !== target.realpath)
-  for (const { path, before } of others.filter(it => !isOwnModule(it))) {
+  for (const { path, before } of others.filter(it => !isInstalledModule(it))) {
     parts.push(`${shortName(target, path)}: ${before === undefined ? 'new' : 'changed'}`)
   }
-  const modules = others.filter(isOwnModule)
+  const modules = others.filter(isInstalledModule)
   for (const folder of new Set(modules.map(it => folderOfModule(it.path)))) {
     const files = modules.filter(it => folderOfModule(it.path) === folder)
     const created = files.filter(it => it.before === undefined).length

@@ -175,12 +175,12 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
   const { machine } = reader.read()
   const { verdict, card } = candidate
   const { address } = card.display
-  const own = ['--specialisation', freeEntryName(source.doc)]
+  const flags = ['--specialisation', freeEntryName(source.doc)]
   if (verdict === 'confirm') {
     const question = entryQuestion(showsScreen(showsWord(card.display)))
     const after = wrap(everyEntryHint(address), screen.width)
     const chosen = await choose(question, [YES], screen, { after, preset: 0, word: address })
-    return chosen === 0 ? own : ['--confirm', address]
+    return chosen === 0 ? flags : ['--confirm', address]
   }
   const isLast = verdict === 'separate'
   const isAtRisk =
@@ -190,7 +190,7 @@ async function askForEntry(candidate: Candidate, inputs: ApplyInputs): Promise<s
     machine.iommu.groups === 0
   const question = entryQuestion(isLast ? LAST_CARD : undefined)
   const chosen = await choose(question, [NO, YES], screen, { preset: isAtRisk ? 1 : 0 })
-  if (chosen === 1) return own
+  if (chosen === 1) return flags
   if (isLast) throw new CommandError(onlyCardStays(address, request.line))
   return []
 }
