@@ -1,12 +1,12 @@
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
 
-/** The properties that are not undefined, to be spread into an object in which they are optional. */
+/** The properties that are not undefined, to spread into an object where they are optional. */
 export function defined<T extends object>(properties: T): Defined<T> {
   const known = Object.entries(properties).filter(([, value]) => value !== undefined)
   return Object.fromEntries(known) as Defined<T>
 }
 
-/** The items without those that have the key of an earlier one. */
+/** The items without those whose key an earlier item has. */
 export function uniqueBy<T>(items: readonly T[], keyOf: (item: T) => unknown): T[] {
   const known = new Set<unknown>()
   return items.filter(item => {
@@ -17,7 +17,7 @@ export function uniqueBy<T>(items: readonly T[], keyOf: (item: T) => unknown): T
   })
 }
 
-/** The items by their keys, in the order in which each key first appears. */
+/** The items by key, in the order of each key's first item. */
 export function groupBy<K, T>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
   const groups = new Map<K, T[]>()
   for (const item of items) {

@@ -1,24 +1,23 @@
-// A module that is written as a function in the place of a value, as in
-// specialisation.NAME.configuration = { config, ... }: { … };
+// A module written as a function in place of a value: specialisation.NAME.configuration = { config, ... }: { … };
 
 import { type NixDocument, parseDocument, type SyntaxNode } from '../nix/index.ts'
 import { unwrapped } from '../nix/module/module.ts'
 import { applyEdits, type Edit } from '../nix/text/edits.ts'
 import { indentAt, lineStart } from '../nix/text/lines.ts'
 
-/** Such a module; all offsets are those of the file. */
+/** A module inside a file. All offsets are offsets in the file. */
 export interface InnerModule {
-  /** The file as if the value were the set that the function gives. */
+  /** The file as if the value were the attribute set that the function returns. */
   doc: NixDocument
-  /** The function alone, a module to be edited. */
+  /** The function alone, as a module that can be edited. */
   part: NixDocument
-  /** The function after such edits. */
+  /** The text of the function after edits of `part`. */
   valueAfter(edits: readonly Edit[]): string
 }
 
 /**
- * The module that the only definition of this option is: a function that always counts, and gives a set
- * that is written out. Undefined for all else, so also for a set.
+ * The module at an option with exactly one definition, which has no condition and is a function that
+ * returns a literal attribute set. Undefined otherwise, also for a plain attribute set.
  */
 export function innerModule(doc: NixDocument, path: readonly string[]): InnerModule | undefined {
   const [definition, ...others] = path.length === 0 ? [] : doc.getIn(path)
@@ -29,29 +28,29 @@ export function innerModule(doc: NixDocument, path: readonly string[]): InnerMod
   const set = value.type === 'function_expression' ? bodyOf(value) : undefined
   if (!set) return undefined
   const head = text.slice(value.start, set.start)
-  const asSet = parseDocument(text.slice(0, value.start) + blanks(head) + text.slice(set.start))
-  const part = parseDocument(alone(text, start) + text.slice(start, end))
+  const asSet = parseDocument(text.slice(0, value.start) + spacesFor(head) + text.slice(set.start))
+  const part = parseDocument(paddingBefore(text, start) + text.slice(start, end))
   const isRead = asSet.getIn(path).length + asSet.getBelow(path).length > 0
   if (asSet.errors.length > 0 || !isRead || !part.module().ok) return undefined
   const valueAfter = (edits: readonly Edit[]) => applyEdits(text.slice(0, end), edits).slice(start)
   return { doc: asSet, part, valueAfter }
 }
 
-/** What stands before a function that is alone: nothing, but for the indentation of its line. */
-function alone(text: string, end: number): string {
+/** Padding that keeps the offsets, lines and indentation of a text from `end` on. */
+function paddingBefore(text: string, end: number): string {
   const start = lineStart(text, end)
   const indent = indentAt(text, end)
   const rest = end - start - indent.length
   const comment = rest < 4 ? ' '.repeat(rest) : `/*${' '.repeat(rest - 4)}*/`
-  return `${blanks(text.slice(0, start))}${indent}${comment}`
+  return `${spacesFor(text.slice(0, start))}${indent}${comment}`
 }
 
-/** Nothing, as long as the text and with its lines. */
-function blanks(text: string): string {
+/** Spaces as long as the text, with its line breaks. */
+function spacesFor(text: string): string {
   return text.replace(/[^\r\n]/g, ' ')
 }
 
-/** The set behind the arguments of a function, its variables and its assertions. */
+/** The attribute set inside functions, `let`, `with` and `assert`. */
 function bodyOf(node: SyntaxNode): SyntaxNode | undefined {
   switch (node.type) {
     case 'function_expression':

@@ -1,4 +1,4 @@
-// What has to be built for a change of a file to count: the system that has the file in it.
+// Which system has to be built for a change of a file to take effect.
 
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -9,20 +9,21 @@ import { walkImports } from './imports.ts'
 
 /** The system that a file is part of. */
 export type Build =
-  /** The one that NixOS builds by default. */
-  | { kind: 'usual' }
-  /** The one of this file, which is not where NixOS looks. */
+  /** The system that NixOS builds by default. */
+  | { kind: 'default' }
+  /** The system of this file, which NixOS does not build by default. */
   | { kind: 'file'; path: string }
   /**
-   * One of the `hosts` of the flake in a folder: `host`, which is undefined where several or none that can
-   * be read have the file. `hosts` is empty where their names are computed.
+   * The system `host` of the flake in a folder; undefined if no or more than one readable system has the
+   * file. `hosts` are all systems of the flake, empty if their names are computed.
    */
   | { kind: 'flake'; folder: string; host: string | undefined; hosts: readonly string[] }
   /** Unknown: the file is a module, and nothing shows what imports it. */
   | { kind: 'part'; path: string }
 
 /**
- * The system that the file at `path`, links resolved, is part of. `env` is the environment. Files that can't be read count as if they were not there.
+ * The system that the file at `path`, with symlinks resolved, is part of. `env` is the environment.
+ * Unreadable files count as absent.
  */
 export function buildOf(
   path: string,
@@ -32,8 +33,8 @@ export function buildOf(
   const { root } = sources
   const flake = flakeAround(path, sources)
   if (flake) return { kind: 'flake', folder: flake.folder, ...hostOf(flake, path, sources) }
-  const usual = join(root, 'etc/nixos/configuration.nix')
-  if (hasFile(usual, path, sources)) return { kind: 'usual' }
+  const byDefault = join(root, 'etc/nixos/configuration.nix')
+  if (hasFile(byDefault, path, sources)) return { kind: 'default' }
   const named = root === '/' && env.NIXOS_CONFIG ? resolve(env.NIXOS_CONFIG) : undefined
   if (named !== undefined && hasFile(named, path, sources)) return { kind: 'file', path: named }
   const isWhole = (sources.module(path)?.doc.getIn('system.stateVersion') ?? []).length > 0
@@ -42,7 +43,7 @@ export function buildOf(
     : { kind: 'part', path }
 }
 
-/** Whether a configuration is the file, or imports it. */
+/** Whether a configuration is the file or imports it. */
 function hasFile(configuration: string, path: string, sources: Files): boolean {
   const target = locateTarget(configuration, { root: sources.root })
   if (!target.ok || !target.value.exists) return false
@@ -54,7 +55,7 @@ function importsFile(from: string, path: string, sources: Files): boolean {
   return start !== undefined && walkImports(start, sources).files.some(it => it.path === path)
 }
 
-// What flakes use that do not write nixosConfigurations themselves.
+// Frameworks for flakes that do not write nixosConfigurations themselves.
 const FRAMEWORKS = /\b(?:mkFlake|flake-parts|blueprint|snowfall|import-tree|flakelight)\b/
 
 interface Flake {
@@ -62,22 +63,22 @@ interface Flake {
   file: SourceFile
 }
 
-/** The nearest flake.nix around a file, in the same repository, that has systems of NixOS. */
+/** The flake.nix with NixOS systems in the nearest parent folder of a file, in the same repository. */
 function flakeAround(path: string, sources: Files): Flake | undefined {
   const { root } = sources
   for (let folder = dirname(path); ; folder = dirname(folder)) {
     const path = join(folder, 'flake.nix')
     const file = existsSync(path) ? sources.module(path) : undefined
-    const isUsual = folder === join(root, 'etc/nixos')
+    const isDefault = folder === join(root, 'etc/nixos')
     const text = file?.text ?? ''
     const hasSystems = /\bnixosConfigurations\b/.test(text) || FRAMEWORKS.test(text)
-    if (file && (isUsual || hasSystems)) return { folder, file }
+    if (file && (isDefault || hasSystems)) return { folder, file }
     const isTop = folder === dirname(folder) || folder === root
     if (isTop || existsSync(join(folder, '.git'))) return undefined
   }
 }
 
-/** The system of a flake that has the file: the only one, the only one that imports it, or by host name. */
+/** The system of a flake that has the file: the only one, the only one that imports it, or the one of its host name. */
 function hostOf(
   { folder, file }: Flake,
   path: string,
@@ -87,18 +88,18 @@ function hostOf(
   const hosts = [...systems.keys()]
   const [only] = hosts
   if (isWhole && hosts.length === 1) return { host: only, hosts }
-  const leads = (source: string) =>
-    [...source.matchAll(/(?<![\w/])\.{1,2}\/[\w.+/-]*/g)].some(([spelling]) => {
-      const target = sources.module(join(folder, spelling))
+  const leadsToFile = (source: string) =>
+    [...source.matchAll(/(?<![\w/])\.{1,2}\/[\w.+/-]*/g)].some(([reference]) => {
+      const target = sources.module(join(folder, reference))
       return target?.path === path || (target && importsFile(target.path, path, sources))
     })
-  const having = hosts.filter(it => leads(systems.get(it) ?? ''))
-  if (having.length === 1) return { host: having[0], hosts }
+  const candidates = hosts.filter(it => leadsToFile(systems.get(it) ?? ''))
+  if (candidates.length === 1) return { host: candidates[0], hosts }
   const name = hostNameOf(path, sources)
   return { host: name !== undefined && hosts.includes(name) ? name : undefined, hosts }
 }
 
-/** The systems that a flake defines, with the text of each; `isWhole` is false where others are computed. */
+/** The systems that a flake defines, with the text of each; `isWhole` is false if there are computed ones. */
 function systemsIn({ doc }: SourceFile): {
   systems: ReadonlyMap<string, string>
   isWhole: boolean
@@ -129,7 +130,7 @@ function systemsIn({ doc }: SourceFile): {
   return { systems, isWhole: isWhole && systems.size > 0 }
 }
 
-/** The name that the file, or one that it imports, gives its host; undefined where they disagree. */
+/** The host name that the file or one of its imports sets; undefined if they disagree. */
 function hostNameOf(path: string, sources: Files): string | undefined {
   const start = sources.module(path)
   const files = start ? walkImports(start, sources).files : []
@@ -137,7 +138,7 @@ function hostNameOf(path: string, sources: Files): string | undefined {
   return names.size === 1 ? [...names][0] : undefined
 }
 
-/** The values of `networking.hostName`; undefined for one that is no plain string. */
+/** The values of `networking.hostName`; undefined for a value that is not a plain string. */
 export function hostNamesIn(doc: NixDocument): (string | undefined)[] {
   return doc.getIn('networking.hostName').map(it => /^"([\w-]+)"$/.exec(it.source)?.[1])
 }

@@ -1,4 +1,4 @@
-// The files that a run reads, each of them once, so that everything in a plan is based on the same texts.
+// The files that a run reads, each only once, so that the whole plan is based on the same texts.
 
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,55 +16,55 @@ import {
   readText
 } from './repository.ts'
 
-/** A Nix file as it was read. */
+/** A Nix file that was read. */
 export interface SourceFile {
-  /** Links resolved. */
+  /** With symlinks resolved. */
   readonly path: string
   readonly text: string
-  /** Parsed when it is first used. */
+  /** Parsed at first use. */
   readonly doc: NixDocument
   /** The items of its `imports`. */
   readonly imports: readonly ImportItem[]
 }
 
 /**
- * The entries of a folder: each file by its name, null for a folder, but the files in `_lib` by their path
- * from the folder; or what is there instead. A file that is too big counts as a folder.
+ * The entries of a folder by name, null for a subfolder; files in `_lib` by their path from the folder.
+ * Otherwise what exists at the path. A file over the size limit is null too.
  */
 export type FolderListing = ReadonlyMap<string, SourceFile | null> | 'absent' | 'not-a-folder'
 
-/** Reads files for one run. What was read stays as it was for the whole run. */
+/** Reads files for one run, each once: later changes on disk are not seen. */
 export interface Files {
-  /** `/`, or the folder of the system that the run is about. */
+  /** `/`, or the root folder of the system that the run is about. */
   readonly root: string
   /**
-   * The file at a path, or the default.nix of the folder there; an absolute path is looked up in the root.
-   * Undefined where there is no such file, or where it can't be read or has more than `MOST_BYTES`.
+   * The file at a path, or the default.nix of the folder there. Absolute paths are relative to the root.
+   * Undefined if the file does not exist, can't be read or has more than `MOST_BYTES`.
    */
   module(path: string): SourceFile | undefined
-  /** The file that `module` does not give because it has more than `MOST_BYTES`. */
+  /** The file that `module` does not return because it has more than `MOST_BYTES`. */
   oversize(path: string): OversizeFile | undefined
-  /** Takes over a file that was read elsewhere, so that it is not read again. `path`: links resolved. */
+  /** Adds a file that was read elsewhere, so that it is not read again. `path` has symlinks resolved. */
   adopt(path: string, text: string): SourceFile
   /**
-   * The folder at a path, links resolved, and its entries. Temporary files of this tool are left out.
-   * Problems: those of reading.
+   * The folder at a path, with symlinks resolved, and its entries without vfio-patch's temporary files.
+   * The error says why it can't be read.
    */
   folder(path: string): Result<{ path: string; listing: FolderListing }, FileProblem>
-  /** The Nix files in the repository of a file whose texts fit a pattern; see `nixFilesAround`. */
+  /** The Nix files in the repository of a file whose texts match a pattern; see `nixFilesAround`. */
   around(path: string, pattern: RegExp): SourceFile[]
-  /** The flake.nix in the nearest folder around a file; undefined if there is none or it can't be read. */
+  /** The flake.nix in the nearest parent folder of a file; undefined if there is none or it can't be read. */
   flakeOf(path: string): SourceFile | undefined
-  /** The paths that were read or searched and would give something else now. */
+  /** The paths that were read or searched and have another result now. */
   changed(): string[]
 }
 
-/** Reads files below a root; nothing is read before it is asked for. */
+/** Reads files below a root, each at first use. */
 export function openFiles(root: string): Files {
   const modules = new Map<string, SourceFile | undefined>()
   const byPath = new Map<string, SourceFile>()
   const folders = new Map<string, ReturnType<Files['folder']>>()
-  /** What each search found, as JSON, and how to repeat it. */
+  /** The result of each search as JSON, and a function that repeats it. */
   const searches: { path: string; found: string; again: () => string }[] = []
   const search = <T>(path: string, found: T, again: () => T) => {
     searches.push({ path, found: JSON.stringify(found), again: () => JSON.stringify(again()) })
@@ -115,7 +115,7 @@ export function openFiles(root: string): Files {
   }
 }
 
-/** A file with this text, parsed when its `doc` is first used. */
+/** A file with this text; it is parsed at the first use of `doc`. */
 export function sourceFile(path: string, text: string): SourceFile {
   const doc = once(() => parseDocument(text))
   const imports = once(() => doc().importItems())
@@ -131,7 +131,7 @@ export function sourceFile(path: string, text: string): SourceFile {
   }
 }
 
-/** A function that computes its value at the first call, and gives the same one from then on. */
+/** A function that computes its value at the first call and returns the same value from then on. */
 export function once<T>(compute: () => T): () => T {
   let result: { value: T } | undefined
   return () => {
@@ -140,7 +140,7 @@ export function once<T>(compute: () => T): () => T {
   }
 }
 
-/** The file at a path, taken from `known` where that has it by its real path. */
+/** The file at a path, taken from `known` if its real path is there. */
 function readModule(path: string, known?: ReadonlyMap<string, SourceFile>): SourceFile | undefined {
   try {
     const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
@@ -150,7 +150,7 @@ function readModule(path: string, known?: ReadonlyMap<string, SourceFile>): Sour
     const text = readText(file)
     return text === undefined ? undefined : sourceFile(realpath, text)
   } catch {
-    // A file that can't be read is not part of what is known of the configuration.
+    // Unreadable files count as absent.
     return undefined
   }
 }
@@ -190,7 +190,7 @@ function isSameFolder(a: ReturnType<Files['folder']>, b: ReturnType<Files['folde
   if (!a.ok || !b.ok) return a.ok === b.ok
   const [one, other] = [a.value.listing, b.value.listing]
   if (typeof one === 'string' || typeof other === 'string') return one === other
-  // Other entries do not count: the patch that this very run saves may be one.
+  // Only Nix files count: this run may save a patch in the folder.
   const names = [...new Set([...one.keys(), ...other.keys()])].filter(it => it.endsWith('.nix'))
   return names.every(it => one.get(it)?.text === other.get(it)?.text)
 }

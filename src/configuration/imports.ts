@@ -1,4 +1,4 @@
-// The modules that a file imports, as far as fixed paths in `imports` lead.
+// The modules that a file imports by literal paths in `imports`.
 
 import { dirname, join } from 'node:path'
 import {
@@ -13,62 +13,62 @@ import type { Files, SourceFile } from './files.ts'
 import type { OversizeFile } from './repository.ts'
 import { stampOf } from './stamp.ts'
 
-// More files than any known configuration has; it ends loops made of links.
+// More files than any known configuration has. It ends loops made of symlinks.
 const MOST_FILES = 2000
 
-/** A file of a configuration: the one that a run is about, or one that it imports. */
+/** A file of a configuration: the target of the run, or a file that it imports. */
 export interface ConfigurationFile extends SourceFile {
-  /** The import in the first file that leads here, as it is written; undefined for the first file. */
+  /** The import in the target that leads here, as written; undefined for the target. */
   readonly importer: string | undefined
 }
 
-/** An import by a fixed path. */
+/** An import by a literal path. */
 export interface ImportLink {
-  /** The file that has it. */
+  /** The file with the import. */
   importer: string
-  /** The path in it. */
+  /** The path as written. */
   spelling: string
-  /** The file that it leads to, links resolved. */
+  /** The imported file, with symlinks resolved. */
   path: string
-  /** Whether it is imported only under a condition. */
+  /** Whether the import is conditional. */
   isConditional: boolean
 }
 
 /** An import whose module was not read. */
 export interface UnreadImport {
-  /** The file that has it. */
+  /** The file with the import. */
   importer: string
-  /** How it is written. */
+  /** The import as written. */
   spelling: string
-  /** Where it leads; undefined for a path that is computed. */
+  /** The path of the module; undefined if it is computed. */
   path: string | undefined
-  /** The file, if it was not read because it is too big. */
+  /** The file, if it was not read because of its size. */
   oversize?: OversizeFile
 }
 
-/** All that fixed paths in `imports` lead to. */
+/** All modules that literal paths in `imports` lead to. */
 export interface ImportWalk {
-  /** The first file, then each imported one once; installed modules of this tool are not among them. */
+  /** The first file, then each imported file once, without installed modules of vfio-patch. */
   files: readonly ConfigurationFile[]
-  /** Every import that leads to one of the files. */
+  /** Every import of one of the files. */
   links: readonly ImportLink[]
-  /** Every import that leads to an installed module of this tool; those are not followed. */
+  /** Every import of an installed module of vfio-patch. These are not followed. */
   installed: readonly ImportLink[]
-  /** Imports that were not followed: nothing could be read there, or the path is computed. */
+  /** Imports that were not followed because the module can't be read or the path is computed. */
   unread: readonly UnreadImport[]
 }
 
 /** Where `walkImports` gets files from. */
 export type ModuleSource = Pick<Files, 'module' | 'oversize'>
 
-/** Follows the fixed paths in `imports` from a file on. Modules of nixpkgs are left out. */
+/** Follows the literal paths in `imports`, starting at a file. Modules of nixpkgs are left out. */
 export function walkImports(start: SourceFile, sources: ModuleSource): ImportWalk {
   const files = [inConfiguration(start, undefined)]
   const links: ImportLink[] = []
   const installed: ImportLink[] = []
   const unread: UnreadImport[] = []
   const seen = new Set([start.path])
-  // Files that are found on the way are added, and followed as well.
+  // The loop adds the files that it finds, and visits them too.
   for (const file of files) {
     const importer = file.path
     unread.push(...computedImports(file).map(it => ({ importer, spelling: it, path: undefined })))
@@ -100,7 +100,7 @@ export function walkImports(start: SourceFile, sources: ModuleSource): ImportWal
   return { files, links, installed, unread }
 }
 
-/** A file with the import that leads to it; its `doc` is parsed only when it is used. */
+/** The file with its importer. `doc` is still parsed at first use. */
 function inConfiguration(file: SourceFile, importer: string | undefined): ConfigurationFile {
   return {
     path: file.path,
@@ -115,35 +115,35 @@ function inConfiguration(file: SourceFile, importer: string | undefined): Config
   }
 }
 
-/** The declaration of an option of this tool in a file that is not its own. */
+/** A declaration of one of vfio-patch's options in another module. */
 export interface Declaration {
   /** The file that declares the option. */
   path: string
-  /** The import in the first file that leads there; undefined for the first file itself. */
+  /** The import in the target that leads to the file; undefined for the target itself. */
   importer: string | undefined
   option: string
 }
 
-/** The first declaration of one of these options, or of one below it, in the files. */
+/** The first declaration in the files of one of these options or of an option below one. */
 export function declarationIn(
   files: readonly ConfigurationFile[],
   options: readonly AttrPath[]
 ): Declaration | undefined {
   for (const { path, doc, importer } of files) {
-    // Two modules that declare one option are an error even if both are switched off.
+    // Two declarations of one option are an error even if both modules are disabled.
     const option = options.find(it => declares(doc, it))
     if (option) return { path, importer, option: formatPath(option) }
   }
   return undefined
 }
 
-/** Whether a module declares this option, or one below it. */
+/** Whether a module declares this option or one below it. */
 export function declares(doc: NixDocument, option: AttrPath): boolean {
   const path = ['options', ...option]
   return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
 }
 
-/** The parts of `imports` that are no fixed path, as they are written. */
+/** The parts of `imports` that are not literal paths, as written. */
 function computedImports(file: SourceFile): string[] {
   const items = importsIn(file).filter(it => it.path === undefined)
   const isList = (type: string) => type === 'list_expression' || type === 'with_expression'
@@ -151,21 +151,21 @@ function computedImports(file: SourceFile): string[] {
   return [...items, ...others].map(it => it.source).filter(it => !isOfNixpkgs(it))
 }
 
-/** Whether an import is one of NixOS' own modules, as nixos-generate-config writes them. */
+/** Whether an import is a module of NixOS itself, as nixos-generate-config writes it. */
 function isOfNixpkgs(spelling: string): boolean {
   return /^\(?\s*(?:"\$\{)?modulesPath\b/.test(spelling) || spelling.startsWith('<nixpkgs/')
 }
 
 type Imports = Pick<SourceFile, 'imports'>
 
-/** The items of `imports` that lead to a path for which `isMeant` is true, whatever their spelling. */
+/** The items of `imports` whose path, as written, satisfies `isMeant`. */
 export function importsTo(file: Imports, isMeant: (path: string) => boolean): Expr[] {
   return importsIn(file)
     .filter(({ path }) => path !== undefined && isMeant(path))
     .map(it => expr(it.source))
 }
 
-/** The items of `imports`, also computed ones, but no plain strings. */
+/** The items of `imports`, including computed ones but not plain strings. */
 export function importsIn({ imports }: Imports): ImportItem[] {
   return imports.filter(it => it.node.type !== 'string_expression' || it.source.includes('${'))
 }

@@ -1,6 +1,6 @@
 import type { NixDocument } from '../nix/index.ts'
 
-/** Kinds of file that `apply` does not edit. */
+/** Kinds of files that `apply` does not edit. */
 export type ForeignKind =
   | 'flake'
   | 'flake-parts'
@@ -12,9 +12,8 @@ export type ForeignKind =
 export type FileKind = ForeignKind | 'module'
 
 /**
- * What kind of Nix file this is, as far as its text shows it: a file that a generator
- * overwrites, a flake, a module of flake-parts, home-manager or nix-darwin, a set of something else
- * (`data`), or (else) a NixOS module.
+ * The kind of a Nix file, judged by its text: a generated file, a flake, a module of flake-parts,
+ * home-manager or nix-darwin, another attribute set (`data`), or otherwise a NixOS module.
  */
 export function kindOf(doc: NixDocument): FileKind {
   if (isGenerated(doc.text)) return 'generated'
@@ -29,7 +28,7 @@ export function kindOf(doc: NixDocument): FileKind {
   return isPlainSet(doc) && !NIXOS.some(defines) ? 'data' : 'module'
 }
 
-/** Whether the file is a set without a function around it, as data files are, and few modules. */
+/** Whether the file is an attribute set without a function around it, as data files and few modules are. */
 function isPlainSet(doc: NixDocument): boolean {
   const module = doc.module()
   if (!module.ok || module.value.hasConfig) return false
@@ -37,7 +36,7 @@ function isPlainSet(doc: NixDocument): boolean {
   return set?.start === doc.root.field('expression')?.start && (set?.children.length ?? 0) > 2
 }
 
-/** Whether a generator overwrites the file, as nixos-generate-config does hardware-configuration.nix. */
+/** Whether a generator overwrites the file, such as nixos-generate-config for hardware-configuration.nix. */
 export function isGenerated(text: string): boolean {
   return /^(?:\s*#[^\n]*\n){0,5}?\s*#\s*Do not modify this file!/i.test(text)
 }
@@ -46,17 +45,17 @@ function words(text: string): readonly string[] {
   return text.split(/\s+/)
 }
 
-// Options that home-manager has and NixOS has not.
+// Options of home-manager that NixOS does not have.
 const HOME_MANAGER =
   words(`home.stateVersion home.username home.homeDirectory home.packages home.file
    home.sessionVariables home.sessionPath home.activation home.pointerCursor home.shellAliases home.keyboard
    xdg.configFile xdg.dataFile xdg.userDirs xdg.desktopEntries wayland.windowManager xsession dconf.settings
    systemd.user.sessionVariables systemd.user.startServices programs.home-manager`)
 
-// Options that nix-darwin has and NixOS has not.
+// Options of nix-darwin that NixOS does not have.
 const NIX_DARWIN = ['homebrew', 'launchd', 'system.defaults', 'system.primaryUser']
 
-// What a NixOS module without a function around it has at least one of.
+// A NixOS module without a function around it sets at least one of these.
 const NIXOS =
   words(`imports options boot console documentation environment fonts hardware home-manager i18n location
    networking nix nixpkgs powerManagement programs security services specialisation swapDevices system systemd

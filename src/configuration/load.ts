@@ -1,4 +1,4 @@
-// A configuration as one value: everything that a plan knows about it besides the machine.
+// A configuration as one value: all that a plan is based on except the machine.
 
 import { dirname, join } from 'node:path'
 import { type Files, type SourceFile, sourceFile } from './files.ts'
@@ -13,23 +13,20 @@ import type { ShippedModules } from './modules.ts'
 
 /** A configuration, loaded once for a run. */
 export interface Configuration extends ImportWalk {
-  /** The file that the run is about; the first of `files`. */
+  /** The file that the run is about, the first of `files`. */
   readonly target: ConfigurationFile
-  /** The files that the target imports, directly or through others. */
+  /** The files that the target imports, directly or indirectly. */
   readonly imported: readonly ConfigurationFile[]
-  /** The folders with installed modules that are imported, and the file that imports each. */
+  /** The imported folders with installed modules, each with the file that imports it. */
   readonly installedFolders: readonly { path: string; importer: string }[]
-  /** The first declaration of an option of this tool in a file that is not its own. */
+  /** The first declaration of one of vfio-patch's options in another module. */
   readonly foreign: Declaration | undefined
   readonly shipped: ShippedModules
-  /** Reads more files of the same system. All files that the configuration is made of come from here. */
+  /** The source of all files of the configuration, to read more files of the same system. */
   readonly sources: Files
 }
 
-/**
- * Follows the imports of a file, which was read already. Files that can't be read are in `unread`; none
- * is an error here.
- */
+/** Follows the imports of a file. Files that can't be read are in `unread`; they are not errors. */
 export function loadConfiguration(
   target: SourceFile,
   shipped: ShippedModules,
@@ -51,7 +48,7 @@ export function loadConfiguration(
   }
 }
 
-/** The same configuration once these files are written; `after` is undefined for a file that is deleted. */
+/** The configuration after these changes; `after` is undefined for a deleted file. */
 export function withChanges(
   { target, shipped, sources }: Configuration,
   changes: readonly { path: string; after: string | undefined }[]
@@ -66,7 +63,7 @@ export function withChanges(
     ...sources,
     module(path) {
       const found = sources.module(path)
-      // New files are known by their path alone.
+      // New files are not on disk yet, so they are found by path only.
       const paths = [found?.path ?? path, join(path, 'default.nix')]
       const changed = paths.find(it => written.has(it))
       return changed === undefined ? found : written.get(changed)

@@ -21,19 +21,18 @@ const NAMES = [
   '_lib/domainTables.nix'
 ]
 
-/** The modules of this package, as they are installed. */
+/** The modules in this package, with the text that is installed. */
 export interface ShippedModules {
-  /** By their path in the folder, such as `_lib/domain.nix`. */
+  /** By path in the folder, such as `_lib/domain.nix`. */
   readonly texts: ReadonlyMap<string, string>
-  /** The same as files. */
   readonly files: readonly SourceFile[]
-  /** The options that are there only because of these modules. */
+  /** The options that exist only because of these modules. */
   readonly own: readonly AttrPath[]
-  /** All options that they declare, each by its whole path. */
+  /** The full paths of all declared options. */
   readonly declared: readonly AttrPath[]
 }
 
-/** Reads the modules from the package; they are parsed when `own` or `declared` is first used. */
+/** Reads the modules from the package. They are parsed at the first use of `own` or `declared`. */
 export function shippedModules(version: string): ShippedModules {
   const files = NAMES.map(name => {
     const path = fileURLToPath(new URL(`../../nixos/${name}`, import.meta.url))
@@ -54,11 +53,10 @@ export function shippedModules(version: string): ShippedModules {
 }
 
 /**
- * The options that are there only because of these modules, read from their declarations, so that
- * there is no separate list to maintain: `virtualisation.vfio` as a whole, of
- * `virtualisation.libvirtd` only what the modules declare. A set of options counts as a whole unless
- * the modules define an option inside it that they do not declare: that one is somebody else's, so
- * the set is shared.
+ * The options that exist only because of these modules: `virtualisation.vfio` as a whole, and the
+ * declared options in `virtualisation.libvirtd`. They are read from the declarations, so there is no
+ * separate list to maintain. A set of options counts as a whole unless the modules define an option
+ * inside it that they do not declare: another module declares that one, so the set is shared.
  */
 export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
   const declared = declaredOptions(modules)
@@ -75,7 +73,7 @@ export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
   return uniqueBy(roots, keyOf)
 }
 
-/** All options that modules declare, each by its whole path, as far as they are written out. */
+/** The paths of all options that modules declare, up to the first computed name. */
 function declaredOptions(modules: readonly SourceFile[]): AttrPath[] {
   return modules
     .flatMap(it => it.doc.leaves())
@@ -83,7 +81,7 @@ function declaredOptions(modules: readonly SourceFile[]): AttrPath[] {
     .map(it => namesOf(it).slice(1))
 }
 
-/** The names of a leaf up to the first computed one. */
+/** The names of a leaf up to the first computed name. */
 function namesOf({ path }: Leaf): string[] {
   const computed = path.indexOf(undefined)
   return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)

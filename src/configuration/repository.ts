@@ -1,18 +1,18 @@
-// Where a configuration is, the files around it, which it need not import, and their texts. The parser is
-// not needed here, as an undo has to work where it can't be loaded.
+// Finds a configuration and the files around it, imported or not. This must not load the parser: `undo`
+// has to work where the parser can't be loaded.
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { locateTarget } from '../storage/read.ts'
 
-/** The bounds keep a configuration in somebody's home from making us read all of it. */
+/** Limits of the search, for a configuration that is directly in a home folder. */
 const MOST_FOLDERS = 2_000
 const DEEPEST = { repository: 12, folder: 3 }
 
 /**
- * The Nix files in the repository of a file, whose texts fit the pattern: in the nearest folder around
- * it that has a `.git` or a `flake.nix`, else in its own folder. Hidden folders, links and what can't
- * be read are passed over. `read` gives a file, or undefined where it can't be read.
+ * The Nix files in the repository of a file whose texts match the pattern. The repository is the nearest
+ * parent folder with a `.git` or a `flake.nix`, otherwise the folder of the file. Hidden folders, symlinks
+ * and unreadable files are skipped. `read` returns undefined for a file that can't be read.
  */
 export function nixFilesAround<T extends { text: string }>(
   path: string,
@@ -28,7 +28,7 @@ export function nixFilesAround<T extends { text: string }>(
     if (!next) break
     for (const entry of entriesOf(next.folder)) {
       const inside = join(next.folder, entry.name)
-      if (entry.isDirectory() && !isPassedOver(entry.name) && next.depth > 0) {
+      if (entry.isDirectory() && !isSkipped(entry.name) && next.depth > 0) {
         waiting.push({ folder: inside, depth: next.depth - 1 })
       } else if (entry.isFile() && entry.name.endsWith('.nix')) {
         const file = read(inside)
@@ -39,18 +39,18 @@ export function nixFilesAround<T extends { text: string }>(
   return found
 }
 
-/** Whether a folder around a file has a flake.nix, which may add other modules. */
+/** Whether a parent folder of a file has a flake.nix, which may add other modules. */
 export function isInFlake(path: string): boolean {
   return nearestFlake(path) !== undefined
 }
 
-/** The path of the flake.nix in the nearest folder around a file that has one. */
+/** The path of the flake.nix in the nearest parent folder of a file that has one. */
 export function nearestFlake(path: string): string | undefined {
   const folder = folderWith(path, ['flake.nix'])
   return folder === undefined ? undefined : join(folder, 'flake.nix')
 }
 
-/** The nearest folder around a file, other than `/`, that has an entry with one of these names. */
+/** The nearest parent folder of a file, except `/`, with an entry of one of these names. */
 function folderWith(path: string, names: readonly string[]): string | undefined {
   for (let folder = dirname(path); folder !== dirname(folder); folder = dirname(folder)) {
     if (names.some(it => existsSync(join(folder, it)))) return folder
@@ -58,7 +58,7 @@ function folderWith(path: string, names: readonly string[]): string | undefined 
   return undefined
 }
 
-function isPassedOver(name: string): boolean {
+function isSkipped(name: string): boolean {
   return name.startsWith('.') || name === 'node_modules'
 }
 
@@ -70,24 +70,24 @@ function entriesOf(folder: string) {
   }
 }
 
-/** Where the configuration is taken from. */
+/** Where the configuration is. */
 type Location =
   | { kind: 'file'; path: string }
   /** A folder without a configuration.nix; `flake` says whether it has a flake.nix. */
   | { kind: 'empty-folder'; path: string; flake: boolean }
 
 /**
- * The configuration that a person means: the file they named, that of the folder they named, else
- * that of `$NIXOS_CONFIG`, else `/etc/nixos/configuration.nix`. With a `root` the last is looked up
- * in it. Whether the file exists and can be read is for its reader to say.
+ * The configuration to use: the named file, or configuration.nix in the named folder; otherwise
+ * `$NIXOS_CONFIG`, otherwise `/etc/nixos/configuration.nix`. With another `root` than `/`, `$NIXOS_CONFIG`
+ * is ignored and the last path is inside the root. The file may not exist or may not be readable.
  */
 export function locate(
   file: string | undefined,
   root: string,
   env: Record<string, string | undefined>
 ): Location {
-  const otherwise = root === '/' ? env.NIXOS_CONFIG || undefined : undefined
-  const path = resolve(file ?? otherwise ?? join(root, 'etc/nixos/configuration.nix'))
+  const fromEnv = root === '/' ? env.NIXOS_CONFIG || undefined : undefined
+  const path = resolve(file ?? fromEnv ?? join(root, 'etc/nixos/configuration.nix'))
   if (kindAt(path, root) !== 'folder') return { kind: 'file', path }
   const inside = join(path, 'configuration.nix')
   if (kindAt(inside, root) !== 'nothing') return { kind: 'file', path: inside }
@@ -96,7 +96,7 @@ export function locate(
 
 function kindAt(path: string, root: string): 'folder' | 'file' | 'nothing' {
   const target = locateTarget(path, { root })
-  // Links that lead nowhere and folders that can't be entered are the reader's to explain.
+  // Reading the file reports dangling symlinks and inaccessible folders.
   if (!target.ok) return 'file'
   try {
     const stat = statSync(target.value.realpath, { throwIfNoEntry: false })
@@ -110,13 +110,12 @@ function kindAt(path: string, root: string): 'folder' | 'file' | 'nothing' {
 // The texts of Nix files.
 
 /**
- * The most bytes of a Nix file that is read. Planning and proving an edit of 1 MiB of bindings takes about
- * half a minute and 1.5 GB, and both grow with the size. The biggest modules that people write have a tenth
- * of it.
+ * Maximum size of a Nix file in bytes. Planning and proving an edit in 1 MiB of bindings takes about half a
+ * minute and 1.5 GB, and both grow with the size. The largest known modules have a tenth of this size.
  */
 export const MOST_BYTES = 1024 * 1024
 
-/** The text of a file; undefined for what is not a file, is too big or can't be read. */
+/** The text of a file; undefined if it is not a regular file, is too big or can't be read. */
 export function textAt(path: string): string | undefined {
   try {
     return readText(path)
@@ -125,7 +124,7 @@ export function textAt(path: string): string | undefined {
   }
 }
 
-/** The same, but throws where the file can't be read; undefined also for a link that leads nowhere. */
+/** Like `textAt`, but throws if the file can't be read. Undefined also for a dangling symlink. */
 export function readText(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false })
   const isText = stat?.isFile() === true && stat.size <= MOST_BYTES
@@ -139,7 +138,7 @@ export interface OversizeFile {
   size: number
 }
 
-/** The file at a path, or the default.nix in the folder there, if it is too big to be read. */
+/** The file at a path, or the default.nix in the folder there, if it is too big. */
 export function oversizeFile(path: string): OversizeFile | undefined {
   try {
     const file = statSync(path).isDirectory() ? join(path, 'default.nix') : path
@@ -150,7 +149,7 @@ export function oversizeFile(path: string): OversizeFile | undefined {
   }
 }
 
-/** A path of the system below the root as this process sees it. */
+/** The path in this process of a path in the system below the root. */
 export function inRoot(path: string, root: string): string {
   return root === '/' || path.startsWith(`${root}/`) ? path : join(root, path)
 }

@@ -4,24 +4,24 @@ function hashOf(body: string): string {
   return createHash('sha256').update(body).digest('hex')
 }
 
-// The first line of a file that we install: which version wrote it, and what the rest was then.
+// The first line of a file that vfio-patch installs: its version, and a hash of the remaining text.
 const STAMP = /^# vfio-patch (\S+) sha256:([0-9a-f]{64})[^\n]*\n/
 
-/** The file's text with our first line on it; `remark` is what that says to people. */
+/** The text with the stamp as its first line; `remark` is for people who read the file. */
 export function stamp(
   version: string,
   body: string,
-  remark = 'installed; changes belong into your own configuration'
+  remark = 'installed; make changes in your own configuration'
 ): string {
   return `# vfio-patch ${version} sha256:${hashOf(body)} (${remark})\n${body}`
 }
 
-/** Whether a text was made with our first line for this body, whatever became of the rest since. */
+/** Whether the stamp of a text is for this body. The text itself may have been edited since. */
 export function isStampFor(text: string, body: string): boolean {
   return STAMP.exec(text)?.[2] === hashOf(body)
 }
 
-/** Whether a text is as this tool installed it, was edited since, or has no such first line. */
+/** Whether a text is as vfio-patch installed it, was edited since, or has no stamp. */
 export function stampOf(text: string): 'intact' | 'edited' | 'none' {
   const found = STAMP.exec(text)
   if (!found) return 'none'

@@ -47,7 +47,7 @@ describe('without a flake', () => {
       'etc/nixos/gpu/vfio.nix': MODULE
     }
     for (const name of Object.keys(files)) {
-      expect(build(files, name, { root: true })).toEqual({ kind: 'usual' })
+      expect(build(files, name, { root: true })).toEqual({ kind: 'default' })
     }
   })
 
@@ -56,7 +56,7 @@ describe('without a flake', () => {
       'etc/nixos/configuration.nix': '-> ../../home/alice/nixos/pc.nix',
       'home/alice/nixos/pc.nix': MODULE
     }
-    expect(build(files, 'home/alice/nixos/pc.nix', { root: true })).toEqual({ kind: 'usual' })
+    expect(build(files, 'home/alice/nixos/pc.nix', { root: true })).toEqual({ kind: 'default' })
   })
 
   it('a configuration elsewhere: by its name, or as it is a whole system', () => {

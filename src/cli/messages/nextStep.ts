@@ -53,7 +53,7 @@ function isInstalled(root: string): boolean {
 /** The arguments of nixos-rebuild, beginning with a space. */
 function argumentsOf(build: Build): string {
   switch (build.kind) {
-    case 'usual':
+    case 'default':
       return ''
     case 'file':
       return ` -I ${shellWord(`nixos-config=${build.path}`)}`
@@ -72,7 +72,7 @@ function below(build: Build, root: string): string {
     const inner: Build =
       build.kind === 'flake'
         ? { ...build, folder: inside(build.folder) }
-        : build.kind === 'usual'
+        : build.kind === 'default'
           ? build
           : { ...build, path: inside(build.path) }
     return `sudo nixos-enter ${at} -c ${shellWord(`nixos-rebuild boot${argumentsOf(inner)}`)}`
@@ -80,7 +80,7 @@ function below(build: Build, root: string): string {
   if (build.kind === 'flake') {
     return `sudo nixos-install ${at} --flake ${flakeWord(build.folder, build.host)}`
   }
-  if (build.kind === 'usual') return `sudo nixos-install ${at}`
+  if (build.kind === 'default') return `sudo nixos-install ${at}`
   const file = build.kind === 'part' ? 'FILE' : build.path
   return `sudo env ${shellWord(`NIXOS_CONFIG=${file}`)} nixos-install ${at}`
 }
