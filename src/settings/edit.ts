@@ -13,18 +13,17 @@ import { eolOf, indentAt, startsLine } from '../nix/text/lines.ts'
 import { BLOCKS, type OptionChange } from './options.ts'
 
 /**
- * Adds to a transaction what makes a document say the wanted options, below a path where one is given.
- * A set of options that the document says nothing of is written as one block; else options are edited
- * one by one where they stand.
+ * Adds changes of options below `prefix` to a transaction. A set of options that the document does not
+ * define is written as one block; otherwise each option is edited where it is.
  */
 export function applyOptionChanges(
   doc: NixDocument,
   edit: Transaction,
-  wanted: readonly OptionChange[],
+  changes: readonly OptionChange[],
   prefix: readonly string[] = []
 ): void {
-  const said = withListsJoined(wanted).filter(isSaid)
-  let rest = said.map(it => ({ ...it, path: [...prefix, ...it.path] }))
+  const effective = withListsJoined(changes).filter(it => !isEmptyAddition(it))
+  let rest = effective.map(it => ({ ...it, path: [...prefix, ...it.path] }))
   if (prefix.length > 0 && rest.length > 0 && !isDefined(doc, prefix)) {
     edit.setIn(prefix, emptySet(doc, prefix))
   }
@@ -36,9 +35,9 @@ export function applyOptionChanges(
   for (const it of rest) editOption(doc, edit, it)
 }
 
-/** The changes, where items for one list are one change, so that a new list is laid out for all of them. */
-function withListsJoined(wanted: readonly OptionChange[]): OptionChange[] {
-  const groups = [...groupBy(wanted, it => formatPath(it.path)).values()]
+/** The changes with one change per list, so that a new list is laid out for all its items. */
+function withListsJoined(changes: readonly OptionChange[]): OptionChange[] {
+  const groups = [...groupBy(changes, it => formatPath(it.path)).values()]
   return groups.flatMap(group => {
     const [first] = group
     if (first === undefined || !('items' in first)) return group
@@ -47,7 +46,7 @@ function withListsJoined(wanted: readonly OptionChange[]): OptionChange[] {
   })
 }
 
-/** A set with its braces on lines of their own, so that what is added to it goes between them. */
+/** An attribute set with its braces on separate lines, so that new bindings are written between them. */
 function emptySet(doc: NixDocument, path: readonly string[]): NixValue {
   const plan = doc.edit().setIn(path, {}).plan()
   const [found] = plan.ok ? parseDocument(plan.value.text).getIn(path) : []
@@ -69,32 +68,32 @@ function editBlock(
   }
   const depth = path.length + 1
   for (const it of inside.filter(it => it.path.length === depth)) editOption(doc, edit, it)
-  // Options that lie deeper, such as those of one shared memory file, are blocks again.
+  // Nested options, such as those of one shared memory file, are blocks of their own.
   const deeper = inside.filter(it => it.path.length > depth)
   for (const [name, group] of groupBy(deeper, it => it.path[path.length] ?? '')) {
     editBlock(doc, edit, [...path, name], group)
   }
 }
 
-function editOption(doc: NixDocument, edit: Transaction, wanted: OptionChange): void {
-  const { path } = wanted
+function editOption(doc: NixDocument, edit: Transaction, change: OptionChange): void {
+  const { path } = change
   const isNew = !isDefined(doc, path)
-  switch (wanted.kind) {
+  switch (change.kind) {
     case 'value':
-      edit.setIn(path, wanted.value)
+      edit.setIn(path, change.value)
       return
     case 'default':
-      if (isNew) edit.setIn(path, wanted.value)
+      if (isNew) edit.setIn(path, change.value)
       return
     case 'items':
-      edit.addIn(path, wanted.items)
+      edit.addIn(path, change.items)
       return
     case 'exactly': {
-      if (wanted.items.length === 0) edit.removeIn(path)
-      else if (isNew || !isWritten(doc, path)) edit.setIn(path, wanted.items)
+      if (change.items.length === 0) edit.removeIn(path)
+      else if (isNew || !isLiteralList(doc, path)) edit.setIn(path, change.items)
       else {
-        const kept = new Set(wanted.items.map(keyOf))
-        edit.addIn(path, wanted.items)
+        const kept = new Set(change.items.map(keyOf))
+        edit.addIn(path, change.items)
         edit.removeIn(
           path,
           doc.itemsIn(path).filter(it => !kept.has(keyOf(it)))
@@ -104,21 +103,20 @@ function editOption(doc: NixDocument, edit: Transaction, wanted: OptionChange): 
   }
 }
 
-/** Whether the option is a list that is written out, so that items can come and go one by one. */
-function isWritten(doc: NixDocument, path: readonly string[]): boolean {
+/** Whether all definitions of the option are literal lists, so that single items can be edited. */
+function isLiteralList(doc: NixDocument, path: readonly string[]): boolean {
   return doc.getIn(path).every(it => it.value.type === 'list_expression')
 }
 
-/** An empty list says nothing where there is none yet. */
-function isSaid(wanted: OptionChange): boolean {
-  return wanted.kind !== 'items' || wanted.items.length > 0
+function isEmptyAddition(change: OptionChange): boolean {
+  return change.kind === 'items' && change.items.length === 0
 }
 
 function isBelow(path: readonly string[], block: readonly string[]): boolean {
   return path.length > block.length && startsWith(path, block)
 }
 
-/** Whether a document defines an option, or one below it. */
+/** Whether a document defines an option or one below it. */
 export function isDefined(doc: NixDocument, path: readonly string[]): boolean {
   return doc.getIn(path).length > 0 || doc.getBelow(path).length > 0
 }

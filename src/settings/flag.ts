@@ -1,24 +1,24 @@
-/** A flag of the command line, as it is parsed and as the help describes it. */
+/** A flag of the command line, for the parser and the help. */
 export type Flag = {
   name: string
   short?: string
-  /** One paragraph; the help breaks its lines. */
+  /** One paragraph; the help wraps it. */
   help: string
-  /** The first release of NixOS that has what the flag is about; absent where all have it. */
+  /** The first release of NixOS that supports the flag; absent if all do. */
   since?: string
 } & (
   | { kind: 'switch' | 'toggle' | 'off' }
-  /** `argument` is how the help calls the value; `choices` are all values that there are. */
+  /** `argument` is the name of the value in the help; `choices` are all allowed values. */
   | ({ kind: 'text' | 'texts' } & ({ argument: string } | { choices: readonly string[] }))
 )
 
 /**
- * A `switch` is on or absent, a `toggle` has a `--no-` form, `off` has only that; `text` takes a value once,
- * `texts` takes one each time it is given.
+ * A `switch` is on or absent, a `toggle` also has a `--no-` form, and `off` has only that form. A `text` takes
+ * a value and may be given once, `texts` may be repeated.
  */
 export type FlagKind = Flag['kind']
 
-/** The flag as a person types it. */
+/** The flag as it is typed. */
 export function formatFlag({ kind, name }: Pick<Flag, 'kind' | 'name'>): string {
   return kind === 'off' ? `--no-${name}` : `--${name}`
 }

@@ -1,20 +1,20 @@
-// How settings become options.
+// Which options are written for a setting.
 
 import { annotated, type NixValue } from '../nix/values.ts'
 import type { NamedSettings, SharedMemoryFile } from './values.ts'
 
-/** A change to one option that the settings ask for. */
+/** A change to one option. */
 export type OptionChange =
-  /** The option has this value. */
+  /** Sets the option to this value. */
   | { kind: 'value'; path: readonly string[]; value: NixValue }
-  /** The list is exactly these items, in any order. */
+  /** Makes these items the whole list, in any order. */
   | { kind: 'exactly'; path: readonly string[]; items: readonly NixValue[] }
-  /** The list has these items, among others. */
+  /** Adds these items to the list. */
   | { kind: 'items'; path: readonly string[]; items: readonly NixValue[] }
-  /** The option has this value where the configuration has no definition of it. */
+  /** Sets the option to this value if the configuration does not define it. */
   | { kind: 'default'; path: readonly string[]; value: NixValue }
 
-/** What the option changes depend on besides the settings. */
+/** What the option changes depend on, apart from the settings. */
 export interface SettingsContext {
   /** The literal items of the user's `boot.kernelParams`. */
   kernelParams: readonly string[]
@@ -24,12 +24,12 @@ export interface SettingsContext {
   names: ReadonlyMap<string, string>
 }
 
-/** An option, or a set of options, that is written for a setting. */
+/** An option or a set of options that is written for a setting. */
 export interface SettingOption {
   path: readonly string[]
-  /** Options are written by this number, as the help has the flags in another order. */
+  /** Options are written in ascending order of this number; the flags in the help have another order. */
   order: number
-  /** What the settings change in it; nothing where they leave it as it is. */
+  /** The changes for these settings; none if they leave the option as it is. */
   changes: (settings: NamedSettings, context: SettingsContext) => readonly OptionChange[]
 }
 
@@ -39,10 +39,10 @@ export const HUGEPAGES = ['virtualisation', 'hugepages'] as const
 const SHARED_MEMORY = ['virtualisation', 'sharedMemoryFiles'] as const
 export const KVMFR = ['virtualisation', 'kvmfr'] as const
 
-/** The sets of options that are written as one block where the configuration has none of them. */
+/** The sets of options that are written as one block if the configuration defines none of them. */
 export const BLOCKS: readonly (readonly string[])[] = [VFIO, SHARED_MEMORY, HUGEPAGES, KVMFR]
 
-/** An option that gets the value of a setting, by default that of its name; it stays if there is none. */
+/** An option that is set to the value of a setting; by default the setting has the name of the option. */
 export function valueOption(
   order: number,
   path: readonly string[],
@@ -55,7 +55,7 @@ export function valueOption(
   return { path, order, changes }
 }
 
-/** A list that gets the items of the setting of its name, among others. */
+/** A list option to which the items of the setting of the same name are added. */
 export function itemsOption(order: number, path: readonly string[]): SettingOption {
   const changes = (settings: NamedSettings): OptionChange[] => {
     const items = settingOf(settings, path.at(-1))
@@ -68,7 +68,7 @@ function settingOf(settings: NamedSettings, name = ''): NixValue | undefined {
   return (settings as Readonly<Record<string, NixValue | undefined>>)[name]
 }
 
-/** An option that gets a value where the configuration has none; undefined is no value. */
+/** An option that is set if the configuration does not define it and `pick` returns a value. */
 export function defaultOption(
   order: number,
   path: readonly string[],
@@ -81,7 +81,7 @@ export function defaultOption(
   return { path, order, changes }
 }
 
-/** An option that only the plan writes, not `wantedOptions`. */
+/** An option that the plan writes instead of `wantedOptions`. */
 export function plannedOption(path: readonly string[]): SettingOption {
   return { path, order: 0, changes: () => [] }
 }
@@ -101,7 +101,7 @@ export const addressesOption: SettingOption = deviceList(
     )
 )
 
-/** Both lists are one choice: where one is set, the other one is, too. */
+/** Both lists are one choice: if either is set, both change. */
 function deviceList(
   order: number,
   name: string,
@@ -116,7 +116,7 @@ function deviceList(
   return { path, order, changes }
 }
 
-/** A device ID with the name of the device as a comment, where that is known. */
+/** A device ID with the device's name as a comment, if the name is known. */
 export function namedID(id: string, names: ReadonlyMap<string, string>): NixValue {
   return named(id, id, names)
 }
@@ -137,7 +137,7 @@ export const guestsOption: SettingOption = {
     })
 }
 
-/** Files in /dev/shm; they belong to the first user unless the settings name an owner. */
+/** Files in /dev/shm; by default the first user owns them. */
 export const sharedMemoryOption: SettingOption = {
   path: SHARED_MEMORY,
   order: 140,
@@ -146,11 +146,11 @@ export const sharedMemoryOption: SettingOption = {
 }
 
 function sharedMemoryChanges(file: SharedMemoryFile, owner: string): OptionChange[] {
-  const usual = { user: owner, group: 'kvm', mode: '0660' }
+  const defaults = { user: owner, group: 'kvm', mode: '0660' }
   return (['user', 'group', 'mode'] as const).map(it => ({
     kind: file[it] === undefined ? 'default' : 'value',
     path: [...SHARED_MEMORY, file.name, it],
-    value: file[it] ?? usual[it]
+    value: file[it] ?? defaults[it]
   }))
 }
 
@@ -170,7 +170,7 @@ export const hugepagesOption: SettingOption = {
   }
 }
 
-/** Shared memory that is a device. */
+/** The devices of kvmfr. */
 export const kvmfrOption: SettingOption = {
   path: KVMFR,
   order: 160,

@@ -3,15 +3,15 @@ import type { OptionChange, SettingsContext } from './options.ts'
 import { DERIVED, type FlagSettings, SETTINGS } from './table.ts'
 import type { NamedSettings } from './values.ts'
 
-/** What a person asked for, by the names of the options. What is absent stays as the configuration has it. */
+/** The requested values, by setting. Absent settings leave the configuration as it is. */
 export type Settings = NamedSettings & Omit<FlagSettings, keyof NamedSettings>
 
-/** Whether nothing was asked for. */
+/** Whether no setting is present. */
 export function isEmpty(settings: Settings): boolean {
   return Object.values(settings).every(it => it === undefined)
 }
 
-/** The options that these settings change, in the order in which they are written. */
+/** The changes to options for these settings, in the order in which they are written. */
 export function wantedOptions(settings: Settings, context: SettingsContext): OptionChange[] {
   return [...SETTINGS, ...DERIVED]
     .flatMap(it => it.options)
@@ -23,7 +23,7 @@ const RULES = [...SETTINGS.map(it => ({ ...it, rule: formatFlag(it) })), ...DERI
   ({ rule, options }) => options.map(it => ({ rule, option: it.path.join('.') }))
 )
 
-/** Why an option is written, or the set of options that it is in: a flag or another rule; undefined for others. */
+/** The flag or other rule that an option, or an option above it, is written for; undefined if there is none. */
 export function ruleFor(option: string): string | undefined {
   return RULES.find(it => option === it.option || option.startsWith(`${it.option}.`))?.rule
 }

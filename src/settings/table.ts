@@ -1,5 +1,5 @@
-// Everything that can be set up, one row each: the flag, its help, how its value is read, and the options
-// that are written for it. All else is derived from these rows.
+// One row for each thing that can be set up: its flag, help, parser, and the options that are written for it.
+// Everything else is derived from these rows.
 
 import { ok, type Result } from '../nix/result.ts'
 import type { Flag } from './flag.ts'
@@ -29,11 +29,10 @@ import {
 } from './parse.ts'
 
 /**
- * A flag that sets something up. The edits of `options` are reported with the flag as their reason.
+ * A flag that sets something up. Edits of `options` are reported with the flag as their reason.
  *
- * Its value is stored under the name `setting`: of a toggle whether it is on, else what `parse` makes of the
- * value (of `texts`, of each one), else the value, which is one of the `choices`. `setting` is null where the
- * flag says how to set things up, not what.
+ * The value is stored under the name `setting`: whether a toggle is on, the result of `parse` (for `texts`,
+ * of each value), or one of the `choices`. `setting` is null for flags that have no setting of their own.
  */
 export type Setting = Flag & { options: readonly SettingOption[] } & (
     | { setting: null }
@@ -196,12 +195,12 @@ const ROWS = [
   }
 ] as const satisfies readonly Setting[]
 
-/** The flags in the order of the help. */
+/** The flags, in the order of the help. */
 export const SETTINGS: readonly Setting[] = ROWS
 
 type SettingRow = Extract<(typeof ROWS)[number], { setting: string }>
 
-/** The settings that flags can have, by the types that the rows give them. */
+/** The settings of the flags, typed by their rows. */
 export type FlagSettings = { [R in SettingRow as R['setting']]?: ValueOf<R> }
 
 type ValueOf<R> = R extends { parse: (value: string) => Result<infer T, BadSetting> }
@@ -212,7 +211,7 @@ type ValueOf<R> = R extends { parse: (value: string) => Result<infer T, BadSetti
     ? C
     : boolean
 
-/** Options that are written without a flag of their own, by the reason that their edits are reported with. */
+/** Options that are written without a flag, with the reason that their edits are reported with. */
 export const DERIVED: readonly { rule: string; options: readonly SettingOption[] }[] = [
   { rule: 'modules', options: [plannedOption(['imports'])] },
   { rule: 'always', options: [defaultOption(10, [...VFIO, 'enable'], () => true)] },
@@ -227,7 +226,7 @@ export const DERIVED: readonly { rule: string; options: readonly SettingOption[]
   { rule: 'DARK_PASSPHRASE', options: [plannedOption(['boot', 'initrd', 'kernelModules'])] }
 ]
 
-/** `iommu=pt` contradicts these; the user's parameters win. */
+/** Whether these parameters contradict `iommu=pt`. The user's parameters take precedence. */
 function isPassthroughOff(kernelParams: readonly string[]): boolean {
   return kernelParams
     .flatMap(it => it.split(/\s+/))

@@ -1,20 +1,20 @@
-/** The settings with types of their own; the type of any other one comes from its row in the table. */
+/** Settings with types of their own. The types of other settings come from their rows in the table. */
 export interface NamedSettings {
   /** PCI IDs in the grammar of `vfio-pci.ids`, lower case. */
   devices?: readonly string[]
-  /** PCI addresses with their domain: `0000:01:00.0`; with the ID that is expected there, if known. */
+  /** PCI addresses with domain (`0000:01:00.0`), with the expected device ID if known. */
   addresses?: readonly (string | ExpectedDevice)[]
-  /** Kernel modules that vfio-pci has to come before, all of them. */
+  /** All kernel modules before which vfio-pci has to be loaded. */
   competingDrivers?: readonly string[]
   /** Names of users who may run guests. */
   users?: readonly string[]
   sharedMemoryFiles?: readonly SharedMemoryFile[]
   hugepages?: Hugepages
-  /** Whether devices and addresses come to those that the configuration has, instead of in their place. */
+  /** Whether devices and addresses are added to those of the configuration instead of replacing them. */
   addsDevices?: boolean
-  /** Sizes of the devices of kvmfr in MiB, where the configuration has none. */
+  /** Sizes of the kvmfr devices in MiB, used if the configuration defines none. */
   kvmfr?: readonly number[]
-  /** Whether libvirt can play a TPM. */
+  /** Whether libvirt can emulate a TPM. */
   swtpm?: boolean
   guests?: readonly GuestSettings[]
 }
@@ -22,18 +22,18 @@ export interface NamedSettings {
 /** A guest by its name in libvirt. */
 export interface GuestSettings {
   name: string
-  /** The processors that the host keeps while it runs (`0-1,8-9`), where the configuration says nothing of it. */
+  /** The processors that the host keeps while the guest runs (`0-1,8-9`), if the configuration sets none. */
   hostCPUs?: string
 }
 
-/** A device by its place, and what is there. */
+/** A device by its address, with the ID that is expected there. */
 export interface ExpectedDevice {
   address: string
   /** `vvvv:dddd`. */
   id: string
 }
 
-/** A file in /dev/shm. What is absent was not said. */
+/** A file in /dev/shm. Absent properties have their defaults. */
 export interface SharedMemoryFile {
   name: string
   user?: string

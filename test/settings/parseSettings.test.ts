@@ -14,7 +14,7 @@ const shown = <T>(result: Result<T, BadSetting>) =>
   result.ok ? result.value : result.error.message
 
 describe('a device ID', () => {
-  it('may be written in capitals, and with the further fields of vfio-pci.ids', () => {
+  it('may have capitals and the further fields of vfio-pci.ids', () => {
     expect(shown(parseDevice('10DE:1B80'))).toBe('10de:1b80')
     expect(shown(parseDevice('10de:1b80:1043:85aa'))).toBe('10de:1b80:1043:85aa')
   })
@@ -22,26 +22,26 @@ describe('a device ID', () => {
     'is not "%s"',
     value => expect(shown(parseDevice(value))).toBe(`"${value}" is not a PCI ID`)
   )
-  it('is told from an address', () => {
+  it('is distinguished from an address', () => {
     expect(shown(parseDevice('01:00.0'))).toBe('"01:00.0" is an address, not a PCI ID')
   })
 })
 
 describe('an address', () => {
-  it('gets its domain', () => {
+  it('gets the domain 0000 by default', () => {
     expect(shown(parseAddress('01:00.0'))).toBe('0000:01:00.0')
     expect(shown(parseAddress('0000:0A:1F.7'))).toBe('0000:0a:1f.7')
   })
   it.each(['', '01:00', '01:00.8', '01:20.0', '1:00.0', '0000:01:00.0x'])('is not "%s"', value =>
     expect(shown(parseAddress(value))).toBe(`"${value}" is not a PCI address`)
   )
-  it('is told from a device ID', () => {
+  it('is distinguished from a device ID', () => {
     expect(shown(parseAddress('10de:1b80'))).toBe('"10de:1b80" is a PCI ID, not an address')
   })
 })
 
 describe('shared memory', () => {
-  it('is a name with what else was said', () => {
+  it('is a name with optional user, group and mode', () => {
     expect(shown(parseSharedMemory('scream'))).toEqual({ name: 'scream' })
     expect(shown(parseSharedMemory('scream:ann'))).toEqual({ name: 'scream', user: 'ann' })
     expect(shown(parseSharedMemory('scream::kvm:660'))).toEqual({
