@@ -12,61 +12,57 @@ import type { ExpectedDevice } from '../settings/values.ts'
 import { notInherited, pathsFor, prefixOf, profilesOf, targetOf } from './bootEntry.ts'
 import type { PlannedFile } from './changes.ts'
 import type { GuestPlan } from './guest.ts'
-import { clashAfter, type Obsolete, obsoleteIn, wantedFor } from './legacy/replaced.ts'
-import { notForOneEntry, type TakeOver } from './legacy/takeOver.ts'
+import { changesFor, conflictAfter, type Obsolete, obsoleteIn } from './legacy/replaced.ts'
+import { type TakeOver, takeOverProblem } from './legacy/takeOver.ts'
 import { planModules } from './modulesFolder.ts'
 import type { ApplyProblem } from './problem.ts'
 
-/** All that a run of `apply` knows; nothing else is looked at. */
+/** Everything that a plan of `apply` is based on. */
 export interface ApplyInput {
   configuration: Configuration
   settings: Settings
-  /** The folder for our modules as the import spells it, relative to the configuration's: `vfio`. */
+  /** The folder for vfio-patch's modules as the import writes it, relative to the configuration: `vfio`. */
   modulesDir: string
-  /** The same folder, links resolved. */
+  /** The same folder, with symlinks resolved. */
   modulesFolder: string
-  /** What stands in that folder. */
+  /** The contents of that folder. */
   listing: FolderListing
-  /** Whether modules of ours that were changed may be replaced. */
+  /** Whether edited modules of vfio-patch may be replaced. */
   replaceModules: boolean
-  /** How ours take the place of other modules that declare the same options, where there are some. */
+  /** How to replace other modules that declare the same options, if there are any. */
   takeOver?: TakeOver | undefined
-  /** IDs in other places that the host needs as well, and the devices that are meant by them. */
+  /** IDs outside vfio-patch's options that the host needs as well, with the devices that are meant. */
   byAddress?: ReadonlyMap<string, readonly ExpectedDevice[]>
-  /** Kernel modules that the initrd is to load, in the boot entry that the options go into. */
+  /** Kernel modules for the initrd of the boot entry that the options are written to. */
   initrdModules?: readonly string[]
-  /** Names of devices by their IDs. */
+  /** Names of devices by ID. */
   names: ReadonlyMap<string, string>
-  /** The release of NixOS that is built next, where it is known. */
+  /** The release of NixOS that is built next, if known. */
   release?: string | undefined
-  /** Whether values of old guides stay that our options take the place of. */
+  /** Whether settings of old guides are kept that vfio-patch's options would replace. */
   keepObsolete?: boolean
-  /** The specialisation that was asked for, to have all options in a boot entry of its own. */
+  /** The requested specialisation, for options in a separate boot entry. */
   specialisation?: string | undefined
-  /** The file of the guest that is asked for, and what becomes of it. */
+  /** The planned file of the requested guest. */
   guest?: GuestPlan | undefined
 }
 
-/**
- * What is to be written, in the order in which it has to be: the configuration comes last, and after
- * it what goes.
- */
+/** The files to write, in this order: the configuration after all other files, then deletions. */
 export interface ApplyPlan {
   files: PlannedFile[]
-  /** The change to the configuration alone; it has no edits if only modules change. */
+  /** The change to the configuration itself, without edits if only modules change. */
   configuration: Plan
-  /** What gives way in it to our options, or because it is of no use any more. */
+  /** The obsolete settings that are removed or moved into options. */
   replaced?: readonly Obsolete[]
-  /** What would give way, and stays, as it is outside the specialisation. */
+  /** The obsolete settings that are kept because they are outside the specialisation. */
   left?: readonly Obsolete[]
-  /** Of `apply`: the specialisation that the options are in; null where they are for every boot entry. */
+  /** For `apply`: the specialisation with the options; null if they are for every boot entry. */
   specialisation?: string | null
 }
 
 /**
- * Works out what makes a configuration say what the settings ask for: our modules beside it, one
- * import, and the options. Without settings a configuration that has them already is brought up to
- * date. A configuration that says it all gives a plan without files.
+ * Plans the modules, the import and the options for the settings. Without settings, the modules of an existing
+ * setup are updated. The plan has no files if nothing has to change.
  */
 export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
   const { configuration, takeOver, guest } = input
@@ -96,35 +92,38 @@ export function planApply(input: ApplyInput): Result<ApplyPlan, ApplyProblem> {
 
 const INITRD_MODULES = ['boot', 'initrd', 'kernelModules']
 
-/** The change to the configuration alone, what gives way in it, and what would if it stood in the entry. */
+/** The change to the configuration itself, with the obsolete settings that it replaces or leaves. */
 function planTarget(
   input: ApplyInput,
   specialisation: string | undefined
 ): Result<Required<Pick<ApplyPlan, 'replaced' | 'left'>> & { plan: Plan }, NixError> {
   const { settings, names, byAddress, takeOver, keepObsolete, initrdModules = [] } = input
   const { doc } = input.configuration.target
-  const isAsked = !isEmpty(settings)
+  const hasSettings = !isEmpty(settings)
   const prefix = prefixOf(specialisation)
   const inner = innerModule(doc, prefix)
-  const home = inner?.doc ?? doc
-  const isEdited = isAsked || takeOver !== undefined
-  const all = isEdited && !keepObsolete ? obsoleteIn(home, input.release, prefix) : []
+  const readable = inner?.doc ?? doc
+  const isEdited = hasSettings || takeOver !== undefined
+  const all = isEdited && !keepObsolete ? obsoleteIn(readable, input.release, prefix) : []
   const [obsolete, left] = [all.filter(it => !it.isOutside), all.filter(it => it.isOutside)]
-  const asked = wantedOptions(settings, contextOf(home, prefix, names))
-  const wanted = notInherited(home, asked, prefix)
-  if (!wanted.ok) return wanted
-  const chosen = [...(isAsked ? wanted.value : []), ...(takeOver ? keptOff(home, prefix) : [])]
+  const wanted = wantedOptions(settings, contextOf(readable, prefix, names))
+  const needed = notInherited(readable, wanted, prefix)
+  if (!needed.ok) return needed
+  const chosen = [
+    ...(hasSettings ? needed.value : []),
+    ...(takeOver ? passthroughOptOut(readable, prefix) : [])
+  ]
 
   const [edited, below] = inner ? [inner.part, []] : [doc, prefix]
   const planned = planFixes(
     edited,
     obsolete.map(it => (inner ? fixWithin(it.fix, prefix) : it.fix)),
     accepted => {
-      const edit = inner ? edited.edit() : withOurs(doc, input)
+      const edit = inner ? edited.edit() : editWithImport(doc, input)
       const moved = accepted.flatMap(it => obsolete[it] ?? [])
       const options = [
         ...chosen,
-        ...wantedFor(moved, settings, names, byAddress),
+        ...changesFor(moved, settings, names, byAddress),
         { kind: 'items' as const, path: INITRD_MODULES, items: initrdModules }
       ]
       applyOptionChanges(edited, edit, options, below)
@@ -133,32 +132,31 @@ function planTarget(
   )
   if (!planned.ok) return planned
   const { plan, refused } = planned.value
-  const clash = keepObsolete ? undefined : clashAfter(home, plan)
-  if (clash) return err(clash)
-  const whole = inner ? planAround(withOurs(doc, input), prefix, inner, plan) : ok(plan)
+  const conflict = keepObsolete ? undefined : conflictAfter(readable, plan)
+  if (conflict) return err(conflict)
+  const whole = inner ? planAround(editWithImport(doc, input), prefix, inner, plan) : ok(plan)
   if (!whole.ok) return whole
   const replaced = obsolete.filter((_, i) => !refused.some(it => it.index === i))
   return ok({ plan: whole.value, replaced, left })
 }
 
-/** Begins with our import, in the place of those of others, and with what keeps their settings as they were. */
-function withOurs(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Transaction {
+/** A transaction that imports the modules, removes replaced imports and keeps the meaning of their settings. */
+function editWithImport(doc: NixDocument, { modulesDir, takeOver }: ApplyInput): Transaction {
   const importPath = `./${modulesDir}`
   const edit = doc.edit()
-  // An import that leads to the folder already stays, and becomes that of our modules.
-  const own = doc.importOf(importPath)
-  const kept = own?.text
+  // An existing import of the folder is kept, even if the folder had other modules.
+  const kept = doc.importOf(importPath)?.text
   if (takeOver)
     edit.removeIn(
       'imports',
       takeOver.items.filter(it => it.source !== kept)
     )
   edit.import(importPath)
-  if (takeOver) applyOptionChanges(doc, edit, takeOver.wanted)
+  if (takeOver) applyOptionChanges(doc, edit, takeOver.changes)
   return edit
 }
 
-/** The specialisation that the options go into; refused where the files leave no place for them. */
+/** The specialisation that the options are written to, or why they can't be written. */
 function entryFor({
   configuration,
   settings,
@@ -179,20 +177,20 @@ function entryFor({
   if (other) {
     return err({ code: 'IMPORTED_ELSEWHERE', path, folder: other.path, importer: other.importer })
   }
-  const isAsked = !isEmpty(settings)
-  const early = notForOneEntry(takeOver, path, specialisation)
-  if (early) return err(early)
-  const target = targetOf(configuration, specialisation, isAsked)
+  const hasSettings = !isEmpty(settings)
+  const conflict = takeOverProblem(takeOver, path, specialisation)
+  if (conflict) return err(conflict)
+  const target = targetOf(configuration, specialisation, hasSettings)
   if (!target.ok) return target
-  const isOurs = doc.importOf(`./${modulesDir}`) !== undefined
+  const isSetUp = doc.importOf(`./${modulesDir}`) !== undefined
   const isNew =
     specialisation !== undefined &&
     !profilesOf(configuration.files).specialisations.includes(specialisation)
-  if (!isAsked && !takeOver && (!isOurs || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
+  if (!hasSettings && !takeOver && (!isSetUp || isNew)) return err({ code: 'NOTHING_CHOSEN', path })
   return target
 }
 
-/** Why a file is no module to be edited; `also` is another kind that may be. */
+/** Why a file can't be edited as a NixOS module. Files of the kind `also` are accepted too. */
 export function notEditable(
   { path, doc }: Pick<SourceFile, 'path' | 'doc'>,
   also?: ForeignKind
@@ -206,7 +204,7 @@ export function notEditable(
   return kind === 'module' || kind === also ? unread : { code: 'WRONG_KIND', path, kind }
 }
 
-/** What was planned inside a module in the file, as an edit of the file. */
+/** A plan for a module inside the file, as a plan for the file. */
 function planAround(
   edit: Transaction,
   path: readonly string[],
@@ -217,7 +215,7 @@ function planAround(
   return edit.plan()
 }
 
-/** A fix of the file as one of a module in it. */
+/** A fix of the file as a fix of the module at `prefix`. */
 function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
   const within = (path: readonly string[]) => path.slice(prefix.length)
   return fix.map(it =>
@@ -227,7 +225,7 @@ function fixWithin(fix: Fix, prefix: readonly string[]): Fix {
   )
 }
 
-/** What is said where the options go, with what a specialisation inherits. */
+/** The values that the settings depend on, in the boot entry and in what it inherits. */
 function contextOf(
   doc: NixDocument,
   prefix: readonly string[],
@@ -240,8 +238,8 @@ function contextOf(
   return { kernelParams: strings('boot', 'kernelParams'), users: strings(...VFIO, 'users'), names }
 }
 
-/** Only our modules pass DMA through by themselves; the person's word against it stands. */
-function keptOff(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
+/** `passthroughDMA = false` if the user turned passthrough off: only vfio-patch's modules turn it on by default. */
+function passthroughOptOut(doc: NixDocument, prefix: readonly string[]): OptionChange[] {
   return wantedOptions({}, contextOf(doc, prefix, new Map())).filter(
     it => it.path.at(-1) === 'passthroughDMA'
   )

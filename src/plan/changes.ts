@@ -1,7 +1,7 @@
 import { sha256, type TargetFile } from '../storage/read.ts'
 import type { FileChange } from '../storage/work.ts'
 
-/** The planned files as changes for `commit`, in their order; new files belong to whom the configuration does. */
+/** The planned files as changes for `commit`, in the same order. By default, new files get the owner and mode of the configuration. */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {
   const owner = ownerFor(configuration)
   return files.map(({ path, before, after, ownershipFrom = owner, emptied }) => ({
@@ -13,22 +13,22 @@ export function toChanges(files: readonly PlannedFile[], configuration: TargetFi
   }))
 }
 
-/** The configuration's owner as far as we may give files away: only root may, but to groups of ours. */
+/** The configuration's owner, as far as this process may set it: only root can change users, others their groups. */
 function ownerFor({ uid, gid, mode }: TargetFile): { uid: number; gid: number; mode: number } {
-  const own = process.geteuid?.() ?? uid
-  if (own === 0) return { uid, gid, mode }
-  const mayGive = gid === process.getegid?.() || (process.getgroups?.() ?? []).includes(gid)
-  return { uid: own, gid: mayGive ? gid : (process.getegid?.() ?? gid), mode }
+  const user = process.geteuid?.() ?? uid
+  if (user === 0) return { uid, gid, mode }
+  const isMember = gid === process.getegid?.() || (process.getgroups?.() ?? []).includes(gid)
+  return { uid: user, gid: isMember ? gid : (process.getegid?.() ?? gid), mode }
 }
 
 export interface PlannedFile {
   path: string
   /** Undefined for a new file. */
   before: string | undefined
-  /** Undefined for a file that goes. */
+  /** Undefined for a file that is deleted. */
   after: string | undefined
-  /** The file whose owner and mode a new one takes; those of the configuration unless given. */
+  /** The file whose owner and mode a new file gets; by default the configuration. */
   ownershipFrom?: string
-  /** A folder that goes with it, if nothing is left in it. */
+  /** A folder that is deleted with the file if it is then empty. */
   emptied?: string
 }

@@ -1,15 +1,18 @@
 import type { ForeignKind } from '../configuration/kind.ts'
 import type { NixError } from '../nix/index.ts'
 
-/** Why a run can't go on, as data; the command line words it. */
+/** Why a run can't continue. The command line words these. */
 export type ApplyProblem =
-  /** The configuration can't be edited as asked; the error says where and why. */
+  /** The edit is not possible; the error says where and why. */
   | { code: 'NIX'; path: string; error: NixError }
-  /** Nothing was chosen, and the configuration has nothing of ours. */
+  /** No settings were given, and the configuration is not set up yet. */
   | { code: 'NOTHING_CHOSEN'; path: string }
-  /** Several boot entries have options of ours, and none was named; or all have (`everywhere`) and some more. */
+  /**
+   * Options are in several specialisations (`names`), or in some and in the configuration itself
+   * (`everywhere`), and the run does not name one.
+   */
   | { code: 'SEVERAL_PROFILES'; path: string; names: readonly string[]; everywhere: boolean }
-  /** Every boot entry gives devices away, by this file or one that it imports; a new one (`name`) would inherit that. */
+  /** Every boot entry gives devices away, in this file or an imported one; the new entry `name` would inherit that. */
   | {
       code: 'GIVEN_EVERYWHERE'
       path: string
@@ -17,21 +20,21 @@ export type ApplyProblem =
       at: { path: string; line: number; column: number }
     }
   /**
-   * Modules of others declare our options, and ours taking their place would change more than the
-   * specialisation `name` that was asked for.
+   * Other modules declare vfio-patch's options, and replacing them would change more than the requested
+   * specialisation `name`.
    */
   | { code: 'TAKE_OVER_FIRST'; path: string; name: string; import: ReplacedImport }
-  /** The file is one that is not to be edited, or of another kind than a NixOS module. */
+  /** The file is generated or not a NixOS module. */
   | {
       code: 'WRONG_KIND'
       path: string
       kind: ForeignKind
     }
-  /** The folder for our modules holds something else. */
+  /** The folder for the modules contains something else: `found`, or `path` itself is not a folder. */
   | { code: 'FOREIGN_FOLDER'; path: string; found: string }
-  /** Modules of ours that somebody changed. */
+  /** Installed modules were edited. */
   | { code: 'MODULES_EDITED'; path: string; names: string[] }
-  /** The configuration (`importer` undefined), or another file that it imports, declares options of ours. */
+  /** The configuration (`importer` undefined) or an imported file declares one of vfio-patch's options. */
   | {
       code: 'DECLARED_ELSEWHERE'
       path: string
@@ -39,55 +42,55 @@ export type ApplyProblem =
       importer: string | undefined
       option: string
     }
-  /** Modules of others declare options of ours, and something they do or a person set would be lost without them. */
+  /** Other modules declare vfio-patch's options, and replacing them would lose something. */
   | { code: 'NOT_TAKEN_OVER'; path: string; obstacles: readonly Obstacle[] }
-  /** Another folder of ours is imported already; a second one would declare every option twice. */
+  /** The modules are already imported from another folder; a second import would declare every option twice. */
   | { code: 'IMPORTED_ELSEWHERE'; path: string; folder: string; importer: string }
-  /** The configuration itself says what the guest of this name is. */
+  /** The configuration itself defines the guest of this name. */
   | { code: 'GUEST_DEFINED'; path: string; name: string; at: { line: number; column: number } }
-  /** `path` is the file of another guest with this UUID, which is the same one to libvirt. */
+  /** `path` is the file of another guest with this UUID; to libvirt they are the same guest. */
   | { code: 'GUEST_UUID'; path: string; name: string; uuid: string }
-  /** The guest's file was edited, or is not ours at all, and its XML is another one than it was made from. */
+  /** The guest's file was edited or not made by vfio-patch (`isOurs`), and it was made from other XML. */
   | { code: 'GUEST_EDITED'; path: string; name: string; isOurs: boolean }
-  /** The guest as Nix would not be the guest; a bug. */
+  /** The guest in Nix differs from the guest in XML, which is a bug. */
   | { code: 'GUEST_NOT_CONVERTED'; path: string; message: string }
-  /** Nix accepts the file as it is, and not what it would become. */
+  /** Nix accepts the current file but not the new one. */
   | { code: 'PARSE_REJECTED'; path: string; output: string }
-  /** The parse check was required and could not be made. */
+  /** The parse check was required but not possible. */
   | { code: 'PARSE_CHECK_MISSING'; path: string; detail: string }
 
-/** What keeps our modules from taking the place of others. */
+/** A reason why other modules can't be replaced. */
 export interface Obstacle {
   /**
-   * An option that ours don't have, a value that these don't take, something else that the module does,
-   * an import that can't be taken out, or one that stands in a flake.
+   * An unknown option, a value that an option does not accept, something else that the module does, an import
+   * that can't be removed, or a module in a flake.
    */
   kind: 'option' | 'value' | 'extra' | 'import' | 'flake'
   path: string
   /** The text of the file. */
   text: string
   range: { start: number; end: number }
-  /** What is there, in one sentence without a final period. */
+  /** What is wrong, in one sentence without a final period. */
   what: string
-  /** What to do about it, where that is not the same for all of its kind. */
+  /** What to do about it; by default the advice for the kind. */
   advice?: string
 }
 
-/** Why our part can't be taken out. */
+/** Why vfio-patch's part of a configuration can't be removed. */
 export type RemoveProblem =
   | ApplyProblem
-  /** What would be left needs an option or a module that goes. */
+  /** The remaining configuration needs a removed option or module. */
   | { code: 'STILL_USED'; path: string; uses: readonly UsePlace[] }
-  /** Another file of the repository, which the configuration does not import, needs them. */
+  /** A file of the repository that the configuration does not import needs one. */
   | { code: 'USED_ELSEWHERE'; path: string; uses: readonly UsePlace[] }
 
-/** A place that needs an option of ours, or one of our modules. */
+/** A place that needs an option or a module of vfio-patch. */
 export interface UsePlace {
   path: string
   /** The text of the file. */
   text: string
   kind: 'definition' | 'reading' | 'module'
-  /** The option, or the path to the module as it is spelt. */
+  /** The option, or the path to the module as written. */
   name: string
   /** Offsets in the text. */
   range: { start: number; end: number }
@@ -97,8 +100,8 @@ export interface ReplacedImport {
   path: string
   line: number
   column: number
-  /** The import as it is spelt. */
+  /** The import as written. */
   spelling: string
-  /** An option that it declares. */
+  /** One of vfio-patch's options that it declares. */
   option: string
 }

@@ -12,7 +12,7 @@ import { text } from './support/text.ts'
 const FILE = '/etc/nixos/configuration.nix'
 const HEADLINE = `${FILE}: 3 changes; vfio/: ${Object.keys(installedModules()).length} new files`
 const MOVED =
-  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci stand in boot.kernelParams, and only those of one place count.'
+  'Replaces configuration.nix:3: IDS_MOVED, IDs for vfio-pci are in boot.kernelParams, and only the IDs of one place count.'
 const CHECKED = 'Checked: parses (own parser only; switched off).'
 
 const withIDs = (ids: string) => text`

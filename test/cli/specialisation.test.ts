@@ -249,7 +249,7 @@ test.concurrent.each<[string, string, string[], number, string]>([
     ['--ignore-msrs', ...ENTRY],
     3,
     text`
-      vfio-patch: ${FILE}:3:3: specialisation.vfio inherits nothing of this configuration, so the modules of vfio-patch do not reach it. Nothing was written.
+      vfio-patch: ${FILE}:3:3: specialisation.vfio does not inherit this configuration, so it does not have the modules of vfio-patch. Nothing was written.
           3 |   specialisation.vfio.inheritParentConfig = false;
                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         Do:  choose a new name for the boot entry
@@ -340,10 +340,10 @@ test.concurrent('refused: a list in qemu.conf of every one, and ours in one', as
   await expectRefusal(given(configuration), call('diff', 'x570-two-makers', ...words), {
     code: 3,
     stderr: text`
-      vfio-patch: ${FILE}:4:5: cgroup_device_acl stands here already, and libvirt would read only one of the two. Nothing was written.
+      vfio-patch: ${FILE}:4:5: cgroup_device_acl is already here, and libvirt would read only one of the two. Nothing was written.
           4 |     cgroup_device_acl = [ "/dev/null", "/dev/kvm" ]
                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Do:  write its devices as virtualisation.libvirtd.deviceACL = [ … ]; here instead of it, then run this again
+        Do:  write its devices as virtualisation.libvirtd.deviceACL = [ … ]; here instead, then run this again
       `
   })
 })

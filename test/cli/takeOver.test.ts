@@ -232,11 +232,11 @@ test.concurrent('what ours do not have is refused, each with its place', async (
           ${FILE}:5:17: IOMMUType takes "intel" or "amd"
           5 |     IOMMUType = "both";
                               ^^^^^^
-              Do: write one of these, or take it out
+              Do: write one of these, or remove it
           ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
-              Do: take it out: KVM lets guests have guests by itself since Linux 4.20
+              Do: remove it: KVM enables nested guests by default since Linux 4.20
         Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
         Do:  fix these, then run this again
       `
@@ -248,8 +248,9 @@ test.concurrent('what ours do not have is refused, each with its place', async (
       vfio-patch: ${FILE}:6:5: vfio-patch has no virtualisation.vfio.enableNestedVirt, which is set here. Nothing was written.
           6 |     enableNestedVirt = true;
                   ^^^^^^^^^^^^^^^^^^^^^^^^
+              Do: remove it: KVM enables nested guests by default since Linux 4.20
         Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
-        Do:  take it out: KVM lets guests have guests by itself since Linux 4.20;
+        Do:  fix these, then run this again
              then run this again
       `
   })
@@ -277,8 +278,9 @@ test.concurrent('a flake that lists one is not edited, and what to do there is t
       vfio-patch: /etc/nixos/flake.nix:6:9: the flake lists nixos-vfio.nixosModules.vfio, which declares options of vfio-patch. Nothing was written.
           6 |         nixos-vfio.nixosModules.vfio
                       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-        Why: two modules can't declare the same option, and vfio-patch does not edit a flake.
-        Do:  take it out of this list; what you set under virtualisation can stay, and the input of the flake can go once nothing uses it;
+              Do: remove it: KVM enables nested guests by default since Linux 4.20
+        Why: two modules can't declare the same option, so the others have to be removed, and this would be lost with them.
+        Do:  fix these, then run this again
              then run this again
       `
   })

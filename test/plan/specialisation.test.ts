@@ -246,35 +246,35 @@ describe('an entry that is there', () => {
   it.each([
     [
       'specialisation.vm = { inheritParentConfig = false; configuration.a = 1; };',
-      `NO_TARGET 3: specialisation.vm inherits nothing of this configuration, so the modules of vfio-patch do not reach it; ${NEW}`
+      `NO_TARGET 3: specialisation.vm does not inherit this configuration, so it does not have the modules of vfio-patch; ${NEW}`
     ],
     [
       'specialisation.vm.toplevel = other;',
-      `NO_TARGET 3: specialisation.vm is a system that was built elsewhere, so options do not count in it; ${NEW}`
+      `NO_TARGET 3: specialisation.vm is a system that was built elsewhere, so it ignores options; ${NEW}`
     ],
     [
       'specialisation.vm.configuration = lib.mkIf config.a { b = 1; };',
-      `NO_TARGET 3: specialisation.vm counts only if config.a; ${NEW}, or add the options there by hand`
+      `NO_TARGET 3: specialisation.vm applies only if config.a; ${NEW}, or add the options there yourself`
     ],
     [
       'specialisation.vm = lib.mkIf config.a { configuration.b = 1; };',
-      `NO_TARGET 3: specialisation.vm counts only if config.a; ${NEW}, or add the options there by hand`
+      `NO_TARGET 3: specialisation.vm applies only if config.a; ${NEW}, or add the options there yourself`
     ],
     [
       'specialisation.vm = { pkgs, ... }: { configuration.b = 1; };',
-      'NO_TARGET 3: specialisation.vm is written as a function that can not be edited; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
+      'NO_TARGET 3: specialisation.vm is a function that can not be edited; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
     ],
     [
       'specialisation.vm.configuration = ./vm.nix;',
-      `NO_TARGET 3: specialisation.vm stands in another file, ./vm.nix; ${NEW}, or add the options in that file by hand`
+      `NO_TARGET 3: specialisation.vm is in another file, ./vm.nix; ${NEW}, or add the options in that file yourself`
     ],
     [
       'specialisation.vm = import ./vm.nix;',
-      `NO_TARGET 3: specialisation.vm stands in another file, import ./vm.nix; ${NEW}, or add the options in that file by hand`
+      `NO_TARGET 3: specialisation.vm is in another file, import ./vm.nix; ${NEW}, or add the options in that file yourself`
     ],
     [
       'specialisation.vm.configuration = config.my.vm;',
-      'NO_TARGET 3: specialisation.vm is config.my.vm, and nothing can be added to that here; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
+      'NO_TARGET 3: specialisation.vm is config.my.vm, so nothing can be added to it here; write it as specialisation.vm.configuration = { … }, or choose a new name for the boot entry'
     ],
     [
       'specialisation = import ./all.nix;',
@@ -399,7 +399,7 @@ describe('what every entry has already', () => {
 
   it('can not be another value', () => {
     expect(refusal(base, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toBe(
-      'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, and a specialisation can not give it another value; take it out here, or set it to what you want in every boot entry'
+      'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, and a specialisation can not give it another value; remove it here, or set it to what you want in every boot entry'
     )
     const off = base.replace('enable = true', 'enable = false')
     expect(refusal(off, CARD, 'vfio')).toMatch(/^CONFLICT 6: virtualisation\.vfio\.enable /)

@@ -255,8 +255,8 @@ describe('qemu.conf', () => {
   const said = (key: string, instead: string) => ({
     code: 'CONFLICT',
     at: { line: 5, column: 5 },
-    message: `${key} stands here already, and libvirt would read only one of the two`,
-    hint: `write ${instead} here instead of it, then run this again`
+    message: `${key} is already here, and libvirt would read only one of the two`,
+    hint: `write ${instead} here instead, then run this again`
   })
 
   it.each<[string, Settings, unknown]>([

@@ -316,12 +316,12 @@ describe('what would be lost is refused, each with its place', () => {
     [
       '',
       'let card = [ "1002:747e" ]; in ',
-      '"1002:747e" | this module also has "1002:747e" written into it'
+      '"1002:747e" | this module also hard-codes "1002:747e"'
     ],
     [
       'options.virtualisation.vfio.ignoreMSRs = lib.mkOption { default = true; };',
       '',
-      'lib.mkOption { default = true; } | this module also has virtualisation.vfio.ignoreMSRs on by default'
+      'lib.mkOption { default = true; } | this module also enables virtualisation.vfio.ignoreMSRs by default'
     ],
     [
       'config.boot.kernelPackages = pkgs.linuxPackages_zen;',
@@ -331,12 +331,12 @@ describe('what would be lost is refused, each with its place', () => {
     [
       'config.boot.kernelParams = [ "amd_iommu=on" "pcie_aspm=off" ];',
       '',
-      '[ "amd_iommu=on" "pcie_aspm=off" ] | this module also puts pcie_aspm=off into boot.kernelParams'
+      '[ "amd_iommu=on" "pcie_aspm=off" ] | this module also adds pcie_aspm=off to boot.kernelParams'
     ],
     [
       'config.boot.kernelModules = [ "vfio_pci" "kvmgt" ];',
       '',
-      '[ "vfio_pci" "kvmgt" ] | this module also puts kvmgt into boot.kernelModules'
+      '[ "vfio_pci" "kvmgt" ] | this module also adds kvmgt to boot.kernelModules'
     ],
     [
       'config.boot.kernelPatches = [ { name = "mine"; patch = ./mine.patch; } ];',
@@ -346,7 +346,7 @@ describe('what would be lost is refused, each with its place', () => {
     [
       'config.boot.kernelPatches = [ { name = "acs"; } { name = "mine"; } ];',
       '',
-      '[ { name = "acs"; } { name = "mine"; } ] | this module also puts mine into boot.kernelPatches'
+      '[ { name = "acs"; } { name = "mine"; } ] | this module also adds mine to boot.kernelPatches'
     ],
     [
       'config.boot.extraModulePackages = [ config.boot.kernelPackages.v4l2loopback ];',
@@ -361,12 +361,12 @@ describe('what would be lost is refused, each with its place', () => {
     [
       `config.virtualisation.libvirtd.qemu.verbatimConfig = ''namespaces = []\n  user = "alice"'';`,
       '',
-      `''namespaces = [] | this module also puts user = "alice" into virtualisation.libvirtd.qemu.verbatimConfig`
+      `''namespaces = [] | this module also adds user = "alice" to virtualisation.libvirtd.qemu.verbatimConfig`
     ],
     [
       'config.users.users.qemu-libvirtd.extraGroups = [ "kvm" "video" ];',
       '',
-      '[ "kvm" "video" ] | this module also puts video into users.users.qemu-libvirtd.extraGroups'
+      '[ "kvm" "video" ] | this module also adds video to users.users.qemu-libvirtd.extraGroups'
     ]
   ])('the first thing that a module does besides: %s%s', (code, before, obstacle) => {
     const module = `{ lib, pkgs, config, ... }: ${before}{ options.virtualisation.vfio.enable = lib.mkOption { }; ${code} }`

@@ -5,7 +5,11 @@ import { ok, type Result } from '../../nix/result.ts'
 import { type ApplyPlan, planApply } from '../../plan/apply.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
 import type { GuestPlan } from '../../plan/guest.ts'
-import { doubtsAround, holdsTheirs, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import {
+  hasReplacedModules,
+  possibleDeclarations,
+  type TakeOver
+} from '../../plan/legacy/takeOver.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { Arguments } from '../args/parse.ts'
@@ -192,7 +196,7 @@ function planNotes(
   const { configuration, takeOver, context, guest, request, prefix } = inputs
   const folder = dirname(configuration.target.path)
   const isNew = configuration.installed.length === 0
-  const doubts = isNew ? doubtsAround(configuration) : []
+  const doubts = isNew ? possibleDeclarations(configuration) : []
   return [
     ...(takeOver ? takeOverNotes(takeOver, plan, folder) : []),
     ...doubts.slice(0, MOST_DOUBTS).map(it => doubtNote(it, folder)),
@@ -212,7 +216,8 @@ const MOST_DOUBTS = 3
 
 /** The usual folder for the modules, or another one if that one has modules that are replaced. */
 function freeFolder(configuration: string, taken: TakeOver | undefined): string {
-  const isTaken = taken !== undefined && holdsTheirs(join(dirname(configuration), 'vfio'), taken)
+  const isTaken =
+    taken !== undefined && hasReplacedModules(join(dirname(configuration), 'vfio'), taken)
   return isTaken ? 'vfio-patch' : 'vfio'
 }
 

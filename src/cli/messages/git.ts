@@ -56,10 +56,7 @@ export function ignoredMessage({ tree, ignored }: Registration): Message {
 }
 
 /** Git could not register files that were created or deleted. */
-export function registerMessage(
-  { tree, add, forget }: Registration,
-  problem: GitProblem
-): Message {
+export function registerMessage({ tree, add, forget }: Registration, problem: GitProblem): Message {
   const names = [...add, ...forget].map(it => relative(tree.top, it))
   const git = `git -C ${shellWord(tree.top)}`
   const isAdding = add.length > 0

@@ -3,7 +3,7 @@
 import { basename } from 'node:path'
 import type { ApplyPlan } from '../../plan/apply.ts'
 import type { ParseCheck } from '../../plan/evaluate.ts'
-import type { Doubt, TakeOver } from '../../plan/legacy/takeOver.ts'
+import type { PossibleDeclaration, TakeOver } from '../../plan/legacy/takeOver.ts'
 import type { TakeOverNote } from '../../plan/legacy/values.ts'
 import type { Context } from '../context.ts'
 import { pathIn } from '../output/diff.ts'
@@ -43,15 +43,21 @@ export function takeOverNotes(
 ): string[] {
   const nameOf = (path: string) => pathIn(folder, path)
   // A module with the same name as one of vfio-patch is renamed.
-  const renamed = files.filter(it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom))
-  const names = modules.filter(it => !renamed.some(({ ownershipFrom }) => ownershipFrom === it)).map(nameOf)
+  const renamed = files.filter(
+    it => it.ownershipFrom !== undefined && modules.includes(it.ownershipFrom)
+  )
+  const names = modules
+    .filter(it => !renamed.some(({ ownershipFrom }) => ownershipFrom === it))
+    .map(nameOf)
   return [
     ...(names.length > 0
       ? [
           `Kept: ${list(names)}; this configuration no longer imports ${names.length === 1 ? 'it' : 'them'}.`
         ]
       : []),
-    ...renamed.map(it => `Renamed: ${nameOf(it.ownershipFrom ?? '')} is kept as ${nameOf(it.path)}.`),
+    ...renamed.map(
+      it => `Renamed: ${nameOf(it.ownershipFrom ?? '')} is kept as ${nameOf(it.path)}.`
+    ),
     ...notes.map(it => `Note: ${takeOverNote(it)}`)
   ]
 }
@@ -74,7 +80,7 @@ function takeOverNote(note: TakeOverNote): string {
 }
 
 /** Another file of the repository may declare an option a second time. */
-export function doubtNote({ path, line, name }: Doubt, folder: string): string {
+export function doubtNote({ path, line, name }: PossibleDeclaration, folder: string): string {
   return `Note: ${pathIn(folder, path)}:${line} has ${name}. If this system uses that file too, remove it there: two modules can't declare the same option.`
 }
 

@@ -8,7 +8,7 @@ import type { Guest } from '../../guests/needs/needs.ts'
 import { type Entry, spellingOf, viewsOf } from '../../lints/view.ts'
 import { decode, type NixDocument } from '../../nix/index.ts'
 import { prefixOf, targetOf } from '../../plan/bootEntry.ts'
-import { notForOneEntry, planTakeOver, type TakeOver } from '../../plan/legacy/takeOver.ts'
+import { planTakeOver, type TakeOver, takeOverProblem } from '../../plan/legacy/takeOver.ts'
 import { isEmpty } from '../../settings/settings.ts'
 import { readTarget, type TargetFile } from '../../storage/read.ts'
 import type { ApplyRequest, CommandRequest } from '../args/request.ts'
@@ -46,7 +46,7 @@ export function readInputs(request: ApplyRequest, reader: MachineReader): ApplyI
   const isEdited = !isEmpty(settings) || request.gpus.length > 0 || guest !== undefined
   const configuration = configurationOf(module)
   const takeOver = request.keepsObsolete ? undefined : readTakeOver(configuration, context)
-  const early = notForOneEntry(takeOver, source.path, specialisation)
+  const early = takeOverProblem(takeOver, source.path, specialisation)
   if (early) throw new CommandError(applyMessage(early, context))
   const found = targetOf(configuration, specialisation, isEdited)
   const entry = orThrow(found, it => applyMessage(it, context))

@@ -1,4 +1,4 @@
-// What a module does that declares options of ours: whether it is a copy of a known one.
+// Whether a module that declares vfio-patch's options is a copy of a known one, or does more.
 
 import { isStringNode, MASK, stringLiterals } from '../../lints/values.ts'
 import {
@@ -12,17 +12,26 @@ import {
 } from '../../nix/index.ts'
 import { startsWith } from '../../nix/path.ts'
 
+import {
+  adds,
+  computedDeclarations,
+  hardCodes,
+  onByDefault,
+  sets,
+  setsBelow
+} from '../messages/takeOver.ts'
+
 type Names = readonly (string | undefined)[]
 
-// Attributes of a module that have no effect by themselves.
+// Attributes of a module without an effect of their own.
 const PASSIVE = ['_class', '_file', 'key', 'meta', 'assertions', 'warnings']
 
 const PARAMETER =
   /^(?:intel_iommu=(?:on|igfx_off)|.*amd_iommu=on|iommu=(?:pt|1)|vfio[-_]pci\.ids=.*|pcie_acs_override=[\w,]*|pci=nomsi|video=(?:efifb|vesafb|simplefb):off|initcall_blacklist=sysfb_init|kvm\.(?:ignore_msrs=1|report_ignored_msrs=0)|(?:default_)?hugepagesz=.*|hugepages=.*|.+_iommu=on)$/
 
 /**
- * What the known modules set, the lines of its strings, and what the value has to mention; ours do the same,
- * or don't on purpose.
+ * The options that known modules set, the lines of their strings, and text that the value has to contain.
+ * vfio-patch's modules set the same, or leave it out on purpose.
  */
 const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
   [/^boot\.kernelParams$/, PARAMETER],
@@ -55,66 +64,73 @@ const KNOWN: readonly [option: RegExp, line: RegExp, mentioned?: RegExp][] = [
   [/^(?:services\.udev\.packages|virtualisation\.libvirtd\.(?:enable|hooks))$/, /^$/]
 ]
 
-// What strings have that put others together.
+// Literal parts of strings that only join other values.
 const GLUE = /^[\s,]*$|^\d+(?:\.\d+)*$|^(?:intel|amd|both)$|^\W*rw$/
 
+/** Something that a module does and vfio-patch's modules do not. */
+interface Extra {
+  range: Range
+  what: string
+}
+
 /**
- * The first thing that a module does and ours don't, as a clause. There is none in a copy of a known module:
- * those of the write-up "VFIO Setup on NixOS" and of nixos-vfio. `declared` are the options of our modules.
+ * The first thing that a module does and vfio-patch's modules do not. Undefined for copies of the modules in
+ * "VFIO Setup on NixOS" and nixos-vfio. `declared` are the options of vfio-patch's modules.
  */
-export function extraOf(
-  doc: NixDocument,
-  declared: readonly AttrPath[]
-): { range: Range; what: string } | undefined {
+export function extraOf(doc: NixDocument, declared: readonly AttrPath[]): Extra | undefined {
   for (const { path, value } of doc.leaves()) {
     const [first = '', ...option] = path
     if (first === 'imports' || PASSIVE.includes(first)) continue
     const strings = stringLiterals(value).map(it => it.text)
-    const what =
+    const extra =
       first === 'options'
-        ? unlikeOurs(option, value.text, declared)
+        ? otherDeclaration(option, value.text, declared)
         : unknownSetting(path, value.text, strings)
-    if (what !== undefined) return { range: value, what }
+    if (extra !== undefined) return { range: value, ...extra }
   }
-  return writtenInside(doc)
+  return hardCodedValue(doc)
 }
 
-/** What is unlike ours in the declaration of an option: that it is on by default, or can't be read. */
-function unlikeOurs(path: Names, value: string, declared: readonly AttrPath[]): string | undefined {
-  const names = writtenNames(path)
+/** How the declaration of an option differs from vfio-patch's: it is on by default, or can't be read. */
+function otherDeclaration(
+  path: Names,
+  value: string,
+  declared: readonly AttrPath[]
+): Pick<Extra, 'what'> | undefined {
+  const names = literalNames(path)
   const isWhole = names.length === path.length
   if (!isWhole || declared.some(it => it.length > names.length && startsWith(it, names)))
-    return 'declares options that are not written out here'
+    return computedDeclarations()
   const isOn = /\bdefault\s*=\s*true\b/.test(value) || /^[\w.']+\s+true\b/.test(value)
-  const isOurs = declared.some(it => it.length === names.length && startsWith(names, it))
-  return isOn && isOurs && names.at(-1) !== 'clearEmulationCapabilities'
-    ? `has ${formatPath(names)} on by default`
+  const isDeclared = declared.some(it => it.length === names.length && startsWith(names, it))
+  return isOn && isDeclared && names.at(-1) !== 'clearEmulationCapabilities'
+    ? onByDefault(formatPath(names))
     : undefined
 }
 
-/** What is set that no known module sets. */
+/** A setting that no known module has. */
 function unknownSetting(
   path: Names,
   value: string,
   strings: readonly string[]
-): string | undefined {
-  const names = writtenNames(path)
+): Pick<Extra, 'what'> | undefined {
+  const names = literalNames(path)
   const name = formatPath(names)
-  if (names.length < path.length) return `sets options below ${name}`
+  if (names.length < path.length) return setsBelow(name)
   const [, isKnown, mentioned = /^/] = KNOWN.find(([option]) => option.test(name)) ?? []
-  if (!isKnown || !mentioned.test(value)) return `sets ${name}`
-  // A list of devices that only holds what is computed.
+  if (!isKnown || !mentioned.test(value)) return sets(name)
+  // A list of devices with only computed items.
   const list = /^[ \t]*cgroup_device_acl\s*=\s*\[[\s,\ue000]*\]/gm
   const line = strings
     .flatMap(it => it.replace(list, '').split('\n'))
     .map(it => it.trim())
     .find(it => !GLUE.test(it.replaceAll(MASK, '')) && !isKnown.test(it))
-  return line === undefined ? undefined : `puts ${shorten(line)} into ${name}`
+  return line === undefined ? undefined : adds(shorten(line), name)
 }
 
-/** A device or a kernel parameter that is written into the module, such as in a variable. */
-function writtenInside(doc: NixDocument): { range: Range; what: string } | undefined {
-  let found: { range: Range; what: string } | undefined
+/** The first literal device or kernel parameter in the module, such as in a variable. */
+function hardCodedValue(doc: NixDocument): Extra | undefined {
+  let found: Extra | undefined
   visit(doc, node => {
     const name = node.type === 'binding' ? node.field('attrpath') : undefined
     if (name && /^(?:example|description|defaultText)$/.test(name.text)) return SKIP
@@ -123,7 +139,7 @@ function writtenInside(doc: NixDocument): { range: Range; what: string } | undef
     const isDevice = /\b[0-9a-f]{4}:[0-9a-f]{4}\b|\b[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b/i.test(source)
     const isParameter = /^"[\w.-]+=[^\s"]*"$/.test(source) && !PARAMETER.test(source.slice(1, -1))
     if (!isDevice && !isParameter) return undefined
-    found = { range: node, what: `has ${shorten(source)} written into it` }
+    found = { range: node, ...hardCodes(shorten(source)) }
     return BREAK
   })
   return found
@@ -134,23 +150,23 @@ function shorten(source: string): string {
   return line.length > 40 ? `${line.slice(0, 39)}…` : line
 }
 
-/** Whether a module has no effect but what it imports, all of it by fixed paths. */
+/** Whether a module does nothing but import others, all by literal paths. */
 export function isOnlyImports(doc: NixDocument): boolean {
   const isPassive = doc.leaves().every(it => ['imports', ...PASSIVE].includes(it.path[0] ?? ''))
   return isPassive && doc.module().ok && doc.itemsIn('imports').length === doc.imports().length
 }
 
-/** The names of a path up to the first computed one. */
-export function writtenNames(path: Names): string[] {
+/** The names of a path up to the first computed name. */
+export function literalNames(path: Names): string[] {
   const computed = path.indexOf(undefined)
   return path.slice(0, computed === -1 ? undefined : computed).filter(it => it !== undefined)
 }
 
-/** The options of a module that ours don't have. */
+/** The options that a module declares and vfio-patch's modules do not. */
 export function otherOptions(doc: NixDocument, declared: readonly AttrPath[]): AttrPath[] {
   return doc
     .leaves()
     .filter(({ path }) => path[0] === 'options' && !path.includes(undefined))
-    .map(it => writtenNames(it.path).slice(1))
+    .map(it => literalNames(it.path).slice(1))
     .filter(names => !declared.some(it => startsWith(names, it) || startsWith(it, names)))
 }

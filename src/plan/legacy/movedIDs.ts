@@ -1,30 +1,30 @@
-// IDs that a configuration gives to vfio-pci already, in other words than by our options.
+// IDs that a configuration already gives to vfio-pci, without vfio-patch's options.
 
 import { cardWith, isForGuests } from '../../machine/cards.ts'
 import { idOf, type Machine, type PciDevice } from '../../machine/machine.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { ExpectedDevice } from '../../settings/values.ts'
 
-/** What such IDs come to on a machine. */
+/** The devices of a machine with such IDs. */
 interface EarlierIDs {
-  /** As they would be named; only of what the machine has. */
+  /** The settings that select the same devices. */
   settings: Pick<Settings, 'devices' | 'addresses'>
-  /** The IDs that the host needs as well, and the devices that are meant by them. */
+  /** The IDs that the host needs as well, with the devices that are meant for guests. */
   byAddress: ReadonlyMap<string, readonly ExpectedDevice[]>
-  /** The devices of the host with one of these. */
+  /** The devices that have one of these IDs and stay with the host. */
   twins: readonly PciDevice[]
   /**
-   * The addresses of those that vfio-pci has now. The host lives without them already, so that they stay
-   * there locks nobody out; of the others that is not known, as old guides often lose against the
-   * device's own driver, and our modules don't.
+   * The addresses of devices that vfio-pci has now. The host already works without them, so giving them away
+   * locks nobody out. That is unknown for the others: with old guides the device's own driver often binds it
+   * first, with vfio-patch's modules it does not.
    */
   inForce: ReadonlySet<string>
 }
 
 /**
- * Looks up what the IDs name. Where several devices have one, the host keeps those that another driver
- * has while vfio-pci has their twin, and those on a card whose graphics are not named. IDs that are
- * `named` by our options already are named as they are.
+ * Looks up the devices with these IDs. If several devices share an ID, the host keeps those that have another
+ * driver while vfio-pci has their twin, and those on a card whose graphics function is not among the IDs.
+ * IDs that vfio-patch's options already name (`named`) are kept as they are.
  */
 export function placeEarlierIDs(
   machine: Machine,

@@ -11,23 +11,30 @@ import { LIBVIRTD, namedID, type OptionChange, VFIO } from '../../settings/optio
 import { parseDevice, parseDeviceNode } from '../../settings/parse.ts'
 import type { Settings } from '../../settings/settings.ts'
 import type { ExpectedDevice } from '../../settings/values.ts'
+import {
+  aclMoved,
+  efifbReplaced,
+  idsMoved,
+  keyWrittenTwice,
+  otherIDs
+} from '../messages/replaced.ts'
 
-/** A value of old guides that gives way to an option of ours, or to nothing. */
+/** A setting of an old guide that is removed or moves into an option of vfio-patch. */
 export interface Obsolete extends Place {
   code: LintCode | 'IDS_MOVED' | 'ACL_MOVED'
-  /** What is wrong with it, in one sentence without a final period. */
+  /** What is wrong with it, without a final period. */
   message: string
   fix: Fix
-  /** Whether it stands outside the specialisation that the run is about, and so stays. */
+  /** Whether it is outside the specialisation that the run is about, so that it is kept. */
   isOutside: boolean
-  /** What `virtualisation.vfio.devices` and `virtualisation.libvirtd.deviceACL` get for it. */
+  /** The items that it adds to `virtualisation.vfio.devices` and `virtualisation.libvirtd.deviceACL`. */
   devices?: readonly string[]
   deviceACL?: readonly string[]
 }
 
 /**
- * The findings that are replaced without being asked for: with our modules they do nothing, do harm, or
- * stop the build. What could be meant (`onShutdown`, the order of modules) is not among them.
+ * The findings that `apply` fixes by default: with vfio-patch's modules they have no effect, do harm, or stop
+ * the build. Settings that may be intended (`onShutdown`, the order of modules) are not among them.
  */
 const REPLACED: readonly LintCode[] = [
   'AMD_IOMMU_PT',
@@ -40,12 +47,12 @@ const REPLACED: readonly LintCode[] = [
   'VIRQFD'
 ]
 
-/** Those that others can only be seen after. */
+/** Findings that can hide others, so they are fixed first. */
 const FIRST: readonly Obsolete['code'][] = ['PARAMETERS_IN_ONE', 'RENAMED_OPTION']
 
 /**
- * What in a configuration gives way when ours comes, in the order in which the fixes are to be planned.
- * Ours comes below `prefix`, the path of a specialisation or none.
+ * The obsolete settings in a configuration, in the order in which their fixes have to be planned. `prefix` is
+ * the path of the specialisation that the options are written to; empty for every boot entry.
  */
 export function obsoleteIn(
   doc: NixDocument,
@@ -53,8 +60,8 @@ export function obsoleteIn(
   prefix: readonly string[] = []
 ): Obsolete[] {
   const found = placedIn(doc, release, prefix)
-  // What shares a string with others can only go once that is taken apart, and what stands under an old
-  // name once that is the new one.
+  // Parameters that share a string can be removed only after the string is split, and options with an old
+  // name only after they are renamed.
   const first = found.filter(it => FIRST.includes(it.code))
   const planned = planFixes(
     doc,
@@ -64,17 +71,17 @@ export function obsoleteIn(
   const done = plan ? first.filter((_, i) => !refused.some(it => it.index === i)) : []
   const next = plan?.changed === true ? doc.edited(plan.edits) : doc
   const rest = placedIn(next, release, prefix)
-  const back = ({ start, end }: Placed) => {
-    // What was taken apart stood in one of the strings.
+  const originalOffset = ({ start, end }: Placed) => {
+    // A parameter that was split off was inside one of the strings.
     const source = next.text.slice(start, end).replace(/^"(.*)"$/, '$1')
-    const within = done.filter(it => it.code === 'PARAMETERS_IN_ONE')
-    const from = within.find(it => doc.text.slice(it.start, it.end).includes(source))
-    return from && !doc.text.includes(next.text.slice(start, end))
-      ? doc.text.indexOf(source, from.start)
+    const split = done.filter(it => it.code === 'PARAMETERS_IN_ONE')
+    const origin = split.find(it => doc.text.slice(it.start, it.end).includes(source))
+    return origin && !doc.text.includes(next.text.slice(start, end))
+      ? doc.text.indexOf(source, origin.start)
       : moveOffset(plan?.inverse ?? [], start)
   }
   const inside = [...doc.getIn(prefix), ...doc.getBelow(prefix)].map(it => it.binding)
-  const all = [...done, ...rest.map(it => ({ ...it, start: back(it) }))]
+  const all = [...done, ...rest.map(it => ({ ...it, start: originalOffset(it) }))]
   return all.map(({ start, end: _, ...obsolete }) => {
     const isOutside = prefix.length > 0 && !inside.some(at => at.start <= start && start < at.end)
     return { ...obsolete, ...placeOf(doc.text, start), isOutside }
@@ -83,7 +90,7 @@ export function obsoleteIn(
 
 type Placed = Omit<Obsolete, 'isOutside' | keyof Place> & Range
 
-/** In the order of the text. */
+/** The obsolete settings in source order. */
 function placedIn(
   doc: NixDocument,
   release: string | undefined,
@@ -93,17 +100,18 @@ function placedIn(
   const facts = { ours: true, ...defined({ release }) }
   const found = lint(files, facts).flatMap(({ code, message, fix, range }): Placed[] => {
     if (fix === undefined || !REPLACED.includes(code)) return []
-    const instead = '; where it is needed, virtualisation.vfio.disableEFIfb has an effect'
-    return [{ code, message: code === 'EFIFB_OFF' ? message + instead : message, fix, ...range }]
+    const isEfifb = code === 'EFIFB_OFF'
+    const source = doc.text.slice(range.start, range.end)
+    return [{ code, message: isEfifb ? efifbReplaced(source) : message, fix, ...range }]
   })
-  // A specialisation sees what the system has, too.
+  // The view of a specialisation includes the settings that it inherits.
   const views = viewsOf(files, facts)
   const view = views.find(it => it.name === specialisation) ?? views[0]
   const moved = view ? [...movedIDs(view), ...movedLists(view)] : []
   return [...found, ...moved].sort((a, b) => a.start - b.start)
 }
 
-/** IDs in kernel parameters and in options of the module: ours come as a parameter, and one would win. */
+/** IDs in kernel parameters and module options: vfio-patch's modules write a parameter, and only one counts. */
 function movedIDs(view: View): Placed[] {
   return idBindings(view).flatMap(({ at, range, lists, isOurs }): Placed[] => {
     const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
@@ -116,7 +124,7 @@ function movedIDs(view: View): Placed[] {
       {
         code: 'IDS_MOVED',
         ...range,
-        message: `IDs for vfio-pci stand in ${path.join('.')}, and only those of one place count`,
+        message: idsMoved(path.join('.')),
         fix: [{ op: 'remove', path, items: [line.replace(/^"(.*)"$/, '$1')] }],
         devices
       }
@@ -124,21 +132,20 @@ function movedIDs(view: View): Placed[] {
   })
 }
 
-// Whole items and whole lines only: what else they say has to stay.
+// Only whole items and whole lines, because other contents must be kept.
 const WHOLE_IDS = /^(?:"vfio[-_]pci\.ids=[^\s"$]*"|options\s+vfio[-_]pci\s+ids=[^\s$]*)$/
 
-// libvirt's own, which our module writes, too; of the last two no libvirt of today knows.
+// libvirt's default list, which vfio-patch's module writes too. Current versions no longer have rtc and hpet.
 const OF_LIBVIRT =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|kqemu|rtc|hpet|vfio\/(?:vfio|\d+))$/
 
-/** A `cgroup_device_acl` that was made by hand: with ours the key would stand there twice. */
+/** Each `cgroup_device_acl` that a person wrote: vfio-patch's modules would write the key a second time. */
 function movedLists(view: View): Placed[] {
   return view.texts('virtualisation.libvirtd.qemu.verbatimConfig').flatMap((at): Placed[] => {
     const list = listIn(at.text, 'cgroup_device_acl')
     if (!list?.isPlain || !list.isClosed || !isUnconditional(at)) return []
-    // With escapes, the lines of the string are not those of its spelling.
-    const spelling = at.node.text
-    if (at.node.type === 'string_expression' && spelling.includes('\\')) return []
+    // With escapes, the lines of the string differ from the lines of its source text.
+    if (at.node.type === 'string_expression' && at.node.text.includes('\\')) return []
     const { items: devices } = list
     const isAlone = /^[ \t]*$/m.exec(at.text.slice(list.end))?.index === 0
     if (!isAlone || !devices.every(it => parseDeviceNode(it).ok)) return []
@@ -150,7 +157,7 @@ function movedLists(view: View): Placed[] {
         code: 'ACL_MOVED',
         start,
         end: at.start + list.end,
-        message: 'cgroup_device_acl is written by virtualisation.libvirtd.deviceACL',
+        message: aclMoved(),
         fix,
         deviceACL: devices.filter(it => !OF_LIBVIRT.test(it))
       }
@@ -159,42 +166,42 @@ function movedLists(view: View): Placed[] {
 }
 
 /**
- * The fix that takes the lines between two offsets out of a string. To remove a line by what it says
- * removes each line that says so, so lines that are repeated elsewhere, such as the brackets of another
- * list, need a new value for the option; undefined where the value is more than the string.
+ * The fix that removes the lines between two offsets of a string. Removing a line by its text removes every
+ * equal line. So if one of the lines is repeated elsewhere, such as the bracket of another list, the fix sets
+ * the whole option instead; undefined if the value is more than the string.
  */
 function withoutLines(view: View, at: EntryText, from: number, to: number): Fix | undefined {
   const { entry, node, text, start } = at
   const path = entry.fullPath
-  const gone = text.slice(from, to).split('\n')
+  const removed = text.slice(from, to).split('\n')
   const others = view.texts(entry.path.join('.')).filter(it => it.node.start !== node.start)
-  const left = [text.slice(0, from), text.slice(to), ...others.map(it => it.text)].join('\n')
-  const stays = new Set(left.split('\n').map(it => it.trim()))
-  if (!gone.some(it => stays.has(it.trim()))) {
+  const rest = [text.slice(0, from), text.slice(to), ...others.map(it => it.text)].join('\n')
+  const kept = new Set(rest.split('\n').map(it => it.trim()))
+  if (!removed.some(it => kept.has(it.trim()))) {
     const indent = indentOf(text)
-    return [{ op: 'remove', path, items: gone.map(it => it.slice(indent)) }]
+    return [{ op: 'remove', path, items: removed.map(it => it.slice(indent)) }]
   }
-  const spelling = node.text
-  const isWhole = spellingOf(entry) === spelling && entry.file.doc.getIn(path).length === 1
+  const source = node.text
+  const isWhole = spellingOf(entry) === source && entry.file.doc.getIn(path).length === 1
   if (!isWhole) return undefined
   const cut = (offset: number) => start - node.start + offset
   const end = text.indexOf('\n', to)
-  const value = spelling.slice(0, cut(from)) + spelling.slice(cut(end === -1 ? to : end + 1))
+  const value = source.slice(0, cut(from)) + source.slice(cut(end === -1 ? to : end + 1))
   return [{ op: 'set', path, value: expr(value) }]
 }
 
-/** The blanks that Nix takes off every line of an indented string. */
+/** The number of spaces that Nix strips from every line of an indented string. */
 function indentOf(text: string): number {
   const lines = text.split('\n').filter(it => it.trim() !== '')
   return Math.min(...lines.map(it => it.search(/\S/)))
 }
 
 /**
- * The options that get what moves. Devices that a person names take the place of those that stood
- * elsewhere; `byAddress` has those IDs that the host needs as well, and what is meant by them; `names`
- * says what an ID stands for.
+ * The changes that add moved values to options. Devices that a person names replace the moved ones.
+ * `byAddress` has the IDs that the host needs as well, with the devices that are meant; `names` has the names
+ * of devices by ID.
  */
-export function wantedFor(
+export function changesFor(
   moved: readonly Obsolete[],
   { devices, addresses, addsDevices }: Settings,
   names: ReadonlyMap<string, string>,
@@ -212,37 +219,37 @@ export function wantedFor(
   ]
 }
 
-// What stays beside our options and does not go together with them, so that our modules stop the build.
+// Settings that conflict with vfio-patch's options, so that its modules stop the build.
 
-interface Clash {
+interface Conflict {
+  code: 'CONFLICT'
   range: Range
   message: string
   hint: string
 }
 
 /**
- * The first that was there before, and gets options of ours beside it by these edits, in any boot entry. What
- * clashed before stays a person's own matter, and what counts under a condition may be meant for another
- * time.
+ * The first setting, in any boot entry, that conflicts with an option only after these edits. Earlier conflicts
+ * are left to the user, and conditional settings are ignored.
  */
-export function clashAfter(before: NixDocument, { edits, inverse }: Plan): NixError | undefined {
+export function conflictAfter(before: NixDocument, { edits, inverse }: Plan): NixError | undefined {
   const after = before.edited(edits)
   const sourceOf = (doc: NixDocument, { start, end }: Range) => doc.text.slice(start, end)
-  const earlier = clashesIn(before).map(it => sourceOf(before, it.range))
-  const clash = clashesIn(after).find(it => !earlier.includes(sourceOf(after, it.range)))
-  if (!clash) return undefined
-  const back = (offset: number) => moveOffset(inverse, offset)
-  const range = { start: back(clash.range.start), end: back(clash.range.end) }
-  return nixError(before.text, { ...clash, code: 'CONFLICT', range })
+  const earlier = conflictsIn(before).map(it => sourceOf(before, it.range))
+  const conflict = conflictsIn(after).find(it => !earlier.includes(sourceOf(after, it.range)))
+  if (!conflict) return undefined
+  const original = (offset: number) => moveOffset(inverse, offset)
+  const range = { start: original(conflict.range.start), end: original(conflict.range.end) }
+  return nixError(before.text, { ...conflict, range })
 }
 
-function clashesIn(doc: NixDocument): Clash[] {
+function conflictsIn(doc: NixDocument): Conflict[] {
   const views = viewsOf([{ path: '', doc }], { ours: true })
   return views.flatMap(view => [...idsIn(view), ...keysIn(view)])
 }
 
-/** The places beside our options that give other IDs than these. */
-function idsIn(view: View): Clash[] {
+/** The settings with other IDs than vfio-patch's options. */
+function idsIn(view: View): Conflict[] {
   const bindings = idBindings(view)
   const ours = bindings.find(it => it.isOurs)
   const isBound =
@@ -251,49 +258,36 @@ function idsIn(view: View): Clash[] {
   if (!ours || !isBound) return []
   const isOther = (it: Binding) =>
     !it.isOurs && isUnconditional(it.at) && differ(it, ours, bindings)
-  return bindings.filter(isOther).map(({ range }) => ({
-    range,
-    message:
-      'IDs for vfio-pci stand here already, and with those of virtualisation.vfio.devices only one of the two lists would count',
-    hint: 'take them out here, then run this again; what else a guest is to have goes into virtualisation.vfio.devices'
-  }))
+  return bindings.filter(isOther).map(({ range }) => ({ ...otherIDs(), range }))
 }
 
-/** The keys of qemu.conf that our modules write, and what has them do that. */
+/** The keys of qemu.conf that vfio-patch's modules write, and the options that cause it. */
 const KEYS = [
   {
     key: 'cgroup_device_acl',
-    isOurs: (view: View) =>
+    isWritten: (view: View) =>
       view.items('virtualisation.libvirtd.deviceACL').length > 0 ||
-      view.says('virtualisation.kvmfr.enable', true).length > 0,
-    instead: 'its devices as virtualisation.libvirtd.deviceACL = [ … ];'
+      view.says('virtualisation.kvmfr.enable', true).length > 0
   },
   {
     key: 'clear_emulation_capabilities',
-    isOurs: (view: View) =>
-      view.says('virtualisation.libvirtd.clearEmulationCapabilities', false).length > 0,
-    instead: 'virtualisation.libvirtd.clearEmulationCapabilities = false;'
+    isWritten: (view: View) =>
+      view.says('virtualisation.libvirtd.clearEmulationCapabilities', false).length > 0
   }
-]
+] as const
 
-/** Keys of qemu.conf that a person wrote and our modules write, too: libvirt reads the first of two. */
-function keysIn(view: View): Clash[] {
+/** Keys of qemu.conf that both a person and vfio-patch's modules write: libvirt reads only the first. */
+function keysIn(view: View): Conflict[] {
   const texts = ['qemu.verbatimConfig', 'qemuVerbatimConfig'].flatMap(it =>
     view.texts(`virtualisation.libvirtd.${it}`)
   )
-  return KEYS.filter(it => it.isOurs(view)).flatMap(({ key, instead }) =>
-    texts.filter(isUnconditional).flatMap((at): Clash[] => {
+  return KEYS.filter(it => it.isWritten(view)).flatMap(({ key }) =>
+    texts.filter(isUnconditional).flatMap((at): Conflict[] => {
       const found = new RegExp(`^[ \\t]*(${key}[ \\t]*=.*)$`, 'm').exec(at.text)
       const line = found?.[1]
       if (!found || line === undefined) return []
       const start = at.start + found.index + found[0].indexOf(line)
-      return [
-        {
-          range: { start, end: start + line.length },
-          message: `${key} stands here already, and libvirt would read only one of the two`,
-          hint: `write ${instead} here instead of it, then run this again`
-        }
-      ]
+      return [{ ...keyWrittenTwice(key), range: { start, end: start + line.length } }]
     })
   )
 }

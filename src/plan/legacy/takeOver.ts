@@ -1,5 +1,5 @@
-// Our modules take the place of others that declare the same options: those are no longer imported, and
-// what a person set stays.
+// Replaces other modules that declare vfio-patch's options: they are no longer imported, and the values that
+// a person set are kept.
 
 import { dirname } from 'node:path'
 import type { SourceFile } from '../../configuration/files.ts'
@@ -28,32 +28,40 @@ import { elementsOf } from '../../nix/syntax/nodes.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import { type OptionChange, VFIO } from '../../settings/options.ts'
 import type { PlannedFile } from '../changes.ts'
+import {
+  flakeListsFile,
+  flakeListsInput,
+  importerIsGenerated,
+  importerIsShared,
+  importNotRemovable,
+  importsAnother
+} from '../messages/takeOver.ts'
 import type { ApplyProblem, Obstacle, ReplacedImport } from '../problem.ts'
 import { findOwnUses, resolved } from '../removal/uses.ts'
 import { extraOf, isOnlyImports, otherOptions } from './module.ts'
 import { legacyValues, type TakeOverNote, unknownOptions } from './values.ts'
 
-/** How the place of other modules is taken. */
+/** The changes that replace other modules. */
 export interface TakeOver {
-  /** The items that go from the configuration's own imports. */
+  /** The items to remove from the imports of the target. */
   items: readonly Expr[]
-  /** Other files of the configuration that lose an import. */
+  /** Other files of the configuration from which an import is removed. */
   files: readonly PlannedFile[]
-  /** Each import that goes, and the reason. */
+  /** The removed imports. */
   replaced: readonly ReplacedImport[]
-  /** The other modules, which stay on the disk. */
+  /** The paths of the replaced modules. They are not deleted. */
   modules: readonly string[]
-  /** What keeps the configuration saying the same. */
-  wanted: readonly OptionChange[]
+  /** Changes that keep the meaning of the configuration. */
+  changes: readonly OptionChange[]
   notes: readonly TakeOverNote[]
 }
 
 /**
- * Works out how our modules take the place of others that declare options of ours; undefined where no
- * other does, or the configuration itself. The others are taken out of the imports and not touched.
+ * Plans how vfio-patch's modules replace others that declare the same options. Undefined if there are none, or
+ * if the target itself declares one. The replaced modules are removed from imports; their files do not change.
  *
- * `NOT_TAKEN_OVER` with all that would be lost, or mean something else: options that ours don't have,
- * values that these don't take, what a module does besides, and imports that can't be taken out.
+ * `NOT_TAKEN_OVER` lists everything that would be lost or change its meaning: unknown options, values that
+ * vfio-patch's options do not accept, other things that a module does, and imports that can't be removed.
  */
 export function planTakeOver(
   configuration: Configuration
@@ -63,21 +71,23 @@ export function planTakeOver(
   const foreign = files.filter(it => optionOf(it.doc, configuration) !== undefined)
   if (foreign.includes(target)) return ok(undefined)
   const listed = listedByFlake(configuration)
-  const gone = replacedModules(foreign, configuration)
-  const staying = files.filter(it => !gone.has(it.path))
-  const imports = staying.flatMap(it => replacedImports(it, gone, configuration))
+  const removed = removedModules(foreign, configuration)
+  const remaining = files.filter(it => !removed.has(it.path))
+  const imports = remaining.flatMap(it => replacedImports(it, removed, configuration))
   if (imports.length + listed.length === 0) return ok(undefined)
 
-  const values = legacyValues(staying, foreign)
-  const others = files.filter(it => gone.has(it.path)).flatMap(it => otherOptions(it.doc, declared))
-  const edits = staying
+  const values = legacyValues(remaining, foreign)
+  const others = files
+    .filter(it => removed.has(it.path))
+    .flatMap(it => otherOptions(it.doc, declared))
+  const edits = remaining
     .filter(it => it !== target)
     .map(module => planImporter(module, imports, configuration))
   const obstacles = [
     ...listed,
-    ...unknownOptions(staying, configuration.shipped, others),
+    ...unknownOptions(remaining, configuration.shipped, others),
     ...values.obstacles,
-    ...foreign.flatMap(it => extrasOf(it, gone, configuration)),
+    ...foreign.flatMap(it => extrasOf(it, removed, configuration)),
     ...edits.flatMap(it => it.obstacle ?? [])
   ]
   if (obstacles.length > 0) {
@@ -97,7 +107,7 @@ export function planTakeOver(
       option: formatPath(option)
     })),
     modules: foreign.map(it => it.path),
-    wanted: values.wanted,
+    changes: values.changes,
     notes: values.notes
   })
 }
@@ -107,30 +117,32 @@ function optionOf(doc: NixDocument, { shipped }: Configuration): AttrPath | unde
 }
 
 /**
- * The modules that go, and an option of ours that each declares or imports: those that declare some,
- * those that do nothing but import such, and what only they import if that does nothing by itself.
+ * The modules to remove, each with one of vfio-patch's options that it declares or imports: modules that
+ * declare such options, modules that only import those, and modules that only those import and that have no
+ * effect of their own.
  */
-function replacedModules(
+function removedModules(
   foreign: readonly ConfigurationFile[],
   configuration: Configuration
 ): Map<string, AttrPath | undefined> {
   const { imported: rest, links, installed, shipped } = configuration
-  const gone = new Map(foreign.map(it => [it.path, optionOf(it.doc, configuration)]))
-  // A file comes after those that import it.
+  const removed = new Map(foreign.map(it => [it.path, optionOf(it.doc, configuration)]))
+  // In reverse, so that imported files are visited before their importers.
   for (const { path, doc } of [...rest].reverse()) {
     const inside = links.filter(it => it.importer === path)
     const isAll = inside.length > 0 && inside.length === doc.imports().length
-    const isOurs = installed.some(it => it.importer === path)
-    const goes = isAll && !isOurs && inside.every(it => gone.has(it.path)) && isOnlyImports(doc)
-    if (goes && !gone.has(path)) gone.set(path, gone.get(inside[0]?.path ?? ''))
+    const importsInstalled = installed.some(it => it.importer === path)
+    const isRemoved =
+      isAll && !importsInstalled && inside.every(it => removed.has(it.path)) && isOnlyImports(doc)
+    if (isRemoved && !removed.has(path)) removed.set(path, removed.get(inside[0]?.path ?? ''))
   }
   for (const { path, doc } of rest) {
     const importers = links.filter(it => it.path === path)
-    const isOnlyTheirs = importers.every(it => gone.has(it.importer))
-    if (!gone.has(path) && isOnlyTheirs && !extraOf(doc, shipped.declared))
-      gone.set(path, undefined)
+    const isUnused = importers.every(it => removed.has(it.importer))
+    if (!removed.has(path) && isUnused && !extraOf(doc, shipped.declared))
+      removed.set(path, undefined)
   }
-  return gone
+  return removed
 }
 
 interface ImportOfModule {
@@ -139,21 +151,21 @@ interface ImportOfModule {
   option: AttrPath
 }
 
-/** The imports in a file that stays of modules that go, also of those that a flake provides. */
+/** The imports of removed modules, and of such modules from flakes, in a file that remains. */
 function replacedImports(
   module: ConfigurationFile,
-  gone: ReadonlyMap<string, AttrPath | undefined>,
+  removed: ReadonlyMap<string, AttrPath | undefined>,
   { links }: Configuration
 ): ImportOfModule[] {
-  const own = links.filter(it => it.importer === module.path && gone.has(it.path))
+  const own = links.filter(it => it.importer === module.path && removed.has(it.path))
   return importsIn(module).flatMap(item => {
     const link = own.find(it => it.spelling === item.path)
-    const option = (link && gone.get(link.path)) ?? VFIO
+    const option = (link && removed.get(link.path)) ?? VFIO
     return link || isOfFlake(item.source) ? [{ module, item, option }] : []
   })
 }
 
-/** What a file becomes that is not the configuration, or why it can't lose its imports. */
+/** Removes the imports from a file other than the target, or says why that is not possible. */
 function planImporter(
   { path, text, doc }: ConfigurationFile,
   imports: readonly ImportOfModule[],
@@ -169,40 +181,31 @@ function planImporter(
     it => findOwnUses(it.doc, it.path, { options: [], files }).length > 0
   )
   const sources = items.map(it => it.source)
-  const refuse = (why: string, where: string): { obstacle: Obstacle } => ({
-    obstacle: {
-      ...{ kind: 'import', path, text, range: rangeOf(first) },
-      what: `${sources.join(' and ')} ${why}`,
-      advice: `take it out of imports ${where}`
-    }
+  const refuse = (words: Pick<Obstacle, 'what' | 'advice'>): { obstacle: Obstacle } => ({
+    obstacle: { kind: 'import', path, text, range: rangeOf(first), ...words }
   })
-  if (user) {
-    const why = `is imported here, and ${user.path} needs this file, too`
-    return refuse(why, 'here if no other machine needs it')
-  }
-  if (isGenerated(text)) return refuse('is imported by a generated file', 'there by hand')
+  if (user) return refuse(importerIsShared(sources, user.path))
+  if (isGenerated(text)) return refuse(importerIsGenerated(sources))
   const plan = doc.edit().removeIn('imports', sources.map(expr)).plan()
   return plan.ok
     ? { file: { path, before: text, after: plan.value.text } }
-    : refuse("can't be taken out of imports here", 'there by hand')
+    : refuse(importNotRemovable(sources))
 }
 
-/** What a module that goes does besides: the first such thing, and imports that no file that stays has. */
+/** What else a removed module does: the first such thing, and imports that no remaining file has. */
 function extrasOf(
   file: ConfigurationFile,
-  gone: ReadonlyMap<string, unknown>,
+  removed: ReadonlyMap<string, unknown>,
   { shipped, links }: Configuration
 ): Obstacle[] {
   const { path, text, doc } = file
   const extra = extraOf(doc, shipped.declared)
   const isKept = (target: string) =>
-    gone.has(target) || links.some(it => it.path === target && !gone.has(it.importer))
+    removed.has(target) || links.some(it => it.path === target && !removed.has(it.importer))
   const kept = links.filter(it => it.importer === path && isKept(it.path)).map(it => it.spelling)
   const lost = importsIn(file).filter(it => it.path === undefined || !kept.includes(it.path))
-  const imports = lost.map(it => ({ range: rangeOf(it), what: `imports ${it.source}` }))
-  return [...(extra ? [extra] : []), ...imports].map(({ range, what }) => {
-    return { kind: 'extra', path, text, range, what: `this module also ${what}` }
-  })
+  const imports = lost.map(it => ({ range: rangeOf(it), ...importsAnother(it.source) }))
+  return [...(extra ? [extra] : []), ...imports].map(it => ({ kind: 'extra', path, text, ...it }))
 }
 
 function rangeOf({ node: { start, end } }: ImportItem): Range {
@@ -210,10 +213,10 @@ function rangeOf({ node: { start, end } }: ImportItem): Range {
 }
 
 /**
- * Other modules are for every boot entry, and so is what becomes different without them: that is no part
- * of a run that a specialisation was named for.
+ * The problem of replacing modules in a run for one specialisation: modules are imported for every boot entry,
+ * so replacing them changes all of them. Undefined if there is no conflict.
  */
-export function notForOneEntry(
+export function takeOverProblem(
   takeOver: TakeOver | undefined,
   path: string,
   specialisation: string | undefined
@@ -223,19 +226,19 @@ export function notForOneEntry(
   return { code: 'TAKE_OVER_FIRST', path, name: specialisation, import: first }
 }
 
-/** Whether other modules that are replaced lie in this folder. */
-export function holdsTheirs(folder: string, { modules }: TakeOver): boolean {
+/** Whether a replaced module is directly in this folder. */
+export function hasReplacedModules(folder: string, { modules }: TakeOver): boolean {
   return modules.some(it => dirname(it) === folder)
 }
 
-// Flakes, which are not edited.
+// Flakes. They are not edited.
 
-/** Whether an expression, as it is written, is a module of a flake that declares options of ours. */
+/** Whether the source text is a module of a known flake that declares vfio-patch's options. */
 function isOfFlake(source: string): boolean {
   return /\bnixos-vfio\b|\bcrtified\b/i.test(source) && /\b(?:nixosModules?|modules)\b/.test(source)
 }
 
-/** The modules with options of ours in those lists of a flake that have the configuration, by its path. */
+/** The modules with vfio-patch's options in the lists of a flake that contain the target's path. */
 function listedByFlake({ target: file, shipped, sources }: Configuration): Obstacle[] {
   const flake = sources.flakeOf(file.path)
   if (!flake) return []
@@ -245,7 +248,7 @@ function listedByFlake({ target: file, shipped, sources }: Configuration): Obsta
     if (!found || stampOf(found.text) !== 'none') return false
     return declarationIn(walkImports(found, sources).files, shipped.own) !== undefined
   }
-  const found: Obstacle[] = []
+  const obstacles: Obstacle[] = []
   const own = resolved('/', file.path)
   visit(doc, list => {
     if (list.type !== 'list_expression') return undefined
@@ -258,38 +261,35 @@ function listedByFlake({ target: file, shipped, sources }: Configuration): Obsta
     for (const { source, range, target } of items) {
       const isOther = target !== undefined && target !== own && isForeign(target)
       if (!isOther && !isOfFlake(source)) continue
-      found.push({
-        ...{ kind: 'flake', path, text, range },
-        what: `the flake lists ${source}, which declares options of vfio-patch`,
-        advice: `take it out of this list${isOfFlake(source) ? '; what you set under virtualisation can stay, and the input of the flake can go once nothing uses it' : ', and put it into the imports of the configuration, where it can be replaced'}`
-      })
+      const words = isOfFlake(source) ? flakeListsInput(source) : flakeListsFile(source)
+      obstacles.push({ kind: 'flake', path, text, range, ...words })
     }
     return undefined
   })
-  return found
+  return obstacles
 }
 
-/** The files of the repository that fit a pattern and that the configuration does not import. */
+/** The files of the repository that match a pattern and that the configuration does not import. */
 function unknownFiles({ target, files, sources }: Configuration, pattern: RegExp): SourceFile[] {
   return sources
     .around(target.path, pattern)
     .filter(it => !files.some(known => known.path === it.path))
 }
 
-/** A place that may bring options of ours into the same system; whether it does, nobody can tell. */
-export interface Doubt {
+/** A place that may declare vfio-patch's options in the same system. That can't be known without evaluation. */
+export interface PossibleDeclaration {
   path: string
   line: number
-  /** What is there: the module that a flake names, or the option that a file declares. */
+  /** The module in a flake, or the option that a file declares. */
   name: string
 }
 
 /**
- * Places around a configuration that name or declare what would be declared twice, if its system has it
- * as well: a flake that names such a module elsewhere than together with the configuration, and files that
- * no fixed path in its imports leads to.
+ * Places in the repository that would declare vfio-patch's options twice if the system used them: a flake that
+ * mentions such a module outside the lists with the configuration, and files that the configuration does not
+ * import by a literal path.
  */
-export function doubtsAround(configuration: Configuration): Doubt[] {
+export function possibleDeclarations(configuration: Configuration): PossibleDeclaration[] {
   const { target, shipped, sources } = configuration
   const flake = sources.flakeOf(target.path)
   const lines = flake?.text.split('\n').map(it => it.replace(/(?:^|\s)#.*$/, '')) ?? []

@@ -1,0 +1,44 @@
+// Sentences about settings of old guides that options of vfio-patch replace, or conflict with.
+
+/** `source` is the kernel parameter as written. */
+export function efifbReplaced(source: string): string {
+  return `${source} does nothing since Linux 5.15; virtualisation.vfio.disableEFIfb works if it is needed`
+}
+
+export function idsMoved(option: string): string {
+  return `IDs for vfio-pci are in ${option}, and only the IDs of one place count`
+}
+
+export function aclMoved(): string {
+  return 'cgroup_device_acl is written by virtualisation.libvirtd.deviceACL'
+}
+
+/** A refusal in the words of the toolkit; its place is added where it is raised. */
+interface Conflict {
+  code: 'CONFLICT'
+  message: string
+  hint: string
+}
+
+export function otherIDs(): Conflict {
+  return {
+    code: 'CONFLICT',
+    message:
+      'IDs for vfio-pci are already here, and only one of this list and virtualisation.vfio.devices would count',
+    hint: 'remove them here, then run this again; add other devices for guests to virtualisation.vfio.devices'
+  }
+}
+
+/** The keys of qemu.conf that options of vfio-patch write, and what to write for each instead. */
+const INSTEAD = {
+  cgroup_device_acl: 'its devices as virtualisation.libvirtd.deviceACL = [ … ];',
+  clear_emulation_capabilities: 'virtualisation.libvirtd.clearEmulationCapabilities = false;'
+}
+
+export function keyWrittenTwice(key: keyof typeof INSTEAD): Conflict {
+  return {
+    code: 'CONFLICT',
+    message: `${key} is already here, and libvirt would read only one of the two`,
+    hint: `write ${INSTEAD[key]} here instead, then run this again`
+  }
+}
