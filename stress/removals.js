@@ -119,7 +119,7 @@ function remove(path, state) {
   const { configuration, folder } = load(path)
   const plan = planRemove({
     configuration,
-    usual: folder.path,
+    defaultFolder: folder.path,
     folders: new Map([[folder.path, folder.listing]]),
     own,
     others: []

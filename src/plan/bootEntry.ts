@@ -29,7 +29,7 @@ import {
   setForEveryEntry
 } from './messages/bootEntry.ts'
 import type { ApplyProblem } from './problem.ts'
-import { findOwnUses } from './removal/uses.ts'
+import { findUses } from './removal/uses.ts'
 
 /** The path of a specialisation's options; empty for every boot entry. */
 export function prefixOf(specialisation: string | undefined): readonly string[] {
@@ -66,7 +66,7 @@ export function profilesOf(files: readonly { doc: NixDocument }[]): Profiles {
 
 function specialisationsWithVfio(doc: NixDocument): string[] {
   const entries = doc.leaves().filter(it => it.path[0] === 'specialisation')
-  const uses = entries.length > 0 ? findOwnUses(doc, '', { options: [VFIO], files: new Set() }) : []
+  const uses = entries.length > 0 ? findUses(doc, '', { options: [VFIO], files: new Set() }) : []
   const nodes = uses.filter(it => it.kind === 'definition').map(it => it.node)
   return entries
     .filter(({ value }) => nodes.some(it => overlaps(it, value)))

@@ -6,31 +6,31 @@ import type { PlannedFile } from './changes.ts'
 import type { ApplyProblem } from './problem.ts'
 
 /**
- * The shipped files that differ from what is in the folder. Other files in a folder of ours
- * (guests, the user's own) are left alone.
+ * The shipped files that differ from the files in the folder. Other files in the folder (guests, files of the
+ * user) are not changed.
  *
- * Refuses with `FOREIGN_FOLDER` a folder that is not ours, with `MODULES_EDITED` files of ours that
- * were changed, unless `replaces` is set. Files that ours take the place of (`theirs`, whole paths) are no
- * obstacle; those that have a name of ours are kept aside.
+ * `FOREIGN_FOLDER` if the folder is not vfio-patch's; `MODULES_EDITED` if installed files were edited, unless
+ * `replaces` is set. Modules that are replaced (`replaced`, full paths) may be in the folder; one with the name
+ * of a shipped file is saved under another name.
  */
 export function planModules(
   { path, listing }: { path: string; listing: FolderListing },
   shipped: ReadonlyMap<string, string>,
   replaces: boolean,
-  theirs: ReadonlySet<string> = new Set()
+  replaced: ReadonlySet<string> = new Set()
 ): Result<PlannedFile[], ApplyProblem> {
   if (listing === 'not-a-folder') return err({ code: 'FOREIGN_FOLDER', path, found: path })
   const present: ReadonlyMap<string, SourceFile | null> = listing === 'absent' ? new Map() : listing
-  const isOurs = stampOf(present.get('default.nix')?.text ?? '') !== 'none'
-  // What `remove` kept aside is ours as well, and guests outlast it.
+  const isInstalled = stampOf(present.get('default.nix')?.text ?? '') !== 'none'
+  // `remove` leaves guests and copies of edited modules, which have a stamp.
   const isGuests = (name: string, file: SourceFile | null) => name === 'guests' && file === null
-  const isTheirs = (name: string) => theirs.has(join(path, name))
-  const stranger = [...present].find(
+  const isReplaced = (name: string) => replaced.has(join(path, name))
+  const foreign = [...present].find(
     ([name, file]) =>
-      stampOf(file?.text ?? '') === 'none' && !isTheirs(name) && !isGuests(name, file)
+      stampOf(file?.text ?? '') === 'none' && !isReplaced(name) && !isGuests(name, file)
   )
-  if (!isOurs && stranger !== undefined)
-    return err({ code: 'FOREIGN_FOLDER', path, found: stranger[0] })
+  if (!isInstalled && foreign !== undefined)
+    return err({ code: 'FOREIGN_FOLDER', path, found: foreign[0] })
 
   const files: PlannedFile[] = []
   const edited: string[] = []
@@ -38,9 +38,9 @@ export function planModules(
     const before = present.get(name)?.text
     if (before === after) continue
     const module = { path: join(path, name), before, after }
-    if (before !== undefined && isTheirs(name)) {
-      const aside = join(path, freeName(`${name}.old`, present))
-      files.push({ path: aside, before: undefined, after: before, ownershipFrom: module.path })
+    if (before !== undefined && isReplaced(name)) {
+      const copy = join(path, freeName(`${name}.old`, present))
+      files.push({ path: copy, before: undefined, after: before, ownershipFrom: module.path })
     } else if (present.has(name) && (before === undefined || stampOf(before) === 'none')) {
       return err({ code: 'FOREIGN_FOLDER', path, found: name })
     } else if (before !== undefined && stampOf(before) === 'edited') edited.push(name)
@@ -50,7 +50,7 @@ export function planModules(
   return ok(files)
 }
 
-/** The name, with a number behind it if it is taken. */
+/** The name, followed by a number if it is taken. */
 function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
   if (!taken.has(name)) return name
   let number = 2
@@ -58,47 +58,47 @@ function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
   return `${name}.${number}`
 }
 
-/** What becomes of folders with modules of ours. */
+/** The removal of installed modules. */
 export interface DroppedModules {
-  /** The files that go, and for edited ones the copies that stay. */
+  /** The deleted files, and copies of edited ones. */
   files: PlannedFile[]
-  /** Files of ours that were edited, and the paths that they are kept under. */
+  /** The edited files with the paths of their copies. */
   kept: { path: string; as: string }[]
-  /** Paths of what else is in the folders, and stays. */
-  strangers: string[]
+  /** The paths of other files in the folders, which are not changed. */
+  otherFiles: string[]
 }
 
 /**
- * Takes our modules out of folders: those that are as we wrote them go, edited ones get a name that
- * nothing takes for a module, and what is not ours stays. A folder goes if that leaves nothing.
+ * Removes the installed modules from folders. Edited ones are saved under a name that is not a module's, and
+ * other files are left alone. A folder is deleted if it is then empty.
  */
 export function dropModules(
   folders: readonly (readonly [string, FolderListing])[]
 ): DroppedModules {
-  const dropped: DroppedModules = { files: [], kept: [], strangers: [] }
+  const dropped: DroppedModules = { files: [], kept: [], otherFiles: [] }
   for (const [folder, listing] of folders) {
     if (typeof listing === 'string') continue
-    const gone: PlannedFile[] = []
+    const deleted: PlannedFile[] = []
     for (const [name, file] of listing) {
       const path = join(folder, name)
       const text = file?.text
       const state = stampOf(text ?? '')
-      // What is kept aside by an earlier run is no module any more.
+      // Copies that an earlier run saved are not modules.
       if (text === undefined || state === 'none' || !name.endsWith('.nix')) {
-        dropped.strangers.push(path)
+        dropped.otherFiles.push(path)
         continue
       }
-      // default.nix imports the others, so it goes before them.
+      // default.nix imports the others, so it is deleted before them.
       const isFirst = path.endsWith('/default.nix')
       const drop = { path, before: text, after: undefined, emptied: dirname(path) }
-      if (isFirst) gone.unshift(drop)
-      else gone.push(drop)
+      if (isFirst) deleted.unshift(drop)
+      else deleted.push(drop)
       if (state === 'intact') continue
       const as = join(folder, freeName(`${name}.edited`, listing))
       dropped.files.push({ path: as, before: undefined, after: text, ownershipFrom: path })
       dropped.kept.push({ path, as })
     }
-    dropped.files.push(...gone)
+    dropped.files.push(...deleted)
   }
   return dropped
 }

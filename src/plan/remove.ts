@@ -19,36 +19,37 @@ import type { PlannedFile } from './changes.ts'
 import { type DroppedModules, dropModules } from './modulesFolder.ts'
 import type { RemoveProblem, UsePlace } from './problem.ts'
 import { afterEdits, unchanged, withoutBindings } from './removal/takeOut.ts'
-import { findOwnUses, type OwnThings, type OwnUse, resolved } from './removal/uses.ts'
+import { findUses, resolved, type Use, type UseTargets } from './removal/uses.ts'
 
-/** All that a run of `remove` knows; nothing else is looked at. */
+/** Everything that a plan of `remove` is based on. */
 export interface RemoveInput {
   configuration: Configuration
-  /** The folder where our modules are if nothing imports them, as it would be imported. */
-  usual: string
-  /** That folder, and those of our modules that are imported, links resolved; what stands in them. */
+  /** The folder with the modules if nothing imports them. */
+  defaultFolder: string
+  /** That folder and the imported folders with modules, with symlinks resolved, and their contents. */
   folders: ReadonlyMap<string, FolderListing>
-  /** The options that only our modules declare. */
+  /** The options that only vfio-patch's modules declare. */
   own: readonly AttrPath[]
-  /** Other files of the repository, which the configuration does not import. */
+  /** Files of the repository that the configuration does not import. */
   others: readonly SourceFile[]
 }
 
-export interface RemovePlan extends ApplyPlan, Pick<DroppedModules, 'kept' | 'strangers'> {
-  /** Folders with modules of ours that stay, and the file of the repository that imports them. */
-  stays: { folder: string; importer: string }[]
+export interface RemovePlan extends ApplyPlan, Pick<DroppedModules, 'kept' | 'otherFiles'> {
+  /** Folders with modules that are kept, each with the file of the repository that imports it. */
+  keptFolders: { folder: string; importer: string }[]
 }
 
 /**
- * Works out what takes our part out of a configuration again: our import and the options that only
- * our modules declare, in the configuration and in what it imports, and the modules themselves. What
- * stands in the files decides, not a record of what was once written there.
+ * Plans the removal of vfio-patch's part of a configuration: the import and the options that only its modules
+ * declare, in the configuration and the files that it imports, and the modules themselves. The plan is based on
+ * the contents of the files, not on a record of earlier writes.
  *
- * A configuration that has nothing of ours gives a plan without files; options of the same names
- * that somebody else's module declares are not ours. Guests in files of their own stay as they are,
- * and no longer imported. Refuses with `WRONG_KIND` such a file if it is
- * no module, with `STILL_USED` where what is left would need what goes, with `USED_ELSEWHERE` where
- * another file of the repository would, with `NIX` what can't be read or edited.
+ * The plan has no files if there is nothing to remove. Options that another module declares are not removed.
+ * Guests in separate files are kept but no longer imported.
+ *
+ * Errors: `WRONG_KIND` if there is nothing to remove and the file is not a module; `STILL_USED` if the remaining
+ * configuration needs a removed option or module; `USED_ELSEWHERE` if another file of the repository does; `NIX` if a
+ * file can't be read or edited.
  */
 export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
   const { configuration, own } = input
@@ -57,35 +58,35 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
     stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
   const modules = configuration.files.filter(it => !isGuest(it))
   const { path, text } = configuration.target
-  const gone = own.filter(it => !modules.some(module => declares(module.doc, it)))
+  const options = own.filter(it => !modules.some(module => declares(module.doc, it)))
   const imports = [
     ...configuration.installed,
     ...configuration.links.filter(isGuest),
-    ...lostImports(modules, gone, input)
+    ...danglingImports(modules, options, input)
   ]
   if (imports.length === 0 && stamped.length === 0) {
     const problem = notEditable(configuration.target, 'generated')
     if (problem) return err(problem)
     const plan = { files: [], configuration: unchanged(text) }
-    return ok({ ...plan, kept: [], stays: [], strangers: [] })
+    return ok({ ...plan, kept: [], keptFolders: [], otherFiles: [] })
   }
 
-  const stays = stayingFolders(stamped, input.others)
-  const going = stamped.filter(([folder]) => !stays.some(it => it.folder === folder))
-  const { files, kept, strangers } = dropModules(going)
-  const things: OwnThings = { options: gone, files: goneFiles(imports, files) }
+  const keptFolders = foldersToKeep(stamped, input.others)
+  const dropped = stamped.filter(([folder]) => !keptFolders.some(it => it.folder === folder))
+  const { files, kept, otherFiles } = dropModules(dropped)
+  const targets: UseTargets = { options, files: removedFiles(imports, files) }
 
   const edited: { module: ConfigurationFile; plan: Plan }[] = []
   for (const module of modules) {
-    const plan = planFileRemoval(module, imports, things)
+    const plan = planFileRemoval(module, imports, targets)
     if (!plan.ok) return plan
     edited.push({ module, plan: plan.value })
   }
-  const left = edited.flatMap(({ module, plan }) => usesLeft(module, things, plan))
-  if (left.length > 0) return err({ code: 'STILL_USED', path, uses: left })
-  // Where somebody else imports the modules, they may well be meant by what stands elsewhere.
+  const remaining = edited.flatMap(({ module, plan }) => remainingUses(module, targets, plan))
+  if (remaining.length > 0) return err({ code: 'STILL_USED', path, uses: remaining })
+  // If another file imports a kept folder, uses in other files may mean that one.
   const elsewhere =
-    stays.length > 0 ? [] : outside(input, going).flatMap(it => usesLeft(it, things))
+    keptFolders.length > 0 ? [] : outside(input, dropped).flatMap(it => remainingUses(it, targets))
   if (elsewhere.length > 0) return err({ code: 'USED_ELSEWHERE', path, uses: elsewhere })
 
   const changes = edited
@@ -100,23 +101,23 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
     ],
     configuration: edited[0]?.plan ?? unchanged(text),
     kept,
-    stays,
-    strangers
+    keptFolders,
+    otherFiles
   })
 }
 
 /**
- * The other files, without those that only our modules can have led to, and those that declare options
- * of ours themselves: no system can have both, so these need nothing of ours.
+ * The other files outside these folders that are not installed modules. Files that declare one of the options
+ * themselves are left out too: no system can have both declarations, so they do not need vfio-patch's.
  */
 function outside(
   { others, own }: RemoveInput,
-  going: readonly [string, FolderListing][]
+  folders: readonly [string, FolderListing][]
 ): RemoveInput['others'] {
-  const isInside = (path: string) => going.some(([folder]) => path.startsWith(`${folder}/`))
-  const isTheirs = (doc: NixDocument) => own.some(it => declares(doc, it))
+  const isInside = (path: string) => folders.some(([folder]) => path.startsWith(`${folder}/`))
+  const isDeclaring = (doc: NixDocument) => own.some(it => declares(doc, it))
   return others.filter(
-    ({ path, doc }) => !isInside(path) && stampOf(doc.text) === 'none' && !isTheirs(doc)
+    ({ path, doc }) => !isInside(path) && stampOf(doc.text) === 'none' && !isDeclaring(doc)
   )
 }
 
@@ -128,24 +129,24 @@ function hasModules(listing: FolderListing): boolean {
 }
 
 /**
- * Imports of the usual folder where somebody deleted it and left the import. Without an option of
- * ours beside it, nothing says that it was ours.
+ * Imports of the default folder after somebody deleted it. They count only if the configuration also sets one of
+ * the options: otherwise nothing shows that the import is vfio-patch's.
  */
-function lostImports(
+function danglingImports(
   modules: readonly ConfigurationFile[],
-  gone: readonly AttrPath[],
-  { usual, folders }: RemoveInput
+  options: readonly AttrPath[],
+  { defaultFolder, folders }: RemoveInput
 ): ImportLink[] {
-  const isDefined = modules.some(({ doc }) => visibleDefinitions(doc, gone).length > 0)
-  if (!isDefined || folders.get(usual) !== 'absent') return []
+  const isDefined = modules.some(({ doc }) => visibleDefinitions(doc, options).length > 0)
+  if (!isDefined || folders.get(defaultFolder) !== 'absent') return []
   return modules.flatMap(({ path, imports }) =>
     imports.flatMap(({ path: spelling, isCertain }) =>
-      spelling !== undefined && resolved(path, spelling) === usual
+      spelling !== undefined && resolved(path, spelling) === defaultFolder
         ? [
             {
               importer: path,
               spelling,
-              path: join(usual, 'default.nix'),
+              path: join(defaultFolder, 'default.nix'),
               isConditional: !isCertain
             }
           ]
@@ -154,37 +155,37 @@ function lostImports(
   )
 }
 
-/** The folders that a file imports which is not the configuration's: they serve another machine. */
-function stayingFolders(
+/** The folders that a file outside the configuration imports, usually for another machine. */
+function foldersToKeep(
   stamped: readonly [string, FolderListing][],
   others: RemoveInput['others']
-): RemovePlan['stays'] {
+): RemovePlan['keptFolders'] {
   return stamped.flatMap(([folder, listing]) => {
     const names = typeof listing === 'string' ? [] : [...listing.keys()]
     const files = new Set([folder, ...names.map(it => join(folder, it))])
     const importer = others
       .filter(it => !files.has(it.path))
-      .find(it => usesLeft(it, { options: [], files }).length > 0)
+      .find(it => remainingUses(it, { options: [], files }).length > 0)
     return importer ? [{ folder, importer: importer.path }] : []
   })
 }
 
-/** What no file may lead to any more. */
-function goneFiles(imports: readonly ImportLink[], files: readonly PlannedFile[]): Set<string> {
-  const gone = [...imports, ...files.filter(it => it.after === undefined)].map(it => it.path)
-  // A folder stands for its default.nix.
-  return new Set(gone.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
+/** The paths that no file may lead to after the removal. */
+function removedFiles(imports: readonly ImportLink[], files: readonly PlannedFile[]): Set<string> {
+  const paths = [...imports, ...files.filter(it => it.after === undefined)].map(it => it.path)
+  // The path of a folder imports its default.nix.
+  return new Set(paths.flatMap(it => (it.endsWith('/default.nix') ? [it, dirname(it)] : [it])))
 }
 
-/** What needs our part in a text from which it was taken out; with the places in the text before. */
-function usesLeft(
+/** The uses that remain in a file after its plan, with their places in the original text. */
+function remainingUses(
   { path, doc }: SourceFile,
-  things: OwnThings,
+  targets: UseTargets,
   plan: Plan = unchanged(doc.text)
 ): UsePlace[] {
   const before = (offset: number) => moveOffset(plan.inverse, offset)
   const after = plan.changed ? doc.edited(plan.edits) : doc
-  return findOwnUses(after, path, things).map(({ kind, name, node }) => ({
+  return findUses(after, path, targets).map(({ kind, name, node }) => ({
     path,
     text: doc.text,
     kind,
@@ -193,76 +194,78 @@ function usesLeft(
   }))
 }
 
-// One file without our part.
+// The removal from one file.
 
 /**
- * Works out what takes our part out of one file: the `imports` of it, and the options among `things` that
- * only our modules declare. An `imports` list without other items goes as a whole. A file without any of this gives a plan without edits. Refuses with `NIX` what can't be read or edited;
- * a file that can't be read and names none of the options is left as it is, unless it is the configuration.
+ * Plans the removal of `imports` and of the target options from one file. An `imports` list without other items
+ * is removed as a whole. The plan has no edits if there is nothing to remove.
+ *
+ * `NIX` if the file can't be read or edited. A file that can't be read and does not mention the options is left as it
+ * is, unless it is the configuration itself.
  */
 function planFileRemoval(
   module: ConfigurationFile,
   imports: readonly ImportLink[],
-  things: OwnThings
+  targets: UseTargets
 ): Result<Plan, RemoveProblem> {
   const { path, doc, importer } = module
   const refuse = (error: NixError) => err({ code: 'NIX' as const, path, error })
   const [error] = doc.errors
   if (error) {
-    // Of a file that can't be read, only its words tell whether it has anything of ours.
-    const names = things.options.map(it => new RegExp(`\\b${it.at(-1)}\\b`))
-    const isOurs = importer === undefined || names.some(it => it.test(doc.text))
-    return isOurs ? refuse(error) : ok(unchanged(doc.text))
+    // The file can't be parsed, so only its text shows whether it may define an option.
+    const names = targets.options.map(it => new RegExp(`\\b${it.at(-1)}\\b`))
+    const mayDefine = importer === undefined || names.some(it => it.test(doc.text))
+    return mayDefine ? refuse(error) : ok(unchanged(doc.text))
   }
   const spellings = new Set(
     imports.filter(it => it.importer === path).map(it => resolved(path, it.spelling))
   )
-  const uses = findOwnUses(doc, path, things)
-  const visible = new Set(visibleDefinitions(doc, things.options).map(it => it.binding.start))
+  const uses = findUses(doc, path, targets)
+  const visible = new Set(visibleDefinitions(doc, targets.options).map(it => it.binding.start))
   const isDefined = visible.size > 0 || uses.some(it => it.kind === 'definition')
   if (spellings.size === 0 && !isDefined) return ok(unchanged(doc.text))
-  const isHidden = ({ kind, node }: OwnUse) => kind === 'definition' && !visible.has(node.start)
+  const isHidden = ({ kind, node }: Use) => kind === 'definition' && !visible.has(node.start)
   const hidden = uses.filter(isHidden).map(it => it.node)
-  const bared = withoutBindings(doc, hidden)
-  const isOurs = (spelling: string) => spellings.has(resolved(path, spelling))
-  const plan = planVisible(bared.doc, things, isOurs)
-  return plan.ok ? ok(afterEdits(doc.text, bared.edits, plan.value)) : refuse(plan.error)
+  const rest = withoutBindings(doc, hidden)
+  const isRemoved = (spelling: string) => spellings.has(resolved(path, spelling))
+  const plan = planVisible(rest.doc, targets, isRemoved)
+  return plan.ok ? ok(afterEdits(doc.text, rest.edits, plan.value)) : refuse(plan.error)
 }
 
-/** Takes out what the toolkit can see, as it can see which option it is. */
+/** Removes the definitions that the toolkit recognizes, and the imports whose path satisfies `isRemoved`. */
 function planVisible(
   doc: NixDocument,
-  things: OwnThings,
-  isOurs: (spelling: string) => boolean
+  targets: UseTargets,
+  isRemoved: (spelling: string) => boolean
 ): Result<Plan, NixError> {
   const edit = doc.edit()
-  for (const option of withEmptied(doc, visibleOptions(doc, things.options))) edit.removeIn(option)
-  const items = importsTo({ imports: doc.importItems() }, isOurs)
+  for (const option of withEmptied(doc, visibleOptions(doc, targets.options))) edit.removeIn(option)
+  const items = importsTo({ imports: doc.importItems() }, isRemoved)
   if (isAllOfImports(doc, items.length)) edit.removeIn('imports')
   else edit.removeIn('imports', items)
   return edit.plan()
 }
 
-/** Whether `imports` is plain lists of that many items and nothing else: they go with their items. */
+/** Whether `imports` is only plain lists without comments, with exactly that many items. */
 function isAllOfImports(doc: NixDocument, count: number): boolean {
   const lists = doc.getIn('imports').map(it => it.value)
   const isPlain = lists.every(it => it.type === 'list_expression' && commentsOf(it).length === 0)
   return count > 0 && isPlain && lists.flatMap(elementsOf).length === count
 }
 
-/** The definitions of these options that the toolkit knows for such, also inside specialisations. */
+/** The definitions of these options that the toolkit recognizes, including those in specialisations. */
 function visibleDefinitions(doc: NixDocument, options: readonly AttrPath[]): Definition[] {
   return visibleOptions(doc, options).flatMap(it => [...doc.getIn(it), ...doc.getBelow(it)])
 }
 
-/** The options as they are spelt, those inside specialisations, too. */
+/** The paths of the options, including those in specialisations. */
 function visibleOptions(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
   const names = specialisationsOf(doc)
   const prefixes = [[], ...names.map(prefixOf)]
   return prefixes.flatMap(prefix => options.map(it => [...prefix, ...it]))
 }
 
-/** The same options, but a specialisation that has nothing else goes as a whole: it would be no other entry. */
+/** The options, where a specialisation without other options is replaced by its own path, to remove it entirely. */
 function withEmptied(doc: NixDocument, options: readonly AttrPath[]): AttrPath[] {
   const emptied = specialisationsOf(doc)
     .map(it => ['specialisation', it])

@@ -29,7 +29,7 @@ function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<stri
       ...configuration,
       files: [configuration.target, ...files.map(it => ({ ...it, importer: './x.nix' }))]
     },
-    usual: '/etc/nixos/vfio',
+    defaultFolder: '/etc/nixos/vfio',
     folders: new Map([['/etc/nixos/vfio', listingOf(shipped.texts)]]),
     own,
     others: [],
@@ -202,7 +202,7 @@ describe('modules of ours', () => {
   it('go, and other files in their folder stay', () => {
     const result = plan(text, folderWith({ 'mine.nix': '{ }\n', guests: null }))
     if (!result.ok) throw new Error(result.error.code)
-    expect(result.value.strangers).toEqual(['/etc/nixos/vfio/mine.nix', '/etc/nixos/vfio/guests'])
+    expect(result.value.otherFiles).toEqual(['/etc/nixos/vfio/mine.nix', '/etc/nixos/vfio/guests'])
     expect(result.value.files.map(it => it.path)).not.toContain('/etc/nixos/vfio/mine.nix')
   })
 
@@ -214,7 +214,7 @@ describe('modules of ours', () => {
       )
     ]
     const result = plan(text, { others })
-    expect(result.ok && [result.value.files.map(it => it.path), result.value.stays]).toEqual([
+    expect(result.ok && [result.value.files.map(it => it.path), result.value.keptFolders]).toEqual([
       [PATH],
       [{ folder: '/etc/nixos/vfio', importer: '/etc/nixos/hosts/laptop.nix' }]
     ])

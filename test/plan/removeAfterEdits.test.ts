@@ -46,7 +46,7 @@ interface Edit {
   /** The configuration, if it is another one by then. */
   file?: string
   /** What else the plan says. */
-  said?: Partial<Record<'kept' | 'strangers', string[]>>
+  said?: Partial<Record<'kept' | 'otherFiles', string[]>>
 }
 
 const write = (text: string) => (machine: Machine) => machine.write('configuration.nix', text)
@@ -477,7 +477,7 @@ const files: Edit[] = [
       'configuration.nix': GIVEN.replace('hardware.nix\n', 'hardware.nix\n    ./vfio/mine.nix\n'),
       'vfio/mine.nix': '{ mine.hardware = true; }\n'
     },
-    said: { strangers: ['vfio/mine.nix'] }
+    said: { otherFiles: ['vfio/mine.nix'] }
   }
 ]
 
@@ -505,7 +505,7 @@ describe.each([
       if (name.endsWith('.nix')) expect(nixRejects(it)).toBe(false)
     const paths = (names: string[] = []) => names.map(it => join(machine.folder, it))
     expect(plan.value.kept.map(it => it.as)).toEqual(paths(said.kept))
-    expect(plan.value.strangers).toEqual(paths(said.strangers))
+    expect(plan.value.otherFiles).toEqual(paths(said.otherFiles))
 
     const again = machine.remove(file)
     expect(again.ok && again.value.files).toEqual([])

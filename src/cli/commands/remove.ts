@@ -48,8 +48,8 @@ function prepareRemoval(request: RemoveRequest): Prepared {
   const configuration = configurationOf(module)
   const { path } = configuration.target
   const read = (folder: string) => orThrow(sources.folder(folder), it => readMessage(it, context))
-  const usual = read(join(dirname(path), modulesDir))
-  const folders = new Map([[usual.path, usual.listing]])
+  const defaults = read(join(dirname(path), modulesDir))
+  const folders = new Map([[defaults.path, defaults.listing]])
   for (const it of configuration.installedFolders) {
     const folder = read(it.path)
     folders.set(folder.path, folder.listing)
@@ -61,7 +61,7 @@ function prepareRemoval(request: RemoveRequest): Prepared {
   const own = ownOptions([...configuration.shipped.files, ...installed])
   const words = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
   const others = othersAround(configuration, words)
-  const planned = planRemove({ configuration, usual: usual.path, folders, own, others })
+  const planned = planRemove({ configuration, defaultFolder: defaults.path, folders, own, others })
   const plan = orThrow(planned, it => removeMessage(it, context, path))
   const edited = plan.files.filter(it => it.before !== undefined && it.path !== path)
   requireWritable(edited, context)
@@ -83,13 +83,13 @@ function othersAround({ target, files, sources }: Configuration, words: readonly
 }
 
 /** Notes on what is kept. Paths are shown relative to `folder`. */
-function removalNotes({ kept, stays, strangers }: RemovePlan, folder: string): string[] {
+function removalNotes({ kept, keptFolders, otherFiles }: RemovePlan, folder: string): string[] {
   const name = (path: string) => pathIn(folder, path)
   return [
     ...kept.map(it => renamedModule(name(it.path), name(it.as))),
-    ...strangers.map(it =>
+    ...otherFiles.map(it =>
       basename(it) === 'guests' ? guestsKept(name(it)) : foreignFileKept(name(it))
     ),
-    ...stays.map(it => importedFolderKept(name(it.folder), name(it.importer)))
+    ...keptFolders.map(it => importedFolderKept(name(it.folder), name(it.importer)))
   ]
 }

@@ -37,7 +37,7 @@ import {
   importsAnother
 } from '../messages/takeOver.ts'
 import type { ApplyProblem, Obstacle, ReplacedImport } from '../problem.ts'
-import { findOwnUses, resolved } from '../removal/uses.ts'
+import { findUses, resolved } from '../removal/uses.ts'
 import { extraOf, isOnlyImports, otherOptions } from './module.ts'
 import { legacyValues, type TakeOverNote, unknownOptions } from './values.ts'
 
@@ -178,7 +178,7 @@ function planImporter(
   const files = new Set([path, path.replace(/\/default\.nix$/, '')])
   const pattern = new RegExp(word.replace(/[^\w]/g, '\\$&'))
   const user = unknownFiles(configuration, pattern).find(
-    it => findOwnUses(it.doc, it.path, { options: [], files }).length > 0
+    it => findUses(it.doc, it.path, { options: [], files }).length > 0
   )
   const sources = items.map(it => it.source)
   const refuse = (words: Pick<Obstacle, 'what' | 'advice'>): { obstacle: Obstacle } => ({

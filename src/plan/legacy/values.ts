@@ -26,7 +26,7 @@ import {
   wrongSharedMemory
 } from '../messages/takeOver.ts'
 import type { Obstacle } from '../problem.ts'
-import { findOwnUses } from '../removal/uses.ts'
+import { findUses } from '../removal/uses.ts'
 import { literalNames } from './module.ts'
 
 /** Further options of nixos-vfio. It is a module of a flake, so its declarations can't be read. */
@@ -48,7 +48,7 @@ export function unknownOptions(
       .map(it => literalNames(it.path.slice(it.path[0] === 'specialisation' ? 3 : 0)))
       .filter(it => known.own.some(own => startsWith(it, own)) && !isDeclared(it, known.declared))
     const options = [...others, ...OF_NIXOS_VFIO, ...unknown]
-    const uses = findOwnUses(doc, path, { options, files: new Set() })
+    const uses = findUses(doc, path, { options, files: new Set() })
     return uses.map(({ kind, name, node: { start, end } }) => ({
       ...{ kind: 'option', path, text, range: { start, end } },
       ...unknownOption(name, kind === 'reading' ? 'read' : 'set')

@@ -1,4 +1,4 @@
-// Bindings that the toolkit can't tell the options of, and plans that follow them.
+// Removes bindings whose option the toolkit can't determine, and builds plans on top of that.
 
 import { removeNode } from '../../nix/edit/remove.ts'
 import {
@@ -13,8 +13,8 @@ import {
 import { composeEdits } from '../../nix/text/edits.ts'
 
 /**
- * Takes bindings out that the toolkit can't tell the options of: in a module inside another, or in a
- * variable. All other tokens of the text stay as they are. In source order, none inside another.
+ * Removes bindings in nested modules and variables, whose option the toolkit can't determine. All other tokens
+ * are kept. The bindings are in source order, and none is inside another.
  */
 export function withoutBindings(
   doc: NixDocument,
@@ -30,19 +30,19 @@ export function withoutBindings(
   }
   if (edits.length === 0) return { doc, edits }
   const after = doc.edited(edits)
-  // The comment after a binding on its line goes with it.
+  // A comment after a binding on the same line is removed with it.
   const isOut = ({ type, start, end }: SyntaxNode) =>
     type === 'comment'
       ? edits.some(it => it.offset <= start && end <= it.offset + it.length)
       : bindings.some(it => it.start <= start && end <= it.end)
   const rest = tokensOf(doc, it => !isOut(it))
   if (rest.join('\0') !== tokensOf(after).join('\0')) {
-    throw new Error('something else than our options would go')
+    throw new Error('the edits would remove other tokens than the bindings')
   }
   return { doc: after, edits }
 }
 
-/** The tokens of a document, comments and pieces of strings included, in source order. */
+/** The tokens of a document in source order, including comments and parts of strings. */
 function tokensOf({ root, text }: NixDocument, counts = (_: SyntaxNode) => true): string[] {
   const tokens: string[] = []
   visit(root, node => {
@@ -53,18 +53,18 @@ function tokensOf({ root, text }: NixDocument, counts = (_: SyntaxNode) => true)
   return tokens
 }
 
-/** A plan that begins where these edits of a text lead, as one of that text. */
+/** A plan for the text after these edits, as a plan for the text before them. */
 export function afterEdits(text: string, edits: readonly Edit[], plan: Plan): Plan {
   if (edits.length === 0) return plan
   return planOf(text, composeEdits(text, [...edits], [...plan.edits]), plan.text)
 }
 
-/** The plan that leaves a text as it is. */
+/** The plan that does not change a text. */
 export function unchanged(text: string): Plan {
   return planOf(text, [], text)
 }
 
-/** The plan of edits that lead from one text to another. It is not proved. */
+/** A plan from edits that turn `before` into `text`. It is not verified. */
 function planOf(before: string, edits: readonly Edit[], text: string): Plan {
   return {
     edits,

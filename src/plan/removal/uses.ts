@@ -16,51 +16,51 @@ import {
   unparenthesised
 } from '../../nix/syntax/nodes.ts'
 
-/** A place in a file that needs our modules. */
-export interface OwnUse {
-  /** A definition of an option of ours, an expression that reads one, or a path to a module of ours. */
+/** A place in a file that needs one of the options or files. */
+export interface Use {
+  /** A definition of the option, an expression that reads it, or a path to the file. */
   kind: 'definition' | 'reading' | 'module'
-  /** The option or the path. */
+  /** The option or the path as written. */
   name: string
   node: SyntaxNode
 }
 
-/** What is looked for. */
-export interface OwnThings {
-  /** The options that only our modules declare; what lies below them belongs to them. */
+/** The options and files whose uses are searched for. */
+export interface UseTargets {
+  /** An option stands for all options below it too. */
   options: readonly AttrPath[]
-  /** Our files, and the folders that stand for them, links resolved. */
+  /** Paths of files and of folders with such a default.nix, with symlinks resolved. */
   files: ReadonlySet<string>
 }
 
 /**
- * The places in a file that need our modules, in source order, wherever they stand: also in a module
- * inside another, or in a variable. `path` is the file's own. Comments do not count, nor does what
- * holds without the option, such as `config.virtualisation.vfio.enable or false`.
+ * The uses in a file in source order, also in nested modules and in variables. `path` is the path of the file.
+ * Comments do not count, nor do expressions that work without the option, such as
+ * `config.virtualisation.vfio.enable or false`.
  */
-export function findOwnUses(doc: NixDocument, path: string, things: OwnThings): OwnUse[] {
+export function findUses(doc: NixDocument, path: string, targets: UseTargets): Use[] {
   const file: SearchedFile = {
-    ...things,
+    ...targets,
     path,
-    scope: readScope(doc, things.options)
+    scope: readScope(doc, targets.options)
   }
-  const uses: OwnUse[] = []
+  const uses: Use[] = []
   visit(doc, (node, ancestors) => {
     const found = usesAt(node, ancestors, file)
     uses.push(...found)
-    // What stands in a definition goes with it.
+    // Uses inside a definition are removed with it.
     return found.some(it => it.kind === 'definition') ? SKIP : undefined
   })
   return uses
 }
 
-interface SearchedFile extends OwnThings {
+interface SearchedFile extends UseTargets {
   path: string
   scope: Scope
 }
 
-/** What the node itself is of these places; what stands inside it comes by itself. */
-function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: SearchedFile): OwnUse[] {
+/** The uses at the node itself, without those of its children. */
+function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: SearchedFile): Use[] {
   const { scope, options } = file
   switch (node.type) {
     case 'binding': {
@@ -74,7 +74,7 @@ function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: Search
       return useOf('reading', found, node)
     }
     case 'variable_expression': {
-      const found = scope.gone.get(node.text)
+      const found = scope.reads.get(node.text)
       return isLetValue(ancestors) ? [] : useOf('reading', found, node)
     }
     case 'inherit_from': {
@@ -90,13 +90,15 @@ function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: Search
       })
     }
     case 'inherit':
-      return inheritedOf(node).flatMap(it => useOf('reading', scope.gone.get(it.text), it))
+      return inheritedOf(node).flatMap(it => useOf('reading', scope.reads.get(it.text), it))
     case 'list_expression': {
-      // These two have an answer for what is not there.
-      const holds = ancestors.some(it => /\b(?:attrByPath|hasAttrByPath)\b/.test(calleeOf(it)))
+      // These two functions also work without the option.
+      const hasFallback = ancestors.some(it =>
+        /\b(?:attrByPath|hasAttrByPath)\b/.test(calleeOf(it))
+      )
       const names = elementsOf(node).map(plainStringOf)
       const found = options.find(it => startsWith(names, it))
-      return holds ? [] : useOf('reading', found, node)
+      return hasFallback ? [] : useOf('reading', found, node)
     }
     case 'path_expression':
     case 'string_expression':
@@ -106,25 +108,25 @@ function usesAt(node: SyntaxNode, ancestors: readonly SyntaxNode[], file: Search
   }
 }
 
-function useOf(kind: OwnUse['kind'], option: AttrPath | undefined, node: SyntaxNode): OwnUse[] {
+function useOf(kind: Use['kind'], option: AttrPath | undefined, node: SyntaxNode): Use[] {
   return option ? [{ kind, name: formatPath(option), node }] : []
 }
 
-/** A path to one of our files; a string is one only where it is absolute. */
-function modulesAt(node: SyntaxNode, { path, files }: SearchedFile): OwnUse[] {
+/** The use of one of the files by a path; a string counts only if it is an absolute path. */
+function modulesAt(node: SyntaxNode, { path, files }: SearchedFile): Use[] {
   const isString = node.type === 'string_expression'
-  const spelt = isString ? plainStringOf(node) : node.text
-  const isFixed = spelt !== undefined && (isString ? /^\// : /^\.{0,2}\//).test(spelt)
-  return isFixed && files.has(resolved(path, spelt)) ? [{ kind: 'module', name: spelt, node }] : []
+  const name = isString ? plainStringOf(node) : node.text
+  const isLiteral = name !== undefined && (isString ? /^\// : /^\.{0,2}\//).test(name)
+  return isLiteral && files.has(resolved(path, name)) ? [{ kind: 'module', name, node }] : []
 }
 
-/** Where a path in a file leads, by its spelling alone. */
+/** The absolute path that a path in a file leads to, without `/default.nix`. The file system is not read. */
 export function resolved(file: string, spelling: string): string {
   const at = spelling.startsWith('/') ? spelling : join(dirname(file), spelling)
   return join(at, '.').replace(/\/default\.nix$/, '')
 }
 
-/** The names of the bindings around a node, with those of a variable that stands for a set. */
+/** The names of the bindings around a node; a variable whose value is a known set has the set's path. */
 function outerNames(ancestors: readonly SyntaxNode[], { sets }: Scope): Names {
   return ancestors.flatMap((it, i): Names => {
     if (it.type !== 'binding') return []
@@ -135,7 +137,7 @@ function outerNames(ancestors: readonly SyntaxNode[], { sets }: Scope): Names {
   })
 }
 
-/** The option of ours that a binding of these names, inside those, defines; not a declaration. */
+/** The option that a binding `names` inside bindings `outer` defines. Declarations do not count. */
 function definedBy(outer: Names, names: Names, options: readonly AttrPath[]): AttrPath | undefined {
   const path = [...outer, ...names]
   return options.find(option =>
@@ -147,7 +149,7 @@ function definedBy(outer: Names, names: Names, options: readonly AttrPath[]): At
   )
 }
 
-/** Whether what a selection selects from is read from the option already, and counts instead. */
+/** Whether the expression that a selection selects from already reads the option, so that it counts instead. */
 function containsBefore(scope: Scope, node: SyntaxNode, option: AttrPath): boolean {
   const from = node.field('expression')
   const inner = from && unparenthesised(from)
@@ -155,14 +157,14 @@ function containsBefore(scope: Scope, node: SyntaxNode, option: AttrPath): boole
   return from !== undefined && isCounted && contains(scope.pathOf(from), option)
 }
 
-/** Whether the node around which these stand is the value of a variable: that is read where the variable is. */
+/** Whether the node with these ancestors is the value of a `let` variable. It is then read where the variable is. */
 function isLetValue(ancestors: readonly SyntaxNode[]): boolean {
   const isBinding = (back: number) =>
     ancestors.at(-back)?.type === 'binding' && ancestors.at(-back - 2)?.type === 'let_expression'
   return isBinding(1) || (ancestors.at(-1)?.type === 'parenthesized_expression' && isBinding(2))
 }
 
-/** The text of a plain string. */
+/** The text of a string without escapes and interpolations. */
 function plainStringOf(node: SyntaxNode): string | undefined {
   if (node.type !== 'string_expression') return undefined
   return /^"([^"\\$]*)"$/.exec(node.text)?.[1]
@@ -173,25 +175,25 @@ function calleeOf(node: SyntaxNode): string {
   return callee ? callee.text : ''
 }
 
-// What the variables of a file stand for, as far as our options are concerned.
+// The variables of a file that refer to the options.
 
-/** Names in a row; undefined for what is computed. */
+/** The names of a path; undefined for a computed name. */
 type Names = readonly (string | undefined)[]
 
-/** What the variables of a file stand for. By name alone: two of one name are taken for one. */
+/** The variables of a file. Variables of the same name are not distinguished. */
 interface Scope {
-  /** The names that an expression selects, from the outermost on; those of a variable spelt out. */
+  /** The path that an expression selects, where a variable is replaced by its path. */
   pathOf(node: SyntaxNode): Names
-  /** Variables whose value is read from an option of ours. */
-  gone: ReadonlyMap<string, AttrPath>
-  /** Variables that are the value of a set which has options of ours among others. */
+  /** Variables whose value is read from one of the options. */
+  reads: ReadonlyMap<string, AttrPath>
+  /** Variables that are the value of a set above one of the options, with the path of the set. */
   sets: ReadonlyMap<string, AttrPath>
 }
 
-/** The scope of a whole file, with regard to these options. */
+/** The scope of a whole file with respect to these options. */
 function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   const aliases = new Map<string, Names>()
-  const gone = new Map<string, AttrPath>()
+  const reads = new Map<string, AttrPath>()
   const sets = new Map<string, AttrPath>()
   const pathOf = (node: SyntaxNode): Names => {
     const inner = unparenthesised(node)
@@ -202,51 +204,52 @@ function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
     const from = inner.type === 'select_expression' ? inner.field('expression') : undefined
     return from ? [...pathOf(from), ...namesOf(inner)] : []
   }
-  const learn = (name: string | undefined, names: Names, isFull: boolean) => {
+  /** `isRequired` is false if the value has a default, so that it works without the option. */
+  const addAlias = (name: string | undefined, names: Names, isRequired: boolean) => {
     if (name === undefined || names.length < 2) return
     aliases.set(name, names)
     const found = options.find(it => contains(names, it))
-    if (found && isFull) gone.set(name, found)
+    if (found && isRequired) reads.set(name, found)
   }
-  const learnLet = (binding: SyntaxNode) => {
+  const addLet = (binding: SyntaxNode) => {
     const [name, ...more] = namesOf(binding)
     const value = binding.field('expression')
     const inner = value && unparenthesised(value)
     if (inner?.type !== 'select_expression' || more.length > 0) return
-    learn(name, pathOf(inner), inner.field('default') === undefined)
+    addAlias(name, pathOf(inner), inner.field('default') === undefined)
   }
-  const learnSet = (binding: SyntaxNode, ancestors: readonly SyntaxNode[]) => {
+  const addSet = (binding: SyntaxNode, ancestors: readonly SyntaxNode[]) => {
     const bindings = [...ancestors.filter(it => it.type === 'binding'), binding]
     const path = bindings.flatMap(namesOf)
     const value = binding.field('expression')
     const prefix = longestPrefix(path, options)
     if (value && prefix) for (const it of spineVariables(value)) sets.set(it, prefix)
   }
-  const learnInherited = (node: SyntaxNode) => {
+  const addInherited = (node: SyntaxNode) => {
     const from = node.field('expression')
     for (const it of inheritedOf(node)) {
       const name = nameOf(it)
-      if (from) learn(name, [...pathOf(from), name], true)
+      if (from) addAlias(name, [...pathOf(from), name], true)
     }
   }
-  const learnWith = (node: SyntaxNode) => {
+  const addWith = (node: SyntaxNode) => {
     const environment = node.field('environment')
     const names = environment ? pathOf(environment) : []
-    for (const next of broughtIn(names, options)) learn(next, [...names, next], true)
+    for (const name of namesInWith(names, options)) addAlias(name, [...names, name], true)
   }
   visit(doc, (node, ancestors) => {
     const isInLet = ancestors.at(-2)?.type === 'let_expression'
-    if (node.type === 'binding' && isInLet) learnLet(node)
-    else if (node.type === 'binding') learnSet(node, ancestors)
-    else if (node.type === 'inherit_from' && isInLet) learnInherited(node)
-    else if (node.type === 'with_expression') learnWith(node)
+    if (node.type === 'binding' && isInLet) addLet(node)
+    else if (node.type === 'binding') addSet(node, ancestors)
+    else if (node.type === 'inherit_from' && isInLet) addInherited(node)
+    else if (node.type === 'with_expression') addWith(node)
     return undefined
   })
-  return { pathOf, gone, sets }
+  return { pathOf, reads, sets }
 }
 
-/** What `with` gives a name to that leads to one of the options; `names` are what it opens. */
-function broughtIn(names: Names, options: readonly AttrPath[]): string[] {
+/** The variables that `with` adds and that lead to one of the options; `names` is the path of its set. */
+function namesInWith(names: Names, options: readonly AttrPath[]): string[] {
   const isTop = names.length === 1 && /^(?:os|nixos)?[cC]onfig$|^options$/.test(names[0] ?? '')
   return options.flatMap(option => {
     const prefix = longestPrefix(names, [option])
@@ -254,7 +257,7 @@ function broughtIn(names: Names, options: readonly AttrPath[]): string[] {
   })
 }
 
-/** The longest beginning of one of the options, but no whole one, that the names end with. */
+/** The longest proper prefix of one of the options that the names end with. */
 function longestPrefix(names: Names, options: readonly AttrPath[]): AttrPath | undefined {
   let longest: AttrPath | undefined
   for (const option of options) {
@@ -265,7 +268,7 @@ function longestPrefix(names: Names, options: readonly AttrPath[]): AttrPath | u
   return longest
 }
 
-/** The variables that a value is made of, and not what is defined or selected inside it. */
+/** The variables in a value, without those in bindings and selections inside it. */
 function spineVariables(value: SyntaxNode): string[] {
   const names: string[] = []
   visit(value, node => {
@@ -276,12 +279,12 @@ function spineVariables(value: SyntaxNode): string[] {
   return names
 }
 
-/** Whether the names of an option stand in a row anywhere among these. */
+/** Whether the option's path is a contiguous part of the names. */
 function contains(names: Names, option: AttrPath): boolean {
   return names.some((_, start) => isAt(names, option, start))
 }
 
-/** Whether the names of an option stand there from `start` on. */
+/** Whether the option's path is at `start` in the names. */
 function isAt(names: Names, option: AttrPath, start: number): boolean {
   return option.every((name, i) => names[start + i] === name)
 }

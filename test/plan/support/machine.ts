@@ -102,7 +102,7 @@ export function makeMachine(files: Record<string, string>): Machine {
       const known = new Set(files.map(it => it.path))
       const plan = planRemove({
         configuration,
-        usual: usual.path,
+        defaultFolder: usual.path,
         folders: new Map([usual, ...imported].map(it => [it.path, it.listing])),
         own: shipped.own,
         others: sources.around(at(name), /vfio|passthrough|gpu/).filter(it => !known.has(it.path))
