@@ -8,24 +8,23 @@ import { findProgram, isRootOnly } from '../storage/access.ts'
 import { type CopyProblem, copyTree } from '../storage/folders.ts'
 import { findWorkTree, listFiles } from '../storage/git.ts'
 import type { PlannedFile } from './changes.ts'
+import { missingArgument, NO_DOMAIN, SKIPPED, severalGuests } from './messages/nix.ts'
 import type { ApplyProblem } from './problem.ts'
 
-const NOT_FOUND = 'nix-instantiate was not found'
-
-/** What `nix-instantiate` printed, and whether it took the text; or why it could not be asked. */
+/** The output of `nix-instantiate`, or why it could not run. */
 type NixRun =
   | { status: 'ok'; stdout: string }
   | { status: 'failed'; stderr: string }
   | { status: 'missing'; detail: string }
 
 /**
- * Runs `nix-instantiate` with a text on its standard input, for which `-` is the argument: everybody can read
- * the arguments of a program. It needs no store and writes nothing; after `seconds` it is given up. For root
- * it is one that only root can have put in place (`findProgram`).
+ * Runs `nix-instantiate` with a text on standard input (argument `-`), because other users can read the arguments
+ * of a process. It needs no store and writes nothing, and is killed after `seconds`. Root runs only a program that
+ * nobody else can replace (`findProgram`).
  */
 function runNix(args: readonly string[], text: string, seconds: number): NixRun {
   const program = findProgram('nix-instantiate')
-  if (program === null) return { status: 'missing', detail: NOT_FOUND }
+  if (program === null) return { status: 'missing', detail: SKIPPED.notFound }
   const run = spawnSync(program, ['--store', 'dummy://', ...args], {
     input: text,
     encoding: 'utf8',
@@ -34,7 +33,7 @@ function runNix(args: readonly string[], text: string, seconds: number): NixRun 
   })
   if (run.error) {
     const { code } = run.error as NodeJS.ErrnoException
-    const detail = code === 'ENOENT' ? NOT_FOUND : run.error.message
+    const detail = code === 'ENOENT' ? SKIPPED.notFound : run.error.message
     return { status: 'missing', detail }
   }
   return run.status === 0
@@ -42,28 +41,26 @@ function runNix(args: readonly string[], text: string, seconds: number): NixRun 
     : { status: 'failed', stderr: run.stderr }
 }
 
-/** What Nix itself says of a text. */
+/** Whether Nix itself parses a text. */
 export type ParseCheck =
   | { status: 'ok' }
-  /** Nix rejects the new text and accepts the old one. */
+  /** Nix rejects the new text and accepts the original. */
   | { status: 'rejected'; output: string }
-  /** The check says nothing: there is no Nix, or it rejects the old text too. */
+  /** There is no result: Nix is missing, or it rejects the original too. */
   | { status: 'skipped'; detail: string }
 
 /**
- * Asks `nix-instantiate`, if there is one, whether it parses a text. Nothing is evaluated and no
- * file is made. Where it does not accept the text before (newer syntax than it knows), its word on
- * the text after is worth nothing.
+ * Checks with `nix-instantiate`, if it is installed, whether a text can be parsed. Nothing is evaluated, and no
+ * files are written. If it rejects the original text too, for example because of newer syntax, the check says
+ * nothing about the new text.
  */
 function parseCheck(before: string | undefined, after: string): ParseCheck {
   const result = nixParses(after)
   if (result.status !== 'rejected') return result
-  // A Nix that can't even parse this has trouble of its own, such as a home it can't enter.
-  if (nixParses('{ }').status !== 'ok') {
-    return { status: 'skipped', detail: 'nix-instantiate does not work here' }
-  }
+  // If Nix can't parse even this, it does not work here, for example because it can't access the home folder.
+  if (nixParses('{ }').status !== 'ok') return { status: 'skipped', detail: SKIPPED.notWorking }
   return before !== undefined && nixParses(before).status === 'rejected'
-    ? { status: 'skipped', detail: 'nix-instantiate does not accept the file as it is' }
+    ? { status: 'skipped', detail: SKIPPED.rejectsOriginal }
     : result
 }
 
@@ -79,37 +76,37 @@ function nixParses(text: string): ParseCheck {
   }
 }
 
-// Runs a command of the user over a copy of the configuration with the change in it.
+// Runs a command of the user on a copy of the configuration with the change.
 
-/** How it ended. `output` is all that the command printed, or the end of it. */
+/** The result of the command. `output` is what it printed, or the end of it. */
 type EvalCheck =
   | { status: 'ok' }
-  /** It failed; `before` is whether it also does without the change. */
+  /** The command failed; `before` is whether it also fails without the change. */
   | { status: 'failed'; output: string; before: boolean }
-  /** A signal came; nothing of it is left. */
+  /** A signal stopped it; the copy is deleted. */
   | { status: 'stopped'; signal: NodeJS.Signals }
   | { status: 'not-copied'; problem: CopyProblem }
 
 interface EvalRequest {
   /** For `sh -c`. */
   command: string
-  /** The configuration, without links. */
+  /** The configuration, with symlinks resolved. */
   path: string
   files: readonly PlannedFile[]
-  /** New files that git will not know, so that a flake will not see them. */
+  /** New files that will not be known to git, so that a flake will not see them. */
   unseen: ReadonlySet<string>
-  /** Takes what the command prints about the change, as it comes. */
+  /** Receives the output of the run with the change as it arrives. */
   listen?: (part: string) => void
 }
 
 const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 /**
- * Copies the repository of the configuration (its folder where there is none) to a place of its
- * own, makes the change there, and runs the command in it, with the environment variables
- * VFIO_PATCH_TREE (the copy) and VFIO_PATCH_FILE (the configuration in it). Of a flake, what git
- * knows is copied and what it will know, as Nix sees no more; else all but the folders that git
- * ignores. The copy goes in any case, and with it all that the command has started.
+ * Copies the repository of the configuration (or its folder) to a temporary folder, makes the change there, and
+ * runs the command in it with the environment variables VFIO_PATCH_TREE (the copy) and VFIO_PATCH_FILE (the
+ * configuration in the copy). For a flake only files that git knows or will know are copied, because Nix sees no
+ * others; otherwise everything except folders that git ignores. Afterwards the copy is deleted and all processes
+ * of the command are killed.
  */
 export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
   let stopped: NodeJS.Signals | undefined
@@ -124,7 +121,7 @@ export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
     const { from, names, isFlake } = sourceOf(request.path)
     const copied = await copyTree(from, copy, names, () => stopped !== undefined)
     if (!copied.ok) return { status: 'not-copied', problem: copied.error }
-    // What lies outside of what is copied has no place in the copy.
+    // Files outside the copied folder can't be in the copy.
     const isInside = (path: string) => !relative(from, path).startsWith('..')
     const isUnseen = (path: string) => isFlake && request.unseen.has(path)
     const seen = request.files.filter(it => isInside(it.path) && !isUnseen(it.path))
@@ -147,19 +144,19 @@ export async function evalCheck(request: EvalRequest): Promise<EvalCheck> {
   }
 }
 
-/** Not a folder of somebody else's for root, in which its copy could be exchanged. */
+/** For root, a temporary folder where no other user can exchange the copy. */
 function temporaryFolder(): string {
   const isSafe = process.geteuid?.() !== 0 || isRootOnly(tmpdir())
   return isSafe ? tmpdir() : '/tmp'
 }
 
-/** What is copied; all below `from` where there are no names. */
+/** The files to copy: `names` below `from`, or everything below it. */
 function sourceOf(path: string): { from: string; names?: string[]; isFlake: boolean } {
   const tree = findWorkTree(path)
   if (!tree) return { from: dirname(path), isFlake: false }
   const isFlake = hasFlake(dirname(path), tree.top)
   const listed = listFiles(tree, isFlake ? 'known' : 'all')
-  // Where git can't be asked, too much is copied rather than too little.
+  // If git fails, everything is copied.
   return listed.ok
     ? { from: tree.top, names: listed.value, isFlake }
     : { from: tree.top, isFlake: false }
@@ -177,7 +174,7 @@ function putText(path: string, text: string | undefined): void {
   writeFileSync(path, text)
 }
 
-/** As much of the output as anybody will read. */
+/** Maximum length of the stored output, in UTF-16 code units. */
 const MOST_OUTPUT = 64 * 1024
 
 function runIn(
@@ -187,7 +184,7 @@ function runIn(
   stops: ((signal: NodeJS.Signals) => void)[]
 ): Promise<{ code: number | null; output: string }> {
   return new Promise((done, reject) => {
-    // In a group of its own, so that all that it starts can be ended with it.
+    // In a separate process group, so that all processes of the command can be killed.
     const child = spawn(findProgram('sh') ?? '/bin/sh', ['-c', command], {
       cwd: tree,
       detached: true,
@@ -198,7 +195,7 @@ function runIn(
       try {
         if (child.pid !== undefined) process.kill(-child.pid, signal)
       } catch {
-        // It has ended.
+        // The process group no longer exists.
       }
     }
     let output = ''
@@ -222,19 +219,18 @@ function runIn(
   })
 }
 
-/** What came of asking Nix for the XML of a domain. */
+/** The XML of a domain that Nix computed. */
 type Evaluated =
   | { status: 'ok'; xml: string }
-  /** Nix says why not. */
+  /** The evaluation failed; `output` is the error of Nix. */
   | { status: 'failed'; output: string }
-  /** There is no Nix, or it does not answer. */
+  /** Nix is not installed or does not finish. */
   | { status: 'missing'; detail: string }
 
 /**
- * Has `nix-instantiate` compute the domain in a Nix file and render it as the modules do at build
- * time. `file` is the absolute path of the text, which is then read from there; without it, relative
- * paths lead from the current folder. Of the arguments of a module only `lib` is known, where there
- * is a `<nixpkgs>`. Nothing is built or written.
+ * Computes the domain in a Nix file with `nix-instantiate` and renders it as the modules do at build time. If
+ * `file`, an absolute path, is given, the file is read instead of the text; otherwise relative paths start at the
+ * current folder. The only available module argument is `lib`, if there is a `<nixpkgs>`. Nothing is built or written.
  */
 export function evaluateDomain(domain: string, file: string | undefined): Evaluated {
   const renderer = fileURLToPath(new URL('../../nixos/_lib/domain.nix', import.meta.url))
@@ -252,7 +248,7 @@ function expression(source: string, renderer: string): string {
   lib = builtins.tryEval (import <nixpkgs/lib>);
   known = if lib.success then { lib = lib.value; } else { };
   argumentsOf = function: builtins.mapAttrs
-    (name: _: known.\${name} or (throw "the file needs \`\${name}', which is there only in a whole NixOS"))
+    (name: _: known.\${name} or (throw "${missingArgument(`\${name}`)}"))
     (removeAttrs (builtins.functionArgs function) (builtins.filter
       (name: (builtins.functionArgs function).\${name} && !(known ? \${name}))
       (builtins.attrNames (builtins.functionArgs function))));
@@ -261,13 +257,13 @@ function expression(source: string, renderer: string): string {
   names = builtins.filter (name: guests.\${name} ? domain) (builtins.attrNames guests);
 in
 if builtins.length names > 1 then
-  throw "the file defines several guests (\${builtins.concatStringsSep ", " names}); give each a file of its own"
+  throw "${severalGuests(`\${builtins.concatStringsSep ", " names}`)}"
 else if names != [ ] then
   toXML guests.\${builtins.head names}.domain
 else if module ? name && module ? type then
   toXML module
 else
-  throw "the file has no virtualisation.vfio.guests.NAME.domain"
+  throw "${NO_DOMAIN}"
 `
 }
 
@@ -275,36 +271,36 @@ function nixPath(path: string): string {
   return `(/. + ${JSON.stringify(path).replaceAll('${', '\\${')})`
 }
 
-/** What went wrong without the trace of our own expression. */
+/** The error of Nix without the trace through `expression`. */
 function shortened(output: string): string {
   const [first = ''] = output.trim().split(/\n\s*\n/)
   return first.replace(/^error: /, '').replace(/\n\(use '--show-trace'.*/s, '')
 }
 
-/** Whether Nix is asked about the result if it is there (`auto`), always, or never. */
+/** Whether the result is checked with Nix: if it is installed (`auto`), always, or never. */
 export type CheckMode = 'auto' | 'require' | 'off'
 
 /**
- * Asks Nix about all files of a plan. `PARSE_REJECTED` where it does not accept one;
- * `PARSE_CHECK_MISSING` where it was required and says nothing, with `path`.
+ * Checks all files of a plan with Nix. `PARSE_REJECTED` if it rejects one; `PARSE_CHECK_MISSING` if the check is
+ * required and has no result. Both errors have `path`.
  */
 export function checkWithNix(
   files: readonly PlannedFile[],
   mode: CheckMode,
   path: string
 ): Result<ParseCheck, ApplyProblem> {
-  if (mode === 'off') return ok({ status: 'skipped', detail: 'switched off' })
+  if (mode === 'off') return ok({ status: 'skipped', detail: SKIPPED.isOff })
   const modules = files.flatMap(({ path: each, before, after }) => {
-    // What is kept aside of a module need not be one any more.
+    // Saved copies of modules have other names and are not checked.
     const isModule = before !== undefined || each.endsWith('.nix')
     return after === undefined || !isModule ? [] : [{ before, after }]
   })
-  // All at once, as items of a list. Each is an expression to the toolkit, so no bracket of one can close
-  // that of another.
+  // All files together, as items of one list. The toolkit parsed each as an expression, so no bracket of one can
+  // close a bracket of another.
   const list = `[${modules.map(it => `\n(\n${it.after}\n)`).join('')}\n]\n`
   const all: ParseCheck | undefined = modules.length > 1 ? nixParses(list) : undefined
   let result: ParseCheck = all?.status === 'skipped' ? all : { status: 'ok' }
-  // What is rejected may be one of them, or the Nix that is there.
+  // If the list is rejected, check each file: one of them is wrong, or Nix does not work here.
   const isOpen = all === undefined || all.status === 'rejected'
   for (const { before, after } of isOpen ? modules : []) {
     const check = parseCheck(before, after)

@@ -17,30 +17,30 @@ import { moveOffset } from '../nix/text/edits.ts'
 import type { ApplyPlan } from './apply.ts'
 import type { PlannedFile } from './changes.ts'
 
-/** The edits that mend what edits can mend. */
+/** The fixes for findings. */
 export interface FaultFixes {
   plan: ApplyPlan
-  /** What is gone with them; places are those of the files as they are, also of what they hid. */
-  mended: Finding[]
-  /** What is left for a person, some of it because its file can't be edited there. */
-  left: Finding[]
+  /** The fixed findings, also hidden ones, with their places in the original files. */
+  fixed: Finding[]
+  /** The remaining findings: without a fix, or in a file that can't be edited there. */
+  remaining: Finding[]
 }
 
-/** So many fixes may hide one another; what is deeper is left for another run. */
+/** Maximum number of rounds in which fixes reveal further findings. */
 const ROUNDS = 10
 
 /**
- * Plans the fixes of all findings that have one, and of those that only show once these are done, until
- * `look` finds no more: one plan for each file, with the steps in this order. Refused where the
- * configuration, the first of the files, can't be edited.
+ * Plans the fixes of all findings that have one, and of findings that these fixes reveal, until `findAgain` returns
+ * nothing new. There is one plan per file, with its fixes in this order. The error is that the configuration, the
+ * first file, can't be edited.
  */
 export function planFaultFixes(
   { files, findings }: Pick<Faults, 'files' | 'findings'>,
-  look: (files: readonly LintFile[]) => readonly Finding[]
+  findAgain: (files: readonly LintFile[]) => readonly Finding[]
 ): Result<FaultFixes, NixError> {
   const fixes = new Map<string, Fix[]>()
   const refused = new Set<string>()
-  const shown: Finding[] = []
+  const revealed: Finding[] = []
   let plans: Plans = new Map()
   let found: readonly Finding[] = findings
   for (let i = 0; i < ROUNDS; i++) {
@@ -48,26 +48,26 @@ export function planFaultFixes(
       if (!fix || refused.has(JSON.stringify([path, fix]))) continue
       fixes.set(path, [...(fixes.get(path) ?? []), fix])
     }
-    const done = plans
+    const previous = plans
     plans = new Map()
     for (const [at, { path, doc }] of files.entries()) {
-      const asked = isGenerated(doc.text) ? [] : (fixes.get(path) ?? [])
-      const planned = planFixes(doc, asked)
+      const fixesInFile = isGenerated(doc.text) ? [] : (fixes.get(path) ?? [])
+      const planned = planFixes(doc, fixesInFile)
       if (!planned.ok && at === 0) return err(planned.error)
       if (!planned.ok) continue
       plans.set(path, planned.value.plan)
       for (const it of planned.value.refused) {
-        refused.add(JSON.stringify([path, asked[it.index]]))
+        refused.add(JSON.stringify([path, fixesInFile[it.index]]))
       }
     }
-    if (files.every(it => textIn(plans, it) === textIn(done, it))) break
-    found = look(files.map(it => afterIn(plans, it)))
-    shown.push(...placedBack(plans, found))
+    if (files.every(it => textIn(plans, it) === textIn(previous, it))) break
+    found = findAgain(files.map(it => afterIn(plans, it)))
+    revealed.push(...placedBack(plans, found))
   }
-  return ok({ plan: planOf(files, plans), ...sorted(findings, shown, placedBack(plans, found)) })
+  return ok({ plan: planOf(files, plans), ...sorted(findings, revealed, placedBack(plans, found)) })
 }
 
-/** All steps so far, by file. */
+/** The plan of each file so far, by path. */
 type Plans = Map<string, Plan>
 
 function textIn(plans: Plans, { path, doc }: LintFile): string {
@@ -79,7 +79,7 @@ function afterIn(plans: Plans, file: LintFile): LintFile {
   return plan?.changed ? { ...file, doc: parseDocument(plan.text) } : file
 }
 
-/** The findings with their places in the files as they were. */
+/** The findings with their places in the original files. */
 function placedBack(plans: Plans, findings: readonly Finding[]): Finding[] {
   return findings.map(it => {
     const inverse = plans.get(it.path)?.inverse ?? []
@@ -89,31 +89,31 @@ function placedBack(plans: Plans, findings: readonly Finding[]): Finding[] {
   })
 }
 
-/** What of all that was seen is gone at the end, and what is not. */
+/** Splits all findings, those before, in between (`revealed`) and after the fixes, into fixed and remaining ones. */
 function sorted(
   before: readonly Finding[],
-  shown: readonly Finding[],
+  revealed: readonly Finding[],
   after: readonly Finding[]
-): Pick<FaultFixes, 'mended' | 'left'> {
-  const stays = new Set<Finding>()
-  const left = after.map(it => {
-    const same = before.filter(other => isSameFinding(other, it) && !stays.has(other))
+): Pick<FaultFixes, 'fixed' | 'remaining'> {
+  const kept = new Set<Finding>()
+  const remaining = after.map(it => {
+    const same = before.filter(other => isSameFinding(other, it) && !kept.has(other))
     const found = same.find(other => other.range.start === it.range.start) ?? same[0]
-    if (found) stays.add(found)
+    if (found) kept.add(found)
     return found ?? it
   })
-  const mended = before.filter(it => !stays.has(it))
-  for (const it of shown) {
-    const isKnown = [...before, ...left, ...mended].some(other => isSameFinding(other, it))
-    if (!isKnown) mended.push(it)
+  const fixed = before.filter(it => !kept.has(it))
+  for (const it of revealed) {
+    const isKnown = [...before, ...remaining, ...fixed].some(other => isSameFinding(other, it))
+    if (!isKnown) fixed.push(it)
   }
   return {
-    mended,
-    left: [...before.filter(it => stays.has(it)), ...left.filter(it => !stays.has(it))]
+    fixed,
+    remaining: [...before.filter(it => kept.has(it)), ...remaining.filter(it => !kept.has(it))]
   }
 }
 
-/** The configuration is written last. */
+/** The plan for all files, in which the configuration is written last. */
 function planOf(files: readonly LintFile[], plans: Plans): ApplyPlan {
   const configuration = plans.get(files[0]?.path ?? '')
   if (!configuration) throw new Error('a configuration without a file')
@@ -124,20 +124,19 @@ function planOf(files: readonly LintFile[], plans: Plans): ApplyPlan {
   return { files: planned, configuration }
 }
 
-/** What was looked at, the configuration first, and what was found in it. */
+/** The findings in the files of a configuration. */
 export interface Faults {
+  /** The inspected files, the configuration first. */
   files: LintFile[]
-  /** By file in their order, then by place. */
+  /** In the order of the files, then by place. */
   findings: Finding[]
-  /** What was known besides. */
+  /** The facts that the lints were given. */
   facts: Facts
   /** Imports that were not followed. */
   unread: readonly UnreadImport[]
 }
 
-/**
- * Looks through the files of a configuration. `release` is the one of NixOS that is built next, where that is known.
- */
+/** Runs the lints on the files of a configuration. `release` is the NixOS release that is built next, if known. */
 export function findFaults(
   { files: all, installed, unread }: ImportWalk,
   release: string | undefined
@@ -148,7 +147,7 @@ export function findFaults(
   return { files, findings: lint(files, facts), facts, unread }
 }
 
-/** The same with findings that were made elsewhere. */
+/** The faults with additional findings. */
 export function withFindings(faults: Faults, more: readonly Finding[]): Faults {
   const order = new Map(faults.files.map((it, i) => [it.path, i]))
   const findings = [...faults.findings, ...more].sort(

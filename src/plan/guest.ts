@@ -1,4 +1,4 @@
-// The file of a guest in our folder: made from the XML of its domain, and the person's to edit.
+// The file of a guest: made from the XML of its domain, and editable by the user.
 
 import { join } from 'node:path'
 import type { FolderListing, SourceFile } from '../configuration/files.ts'
@@ -22,53 +22,52 @@ import {
 import type { NixDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import type { Place } from '../nix/text/lines.ts'
+import { GUEST_REMARK } from './messages/guests.ts'
 import type { ApplyProblem } from './problem.ts'
 
-/** All that is known of a guest that goes into a configuration. */
+/** Everything that the plan of a guest's file is based on. */
 interface GuestInput {
-  /** As the domain has it. */
+  /** The name in the domain. */
   name: string
   document: XmlDocument
-  /** The folder for guests, links resolved, and what stands in it. */
+  /** The folder for guests, with symlinks resolved, and its contents. */
   folder: string
   listing: FolderListing
-  /** Where a guest gets what it is known by and the domain leaves open. */
+  /** Generates the UUID and MAC addresses that the domain does not have. */
   identities: Identities
   /**
-   * The addresses of the virtual functions of the machine that libvirt is to manage; absent where that is not
-   * looked at.
+   * The addresses of the machine's virtual functions that libvirt has to manage; absent if the machine is not
+   * inspected.
    */
   virtual?: ReadonlySet<string> | undefined
   version: string
-  /** The configuration and what it imports. */
+  /** The configuration and the files that it imports. */
   files: readonly SourceFile[]
-  /** Whether a file that was edited may be replaced. */
+  /** Whether an edited file may be replaced. */
   replaces: boolean
 }
 
-/** What becomes of the file of a guest. */
+/** The planned file of a guest. */
 export interface GuestPlan {
   name: string
   path: string
-  /** Undefined where there is no file yet. */
+  /** Undefined for a new file. */
   before: string | undefined
-  /** The same as `before` where there is nothing to do. */
+  /** Equal to `before` if nothing changes. */
   after: string
-  /** Whether it stays as it is although it was edited: the XML is still that which it was made from. */
+  /** Whether the file was edited and is kept because it was made from the same XML. */
   isEdited: boolean
   changes: readonly Change[]
-  remarks: readonly Warning[]
+  warnings: readonly Warning[]
 }
 
-const REMARK = 'a guest, made from its XML; yours to edit'
-
 /**
- * Works out the file of a guest: its domain as Nix, mended, and with the identity that the file there
- * has already. Nothing is to be done where the file was made from the same XML or says the same.
+ * Plans the file of a guest: its modernized domain in Nix, with the UUID and MAC addresses of the existing file. The
+ * file does not change if it was made from the same XML or defines the same domain.
  *
- * `GUEST_DEFINED` where another file of the configuration defines the guest, or a file with other guests;
- * `GUEST_UUID` where another guest of the folder has the same UUID; `GUEST_EDITED` where the file was edited
- * and the XML is another one now; `GUEST_NOT_CONVERTED` where the two forms would differ, which is a bug.
+ * Errors: `GUEST_DEFINED` if another file of the configuration or a file with several guests defines the guest;
+ * `GUEST_UUID` if another guest in the folder has the same UUID; `GUEST_EDITED` if the file was edited and the XML has
+ * changed; `GUEST_NOT_CONVERTED` if XML and Nix would differ, which is a bug.
  */
 export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const { name, document, folder, listing } = input
@@ -94,7 +93,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   )
   const text = toNix({ ...document, root })
   if (!text.ok) return err({ code: 'GUEST_NOT_CONVERTED', path, message: text.error.message })
-  const after = stamp(input.version, text.value, REMARK)
+  const after = stamp(input.version, text.value, GUEST_REMARK)
   const others = [...present].filter(([file]) => file !== existing?.[0])
   const same = sharedUUID(root, others)
   if (same) return err({ code: 'GUEST_UUID', path: join(folder, same.file), name, uuid: same.uuid })
@@ -103,7 +102,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
     path,
     before: before?.text,
     changes,
-    remarks: [...warnings, ...warningsOn(root)]
+    warnings: [...warnings, ...warningsOn(root)]
   }
   if (before === undefined) return ok({ ...plan, after, isEdited: false })
 
@@ -112,7 +111,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   if (written && canonicalOf(written) === canonicalOf(root))
     return ok({ ...plan, after: before.text, isEdited: false })
   if (isStampFor(before.text, text.value)) return ok({ ...plan, after: before.text, isEdited })
-  // A file that has other guests too can't be replaced as a whole.
+  // A file with other guests can't be replaced as a whole.
   const xml = toXml(before.doc)
   const isShared = !xml.ok && xml.error.code === 'AMBIGUOUS_DOMAIN'
   const shared = isShared ? placeIn(before.doc, name) : undefined
@@ -123,7 +122,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   return ok({ ...plan, after, isEdited: false })
 }
 
-/** Another file with the same UUID, which is the same guest to libvirt. */
+/** Another file with the same UUID: libvirt takes both for one guest. */
 function sharedUUID(
   root: XmlElement,
   files: readonly (readonly [string, SourceFile | null])[]
@@ -135,7 +134,7 @@ function sharedUUID(
   return file === undefined ? undefined : { file, uuid }
 }
 
-/** The first place where a module says what the guest of this name is. */
+/** The first place where a module defines the guest of this name. */
 function placeIn(doc: NixDocument, name: string): Place | undefined {
   const [found] = ['domain', 'xmlFile']
     .map(it => [...GUESTS, name, it])
@@ -143,7 +142,7 @@ function placeIn(doc: NixDocument, name: string): Place | undefined {
   return found?.at
 }
 
-/** A name for the file that no other has, and that every tool takes. */
+/** A file name that is free and has no special characters. */
 function freeName(guest: string, present: ReadonlyMap<string, unknown>): string {
   const plain = guest.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[._-]+|-+$/g, '') || 'guest'
   let name = `${plain}.nix`
@@ -151,21 +150,21 @@ function freeName(guest: string, present: ReadonlyMap<string, unknown>): string 
   return name
 }
 
-/** The domain that a file defines; undefined where that has to be computed. */
+/** The domain that a file defines; undefined if it has to be computed. */
 export function domainIn(doc: NixDocument): XmlElement | undefined {
   const xml = toXml(doc)
   const document = xml.ok ? readXml(xml.value) : undefined
   return document?.ok ? document.value.root : undefined
 }
 
-/** What an earlier run, which could look at the machine, gave to libvirt to manage. */
+/** The devices that libvirt manages in the existing file. An earlier run may have seen the machine. */
 function managedIn(doc: NixDocument | undefined): Set<string> {
   const domain = doc && domainIn(doc)
   const devices = domain ? passedDevices(domain) : []
   return new Set(devices.filter(it => it.isManaged).map(it => it.address))
 }
 
-/** What the file of the guest has already goes before anything new. */
+/** Identities that use the UUID and MAC addresses of the existing file before new ones. */
 function pinned(
   { root }: XmlDocument,
   doc: NixDocument | undefined,

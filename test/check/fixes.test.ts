@@ -19,8 +19,8 @@ function fixed(text: string, machine: Machine) {
   const files = filesOf(text)
   const fixes = planFaultFixes({ files, findings: look(files) }, look)
   if (!fixes.ok) throw new Error(fixes.error.message)
-  const { plan, mended, left } = fixes.value
-  return { text: plan.configuration.text, mended, fixable: left.filter(it => it.fix) }
+  const { plan, fixed: done, remaining } = fixes.value
+  return { text: plan.configuration.text, fixed: done, fixable: remaining.filter(it => it.fix) }
 }
 
 it.each(CASES)('$code: $title', ({ machine: name, tree, bad, fixed: expected }) => {
@@ -28,14 +28,14 @@ it.each(CASES)('$code: $title', ({ machine: name, tree, bad, fixed: expected }) 
   const first = fixed(bad, machine)
   expect(first.text).toBe(expected ?? bad)
   expect(first.fixable).toEqual([])
-  expect(fixed(first.text, machine)).toMatchObject({ text: first.text, mended: [] })
+  expect(fixed(first.text, machine)).toMatchObject({ text: first.text, fixed: [] })
 })
 
 it('a parameter in one string with others is seen by the machine once it stands alone', () => {
   const machine = machineWith('x570-two-makers')
   const text = (params: string) =>
     `{\n  networking.hostName = "pc";\n  boot.kernelParams = [ ${params} ];\n}\n`
-  const { text: after, mended } = fixed(text('"iommu=pt vfio-pci.ids=10de:1b80"'), machine)
+  const { text: after, fixed: found } = fixed(text('"iommu=pt vfio-pci.ids=10de:1b80"'), machine)
   expect(after).toBe(text('"iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0"'))
-  expect(mended.map(it => it.code).sort()).toEqual(['MISSING_FUNCTION', 'PARAMETERS_IN_ONE'])
+  expect(found.map(it => it.code).sort()).toEqual(['MISSING_FUNCTION', 'PARAMETERS_IN_ONE'])
 })

@@ -82,7 +82,7 @@ needing('nix-instantiate')('what only a whole NixOS could compute', async () => 
     code: 3,
     stderr: text`
       vfio-patch: /etc/nixos/x.nix: Nix can not evaluate the domain.
-        Why: the file needs \`pkgs', which is there only in a whole NixOS
+        Why: the file needs \`pkgs', which only a whole NixOS provides
         Do:  make the file independent of others
       `.replace('\\`', '`')
   })

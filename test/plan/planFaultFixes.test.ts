@@ -19,8 +19,8 @@ function fixed(given: Files, isOurs = false) {
   const facts = { ours: isOurs }
   const fixes = planFaultFixes({ files, findings: lint(files, facts) }, it => lint(it, facts))
   if (!fixes.ok) throw new Error(fixes.error.message)
-  const { plan, mended, left } = fixes.value
-  const at = ({ path, range, code }: (typeof mended)[number]) => {
+  const { plan, fixed: done, remaining } = fixes.value
+  const at = ({ path, range, code }: (typeof done)[number]) => {
     const text = files.find(it => it.path === path)?.doc.text ?? ''
     return `${placeOf(text, range.start).line} ${code}`
   }
@@ -28,8 +28,8 @@ function fixed(given: Files, isOurs = false) {
   return {
     text: plan.configuration.text,
     texts,
-    mended: mended.map(at),
-    left: left.map(at)
+    fixed: done.map(at),
+    remaining: remaining.map(at)
   }
 }
 
@@ -54,48 +54,53 @@ describe('what shows only once something else is mended', () => {
           ];
         }
       `,
-      mended: ['4 PCI_NOMSI', '4 AMD_IOMMU_PT', '4 PARAMETERS_IN_ONE'],
-      left: []
+      fixed: ['4 PCI_NOMSI', '4 AMD_IOMMU_PT', '4 PARAMETERS_IN_ONE'],
+      remaining: []
     })
   })
 
   it('the same parameter alone and in a string, in either order', () => {
     for (const list of ['"pci=nomsi" "pci=nomsi splash"', '"pci=nomsi splash" "pci=nomsi"']) {
-      const { text, left } = fixed(`{ boot.kernelParams = [ ${list} ]; }\n`)
-      expect({ text, left }).toEqual({ text: '{ boot.kernelParams = [ "splash" ]; }\n', left: [] })
+      const { text, remaining } = fixed(`{ boot.kernelParams = [ ${list} ]; }\n`)
+      expect({ text, remaining }).toEqual({
+        text: '{ boot.kernelParams = [ "splash" ]; }\n',
+        remaining: []
+      })
     }
   })
 
   it('a setting that is missing under a name of old', () => {
-    const { text, mended } = fixed(
+    const { text, fixed: found } = fixed(
       `{ virtualisation.libvirtd.qemuVerbatimConfig = "user = \\"alice\\""; }\n`
     )
     expect(text).toBe(
       `{ virtualisation.libvirtd.qemu.verbatimConfig = "user = \\"alice\\"\\nnamespaces = []"; }\n`
     )
-    expect(mended).toEqual(['1 RENAMED_OPTION', '1 NAMESPACES'])
+    expect(found).toEqual(['1 RENAMED_OPTION', '1 NAMESPACES'])
   })
 
-  it('what can not be mended stays, also what was hidden', () => {
-    const { mended, left, text } = fixed(
-      '{ boot.kernelParams = [ "pci=nomsi vfio-pci.ids=1-de:10f12" ]; }\n'
-    )
+  it('what can not be fixed stays, also what was hidden', () => {
+    const {
+      fixed: found,
+      remaining,
+      text
+    } = fixed('{ boot.kernelParams = [ "pci=nomsi vfio-pci.ids=1-de:10f12" ]; }\n')
     expect(text).toBe('{ boot.kernelParams = [ "vfio-pci.ids=1-de:10f12" ]; }\n')
-    expect({ mended, left }).toEqual({
-      mended: ['1 PCI_NOMSI', '1 PARAMETERS_IN_ONE'],
-      left: ['1 BAD_ID']
+    expect({ fixed: found, remaining }).toEqual({
+      fixed: ['1 PCI_NOMSI', '1 PARAMETERS_IN_ONE'],
+      remaining: ['1 BAD_ID']
     })
   })
 
   it('in another file, where one thing shows the other', () => {
-    const { texts, left } = fixed({
+    const { texts, remaining } = fixed({
       'configuration.nix': '{ imports = [ ./old.nix ]; }\n',
       'old.nix': '{ boot.kernelParams = [ "hugepagesz=1M hugepages=8" "quiet" ]; }\n'
     })
     expect(texts).toEqual({
       'old.nix': '{ boot.kernelParams = [ "quiet" "hugepagesz=2M" "hugepages=4" ]; }\n'
     })
-    expect(left).toEqual([])
+    expect(remaining).toEqual([])
   })
 })
 
@@ -180,7 +185,7 @@ describe('whatever stands together', () => {
       fc.property(configurations, fc.boolean(), (text, isOurs) => {
         const first = fixed(text, isOurs)
         const again = fixed(first.text, isOurs)
-        expect(again).toMatchObject({ text: first.text, mended: [] })
+        expect(again).toMatchObject({ text: first.text, fixed: [] })
       }),
       runs(60)
     )

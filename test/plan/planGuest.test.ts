@@ -26,7 +26,7 @@ function planned(name: string, files: Record<string, string>) {
 function told(name: string, files: Record<string, string>): string[] {
   const plan = planned(name, files)
   if (!plan.ok) throw new Error(plan.error.code)
-  return plan.value.remarks.map(it => `${it.code} ${it.path}: ${it.what}`)
+  return plan.value.warnings.map(it => `${it.code} ${it.path}: ${it.what}`)
 }
 
 const fileOf = (name: string, uuid: string) =>

@@ -76,9 +76,7 @@ export async function checkCommand(args: Arguments, screens: Screens): Promise<R
   const fixes = planFaultFixes(faults, files => checkAgain(files, faults, inspection, sources))
   const nameOf = (it: string) => (it === path ? context.file : it)
   const body = checkBody(faults, nameOf, release ?? null, inspection)
-  const fixable = fixes.ok
-    ? faults.findings.filter(it => fixes.value.mended.includes(it)).length
-    : 0
+  const fixable = fixes.ok ? faults.findings.filter(it => fixes.value.fixed.includes(it)).length : 0
   const warning = writableByOthersNote(target)
   const unread = tooBigNotes(inTexts)
   const shown = { faults, nameOf, body, inspection, fixable, warning, unread }
@@ -94,7 +92,7 @@ async function fixFaults(
   { target, sources, context }: ModuleFile,
   request: CheckRequest & { write: WriteOptions; checkMode: CheckMode }
 ): Promise<Report> {
-  const { plan, mended, left } = orThrow(fixes, it => nixMessage(it, context))
+  const { plan, fixed, remaining } = orThrow(fixes, it => nixMessage(it, context))
   if (plan.files.length === 0) return report(shown, request)
   requireWritable(plan.files, context)
   const checked = checkWithNix(plan.files, request.checkMode, target.realpath)
@@ -105,8 +103,8 @@ async function fixFaults(
   }
   const notes = [
     ...shown.unread,
-    ...mended.map(it => fixesLine(it, where(it))),
-    ...left.map(it => notFixedLine(it, where(it)))
+    ...fixed.map(it => fixesLine(it, where(it))),
+    ...remaining.map(it => notFixedLine(it, where(it)))
   ]
   const prepared = { plan, target, sources, context, check, notes }
   return confirmAndWrite(prepared, request, nextStep(sources, target.realpath))

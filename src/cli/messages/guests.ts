@@ -211,8 +211,8 @@ export function fileNotes(plan: GuestPlan, guest: Guest): string[] {
 
 /** The guest as data, with lines of its XML. */
 export function reportGuest(plan: GuestPlan, { xml }: Guest): GuestReport {
-  const { name, path, changes, remarks } = plan
-  return { name, path, changes: withLines(changes, xml), remarks: withLines(remarks, xml) }
+  const { name, path, changes, warnings } = plan
+  return { name, path, changes: withLines(changes, xml), remarks: withLines(warnings, xml) }
 }
 
 /** Changes or remarks with lines of the XML instead of offsets; null if no text is given. */
