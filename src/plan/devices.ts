@@ -1,4 +1,4 @@
-// From the cards that a person names to the settings that give them to a guest.
+// Turns the requested cards and devices into settings, or refuses them.
 
 import { innerModule } from '../configuration/bootEntries.ts'
 import {
@@ -25,32 +25,32 @@ import { VFIO } from '../settings/options.ts'
 import type { Settings } from '../settings/settings.ts'
 import { prefixOf, profilesOf } from './bootEntry.ts'
 import {
-  madeOfGiven,
   namedAddresses,
-  namedVirtually,
   type VirtualDecision,
   type VirtualProblem,
-  withVirtualOnes
+  virtualSelections,
+  withPassedParent,
+  withVirtualFunctions
 } from './guestDevices.ts'
 
-/** What a person said besides the settings. */
-export interface Asked {
-  /** Addresses of graphics cards, each to be taken whole. */
+/** The requested devices, apart from those in the settings. */
+export interface DeviceRequest {
+  /** Addresses of graphics cards; each card is given away whole. */
   gpus: readonly string[]
   /**
-   * Addresses of devices that the machine has, to be taken like that; of a graphics card its whole card. A
-   * virtual function is taken when a guest starts, so it comes into no option.
+   * Addresses of devices of the machine; a graphics card is given away whole. A virtual function is not written into
+   * any option, because libvirt takes it when the guest starts.
    */
   devices?: readonly string[]
-  /** Addresses of devices that the configuration gives to guests already, so that nobody is asked again. */
+  /** Addresses of devices that the configuration already gives to guests; they are not checked again. */
   given?: ReadonlySet<string>
-  /** Addresses of cards whose screen the person is ready to lose. */
+  /** Addresses of cards that may be given away although they show the user's screen. */
   confirmed: readonly string[]
-  /** The boot entry of its own that the devices are given away in, so that the usual one has a picture. */
+  /** The separate boot entry for the options. The default entry keeps its picture then. */
   specialisation?: string | undefined
-  /** Whether nothing shares a group with the cards where the groups can't be seen. */
+  /** Whether the cards count as isolated if the IOMMU groups can't be read. */
   assumesIsolated?: boolean
-  /** Addresses of devices that vfio-pci has now by what the configuration says already. */
+  /** Addresses of devices that vfio-pci already has because of the current configuration. */
   inForce?: ReadonlySet<string>
 }
 
@@ -58,38 +58,38 @@ export interface Asked {
 export type ChoiceProblem =
   | Gate
   | VirtualProblem
-  /** Others that the host uses are in the IOMMU group of the card. */
+  /** Devices that the host uses are in the IOMMU group of the card. */
   | {
       code: 'SHARED_GROUP'
       device: PciDevice
       others: readonly PciDevice[]
-      /** Whether these could be given away as well. */
-      canGoToo: boolean
+      /** Whether these can be given away as well. */
+      canGiveOthers: boolean
     }
-  /** The machine has nothing at that address. */
+  /** There is no device at the address. */
   | { code: 'NO_SUCH_DEVICE'; address: string; cards: readonly Card[] }
-  /** What is there is no graphics card; it may be part of one. */
+  /** The device is not a graphics card; it may be part of one. */
   | { code: 'NOT_A_CARD'; device: PciDevice; card?: Card }
-  /** The firmware offers no IOMMU, so nothing can be given away. */
+  /** The firmware offers no IOMMU, so no device can be given away. */
   | { code: 'IOMMU_OFF'; machine: Machine }
 
-/** A decision that was taken for the person, with what it rests on. */
+/** A decision that was made for the user, with its reason. */
 export type Decision =
-  /** All functions of the card go along. */
+  /** All functions of the card are given away. */
   | { code: 'WHOLE_CARD'; card: Card }
-  /** A single device that a guest is to have. */
+  /** A single device is given away. */
   | { code: 'DEVICE'; device: PciDevice }
   | VirtualDecision
-  /** Named by ID, since nothing else has one of these. */
+  /** The devices are selected by ID, because no other device has one of the IDs. */
   | { code: 'BY_ID' }
-  /** Named by address, since these have the same ID and stay. */
+  /** The devices are selected by address, because `twins` of the host have the same ID. */
   | { code: 'BY_ADDRESS'; twins: readonly PciDevice[] }
   | { code: 'PROCESSOR'; vendor: 'intel' | 'amd' }
-  /** Drivers besides the usual ones that would take part of the card first. */
+  /** Drivers, apart from `BUILT_IN_DRIVERS`, that would bind part of the card before vfio-pci. */
   | { code: 'DRIVERS'; drivers: readonly string[] }
-  /** The IOMMU is off, so that the groups can't be seen: the base settings come first. */
+  /** The IOMMU is off, so groups can't be read: this run only turns the IOMMU on. */
   | { code: 'FIRST_PHASE'; card: Card; specialisation: string | undefined }
-  /** The IOMMU is off, and the person knows that nothing shares a group with the card. */
+  /** The IOMMU is off, and the user asserts that no other device shares the card's group. */
   | { code: 'ASSUMED_ISOLATED'; card: Card }
 
 export interface Choice {
@@ -99,46 +99,46 @@ export interface Choice {
 }
 
 /**
- * Works out what the settings become with the cards that were asked for. Refuses what would lock the
- * person out, also among the devices that the settings name, as far as the machine has them. Without
- * cards the settings stay as they are. Neither the ID nor the address of a virtual function comes into
- * them; settings that name one are refused.
+ * Adds the requested devices to the settings. Refuses devices that would lock the user out, including those that the
+ * settings name, if the machine has them. Without requested devices the settings do not change. Virtual functions are
+ * never added, and settings that name one are refused.
  */
 export function chooseDevices(
   machine: Machine,
   settings: Settings,
-  asked: Asked
+  request: DeviceRequest
 ): Result<Choice, ChoiceProblem[]> {
-  const virtual = namedVirtually(machine, settings, asked.gpus)
+  const virtual = virtualSelections(machine, settings, request.gpus)
   if (virtual.length > 0) return err(virtual)
-  const found = askedUnits(machine, asked)
+  const found = requestedUnits(machine, request)
   if (!found.ok) return found
   const { units } = found.value
-  const { given = new Set<string>(), specialisation } = asked
+  const { given = new Set<string>(), specialisation } = request
   const named = namedDevices(machine, settings)
   const whole = units.flatMap(it => it.functions).filter(it => !given.has(it.address))
   const passed = new Set([...named.map(it => it.address), ...whole.map(it => it.address), ...given])
   const bindsAtBoot = settings.bindAtBoot !== false
   const isOff = units.length > 0 && machine.iommu.groups === 0
-  const isFirst = isOff && !(asked.assumesIsolated === true && specialisation !== undefined)
-  const gates = closedGates(machine, passed, { confirmed: asked.confirmed, bindsAtBoot }).filter(
-    it => !isInForce(it, asked.inForce) && !isInForce(it, given)
+  const isFirst = isOff && !(request.assumesIsolated === true && specialisation !== undefined)
+  const gates = closedGates(machine, passed, { confirmed: request.confirmed, bindsAtBoot }).filter(
+    it => !isInForce(it, request.inForce) && !isInForce(it, given)
   )
-  // The usual boot entry is there to go back to; of what else is lost, a person finds out too late.
+  // In a separate entry a dark screen is acceptable: the user can boot the default entry. Other losses may be noticed
+  // too late.
   const dark = specialisation === undefined ? [] : gates.filter(isDisplayGate)
-  // Another boot entry still has the virtual functions.
-  const lost = withVirtualOnes(
+  // In a separate entry this is only a caution: the default entry keeps its virtual functions.
+  const lost = withVirtualFunctions(
     machine,
-    [...named, ...whole].filter(it => !given.has(it.address) && !asked.inForce?.has(it.address)),
+    [...named, ...whole].filter(it => !given.has(it.address) && !request.inForce?.has(it.address)),
     gates
   )
   const problems: ChoiceProblem[] = [
-    ...madeOfGiven(machine, whole, passed),
+    ...withPassedParent(machine, whole, passed),
     ...(specialisation === undefined ? lost : []),
     ...gates.filter(it => !dark.includes(it) && (!isFirst || it.code !== 'SHOWS_SCREEN')),
     ...(settings.applyACSpatch === true
       ? []
-      : sharedGroups(machine, units, passed, asked.confirmed))
+      : sharedGroups(machine, units, passed, request.confirmed))
   ]
   if (isOff && machine.iommu.isOffered !== true) problems.push({ code: 'IOMMU_OFF', machine })
   if (problems.length > 0) return err(problems)
@@ -151,27 +151,29 @@ export function chooseDevices(
       it => !('device' in it && given.has(it.device.address))
     )
   ]
-  const setOut = { ...found.value, whole, passed, isOff, isFirst }
-  return ok({ ...decide(machine, settings, setOut, specialisation), cautions })
+  const selection = { ...found.value, whole, passed, isOff, isFirst }
+  return ok({ ...decide(machine, settings, selection, specialisation), cautions })
 }
 
-/** What is given away, once nothing speaks against it. */
-interface SetOut {
+/** The accepted devices. */
+interface Selection {
   cards: readonly Card[]
   units: readonly Card[]
   /** The functions of the units that are not given away yet. */
   whole: readonly PciDevice[]
-  /** The addresses of all that is given away then. */
+  /** The addresses of all devices that are given away after the run. */
   passed: ReadonlySet<string>
+  /** Whether the IOMMU is off. */
   isOff: boolean
+  /** Whether this run only turns the IOMMU on. */
   isFirst: boolean
 }
 
-/** The settings with the units in them, and the decisions that this took. */
+/** The settings with the units, and the decisions. */
 function decide(
   machine: Machine,
   settings: Settings,
-  { cards, units, whole, passed, isOff, isFirst }: SetOut,
+  { cards, units, whole, passed, isOff, isFirst }: Selection,
   specialisation: string | undefined
 ): Omit<Choice, 'cautions'> {
   const [first] = units
@@ -194,13 +196,13 @@ function decide(
   return { settings: binding.settings, decisions }
 }
 
-/** The cards that were asked for, and as `units` these with all else, each device on its own. */
-function askedUnits(
+/** The requested cards, and as `units` the cards and the single devices. */
+function requestedUnits(
   machine: Machine,
-  asked: Asked
+  request: DeviceRequest
 ): Result<{ cards: Card[]; units: Card[] }, ChoiceProblem[]> {
   const cards: Card[] = []
-  for (const address of asked.gpus) {
+  for (const address of request.gpus) {
     const card = cardWith(machine, address)
     const device = machine.devices.find(it => it.address === address)
     if (device === undefined) return err([noSuchDevice(machine, address)])
@@ -210,7 +212,7 @@ function askedUnits(
     cards.push(card)
   }
   const singles: Card[] = []
-  for (const address of asked.devices ?? []) {
+  for (const address of request.devices ?? []) {
     const device = machine.devices.find(it => it.address === address)
     if (device === undefined) return err([noSuchDevice(machine, address)])
     const card = isDisplay(device) ? cardWith(machine, address) : undefined
@@ -228,7 +230,7 @@ function singleDecision(machine: Machine, device: PciDevice): Decision {
     : { code: 'DEVICE', device }
 }
 
-/** Whether what it keeps a person from is so already, and nothing new is lost. */
+/** Whether the gate is only closed to devices that are already given away, so that nothing new is lost. */
 function isInForce(gate: Gate, inForce: ReadonlySet<string> = new Set()): boolean {
   return gateDevices(gate).every(it => inForce.has(it.address))
 }
@@ -244,7 +246,7 @@ function noSuchDevice(machine: Machine, address: string): ChoiceProblem {
   return { code: 'NO_SUCH_DEVICE', address, cards: [...new Set(cards)] }
 }
 
-/** The devices of this machine that the settings give to guests. */
+/** The devices of the machine that the settings give to guests. */
 function namedDevices({ devices }: Machine, settings: Settings): PciDevice[] {
   const ids = (settings.devices ?? []).map(it => it.split(':').slice(0, 2).join(':'))
   const addresses = namedAddresses(settings)
@@ -262,29 +264,29 @@ function sharedGroups(
     const others = otherGroupMembers(machine, passed).filter(it => groups.has(it.group))
     if (others.length === 0) return []
     const all = new Set([...passed, ...others.map(it => it.address)])
-    // What shows the screen is not to be named by us, only by the person.
+    // Only the user may name cards that show a screen, so the others are not `confirmed`.
     const gates = closedGates(machine, all, {
       confirmed: [...passed, ...confirmed],
       bindsAtBoot: true
     })
-    // A virtual function is not given away at boot, nor is what has some.
-    const isVirtually =
-      [display, ...others].some(isVirtual) || withVirtualOnes(machine, others, []).length > 0
-    const canGoToo = gates.length === 0 && !isVirtually
-    return [{ code: 'SHARED_GROUP', device: display, others, canGoToo } as const]
+    // Virtual functions and devices with virtual functions are not given away at boot.
+    const hasVirtual =
+      [display, ...others].some(isVirtual) || withVirtualFunctions(machine, others, []).length > 0
+    const canGiveOthers = gates.length === 0 && !hasVirtual
+    return [{ code: 'SHARED_GROUP', device: display, others, canGiveOthers } as const]
   })
 }
 
-/** What single devices share a group with: they are as the person named them, so that is only told. */
+/** Cautions for groups that single devices share: the user chose these devices, so they are not refused. */
 function sharedByNamed(
   machine: Machine,
   named: readonly PciDevice[],
   passed: ReadonlySet<string>
 ): Caution[] {
-  const strangers = otherGroupMembers(machine, passed)
-  return [...new Set(strangers.map(it => it.group))].flatMap((group): Caution[] => {
+  const members = otherGroupMembers(machine, passed)
+  return [...new Set(members.map(it => it.group))].flatMap((group): Caution[] => {
     const device = named.find(it => it.group === group)
-    const others = strangers.filter(it => it.group === group)
+    const others = members.filter(it => it.group === group)
     return device === undefined ? [] : [{ code: 'SHARED_GROUP', device, others }]
   })
 }
@@ -299,8 +301,8 @@ function withProcessor({ cpu: { vendor } }: Machine, settings: Settings): Step {
   }
 }
 
-/** The drivers that our module loads vfio-pci before in any case. */
-const USUAL = [
+/** The drivers before which the modules always load vfio-pci. */
+const BUILT_IN_DRIVERS = [
   'amdgpu',
   'radeon',
   'nouveau',
@@ -331,7 +333,7 @@ function bind(
       ? { devices: [...new Set([...devices, ...bound.map(idOf)])], addresses }
       : { devices, addresses: [...addresses, ...bound.map(expected)] }
   const drivers = [...new Set(bound.flatMap(it => competingDrivers(it)))].sort()
-  const more = drivers.filter(it => !USUAL.includes(it))
+  const more = drivers.filter(it => !BUILT_IN_DRIVERS.includes(it))
   if (settings.bindAtBoot === false || more.length === 0) {
     return { settings: { ...settings, ...chosen }, decisions }
   }
@@ -345,15 +347,16 @@ function expected(device: PciDevice): { address: string; id: string } {
   return { address: device.address, id: idOf(device) }
 }
 
-/** An address behind which something else stands than the configuration says. */
+/** An address with another device than the configuration expects. */
 export interface MovedDevice {
   address: string
-  /** What the configuration expects there, and what is there. */
+  /** The expected device ID. */
   expected: string
+  /** The ID of the device at the address; undefined if there is none. */
   found: string | undefined
 }
 
-/** The first address in the configuration behind which there is something else than it says. */
+/** The first address in the configuration with another device than it expects, if there is one. */
 export function movedDevice(doc: NixDocument, machine: Machine): MovedDevice | undefined {
   const { devices } = machine
   const prefixes = [undefined, ...profilesOf([{ doc }]).specialisations].map(prefixOf)
@@ -367,7 +370,7 @@ export function movedDevice(doc: NixDocument, machine: Machine): MovedDevice | u
     if (typeof address !== 'string' || typeof id !== 'string') continue
     const device = devices.find(it => it.address === address)
     if (device !== undefined && idOf(device) === id.toLowerCase()) continue
-    // A virtual function that is not there now did not move; "check" tells of it.
+    // A missing virtual function did not move; `check` reports it.
     if (physicalFunctionFor(machine, address)) continue
     return { address, expected: id, found: device && idOf(device) }
   }

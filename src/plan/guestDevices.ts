@@ -1,4 +1,4 @@
-// The devices of the host that a guest is to have, held against the machine and the configuration.
+// Compares the host devices of a guest with the machine and the configuration.
 
 import type { Needs, PassedDevice } from '../guests/needs/needs.ts'
 import { cardWith, isForGuests } from '../machine/cards.ts'
@@ -19,101 +19,100 @@ import { VFIO } from '../settings/options.ts'
 import type { Settings } from '../settings/settings.ts'
 import { pathsFor } from './bootEntry.ts'
 
-/** Where a guest is to run, as far as it is known. */
+/** The host of a guest, as far as it is known. */
 export interface GuestHost {
-  /** Undefined where the configuration is of another machine. */
+  /** Undefined if the configuration is for another machine. */
   machine: Machine | undefined
   configuration: NixDocument
-  /** The path of the specialisation that the options go into; empty for every boot entry. */
+  /** The path of the specialisation that the options are written to; empty for every boot entry. */
   prefix: readonly string[]
   /** The texts of all files of the configuration. */
   texts: readonly string[]
 }
 
-/** What a person has to know of the devices of a guest. */
+/** A note for the user about the devices of a guest. */
 export type DevicesNote =
-  /** The configuration is another machine's, so nobody can look at the devices. */
+  /** The configuration is for another machine, so the devices can't be inspected. */
   | { code: 'DEVICES_UNSEEN'; addresses: readonly string[] }
-  /** There is nothing at the address, or something that no guest can have. */
+  /** There is no device at the address. */
   | { code: 'DEVICE_MISSING'; address: string; others: readonly PciDevice[] }
+  /** The device is a bridge, which no guest can have. */
   | { code: 'DEVICE_IS_BRIDGE'; device: PciDevice }
-  /** There is no virtual function at the address now, but the driver of `physical` can make one there. */
+  /** There is no virtual function at the address, but the driver of `physical` can create one there. */
   | { code: 'VIRTUAL_FUNCTION_MISSING'; address: string; physical: PciDevice }
-  /** None of the files of the configuration has a word on making virtual functions of these devices. */
+  /** No file of the configuration creates virtual functions of these devices. */
   | { code: 'VIRTUAL_FUNCTIONS_UNMADE'; physical: readonly string[] }
-  /** It is an <interface> of the type hostdev, and libvirt takes only virtual functions for these. */
+  /** The device of an <interface type='hostdev'>, for which libvirt accepts only virtual functions. */
   | { code: 'INTERFACE_NOT_VIRTUAL'; device: PciDevice }
-  /** Other functions of a card that the guest gets, which the domain does not name. */
+  /** The domain does not name these other functions of the guest's card. */
   | { code: 'FUNCTIONS_LEFT'; device: PciDevice; others: readonly PciDevice[] }
-  /** The host's driver keeps it, as devices are to be given away when the guest starts. */
+  /** The domain does not let libvirt detach the device from the host's driver when the guest starts. */
   | { code: 'NOT_MANAGED'; addresses: readonly string[] }
-  /** It is an argument of QEMU, of which libvirt knows nothing. */
+  /** The device is in an argument of QEMU, so libvirt does not know of it. */
   | { code: 'DEVICE_ARGUMENT'; addresses: readonly string[] }
-  /** The same of a virtual function, which nobody else prepares either. */
+  /** A virtual function in an argument of QEMU, for which nothing else binds vfio-pci. */
   | { code: 'VIRTUAL_FUNCTION_ARGUMENT'; addresses: readonly string[] }
 
 /**
- * The addresses of the devices that are to be given to guests and are not yet: those of the guest that the
- * machine has. Of virtual functions it is all, as a configuration gives none of them away. What else there is
- * to know of them is told.
+ * The addresses of the guest's devices that the machine has and the configuration does not give to guests yet. All
+ * virtual functions are included, because no configuration gives them away. `requested` are the settings of the
+ * run. Notes about the devices are passed to `addNote`.
  */
 export function devicesFor(
   needs: Needs,
-  said: Settings,
+  requested: Settings,
   host: GuestHost,
-  tell: (note: DevicesNote) => void
+  addNote: (note: DevicesNote) => void
 ): string[] {
   const { devices } = needs
   const { machine } = host
   if (devices.length === 0) return []
-  const isLater =
-    said.bindAtBoot === undefined
-      ? sourcesAt(host, [...VFIO, 'bindAtBoot']).includes('false')
-      : !said.bindAtBoot
+  const bindsAtBoot =
+    requested.bindAtBoot ?? !sourcesAt(host, [...VFIO, 'bindAtBoot']).includes('false')
   const isVirtualOne = ({ address }: PassedDevice) =>
     machine !== undefined && isVirtualAt(machine, address)
-  // A virtual function that does not say is mended.
+  // Virtual functions without the attribute get managed='yes'.
   const managed = machine ? managedFor(needs, machine) : new Set<string>()
   const unmanaged = devices.filter(it =>
     isVirtualOne(it)
       ? it.isUnmanaged && managed.has(it.address)
-      : isLater && !it.isManaged && it.as !== 'argument'
+      : !bindsAtBoot && !it.isManaged && it.as !== 'argument'
   )
   if (unmanaged.length > 0) {
-    tell({ code: 'NOT_MANAGED', addresses: unmanaged.map(it => it.address) })
+    addNote({ code: 'NOT_MANAGED', addresses: unmanaged.map(it => it.address) })
   }
-  const unknown = devices.filter(it => it.as === 'argument')
-  const later = unknown.filter(isVirtualOne).map(it => it.address)
-  const others = unknown.filter(it => !isVirtualOne(it)).map(it => it.address)
-  if (others.length > 0) tell({ code: 'DEVICE_ARGUMENT', addresses: others })
-  if (later.length > 0) tell({ code: 'VIRTUAL_FUNCTION_ARGUMENT', addresses: later })
+  const inArguments = devices.filter(it => it.as === 'argument')
+  const virtual = inArguments.filter(isVirtualOne).map(it => it.address)
+  const others = inArguments.filter(it => !isVirtualOne(it)).map(it => it.address)
+  if (others.length > 0) addNote({ code: 'DEVICE_ARGUMENT', addresses: others })
+  if (virtual.length > 0) addNote({ code: 'VIRTUAL_FUNCTION_ARGUMENT', addresses: virtual })
   if (machine === undefined) {
-    // Nothing has to be set up for a virtual function, which an interface always is.
+    // An interface is always a virtual function, which needs no options.
     const addresses = devices.filter(it => it.as !== 'interface').map(it => it.address)
-    if (addresses.length > 0) tell({ code: 'DEVICES_UNSEEN', addresses })
+    if (addresses.length > 0) addNote({ code: 'DEVICES_UNSEEN', addresses })
     return []
   }
-  const found = devices.flatMap(it => deviceAt(it.address, machine, tell) ?? [])
+  const found = devices.flatMap(it => deviceAt(it.address, machine, addNote) ?? [])
   const interfaces = devices.filter(it => it.as === 'interface').map(it => it.address)
   for (const device of found) {
     const isPhysical = interfaces.includes(device.address) && !isVirtual(device)
-    if (isPhysical) tell({ code: 'INTERFACE_NOT_VIRTUAL', device })
+    if (isPhysical) addNote({ code: 'INTERFACE_NOT_VIRTUAL', device })
   }
-  functionsLeft(found, machine).forEach(tell)
-  unmade(found, host.texts).forEach(tell)
+  functionsLeft(found, machine).forEach(addNote)
+  notCreated(found, host.texts).forEach(addNote)
   const given = givenBy(host)
   return found.filter(it => isVirtual(it) || !given(it)).map(it => it.address)
 }
 
 /**
- * The addresses of the virtual functions that a guest is to have and libvirt has to take from the host, those
- * that their drivers have yet to make included.
+ * The addresses of a guest's virtual functions that libvirt has to detach from the host, including functions that
+ * their drivers have not created yet.
  */
 export function managedFor({ devices }: Needs, machine: Machine): Set<string> {
   const found = devices.filter(({ address, isUnmanaged }) => {
     const device = machine.devices.find(it => it.address === address)
     if (!isVirtualAt(machine, address) || (device && isVgpu(device))) return false
-    // What somebody reserved for vfio-pci as it was made needs no libvirt, and may say so.
+    // A function that was reserved for vfio-pci when it was created may be unmanaged.
     const isReserved = device?.reservedFor === 'vfio-pci' || (device && isForGuests(device))
     return !(isReserved && isUnmanaged)
   })
@@ -126,34 +125,36 @@ function isVirtualAt(machine: Machine, address: string): boolean {
 }
 
 /**
- * What a configuration makes virtual functions with: the file of sysfs, the option of systemd's .link files, or
- * the parameter of a network driver. (For i915 and xe the parameter only allows them.)
+ * Text of a configuration that creates virtual functions: the file in sysfs, the option of systemd's .link files, or
+ * the parameter of a network driver. (For i915 and xe, the parameter only sets a limit.)
  */
 const MAKES = /sriov_numvfs|SR-IOVVirtualFunctions|(?<!\b(?:i915|xe)\.)\bmax_vfs\b/
 
-/** The devices whose virtual functions nobody makes after a start, as far as the files say. */
-function unmade(found: readonly PciDevice[], texts: readonly string[]): DevicesNote[] {
+/** Notes the physical functions whose virtual functions no text of the configuration creates at boot. */
+function notCreated(found: readonly PciDevice[], texts: readonly string[]): DevicesNote[] {
   const physical = [...new Set(found.flatMap(it => it.physicalFunction ?? []))]
-  const isSaid = texts.some(it => MAKES.test(it.replace(/^\s*#.*$/gm, '')))
-  return physical.length === 0 || isSaid ? [] : [{ code: 'VIRTUAL_FUNCTIONS_UNMADE', physical }]
+  const areCreated = texts.some(it => MAKES.test(it.replace(/^\s*#.*$/gm, '')))
+  return physical.length === 0 || areCreated ? [] : [{ code: 'VIRTUAL_FUNCTIONS_UNMADE', physical }]
 }
 
-/** What a guest can have there; else that is told. */
+/** The device at an address that a guest can have; undefined with a note otherwise. */
 function deviceAt(
   address: string,
   machine: Machine,
-  tell: (note: DevicesNote) => void
+  addNote: (note: DevicesNote) => void
 ): PciDevice | undefined {
   const { devices } = machine
   const device = devices.find(it => it.address === address)
   if (device && !isBridge(device)) return device
   const physical = physicalFunctionFor(machine, address)
   if (physical) {
-    tell({ code: 'VIRTUAL_FUNCTION_MISSING', address, physical })
+    addNote({ code: 'VIRTUAL_FUNCTION_MISSING', address, physical })
     return undefined
   }
   const others = devices.filter(it => slotOf(it.address) === slotOf(address))
-  tell(device ? { code: 'DEVICE_IS_BRIDGE', device } : { code: 'DEVICE_MISSING', address, others })
+  addNote(
+    device ? { code: 'DEVICE_IS_BRIDGE', device } : { code: 'DEVICE_MISSING', address, others }
+  )
   return undefined
 }
 
@@ -165,12 +166,12 @@ function functionsLeft(found: readonly PciDevice[], { devices }: Machine): Devic
       .filter(isOfCard(device))
       .filter(it => !found.includes(it) && !isBridge(it) && !isVirtual(it))
     const isFirst = found.find(isOfCard(device)) === device
-    const isTold = isFirst && isDisplay(device) && others.length > 0
-    return isTold ? [{ code: 'FUNCTIONS_LEFT', device, others }] : []
+    const isIncomplete = isFirst && isDisplay(device) && others.length > 0
+    return isIncomplete ? [{ code: 'FUNCTIONS_LEFT', device, others }] : []
   })
 }
 
-/** Whether the configuration gives a device to guests already. */
+/** A function that tells whether the configuration gives a device to guests. */
 export function givenBy(host: GuestHost): (device: PciDevice) => boolean {
   const items = (name: string) => itemsAt(host, [...VFIO, name])
   const ids = items('devices').flatMap(it => (typeof it === 'string' ? [it.toLowerCase()] : []))
@@ -182,66 +183,66 @@ export function givenBy(host: GuestHost): (device: PciDevice) => boolean {
     addresses.includes(address) || ids.some(it => it.startsWith(`${vendor}:${device}`))
 }
 
-/** The literal items of a list, those of the boot entry itself first. */
+/** The literal items of a list option, the boot entry's own items first. */
 export function itemsAt({ configuration, prefix }: GuestHost, option: AttrPath): NixValue[] {
   return pathsFor(prefix, option).flatMap(it => configuration.itemsIn(it))
 }
 
-/** The values of an option as they are written, those of the boot entry itself first. */
+/** The values of an option as written, the boot entry's own values first. */
 export function sourcesAt({ configuration, prefix }: GuestHost, option: AttrPath): string[] {
   return pathsFor(prefix, option)
     .flatMap(it => configuration.getIn(it))
     .map(it => it.source)
 }
 
-// Virtual functions (SR-IOV) among what a run asks for. A guest gets one from libvirt when it starts. None is
-// bound at boot: it does not exist yet then, and its ID is often that of other devices too.
+// Virtual functions (SR-IOV) among the requested devices. libvirt gives one to a guest when it starts. None is bound
+// at boot: it does not exist yet, and other devices often have the same ID.
 
-/** Why virtual functions keep a choice from being made. */
+/** Why a choice is refused because of virtual functions. */
 export type VirtualProblem =
-  /** A virtual function was named to be bound at boot. `areAvailable` is false where its driver could make it. */
+  /** The device to bind at boot is a virtual function; if `isPresent` is false, one that its driver can create. */
   | {
       code: 'VIRTUAL_FUNCTION'
       address: string
-      areAvailable: boolean
-      /** The address of the device that it is a function of. */
+      isPresent: boolean
+      /** The address of its physical function. */
       physical: string
     }
-  /** An ID was named that virtual functions have, or would have. */
+  /** Virtual functions have this ID, or would have it. */
   | ({
       code: 'ID_OF_VIRTUAL_FUNCTIONS'
       id: string
-      /** The devices among `others` that a guest could have, named by address. */
+      /** The devices among `others` that can be given to a guest by address. */
       free: readonly PciDevice[]
     } & VirtualID)
-  /** A device was named whose virtual functions would be gone. */
+  /** The device has virtual functions, which would disappear. */
   | {
       code: 'HAS_VIRTUAL_FUNCTIONS'
       device: PciDevice
       virtual: readonly PciDevice[]
-      /** Whether the host needs the device itself, so that it stays in any case. */
+      /** Whether the host needs the device itself, so that it can't be given away in any case. */
       isNeeded: boolean
     }
-  /** A guest is to have a virtual function of a device that goes to guests itself. */
+  /** The physical function of a guest's virtual function is given away too. */
   | { code: 'PHYSICAL_FUNCTION_GIVEN'; device: PciDevice; physical: PciDevice }
 
 /** A virtual function that a guest gets when it starts. */
 export interface VirtualDecision {
   code: 'VIRTUAL_FUNCTION'
   device: PciDevice
-  /** The device that it is a function of, which stays with its driver; undefined where the machine hides it. */
+  /** Its physical function, which keeps its driver; undefined if the machine does not show it. */
   physical: PciDevice | undefined
-  /** Whether the domain says that libvirt does not take it. */
+  /** Whether the domain keeps libvirt from detaching it from the host. */
   isUnmanaged?: boolean
 }
 
-/** The addresses that the settings give to guests. */
+/** The addresses in the settings. */
 export function namedAddresses({ addresses = [] }: Settings): string[] {
   return addresses.map(it => (typeof it === 'string' ? it : it.address))
 }
 
-/** The virtual functions that are named to be bound at boot, by address or by ID. */
-export function namedVirtually(
+/** The problems of virtual functions that the settings or `gpus` name by address or ID. */
+export function virtualSelections(
   machine: Machine,
   settings: Settings,
   gpus: readonly string[]
@@ -252,14 +253,14 @@ export function namedVirtually(
         machine.devices.find(it => it.address === address)?.physicalFunction ??
         physicalFunctionFor(machine, address)?.address
       if (physical === undefined) return []
-      const areAvailable = machine.devices.some(it => it.address === address)
-      return [{ code: 'VIRTUAL_FUNCTION', address, areAvailable, physical }]
+      const isPresent = machine.devices.some(it => it.address === address)
+      return [{ code: 'VIRTUAL_FUNCTION', address, isPresent, physical }]
     }
   )
   return [...named, ...virtualIDs(machine, settings.devices ?? [])]
 }
 
-/** The IDs among these that virtual functions have, or would have. */
+/** The problems of IDs that virtual functions have or would have. */
 export function virtualIDs(machine: Machine, ids: readonly string[]): VirtualProblem[] {
   return ids.flatMap((item): VirtualProblem[] => {
     const id = item.toLowerCase().split(':').slice(0, 2).join(':')
@@ -270,7 +271,7 @@ export function virtualIDs(machine: Machine, ids: readonly string[]): VirtualPro
   })
 }
 
-/** Whether a guest can have the device, with its card if it is part of one. */
+/** Whether the device, or the whole card that it is part of, can be given to a guest. */
 function isFree(machine: Machine, device: PciDevice): boolean {
   const whole = cardWith(machine, device.address)?.functions ?? [device]
   if (whole.some(it => virtualFunctionsOf(machine, it.address).length > 0)) return false
@@ -278,8 +279,8 @@ function isFree(machine: Machine, device: PciDevice): boolean {
   return closedGates(machine, passed, { confirmed: [], bindsAtBoot: true }).length === 0
 }
 
-/** The devices among these whose virtual functions would be gone; `gates` are those that are closed to them. */
-export function withVirtualOnes(
+/** The devices with virtual functions, which would disappear; `gates` are the closed gates. */
+export function withVirtualFunctions(
   machine: Machine,
   devices: readonly PciDevice[],
   gates: readonly Gate[]
@@ -293,8 +294,8 @@ export function withVirtualOnes(
   })
 }
 
-/** The virtual functions among these devices that are gone when a guest starts, as their device is given away. */
-export function madeOfGiven(
+/** The virtual functions among these devices whose physical function is given away (`passed`). */
+export function withPassedParent(
   machine: Machine,
   devices: readonly PciDevice[],
   passed: ReadonlySet<string>

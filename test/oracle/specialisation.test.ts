@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { type Asked, chooseDevices } from '../../src/plan/devices.ts'
+import { chooseDevices, type DeviceRequest } from '../../src/plan/devices.ts'
 import type { Settings } from '../../src/settings/settings.ts'
 import { machineCalled, NAMES } from '../machine/support/machines.ts'
 import { carryOut, inputFor } from '../plan/support/input.ts'
@@ -35,7 +35,7 @@ interface Case {
   /** What keeps the card from being given away in the usual entry. */
   gate?: string
   settings?: Settings
-  asked?: Partial<Asked>
+  asked?: Partial<DeviceRequest>
   /** What the entry boots with, besides what the usual one does. */
   adds: string[]
   addresses?: string[]

@@ -55,9 +55,9 @@ export function iommuName({ cpu }: Machine): string {
 
 /** Why a device can't be chosen because of virtual functions, and what to do instead. */
 export const VIRTUAL_WORDS: Wording<VirtualProblem, { names: Names }, Words> = {
-  VIRTUAL_FUNCTION: ({ address, areAvailable, physical }) =>
+  VIRTUAL_FUNCTION: ({ address, isPresent, physical }) =>
     refusal(
-      `${address} ${areAvailable ? 'is' : 'would be'} a virtual function of ${physical}.`,
+      `${address} ${isPresent ? 'is' : 'would be'} a virtual function of ${physical}.`,
       `${TOO_LATE}; ${physical} keeps its driver.`,
       inDomain(address)
     ),

@@ -103,7 +103,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
         `or confirm with: ${call} --confirm ${device.address}`
       ].join('\n')
     ),
-  SHARED_GROUP: ({ device, others, canGoToo }, { call, names, isLater }) => {
+  SHARED_GROUP: ({ device, others, canGiveOthers }, { call, names, isLater }) => {
     const what = `${callDevice(device, names)} shares IOMMU group ${device.group ?? ''} with ${list(others.map(briefDevice))}.`
     if (isLater) {
       const { why, remedy } = groupOfVirtual(others, device.physicalFunction)
@@ -113,7 +113,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
     return refusal(
       what,
       "the IOMMU can't isolate them from each other, so a guest gets all of them or none.",
-      `put the card in another slot, or ${OTHER_CARD}${canGoToo ? `;\nor give them away as well, if the host does not need them: ${call}${along}` : ''}`
+      `put the card in another slot, or ${OTHER_CARD}${canGiveOthers ? `;\nor give them away as well, if the host does not need them: ${call}${along}` : ''}`
     )
   },
   IOMMU_OFF: ({ machine }) =>

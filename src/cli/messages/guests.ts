@@ -291,8 +291,8 @@ const NOTES: Wording<Exclude<GuestNote, { code: 'HOST_CPUS' }>, About, string> =
     `${name} is pinned to the processors ${pinned}. To keep the host off these while it runs, set ${hostCPUs} to those that the host keeps.`,
   HOST_CPUS_NONE: (_, { name }) =>
     `${name} is pinned to all processors, so the host has none for itself. Leave it one or two if it gets slow.`,
-  HOST_CPUS_OTHER: ({ said, host }, { hostCPUs }) =>
-    `${hostCPUs} is ${said} and stays; its <cputune> suggests "${host}".`,
+  HOST_CPUS_OTHER: ({ configured, host }, { hostCPUs }) =>
+    `${hostCPUs} is ${configured} and stays; its <cputune> suggests "${host}".`,
   NETWORK: ({ names }, { name }) =>
     `${name} needs ${names.length === 1 ? 'the network' : 'the networks'} ${list(names)} of libvirt. Check that it exists and is started: virsh net-list --all`,
   BRIDGE_MISSING: (note, { name }) => {

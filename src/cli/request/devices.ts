@@ -9,10 +9,10 @@ import { cardWith } from '../../machine/cards.ts'
 import { idOf, type Machine } from '../../machine/machine.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import {
-  type Asked,
   type ChoiceProblem,
   chooseDevices,
   type Decision,
+  type DeviceRequest,
   movedDevice
 } from '../../plan/devices.ts'
 import { virtualIDs } from '../../plan/guestDevices.ts'
@@ -122,7 +122,7 @@ export interface EarlierDevices {
 function chooseEarlier(
   { request, reader, context, match }: ApplyInputs,
   { ids, named: namedByOptions, places }: EarlierDevices,
-  asked: Asked,
+  asked: DeviceRequest,
   others: GivenElsewhere
 ): Pick<HostChoice, 'notes' | 'byAddress'> {
   const { machine, names } = reader.read()

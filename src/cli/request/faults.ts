@@ -18,7 +18,7 @@ import { viewsOf, withParts } from '../../lints/view.ts'
 import { followLinks } from '../../machine/source.ts'
 import type { Range } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
-import { type GuestThere, guestsThere, judgeDisks } from '../../plan/disks/guestDisks.ts'
+import { type DefinedGuest, guestsIn, judgeDisks } from '../../plan/disks/guestDisks.ts'
 import { type DiskHost, hostDevices, type UsedDisk } from '../../plan/disks/hostDevices.ts'
 import { readPool, type StoragePool } from '../../plan/disks/sharedFolders.ts'
 import { type Faults, findFaults, withFindings } from '../../plan/fixes.ts'
@@ -231,10 +231,10 @@ function poolCalled(name: string, { source }: Host): StoragePool | undefined {
 }
 
 /** The guests of a configuration: in its files, and in the modules' folder for guests (`listing`). */
-export function guestsOf(files: readonly SourceFile[], listing: FolderListing): GuestThere[] {
+export function guestsOf(files: readonly SourceFile[], listing: FolderListing): DefinedGuest[] {
   const entries = typeof listing === 'string' ? [] : [...listing]
   const inFolder = entries.flatMap(([name, file]) => (name.endsWith('.nix') && file ? [file] : []))
-  return guestsThere([...files, ...inFolder])
+  return guestsIn([...files, ...inFolder])
 }
 
 // What `check` finds in the guests of a configuration: disks that the host uses.
@@ -271,7 +271,7 @@ export function guestFaults(
   return { findings: found, files }
 }
 
-function findingOf(used: UsedDisk, guest: GuestThere, nameOf: NameOf): Finding {
+function findingOf(used: UsedDisk, guest: DefinedGuest, nameOf: NameOf): Finding {
   return {
     code: 'GUEST_DISK',
     level: 'problem',

@@ -1,4 +1,4 @@
-// The disks of a guest, held against what the host uses.
+// Compares the disks of a guest with the disks that the host uses.
 
 import { uniqueBy } from '../../collections.ts'
 import type { SourceFile } from '../../configuration/files.ts'
@@ -16,6 +16,7 @@ import {
 } from '../../machine/disks.ts'
 import type { BlockDevice, UsbPlace } from '../../machine/machine.ts'
 import { domainIn } from '../guest.ts'
+import { diskLabel } from '../messages/guests.ts'
 import type {
   DiskDoubt,
   DiskHost,
@@ -27,15 +28,15 @@ import type {
 import { pathsOfVolume, systemFolderAt } from './sharedFolders.ts'
 
 /**
- * Which disks of a guest the host uses, and what there is to say of the others. A disk counts as used if the
- * host has it, a part of it or what is made of it mounted, as swap or as a member of an array, a mapping or a
- * pool; or if the configuration names one of these, also where that is not mounted now. Nothing is said of what
- * the guest can only read and the host does not use, and of images in files.
+ * The guest's disks that the host uses, and notes about the others. A disk is used if the host has the disk, a
+ * partition of it, or a device on top of it mounted, as swap, or as a member of an array, mapping or pool; or if the
+ * configuration names one of these, mounted or not. Image files, and read-only disks that the host does not use, have
+ * no notes.
  */
 export function judgeDisks(disks: readonly PassedDisk[], host: DiskHost): JudgedDisks {
   const judged: JudgedDisks = { used: [], notes: [] }
   for (const disk of disks) {
-    const name = callDisk(disk.name)
+    const name = diskLabel(disk.name)
     const folder = sharedFolder(disk, host)
     if (folder !== undefined) judged.used.push({ disk, name, uses: [], folder })
     const place = placeOf(disk, host)
@@ -43,7 +44,7 @@ export function judgeDisks(disks: readonly PassedDisk[], host: DiskHost): Judged
     const uses = all.filter(it => !isOfOtherEntry(it, host))
     if (uses.length === 0) judged.notes.push(...doubtsOf(disk, place, all, host))
     else if (disk.isReadOnly) {
-      // What lies in a drive for discs can be read by both.
+      // Both can read a disc in an optical drive.
       const isDisc = place.blocks.length > 0 && place.blocks.every(it => /^sr\d/.test(it.name))
       if (!isDisc) judged.notes.push({ code: 'DISK_READ', disk, name, uses })
     } else if (disk.isFloppy) judged.notes.push({ code: 'DISK_IN_FLOPPY', disk, name, uses })
@@ -61,11 +62,11 @@ function sharedFolder({ name, isReadOnly }: PassedDisk, host: DiskHost): string 
   return systemFolderAt(name.path) ?? systemFolderAt(host.follow(name.path))
 }
 
-// Why a guest should perhaps not get a disk, although nothing shows that the host uses it.
+// Disks that the host may use, although nothing shows that it does.
 
 /**
- * What there is to say of a disk that the host does not use: that it may, or that nobody can tell. `ofOthers` is
- * what another boot entry does with it. Nothing for what the guest can only read.
+ * The notes for a disk that the host does not use: it may use it, or that can't be determined. `ofOthers` are the uses
+ * of other boot entries. Read-only disks have no notes.
  */
 function doubtsOf(
   disk: PassedDisk,
@@ -75,7 +76,7 @@ function doubtsOf(
 ): DiskNote[] {
   const { kind } = disk.name
   if (disk.isReadOnly || kind === 'folder' || kind === 'usb') return []
-  const about = { disk, name: callDisk(disk.name) }
+  const about = { disk, name: diskLabel(disk.name) }
   if (ofOthers.length > 0) return [{ ...about, code: 'DISK_OF_ENTRY', uses: ofOthers }]
   if (place.blocks.length === 0) return absent(disk, place, host).map(it => ({ ...about, ...it }))
   const all = host.machine?.blocks ?? []
@@ -90,7 +91,7 @@ function doubtsOf(
   return renumbered ? [{ ...about, ...renumbered }] : []
 }
 
-/** Of what is no block device of the machine. */
+/** The doubts about a disk that is not a block device of the machine. */
 function absent(disk: PassedDisk, place: DiskPlace, host: DiskHost): DiskDoubt[] {
   const { name, isBlock } = disk
   if (name.kind === 'volume') {
@@ -98,11 +99,11 @@ function absent(disk: PassedDisk, place: DiskPlace, host: DiskHost): DiskDoubt[]
     if (pool ? !pool.isOfDisks : IMAGE.test(name.volume)) return []
     return [{ code: 'VOLUME_UNSEEN' }]
   }
-  // A character device or a file in memory is no disk, and the arguments of QEMU name many of these.
+  // Character devices and files in memory are not disks; QEMU arguments name many of them.
   const isOther = !isBlock && place.paths.every(it => OTHER_DEVICE.test(it))
   if (isOther && name.kind === 'path') return []
   if (host.machine?.blocks === undefined) return [{ code: 'DISK_UNSEEN' }]
-  // Names that the kernel gives are in a dump as well.
+  // A dump keeps the kernel's names of devices.
   const isKnown = name.kind !== 'path' || place.paths.some(it => KERNEL_NAME.test(it))
   return host.isDump && !isKnown
     ? [{ code: 'DISK_NOT_IN_DUMP', devices: [] }]
@@ -114,15 +115,15 @@ const KERNEL_NAME =
 
 const IMAGE = /\.(?:qcow2?|img|raw|iso|vmdk|vdi|vhdx?|qed|luks|snap\w*|bin|fd)$/i
 
-/** What below `/dev` is no disk for sure. */
+/** Paths in `/dev` that are certainly not disks. */
 const OTHER_DEVICE =
   /^\/dev\/(?:(?:shm|hugepages[^/]*|mqueue|input|vfio|dri|net|bus|snd|char|pts|fd|usb|cpu)(?:\/.*)?|(?:kvmfr|hidraw|video|tty|vhost|nvidia|rtc|tpm|dax|uinput)[^/]*|null|zero|full|u?random|hwrng|kvm|ptmx|userfaultfd|std(?:in|out|err))$/
 
-/** What the configuration uses, and nobody can tell on which disk, as the machine lacks the names. */
+/** The devices of the configuration whose disk is unknown because the machine's data lacks their names. */
 function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice[] {
   const all = machine?.blocks ?? []
-  const isBlind = isDump || all.every(it => it.links === undefined)
-  if (!isBlind) return []
+  const lacksNames = isDump || all.every(it => it.links === undefined)
+  if (!lacksNames) return []
   const mounted = all.flatMap(it => it.uses.filter(at => at.kind === 'mount').map(at => at.name))
   return devices.filter(
     it =>
@@ -136,14 +137,14 @@ function unsettledIn({ machine, isDump, devices, follow }: DiskHost): HostDevice
 function isPoolUnplaced({ blocks }: DiskPlace, { machine, devices }: DiskHost): boolean {
   const all = machine?.blocks ?? []
   const hasPool = devices.some(it => it.kind === 'pool') || machine?.hasPools === true
-  // A volume of ZFS is made of a pool, and no member.
+  // A ZFS volume is on top of a pool, so it is not a member.
   const isVolume = blocks.every(it => /^zd\d/.test(it.name))
   return hasPool && !isVolume && !all.some(it => it.content === 'zfs_member')
 }
 
 const NUMBERED = /^\/dev\/(sd|vd|hd|xvd|nvme|mmcblk|dm-|md|zd|nbd)(?:[a-z]+|\d)/
 
-/** A name that the kernel gives in the order in which it finds the disks. */
+/** The doubt about a name that the kernel assigns in the order in which it finds disks. */
 function renumberedBy(
   { name }: PassedDisk,
   { blocks }: DiskPlace,
@@ -165,13 +166,13 @@ function renumberedBy(
   if (others.length === 0) return undefined
   return {
     code: 'DISK_RENUMBERED',
-    link: isDump ? undefined : lastingLink(block),
+    link: isDump ? undefined : persistentName(block),
     others: others.map(it => it.name)
   }
 }
 
-/** A name of a device that stays the same. */
-function lastingLink({ mapping, links = [] }: BlockDevice): string | undefined {
+/** A persistent name of a device. */
+function persistentName({ mapping, links = [] }: BlockDevice): string | undefined {
   if (mapping !== undefined) return `/dev/mapper/${mapping}`
   const wanted = [
     /^zvol\//,
@@ -183,27 +184,9 @@ function lastingLink({ mapping, links = [] }: BlockDevice): string | undefined {
   return found === undefined ? undefined : `/dev/${found}`
 }
 
-// Where a disk of a guest is on the host, and what the host does with it.
+// Where a disk of a guest is on the host, and how the host uses it.
 
-/** How a disk is called: by its path, or by what names it instead. */
-function callDisk(name: DiskName): string {
-  switch (name.kind) {
-    case 'path':
-    case 'folder':
-      return name.path
-    case 'volume':
-      return `the volume ${name.volume} of the pool ${name.pool}`
-    case 'scsi':
-      return `the SCSI device ${name.address}`
-    case 'usb':
-      if ('port' in name) return `the USB device at port ${name.port}`
-      return 'vendor' in name
-        ? `the USB device ${name.vendor}:${name.product}`
-        : `the USB device ${name.device} on bus ${name.bus}`
-  }
-}
-
-/** What may name a disk, and the block devices that it is. */
+/** The paths and block devices of a disk. */
 interface DiskPlace {
   /** Paths of devices, as `devicePath` gives them. */
   paths: readonly string[]
@@ -214,7 +197,6 @@ interface DiskPlace {
 
 const NOWHERE: DiskPlace = { paths: [], files: [], blocks: [] }
 
-/** Where a disk is. */
 function placeOf({ name }: PassedDisk, host: DiskHost): DiskPlace {
   const all = host.machine?.blocks ?? []
   switch (name.kind) {
@@ -251,33 +233,30 @@ function placeAt(texts: readonly string[], { machine, follow }: DiskHost): DiskP
   return { paths, files, blocks: [...new Set(blocks)] }
 }
 
-/**
- * All that the host does with a disk, what the machine shows before what only the configuration says, be it for
- * whichever boot entry.
- */
+/** All uses of a disk by the host: those that the machine shows, then those of the configuration for any boot entry. */
 function usesOf(place: DiskPlace, host: DiskHost): DiskUse[] {
   const all = host.machine?.blocks ?? []
   const machine = place.blocks.flatMap(it => hostUsesOf(it, all))
   const seen = uniqueBy(machine, it => [it.kind, it.name, it.blockDevice].join('\0'))
-  const said = host.devices
+  const configured = host.devices
     .filter(it => isUsedBy(it, place, host))
-    // What is mounted was named already.
+    // The machine already shows uses that are mounted.
     .filter(it => {
       const kind = it.kind === 'pool' ? 'zfs' : it.kind
       return !seen.some(at => at.kind === kind && at.name === it.name)
     })
   return [
     ...seen.map((it): DiskUse => ({ by: 'machine', ...it })),
-    ...said.map((it): DiskUse => ({ by: 'configuration', ...it }))
+    ...configured.map((it): DiskUse => ({ by: 'configuration', ...it }))
   ]
 }
 
-/** Whether what the configuration uses is a disk, on it, or made of it. */
+/** Whether a device of the configuration is the disk, is on it, or contains it. */
 function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: DiskHost): boolean {
   const all = host.machine?.blocks ?? []
   if (files.includes(used.device)) return true
   if (used.kind === 'pool') {
-    // Where nobody says which pool a member is of, it is of any; a dump has placeholders for their names.
+    // A member of an unknown pool counts as a member of every pool. A dump has placeholders for names of pools.
     return all.some(
       it =>
         it.content === 'zfs_member' &&
@@ -285,7 +264,7 @@ function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: D
         isBelow(blocks, it, all)
     )
   }
-  // A partition is free where only the disk around it is named, to put a boot loader before all partitions.
+  // A partition is free if the configuration only names its disk, to install a boot loader before all partitions.
   const isWhole = used.kind === 'boot' || used.kind === 'disko'
   const named = placeAt([used.device], host)
   const isNamed = paths.some(path =>
@@ -297,7 +276,7 @@ function isUsedBy(used: HostDevice, { paths, files, blocks }: DiskPlace, host: D
   return isNamed || named.blocks.some(it => isBelow(blocks, it, all) || isInside(it))
 }
 
-/** Whether one of the devices is below another, or is it. */
+/** Whether `above` is one of the devices or on top of one. */
 function isBelow(
   devices: readonly BlockDevice[],
   above: BlockDevice,
@@ -307,21 +286,21 @@ function isBelow(
   return devices.some(it => below.includes(it))
 }
 
-// The guests that a configuration has already, and their disks.
+// The guests in a configuration.
 
 /** A guest that a file defines. */
-export interface GuestThere {
+export interface DefinedGuest {
   file: SourceFile
   name: string
-  /** Without places, as those would be in the XML that is made of the file. */
+  /** Without offsets, which would be offsets in the converted XML. */
   disks: readonly PassedDisk[]
 }
 
 /**
- * The guests in these files, with their disks. Left out is what has to be computed, a file with several guests, and
- * what is only named as a file of XML.
+ * The guests in these files, with their disks. Guests that have to be computed, files with several guests, and guests
+ * in XML files are left out.
  */
-export function guestsThere(files: readonly SourceFile[]): GuestThere[] {
+export function guestsIn(files: readonly SourceFile[]): DefinedGuest[] {
   return files.flatMap(file => {
     const root = file.text.includes('guests') ? domainIn(file.doc) : undefined
     if (!root) return []

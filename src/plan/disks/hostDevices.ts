@@ -1,4 +1,4 @@
-// The disks that a configuration uses for its host, as its text names them.
+// Reads from the text of a configuration which disks the host uses.
 
 import { innerModule } from '../../configuration/bootEntries.ts'
 import type { SourceFile } from '../../configuration/files.ts'
@@ -13,25 +13,25 @@ import { stringValue } from '../../nix/syntax/strings.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { StoragePool } from './sharedFolders.ts'
 
-/** A disk, or a pool of ZFS, that a configuration uses. */
+/** A disk or a ZFS pool that a configuration uses. */
 export interface HostDevice {
-  /** `disk` is one that disko manages as a whole, `boot` one that the boot loader is written to. */
+  /** `disko`: disko manages the whole disk. `boot`: the boot loader is installed to it. */
   kind: 'mount' | 'swap' | 'luks' | 'resume' | 'boot' | 'disko' | 'pool'
-  /** The mount point, the name of the mapping or of the disk for disko; blank where that is unknown. */
+  /** The mount point, the name of the mapping, or disko's name of the disk; empty if unknown. */
   name: string
-  /** As `devicePath` gives it, or `filePath` for a file that is swap or an image; of a pool its name. */
+  /** The result of `devicePath`, or of `filePath` for a swap file or an image; the name of a pool. */
   device: string
   at: { path: string; line: number }
-  /** The specialisation that uses it; blank for every boot entry. */
+  /** The specialisation that uses it; empty for every boot entry. */
   entry: string
 }
 
 type Found = Pick<HostDevice, 'kind' | 'name'> & { device: string | undefined; start: number }
 
 /**
- * All disks that the files of a configuration mount, unlock, swap or resume from, install a boot loader to, or
- * have disko manage, and the pools that they import; in the order of the files. What counts only under a
- * condition is among them, also what is not mounted at the start. A device that has to be computed is left out.
+ * All disks that the files mount, unlock, use as swap, resume from, install a boot loader to or manage with disko, and
+ * the pools that they import, in the order of the files. Conditional definitions and file systems that are not mounted
+ * at boot are included. Computed devices are left out.
  */
 export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
   return files.flatMap(({ path, text, doc }) => {
@@ -66,7 +66,7 @@ export function hostDevices(files: readonly SourceFile[]): HostDevice[] {
   })
 }
 
-/** The document with the modules of specialisations that are written as functions as if they were sets. */
+/** The document where specialisations that are functions are replaced by the attribute sets that they return. */
 function withEntries(doc: NixDocument): NixDocument {
   const entries = doc.leaves().filter(({ path }) => isEntry(path) && path.length === 3)
   return entries.reduce((now, { path }) => {
@@ -87,13 +87,13 @@ function split(path: Names): { entry: string; option: Names } {
     : { entry: '', option: path }
 }
 
-/** The mount points that are of one kind by another option: datasets of ZFS, and folders at a second place. */
+/** The mount points whose kind is set by another option: ZFS datasets and bind mounts. */
 interface Mounts {
   zfs: Names
   bound: Names
 }
 
-/** What one option says. */
+/** The devices in the value of one option. */
 function devicesAt(option: Names, strings: () => KeyedString[], mounts: Mounts): Found[] {
   const [first, second, third] = option
   const is = (...names: string[]) => names.every((it, i) => option[i] === it)
@@ -121,7 +121,7 @@ function found(kind: HostDevice['kind'], name: string, { text, start }: KeyedStr
   return { kind, name, device: devicePath(text), start }
 }
 
-/** The same, also for a file, such as one for swap or an image that is mounted. */
+/** Like `found`, but also for files, such as swap files and mounted images. */
 function foundFile(kind: HostDevice['kind'], name: string, it: KeyedString): Found {
   const { device = filePath(it.text), ...more } = found(kind, name, it)
   return { ...more, device }
@@ -137,8 +137,8 @@ function labelled(kind: HostDevice['kind'], name: string, { text, start }: Keyed
 }
 
 /**
- * `option` is the one of the mount point, where it is not a whole set. A dataset is one of ZFS (`isZfs`), and
- * what is bound is no file system of its own.
+ * The devices of a mount point. `option` is the option below the mount point, undefined for a whole set. Bind mounts
+ * (`isBound`) are not file systems of their own.
  */
 function fileSystem(
   point: string,
@@ -156,7 +156,7 @@ function fileSystem(
       return device === undefined ? [] : [found('mount', point, { ...it, text: device })]
     }
     if (isOnZfs && !it.text.startsWith('/')) return [pool(it.text, it.start)]
-    // bcachefs names all its members at once; paths of udev have colons of their own.
+    // bcachefs lists its members separated by colons; paths of udev contain colons too.
     const isFile = key === 'device' && !isBound
     const name = isFile ? foundFile : found
     return it.text.split(/:(?=\/dev\/)/).map(part => name('mount', point, { ...it, text: part }))
@@ -164,7 +164,7 @@ function fileSystem(
 }
 
 function swap(strings: readonly KeyedString[]): Found[] {
-  // What is encrypted has the name of its mapping as a label there.
+  // Of encrypted swap, the label is the name of its mapping.
   const encrypted = strings.filter(it => it.key === 'blkDev').map(it => it.within)
   return strings.flatMap((it): Found[] => {
     if (it.key === 'label') {
@@ -204,7 +204,7 @@ function disko(option: Names, strings: readonly KeyedString[]): Found[] {
     .map(it => found('disko', option[3] ?? '', it))
 }
 
-/** A line is a name, a device, and more. */
+/** A line has a name, a device and further fields. */
 function crypttab({ text, start, ...rest }: KeyedString): Found[] {
   return text
     .split('\n')
@@ -223,58 +223,59 @@ function units(strings: readonly KeyedString[]): Found[] {
     .map(it => found('mount', whereIn(it.within) ?? '', it))
 }
 
-// What the disks of a guest are held against, and what comes of that.
+// The data that disks of a guest are compared with, and the result.
 
-/** What is known of the host. */
+/** The host, as far as it is known. */
 export interface DiskHost {
-  /** Undefined where the configuration is another machine's. */
+  /** Undefined if the configuration is for another machine. */
   machine: Machine | undefined
-  /** Whether the machine was read from a dump, which lacks names that would tell it from others. */
+  /** Whether the machine was read from a dump, which lacks names that identify a machine. */
   isDump: boolean
-  /** Where the links of a path lead to. */
+  /** The path with symlinks resolved. */
   follow(path: string): string
-  /** A storage pool of libvirt; undefined where nobody says. */
+  /** A storage pool of libvirt; undefined if unknown. */
   poolCalled(name: string): StoragePool | undefined
   /** The disks that the configuration uses. */
   devices: readonly HostDevice[]
-  /** The specialisation that the guest is for; blank for every boot entry. */
+  /** The specialisation of the guest; empty for every boot entry. */
   entry: string
 }
 
-/** What the host does with a disk: the machine says it, or the configuration at a place. */
+/** A use of a disk by the host, found on the machine or in the configuration. */
 export type DiskUse = ({ by: 'machine' } & PlacedUse) | ({ by: 'configuration' } & HostDevice)
 
 /** A disk that the host uses. */
 export interface UsedDisk {
   disk: PassedDisk
-  /** What names it: a path, or an address. */
+  /** The disk as messages name it. */
   name: string
-  /** Never empty, but for a shared folder of the system (`folder`). */
+  /** Empty only for a shared system folder (`folder`). */
   uses: readonly DiskUse[]
   folder?: string
 }
 
-/** A disk that the host may use, or one that is used and can only be read. */
+/** A disk that the host may use, or that it uses and the guest can only read. */
 export type DiskNote = { disk: PassedDisk; name: string } & DiskDoubt
 
 export type DiskDoubt =
+  /** The host uses it, and the guest can only read it. */
   | { code: 'DISK_READ'; uses: readonly DiskUse[] }
   | { code: 'DISK_IN_FLOPPY'; uses: readonly DiskUse[] }
   /** Another boot entry uses it. */
   | { code: 'DISK_OF_ENTRY'; uses: readonly DiskUse[] }
-  /** The configuration is another machine's; or the machine tells nothing of its disks. */
+  /** The configuration is for another machine, or the machine's data has no disks. */
   | { code: 'DISK_UNSEEN' }
-  /** The dump does not say which disk that is, or which one the configuration means by `devices`. */
+  /** The dump does not show which disk it is, or which disks the configuration means by `devices`. */
   | { code: 'DISK_NOT_IN_DUMP'; devices: readonly HostDevice[] }
   | { code: 'DISK_MISSING' }
   | { code: 'DISK_REMOVABLE' }
-  /** It holds something that the host may open, in the words of libblkid. */
+  /** Its content, named as libblkid does, may be opened by the host. */
   | { code: 'DISK_DORMANT'; content: string }
-  /** The host has a pool of ZFS, and nobody says on which disks. */
+  /** The host has a ZFS pool on unknown disks. */
   | { code: 'DISK_MAY_BE_POOL' }
-  /** Its name may be that of one of the host's disks after the next start; `link` is a name that stays. */
+  /** After the next boot a disk of the host may have its name; `link` is a persistent name. */
   | { code: 'DISK_RENUMBERED'; link: string | undefined; others: readonly string[] }
-  /** Nobody says what the storage pool is made of. */
+  /** The devices of the storage pool are unknown. */
   | { code: 'VOLUME_UNSEEN' }
 
 export interface JudgedDisks {
@@ -282,32 +283,32 @@ export interface JudgedDisks {
   notes: DiskNote[]
 }
 
-// The strings in the value of an option, with the name of the attribute that each is the value of.
+// The strings in the value of an option, each with the name of its attribute.
 
 /** A string in a value. */
 interface KeyedString {
-  /** The innermost attribute around it inside the value; undefined where it is in none. */
+  /** The innermost attribute around it inside the value; undefined if there is none. */
   key: string | undefined
   text: string
   /** Its offset in the file. */
   start: number
-  /** The set or list item that it is in, to tell what belongs together; its offset. */
+  /** The offset of the set or list item around it: strings with the same offset belong together. */
   within: number
 }
 
-// As deep as variables that stand for each other are followed.
+// Maximum number of variables to follow in a row.
 const MOST_STEPS = 5
 
 /**
- * Every string in a value, in source order, also those in lists, sets and arguments of functions, under a
- * condition or not. Variables of a `let` in the same file count with their value, alone, in `a + b` and in
- * `"${a}…"`. What can't be known without evaluation is left out.
+ * Every string in a value in source order, also in lists, sets, function arguments and conditions. Variables of a
+ * `let` in the same file are replaced by their values, alone, in `a + b` and in `"${a}…"`. Strings that can't be known
+ * without evaluation are left out.
  */
 function stringsInValue(value: SyntaxNode): KeyedString[] {
   return collect(value, { key: undefined, within: value.start, opened: new Set() })
 }
 
-/** Where a value is: the name and the set or item that it is in, and the variables that led to it. */
+/** The attribute and set around a value, and the offsets of the variables that led to it. */
 interface Surroundings extends Pick<KeyedString, 'key' | 'within'> {
   opened: Set<number>
 }
@@ -326,7 +327,7 @@ function collect(value: SyntaxNode, around: Surroundings): KeyedString[] {
   }
   if (node.type === 'variable_expression') {
     const given = letValueOf(node)
-    // A value can hold its own variable.
+    // A value may contain its own variable.
     if (!given || opened.has(given.start)) return []
     opened.add(given.start)
     return collect(given, around)
@@ -334,7 +335,7 @@ function collect(value: SyntaxNode, around: Surroundings): KeyedString[] {
   return node.children.flatMap(it => collect(it, around))
 }
 
-/** The text that a value comes to; undefined for what is no text, or can't be known here. */
+/** The string that a value evaluates to; undefined for other values, or if it can't be known here. */
 function computed(value: SyntaxNode, steps: number): string | undefined {
   const node = unparenthesised(value)
   if (steps === 0) return undefined

@@ -1,9 +1,9 @@
-// Which folders of the host a guest must not write to.
+// The folders of the host that a guest must not be able to write to.
 
 import { posix } from 'node:path'
 import { attributeOf, find, textContent, type XmlElement } from '../../guests/xml/tree.ts'
 
-/** Folders whose whole content is the system's. */
+/** Folders that belong to the system with all their contents. */
 const SYSTEM = [
   '/bin',
   '/boot',
@@ -18,13 +18,13 @@ const SYSTEM = [
   '/usr'
 ]
 
-/** Folders that hold the system and what people share as well: only they themselves are the system's. */
-const AROUND = ['/nix', '/nix/var', '/root', '/run', '/var', '/var/lib']
+/** Folders that also contain data that people share: only the folder itself belongs to the system. */
+const MIXED = ['/nix', '/nix/var', '/root', '/run', '/var', '/var/lib']
 
 /**
- * The folder of the system that a shared folder is, lies in or has inside: a guest that can write to it can
- * change the host itself. Undefined for what is only files of people or of services. The Nix store is none of
- * these: the host has it mounted for reading only.
+ * The system folder that a shared folder is, is inside of, or contains: a guest that can write to it can change the
+ * host itself. Undefined for folders with data of people or services only, and for the Nix store, which the host
+ * mounts read-only.
  */
 export function systemFolderAt(folder: string): string | undefined {
   if (!folder.startsWith('/')) return undefined
@@ -34,22 +34,22 @@ export function systemFolderAt(folder: string): string | undefined {
   if (path === '/') return '/'
   return (
     SYSTEM.find(it => isIn(path, it)) ??
-    AROUND.find(it => it === path) ??
-    [...SYSTEM, ...AROUND].find(it => isIn(it, path)) ??
+    MIXED.find(it => it === path) ??
+    [...SYSTEM, ...MIXED].find(it => isIn(it, path)) ??
     (isIn(path, '/nix/var') ? '/nix/var' : undefined)
   )
 }
 
-// The storage pools of libvirt, which a disk of a guest can name instead of a path.
+// Storage pools of libvirt. A disk of a guest can name a volume of a pool instead of a path.
 
 export interface StoragePool {
-  /** Whether its volumes are block devices, or may be. */
+  /** Whether its volumes are or may be block devices. */
   isOfDisks: boolean
-  /** The folder that its volumes are in. */
+  /** The folder with its volumes. */
   target: string | undefined
 }
 
-/** What the XML of a pool says; undefined for what is none. */
+/** Reads the XML of a pool; undefined for another element. */
 export function readPool(root: XmlElement): StoragePool | undefined {
   if (root.name !== 'pool') return undefined
   const type = attributeOf(root, 'type') ?? 'dir'
@@ -60,8 +60,8 @@ export function readPool(root: XmlElement): StoragePool | undefined {
 }
 
 /**
- * The paths that a volume may have. Where nobody says what the pool is, one of disks usually has the name of
- * what it is made of: a volume group, a pool of ZFS, or a disk with its partitions.
+ * The paths that a volume may have. A pool of block devices that is not `known` usually has the name of its source: a
+ * volume group, a ZFS pool, or a disk with partitions.
  */
 export function pathsOfVolume(
   { pool, volume }: { pool: string; volume: string },
