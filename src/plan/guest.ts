@@ -117,7 +117,7 @@ export function planGuest(input: GuestInput): Result<GuestPlan, ApplyProblem> {
   const shared = isShared ? placeIn(before.doc, name) : undefined
   if (shared) return err({ code: 'GUEST_DEFINED', name, path, at: shared })
   if (isEdited && !input.replaces) {
-    return err({ code: 'GUEST_EDITED', path, name, isOurs: stampOf(before.text) !== 'none' })
+    return err({ code: 'GUEST_EDITED', path, name, hasStamp: stampOf(before.text) !== 'none' })
   }
   return ok({ ...plan, after, isEdited: false })
 }

@@ -50,8 +50,8 @@ export type ApplyProblem =
   | { code: 'GUEST_DEFINED'; path: string; name: string; at: { line: number; column: number } }
   /** `path` is the file of another guest with this UUID; to libvirt they are the same guest. */
   | { code: 'GUEST_UUID'; path: string; name: string; uuid: string }
-  /** The guest's file was edited or not made by vfio-patch (`isOurs`), and it was made from other XML. */
-  | { code: 'GUEST_EDITED'; path: string; name: string; isOurs: boolean }
+  /** The guest's file was edited or not made by vfio-patch (`hasStamp` is false), and it was made from other XML. */
+  | { code: 'GUEST_EDITED'; path: string; name: string; hasStamp: boolean }
   /** The guest in Nix differs from the guest in XML, which is a bug. */
   | { code: 'GUEST_NOT_CONVERTED'; path: string; message: string }
   /** Nix accepts the current file but not the new one. */

@@ -130,8 +130,8 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
     why: 'libvirt identifies guests by their UUIDs, so it takes the two for one.',
     remedy: `if ${name} is its new name, delete that file, then run this again; else give ${name} another UUID, e.g. from uuidgen`
   }),
-  GUEST_EDITED: ({ path, name, isOurs }, { context, guest }) => ({
-    what: `${path} ${isOurs ? 'has local edits' : 'was not made by vfio-patch'}, and the XML differs from it.`,
+  GUEST_EDITED: ({ path, name, hasStamp }, { context, guest }) => ({
+    what: `${path} ${hasStamp ? 'has local edits' : 'was not made by vfio-patch'}, and the XML differs from it.`,
     nothingWritten: true,
     why: `both may have changes to ${name}, and one of them would be lost.`,
     remedy: [

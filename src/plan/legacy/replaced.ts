@@ -251,13 +251,13 @@ function conflictsIn(doc: NixDocument): Conflict[] {
 /** The settings with other IDs than vfio-patch's options. */
 function idsIn(view: View): Conflict[] {
   const bindings = idBindings(view)
-  const ours = bindings.find(it => it.isOurs)
+  const vfio = bindings.find(it => it.isOurs)
   const isBound =
     view.says('virtualisation.vfio.enable', true).length > 0 &&
     view.says('virtualisation.vfio.bindAtBoot', false).length === 0
-  if (!ours || !isBound) return []
+  if (!vfio || !isBound) return []
   const isOther = (it: Binding) =>
-    !it.isOurs && isUnconditional(it.at) && differ(it, ours, bindings)
+    !it.isOurs && isUnconditional(it.at) && differ(it, vfio, bindings)
   return bindings.filter(isOther).map(({ range }) => ({ ...otherIDs(), range }))
 }
 

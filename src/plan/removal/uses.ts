@@ -27,7 +27,7 @@ export interface Use {
 
 /** The options and files whose uses are searched for. */
 export interface UseTargets {
-  /** An option stands for all options below it too. */
+  /** Each includes all options below it. */
   options: readonly AttrPath[]
   /** Paths of files and of folders with such a default.nix, with symlinks resolved. */
   files: ReadonlySet<string>
