@@ -1,4 +1,4 @@
-// Which system has to be built for a change of a file to count.
+// Which system has to be built for a change of a file to take effect.
 
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ afterAll(() => {
   for (const it of tops) rmSync(it, { recursive: true, force: true })
 })
 
-/** A folder with these files; a text that begins with `-> ` is a link. */
+/** A folder with these files. A text that starts with `-> ` makes a symlink. */
 function folder(files: Record<string, string>): string {
   const top = realpathSync(mkdtempSync(join(tmpdir(), 'vfio-patch-build-')))
   tops.push(top)
@@ -24,7 +24,7 @@ function folder(files: Record<string, string>): string {
   return top
 }
 
-/** The build of a file, with paths that begin at the folder. */
+/** The build of a file, with paths relative to the folder. */
 function build(
   files: Record<string, string>,
   name: string,
@@ -40,7 +40,7 @@ const MODULE = '{ boot.loader.timeout = 1; }\n'
 const SYSTEM = '{ system.stateVersion = "26.05"; }\n'
 
 describe('without a flake', () => {
-  it('the usual configuration, and what it imports', () => {
+  it('builds the default system for /etc/nixos/configuration.nix and its imports', () => {
     const files = {
       'etc/nixos/configuration.nix': '{ imports = [ ./gpu ]; }',
       'etc/nixos/gpu/default.nix': '{ imports = [ ./vfio.nix ]; }',
@@ -51,7 +51,7 @@ describe('without a flake', () => {
     }
   })
 
-  it('the file behind the link in /etc/nixos', () => {
+  it('follows the symlink in /etc/nixos', () => {
     const files = {
       'etc/nixos/configuration.nix': '-> ../../home/alice/nixos/pc.nix',
       'home/alice/nixos/pc.nix': MODULE
@@ -59,7 +59,7 @@ describe('without a flake', () => {
     expect(build(files, 'home/alice/nixos/pc.nix', { root: true })).toEqual({ kind: 'default' })
   })
 
-  it('a configuration elsewhere: by its name, or as it is a whole system', () => {
+  it('recognizes a configuration elsewhere by its name or by system.stateVersion', () => {
     expect(build({ 'a/configuration.nix': MODULE }, 'a/configuration.nix')).toEqual({
       kind: 'file',
       path: '/a/configuration.nix'
@@ -67,7 +67,7 @@ describe('without a flake', () => {
     expect(build({ 'a/pc.nix': SYSTEM }, 'a/pc.nix')).toEqual({ kind: 'file', path: '/a/pc.nix' })
   })
 
-  it('that of $NIXOS_CONFIG, and what it imports', () => {
+  it('builds $NIXOS_CONFIG for it and its imports', () => {
     const files = { 'a/pc.nix': '{ imports = [ ./vfio.nix ]; }', 'a/vfio.nix': MODULE }
     for (const name of Object.keys(files)) {
       expect(build(files, name, { config: 'a/pc.nix' })).toEqual({
@@ -77,14 +77,14 @@ describe('without a flake', () => {
     }
   })
 
-  it('unknown for a module that nothing imports', () => {
+  it('is unknown for a module that nothing imports', () => {
     expect(build({ 'a/vfio.nix': MODULE }, 'a/vfio.nix')).toEqual({
       kind: 'part',
       path: '/a/vfio.nix'
     })
   })
 
-  it('a flake of something else is none: a shell, or one outside of the repository', () => {
+  it('ignores flakes without NixOS systems and flakes outside the repository', () => {
     const shell = '{ outputs = { nixpkgs, ... }: { devShells = { }; }; }'
     const files = { 'a/flake.nix': shell, 'a/configuration.nix': MODULE }
     expect(build(files, 'a/configuration.nix').kind).toBe('file')
@@ -118,7 +118,7 @@ describe('in a flake', () => {
     expect(host(outputs, pc, 'f/configuration.nix')).toEqual(['/f', 'pc', ['pc']])
   })
 
-  it('the one that lists the file, or a module that imports it', () => {
+  it('builds the system that lists the file or a module that imports it', () => {
     const files = {
       'f/laptop.nix': '{ imports = [ ./gpu ]; }',
       'f/gpu/default.nix': MODULE,
@@ -131,7 +131,7 @@ describe('in a flake', () => {
     expect(host(outputs, files, 'f/desktop/default.nix')).toEqual(['/f', 'desktop', hosts])
   })
 
-  it('of several that have the file, the one of its networking.hostName', () => {
+  it('chooses between several systems with the file by networking.hostName', () => {
     const outputs = two('./configuration.nix', './configuration.nix')
     const named = { 'f/configuration.nix': '{ networking.hostName = "desktop"; }' }
     const hosts = ['laptop', 'desktop']
@@ -141,14 +141,14 @@ describe('in a flake', () => {
     expect(host(outputs, other, 'f/configuration.nix')).toEqual(['/f', undefined, hosts])
   })
 
-  it('unknown where the names are computed', () => {
+  it('is unknown if the names of the systems are computed', () => {
     const outputs = 'nixosConfigurations = nixpkgs.lib.genAttrs [ "pc" ] (name: { });'
     expect(host(outputs, pc, 'f/configuration.nix')).toEqual(['/f', undefined, []])
     const more = 'nixosConfigurations.pc = 1; nixosConfigurations.${x} = 2;'
     expect(host(more, pc, 'f/configuration.nix')).toEqual(['/f', undefined, ['pc']])
   })
 
-  it('that of /etc/nixos is what NixOS builds, whatever is in it', () => {
+  it('uses the flake in /etc/nixos whatever it contains', () => {
     const files = { 'etc/nixos/flake.nix': '{ }', 'etc/nixos/configuration.nix': MODULE }
     expect(build(files, 'etc/nixos/configuration.nix', { root: true })).toEqual({
       kind: 'flake',

@@ -1,4 +1,4 @@
-// Whatever disks a machine has and however a guest names one: no guest gets a disk that the host uses.
+// For generated machines and guests: no guest gets a disk that the host uses.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -48,7 +48,7 @@ const asked = fc.record({
 })
 type Asked = { volume: number; name: number; spelling: number; element: number }
 
-/** A guest that names a volume in one way or another. */
+/** A guest that names a volume in one of several ways. */
 function guestWith({ volumes }: DiskMachine, it: Asked): { volume: Volume; xml: string } {
   const volume = volumes[it.volume % volumes.length] as Volume
   const names = [volume.name, `block/${volume.number}`, ...volume.links]
@@ -72,7 +72,7 @@ function judge(machine: DiskMachine, xml: string, source: Source, isDump = false
   return judgeDisks(passedDisks(document.value.root), host)
 }
 
-/** The machine as a dump of it tells. */
+/** The machine as read from its dump. */
 function dumped(source: Source): Source {
   const recording: Recording = new Map()
   readMachine(recordingSource(source, recording))
@@ -81,7 +81,7 @@ function dumped(source: Source): Source {
   return recordedSource(parsed.value)
 }
 
-test('what is planned gives no guest a disk that the host uses, and what is free is not refused', () => {
+test('refuses every disk that the host uses, and no free disk', () => {
   let taken = 0
   let free = 0
   fc.assert(
@@ -94,13 +94,13 @@ test('what is planned gives no guest a disk that the host uses, and what is free
     }),
     { numRuns: 1000, seed }
   )
-  // Else nothing would have been tried.
+  // Otherwise nothing was tested.
   expect(taken).toBeGreaterThan(200)
   expect(free).toBeGreaterThan(200)
 })
 
-test('with a dump of the machine, what is not refused is told', () => {
-  let told = 0
+test('notes every used disk that it can not refuse with a dump of the machine', () => {
+  let noted = 0
   let refused = 0
   fc.assert(
     fc.property(diskMachines, asked, (machine, it) => {
@@ -109,7 +109,7 @@ test('with a dump of the machine, what is not refused is told', () => {
       if (machine.taken.has(volume)) {
         if (used.length > 0) refused++
         else {
-          told++
+          noted++
           expect(notes.map(note => note.code)).toContain('DISK_NOT_IN_DUMP')
         }
       } else if (!machine.hasSpare) expect(used).toEqual([])
@@ -117,5 +117,5 @@ test('with a dump of the machine, what is not refused is told', () => {
     { numRuns: 600, seed }
   )
   expect(refused).toBeGreaterThan(50)
-  expect(told).toBeGreaterThan(50)
+  expect(noted).toBeGreaterThan(50)
 })

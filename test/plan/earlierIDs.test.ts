@@ -1,4 +1,4 @@
-// IDs that a configuration gives to vfio-pci already, on machines where that holds, or not.
+// IDs that a configuration already gives to vfio-pci, on machines where vfio-pci has the devices or not.
 
 import { expect, it } from 'vitest'
 import type { Machine } from '../../src/machine/machine.ts'
@@ -6,7 +6,7 @@ import { chooseDevices } from '../../src/plan/devices.ts'
 import { placeEarlierIDs } from '../../src/plan/legacy/movedIDs.ts'
 import { machineCalled } from '../machine/support/machines.ts'
 
-/** A machine whose devices at these addresses belong to vfio-pci. */
+/** A machine where vfio-pci has the devices at these addresses. */
 function machine(name: string, ...bound: string[]): Machine {
   const read = machineCalled(name)
   const devices = read.devices.map(it =>
@@ -15,7 +15,7 @@ function machine(name: string, ...bound: string[]): Machine {
   return { ...read, devices }
 }
 
-/** What keeps the IDs from being moved. */
+/** The problems with moving the IDs. */
 function refused(given: Machine, ids: readonly string[], named: readonly string[] = []): string[] {
   const { settings, inForce } = placeEarlierIDs(given, ids, named)
   const choice = chooseDevices(given, settings, { gpus: [], confirmed: [], inForce })
@@ -24,18 +24,18 @@ function refused(given: Machine, ids: readonly string[], named: readonly string[
 
 const ONLY = ['10de:1b80', '10de:10f0']
 
-it('the only card is lost to the host, unless it lives without it already', () => {
+it('refuses the only card unless vfio-pci has it already', () => {
   expect(refused(machine('single-gpu'), ONLY)).toEqual(['ONLY_DISPLAY'])
   expect(refused(machine('single-gpu', '0000:0a:00.1'), ONLY)).toEqual(['ONLY_DISPLAY'])
   expect(refused(machine('single-gpu', '0000:0a:00.0', '0000:0a:00.1'), ONLY)).toEqual([])
 })
 
-it('the same where our options name it, which were those of somebody else', () => {
+it('checks IDs that options already name in the same way', () => {
   expect(refused(machine('single-gpu'), [], ONLY)).toEqual(['ONLY_DISPLAY'])
   expect(refused(machine('single-gpu', '0000:0a:00.0'), [], ONLY)).toEqual([])
 })
 
-it('of two equal cards the host keeps the one that its driver has', () => {
+it('of two equal cards, keeps the one with its own driver for the host', () => {
   const ids = ['10de:2484', '10de:228b']
   const placed = placeEarlierIDs(machine('two-identical', '0000:0a:00.0', '0000:0a:00.1'), ids, [])
   expect(placed.settings).toEqual({
@@ -46,19 +46,19 @@ it('of two equal cards the host keeps the one that its driver has', () => {
     ]
   })
   expect(placed.twins.map(it => it.address)).toEqual(['0000:01:00.0', '0000:01:00.1'])
-  // Nobody knows which of them is meant while the driver has both.
+  // While the driver has both cards, it is unknown which is meant.
   const both = machine('two-identical')
   expect(placeEarlierIDs(both, ids, []).settings).toEqual({ devices: ids, addresses: [] })
   expect(refused(both, ids)).toEqual(['ONLY_DISPLAY'])
 })
 
-it('the sound of a card that stays is not given away with that of another', () => {
+it('keeps the sound function of a host card with the same ID as another', () => {
   const ids = ['1002:73bf', '1002:ab28']
   expect(placeEarlierIDs(machine('shared-audio-id'), ids, []).settings).toEqual({
     devices: ['1002:73bf'],
     addresses: [{ address: '0000:03:00.1', id: '1002:ab28' }]
   })
-  // What our option says already is the person's own word.
+  // IDs in virtualisation.vfio.devices are the user's choice.
   expect(placeEarlierIDs(machine('shared-audio-id'), [], ids).settings).toEqual({
     devices: ids,
     addresses: []

@@ -1,4 +1,4 @@
-// The disks of a guest against a machine and a configuration.
+// Compares the disks of a guest with a machine and a configuration.
 
 import { expect, test } from 'vitest'
 import { sourceFile } from '../../src/configuration/files.ts'
@@ -13,7 +13,7 @@ import { sourceFrom } from '../machine/support/tree.ts'
 const SATA = 'pci0000:00/0000:00:17.0/ata1/host0/target0:0:0'
 const USB = 'pci0000:00/0000:00:14.0/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0'
 
-/** The root is on sda; sdb is free, sdc is a stick, and sdd holds something. */
+/** The root is on sda, sdb is free, sdc is a USB stick, and sdd has unused content. */
 const TREE: Record<string, string> = {
   ...disk('sda', '8:0', `${SATA}/0:0:0:0/block/sda`, 'S:disk/by-id/ata-A\n'),
   ...disk(
@@ -62,7 +62,7 @@ function hostOf(configuration: string, more: Partial<DiskHost> = {}, tree = TREE
   }
 }
 
-/** What comes of the disks: `used PATH: uses`, or the code of a note. */
+/** The result for the disks: `used PATH: uses`, or the code of a note. */
 function judged(disks: readonly PassedDisk[], host: DiskHost): string[] {
   const { used, notes } = judgeDisks(disks, host)
   return [
@@ -84,19 +84,19 @@ const block = (path: string, host = hostOf(''), more = '') =>
 
 // ---- the machine
 
-test('what is mounted, and the disk around it', () => {
+test('a mounted partition and its disk are used', () => {
   expect(block('/dev/sda1')).toEqual(['used /dev/sda1: mount /'])
   expect(block('/dev/disk/by-id/ata-A')).toEqual(['used /dev/disk/by-id/ata-A: mount /'])
   expect(block('/dev/disk/by-uuid/2-2')).toEqual([])
   expect(block('/dev/disk/by-id/ata-B')).toEqual([])
 })
 
-test('a link somewhere else', () => {
+test('follows symlinks', () => {
   const follow = (it: string) => (it === '/home/a/disk' ? '/dev/sda' : it)
   expect(block('/home/a/disk', hostOf('', { follow }))).toEqual(['used /home/a/disk: mount /'])
 })
 
-test('what can only be read is told, discs are not', () => {
+test('notes read-only disks except optical discs', () => {
   expect(block('/dev/sda', hostOf(''), '<readonly/>')).toEqual(['DISK_READ /dev/sda'])
   expect(element("<disk type='block' device='cdrom'><source dev='/dev/sr0'/></disk>")).toEqual([])
   expect(element("<disk type='block' device='floppy'><source dev='/dev/sda'/></disk>")).toEqual([
@@ -104,13 +104,13 @@ test('what can only be read is told, discs are not', () => {
   ])
 })
 
-test('images are nobody else’s business', () => {
+test('ignores image files', () => {
   const image = "<disk type='file'><source file='/var/lib/libvirt/images/a.qcow2'/></disk>"
   expect(element(image)).toEqual([])
   expect(element(image, hostOf('', { machine: undefined }))).toEqual([])
 })
 
-test('a file that the host has for swap, or mounts', () => {
+test('a swap file and a mounted image are used', () => {
   const host = hostOf(
     'swapDevices = [ { device = "/var/swap"; } ];\n' +
       'fileSystems."/a" = { device = "/var/a.img"; options = [ "loop" ]; };'
@@ -121,11 +121,11 @@ test('a file that the host has for swap, or mounts', () => {
   expect(file('/var/lib/../a.img')).toEqual(['used /var/lib/../a.img: mount /a'])
   expect(file('/var/a.img', '<readonly/>')).toEqual(['DISK_READ /var/a.img'])
   expect(file('/var/b.img')).toEqual([])
-  // Such files are no disks that a dump would have to show.
+  // A dump does not have to contain such files.
   expect(block('/dev/sda2', { ...host, isDump: true })).toEqual([])
 })
 
-test('a disk that the host may use', () => {
+test('notes disks that the host may use', () => {
   expect(block('/dev/sdc')).toEqual(['DISK_REMOVABLE /dev/sdc'])
   expect(block('/dev/sdd')).toEqual(['DISK_DORMANT /dev/sdd'])
   expect(block('/dev/sdz')).toEqual(['DISK_MISSING /dev/sdz'])
@@ -144,14 +144,14 @@ test('a disk that the host may use', () => {
   expect(note).toMatchObject({ link: '/dev/disk/by-id/ata-B', others: ['sda'] })
 })
 
-test('a pool of ZFS, and nobody says where', () => {
+test('notes disks that may be in a ZFS pool on unknown disks', () => {
   const tree = { ...TREE, '/proc/self/mountinfo': '1 0 0:31 / / rw - zfs rpool/root rw\n' }
   expect(block('/dev/disk/by-id/ata-B', hostOf('', {}, tree))).toEqual([
     'DISK_MAY_BE_POOL /dev/disk/by-id/ata-B'
   ])
 })
 
-test('SCSI and USB devices', () => {
+test('finds SCSI and USB devices', () => {
   const scsi = (unit: string) =>
     element(
       `<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host0'/><address bus='0' target='${unit}' unit='0'/></source></hostdev>`
@@ -193,7 +193,7 @@ const poolOf = (xml: string) => {
   return document.ok ? readPool(document.value.root) : undefined
 }
 
-test('a volume of a pool', () => {
+test('finds the disk of a volume in a known pool', () => {
   const called = (xml: string) => hostOf('', { poolCalled: () => poolOf(xml) })
   const disks = called("<pool type='disk'><name>p</name><target><path>/dev</path></target></pool>")
   const files = called("<pool type='dir'><target><path>/var/lib/images</path></target></pool>")
@@ -206,7 +206,7 @@ test('a volume of a pool', () => {
   ])
 })
 
-test('a volume of a pool of which nobody says anything', () => {
+test('guesses the disk of a volume in an unknown pool', () => {
   expect(volume('p', 'sda1')).toEqual(['used the volume sda1 of the pool p: mount /'])
   expect(volume('default', 'win10.qcow2')).toEqual([])
   expect(volume('vg', 'win10')).toEqual(['VOLUME_UNSEEN the volume win10 of the pool vg'])
@@ -223,7 +223,7 @@ test('a volume of a pool of which nobody says anything', () => {
 
 // ---- the configuration
 
-test('what the configuration uses, though it is not mounted now', () => {
+test('a disk of the configuration is used even if it is not mounted', () => {
   const text =
     'fileSystems."/data" = { device = "/dev/disk/by-id/ata-B"; options = [ "noauto" ]; };'
   expect(block('/dev/sdb', hostOf(text))).toEqual(['used /dev/sdb: mount /data'])
@@ -234,7 +234,7 @@ test('what the configuration uses, though it is not mounted now', () => {
   expect(block('/dev/sda2', hostOf(part))).toEqual(['used /dev/sda2: luks x'])
 })
 
-test('by its text alone, on another machine', () => {
+test('uses only the configuration for another machine', () => {
   const other = (text: string) => hostOf(text, { machine: undefined })
   const text = 'fileSystems."/data".device = "/dev/disk/by-id/ata-X-part2";'
   expect(block('/dev/disk/by-id/ata-X', other(text))).toEqual([
@@ -248,22 +248,22 @@ test('by its text alone, on another machine', () => {
   ])
 })
 
-test('a boot loader before all partitions takes none of them', () => {
+test('a boot loader before the partitions uses none of them', () => {
   const text = 'boot.loader.grub.device = "/dev/sdb";'
   expect(block('/dev/sdb', hostOf(text))).toEqual(['used /dev/sdb: boot'])
   const other = { machine: undefined }
   expect(block('/dev/sdb1', hostOf(text, other))).toEqual(['DISK_UNSEEN /dev/sdb1'])
 })
 
-test('another boot entry', () => {
+test('notes disks of another boot entry', () => {
   const text = 'specialisation.nas.configuration.fileSystems."/data".device = "/dev/sdb";'
   expect(block('/dev/sdb', hostOf(text, { entry: 'vfio' }))).toEqual(['DISK_OF_ENTRY /dev/sdb'])
   expect(block('/dev/sdb', hostOf(text, { entry: 'nas' }))).toEqual(['used /dev/sdb: mount /data'])
-  // A guest for all entries is also in that one.
+  // A guest for every entry is in that entry too.
   expect(block('/dev/sdb', hostOf(text))).toEqual(['used /dev/sdb: mount /data'])
 })
 
-test('members of a pool that the configuration imports', () => {
+test('members of an imported pool are used', () => {
   const member = (label: string) => ({
     ...TREE,
     '/run/udev/data/b8:16': `S:disk/by-id/ata-B\nE:ID_FS_TYPE=zfs_member\n${label}`
@@ -276,7 +276,7 @@ test('members of a pool that the configuration imports', () => {
   expect(uses('E:ID_FS_LABEL=other\n')).toEqual([`DISK_DORMANT ${path}`])
 })
 
-test('in a dump the names are missing', () => {
+test('notes disks whose names a dump does not contain', () => {
   const tree = Object.fromEntries(
     Object.entries(TREE).filter(([path]) => !path.startsWith('/run/udev'))
   )
@@ -286,7 +286,7 @@ test('in a dump the names are missing', () => {
   ])
   expect(block('/dev/sdz', dump(''))).toEqual(['DISK_MISSING /dev/sdz'])
   expect(block('/dev/sda', dump(''))).toEqual(['used /dev/sda: mount /'])
-  // The root is mounted, so it is known which disk that is.
+  // The root is mounted, so its disk is known.
   const root = 'fileSystems."/".device = "/dev/disk/by-uuid/1-1";'
   expect(block('/dev/sdb', dump(root))).toEqual(['DISK_RENUMBERED /dev/sdb'])
   const data = 'fileSystems."/data".device = "/dev/disk/by-uuid/9-9";'
@@ -319,7 +319,7 @@ test.each([
   expect(systemFolderAt(folder)).toBe(expected)
 })
 
-test('a shared folder of the system, with write access only', () => {
+test('refuses writable system folders only', () => {
   const share = (dir: string, more = '') =>
     element(`<filesystem type='mount'><source dir='${dir}'/><target dir='a'/>${more}</filesystem>`)
   expect(share('/')).toEqual(['used /: /'])

@@ -1,4 +1,4 @@
-// What a guest needs, as settings: what the configuration and the machine allow of it.
+// The needs of a guest as settings, as far as the configuration and the machine allow.
 
 import { expect, test } from 'vitest'
 import { deriveNeeds } from '../../src/guests/needs/needs.ts'
@@ -12,17 +12,17 @@ import { machineCalled } from '../machine/support/machines.ts'
 
 const X570 = machineCalled('x570-two-makers')
 
-/** What is set for a guest with nothing but this, and the codes of what is told. */
+/** The settings for a guest with only these needs, and the codes of the notes. */
 function settled(
   inner: string,
   more: {
-    said?: Settings
+    requested?: Settings
     configuration?: string
     machine?: Machine | undefined
     prefix?: string[]
   } = {}
 ) {
-  const { said = {}, configuration = '{ }', prefix = [] } = more
+  const { requested = {}, configuration = '{ }', prefix = [] } = more
   const host: GuestHost = {
     machine: 'machine' in more ? more.machine : X570,
     configuration: parseDocument(configuration),
@@ -33,7 +33,7 @@ function settled(
   const { settings, devices, notes } = settingsForGuest(
     'a',
     deriveNeeds(documentOf(xml).root),
-    said,
+    requested,
     host
   )
   const { guests, ...rest } = settings
@@ -53,17 +53,17 @@ const pages = (size: string) =>
   `<memory unit='GiB'>4</memory><memoryBacking><hugepages><page size='${size}'/></hugepages></memoryBacking>`
 const evdev = args('-object', 'input-linux,id=k,evdev=/dev/input/event0,foo=bar')
 
-test('what the person said goes first, and grows', () => {
-  const said: Settings = {
+test('requested settings take precedence, and their lists grow', () => {
+  const requested: Settings = {
     users: ['alice'],
     sharedMemoryFiles: [{ name: 'lg', mode: '0600' }],
     deviceACL: ['/dev/a'],
     hugepages: { pageSize: '2M', numPages: 7 }
   }
   const shmem = "<devices><shmem name='lg'/><shmem name='scream'/></devices>"
-  expect(settled(shmem + pages('1048576') + evdev, { said })).toEqual({
+  expect(settled(shmem + pages('1048576') + evdev, { requested })).toEqual({
     settings: {
-      ...said,
+      ...requested,
       sharedMemoryFiles: [{ name: 'lg', mode: '0600' }, { name: 'scream' }],
       deviceACL: ['/dev/input/event0', '/dev/a']
     },
@@ -71,7 +71,7 @@ test('what the person said goes first, and grows', () => {
   })
 })
 
-test('devices that the configuration gives away already are none', () => {
+test('leaves out devices that the configuration already gives away', () => {
   const after = (configuration: string, prefix: string[] = []) =>
     settled(hostdev(1), { configuration, prefix }).devices
   expect(after('{ }')).toEqual(['0000:01:00.0'])
@@ -84,7 +84,7 @@ test('devices that the configuration gives away already are none', () => {
   expect(after(special, ['specialisation', 'vfio', 'configuration'])).toBeUndefined()
 })
 
-test('virtual functions are to be taken later, whatever the configuration gives away', () => {
+test('includes virtual functions whatever the configuration gives away', () => {
   const machine = machineCalled('virtual-functions')
   const address = (bus: number, slot: number, part: number) =>
     `<source><address bus='${bus}' slot='${slot}' function='${part}'/></source>`
@@ -94,7 +94,7 @@ test('virtual functions are to be taken later, whatever the configuration gives 
   expect(of(first)).toEqual({
     settings: {},
     devices: ['0000:00:02.1'],
-    // Its card is no part of it.
+    // The rest of its card is not included.
     notes: ['VIRTUAL_FUNCTIONS_UNMADE']
   })
   const given = '{ virtualisation.vfio = { bindAtBoot = false; devices = [ "8086:4692" ]; }; }'
@@ -112,7 +112,7 @@ test('virtual functions are to be taken later, whatever the configuration gives 
   })
 })
 
-test('a virtual function that says it is not managed is told, unless something else prepares it', () => {
+test('notes an unmanaged virtual function unless something else prepares it', () => {
   const machine = machineCalled('virtual-functions')
   const of = (managed: string, more: Partial<PciDevice> = {}) => {
     const inner = `<hostdev type='pci'${managed}><source><address slot='2' function='1'/></source></hostdev>`
@@ -137,12 +137,12 @@ test('a virtual function that says it is not managed is told, unless something e
   expect(of(no, { driver: 'i915' })).toEqual([['NOT_MANAGED'], own])
   expect(of(no, vfio)).toEqual([[], []])
   expect(of(no, { reservedFor: 'vfio-pci' })).toEqual([[], []])
-  // A vGPU of NVIDIA has to stay with the driver that makes it one.
+  // An NVIDIA vGPU has to keep the driver that makes it a vGPU.
   expect(of(no, { driver: 'nvidia' })).toEqual([[], []])
   expect(of('', { driver: 'nvidia' })).toEqual([[], []])
 })
 
-test('an interface of another machine needs nothing set up, as it is a virtual function', () => {
+test('needs no options for an interface on another machine', () => {
   const inner = (name: string) =>
     `<devices><${name} type='${name === 'hostdev' ? 'pci' : 'hostdev'}'><source><address bus='1'/></source></${name}></devices>`
   expect(settled(inner('interface'), { machine: undefined }).notes).toEqual([])
@@ -166,16 +166,16 @@ test.each([
   expect(notes).toEqual(expected ? [] : ['VIRTUAL_FUNCTIONS_UNMADE'])
 })
 
-test('devices that stay with the host until a guest starts have to be taken from it', () => {
-  const said: Settings = { bindAtBoot: false }
+test('notes unmanaged devices that are bound when the guest starts', () => {
+  const requested: Settings = { bindAtBoot: false }
   const configuration = '{ virtualisation.vfio.bindAtBoot = false; }'
-  expect(settled(hostdev(1, 'no'), { said }).notes).toContain('NOT_MANAGED')
+  expect(settled(hostdev(1, 'no'), { requested }).notes).toContain('NOT_MANAGED')
   expect(settled(hostdev(1, 'no'), { configuration }).notes).toContain('NOT_MANAGED')
-  expect(settled(hostdev(1), { said }).notes).not.toContain('NOT_MANAGED')
+  expect(settled(hostdev(1), { requested }).notes).not.toContain('NOT_MANAGED')
   expect(settled(hostdev(1, 'no')).notes).not.toContain('NOT_MANAGED')
 })
 
-test('a device by QEMU alone opens its group for it', () => {
+test('adds the VFIO group of a device in a QEMU argument to deviceACL', () => {
   expect(settled(args('-device', 'vfio-pci,host=01:00.0'))).toEqual({
     settings: { deviceACL: ['/dev/vfio/vfio', '/dev/vfio/14'] },
     devices: ['0000:01:00.0'],
@@ -183,18 +183,18 @@ test('a device by QEMU alone opens its group for it', () => {
   })
 })
 
-test('input devices of QEMU alone, where it does not run as root', () => {
+test('notes input devices if QEMU does not run as root', () => {
   const configuration = '{ virtualisation.libvirtd.qemu.runAsRoot = false; }'
   expect(settled(evdev, { configuration }).notes).toEqual(['INPUT_GROUP'])
   expect(settled(evdev).notes).toEqual([])
 })
 
-test('a path that the option does not take', () => {
+test('notes a path that deviceACL does not accept', () => {
   const node = args('-drive', 'file=/dev/../etc/shadow')
   expect(settled(node)).toEqual({ settings: {}, notes: ['NODE_UNUSABLE'] })
 })
 
-test('huge pages that the processor does not have', () => {
+test('notes huge pages that the processor does not support', () => {
   const cpu = { ...X570.cpu, hasHugePages1G: false }
   expect(settled(pages('1048576'), { machine: { ...X570, cpu } })).toEqual({
     settings: {},
@@ -205,7 +205,7 @@ test('huge pages that the processor does not have', () => {
   })
 })
 
-test('huge pages without a size are those that the configuration has', () => {
+test('uses the page size of the configuration if the guest has none', () => {
   const backing = "<memory unit='GiB'>4</memory><memoryBacking><hugepages/></memoryBacking>"
   const configuration =
     '{ virtualisation.hugepages = { enable = true; pageSize = "1G"; numPages = 2; }; }'
@@ -214,7 +214,7 @@ test('huge pages without a size are those that the configuration has', () => {
   })
 })
 
-test('of a machine that is not known, only what the guest says', () => {
+test('uses only the needs of the guest if the machine is unknown', () => {
   const pins = "<cputune><vcpupin vcpu='0' cpuset='2-3'/></cputune>"
   const guest = `<memory unit='GiB'>999</memory>${pins}${hostdev(1)}`
   expect(settled(guest, { machine: undefined })).toEqual({
@@ -223,19 +223,19 @@ test('of a machine that is not known, only what the guest says', () => {
   })
 })
 
-test('processors: the host keeps what is not the guest’s alone', () => {
+test('the host keeps the processors that are not only for the guest', () => {
   const tune = (inner: string) => `<cputune><vcpupin vcpu='0' cpuset='2-9'/>${inner}</cputune>`
   expect(settled(tune(''))).toMatchObject({ hostCPUs: '0-1,10-15', notes: ['HOST_CPUS'] })
   expect(settled(tune("<emulatorpin cpuset='0,2'/>"))).toMatchObject({ hostCPUs: '0-2,10-15' })
   expect(settled(tune("<iothreadpin iothread='1' cpuset='9'/>"))).toMatchObject({
     hostCPUs: '0-1,9-15'
   })
-  const said = (value: string) => `{ virtualisation.vfio.guests.a.hostCPUs = "${value}"; }`
-  expect(settled(tune(''), { configuration: said('0,1,10-15') }).notes).toEqual([])
-  expect(settled(tune(''), { configuration: said('0') }).notes).toEqual(['HOST_CPUS_OTHER'])
+  const setting = (value: string) => `{ virtualisation.vfio.guests.a.hostCPUs = "${value}"; }`
+  expect(settled(tune(''), { configuration: setting('0,1,10-15') }).notes).toEqual([])
+  expect(settled(tune(''), { configuration: setting('0') }).notes).toEqual(['HOST_CPUS_OTHER'])
 })
 
-test('kvmfr that the configuration has already', () => {
+test('notes other kvmfr devices in the configuration', () => {
   const guest = args('-object', 'memory-backend-file,id=a,mem-path=/dev/kvmfr0,size=64M')
   const devices = (inner: string) => `{ virtualisation.kvmfr.devices = [ ${inner} ]; }`
   expect(settled(guest).notes).toEqual([])
@@ -243,19 +243,19 @@ test('kvmfr that the configuration has already', () => {
   expect(settled(guest, { configuration: devices('{ size = 32; }') }).notes).toEqual(['KVMFR_SAID'])
 })
 
-test('an interface of the host', () => {
+test('notes interfaces of the host', () => {
   const card = (dev: string) =>
     settled(`<devices><interface type='direct'><source dev='${dev}'/></interface></devices>`).notes
   expect(card('enp6s0')).toEqual(['INTERFACE'])
 })
 
-test('what libvirt starts by itself needs no word', () => {
+test('has no note for networks that libvirt starts itself', () => {
   const network =
     "<devices><interface type='network'><source network='default'/></interface></devices>"
   expect(settled(network)).toEqual({ settings: {}, notes: [] })
 })
 
-test('a bridge that is there, or named anywhere but in a comment', () => {
+test('accepts a bridge that exists or is named outside comments', () => {
   const bridge = "<devices><interface type='bridge'><source bridge='br0'/></interface></devices>"
   const notes = (configuration: string, bridges: string[] = []) =>
     settled(bridge, { configuration, machine: { ...X570, bridges } }).notes

@@ -1,10 +1,10 @@
-// Which disks a configuration uses, by its text.
+// The disks that a configuration uses, read from its text.
 
 import { expect, test } from 'vitest'
 import { sourceFile } from '../../src/configuration/files.ts'
 import { hostDevices } from '../../src/plan/disks/hostDevices.ts'
 
-/** `kind name device:line entry`, one for each device. */
+/** Each device as `kind name device:line entry`. */
 function devicesIn(text: string): string[] {
   return hostDevices([sourceFile('/a.nix', text)]).map(it =>
     [it.kind, it.name, `${it.device}:${it.at.line}`, it.entry].filter(Boolean).join(' ')
@@ -99,7 +99,7 @@ test.each([
   expect(inModule(body)).toEqual(expected)
 })
 
-test('variables of the same file, and functions that are called', () => {
+test('follows variables of the same file and arguments of functions', () => {
   expect(
     devicesIn(`{ lib, ... }:
 let
@@ -123,7 +123,7 @@ in
   ])
 })
 
-test('variables that hold themselves come to an end', () => {
+test('terminates for variables that contain themselves', () => {
   expect(
     devicesIn(`{ ... }:
 let

@@ -7,7 +7,7 @@ const load = (text: string, files: Record<string, string>) =>
   configurationFrom({ [TARGET]: text, ...files })
 
 describe('a configuration', () => {
-  it('finds the folder of ours by the stamp on its default.nix', () => {
+  it('finds the folder of installed modules by the stamp of its default.nix', () => {
     const files = { '/etc/nixos/modules/gpu/default.nix': stamp('1.0.0', '{ }\n') }
     expect(load('{ imports = [ ./modules/gpu ]; }', files)).toMatchObject({
       installedFolders: [{ path: '/etc/nixos/modules/gpu', importer: TARGET }],
@@ -15,7 +15,7 @@ describe('a configuration', () => {
     })
   })
 
-  it('finds a declaration of our options elsewhere, through other imports', () => {
+  it('finds declarations of the options in indirect imports', () => {
     const files = {
       '/etc/nixos/hosts/pc.nix': '{ imports = [ ../lib/vfio.nix ]; }',
       '/etc/nixos/lib/vfio.nix':
@@ -28,7 +28,7 @@ describe('a configuration', () => {
     })
   })
 
-  it('takes the use of an option for no declaration, and follows loops once', () => {
+  it('does not take definitions for declarations, and follows loops once', () => {
     const files = {
       '/etc/nixos/a.nix': '{ imports = [ ./b.nix ]; virtualisation.vfio.enable = true; }',
       '/etc/nixos/b.nix': '{ imports = [ ./a.nix ./missing.nix ]; }'
@@ -40,7 +40,7 @@ describe('a configuration', () => {
 })
 
 describe('walkImports', () => {
-  it('names the imports that it did not follow, but for modules of NixOS itself', () => {
+  it('lists the imports that it did not follow, except modules of NixOS', () => {
     const text = `{ inputs, lib, modulesPath, ... }: {
       imports = [
         ./here.nix

@@ -1,5 +1,4 @@
-// Whatever machine it is and whatever is asked for: the host keeps its disk, its network, its keyboard
-// and a display.
+// For generated machines and requests: the host keeps its disk, network, keyboard and a display.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -9,7 +8,7 @@ import type { Settings } from '../../src/settings/settings.ts'
 import { type Generated, generated } from '../machine/support/generated.ts'
 import { seed } from '../support/seed.ts'
 
-/** What the host would miss. */
+/** What the host would lose. */
 function losses(it: Generated, passed: ReadonlySet<string>): string[] {
   const isGone = (all: ReadonlySet<string>) =>
     [...all].some(at => passed.has(at)) && [...all].every(at => passed.has(at))
@@ -22,14 +21,14 @@ function losses(it: Generated, passed: ReadonlySet<string>): string[] {
   ]
 }
 
-/** All devices that the settings take from the host: an ID takes each that has it. */
+/** All devices that the settings take from the host: an ID takes every device that has it. */
 function takenBy({ ids }: Generated, { devices = [], addresses = [] }: Settings): Set<string> {
   const places = addresses.map(it => (typeof it === 'string' ? it : it.address))
   const byID = [...ids].filter(([, id]) => devices.includes(id)).map(([address]) => address)
   return new Set([...places, ...byID])
 }
 
-test('a card that is proposed takes nothing that the host needs', () => {
+test('proposes no card that the host needs', () => {
   let proposed = 0
   fc.assert(
     fc.property(generated, it => {
@@ -44,11 +43,11 @@ test('a card that is proposed takes nothing that the host needs', () => {
     }),
     { numRuns: 1000, seed }
   )
-  // Else nothing would have been tried.
+  // Otherwise nothing was tested.
   expect(proposed).toBeGreaterThan(100)
 })
 
-test('what is accepted takes nothing that the host needs, and no more than was said', () => {
+test('accepts only devices that the host can spare and that were requested', () => {
   let accepted = 0
   let separate = 0
   const asked = fc.record({
@@ -78,17 +77,17 @@ test('what is accepted takes nothing that the host needs, and no more than was s
       if (!choice.ok) return
       const taken = takenBy(it, choice.value.settings)
       const lost = losses(it, taken)
-      // The usual boot entry has a picture then.
+      // The default boot entry still has a picture.
       if (specialisation !== undefined && lost.includes('display')) separate++
       expect(lost.filter(at => specialisation === undefined || at !== 'display')).toEqual([])
       const isFirstPhase = choice.value.decisions.some(at => at.code === 'FIRST_PHASE')
       if (isFirstPhase || gpus.length === 0) return
       accepted++
-      const said = takenBy(it, settings)
+      const requested = takenBy(it, settings)
       const whole = candidateCards(it.machine)
         .filter(at => gpus.includes(at.card.display.address))
         .flatMap(at => at.card.functions.map(device => device.address))
-      expect([...taken].sort()).toEqual([...new Set([...said, ...whole])].sort())
+      expect([...taken].sort()).toEqual([...new Set([...requested, ...whole])].sort())
     }),
     { numRuns: 2000, seed }
   )
@@ -96,7 +95,7 @@ test('what is accepted takes nothing that the host needs, and no more than was s
   expect(separate).toBeGreaterThan(20)
 })
 
-test('together with what is given away already it takes nothing that the host still has', () => {
+test('counts devices that are already given away', () => {
   let accepted = 0
   let more = 0
   const asked = fc.record({ given: fc.array(fc.nat(), { maxLength: 3 }), address: fc.nat() })
@@ -124,14 +123,14 @@ test('together with what is given away already it takes nothing that the host st
   expect(more).toBeGreaterThan(100)
 })
 
-test('in order to lock nobody out, it does not refuse what is harmless', () => {
+test('does not refuse harmless requests', () => {
   fc.assert(
     fc.property(generated, fc.nat(), (it, n) => {
       const address = it.endpoints[n % it.endpoints.length] ?? ''
       const settings = { addresses: [address] }
       const choice = chooseDevices(it.machine, settings, { gpus: [], confirmed: [address] })
       const needed = losses(it, new Set([address])).length > 0
-      // The last display that a guest may have already is not given for good either.
+      // If guests already have the last display, it is not refused again.
       const isDisplay = it.machine.devices.some(
         at => at.address === address && at.class.startsWith('03')
       )

@@ -17,10 +17,10 @@ const plan = (
   const result = planModules({ path: '/etc/nixos/vfio', listing }, shipped, replace)
   return result.ok ? result.value.map(it => relative('/etc/nixos/vfio', it.path)) : result.error
 }
-const ours = Object.fromEntries(shipped)
+const installed = Object.fromEntries(shipped)
 
 describe('stampOf', () => {
-  it('tells ours from edited and foreign files', () => {
+  it('distinguishes intact, edited and other files', () => {
     expect(stampOf(old)).toBe('intact')
     expect(stampOf(old.replace('old', 'new'))).toBe('edited')
     expect(stampOf('{ }\n')).toBe('none')
@@ -29,36 +29,36 @@ describe('stampOf', () => {
 })
 
 describe('planModules', () => {
-  it('writes all files where there is no folder, or an empty one', () => {
+  it('writes all files if the folder is absent or empty', () => {
     expect(plan('absent')).toEqual(['default.nix', 'vfio.nix'])
     expect(plan({})).toEqual(['default.nix', 'vfio.nix'])
   })
 
-  it('writes what is missing or older, and nothing else', () => {
-    expect(plan(ours)).toEqual([])
-    expect(plan({ ...ours, 'vfio.nix': old })).toEqual(['vfio.nix'])
+  it('writes only missing and outdated files', () => {
+    expect(plan(installed)).toEqual([])
+    expect(plan({ ...installed, 'vfio.nix': old })).toEqual(['vfio.nix'])
     expect(plan({ 'default.nix': old })).toEqual(['default.nix', 'vfio.nix'])
-    expect(plan({ ...ours, guests: null, 'mine.nix': '{ }' })).toEqual([])
+    expect(plan({ ...installed, guests: null, 'mine.nix': '{ }' })).toEqual([])
   })
 
-  it('takes a folder where only guests and what was kept aside are left', () => {
+  it('accepts a folder with only guests and saved copies', () => {
     const left = { guests: null, 'vfio.nix.edited': old.replace('old', 'mine') }
     expect(plan(left)).toEqual(['default.nix', 'vfio.nix'])
   })
 
-  it('refuses a folder that is not ours', () => {
+  it('refuses a folder with other files', () => {
     const foreign = (found: string) => ({ code: 'FOREIGN_FOLDER', path: '/etc/nixos/vfio', found })
     expect(plan({ 'default.nix': '{ }' })).toEqual(foreign('default.nix'))
     expect(plan({ 'notes.txt': 'x' })).toEqual(foreign('notes.txt'))
     expect(plan({ '_lib/mine.nix': '{ }' })).toEqual(foreign('_lib/mine.nix'))
     expect(plan({ guests: '{ }' })).toEqual(foreign('guests'))
-    expect(plan({ ...ours, 'vfio.nix': '{ mine = 1; }' })).toEqual(foreign('vfio.nix'))
-    expect(plan({ ...ours, 'vfio.nix': null })).toEqual(foreign('vfio.nix'))
+    expect(plan({ ...installed, 'vfio.nix': '{ mine = 1; }' })).toEqual(foreign('vfio.nix'))
+    expect(plan({ ...installed, 'vfio.nix': null })).toEqual(foreign('vfio.nix'))
     expect(plan('not-a-folder')).toEqual(foreign('/etc/nixos/vfio'))
   })
 
-  it('refuses files that were edited, unless they may be replaced', () => {
-    const edited = { ...ours, 'vfio.nix': old.replace('old', 'mine') }
+  it('refuses edited files unless they may be replaced', () => {
+    const edited = { ...installed, 'vfio.nix': old.replace('old', 'mine') }
     expect(plan(edited)).toEqual({
       code: 'MODULES_EDITED',
       path: '/etc/nixos/vfio',

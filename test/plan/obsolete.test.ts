@@ -23,7 +23,7 @@ function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) 
   return { text: configuration.text, replaced: replaced.map(it => `${it.line} ${it.code}`) }
 }
 
-/** What an old guide for a Ryzen with a GTX 1080 leads to. */
+/** A configuration after an old guide for a Ryzen with a GTX 1080. */
 const GUIDE = nix`
   { pkgs, ... }:
   {
@@ -90,7 +90,7 @@ const MENDED = nix`
   }
 `
 
-/** An older one, for Intel, with much in one string and names of before. */
+/** A configuration after an older guide for Intel, with several parameters in one string and old option names. */
 const OLDER = nix`
   { pkgs, ... }:
   {
@@ -140,8 +140,8 @@ const MENDED_OLDER = nix`
 
 const SETTINGS: Settings = { IOMMUType: 'amd', disableEFIfb: true }
 
-describe('values of old guides', () => {
-  it('give way, or move into options of ours, and what is meant stays', () => {
+describe('settings of old guides', () => {
+  it('are removed or moved into options, except intended ones', () => {
     expect(plan(GUIDE, SETTINGS)).toEqual({
       text: MENDED,
       replaced: [
@@ -159,14 +159,14 @@ describe('values of old guides', () => {
     expect(plan(MENDED, SETTINGS)).toEqual({ text: MENDED, replaced: [] })
   })
 
-  it('stay if that is wished', () => {
+  it('are kept with keepObsolete', () => {
     const { text, replaced } = plan(GUIDE, SETTINGS, { keepObsolete: true })
     expect(replaced).toEqual([])
     expect(text).toContain('"vfio-pci.ids=10de:1b80,10de:10f0" # the card and its sound')
     expect(text).toContain('qemu.ovmf.enable = true;')
   })
 
-  it('stay where a release needs them', () => {
+  it('are kept if the NixOS release needs them', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -182,14 +182,14 @@ describe('values of old guides', () => {
     ])
   })
 
-  it('devices that are named take the place of those that stood elsewhere', () => {
+  it('requested devices replace the moved ones', () => {
     const text = '{ boot.kernelParams = [ "vfio-pci.ids=1002:73bf" ]; imports = [ ./vfio ]; }\n'
     expect(plan(text, { devices: ['10de:1b80'] }).text).toBe(
       '{ boot.kernelParams = [ ]; imports = [ ./vfio ]; virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }\n'
     )
   })
 
-  it('options of the module move as well, if they say nothing else', () => {
+  it('moves IDs from module options without other contents', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -216,7 +216,7 @@ describe('values of old guides', () => {
     expect(plan(more, SETTINGS).replaced).toEqual([])
   })
 
-  it('IDs that can not move stay beside ours if both are the same', () => {
+  it('keeps equal IDs that can not be moved', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -234,7 +234,7 @@ describe('values of old guides', () => {
     expect(() => plan(both, { devices: ['10de:1b80'] })).toThrow('NIX')
   })
 
-  it('devices in a comment of a list are in no list', () => {
+  it('ignores devices in comments of a list', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -275,7 +275,7 @@ describe('values of old guides', () => {
     expect(after).not.toContain('cgroup_device_acl')
   })
 
-  it('lays out its devices and those of a flag as one list', () => {
+  it('lays out moved and requested devices as one list', () => {
     const text = nix`
       { pkgs, ... }:
       {
@@ -305,8 +305,8 @@ describe('values of old guides', () => {
 
   it.each([
     ['another list', 'allowed = [\n      "/dev/null",\n      "/dev/input/by-id/kbd"\n    ]\n  '],
-    ['a blank line and a deep end', '\n    ']
-  ])('takes only the lines of the list, and leaves %s', (_, rest) => {
+    ['a blank line and a deeper closing quote', '\n    ']
+  ])('removes only the lines of the list, and keeps %s', (_, rest) => {
     const before = `{ lib, ... }:
 {
   imports = [ ./vfio ];
@@ -338,7 +338,7 @@ describe('values of old guides', () => {
     })
   })
 
-  it('leaves a list whose lines are repeated in another string of the option', () => {
+  it('keeps a list whose lines are repeated in another string of the option', () => {
     const list = 'cgroup_device_acl = [\n      "/dev/input/by-id/kbd"\n    ]\n  '
     const text = `{ lib, ... }:
 {
@@ -355,7 +355,7 @@ describe('values of old guides', () => {
     expect(plan(text, { users: [] })).toEqual({ text, replaced: [] })
   })
 
-  it('also what shares a string with others, or stands under an old name', () => {
+  it('includes parameters that share a string, and old option names', () => {
     expect(plan(OLDER, { IOMMUType: 'intel' })).toEqual({
       text: MENDED_OLDER,
       replaced: [
@@ -372,7 +372,7 @@ describe('values of old guides', () => {
     expect(plan(MENDED_OLDER, { IOMMUType: 'intel' })).toEqual({ text: MENDED_OLDER, replaced: [] })
   })
 
-  it('huge pages of 1M give way to such as there are, of the same sum', () => {
+  it('replaces huge pages of 1M by valid pages of the same total size', () => {
     const pages = (options: string) =>
       plan(
         `{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { ${options} }; }; }\n`,
@@ -386,22 +386,22 @@ describe('values of old guides', () => {
       text: '{ imports = [ ./vfio ]; virtualisation = { vfio.enable = true; hugepages = { enable = true; defaultPageSize = "2M"; pageSize = "2M"; numPages = 8192; }; }; }\n',
       replaced: ['1 HUGEPAGES_1M', '1 HUGEPAGES_1M']
     })
-    // The number counts pages of 1G here.
+    // Here the number counts pages of 1G.
     expect(pages('defaultPageSize = "1M"; pageSize = "1G"; numPages = 16;').text).toContain(
       'defaultPageSize = "2M"; pageSize = "1G"; numPages = 16;'
     )
-    // Nobody knows how many these are.
+    // The number of pages can't be read.
     expect(pages('pageSize = "1M"; numPages = config.my.pages;').replaced).toEqual([])
   })
 
-  it('the framebuffer is not taken away where nobody asks for that', () => {
+  it('does not turn the framebuffer off unless requested', () => {
     const text = '{ imports = [ ./vfio ]; boot.kernelParams = [ "video=efifb:off" ]; }\n'
     expect(plan(text, { ignoreMSRs: true }).text).toBe(
       '{ imports = [ ./vfio ]; boot.kernelParams = [ ]; virtualisation.vfio = { enable = true; ignoreMSRs = true; }; }\n'
     )
   })
 
-  it('what counts only under a condition stays', () => {
+  it('keeps conditional settings', () => {
     const text = nix`
       { config, lib, ... }:
       {
@@ -414,10 +414,10 @@ describe('values of old guides', () => {
   })
 })
 
-describeWithOracle('a configuration after an old guide, moved over', oracle => {
-  it('is what is right today', () => {
+describeWithOracle('a configuration after an old guide, after apply', oracle => {
+  it('evaluates to the current settings', () => {
     const { text } = plan(GUIDE, SETTINGS)
-    // The stub of NixOS has no stateVersion, and our modules are imported from where they are.
+    // The stub of NixOS has no stateVersion, and the modules are imported from this repository.
     const body = text
       .replace('imports = [ ./vfio ];', '')
       .replace(/system\.stateVersion = .*\n/, '')
@@ -459,7 +459,7 @@ cgroup_device_acl = [
     })
   })
 
-  it('so is an older one', () => {
+  it('also after an older guide', () => {
     const { text } = plan(OLDER, { IOMMUType: 'intel' })
     const modules = [
       withNixos('partsParams = true;'),

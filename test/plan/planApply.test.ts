@@ -19,7 +19,7 @@ function plan(text: string, settings: Settings, more: Partial<ApplyInput> = {}) 
   )
 }
 
-/** The configuration after the settings; what a second run would change is checked to be nothing. */
+/** The configuration after the settings. A second run must not change anything. */
 function applied(text: string, settings: Settings): string {
   const first = plan(text, settings)
   if (!first.ok) throw new Error(JSON.stringify(first.error))
@@ -51,8 +51,8 @@ const set = nix`
   }
 `
 
-describe('a configuration without anything of ours', () => {
-  it('gets the modules first, then one import and one block each', () => {
+describe('a configuration that is not set up', () => {
+  it('gets the modules first, then one import and one block per option set', () => {
     const given = nix`
       { pkgs, ... }:
       {
@@ -110,7 +110,7 @@ describe('a configuration without anything of ours', () => {
     ])
   })
 
-  it('keeps what its kernel parameters say of the IOMMU', () => {
+  it('keeps the IOMMU settings in its kernel parameters', () => {
     const given = '{ imports = [ ]; boot.kernelParams = [ "iommu.passthrough=0" ]; }'
     expect(applied(given, { ignoreMSRs: true })).toContain('passthroughDMA = false;')
     expect(applied(given.replace('.passthrough=0', '=pt'), { ignoreMSRs: true })).not.toContain(
@@ -118,19 +118,19 @@ describe('a configuration without anything of ours', () => {
     )
   })
 
-  it('needs to be told what to set up', () => {
+  it('is refused without settings', () => {
     expect(refusal('{ imports = [ ]; }', {})).toBe('NOTHING_CHOSEN')
   })
 })
 
-describe('a configuration that has our options', () => {
-  it('keeps its values unless a flag says otherwise', () => {
+describe('a configuration that has the options', () => {
+  it('keeps values for which there is no flag', () => {
     expect(applied(set, { blacklistNvidia: true, ignoreMSRs: false })).toBe(
       set.replace('ignoreMSRs = true;\n', 'ignoreMSRs = false;\n    blacklistNvidia = true;\n')
     )
   })
 
-  it('has exactly the devices that were named, and the comments of those that stay', () => {
+  it('has exactly the requested devices, and the comments of kept ones', () => {
     expect(applied(set, { devices: ['10de:1b80', '10de:10f1'] })).toBe(
       set.replace('"10de:10f0" # its sound', '"10de:10f1"')
     )
@@ -144,13 +144,13 @@ describe('a configuration that has our options', () => {
     )
   })
 
-  it('has them written out where they were computed', () => {
+  it('has a literal list instead of a computed one', () => {
     const given =
       'let ids = [ "x" ]; in { imports = [ ./vfio ]; virtualisation.vfio.devices = ids; }'
     expect(applied(given, { devices: ['10de:10f0'] })).toContain('vfio.devices = [ "10de:10f0" ];')
   })
 
-  it('grows its other lists', () => {
+  it('gets items added to other lists', () => {
     const given = set.replace('ignoreMSRs = true;', 'users = [ "bob" ];')
     expect(applied(given, { users: ['alice', 'bob'] })).toBe(
       given.replace('[ "bob" ]', '[ "bob" "alice" ]')
@@ -160,21 +160,21 @@ describe('a configuration that has our options', () => {
     )
   })
 
-  it('keeps a shared memory file as it is, but for what was said', () => {
+  it('keeps the options of a shared memory file except requested ones', () => {
     const given = '{ imports = [ ./vfio ]; virtualisation.sharedMemoryFiles.scream.user = "x"; }'
     expect(applied(given, { sharedMemoryFiles: [{ name: 'scream', mode: '0600' }] })).toBe(
       '{ imports = [ ./vfio ]; virtualisation.sharedMemoryFiles.scream.user = "x"; virtualisation.sharedMemoryFiles.scream.group = "kvm"; virtualisation.sharedMemoryFiles.scream.mode = "0600"; virtualisation.vfio = { enable = true; }; }'
     )
   })
 
-  it('is left alone without flags, and gets a lost import back', () => {
+  it('does not change without settings, and needs settings without the import', () => {
     expect(applied(set, {})).toBe(set)
     expect(refusal(set.replace('[ ./vfio ]', '[ ]'), {})).toBe('NOTHING_CHOSEN')
   })
 })
 
-describe('refused are', () => {
-  it('files of another kind, and with errors', () => {
+describe('planApply refuses', () => {
+  it('files of another kind and files with errors', () => {
     expect(refusal('{ outputs = x: x; }', { ignoreMSRs: true })).toBe('WRONG_KIND')
     expect(refusal('{ a = ; }', { ignoreMSRs: true })).toBe('SYNTAX')
     expect(refusal('{ stdenv }: stdenv.mkDerivation { }', { ignoreMSRs: true })).toBe(

@@ -1,4 +1,4 @@
-// check --fix: what hides something is mended with what it hides, so that a second run has nothing to do.
+// check --fix: fixes findings together with those that they hide, so that a second run has nothing to do.
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -33,7 +33,7 @@ function fixed(given: Files, isOurs = false) {
   }
 }
 
-describe('what shows only once something else is mended', () => {
+describe('hidden findings are fixed in the same run', () => {
   it('parameters that share a string', () => {
     const text = nix`
       {
@@ -69,7 +69,7 @@ describe('what shows only once something else is mended', () => {
     }
   })
 
-  it('a setting that is missing under a name of old', () => {
+  it('a setting that is missing under an old option name', () => {
     const { text, fixed: found } = fixed(
       `{ virtualisation.libvirtd.qemuVerbatimConfig = "user = \\"alice\\""; }\n`
     )
@@ -79,7 +79,7 @@ describe('what shows only once something else is mended', () => {
     expect(found).toEqual(['1 RENAMED_OPTION', '1 NAMESPACES'])
   })
 
-  it('what can not be fixed stays, also what was hidden', () => {
+  it('findings without a fix remain, including hidden ones', () => {
     const {
       fixed: found,
       remaining,
@@ -92,7 +92,7 @@ describe('what shows only once something else is mended', () => {
     })
   })
 
-  it('in another file, where one thing shows the other', () => {
+  it('findings that depend on another file', () => {
     const { texts, remaining } = fixed({
       'configuration.nix': '{ imports = [ ./old.nix ]; }\n',
       'old.nix': '{ boot.kernelParams = [ "hugepagesz=1M hugepages=8" "quiet" ]; }\n'
@@ -179,8 +179,8 @@ const configurations = fc
     return `{ ... }:\n{\n  ${options.join('\n\n  ')}\n}\n`
   })
 
-describe('whatever stands together', () => {
-  it('after check --fix another one has nothing to do', () => {
+describe('for any combination of findings', () => {
+  it('a second check --fix has nothing to do', () => {
     fc.assert(
       fc.property(configurations, fc.boolean(), (text, isOurs) => {
         const first = fixed(text, isOurs)
@@ -191,7 +191,7 @@ describe('whatever stands together', () => {
     )
   })
 
-  it('after apply another one has nothing to do', () => {
+  it('a second apply has nothing to do', () => {
     const apply = (text: string) =>
       planApply(
         inputFor(
@@ -204,7 +204,7 @@ describe('whatever stands together', () => {
     fc.assert(
       fc.property(configurations, text => {
         const first = apply(text)
-        // What can not be edited is refused as a whole.
+        // A file that can not be edited is refused as a whole.
         if (!first.ok) return
         const after = first.value.configuration.text
         const again = apply(after)

@@ -1,4 +1,4 @@
-// The file of a guest among those of other guests.
+// The file of a guest in a folder with other guests.
 
 import { expect, test } from 'vitest'
 import { planGuest } from '../../src/plan/guest.ts'
@@ -7,7 +7,7 @@ import { listingOf } from '../support/configuration.ts'
 
 const UUID = '8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10'
 
-/** The plan for this guest, which comes to these files. */
+/** The plan for this guest in a folder with these files. */
 function planned(name: string, files: Record<string, string>) {
   return planGuest({
     name,
@@ -23,7 +23,7 @@ function planned(name: string, files: Record<string, string>) {
   })
 }
 
-function told(name: string, files: Record<string, string>): string[] {
+function warningsFor(name: string, files: Record<string, string>): string[] {
   const plan = planned(name, files)
   if (!plan.ok) throw new Error(plan.error.code)
   return plan.value.warnings.map(it => `${it.code} ${it.path}: ${it.what}`)
@@ -32,7 +32,7 @@ function told(name: string, files: Record<string, string>): string[] {
 const fileOf = (name: string, uuid: string) =>
   `{ virtualisation.vfio.guests.${name}.domain = { type = "kvm"; name = "${name}"; uuid = "${uuid}"; }; }\n`
 
-test('under a new name it is refused as long as the old one is there', () => {
+test('refuses a renamed guest while the file of the old name exists', () => {
   const files = {
     'linux.nix': fileOf('linux', UUID.replace('8', '9')),
     'notes.txt': fileOf('notes', UUID),
@@ -49,12 +49,12 @@ test('under a new name it is refused as long as the old one is there', () => {
   })
 })
 
-test('its own file is no other guest, nor is one without a UUID', () => {
+test('its own file and files without a UUID are not other guests', () => {
   const files = { 'a.nix': '{ }\n', 'b.nix': fileOf('win10', UUID), 'c.nix': fileOf('linux', '1') }
-  expect(told('win10', files)).toEqual([])
+  expect(warningsFor('win10', files)).toEqual([])
 })
 
-test('it does not take the place of a file that has other guests too', () => {
+test('does not replace a file with other guests', () => {
   const both = `{
   virtualisation.vfio.guests = {
     linux.domain = { type = "kvm"; name = "linux"; };

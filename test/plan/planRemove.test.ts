@@ -12,7 +12,7 @@ const PATH = '/etc/nixos/configuration.nix'
 const shipped = shippedModules('1.0.0')
 const { own } = shipped
 
-/** The plan for a configuration that imports ./vfio, beside other modules. */
+/** The plan for a configuration that imports ./vfio and other modules. */
 function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<string, string> = {}) {
   const files = Object.entries(others).map(([path, it]) => sourceFile(path, it))
   const configuration = {
@@ -37,7 +37,7 @@ function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<stri
   })
 }
 
-/** The configuration without our part. */
+/** The configuration after the removal. */
 function removed(text: string, more: Partial<RemoveInput> = {}): string {
   const result = plan(text, more)
   if (!result.ok) throw new Error(JSON.stringify(result.error))
@@ -47,7 +47,7 @@ function removed(text: string, more: Partial<RemoveInput> = {}): string {
   return configuration.text
 }
 
-/** Why it is refused, with what stands at the places. */
+/** The code of the refusal, with the text at each place. */
 function refusal(
   text: string,
   more: Partial<RemoveInput> = {},
@@ -65,7 +65,7 @@ function wordsOf(error: RemoveProblem): string[] {
   return [error.code, ...places]
 }
 
-describe('the options that only our modules declare', () => {
+describe('the options that only the shipped modules declare', () => {
   it('are read from the modules', () => {
     expect(own.map(formatPath)).toEqual([
       'virtualisation.vfio',
@@ -77,7 +77,7 @@ describe('the options that only our modules declare', () => {
     ])
   })
 
-  it('are a whole set unless the modules define something in it that they do not declare', () => {
+  it('are a whole set unless the modules define an undeclared option in it', () => {
     const module = nix`
       { lib, ... }:
       {
@@ -93,7 +93,7 @@ describe('the options that only our modules declare', () => {
   })
 })
 
-describe('a configuration with our part', () => {
+describe('a configuration that is set up', () => {
   const given = nix`
     { pkgs, ... }:
     {
@@ -124,7 +124,7 @@ describe('a configuration with our part', () => {
     }
   `
 
-  it('loses the import and our options, and keeps those of NixOS', () => {
+  it('loses the import and the options, and keeps options of NixOS', () => {
     expect(removed(given)).toBe(nix`
       { pkgs, ... }:
       {
@@ -143,7 +143,7 @@ describe('a configuration with our part', () => {
     `)
   })
 
-  it('is written first, and then the modules go, the one that imports the others first', () => {
+  it('is written before the modules are deleted, default.nix first', () => {
     const result = plan(given)
     const files = result.ok ? result.value.files : []
     expect(files.map(({ path, after, emptied }) => [path, after === undefined, emptied])).toEqual([
@@ -163,7 +163,7 @@ describe('a configuration with our part', () => {
     ])
   })
 
-  it('keeps options of the same names that another module declares', () => {
+  it('keeps options that another module declares', () => {
     const other =
       '{ lib, ... }: { options.virtualisation.hugepages.enable = lib.mkEnableOption "x"; }'
     const text = '{ imports = [ ./x.nix ./vfio ]; virtualisation.hugepages.enable = true; }'
@@ -174,7 +174,7 @@ describe('a configuration with our part', () => {
   })
 })
 
-describe('modules of ours', () => {
+describe('installed modules', () => {
   const text = '{ imports = [ ./vfio ]; }\n'
   const edited = `${shipped.texts.get('vfio.nix')}# mine\n`
   const folderWith = (more: Record<string, string | null>) => ({
@@ -183,7 +183,7 @@ describe('modules of ours', () => {
     ])
   })
 
-  it('are kept aside under a name that is no module, if they were edited', () => {
+  it('are saved under another name if they were edited', () => {
     const taken = { 'vfio.nix': edited, 'vfio.nix.edited': stamp('0.9.0', '{ }\n') }
     const result = plan(text, folderWith(taken))
     if (!result.ok) throw new Error(result.error.code)
@@ -199,14 +199,14 @@ describe('modules of ours', () => {
     expect(result.value.files.filter(it => it.after === undefined).length).toBe(12)
   })
 
-  it('go, and other files in their folder stay', () => {
+  it('are deleted, and other files in their folder are kept', () => {
     const result = plan(text, folderWith({ 'mine.nix': '{ }\n', guests: null }))
     if (!result.ok) throw new Error(result.error.code)
     expect(result.value.otherFiles).toEqual(['/etc/nixos/vfio/mine.nix', '/etc/nixos/vfio/guests'])
     expect(result.value.files.map(it => it.path)).not.toContain('/etc/nixos/vfio/mine.nix')
   })
 
-  it('stay if another file of the repository imports them', () => {
+  it('are kept if another file of the repository imports them', () => {
     const others = [
       sourceFile(
         '/etc/nixos/hosts/laptop.nix',
@@ -221,12 +221,12 @@ describe('modules of ours', () => {
   })
 })
 
-describe('nothing is done', () => {
+describe('without anything to remove', () => {
   const nothing = { folders: new Map([['/etc/nixos/vfio', 'absent' as const]]) }
   const of = (text: string) =>
     plan(text, { ...nothing, configuration: configurationFrom({ [PATH]: text }) })
 
-  it('where there is nothing of ours, even if options have the names of ours', () => {
+  it('the plan is empty, even if options have the same names', () => {
     for (const text of [
       '{ boot.loader.timeout = 1; }',
       '{ imports = [ ./other.nix ]; virtualisation.vfio.enable = true; }'
@@ -236,7 +236,7 @@ describe('nothing is done', () => {
     }
   })
 
-  it('and what is no configuration is refused', () => {
+  it('files that are not modules are refused', () => {
     const code = (text: string) => {
       const result = of(text)
       return result.ok ? 'not refused' : wordsOf(result.error)[0]
@@ -247,7 +247,7 @@ describe('nothing is done', () => {
   })
 })
 
-describe('refused is a result that would need our modules', () => {
+describe('refuses a result that needs the modules', () => {
   const reading = (it: string) => `{ config, lib, ... }: { imports = [ ./vfio ]; ${it} }`
 
   it.each([
@@ -297,7 +297,7 @@ describe('refused is a result that would need our modules', () => {
     ])
   })
 
-  it('but not in one that declares our options itself, as no system can have both', () => {
+  it('but not in a file that declares the options itself', () => {
     const text = nix`
       { config, lib, ... }:
       {
@@ -309,7 +309,7 @@ describe('refused is a result that would need our modules', () => {
     expect(removed('{ imports = [ ./vfio ]; }', { others })).toBe('{ }')
   })
 
-  it('and what can not be edited, with its place', () => {
+  it('and files that can not be edited', () => {
     const inherited =
       'let vfio = { enable = true; }; in { imports = [ ./vfio ]; virtualisation = { inherit vfio; }; }'
     expect(refusal(inherited)).toEqual(['INHERITED', PATH])

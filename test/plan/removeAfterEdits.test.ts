@@ -1,5 +1,5 @@
-// What people do to their files between apply and remove: what they wrote stays, ours goes, and what
-// is left evaluates.
+// Edits that users make between apply and remove: remove keeps them, removes vfio-patch's part, and the result
+// evaluates.
 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,7 +31,7 @@ const BLOCK = nix`
   };
 `
 
-/** The configuration as it stands after apply, but for the given texts. */
+/** The configuration after apply, with the given texts replaced. */
 function applied(machine: Machine): string {
   machine.apply({ devices: ['10de:1b80', '10de:10f0'], IOMMUType: 'amd', users: ['alice'] })
   return machine.read('configuration.nix')
@@ -39,14 +39,14 @@ function applied(machine: Machine): string {
 
 interface Edit {
   what: string
-  /** What the person does; the text is that of the configuration after apply. */
+  /** The edit; its argument is the configuration after apply. */
   edit: (machine: Machine, text: string) => void
-  /** All files that are left, but for those that nobody touched. */
+  /** All remaining files except unchanged ones. */
   left: Record<string, string>
-  /** The configuration, if it is another one by then. */
+  /** The path of the configuration, if it has changed. */
   file?: string
-  /** What else the plan says. */
-  said?: Partial<Record<'kept' | 'otherFiles', string[]>>
+  /** Further results of the plan. */
+  result?: Partial<Record<'kept' | 'otherFiles', string[]>>
 }
 
 const write = (text: string) => (machine: Machine) => machine.write('configuration.nix', text)
@@ -59,7 +59,7 @@ const layout: Edit[] = [
     left: configuration(GIVEN)
   },
   {
-    what: 'puts all on few lines',
+    what: 'puts everything on few lines',
     edit: write(
       '{ config, lib, ... }: { imports = [ ./hardware.nix ./vfio ]; networking.hostName = "pc"; virtualisation = { vfio = { enable = true; devices = [ "10de:1b80" ]; }; docker.enable = true; }; }\n'
     ),
@@ -68,7 +68,7 @@ const layout: Edit[] = [
     )
   },
   {
-    what: 'indents otherwise, with tabs, blank lines and comments',
+    what: 'changes the indentation, with tabs, blank lines and comments',
     edit: write(
       '{ lib, config, ... }: {\n\timports = [ ./vfio ./hardware.nix ];\n\n\n\tnetworking.hostName = "pc";\n\t# the card\n\n\tvirtualisation.vfio =\n\t{\n\t\t# mine\n\t\tenable = true;\n\n\t\tusers = [ ];\n\t};\n\n\n\tvirtualisation.docker.enable = true;\n}'
     ),
@@ -77,7 +77,7 @@ const layout: Edit[] = [
     )
   },
   {
-    what: 'saves it with the line ends of Windows',
+    what: 'saves it with CRLF line endings',
     edit: (machine, text) => machine.write('configuration.nix', text.replaceAll('\n', '\r\n')),
     left: configuration(GIVEN.replaceAll('\n', '\r\n'))
   },
@@ -199,7 +199,7 @@ const structure: Edit[] = [
     `)
   },
   {
-    what: 'wraps all in config',
+    what: 'wraps everything in config',
     edit: write(nix`
       { lib, ... }:
       {
@@ -225,7 +225,7 @@ const structure: Edit[] = [
     `)
   },
   {
-    what: 'makes it depend on something, with mkIf, mkMerge, mkForce and if',
+    what: 'adds conditions with mkIf, mkMerge, mkForce and if',
     edit: write(nix`
       { config, lib, ... }:
       let
@@ -320,7 +320,7 @@ const structure: Edit[] = [
     `)
   },
   {
-    what: 'puts it into a module inside the module, and into a specialisation',
+    what: 'moves it into a nested module and into a specialisation',
     edit: write(nix`
       { lib, ... }:
       {
@@ -356,7 +356,7 @@ const structure: Edit[] = [
     `)
   },
   {
-    what: 'asks whether the option is there',
+    what: 'checks whether the option exists',
     edit: (machine, text) =>
       machine.write(
         'configuration.nix',
@@ -370,7 +370,7 @@ const structure: Edit[] = [
 
 const files: Edit[] = [
   {
-    what: 'moves all of it into a file of its own',
+    what: 'moves everything into a separate file',
     edit: machine => {
       machine.write(
         'configuration.nix',
@@ -387,7 +387,7 @@ const files: Edit[] = [
     }
   },
   {
-    what: 'moves the block to the file of the hardware',
+    what: 'moves the block to hardware-configuration.nix',
     edit: machine => {
       machine.write(
         'configuration.nix',
@@ -404,7 +404,7 @@ const files: Edit[] = [
     }
   },
   {
-    what: 'gives the configuration another name and place',
+    what: 'renames and moves the configuration',
     edit: (machine, text) => {
       machine.write(
         'hosts/pc.nix',
@@ -416,7 +416,7 @@ const files: Edit[] = [
     left: { 'hosts/pc.nix': GIVEN.replace('./hardware.nix', '../hardware.nix') }
   },
   {
-    what: 'imports the folder in other spellings',
+    what: 'writes the import of the folder in other ways',
     edit: (machine, text) =>
       machine.write(
         'configuration.nix',
@@ -448,10 +448,10 @@ const files: Edit[] = [
     what: 'changes a module',
     edit: machine => machine.write('vfio/vfio.nix', `${machine.read('vfio/vfio.nix')}# mine\n`),
     left: { ...configuration(GIVEN), 'vfio/vfio.nix.edited': '' },
-    said: { kept: ['vfio/vfio.nix.edited'] }
+    result: { kept: ['vfio/vfio.nix.edited'] }
   },
   {
-    what: 'deletes a module and what imports it',
+    what: 'deletes a module and its import',
     edit: machine => {
       machine.delete('vfio/libvirt.nix')
       machine.write(
@@ -460,7 +460,7 @@ const files: Edit[] = [
       )
     },
     left: { ...configuration(GIVEN), 'vfio/default.nix.edited': '' },
-    said: { kept: ['vfio/default.nix.edited'] }
+    result: { kept: ['vfio/default.nix.edited'] }
   },
   {
     what: 'deletes the folder of the modules',
@@ -468,7 +468,7 @@ const files: Edit[] = [
     left: configuration(GIVEN)
   },
   {
-    what: 'puts a file of their own beside the modules',
+    what: 'adds a file to the folder of the modules',
     edit: (machine, text) => {
       machine.write('vfio/mine.nix', '{ mine.hardware = true; }\n')
       machine.write('configuration.nix', text.replace('./vfio\n', './vfio\n    ./vfio/mine.nix\n'))
@@ -477,7 +477,7 @@ const files: Edit[] = [
       'configuration.nix': GIVEN.replace('hardware.nix\n', 'hardware.nix\n    ./vfio/mine.nix\n'),
       'vfio/mine.nix': '{ mine.hardware = true; }\n'
     },
-    said: { otherFiles: ['vfio/mine.nix'] }
+    result: { otherFiles: ['vfio/mine.nix'] }
   }
 ]
 
@@ -489,7 +489,7 @@ describe.each([
   ['the structure', structure],
   ['the files', files]
 ])('after apply a person changes %s', (_, edits) => {
-  it.each(edits)('$what', ({ edit, left, file = 'configuration.nix', said = {} }) => {
+  it.each(edits)('$what', ({ edit, left, file = 'configuration.nix', result = {} }) => {
     const machine = makeMachine({ ...UNTOUCHED, 'configuration.nix': GIVEN })
     const text = applied(machine)
     expect(text).toContain('virtualisation.vfio')
@@ -504,8 +504,8 @@ describe.each([
     for (const [name, it] of Object.entries(found))
       if (name.endsWith('.nix')) expect(nixRejects(it)).toBe(false)
     const paths = (names: string[] = []) => names.map(it => join(machine.folder, it))
-    expect(plan.value.kept.map(it => it.as)).toEqual(paths(said.kept))
-    expect(plan.value.otherFiles).toEqual(paths(said.otherFiles))
+    expect(plan.value.kept.map(it => it.as)).toEqual(paths(result.kept))
+    expect(plan.value.otherFiles).toEqual(paths(result.otherFiles))
 
     const again = machine.remove(file)
     expect(again.ok && again.value.files).toEqual([])
@@ -532,13 +532,13 @@ describeWithOracle('what was left', oracle => {
       all.map(it => ({ modules: [`import ${nixPath(declarations)} { }`, others, it] }))
     )
 
-  it('evaluates to what the person wrote', () => {
+  it('evaluates to the values of the user', () => {
     expect(machines.length).toBe(layout.length + structure.length + files.length)
     const left = machines.map(({ machine, file }) => nixPath(join(machine.folder, file)))
     expect(evaluated(left)).toEqual(machines.map(() => ({ value: ['pc', true] })))
   })
 
-  it('would not with any of our options still in it', () => {
+  it('does not evaluate with any of the options left', () => {
     const option = (it: string) =>
       `{ imports = [ ${nixPath(join(machines[0]?.machine.folder ?? '', 'configuration.nix'))} ]; ${it} = { }; }`
     expect(

@@ -1,5 +1,4 @@
-// Where the whole of config is a mkMerge, apply adds a plain part to it, and remove takes it out again: by
-// what stands there alone, as no copy of the file is at hand.
+// If config is a mkMerge, apply adds a plain part to it, and remove removes it again, based on the text alone.
 
 import { expect, it } from 'vitest'
 import type { Settings } from '../../src/settings/settings.ts'
@@ -16,7 +15,7 @@ const SETTINGS: Settings = {
 
 const LAYOUTS: [string, string][] = [
   [
-    'parts on lines of their own',
+    'each part on a separate line',
     nix`
       { config, lib, ... }:
       {
@@ -32,11 +31,11 @@ const LAYOUTS: [string, string][] = [
     `
   ],
   [
-    'all on one line',
+    'everything on one line',
     '{ config, lib, ... }: { config = lib.mkMerge [ (lib.mkIf config.a { b = 1; }) ]; }\n'
   ],
   [
-    'with lib, tabs, and the bracket behind the last part',
+    'with lib, tabs, and the bracket on the line of the last part',
     'with import <lib>;\n{\n\tconfig = mkMerge [\n\t\t(mkIf a { b = 1; })\n\t\t(mkIf c { d = 1; }) ];\n}\n'
   ],
   [
@@ -52,7 +51,7 @@ const LAYOUTS: [string, string][] = [
     `
   ],
   [
-    'an import of their own',
+    'an existing import',
     nix`
       { lib, ... }:
       {
@@ -67,7 +66,7 @@ const LAYOUTS: [string, string][] = [
   ]
 ]
 
-it.each(LAYOUTS)('%s', (_, text) => {
+it.each(LAYOUTS)('remove restores the text: %s', (_, text) => {
   for (const given of [text, text.replaceAll('\n', '\r\n')]) {
     const machine = makeMachine({ 'configuration.nix': given, 'hardware.nix': '{ }\n' })
     machine.apply(SETTINGS)
@@ -77,7 +76,7 @@ it.each(LAYOUTS)('%s', (_, text) => {
   }
 })
 
-it('what a person wrote into the part stays', () => {
+it('keeps what a user wrote into the part', () => {
   const [[, text] = ['', '']] = LAYOUTS
   const machine = makeMachine({ 'configuration.nix': text })
   machine.apply(SETTINGS)
@@ -92,7 +91,7 @@ it('what a person wrote into the part stays', () => {
   expect(left).not.toContain('virtualisation')
 })
 
-it('so do parts of theirs that were empty before, if they have words of theirs', () => {
+it('keeps empty parts of the user that have comments', () => {
   const text = nix`
     { lib, ... }:
     {

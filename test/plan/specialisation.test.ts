@@ -1,4 +1,4 @@
-// `--specialisation`: where the options go, what stays as it is, and what can't be done.
+// `--specialisation`: where options are written, what does not change, and what is refused.
 
 import { describe, expect, it } from 'vitest'
 import { stamp } from '../../src/configuration/stamp.ts'
@@ -24,7 +24,7 @@ function plan(text: string, settings: Settings, specialisation?: string) {
   )
 }
 
-/** What it becomes; run again, with the name of the entry or without, there is nothing to do. */
+/** The configuration after the run. A second run, with or without the entry's name, must not change anything. */
 function applied(text: string, settings: Settings, specialisation?: string): string {
   const first = plan(text, settings, specialisation)
   if (!first.ok) throw new Error(JSON.stringify(first.error))
@@ -98,12 +98,12 @@ const EVERYTHING: Settings = {
   deviceACL: ['/dev/kvmfr0']
 }
 
-describe('a boot entry of its own', () => {
-  it('has all options in one block; only that and the import come', () => {
+describe('a separate boot entry', () => {
+  it('has all options in one block, and only the import is added elsewhere', () => {
     expect(applied(GIVEN, EVERYTHING, 'vfio')).toBe(SEPARATE)
   })
 
-  it('is found again, and what is said later goes into it', () => {
+  it('is found again by later runs', () => {
     const after = applied(SEPARATE, { ignoreMSRs: true, users: ['bob'], deviceACL: ['/dev/sda'] })
     expect(after).toBe(
       SEPARATE.replace('[ "alice" ];', '[ "alice" "bob" ];\n      ignoreMSRs = true;').replace(
@@ -113,7 +113,7 @@ describe('a boot entry of its own', () => {
     )
   })
 
-  it('is laid out as the file is', () => {
+  it('is laid out like the file', () => {
     const given =
       '{ ... }:\r\n{\r\n\tconfig = {\r\n\t\tnetworking.hostName = "pc";\r\n\t};\r\n}\r\n'
     expect(applied(given, CARD, 'my-vm')).toBe(
@@ -138,14 +138,14 @@ describe('a boot entry of its own', () => {
     )
   })
 
-  it('with a name that Nix wants in quotes', () => {
+  it('can have a name that needs quotes in Nix', () => {
     expect(applied(GIVEN, CARD, '2nd.card')).toContain(
       '\n  specialisation."2nd.card".configuration = {\n'
     )
   })
 })
 
-describe('an entry that is there', () => {
+describe('an existing entry', () => {
   it.each([
     [
       'nested',
@@ -238,7 +238,7 @@ describe('an entry that is there', () => {
         }
       `
     ]
-  ])('%s: they go into it', (_, before, after) => {
+  ])('%s: options are written into it', (_, before, after) => {
     expect(applied(before, CARD, 'games')).toBe(after)
   })
 
@@ -289,7 +289,7 @@ describe('an entry that is there', () => {
   })
 })
 
-describe('which entry it is about', () => {
+describe('the entry of a run', () => {
   const everywhere = nix`
     { ... }:
     {
@@ -307,7 +307,7 @@ describe('which entry it is about', () => {
     }
   `
 
-  it('is read from the file, also where it is a function', () => {
+  it('is read from the file, also if it is a function', () => {
     expect(profilesOf([{ doc: parseDocument(GIVEN) }])).toEqual({
       everywhere: false,
       specialisations: []
@@ -322,7 +322,7 @@ describe('which entry it is about', () => {
     })
   })
 
-  it('has to be said where there are two', () => {
+  it('has to be named if there are two', () => {
     expect(refusal(two, { ignoreMSRs: true })).toBe('SEVERAL_PROFILES')
     expect(applied(two, { ignoreMSRs: true }, 'a')).toContain(
       'specialisation.a.configuration.virtualisation.vfio.ignoreMSRs = true;'
@@ -330,7 +330,7 @@ describe('which entry it is about', () => {
     expect(plan(two, {})).toMatchObject({ ok: true, value: { files: [] } })
   })
 
-  it('without a name, never every entry where only one has it', () => {
+  it('is the only one with the options by default', () => {
     const [, , , , b] = two.split('\n')
     const text = `{ ... }:\n{\n  imports = [ ./vfio ];\n${b}\n}\n`
     expect(applied(text, { ignoreMSRs: true })).toBe(
@@ -338,26 +338,26 @@ describe('which entry it is about', () => {
     )
   })
 
-  it('a second one may come', () => {
+  it('can be a second one', () => {
     const { specialisations } = profilesOf([
       { doc: parseDocument(applied(SEPARATE, CARD, 'other')) }
     ])
     expect(specialisations).toEqual(['vfio', 'other'])
   })
 
-  it('is none of its own where every entry gives devices away', () => {
+  it('can not be a new one if every entry gives devices away', () => {
     expect(refusal(everywhere, CARD, 'vfio')).toBe('GIVEN_EVERYWHERE')
     expect(refusal(everywhere, {}, 'vfio')).toBe('GIVEN_EVERYWHERE')
   })
 
-  it('nothing is chosen by a name alone', () => {
+  it('is not created by a name without settings', () => {
     expect(refusal(GIVEN, {}, 'vfio')).toBe('NOTHING_CHOSEN')
     expect(refusal(SEPARATE, {}, 'other')).toBe('NOTHING_CHOSEN')
     expect(refusal(SEPARATE, {}, 'vfio')).toBe('not refused')
   })
 })
 
-describe('what every entry has already', () => {
+describe('settings of every entry', () => {
   const base = nix`
     { ... }:
     {
@@ -371,7 +371,7 @@ describe('what every entry has already', () => {
     }
   `
 
-  it('is inherited, and not said again', () => {
+  it('are inherited and not repeated', () => {
     const settings: Settings = {
       ...CARD,
       IOMMUType: 'intel',
@@ -397,7 +397,7 @@ describe('what every entry has already', () => {
     )
   })
 
-  it('can not be another value', () => {
+  it('can not have another value', () => {
     expect(refusal(base, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toBe(
       'CONFLICT 7: virtualisation.vfio.IOMMUType is set for every boot entry here, and a specialisation can not give it another value; remove it here, or set it to what you want in every boot entry'
     )
@@ -407,13 +407,13 @@ describe('what every entry has already', () => {
     expect(applied(weak, { ...CARD, IOMMUType: 'amd' }, 'vfio')).toContain('IOMMUType = "amd";')
   })
 
-  it('says that DMA is not passed through', () => {
+  it('set passthroughDMA to false', () => {
     const text = GIVEN.replace('"quiet"', '"iommu=nopt"')
     expect(applied(text, CARD, 'vfio')).toContain('\n      passthroughDMA = false;\n')
   })
 })
 
-describe('values of old guides', () => {
+describe('settings of old guides', () => {
   const old = nix`
     { ... }:
     {
@@ -425,7 +425,7 @@ describe('values of old guides', () => {
     }
   `
 
-  it('give way inside the entry, and are told outside', () => {
+  it('are replaced inside the entry and reported outside', () => {
     const result = plan(old, { ignoreMSRs: true }, 'vfio')
     if (!result.ok) throw new Error(JSON.stringify(result.error))
     const { configuration, replaced, left } = result.value
@@ -447,7 +447,7 @@ describe('values of old guides', () => {
     expect(left?.map(it => `${it.line} ${it.code}`)).toEqual(['4 PCI_NOMSI'])
   })
 
-  it('keep ours out if they are IDs that would stay beside ours, as the build would stop', () => {
+  it('are refused if they are IDs that would stop the build', () => {
     const withIDs = old.replace('"pci=nomsi"', '"vfio-pci.ids=10de:10f0"')
     const result = plan(withIDs, { ignoreMSRs: true }, 'vfio')
     expect(result).toMatchObject({
@@ -458,7 +458,7 @@ describe('values of old guides', () => {
 })
 
 describe('remove', () => {
-  /** The configuration once our part has come, an edit was made, and it has gone. */
+  /** The configuration after apply, an edit, and remove. */
   function removed(text: string, specialisation: string, edit = (it: string) => it): string {
     const machine = makeMachine({ 'configuration.nix': text })
     machine.apply(EVERYTHING, 'configuration.nix', specialisation)
@@ -469,7 +469,7 @@ describe('remove', () => {
     return machine.read('configuration.nix')
   }
 
-  it('takes an entry out that had nothing else', () => {
+  it('removes an entry without other options', () => {
     expect(removed(GIVEN, 'vfio')).toBe(GIVEN)
     const other = GIVEN.replace(
       '  boot',
@@ -478,7 +478,7 @@ describe('remove', () => {
     expect(removed(other, 'vfio')).toBe(other)
   })
 
-  it('leaves what else is in it', () => {
+  it('keeps other options in it', () => {
     const mine = '    boot.kernelParams = [ "mine" ];\n'
     const after = removed(GIVEN, 'vfio', it =>
       it.replace('    virtualisation.vfio = {', block => `${mine}${block}`)
@@ -491,7 +491,7 @@ describe('remove', () => {
     )
   })
 
-  it('leaves an entry that was there before', () => {
+  it('keeps an entry that existed before', () => {
     const there = GIVEN.replace(
       '  system',
       it => `  specialisation.games.configuration = {\n    a = 1;\n  };\n\n${it}`
@@ -504,7 +504,7 @@ describe('remove', () => {
     expect(removed(empty, 'b')).toBe(empty)
   })
 
-  it('finds its import where the modules were deleted', () => {
+  it('finds its import after the modules were deleted', () => {
     const machine = makeMachine({ 'configuration.nix': GIVEN })
     machine.apply(CARD, 'configuration.nix', 'vfio')
     machine.delete('vfio')

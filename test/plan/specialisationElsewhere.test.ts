@@ -1,4 +1,4 @@
-// `--specialisation` where the entry is a function, or where other files say what every entry has.
+// `--specialisation` if the entry is a function, or if other files define options for every entry.
 
 import { describe, expect, it } from 'vitest'
 import type { Settings } from '../../src/settings/settings.ts'
@@ -43,11 +43,11 @@ describe('an entry that is a function', () => {
       '$1$2\n$1virtualisation.vfio = {\n$1  enable = true;\n$1  devices = [ "10de:1b80" ];\n$1};\n'
     )
 
-  it('is written into, and taken out of', () => {
+  it('gets the options, and loses them with remove', () => {
     const machine = makeMachine({ [MAIN]: given })
     machine.apply(CARD, MAIN, 'games')
     expect(machine.read(MAIN)).toBe(expected)
-    // It is known by its options from now on.
+    // Later runs find it by its options.
     machine.apply({ ignoreMSRs: true })
     expect(machine.read(MAIN)).toBe(
       expected.replace(/( +)(devices .*\n)/, '$1$2$1ignoreMSRs = true;\n')
@@ -56,7 +56,7 @@ describe('an entry that is a function', () => {
     expect(machine.files()).toEqual({ [MAIN]: given })
   })
 
-  it('with the line ends of the file', () => {
+  it('keeps the line endings of the file', () => {
     const windows = (text: string) => text.replaceAll('\n', '\r\n')
     const machine = makeMachine({ [MAIN]: windows(given) })
     machine.apply(CARD, MAIN, 'games')
@@ -96,7 +96,7 @@ describe('an entry that is a function', () => {
     expect(machine.files()).toEqual(once)
   })
 
-  it('has what every entry says, and only that is not said again', () => {
+  it('inherits the settings of every entry', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -116,7 +116,7 @@ describe('an entry that is a function', () => {
     )
   })
 
-  it('has values of old guides replaced', () => {
+  it('has settings of old guides replaced', () => {
     const text = nix`
       {
         imports = [ ./vfio ];
@@ -145,7 +145,7 @@ describe('an entry that is a function', () => {
     `)
   })
 
-  it('keeps ours out if it gives other IDs to vfio-pci that can not move', () => {
+  it('is refused if it gives other IDs to vfio-pci that can not be moved', () => {
     const text = nix`
       {
         specialisation.vm.configuration = {
@@ -166,7 +166,7 @@ describe('an entry that is a function', () => {
   })
 })
 
-describe('files that are imported', () => {
+describe('imported files', () => {
   const main = nix`
     { ... }:
     {
@@ -175,7 +175,7 @@ describe('files that are imported', () => {
   `
   const withFile = (gpu: string) => makeMachine({ [MAIN]: main, 'gpu.nix': gpu })
 
-  it('may give devices away everywhere, and then no entry can have them alone', () => {
+  it('can give devices away in every entry, so that a new entry is refused', () => {
     const machine = withFile(nix`
       {
         virtualisation.vfio = {
@@ -195,7 +195,7 @@ describe('files that are imported', () => {
     )
   })
 
-  it('may have the entry, and then that is meant', () => {
+  it('can have the entry', () => {
     const machine = withFile(
       '{ specialisation.vm.configuration.virtualisation.vfio.enable = true; }\n'
     )
@@ -215,7 +215,7 @@ describe('files that are imported', () => {
     `)
   })
 
-  it('may have two, and then one has to be named', () => {
+  it('can have two entries, so that one has to be named', () => {
     const machine = withFile(nix`
       {
         specialisation.a.configuration.virtualisation.vfio.enable = true;
@@ -231,7 +231,7 @@ describe('files that are imported', () => {
     expect(refusal(machine, { ignoreMSRs: true }, 'b')).toBe('not refused')
   })
 
-  it('may keep everything out of the entry', () => {
+  it('can keep the entry from inheriting', () => {
     const machine = withFile('{ specialisation.vm.inheritParentConfig = false; }\n')
     expect(refusal(machine, CARD, 'vm')).toMatchObject({
       code: 'NO_TARGET',
@@ -252,7 +252,7 @@ describe('qemu.conf', () => {
   `
   const LIST = 'cgroup_device_acl = [ "/dev/null", "/dev/kvm", "/dev/input/event3" ]'
   const kept = 'clear_emulation_capabilities = 0'
-  const said = (key: string, instead: string) => ({
+  const conflict = (key: string, instead: string) => ({
     code: 'CONFLICT',
     at: { line: 5, column: 5 },
     message: `${key} is already here, and libvirt would read only one of the two`,
@@ -263,24 +263,24 @@ describe('qemu.conf', () => {
     [
       LIST,
       { deviceACL: ['/dev/kvmfr0'] },
-      said('cgroup_device_acl', 'its devices as virtualisation.libvirtd.deviceACL = [ … ];')
+      conflict('cgroup_device_acl', 'its devices as virtualisation.libvirtd.deviceACL = [ … ];')
     ],
     [
       LIST,
       { kvmfr: [64] },
-      said('cgroup_device_acl', 'its devices as virtualisation.libvirtd.deviceACL = [ … ];')
+      conflict('cgroup_device_acl', 'its devices as virtualisation.libvirtd.deviceACL = [ … ];')
     ],
     [
       kept,
       { clearEmulationCapabilities: false },
-      said(
+      conflict(
         'clear_emulation_capabilities',
         'virtualisation.libvirtd.clearEmulationCapabilities = false;'
       )
     ],
     [LIST, { devices: ['10de:1b80'] }, 'not refused'],
     [kept, { deviceACL: ['/dev/kvmfr0'] }, 'not refused']
-  ])('of every entry, %s, and %j in one', (line, settings, expected) => {
+  ])('for every entry, %s, and %j in one', (line, settings, expected) => {
     for (const option of ['qemu.verbatimConfig', 'qemuVerbatimConfig']) {
       const result = refusal(makeMachine({ [MAIN]: given(line, option) }), settings, 'vfio')
       if (typeof expected === 'string') expect(result).toBe(expected)
@@ -288,7 +288,7 @@ describe('qemu.conf', () => {
     }
   })
 
-  it('of every entry gives way where ours is for every entry', () => {
+  it('is moved if the options are for every entry', () => {
     const machine = makeMachine({ [MAIN]: given(LIST, 'qemuVerbatimConfig') })
     machine.apply({ deviceACL: ['/dev/kvmfr0'] })
     expect(machine.read(MAIN)).toContain(
@@ -297,9 +297,9 @@ describe('qemu.conf', () => {
   })
 })
 
-describeWithOracle('what is asked for in an entry and what every entry has', oracle => {
+describeWithOracle('options of an entry and settings of every entry', oracle => {
   const specialisation = nixPath(new URL('../oracle/specialisation.nix', import.meta.url).pathname)
-  /** What stops the build of each entry. */
+  /** The failed assertions of each entry. */
   const failures = (machine: Machine) => {
     const failed = 'c: map (a: a.message) (builtins.filter (a: !a.assertion) c.assertions)'
     const view = `c: { usual = (${failed}) c; own = (${failed}) c.specialisation.vfio.configuration; }`
@@ -326,7 +326,7 @@ describeWithOracle('what is asked for in an entry and what every entry has', ora
     expect(failures(machine)).toEqual({ usual: [], own: [] })
   })
 
-  it('would not, where we refuse', () => {
+  it('do not build if apply refuses them', () => {
     const machine = makeMachine({
       [MAIN]: nix`
         {

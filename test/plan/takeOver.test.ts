@@ -1,4 +1,4 @@
-// Our modules take the place of others that declare the same options.
+// Replaces other modules that declare the same options.
 
 import { describe, expect, it } from 'vitest'
 import { placeOf } from '../../src/nix/text/lines.ts'
@@ -31,7 +31,7 @@ const PATH = `${FOLDER}/configuration.nix`
 
 type Files = Record<string, string>
 
-/** Files are named relative to the folder of the configuration. */
+/** File names are relative to the folder of the configuration. */
 function takeOver(files: Files) {
   const { 'configuration.nix': text = '', ...others } = files
   const all = Object.entries({ 'configuration.nix': text, ...others })
@@ -40,7 +40,7 @@ function takeOver(files: Files) {
   )
 }
 
-/** What keeps ours from taking their place: file, line, what stands there, and what it is. */
+/** The obstacles: file, line, text at the place, and what is wrong. */
 function obstacles(files: Files): string[] {
   const result = takeOver(files)
   if (result.ok || result.error.code !== 'NOT_TAKEN_OVER') return []
@@ -51,7 +51,7 @@ function obstacles(files: Files): string[] {
   })
 }
 
-/** The files that change, as they are after it, and what is told. */
+/** The changed files after the run, and the notes. */
 function taken(files: Files, settings: Settings = {}) {
   const result = takeOver(files)
   if (!result.ok || !result.value) throw new Error(JSON.stringify(result))
@@ -73,7 +73,7 @@ function taken(files: Files, settings: Settings = {}) {
   }
 }
 
-/** A configuration that imports `vfio.nix` and says this. */
+/** A configuration that imports `vfio.nix` and has these options. */
 const using = (options: string, more = '') => text`
   {
     imports = [ ./vfio.nix ];
@@ -124,8 +124,8 @@ const MOVED = text`
   }
   `
 
-describe('old modules give way', () => {
-  it('and what was set stays, without a flag', () => {
+describe('other modules are replaced', () => {
+  it('and settings are kept, without a flag', () => {
     expect(taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })).toEqual({
       files: { 'configuration.nix': MOVED },
       stay: ['vfio.nix', 'libvirt.nix', 'virtualisation.nix'],
@@ -134,7 +134,7 @@ describe('old modules give way', () => {
     })
   })
 
-  it('in a folder whose file only passes them on, with its import', () => {
+  it('with the import of a file that only imports them', () => {
     const files = {
       'configuration.nix':
         '{ imports = [ ./hardware.nix ./old ]; virtualisation.vfio.enable = true; }\n',
@@ -154,7 +154,7 @@ describe('old modules give way', () => {
     })
   })
 
-  it('with what they import for themselves, if it does nothing alone', () => {
+  it('with their own imports that have no other effect', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
       'vfio.nix': OLD_VFIO.replace(
@@ -176,7 +176,7 @@ describe('old modules give way', () => {
     ])
   })
 
-  it('in an import of another file, which is edited as well', () => {
+  it('in the imports of another file, which is edited as well', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./gaming.nix ]; }\n',
       'gaming.nix': '{ imports = [ ./vfio.nix ]; virtualisation.vfio.enable = true; }\n',
@@ -188,7 +188,7 @@ describe('old modules give way', () => {
     })
   })
 
-  it('of a flake as well, which goes from the imports', () => {
+  it('if they come from a flake', () => {
     const configuration = text`
       { inputs, ... }:
       {
@@ -204,7 +204,7 @@ describe('old modules give way', () => {
     })
   })
 
-  it('together with what the flags ask for', () => {
+  it('together with the settings of the flags', () => {
     const files = {
       'configuration.nix': using(
         'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
@@ -221,7 +221,7 @@ describe('old modules give way', () => {
     })
   })
 
-  it('and what ours would do by itself is kept off where the person said no to it', () => {
+  it('and defaults of the new modules that the user turned off stay off', () => {
     const files = {
       'configuration.nix': using(
         'boot.kernelParams = [ "iommu.passthrough=0" ]; virtualisation.vfio.enable = true;'
@@ -233,7 +233,7 @@ describe('old modules give way', () => {
     )
   })
 
-  it('and huge pages get a size that there is, of the same sum', () => {
+  it('and huge pages get a valid size with the same total', () => {
     const pages = (size: string, rest: string) =>
       taken({
         'configuration.nix': `{ imports = [ ./virtualisation.nix ]; virtualisation.hugepages = { enable = true; ${size} ${rest} }; }\n`,
@@ -246,7 +246,7 @@ describe('old modules give way', () => {
     expect(pages('pageSize = "1G";', '')).toBe('pageSize = "1G"; numPages = 1;')
   })
 
-  it('nothing is done where nobody else declares anything', () => {
+  it('nothing is planned if no other module declares the options', () => {
     const result = takeOver({
       'configuration.nix': '{ imports = [ ./a.nix ]; virtualisation.vfio.enable = true; }',
       'a.nix': '{ lib, ... }: { options.virtualisation.mine = lib.mkOption { }; }'
@@ -255,8 +255,8 @@ describe('old modules give way', () => {
   })
 })
 
-describe('what would be lost is refused, each with its place', () => {
-  it('options that ours do not have, set or read', () => {
+describe('refuses what would be lost, each with its place', () => {
+  it('unknown options, set or read', () => {
     const more = OLD_VFIO.replace(
       'ignoreMSRs = mkOption',
       'blacklistAMD = mkOption { default = false; }; hook = mkOption { }; ignoreMSRs = mkOption'
@@ -275,11 +275,11 @@ describe('what would be lost is refused, each with its place', () => {
       'configuration.nix:5 config.virtualisation.vfio.hook | vfio-patch has no virtualisation.vfio.hook, which is read here',
       'configuration.nix:6 specialisation.games.configuration.virtualisation.vfio.deviceDomains = [ "0000:01:00.0" ]; | vfio-patch has no virtualisation.vfio.deviceDomains, which is set here'
     ])
-    // What nobody sets is no loss.
+    // Options that are not used are not lost.
     expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': more })).toEqual([])
   })
 
-  it('options inside others', () => {
+  it('unknown options inside known ones', () => {
     const files = {
       'configuration.nix':
         '{ imports = [ ./virtualisation.nix ]; virtualisation.sharedMemoryFiles.lg.size = 32; }',
@@ -290,7 +290,7 @@ describe('what would be lost is refused, each with its place', () => {
     ])
   })
 
-  it('values that ours do not take', () => {
+  it('values that the options do not accept', () => {
     const configuration = text`
       {
         imports = [ ./vfio.nix ./libvirt.nix ./virtualisation.nix ];
@@ -368,14 +368,14 @@ describe('what would be lost is refused, each with its place', () => {
       '',
       '[ "kvm" "video" ] | this module also adds video to users.users.qemu-libvirtd.extraGroups'
     ]
-  ])('the first thing that a module does besides: %s%s', (code, before, obstacle) => {
+  ])('the first other effect of a module: %s%s', (code, before, obstacle) => {
     const module = `{ lib, pkgs, config, ... }: ${before}{ options.virtualisation.vfio.enable = lib.mkOption { }; ${code} }`
     expect(obstacles({ 'configuration.nix': using(''), 'vfio.nix': module })).toEqual([
       `vfio.nix:1 ${obstacle}`
     ])
   })
 
-  it('an import of such a module, but not one that the configuration has as well', () => {
+  it('an import of a replaced module, unless the configuration has it too', () => {
     const files = {
       'configuration.nix': using(''),
       'vfio.nix': OLD_VFIO.replace(
@@ -391,7 +391,7 @@ describe('what would be lost is refused, each with its place', () => {
     expect(obstacles({ ...files, 'configuration.nix': both })).toEqual([])
   })
 
-  it('an import in a file that another machine needs', () => {
+  it('an import in a file of another machine', () => {
     const files = {
       'configuration.nix': '{ imports = [ ./common.nix ]; }',
       'common.nix': '{ imports = [ ./vfio.nix ]; time.timeZone = "UTC"; }',
@@ -403,7 +403,7 @@ describe('what would be lost is refused, each with its place', () => {
     ])
   })
 
-  it('what a flake lists beside the configuration', () => {
+  it('modules that a flake lists with the configuration', () => {
     const flake = text`
       {
         outputs = { nixpkgs, nixos-vfio, ... }: {
@@ -423,7 +423,7 @@ describe('what would be lost is refused, each with its place', () => {
     ])
   })
 
-  it('what nixos-vfio has besides, where it comes from a flake', () => {
+  it('further options of nixos-vfio from a flake', () => {
     const configuration = text`
       { inputs, ... }:
       {
@@ -439,8 +439,8 @@ describe('what would be lost is refused, each with its place', () => {
   })
 })
 
-describeWithOracle('a configuration with old modules, moved over', oracle => {
-  // What it sets besides, and what the stub of NixOS has no need of.
+describeWithOracle('a configuration with replaced modules', oracle => {
+  // Other options of the configuration that the stub of NixOS lacks.
   const rest = `{ lib, ... }: {
     options.system.stateVersion = lib.mkOption { };
     options.virtualisation.libvirtd.onBoot = lib.mkOption { };
@@ -456,7 +456,7 @@ describeWithOracle('a configuration with old modules, moved over', oracle => {
     return evalNix(configExpression(oracle, stateOf, { modules }))
   }
 
-  it('is what is right today', () => {
+  it('evaluates to the current settings', () => {
     const { files } = taken({ 'configuration.nix': OLD_USAGE, ...OLD_MODULES })
     const acl = qemuConf(
       '/dev/input/by-id/usb-Keyboard-event-kbd',
@@ -502,7 +502,7 @@ describeWithOracle('a configuration with old modules, moved over', oracle => {
     })
   })
 
-  it('huge pages of 1M are such as there are, of the same sum', () => {
+  it('has valid huge pages with the same total instead of 1M', () => {
     const { files } = taken({
       'configuration.nix': text`
         {

@@ -1,4 +1,4 @@
-// Virtual functions (SR-IOV) in what is chosen: a guest gets one alone and later, and nothing of it is bound.
+// Virtual functions (SR-IOV) in a choice: a guest gets one when it starts, and nothing is bound at boot.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -18,7 +18,7 @@ describe('a guest', () => {
   const chosen = (devices: string[], more: Parameters<typeof chooseDevices>[2] | object = {}) =>
     chooseDevices(MACHINE, {}, { gpus: [], confirmed: [], devices, ...more })
 
-  test('gets a virtual function without any option for it', () => {
+  test('gets a virtual function without an option', () => {
     const choice = chosen(['0000:00:02.1', '0000:01:10.2'])
     expect(choice.ok && choice.value.settings).toEqual({ IOMMUType: 'intel' })
     expect(choice.ok && choice.value.cautions).toEqual([])
@@ -27,7 +27,7 @@ describe('a guest', () => {
     ).toEqual(['0000:00:02.1', '0000:01:10.2', 'PROCESSOR'])
   })
 
-  test('gets another device beside it by address, where the ID is that of one that stays', () => {
+  test('gets another device by address if a host device has the same ID', () => {
     const choice = chosen(['0000:01:00.1', '0000:01:10.2'])
     expect(choice.ok && choice.value.settings).toEqual({
       IOMMUType: 'intel',
@@ -37,22 +37,22 @@ describe('a guest', () => {
     })
   })
 
-  test('does not get one whose device is given away', () => {
+  test('does not get one whose physical function is given away', () => {
     const choice = chosen(['0000:01:10.2'], { given: new Set(['0000:01:00.0']) })
     expect(!choice.ok && choice.error.map(it => it.code)).toEqual(['PHYSICAL_FUNCTION_GIVEN'])
   })
 })
 
-// ---- machines that nobody has
+// ---- generated machines
 
-/** All devices that the settings take from the host: an ID takes each that has it. */
+/** All devices that the settings take from the host: an ID takes every device that has it. */
 function takenBy({ ids }: GeneratedVirtual, { devices = [], addresses = [] }: Settings) {
   const places = addresses.map(it => (typeof it === 'string' ? it : it.address))
   const byID = [...ids].filter(([, id]) => devices.includes(id)).map(([address]) => address)
   return new Set([...places, ...byID])
 }
 
-/** What the host would miss. */
+/** What the host would lose. */
 function losses(it: GeneratedVirtual, passed: ReadonlySet<string>): string[] {
   const isLost = (through: readonly string[]) => through.some(at => passed.has(at))
   const ways = it.networks
@@ -62,7 +62,7 @@ function losses(it: GeneratedVirtual, passed: ReadonlySet<string>): string[] {
   ]
 }
 
-/** The addresses that a text says to give away. */
+/** The addresses that a message suggests to give away. */
 function namedBy(remedy: string): string[] {
   return [...remedy.matchAll(/--(?:gpu|address|confirm) (\S+\.\d)/g)].map(it => it[1] ?? '')
 }
@@ -87,12 +87,12 @@ function asked(it: GeneratedVirtual, numbers: ReturnType<typeof wishes.generate>
   }
   const gpus = pick(numbers.gpus, cards)
   const devices = pick(numbers.devices, it.endpoints)
-  // No configuration gives a virtual function away.
+  // A configuration never gives a virtual function away.
   const given = new Set(pick(numbers.given, [...it.base.ids.keys()]))
   return { settings, gpus, devices, given, specialisation: numbers.specialisation }
 }
 
-test('no virtual function is ever planned, and no device goes for the sake of one', () => {
+test('never plans a virtual function, nor another device because of one', () => {
   const count = { accepted: 0, withVirtual: 0, refused: 0 }
   fc.assert(
     fc.property(generatedVirtual, wishes, (it, numbers) => {
@@ -107,31 +107,31 @@ test('no virtual function is ever planned, and no device goes for the sake of on
       for (const [address, of] of it.virtual) {
         const places = choice.value.settings.addresses ?? []
         expect(places.map(at => (typeof at === 'string' ? at : at.address))).not.toContain(address)
-        // By ID only where there is none any more, as its device goes for a reason of its own.
+        // An ID may match virtual functions only if they disappear with their device.
         if (taken.has(address)) expect([...taken]).toContain(of)
       }
       const meant = [...rest.gpus, ...rest.devices].filter(at => !it.virtual.has(at))
       const whole = meant.flatMap(
         at => cardWith(it.machine, at)?.functions.map(device => device.address) ?? [at]
       )
-      const said = new Set([...takenBy(it, settings), ...whole, ...rest.given])
+      const requested = new Set([...takenBy(it, settings), ...whole, ...rest.given])
       const physical = [...taken].filter(at => !it.virtual.has(at))
-      expect(physical.filter(at => !said.has(at))).toEqual([])
-      const theirs = rest.devices.filter(at => it.virtual.has(at))
-      if (theirs.length > 0) count.withVirtual++
-      const all = new Set([...taken, ...theirs, ...rest.given])
+      expect(physical.filter(at => !requested.has(at))).toEqual([])
+      const requestedVirtual = rest.devices.filter(at => it.virtual.has(at))
+      if (requestedVirtual.length > 0) count.withVirtual++
+      const all = new Set([...taken, ...requestedVirtual, ...rest.given])
       const before = losses(it, rest.given)
       expect(losses(it, all).filter(at => !before.includes(at))).toEqual([])
     }),
     { numRuns: 1000, seed }
   )
-  // Else nothing would have been tried.
+  // Otherwise nothing was tested.
   expect(count.accepted).toBeGreaterThan(50)
   expect(count.withVirtual).toBeGreaterThan(20)
   expect(count.refused).toBeGreaterThan(50)
 })
 
-test('no remedy says to give away what the host needs, or what was not asked for', () => {
+test('no remedy suggests devices that the host needs or that were not requested', () => {
   let named = 0
   fc.assert(
     fc.property(generatedVirtual, wishes, fc.boolean(), (it, numbers, confirms) => {
@@ -159,12 +159,12 @@ test('no remedy says to give away what the host needs, or what was not asked for
   expect(named).toBeGreaterThan(10)
 })
 
-/** Whether an ID was asked for that virtual functions have, so that its other devices were not meant for sure. */
+/** Whether a requested ID is also that of virtual functions, so that it is ambiguous. */
 function isOfVirtualID(it: GeneratedVirtual, { devices = [] }: Settings): boolean {
   return [...it.virtual.keys()].some(at => devices.includes(it.ids.get(at) ?? ''))
 }
 
-test('a virtual function that shares nothing with the host is accepted, and no other one', () => {
+test('accepts exactly the virtual functions that share no group with the host', () => {
   const count = { accepted: 0, refused: 0 }
   fc.assert(
     fc.property(generatedVirtual, it => {
@@ -198,7 +198,7 @@ test('a virtual function that shares nothing with the host is accepted, and no o
   expect(count.refused).toBeGreaterThan(100)
 })
 
-test('no virtual function is part of a card, and none keeps the screen', () => {
+test('no virtual function is part of a card or shows the screen', () => {
   fc.assert(
     fc.property(generatedVirtual, it => {
       const candidates = candidateCards(it.machine)

@@ -5,13 +5,10 @@ import { type ApplyInput, type ApplyPlan, planApply } from '../../../src/plan/ap
 import type { Settings } from '../../../src/settings/settings.ts'
 import { configurationFrom, listingOf, shipped } from '../../support/configuration.ts'
 
-/** The folder of our modules after they were installed. */
+/** The folder of installed modules. */
 export const installed = listingOf(shipped.texts)
 
-/**
- * What `planApply` takes for a configuration that consists of one file, beside which there is nothing of
- * ours yet.
- */
+/** The input of `planApply` for a configuration of one file that is not set up yet. */
 export function inputFor(
   path: string,
   text: string,
@@ -30,7 +27,7 @@ export function inputFor(
   }
 }
 
-/** Plans, and writes the files; throws the code of a refusal. */
+/** Plans and writes the files. Throws the code of a refusal. */
 export function carryOut(input: ApplyInput): ApplyPlan {
   const plan = planApply(input)
   if (!plan.ok) throw new Error(plan.error.code)

@@ -27,14 +27,14 @@ process.on('exit', () => {
   for (const it of folders) rmSync(it, { recursive: true, force: true })
 })
 
-/** A folder with a configuration that our plans are carried out in, without the write protocol. */
+/** A folder with a configuration. Plans are written to it without the write protocol. */
 export interface Machine {
   folder: string
   write(name: string, text: string): void
   read(name: string): string
   rename(from: string, to: string): void
   delete(name: string): void
-  /** The texts of all files but intact modules of ours, by name. */
+  /** The texts of all files by name, without intact installed modules. */
   files(): Record<string, string>
   apply(settings: Settings, name?: string, specialisation?: string): void
   remove(name?: string): Result<RemovePlan, RemoveProblem>
@@ -97,13 +97,13 @@ export function makeMachine(files: Record<string, string>): Machine {
     remove(name = 'configuration.nix') {
       const { configuration, folderAt } = load(at(name))
       const { files, installedFolders, sources } = configuration
-      const usual = folderAt(join(dirname(at(name)), 'vfio'))
+      const defaults = folderAt(join(dirname(at(name)), 'vfio'))
       const imported = installedFolders.map(it => folderAt(it.path))
       const known = new Set(files.map(it => it.path))
       const plan = planRemove({
         configuration,
-        defaultFolder: usual.path,
-        folders: new Map([usual, ...imported].map(it => [it.path, it.listing])),
+        defaultFolder: defaults.path,
+        folders: new Map([defaults, ...imported].map(it => [it.path, it.listing])),
         own: shipped.own,
         others: sources.around(at(name), /vfio|passthrough|gpu/).filter(it => !known.has(it.path))
       })
@@ -113,7 +113,7 @@ export function makeMachine(files: Record<string, string>): Machine {
   }
 }
 
-/** The configuration at a path, and what reads folders beside it. */
+/** The configuration at a path, and a function that reads folders. */
 function load(path: string) {
   const sources = openFiles('/')
   const target = sources.module(path)

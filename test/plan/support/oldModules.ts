@@ -1,5 +1,4 @@
-// Modules as they went round among people who pass a card through, before there were ours, and a
-// configuration that uses all of them.
+// Modules like those that were published before vfio-patch, and a configuration that uses all of them.
 
 import { text } from '../../cli/support/text.ts'
 
@@ -112,14 +111,14 @@ export const OLD_VIRTUALISATION: string = text`
   }
   `
 
-/** The three by the names that they went round with. */
+/** The three modules by their usual file names. */
 export const OLD_MODULES: Record<string, string> = {
   'vfio.nix': OLD_VFIO,
   'libvirt.nix': OLD_LIBVIRT,
   'virtualisation.nix': OLD_VIRTUALISATION
 }
 
-/** What the three are used for: a GTX 1080 goes to a guest, beside a card that stays. */
+/** A configuration that uses the modules to give a GTX 1080 to a guest; another card stays with the host. */
 export const OLD_USAGE: string = text`
   { config, pkgs, ... }:
 
