@@ -22,7 +22,7 @@ import { definesHost, planMainJob, SETTINGS, shipped } from './support/mainJob.j
 import { askNix } from './support/nix.js'
 import { Counts, finish, row } from './support/report.js'
 
-const { own } = shipped
+const { exclusive } = shipped
 const settings = { ...SETTINGS, hugepages: { pageSize: '1G', numPages: 4 } }
 
 // Edits that give the same text before and after apply.
@@ -56,7 +56,7 @@ await askNix(nixJobs, ({ file }, verdict, output) => {
 report()
 
 function run(file, doc, folder) {
-  if (own.some(it => declares(doc, it))) {
+  if (exclusive.some(it => declares(doc, it))) {
     counts.add('skipped: modules that declare options with these names')
     return
   }
@@ -121,7 +121,7 @@ function remove(path, state) {
     configuration,
     defaultFolder: folder.path,
     folders: new Map([[folder.path, folder.listing]]),
-    own,
+    exclusive,
     others: []
   })
   if (!plan.ok) {

@@ -42,7 +42,7 @@ export function loadConfiguration(
       path: dirname(path),
       importer
     })),
-    foreign: declarationIn(walk.files, shipped.own),
+    foreign: declarationIn(walk.files, shipped.exclusive),
     shipped,
     sources
   }

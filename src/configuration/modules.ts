@@ -27,24 +27,24 @@ export interface ShippedModules {
   readonly texts: ReadonlyMap<string, string>
   readonly files: readonly SourceFile[]
   /** The options that exist only because of these modules. */
-  readonly own: readonly AttrPath[]
+  readonly exclusive: readonly AttrPath[]
   /** The full paths of all declared options. */
   readonly declared: readonly AttrPath[]
 }
 
-/** Reads the modules from the package. They are parsed at the first use of `own` or `declared`. */
+/** Reads the modules from the package. They are parsed at the first use of `exclusive` or `declared`. */
 export function shippedModules(version: string): ShippedModules {
   const files = NAMES.map(name => {
     const path = fileURLToPath(new URL(`../../nixos/${name}`, import.meta.url))
     return sourceFile(name, stamp(version, readFileSync(path, 'utf8')))
   })
-  const own = once(() => ownOptions(files))
+  const exclusive = once(() => exclusiveOptions(files))
   const declared = once(() => declaredOptions(files))
   return {
     texts: new Map(files.map(it => [it.path, it.text])),
     files,
-    get own() {
-      return own()
+    get exclusive() {
+      return exclusive()
     },
     get declared() {
       return declared()
@@ -58,7 +58,7 @@ export function shippedModules(version: string): ShippedModules {
  * separate list to maintain. A set of options counts as a whole unless the modules define an option
  * inside it that they do not declare: another module declares that one, so the set is shared.
  */
-export function ownOptions(modules: readonly SourceFile[]): AttrPath[] {
+export function exclusiveOptions(modules: readonly SourceFile[]): AttrPath[] {
   const declared = declaredOptions(modules)
   const defined = modules.flatMap(it => it.doc.leaves()).map(namesOf)
   const shared = new Set(

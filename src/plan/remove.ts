@@ -29,7 +29,7 @@ export interface RemoveInput {
   /** That folder and the imported folders with modules, with symlinks resolved, and their contents. */
   folders: ReadonlyMap<string, FolderListing>
   /** The options that only vfio-patch's modules declare. */
-  own: readonly AttrPath[]
+  exclusive: readonly AttrPath[]
   /** Files of the repository that the configuration does not import. */
   others: readonly SourceFile[]
 }
@@ -52,13 +52,13 @@ export interface RemovePlan extends ApplyPlan, Pick<DroppedModules, 'kept' | 'ot
  * file can't be read or edited.
  */
 export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem> {
-  const { configuration, own } = input
+  const { configuration, exclusive } = input
   const stamped = [...input.folders].filter(([, it]) => hasModules(it))
   const isGuest = (it: { path: string }) =>
     stamped.some(([folder]) => it.path.startsWith(`${folder}/guests/`))
   const modules = configuration.files.filter(it => !isGuest(it))
   const { path, text } = configuration.target
-  const options = own.filter(it => !modules.some(module => declares(module.doc, it)))
+  const options = exclusive.filter(it => !modules.some(module => declares(module.doc, it)))
   const imports = [
     ...configuration.installed,
     ...configuration.links.filter(isGuest),
@@ -111,11 +111,11 @@ export function planRemove(input: RemoveInput): Result<RemovePlan, RemoveProblem
  * themselves are left out too: no system can have both declarations, so they do not need vfio-patch's.
  */
 function outside(
-  { others, own }: RemoveInput,
+  { others, exclusive }: RemoveInput,
   folders: readonly [string, FolderListing][]
 ): RemoveInput['others'] {
   const isInside = (path: string) => folders.some(([folder]) => path.startsWith(`${folder}/`))
-  const isDeclaring = (doc: NixDocument) => own.some(it => declares(doc, it))
+  const isDeclaring = (doc: NixDocument) => exclusive.some(it => declares(doc, it))
   return others.filter(
     ({ path, doc }) => !isInside(path) && stampOf(doc.text) === 'none' && !isDeclaring(doc)
   )

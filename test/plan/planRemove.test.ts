@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { sourceFile } from '../../src/configuration/files.ts'
-import { ownOptions, shippedModules } from '../../src/configuration/modules.ts'
+import { exclusiveOptions, shippedModules } from '../../src/configuration/modules.ts'
 import { stamp } from '../../src/configuration/stamp.ts'
 import { applyEdits, formatPath } from '../../src/nix/index.ts'
 import type { RemoveProblem } from '../../src/plan/problem.ts'
@@ -10,7 +10,7 @@ import { configurationFrom, listingOf } from '../support/configuration.ts'
 
 const PATH = '/etc/nixos/configuration.nix'
 const shipped = shippedModules('1.0.0')
-const { own } = shipped
+const { exclusive } = shipped
 
 /** The plan for a configuration that imports ./vfio and other modules. */
 function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<string, string> = {}) {
@@ -31,7 +31,7 @@ function plan(text: string, more: Partial<RemoveInput> = {}, others: Record<stri
     },
     defaultFolder: '/etc/nixos/vfio',
     folders: new Map([['/etc/nixos/vfio', listingOf(shipped.texts)]]),
-    own,
+    exclusive,
     others: [],
     ...more
   })
@@ -67,7 +67,7 @@ function wordsOf(error: RemoveProblem): string[] {
 
 describe('the options that only the shipped modules declare', () => {
   it('are read from the modules', () => {
-    expect(own.map(formatPath)).toEqual([
+    expect(exclusive.map(formatPath)).toEqual([
       'virtualisation.vfio',
       'virtualisation.libvirtd.deviceACL',
       'virtualisation.libvirtd.clearEmulationCapabilities',
@@ -85,7 +85,7 @@ describe('the options that only the shipped modules declare', () => {
         config = lib.mkIf true { a.b.g = 1; a.e.f = 2; };
       }
     `
-    expect(ownOptions([sourceFile('a.nix', module)]).map(formatPath)).toEqual([
+    expect(exclusiveOptions([sourceFile('a.nix', module)]).map(formatPath)).toEqual([
       'a.b.c',
       'a.b.d',
       'a.e'

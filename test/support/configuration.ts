@@ -16,7 +16,7 @@ export const shipped = shippedModules('0.0.0')
 
 /** The shipped modules with other texts but the same options. */
 export function shippedWith(texts: ReadonlyMap<string, string>): ShippedModules {
-  return { ...shipped, texts, own: shipped.own, declared: shipped.declared }
+  return { ...shipped, texts, exclusive: shipped.exclusive, declared: shipped.declared }
 }
 
 /** Files with these texts by absolute path. No others exist. */

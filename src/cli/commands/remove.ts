@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { SourceFile } from '../../configuration/files.ts'
 import type { Configuration } from '../../configuration/load.ts'
-import { ownOptions } from '../../configuration/modules.ts'
+import { exclusiveOptions } from '../../configuration/modules.ts'
 import { stampOf } from '../../configuration/stamp.ts'
 import { checkWithNix } from '../../plan/evaluate.ts'
 import { planRemove, type RemovePlan } from '../../plan/remove.ts'
@@ -58,10 +58,19 @@ function prepareRemoval(request: RemoveRequest): Prepared {
   const installed = [...folders.values()].flatMap(it =>
     typeof it === 'string' ? [] : [...it.values()].filter(isInstalled)
   )
-  const own = ownOptions([...configuration.shipped.files, ...installed])
-  const words = [...own.map(it => it.at(-1) ?? ''), ...[...folders.keys()].map(it => basename(it))]
+  const exclusive = exclusiveOptions([...configuration.shipped.files, ...installed])
+  const words = [
+    ...exclusive.map(it => it.at(-1) ?? ''),
+    ...[...folders.keys()].map(it => basename(it))
+  ]
   const others = othersAround(configuration, words)
-  const planned = planRemove({ configuration, defaultFolder: defaults.path, folders, own, others })
+  const planned = planRemove({
+    configuration,
+    defaultFolder: defaults.path,
+    folders,
+    exclusive,
+    others
+  })
   const plan = orThrow(planned, it => removeMessage(it, context, path))
   const edited = plan.files.filter(it => it.before !== undefined && it.path !== path)
   requireWritable(edited, context)

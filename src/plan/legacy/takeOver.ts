@@ -113,7 +113,7 @@ export function planTakeOver(
 }
 
 function optionOf(doc: NixDocument, { shipped }: Configuration): AttrPath | undefined {
-  return shipped.own.find(it => declares(doc, it))
+  return shipped.exclusive.find(it => declares(doc, it))
 }
 
 /**
@@ -246,7 +246,7 @@ function listedByFlake({ target: file, shipped, sources }: Configuration): Obsta
   const isForeign = (at: string) => {
     const found = sources.module(at)
     if (!found || stampOf(found.text) !== 'none') return false
-    return declarationIn(walkImports(found, sources).files, shipped.own) !== undefined
+    return declarationIn(walkImports(found, sources).files, shipped.exclusive) !== undefined
   }
   const obstacles: Obstacle[] = []
   const own = resolved('/', file.path)
@@ -294,7 +294,7 @@ export function possibleDeclarations(configuration: Configuration): PossibleDecl
   const flake = sources.flakeOf(target.path)
   const lines = flake?.text.split('\n').map(it => it.replace(/(?:^|\s)#.*$/, '')) ?? []
   const index = lines.findIndex(isOfFlake)
-  const names = [...new Set(shipped.own.map(it => it.at(-1) ?? ''))]
+  const names = [...new Set(shipped.exclusive.map(it => it.at(-1) ?? ''))]
   const pattern = new RegExp(`\\boptions\\b[^]*\\b(?:${names.join('|')})\\b`)
   const declaring = unknownFiles(configuration, pattern).flatMap(file => {
     const option = stampOf(file.text) === 'none' ? optionOf(file.doc, configuration) : undefined

@@ -36,17 +36,19 @@ const OF_NIXOS_VFIO: readonly AttrPath[] = [
   ['virtualisation', 'libvirtd', 'qemu', 'networks']
 ]
 
-/** The uses of options that will no longer exist: `others`, and options below `own` that are not `declared`. */
+/** The uses of options that will no longer exist: `others`, and options below `exclusive` that are not `declared`. */
 export function unknownOptions(
   files: readonly ConfigurationFile[],
-  known: { own: readonly AttrPath[]; declared: readonly AttrPath[] },
+  known: { exclusive: readonly AttrPath[]; declared: readonly AttrPath[] },
   others: readonly AttrPath[]
 ): Obstacle[] {
   return files.flatMap(({ path, text, doc }) => {
     const unknown = doc
       .leaves()
       .map(it => literalNames(it.path.slice(it.path[0] === 'specialisation' ? 3 : 0)))
-      .filter(it => known.own.some(own => startsWith(it, own)) && !isDeclared(it, known.declared))
+      .filter(
+        it => known.exclusive.some(path => startsWith(it, path)) && !isDeclared(it, known.declared)
+      )
     const options = [...others, ...OF_NIXOS_VFIO, ...unknown]
     const uses = findUses(doc, path, { options, files: new Set() })
     return uses.map(({ kind, name, node: { start, end } }) => ({

@@ -104,7 +104,7 @@ export function makeMachine(files: Record<string, string>): Machine {
         configuration,
         defaultFolder: defaults.path,
         folders: new Map([defaults, ...imported].map(it => [it.path, it.listing])),
-        own: shipped.own,
+        exclusive: shipped.exclusive,
         others: sources.around(at(name), /vfio|passthrough|gpu/).filter(it => !known.has(it.path))
       })
       if (plan.ok) carryOut(plan.value.files)
