@@ -1,11 +1,10 @@
-# The XML of a libvirt domain from its data, as `vfio-patch domain FILE.xml' writes it:
+# Renders the XML of a libvirt domain from data, as `vfio-patch domain FILE.xml' prints it:
 #
 #   import ./domain.nix { type = "kvm"; name = "win10"; memory._text = 4194304; … }
 #
-# A set is an element: a text in it is an attribute, or a child that holds a text where the table
-# says so; a set is a child; a list is several children of one name; null is left out. `_attrs' has
-# attributes that are called like a child, `_text' the text, `_children' the children in their order
-# where that counts.
+# A set is an element: a string in it is an attribute, or a child with only text if the tables list it; a
+# set is a child; a list is several children of one name; null is left out. `_attrs' holds attributes
+# whose names clash with children, `_text' the text, `_children' the children where their order counts.
 let
   inherit (builtins)
     attrNames
@@ -35,22 +34,22 @@ let
 
   inherit (import ./domainTables.nix) texts orders firstAttributes;
 
-  fail = path: message: throw "${spell path}: ${message}";
+  fail = path: message: throw "${formatPath path}: ${message}";
 
-  # domain.devices.disk[0], counted from 0 as builtins.elemAt does.
-  spell =
+  # domain.devices.disk[0], counted from 0 as in builtins.elemAt.
+  formatPath =
     path:
     head path
     + concatStringsSep "" (map (it: if isInt it then "[${toString it}]" else ".${it}") (tail path));
 
   # ---- values
 
-  # A package or another thing that stands for its place in the store.
-  isPlace = value: isAttrs value && value ? outPath;
+  # A package, or another set that is converted to its store path.
+  isPackage = value: isAttrs value && value ? outPath;
 
   isInStore = path: substring 0 (stringLength storeDir) (toString path) == storeDir;
 
-  isElement = value: isAttrs value && !isPlace value;
+  isElement = value: isAttrs value && !isPackage value;
 
   isText = value: !isElement value && !isList value;
 
@@ -61,17 +60,17 @@ let
     else if isInt value then
       toString value
     else if isPath value then
-      # A file of the configuration has to come along; an image of a disk must not be copied.
+      # A file of the configuration must be in the system's closure; a disk image must not be copied.
       (if isInStore value then "${value}" else toString value)
-    else if isPlace value then
+    else if isPackage value then
       "${value}"
     else if value == true || value == false then
       fail path (
-        "true and false have several spellings in a domain: "
-        + ''write "yes" or "no", "on" or "off"''
+        "a boolean is not allowed here; "
+        + ''write the string that libvirt expects: "yes" or "no", "on" or "off"''
       )
     else
-      fail path "a ${typeOf value} can not stand in a domain";
+      fail path "a ${typeOf value} is not allowed here";
 
   escapeText = replaceStrings [ "&" "<" ">" "\r" ] [ "&amp;" "&lt;" "&gt;" "&#13;" ];
 
@@ -91,7 +90,7 @@ let
     in
     name: match "${first}${rest}(:${first}${rest})?" name != null;
 
-  # Those of `first' in their order, then the others, which Nix has sorted.
+  # The names that `first' lists, in its order, then the others, which Nix has sorted.
   inOrder = first: names: filter (it: elem it names) first ++ filter (it: !elem it first) names;
 
   # ---- elements
@@ -133,7 +132,7 @@ let
         if isName it then
           " ${it}='${escapeValue attributes.${it}}'"
         else
-          fail path "\"${it}\" can not be the name of an attribute";
+          fail path "\"${it}\" is not a valid attribute name";
       tag =
         "<${name}"
         + concatStringsSep "" (map attribute (inOrder firstAttributes (attrNames attributes)));
@@ -175,16 +174,16 @@ let
       margin = marginOf indent;
     in
     if !isName name then
-      fail path "\"${name}\" can not be the name of an element"
+      fail path "\"${name}\" is not a valid element name"
     else if unknown != [ ] then
       fail path (
-        "there is no \"${head unknown}\"; "
-        + "names that begin with \"_\" are _attrs, _text and _children"
+        "unknown name \"${head unknown}\"; "
+        + "names that begin with \"_\" are reserved: _attrs, _text and _children"
       )
     else if twice != [ ] then
-      fail path "\"${head twice}\" stands here twice"
+      fail path "the attribute \"${head twice}\" is set twice, once in _attrs"
     else if length kinds > 1 then
-      fail path "_text, _children and children do not go together"
+      fail path "_text, _children and child elements can't be combined"
     else if content == [ ] then
       "${margin}${tag}/>"
     else if given ? _text || inner == null then
@@ -192,17 +191,17 @@ let
     else
       concatStringsSep "\n" ([ "${margin}${tag}>" ] ++ content ++ [ "${margin}</${name}>" ]);
 
-  # Inside text, where blanks would count, there is no indent.
+  # `indent' is null in mixed content, where whitespace counts.
   marginOf = indent: if indent == null then "" else indent;
 
   child =
     path: name: indent: value:
     if isList value then
-      fail path "a list can not stand here"
+      fail path "a list is not allowed here"
     else if isElement value then
       element path name indent value
     else if !isName name then
-      fail path "\"${name}\" can not be the name of an element"
+      fail path "\"${name}\" is not a valid element name"
     else
       "${marginOf indent}<${name}>${escapeText (textOf path value)}</${name}>";
 
@@ -216,10 +215,10 @@ let
     else if isElement value && length names == 1 then
       child (path ++ names) (head names) indent value.${head names}
     else
-      fail path "a text belongs here, or a set with the name of one child";
+      fail path "expected a string, or an attribute set with exactly one child element";
 in
 domain:
 if isAttrs domain then
   element [ "domain" ] "domain" "" domain + "\n"
 else
-  throw "domain: a set ({ … }) belongs here"
+  throw "domain: expected an attribute set"

@@ -1,10 +1,10 @@
-# What is known of the elements of a libvirt domain; for domain.nix.
+# The elements of a libvirt domain, for domain.nix.
 let
   words =
     text: builtins.filter (it: builtins.isString it && it != "") (builtins.split "[ \n]+" text);
 in
 {
-  # By parent: the children that hold a text and nothing else. A string there is such a child.
+  # Children with only text, by parent. A string with such a name is a child, not an attribute.
   texts = builtins.mapAttrs (_: words) {
     blkiotune = "weight";
     controller = "serial";
@@ -49,7 +49,7 @@ in
     tune = "sndbuf";
   };
 
-  # By parent: its children in the order in which libvirt's schema, or libvirt itself, wants them.
+  # Children by parent, in the order that libvirt's schema or libvirt itself requires.
   orders = builtins.mapAttrs (_: words) {
     backend = "device encryption active_pcr_banks source profile protocol";
     backingStore = "format source backingStore";
@@ -158,6 +158,6 @@ in
     watchdog = "alias address";
   };
 
-  # The attributes that come first in a start tag, as libvirt writes them.
+  # The attributes that libvirt writes first in a start tag.
   firstAttributes = words "mode name type device index domain bus slot function";
 }

@@ -1,32 +1,34 @@
-// The words of QEMU's command line in `<qemu:commandline>`.
+// QEMU's arguments in `<qemu:commandline>`.
 
 import { attributeOf, type XmlElement } from './xml/tree.ts'
 
-/** `-object` or `-device` with what stands behind it, in either spelling. */
+/** `-object` or `-device` with its value, which is a property list or JSON. */
 export interface Argument {
-  flag: string
+  flag: 'object' | 'device'
   /** `input-linux`, `ivshmem-plain`, … */
   type: string
   properties: ReadonlyMap<string, string>
+  /** As written. */
   value: string
+  /** The `<qemu:arg>` of the flag and that of the value. */
   elements: readonly XmlElement[]
 }
 
-/** The objects and devices among the `<qemu:arg>` of a command line, as far as they can be read. */
+/** The objects and devices among the `<qemu:arg>` of a command line. Unreadable ones are left out. */
 export function argumentsIn(all: readonly XmlElement[]): Argument[] {
-  return all.flatMap((flagged, i): Argument[] => {
-    const flag = attributeOf(flagged, 'value')?.replace(/^--?/, '')
-    const behind = all[i + 1]
-    const value = attributeOf(behind, 'value')
-    if (!behind || value === undefined || (flag !== 'object' && flag !== 'device')) return []
-    const parts = value.startsWith('{') ? partsFromJson(value) : fromWords(value)
-    return parts ? [{ flag, ...parts, value, elements: [flagged, behind] }] : []
+  return all.flatMap((flagElement, i): Argument[] => {
+    const flag = attributeOf(flagElement, 'value')?.replace(/^--?/, '')
+    const valueElement = all[i + 1]
+    const value = attributeOf(valueElement, 'value')
+    if (!valueElement || value === undefined || (flag !== 'object' && flag !== 'device')) return []
+    const parts = value.startsWith('{') ? partsFromJson(value) : partsFromList(value)
+    return parts ? [{ flag, ...parts, value, elements: [flagElement, valueElement] }] : []
   })
 }
 
 type Parts = Pick<Argument, 'type' | 'properties'>
 
-/** What a text in JSON says; undefined for any other text, which QEMU does not read either. */
+/** The value of a JSON text; undefined if it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -35,8 +37,8 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** The words between commas; in a word a comma is written twice. */
-export function splitWords(value: string): string[] {
+/** The parts between commas; a doubled comma is part of the text. */
+export function splitAtCommas(value: string): string[] {
   return value.split(/(?<!,),(?!,)/)
 }
 
@@ -50,17 +52,17 @@ function partsFromJson(value: string): Parts | undefined {
   return type === undefined ? undefined : { type, properties }
 }
 
-/** `type,name=value,…`; one with a comma in a value is not read. */
-function fromWords(value: string): Parts | undefined {
-  const [type, ...rest] = splitWords(value)
+/** `type,name=value,…`; undefined for any other form, and if a value contains a comma. */
+function partsFromList(value: string): Parts | undefined {
+  const [type, ...rest] = splitAtCommas(value)
   if (type === undefined || type.includes('=') || value.includes(',,')) return undefined
   const pairs = rest.map(it => /^([^=]+)=(.*)$/s.exec(it))
   if (!pairs.every(it => it !== null)) return undefined
   return { type, properties: new Map(pairs.map(it => [it[1] ?? '', it[2] ?? ''])) }
 }
 
-/** A size as QEMU reads it (bytes without a unit) in MiB; undefined for one that is not whole. */
-export function megabytes(size: string): number | undefined {
+/** A size as QEMU reads it (bytes without a unit), in MiB; undefined if that is not a positive integer. */
+export function mebibytes(size: string): number | undefined {
   const found = /^(\d+)([BKMGbkmg]?)$/.exec(size)
   if (!found) return undefined
   const power = { b: 0, k: 1, m: 2, g: 3 }[(found[2] ?? '').toLowerCase()] ?? 0

@@ -1,5 +1,8 @@
+import { defined } from '../collections.ts'
 import { type NixDocument, parseDocument } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
+import { passwordFound, runningGuest } from './messages/changes.ts'
+import { domainChanged, nixUnreadable, notNix, renderedXmlUnreadable } from './messages/faults.ts'
 import type { Warning } from './modernize/change.ts'
 import { printModule } from './printNix.ts'
 import { type DomainError, domainError, type Fault } from './problem.ts'
@@ -18,7 +21,7 @@ import {
   type XmlElement
 } from './xml/tree.ts'
 
-/** The name of the guest, as it stands in the domain; undefined where there is none. */
+/** The `<name>` of the domain; undefined if it is missing or empty. */
 export function guestName({ root }: Pick<XmlDocument, 'root'>): string | undefined {
   const name = find(root, 'name')
   const text = name && textContent(name)
@@ -26,58 +29,53 @@ export function guestName({ root }: Pick<XmlDocument, 'root'>): string | undefin
 }
 
 /**
- * A NixOS module that defines the domain as `virtualisation.vfio.guests.NAME.domain`. It is read
- * back, rendered and compared with the domain first: NOT_LOSSLESS where it would not say the same.
- * A domain without a name is called `guest`.
+ * A NixOS module that defines the domain as `virtualisation.vfio.guests.NAME.domain`. The result is read
+ * back, rendered and compared with the domain: NOT_LOSSLESS if they differ. NAME is `guest` for a domain
+ * without a name.
  */
 export function toNix(document: XmlDocument): Result<string, DomainError> {
-  const comments = [...document.before, ...document.after].filter(it => !isOfLibvirt(it))
+  const comments = [...document.before, ...document.after].filter(it => !isLibvirtNotice(it))
   const path = domainPath(guestName(document) ?? 'guest')
   const text = printModule(path, toValue(document.root), comments)
   const back = toXml(parseDocument(text))
-  if (!back.ok)
-    return err(notLossless(`what was made of it can not be read: ${back.error.message}`))
-  const again = readXml(back.value)
-  if (!again.ok) return err(notLossless(`its XML can not be read: ${again.error.message}`))
-  return canonicalOf(again.value.root) === canonicalOf(document.root)
+  if (!back.ok) return err(domainError('', nixUnreadable(back.error.message)))
+  const reread = readXml(back.value)
+  if (!reread.ok) return err(domainError('', renderedXmlUnreadable(reread.error.message)))
+  return canonicalOf(reread.value.root) === canonicalOf(document.root)
     ? ok(text)
-    : err(notLossless('what was made of it says something else'))
+    : err(domainError('', domainChanged()))
 }
 
 /**
- * The XML of the domain that a Nix file holds, as far as it is written out. Refused with NO_DOMAIN,
- * AMBIGUOUS_DOMAIN, COMPUTED and BAD_VALUE. A document with errors has no domain.
+ * The XML of the domain that a Nix file defines with literal values. Errors: NO_DOMAIN (also for a document
+ * with syntax errors), AMBIGUOUS_DOMAIN, COMPUTED and BAD_VALUE.
  */
 export function toXml(doc: NixDocument): Result<string, DomainError> {
-  const whole = readNix(doc)
+  const file = readNix(doc)
   const refuse = (fault: Fault) => err(domainError(doc.text, fault))
-  if (!whole) return refuse({ code: 'NO_DOMAIN', message: 'this is not Nix' })
-  const domain = findDomain(whole)
+  if (!file) return refuse(notNix())
+  const domain = findDomain(file)
   if (!domain.ok) return refuse(domain.error)
   const xml = renderXml(domain.value)
   return xml.ok ? xml : refuse(xml.error)
 }
 
-function notLossless(message: string): DomainError {
-  return domainError('', { code: 'NOT_LOSSLESS', message })
-}
-
-// It says that the file is not to be edited, which is not so for what is made from it.
-function isOfLibvirt(comment: string): boolean {
+/** Whether a comment is libvirt's warning not to edit the file, which does not apply to the module. */
+function isLibvirtNotice(comment: string): boolean {
   return comment.includes('THIS IS AN AUTO-GENERATED FILE')
 }
 
-/** What libvirt and the guest know a guest by, as far as a Nix file writes it out. */
+/** The UUID and MAC addresses of a guest that a Nix file defines with literal values. */
 interface Identity {
   uuid: string | undefined
-  /** The addresses of the network cards, in their order. */
+  /** One for each network card, in order. */
   macs: readonly (string | undefined)[]
 }
 
-/** The identity of the guest in a Nix file; nothing is known where the file has none, or several. */
+/** The identity of the guest in a Nix file; empty if the file defines no guest, or several. */
 export function readIdentity(doc: NixDocument): Identity {
-  const whole = readNix(doc)
-  const domain = whole && findDomain(whole)
+  const file = readNix(doc)
+  const domain = file && findDomain(file)
   if (!domain?.ok) return { uuid: undefined, macs: [] }
   const cards = memberOf(memberOf(domain.value, 'devices'), 'interface')
   const items = cards?.kind === 'list' ? cards.items.map(it => it.value) : cards ? [cards] : []
@@ -96,28 +94,23 @@ function textMember(value: DomainValue | undefined): string | undefined {
   return inner?.kind === 'text' ? inner.text : undefined
 }
 
-/** What a person should know of a domain that goes into a configuration: passwords, a running guest. */
+/** Warnings about passwords, and about XML that was dumped from a running guest. */
 export function warningsOn(root: XmlElement): Warning[] {
   const warnings: Warning[] = []
-  const tell = (code: Warning['code'], path: string, what: string, { start }: XmlElement) =>
-    warnings.push({ code, path, what, ...(start === undefined ? {} : { start }) })
-  if (attributeOf(root, 'id') !== undefined) {
-    const what =
-      'the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME'
-    tell('RUNNING', '', what, root)
-  }
-  const open = 'everybody can read the Nix store, so a password must not get there'
+  const warn = (finding: Pick<Warning, 'code' | 'what'>, path: string, { start }: XmlElement) =>
+    warnings.push({ ...finding, path, ...defined({ start }) })
+  if (attributeOf(root, 'id') !== undefined) warn(runningGuest(), '', root)
   for (const { element, path } of elementsBelow(root)) {
     const passwd = attributeOf(element, 'passwd') ?? ''
     if (passwd === '' && element.name !== 'cookie') continue
-    tell('PASSWORD', path, `there is a password here: ${open}`, element)
+    warn(passwordFound(), path, element)
   }
   for (const argument of findAll(root, 'qemu:commandline', 'qemu:arg')) {
     const value = attributeOf(argument, 'value') ?? ''
     const isSecret = /(^|[,"])(password|passwd)("?\s*[:=])(?!off\b|on\b)/.test(value)
     const isObject = /^secret,.*\bdata=|"qom-type"\s*:\s*"secret".*"data"/.test(value)
     if (!isSecret && !isObject) continue
-    tell('PASSWORD', 'qemu:commandline/qemu:arg', `there is a password here: ${open}`, argument)
+    warn(passwordFound(), 'qemu:commandline/qemu:arg', argument)
   }
   return warnings
 }

@@ -1,5 +1,5 @@
-// Lays a domain out as people write NixOS code: short sets on one line, sets with one attribute
-// dotted, comments kept.
+// Prints a domain in the usual layout of NixOS modules: short sets on one line, a set with one binding as
+// an attribute path, comments kept.
 
 import { formatPath } from '../nix/index.ts'
 import type { DomainValue, Entry, Item, SetValue } from './value.ts'
@@ -7,8 +7,8 @@ import type { DomainValue, Entry, Item, SetValue } from './value.ts'
 const WIDTH = 100
 
 /**
- * A NixOS module that defines the option at `path` as this value. `comments` stand above it. Values
- * that can't stand in a domain are not expected.
+ * A NixOS module, below `comments`, that defines the option at `path` as this value. Strings, lists and sets
+ * are the only values expected in it.
  */
 export function printModule(
   path: readonly string[],
@@ -17,40 +17,39 @@ export function printModule(
 ): string {
   const isEmpty = value.entries.length === 0 && !value.comments
   const lines = isEmpty ? ['{ }'] : printLong(value, '  ')
-  const binding = wrapped(`  ${formatPath(path)} = `, lines, ';')
+  const binding = surround(`  ${formatPath(path)} = `, lines, ';')
   return `${[...commentLines(comments, ''), '{', ...binding, '}'].join('\n')}\n`
 }
 
-/** A definition as lines: `name = value;`, dotted where it holds just one more. */
+/** The lines of a definition: `name = value;`, with nested single bindings joined to one attribute path. */
 function bindingLines(entry: Entry, path: readonly string[], indent: string): string[] {
-  const short = shortest(entry.value, path)
-  const head = `${indent}${formatPath(short.path)} = `
+  const { path: fullPath, value } = joinSingleBindings(entry.value, path)
+  const head = `${indent}${formatPath(fullPath)} = `
   const above = commentLines(entry.comments ?? [], indent)
-  const { value } = short
   const inline = inlineValue(value)
   if (inline !== undefined && head.length + inline.length < WIDTH) {
     return [...above, `${head}${inline};`]
   }
-  return [...above, ...wrapped(head, printLong(value, indent), ';')]
+  return [...above, ...surround(head, printLong(value, indent), ';')]
 }
 
-/** Goes down through sets with a single attribute: `source = { dev = …; }` is `source.dev = …`. */
-function shortest(
+/** Descends through sets with a single binding: `source = { dev = …; }` becomes `source.dev = …`. */
+function joinSingleBindings(
   value: DomainValue,
   path: readonly string[]
 ): { path: readonly string[]; value: DomainValue } {
   if (value.kind !== 'set' || value.comments) return { path, value }
   const [only] = value.entries
   if (!only || value.entries.length > 1 || only.comments) return { path, value }
-  return shortest(only.value, [...path, only.name])
+  return joinSingleBindings(only.value, [...path, only.name])
 }
 
-/** The first line behind `head`, the last before `tail`. */
-function wrapped(head: string, lines: readonly string[], tail: string): string[] {
+/** The lines with `head` before the first and `tail` after the last. */
+function surround(head: string, lines: readonly string[], tail: string): string[] {
   return lines.map((line, i) => (i === 0 ? head : '') + line + (i === lines.length - 1 ? tail : ''))
 }
 
-/** A value on one line; undefined where it needs several. */
+/** A value on one line; undefined if it needs several. */
 function inlineValue(value: DomainValue): string | undefined {
   if (value.kind === 'text') return value.text.includes('\n') ? undefined : nixString(value.text)
   if (value.kind === 'list') {
@@ -65,10 +64,10 @@ function inlineValue(value: DomainValue): string | undefined {
   return parts.every(it => it !== undefined) ? `{ ${parts.join(' ')} }` : undefined
 }
 
-/** `name = "text";` or `name = { };`: nothing with more in it stands inside a line. */
+/** `name = "text";` or `name = { };`; undefined for a value with more content. */
 function printInlineBinding(entry: Entry): string | undefined {
   if (entry.comments) return undefined
-  const { path, value } = shortest(entry.value, [entry.name])
+  const { path, value } = joinSingleBindings(entry.value, [entry.name])
   const isSimple = value.kind === 'text' || (value.kind === 'set' && value.entries.length === 0)
   const inner = isSimple ? inlineValue(value) : undefined
   return inner === undefined ? undefined : `${formatPath(path)} = ${inner};`
@@ -97,10 +96,10 @@ function itemLines({ value, comments = [] }: Item, indent: string): string[] {
   const inline = inlineValue(value)
   const fits = inline !== undefined && indent.length + inline.length <= WIDTH
   const lines = fits ? [inline] : printLong(value, indent)
-  return [...commentLines(comments, indent), ...wrapped(indent, lines, '')]
+  return [...commentLines(comments, indent), ...surround(indent, lines, '')]
 }
 
-/** Lines as such where Nix gives them back so; else all in one line. */
+/** An indented string if Nix reads the same text from it, otherwise a string on one line. */
 function printText(text: string, indent: string): string[] {
   const lines = text.split('\n')
   const hasMargin = lines.some(it => /^[^ ]/.test(it))
@@ -112,7 +111,7 @@ function printText(text: string, indent: string): string[] {
   return ["''", ...body.slice(0, -1), `${body.at(-1)}''`]
 }
 
-/** A string as a Nix literal on one line; one with quotes in it, such as JSON, without backslashes. */
+/** A Nix string on one line. A text with quotes, such as JSON, uses '' to avoid backslashes. */
 function nixString(text: string): string {
   if (text.includes('"') && !/^[ ']|['$]$|''|\$\{|[\n\r\t]/.test(text)) return `''${text}''`
   const escaped = text
@@ -123,7 +122,7 @@ function nixString(text: string): string {
   return `"${escaped}"`
 }
 
-/** Comments as lines; the stars and margins that they had in XML are left out. */
+/** Comments as lines, without the indentation that they had in XML. */
 function commentLines(comments: readonly string[], indent: string): string[] {
   return comments
     .flatMap(it => it.trim().split('\n'))

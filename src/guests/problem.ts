@@ -5,16 +5,16 @@ import type { NixError, Range } from '../nix/index.ts'
 /**
  * Why a domain could not be read or converted. Each code has one meaning:
  *
- * - `TOO_BIG` the file is bigger than any domain that libvirt takes
- * - `ENCODING` it is not UTF-8, or holds characters that XML forbids
- * - `DOCTYPE` it has a document type, which could define entities
- * - `NOT_XML` it is not well-formed, or uses a prefix that it does not declare
- * - `NOT_A_DOMAIN` it is XML, and no domain
- * - `NO_DOMAIN` the Nix file holds none
- * - `AMBIGUOUS_DOMAIN` the Nix file holds several
- * - `COMPUTED` a part of the domain in Nix has to be computed
- * - `BAD_VALUE` a value in Nix can't stand in XML
- * - `NOT_LOSSLESS` what was converted does not say the same; a bug
+ * - `TOO_BIG` the file is larger than any domain that libvirt accepts
+ * - `ENCODING` it is not UTF-8, or has characters that XML forbids
+ * - `DOCTYPE` it has a document type declaration, which could define entities
+ * - `NOT_XML` it is not well-formed, or uses an undeclared prefix
+ * - `NOT_A_DOMAIN` the root element is not `<domain>`
+ * - `NO_DOMAIN` the Nix file defines no domain
+ * - `AMBIGUOUS_DOMAIN` the Nix file defines several domains
+ * - `COMPUTED` a part of the domain in Nix is not a literal value
+ * - `BAD_VALUE` a value in Nix can't be written as XML
+ * - `NOT_LOSSLESS` the converted domain differs from the original; a bug
  */
 type DomainErrorCode =
   | 'TOO_BIG'
@@ -30,17 +30,17 @@ type DomainErrorCode =
 
 export interface DomainError {
   code: DomainErrorCode
-  /** What is wrong, in one sentence without a final period. */
+  /** What is wrong; a sentence without a period. */
   message: string
   /** What to do instead. */
   hint?: string
-  /** The place, where there is one: line and column from 1, columns in UTF-16 units. */
+  /** 1-based line and column, in UTF-16 units; absent if no place is known. */
   at?: { line: number; column: number }
-  /** The line of the place and carets below it, at most so many columns wide; empty without a place. */
+  /** The source line with carets below it, at most `width` columns wide; empty without a place. */
   excerpt(options: { color: boolean; width: number }): string
 }
 
-/** What is wrong with a text, before it is known which text that is. */
+/** An error whose place is an offset range, without the text that it refers to. */
 export interface Fault {
   code: DomainErrorCode
   message: string
@@ -48,18 +48,18 @@ export interface Fault {
   range?: Range | undefined
 }
 
-/** The error that a fault is in this text. */
+/** Resolves the place of a fault in its text. */
 export function domainError(text: string, fault: Fault): DomainError {
   const { code, message, hint, range } = fault
-  const words = { code, message, ...defined({ hint }) }
-  if (range === undefined) return { ...words, excerpt: () => '' }
-  // The toolkit draws the lines; its own code and message are not shown.
-  const drawn = nixError(text, { code: 'SYNTAX', message, range })
-  return { ...words, at: drawn.at, excerpt: options => excerptOf(drawn, options) }
+  const error = { code, message, ...defined({ hint }) }
+  if (range === undefined) return { ...error, excerpt: () => '' }
+  // The toolkit renders the excerpt; its own code and message are dropped.
+  const located = nixError(text, { code: 'SYNTAX', message, range })
+  return { ...error, at: located.at, excerpt: options => excerptOf(located, options) }
 }
 
 function excerptOf(error: NixError, { color, width }: { color: boolean; width: number }): string {
-  const taken = `${error.at.line} | `.length + 2
-  const lines = error.render({ color, width: width - taken }).split('\n')
+  const margin = `${error.at.line} | `.length + 2
+  const lines = error.render({ color, width: width - margin }).split('\n')
   return lines.slice(1).join('\n')
 }

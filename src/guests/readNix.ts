@@ -2,27 +2,28 @@ import type { NixDocument, Range, SyntaxNode } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
 import { attrsOf, bindingsOf, elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
 import { stringValue } from '../nix/syntax/strings.ts'
+import { noDomain, notASet, notLiteral, severalGuests } from './messages/faults.ts'
 import type { Fault } from './problem.ts'
 import type { DomainValue, Entry, SetValue } from './value.ts'
 
-/** The option of which our modules make a guest, with the guest's name between. */
+/** The attribute path of the option that holds the guests by name. */
 export const GUESTS = ['virtualisation', 'vfio', 'guests'] as const
 
-/** The path of the option that holds the domain of a guest. */
+/** The attribute path of the option that holds the domain of a guest. */
 export function domainPath(guest: string): readonly string[] {
   return [...GUESTS, guest, 'domain']
 }
 
 /**
- * The domain in what a Nix file says: that of its one guest in `virtualisation.vfio.guests`, also in
- * `config`; or the file as a whole where it is nothing but a domain. Refused with NO_DOMAIN,
- * AMBIGUOUS_DOMAIN, and COMPUTED where a set on the way is not written out.
+ * The domain in a file: that of its only guest in `virtualisation.vfio.guests`, at the top level or in
+ * `config`, or the whole file if it has `name` and `type`. Errors: NO_DOMAIN, AMBIGUOUS_DOMAIN, and, if a
+ * value on the path is not a set, COMPUTED or BAD_VALUE.
  */
-export function findDomain(whole: DomainValue): Result<SetValue, Fault> {
-  const set = written(whole)
+export function findDomain(file: DomainValue): Result<SetValue, Fault> {
+  const set = literalSet(file)
   if (!set.ok) return set
   const config = findEntry(set.value, 'config')
-  const module = config ? written(config.value) : set
+  const module = config ? literalSet(config.value) : set
   if (!module.ok) return module
   if (!config && !findEntry(set.value, GUESTS[0]) && isDomain(set.value)) return set
 
@@ -30,13 +31,13 @@ export function findDomain(whole: DomainValue): Result<SetValue, Fault> {
   for (const name of GUESTS) {
     const entry = findEntry(at, name)
     if (!entry) return err(noDomain())
-    const inner = written(entry.value)
+    const inner = literalSet(entry.value)
     if (!inner.ok) return inner
     at = inner.value
   }
   const found: Entry[] = []
   for (const guest of at.entries) {
-    const inner = written(guest.value)
+    const inner = literalSet(guest.value)
     if (!inner.ok) return inner
     const domain = findEntry(inner.value, 'domain')
     if (domain) found.push({ ...domain, name: guest.name })
@@ -44,50 +45,32 @@ export function findDomain(whole: DomainValue): Result<SetValue, Fault> {
   const [first, second] = found
   if (!first) return err(noDomain())
   if (second) {
-    const names = found.map(it => it.name).join(', ')
-    return err({
-      code: 'AMBIGUOUS_DOMAIN',
-      message: `the file defines several guests (${names})`,
-      hint: 'give each guest a file of its own',
-      ...(second.range ? { range: second.range } : {})
-    })
+    return err({ ...severalGuests(found.map(it => it.name)), range: second.range })
   }
-  return written(first.value)
+  return literalSet(first.value)
 }
 
-function noDomain(): Fault {
-  return {
-    code: 'NO_DOMAIN',
-    message: 'the file has no virtualisation.vfio.guests.NAME.domain',
-    hint: 'pass a file like the one that this prints: vfio-patch domain FILE.xml'
-  }
-}
-
-function written(value: DomainValue): Result<SetValue, Fault> {
+function literalSet(value: DomainValue): Result<SetValue, Fault> {
   if (value.kind === 'set') return ok(value)
-  const { range } = value
-  const place = range ? { range } : {}
-  return value.kind === 'computed'
-    ? err({ code: 'COMPUTED', message: 'this is not written out here', ...place })
-    : err({ code: 'BAD_VALUE', message: 'a set ({ … }) belongs here', ...place })
+  const fault = value.kind === 'computed' ? notLiteral() : notASet()
+  return err({ ...fault, range: value.range })
 }
 
 function findEntry(set: SetValue, name: string): Entry | undefined {
   return set.entries.find(it => it.name === name)
 }
 
-// What libvirt demands of each.
+// libvirt requires both of every domain.
 function isDomain(set: SetValue): boolean {
   return findEntry(set, 'name') !== undefined && findEntry(set, 'type') !== undefined
 }
 
-// Reads what is written out in a Nix file. What would have to be computed is marked, and is a fault
-// only where it is asked for.
+// ---- literal values in a Nix file; others are `computed`, an error only if they are used
 
-/** The expression in a file, arguments of a module left out; undefined for a file that is no Nix. */
+/** The expression in a file, without the formals of a module; undefined for an empty file or a syntax error. */
 export function readNix({ errors, root }: NixDocument): DomainValue | undefined {
-  const whole = root.field('expression')
-  return errors.length > 0 || !whole ? undefined : readNode(moduleBody(whole))
+  const expression = root.field('expression')
+  return errors.length > 0 || !expression ? undefined : readNode(moduleBody(expression))
 }
 
 function moduleBody(node: SyntaxNode): SyntaxNode {
@@ -104,7 +87,7 @@ function readNode(written: SyntaxNode): DomainValue {
   if (string !== undefined) return { kind: 'text', text: string, range }
   switch (node.type) {
     case 'integer_expression': {
-      // As Nix counts, in 64 bits.
+      // Integers in Nix have 64 bits.
       const number = BigInt(source)
       return number < 2n ** 63n
         ? { kind: 'text', text: String(number), range }
@@ -133,32 +116,32 @@ function rangeOf({ start, end }: SyntaxNode): Range {
   return { start, end }
 }
 
-/** A set to which more bindings may be added. */
-interface Growing {
+/** A set that further bindings may extend. */
+interface SetBuilder {
   range: Range
-  entries: Map<string, AttrName & { value: DomainValue | Growing }>
+  entries: Map<string, AttrName & { value: DomainValue | SetBuilder }>
 }
 
-/** A set; computed names and inherits make all of it computed. */
+/** A set; a computed name, an `inherit` or a duplicate makes all of it computed. */
 function readSet(node: SyntaxNode): DomainValue {
-  const all: Growing = { range: rangeOf(node), entries: new Map() }
+  const set: SetBuilder = { range: rangeOf(node), entries: new Map() }
   for (const binding of bindingsOf(node)) {
     const value = binding.field('expression')
     const names = binding.type === 'binding' ? attrNames(binding) : []
-    if (!names || !value || !grow(all, names, readNode(value))) {
+    if (!names || !value || !addBinding(set, names, readNode(value))) {
       return { kind: 'computed', range: rangeOf(binding) }
     }
   }
-  return finished(all)
+  return build(set)
 }
 
-/** A name in an attribute path, and where it is. */
+/** A name in an attribute path. */
 interface AttrName {
   name: string
   range: Range
 }
 
-/** The names in the attribute path of a binding; undefined where one is written as `${…}`. */
+/** The names in the attribute path of a binding; undefined if one is computed. */
 function attrNames(binding: SyntaxNode): AttrName[] | undefined {
   const all = attrsOf(binding).map(node => {
     const isIdentifier = node.type === 'identifier'
@@ -168,28 +151,30 @@ function attrNames(binding: SyntaxNode): AttrName[] | undefined {
   return all.every(it => it !== undefined) ? all : undefined
 }
 
-/** Adds a value under a path of names; false where there is no name, or another value is there. */
-function grow(set: Growing, names: readonly AttrName[], value: DomainValue): boolean {
+/** Adds a value at an attribute path; false if the path is empty or already has a value. */
+function addBinding(set: SetBuilder, names: readonly AttrName[], value: DomainValue): boolean {
   const [first, ...rest] = names
   if (!first) return false
   const { name, range } = first
-  const known = set.entries.get(name)
+  const existing = set.entries.get(name)
   if (rest.length > 0 || value.kind === 'set') {
-    const inner = known?.value ?? { range: value.range ?? range, entries: new Map() }
+    const inner = existing?.value ?? { range: value.range ?? range, entries: new Map() }
     if ('kind' in inner) return false
-    if (!known) set.entries.set(name, { name, value: inner, range })
-    if (rest.length > 0) return grow(inner, rest, value)
+    if (!existing) set.entries.set(name, { name, value: inner, range })
+    if (rest.length > 0) return addBinding(inner, rest, value)
     const { entries } = value as SetValue
-    return entries.every(it => grow(inner, [{ name: it.name, range: it.range ?? range }], it.value))
+    return entries.every(it =>
+      addBinding(inner, [{ name: it.name, range: it.range ?? range }], it.value)
+    )
   }
-  if (known) return false
+  if (existing) return false
   set.entries.set(name, { name, value, range })
   return true
 }
 
-function finished({ range, entries }: Growing): SetValue {
-  const all = [...entries.values()].map(
-    (it): Entry => ({ ...it, value: 'kind' in it.value ? it.value : finished(it.value) })
+function build({ range, entries }: SetBuilder): SetValue {
+  const built = [...entries.values()].map(
+    (it): Entry => ({ ...it, value: 'kind' in it.value ? it.value : build(it.value) })
   )
-  return { kind: 'set', entries: all, range }
+  return { kind: 'set', entries: built, range }
 }

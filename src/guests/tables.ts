@@ -1,30 +1,30 @@
-// What is known of the elements of a libvirt domain. A name that is missing here costs readability
-// only: what is written by these tables is read by them.
+// The elements of a libvirt domain. A missing name only makes the Nix less readable, because reading and
+// writing use the same tables.
 
 import { readFileSync } from 'node:fs'
 import { parseDocument } from '../nix/index.ts'
 import { literalOf } from '../nix/syntax/literals.ts'
 import { bindingsOf, callOf, namesOf } from '../nix/syntax/nodes.ts'
 
-/** Names of children by their parent. */
-type Words = ReadonlyMap<string, readonly string[]>
+/** Names of children by the name of their parent. */
+type ChildNames = ReadonlyMap<string, readonly string[]>
 
 interface DomainTables {
-  /** The children that hold a text and nothing else. A string there is such a child. */
-  texts: Words
-  /** All children in the order in which libvirt's schema, or libvirt itself, wants them. */
-  orders: Words
-  /** The attributes that come first in a start tag, as libvirt writes them; the others by their names. */
+  /** Children with only text. In Nix a string with such a name is a child, not an attribute. */
+  texts: ChildNames
+  /** All children, in the order that libvirt's schema or libvirt itself requires. */
+  orders: ChildNames
+  /** The attributes that libvirt writes first in a start tag; the others follow sorted. */
   firstAttributes: readonly string[]
 }
 
 const SHIPPED = new URL('../../nixos/_lib/domainTables.nix', import.meta.url)
-let known: DomainTables | undefined
+let cached: DomainTables | undefined
 
-/** The tables that the build renders a domain by. Their file is read when they are first asked for. */
+/** The tables that the NixOS modules render a domain with. Their file is read on first use. */
 export function domainTables(): DomainTables {
-  known ??= readTables(readFileSync(SHIPPED, 'utf8'))
-  return known
+  cached ??= readTables(readFileSync(SHIPPED, 'utf8'))
+  return cached
 }
 
 interface Source {
@@ -33,7 +33,7 @@ interface Source {
   firstAttributes: string
 }
 
-/** In `let … in { NAME = FUNCTION … VALUE; }`, each table is the last argument of its call. */
+/** Reads `let … in { NAME = FUNCTION … TABLE; }`. */
 function readTables(source: string): DomainTables {
   const { root } = parseDocument(source)
   const set = root.field('expression')?.field('body')
@@ -46,11 +46,11 @@ function readTables(source: string): DomainTables {
   return {
     texts: tableOf(texts),
     orders: tableOf(orders),
-    firstAttributes: wordsIn(firstAttributes)
+    firstAttributes: splitNames(firstAttributes)
   }
 }
 
-/** By parent: the children of which there may be several, so that they are always a list. */
+/** Children that may occur several times, by parent. They are always a list. */
 const LISTS = tableOf({
   blkiotune: 'device',
   cachetune: 'cache monitor',
@@ -89,22 +89,22 @@ const LISTS = tableOf({
   vlan: 'tag'
 })
 
-/** Whether this child of this parent holds a text only. */
+/** Whether this child has only text. */
 export function isTextChild(parent: string, name: string): boolean {
   return domainTables().texts.get(parent)?.includes(name) ?? false
 }
 
-/** Whether there may be several of this child, so that it is a list even where it is alone. */
+/** Whether this child may occur several times, and so is a list even if it occurs once. */
 export function isListChild(parent: string, name: string): boolean {
   return LISTS.get(parent)?.includes(name) ?? false
 }
 
-/** Names of children in the order in which they are written: those of the table, then by their names. */
+/** Sorts names of children for rendering: in the order of the table, then the others by name. */
 export function childrenInOrder(parent: string, names: readonly string[]): string[] {
   return inTableOrder(names, domainTables().orders.get(parent) ?? [])
 }
 
-/** Names of attributes in the order in which they are written. */
+/** Sorts names of attributes for rendering. */
 export function attributesInOrder(names: readonly string[]): string[] {
   return inTableOrder(names, domainTables().firstAttributes)
 }
@@ -117,7 +117,7 @@ function inTableOrder(names: readonly string[], first: readonly string[]): strin
   return [...names].sort((a, b) => rank(a) - rank(b) || compareBytes(a, b))
 }
 
-/** As Nix sorts names: by their bytes in UTF-8, which only pairs of surrogates sort otherwise. */
+/** Nix sorts names by their UTF-8 bytes. UTF-16 units sort differently only with surrogate pairs. */
 function compareBytes(a: string, b: string): number {
   if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
   return a < b ? -1 : a > b ? 1 : 0
@@ -125,10 +125,10 @@ function compareBytes(a: string, b: string): number {
 
 const SURROGATE = /[\ud800-\udfff]/
 
-function tableOf(table: Record<string, string>): Words {
-  return new Map(Object.entries(table).map(([parent, names]) => [parent, wordsIn(names)]))
+function tableOf(table: Record<string, string>): ChildNames {
+  return new Map(Object.entries(table).map(([parent, names]) => [parent, splitNames(names)]))
 }
 
-function wordsIn(text: string): string[] {
+function splitNames(text: string): string[] {
   return text.trim().split(/\s+/)
 }

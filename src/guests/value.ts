@@ -1,15 +1,14 @@
-// A domain as data in Nix. A set stands for an element: a string in it is an attribute, or a child
-// that holds a text where the table says so; a set is a child, a list several of one name. `_attrs`
-// holds attributes that could be taken for children, `_text` the text, `_children` the children in
-// their order where that counts.
+// A domain as data in Nix. A set is an element: a string in it is an attribute, or a child with only text if
+// the tables list it; a set is a child, a list several children of one name. `_attrs` holds attributes whose
+// names clash with children, `_text` the text, `_children` the children where their order counts.
 
 import { groupBy } from '../collections.ts'
 import type { Range } from '../nix/index.ts'
 import { childrenInOrder, isListChild, isTextChild } from './tables.ts'
 import {
   childElements,
+  childSurroundings,
   contentOf,
-  inside,
   ROOT,
   type Surroundings,
   withoutComments,
@@ -27,7 +26,7 @@ interface TextValue {
 export interface SetValue {
   kind: 'set'
   entries: readonly Entry[]
-  /** Comments behind the last entry. */
+  /** Comments after the last entry. */
   comments?: readonly string[]
   range?: Range
 }
@@ -35,7 +34,7 @@ export interface SetValue {
 export interface Entry {
   name: string
   value: DomainValue
-  /** Comments that belong to it. */
+  /** Comments before it. */
   comments?: readonly string[]
   range?: Range
 }
@@ -51,7 +50,7 @@ export interface Item {
   comments?: readonly string[]
 }
 
-/** What can't stand in XML, or has to be computed: only in what was read from Nix. */
+/** A value from Nix that can't be written as XML, or is not a literal. */
 interface OtherValue {
   kind: 'null' | 'boolean' | 'float' | 'computed'
   range: Range
@@ -61,51 +60,51 @@ export const ATTRIBUTES = '_attrs'
 export const TEXT = '_text'
 export const CHILDREN = '_children'
 
-/** Whether a name is one of ours, or may become one; no attribute or child is found under it. */
+/** Whether a name is `_attrs`, `_text`, `_children`, or reserved for later: never an attribute or child. */
 export function isReserved(name: string): boolean {
   return name.startsWith('_')
 }
 
-/** The data in Nix that an element is. Comments belong to what follows them. */
+/** Converts an element. A comment belongs to the child after it. */
 export function toValue(element: XmlElement, surroundings: Surroundings = ROOT): SetValue {
   const entries = [...attributeEntries(element), ...contentEntries(element, surroundings)]
-  return { kind: 'set', entries, ...commented(lastComments(element)) }
+  return { kind: 'set', entries, ...commentsField(lastComments(element)) }
 }
 
 function contentEntries(element: XmlElement, surroundings: Surroundings): Entry[] {
   const content = contentOf(element, surroundings)
-  const within = inside(element, surroundings)
+  const inner = childSurroundings(element, surroundings)
   if (content.kind === 'empty') return []
   if (content.kind === 'text') return [{ name: TEXT, value: textValue(content.text) }]
-  return content.kind === 'elements' && isGroupable(element, within.isOpaque)
-    ? groupedChildren(element, within)
-    : [orderedChildren(element, within, content.kind === 'mixed')]
+  return content.kind === 'elements' && isGroupable(element, inner.isOpaque)
+    ? groupedChildren(element, inner)
+    : [orderedChildren(element, inner, content.kind === 'mixed')]
 }
 
-function commented(comments: readonly string[] = []): { comments?: readonly string[] } {
+function commentsField(comments: readonly string[] = []): { comments?: readonly string[] } {
   return comments.length > 0 ? { comments } : {}
 }
 
-function textValue(it: string): DomainValue {
-  return { kind: 'text', text: it }
+function textValue(text: string): DomainValue {
+  return { kind: 'text', text }
 }
 
-/** Attributes under their names, or in `_attrs` where a child would be looked for under them. */
+/** Attributes by name; those whose name clashes with a child or is reserved in `_attrs`. */
 function attributeEntries(element: XmlElement): Entry[] {
   const children = new Set(childElements(element).map(it => it.name))
   const entries = element.attributes.map(({ name, value }) => ({ name, value: textValue(value) }))
-  const isHidden = ({ name }: Entry) =>
+  const hasClash = ({ name }: Entry) =>
     children.has(name) || isTextChild(element.name, name) || isReserved(name)
-  const hidden = entries.filter(isHidden)
-  const plain = entries.filter(it => !isHidden(it))
-  return hidden.length === 0
+  const clashing = entries.filter(hasClash)
+  const plain = entries.filter(it => !hasClash(it))
+  return clashing.length === 0
     ? plain
-    : [...plain, { name: ATTRIBUTES, value: { kind: 'set', entries: hidden } }]
+    : [...plain, { name: ATTRIBUTES, value: { kind: 'set', entries: clashing } }]
 }
 
 /**
- * Whether children can be told by their names alone: none is called like one of our own names, and
- * where the order counts it is the one in which they will be written.
+ * Whether children can be bindings by name: no name is reserved, and if the order counts, it is that in which
+ * they are rendered.
  */
 function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
   const names = childElements(element).map(it => it.name)
@@ -116,11 +115,11 @@ function isGroupable(element: XmlElement, isOrdered: boolean): boolean {
   return ranks.every((rank, i) => i === 0 || rank >= (ranks[i - 1] ?? 0))
 }
 
-function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
+function groupedChildren(element: XmlElement, inner: Surroundings): Entry[] {
   const groups = groupBy(withComments(element), it => it.child.name)
   return [...groups].map(([name, all]) => {
     const items = all.map(({ child, comments }) => {
-      return { value: toValue(child, within), ...commented(comments) }
+      return { value: toValue(child, inner), ...commentsField(comments) }
     })
     const [only] = items
     if (only && items.length === 1 && !isListChild(element.name, name)) {
@@ -132,25 +131,25 @@ function groupedChildren(element: XmlElement, within: Surroundings): Entry[] {
   })
 }
 
-/** A text alone instead of a set that holds nothing but it. */
+/** Replaces a set with only `_text` by the text. */
 function unwrapText(value: DomainValue): DomainValue {
   if (value.kind !== 'set' || value.comments) return value
   const [only] = value.entries
   return only && value.entries.length === 1 && only.name === TEXT ? only.value : value
 }
 
-function orderedChildren(element: XmlElement, within: Surroundings, isMixed: boolean): Entry {
+function orderedChildren(element: XmlElement, inner: Surroundings, isMixed: boolean): Entry {
   const comments = new Map(withComments(element).map(it => [it.child, it.comments]))
   const parts = isMixed ? withoutComments(element) : childElements(element)
   const items = parts.map((part): Item => {
     if (typeof part === 'string') return { value: textValue(part) }
-    const entry = { name: part.name, value: toValue(part, within) }
-    return { value: { kind: 'set', entries: [entry] }, ...commented(comments.get(part)) }
+    const entry = { name: part.name, value: toValue(part, inner) }
+    return { value: { kind: 'set', entries: [entry] }, ...commentsField(comments.get(part)) }
   })
   return { name: CHILDREN, value: { kind: 'list', items } }
 }
 
-/** The elements in an element, each with the comments between it and the one before. */
+/** The child elements, each with the comments directly before it. */
 function withComments(element: XmlElement): { child: XmlElement; comments: string[] }[] {
   const all: { child: XmlElement; comments: string[] }[] = []
   let comments: string[] = []
@@ -163,7 +162,7 @@ function withComments(element: XmlElement): { child: XmlElement; comments: strin
   return all
 }
 
-/** The comments behind the last element, or all where there is none. */
+/** The comments after the last child element; all if there is none. */
 function lastComments(element: XmlElement): string[] {
   const last = element.children.findLastIndex(it => it.kind === 'element')
   return element.children.slice(last + 1).flatMap(it => (it.kind === 'comment' ? [it.text] : []))

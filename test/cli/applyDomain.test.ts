@@ -290,7 +290,7 @@ test.concurrent('as data', async ({ expect }) => {
         line: 4,
         before: 'pc-q35-4.2',
         after: 'q35',
-        why: 'QEMU takes machine types out after six years; the guest may find its devices anew, and Windows may ask to be activated'
+        why: 'QEMU removes machine types after six years; the guest may detect its devices again, and Windows may ask for activation'
       }
     ],
     remarks: []

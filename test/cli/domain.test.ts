@@ -65,7 +65,7 @@ test.concurrent('and where there is no Nix to compute it', async () => {
     {
       code: 3,
       stderr: text`
-        vfio-patch: /etc/nixos/x.nix:2:1: this is not written out here.
+        vfio-patch: /etc/nixos/x.nix:2:1: this is not a literal value.
             2 | let
                 ^^^
           Why: it has to be computed, and nix-instantiate was not found.
@@ -130,7 +130,7 @@ test.concurrent('--mend tells each change', async () => {
       modernized devices/emulator, line 18:
         - /usr/bin/qemu-system-x86_64
         + /run/libvirt/nix-emulators/qemu-system-x86_64
-        Why: NixOS has its QEMU there.
+        Why: NixOS links its QEMU at the new path.
       `
   })
   expect(await place.run(['domain', 'x.xml', '--mend'])).toEqual({
@@ -182,7 +182,7 @@ test.concurrent('--json', async () => {
           code: 'RUNNING',
           path: '',
           line: 1,
-          what: 'the guest was running when this was written, so it holds what only that run needs; better: virsh dumpxml --inactive NAME'
+          what: 'the guest was running when this was dumped, so it contains state of that run; use virsh dumpxml --inactive NAME'
         }
       ],
       earlierRuns: [],
@@ -199,7 +199,7 @@ test.concurrent('--json', async () => {
       after: expect.stringMatching(
         /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
       ),
-      why: 'libvirt would make up another one each time, and not know the guest again'
+      why: 'without one, libvirt generates a new UUID each time and no longer recognizes the guest'
     }
   ])
   expect(nix).toContain(`uuid = "${changes[0].after}";`)
@@ -268,10 +268,10 @@ test.concurrent.each([
   [
     ['domain', 'bool.nix', '--to', 'xml'],
     3,
-    `vfio-patch: /etc/nixos/bool.nix:1:60: domain.os.bootmenu.enable: true and false have several spellings in a domain.
+    `vfio-patch: /etc/nixos/bool.nix:1:60: domain.os.bootmenu.enable: a boolean is not allowed here.
     1 | { virtualisation.vfio.guests.x.domain.os.bootmenu.enable = true; }
                                                                    ^^^^
-  Do:  write the one that libvirt wants here: "yes" or "no", "on" or "off"
+  Do:  write the string that libvirt expects: "yes" or "no", "on" or "off"
 `
   ]
 ])('refused: %j', async (words, code, stderr) => {

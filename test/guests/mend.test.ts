@@ -37,14 +37,14 @@ test('the guest of the example', () => {
       path: 'os/type',
       before: 'pc-q35-4.2',
       after: 'q35',
-      why: 'QEMU takes machine types out after six years; the guest may find its devices anew, and Windows may ask to be activated'
+      why: 'QEMU removes machine types after six years; the guest may detect its devices again, and Windows may ask for activation'
     },
     {
       code: 'FIRMWARE',
       path: 'os/loader',
       before: '/run/libvirt/nix-ovmf/OVMF_CODE.fd',
       after: "<os firmware='efi'>",
-      why: 'libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones'
+      why: "libvirt then selects this system's firmware; if the guest does not start with its old variables, restore them or let libvirt create new ones"
     },
     {
       code: 'SHMEM',
@@ -53,7 +53,7 @@ test('the guest of the example', () => {
         '-device ivshmem-plain,memdev=ivshmem_lg,bus=pcie.0 -object memory-backend-file,id=ivshmem_lg,share=on,mem-path=/dev/shm/looking-glass,size=32M',
       after:
         "<shmem name='looking-glass'><model type='ivshmem-plain'/><size unit='M'>32</size></shmem>",
-      why: 'libvirt then knows of the memory and of the place on the PCI bus'
+      why: 'libvirt then knows the memory and its PCI address'
     },
     {
       code: 'SHMEM',
@@ -61,7 +61,7 @@ test('the guest of the example', () => {
       before:
         '-device ivshmem-plain,memdev=ivshmem_scream,bus=pcie.0 -object memory-backend-file,id=ivshmem_scream,share=on,mem-path=/dev/shm/scream,size=2M',
       after: "<shmem name='scream'><model type='ivshmem-plain'/><size unit='M'>2</size></shmem>",
-      why: 'libvirt then knows of the memory and of the place on the PCI bus'
+      why: 'libvirt then knows the memory and its PCI address'
     }
   ])
 })
@@ -187,14 +187,14 @@ test.each([
     'in another format',
     "<loader type='pflash' format='qcow2'>/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2</loader>",
     [
-      "note FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 is not there on NixOS, or goes when the store is cleaned; the images of NixOS are raw, so the variables have to be: qemu-img convert -O raw VARS.qcow2 VARS.fd; put that file into <nvram> without a format, and <os firmware='efi'> in place of this <loader>"
+      "note FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection removes it; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> by <os firmware='efi'>"
     ]
   ],
   [
     'of another processor',
     "<loader type='pflash'>/usr/share/qemu/edk2-aarch64-code.fd</loader>",
     [
-      'note FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd is not there on NixOS, or goes when the store is cleaned; see what fits from /run/libvirt/nix-ovmf'
+      'note FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd does not exist on NixOS, or garbage collection removes it; choose one from /run/libvirt/nix-ovmf'
     ]
   ]
 ])('firmware that stays: %s', (_, loader, expected) => {
@@ -259,7 +259,7 @@ test.each([
     'evdev with a property that libvirt does not know',
     ['-object', 'input-linux,id=a,evdev=/dev/input/event1,x-new=on'],
     [
-      "note ARGUMENT qemu:commandline: input-linux,id=a,evdev=/dev/input/event1,x-new=on says more than <input type='evdev'> can, and is left"
+      "note ARGUMENT qemu:commandline: kept input-linux,id=a,evdev=/dev/input/event1,x-new=on, which <input type='evdev'> can't express"
     ]
   ],
   [
@@ -268,9 +268,7 @@ test.each([
       ...['-device', 'ivshmem-plain,memdev=a'],
       ...['-object', 'memory-backend-file,id=a,mem-path=/tmp/a,size=1M,share=on']
     ],
-    [
-      'note ARGUMENT qemu:commandline: ivshmem-plain,memdev=a says more than <shmem> can, and is left'
-    ]
+    ["note ARGUMENT qemu:commandline: kept ivshmem-plain,memdev=a, which <shmem> can't express"]
   ],
   [
     'kvmfr',
@@ -331,7 +329,7 @@ describe('a virtual function', () => {
     expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
     const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
     expect(modernize(root, identities(), known).changes[0]?.why).toBe(
-      '0000:00:02.1 is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts'
+      '0000:00:02.1 is a virtual function, which is not bound at boot, so libvirt must bind it when the guest starts'
     )
   })
 
@@ -370,7 +368,7 @@ test('paths into the store', () => {
     {
       code: 'STORE_PATH',
       path: 'devices/disk/source',
-      what: '/nix/store/0c1kqpd3j0s7w1kyfy2yrk6y4d6kmh8x-virtio-win-0.1.262/virtio-win.iso goes when the store is cleaned; name the package in the Nix instead, like "${pkgs.virtio-win}/…", or copy the file'
+      what: 'garbage collection removes /nix/store/0c1kqpd3j0s7w1kyfy2yrk6y4d6kmh8x-virtio-win-0.1.262/virtio-win.iso; refer to the package in Nix, as in "${pkgs.virtio-win}/…", or copy the file'
     }
   ])
 })

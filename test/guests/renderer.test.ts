@@ -65,30 +65,33 @@ describe('what people write by hand', () => {
   withNix.each([
     [
       'features.acpi = true;',
-      'domain.features.acpi: true and false have several spellings in a domain: write "yes" or "no", "on" or "off"'
+      'domain.features.acpi: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     ],
-    ['vcpu = 1.5;', 'domain.vcpu: a float can not stand in a domain'],
-    ['vcpu = x: x;', 'domain.vcpu: a lambda can not stand in a domain'],
+    ['vcpu = 1.5;', 'domain.vcpu: a float is not allowed here'],
+    ['vcpu = x: x;', 'domain.vcpu: a lambda is not allowed here'],
     [
       'os._atrs = { };',
-      'domain.os: there is no "_atrs"; names that begin with "_" are _attrs, _text and _children'
+      'domain.os: unknown name "_atrs"; names that begin with "_" are reserved: _attrs, _text and _children'
     ],
     [
       'devices.disk = [ { } { source = { _text = "a"; b = { }; }; } ];',
-      'domain.devices.disk[1].source: _text, _children and children do not go together'
+      "domain.devices.disk[1].source: _text, _children and child elements can't be combined"
     ],
-    ['os = { _attrs.a = "1"; a = "2"; };', 'domain.os: "a" stands here twice'],
-    ['"a b" = { };', 'domain.a b: "a b" can not be the name of an element'],
-    ['"1a" = "b";', 'domain: "1a" can not be the name of an attribute'],
-    ['"a>" = [ "b" ];', 'domain.a>[0]: "a>" can not be the name of an element'],
-    ['os.boot = [ [ ] ];', 'domain.os.boot[0]: a list can not stand here'],
+    [
+      'os = { _attrs.a = "1"; a = "2"; };',
+      'domain.os: the attribute "a" is set twice, once in _attrs'
+    ],
+    ['"a b" = { };', 'domain.a b: "a b" is not a valid element name'],
+    ['"1a" = "b";', 'domain: "1a" is not a valid attribute name'],
+    ['"a>" = [ "b" ];', 'domain.a>[0]: "a>" is not a valid element name'],
+    ['os.boot = [ [ ] ];', 'domain.os.boot[0]: a list is not allowed here'],
     [
       'os._children = [ { a = { }; b = { }; } ];',
-      'domain.os._children[0]: a text belongs here, or a set with the name of one child'
+      'domain.os._children[0]: expected a string, or an attribute set with exactly one child element'
     ],
     [
       'os._children = [ 1 true ];',
-      'domain.os._children[1]: true and false have several spellings in a domain: write "yes" or "no", "on" or "off"'
+      'domain.os._children[1]: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     ]
   ])('refused: %s', (inner, expected) => {
     expect(evaluated(`toXML { ${inner} }`)).toBe(expected)

@@ -79,77 +79,77 @@ test('a domain alone', () => {
 test.each([
   [
     'os.bios.useserial = true;',
-    `3:25: BAD_VALUE: domain.os.bios.useserial: true and false have several spellings in a domain
+    `3:25: BAD_VALUE: domain.os.bios.useserial: a boolean is not allowed here
 3 |     os.bios.useserial = true;
                             ^^^^
-hint: write the one that libvirt wants here: "yes" or "no", "on" or "off"`
+hint: write the string that libvirt expects: "yes" or "no", "on" or "off"`
   ],
   [
     'memory = 1.5;',
-    `3:14: BAD_VALUE: domain.memory: a number with a point can not stand here
+    `3:14: BAD_VALUE: domain.memory: a float is not allowed here
 3 |     memory = 1.5;
                  ^^^
-hint: put it in quotes`
+hint: write it as a string`
   ],
   [
     'devices.disk = [ { source.file = "/a/${x}"; } ];',
-    `3:38: COMPUTED: domain.devices.disk[0].source.file is not written out here
+    `3:38: COMPUTED: domain.devices.disk[0].source.file is not a literal value
 3 |     devices.disk = [ { source.file = "/a/\${x}"; } ];
                                          ^^^^^^^^^`
   ],
   [
     'devices = lib.mkForce { };',
-    `3:15: COMPUTED: domain.devices is not written out here
+    `3:15: COMPUTED: domain.devices is not a literal value
 3 |     devices = lib.mkForce { };
                   ^^^^^^^^^^^^^^^`
   ],
   [
     'inherit name;',
-    `3:5: COMPUTED: this is not written out here
+    `3:5: COMPUTED: this is not a literal value
 3 |     inherit name;
         ^^^^^^^^^^^^^`
   ],
   [
     '_atrs.type = "kvm";',
-    `3:5: BAD_VALUE: domain._atrs: there is no "_atrs"
+    `3:5: BAD_VALUE: domain._atrs: unknown name "_atrs"
 3 |     _atrs.type = "kvm";
         ^^^^^
-hint: names that begin with "_" are _attrs, _text and _children`
+hint: names that begin with "_" are reserved: _attrs, _text and _children`
   ],
   [
     'os = { _text = "a"; boot = [ ]; };',
-    `3:10: BAD_VALUE: domain.os: _text, _children and children do not go together
+    `3:10: BAD_VALUE: domain.os: _text, _children and child elements can't be combined
 3 |     os = { _text = "a"; boot = [ ]; };
              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-hint: an element has either a text, or children, or both in one _children`
+hint: keep one of them; _children takes text and elements`
   ],
   [
     'os = { _attrs.a = "1"; a = "2"; };',
-    `3:28: BAD_VALUE: domain.os.a: "a" stands here twice
+    `3:28: BAD_VALUE: domain.os.a: the attribute "a" is set twice, once in _attrs
 3 |     os = { _attrs.a = "1"; a = "2"; };
                                ^`
   ],
   [
     '"a b" = { };',
-    `3:13: BAD_VALUE: domain.a b: "a b" can not be the name of an element
+    `3:13: BAD_VALUE: domain.a b: "a b" is not a valid element name
 3 |     "a b" = { };
                 ^^^`
   ],
   [
     'os.boot = [ [ ] ];',
-    `3:17: BAD_VALUE: domain.os.boot[0]: a list can not stand here
+    `3:17: BAD_VALUE: domain.os.boot[0]: a list is not allowed here
 3 |     os.boot = [ [ ] ];
                     ^^^`
   ],
   [
     'title = "a\u0007b";',
-    `3:13: BAD_VALUE: domain.title: a control character can not stand in XML
+    `3:13: BAD_VALUE: domain.title: the string has a character that XML does not allow
 3 |     title = "a\\u{7}b";
                 ^^^^^^^^^`
   ],
   [
     'os._children = [ { a = { }; b = { }; } ];',
-    `3:22: BAD_VALUE: domain.os._children[0]: a text belongs here, or a set with the name of one child
+    `3:22: BAD_VALUE: domain.os._children[0]: expected a string, or an attribute set with exactly one child element
 3 |     os._children = [ { a = { }; b = { }; } ];
                          ^^^^^^^^^^^^^^^^^^^^^`
   ]
@@ -160,25 +160,25 @@ hint: an element has either a text, or children, or both in one _children`
 test.each([
   [
     '{ boot.kernelParams = [ ]; }',
-    `NO_DOMAIN: the file has no virtualisation.vfio.guests.NAME.domain
-hint: pass a file like the one that this prints: vfio-patch domain FILE.xml`
+    `NO_DOMAIN: the file does not define virtualisation.vfio.guests.NAME.domain
+hint: to see what such a file looks like: vfio-patch domain FILE.xml`
   ],
   [
     '{ virtualisation.vfio.guests = { a.domain = { }; b.domain = { }; }; }',
     `1:52: AMBIGUOUS_DOMAIN: the file defines several guests (a, b)
 1 | { virtualisation.vfio.guests = { a.domain = { }; b.domain = { }; }; }
                                                        ^^^^^^
-hint: give each guest a file of its own`
+hint: define each guest in its own file`
   ],
   [
     '{ virtualisation.vfio.guests = import ./guests.nix; }',
-    `1:32: COMPUTED: this is not written out here
+    `1:32: COMPUTED: this is not a literal value
 1 | { virtualisation.vfio.guests = import ./guests.nix; }
                                    ^^^^^^^^^^^^^^^^^^^`
   ],
   [
     '{ virtualisation.vfio.guests.x.domain = "win10.xml"; }',
-    `1:41: BAD_VALUE: a set ({ … }) belongs here
+    `1:41: BAD_VALUE: expected an attribute set
 1 | { virtualisation.vfio.guests.x.domain = "win10.xml"; }
                                             ^^^^^^^^^^^`
   ]

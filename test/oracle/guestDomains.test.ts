@@ -273,7 +273,7 @@ Add it: the one that \`virsh domuuid' gives if libvirt has this guest, else one 
     refuses(
       'what has several spellings',
       domain('features.acpi = true;'),
-      'domain.features.acpi: true and false have several spellings in a domain: write "yes" or "no", "on" or "off"'
+      'domain.features.acpi: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     )
     refuses('a domain that is no set', domain('').replace('{ uuid', '[ ]; x = { uuid'), 'vfio')
 

@@ -1,7 +1,8 @@
-// Arguments of QEMU for which libvirt has elements of its own by now.
+// Replaces arguments of QEMU by the libvirt elements that have been added for them.
 
 import { defined } from '../../collections.ts'
-import { type Argument, argumentsIn, megabytes } from '../arguments.ts'
+import { type Argument, argumentsIn, mebibytes } from '../arguments.ts'
+import { argumentKept, evdevElement, shmemElement } from '../messages/changes.ts'
 import { childElements, element, find, type XmlElement } from '../xml/tree.ts'
 import { addChild, type Modernized, removeChild, setAttribute } from './change.ts'
 
@@ -9,18 +10,18 @@ const PATH = 'qemu:commandline'
 
 /**
  * `-object input-linux` becomes `<input type='evdev'>`, and an `ivshmem-plain` over a file in
- * `/dev/shm` becomes `<shmem>`. One that says more than these elements can stays, with a warning.
+ * `/dev/shm` becomes `<shmem>`. An argument that these elements can't express is kept, with a warning.
  */
-export function modernizeArguments(root: XmlElement, done: Modernized): void {
-  const before = done.changes.length
+export function modernizeArguments(root: XmlElement, result: Modernized): void {
+  const before = result.changes.length
   for (const commandline of childElements(root, PATH)) {
     const all = argumentsIn(childElements(commandline, 'qemu:arg'))
-    const used = [...modernizeEvdev(root, all, done), ...modernizeShmem(root, all, done)]
+    const used = [...modernizeEvdev(root, all, result), ...modernizeShmem(root, all, result)]
     for (const it of used.flatMap(({ elements }) => elements)) removeChild(commandline, it)
     const isEmpty = commandline.children.every(it => it.kind === 'text')
     if (used.length > 0 && isEmpty) removeChild(root, commandline)
   }
-  const isChanged = done.changes.length > before
+  const isChanged = result.changes.length > before
   if (isChanged && !usesPrefix(root)) setAttribute(root, 'xmlns:qemu', undefined)
 }
 
@@ -48,14 +49,12 @@ function modernizeEvdev(
     const { start } = elements[0] ?? {}
     const input = evdevOf(properties)
     if (!input) {
-      const what = `${value} says more than <input type='evdev'> can, and is left`
-      warnings.push({ code: 'ARGUMENT', path: PATH, what, start })
+      warnings.push({ ...argumentKept(value, "<input type='evdev'>"), path: PATH, start })
       return false
     }
     addChild(devicesOf(root), input)
-    const why = 'libvirt then lets QEMU open the device by itself'
     const before = `-object ${value}`
-    changes.push({ code: 'EVDEV', path: PATH, before, after: onOneLine(input), why, start })
+    changes.push({ ...evdevElement(), path: PATH, before, after: onOneLine(input), start })
     return true
   })
 }
@@ -93,20 +92,18 @@ function modernizeShmem(
       it => it.flag === 'object' && memory !== undefined && it.properties.get('id') === memory
     )
     const [backend] = backends
-    // kvmfr is no file in /dev/shm, and has no element.
+    // /dev/kvmfr is a device, not a file in /dev/shm, and libvirt has no element for it.
     if (!backend || backend.properties.get('mem-path')?.startsWith('/dev/kvmfr')) return []
     const isShared = all.filter(it => it.properties.get('memdev') === memory).length > 1
     const shmem = backends.length > 1 || isShared ? undefined : shmemOf(device, backend)
     const { start } = device.elements[0] ?? {}
     if (!shmem) {
-      const what = `${device.value} says more than <shmem> can, and is left`
-      warnings.push({ code: 'ARGUMENT', path: PATH, what, start })
+      warnings.push({ ...argumentKept(device.value, '<shmem>'), path: PATH, start })
       return []
     }
     addChild(devicesOf(root), shmem)
     const before = `-device ${device.value} -object ${backend.value}`
-    const why = 'libvirt then knows of the memory and of the place on the PCI bus'
-    changes.push({ code: 'SHMEM', path: PATH, after: onOneLine(shmem), before, why, start })
+    changes.push({ ...shmemElement(), path: PATH, after: onOneLine(shmem), before, start })
     return [device, backend]
   })
 }
@@ -120,7 +117,7 @@ function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
   if (!/^pcie?\.0$/.test(device.properties.get('bus') ?? 'pcie.0')) return undefined
   const { properties } = backend
   const name = /^\/dev\/shm\/([^/]+)$/.exec(properties.get('mem-path') ?? '')?.[1]
-  const size = megabytes(properties.get('size') ?? '')
+  const size = mebibytes(properties.get('size') ?? '')
   if (name === undefined || size === undefined || !YES.has(properties.get('share') ?? '')) {
     return undefined
   }
@@ -133,8 +130,8 @@ function shmemOf(device: Argument, backend: Argument): XmlElement | undefined {
 }
 
 function devicesOf(root: XmlElement): XmlElement {
-  const known = find(root, 'devices')
-  if (known) return known
+  const existing = find(root, 'devices')
+  if (existing) return existing
   const devices = element('devices', {})
   addChild(root, devices)
   return devices

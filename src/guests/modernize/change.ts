@@ -1,6 +1,6 @@
 import { childElements, type XmlElement } from '../xml/tree.ts'
 
-/** Something that was changed in a domain. */
+/** A change to a domain. */
 export interface Change {
   code:
     | 'EMULATOR'
@@ -12,32 +12,34 @@ export interface Change {
     | 'MANAGED'
     | 'UUID'
     | 'MAC'
-  /** The element that it is about, by names from below the domain: `devices/emulator`. */
+  /** The element names below the domain: `devices/emulator`. */
   path: string
-  /** What was there, and what is there now; null for nothing. */
+  /** Null before an addition, and after a removal. */
   before: string | null
   after: string | null
-  /** Why, and what to look out for; a sentence without a period. */
+  /** Why, and what to watch for; a sentence without a period. */
   why: string
-  /** Where the element begins in the file, as an offset; undefined where it is new. */
+  /** The offset of the element in the file; undefined if it is new. */
   start?: number | undefined
 }
 
-/** Something that a person should look at, and that was not changed. */
+/** Something that was not changed and that the owner should check. */
 export interface Warning {
   code: 'STORE_PATH' | 'FIRMWARE' | 'ARGUMENT' | 'RUNNING' | 'PASSWORD' | 'UUID'
+  /** As in `Change`. */
   path: string
+  /** A sentence without a period. */
   what: string
   start?: number | undefined
 }
 
-/** What the steps have changed, and what they have found, so far. */
+/** The changes and warnings that the steps of `modernize` have collected. */
 export interface Modernized {
   changes: Change[]
   warnings: Warning[]
 }
 
-/** Sets an attribute, a new one after the others; undefined removes it. */
+/** Sets an attribute; a new one is appended. `undefined` removes it. */
 export function setAttribute(element: XmlElement, name: string, value: string | undefined): void {
   const found = element.attributes.find(it => it.name === name)
   if (value === undefined) element.attributes = element.attributes.filter(it => it !== found)
@@ -45,21 +47,21 @@ export function setAttribute(element: XmlElement, name: string, value: string | 
   else element.attributes.push({ name, value })
 }
 
-/** Replaces what an element holds by this text; comments in it stay. */
+/** Replaces the content of an element by this text, but keeps its comments. */
 export function setText(element: XmlElement, text: string): void {
   const comments = element.children.filter(it => it.kind === 'comment')
   element.children = text === '' ? comments : [...comments, { kind: 'text', text }]
 }
 
-/** Removes a child, if it is there. */
+/** Removes a child, if it exists. */
 export function removeChild(parent: XmlElement, child: XmlElement): void {
   parent.children = parent.children.filter(it => it !== child)
 }
 
 /** Adds a child after the last one of its name, else after the last one named `after`, else at the end. */
 export function addChild(parent: XmlElement, child: XmlElement, after?: string): void {
-  const behind =
+  const previous =
     childElements(parent, child.name).at(-1) ?? childElements(parent, after ?? '').at(-1)
-  const at = behind ? parent.children.indexOf(behind) + 1 : parent.children.length
+  const at = previous ? parent.children.indexOf(previous) + 1 : parent.children.length
   parent.children.splice(at, 0, child)
 }

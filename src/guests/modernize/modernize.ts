@@ -1,3 +1,19 @@
+import {
+  emulatorElsewhere,
+  emulatorInStore,
+  firmwareKept,
+  firmwareSelected,
+  keysDropped,
+  machineOfDistribution,
+  machineRemoved,
+  macMissing,
+  programMoved,
+  qcow2FirmwareKept,
+  storePath,
+  templateDropped,
+  uuidMissing,
+  virtualFunctionUnmanaged
+} from '../messages/changes.ts'
 import { passedElements } from '../needs/needs.ts'
 import {
   attributeOf,
@@ -20,9 +36,8 @@ import {
 } from './change.ts'
 
 /**
- * A domain from another system or time as NixOS can run it, and each change; the root that was given
- * stays as it is. What is right already is not touched, so mending twice changes nothing more. `virtual` are
- * the addresses of virtual functions of the host that libvirt is to manage, as far as it is known.
+ * Adapts a domain from another distribution or an older release to NixOS, and returns the copy with each
+ * change. It is idempotent. `virtual` are the PCI addresses of the host's known virtual functions.
  */
 export function modernize(
   root: XmlElement,
@@ -30,18 +45,18 @@ export function modernize(
   virtual: ReadonlySet<string> = new Set()
 ): Modernized & { root: XmlElement } {
   const draft = structuredClone(root)
-  const done: Modernized = { changes: [], warnings: [] }
-  addIdentity(draft, identities, done)
-  modernizeMachine(draft, done)
-  modernizeFirmware(draft, done)
-  modernizeEmulator(draft, done)
-  modernizeArguments(draft, done)
-  modernizeManaged(draft, virtual, done)
-  modernizeStorePaths(draft, done)
-  return { root: draft, ...done }
+  const result: Modernized = { changes: [], warnings: [] }
+  addIdentity(draft, identities, result)
+  modernizeMachine(draft, result)
+  modernizeFirmware(draft, result)
+  modernizeEmulator(draft, result)
+  modernizeArguments(draft, result)
+  modernizeManaged(draft, virtual, result)
+  modernizeStorePaths(draft, result)
+  return { root: draft, ...result }
 }
 
-/** Where new identities come from; each call gives another. */
+/** Generates identities, a new one with each call. */
 export interface Identities {
   /** A random UUID, such as `8f4c1d55-6f4e-4a2c-9a37-0d1a5b1e7c10`. */
   uuid: () => string
@@ -49,50 +64,45 @@ export interface Identities {
   mac: () => string
 }
 
-/** A guest without a UUID, and a network card without a MAC address, get them for good. */
+/** Adds a UUID to a guest without one, and a MAC address to each network card without one. */
 function addIdentity(root: XmlElement, identities: Identities, { changes }: Modernized): void {
   if (!find(root, 'uuid')) {
     const uuid = identities.uuid()
     addChild(root, element('uuid', {}, uuid), 'name')
-    const why = 'libvirt would make up another one each time, and not know the guest again'
-    changes.push({ code: 'UUID', path: 'uuid', before: null, after: uuid, why })
+    changes.push({ ...uuidMissing(), path: 'uuid', before: null, after: uuid })
   }
   for (const card of childElements(find(root, 'devices'), 'interface')) {
     if (find(card, 'mac')) continue
     const address = identities.mac()
     card.children.unshift(element('mac', { address }))
     changes.push({
-      ...{ code: 'MAC', path: 'devices/interface', start: card.start },
-      before: null,
-      after: `<mac address='${address}'/>`,
-      why: 'libvirt would make up another one each time, and the guest find a new network card'
+      ...macMissing(),
+      ...{ path: 'devices/interface', start: card.start },
+      ...{ before: null, after: `<mac address='${address}'/>` }
     })
   }
 }
 
-/** Replaces a machine type that QEMU no longer has, or that only one distribution has, by its family. */
+/** Replaces a machine type that QEMU has removed, or that is specific to a distribution, by its family. */
 function modernizeMachine(root: XmlElement, { changes }: Modernized): void {
   const type = find(root, 'os', 'type')
   const before = attributeOf(type, 'machine') ?? ''
   const [, family, version = ''] = /^pc(?:-(q35|i440fx))?-([\w.]+(?:-[\w.-]+)?)$/.exec(before) ?? []
   const numbers = /^(\d+)\.(\d+)$/.exec(version)
   const [major = 0, minor = 0] = numbers?.slice(1).map(Number) ?? []
-  // QEMU takes a machine type out six years after it came: 4.2 went with QEMU 10.2.
-  const isPresent = numbers && (major > 4 || (major === 4 && minor > 2))
-  if (!type || version === '' || isPresent) return
+  // QEMU removes a machine type six years after its release: 4.2 in QEMU 10.2.
+  const isSupported = numbers && (major > 4 || (major === 4 && minor > 2))
+  if (!type || version === '' || isSupported) return
   const after = family === 'q35' ? 'q35' : 'pc'
   setAttribute(type, 'machine', after)
-  const reason = numbers
-    ? 'QEMU takes machine types out after six years'
-    : 'only the QEMU of another distribution has it'
-  const why = `${reason}; the guest may find its devices anew, and Windows may ask to be activated`
-  changes.push({ code: 'MACHINE', path: 'os/type', before, after, why, start: type.start })
+  const reason = numbers ? machineRemoved() : machineOfDistribution()
+  changes.push({ ...reason, path: 'os/type', before, after, start: type.start })
 }
 
 /**
- * A virtual function (SR-IOV) that a guest gets is managed by libvirt where the domain does not say: no other
- * part of the host prepares it. `virtual` are the addresses of those that this is known of; an
- * `<interface type='hostdev'>` is a virtual function on any machine, as libvirt takes nothing else there.
+ * Adds `managed='yes'` to SR-IOV virtual functions without `managed`, because no other part of the host binds
+ * them. `virtual` are the PCI addresses of known ones; an `<interface type='hostdev'>` always is one, as
+ * libvirt accepts no other device there.
  */
 function modernizeManaged(
   root: XmlElement,
@@ -104,63 +114,57 @@ function modernizeManaged(
     if ((attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')) !== undefined) continue
     setAttribute(holder, 'managed', 'yes')
     changes.push({
-      ...{ code: 'MANAGED', path: `devices/${element.name}`, start: element.start },
-      before: null,
-      after: "managed='yes'",
-      why: `${address} is a virtual function, which is not bound at boot, so libvirt has to take it when the guest starts`
+      ...virtualFunctionUnmanaged(address),
+      ...{ path: `devices/${element.name}`, start: element.start },
+      ...{ before: null, after: "managed='yes'" }
     })
   }
 }
 
-// The image of the firmware and what belongs to it: each distribution has its own.
+// ---- firmware, whose path differs between distributions
 
-const OF_DISTRIBUTION = /^\/usr\/share\/(?:OVMF|ovmf|edk2|edk2-ovmf|qemu)(?:\/[\w-]+)*\//
-const IN_STORE = /^\/nix\/store\/[^/]+\/(?:FV|share\/[\w/-]+)\//
+const DISTRIBUTION_IMAGE = /^\/usr\/share\/(?:OVMF|ovmf|edk2|edk2-ovmf|qemu)(?:\/[\w-]+)*\//
+const STORE_IMAGE = /^\/nix\/store\/[^/]+\/(?:FV|share\/[\w/-]+)\//
 const FORMER_LINK = /^\/run\/libvirt\/nix-ovmf\/(?:OVMF|AAVMF)_/
 const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|bin)$/i
 
 /**
- * Replaces the path of a firmware image by `<os firmware='efi'>`, with which libvirt finds the image of
- * this system. The guest's own variables stay where they are. An image for another processor, or in
- * another format, stays, with a warning.
+ * Replaces the path of a firmware image by `<os firmware='efi'>`, which makes libvirt select an image of this
+ * system. The guest's variables keep their path. An image for another processor, or in another format, is
+ * kept, with a warning.
  */
 function modernizeFirmware(root: XmlElement, { changes, warnings }: Modernized): void {
   const os = find(root, 'os')
   const loader = os && find(os, 'loader')
   const before = loader ? textContent(loader).trim() : ''
-  const isForeign = [OF_DISTRIBUTION, IN_STORE, FORMER_LINK].some(it => it.test(before))
+  const isForeign = [DISTRIBUTION_IMAGE, STORE_IMAGE, FORMER_LINK].some(it => it.test(before))
   if (!loader || !isForeign) return
   if (attributeOf(loader, 'type') !== 'pflash' || !CODE_IMAGE.test(before)) {
-    const what = `${before} is not there on NixOS, or goes when the store is cleaned; ${advice(before, loader)}`
-    warnings.push({ code: 'FIRMWARE', path: 'os/loader', what, start: loader.start })
+    const finding = before.endsWith('.qcow2')
+      ? qcow2FirmwareKept(before, attributeOf(loader, 'secure') === 'yes')
+      : firmwareKept(before)
+    warnings.push({ ...finding, path: 'os/loader', start: loader.start })
     return
   }
   changes.push(replaceLoader(os, loader, before), ...dropTemplate(os))
-  if (OF_DISTRIBUTION.test(before)) changes.push(...dropKeys(os))
-}
-
-function advice(image: string, loader: XmlElement): string {
-  if (!image.endsWith('.qcow2')) return 'see what fits from /run/libvirt/nix-ovmf'
-  const secure = attributeOf(loader, 'secure') === 'yes' ? " with <loader secure='yes'/>" : ''
-  return `the images of NixOS are raw, so the variables have to be: qemu-img convert -O raw VARS.qcow2 VARS.fd; put that file into <nvram> without a format, and <os firmware='efi'>${secure} in place of this <loader>`
+  if (DISTRIBUTION_IMAGE.test(before)) changes.push(...dropKeys(os))
 }
 
 function replaceLoader(os: XmlElement, loader: XmlElement, before: string): Change {
   setAttribute(os, 'firmware', 'efi')
-  // What a guest asks of any firmware.
+  // Requirements on the firmware, whatever image it is.
   const kept = ['secure', 'stateless'].flatMap(name =>
     attributeOf(loader, name) === 'yes' ? [{ name, value: 'yes' }] : []
   )
   loader.attributes = kept
   setText(loader, '')
   if (kept.length === 0) removeChild(os, loader)
-  const words = kept.map(it => ` ${it.name}='${it.value}'`).join('')
+  const attributes = kept.map(it => ` ${it.name}='${it.value}'`).join('')
   return {
-    code: 'FIRMWARE',
+    ...firmwareSelected(),
     path: 'os/loader',
     before,
-    after: `<os firmware='efi'>${words === '' ? '' : ` with <loader${words}/>`}`,
-    why: 'libvirt then finds the firmware of this system; if the guest does not start with its old variables, restore them or let it make new ones',
+    after: `<os firmware='efi'>${attributes === '' ? '' : ` with <loader${attributes}/>`}`,
     start: loader.start
   }
 }
@@ -172,38 +176,36 @@ function dropTemplate(os: XmlElement): Change[] {
     setAttribute(nvram, 'template', undefined)
     setAttribute(nvram, 'templateFormat', undefined)
     if (textContent(nvram).trim() === '' && nvram.attributes.length === 0) removeChild(os, nvram)
-    const why = 'the template belongs to the firmware, which libvirt now finds by itself'
     const before = `template='${template}'`
     const { start } = nvram
-    return [{ code: 'FIRMWARE', path: 'os/nvram', before, after: null, why, start }]
+    return [{ ...templateDropped(), path: 'os/nvram', before, after: null, start }]
   })
 }
 
-/** libvirt finds no firmware at all if it is to come with keys, as other distributions have it. */
+/** Turns off `enrolled-keys`: NixOS has no firmware with keys, so libvirt would find none. */
 function dropKeys(os: XmlElement): Change[] {
   return childElements(find(os, 'firmware'), 'feature').flatMap((feature): Change[] => {
-    const isWanted = attributeOf(feature, 'enabled') === 'yes'
-    if (attributeOf(feature, 'name') !== 'enrolled-keys' || !isWanted) return []
+    const isEnabled = attributeOf(feature, 'enabled') === 'yes'
+    if (attributeOf(feature, 'name') !== 'enrolled-keys' || !isEnabled) return []
     setAttribute(feature, 'enabled', 'no')
     return [
       {
-        code: 'FIRMWARE',
+        ...keysDropped(),
         path: 'os/firmware/feature',
         before: "enrolled-keys enabled='yes'",
         after: "enrolled-keys enabled='no'",
-        why: 'the firmware of NixOS comes without keys for secure boot; variables that have them keep them, new ones need them put in',
         start: feature.start
       }
     ]
   })
 }
 
-// Paths to programs that hold on one system only, and into the store.
+// ---- paths of programs, and other paths into the Nix store
 
 const EMULATOR =
   /^(?:\/nix\/store\/[^/]+\/bin|\/run\/current-system\/sw\/bin|\/usr(?:\/local)?\/(?:s?bin|libexec)|\/bin)\/(qemu-system-[\w]+|qemu-kvm|kvm|kvm-spice)$/
 
-/** Replaces an emulator of another distribution, or of one build of QEMU, by the one that NixOS links. */
+/** Replaces an emulator of another distribution or in the Nix store by the one that NixOS links. */
 function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
   for (const emulator of childElements(find(root, 'devices'), 'emulator')) {
     const before = textContent(emulator).trim()
@@ -213,30 +215,26 @@ function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
     const name = program.startsWith('qemu-system-') ? program : `qemu-system-${architecture}`
     const after = `/run/libvirt/nix-emulators/${name}`
     setText(emulator, after)
-    const why = before.startsWith('/nix/store/')
-      ? 'this one QEMU goes when the store is cleaned; NixOS links the current one there'
-      : 'NixOS has its QEMU there'
+    const isInStore = before.startsWith('/nix/store/')
+    const reason = isInStore ? emulatorInStore() : emulatorElsewhere()
     const { start } = emulator
-    changes.push({ code: 'EMULATOR', path: 'devices/emulator', before, after, why, start })
+    changes.push({ ...reason, path: 'devices/emulator', before, after, start })
   }
 }
 
 const VIRTIOFSD =
   /^(?:\/nix\/store\/[^/]+\/(?:bin|libexec)|\/usr\/(?:lib|libexec|lib\/qemu|lib\/kvm|bin))\/virtiofsd$/
 
-/** Replaces the path of the program that shares folders; warns of other paths into the store. */
-function modernizeStorePaths(root: XmlElement, done: Modernized): void {
+/** Replaces the path of virtiofsd, and warns about other paths into the Nix store. */
+function modernizeStorePaths(root: XmlElement, { changes, warnings }: Modernized): void {
   const devices = find(root, 'devices')
   for (const binary of devices ? findAll(devices, 'filesystem', 'binary') : []) {
     const before = attributeOf(binary, 'path')
     if (before === undefined || !VIRTIOFSD.test(before)) continue
     const after = '/run/current-system/sw/bin/virtiofsd'
     setAttribute(binary, 'path', after)
-    done.changes.push({
-      ...{ code: 'PROGRAM', path: 'devices/filesystem/binary', before, after },
-      why: 'it is there with: environment.systemPackages = [ pkgs.virtiofsd ]',
-      start: binary.start
-    })
+    const { start } = binary
+    changes.push({ ...programMoved(), path: 'devices/filesystem/binary', before, after, start })
   }
   for (const { element, path } of [{ element: root, path: '' }, ...elementsBelow(root)]) {
     if (element.name === 'loader') continue
@@ -245,8 +243,7 @@ function modernizeStorePaths(root: XmlElement, done: Modernized): void {
     for (const text of [...values, ...texts]) {
       const found = /\/nix\/store\/[^\s,"]+/.exec(text)?.[0]
       if (found === undefined) continue
-      const what = `${found} goes when the store is cleaned; name the package in the Nix instead, like "\${pkgs.virtio-win}/…", or copy the file`
-      done.warnings.push({ code: 'STORE_PATH', path, what, start: element.start })
+      warnings.push({ ...storePath(found), path, start: element.start })
     }
   }
 }

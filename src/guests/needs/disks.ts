@@ -1,6 +1,6 @@
-// The disks and folders of the host that a guest gets, however its domain names them.
+// The host's disks and folders that a guest uses, in all forms that a domain can name them.
 
-import { parseJson, splitWords } from '../arguments.ts'
+import { parseJson, splitAtCommas } from '../arguments.ts'
 import {
   attributeOf,
   childElements,
@@ -10,38 +10,38 @@ import {
   type XmlElement
 } from '../xml/tree.ts'
 
-/** What names a disk of the host; a path may also be that of an image file. */
+/** How a domain names a disk of the host. A path may also be that of an image file. */
 export type DiskName =
   | { kind: 'path'; path: string }
   /** A volume of one of libvirt's storage pools. */
   | { kind: 'volume'; pool: string; volume: string }
   /** Host, bus, target and unit of a SCSI device: `0:0:0:0`. */
   | { kind: 'scsi'; address: string }
-  /** A USB device, which may be anything: four lower-case hex digits each, or its numbers. */
+  /** A USB device of any kind, by vendor and product in four lowercase hex digits, or by bus and device. */
   | { kind: 'usb'; vendor: string; product: string }
   | { kind: 'usb'; bus: number; device: number }
-  /** A USB device by the bus and the ports that it is reached through: `1-5.2`. */
+  /** A USB device by its bus and ports: `1-5.2`. */
   | { kind: 'usb'; port: string }
-  /** A folder that is shared with the guest. */
+  /** A folder shared with the guest. */
   | { kind: 'folder'; path: string }
 
 export interface PassedDisk {
   name: DiskName
-  /** Whether the guest can only read it. */
+  /** Whether the guest can't write to it. */
   isReadOnly: boolean
-  /** Whether it is in a floppy drive, where QEMU takes no more than what fits on one. */
+  /** Whether it is in a floppy drive, for which QEMU accepts only images of floppy size. */
   isFloppy: boolean
-  /** Whether the domain says that it is a block device, so that one which is not there is worth a word. */
+  /** Whether the domain declares it a block device, so that a missing one deserves a message. */
   isBlock: boolean
-  /** Where the element begins that names it. */
+  /** The offset of the element that names it. */
   start?: number | undefined
 }
 
-function passed(name: DiskName, facts: Partial<PassedDisk>): PassedDisk {
+function passedDisk(name: DiskName, facts: Partial<PassedDisk>): PassedDisk {
   return { name, isReadOnly: false, isFloppy: false, isBlock: false, ...facts }
 }
 
-/** The disks, folders and USB devices of the host in a domain, in the order of the kinds of elements. */
+/** The host's disks, folders and USB devices in a domain, grouped by kind of element. */
 export function passedDisks(root: XmlElement): PassedDisk[] {
   return [
     ...findAll(root, 'devices', 'disk').flatMap(disk),
@@ -57,19 +57,21 @@ export function passedDisks(root: XmlElement): PassedDisk[] {
 
 function disk(element: XmlElement): PassedDisk[] {
   const device = attributeOf(element, 'device') ?? 'disk'
-  // A LUN that takes commands as they are can be written to, whatever it is opened for.
+  // A LUN that accepts raw SCSI commands is writable even if it was opened read-only.
   const isRaw =
     device === 'lun' &&
     (attributeOf(element, 'rawio') === 'yes' || attributeOf(element, 'sgio') === 'unfiltered')
   const isReadOnly =
-    device === 'cdrom' || (!isRaw && has(element, 'readonly')) || has(element, 'transient')
-  const more = { isReadOnly, isFloppy: device === 'floppy' }
-  return sourcesIn(element).map(it => ({ ...it, ...more }))
+    device === 'cdrom' ||
+    (!isRaw && hasChild(element, 'readonly')) ||
+    hasChild(element, 'transient')
+  const flags = { isReadOnly, isFloppy: device === 'floppy' }
+  return sourcesIn(element).map(it => ({ ...it, ...flags }))
 }
 
 /**
- * What the sources below an element name: its own, and those of the images that it is based on, of its copy
- * and of where its data are. A source is of the type that the nearest element around it has.
+ * The disks in all `<source>` elements below an element, including those in `<backingStore>`, `<mirror>` and
+ * `<dataStore>`. The type of a source is that of the nearest enclosing element.
  */
 function sourcesIn(element: XmlElement, inherited = 'file'): PassedDisk[] {
   const type = attributeOf(element, 'type') ?? inherited
@@ -82,16 +84,16 @@ function sourcesIn(element: XmlElement, inherited = 'file'): PassedDisk[] {
 function sourceNames(source: XmlElement, type: string, { start }: XmlElement): PassedDisk[] {
   const [pool, volume] = [attributeOf(source, 'pool'), attributeOf(source, 'volume')]
   if (type === 'volume' && pool !== undefined && volume !== undefined) {
-    return [passed({ kind: 'volume', pool, volume }, { start })]
+    return [passedDisk({ kind: 'volume', pool, volume }, { start })]
   }
   if (type !== 'block' && type !== 'file') return []
   return ['dev', 'file'].flatMap(attribute => {
     const path = attributeOf(source, attribute)
-    return path ? passed({ kind: 'path', path }, { isBlock: type === 'block', start }) : []
+    return path ? passedDisk({ kind: 'path', path }, { isBlock: type === 'block', start }) : []
   })
 }
 
-function has(element: XmlElement, name: string): boolean {
+function hasChild(element: XmlElement, name: string): boolean {
   return childElements(element, name).length > 0
 }
 
@@ -100,13 +102,13 @@ function has(element: XmlElement, name: string): boolean {
 function hostdev(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source')
   if (!source) return []
-  const facts = { isReadOnly: has(element, 'readonly'), start: element.start }
+  const facts = { isReadOnly: hasChild(element, 'readonly'), start: element.start }
   const block = find(source, 'block')
   const path = (block && textContent(block).trim()) ?? attributeOf(source, 'dev')
-  if (path) return [passed({ kind: 'path', path }, { ...facts, isBlock: true })]
+  if (path) return [passedDisk({ kind: 'path', path }, { ...facts, isBlock: true })]
   const type = attributeOf(element, 'type')
   const name = type === 'scsi' ? scsi(source) : type === 'usb' ? usb(source) : undefined
-  return name ? [passed(name, facts)] : []
+  return name ? [passedDisk(name, facts)] : []
 }
 
 function scsi(source: XmlElement): DiskName | undefined {
@@ -130,47 +132,47 @@ function usb(source: XmlElement): DiskName | undefined {
   return bus && port !== undefined ? { kind: 'usb', port: `${bus}-${port}` } : undefined
 }
 
-/** A number of a USB device as sysfs writes it. */
+/** A USB vendor or product ID as sysfs writes it. */
 function hex(number: number | undefined): string {
   return (number ?? 0).toString(16).padStart(4, '0')
 }
 
-// ---- others
+// ---- other elements
 
 function filesystem(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source')
   const dir = attributeOf(source, 'dir')
   const path = dir ?? attributeOf(source, 'dev') ?? attributeOf(source, 'file')
   if (!path) return []
-  const isReadOnly = has(element, 'readonly')
+  const isReadOnly = hasChild(element, 'readonly')
   const isBlock = attributeOf(element, 'type') === 'block'
   const name = { kind: dir === undefined ? 'path' : 'folder', path } as const
-  return [passed(name, { isReadOnly, isBlock, start: element.start })]
+  return [passedDisk(name, { isReadOnly, isBlock, start: element.start })]
 }
 
-/** Memory that lasts, which the kernel may have as a block device. */
+/** Persistent memory (NVDIMM), which may be a block device of the host. */
 function memory(element: XmlElement): PassedDisk[] {
   const source = find(element, 'source', 'path')
   const path = source && textContent(source).trim()
   if (!path) return []
-  const isReadOnly = has(element, 'readonly')
-  return [passed({ kind: 'path', path }, { isReadOnly, start: element.start })]
+  const isReadOnly = hasChild(element, 'readonly')
+  return [passedDisk({ kind: 'path', path }, { isReadOnly, start: element.start })]
 }
 
-// The disks and folders of the host in QEMU's own arguments, of which libvirt knows nothing.
+// ---- QEMU arguments, which libvirt does not interpret
 
-/** The flags whose value is a path alone. */
+/** The flags whose value is only a path. */
 const DRIVES = /^(?:hd[a-d]|mtdblock|sd|pflash|fd[ab]|cdrom)$/
 
-/** The properties that hold a path of a disk or image, also below that of an inner node. */
+/** The properties that hold the path of a disk or image, also those of an inner node. */
 const FILES = /(?:^|\.)(?:file|filename|mem-path)$/
 
-/** What can precede a path in the name of a file. */
+/** The prefixes that QEMU accepts before a path. */
 const FORMATS = /^(?:(?:raw|file|host_device|host_cdrom):|(?:blkdebug|blkverify):[^:]*:)+/
 
 /**
- * The disks, USB devices and shared folders in `<qemu:arg>`, in their order. A path below `/dev` counts wherever it is, as long
- * as it can be told from the text around it; whether it is a block device only the machine can say.
+ * The disks, USB devices and shared folders in `<qemu:arg>`, in order. A value that is a path below `/dev` counts
+ * in any property; only the machine knows whether it is a block device.
  */
 function argumentDisks(root: XmlElement): PassedDisk[] {
   const all = findAll(root, 'qemu:commandline', 'qemu:arg')
@@ -185,7 +187,7 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
   const properties = propertiesOf(value)
   if (flag === 'device' || flag === 'usbdevice') {
     const name = usbHost(properties)
-    if (name) return [passed(name, {})]
+    if (name) return [passedDisk(name, {})]
   }
   const isOn = (name: RegExp) =>
     properties.some(([key, it]) => name.test(key) && /^(?:on|yes|true)$/.test(it))
@@ -195,11 +197,11 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
     properties.some(([key, it]) => key === 'media' && it === 'cdrom')
   if (flag === 'virtfs' || flag === 'fsdev') {
     const folders = properties.filter(([key]) => key === 'path')
-    return folders.map(([, path]) => passed({ kind: 'folder', path }, { isReadOnly }))
+    return folders.map(([, path]) => passedDisk({ kind: 'folder', path }, { isReadOnly }))
   }
-  const shown = fatFolders(properties, isOn(/(?:^|\.)rw$/))
-  if (shown.length > 0) {
-    return shown.map(path => passed({ kind: 'folder', path }, { isReadOnly }))
+  const fat = fatFolders(properties, isOn(/(?:^|\.)rw$/))
+  if (fat.length > 0) {
+    return fat.map(path => passedDisk({ kind: 'folder', path }, { isReadOnly }))
   }
   const isDrive = DRIVES.test(flag)
   const isFloppy = /^fd[ab]$/.test(flag)
@@ -209,11 +211,11 @@ function disksInArgument(value: string, flag: string): PassedDisk[] {
     const isDevice = /^\/+(?:\.\/+)*dev\//.test(path)
     if (!path.startsWith('/') || !(isFile || isDevice)) return []
     const isBlock = isFile && (isDrive || flag === 'drive' || flag === 'blockdev')
-    return passed({ kind: 'path', path }, { isReadOnly, isFloppy, isBlock })
+    return passedDisk({ kind: 'path', path }, { isReadOnly, isFloppy, isBlock })
   })
 }
 
-/** The folders that the guest sees as a disk of FAT and can write to, which it can't unless that is said. */
+/** The folders that the guest sees as a writable FAT disk. Without `rw` it is read-only. */
 function fatFolders(properties: Properties, isWritable: boolean): string[] {
   const isFat = properties.some(([key, it]) => /(?:^|\.)driver$/.test(key) && it === 'vvfat')
   return properties.flatMap(([key, it]) => {
@@ -222,7 +224,7 @@ function fatFolders(properties: Properties, isWritable: boolean): string[] {
   })
 }
 
-/** The device that `usb-host` gives away; undefined for any other device. */
+/** The USB device of a `usb-host` argument; undefined for other arguments. */
 function usbHost(properties: Properties): DiskName | undefined {
   const value = (name: string) => properties.find(([key]) => key === name)?.[1]
   if ((value('driver') ?? value('')) !== 'usb-host') return undefined
@@ -239,10 +241,10 @@ function usbHost(properties: Properties): DiskName | undefined {
 
 type Properties = readonly (readonly [string, string])[]
 
-/** `name=value,…` or JSON as pairs; what has no name has a blank one. */
+/** The pairs of `name=value,…` or of JSON. The name is empty for a value without one. */
 function propertiesOf(value: string): (readonly [string, string])[] {
   if (/^\s*\{/.test(value)) return pairsFromJson(value)
-  return splitWords(value).flatMap((word): (readonly [string, string])[] => {
+  return splitAtCommas(value).flatMap((word): (readonly [string, string])[] => {
     const [, key = '', text = word] = /^([\w.-]+)=(.*)$/s.exec(word) ?? []
     const plain = text.replaceAll(',,', ',')
     return plain.startsWith('json:') ? pairsFromJson(plain.slice('json:'.length)) : [[key, plain]]

@@ -1,5 +1,5 @@
 import { uniqueBy } from '../../collections.ts'
-import { type Argument, argumentsIn, megabytes } from '../arguments.ts'
+import { type Argument, argumentsIn, mebibytes } from '../arguments.ts'
 import {
   attributeOf,
   find,
@@ -10,32 +10,32 @@ import {
 } from '../xml/tree.ts'
 import type { PassedDisk } from './disks.ts'
 
-/** What a guest needs of its host, as its domain says. */
+/** What a domain requires of its host. */
 export interface Needs {
   /** In KiB. */
   memory: number | undefined
-  /** How many processors. */
+  /** Number of vCPUs. */
   processors: number | undefined
   pins: Pins
-  /** Sizes of huge pages in KiB, undefined for that of the host; empty where it needs none. */
+  /** Sizes of huge pages in KiB, undefined for the host's default; empty without huge pages. */
   pageSizes: readonly (number | undefined)[]
   devices: readonly PassedDevice[]
   /** Names of files in /dev/shm. */
   sharedFiles: readonly string[]
   kvmfr: readonly KvmfrDevice[]
-  /** Device nodes that libvirt knows nothing of. */
+  /** Device nodes that only QEMU arguments name, so that libvirt does not allow them. */
   deviceNodes: readonly string[]
-  /** Whether it has a TPM that the host plays. */
+  /** Whether it has an emulated TPM. */
   hasTpm: boolean
-  /** Networks of libvirt, bridges and interfaces of the host, by name. */
+  /** Names of libvirt networks, and of bridges and interfaces of the host. */
   networks: readonly string[]
   bridges: readonly string[]
   interfaces: readonly string[]
 }
 
 /**
- * What the host has to have ready for a guest. Arguments of QEMU for which libvirt has elements count as
- * what they are, so a domain is mended first.
+ * Derives what a guest requires of its host. Expects a domain after `modernize`, because QEMU arguments count
+ * as such even if libvirt has an element for them.
  */
 export function deriveNeeds(root: XmlElement): Needs {
   const backends = argumentsOf(root)
@@ -59,37 +59,37 @@ export function deriveNeeds(root: XmlElement): Needs {
   }
 }
 
-/** What the network cards of one type are connected to. */
+/** The sources of the network cards of one type. */
 function sourcesOf(root: XmlElement, type: string, attribute: string): string[] {
   const cards = findAll(root, 'devices', 'interface').filter(it => attributeOf(it, 'type') === type)
   return [...new Set(cards.flatMap(it => attributeOf(find(it, 'source'), attribute) ?? []))]
 }
 
-/** A guest as it was read from its XML. */
+/** A guest, read from its XML. */
 export interface Guest {
-  /** The file as the person knows it, and its text. */
+  /** The path as given by the user, and the text of the file. */
   file: string
   xml: string
   name: string
   document: XmlDocument
   needs: Needs
-  /** The disks and folders of the host that it gets. */
+  /** The host's disks and folders that it uses. */
   disks: readonly PassedDisk[]
 }
 
-/** A PCI device of the host that the guest gets. */
+/** A PCI device of the host that is passed to the guest. */
 export interface PassedDevice {
   /** With its domain: `0000:01:00.0`. */
   address: string
-  /** As what: an argument of QEMU is one that libvirt knows nothing of. */
+  /** The kind of element; `argument` is a QEMU argument, which libvirt does not interpret. */
   as: 'hostdev' | 'disk' | 'interface' | 'argument'
-  /** Whether libvirt takes it from the host's driver, and gives it back. */
+  /** Whether libvirt binds it to vfio-pci and later back to the host's driver. */
   isManaged: boolean
-  /** Whether the domain says in so many words that libvirt does not do that. */
+  /** Whether the domain has `managed='no'`. */
   isUnmanaged?: true
 }
 
-/** The PCI devices of the host in a domain, each once, in the order of the elements. */
+/** The host's PCI devices in a domain, each once, in the order of `passedElements`, then QEMU arguments. */
 export function passedDevices(root: XmlElement): PassedDevice[] {
   const elements = passedElements(root).map(({ element, holder, as, address }): PassedDevice => {
     const managed = attributeOf(element, 'managed') ?? attributeOf(holder, 'managed')
@@ -99,16 +99,16 @@ export function passedDevices(root: XmlElement): PassedDevice[] {
   return uniqueBy([...elements, ...argumentDevices(root)], it => it.address)
 }
 
-/** An element that gives the guest a PCI device of the host. */
+/** An element that passes a PCI device of the host to the guest. */
 interface PassedElement {
   element: XmlElement
-  /** The one that says whether libvirt manages the device: the element itself, of an NVMe disk its source. */
+  /** The element with the `managed` attribute: the source of an NVMe disk, otherwise the element itself. */
   holder: XmlElement
   as: Exclude<PassedDevice['as'], 'argument'>
   address: string
 }
 
-/** The elements of a domain that give it PCI devices of the host, those of one kind after the other. */
+/** The elements that pass PCI devices of the host to the guest, grouped by kind. */
 export function passedElements(root: XmlElement): PassedElement[] {
   return [
     ...elementsOfType(root, 'hostdev', 'pci'),
@@ -142,7 +142,7 @@ function argumentsOf(root: XmlElement): Argument[] {
   return argumentsIn(findAll(root, 'qemu:commandline', 'qemu:arg'))
 }
 
-/** `<address domain= bus= slot= function=>`, each number in the base that its prefix says. */
+/** Parses `<address domain= bus= slot= function=>`; numbers are hexadecimal, octal or decimal by prefix. */
 function parsePciAddress(place: XmlElement | undefined): string | undefined {
   if (!place) return undefined
   const parts = ['domain', 'bus', 'slot', 'function']
@@ -161,30 +161,24 @@ function parseNumber(text: string): number | undefined {
   return /^(?:0|[1-9]\d{0,8})$/.test(it) ? Number(it) : undefined
 }
 
-// What libvirt allows in any case, what it or our modules see to, and what is no device at all.
+// Device nodes that libvirt or the NixOS modules allow anyway, and paths below /dev that are not devices.
 const KNOWN =
   /^\/dev\/(?:null|full|zero|random|urandom|ptmx|kvm|userfaultfd|tty|stdin|stdout|stderr|(?:shm|hugepages[^/]*|mqueue|fd|pts|vfio)(?:\/.*)?|kvmfr\d+)$/
 
-/**
- * The device nodes that QEMU is told of by its command line alone, so that libvirt does not know that
- * it has to be let at them.
- */
+/** The device nodes that only QEMU arguments name, which libvirt therefore does not allow QEMU to open. */
 function deviceNodes(root: XmlElement): string[] {
   const values = findAll(root, 'qemu:commandline', 'qemu:arg').map(it => attributeOf(it, 'value'))
   const nodes = values.flatMap(it => it?.match(/(?<![\w./-])\/dev\/[^\s,"'\\;=]+/g) ?? [])
   return [...new Set(nodes)].filter(it => !KNOWN.test(it))
 }
 
-/** The memory of a guest in KiB; undefined where the domain does not say. */
+/** The memory of a guest in KiB; undefined if the domain does not set it. */
 function guestMemory(root: XmlElement): number | undefined {
   const memory = find(root, 'memory')
   return memory && readSize(textContent(memory), attributeOf(memory, 'unit'))
 }
 
-/**
- * The sizes of the huge pages, in KiB, that a guest's memory is to be made of: undefined for that of
- * the host. None where it takes memory as it comes.
- */
+/** The sizes of the guest's huge pages in KiB, undefined for the host's default; empty without huge pages. */
 function pageSizesOf(root: XmlElement): (number | undefined)[] {
   const hugepages = find(root, 'memoryBacking', 'hugepages')
   if (!hugepages) return []
@@ -193,7 +187,7 @@ function pageSizesOf(root: XmlElement): (number | undefined)[] {
   return pages.length === 0 ? [undefined] : [...new Set(sizes)]
 }
 
-/** A file that QEMU takes memory from by its command line alone. */
+/** A `memory-backend-file` of a QEMU argument. */
 interface Backend {
   path: string
   size: string
@@ -203,7 +197,7 @@ interface Backend {
 function sharedFiles(root: XmlElement, backends: readonly Backend[]): string[] {
   const elements = findAll(root, 'devices', 'shmem').filter(it => {
     const model = attributeOf(find(it, 'model'), 'type')
-    // With a server the memory is what that one hands out.
+    // With a server, the server provides the memory.
     return model !== 'ivshmem-doorbell' && !find(it, 'server')
   })
   const names = elements.flatMap(it => attributeOf(it, 'name') ?? [])
@@ -214,16 +208,16 @@ function sharedFiles(root: XmlElement, backends: readonly Backend[]): string[] {
 /** A device of the kernel module kvmfr: the number in `/dev/kvmfr0`, and its size in MiB. */
 interface KvmfrDevice {
   number: number
-  /** Undefined where it is not whole. */
+  /** Undefined if it is not an integer. */
   size: number | undefined
 }
 
-/** The devices of kvmfr that the guest's memory is shared through, by their numbers. */
+/** The kvmfr devices that the guest shares memory through, sorted by number. */
 function kvmfrDevices(backends: readonly Backend[]): KvmfrDevice[] {
   return backends
     .flatMap(({ path, size }) => {
       const number = /^\/dev\/kvmfr(\d{1,2})$/.exec(path)?.[1]
-      return number === undefined ? [] : [{ number: Number(number), size: megabytes(size) }]
+      return number === undefined ? [] : [{ number: Number(number), size: mebibytes(size) }]
     })
     .sort((a, b) => a.number - b.number)
 }
@@ -240,7 +234,7 @@ const UNITS: Readonly<Record<string, number>> = {
   )
 }
 
-/** A size as libvirt reads it, in KiB and rounded up; `unit` is what it has where it names none. */
+/** A size as libvirt reads it, in KiB, rounded up; undefined if it is invalid. */
 export function readSize(text: string, unit = 'KiB'): number | undefined {
   const factor = UNITS[unit.toLowerCase()]
   if (!/^\s*\d+\s*$/.test(text) || factor === undefined) return undefined
@@ -248,20 +242,19 @@ export function readSize(text: string, unit = 'KiB'): number | undefined {
   return Number.isSafeInteger(size) ? size : undefined
 }
 
-/** The processors of the host that a domain names, by number. */
+/** Numbers of the host's CPUs that a domain names. */
 interface Pins {
-  /** Those that the guest's own are tied to, one by one. */
+  /** CPUs that vCPUs are pinned to. */
   guest: readonly number[]
-  /** Those for what QEMU does besides. */
+  /** CPUs for QEMU's emulator and I/O threads. */
   helpers: readonly number[]
-  /** Those that the guest as a whole may use; empty where it may use all. */
+  /** CPUs that the whole guest may use; empty if it may use all. */
   allowed: readonly number[]
 }
 
-/** The processors of the host that a domain asks for. */
 function pinsOf(root: XmlElement): Pins {
   const count = processorsOf(root) ?? Number.POSITIVE_INFINITY
-  // libvirt drops the pins of those that the guest does not have.
+  // libvirt ignores pins of vCPUs that the guest does not have.
   const pins = findAll(root, 'cputune', 'vcpupin')
   const guest = pins.filter(it => Number(attributeOf(it, 'vcpu')) < count)
   const helpers = ['emulatorpin', 'iothreadpin'].flatMap(it => findAll(root, 'cputune', it))
@@ -274,7 +267,7 @@ function cpuSets(elements: readonly XmlElement[]): number[] {
   return [...new Set(all)]
 }
 
-/** How many processors the guest has. */
+/** The number of vCPUs; undefined if the domain does not set it. */
 function processorsOf(root: XmlElement): number | undefined {
   const vcpu = find(root, 'vcpu')
   const found = /^\s*(\d{1,5})\s*$/.exec(vcpu ? textContent(vcpu) : '')?.[1]
@@ -284,23 +277,23 @@ function processorsOf(root: XmlElement): number | undefined {
 const PART = /^\s*(?:\^(\d{1,5})|(\d{1,5})\s*(?:-\s*(\d{1,5}))?)\s*$/
 
 /**
- * The numbers that a set such as `0-3,^2,8` stands for, in order: `^2` takes out what stands before it.
- * Undefined for what libvirt takes for none; it lets a comma stand at the end.
+ * The sorted numbers in a CPU set such as `0-3,^2,8`; `^2` removes 2 from the part before it. Undefined if
+ * libvirt rejects the set; it accepts a trailing comma.
  */
 export function readCpuSet(text: string): number[] | undefined {
-  // More than any machine needs, and not enough to be kept busy with.
+  // Longer than any machine needs. The limit bounds the work below.
   if (text.length > 2048) return undefined
   const all = new Set<number>()
   for (const part of text.replace(/,\s*$/, '').split(',')) {
-    const [whole, out, first, last = first] = PART.exec(part) ?? []
-    if (whole === undefined || Number(last) < Number(first)) return undefined
-    if (out !== undefined) all.delete(Number(out))
+    const [match, excluded, first, last = first] = PART.exec(part) ?? []
+    if (match === undefined || Number(last) < Number(first)) return undefined
+    if (excluded !== undefined) all.delete(Number(excluded))
     else for (let it = Number(first); it <= Number(last); it++) all.add(it)
   }
   return [...all].sort((a, b) => a - b)
 }
 
-/** The numbers as such a set: `0-3,8`. */
+/** Formats numbers as a CPU set: `0-3,8`. */
 export function printCpuSet(numbers: readonly number[]): string {
   const ranges: [first: number, last: number][] = []
   for (const it of [...new Set(numbers)].sort((a, b) => a - b)) {

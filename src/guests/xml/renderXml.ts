@@ -1,7 +1,23 @@
-// The XML of a domain from its data in Nix. `nixos/_lib/domain.nix` does the same at build time.
+// Renders the XML of a domain from its data in Nix, as `nixos/_lib/domain.nix` does at build time.
 
 import type { Range } from '../../nix/index.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
+import {
+  attributeSetTwice,
+  badAttributeName,
+  badElementName,
+  booleanNotAllowed,
+  characterNotAllowed,
+  contentMixed,
+  floatNotAllowed,
+  listNotAllowed,
+  notAChild,
+  notAList,
+  notASet,
+  notAString,
+  notLiteral,
+  unknownReservedName
+} from '../messages/faults.ts'
 import type { Fault } from '../problem.ts'
 import { attributesInOrder, childrenInOrder, isTextChild } from '../tables.ts'
 import {
@@ -15,9 +31,9 @@ import {
 import { findForbidden, isXmlName } from './tree.ts'
 
 /**
- * The XML of a domain, ending in a line end. Attributes and children stand in the order of the
- * tables, what is null is left out. Refused with COMPUTED for what has to be computed and BAD_VALUE
- * for what can't stand in XML, both with the path and, where it was read from a file, the place.
+ * The XML of a domain, ending in a newline. Attributes and children are in the order of the tables, `null` is
+ * left out. Errors: COMPUTED for a value that is not a literal, and BAD_VALUE for one that can't be written as
+ * XML, both with the path and, if known, the range.
  */
 export function renderXml(domain: SetValue): Result<string, Fault> {
   const xml = renderElement('domain', domain, '', ['domain'])
@@ -37,12 +53,11 @@ function renderElement(
   indent: string | null,
   path: readonly string[]
 ): Result<string, Fault> {
-  if (!isXmlName(name))
-    return refuseValue(path, value.range, `"${name}" can not be the name of an element`)
+  if (!isXmlName(name)) return refuse(badElementName(path, name), value.range)
   const margin = indent ?? ''
   const text = textResult(value, path)
   if (text) return text.ok ? ok(`${margin}<${name}>${escapeText(text.value)}</${name}>`) : text
-  if (value.kind !== 'set') return refuseValue(path, value.range, 'a list can not stand here')
+  if (value.kind !== 'set') return refuse(listNotAllowed(path), value.range)
   const parts = elementParts(name, value, path)
   if (!parts.ok) return parts
   const { attributes, ordered } = parts.value
@@ -61,7 +76,7 @@ function renderElement(
   return ok([`${open}>`, ...content.value, `${margin}</${name}>`].join('\n'))
 }
 
-/** What is a text, or can't be anything: undefined for sets and lists. */
+/** The text of a string, or an error for any other single value; undefined for sets and lists. */
 function textResult(
   value: DomainValue,
   path: readonly string[]
@@ -70,23 +85,13 @@ function textResult(
     case 'text':
       return findForbidden(value.text) === -1
         ? ok(value.text)
-        : refuseValue(path, value.range, 'a control character can not stand in XML')
+        : refuse(characterNotAllowed(path), value.range)
     case 'boolean':
-      return refuseValue(
-        path,
-        value.range,
-        'true and false have several spellings in a domain',
-        'write the one that libvirt wants here: "yes" or "no", "on" or "off"'
-      )
+      return refuse(booleanNotAllowed(path), value.range)
     case 'float':
-      return refuseValue(
-        path,
-        value.range,
-        'a number with a point can not stand here',
-        'put it in quotes'
-      )
+      return refuse(floatNotAllowed(path), value.range)
     case 'computed':
-      return notWrittenOut(value, path)
+      return refuse(notLiteral(path), value.range)
     default:
       return undefined
   }
@@ -103,21 +108,20 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
     const at = [...path, key]
     if (value.kind === 'null') continue
     if (key === TEXT) {
-      const text = textResult(value, at) ?? refuseValue(at, range, 'a text belongs here')
+      const text = textResult(value, at) ?? refuse(notAString(at), range)
       if (!text.ok) return text
       parts.text = text.value
     } else if (key === CHILDREN) {
-      if (value.kind !== 'list') return misplaced(value, at, 'a list belongs here', range)
+      if (value.kind !== 'list') return misplaced(value, at, notAList(at), range)
       parts.ordered = value
     } else if (key === ATTRIBUTES) {
-      if (value.kind !== 'set') return misplaced(value, at, 'a set ({ … }) belongs here', range)
+      if (value.kind !== 'set') return misplaced(value, at, notASet(at), range)
       for (const it of value.entries) {
         const added = addAttribute(parts, it, [...at, it.name])
         if (!added.ok) return added
       }
     } else if (isReserved(key)) {
-      const hint = `names that begin with "_" are ${ATTRIBUTES}, ${TEXT} and ${CHILDREN}`
-      return refuseValue(at, range, `there is no "${key}"`, hint)
+      return refuse(unknownReservedName(at, key), range)
     } else if (value.kind === 'set' || value.kind === 'list' || isTextChild(name, key)) {
       parts.children.set(key, value)
     } else {
@@ -127,13 +131,7 @@ function elementParts(name: string, set: SetValue, path: readonly string[]): Res
   }
   const { text, ordered, children } = parts
   if ([text !== undefined, ordered !== undefined, children.size > 0].filter(it => it).length > 1) {
-    const hint = `an element has either a text, or children, or both in one ${CHILDREN}`
-    return refuseValue(
-      path,
-      set.range,
-      `${TEXT}, ${CHILDREN} and children do not go together`,
-      hint
-    )
+    return refuse(contentMixed(path), set.range)
   }
   return ok(parts)
 }
@@ -144,16 +142,15 @@ function addAttribute(
   path: readonly string[]
 ): Result<undefined, Fault> {
   if (value.kind === 'null') return ok(undefined)
-  const text = textResult(value, path) ?? refuseValue(path, range, 'a text belongs here')
+  const text = textResult(value, path) ?? refuse(notAString(path), range)
   if (!text.ok) return text
-  if (!isXmlName(name))
-    return refuseValue(path, range, `"${name}" can not be the name of an attribute`)
-  if (attributes.has(name)) return refuseValue(path, range, `"${name}" stands here twice`)
+  if (!isXmlName(name)) return refuse(badAttributeName(path, name), range)
+  if (attributes.has(name)) return refuse(attributeSetTwice(path, name), range)
   attributes.set(name, text.value)
   return ok(undefined)
 }
 
-/** The pieces of what an element holds, each a line of its own if `indent` is not null. */
+/** The content of an element in pieces, each on its own line unless `indent` is null. */
 function renderContent(
   name: string,
   { text, ordered, children }: Parts,
@@ -172,13 +169,7 @@ function renderContent(
         continue
       }
       const [only, more] = value.kind === 'set' ? value.entries : []
-      if (!only || more) {
-        return refuseValue(
-          at,
-          value.range,
-          'a text belongs here, or a set with the name of one child'
-        )
-      }
+      if (!only || more) return refuse(notAChild(at), value.range)
       const piece = renderElement(only.name, only.value, indent, [...at, only.name])
       if (!piece.ok) return piece
       pieces.push(piece.value)
@@ -204,35 +195,18 @@ function isMixedContent(ordered: DomainValue | undefined): boolean {
   return ordered?.kind === 'list' && ordered.items.some(it => it.value.kind === 'text')
 }
 
-/** What is wrong with a value that is no list or set, where one belongs. */
+/** The error for a value of the wrong kind: `fault`, unless it is not a literal. */
 function misplaced(
   value: DomainValue,
   path: readonly string[],
-  what: string,
+  fault: Fault,
   range?: Range
 ): Result<never, Fault> {
-  return value.kind === 'computed' ? notWrittenOut(value, path) : refuseValue(path, range, what)
+  return value.kind === 'computed' ? refuse(notLiteral(path), value.range) : refuse(fault, range)
 }
 
-function notWrittenOut({ range }: DomainValue, path: readonly string[]): Result<never, Fault> {
-  const message = `${formatValuePath(path)} is not written out here`
-  return err({ code: 'COMPUTED', message, range })
-}
-
-function refuseValue(
-  path: readonly string[],
-  range: Range | undefined,
-  what: string,
-  hint?: string
-): Result<never, Fault> {
-  return err({ code: 'BAD_VALUE', message: `${formatValuePath(path)}: ${what}`, hint, range })
-}
-
-/** A path as people point at it: `domain.devices.disk[0].target`, counted from 0 as Nix does. */
-function formatValuePath(path: readonly string[]): string {
-  return path
-    .map((it, i) => (i > 0 && /^\d+$/.test(it) ? `[${it}]` : `${i > 0 ? '.' : ''}${it}`))
-    .join('')
+function refuse(fault: Fault, range: Range | undefined): Result<never, Fault> {
+  return err({ ...fault, range })
 }
 
 const ESCAPES: Record<string, string> = {

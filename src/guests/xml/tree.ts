@@ -1,4 +1,4 @@
-// The characters of XML 1.0 (fifth edition) and its names with namespaces.
+// ---- characters and names of XML 1.0 (fifth edition), with namespaces
 
 import { isTextChild } from '../tables.ts'
 
@@ -7,47 +7,47 @@ const NAME_START =
 const NAME_REST = `${NAME_START}.0-9\\xb7\\u0300-\\u036f\\u203f\\u2040-`
 const LOCAL = `[${NAME_START}][${NAME_REST}]*`
 
-/** A name with at most one prefix, at a position. */
+/** Matches a name with at most one prefix at `lastIndex`. */
 export const NAME_AT = new RegExp(`${LOCAL}(?::${LOCAL})?(?![:${NAME_REST}])`, 'uy')
 
 const NAME = new RegExp(`^${LOCAL}(?::${LOCAL})?$`, 'u')
 
 const FORBIDDEN = /[^\t\n\r\x20-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/u
 
-/** Whether this can be the name of an element or an attribute, with a prefix or without. */
+/** Whether this is a valid name of an element or attribute, with or without a prefix. */
 export function isXmlName(text: string): boolean {
   return NAME.test(text)
 }
 
-/** Where the first character stands that XML does not allow anywhere, or -1. */
+/** The offset of the first character that XML does not allow, or -1. */
 export function findForbidden(text: string): number {
   return text.search(FORBIDDEN)
 }
 
-/** Whether a number names a character that XML allows. */
+/** Whether XML allows the character with this code point. */
 export function isCharacter(code: number): boolean {
   return code <= 0x10ffff && !FORBIDDEN.test(String.fromCodePoint(code))
 }
 
-/** A character that can't be shown as the people who look it up know it: `U+0001`. */
+/** The first character in Unicode notation: `U+0001`. */
 export function codePoint(text: string): string {
   return `U+${(text.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-/** Whether a text is blanks, tabs and line ends only, or empty. */
+/** Whether a text is empty or only spaces, tabs and line endings. */
 export function isBlank(text: string): boolean {
   return /^[ \t\n\r]*$/.test(text)
 }
 
-/** An element of an XML document, as it was read. */
+/** An element of an XML document. */
 export interface XmlElement {
   kind: 'element'
-  /** With its prefix. */
+  /** With the prefix. */
   name: string
-  /** In the order of the document, with those that declare prefixes. */
+  /** In document order, including namespace declarations. */
   attributes: XmlAttribute[]
   children: XmlNode[]
-  /** Where its start tag begins; absent in what was made. */
+  /** The offset of its start tag; absent in an element that was not read. */
   start?: number
 }
 
@@ -63,27 +63,27 @@ export type XmlNode =
 
 export interface XmlDocument {
   root: XmlElement
-  /** The comments before and behind the root. */
+  /** The comments before and after the root. */
   before: readonly string[]
   after: readonly string[]
-  /** Where instructions to programs (`<?…?>`) stand; they are not kept. */
+  /** The offsets of processing instructions (`<?…?>`), which are not kept. */
   instructions: readonly number[]
 }
 
-/** The elements in an element, if there is one; those of one name if one is given. */
+/** The child elements, all or those of one name; none without a parent. */
 export function childElements(parent: XmlElement | undefined, name?: string): XmlElement[] {
   const elements = parent?.children.filter(it => it.kind === 'element') ?? []
   return elements.filter(it => name === undefined || it.name === name)
 }
 
-/** The first element on a path of names, from an element down. */
+/** The first element at a path of names below an element. */
 export function find(from: XmlElement, ...names: readonly string[]): XmlElement | undefined {
   let at: XmlElement | undefined = from
   for (const name of names) at = childElements(at, name)[0]
   return at
 }
 
-/** The elements at the end of a path of names, from an element down. */
+/** All elements at a path of names below an element. */
 export function findAll(from: XmlElement, ...names: readonly string[]): XmlElement[] {
   return names.reduce<XmlElement[]>(
     (all, name) => all.flatMap(it => childElements(it, name)),
@@ -91,28 +91,28 @@ export function findAll(from: XmlElement, ...names: readonly string[]): XmlEleme
   )
 }
 
-/** All elements inside an element in the order of the document, each with its path: `devices/disk`. */
+/** All descendants in document order, each with its path: `devices/disk`. */
 export function elementsBelow(
   from: XmlElement,
   path: readonly string[] = []
 ): { element: XmlElement; path: string }[] {
   return childElements(from).flatMap(element => {
-    const own = [...path, element.name]
-    return [{ element, path: own.join('/') }, ...elementsBelow(element, own)]
+    const names = [...path, element.name]
+    return [{ element, path: names.join('/') }, ...elementsBelow(element, names)]
   })
 }
 
-/** The value of an attribute; undefined where the element, if there is one, has none of this name. */
+/** The value of an attribute; undefined if it or the element does not exist. */
 export function attributeOf(element: XmlElement | undefined, name: string): string | undefined {
   return element?.attributes.find(it => it.name === name)?.value
 }
 
-/** All text in an element, that of elements inside left out. */
+/** The text directly in an element, without that of child elements. */
 export function textContent(element: XmlElement): string {
   return element.children.map(it => (it.kind === 'text' ? it.text : '')).join('')
 }
 
-/** A new element; strings among the children become text. */
+/** Creates an element; strings become text. */
 export function element(
   name: string,
   attributes: Readonly<Record<string, string>>,
@@ -126,7 +126,7 @@ export function element(
   }
 }
 
-/** What an element holds, its comments and layout left out. */
+/** The content of an element without comments and layout. */
 type Content =
   | { kind: 'empty' }
   | { kind: 'text'; text: string }
@@ -134,16 +134,15 @@ type Content =
   /** Elements with text between them. */
   | { kind: 'mixed' }
 
-/** Where an element stands: the name of its parent, and whether `<metadata>` is around it. */
+/** The name of an element's parent, and whether it is inside `<metadata>`. */
 export interface Surroundings {
   parent: string
   isOpaque: boolean
 }
 
 /**
- * What an element holds. Blank text is layout beside elements, and where it breaks a line in an
- * element that is not known to hold a text. In `<metadata>`, which libvirt keeps for others, it is
- * layout beside elements only.
+ * The content of an element. Whitespace is layout between child elements, and, except in `<metadata>`, if it
+ * has a line break and the element is not known to contain text. libvirt keeps `<metadata>` for other programs.
  */
 export function contentOf(element: XmlElement, { parent, isOpaque }: Surroundings): Content {
   const elements = childElements(element)
@@ -155,29 +154,29 @@ export function contentOf(element: XmlElement, { parent, isOpaque }: Surrounding
   return isLayout ? { kind: 'empty' } : { kind: 'text', text }
 }
 
-/** The surroundings of what stands in an element. */
-export function inside(element: XmlElement, { isOpaque }: Surroundings): Surroundings {
+/** The surroundings of the children of an element. */
+export function childSurroundings(element: XmlElement, { isOpaque }: Surroundings): Surroundings {
   return { parent: element.name, isOpaque: isOpaque || element.name === 'metadata' }
 }
 
 export const ROOT: Surroundings = { parent: '', isOpaque: false }
 
 /**
- * A text that is the same for domains that say the same to libvirt: without comments and layout,
- * attributes by their names, siblings of one name in their order, of different names by the names.
- * In `<metadata>`, and where text stands between elements, all siblings stay in their order.
+ * A canonical text, equal for domains that mean the same to libvirt: without comments and layout, attributes
+ * sorted by name, children stably sorted by name. In `<metadata>` and in mixed content, the order of children
+ * is kept.
  */
 export function canonicalOf(element: XmlElement, surroundings: Surroundings = ROOT): string {
   const attributes = element.attributes
     .map(({ name, value }) => [name, value] as const)
     .sort(([a], [b]) => (a < b ? -1 : 1))
   const head = [JSON.stringify(element.name), JSON.stringify(attributes)]
-  return `[${[...head, ...childrenOf(element, surroundings)].join(',')}]`
+  return `[${[...head, ...canonicalChildren(element, surroundings)].join(',')}]`
 }
 
-function childrenOf(element: XmlElement, surroundings: Surroundings): string[] {
+function canonicalChildren(element: XmlElement, surroundings: Surroundings): string[] {
   const content = contentOf(element, surroundings)
-  const within = inside(element, surroundings)
+  const inner = childSurroundings(element, surroundings)
   switch (content.kind) {
     case 'empty':
       return []
@@ -185,17 +184,17 @@ function childrenOf(element: XmlElement, surroundings: Surroundings): string[] {
       return [JSON.stringify(content.text)]
     case 'mixed':
       return withoutComments(element).map(it =>
-        typeof it === 'string' ? JSON.stringify(it) : canonicalOf(it, within)
+        typeof it === 'string' ? JSON.stringify(it) : canonicalOf(it, inner)
       )
     case 'elements': {
-      const all = content.elements.map(it => ({ name: it.name, form: canonicalOf(it, within) }))
-      if (!within.isOpaque) all.sort((a, b) => (a.name === b.name ? 0 : a.name < b.name ? -1 : 1))
+      const all = content.elements.map(it => ({ name: it.name, form: canonicalOf(it, inner) }))
+      if (!inner.isOpaque) all.sort((a, b) => (a.name === b.name ? 0 : a.name < b.name ? -1 : 1))
       return all.map(it => it.form)
     }
   }
 }
 
-/** Texts and elements in their order; texts that only a comment parts are one. */
+/** Text and elements in order; texts separated only by comments are joined. */
 export function withoutComments(element: XmlElement): (string | XmlElement)[] {
   const parts: (string | XmlElement)[] = []
   for (const node of element.children) {
