@@ -1,5 +1,4 @@
-# What virtualisation.vfio does to the host: turns the IOMMU on and lets vfio-pci have the devices
-# before any other driver can take them.
+# Turns the IOMMU on, and binds the devices to vfio-pci before another driver can bind them.
 {
   config,
   lib,
@@ -25,8 +24,8 @@ let
 
   cfg = config.virtualisation.vfio;
 
-  # The kernel is only asked for its version, and neither the choice of the kernel nor its patches
-  # may depend on the answer: that would go round in a circle.
+  # Only the kernel's version is used. The choice of the kernel and its patches must not depend on
+  # it, as this would be an infinite recursion.
   inherit (config.boot.kernelPackages) kernel;
 
   vfioModules = [
@@ -35,11 +34,11 @@ let
     "vfio_iommu_type1"
   ];
 
-  # NixOS sorts the modules of the initrd by name, which puts amdgpu, i915, nouveau and
-  # nvidia before vfio_pci. These lines say what the order of a list cannot.
+  # NixOS sorts the modules of the initrd by name, so amdgpu, i915, nouveau and nvidia come before
+  # vfio_pci. These lines load vfio-pci first.
   softdepFor =
     driver:
-    # modprobe heeds one softdep line per module, and NixOS has this one for its NVIDIA driver.
+    # modprobe uses one softdep line per module, and NixOS sets nvidia-uvm for its NVIDIA driver.
     "softdep ${driver} pre: vfio-pci${optionalString (driver == "nvidia") " post: nvidia-uvm"}";
 
   softdeps = map softdepFor cfg.competingDrivers;
@@ -47,9 +46,9 @@ let
   bindsByID = cfg.bindAtBoot && cfg.devices != [ ];
   bindsByAddress = cfg.bindAtBoot && cfg.addresses != [ ];
 
-  # Shell command that reserves one device for vfio-pci: a driver_override keeps every
-  # other driver away, also one that is loaded already. Only what both a plain sh and
-  # modprobe's install rule understand; no backslashes.
+  # A shell command that reserves a device for vfio-pci: with a driver_override, no other driver can
+  # bind it, not even a loaded one. It must be valid in sh and in modprobe's install rule, without
+  # backslashes.
   reserve =
     { address, id }:
     let
@@ -69,16 +68,16 @@ let
     in
     "${concatStringsSep " && " steps} || echo \"vfio: ${complaint}\" >&2";
 
-  # Scripted stage 1 was the only one once, and is on its way out: an `enable' that is not
-  # declared any more, or only to say that it is gone, is on.
+  # Old releases have only the scripted stage 1, and no options for systemd in it. Future ones have
+  # only systemd, and `enable' is not declared or has no value.
   hasSystemdStage1 = options.boot.initrd ? systemd;
   hasScriptedStage1 = options.boot.initrd.systemd.enable.isDefined or false;
   usesSystemdStage1 =
     hasSystemdStage1 && (!hasScriptedStage1 || config.boot.initrd.systemd.enable);
 
-  # The old stage 1 runs no command of ours before it loads modules, but modprobe does:
-  # this rule replaces the loading of vfio-pci, which the softdeps above put first.
-  # /proc/sys/kernel/modprobe knows where modprobe is, in the initrd and after.
+  # The scripted stage 1 can't run commands before it loads modules, but modprobe can: it runs this
+  # rule instead of loading vfio-pci, which the softdeps above do first. /proc/sys/kernel/modprobe has
+  # the path of modprobe, in the initrd and later.
   installRule =
     "install vfio-pci "
     + concatStringsSep "; \\\n  " (
@@ -99,10 +98,10 @@ in
       boot.kernelParams =
         optional (cfg.IOMMUType != "amd") "intel_iommu=on"
         ++ optional cfg.passthroughDMA "iommu=pt"
-        # A parameter rather than a line for modprobe: it can be removed in the boot menu.
+        # A kernel parameter, unlike a line for modprobe, can be removed in the boot menu.
         ++ optional bindsByID "vfio-pci.ids=${concatStringsSep "," cfg.devices}"
         ++ optional cfg.disableEFIfb (
-          # From 5.15 on, kernels of NixOS hand the framebuffer to simpledrm, and efifb has no say.
+          # Since 5.15, NixOS kernels hand the framebuffer to simpledrm instead of efifb.
           if versionAtLeast kernel.version "5.15" then
             "initcall_blacklist=sysfb_init"
           else
@@ -124,7 +123,7 @@ in
       boot.initrd.kernelModules = mkIf cfg.bindAtBoot vfioModules;
       boot.kernelModules = mkIf (!cfg.bindAtBoot) vfioModules;
 
-      # First in the file, since modprobe heeds the first line for a module.
+      # First in the file, because modprobe uses the first line for a module.
       boot.extraModprobeConfig = mkIf (cfg.bindAtBoot && softdeps != [ ]) (
         mkBefore (concatStringsSep "\n" softdeps)
       );
@@ -146,7 +145,7 @@ in
 
       virtualisation.libvirtd = {
         enable = mkDefault true;
-        # NixOS would suspend the guests, and one with a passed-through device cannot be.
+        # The default, suspend, is not possible for guests with a passed-through device.
         onShutdown = mkDefault "shutdown";
       };
 
@@ -157,19 +156,19 @@ in
       boot.extraModprobeConfig = mkBefore installRule;
 
       warnings = optional hasSoftdepOfVfio ''
-        A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe pass over the
-        rule that binds virtualisation.vfio.addresses. Take the line out, or set
+        A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe ignore the rule
+        that binds virtualisation.vfio.addresses. Remove the line, or set
         boot.initrd.systemd.enable = true;.
       '';
     })
 
-    # An option that this NixOS does not declare must not be named at all, mkIf or not.
+    # An option that this release does not declare must not be defined at all, even in a mkIf.
     (optionalAttrs hasSystemdStage1 {
       boot.initrd.systemd.services = mkIf (bindsByAddress && usesSystemdStage1) {
         vfio-driver-override = {
           description = "Reserve PCI devices for vfio-pci";
           wantedBy = [ "sysinit.target" ];
-          # Whoever can load a driver waits for this one.
+          # All units that can load a driver start after this one.
           before = [
             "systemd-modules-load.service"
             "systemd-udevd.service"

@@ -1,4 +1,4 @@
-# What is wrong with a configuration that gives devices away, told before it is built.
+# Assertions and warnings about configurations that pass devices to guests.
 {
   config,
   lib,
@@ -37,18 +37,18 @@ let
 
   kernelParams = concatMap words config.boot.kernelParams;
 
-  # To modprobe, - and _ in the name of a module are the same.
-  sameDashes = lib.replaceStrings [ "-" ] [ "_" ];
+  # modprobe does not distinguish - and _ in the name of a module.
+  underscored = lib.replaceStrings [ "-" ] [ "_" ];
 
-  # The words of each line for a module.
+  # The words of each line for certain modules.
   modprobeLinesFor =
     command: isModule:
     filter (
       line:
-      lib.length line > 1 && lib.head line == command && isModule (sameDashes (lib.elemAt line 1))
+      lib.length line > 1 && lib.head line == command && isModule (underscored (lib.elemAt line 1))
     ) (map words (splitString "\n" config.boot.extraModprobeConfig));
 
-  # A place that gives IDs to vfio-pci. Their case, order and repetitions make no difference to it.
+  # A setting of IDs for vfio-pci, which ignores their case, order and duplicates.
   bindingOf = place: assignment: {
     inherit place;
     ids =
@@ -58,12 +58,12 @@ let
       lib.sort (a: b: a < b) (filter (id: id != "") (unique (splitString "," (toLower list))));
   };
 
-  # Of several in one line the last counts.
+  # If a line has several, the last one takes effect.
   lastIDs = line: lib.last (filter (hasPrefix "ids=") line);
 
   bindings =
     map (param: bindingOf param param) (
-      filter (param: hasPrefix "vfio_pci.ids=" (sameDashes param)) kernelParams
+      filter (param: hasPrefix "vfio_pci.ids=" (underscored param)) kernelParams
     )
     ++ map (line: bindingOf (concatStringsSep " " line) (lastIDs line)) (
       filter (any (hasPrefix "ids=")) (modprobeLinesFor "options" (module: module == "vfio_pci"))
@@ -71,24 +71,24 @@ let
 
   differ = lib.length (unique (map (it: it.ids) bindings)) > 1;
 
-  givenTwice = ''
-    The IDs for vfio-pci are given more than once, and only the last would count:
+  setTwice = ''
+    The IDs for vfio-pci are set more than once, and only the last setting takes effect:
       ${concatStringsSep "\n  " (map (it: it.place) bindings)}
     Move them all to virtualisation.vfio.devices.
   '';
 
-  # softdep lines of others that lose against ours and ask for something else.
-  lostSoftdeps = filter (line: !(hasInfix "vfio" line) && line != "softdep nvidia post: nvidia-uvm") (
+  # softdep lines without effect, because those of this module come first.
+  deadSoftdeps = filter (line: !(hasInfix "vfio" line) && line != "softdep nvidia post: nvidia-uvm") (
     map (concatStringsSep " ") (
-      modprobeLinesFor "softdep" (module: elem module (map sameDashes cfg.competingDrivers))
+      modprobeLinesFor "softdep" (module: elem module (map underscored cfg.competingDrivers))
     )
   );
 
   initrdModules = config.boot.initrd.kernelModules ++ config.boot.initrd.availableKernelModules;
   leftVirqfd = elem "vfio_virqfd" (initrdModules ++ config.boot.kernelModules);
 
-  # The name of a parameter, with underscores, and its value, or null for one that has no value.
-  partsOf =
+  # The name of a parameter, with underscores, and its value; null for a parameter without a value.
+  parseParam =
     param:
     let
       parts = builtins.match "([^=]*)=(.*)" param;
@@ -97,13 +97,13 @@ let
       null
     else
       {
-        name = sameDashes (lib.head parts);
+        name = underscored (lib.head parts);
         value = lib.last parts;
       };
 
-  # The parameters of this name whose value is a list with commas, such as iommu=pt,force, in which `word`
-  # is the last of these that contradict each other.
-  saying =
+  # The parameters with this name whose value, a list with commas such as iommu=pt,force, has `word'
+  # after all words that contradict it.
+  paramsWith =
     name: word: contrary:
     let
       counts =
@@ -112,15 +112,17 @@ let
         && it.name == name
         && lastOf (filter (w: w == word || elem w contrary) (splitString "," it.value)) == word;
     in
-    filter (param: counts (partsOf param)) kernelParams;
+    filter (param: counts (parseParam param)) kernelParams;
 
   iommuOff =
-    saying "iommu" "off" [ ] ++ saying "amd_iommu" "off" [ ] ++ saying "intel_iommu" "off" [ "on" ];
+    paramsWith "iommu" "off" [ ]
+    ++ paramsWith "amd_iommu" "off" [ ]
+    ++ paramsWith "intel_iommu" "off" [ "on" ];
 
   noPassthroughDMA =
-    intersectLists kernelParams [ "iommu.passthrough=0" ] ++ saying "iommu" "nopt" [ "pt" ];
+    intersectLists kernelParams [ "iommu.passthrough=0" ] ++ paramsWith "iommu" "nopt" [ "pt" ];
 
-  # Parts of the firmware's framebuffer that guides turn off.
+  # Parameters from guides that turn off the firmware's framebuffer.
   framebuffersOff = filter (
     param: builtins.match "video=(efifb|vesafb|simplefb):off(,.*)?" param != null
   ) kernelParams;
@@ -147,11 +149,11 @@ let
 
   nvidia = config.hardware.nvidia or { };
 
-  # Since 26.05 the parameters of NVIDIA's modules are options, written for modprobe. One of the
-  # kernel overrides what modprobe reads.
+  # Since NixOS 26.05, options set the parameters of NVIDIA's modules for modprobe. Kernel
+  # parameters override them.
   hasModuleParams = (options.hardware.nvidia or { }) ? moduleParams;
 
-  fbdevParam = lastOf (filter (hasPrefix "nvidia_drm.fbdev=") (map sameDashes kernelParams));
+  fbdevParam = lastOf (filter (hasPrefix "nvidia_drm.fbdev=") (map underscored kernelParams));
 
   moduleFbdev = concatMap (name: [ (nvidia.moduleParams.${name}.fbdev or null) ]) [
     "nvidia-drm"
@@ -172,8 +174,8 @@ let
   fbdevByParam = fbdevParam != null && isYes (lib.last (splitString "=" fbdevParam));
   fbdevByModule = fbdevParam == null && hasModuleParams && any isYes moduleFbdev;
 
-  # "PCI:1:0:0", in decimal, is the address 0000:01:00.0; in newer ones a domain goes before or
-  # behind an @.
+  # "PCI:1:0:0", in decimal, is the address 0000:01:00.0. Newer bus IDs can have a domain, as in
+  # "PCI:1@0:0:0".
   primeBusIds = filter (id: id != "") (
     map (name: nvidia.prime.${name} or "") [
       "nvidiaBusId"
@@ -194,7 +196,7 @@ let
 
   givenToPrime = filter (busId: elem (slotOfBusId busId) (map slotOf addresses)) primeBusIds;
 
-  # What asks in any case; whether another pool is encrypted shows only on its disks.
+  # A list names the pools to ask for. Otherwise, only the disks show whether a pool is encrypted.
   zfsKeys = config.boot.zfs.requestEncryptionCredentials or [ ];
   asksPassphrase =
     any (device: (device.keyFile or null) == null) (
@@ -218,7 +220,7 @@ let
     filter (address: lib.count (other: other == address) addresses > 1) addresses
   );
 
-  # The first two fields are what an address can be compared with.
+  # Vendor and device, the only fields in the `id' of an address.
   boundIDs = map (id: concatStringsSep ":" (lib.take 2 (splitString ":" id))) cfg.devices;
   boundTwice = filter (entry: entry.id != null && elem entry.id boundIDs) cfg.addresses;
 in
@@ -228,91 +230,91 @@ in
       {
         assertion = !cfg.blacklistNvidia || hostNvidiaDrivers == [ ];
         message = ''
-          virtualisation.vfio.blacklistNvidia would take the driver from your own screen:
+          virtualisation.vfio.blacklistNvidia would block the driver of the host's screen:
           services.xserver.videoDrivers has ${concatStringsSep " and " hostNvidiaDrivers}.
-          Take out one of the two. The guest's card goes to vfio-pci without a blacklist too.
+          Remove one of the two. vfio-pci gets the guest's card without a blacklist, too.
         '';
       }
       {
         assertion = repeatedAddresses == [ ];
         message = ''
-          virtualisation.vfio.addresses names ${concatStringsSep ", " repeatedAddresses}
-          more than once. Keep one entry each.
+          virtualisation.vfio.addresses has ${concatStringsSep ", " repeatedAddresses}
+          more than once. Keep one entry for each address.
         '';
       }
       {
         assertion = !(bindsByID && differ);
-        message = givenTwice;
+        message = setTwice;
       }
     ];
 
     warnings =
       optional (cfg.bindAtBoot && cfg.addresses == [ ] && bindings == [ ]) ''
         virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
-        on, name the devices in virtualisation.vfio.devices or virtualisation.vfio.addresses.
+        on, set virtualisation.vfio.devices or virtualisation.vfio.addresses.
       ''
-      ++ optional (!bindsByID && differ) givenTwice
+      ++ optional (!bindsByID && differ) setTwice
       ++ optional (iommuOff != [ ]) ''
         boot.kernelParams has ${concatStringsSep " and " iommuOff},
-        and without the IOMMU no device can be given to a guest. Take it out.
+        but no device can be passed to a guest without the IOMMU. Remove it.
       ''
       ++ optional (cfg.passthroughDMA && noPassthroughDMA != [ ]) ''
         boot.kernelParams has both iommu=pt and ${concatStringsSep " and " noPassthroughDMA},
         which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
-        latter, or take it out.
+        latter, or remove it.
       ''
       ++ optional (cfg.applyACSpatch && !carriesACSPatch) ''
-        virtualisation.vfio.applyACSpatch does nothing on a kernel without the ACS override patch,
-        which ${kernel.name or "this kernel"} is not known to carry. Choose one that does, for example
-        boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+        virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
+        and ${kernel.name or "this kernel"} is not known to have it. Choose a kernel that does, for
+        example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       ''
       ++ optional (leftVirqfd && versionAtLeast kernel.version "6.2") ''
-        The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
-        boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
+        Linux 6.2 removed the kernel module vfio_virqfd. Remove it from boot.initrd.kernelModules,
+        where it makes the build fail, and from boot.kernelModules.
       ''
       ++ optional (framebuffersOff != [ ] && versionAtLeast kernel.version "5.15") ''
-        The kernel parameter ${lib.head framebuffersOff} does nothing since Linux 5.15. Take it out; if the
-        guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
+        The kernel parameter ${lib.head framebuffersOff} has no effect since Linux 5.15. Remove it.
+        If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; instead.
       ''
       ++ optional (cfg.disableEFIfb && asksPassphrase && initrdGraphics == [ ]) ''
         virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
         and an encrypted disk or pool may ask for its passphrase before that. Load the driver of
-        your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
-        "xe"); vfio-patch check names it.
+        the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
+        "xe"). vfio-patch check names the driver.
       ''
-      ++ optional (cfg.bindAtBoot && lostSoftdeps != [ ]) ''
-        modprobe heeds one softdep line per module, and that of virtualisation.vfio comes first.
-        Without effect:
-          ${concatStringsSep "\n  " lostSoftdeps}
-        Take the driver out of virtualisation.vfio.competingDrivers and add vfio-pci to the
+      ++ optional (cfg.bindAtBoot && deadSoftdeps != [ ]) ''
+        modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
+        first. These lines have no effect:
+          ${concatStringsSep "\n  " deadSoftdeps}
+        Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to the
         `pre:' of your line.
       ''
       ++ map (entry: ''
-        virtualisation.vfio.devices has ${entry.id}, so every device with this ID goes to
-        vfio-pci, not only the one at ${entry.address}. Take the ID out of devices.
+        virtualisation.vfio.devices has ${entry.id}, so every device with this ID is bound to
+        vfio-pci, not only the one at ${entry.address}. Remove the ID from devices.
       '') boundTwice
       ++ optional (!cfg.bindAtBoot && fbdevByParam) ''
-        boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
-        and does not give a card away later. ${
+        boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
+        that a card can't be unbound later. ${
           if hasModuleParams then
-            "Take it out, and write\nhardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;."
+            "Remove it, and set\nhardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;."
           else
             "Add\nboot.kernelParams = lib.mkAfter [ \"nvidia-drm.fbdev=0\" ];."
         }
       ''
       ++ optional (!cfg.bindAtBoot && fbdevByModule) ''
-        hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, with which the driver of
-        NVIDIA draws the console and does not give a card away later. Write
+        hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, which lets NVIDIA's driver draw the
+        console, so that a card can't be unbound later. Set
         hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
       ''
       ++ optional (!cfg.bindAtBoot && nvidia.nvidiaPersistenced or false) ''
-        hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
+        hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be unbound
         later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
         virtualisation.vfio.guests.<name>.prepare.
       ''
       ++ map (busId: ''
-        hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
-        Take this bus ID and the other prime options out: your screen can't use the card.
+        hardware.nvidia.prime has ${busId}, which virtualisation.vfio.addresses binds to vfio-pci.
+        Remove this bus ID and the other prime options: the host can't use this card.
       '') (optionals cfg.bindAtBoot givenToPrime);
   };
 }

@@ -1,7 +1,7 @@
-# GPU passthrough for this machine. Importing this folder changes nothing by
-# itself: each part waits until one of its options is set.
+# GPU passthrough for this machine. Importing this folder changes nothing: each part is inactive
+# until one of its options is set.
 let
-  # Each guest is a module in a file of its own.
+  # Each guest is a module in its own file.
   isModule = name: builtins.match "[^._].*[.]nix" name != null;
 
   guests =

@@ -1,4 +1,4 @@
-# Gives libvirt the guests of the configuration, after it has started.
+# Defines the guests of the configuration in libvirt, after libvirt has started.
 { config, lib, ... }:
 
 let
@@ -26,7 +26,7 @@ let
 
   define = name: guest: "define_guest ${quoted name} ${guest.definition}\n";
 
-  # What starts with the host needs its network first.
+  # A guest that starts with the host needs its network first.
   settle =
     name: guest:
     "start_network ${quoted name}\n"
@@ -46,7 +46,7 @@ in
         LIBVIRT_DEFAULT_URI = "qemu:///system";
         LC_ALL = "C";
       };
-      # Without guests there is something to do only if there were some.
+      # Without guests, there is work only if earlier configurations had some.
       unitConfig = mkIf (defined == { }) { ConditionPathExists = "/var/lib/vfio-guests"; };
       serviceConfig = {
         Type = "oneshot";

@@ -1,5 +1,4 @@
-# Guests that stand in the configuration: the XML that libvirt gets of each, and what is wrong with
-# it, told before it is built.
+# Guests of the configuration: the XML that libvirt gets of each, and checks of it.
 {
   config,
   lib,
@@ -37,11 +36,11 @@ let
 
   # ---- the type of a domain
 
-  # What is one value in a domain: also a path, or a package that stands for its place. Whether it
-  # can stand there is for the renderer to say, which knows the element.
+  # A single value in a domain, including paths and packages. The renderer checks whether the element
+  # allows it.
   single = lib.mkOptionType {
     name = "domainText";
-    description = "text or number";
+    description = "string or number";
     check = value: !isList value && !(isAttrs value && !(value ? outPath));
     merge = lib.mergeEqualOption;
   };
@@ -58,10 +57,10 @@ let
 
   # ---- the XML of one guest
 
-  # The same text with any nixpkgs, which escapeShellArg does not give.
+  # Unlike escapeShellArg, the same text with every nixpkgs.
   quoted = text: "'${replaceStrings [ "'" ] [ "'\\''" ] text}'";
 
-  # Only what can be read without building something.
+  # Whether the file can be read without a build.
   isReadable = file: builtins.isPath file || isString file && !builtins.hasContext file;
 
   readXML = file: builtins.readFile (if isString file then /. + file else file);
@@ -77,7 +76,7 @@ let
     else
       null;
 
-  # The XML as a file that the libvirt of this system accepts; else the build stops.
+  # The XML as a file. The build fails if this system's libvirt does not accept it.
   checked =
     name: guest:
     let
@@ -100,14 +99,14 @@ let
       }
 
       virt-xml-validate "$file" domain ||
-        refuse 'libvirt does not accept this domain. What it does not like stands above.'
+        refuse 'libvirt does not accept this domain, for the reasons above.'
       found=$(xmllint --xpath 'string(/domain/name)' "$file")
       [ "$found" = "$name" ] ||
-        refuse "its XML says <name>$found</name>. Both names have to be the same."
+        refuse "its XML has <name>$found</name>, but both names must be equal."
       [ -n "$(xmllint --xpath 'string(/domain/uuid)' "$file")" ] ||
-        refuse 'its XML has no <uuid>, and libvirt would take it for another guest each time. Add one: that of "virsh domuuid" if libvirt has this guest, else one that "uuidgen" makes.'
+        refuse 'its XML has no <uuid>, so libvirt would treat it as a new guest each time. Add the one that "virsh domuuid" prints if libvirt has this guest, otherwise a new one from "uuidgen".'
       [ "$(xmllint --xpath 'count(//@passwd[. != ""])' "$file")" = 0 ] ||
-        refuse 'its XML has a password, which everyone on this machine could read. Take it out.'
+        refuse 'its XML has a password, which every user of this machine could read. Remove it.'
       cp "$file" "$out"
     '';
 
@@ -136,14 +135,14 @@ let
             };
           };
           description = ''
-            The guest: the XML of its domain as Nix. `vfio-patch domain win10.xml` writes it from
-            what `virsh dumpxml --inactive` gives. libvirt gets it when the system is switched to,
-            and a guest that runs goes on as it is until its next start. What is changed in libvirt,
-            by virt-manager say, counts until this here changes, and is then kept in
+            The domain of the guest as Nix. `vfio-patch domain win10.xml` prints it from the output
+            of `virsh dumpxml --inactive`. libvirt gets it when the system is switched to; a running
+            guest is unaffected until its next start. A change that is made in libvirt, for example
+            with virt-manager, is effective until this option changes, and is then saved in
             `/var/lib/vfio-guests`.
 
-            A set is an element, a text in it an attribute, a list several elements of one name;
-            `null` leaves out.
+            A set is an element, a string in it an attribute, and a list several elements with one
+            name. `null` omits an element or attribute.
           '';
         };
 
@@ -152,7 +151,7 @@ let
           default = null;
           example = lib.literalExpression "./win10.xml";
           description = ''
-            The XML of the guest's domain as a file, in place of {option}`domain`.
+            The XML of the guest's domain as a file, instead of {option}`domain`.
           '';
         };
 
@@ -161,9 +160,9 @@ let
           default = null;
           example = true;
           description = ''
-            Whether libvirt starts the guest when the host boots. `null` leaves that as libvirt
-            has it. The guest is started as libvirt knows it: what changes with
-            `nixos-rebuild boot` counts from the start after that one on.
+            Whether libvirt starts the guest when the host boots. `null` keeps libvirt's setting.
+            The guest is started with the definition that libvirt has at that time, so a change
+            through `nixos-rebuild boot` takes effect one start later.
           '';
         };
 
@@ -171,7 +170,7 @@ let
           type = types.nullOr types.package;
           internal = true;
           readOnly = true;
-          description = "The XML that libvirt gets, or `null` where the configuration has none.";
+          description = "The XML that libvirt gets, or `null` if the configuration has none.";
         };
       };
 
@@ -179,7 +178,7 @@ let
         if config.domain == null && config.xmlFile == null then null else checked name config;
     };
 
-  # ---- what is wrong
+  # ---- assertions and warnings
 
   nameOfOption =
     name:
@@ -200,25 +199,25 @@ let
     else
       toString value;
 
-  # virsh takes a number for that of a running guest; a file of each guest bears its name.
+  # virsh reads a number as the ID of a running guest, and the name is used as a file name.
   isGoodName =
     name:
     builtins.match "[^/.[:cntrl:]][^/[:cntrl:]]*" name != null
     && builtins.match "[0-9]+" name == null;
 
-  # So it does with other spellings of a number, and looks for a UUID first.
-  isTakenForAnother =
+  # Other names that virsh reads as an ID or a UUID.
+  isReadAsID =
     name:
     builtins.match "[[:space:]]*[+]?[0-9]+" name != null
     || builtins.match "[[:xdigit:]-]{36}" name != null;
 
-  # The parts of a text that match, each as the list of what stood in parentheses.
+  # The matches of a pattern in a text, each as the list of its groups.
   matches = pattern: text: filter isList (builtins.split pattern text);
 
-  # A quotation mark in the XML has a name of its own where it stands in a value.
-  marks = replaceStrings [ "&quot;" "&#34;" "&apos;" "&#39;" ] [ "\"" "\"" "'" "'" ];
+  # Replaces the references to quotation marks in XML.
+  decodeQuotes = replaceStrings [ "&quot;" "&#34;" "&apos;" "&#39;" ] [ "\"" "\"" "'" "'" ];
 
-  # What is no password but says whether there is one.
+  # Values that turn a password on or off, but do not contain one.
   isSwitch =
     value:
     elem value [
@@ -233,7 +232,7 @@ let
   passwordsIn =
     xml:
     let
-      text = marks xml;
+      text = decodeQuotes xml;
       attributes = matches "[[:space:]]passwd[[:space:]]*=[[:space:]]*(\"[^\"]|'[^'])" text;
       arguments = filter (it: !isSwitch (lib.last it)) (
         matches "[,'\"](password|passwd)\"?[[:space:]]*[:=][[:space:]]*\"?([^],'\"<>}[:space:]]*)" text
@@ -273,8 +272,8 @@ let
       {
         assertion = isDefined || value.autostart == null;
         message = ''
-          ${option}.autostart is for a guest that stands in the configuration. Give the guest its
-          `domain' or `xmlFile', or take `autostart' out.
+          ${option}.autostart needs a guest that the configuration defines. Set `domain' or
+          `xmlFile', or remove `autostart'.
         '';
       }
     ]
@@ -282,38 +281,38 @@ let
       {
         assertion = isGoodName name;
         message = ''
-          ${option}: a guest of the configuration can't have this name. It must be more than digits,
-          have no slash, and not begin with a dot.
+          ${option}: a guest of the configuration can't have this name. A name has no slash and no
+          control character, does not begin with a dot, and is not a number.
         '';
       }
       {
-        assertion = !isGoodName name || !isTakenForAnother name;
+        assertion = !isGoodName name || !isReadAsID name;
         message = ''
-          ${option}: virsh takes this name for the number or the UUID of a guest, which may be another
-          one. Choose another name.
+          ${option}: virsh reads this name as an ID or a UUID, which may be that of another guest.
+          Choose another name.
         '';
       }
       {
         assertion = value.domain == null || domainName == name;
         message = ''
-          ${option}.domain has the name ${toString domainName}, and the two have to be the same: what is
-          set here is for the guest that libvirt knows by this name. Rename one of them.
+          ${option}.domain has the name ${toString domainName}, but both names must be equal, because
+          these options apply to the guest with this name in libvirt. Rename one of them.
         '';
       }
       {
         assertion = value.domain == null || textOf (value.domain.uuid or null) != null;
         message = ''
-          ${option}.domain has no `uuid', and libvirt would take it for another guest each time.
-          Add it: the one that `virsh domuuid' gives if libvirt has this guest, else one that
-          `uuidgen' makes.
+          ${option}.domain has no `uuid', so libvirt would treat it as a new guest each time.
+          Add the one that `virsh domuuid' prints if libvirt has this guest, otherwise a new one
+          from `uuidgen'.
         '';
       }
       {
         assertion = passwords == [ ];
         message = ''
-          ${option} has ${concatStringsSep " and " passwords}, and everyone on this machine can read
-          what the system is built from. Take it out. A picture that is seen on this machine only
-          needs none: let it listen on 127.0.0.1 or on a socket.
+          ${option} has ${concatStringsSep " and " passwords}, and every user of this machine can
+          read the Nix store. Remove it. A display for this machine only needs no password: let it
+          listen on 127.0.0.1 or on a socket.
         '';
       }
     ];
@@ -329,22 +328,22 @@ let
       uuid = lib.toLower (lib.head it);
     }) (lib.take 1 found);
 
-  # Guests that libvirt can't tell apart.
+  # Guests that libvirt can't distinguish.
   sharedUUIDs = mapAttrsToList (_: same: {
     assertion = lib.length same == 1;
     message = ''
-      ${concatStringsSep " and " (map (it: nameOfOption it.name) same)} have the same UUID, and are
-      one guest to libvirt. If one is the old name of the other, take it out; else give one of
-      them another UUID, which `uuidgen' makes.
+      ${concatStringsSep " and " (map (it: nameOfOption it.name) same)} have the same UUID, so
+      libvirt treats them as one guest. If one is the old name of the other, remove it; otherwise
+      give one of them a new UUID from `uuidgen'.
     '';
   }) (lib.groupBy (it: it.uuid) (concatMap uuidsOf guests));
 
   warningsOf =
     { name, value }:
     optional (any (interface: !(interface ? mac)) (interfacesOf value)) ''
-      ${nameOfOption name}.domain has a network interface without `mac'. libvirt makes one up each time
-      it gets the guest, and the guest then takes it for a new card. Add the one that
-      `virsh domiflist' shows, such as mac.address = "52:54:00:12:34:56";.
+      ${nameOfOption name}.domain has a network interface without `mac'. libvirt generates a new
+      address each time it defines the guest, which then finds a new network card. Add the address
+      that `virsh domiflist' shows, for example mac.address = "52:54:00:12:34:56";.
     '';
 in
 {
@@ -356,9 +355,10 @@ in
       default = false;
       example = true;
       description = ''
-        Whether a guest that is no longer in the configuration goes from libvirt too. Only those
-        that the configuration once defined, and none that runs. Its disks, its NVRAM, its TPM and
-        a copy of its XML stay. Without this the guest stays, and the journal says so.
+        Whether to remove guests from libvirt that are no longer in the configuration. Only guests
+        that the configuration once defined are removed, and only while they are off. Their disks,
+        NVRAM and TPM and a copy of their XML are kept. If this is off, the guests are kept, and
+        the journal has a warning.
       '';
     };
   };

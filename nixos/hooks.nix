@@ -1,4 +1,4 @@
-# What happens on the host around the start and the stop of a guest.
+# What the host does when a guest starts and stops.
 {
   config,
   lib,
@@ -26,7 +26,7 @@ let
   cfg = config.virtualisation.vfio;
 
   cpuList = types.strMatching "[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*" // {
-    description = "list of processors, such as 0-3,8-11";
+    description = "list of CPUs, such as 0-3,8-11";
   };
 
   commands =
@@ -44,16 +44,16 @@ let
       default = null;
       example = "0-3,8-11";
       description = ''
-        The processors that the host keeps while this guest runs, as `lscpu -e` counts them; the
-        programs of the host leave all others. Give the guest the rest, by `<vcpupin>` in its
-        domain. The host gets all of them back when the guest is off.
+        CPUs that the host keeps while this guest runs, numbered as in `lscpu -e`. Programs of the
+        host don't use the other CPUs; assign these to the guest with `<vcpupin>` in its domain.
+        The host gets all CPUs back when the guest is off.
       '';
     };
 
     prepare = commands {
       moment = ''
-        Commands of bash that root runs before the guest gets its devices. One that fails keeps
-        the guest from starting. None of them may call `virsh`, which would wait for the guest.
+        Bash commands that run as root before the guest gets its devices. If one fails, the guest
+        does not start. They must not call `virsh`, which would wait for the guest.
       '';
       example = ''
         systemctl stop display-manager.service
@@ -63,7 +63,7 @@ let
 
     started = commands {
       moment = ''
-        Commands of bash that root runs when the guest has started. Not `virsh`.
+        Bash commands that run as root when the guest has started. They must not call `virsh`.
       '';
       example = ''
         systemctl start scream.service
@@ -72,8 +72,8 @@ let
 
     stopped = commands {
       moment = ''
-        Commands of bash that root runs when the guest has ended, before its devices are free.
-        Not `virsh`.
+        Bash commands that run as root when the guest has stopped, before its devices are released.
+        They must not call `virsh`.
       '';
       example = ''
         systemctl stop scream.service
@@ -82,8 +82,8 @@ let
 
     release = commands {
       moment = ''
-        Commands of bash that root runs when the host has the guest's devices back. Each is run,
-        also after one that failed. Not `virsh`.
+        Bash commands that run as root when the host has the guest's devices back. All of them run,
+        even if one fails. They must not call `virsh`.
       '';
       example = ''
         modprobe nvidia_drm
@@ -94,7 +94,7 @@ let
 
   # ---- the hook
 
-  # libvirt's names of these moments: operation and step.
+  # libvirt's operation and step for each option.
   moments = {
     prepare = "prepare/begin";
     started = "started/begin";
@@ -104,7 +104,7 @@ let
 
   before = {
     prepare = guest: optionalString (guest.hostCPUs != null) "isolate ${guest.hostCPUs}\n";
-    # Whatever becomes of the commands, the host has its processors back.
+    # First, so that the host gets its CPUs back even if the commands fail.
     release = guest: optionalString (guest.hostCPUs != null) "unite\n";
   };
 
@@ -114,11 +114,11 @@ let
       mapAttrs (name: _: (before.${name} or (_: "")) guest + guest.${name}) moments
     );
 
-  # The same text with any nixpkgs, which escapeShellArg does not give.
+  # Unlike escapeShellArg, the same text with every nixpkgs.
   quoted = text: "'${lib.replaceStrings [ "'" ] [ "'\\''" ] text}'";
 
-  # Each in a shell of its own, so that an `exit' or a variable concerns nobody else. Only of
-  # `prepare' libvirt may hear that it failed: later it would stop the guest.
+  # Each runs in a subshell, so that an `exit' or a variable does not affect the others. Only
+  # `prepare' may fail: after an error in `started', libvirt would stop the guest.
   branch = name: step: ''
     ${moments.${name}})
     (
@@ -138,8 +138,8 @@ let
 
   isolatesCPUs = any (guest: guest.hostCPUs != null) (attrValues cfg.guests);
 
-  # Several guests may run at a time: each that has processors of its own leaves a file that says
-  # which ones the host keeps, and the host goes by one that is left.
+  # Several guests may run at once. Each with `hostCPUs' has a file with the CPUs that the host
+  # keeps, and the host uses one of the files that are left.
   isolation = ''
     guest=$1
     marks=/run/vfio-guests
@@ -151,7 +151,7 @@ let
     }
 
     isolate() {
-      # If the guest does not start after all, the host is not left with less.
+      # If the guest does not start, the host gets its CPUs back.
       trap 'if [ "$?" != 0 ]; then unite; fi' EXIT
       mkdir -p "$marks"
       echo "$1" > "$marks/$guest"
@@ -171,8 +171,7 @@ let
 
   '';
 
-  # libvirt calls this with the name of the guest, the operation and the step, and does not go on
-  # before it ends.
+  # libvirt calls this with the name of the guest, the operation and the step, and waits for it.
   hook = pkgs.writeShellScript "vfio-guests" ''
     export PATH=${makeBinPath tools}:$PATH
 
@@ -194,7 +193,7 @@ in
       win10.hostCPUs = "0-3,8-11";
     };
     description = ''
-      Guests by their names in libvirt, and what the host does around their start and stop.
+      Guests by their names in libvirt, and what the host does when they start and stop.
     '';
   };
 

@@ -1,4 +1,4 @@
-# Two settings of libvirt's qemu.conf that NixOS has no option for.
+# Two settings of libvirt's qemu.conf without an option in NixOS.
 { config, lib, ... }:
 
 let
@@ -16,9 +16,9 @@ let
 
   cfg = config.virtualisation.libvirtd;
 
-  # cgroup_device_acl replaces libvirt's own list, it does not add to it: without
-  # these, QEMU may not even open /dev/kvm. libvirt's list changed over the
-  # years; a device that does not exist is passed over, so the union is safe.
+  # cgroup_device_acl replaces libvirt's default list, so without these devices QEMU can't open even
+  # /dev/kvm. The default differs between versions; this is the union, as libvirt skips missing
+  # devices.
   libvirtDevices = [
     "/dev/null"
     "/dev/full"
@@ -51,8 +51,8 @@ let
     assertion = timesWritten key <= 1;
     message = ''
       virtualisation.libvirtd.qemu.verbatimConfig sets `${key}' a second time, and
-      libvirt reads only the first. Take it out of your own verbatimConfig and say the same with
-      virtualisation.libvirtd.${option}.
+      libvirt reads only the first. Remove it from your verbatimConfig and use
+      virtualisation.libvirtd.${option} instead.
     '';
   };
 in
@@ -68,11 +68,10 @@ in
       default = [ ];
       example = [ "/dev/kvmfr0" ];
       description = ''
-        Devices that guests may open besides those that libvirt knows of.
+        Devices that guests may open in addition to those that libvirt allows.
 
-        Needed for devices that are named in `<qemu:commandline>` only. libvirt itself
-        takes care of what it can see in the domain: `<hostdev>`, `<input type='evdev'>`,
-        disks and sound.
+        Needed only for devices in `<qemu:commandline>`. libvirt itself allows the devices of
+        elements in the domain, such as `<hostdev>`, `<input type='evdev'>`, disks and sound.
       '';
     };
 
@@ -81,16 +80,16 @@ in
       default = true;
       example = false;
       description = ''
-        Whether libvirt takes all privileges from QEMU before it starts a guest.
-        Turning this off weakens the wall between guest and host.
+        Whether libvirt drops all capabilities of QEMU when it starts a guest.
+        Turning this off weakens the isolation between guest and host.
       '';
     };
   };
 
   config = mkIf (cfg.enable && (writesACL || writesCapabilities)) {
-    # The first definition of verbatimConfig discards the NixOS default, which turns
-    # namespaces off, so it is repeated here. It comes last: libvirt heeds the first of
-    # two equal keys, so that a `namespaces' of your own still counts.
+    # Any definition of verbatimConfig replaces the NixOS default, which turns namespaces off, so it
+    # is repeated here. It comes last, so that a `namespaces' of the user takes precedence: libvirt
+    # reads the first of two equal keys.
     virtualisation.libvirtd.qemu.verbatimConfig = mkAfter (
       ''
         namespaces = []

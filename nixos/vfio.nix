@@ -1,5 +1,5 @@
-# The options for giving PCI devices, above all a graphics card, to guests. What they do stands in
-# the files that are imported here.
+# The options for passing PCI devices, such as a graphics card, to guests. The imported files
+# implement them.
 { lib, ... }:
 
 let
@@ -12,7 +12,7 @@ let
     ;
 
   hex4 = "[0-9a-fA-F]{4}";
-  # ffffffff stands for "any".
+  # ffffffff matches any value.
   hex4OrAny = "(${hex4}|[fF]{8})";
   hexUpTo8 = "[0-9a-fA-F]{1,8}";
   optionally = rest: "(:${rest})?";
@@ -63,8 +63,8 @@ let
       apply = id: if id == null then null else toLower id;
       example = "10de:1b80";
       description = ''
-        The device that is expected there. Addresses move when a card is added or the
-        firmware is updated; with this, a different device at the address is left alone.
+        ID of the device that is expected at the address. Addresses can change when a card is added
+        or the firmware is updated; with this option, a different device there is not bound.
       '';
     };
   };
@@ -79,7 +79,7 @@ in
   ];
 
   options.virtualisation.vfio = {
-    enable = mkEnableOption "giving PCI devices to guests with VFIO";
+    enable = mkEnableOption "passing PCI devices to guests with VFIO";
 
     IOMMUType = mkOption {
       type = types.nullOr (
@@ -91,9 +91,8 @@ in
       default = null;
       example = "amd";
       description = ''
-        Maker of the processor. Intel's IOMMU has to be turned on by a kernel parameter, AMD's
-        is on when the firmware offers it. `null` adds Intel's parameter, which does nothing
-        on AMD.
+        Vendor of the processor. Intel's IOMMU needs a kernel parameter; AMD's is on if the
+        firmware enables it. `null` adds Intel's parameter, which has no effect on AMD.
       '';
     };
 
@@ -102,8 +101,8 @@ in
       default = true;
       example = false;
       description = ''
-        Whether devices of the host go past the IOMMU (`iommu=pt`), which is faster. Turn it
-        off if something of yours needs `iommu.passthrough=0`.
+        Whether devices of the host bypass the IOMMU (`iommu=pt`), which is faster. Turn this
+        off if the host needs `iommu.passthrough=0`.
       '';
     };
 
@@ -116,9 +115,9 @@ in
         "10de:10f0"
       ];
       description = ''
-        IDs of the devices to bind to vfio-pci, as `lspci -nn` shows them. Name every
-        function of a card, so that of its audio too. Each ID takes all devices that have it:
-        with two equal cards use {option}`addresses`.
+        IDs of the devices to bind to vfio-pci, as `lspci -nn` shows them. List every function of
+        a card, including its audio. An ID binds all devices that have it, so use
+        {option}`addresses` for one of two equal cards.
       '';
     };
 
@@ -135,7 +134,8 @@ in
         }
       ];
       description = ''
-        Addresses of the devices to bind to vfio-pci. For cards whose ID the host needs as well.
+        Addresses of the devices to bind to vfio-pci. Use this for cards with the same ID as a
+        device that the host needs.
       '';
     };
 
@@ -144,8 +144,8 @@ in
       default = true;
       example = false;
       description = ''
-        Whether the devices belong to vfio-pci from the start. `false` leaves them to the host
-        until a guest starts (`managed='yes'` in its domain).
+        Whether the devices are bound to vfio-pci at boot. With `false`, the host uses them until a
+        guest starts (`managed='yes'` in its domain).
       '';
     };
 
@@ -169,7 +169,7 @@ in
         "xhci_pci"
       ];
       description = ''
-        Drivers that could take one of the devices. vfio-pci is loaded before each of them.
+        Drivers that could bind one of the devices. vfio-pci is loaded before each of them.
       '';
     };
 
@@ -178,9 +178,9 @@ in
       default = false;
       example = true;
       description = ''
-        Whether to keep the kernel from drawing on the framebuffer that the firmware set up.
-        Needed only if it holds the guest's card and vfio-pci does not get it otherwise. The
-        screen then stays dark until a graphics driver loads.
+        Whether to keep the kernel from using the framebuffer of the firmware. Needed only if that
+        framebuffer occupies the guest's card, so that vfio-pci can't bind it. The screen then
+        stays dark until a graphics driver loads.
       '';
     };
 
@@ -189,8 +189,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether to keep all drivers for NVIDIA cards from loading by themselves. Not for a
-        host that has an NVIDIA card of its own.
+        Whether to keep all drivers for NVIDIA cards from loading automatically. Don't use this if
+        the host itself uses an NVIDIA card.
       '';
     };
 
@@ -199,8 +199,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether KVM ignores guests that touch model-specific registers which it does not
-        know, instead of stopping them. Some programs in Windows need it.
+        Whether KVM ignores accesses of guests to unknown model-specific registers, instead of
+        raising an error in the guest. Some Windows programs need this.
       '';
     };
 
@@ -209,10 +209,10 @@ in
       default = false;
       example = true;
       description = ''
-        Whether to split up IOMMU groups with `pcie_acs_override`. This works only with a kernel
-        that carries the ACS override patch, for example `pkgs.linuxPackages_zen`, or gets it by
+        Whether to split IOMMU groups with `pcie_acs_override`. This works only with a kernel that
+        has the ACS override patch, for example `pkgs.linuxPackages_zen`, or with
         {option}`acsPatch`. The groups then only look separate: a device of a guest may still
-        reach its neighbours.
+        access its neighbors.
       '';
     };
 
@@ -220,7 +220,7 @@ in
       type = acsOverride;
       default = "downstream,multifunction";
       example = "downstream";
-      description = "What {option}`applyACSpatch` splits up.";
+      description = "Which groups {option}`applyACSpatch` splits.";
     };
 
     acsPatch = mkOption {
@@ -228,9 +228,9 @@ in
       default = null;
       example = lib.literalExpression "./acs-override.patch";
       description = ''
-        The ACS override patch, for a kernel that does not carry it: with
-        {option}`applyACSpatch` the kernel is built with it, on this machine. It has to fit the
-        version of {option}`boot.kernelPackages`, so expect to renew it now and then.
+        The ACS override patch, for a kernel that does not have it. With {option}`applyACSpatch`,
+        this machine builds the kernel with the patch. It must fit the version of
+        {option}`boot.kernelPackages`, so it needs an update from time to time.
       '';
     };
 
@@ -239,8 +239,8 @@ in
       default = [ ];
       example = [ "alice" ];
       description = ''
-        Users who may manage guests, as members of the group libvirtd. Through libvirt they
-        can become root.
+        Users who may manage guests, as members of the group libvirtd. Members can become root
+        through libvirt.
       '';
     };
 
@@ -249,8 +249,8 @@ in
       default = null;
       example = "kvm";
       description = ''
-        Group that may open the devices under `/dev/vfio`. libvirt does not need it; QEMU
-        started by hand does. Every member can make the devices read and write memory.
+        Group that may open the devices in `/dev/vfio`. Needed for QEMU without libvirt. Every
+        member can make the devices read and write memory.
       '';
     };
   };

@@ -1,4 +1,4 @@
-# Memory that the host shares with guests, or sets aside for them.
+# Memory that the host shares with guests or reserves for them.
 { config, lib, ... }:
 
 let
@@ -36,7 +36,7 @@ let
     description = "octal file mode, such as 0660";
   };
 
-  # user, group and mode of something that QEMU and a program of yours both open.
+  # Owner and mode of something that both QEMU and a program of the user open.
   ownerOptions = {
     user = mkOption {
       type = accountName;
@@ -50,8 +50,8 @@ let
       default = "kvm";
       example = "qemu-libvirtd";
       description = ''
-        Group. With `kvm`, the members that need access are added to that group: the
-        user that QEMU runs as, and everyone in {option}`virtualisation.vfio.users`.
+        Group. With `kvm`, the users that need access are added to that group: the user that
+        QEMU runs as, and all in {option}`virtualisation.vfio.users`.
       '';
     };
 
@@ -70,7 +70,7 @@ let
     {
       options = {
         name = mkOption {
-          # The name goes into a line of tmpfiles.d, where blanks and % are special.
+          # The name is written to tmpfiles.d, where whitespace and % are special.
           type = types.strMatching "[A-Za-z0-9_][A-Za-z0-9_.-]*" // {
             description = "file name of letters, digits, dots, dashes and underscores";
           };
@@ -96,7 +96,7 @@ let
     description = "power of two";
   };
 
-  # The smallest power of two that is not below the number.
+  # The smallest power of two that is at least the number.
   powerOfTwoFrom =
     number:
     let
@@ -106,7 +106,7 @@ let
 
   mebibyte = 1024 * 1024;
 
-  # Looking Glass keeps two frames and 10 MiB for everything else.
+  # Looking Glass needs two frames, and 10 MiB for everything else.
   sizeFromResolution =
     { width, height, hdr }:
     let
@@ -119,20 +119,20 @@ let
     width = mkOption {
       type = types.ints.positive;
       example = 2560;
-      description = "Greatest width of the guest's picture, in pixels.";
+      description = "Maximum width of the guest's screen, in pixels.";
     };
 
     height = mkOption {
       type = types.ints.positive;
       example = 1440;
-      description = "Greatest height of the guest's picture, in pixels.";
+      description = "Maximum height of the guest's screen, in pixels.";
     };
 
     hdr = mkOption {
       type = types.bool;
       default = false;
       example = true;
-      description = "Whether the guest sends HDR pictures, which take twice the memory.";
+      description = "Whether the guest sends HDR frames, which need twice the memory.";
     };
   };
 
@@ -141,7 +141,7 @@ let
       type = types.nullOr powerOfTwo;
       default = null;
       example = 128;
-      description = "Size in MiB, a power of two. Give this or {option}`resolution`.";
+      description = "Size in MiB, a power of two. Set this or {option}`resolution`.";
     };
 
     resolution = mkOption {
@@ -151,7 +151,7 @@ let
         width = 2560;
         height = 1440;
       };
-      description = "Resolution to compute the size from. Give this or {option}`size`.";
+      description = "Resolution to compute the size from. Set this or {option}`size`.";
     };
 
     permissions = mkOption {
@@ -161,14 +161,14 @@ let
         group = "qemu-libvirtd";
       };
       description = ''
-        Who may open the device. The owner has to be a system user: udev of systemd 258
-        and 259 drops a rule that names any other.
+        Owner and mode of the device. The owner must be a system user: udev of systemd 258
+        and 259 ignores a rule with any other user.
       '';
     };
   };
 
-  # The driver numbers its devices from 0 in the order of their sizes, so one
-  # numbered list has to feed the sizes, the udev rules and the device list.
+  # The driver numbers its devices from 0, in the order of their sizes in the module parameter. The
+  # sizes, the udev rules and the device list come from one list, so that the numbers agree.
   kvmfrDevices = imap0 (index: device: {
     name = "kvmfr${toString index}";
     size = if device.size != null then device.size else sizeFromResolution device.resolution;
@@ -201,8 +201,8 @@ let
     ++ optionals kvmfr.enable (map (device: device.permissions) kvmfr.devices)
   );
 
-  # QEMU needs the group even as root: libvirt takes away its right to open what
-  # belongs to others (see clearEmulationCapabilities).
+  # QEMU needs the group even as root, because libvirt drops its capability to open files of other
+  # users (see clearEmulationCapabilities).
   qemuUser = if libvirtd.qemu.runAsRoot then "root" else "qemu-libvirtd";
 in
 {
@@ -215,23 +215,23 @@ in
         scream.user = "alice";
       };
       description = ''
-        Files in `/dev/shm` that are made at boot with the right owner, for guests whose
-        domain has a `<shmem>` of the same name (Looking Glass, Scream).
+        Files in `/dev/shm` that are created at boot with the right owner, for guests whose
+        domain has a `<shmem>` with the same name (Looking Glass, Scream).
 
-        A file that exists keeps its size. After a change of the size in the domain, delete
-        it while the guest is off.
+        An existing file keeps its size. After changing the size in the domain, delete the file
+        while the guest is off.
       '';
     };
 
     hugepages = {
-      enable = mkEnableOption "huge pages that are set aside for guests at boot";
+      enable = mkEnableOption "huge pages that are reserved for guests at boot";
 
       defaultPageSize = mkOption {
         type = pageSize;
         default = "2M";
         example = "1G";
         description = ''
-          Size of the huge pages that a program gets if it asks for no size.
+          Size of the huge pages that a program gets if it does not request a size.
           `1G` needs a processor with the flag `pdpe1gb`.
         '';
       };
@@ -241,21 +241,21 @@ in
         default = hugepages.defaultPageSize;
         defaultText = lib.literalExpression "config.virtualisation.hugepages.defaultPageSize";
         example = "1G";
-        description = "Size of the huge pages that are set aside.";
+        description = "Size of the huge pages to reserve.";
       };
 
       numPages = mkOption {
         type = types.ints.positive;
         example = 16;
         description = ''
-          Number of huge pages to set aside. The host can use this memory for nothing else,
-          so leave it 4 GiB at least.
+          Number of huge pages to reserve. The host can't use this memory for anything else, so
+          leave it at least 4 GiB.
         '';
       };
     };
 
     kvmfr = {
-      enable = mkEnableOption "kvmfr, a kernel module that shares memory with Looking Glass faster";
+      enable = mkEnableOption "kvmfr, a kernel module for faster shared memory with Looking Glass";
 
       devices = mkOption {
         type = types.listOf (types.submodule kvmfrDeviceOptions);
@@ -268,7 +268,7 @@ in
             };
           }
         ];
-        description = "Devices to make: the first is `/dev/kvmfr0`, the second `/dev/kvmfr1`.";
+        description = "Devices to create: the first is `/dev/kvmfr0`, the second `/dev/kvmfr1`.";
       };
     };
   };
@@ -308,14 +308,14 @@ in
           assertion = kvmfrPackage != null && !(kvmfrPackage.meta.broken or false);
           message = ''
             virtualisation.kvmfr: there is no working kvmfr for Linux ${linuxVersion}. Choose an older
-            kernel with boot.kernelPackages, or share the memory with
-            virtualisation.sharedMemoryFiles.looking-glass instead, which needs no module.
+            kernel with boot.kernelPackages, or use virtualisation.sharedMemoryFiles.looking-glass
+            instead, which needs no module.
           '';
         }
         {
           assertion = kvmfr.devices != [ ];
           message = ''
-            virtualisation.kvmfr is enabled without a device. Add one, for example
+            virtualisation.kvmfr is enabled without devices. Add one, for example
             virtualisation.kvmfr.devices = [ { resolution = { width = 2560; height = 1440; }; } ];
           '';
         }
@@ -325,16 +325,16 @@ in
         optional ((device.size == null) == (device.resolution == null)) {
           assertion = false;
           message = ''
-            virtualisation.kvmfr.devices: each device needs either `size' or `resolution', and
-            not both.
+            virtualisation.kvmfr.devices: each device needs either `size' or `resolution', not
+            both.
           '';
         }
       ) kvmfr.devices;
 
       warnings = map (device: ''
-        virtualisation.kvmfr.devices: /dev/${device.name} is to belong to ${device.permissions.user},
-        who is not a system user; udev of systemd 258 and 259 would drop the rule. Leave
-        `permissions.user' out and add the name to virtualisation.vfio.users, which gives access
+        virtualisation.kvmfr.devices: the owner of /dev/${device.name}, ${device.permissions.user},
+        is not a system user, so udev of systemd 258 and 259 ignores the rule. Omit
+        `permissions.user' and add the name to virtualisation.vfio.users, which gives access
         through the group kvm.
       '') kvmfrOwnedByPeople;
     })

@@ -1,19 +1,19 @@
-# Shell that gives libvirt the guests of the configuration. `guestService.nix' sets what is asked for and calls
-# these functions; virsh and the folder in STATE_DIRECTORY are all that they touch.
+# Shell functions that define the guests of the configuration in libvirt. `guestService.nix' sets their
+# variables and calls them. They change only libvirt, through virsh, and the folder STATE_DIRECTORY.
 #
 # Each guest has a folder there:
-#   applied.xml  what libvirt was given last; empty while it is being given something
-#   libvirt.xml  what libvirt made of it
-#   found.xml    what libvirt had before, until it is certain that nobody needs it
-#   kept-N.xml   what libvirt had before and nobody else has: somebody changed it there
+#   applied.xml  the XML that was last defined; empty while a definition is in progress
+#   libvirt.xml  the definition that libvirt made of it
+#   found.xml    the definition that libvirt had before, until it is clear whether it is needed
+#   kept-N.xml   a definition that was changed in libvirt and exists nowhere else
 ''
   set -euo pipefail
 
   failed=no
-  # Since libvirt was asked for its guests.
+  # Whether libvirt's guests may have changed since they were listed.
   changed=yes
 
-  # The numbers are what the journal goes by: 3 is an error, 4 a warning.
+  # Priorities of the journal: 3 is an error, 4 a warning.
   say() { echo "$guest: $*"; }
   warn() { echo "<4>$guest: $*"; }
   fail() {
@@ -21,7 +21,7 @@
     failed=yes
   }
 
-  # Takes in hand the guest of this name.
+  # Selects the guest with this name.
   take() {
     guest=$1
     folder=$STATE_DIRECTORY/$guest
@@ -30,7 +30,7 @@
     found=$folder/found.xml
   }
 
-  # Writes what comes in to a file that is there as a whole or not at all.
+  # Writes standard input to a file atomically.
   write() {
     cat > "$1.new"
     sync "$1.new"
@@ -40,28 +40,27 @@
 
   same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(< "$1")" = "$(< "$2")" ]; }
 
-  # Whether a list with one name in each line has the guest.
+  # Whether the guest is in a list with one name per line.
   has_guest() { grep -Fxq -- "$guest" <<< "$1"; }
 
-  # What virsh complains of, in one line.
+  # An error of virsh, on one line.
   complaint() { tr -s '\n' ' ' <<< "$1" | sed 's/^error: //; s/ error: /: /g; s/ $//'; }
 
-  # The definition that the next start goes by. What it says of passwords would be missing otherwise.
-  # virsh itself does not notice that a disk is full.
+  # The definition for the next start, with passwords. cat fails on a full disk, virsh does not.
   definition() { virsh -q dumpxml --inactive --security-info --domain "$guest" | cat; }
 
   uuid_in() { sed -n '/<uuid>/{s:.*<uuid>\(.*\)</uuid>.*:\1:p;q}' "$1"; }
 
-  # A guest that runs and is not among the lasting ones goes when it is off.
+  # A running guest that is not persistent disappears when it is shut off.
   look() {
     if [ "$changed" = no ]; then return; fi
     changed=no
     all=$(virsh -q list --all --name)
-    lasting=$(virsh -q list --all --persistent --name)
+    persistent=$(virsh -q list --all --persistent --name)
     running=$(virsh -q list --name)
   }
 
-  # Moves found.xml to where it stays, unless it is there already.
+  # Renames found.xml to the first kept-N.xml that is free or has the same content.
   keep_found() {
     local number=1
     while kept=$folder/kept-$number.xml && [ -e "$kept" ] && ! same "$found" "$kept"; do
@@ -72,27 +71,27 @@
 
   keep_changes() {
     keep_found
-    warn "libvirt had it otherwise, from virt-manager or virsh. That definition is kept in $kept; what you want of it belongs into the configuration."
+    warn "libvirt had a different definition, from virt-manager or virsh for example. It is kept in $kept; copy what you need from it into the configuration."
   }
 
-  # Also where libvirt is gone before it says that it has taken a definition, what it had is kept.
-  tell_what_stays() {
+  # Keeps found.xml if the definition did change, as when libvirt exited before it replied.
+  report_unchanged() {
     local before=$found
     if [ ! -e "$found" ]; then before=$made; fi
     definition > "$folder/now.xml"
     if same "$before" "$folder/now.xml"; then
       rm -f "$found"
-      say "it stays as it was, with the UUID $(uuid_in "$folder/now.xml")."
+      say "its definition is unchanged, with the UUID $(uuid_in "$folder/now.xml")."
     fi
     rm "$folder/now.xml"
   }
 
-  # What to do where libvirt has the guest in an XML by another name.
-  tell_other_name() {
+  # Reports a guest in libvirt with the UUID of this XML file and another name.
+  report_other_name() {
     local other
     other=$(virsh -q domname "$(uuid_in "$1")" 2> /dev/null) || return 0
     if [ "$other" = "$guest" ]; then return; fi
-    say "libvirt has its UUID for $other. If that is its old name, rename it while it is off: virsh domrename $(printf '%q %q' "$other" "$guest"); then: systemctl restart vfio-guests. Else give it a UUID of its own."
+    say "libvirt's guest $other has the same UUID. If that is its old name, rename it while it is off: virsh domrename $(printf '%q %q' "$other" "$guest"); then: systemctl restart vfio-guests. Otherwise give it another UUID."
   }
 
   # define_guest NAME XML-FILE
@@ -100,14 +99,14 @@
     take "$1"
     local isnew=yes message
     if has_guest "$all"; then
-      if has_guest "$lasting" && same "$2" "$applied"; then return; fi
+      if has_guest "$persistent" && same "$2" "$applied"; then return; fi
       isnew=no
     fi
     mkdir -p "$folder"
 
     if [ "$isnew" = no ]; then
       definition > "$folder/now.xml"
-      # A run that was cut off had this to replace, and did.
+      # An interrupted run saved found.xml and then replaced the definition.
       if [ -e "$found" ] && ! same "$found" "$folder/now.xml"; then keep_changes; fi
       if same "$made" "$folder/now.xml"; then
         rm -f "$found"
@@ -121,11 +120,11 @@
 
     write "$applied" < /dev/null
     if ! message=$(virsh -q define "$2" 2>&1); then
-      fail "libvirt does not take its definition: $(complaint "$message")"
+      fail "libvirt did not define it: $(complaint "$message")"
       if [ "$isnew" = no ]; then
-        tell_what_stays
+        report_unchanged
       else
-        tell_other_name "$2"
+        report_other_name "$2"
       fi
       if [ ! -e "$made" ]; then forget; fi
       return
@@ -147,7 +146,7 @@
       say 'defined.'
     fi
     if has_guest "$(virsh -q list --all --with-managed-save --name)"; then
-      warn "its saved state goes on as it was saved. \"virsh managedsave-remove\" gives that up."
+      warn "it resumes from its saved state, without this definition. \"virsh managedsave-remove\" discards that state."
     fi
   }
 
@@ -155,7 +154,7 @@
   set_autostart() {
     take "$1"
     local now=no message
-    if ! has_guest "$lasting"; then return; fi
+    if ! has_guest "$persistent"; then return; fi
     if has_guest "$(virsh -q list --all --autostart --name)"; then now=yes; fi
     if [ "$2" = "$now" ]; then return; fi
     if [ "$2" = yes ]; then
@@ -167,10 +166,10 @@
       say 'no longer starts with the host.'
       return
     fi
-    fail "libvirt does not change whether it starts with the host: $(complaint "$message")"
+    fail "libvirt did not change whether it starts with the host: $(complaint "$message")"
   }
 
-  # Guests without a network of their own are in the one that libvirt brings along.
+  # Starts libvirt's own network if the guest uses it.
   start_network() {
     take "$1"
     if ! has_guest "$all" || ! grep -Fqs "<source network='default'" "$made"; then return; fi
@@ -178,24 +177,24 @@
     known=$(virsh -q net-list --all --name)
     active=$(virsh -q net-list --name)
     if ! grep -Fxq default <<< "$known"; then
-      fail 'it is in the network "default", which libvirt does not have.'
+      fail 'it uses the network "default", which libvirt does not have.'
     elif ! grep -Fxq default <<< "$active"; then
       if message=$(virsh -q net-start default 2>&1 && virsh -q net-autostart default 2>&1); then
-        say 'started the network "default", which it is in.'
+        say 'started the network "default", which it uses.'
       else
-        fail "the network \"default\" does not start: $(complaint "$message")"
+        fail "the network \"default\" did not start: $(complaint "$message")"
       fi
     fi
   }
 
-  # libvirt's guest is none of ours any more, and nothing of it is kept but what nobody else has.
+  # Deletes the records of a guest that is no longer managed here, except for changed definitions.
   forget() {
     if [ -e "$found" ]; then keep_changes; fi
     rm -f "$made" "$made.new" "$found.new" "$applied.new" "$folder/now.xml" "$applied"
     rmdir --ignore-fail-on-non-empty "$folder"
   }
 
-  # Guests that were defined here and are not among those of the configuration.
+  # Handles guests that were defined here and are no longer in the configuration.
   leave_old_guests() {
     local path
     for path in "$STATE_DIRECTORY"/*/applied.xml; do
@@ -214,30 +213,30 @@
       return
     fi
     if has_guest "$undefined"; then
-      say 'its definition is no longer in the configuration. libvirt keeps what it has.'
+      say 'its definition is no longer in the configuration. libvirt keeps the one it has.'
       forget
       return
     fi
     if [ "$removes" = no ]; then
-      warn 'it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.'
+      warn 'it is no longer in the configuration, but libvirt keeps it. To remove such guests from libvirt, set: virtualisation.vfio.removeOldGuests = true;'
       return
     fi
     definition > "$folder/now.xml"
     if [ ! -e "$made" ] || [ "$(uuid_in "$made")" != "$(uuid_in "$folder/now.xml")" ]; then
-      # Another guest of the same name.
+      # It is a different guest with the same name.
       forget
       return
     fi
     if has_guest "$running"; then
       rm "$folder/now.xml"
-      warn 'it is no longer in the configuration, but it is running. It stays until it is off and the system is switched or started again.'
+      warn 'it is no longer in the configuration, but it is running. It is kept until the system is switched or booted while it is off.'
       return
     fi
-    # Without these words, libvirt would delete both with the guest.
+    # With these flags, libvirt does not delete the NVRAM and the TPM.
     keep=$(virsh help undefine | grep -Eo -e '--keep-(nvram|tpm)' | sort -u | tr '\n' ' ') || keep=
     if grep -q '<tpm ' "$folder/now.xml" && [[ $keep != *--keep-tpm* ]]; then
       rm "$folder/now.xml"
-      warn 'it is no longer in the configuration. It stays, as this libvirt would delete its TPM.'
+      warn 'it is no longer in the configuration. It is kept, because this libvirt would delete its TPM.'
       return
     fi
     mv -f "$folder/now.xml" "$found"
@@ -245,10 +244,10 @@
     # shellcheck disable=SC2086 # several words
     if message=$(virsh -q undefine $keep --domain "$guest" 2>&1); then
       changed=yes
-      say "removed from libvirt, as it is no longer in the configuration. Its disks are left alone, and its definition is kept in $kept."
+      say "removed from libvirt, because it is no longer in the configuration. Its disks are untouched, and its definition is kept in $kept."
       forget
     else
-      fail "libvirt does not remove it: $(complaint "$message")"
+      fail "libvirt did not remove it: $(complaint "$message")"
     fi
   }
 ''

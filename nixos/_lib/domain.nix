@@ -2,9 +2,9 @@
 #
 #   import ./domain.nix { type = "kvm"; name = "win10"; memory._text = 4194304; … }
 #
-# A set is an element: a string in it is an attribute, or a child with only text if the tables list it; a
-# set is a child; a list is several children of one name; null is left out. `_attrs' holds attributes
-# whose names clash with children, `_text' the text, `_children' the children where their order counts.
+# A set is an element: a string in it is an attribute, or a child with only text if the tables list it;
+# a set is a child; a list is several children of one name; null is left out. `_attrs' holds attributes
+# whose names clash with children, `_text' the text, `_children' children whose order counts.
 let
   inherit (builtins)
     attrNames

@@ -1,15 +1,15 @@
-// vfio-guests.service, killed on the way: the next run ends where it would have ended.
+// vfio-guests.service, killed during a run: the next run has the same result as an uninterrupted one.
 
 import { expect, test } from 'vitest'
 import { guest, memoryIn, UUIDS } from './support/guest.ts'
 import { describeWithLibvirt } from './support/libvirt.ts'
 
-describeWithLibvirt('vfio-guests.service that was killed', libvirt => {
+describeWithLibvirt('vfio-guests.service after a kill', libvirt => {
   const memoryOf = (name: string) => memoryIn(libvirt.virsh('dumpxml', name))
   const definedBy: typeof libvirt.definedBy = (...words) => libvirt.definedBy(...words)
   const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
 
-  test('killed while it defines a guest, it also finds back to what was before', () => {
+  test('restores the earlier definition of a guest if the configuration is reverted', () => {
     serve(guest())
     const defined = definedBy(guest({ memory: 32 }))
     libvirt.serve({ defined })
@@ -25,18 +25,18 @@ describeWithLibvirt('vfio-guests.service that was killed', libvirt => {
   })
 
   test.each([true, false])(
-    'libvirt is gone before it says what it did; edited before: %s',
+    'keeps a changed definition if libvirt exits before it replies; changed: %s',
     isEdited => {
       serve(guest())
       if (isEdited) libvirt.virsh('define', libvirt.file('edited.xml', guest({ memory: 24 })))
       const before = libvirt.virsh('dumpxml', 'win10')
       const defined = definedBy(guest({ memory: 32 }))
-      // Behind three that list guests, and one that asks for what libvirt has.
+      // The fifth call, after three that list guests and one that dumps the definition.
       const kill = { call: 5, when: 'after' as const, loses: true }
       expect(libvirt.serve({ defined }, { kill })).toEqual({
         status: 1,
         output:
-          '<3>win10: libvirt does not take its definition: End of file while reading data: Input/output error\n'
+          '<3>win10: libvirt did not define it: End of file while reading data: Input/output error\n'
       })
       expect(memoryOf('win10')).toBe(32)
       expect(libvirt.serve({ defined }).status).toBe(0)
@@ -45,30 +45,30 @@ describeWithLibvirt('vfio-guests.service that was killed', libvirt => {
     }
   )
 
-  test('killed at any call of virsh and run again, it ends as if it had not been', () => {
+  test('has the same result after a kill at any call of virsh', () => {
     const edited = libvirt.file('edited.xml', guest({ memory: 24 }))
-    const old = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))
-    const fresh = libvirt.file('fresh.xml', guest({ name: 'fresh' }))
-    libvirt.serve({ defined: { ...definedBy(guest()), old: { xml: old } } })
+    const oldFile = libvirt.file('old.xml', guest({ name: 'old', uuid: UUIDS["my son's"] }))
+    const newFile = libvirt.file('new.xml', guest({ name: 'new' }))
+    libvirt.serve({ defined: { ...definedBy(guest()), old: { xml: oldFile } } })
     const records = libvirt.records()
 
     const wanted = {
-      defined: { fresh: { xml: fresh, autostart: true }, ...definedBy(guest({ memory: 32 })) },
+      defined: { new: { xml: newFile, autostart: true }, ...definedBy(guest({ memory: 32 })) },
       removeOldGuests: true
     }
-    /** Makes it as it was, and gives what is there when all is done. */
+    /** Restores the initial state, runs the service, and returns the resulting state. */
     const end = (run: () => void) => {
-      libvirt.virsh(`undefine fresh; define ${edited}; define ${old}; list`)
+      libvirt.virsh(`undefine new; define ${edited}; define ${oldFile}; list`)
       libvirt.setRecords(records)
       run()
-      const of = 'list --all --name; list --all --autostart --name; dumpxml fresh; dumpxml win10'
+      const of = 'list --all --name; list --all --autostart --name; dumpxml new; dumpxml win10'
       return { libvirt: libvirt.virsh(of), records: libvirt.records() }
     }
     const expected = end(() => expect(libvirt.serve(wanted, { isWatched: true }).status).toBe(0))
     const [calls, written] = [libvirt.calls(), libvirt.written()]
     expect(Object.keys(expected.records)).toEqual([
-      'fresh/applied.xml',
-      'fresh/libvirt.xml',
+      'new/applied.xml',
+      'new/libvirt.xml',
       'old/kept-1.xml',
       'win10/applied.xml',
       'win10/kept-1.xml',
@@ -79,7 +79,7 @@ describeWithLibvirt('vfio-guests.service that was killed', libvirt => {
     expect(changes).toHaveLength(4)
     const isChange = (i: number) => changes.includes(calls[i] ?? '')
     const kills = calls.flatMap((_, i) => [
-      // What only asks leaves nothing behind, so that the next call is killed in the same place.
+      // A call that only reads changes no state, so a kill after it equals a kill before the next call.
       ...(i === 0 || isChange(i - 1) || written[i] !== written[i - 1]
         ? [{ call: i + 1, when: 'before' as const }]
         : []),

@@ -1,4 +1,4 @@
-// What the configuration refuses of its guests, as virsh would confuse them with each other.
+// Names and UUIDs that the module rejects, because virsh or libvirt would confuse the guests.
 
 import { describe, expect, it } from 'vitest'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
@@ -7,7 +7,7 @@ import { ours, withNixos } from '../oracle/machines.ts'
 const UUID = 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21'
 
 describeWithOracle('virtualisation.vfio.guests', oracle => {
-  /** What does not hold for these guests, each with its UUID. */
+  /** The messages of failed assertions for guests with these UUIDs, by name. */
   function failures(guests: Record<string, string>): unknown {
     const view =
       'config: map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions)'
@@ -21,26 +21,26 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
     return result.ok ? result.value : result.error
   }
 
-  describe('names that virsh takes for a guest of another name', () => {
-    it.each([' 7', '+7', UUID])('"%s"', name => {
+  describe('names that virsh reads as an ID or UUID', () => {
+    it.each([' 7', '+7', UUID])('rejects "%s"', name => {
       const [message = '', ...more] = failures({ [name]: UUID }) as string[]
       expect([message.split(': ')[1], more]).toEqual([
-        'virsh takes this name for the number or the UUID of a guest, which may be another\none. Choose another name.\n',
+        'virsh reads this name as an ID or a UUID, which may be that of another guest.\nChoose another name.\n',
         []
       ])
     })
-    it.each(['-7', '7a', '--help', 'my windows', UUID.slice(1)])('but not "%s"', name => {
+    it.each(['-7', '7a', '--help', 'my windows', UUID.slice(1)])('allows "%s"', name => {
       expect(failures({ [name]: UUID })).toEqual([])
     })
   })
 
-  it('guests with the same UUID', () => {
+  it('rejects guests with the same UUID', () => {
     expect(
       failures({ win10: UUID, linux: UUID.replace('a', 'b'), windows: UUID.toUpperCase() })
     ).toEqual([
-      `virtualisation.vfio.guests.win10 and virtualisation.vfio.guests.windows have the same UUID, and are
-one guest to libvirt. If one is the old name of the other, take it out; else give one of
-them another UUID, which \`uuidgen' makes.
+      `virtualisation.vfio.guests.win10 and virtualisation.vfio.guests.windows have the same UUID, so
+libvirt treats them as one guest. If one is the old name of the other, remove it; otherwise
+give one of them a new UUID from \`uuidgen'.
 `
     ])
   })

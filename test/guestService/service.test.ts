@@ -1,4 +1,4 @@
-// vfio-guests.service: what it does with a real libvirt and its driver for QEMU.
+// vfio-guests.service with a real libvirt and its QEMU driver.
 
 import { describe, expect, test } from 'vitest'
 import { GUESTS, guestNix, guestXml } from '../guests/support/guests.ts'
@@ -6,7 +6,7 @@ import { xmlOf } from '../guests/support/text.ts'
 import { guest, memoryIn, NETWORK, UUIDS } from './support/guest.ts'
 import { describeWithLibvirt, namesOf } from './support/libvirt.ts'
 
-const KEPT = '; what you want of it belongs into the configuration.'
+const KEPT = '; copy what you need from it into the configuration.'
 
 describeWithLibvirt('vfio-guests.service', libvirt => {
   const memoryOf = (...words: string[]) => memoryIn(libvirt.virsh('dumpxml', ...words))
@@ -16,7 +16,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
   const serve = (xml: string) => libvirt.serve({ defined: definedBy(xml) })
   const wasDefined = { status: 0, output: 'win10: defined.\n' }
 
-  test('a guest is defined once', () => {
+  test('defines a guest once', () => {
     expect(serve(guest())).toEqual(wasDefined)
     expect(guests()).toEqual(['win10'])
     expect(libvirt.records()).toEqual({
@@ -32,7 +32,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     ])
   })
 
-  test('its names may have blanks and marks', () => {
+  test('supports names with spaces and quotes', () => {
     const name = "Büro's PC"
     expect(libvirt.serve({ defined: definedBy(guest({ name }), name) })).toEqual({
       status: 0,
@@ -40,11 +40,11 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     })
     expect(guests()).toEqual([name])
     expect(libvirt.serve({}).output).toBe(
-      "<4>Büro's PC: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n"
+      "<4>Büro's PC: it is no longer in the configuration, but libvirt keeps it. To remove such guests from libvirt, set: virtualisation.vfio.removeOldGuests = true;\n"
     )
   })
 
-  test('also names that virsh would take for a flag', () => {
+  test('supports names that look like a flag of virsh', () => {
     const name = '--help'
     const { xml = '' } = definedBy(guest({ name }), name)[name] ?? {}
     const serveIt = (autostart: boolean) =>
@@ -56,7 +56,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(libvirt.virsh('list', '--all', '--autostart', '--name').trim()).toBe('')
   })
 
-  test('a guest that changed is defined anew', () => {
+  test('defines a changed guest again', () => {
     serve(guest())
     expect(serve(guest({ memory: 32 }))).toEqual(wasDefined)
     expect(memoryOf('win10')).toBe(32)
@@ -64,7 +64,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
   })
 
-  test('one that somebody took out of libvirt comes back', () => {
+  test('defines a guest again that was removed from libvirt', () => {
     serve(guest())
     libvirt.virsh('undefine', 'win10')
     expect(serve(guest())).toEqual(wasDefined)
@@ -74,14 +74,14 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
   describe('a guest that was changed in libvirt', () => {
     const edited = guest({ memory: 24 })
 
-    test('is left alone as long as the configuration says the same', () => {
+    test('is untouched while the configuration is unchanged', () => {
       serve(guest())
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       expect(serve(guest())).toEqual({ status: 0, output: '' })
       expect(memoryOf('win10')).toBe(24)
     })
 
-    test('is kept aside when the configuration says something new, each of them once', () => {
+    test('is saved once per definition when the configuration changes', () => {
       serve(guest())
       for (const [memory, now, number] of [
         [24, 32, 1],
@@ -91,7 +91,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
         const before = libvirt.virsh('dumpxml', 'win10')
         expect(serve(guest({ memory: now }))).toEqual({
           status: 0,
-          output: `<4>win10: libvirt had it otherwise, from virt-manager or virsh. That definition is kept in /var/lib/vfio-guests/win10/kept-${number}.xml${KEPT}\nwin10: defined.\n`
+          output: `<4>win10: libvirt had a different definition, from virt-manager or virsh for example. It is kept in /var/lib/vfio-guests/win10/kept-${number}.xml${KEPT}\nwin10: defined.\n`
         })
         expect(memoryOf('win10')).toBe(now)
         expect(recordOf(`win10/kept-${number}.xml`)?.trimEnd()).toBe(before)
@@ -106,14 +106,14 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       ])
     })
 
-    test('is what it is to be if the configuration says the same now', () => {
+    test('is not saved if the configuration has the same change', () => {
       serve(guest())
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       expect(serve(edited)).toEqual(wasDefined)
       expect(Object.keys(libvirt.records())).toEqual(['win10/applied.xml', 'win10/libvirt.xml'])
     })
 
-    test('so is one that libvirt had before the configuration did', () => {
+    test('is saved if libvirt had it before the configuration', () => {
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       const before = libvirt.virsh('dumpxml', 'win10')
       expect(serve(guest()).output).toContain(
@@ -122,7 +122,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
     })
 
-    test('is not lost where the disk is full', () => {
+    test('is not lost if the disk is full', () => {
       serve(guest())
       libvirt.virsh('define', libvirt.file('edited.xml', edited))
       const before = libvirt.virsh('dumpxml', 'win10')
@@ -137,7 +137,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(recordOf('win10/kept-1.xml')?.trimEnd()).toBe(before)
     })
 
-    test('keeps the password that was set there', () => {
+    test('is saved with its password', () => {
       const graphics = "<graphics type='vnc' passwd='geheim'/>"
       serve(guest())
       libvirt.virsh('define', libvirt.file('edited.xml', guest({ devices: graphics })))
@@ -146,7 +146,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     })
   })
 
-  test('a guest that runs is not touched, and changes at its next start', () => {
+  test('changes a running guest only at its next start', () => {
     serve(guest())
     libvirt.virsh('start', 'win10', '--paused')
     const id = libvirt.virsh('domid', 'win10')
@@ -158,7 +158,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([16, 32])
 
     expect(libvirt.serve({ removeOldGuests: true }).output).toBe(
-      '<4>win10: it is no longer in the configuration, but it is running. It stays until it is off and the system is switched or started again.\n'
+      '<4>win10: it is no longer in the configuration, but it is running. It is kept until the system is switched or booted while it is off.\n'
     )
     expect(libvirt.virsh('domid', 'win10')).toBe(id)
     expect(libvirt.virsh('list', '--all', '--persistent', '--name').trim()).toBe('win10')
@@ -168,7 +168,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(memoryOf('win10')).toBe(32)
   })
 
-  test('a guest that was taken out of libvirt while it ran is there again when it is off', () => {
+  test('restores a guest that was removed from libvirt while it was running', () => {
     const xml = libvirt.file('win10.xml', guest())
     const run = () => libvirt.serve({ defined: { win10: { xml, autostart: true } } })
     run()
@@ -182,7 +182,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect([guests(), run()]).toEqual([['win10'], { status: 0, output: '' }])
   })
 
-  test('a guest that somebody only started becomes that of the configuration', () => {
+  test('defines a guest that is running without a persistent definition', () => {
     libvirt.virsh('create', libvirt.file('created.xml', guest({ memory: 24 })), '--paused')
     expect(serve(guest()).output).toContain('kept in /var/lib/vfio-guests/win10/kept-1.xml')
     expect([memoryOf('win10'), memoryOf('win10', '--inactive')]).toEqual([24, 16])
@@ -190,28 +190,28 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(guests()).toEqual(['win10'])
   })
 
-  test('a guest whose state was saved goes on as it was', () => {
+  test('keeps the saved state of a guest', () => {
     serve(guest())
     libvirt.virsh('start', 'win10', '--paused')
     libvirt.virsh('managedsave', 'win10')
     expect(serve(guest({ memory: 32 }))).toEqual({
       status: 0,
       output:
-        'win10: defined.\n<4>win10: its saved state goes on as it was saved. "virsh managedsave-remove" gives that up.\n'
+        'win10: defined.\n<4>win10: it resumes from its saved state, without this definition. "virsh managedsave-remove" discards that state.\n'
     })
     expect(libvirt.serve({ removeOldGuests: true })).toEqual({
       status: 1,
       output:
-        '<3>win10: libvirt does not remove it: Refusing to undefine while domain managed save image exists\n'
+        '<3>win10: libvirt did not remove it: Refusing to undefine while domain managed save image exists\n'
     })
     expect(guests()).toEqual(['win10'])
   })
 
-  describe('a guest that left the configuration', () => {
+  describe('a guest that is no longer in the configuration', () => {
     const WARNING =
-      '<4>win10: it is no longer in the configuration, and libvirt keeps it. To have such guests removed, set virtualisation.vfio.removeOldGuests = true;.\n'
+      '<4>win10: it is no longer in the configuration, but libvirt keeps it. To remove such guests from libvirt, set: virtualisation.vfio.removeOldGuests = true;\n'
 
-    test('stays, and the journal says so each time', () => {
+    test('is kept, with a warning in each run', () => {
       serve(guest())
       for (let times = 0; times < 2; times++) {
         expect(libvirt.serve({})).toEqual({ status: 0, output: WARNING })
@@ -219,14 +219,14 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(guests()).toEqual(['win10'])
     })
 
-    test('goes where that is wanted, and its definition is kept', () => {
+    test('is removed with removeOldGuests, and its definition saved', () => {
       serve(guest())
       const before = libvirt.virsh('dumpxml', 'win10')
       libvirt.virsh('define', libvirt.file('other.xml', guest({ name: 'other' })))
       expect(libvirt.serve({ removeOldGuests: true })).toEqual({
         status: 0,
         output:
-          'win10: removed from libvirt, as it is no longer in the configuration. Its disks are left alone, and its definition is kept in /var/lib/vfio-guests/win10/kept-1.xml.\n'
+          'win10: removed from libvirt, because it is no longer in the configuration. Its disks are untouched, and its definition is kept in /var/lib/vfio-guests/win10/kept-1.xml.\n'
       })
       expect(libvirt.calls()).toContain('-q undefine --keep-nvram --keep-tpm --domain win10')
       expect(libvirt.calls().filter(it => it.includes('--remove-all-storage'))).toEqual([])
@@ -237,7 +237,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(serve(guest())).toEqual(wasDefined)
     })
 
-    test('leaves its NVRAM and its TPM', () => {
+    test('keeps its NVRAM and TPM', () => {
       const nvram = libvirt.ownFile('nvram/win10_VARS.fd', 'settings of its firmware\n')
       const tpm = `swtpm/${UUIDS.win10}/tpm2/tpm2-00.permall`
       libvirt.ownFile(tpm, 'keys\n')
@@ -247,7 +247,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       })
       expect(serve(withBoth)).toEqual(wasDefined)
       expect(libvirt.serve({ removeOldGuests: true }, { isOld: true }).output).toBe(
-        '<4>win10: it is no longer in the configuration. It stays, as this libvirt would delete its TPM.\n'
+        '<4>win10: it is no longer in the configuration. It is kept, because this libvirt would delete its TPM.\n'
       )
       expect(libvirt.serve({ removeOldGuests: true }).status).toBe(0)
       expect(guests()).toEqual([])
@@ -255,19 +255,19 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(libvirt.ownFile(tpm).exists).toBe(true)
     })
 
-    test('so it does under a new name', () => {
+    test('is reported if the configuration has it under a new name', () => {
       serve(guest())
       const renamed = guest({ name: 'windows', uuid: UUIDS.win10 })
       const defined = definedBy(renamed, 'windows')
       expect(libvirt.serve({ defined })).toEqual({
         status: 1,
-        output: `${WARNING}<3>windows: libvirt does not take its definition: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\nwindows: libvirt has its UUID for win10. If that is its old name, rename it while it is off: virsh domrename win10 windows; then: systemctl restart vfio-guests. Else give it a UUID of its own.\n`
+        output: `${WARNING}<3>windows: libvirt did not define it: Failed to define domain from ${defined.windows?.xml}: operation failed: domain 'win10' is already defined with uuid ${UUIDS.win10}\nwindows: libvirt's guest win10 has the same UUID. If that is its old name, rename it while it is off: virsh domrename win10 windows; then: systemctl restart vfio-guests. Otherwise give it another UUID.\n`
       })
       expect(libvirt.serve({ defined, removeOldGuests: true }).status).toBe(0)
       expect(guests()).toEqual(['windows'])
     })
 
-    test('renamed in libvirt as well, it is the same guest', () => {
+    test('is the same guest after it is renamed in libvirt, too', () => {
       serve(guest())
       const renamed = guest({ name: 'my windows', uuid: UUIDS.win10, memory: 32 })
       const defined = definedBy(renamed, 'my windows')
@@ -280,7 +280,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(Object.keys(libvirt.records()).filter(it => it.startsWith('win10'))).toEqual([])
     })
 
-    test('stays with its snapshots', () => {
+    test('is kept if it has snapshots', () => {
       serve(guest())
       const state = '<name>first</name><state>shutoff</state><creationTime>1</creationTime>'
       const snapshot = `<domainsnapshot>${state}${guest()}</domainsnapshot>`
@@ -289,24 +289,24 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(libvirt.serve({ removeOldGuests: true })).toEqual({
         status: 1,
         output:
-          "<3>win10: libvirt does not remove it: Failed to undefine domain 'win10': Requested operation is not valid: cannot delete inactive domain with 1 snapshots\n"
+          "<3>win10: libvirt did not remove it: Failed to undefine domain 'win10': Requested operation is not valid: cannot delete inactive domain with 1 snapshots\n"
       })
       expect(libvirt.virsh('snapshot-list', 'win10', '--name').trim()).toBe('first')
       libvirt.virsh('snapshot-delete', 'win10', 'first', '--metadata')
     })
 
-    test('stays where only its definition went', () => {
+    test('is kept if only its definition was removed', () => {
       serve(guest())
       expect(libvirt.serve({ undefined: ['win10'], removeOldGuests: true })).toEqual({
         status: 0,
         output:
-          'win10: its definition is no longer in the configuration. libvirt keeps what it has.\n'
+          'win10: its definition is no longer in the configuration. libvirt keeps the one it has.\n'
       })
       expect(guests()).toEqual(['win10'])
       expect(libvirt.records()).toEqual({})
     })
 
-    test('is not another one of the same name', () => {
+    test('is not confused with another guest of the same name', () => {
       serve(guest())
       libvirt.virsh('undefine', 'win10')
       const uuid = '00000000-0000-4000-8000-000000000002'
@@ -316,7 +316,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       expect(libvirt.records()).toEqual({})
     })
 
-    test('is forgotten if libvirt has it no more', () => {
+    test('is forgotten if libvirt does not have it', () => {
       serve(guest())
       libvirt.virsh('undefine', 'win10')
       expect(libvirt.serve({})).toEqual({ status: 0, output: '' })
@@ -324,7 +324,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     })
   })
 
-  describe('the guests for machines with a card, as QEMU without KVM can have them', () => {
+  describe('the guests of test/guests, adapted to QEMU without KVM', () => {
     const refused: Record<string, string> = {
       'evdev-input': 'UEFI requires ACPI on this architecture',
       nvme: 'Write filtering of PCI device configuration space is not supported by qemu',
@@ -336,7 +336,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
         .replace(/machine='pc-q35-[^']+'/, "machine='q35'")
         .replace(/<emulator>.*<\/emulator>/, '')
 
-    test.each(GUESTS)('%s', given => {
+    test.each(GUESTS)('defines %s', given => {
       const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(given)) ?? []
       const xml = forQEMU(xmlOf(guestNix(given)))
       libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
@@ -345,14 +345,14 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
       const complaint = refused[given]
       if (complaint !== undefined) {
         expect(output).toMatch(
-          new RegExp(`^<3>${name}: libvirt does not take its definition: .*: ${complaint}\n$`)
+          new RegExp(`^<3>${name}: libvirt did not define it: .*: ${complaint}\n$`)
         )
         expect([guests(), libvirt.records()]).toEqual([[], {}])
         return
       }
       expect(output).toBe(
         xml.includes("<source network='default'")
-          ? `${name}: defined.\n${name}: started the network "default", which it is in.\n`
+          ? `${name}: defined.\n${name}: started the network "default", which it uses.\n`
           : `${name}: defined.\n`
       )
       expect(guests()).toEqual([name])
@@ -361,7 +361,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     })
   })
 
-  test('a guest that libvirt does not take is told, and the others are defined', () => {
+  test('reports a guest that libvirt rejects, and defines the others', () => {
     const other = guest({ uuid: '00000000-0000-4000-8000-000000000002' })
     libvirt.virsh('define', libvirt.file('edited.xml', other))
     const name = "my son's"
@@ -374,20 +374,20 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(libvirt.serve({ defined })).toEqual({
       status: 1,
       output: [
-        `<3>broken: libvirt does not take its definition: Failed to define domain from ${broken}: (domain_definition):2: Premature end of data in tag domain line 1 (null) ^\n`,
-        `<3>win10: libvirt does not take its definition: Failed to define domain from ${defined.win10?.xml}: operation failed: domain 'win10' already exists with uuid 00000000-0000-4000-8000-000000000002\n`,
-        'win10: it stays as it was, with the UUID 00000000-0000-4000-8000-000000000002.\n',
+        `<3>broken: libvirt did not define it: Failed to define domain from ${broken}: (domain_definition):2: Premature end of data in tag domain line 1 (null) ^\n`,
+        `<3>win10: libvirt did not define it: Failed to define domain from ${defined.win10?.xml}: operation failed: domain 'win10' already exists with uuid 00000000-0000-4000-8000-000000000002\n`,
+        'win10: its definition is unchanged, with the UUID 00000000-0000-4000-8000-000000000002.\n',
         "my son's: defined.\n"
       ].join('')
     })
     expect(guests()).toEqual([name, 'win10'])
     expect(Object.keys(libvirt.records())).toEqual([`${name}/applied.xml`, `${name}/libvirt.xml`])
-    // Nothing of the other one is ours now.
+    // The guest that was defined elsewhere is not managed by the service.
     libvirt.serve({ removeOldGuests: true })
     expect(guests()).toEqual(['win10'])
   })
 
-  test('whether a guest starts with the host', () => {
+  test('sets and clears autostart', () => {
     const defined = definedBy(guest())
     const starting = () => libvirt.virsh('list', '--all', '--autostart', '--name').trim()
     const set = (autostart?: boolean) =>
@@ -403,7 +403,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect([set(false), starting()]).toEqual(['', ''])
   })
 
-  test("libvirt's own network is started where a guest is in it", () => {
+  test("starts libvirt's default network if a guest uses it", () => {
     const inNetwork = guest({
       devices:
         "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>"
@@ -411,7 +411,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
     expect(serve(inNetwork)).toEqual({
       status: 1,
       output:
-        'win10: defined.\n<3>win10: it is in the network "default", which libvirt does not have.\n'
+        'win10: defined.\n<3>win10: it uses the network "default", which libvirt does not have.\n'
     })
     libvirt.virsh('net-define', libvirt.file('network.xml', NETWORK))
     serve(guest())
@@ -419,7 +419,7 @@ describeWithLibvirt('vfio-guests.service', libvirt => {
 
     expect(serve(inNetwork)).toEqual({
       status: 0,
-      output: 'win10: defined.\nwin10: started the network "default", which it is in.\n'
+      output: 'win10: defined.\nwin10: started the network "default", which it uses.\n'
     })
     expect(libvirt.virsh('net-list', '--autostart', '--name').trim()).toBe('default')
     expect(serve(inNetwork)).toEqual({ status: 0, output: '' })

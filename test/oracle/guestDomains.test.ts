@@ -158,14 +158,14 @@ refuse() {
 }
 
 virt-xml-validate "$file" domain ||
-  refuse 'libvirt does not accept this domain. What it does not like stands above.'
+  refuse 'libvirt does not accept this domain, for the reasons above.'
 found=$(xmllint --xpath 'string(/domain/name)' "$file")
 [ "$found" = "$name" ] ||
-  refuse "its XML says <name>$found</name>. Both names have to be the same."
+  refuse "its XML has <name>$found</name>, but both names must be equal."
 [ -n "$(xmllint --xpath 'string(/domain/uuid)' "$file")" ] ||
-  refuse 'its XML has no <uuid>, and libvirt would take it for another guest each time. Add one: that of "virsh domuuid" if libvirt has this guest, else one that "uuidgen" makes.'
+  refuse 'its XML has no <uuid>, so libvirt would treat it as a new guest each time. Add the one that "virsh domuuid" prints if libvirt has this guest, otherwise a new one from "uuidgen".'
 [ "$(xmllint --xpath 'count(//@passwd[. != ""])' "$file")" = 0 ] ||
-  refuse 'its XML has a password, which everyone on this machine could read. Take it out.'
+  refuse 'its XML has a password, which every user of this machine could read. Remove it.'
 cp "$file" "$out"
 `)
     })
@@ -182,9 +182,9 @@ cp "$file" "$out"
       if (!own) throw new Error('no definition')
       const complaints: Record<string, string> = {
         'store-paths':
-          '\nvirtualisation.vfio.guests.shared: its XML has a password, which everyone on this machine could read. Take it out.\n',
+          '\nvirtualisation.vfio.guests.shared: its XML has a password, which every user of this machine could read. Remove it.\n',
         'two-gpus':
-          '\nvirtualisation.vfio.guests.two-gpus: its XML has no <uuid>, and libvirt would take it for another guest each time. Add one: that of "virsh domuuid" if libvirt has this guest, else one that "uuidgen" makes.\n'
+          '\nvirtualisation.vfio.guests.two-gpus: its XML has no <uuid>, so libvirt would treat it as a new guest each time. Add the one that "virsh domuuid" prints if libvirt has this guest, otherwise a new one from "uuidgen".\n'
       }
       const complaint = complaintOf(own, own.text ?? '')
       expect(complaint.replace('domain.xml validates\n', '')).toBe(complaints[name] ?? '')
@@ -194,12 +194,12 @@ cp "$file" "$out"
       const says = (xml: string) =>
         complaintOf(definition, xml).replace('domain.xml validates\n', '')
       expect(says(guest(`${uuid}\n  <vcpu>many</vcpu>`))).toMatch(
-        /validity error[\s\S]*\nvirtualisation.vfio.guests\.it's: libvirt does not accept this domain. What it does not like stands above.\n$/
+        /validity error[\s\S]*\nvirtualisation.vfio.guests\.it's: libvirt does not accept this domain, for the reasons above.\n$/
       )
       expect(says(guest(uuid, 'other'))).toBe(
-        "\nvirtualisation.vfio.guests.it's: its XML says <name>other</name>. Both names have to be the same.\n"
+        "\nvirtualisation.vfio.guests.it's: its XML has <name>other</name>, but both names must be equal.\n"
       )
-      expect(says(guest(''))).toContain(': its XML has no <uuid>, and libvirt would')
+      expect(says(guest(''))).toContain(': its XML has no <uuid>, so libvirt would')
       const graphics = "<devices><graphics type='vnc' passwd='a'/></devices>"
       expect(says(guest(uuid + graphics))).toContain(': its XML has a password, which')
       expect(says(guest(uuid + graphics.replace("'a'", "''")))).toBe('')
@@ -241,23 +241,23 @@ cp "$file" "$out"
       'autostart of a guest that is not there',
       'virtualisation.vfio = { enable = true; guests.win10.autostart = true; };',
       [
-        `${OPTION}.autostart is for a guest that stands in the configuration. Give the guest its
-\`domain' or \`xmlFile', or take \`autostart' out.
+        `${OPTION}.autostart needs a guest that the configuration defines. Set \`domain' or
+\`xmlFile', or remove \`autostart'.
 `
       ]
     )
     fails('another name inside', domain('name = "win11";'), [
-      `${OPTION}.domain has the name win11, and the two have to be the same: what is
-set here is for the guest that libvirt knows by this name. Rename one of them.
+      `${OPTION}.domain has the name win11, but both names must be equal, because
+these options apply to the guest with this name in libvirt. Rename one of them.
 `
     ])
     fails(
       'no UUID',
       'virtualisation.vfio = { enable = true; guests.win10.domain.name._text = "win10"; };',
       [
-        `${OPTION}.domain has no \`uuid', and libvirt would take it for another guest each time.
-Add it: the one that \`virsh domuuid' gives if libvirt has this guest, else one that
-\`uuidgen' makes.
+        `${OPTION}.domain has no \`uuid', so libvirt would treat it as a new guest each time.
+Add the one that \`virsh domuuid' prints if libvirt has this guest, otherwise a new one
+from \`uuidgen'.
 `
       ]
     )
@@ -267,7 +267,7 @@ Add it: the one that \`virsh domuuid' gives if libvirt has this guest, else one 
       const modules = [withNixos(''), ours, `{ ${domain('', name)} }`]
       const result = evalNix(configExpression(oracle, view, { modules }))
       expect(result.ok ? (result.value as string[]).map(it => it.split(': ')[1]) : result).toEqual([
-        "a guest of the configuration can't have this name. It must be more than digits,\nhave no slash, and not begin with a dot.\n"
+        "a guest of the configuration can't have this name. A name has no slash and no\ncontrol character, does not begin with a dot, and is not a number.\n"
       ])
     })
     refuses(
@@ -278,9 +278,9 @@ Add it: the one that \`virsh domuuid' gives if libvirt has this guest, else one 
     refuses('a domain that is no set', domain('').replace('{ uuid', '[ ]; x = { uuid'), 'vfio')
 
     const password = (found: string) => [
-      `${OPTION} has ${found}, and everyone on this machine can read
-what the system is built from. Take it out. A picture that is seen on this machine only
-needs none: let it listen on 127.0.0.1 or on a socket.
+      `${OPTION} has ${found}, and every user of this machine can
+read the Nix store. Remove it. A display for this machine only needs no password: let it
+listen on 127.0.0.1 or on a socket.
 `
     ]
     const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
@@ -345,9 +345,9 @@ needs none: let it listen on 127.0.0.1 or on a socket.
       ...withOneCard,
       services: guestService({ defined: { win10: { xml: inStore('win10.xml') } } }),
       warnings: [
-        `${OPTION}.domain has a network interface without \`mac'. libvirt makes one up each time
-it gets the guest, and the guest then takes it for a new card. Add the one that
-\`virsh domiflist' shows, such as mac.address = "52:54:00:12:34:56";.
+        `${OPTION}.domain has a network interface without \`mac'. libvirt generates a new
+address each time it defines the guest, which then finds a new network card. Add the address
+that \`virsh domiflist' shows, for example mac.address = "52:54:00:12:34:56";.
 `
       ]
     }

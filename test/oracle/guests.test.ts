@@ -65,7 +65,7 @@ esac
   refuses(
     'have processors in the words of the kernel',
     'virtualisation.vfio = { enable = true; guests.win10.hostCPUs = "0..3"; };',
-    "is not of type `null or list of processors, such as 0-3,8-11'"
+    "is not of type `null or list of CPUs, such as 0-3,8-11'"
   )
 
   describe('the hook, run by bash where systemctl only tells what it was asked', () => {

@@ -116,12 +116,12 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       `),
       [
         `virtualisation.libvirtd.qemu.verbatimConfig sets \`cgroup_device_acl' a second time, and
-libvirt reads only the first. Take it out of your own verbatimConfig and say the same with
-virtualisation.libvirtd.deviceACL.
+libvirt reads only the first. Remove it from your verbatimConfig and use
+virtualisation.libvirtd.deviceACL instead.
 `,
         `virtualisation.libvirtd.qemu.verbatimConfig sets \`clear_emulation_capabilities' a second time, and
-libvirt reads only the first. Take it out of your own verbatimConfig and say the same with
-virtualisation.libvirtd.clearEmulationCapabilities.
+libvirt reads only the first. Remove it from your verbatimConfig and use
+virtualisation.libvirtd.clearEmulationCapabilities instead.
 `
       ]
     )
@@ -245,20 +245,20 @@ virtualisation.libvirtd.clearEmulationCapabilities.
           'SUBSYSTEM=="kvmfr", KERNEL=="kvmfr0", OWNER="alice", GROUP="video", MODE="0600"',
         users: ['alice'],
         warnings: [
-          `virtualisation.kvmfr.devices: /dev/kvmfr0 is to belong to alice,
-who is not a system user; udev of systemd 258 and 259 would drop the rule. Leave
-\`permissions.user' out and add the name to virtualisation.vfio.users, which gives access
+          `virtualisation.kvmfr.devices: the owner of /dev/kvmfr0, alice,
+is not a system user, so udev of systemd 258 and 259 ignores the rule. Omit
+\`permissions.user' and add the name to virtualisation.vfio.users, which gives access
 through the group kvm.
 `
         ]
       }
     )
     const unavailable = `virtualisation.kvmfr: there is no working kvmfr for Linux 6.18.9. Choose an older
-kernel with boot.kernelPackages, or share the memory with
-virtualisation.sharedMemoryFiles.looking-glass instead, which needs no module.
+kernel with boot.kernelPackages, or use virtualisation.sharedMemoryFiles.looking-glass
+instead, which needs no module.
 `
-    const sizes = `virtualisation.kvmfr.devices: each device needs either \`size' or \`resolution', and
-not both.
+    const sizes = `virtualisation.kvmfr.devices: each device needs either \`size' or \`resolution', not
+both.
 `
     const one = kvmfr('{ size = 64; }')
     fails('needs a kernel for which it builds', one, [unavailable], 'kvmfr = "broken";')
@@ -268,7 +268,7 @@ not both.
       sizes
     ])
     fails('needs a device', kvmfr(''), [
-      `virtualisation.kvmfr is enabled without a device. Add one, for example
+      `virtualisation.kvmfr is enabled without devices. Add one, for example
 virtualisation.kvmfr.devices = [ { resolution = { width = 2560; height = 1440; }; } ];
 `
     ])

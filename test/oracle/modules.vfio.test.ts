@@ -36,7 +36,7 @@ describeWithOracle('virtualisation.vfio', oracle => {
         ...more(param),
         warnings: [
           `boot.kernelParams has ${param},
-and without the IOMMU no device can be given to a guest. Take it out.
+but no device can be passed to a guest without the IOMMU. Remove it.
 `
         ]
       })
@@ -50,7 +50,7 @@ and without the IOMMU no device can be given to a guest. Take it out.
         warnings: [
           `boot.kernelParams has both iommu=pt and ${param},
 which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
-latter, or take it out.
+latter, or remove it.
 `
         ]
       })
@@ -92,13 +92,13 @@ latter, or take it out.
         ...params('intel_iommu=on', 'iommu=pt'),
         warnings: [
           `virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
-on, name the devices in virtualisation.vfio.devices or virtualisation.vfio.addresses.
+on, set virtualisation.vfio.devices or virtualisation.vfio.addresses.
 `
         ]
       }
     )
     const twice = (...bindings: string[]) =>
-      `The IDs for vfio-pci are given more than once, and only the last would count:
+      `The IDs for vfio-pci are set more than once, and only the last setting takes effect:
   ${bindings.join('\n  ')}
 Move them all to virtualisation.vfio.devices.
 `
@@ -158,10 +158,10 @@ Move them all to virtualisation.vfio.devices.
         ...withOneCard,
         extraModprobeConfig: `${softdeps}\n  softdep  snd-hda-intel pre: snd-dummy`,
         warnings: [
-          `modprobe heeds one softdep line per module, and that of virtualisation.vfio comes first.
-Without effect:
+          `modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
+first. These lines have no effect:
   softdep snd-hda-intel pre: snd-dummy
-Take the driver out of virtualisation.vfio.competingDrivers and add vfio-pci to the
+Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to the
 \`pre:' of your line.
 `
         ]
@@ -172,8 +172,8 @@ Take the driver out of virtualisation.vfio.competingDrivers and add vfio-pci to 
       `virtualisation.vfio.bindAtBoot = false; ${withLine('softdep amdgpu pre: snd-dummy')}`,
       { ...notAtBoot, extraModprobeConfig: 'softdep amdgpu pre: snd-dummy' }
     )
-    const virqfd = `The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
-boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
+    const virqfd = `Linux 6.2 removed the kernel module vfio_virqfd. Remove it from boot.initrd.kernelModules,
+where it makes the build fail, and from boot.kernelModules.
 `
     adds('warns of vfio_virqfd in the initrd', 'boot.initrd.kernelModules = [ "vfio_virqfd" ];', {
       ...withOneCard,
@@ -260,8 +260,8 @@ install vfio-pci echo vfio-pci > ${dir}/0000:0a:00.0/driver_override || echo "vf
         ...scripted,
         extraModprobeConfig: `${scripted.extraModprobeConfig}\nsoftdep vfio-pci pre: vendor-reset`,
         warnings: [
-          `A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe pass over the
-rule that binds virtualisation.vfio.addresses. Take the line out, or set
+          `A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe ignore the rule
+that binds virtualisation.vfio.addresses. Remove the line, or set
 boot.initrd.systemd.enable = true;.
 `
         ]
@@ -271,7 +271,9 @@ boot.initrd.systemd.enable = true;.
     fails(
       'stop the rebuild if one is named twice',
       'virtualisation.vfio = { enable = true; addresses = [ "0000:0a:00.0" "0000:0A:00.0" ]; };',
-      ['virtualisation.vfio.addresses names 0000:0a:00.0\nmore than once. Keep one entry each.\n']
+      [
+        'virtualisation.vfio.addresses has 0000:0a:00.0\nmore than once. Keep one entry for each address.\n'
+      ]
     )
     produces(
       'warn if all devices with the ID are bound anyway',
@@ -284,8 +286,8 @@ boot.initrd.systemd.enable = true;.
       {
         ...notAtBoot,
         warnings: [
-          `virtualisation.vfio.devices has 10de:10f0, so every device with this ID goes to
-vfio-pci, not only the one at 0000:0a:00.1. Take the ID out of devices.
+          `virtualisation.vfio.devices has 10de:10f0, so every device with this ID is bound to
+vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
 `
         ]
       }
@@ -358,8 +360,8 @@ vfio-pci, not only the one at 0000:0a:00.1. Take the ID out of devices.
     adds('warns of the parameter of old guides', oldGuide, {
       ...more('video=efifb:off'),
       warnings: [
-        `The kernel parameter video=efifb:off does nothing since Linux 5.15. Take it out; if the
-guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
+        `The kernel parameter video=efifb:off has no effect since Linux 5.15. Remove it.
+If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; instead.
 `
       ]
     })
@@ -371,8 +373,8 @@ guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
       warnings: [
         `virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
 and an encrypted disk or pool may ask for its passphrase before that. Load the driver of
-your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
-"xe"); vfio-patch check names it.
+the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
+"xe"). vfio-patch check names the driver.
 `
       ]
     }
@@ -401,9 +403,9 @@ your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "
         `virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; blacklistNvidia = true; };
          services.xserver.videoDrivers = [ "modesetting" "${driver}" ];`,
         [
-          `virtualisation.vfio.blacklistNvidia would take the driver from your own screen:
+          `virtualisation.vfio.blacklistNvidia would block the driver of the host's screen:
 services.xserver.videoDrivers has ${driver}.
-Take out one of the two. The guest's card goes to vfio-pci without a blacklist too.
+Remove one of the two. vfio-pci gets the guest's card without a blacklist, too.
 `
         ]
       )
@@ -413,11 +415,11 @@ Take out one of the two. The guest's card goes to vfio-pci without a blacklist t
       ...notAtBoot,
       kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
       warnings: [
-        `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
-and does not give a card away later. Take it out, and write
+        `boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
+that a card can't be unbound later. Remove it, and set
 hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
 `,
-        `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
+        `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be unbound
 later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
 virtualisation.vfio.guests.<name>.prepare.
 `
@@ -432,8 +434,8 @@ virtualisation.vfio.guests.<name>.prepare.
         kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1', 'nvidia-drm.fbdev=0']
       }
     )
-    const drawsConsole = `hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, with which the driver of
-NVIDIA draws the console and does not give a card away later. Write
+    const drawsConsole = `hardware.nvidia.moduleParams.nvidia-drm.fbdev is on, which lets NVIDIA's driver draw the
+console, so that a card can't be unbound later. Set
 hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
 `
     for (const value of ['1', 'true', '"1"', '"Y"']) {
@@ -477,11 +479,11 @@ hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
         ...notAtBoot,
         kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
         warnings: [
-          `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
-and does not give a card away later. Add
+          `boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
+that a card can't be unbound later. Add
 boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.
 `,
-          `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be given away
+          `hardware.nvidia.nvidiaPersistenced keeps NVIDIA cards open, so that none can be unbound
 later. Turn it off, or stop nvidia-persistenced.service before the guest starts, in
 virtualisation.vfio.guests.<name>.prepare.
 `
@@ -517,8 +519,8 @@ virtualisation.vfio.guests.<name>.prepare.
         {
           ...onlyAddress(address),
           warnings: [
-            `hardware.nvidia.prime names ${busId}, which virtualisation.vfio.addresses gives to a guest.
-Take this bus ID and the other prime options out: your screen can't use the card.
+            `hardware.nvidia.prime has ${busId}, which virtualisation.vfio.addresses binds to vfio-pci.
+Remove this bus ID and the other prime options: the host can't use this card.
 `
           ]
         }
@@ -561,9 +563,9 @@ Take this bus ID and the other prime options out: your screen can't use the card
     adds('warns on other kernels', apply, {
       ...applied,
       warnings: [
-        `virtualisation.vfio.applyACSpatch does nothing on a kernel without the ACS override patch,
-which linux-6.18.9 is not known to carry. Choose one that does, for example
-boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+        `virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
+and linux-6.18.9 is not known to have it. Choose a kernel that does, for
+example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
 `
       ]
     })

@@ -271,8 +271,8 @@ esac
       bound(release, BASE, {
         ...byAddress(release, [['0000:01:00.0', '10de:1b80']]),
         warnings: [
-          `hardware.nvidia.prime names PCI:1:0:0, which virtualisation.vfio.addresses gives to a guest.
-Take this bus ID and the other prime options out: your screen can't use the card.
+          `hardware.nvidia.prime has PCI:1:0:0, which virtualisation.vfio.addresses binds to vfio-pci.
+Remove this bus ID and the other prime options: the host can't use this card.
 `
         ]
       })
@@ -284,10 +284,10 @@ Take this bus ID and the other prime options out: your screen can't use the card
     expected: release =>
       later(release, [...BASE, 'nvidia-drm.fbdev=1'], {
         warnings: [
-          `boot.kernelParams has nvidia-drm.fbdev=1, with which the driver of NVIDIA draws the console
-and does not give a card away later. ${
+          `boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
+that a card can't be unbound later. ${
             release.hasModuleParams
-              ? `Take it out, and write
+              ? `Remove it, and set
 hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.`
               : `Add
 boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.`
@@ -313,8 +313,8 @@ boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];.`
           release.stage1 === 'systemd'
             ? []
             : [
-                `A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe pass over the
-rule that binds virtualisation.vfio.addresses. Take the line out, or set
+                `A softdep line for vfio-pci in boot.extraModprobeConfig makes modprobe ignore the rule
+that binds virtualisation.vfio.addresses. Remove the line, or set
 boot.initrd.systemd.enable = true;.
 `
               ]
@@ -399,7 +399,7 @@ limit_host() {
 }
 
 isolate() {
-  # If the guest does not start after all, the host is not left with less.
+  # If the guest does not start, the host gets its CPUs back.
   trap 'if [ "$?" != 0 ]; then unite; fi' EXIT
   mkdir -p "$marks"
   echo "$1" > "$marks/$guest"
@@ -471,9 +471,9 @@ esac
         [...BASE, 'vfio-pci.ids=10de:1b80', 'pcie_acs_override=downstream,multifunction'],
         {
           warnings: [
-            `virtualisation.vfio.applyACSpatch does nothing on a kernel without the ACS override patch,
-which linux-${release.kernel} is not known to carry. Choose one that does, for example
-boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
+            `virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
+and linux-${release.kernel} is not known to have it. Choose a kernel that does, for
+example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
 `
           ]
         }
@@ -488,11 +488,11 @@ boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       bound(release, [...BASE, 'vfio-pci.ids=10de:1b80', 'amd_iommu=on', 'video=efifb:off'], {
         initrdKernelModules: initrd(release.sorts, 'vfio_virqfd'),
         warnings: [
-          `The kernel module vfio_virqfd no longer exists since Linux 6.2. Take it out of
-boot.initrd.kernelModules, where it makes the build fail, and of boot.kernelModules.
+          `Linux 6.2 removed the kernel module vfio_virqfd. Remove it from boot.initrd.kernelModules,
+where it makes the build fail, and from boot.kernelModules.
 `,
-          `The kernel parameter video=efifb:off does nothing since Linux 5.15. Take it out; if the
-guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
+          `The kernel parameter video=efifb:off has no effect since Linux 5.15. Remove it.
+If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; instead.
 `
         ]
       })
@@ -506,8 +506,8 @@ guest's card stays black, use virtualisation.vfio.disableEFIfb = true; instead.
         warnings: [
           `virtualisation.vfio.disableEFIfb leaves the screen dark until a graphics driver loads,
 and an encrypted disk or pool may ask for its passphrase before that. Load the driver of
-your own card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
-"xe"); vfio-patch check names it.
+the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915",
+"xe"). vfio-patch check names the driver.
 `
         ]
       })

@@ -1,4 +1,4 @@
-// Guests that QEMU can run without KVM, and the network that libvirt brings along.
+// Guests that QEMU can run without KVM, and libvirt's default network.
 
 export const UUIDS: Record<string, string> = {
   win10: 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21',
@@ -25,7 +25,7 @@ export function guest({
 `
 }
 
-/** That network; this one needs nothing of the host. */
+/** A network with that name that needs nothing from the host. */
 export const NETWORK = `<network>
   <name>default</name>
   <forward mode='bridge'/>
@@ -33,7 +33,7 @@ export const NETWORK = `<network>
 </network>
 `
 
-/** The memory of a guest in MiB, as virsh dumpxml says it. */
+/** The memory of a guest in MiB, from the output of virsh dumpxml. */
 export function memoryIn(dump: string): number {
   const [, kib] = /<memory unit='KiB'>(\d+)</.exec(dump) ?? []
   return Number(kib) / 1024

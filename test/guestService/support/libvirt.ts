@@ -1,5 +1,5 @@
-// A libvirt of our own with the driver for QEMU: its sockets, its guests and its logs lie in a folder
-// of the test, and it runs as somebody who has no guests.
+// A private libvirt with the QEMU driver. Its sockets, guests and logs are in a temporary folder, and it
+// runs as a user without guests.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import {
@@ -35,51 +35,50 @@ const NOBODY = 65534
 const missing = TOOLS.filter(it => pathOf(it) === '')
 if (missing.length > 0 && process.env.CI) throw new Error(`missing: ${missing.join(', ')}`)
 
-/** What a run of the service says and how it ends; -1 if it was killed. */
+/** Output and exit status of a run of the service; the status is -1 if it was killed. */
 export interface Run {
   status: number
   output: string
 }
 
-/** What is not as it should be while the service runs. */
-export interface Trouble {
-  /** The call of virsh that it is killed at; with `loses`, libvirt is gone then, and only virsh fails. */
+/** Faults to inject into a run of the service. */
+export interface InjectedFaults {
+  /** The call of virsh at which the service is killed; with `loses`, only virsh fails, as if libvirt exited. */
   kill?: { call: number; when: 'before' | 'after'; loses?: boolean }
-  /** virsh does not know --keep-tpm, as before 8.9. */
+  /** virsh lacks --keep-tpm, as before 8.9. */
   isOld?: boolean
-  /** Nothing but small files can be written. */
+  /** Only small files can be written, as on a full disk. */
   isFull?: boolean
-  /** `written` is wanted afterwards. */
+  /** Records what `written` returns. */
   isWatched?: boolean
 }
 
 export interface Libvirt {
   /** Runs the service. */
-  serve(wanted: Wanted, trouble?: Trouble): Run
+  serve(wanted: Wanted, faults?: InjectedFaults): Run
   /** The calls of virsh of the last run. */
   calls(): string[]
-  /** What the service had written at each of these calls, as one line that says whether it differs. */
+  /** A checksum of the service's files at each of these calls. */
   written(): string[]
-  /** What virsh says; several commands are separated by semicolons. Fails if virsh does. */
+  /** The output of virsh commands, separated by semicolons. Throws if virsh fails. */
   virsh(...words: string[]): string
-  /** Makes a file with a guest, and gives its path. */
+  /** Writes a file with the XML of a guest, and returns its path. */
   file(name: string, xml: string): string
-  /** A guest of the configuration in a file of its own. */
+  /** A guest of the configuration, with its XML in a file. */
   definedBy(xml: string, name?: string): Record<string, { xml: string }>
-  /** A file where libvirt has those of guests, with its text if it is to be made. */
+  /** A file in libvirt's folder for guests, which is written if `text` is given. */
   ownFile(path: string, text?: string): { path: string; exists: boolean }
-  /** The service's own files by their paths from its folder. */
+  /** The service's files by their relative paths. */
   records(): Record<string, string>
   setRecords(records: Record<string, string>): void
-  /** Takes everything away: guests, networks, records. */
+  /** Removes all guests, networks and records. */
   clear(): void
   stop(): Promise<void>
 }
 
 /**
- * A vitest `describe` with a libvirt of its own, where nothing is left of the test before. Without
- * the programs for that a single test takes its place, which reports as skipped, with the reason; where
- * CI must have them, that is an error.
+ * A vitest `describe` with a private libvirt, which is cleared after each test. If programs are missing,
+ * a single skipped test reports them; in CI, missing programs are an error.
  */
 export function describeWithLibvirt(title: string, body: (libvirt: Libvirt) => void): void {
   describe(title, () => {
@@ -101,9 +100,9 @@ export function describeWithLibvirt(title: string, body: (libvirt: Libvirt) => v
   })
 }
 
-/** Starts it and waits until it answers. */
+/** Starts libvirt and waits until it replies. */
 async function startLibvirt(): Promise<Libvirt> {
-  // In memory nothing waits for a disk.
+  // In memory, because writes to disk are slow.
   const memory = '/dev/shm'
   const top = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), 'vfio-guests-'))
   const at = (...names: string[]) => join(top, ...names)
@@ -121,7 +120,7 @@ async function startLibvirt(): Promise<Libvirt> {
   for (const name of ['bin', 'run', 'config', 'config/libvirt', 'cache', 'data', 'home', 'xml']) {
     folder(name)
   }
-  // Otherwise it starts another daemon for the output of guests, which would outlast it.
+  // Otherwise libvirt starts virtlogd, which would keep running.
   writeFileSync(at('config/libvirt/qemu.conf'), 'stdio_handler = "file"\n')
   writeFileSync(at('bin/virsh'), watchedVirsh(pathOf('virsh')))
   chmodSync(at('bin/virsh'), 0o755)
@@ -192,7 +191,7 @@ async function startLibvirt(): Promise<Libvirt> {
       ...namesOf(all).map(it => `undefine --managed-save --nvram ${it}`),
       ...namesOf(nets).flatMap(it => [`net-destroy ${it}`, `net-undefine ${it}`])
     ]
-    // What fails is that a network is not active.
+    // Only net-destroy of an inactive network may fail.
     if (commands.length > 0) virsh([...commands, 'list'].join('; '))
     setRecords({})
   }
@@ -202,7 +201,7 @@ async function startLibvirt(): Promise<Libvirt> {
     setRecords,
     serve(wanted, { kill, isOld, isFull, isWatched } = {}) {
       for (const it of ['calls', 'written']) rmSync(at(it), { force: true })
-      // Whoever writes more gets an error, as it is on a disk without room.
+      // Larger writes fail, as on a full disk.
       const limit = isFull ? "trap '' XFSZ; ulimit -f 1\n" : ''
       const script = `set -e\n${limit}${scriptOf(wanted)}`
       const words = ['setsid', '--fork', '--wait', 'bash', '-c', script]
@@ -279,7 +278,7 @@ function pathOf(tool: string): string {
   return found.stdout.trim()
 }
 
-/** virsh that keeps a list of what it was asked, and at one of them ends the whole run, or fails. */
+/** A wrapper of virsh that records its calls, and at one of them kills the run or fails. */
 function watchedVirsh(path: string): string {
   return `#!/bin/sh
 end() {

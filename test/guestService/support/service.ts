@@ -1,19 +1,19 @@
-// The shell of vfio-guests.service, as nixos/guestService.nix puts it together.
+// The script of vfio-guests.service, built as in nixos/guestService.nix.
 
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export interface Wanted {
-  /** The guests that the configuration defines: files with their XML, by name. */
+  /** Guests with a definition in the configuration, by name; `xml` is the path of a file. */
   defined?: Record<string, { xml: string; autostart?: boolean }>
-  /** Guests that it has, but not their definitions. */
+  /** Guests in the configuration without a definition. */
   undefined?: readonly string[]
   removeOldGuests?: boolean
 }
 
 const library = fileURLToPath(new URL('../../../nixos/_lib/defineGuests.nix', import.meta.url))
 
-/** The script that NixOS makes into the unit's, which a test in test/oracle compares. */
+/** The script of the unit. A test in test/oracle compares it with that of the module. */
 export function scriptOf({
   defined = {},
   undefined: others = [],
@@ -46,7 +46,7 @@ export function scriptOf({
   ].join('\n')
 }
 
-/** The text in defineGuests.nix, which is one string without anything computed. */
+/** The text of defineGuests.nix, which is a single string without interpolation. */
 function functions(): string {
   const [, inner = ''] = /^''\n([\s\S]*)''\n$/m.exec(readFileSync(library, 'utf8')) ?? []
   return inner.replace(/^ {2}/gm, '')
