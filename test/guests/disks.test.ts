@@ -1,4 +1,4 @@
-// Which disks of the host a domain names, in every way that it can.
+// The host's disks that a domain uses, in every form that can name them.
 
 import { expect, test } from 'vitest'
 import { type PassedDisk, passedDisks } from '../../src/guests/needs/disks.ts'
@@ -22,7 +22,7 @@ function nameOf({ name }: PassedDisk): string {
   }
 }
 
-/** What a domain with this inside names; what can only be read, and what is in a floppy drive, says so. */
+/** The disks in a domain with these elements, with ` read` if read-only and ` floppy` if in a floppy drive. */
 function disksIn(inner: string): string[] {
   const xmlns = "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
   const document = readXml(`<domain type='kvm' ${xmlns}><name>a</name>${inner}</domain>`)
@@ -53,11 +53,11 @@ test.each([
   ["type='block' device='cdrom'", "<source dev='/dev/sr0'/>", ['/dev/sr0 read']],
   ["type='block' device='floppy'", "<source dev='/dev/sda'/>", ['/dev/sda floppy']],
   ["type='block' device='lun' rawio='yes'", "<source dev='/dev/sda'/><readonly/>", ['/dev/sda']]
-])('a disk %s with %s', (attributes, inner, expected) => {
+])('finds the disk of <disk %s> with %s', (attributes, inner, expected) => {
   expect(disk(attributes, inner)).toEqual(expected)
 })
 
-test('the images behind an image, its copy, and where its data are', () => {
+test('finds backing images, data store and mirror of a disk', () => {
   expect(
     disk(
       "type='file'",
@@ -85,12 +85,12 @@ test.each([
   ["mode='subsystem' type='usb'", "<address bus='2' device='4'/>", ['usb 2/4']],
   ["mode='subsystem' type='usb'", "<address bus='2' port='1.3'/>", ['usb port 2-1.3']],
   ["mode='subsystem' type='pci'", "<address bus='0x04'/>", []]
-])('a hostdev %s with %s', (attributes, source, expected) => {
+])('finds the disk of <hostdev %s> with %s', (attributes, source, expected) => {
   const inner = `<hostdev ${attributes}><source>${source}</source></hostdev>`
   expect(disksIn(`<devices>${inner}</devices>`)).toEqual(expected)
 })
 
-test('folders, memory that lasts, and variables of the firmware', () => {
+test('finds shared folders, NVDIMM memory and firmware variables', () => {
   expect(
     disksIn(`<os><nvram type='block'><source dev='/dev/sde1'/></nvram></os><devices>
       <filesystem type='mount'><source dir='/'/><target dir='host'/></filesystem>
@@ -139,6 +139,6 @@ test.each([
   [['-device', 'usb-host,id=a'], []],
   [['-device', 'usb-tablet'], []],
   [['-m', '4096'], []]
-])('the arguments %j', (values, expected) => {
+])('finds the disks in the QEMU arguments %j', (values, expected) => {
   expect(args(...values)).toEqual(expected)
 })

@@ -1,4 +1,4 @@
-// Whole guests: what they are in Nix, and that nothing of them is lost.
+// Whole guests: converted to Nix and back without loss.
 
 import { describe, expect, test } from 'vitest'
 import { toNix } from '../../src/guests/convert.ts'
@@ -9,16 +9,16 @@ import { documentOf, xmlOf } from './support/text.ts'
 describe.each(GUESTS)('the guest %s', name => {
   const document = documentOf(guestXml(name))
 
-  test('is this in Nix', () => {
+  test('is converted to the expected Nix', () => {
     expect(toNix(document)).toEqual({ ok: true, value: guestNix(name) })
   })
 
-  test('comes back as it was', () => {
-    const back = documentOf(xmlOf(guestNix(name)))
-    expect(canonicalOf(back.root)).toBe(canonicalOf(document.root))
+  test('is unchanged after conversion to Nix and back', () => {
+    const restored = documentOf(xmlOf(guestNix(name)))
+    expect(canonicalOf(restored.root)).toBe(canonicalOf(document.root))
   })
 
-  test('is the same Nix values the second time', () => {
+  test('is converted to the same Nix values again', () => {
     const again = toNix(documentOf(xmlOf(guestNix(name))))
     expect(again.ok && xmlOf(again.value)).toBe(xmlOf(guestNix(name)))
   })

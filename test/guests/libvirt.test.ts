@@ -1,4 +1,4 @@
-// What libvirt itself says of the guests, before and after.
+// libvirt itself accepts the guests before and after each conversion.
 
 import { describe, expect } from 'vitest'
 import { guestName } from '../../src/guests/convert.ts'
@@ -17,12 +17,12 @@ const identities = {
 
 describe.each(GUESTS)('the guest %s', name => {
   const document = documentOf(guestXml(name))
-  const mended = renderXml(toValue(modernize(document.root, identities).root))
+  const modernized = renderXml(toValue(modernize(document.root, identities).root))
 
-  withLibvirt('is valid as XML, from Nix, and mended', () => {
+  withLibvirt('is valid as XML, from Nix, and modernized', () => {
     expect(invalidity(guestXml(name))).toBe('')
     expect(invalidity(xmlOf(guestNix(name)))).toBe('')
-    expect(mended.ok && invalidity(mended.value)).toBe('')
+    expect(modernized.ok && invalidity(modernized.value)).toBe('')
   })
 
   withLibvirt('is the same guest to libvirt', () => {
@@ -34,7 +34,7 @@ describe.each(GUESTS)('the guest %s', name => {
   })
 })
 
-/** A dump without the UUIDs and MAC addresses that libvirt made up, as the guest has none. */
+/** A dump without the UUIDs and MAC addresses that libvirt generated. */
 function withoutGenerated(dump: string, given: string): string {
   const identity = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}/g
   return dump.replace(identity, it => (given.includes(it) ? it : '…'))

@@ -1,4 +1,4 @@
-// Random trees that look like domains: there and back, by our rendering and by Nix's.
+// Random trees similar to domains, converted to Nix and rendered by vfio-patch and by Nix.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -65,23 +65,23 @@ const domains = fc
 
 const settings = { seed, numRuns: 400 }
 
-test('a domain says the same after there and back, and the Nix is the same', async () => {
+test('preserves any domain in a conversion to Nix and back', async () => {
   await fc.assert(
     fc.asyncProperty(domains, async xml => {
       await new Promise(setImmediate)
       const document = documentOf(xml)
       const nix = toNix(document)
       if (!nix.ok) throw new Error(shown(nix.error))
-      const back = documentOf(xmlOf(nix.value))
-      expect(canonicalOf(back.root)).toBe(canonicalOf(document.root))
-      const again = toNix(back)
+      const restored = documentOf(xmlOf(nix.value))
+      expect(canonicalOf(restored.root)).toBe(canonicalOf(document.root))
+      const again = toNix(restored)
       expect(again.ok && xmlOf(again.value)).toBe(xmlOf(nix.value))
     }),
     settings
   )
 })
 
-withNix('Nix renders it to the character', () => {
+withNix('renders the same text as Nix', () => {
   const all = fc.sample(domains, { ...settings, numRuns: 150 })
   const modules = all.map(xml => {
     const nix = toNix(documentOf(xml))
@@ -94,7 +94,7 @@ withNix('Nix renders it to the character', () => {
   expect(rendered).toEqual(modules.map(xmlOf))
 })
 
-test('any text is read or refused with a place', () => {
+test('reads any text or reports an error with a place', () => {
   const pieces = fc.constantFrom(
     ...[
       '<domain>',

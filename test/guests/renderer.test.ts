@@ -1,4 +1,4 @@
-// nixos/_lib: what renders the XML at build time, against our own rendering.
+// nixos/_lib renders the same XML at build time as vfio-patch.
 
 import { describe, expect, test } from 'vitest'
 import { domainTables } from '../../src/guests/tables.ts'
@@ -12,7 +12,7 @@ const {
   firstAttributes: FIRST_ATTRIBUTES
 } = domainTables()
 
-withNix('the tables are those that the conversion goes by', () => {
+withNix('reads the same tables as Nix', () => {
   expect(evaluated('tables')).toEqual({
     texts: Object.fromEntries(textChildren),
     orders: Object.fromEntries(childOrder),
@@ -20,13 +20,13 @@ withNix('the tables are those that the conversion goes by', () => {
   })
 })
 
-withNix.each(GUESTS)('the guest %s is rendered to the character', name => {
+withNix.each(GUESTS)('renders the guest %s to the same text', name => {
   const domains = `map (it: toXML it.domain)
     (builtins.attrValues (${guestNix(name)}).virtualisation.vfio.guests)`
   expect(evaluated(domains)).toEqual([xmlOf(guestNix(name))])
 })
 
-describe('what people write by hand', () => {
+describe('handwritten domains', () => {
   const domain = (inner: string) => `{ name = "x"; type = "kvm"; ${inner} }`
 
   withNix.each([
@@ -48,10 +48,12 @@ describe('what people write by hand', () => {
     expect(evaluated(`toXML ${domain(inner)}`)).toBe(xml)
   })
 
-  withNix('paths and packages stand for where they are; no disk is copied', () => {
-    const place = '{ type = "derivation"; outPath = "/nix/store/x"; }'
+  withNix('renders paths and packages as their path, without copying disks', () => {
+    const derivation = '{ type = "derivation"; outPath = "/nix/store/x"; }'
     expect(
-      evaluated(`toXML { devices.disk = [ { source.file = /var/lib/a.img; boot = ${place}; } ]; }`)
+      evaluated(
+        `toXML { devices.disk = [ { source.file = /var/lib/a.img; boot = ${derivation}; } ]; }`
+      )
     ).toBe(`<domain>
   <devices>
     <disk boot='/nix/store/x'>
@@ -93,12 +95,12 @@ describe('what people write by hand', () => {
       'os._children = [ 1 true ];',
       'domain.os._children[1]: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     ]
-  ])('refused: %s', (inner, expected) => {
+  ])('rejects %s', (inner, expected) => {
     expect(evaluated(`toXML { ${inner} }`)).toBe(expected)
   })
 })
 
-test('the tables are in a text of Nix that needs nothing else', () => {
+test('reads the tables without Nix', () => {
   expect(textChildren.get('devices')).toEqual(['emulator'])
   expect(childOrder.get('pm')).toEqual(['suspend-to-mem', 'suspend-to-disk'])
 })

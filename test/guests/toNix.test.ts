@@ -1,10 +1,10 @@
-// XML to Nix: how it is written where that is not obvious.
+// Conversion of XML to Nix: forms that are not obvious.
 
 import { expect, test } from 'vitest'
 import { toNix } from '../../src/guests/convert.ts'
 import { documentOf, shown, text } from './support/text.ts'
 
-/** What stands inside `virtualisation.vfio.guests.x.domain = { name = "x"; … };` */
+/** The bindings after `name` in `virtualisation.vfio.guests.x.domain = { name = "x"; … };` */
 function inNix(inner: string): string {
   const nix = toNix(documentOf(`<domain><name>x</name>${inner}</domain>`))
   if (!nix.ok) throw new Error(shown(nix.error))
@@ -28,23 +28,23 @@ test.each([
     "<memory unit='b'>1</memory>",
     'memory = { unit = "b"; _text = "1"; };'
   ],
-  ['a text that is not known as one', '<new>1</new>', 'new._text = "1";'],
-  ['nothing', '<features><acpi/></features>', 'features.acpi = { };'],
-  ['one of several', "<os><boot dev='hd'/></os>", 'os.boot = [ { dev = "hd"; } ];'],
+  ['a text that is not in the tables', '<new>1</new>', 'new._text = "1";'],
+  ['an empty element', '<features><acpi/></features>', 'features.acpi = { };'],
+  ['a single list item', "<os><boot dev='hd'/></os>", 'os.boot = [ { dev = "hd"; } ];'],
   [
-    'several that are not known as such',
+    'several children that are not in the tables',
     "<os><new a='1'/><new>2</new><new/></os>",
     'os.new = [\n  { a = "1"; }\n  "2"\n  { }\n];'
   ],
   [
-    'an attribute that is called like a child',
+    'an attribute with the name of a child',
     "<os firmware='efi'><firmware a='1'/></os>",
     'os = { _attrs.firmware = "efi"; firmware.a = "1"; };'
   ],
-  ['an attribute that is called like a text', "<os type='x'/>", 'os._attrs.type = "x";'],
-  ['an attribute with one of our names', "<os _text='x'/>", 'os._attrs._text = "x";'],
+  ['an attribute with the name of a text child', "<os type='x'/>", 'os._attrs.type = "x";'],
+  ['an attribute with a reserved name', "<os _text='x'/>", 'os._attrs._text = "x";'],
   [
-    'a child with one of our names',
+    'a child with a reserved name',
     '<os><_text>x</_text></os>',
     'os._children = [ { _text._text = "x"; } ];'
   ],
@@ -54,33 +54,37 @@ test.each([
     'os._children = [\n  "a"\n  { b = { }; }\n  " c"\n];'
   ],
   [
-    'metadata in an order of its own',
+    'unsorted metadata',
     '<metadata><b/><a/></metadata>',
     'metadata._children = [\n  { b = { }; }\n  { a = { }; }\n];'
   ],
-  ['metadata in order', '<metadata><a/><b/></metadata>', 'metadata = { a = { }; b = { }; };'],
-  ['blank text', '<title> </title>', 'title = " ";'],
+  ['sorted metadata', '<metadata><a/><b/></metadata>', 'metadata = { a = { }; b = { }; };'],
+  ['whitespace as text', '<title> </title>', 'title = " ";'],
   ['layout', '<os>\n  </os>', 'os = { };'],
-  ['layout in a text', '<title>\n</title>', 'title = "\\n";'],
+  ['a line break in a text child', '<title>\n</title>', 'title = "\\n";'],
   ['quotes', '<title>a "b"</title>', "title = ''a \"b\"'';"],
-  ['what Nix would compute', "<title>${a} \\n ''</title>", 'title = "\\${a} \\\\n \'\'";'],
+  ['characters that Nix interprets', "<title>${a} \\n ''</title>", 'title = "\\${a} \\\\n \'\'";'],
   ['names that need quotes', "<new.1 in='1'/>", '"new.1"."in" = "1";'],
   [
     'lines',
     '<description>one\n  two\n\nthree\n</description>',
     "description = ''\n  one\n    two\n\n  three\n'';"
   ],
-  ['lines that Nix would shift', '<title> one\n two</title>', 'title = " one\\n two";'],
+  [
+    'lines whose indentation Nix would strip',
+    '<title> one\n two</title>',
+    'title = " one\\n two";'
+  ],
   [
     'comments',
     '<os><!-- first\n     second --><boot/><!--third--></os>',
     'os = {\n  boot = [\n    # first\n    # second\n    { }\n  ];\n  # third\n};'
   ]
-])('%s', (_, xml, nix) => {
+])('converts %s', (_, xml, nix) => {
   expect(inNix(xml)).toBe(nix)
 })
 
-test('comments around the domain stand above, but not the one of libvirt', () => {
+test('moves comments around the domain to the top, except for the notice of libvirt', () => {
   const given = text`
     <!--
     WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE
@@ -107,14 +111,14 @@ test('comments around the domain stand above, but not the one of libvirt', () =>
   })
 })
 
-test('a domain without a name is a guest', () => {
+test('names a domain without a name "guest"', () => {
   expect(toNix(documentOf('<domain/>'))).toEqual({
     ok: true,
     value: '{\n  virtualisation.vfio.guests.guest.domain = { };\n}\n'
   })
 })
 
-test('as deep as libvirt reads', () => {
+test('converts domains as deep as libvirt reads them', () => {
   const deep = `<domain>${'<a b="&quot;\\">'.repeat(254)}${'</a>'.repeat(254)}</domain>`
   expect(toNix(documentOf(deep)).ok).toBe(true)
 })

@@ -1,4 +1,4 @@
-// Nix to XML: what people write by hand, and what is refused.
+// Conversion of Nix to XML: handwritten modules, and errors.
 
 import { expect, test } from 'vitest'
 import { text, xmlOf } from './support/text.ts'
@@ -6,7 +6,7 @@ import { text, xmlOf } from './support/text.ts'
 const inDomain = (inner: string) =>
   `{\n  virtualisation.vfio.guests.x.domain = {\n    ${inner}\n  };\n}\n`
 
-test('a module as people write it', () => {
+test('converts a handwritten module', () => {
   const given = text`
     # My guest.
     { pkgs, ... }:
@@ -66,11 +66,11 @@ test.each([
   ['in pieces', '{ virtualisation = { vfio.guests = { x.domain = { name = "x"; }; }; }; }'],
   ['a function of a set', '{ ... }: { virtualisation.vfio.guests.x = { domain.name = ("x"); }; }'],
   ['rec', 'rec { virtualisation.vfio.guests."x".domain = rec { name = "x"; }; }']
-])('a module: %s', (_, given) => {
+])('converts a module: %s', (_, given) => {
   expect(xmlOf(given)).toBe('<domain>\n  <name>x</name>\n</domain>\n')
 })
 
-test('a domain alone', () => {
+test('converts a domain without a module', () => {
   expect(xmlOf('{ name = "x"; type = "kvm"; }')).toBe(
     "<domain type='kvm'>\n  <name>x</name>\n</domain>\n"
   )
@@ -153,7 +153,7 @@ hint: keep one of them; _children takes text and elements`
 3 |     os._children = [ { a = { }; b = { }; } ];
                          ^^^^^^^^^^^^^^^^^^^^^`
   ]
-])('refused: %s', (inner, expected) => {
+])('rejects %s', (inner, expected) => {
   expect(xmlOf(inDomain(inner))).toBe(expected)
 })
 
@@ -182,6 +182,6 @@ hint: define each guest in its own file`
 1 | { virtualisation.vfio.guests.x.domain = "win10.xml"; }
                                             ^^^^^^^^^^^`
   ]
-])('refused: %s', (given, expected) => {
+])('rejects %s', (given, expected) => {
   expect(xmlOf(given)).toBe(expected)
 })

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 
 const folder = fileURLToPath(new URL('../guests/', import.meta.url))
 
-/** The names of the guests that are there as XML. */
+/** The names of the guests in test/guests/guests. */
 export const GUESTS: readonly string[] = readdirSync(folder)
   .filter(it => it.endsWith('.xml'))
   .map(it => it.replace(/\.xml$/, ''))
@@ -13,7 +13,7 @@ export function guestXml(name: string): string {
   return readFileSync(`${folder}${name}.xml`, 'utf8')
 }
 
-/** What is expected of it as Nix. */
+/** The expected Nix of a guest. */
 export function guestNix(name: string): string {
   return readFileSync(`${folder}${name}.nix`, 'utf8')
 }

@@ -9,13 +9,13 @@ const TOOLS = ['virsh', 'virt-xml-validate', 'xmllint']
 const missing = TOOLS.filter(it => spawnSync('sh', ['-c', `command -v ${it}`]).status !== 0)
 if (missing.length > 0 && process.env.CI) throw new Error(`missing: ${missing.join(', ')}`)
 if (missing.length > 0) {
-  console.warn(`libvirt is not asked about the guests (missing: ${missing.join(', ')})`)
+  console.warn(`the guests are not checked with libvirt (missing: ${missing.join(', ')})`)
 }
 
-/** A test where libvirt's tools are there; else it is left out, which is announced. */
+/** A test that needs libvirt's tools. Without them it is skipped, with a warning. */
 export const withLibvirt = missing.length === 0 ? test : test.skip
 
-/** What libvirt's schema says of a domain; empty where it is valid. */
+/** The errors of a domain in libvirt's schema; empty if it is valid. */
 export function invalidity(xml: string): string {
   return inFile(xml, file => {
     const { status, stderr } = spawnSync('virt-xml-validate', [file, 'domain'], {
@@ -25,7 +25,7 @@ export function invalidity(xml: string): string {
   })
 }
 
-/** What libvirt's test driver makes of a domain; undefined where it does not take it. */
+/** The domain as libvirt's test driver dumps it; undefined if the driver rejects it. */
 export function defined(xml: string, name: string): string | undefined {
   return inFile(xml, file => {
     const commands = `define ${file}; dumpxml "${name}"`

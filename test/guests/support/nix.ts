@@ -8,7 +8,7 @@ const library = fileURLToPath(new URL('../../../nixos/_lib/', import.meta.url))
 /** A test where Nix is there; else it is left out, which is announced. */
 export const withNix = areAvailable('the rendering of guests', 'nix-instantiate') ? test : test.skip
 
-/** What Nix makes of an expression, in which `toXML` and `tables` are those of `nixos/_lib`; or its error. */
+/** The value of an expression that may use `toXML` and `tables` of `nixos/_lib`, or the error of Nix. */
 export function evaluated(expression: string): unknown {
   const input = `let
     toXML = import ${library}domain.nix;

@@ -4,7 +4,7 @@ import { readDomain } from '../../../src/guests/xml/readXml.ts'
 import type { XmlDocument } from '../../../src/guests/xml/tree.ts'
 import { parseDocument } from '../../../src/nix/index.ts'
 
-/** An error as it is shown: place, code, message, the line with carets, and the hint. */
+/** An error as text: place, code, message, excerpt and hint. */
 export function shown(error: DomainError): string {
   const { code, message, hint, at } = error
   const place = at === undefined ? '' : `${at.line}:${at.column}: `
@@ -15,27 +15,27 @@ export function shown(error: DomainError): string {
   return lines.join('\n')
 }
 
-/** The error that refuses a text, or bytes. */
+/** The error of a file with this content. */
 export function refusal(given: string | Uint8Array): string {
   const domain = readDomain(Buffer.from(given))
-  if (domain.ok) throw new Error('not refused')
+  if (domain.ok) throw new Error('no error')
   return shown(domain.error)
 }
 
-/** The document that a text is. */
+/** The parsed document. */
 export function documentOf(text: string): XmlDocument {
   const domain = readDomain(Buffer.from(text))
   if (!domain.ok) throw new Error(shown(domain.error))
   return domain.value.document
 }
 
-/** The XML of a Nix file, or the error that refuses it. */
+/** The XML of a Nix file, or its error. */
 export function xmlOf(nix: string): string {
   const xml = toXml(parseDocument(nix))
   return xml.ok ? xml.value : shown(xml.error)
 }
 
-/** A text without the indentation that all its lines share and its first line, if that is blank. */
+/** A text without its common indentation, and without its first line if that is empty. */
 export function text(strings: TemplateStringsArray, ...values: string[]): string {
   const raw = String.raw({ raw: strings.raw }, ...values)
     .replace(/^\n/, '')

@@ -1,4 +1,4 @@
-// What is put right in guests from other systems and times, and why.
+// Changes to guests from other distributions and older releases, and why.
 
 import { describe, expect, test } from 'vitest'
 import { warningsOn } from '../../src/guests/convert.ts'
@@ -17,19 +17,19 @@ function identities() {
   }
 }
 
-/** Each change on two or three lines, then what is only told. */
-function mended(xml: string): string[] {
+/** Each change on a line, then each warning. */
+function modernized(xml: string): string[] {
   const { root } = documentOf(xml)
   const { changes, warnings } = modernize(root, identities())
   return [
     ...changes.map(it => `${it.code} ${it.path}: ${it.before} -> ${it.after}`),
-    ...warnings.map(it => `note ${it.code} ${it.path}: ${it.what}`)
+    ...warnings.map(it => `warning ${it.code} ${it.path}: ${it.what}`)
   ]
 }
 
 const UUID = '<uuid>1</uuid>'
 
-test('the guest of the example', () => {
+test('modernizes the example guest', () => {
   const { root } = documentOf(guestXml('seed-win10'))
   expect(modernize(root, identities()).changes.map(({ start, ...it }) => it)).toEqual([
     {
@@ -66,7 +66,7 @@ test('the guest of the example', () => {
   ])
 })
 
-test('is what it was but for the changes', () => {
+test('keeps everything else unchanged', () => {
   const { root } = documentOf(guestXml('evdev-arguments'))
   const xml = renderXml(toValue(modernize(root, identities()).root))
   expect(xml).toEqual({
@@ -113,7 +113,7 @@ test('is what it was but for the changes', () => {
   })
 })
 
-test.each(GUESTS)('twice is once: %s', name => {
+test.each(GUESTS)('is idempotent: %s', name => {
   const { root } = documentOf(guestXml(name))
   const before = canonicalOf(root)
   const once = modernize(root, identities())
@@ -121,7 +121,7 @@ test.each(GUESTS)('twice is once: %s', name => {
   expect(modernize(once.root, identities()).changes).toEqual([])
 })
 
-test('a guest of today is left alone', () => {
+test('keeps an up-to-date guest unchanged', () => {
   const { root } = documentOf(guestXml('evdev-input'))
   expect(modernize(root, identities())).toEqual({ root, changes: [], warnings: [] })
 })
@@ -132,16 +132,16 @@ test.each([
   ['/usr/libexec/qemu-kvm', 'qemu-system-x86_64'],
   ['/run/current-system/sw/bin/qemu-system-aarch64', 'qemu-system-aarch64'],
   ['/nix/store/1hmyz8ax1xlrzvwlvhzvdyl4ndg71f9w-qemu-9.1.2/bin/qemu-kvm', 'qemu-system-x86_64']
-])('emulator: %s', (path, name) => {
+])('replaces the emulator %s', (path, name) => {
   const given = `<domain>${UUID}<devices><emulator>${path}</emulator></devices></domain>`
-  expect(mended(given)).toEqual([
+  expect(modernized(given)).toEqual([
     `EMULATOR devices/emulator: ${path} -> /run/libvirt/nix-emulators/${name}`
   ])
 })
 
-test('an emulator of the own is left', () => {
+test('keeps a custom emulator', () => {
   const given = `<domain>${UUID}<devices><emulator>/opt/qemu/bin/qemu-system-x86_64</emulator></devices></domain>`
-  expect(mended(given)).toEqual([])
+  expect(modernized(given)).toEqual([])
 })
 
 test.each([
@@ -152,16 +152,16 @@ test.each([
   ['pc-q35-rhel8.6.0', 'q35'],
   ['pc-i440fx-focal', 'pc'],
   ['pc-q35-jammy-hpb', 'q35']
-])('machine: %s', (machine, after) => {
+])('replaces the machine type %s', (machine, after) => {
   const given = `<domain>${UUID}<os><type machine='${machine}'>hvm</type></os></domain>`
-  expect(mended(given)).toEqual([`MACHINE os/type: ${machine} -> ${after}`])
+  expect(modernized(given)).toEqual([`MACHINE os/type: ${machine} -> ${after}`])
 })
 
 test.each(['pc-q35-5.0', 'pc-q35-10.1', 'q35', 'pc', 'virt-4.1', 'microvm'])(
-  'machine: %s stays',
+  'keeps the machine type %s',
   machine => {
     const given = `<domain>${UUID}<os><type machine='${machine}'>hvm</type></os></domain>`
-    expect(mended(given)).toEqual([])
+    expect(modernized(given)).toEqual([])
   }
 )
 
@@ -174,34 +174,38 @@ test.each([
   ['/nix/store/1hmyz8ax1xlrzvwlvhzvdyl4ndg71f9w-OVMF-202411-fd/FV/OVMF_CODE.fd', ''],
   ['/run/libvirt/nix-ovmf/OVMF_CODE.fd', ''],
   ['/usr/share/OVMF/OVMF_CODE.secboot.fd', " with <loader secure='yes'/>"]
-])('firmware: %s', (path, more) => {
+])('replaces the firmware %s', (path, more) => {
   const secure = more === '' ? '' : " secure='yes'"
   const given = `<domain>${UUID}<os><loader type='pflash' readonly='yes'${secure}>${path}</loader></os></domain>`
-  expect(mended(given)).toEqual([`FIRMWARE os/loader: ${path} -> <os firmware='efi'>${more}`])
+  expect(modernized(given)).toEqual([`FIRMWARE os/loader: ${path} -> <os firmware='efi'>${more}`])
 })
 
 test.each([
-  ['NixOS has it', "<loader type='pflash'>/run/libvirt/nix-ovmf/edk2-x86_64-code.fd</loader>", []],
-  ['the own', "<loader type='pflash'>/opt/OVMF_CODE.fd</loader>", []],
+  [
+    'that NixOS has',
+    "<loader type='pflash'>/run/libvirt/nix-ovmf/edk2-x86_64-code.fd</loader>",
+    []
+  ],
+  ['that is custom', "<loader type='pflash'>/opt/OVMF_CODE.fd</loader>", []],
   [
     'in another format',
     "<loader type='pflash' format='qcow2'>/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2</loader>",
     [
-      "note FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection removes it; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> by <os firmware='efi'>"
+      "warning FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection removes it; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> by <os firmware='efi'>"
     ]
   ],
   [
     'of another processor',
     "<loader type='pflash'>/usr/share/qemu/edk2-aarch64-code.fd</loader>",
     [
-      'note FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd does not exist on NixOS, or garbage collection removes it; choose one from /run/libvirt/nix-ovmf'
+      'warning FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd does not exist on NixOS, or garbage collection removes it; choose one from /run/libvirt/nix-ovmf'
     ]
   ]
-])('firmware that stays: %s', (_, loader, expected) => {
-  expect(mended(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual(expected)
+])('keeps firmware %s', (_, loader, expected) => {
+  expect(modernized(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual(expected)
 })
 
-// As virt-manager makes a guest for Windows 11 on a distribution that has such firmware.
+// As virt-manager creates a Windows 11 guest on a distribution that has firmware with keys.
 const SECURE = (loader: string) => `
   <os firmware='efi'>
     <type machine='q35'>hvm</type>
@@ -213,11 +217,11 @@ const SECURE = (loader: string) => `
     <nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'>/var/lib/libvirt/qemu/nvram/a_VARS.fd</nvram>
   </os>`
 
-test('firmware with keys for secure boot', () => {
+test('turns off enrolled Secure Boot keys', () => {
   const loader =
     "<loader readonly='yes' secure='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.ms.fd</loader>"
   const given = `<domain>${UUID}${SECURE(loader)}</domain>`
-  expect(mended(given)).toEqual([
+  expect(modernized(given)).toEqual([
     "FIRMWARE os/loader: /usr/share/OVMF/OVMF_CODE_4M.ms.fd -> <os firmware='efi'> with <loader secure='yes'/>",
     "FIRMWARE os/nvram: template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd' -> null",
     "FIRMWARE os/firmware/feature: enrolled-keys enabled='yes' -> enrolled-keys enabled='no'"
@@ -233,19 +237,19 @@ test('firmware with keys for secure boot', () => {
 
 test.each([
   [
-    'the guest is from NixOS',
+    'from NixOS',
     "<loader type='pflash'>/nix/store/a-qemu/share/qemu/edk2-x86_64-secure-code.fd</loader>"
   ],
-  ['the firmware is found already', "<loader secure='yes'/>"]
-])('keys for secure boot are left where %s', (_, loader) => {
+  ['that libvirt already selects', "<loader secure='yes'/>"]
+])('keeps Secure Boot keys of firmware %s', (_, loader) => {
   const given = `<domain>${UUID}${SECURE(loader)}</domain>`
-  expect(mended(given).filter(it => it.includes('enrolled-keys'))).toEqual([])
+  expect(modernized(given).filter(it => it.includes('enrolled-keys'))).toEqual([])
 })
 
-test('firmware without variables stays so', () => {
+test('keeps firmware stateless', () => {
   const loader =
     "<loader readonly='yes' type='pflash' stateless='yes'>/usr/share/edk2/ovmf/OVMF.amdsev.fd</loader>"
-  expect(mended(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual([
+  expect(modernized(`<domain>${UUID}<os>${loader}</os></domain>`)).toEqual([
     "FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF.amdsev.fd -> <os firmware='efi'> with <loader stateless='yes'/>"
   ])
 })
@@ -259,7 +263,7 @@ test.each([
     'evdev with a property that libvirt does not know',
     ['-object', 'input-linux,id=a,evdev=/dev/input/event1,x-new=on'],
     [
-      "note ARGUMENT qemu:commandline: kept input-linux,id=a,evdev=/dev/input/event1,x-new=on, which <input type='evdev'> can't express"
+      "warning ARGUMENT qemu:commandline: kept input-linux,id=a,evdev=/dev/input/event1,x-new=on, which <input type='evdev'> can't express"
     ]
   ],
   [
@@ -268,7 +272,7 @@ test.each([
       ...['-device', 'ivshmem-plain,memdev=a'],
       ...['-object', 'memory-backend-file,id=a,mem-path=/tmp/a,size=1M,share=on']
     ],
-    ["note ARGUMENT qemu:commandline: kept ivshmem-plain,memdev=a, which <shmem> can't express"]
+    ["warning ARGUMENT qemu:commandline: kept ivshmem-plain,memdev=a, which <shmem> can't express"]
   ],
   [
     'kvmfr',
@@ -281,15 +285,15 @@ test.each([
     ],
     []
   ],
-  ['others', ['-device', 'vfio-pci,host=01:00.0', '-cpu', 'host'], []]
-])('arguments that stay: %s', (_, values, expected) => {
+  ['other ones', ['-device', 'vfio-pci,host=01:00.0', '-cpu', 'host'], []]
+])('keeps QEMU arguments: %s', (_, values, expected) => {
   const given = withArguments(...values)
-  expect(mended(given)).toEqual(expected)
+  expect(modernized(given)).toEqual(expected)
   const { root } = documentOf(given)
   expect(canonicalOf(modernize(root, identities()).root)).toBe(canonicalOf(root))
 })
 
-test('the last argument takes the command line and its prefix with it', () => {
+test('removes an empty command line and the unused namespace prefix', () => {
   const given = withArguments('-object', 'input-linux,id=a,evdev=/dev/input/event1')
   const { root } = documentOf(given)
   const expected = documentOf(
@@ -298,9 +302,9 @@ test('the last argument takes the command line and its prefix with it', () => {
   expect(canonicalOf(modernize(root, identities()).root)).toBe(canonicalOf(expected.root))
 })
 
-test('missing identities', () => {
+test('adds a missing UUID and MAC address', () => {
   expect(
-    mended(
+    modernized(
       '<domain><name>x</name><devices><interface/><interface><mac address="a"/></interface></devices></domain>'
     )
   ).toEqual([
@@ -316,15 +320,15 @@ describe('a virtual function', () => {
   const known = new Set(['0000:00:02.1', '0000:00:02.2'])
   const changed = (inner: string, virtual?: ReadonlySet<string>) => {
     const { root } = documentOf(`<domain>${UUID}<devices>${inner}</devices></domain>`)
-    const mended = modernize(root, identities(), virtual)
-    const again = modernize(mended.root, identities(), virtual)
+    const modern = modernize(root, identities(), virtual)
+    const again = modernize(modern.root, identities(), virtual)
     expect(again.changes).toEqual([])
-    expect(canonicalOf(again.root)).toBe(canonicalOf(mended.root))
-    return mended.changes.map(it => `${it.path}: ${it.before} -> ${it.after}`)
+    expect(canonicalOf(again.root)).toBe(canonicalOf(modern.root))
+    return modern.changes.map(it => `${it.path}: ${it.before} -> ${it.after}`)
   }
   const adds = (name: string) => [`devices/${name}: null -> managed='yes'`]
 
-  test('is managed by libvirt, as nothing else prepares it', () => {
+  test('becomes managed', () => {
     expect(changed(hostdev(1), known)).toEqual(adds('hostdev'))
     expect(changed(hostdev(2), known)).toEqual(adds('hostdev'))
     const { root } = documentOf(`<domain>${UUID}<devices>${hostdev(1)}</devices></domain>`)
@@ -333,12 +337,12 @@ describe('a virtual function', () => {
     )
   })
 
-  test('that says whether it is managed stays as it is', () => {
+  test('keeps an explicit managed attribute', () => {
     expect(changed(hostdev(1, " managed='no'"), known)).toEqual([])
     expect(changed(hostdev(1, " managed='yes'"), known)).toEqual([])
   })
 
-  test('of an NVMe disk is so by its source', () => {
+  test('of an NVMe disk becomes managed in its source', () => {
     const disk = (managed: string) =>
       `<disk type='nvme'><source type='pci' namespace='1'${managed}>${address(1)}</source></disk>`
     const { root } = documentOf(`<domain>${UUID}<devices>${disk('')}</devices></domain>`)
@@ -348,21 +352,21 @@ describe('a virtual function', () => {
     expect(canonicalOf(modernize(root, identities(), known).root)).toBe(canonicalOf(expected.root))
   })
 
-  test('of a network is one on any machine, as libvirt takes nothing else there', () => {
+  test('of a network card becomes managed on any machine', () => {
     const card = (managed: string) =>
       `<interface type='hostdev'${managed}><mac address='a'/><source>${address(5)}</source></interface>`
     expect(changed(card(''))).toEqual(adds('interface'))
     expect(changed(card(" managed='no'"))).toEqual([])
   })
 
-  test('is not what another device is', () => {
+  test('is not confused with another device', () => {
     expect(changed(hostdev(0), known)).toEqual([])
     expect(changed(hostdev(1))).toEqual([])
     expect(changed("<hostdev type='usb'><source><vendor id='1'/></source></hostdev>")).toEqual([])
   })
 })
 
-test('paths into the store', () => {
+test('warns about paths into the store', () => {
   const { root } = documentOf(guestXml('store-paths'))
   expect(modernize(root, identities()).warnings.map(({ start, ...it }) => it)).toEqual([
     {
@@ -373,20 +377,21 @@ test('paths into the store', () => {
   ])
 })
 
-test('passwords and running guests are told', () => {
+test('warns about passwords and XML of a running guest', () => {
   const secret = withArguments('-object', 'secret,id=s,data=abc', '-spice', 'port=1,password=x')
-  const told = (xml: string) => warningsOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
-  expect(told(secret)).toEqual([
+  const warned = (xml: string) =>
+    warningsOn(documentOf(xml).root).map(it => `${it.code} ${it.path}`)
+  expect(warned(secret)).toEqual([
     'PASSWORD qemu:commandline/qemu:arg',
     'PASSWORD qemu:commandline/qemu:arg'
   ])
-  expect(told(guestXml('store-paths'))).toEqual(['PASSWORD devices/graphics'])
+  expect(warned(guestXml('store-paths'))).toEqual(['PASSWORD devices/graphics'])
   const cookie = "<cookies><cookie name='session'>abc</cookie></cookies>"
   const disk = `<disk type='network'><source protocol='https'>${cookie}</source></disk>`
   const open = "<graphics type='vnc' passwd=''/>"
-  expect(told(`<domain><devices>${disk}${open}</devices></domain>`)).toEqual([
+  expect(warned(`<domain><devices>${disk}${open}</devices></domain>`)).toEqual([
     'PASSWORD devices/disk/source/cookies/cookie'
   ])
-  expect(told(guestXml('hugepages'))).toEqual(['RUNNING '])
-  expect(told(guestXml('seed-win10'))).toEqual([])
+  expect(warned(guestXml('hugepages'))).toEqual(['RUNNING '])
+  expect(warned(guestXml('seed-win10'))).toEqual([])
 })

@@ -1,4 +1,4 @@
-// What a guest needs of its host, as its domain says.
+// What a domain requires of its host.
 
 import { expect, test } from 'vitest'
 import { modernize } from '../../src/guests/modernize/modernize.ts'
@@ -12,14 +12,14 @@ import {
 import { guestXml } from './support/guests.ts'
 import { documentOf } from './support/text.ts'
 
-/** The needs of a domain that is mended first, without what it does not need. */
+/** The non-empty needs of a domain after `modernize`. */
 function needsOf(xml: string) {
   const { root } = modernize(documentOf(xml).root, { uuid: () => '', mac: () => '' })
   const needs = deriveNeeds(root)
-  const isSaid = ([, value]: [string, unknown]) =>
+  const isNeeded = ([, value]: [string, unknown]) =>
     Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
   const { pins, ...rest } = Object.fromEntries(
-    Object.entries(needs).filter(isSaid)
+    Object.entries(needs).filter(isNeeded)
   ) as Partial<Needs>
   const named = pins && Object.values(pins).some(it => it.length > 0)
   return named ? { ...rest, pins } : rest
@@ -33,7 +33,7 @@ const args = (...words: string[]) =>
     `<qemu:commandline>${words.map(it => `<qemu:arg value='${it}'/>`).join('')}</qemu:commandline>`
   )
 
-test('the guest of the example', () => {
+test('derives the needs of the example guest', () => {
   expect(needsOf(guestXml('seed-win10'))).toEqual({
     memory: 16777216,
     processors: 12,
@@ -51,7 +51,7 @@ test('the guest of the example', () => {
   })
 })
 
-test('a guest with hugepages of two sizes, and pins', () => {
+test('derives huge pages of two sizes, and CPU pins', () => {
   expect(needsOf(guestXml('hugepages'))).toEqual({
     memory: 33554432,
     processors: 8,
@@ -60,7 +60,7 @@ test('a guest with hugepages of two sizes, and pins', () => {
   })
 })
 
-test('a guest with kvmfr', () => {
+test('derives kvmfr devices', () => {
   expect(needsOf(guestXml('kvmfr'))).toEqual({
     memory: 20971520,
     processors: 14,
@@ -69,7 +69,7 @@ test('a guest with kvmfr', () => {
   })
 })
 
-test('a guest with an NVMe disk, a network function, and devices that are not PCI', () => {
+test('derives PCI devices of NVMe disks and network cards, but no other devices', () => {
   expect(needsOf(guestXml('nvme'))).toEqual({
     memory: 8388608,
     processors: 6,
@@ -81,7 +81,7 @@ test('a guest with an NVMe disk, a network function, and devices that are not PC
   })
 })
 
-test('a guest with a bridge and an interface of the host', () => {
+test('derives bridges and interfaces of the host', () => {
   expect(needsOf(guestXml('two-gpus'))).toEqual({
     memory: 50331648,
     processors: 24,
@@ -94,18 +94,18 @@ test('a guest with a bridge and an interface of the host', () => {
   })
 })
 
-test('input devices that libvirt sees to need nothing', () => {
+test('derives nothing for evdev inputs, which libvirt allows', () => {
   expect(needsOf(guestXml('evdev-arguments'))).toEqual({ memory: 12582912, processors: 8 })
   expect(needsOf(guestXml('evdev-input'))).toEqual({ memory: 25165824, processors: 16 })
 })
 
-test('a TPM that the host plays', () => {
+test('recognizes an emulated TPM', () => {
   expect(needsOf(guestXml('secure-boot')).hasTpm).toBe(true)
   const passed = "<devices><tpm><backend type='passthrough'/></tpm></devices>"
   expect(needsOf(domain(passed)).hasTpm).toBeUndefined()
 })
 
-test('addresses are numbers in the base that they say', () => {
+test('parses PCI addresses in decimal, octal and hexadecimal', () => {
   const at = (address: string) =>
     devices(`<hostdev type='pci'><source><address ${address}/></source></hostdev>`)[0]?.address
   expect(at("domain='0x0000' bus='0x0a' slot='0x1f' function='0x7'")).toBe('0000:0a:1f.7')
@@ -117,13 +117,13 @@ test('addresses are numbers in the base that they say', () => {
   }
 })
 
-test('a device is one, however often it is named', () => {
+test('lists a device once even if several elements name it', () => {
   const once = "<source><address bus='1' slot='0' function='0'/></source>"
   const named = `<hostdev type='pci'>${once}</hostdev><disk type='nvme'>${once}</disk>`
   expect(devices(named)).toEqual([{ address: '0000:01:00.0', as: 'hostdev', isManaged: false }])
 })
 
-test('devices by QEMU alone, in either spelling', () => {
+test('finds vfio-pci devices in QEMU arguments, as property list or JSON', () => {
   const found = (value: string) => needsOf(args('-device', value)).devices
   const device = [{ address: '0000:01:00.0', as: 'argument', isManaged: false }]
   expect(found('vfio-pci,host=01:00.0,multifunction=on')).toEqual(device)
@@ -132,7 +132,7 @@ test('devices by QEMU alone, in either spelling', () => {
   expect(found('vfio-pci,sysfsdev=/sys/bus/mdev/devices/aa618089')).toBeUndefined()
 })
 
-test('device nodes that only QEMU knows', () => {
+test('finds device nodes in QEMU arguments', () => {
   const nodes = (...words: string[]) => needsOf(args(...words)).deviceNodes
   expect(
     nodes('-object', 'input-linux,id=k,evdev=/dev/input/by-path/pci-0000:0c:00.3-usb-event-kbd,x=1')
@@ -149,27 +149,27 @@ test('device nodes that only QEMU knows', () => {
   }
 })
 
-test('memory in /dev/shm that an argument says more of than an element can', () => {
+test('finds shared memory files in QEMU arguments that <shmem> can not express', () => {
   const backend = 'memory-backend-file,id=m,mem-path=/dev/shm/lg,size=32M,share=on,prealloc=on'
   const { sharedFiles } = needsOf(args('-object', backend, '-device', 'ivshmem-plain,memdev=m'))
   expect(sharedFiles).toEqual(['lg'])
 })
 
-test('memory that a server hands out is no file', () => {
+test('finds no shared memory file for memory of a server', () => {
   const shmem = (inner: string) => `<devices><shmem name='a'>${inner}</shmem></devices>`
   expect(needsOf(domain(shmem("<model type='ivshmem-doorbell'/>"))).sharedFiles).toBeUndefined()
   expect(needsOf(domain(shmem('<server path="/tmp/s"/>'))).sharedFiles).toBeUndefined()
   expect(needsOf(domain(shmem(''))).sharedFiles).toEqual(['a'])
 })
 
-test('kvmfr without a whole size has none', () => {
+test('has no size for kvmfr memory that is not a multiple of 1 MiB', () => {
   const { kvmfr } = needsOf(
     args('-object', 'memory-backend-file,id=m,mem-path=/dev/kvmfr1,size=5K')
   )
   expect(kvmfr).toEqual([{ number: 1, size: undefined }])
 })
 
-test('pins of processors that the guest does not have are none', () => {
+test('ignores pins of vCPUs that the guest does not have', () => {
   const pin = (vcpu: number, cpuset: string) => `<vcpupin vcpu='${vcpu}' cpuset='${cpuset}'/>`
   const tune = `<cputune>${pin(0, '4-5,')}${pin(1, '6-7,^7')}${pin(2, '8')}</cputune>`
   const needs = (vcpu: string) => deriveNeeds(documentOf(domain(`${vcpu}${tune}`)).root).pins.guest
@@ -177,7 +177,7 @@ test('pins of processors that the guest does not have are none', () => {
   expect(needs('')).toEqual([4, 5, 6, 8])
 })
 
-test('hugepages without a size are those of the host', () => {
+test('has an undefined page size for huge pages without a size', () => {
   const backing = '<memory>8</memory><memoryBacking><hugepages/></memoryBacking>'
   expect(needsOf(domain(backing)).pageSizes).toEqual([undefined])
 })
@@ -192,7 +192,7 @@ test.each([
   ['16', 'parsec', undefined],
   ['0x10', 'GiB', undefined],
   ['99999999999999999999', 'E', undefined]
-])('%s %s is %s KiB', (text, unit, size) => {
+])('reads %s %s as %s KiB', (text, unit, size) => {
   expect(readSize(text, unit)).toBe(size)
 })
 
@@ -208,11 +208,11 @@ test.each([
   ['3-1', undefined],
   ['a', undefined],
   ['', undefined]
-])('the processors %j', (text, numbers) => {
+])('reads the CPU set %j', (text, numbers) => {
   expect(readCpuSet(text)).toEqual(numbers)
 })
 
-test('processors as people write them', () => {
+test('formats CPU numbers as ranges', () => {
   expect(printCpuSet([9, 0, 1, 8, 3])).toBe('0-1,3,8-9')
   expect(printCpuSet([])).toBe('')
 })
