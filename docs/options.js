@@ -1,8 +1,8 @@
 // npm run options [-- --check]
 //
-// Writes docs/options.md from what the modules declare, as Nix and the module system of NIXPKGS_LIB
-// (the lib folder of a nixpkgs) see it. With --check nothing is written, and the exit code is 1 if the
-// page is not up to date.
+// Writes docs/options.md from the options that the modules declare, evaluated by Nix with the module
+// system in NIXPKGS_LIB, the lib folder of a nixpkgs. With --check it writes nothing, and exits with 1 if
+// the page is out of date.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -10,14 +10,14 @@ import { fileURLToPath } from 'node:url'
 const PAGE = new URL('options.md', import.meta.url)
 const { NIXPKGS_LIB } = process.env
 if (!NIXPKGS_LIB) {
-  console.error('NIXPKGS_LIB is needed, which names the lib folder of a nixpkgs')
+  console.error('set NIXPKGS_LIB to the lib folder of a nixpkgs')
   process.exit(2)
 }
 
 const text = page(declaredOptions())
 if (!process.argv.includes('--check')) writeFileSync(PAGE, text)
 else if (readFileSync(PAGE, 'utf8') !== text) {
-  console.error('docs/options.md is not up to date: npm run options')
+  console.error('docs/options.md is out of date; run: npm run options')
   process.exit(1)
 }
 
@@ -28,8 +28,8 @@ function declaredOptions() {
     nixos: path('../test/oracle/nixosOptions.nix'),
     modules: path('../nixos')
   }
-  const words = Object.entries(paths).flatMap(([name, it]) => ['--arg', name, nixPath(it)])
-  const flags = ['--eval', '--strict', '--json', ...words, path('options.nix')]
+  const args = Object.entries(paths).flatMap(([name, it]) => ['--arg', name, nixPath(it)])
+  const flags = ['--eval', '--strict', '--json', ...args, path('options.nix')]
   const run = spawnSync('nix-instantiate', flags, { encoding: 'utf8' })
   if (run.status !== 0) {
     console.error(run.error?.message ?? run.stderr)
@@ -46,8 +46,8 @@ function page(options) {
   const sorted = options.filter(it => !it.name.endsWith('._module.args')).sort(byName)
   return `# The options of the modules
 
-This page is made from the modules in [\`nixos/\`](../nixos) by \`npm run options\`. Importing the modules
-changes nothing; each part waits until one of its options is set.
+\`npm run options\` generates this page from the modules in [\`nixos/\`](../nixos). Importing the modules
+changes nothing: each part is inactive until one of its options is set.
 
 ${sorted.map(section).join('\n')}`
 }
@@ -66,13 +66,13 @@ function section({ name, description, type, default: initial, example }) {
     '',
     `Type: ${plain(type)}`,
     '',
-    initial === null ? 'No default: it has to be given.' : value('Default', initial),
+    initial === null ? 'No default: the option is required.' : value('Default', initial),
     '',
     ...(example === null ? [] : [value('Example', example), ''])
   ].join('\n')
 }
 
-/** Short values stand in the line; those in words are Markdown already. */
+/** A short value is put on the same line; a value in words is already Markdown. */
 function value(label, text) {
   const trimmed = text.trimEnd()
   if (/^[a-z]+ [a-z ]+$/.test(trimmed)) return `${label}: ${trimmed}`
@@ -80,7 +80,7 @@ function value(label, text) {
   return `${label}:\n\n\`\`\`nix\n${trimmed}\n\`\`\``
 }
 
-/** Without the marks of nixpkgs' own Markdown. */
+/** Removes the roles of nixpkgs' Markdown, such as {option}. */
 function plain(text) {
   return text.replace(/\{(?:option|command|file|env|var)\}(?=`)/g, '').trim()
 }

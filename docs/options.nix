@@ -1,10 +1,10 @@
-# The options that our modules declare, as nixpkgs' documentation would have them.
+# The options that the shipped modules declare, in the form of nixpkgs' documentation.
 {
   # The folder with nixpkgs' lib.
   lib,
-  # A module with the options of NixOS that ours build on.
+  # A module with the options of NixOS that the shipped modules use.
   nixos,
-  # The folder of our modules.
+  # The folder of the shipped modules.
   modules,
 }:
 let
@@ -18,7 +18,7 @@ let
     })
     options
     ;
-  isOurs = option: builtins.any (nixpkgs.hasPrefix (toString modules)) option.declarations;
+  isShipped = option: builtins.any (nixpkgs.hasPrefix (toString modules)) option.declarations;
   textOf = value: if value == null then null else value.text or value;
 in
 map
@@ -28,7 +28,7 @@ map
     example = textOf (option.example or null);
   })
   (
-    builtins.filter (option: isOurs option && option.visible && !option.internal) (
+    builtins.filter (option: isShipped option && option.visible && !option.internal) (
       nixpkgs.optionAttrSetToDocList options
     )
   )
