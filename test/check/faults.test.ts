@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { MACHINE_CODES, planFixes } from '../../src/lints/index.ts'
 import { filesOf, inShort } from '../lints/support.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
-import { ours, stateOf, withNixos } from '../oracle/machines.ts'
+import { stateOf, vfioModules, withNixos } from '../oracle/machines.ts'
 import { CASES } from './cases.ts'
 import { held, machineWith } from './support.ts'
 
@@ -43,7 +43,7 @@ describeWithOracle('a configuration after its fixes', oracle => {
   )
 
   it.each(fixed)('$code: $title', ({ text, gives }) => {
-    const modules = [withNixos('stage1 = "only";'), ours, text]
+    const modules = [withNixos('stage1 = "only";'), vfioModules, text]
     const result = evalNix(configExpression(oracle, stateOf, { modules }))
     expect(gives).toBeDefined()
     expect(result).toMatchObject({ ok: true, value: { failures: [], ...gives } })

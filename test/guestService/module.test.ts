@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
-import { ours, withNixos } from '../oracle/machines.ts'
+import { vfioModules, withNixos } from '../oracle/machines.ts'
 
 const UUID = 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21'
 
@@ -16,7 +16,7 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
     )
     const module = `{ virtualisation.vfio = { enable = true; guests = { ${sets.join(' ')} }; }; }`
     const result = evalNix(
-      configExpression(oracle, view, { modules: [withNixos(''), ours, module] })
+      configExpression(oracle, view, { modules: [withNixos(''), vfioModules, module] })
     )
     return result.ok ? result.value : result.error
   }

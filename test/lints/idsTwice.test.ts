@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 import { describeWithOracle, evalConfigs } from '../oracle/evalModules.ts'
-import { ours, stateOf, withNixos } from '../oracle/machines.ts'
+import { stateOf, vfioModules, withNixos } from '../oracle/machines.ts'
 import { lintFiles } from './support.ts'
 
 const param = (...params: string[]) =>
@@ -108,7 +108,7 @@ describeWithOracle('the module', oracle => {
   const results = () => {
     const modules = CASES.map(([, , ...options]) => [
       withNixos('partsParams = false;'),
-      ours,
+      vfioModules,
       textOf(options)
     ])
     const heads = (messages: readonly string[]) =>

@@ -19,7 +19,7 @@ import {
   nixPath,
   type Oracle
 } from './evalModules.ts'
-import { guestService, inStore, machines, ours, withNixos, withOneCard } from './machines.ts'
+import { guestService, inStore, machines, vfioModules, withNixos, withOneCard } from './machines.ts'
 import { expectCleanShell } from './shell.ts'
 
 const UUID = 'a4f3e9c6-5c0e-4a53-9d5f-3e0c6a1b7d21'
@@ -40,7 +40,7 @@ function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Def
     text = it.definition.file.text or null;
     file = toString it.definition.file;
   }) config.virtualisation.vfio.guests`
-  const all = { modules: [withNixos(''), ours, ENABLED, ...modules] }
+  const all = { modules: [withNixos(''), vfioModules, ENABLED, ...modules] }
   const result = evalNix(configExpression(oracle, view, all))
   if (!result.ok) throw new Error(result.error)
   return result.value as Record<string, Definition>
@@ -264,7 +264,7 @@ from \`uuidgen'.
     it.each(['7', 'a/b', '.hidden', 'two\\nlines'])('the name "%s"', name => {
       const view =
         'config: map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions)'
-      const modules = [withNixos(''), ours, `{ ${domain('', name)} }`]
+      const modules = [withNixos(''), vfioModules, `{ ${domain('', name)} }`]
       const result = evalNix(configExpression(oracle, view, { modules }))
       expect(result.ok ? (result.value as string[]).map(it => it.split(': ')[1]) : result).toEqual([
         "a guest of the configuration can't have this name. A name has no slash and no\ncontrol character, does not begin with a dot, and is not a number.\n"
@@ -358,7 +358,7 @@ that \`virsh domiflist' shows, for example mac.address = "52:54:00:12:34:56";.
       'config: { inherit (config) warnings assertions; units = config.systemd.services; }'
     const modules = [
       withNixos(''),
-      ours,
+      vfioModules,
       `{ ${domain('name = "x";').replace('enable = true;', '')} }`
     ]
     expect(evalNix(configExpression(oracle, view, { modules }))).toMatchObject({

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { configExpression, describeWithOracle, evalNix, type Oracle } from './evalModules.ts'
-import { guestService, machines, oneCard, ours, withNixos, withOneCard } from './machines.ts'
+import { guestService, machines, oneCard, vfioModules, withNixos, withOneCard } from './machines.ts'
 import { expectCleanShell, runScript } from './shell.ts'
 
 /** The text of the hook that a user's module makes. */
 function hookOf(oracle: Oracle, config: string): string {
-  const modules = [withNixos(''), ours, oneCard, `{ ${config} }`]
+  const modules = [withNixos(''), vfioModules, oneCard, `{ ${config} }`]
   const view = 'config: config.virtualisation.libvirtd.hooks.qemu.vfio-guests.text'
   const result = evalNix(configExpression(oracle, view, { modules }))
   if (!result.ok) throw new Error(result.error)

@@ -10,10 +10,10 @@ import {
   type Outcome
 } from './evalModules.ts'
 
-/** The folder of the modules that we ship. */
+/** The folder of the shipped modules. */
 export const shippedModules = fileURLToPath(new URL('../../nixos', import.meta.url))
 
-/** Everything that our modules can change in a NixOS, and what stops or accompanies a rebuild. */
+/** All settings that the modules can change, with the failed assertions and warnings of a rebuild. */
 export const stateOf = `config: {
   inherit (config.boot) kernelParams kernelModules blacklistedKernelModules extraModprobeConfig;
   initrdKernelModules = config.boot.initrd.kernelModules;
@@ -35,7 +35,7 @@ export const stateOf = `config: {
   inherit (config) warnings;
 }`
 
-/** A NixOS that nothing was done to. */
+/** The state of an empty NixOS configuration. */
 export const untouched = {
   kernelParams: [] as string[],
   kernelModules: [] as string[],
@@ -73,10 +73,10 @@ softdep xe pre: vfio-pci
 softdep snd_hda_intel pre: vfio-pci
 softdep i2c_nvidia_gpu pre: vfio-pci`
 
-/** What a package is called in the store, where nothing is built. */
+/** The store path of a package in `nixosOptions.nix`, where nothing is built. */
 export const inStore = (name: string) => `/nix/store/00000000000000000000000000000000-${name}`
 
-/** The unit that gives libvirt its guests; without any it only looks after those that there were. */
+/** The unit that defines guests in libvirt. Without guests it runs only if there were some before. */
 export function guestService(wanted: Wanted = {}): State['services'] {
   const unitConfig = wanted.defined ? {} : { ConditionPathExists: '/var/lib/vfio-guests' }
   return {
@@ -101,7 +101,7 @@ export function guestService(wanted: Wanted = {}): State['services'] {
   }
 }
 
-/** The user's module that most cases start from, and the state that it makes. */
+/** The user's module that most cases extend, and its state. */
 export const oneCard = '{ virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; }; }'
 export const withOneCard: State = {
   ...untouched,
@@ -112,7 +112,7 @@ export const withOneCard: State = {
   libvirtd: { ...untouched.libvirtd, enable: true, onShutdown: 'shutdown' }
 }
 
-/** qemu.conf with libvirt's own devices and these. */
+/** qemu.conf with libvirt's default devices and these. */
 export const qemuConf = (...devices: string[]) => `namespaces = []
 cgroup_device_acl = [
   "/dev/null",
@@ -127,16 +127,17 @@ ${devices.map(device => `  "${device}"`).join(',\n')}
 ]
 `
 
-/** Our modules, and a NixOS of this shape (arguments of nixosOptions.nix), as Nix expressions. */
-export const ours = nixPath(shippedModules)
+/** The shipped modules as a Nix expression. */
+export const vfioModules = nixPath(shippedModules)
+/** A Nix expression for the options of NixOS. `shape` are arguments of nixosOptions.nix. */
 export function withNixos(shape: string): string {
   return `import ${nixPath(fileURLToPath(new URL('nixosOptions.nix', import.meta.url)))} { ${shape} }`
 }
 
 /**
- * Tests over machines that are given as text of the user's module, without its braces. All
- * machines of a file are evaluated in one run of Nix, when the first test asks for its state.
- * `nixos` names arguments of nixosOptions.nix.
+ * Defines tests of configurations, which are the text of the user's module without braces. A single
+ * run of Nix evaluates all configurations of a file when the first test needs its state. `nixos` are
+ * arguments of nixosOptions.nix.
  */
 export function machines(oracle: Oracle) {
   const cases: { modules: string[] }[] = []
@@ -154,28 +155,28 @@ export function machines(oracle: Oracle) {
   }
 
   return {
-    /** With our modules imported, the user's module makes exactly this state. */
+    /** With the shipped modules, the user's module has exactly this state. */
     produces: (title: string, config: string, expected: State, nixos = '') =>
-      expectState(title, [withNixos(nixos), ours, `{ ${config} }`], expected),
+      expectState(title, [withNixos(nixos), vfioModules, `{ ${config} }`], expected),
 
-    /** The same for a user's module beside {@link oneCard}. */
+    /** The same for a user's module in addition to {@link oneCard}. */
     adds: (title: string, config: string, expected: State, nixos = '') =>
-      expectState(title, [withNixos(nixos), ours, oneCard, `{ ${config} }`], expected),
+      expectState(title, [withNixos(nixos), vfioModules, oneCard, `{ ${config} }`], expected),
 
-    /** The import alone makes no difference to the user's module. */
+    /** Importing the shipped modules does not change the state of the user's module. */
     leaves: (title: string, config: string, nixos = '') => {
       const before = add([withNixos(nixos), `{ ${config} }`])
-      const after = add([withNixos(nixos), `{ ${config} }`, ours])
+      const after = add([withNixos(nixos), `{ ${config} }`, vfioModules])
       it(title, () => {
         expect(before()).toBeDefined()
         expect(after()).toEqual(before())
       })
     },
 
-    /** The rebuild stops at these assertions, whatever the rest of the state would be. */
+    /** Exactly these assertions of a rebuild fail. */
     fails: (title: string, config: string, failures: string[], nixos = '') =>
       it(title, () => {
-        const modules = [withNixos(nixos), ours, `{ ${config} }`]
+        const modules = [withNixos(nixos), vfioModules, `{ ${config} }`]
         const onlyFailures = `config: ((${stateOf}) config).failures`
         expect(evalNix(configExpression(oracle, onlyFailures, { modules }))).toEqual({
           ok: true,
@@ -183,12 +184,12 @@ export function machines(oracle: Oracle) {
         })
       }),
 
-    /** The user's module is no valid configuration, and what Nix says about it has these words. */
-    refuses: (title: string, config: string, words: string) =>
+    /** The user's module is invalid, and the error of Nix contains this text. */
+    refuses: (title: string, config: string, text: string) =>
       it(title, () => {
-        const modules = [withNixos(''), ours, `{ ${config} }`]
+        const modules = [withNixos(''), vfioModules, `{ ${config} }`]
         const result = evalNix(configExpression(oracle, stateOf, { modules }))
-        expect(result.ok ? 'evaluated' : result.error).toContain(words)
+        expect(result.ok ? 'evaluated' : result.error).toContain(text)
       })
   }
 }

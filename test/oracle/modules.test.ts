@@ -78,7 +78,7 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       libvirtd: { ...untouched.libvirtd, enable: true, qemuConf: text }
     })
     produces(
-      'keeps its own devices beside ours, each once',
+      'keeps its own devices beside vfioModules, each once',
       libvirtd('deviceACL = [ "/dev/kvmfr0" "/dev/null" "/dev/kvmfr0" ];'),
       withConf(qemuConf('/dev/kvmfr0'))
     )

@@ -3,13 +3,13 @@
 
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeWithOracle, evalConfigs } from './evalModules.ts'
-import { ours, type State, stateOf, withNixos } from './machines.ts'
+import { type State, stateOf, vfioModules, withNixos } from './machines.ts'
 import { CASES } from './releaseCases.ts'
 import { RELEASES } from './releases.ts'
 
 describeWithOracle('the modules on each release', oracle => {
   const cases = CASES.flatMap(it =>
-    RELEASES.map(({ shape }) => ({ modules: [withNixos(shape), ours, `{ ${it.config} }`] }))
+    RELEASES.map(({ shape }) => ({ modules: [withNixos(shape), vfioModules, `{ ${it.config} }`] }))
   )
   let outcomes: ReturnType<typeof evalConfigs> | undefined
   const rows = new Map(CASES.map(it => [it.name, [] as number[]]))

@@ -4,11 +4,11 @@ import type { Settings } from '../../src/settings/settings.ts'
 import { nix } from '../nix/support.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
 import {
-  ours,
   qemuConf,
   softdeps,
   stateOf,
   untouched,
+  vfioModules,
   withNixos,
   withOneCard
 } from '../oracle/machines.ts'
@@ -421,7 +421,7 @@ describeWithOracle('a configuration after an old guide, after apply', oracle => 
     const body = text
       .replace('imports = [ ./vfio ];', '')
       .replace(/system\.stateVersion = .*\n/, '')
-    const modules = [withNixos('partsParams = true;'), ours, body]
+    const modules = [withNixos('partsParams = true;'), vfioModules, body]
     expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({
       ok: true,
       value: {
@@ -463,7 +463,7 @@ cgroup_device_acl = [
     const { text } = plan(OLDER, { IOMMUType: 'intel' })
     const modules = [
       withNixos('partsParams = true;'),
-      ours,
+      vfioModules,
       text.replace('imports = [ ./vfio ];', '')
     ]
     expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({

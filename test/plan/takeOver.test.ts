@@ -8,11 +8,11 @@ import type { Settings } from '../../src/settings/settings.ts'
 import { text } from '../cli/support/text.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
 import {
-  ours,
   qemuConf,
   softdeps,
   stateOf,
   untouched,
+  vfioModules,
   withNixos,
   withOneCard
 } from '../oracle/machines.ts'
@@ -452,7 +452,7 @@ describeWithOracle('a configuration with replaced modules', oracle => {
   }`
   const stateAfter = (configuration: string) => {
     const body = configuration.replace(/imports = \[[^\]]*\];/, '')
-    const modules = [withNixos('partsParams = true;'), ours, rest, body]
+    const modules = [withNixos('partsParams = true;'), vfioModules, rest, body]
     return evalNix(configExpression(oracle, stateOf, { modules }))
   }
 
