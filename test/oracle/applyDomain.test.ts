@@ -1,4 +1,4 @@
-// `apply --domain`: what real Nix makes of the configuration and of the guest in it.
+// `apply --domain`: the configuration and its guest, evaluated by real Nix.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,8 +15,8 @@ import { describeWithOracle, evalNix, nixPath, type Oracle } from './evalModules
 const declarations = fileURLToPath(new URL('nixosOptions.nix', import.meta.url))
 const MACHINE = ['--sysfs', folderOf('x570-two-makers')]
 
-/** What Nix sees of the configuration in a place, with all that it imports. */
-function seen(oracle: Oracle, place: Place, view: string): unknown {
+/** A view of the configuration in a place, including its imports. */
+function evaluatedView(oracle: Oracle, place: Place, view: string): unknown {
   const nixpkgs = join(place.top, 'nixpkgs')
   mkdirSync(join(nixpkgs, 'installer/scan'), { recursive: true })
   writeFileSync(join(nixpkgs, 'installer/scan/not-detected.nix'), '{ }\n')
@@ -33,7 +33,7 @@ function seen(oracle: Oracle, place: Place, view: string): unknown {
   return result.value
 }
 
-/** A view of the XML that libvirt gets of a guest, and of what would stop the build. */
+/** A view of the XML that libvirt gets, and of failed assertions. */
 function definitionOf(guest: string): string {
   return `config: {
     xml = config.virtualisation.vfio.guests.\${${JSON.stringify(guest)}}.definition.file.text;
@@ -41,18 +41,18 @@ function definitionOf(guest: string): string {
   }`
 }
 
-/** Canonical forms of what Nix renders, and of the source after what `apply` mended. */
-function formsOf(xml: string, source: string): { rendered: string; mended: string } {
+/** Canonical forms of the rendered XML, and of the source after `modernize`. */
+function formsOf(xml: string, source: string): { rendered: string; modernized: string } {
   const { root } = documentOf(xml)
-  const { root: mended } = modernize(documentOf(source).root, {
-    // New ones are what Nix renders; everything else has to be in the source.
+  const { root: modernized } = modernize(documentOf(source).root, {
+    // The new identities are those that Nix renders.
     uuid: () => /<uuid>(.*)<\/uuid>/.exec(xml)?.[1] ?? '',
     mac: (
       macs => () =>
         macs.shift()?.[1] ?? ''
     )([...xml.matchAll(/<mac address='(.*?)'/g)])
   })
-  return { rendered: canonicalOf(root), mended: canonicalOf(mended) }
+  return { rendered: canonicalOf(root), modernized: canonicalOf(modernized) }
 }
 
 const view = `config: {
@@ -66,14 +66,14 @@ const view = `config: {
 }`
 
 describeWithOracle('apply --domain', oracle => {
-  it('gives the machine of the example its guest', async () => {
+  it('adds the guest to the example configuration', async () => {
     const place = makeExample()
     const source = guestXml('seed-win10')
     place.write('win10.xml', source)
     const words = ['apply', 'configuration.nix', '--domain', 'win10.xml', '--user', 'alice']
     const outcome = await place.run([...words, '--ignore-msrs', ...MACHINE, '--yes'])
     expect(outcome.code).toBe(0)
-    expect(seen(oracle, place, view)).toEqual({
+    expect(evaluatedView(oracle, place, view)).toEqual({
       kernelParams: [
         'iommu=pt',
         'vfio-pci.ids=10de:1b80,10de:10f0',
@@ -89,13 +89,13 @@ describeWithOracle('apply --domain', oracle => {
       failures: [],
       warnings: []
     })
-    const { xml } = seen(oracle, place, definitionOf('win10')) as { xml: string }
+    const { xml } = evaluatedView(oracle, place, definitionOf('win10')) as { xml: string }
     const forms = formsOf(xml, source)
-    expect(forms.rendered).toBe(forms.mended)
+    expect(forms.rendered).toBe(forms.modernized)
   })
 
-  it.each(GUESTS)('renders %s as it was, after the changes that were told', async guest => {
-    // What everybody could read is taken out first, as the refusal asks.
+  it.each(GUESTS)('renders %s with only the reported changes', async guest => {
+    // The password is removed first, as the error requests.
     const source = guestXml(guest).replace(" passwd='hunter2'", '')
     const place = makePlace({
       'configuration.nix': '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n',
@@ -104,16 +104,16 @@ describeWithOracle('apply --domain', oracle => {
     const call = ['apply', 'configuration.nix', '--domain', 'guest.xml', ...MACHINE, '--yes']
     expect((await place.run(call)).code).toBe(0)
     const name = /<name>(.*)<\/name>/.exec(source)?.[1] ?? ''
-    const { xml, failures } = seen(oracle, place, definitionOf(name)) as {
+    const { xml, failures } = evaluatedView(oracle, place, definitionOf(name)) as {
       xml: string
       failures: string[]
     }
     expect(failures).toEqual([])
     const forms = formsOf(xml, source)
-    expect(forms.rendered).toBe(forms.mended)
+    expect(forms.rendered).toBe(forms.modernized)
   })
 
-  it('sets up what a guest needs of kvmfr, huge pages, a TPM and devices of QEMU alone', async () => {
+  it('sets up kvmfr, huge pages, a TPM and devices of QEMU arguments for a guest', async () => {
     const source = `<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
       <name>win11</name>
       <memory unit='GiB'>8</memory>
@@ -140,7 +140,7 @@ describeWithOracle('apply --domain', oracle => {
       swtpm = config.virtualisation.libvirtd.qemu.swtpm.enable;
       failures = map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions);
     }`
-    expect(seen(oracle, place, shown)).toEqual({
+    expect(evaluatedView(oracle, place, shown)).toEqual({
       kernelParams: [
         'intel_iommu=on',
         'iommu=pt',
@@ -155,7 +155,7 @@ describeWithOracle('apply --domain', oracle => {
     })
   })
 
-  it('leaves the usual boot entry without the guest where it has one of its own', async () => {
+  it('keeps the guest out of the default boot entry with --specialisation', async () => {
     const place = makeExample()
     place.write('win10.xml', guestXml('seed-win10'))
     const words = [
@@ -168,7 +168,7 @@ describeWithOracle('apply --domain', oracle => {
     ]
     expect((await place.run([...words, ...MACHINE, '--yes'])).code).toBe(0)
     expect(
-      seen(
+      evaluatedView(
         oracle,
         place,
         `config: {

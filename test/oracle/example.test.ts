@@ -12,7 +12,7 @@ const declarations = fileURLToPath(new URL('nixosOptions.nix', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** What the example's configuration says once the settings are applied to it. */
+/** The example configuration, evaluated with the settings applied to it. */
 function evaluated(oracle: Oracle, settings: Settings, view: string): unknown {
   const system = mkdtempSync(join(folder, 'system-'))
   cpSync(example, system, { recursive: true })
@@ -41,8 +41,8 @@ const view = `config: {
   inherit (config) warnings;
 }`
 
-describeWithOracle('the example, applied', oracle => {
-  it('evaluates to what the GTX 1080 needs', () => {
+describeWithOracle('the example configuration', oracle => {
+  it('evaluates to the expected settings for the GTX 1080', () => {
     const settings: Settings = {
       IOMMUType: 'amd',
       devices: ['10de:1b80', '10de:10f0'],
@@ -79,7 +79,7 @@ describeWithOracle('the example, applied', oracle => {
     })
   })
 
-  it('takes the framebuffer away, the ACS parameter and hugepages only when asked', () => {
+  it('sets the parameters for the framebuffer and huge pages if requested', () => {
     const settings: Settings = {
       IOMMUType: 'intel',
       addresses: ['0000:01:00.0'],

@@ -1,5 +1,4 @@
-// Guests that stand in the configuration: their XML, what is checked when it is built, and what is
-// wrong with it before that.
+// Guests of the configuration: their XML, its checks during the build, and assertions before that.
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -27,13 +26,13 @@ const ENABLED = '{ virtualisation.vfio.enable = true; }'
 
 interface Definition {
   name: string
-  /** What the file holds, if that is known yet. */
+  /** The content of the file; null before it is built. */
   text: string | null
   file: string
   script: string
 }
 
-/** What becomes of the guests of these modules, by their names. */
+/** The definitions of the guests in these modules, by name. */
 function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Definition> {
   const view = `config: builtins.mapAttrs (_: it: {
     inherit (it.definition) name script;
@@ -46,7 +45,7 @@ function definitionsOf(oracle: Oracle, ...modules: string[]): Record<string, Def
   return result.value as Record<string, Definition>
 }
 
-/** What the checks of the build say of an XML; empty where they let it pass. */
+/** The error of the build's checks for an XML; empty if they pass. */
 function complaintOf({ script }: Definition, xml: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'vfio-guest-'))
   try {
@@ -71,14 +70,14 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
   const OPTION = 'virtualisation.vfio.guests.win10'
   describe('the XML of the guest', () => {
     let all: Record<string, Definition> | undefined
-    it.each(GUESTS)('%s is that which it was made from', guest => {
+    it.each(GUESTS)('%s is equal to its source', guest => {
       all ??= definitionsOf(oracle, ...GUESTS.map(guestNix))
       const given = documentOf(guestXml(guest))
       const [, name = ''] = /<name>(.*)<\/name>/.exec(guestXml(guest)) ?? []
       expect(canonicalOf(documentOf(all[name]?.text ?? '').root)).toBe(canonicalOf(given.root))
     })
 
-    it('has what other modules add, and not what they take out', () => {
+    it('merges other modules, including mkForce null', () => {
       const { win10 } = definitionsOf(
         oracle,
         `{ ${domain('devices = { disk = [ { device = "disk"; } ]; tpm.model = "tpm-crb"; };')} }`,
@@ -103,7 +102,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
 `)
     })
 
-    it('has the places of packages and files', () => {
+    it('has the paths of packages and files', () => {
       const { win10 } = definitionsOf(
         oracle,
         `{ pkgs, ... }: { ${domain('devices.emulator = pkgs.coreutils; os.loader = "${pkgs.kmod}/code.fd"; os.nvram = /var/lib/vars.fd;')} }`
@@ -113,7 +112,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
       expect(win10?.text).toContain(`<emulator>${inStore('coreutils')}</emulator>`)
     })
 
-    it('is as it stands in a file', () => {
+    it('is that of xmlFile', () => {
       const file = nixPath(fileURLToPath(new URL('../guests/guests/nvme.xml', import.meta.url)))
       const { nvme } = definitionsOf(
         oracle,
@@ -122,7 +121,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
       expect(nvme?.text).toBe(guestXml('nvme'))
     })
 
-    it('is not read while Nix evaluates, where a file is yet to be built', () => {
+    it('is not read during evaluation if the file must be built', () => {
       const { win10 } = definitionsOf(
         oracle,
         '{ pkgs, ... }: { virtualisation.vfio.guests.win10.xmlFile = pkgs.writeText "a b" "x"; }'
@@ -144,7 +143,7 @@ describeWithOracle('virtualisation.vfio.guests.<name>.domain', oracle => {
 `
     const uuid = `\n  <uuid>${UUID}</uuid>`
 
-    it('has the XML checked by the libvirt that will read it', () => {
+    it('checks the XML with the configured libvirt', () => {
       expect(definition.name).toBe('it-s.xml')
       expect(
         definition.script
@@ -170,13 +169,13 @@ cp "$file" "$out"
 `)
     })
 
-    it('is clean shell', () => expectCleanShell(`file=a out=b\n${definition.script}`, 'bash'))
+    it('passes shellcheck', () => expectCleanShell(`file=a out=b\n${definition.script}`, 'bash'))
 
-    withLibvirt('lets a guest pass', () => {
+    withLibvirt('accepts a guest', () => {
       expect(complaintOf(definition, guest(uuid))).toBe('')
     })
 
-    withLibvirt.each(GUESTS)('says of the guest %s what there is to say', name => {
+    withLibvirt.each(GUESTS)('reports the expected errors of the guest %s', name => {
       const all = definitionsOf(oracle, guestNix(name))
       const [own] = Object.values(all)
       if (!own) throw new Error('no definition')
@@ -190,7 +189,7 @@ cp "$file" "$out"
       expect(complaint.replace('domain.xml validates\n', '')).toBe(complaints[name] ?? '')
     })
 
-    withLibvirt('refuses what libvirt does not know, another name, no UUID, and a password', () => {
+    withLibvirt('rejects invalid XML, another name, a missing UUID, and a password', () => {
       const says = (xml: string) =>
         complaintOf(definition, xml).replace('domain.xml validates\n', '')
       expect(says(guest(`${uuid}\n  <vcpu>many</vcpu>`))).toMatch(
@@ -207,7 +206,7 @@ cp "$file" "$out"
   })
 
   adds(
-    'is given to libvirt by a unit of its own, beside guests that only have commands',
+    'is defined in libvirt by a service, along with guests that only have commands',
     `virtualisation.vfio.guests = {
       "win 11" = { xmlFile = builtins.toFile "win11.xml" "<domain/>"; autostart = false; };
       debian = { };
@@ -225,20 +224,20 @@ cp "$file" "$out"
     }
   )
 
-  it('which is clean shell', () => {
+  it('has a service that passes shellcheck', () => {
     const xml = inStore('win10.xml')
     const script = scriptOf({ defined: { win10: { xml, autostart: true } }, undefined: ["it's"] })
     expectCleanShell(script, 'bash')
   })
 
-  describe('refused', () => {
+  describe('rejects', () => {
     fails(
-      'both a domain and a file with one',
+      'both domain and xmlFile',
       domain('').replace('};', '}; guests.win10.xmlFile = ./x.xml;'),
       [`${OPTION} has both \`domain' and \`xmlFile'. Keep one of them.`]
     )
     fails(
-      'autostart of a guest that is not there',
+      'autostart of a guest without a definition',
       'virtualisation.vfio = { enable = true; guests.win10.autostart = true; };',
       [
         `${OPTION}.autostart needs a guest that the configuration defines. Set \`domain' or
@@ -246,13 +245,13 @@ cp "$file" "$out"
 `
       ]
     )
-    fails('another name inside', domain('name = "win11";'), [
+    fails('another name in the domain', domain('name = "win11";'), [
       `${OPTION}.domain has the name win11, but both names must be equal, because
 these options apply to the guest with this name in libvirt. Rename one of them.
 `
     ])
     fails(
-      'no UUID',
+      'a missing UUID',
       'virtualisation.vfio = { enable = true; guests.win10.domain.name._text = "win10"; };',
       [
         `${OPTION}.domain has no \`uuid', so libvirt would treat it as a new guest each time.
@@ -271,11 +270,11 @@ from \`uuidgen'.
       ])
     })
     refuses(
-      'what has several spellings',
+      'a boolean',
       domain('features.acpi = true;'),
       'domain.features.acpi: a boolean is not allowed here; write the string that libvirt expects: "yes" or "no", "on" or "off"'
     )
-    refuses('a domain that is no set', domain('').replace('{ uuid', '[ ]; x = { uuid'), 'vfio')
+    refuses('a domain that is not a set', domain('').replace('{ uuid', '[ ]; x = { uuid'), 'vfio')
 
     const password = (found: string) => [
       `${OPTION} has ${found}, and every user of this machine can
@@ -316,7 +315,7 @@ listen on 127.0.0.1 or on a socket.
       )
     }
     fails(
-      'one that a file writes in another way',
+      'a password with references in a file',
       inFile('<domain><qemu:arg value="{&quot;password&quot;: &quot;abc&quot;}"/></domain>\n'),
       password('a password in a <qemu:arg>')
     )
@@ -330,13 +329,13 @@ listen on 127.0.0.1 or on a socket.
       'secret,id=a,file=/run/a',
       'a,password-secret=b'
     ]) {
-      fails(`but not ${value}`, argument(value), [])
+      fails(`no password reference: ${value}`, argument(value), [])
     }
-    fails('nor an empty password', domain('devices.graphics = [ { passwd = ""; } ];'), [])
+    fails('no empty password', domain('devices.graphics = [ { passwd = ""; } ];'), [])
   })
 
   adds(
-    'without the address of a network card is warned of',
+    'has a warning about a network card without an address',
     `virtualisation.vfio.guests.win10.domain = {
       uuid = "${UUID}";
       devices.interface = [ { type = "user"; } { type = "user"; mac.address = "52:54:00:12:34:56"; } ];
@@ -353,7 +352,7 @@ that \`virsh domiflist' shows, for example mac.address = "52:54:00:12:34:56";.
     }
   )
 
-  it('says nothing of guests while the rest is off', () => {
+  it('has no effect and no warnings while vfio is off', () => {
     const view =
       'config: { inherit (config) warnings assertions; units = config.systemd.services; }'
     const modules = [

@@ -6,7 +6,7 @@ import { configExpression, describeWithOracle, evalNix, type Oracle } from './ev
 import { guestService, machines, oneCard, vfioModules, withNixos, withOneCard } from './machines.ts'
 import { expectCleanShell, runScript } from './shell.ts'
 
-/** The text of the hook that a user's module makes. */
+/** The text of the hook for a user's module. */
 function hookOf(oracle: Oracle, config: string): string {
   const modules = [withNixos(''), vfioModules, oneCard, `{ ${config} }`]
   const view = 'config: config.virtualisation.libvirtd.hooks.qemu.vfio-guests.text'
@@ -21,7 +21,7 @@ describeWithOracle('virtualisation.vfio.guests', oracle => {
   const path = ['coreutils', 'kmod', 'systemd'].map(it => `${store(it)}/bin`).join(':')
 
   adds(
-    'run commands around the start and the stop of a guest, each in a shell of its own',
+    'run commands when a guest starts and stops, each in a subshell',
     `virtualisation.vfio.guests."my windows" = {
        prepare = "systemctl stop display-manager.service";
        release = "systemctl start display-manager.service";
@@ -57,18 +57,18 @@ esac
       }
     }
   )
-  adds('make no hook without commands', 'virtualisation.vfio.guests.win10 = { };', {
+  adds('have no hook without commands', 'virtualisation.vfio.guests.win10 = { };', {
     ...withOneCard,
     services: guestService({ undefined: ['win10'] })
   })
   leaves('change nothing while the rest is off', 'virtualisation.libvirtd.enable = true;')
   refuses(
-    'have processors in the words of the kernel',
+    'reject an invalid CPU list',
     'virtualisation.vfio = { enable = true; guests.win10.hostCPUs = "0..3"; };',
     "is not of type `null or list of CPUs, such as 0-3,8-11'"
   )
 
-  describe('the hook, run by bash where systemctl only tells what it was asked', () => {
+  describe('the hook, run by bash with a fake systemctl', () => {
     const root = mkdtempSync(join(tmpdir(), 'vfio-hooks-'))
     afterAll(() => rmSync(root, { recursive: true }))
     const script = hookOf(
@@ -80,7 +80,7 @@ esac
        };`
     )
 
-    /** A host with eight processors. */
+    /** A host with eight CPUs. */
     const makeHost = () => {
       const host = mkdtempSync(join(root, 'host-'))
       const bin = join(host, 'bin')
@@ -108,16 +108,16 @@ esac
       }
     }
 
-    it('is clean shell', () => expectCleanShell(script, 'bash'))
+    it('passes shellcheck', () => expectCleanShell(script, 'bash'))
 
-    it('leaves the host some processors while a guest runs, and gives all back', () => {
+    it('limits the CPUs of the host while a guest runs', () => {
       const host = makeHost()
       expect(host.call('win10', 'prepare', 'begin')).toEqual({ status: 0, stdout: 'prepare\n' })
       expect(host.call('win10', 'release', 'end')).toEqual({ status: 0, stdout: 'release\n' })
       expect(host.asked()).toEqual(['AllowedCPUs=0-3', 'AllowedCPUs=0-7'])
     })
 
-    it('goes by the guest that still runs', () => {
+    it('uses the limit of the guest that still runs', () => {
       const host = makeHost()
       host.call('win10', 'prepare', 'begin')
       host.call('win11', 'prepare', 'begin')
@@ -126,25 +126,25 @@ esac
       expect(host.asked().map(it => it.split('=')[1])).toEqual(['0-3', '0-1', '0-1', '0-7'])
     })
 
-    it('keeps a guest from starting whose preparation fails, and gives the processors back', () => {
+    it('keeps a guest from starting if its preparation fails, and lifts the limit', () => {
       const host = makeHost()
       expect(host.call('broken', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })
       expect(host.asked()).toEqual(['AllowedCPUs=0', 'AllowedCPUs=0-7'])
     })
 
-    it('so it does where the processors can not be set', () => {
+    it('keeps a guest from starting if the limit can not be set', () => {
       const host = makeHost()
       host.breakSystemd()
       expect(host.call('win10', 'prepare', 'begin')).toEqual({ status: 1, stdout: '' })
     })
 
-    it('lets no later command stop a guest', () => {
+    it('ignores the failure of a later command', () => {
       const host = makeHost()
       expect(host.call('win11', 'started', 'begin')).toEqual({ status: 0, stdout: '' })
       expect(host.call('win11', 'stopped', 'end')).toEqual({ status: 0, stdout: '' })
     })
 
-    it('has nothing to do with other guests and other moments', () => {
+    it('does nothing for other guests and operations', () => {
       const host = makeHost()
       expect(host.call('debian', 'prepare', 'begin')).toEqual({ status: 0, stdout: '' })
       expect(host.call('win10', 'reconnect', 'begin')).toEqual({ status: 0, stdout: '' })

@@ -1,5 +1,4 @@
-// From a machine to what its NixOS boots with: the card of each is chosen, written into a
-// configuration, and that is evaluated.
+// The card of each machine is chosen and written to a configuration, which is then evaluated.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,7 +15,7 @@ const declarations = fileURLToPath(new URL('nixosOptions.nix', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-test-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** What the host boots with once the card of a machine is given away. */
+/** The boot settings of a machine after its card is chosen for passthrough. */
 function booted(oracle: Oracle, machine: string, gpu: string, settings: Settings = {}): unknown {
   const asked = { gpus: [gpu], confirmed: [gpu] }
   const choice = chooseDevices(machineCalled(machine), settings, asked)
@@ -62,7 +61,7 @@ const USUAL = [
 ]
 const NONE = { addresses: [], drivers: USUAL, failures: [], warnings: [] }
 
-describeWithOracle('a machine, from its card to its kernel', oracle => {
+describeWithOracle('the configuration of a machine', oracle => {
   it.each([
     ['x570-two-makers', '0000:01:00.0', 'iommu=pt', '10de:1b80,10de:10f0'],
     ['already-bound', '0000:01:00.0', 'iommu=pt', '10de:1b80,10de:10f0'],
@@ -70,14 +69,14 @@ describeWithOracle('a machine, from its card to its kernel', oracle => {
     ['three-cards', '0000:0a:00.0', 'iommu=pt', '10de:2504,10de:228e'],
     ['dirty-group', '0000:0a:00.0', 'iommu=pt', '10de:1b80,10de:10f0'],
     ['amd-reset', '0000:01:00.0', 'intel_iommu=on iommu=pt', '1002:67df,1002:aaf0']
-  ])('%s by ID', (machine, gpu, iommu, ids) => {
+  ])('binds the card of %s by ID', (machine, gpu, iommu, ids) => {
     expect(booted(oracle, machine, gpu)).toEqual({
       ...NONE,
       kernelParams: [...iommu.split(' '), `vfio-pci.ids=${ids}`]
     })
   })
 
-  it('a card with USB has vfio-pci loaded before the driver for that', () => {
+  it('loads vfio-pci before the USB driver for a card with USB', () => {
     expect(booted(oracle, 'split-groups', '0000:01:00.0')).toEqual({
       ...NONE,
       kernelParams: [
@@ -97,7 +96,7 @@ describeWithOracle('a machine, from its card to its kernel', oracle => {
     })
   })
 
-  it('the only card, while a guest runs: nothing is bound at the start', () => {
+  it('binds nothing at boot if the only card is passed while a guest runs', () => {
     expect(booted(oracle, 'single-gpu', '0000:0a:00.0', { bindAtBoot: false })).toEqual({
       ...NONE,
       kernelParams: ['iommu=pt'],
@@ -105,7 +104,7 @@ describeWithOracle('a machine, from its card to its kernel', oracle => {
     })
   })
 
-  it('cards with an ID of the host by address, and no ID at all', () => {
+  it('binds cards by address if another device has the same ID', () => {
     expect(booted(oracle, 'two-identical', '0000:0a:00.0')).toEqual({
       ...NONE,
       kernelParams: ['iommu=pt'],
@@ -119,7 +118,7 @@ describeWithOracle('a machine, from its card to its kernel', oracle => {
     })
   })
 
-  it('without an IOMMU nothing but that', () => {
+  it('only turns the IOMMU on if it is off', () => {
     expect(booted(oracle, 'iommu-off', '0000:01:00.0')).toEqual({
       ...NONE,
       kernelParams: ['intel_iommu=on', 'iommu=pt'],

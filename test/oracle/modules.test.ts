@@ -8,11 +8,11 @@ describeWithOracle('the shipped NixOS modules', oracle => {
   const { produces, adds, leaves, fails, refuses } = machines(oracle)
 
   const files = readdirSync(shippedModules, { recursive: true, encoding: 'utf8' })
-  it.each(files.filter(file => file.endsWith('.nix')))('%s is Nix', file => {
+  it.each(files.filter(file => file.endsWith('.nix')))('%s is valid Nix', file => {
     expect(parseNixFile(join(shippedModules, file))).toEqual({ ok: true, value: true })
   })
 
-  describe('imported, and nothing else', () => {
+  describe('after the import alone', () => {
     const elsewhere = `
       boot.kernelParams = [ "quiet" ];
       boot.initrd.kernelModules = [ "amdgpu" ];
@@ -20,11 +20,19 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       virtualisation.libvirtd.enable = true;
       virtualisation.libvirtd.qemu.verbatimConfig = "cgroup_device_acl = [ \\"/dev/kvm\\" ]";
     `
-    produces('leave an empty NixOS empty', '', untouched)
-    leaves('change nothing in a NixOS that is in use', elsewhere)
-    leaves('nor with scripted stage 1', elsewhere, 'stage1 = "scripted";')
-    leaves('nor before systemd stage 1', elsewhere, 'stage1 = "none"; sortsModules = false;')
-    leaves('nor with an old kernel', elsewhere, 'kernelVersion = "5.10.1"; kvmfr = "missing";')
+    produces('leave an empty configuration empty', '', untouched)
+    leaves('change nothing in a configuration with settings', elsewhere)
+    leaves('change nothing with scripted stage 1', elsewhere, 'stage1 = "scripted";')
+    leaves(
+      'change nothing before systemd stage 1',
+      elsewhere,
+      'stage1 = "none"; sortsModules = false;'
+    )
+    leaves(
+      'change nothing with an old kernel',
+      elsewhere,
+      'kernelVersion = "5.10.1"; kvmfr = "missing";'
+    )
   })
 
   produces(
@@ -78,34 +86,34 @@ describeWithOracle('the shipped NixOS modules', oracle => {
       libvirtd: { ...untouched.libvirtd, enable: true, qemuConf: text }
     })
     produces(
-      'keeps its own devices beside vfioModules, each once',
+      'keeps its default devices in addition to deviceACL, without duplicates',
       libvirtd('deviceACL = [ "/dev/kvmfr0" "/dev/null" "/dev/kvmfr0" ];'),
       withConf(qemuConf('/dev/kvmfr0'))
     )
     produces(
-      'leaves QEMU its privileges if told so',
+      'keeps the capabilities of QEMU without clearEmulationCapabilities',
       libvirtd('clearEmulationCapabilities = false;'),
       withConf('namespaces = []\nclear_emulation_capabilities = 0\n')
     )
     produces(
-      'gets both',
+      'gets both settings',
       libvirtd('deviceACL = [ "/dev/kvmfr0" ]; clearEmulationCapabilities = false;'),
       withConf(`${qemuConf('/dev/kvmfr0')}clear_emulation_capabilities = 0\n`)
     )
     produces(
-      'gets nothing while it is off',
+      'gets no settings while it is off',
       'virtualisation.libvirtd.deviceACL = [ "/dev/kvmfr0" ];',
       untouched
     )
     produces(
-      "gets it after the user's own text, since it heeds the first of two namespaces",
+      "gets the settings after the user's text, because it reads the first of two namespaces",
       libvirtd(
         'deviceACL = [ "/dev/kvmfr0" ]; qemu.verbatimConfig = "namespaces = [ \\"mount\\" ]";'
       ),
       withConf(`namespaces = [ "mount" ]\n${qemuConf('/dev/kvmfr0')}`)
     )
     fails(
-      'stops the rebuild if a key would stand there twice',
+      'fails if a key would be set twice',
       libvirtd(`
         deviceACL = [ "/dev/kvmfr0" ];
         clearEmulationCapabilities = false;
@@ -126,7 +134,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       ]
     )
     refuses(
-      'takes no device that is not below /dev',
+      'rejects a device outside of /dev',
       libvirtd('deviceACL = [ "kvmfr0" ];'),
       "is not of type `path of a device, below /dev/'"
     )
@@ -139,14 +147,14 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       groups: { kvm: [] }
     })
     produces(
-      'belong to whom they should, and then leave the group kvm alone',
+      'have the configured owner, without members for the group kvm',
       `virtualisation.sharedMemoryFiles.lg = {
         name = "looking-glass"; user = "alice"; group = "qemu-libvirtd"; mode = "600";
       };`,
       { ...untouched, tmpfiles: ['f /dev/shm/looking-glass 600 alice qemu-libvirtd -'] }
     )
     produces(
-      'let QEMU in through the group when it does not run as root',
+      'give QEMU access through the group if it does not run as root',
       `virtualisation.sharedMemoryFiles.scream = { };
        virtualisation.libvirtd = { enable = true; qemu.runAsRoot = false; };`,
       {
@@ -157,12 +165,12 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     refuses(
-      'have a name that is no path',
+      'reject a path as name',
       'virtualisation.sharedMemoryFiles."../x" = { };',
       "is not of type `file name of letters, digits, dots, dashes and underscores'"
     )
     refuses(
-      'have a mode in digits',
+      'reject a symbolic mode',
       'virtualisation.sharedMemoryFiles.x.mode = "rw-rw----";',
       "is not of type `octal file mode, such as 0660'"
     )
@@ -172,27 +180,27 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
     const hugepages = (settings: string) => `virtualisation.hugepages = { ${settings} };`
     const params = (...kernelParams: string[]) => ({ ...untouched, kernelParams })
     produces(
-      'are set aside at boot',
+      'are reserved at boot',
       hugepages('enable = true; numPages = 8192;'),
       params('default_hugepagesz=2M', 'hugepagesz=2M', 'hugepages=8192')
     )
     produces(
-      'are of the default size, whatever it is',
+      'have the default size',
       hugepages('enable = true; numPages = 16; defaultPageSize = "1G";'),
       params('default_hugepagesz=1G', 'hugepagesz=1G', 'hugepages=16')
     )
     produces(
-      'or of a size of their own',
+      'have another size with pageSize',
       hugepages('enable = true; numPages = 16; pageSize = "1G";'),
       params('default_hugepagesz=2M', 'hugepagesz=1G', 'hugepages=16')
     )
-    produces('wait to be enabled', hugepages('numPages = 16;'), untouched)
+    produces('are not reserved unless enabled', hugepages('numPages = 16;'), untouched)
     refuses(
-      'have a size that x86 knows',
+      'reject a size that x86 does not have',
       hugepages('enable = true; numPages = 1; pageSize = "1M";'),
       'is not of type `one of "2M", "1G"\''
     )
-    refuses('have a number', hugepages('enable = true;'), "`virtualisation.hugepages.numPages'")
+    refuses('require a number', hugepages('enable = true;'), "`virtualisation.hugepages.numPages'")
   })
 
   describe('kvmfr', () => {
@@ -205,7 +213,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
     const loaded = { ...untouched, kernelModules: ['kvmfr'], modulePackages: ['kvmfr'] }
 
     adds(
-      'makes devices, and names the same one to udev and libvirt, counted from 0',
+      'creates devices with numbers from 0, the same for udev and libvirt',
       `${kvmfr(`${screen(2560, 1440)} { size = 32; }`)} virtualisation.vfio.users = [ "alice" ];`,
       {
         ...withOneCard,
@@ -218,7 +226,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     produces(
-      'knows the size that a screen needs: 1080p, 1440p, 4K, 4K with HDR',
+      'computes the size for 1080p, 1440p, 4K, and 4K with HDR',
       kvmfr(
         [
           screen(1920, 1080),
@@ -235,7 +243,7 @@ virtualisation.libvirtd.clearEmulationCapabilities instead.
       }
     )
     produces(
-      'warns of an owner that udev would not take',
+      'warns about an owner that udev ignores',
       `${kvmfr('{ size = 64; permissions = { user = "alice"; group = "video"; mode = "0600"; }; }')}
        users.users.alice.isNormalUser = true;`,
       {
@@ -261,17 +269,19 @@ instead, which needs no module.
 both.
 `
     const one = kvmfr('{ size = 64; }')
-    fails('needs a kernel for which it builds', one, [unavailable], 'kvmfr = "broken";')
-    fails('needs a kernel that has it', one, [unavailable], 'kvmfr = "missing";')
-    fails('needs a size', kvmfr('{ }'), [sizes])
-    fails('needs only one', kvmfr('{ size = 64; resolution = { width = 8; height = 6; }; }'), [
-      sizes
-    ])
-    fails('needs a device', kvmfr(''), [
+    fails('fails with a kernel for which it is broken', one, [unavailable], 'kvmfr = "broken";')
+    fails('fails with a kernel without it', one, [unavailable], 'kvmfr = "missing";')
+    fails('requires a size or a resolution', kvmfr('{ }'), [sizes])
+    fails(
+      'rejects both a size and a resolution',
+      kvmfr('{ size = 64; resolution = { width = 8; height = 6; }; }'),
+      [sizes]
+    )
+    fails('requires a device', kvmfr(''), [
       `virtualisation.kvmfr is enabled without devices. Add one, for example
 virtualisation.kvmfr.devices = [ { resolution = { width = 2560; height = 1440; }; } ];
 `
     ])
-    refuses('takes powers of two', kvmfr('{ size = 100; }'), 'power of two')
+    refuses('rejects a size that is not a power of two', kvmfr('{ size = 100; }'), 'power of two')
   })
 })

@@ -21,18 +21,18 @@ describeWithOracle('virtualisation.vfio', oracle => {
   describe('the IOMMU', () => {
     adds('is turned on for Intel', 'virtualisation.vfio.IOMMUType = "intel";', withOneCard)
     adds(
-      'is on by itself for AMD',
+      'needs no parameter for AMD',
       'virtualisation.vfio.IOMMUType = "amd";',
       params('iommu=pt', 'vfio-pci.ids=10de:1b80')
     )
-    adds("gets Intel's parameter, which AMD ignores, if the maker is unknown", '', withOneCard)
+    adds("gets Intel's parameter, which AMD ignores, if the vendor is unknown", '', withOneCard)
     adds(
-      'can be made to guard the devices of the host too',
+      'covers the devices of the host, too, without passthroughDMA',
       'virtualisation.vfio.passthroughDMA = false;',
       params('intel_iommu=on', 'vfio-pci.ids=10de:1b80')
     )
     for (const param of ['amd_iommu=off', 'iommu=force,off', 'intel_iommu=on,off']) {
-      adds(`warns of what turns it off: ${param}`, `boot.kernelParams = [ "${param}" ];`, {
+      adds(`warns about ${param}`, `boot.kernelParams = [ "${param}" ];`, {
         ...more(param),
         warnings: [
           `boot.kernelParams has ${param},
@@ -42,10 +42,10 @@ but no device can be passed to a guest without the IOMMU. Remove it.
       })
     }
     for (const param of ['intel_iommu=on,sm_on', 'intel_iommu=off,on', 'iommu=pt,force']) {
-      adds(`takes ${param}`, `boot.kernelParams = [ "${param}" ];`, more(param))
+      adds(`accepts ${param}`, `boot.kernelParams = [ "${param}" ];`, more(param))
     }
     for (const param of ['iommu.passthrough=0', 'iommu=nopt', 'iommu=force,nopt']) {
-      adds(`warns of ${param} beside iommu=pt`, `boot.kernelParams = [ "${param}" ];`, {
+      adds(`warns about ${param} with iommu=pt`, `boot.kernelParams = [ "${param}" ];`, {
         ...more(param),
         warnings: [
           `boot.kernelParams has both iommu=pt and ${param},
@@ -55,7 +55,7 @@ latter, or remove it.
         ]
       })
       adds(
-        `takes ${param} without passthroughDMA`,
+        `accepts ${param} without passthroughDMA`,
         `boot.kernelParams = [ "${param}" ]; virtualisation.vfio.passthroughDMA = false;`,
         params('intel_iommu=on', 'vfio-pci.ids=10de:1b80', param)
       )
@@ -64,12 +64,12 @@ latter, or remove it.
 
   describe('devices by ID', () => {
     adds(
-      'are in lower case and named once',
+      'are lowercase and unique',
       'virtualisation.vfio.devices = [ "1002:AB28" "1002:ab28" "10DE:1B80" ];',
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:ab28,10de:1b80')
     )
     produces(
-      'may have all the fields that vfio-pci knows',
+      'accept all fields of vfio-pci',
       `virtualisation.vfio = {
         enable = true;
         devices = [ "1002:67df:1da2:e366" "10de:ffffffff:ffffffff:ffffffff:00030000:ffff00ff" ];
@@ -86,7 +86,7 @@ latter, or remove it.
       notAtBoot
     )
     produces(
-      'are unknown before the first reboot: the rest is set up, and a warning says how to go on',
+      'may be missing before the first reboot, with a warning',
       'virtualisation.vfio.enable = true;',
       {
         ...params('intel_iommu=on', 'iommu=pt'),
@@ -104,22 +104,22 @@ Move them all to virtualisation.vfio.devices.
 `
     const card = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
     fails(
-      'stop the rebuild if there are others in the kernel parameters',
+      'fail if kernel parameters have other IDs',
       `${card} boot.kernelParams = [ "quiet" "vfio_pci.ids=1002:67df" ];`,
       [twice('vfio-pci.ids=10de:1b80', 'vfio_pci.ids=1002:67df')]
     )
     fails(
-      'stop the rebuild if there are others in the options of the module',
+      'fail if module options have other IDs',
       `${card} boot.extraModprobeConfig = "options  vfio-pci disable_vga=1 ids=8086:56a0";`,
       [twice('vfio-pci.ids=10de:1b80', 'options vfio-pci disable_vga=1 ids=8086:56a0')]
     )
     produces(
-      'may all come from elsewhere',
+      'may all be set elsewhere',
       'virtualisation.vfio.enable = true; boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];',
       params('intel_iommu=on', 'iommu=pt', 'vfio-pci.ids=1002:67df')
     )
     refuses(
-      'are PCI IDs',
+      'reject what is not a PCI ID',
       'virtualisation.vfio = { enable = true; devices = [ "1-de:10f12" ]; };',
       "is not of type `PCI ID, such as 10de:1b80 (vendor:device[:subvendor[:subdevice[:class[:mask]]]])'"
     )
@@ -128,7 +128,7 @@ Move them all to virtualisation.vfio.devices.
   describe('the load order', () => {
     const withLine = (line: string) => `boot.extraModprobeConfig = "${line}";`
     produces(
-      'is that of the drivers that are named',
+      'puts vfio-pci before competingDrivers',
       `virtualisation.vfio = {
         enable = true; devices = [ "10de:1b80" ]; competingDrivers = [ "amdgpu" "xhci_pci" ];
       };`,
@@ -138,7 +138,7 @@ Move them all to virtualisation.vfio.devices.
       }
     )
     produces(
-      'is left alone if none is',
+      'is not changed without competingDrivers',
       'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; competingDrivers = [ ]; };',
       { ...withOneCard, extraModprobeConfig: '' }
     )
@@ -147,47 +147,47 @@ Move them all to virtualisation.vfio.devices.
       'softdep snd-hda-intel pre: vfio vfio-pci',
       'softdep snd_usb_audio pre: snd-dummy'
     ])
-      adds(`takes the line "${line}" of someone else`, withLine(line), {
+      adds(`accepts the line "${line}" of another module`, withLine(line), {
         ...withOneCard,
         extraModprobeConfig: `${softdeps}\n${line}`
       })
-    adds(
-      'warns of a line that has no effect',
-      withLine('  softdep  snd-hda-intel pre: snd-dummy'),
-      {
-        ...withOneCard,
-        extraModprobeConfig: `${softdeps}\n  softdep  snd-hda-intel pre: snd-dummy`,
-        warnings: [
-          `modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
+    adds('warns about a line without effect', withLine('  softdep  snd-hda-intel pre: snd-dummy'), {
+      ...withOneCard,
+      extraModprobeConfig: `${softdeps}\n  softdep  snd-hda-intel pre: snd-dummy`,
+      warnings: [
+        `modprobe uses only the first softdep line for a module, and that of virtualisation.vfio is
 first. These lines have no effect:
   softdep snd-hda-intel pre: snd-dummy
 Remove the driver from virtualisation.vfio.competingDrivers and add vfio-pci to the
 \`pre:' of your line.
 `
-        ]
-      }
-    )
+      ]
+    })
     adds(
-      'does not while it writes no lines itself',
+      'does not warn if it sets no lines',
       `virtualisation.vfio.bindAtBoot = false; ${withLine('softdep amdgpu pre: snd-dummy')}`,
       { ...notAtBoot, extraModprobeConfig: 'softdep amdgpu pre: snd-dummy' }
     )
     const virqfd = `Linux 6.2 removed the kernel module vfio_virqfd. Remove it from boot.initrd.kernelModules,
 where it makes the build fail, and from boot.kernelModules.
 `
-    adds('warns of vfio_virqfd in the initrd', 'boot.initrd.kernelModules = [ "vfio_virqfd" ];', {
-      ...withOneCard,
-      initrdKernelModules: [...withOneCard.initrdKernelModules, 'vfio_virqfd'],
-      warnings: [virqfd]
-    })
     adds(
-      'warns of vfio_virqfd after it, from Linux 6.2 on',
+      'warns about vfio_virqfd in the initrd',
+      'boot.initrd.kernelModules = [ "vfio_virqfd" ];',
+      {
+        ...withOneCard,
+        initrdKernelModules: [...withOneCard.initrdKernelModules, 'vfio_virqfd'],
+        warnings: [virqfd]
+      }
+    )
+    adds(
+      'warns about vfio_virqfd in boot.kernelModules since Linux 6.2',
       'boot.kernelModules = [ "vfio_virqfd" ];',
       { ...withOneCard, kernelModules: ['vfio_virqfd'], warnings: [virqfd] },
       'kernelVersion = "6.2";'
     )
     adds(
-      'takes vfio_virqfd before 6.2, in a NixOS that keeps the order of lists',
+      'accepts vfio_virqfd before 6.2, in a release that keeps the order of lists',
       'boot.initrd.kernelModules = [ "vfio_virqfd" ];',
       {
         ...withOneCard,
@@ -231,11 +231,26 @@ read -r vendor < ${dir}/0000:0a:00.1/vendor && read -r device < ${dir}/0000:0a:0
       }
     }
     produces('are reserved by a service in systemd stage 1', byAddress, systemd)
-    produces('the same where there is no other', byAddress, systemd, 'stage1 = "only";')
-    produces('by modprobe in scripted stage 1', byAddress, scripted, 'stage1 = "scripted";')
-    produces('the same before there was another', byAddress, scripted, 'stage1 = "none";')
+    produces(
+      'are reserved by a service where only systemd stage 1 exists',
+      byAddress,
+      systemd,
+      'stage1 = "only";'
+    )
+    produces(
+      'are reserved by modprobe in scripted stage 1',
+      byAddress,
+      scripted,
+      'stage1 = "scripted";'
+    )
+    produces(
+      'are reserved by modprobe where only scripted stage 1 exists',
+      byAddress,
+      scripted,
+      'stage1 = "none";'
+    )
     adds(
-      'go together with IDs',
+      'can be combined with IDs',
       'virtualisation.vfio.addresses = [ "0000:0a:00.0" ];',
       {
         ...withOneCard,
@@ -254,7 +269,7 @@ install vfio-pci echo vfio-pci > ${dir}/0000:0a:00.0/driver_override || echo "vf
         `stage1 = "${stage1}";`
       )
     produces(
-      'warn of a softdep line that makes modprobe pass over the rule',
+      'warn about a softdep line that makes modprobe ignore the rule',
       `${byAddress} boot.extraModprobeConfig = "softdep vfio-pci pre: vendor-reset";`,
       {
         ...scripted,
@@ -269,14 +284,14 @@ boot.initrd.systemd.enable = true;.
       'stage1 = "scripted";'
     )
     fails(
-      'stop the rebuild if one is named twice',
+      'fail if one is listed twice',
       'virtualisation.vfio = { enable = true; addresses = [ "0000:0a:00.0" "0000:0A:00.0" ]; };',
       [
         'virtualisation.vfio.addresses has 0000:0a:00.0\nmore than once. Keep one entry for each address.\n'
       ]
     )
     produces(
-      'warn if all devices with the ID are bound anyway',
+      'warn if all devices with the ID are bound',
       `virtualisation.vfio = {
         enable = true;
         devices = [ "10de:10f0:1043" ];
@@ -293,7 +308,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
       }
     )
     refuses(
-      'are whole addresses',
+      'reject an incomplete address',
       'virtualisation.vfio = { enable = true; addresses = [ "01:00.0" ]; };',
       'PCI address, such as 0000:01:00.0'
     )
@@ -301,11 +316,11 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
     describe.each([
       ['the service', service, ''],
       ['the rule for modprobe', rule.replaceAll('\\\n', ''), '--ignore-install vfio-pci\n']
-    ])('%s, run by sh on a folder that looks like /sys', (_, command, stdout) => {
+    ])('%s, run by sh on a simulated /sys', (_, command, stdout) => {
       const root = mkdtempSync(join(tmpdir(), 'vfio-sysfs-'))
       afterAll(() => rmSync(root, { recursive: true }))
 
-      /** Runs the command where these devices exist, and tells who got a driver_override. */
+      /** Runs the command with these devices, and returns those that got a driver_override. */
       const run = (devices: Record<string, { vendor: string; device: string }>) => {
         const sys = mkdtempSync(join(root, 'run-'))
         for (const [address, { vendor, device }] of Object.entries(devices)) {
@@ -324,11 +339,11 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
         return { status: shell.status, stdout: shell.stdout, complaints, reserved }
       }
 
-      it('is clean shell', () => {
-        // modprobe itself puts words in the place of $CMDLINE_OPTS.
+      it('passes shellcheck', () => {
+        // modprobe replaces $CMDLINE_OPTS.
         expectCleanShell(command.replace('$CMDLINE_OPTS', ''), 'sh')
       })
-      it('reserves these devices and no equal one', () => {
+      it('reserves these devices, but not others with the same ID', () => {
         const devices = {
           '0000:0a:00.0': { vendor: '0x10de', device: '0x1b80' },
           '0000:0a:00.1': { vendor: '0x10de', device: '0x10f0' },
@@ -338,7 +353,7 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
         const reserved = ['0000:0a:00.0', '0000:0a:00.1']
         expect(run(devices)).toEqual({ status: 0, stdout, complaints: [], reserved })
       })
-      it('leaves a stranger alone, and goes on if a device is missing', () => {
+      it('does not reserve an unexpected device, and continues if one is missing', () => {
         const devices = { '0000:0a:00.1': { vendor: '0x8086', device: '0x10f0' } }
         const complaints = [
           'vfio: there is no device at 0000:0a:00.0',
@@ -353,11 +368,16 @@ vfio-pci, not only the one at 0000:0a:00.1. Remove the ID from devices.
     const off = 'virtualisation.vfio.disableEFIfb = true;'
     const sysfbOff = more('initcall_blacklist=sysfb_init')
     adds('is turned off for simpledrm', off, sysfbOff)
-    adds('from Linux 5.15 on', off, sysfbOff, 'kernelVersion = "5.15";')
-    adds('and for efifb before', off, more('video=efifb:off'), 'kernelVersion = "5.14.99";')
+    adds('is turned off for simpledrm since Linux 5.15', off, sysfbOff, 'kernelVersion = "5.15";')
+    adds(
+      'is turned off for efifb before 5.15',
+      off,
+      more('video=efifb:off'),
+      'kernelVersion = "5.14.99";'
+    )
 
     const oldGuide = 'boot.kernelParams = [ "video=efifb:off" ];'
-    adds('warns of the parameter of old guides', oldGuide, {
+    adds('warns about the parameter of old guides', oldGuide, {
       ...more('video=efifb:off'),
       warnings: [
         `The kernel parameter video=efifb:off has no effect since Linux 5.15. Remove it.
@@ -365,7 +385,12 @@ If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; in
 `
       ]
     })
-    adds('but not of their time', oldGuide, more('video=efifb:off'), 'kernelVersion = "5.14.99";')
+    adds(
+      'does not warn about that parameter before 5.15',
+      oldGuide,
+      more('video=efifb:off'),
+      'kernelVersion = "5.14.99";'
+    )
 
     const encrypted = `${off} boot.initrd.luks.devices.root.device = "/dev/sda2";`
     const dark = {
@@ -378,19 +403,19 @@ the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or
 `
       ]
     }
-    adds('warns of a passphrase that is typed in the dark', encrypted, dark)
+    adds('warns about a passphrase prompt of a disk on a dark screen', encrypted, dark)
     adds(
-      'of that of a pool, too',
+      'warns about a passphrase prompt of a pool on a dark screen',
       `${off} boot.zfs.requestEncryptionCredentials = [ "rpool" ];`,
       dark
     )
     adds(
-      'but not where a key file unlocks the disk',
+      'does not warn if a key file unlocks the disk',
       `${encrypted} boot.initrd.luks.devices.root.keyFile = "/key";`,
       sysfbOff
     )
     adds(
-      'does not with a graphics driver in the initrd',
+      'does not warn with a graphics driver in the initrd',
       `${encrypted} boot.initrd.kernelModules = [ "amdgpu" ];`,
       { ...sysfbOff, initrdKernelModules: ['amdgpu', ...withOneCard.initrdKernelModules] }
     )
@@ -399,7 +424,7 @@ the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or
   describe('NVIDIA', () => {
     for (const driver of ['nvidia', 'nouveau'])
       fails(
-        `stops the rebuild if the blacklist would hit a host that draws with ${driver}`,
+        `fails if the blacklist would block ${driver} of the host's screen`,
         `virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; blacklistNvidia = true; };
          services.xserver.videoDrivers = [ "modesetting" "${driver}" ];`,
         [
@@ -411,7 +436,7 @@ Remove one of the two. vfio-pci gets the guest's card without a blacklist, too.
       )
     const late = `virtualisation.vfio.bindAtBoot = false;
       boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; hardware.nvidia.nvidiaPersistenced = true;`
-    adds('warns of what keeps the driver on a card that a guest is to have later', late, {
+    adds('warns about settings that keep NVIDIA cards from being unbound later', late, {
       ...notAtBoot,
       kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia-drm.fbdev=1'],
       warnings: [
@@ -426,7 +451,7 @@ virtualisation.vfio.guests.<name>.prepare.
       ]
     })
     adds(
-      'does not where the last word is another',
+      'does not warn if a later parameter turns it off',
       `virtualisation.vfio.bindAtBoot = false;
        boot.kernelParams = [ "nvidia-drm.fbdev=1" "nvidia-drm.fbdev=0" ];`,
       {
@@ -440,40 +465,40 @@ hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;.
 `
     for (const value of ['1', 'true', '"1"', '"Y"']) {
       adds(
-        `warns of the console that moduleParams turns on with ${value}`,
+        `warns if moduleParams turns the console on with ${value}`,
         `virtualisation.vfio.bindAtBoot = false;
          hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${value};`,
         { ...notAtBoot, warnings: [drawsConsole] }
       )
     }
     adds(
-      'warns of it under the other name of the module',
+      'warns if moduleParams uses underscores',
       `virtualisation.vfio.bindAtBoot = false;
        hardware.nvidia.moduleParams.nvidia_drm.fbdev = 1;`,
       { ...notAtBoot, warnings: [drawsConsole] }
     )
     for (const value of ['0', 'false', '"0"', 'null']) {
       adds(
-        `does not where moduleParams says ${value}`,
+        `does not warn if moduleParams has ${value}`,
         `virtualisation.vfio.bindAtBoot = false;
          hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${value};`,
         notAtBoot
       )
     }
     adds(
-      'does not where a kernel parameter overrides moduleParams',
+      'does not warn if a kernel parameter overrides moduleParams',
       `virtualisation.vfio.bindAtBoot = false;
        boot.kernelParams = [ "nvidia_drm.fbdev=0" ];
        hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;`,
       { ...notAtBoot, kernelParams: ['intel_iommu=on', 'iommu=pt', 'nvidia_drm.fbdev=0'] }
     )
     adds(
-      'does not of a card that is bound at boot',
+      'does not warn if the card is bound at boot',
       'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;',
       withOneCard
     )
     adds(
-      'knows nothing of moduleParams before 26.05',
+      'does not mention moduleParams before 26.05',
       late,
       {
         ...notAtBoot,
@@ -513,7 +538,7 @@ virtualisation.vfio.guests.<name>.prepare.
       ['PCI:10@0:0:0', '0000:0a:00.0']
     ] as const) {
       produces(
-        `warns of PRIME that would draw with the guest's card (${busId})`,
+        `warns about PRIME with the guest's card (${busId})`,
         `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; };
          hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
         {
@@ -526,41 +551,60 @@ Remove this bus ID and the other prime options: the host can't use this card.
         }
       )
       produces(
-        `does not where the host uses that card until a guest starts (${busId})`,
+        `does not warn if the host uses that card until a guest starts (${busId})`,
         `virtualisation.vfio = { enable = true; addresses = [ "${address}" ]; bindAtBoot = false; };
          hardware.nvidia.prime.nvidiaBusId = "${busId}";`,
         notAtBoot
       )
     }
     produces(
-      'does not of another card of PRIME',
+      'does not warn about another card of PRIME',
       `virtualisation.vfio = {
          enable = true; addresses = [ "0000:0a:00.0" ]; bindAtBoot = false;
        };
        hardware.nvidia.prime.nvidiaBusId = "PCI:1:0:0";`,
       notAtBoot
     )
-    adds('is free for the host', 'services.xserver.videoDrivers = [ "nvidia" ];', withOneCard)
+    adds(
+      'may be the driver of the host',
+      'services.xserver.videoDrivers = [ "nvidia" ];',
+      withOneCard
+    )
   })
 
   describe('the ACS override', () => {
     const apply = 'virtualisation.vfio.applyACSpatch = true;'
     const applied = more('pcie_acs_override=downstream,multifunction')
-    adds('is for a kernel with the patch: zen', apply, applied, 'kernel.name = "linux-zen-6.18.9";')
-    adds('another that calls itself zen', apply, applied, 'kernel.isZen = true;')
-    adds('xanmod', apply, applied, 'kernel.modDirVersion = "6.18.9-xanmod1";')
     adds(
-      'or one that the user patches',
+      'accepts a kernel with the patch: zen by name',
+      apply,
+      applied,
+      'kernel.name = "linux-zen-6.18.9";'
+    )
+    adds(
+      'accepts a kernel with the patch: zen by attribute',
+      apply,
+      applied,
+      'kernel.isZen = true;'
+    )
+    adds(
+      'accepts a kernel with the patch: xanmod',
+      apply,
+      applied,
+      'kernel.modDirVersion = "6.18.9-xanmod1";'
+    )
+    adds(
+      'accepts a kernel that the user patches',
       `${apply} boot.kernelPatches = [ { name = "add-ACS-overrides"; patch = null; } ];`,
       { ...applied, kernelPatches: ['add-ACS-overrides'] }
     )
     adds(
-      'splits up what is named',
+      'splits the configured groups',
       `${apply} virtualisation.vfio.acsOverride = "downstream,id:8086:A110";`,
       more('pcie_acs_override=downstream,id:8086:A110'),
       'kernel.isZen = true;'
     )
-    adds('warns on other kernels', apply, {
+    adds('warns about other kernels', apply, {
       ...applied,
       warnings: [
         `virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
@@ -570,23 +614,23 @@ example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       ]
     })
     adds(
-      'is built into the kernel where a patch is named',
+      'adds acsPatch to the kernel',
       `${apply} virtualisation.vfio.acsPatch = /etc/nixos/acs.patch;`,
       { ...applied, kernelPatches: ['acs-override'] }
     )
     adds(
-      'which is left alone while the override is off',
+      'does not add acsPatch while it is off',
       'virtualisation.vfio.acsPatch = /etc/nixos/acs.patch;',
       withOneCard
     )
     refuses(
-      'knows three words',
+      'rejects an unknown word',
       'virtualisation.vfio = { enable = true; applyACSpatch = true; acsOverride = "all"; };',
       "is not of type `list of downstream, multifunction and id:VVVV:DDDD, joined by commas'"
     )
   })
 
-  describe('people', () => {
+  describe('users', () => {
     adds('may manage guests', 'virtualisation.vfio.users = [ "alice" "bob" ];', {
       ...withOneCard,
       groups: { libvirtd: ['alice', 'bob'] }
@@ -596,7 +640,7 @@ example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       udevRules: 'SUBSYSTEM=="vfio", OWNER="root", GROUP="kvm", MODE="0660"\n'
     })
     adds(
-      'have the last word on libvirtd',
+      'can override the settings of libvirtd',
       'virtualisation.libvirtd = { enable = false; onShutdown = "suspend"; };',
       { ...withOneCard, libvirtd: untouched.libvirtd, services: {} }
     )

@@ -1,6 +1,6 @@
-# The NixOS options that our modules read or set, declared with the types and the
-# defaults that nixpkgs gives them, so that `lib.evalModules` can judge the modules
-# without the rest of NixOS. Each comment names the nixpkgs file it follows.
+# The NixOS options that the shipped modules read or set, with the types and defaults of
+# nixpkgs, so that `lib.evalModules` can evaluate the modules without the rest of NixOS.
+# Each comment names the file in nixpkgs.
 {
   # Version of the kernel in boot.kernelPackages.
   kernelVersion ? "6.18.9",
@@ -13,9 +13,9 @@
   stage1 ? "systemd",
   # Whether lists of kernel modules are sets of names, as they are since 25.11.
   sortsModules ? true,
-  # Whether a kernel parameter may have a blank only in quotation marks, as in the newest.
+  # Whether a kernel parameter may have spaces only in quotation marks, as in unstable.
   partsParams ? true,
-  # Whether parameters of NVIDIA's modules are options of their own, as since 26.05.
+  # Whether there is an option for the parameters of NVIDIA's modules, as since 26.05.
   moduleParams ? true,
   # Whether libvirtd.qemu.ovmf is set up by NixOS, as before 25.11.
   ovmf ? false,
@@ -45,9 +45,9 @@ let
         default = [ ];
       };
 
-  # Stands for pkgs.linuxPackages. Like the kernels of nixpkgs it can be overridden, and
-  # it refuses to say anything before its patches are known: a module whose patches
-  # depend on the version would recurse without end here as it does in NixOS.
+  # A substitute for pkgs.linuxPackages. Like the kernels of nixpkgs, it can be overridden and is
+  # strict in its patches: a module whose patches depend on the version recurses infinitely here,
+  # as in NixOS.
   makeKernel =
     arguments:
     builtins.seq (lib.length arguments.kernelPatches) (

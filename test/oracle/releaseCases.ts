@@ -1,4 +1,4 @@
-// The machines that people pass a card through on, and all that the modules make of each.
+// Typical machines with a passed-through card, and the state that the modules give each.
 
 import {
   guestService,
@@ -26,7 +26,7 @@ function bound({ sorts }: Release, kernelParams: string[], more: Partial<State> 
   return { ...withOneCard, initrdKernelModules, kernelParams, ...more }
 }
 
-/** One whose devices stay with the host until a guest starts. */
+/** A machine whose devices the host uses until a guest starts. */
 function later({ sorts }: Release, kernelParams: string[], more: Partial<State> = {}): State {
   return {
     ...withOneCard,
@@ -38,13 +38,13 @@ function later({ sorts }: Release, kernelParams: string[], more: Partial<State> 
   }
 }
 
-/** The modules of VFIO with others in one list, as the release orders them. */
+/** The VFIO modules and others in one list, in the order of the release. */
 function initrd(sorts: boolean, ...others: string[]): string[] {
   const modules = ['vfio_pci', 'vfio', 'vfio_iommu_type1', ...others]
   return sorts ? modules.sort() : modules
 }
 
-/** Devices with an expected ID that are reserved by their addresses, by whatever stage 1 offers. */
+/** The settings of stage 1 that reserve devices by address, each with an expected ID. */
 function byAddress({ stage1 }: Release, devices: [string, string][], more = ''): Partial<State> {
   const lines = devices.map(([address, id]) => {
     const dir = `/sys/bus/pci/devices/${address}`
@@ -99,7 +99,7 @@ const PATH = ['coreutils', 'kmod', 'systemd']
   .map(it => `/nix/store/00000000000000000000000000000000-${it}/bin`)
   .join(':')
 
-/** The hook of libvirt with these branches, which are for a guest that is defined elsewhere. */
+/** libvirt's hook with this text, for a guest without a definition. */
 function hooked(guest: string, text: string): Partial<State> {
   const hook = `export PATH=${PATH}:$PATH\n\n${text}`
   return {
@@ -156,7 +156,7 @@ export const CASES: readonly ReleaseCase[] = [
       )
   },
   {
-    name: 'one maker, two models',
+    name: 'two models of one vendor',
     config: `${card('devices = [ "10de:1b80" "10de:10f0" ];')}
       services.xserver.videoDrivers = [ "nvidia" ];
       boot.extraModprobeConfig = "softdep nvidia post: nvidia-uvm";`,
@@ -166,7 +166,7 @@ export const CASES: readonly ReleaseCase[] = [
       })
   },
   {
-    name: 'audio of both with one ID',
+    name: 'two cards whose audio has the same ID',
     config: card(`
       IOMMUType = "amd";
       devices = [ "1002:73bf" ];
@@ -180,7 +180,7 @@ export const CASES: readonly ReleaseCase[] = [
       )
   },
   {
-    name: 'processor graphics and a card',
+    name: 'integrated graphics and a card',
     config: `${card('IOMMUType = "intel"; devices = [ "1002:7550" "1002:ab40" ];')}
       boot.initrd.kernelModules = [ "i915" ]; boot.kernelModules = [ "kvm-intel" ];`,
     expected: release =>
@@ -226,7 +226,7 @@ esac
       )
   },
   {
-    name: 'a card that both use in turn',
+    name: 'a card that host and guest use in turn',
     config: card(`
       bindAtBoot = false;
       devices = [ "1002:73bf" ];
@@ -278,7 +278,7 @@ Remove this bus ID and the other prime options: the host can't use this card.
       })
   },
   {
-    name: 'a lent card on which the NVIDIA driver draws the console',
+    name: 'a card bound later, on which the NVIDIA driver draws the console',
     config: `${card('bindAtBoot = false; devices = [ "10de:1b80" ];')}
       boot.kernelParams = [ "nvidia-drm.fbdev=1" ];`,
     expected: release =>
@@ -351,7 +351,7 @@ boot.initrd.systemd.enable = true;.
       })
   },
   {
-    name: 'a keyboard by evdev, for a QEMU that is not root',
+    name: 'an evdev keyboard, with QEMU not as root',
     config: `${card('devices = [ "10de:1b80" ];')}
       virtualisation.libvirtd = {
         qemu.runAsRoot = false;
@@ -381,7 +381,7 @@ boot.initrd.systemd.enable = true;.
       ])
   },
   {
-    name: 'processors of its own',
+    name: 'a guest with hostCPUs',
     config: card('devices = [ "10de:1b80" ]; guests.win10.hostCPUs = "0-3,8-11";'),
     expected: release =>
       bound(
@@ -480,7 +480,7 @@ example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       )
   },
   {
-    name: 'what old guides left behind',
+    name: 'leftovers of old guides',
     config: `${card('devices = [ "10de:1b80" ];')}
       boot.kernelParams = [ "amd_iommu=on" "video=efifb:off" ];
       boot.initrd.kernelModules = [ "vfio_virqfd" ];`,
@@ -498,7 +498,7 @@ If the guest's card stays black, set virtualisation.vfio.disableEFIfb = true; in
       })
   },
   {
-    name: 'a passphrase that is typed in the dark',
+    name: 'a passphrase prompt on a dark screen',
     config: `${card('devices = [ "10de:1b80" ]; disableEFIfb = true;')}
       boot.initrd.luks.devices.root.device = "/dev/sda2";`,
     expected: release =>
@@ -517,7 +517,7 @@ the host's card early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or
     config: `${card('devices = [ "10de:1b80" ];')}
       boot.initrd.preDeviceCommands = "modprobe -i vfio-pci";
       virtualisation.libvirtd.qemu.ovmf.enable = true;`,
-    // Ours make it no worse: NixOS itself says what is wrong.
+    // NixOS itself reports the errors; the modules add none.
     expected: release =>
       bound(release, [...BASE, 'vfio-pci.ids=10de:1b80'], {
         initrdCommands: 'modprobe -i vfio-pci',

@@ -1,5 +1,4 @@
-// What the modules make of each machine that people pass a card through on, on each release: all of
-// it. `npm run stress -- releases` prints the table.
+// The complete state of each typical machine on each release. `npm run stress -- releases` prints a table.
 
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeWithOracle, evalConfigs } from './evalModules.ts'
@@ -28,7 +27,7 @@ describeWithOracle('the modules on each release', oracle => {
   })
 })
 
-/** How many single values are asserted: texts by their lines, empty sets and lists as one. */
+/** The number of asserted values: each line of a text, and an empty set or list as one. */
 function countOf(value: unknown): number {
   if (typeof value === 'string') return value.split('\n').length
   if (typeof value !== 'object' || value === null) return 1

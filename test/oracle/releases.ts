@@ -1,11 +1,11 @@
-/** A release of NixOS, as far as it matters to our modules. */
+/** The properties of a NixOS release that the modules depend on. */
 export interface Release {
   name: string
-  /** The kernel that it has unless another is chosen. */
+  /** Its default kernel. */
   kernel: string
-  /** Arguments of nixosOptions.nix that give its shape. */
+  /** Its arguments of nixosOptions.nix. */
   shape: string
-  /** Whether the lists of kernel modules are in the order of the alphabet. */
+  /** Whether lists of kernel modules are sorted. */
   sorts: boolean
   stage1: 'scripted' | 'systemd'
   /** Whether `hardware.nvidia.moduleParams` is declared. */
@@ -13,21 +13,20 @@ export interface Release {
 }
 
 /**
- * The releases that the modules are for, and one before them. Where the differences come from, all in
- * nixpkgs:
+ * The releases that the modules support, and one before them. The differences come from nixpkgs:
  *
  * - the lists of kernel modules are sets of names since pull request 375975 (June 2025), see
  *   `attrNamesToTrue` in nixos/modules/system/boot/kernel.nix
  * - systemd stage 1 is the default since pull request 435781 (April 2026), which announces that
- *   26.11 has no other; nixos/modules/system/boot/systemd/initrd.nix
- * - `libvirtd.qemu.ovmf` is a shell that refuses any value since pull request 421549 (July 2025);
+ *   26.11 has only this one; nixos/modules/system/boot/systemd/initrd.nix
+ * - `libvirtd.qemu.ovmf` is only a stub that rejects any value since pull request 421549 (July 2025);
  *   nixos/modules/virtualisation/libvirtd.nix
  * - NVIDIA's parameters are `hardware.nvidia.moduleParams` since pull request 498612 (April 2026);
  *   nixos/modules/hardware/video/nvidia.nix
- * - a kernel parameter has blanks only in quotation marks in the newest
+ * - a kernel parameter may have spaces only in quotation marks in unstable;
  *   nixos/modules/system/boot/kernel.nix (`kernelParam`)
- * - the kernels: `linuxPackages` in pkgs/top-level/linux-kernels.nix; of unstable a newer one than the
- *   default, to see that nothing ends with Linux 6
+ * - the kernels: `linuxPackages` in pkgs/top-level/linux-kernels.nix; for unstable a newer one than the
+ *   default, to test Linux 7
  */
 export const RELEASES: readonly Release[] = [
   {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { expect } from 'vitest'
 
-/** What a shell script that our modules produce does, run where `here` takes it. */
+/** Runs a script of the modules in bash. */
 export function runScript(script: string, words: readonly string[], env: NodeJS.ProcessEnv = {}) {
   const run = spawnSync('bash', ['-c', script, 'hook', ...words], {
     encoding: 'utf8',
@@ -11,8 +11,8 @@ export function runScript(script: string, words: readonly string[], env: NodeJS.
 }
 
 /**
- * Expects that shellcheck has nothing to say of a script for this shell. Without shellcheck nothing
- * is expected, except where CI must have it.
+ * Expects that shellcheck reports nothing for a script. Without shellcheck it only warns, except in CI,
+ * where it fails.
  */
 export function expectCleanShell(script: string, shell: 'sh' | 'bash'): void {
   const run = spawnSync('shellcheck', ['--shell', shell, '--color=never', '-'], {
@@ -20,7 +20,7 @@ export function expectCleanShell(script: string, shell: 'sh' | 'bash'): void {
     input: script
   })
   if (run.error && !process.env.CI) {
-    console.warn('shellcheck was not found: a script of the modules is not checked')
+    console.warn('shellcheck not found: a script of the modules is not checked')
     return
   }
   expect({ error: run.error, output: run.stdout }).toEqual({ error: undefined, output: '' })

@@ -1,11 +1,11 @@
-# `specialisation` in the shape that nixpkgs gives it, without what builds systems and boot entries from
-# it: nixos/modules/system/activation/specialisation.nix, and no-clone.nix beside it.
+# The option `specialisation` as in nixpkgs, without the code that builds systems and boot entries:
+# nixos/modules/system/activation/specialisation.nix and no-clone.nix.
 { extendModules, lib, ... }:
 
 let
   inherit (lib) mkOption mkOverride types;
 
-  # Inside a specialisation there are none.
+  # A specialisation has no specialisations.
   alone.specialisation = mkOverride 0 { };
 
   entry = types.submodule {
