@@ -1,6 +1,7 @@
 import { defined } from '../collections.ts'
-import { nixError } from '../nix/errors.ts'
-import type { NixError, Range } from '../nix/index.ts'
+import { markedLines } from '../nix/errors.ts'
+import type { Range } from '../nix/index.ts'
+import { placeOf } from '../nix/text/lines.ts'
 
 /**
  * Why a domain could not be read or converted. Each code has one meaning:
@@ -53,13 +54,12 @@ export function domainError(text: string, fault: Fault): DomainError {
   const { code, message, hint, range } = fault
   const error = { code, message, ...defined({ hint }) }
   if (range === undefined) return { ...error, excerpt: () => '' }
-  // The toolkit renders the excerpt; its own code and message are dropped.
-  const located = nixError(text, { code: 'SYNTAX', message, range })
-  return { ...error, at: located.at, excerpt: options => excerptOf(located, options) }
-}
-
-function excerptOf(error: NixError, { color, width }: { color: boolean; width: number }): string {
-  const margin = `${error.at.line} | `.length + 2
-  const lines = error.render({ color, width: width - margin }).split('\n')
-  return lines.slice(1).join('\n')
+  const at = placeOf(text, range.start)
+  const excerpt: DomainError['excerpt'] = ({ color, width }) => {
+    if (text === '') return ''
+    // Two columns for the marks where the line is cut.
+    const margin = `${at.line} | `.length + 2
+    return markedLines(text, range, { color, width: width - margin }).join('\n')
+  }
+  return { ...error, at, excerpt }
 }
