@@ -76,8 +76,8 @@ let
     hasSystemdStage1 && (!hasScriptedStage1 || config.boot.initrd.systemd.enable);
 
   # The scripted stage 1 can't run commands before it loads modules, but modprobe can: it runs this
-  # rule instead of loading vfio-pci, which the softdeps above do first. /proc/sys/kernel/modprobe has
-  # the path of modprobe, in the initrd and later.
+  # rule instead of loading vfio-pci, which the softdeps above request first.
+  # /proc/sys/kernel/modprobe has the path of modprobe, in the initrd and later.
   installRule =
     "install vfio-pci "
     + concatStringsSep "; \\\n  " (

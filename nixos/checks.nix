@@ -69,7 +69,7 @@ let
       filter (any (hasPrefix "ids=")) (modprobeLinesFor "options" (module: module == "vfio_pci"))
     );
 
-  differ = lib.length (unique (map (it: it.ids) bindings)) > 1;
+  idsDiffer = lib.length (unique (map (it: it.ids) bindings)) > 1;
 
   setTwice = ''
     The IDs for vfio-pci are set more than once, and only the last setting takes effect:
@@ -85,7 +85,7 @@ let
   );
 
   initrdModules = config.boot.initrd.kernelModules ++ config.boot.initrd.availableKernelModules;
-  leftVirqfd = elem "vfio_virqfd" (initrdModules ++ config.boot.kernelModules);
+  loadsVirqfd = elem "vfio_virqfd" (initrdModules ++ config.boot.kernelModules);
 
   # The name of a parameter, with underscores, and its value; null for a parameter without a value.
   parseParam =
@@ -134,7 +134,7 @@ let
 
   kernelName = toLower "${kernel.name or ""} ${kernel.modDirVersion or ""}";
 
-  carriesACSPatch =
+  hasACSPatch =
     kernel.isZen or false
     || any (name: hasInfix name kernelName) [
       "zen"
@@ -194,7 +194,7 @@ let
 
   slotOf = address: lib.head (splitString "." address);
 
-  givenToPrime = filter (busId: elem (slotOfBusId busId) (map slotOf addresses)) primeBusIds;
+  primeConflicts = filter (busId: elem (slotOfBusId busId) (map slotOf addresses)) primeBusIds;
 
   # A list names the pools to ask for. Otherwise, only the disks show whether a pool is encrypted.
   zfsKeys = config.boot.zfs.requestEncryptionCredentials or [ ];
@@ -222,7 +222,7 @@ let
 
   # Vendor and device, the only fields in the `id' of an address.
   boundIDs = map (id: concatStringsSep ":" (lib.take 2 (splitString ":" id))) cfg.devices;
-  boundTwice = filter (entry: entry.id != null && elem entry.id boundIDs) cfg.addresses;
+  boundByBoth = filter (entry: entry.id != null && elem entry.id boundIDs) cfg.addresses;
 in
 {
   config = mkIf cfg.enable {
@@ -243,7 +243,7 @@ in
         '';
       }
       {
-        assertion = !(bindsByID && differ);
+        assertion = !(bindsByID && idsDiffer);
         message = setTwice;
       }
     ];
@@ -253,7 +253,7 @@ in
         virtualisation.vfio is enabled but binds no device yet. After a reboot with the IOMMU
         on, set virtualisation.vfio.devices or virtualisation.vfio.addresses.
       ''
-      ++ optional (!bindsByID && differ) setTwice
+      ++ optional (!bindsByID && idsDiffer) setTwice
       ++ optional (iommuOff != [ ]) ''
         boot.kernelParams has ${concatStringsSep " and " iommuOff},
         but no device can be passed to a guest without the IOMMU. Remove it.
@@ -263,12 +263,12 @@ in
         which contradict each other. Set virtualisation.vfio.passthroughDMA = false; to keep the
         latter, or remove it.
       ''
-      ++ optional (cfg.applyACSpatch && !carriesACSPatch) ''
+      ++ optional (cfg.applyACSpatch && !hasACSPatch) ''
         virtualisation.vfio.applyACSpatch has no effect on a kernel without the ACS override patch,
         and ${kernel.name or "this kernel"} is not known to have it. Choose a kernel that does, for
         example boot.kernelPackages = pkgs.linuxPackages_zen;, or turn the option off.
       ''
-      ++ optional (leftVirqfd && versionAtLeast kernel.version "6.2") ''
+      ++ optional (loadsVirqfd && versionAtLeast kernel.version "6.2") ''
         Linux 6.2 removed the kernel module vfio_virqfd. Remove it from boot.initrd.kernelModules,
         where it makes the build fail, and from boot.kernelModules.
       ''
@@ -292,7 +292,7 @@ in
       ++ map (entry: ''
         virtualisation.vfio.devices has ${entry.id}, so every device with this ID is bound to
         vfio-pci, not only the one at ${entry.address}. Remove the ID from devices.
-      '') boundTwice
+      '') boundByBoth
       ++ optional (!cfg.bindAtBoot && fbdevByParam) ''
         boot.kernelParams has nvidia-drm.fbdev=1, which lets NVIDIA's driver draw the console, so
         that a card can't be unbound later. ${
@@ -315,6 +315,6 @@ in
       ++ map (busId: ''
         hardware.nvidia.prime has ${busId}, which virtualisation.vfio.addresses binds to vfio-pci.
         Remove this bus ID and the other prime options: the host can't use this card.
-      '') (optionals cfg.bindAtBoot givenToPrime);
+      '') (optionals cfg.bindAtBoot primeConflicts);
   };
 }

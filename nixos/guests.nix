@@ -200,7 +200,7 @@ let
       toString value;
 
   # virsh reads a number as the ID of a running guest, and the name is used as a file name.
-  isGoodName =
+  isValidName =
     name:
     builtins.match "[^/.[:cntrl:]][^/[:cntrl:]]*" name != null
     && builtins.match "[0-9]+" name == null;
@@ -279,14 +279,14 @@ let
     ]
     ++ optionals isDefined [
       {
-        assertion = isGoodName name;
+        assertion = isValidName name;
         message = ''
           ${option}: a guest of the configuration can't have this name. A name has no slash and no
           control character, does not begin with a dot, and is not a number.
         '';
       }
       {
-        assertion = !isGoodName name || !isReadAsID name;
+        assertion = !isValidName name || !isReadAsID name;
         message = ''
           ${option}: virsh reads this name as an ID or a UUID, which may be that of another guest.
           Choose another name.

@@ -192,7 +192,7 @@ let
 
   isNormalUser = user: config.users.users.${user}.isNormalUser or false;
 
-  kvmfrOwnedByPeople = filter (device: isNormalUser device.permissions.user) kvmfrDevices;
+  kvmfrOwnedByNormalUsers = filter (device: isNormalUser device.permissions.user) kvmfrDevices;
 
   # ---- access through the group kvm
 
@@ -336,7 +336,7 @@ in
         is not a system user, so udev of systemd 258 and 259 ignores the rule. Omit
         `permissions.user' and add the name to virtualisation.vfio.users, which gives access
         through the group kvm.
-      '') kvmfrOwnedByPeople;
+      '') kvmfrOwnedByNormalUsers;
     })
   ];
 }

@@ -2,9 +2,10 @@
 #
 #   import ./domain.nix { type = "kvm"; name = "win10"; memory._text = 4194304; … }
 #
-# A set is an element: a string in it is an attribute, or a child with only text if the tables list it;
-# a set is a child; a list is several children of one name; null is left out. `_attrs' holds attributes
-# whose names clash with children, `_text' the text, `_children' children whose order counts.
+# A set is an element: a string in it is an attribute, or a child with only text if the tables list
+# it; a set is a child; a list is several children of one name; null is left out. `_attrs' holds
+# attributes whose names clash with children, `_text' the text, `_children' children whose order
+# counts.
 let
   inherit (builtins)
     attrNames
@@ -99,8 +100,8 @@ let
     path: name: indent: value:
     let
       nulls = filter (it: value.${it} == null) (attrNames value);
-      given = removeAttrs value nulls;
-      keys = filter (it: !isReserved it) (attrNames given);
+      set = removeAttrs value nulls;
+      keys = filter (it: !isReserved it) (attrNames set);
       unknown = filter (
         it:
         isReserved it
@@ -109,15 +110,15 @@ let
           "_text"
           "_children"
         ]
-      ) (attrNames given);
+      ) (attrNames set);
 
-      isAttribute = it: isText given.${it} && !elem it (texts.${name} or [ ]);
-      hidden = given._attrs or { };
+      isAttribute = it: isText set.${it} && !elem it (texts.${name} or [ ]);
+      hidden = set._attrs or { };
       attributes =
         listToAttrs (
           map (it: {
             name = it;
-            value = textOf (path ++ [ it ]) given.${it};
+            value = textOf (path ++ [ it ]) set.${it};
           }) (filter isAttribute keys)
         )
         // listToAttrs (
@@ -126,7 +127,7 @@ let
             value = textOf (path ++ [ "_attrs" it ]) hidden.${it};
           }) (filter (it: hidden.${it} != null) (attrNames hidden))
         );
-      twice = filter (it: hidden ? ${it} && isAttribute it) keys;
+      duplicates = filter (it: hidden ? ${it} && isAttribute it) keys;
       attribute =
         it:
         if isName it then
@@ -138,19 +139,19 @@ let
         + concatStringsSep "" (map attribute (inOrder firstAttributes (attrNames attributes)));
 
       children = filter (it: !isAttribute it) keys;
-      kinds = filter (it: it) [
-        (given ? _text)
-        (given ? _children)
+      contentKinds = filter (it: it) [
+        (set ? _text)
+        (set ? _children)
         (children != [ ])
       ];
-      ordered = given._children or [ ];
+      ordered = set._children or [ ];
       isMixed = builtins.any isText ordered;
       inner = if indent == null || isMixed then null else "${indent}  ";
 
       content =
-        if given ? _text then
-          filter (it: it != "") [ (escapeText (textOf (path ++ [ "_text" ]) given._text)) ]
-        else if given ? _children then
+        if set ? _text then
+          filter (it: it != "") [ (escapeText (textOf (path ++ [ "_text" ]) set._text)) ]
+        else if set ? _children then
           genList (i: orderedChild (path ++ [ "_children" i ]) inner (elemAt ordered i)) (
             length ordered
           )
@@ -158,18 +159,18 @@ let
           concatLists (map childrenOf (inOrder (orders.${name} or [ ]) children));
       childrenOf =
         it:
-        if isList given.${it} then
+        if isList set.${it} then
           concatLists (
             genList (
               i:
               let
-                item = elemAt given.${it} i;
+                item = elemAt set.${it} i;
               in
               if item == null then [ ] else [ (child (path ++ [ it i ]) it inner item) ]
-            ) (length given.${it})
+            ) (length set.${it})
           )
         else
-          [ (child (path ++ [ it ]) it inner given.${it}) ];
+          [ (child (path ++ [ it ]) it inner set.${it}) ];
 
       margin = marginOf indent;
     in
@@ -180,13 +181,13 @@ let
         "unknown name \"${head unknown}\"; "
         + "names that begin with \"_\" are reserved: _attrs, _text and _children"
       )
-    else if twice != [ ] then
-      fail path "the attribute \"${head twice}\" is set twice, once in _attrs"
-    else if length kinds > 1 then
+    else if duplicates != [ ] then
+      fail path "the attribute \"${head duplicates}\" is set twice, once in _attrs"
+    else if length contentKinds > 1 then
       fail path "_text, _children and child elements can't be combined"
     else if content == [ ] then
       "${margin}${tag}/>"
-    else if given ? _text || inner == null then
+    else if set ? _text || inner == null then
       "${margin}${tag}>${concatStringsSep "" content}</${name}>"
     else
       concatStringsSep "\n" ([ "${margin}${tag}>" ] ++ content ++ [ "${margin}</${name}>" ]);
