@@ -131,7 +131,7 @@ function groupedChildren(element: XmlElement, inner: Surroundings): Entry[] {
   })
 }
 
-/** Replaces a set with only `_text` by the text. */
+/** Reduces a set with only `_text` to its text. */
 function unwrapText(value: DomainValue): DomainValue {
   if (value.kind !== 'set' || value.comments) return value
   const [only] = value.entries

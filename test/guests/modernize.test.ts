@@ -191,14 +191,14 @@ test.each([
     'in another format',
     "<loader type='pflash' format='qcow2'>/usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2</loader>",
     [
-      "warning FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection removes it; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> by <os firmware='efi'>"
+      "warning FIRMWARE os/loader: /usr/share/edk2/ovmf/OVMF_CODE_4M.qcow2 does not exist on NixOS, or garbage collection can remove it; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> with <os firmware='efi'>"
     ]
   ],
   [
     'of another processor',
     "<loader type='pflash'>/usr/share/qemu/edk2-aarch64-code.fd</loader>",
     [
-      'warning FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd does not exist on NixOS, or garbage collection removes it; choose one from /run/libvirt/nix-ovmf'
+      'warning FIRMWARE os/loader: /usr/share/qemu/edk2-aarch64-code.fd does not exist on NixOS, or garbage collection can remove it; choose one from /run/libvirt/nix-ovmf'
     ]
   ]
 ])('keeps firmware %s', (_, loader, expected) => {
@@ -372,7 +372,7 @@ test('warns about paths into the store', () => {
     {
       code: 'STORE_PATH',
       path: 'devices/disk/source',
-      what: 'garbage collection removes /nix/store/0c1kqpd3j0s7w1kyfy2yrk6y4d6kmh8x-virtio-win-0.1.262/virtio-win.iso; refer to the package in Nix, as in "${pkgs.virtio-win}/…", or copy the file'
+      what: 'garbage collection can remove /nix/store/0c1kqpd3j0s7w1kyfy2yrk6y4d6kmh8x-virtio-win-0.1.262/virtio-win.iso; refer to the package in Nix, as in "${pkgs.virtio-win}/…", or copy the file'
     }
   ])
 })

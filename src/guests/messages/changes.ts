@@ -63,7 +63,7 @@ export function keysDropped(): Reason {
 export function emulatorInStore(): Reason {
   return {
     code: 'EMULATOR',
-    why: 'garbage collection removes this build of QEMU; NixOS links the current one at the new path'
+    why: 'garbage collection can remove this build of QEMU; NixOS links the current one at the new path'
   }
 }
 
@@ -106,18 +106,18 @@ export function qcow2FirmwareKept(image: string, isSecure: boolean): Finding {
   const elements = `<os firmware='efi'>${isSecure ? " with <loader secure='yes'/>" : ''}`
   return {
     code: 'FIRMWARE',
-    what: `${missingImage(image)}; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> by ${elements}`
+    what: `${missingImage(image)}; NixOS has raw images, so make the variables raw too: qemu-img convert -O raw VARS.qcow2 VARS.fd; then set <nvram> to that file without a format, and replace this <loader> with ${elements}`
   }
 }
 
 function missingImage(image: string): string {
-  return `${image} does not exist on NixOS, or garbage collection removes it`
+  return `${image} does not exist on NixOS, or garbage collection can remove it`
 }
 
 export function storePath(path: string): Finding {
   return {
     code: 'STORE_PATH',
-    what: `garbage collection removes ${path}; refer to the package in Nix, as in "\${pkgs.virtio-win}/…", or copy the file`
+    what: `garbage collection can remove ${path}; refer to the package in Nix, as in "\${pkgs.virtio-win}/…", or copy the file`
   }
 }
 

@@ -47,7 +47,7 @@ export function setAttribute(element: XmlElement, name: string, value: string | 
   else element.attributes.push({ name, value })
 }
 
-/** Replaces the content of an element by this text, but keeps its comments. */
+/** Replaces the content of an element with this text, but keeps its comments. */
 export function setText(element: XmlElement, text: string): void {
   const comments = element.children.filter(it => it.kind === 'comment')
   element.children = text === '' ? comments : [...comments, { kind: 'text', text }]

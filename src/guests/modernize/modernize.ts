@@ -83,7 +83,7 @@ function addIdentity(root: XmlElement, identities: Identities, { changes }: Mode
   }
 }
 
-/** Replaces a machine type that QEMU has removed, or that is specific to a distribution, by its family. */
+/** Replaces a machine type that QEMU has removed, or that is specific to a distribution, with its family. */
 function modernizeMachine(root: XmlElement, { changes }: Modernized): void {
   const type = find(root, 'os', 'type')
   const before = attributeOf(type, 'machine') ?? ''
@@ -129,7 +129,7 @@ const FORMER_LINK = /^\/run\/libvirt\/nix-ovmf\/(?:OVMF|AAVMF)_/
 const CODE_IMAGE = /\/(?:OVMF_CODE|OVMF\.|OVMF-|ovmf-|edk2-x86_64-)[\w.-]*\.(fd|bin)$/i
 
 /**
- * Replaces the path of a firmware image by `<os firmware='efi'>`, which makes libvirt select an image of this
+ * Replaces the path of a firmware image with `<os firmware='efi'>`, which makes libvirt select an image of this
  * system. The guest's variables keep their path. An image for another processor, or in another format, is
  * kept, with a warning.
  */
@@ -205,7 +205,7 @@ function dropKeys(os: XmlElement): Change[] {
 const EMULATOR =
   /^(?:\/nix\/store\/[^/]+\/bin|\/run\/current-system\/sw\/bin|\/usr(?:\/local)?\/(?:s?bin|libexec)|\/bin)\/(qemu-system-[\w]+|qemu-kvm|kvm|kvm-spice)$/
 
-/** Replaces an emulator of another distribution or in the Nix store by the one that NixOS links. */
+/** Replaces an emulator of another distribution or in the Nix store with the one that NixOS links. */
 function modernizeEmulator(root: XmlElement, { changes }: Modernized): void {
   for (const emulator of childElements(find(root, 'devices'), 'emulator')) {
     const before = textContent(emulator).trim()
