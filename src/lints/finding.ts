@@ -26,6 +26,9 @@ export interface Finding extends Place {
   initrdModules?: readonly string[]
 }
 
+/** The words of a finding, as the functions in `messages/` return them. */
+export type FindingText = Pick<Finding, 'code' | 'level' | 'message' | 'why' | 'remedy'>
+
 /** A finding without its place. */
 export type FindingInit = Omit<Finding, keyof Place>
 

@@ -31,10 +31,10 @@ test.concurrent('what is found has its place, the reason, and what to do', async
   expect(await given().run(['check', 'configuration.nix'])).toEqual({
     code: 1,
     stdout: text`
-      ${FILE}:5:25: AMD_IOMMU_PT: the kernel has no amd_iommu=pt.
+      ${FILE}:5:25: AMD_IOMMU_PT: the kernel parameter amd_iommu has no value pt.
           5 |   boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
                                       ^^^^^^^^^^^^^^
-        Why: the parameter is called iommu=pt, with any processor; this one is ignored.
+        Why: the parameter is iommu=pt, on AMD and Intel alike; the kernel ignores amd_iommu=pt.
         Do:  write iommu=pt instead
 
       ${FILE}:5:54: BAD_ID: "1-de:10f12" is not a PCI ID.
@@ -169,8 +169,8 @@ test.concurrent('as JSON', async () => {
   expect(findings[0]).toEqual({
     code: 'AMD_IOMMU_PT',
     level: 'problem',
-    message: 'the kernel has no amd_iommu=pt',
-    why: 'the parameter is called iommu=pt, with any processor; this one is ignored.',
+    message: 'the kernel parameter amd_iommu has no value pt',
+    why: 'the parameter is iommu=pt, on AMD and Intel alike; the kernel ignores amd_iommu=pt.',
     hint: 'write iommu=pt instead',
     at: { path: FILE, line: 5, column: 25 },
     offset: OLD.indexOf('"amd_iommu=pt"'),
