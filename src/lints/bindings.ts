@@ -1,6 +1,7 @@
 import { visit } from '../nix/index.ts'
 import { declarationsIn } from './declarations.ts'
 import { type Finding, findingAt, findingPlace, type Place, placeWithin } from './finding.ts'
+import { idsInSeveralPlaces, notAnAddress, notAnID } from './messages/devices.ts'
 import { isStringNode, MASK, stringLiterals } from './values.ts'
 import {
   allConditions,
@@ -18,22 +19,22 @@ interface IDList {
   start: number
 }
 
-/** One place that gives IDs to vfio-pci. */
+/** A place that gives IDs to vfio-pci. */
 export interface Binding extends Place {
   at: EntryItem | EntryText
-  /** The strings that hold IDs, with commas between them. */
+  /** The comma-separated lists of IDs. */
   lists: readonly IDList[]
   isOurs: boolean
 }
 
-/** Every place that gives IDs to vfio-pci, in whatever words. */
+/** All places that give IDs to vfio-pci: kernel parameters, options for modprobe, and `virtualisation.vfio.devices`. */
 export function idBindings(view: View): Binding[] {
   const params = view.items('boot.kernelParams').flatMap((at): Binding[] => {
     const { text } = at.entry.file.doc
     const source = at.node.text
     return [...source.matchAll(/vfio[-_]pci\.ids=/g)].map(name => {
       const from = at.node.start + name.index + name[0].length
-      // The kernel takes quotation marks around a value off.
+      // The kernel removes quotation marks around a value.
       const mark = source.startsWith("''") ? '"' : '\\"'
       const start = from + (text.startsWith(mark, from) ? mark.length : 0)
       const rest = /^[^\s"'$\\]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
@@ -60,49 +61,40 @@ export function idBindings(view: View): Binding[] {
   return [...params, ...options, ...devices]
 }
 
-/** The makers of the devices that these places give away, four hexadecimal digits each, as far as they show. */
+/** The vendors of these devices, each as four lower-case hexadecimal digits. */
 export function vendorsOf(bindings: readonly Binding[]): Set<string> {
   const ids = bindings.flatMap(it => it.lists.flatMap(({ text }) => text.split(',')))
   return new Set(ids.flatMap(it => /^[0-9a-f]{4}(?=:)/i.exec(it.trim())?.[0].toLowerCase() ?? []))
 }
 
 /**
- * Whether our options give IDs to vfio-pci at boot, beside those that stand elsewhere. Where another module
- * than ours declares them, what it makes of them is no second place.
+ * Whether `virtualisation.vfio.devices` gives IDs to vfio-pci at boot, in addition to the other places. If
+ * another module declares the option, that module decides what becomes of it.
  */
-function isPlace(view: View): boolean {
+function bindsDeviceOption(view: View): boolean {
   const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
-  // A specialisation may switch on what the rest has off, and the other way round.
+  // A specialisation may enable what the system disables, and vice versa.
   const isOff = ['enable', 'bindAtBoot'].some(name => {
-    const said = contendersFor(view, `virtualisation.vfio.${name}`).map(it => it.spelling)
-    return said.includes('false') && !said.includes('true')
+    const values = contendersFor(view, `virtualisation.vfio.${name}`).map(it => it.spelling)
+    return values.includes('false') && !values.includes('true')
   })
   return !isOff && (view.facts.ours || !view.files.some(isDeclared))
 }
 
-/** IDs that are none, and IDs in several places, of which only one counts. */
+/** Malformed IDs and addresses, and IDs in several places, of which only one has an effect. */
 export function lintBindings(view: View): Finding[] {
   const bindings = idBindings(view)
-  const malformed = bindings.flatMap(({ path, lists }) =>
+  const malformed = bindings.flatMap(({ path, lists, isOurs }) =>
     lists.flatMap(splitIDs).flatMap(({ id, start }) => {
       if (!isPlain(id) || ID.test(id)) return []
       const range = { start, end: start + Math.max(1, id.length) }
-      return findingAt(
-        { path, range },
-        {
-          code: 'BAD_ID',
-          level: 'problem',
-          message: id === '' ? 'an ID is missing here' : `"${id}" is not a PCI ID`,
-          why: 'vfio-pci passes over what it can not read, so the device stays with its usual driver.',
-          remedy: 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
-        }
-      )
+      return findingAt({ path, range }, notAnID(id, isOurs && view.facts.ours))
     })
   )
   return [
     ...malformed,
     ...badAddresses(view),
-    ...severalPlaces(isPlace(view) ? bindings : bindings.filter(it => !it.isOurs))
+    ...severalPlaces(bindsDeviceOption(view) ? bindings : bindings.filter(it => !it.isOurs))
   ]
 }
 
@@ -110,7 +102,7 @@ const HEX = '[0-9a-fA-F]{4}'
 const ANY = `(?:${HEX}|[fF]{8})`
 const ID = new RegExp(`^${HEX}:${ANY}(?::${ANY}){0,2}(?::[0-9a-fA-F]{1,8}){0,2}$`)
 
-/** What stands between the commas of a list, and where each begins. */
+/** The items of a comma-separated list, with their offsets. */
 export function splitIDs({ text, start }: IDList): { id: string; start: number }[] {
   let next = start
   return text.split(',').map(id => {
@@ -126,37 +118,22 @@ function badAddresses(view: View): Finding[] {
   return view
     .items('virtualisation.vfio.addresses')
     .filter(({ text }) => text !== undefined && isPlain(text) && !ADDRESS.test(text))
-    .map(it =>
-      findingAt(it, {
-        code: 'BAD_ID',
-        level: 'problem',
-        message: `"${it.text}" is not a PCI address`,
-        why: 'no device has such an address, so none is given to the guest.',
-        remedy: 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
-      })
-    )
+    .map(it => findingAt(it, notAnAddress(it.text ?? '', view.facts.ours)))
 }
 
 function severalPlaces(bindings: readonly Binding[]): Finding[] {
-  // All of ours make one parameter.
+  // All items of virtualisation.vfio.devices become one parameter.
   const places = bindings.filter((it, i) => !it.isOurs || bindings.findIndex(b => b.isOurs) === i)
-  const repeated = places.filter((it, i) =>
-    places.slice(0, i).some(other => together(other.at, it.at) && differ(other, it, bindings))
-  )
-  return repeated.map(it =>
-    findingAt(it, {
-      code: 'IDS_TWICE',
-      level: 'problem',
-      message: 'the IDs for vfio-pci are given in more than one place',
-      why: 'they do not add up: only the last that the kernel meets count, and the other devices stay with their usual drivers.',
-      remedy: 'put all IDs in one place'
-    })
-  )
+  return places
+    .filter((it, i) =>
+      places.slice(0, i).some(other => together(other.at, it.at) && differ(other, it, bindings))
+    )
+    .map(it => findingAt(it, idsInSeveralPlaces()))
 }
 
 /**
- * Whether two of `all` places give other IDs; all of ours are one place. Two that say the same do no harm,
- * whatever the case and the order, and our module (nixos/checks.nix) takes them, too.
+ * Whether two of `all` places have different IDs; all items of virtualisation.vfio.devices are one place. The
+ * same IDs do no harm, in any case and order, and nixos/checks.nix accepts them, too.
  */
 export function differ(one: Binding, other: Binding, all: readonly Binding[]): boolean {
   return idKey(one, all) !== idKey(other, all)
@@ -168,7 +145,7 @@ function idKey(place: Binding, all: readonly Binding[]): string {
   return lists.length === 0 ? String(place.range.start) : [...new Set(ids)].sort().join(',')
 }
 
-/** The lists behind `concatStringsSep "," NAME`, where NAME is a variable of the file. */
+/** The items of NAME in `concatStringsSep "," NAME`, if NAME is a list in a `let` of the file. */
 function listsOfVariables({ doc }: LintFile, source: string): IDList[] {
   const name = /concatStringsSep\s+","\s+\(?([A-Za-z_][\w'-]*)\b(?!\.)/.exec(source)?.[1]
   const strings: IDList[] = []
@@ -187,7 +164,7 @@ function listsOfVariables({ doc }: LintFile, source: string): IDList[] {
   return strings
 }
 
-/** The parameters of the kernel, each by itself; several may stand in one string. */
+/** All kernel parameters; several may be in one string. */
 export function kernelParams(view: View): { item: EntryItem; param: string }[] {
   return view.items('boot.kernelParams').flatMap(item => {
     const params = (item.text ?? '').split(/\s+/).filter(Boolean)
@@ -195,7 +172,7 @@ export function kernelParams(view: View): { item: EntryItem; param: string }[] {
   })
 }
 
-/** The lines of `boot.extraModprobeConfig`, blanks at both ends taken off, and where they begin. */
+/** The trimmed lines of `boot.extraModprobeConfig`; `index` is their offset in the text of the string. */
 export function modprobeLines(view: View): { at: EntryText; line: string; index: number }[] {
   return view.texts('boot.extraModprobeConfig').flatMap(at =>
     [...at.text.matchAll(/^[ \t]*(\S.*?)[ \t]*$/gm)].map(found => ({
@@ -206,10 +183,10 @@ export function modprobeLines(view: View): { at: EntryText; line: string; index:
   )
 }
 
-/** The lists that name modules which are loaded, whatever happens. */
+/** The lists of modules that are always loaded. */
 export const LOADED = ['boot.initrd.kernelModules', 'boot.kernelModules'] as const
 
-/** Whether this system gives a device to a guest, as far as it can be seen. */
+/** Whether a system gives devices to guests, as far as its text shows. */
 export function passesDevices(view: View): boolean {
   return (
     kernelParams(view).some(it => /^vfio[-_]pci\.ids=/.test(it.param)) ||
@@ -219,17 +196,17 @@ export function passesDevices(view: View): boolean {
   )
 }
 
-/** Whether nothing of it is computed. */
+/** Whether a text has no interpolation. */
 export function isPlain(text: string): boolean {
   return !text.includes(MASK)
 }
 
-/** Whether it counts in any case. */
+/** Whether something applies under all conditions. */
 export function isUnconditional(at: Written): boolean {
   return allConditions(at).length === 0
 }
 
-/** Whether it is there for some versions of the kernel only. */
+/** Whether an item depends on the version of the kernel. */
 export function asksVersion(item: EntryItem): boolean {
   return allConditions(item).some(it => /version(?:Older|AtLeast)|compareVersions/.test(it))
 }

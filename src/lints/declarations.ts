@@ -1,57 +1,42 @@
 import { formatPath, type SyntaxNode } from '../nix/index.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, findingAt } from './finding.ts'
+import { moduleReplaceable, optionDeclaredTwice } from './messages/modules.ts'
 import type { LintFile, View } from './view.ts'
 
-/** A declaration that only adds options to those of each member of a set, as a second one may. */
-const MORE_OF_SET = /^(?:lib\.)?mkOption\s*\{\s*type\s*=[^;{]*\bsubmodule\b[^;{]*;\s*\}$/
+/** A declaration that only extends the submodule of an option, which several modules may do. */
+const EXTENDS_SUBMODULE = /^(?:lib\.)?mkOption\s*\{\s*type\s*=[^;{]*\bsubmodule\b[^;{]*;\s*\}$/
 
-/** The options of ours that a file declares, and where. */
+/** The options of vfio-patch's modules that a file declares, with the values of their declarations. */
 export function declarationsIn({ doc }: LintFile): { option: string; value: SyntaxNode }[] {
-  return doc.leaves().flatMap(it => {
-    const names = it.path.slice(1)
-    const isOurs = /^(?:vfio|kvmfr|hugepages|sharedMemoryFiles)$/.test(names[1] ?? '')
-    const isDeclared = it.path[0] === 'options' && names[0] === 'virtualisation'
-    const source = it.value.text
-    if (!isDeclared || !isOurs || names.includes(undefined) || MORE_OF_SET.test(source)) return []
-    return [{ option: formatPath(names.filter(name => name !== undefined)), value: it.value }]
+  return doc.leaves().flatMap(({ path, value }) => {
+    const names = path.slice(1)
+    const isDeclaration = path[0] === 'options' && names[0] === 'virtualisation'
+    const isKnown = /^(?:vfio|kvmfr|hugepages|sharedMemoryFiles)$/.test(names[1] ?? '')
+    if (!isDeclaration || !isKnown || names.includes(undefined)) return []
+    if (EXTENDS_SUBMODULE.test(value.text)) return []
+    return [{ option: formatPath(names.filter(name => name !== undefined)), value }]
   })
 }
 
-/** Options that two modules declare, and modules that ours can take the place of. */
+/** Options that two modules declare, and modules that vfio-patch's modules can replace. */
 export function lintDeclarations({ files, facts }: View): Finding[] {
   const owners = new Map<string, LintFile>()
   const findings: Finding[] = []
   for (const [i, file] of files.entries()) {
     const declared = declarationsIn(file)
+    const placeOf = ({ start, end }: SyntaxNode) => ({ path: file.path, range: { start, end } })
     const [first] = declared
     if (first && i > 0 && !facts.ours) {
-      findings.push({
-        code: 'OLD_MODULE',
-        level: 'note',
-        path: file.path,
-        range: { start: first.value.start, end: first.value.end },
-        message: `this module declares ${first.option}, and so do those of vfio-patch`,
-        why: 'modules that went round among people who pass cards through do things that have no effect today, or break the build.',
-        remedy:
-          'vfio-patch diff shows whether its own modules can take their place; vfio-patch apply does it'
-      })
+      findings.push(findingAt(placeOf(first.value), moduleReplaceable(first.option)))
     }
     for (const { option, value } of declared) {
-      const other = owners.get(option)
-      if (other === undefined) owners.set(option, file)
+      const owner = owners.get(option)
+      if (owner === undefined) owners.set(option, file)
       else if (
-        other.path !== file.path &&
+        owner.path !== file.path &&
         !findings.some(it => it.path === file.path && it.code === 'DECLARED_TWICE')
       ) {
-        findings.push({
-          code: 'DECLARED_TWICE',
-          level: 'problem',
-          path: file.path,
-          range: { start: value.start, end: value.end },
-          message: `${option} is declared in ${other.path} too`,
-          why: 'an option that two modules declare is an error, even where both are switched off.',
-          remedy: 'take one of the two modules out of imports'
-        })
+        findings.push(findingAt(placeOf(value), optionDeclaredTwice(option, owner.path)))
       }
     }
   }

@@ -1,11 +1,11 @@
-// Which kernel modules of graphics cards, and vfio-pci, the initrd loads, as far as the text shows.
+// Which graphics drivers the initrd loads, and whether it loads vfio-pci, as far as the text shows.
 
 import { formatPath } from '../nix/index.ts'
 import { isPlain, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
 import { type Entry, type EntryText, plainStringOf, spellingOf, type View } from './view.ts'
 
-/** Drivers that draw a console, by the maker whose cards they are for; nvidia alone draws none. */
-const MAKERS: ReadonlyMap<string, string> = new Map([
+/** The vendors of cards by the driver that draws a console on them. nvidia draws one only with nvidia_drm. */
+const VENDORS: ReadonlyMap<string, string> = new Map([
   ['amdgpu', '1002'],
   ['radeon', '1002'],
   ['i915', '8086'],
@@ -21,31 +21,34 @@ const MAKERS: ReadonlyMap<string, string> = new Map([
   ['vmwgfx', '15ad']
 ])
 
-/** The maker of the cards that a driver draws a console on; undefined where it draws none. */
-export function makerOf(driver: string): string | undefined {
-  return MAKERS.get(driver)
+/** The vendor of the cards that a driver draws a console on; undefined if it draws none. */
+export function consoleVendorOf(driver: string): string | undefined {
+  return VENDORS.get(driver)
 }
 
-/** The drivers that draw a console on cards of this maker, the usual one first. */
-export function consoleDriversOf(maker: string): string[] {
-  return [...MAKERS].filter(([, it]) => it === maker).map(([driver]) => driver)
+/** The drivers that draw a console on cards of this vendor, the usual one first. */
+export function consoleDriversOf(vendor: string): string[] {
+  return [...VENDORS].filter(([, it]) => it === vendor).map(([driver]) => driver)
 }
 
 export interface EarlyDrivers {
-  /** Drivers that draw a console and that the initrd loads, whichever cards there are. */
+  /** Drivers that draw a console and that the initrd always loads. */
   forced: ReadonlySet<string>
   /**
-   * Those that it has, and loads where a card asks for one. udev runs in both kinds of initrd and loads
-   * the modules whose aliases match a device (nixpkgs says so of `boot.initrd.availableKernelModules`).
+   * Drivers that the initrd has and loads if a card needs one. udev runs in both kinds of initrd and loads the
+   * modules whose aliases match a device (documented in nixpkgs at `boot.initrd.availableKernelModules`).
    */
   available: ReadonlySet<string>
-  /** Whether the driver of each card is loaded, as a report of nixos-facter has all but nouveau. */
+  /** Whether the drivers of all cards except nouveau are loaded, as with a report of nixos-facter. */
   isEvery: boolean
-  /** Whether there may be more that the text does not show. */
+  /** Whether the initrd may load more drivers than the text shows. */
   isVague: boolean
-  /** Drivers that are kept from loading or from drawing a console, and by what: `nomodeset`. */
-  blocked: ReadonlyMap<string, string>
+  /** Drivers that can't load or can't draw a console, and what blocks them. */
+  blocked: ReadonlyMap<string, Blocker>
 }
+
+/** What blocks a driver: a blacklist, or another setting such as `nomodeset`. */
+export type Blocker = { kind: 'blacklist' } | { kind: 'setting'; setting: string }
 
 const LISTS = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules'] as const
 
@@ -53,18 +56,18 @@ const LISTS = ['boot.initrd.kernelModules', 'boot.initrd.availableKernelModules'
 export function earlyDriversOf(view: View): EarlyDrivers {
   const blocked = blockedDrivers(view)
   const drawing = (names: readonly string[]) =>
-    new Set(names.map(moduleName).filter(it => MAKERS.has(it) && !blocked.has(it)))
-  const listed = (list: string, isSure: boolean) =>
+    new Set(names.map(moduleName).filter(it => VENDORS.has(it) && !blocked.has(it)))
+  const listed = (list: string, isCertain: boolean) =>
     view
       .items(list)
-      .filter(it => isUnconditional(it) === isSure)
+      .filter(it => isUnconditional(it) === isCertain)
       .flatMap(it => it.text ?? [])
   const [forced, available] = LISTS
-  // What is computed, or counts under a condition, may be there.
+  // Computed and conditional drivers may be loaded.
   const isComputedSwitch = [...AMDGPU, INTEL]
     .flatMap(view.at)
     .some(it => !/^(?:true|false)$/.test(spellingOf(it)))
-  const perhaps = drawing([
+  const conditional = drawing([
     ...LISTS.flatMap(it => listed(it, false)),
     ...byOptions(view, at => at.conditions.length > 0)
   ])
@@ -77,7 +80,7 @@ export function earlyDriversOf(view: View): EarlyDrivers {
     available: drawing(listed(available, true)),
     isEvery: hasFacter(view) && detectedBy(view).length === 0,
     isVague:
-      perhaps.size > 0 ||
+      conditional.size > 0 ||
       isComputedSwitch ||
       LISTS.some(list => isComputed(view, list)) ||
       importsModel(view),
@@ -91,23 +94,23 @@ const AMDGPU = ['initrd.enable', 'kernelModule.inInitrd', 'loadInInitrd'].map(
 const INTEL = 'hardware.intelgpu.loadInInitrd'
 
 /**
- * What options put into `boot.initrd.kernelModules`, of NixOS, nixos-hardware and nixos-facter, by those
- * of their definitions that are `asked` for.
+ * The drivers that options of NixOS, nixos-hardware and nixos-facter add to `boot.initrd.kernelModules`, by
+ * those definitions for which `isIncluded` is true.
  */
-function byOptions(view: View, asked: (entry: Entry) => boolean): string[] {
-  const says = (option: string) => view.says(option, true).some(asked)
+function byOptions(view: View, isIncluded: (entry: Entry) => boolean): string[] {
+  const isOn = (option: string) => view.says(option, true).some(isIncluded)
   const detected = detectedBy(view).flatMap(view.items)
   return [
-    ...(AMDGPU.some(says) ? ['amdgpu'] : []),
-    ...(says(INTEL) ? [driverOfIntel(view)] : []),
-    ...detected.filter(it => asked(it.entry)).flatMap(it => it.text ?? [])
+    ...(AMDGPU.some(isOn) ? ['amdgpu'] : []),
+    ...(isOn(INTEL) ? [driverOfIntel(view)] : []),
+    ...detected.filter(it => isIncluded(it.entry)).flatMap(it => it.text ?? [])
   ]
 }
 
-/** What modules of nixos-hardware that are imported put there by themselves. */
+/** The drivers that imported modules of nixos-hardware add by default. */
 function byHardware(view: View): string[] {
   const isOff = (option: string) => view.says(option, false).length > 0
-  // Its module for Intel's processors imports that for their graphics.
+  // The module for Intel processors imports the one for their graphics.
   const isIntel = importsHardware(view, '[cg]pu[-/]intel') && !isOff(INTEL)
   const isAmd = importsHardware(view, 'gpu[-/]amd') && !AMDGPU.some(isOff)
   return [...(isAmd ? ['amdgpu'] : []), ...(isIntel ? [driverOfIntel(view)] : [])]
@@ -128,32 +131,32 @@ function hasFacter(view: View): boolean {
   )
 }
 
-/** Where the drivers that nixos-facter would find are written out instead. */
+/** The options that list the drivers and so replace those that nixos-facter would find. */
 function detectedBy(view: View): string[] {
   return FACTER.map(it => `${it}.detected.boot.graphics.kernelModules`).filter(
     it => view.at(it).length > 0
   )
 }
 
-/** The text of the files without their comments, where modules of nixos-hardware are imported. */
+/** The text, without comments, of the files that mention nixos-hardware. */
 function hardwareImports({ files }: View): string {
   const texts = files.map(it => it.doc.text).filter(it => it.includes('nixos-hardware'))
   return texts.map(it => it.replace(/#.*/g, '')).join('\n')
 }
 
-/** Whether the module of nixos-hardware is imported that has this name after `common`. */
+/** Whether the module `common-NAME` (`common/NAME`) of nixos-hardware is imported; `name` is a regular expression. */
 function importsHardware(view: View, name: string): boolean {
   return new RegExp(`\\bnixos-hardware\\b.*\\bcommon[-/]${name}\\b`).test(hardwareImports(view))
 }
 
-/** Whether modules of nixos-hardware are imported that may load any driver: for a model, or a list. */
+/** Whether modules of nixos-hardware are imported that may load any driver: one for a model, or a computed one. */
 function importsModel(view: View): boolean {
   return /\bnixos-hardware(?:\.nixosModules\s*(?:;|\.(?!common-))|\/(?!common\/))/.test(
     hardwareImports(view)
   )
 }
 
-/** Whether a list has more than the strings that are written out. */
+/** Whether a list has more items than its string literals. */
 function isComputed(view: View, list: string): boolean {
   const items = view.items(list)
   return (
@@ -164,31 +167,31 @@ function isComputed(view: View, list: string): boolean {
   )
 }
 
-/** What drivers are on a blacklist by. */
-export const BLACKLIST = 'a blacklist'
-
-/** What keeps drivers from loading or from drawing, by driver. */
-function blockedDrivers(view: View): Map<string, string> {
+/** The drivers that can't load or can't draw a console, and what blocks them. */
+function blockedDrivers(view: View): Map<string, Blocker> {
   const params = kernelParams(view).map(it => it.param)
-  const blocked = new Map<string, string>()
-  const block = (by: string, drivers: Iterable<string>) => {
+  const blocked = new Map<string, Blocker>()
+  const block = (by: Blocker, drivers: Iterable<string>) => {
     for (const it of drivers) blocked.set(moduleName(it), by)
   }
+  const blacklist = (drivers: readonly string[]) => block({ kind: 'blacklist' }, drivers)
+  const disable = (setting: string, drivers: Iterable<string>) =>
+    block({ kind: 'setting', setting }, drivers)
   const lines = modprobeLines(view).map(it => /^blacklist\s+(\S+)$/.exec(it.line)?.[1] ?? '')
   const listed = view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
-  block(BLACKLIST, [...lines, ...listed])
+  blacklist([...lines, ...listed])
   const isOff = view.says('virtualisation.vfio.blacklistNvidia', true).length > 0
-  if (isOff) block(BLACKLIST, ['nouveau', 'nvidia_drm'])
-  // NixOS' module for the driver of NVIDIA blacklists nouveau.
-  if (videoDriversOf(view).includes('nvidia')) block(BLACKLIST, ['nouveau'])
+  if (isOff) blacklist(['nouveau', 'nvidia_drm'])
+  // NixOS' module for NVIDIA's driver blacklists nouveau.
+  if (videoDriversOf(view).includes('nvidia')) blacklist(['nouveau'])
   const modesetting = 'hardware.nvidia.modesetting.enable'
-  if (view.says(modesetting, false).length > 0) block(`${modesetting} = false`, ['nvidia_drm'])
+  if (view.says(modesetting, false).length > 0) disable(`${modesetting} = false`, ['nvidia_drm'])
   for (const it of params) {
     const blacklisted = /^(?:modprobe\.blacklist|module_blacklist)=(.*)$/.exec(it)?.[1]
-    block(BLACKLIST, blacklisted?.split(',') ?? [])
-    block(it, /^([\w-]+)\.(?:modeset|fbdev)=0$/.exec(it)?.slice(1) ?? [])
+    blacklist(blacklisted?.split(',') ?? [])
+    disable(it, /^([\w-]+)\.(?:modeset|fbdev)=0$/.exec(it)?.slice(1) ?? [])
   }
-  if (params.includes('nomodeset')) block('nomodeset', MAKERS.keys())
+  if (params.includes('nomodeset')) disable('nomodeset', VENDORS.keys())
   return blocked
 }
 
@@ -197,12 +200,12 @@ export function videoDriversOf(view: View): string[] {
   return view.items('services.xserver.videoDrivers').flatMap(it => it.text ?? [])
 }
 
-/** Whether vfio-pci is loaded in the initrd, so that it takes its devices there. */
+/** Whether the initrd loads vfio-pci, which then binds its devices there. */
 export function loadsVfioEarly(view: View): boolean {
   const [loaded, available] = LISTS.map(it => namesVfio(view, it))
-  if (bindsByOurs(view) || loaded) return true
+  if (bindsAtBoot(view) || loaded) return true
   if (!available) return false
-  // It has no alias of its own; a softdep of a driver in the initrd loads it.
+  // It has no alias; a softdep of a driver in the initrd loads it.
   const early = earlyDriversOf(view)
   return modprobeLines(view).some(({ line }) => {
     const driver = /^softdep\s+(\S+)\s+pre:.*\bvfio[-_]pci\b/.exec(line)?.[1]
@@ -215,10 +218,10 @@ function namesVfio(view: View, list: string): boolean {
   return view.items(list).some(it => moduleName(it.text ?? '') === 'vfio_pci')
 }
 
-// The text options of the initrd that guides put such scripts into, besides the services of systemd.
+// The string options of the initrd that guides use for such scripts, apart from systemd services.
 const SCRIPTS = ['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 'services.udev.rules']
 
-/** The PCI addresses in scripts and rules of the initrd that hand devices to vfio-pci, where it is there. */
+/** The PCI addresses in scripts and udev rules of the initrd that bind devices to vfio-pci, if the initrd has it. */
 export function overriddenEarly(view: View): { text: EntryText; index: number; address: string }[] {
   if (!LISTS.some(list => namesVfio(view, list))) return []
   const services = view
@@ -237,16 +240,16 @@ export function overriddenEarly(view: View): { text: EntryText; index: number; a
     )
 }
 
-/** Whether `virtualisation.vfio` binds its devices as the machine starts. */
-export function bindsByOurs(view: View): boolean {
+/** Whether `virtualisation.vfio` binds its devices at boot. */
+export function bindsAtBoot(view: View): boolean {
   const says = (name: string, value: boolean) =>
     view.says(`virtualisation.vfio.${name}`, value).length > 0
-  // A specialisation may switch on what the rest has off.
+  // A specialisation may enable what the system disables.
   const isOff = ['enable', 'bindAtBoot'].some(it => says(it, false) && !says(it, true))
   return says('enable', true) && !isOff
 }
 
-/** To modprobe, - and _ in the name of a module are the same. */
+/** The name of a module with `_` for `-`, which are the same to modprobe. */
 export function moduleName(module: string): string {
   return module.replaceAll('-', '_')
 }

@@ -1,9 +1,10 @@
 import { type SyntaxNode, visit } from '../nix/index.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, findingAt } from './finding.ts'
+import { diskInHome, firmwareFileRemoved, storePathInDomain } from './messages/libvirt.ts'
 import { isStringNode, stringLiterals } from './values.ts'
 import type { LintFile, View } from './view.ts'
 
-/** What stands in strings, such as pieces of a domain's XML. */
+/** Findings in strings, such as parts of a domain's XML. */
 export function lintTexts({ files }: View): Finding[] {
   return files.flatMap(file =>
     stringsOf(file).flatMap(it => [...firmware(file, it), ...store(file, it)])
@@ -24,61 +25,40 @@ function stringsOf({ doc }: LintFile): Text[] {
   return found
 }
 
-const GONE = /\/run\/libvirt\/nix-ovmf\/(?:OVMF|AAVMF)_CODE[\w.]*/g
+const REMOVED_FIRMWARE = /\/run\/libvirt\/nix-ovmf\/(?:OVMF|AAVMF)_CODE[\w.]*/g
 
 function firmware({ path }: LintFile, { text, start }: Text): Finding[] {
-  return [...text.matchAll(GONE)].map(it => ({
-    code: 'OVMF_FILE',
-    level: 'problem',
-    path,
-    range: { start: start + it.index, end: start + it.index + it[0].length },
-    message: `there is no ${it[0].split('/').at(-1)} since NixOS 25.11`,
-    why: "the firmware files have QEMU's own names now, so a guest with this path does not start.",
-    remedy: "write <os firmware='efi'> and leave the path out, or name edk2-x86_64-code.fd"
-  }))
-}
-
-// Elements of a domain that name a file.
-const IN_DOMAIN = /<(?:emulator|loader|nvram)\b[^>]*>\s*(\/nix\/store\/[^<\s]+)/g
-
-function store({ path }: LintFile, { text, start }: Text): Finding[] {
-  return [...text.matchAll(IN_DOMAIN)].map(it => {
-    const at = start + it.index + it[0].length - (it[1]?.length ?? 0)
-    return {
-      code: 'STORE_PATH',
-      level: 'problem',
-      path,
-      range: { start: at, end: at + (it[1]?.length ?? 0) },
-      message: 'a path in the Nix store stands in a domain',
-      why: 'it is gone after an update and a garbage collection, and then the guest does not start.',
-      remedy: it[0].startsWith('<emulator')
-        ? 'leave the emulator out, or write /run/libvirt/nix-emulators/qemu-system-x86_64'
-        : "write <os firmware='efi'> and leave the path out"
-    } as const
+  return [...text.matchAll(REMOVED_FIRMWARE)].map(it => {
+    const range = { start: start + it.index, end: start + it.index + it[0].length }
+    return findingAt({ path, range }, firmwareFileRemoved(it[0].split('/').at(-1) ?? ''))
   })
 }
 
-/** Disks of guests that QEMU can not reach, as it does not run as root. */
+// The elements of a domain that contain a path.
+const STORE_PATH = /<(emulator|loader|nvram)\b[^>]*>\s*(\/nix\/store\/[^<\s]+)/g
+
+function store({ path }: LintFile, { text, start }: Text): Finding[] {
+  return [...text.matchAll(STORE_PATH)].map(it => {
+    const [all, element = '', value = ''] = it
+    const end = start + it.index + all.length
+    const place = { path, range: { start: end - value.length, end } }
+    return findingAt(place, storePathInDomain(element))
+  })
+}
+
+/** Disks of guests that QEMU may not reach because it does not run as root. */
 export function lintImages(view: View): Finding[] {
   const options = ['qemu.runAsRoot', 'qemuRunAsRoot'].map(it => `virtualisation.libvirtd.${it}`)
   if (options.every(it => view.says(it, false).length === 0)) return []
   return view.files.flatMap(file =>
-    imagesIn(file).map(({ start, end }) => ({
-      code: 'IMAGE_IN_HOME',
-      level: 'note',
-      path: file.path,
-      range: { start, end },
-      message: "a disk of a guest lies in somebody's home, where QEMU may not look",
-      why: 'with runAsRoot = false it runs as the user qemu-libvirtd, and a home is closed to other users. libvirt gives it the file, but not the folders on the way.',
-      remedy: 'move the disk to /var/lib/libvirt/images, or let others pass: chmod o+x the folders'
-    }))
+    imagesIn(file).map(range => findingAt({ path: file.path, range }, diskInHome()))
   )
 }
 
 const HOME = /^\/(?:home\/[^/]+|root)\/./
 const IN_XML = /<source\b[^>]*\bfile\s*=\s*(["'])((?:\/home\/[^/"']+|\/root)\/[^"']+)\1/g
 
-/** Where paths in homes stand as the file of a disk: in XML, or in a domain that is written in Nix. */
+/** Paths in home folders that are the file of a disk, in XML or in a domain written in Nix. */
 function imagesIn({ doc }: LintFile): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = []
   visit(doc, (node, ancestors) => {
@@ -97,7 +77,7 @@ function imagesIn({ doc }: LintFile): { start: number; end: number }[] {
   return found
 }
 
-/** Whether a value is that of `source.file`, in one binding or in two. */
+/** Whether a value is that of `source.file`, written as one binding or as two. */
 function isSourceFile(ancestors: readonly SyntaxNode[]): boolean {
   const names = ancestors
     .filter(it => it.type === 'binding')

@@ -173,7 +173,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       level: 'problem',
       why: "vfio-pci binds 0000:0a:00.0 in the initrd, which removes the firmware's framebuffer, and no other card is left to show the prompt.",
       remedy:
-        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or let the guest have the card only while it runs: vfio-patch apply --bind hooks'
+        'unlock the disk without a passphrase (TPM2, a key file) or over the network (boot.initrd.network.ssh), or give the card to the guest only while it runs: vfio-patch apply --bind hooks'
     })
     expect(dark?.fix).toBeUndefined()
   })
@@ -190,7 +190,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({
       why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer, and nomodeset disables i915, the driver of 0000:00:02.0, which stays with the host.",
-      remedy: 'take out nomodeset, and add boot.initrd.kernelModules = [ "i915" ];'
+      remedy: 'remove nomodeset, and add boot.initrd.kernelModules = [ "i915" ];'
     })
     expect(dark?.fix).toBeUndefined()
   })
@@ -199,17 +199,17 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     [
       'boot.kernelParams = [ "i915.modeset=0" ];',
       'i915.modeset=0 disables i915, the driver of 0000:00:02.0',
-      'take out i915.modeset=0'
+      'remove i915.modeset=0'
     ],
     [
       'boot.blacklistedKernelModules = [ "i915" ];',
       'a blacklist disables i915, the driver of 0000:00:02.0',
-      'take out i915 there'
+      'remove i915 from the blacklist'
     ],
     [
       'boot.extraModprobeConfig = "blacklist i915";',
       'a blacklist disables i915, the driver of 0000:00:02.0',
-      'take out i915 there'
+      'remove i915 from the blacklist'
     ]
   ])('%s', (line, why, remedy) => {
     const [dark] = found(module(GUEST, LUKS, line, 'boot.initrd.kernelModules = [ "i915" ];'))
@@ -274,7 +274,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     const [dark] = found(module(guest), 'two-identical')
     expect(dark).toMatchObject({
       level: 'note',
-      message: 'the passphrase prompt for nvme0n1p2 (LUKS, if it asks for one) is invisible'
+      message: 'the passphrase prompt for nvme0n1p2 (LUKS, if it has a passphrase) is invisible'
     })
     // A whole configuration says it itself.
     const whole = ['fileSystems."/".fsType = "ext4";', 'system.stateVersion = "26.05";']

@@ -40,20 +40,20 @@ test.concurrent('what is found has its place, the reason, and what to do', async
       ${FILE}:5:54: BAD_ID: "1-de:10f12" is not a PCI ID.
           5 |   boot.kernelParams = [ "amd_iommu=pt" "vfio-pci.ids=1-de:10f12" ];
                                                                    ^^^^^^^^^^
-        Why: vfio-pci passes over what it can not read, so the device stays with its usual driver.
+        Why: vfio-pci skips an ID that it cannot read, so the device keeps its usual driver.
         Do:  an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets
 
-      ${FILE}:6:43: note RENAMED_OPTION: virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
+      ${FILE}:6:43: note RENAMED_OPTION: virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot.
           6 |   virtualisation.libvirtd.qemuRunAsRoot = false;
                                                         ^^^^^
-        Why: NixOS still understands the old name, and warns at each build.
+        Why: NixOS still accepts the old name, with a warning at each build.
         Do:  write virtualisation.libvirtd.qemu.runAsRoot
 
-      /etc/nixos/hardware.nix:1:26: VIRQFD: the kernel has no module vfio_virqfd since Linux 6.2.
+      /etc/nixos/hardware.nix:1:26: VIRQFD: Linux 6.2 removed the kernel module vfio_virqfd.
           1 | { boot.kernelModules = [ "vfio_virqfd" ]; }
                                        ^^^^^^^^^^^^^
-        Why: it is part of vfio now; the boot log has an error for it.
-        Do:  take it out
+        Why: vfio does its work now. The boot log shows an error for the missing module.
+        Do:  remove it
       `,
     stderr: text`
       ${UNSEEN}

@@ -346,7 +346,7 @@ test('an encrypted pool and a disabled sysfb, in the text alone and on a machine
     stdout: text`
       ${found.trimEnd()}
         Why: with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.
-        Do:  load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")
+        Do:  load the driver of the card with your monitor in the initrd, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")
       `,
     stderr: '1 problem in /etc/nixos/configuration.nix.\n'
   })

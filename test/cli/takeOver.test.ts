@@ -74,8 +74,8 @@ test.concurrent('one apply moves over what the old modules were used for', async
       Replaces configuration.nix:5: OLD_MODULE, ./vfio.nix declares virtualisation.vfio, and so do the modules of vfio-patch.
       Replaces configuration.nix:6: OLD_MODULE, ./libvirt.nix declares virtualisation.libvirtd.deviceACL, and so do the modules of vfio-patch.
       Replaces configuration.nix:7: OLD_MODULE, ./virtualisation.nix declares virtualisation.sharedMemoryFiles, and so do the modules of vfio-patch.
-      Replaces configuration.nix:17: OVMF_OPTION, NixOS has no options for OVMF any more.
-      Replaces configuration.nix:18: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now.
+      Replaces configuration.nix:17: OVMF_OPTION, NixOS no longer has options for OVMF.
+      Replaces configuration.nix:18: RENAMED_OPTION, virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot.
       ${NOTES}Wrote /etc/nixos/vfio/ (new) and ${FILE}.
       ${DONE}
       `
@@ -319,10 +319,10 @@ needing('python3')(
         virtualisation.sharedMemoryFiles, and so do the
         modules of vfio-patch.
       Replaces configuration.nix:17: <bold>OVMF_OPTION</>, NixOS
-        has no options for OVMF any more.
+        no longer has options for OVMF.
       Replaces configuration.nix:18: <bold>RENAMED_OPTION</>,
-        virtualisation.libvirtd.qemuRunAsRoot is called
-        qemu.runAsRoot now.
+        virtualisation.libvirtd.qemuRunAsRoot was
+        renamed to qemu.runAsRoot.
       `,
       files: 1,
       code: 1
@@ -363,12 +363,12 @@ test.concurrent('--json has them by code and place, and each edit has what it is
       old('./virtualisation.nix', 'virtualisation.sharedMemoryFiles', 7),
       {
         code: 'OVMF_OPTION',
-        message: 'NixOS has no options for OVMF any more',
+        message: 'NixOS no longer has options for OVMF',
         at: at(17, 18)
       },
       {
         code: 'RENAMED_OPTION',
-        message: 'virtualisation.libvirtd.qemuRunAsRoot is called qemu.runAsRoot now',
+        message: 'virtualisation.libvirtd.qemuRunAsRoot was renamed to qemu.runAsRoot',
         at: at(18, 23)
       }
     ],

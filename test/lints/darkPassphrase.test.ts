@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { earlyDriversOf, loadsVfioEarly } from '../../src/lints/earlyDrivers.ts'
 import type { Finding } from '../../src/lints/index.ts'
-import { promptsOf } from '../../src/lints/passphrase.ts'
+import { promptsOf } from '../../src/lints/prompts.ts'
 import { viewsOf } from '../../src/lints/view.ts'
 import { filesOf, inShort, lintFiles } from './support.ts'
 
@@ -24,7 +24,8 @@ function dark(...lines: string[]): Finding[] {
 describe('what the initrd asks for', () => {
   const asks = (text: string) =>
     promptsOf(viewOf(text)).map(
-      it => `${it.name} (${it.kind})${it.onlyIf === undefined ? '' : `, if it ${it.onlyIf}`}`
+      it =>
+        `${it.name} (${it.kind})${it.condition === undefined ? '' : `, condition: ${it.condition}`}`
     )
   const root = (type: string, device = 'rpool/root') =>
     `fileSystems."/" = { device = "${device}"; fsType = "${type}"; };`
@@ -59,11 +60,7 @@ describe('what the initrd asks for', () => {
       luks('crypttabExtraOpts = [ "tpm2-device=auto" "tpm2-pin=yes" ];'),
       'root (LUKS)'
     ],
-    [
-      'FIDO2',
-      luks('crypttabExtraOpts = [ "fido2-device=auto" ];'),
-      'root (LUKS), if it asks for a PIN'
-    ],
+    ['FIDO2', luks('crypttabExtraOpts = [ "fido2-device=auto" ];'), 'root (LUKS), condition: pin'],
     ['other options of crypttab', luks('crypttabExtraOpts = [ "discard" ];'), 'root (LUKS)'],
     ['a key without a passphrase', luks('fido2 = { credential = "x"; passwordLess = true; };')],
     ['a second factor', luks('yubikey.slot = 2;'), 'root (LUKS)'],
@@ -118,11 +115,11 @@ describe('what the initrd asks for', () => {
       'one of disko for later',
       'disko.devices.disk.a.content = { type = "luks"; name = "c"; initrdUnlock = false; };'
     ],
-    ['ZFS', root('zfs'), 'rpool (ZFS), if it is encrypted'],
+    ['ZFS', root('zfs'), 'rpool (ZFS), condition: encrypted'],
     [
       'ZFS whose pool nobody sees',
       'fileSystems."/" = { device = "${pool}/root"; fsType = "zfs"; };',
-      'the root pool (ZFS), if it is encrypted'
+      'undefined (ZFS), condition: encrypted'
     ],
     ['ZFS that asks for nothing', `${root('zfs')} boot.zfs.requestEncryptionCredentials = false;`],
     ['an empty list', `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ ];`],
@@ -159,9 +156,9 @@ describe('what the initrd asks for', () => {
     [
       'data that is needed early',
       'fileSystems."/persist" = { device = "p/all"; fsType = "zfs"; neededForBoot = true; };',
-      'p (ZFS), if it is encrypted'
+      'p (ZFS), condition: encrypted'
     ],
-    ['bcachefs', root('bcachefs', '/dev/sda2'), '/ (bcachefs), if it is encrypted'],
+    ['bcachefs', root('bcachefs', '/dev/sda2'), '/ (bcachefs), condition: encrypted'],
     ['data on bcachefs', 'fileSystems."/data" = { device = "/dev/sdb"; fsType = "bcachefs"; };'],
     [
       'bcachefs that clevis opens',
@@ -276,7 +273,7 @@ describe('DARK_PASSPHRASE in the text alone', () => {
       message: 'the passphrase prompt for root (LUKS) is invisible',
       why: 'with initcall_blacklist=sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.',
       remedy:
-        'load the driver of the card that you look at early, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
+        'load the driver of the card with your monitor in the initrd, for example boot.initrd.kernelModules = [ "amdgpu" ]; (or "i915", "xe")'
     })
     expect(found?.fix).toBeUndefined()
   })

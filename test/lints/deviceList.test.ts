@@ -11,7 +11,7 @@ const conf = (...lines: string[]) =>
   `{ virtualisation.libvirtd.qemu.verbatimConfig = ''\n    namespaces = []\n${lines.map(it => `    ${it}\n`).join('')}  ''; }\n`
 
 const WITHOUT_KVM = '"/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx"'
-const LEAVES_OUT_KVM = ['cgroup_device_acl leaves out /dev/kvm']
+const LEAVES_OUT_KVM = ['cgroup_device_acl lacks /dev/kvm']
 
 describe('/dev/kvm', () => {
   it.each([
@@ -70,7 +70,7 @@ describe('the other devices of the list', () => {
   it('are not those of a longer name, nor what stands in a comment', () => {
     const list = '[ "/dev/nullb0", "/dev/zeroes", # "/dev/urandom"\n      "/dev/ptmx0" ]'
     expect(messages(conf(`cgroup_device_acl = ${list}`))).toEqual([
-      'cgroup_device_acl leaves out /dev/null, /dev/zero, /dev/urandom, /dev/ptmx'
+      'cgroup_device_acl lacks /dev/null, /dev/zero, /dev/urandom, /dev/ptmx'
     ])
   })
 

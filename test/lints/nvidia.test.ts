@@ -138,15 +138,9 @@ describe('the console of the NVIDIA driver', () => {
   })
 
   it.each([
-    ['25.11', 'boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'],
-    [
-      '26.05',
-      'take it out, and write hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
-    ],
-    [
-      undefined,
-      'take it out, and write hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
-    ]
+    ['25.11', 'set boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'],
+    ['26.05', 'remove it, and set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'],
+    [undefined, 'remove it, and set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;']
   ])('of a kernel parameter on %s: %s', (release, remedy) => {
     const text = `{ ${late} boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; }`
     const facts = release === undefined ? {} : { release }
@@ -156,7 +150,7 @@ describe('the console of the NVIDIA driver', () => {
   it('of the option: it is forced off', () => {
     const text = `{ ${late} hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1; }`
     expect(lintFiles(text).map(it => it.remedy)).toEqual([
-      'write hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
+      'set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
     ])
   })
 })
