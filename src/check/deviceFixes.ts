@@ -1,4 +1,4 @@
-// The edits that mend how devices are named, where one does for sure.
+// The edits that fix how devices are named.
 
 import type { Binding } from '../lints/bindings.ts'
 import type { Fix } from '../lints/index.ts'
@@ -7,11 +7,11 @@ import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
 import type { Named } from './requirements.ts'
 
-/** Names more functions of a card beside one that is named; by ID where no device of the host has one. */
+/** Adds functions of a card next to one that is named; by ID if `isUniqueID`, otherwise by address. */
 export function addFunctions(
   { by }: Named,
   functions: readonly PciDevice[],
-  isPlain: boolean
+  isUniqueID: boolean
 ): Fix | undefined {
   if (by.kind === 'address') {
     const path = by.item.entry.fullPath
@@ -21,21 +21,21 @@ export function addFunctions(
   const { fullPath: path } = binding.at.entry
   const ids = [...new Set(functions.map(idOf))]
   if (binding.isOurs) {
-    return isPlain
+    return isUniqueID
       ? [{ op: 'add', path, items: ids }]
       : [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
   }
-  // A parameter, if it is a string that says nothing else.
+  // Only a string that contains nothing but the parameter.
   const source = binding.at.entry.file.doc.text.slice(binding.range.start, binding.range.end)
   const text = /^"(vfio[-_]pci\.ids=[0-9a-fA-F:,]+)"$/.exec(source)?.[1]
-  if (!isPlain || text === undefined) return undefined
+  if (!isUniqueID || text === undefined) return undefined
   return [
     { op: 'remove', path, items: [text] },
     { op: 'add', path, items: [[text, ...ids].join(',')] }
   ]
 }
 
-/** Names devices by address instead of by the ID that others have, too. */
+/** Names devices by address instead of by an ID that other devices share. */
 export function nameByAddress(
   binding: Binding,
   id: string,
@@ -43,7 +43,7 @@ export function nameByAddress(
 ): Fix | undefined {
   const { at, isOurs, lists } = binding
   const [list] = lists
-  // Elsewhere there may be no option for addresses.
+  // Without vfio-patch's modules there may be no option for addresses.
   if (!isOurs || list?.text.toLowerCase() !== id) return undefined
   const { fullPath: path } = at.entry
   return [
@@ -52,7 +52,7 @@ export function nameByAddress(
   ]
 }
 
-/** Writes the address that a device has now. */
+/** Replaces the address in an item with that of the device. */
 export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | undefined {
   const item = parseItem(node.text)
   if (item === undefined) return undefined
@@ -63,13 +63,13 @@ export function moveItem({ entry, node }: EntryItem, device: PciDevice): Fix | u
   ]
 }
 
-/** Takes an item of `addresses` out. */
+/** Removes an item of `addresses`. */
 export function removeItem({ entry, node, text }: EntryItem): Fix | undefined {
   const item = text ?? parseItem(node.text)
   return item === undefined ? undefined : [{ op: 'remove', path: entry.fullPath, items: [item] }]
 }
 
-/** What an item says, if that is an address and an ID in so many words. */
+/** The address and the ID in an item, if both are string literals. */
 function parseItem(source: string): { address: string; id: string } | undefined {
   const [, address, id] =
     /^\{\s*address\s*=\s*"([^"$]*)";\s*id\s*=\s*"([^"$]*)";\s*\}$/.exec(source) ?? []
@@ -80,7 +80,7 @@ function asItem(device: PciDevice): NixValue {
   return { address: device.address, id: idOf(device) }
 }
 
-/** `addresses` beside `devices`. */
+/** The path of `addresses` in the set that has `devices`. */
 function addressesPath(path: readonly string[]): string[] {
   return [...path.slice(0, -1), 'addresses']
 }

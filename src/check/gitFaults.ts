@@ -1,49 +1,42 @@
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import type { ModuleSource } from '../configuration/imports.ts'
+import { findingAt } from '../lints/finding.ts'
 import type { Finding, LintFile } from '../lints/index.ts'
 import { type NixDocument, type Range, visit } from '../nix/index.ts'
 import { findWorkTree, listFiles, type WorkTree } from '../storage/git.ts'
+import { untrackedFiles } from './messages/git.ts'
 
 /**
- * Paths in the files of a flake that lead to something which git does not know, and Nix therefore does
- * not see. Files that are not in a git work tree below a `flake.nix` are passed over.
+ * Paths in the files of a flake to files that git does not track, so Nix does not see them. Files that are not
+ * below a `flake.nix` in a git work tree are ignored.
  */
 export function gitFaults(files: readonly LintFile[], sources: ModuleSource): Finding[] {
-  const known = knownFiles()
-  const own = new Set(files.map(it => it.path))
+  const trackedIn = trackedFiles()
+  const paths = new Set(files.map(it => it.path))
   return files.flatMap(({ path, doc }) => {
     const tree = findWorkTree(path)
-    const names = tree && isFlake(path, tree) ? known(tree) : undefined
+    const names = tree && isFlake(path, tree) ? trackedIn(tree) : undefined
     if (!tree || !names) return []
-    return pathsIn(doc).flatMap(({ spelling, range }): Finding[] => {
-      const missing = unknownAt(join(dirname(path), spelling), { tree, names, sources, seen: own })
+    return pathsIn(doc).flatMap(({ text, range }): Finding[] => {
+      const search = { tree, names, sources, seen: paths }
+      const missing = untrackedAt(join(dirname(path), text), search)
       if (missing.length === 0) return []
-      const words = missing.map(it => quoted(relative(tree.top, it))).join(' ')
-      return [
-        {
-          code: 'UNTRACKED_FILE',
-          level: 'problem',
-          path,
-          range,
-          message: `git does not know ${missing.map(it => relative(tree.top, it)).join(', ')}`,
-          why: 'of a flake Nix sees only those files that git knows, so the build says that there is no such file.',
-          remedy: `git -C ${quoted(tree.top)} add -N ${words}`
-        }
-      ]
+      const files = missing.map(it => relative(tree.top, it))
+      return [findingAt({ path, range }, untrackedFiles(files, tree.top))]
     })
   })
 }
 
-/** The files that git knows of a work tree, asked once for each; undefined where it can't be asked. */
-function knownFiles(): (tree: WorkTree) => ReadonlySet<string> | undefined {
-  const asked = new Map<string, ReadonlySet<string> | undefined>()
+/** Lists the tracked files of a work tree, once for each; undefined if git fails. */
+function trackedFiles(): (tree: WorkTree) => ReadonlySet<string> | undefined {
+  const lists = new Map<string, ReadonlySet<string> | undefined>()
   return tree => {
-    if (!asked.has(tree.top)) {
+    if (!lists.has(tree.top)) {
       const listed = listFiles(tree, 'known')
-      asked.set(tree.top, listed.ok ? new Set(listed.value) : undefined)
+      lists.set(tree.top, listed.ok ? new Set(listed.value) : undefined)
     }
-    return asked.get(tree.top)
+    return lists.get(tree.top)
   }
 }
 
@@ -54,49 +47,45 @@ function isFlake(path: string, { top }: WorkTree): boolean {
   }
 }
 
-/** The relative paths that are written out, imports among them. */
-function pathsIn(doc: NixDocument): { spelling: string; range: Range }[] {
-  const found: { spelling: string; range: Range }[] = []
+/** All relative path literals, including imports. */
+function pathsIn(doc: NixDocument): { text: string; range: Range }[] {
+  const found: { text: string; range: Range }[] = []
   visit(doc, node => {
     if (node.type !== 'path_expression') return undefined
-    const spelling = node.text
-    if (/^\.\.?\//.test(spelling) && !spelling.includes('${')) {
-      found.push({ spelling, range: { start: node.start, end: node.end } })
+    const { text } = node
+    if (/^\.\.?\//.test(text) && !text.includes('${')) {
+      found.push({ text, range: { start: node.start, end: node.end } })
     }
     return undefined
   })
   return found
 }
 
-/** What is the same for all paths in the files of one work tree. */
+/** What the search for all paths in one work tree shares. */
 interface Search {
   tree: WorkTree
-  /** The files that git knows, relative to the work tree. */
+  /** The tracked files, relative to the work tree. */
   names: ReadonlySet<string>
   sources: ModuleSource
-  /** The files that were looked at. */
+  /** The files whose paths were searched. */
   seen: Set<string>
 }
 
-/** What git does not know of what is at a path: the file, or the modules of a folder with a default.nix. */
-function unknownAt(path: string, search: Search): string[] {
+/** The untracked files at a path: the file, or the modules of a folder with a default.nix, and what they import. */
+function untrackedAt(path: string, search: Search): string[] {
   const { tree, names, sources, seen } = search
   const name = relative(tree.top, path)
   if (name.startsWith('..') || name === '' || !existsSync(path)) return []
   const isFolder = statSync(path).isDirectory()
   const file = isFolder ? join(path, 'default.nix') : path
-  // What lies in another work tree, such as a submodule, is none of this one's.
+  // Another work tree, such as a submodule, has its own files.
   if (names.has(name) ? isFolder : findWorkTree(file)?.top !== tree.top) return []
   if (isFolder && !existsSync(file)) return []
   if (!names.has(relative(tree.top, file))) return [file]
-  // Files that are looked at themselves tell for themselves what they lead to.
+  // Files that are searched themselves report their own paths.
   const module = isFolder || file.endsWith('.nix') ? sources.module(file) : undefined
   if (!module || seen.has(module.path)) return []
   seen.add(module.path)
-  const below = pathsIn(module.doc).map(it => join(dirname(file), it.spelling))
-  return below.flatMap(it => unknownAt(it, search))
-}
-
-function quoted(word: string): string {
-  return /^[\w./+@=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  const below = pathsIn(module.doc).map(it => join(dirname(file), it.text))
+  return below.flatMap(it => untrackedAt(it, search))
 }

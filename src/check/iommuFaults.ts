@@ -1,9 +1,10 @@
-// What keeps the IOMMU off, now or after the next boot.
+// Findings about an IOMMU that is off now, or will be after the next boot.
 
 import { isPlain, isUnconditional, kernelParams } from '../lints/bindings.ts'
 import {
   type Finding,
-  type FindingInit,
+  type FindingText,
+  type Fix,
   findingAt,
   findingPlace,
   type Place,
@@ -11,11 +12,21 @@ import {
 } from '../lints/finding.ts'
 import { intelIommu, lastWord, wordsOf } from '../lints/kernelParams.ts'
 import { isStringNode, stringLiterals } from '../lints/values.ts'
-import { contendersFor, type EntryItem, type View } from '../lints/view.ts'
+import { contendersFor, type View } from '../lints/view.ts'
 import { visit } from '../nix/index.ts'
+import {
+  firmwareOffersNone,
+  type IntelSwitch,
+  lostAtNextBoot,
+  maybeLostAtNextBoot,
+  noGroups,
+  notTurnedOn,
+  perhapsTurnedOn,
+  turnedOff
+} from './messages/iommu.ts'
 import type { MachineState, Thing } from './state.ts'
 
-/** Nothing can be given away, as no groups are made; or none will be after the next boot. */
+/** The IOMMU is off, or will be after the next boot, so no device can be given to a guest. */
 export function iommuFaults(state: MachineState, things: readonly Thing[]): Finding[] {
   const { machine, asked } = state
   const { first } = asked
@@ -28,58 +39,23 @@ export function iommuFaults(state: MachineState, things: readonly Thing[]): Find
   return machine.iommu.groups > 0 ? lostAtBoot(state, first) : []
 }
 
-function iommuOff(
-  at: Place | EntryItem,
-  words: Omit<FindingInit, 'code' | 'level'>,
-  level: Finding['level'] = 'problem'
-): Finding {
-  return findingAt(at, { code: 'IOMMU_OFF', level, ...words })
-}
-
-const NAMES = {
-  intel: 'VT-d',
-  amd: 'IOMMU or AMD-Vi (beside SVM)',
-  other: 'VT-d, IOMMU or AMD-Vi'
-} as const
-
 function notOffered({ machine }: MachineState, first: Place): Finding {
-  const { board } = machine.firmware
-  const name = NAMES[machine.cpu.vendor ?? 'other']
-  return iommuOff(first, {
-    message: 'the firmware offers no IOMMU, so nothing can be given to a guest',
-    why: `it has a switch for it, called ${name}, which is often off${board === undefined ? '' : ` (${board})`}.`,
-    remedy: `switch on ${name} in the firmware setup, then look again: vfio-patch check`
-  })
+  return findingAt(first, firmwareOffersNone(machine.cpu.vendor ?? 'other', machine.firmware.board))
 }
 
 function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding {
-  const name = NAMES[machine.cpu.vendor ?? 'other']
+  const { vendor = 'other' } = machine.cpu
   const { view } = entry
-  if (machine.cpu.vendor !== 'intel' || asked.intelIommu === 'on') {
-    return iommuOff(first, {
-      message: `the kernel makes no IOMMU groups${machine.iommu.isOffered ? ', though the firmware offers an IOMMU' : ''}`,
-      why: 'without groups nothing can be given to a guest.',
-      remedy: `see that ${name} is on in the firmware setup, and that no kernel parameter says iommu=off`
-    })
+  if (vendor !== 'intel' || asked.intelIommu === 'on') {
+    return findingAt(first, noGroups(vendor, machine.iommu.isOffered === true))
   }
   if (!isOffByDefault(view) || mayTurnOn(view) || view.facts.isPartial) {
-    return iommuOff(first, {
-      message: 'the IOMMU is off, and it is not certain that the next boot turns it on',
-      why: 'this configuration may turn it on in a way that is not understood here; without it nothing can be given to a guest.',
-      remedy: `reboot into what this configuration builds; if it is still off, ${TURN_ON}`
-    })
+    return findingAt(first, perhapsTurnedOn())
   }
-  const { place, ...edit } = turnOn(view, first)
-  return iommuOff(place, {
-    message: 'the IOMMU is off, as nothing turns it on',
-    why: 'NixOS leaves that of Intel off; without it nothing can be given to a guest.',
-    ...edit
-  })
+  return turnOn(view, first, notTurnedOn)
 }
 
-const TURN_ON = 'add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel'
-
-/** A parameter that turns off the IOMMU of this processor, and that no later one contradicts. */
+/** A parameter that turns off the IOMMU of this processor, unless a later one overrides it. */
 function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | undefined {
   const written = kernelParams(entry.view).filter(
     it => isUnconditional(it.item) && isPlain(it.param)
@@ -97,47 +73,36 @@ function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | unde
   const isOn = machine.iommu.groups > 0
   const [name, value = ''] = param.split('=')
   const rest = value.split(',').filter(it => it !== 'off' && it !== '')
-  const instead = rest.length === 0 ? [] : [`${name}=${rest.join(',')}`]
-  return iommuOff(item, {
-    message: `${param} turns the IOMMU off`,
-    why: `${isOn ? 'it is on now, and will be off after the next boot; ' : ''}without it nothing can be given to a guest.`,
-    remedy: 'take it out',
-    fix: replaceItem(item, param, instead)
-  })
+  const replacement = rest.length === 0 ? [] : [`${name}=${rest.join(',')}`]
+  return findingAt(item, { ...turnedOff(param, isOn), fix: replaceItem(item, param, replacement) })
 }
 
-/** The running system has intel_iommu=on, and what is built from the configuration will not. */
+/** The running system has intel_iommu=on, and the one that is built from the configuration will not. */
 function lostAtBoot({ machine, asked, entry }: MachineState, first: Place): Finding[] {
   const { view } = entry
   const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
   if (!wasTurnedOn || asked.intelIommu === 'on') return []
   if (!view.isWhole || !isOffByDefault(view) || mayTurnOn(view)) return []
-  const why =
-    "the running system was started with intel_iommu=on, without which NixOS' kernels leave Intel's IOMMU off; then nothing can be given to a guest."
-  if (view.facts.isPartial) {
-    const message =
-      'the IOMMU will be off after the next boot, unless a module that was not read turns it on'
-    return [iommuOff(first, { message, why, remedy: TURN_ON }, 'note')]
-  }
-  const message =
-    'the IOMMU will be off after the next boot, as this configuration does not turn it on'
-  const { place, ...edit } = turnOn(view, first)
-  return [iommuOff(place, { message, why, ...edit })]
+  return [
+    view.facts.isPartial
+      ? findingAt(first, maybeLostAtNextBoot())
+      : turnOn(view, first, lostAtNextBoot)
+  ]
 }
 
 // nixpkgs configures all of these alike (pkgs/os-specific/linux/kernel/common-config.nix), without
 // CONFIG_INTEL_IOMMU_DEFAULT_ON.
-const OF_NIXPKGS =
+const NIXPKGS_KERNEL =
   /^(?:\w+\.)*linux(?:Packages|kernel\.packages\.linux)(?:_latest|_testing|_lts|_zen|_lqx|_xanmod(?:_\w+)?|_\d+_\d+)?$/
 
-/** Whether the kernel is one that leaves Intel's IOMMU off without a parameter. */
+/** Whether the kernel leaves Intel's IOMMU off without a parameter. */
 function isOffByDefault(view: View): boolean {
   const kernels = contendersFor(view, 'boot.kernelPackages')
   const isChanged = view.files.some(it => it.doc.text.includes('INTEL_IOMMU_DEFAULT_ON'))
-  return !isChanged && kernels.every(it => OF_NIXPKGS.test(it.spelling))
+  return !isChanged && kernels.every(it => NIXPKGS_KERNEL.test(it.spelling))
 }
 
-/** Whether a text anywhere says something of the IOMMU that can't be told for sure not to count. */
+/** Whether any string may turn on the IOMMU in a way that is not certain. */
 function mayTurnOn(view: View): boolean {
   const certain = new Set(
     kernelParams(view)
@@ -163,22 +128,17 @@ function mayTurnOn(view: View): boolean {
   })
 }
 
-/** What turns it on: our own option where it says otherwise, else one more parameter. */
-function turnOn(view: View, first: Place): { place: Place } & Pick<FindingInit, 'remedy' | 'fix'> {
+/** A finding with the fix that turns the IOMMU on; it is where the edit is, if that is in another file than `first`. */
+function turnOn(view: View, first: Place, textFor: (by: IntelSwitch) => FindingText): Finding {
   const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
   if (type?.spelling === '"amd"' && type.isCertain) {
-    return {
-      place: findingPlace(type.entry),
-      remedy: 'write virtualisation.vfio.IOMMUType = "intel";',
-      fix: [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
-    }
+    const fix: Fix = [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
+    return findingAt(type.entry, { ...textFor('option'), fix })
   }
   const params = view.at('boot.kernelParams').find(isUnconditional)
-  if (!params) return { place: first, remedy: TURN_ON }
-  return {
-    // A whole list says little, but a fix is for the file of its finding.
-    place: first.path === params.file.path ? first : findingPlace(params),
-    remedy: 'add "intel_iommu=on" to boot.kernelParams',
-    fix: [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
-  }
+  if (!params) return findingAt(first, textFor('parameter'))
+  // The fix edits the file of its finding. Its place is the whole list only if that is another file.
+  const place = first.path === params.file.path ? first : findingPlace(params)
+  const fix: Fix = [{ op: 'add', path: params.fullPath, items: ['intel_iommu=on'] }]
+  return findingAt(place, { ...textFor('parameter-in-list'), fix })
 }

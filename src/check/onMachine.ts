@@ -1,26 +1,33 @@
-// A configuration compared with its machine, and what is wrong with that machine as a whole.
+// A configuration compared with its machine, and findings about that machine as a whole.
 
-import { type Finding, type FindingInit, findingAt } from '../lints/finding.ts'
+import { type Finding, type FindingText, findingAt } from '../lints/finding.ts'
 import { type Facts, type LintFile, viewsOf } from '../lints/view.ts'
 import type { Machine } from '../machine/machine.ts'
 import { deviceFaults } from './deviceFaults.ts'
 import { iommuFaults } from './iommuFaults.ts'
+import {
+  groupsNotSplit,
+  needsReboot,
+  noPagesOf1G,
+  pagesExceedMemory,
+  pagesNotReserved
+} from './messages/host.ts'
 import { namedIn, type Requirements, requirementsOf } from './requirements.ts'
-import { bootEntryOf, type MachineState, type Thing, thingsOf } from './state.ts'
+import { bootEntryOf, type MachineState, reservedPages, type Thing, thingsOf } from './state.ts'
 
-/** What came of comparing a configuration with its machine. */
+/** The result of comparing a configuration with its machine. */
 export interface OnMachine {
   findings: Finding[]
-  /** The specialisation that was looked at; blank for the system itself. */
+  /** The specialisation that was compared; empty for the system itself. */
   entry: string
   things: Thing[]
-  /** Whether the systems that were built could be seen, so that one that is not built is known. */
+  /** Whether the built systems are known, so that it is certain if this one is not built. */
   isNixOS: boolean
 }
 
 /**
- * Compares a configuration with the machine that it is for: what of it is at work there, and what does not
- * fit. Undefined where it gives nothing to guests.
+ * Compares a configuration with its machine: what of it is active there, and what does not fit. Undefined if it
+ * gives no devices to guests.
  */
 export function compareWithMachine(
   files: readonly LintFile[],
@@ -42,7 +49,7 @@ export function compareWithMachine(
   return { findings, entry: entry.view.name, things, isNixOS: entry.isNixOS }
 }
 
-/** Findings about the IOMMU, the memory, the patch for groups, and a start that is due. */
+/** Findings about the IOMMU, huge pages, the ACS override patch, and a reboot that is due. */
 function hostFaults(state: MachineState, things: readonly Thing[]): Finding[] {
   return [
     ...iommuFaults(state, things),
@@ -53,79 +60,42 @@ function hostFaults(state: MachineState, things: readonly Thing[]): Finding[] {
 }
 
 const GIB = 1024 * 1024
-/** What a desktop needs at the least, in KiB. */
+/** The least memory for a desktop, in KiB. */
 const FOR_HOST = 4 * GIB
 
-/** Pages that the machine has not, or not enough memory for. */
+/** Huge pages that the processor does not support, or the memory is too small for. */
 function tooManyPages(state: MachineState, things: readonly Thing[]): Finding[] {
   const pages = things.filter(it => it.kind === 'hugepages')
   return state.asked.hugepages.flatMap((it, i) => {
-    const words = pageFault(it, pages[i], state)
-    return words ? findingAt(it, { code: 'HUGEPAGES_TOO_MANY', level: 'problem', ...words }) : []
+    const text = pageFault(it, pages[i], state)
+    return text ? findingAt(it, text) : []
   })
 }
 
 function pageFault(
   { sizeKiB, count }: Requirements['hugepages'][number],
   thing: Thing | undefined,
-  { machine: { memory, cpu } }: MachineState
-): Pick<FindingInit, 'message' | 'why' | 'remedy'> | undefined {
-  if (sizeKiB === GIB && cpu.hasHugePages1G === false) {
-    return {
-      message: 'this processor has no huge pages of 1G',
-      why: 'it lacks the flag pdpe1gb, so none are reserved, and a guest that wants them does not start.',
-      remedy: `write 2M, and ${count * 512} for the number of pages`
-    }
-  }
+  { machine }: MachineState
+): FindingText | undefined {
+  if (sizeKiB === GIB && machine.cpu.hasHugePages1G === false) return noPagesOf1G(count)
   if (thing?.verdict === 'not-active') {
-    return {
-      message: `the kernel could not reserve all of these ${count} pages: ${thing.because}`,
-      why: 'each has to be one piece of memory, which is there early in the start only, if at all.',
-      remedy: 'ask for fewer, or reserve them by kernel parameters (virtualisation.hugepages)'
-    }
+    return pagesNotReserved(count, reservedPages(machine, sizeKiB))
   }
-  const { total } = memory
-  const most = Math.max(0, Math.floor(((total ?? 0) - FOR_HOST) / sizeKiB))
-  if (total === undefined || count <= most) return undefined
-  const [wanted, there] = [count * sizeKiB, total].map(kib => (kib / GIB).toFixed(1))
-  return {
-    message: `huge pages of ${wanted} GiB in all leave the host too little of its ${there} GiB`,
-    why: 'what is reserved is gone for the host, which then runs out of memory or does not start.',
-    remedy: `leave the host 4 GiB: at most ${most} of these pages`
-  }
+  const { total } = machine.memory
+  const maximum = Math.max(0, Math.floor(((total ?? 0) - FOR_HOST) / sizeKiB))
+  if (total === undefined || count <= maximum) return undefined
+  return pagesExceedMemory((count * sizeKiB) / GIB, total / GIB, maximum)
 }
 
-/** A kernel that passed over the wish to split up groups. */
+/** A running kernel that ignored the request to split groups. */
 function unpatched({ asked }: MachineState, things: readonly Thing[]): Finding[] {
   const isMissing = things.some(it => it.kind === 'acs' && it.verdict === 'not-active')
-  if (!isMissing || !asked.splits) return []
-  return [
-    findingAt(asked.splits, {
-      code: 'ACS_NOT_ACTIVE',
-      level: 'problem',
-      message: 'the running kernel did not split up the IOMMU groups',
-      why: 'its log does not say "PCIe ACS overrides enabled", so it has no patch for that; kernels that had it lose it now and then.',
-      remedy:
-        'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or take this out'
-    })
-  ]
+  return isMissing && asked.splits ? [findingAt(asked.splits, groupsNotSplit())] : []
 }
 
-/** What is built and waits for the next start, which a switch does not replace. */
+/** Settings that are built and take effect at the next boot; a switch does not change them. */
 function reboot({ asked, entry }: MachineState, things: readonly Thing[]): Finding[] {
   const waiting = things.filter(it => it.kind !== 'system' && it.verdict === 'after-reboot')
   if (waiting.length === 0 || !asked.first || !entry.built) return []
-  const { name } = entry.view
-  return [
-    findingAt(asked.first, {
-      code: 'NEEDS_REBOOT',
-      level: 'note',
-      message: 'this is built, and counts after the next start of the machine',
-      why: 'kernel parameters, and which driver gets a device, are settled at the start; "nixos-rebuild switch" does not change them.',
-      remedy:
-        entry.isRunning || name === ''
-          ? 'reboot'
-          : `reboot, and choose the boot entry "${name}" in the boot menu`
-    })
-  ]
+  return [findingAt(asked.first, needsReboot(entry.isRunning ? '' : entry.view.name))]
 }

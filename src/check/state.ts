@@ -1,4 +1,4 @@
-// What of a configuration is at work on its machine.
+// Which parts of a configuration are active on its machine.
 
 import { defined } from '../collections.ts'
 import { passesDevices } from '../lints/bindings.ts'
@@ -7,29 +7,41 @@ import type { View } from '../lints/view.ts'
 import { isForGuests } from '../machine/cards.ts'
 import { isPlaceholder } from '../machine/dump/names.ts'
 import type { Machine, PciDevice, System, Systems } from '../machine/machine.ts'
+import {
+  BECAUSE,
+  boundBy,
+  boundUntilGuest,
+  deviceNotThere,
+  groupCount,
+  LATEST_BUILD,
+  otherEntryRuns,
+  pagesName,
+  pagesReserved,
+  tooFewPagesReserved
+} from './messages/state.ts'
 import { hasParam, isBoundByID, type Named, type Requirements } from './requirements.ts'
 
 /**
- * `after-reboot` is built and waits for the next start, `not-built` stands in the files only,
- * `not-active` should be at work and is not.
+ * `after-reboot` is built and takes effect at the next boot, `not-built` is only in the files, `not-active` should
+ * be active and is not.
  */
 type Verdict = 'active' | 'after-reboot' | 'not-built' | 'not-active' | 'unknown'
 
-/** The verdict on what the running system and the one that was built show. */
+/** A verdict from the running system and the latest build. */
 type BuildVerdict = 'active' | 'after-reboot' | 'not-built'
 
-/** One thing that the configuration asks for, and what came of it. */
+/** A thing that the configuration requests, and whether it is active. */
 export interface Thing {
   kind: 'system' | 'iommu' | 'kernel-parameter' | 'device' | 'module' | 'hugepages' | 'acs'
-  /** What a person knows it by: the parameter, the address, the module, the size of the pages. */
+  /** The parameter, address, module, or number and size of pages. */
   name: string
   verdict: Verdict
-  /** More about the verdict, in a clause. */
+  /** The reason for the verdict, as a clause. */
   because?: string
   device?: PciDevice
 }
 
-/** A boot entry, the machine that it is for, and what it asks of that. */
+/** A boot entry, its machine, and what it requires of that. */
 export interface MachineState {
   entry: BootEntry
   machine: Machine
@@ -37,7 +49,7 @@ export interface MachineState {
   asked: Requirements
 }
 
-/** What became of all that a boot entry asks for, in the order in which one thing needs the other. */
+/** All things that a boot entry requests; each after those that it needs. */
 export function thingsOf(state: MachineState): Thing[] {
   return [
     ...system(state),
@@ -57,15 +69,15 @@ function ofParam(param: string, { entry, machine }: MachineState): BuildVerdict 
   return entry.built && hasParam(entry.built.kernelParams, param) ? 'after-reboot' : 'not-built'
 }
 
-/** What holds for things that leave no trace in a system that was built: the least of all parameters. */
+/** The verdict for things that leave no trace in a built system: the worst of all parameters. */
 function ofWhole(state: MachineState): BuildVerdict {
   const verdicts = state.asked.params.map(it => ofParam(it.param, state))
   if (verdicts.includes('not-built')) return 'not-built'
-  const isBehind = !state.entry.isRunning || isPending(state)
-  return isBehind || verdicts.includes('after-reboot') ? 'after-reboot' : 'active'
+  const isOutdated = !state.entry.isRunning || isPending(state)
+  return isOutdated || verdicts.includes('after-reboot') ? 'after-reboot' : 'active'
 }
 
-/** Whether the machine starts with something else than it was started with. */
+/** Whether the next boot differs from the last one. */
 function isPending({ entry, machine: { systems } }: MachineState): boolean {
   const [booted, built] = [systems?.booted, entry.built]
   if (!booted || !built || booted.path === built.path) return false
@@ -76,12 +88,11 @@ function isPending({ entry, machine: { systems } }: MachineState): boolean {
 function system(state: MachineState): Thing[] {
   const { booted, next } = state.machine.systems ?? {}
   if (!booted || !next) return []
-  const thing = { kind: 'system', name: 'the system that was built last' } as const
+  const thing = { kind: 'system', name: LATEST_BUILD } as const
   if (state.entry.isRunning) {
     return [{ ...thing, verdict: isPending(state) ? 'after-reboot' : 'active' }]
   }
-  const { name } = state.entry.view
-  const because = name === '' ? 'another boot entry runs' : `the boot entry "${name}" does not run`
+  const because = otherEntryRuns(state.entry.view.name)
   return [{ ...thing, verdict: 'after-reboot', because }]
 }
 
@@ -89,29 +100,26 @@ function iommu(state: MachineState): Thing[] {
   const { groups, isOffered } = state.machine.iommu
   const thing = { kind: 'iommu', name: 'IOMMU' } as const
   if (groups > 0) {
-    const because = `${groups} ${groups === 1 ? 'group' : 'groups'}`
-    return [{ ...thing, verdict: 'active', because }]
+    return [{ ...thing, verdict: 'active', because: groupCount(groups) }]
   }
   if (isOffered === false) {
-    return [{ ...thing, verdict: 'not-active', because: 'the firmware does not offer it' }]
+    return [{ ...thing, verdict: 'not-active', because: BECAUSE.notOffered }]
   }
   const switches = state.asked.intelIommu === 'on'
   const verdict = switches ? ofSwitch(state) : 'active'
   if (verdict !== 'active') return [{ ...thing, verdict }]
   const isMissing = state.machine.cpu.vendor === 'intel' && !switches
-  const because = isMissing
-    ? 'the configuration does not turn it on (intel_iommu=on)'
-    : 'the kernel made no groups'
+  const because = isMissing ? BECAUSE.notTurnedOn : BECAUSE.noGroups
   return [{ ...thing, verdict: 'not-active', because }]
 }
 
-/** Whether the systems turn on Intel's IOMMU, also with further words next to `on`. */
+/** Whether the systems turn on Intel's IOMMU, possibly with other values next to `on`. */
 function ofSwitch({ entry, machine }: MachineState): BuildVerdict {
   if (entry.isRunning && intelIommu(machine.kernelParams) === 'on') return 'active'
   return intelIommu(entry.built?.kernelParams ?? []) === 'on' ? 'after-reboot' : 'not-built'
 }
 
-/** Only the kernel's log says whether it has the patch that the parameter is for. */
+/** Only the kernel's log shows whether it has the patch that the parameter needs. */
 function splitGroups(state: MachineState): Thing[] {
   const { splits } = state.asked
   if (!splits || ofParam(splits.param, state) !== 'active') return []
@@ -119,11 +127,9 @@ function splitGroups(state: MachineState): Thing[] {
   const { log } = state.machine
   if (log?.hasAcsOverride) return [{ ...thing, verdict: 'active' }]
   if (log?.isComplete) {
-    return [{ ...thing, verdict: 'not-active', because: 'the running kernel has no patch for it' }]
+    return [{ ...thing, verdict: 'not-active', because: BECAUSE.kernelNotPatched }]
   }
-  const because = log
-    ? 'the log of the kernel begins too late to show it'
-    : 'only root may read the log of the kernel, which shows it'
+  const because = log ? BECAUSE.logIncomplete : BECAUSE.logUnreadable
   return [{ ...thing, verdict: 'unknown', because }]
 }
 
@@ -135,21 +141,20 @@ function loaded(name: string, state: MachineState): Thing[] {
   if (modules === undefined) return []
   const verdict = ofWhole(state)
   return verdict === 'active'
-    ? [{ ...thing, verdict: 'not-active', because: 'it is not loaded' }]
+    ? [{ ...thing, verdict: 'not-active', because: BECAUSE.moduleNotLoaded }]
     : [{ ...thing, verdict }]
 }
 
 function devices({ by, devices: found, virtual }: Named, state: MachineState): Thing[] {
-  const [name, word] = by.kind === 'id' ? [by.id, 'ID'] : [by.address, 'address']
   if (found.length === 0 && virtual.length > 0) {
-    const because = 'a virtual function is not there when devices are bound'
+    const because = BECAUSE.virtualAtBoot
     return virtual.map(device => {
       return { kind: 'device', name: device.address, device, verdict: 'not-active', because }
     })
   }
   if (found.length === 0) {
-    const because = `this machine has nothing with that ${word}`
-    return [{ kind: 'device', name, verdict: 'not-active', because }]
+    const name = by.kind === 'id' ? by.id : by.address
+    return [{ kind: 'device', name, verdict: 'not-active', because: deviceNotThere(by.kind) }]
   }
   return found.map(device => {
     return { kind: 'device', name: device.address, device, ...ofDevice(device, by, state) }
@@ -162,18 +167,16 @@ function ofDevice(
   state: MachineState
 ): { verdict: Verdict; because?: string } {
   const { driver } = device
-  const has = driver === undefined ? 'no driver has it' : `${driver} has it`
-  if (!state.asked.bindsAtBoot) {
-    return { verdict: 'active', because: `${has} until a guest starts` }
-  }
-  if (isForGuests(device)) return { verdict: 'active', because: has }
-  if (wasReserved(device, by, state)) return { verdict: 'not-active', because: has }
+  if (!state.asked.bindsAtBoot) return { verdict: 'active', because: boundUntilGuest(driver) }
+  const because = boundBy(driver)
+  if (isForGuests(device)) return { verdict: 'active', because }
+  if (wasReserved(device, by, state)) return { verdict: 'not-active', because }
   const verdict = ofWhole(state)
-  // What is reserved by address shows on the device; without that it was not built.
-  return { verdict: verdict === 'active' ? 'not-built' : verdict, because: has }
+  // A device reserved by address shows it; this one does not, so the address is not built.
+  return { verdict: verdict === 'active' ? 'not-built' : verdict, because }
 }
 
-/** Whether the machine was started so that vfio-pci should have the device. */
+/** Whether the machine was booted with the device reserved for vfio-pci. */
 export function wasReserved(
   device: PciDevice,
   by: Named['by'],
@@ -186,37 +189,43 @@ export function wasReserved(
 function hugepages(state: MachineState): Thing[] {
   return state.asked.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
     const size = sizeKiB === 2048 ? '2M' : '1G'
-    const thing = { kind: 'hugepages', name: `${count} huge pages of ${size}` } as const
-    const reserved = state.machine.memory.hugepages.find(it => it.sizeKiB === sizeKiB)?.count ?? 0
-    const because = `${reserved} are reserved`
+    const thing = { kind: 'hugepages', name: pagesName(count, size) } as const
+    const reserved = reservedPages(state.machine, sizeKiB)
+    const because = pagesReserved(reserved)
     if (reserved >= count) return { ...thing, verdict: 'active', because }
-    const own = isSysctl ? ofWhole(state) : ofParam(`hugepages=${count}`, state)
-    if (own === 'active') return { ...thing, verdict: 'not-active', because: `only ${because}` }
-    return { ...thing, verdict: own, because }
+    const verdict = isSysctl ? ofWhole(state) : ofParam(`hugepages=${count}`, state)
+    return verdict === 'active'
+      ? { ...thing, verdict: 'not-active', because: tooFewPagesReserved(reserved) }
+      : { ...thing, verdict, because }
   })
 }
 
-/** The boot entry of a configuration that is compared with the machine. */
+/** The number of huge pages of a size that the running kernel has reserved. */
+export function reservedPages({ memory }: Machine, sizeKiB: number): number {
+  return memory.hugepages.find(it => it.sizeKiB === sizeKiB)?.count ?? 0
+}
+
+/** The boot entry that is compared with the machine. */
 interface BootEntry {
   view: View
-  /** Whether the machine was started with this entry, be that an older build of it. */
+  /** Whether the machine was booted with this entry, possibly with an older build of it. */
   isRunning: boolean
-  /** The entry as it was built last; undefined where it was not, or this is no NixOS. */
+  /** The latest build of the entry; undefined if there is none, or the system is not NixOS. */
   built: System | undefined
-  /** Whether there is a system that was built, of this entry or not. */
+  /** Whether there is a built system, with this entry or without. */
   isNixOS: boolean
 }
 
 /**
- * The entry that gives devices to guests: the one that runs if it does, else that of the system itself,
- * else the first of the specialisations. Undefined where none does.
+ * The entry that gives devices to guests: the running one if it does, else the system itself, else the first
+ * specialisation that does. Undefined if none does.
  */
 export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry | undefined {
   const systems = withNames(machine.systems, views)
   const running = systems?.entry ?? ''
   const passing = views.filter(passesDevices)
-  const called = (name: string) => passing.find(it => it.name === name)
-  const view = called(running) ?? called('') ?? passing[0]
+  const byName = (name: string) => passing.find(it => it.name === name)
+  const view = byName(running) ?? byName('') ?? passing[0]
   if (!view) return undefined
   const next = systems?.next ?? systems?.current
   const built =
@@ -225,8 +234,8 @@ export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry
 }
 
 /**
- * In a dump the entries have placeholders for names. Where the configuration has one entry that was not built
- * by its name, and the machine one with a placeholder, they are the same.
+ * In a dump, entries have placeholders instead of names. If the configuration has exactly one entry that is not
+ * built under its name, and the machine exactly one with a placeholder, they are the same.
  */
 function withNames(systems: Systems | undefined, views: readonly View[]): Systems | undefined {
   const latest = systems?.next ?? systems?.current

@@ -256,7 +256,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     const [dark] = found(module(GUEST, LUKS), 'amd-reset', tree)
     expect(dark).toMatchObject({
       level: 'note',
-      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer if that is on this card, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
+      why: "vfio-pci binds 0000:01:00.0 in the initrd, which removes the firmware's framebuffer if it is on this card, and the initrd does not load i915, the driver of 0000:00:02.0, which stays with the host."
     })
   })
 

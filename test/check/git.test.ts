@@ -48,9 +48,9 @@ test('what is new stands at the path that leads there', () => {
     'files/hook.sh': '#!/bin/sh\n'
   })
   expect(found(place)).toEqual([
-    '/etc/nixos/configuration.nix: ./vfio: git does not know vfio/default.nix; git -C /etc/nixos add -N vfio/default.nix',
-    '/etc/nixos/configuration.nix: ./files/hook.sh: git does not know files/hook.sh; git -C /etc/nixos add -N files/hook.sh',
-    '/etc/nixos/vfio/default.nix: ./binding.nix: git does not know vfio/binding.nix; git -C /etc/nixos add -N vfio/binding.nix'
+    '/etc/nixos/configuration.nix: ./vfio: git does not track vfio/default.nix; git -C /etc/nixos add -N vfio/default.nix',
+    '/etc/nixos/configuration.nix: ./files/hook.sh: git does not track files/hook.sh; git -C /etc/nixos add -N files/hook.sh',
+    '/etc/nixos/vfio/default.nix: ./binding.nix: git does not track vfio/binding.nix; git -C /etc/nixos add -N vfio/binding.nix'
   ])
 })
 
@@ -61,7 +61,7 @@ test('of modules of ours, which are not looked at themselves, it stands at the i
     if (name !== 'binding.nix') place.git('add', '-N', `vfio/${name}`)
   }
   expect(found(place)).toEqual([
-    '/etc/nixos/configuration.nix: ./vfio: git does not know vfio/binding.nix; git -C /etc/nixos add -N vfio/binding.nix'
+    '/etc/nixos/configuration.nix: ./vfio: git does not track vfio/binding.nix; git -C /etc/nixos add -N vfio/binding.nix'
   ])
 })
 

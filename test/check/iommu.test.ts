@@ -23,7 +23,7 @@ const iommuFaults = (text: string, machine: string, tree: Tree = {}, facts = {})
 const messages = (text: string, machine: string, tree: Tree = {}, facts = {}) =>
   iommuFaults(text, machine, tree, facts).map(it => it.message)
 
-const NOTHING_TURNS_ON = ['the IOMMU is off, as nothing turns it on']
+const NOTHING_TURNS_ON = ['the IOMMU is off because nothing turns it on']
 const LOST = [
   'the IOMMU will be off after the next boot, as this configuration does not turn it on'
 ]
@@ -63,9 +63,9 @@ describe('intel_iommu= is a list with commas', () => {
     expect(iommuFaults(text, 'iommu-off')).toMatchObject([
       {
         level: 'problem',
-        message: 'the IOMMU is off, and it is not certain that the next boot turns it on',
+        message: 'the IOMMU is off, and the next boot may not turn it on',
         remedy:
-          'reboot into what this configuration builds; if it is still off, add "intel_iommu=on" to boot.kernelParams, or vfio-patch apply --iommu intel'
+          'build this configuration and reboot; if the IOMMU is still off, add "intel_iommu=on" to boot.kernelParams, or run vfio-patch apply --iommu intel'
       }
     ])
     expect(iommuFaults(text, 'iommu-off')[0]?.fix).toBe(undefined)
@@ -77,7 +77,7 @@ describe('intel_iommu= is a list with commas', () => {
     const [iommu] = held(text, machineWith('iommu-off', tree)).things.filter(
       it => it.kind === 'iommu'
     )
-    expect(iommu).toMatchObject({ verdict: 'not-active', because: 'the kernel made no groups' })
+    expect(iommu).toMatchObject({ verdict: 'not-active', because: 'the kernel created no groups' })
   })
 })
 
@@ -96,8 +96,8 @@ describe('a parameter turns the IOMMU off', () => {
       {
         level: 'problem',
         message: `${param} turns the IOMMU off`,
-        why: 'it is on now, and will be off after the next boot; without it nothing can be given to a guest.',
-        remedy: 'take it out'
+        why: 'it is on now, and will be off after the next boot; without it, no device can be given to a guest.',
+        remedy: param.includes(',') ? 'remove off from it' : 'remove it'
       }
     ])
     const [file] = filesOf(text)
@@ -137,7 +137,7 @@ describe('the running system has intel_iommu=on, and the configuration does not'
     expect(finding).toMatchObject({
       level: 'problem',
       message: LOST[0],
-      why: "the running system was started with intel_iommu=on, without which NixOS' kernels leave Intel's IOMMU off; then nothing can be given to a guest.",
+      why: "the running system was booted with intel_iommu=on. NixOS kernels leave Intel's IOMMU off without it, and then no device can be given to a guest.",
       remedy: 'add "intel_iommu=on" to boot.kernelParams'
     })
     const [file] = filesOf(text)
@@ -226,7 +226,7 @@ describe('the running system has intel_iommu=on, and the configuration does not'
     expect(findings[0]?.fix).toBeUndefined()
   })
 
-  it('also where the system that was built last has it still', () => {
+  it('also where the latest build has it still', () => {
     const booted = 'quiet intel_iommu=on iommu=pt'
     expect(messages(whole([]), 'split-groups', systems(booted, booted))).toEqual(LOST)
   })

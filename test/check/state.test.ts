@@ -35,7 +35,7 @@ describe('from the file to the machine', () => {
   it('before it is built', () => {
     const tree = systems('quiet', 'quiet', { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
     expect(things(tree)).toEqual([
-      'the system that was built last: active',
+      'the latest build: active',
       'IOMMU: active (14 groups)',
       'iommu=pt: not-built',
       'vfio-pci.ids=10de:1b80,10de:10f0: not-built',
@@ -49,7 +49,7 @@ describe('from the file to the machine', () => {
   it('before the next start', () => {
     const tree = systems('quiet', `quiet ${PARAMS}`, { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
     expect(things(tree)).toEqual([
-      'the system that was built last: after-reboot',
+      'the latest build: after-reboot',
       'IOMMU: active (14 groups)',
       'iommu=pt: after-reboot',
       'vfio-pci.ids=10de:1b80,10de:10f0: after-reboot',
@@ -67,7 +67,7 @@ describe('from the file to the machine', () => {
       '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages': '8\n'
     })
     expect(things(tree)).toEqual([
-      'the system that was built last: active',
+      'the latest build: active',
       'IOMMU: active (14 groups)',
       'iommu=pt: active',
       'vfio-pci.ids=10de:1b80,10de:10f0: active',
@@ -104,7 +104,7 @@ describe('single things', () => {
   it('another initrd waits for the next start, too', () => {
     const tree = { ...systems('quiet', 'quiet '), ...system('2', 'quiet ', '3') }
     expect(things(tree, '{ boot.kernelModules = [ "vfio_pci" ]; }')).toEqual([
-      'the system that was built last: after-reboot',
+      'the latest build: after-reboot',
       'IOMMU: active (14 groups)'
     ])
   })
@@ -123,7 +123,7 @@ describe('single things', () => {
   it('devices that a guest takes when it starts', () => {
     const later = CONFIGURATION.replace('enable = true;', 'enable = true; bindAtBoot = false;')
     expect(things(systems('iommu=pt', 'iommu=pt'), later)).toEqual([
-      'the system that was built last: active',
+      'the latest build: active',
       'IOMMU: active (14 groups)',
       'iommu=pt: active',
       '0000:01:00.0: active (nvidia has it until a guest starts)',
@@ -145,7 +145,7 @@ describe('single things', () => {
     expect(iommu(on)).toBe('IOMMU: not-built')
     expect(iommu(on, systems('quiet', 'intel_iommu=on'))).toBe('IOMMU: after-reboot')
     expect(iommu(on, { '/proc/cmdline': 'intel_iommu=on\n' })).toBe(
-      'IOMMU: not-active (the kernel made no groups)'
+      'IOMMU: not-active (the kernel created no groups)'
     )
     expect(iommu(on, { '/sys/firmware/acpi/tables/DMAR': null })).toBe(
       'IOMMU: not-active (the firmware does not offer it)'
@@ -162,14 +162,14 @@ describe('single things', () => {
     const start = '5,0,0,-;Linux version 6.18.2 (nixbld@localhost)\n'
     const says = '4,9,0,-;Warning: PCIe ACS overrides enabled; This may allow non-IOMMU\n'
     expect(acs({})).toBe(
-      'ACS override: unknown (only root may read the log of the kernel, which shows it)'
+      'ACS override: unknown (only root may read the kernel log, which shows it)'
     )
     expect(acs({ '/dev/kmsg': start + says })).toBe('ACS override: active')
     expect(acs({ '/dev/kmsg': start })).toBe(
-      'ACS override: not-active (the running kernel has no patch for it)'
+      'ACS override: not-active (the running kernel lacks the patch for it)'
     )
     expect(acs({ '/dev/kmsg': '6,9999,0,-;usb 1-1: new device\n' })).toBe(
-      'ACS override: unknown (the log of the kernel begins too late to show it)'
+      'ACS override: unknown (the kernel log begins too late to show it)'
     )
   })
 })
@@ -188,7 +188,7 @@ describe('boot entries', () => {
 
   it('one that does not run', () => {
     expect(things(systems('quiet', 'quiet', built), configuration)).toEqual([
-      'the system that was built last: after-reboot (the boot entry "guest" does not run)',
+      'the latest build: after-reboot (the boot entry "guest" does not run)',
       'IOMMU: active (14 groups)',
       'iommu=pt: after-reboot',
       'vfio-pci.ids=10de:1b80,10de:10f0: after-reboot',
@@ -204,7 +204,7 @@ describe('boot entries', () => {
       '/proc/cmdline': ids
     }
     expect(things(tree, configuration)).toEqual([
-      'the system that was built last: active',
+      'the latest build: active',
       'IOMMU: active (14 groups)',
       'iommu=pt: active',
       'vfio-pci.ids=10de:1b80,10de:10f0: active',
@@ -231,7 +231,7 @@ describe('boot entries', () => {
       '/proc/cmdline': old
     }
     expect(things(tree, configuration)).toEqual([
-      'the system that was built last: after-reboot',
+      'the latest build: after-reboot',
       'IOMMU: active (14 groups)',
       'iommu=pt: active',
       'vfio-pci.ids=10de:1b80,10de:10f0: after-reboot',

@@ -68,8 +68,8 @@ test.concurrent('each thing has a line of its own below what is found', async ()
       ${FILE}:3:50: MISSING_FUNCTION: 0000:01:00.1 (audio) of the same card stays with the host.
           3 |   boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
                                                                ^^^^^^^^^
-        Why: a guest gets a card with all its functions or not at all, as the IOMMU does not keep them apart.
-        Do:  name 10de:10f0 as well
+        Why: a guest gets all functions of a card or none, as the IOMMU cannot isolate them from each other.
+        Do:  also name 10de:10f0
 
       On this machine:
         IOMMU: active (14 groups)
@@ -152,14 +152,14 @@ test.concurrent('a folder like a root is a machine as well', async () => {
   const place = given()
   const words = ['check', 'configuration.nix', '--sysfs', rebuilt(place)]
   expect((await place.run(words)).stdout).toBe(text`
-    ${FILE}:3:50: note NEEDS_REBOOT: this is built, and counts after the next start of the machine.
+    ${FILE}:3:50: note NEEDS_REBOOT: this is built, and takes effect after a reboot.
         3 |   boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80" ];
                                                              ^^^^^^^^^
-      Why: kernel parameters, and which driver gets a device, are settled at the start; "nixos-rebuild switch" does not change them.
+      Why: kernel parameters and the drivers of devices are set at boot; "nixos-rebuild switch" does not change them.
       Do:  reboot
 
     On this machine:
-      the system that was built last: configured, active after reboot
+      the latest build: configured, active after reboot
       IOMMU: active (1 group)
       iommu=pt: active
       vfio-pci.ids=10de:1b80: configured, active after reboot

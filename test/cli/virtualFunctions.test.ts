@@ -474,18 +474,18 @@ test.concurrent('check finds and mends what does nothing', async ({ expect }) =>
     stderr:
       '1 problem in /etc/nixos/configuration.nix. With --fix, 1 can be fixed automatically.\n',
     stdout: text`
-      /etc/nixos/configuration.nix:5:19: VIRTUAL_FUNCTION: 0000:00:02.1 is a virtual function of 0000:00:02.0, so this does nothing.
+      /etc/nixos/configuration.nix:5:19: VIRTUAL_FUNCTION: 0000:00:02.1 is a virtual function of 0000:00:02.0, so this has no effect.
           5 |     addresses = [ "0000:00:02.1" "0000:01:00.1" ];
                                 ^^^^^^^^^^^^^^
-        Why: there is nothing at the address when vfio-pci binds devices at boot: the driver of 0000:00:02.0 makes its virtual functions later.
-        Do:  take it out, and give it to the guest by a <hostdev> with managed='yes' in its domain
+        Why: when vfio-pci binds devices at boot, the driver of 0000:00:02.0 has not created its virtual functions yet.
+        Do:  remove it, and add it to the guest's domain as <hostdev managed='yes'>
 
       On this machine:
         IOMMU: active (11 groups)
         intel_iommu=on: active
         iommu=pt: active
         0000:00:02.1 Intel Alder Lake-S GT1 [UHD Graphics 730]: not active because a
-          virtual function is not there when devices are bound
+          virtual function does not exist when devices are bound
         0000:01:00.1 Intel 82576 Gigabit Network Connection: configured, not active
           because the machine was not started with it (igb has it)
       `

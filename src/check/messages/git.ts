@@ -1,0 +1,16 @@
+import type { FindingText } from '../../lints/finding.ts'
+
+/** `files` are relative to the work tree at `folder`. */
+export function untrackedFiles(files: readonly string[], folder: string): FindingText {
+  return {
+    code: 'UNTRACKED_FILE',
+    level: 'problem',
+    message: `git does not track ${files.join(', ')}`,
+    why: 'Nix sees only the tracked files of a flake, so the build fails because the file does not exist.',
+    remedy: `git -C ${quoted(folder)} add -N ${files.map(quoted).join(' ')}`
+  }
+}
+
+function quoted(word: string): string {
+  return /^[\w./+@=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}

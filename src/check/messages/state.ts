@@ -1,0 +1,48 @@
+// Clauses that follow the verdict on a thing that the configuration requests, and names of such things.
+
+export const LATEST_BUILD = 'the latest build'
+
+export const BECAUSE = {
+  notOffered: 'the firmware does not offer it',
+  notTurnedOn: 'the configuration does not turn it on (intel_iommu=on)',
+  noGroups: 'the kernel created no groups',
+  kernelNotPatched: 'the running kernel lacks the patch for it',
+  logIncomplete: 'the kernel log begins too late to show it',
+  logUnreadable: 'only root may read the kernel log, which shows it',
+  moduleNotLoaded: 'it is not loaded',
+  virtualAtBoot: 'a virtual function does not exist when devices are bound'
+} as const
+
+/** `entry` is the boot entry that should run; empty for the default one. */
+export function otherEntryRuns(entry: string): string {
+  return entry === '' ? 'another boot entry runs' : `the boot entry "${entry}" does not run`
+}
+
+export function groupCount(count: number): string {
+  return `${count} ${count === 1 ? 'group' : 'groups'}`
+}
+
+export function deviceNotThere(kind: 'id' | 'address'): string {
+  return `this machine has nothing with that ${kind === 'id' ? 'ID' : 'address'}`
+}
+
+export function boundBy(driver: string | undefined): string {
+  return driver === undefined ? 'no driver has it' : `${driver} has it`
+}
+
+/** The driver has the device until a guest takes it. */
+export function boundUntilGuest(driver: string | undefined): string {
+  return `${boundBy(driver)} until a guest starts`
+}
+
+export function pagesName(count: number, size: string): string {
+  return `${count} huge pages of ${size}`
+}
+
+export function pagesReserved(count: number): string {
+  return `${count} are reserved`
+}
+
+export function tooFewPagesReserved(count: number): string {
+  return `only ${count} are reserved`
+}

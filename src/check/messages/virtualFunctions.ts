@@ -1,0 +1,69 @@
+// Findings about virtual functions (SR-IOV).
+
+import type { FindingText } from '../../lints/finding.ts'
+import { briefDevice, list } from '../../machine/messages.ts'
+import type { PciDevice } from '../../machine/machine.ts'
+
+type Devices = readonly PciDevice[]
+
+const HOSTDEV = "<hostdev managed='yes'>"
+
+/** `physical` is the address of its physical function. */
+export function virtualFunctionByAddress(address: string, physical: string): FindingText {
+  return {
+    code: 'VIRTUAL_FUNCTION',
+    level: 'problem',
+    message: `${address} is a virtual function of ${physical}, so this has no effect`,
+    why: `when vfio-pci binds devices at boot, the driver of ${physical} has not created its virtual functions yet.`,
+    remedy: `remove it, and add it to the guest's domain as ${HOSTDEV}`
+  }
+}
+
+/** `virtual` are the virtual functions that exist now, perhaps none. */
+export function virtualFunctionsByID(id: string, virtual: Devices, physical: Devices): FindingText {
+  return {
+    code: 'VIRTUAL_FUNCTION',
+    level: 'note',
+    message: `${id} is the ID of ${nameVirtual(virtual)} of ${list(physical.map(briefDevice))}`,
+    why: 'they do not exist at boot. Once the driver of their device creates them, vfio-pci binds all of them, and the host can use none.',
+    remedy: `remove it, and add those for guests to their domains as ${HOSTDEV}, which leaves the others to the host`
+  }
+}
+
+/** `others` have the ID of virtual functions; `losesDriver` if one of them is their physical function. */
+export function idOfVirtualFunctions(
+  others: Devices,
+  virtual: Devices,
+  losesDriver: boolean
+): FindingText {
+  const [has, goes] = others.length === 1 ? ['has', 'goes'] : ['have', 'go']
+  return {
+    code: 'VIRTUAL_FUNCTION',
+    level: 'problem',
+    message: `${list(others.map(briefDevice))} ${has} the same ID as ${nameVirtual(virtual)}, and ${goes} to vfio-pci at boot`,
+    why: losesDriver
+      ? 'without its own driver, a device has no virtual functions.'
+      : 'an ID selects all devices that have it.',
+    remedy: `if guests need virtual functions, remove it, and add them to their domains as ${HOSTDEV}`
+  }
+}
+
+/** Giving `device` to a guest removes its virtual functions. */
+export function virtualFunctionsLost(device: PciDevice, virtual: Devices): FindingText {
+  return {
+    code: 'VIRTUAL_FUNCTION',
+    level: 'note',
+    message: `${briefDevice(device)} goes to a guest, which removes ${nameVirtual(virtual)} of it`,
+    why: 'its own driver creates them, and vfio-pci replaces this driver.',
+    remedy: `if guests need them, remove it, and add them to their domains as ${HOSTDEV}`
+  }
+}
+
+function nameVirtual(virtual: Devices): string {
+  const addresses = virtual.map(it => it.address)
+  if (addresses.length === 0) return 'virtual functions'
+  if (addresses.length > 3) {
+    return `${addresses.length} virtual functions (${addresses[0]} to ${addresses.at(-1)})`
+  }
+  return `the virtual ${addresses.length === 1 ? 'function' : 'functions'} ${list(addresses)}`
+}
