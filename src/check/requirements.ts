@@ -1,4 +1,4 @@
-// What a configuration asks of the machine that it is for, as far as its text says it outright.
+// What a configuration requires of its machine, as far as its text shows for certain.
 
 import { uniqueBy } from '../collections.ts'
 import {
@@ -31,41 +31,41 @@ interface Param extends Place {
 interface Pages extends Place {
   sizeKiB: number
   count: number
-  /** Whether the running system is told, and not its kernel at the start. */
+  /** Whether a sysctl reserves them in the running system, and not the kernel at boot. */
   isSysctl?: true
 }
 
 export interface Requirements {
-  /** The place to point at for what is about the whole. */
+  /** The place of findings about the configuration as a whole. */
   first: Place | undefined
-  /** Parameters of the kernel that have to do with guests. */
+  /** Kernel parameters for guests. */
   params: readonly Param[]
-  /** What these say of Intel's IOMMU. */
+  /** Whether these turn Intel's IOMMU on or off. */
   intelIommu: ReturnType<typeof intelIommu>
-  /** Whether guests own their devices from the start of the machine. */
+  /** Whether devices are bound for guests at boot. */
   bindsAtBoot: boolean
-  /** Modules that have to be loaded. */
+  /** Modules that must be loaded. */
   modules: readonly (Place & { name: string })[]
   hugepages: readonly Pages[]
-  /** The parameter that tells a patched kernel to split up groups. */
+  /** The parameter that lets a patched kernel split IOMMU groups. */
   splits: Param | undefined
 }
 
-const OURS = 'virtualisation.vfio'
+const VFIO = 'virtualisation.vfio'
 
-/** What a view asks for; `named` are the devices that it gives to guests. */
+/** The requirements of a view; `named` are the devices that it gives to guests. */
 export function requirementsOf(
   view: View,
   named: readonly Named[],
   machine: Machine
 ): Requirements {
-  const own = certainEntry(view, 'enable', true)
+  const enabled = certainEntry(view, 'enable', true)
   const written = kernelParams(view).filter(({ item }) => isUnconditional(item))
   const all = [
     ...written
       .filter(it => RELEVANT.test(it.param) && isPlain(it.param))
       .map(it => ({ ...findingPlace(it.item), param: it.param })),
-    ...(own ? ownParams(view, own, machine) : [])
+    ...(enabled ? paramsOfModules(view, enabled, machine) : [])
   ]
   const params = uniqueBy(all, it => it.param)
   const loaded = LOADED.flatMap(view.items).filter(
@@ -74,15 +74,15 @@ export function requirementsOf(
   const kvmfr = view.says('virtualisation.kvmfr.enable', true).filter(isUnconditional)
   const modules = [
     ...loaded.map(it => ({ ...findingPlace(it), name: moduleName(it.text ?? '') })),
-    ...(own ? [{ ...findingPlace(own), name: 'vfio_pci' }] : []),
+    ...(enabled ? [{ ...findingPlace(enabled), name: 'vfio_pci' }] : []),
     ...kvmfr.map(it => ({ ...findingPlace(it), name: 'kvmfr' }))
   ]
-  const bindsAtBoot = contendersFor(view, `${OURS}.bindAtBoot`)
+  const bindsAtBoot = contendersFor(view, `${VFIO}.bindAtBoot`)
   return {
-    first: named[0] ?? (own && findingPlace(own)) ?? modules[0] ?? params[0],
+    first: named[0] ?? (enabled && findingPlace(enabled)) ?? modules[0] ?? params[0],
     params,
     intelIommu: intelIommu(params.map(it => it.param)),
-    bindsAtBoot: !(own && bindsAtBoot.some(it => it.spelling === 'false')),
+    bindsAtBoot: !(enabled && bindsAtBoot.some(it => it.spelling === 'false')),
     modules: uniqueBy(modules, it => it.name),
     hugepages: [
       ...pagesOfParams(written),
@@ -93,52 +93,52 @@ export function requirementsOf(
   }
 }
 
-// Pages are counted by themselves, and what does nothing is not waited for.
+// Huge pages are handled separately. Parameters without an effect are left out.
 const RELEVANT =
   /^(?:intel[-_]iommu=|iommu=|vfio[-_]pci\.|kvm(?:[-_]\w+)?\.|pcie_acs_override=|initcall_blacklist=(?:.*,)?sysfb_init(?:,|$))/
 
-/** The parameters that our modules make, as nixos/binding.nix has them. */
-function ownParams(view: View, own: Entry, machine: Machine): Param[] {
-  const says = (name: string, value: boolean) => certainEntry(view, name, value)
+/** The parameters that vfio-patch's modules set (nixos/binding.nix); `enabled` is the definition that enables them. */
+function paramsOfModules(view: View, enabled: Entry, machine: Machine): Param[] {
+  const setTo = (name: string, value: boolean) => certainEntry(view, name, value)
   const text = (name: string) => {
-    const [first] = contendersFor(view, `${OURS}.${name}`)
+    const [first] = contendersFor(view, `${VFIO}.${name}`)
     return /^"([^"\\$]*)"$/.exec(first?.spelling ?? '')?.[1]
   }
   const found: Param[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {
     if (entry) found.push(...params.map(param => ({ ...findingPlace(entry), param })))
   }
-  // On a processor of AMD it is there and does nothing.
-  if (machine.cpu.vendor !== 'amd' && text('IOMMUType') !== 'amd') add(own, 'intel_iommu=on')
-  if (!says('passthroughDMA', false)) add(own, 'iommu=pt')
-  const devices = view.items(`${OURS}.devices`)
+  // It has no effect on AMD processors.
+  if (machine.cpu.vendor !== 'amd' && text('IOMMUType') !== 'amd') add(enabled, 'intel_iommu=on')
+  if (!setTo('passthroughDMA', false)) add(enabled, 'iommu=pt')
+  const devices = view.items(`${VFIO}.devices`)
   const isListed = devices.every(
     it => it.text !== undefined && isPlain(it.text) && isUnconditional(it)
   )
   const ids = [...new Set(devices.map(it => it.text?.toLowerCase()))]
-  if (ids.length > 0 && isListed && !says('bindAtBoot', false)) {
+  if (ids.length > 0 && isListed && !setTo('bindAtBoot', false)) {
     add(devices[0]?.entry, `vfio-pci.ids=${ids.join(',')}`)
   }
-  if (hasKernel(view, '5.15')) add(says('disableEFIfb', true), 'initcall_blacklist=sysfb_init')
-  add(says('ignoreMSRs', true), 'kvm.ignore_msrs=1', 'kvm.report_ignored_msrs=0')
+  if (hasKernel(view, '5.15')) add(setTo('disableEFIfb', true), 'initcall_blacklist=sysfb_init')
+  add(setTo('ignoreMSRs', true), 'kvm.ignore_msrs=1', 'kvm.report_ignored_msrs=0')
   const override = text('acsOverride') ?? 'downstream,multifunction'
-  add(says('applyACSpatch', true), `pcie_acs_override=${override}`)
+  add(setTo('applyACSpatch', true), `pcie_acs_override=${override}`)
   return found
 }
 
-/** The definition that gives an option of ours this value for sure. */
+/** The definition that certainly sets an option of `virtualisation.vfio` to this value. */
 function certainEntry(view: View, name: string, value: boolean): Entry | undefined {
-  const contenders = contendersFor(view, `${OURS}.${name}`)
+  const contenders = contendersFor(view, `${VFIO}.${name}`)
   return contenders.find(it => it.isCertain && it.spelling === String(value))?.entry
 }
 
-/** A size of huge pages in KiB; undefined for one that there is not. */
+/** A size of huge pages in KiB; undefined if x86 does not have it. */
 function pageSize(text: string): number | undefined {
   const size = text.toUpperCase()
   return size === '2M' ? 2048 : size === '1G' ? 1024 * 1024 : undefined
 }
 
-/** `hugepages=` counts pages of the size that stands before it. */
+/** `hugepages=` counts pages of the `hugepagesz=` before it. */
 function pagesOfParams(params: readonly { item: EntryItem; param: string }[]): Pages[] {
   let size = defaultSize(params)
   return params.flatMap(({ item, param }) => {
@@ -176,17 +176,17 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
     .map(it => ({ ...findingPlace(it), sizeKiB, count: Number(spellingOf(it)), isSysctl: true }))
 }
 
-// What a configuration gives to guests, device by device, and what of it the machine has.
+// The devices that a configuration gives to guests, and which of them the machine has.
 
 /** A place in a configuration that names a device. */
 export interface Named extends Place {
-  /** What names it: an ID in one of the places for IDs, or an item of `addresses`. */
+  /** The kind of name: an ID, or an item of `virtualisation.vfio.addresses`. */
   by:
     | { kind: 'id'; id: string; binding: Binding }
     | { kind: 'address'; address: string; expected: string | undefined; item: EntryItem }
   /**
-   * The devices of the machine that it takes at boot; several may have one ID. Virtual functions come after
-   * that: an address never takes one, and an ID only where no other device has it.
+   * The devices that it selects at boot; several may have one ID. Virtual functions are created later, so an
+   * address never selects one, and an ID does only if no other device has it.
    */
   devices: readonly PciDevice[]
   /** The virtual functions that it selects. */
@@ -194,35 +194,37 @@ export interface Named extends Place {
 }
 
 /**
- * All places that name devices in a view. Those that count only under a condition are left out, unless
- * one of these kernel parameters shows that it holds, or `hasConditional` asks for them.
+ * All places that name devices in a view. Places under a condition are left out, unless these kernel
+ * parameters have their ID, or `includesConditional` is true.
  */
 export function namedIn(
   view: View,
   machine: Machine,
   params: readonly string[],
-  hasConditional = false
+  includesConditional = false
 ): Named[] {
   const ids = idBindings(view).flatMap(binding =>
     namedIDs(binding)
-      .filter(it => hasConditional || isUnconditional(binding.at) || isBoundByID(params, it.id))
+      .filter(
+        it => includesConditional || isUnconditional(binding.at) || isBoundByID(params, it.id)
+      )
       .flatMap(({ id, start }): Named[] => {
         const all = machine.devices.filter(it => id.startsWith(idOf(it)))
-        // What follows vendor and device narrows it down in a way that can't be seen here.
+        // A longer ID selects by properties that are unknown here.
         if (id.length > 9 && all.length !== 1) return []
         const place = { path: binding.at.entry.file.path, range: { start, end: start + id.length } }
         const { devices, virtual } = partition(all)
-        const taken = devices.length > 0 ? devices : virtual
-        return [{ ...place, by: { kind: 'id', id, binding }, devices: taken, virtual }]
+        const selected = devices.length > 0 ? devices : virtual
+        return [{ ...place, by: { kind: 'id', id, binding }, devices: selected, virtual }]
       })
   )
   const addresses = view.items('virtualisation.vfio.addresses').flatMap((item): Named[] => {
     const source = item.node.text
     const found = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
-    if (found === undefined || !(hasConditional || isUnconditional(item))) return []
+    if (found === undefined || !(includesConditional || isUnconditional(item))) return []
     const address = found.toLowerCase()
     const expected = /\bid\s*=\s*"([0-9a-f]{4}:[0-9a-f]{4})"/i.exec(source)?.[1]?.toLowerCase()
-    // What is not expected there is left alone.
+    // A device with an unexpected ID is not bound.
     const all = machine.devices.filter(
       it => it.address === address && (expected === undefined || idOf(it) === expected)
     )
@@ -243,7 +245,7 @@ function partition(all: readonly PciDevice[]): Pick<Named, 'devices' | 'virtual'
   return { devices: all.filter(it => !isVirtual(it)), virtual: all.filter(isVirtual) }
 }
 
-/** The place that names a device which is given away. */
+/** The place that names a device; undefined if it is not given away. */
 export function namedFor(
   named: readonly Named[],
   device: PciDevice,
@@ -252,19 +254,16 @@ export function namedFor(
   return named.find(it => it.devices.includes(device) && passed.has(device.address))
 }
 
-// What the parameters of a kernel say.
+// Kernel parameters.
 
-/** Whether a kernel was started with this parameter, whichever of its spellings was used. */
+/** Whether the kernel has this parameter, ignoring case and `-` instead of `_` in the name. */
 export function hasParam(params: readonly string[], param: string): boolean {
   const plain = (it: string) =>
     it.replace(/^[^=]*/, name => name.replaceAll('-', '_')).toLowerCase()
   return params.some(it => plain(it) === plain(param))
 }
 
-/**
- * Whether the kernel was started with this ID for vfio-pci, in lower case; one in the parameter may go on
- * with subsystem and class.
- */
+/** Whether the kernel has this lower-case ID for vfio-pci; in the parameter, subsystem and class may follow it. */
 export function isBoundByID(params: readonly string[], id: string): boolean {
   return params
     .flatMap(it => wordsOf(it, 'vfio_pci.ids'))

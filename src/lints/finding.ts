@@ -7,22 +7,20 @@ export interface Place {
   range: Range
 }
 
-/** Something in a configuration that does not do what its author wants of it. */
+/** Something in a configuration that does not do what its author wants. */
 export interface Finding extends Place {
   code: LintCode
-  /**
-   * `problem` breaks something, or does nothing where something was wanted; a `note` is worth knowing
-   * and does no harm.
-   */
+  /** A `problem` breaks something or has no effect; a `note` is worth knowing and does no harm. */
   level: 'problem' | 'note'
-  /** What is found, in one sentence without a final period. */
+  /** What is wrong: a sentence without a capital letter and a period. */
   message: string
+  /** Sentences with periods. */
   why: string
-  /** What to do about it. */
+  /** What to do, without a period. */
   remedy: string
-  /** The edit that fixes it, where one does for sure. */
+  /** The edit that fixes it for certain, if there is one. */
   fix?: Fix | undefined
-  /** The modules that the initrd of that boot entry has to load, where that fixes it for sure. */
+  /** The modules that fix it for certain if the initrd of its boot entry loads them. */
   initrdModules?: readonly string[]
 }
 
@@ -32,54 +30,52 @@ export type FindingText = Pick<Finding, 'code' | 'level' | 'message' | 'why' | '
 /** A finding without its place. */
 export type FindingInit = Omit<Finding, keyof Place>
 
-/** The value of a definition, or an item of a list. */
+/** The place of a definition's value, or of a list item. */
 export function findingPlace(at: Entry | EntryItem): Place {
   const [file, { start, end }] = 'entry' in at ? [at.entry.file, at.node] : [at.file, at.value]
   return { path: file.path, range: { start, end } }
 }
 
-/** A part of a string, by its offset in the text of that. */
+/** The place of a part of a string; `index` is an offset in its text. */
 export function placeWithin(at: EntryText, index: number, length: number): Place {
   const start = at.start + index
   return { path: at.entry.file.path, range: { start, end: start + length } }
 }
 
-/** A finding at the definition, item or place that it is about. */
+/** A finding about a definition, a list item or a place. */
 export function findingAt(at: Entry | EntryItem | Place, init: FindingInit): Finding {
   const { path, range } = 'range' in at ? at : findingPlace(at)
   return { ...init, path, range }
 }
 
-/** Whether two findings are the same one, be it seen before an edit and after it, at another place. */
+/** Whether two findings are the same, possibly at different places before and after an edit. */
 export function isSameFinding(one: Finding, other: Finding): boolean {
   return one.path === other.path && one.code === other.code && one.message === other.message
 }
 
-/** Edits of the file that the finding stands in, to be planned together. */
+/** Edits of the file that has the finding, to be planned together. */
 export type Fix = readonly FixStep[]
 
 export type FixStep =
   | { op: 'add' | 'remove'; path: readonly string[]; items: readonly NixValue[] }
-  /** One more line of an option of text. */
+  /** Adds a line to a string. */
   | { op: 'add-line'; path: readonly string[]; line: string }
   | { op: 'drop'; path: readonly string[] }
   | { op: 'set'; path: readonly string[]; value: NixValue }
   | { op: 'rename'; path: readonly string[]; to: readonly string[] }
 
-/** Puts other strings in the place of a string of a list; undefined where the item is more than that text. */
+/** Replaces a string in a list by `items`; undefined if the item is not exactly that string. */
 export function replaceItem(
   { entry, node, text }: EntryItem,
-  old: string,
-  instead: readonly string[]
+  replaced: string,
+  items: readonly string[]
 ): Fix | undefined {
-  if (text !== old || node.type !== 'string_expression') return undefined
-  const remove = { op: 'remove', path: entry.fullPath, items: [old] } as const
-  return instead.length === 0
-    ? [remove]
-    : [remove, { op: 'add', path: entry.fullPath, items: instead }]
+  if (text !== replaced || node.type !== 'string_expression') return undefined
+  const remove = { op: 'remove', path: entry.fullPath, items: [replaced] } as const
+  return items.length === 0 ? [remove] : [remove, { op: 'add', path: entry.fullPath, items }]
 }
 
-/** What is seen in the text; each code has one meaning, told in its lint. */
+/** Codes of findings in the text. */
 export const TEXT_CODES = [
   'ACL_INCOMPLETE',
   'ACS_WITHOUT_PATCH',
@@ -116,10 +112,10 @@ export const TEXT_CODES = [
   'VIRQFD'
 ] as const
 
-/** Those of them that the machine decides where it is known: its findings take the place of the text's. */
+/** Of these, the codes whose findings the machine replaces, if it is known. */
 export const DECIDED_CODES: readonly LintCode[] = ['DARK_PASSPHRASE']
 
-/** What is seen only where the configuration is held against its machine. */
+/** Codes of findings that need the machine. */
 export const MACHINE_CODES = [
   'ACS_NOT_ACTIVE',
   'BOOT_FRAMEBUFFER',
@@ -137,12 +133,11 @@ export const MACHINE_CODES = [
   'VIRTUAL_FUNCTION'
 ] as const
 
-/** What is seen only in the repository that the files lie in. */
+/** Codes of findings in the repository of the files. */
 export const GIT_CODES = ['UNTRACKED_FILE'] as const
 
-/** What is seen in the guests that a configuration has. */
+/** Codes of findings in the guests of a configuration. */
 export const GUEST_CODES = ['GUEST_DISK'] as const
 
-/** All that can be found. */
 export const LINT_CODES = [...TEXT_CODES, ...MACHINE_CODES, ...GIT_CODES, ...GUEST_CODES] as const
 export type LintCode = (typeof LINT_CODES)[number]

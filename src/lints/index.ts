@@ -1,4 +1,4 @@
-// What is wrong with passing devices through in a configuration, as far as its text tells.
+// What is wrong with device passthrough in a configuration, as far as its text shows.
 
 import { groupBy } from '../collections.ts'
 import type { NixDocument, NixError, Plan, Transaction } from '../nix/index.ts'
@@ -42,9 +42,9 @@ const LINTS: readonly ((view: View) => Finding[])[] = [
 ]
 
 /**
- * What in the files of one configuration, those that it imports included, does not do what it is
- * there for: by file in the given order, then by place. Files that are no module have only their
- * strings looked at. Our own modules are not among the files; `facts` says that they are imported.
+ * The findings in the files of one configuration, including its imports: by file in the given order, then by
+ * place. In files that are not modules, only strings are checked. vfio-patch's modules are not among the files;
+ * `facts` has whether they are imported.
  */
 export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   const found = new Map<string, Finding>()
@@ -53,8 +53,8 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   for (const view of viewsOf(all, facts)) {
     for (const it of LINTS.flatMap(rule => rule(view))) {
       const key = `${it.code} ${it.path} ${it.range.start}`
-      // What holds for the system holds for its specialisations, too.
-      // Options inside a module that is a value are no options of the file.
+      // A finding of the system is repeated for its specialisations.
+      // Edits can't address options of a module that is a value inside a file.
       const fix = parts.has(it.path) ? undefined : it.fix
       if (!found.has(key)) found.set(key, { ...it, fix })
     }
@@ -65,18 +65,18 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   )
 }
 
-/** What comes of the fixes for one file. */
+/** The fixes for one file as a plan. */
 interface FixPlan {
-  /** All fixes that can be carried out, as one proved plan; it has no edits where there are none. */
+  /** All fixes that are possible, as one verified plan; without edits if there are none. */
   plan: Plan
-  /** The indices of those that can't, and why not. */
+  /** The indices of the fixes that are not possible, and why. */
   refused: { index: number; error: NixError }[]
 }
 
 /**
- * Plans fixes of one document, each after those before it, together with the edits that `begin` gives
- * for those of these indices. A fix that the toolkit refuses keeps none of the others back. The whole is
- * refused only where the edits of `begin` alone are.
+ * Plans the fixes of one document in this order, after the edits that `begin` returns for the indices of the
+ * accepted fixes. A fix that the toolkit refuses does not affect the others. The plan is refused only if the
+ * edits of `begin` alone are.
  */
 export function planFixes(
   doc: NixDocument,
@@ -108,7 +108,7 @@ function planSteps(edit: Transaction, steps: readonly FixStep[]): Result<Plan, N
     else if (step.op === 'set') edit.setIn(step.path, step.value)
     else if (step.op === 'rename') edit.renameIn(step.path, step.to)
   }
-  // Lines for one text come together, after all else that happens to it.
+  // All lines for one string are added together, after its other edits.
   const added = steps.filter(it => it.op === 'add-line')
   for (const [, group] of groupBy(added, it => it.path.join('\0'))) {
     const lines = new Set(group.map(it => it.line))

@@ -1,4 +1,4 @@
-// What the value of an option holds: items of lists and pieces of text, with their conditions.
+// The list items and strings in the value of an option, with their conditions.
 
 import type { SyntaxNode } from '../nix/index.ts'
 import { elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
@@ -6,9 +6,9 @@ import { elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
 /** An item of a list literal. */
 export interface Item {
   node: SyntaxNode
-  /** The string that it is, an interpolation as blank marks; undefined for what is no string. */
+  /** The content, if it is a string, with interpolations masked. */
   text: string | undefined
-  /** What has to hold for it to be there, as it is spelt. */
+  /** The conditions under which it applies, as written. */
   conditions: readonly string[]
 }
 
@@ -16,8 +16,8 @@ export interface Item {
 export interface StringText {
   node: SyntaxNode
   /**
-   * What stands between the quotation marks, character by character as it is spelt, so that offsets
-   * can be told; interpolations are masked, and the escape of a line break is one behind blanks.
+   * The source text between the quotation marks, with the same offsets: interpolations are masked, and the
+   * escape of a line break is replaced by spaces and a line break.
    */
   text: string
   /** The offset of its first character in the file. */
@@ -25,13 +25,13 @@ export interface StringText {
   conditions: readonly string[]
 }
 
-/** Stands for each character of an interpolation. */
+/** Replaces each character of an interpolation. */
 export const MASK = '\ue000'
 
 const WRAPPERS = /^(?:lib\.)?mk(?:Force|Default|Before|After)$/
 const CONDITIONAL = /^(?:lib\.)?(?:mkIf|optionals?|optionalString)$/
 
-/** The items of all list literals that a value is made of. */
+/** The items of all list literals in a value. */
 export function itemsOfValue(value: SyntaxNode): Item[] {
   return literalsOf(value, []).flatMap(({ node, conditions }) => {
     const items = node.type === 'list_expression' ? elementsOf(node) : []
@@ -43,14 +43,14 @@ export function itemsOfValue(value: SyntaxNode): Item[] {
   })
 }
 
-/** The string literals that a value of text is made of. */
+/** The string literals that a string value is combined from. */
 export function stringsOfValue(value: SyntaxNode): StringText[] {
   return literalsOf(value, []).flatMap(({ node, conditions }) =>
     isStringNode(node) ? [{ ...stringContent(node), node, conditions }] : []
   )
 }
 
-/** The strings that stand anywhere in a node. */
+/** All string literals in a node. */
 export function stringLiterals(node: SyntaxNode): StringText[] {
   const inner = node.children.flatMap(it => stringLiterals(it))
   return isStringNode(node) ? [{ ...stringContent(node), node, conditions: [] }, ...inner] : inner
@@ -73,7 +73,7 @@ function stringContent(node: SyntaxNode): { text: string; start: number } {
   return { text: withLines(content, marks === 1), start }
 }
 
-/** Line breaks and tabs that are spelt as escapes, as what they are; of the same length. */
+/** Replaces the escapes of line breaks and tabs by these characters, keeping the length. */
 function withLines(content: string, isOnOneLine: boolean): string {
   const escapes = isOnOneLine ? /\\[\s\S]/g : /''\\[\s\S]/g
   return content.replace(escapes, it => {
@@ -88,7 +88,7 @@ interface Part {
   conditions: readonly string[]
 }
 
-/** The literals that a value is put together from; nothing of what is computed. */
+/** The literals that are combined to a value; computed parts are left out. */
 function literalsOf(value: SyntaxNode, conditions: readonly string[]): Part[] {
   const node = unparenthesised(value)
   const inside = (it: SyntaxNode | undefined, ...more: string[]) =>
@@ -129,7 +129,7 @@ function literalsOfCall(node: SyntaxNode, conditions: readonly string[]): Part[]
   }
   if (inner && CONDITIONAL.test(name)) {
     const all = [...conditions, conditionText(inner.field('argument'))]
-    // `optional` takes the item itself.
+    // The argument of `optional` is an item, not a list.
     return /optional$/.test(name)
       ? [{ node: asList(argument), conditions: all }]
       : literalsOf(argument, all)
@@ -140,7 +140,7 @@ function literalsOfCall(node: SyntaxNode, conditions: readonly string[]): Part[]
   return []
 }
 
-/** A list with this one item. */
+/** A list with a single item. */
 function asList(item: SyntaxNode): SyntaxNode {
   const { start, end, text, documentText, parent, size } = item
   return {

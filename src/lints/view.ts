@@ -1,4 +1,4 @@
-// A configuration as the lints see it: what its files define, by option, wherever it stands.
+// A configuration as the lints see it: the definitions in all its files, by option.
 
 import { groupBy } from '../collections.ts'
 import {
@@ -13,23 +13,20 @@ import { candidatesOf, PLAIN } from '../nix/module/combinators.ts'
 import { unparenthesised } from '../nix/syntax/nodes.ts'
 import { type Item, itemsOfValue, type StringText, stringsOfValue } from './values.ts'
 
-/** What is known besides the files. */
+/** What is known apart from the files. */
 export interface Facts {
-  /** The release of NixOS that is built next, such as `25.11`; the newest is meant if it is unknown. */
+  /** The release of NixOS that is built next, such as `25.11`; if absent, the newest is assumed. */
   release?: string
-  /** Whether the modules of this tool are imported. */
+  /** Whether vfio-patch's modules are imported. */
   ours: boolean
-  /**
-   * Whether modules that were not read may be part of the system: those of a flake, or behind imports that
-   * are computed.
-   */
+  /** Whether the system may have modules that were not read: those of a flake, or of computed imports. */
   isPartial?: boolean
 }
 
 export interface LintFile {
   path: string
   doc: NixDocument
-  /** Whether it is a module that stands inside a file, so that `doc` is no text to be edited. */
+  /** Whether it is a module that is a value inside a file, so `doc` can't be edited. */
   isPart?: boolean
 }
 
@@ -41,7 +38,7 @@ export interface Entry {
   /** The option as the file defines it. */
   fullPath: AttrPath
   value: SyntaxNode
-  /** What has to hold for it to count, as it is spelt. */
+  /** The conditions under which it applies, as written. */
   conditions: readonly string[]
 }
 
@@ -55,24 +52,24 @@ export interface EntryText extends StringText {
 
 /** The definitions of a whole system: of the default boot entry, or of one specialisation. */
 export interface View {
-  /** The specialisation; blank for the system itself. */
+  /** The specialisation; empty for the system itself. */
   name: string
   facts: Facts
   files: readonly LintFile[]
   /**
-   * Whether the files are a whole machine, so that what none of them says nobody says: they have its
-   * disks and its `system.stateVersion`.
+   * Whether the files are the whole configuration of a machine, so that what none of them defines is not
+   * defined: they have its file systems and `system.stateVersion`.
    */
   isWhole: boolean
   /** Every definition of this option. */
   at(option: string): readonly Entry[]
   /** Every definition of options below this one. */
   below(option: string): readonly Entry[]
-  /** The items of all lists that define an option, and the names that a set has as true. */
+  /** The items of all lists that define an option, and the names that an attribute set maps to true. */
   items(option: string): readonly EntryItem[]
-  /** The string literals that an option of text is made of. */
+  /** The string literals in the definitions of a string option. */
   texts(option: string): readonly EntryText[]
-  /** The definitions that say true, or false. */
+  /** The definitions that set an option to true, or to false. */
   says(option: string, value: boolean): readonly Entry[]
 }
 
@@ -97,19 +94,19 @@ export function viewsOf(files: readonly LintFile[], facts: Facts): View[] {
 /** A definition, or an item or a string of one. */
 export type Written = Entry | EntryItem | EntryText
 
-/** What has to hold for a definition to count, or for an item or a string of one. */
+/** The conditions under which a definition, an item or a string applies. */
 export function allConditions(at: Written): readonly string[] {
   return 'entry' in at ? [...at.conditions, ...at.entry.conditions] : at.conditions
 }
 
-/** Whether two definitions can count at a time. */
+/** Whether two definitions, items or strings can apply at the same time. */
 export function together(a: Written, b: Written): boolean {
   const [one, other] = [allConditions(a), allConditions(b)]
   if (one.length === 0 || other.length === 0) return true
   const fileOf = (it: Written) => ('entry' in it ? it.entry.file : it.file)
   const includes = (all: readonly string[], some: readonly string[]) =>
     some.every(it => all.includes(it))
-  // The same words can mean different things in two files.
+  // The same condition may have different meanings in two files.
   return fileOf(a) === fileOf(b) && (includes(one, other) || includes(other, one))
 }
 
@@ -125,7 +122,7 @@ function entryOf(file: LintFile, path: AttrPath, fullPath: AttrPath, value: Synt
     path,
     fullPath,
     value,
-    // Asked for few of many, and it takes a look through the whole file.
+    // Computed lazily: few are needed, and each searches the whole file.
     get conditions() {
       return definitionOf(this)?.conditions ?? ['?']
     }
@@ -168,31 +165,31 @@ function viewOf(
   }
 }
 
-/** The value as it stands there, without a priority around it. */
+/** The source text of the value, without mkForce or mkDefault. */
 export function spellingOf({ value }: Entry): string {
   return value.text.replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
 }
 
-/** The text of a value that is a plain string, without escapes or interpolations. */
+/** The content of a string without escapes and interpolations; undefined for other values. */
 export function plainStringOf(entry: Entry): string | undefined {
   return /^"([^"\\$]*)"$/.exec(spellingOf(entry))?.[1]
 }
 
-// Which of several definitions of an option can count, by their priorities.
+// Which of several definitions of an option can apply, by their priorities.
 
 /** A value that an option can get. */
 interface Contender {
   /** The definition that it is part of. */
   entry: Entry
-  /** The text of the value, without priorities and conditions. */
+  /** The source text of the value, without priorities and conditions. */
   spelling: string
-  /** Whether it counts under every condition. */
+  /** Whether it applies under all conditions. */
   isCertain: boolean
 }
 
 /**
- * The values that an option can get in a view: those that no definition with a stronger priority overrides
- * under every condition. Empty where nothing defines the option.
+ * The values that an option can have in a view: those that no definition with a stronger priority overrides
+ * under all conditions. Empty if nothing defines the option.
  */
 export function contendersFor(view: View, option: string): Contender[] {
   const all = view.at(option).flatMap(entry => {
@@ -203,7 +200,7 @@ export function contendersFor(view: View, option: string): Contender[] {
     return candidates.map(it => ({ ...it, entry }))
   })
   const strongest = Math.min(...all.filter(it => it.isCertain).map(it => it.strength))
-  // A computed priority is not a number, and may be any.
+  // The strength of a computed priority is NaN: it may be any.
   return all
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
@@ -213,8 +210,8 @@ export function contendersFor(view: View, option: string): Contender[] {
 }
 
 /**
- * Whether an option is on in a view, or `otherwise` where nothing defines it; undefined where that depends
- * on a condition or is computed.
+ * Whether an option is true in a view, or `otherwise` if nothing defines it; undefined if that depends on a
+ * condition or is computed.
  */
 export function isOn(view: View, option: string, otherwise: boolean): boolean | undefined {
   const contenders = contendersFor(view, option)
@@ -227,8 +224,8 @@ export function isOn(view: View, option: string, otherwise: boolean): boolean | 
 }
 
 /**
- * A file, and behind it the modules that are values in it, as files that list modules of NixOS by name
- * have them. Their offsets are those of the file.
+ * A file, followed by the modules that are values in it, as in files that list NixOS modules by name. Their
+ * offsets are those of the file.
  */
 export function withParts(file: LintFile): LintFile[] {
   const { doc, path } = file
@@ -252,14 +249,14 @@ const KERNELS: readonly (readonly [release: string, kernel: string])[] = [
   ['26.05', '6.18']
 ]
 
-/** Whether the system is of this release or a later one; yes where that is unknown. */
+/** Whether the system has this release of NixOS or a later one; true if its release is unknown. */
 export function isSince({ facts }: View, release: string): boolean {
   return facts.release === undefined || !isOlder(facts.release, release)
 }
 
 /**
- * Whether the kernel is of this version or a later one, as far as the configuration or its release
- * tells; yes where that is unknown, since all releases that are kept up have Linux 6.12 or later.
+ * Whether the kernel has this version or a later one, as far as the configuration or its release shows; true if
+ * that is unknown, as all supported releases have Linux 6.12 or later.
  */
 export function hasKernel(view: View, version: string): boolean {
   const chosen = view.at('boot.kernelPackages').map(spellingOf)
