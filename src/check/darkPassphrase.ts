@@ -3,6 +3,7 @@
 import { uniqueBy } from '../collections.ts'
 import { isUnconditional, kernelParams } from '../lints/bindings.ts'
 import {
+  addressesInScripts,
   bindsAtBoot,
   consoleDriversOf,
   consoleVendorOf,
@@ -10,7 +11,6 @@ import {
   earlyDriversOf,
   loadsVfioEarly,
   moduleName,
-  overriddenEarly,
   videoDriversOf
 } from '../lints/earlyDrivers.ts'
 import { type Finding, findingAt, findingPlace, type Place, placeWithin } from '../lints/finding.ts'
@@ -22,12 +22,12 @@ import {
 } from '../lints/passphrase.ts'
 import { type Prompt, promptsOf } from '../lints/prompts.ts'
 import {
+  type EntryPart,
   type Facts,
   hasKernel,
   type LintFile,
   type View,
   viewsOf,
-  type Written,
   withParts
 } from '../lints/view.ts'
 import { cardsOf, isForGuests, monitorsAt } from '../machine/cards.ts'
@@ -35,7 +35,7 @@ import type { Machine, PciDevice } from '../machine/machine.ts'
 import { list } from '../machine/messages.ts'
 import { canShow } from '../machine/read/pci.ts'
 import { type Cause, type Obstacle, promptNotDrawn } from './messages/darkPassphrase.ts'
-import { isBoundByID, namedIn } from './requirements.ts'
+import { deviceReferencesIn, isBoundByID } from './requirements.ts'
 
 /**
  * The passphrase prompts that nobody can see on this machine, in any boot entry: the firmware's framebuffer
@@ -73,7 +73,7 @@ function invisibleIn(view: View, machine: Machine): Finding[] {
 
 /** The definition that causes something; an edit goes into its boot entry. */
 interface Source {
-  entry: Written
+  entry: EntryPart
   place: Place
 }
 
@@ -87,7 +87,7 @@ interface Bound extends Source {
 /** The devices that vfio-pci binds in the initrd: by `virtualisation.vfio`, by IDs, and by scripts that override a driver. */
 function boundEarly(view: View, machine: Machine): Bound[] {
   const binds = bindsAtBoot(view)
-  const named = namedIn(view, machine, machine.kernelParams, true)
+  const named = deviceReferencesIn(view, machine, machine.kernelParams, true)
     .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isOurs))
     .flatMap(it => {
       const entry = it.by.kind === 'id' ? it.by.binding.at : it.by.item
@@ -95,7 +95,7 @@ function boundEarly(view: View, machine: Machine): Bound[] {
       const isCertain = isUnconditional(entry) || isRunning
       return it.devices.map((device): Bound => ({ device, isCertain, entry, place: it }))
     })
-  const scripted = overriddenEarly(view).flatMap(({ text, index, address }) => {
+  const scripted = addressesInScripts(view).flatMap(({ text, index, address }) => {
     const place = placeWithin(text, index, address.length)
     const devices = machine.devices.filter(it => it.address === address)
     const isCertain = isUnconditional(text)

@@ -16,15 +16,15 @@ import {
   withoutReset
 } from './deviceTroubles.ts'
 import { deviceMissing, deviceMoved, functionsMissing } from './messages/devices.ts'
-import { isBoundByID, type Named, namedFor } from './requirements.ts'
+import { type DeviceReference, isBoundByID, referenceFor } from './requirements.ts'
 import type { MachineState } from './state.ts'
 import { isVirtualPlace, virtualFaults } from './virtualFaults.ts'
 
 /** All findings about single devices and cards, each at a place that names the device. */
 export function deviceFaults(state: MachineState): Finding[] {
-  const { machine, named } = state
-  const all = new Set(named.flatMap(it => it.devices.map(at => at.address)))
-  const kept = sharedIdDevicesOfHost(machine, named, all)
+  const { machine, references } = state
+  const all = new Set(references.flatMap(it => it.devices.map(at => at.address)))
+  const kept = sharedIdDevicesOfHost(machine, references, all)
   const passed = new Set([...all].filter(it => !kept.has(it)))
   const moves = moved(state, passed)
   const parts = partialCards(state, passed)
@@ -46,9 +46,9 @@ export function deviceFaults(state: MachineState): Finding[] {
   ]
 }
 
-/** Named devices that the machine does not have. */
-function missingDevices({ machine, named }: MachineState): Finding[] {
-  return named.flatMap(it => {
+/** DeviceReference devices that the machine does not have. */
+function missingDevices({ machine, references }: MachineState): Finding[] {
+  return references.flatMap(it => {
     const { by, devices } = it
     if (devices.length > 0 || (by.kind === 'address' && by.expected !== undefined)) return []
     if (isVirtualPlace(machine, it)) return []
@@ -57,8 +57,8 @@ function missingDevices({ machine, named }: MachineState): Finding[] {
 }
 
 /** Devices that are no longer at their address, and where they may be now. */
-function moved({ machine, named }: MachineState, passed: ReadonlySet<string>): Move[] {
-  return named.flatMap(place => {
+function moved({ machine, references }: MachineState, passed: ReadonlySet<string>): Move[] {
+  return references.flatMap(place => {
     const { by } = place
     if (by.kind === 'id' || by.expected === undefined || place.devices.length > 0) return []
     if (isVirtualPlace(machine, place)) return []
@@ -71,8 +71,8 @@ function moved({ machine, named }: MachineState, passed: ReadonlySet<string>): M
 }
 
 interface Move {
-  place: Named
-  by: Extract<Named['by'], { kind: 'address' }>
+  place: DeviceReference
+  by: Extract<DeviceReference['by'], { kind: 'address' }>
   expected: string
   candidates: readonly PciDevice[]
 }
@@ -103,17 +103,17 @@ function movedDevices(
 
 interface PartialCard {
   card: Card
-  place: Named
+  place: DeviceReference
   missing: readonly PciDevice[]
 }
 
 /** Cards with some functions named and others not. */
 function partialCards(
-  { machine, named }: MachineState,
+  { machine, references }: MachineState,
   passed: ReadonlySet<string>
 ): PartialCard[] {
   return cardsOf(machine).flatMap(card => {
-    const place = namedFor(named, card.display, passed)
+    const place = referenceFor(references, card.display, passed)
     const missing = place && !card.isIntegrated ? forgotten(machine, card, passed) : []
     return place && missing.length > 0 ? [{ card, place, missing }] : []
   })
@@ -141,7 +141,7 @@ function missingFunctions(
   })
 }
 
-function isSamePlace({ by: a }: Named, { by: b }: Named): boolean {
+function isSamePlace({ by: a }: DeviceReference, { by: b }: DeviceReference): boolean {
   return a.kind === 'id' && b.kind === 'id'
     ? a.binding.at.node === b.binding.at.node
     : a.kind === 'address' && b.kind === 'address' && a.item === b.item

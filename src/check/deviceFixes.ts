@@ -5,11 +5,11 @@ import type { Fix } from '../lints/index.ts'
 import type { EntryItem } from '../lints/view.ts'
 import { idOf, type PciDevice } from '../machine/machine.ts'
 import type { NixValue } from '../nix/index.ts'
-import type { Named } from './requirements.ts'
+import type { DeviceReference } from './requirements.ts'
 
 /** Adds functions of a card next to one that is named; by ID if `isUniqueID`, otherwise by address. */
 export function addFunctions(
-  { by }: Named,
+  { by }: DeviceReference,
   functions: readonly PciDevice[],
   isUniqueID: boolean
 ): Fix | undefined {

@@ -18,7 +18,7 @@ import {
   needsVendorReset,
   noResetMethod
 } from './messages/devices.ts'
-import { hasParam, type Named, namedFor } from './requirements.ts'
+import { type DeviceReference, hasParam, referenceFor } from './requirements.ts'
 import { type MachineState, wasReserved } from './state.ts'
 
 /** Devices of the host that share an IOMMU group with those of guests, except the `missing` functions of the same card. */
@@ -27,13 +27,13 @@ export function sharedGroupFaults(
   passed: ReadonlySet<string>,
   missing: readonly PciDevice[]
 ): Finding[] {
-  const { machine, named, asked } = state
+  const { machine, references, required } = state
   // The next boot splits the groups.
-  if (asked.splits && !hasParam(machine.kernelParams, asked.splits.param)) return []
+  if (required.splits && !hasParam(machine.kernelParams, required.splits.param)) return []
   const members = otherGroupMembers(machine, passed).filter(it => !missing.includes(it))
   const groups = [...new Set(members.map(it => it.group))]
   return groups.flatMap(group => {
-    const place = named.find(it =>
+    const place = references.find(it =>
       it.devices.some(at => at.group === group && passed.has(at.address))
     )
     if (!place) return []
@@ -45,8 +45,8 @@ export function sharedGroupFaults(
 
 /** Devices that were reserved for vfio-pci at boot, and that another driver has bound. */
 export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): Finding[] {
-  if (!state.asked.bindsAtBoot || !state.entry.isRunning) return []
-  return state.named.flatMap(it =>
+  if (!state.required.bindsAtBoot || !state.entry.isRunning) return []
+  return state.references.flatMap(it =>
     it.devices.flatMap(device => {
       if (!passed.has(device.address) || isForGuests(device)) return []
       // Virtual functions are created after boot; other findings are about their places.
@@ -61,14 +61,14 @@ export function otherDrivers(state: MachineState, passed: ReadonlySet<string>): 
 
 /** Cards on which the kernel still draws with the firmware's framebuffer. */
 export function bootFramebuffers(
-  { machine, named, asked }: MachineState,
+  { machine, references, required }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
-  const initcalls = asked.params.flatMap(it => wordsOf(it.param, 'initcall_blacklist'))
-  if (!asked.bindsAtBoot || initcalls.includes('sysfb_init')) return []
+  const initcalls = required.params.flatMap(it => wordsOf(it.param, 'initcall_blacklist'))
+  if (!required.bindsAtBoot || initcalls.includes('sysfb_init')) return []
   const holding = machine.devices.filter(it => passed.has(it.address) && it.holdsFramebuffer)
   return holding.flatMap(device => {
-    const place = namedFor(named, device, passed)
+    const place = referenceFor(references, device, passed)
     if (!place) return []
     return findingAt(place, firmwareFramebufferInUse(device.address))
   })
@@ -76,14 +76,14 @@ export function bootFramebuffers(
 
 /** Cards that may not work again after a guest shuts down. */
 export function withoutReset(
-  { machine, named, entry }: MachineState,
+  { machine, references, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
   const packages = entry.view.items('boot.extraModulePackages')
   const hasVendorReset = packages.some(it => it.node.text.includes('vendor-reset'))
   return cautionsFor(machine, passed).flatMap(caution => {
     if (caution.code !== 'NO_RESET' && caution.code !== 'AMD_RESET') return []
-    const place = namedFor(named, caution.device, passed)
+    const place = referenceFor(references, caution.device, passed)
     if (!place || (caution.code === 'AMD_RESET' && hasVendorReset)) return []
     const { device } = caution
     const isAMD = caution.code === 'AMD_RESET'
@@ -93,17 +93,20 @@ export function withoutReset(
 
 /** What the host would lose with devices that it still has. */
 export function lockedOut(
-  { machine, named, asked, entry }: MachineState,
+  { machine, references, required, entry }: MachineState,
   passed: ReadonlySet<string>
 ): Finding[] {
   const free = machine.devices.filter(it => passed.has(it.address) && !isForGuests(it))
   const addresses = new Set(free.map(it => it.address))
   // If a guest takes the device when it starts, the user sees the effect.
-  const gates = closedGates(machine, addresses, { confirmed: [], bindsAtBoot: asked.bindsAtBoot })
+  const gates = closedGates(machine, addresses, {
+    confirmed: [],
+    bindsAtBoot: required.bindsAtBoot
+  })
   return gates
     .filter(it => entry.view.name === '' || !isDisplayGate(it))
     .flatMap(gate => {
-      const place = namedFor(named, gate.device, passed)
+      const place = referenceFor(references, gate.device, passed)
       return place ? findingAt(place, hostLocksOut(gate)) : []
     })
 }
@@ -116,12 +119,12 @@ export function lockedOut(
  */
 export function sharedIdDevicesOfHost(
   machine: Machine,
-  named: readonly Named[],
+  references: readonly DeviceReference[],
   all: ReadonlySet<string>
 ): Set<string> {
   const kept = new Set<string>()
   const isDark = remainingDisplays(machine, all).length === 0
-  const sets = named.map(it => it.devices).filter(it => it.length > 1)
+  const sets = references.map(it => it.devices).filter(it => it.length > 1)
   const keep = (devices: readonly PciDevice[], needed: readonly PciDevice[]) => {
     if (needed.length < devices.length) for (const it of needed) kept.add(it.address)
   }
@@ -152,11 +155,11 @@ function isNeeded(
  * names the device of the guest by address.
  */
 export function sharedIDs(
-  { machine, named }: MachineState,
+  { machine, references }: MachineState,
   kept: ReadonlySet<string>,
   passed: ReadonlySet<string>
 ): Finding[] {
-  return named.flatMap(it => {
+  return references.flatMap(it => {
     const others = it.devices.filter(at => kept.has(at.address))
     const guest = it.devices.filter(at => passed.has(at.address))
     if (others.length === 0 || it.by.kind !== 'id') return []

@@ -28,8 +28,8 @@ import type { MachineState, Thing } from './state.ts'
 
 /** The IOMMU is off, or will be after the next boot, so no device can be given to a guest. */
 export function iommuFaults(state: MachineState, things: readonly Thing[]): Finding[] {
-  const { machine, asked } = state
-  const { first } = asked
+  const { machine, required } = state
+  const { first } = required
   if (!first) return []
   const isOff = things.some(it => it.kind === 'iommu' && it.verdict === 'not-active')
   if (isOff && machine.iommu.isOffered === false) return [notOffered(state, first)]
@@ -43,10 +43,10 @@ function notOffered({ machine }: MachineState, first: Place): Finding {
   return findingAt(first, firmwareOffersNone(machine.cpu.vendor ?? 'other', machine.firmware.board))
 }
 
-function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding {
+function nowOff({ machine, required, entry }: MachineState, first: Place): Finding {
   const { vendor = 'other' } = machine.cpu
   const { view } = entry
-  if (vendor !== 'intel' || asked.intelIommu === 'on') {
+  if (vendor !== 'intel' || required.intelIommu === 'on') {
     return findingAt(first, noGroups(vendor, machine.iommu.isOffered === true))
   }
   if (!isOffByDefault(view) || mayTurnOn(view) || view.facts.isPartial) {
@@ -56,12 +56,12 @@ function nowOff({ machine, asked, entry }: MachineState, first: Place): Finding 
 }
 
 /** A parameter that turns off the IOMMU of this processor, unless a later one overrides it. */
-function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | undefined {
+function iommuTurnedOff({ machine, required, entry }: MachineState): Finding | undefined {
   const written = kernelParams(entry.view).filter(
     it => isUnconditional(it.item) && isPlain(it.param)
   )
   const offIn = (name: string) => written.findLast(it => wordsOf(it.param, name).includes('off'))
-  const params = [...written, ...asked.params].map(it => it.param)
+  const params = [...written, ...required.params].map(it => it.param)
   const isAmdOff = machine.cpu.vendor === 'amd' && lastWord(params, 'amd_iommu', ['off'])
   const isIntelOff = machine.cpu.vendor === 'intel' && intelIommu(params) === 'off'
   const found =
@@ -78,10 +78,10 @@ function iommuTurnedOff({ machine, asked, entry }: MachineState): Finding | unde
 }
 
 /** The running system has intel_iommu=on, and the one that is built from the configuration will not. */
-function lostAtBoot({ machine, asked, entry }: MachineState, first: Place): Finding[] {
+function lostAtBoot({ machine, required, entry }: MachineState, first: Place): Finding[] {
   const { view } = entry
   const wasTurnedOn = machine.cpu.vendor === 'intel' && intelIommu(machine.kernelParams) === 'on'
-  if (!wasTurnedOn || asked.intelIommu === 'on') return []
+  if (!wasTurnedOn || required.intelIommu === 'on') return []
   if (!view.isWhole || !isOffByDefault(view) || mayTurnOn(view)) return []
   return [
     view.facts.isPartial

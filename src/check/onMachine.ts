@@ -12,7 +12,7 @@ import {
   pagesExceedMemory,
   pagesNotReserved
 } from './messages/host.ts'
-import { namedIn, type Requirements, requirementsOf } from './requirements.ts'
+import { deviceReferencesIn, type Requirements, requirementsOf } from './requirements.ts'
 import { bootEntryOf, type MachineState, reservedPages, type Thing, thingsOf } from './state.ts'
 
 /** The result of comparing a configuration with its machine. */
@@ -37,12 +37,12 @@ export function compareWithMachine(
   const entry = bootEntryOf(viewsOf(files, facts), machine)
   if (!entry) return undefined
   const params = [...machine.kernelParams, ...(entry.built?.kernelParams ?? [])]
-  const named = namedIn(entry.view, machine, params)
+  const references = deviceReferencesIn(entry.view, machine, params)
   const state: MachineState = {
     entry,
     machine,
-    named,
-    asked: requirementsOf(entry.view, named, machine)
+    references,
+    required: requirementsOf(entry.view, references, machine)
   }
   const things = thingsOf(state)
   const findings = [...deviceFaults(state), ...hostFaults(state, things)]
@@ -66,7 +66,7 @@ const FOR_HOST = 4 * GIB
 /** Huge pages that the processor does not support, or the memory is too small for. */
 function tooManyPages(state: MachineState, things: readonly Thing[]): Finding[] {
   const pages = things.filter(it => it.kind === 'hugepages')
-  return state.asked.hugepages.flatMap((it, i) => {
+  return state.required.hugepages.flatMap((it, i) => {
     const text = pageFault(it, pages[i], state)
     return text ? findingAt(it, text) : []
   })
@@ -88,14 +88,14 @@ function pageFault(
 }
 
 /** A running kernel that ignored the request to split groups. */
-function unpatched({ asked }: MachineState, things: readonly Thing[]): Finding[] {
+function unpatched({ required }: MachineState, things: readonly Thing[]): Finding[] {
   const isMissing = things.some(it => it.kind === 'acs' && it.verdict === 'not-active')
-  return isMissing && asked.splits ? [findingAt(asked.splits, groupsNotSplit())] : []
+  return isMissing && required.splits ? [findingAt(required.splits, groupsNotSplit())] : []
 }
 
 /** Settings that are built and take effect at the next boot; a switch does not change them. */
-function reboot({ asked, entry }: MachineState, things: readonly Thing[]): Finding[] {
+function reboot({ required, entry }: MachineState, things: readonly Thing[]): Finding[] {
   const waiting = things.filter(it => it.kind !== 'system' && it.verdict === 'after-reboot')
-  if (waiting.length === 0 || !asked.first || !entry.built) return []
-  return [findingAt(asked.first, needsReboot(entry.isRunning ? '' : entry.view.name))]
+  if (waiting.length === 0 || !required.first || !entry.built) return []
+  return [findingAt(required.first, needsReboot(entry.isRunning ? '' : entry.view.name))]
 }

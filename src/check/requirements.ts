@@ -53,10 +53,10 @@ export interface Requirements {
 
 const VFIO = 'virtualisation.vfio'
 
-/** The requirements of a view; `named` are the devices that it gives to guests. */
+/** The requirements of a view; `references` are the devices that it gives to guests. */
 export function requirementsOf(
   view: View,
-  named: readonly Named[],
+  references: readonly DeviceReference[],
   machine: Machine
 ): Requirements {
   const enabled = certainEntry(view, 'enable', true)
@@ -79,7 +79,7 @@ export function requirementsOf(
   ]
   const bindsAtBoot = contendersFor(view, `${VFIO}.bindAtBoot`)
   return {
-    first: named[0] ?? (enabled && findingPlace(enabled)) ?? modules[0] ?? params[0],
+    first: references[0] ?? (enabled && findingPlace(enabled)) ?? modules[0] ?? params[0],
     params,
     intelIommu: intelIommu(params.map(it => it.param)),
     bindsAtBoot: !(enabled && bindsAtBoot.some(it => it.spelling === 'false')),
@@ -179,7 +179,7 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
 // The devices that a configuration gives to guests, and which of them the machine has.
 
 /** A place in a configuration that names a device. */
-export interface Named extends Place {
+export interface DeviceReference extends Place {
   /** The kind of name: an ID, or an item of `virtualisation.vfio.addresses`. */
   by:
     | { kind: 'id'; id: string; binding: Binding }
@@ -197,18 +197,18 @@ export interface Named extends Place {
  * All places that name devices in a view. Places under a condition are left out, unless these kernel
  * parameters have their ID, or `includesConditional` is true.
  */
-export function namedIn(
+export function deviceReferencesIn(
   view: View,
   machine: Machine,
   params: readonly string[],
   includesConditional = false
-): Named[] {
+): DeviceReference[] {
   const ids = idBindings(view).flatMap(binding =>
     namedIDs(binding)
       .filter(
         it => includesConditional || isUnconditional(binding.at) || isBoundByID(params, it.id)
       )
-      .flatMap(({ id, start }): Named[] => {
+      .flatMap(({ id, start }): DeviceReference[] => {
         const all = machine.devices.filter(it => id.startsWith(idOf(it)))
         // A longer ID selects by properties that are unknown here.
         if (id.length > 9 && all.length !== 1) return []
@@ -218,19 +218,21 @@ export function namedIn(
         return [{ ...place, by: { kind: 'id', id, binding }, devices: selected, virtual }]
       })
   )
-  const addresses = view.items('virtualisation.vfio.addresses').flatMap((item): Named[] => {
-    const source = item.node.text
-    const found = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
-    if (found === undefined || !(includesConditional || isUnconditional(item))) return []
-    const address = found.toLowerCase()
-    const expected = /\bid\s*=\s*"([0-9a-f]{4}:[0-9a-f]{4})"/i.exec(source)?.[1]?.toLowerCase()
-    // A device with an unexpected ID is not bound.
-    const all = machine.devices.filter(
-      it => it.address === address && (expected === undefined || idOf(it) === expected)
-    )
-    const by = { kind: 'address', address, expected, item } as const
-    return [{ ...findingPlace(item), by, ...partition(all) }]
-  })
+  const addresses = view
+    .items('virtualisation.vfio.addresses')
+    .flatMap((item): DeviceReference[] => {
+      const source = item.node.text
+      const found = /"([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"/i.exec(source)?.[1]
+      if (found === undefined || !(includesConditional || isUnconditional(item))) return []
+      const address = found.toLowerCase()
+      const expected = /\bid\s*=\s*"([0-9a-f]{4}:[0-9a-f]{4})"/i.exec(source)?.[1]?.toLowerCase()
+      // A device with an unexpected ID is not bound.
+      const all = machine.devices.filter(
+        it => it.address === address && (expected === undefined || idOf(it) === expected)
+      )
+      const by = { kind: 'address', address, expected, item } as const
+      return [{ ...findingPlace(item), by, ...partition(all) }]
+    })
   return [...ids, ...addresses]
 }
 
@@ -241,17 +243,17 @@ function namedIDs({ lists }: Binding): { id: string; start: number }[] {
     .map(({ id, start }) => ({ id: id.toLowerCase(), start }))
 }
 
-function partition(all: readonly PciDevice[]): Pick<Named, 'devices' | 'virtual'> {
+function partition(all: readonly PciDevice[]): Pick<DeviceReference, 'devices' | 'virtual'> {
   return { devices: all.filter(it => !isVirtual(it)), virtual: all.filter(isVirtual) }
 }
 
 /** The place that names a device; undefined if it is not given away. */
-export function namedFor(
-  named: readonly Named[],
+export function referenceFor(
+  references: readonly DeviceReference[],
   device: PciDevice,
   passed: ReadonlySet<string>
-): Named | undefined {
-  return named.find(it => it.devices.includes(device) && passed.has(device.address))
+): DeviceReference | undefined {
+  return references.find(it => it.devices.includes(device) && passed.has(device.address))
 }
 
 // Kernel parameters.

@@ -19,7 +19,7 @@ import {
   pagesReserved,
   tooFewPagesReserved
 } from './messages/state.ts'
-import { hasParam, isBoundByID, type Named, type Requirements } from './requirements.ts'
+import { type DeviceReference, hasParam, isBoundByID, type Requirements } from './requirements.ts'
 
 /**
  * `after-reboot` is built and takes effect at the next boot, `not-built` is only in the files, `not-active` should
@@ -45,8 +45,8 @@ export interface Thing {
 export interface MachineState {
   entry: BootEntry
   machine: Machine
-  named: readonly Named[]
-  asked: Requirements
+  references: readonly DeviceReference[]
+  required: Requirements
 }
 
 /** All things that a boot entry requests; each after those that it needs. */
@@ -54,12 +54,12 @@ export function thingsOf(state: MachineState): Thing[] {
   return [
     ...system(state),
     ...iommu(state),
-    ...state.asked.params.map(({ param }): Thing => {
+    ...state.required.params.map(({ param }): Thing => {
       return { kind: 'kernel-parameter', name: param, verdict: ofParam(param, state) }
     }),
     ...splitGroups(state),
-    ...state.asked.modules.flatMap(it => loaded(it.name, state)),
-    ...state.named.flatMap(it => devices(it, state)),
+    ...state.required.modules.flatMap(it => loaded(it.name, state)),
+    ...state.references.flatMap(it => devices(it, state)),
     ...hugepages(state)
   ]
 }
@@ -71,7 +71,7 @@ function ofParam(param: string, { entry, machine }: MachineState): BuildVerdict 
 
 /** The verdict for things that leave no trace in a built system: the worst of all parameters. */
 function ofWhole(state: MachineState): BuildVerdict {
-  const verdicts = state.asked.params.map(it => ofParam(it.param, state))
+  const verdicts = state.required.params.map(it => ofParam(it.param, state))
   if (verdicts.includes('not-built')) return 'not-built'
   const isOutdated = !state.entry.isRunning || isPending(state)
   return isOutdated || verdicts.includes('after-reboot') ? 'after-reboot' : 'active'
@@ -105,7 +105,7 @@ function iommu(state: MachineState): Thing[] {
   if (isOffered === false) {
     return [{ ...thing, verdict: 'not-active', because: BECAUSE.notOffered }]
   }
-  const switches = state.asked.intelIommu === 'on'
+  const switches = state.required.intelIommu === 'on'
   const verdict = switches ? ofSwitch(state) : 'active'
   if (verdict !== 'active') return [{ ...thing, verdict }]
   const isMissing = state.machine.cpu.vendor === 'intel' && !switches
@@ -121,7 +121,7 @@ function ofSwitch({ entry, machine }: MachineState): BuildVerdict {
 
 /** Only the kernel's log shows whether it has the patch that the parameter needs. */
 function splitGroups(state: MachineState): Thing[] {
-  const { splits } = state.asked
+  const { splits } = state.required
   if (!splits || ofParam(splits.param, state) !== 'active') return []
   const thing = { kind: 'acs', name: 'ACS override' } as const
   const { log } = state.machine
@@ -145,7 +145,7 @@ function loaded(name: string, state: MachineState): Thing[] {
     : [{ ...thing, verdict }]
 }
 
-function devices({ by, devices: found, virtual }: Named, state: MachineState): Thing[] {
+function devices({ by, devices: found, virtual }: DeviceReference, state: MachineState): Thing[] {
   if (found.length === 0 && virtual.length > 0) {
     const because = BECAUSE.virtualAtBoot
     return virtual.map(device => {
@@ -163,11 +163,11 @@ function devices({ by, devices: found, virtual }: Named, state: MachineState): T
 
 function ofDevice(
   device: PciDevice,
-  by: Named['by'],
+  by: DeviceReference['by'],
   state: MachineState
 ): { verdict: Verdict; because?: string } {
   const { driver } = device
-  if (!state.asked.bindsAtBoot) return { verdict: 'active', because: boundUntilGuest(driver) }
+  if (!state.required.bindsAtBoot) return { verdict: 'active', because: boundUntilGuest(driver) }
   const because = boundBy(driver)
   if (isForGuests(device)) return { verdict: 'active', because }
   if (wasReserved(device, by, state)) return { verdict: 'not-active', because }
@@ -179,7 +179,7 @@ function ofDevice(
 /** Whether the machine was booted with the device reserved for vfio-pci. */
 export function wasReserved(
   device: PciDevice,
-  by: Named['by'],
+  by: DeviceReference['by'],
   { machine }: MachineState
 ): boolean {
   if (device.reservedFor === 'vfio-pci') return true
@@ -187,7 +187,7 @@ export function wasReserved(
 }
 
 function hugepages(state: MachineState): Thing[] {
-  return state.asked.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
+  return state.required.hugepages.map(({ sizeKiB, count, isSysctl }): Thing => {
     const size = sizeKiB === 2048 ? '2M' : '1G'
     const thing = { kind: 'hugepages', name: pagesName(count, size) } as const
     const reserved = reservedPages(state.machine, sizeKiB)
@@ -240,14 +240,14 @@ export function bootEntryOf(views: readonly View[], machine: Machine): BootEntry
 function withNames(systems: Systems | undefined, views: readonly View[]): Systems | undefined {
   const latest = systems?.next ?? systems?.current
   const built = new Set((latest?.specialisations ?? []).map(it => it.name))
-  const named = views.map(it => it.name).filter(it => it !== '' && !built.has(it))
-  const nameless = [...built].filter(
+  const unbuilt = views.map(it => it.name).filter(it => it !== '' && !built.has(it))
+  const placeholders = [...built].filter(
     it => isPlaceholder('entry', it) && !views.some(view => view.name === it)
   )
-  const [name, ...moreNames] = named
-  const [placeholder, ...more] = nameless
+  const [name, ...moreNames] = unbuilt
+  const [placeholder, ...morePlaceholders] = placeholders
   if (!systems || name === undefined || placeholder === undefined) return systems
-  if (moreNames.length + more.length > 0) return systems
+  if (moreNames.length + morePlaceholders.length > 0) return systems
   const rename = (it: string) => (it === placeholder ? name : it)
   const inside = (system: System | undefined) =>
     system && {

@@ -11,15 +11,15 @@ import {
   virtualFunctionsByID,
   virtualFunctionsLost
 } from './messages/virtualFunctions.ts'
-import type { Named } from './requirements.ts'
+import type { DeviceReference } from './requirements.ts'
 import type { MachineState } from './state.ts'
 
 /**
  * Places that name virtual functions, possibly along with other devices that have the same ID, and devices whose
  * virtual functions would be removed.
  */
-export function virtualFaults({ machine, named, entry }: MachineState): Finding[] {
-  return named.flatMap(place => {
+export function virtualFaults({ machine, references, entry }: MachineState): Finding[] {
+  return references.flatMap(place => {
     const { by } = place
     const found = by.kind === 'id' ? ofID(machine, place, by.id) : ofAddress(machine, place, by)
     if (found) return found
@@ -29,7 +29,10 @@ export function virtualFaults({ machine, named, entry }: MachineState): Finding[
 }
 
 /** Whether a place names only virtual functions, including those that do not exist now. */
-export function isVirtualPlace(machine: Machine, { by, devices, virtual }: Named): boolean {
+export function isVirtualPlace(
+  machine: Machine,
+  { by, devices, virtual }: DeviceReference
+): boolean {
   if (devices.some(it => !virtual.includes(it))) return false
   if (virtual.length > 0) return true
   return by.kind === 'id'
@@ -39,8 +42,8 @@ export function isVirtualPlace(machine: Machine, { by, devices, virtual }: Named
 
 function ofAddress(
   machine: Machine,
-  place: Named,
-  { address, item }: Extract<Named['by'], { kind: 'address' }>
+  place: DeviceReference,
+  { address, item }: Extract<DeviceReference['by'], { kind: 'address' }>
 ): Finding | undefined {
   const [first] = place.virtual
   const physical = first?.physicalFunction ?? physicalFunctionFor(machine, address)?.address
@@ -51,7 +54,7 @@ function ofAddress(
   })
 }
 
-function ofID(machine: Machine, place: Named, id: string): Finding | undefined {
+function ofID(machine: Machine, place: DeviceReference, id: string): Finding | undefined {
   const found = virtualID(machine, id.slice(0, 9))
   // The rest of a longer ID may exclude the virtual functions.
   if (found === undefined || (id.length > 9 && place.virtual.length === 0)) return undefined
@@ -61,7 +64,7 @@ function ofID(machine: Machine, place: Named, id: string): Finding | undefined {
   return findingAt(place, idOfVirtualFunctions(others, virtual, losesDriver))
 }
 
-function lostFunctions(machine: Machine, place: Named): Finding[] {
+function lostFunctions(machine: Machine, place: DeviceReference): Finding[] {
   return place.devices.flatMap(device => {
     const virtual = virtualFunctionsOf(machine, device.address)
     if (virtual.length === 0 || isForGuests(device)) return []

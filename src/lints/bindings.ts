@@ -5,13 +5,13 @@ import { idsInSeveralPlaces, notAnAddress, notAnID } from './messages/devices.ts
 import { isStringNode, MASK, stringLiterals } from './values.ts'
 import {
   allConditions,
+  canApplyTogether,
   contendersFor,
   type EntryItem,
+  type EntryPart,
   type EntryText,
   type LintFile,
-  together,
-  type View,
-  type Written
+  type View
 } from './view.ts'
 
 interface IDList {
@@ -126,7 +126,9 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
   const places = bindings.filter((it, i) => !it.isOurs || bindings.findIndex(b => b.isOurs) === i)
   return places
     .filter((it, i) =>
-      places.slice(0, i).some(other => together(other.at, it.at) && differ(other, it, bindings))
+      places
+        .slice(0, i)
+        .some(other => canApplyTogether(other.at, it.at) && differ(other, it, bindings))
     )
     .map(it => findingAt(it, idsInSeveralPlaces()))
 }
@@ -202,11 +204,11 @@ export function isPlain(text: string): boolean {
 }
 
 /** Whether something applies under all conditions. */
-export function isUnconditional(at: Written): boolean {
+export function isUnconditional(at: EntryPart): boolean {
   return allConditions(at).length === 0
 }
 
 /** Whether an item depends on the version of the kernel. */
-export function asksVersion(item: EntryItem): boolean {
+export function dependsOnKernelVersion(item: EntryItem): boolean {
   return allConditions(item).some(it => /version(?:Older|AtLeast)|compareVersions/.test(it))
 }

@@ -1,5 +1,5 @@
 import {
-  asksVersion,
+  dependsOnKernelVersion,
   idBindings,
   kernelParams,
   LOADED,
@@ -26,13 +26,13 @@ import {
 } from './messages/hooks.ts'
 import { stringLiterals } from './values.ts'
 import {
+  canApplyTogether,
   type Entry,
   type EntryText,
   hasKernel,
   isOn,
   isSince,
   spellingOf,
-  together,
   type View
 } from './view.ts'
 
@@ -55,7 +55,7 @@ function virqfd(view: View): Finding[] {
   return lists.flatMap(list =>
     view
       .items(list)
-      .filter(it => /^vfio[-_]virqfd$/.test(it.text ?? '') && !asksVersion(it))
+      .filter(it => /^vfio[-_]virqfd$/.test(it.text ?? '') && !dependsOnKernelVersion(it))
       .map(it =>
         findingAt(it, {
           ...virqfdRemoved(it.text ?? '', list.startsWith('boot.initrd')),
@@ -115,13 +115,13 @@ function preDeviceCommands(view: View): Finding[] {
   return SCRIPTED.map(it => `boot.initrd.${it}`).flatMap(option =>
     view
       .at(option)
-      .filter(it => /vfio|driver_override/.test(spellingOf(it)) && !asksForSystemd(it))
+      .filter(it => /vfio|driver_override/.test(spellingOf(it)) && !dependsOnInitrdKind(it))
       .map(it => findingAt(it, scriptedInitrdOnly(option)))
   )
 }
 
 /** Whether a definition depends on the kind of initrd, as `mkIf (!config.boot.initrd.systemd.enable)` does. */
-function asksForSystemd(entry: Entry): boolean {
+function dependsOnInitrdKind(entry: Entry): boolean {
   return [...entry.conditions, spellingOf(entry)].some(it =>
     /\bboot\.initrd\.systemd\.enable\b/.test(it)
   )
@@ -189,7 +189,7 @@ function fragileModules(view: View): Finding[] {
   return view.items('boot.extraModulePackages').flatMap(it => {
     const source = it.node.text
     const name = /\b(?:vendor-reset|kvmfr)\b/.exec(source)?.[0]
-    if (name === undefined || !together(it, newest)) return []
+    if (name === undefined || !canApplyTogether(it, newest)) return []
     return findingAt(it, fragileModule(name, spellingOf(newest)))
   })
 }

@@ -222,7 +222,9 @@ function namesVfio(view: View, list: string): boolean {
 const SCRIPTS = ['preDeviceCommands', 'preLVMCommands', 'postDeviceCommands', 'services.udev.rules']
 
 /** The PCI addresses in scripts and udev rules of the initrd that bind devices to vfio-pci, if the initrd has it. */
-export function overriddenEarly(view: View): { text: EntryText; index: number; address: string }[] {
+export function addressesInScripts(
+  view: View
+): { text: EntryText; index: number; address: string }[] {
   if (!LISTS.some(list => namesVfio(view, list))) return []
   const services = view
     .below('boot.initrd.systemd.services')

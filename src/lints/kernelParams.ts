@@ -1,4 +1,4 @@
-import { asksVersion, isPlain, kernelParams } from './bindings.ts'
+import { dependsOnKernelVersion, isPlain, kernelParams } from './bindings.ts'
 import {
   type Finding,
   type FindingText,
@@ -23,7 +23,7 @@ export function lintKernelParams(view: View): Finding[] {
   const params = kernelParams(view)
   const findings = params.flatMap(({ item, param }) => {
     const found = paramFinding(view, param)
-    if (!found || asksVersion(item)) return []
+    if (!found || dependsOnKernelVersion(item)) return []
     const { text, replacement } = found
     const fix =
       text.code === 'HUGEPAGES_1M'

@@ -12,7 +12,14 @@ import {
   suspendsAtShutdown
 } from './messages/libvirt.ts'
 import { MASK } from './values.ts'
-import { type Entry, type EntryText, isSince, spellingOf, together, type View } from './view.ts'
+import {
+  canApplyTogether,
+  type Entry,
+  type EntryText,
+  isSince,
+  spellingOf,
+  type View
+} from './view.ts'
 
 const LIBVIRTD = 'virtualisation.libvirtd'
 const VERBATIM = [`${LIBVIRTD}.qemu.verbatimConfig`, `${LIBVIRTD}.qemuVerbatimConfig`]
@@ -176,7 +183,7 @@ function network(view: View): Finding[] {
   if (view.files.some(it => it.doc.text.includes('virbr'))) return []
   const firewalls = view
     .says('networking.nftables.enable', true)
-    .filter(it => enabled.some(other => together(it, other)))
+    .filter(it => enabled.some(other => canApplyTogether(it, other)))
   return firewalls.map(it => findingAt(it, guestsWithoutNetwork()))
 }
 

@@ -10,12 +10,12 @@ import {
   primeUsesGuestCard
 } from './messages/nvidia.ts'
 import {
+  canApplyTogether,
   contendersFor,
   type Entry,
   isOn,
   isSince,
   spellingOf,
-  together,
   type View
 } from './view.ts'
 
@@ -31,11 +31,13 @@ function blacklist(view: View): Finding[] {
     driver === 'nvidia' ? /^nvidia(?:[-_](?:drm|modeset))?$/.test(module) : driver === module
   const named = ['nvidia', 'nouveau'].flatMap(driver => {
     const host = drivers.find(it => it.text === driver)
-    return host ? blacklisted.filter(it => takes(driver, it.text ?? '') && together(it, host)) : []
+    return host
+      ? blacklisted.filter(it => takes(driver, it.text ?? '') && canApplyTogether(it, host))
+      : []
   })
   const host = drivers.find(it => it.text === 'nvidia' || it.text === 'nouveau')
   const byOption = host ? view.says('virtualisation.vfio.blacklistNvidia', true) : []
-  const effective = byOption.filter(it => host && together(it, host))
+  const effective = byOption.filter(it => host && canApplyTogether(it, host))
   return [...named, ...effective].map(it => findingAt(it, hostDriverBlacklisted()))
 }
 
@@ -88,8 +90,8 @@ function primeCards(view: View): PrimeCard[] {
 function isAtAddress(view: View, { entry, slot }: PrimeCard): boolean {
   return view.items('virtualisation.vfio.addresses').some(at => {
     const source = at.node.text
-    const own = /[0-9a-f]{4,8}:([0-9a-f]{2}:[01][0-9a-f])\.[0-7]/i.exec(source)?.[1]
-    return own?.toLowerCase() === slot && together(entry, at)
+    const found = /[0-9a-f]{4,8}:([0-9a-f]{2}:[01][0-9a-f])\.[0-7]/i.exec(source)?.[1]
+    return found?.toLowerCase() === slot && canApplyTogether(entry, at)
   })
 }
 
@@ -98,7 +100,7 @@ function mayBeBound({ entry }: PrimeCard, bindings: readonly Binding[]): boolean
   return (
     entry.path.at(-1) === 'nvidiaBusId' &&
     vendorsOf(bindings).has('10de') &&
-    bindings.some(it => together(entry, it.at))
+    bindings.some(it => canApplyTogether(entry, it.at))
   )
 }
 

@@ -6,7 +6,7 @@ import { type Finding, findingAt } from './finding.ts'
 import { wordsOf } from './kernelParams.ts'
 import { type InvisiblePrompts, noHostDriverInInitrd } from './messages/passphrase.ts'
 import { type Prompt, promptsOf } from './prompts.ts'
-import { type Entry, type EntryItem, hasKernel, type View, type Written } from './view.ts'
+import { type Entry, type EntryItem, type EntryPart, hasKernel, type View } from './view.ts'
 
 /**
  * Prompts that are invisible according to the text alone: the firmware's framebuffer is off, and the initrd
@@ -70,7 +70,7 @@ export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; nam
  * nothing without a driver. There is no edit for a module that is a value inside a file.
  */
 export function loadEarly(
-  at: Written,
+  at: EntryPart,
   driver: string | undefined
 ): Pick<Finding, 'fix' | 'initrdModules'> {
   if (driver === undefined) return {}

@@ -86,24 +86,24 @@ export function viewsOf(files: readonly LintFile[], facts: Facts): View[] {
     }
   }
   const base = bySystem.get('') ?? []
-  return [...bySystem].map(([system, own]) =>
-    viewOf(system, files, facts, system === '' ? base : [...base, ...own])
+  return [...bySystem].map(([system, entries]) =>
+    viewOf(system, files, facts, system === '' ? base : [...base, ...entries])
   )
 }
 
 /** A definition, or an item or a string of one. */
-export type Written = Entry | EntryItem | EntryText
+export type EntryPart = Entry | EntryItem | EntryText
 
 /** The conditions under which a definition, an item or a string applies. */
-export function allConditions(at: Written): readonly string[] {
+export function allConditions(at: EntryPart): readonly string[] {
   return 'entry' in at ? [...at.conditions, ...at.entry.conditions] : at.conditions
 }
 
 /** Whether two definitions, items or strings can apply at the same time. */
-export function together(a: Written, b: Written): boolean {
+export function canApplyTogether(a: EntryPart, b: EntryPart): boolean {
   const [one, other] = [allConditions(a), allConditions(b)]
   if (one.length === 0 || other.length === 0) return true
-  const fileOf = (it: Written) => ('entry' in it ? it.entry.file : it.file)
+  const fileOf = (it: EntryPart) => ('entry' in it ? it.entry.file : it.file)
   const includes = (all: readonly string[], some: readonly string[]) =>
     some.every(it => all.includes(it))
   // The same condition may have different meanings in two files.

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { namedIn } from '../../src/check/requirements.ts'
+import { deviceReferencesIn } from '../../src/check/requirements.ts'
 import { planFixes } from '../../src/lints/index.ts'
 import { viewsOf } from '../../src/lints/view.ts'
 import { closedGates } from '../../src/machine/gates.ts'
@@ -29,7 +29,7 @@ function configuration(it: Generated, picks: readonly number[]): string {
 /** The devices that a configuration gives away. */
 function passedBy(text: string, machine: Machine): Set<string> {
   const [view] = viewsOf(filesOf(text), { ours: true })
-  const named = view ? namedIn(view, machine, []) : []
+  const named = view ? deviceReferencesIn(view, machine, []) : []
   return new Set(named.flatMap(at => at.devices.map(device => device.address)))
 }
 

@@ -1,7 +1,7 @@
 // Which devices a run gives away, and which must stay with the host, according to the machine.
 
 import { basename } from 'node:path'
-import { namedIn } from '../../check/requirements.ts'
+import { deviceReferencesIn } from '../../check/requirements.ts'
 import { innerModule } from '../../configuration/bootEntries.ts'
 import type { SourceFile } from '../../configuration/files.ts'
 import { viewsOf } from '../../lints/view.ts'
@@ -182,7 +182,7 @@ export function givenElsewhere(
   const view = views.find(it => it.name === specialisation) ?? views[0]
   // If they are not bound at boot, the host has them until a guest starts.
   const isLater = view?.says('virtualisation.vfio.bindAtBoot', false).length !== 0
-  const named = view && !isLater ? namedIn(view, machine, machine.kernelParams) : []
+  const named = view && !isLater ? deviceReferencesIn(view, machine, machine.kernelParams) : []
   const others = named
     .map(({ path, range, devices }) => ({
       path,
