@@ -30,7 +30,10 @@ let roots = 0
 for (const [path, { files, installed }] of walks) {
   if (imported.has(path)) continue
   roots++
-  const found = [...lint(files, { ours: installed.length > 0 }), ...gitFaults(files, sources)]
+  const found = [
+    ...lint(files, { importsModules: installed.length > 0 }),
+    ...gitFaults(files, sources)
+  ]
   for (const finding of found) {
     const key = `${finding.code} ${finding.path}:${finding.range.start}`
     if (seen.has(key)) continue

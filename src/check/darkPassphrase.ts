@@ -88,7 +88,7 @@ interface Bound extends Source {
 function boundEarly(view: View, machine: Machine): Bound[] {
   const binds = bindsAtBoot(view)
   const named = deviceReferencesIn(view, machine, machine.kernelParams, true)
-    .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isOurs))
+    .filter(({ by }) => binds || (by.kind === 'id' && !by.binding.isDeviceOption))
     .flatMap(it => {
       const entry = it.by.kind === 'id' ? it.by.binding.at : it.by.item
       const isRunning = it.by.kind === 'id' && isBoundByID(machine.kernelParams, it.by.id)

@@ -20,7 +20,7 @@ export function addFunctions(
   const { binding } = by
   const { fullPath: path } = binding.at.entry
   const ids = [...new Set(functions.map(idOf))]
-  if (binding.isOurs) {
+  if (binding.isDeviceOption) {
     return isUniqueID
       ? [{ op: 'add', path, items: ids }]
       : [{ op: 'add', path: addressesPath(path), items: functions.map(asItem) }]
@@ -41,10 +41,10 @@ export function nameByAddress(
   id: string,
   devices: readonly PciDevice[]
 ): Fix | undefined {
-  const { at, isOurs, lists } = binding
+  const { at, isDeviceOption, lists } = binding
   const [list] = lists
   // Without vfio-patch's modules there may be no option for addresses.
-  if (!isOurs || list?.text.toLowerCase() !== id) return undefined
+  if (!isDeviceOption || list?.text.toLowerCase() !== id) return undefined
   const { fullPath: path } = at.entry
   return [
     { op: 'remove', path, items: [list.text] },

@@ -3,7 +3,7 @@
 import { modprobeLines } from '../lints/bindings.ts'
 import { type Finding, findingAt } from '../lints/finding.ts'
 import { wordsOf } from '../lints/kernelParams.ts'
-import { cardWith, remainingDisplays, isForGuests, otherGroupMembers } from '../machine/cards.ts'
+import { cardWith, isForGuests, otherGroupMembers, remainingDisplays } from '../machine/cards.ts'
 import { cautionsFor, closedGates, isDisplayGate, showsScreen } from '../machine/gates.ts'
 import type { Machine, PciDevice } from '../machine/machine.ts'
 import { isDisplay } from '../machine/read/pci.ts'

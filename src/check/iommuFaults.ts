@@ -99,7 +99,7 @@ const NIXPKGS_KERNEL =
 function isOffByDefault(view: View): boolean {
   const kernels = contendersFor(view, 'boot.kernelPackages')
   const isChanged = view.files.some(it => it.doc.text.includes('INTEL_IOMMU_DEFAULT_ON'))
-  return !isChanged && kernels.every(it => NIXPKGS_KERNEL.test(it.spelling))
+  return !isChanged && kernels.every(it => NIXPKGS_KERNEL.test(it.text))
 }
 
 /** Whether any string may turn on the IOMMU in a way that is not certain. */
@@ -131,7 +131,7 @@ function mayTurnOn(view: View): boolean {
 /** A finding with the fix that turns the IOMMU on; it is where the edit is, if that is in another file than `first`. */
 function turnOn(view: View, first: Place, textFor: (by: IntelSwitch) => FindingText): Finding {
   const [type] = contendersFor(view, 'virtualisation.vfio.IOMMUType')
-  if (type?.spelling === '"amd"' && type.isCertain) {
+  if (type?.text === '"amd"' && type.isCertain) {
     const fix: Fix = [{ op: 'set', path: type.entry.fullPath, value: 'intel' }]
     return findingAt(type.entry, { ...textFor('option'), fix })
   }

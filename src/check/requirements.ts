@@ -18,8 +18,8 @@ import {
   type Entry,
   type EntryItem,
   hasKernel,
-  spellingOf,
-  type View
+  type View,
+  valueText
 } from '../lints/view.ts'
 import { idOf, type Machine, type PciDevice } from '../machine/machine.ts'
 import { isVirtual } from '../machine/virtualFunctions.ts'
@@ -71,7 +71,7 @@ export function requirementsOf(
   const loaded = LOADED.flatMap(view.items).filter(
     it => isUnconditional(it) && /^(?:vfio[-_]pci|kvmfr)$/.test(it.text ?? '')
   )
-  const kvmfr = view.says('virtualisation.kvmfr.enable', true).filter(isUnconditional)
+  const kvmfr = view.definitionsWith('virtualisation.kvmfr.enable', true).filter(isUnconditional)
   const modules = [
     ...loaded.map(it => ({ ...findingPlace(it), name: moduleName(it.text ?? '') })),
     ...(enabled ? [{ ...findingPlace(enabled), name: 'vfio_pci' }] : []),
@@ -82,7 +82,7 @@ export function requirementsOf(
     first: references[0] ?? (enabled && findingPlace(enabled)) ?? modules[0] ?? params[0],
     params,
     intelIommu: intelIommu(params.map(it => it.param)),
-    bindsAtBoot: !(enabled && bindsAtBoot.some(it => it.spelling === 'false')),
+    bindsAtBoot: !(enabled && bindsAtBoot.some(it => it.text === 'false')),
     modules: uniqueBy(modules, it => it.name),
     hugepages: [
       ...pagesOfParams(written),
@@ -102,7 +102,7 @@ function paramsOfModules(view: View, enabled: Entry, machine: Machine): Param[] 
   const setTo = (name: string, value: boolean) => certainEntry(view, name, value)
   const text = (name: string) => {
     const [first] = contendersFor(view, `${VFIO}.${name}`)
-    return /^"([^"\\$]*)"$/.exec(first?.spelling ?? '')?.[1]
+    return /^"([^"\\$]*)"$/.exec(first?.text ?? '')?.[1]
   }
   const found: Param[] = []
   const add = (entry: Entry | undefined, ...params: string[]) => {
@@ -129,7 +129,7 @@ function paramsOfModules(view: View, enabled: Entry, machine: Machine): Param[] 
 /** The definition that certainly sets an option of `virtualisation.vfio` to this value. */
 function certainEntry(view: View, name: string, value: boolean): Entry | undefined {
   const contenders = contendersFor(view, `${VFIO}.${name}`)
-  return contenders.find(it => it.isCertain && it.spelling === String(value))?.entry
+  return contenders.find(it => it.isCertain && it.text === String(value))?.entry
 }
 
 /** A size of huge pages in KiB; undefined if x86 does not have it. */
@@ -156,15 +156,15 @@ function defaultSize(params: readonly { param: string }[]): number | undefined {
 
 function pagesOfOptions(view: View): Pages[] {
   const option = 'virtualisation.hugepages'
-  if (!view.says(`${option}.enable`, true).some(isUnconditional)) return []
+  if (!view.definitionsWith(`${option}.enable`, true).some(isUnconditional)) return []
   const text = (name: string) => {
     const [entry] = view.at(`${option}.${name}`)
-    return entry && spellingOf(entry).replaceAll('"', '')
+    return entry && valueText(entry).replaceAll('"', '')
   }
   const [count] = view.at(`${option}.numPages`)
   const sizeKiB = pageSize(text('pageSize') ?? text('defaultPageSize') ?? '2M')
-  if (!count || sizeKiB === undefined || !/^\d+$/.test(spellingOf(count))) return []
-  return [{ ...findingPlace(count), sizeKiB, count: Number(spellingOf(count)) }]
+  if (!count || sizeKiB === undefined || !/^\d+$/.test(valueText(count))) return []
+  return [{ ...findingPlace(count), sizeKiB, count: Number(valueText(count)) }]
 }
 
 function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[] {
@@ -172,8 +172,8 @@ function pagesOfSysctl(view: View, params: readonly { param: string }[]): Pages[
   if (sizeKiB === undefined) return []
   return view
     .at('boot.kernel.sysctl."vm.nr_hugepages"')
-    .filter(it => isUnconditional(it) && /^[1-9]\d*$/.test(spellingOf(it)))
-    .map(it => ({ ...findingPlace(it), sizeKiB, count: Number(spellingOf(it)), isSysctl: true }))
+    .filter(it => isUnconditional(it) && /^[1-9]\d*$/.test(valueText(it)))
+    .map(it => ({ ...findingPlace(it), sizeKiB, count: Number(valueText(it)), isSysctl: true }))
 }
 
 // The devices that a configuration gives to guests, and which of them the machine has.

@@ -24,7 +24,8 @@ export interface Binding extends Place {
   at: EntryItem | EntryText
   /** The comma-separated lists of IDs. */
   lists: readonly IDList[]
-  isOurs: boolean
+  /** Whether it is an item of `virtualisation.vfio.devices`. */
+  isDeviceOption: boolean
 }
 
 /** All places that give IDs to vfio-pci: kernel parameters, options for modprobe, and `virtualisation.vfio.devices`. */
@@ -39,7 +40,7 @@ export function idBindings(view: View): Binding[] {
       const start = from + (text.startsWith(mark, from) ? mark.length : 0)
       const rest = /^[^\s"'$\\]*/.exec(text.slice(start, at.node.end))?.[0] ?? ''
       const lists = rest === '' ? listsOfVariables(at.entry.file, source) : [{ text: rest, start }]
-      return { ...findingPlace(at), at, lists, isOurs: false }
+      return { ...findingPlace(at), at, lists, isDeviceOption: false }
     })
   })
   const options = modprobeLines(view).flatMap(({ at, line, index }): Binding[] => {
@@ -51,12 +52,12 @@ export function idBindings(view: View): Binding[] {
     const lists = isPlain(ids)
       ? [{ text: ids, start }]
       : listsOfVariables(file, file.doc.text.slice(start, place.range.end))
-    return [{ ...place, at, lists, isOurs: false }]
+    return [{ ...place, at, lists, isDeviceOption: false }]
   })
   const devices = view.items('virtualisation.vfio.devices').flatMap((at): Binding[] => {
     if (at.text === undefined) return []
     const lists = [{ text: at.text, start: at.node.start + 1 }]
-    return [{ ...findingPlace(at), at, lists, isOurs: true }]
+    return [{ ...findingPlace(at), at, lists, isDeviceOption: true }]
   })
   return [...params, ...options, ...devices]
 }
@@ -75,26 +76,26 @@ function bindsDeviceOption(view: View): boolean {
   const isDeclared = (it: LintFile) => declarationsIn(it).length > 0
   // A specialisation may enable what the system disables, and vice versa.
   const isOff = ['enable', 'bindAtBoot'].some(name => {
-    const values = contendersFor(view, `virtualisation.vfio.${name}`).map(it => it.spelling)
+    const values = contendersFor(view, `virtualisation.vfio.${name}`).map(it => it.text)
     return values.includes('false') && !values.includes('true')
   })
-  return !isOff && (view.facts.ours || !view.files.some(isDeclared))
+  return !isOff && (view.facts.importsModules || !view.files.some(isDeclared))
 }
 
 /** Malformed IDs and addresses, and IDs in several places, of which only one has an effect. */
 export function lintBindings(view: View): Finding[] {
   const bindings = idBindings(view)
-  const malformed = bindings.flatMap(({ path, lists, isOurs }) =>
+  const malformed = bindings.flatMap(({ path, lists, isDeviceOption }) =>
     lists.flatMap(splitIDs).flatMap(({ id, start }) => {
       if (!isPlain(id) || ID.test(id)) return []
       const range = { start, end: start + Math.max(1, id.length) }
-      return findingAt({ path, range }, notAnID(id, isOurs && view.facts.ours))
+      return findingAt({ path, range }, notAnID(id, isDeviceOption && view.facts.importsModules))
     })
   )
   return [
     ...malformed,
     ...badAddresses(view),
-    ...severalPlaces(bindsDeviceOption(view) ? bindings : bindings.filter(it => !it.isOurs))
+    ...severalPlaces(bindsDeviceOption(view) ? bindings : bindings.filter(it => !it.isDeviceOption))
   ]
 }
 
@@ -118,17 +119,19 @@ function badAddresses(view: View): Finding[] {
   return view
     .items('virtualisation.vfio.addresses')
     .filter(({ text }) => text !== undefined && isPlain(text) && !ADDRESS.test(text))
-    .map(it => findingAt(it, notAnAddress(it.text ?? '', view.facts.ours)))
+    .map(it => findingAt(it, notAnAddress(it.text ?? '', view.facts.importsModules)))
 }
 
 function severalPlaces(bindings: readonly Binding[]): Finding[] {
   // All items of virtualisation.vfio.devices become one parameter.
-  const places = bindings.filter((it, i) => !it.isOurs || bindings.findIndex(b => b.isOurs) === i)
+  const places = bindings.filter(
+    (it, i) => !it.isDeviceOption || bindings.findIndex(b => b.isDeviceOption) === i
+  )
   return places
     .filter((it, i) =>
       places
         .slice(0, i)
-        .some(other => canApplyTogether(other.at, it.at) && differ(other, it, bindings))
+        .some(other => canApplyTogether(other.at, it.at) && haveDifferentIDs(other, it, bindings))
     )
     .map(it => findingAt(it, idsInSeveralPlaces()))
 }
@@ -137,12 +140,14 @@ function severalPlaces(bindings: readonly Binding[]): Finding[] {
  * Whether two of `all` places have different IDs; all items of virtualisation.vfio.devices are one place. The
  * same IDs do no harm, in any case and order, and nixos/checks.nix accepts them, too.
  */
-export function differ(one: Binding, other: Binding, all: readonly Binding[]): boolean {
+export function haveDifferentIDs(one: Binding, other: Binding, all: readonly Binding[]): boolean {
   return idKey(one, all) !== idKey(other, all)
 }
 
 function idKey(place: Binding, all: readonly Binding[]): string {
-  const lists = (place.isOurs ? all.filter(it => it.isOurs) : [place]).flatMap(it => it.lists)
+  const lists = (place.isDeviceOption ? all.filter(it => it.isDeviceOption) : [place]).flatMap(
+    it => it.lists
+  )
   const ids = lists.flatMap(it => it.text.toLowerCase().split(',')).filter(it => it !== '')
   return lists.length === 0 ? String(place.range.start) : [...new Set(ids)].sort().join(',')
 }
@@ -194,7 +199,7 @@ export function passesDevices(view: View): boolean {
     kernelParams(view).some(it => /^vfio[-_]pci\.ids=/.test(it.param)) ||
     modprobeLines(view).some(it => /^options\s+vfio[-_]pci\s.*\bids=/.test(it.line)) ||
     LOADED.some(list => view.items(list).some(it => /^vfio[-_]pci$/.test(it.text ?? ''))) ||
-    contendersFor(view, 'virtualisation.vfio.enable').some(it => it.spelling === 'true')
+    contendersFor(view, 'virtualisation.vfio.enable').some(it => it.text === 'true')
   )
 }
 

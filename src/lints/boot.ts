@@ -32,8 +32,8 @@ import {
   hasKernel,
   isOn,
   isSince,
-  spellingOf,
-  type View
+  type View,
+  valueText
 } from './view.ts'
 
 /** Kernel modules and the order in which they are loaded, the initrd, and the kernel. */
@@ -75,7 +75,11 @@ const DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
 /** Drivers that are loaded before vfio-pci and take the guest's card. */
 function loadOrder(view: View): Finding[] {
   // vfio-patch's modules load vfio-pci first.
-  if (view.facts.ours && view.says('virtualisation.vfio.enable', true).length > 0) return []
+  if (
+    view.facts.importsModules &&
+    view.definitionsWith('virtualisation.vfio.enable', true).length > 0
+  )
+    return []
   if (!isSince(view, '25.11')) return []
   const vendors = vendorsOf(idBindings(view))
   const drivers = [...vendors].flatMap(it => DRIVERS.get(it) ?? [])
@@ -88,7 +92,9 @@ function loadOrder(view: View): Finding[] {
   const mayTakeCard = (driver: string) =>
     drivers.some(it => same(it, driver)) && !waitsForVfio(driver)
   const listed = view.items('boot.initrd.kernelModules').filter(it => mayTakeCard(it.text ?? ''))
-  const amdgpu = mayTakeCard('amdgpu') ? view.says('hardware.amdgpu.initrd.enable', true) : []
+  const amdgpu = mayTakeCard('amdgpu')
+    ? view.definitionsWith('hardware.amdgpu.initrd.enable', true)
+    : []
   return [
     ...listed.map(it => {
       const { fullPath } = it.entry
@@ -115,14 +121,14 @@ function preDeviceCommands(view: View): Finding[] {
   return SCRIPTED.map(it => `boot.initrd.${it}`).flatMap(option =>
     view
       .at(option)
-      .filter(it => /vfio|driver_override/.test(spellingOf(it)) && !dependsOnInitrdKind(it))
+      .filter(it => /vfio|driver_override/.test(valueText(it)) && !dependsOnInitrdKind(it))
       .map(it => findingAt(it, scriptedInitrdOnly(option)))
   )
 }
 
 /** Whether a definition depends on the kind of initrd, as `mkIf (!config.boot.initrd.systemd.enable)` does. */
 function dependsOnInitrdKind(entry: Entry): boolean {
-  return [...entry.conditions, spellingOf(entry)].some(it =>
+  return [...entry.conditions, valueText(entry)].some(it =>
     /\bboot\.initrd\.systemd\.enable\b/.test(it)
   )
 }
@@ -165,10 +171,10 @@ function acsWithoutPatch(view: View): Finding[] {
   const params = kernelParams(view).filter(it => it.param.startsWith('pcie_acs_override='))
   const requests = [
     ...params.map(it => it.item),
-    ...view.says('virtualisation.vfio.applyACSpatch', true)
+    ...view.definitionsWith('virtualisation.vfio.applyACSpatch', true)
   ]
   if (requests.length === 0) return []
-  const kernels = view.at('boot.kernelPackages').map(spellingOf)
+  const kernels = view.at('boot.kernelPackages').map(valueText)
   const patches = view.at('boot.kernelPatches').concat(view.below('boot.kernelPatches'))
   if (patches.length > 0 || view.at('virtualisation.vfio.acsPatch').length > 0) return []
   // The kernel may be chosen in a file that was not read.
@@ -176,7 +182,7 @@ function acsWithoutPatch(view: View): Finding[] {
   if (kernels.some(it => WITH_ACS.test(it) || !WITHOUT_ACS.test(it))) return []
   // Other modules may patch the kernel in any of the files.
   const patch = /boot\.kernelPatches|kernelPatches\s*=/
-  if (!view.facts.ours && view.files.some(it => patch.test(it.doc.text))) return []
+  if (!view.facts.importsModules && view.files.some(it => patch.test(it.doc.text))) return []
   return requests.map(it => findingAt(it, kernelWithoutAcsPatch(kernels[0])))
 }
 
@@ -184,13 +190,13 @@ function acsWithoutPatch(view: View): Finding[] {
 function fragileModules(view: View): Finding[] {
   const newest = view
     .at('boot.kernelPackages')
-    .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(spellingOf(it)))
+    .find(it => /_(?:latest|testing|zen|xanmod|lqx)|cachyos/.test(valueText(it)))
   if (!newest) return []
   return view.items('boot.extraModulePackages').flatMap(it => {
     const source = it.node.text
     const name = /\b(?:vendor-reset|kvmfr)\b/.exec(source)?.[0]
     if (name === undefined || !canApplyTogether(it, newest)) return []
-    return findingAt(it, fragileModule(name, spellingOf(newest)))
+    return findingAt(it, fragileModule(name, valueText(newest)))
   })
 }
 
@@ -231,7 +237,7 @@ function virsh(script: EntryText): Finding[] {
 
 function shell(script: EntryText): Finding[] {
   // writeShell… adds its own first line, which makes this one a comment.
-  if (spellingOf(script.entry).includes('writeShell')) return []
+  if (valueText(script.entry).includes('writeShell')) return []
   const found = /^\s*#!(\/(?:usr\/)?bin\/(?!sh\b|env\b)\w+|\/usr\/bin\/env\s+bash)/.exec(
     script.text
   )

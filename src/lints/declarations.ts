@@ -26,7 +26,7 @@ export function lintDeclarations({ files, facts }: View): Finding[] {
     const declared = declarationsIn(file)
     const placeOf = ({ start, end }: SyntaxNode) => ({ path: file.path, range: { start, end } })
     const [first] = declared
-    if (first && i > 0 && !facts.ours) {
+    if (first && i > 0 && !facts.importsModules) {
       findings.push(findingAt(placeOf(first.value), moduleReplaceable(first.option)))
     }
     for (const { option, value } of declared) {

@@ -2,7 +2,7 @@
 
 import { formatPath } from '../nix/index.ts'
 import { isPlain, isUnconditional, kernelParams, modprobeLines } from './bindings.ts'
-import { type Entry, type EntryText, plainStringOf, spellingOf, type View } from './view.ts'
+import { type Entry, type EntryText, plainStringOf, type View, valueText } from './view.ts'
 
 /** The vendors of cards by the driver that draws a console on them. nvidia draws one only with nvidia_drm. */
 const VENDORS: ReadonlyMap<string, string> = new Map([
@@ -66,7 +66,7 @@ export function earlyDriversOf(view: View): EarlyDrivers {
   // Computed and conditional drivers may be loaded.
   const isComputedSwitch = [...AMDGPU, INTEL]
     .flatMap(view.at)
-    .some(it => !/^(?:true|false)$/.test(spellingOf(it)))
+    .some(it => !/^(?:true|false)$/.test(valueText(it)))
   const conditional = drawing([
     ...LISTS.flatMap(it => listed(it, false)),
     ...byOptions(view, at => at.conditions.length > 0)
@@ -98,7 +98,7 @@ const INTEL = 'hardware.intelgpu.loadInInitrd'
  * those definitions for which `isIncluded` is true.
  */
 function byOptions(view: View, isIncluded: (entry: Entry) => boolean): string[] {
-  const isOn = (option: string) => view.says(option, true).some(isIncluded)
+  const isOn = (option: string) => view.definitionsWith(option, true).some(isIncluded)
   const detected = detectedBy(view).flatMap(view.items)
   return [
     ...(AMDGPU.some(isOn) ? ['amdgpu'] : []),
@@ -109,7 +109,7 @@ function byOptions(view: View, isIncluded: (entry: Entry) => boolean): string[] 
 
 /** The drivers that imported modules of nixos-hardware add by default. */
 function byHardware(view: View): string[] {
-  const isOff = (option: string) => view.says(option, false).length > 0
+  const isOff = (option: string) => view.definitionsWith(option, false).length > 0
   // The module for Intel processors imports the one for their graphics.
   const isIntel = importsHardware(view, '[cg]pu[-/]intel') && !isOff(INTEL)
   const isAmd = importsHardware(view, 'gpu[-/]amd') && !AMDGPU.some(isOff)
@@ -125,9 +125,9 @@ const FACTER = ['hardware.facter', 'facter'] as const
 function hasFacter(view: View): boolean {
   return FACTER.some(
     it =>
-      view.at(`${it}.reportPath`).some(at => spellingOf(at) !== 'null') &&
-      view.says(`${it}.detected.boot.graphics.enable`, false).length === 0 &&
-      view.says(`${it}.detected.graphics.enable`, false).length === 0
+      view.at(`${it}.reportPath`).some(at => valueText(at) !== 'null') &&
+      view.definitionsWith(`${it}.detected.boot.graphics.enable`, false).length === 0 &&
+      view.definitionsWith(`${it}.detected.graphics.enable`, false).length === 0
   )
 }
 
@@ -161,9 +161,7 @@ function isComputed(view: View, list: string): boolean {
   const items = view.items(list)
   return (
     items.some(it => it.text === undefined || !isPlain(it.text)) ||
-    view
-      .at(list)
-      .some(it => !/^\[\s*\]$/.test(spellingOf(it)) && !items.some(at => at.entry === it))
+    view.at(list).some(it => !/^\[\s*\]$/.test(valueText(it)) && !items.some(at => at.entry === it))
   )
 }
 
@@ -180,12 +178,13 @@ function blockedDrivers(view: View): Map<string, Blocker> {
   const lines = modprobeLines(view).map(it => /^blacklist\s+(\S+)$/.exec(it.line)?.[1] ?? '')
   const listed = view.items('boot.blacklistedKernelModules').flatMap(it => it.text ?? [])
   blacklist([...lines, ...listed])
-  const isOff = view.says('virtualisation.vfio.blacklistNvidia', true).length > 0
+  const isOff = view.definitionsWith('virtualisation.vfio.blacklistNvidia', true).length > 0
   if (isOff) blacklist(['nouveau', 'nvidia_drm'])
   // NixOS' module for NVIDIA's driver blacklists nouveau.
   if (videoDriversOf(view).includes('nvidia')) blacklist(['nouveau'])
   const modesetting = 'hardware.nvidia.modesetting.enable'
-  if (view.says(modesetting, false).length > 0) disable(`${modesetting} = false`, ['nvidia_drm'])
+  if (view.definitionsWith(modesetting, false).length > 0)
+    disable(`${modesetting} = false`, ['nvidia_drm'])
   for (const it of params) {
     const blacklisted = /^(?:modprobe\.blacklist|module_blacklist)=(.*)$/.exec(it)?.[1]
     blacklist(blacklisted?.split(',') ?? [])
@@ -244,11 +243,11 @@ export function addressesInScripts(
 
 /** Whether `virtualisation.vfio` binds its devices at boot. */
 export function bindsAtBoot(view: View): boolean {
-  const says = (name: string, value: boolean) =>
-    view.says(`virtualisation.vfio.${name}`, value).length > 0
+  const isSetTo = (name: string, value: boolean) =>
+    view.definitionsWith(`virtualisation.vfio.${name}`, value).length > 0
   // A specialisation may enable what the system disables.
-  const isOff = ['enable', 'bindAtBoot'].some(it => says(it, false) && !says(it, true))
-  return says('enable', true) && !isOff
+  const isOff = ['enable', 'bindAtBoot'].some(it => isSetTo(it, false) && !isSetTo(it, true))
+  return isSetTo('enable', true) && !isOff
 }
 
 /** The name of a module with `_` for `-`, which are the same to modprobe. */

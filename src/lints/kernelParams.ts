@@ -16,7 +16,7 @@ import {
   pciNomsi,
   severalParamsInOne
 } from './messages/kernelParams.ts'
-import { type Entry, type EntryItem, hasKernel, spellingOf, type View } from './view.ts'
+import { type Entry, type EntryItem, hasKernel, type View, valueText } from './view.ts'
 
 /** Kernel parameters from old guides, and those that the kernel does not know. */
 export function lintKernelParams(view: View): Finding[] {
@@ -90,7 +90,7 @@ function inOneString(view: View): Finding[] {
 /** Pages of 1M in options of other modules; vfio-patch's modules do not accept this size. */
 function wrongPageSizes(view: View): Finding[] {
   const at = (name: string) => view.at(`virtualisation.hugepages.${name}`)
-  const wrong = ['defaultPageSize', 'pageSize'].flatMap(at).filter(it => spellingOf(it) === '"1M"')
+  const wrong = ['defaultPageSize', 'pageSize'].flatMap(at).filter(it => valueText(it) === '"1M"')
   const fix = largerPagesIn(wrong, at('pageSize'), at('numPages'))
   return wrong.map(it => findingAt(it, { ...pageSizeOption(), fix }))
 }
@@ -106,7 +106,7 @@ function largerPagesIn(
   const isCounted = sizes.length === 0 || sizes.some(it => wrong.includes(it))
   const [count, ...others] = isCounted ? counts : []
   if (!count) return sized
-  const number = pageCount(spellingOf(count))
+  const number = pageCount(valueText(count))
   if (others.length > 0 || number === undefined) return undefined
   return [...sized, { op: 'set', path: count.fullPath, value: Math.ceil(number / 2) }]
 }

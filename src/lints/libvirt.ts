@@ -17,8 +17,8 @@ import {
   type Entry,
   type EntryText,
   isSince,
-  spellingOf,
-  type View
+  type View,
+  valueText
 } from './view.ts'
 
 const LIBVIRTD = 'virtualisation.libvirtd'
@@ -42,7 +42,7 @@ function ovmf(view: View): Finding[] {
   const option = `${LIBVIRTD}.qemu.ovmf`
   const oldNames = [`${LIBVIRTD}.qemuOvmf`, `${LIBVIRTD}.qemuOvmfPackage`]
   const entries = [...view.at(option), ...view.below(option), ...oldNames.flatMap(view.at)]
-  const set = entries.filter(it => spellingOf(it) !== 'null')
+  const set = entries.filter(it => valueText(it) !== 'null')
   // One finding per set, at the first of its options.
   const parentOf = ({ fullPath, path }: Entry) =>
     fullPath.slice(0, fullPath.length - Math.max(0, path.length - 4))
@@ -104,7 +104,7 @@ function incompleteList(view: View): Finding[] {
  */
 function addDevices({ entry, node, text, start }: EntryText, list: ConfList): Fix | undefined {
   const source = node.text
-  const isWhole = entry.conditions.length === 0 && spellingOf(entry) === source
+  const isWhole = entry.conditions.length === 0 && valueText(entry) === source
   if (!isWhole || !list.isPlain || !list.isClosed || !source.startsWith("''")) return undefined
   const [indent] = /^[ \t]*\n[ \t]*(?=\S)/.exec(text.slice(list.open + 1, list.end - 1)) ?? [' ']
   const missing = [...NEEDED, KVM, ...USUAL].filter(it => !list.items.includes(it))
@@ -146,7 +146,7 @@ function namespaces(view: View): Finding[] {
 function shutdown(view: View): Finding[] {
   if (!passesDevices(view)) return []
   const option = `${LIBVIRTD}.onShutdown`
-  const wrong = view.at(option).filter(it => spellingOf(it) === '"suspend"')
+  const wrong = view.at(option).filter(it => valueText(it) === '"suspend"')
   if (wrong.length > 0) {
     return wrong.map(it =>
       findingAt(it, {
@@ -155,10 +155,11 @@ function shutdown(view: View): Finding[] {
       })
     )
   }
-  const isOurs = view.facts.ours && view.says('virtualisation.vfio.enable', true).length > 0
-  if (isOurs || !view.isWhole || view.at(option).length > 0) return []
+  const usesModules =
+    view.facts.importsModules && view.definitionsWith('virtualisation.vfio.enable', true).length > 0
+  if (usesModules || !view.isWhole || view.at(option).length > 0) return []
   return view
-    .says(`${LIBVIRTD}.enable`, true)
+    .definitionsWith(`${LIBVIRTD}.enable`, true)
     .slice(0, 1)
     .map(it =>
       findingAt(it, {
@@ -174,15 +175,15 @@ function parentPath({ fullPath }: Entry): string[] {
 
 /** With nftables, NixOS' firewall drops DHCP and DNS requests of guests to the host. */
 function network(view: View): Finding[] {
-  const enabled = view.says(`${LIBVIRTD}.enable`, true)
-  const hasFirewall = view.says('networking.firewall.enable', false).length === 0
+  const enabled = view.definitionsWith(`${LIBVIRTD}.enable`, true)
+  const hasFirewall = view.definitionsWith('networking.firewall.enable', false).length === 0
   if (!view.isWhole || enabled.length === 0 || !hasFirewall) return []
   // With bridges or trusted interfaces, guests may use another network.
   const others = ['networking.bridges', 'networking.firewall.trustedInterfaces']
   if (others.some(it => view.at(it).length + view.below(it).length > 0)) return []
   if (view.files.some(it => it.doc.text.includes('virbr'))) return []
   const firewalls = view
-    .says('networking.nftables.enable', true)
+    .definitionsWith('networking.nftables.enable', true)
     .filter(it => enabled.some(other => canApplyTogether(it, other)))
   return firewalls.map(it => findingAt(it, guestsWithoutNetwork()))
 }

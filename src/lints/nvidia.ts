@@ -15,8 +15,8 @@ import {
   type Entry,
   isOn,
   isSince,
-  spellingOf,
-  type View
+  type View,
+  valueText
 } from './view.ts'
 
 /** Drivers that keep a guest's card busy, and a blacklist that leaves the host without its own. */
@@ -36,7 +36,7 @@ function blacklist(view: View): Finding[] {
       : []
   })
   const host = drivers.find(it => it.text === 'nvidia' || it.text === 'nouveau')
-  const byOption = host ? view.says('virtualisation.vfio.blacklistNvidia', true) : []
+  const byOption = host ? view.definitionsWith('virtualisation.vfio.blacklistNvidia', true) : []
   const effective = byOption.filter(it => host && canApplyTogether(it, host))
   return [...named, ...effective].map(it => findingAt(it, hostDriverBlacklisted()))
 }
@@ -51,7 +51,7 @@ function prime(view: View): Finding[] {
 
 /** PRIME with a card that vfio-pci binds at boot; `virtualisation.vfio` does so only if `isBound` is true. */
 function primeAtBoot(view: View, isBound: boolean): Finding[] {
-  const bindings = idBindings(view).filter(it => isBound || !it.isOurs)
+  const bindings = idBindings(view).filter(it => isBound || !it.isDeviceOption)
   return primeCards(view).flatMap(it => {
     const isAddress = isBound && isAtAddress(view, it)
     if (!isAddress && !mayBeBound(it, bindings)) return []
@@ -65,7 +65,7 @@ function primeWhileRunning(view: View): Finding[] {
   if (isOn(view, 'virtualisation.vfio.enable', true) === false) return []
   if (!primeCards(view).some(isLent)) return []
   const modes = ['sync', 'reverseSync'].flatMap(mode =>
-    view.says(`hardware.nvidia.prime.${mode}.enable`, true)
+    view.definitionsWith(`hardware.nvidia.prime.${mode}.enable`, true)
   )
   return modes.map(it => findingAt(it, primeKeepsCardBusy(it.path.at(-2) ?? '')))
 }
@@ -81,7 +81,7 @@ function primeCards(view: View): PrimeCard[] {
   const hex = (digits = '') => Number(digits).toString(16).padStart(2, '0')
   return ['nvidiaBusId', 'amdgpuBusId', 'intelBusId'].flatMap(name =>
     view.at(`hardware.nvidia.prime.${name}`).flatMap(entry => {
-      const found = /"PCI:(\d+)(?:@0)?:(\d+):\d+"/.exec(spellingOf(entry))
+      const found = /"PCI:(\d+)(?:@0)?:(\d+):\d+"/.exec(valueText(entry))
       return found ? [{ entry, slot: `${hex(found[1])}:${hex(found[2])}` }] : []
     })
   )
@@ -107,9 +107,9 @@ function mayBeBound({ entry }: PrimeCard, bindings: readonly Binding[]): boolean
 /** Settings with which NVIDIA's driver never releases a card that a guest takes after boot. */
 function holdsCard(view: View): Finding[] {
   const binds = contendersFor(view, 'virtualisation.vfio.bindAtBoot')
-  if (!binds.some(it => it.spelling === 'false')) return []
+  if (!binds.some(it => it.text === 'false')) return []
   const persistent = view
-    .says('hardware.nvidia.nvidiaPersistenced', true)
+    .definitionsWith('hardware.nvidia.nvidiaPersistenced', true)
     .map(it => findingAt(it, persistencedHoldsCard()))
   return [...drawsConsole(view), ...persistent]
 }
@@ -143,7 +143,7 @@ function drawsConsole(view: View): Finding[] {
   // It is unknown which of the two modprobe reads last.
   if (line && !isTrue(line.value)) return []
   return options
-    .filter(it => isTrue(it.spelling.replace(/^"(.*)"$/, '$1')))
+    .filter(it => isTrue(it.text.replace(/^"(.*)"$/, '$1')))
     .map(it => findingAt(it.entry, fbdevOption()))
 }
 

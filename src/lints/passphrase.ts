@@ -45,7 +45,7 @@ export function invisiblePrompts(
 /** Whether a prompt can also be answered over SSH in the initrd, or on a serial line. */
 export function hasOtherConsole(view: View): boolean {
   return (
-    view.says('boot.initrd.network.ssh.enable', true).length > 0 ||
+    view.definitionsWith('boot.initrd.network.ssh.enable', true).length > 0 ||
     kernelParams(view).some(it => /^console=(?:ttyS|ttyUSB|ttyAMA|hvc)\d/.test(it.param))
   )
 }
@@ -61,7 +61,7 @@ export function firmwareFramebufferOff(view: View): { at: Entry | EntryItem; nam
   const option = 'virtualisation.vfio.disableEFIfb'
   return [
     ...params.map(({ item, param }) => ({ at: item, name: param })),
-    ...view.says(option, true).map(at => ({ at, name: option }))
+    ...view.definitionsWith(option, true).map(at => ({ at, name: option }))
   ]
 }
 

@@ -3,7 +3,7 @@
 import { groupBy, uniqueBy } from '../collections.ts'
 import { formatPath } from '../nix/index.ts'
 import { itemsOfValue } from './values.ts'
-import { type Entry, plainStringOf, spellingOf, type View } from './view.ts'
+import { type Entry, plainStringOf, type View, valueText } from './view.ts'
 
 /** A passphrase that the initrd asks for. */
 export interface Prompt {
@@ -38,7 +38,7 @@ function luksDevices(view: View): Prompt[] {
     luksPrompt(view, name, options)
   )
   // A list, which old NixOS releases accepted, or a computed value.
-  const whole = view.at(LUKS).filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(spellingOf(it)))
+  const whole = view.at(LUKS).filter(it => !isEmptyValue(it) && !/\bkeyFile\b/.test(valueText(it)))
   return [...named, ...whole.map((): Prompt => ({ kind: 'LUKS', name: LUKS }))]
 }
 
@@ -89,7 +89,7 @@ function encryptedSwap(view: View): Prompt[] {
 function diskoDevices(view: View): Prompt[] {
   const all = view.below('disko.devices')
   return all
-    .filter(it => it.path.at(-1) === 'type' && spellingOf(it) === '"luks"')
+    .filter(it => it.path.at(-1) === 'type' && valueText(it) === '"luks"')
     .flatMap((type): Prompt[] => {
       const base = type.path.slice(0, -1)
       const below = all.filter(({ path }) => base.every((name, i) => path[i] === name))
@@ -130,7 +130,7 @@ const REQUEST = 'boot.zfs.requestEncryptionCredentials'
  */
 function zfsPools(view: View): Prompt[] {
   const requests = view.at(REQUEST)
-  if (requests.some(it => spellingOf(it) === 'false')) return []
+  if (requests.some(it => valueText(it) === 'false')) return []
   const named = view.items(REQUEST).flatMap(it => it.text ?? [])
   if (requests.length > 0 && requests.every(isEmptyValue)) return []
   const prompts = (names: readonly string[], condition?: Prompt['condition']) =>
@@ -150,8 +150,8 @@ function zfsPools(view: View): Prompt[] {
   // A pool or dataset in disko's layout may be created with encryption.
   const encryption = view.below('disko.devices').filter(it => it.path.at(-1) === 'encryption')
   const isCertain =
-    requests.some(it => spellingOf(it) === 'true') ||
-    encryption.some(it => spellingOf(it) !== '"off"')
+    requests.some(it => valueText(it) === 'true') ||
+    encryption.some(it => valueText(it) !== '"off"')
   const condition = isCertain ? undefined : 'encrypted'
   return pools.size > 0
     ? prompts([...pools], condition)
@@ -165,7 +165,7 @@ function bcachefs(view: View): Prompt[] {
 }
 
 function hasClevis(view: View, name: string): boolean {
-  const isOn = view.says('boot.initrd.clevis.enable', true).length > 0
+  const isOn = view.definitionsWith('boot.initrd.clevis.enable', true).length > 0
   const path = ['boot', 'initrd', 'clevis', 'devices', name]
   const device = formatPath(path)
   return isOn && view.at(device).length + view.below(device).length > 0
@@ -184,15 +184,15 @@ function optionsBelow(entries: readonly Entry[], position: number): Options {
 }
 
 function optionHas(options: Options, name: string, value: string): boolean {
-  return options.get(name)?.some(it => spellingOf(it) === value) === true
+  return options.get(name)?.some(it => valueText(it) === value) === true
 }
 
 function isOptionSet(options: Options, name: string): boolean {
-  return options.get(name)?.some(it => spellingOf(it) !== 'null') === true
+  return options.get(name)?.some(it => valueText(it) !== 'null') === true
 }
 
 function isEmptyValue(entry: Entry): boolean {
-  return /^(?:\[\s*\]|\{\s*\})$/.test(spellingOf(entry))
+  return /^(?:\[\s*\]|\{\s*\})$/.test(valueText(entry))
 }
 
 function stringItems(entries: readonly Entry[] = []): string[] {

@@ -49,7 +49,7 @@ function store({ path }: LintFile, { text, start }: Text): Finding[] {
 /** Disks of guests that QEMU may not reach because it does not run as root. */
 export function lintImages(view: View): Finding[] {
   const options = ['qemu.runAsRoot', 'qemuRunAsRoot'].map(it => `virtualisation.libvirtd.${it}`)
-  if (options.every(it => view.says(it, false).length === 0)) return []
+  if (options.every(it => view.definitionsWith(it, false).length === 0)) return []
   return view.files.flatMap(file =>
     imagesIn(file).map(range => findingAt({ path: file.path, range }, diskInHome()))
   )

@@ -18,7 +18,7 @@ export interface Facts {
   /** The release of NixOS that is built next, such as `25.11`; if absent, the newest is assumed. */
   release?: string
   /** Whether vfio-patch's modules are imported. */
-  ours: boolean
+  importsModules: boolean
   /** Whether the system may have modules that were not read: those of a flake, or of computed imports. */
   isPartial?: boolean
 }
@@ -70,7 +70,7 @@ export interface View {
   /** The string literals in the definitions of a string option. */
   texts(option: string): readonly EntryText[]
   /** The definitions that set an option to true, or to false. */
-  says(option: string, value: boolean): readonly Entry[]
+  definitionsWith(option: string, value: boolean): readonly Entry[]
 }
 
 /** One view for the system itself and one for each specialisation that the files define. */
@@ -143,8 +143,8 @@ function viewOf(
   const at = (option: string) => byOption.get(option) ?? []
   const below = (option: string) =>
     [...byOption].filter(([key]) => key.startsWith(`${option}.`)).flatMap(([, found]) => found)
-  const says = (option: string, value: boolean) =>
-    at(option).filter(it => spellingOf(it) === String(value))
+  const definitionsWith = (option: string, value: boolean) =>
+    at(option).filter(it => valueText(it) === String(value))
   return {
     name,
     facts,
@@ -152,12 +152,12 @@ function viewOf(
     isWhole: at('system.stateVersion').length > 0 && below('fileSystems').length > 0,
     at,
     below,
-    says,
+    definitionsWith,
     items: option => [
       ...at(option).flatMap(entry => itemsOfValue(entry.value).map(it => ({ ...it, entry }))),
       // `boot.kernelModules.kvm = true` is what `boot.kernelModules = [ "kvm" ]` is.
       ...below(option)
-        .filter(it => spellingOf(it) === 'true')
+        .filter(it => valueText(it) === 'true')
         .map(it => ({ entry: it, node: it.value, text: it.path.at(-1), conditions: [] }))
     ],
     texts: option =>
@@ -166,13 +166,13 @@ function viewOf(
 }
 
 /** The source text of the value, without mkForce or mkDefault. */
-export function spellingOf({ value }: Entry): string {
+export function valueText({ value }: Entry): string {
   return value.text.replace(/^(?:lib\.)?mk(?:Force|Default)\s+/, '')
 }
 
 /** The content of a string without escapes and interpolations; undefined for other values. */
 export function plainStringOf(entry: Entry): string | undefined {
-  return /^"([^"\\$]*)"$/.exec(spellingOf(entry))?.[1]
+  return /^"([^"\\$]*)"$/.exec(valueText(entry))?.[1]
 }
 
 // Which of several definitions of an option can apply, by their priorities.
@@ -182,7 +182,7 @@ interface Contender {
   /** The definition that it is part of. */
   entry: Entry
   /** The source text of the value, without priorities and conditions. */
-  spelling: string
+  text: string
   /** Whether it applies under all conditions. */
   isCertain: boolean
 }
@@ -204,8 +204,8 @@ export function contendersFor(view: View, option: string): Contender[] {
   return all
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
-      const spelling = unparenthesised(value).text
-      return { entry, spelling, isCertain }
+      const { text } = unparenthesised(value)
+      return { entry, text, isCertain }
     })
 }
 
@@ -216,10 +216,10 @@ export function contendersFor(view: View, option: string): Contender[] {
 export function isOn(view: View, option: string, otherwise: boolean): boolean | undefined {
   const contenders = contendersFor(view, option)
   const isDecided = contenders.some(it => it.isCertain)
-  const spellings = new Set(contenders.map(it => it.spelling))
-  if (!isDecided) spellings.add(String(otherwise))
-  const [only] = spellings
-  if (spellings.size > 1 || (only !== 'true' && only !== 'false')) return undefined
+  const values = new Set(contenders.map(it => it.text))
+  if (!isDecided) values.add(String(otherwise))
+  const [only] = values
+  if (values.size > 1 || (only !== 'true' && only !== 'false')) return undefined
   return only === 'true'
 }
 
@@ -259,7 +259,7 @@ export function isSince({ facts }: View, release: string): boolean {
  * that is unknown, as all supported releases have Linux 6.12 or later.
  */
 export function hasKernel(view: View, version: string): boolean {
-  const chosen = view.at('boot.kernelPackages').map(spellingOf)
+  const chosen = view.at('boot.kernelPackages').map(valueText)
   const numbers = chosen.flatMap(it => {
     const found = /linux(?:Packages|_xanmod|_zen|kernel|_hardened)*_(\d+)_(\d+)/.exec(it)
     return found ? [`${found[1]}.${found[2]}`] : []

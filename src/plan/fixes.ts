@@ -143,7 +143,7 @@ export function findFaults(
 ): Faults {
   const files = all.map(({ path, doc }) => ({ path, doc }))
   const isPartial = unread.length > 0 || isInFlake(files[0]?.path ?? '/')
-  const facts = { ours: installed.length > 0, isPartial, ...defined({ release }) }
+  const facts = { importsModules: installed.length > 0, isPartial, ...defined({ release }) }
   return { files, findings: lint(files, facts), facts, unread }
 }
 

@@ -11,7 +11,7 @@ const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
 const GUEST = 'virtualisation.vfio = { enable = true; devices = [ "1002:67df" "1002:aaf0" ]; };'
 
 function found(files: Files, machine = 'amd-reset', tree: Tree = {}): Finding[] {
-  return darkPassphrases(filesOf(files), { ours: true }, machineWith(machine, tree))
+  return darkPassphrases(filesOf(files), { importsModules: true }, machineWith(machine, tree))
 }
 
 function module(...lines: string[]): string {

@@ -11,7 +11,7 @@ import { CASES } from './cases.ts'
 import { machineWith } from './support.ts'
 
 function fixed(text: string, machine: Machine) {
-  const facts = { ours: true }
+  const facts = { importsModules: true }
   const look = (files: readonly LintFile[]) => [
     ...lint(files, facts),
     ...(compareWithMachine(files, facts, machine)?.findings ?? [])

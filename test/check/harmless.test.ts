@@ -28,7 +28,7 @@ function configuration(it: Generated, picks: readonly number[]): string {
 
 /** The devices that a configuration gives away. */
 function passedBy(text: string, machine: Machine): Set<string> {
-  const [view] = viewsOf(filesOf(text), { ours: true })
+  const [view] = viewsOf(filesOf(text), { importsModules: true })
   const named = view ? deviceReferencesIn(view, machine, []) : []
   return new Set(named.flatMap(at => at.devices.map(device => device.address)))
 }

@@ -32,7 +32,7 @@ export function recordingWith(name: string, tree: Tree = {}): Recording {
 
 /** What comes of a configuration on a machine; throws where it gives nothing to guests. */
 export function held(files: Files, machine: Machine, facts: Partial<Facts> = {}): OnMachine {
-  const on = compareWithMachine(filesOf(files), { ours: true, ...facts }, machine)
+  const on = compareWithMachine(filesOf(files), { importsModules: true, ...facts }, machine)
   if (!on) throw new Error('nothing is given to guests')
   return on
 }

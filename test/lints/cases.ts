@@ -651,7 +651,7 @@ export const CASES: readonly LintCase[] = [
   {
     code: 'DECLARED_TWICE',
     number: 30,
-    facts: { ours: true },
+    facts: { importsModules: true },
     bad: {
       'configuration.nix': '{ imports = [ ./a.nix ./b.nix ]; }\n',
       'a.nix': '{ lib, ... }: { options.virtualisation.vfio.enable = lib.mkEnableOption "one"; }\n',

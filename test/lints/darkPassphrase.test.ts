@@ -11,7 +11,7 @@ const OFF = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'
 const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
 
 function viewOf(text: string) {
-  const [view] = viewsOf(filesOf(`{ lib, ... }:\n{\n${text}\n}\n`), { ours: false })
+  const [view] = viewsOf(filesOf(`{ lib, ... }:\n{\n${text}\n}\n`), { importsModules: false })
   if (!view) throw new Error('no view')
   return view
 }

@@ -85,7 +85,9 @@ const textOf = (options: readonly string[]) =>
   `{ virtualisation.vfio.enable = true; ${options.join(' ')} }`
 
 it.each(CASES)('check, %s: %s', (_, said, ...options) => {
-  const found = lintFiles(textOf(options), { ours: true }).map(it => `${it.code} (${it.level})`)
+  const found = lintFiles(textOf(options), { importsModules: true }).map(
+    it => `${it.code} (${it.level})`
+  )
   expect([...new Set(found.filter(it => it.startsWith('IDS_TWICE')))]).toEqual(
     said === 'nothing' ? [] : ['IDS_TWICE (problem)']
   )
@@ -98,9 +100,9 @@ it('check, in a boot entry that switches on what the others have off', () => {
     virtualisation.vfio.devices = [ "10de:1b80" ];
     specialisation.vfio.configuration.virtualisation.vfio.enable = lib.mkForce true;
   }`
-  expect(lintFiles(text, { ours: true }).map(it => it.code)).toEqual(['IDS_TWICE'])
+  expect(lintFiles(text, { importsModules: true }).map(it => it.code)).toEqual(['IDS_TWICE'])
   const off = text.replace('mkForce true', 'mkForce false')
-  expect(lintFiles(off, { ours: true }).map(it => it.code)).toEqual([])
+  expect(lintFiles(off, { importsModules: true }).map(it => it.code)).toEqual([])
 })
 
 describeWithOracle('the module', oracle => {

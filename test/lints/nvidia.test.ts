@@ -4,7 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { inShort, lintFiles } from './support.ts'
 
 const found = (text: string, release?: string) =>
-  inShort(text, lintFiles(text, { ours: true, ...(release === undefined ? {} : { release }) }))
+  inShort(
+    text,
+    lintFiles(text, { importsModules: true, ...(release === undefined ? {} : { release }) })
+  )
 
 const PRIME = `hardware.nvidia.prime = {
     offload.enable = true; nvidiaBusId = "PCI:1:0:0"; intelBusId = "PCI:0:2:0";

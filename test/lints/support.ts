@@ -6,7 +6,7 @@ import { parseDocument } from '../../src/nix/index.ts'
 export type Files = string | Record<string, string>
 
 export function lintFiles(files: Files, facts: Partial<Facts> = {}): Finding[] {
-  return lint(filesOf(files), { ours: false, ...facts })
+  return lint(filesOf(files), { importsModules: false, ...facts })
 }
 
 export function filesOf(files: Files): LintFile[] {

@@ -14,9 +14,9 @@ import { nix } from '../nix/support.ts'
 import { runs } from '../properties/support/choices.ts'
 import { inputFor, installed } from './support/input.ts'
 
-function fixed(given: Files, isOurs = false) {
+function fixed(given: Files, importsModules = false) {
   const files = filesOf(given)
-  const facts = { ours: isOurs }
+  const facts = { importsModules }
   const fixes = planFaultFixes({ files, findings: lint(files, facts) }, it => lint(it, facts))
   if (!fixes.ok) throw new Error(fixes.error.message)
   const { plan, fixed: done, remaining } = fixes.value

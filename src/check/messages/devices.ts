@@ -1,9 +1,9 @@
 // Findings about devices of the machine that a configuration gives to guests.
 
 import type { FindingText } from '../../lints/finding.ts'
-import { briefDevice, describeUses, list, showsWord } from '../../machine/messages.ts'
 import type { Gate } from '../../machine/gates.ts'
 import { idOf, type PciDevice } from '../../machine/machine.ts'
+import { briefDevice, describeUses, list, showsWord } from '../../machine/messages.ts'
 
 type Devices = readonly PciDevice[]
 

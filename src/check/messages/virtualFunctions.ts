@@ -1,8 +1,8 @@
 // Findings about virtual functions (SR-IOV).
 
 import type { FindingText } from '../../lints/finding.ts'
-import { briefDevice, list } from '../../machine/messages.ts'
 import type { PciDevice } from '../../machine/machine.ts'
+import { briefDevice, list } from '../../machine/messages.ts'
 
 type Devices = readonly PciDevice[]
 

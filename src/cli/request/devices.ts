@@ -178,10 +178,10 @@ export function givenElsewhere(
 ): GivenElsewhere {
   const own = asked.flatMap(it => cardWith(machine, it)?.functions ?? [])
   const except = new Set([...asked, ...own.map(it => it.address)])
-  const views = viewsOf(files, { ours: true })
+  const views = viewsOf(files, { importsModules: true })
   const view = views.find(it => it.name === specialisation) ?? views[0]
   // If they are not bound at boot, the host has them until a guest starts.
-  const isLater = view?.says('virtualisation.vfio.bindAtBoot', false).length !== 0
+  const isLater = view?.definitionsWith('virtualisation.vfio.bindAtBoot', false).length !== 0
   const named = view && !isLater ? deviceReferencesIn(view, machine, machine.kernelParams) : []
   const others = named
     .map(({ path, range, devices }) => ({

@@ -1,8 +1,13 @@
 import { defined } from '../../collections.ts'
-import { type Binding, differ, idBindings, isUnconditional } from '../../lints/bindings.ts'
+import {
+  type Binding,
+  haveDifferentIDs,
+  idBindings,
+  isUnconditional
+} from '../../lints/bindings.ts'
 import { type Fix, type LintCode, lint, planFixes } from '../../lints/index.ts'
 import { listIn } from '../../lints/libvirt.ts'
-import { type EntryText, spellingOf, type View, viewsOf } from '../../lints/view.ts'
+import { type EntryText, type View, valueText, viewsOf } from '../../lints/view.ts'
 import { nixError } from '../../nix/errors.ts'
 import { expr, type NixDocument, type NixError, type Plan, type Range } from '../../nix/index.ts'
 import { moveOffset } from '../../nix/text/edits.ts'
@@ -97,7 +102,7 @@ function placedIn(
   [, specialisation = '']: readonly string[]
 ): Placed[] {
   const files = [{ path: '', doc }]
-  const facts = { ours: true, ...defined({ release }) }
+  const facts = { importsModules: true, ...defined({ release }) }
   const found = lint(files, facts).flatMap(({ code, message, fix, range }): Placed[] => {
     if (fix === undefined || !REPLACED.includes(code)) return []
     const isEfifb = code === 'EFIFB_OFF'
@@ -113,12 +118,12 @@ function placedIn(
 
 /** IDs in kernel parameters and module options: vfio-patch's modules write a parameter, and only one counts. */
 function movedIDs(view: View): Placed[] {
-  return idBindings(view).flatMap(({ at, range, lists, isOurs }): Placed[] => {
+  return idBindings(view).flatMap(({ at, range, lists, isDeviceOption }): Placed[] => {
     const ids = lists.flatMap(it => it.text.split(',')).map(parseDevice)
     const devices = ids.flatMap(it => (it.ok ? [it.value] : []))
     const line = at.entry.file.doc.text.slice(range.start, range.end)
     const isRead = devices.length > 0 && devices.length === ids.length && WHOLE_IDS.test(line)
-    if (isOurs || !isRead || !isUnconditional(at)) return []
+    if (isDeviceOption || !isRead || !isUnconditional(at)) return []
     const path = at.entry.fullPath
     return [
       {
@@ -182,7 +187,7 @@ function withoutLines(view: View, at: EntryText, from: number, to: number): Fix 
     return [{ op: 'remove', path, items: removed.map(it => it.slice(indent)) }]
   }
   const source = node.text
-  const isWhole = spellingOf(entry) === source && entry.file.doc.getIn(path).length === 1
+  const isWhole = valueText(entry) === source && entry.file.doc.getIn(path).length === 1
   if (!isWhole) return undefined
   const cut = (offset: number) => start - node.start + offset
   const end = text.indexOf('\n', to)
@@ -244,20 +249,20 @@ export function conflictAfter(before: NixDocument, { edits, inverse }: Plan): Ni
 }
 
 function conflictsIn(doc: NixDocument): Conflict[] {
-  const views = viewsOf([{ path: '', doc }], { ours: true })
+  const views = viewsOf([{ path: '', doc }], { importsModules: true })
   return views.flatMap(view => [...idsIn(view), ...keysIn(view)])
 }
 
 /** The settings with other IDs than vfio-patch's options. */
 function idsIn(view: View): Conflict[] {
   const bindings = idBindings(view)
-  const vfio = bindings.find(it => it.isOurs)
+  const vfio = bindings.find(it => it.isDeviceOption)
   const isBound =
-    view.says('virtualisation.vfio.enable', true).length > 0 &&
-    view.says('virtualisation.vfio.bindAtBoot', false).length === 0
+    view.definitionsWith('virtualisation.vfio.enable', true).length > 0 &&
+    view.definitionsWith('virtualisation.vfio.bindAtBoot', false).length === 0
   if (!vfio || !isBound) return []
   const isOther = (it: Binding) =>
-    !it.isOurs && isUnconditional(it.at) && differ(it, vfio, bindings)
+    !it.isDeviceOption && isUnconditional(it.at) && haveDifferentIDs(it, vfio, bindings)
   return bindings.filter(isOther).map(({ range }) => ({ ...otherIDs(), range }))
 }
 
@@ -267,12 +272,12 @@ const KEYS = [
     key: 'cgroup_device_acl',
     isWritten: (view: View) =>
       view.items('virtualisation.libvirtd.deviceACL').length > 0 ||
-      view.says('virtualisation.kvmfr.enable', true).length > 0
+      view.definitionsWith('virtualisation.kvmfr.enable', true).length > 0
   },
   {
     key: 'clear_emulation_capabilities',
     isWritten: (view: View) =>
-      view.says('virtualisation.libvirtd.clearEmulationCapabilities', false).length > 0
+      view.definitionsWith('virtualisation.libvirtd.clearEmulationCapabilities', false).length > 0
   }
 ] as const
 

@@ -8,8 +8,8 @@ import {
   type Entry,
   type EntryItem,
   plainStringOf,
-  spellingOf,
   type View,
+  valueText,
   viewsOf
 } from '../../lints/view.ts'
 import type { AttrPath } from '../../nix/index.ts'
@@ -106,7 +106,7 @@ export function legacyValues(
 
 /** The values that are set in any boot entry, each definition once. */
 function valuesIn(files: readonly ConfigurationFile[]) {
-  const views = viewsOf(files, { ours: true })
+  const views = viewsOf(files, { importsModules: true })
   const once = <T extends Entry | EntryItem>(find: (view: View) => readonly T[]): T[] =>
     uniqueBy(views.flatMap(find), it => {
       const { path, range } = findingPlace(it)
@@ -116,7 +116,7 @@ function valuesIn(files: readonly ConfigurationFile[]) {
     at: (option: string) => once(it => it.at(option)),
     below: (option: string) => once(it => it.below(option)),
     items: (option: string) => once(it => it.items(option)),
-    says: (option: string, value: boolean) => once(it => it.says(option, value))
+    says: (option: string, value: boolean) => once(it => it.definitionsWith(option, value))
   }
 }
 
@@ -177,7 +177,7 @@ function pageSizes(
 ): Pick<LegacyValues, 'changes' | 'obstacles'> {
   const changes: OptionChange[] = []
   const obstacles: Obstacle[] = []
-  const hasNumber = (it: Entry) => /^[1-9][0-9]*$/.test(spellingOf(it))
+  const hasNumber = (it: Entry) => /^[1-9][0-9]*$/.test(valueText(it))
   const options = ['defaultPageSize', 'pageSize'].map(it => `virtualisation.hugepages.${it}`)
   for (const it of options.flatMap(at)) {
     const size = plainStringOf(it)
