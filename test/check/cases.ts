@@ -1,4 +1,4 @@
-// For each fault that shows on a machine a configuration that has it, and one that is right there.
+// For each code that needs a machine a configuration with the finding, and one without.
 
 import type { LintCode } from '../../src/lints/index.ts'
 import { nix } from '../nix/support.ts'
@@ -8,18 +8,18 @@ import { VIRTUAL_CASES } from './virtualCases.ts'
 
 export interface MachineCase {
   code: LintCode
-  /** Its number in the list of what goes wrong; absent where it is none of these. */
+  /** Its number in docs/lints.md, if it has one. */
   number?: number
   title: string
   machine: string
-  /** What is otherwise on that machine. */
+  /** Files that differ on that machine. */
   tree?: Tree
   bad: string
-  /** What is found, in short. */
+  /** The findings, as `inShort` prints them. */
   found: string[]
-  /** The file after its fixes; absent where no edit mends it for sure. */
+  /** The file after its fixes; absent if no edit is certain to fix it. */
   fixed?: string
-  /** What real Nix makes of it then, with our modules. */
+  /** How Nix evaluates that file with the shipped modules. */
   gives?: Partial<State>
   good: string
 }
@@ -53,7 +53,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'MISSING_FUNCTION',
     number: 3,
-    title: 'by our option, bound by an earlier start',
+    title: 'by option, bound since an earlier boot',
     machine: 'already-bound',
     bad: nix`
       {
@@ -80,7 +80,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'MISSING_FUNCTION',
     number: 3,
-    title: 'of which one has an ID that the host needs',
+    title: 'with an ID that the host needs',
     machine: 'shared-audio-id',
     bad: nix`
       {
@@ -132,7 +132,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'SHARED_ID',
     number: 4,
-    title: 'two cards of a kind',
+    title: 'two identical cards',
     machine: 'two-identical',
     bad: nix`
       {
@@ -167,7 +167,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'SHARED_ID',
     number: 4,
-    title: 'sound of two cards of one maker, by parameter',
+    title: 'audio of two cards by one vendor, by parameter',
     machine: 'shared-audio-id',
     bad: nix`
       { boot.kernelParams = [ "vfio-pci.ids=1002:73bf,1002:ab28,1002:73a6,1002:73a4" ]; }
@@ -190,7 +190,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
-    title: 'as nothing turns it on',
+    title: 'not turned on',
     machine: 'iommu-off',
     bad: nix`
       { boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:2504,10de:228e" ]; }
@@ -207,7 +207,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
-    title: 'after the next boot, as a parameter turns it off',
+    title: 'after the next boot, turned off by a parameter',
     machine: 'x570-two-makers',
     bad: nix`
       { boot.kernelParams = [ "amd_iommu=fullflush,off" "vfio-pci.ids=10de:1b80,10de:10f0" ]; }
@@ -222,7 +222,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'IOMMU_OFF',
     number: 14,
-    title: 'as that of the other maker is meant',
+    title: 'because the option has the other vendor',
     machine: 'iommu-off',
     bad: nix`
       {
@@ -256,7 +256,7 @@ export const CASES: readonly MachineCase[] = [
       { boot.kernelParams = [ "vfio-pci.ids=1002:67df,1002:aaf0" ]; }
     `,
     found: ['SHARED_GROUP: 1002:67df', 'NO_RESET (note): 1002:67df'],
-    // The other card is in a group of its own; a kernel that splits groups up is a way as well.
+    // A kernel that splits groups separates the card from the host's devices.
     good: nix`
       {
         virtualisation.vfio = {
@@ -270,7 +270,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'LOCKS_OUT',
     number: 15,
-    title: 'of disk and network, as a whole group is given away',
+    title: 'of disk and network with a whole group',
     machine: 'dirty-group',
     bad: nix`
       {
@@ -311,7 +311,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'ACS_NOT_ACTIVE',
     number: 18,
-    title: 'seen in the log of the kernel',
+    title: 'according to the kernel log',
     machine: 'dirty-group',
     tree: {
       ...systems(
@@ -332,7 +332,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'HUGEPAGES_TOO_MANY',
     number: 20,
-    title: 'more than there is memory for',
+    title: 'more than the memory',
     machine: 'x570-two-makers',
     bad: nix`
       {
@@ -351,7 +351,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'HUGEPAGES_TOO_MANY',
     number: 20,
-    title: 'of which only some could be reserved',
+    title: 'partly reserved',
     machine: 'x570-two-makers',
     tree: {
       ...systems('hugepagesz=2M hugepages=8192', 'hugepagesz=2M hugepages=8192'),
@@ -379,7 +379,7 @@ export const CASES: readonly MachineCase[] = [
     tree: systems('quiet', `quiet ${bound}`),
     bad: both,
     found: ['NEEDS_REBOOT (note): 10de:1b80'],
-    // What is not built yet has other things before it.
+    // A configuration that is not built needs a build first.
     good: nix`
       { boot.kernelParams = [ "vfio-pci.ids=10DE:1b80,10de:10f0" "kvm.ignore_msrs=1" ]; }
     `.replace('10DE:1b80,10de:10f0', '10de:1b80,10de:10f0,1022:149c')
@@ -387,7 +387,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'MOVED_DEVICE',
     number: 27,
-    title: 'by our option',
+    title: 'by option',
     machine: 'x570-two-makers',
     bad: nix`
       {
@@ -431,7 +431,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'NO_RESET',
     number: 29,
-    title: 'of a family that is known for it',
+    title: 'of a family with reset problems',
     machine: 'amd-reset',
     bad: nix`
       {
@@ -454,7 +454,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'NO_RESET',
     number: 29,
-    title: 'as there is no way to',
+    title: 'without a reset method',
     machine: 'x570-two-makers',
     tree: { [`${card}/reset_method`]: '\n' },
     bad: both,
@@ -464,7 +464,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'DRIVER_WON',
     number: 2,
-    title: 'seen on the device',
+    title: 'according to the device',
     machine: 'x570-two-makers',
     tree: systems(bound, bound),
     bad: both,
@@ -476,7 +476,7 @@ export const CASES: readonly MachineCase[] = [
   {
     code: 'BOOT_FRAMEBUFFER',
     number: 10,
-    title: 'seen in the memory of the card',
+    title: 'according to /proc/iomem',
     machine: 'x570-two-makers',
     tree: {
       '/proc/iomem': [

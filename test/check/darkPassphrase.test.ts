@@ -1,4 +1,4 @@
-// Which passphrase prompts nobody can see, on the machine that a configuration is for.
+// Invisible passphrase prompts on the machine that a configuration is for.
 
 import { describe, expect, it } from 'vitest'
 import { darkPassphrases } from '../../src/check/darkPassphrase.ts'
@@ -7,7 +7,7 @@ import { type Files, filesOf, inShort } from '../lints/support.ts'
 import { machineWith, type Tree } from './support.ts'
 
 const LUKS = 'boot.initrd.luks.devices.root.device = "/dev/sda2";'
-/** The RX 580 of the machine amd-reset, which its firmware draws on; its other card is that of the i5. */
+/** The RX 580 of the machine amd-reset, on which its firmware draws; its other card is the i5's. */
 const GUEST = 'virtualisation.vfio = { enable = true; devices = [ "1002:67df" "1002:aaf0" ]; };'
 
 function found(files: Files, machine = 'amd-reset', tree: Tree = {}): Finding[] {
@@ -18,14 +18,14 @@ function module(...lines: string[]): string {
   return `{ lib, pkgs, ... }:\n{\n${lines.map(it => `  ${it}\n`).join('')}}\n`
 }
 
-/** What is found in a module of these lines, in short. */
+/** The findings in a module of these lines, in short. */
 function short(lines: readonly string[], machine = 'amd-reset', tree: Tree = {}): string[] {
   const text = module(...lines)
   return inShort(text, found(text, machine, tree))
 }
 
 describe("vfio-pci removes the firmware's framebuffer", () => {
-  it('tells by what, for which card, and the line that helps', () => {
+  it('is reported with the cause, the card and the line that fixes it', () => {
     const text = module(GUEST, LUKS)
     const [finding, ...more] = found(text)
     expect(more).toEqual([])
@@ -46,9 +46,9 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
   const id = '"vfio-pci.ids=1002:67df,1002:aaf0"'
   const early = 'boot.initrd.kernelModules = [ "vfio_pci" ];'
   it.each<[what: string, lines: string[], at: string]>([
-    ['by our option', [GUEST], '1002:67df'],
+    ['by option', [GUEST], '1002:67df'],
     [
-      'by our option for addresses',
+      'by option, with addresses',
       ['virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'],
       '"0000:01:00.0"'
     ],
@@ -59,12 +59,12 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       '1002:67df'
     ],
     [
-      'with the driver of the card of the guest',
+      "with the driver of the guest's card",
       [GUEST, 'boot.initrd.kernelModules = [ "amdgpu" "radeon" ];'],
       '1002:67df'
     ],
     [
-      'by a script of an old guide',
+      'by a script from an old guide',
       [
         'boot.initrd.kernelModules = [ "vfio_pci" ];',
         "boot.initrd.preDeviceCommands = ''\n  for it in 0000:01:00.0 0000:01:00.1; do\n    echo vfio-pci > /sys/bus/pci/devices/$it/driver_override\n  done\n'';"
@@ -72,20 +72,16 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       '0000:01:00.0'
     ],
     [
-      'by a service of the initrd',
+      'by a service in the initrd',
       [
         'boot.initrd.availableKernelModules = [ "vfio_pci" ];',
         'boot.initrd.systemd.services.vfio.script = "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override; modprobe -i vfio-pci";'
       ],
       '0000:01:00.0'
     ],
+    ['with the other Intel driver', [GUEST, 'boot.initrd.kernelModules = [ "xe" ];'], '1002:67df'],
     [
-      'with the other driver of Intel',
-      [GUEST, 'boot.initrd.kernelModules = [ "xe" ];'],
-      '1002:67df'
-    ],
-    [
-      'with a driver that is kept from loading',
+      'with a blacklisted driver',
       [
         GUEST,
         'boot.initrd.kernelModules = [ "i915" ];',
@@ -102,11 +98,11 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     ['a key file', [GUEST, 'boot.initrd.luks.devices.root.keyFile = "/key";']],
     ["the driver of the host's card", [GUEST, LUKS, 'boot.initrd.kernelModules = [ "i915" ];']],
     [
-      'that driver where udev loads it',
+      'that driver as an available module',
       [GUEST, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];']
     ],
     [
-      'the other driver of Intel, where a parameter gives it the card',
+      'the other Intel driver, if a parameter selects it',
       [
         GUEST,
         LUKS,
@@ -114,16 +110,19 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
         'boot.kernelParams = [ "i915.force_probe=!4680" "xe.force_probe=4680" ];'
       ]
     ],
-    ['a driver that is part of the kernel', [GUEST, LUKS], 'amd-reset', withoutModule()],
+    ['a driver that is built into the kernel', [GUEST, LUKS], 'amd-reset', withoutModule()],
     [
       'vfio-pci after the initrd',
       [`boot.kernelParams = [ ${id} ];`, 'boot.kernelModules = [ "vfio_pci" ];', LUKS]
     ],
-    ['devices that a guest takes later', [GUEST.replace('};', 'bindAtBoot = false; };'), LUKS]],
+    [
+      'devices that are bound when a guest starts',
+      [GUEST.replace('};', 'bindAtBoot = false; };'), LUKS]
+    ],
     ['an old kernel', [GUEST, LUKS, 'boot.kernelPackages = pkgs.linuxPackages_5_15;']],
     ['a report of nixos-facter', [GUEST, LUKS, 'hardware.facter.reportPath = ./facter.json;']],
     [
-      'a script that takes another device',
+      'a script for another device',
       [
         'boot.initrd.kernelModules = [ "vfio_pci" ];',
         'boot.initrd.preDeviceCommands = "echo vfio-pci > /sys/bus/pci/devices/0000:01:00.1/driver_override";',
@@ -131,11 +130,11 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
       ]
     ],
     [
-      'a card that the firmware does not draw on',
+      'a card without the framebuffer',
       ['virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };', LUKS],
       'x570-two-makers'
     ]
-  ])('not with %s', (_, lines, machine, tree) => {
+  ])('is not reported with %s', (_, lines, machine, tree) => {
     expect(short(lines, machine, tree)).toEqual([])
   })
 
@@ -143,7 +142,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     return { '/sys/bus/pci/devices/0000:00:02.0/driver/module': null }
   }
 
-  it('one of two cards of a kind: the driver of both serves the one that stays', () => {
+  it('one of two identical cards: recommends the driver of both', () => {
     const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
     const nvidia = 'services.xserver.videoDrivers = [ "nvidia" ];'
     const [dark] = found(module(guest, LUKS, nvidia), 'two-identical')
@@ -155,15 +154,15 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     const modules = (names: string) => `boot.initrd.kernelModules = [ ${names} ];`
     const lines = [guest, LUKS, nvidia]
     expect(short([...lines, modules('"nvidia_drm"')], 'two-identical')).toEqual([])
-    // It draws no console by itself.
+    // nvidia alone draws no console.
     expect(short([...lines, modules('"nvidia"')], 'two-identical')).toHaveLength(1)
-    // Without the driver in the system the build would fail.
+    // The build would fail if the system does not have the driver.
     const [unsure] = found(module(guest, LUKS), 'two-identical')
     expect(unsure?.fix).toBeUndefined()
     expect(unsure?.remedy).toBe('add boot.initrd.kernelModules = [ "nvidia_drm" ];')
   })
 
-  it('no card is left', () => {
+  it('no other card: recommends to unlock without a prompt', () => {
     const guest = 'virtualisation.vfio = { enable = true; devices = [ "10de:1b80" ]; };'
     const [dark] = found(
       module(`specialisation.vfio.configuration = { ${guest} };`, LUKS),
@@ -178,14 +177,14 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     expect(dark?.fix).toBeUndefined()
   })
 
-  it('a card that vfio-pci has already gets its driver by what its maker or the kernel says', () => {
+  it('a card that is bound to vfio-pci: recommends the driver by vendor and alias', () => {
     // The GTX 1080 goes to the host, and the card of AMD to the guest.
     const guest = 'virtualisation.vfio = { enable = true; devices = [ "1002:6985" ]; };'
     const [dark] = found(module(guest, LUKS), 'already-bound')
     expect(dark?.remedy).toBe('add boot.initrd.kernelModules = [ "nouveau" ];')
   })
 
-  it('a card whose driver is kept from drawing', () => {
+  it('nomodeset: recommends to remove it', () => {
     const params = 'boot.kernelParams = [ "nomodeset" ];'
     const [dark] = found(module(GUEST, LUKS, params, 'boot.initrd.kernelModules = [ "i915" ];'))
     expect(dark).toMatchObject({
@@ -217,7 +216,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     expect(dark?.remedy).toBe(`${remedy}, and add boot.initrd.kernelModules = [ "i915" ];`)
   })
 
-  it('the driver of NVIDIA draws no console without modesetting', () => {
+  it("NVIDIA's driver draws no console without modesetting", () => {
     const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
     const lines = [
       guest,
@@ -232,15 +231,15 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
   })
 
   it.each<[what: string, ...lines: string[]]>([
-    ['our options', `config = lib.mkIf config.my.vfio { ${GUEST} };`],
+    ['options', `config = lib.mkIf config.my.vfio { ${GUEST} };`],
     [
       'a parameter',
       'boot.initrd.kernelModules = [ "vfio_pci" ];',
       'boot.kernelParams = lib.optionals config.my.vfio [ "vfio-pci.ids=1002:67df" ];'
     ]
-  ])('a note where it depends on a condition: %s', (_, ...lines) => {
+  ])('is a note under a condition: %s', (_, ...lines) => {
     const text = `{ config, lib, ... }:\n{\n${[LUKS, ...lines].join('\n')}\n}\n`
-    // What stands beside config is no option.
+    // Next to config there can be no options.
     const all = text.replace(LUKS, lines[0]?.startsWith('config') ? '' : LUKS)
     const files = all === text ? text : { 'configuration.nix': all, 'luks.nix': module(LUKS) }
     expect(found(files)).toMatchObject([
@@ -248,7 +247,7 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     ])
   })
 
-  it('a machine that does not say which card the firmware draws on', () => {
+  it('is a note if it is unknown which card the firmware draws on', () => {
     const tree = {
       '/sys/bus/pci/devices/0000:01:00.0/boot_vga': null,
       '/sys/bus/pci/devices/0000:00:02.0/boot_vga': null
@@ -265,18 +264,18 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
     ['a pool that may be encrypted', 'fileSystems."/" = { device = "p/r"; fsType = "zfs"; };'],
     ['bcachefs', 'fileSystems."/" = { device = "/dev/sda2"; fsType = "bcachefs"; };'],
     ['a model of nixos-hardware', LUKS, 'imports = [ <nixos-hardware/dell/xps> ];']
-  ])('a note with %s', (_, ...lines) => {
+  ])('is a note with %s', (_, ...lines) => {
     expect(found(module(GUEST, ...lines)).map(it => it.level)).toEqual(['note'])
   })
 
-  it('a root on LUKS that only the machine shows', () => {
+  it('is a note for a root on LUKS that only the machine shows', () => {
     const guest = 'virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; };'
     const [dark] = found(module(guest), 'two-identical')
     expect(dark).toMatchObject({
       level: 'note',
       message: 'the passphrase prompt for nvme0n1p2 (LUKS, if it has a passphrase) is invisible'
     })
-    // A whole configuration says it itself.
+    // A whole configuration defines its LUKS devices.
     const whole = ['fileSystems."/".fsType = "ext4";', 'system.stateVersion = "26.05";']
     expect(short([guest, ...whole], 'two-identical')).toEqual([])
   })
@@ -285,17 +284,17 @@ describe("vfio-pci removes the firmware's framebuffer", () => {
 describe("the firmware's framebuffer is off", () => {
   const off = 'boot.kernelParams = [ "initcall_blacklist=sysfb_init" ];'
 
-  it('the card with the monitor counts, whichever goes to a guest', () => {
+  it('needs the driver of the card with the monitor, or of the one that stays', () => {
     expect(short([off, LUKS])).toEqual(['DARK_PASSPHRASE: "initcall_blacklist=sysfb_init"'])
     const load = (name: string) => `boot.initrd.kernelModules = [ "${name}" ];`
-    // Nothing is given away, so the monitor at the card of AMD shows the prompt.
+    // No card is given away, so the monitor at the AMD card shows the prompt.
     expect(short([off, LUKS, load('amdgpu')])).toEqual([])
     expect(short([off, LUKS, load('i915')])).toHaveLength(1)
     expect(short([off, LUKS, GUEST, load('i915')])).toEqual([])
     expect(short([off, LUKS, GUEST, load('amdgpu')])).toHaveLength(1)
   })
 
-  it('by our option, also where devices are lent', () => {
+  it('by option, even if a guest takes its devices later', () => {
     const lent = GUEST.replace('};', 'bindAtBoot = false; disableEFIfb = true; };')
     const text = module(lent, LUKS)
     expect(found(text)).toMatchObject([
@@ -312,7 +311,7 @@ describe('in boot entries', () => {
     `specialisation.vfio.configuration = { ${lines.join(' ')} };`
   const path = (...names: string[]) => [...names, 'boot', 'initrd', 'kernelModules']
 
-  it('the driver goes into the entry that gives the card away', () => {
+  it('adds the driver to the entry that gives the card away', () => {
     const [dark, ...more] = found(module(entry(GUEST), LUKS))
     expect(more).toEqual([])
     expect(dark?.fix).toEqual([
@@ -323,7 +322,7 @@ describe('in boot entries', () => {
     expect(short([entry(GUEST), LUKS, 'boot.initrd.kernelModules = [ "i915" ];'])).toEqual([])
   })
 
-  it('every entry is looked at, not only the one that runs', () => {
+  it('checks all entries, not only the running one', () => {
     const [usual, own] = [
       'virtualisation.vfio = { enable = true; devices = [ "8086:7ad0" ]; };',
       entry('virtualisation.vfio.devices = [ "1002:67df" ];')
@@ -331,14 +330,14 @@ describe('in boot entries', () => {
     expect(short([usual, own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
   })
 
-  it('an entry that is written as a function', () => {
+  it('checks an entry that is a function, without a fix', () => {
     const own = `specialisation.vfio.configuration = { pkgs, ... }: { ${GUEST} };`
     expect(short([own, LUKS])).toEqual(['DARK_PASSPHRASE: 1002:67df'])
     const [inside] = found(module(own, LUKS))
-    // The file has no option of that path; apply knows a way.
+    // The file has no option with that path; apply can add the modules.
     expect(inside?.fix).toBeUndefined()
     expect(inside?.initrdModules).toEqual(['i915'])
-    // What stands outside of it has its edit.
+    // A finding outside of it has a fix.
     const other = 'specialisation.other.configuration = { pkgs, ... }: { };'
     const [outside] = found(module(GUEST, other, LUKS))
     expect(outside?.fix).toEqual([{ op: 'add', path: path(), items: ['i915'] }])

@@ -1,4 +1,4 @@
-// What is found on a machine is found in its dump.
+// A dump of a machine gives the same findings as the machine.
 
 import { expect, it } from 'vitest'
 import { withoutIdentity } from '../../src/machine/dump/dump.ts'
@@ -6,19 +6,19 @@ import type { Machine } from '../../src/machine/machine.ts'
 import { readMachine } from '../../src/machine/read/machine.ts'
 import { type Recording, recordedSource, recordingSource } from '../../src/machine/source.ts'
 import { CASES } from './cases.ts'
-import { held, pathOf, recordingWith, system, systems, type Tree } from './support.ts'
+import { comparisonOf, pathOf, recordingWith, system, systems, type Tree } from './support.ts'
 
-/** The machine, and what a dump says of it. */
+/** A machine, and the same machine from its dump. */
 function both(name: string, tree: Tree = {}): [machine: Machine, dumped: Machine] {
-  const asked: Recording = new Map()
-  const machine = readMachine(recordingSource(recordedSource(recordingWith(name, tree)), asked))
-  return [machine, readMachine(recordedSource(withoutIdentity(asked).recording))]
+  const recording: Recording = new Map()
+  const machine = readMachine(recordingSource(recordedSource(recordingWith(name, tree)), recording))
+  return [machine, readMachine(recordedSource(withoutIdentity(recording).recording))]
 }
 
 it.each(CASES)('$code: $title', ({ machine: name, tree, bad, good }) => {
   const [machine, dumped] = both(name, tree)
-  expect(held(bad, dumped)).toEqual(held(bad, machine))
-  if (good.includes('vfio')) expect(held(good, dumped)).toEqual(held(good, machine))
+  expect(comparisonOf(bad, dumped)).toEqual(comparisonOf(bad, machine))
+  if (good.includes('vfio')) expect(comparisonOf(good, dumped)).toEqual(comparisonOf(good, machine))
 })
 
 const ids = 'iommu=pt vfio-pci.ids=10de:1b80,10de:10f0'
@@ -46,25 +46,25 @@ it.each<[string, Tree, string]>([
   ],
   ['that was not built', systems('quiet', 'quiet'), configuration],
   [
-    'beside one without devices',
+    'next to one without devices',
     systems('quiet', 'quiet', other),
     `${configuration.slice(0, -1)} specialisation.bob.configuration.x = 1; }`
   ]
-])('a boot entry with a name of its own %s', (title, tree, text) => {
+])('a named boot entry %s', (title, tree, text) => {
   const [machine, dumped] = both('x570-two-makers', tree)
-  const [there, here] = [held(text, machine), held(text, dumped)]
-  // Which of two placeholders it has, nobody can tell.
-  if (title.startsWith('beside')) expect(here.entry).toBe(there.entry)
-  else expect(here).toEqual(there)
+  const [live, fromDump] = [comparisonOf(text, machine), comparisonOf(text, dumped)]
+  // It is unknown which of two placeholders it has.
+  if (title.startsWith('next to')) expect(fromDump.entry).toBe(live.entry)
+  else expect(fromDump).toEqual(live)
 })
 
 it.each([
   ['root=fstab loglevel=4 iommu=pt', 'root=fstab loglevel=7 iommu=pt', 'after-reboot'],
   ['iommu=pt resume=/dev/mapper/alice', 'iommu=pt resume=/dev/mapper/alice', 'active']
-])('parameters that are left out: %s, then %s', (booted, next, verdict) => {
+])('parameters that a dump leaves out: %s, then %s', (booted, next, verdict) => {
   const tree = systems(booted, next)
   const text = '{ boot.kernelParams = [ "iommu=pt" "vfio-pci.ids=10de:1b80,10de:10f0" ]; }'
   const [machine, dumped] = both('x570-two-makers', tree)
-  expect(held(text, dumped)).toEqual(held(text, machine))
-  expect(held(text, dumped).things[0]).toMatchObject({ kind: 'system', verdict })
+  expect(comparisonOf(text, dumped)).toEqual(comparisonOf(text, machine))
+  expect(comparisonOf(text, dumped).things[0]).toMatchObject({ kind: 'system', verdict })
 })

@@ -1,4 +1,4 @@
-// What goes wrong on a machine, on the machines of test/machine/machines.
+// Findings on the machines of test/machine/machines.
 
 import { describe, expect, it } from 'vitest'
 import { MACHINE_CODES, planFixes } from '../../src/lints/index.ts'
@@ -6,22 +6,24 @@ import { filesOf, inShort } from '../lints/support.ts'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
 import { stateOf, vfioModules, withNixos } from '../oracle/machines.ts'
 import { CASES } from './cases.ts'
-import { held, machineWith } from './support.ts'
+import { comparisonOf, machineWith } from './support.ts'
 
 describe.each(CASES)('$code: $title', ({ code, machine: name, tree, bad, found, fixed, good }) => {
   const machine = machineWith(name, tree)
 
-  it('is found', () => {
-    expect(inShort(bad, held(bad, machine).findings)).toEqual(found)
+  it('is reported at its place', () => {
+    expect(inShort(bad, comparisonOf(bad, machine).findings)).toEqual(found)
   })
 
-  it('is not where all is well', () => {
-    const codes = good.includes('vfio') ? held(good, machine).findings.map(it => it.code) : []
+  it('is not reported in a correct configuration', () => {
+    const codes = good.includes('vfio')
+      ? comparisonOf(good, machine).findings.map(it => it.code)
+      : []
     expect(codes).not.toContain(code)
   })
 
-  it(fixed === undefined ? 'has no fix' : 'is gone after its fix', () => {
-    const fixes = held(bad, machine).findings.flatMap(it => (it.fix ? [it.fix] : []))
+  it(fixed === undefined ? 'has no fix' : 'is fixed by its edit', () => {
+    const fixes = comparisonOf(bad, machine).findings.flatMap(it => (it.fix ? [it.fix] : []))
     if (fixed === undefined) return expect(fixes).toEqual([])
     const [file] = filesOf(bad)
     if (!file) throw new Error('no file')
@@ -29,11 +31,11 @@ describe.each(CASES)('$code: $title', ({ code, machine: name, tree, bad, found, 
     if (!planned.ok) throw new Error(planned.error.message)
     expect(planned.value.plan.text).toBe(fixed)
     expect(planned.value.refused).toEqual([])
-    expect(inShort(fixed, held(fixed, machine).findings)).toEqual([])
+    expect(inShort(fixed, comparisonOf(fixed, machine).findings)).toEqual([])
   })
 })
 
-it('every fault has a case', () => {
+it('every code has a case', () => {
   expect(new Set(CASES.map(it => it.code))).toEqual(new Set(MACHINE_CODES))
 })
 

@@ -1,4 +1,4 @@
-// check --fix on a machine: what text and machine show is mended in one run, and a second one has nothing to do.
+// check --fix on a machine: one run makes all fixes from the text and the machine.
 
 import { expect, it } from 'vitest'
 import { compareWithMachine } from '../../src/check/onMachine.ts'
@@ -31,7 +31,7 @@ it.each(CASES)('$code: $title', ({ machine: name, tree, bad, fixed: expected }) 
   expect(fixed(first.text, machine)).toMatchObject({ text: first.text, fixed: [] })
 })
 
-it('a parameter in one string with others is seen by the machine once it stands alone', () => {
+it('fixes a parameter that shares a string with others in the same run', () => {
   const machine = machineWith('x570-two-makers')
   const text = (params: string) =>
     `{\n  networking.hostName = "pc";\n  boot.kernelParams = [ ${params} ];\n}\n`

@@ -1,4 +1,4 @@
-// Files that a flake needs and git does not know, so that Nix does not see them.
+// Files of a flake that git does not track, so Nix does not see them.
 
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -28,7 +28,7 @@ function add(place: Repository, files: Record<string, string>): void {
   }
 }
 
-/** What is found, each with the path in the file and what git does not know. */
+/** The findings, each with the path literal in the file, the message and the remedy. */
 function found(place: Repository, name = 'configuration.nix'): string[] {
   const sources = openFiles('/')
   const module = sources.module(join(place.nixos, name))
@@ -40,7 +40,7 @@ function found(place: Repository, name = 'configuration.nix'): string[] {
   })
 }
 
-test('what is new stands at the path that leads there', () => {
+test('reports untracked files at the path literal that leads there', () => {
   const place = makeRepository({ ...FLAKE, ...KNOWN })
   add(place, {
     'vfio/default.nix': '{ imports = [ ./binding.nix ]; }\n',
@@ -54,7 +54,7 @@ test('what is new stands at the path that leads there', () => {
   ])
 })
 
-test('of modules of ours, which are not looked at themselves, it stands at the import', () => {
+test('reports untracked shipped modules at their import', () => {
   const place = makeRepository({ ...FLAKE, ...KNOWN, 'files/hook.sh': '' })
   for (const [name, text] of Object.entries(installedModules())) {
     add(place, { [`vfio/${name}`]: text })
@@ -65,20 +65,20 @@ test('of modules of ours, which are not looked at themselves, it stands at the i
   ])
 })
 
-test('what is only registered is seen', () => {
+test('reports nothing after git add -N', () => {
   const place = makeRepository({ ...FLAKE, ...KNOWN })
   add(place, { 'vfio/default.nix': '{ }\n', 'files/hook.sh': '' })
   place.git('add', '-N', '.')
   expect(found(place)).toEqual([])
 })
 
-test('without a flake Nix sees all files', () => {
+test('reports nothing without a flake, as Nix sees all files', () => {
   const place = makeRepository(KNOWN)
   add(place, { 'vfio/default.nix': '{ }\n', 'files/hook.sh': '' })
   expect(found(place)).toEqual([])
 })
 
-test('what lies elsewhere, and what is a folder of files, is none of it', () => {
+test('ignores other work trees, and folders that are not modules', () => {
   const place = makeRepository({
     ...FLAKE,
     'configuration.nix':

@@ -1,4 +1,4 @@
-// On machines that nobody has: the fixes end, and none locks out a person who was not before.
+// On generated machines: repeated fixes come to an end, and none locks the user out in a new way.
 
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
@@ -10,9 +10,9 @@ import type { Machine } from '../../src/machine/machine.ts'
 import { filesOf } from '../lints/support.ts'
 import { type Generated, generated } from '../machine/support/generated.ts'
 import { seed } from '../support/seed.ts'
-import { held } from './support.ts'
+import { comparisonOf } from './support.ts'
 
-/** A configuration that names some devices, each by ID, by address, or as something that was there once. */
+/** A configuration that names some devices, each by ID, by address, or by an old address. */
 function configuration(it: Generated, picks: readonly number[]): string {
   const named = picks.flatMap((pick, i) => {
     const address = it.endpoints[pick % Math.max(1, it.endpoints.length)]
@@ -26,42 +26,44 @@ function configuration(it: Generated, picks: readonly number[]): string {
   return `{ virtualisation.vfio = { enable = true; ${lists} }; }\n`
 }
 
-/** The devices that a configuration gives away. */
+/** The addresses of the devices that a configuration gives away. */
 function passedBy(text: string, machine: Machine): Set<string> {
   const [view] = viewsOf(filesOf(text), { importsModules: true })
   const named = view ? deviceReferencesIn(view, machine, []) : []
   return new Set(named.flatMap(at => at.devices.map(device => device.address)))
 }
 
-/** What the host loses by it, in words that name the kind. */
+/** The codes of what the host loses. */
 function lost(text: string, machine: Machine): string[] {
   const gates = closedGates(machine, passedBy(text, machine), { confirmed: [], bindsAtBoot: true })
   return [...new Set(gates.map(at => at.code))]
 }
 
-it('the fixes of generated configurations', () => {
+it('fixes of generated configurations come to an end and do no harm', () => {
   const picks = fc.array(fc.nat(20), { minLength: 1, maxLength: 5 })
-  let mended = 0
+  let fixCount = 0
   fc.assert(
     fc.property(generated, picks, (it, chosen) => {
       const before = configuration(it, chosen)
       let text = before
       for (let round = 0; round < 4; round++) {
         const [file] = filesOf(text)
-        const fixes = held(text, it.machine).findings.flatMap(at => (at.fix ? [at.fix] : []))
+        const fixes = comparisonOf(text, it.machine).findings.flatMap(at =>
+          at.fix ? [at.fix] : []
+        )
         if (!file || fixes.length === 0) break
         const planned = planFixes(file.doc, fixes)
         if (!planned.ok) throw new Error(planned.error.message)
-        mended += fixes.length
+        fixCount += fixes.length
         text = planned.value.plan.text
       }
-      expect(held(text, it.machine).findings.filter(at => at.fix !== undefined)).toEqual([])
+      expect(comparisonOf(text, it.machine).findings.filter(at => at.fix !== undefined)).toEqual([])
       const known = lost(before, it.machine)
-      // Where a card comes back, the one that stays away may be what is looked at.
+      // If one card is returned to the host, the monitor may be at another one.
       if (known.includes('ONLY_DISPLAY')) known.push('SHOWS_SCREEN')
       expect(lost(text, it.machine).filter(at => !known.includes(at))).toEqual([])
     }),
     { numRuns: 200, seed }
   )
-  expect(mended).toBeGreaterThan(100)
+  expect(fixCount).toBeGreaterThan(100)
 })

@@ -1,14 +1,14 @@
-// Whether the IOMMU is on now, and after the next boot: kernel parameters that are lists, and one that the
-// running system has and the configuration does not.
+// Whether the IOMMU is on now and after the next boot: kernel parameters that are lists, and a parameter that only
+// the running system has.
 
 import { describe, expect, it } from 'vitest'
 import { planFixes } from '../../src/lints/index.ts'
 import { filesOf, inShort } from '../lints/support.ts'
-import { held, machineWith, systems, type Tree } from './support.ts'
+import { comparisonOf, machineWith, systems, type Tree } from './support.ts'
 
 const RTX_2080 = 'vfio-pci.ids=10de:1e82,10de:10f8,10de:1ad8,10de:1ad9'
 
-/** A whole configuration that gives the card of split-groups away, with these parameters and options. */
+/** A whole configuration that gives away the card of the machine split-groups, with these parameters and options. */
 const whole = (params: readonly string[], more = '') => `{ config, pkgs, lib, ... }:
 {
   fileSystems."/" = { device = "/dev/disk/by-label/root"; fsType = "ext4"; };
@@ -19,7 +19,9 @@ const whole = (params: readonly string[], more = '') => `{ config, pkgs, lib, ..
 }
 `
 const iommuFaults = (text: string, machine: string, tree: Tree = {}, facts = {}) =>
-  held(text, machineWith(machine, tree), facts).findings.filter(it => it.code === 'IOMMU_OFF')
+  comparisonOf(text, machineWith(machine, tree), facts).findings.filter(
+    it => it.code === 'IOMMU_OFF'
+  )
 const messages = (text: string, machine: string, tree: Tree = {}, facts = {}) =>
   iommuFaults(text, machine, tree, facts).map(it => it.message)
 
@@ -28,7 +30,7 @@ const LOST = [
   'the IOMMU will be off after the next boot, as this configuration does not turn it on'
 ]
 
-describe('intel_iommu= is a list with commas', () => {
+describe('intel_iommu= is a comma-separated list', () => {
   it.each([
     'intel_iommu=on',
     'intel_iommu=on,sm_on',
@@ -37,9 +39,9 @@ describe('intel_iommu= is a list with commas', () => {
     'intel-iommu=on,igfx_off'
   ])('on: %s', param => {
     expect(messages(whole([param]), 'split-groups')).toEqual([])
-    // What the configuration says is not active there, and not for want of a parameter.
+    // The configuration has the parameter, but is not built.
     expect(messages(whole([param]), 'iommu-off')).toEqual([])
-    const state = held(whole([param]), machineWith('iommu-off')).things
+    const state = comparisonOf(whole([param]), machineWith('iommu-off')).things
     expect(state.find(it => it.kind === 'iommu')?.verdict).toBe('not-built')
   })
 
@@ -56,8 +58,8 @@ describe('intel_iommu= is a list with commas', () => {
     ['with an interpolation', 'boot.kernelParams = [ "intel_iommu=${"on"}" ];'],
     ['in a call', 'boot.kernelParams = lib.splitString " " "quiet intel_iommu=on";'],
     ['in the kernel', 'boot.kernelPatches = [ { extraConfig = "INTEL_IOMMU_DEFAULT_ON y"; } ];']
-  ])('perhaps on, %s', (_, more) => {
-    // The module is part of a whole configuration, and turns nothing on for certain.
+  ])('possibly on, %s', (_, more) => {
+    // The module is part of a whole configuration, and may turn the IOMMU on.
     const text = `{ lib, ... }: { boot.initrd.kernelModules = [ "vfio_pci" ];
       boot.extraModprobeConfig = "options vfio-pci ids=10de:2504"; ${more} }`
     expect(iommuFaults(text, 'iommu-off')).toMatchObject([
@@ -71,10 +73,10 @@ describe('intel_iommu= is a list with commas', () => {
     expect(iommuFaults(text, 'iommu-off')[0]?.fix).toBe(undefined)
   })
 
-  it('whichever way the machine was started with it', () => {
+  it('on in the running system, with other values', () => {
     const text = whole(['intel_iommu=on'])
     const tree = { '/proc/cmdline': 'quiet intel_iommu=sm_on,on\n' }
-    const [iommu] = held(text, machineWith('iommu-off', tree)).things.filter(
+    const [iommu] = comparisonOf(text, machineWith('iommu-off', tree)).things.filter(
       it => it.kind === 'iommu'
     )
     expect(iommu).toMatchObject({ verdict: 'not-active', because: 'the kernel created no groups' })
@@ -110,28 +112,28 @@ describe('a parameter turns the IOMMU off', () => {
     )
   })
 
-  it('that is off already is told by the parameter, too', () => {
+  it('is reported at the parameter if the IOMMU is off already', () => {
     expect(messages(whole(['intel_iommu=on', 'iommu=off']), 'iommu-off')).toEqual([
       'iommu=off turns the IOMMU off'
     ])
   })
 
-  it('not where it is for the processor of another maker, or a later one says otherwise', () => {
+  it('is not reported for another vendor, or if a later parameter overrides it', () => {
     expect(messages(whole(['intel_iommu=off']), 'x570-two-makers')).toEqual([])
     expect(messages(whole(['intel_iommu=on', 'amd_iommu=off']), 'split-groups')).toEqual([])
     expect(messages(whole(['intel_iommu=off', 'intel_iommu=on']), 'split-groups')).toEqual([])
     expect(messages(whole(['iommu=pt,force']), 'x570-two-makers')).toEqual([])
   })
 
-  it('not where that depends on a condition', () => {
+  it('is not reported under a condition', () => {
     const more = 'boot.kernelParams = lib.mkIf config.my.debug [ "iommu=off" ];'
     const text = `{ config, lib, ... }: { boot.initrd.kernelModules = [ "vfio_pci" ]; ${more} }`
     expect(messages(text, 'x570-two-makers')).toEqual([])
   })
 })
 
-describe('the running system has intel_iommu=on, and the configuration does not', () => {
-  it('is found, and mended', () => {
+describe('only the running system has intel_iommu=on', () => {
+  it('is reported and fixed', () => {
     const text = whole([])
     const [finding] = iommuFaults(text, 'split-groups')
     expect(finding).toMatchObject({
@@ -148,7 +150,7 @@ describe('the running system has intel_iommu=on, and the configuration does not'
     expect(messages(plan?.ok ? plan.value.plan.text : '', 'split-groups')).toEqual([])
   })
 
-  it('with our modules it is IOMMUType that decides', () => {
+  it('depends on IOMMUType with the shipped modules', () => {
     const text = (type: string) => `{
       fileSystems."/".device = "/dev/sda1"; system.stateVersion = "26.05";
       virtualisation.vfio = { enable = true; devices = [ "10de:1e82" ]; ${type} };
@@ -162,14 +164,14 @@ describe('the running system has intel_iommu=on, and the configuration does not'
     ])
   })
 
-  it('each boot entry is looked at by itself', () => {
+  it('is checked in each boot entry', () => {
     const entry = (value: string) =>
       `specialisation.guest.configuration.virtualisation.vfio = { enable = true; IOMMUType = ${value}; devices = [ "10de:1e82" ]; };`
     const text = (value: string) =>
       `{ lib, ... }: { fileSystems."/".device = "/dev/sda1"; system.stateVersion = "26.05"; ${entry(value)} }`
     expect(messages(text('null'), 'split-groups')).toEqual([])
     expect(messages(text('"amd"'), 'split-groups')).toEqual(LOST)
-    // The parameter of another entry is no parameter of this one.
+    // A parameter of another entry does not apply to this one.
     const other = 'specialisation.other.configuration.boot.kernelParams = [ "intel_iommu=on" ];'
     expect(messages(whole([], other), 'split-groups')).toEqual(LOST)
   })
@@ -177,44 +179,44 @@ describe('the running system has intel_iommu=on, and the configuration does not'
   it.each([
     ['a condition', 'boot = lib.mkIf config.my.intel { kernelParams = [ "intel_iommu=on" ]; };'],
     ['a variable', 'x = map (it: "${it}_iommu=on") [ "intel" ];'],
-    ['a kernel of somebody else', 'boot.kernelPackages = pkgs.linuxPackages_cachyos;'],
-    ['a kernel that is built otherwise', 'boot.kernelPackages = pkgs.linuxPackagesFor pkgs.mine;'],
+    ['a kernel from outside of nixpkgs', 'boot.kernelPackages = pkgs.linuxPackages_cachyos;'],
+    ['a kernel with its own build', 'boot.kernelPackages = pkgs.linuxPackagesFor pkgs.mine;'],
     [
       'the configuration of the kernel',
       'boot.kernelPatches = [ { name = "iommu"; patch = null; structuredExtraConfig.INTEL_IOMMU_DEFAULT_ON = lib.kernel.yes; } ];'
     ]
-  ])('not where it may come from %s', (_, more) => {
+  ])('is not reported if the parameter may come from %s', (_, more) => {
     expect(messages(whole([], more), 'split-groups')).toEqual([])
   })
 
   it.each(['pkgs.linuxPackages_latest', 'pkgs.linuxPackages_zen', 'pkgs.linuxPackages_6_12'])(
-    'found with a kernel of NixOS: %s',
+    'is reported with a kernel of nixpkgs: %s',
     kernel => {
       expect(messages(whole([], `boot.kernelPackages = ${kernel};`), 'split-groups')).toEqual(LOST)
     }
   )
 
-  it('found where the line is a comment now', () => {
+  it('is reported if the line is a comment', () => {
     expect(
       messages(whole([], '# boot.kernelParams = [ "intel_iommu=on" ];'), 'split-groups')
     ).toEqual(LOST)
   })
 
-  it('not where the machine was not started with it: the firmware or the kernel turns it on', () => {
+  it('is not reported if the machine was booted without the parameter, as firmware or kernel turn it on', () => {
     expect(messages(whole([]), 'split-groups', { '/proc/cmdline': 'quiet\n' })).toEqual([])
   })
 
-  it('not on a processor of AMD, which needs no parameter', () => {
+  it('is not reported on AMD processors, which need no parameter', () => {
     const tree = { '/proc/cmdline': 'quiet intel_iommu=on\n' }
     expect(messages(whole([]), 'x570-two-makers', tree)).toEqual([])
   })
 
-  it('not where the files are not a whole machine', () => {
+  it('is not reported if the files are not a whole configuration', () => {
     const text = `{ boot.kernelParams = [ "${RTX_2080}" ]; boot.initrd.kernelModules = [ "vfio_pci" ]; }`
     expect(messages(text, 'split-groups')).toEqual([])
   })
 
-  it('a note where modules that were not read may add it', () => {
+  it('is a note if modules that were not read may add the parameter', () => {
     const findings = iommuFaults(whole([]), 'split-groups', {}, { isPartial: true })
     expect(findings).toMatchObject([
       {
@@ -226,7 +228,7 @@ describe('the running system has intel_iommu=on, and the configuration does not'
     expect(findings[0]?.fix).toBeUndefined()
   })
 
-  it('also where the latest build has it still', () => {
+  it('is reported if the latest build still has the parameter', () => {
     const booted = 'quiet intel_iommu=on iommu=pt'
     expect(messages(whole([]), 'split-groups', systems(booted, booted))).toEqual(LOST)
   })

@@ -1,4 +1,4 @@
-// What `apply` writes for a machine is right on that machine.
+// `apply` writes configurations without findings for the machine.
 
 import { expect, test } from 'vitest'
 import { candidateCards } from '../../src/machine/gates.ts'
@@ -6,14 +6,14 @@ import { planApply } from '../../src/plan/apply.ts'
 import { chooseDevices } from '../../src/plan/devices.ts'
 import { machineCalled, NAMES } from '../machine/support/machines.ts'
 import { inputFor } from '../plan/support/input.ts'
-import { held } from './support.ts'
+import { comparisonOf } from './support.ts'
 
 /** The configuration with a card of the machine given away; undefined for one that is refused. */
 function applied(name: string, gpu: string): string | undefined {
   const choice = chooseDevices(machineCalled(name), {}, { gpus: [gpu], confirmed: [gpu] })
   if (!choice.ok) return undefined
-  const given = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
-  const plan = planApply(inputFor('/etc/nixos/configuration.nix', given, choice.value.settings))
+  const text = '{ ... }:\n{\n  system.stateVersion = "26.05";\n}\n'
+  const plan = planApply(inputFor('/etc/nixos/configuration.nix', text, choice.value.settings))
   if (!plan.ok) throw new Error(plan.error.code)
   return plan.value.configuration.text
 }
@@ -27,13 +27,13 @@ const CARDS = NAMES.flatMap(name =>
 )
 
 test.each(CARDS)('$address of $name', ({ name, text }) => {
-  const { findings } = held(text, machineCalled(name))
-  // What a person confirmed, and a card that is hard to reset, are worth a note.
-  const told = findings.map(it => `${it.code} ${it.level}`)
+  const { findings } = comparisonOf(text, machineCalled(name))
+  // A confirmed screen and a card with reset problems are notes.
+  const codes = findings.map(it => `${it.code} ${it.level}`)
   const expected = ['LOCKS_OUT note', 'NO_RESET note']
-  expect(told.filter(it => !expected.includes(it))).toEqual([])
+  expect(codes.filter(it => !expected.includes(it))).toEqual([])
 })
 
-test('most machines have a card for that', () => {
+test('covers most machines', () => {
   expect(new Set(CARDS.map(it => it.name)).size).toBeGreaterThanOrEqual(NAMES.length - 2)
 })

@@ -1,9 +1,8 @@
-// What of a configuration is at work: each thing with its verdict, as the machine goes from one start
-// to the next.
+// Which things of a configuration are active, with their verdicts, from one boot to the next.
 
 import { describe, expect, it } from 'vitest'
 import type { Thing } from '../../src/check/state.ts'
-import { held, machineWith, pathOf, system, systems, type Tree } from './support.ts'
+import { comparisonOf, machineWith, pathOf, system, systems, type Tree } from './support.ts'
 
 const CONFIGURATION = `{
   virtualisation.vfio = {
@@ -17,14 +16,14 @@ const PARAMS =
   'iommu=pt vfio-pci.ids=10de:1b80,10de:10f0 default_hugepagesz=2M hugepagesz=1G hugepages=8'
 const CARD = '/sys/bus/pci/devices/0000:01:00'
 
-/** The machine with two cards, one of which vfio-pci has. */
+/** A card that is bound to vfio-pci. */
 const BOUND: Tree = {
   [`${CARD}.0/driver`]: '-> ../../../../bus/pci/drivers/vfio-pci',
   [`${CARD}.1/driver`]: '-> ../../../../bus/pci/drivers/vfio-pci'
 }
 
 function things(tree: Tree, configuration = CONFIGURATION): string[] {
-  return held(configuration, machineWith('x570-two-makers', tree)).things.map(inShort)
+  return comparisonOf(configuration, machineWith('x570-two-makers', tree)).things.map(inShort)
 }
 
 function inShort({ name, verdict, because }: Thing): string {
@@ -32,7 +31,7 @@ function inShort({ name, verdict, because }: Thing): string {
 }
 
 describe('from the file to the machine', () => {
-  it('before it is built', () => {
+  it('before the build', () => {
     const tree = systems('quiet', 'quiet', { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
     expect(things(tree)).toEqual([
       'the latest build: active',
@@ -46,7 +45,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('before the next start', () => {
+  it('before the reboot', () => {
     const tree = systems('quiet', `quiet ${PARAMS}`, { '/proc/modules': 'nvidia 1 0 - Live 0x0\n' })
     expect(things(tree)).toEqual([
       'the latest build: after-reboot',
@@ -60,7 +59,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('after it', () => {
+  it('after the reboot', () => {
     const tree = systems(PARAMS, PARAMS, {
       ...BOUND,
       '/proc/modules': 'vfio_pci 1 0 - Live 0x0\n',
@@ -78,7 +77,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('after it, where things went wrong', () => {
+  it('after the reboot, without effect', () => {
     const tree = systems(PARAMS, PARAMS, {
       '/proc/modules': 'nvidia 1 0 - Live 0x0\n',
       '/sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages': '5\n'
@@ -91,7 +90,7 @@ describe('from the file to the machine', () => {
     ])
   })
 
-  it('on a system that is no NixOS only the running kernel tells', () => {
+  it('on another system than NixOS, from the running kernel only', () => {
     expect(things({ '/proc/cmdline': 'iommu=pt\n' }).slice(0, 3)).toEqual([
       'IOMMU: active (14 groups)',
       'iommu=pt: active',
@@ -101,7 +100,7 @@ describe('from the file to the machine', () => {
 })
 
 describe('single things', () => {
-  it('another initrd waits for the next start, too', () => {
+  it('a new initrd needs a reboot', () => {
     const tree = { ...systems('quiet', 'quiet '), ...system('2', 'quiet ', '3') }
     expect(things(tree, '{ boot.kernelModules = [ "vfio_pci" ]; }')).toEqual([
       'the latest build: after-reboot',
@@ -109,7 +108,7 @@ describe('single things', () => {
     ])
   })
 
-  it('devices by address: what reserves them shows on the device', () => {
+  it('devices by address, from their driver_override', () => {
     const byAddress = `{ virtualisation.vfio = {
       enable = true; IOMMUType = "amd"; addresses = [ "0000:01:00.0" ];
     }; }`
@@ -120,7 +119,7 @@ describe('single things', () => {
     expect(device({ ...reserved, ...BOUND })).toBe('0000:01:00.0: active (vfio-pci has it)')
   })
 
-  it('devices that a guest takes when it starts', () => {
+  it('devices that are bound when a guest starts', () => {
     const later = CONFIGURATION.replace('enable = true;', 'enable = true; bindAtBoot = false;')
     expect(things(systems('iommu=pt', 'iommu=pt'), later)).toEqual([
       'the latest build: active',
@@ -134,7 +133,7 @@ describe('single things', () => {
 
   it('the IOMMU', () => {
     const iommu = (configuration: string, tree: Tree = {}) =>
-      held(configuration, machineWith('iommu-off', tree))
+      comparisonOf(configuration, machineWith('iommu-off', tree))
         .things.map(inShort)
         .find(it => it.startsWith('IOMMU'))
     const on = '{ boot.kernelParams = [ "intel_iommu=on" ]; boot.kernelModules = [ "vfio_pci" ]; }'
@@ -152,19 +151,19 @@ describe('single things', () => {
     )
   })
 
-  it('the patch for groups, as far as the log can be read', () => {
-    const wish = 'pcie_acs_override=downstream'
+  it('the ACS override patch, from the kernel log', () => {
+    const param = 'pcie_acs_override=downstream'
     const acs = (log: Tree) =>
       things(
-        systems(wish, wish, log),
-        `{ boot.kernelParams = [ "${wish}" ]; boot.kernelModules = [ "vfio_pci" ]; }`
+        systems(param, param, log),
+        `{ boot.kernelParams = [ "${param}" ]; boot.kernelModules = [ "vfio_pci" ]; }`
       ).find(it => it.startsWith('ACS'))
     const start = '5,0,0,-;Linux version 6.18.2 (nixbld@localhost)\n'
-    const says = '4,9,0,-;Warning: PCIe ACS overrides enabled; This may allow non-IOMMU\n'
+    const enabled = '4,9,0,-;Warning: PCIe ACS overrides enabled; This may allow non-IOMMU\n'
     expect(acs({})).toBe(
       'ACS override: unknown (only root may read the kernel log, which shows it)'
     )
-    expect(acs({ '/dev/kmsg': start + says })).toBe('ACS override: active')
+    expect(acs({ '/dev/kmsg': start + enabled })).toBe('ACS override: active')
     expect(acs({ '/dev/kmsg': start })).toBe(
       'ACS override: not-active (the running kernel lacks the patch for it)'
     )
@@ -186,7 +185,7 @@ describe('boot entries', () => {
     [`${pathOf('1')}/specialisation/guest`]: `-> ${pathOf('5')}`
   }
 
-  it('one that does not run', () => {
+  it('a specialisation that is not running', () => {
     expect(things(systems('quiet', 'quiet', built), configuration)).toEqual([
       'the latest build: after-reboot (the boot entry "guest" does not run)',
       'IOMMU: active (14 groups)',
@@ -197,7 +196,7 @@ describe('boot entries', () => {
     ])
   })
 
-  it('one that runs', () => {
+  it('a running specialisation', () => {
     const tree = {
       ...systems('quiet', 'quiet', { ...built, ...BOUND }),
       '/run/booted-system': `-> ${pathOf('5')}`,
@@ -212,10 +211,10 @@ describe('boot entries', () => {
       '0000:01:00.0: active (vfio-pci has it)',
       '0000:01:00.1: active (vfio-pci has it)'
     ])
-    expect(held(configuration, machineWith('x570-two-makers', tree)).entry).toBe('guest')
+    expect(comparisonOf(configuration, machineWith('x570-two-makers', tree)).entry).toBe('guest')
   })
 
-  it('one that runs as an older generation has it', () => {
+  it('a running specialisation of an older generation', () => {
     const old = 'iommu=pt vfio-pci.ids=10de:1b80'
     const tree = {
       ...systems('quiet', 'quiet', { ...built, ...BOUND }),

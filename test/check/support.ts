@@ -8,15 +8,15 @@ import { type Files, filesOf } from '../lints/support.ts'
 import { textsOf } from '../machine/support/machines.ts'
 import { recordingOf } from '../machine/support/tree.ts'
 
-/** Paths of a machine and what stands there, as `recordingOf` takes them; null for one that is gone. */
+/** Files of a machine as `recordingOf` takes them, by path; null for one that does not exist. */
 export type Tree = Record<string, string | null>
 
-/** One of the machines of test/machine/machines, with these paths otherwise. */
+/** A machine of test/machine/machines, with these files changed. */
 export function machineWith(name: string, tree: Tree = {}): Machine {
   return readMachine(recordedSource(recordingWith(name, tree)))
 }
 
-/** The same, before it is read. */
+/** The recording of such a machine. */
 export function recordingWith(name: string, tree: Tree = {}): Recording {
   const dump = parseDump(textsOf(name).values())
   if (!dump.ok) throw new Error(dump.error)
@@ -30,14 +30,18 @@ export function recordingWith(name: string, tree: Tree = {}): Recording {
   return recording
 }
 
-/** What comes of a configuration on a machine; throws where it gives nothing to guests. */
-export function held(files: Files, machine: Machine, facts: Partial<Facts> = {}): OnMachine {
+/** A configuration compared with a machine; throws if it gives no devices to guests. */
+export function comparisonOf(
+  files: Files,
+  machine: Machine,
+  facts: Partial<Facts> = {}
+): OnMachine {
   const on = compareWithMachine(filesOf(files), { importsModules: true, ...facts }, machine)
   if (!on) throw new Error('nothing is given to guests')
   return on
 }
 
-/** Paths that make the machine a NixOS with these systems: what it booted, and what was built last. */
+/** The files of a NixOS with these kernel parameters in the booted system and the latest build. */
 export function systems(booted: string, next: string, more: Tree = {}): Tree {
   return {
     ...system('1', booted),
@@ -51,7 +55,7 @@ export function systems(booted: string, next: string, more: Tree = {}): Tree {
   }
 }
 
-/** A system that was built, with these kernel parameters. */
+/** The files of a built system with these kernel parameters. */
 export function system(digit: string, params: string, initrd = digit): Tree {
   const store = (it: string, name: string) => `-> /nix/store/${it.repeat(32)}-${name}`
   return {

@@ -11,7 +11,7 @@ const whole = nix`
 export const VIRTUAL_CASES: readonly MachineCase[] = [
   {
     code: 'VIRTUAL_FUNCTION',
-    title: 'by address, also one that is not there now',
+    title: 'by address, including one that does not exist now',
     machine,
     bad: nix`
       {
@@ -46,7 +46,7 @@ export const VIRTUAL_CASES: readonly MachineCase[] = [
   },
   {
     code: 'VIRTUAL_FUNCTION',
-    title: 'by an ID that their device has too, which is the card of the host',
+    title: "by an ID that is also their physical function's, the card of the host",
     machine,
     bad: nix`
       { virtualisation.vfio = { enable = true; devices = [ "8086:4692" ]; }; }
@@ -56,7 +56,7 @@ export const VIRTUAL_CASES: readonly MachineCase[] = [
   },
   {
     code: 'VIRTUAL_FUNCTION',
-    title: 'by an ID that only they have',
+    title: 'by an ID that only virtual functions have',
     machine,
     bad: nix`
       { boot.kernelParams = [ "intel_iommu=on" "vfio-pci.ids=8086:10ca" ]; }
@@ -66,7 +66,7 @@ export const VIRTUAL_CASES: readonly MachineCase[] = [
   },
   {
     code: 'VIRTUAL_FUNCTION',
-    title: 'by an ID that only they have, while there are none',
+    title: 'by an ID that only virtual functions have, while none exist',
     machine,
     tree: {
       '/sys/bus/pci/devices/0000:01:10.0': null,

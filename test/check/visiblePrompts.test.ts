@@ -1,5 +1,5 @@
-// Whatever machine it is, and however its cards are given away: no passphrase prompt that nobody can see
-// goes unreported, and none that somebody can see is reported.
+// On generated machines and configurations: an invisible passphrase prompt is always reported, and a visible one
+// never.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -15,9 +15,9 @@ import { seed } from '../support/seed.ts'
 
 interface Card {
   maker: 'amd' | 'intel' | 'nvidia'
-  /** The driver that has it now: its own, that for guests, or none. */
+  /** The current driver: a graphics driver, vfio-pci, or none. */
   bound: 'own' | 'vfio-pci' | 'none'
-  /** Which of two drivers its own one is. */
+  /** Whether its graphics driver is the second one of its vendor. */
   second: boolean
   isVGA: boolean
   monitor: boolean
@@ -29,7 +29,7 @@ const MAKERS = {
   nvidia: { vendor: '10de', drivers: ['nouveau', 'nvidia'] }
 } as const
 
-/** The module that draws a console on a card, once it has its own driver. */
+/** The module that draws a console on a card. */
 function consoleOf({ maker, second }: Card): string {
   const driver = MAKERS[maker].drivers[second ? 1 : 0]
   return driver === 'nvidia' ? 'nvidia_drm' : driver
@@ -62,7 +62,7 @@ const idOf = (device: PciDevice) => `${device.vendor}:${device.device}`
 
 interface World {
   cards: Card[]
-  /** The card that the firmware draws on, as a number that is taken modulo; undefined if nobody says. */
+  /** The index of the card on which the firmware draws, modulo the number of cards; undefined if unknown. */
   boot: number | undefined
   passed: boolean[]
   way: Way
@@ -79,7 +79,7 @@ const WAYS = [
 ] as const
 type Way = (typeof WAYS)[number]
 
-/** What the configuration says of disks, and whether a passphrase is asked for. */
+/** Definitions of disks, and whether a passphrase is asked for. */
 const PROMPTS = {
   'no encryption': ['fileSystems."/".fsType = "ext4";', 'never'],
   LUKS: ['boot.initrd.luks.devices.root.device = "/dev/sda2";', 'always'],
@@ -132,7 +132,7 @@ const machineOf = ({ cards, boot }: World): Machine => ({
   keyboards: []
 })
 
-/** The lines that all configurations of a world have; the parameters of the kernel are one list. */
+/** The lines that all configurations of a world have, with one list of kernel parameters. */
 function common(
   { prompt, picture, loaded, isAvailable, way, passed, cards, desktop }: World,
   ids: string
@@ -161,7 +161,7 @@ function common(
   ]
 }
 
-/** The configuration as `apply`, or a person, makes it; undefined where `apply` refuses. */
+/** The configuration as `apply` or a user writes it; undefined if `apply` refuses. */
 function configurationOf(it: World, machine: Machine): string | undefined {
   const passed = machine.devices.filter((_, i) => it.passed[i])
   const ids = passed.map(idOf).join(',')
@@ -203,8 +203,8 @@ function configurationOf(it: World, machine: Machine): string | undefined {
 }
 
 /**
- * Whether a person sees the prompt: on the firmware's picture, unless that is off or on a card that
- * vfio-pci takes in the initrd; or on the card with the monitor, if its driver is in the initrd.
+ * Whether the prompt is visible: on the firmware's framebuffer, unless that is off or on a card that vfio-pci
+ * binds in the initrd; or on the card with the monitor, if its driver is in the initrd.
  */
 function isVisible(it: World, boot: number | undefined, binds: boolean): boolean {
   const isGone = (i: number) => binds && it.passed[i] === true
@@ -213,12 +213,12 @@ function isVisible(it: World, boot: number | undefined, binds: boolean): boolean
     .map((card, i) => ({ card, i }))
     .filter(({ card, i }) => card.isVGA && !isGone(i))
   const shown = stay.filter(({ card }) => card.bound === 'own' && card.monitor)
-  // NixOS blacklists nouveau where the driver of NVIDIA is asked for.
+  // NixOS blacklists nouveau if NVIDIA's driver is enabled.
   const loaded = it.loaded.filter(at => at !== 'nouveau' || it.desktop !== 'nvidia')
   return (shown.length > 0 ? shown : stay).some(({ card }) => loaded.includes(consoleOf(card)))
 }
 
-/** For one boot entry, and each card that the firmware may draw on, whether a person sees the prompt. */
+/** For one boot entry, whether the prompt is visible with each card that the firmware may draw on. */
 function outcomesIn(it: World, binds: boolean): boolean[] {
   const shown = it.cards.map((_, i) => i).filter(i => it.cards[i]?.isVGA)
   if (it.boot !== undefined) {
@@ -230,18 +230,18 @@ function outcomesIn(it: World, binds: boolean): boolean[] {
     : shown.map(i => isVisible(it, i, binds))
 }
 
-/** The same for each boot entry: the usual one, and one of its own that gives the cards away. */
+/** The same for each boot entry: the default one, and a specialisation that gives the cards away. */
 function outcomes(it: World): boolean[][] {
-  const isOwn = it.way === 'specialisation' || it.way === 'entry'
+  const isSeparate = it.way === 'specialisation' || it.way === 'entry'
   const isEarly = it.way !== 'late' && it.way !== 'hooks'
-  return isOwn ? [outcomesIn(it, false), outcomesIn(it, true)] : [outcomesIn(it, isEarly)]
+  return isSeparate ? [outcomesIn(it, false), outcomesIn(it, true)] : [outcomesIn(it, isEarly)]
 }
 
 function reported(text: string, machine: Machine): Finding[] {
   return darkPassphrases(filesOf(text), { importsModules: true }, machine)
 }
 
-test('an invisible prompt is reported, and no other', { timeout: 120_000 }, () => {
+test('reports all invisible prompts, and no visible ones', { timeout: 120_000 }, () => {
   const seen = new Map<string, number>()
   fc.assert(
     fc.property(world, it => {
@@ -253,7 +253,7 @@ test('an invisible prompt is reported, and no other', { timeout: 120_000 }, () =
       const isDark = asked !== 'never' && entries.some(at => at.includes(false))
       const found = reported(text, machine)
       expect(found.length > 0).toBe(isDark)
-      // Where nobody says which card the firmware draws on, nothing is certain of its picture.
+      // If it is unknown on which card the firmware draws, nothing about its framebuffer is certain.
       const isKnown = it.boot !== undefined || it.picture !== 'on'
       const level = asked === 'always' && isKnown ? 'problem' : 'note'
       expect(found.map(at => at.level)).toEqual(found.map(() => level))
@@ -262,7 +262,7 @@ test('an invisible prompt is reported, and no other', { timeout: 120_000 }, () =
     }),
     { numRuns: 900, seed }
   )
-  // Else nothing would have been tried.
+  // All ways must have occurred with both outcomes.
   for (const way of WAYS) {
     for (const outcome of ['dark', 'visible']) {
       expect(seen.get(`${way} ${outcome}`) ?? 0, `${way} ${outcome}`).toBeGreaterThan(0)
@@ -270,10 +270,10 @@ test('an invisible prompt is reported, and no other', { timeout: 120_000 }, () =
   }
 })
 
-test('its edit makes it visible, by no driver that only a guest needs', {
+test('makes a prompt visible with its fix, and only with drivers of the host', {
   timeout: 120_000
 }, () => {
-  // Only what is certain has an edit.
+  // Only certain findings have a fix.
   const encrypted = world.map((it): World => ({ ...it, prompt: 'LUKS' }))
   let fixed = 0
   fc.assert(

@@ -1,4 +1,4 @@
-// For each lint a configuration that has it, with what it points at, and one that is right.
+// For each code a configuration with the finding and its place, and one without.
 
 import type { Facts, LintCode } from '../../src/lints/index.ts'
 import { nix } from '../nix/support.ts'
@@ -7,14 +7,14 @@ import type { Files } from './support.ts'
 
 export interface LintCase {
   code: LintCode
-  /** Its number in the list of what goes wrong. */
+  /** Its number in docs/lints.md. */
   number: number | undefined
   bad: Files
-  /** What is found, in short. */
+  /** The findings, as `inShort` prints them. */
   found: string[]
-  /** The file after its fixes; absent where no edit mends it for sure. */
+  /** The file after its fixes; absent if no edit is certain to fix it. */
   fixed?: string
-  /** What real Nix makes of it then. */
+  /** How Nix evaluates that file. */
   gives?: Partial<State>
   good: Files
   facts?: Partial<Facts>
@@ -70,7 +70,7 @@ export const CASES: readonly LintCase[] = [
       kernelParams: ['vfio-pci.ids=1002:73bf,1002:ab28'],
       extraModprobeConfig: 'softdep amdgpu pre: vfio-pci'
     },
-    // A card of NVIDIA is none for amdgpu, and softdep holds nouveau back.
+    // amdgpu does not support NVIDIA cards, and the softdep makes nouveau wait.
     good: nix`
       {
         boot.initrd.kernelModules = [ "vfio_pci" "amdgpu" "nouveau" ];
@@ -639,7 +639,7 @@ export const CASES: readonly LintCase[] = [
       'IMAGE_IN_HOME (note): "/root/data.img"',
       'IMAGE_IN_HOME (note): /home/alice/vms/win11.qcow2'
     ],
-    // Root may look anywhere, and not every file is a disk of a guest.
+    // Root may read all folders, and not every file is a guest's disk.
     good: nix`
       {
         virtualisation.libvirtd.qemu.runAsRoot = true;
@@ -741,7 +741,7 @@ export const CASES: readonly LintCase[] = [
           virtualisation.vfio.devices = [ "10de:1b80" ];
         }
       `,
-      // What it makes of the option is no second place for IDs.
+      // The parameter that it sets from the option is not another place for IDs.
       'old.nix': nix`
         { lib, config, ... }:
         {

@@ -1,4 +1,4 @@
-// Which passphrases the initrd asks for, and which drivers it has, as the text alone shows it.
+// Passphrases that the initrd asks for, and drivers that it has, according to the text alone.
 
 import { describe, expect, it } from 'vitest'
 import { earlyDriversOf, loadsVfioEarly } from '../../src/lints/earlyDrivers.ts'
@@ -21,7 +21,7 @@ function dark(...lines: string[]): Finding[] {
   return found.filter(it => it.code === 'DARK_PASSPHRASE')
 }
 
-describe('what the initrd asks for', () => {
+describe('passphrase prompts of the initrd', () => {
   const asks = (text: string) =>
     promptsOf(viewOf(text)).map(
       it =>
@@ -32,23 +32,23 @@ describe('what the initrd asks for', () => {
   const luks = (options: string) => `boot.initrd.luks.devices.root = { ${options} };`
 
   it.each<[what: string, text: string, ...prompts: string[]]>([
-    ['nothing', 'fileSystems."/".fsType = "ext4";'],
+    ['no encryption', 'fileSystems."/".fsType = "ext4";'],
     ['a LUKS device', LUKS, 'root (LUKS)'],
     ['a name with a dash', 'boot.initrd.luks.devices."luks-1".device = "x";', 'luks-1 (LUKS)'],
     [
-      'two of them',
+      'two LUKS devices',
       'boot.initrd.luks.devices = { a.device = "x"; b.device = "y"; };',
       'a (LUKS)',
       'b (LUKS)'
     ],
-    ['a set without any', 'boot.initrd.luks.devices = { };'],
+    ['no LUKS devices', 'boot.initrd.luks.devices = { };'],
     [
       'a computed set',
       'boot.initrd.luks.devices = lib.genAttrs [ "a" ] (n: { });',
       'boot.initrd.luks.devices (LUKS)'
     ],
     ['a key file', luks('device = "x"; keyFile = "/key";')],
-    ['no key file', luks('device = "x"; keyFile = null;'), 'root (LUKS)'],
+    ['keyFile = null', luks('device = "x"; keyFile = null;'), 'root (LUKS)'],
     [
       'one of two with a key file',
       `${luks('keyFile = "/k";')} ${LUKS.replace('root', 'a')}`,
@@ -62,21 +62,21 @@ describe('what the initrd asks for', () => {
     ],
     ['FIDO2', luks('crypttabExtraOpts = [ "fido2-device=auto" ];'), 'root (LUKS), condition: pin'],
     ['other options of crypttab', luks('crypttabExtraOpts = [ "discard" ];'), 'root (LUKS)'],
-    ['a key without a passphrase', luks('fido2 = { credential = "x"; passwordLess = true; };')],
+    ['FIDO2 without a passphrase', luks('fido2 = { credential = "x"; passwordLess = true; };')],
     ['a second factor', luks('yubikey.slot = 2;'), 'root (LUKS)'],
     ['a single factor', luks('yubikey = { slot = 2; twoFactor = false; };')],
-    ['a card for gpg', luks('gpgCard.publicKey = ./key;'), 'root (LUKS)'],
+    ['a GPG card', luks('gpgCard.publicKey = ./key;'), 'root (LUKS)'],
     [
       'clevis',
       `${LUKS} boot.initrd.clevis = { enable = true; devices.root.secretFile = ./root.jwe; };`
     ],
     [
-      'clevis for another',
+      'clevis for another device',
       `${LUKS} boot.initrd.clevis = { enable = true; devices.data.secretFile = ./root.jwe; };`,
       'root (LUKS)'
     ],
     [
-      'clevis that is off',
+      'clevis that is not enabled',
       `${LUKS} boot.initrd.clevis.devices.root.secretFile = ./a;`,
       'root (LUKS)'
     ],
@@ -86,7 +86,7 @@ describe('what the initrd asks for', () => {
       'home (LUKS)'
     ],
     [
-      'one with a key',
+      'an encrypted file system with a key',
       'fileSystems."/home".encrypted = { enable = true; label = "home"; keyFile = "/mnt-root/k"; };'
     ],
     [
@@ -95,7 +95,7 @@ describe('what the initrd asks for', () => {
       's (LUKS)'
     ],
     [
-      'swap with a new key at each start',
+      'swap with a random key',
       'swapDevices = [ { device = "/dev/sda3"; randomEncryption.enable = true; } ];'
     ],
     [
@@ -103,65 +103,74 @@ describe('what the initrd asks for', () => {
       'swapDevices = [ { device = "x"; encrypted = { enable = true; keyFile = "/k"; }; } ];'
     ],
     [
-      'a layout of disko',
+      'LUKS in a disko layout',
       'disko.devices.disk.main.content.partitions.luks.content = { type = "luks"; name = "crypt"; };',
       'crypt (LUKS)'
     ],
     [
-      'one of disko with a key',
+      'LUKS in a disko layout, with a key',
       'disko.devices.disk.a.content = { type = "luks"; name = "c"; settings.keyFile = "/k"; };'
     ],
     [
-      'one of disko for later',
+      'LUKS in a disko layout, unlocked after the initrd',
       'disko.devices.disk.a.content = { type = "luks"; name = "c"; initrdUnlock = false; };'
     ],
     ['ZFS', root('zfs'), 'rpool (ZFS), condition: encrypted'],
     [
-      'ZFS whose pool nobody sees',
+      'ZFS with a computed pool name',
       'fileSystems."/" = { device = "${pool}/root"; fsType = "zfs"; };',
       'undefined (ZFS), condition: encrypted'
     ],
-    ['ZFS that asks for nothing', `${root('zfs')} boot.zfs.requestEncryptionCredentials = false;`],
-    ['an empty list', `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ ];`],
+    ['ZFS without key requests', `${root('zfs')} boot.zfs.requestEncryptionCredentials = false;`],
     [
-      'ZFS that asks for this',
+      'ZFS with an empty list of key requests',
+      `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ ];`
+    ],
+    [
+      'ZFS with a key request for this dataset',
       `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ "rpool/root" ];`,
       'rpool/root (ZFS)'
     ],
     [
-      'ZFS that asks for another pool, later',
+      'ZFS with a key request for a pool that is mounted later',
       `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ "data" ];`
     ],
     [
-      'ZFS that asks, in so many words',
+      'ZFS with explicit key requests',
       `${root('zfs')} boot.zfs.requestEncryptionCredentials = true;`,
       'rpool (ZFS)'
     ],
     [
-      'a pool where the file systems stand elsewhere',
+      'a key request without file systems in these files',
       'boot.zfs.requestEncryptionCredentials = [ "rpool" ];',
       'rpool (ZFS)'
     ],
     [
-      'a pool of disko',
+      'an encrypted pool in a disko layout',
       `${root('zfs')} disko.devices.zpool.rpool.rootFsOptions.encryption = "aes-256-gcm";`,
       'rpool (ZFS)'
     ],
     [
-      'ZFS that clevis opens',
+      'ZFS unlocked by clevis',
       `${root('zfs')} boot.zfs.requestEncryptionCredentials = [ "rpool" ];
        boot.initrd.clevis = { enable = true; devices.rpool.secretFile = ./a; };`
     ],
-    ['data on ZFS', 'fileSystems."/data" = { device = "data/all"; fsType = "zfs"; };'],
     [
-      'data that is needed early',
+      'a ZFS file system mounted after the initrd',
+      'fileSystems."/data" = { device = "data/all"; fsType = "zfs"; };'
+    ],
+    [
+      'a ZFS file system needed for boot',
       'fileSystems."/persist" = { device = "p/all"; fsType = "zfs"; neededForBoot = true; };',
       'p (ZFS), condition: encrypted'
     ],
     ['bcachefs', root('bcachefs', '/dev/sda2'), '/ (bcachefs), condition: encrypted'],
-    ['data on bcachefs', 'fileSystems."/data" = { device = "/dev/sdb"; fsType = "bcachefs"; };'],
     [
-      'bcachefs that clevis opens',
+      'a bcachefs file system mounted after the initrd',
+      'fileSystems."/data" = { device = "/dev/sdb"; fsType = "bcachefs"; };'
+    ],
+    [
+      'bcachefs unlocked by clevis',
       `${root('bcachefs', '/dev/sda2')} boot.initrd.clevis = { enable = true; devices."/dev/sda2".secretFile = ./a; };`
     ]
   ])('%s', (_, text, ...prompts) => {
@@ -169,7 +178,7 @@ describe('what the initrd asks for', () => {
   })
 })
 
-describe('the drivers in the initrd', () => {
+describe('graphics drivers of the initrd', () => {
   const early = (text: string) => {
     const { forced, available, isEvery, isVague } = earlyDriversOf(viewOf(text))
     const marks = [...(isEvery ? ['every'] : []), ...(isVague ? ['and more'] : [])]
@@ -178,12 +187,17 @@ describe('the drivers in the initrd', () => {
 
   it.each<[what: string, text: string, ...drivers: string[]]>([
     ['none', 'boot.initrd.kernelModules = [ "dm_mod" "vfio_pci" ];'],
-    ['a list', 'boot.initrd.kernelModules = [ "i915" "nvidia-drm" ];', 'i915', 'nvidia_drm'],
-    ['a set', 'boot.initrd.kernelModules.xe = true;', 'xe'],
-    ['what udev loads', 'boot.initrd.availableKernelModules = [ "nvme" "i915" ];', 'i915?'],
-    ['no console', 'boot.initrd.kernelModules = [ "nvidia" "nvidia_modeset" ];'],
+    [
+      'a list of modules',
+      'boot.initrd.kernelModules = [ "i915" "nvidia-drm" ];',
+      'i915',
+      'nvidia_drm'
+    ],
+    ['an attribute set of modules', 'boot.initrd.kernelModules.xe = true;', 'xe'],
+    ['available modules', 'boot.initrd.availableKernelModules = [ "nvme" "i915" ];', 'i915?'],
+    ['modules that draw no console', 'boot.initrd.kernelModules = [ "nvidia" "nvidia_modeset" ];'],
     ['amdgpu', 'hardware.amdgpu.initrd.enable = true;', 'amdgpu'],
-    ['amdgpu that is off', 'hardware.amdgpu.initrd.enable = false;'],
+    ['amdgpu disabled', 'hardware.amdgpu.initrd.enable = false;'],
     [
       'nixos-hardware for AMD',
       'imports = [ inputs.nixos-hardware.nixosModules.common-gpu-amd ];',
@@ -196,12 +210,12 @@ describe('the drivers in the initrd', () => {
       'xe'
     ],
     [
-      'nixos-hardware that loads nothing',
+      'nixos-hardware with loadInInitrd = false',
       'imports = [ <nixos-hardware/common/gpu/intel> ];\nhardware.intelgpu.loadInInitrd = false;'
     ],
     ['nixos-hardware for a model', 'imports = [ <nixos-hardware/dell/xps/13-9370> ];', 'and more'],
     ['nixos-hardware in a comment', '# see nixos-hardware.nixosModules.dell-xps'],
-    ['a part of it for SSDs', 'imports = [ inputs.nixos-hardware.nixosModules.common-pc-ssd ];'],
+    ['nixos-hardware for SSDs', 'imports = [ inputs.nixos-hardware.nixosModules.common-pc-ssd ];'],
     ['nixos-facter', 'hardware.facter.reportPath = ./facter.json;', 'every'],
     [
       'nixos-facter with its own list',
@@ -222,7 +236,7 @@ describe('the drivers in the initrd', () => {
       'and more'
     ],
     [
-      'a condition for another module',
+      'a condition for a module that is not a graphics driver',
       'boot.initrd.kernelModules = lib.mkIf config.my.x [ "nvme" ];'
     ],
     [
@@ -239,7 +253,7 @@ describe('the drivers in the initrd', () => {
       'boot.initrd.kernelModules = [ "i915" ];\nboot.kernelParams = [ "quiet" "nomodeset" ];'
     ],
     [
-      'nouveau beside the driver of NVIDIA',
+      'nouveau along with the NVIDIA driver',
       'boot.initrd.kernelModules = [ "nouveau" ];\nservices.xserver.videoDrivers = [ "nvidia" ];'
     ]
   ])('%s', (_, text, ...drivers) => {
@@ -257,15 +271,15 @@ describe('the drivers in the initrd', () => {
     [true, 'virtualisation.vfio.enable = true;'],
     [false, 'virtualisation.vfio = { enable = true; bindAtBoot = false; };'],
     [false, 'virtualisation.vfio.enable = false;']
-  ])('vfio-pci is loaded there: %s, by %s', (isLoaded, text) => {
+  ])('loads vfio-pci: %s, with %s', (isLoaded, text) => {
     expect(loadsVfioEarly(viewOf(text))).toBe(isLoaded)
   })
 })
 
-describe('DARK_PASSPHRASE in the text alone', () => {
+describe('DARK_PASSPHRASE from the text alone', () => {
   const guest = 'boot.extraModprobeConfig = "options vfio-pci ids=10de:1b80";'
 
-  it('is a problem where nothing draws, and says by what', () => {
+  it('is a problem with its cause if no driver draws a console', () => {
     const [found, ...more] = dark(OFF, LUKS)
     expect(more).toEqual([])
     expect(found).toMatchObject({
@@ -280,21 +294,21 @@ describe('DARK_PASSPHRASE in the text alone', () => {
 
   it.each<[what: string, ...lines: string[]]>([
     ['no prompt', OFF, 'fileSystems."/".fsType = "ext4";'],
-    ["the firmware's picture", guest, 'boot.initrd.kernelModules = [ "vfio_pci" ];', LUKS],
-    ['a driver', OFF, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];'],
+    ["the firmware's framebuffer", guest, 'boot.initrd.kernelModules = [ "vfio_pci" ];', LUKS],
+    ['a driver in the initrd', OFF, LUKS, 'boot.initrd.availableKernelModules = [ "i915" ];'],
     [
-      "a driver of the guest's maker, as the host may have one of it",
+      "a driver for the guest's vendor, whose cards the host may have, too",
       OFF,
       LUKS,
       guest,
       'boot.initrd.kernelModules = [ "nouveau" ];'
     ],
-    ['an old parameter', 'boot.kernelParams = [ "video=efifb:off" ];', LUKS]
-  ])('is not found with %s', (_, ...lines) => {
+    ['video=efifb:off on a new kernel', 'boot.kernelParams = [ "video=efifb:off" ];', LUKS]
+  ])('is not reported with %s', (_, ...lines) => {
     expect(dark(...lines)).toEqual([])
   })
 
-  it("does not count the driver of the guest's card, if the desktop is on another", () => {
+  it("ignores the driver of the guest's card if the desktop uses another card", () => {
     const [found] = dark(
       OFF,
       LUKS,
@@ -313,21 +327,24 @@ describe('DARK_PASSPHRASE in the text alone', () => {
   it.each<[string, string | undefined]>([
     ['[ "amdgpu" ]', 'amdgpu'],
     ['[ "intel" ]', 'i915'],
-    // That may be what the guest's card had.
+    // This may be the former driver of the guest's card.
     ['[ "nvidia" ]', undefined],
     ['[ "nvidia" "amdgpu" ]', 'amdgpu'],
     ['[ "amdgpu" "intel" ]', undefined],
     ['[ "modesetting" ]', undefined]
-  ])('names the driver of the desktop: %s', (drivers, driver) => {
+  ])('recommends the driver of the desktop: %s', (drivers, driver) => {
     const [found] = dark(OFF, LUKS, guest, `services.xserver.videoDrivers = ${drivers};`)
     const items = driver === undefined ? undefined : [expect.objectContaining({ items: [driver] })]
     expect(found?.fix).toEqual(items)
   })
 
   it.each<[what: string, ...lines: string[]]>([
-    ['an unknown pool', 'fileSystems."/" = { device = "rpool/root"; fsType = "zfs"; };'],
+    [
+      'a pool that may be encrypted',
+      'fileSystems."/" = { device = "rpool/root"; fsType = "zfs"; };'
+    ],
     ['ssh in the initrd', LUKS, 'boot.initrd.network.ssh.enable = true;'],
-    ['drivers that nobody sees', LUKS, 'boot.initrd.kernelModules = config.my.modules;']
+    ['computed drivers', LUKS, 'boot.initrd.kernelModules = config.my.modules;']
   ])('is a note with %s', (_, ...lines) => {
     expect(dark(OFF, ...lines).map(it => it.level)).toEqual(['note'])
   })
@@ -337,12 +354,12 @@ describe('DARK_PASSPHRASE in the text alone', () => {
     expect(dark(serial, LUKS).map(it => it.level)).toEqual(['note'])
   })
 
-  it('efifb is heeded by old kernels', () => {
+  it('is reported with video=efifb:off on old kernels', () => {
     const old = 'boot.kernelPackages = pkgs.linuxPackages_5_10;'
     expect(dark('boot.kernelParams = [ "video=efifb:off" ];', LUKS, old)).toHaveLength(1)
   })
 
-  it('an encrypted pool, as an old guide has it', () => {
+  it('is reported for an encrypted pool in a configuration from an old guide', () => {
     const text = `{ config, pkgs, lib, ... }:
     {
       virtualisation.libvirtd = { enable = true; onShutdown = "shutdown"; };
@@ -356,7 +373,7 @@ describe('DARK_PASSPHRASE in the text alone', () => {
     ])
   })
 
-  it('a boot entry of its own gets the driver there', () => {
+  it('has a fix in the specialisation that causes it', () => {
     const [found] = dark(
       LUKS,
       'services.xserver.videoDrivers = [ "amdgpu" ];',
@@ -367,7 +384,7 @@ describe('DARK_PASSPHRASE in the text alone', () => {
   })
 })
 
-it('a list of initcalls hides the prompt as a single one does', () => {
+it('finds sysfb_init in a list of initcalls', () => {
   const off = 'boot.kernelParams = [ "initcall_blacklist=acpi_init,sysfb_init" ];'
   expect(dark(LUKS, off).map(it => it.why)).toEqual([
     'with initcall_blacklist=acpi_init,sysfb_init, nothing is drawn before a graphics driver loads, and the initrd loads none.'

@@ -1,4 +1,4 @@
-// cgroup_device_acl replaces libvirt's own list of devices, which changed with libvirt 12 (NixOS 26.05).
+// cgroup_device_acl replaces libvirt's default list of devices, which changed in libvirt 12 (NixOS 26.05).
 
 import { describe, expect, it } from 'vitest'
 import { planFixes } from '../../src/lints/index.ts'
@@ -11,19 +11,19 @@ const conf = (...lines: string[]) =>
   `{ virtualisation.libvirtd.qemu.verbatimConfig = ''\n    namespaces = []\n${lines.map(it => `    ${it}\n`).join('')}  ''; }\n`
 
 const WITHOUT_KVM = '"/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx"'
-const LEAVES_OUT_KVM = ['cgroup_device_acl lacks /dev/kvm']
+const LACKS_KVM = ['cgroup_device_acl lacks /dev/kvm']
 
 describe('/dev/kvm', () => {
   it.each([
-    ['24.05', LEAVES_OUT_KVM],
-    ['25.11', LEAVES_OUT_KVM],
+    ['24.05', LACKS_KVM],
+    ['25.11', LACKS_KVM],
     ['26.05', []],
     [undefined, []]
-  ])('on %s without it: %j', (release, found) => {
+  ])('missing on %s: %j', (release, found) => {
     expect(messages(conf(`cgroup_device_acl = [ ${WITHOUT_KVM} ]`), release)).toEqual(found)
   })
 
-  it('is not /dev/kvmfr0, in no way of writing', () => {
+  it('is not confused with /dev/kvmfr0, in all formats', () => {
     for (const list of [
       `[ ${WITHOUT_KVM}, "/dev/kvmfr0" ]`,
       `["/dev/kvmfr0",${WITHOUT_KVM}]`,
@@ -32,7 +32,7 @@ describe('/dev/kvm', () => {
       `[ ${WITHOUT_KVM}, # "/dev/kvm"\n      "/dev/kvmfr0" ]`,
       `[ # all of ] "/dev/kvm"\n      ${WITHOUT_KVM}, "/dev/kvmfr0" ]`
     ]) {
-      expect(messages(conf(`cgroup_device_acl = ${list}`), '25.11')).toEqual(LEAVES_OUT_KVM)
+      expect(messages(conf(`cgroup_device_acl = ${list}`), '25.11')).toEqual(LACKS_KVM)
     }
   })
 
@@ -48,15 +48,15 @@ describe('/dev/kvm', () => {
       cgroup_device_acl = [ \${lib.concatStringsSep "," [ "/dev/null" "/dev/zero" "/dev/urandom" "/dev/ptmx" "/dev/kvmfr0" ]} ]
     ''`
     ]
-  ])('is not /dev/kvmfr0 %s', (_, value) => {
+  ])('is not confused with /dev/kvmfr0 %s', (_, value) => {
     const text = `{ lib, ... }: { virtualisation.libvirtd.qemu.verbatimConfig = ${value}; }`
-    expect(messages(text, '25.11')).toEqual(LEAVES_OUT_KVM)
+    expect(messages(text, '25.11')).toEqual(LACKS_KVM)
     expect(messages(text.replace('/dev/kvmfr0', '/dev/kvm'), '25.11')).toEqual([])
   })
 })
 
 describe('the other devices of the list', () => {
-  it('are found in single quotation marks, beside comments and on several lines', () => {
+  it('are found in single quotes, next to comments and on several lines', () => {
     const lists = [
       `[ ${WITHOUT_KVM.replaceAll('"', "'")}, '/dev/kvm' ]`,
       `[\n      # libvirt's own ]\n      ${WITHOUT_KVM},\n      "/dev/kvm", # for QEMU\n    ]`,
@@ -67,14 +67,14 @@ describe('the other devices of the list', () => {
     }
   })
 
-  it('are not those of a longer name, nor what stands in a comment', () => {
+  it('are not found in longer names and in comments', () => {
     const list = '[ "/dev/nullb0", "/dev/zeroes", # "/dev/urandom"\n      "/dev/ptmx0" ]'
     expect(messages(conf(`cgroup_device_acl = ${list}`))).toEqual([
       'cgroup_device_acl lacks /dev/null, /dev/zero, /dev/urandom, /dev/ptmx'
     ])
   })
 
-  it('are not asked for where the list is commented out', () => {
+  it('are not required if the list is commented out', () => {
     expect(messages(conf('# cgroup_device_acl = [ "/dev/kvmfr0" ]'), '25.11')).toEqual([])
   })
 })
@@ -87,7 +87,7 @@ describe('--fix', () => {
     return plan?.ok ? plan.value.plan.text : undefined
   }
 
-  it.each(['25.11', '26.05'])('writes the devices of every libvirt on %s', release => {
+  it.each(['25.11', '26.05'])('adds the devices of all libvirt releases on %s', release => {
     const text = conf('cgroup_device_acl = [ "/dev/kvmfr0" ]')
     const whole = conf(
       'cgroup_device_acl = [ "/dev/null", "/dev/zero", "/dev/urandom", "/dev/ptmx", "/dev/kvm", "/dev/full", "/dev/random", "/dev/userfaultfd", "/dev/kvmfr0" ]'
@@ -96,7 +96,7 @@ describe('--fix', () => {
     expect(inShort(whole, lintFiles(whole, facts(release)))).toEqual([])
   })
 
-  it('adds /dev/kvm beside /dev/kvmfr0', () => {
+  it('adds /dev/kvm to a list with /dev/kvmfr0', () => {
     const text = conf(
       'cgroup_device_acl = [',
       `  ${WITHOUT_KVM}, "/dev/full", "/dev/random", "/dev/userfaultfd",`,
@@ -107,7 +107,7 @@ describe('--fix', () => {
     expect(fixed(text, '26.05')).toBe(text)
   })
 
-  it('leaves comments and brackets in them alone', () => {
+  it('keeps comments with brackets', () => {
     const text = conf('cgroup_device_acl = [ # mine [ ]', '  "/dev/kvmfr0"', ']')
     expect(fixed(text)).toBe(
       text.replace(
@@ -117,7 +117,7 @@ describe('--fix', () => {
     )
   })
 
-  it('is not offered for a list that does not end', () => {
+  it('is not offered for an unclosed list', () => {
     const text = conf('cgroup_device_acl = [ "/dev/kvmfr0" # ]')
     expect(messages(text)).toHaveLength(1)
     expect(lintFiles(text).map(it => it.fix)).toEqual([undefined])

@@ -1,4 +1,4 @@
-// What the fixes leave is asked of real Nix, on the newest NixOS, which refuses what the lints find.
+// Evaluates the fixed configurations with Nix on the newest NixOS.
 
 import { expect, it } from 'vitest'
 import { configExpression, describeWithOracle, evalNix } from '../oracle/evalModules.ts'
@@ -10,7 +10,7 @@ describeWithOracle('a configuration after its fixes', oracle => {
     text === undefined ? [] : [{ code, text, gives }]
   )
 
-  it.each(fixed)('$code: has the right value, and NixOS nothing against it', ({ text, gives }) => {
+  it.each(fixed)('$code: evaluates to the expected values, without failures', ({ text, gives }) => {
     const modules = [withNixos('stage1 = "only";'), text]
     expect(gives).toBeDefined()
     expect(evalNix(configExpression(oracle, stateOf, { modules }))).toEqual({

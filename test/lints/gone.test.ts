@@ -1,4 +1,4 @@
-// Options and commands that stop the build, as NixOS has them no more or systemd does not run them.
+// Options that NixOS removed, and options of the scripted initrd: both make the build fail.
 
 import { describe, expect, it } from 'vitest'
 import { inShort, lintFiles } from './support.ts'
@@ -23,13 +23,13 @@ describe('commands of the scripted initrd', () => {
     `{ boot.initrd.${name} = "echo vfio-pci > /sys/driver_override"; ${more} }`
   const finding = ['PRE_DEVICE_COMMANDS: "echo vfio-pci > /sys/driver_override"']
 
-  it.each(COMMANDS)('stop the build since 26.05: %s', name => {
+  it.each(COMMANDS)('are reported since 26.05: %s', name => {
     expect(found(text(name), '26.05')).toEqual(finding)
     expect(found(text(name))).toEqual(finding)
     expect(found(text(name), '25.11')).toEqual([])
   })
 
-  it.each(COMMANDS)('and before, with systemd in the initrd: %s', name => {
+  it.each(COMMANDS)('are reported before 26.05 with systemd in the initrd: %s', name => {
     const more = 'boot.initrd.systemd.enable = true;'
     expect(found(text(name, more), '25.05')).toEqual(finding)
     expect(found(text(name, more.replace('true', 'false')), '26.05')).toEqual([])
@@ -39,24 +39,24 @@ describe('commands of the scripted initrd', () => {
     'boot.initrd.preDeviceCommands = lib.mkIf (!config.boot.initrd.systemd.enable) "vfio";',
     'boot.initrd = lib.mkIf (!config.boot.initrd.systemd.enable) { preDeviceCommands = "vfio"; };',
     'boot.initrd.preDeviceCommands = lib.optionalString (!config.boot.initrd.systemd.enable) "vfio";'
-  ])('only count in the other initrd where they say so: %s', definition => {
+  ])('are not reported under a condition for the scripted initrd: %s', definition => {
     expect(found(`{ config, lib, ... }: { ${definition} }`, '26.05')).toEqual([])
   })
 
-  it('that have nothing to do with guests are no matter of ours', () => {
+  it('are not reported without vfio in them', () => {
     expect(found('{ boot.initrd.postDeviceCommands = "zpool import"; }', '26.05')).toEqual([])
   })
 })
 
-describe('options that NixOS has no more', () => {
-  it('enableKVM of libvirtd, in any release', () => {
+describe('removed options', () => {
+  it('reports libvirtd.enableKVM in all releases', () => {
     const text = '{ virtualisation.libvirtd.enableKVM = true; }'
     for (const release of ['24.05', '26.05', undefined]) {
       expect(found(text, release)).toEqual(['REMOVED_OPTION: true'])
     }
   })
 
-  it('boot.vesa, in the newest only', () => {
+  it('reports boot.vesa only in the newest release', () => {
     const text = '{ boot.vesa = false; }'
     expect(found(text)).toEqual(['REMOVED_OPTION: false'])
     expect(found(text, '26.05')).toEqual([])

@@ -1,4 +1,4 @@
-// IDs for vfio-pci in several places: what check says of them, and what the module says when it is built.
+// IDs for vfio-pci in several places: the findings of check, and the failures and warnings of the module.
 
 import { expect, it } from 'vitest'
 import { describeWithOracle, evalConfigs } from '../oracle/evalModules.ts'
@@ -10,16 +10,21 @@ const param = (...params: string[]) =>
 const modprobe = (...lines: string[]) => `boot.extraModprobeConfig = ''\n${lines.join('\n')}\n'';`
 const devices = 'virtualisation.vfio.devices = [ "10de:1b80" "10de:10f0" ];'
 
-type Said = 'nothing' | 'warning' | 'failure'
-type Told = { failures: string[]; warnings: string[] }
+/** The reaction of the module. */
+type Reaction = 'nothing' | 'warning' | 'failure'
 
-const CASES: [title: string, said: Said, ...options: string[]][] = [
-  ['the same again', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0')],
-  ['with the other dash', 'nothing', devices, param('vfio_pci.ids=10de:1b80,10de:10f0')],
+const CASES: [title: string, reaction: Reaction, ...options: string[]][] = [
+  ['the same IDs', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0')],
+  ['with an underscore', 'nothing', devices, param('vfio_pci.ids=10de:1b80,10de:10f0')],
   ['in upper case', 'nothing', devices, param('vfio-pci.ids=10DE:1B80,10DE:10F0')],
   ['in another order', 'nothing', devices, param('vfio-pci.ids=10de:10f0,10de:1b80')],
   ['one of them twice', 'nothing', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,10de:1b80')],
-  ['beside others', 'nothing', devices, param('quiet vfio-pci.ids=10de:1b80,10de:10f0 splash')],
+  [
+    'with other parameters',
+    'nothing',
+    devices,
+    param('quiet vfio-pci.ids=10de:1b80,10de:10f0 splash')
+  ],
   [
     'for modprobe',
     'nothing',
@@ -27,12 +32,17 @@ const CASES: [title: string, said: Said, ...options: string[]][] = [
     modprobe('options vfio-pci ids=10de:1b80,10de:10f0 disable_vga=1')
   ],
   [
-    'for modprobe, with blanks, the other dash and upper case',
+    'for modprobe, with whitespace, an underscore and upper case',
     'nothing',
     devices,
     modprobe('  options\tvfio_pci  disable_vga=1   ids=10de:10F0,10DE:1b80  ')
   ],
-  ['in marks', 'nothing', devices, modprobe('options vfio-pci ids="10de:1b80,10de:10f0"')],
+  [
+    'in quotation marks',
+    'nothing',
+    devices,
+    modprobe('options vfio-pci ids="10de:1b80,10de:10f0"')
+  ],
   [
     'in all three places',
     'nothing',
@@ -42,38 +52,38 @@ const CASES: [title: string, said: Said, ...options: string[]][] = [
   ],
   ['in a comment', 'nothing', devices, modprobe('# options vfio-pci ids=1002:67df')],
   ['of another module', 'nothing', devices, modprobe('options vfio-pci-x ids=1002:67df')],
-  ['one less', 'failure', devices, param('vfio-pci.ids=10de:1b80')],
-  ['one more', 'failure', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,1002:67df')],
-  ['others', 'failure', devices, param('vfio-pci.ids=1002:67df')],
-  ['others in one string', 'failure', devices, param('quiet vfio-pci.ids=1002:67df')],
+  ['one ID less', 'failure', devices, param('vfio-pci.ids=10de:1b80')],
+  ['one ID more', 'failure', devices, param('vfio-pci.ids=10de:1b80,10de:10f0,1002:67df')],
+  ['other IDs', 'failure', devices, param('vfio-pci.ids=1002:67df')],
+  ['other IDs in one string', 'failure', devices, param('quiet vfio-pci.ids=1002:67df')],
   [
-    'others after the same, in one string',
+    'the same IDs, then other IDs, in one string',
     'failure',
     devices,
     param('vfio-pci.ids=10de:1b80,10de:10f0 vfio-pci.ids=1002:67df')
   ],
-  ['others for modprobe', 'failure', devices, modprobe('options vfio_pci ids=1002:67df')],
+  ['other IDs for modprobe', 'failure', devices, modprobe('options vfio_pci ids=1002:67df')],
   [
-    'the same, then others for modprobe',
+    'the same IDs, and other IDs for modprobe',
     'failure',
     devices,
     param('vfio-pci.ids=10de:1b80,10de:10f0'),
     modprobe('options vfio-pci ids=1002:67df')
   ],
   [
-    'the same in both other places',
+    'the same IDs in both other places',
     'nothing',
     param('vfio-pci.ids=10de:1b80'),
     modprobe('options vfio-pci ids=10DE:1B80')
   ],
   [
-    'others in both other places',
+    'different IDs in both other places',
     'warning',
     param('vfio-pci.ids=10de:1b80'),
     modprobe('options vfio-pci ids=1002:67df')
   ],
   [
-    'others for devices that the host keeps until a guest starts',
+    'other IDs, with devices that are bound when a guest starts',
     'nothing',
     devices,
     'virtualisation.vfio.bindAtBoot = false;',
@@ -84,16 +94,16 @@ const CASES: [title: string, said: Said, ...options: string[]][] = [
 const textOf = (options: readonly string[]) =>
   `{ virtualisation.vfio.enable = true; ${options.join(' ')} }`
 
-it.each(CASES)('check, %s: %s', (_, said, ...options) => {
+it.each(CASES)('check, %s: %s', (_, reaction, ...options) => {
   const found = lintFiles(textOf(options), { importsModules: true }).map(
     it => `${it.code} (${it.level})`
   )
   expect([...new Set(found.filter(it => it.startsWith('IDS_TWICE')))]).toEqual(
-    said === 'nothing' ? [] : ['IDS_TWICE (problem)']
+    reaction === 'nothing' ? [] : ['IDS_TWICE (problem)']
   )
 })
 
-it('check, in a boot entry that switches on what the others have off', () => {
+it('check, in a specialisation that enables what the system disables', () => {
   const text = `{
     boot.kernelParams = [ "vfio-pci.ids=1002:67df" ];
     virtualisation.vfio.enable = false;
@@ -120,16 +130,17 @@ describeWithOracle('the module', oracle => {
       view,
       modules.map(it => ({ modules: it }))
     ).map(it => {
-      const { failures, warnings } = (it as { value: Told }).value
+      const { failures, warnings } = (it as { value: { failures: string[]; warnings: string[] } })
+        .value
       return { failures: heads(failures), warnings: heads(warnings) }
     })
   }
 
-  it('says the same in each case', () => {
-    const expected = CASES.map(([title, said]) => ({
+  it('fails or warns in the same cases', () => {
+    const expected = CASES.map(([title, reaction]) => ({
       title,
-      failures: said === 'failure' ? 1 : 0,
-      warnings: said === 'warning' ? 1 : 0
+      failures: reaction === 'failure' ? 1 : 0,
+      warnings: reaction === 'warning' ? 1 : 0
     }))
     expect(results().map((it, i) => ({ title: CASES[i]?.[0], ...it }))).toEqual(expected)
   })

@@ -9,15 +9,15 @@ import { filesOf, inShort, lintFiles } from './support.ts'
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
 describe.each(CASES)('$code', ({ bad, found, fixed, good, facts }) => {
-  it('is found', () => {
+  it('is reported at its place', () => {
     expect(inShort(bad, lintFiles(bad, facts))).toEqual(found)
   })
 
-  it('is not where all is well', () => {
+  it('is not reported in a correct configuration', () => {
     expect(inShort(good, lintFiles(good, facts))).toEqual([])
   })
 
-  it(fixed === undefined ? 'has no fix' : 'is gone after its fix', () => {
+  it(fixed === undefined ? 'has no fix' : 'is fixed by its edit', () => {
     const fixes = lintFiles(bad, facts).flatMap(it => (it.fix ? [it.fix] : []))
     if (fixed === undefined) return expect(fixes).toEqual([])
     const [file] = filesOf(bad)
@@ -34,7 +34,7 @@ it('every lint has a case', () => {
   expect(new Set(CASES.map(it => it.code))).toEqual(new Set(TEXT_CODES))
 })
 
-describe('what is right is not found fault with', () => {
+describe('no false positives', () => {
   const read = (folder: string) =>
     Object.fromEntries(
       readdirSync(join(project, folder))
@@ -42,20 +42,20 @@ describe('what is right is not found fault with', () => {
         .map(name => [name, readFileSync(join(project, folder, name), 'utf8')])
     )
 
-  it('the modules that we ship', () => {
+  it('in the shipped modules', () => {
     const files = read('nixos')
     expect(Object.keys(files)).toContain('binding.nix')
     expect(inShort(files, lintFiles(files, { importsModules: true }))).toEqual([])
   })
 
-  it('the example', () => {
+  it('in the example', () => {
     const files = read('examples/asrock-x570-pro4')
     expect(inShort(files, lintFiles(files))).toEqual([])
   })
 })
 
 describe('conditions, releases and specialisations', () => {
-  it('a specialisation is looked at with what the system has', () => {
+  it('checks a specialisation along with the system', () => {
     const text = `{
       services.xserver.videoDrivers = [ "nvidia" ];
       specialisation.vfio.configuration = {
@@ -69,7 +69,7 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
-  it('what holds for both is told once', () => {
+  it('reports a finding of the system and its specialisation once', () => {
     const text = `{
       boot.kernelParams = [ "pci=nomsi" ];
       specialisation.vfio.configuration.boot.kernelParams = [ "quiet" ];
@@ -77,7 +77,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual(['PCI_NOMSI: "pci=nomsi"'])
   })
 
-  it('an older release has what a newer one lost', () => {
+  it('does not report removed options in releases that have them', () => {
     const text = `{
       virtualisation.libvirtd.qemu.ovmf.enable = true;
       boot.initrd.preDeviceCommands = "modprobe -i vfio-pci";
@@ -90,7 +90,7 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
-  it('what is there for old kernels only is right', () => {
+  it('does not report modules that are only for old kernels', () => {
     const text = `{ lib, pkgs, ... }: {
       boot.initrd.kernelModules =
         [ "vfio_pci" ] ++ lib.optionals (lib.versionOlder pkgs.linux.version "6.2") [ "vfio_virqfd" ];
@@ -98,7 +98,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual([])
   })
 
-  it('what a file leaves out may stand in another, unless they are a whole machine', () => {
+  it('assumes that an option is not set only in a whole configuration', () => {
     const text = '{ boot.kernelParams = [ "pcie_acs_override=downstream" ]; }'
     const whole = {
       'configuration.nix': text,
@@ -110,7 +110,7 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
-  it('guests of a whole machine are saved at its shutdown unless it says otherwise: a note', () => {
+  it('notes the default onShutdown in a whole configuration', () => {
     const text = `{
       boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ];
       virtualisation.libvirtd.enable = true;
@@ -120,7 +120,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual(['SHUTDOWN_SUSPENDS (note): true'])
   })
 
-  it('modules that are values in a file are looked into', () => {
+  it('checks modules that are values in a file, without a fix', () => {
     const text = `{
       flake.modules.nixos.card = { config, ... }: {
         boot.kernelModules = [ "vfio_virqfd" ];
@@ -131,7 +131,7 @@ describe('conditions, releases and specialisations', () => {
     expect(findings.map(it => it.fix)).toEqual([undefined])
   })
 
-  it('the same IDs in two places do no harm', () => {
+  it('allows the same IDs in two places', () => {
     const text = `{
       boot.kernelParams = [ "vfio-pci.ids=10de:2507,10de:228e" ];
       boot.extraModprobeConfig = "options vfio-pci ids=10de:2507,10de:228E";
@@ -139,7 +139,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual([])
   })
 
-  it('so do those of one variable', () => {
+  it('allows the IDs of one variable in two places', () => {
     const text = `let ids = [ "10de:28e0" ]; in { lib, ... }: {
       boot.kernelParams = [ ("vfio-pci.ids=" + lib.concatStringsSep "," ids) ];
       boot.extraModprobeConfig = "options vfio-pci ids=\${builtins.concatStringsSep "," ids}";
@@ -147,7 +147,7 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual([])
   })
 
-  it('a path of the store in qemu.conf is one as well', () => {
+  it('reports a store path in qemu.conf', () => {
     const text = `{ virtualisation.libvirtd.qemu.verbatimConfig = ''
       namespaces = []
       nvram = [ "/nix/store/abc-OVMF-fd/FV/OVMF.fd:/nix/store/abc-OVMF-fd/FV/OVMF_VARS.fd" ]
@@ -157,7 +157,7 @@ describe('conditions, releases and specialisations', () => {
     ])
   })
 
-  it('lines of a string on one line are lines', () => {
+  it('finds lines in a string with escaped line breaks', () => {
     const text = `{
       boot.initrd.kernelModules = [ "amdgpu" "radeon" ];
       boot.kernelParams = [ "vfio-pci.ids=1002:73bf" ];
@@ -167,12 +167,12 @@ describe('conditions, releases and specialisations', () => {
     expect(inShort(text, lintFiles(text))).toEqual([])
   })
 
-  it('a set of modules is what a list of them is', () => {
+  it('reads an attribute set of modules like a list', () => {
     const text = '{ boot.initrd.kernelModules.vfio_virqfd = true; }'
     expect(inShort(text, lintFiles(text))).toEqual(['VIRQFD: true'])
   })
 
-  it('a file that is no module has nothing to be found', () => {
+  it('finds nothing in a file that is not a module', () => {
     expect(lintFiles('[ 1 2 ]')).toEqual([])
     expect(lintFiles('{ boot.kernelParams = [ "pci=nomsi" ')).toEqual([])
   })
@@ -189,7 +189,7 @@ describe('fixes', () => {
       : planned.error.code
   }
 
-  it('are one plan, and lines for one text come together', () => {
+  it('are one plan, with all lines for one string added together', () => {
     const text = `{
   boot.initrd.kernelModules = [ "vfio_pci" "amdgpu" "radeon" "vfio_virqfd" ];
   boot.kernelParams = [ "vfio-pci.ids=1002:73bf" "amd_iommu=pt" "pci=nomsi" ];
@@ -206,7 +206,7 @@ describe('fixes', () => {
     })
   })
 
-  it('of an option under its old name wait for the new one', () => {
+  it('of a renamed option follow the renaming', () => {
     const text = '{ virtualisation.libvirtd.qemuVerbatimConfig = "user = \\"alice\\""; }\n'
     const renamed = '{ virtualisation.libvirtd.qemu.verbatimConfig = "user = \\"alice\\""; }\n'
     expect(planOf(text)).toEqual({ text: renamed, refused: [] })
@@ -216,7 +216,7 @@ describe('fixes', () => {
     })
   })
 
-  it('of which one is refused: the others stay', () => {
+  it('do not depend on a refused fix', () => {
     const text = `{
   virtualisation.libvirtd.qemu.runAsRoot = false;
   virtualisation.libvirtd.qemuRunAsRoot = true;

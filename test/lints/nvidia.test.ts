@@ -1,4 +1,4 @@
-// PRIME with a card that a guest gets later, and the console that the driver of NVIDIA draws.
+// PRIME with a guest's card, and the console that NVIDIA's driver draws.
 
 import { describe, expect, it } from 'vitest'
 import { inShort, lintFiles } from './support.ts'
@@ -17,7 +17,7 @@ describe('PRIME with a card of the guest', () => {
   it.each([
     ['by address', 'addresses = [ "0000:01:00.0" ];'],
     ['by ID', 'devices = [ "10de:1b80" ];']
-  ])('%s: bound at boot is a problem', (_, devices) => {
+  ])('%s: a card that is bound at boot is a problem', (_, devices) => {
     const text = `{ ${PRIME} virtualisation.vfio = { enable = true; ${devices} }; }`
     expect(found(text)).toEqual(['PRIME_GUEST: "PCI:1:0:0"'])
   })
@@ -25,12 +25,12 @@ describe('PRIME with a card of the guest', () => {
   it.each([
     ['by address', 'addresses = [ "0000:01:00.0" ];'],
     ['by ID', 'devices = [ "10de:1b80" ];']
-  ])('%s: lent while a guest runs is right', (_, devices) => {
+  ])('%s: a card that is bound when a guest starts is allowed', (_, devices) => {
     const text = `{ ${PRIME} virtualisation.vfio = { enable = true; bindAtBoot = false; ${devices} }; }`
     expect(found(text)).toEqual([])
   })
 
-  it('an ID among the kernel parameters is bound at boot all the same', () => {
+  it('an ID in the kernel parameters is bound at boot, even with bindAtBoot = false', () => {
     const text = `{ ${PRIME}
       virtualisation.vfio = { enable = true; bindAtBoot = false; };
       boot.kernelParams = [ "vfio-pci.ids=10de:1b80" ];
@@ -38,7 +38,7 @@ describe('PRIME with a card of the guest', () => {
     expect(found(text)).toEqual(['PRIME_GUEST: "PCI:1:0:0"'])
   })
 
-  it('that the desktop draws on all the time can be lent only without the desktop: a note', () => {
+  it('PRIME sync, which keeps the card busy, is a note', () => {
     const text = `{
       hardware.nvidia.prime = { sync.enable = true; nvidiaBusId = "PCI:1:0:0"; };
       virtualisation.vfio = { enable = true; bindAtBoot = false; devices = [ "10de:1b80" ]; };
@@ -46,7 +46,7 @@ describe('PRIME with a card of the guest', () => {
     expect(found(text)).toEqual(['PRIME_GUEST (note): true'])
   })
 
-  it('each boot entry is looked at by itself', () => {
+  it('is checked in each boot entry', () => {
     const text = (base: string, entry: string) => `{ lib, ... }: {
       ${PRIME}
       virtualisation.vfio = { enable = true; addresses = [ "0000:01:00.0" ]; ${base} };
@@ -56,12 +56,12 @@ describe('PRIME with a card of the guest', () => {
     expect(found(text('bindAtBoot = false;', 'lib.mkForce true'))).toEqual(problem)
     expect(found(text('bindAtBoot = lib.mkDefault false;', 'true'))).toEqual(problem)
     expect(found(text('bindAtBoot = false;', 'lib.mkDefault true'))).toEqual([])
-    // The default entry has it bound.
+    // The default entry binds it.
     expect(found(text('', 'false'))).toEqual(problem)
     expect(found(text('bindAtBoot = true;', 'lib.mkForce false'))).toEqual(problem)
   })
 
-  it('an entry that takes the card away from guests has nothing to be found', () => {
+  it('is allowed in an entry that gives no card to guests', () => {
     const text = `{ lib, ... }: {
       virtualisation.vfio = { enable = false; addresses = [ "0000:01:00.0" ]; };
       ${PRIME}
@@ -76,7 +76,7 @@ describe('PRIME with a card of the guest', () => {
     ])
   })
 
-  it('nothing is claimed where bindAtBoot is computed', () => {
+  it('is not reported if bindAtBoot is computed', () => {
     const text = `{ config, ... }: { ${PRIME}
       virtualisation.vfio = { enable = true; bindAtBoot = config.my.bind; devices = [ "10de:1b80" ]; };
     }`
@@ -84,15 +84,15 @@ describe('PRIME with a card of the guest', () => {
   })
 })
 
-describe('the console of the NVIDIA driver', () => {
+describe("a console drawn by NVIDIA's driver", () => {
   const late = 'virtualisation.vfio = { enable = true; bindAtBoot = false; };'
 
   it.each([
     ['one path', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;', '1'],
     ['a quoted name', 'hardware.nvidia.moduleParams."nvidia-drm".fbdev = 1;', '1'],
     ['sets', 'hardware.nvidia = { moduleParams = { nvidia-drm = { fbdev = 1; }; }; };', '1'],
-    ['the other dash', 'hardware.nvidia.moduleParams.nvidia_drm.fbdev = 1;', '1'],
-    ['a text', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = "1";', '"1"'],
+    ['an underscore', 'hardware.nvidia.moduleParams.nvidia_drm.fbdev = 1;', '1'],
+    ['a string', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = "1";', '"1"'],
     ['a boolean', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = true;', 'true'],
     [
       'a priority',
@@ -102,18 +102,18 @@ describe('the console of the NVIDIA driver', () => {
     ['modprobe', 'boot.extraModprobeConfig = "options nvidia-drm modeset=1 fbdev=1";', 'fbdev=1'],
     ['a parameter', 'boot.kernelParams = [ "nvidia_drm.fbdev=1" ];', '"nvidia_drm.fbdev=1"'],
     [
-      'a parameter in letters',
+      'a parameter with a letter',
       'boot.kernelParams = [ "nvidia-drm.fbdev=Y" ];',
       '"nvidia-drm.fbdev=Y"'
     ]
-  ])('is found: %s', (_, option, at) => {
+  ])('is reported: %s', (_, option, at) => {
     expect(found(`{ lib, ... }: { ${late} ${option} }`)).toEqual([`NVIDIA_HOLDS: ${at}`])
   })
 
   it.each([
     ['off', 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'],
     [
-      'off by force',
+      'off by priority',
       'hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkMerge [ 1 (lib.mkForce 0) ];'
     ],
     [
@@ -122,11 +122,11 @@ describe('the console of the NVIDIA driver', () => {
     ],
     ['another parameter', 'hardware.nvidia.moduleParams.nvidia-drm.modeset = 1;'],
     ['another module', 'hardware.nvidia.moduleParams.nvidia.fbdev = 1;']
-  ])('is not: %s', (_, option) => {
+  ])('is not reported: %s', (_, option) => {
     expect(found(`{ lib, ... }: { ${late} ${option} }`)).toEqual([])
   })
 
-  it('a boot entry that turns it off is right, one that turns it on is not', () => {
+  it('is checked in each boot entry', () => {
     const text = (base: string, entry: string) => `{ lib, ... }: { ${late}
       hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${base};
       specialisation.other.configuration.hardware.nvidia.moduleParams.nvidia-drm.fbdev = ${entry};
@@ -135,7 +135,7 @@ describe('the console of the NVIDIA driver', () => {
     expect(found(text('lib.mkForce 0', '1'))).toEqual([])
   })
 
-  it('a card that is bound at boot has no driver of NVIDIA', () => {
+  it('is not reported for a card that is bound at boot', () => {
     const fbdev = 'hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1;'
     expect(found(`{ virtualisation.vfio.enable = true; ${fbdev} }`)).toEqual([])
   })
@@ -144,13 +144,13 @@ describe('the console of the NVIDIA driver', () => {
     ['25.11', 'set boot.kernelParams = lib.mkAfter [ "nvidia-drm.fbdev=0" ];'],
     ['26.05', 'remove it, and set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'],
     [undefined, 'remove it, and set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;']
-  ])('of a kernel parameter on %s: %s', (release, remedy) => {
+  ])('from a kernel parameter, on %s: %s', (release, remedy) => {
     const text = `{ ${late} boot.kernelParams = [ "nvidia-drm.fbdev=1" ]; }`
     const facts = release === undefined ? {} : { release }
     expect(lintFiles(text, facts).map(it => it.remedy)).toEqual([remedy])
   })
 
-  it('of the option: it is forced off', () => {
+  it('from the option: advises to force it off', () => {
     const text = `{ ${late} hardware.nvidia.moduleParams.nvidia-drm.fbdev = 1; }`
     expect(lintFiles(text).map(it => it.remedy)).toEqual([
       'set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'

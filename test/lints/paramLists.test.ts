@@ -1,4 +1,4 @@
-// Kernel parameters whose value is a list with commas: each word counts by itself.
+// Kernel parameters whose value is a comma-separated list.
 
 import { describe, expect, it } from 'vitest'
 import { isBoundByID } from '../../src/check/requirements.ts'
@@ -18,8 +18,8 @@ function fixed(text: string): string | undefined {
   return plan?.ok ? plan.value.plan.text : undefined
 }
 
-describe('the words of a parameter', () => {
-  it('are those between commas, of the parameter of this name only', () => {
+describe('values in the list of a parameter', () => {
+  it('are separated by commas, in the parameter of this name only', () => {
     expect(wordsOf('intel_iommu=on,sm_on', 'intel_iommu')).toEqual(['on', 'sm_on'])
     expect(wordsOf('intel-iommu=on', 'intel_iommu')).toEqual(['on'])
     expect(wordsOf('intel_iommu="on,sm_on"', 'intel_iommu')).toEqual(['on', 'sm_on'])
@@ -27,7 +27,7 @@ describe('the words of a parameter', () => {
     expect(wordsOf('intel_iommu', 'intel_iommu')).toEqual([])
   })
 
-  it('that contradict each other: the last counts', () => {
+  it('override earlier ones that they contradict', () => {
     expect(lastWord(['iommu=pt,force', 'iommu=nopt'], 'iommu', ['pt', 'nopt'])).toBe('nopt')
     expect(intelIommu(['intel_iommu=off', 'quiet', 'intel_iommu=sm_on,on'])).toBe('on')
     expect(intelIommu(['intel_iommu=on,off', 'iommu=on'])).toBe('off')
@@ -40,12 +40,12 @@ describe('amd_iommu=', () => {
     ['amd_iommu=pt', ['iommu=pt']],
     ['amd_iommu=fullflush,pt', ['amd_iommu=fullflush', 'iommu=pt']],
     ['amd_iommu=pt,on', ['iommu=pt']]
-  ])('%s becomes %j', (param, instead) => {
+  ])('%s becomes %j', (param, replacement) => {
     expect(found(params('quiet', param))).toEqual([`AMD_IOMMU_PT: "${param}"`])
-    expect(fixed(params('quiet', param))).toBe(params('quiet', ...instead))
+    expect(fixed(params('quiet', param))).toBe(params('quiet', ...replacement))
   })
 
-  it('on among others does nothing as well', () => {
+  it('reports on next to other values', () => {
     expect(found(params('amd_iommu=on,fullflush'))).toEqual([
       'AMD_IOMMU_ON (note): "amd_iommu=on,fullflush"'
     ])
@@ -58,26 +58,26 @@ describe('pci=', () => {
     ['pci=nomsi', []],
     ['pci=noaer,nomsi', ['pci=noaer']],
     ['pci=nomsi,noaer,nommconf', ['pci=noaer,nommconf']]
-  ])('%s becomes %j', (param, instead) => {
+  ])('%s becomes %j', (param, replacement) => {
     expect(found(params('quiet', param))).toEqual([`PCI_NOMSI: "${param}"`])
-    expect(fixed(params('quiet', param))).toBe(params('quiet', ...instead))
+    expect(fixed(params('quiet', param))).toBe(params('quiet', ...replacement))
   })
 
-  it('other words are not nomsi', () => {
+  it('allows other values', () => {
     expect(found(params('pci=noaer', 'pci=nomsix'))).toEqual([])
   })
 })
 
 describe('video=', () => {
   it.each(['video=efifb:off', 'video=vesafb:off,efifb:off', 'video=simplefb:off'])(
-    '%s goes as a whole',
+    '%s is removed as a whole',
     param => {
       expect(found(params('quiet', param))).toEqual([`EFIFB_OFF: "${param}"`])
       expect(fixed(params('quiet', param))).toBe(params('quiet'))
     }
   )
 
-  it('the mode of a screen stays', () => {
+  it('keeps the mode of a screen', () => {
     const param = 'video=HDMI-A-1:1920x1080@60,efifb:off'
     expect(found(params('quiet', param))).toEqual([])
     expect(fixed(params('quiet', param))).toBe(params('quiet', param))
@@ -85,14 +85,14 @@ describe('video=', () => {
 })
 
 describe('vfio-pci.ids=', () => {
-  it('may have quotation marks around the list', () => {
+  it('may have a quoted list', () => {
     const text = params('vfio-pci.ids=\\"10de:1b80,10de:10f0\\"')
     expect(found(text)).toEqual([])
     const wrong = params('vfio-pci.ids=\\"10de:1b80,10de\\"')
     expect(found(wrong)).toEqual(['BAD_ID: 10de'])
   })
 
-  it('an ID is one of the list, and no part of another', () => {
+  it('matches whole IDs of the list', () => {
     const given = ['vfio-pci.ids=10de:1b80,1002:73bf:10de:10f0']
     expect(isBoundByID(given, '10de:1b80')).toBe(true)
     expect(isBoundByID(given, '1002:73bf')).toBe(true)

@@ -2,7 +2,7 @@ import { type Finding, lint } from '../../src/lints/index.ts'
 import type { Facts, LintFile } from '../../src/lints/view.ts'
 import { parseDocument } from '../../src/nix/index.ts'
 
-/** Texts of a configuration's files by path, the configuration first; a text alone is one file. */
+/** The texts of files by path, the configuration first; or the text of a single file. */
 export type Files = string | Record<string, string>
 
 export function lintFiles(files: Files, facts: Partial<Facts> = {}): Finding[] {
@@ -14,7 +14,7 @@ export function filesOf(files: Files): LintFile[] {
   return Object.entries(all).map(([path, text]) => ({ path, doc: parseDocument(text) }))
 }
 
-/** Each finding in short: its code, `note` where it is one, and the text that it points at. */
+/** Each finding in short: its code, whether it is a note, and the text at its place. */
 export function inShort(files: Files, findings: readonly Finding[]): string[] {
   const all = typeof files === 'string' ? { 'configuration.nix': files } : files
   return findings.map(({ code, level, path, range }) => {
