@@ -16,7 +16,7 @@ export function deviceMissing(name: { id: string } | { address: string }): Findi
     code: 'NO_SUCH_DEVICE',
     level: 'note',
     message: `this machine has no device with the ${words}`,
-    why: 'the card may be removed at the moment, or the configuration is for another machine.',
+    why: 'the card may not be installed, or the configuration is for another machine.',
     remedy: '"vfio-patch scan" lists the devices'
   }
 }
@@ -63,13 +63,13 @@ export function functionsMissing(
 
 /** The ID of the `guest` devices is also that of `host` devices. `cards` are the addresses of the guest's cards. */
 export function idShared(host: Devices, guest: Devices, cards: readonly string[]): FindingText {
-  const verb = host.length === 1 ? 'has the same ID and goes' : 'have the same ID and go'
+  const [has, is] = host.length === 1 ? ['has', 'is'] : ['have', 'are']
   const addresses = guest.map(it => it.address)
   const flags = cards.map(it => `--gpu ${it}`)
   return {
     code: 'SHARED_ID',
     level: 'problem',
-    message: `${list(host.map(briefDevice))} of the host ${verb} to vfio-pci, too`,
+    message: `${list(host.map(briefDevice))} of the host ${has} the same ID and ${is} given away, too`,
     why: 'an ID selects all devices that have it, so the host loses its own.',
     remedy: `name the device by its address (${list(addresses)}) in virtualisation.vfio.addresses: vfio-patch apply ${list(flags, 'or')}`
   }
@@ -196,7 +196,7 @@ function wordGate(gate: Gate): Pick<FindingText, 'message' | 'why' | 'remedy'> {
       }
     case 'SHOWS_SCREEN':
       return {
-        message: `${device} ${showsWord(gate.device)} your screen, and goes to a guest`,
+        message: `${device} ${showsWord(gate.device)} your screen, and is given to a guest`,
         why: "no monitor is plugged into another card, so the host's screen goes dark.",
         remedy: `plug the monitor into ${list(
           gate.others.map(it => it.address),

@@ -41,7 +41,7 @@ export function groupsNotSplit(): FindingText {
     code: 'ACS_NOT_ACTIVE',
     level: 'problem',
     message: 'the running kernel did not split the IOMMU groups',
-    why: 'its log does not contain "PCIe ACS overrides enabled", so it lacks the ACS override patch; kernels with the patch lose it now and then.',
+    why: 'its log does not contain "PCIe ACS overrides enabled", so it lacks the ACS override patch; kernels that had the patch sometimes drop it.',
     remedy:
       'choose a kernel with the patch, for example boot.kernelPackages = pkgs.linuxPackages_zen, or remove this'
   }

@@ -36,11 +36,11 @@ export function idOfVirtualFunctions(
   virtual: Devices,
   losesDriver: boolean
 ): FindingText {
-  const [has, goes] = others.length === 1 ? ['has', 'goes'] : ['have', 'go']
+  const [has, is] = others.length === 1 ? ['has', 'is'] : ['have', 'are']
   return {
     code: 'VIRTUAL_FUNCTION',
     level: 'problem',
-    message: `${list(others.map(briefDevice))} ${has} the same ID as ${nameVirtual(virtual)}, and ${goes} to vfio-pci at boot`,
+    message: `${list(others.map(briefDevice))} ${has} the same ID as ${nameVirtual(virtual)}, and ${is} bound to vfio-pci at boot`,
     why: losesDriver
       ? 'without its own driver, a device has no virtual functions.'
       : 'an ID selects all devices that have it.',
@@ -53,7 +53,7 @@ export function virtualFunctionsLost(device: PciDevice, virtual: Devices): Findi
   return {
     code: 'VIRTUAL_FUNCTION',
     level: 'note',
-    message: `${briefDevice(device)} goes to a guest, which removes ${nameVirtual(virtual)} of it`,
+    message: `${briefDevice(device)} is given to a guest, which removes ${nameVirtual(virtual)} of it`,
     why: 'its own driver creates them, and vfio-pci replaces this driver.',
     remedy: `if guests need them, remove it, and add them to their domains as ${HOSTDEV}`
   }

@@ -91,7 +91,7 @@ export function suspendsAtShutdown(isSet: boolean): FindingText {
     code: 'SHUTDOWN_SUSPENDS',
     level: isSet ? 'problem' : 'note',
     message: `when the host shuts down, libvirt saves guests${isSet ? '' : ' by default'}, which fails with a passed-through device`,
-    why: 'the host waits for it in vain, then the guest is killed.',
+    why: 'the host waits in vain until the guest is saved, then kills it.',
     remedy: 'set virtualisation.libvirtd.onShutdown = "shutdown";'
   }
 }

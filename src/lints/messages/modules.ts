@@ -9,7 +9,7 @@ export function moduleReplaceable(option: string): FindingText {
     message: `this module declares ${option}, as vfio-patch's modules do`,
     why: 'widely copied modules for passthrough contain settings that have no effect today or break the build.',
     remedy:
-      'run vfio-patch diff to see whether its modules can replace this one, and vfio-patch apply to replace it'
+      "run vfio-patch diff to see whether vfio-patch's modules can replace this one; vfio-patch apply replaces it"
   }
 }
 

@@ -14,13 +14,17 @@ export function hostDriverBlacklisted(): FindingText {
 
 /** PRIME uses the address of a guest's card. */
 export function primeUsesGuestCard(): FindingText {
-  return primeAtBoot('PRIME uses a card that goes to a guest at boot', BOTH_CLAIM, WITHOUT_PRIME)
+  return primeAtBoot(
+    'PRIME uses a card that is given to a guest at boot',
+    BOTH_CLAIM,
+    WITHOUT_PRIME
+  )
 }
 
 /** The vendor is the same, and the card may be. */
 export function primeMayUseGuestCard(): FindingText {
   return primeAtBoot(
-    'PRIME uses an NVIDIA card, and an NVIDIA card goes to a guest at boot',
+    'PRIME uses an NVIDIA card, and an NVIDIA card is given to a guest at boot',
     `if it is the same card, ${BOTH_CLAIM}`,
     `${WITHOUT_PRIME}; if you have two NVIDIA cards and this is the other one, ignore this`
   )
@@ -55,12 +59,12 @@ export function persistencedHoldsCard(): FindingText {
 
 const FBDEV_OFF = 'set hardware.nvidia.moduleParams.nvidia-drm.fbdev = lib.mkForce 0;'
 
-/** The `hardware.nvidia.moduleParams` set `fbdev`. */
+/** An option in `hardware.nvidia.moduleParams` sets `fbdev`. */
 export function fbdevOption(): FindingText {
   return consoleOnCard(FBDEV_OFF)
 }
 
-/** A kernel parameter or a line for modprobe sets `fbdev`; `hasModuleParams` since NixOS 26.05. */
+/** A kernel parameter or a line for modprobe sets `fbdev`. `hasModuleParams` if NixOS has `hardware.nvidia.moduleParams`. */
 export function fbdevParam(hasModuleParams: boolean): FindingText {
   return consoleOnCard(
     hasModuleParams
