@@ -46,7 +46,7 @@ export function deviceFaults(state: MachineState): Finding[] {
   ]
 }
 
-/** DeviceReference devices that the machine does not have. */
+/** Named devices that the machine does not have. */
 function missingDevices({ machine, references }: MachineState): Finding[] {
   return references.flatMap(it => {
     const { by, devices } = it

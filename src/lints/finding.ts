@@ -12,9 +12,9 @@ export interface Finding extends Place {
   code: LintCode
   /** A `problem` breaks something or has no effect; a `note` is worth knowing and does no harm. */
   level: 'problem' | 'note'
-  /** What is wrong: a sentence without a capital letter and a period. */
+  /** What is wrong: a clause in lower case, without a period. */
   message: string
-  /** Sentences with periods. */
+  /** The reason: a clause in lower case and possibly more sentences, with periods. */
   why: string
   /** What to do, without a period. */
   remedy: string

@@ -53,7 +53,7 @@ export function lint(files: readonly LintFile[], facts: Facts): Finding[] {
   for (const view of viewsOf(all, facts)) {
     for (const it of LINTS.flatMap(rule => rule(view))) {
       const key = `${it.code} ${it.path} ${it.range.start}`
-      // A finding of the system is repeated for its specialisations.
+      // A finding of the system is found again in its specialisations.
       // Edits can't address options of a module that is a value inside a file.
       const fix = parts.has(it.path) ? undefined : it.fix
       if (!found.has(key)) found.set(key, { ...it, fix })

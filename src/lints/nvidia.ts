@@ -41,7 +41,7 @@ function blacklist(view: View): Finding[] {
   return [...named, ...effective].map(it => findingAt(it, hostDriverBlacklisted()))
 }
 
-/** PRIME with a card that goes to a guest. */
+/** PRIME with a card that is given to a guest. */
 function prime(view: View): Finding[] {
   const isBound =
     isOn(view, 'virtualisation.vfio.enable', true) !== false &&
