@@ -68,7 +68,7 @@ export function severalParamsInOne(params: readonly string[]): FindingText {
     code: 'PARAMETERS_IN_ONE',
     level: 'problem',
     message: `${params.length} kernel parameters in one string`,
-    why: 'NixOS refuses spaces in a kernel parameter, so the build fails.',
+    why: 'NixOS refuses unquoted spaces in a kernel parameter, so the build fails.',
     remedy: `write each as its own list item: ${params.map(it => `"${it}"`).join(' ')}`
   }
 }
