@@ -1,6 +1,6 @@
 import type { NixDocument, Range, SyntaxNode } from '../nix/index.ts'
 import { err, ok, type Result } from '../nix/result.ts'
-import { attrsOf, bindingsOf, elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
+import { attrsOf, bindingsOf, elementsOf, unparenthesized } from '../nix/syntax/nodes.ts'
 import { stringValue } from '../nix/syntax/strings.ts'
 import { noDomain, notASet, notLiteral, severalGuests } from './messages/faults.ts'
 import type { Fault } from './problem.ts'
@@ -80,7 +80,7 @@ function moduleBody(node: SyntaxNode): SyntaxNode {
 }
 
 function readNode(written: SyntaxNode): DomainValue {
-  const node = unparenthesised(written)
+  const node = unparenthesized(written)
   const range = rangeOf(node)
   const source = node.text
   const string = stringValue(node)

@@ -1,7 +1,7 @@
 // The list items and strings in the value of an option, with their conditions.
 
 import type { SyntaxNode } from '../nix/index.ts'
-import { elementsOf, unparenthesised } from '../nix/syntax/nodes.ts'
+import { elementsOf, unparenthesized } from '../nix/syntax/nodes.ts'
 
 /** An item of a list literal. */
 export interface Item {
@@ -36,7 +36,7 @@ export function itemsOfValue(value: SyntaxNode): Item[] {
   return literalsOf(value, []).flatMap(({ node, conditions }) => {
     const items = node.type === 'list_expression' ? elementsOf(node) : []
     return items.map(it => {
-      const inner = unparenthesised(it)
+      const inner = unparenthesized(it)
       const content = isStringNode(inner) ? stringContent(inner).text : undefined
       return { node: it, text: content, conditions }
     })
@@ -90,7 +90,7 @@ interface Part {
 
 /** The literals that are combined to a value; computed parts are left out. */
 function literalsOf(value: SyntaxNode, conditions: readonly string[]): Part[] {
-  const node = unparenthesised(value)
+  const node = unparenthesized(value)
   const inside = (it: SyntaxNode | undefined, ...more: string[]) =>
     it ? literalsOf(it, [...conditions, ...more]) : []
   switch (node.type) {
@@ -124,7 +124,7 @@ function literalsOfCall(node: SyntaxNode, conditions: readonly string[]): Part[]
   const name = (inner?.field('function') ?? callee).text
   if (!inner && WRAPPERS.test(name)) return literalsOf(argument, conditions)
   if (!inner && /(?:^|\.)mkMerge$/.test(name)) {
-    const list = unparenthesised(argument)
+    const list = unparenthesized(argument)
     return elementsOf(list).flatMap(it => literalsOf(it, conditions))
   }
   if (inner && CONDITIONAL.test(name)) {
@@ -158,5 +158,5 @@ function asList(item: SyntaxNode): SyntaxNode {
 }
 
 function conditionText(node: SyntaxNode | undefined): string {
-  return node ? unparenthesised(node).text.replace(/\s+/g, ' ') : '?'
+  return node ? unparenthesized(node).text.replace(/\s+/g, ' ') : '?'
 }

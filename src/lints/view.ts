@@ -10,7 +10,7 @@ import {
   type SyntaxNode
 } from '../nix/index.ts'
 import { candidatesOf, PLAIN } from '../nix/module/combinators.ts'
-import { unparenthesised } from '../nix/syntax/nodes.ts'
+import { unparenthesized } from '../nix/syntax/nodes.ts'
 import { type Item, itemsOfValue, type StringText, stringsOfValue } from './values.ts'
 
 /** What is known apart from the files. */
@@ -204,7 +204,7 @@ export function contendersFor(view: View, option: string): Contender[] {
   return all
     .filter(it => !(it.strength > strongest))
     .map(({ entry, value, isCertain }) => {
-      const { text } = unparenthesised(value)
+      const { text } = unparenthesized(value)
       return { entry, text, isCertain }
     })
 }

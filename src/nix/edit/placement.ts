@@ -16,7 +16,7 @@ import {
   isSet,
   nameOf,
   namesOf,
-  unparenthesised
+  unparenthesized
 } from '../syntax/nodes.ts'
 import { usesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -158,7 +158,7 @@ function lastIn(set: SyntaxNode, path: AttrPath, isTop: boolean): BindingPlace {
 
 /** Whether Nix takes a dotted binding behind this value: only behind a set literal without `rec`. */
 function canExtend(value: SyntaxNode): boolean {
-  return unparenthesised(value).type === 'attrset_expression'
+  return unparenthesized(value).type === 'attrset_expression'
 }
 
 export function isOneLine(node: SyntaxNode): boolean {

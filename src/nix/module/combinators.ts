@@ -1,7 +1,7 @@
 // Functions of nixpkgs' lib that the module system sees through: the value that they are given is
 // what counts in the end.
 
-import { type Call, callOf, elementsOf, isList, unparenthesised } from '../syntax/nodes.ts'
+import { type Call, callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { bare, isExpr, type NixValue } from '../values.ts'
 import { unwrapped } from './module.ts'
@@ -119,7 +119,7 @@ function candidatesIn(value: SyntaxNode, strength: number, isCertain: boolean): 
   }
   if (combinator?.kind === 'priority' && strength === PLAIN) {
     const { name, args } = combinator.call
-    const number = args[0] && unparenthesised(args[0])
+    const number = args[0] && unparenthesized(args[0])
     const spelt = number?.text
     return candidatesIn(combinator.value, strengthOf(name, spelt), isCertain)
   }

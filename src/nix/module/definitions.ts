@@ -6,7 +6,7 @@ import {
   isSet,
   nameOf,
   namesOf,
-  unparenthesised
+  unparenthesized
 } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Place, placeOf } from '../text/lines.ts'
@@ -150,7 +150,7 @@ function searchValue(search: Search, value: SyntaxNode, path: Names, context: Co
     case 'priority': {
       const { callee, args } = combinator.call
       const [first, second] = args
-      const label = second && first ? `${callee} ${unparenthesised(first).text}` : callee
+      const label = second && first ? `${callee} ${unparenthesized(first).text}` : callee
       return within(combinator.value, { priorities: [...context.priorities, label] })
     }
     case 'merge': {

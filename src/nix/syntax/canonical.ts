@@ -14,14 +14,14 @@ import {
   isComment,
   isList,
   namesOf,
-  unparenthesised
+  unparenthesized
 } from './nodes.ts'
 import { parse } from './parser.ts'
 import { stringValue } from './strings.ts'
 import { pushAll, type SyntaxNode } from './tree.ts'
 
 export function canonicalOfNode(node: SyntaxNode): string {
-  const inner = unparenthesised(node)
+  const inner = unparenthesized(node)
   const string = stringValue(inner)
   if (string !== undefined) return JSON.stringify(string)
   if (isList(inner)) return list(elementsOf(inner).map(canonicalOfNode))
@@ -151,8 +151,8 @@ function entriesOf(node: SyntaxNode): [string[], string][] | undefined {
     const names = namesOf(binding)
     if (names.includes(undefined)) return undefined
     const nested =
-      unparenthesised(value).type === 'attrset_expression'
-        ? entriesOf(unparenthesised(value))
+      unparenthesized(value).type === 'attrset_expression'
+        ? entriesOf(unparenthesized(value))
         : undefined
     if (nested && nested.length > 0) {
       for (const [path, it] of nested) entries.push([[...(names as string[]), ...path], it])

@@ -7,7 +7,7 @@ import {
   isSet,
   nameOf,
   namesOf,
-  unparenthesised
+  unparenthesized
 } from './nodes.ts'
 import type { SyntaxNode } from './tree.ts'
 
@@ -84,7 +84,7 @@ function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode |
     at.set(name, next)
     at = next
   }
-  const literal = unparenthesised(value)
+  const literal = unparenthesized(value)
   const own: Slots | undefined = isSet(literal) && isWhole ? new Map() : undefined
   if (own) {
     const rest = path.slice(names.length)

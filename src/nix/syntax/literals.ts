@@ -1,5 +1,5 @@
 import { expr, type NixValue } from '../values.ts'
-import { bindingsOf, elementsOf, isList, namesOf, unparenthesised } from './nodes.ts'
+import { bindingsOf, elementsOf, isList, namesOf, unparenthesized } from './nodes.ts'
 import { stringValue } from './strings.ts'
 import type { SyntaxNode } from './tree.ts'
 
@@ -8,7 +8,7 @@ import type { SyntaxNode } from './tree.ts'
  * JavaScript likes; what has to be computed becomes an `expr` with its spelling.
  */
 export function literalOf(node: SyntaxNode): NixValue {
-  const inner = unparenthesised(node)
+  const inner = unparenthesized(node)
   const source = inner.text
   const string = stringValue(inner)
   if (string !== undefined) return string
@@ -32,7 +32,7 @@ const PLAIN_LITERAL = /^(?:path|uri|integer|float|(?:indented_)?string)_expressi
 
 /** Whether a value is a string, number, path, boolean or null that is written out. */
 export function isPlainLiteral(node: SyntaxNode): boolean {
-  const inner = unparenthesised(node)
+  const inner = unparenthesized(node)
   const isName = inner.type === 'variable_expression'
   const isConstant = isName && /^(?:true|false|null)$/.test(inner.text)
   return isConstant || PLAIN_LITERAL.test(inner.type)

@@ -19,7 +19,7 @@ export function isList(node: SyntaxNode): boolean {
 }
 
 /** The expression inside any number of parentheses. */
-export function unparenthesised(node: SyntaxNode): SyntaxNode {
+export function unparenthesized(node: SyntaxNode): SyntaxNode {
   let inner = node
   while (inner.type === 'parenthesized_expression') {
     const next = inner.field('expression')

@@ -16,7 +16,7 @@ import { isConcat } from '../module/lists.ts'
 import { unwrapped } from '../module/module.ts'
 import { type AttrPath, keysOf } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
-import { callOf, elementsOf, isList, unparenthesised } from '../syntax/nodes.ts'
+import { callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
 import { isInScope } from '../syntax/scope.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
@@ -284,7 +284,7 @@ export type IsAsked = (element: SyntaxNode) => boolean
 export function isGrowth(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boolean {
   const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(was)
   const asked = (node: SyntaxNode) => isListOf(node, isAsked)
-  const inner = unparenthesised(is)
+  const inner = unparenthesized(is)
   if (isConcat(inner)) {
     const left = inner.field('left')
     const right = inner.field('right')
@@ -306,7 +306,7 @@ export function isGrowth(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boo
 /** Whether `is` is `was` without those of its operands that are `[ … ]` of nothing but asked items. */
 export function isShrinkage(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boolean {
   const kept = restOf(is, () => false)
-  return isConcat(unparenthesised(was)) && restOf(was, isAsked) === kept
+  return isConcat(unparenthesized(was)) && restOf(was, isAsked) === kept
 }
 
 /** The operands of a chain of `++` that are no list of asked items only, in canonical form. */
@@ -314,7 +314,7 @@ function restOf(node: SyntaxNode, isAsked: IsAsked): string {
   const operands: string[] = []
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
-    const inner = unparenthesised(at)
+    const inner = unparenthesized(at)
     const left = inner.field('left')
     const right = inner.field('right')
     if (isConcat(inner) && left && right) stack.push(right, left)
@@ -325,7 +325,7 @@ function restOf(node: SyntaxNode, isAsked: IsAsked): string {
 
 /** Whether a node is a list literal of asked items, with at least one. */
 export function isListOf(node: SyntaxNode, isAsked: IsAsked): boolean {
-  const inner = unparenthesised(node)
+  const inner = unparenthesized(node)
   if (!isList(inner)) return false
   const elements = elementsOf(inner)
   return elements.length > 0 && elements.every(isAsked)

@@ -7,7 +7,7 @@ import type { PlacedUse } from '../../machine/disks.ts'
 import { devicePath, filePath, udevName } from '../../machine/disks.ts'
 import type { Machine } from '../../machine/machine.ts'
 import type { NixDocument, SyntaxNode } from '../../nix/index.ts'
-import { bindingsOf, isSet, namesOf, unparenthesised } from '../../nix/syntax/nodes.ts'
+import { bindingsOf, isSet, namesOf, unparenthesized } from '../../nix/syntax/nodes.ts'
 import { letValueOf } from '../../nix/syntax/scope.ts'
 import { stringValue } from '../../nix/syntax/strings.ts'
 import { placeOf } from '../../nix/text/lines.ts'
@@ -315,7 +315,7 @@ interface Surroundings extends Pick<KeyedString, 'key' | 'within'> {
 
 function collect(value: SyntaxNode, around: Surroundings): KeyedString[] {
   const { key, within, opened } = around
-  const node = unparenthesised(value)
+  const node = unparenthesized(value)
   const known = computed(node, MOST_STEPS)
   if (known !== undefined) return [{ key, text: known, start: node.start, within }]
   if (isSet(node)) {
@@ -337,7 +337,7 @@ function collect(value: SyntaxNode, around: Surroundings): KeyedString[] {
 
 /** The string that a value evaluates to; undefined for other values, or if it can't be known here. */
 function computed(value: SyntaxNode, steps: number): string | undefined {
-  const node = unparenthesised(value)
+  const node = unparenthesized(value)
   if (steps === 0) return undefined
   const plain = stringValue(node)
   if (plain !== undefined) return plain

@@ -13,7 +13,7 @@ import {
   inheritedOf,
   nameOf,
   namesOf,
-  unparenthesised
+  unparenthesized
 } from '../../nix/syntax/nodes.ts'
 
 /** A place in a file that needs one of the options or files. */
@@ -152,7 +152,7 @@ function definedBy(outer: Names, names: Names, options: readonly AttrPath[]): At
 /** Whether the expression that a selection selects from already reads the option, so that it counts instead. */
 function containsBefore(scope: Scope, node: SyntaxNode, option: AttrPath): boolean {
   const from = node.field('expression')
-  const inner = from && unparenthesised(from)
+  const inner = from && unparenthesized(from)
   const isCounted = inner?.type === 'variable_expression' || !inner?.field('default')
   return from !== undefined && isCounted && contains(scope.pathOf(from), option)
 }
@@ -196,7 +196,7 @@ function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   const reads = new Map<string, AttrPath>()
   const sets = new Map<string, AttrPath>()
   const pathOf = (node: SyntaxNode): Names => {
-    const inner = unparenthesised(node)
+    const inner = unparenthesized(node)
     if (inner.type === 'variable_expression') {
       const name = inner.text
       return aliases.get(name) ?? [name]
@@ -214,7 +214,7 @@ function readScope(doc: NixDocument, options: readonly AttrPath[]): Scope {
   const addLet = (binding: SyntaxNode) => {
     const [name, ...more] = namesOf(binding)
     const value = binding.field('expression')
-    const inner = value && unparenthesised(value)
+    const inner = value && unparenthesized(value)
     if (inner?.type !== 'select_expression' || more.length > 0) return
     addAlias(name, pathOf(inner), inner.field('default') === undefined)
   }
