@@ -32,15 +32,15 @@ function check(text, counts) {
   }
 }
 
-/** The tokens of a tree with what may be between them: whitespace, and text replaced by a stand-in. */
-function printed({ root, standIns }, text) {
+/** The tokens of a tree with what may be between them: whitespace, and the source of workarounds. */
+function printed({ root, workarounds }, text) {
   let out = ''
   const between = to => {
     const from = out.length
-    const isStandIn = at => standIns.some(it => at >= it.start && at < it.end)
+    const isWorkaround = at => workarounds.some(it => at >= it.start && at < it.end)
     out += text
       .slice(from, to)
-      .replace(/[^ \t\r\n]/g, (letter, i) => (isStandIn(from + i) ? letter : ''))
+      .replace(/[^ \t\r\n]/g, (letter, i) => (isWorkaround(from + i) ? letter : ''))
   }
   const stack = [root]
   for (let node = stack.pop(); node; node = stack.pop()) {

@@ -8,11 +8,11 @@ import { err, type Result } from './result.ts'
 import type { Source } from './source.ts'
 import { literalOf } from './syntax/literals.ts'
 import { elementsOf } from './syntax/nodes.ts'
-import { parse, type StandIn, type SyntaxFault, type SyntaxTree } from './syntax/parser.ts'
+import { type ParserWorkaround, parse, type SyntaxFault, type SyntaxTree } from './syntax/parser.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import { findEncodingFault } from './text/decode.ts'
 import { applyEdits, type Edit } from './text/edits.ts'
-import { isOverflow, Transaction } from './transaction.ts'
+import { isStackOverflow, Transaction } from './transaction.ts'
 import type { NixValue } from './values.ts'
 
 /**
@@ -26,7 +26,7 @@ export class NixDocument implements Source {
   /** The root of the syntax tree (`source_code`). */
   readonly root: SyntaxNode
   /** Places where the parser was shown other text than stands there. */
-  readonly standIns: readonly StandIn[]
+  readonly workarounds: readonly ParserWorkaround[]
   readonly #tree: SyntaxTree
   #module: Result<Module, NixError> | undefined
   #leaves: readonly Leaf[] | undefined
@@ -37,7 +37,7 @@ export class NixDocument implements Source {
     const encoding = findEncodingFault(text)
     this.text = text
     this.root = tree.root
-    this.standIns = tree.standIns
+    this.workarounds = tree.workarounds
     this.errors = [
       ...(encoding ? [encoding] : []),
       ...(text.includes('\0')
@@ -145,7 +145,7 @@ export class NixDocument implements Source {
       const module = this.module()
       return module.ok ? find(module.value) : []
     } catch (error) {
-      if (isOverflow(error)) return []
+      if (isStackOverflow(error)) return []
       throw error
     }
   }

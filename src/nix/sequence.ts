@@ -1,7 +1,7 @@
 import { bisect } from './bisect.ts'
 import { growsList, planAdd } from './edit/add.ts'
 import { planImport } from './edit/import.ts'
-import { keepHabits } from './edit/layout.ts'
+import { keepStyle } from './edit/layout.ts'
 import { isOfModule, type Operation } from './edit/operation.ts'
 import { isOneLine } from './edit/placement.ts'
 import type { Edits } from './edit/refusals.ts'
@@ -16,7 +16,7 @@ import { err, ok, type Result } from './result.ts'
 import type { Source } from './source.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import { composeEdits, type Edit, moveOffset } from './text/edits.ts'
-import { bare, isValueSet } from './values.ts'
+import { isValueSet, withoutComment } from './values.ts'
 import { verify } from './verify/verify.ts'
 
 /** How far a list of operations has come. */
@@ -28,7 +28,7 @@ interface State {
   /** From that text to the document. */
   edits: Edit[]
   /** What is planned on the document and not applied yet. */
-  together: Together
+  batch: Batch
 }
 
 /**
@@ -41,7 +41,7 @@ export function planInSequence(
   operations: readonly Operation[]
 ): Result<{ document: Source; edits: Edit[] }, NixError> {
   const { text } = document
-  let state: State = { text, document, module, edits: [], together: new Together(document, module) }
+  let state: State = { text, document, module, edits: [], batch: new Batch(document, module) }
   for (const group of grouped(operations)) {
     const next = advanceAll(state, group)
     if (!next.ok) return next
@@ -59,13 +59,13 @@ function grouped(operations: readonly Operation[]): Operation[][] {
   for (const operation of operations) {
     const group = groups.at(-1)
     const [first] = group ?? []
-    if (group && first && areAlike(first, operation)) group.push(operation)
+    if (group && first && canGroup(first, operation)) group.push(operation)
     else groups.push([operation])
   }
   return groups
 }
 
-function areAlike(one: Operation, other: Operation): boolean {
+function canGroup(one: Operation, other: Operation): boolean {
   if (one.kind === 'remove') {
     return other.kind === 'remove' && !isOfModule(one) && !isOfModule(other)
   }
@@ -116,11 +116,11 @@ function joined({ document, module }: State, group: readonly Operation[]): Opera
 }
 
 function advance(state: State, asked: readonly Operation[]): Result<State, NixError> {
-  const { document, module, edits, together } = state
+  const { document, module, edits, batch } = state
   const group = asked.map(it => movedBy(edits, it))
   const step = planGroup(document, module, group)
-  if (step.ok && together.takes(group, step.value)) return ok(state)
-  if (together.operations.length === 0) {
+  if (step.ok && batch.takes(group, step.value)) return ok(state)
+  if (batch.operations.length === 0) {
     return step.ok ? ok(state) : err(inOriginal(state.text, edits, step.error))
   }
   // What is refused, or depends on the others, is planned once those are done.
@@ -130,20 +130,20 @@ function advance(state: State, asked: readonly Operation[]): Result<State, NixEr
 
 /** Applies what is planned on the document, and proves the outcome. */
 function settle(state: State): Result<State, NixError> {
-  const { document, edits, together } = state
-  if (together.edits.length === 0) return ok(withNothing(state))
-  const next = document.edited(together.edits)
-  keepHabits(document.root, next.root)
-  const fault = verify(document, next, together.edits, together.operations)
+  const { document, edits, batch } = state
+  if (batch.edits.length === 0) return ok(withEmptyBatch(state))
+  const next = document.edited(batch.edits)
+  keepStyle(document.root, next.root)
+  const fault = verify(document, next, batch.edits, batch.operations)
   if (fault) return err(fault)
   const module = next.module()
   if (!module.ok) return err(inOriginal(state.text, edits, module.error))
-  const all = composeEdits(state.text, edits, together.edits)
-  return ok(withNothing({ ...state, document: next, module: module.value, edits: all }))
+  const all = composeEdits(state.text, edits, batch.edits)
+  return ok(withEmptyBatch({ ...state, document: next, module: module.value, edits: all }))
 }
 
-function withNothing(state: State): State {
-  return { ...state, together: new Together(state.document, state.module) }
+function withEmptyBatch(state: State): State {
+  return { ...state, batch: new Batch(state.document, state.module) }
 }
 
 /** The operation as it is for the text after some edits: a chosen definition may have moved. */
@@ -216,13 +216,13 @@ const ONE_LINE = /^((?:\r?\n){1,2}[ \t]*| )[^\s{#](?:[^\n#]*[^\s#])?$/
  * Operations that are planned on one document: edits of definitions that it has, and definitions that
  * it does not have, each on a line of its own, of paths of which none begins with another.
  */
-export class Together {
+export class Batch {
   readonly operations: Operation[] = []
   /** The edits of all operations, in the order of the text. */
   readonly edits: Edit[] = []
   readonly #text: string
   readonly #module: Module
-  readonly #hasStandIns: boolean
+  readonly #hasWorkarounds: boolean
   /** Whether more may join. */
   #isOpen = true
   /** Whether one changes if a definition takes one line: that decides how the next one is laid out. */
@@ -236,7 +236,7 @@ export class Together {
   constructor(doc: Source, module: Module) {
     this.#text = doc.text
     this.#module = module
-    this.#hasStandIns = doc.standIns.length > 0
+    this.#hasWorkarounds = doc.workarounds.length > 0
   }
 
   /**
@@ -247,7 +247,7 @@ export class Together {
     const isFirst = this.operations.length === 0
     // In a `rec` set and beside a pipe, what an edit may do depends on other definitions.
     if (this.operations.length === 1) {
-      this.#isOpen &&= !this.#hasStandIns && !/\brec\b/.test(this.#text)
+      this.#isOpen &&= !this.#hasWorkarounds && !/\brec\b/.test(this.#text)
     }
     const path = this.#isOpen && group.length === 1 ? pathOf(group[0] as Operation) : undefined
     const keys = path ? keysOf(path) : []
@@ -324,7 +324,7 @@ function pathOf(operation: Operation): AttrPath | undefined {
   const { kind } = operation
   if (kind !== 'set' && kind !== 'add' && kind !== 'removeItems') return undefined
   const { target } = operation
-  const isSet = kind === 'set' && isValueSet(bare(operation.value))
+  const isSet = kind === 'set' && isValueSet(withoutComment(operation.value))
   if (target.kind !== 'path' || isSet) return undefined
   const [first = ''] = target.path
   return first === 'config' || MODULE_ATTRIBUTES.has(first) ? undefined : target.path

@@ -1,7 +1,7 @@
 import type { NixError } from './errors.ts'
 import type { Module } from './module/module.ts'
 import type { Result } from './result.ts'
-import type { StandIn } from './syntax/parser.ts'
+import type { ParserWorkaround } from './syntax/parser.ts'
 import type { SyntaxNode } from './syntax/tree.ts'
 import type { Edit } from './text/edits.ts'
 
@@ -13,7 +13,7 @@ export interface Source {
   /** The root of the syntax tree (`source_code`). */
   readonly root: SyntaxNode
   /** Places where the parser was shown other text than the document has. */
-  readonly standIns: readonly StandIn[]
+  readonly workarounds: readonly ParserWorkaround[]
   /** The module in the file, or why there is none to edit. */
   module(): Result<Module, NixError>
   /** The document that edits make of this one, parsed only where they changed it. */

@@ -149,7 +149,7 @@ export class Transaction {
     try {
       return this.#plan()
     } catch (error) {
-      if (!isOverflow(error)) throw error
+      if (!isStackOverflow(error)) throw error
       return err(tooDeep(this.#document.text))
     }
   }
@@ -210,7 +210,7 @@ function isDefinition(option: AttrPathLike | Definition): option is Definition {
 }
 
 /** Whether functions that call themselves came to the end of the stack. */
-export function isOverflow(error: unknown): boolean {
+export function isStackOverflow(error: unknown): boolean {
   return error instanceof RangeError && /call stack/.test(error.message)
 }
 

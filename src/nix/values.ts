@@ -73,7 +73,7 @@ export function isValueSet(value: NixValue): value is { readonly [name: string]:
 }
 
 /** The value without its comment. */
-export function bare(value: NixValue): Exclude<NixValue, Annotated> {
+export function withoutComment(value: NixValue): Exclude<NixValue, Annotated> {
   let inner = value
   while (isAnnotated(inner)) inner = inner.value
   return inner
@@ -85,7 +85,7 @@ const DEEPEST = 200
 /** Whether a value is nested deeper than any that could be written, as one is that contains itself. */
 export function isTooDeep(value: NixValue, depth = 0): boolean {
   if (depth > DEEPEST) return true
-  const inner = bare(value)
+  const inner = withoutComment(value)
   const parts = isValueList(inner) ? inner : isValueSet(inner) ? Object.values(inner) : []
   return parts.some(it => isTooDeep(it, depth + 1))
 }

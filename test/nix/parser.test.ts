@@ -16,7 +16,7 @@ describe('what Nix accepts and the grammar does not', () => {
   it.each(cases)('%s', (_, text, kinds) => {
     const doc = parseDocument(text)
     expect(doc.errors).toEqual([])
-    expect(doc.standIns.map(it => it.kind)).toEqual(kinds)
+    expect(doc.workarounds.map(it => it.kind)).toEqual(kinds)
     expect(String(doc)).toBe(text)
     visit(doc, node => {
       expect(node.text).toBe(text.slice(node.start, node.end))
@@ -28,7 +28,7 @@ describe('what Nix accepts and the grammar does not', () => {
     const text = `{ a, }: { # |> ,}\n  b = "|> ,} inherit;"; c = ''<| '\${a}''; }`
     const doc = parseDocument(text)
     expect(doc.errors).toEqual([])
-    expect(doc.standIns.map(it => it.kind)).toEqual(['comma', 'quote'])
+    expect(doc.workarounds.map(it => it.kind)).toEqual(['comma', 'quote'])
   })
 
   it('is edited around', () => {

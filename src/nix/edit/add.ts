@@ -17,7 +17,7 @@ import type { Source } from '../source.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
-import { bare, type NixValue } from '../values.ts'
+import { type NixValue, withoutComment } from '../values.ts'
 import { type ItemPlace, insertItems } from './insertion.ts'
 import { layoutAt } from './layout.ts'
 import {
@@ -97,7 +97,7 @@ export function planAdd(doc: Source, module: Module, operation: AddOperation): E
   const misfit = ofText && linesFault(target.path, ofText.value, items, position)
   if (misfit) return misfit
   if (ofText && !areLines) return notShownAsLines(ofText.value)
-  return giveMore(doc, found.exact, always, missing, ofText !== undefined)
+  return addFirstList(doc, found.exact, always, missing, ofText !== undefined)
 }
 
 /** Why a plain list may not come beside what is there: of two priorities only one counts. */
@@ -154,7 +154,7 @@ function addToList(
 }
 
 /** Gives the first definition that always counts a list, or lines, of its own. */
-function giveMore(
+function addFirstList(
   doc: Source,
   all: readonly Definition[],
   always: readonly Definition[],
@@ -215,19 +215,19 @@ function addToStrings(
   if (blocked) return blocked
   if (keepsReturns(string)) return returnsKept(string)
   const present = new Set(strings.flatMap(linesOf))
-  const lines = new Set(items.map(it => String(bare(it))))
+  const lines = new Set(items.map(it => String(withoutComment(it))))
   const missing = [...lines].filter(it => !present.has(it))
   if (missing.length === 0) return ok([])
   return areLines ? ok([addLines(string, missing)]) : notShownAsLines(string)
 }
 
 function isLine(item: NixValue): boolean {
-  const value = bare(item)
+  const value = withoutComment(item)
   return typeof value === 'string' && !/[\r\n]/.test(value)
 }
 
 function asLines(lines: readonly NixValue[]): string {
-  return lines.map(bare).join('\n')
+  return lines.map(withoutComment).join('\n')
 }
 
 /** Why items can't be added as lines to a value of strings. */

@@ -4,22 +4,22 @@ import { bindingsOf, commentsOf, elementsOf, isComment, isSet } from '../syntax/
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, startsLine } from '../text/lines.ts'
-import { bare, hasComments, isValueSet, type NixValue } from '../values.ts'
+import { hasComments, isValueSet, type NixValue, withoutComment } from '../values.ts'
 import {
-  endOfLineBehind,
+  endOfLineAfter,
   endWithComments,
-  following,
   hasBlankLines,
   innerIndent,
   isBlankBefore,
   isOpenedAbove,
   layoutAt,
+  nextSibling,
   startWithComments
 } from './layout.ts'
 import { type BindingPlace, isOneLine } from './placement.ts'
 import { type Layout, printBinding, printInline, printItem, printItemLine } from './print.ts'
 
-/** The edit that writes `attrpath = value;` at a place, laid out as its neighbours are. */
+/** The edit that writes `attrpath = value;` at a place, laid out as its neighbors are. */
 export function insertBinding({ text, root }: Source, place: BindingPlace, value: NixValue): Edit {
   const { set, sibling, before } = place
   const outer = layoutAt(root, indentAt(text, set.start))
@@ -69,11 +69,11 @@ function bindingLike(
   value: NixValue,
   layout: Layout
 ): string {
-  const neighbour = sibling?.field('expression')
+  const neighbor = sibling?.field('expression')
   const inline = `${attrpath} = ${printInline(value, layout.tightLists)};`
   const isShort = layout.indent.length + inline.length <= 80
-  const fits = isShort && isValueSet(bare(value)) && !hasComments(value)
-  return fits && neighbour && isSet(neighbour) && isOneLine(neighbour)
+  const fits = isShort && isValueSet(withoutComment(value)) && !hasComments(value)
+  return fits && neighbor && isSet(neighbor) && isOneLine(neighbor)
     ? inline
     : printBinding(attrpath, value, layout)
 }
@@ -95,7 +95,7 @@ export function insertFirst(
   if (!first && commentsOf(set).length === 0) return intoEmpty(set, binding, layout)
 
   const brace = braceOf(set)
-  const at = endOfLineBehind(brace)
+  const at = endOfLineAfter(brace)
   const rest = text.slice(at)
   // A set that opens with a blank line still does.
   const opensBlank = /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
@@ -121,7 +121,7 @@ function intoEmpty(set: SyntaxNode, binding: string, layout: Layout): Edit {
   const text = set.documentText
   const closing = set.children.findLast(it => it.type === '}') ?? set
   const comment = commentsOf(set).findLast(it => it.start > brace.start)
-  const at = endOfLineBehind(comment ?? brace)
+  const at = endOfLineAfter(comment ?? brace)
   const line = layout.eol + layout.indent + binding
   if (text.slice(at, closing.start).includes('\n')) {
     return insertion(at, (comment ? layout.eol : '') + line)
@@ -151,10 +151,10 @@ function follow(
 ): Edit {
   const text = set.documentText
   const last = lastOfTail(set, sibling)
-  const at = endOfLineBehind(last)
+  const at = endOfLineAfter(last)
   const separate = blank || last !== sibling
   const lead = separate ? layout.eol + layout.eol : layout.eol
-  const next = following(last)
+  const next = nextSibling(last)
   const rest = text.slice(at)
   // Behind a block comes a blank line, unless there is one, or the set ends there.
   const closes = next?.type === '}' || /^\s*\}/.test(rest)
@@ -201,10 +201,10 @@ export function insertItems(
   place: ItemPlace | undefined
 ): Edit {
   const isLast = place?.side === 'after' && place.item === elementsOf(list).at(-1)
-  return place && !isLast ? insertBeside(root, place, items) : insertLast(root, list, items)
+  return place && !isLast ? insertNextTo(root, place, items) : insertLast(root, list, items)
 }
 
-function insertBeside(
+function insertNextTo(
   root: SyntaxNode,
   { item, side }: ItemPlace,
   items: readonly NixValue[]
@@ -220,15 +220,15 @@ function insertBeside(
       ? insertion(start - indentAt(text, start).length, lines.map(it => it + eol).join(''))
       : insertion(item.start, `${touches(text[item.start - 1]) ? ' ' : ''}${inline} `)
   }
-  const end = endOfLineBehind(item)
+  const end = endOfLineAfter(item)
   if (end === lineEnd(text, end)) return insertion(end, lines.map(it => eol + it).join(''))
   const isTight = touches(text[end])
   return insertion(end, ` ${inline}${isTight ? ' ' : ''}`)
 }
 
 /** Whether a character next to an item belongs to another one. */
-function touches(neighbour: string | undefined): boolean {
-  return neighbour !== undefined && !/[\s[\]]/.test(neighbour)
+function touches(neighbor: string | undefined): boolean {
+  return neighbor !== undefined && !/[\s[\]]/.test(neighbor)
 }
 
 function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue[]): Edit {
@@ -237,7 +237,7 @@ function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue
   const closing = list.children.findLast(it => it.type === ']') ?? list
   const last = elementsOf(list).at(-1) ?? commentsOf(list).at(-1)
   const bracket = list.children[0] ?? list
-  const at = endOfLineBehind(last ?? bracket)
+  const at = endOfLineAfter(last ?? bracket)
 
   if (isOneLine(list)) {
     const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')

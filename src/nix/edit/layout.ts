@@ -6,29 +6,29 @@ import type { Layout } from './print.ts'
 
 /** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
 export function layoutAt(root: SyntaxNode, indent: string): Layout {
-  return { ...habitsOf(root), indent }
+  return { ...styleOf(root), indent }
 }
 
 /**
  * Lays new text in a document out as in another one: what a transaction has written itself says
  * nothing of the habits of the file.
  */
-export function keepHabits(root: SyntaxNode, later: SyntaxNode): void {
-  habitsByRoot.set(later, habitsOf(root))
+export function keepStyle(root: SyntaxNode, later: SyntaxNode): void {
+  styleByRoot.set(later, styleOf(root))
 }
 
-function habitsOf(root: SyntaxNode): Layout {
-  const known = habitsByRoot.get(root)
+function styleOf(root: SyntaxNode): Layout {
+  const known = styleByRoot.get(root)
   if (known) return known
   const text = root.documentText
   const unit = indentUnit(root)
   const habits = { indent: '', unit, eol: eolOf(text), tightLists: hasTightLists(text) }
-  habitsByRoot.set(root, habits)
+  styleByRoot.set(root, habits)
   return habits
 }
 
 // The whole text is read for it, and each edit of a transaction asks.
-const habitsByRoot = new WeakMap<SyntaxNode, Layout>()
+const styleByRoot = new WeakMap<SyntaxNode, Layout>()
 
 /** One step of indentation: how much deeper than its set the first binding on a line of its own is. */
 function indentUnit(root: SyntaxNode): string {
@@ -84,10 +84,10 @@ export function innerIndent(container: SyntaxNode, unit: string): string {
 export function endWithComments(node: SyntaxNode): number {
   const text = node.documentText
   let end = node.end
-  let next = following(node)
+  let next = nextSibling(node)
   while (next && isComment(next) && !text.slice(end, next.start).includes('\n')) {
     end = next.end
-    next = following(next)
+    next = nextSibling(next)
   }
   return end
 }
@@ -96,7 +96,7 @@ export function endWithComments(node: SyntaxNode): number {
  * Where something new on a line of its own goes in behind a node: its comments stay with it, and so do
  * blanks at the end of its line.
  */
-export function endOfLineBehind(node: SyntaxNode): number {
+export function endOfLineAfter(node: SyntaxNode): number {
   const text = node.documentText
   const end = endWithComments(node)
   const blanks = /^[ \t]+(?=\r?\n)/.exec(text.slice(end, lineEnd(text, end) + 2))
@@ -107,7 +107,7 @@ export function endOfLineBehind(node: SyntaxNode): number {
 export function startWithComments(node: SyntaxNode): number {
   const text = node.documentText
   let start = node.start
-  let before = preceding(node)
+  let before = previousSibling(node)
   while (
     before &&
     isComment(before) &&
@@ -115,28 +115,28 @@ export function startWithComments(node: SyntaxNode): number {
     /^\r?\n[ \t]*$/.test(text.slice(before.end, start))
   ) {
     start = before.start
-    before = preceding(before)
+    before = previousSibling(before)
   }
   return start
 }
 
 /** The next node in the text at the same level; comments before a bracket lie beside the binding set. */
-export function following(node: SyntaxNode): SyntaxNode | undefined {
-  return neighbour(node, 1)
+export function nextSibling(node: SyntaxNode): SyntaxNode | undefined {
+  return neighbor(node, 1)
 }
 
-export function preceding(node: SyntaxNode): SyntaxNode | undefined {
-  return neighbour(node, -1)
+export function previousSibling(node: SyntaxNode): SyntaxNode | undefined {
+  return neighbor(node, -1)
 }
 
-function neighbour(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
+function neighbor(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
   const { parent } = node
   if (!parent) return undefined
   const siblings = parent.children
   const at = bisect(siblings.length, i => (siblings[i] as SyntaxNode).end >= node.end)
   const next = siblings[at + step]
   if (next || parent.type !== 'binding_set') return next
-  return neighbour(parent, step)
+  return neighbor(parent, step)
 }
 
 /** Whether bindings of a set are parted by blank lines. */

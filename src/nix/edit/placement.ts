@@ -107,10 +107,10 @@ function search(
       const breaksLine =
         isBlock && 'set' in place && isOneLine(place.set) && bindingsOf(place.set).length > 0
       if (breaksLine && !computed && !isOneLine(set) && canExtend(value)) {
-        candidate = besides(set, binding, path, outer + common)
+        candidate = nextTo(set, binding, path, outer + common)
       }
     } else {
-      candidate = besides(set, binding, path, outer + common)
+      candidate = nextTo(set, binding, path, outer + common)
     }
     if (!best || candidate.depth >= best.depth) best = candidate
   }
@@ -121,7 +121,7 @@ function search(
     : ok({ place: lastIn(set, path, outer <= task.top), depth: outer })
 }
 
-function besides(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
+function nextTo(set: SyntaxNode, sibling: SyntaxNode, path: AttrPath, depth: number): Candidate {
   return { place: { set, attrpath: path, sibling, before: false, apart: false }, depth }
 }
 
@@ -165,7 +165,7 @@ export function isOneLine(node: SyntaxNode): boolean {
   return !node.text.includes('\n')
 }
 
-/** In `rec { … }` a new name is seen by all its neighbours. */
+/** In `rec { … }` a new name is seen by all its neighbors. */
 function captureIn(set: SyntaxNode, path: AttrPath): NixError | undefined {
   const name = path[0] ?? ''
   const [use] = set.type === 'rec_attrset_expression' ? usesIn(set, name) : []

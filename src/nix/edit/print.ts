@@ -1,6 +1,13 @@
 import { formatName, quote } from '../path.ts'
 import { parse } from '../syntax/parser.ts'
-import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import {
+  isAnnotated,
+  isExpr,
+  isValueList,
+  isValueSet,
+  type NixValue,
+  withoutComment
+} from '../values.ts'
 
 /** How new text is laid out. `indent` is that of the line which the value begins on. */
 export interface Layout {
@@ -20,7 +27,7 @@ const WIDTH = 80
  * comments. `column` is how many columns of the first line are taken.
  */
 export function printValue(value: NixValue, layout: Layout, column = 0): string {
-  const plain = bare(value)
+  const plain = withoutComment(value)
   if (isValueSet(plain)) return printSet(plain, layout)
   if (isValueList(plain)) return printList(plain, layout, column)
   return printInline(plain, layout.tightLists)
@@ -28,7 +35,7 @@ export function printValue(value: NixValue, layout: Layout, column = 0): string 
 
 /** A value on one line, without comments. */
 export function printInline(value: NixValue, tightLists = false): string {
-  const plain = bare(value)
+  const plain = withoutComment(value)
   if (plain === null) return 'null'
   if (typeof plain === 'boolean') return String(plain)
   if (typeof plain === 'number') return printNumber(plain)
@@ -48,7 +55,7 @@ export function printInline(value: NixValue, tightLists = false): string {
 
 /** A value as an element of a list: in parentheses where it would fall apart otherwise. */
 export function printItem(value: NixValue, tightLists = false): string {
-  const plain = bare(value)
+  const plain = withoutComment(value)
   if (isExpr(plain)) return needsParentheses(plain.source) ? `(${plain.source})` : plain.source
   if (typeof plain === 'number' && plain < 0) return `(${printInline(plain)})`
   return printInline(plain, tightLists)
@@ -76,7 +83,7 @@ function printSet(set: { readonly [name: string]: NixValue }, layout: Layout): s
   const inner = { ...layout, indent: layout.indent + layout.unit }
   const lines = entries.map(entry => {
     const { head, value } = dotted(entry)
-    const plain = bare(value)
+    const plain = withoutComment(value)
     const inline = `${head} = ${printInline(plain, layout.tightLists)};`
     const short =
       isValueSet(plain) && !isDeep(plain) && inner.indent.length + inline.length <= WIDTH

@@ -20,7 +20,14 @@ import { parse } from '../syntax/parser.ts'
 import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
-import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import {
+  isAnnotated,
+  isExpr,
+  isValueList,
+  isValueSet,
+  type NixValue,
+  withoutComment
+} from '../values.ts'
 
 /** What an operation works out: the edits, or why not. */
 export type Edits = Result<Edit[], NixError>
@@ -36,7 +43,7 @@ export type Refused = { ok: false; error: NixError }
  * has one between the same brackets.
  */
 export function blockedByPipe(doc: Source, node: SyntaxNode): Refused | undefined {
-  const pipes = doc.standIns.filter(it => it.kind === 'pipe')
+  const pipes = doc.workarounds.filter(it => it.kind === 'pipe')
   if (pipes.length === 0) return undefined
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
     const pipe = BRACKETED.test(at.type) ? undefined : pipes.find(it => isBetween(it, at))
@@ -184,7 +191,7 @@ function definesAny(side: SyntaxNode, name: string | undefined): boolean {
  * `BAD_PATH` for what is no option: `config` itself, and, to be defined or named anew, what a module
  * says of itself, such as `imports`.
  */
-export function noOption(
+export function notAnOption(
   module: Module,
   path: readonly (string | undefined)[]
 ): Refused | undefined {
@@ -256,7 +263,7 @@ export function badValue(value: NixValue): Refused {
       'take the character out'
     )
   }
-  const plain = bare(value)
+  const plain = withoutComment(value)
   if (isValueList(plain) || isValueSet(plain)) {
     const parts: readonly NixValue[] = isValueList(plain) ? plain : Object.values(plain)
     const at = parts.findIndex(it => canonicalOfValue(it) === undefined)
@@ -280,7 +287,7 @@ export function badValue(value: NixValue): Refused {
         `leave one:  ${plain.source.slice(duplicate.start, duplicate.end)}`
       )
     }
-    if (tree.standIns.some(it => it.kind === 'pipe')) {
+    if (tree.workarounds.some(it => it.kind === 'pipe')) {
       return badCall(
         `expr(${JSON.stringify(plain.source)}) has a pipe operator, which few versions of Nix know`,
         'write it without the pipe'

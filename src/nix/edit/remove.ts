@@ -18,14 +18,14 @@ import { bindingsOf, commentsOf, elementsOf, isList, isSet } from '../syntax/nod
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { Edit } from '../text/edits.ts'
 import { indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
-import { bare, type NixValue } from '../values.ts'
+import { type NixValue, withoutComment } from '../values.ts'
 import {
-  endOfLineBehind,
+  endOfLineAfter,
   endWithComments,
-  following,
   isBlankBefore,
   isOpenedAbove,
-  preceding
+  nextSibling,
+  previousSibling
 } from './layout.ts'
 import { lookUpTarget, type Target } from './operation.ts'
 import {
@@ -33,7 +33,7 @@ import {
   type Edits,
   exposesOverridden,
   inherited,
-  noOption,
+  notAnOption,
   notFound,
   refuse,
   returnsKept,
@@ -60,7 +60,7 @@ export function planRemove(doc: Source, module: Module, targets: readonly Target
 
 /** What is to be edited; refused where it is no option, or a chosen definition that is not there. */
 function definitionsOf(doc: Source, module: Module, target: Target): Result<Lookup, NixError> {
-  const misplaced = target.path[0] === 'config' ? noOption(module, target.path) : undefined
+  const misplaced = target.path[0] === 'config' ? notAnOption(module, target.path) : undefined
   if (misplaced) return misplaced
   const found = lookUpTarget(doc, module, target)
   const isLost = target.kind === 'definition' && found.exact.length === 0
@@ -91,7 +91,7 @@ export function planRemoveItems(
   const keys = new Set(items.map(canonicalOfValue))
   const lists = written.flatMap(it => allListsOf(it.value))
   const isUnwanted = (it: SyntaxNode) => keys.has(canonicalOfNode(it))
-  const lines = new Set(items.map(bare).filter(it => typeof it === 'string'))
+  const lines = new Set(items.map(withoutComment).filter(it => typeof it === 'string'))
   const strings = written.flatMap(it => stringsIn(it.value))
   const kept = strings.find(
     string => keepsReturns(string) && linesOf(string).some(it => lines.has(it.trim()))
@@ -108,9 +108,9 @@ export function planRemoveItems(
   const touched = lists
     .map(list => ({ list, unwanted: elementsOf(list).filter(isUnwanted) }))
     .filter(it => it.unwanted.length > 0)
-  const goWhole = touched.every(it => goesWhole(it.list, it.unwanted))
+  const removeOperands = touched.every(it => emptiesOperand(it.list, it.unwanted))
   const edits = [
-    ...touched.flatMap(it => removeFrom(it.list, it.unwanted, goWhole)),
+    ...touched.flatMap(it => removeFrom(it.list, it.unwanted, removeOperands)),
     ...strings.flatMap(string =>
       lineNodesOf(string)
         .filter(it => lines.has(it.value))
@@ -126,7 +126,7 @@ export function planRemoveItems(
 }
 
 /** Whether nothing is left of a list that stands behind `++`. */
-function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
+function emptiesOperand(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
   const left = list.parent && isConcat(list.parent) ? list.parent.field('left') : undefined
   const isEmptied = unwanted.length === elementsOf(list).length
   if (!isEmptied || !left || left.end >= list.start || commentsOf(list).length > 0) return false
@@ -137,10 +137,14 @@ function goesWhole(list: SyntaxNode, unwanted: readonly SyntaxNode[]): boolean {
  * Takes elements out of a list. One that nothing is left of goes with the `++` before it, unless
  * another list of the option loses only some of its own: that would be two changes in one.
  */
-function removeFrom(list: SyntaxNode, unwanted: readonly SyntaxNode[], goWhole: boolean): Edit[] {
+function removeFrom(
+  list: SyntaxNode,
+  unwanted: readonly SyntaxNode[],
+  removeOperands: boolean
+): Edit[] {
   const isEmptied = unwanted.length === elementsOf(list).length
   const left = list.parent?.field('left')
-  if (goWhole && left) {
+  if (removeOperands && left) {
     return [{ offset: left.end, length: list.end - left.end, content: '' }]
   }
   const first = unwanted[0]
@@ -184,7 +188,7 @@ function blockedIn(doc: Source, nodes: readonly SyntaxNode[]): Edits | undefined
   return nodes.map(it => blockedByPipe(doc, it)).find(it => it !== undefined)
 }
 
-/** Joins removals that touch: neighbours share the blanks between them. */
+/** Joins removals that touch: neighbors share the blanks between them. */
 function combine(edits: readonly Edit[]): Edit[] {
   const joined: Edit[] = []
   for (const edit of [...edits].sort((a, b) => a.offset - b.offset)) {
@@ -257,7 +261,7 @@ function emptySet(set: SyntaxNode): Edit {
  */
 export function removeNode(node: SyntaxNode, last: SyntaxNode = node): Edit {
   const text = node.documentText
-  const end = endOfLineBehind(last)
+  const end = endOfLineAfter(last)
   const ownLines = startsLine(text, node.start) && end === lineEnd(text, end)
   return ownLines ? removeLines(node, end) : removeInLine(node, last, endWithComments(last))
 }
@@ -282,7 +286,7 @@ function removeLines(node: SyntaxNode, end: number): Edit {
 
 function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   const text = node.documentText
-  const before = preceding(node)
+  const before = previousSibling(node)
   const sameLine = before && !text.slice(before.end, node.start).includes('\n')
   if (before && sameLine && before.isNamed) {
     // Without it, two items may stand as one.
@@ -294,12 +298,12 @@ function removeInLine(node: SyntaxNode, last: SyntaxNode, end: number): Edit {
   if (before?.isNamed && !isLineComment && startsLine(text, node.start)) {
     const until = endWithComments(before)
     const comment = text.slice(before.end, until)
-    if (!comment.includes('#') && following(last)?.isNamed === false) {
+    if (!comment.includes('#') && nextSibling(last)?.isNamed === false) {
       return { offset: until, length: end - until, content: '' }
     }
   }
-  let after = following(last)
-  while (after && after.end <= end) after = following(after)
+  let after = nextSibling(last)
+  while (after && after.end <= end) after = nextSibling(after)
   if (after?.isNamed && !text.slice(end, after.start).includes('\n')) {
     return { offset: node.start, length: after.start - node.start, content: '' }
   }

@@ -12,7 +12,7 @@ import {
   type Edits,
   exposesOverridden,
   inherited,
-  noOption,
+  notAnOption,
   notFound,
   type Refused,
   refuse,
@@ -24,7 +24,7 @@ import {
 export function planRename(doc: Source, module: Module, target: Target, to: AttrPath): Edits {
   if (samePath(target.path, to)) return ok([])
   const misplaced =
-    noOption(module, to) ?? noOption(module, target.path) ?? otherKind(target.path, to)
+    notAnOption(module, to) ?? notAnOption(module, target.path) ?? otherKind(target.path, to)
   if (misplaced) return misplaced
   const { exact, below } = lookUpTarget(doc, module, target)
   const all = [...exact, ...below]
@@ -73,11 +73,11 @@ export function planRename(doc: Source, module: Module, target: Target, to: Attr
 
 /** `BAD_PATH` where an option would become one of the module's own attributes, or the other way. */
 function otherKind(path: readonly (string | undefined)[], to: AttrPath): Refused | undefined {
-  const isOwn = MODULE_ATTRIBUTES.has(to[0] ?? '')
-  const isOption = !isOwn && !MODULE_ATTRIBUTES.has(path[0] ?? '')
+  const isModuleAttribute = MODULE_ATTRIBUTES.has(to[0] ?? '')
+  const isOption = !isModuleAttribute && !MODULE_ATTRIBUTES.has(path[0] ?? '')
   if (isOption || path[0] === to[0]) return undefined
   return badPath(
-    `${formatPathPattern(isOwn ? to : path)} is an attribute of the module itself, and no option`,
+    `${formatPathPattern(isModuleAttribute ? to : path)} is an attribute of the module itself, and no option`,
     'name an option'
   )
 }

@@ -9,7 +9,7 @@ import { findDuplicate } from '../syntax/duplicates.ts'
 import { bindingsOf, isSet } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { indentAt, lineStart } from '../text/lines.ts'
-import { bare, expr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import { expr, isValueList, isValueSet, type NixValue, withoutComment } from '../values.ts'
 import { insertBinding, insertItems } from './insertion.ts'
 import { innerIndent, layoutAt } from './layout.ts'
 import { lookUpTarget, type Target } from './operation.ts'
@@ -22,7 +22,7 @@ import {
   conditional,
   type Edits,
   inherited,
-  noOption,
+  notAnOption,
   notFound,
   refuse,
   sharedInRec
@@ -45,7 +45,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
     return refuse(scattered.binding, {
       code: 'CONFLICT',
       message: `${formatPathPattern(target.path)} is already defined in parts, here ${formatPathPattern(scattered.path)}`,
-      hint: `set ${formatPathPattern(scattered.path)} and its neighbours one by one`
+      hint: `set ${formatPathPattern(scattered.path)} and its neighbors one by one`
     })
   }
   if (!definition) {
@@ -62,7 +62,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
     (target.kind === 'path' ? sharedInRec(definition.binding) : undefined)
   if (blocked) return blocked
   const inner = unwrapped(place)
-  if (isSet(inner) && isValueSet(bare(value)) && bindingsOf(inner).length > 0) {
+  if (isSet(inner) && isValueSet(withoutComment(value)) && bindingsOf(inner).length > 0) {
     return refuse(definition.binding, {
       code: 'CONFLICT',
       message: `${formatPathPattern(target.path)} is a set already`,
@@ -78,7 +78,7 @@ export function planSet(doc: Source, module: Module, target: Target, value: NixV
   // In `mkForce(1)` a word in place of the parenthesis would go on with the name of the function.
   const gap = isArgument && /[\w'-]/.test(text[place.start - 1] ?? '') ? ' ' : ''
   const content =
-    isArgument && !isValueSet(bare(value)) && !isValueList(bare(value))
+    isArgument && !isValueSet(withoutComment(value)) && !isValueList(withoutComment(value))
       ? printItem(value, layout.tightLists)
       : inline
         ? printInline(value, layout.tightLists)
@@ -94,7 +94,7 @@ export function define(
   path: AttrPath,
   value: NixValue
 ): Edits {
-  const misplaced = noOption(module, path)
+  const misplaced = notAnOption(module, path)
   if (misplaced) return misplaced
   const computed = found.opaque.find(it => it.path.includes(undefined))
   if (computed) {

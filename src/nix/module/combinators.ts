@@ -3,7 +3,7 @@
 
 import { type Call, callOf, elementsOf, isList, unparenthesized } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
-import { bare, isExpr, type NixValue } from '../values.ts'
+import { isExpr, type NixValue, withoutComment } from '../values.ts'
 import { unwrapped } from './module.ts'
 
 /** A call that says when, how strongly, or with what else a value counts. */
@@ -138,7 +138,7 @@ function strengthOf(name: string, number: string | undefined): number {
 export function replaceableValue(written: SyntaxNode, value: NixValue): SyntaxNode {
   const call = callOf(unwrapped(written))
   const last = call?.args.at(-1)
-  const plain = bare(value)
+  const plain = withoutComment(value)
   const isOwn = isExpr(plain) && /^[\w.']*\bmk[A-Z]\w*\s/.test(plain.source)
   return call && last && WINNING.has(call.name) && !isOwn ? last : written
 }

@@ -53,7 +53,7 @@ export function importsOf(module: Module): string[] {
 /** Whether an element of `imports` is the file or folder at `path`. */
 export function isImportOf(element: SyntaxNode, path: string): boolean {
   const imported = importedPath(element)
-  return imported !== undefined && normalise(imported) === normalise(path)
+  return imported !== undefined && normalize(imported) === normalize(path)
 }
 
 function elementsOfImports(module: Module): SyntaxNode[] {
@@ -87,7 +87,7 @@ function importedPath(node: SyntaxNode): string | undefined {
 }
 
 /** `./a`, `./a/`, `././a` and `./a/default.nix` are the same module. */
-function normalise(path: string): string {
+function normalize(path: string): string {
   const parts: string[] = []
   for (const part of path.split('/')) {
     if (part === '..' && parts.length > 0 && parts.at(-1) !== '..' && parts.at(-1) !== '')

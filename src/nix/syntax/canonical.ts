@@ -5,7 +5,14 @@
 
 import { isText } from '../path.ts'
 import { findEncodingFault } from '../text/decode.ts'
-import { bare, isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
+import {
+  isAnnotated,
+  isExpr,
+  isValueList,
+  isValueSet,
+  type NixValue,
+  withoutComment
+} from '../values.ts'
 import { findDuplicateBelow } from './duplicates.ts'
 import {
   bindingsOf,
@@ -44,7 +51,7 @@ export function canonicalOfValue(value: NixValue): string | undefined {
   if (isAnnotated(value)) {
     return isText(value.comment) ? canonicalOfValue(value.value) : undefined
   }
-  const plain = bare(value)
+  const plain = withoutComment(value)
   if (typeof plain === 'string') return isText(plain) ? JSON.stringify(plain) : undefined
   if (plain === null || typeof plain === 'boolean') return String(plain)
   if (typeof plain === 'number') {
@@ -57,7 +64,7 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     const node = tree.root.field('expression')
     if (tree.faults.length > 0 || !node || isDeepTree(node)) return undefined
     if (findDuplicateBelow(node)) return undefined
-    if (tree.standIns.some(it => it.kind === 'pipe')) return undefined
+    if (tree.workarounds.some(it => it.kind === 'pipe')) return undefined
     const isOpen = source.includes('#') && parse(`(${source})`).faults.length > 0
     return isOpen ? undefined : canonicalOfNode(node)
   }
@@ -89,7 +96,7 @@ export function isDeepTree(root: SyntaxNode): boolean {
   return true
 }
 
-// The smallest double with all its digits; Nix takes none below it.
+// The smallest double with all its digits; Nix bindsArgument none below it.
 const SMALLEST = 2 ** -1022
 
 /** Whether a number is one in Nix too. Integers from 1e21 on are written as floats. */

@@ -199,7 +199,7 @@ export function namesOf(binding: SyntaxNode): readonly (string | undefined)[] {
   return memo.names
 }
 
-/** The attributes that an `inherit` or `inherit (x)` takes over, as nodes. */
+/** The attributes that an `inherit` or `inherit (x)` bindsArgument over, as nodes. */
 export function inheritedOf(inherit: SyntaxNode): readonly SyntaxNode[] {
   const attrs = inherit.type === 'binding' ? undefined : inherit.field('attrs')
   return attrs ? attrs.children.filter(it => it.isNamed && !isComment(it)) : []

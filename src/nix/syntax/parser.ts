@@ -1,4 +1,4 @@
-// From text to a tree, also where Nix takes what the grammar does not know.
+// From text to a tree, also where Nix bindsArgument what the grammar does not know.
 
 import type { Edit } from '../text/edits.ts'
 import { Node, pushAll, rerun, run, type SyntaxNode } from './tree.ts'
@@ -13,7 +13,7 @@ export interface SyntaxFault {
   /** What the parser wanted there; absent if it met something that it did not want. */
   missing?: string
   misread?: true
-  /** The parser gave up: the text takes more time than any configuration. */
+  /** The parser gave up: the text bindsArgument more time than any configuration. */
   tooHard?: true
 }
 
@@ -22,7 +22,7 @@ export interface SyntaxFault {
  * parser's eyes only. What lies on the two sides of a `pipe` binds differently in the tree than in
  * Nix; the other kinds leave the tree as it should be.
  */
-export interface StandIn {
+export interface ParserWorkaround {
   kind: 'comma' | 'pipe' | 'inherit' | 'quote'
   start: number
   end: number
@@ -31,7 +31,7 @@ export interface StandIn {
 export interface SyntaxTree {
   root: SyntaxNode
   faults: SyntaxFault[]
-  standIns: StandIn[]
+  workarounds: ParserWorkaround[]
 }
 
 /**
@@ -46,24 +46,24 @@ export function parse(
   from?: { tree: SyntaxTree; edits: readonly Edit[] }
 ): SyntaxTree {
   const old = from?.tree.root
-  const isKept = old instanceof Node && old.tree.isKept && from?.tree.standIns.length === 0
+  const isKept = old instanceof Node && old.tree.isKept && from?.tree.workarounds.length === 0
   const tree = isKept ? rerun(text, old, from.edits) : run(text)
   if (!tree) return timedOut(text)
   if (!tree.hasError) return finish(tree, [])
 
-  let standIns = findCandidates(text)
-  if (standIns.length === 0) return finish(tree, [])
-  let mended = run(replaceAll(text, standIns), text)
+  let workarounds = findCandidates(text)
+  if (workarounds.length === 0) return finish(tree, [])
+  let mended = run(replaceAll(text, workarounds), text)
   if (!mended) return timedOut(text)
   const root = mended
-  const fitting = standIns.filter(it => fits(root, it))
-  if (fitting.length < standIns.length) {
-    standIns = fitting
-    mended = run(replaceAll(text, standIns), text)
+  const fitting = workarounds.filter(it => fits(root, it))
+  if (fitting.length < workarounds.length) {
+    workarounds = fitting
+    mended = run(replaceAll(text, workarounds), text)
     if (!mended) return timedOut(text)
   }
   // Where other faults remain, what the user wrote is the better ground for messages.
-  return mended.hasError ? finish(tree, []) : finish(mended, standIns)
+  return mended.hasError ? finish(tree, []) : finish(mended, workarounds)
 }
 
 function timedOut(text: string): SyntaxTree {
@@ -71,16 +71,16 @@ function timedOut(text: string): SyntaxTree {
   return {
     root,
     faults: [{ start: 0, end: Math.min(1, text.length), tooHard: true }],
-    standIns: []
+    workarounds: []
   }
 }
 
-function finish(root: Node, standIns: StandIn[]): SyntaxTree {
+function finish(root: Node, workarounds: ParserWorkaround[]): SyntaxTree {
   const faults = root.hasError ? findFaults(root) : []
   if (faults.length === 0 && root.children.every(it => it.type === 'comment')) {
     faults.push({ start: root.end, end: root.end, missing: 'an expression' })
   }
-  return { root, faults: faults.length > 0 ? faults : findMisread(root), standIns }
+  return { root, faults: faults.length > 0 ? faults : findMisread(root), workarounds }
 }
 
 function findFaults(root: Node): SyntaxFault[] {
@@ -109,7 +109,7 @@ function findMisread(root: Node): SyntaxFault[] {
 }
 
 const COMMENT = String.raw`(?:\s|#[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*`
-const GAPS: { kind: StandIn['kind']; pattern: RegExp; stand: string }[] = [
+const GAPS: { kind: ParserWorkaround['kind']; pattern: RegExp; stand: string }[] = [
   { kind: 'comma', pattern: new RegExp(`,(?=${COMMENT}\\})`, 'g'), stand: ' ' },
   { kind: 'pipe', pattern: /\|>|<\|/g, stand: '++' },
   {
@@ -121,7 +121,7 @@ const GAPS: { kind: StandIn['kind']; pattern: RegExp; stand: string }[] = [
   { kind: 'quote', pattern: /(?<!')'(?=\$\{)/g, stand: '_' }
 ]
 
-function findCandidates(text: string): StandIn[] {
+function findCandidates(text: string): ParserWorkaround[] {
   return GAPS.flatMap(({ kind, pattern }) =>
     [...text.matchAll(pattern)].map(it => ({
       kind,
@@ -131,10 +131,10 @@ function findCandidates(text: string): StandIn[] {
   ).sort((a, b) => a.start - b.start)
 }
 
-function replaceAll(text: string, standIns: StandIn[]): string {
+function replaceAll(text: string, workarounds: ParserWorkaround[]): string {
   const pieces: string[] = []
   let done = 0
-  for (const { kind, start, end } of standIns) {
+  for (const { kind, start, end } of workarounds) {
     const stand = GAPS.find(gap => gap.kind === kind)?.stand ?? ' '
     pieces.push(text.slice(done, start), stand.repeat((end - start) / stand.length))
     done = end
@@ -144,7 +144,7 @@ function replaceAll(text: string, standIns: StandIn[]): string {
 }
 
 /** Whether the stand-in landed in code of the kind it is for, and not in a string or a comment. */
-function fits(root: Node, { kind, start, end }: StandIn): boolean {
+function fits(root: Node, { kind, start, end }: ParserWorkaround): boolean {
   const node = root.nodeAt(start, end)
   if (kind === 'comma') return node.type === 'formals'
   if (kind === 'quote') {

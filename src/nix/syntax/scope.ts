@@ -4,7 +4,7 @@ import { pushAll, type SyntaxNode } from './tree.ts'
 export function letValueOf(variable: SyntaxNode): SyntaxNode | undefined {
   const name = variable.text
   for (let at = variable.parent; at; at = at.parent) {
-    if (at.type === 'function_expression' && takes(at, name)) return undefined
+    if (at.type === 'function_expression' && bindsArgument(at, name)) return undefined
     if (at.type === 'rec_attrset_expression') return undefined
     if (at.type !== 'let_expression') continue
     const bindings = at.children.find(it => it.type === 'binding_set')?.children ?? []
@@ -15,7 +15,7 @@ export function letValueOf(variable: SyntaxNode): SyntaxNode | undefined {
   return undefined
 }
 
-function takes(lambda: SyntaxNode, name: string): boolean {
+function bindsArgument(lambda: SyntaxNode, name: string): boolean {
   const spelt = (node: SyntaxNode | undefined) => node?.text
   if (spelt(lambda.field('universal')) === name) return true
   const formals = lambda.field('formals')?.children ?? []
@@ -120,7 +120,7 @@ function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
 
 /** Whether a function, `let` or `rec` set gives a name to what is inside it. */
 function binds(scope: SyntaxNode, name: string): boolean {
-  if (scope.type === 'function_expression') return takes(scope, name)
+  if (scope.type === 'function_expression') return bindsArgument(scope, name)
   if (!/^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)) return false
   const all = scope.children.find(it => it.type === 'binding_set')?.children ?? []
   return all.some(it => bindsName(it, name))

@@ -42,7 +42,7 @@ function indentedValue(node: SyntaxNode): string {
 }
 
 /**
- * The indentation that Nix takes off the lines of an indented string: the least of those that hold
+ * The indentation that Nix bindsArgument off the lines of an indented string: the least of those that hold
  * more than blanks; Infinity if none does. Only blanks count, a tab or a carriage return does not;
  * an escape or an interpolation ends the indentation of its line.
  */

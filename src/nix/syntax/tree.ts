@@ -147,7 +147,7 @@ class Tree {
 }
 
 /**
- * The root of the tree of a text; undefined if that takes too long. `documentText` is what its nodes give as
+ * The root of the tree of a text; undefined if that bindsArgument too long. `documentText` is what its nodes give as
  * the document's text, if the text has stand-ins.
  */
 export function run(text: string, documentText = text): Node | undefined {

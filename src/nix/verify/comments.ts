@@ -6,7 +6,7 @@ import { isComment } from '../syntax/nodes.ts'
 import { parse } from '../syntax/parser.ts'
 import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
 import { isAnnotated, isExpr, isValueList, isValueSet, type NixValue } from '../values.ts'
-import { type Difference, newNodeOf, oldNodeOf } from './diffTrees.ts'
+import { type Difference, nodeAfter, nodeBefore } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
 /**
@@ -23,7 +23,7 @@ export function strayComment(
   const lost: SyntaxNode[] = []
   const gained: SyntaxNode[] = []
   for (const it of differences) {
-    const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
+    const [old, fresh] = [nodeBefore(it), nodeAfter(it)]
     if (old) collectComments(old, lost)
     if (fresh) collectComments(fresh, gained)
   }
@@ -47,7 +47,7 @@ export function strayComment(
   const ends = [...removed, ...removedOf(whole)].map(it => it.end).sort((a, b) => a - b)
   const kept = counted(gained.map(spelt))
   return lost.find(
-    it => !takeOne(kept, spelt(it)) && !isReplaced(it) && !isRemoved(it) && !isBehindOne(it, ends)
+    it => !takeOne(kept, spelt(it)) && !isReplaced(it) && !isRemoved(it) && !followsOneOf(it, ends)
   )
 }
 
@@ -95,7 +95,7 @@ function takeOne(counts: Map<string, number>, one: string): boolean {
  * Whether a comment follows a node on its line, with nothing but comments between. `ends` are where
  * the nodes end, in the order of the text.
  */
-function isBehindOne(comment: SyntaxNode, ends: readonly number[]): boolean {
+function followsOneOf(comment: SyntaxNode, ends: readonly number[]): boolean {
   const end = ends[bisect(ends.length, i => (ends[i] as number) > comment.start) - 1]
   const between = end === undefined ? undefined : comment.documentText.slice(end, comment.start)
   return between !== undefined && /^(?:[^\S\n]|\/\*(?:[^*]|\*(?!\/))*\*\/)*$/.test(between)

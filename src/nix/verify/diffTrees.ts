@@ -10,13 +10,13 @@ export type Difference =
   | { kind: 'replaced'; before: SyntaxNode; after: SyntaxNode }
 
 /** The side of a difference that stands in the text before; undefined for what is new. */
-export function oldNodeOf(difference: Difference): SyntaxNode | undefined {
+export function nodeBefore(difference: Difference): SyntaxNode | undefined {
   if (difference.kind === 'replaced') return difference.before
   return difference.kind === 'removed' ? difference.node : undefined
 }
 
 /** The side of a difference that stands in the text after; undefined for what is gone. */
-export function newNodeOf(difference: Difference): SyntaxNode | undefined {
+export function nodeAfter(difference: Difference): SyntaxNode | undefined {
   if (difference.kind === 'replaced') return difference.after
   return difference.kind === 'added' ? difference.node : undefined
 }

@@ -21,8 +21,8 @@ import { isInScope } from '../syntax/scope.ts'
 import { stringValue } from '../syntax/strings.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, moveOffset } from '../text/edits.ts'
-import { bare, type NixValue } from '../values.ts'
-import { type Difference, newNodeOf, oldNodeOf, type Sides } from './diffTrees.ts'
+import { type NixValue, withoutComment } from '../values.ts'
+import { type Difference, nodeAfter, nodeBefore, type Sides } from './diffTrees.ts'
 
 /** What the two documents say of what an operation is about. */
 interface Both {
@@ -69,9 +69,9 @@ export function claimOf(operation: Operation, sides: Sides, edits: readonly Edit
 type Path = readonly (string | undefined)[]
 
 function claimOfImport(file: string, sides: Sides): Claim {
-  const isAsked: IsAsked = it => isImportOf(it, file)
+  const isRequested: IsRequested = it => isImportOf(it, file)
   const both = { was: lookUp(sides.old, ['imports']), is: lookUp(sides.fresh, ['imports']) }
-  const growth = { isAsked, isInPlace: placesOf(isAsked, 'end'), areLines: false }
+  const growth = { isRequested, isInPlace: placesOf(isRequested, 'end'), areLines: false }
   const objectionTo = (it: Difference) => objectionToGrowth(it, both, growth)
   return claim(both, [['imports']], objectionTo)
 }
@@ -95,14 +95,14 @@ function claimOfAdd(
 ): Claim {
   const isItem = oneOf(items)
   const areLines = wantsLines || definesLines(both.was.exact)
-  const isAsked: IsAsked = areLines ? it => isItem(it) || isText(it) : isItem
+  const isRequested: IsRequested = areLines ? it => isItem(it) || isText(it) : isItem
   // Lines are written as one text.
-  const lines = new Set(items.map(bare))
-  const isText: IsAsked = it =>
+  const lines = new Set(items.map(withoutComment))
+  const isText: IsRequested = it =>
     stringValue(it)
       ?.split('\n')
       .every(line => lines.has(line)) === true
-  const growth = { isAsked, isInPlace: placesOf(isAsked, position), areLines }
+  const growth = { isRequested, isInPlace: placesOf(isRequested, position), areLines }
   const objectionTo = (it: Difference) => objectionToGrowth(it, both, growth)
   return claim(both, [path], objectionTo, items)
 }
@@ -175,10 +175,10 @@ function liesIn(
 ): boolean {
   const lies = (node: SyntaxNode | undefined, all: readonly SyntaxNode[]) =>
     node === undefined || all.some(it => isInside(node, it))
-  return lies(oldNodeOf(difference), old) && lies(newNodeOf(difference), fresh)
+  return lies(nodeBefore(difference), old) && lies(nodeAfter(difference), fresh)
 }
 
-function oneOf(items: readonly NixValue[]): IsAsked {
+function oneOf(items: readonly NixValue[]): IsRequested {
   const keys = new Set(items.map(canonicalOfValue))
   return element => keys.has(canonicalOfNode(element))
 }
@@ -191,7 +191,7 @@ function objectionToNew(difference: Difference): string | undefined {
 
 /** What may be added, and where. */
 interface Growth {
-  isAsked: IsAsked
+  isRequested: IsRequested
   isInPlace: (list: SyntaxNode, item: SyntaxNode) => boolean
   /** Whether the strings of the option consist of lines, so that one may get more of them. */
   areLines: boolean
@@ -200,7 +200,7 @@ interface Growth {
 function objectionToGrowth(
   difference: Difference,
   both: Both,
-  { isAsked, isInPlace, areLines }: Growth
+  { isRequested, isInPlace, areLines }: Growth
 ): string | undefined {
   if (both.was.exact.length === 0) return objectionToNew(difference)
   if (difference.kind === 'removed') return TAKEN
@@ -208,32 +208,32 @@ function objectionToGrowth(
   if (areLines && isOfLines(difference, both)) return undefined
   if (difference.kind === 'replaced') {
     const { before: was, after: is } = difference
-    const grown = isGrowth(was, is, isAsked)
+    const grown = isGrowth(was, is, isRequested)
     return grown ? undefined : REPLACED
   }
   const { node } = difference
   const list = node.parent
   if (!list || !isList(list)) return ADDED
-  if (isAsked(node)) {
+  if (isRequested(node)) {
     return isInPlace(list, node) ? undefined : 'an item would stand in another place'
   }
-  return isListOf(node, isAsked) && isMerged(list) ? undefined : ADDED
+  return isListOf(node, isRequested) && isMerged(list) ? undefined : ADDED
 }
 
 function objectionToShrinkage(
   difference: Difference,
   both: Both,
-  isAsked: IsAsked
+  isRequested: IsRequested
 ): string | undefined {
   if (difference.kind === 'added') return ADDED
   if (isOfLines(difference, both)) return undefined
   if (difference.kind === 'replaced') {
     const { before: was, after: is } = difference
-    return isShrinkage(was, is, isAsked) ? undefined : REPLACED
+    return isShrinkage(was, is, isRequested) ? undefined : REPLACED
   }
   const { node } = difference
   const isItem = node.parent !== undefined && isList(node.parent)
-  return isItem && isAsked(node) ? undefined : TAKEN
+  return isItem && isRequested(node) ? undefined : TAKEN
 }
 
 /** Whether a difference lies in the strings of lines that define the option, not in just any string. */
@@ -244,29 +244,29 @@ function isOfLines(difference: Difference, { was, is }: Both): boolean {
 }
 
 /** Says of new items whether they stand where they should among those that were there. */
-function placesOf(isAsked: IsAsked, position: Position): Growth['isInPlace'] {
+function placesOf(isRequested: IsRequested, position: Position): Growth['isInPlace'] {
   const known = new Map<SyntaxNode, ReadonlySet<number>>()
   return (list, item) => {
-    const starts = known.get(list) ?? new Set(itemsInPlace(list, isAsked, position))
+    const starts = known.get(list) ?? new Set(itemsInPlace(list, isRequested, position))
     known.set(list, starts)
     return starts.has(item.start)
   }
 }
 
 /** Where the items begin between which, and the end or the item that the position names, only new ones stand. */
-function itemsInPlace(list: SyntaxNode, isAsked: IsAsked, position: Position): number[] {
+function itemsInPlace(list: SyntaxNode, isRequested: IsRequested, position: Position): number[] {
   const isBefore = position === 'end' || (typeof position === 'object' && 'before' in position)
   const elements = isBefore ? [...elementsOf(list)].reverse() : elementsOf(list)
   const beside =
     typeof position === 'string'
       ? undefined
-      : canonicalOfValue(bare('before' in position ? position.before : position.after))
+      : canonicalOfValue(withoutComment('before' in position ? position.before : position.after))
   const starts: number[] = []
   let isInPlace = typeof position === 'string'
   for (const element of elements) {
     if (isInPlace) starts.push(element.start)
     if (beside !== undefined && canonicalOfNode(element) === beside) isInPlace = true
-    else if (!isAsked(element)) isInPlace = false
+    else if (!isRequested(element)) isInPlace = false
   }
   return starts
 }
@@ -274,16 +274,16 @@ function itemsInPlace(list: SyntaxNode, isAsked: IsAsked, position: Position): n
 // The forms in which a list is added to an expression that is no list literal.
 
 /** Says of an element of a list whether it is one of those that are to be added, or taken out. */
-export type IsAsked = (element: SyntaxNode) => boolean
+export type IsRequested = (element: SyntaxNode) => boolean
 
 /**
  * Whether `is` is `was` with asked items behind it: `was ++ [ … ]` (then also `was` may be one, as
  * `++` is read from the right), or, for a `mkIf`, `mkMerge [ (was) [ … ] ]` by the same prefix, and
  * for one of lines `mkMerge [ (was) "…" ]`.
  */
-export function isGrowth(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boolean {
+export function isGrowth(was: SyntaxNode, is: SyntaxNode, isRequested: IsRequested): boolean {
   const same = (node: SyntaxNode) => canonicalOfNode(node) === canonicalOfNode(was)
-  const asked = (node: SyntaxNode) => isListOf(node, isAsked)
+  const asked = (node: SyntaxNode) => isListOf(node, isRequested)
   const inner = unparenthesized(is)
   if (isConcat(inner)) {
     const left = inner.field('left')
@@ -296,7 +296,7 @@ export function isGrowth(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boo
   const [first, second, ...others] = elementsOf(list)
   if (!first || !second || !same(first)) return false
   const isOneList = others.length === 0 && asked(second)
-  const areLines = [second, ...others].every(isAsked)
+  const areLines = [second, ...others].every(isRequested)
   if (!isOneList && !areLines) return false
   const condition = callOf(unwrapped(was))
   const isSamePrefix = condition?.callee.replace(/mkIf$/, 'mkMerge') === call.callee
@@ -304,13 +304,13 @@ export function isGrowth(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boo
 }
 
 /** Whether `is` is `was` without those of its operands that are `[ … ]` of nothing but asked items. */
-export function isShrinkage(was: SyntaxNode, is: SyntaxNode, isAsked: IsAsked): boolean {
+export function isShrinkage(was: SyntaxNode, is: SyntaxNode, isRequested: IsRequested): boolean {
   const kept = restOf(is, () => false)
-  return isConcat(unparenthesized(was)) && restOf(was, isAsked) === kept
+  return isConcat(unparenthesized(was)) && restOf(was, isRequested) === kept
 }
 
 /** The operands of a chain of `++` that are no list of asked items only, in canonical form. */
-function restOf(node: SyntaxNode, isAsked: IsAsked): string {
+function restOf(node: SyntaxNode, isRequested: IsRequested): string {
   const operands: string[] = []
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
@@ -318,15 +318,15 @@ function restOf(node: SyntaxNode, isAsked: IsAsked): string {
     const left = inner.field('left')
     const right = inner.field('right')
     if (isConcat(inner) && left && right) stack.push(right, left)
-    else if (!isListOf(at, isAsked)) operands.push(canonicalOfNode(at))
+    else if (!isListOf(at, isRequested)) operands.push(canonicalOfNode(at))
   }
   return operands.join(' ++ ')
 }
 
 /** Whether a node is a list literal of asked items, with at least one. */
-export function isListOf(node: SyntaxNode, isAsked: IsAsked): boolean {
+export function isListOf(node: SyntaxNode, isRequested: IsRequested): boolean {
   const inner = unparenthesized(node)
   if (!isList(inner)) return false
   const elements = elementsOf(inner)
-  return elements.length > 0 && elements.every(isAsked)
+  return elements.length > 0 && elements.every(isRequested)
 }

@@ -5,7 +5,7 @@ import { recSetsAround, usesOf } from '../syntax/recSets.ts'
 import { isInScope, variablesIn } from '../syntax/scope.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, writtenRanges } from '../text/edits.ts'
-import { type Difference, newNodeOf, oldNodeOf } from './diffTrees.ts'
+import { type Difference, nodeAfter, nodeBefore } from './diffTrees.ts'
 
 /** `BAD_VALUE` for a variable in what was written that nothing around it defines: Nix rejects the file. */
 export function undefinedName(
@@ -13,7 +13,7 @@ export function undefinedName(
   edits: readonly Edit[]
 ): NixError | undefined {
   const isWritten = insideAny(writtenRanges(edits))
-  for (const node of differences.map(newNodeOf).filter(it => it !== undefined)) {
+  for (const node of differences.map(nodeAfter).filter(it => it !== undefined)) {
     for (const variable of variablesIn(node)) {
       if (!isWritten(variable)) continue
       const name = variable.text
@@ -38,7 +38,7 @@ export function disturbedName(
 ): string | undefined {
   const isReplaced = insideAny(replaced)
   for (const it of differences) {
-    const [old, fresh] = [oldNodeOf(it), newNodeOf(it)]
+    const [old, fresh] = [nodeBefore(it), nodeAfter(it)]
     if (old && isReplaced(old)) continue
     const name = (old && usedNameOf(old)) || (fresh && usedNameOf(fresh))
     if (name) return name

@@ -11,7 +11,7 @@ import { type AttrPath, formatPathPattern } from '../path.ts'
 import { canonicalOfNode, canonicalOfValue } from '../syntax/canonical.ts'
 import { elementsOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
-import { bare, type NixValue } from '../values.ts'
+import { type NixValue, withoutComment } from '../values.ts'
 import type { Sides } from './diffTrees.ts'
 import type { Claim } from './permitted.ts'
 
@@ -70,7 +70,7 @@ function hasValue(was: Lookup, is: Lookup, value: NixValue): boolean {
 function hasGrown(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean {
   if (is.exact.length !== Math.max(was.exact.length, 1)) return false
   const isString = is.exact.some(it => !it.inherited && stringsIn(it.value).length > 0)
-  const keyOf = isString ? (it: NixValue) => String(bare(it)) : canonicalOfValue
+  const keyOf = isString ? (it: NixValue) => String(withoutComment(it)) : canonicalOfValue
   const asked = new Set(items.map(keyOf))
   const had = was.exact.flatMap(allIn)
   const has = is.exact.flatMap(allIn)
@@ -88,7 +88,7 @@ function hasGrown(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean 
 function hasShrunk(was: Lookup, is: Lookup, items: readonly NixValue[]): boolean {
   const unwanted = new Set([
     ...items.map(canonicalOfValue),
-    ...items.map(bare).filter(it => typeof it === 'string')
+    ...items.map(withoutComment).filter(it => typeof it === 'string')
   ])
   const had = was.exact.flatMap(allIn)
   const has = is.exact.flatMap(allIn)

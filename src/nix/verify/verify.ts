@@ -6,11 +6,11 @@ import { formatPathPattern } from '../path.ts'
 import type { Source } from '../source.ts'
 import { findDuplicate } from '../syntax/duplicates.ts'
 import { bindingsOf, commentsOf, isComment, isSet } from '../syntax/nodes.ts'
-import type { StandIn } from '../syntax/parser.ts'
+import type { ParserWorkaround } from '../syntax/parser.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import { type Edit, Shifts, writtenRanges } from '../text/edits.ts'
 import { strayComment } from './comments.ts'
-import { type Difference, diffTrees, newNodeOf, type Sides } from './diffTrees.ts'
+import { type Difference, diffTrees, nodeAfter, type Sides } from './diffTrees.ts'
 import { type Claim, claimOf, claimsByPath } from './permitted.ts'
 import { disturbedName, undefinedName } from './scoping.ts'
 import { meaningFault } from './semantics.ts'
@@ -52,7 +52,7 @@ export function verify(
   const claimsOn = claimsByPath(claims)
   for (const difference of differences) {
     const why = objectionOfAll(difference, claimsOn, sides)
-    if (why) return fail(why, newNodeOf(difference))
+    if (why) return fail(why, nodeAfter(difference))
   }
   const replaced = claims.flatMap(it => it.replaced ?? [])
   const disturbed = disturbedName(differences, replaced)
@@ -115,10 +115,11 @@ function objectionOfAll(
 /** Whether text that no edit touched needs a stand-in that it did not need before, or the other way. */
 function parsesOtherwise(before: Source, after: Source, edits: readonly Edit[]): boolean {
   const shifts = new Shifts(edits)
-  const isTouched = (it: StandIn) => (edits[shifts.before(it.start)]?.offset ?? it.end) < it.end
-  const kept = before.standIns.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
+  const isTouched = (it: ParserWorkaround) =>
+    (edits[shifts.before(it.start)]?.offset ?? it.end) < it.end
+  const kept = before.workarounds.filter(it => !isTouched(it)).map(it => shifts.moved(it.start))
   const isWritten = insideAny(writtenRanges(edits))
-  const old = after.standIns.filter(it => !isWritten(it))
+  const old = after.workarounds.filter(it => !isWritten(it))
   return old.length !== kept.length || old.some((it, i) => it.start !== kept[i])
 }
 

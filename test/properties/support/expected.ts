@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { NixValue } from '../../../src/nix/index.ts'
-import { bare, isValueList, isValueSet } from '../../../src/nix/values.ts'
+import { withoutComment, isValueList, isValueSet } from '../../../src/nix/values.ts'
 import type { Asked } from './edits.ts'
 import type { Meaning } from './nix.ts'
 
@@ -68,7 +68,7 @@ function take(meaning: Meaning, path: readonly string[]): Meaning {
 }
 
 function flat(path: string[], value: NixValue, into: Meaning = new Map()): Meaning {
-  const inner = bare(value)
+  const inner = withoutComment(value)
   if (isValueSet(inner))
     for (const [name, it] of Object.entries(inner)) flat([...path, name], it, into)
   else into.set(JSON.stringify(path), jsonOf(inner))
@@ -76,7 +76,7 @@ function flat(path: string[], value: NixValue, into: Meaning = new Map()): Meani
 }
 
 export function jsonOf(value: NixValue): unknown {
-  const inner = bare(value)
+  const inner = withoutComment(value)
   if (isValueList(inner)) return inner.map(jsonOf)
   if (isValueSet(inner)) {
     return Object.fromEntries(Object.entries(inner).map(([name, it]) => [name, jsonOf(it)]))
