@@ -1,7 +1,7 @@
 import type { Stopped } from '../storage/history.ts'
 import type { Command } from './args/flags.ts'
 import { helpFor } from './args/help.ts'
-import { type Arguments, parseArguments, readChoice } from './args/parse.ts'
+import { type Arguments, parseArguments } from './args/parse.ts'
 import { readRecoveryRequest } from './args/request.ts'
 import { VERSION, watchedFiles } from './context.ts'
 import { EXIT } from './exitCodes.ts'
@@ -94,16 +94,16 @@ function watchOutput(): { isWritten: boolean; isLost: boolean } {
 
 /** Undefined for the help or the version. */
 async function runWords(words: readonly string[], progress: Progress): Promise<Report | undefined> {
-  const args = parseArguments(words)
+  const args = await parseArguments(words)
   progress.args = args
   const { command } = args
   if (args.on('version') || args.on('help')) {
-    writeOutput(args.on('version') ? `vfio-patch ${VERSION}\n` : helpFor(command))
+    writeOutput(args.on('version') ? `vfio-patch ${VERSION}\n` : await helpFor(command))
     return undefined
   }
   if (command === undefined) {
     if (args.on('json') !== true) {
-      writeError(helpFor(undefined))
+      writeError(await helpFor(undefined))
       return { exit: EXIT.usage, outcome: 'failed' }
     }
     throw new CommandError(usage(NO_COMMAND.what, { remedy: NO_COMMAND.remedy }))
@@ -123,7 +123,7 @@ async function runWords(words: readonly string[], progress: Progress): Promise<R
 }
 
 function screensOf(args: Arguments): Screens {
-  const color = readChoice(args, 'color')
+  const color = args.text('color')
   const choice = args.on('json') === true ? 'never' : color
   return { out: screenOf(process.stdout, choice), err: screenOf(process.stderr, choice) }
 }

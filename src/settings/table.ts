@@ -28,13 +28,17 @@ import {
   parseUser
 } from './parse.ts'
 
+/** What settings are about: the titles of their groups in the help. */
+export const GROUPS = ['the card', 'guests', 'the host'] as const
+type Group = (typeof GROUPS)[number]
+
 /**
  * A flag that sets something up. Edits of `options` are reported with the flag as their reason.
  *
  * The value is stored under the name `setting`: whether a toggle is on, the result of `parse` (for `texts`,
  * of each value), or one of the `choices`. `setting` is null for flags that have no setting of their own.
  */
-export type Setting = Flag & { options: readonly SettingOption[] } & (
+export type Setting = Flag & { group: Group; options: readonly SettingOption[] } & (
     | { setting: null }
     | { setting: string; kind: 'toggle' }
     | { setting: string; kind: 'text' | 'texts'; parse: Parse }
@@ -46,40 +50,45 @@ type Parse = (value: string) => Result<unknown, BadSetting>
 const ROWS = [
   {
     name: 'gpu',
+    group: 'the card',
     kind: 'texts',
     argument: 'ADDR',
-    help: 'the graphics card at this address, whole, e.g. 0000:01:00.0; repeatable ("vfio-patch scan")',
+    help: 'the graphics card at this address with all its functions, e.g. 0000:01:00.0; repeatable. "vfio-patch scan" lists the cards',
     setting: null,
     options: [itemsOption(70, [...VFIO, 'competingDrivers'])]
   },
   {
     name: 'confirm',
+    group: 'the card',
     kind: 'texts',
     argument: 'ADDR',
-    help: 'give that card away although it shows your screen',
+    help: 'pass this card through although it drives your screen',
     setting: null,
     options: []
   },
   {
     name: 'specialisation',
+    group: 'the card',
     kind: 'text',
     argument: 'NAME',
-    help: 'put it all into a boot entry of its own, e.g. vfio; the usual one stays as it is. Later runs find it in FILE. To go back: "vfio-patch remove", then apply',
+    help: 'put everything into a boot entry of its own, e.g. vfio; the default entry stays as it is. Later runs find it in FILE. To go back: "vfio-patch remove", then apply',
     setting: null,
     options: []
   },
   {
     name: 'assume-isolated',
+    group: 'the card',
     kind: 'switch',
-    help: 'with that: give the card away though the IOMMU is still off, so that nobody sees what shares its group',
+    help: 'with --specialisation: pass the card through although the IOMMU is off, so its group cannot be checked',
     setting: null,
     options: []
   },
   {
     name: 'domain',
+    group: 'guests',
     kind: 'text',
     argument: 'FILE.xml',
-    help: 'the guest in this file (virsh dumpxml --inactive): it goes into vfio/guests/ as Nix, with what old files need mended; what it needs of the host is set up: devices, shared memory, huge pages, a TPM, which processors the host keeps while it runs',
+    help: 'the guest in this file (virsh dumpxml --inactive), modernized and written to vfio/guests/ as Nix. Also sets up what it needs of the host: devices, shared memory, huge pages, a TPM, the CPUs that the host keeps while it runs',
     setting: null,
     options: [
       guestsOption,
@@ -89,50 +98,56 @@ const ROWS = [
   },
   {
     name: 'device',
+    group: 'the card',
     kind: 'texts',
     argument: 'ID',
-    help: 'a PCI ID to give to the guest, e.g. 10de:1b80; repeat it for all functions of the card ("lspci -nn")',
+    help: 'a PCI ID to pass through, e.g. 10de:1b80 ("lspci -nn"); repeat it for each function of the card',
     setting: 'devices',
     parse: parseDevice,
     options: [devicesOption]
   },
   {
     name: 'address',
+    group: 'the card',
     kind: 'texts',
     argument: 'ADDR',
-    help: 'the same by address, e.g. 0000:01:00.0, for two cards with one ID. If --device or --address is given, both lists become exactly what the flags say; the same goes for --gpu',
+    help: 'a PCI address to pass through, e.g. 0000:01:00.0, for two cards with the same ID; repeatable. --gpu, --device and --address replace the devices and addresses of FILE',
     setting: 'addresses',
     parse: parseAddress,
     options: [addressesOption]
   },
   {
     name: 'iommu',
+    group: 'the host',
     kind: 'text',
     choices: ['intel', 'amd'],
-    help: 'the maker of the processor',
+    help: 'the vendor of the CPU',
     setting: 'IOMMUType',
     options: [valueOption(20, [...VFIO, 'IOMMUType'])]
   },
   {
     name: 'user',
+    group: 'guests',
     kind: 'texts',
     argument: 'NAME',
-    help: 'who may run guests; repeatable',
+    help: 'a user who may run guests; repeatable',
     setting: 'users',
     parse: parseUser,
     options: [itemsOption(120, [...VFIO, 'users'])]
   },
   {
     name: 'bind',
+    group: 'the card',
     kind: 'text',
     choices: ['boot', 'hooks'],
-    help: 'give the card away at boot, or when the guest starts',
+    help: 'bind the card to vfio-pci at boot, or when the guest starts',
     setting: 'bindAtBoot',
     parse: value => ok(value === 'boot'),
     options: [valueOption(60, [...VFIO, 'bindAtBoot'])]
   },
   {
     name: 'disable-efifb',
+    group: 'the host',
     kind: 'toggle',
     help: 'keep the boot screen off the card',
     setting: 'disableEFIfb',
@@ -140,36 +155,41 @@ const ROWS = [
   },
   {
     name: 'blacklist-nvidia',
+    group: 'the host',
     kind: 'toggle',
-    help: 'keep all NVIDIA drivers away from the host',
+    help: 'keep the host from loading any NVIDIA driver',
     setting: 'blacklistNvidia',
     options: [valueOption(90, [...VFIO, 'blacklistNvidia'])]
   },
   {
     name: 'ignore-msrs',
+    group: 'the host',
     kind: 'toggle',
-    help: 'let guests touch unknown processor registers',
+    help: 'let guests access unknown CPU registers (MSRs)',
     setting: 'ignoreMSRs',
     options: [valueOption(100, [...VFIO, 'ignoreMSRs'])]
   },
   {
     name: 'acs-patch',
+    group: 'the host',
     kind: 'toggle',
-    help: 'split IOMMU groups (needs a kernel with that patch)',
+    help: 'split IOMMU groups (needs a kernel with the ACS patch)',
     setting: 'applyACSpatch',
     options: [valueOption(110, [...VFIO, 'applyACSpatch'])]
   },
   {
     name: 'shared-memory',
+    group: 'guests',
     kind: 'texts',
-    argument: 'NAME[:USER[:GROUP[:MODE]]]',
-    help: 'a file in /dev/shm, e.g. looking-glass; repeatable',
+    argument: 'NAME',
+    help: 'a file in /dev/shm as NAME[:USER[:GROUP[:MODE]]], e.g. looking-glass; repeatable',
     setting: 'sharedMemoryFiles',
     parse: parseSharedMemory,
     options: [sharedMemoryOption]
   },
   {
     name: 'device-acl',
+    group: 'the host',
     kind: 'texts',
     argument: 'PATH',
     help: 'a device node that QEMU may open; repeatable',
@@ -179,16 +199,18 @@ const ROWS = [
   },
   {
     name: 'clear-emulation-capabilities',
+    group: 'the host',
     kind: 'toggle',
-    help: "libvirt's setting of that name",
+    help: 'set the libvirt setting of this name',
     setting: 'clearEmulationCapabilities',
     options: [valueOption(180, [...LIBVIRTD, 'clearEmulationCapabilities'])]
   },
   {
     name: 'hugepages',
+    group: 'guests',
     kind: 'text',
     argument: 'SIZE:COUNT',
-    help: 'memory for guests, e.g. 1G:16',
+    help: 'huge pages for guests, e.g. 1G:16',
     setting: 'hugepages',
     parse: parseHugepages,
     options: [hugepagesOption]

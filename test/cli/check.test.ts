@@ -192,8 +192,8 @@ test.concurrent('what can not be checked', async () => {
   await expectRefusal(place, ['check', 'configuration.nix', '--yes'], {
     code: 2,
     stderr: text`
-      vfio-patch: --yes goes with --fix only.
-        Do:  add --fix, or leave it away
+      vfio-patch: --yes needs --fix.
+        Do:  add --fix, or omit --yes
       `
   })
   await expectRefusal(place, ['check', 'configuration.nix', '--release', 'Yarara'], {

@@ -209,23 +209,22 @@ test.concurrent.each([
   [
     ['domain'],
     2,
-    `vfio-patch: the file of a guest is missing.
-  Do:  e.g. virsh dumpxml --inactive win10 | vfio-patch domain -
+    `vfio-patch: "domain" needs FILE: the XML of a libvirt guest (virsh dumpxml --inactive NAME), or a module with one; - is standard input.
+  Do:  vfio-patch domain FILE
 `
   ],
   [
     ['domain', 'x.xml', '--to', 'json'],
     2,
     `vfio-patch: --to takes nix or xml, got "json".
-  Do:  vfio-patch domain --help
 `
   ],
   [
     ['domain', 'x.xml', '--check', '--mend'],
     2,
-    `vfio-patch: --check does not go with --mend.
-  Why: it only says whether the file comes through unchanged, and prints nothing else.
-  Do:  leave one of them away
+    `vfio-patch: --check and --mend exclude each other.
+  Why: --check only reports whether FILE converts without loss, and prints nothing else.
+  Do:  omit one of them
 `
   ],
   [

@@ -1,38 +1,48 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { COMMANDS, FLAGS } from '../../src/cli/args/flags.ts'
+import { renderHelp } from '../../src/cli/args/renderHelp.ts'
 import { formatFlag } from '../../src/settings/flag.ts'
 import { VERSION } from './support/modules.ts'
 import { makePlace } from './support/place.ts'
 import { text } from './support/text.ts'
 
 const OVERVIEW = text`
-  vfio-patch sets up GPU passthrough in the NixOS configuration that you have.
+  vfio-patch sets up GPU passthrough in your NixOS configuration.
 
   Usage: vfio-patch COMMAND [FILE] [FLAGS]
 
   Commands:
-    scan    show the graphics cards of this machine, and which a guest can have
-    apply   show what would change, ask, and write it
-    diff    show what would change, and write nothing (as "apply --dry-run")
-    check   tell what in FILE does not work, why, and what to do about it
-    remove  take everything of ours out of FILE again, and keep your edits
-    undo    take the last run that changed FILE back, byte for byte
-    option  get, set, add to or remove any option of any module, or import one
-    domain  turn a guest of libvirt (its XML) into Nix, or back
+    vfio-patch scan           show the graphics cards, and which a guest can have
+    vfio-patch apply [FILE]   set up passthrough: show changes, ask, write them
+    vfio-patch diff [FILE]    show these changes only (like "apply --dry-run")
+    vfio-patch check [FILE]   find problems in FILE, and how to fix them
+    vfio-patch remove [FILE]  remove vfio-patch from FILE, keeping your own edits
+    vfio-patch undo [FILE]    undo the last run that changed FILE, byte for byte
+    vfio-patch option ACTION  read or edit any option, or import a module
+    vfio-patch domain FILE    convert a libvirt guest (XML) to Nix, or back
 
-  Begin with "vfio-patch scan"; it ends with what to do next.
-  FILE is $NIXOS_CONFIG or /etc/nixos/configuration.nix unless you name one.
+  Flags:
+    -h, --help     print this help
+    -V, --version  print the version
 
-    vfio-patch COMMAND --help    the flags of a command
-    vfio-patch --version
+  "vfio-patch COMMAND --help" lists the flags of a command. Start with "vfio-patch
+  scan"; it ends with the next step.
 
-  Exit codes: 0 done or nothing to do, 1 differences that were not written,
-  2 usage, 3 refused (this file can not be edited safely), 4 can not read or
-  write, 5 changed meanwhile, 6 the result failed a check, 7 it would lock
-  you out, 8 written with trouble, 130 cancelled.
+  Exit codes:
+    0    done, or nothing to do
+    1    there are changes that were not written
+    2    wrong arguments
+    3    refused: the file cannot be edited safely
+    4    a file cannot be read or written
+    5    a file changed in the meantime
+    6    the result failed a check
+    7    the change would lock you out
+    8    written, but something went wrong afterwards
+    130  canceled
   `
 
-test.concurrent('without a command, the help is an error', async () => {
+test.concurrent('prints the overview as an error if no command is given', async () => {
   expect(await makePlace().run([])).toEqual({ code: 2, stdout: '', stderr: OVERVIEW })
 })
 
@@ -48,7 +58,7 @@ test.concurrent.each([[['--version']], [['-V']], [['diff', '-V']]])('%j', async 
   expect(await makePlace().run(words)).toEqual({ code: 0, stdout, stderr: '' })
 })
 
-test.concurrent.each(COMMANDS)('the help of %s', async command => {
+test.concurrent.each(COMMANDS)('lists all flags of %s, in 80 columns', async command => {
   const { code, stdout, stderr } = await makePlace().run([command, '--help'])
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   const widest = Math.max(...stdout.split('\n').map(it => it.length))
@@ -59,8 +69,32 @@ test.concurrent.each(COMMANDS)('the help of %s', async command => {
   expect(listed.map(([, short, long]) => [short, long]).sort()).toEqual(
     flags.map(it => [it.short && `-${it.short}`, formatFlag(it)]).sort()
   )
-  // Also where the file is wrong, and beside other flags.
+  // Also with a file that does not exist, and with other flags.
   expect((await makePlace().run([command, '/no/such/file', '-h', '--color', 'never'])).stdout).toBe(
     stdout
   )
+})
+
+test.each([undefined, ...COMMANDS])(
+  'the build has the help of %s as yargs renders it',
+  async it => {
+    const file = new URL('../../dist/cli/args/help.json', import.meta.url)
+    expect(JSON.parse(readFileSync(file, 'utf8'))[it ?? '']).toBe(await renderHelp(it))
+  }
+)
+
+test('the help of apply shows arguments, defaults, groups and the --no- form', async () => {
+  const help = await renderHelp('apply')
+  for (const line of [
+    'Usage: vfio-patch apply [FILE] [FLAGS]',
+    '  FILE  the configuration; default $NIXOS_CONFIG or /etc/nixos/configuration.nix',
+    'Settings of the host (a switch also has a --no- form, e.g. --no-disable-efifb):',
+    '      --iommu intel|amd               the vendor of the CPU',
+    '      --hugepages SIZE:COUNT  huge pages for guests, e.g. 1G:16',
+    '  -U, --unified N         lines of context in the diff; default 3',
+    '      --no-backup         keep no copy, so no undo; needs --yes',
+    '  vfio-patch apply --gpu 0000:01:00.0  pass this card to guests'
+  ]) {
+    expect(help.split('\n')).toContain(line)
+  }
 })

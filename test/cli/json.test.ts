@@ -346,7 +346,7 @@ test.concurrent('words that can not be read', async () => {
     error: errorOf(
       'USAGE',
       2,
-      'unknown option "--lst". Did you mean "--list"?',
+      'unknown flag "--lst". Did you mean "--list"?',
       'vfio-patch undo --help'
     )
   })

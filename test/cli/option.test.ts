@@ -166,9 +166,9 @@ test.concurrent('-: a refusal puts nothing out', async () => {
       code: 2,
       stdout: '',
       stderr: text`
-        vfio-patch: ${flag.replace(/=.*/, '')} does not go with "-".
-          Why: nothing is written to a file then; the result goes to standard output.
-          Do:  name the file, or leave the flag away
+        vfio-patch: ${flag.replace(/=.*/, '')} needs a file, got "-".
+          Why: the result of standard input goes to standard output.
+          Do:  pass the name of a file, or omit ${flag.replace(/=.*/, '')}
         `
     })
   }

@@ -145,7 +145,7 @@ test.concurrent.each([
   [['--sysfs', 'bad'], `--sysfs: bad has a line that is not part of a dump: what is this\n${DUMP}`],
   [
     ['pc.nix'],
-    '"scan" looks at the machine, not at a file: "pc.nix" is one too many.\n  Do:  vfio-patch scan\n'
+    'unexpected argument "pc.nix".\n  Why: "scan" reads the machine, not a file.\n  Do:  vfio-patch scan\n'
   ]
 ])('%j is refused', async (words, stderr) => {
   const place = makePlace({ 'pc.nix': '{ }', 'bad/sys.txt': 'what is this\n' })

@@ -242,9 +242,9 @@ run RUN-4 (option set) has changed         vfio-patch: /etc/nixos/a.nix since. N
 })
 
 test.concurrent.each([
-  [['undo', '--redo', '--run', '20261122-160312-1'], '--redo does not go with --run.'],
-  [['undo', '--all'], '--all goes with --list only.'],
-  [['apply', '--redo'], '--redo does not go with "apply".']
+  [['undo', '--redo', '--run', '20261122-160312-1'], '--redo and --run exclude each other.'],
+  [['undo', '--all'], '--all needs --list.'],
+  [['apply', '--redo'], '"apply" does not take --redo.']
 ])('%j is a mistake', async (words, what) => {
   const { code, stderr } = await makePlace({}).run(words)
   expect([code, stderr.split('\n')[0]]).toEqual([2, `vfio-patch: ${what}`])

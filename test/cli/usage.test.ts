@@ -1,4 +1,4 @@
-// Calls that can't be meant as they stand. Each is refused before anything is looked at.
+// Invalid command lines. Each is refused before any file is read.
 
 import { expect, test } from 'vitest'
 import { expectRefusal, makePlace } from './support/place.ts'
@@ -7,14 +7,14 @@ import { text } from './support/text.ts'
 const FILE = 'configuration.nix'
 const GIVEN = { [FILE]: '{ ... }: { }\n' }
 
-const UNSET = 'a variable that is not set gives an empty value.'
+const UNSET = 'an unset variable expands to an empty value.'
 const DEVICE = 'an ID looks like 10de:1b80; "lspci -nn" prints it in square brackets'
 const ADDRESS = 'an address looks like 0000:01:00.0; "lspci -D" prints it at the start of a line'
 const SHARED = 'give it as NAME[:USER[:GROUP[:MODE]]], for example looking-glass:alice:kvm:0660'
 const PAGES = 'give it as SIZE:COUNT with a size of 2M or 1G, for example 1G:16'
-const MOUNTED = 'give the folder where the system is mounted, e.g. --root /mnt'
+const MOUNTED = 'pass the directory where the system is mounted, e.g. --root /mnt'
 
-/** The call, what is said of it, and what to do; `Why:` stands between where there is one. */
+/** The call, the error, what to do, and why if the message says so. */
 type Case = [words: string[], what: string, remedy?: string, why?: string]
 
 async function check(words: string[], what: string, remedy?: string, why?: string): Promise<void> {
@@ -33,101 +33,118 @@ test.concurrent.each<Case>([
   [['my file.nix'], '"my file.nix" is not a command.', "vfio-patch apply 'my file.nix'"],
   [
     ['diff', FILE, '--devise', '10de:1b80'],
-    'unknown option "--devise". Did you mean "--device"?',
+    'unknown flag "--devise". Did you mean "--device"?',
     'vfio-patch diff --help'
   ],
   [
     ['diff', '--iommo=amd'],
-    'unknown option "--iommo". Did you mean "--iommu"?',
+    'unknown flag "--iommo". Did you mean "--iommu"?',
     'vfio-patch diff --help'
   ],
   [
     ['diff', '-device', '10de:1b80'],
-    'unknown option "-device". Did you mean "--device"?',
+    'unknown flag "-device". Did you mean "--device"?',
     'vfio-patch diff --help'
   ],
   [
     ['apply', '--acs'],
-    'unknown option "--acs". Did you mean "--acs-patch"?',
+    'unknown flag "--acs". Did you mean "--acs-patch"?',
     'vfio-patch apply --help'
   ],
   [
     ['apply', '--no-acs-pach'],
-    'unknown option "--no-acs-pach". Did you mean "--no-acs-patch"?',
+    'unknown flag "--no-acs-pach". Did you mean "--no-acs-patch"?',
     'vfio-patch apply --help'
   ],
-  [['undo', '--xyzzy'], 'unknown option "--xyzzy".', 'vfio-patch undo --help'],
-  [['apply', '--input'], 'unknown option "--input".', 'vfio-patch apply --help'],
+  [['undo', '--xyzzy'], 'unknown flag "--xyzzy".', 'vfio-patch undo --help'],
+  [
+    ['apply', '--input'],
+    'unknown flag "--input". Did you mean "--no-input"?',
+    'vfio-patch apply --help'
+  ],
   [
     ['apply', '--git-add'],
-    'unknown option "--git-add". Did you mean "--no-git-add"?',
+    'unknown flag "--git-add". Did you mean "--no-git-add"?',
     'vfio-patch apply --help'
   ],
-  [['apply', '--backup'], 'unknown option "--backup".', 'vfio-patch apply --help']
-])('what there is not: %j', async (words, what, remedy) => {
+  [
+    ['apply', '--backup'],
+    'unknown flag "--backup". Did you mean "--no-backup"?',
+    'vfio-patch apply --help'
+  ],
+  [
+    ['apply', '--no-yes', FILE],
+    'unknown flag "--no-yes". Did you mean "--yes"?',
+    'vfio-patch apply --help'
+  ],
+  [
+    ['apply', '--no-dry-run', FILE],
+    'unknown flag "--no-dry-run". Did you mean "--dry-run"?',
+    'vfio-patch apply --help'
+  ],
+  [['apply', FILE, '--_=x'], 'unknown flag "--_=x".', 'vfio-patch apply --help'],
+  [['--', 'apply', FILE], 'unknown command "apply".', 'vfio-patch --help']
+])('an unknown command or flag: %j', async (words, what, remedy) => {
   await check(words, what, remedy)
 })
 
 test.concurrent.each<Case>([
-  [['undo', FILE, '--eval', 'x'], '--eval does not go with "undo".', 'vfio-patch undo --help'],
-  [['diff', FILE, '--yes'], '--yes does not go with "diff".', 'vfio-patch diff --help'],
+  [['undo', FILE, '--eval', 'x'], '"undo" does not take --eval.', 'vfio-patch undo --help'],
+  [['diff', FILE, '--yes'], '"diff" does not take --yes.', 'vfio-patch diff --help'],
   [
     ['undo', FILE, '--device', '10de:1b80'],
-    '--device does not go with "undo".',
+    '"undo" does not take --device.',
     'vfio-patch undo --help'
   ],
   [
     ['apply', FILE, '--quiet'],
-    '--quiet does not go with a question.',
-    'add --yes, or leave --quiet away'
+    '--quiet hides the change that a question is about.',
+    'add --yes, or omit --quiet'
   ],
   [
     ['undo', FILE, '-q'],
-    '--quiet does not go with a question.',
-    'add --yes, or leave --quiet away'
+    '--quiet hides the change that a question is about.',
+    'add --yes, or omit --quiet'
   ],
   [
     ['apply', FILE, '--no-backup'],
     '--no-backup needs --yes.',
-    'add --yes, or leave --no-backup away',
-    'without a backup there is no undo, so it has to be meant.'
+    'add --yes, or omit --no-backup',
+    'a run without a backup cannot be undone.'
   ]
-])('what does not go together: %j', async (...given) => await check(...given))
+])('flags that exclude or need each other: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [
     ['apply', '--dry-run=false', FILE],
-    '--dry-run takes no value, got "--dry-run=false".',
-    'give --dry-run, or leave it away'
+    '--dry-run takes no value.',
+    'pass only --dry-run, or omit it'
   ],
   [
     ['apply', '--dry-run', 'false', FILE],
-    '--dry-run takes no value, got "--dry-run false".',
-    'give --dry-run, or leave it away'
+    '--dry-run takes no value.',
+    'pass only --dry-run, or omit it'
   ],
-  [
-    ['apply', '--yes=0', FILE],
-    '--yes takes no value, got "--yes=0".',
-    'give --yes, or leave it away'
-  ],
+  [['apply', '--yes=0', FILE], '--yes takes no value.', 'pass only --yes, or omit it'],
+  [['apply', '-yn', 'false', FILE], '--dry-run takes no value.', 'pass only --dry-run, or omit it'],
+  [['apply', '-n0', FILE], '--dry-run takes no value.', 'pass only --dry-run, or omit it'],
+  [['apply', '-n=false', FILE], '--dry-run takes no value.', 'pass only --dry-run, or omit it'],
   [
     ['apply', '--no-git-add', 'false', FILE],
-    '--no-git-add takes no value, got "--no-git-add false".',
-    'give --no-git-add, or leave it away'
+    '--no-git-add takes no value.',
+    'pass only --no-git-add, or omit it'
   ],
-  [['apply', '--no-yes', FILE], 'there is no --no-yes.', 'leave --yes away'],
-  [['apply', '--no-dry-run', FILE], 'there is no --no-dry-run.', 'leave --dry-run away'],
   [
     ['diff', '--ignore-msrs=true', FILE],
-    '--ignore-msrs takes no value, got "--ignore-msrs=true".',
-    'give --ignore-msrs or --no-ignore-msrs'
+    '--ignore-msrs takes no value.',
+    'pass --ignore-msrs or --no-ignore-msrs'
   ],
   [
     ['diff', '--ignore-msrs', '--no-ignore-msrs', FILE],
-    '--ignore-msrs and --no-ignore-msrs contradict each other.',
-    'give one'
+    '--ignore-msrs and --no-ignore-msrs exclude each other.',
+    'omit one of them'
   ]
-])('switches that would not do what they seem to: %j', async (...given) => await check(...given))
+])('a switch with a value: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [
@@ -155,10 +172,10 @@ test.concurrent.each<Case>([
   [
     ['apply', '', '--yes'],
     'the file name is empty.',
-    'give the file, e.g. /etc/nixos/configuration.nix',
-    'a variable that is not set gives an empty name.'
+    'pass the file, e.g. /etc/nixos/configuration.nix',
+    UNSET
   ]
-])('values that are missing: %j', async (...given) => await check(...given))
+])('a missing value: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [['diff', '--root', '/a', '--root', '/b'], '--root was given twice (/a, /b).', 'give it once'],
@@ -180,15 +197,23 @@ test.concurrent.each<Case>([
   ],
   [
     ['apply', FILE, 'flake.nix'],
-    'one file at a time, please: "flake.nix" is one too many.',
-    'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
+    'unexpected argument "flake.nix".',
+    'repeat the flag for each value, e.g. --user alice --user bob',
+    '"apply" takes one file, and a flag takes one value.'
   ],
   [
     ['diff', FILE, '--device', '10de:1b80', '10de:10f0'],
-    'one file at a time, please: "10de:10f0" is one too many.',
-    'a flag takes one value; repeat it for more, e.g. --user alice --user bob'
+    'unexpected argument "10de:10f0".',
+    'repeat the flag for each value, e.g. --user alice --user bob',
+    '"diff" takes one file, and a flag takes one value.'
+  ],
+  [
+    ['undo', FILE, 'b.nix'],
+    'unexpected argument "b.nix".',
+    'vfio-patch undo [FILE]',
+    '"undo" takes one file.'
   ]
-])('too many: %j', async (...given) => await check(...given))
+])('a flag or file too many: %j', async (...given) => await check(...given))
 
 test.concurrent.each<Case>([
   [['--device', '10de'], '--device: "10de" is not a PCI ID.', DEVICE],
@@ -238,11 +263,11 @@ test.concurrent.each<Case>([
   [['--parse-check', 'yes'], '--parse-check takes auto, require or off, got "yes".'],
   [['--color', 'yes'], '--color takes auto, always or never, got "yes".'],
   [['-U', '-1'], '-U needs a number of lines, got "-1".', 'e.g. -U 5']
-])('values that are none: %j', async (flags, what, remedy) => {
+])('an invalid value: %j', async (flags, what, remedy) => {
   await check(['apply', '--yes', FILE, ...flags], what, remedy)
 })
 
-test.concurrent('nothing was chosen yet', async () => {
+test.concurrent('no card and no setting', async () => {
   const place = makePlace(GIVEN)
   await expectRefusal(place, ['apply', '--yes', FILE], {
     code: 2,

@@ -1,19 +1,19 @@
-// The flags and options in the tables, compared with the documents and with each other.
+// Compares the tables of flags and options with the documents and with each other.
 
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { FLAGS } from '../../src/cli/args/flags.ts'
-import { describeFlag } from '../../src/cli/args/help.ts'
+import { ACTION_CALLS, CALLS } from '../../src/cli/args/commands.ts'
+import { COMMANDS, FLAGS, flagOf } from '../../src/cli/args/flags.ts'
 import { formatFlag } from '../../src/settings/flag.ts'
 import { ruleFor } from '../../src/settings/settings.ts'
 import { DERIVED, SETTINGS } from '../../src/settings/table.ts'
 
 const page = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8')
 
-/** A flag of virsh, and the beginning of `--no-…`. */
+/** A flag of virsh, and the prefix of `--no-…`. */
 const FOREIGN = ['--inactive', '--no']
 
-/** Options that are not ours. */
+/** Options of NixOS itself. */
 const NIXOS = ['virtualisation.libvirtd.qemu.swtpm.enable', 'imports', 'boot.initrd.kernelModules']
 
 it.each(['README.md', 'docs/apply.md', 'docs/json.md', 'docs/lints.md', 'docs/architecture.md'])(
@@ -28,7 +28,7 @@ it.each(['README.md', 'docs/apply.md', 'docs/json.md', 'docs/lints.md', 'docs/ar
   }
 )
 
-it('a flag has one row, and so has a short form', () => {
+it('each flag and each letter is defined once', () => {
   const names = FLAGS.flatMap(it => [it.name, it.short ?? []].flat())
   expect(names.filter((it, i) => names.indexOf(it) !== i)).toEqual([])
 })
@@ -40,7 +40,7 @@ it('docs/options.md has each option that is written', () => {
   expect(written.filter(it => !isDeclared(it))).toEqual(NIXOS)
 })
 
-it('an edit is reported with the rule of the row that writes the option', () => {
+it('each edit is reported with the rule of the row that writes the option', () => {
   for (const it of SETTINGS) {
     for (const { path } of it.options) expect(ruleFor(path.join('.'))).toBe(formatFlag(it))
   }
@@ -52,16 +52,9 @@ it('an edit is reported with the rule of the row that writes the option', () => 
   expect(ruleFor('virtualisation.vfio.deviceGroup')).toBe(undefined)
 })
 
-it('the help of a flag has its argument and its release, in 80 columns', () => {
-  const flag = { name: 'page-size', kind: 'text', help: 'the size of a page' } as const
-  const commands = ['apply'] as const
-  expect(describeFlag({ ...flag, choices: ['2M', '1G'], commands }, 'apply')).toEqual([
-    '  --page-size 2M|1G        the size of a page'
-  ])
-  expect(
-    describeFlag({ ...flag, argument: 'SIZE[:COUNT[:NODE]]', since: '26.05', commands }, 'apply')
-  ).toEqual([
-    '  --page-size SIZE[:COUNT[:NODE]]',
-    '                           the size of a page (NixOS 26.05 or later)'
-  ])
+it('commands refer only to flags that exist', () => {
+  const calls = [...Object.values(CALLS), ...Object.values(ACTION_CALLS)]
+  const pairs = calls.flatMap(it => [...(it.needs ?? []), ...(it.conflicts ?? [])]).flat()
+  const grouped = COMMANDS.flatMap(it => (CALLS[it].groups ?? []).flatMap(it => it.flags))
+  expect([...pairs, ...grouped].filter(it => !flagOf(it))).toEqual([])
 })

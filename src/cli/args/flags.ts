@@ -1,8 +1,8 @@
-// Every flag of every command, in one table: how it is parsed, which commands take it, and its help. The
-// flags that say what to set up come from the table of settings.
+// One table of all flags: how each is parsed, which commands take it, and its help. The flags of settings come
+// from the table of settings.
 
 import type { CheckMode } from '../../plan/evaluate.ts'
-import type { Flag } from '../../settings/flag.ts'
+import { type Flag, formatFlag } from '../../settings/flag.ts'
 import { SETTINGS } from '../../settings/table.ts'
 
 export const COMMANDS = [
@@ -17,7 +17,7 @@ export const COMMANDS = [
 ] as const
 export type Command = (typeof COMMANDS)[number]
 
-/** What `option` does. */
+/** The actions of `option`. */
 export const ACTIONS = ['get', 'set', 'add', 'remove', 'import'] as const
 export type Action = (typeof ACTIONS)[number]
 
@@ -31,8 +31,6 @@ export type CommandFlag = Flag & {
   actions?: readonly Action[]
   /** The help in commands where it differs. */
   helpIn?: Partial<Record<Command, string>>
-  /** Whether the help aligns its name with those that have a short form. */
-  isAligned?: true
 }
 
 const PLANNING: readonly Command[] = ['apply', 'diff']
@@ -48,33 +46,33 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'dump',
     kind: 'text',
     argument: 'DIR',
-    help: 'save what was read in this new folder, to be sent or looked at elsewhere; without serial numbers and names that people give',
+    help: 'save what was read of the machine in a new folder, to attach to a report or to read with --sysfs; leaves out serial numbers and names that people give',
     commands: ['scan']
   },
   {
     name: 'redo',
     kind: 'switch',
-    help: 'redo the run that was undone last; called again, the one before. A new run ends this',
+    help: 'redo the run that was undone last; called again, the one before it. Not possible after a new run',
     commands: ['undo']
   },
   {
     name: 'run',
     kind: 'text',
     argument: 'ID',
-    help: 'take this run back instead',
+    help: 'undo this run instead',
     commands: ['undo']
   },
   {
     name: 'list',
     kind: 'switch',
-    help: 'list the newest 10 runs for FILE, or for all files, and which of them are in effect',
+    help: 'list the newest 10 runs for FILE, or for all files, and which are in effect',
     commands: ['undo']
   },
   { name: 'all', kind: 'switch', help: 'with --list: list all runs', commands: ['undo'] },
   {
     name: 'flat',
     kind: 'switch',
-    help: 'get: one line for each option of the file, or below PATH',
+    help: 'get: one line for each option in the file, or below PATH',
     commands: ['option'],
     actions: ['get']
   },
@@ -88,7 +86,7 @@ export const FLAGS: readonly CommandFlag[] = [
   {
     name: 'lines',
     kind: 'switch',
-    help: 'add: take each VALUE as a line of a text',
+    help: 'add: take each VALUE as a line of a string',
     commands: ['option'],
     actions: ['add']
   },
@@ -96,7 +94,7 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'at',
     kind: 'text',
     choices: ['end', 'start'],
-    help: 'add: where in the list (end)',
+    help: 'add: where in the list; default end',
     commands: ['option'],
     actions: ['add']
   },
@@ -104,77 +102,78 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'to',
     kind: 'text',
     choices: ['nix', 'xml'],
-    help: 'what to print (nix)',
+    help: 'what to print; default nix',
     commands: ['domain']
   },
   {
     name: 'mend',
     kind: 'switch',
-    help: 'put right what does not fit NixOS of today: paths of other systems, firmware, machine types that are gone, QEMU arguments that libvirt has elements for, a missing UUID or MAC address. Each change is told',
+    help: 'update what NixOS no longer supports: paths of other systems, firmware, removed machine types, QEMU arguments that libvirt has elements for, a missing UUID or MAC address. Reports each change',
     commands: ['domain']
   },
   {
     name: 'check',
     kind: 'switch',
-    help: 'print nothing, and only say whether FILE comes through unchanged',
+    help: 'print nothing; only check that FILE converts without loss',
     commands: ['domain']
   },
   {
     name: 'root',
     kind: 'text',
     argument: 'DIR',
-    help: 'work on the system below DIR, e.g. /mnt',
+    help: 'work on the system mounted at DIR, e.g. /mnt',
     commands: COMMANDS.filter(it => it !== 'scan' && it !== 'domain')
   },
   {
     name: 'sysfs',
     kind: 'text',
     argument: 'DIR',
-    help: 'the machine to look at, as "scan --dump" saved it',
+    help: 'read the machine from this folder, written by "scan --dump"',
     commands: READING_MACHINE
   },
   {
     name: 'modules-dir',
     kind: 'text',
     argument: 'DIR',
-    help: 'the folder for our modules beside FILE (vfio)',
-    helpIn: { remove: 'the folder of our modules, if not imported (vfio)' },
+    help: 'folder for the modules of vfio-patch, next to FILE; default vfio',
+    helpIn: { remove: 'folder of the modules of vfio-patch, if no longer imported; default vfio' },
     commands: [...PLANNING, 'remove']
   },
   {
     name: 'replace-modules',
     kind: 'switch',
-    help: "replace modules of ours that were changed by hand; with --domain, the guest's file as well",
+    help: "overwrite modules of vfio-patch that were edited; with --domain also the guest's file",
     commands: PLANNING
   },
   {
     name: 'keep-obsolete',
     kind: 'switch',
-    help: 'leave values of old guides in FILE that do nothing or do harm today (see "vfio-patch check"), and imports of modules that declare the options of ours',
+    help: 'keep settings of old guides in FILE that have no effect or cause harm today (see "vfio-patch check"), and imports of modules that declare the same options as vfio-patch',
     commands: PLANNING
   },
   {
     name: 'release',
     kind: 'text',
     argument: 'RELEASE',
-    help: 'the NixOS that is built next, e.g. 26.05 (that of the system, else the newest)',
+    help: "release of NixOS that will be built, e.g. 26.05; default: the running system's, else the newest",
     helpIn: {
       check:
-        'the NixOS to check for, e.g. 26.05, or unstable (that of the system, if it is NixOS, else the newest)'
+        "release of NixOS to check for, e.g. 26.05, or unstable; default: the system's if it is NixOS, else the newest"
     },
     commands: [...PLANNING, 'check']
   },
   {
     name: 'fix',
     kind: 'switch',
-    help: 'mend what an edit mends: show the change, ask, and write it; "vfio-patch undo FILE" takes it back',
+    help: 'fix what an edit can fix: show the change, ask, and write it; "vfio-patch undo FILE" reverts it',
     commands: ['check']
   },
   {
     name: 'parse-check',
     kind: 'text',
+    argument: 'MODE',
     choices: CHECK_MODES,
-    help: 'ask nix-instantiate about the result (auto)',
+    help: 'check the result with nix-instantiate: auto (default), require or off',
     commands: EDITING,
     actions: CHANGING
   },
@@ -182,7 +181,7 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'eval',
     kind: 'text',
     argument: 'COMMAND',
-    help: 'first run COMMAND over a copy with the change in it; nothing is written if it fails. The copy of the repository or folder is $VFIO_PATCH_TREE, FILE in it is $VFIO_PATCH_FILE',
+    help: 'first run COMMAND on a copy with the change, and write nothing if it fails. $VFIO_PATCH_TREE is the copy of the repository or folder, $VFIO_PATCH_FILE is FILE in it',
     commands: EDITING,
     actions: CHANGING
   },
@@ -191,7 +190,7 @@ export const FLAGS: readonly CommandFlag[] = [
     short: 'o',
     kind: 'text',
     argument: 'PATCH',
-    help: 'write the change as a patch to this file too',
+    help: 'also write the change to this file, as a patch',
     commands: EDITING,
     actions: CHANGING
   },
@@ -200,22 +199,20 @@ export const FLAGS: readonly CommandFlag[] = [
     short: 'U',
     kind: 'text',
     argument: 'N',
-    help: 'lines of context in the diff (3)',
+    help: 'lines of context in the diff; default 3',
     commands: EDITING,
     actions: CHANGING
   },
   {
     name: 'backup',
     kind: 'off',
-    isAligned: true,
-    help: 'keep no copy, so no undo (with --yes only)',
+    help: 'keep no copy, so no undo; needs --yes',
     commands: ['apply', 'check', 'remove', 'option'],
     actions: CHANGING
   },
   {
     name: 'git-add',
     kind: 'off',
-    isAligned: true,
     help: 'do not register new files with git (git add -N)',
     commands: [...WRITING, 'diff'],
     actions: CHANGING
@@ -224,7 +221,7 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'dry-run',
     short: 'n',
     kind: 'switch',
-    help: 'show, and write nothing; exit code 1: changes',
+    help: 'show the change and write nothing; exit code 1: there are changes',
     commands: WRITING,
     actions: CHANGING
   },
@@ -232,15 +229,14 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'yes',
     short: 'y',
     kind: 'switch',
-    help: 'do not ask',
+    help: 'write without asking',
     commands: WRITING,
     actions: CHANGING
   },
   {
     name: 'input',
     kind: 'off',
-    isAligned: true,
-    help: 'never ask; without --yes that is an error',
+    help: 'never ask; fail if a question is needed',
     commands: WRITING,
     actions: CHANGING
   },
@@ -248,25 +244,24 @@ export const FLAGS: readonly CommandFlag[] = [
     name: 'quiet',
     short: 'q',
     kind: 'switch',
-    help: 'print errors only (with --yes, or where nothing is written)',
-    helpIn: { scan: 'print errors only', domain: 'print errors only' },
+    help: 'print only errors; a command that asks also needs --yes',
+    helpIn: { scan: 'print only errors', domain: 'print only errors' },
     commands: COMMANDS
   },
   {
     name: 'verbose',
     short: 'v',
     kind: 'switch',
-    help: 'show new files in full too, and what asked for each edit',
+    help: 'also show new files in full, and the reason of each edit',
     helpIn: {
-      scan: 'list bridges that are alone in their group, too',
-      domain: 'tell more of an internal error'
+      scan: 'also list bridges that are alone in their group',
+      domain: 'print the details of an internal error'
     },
     commands: COMMANDS
   },
   {
     name: 'json',
     kind: 'switch',
-    isAligned: true,
     help: 'print one JSON document instead; never asks',
     helpIn: {
       scan: 'print one JSON document instead',
@@ -277,12 +272,41 @@ export const FLAGS: readonly CommandFlag[] = [
   {
     name: 'color',
     kind: 'text',
+    argument: 'WHEN',
     choices: ['auto', 'always', 'never'],
-    isAligned: true,
-    help: '',
+    help: 'color the output: auto (default), always or never',
     commands: COMMANDS
   },
-  { name: 'help', short: 'h', kind: 'switch', help: '', commands: COMMANDS },
-  // Only the overview shows it, as it goes with no command.
-  { name: 'version', short: 'V', kind: 'switch', help: '', commands: COMMANDS }
+  { name: 'help', short: 'h', kind: 'switch', help: 'print this help', commands: COMMANDS },
+  { name: 'version', short: 'V', kind: 'switch', help: 'print the version', commands: COMMANDS }
 ]
+
+/** Whether a flag takes a value. */
+export function takesValue({ kind }: Flag): boolean {
+  return kind === 'text' || kind === 'texts'
+}
+
+/** The names that a flag is given by, without dashes: of a toggle two. */
+export function keysOf(flag: Flag): string[] {
+  if (flag.kind === 'toggle') return [flag.name, `no-${flag.name}`]
+  return [formatFlag(flag).slice(2)]
+}
+
+/** The flag with this name or letter, as it is given after the dashes. */
+export function flagOf(key: string): CommandFlag | undefined {
+  return FLAGS.find(it => it.short === key || keysOf(it).includes(key))
+}
+
+/** All valid values of a flag; empty if there is no such list. */
+export function choicesOf(key: string): readonly string[] {
+  const flag = flagOf(key)
+  return (flag && 'choices' in flag && flag.choices) || []
+}
+
+/** Whether a command, or an action of `option`, takes a flag. */
+export function isTaken(flag: CommandFlag, command: Command, action: Action | undefined): boolean {
+  return (
+    flag.commands.includes(command) &&
+    (action === undefined || flag.actions?.includes(action) !== false)
+  )
+}

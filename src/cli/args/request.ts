@@ -1,36 +1,38 @@
-// What the commands read from their arguments, once, as plain values.
+// The requests of the commands: their arguments, read once into plain values.
 
 import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, normalize } from 'node:path'
 import type { CheckMode } from '../../plan/evaluate.ts'
 import type { Settings } from '../../settings/settings.ts'
-import { CommandError, usage } from '../message.ts'
+import { CommandError } from '../message.ts'
+import * as messages from '../messages/arguments.ts'
 import type { Screens } from '../output/output.ts'
+import { formatCommand } from './commands.ts'
 import { CHECK_MODES } from './flags.ts'
-import { type Arguments, isGiven, readChoice } from './parse.ts'
+import type { Arguments } from './parse.ts'
 import { readSettings, readSpecialisation } from './settings.ts'
 
-/** What every command reads. */
+/** The arguments of every command. */
 export interface CommandRequest {
-  /** As messages name it: `apply`, `option set`. */
+  /** As in messages: `apply`, `option set`. */
   command: string
-  /** The file as it was named. */
+  /** The file, as typed. */
   file: string | undefined
-  /** The whole call as it was typed, to be typed again. */
+  /** The whole call, quoted for a shell. */
   line: string
-  /** Whether nothing but errors is printed while it runs; `--json` prints all at the end. */
+  /** Whether only errors are printed while the command runs; with `--json` always. */
   quiet: boolean
   json: boolean
   verbose: boolean
   screens: Screens
 }
 
-/** Reads what every command takes. */
+/** Reads the arguments of every command. */
 export function readCommand(args: Arguments, screens: Screens): CommandRequest {
-  const { command = '', action, file, line } = args
+  const { file, line } = args
   const json = args.on('json') === true
   return {
-    command: action === undefined ? command : `${command} ${action}`,
+    command: formatCommand(args),
     file,
     line: `vfio-patch ${line}`,
     quiet: args.on('quiet') === true || json,
@@ -49,40 +51,27 @@ export interface WriteOptions {
   mayAsk: boolean
   /** Lines of context in the diff. */
   lines: number
-  /** Where the patch goes as well. */
+  /** The file for the patch. */
   output: string | undefined
-  /** The command that evaluates the system with the change. */
+  /** The command that evaluates the change. */
   evaluate: string | undefined
   backup: boolean
-  /** Whether git is informed of files that come and go. */
+  /** Whether new and deleted files are registered with git. */
   gitAdd: boolean
 }
 
 /** The request of a command that may write. */
 export type WritingRequest = CommandRequest & { write: WriteOptions }
 
-/** Reads how a change is written; `mayWrite` is whether the command writes at all. */
+/** Reads how a change is written; `mayWrite` is false for a command that never writes. */
 export function readWriteOptions(args: Arguments, mayWrite: boolean): WriteOptions {
   const writes = mayWrite && args.on('dry-run') !== true
   const isConfirmed = args.on('yes') === true
-  const backup = args.on('backup') !== false
   if (args.on('quiet') === true && writes && !isConfirmed) {
-    const remedy = 'add --yes, or leave --quiet away'
-    throw new CommandError(usage('--quiet does not go with a question.', { remedy }))
-  }
-  if (!backup && !isConfirmed) {
-    throw new CommandError(
-      usage('--no-backup needs --yes.', {
-        why: 'without a backup there is no undo, so it has to be meant.',
-        remedy: 'add --yes, or leave --no-backup away'
-      })
-    )
+    throw new CommandError(messages.quietQuestion())
   }
   const lines = args.text('unified') ?? '3'
-  if (!/^\d{1,4}$/.test(lines)) {
-    const remedy = 'e.g. -U 5'
-    throw new CommandError(usage(`-U needs a number of lines, got "${lines}".`, { remedy }))
-  }
+  if (!/^\d{1,4}$/.test(lines)) throw new CommandError(messages.badLineCount(lines))
   return {
     writes,
     isConfirmed,
@@ -90,22 +79,17 @@ export function readWriteOptions(args: Arguments, mayWrite: boolean): WriteOptio
     lines: Number(lines),
     output: args.text('output'),
     evaluate: args.text('eval'),
-    backup,
+    backup: args.on('backup') !== false,
     gitAdd: args.on('git-add') !== false
   }
 }
 
-/** `/`, or the folder that `--root` names, which is there. */
+/** The folder of `--root`, which exists; `/` without it. */
 export function readRoot(args: Arguments): string {
   const root = args.text('root')
   if (root === undefined) return '/'
-  const remedy = 'give the folder where the system is mounted, e.g. --root /mnt'
-  if (!isAbsolute(root)) {
-    throw new CommandError(usage(`--root needs an absolute directory, got "${root}".`, { remedy }))
-  }
-  if (!isFolder(root)) {
-    throw new CommandError(usage(`--root: there is no directory ${root}.`, { remedy }))
-  }
+  if (!isAbsolute(root)) throw new CommandError(messages.relativeRoot(root))
+  if (!isFolder(root)) throw new CommandError(messages.missingRoot(root))
   return normalize(`${root}/.`)
 }
 
@@ -119,35 +103,31 @@ function isFolder(path: string): boolean {
 
 /** Reads `--parse-check`. */
 export function readCheckMode(args: Arguments): CheckMode {
-  const mode = readChoice(args, 'parse-check')
+  const mode = args.text('parse-check')
   return CHECK_MODES.find(it => it === mode) ?? 'auto'
 }
 
-/** The folder that `--modules-dir` names, relative to that of the configuration. */
+/** The value of `--modules-dir`, relative to the folder of the configuration. */
 function readModulesDir(args: Arguments): string | undefined {
-  const named = args.text('modules-dir')
-  if (named === undefined) return undefined
-  const path = normalize(named).replace(/\/$/, '')
+  const folder = args.text('modules-dir')
+  if (folder === undefined) return undefined
+  const path = normalize(folder).replace(/\/$/, '')
   if (isAbsolute(path) || path.startsWith('..') || path === '.') {
-    const remedy = 'e.g. --modules-dir modules/vfio'
-    throw new CommandError(
-      usage(`--modules-dir needs a folder beside the configuration, got "${named}".`, { remedy })
-    )
+    throw new CommandError(messages.badModulesDir(folder))
   }
   return path
 }
 
 /**
- * The release of NixOS that `--release` names, else that of the system below the root; undefined
- * where that is no NixOS, or does not say.
+ * The release of NixOS: the value of `--release`, else that of the system below the root; undefined for
+ * `unstable`, and if that system is not NixOS or its release is not known.
  */
 function readRelease(args: Arguments, root: string): string | undefined {
-  const named = args.text('release')
-  if (named === undefined) return releaseOf(root)
-  if (/^\d\d\.(?:05|11)$/.test(named)) return named
-  if (named === 'unstable') return undefined
-  const remedy = 'give it like 26.05, or unstable'
-  throw new CommandError(usage(`--release takes a release of NixOS, got "${named}".`, { remedy }))
+  const release = args.text('release')
+  if (release === undefined) return releaseOf(root)
+  if (/^\d\d\.(?:05|11)$/.test(release)) return release
+  if (release === 'unstable') return undefined
+  throw new CommandError(messages.badRelease(release))
 }
 
 function releaseOf(root: string): string | undefined {
@@ -162,7 +142,7 @@ function releaseOf(root: string): string | undefined {
 
 /** `apply` and `diff`. */
 export interface ApplyRequest extends WritingRequest {
-  /** All words as they came, to which answers are added. */
+  /** The words of the call, to which answers are added. */
   words: readonly string[]
   settings: Settings
   root: string
@@ -171,11 +151,11 @@ export interface ApplyRequest extends WritingRequest {
   release: string | undefined
   specialisation: string | undefined
   checkMode: CheckMode
-  /** Addresses as they were typed, of cards and of those that may go although they show the screen. */
+  /** Addresses as typed: of cards, and of cards that may be passed through although they drive the screen. */
   gpus: readonly string[]
   confirmed: readonly string[]
   assumesIsolated: boolean
-  /** The file of a guest. */
+  /** The file that defines a guest. */
   domain: string | undefined
   keepsObsolete: boolean
   replacesModules: boolean
@@ -211,7 +191,7 @@ export interface CheckRequest extends CommandRequest {
   root: string
   sysfs: string | undefined
   release: string | undefined
-  /** What `--fix` takes; read once there is something to fix, as the file is looked at first. */
+  /** The flags of `--fix`; called if there is something to fix, as the file is checked first. */
   fix: (() => { write: WriteOptions; checkMode: CheckMode }) | undefined
 }
 
@@ -220,11 +200,6 @@ export function readCheckRequest(args: Arguments, screens: Screens): CheckReques
   const root = readRoot(args)
   const release = readRelease(args, root)
   const fixes = args.on('fix') === true
-  const misplaced = ['yes', 'dry-run', 'output', 'eval'].find(it => !fixes && isGiven(args, it))
-  if (misplaced !== undefined) {
-    const remedy = 'add --fix, or leave it away'
-    throw new CommandError(usage(`--${misplaced} goes with --fix only.`, { remedy }))
-  }
   const readFix = () => ({
     write: readWriteOptions(args, true),
     checkMode: readCheckMode(args)
@@ -256,9 +231,9 @@ export function readRemoveRequest(args: Arguments, screens: Screens): RemoveRequ
 export interface UndoRequest extends WritingRequest {
   root: string
   kind: 'undo' | 'redo'
-  /** The run that is named. */
+  /** The value of `--run`. */
   run?: string
-  /** Whether runs are only listed, and whether all of them. */
+  /** Whether runs are only listed, and whether all are. */
   list: boolean
   all: boolean
 }
@@ -270,18 +245,6 @@ export function readUndoRequest(args: Arguments, screens: Screens): UndoRequest 
   const isRedo = args.on('redo') === true
   const list = args.on('list') === true
   const all = args.on('all') === true
-  if (isRedo && run !== undefined) {
-    throw new CommandError(
-      usage('--redo does not go with --run.', {
-        why: '--redo makes the run again that was taken back last.',
-        remedy: 'leave one of them away'
-      })
-    )
-  }
-  if (all && !list) {
-    const remedy = 'vfio-patch undo --list --all'
-    throw new CommandError(usage('--all goes with --list only.', { remedy }))
-  }
   return {
     ...readCommand(args, screens),
     write: readWriteOptions(args, !list),
@@ -292,16 +255,12 @@ export function readUndoRequest(args: Arguments, screens: Screens): UndoRequest 
 
 export interface ScanRequest extends CommandRequest {
   sysfs: string | undefined
-  /** The folder that a dump is saved in. */
+  /** The folder for a dump. */
   dump: string | undefined
 }
 
 /** Reads the arguments of `scan`. */
 export function readScanRequest(args: Arguments, screens: Screens): ScanRequest {
-  if (args.file !== undefined) {
-    const what = `"scan" looks at the machine, not at a file: "${args.file}" is one too many.`
-    throw new CommandError(usage(what, { remedy: 'vfio-patch scan' }))
-  }
   return { ...readCommand(args, screens), sysfs: args.text('sysfs'), dump: args.text('dump') }
 }
 
@@ -309,42 +268,32 @@ export interface DomainRequest extends CommandRequest {
   file: string
   to: 'nix' | 'xml'
   modernizes: boolean
-  /** Whether it is only compared with the other form. */
+  /** Whether the guest is only converted back and compared. */
   compares: boolean
 }
 
 /** Reads the arguments of `domain`. */
 export function readDomainRequest(args: Arguments, screens: Screens): DomainRequest {
-  const { file } = args
-  if (file === undefined) {
-    const remedy = 'e.g. virsh dumpxml --inactive win10 | vfio-patch domain -'
-    throw new CommandError(usage('the file of a guest is missing.', { remedy }))
+  return {
+    ...readCommand(args, screens),
+    file: args.file ?? '',
+    to: args.text('to') === 'xml' ? 'xml' : 'nix',
+    modernizes: args.on('mend') === true,
+    compares: args.on('check') === true
   }
-  const to = readChoice(args, 'to', 'vfio-patch domain --help') === 'xml' ? 'xml' : 'nix'
-  const modernizes = args.on('mend') === true
-  const compares = args.on('check') === true
-  if (compares && (modernizes || args.text('to') !== undefined)) {
-    throw new CommandError(
-      usage(`--check does not go with ${modernizes ? '--mend' : '--to'}.`, {
-        why: 'it only says whether the file comes through unchanged, and prints nothing else.',
-        remedy: 'leave one of them away'
-      })
-    )
-  }
-  return { ...readCommand(args, screens), file, to, modernizes, compares }
 }
 
-/** What a command tells about the runs that were interrupted before it. */
+/** The arguments for the runs that were interrupted before this one. */
 export interface RecoveryRequest extends CommandRequest {
   root: string
-  /** Whether the command may write, so that these runs are finished or taken back first. */
+  /** Whether the command may write, so that these runs are completed or undone first. */
   writes: boolean
   gitAdd: boolean
-  /** The run that `undo` names. */
+  /** The value of `undo --run`. */
   run: string | undefined
 }
 
-/** Undefined for a command that works on no file, and where the command is going to refuse `--root`. */
+/** Undefined for a command that edits no file, and if the command is going to refuse `--root`. */
 export function readRecoveryRequest(
   args: Arguments,
   screens: Screens
@@ -353,8 +302,8 @@ export function readRecoveryRequest(
   if (command === undefined || command === 'scan' || command === 'domain' || file === '-') {
     return undefined
   }
-  const named = args.text('root')
-  if (named !== undefined && !(isAbsolute(named) && isFolder(named))) return undefined
+  const root = args.text('root')
+  if (root !== undefined && !(isAbsolute(root) && isFolder(root))) return undefined
   const writes =
     command !== 'diff' &&
     action !== 'get' &&

@@ -57,7 +57,7 @@ export async function askForCard(inputs: ApplyInputs, otherwise: Message): Promi
   ]
   const end = words.indexOf('--')
   const at = end === -1 ? words.length : end
-  const args = parseArguments([...words.slice(0, at), ...flags, ...words.slice(at)])
+  const args = await parseArguments([...words.slice(0, at), ...flags, ...words.slice(at)])
   printNotice(sameCall(args.line))
   return readApplyRequest(args, screens)
 }

@@ -1,0 +1,94 @@
+// The sentences about values and combinations of flags that a command cannot use.
+
+import type { NixError } from '../../nix/index.ts'
+import type { BadSetting } from '../../settings/parse.ts'
+import { type Message, usage } from '../message.ts'
+
+export function quietQuestion(): Message {
+  return usage('--quiet hides the change that a question is about.', {
+    remedy: 'add --yes, or omit --quiet'
+  })
+}
+
+export function badLineCount(value: string): Message {
+  return usage(`-U needs a number of lines, got "${value}".`, { remedy: 'e.g. -U 5' })
+}
+
+const ROOT = 'pass the directory where the system is mounted, e.g. --root /mnt'
+
+export function relativeRoot(root: string): Message {
+  return usage(`--root needs an absolute directory, got "${root}".`, { remedy: ROOT })
+}
+
+export function missingRoot(root: string): Message {
+  return usage(`--root: there is no directory ${root}.`, { remedy: ROOT })
+}
+
+export function badModulesDir(folder: string): Message {
+  return usage(`--modules-dir needs a folder next to the configuration, got "${folder}".`, {
+    remedy: 'e.g. --modules-dir modules/vfio'
+  })
+}
+
+export function badRelease(release: string): Message {
+  return usage(`--release needs a release of NixOS, got "${release}".`, {
+    remedy: 'e.g. 26.05, or unstable'
+  })
+}
+
+export function badSetting(flag: string, { message, hint }: BadSetting): Message {
+  return usage(`--${flag}: ${message}.`, { remedy: hint })
+}
+
+export function badAddress(flag: string, { message }: BadSetting): Message {
+  return usage(`--${flag}: ${message}.`, { remedy: '"vfio-patch scan" shows the addresses' })
+}
+
+export function repeatedMemory(name: string): Message {
+  return usage(`--shared-memory ${name} was given twice.`, { remedy: 'give it once' })
+}
+
+/** A flag that needs a file, with standard input. */
+export function noFileToWrite(flag: string): Message {
+  return usage(`--${flag} needs a file, got "-".`, {
+    why: 'the result of standard input goes to standard output.',
+    remedy: `pass the name of a file, or omit --${flag}`
+  })
+}
+
+/** `option get` without a path. */
+export function missingPath(): Message {
+  return usage('"option get" needs PATH or --flat.', {
+    remedy:
+      'vfio-patch option get FILE PATH\nor all options of the file: vfio-patch option get FILE --flat'
+  })
+}
+
+export function badPath({ message, hint }: NixError): Message {
+  return usage(`${message}.`, { remedy: hint ?? 'vfio-patch option --help' })
+}
+
+const STRING = `a string needs quotes of its own, e.g. '"text"', or --string`
+
+export function emptyNixValue(): Message {
+  return usage('the value is empty.', { remedy: STRING })
+}
+
+/** `excerpt` is the value with a caret below the place. */
+export function notNix(fault: string, excerpt: string): Message {
+  return { ...usage(`the value is not Nix: ${fault}.`, { remedy: STRING }), excerpt }
+}
+
+/** Text that Nix reads as a path, such as `Europe/Berlin`. */
+export function pathValue(word: string): Message {
+  return usage(`Nix reads ${word} as the path of a file.`, {
+    remedy: `for a string: ${STRING}\nfor a file: ./${word}`
+  })
+}
+
+/** A quoted value with --lines. */
+export function quotedLine(word: string): Message {
+  return usage(`--lines would write the quotes of ${word.trim()} into the line.`, {
+    remedy: 'omit these quotes, or add --string if they belong to the line'
+  })
+}
