@@ -3,11 +3,12 @@
 // the parser makes of it. The blank line before the source and the one after it do not belong to
 // it, so a source ends with a line break unless the second blank line is missing. crlf.txt,
 // misread.txt, lenient.txt and errors.txt hold CR, BOM and other invisible characters as they are.
-import { execFile, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { isThere } from '../support/needing.ts'
+import { parsedByNix } from '../support/nix.ts'
 import { bareTree, nodesOf, printTree } from './bareTree.ts'
 
 type Case = { name: string; source: string; tree: string }
@@ -200,37 +201,19 @@ describe('what a printed tree does not show', () => {
 })
 
 describe('Nix itself', () => {
-  const installed = spawnSync('nix-instantiate', ['--version']).status === 0
   const files = FILES.filter(file => kindOf(file).nix !== 'depends')
 
-  test.for(files)('takes or refuses %s as said here', async (file, context) => {
-    if (!installed && process.env.CI) throw new Error('nix-instantiate is missing')
-    if (!installed) return context.skip('nix-instantiate is not installed')
+  test.skipIf(!isThere('the grammar', 'nix-instantiate')).for(files)(
+    'takes or refuses %s as said here',
+    file => {
+      const cases = casesIn(file)
+      // Names that are defined nowhere are no concern of the syntax: `with` might have them all.
+      const accepted = parsedByNix(cases.map(({ source }) => `with { }; ${source}`))
+      const verdicts = accepted.map(it => (it ? 'accepts' : 'refuses'))
 
-    const cases = casesIn(file)
-    const verdicts: string[] = []
-    for (const some of chunks(cases, 16)) {
-      verdicts.push(...(await Promise.all(some.map(({ source }) => verdict(source)))))
-    }
-
-    expect(cases.map(({ name }, index) => `${verdicts[index]}: ${name}`)).toEqual(
-      cases.map(({ name }) => `${kindOf(file).nix}: ${name}`)
-    )
-  })
-
-  /** Names that are defined nowhere are no concern of the syntax: `with` might have them all. */
-  function verdict(source: string): Promise<'accepts' | 'refuses'> {
-    return new Promise(resolve => {
-      const nix = execFile('nix-instantiate', ['--store', 'dummy://', '--parse', '-'], error =>
-        resolve(error ? 'refuses' : 'accepts')
+      expect(cases.map(({ name }, index) => `${verdicts[index]}: ${name}`)).toEqual(
+        cases.map(({ name }) => `${kindOf(file).nix}: ${name}`)
       )
-      nix.stdin?.end(`with { }; ${source}`)
-    })
-  }
-
-  function chunks<T>(items: T[], size: number): T[][] {
-    return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
-      items.slice(index * size, (index + 1) * size)
-    )
-  }
+    }
+  )
 })

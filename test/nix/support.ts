@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { expect } from 'vitest'
 import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
 import { areAvailable } from '../support/needing.ts'
@@ -40,7 +39,7 @@ export function edited(text: string, edit: EditOf): string {
   expect(changed).toBe(after !== text)
   const again = edit(parseDocument(after).edit()).plan()
   expect(again.ok && again.value.edits).toEqual([])
-  if (nixAccepts(text)) expect(nixAccepts(after), after).toBe(true)
+  expectNixParses(after, text)
   return after
 }
 

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { shippedModules } from '../../src/configuration/modules.ts'
-import { nix, nixRejects } from '../nix/support.ts'
+import { nix } from '../nix/support.ts'
 import { describeWithOracle, evalConfigs, nixPath } from '../oracle/evalModules.ts'
+import { expectNixParses } from '../support/nix.ts'
 import { type Machine, makeMachine } from './support/machine.ts'
 
 const GIVEN = nix`
@@ -501,8 +502,7 @@ describe.each([
     for (const name of Object.keys(found)) if (name.endsWith('.edited')) found[name] = ''
     const hardware = left['hardware.nix'] ?? UNTOUCHED['hardware.nix']
     expect(found).toEqual({ ...UNTOUCHED, ...left, 'hardware.nix': hardware })
-    for (const [name, it] of Object.entries(found))
-      if (name.endsWith('.nix')) expect(nixRejects(it)).toBe(false)
+    for (const [name, it] of Object.entries(found)) if (name.endsWith('.nix')) expectNixParses(it)
     const paths = (names: string[] = []) => names.map(it => join(machine.folder, it))
     expect(plan.value.kept.map(it => it.as)).toEqual(paths(result.kept))
     expect(plan.value.otherFiles).toEqual(paths(result.otherFiles))

@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseDocument } from '../../src/nix/index.ts'
 import { describeWithOracle } from '../oracle/evalModules.ts'
+import { parsedByNix } from '../support/nix.ts'
 import { seed } from '../support/seed.ts'
 import { type PlannedCase, samplePlanned, show } from './support/cases.ts'
 import { planOf } from './support/edits.ts'
 import { wrongMeaning } from './support/expected.ts'
-import { hasNix, meaningsOf, parsedByNix } from './support/nix.ts'
+import { hasNix, meaningsOf } from './support/nix.ts'
 import { edited, pruned, trees } from './support/trees.ts'
 
 const report = ({ plan, ...it }: PlannedCase, why: string) =>

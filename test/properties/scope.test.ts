@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { expr, parseDocument } from '../../src/nix/index.ts'
+import { parsedByNix } from '../support/nix.ts'
 import { seed } from '../support/seed.ts'
-import { hasNix, parsedByNix } from './support/nix.ts'
+import { hasNix } from './support/nix.ts'
 
 const name = fc.constantFrom('a', 'b', 'c')
 

@@ -3,13 +3,14 @@ import type { Operation } from '../../src/nix/edit/operation.ts'
 import { applyEdits, parseDocument } from '../../src/nix/index.ts'
 import { verify } from '../../src/nix/verify/verify.ts'
 import { describeWithOracle } from '../oracle/evalModules.ts'
+import { parsedByNix } from '../support/nix.ts'
 import { samplePlanned, show } from './support/cases.ts'
 import { choicesOf, runs } from './support/choices.ts'
 import { type Corruption, corruptionOf } from './support/corruptions.ts'
 import type { Asked } from './support/edits.ts'
 import { wrongMeaning } from './support/expected.ts'
 import { commentsAndStrings } from './support/lexer.ts'
-import { meaningsOf, parsedByNix } from './support/nix.ts'
+import { meaningsOf } from './support/nix.ts'
 
 interface Survivor {
   before: string

@@ -1,33 +1,11 @@
-// Real Nix about many texts at once.
+// Real Nix about many modules at once.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { areAvailable } from '../../support/needing.ts'
 
 export const hasNix = areAvailable('the properties of edits', 'nix-instantiate')
-
-/** Whether Nix parses each of the texts. */
-export function parsedByNix(texts: readonly string[]): boolean[] {
-  return inFiles(texts, files => {
-    const accepted = files.map(() => true)
-    // Nix stops at the first file that is wrong; it has printed a line for each one before.
-    for (let from = 0; from < files.length; ) {
-      const some = files.slice(from, from + 400)
-      const run = spawnSync('nix-instantiate', ['--store', 'dummy://', '--parse', ...some], {
-        encoding: 'utf8',
-        maxBuffer: 2 ** 30
-      })
-      if (run.status === 0) from += some.length
-      else {
-        from += run.stdout.split('\n').length - 1
-        accepted[from++] = false
-      }
-    }
-    return accepted
-  })
-}
 
 /** The values of a module's options by path; those that Nix throws at have none. */
 export type Meaning = Map<string, unknown>
@@ -116,20 +94,3 @@ function plain(it: Described): unknown {
 }
 
 const nixPath = (file: string) => `(/. + ${JSON.stringify(file)})`
-
-function inFiles<T>(
-  texts: readonly string[],
-  use: (files: readonly string[], folder: string) => T
-): T {
-  const folder = mkdtempSync(join(tmpdir(), 'vfio-patch-properties-'))
-  try {
-    const files = texts.map((text, i) => {
-      const file = join(folder, `${i}.nix`)
-      writeFileSync(file, text)
-      return file
-    })
-    return use(files, folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
