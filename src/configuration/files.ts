@@ -7,6 +7,7 @@ import type { Result } from '../nix/result.ts'
 import { isTransientName } from '../storage/commit.ts'
 import type { FileProblem } from '../storage/problem.ts'
 import { attempt, reading } from '../storage/system.ts'
+import { trace } from '../trace.ts'
 import {
   inRoot,
   nearestFlake,
@@ -75,6 +76,7 @@ export function openFiles(root: string): Files {
     if (modules.has(outer)) return modules.get(outer)
     const found = readModule(outer, byPath)
     modules.set(outer, found)
+    trace(found ? `files: read ${describe(outer, found)}` : `files: can't read ${outer}`)
     if (found) byPath.set(found.path, found)
     return found
   }
@@ -93,6 +95,7 @@ export function openFiles(root: string): Files {
       if (known) return known
       const found = readFolder(path)
       folders.set(path, found)
+      trace(`files: folder ${path}: ${describeFolder(found)}`)
       return found
     },
     around(path, pattern) {
@@ -100,6 +103,7 @@ export function openFiles(root: string): Files {
       const pathsOf = (files: readonly SourceFile[]) => files.map(it => it.path)
       const again = () => nixFilesAround(path, pattern, it => readModule(it))
       search(path, pathsOf(found), () => pathsOf(again()))
+      trace(`files: search around ${path}: ${found.length} files match`)
       return found
     },
     flakeOf(path) {
@@ -115,7 +119,18 @@ export function openFiles(root: string): Files {
   }
 }
 
-/** A file with this text; it is parsed at the first use of `doc`. */
+function describe(path: string, file: SourceFile): string {
+  const target = file.path === path ? '' : ` (${file.path})`
+  return `${path}${target}, ${file.text.length} characters`
+}
+
+function describeFolder(found: ReturnType<Files['folder']>): string {
+  if (!found.ok) return found.error.code
+  const { listing } = found.value
+  return typeof listing === 'string' ? listing : `${listing.size} entries`
+}
+
+/** A file with this text, parsed when its `doc` is first used. */
 export function sourceFile(path: string, text: string): SourceFile {
   const doc = once(() => parseDocument(text))
   const imports = once(() => doc().importItems())

@@ -1,5 +1,7 @@
+import type { Edit } from '../nix/index.ts'
 import { sha256, type TargetFile } from '../storage/read.ts'
 import type { FileChange } from '../storage/work.ts'
+import { trace } from '../trace.ts'
 
 /** The planned files as changes for `commit`, in the same order. By default, new files get the owner and mode of the configuration. */
 export function toChanges(files: readonly PlannedFile[], configuration: TargetFile): FileChange[] {
@@ -19,6 +21,22 @@ function ownerFor({ uid, gid, mode }: TargetFile): { uid: number; gid: number; m
   if (user === 0) return { uid, gid, mode }
   const isMember = gid === process.getegid?.() || (process.getgroups?.() ?? []).includes(gid)
   return { uid: user, gid: isMember ? gid : (process.getegid?.() ?? gid), mode }
+}
+
+/** Traces the files of a plan and, of the configuration at `path`, the edits by their place and size. */
+export function tracePlan(
+  files: readonly PlannedFile[],
+  { path, edits }: { path: string; edits: readonly Edit[] }
+): void {
+  for (const file of files) {
+    const kind =
+      file.after === undefined ? 'delete' : file.before === undefined ? 'create' : 'change'
+    trace(`plan: ${kind} ${file.path}`)
+    if (file.path !== path) continue
+    for (const { offset, length, content } of edits) {
+      trace(`plan: at offset ${offset}: ${length} characters become ${content.length}`)
+    }
+  }
 }
 
 export interface PlannedFile {

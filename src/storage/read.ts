@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
+import { trace } from '../trace.ts'
 import type { FileProblem } from './problem.ts'
 import { attempt, isInStore, pathParts, reading } from './system.ts'
 
@@ -179,6 +180,7 @@ export function readSnapshot(
   const { stat, bytes } = read.value
   if (!stat.isFile()) return err({ code: 'NOT_REGULAR', path })
   if (bytes === null) return err({ code: 'TOO_BIG', path, size: stat.size, limit })
+  trace(`storage: read ${path}, ${bytes.length} bytes`)
   return ok({
     bytes,
     sha256: sha256(bytes),

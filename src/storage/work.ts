@@ -3,6 +3,7 @@
 import { renameSync, statSync, unlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { err, ok, type Result } from '../nix/result.ts'
+import { trace } from '../trace.ts'
 import { inFolder, makeFolder, removeIfEmpty, settleFolder, syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
 import {
@@ -217,6 +218,7 @@ export function install(writes: readonly Write[], installed: WorkFile[]): Instal
     if (stale !== null) return { outcome: 'failed', problem: stale }
     installed.push(write)
     const renameProblem = problemIn(() => renameInFolder(temp, path), writing(path, bytes.length))
+    trace(`storage: rename ${temp} to ${path}: ${renameProblem?.code ?? 'done'}`)
     if (renameProblem !== null && !isLast) return { outcome: 'failed', problem: renameProblem }
     const state = renameProblem === null ? 'after' : fileState(write)
     if (renameProblem !== null && state !== 'after')
@@ -289,6 +291,7 @@ function restore(file: WorkFile): boolean {
   if (seen.state !== 'after') return seen.state === 'before'
   if (!back.ok && !(spare === null && !pathExists(path))) return false
   syncFolder(dirname(path))
+  trace(`storage: ${path} is as it was before the run`)
   return true
 }
 
@@ -328,6 +331,9 @@ export function deleteFile({ path, before }: WorkFile): FileProblem | null {
         return found === null || found === before ? null : { code: 'STALE', path, found }
       }),
     writing(path)
+  )
+  trace(
+    `storage: delete ${path}: ${(deleted.ok ? deleted.value?.code : deleted.error.code) ?? 'done'}`
   )
   if (deleted.ok) return deleted.value
   return pathExists(path) ? deleted.error : null

@@ -19,6 +19,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { ok, type Result } from '../nix/result.ts'
+import { trace } from '../trace.ts'
 import { findProgram, knownPeople } from './access.ts'
 import { inFolder, pathOf, syncFolder } from './folders.ts'
 import type { FileProblem } from './problem.ts'
@@ -74,7 +75,9 @@ export function writeNewFile(
     },
     writing(about, bytes.length)
   )
-  return written.ok ? written.value : written.error
+  const problem = written.ok ? written.value : written.error
+  trace(`storage: write ${path}, ${bytes.length} bytes: ${problem?.code ?? 'done'}`)
+  return problem
 }
 
 const CREATE_FLAGS = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW

@@ -3,7 +3,7 @@
 import { realpathSync, statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { walkImports } from '../../configuration/imports.ts'
-import { type PlannedFile, toChanges } from '../../plan/changes.ts'
+import { type PlannedFile, toChanges, tracePlan } from '../../plan/changes.ts'
 import { evalCheck } from '../../plan/evaluate.ts'
 import {
   findObstacle,
@@ -59,6 +59,7 @@ export async function confirmAndWrite(
 ): Promise<Report> {
   const { plan, target, sources, context } = prepared
   const { write, quiet } = request
+  tracePlan(plan.files, { path: target.realpath, edits: plan.configuration.edits })
   const changes = toChanges(plan.files, target)
   const registrations = registrationsOf(changes, write.gitAdd)
   let planned = planBody(prepared, registrations, request)

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defined } from '../../collections.ts'
 import { err, ok, type Result } from '../../nix/result.ts'
+import { trace } from '../../trace.ts'
 import { parseDump } from '../dump/dump.ts'
 import type { Cpu, Firmware, Iommu, Machine, Memory } from '../machine.ts'
 import { recordedSource, type Source, systemAt } from '../source.ts'
@@ -28,6 +29,7 @@ export type MachineProblem =
 
 /** Opens the machine in a folder, which is a dump or a root folder with `sys`; by default this machine. */
 export function openMachine(folder: string | undefined): Result<OpenMachine, MachineProblem> {
+  trace(`machine: ${folder === undefined ? 'this system' : `the folder ${folder}`}`)
   if (folder === undefined) return ok({ source: systemAt('/'), isDump: false })
   const names = folderEntries(folder)
   if (names === undefined) return err({ code: 'NOT_A_FOLDER', path: folder })
@@ -36,6 +38,7 @@ export function openMachine(folder: string | undefined): Result<OpenMachine, Mac
       .filter(it => it.endsWith('.txt'))
       .map(it => readFileSync(join(folder, it), 'utf8'))
     const recording = parseDump(texts)
+    trace(`machine: a dump of ${texts.length} files`)
     return recording.ok
       ? ok({ source: recordedSource(recording.value), isDump: true, ...nameTables(folder) })
       : err({ code: 'BAD_DUMP', path: folder, line: recording.error })

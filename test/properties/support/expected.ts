@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import type { NixValue } from '../../../src/nix/index.ts'
-import { withoutComment, isValueList, isValueSet } from '../../../src/nix/values.ts'
+import { isValueList, isValueSet, withoutComment } from '../../../src/nix/values.ts'
 import type { Asked } from './edits.ts'
 import type { Meaning } from './nix.ts'
 
