@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { err, ok, type Result } from '../../src/nix/result.ts'
 
@@ -17,8 +19,9 @@ export type Outcome = { value: unknown } | undefined
 export type Missing = { sentence: string; inCI: boolean }
 
 /**
- * Finds nix-instantiate and nixpkgs' lib: the folder named by the environment variable
- * NIXPKGS_LIB, else `<nixpkgs/lib>`. CI can't install the latter, as no package registry has it.
+ * Finds nix-instantiate and nixpkgs' lib: the folder named by the environment variable NIXPKGS_LIB, else a clone
+ * of nix-community/nixpkgs.lib (see `findClone`), else `<nixpkgs/lib>`. CI can't install it, as no package
+ * registry has it.
  */
 export function findOracle(): Result<Oracle, Missing> {
   const missing = (sentence: string, inCI: boolean) => err({ sentence, inCI })
@@ -27,12 +30,32 @@ export function findOracle(): Result<Oracle, Missing> {
   }
   const named = process.env.NIXPKGS_LIB
   if (named !== undefined && named !== '') {
-    if (existsSync(join(named, 'modules.nix'))) return ok({ nixpkgsLib: named })
+    if (isNixpkgsLib(named)) return ok({ nixpkgsLib: named })
     return missing(`NIXPKGS_LIB is ${named}, which is not the lib folder of nixpkgs`, true)
   }
+  const clone = findClone(homedir(), CHECKOUT)
+  if (clone !== undefined) return ok({ nixpkgsLib: clone })
   const found = nixInstantiate(['--find-file', 'nixpkgs/lib'])
   if (found.status === 0) return ok({ nixpkgsLib: found.stdout.trim() })
-  return missing('NIXPKGS_LIB is not set and there is no <nixpkgs/lib>', false)
+  return missing("nixpkgs' lib was not found; CONTRIBUTING.md says where it may be", false)
+}
+
+const CHECKOUT = fileURLToPath(new URL('../../', import.meta.url))
+
+/**
+ * The `lib` folder of a clone of nix-community/nixpkgs.lib: in the user's cache, else in the same folder as the
+ * checkout of this project. Undefined if neither exists.
+ */
+export function findClone(home: string, checkout: string): string | undefined {
+  const clones = [
+    join(home, '.cache/vfio-patch/nixpkgs.lib/lib'),
+    join(checkout, '../nixpkgs.lib/lib')
+  ]
+  return clones.find(isNixpkgsLib)
+}
+
+function isNixpkgsLib(folder: string): boolean {
+  return existsSync(join(folder, 'modules.nix'))
 }
 
 /**
