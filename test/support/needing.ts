@@ -9,6 +9,7 @@ export type Need =
   /** The user nobody can run this Node. */
   | 'node as nobody'
   | 'GNU cp'
+  | 'bash'
   | 'chattr'
   | 'git'
   | 'nix-instantiate'
@@ -17,9 +18,15 @@ export type Need =
   | 'setpriv'
   | 'strace'
   | 'unshare'
+  | 'virsh'
+  | 'virt-xml-validate'
+  | 'xmllint'
 
 /** How to run a command as the user nobody. */
 export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+
+/** Whether only tests run that need no other program (`npm run test:quick`). */
+export const isQuickRun = process.env.VFIO_PATCH_TEST === 'quick'
 
 /**
  * True if all requirements are met. Otherwise it throws under CI, so that the test file fails; elsewhere

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'vitest'
+import { isThere } from '../../support/needing.ts'
 
 const TOOLS = ['virsh', 'virt-xml-validate', 'xmllint']
 
