@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { isThere } from '../support/needing.ts'
+import { areAvailable } from '../support/needing.ts'
 import { parsedByNix } from '../support/nix.ts'
 import { bareTree, nodesOf, printTree } from './bareTree.ts'
 
@@ -203,7 +203,7 @@ describe('what a printed tree does not show', () => {
 describe('Nix itself', () => {
   const files = FILES.filter(file => kindOf(file).nix !== 'depends')
 
-  test.skipIf(!isThere('the grammar', 'nix-instantiate')).for(files)(
+  test.skipIf(!areAvailable('the grammar', 'nix-instantiate')).for(files)(
     'takes or refuses %s as said here',
     file => {
       const cases = casesIn(file)

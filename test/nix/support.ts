@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { applyEdits, parseDocument, type Transaction } from '../../src/nix/index.ts'
-import { areAvailable } from '../support/needing.ts'
+import { expectNixParses } from '../support/nix.ts'
 
 /** A text without the indentation that all its lines share, so that it looks like a file. */
 export function nix(strings: TemplateStringsArray, ...values: string[]): string {
@@ -54,18 +54,4 @@ export function refused(text: string, edit: EditOf): string {
 export function refusalOf(text: string, edit: EditOf): string {
   const plan = edit(parseDocument(text).edit()).plan()
   return plan.ok ? `not refused:\n${plan.value.text}` : plan.error.code
-}
-
-const hasNix = areAvailable('src/nix', 'nix-instantiate')
-
-/** Whether Nix rejects the text; false where there is no Nix. */
-export function nixRejects(text: string): boolean {
-  return hasNix && !nixAccepts(text)
-}
-
-/** Whether Nix parses the text; false where there is no Nix. */
-export function nixAccepts(text: string): boolean {
-  if (!hasNix) return false
-  const args = ['--store', 'dummy://', '--parse', '-']
-  return spawnSync('nix-instantiate', args, { input: text }).status === 0
 }

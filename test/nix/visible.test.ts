@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { shellWord } from '../../src/cli/message.ts'
 import { visible, visibleJson, visibleLine } from '../../src/nix/text/visible.ts'
-import { isThere } from '../support/needing.ts'
+import { areAvailable } from '../support/needing.ts'
 
 const SHOWN = (text: string) => !/(?!\u200c|\u200d|[\t\n])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u.test(text)
 const texts = fc.string({ unit: 'binary', maxLength: 20 })
@@ -75,7 +75,7 @@ test('JSON says the same', () => {
   )
 })
 
-test.skipIf(!isThere('words of a call', 'bash'))(
+test.skipIf(!areAvailable('words of a call', 'bash'))(
   'a word of a call is shown whole, and bash reads it back',
   () => {
     const words = fc.sample(controls, 100).map(it => it.replace(/\0|\p{Cs}/gu, ''))

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, expect } from 'vitest'
-import { isQuickRun, isThere } from './needing.ts'
+import { areAvailable, isQuickRun } from './needing.ts'
 
 interface Collected {
   test: string
@@ -30,7 +30,7 @@ afterAll(() => {
   const all = collected.splice(0)
   if (all.length === 0) return
   const file = basename(expect.getState().testPath ?? '')
-  if (!isThere(file, 'nix-instantiate')) return
+  if (!areAvailable(file, 'nix-instantiate')) return
   const errors = errorsByText(all.map(it => it.text))
   const rejected = all.filter(it => errors.has(it.text))
   const errorsBefore = errorsByText(rejected.flatMap(it => it.before ?? []))

@@ -261,10 +261,10 @@ export function namesOf(list: string): string[] {
   return list.split('\n').filter(it => it !== '')
 }
 
-async function answering(daemon: ChildProcess, areAvailable: () => boolean): Promise<void> {
+async function answering(daemon: ChildProcess, isReady: () => boolean): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
     if (daemon.exitCode !== null) throw new Error(`libvirtd ended with ${daemon.exitCode}`)
-    if (areAvailable()) return
+    if (isReady()) return
     await wait(100)
   }
   throw new Error('libvirtd does not answer')

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { areAvailable } from '../../support/needing.ts'
+import { inFiles } from '../../support/nix.ts'
 
 export const hasNix = areAvailable('the properties of edits', 'nix-instantiate')
 
