@@ -124,7 +124,7 @@ describeWithOracle('the module', oracle => {
       textOf(options)
     ])
     const heads = (messages: readonly string[]) =>
-      messages.filter(it => it.startsWith('The IDs for vfio-pci are given more than once')).length
+      messages.filter(it => it.startsWith('The IDs for vfio-pci are set more than once')).length
     return evalConfigs(
       oracle,
       view,

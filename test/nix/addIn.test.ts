@@ -272,7 +272,7 @@ describe('addIn at a place', () => {
   })
 })
 
-describe('addIn beside blanks and neighbours', () => {
+describe('addIn beside blanks and neighbors', () => {
   const remarked = annotated('X', 'why')
   const cases: [string, string, string, { at?: Position }?][] = [
     [

@@ -499,7 +499,7 @@ describe('setIn refuses', () => {
       2:3: CONFLICT: services.openssh is already defined in parts, here services.openssh.enable
       2 |   services.openssh.enable = true;
             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: set services.openssh.enable and its neighbours one by one
+      hint: set services.openssh.enable and its neighbors one by one
     `
   )
 

@@ -140,7 +140,7 @@ it('does nothing at all if one of them is refused', () => {
   expect(plan.ok ? plan.value.text : plan.error.code).toBe('CONFLICT')
 })
 
-it('takes what neighbours leave behind as if it were one', () => {
+it('takes what neighbors leave behind as if it were one', () => {
   const given = nix`
     {
       a = 1;
@@ -207,6 +207,6 @@ it('shows a refusal in the given text, also after an edit that inserts text in f
     "1:3: CONFLICT: virtualisation.libvirtd is already defined in parts, here virtualisation.libvirtd.enable
     1 | { virtualisation.libvirtd.enable = true; }
           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-    hint: set virtualisation.libvirtd.enable and its neighbours one by one"
+    hint: set virtualisation.libvirtd.enable and its neighbors one by one"
   `)
 })
