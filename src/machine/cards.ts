@@ -141,12 +141,12 @@ export function otherGroupMembers(machine: Machine, passed: ReadonlySet<string>)
   const groups = new Set(
     machine.devices.filter(it => passed.has(it.address)).map(it => it.group ?? '')
   )
-  const gone = withVirtualFunctions(machine, passed)
+  const lost = withVirtualFunctions(machine, passed)
   return machine.devices.filter(
     it =>
       it.group !== undefined &&
       groups.has(it.group) &&
-      !gone.has(it.address) &&
+      !lost.has(it.address) &&
       !isBridge(it) &&
       it.driver !== undefined &&
       !isForGuests(it)
@@ -167,9 +167,9 @@ export function isForGuests({ driver = '' }: PciDevice): boolean {
  */
 export function sameIdDevices(machine: Machine, passed: ReadonlySet<string>): PciDevice[] {
   const bound = withoutVirtualFunctions(machine, passed)
-  const gone = withVirtualFunctions(machine, bound)
+  const lost = withVirtualFunctions(machine, bound)
   const ids = new Set(machine.devices.filter(it => bound.has(it.address)).map(idOf))
-  return machine.devices.filter(it => !gone.has(it.address) && ids.has(idOf(it)))
+  return machine.devices.filter(it => !lost.has(it.address) && ids.has(idOf(it)))
 }
 
 /** The drivers of display devices, by vendor ID. */
@@ -204,7 +204,7 @@ export function competingDrivers(device: PciDevice): string[] {
       ? ['i2c_nvidia_gpu']
       : kinds
   // A driver without a module is built into the kernel: no module can be loaded before it.
-  const now = module === undefined ? [] : [module]
-  const all = [...usual, ...(device.suitable ?? []), ...now]
+  const current = module === undefined ? [] : [module]
+  const all = [...usual, ...(device.suitable ?? []), ...current]
   return [...new Set(all)].filter(it => !FOR_GUESTS.includes(it)).sort()
 }

@@ -47,12 +47,12 @@ function isGenericOf(name: string, { generic, scsi, disk, name: block }: BlockDe
  */
 export function hostUsesOf(device: BlockDevice, blocks: readonly BlockDevice[]): PlacedUse[] {
   const looped = withLooped(device, blocks)
-  const own = withStacked(looped, blocks, true)
+  const stacked = withStacked(looped, blocks, true)
   const disk = blocks.find(it => it.name === device.disk)
   const whole = disk && disk.uses.length > 0 ? withStacked([disk], blocks, false) : []
   const isItself = ({ kind, name }: BlockUse) =>
     kind === 'loop' && looped.some(it => it.name === name)
-  const uses = [...new Set([...own, ...whole])].flatMap(({ name, uses }) =>
+  const uses = [...new Set([...stacked, ...whole])].flatMap(({ name, uses }) =>
     uses.filter(it => !isItself(it)).map((it): PlacedUse => ({ ...it, blockDevice: name }))
   )
   const isEnd = ({ kind }: BlockUse) => kind === 'mount' || kind === 'swap'

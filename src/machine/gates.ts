@@ -70,8 +70,8 @@ export function closedGates(
 }
 
 function diskGate(machine: Machine, device: PciDevice): Gate[] {
-  const gone = withVirtualFunctions(machine, new Set([device.address]))
-  const uses = machine.storage.filter(it => isLost(it, gone))
+  const lost = withVirtualFunctions(machine, new Set([device.address]))
+  const uses = machine.storage.filter(it => isLost(it, lost))
   return uses.length > 0 ? [{ code: 'CARRIES_DISK', device, uses }] : []
 }
 
@@ -99,12 +99,12 @@ function lossOf<T extends ReachedThrough>(
   machine: Machine,
   passed: ReadonlySet<string>
 ): { lost: T[]; through: PciDevice[] } {
-  const gone = withVirtualFunctions(machine, passed)
-  const lost = held.filter(it => isLost(it, gone))
+  const lostAddresses = withVirtualFunctions(machine, passed)
+  const lost = held.filter(it => isLost(it, lostAddresses))
   const through = machine.devices.filter(({ address }) => {
     if (!passed.has(address)) return false
-    const own = withVirtualFunctions(machine, new Set([address]))
-    return lost.some(it => isLost(it, own))
+    const alone = withVirtualFunctions(machine, new Set([address]))
+    return lost.some(it => isLost(it, alone))
   })
   return { lost, through }
 }
@@ -123,18 +123,18 @@ function displayGates(
 ): Gate[] {
   const displays = devices.filter(it => isDisplay(it))
   const shown = displays.filter(canShow)
-  const left = remainingDisplays(machine, passed)
+  const remaining = remainingDisplays(machine, passed)
   const [first, ...others] = shown
-  if (left.length === 0) {
+  if (remaining.length === 0) {
     return first === undefined ? [] : [{ code: 'ONLY_DISPLAY', device: first, others }]
   }
-  if (left.some(it => monitorsAt(it).length > 0)) return []
+  if (remaining.some(it => monitorsAt(it).length > 0)) return []
   // The boot display still has the screen, unless its driver reports connectors.
-  const isLeft = left.some(it => it.bootVga === true && it.connectors.length === 0)
+  const isLeft = remaining.some(it => it.bootVga === true && it.connectors.length === 0)
   return displays
     .filter(it => showsScreen(machine, it) || (!isLeft && hasUnknownMonitors(it)))
     .filter(it => !confirmed.includes(it.address))
-    .map(it => ({ code: 'SHOWS_SCREEN', device: it, monitors: monitorsAt(it), others: left }))
+    .map(it => ({ code: 'SHOWS_SCREEN', device: it, monitors: monitorsAt(it), others: remaining }))
 }
 
 /** True if the device probably shows the user's screen now. */
@@ -190,23 +190,27 @@ export function cautionsFor(
   const devices = machine.devices.filter(it => passed.has(it.address))
   if (devices.length === 0) return []
   const displays = devices.filter(isDisplay)
-  const left = remainingDisplays(machine, passed)
+  const remaining = remainingDisplays(machine, passed)
   const cautions: Caution[] = []
   for (const device of displays) {
     const monitors = monitorsAt(device)
     if (device.bootVga === true || device.holdsFramebuffer === true) {
-      cautions.push({ code: 'BOOT_SCREEN', device, isOnly: left.length === 0 })
+      cautions.push({ code: 'BOOT_SCREEN', device, isOnly: remaining.length === 0 })
     }
-    if (monitors.length > 0 && left.some(it => monitorsAt(it).length > 0)) {
+    if (monitors.length > 0 && remaining.some(it => monitorsAt(it).length > 0)) {
       cautions.push({ code: 'MONITOR_GOES', device, monitors })
     }
     if (device.resetMethods?.length === 0) cautions.push({ code: 'NO_RESET', device })
     else if (hasResetTrouble(device)) cautions.push({ code: 'AMD_RESET', device })
   }
-  if (displays.some(canShow) && left.length > 0 && left.every(it => it.driver === undefined)) {
-    for (const device of left) cautions.push({ code: 'HOST_WITHOUT_DRIVER', device })
+  if (
+    displays.some(canShow) &&
+    remaining.length > 0 &&
+    remaining.every(it => it.driver === undefined)
+  ) {
+    for (const device of remaining) cautions.push({ code: 'HOST_WITHOUT_DRIVER', device })
   }
-  const blacklisted = left.filter(it => blacklistsNvidia && it.vendor === '10de')
+  const blacklisted = remaining.filter(it => blacklistsNvidia && it.vendor === '10de')
   for (const device of blacklisted) cautions.push({ code: 'HOST_BLACKLISTED', device })
   const lost = machine.networks.filter(it => it.through.some(at => passed.has(at)))
   const kept = machine.networks.filter(it => !lost.includes(it))

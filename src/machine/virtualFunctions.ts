@@ -35,9 +35,9 @@ export function physicalFunctionFor({ devices }: Machine, address: string): PciD
   if (place === undefined || devices.some(it => it.address === address)) return undefined
   return devices.find(it => {
     const { total = 0, offset, stride = 0 } = it.sriov ?? {}
-    const own = routingIdOf(it.address)
-    if (own === undefined || own.domain !== place.domain || offset === undefined) return false
-    const distance = place.number - own.number - offset
+    const base = routingIdOf(it.address)
+    if (base === undefined || base.domain !== place.domain || offset === undefined) return false
+    const distance = place.number - base.number - offset
     if (distance === 0) return total > 0
     return distance > 0 && stride > 0 && distance % stride === 0 && distance / stride < total
   })

@@ -68,9 +68,9 @@ function undoRun(history: History, subject: Run, by: Run): void {
   restoreAbove(history, subject, by)
   const place = history.applied.indexOf(subject)
   const above = place === -1 ? [] : history.applied.slice(place + 1)
-  const gone = above.filter(run => sharesFile(run, subject))
-  for (const run of gone) history.reasons.set(run.id, [by.id])
-  history.applied = history.applied.filter(run => run !== subject && !gone.includes(run))
+  const dropped = above.filter(run => sharesFile(run, subject))
+  for (const run of dropped) history.reasons.set(run.id, [by.id])
+  history.applied = history.applied.filter(run => run !== subject && !dropped.includes(run))
   history.undone.push({ run: subject, by })
   history.reasons.set(subject.id, [by.id])
 }

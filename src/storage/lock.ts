@@ -204,8 +204,8 @@ interface Holder {
 
 /** True if the process still runs, or if that is unknown. */
 export function isAlive({ pid, start, boot }: Holder): boolean {
-  const now = bootId()
-  if (boot !== null && now !== null && boot !== now) return false
+  const current = bootId()
+  if (boot !== null && current !== null && boot !== current) return false
   const started = startOf(pid)
   if (started !== null) return start === null || start === started
   try {

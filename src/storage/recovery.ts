@@ -228,9 +228,9 @@ function recoveredOf(
   const done = outcome === 'finished' ? work.files : []
   const created = done.filter(file => file.before === null).map(file => file.path)
   const deleted = done.filter(file => file.after === null).map(file => file.path)
-  const known = purpose === undefined || Object.keys(purpose).length === 0 ? {} : { purpose }
+  const knownPurpose = purpose === undefined || Object.keys(purpose).length === 0 ? {} : { purpose }
   const run = work.run === null ? {} : { run: basename(work.run) }
-  return { command, started, ...run, ...known, outcome, files, created, deleted }
+  return { command, started, ...run, ...knownPurpose, outcome, files, created, deleted }
 }
 
 /** Decides whether to finish or to take back; INTERRUPTED if neither gives files of one version. */

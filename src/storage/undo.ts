@@ -26,15 +26,15 @@ export function planUndo(run: Run): Result<FileChange[], FileProblem> {
     const realpath = outerPath(path, run.root)
     const read = readSnapshot(realpath)
     if (!read.ok) return read
-    const now = stateHash(read.value)
-    const kept = before === null ? ok(null) : readCopy(run, before)
-    if (!kept.ok) return kept
-    if (now === stateHash(before)) continue
-    if (now !== stateHash(after))
-      edited ??= { code: 'EDITED_SINCE', path: realpath, run: run.id, found: now }
+    const current = stateHash(read.value)
+    const backup = before === null ? ok(null) : readCopy(run, before)
+    if (!backup.ok) return backup
+    if (current === stateHash(before)) continue
+    if (current !== stateHash(after))
+      edited ??= { code: 'EDITED_SINCE', path: realpath, run: run.id, found: current }
     const ownershipFrom = before === null ? {} : { ownershipFrom: before }
-    const found = now === null ? null : { sha256: now }
-    changes.push({ realpath, before: found, after: kept.value, emptied, ...ownershipFrom })
+    const found = current === null ? null : { sha256: current }
+    changes.push({ realpath, before: found, after: backup.value, emptied, ...ownershipFrom })
   }
   if (edited !== null) return err(edited)
   // As in any change, a file is created before the file that imports it and deleted after it. So

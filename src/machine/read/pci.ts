@@ -156,8 +156,8 @@ export function driverLookup(text: string): Drivers {
   const all = lines.map(([, pattern = '', module = '']) => ({ pattern, module }))
   const byVendor = groupBy(all, it => vendorOf(it.pattern))
   return modalias => {
-    const own = [...(byVendor.get(vendorOf(modalias)) ?? []), ...(byVendor.get('') ?? [])]
-    const names = own.filter(it => matchesAlias(modalias, it.pattern)).map(it => it.module)
+    const candidates = [...(byVendor.get(vendorOf(modalias)) ?? []), ...(byVendor.get('') ?? [])]
+    const names = candidates.filter(it => matchesAlias(modalias, it.pattern)).map(it => it.module)
     return [...new Set(names.map(it => it.replaceAll('-', '_')))].sort()
   }
 }

@@ -31,8 +31,8 @@ export function readBlocks(source: Source): BlockDevice[] | undefined {
     ...poolMembers(source, plain)
   ]
   return plain.map(it => {
-    const own = uses.filter(({ on }) => on === it.name).map(({ kind, name }) => ({ kind, name }))
-    return { ...it, uses: uniqueBy(own, ({ kind, name }) => `${kind} ${name}`) }
+    const direct = uses.filter(({ on }) => on === it.name).map(({ kind, name }) => ({ kind, name }))
+    return { ...it, uses: uniqueBy(direct, ({ kind, name }) => `${kind} ${name}`) }
   })
 }
 
@@ -110,8 +110,8 @@ function loopParts(
   if (!name.startsWith('loop')) return []
   const file = source.text(`${BLOCK}/${name}/loop/backing_file`)?.trim() ?? ''
   if (!file.startsWith('/dev/')) return []
-  const own = file.slice('/dev/'.length)
-  return [names.includes(own) ? own : tree.named(file)].filter(it => it !== undefined)
+  const backing = file.slice('/dev/'.length)
+  return [names.includes(backing) ? backing : tree.named(file)].filter(it => it !== undefined)
 }
 
 // ---- uses
@@ -119,9 +119,9 @@ function loopParts(
 function mountsAndSwap(source: Source, tree: BlockTree): UseOn[] {
   // ZFS is found by the members of its pools.
   const mounts = readMounted(source, tree).filter(it => it.type !== 'zfs')
-  const own = mounts.map(it => useOn(it.blockDevice, 'mount', it.point))
+  const mountUses = mounts.map(it => useOn(it.blockDevice, 'mount', it.point))
   const swaps = readSwaps(source, tree).map(it => useOn(it, 'swap'))
-  return [...own, ...swaps, ...onMemory(source)]
+  return [...mountUses, ...swaps, ...onMemory(source)]
 }
 
 /** Mounts and swap on loop devices and zram, which are not in the tree. */
@@ -300,13 +300,13 @@ function blockDevicesUnder(
     const members = tree.names.filter(it => memberKind(source, it) === 'zfs')
     return members.length > 0 ? members : [...tree.names]
   }
-  const own = from.split(':').flatMap(it => tree.named(unescapeOctal(it)) ?? [])
-  if (type !== 'btrfs') return own
+  const named = from.split(':').flatMap(it => tree.named(unescapeOctal(it)) ?? [])
+  if (type !== 'btrfs') return named
   const pools = (source.names('/sys/fs/btrfs') ?? [])
     .map(it => source.names(`/sys/fs/btrfs/${it}/devices`) ?? [])
     // If the device is unknown, it may be any of those in use.
-    .filter(it => own.length === 0 || own.some(device => it.includes(device)))
-  return [...new Set([...own, ...pools.flat()])]
+    .filter(it => named.length === 0 || named.some(device => it.includes(device)))
+  return [...new Set([...named, ...pools.flat()])]
 }
 
 /** The block devices that hold swap. */
