@@ -218,7 +218,7 @@ test.concurrent.each([
     'a name that is a number',
     small('', '10'),
     text`
-      win10.xml: a guest can not be called "10" here. Nothing was written.
+      win10.xml: a guest cannot be called "10" here. Nothing was written.
         Why: a name has no slash, does not begin with a dot, and is not a number or a UUID.
         Do:  give it another <name>, such as win10
       `
@@ -227,7 +227,7 @@ test.concurrent.each([
     'a name that virsh reads as a number',
     small('', '+1'),
     text`
-      win10.xml: a guest can not be called "+1" here. Nothing was written.
+      win10.xml: a guest cannot be called "+1" here. Nothing was written.
         Why: a name has no slash, does not begin with a dot, and is not a number or a UUID.
         Do:  give it another <name>, such as win10
       `

@@ -230,7 +230,7 @@ test('git that is not installed', async () => {
     code: 8,
     stderr:
       HEAD +
-      'git: 12 new files can not be registered: git was not found.\n' +
+      'git: 12 new files cannot be registered: git was not found.\n' +
       CHECKED +
       text`
         vfio-patch: warning: the change was written, but: git could not register ${LISTED}: git was not found.
@@ -275,7 +275,7 @@ test('a repository that is damaged', async () => {
   place.write('.git/index', 'spoilt')
   const { code, stderr } = await place.run(APPLY)
   expect(code).toBe(8)
-  expect(stderr).toMatch(/^git: 12 new files can not be registered: .*index.*\.$/m)
+  expect(stderr).toMatch(/^git: 12 new files cannot be registered: .*index.*\.$/m)
   expect(stderr).toMatch(
     /^vfio-patch: warning: the change was written, but: git could not register .*index.*\.$/m
   )
@@ -286,7 +286,7 @@ asRoot('a repository that git does not trust its owner with', async () => {
   chownSync(place.nixos, 0, 0)
   const words = ['diff', ...APPLY.slice(2), '-U0']
   expect((await place.run(words)).stderr).toBe(
-    `${HEAD}git: 12 new files can not be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
+    `${HEAD}git: 12 new files cannot be registered: detected dubious ownership in repository at '/etc/nixos'.\n${CHECKED}`
   )
   chownSync(place.nixos, OWNER, OWNER)
   expect((await place.run(words)).stderr).toBe(HEAD + REGISTERS + CHECKED)

@@ -515,7 +515,7 @@ test.concurrent('no IOMMU in the firmware', async () => {
       code: 7,
       stderr: text`
       vfio-patch: the IOMMU is off: /sys/kernel/iommu_groups is empty. Nothing was written.
-        Why: the firmware does not offer one to the kernel, and without it a guest can not get a device.
+        Why: the firmware does not offer one to the kernel, and without it a guest cannot get a device.
         Do:  switch on VT-d or AMD-Vi in the firmware setup, reboot, then: vfio-patch scan
       `
     }

@@ -10,11 +10,11 @@ const MEANINGS: Record<keyof typeof EXIT, string> = {
   differences:
     'There is a change, and it was not written; or `check` found problems, or `option get` no definition.',
   usage: 'The arguments are wrong or incomplete.',
-  refused: 'The file, the configuration or the guest can not be edited or converted safely.',
-  io: 'A file can not be read or written.',
+  refused: 'The file, the configuration or the guest cannot be edited or converted safely.',
+  io: 'A file cannot be read or written.',
   stale: 'A file changed meanwhile, or another run is in the way.',
   invalid: 'The result failed a check.',
-  hardware: 'A guest would get what the host needs, or what the machine can not give it.',
+  hardware: 'A guest would get what the host needs, or what the machine cannot give it.',
   followUp:
     'The change was written, and then something went wrong. A warning with any other code has this exit code too.',
   bug: 'A bug in vfio-patch.',

@@ -119,7 +119,7 @@ const WORDS: Wording<ChoiceProblem, About, Words> = {
   IOMMU_OFF: ({ machine }) =>
     refusal(
       'the IOMMU is off: /sys/kernel/iommu_groups is empty.',
-      'the firmware does not offer one to the kernel, and without it a guest can not get a device.',
+      'the firmware does not offer one to the kernel, and without it a guest cannot get a device.',
       `switch on ${iommuName(machine)} in the firmware setup, reboot, then: vfio-patch scan`
     ),
   NO_SUCH_DEVICE: (problem, { names }) => {

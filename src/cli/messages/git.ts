@@ -29,7 +29,7 @@ function problemLine(add: readonly string[], problem: GitProblem): string {
   const needsSudo = problem.code === 'OTHER_OWNER' && process.geteuid?.() !== 0
   return needsSudo
     ? `git: sudo is needed to register ${plural(add.length, 'new file')}, as the repository belongs to another user.`
-    : `git: ${plural(add.length, 'new file')} can not be registered: ${reasonOf(problem)}.`
+    : `git: ${plural(add.length, 'new file')} cannot be registered: ${reasonOf(problem)}.`
 }
 
 function reasonOf(problem: GitProblem): string {

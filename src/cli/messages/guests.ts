@@ -74,7 +74,7 @@ export function computedMessage(
   }
   return {
     code: 'EVALUATION_FAILED',
-    what: `${nameOfFile(context)}: Nix can not evaluate the domain.`,
+    what: `${nameOfFile(context)}: Nix cannot evaluate the domain.`,
     why: evaluated.output,
     remedy: 'make the file independent of others'
   }
@@ -152,7 +152,7 @@ export const GUEST_WORDS: Wording<GuestProblem, { context: Context; guest: strin
 export function badName(name: string | undefined, file: string): Message {
   return {
     code: 'GUEST_NAME',
-    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `a guest can not be called "${name}" here`}.`,
+    what: `${file}: ${name === undefined ? 'the domain has no <name>' : `a guest cannot be called "${name}" here`}.`,
     nothingWritten: true,
     why:
       name === undefined

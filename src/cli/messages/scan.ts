@@ -35,7 +35,7 @@ export const NO_CARD_HERE: Advice = {
 /** The firmware does not offer an IOMMU; `name` is its name there. */
 export function iommuOffAdvice(name: string): Advice {
   return {
-    text: `The IOMMU is off: switch on ${name} in the firmware setup, as a guest can not get a device without it.`,
+    text: `The IOMMU is off: switch on ${name} in the firmware setup, as a guest cannot get a device without it.`,
     command: SCAN,
     where: 'after the reboot'
   }

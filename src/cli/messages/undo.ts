@@ -148,7 +148,7 @@ export function otherFile(id: string, context: Context): Message {
 
 /** The file does not exist. */
 export function noSuchFile(file: string): Message {
-  return usage(`${file} can not be found.`)
+  return usage(`${file} cannot be found.`)
 }
 
 /** A file that somebody changed during a run that is complete. */
