@@ -400,8 +400,8 @@ test('offers a separate boot entry for the only card, or only while a guest runs
   expect(yes.terminal).toContain(' --gpu 0000:0a:00.0 --specialisation vfio\n')
   expect(yes.terminal).toContain(
     text`
-      Note: in that boot entry the host has no picture; make sure that you can reach it
-        over ssh.
+      Note: in that boot entry the host has no picture; make sure that you can reach
+        it over ssh.
       `
   )
 })

@@ -127,7 +127,7 @@ test.concurrent('several at a time', async () => {
     stderr: text`
       vfio-patch: win10.xml:8: small would get /dev/nvme0n1p2, which this system uses: / (nvme0n1p2). Nothing was written.
         Why: ${WHY}
-             besides, small could write to the system of this host: it shares /etc/nixos, which is part of /etc or holds it.
+             besides, small could write to the system of this host: it shares /etc/nixos, which is part of /etc or contains it.
         Do:  give small another disk or an image file: change it in win10.xml
       `
   })

@@ -101,9 +101,9 @@ test.concurrent.each(PROTECTED)('-o does not replace %s', async (_, name, told, 
 
 const NOT_ITS_OWN = [
   [
-    'a link',
+    'a symlink',
     'out',
-    'a link',
+    'a symlink',
     (place: Place) => symlinkSync('../../home/x', join(place.nixos, 'out'))
   ],
   [
@@ -112,12 +112,12 @@ const NOT_ITS_OWN = [
     'not a regular file',
     (place: Place) => void spawnSync('mkfifo', [join(place.nixos, 'out')])
   ],
-  ['standard output', '/dev/stdout', 'a link', () => {}],
+  ['standard output', '/dev/stdout', 'a symlink', () => {}],
   ['a device', '/dev/null', 'not a regular file', () => {}],
   ['a full device', '/dev/full', 'not a regular file', () => {}]
 ] as const
 
-test.concurrent.each(NOT_ITS_OWN)('-o %s', async (_, name, what, prepare) => {
+test.concurrent.each(NOT_ITS_OWN)('-o refuses %s', async (_, name, what, prepare) => {
   const place = given()
   prepare(place)
   const device = lstatSync('/dev/null')

@@ -233,7 +233,7 @@ test.concurrent('redo refuses after an edit, and undo where another run changed 
     {
       code: 5,
       stderr: text`
-run RUN-4 (option set) has changed         vfio-patch: /etc/nixos/a.nix since. Nothing was written.
+        vfio-patch: run RUN-4 (option set) has changed /etc/nixos/a.nix since. Nothing was written.
           Do:  undo that run first: ${SUDO}vfio-patch undo --run RUN-4
         `
     },
@@ -310,7 +310,7 @@ needing(
       `
   })
   expect((await place.run(['undo', '--list'], asRoot)).stderr).toContain(
-    'alice has 1 run of their own'
+    'alice has 1 run, the newest of which is RUN-1.'
   )
   expect(place.read('pc.nix')).toBe(written)
 

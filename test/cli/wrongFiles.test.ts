@@ -131,7 +131,7 @@ test.concurrent('a NUL, as a crash leaves them', async () => {
 test.concurrent('nothing at all', async () => {
   const empty = text`
     vfio-patch: /etc/nixos/configuration.nix is empty. Nothing was written.
-      Do:  ${MODULE}
+      Do:  pass a module: a file like { config, pkgs, ... }: { … }
     `
   await check('', empty)
   await check(' \n\n', empty)

@@ -16,7 +16,7 @@ import { type Message, shellWord, usage } from '../message.ts'
 export function replacesMessage(target: string): Message {
   return usage(`-o would replace ${target} by a patch.`, {
     nothingWritten: true,
-    remedy: 'give the patch a name of its own, e.g. -o vfio.patch'
+    remedy: 'choose another name for the patch, e.g. -o vfio.patch'
   })
 }
 
