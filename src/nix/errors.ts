@@ -39,6 +39,16 @@ export type NixErrorCode =
   | 'VERIFICATION_FAILED'
   | 'STALE'
 
+/** What a hint that names a part of this library advises, for callers with other words for that part. */
+export type Remedy =
+  | 'MOVE_OR_CHOOSE'
+  | 'WRITE_OUT_OR_CHOOSE'
+  | 'KEEP_ONE_OR_CHOOSE'
+  | 'ONE_STRING_PER_LINE'
+  | 'SET_STRING_OR_PASS_LINES'
+  | 'OMIT_LINES'
+  | 'ADD_ARGUMENT'
+
 /** Half-open, in UTF-16 offsets of the document's text. */
 export interface Range {
   start: number
@@ -70,6 +80,8 @@ export interface NixError {
   at: Place
   /** What to do instead. */
   hint?: string
+  /** The same as a code, if `hint` names a part of this library. */
+  remedy?: Remedy
   /**
    * Place, code and message, the source line, carets below it, and the hint, as lines parted by `\n`.
    * Place and source line are left out where the error is about the call and not the text. No escape
@@ -95,10 +107,11 @@ export interface NixErrorInit {
   /** Left out where the error is about the call and not the text. */
   range?: Range
   hint?: string | undefined
+  remedy?: Remedy | undefined
 }
 
 export function nixError(text: string, init: NixErrorInit): NixError {
-  const { code, message, hint } = init
+  const { code, message, hint, remedy } = init
   // A syntax node is given as its range, too, and an error is plain data.
   const { start, end } = init.range ?? { start: 0, end: 0 }
   const range = { start, end }
@@ -110,6 +123,7 @@ export function nixError(text: string, init: NixErrorInit): NixError {
     range,
     at,
     ...(hint === undefined ? {} : { hint }),
+    ...(remedy === undefined ? {} : { remedy }),
     render: (options = {}) => render(text, { code, message, range, placed, at, hint }, options)
   }
 }

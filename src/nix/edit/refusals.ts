@@ -6,7 +6,8 @@ import {
   type NixError,
   type NixErrorInit,
   nixError,
-  type Range
+  type Range,
+  type Remedy
 } from '../errors.ts'
 import type { Definition } from '../module/definitions.ts'
 import { MODULE_ATTRIBUTES, type Module, unwrapped } from '../module/module.ts'
@@ -82,7 +83,8 @@ export function conditional(definition: Definition): Refused {
   return refuse(definition.binding, {
     code: 'NO_TARGET',
     message: `${formatPathPattern(definition.path)} is defined here only if ${condition}`,
-    hint: 'define it in a module of its own and import that, or choose this definition'
+    hint: 'define it in a module of its own and import that, or choose this definition',
+    remedy: 'MOVE_OR_CHOOSE'
   })
 }
 
@@ -233,7 +235,8 @@ export function ambiguous(all: readonly Definition[], duplicate: SyntaxNode | un
   return refuse(second.binding, {
     code: rejected ? 'DUPLICATE_ATTRIBUTE' : 'AMBIGUOUS_TARGET',
     message: `${formatPathPattern(second.path)} is defined ${all.length} times (lines ${lines})${rejected ? ', which Nix rejects' : ''}`,
-    hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them'
+    hint: rejected ? 'leave one definition' : 'leave one definition, or choose one of them',
+    remedy: rejected ? undefined : 'KEEP_ONE_OR_CHOOSE'
   })
 }
 
@@ -314,7 +317,8 @@ export function badValue(value: NixValue): Refused {
 export function badLine(path: readonly (string | undefined)[]): Refused {
   return badCall(
     `${formatPathPattern(path)} is a string of lines, and this item is not a line`,
-    'give each line as a string without a line end'
+    'give each line as a string without a line end',
+    'ONE_STRING_PER_LINE'
   )
 }
 
@@ -323,7 +327,8 @@ export function notShownAsLines(string: SyntaxNode): Refused {
   return refuse(string, {
     code: 'NOT_A_LIST',
     message: 'this is a string, and nothing shows what separates its items',
-    hint: 'set the whole string, or pass { lines: true } if its items are lines'
+    hint: 'set the whole string, or pass { lines: true } if its items are lines',
+    remedy: 'SET_STRING_OR_PASS_LINES'
   })
 }
 
@@ -332,12 +337,13 @@ export function listNotLines(list: SyntaxNode): Refused {
   return refuse(list, {
     code: 'CONFLICT',
     message: 'this is a list, and lines can be added only to a string',
-    hint: 'omit { lines: true } to add items to the list'
+    hint: 'omit { lines: true } to add items to the list',
+    remedy: 'OMIT_LINES'
   })
 }
 
-function badCall(message: string, hint: string): Refused {
-  return err(nixError('', { code: 'BAD_VALUE', message, hint }))
+function badCall(message: string, hint: string, remedy?: Remedy): Refused {
+  return err(nixError('', { code: 'BAD_VALUE', message, hint, remedy }))
 }
 
 /** For a string whose lines can't be told from what Nix makes of their line ends. */

@@ -101,7 +101,8 @@ export function define(
     return refuse(computed.binding, {
       code: 'DYNAMIC_ATTRIBUTE',
       message: `${formatPathPattern(computed.path)} may be ${formatPath(path)}, and Nix allows no second definition of it`,
-      hint: 'write the name out, or choose this definition'
+      hint: 'write the name out, or choose this definition',
+      remedy: 'WRITE_OUT_OR_CHOOSE'
     })
   }
   const layout = layoutAt(doc.root, '')
