@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import type { UnreadImport } from '../../configuration/imports.ts'
 import type { ForeignKind } from '../../configuration/kind.ts'
 import { MOST_BYTES } from '../../configuration/repository.ts'
-import { markedLines } from '../../nix/errors.ts'
+import { markedLines, type Remedy } from '../../nix/errors.ts'
 import type { NixError } from '../../nix/index.ts'
 import { placeOf } from '../../nix/text/lines.ts'
 import type { ApplyProblem, Obstacle } from '../../plan/problem.ts'
@@ -38,7 +38,7 @@ export function nixMessage(
   }
   if (atPlace) message.at = { path: file, line, column }
   if (atPlace && rendered.length > 2) message.excerpt = rendered.slice(1, 3).join('\n')
-  const hint = error.hint && hintForPeople(error.hint, nameOfFile(context), line)
+  const hint = remedyFor(error, context)
   if (error.code === 'SYNTAX') {
     message.why = "a file that Nix can't parse can't be edited safely."
     message.remedy = hint ?? `fix it, and check it with: nix-instantiate --parse ${shellWord(file)}`
@@ -254,21 +254,25 @@ function wrongKind(kind: ForeignKind, context: Context): Words {
   return { what: `${file} ${what}.`, nothingWritten: true, ...more }
 }
 
-/**
- * A hint of the toolkit for the command line: a program can pass the definition that it means, a person
- * edits its line.
- */
-export function hintForPeople(hint: string, file: string, line: number): string {
-  return hint
-    .replace(/, or choose this definition$/, `, or edit line ${line} of ${file} yourself`)
-    .replace(/, or choose one of them$/, ', then run this again')
-    .replace(/^give each line as a string.*/, 'give lines, each as one value, with --string')
-    .replace(
-      /^set the whole string, or pass \{ lines: true \}/,
-      'set the whole string with "option set", or add --lines'
-    )
-    .replace(/^omit \{ lines: true \}/, 'omit --lines')
-    .replace(/^(?=if it is an argument)/, 'text needs quotes of its own, or --string;\n')
+/** What to do about an error of the toolkit: its hint, or the same in terms of the command line. */
+export function remedyFor(error: NixError, context: Context): string | undefined {
+  return error.remedy === undefined ? error.hint : REMEDIES[error.remedy](error, context)
+}
+
+const REMEDIES: Record<Remedy, (error: NixError, context: Context) => string> = {
+  MOVE_OR_CHOOSE: (error, context) =>
+    `define it in a module of its own and import that, or ${editLine(error, context)}`,
+  WRITE_OUT_OR_CHOOSE: (error, context) => `write the name out, or ${editLine(error, context)}`,
+  KEEP_ONE_OR_CHOOSE: () => 'keep one definition, then run this again',
+  ONE_STRING_PER_LINE: () => 'pass lines, each as one value, with --string',
+  SET_STRING_OR_PASS_LINES: () =>
+    'set the whole string with "option set", or add --lines if its items are lines',
+  OMIT_LINES: () => 'omit --lines to add items to the list',
+  ADD_ARGUMENT: ({ hint = '' }) => `text needs quotes of its own, or --string;\n${hint}`
+}
+
+function editLine({ at }: NixError, context: Context): string {
+  return `edit line ${at.line} of ${nameOfFile(context)} yourself`
 }
 
 // Notes on imported files that were not read.

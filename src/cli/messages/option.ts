@@ -4,7 +4,7 @@ import { formatPath, type NixError } from '../../nix/index.ts'
 import type { ApplyProblem } from '../../plan/problem.ts'
 import { type Context, nameOfFile } from '../context.ts'
 import { type Message, usage } from '../message.ts'
-import { applyMessage, hintForPeople, nixMessage } from './apply.ts'
+import { applyMessage, nixMessage, remedyFor } from './apply.ts'
 import { upToDate } from './plan.ts'
 
 /** What to do if nothing comes from standard input. */
@@ -13,7 +13,7 @@ export const PIPE_MODULE = 'pass the module, e.g. with < configuration.nix'
 /** Why an edit can't be made; a wrong value is a wrong argument. */
 export function planMessage(error: NixError, context: Context): Message {
   if (error.code !== 'BAD_VALUE') return nixMessage(error, context)
-  const remedy = error.hint && hintForPeople(error.hint, nameOfFile(context), error.at.line)
+  const remedy = remedyFor(error, context)
   const more = remedy === undefined ? {} : { remedy }
   return usage(`${error.message}.`, { nothingWritten: true, ...more })
 }
