@@ -1,6 +1,6 @@
 /**
- * The first index of a sorted list that something holds for, where it then holds for all behind it;
- * `length` if it holds for none.
+ * The first index for which `holds` is true, by binary search; `length` if there is none. `holds` must
+ * be true for all indexes after that one.
  */
 export function bisect(length: number, holds: (index: number) => boolean): number {
   let low = 0

@@ -1,4 +1,4 @@
-/** What a function that can be refused returns: a value, or an error as plain data. */
+/** The result of a function that can fail: a value, or an error as plain data. */
 export type Result<T, E> = { ok: true; value: T } | { ok: false; error: E }
 
 export function ok<T>(value: T): { ok: true; value: T } {

@@ -1,6 +1,6 @@
 /**
- * What can be written into a document: JavaScript values, Nix expressions, and either with a
- * comment. Numbers must be finite and, as integers, safe ones (`Number.isSafeInteger`).
+ * A value that can be written into a document: a JavaScript value or a Nix expression, optionally with
+ * a comment. Numbers must be finite, and integers must be safe (`Number.isSafeInteger`).
  */
 export type NixValue =
   | null
@@ -15,13 +15,13 @@ export type NixValue =
 const EXPR = Symbol('expr')
 const ANNOTATED = Symbol('annotated')
 
-/** A piece of Nix, written as it stands. */
+/** A Nix expression, written unchanged. */
 export interface Expr {
   readonly [EXPR]: true
   readonly source: string
 }
 
-/** A value with a remark that is written behind it as a `#` comment. */
+/** A value followed by a `#` comment. */
 export interface Annotated {
   readonly [ANNOTATED]: true
   readonly value: NixValue
@@ -29,17 +29,16 @@ export interface Annotated {
 }
 
 /**
- * A piece of Nix as a value: `expr('pkgs.hello')`, `expr('./vfio')`. It is taken as it stands; that
- * it is one whole expression, with no comment at its end, is checked when the edit is planned
- * (`BAD_VALUE`).
+ * A Nix expression as a value: `expr('pkgs.hello')`, `expr('./vfio')`. It is written unchanged. The
+ * edit is refused with `BAD_VALUE` if it is not one complete expression, or ends with a comment.
  */
 export function expr(source: string): Expr {
   return { [EXPR]: true, source: source.trim() }
 }
 
 /**
- * A value with a comment of one line behind it. The comment is left out where the value has to
- * share its line with what follows, since it would swallow that.
+ * A value followed by a comment on the same line. The comment is omitted if other code has to follow
+ * on that line, since it would comment out that code.
  */
 export function annotated(value: NixValue, comment: string): Annotated {
   return { [ANNOTATED]: true, value, comment: comment.replace(/[\r\n]+/g, ' ').trim() }
@@ -49,7 +48,7 @@ export function isExpr(value: NixValue): value is Expr {
   return typeof value === 'object' && value !== null && EXPR in value
 }
 
-/** Whether a comment stands anywhere in a value. */
+/** Whether a value has a comment anywhere. */
 export function hasComments(value: NixValue): boolean {
   if (isAnnotated(value)) return value.comment !== '' || hasComments(value.value)
   if (isValueList(value)) return value.some(hasComments)
@@ -67,7 +66,7 @@ export function isValueList(value: NixValue): value is readonly NixValue[] {
 export function isValueSet(value: NixValue): value is { readonly [name: string]: NixValue } {
   if (typeof value !== 'object' || value === null || isExpr(value) || isAnnotated(value))
     return false
-  // Of a Date or a Map the properties are not what it holds.
+  // The properties of a Date or a Map are not its contents.
   const prototype = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
@@ -79,10 +78,10 @@ export function withoutComment(value: NixValue): Exclude<NixValue, Annotated> {
   return inner
 }
 
-// No option is nested as deep; what is contains itself.
+// Deeper values are assumed to be cyclic.
 const DEEPEST = 200
 
-/** Whether a value is nested deeper than any that could be written, as one is that contains itself. */
+/** Whether a value has more than 200 levels, as a cyclic one has. */
 export function isTooDeep(value: NixValue, depth = 0): boolean {
   if (depth > DEEPEST) return true
   const inner = withoutComment(value)

@@ -19,7 +19,7 @@ import {
 import { type BindingPlace, isOneLine } from './placement.ts'
 import { type Layout, printBinding, printInline, printItem, printItemLine } from './print.ts'
 
-/** The edit that writes `attrpath = value;` at a place, laid out as its neighbors are. */
+/** The edit that adds `attrpath = value;` at a place, in the layout of its neighbors. */
 export function insertBinding({ text, root }: Source, place: BindingPlace, value: NixValue): Edit {
   const { set, sibling, before } = place
   const outer = layoutAt(root, indentAt(text, set.start))
@@ -41,27 +41,27 @@ export function insertBinding({ text, root }: Source, place: BindingPlace, value
   if (!sibling) return intoEmpty(set, binding, layout)
   const isBlock = binding.includes('\n')
   const followsBlock = !isOneLine(sibling) && bindingsOf(set).length > 1
-  const blank = (isBlock || place.apart || followsBlock) && hasBlankLines(set)
+  const isSeparated = (isBlock || place.apart || followsBlock) && hasBlankLines(set)
   return before
-    ? precede(sibling, binding, layout, blank)
-    : follow(set, sibling, binding, layout, blank)
+    ? precede(sibling, binding, layout, isSeparated)
+    : follow(set, sibling, binding, layout, isSeparated)
 }
 
-/** Whether a set holds nothing and stands inside a set that is on one line. */
+/** Whether a set is empty and inside a set that is on one line. */
 function isEmptyInLine(set: SyntaxNode): boolean {
   const around = set.parent?.type === 'binding' ? set.parent.parent?.parent : undefined
   const isBare = commentsOf(set).every(it => it.end <= braceOf(set).start)
   return isBare && around !== undefined && isSet(around) && isOneLine(around)
 }
 
-/** The brace that opens a set: in front of it stand `rec` and maybe comments. */
+/** The opening brace of a set, which may follow `rec` and comments. */
 function braceOf(set: SyntaxNode): SyntaxNode {
   return set.children.find(it => it.type === '{') ?? set
 }
 
 /**
- * The binding on one line where its sibling is a set on one line and it is short and has no comments;
- * else as printed.
+ * A binding as it is printed, except that a short set without comments is written on one line if the
+ * sibling is a set on one line.
  */
 function bindingLike(
   sibling: SyntaxNode | undefined,
@@ -97,15 +97,15 @@ export function insertFirst(
   const brace = braceOf(set)
   const at = endOfLineAfter(brace)
   const rest = text.slice(at)
-  // A set that opens with a blank line still does.
+  // Keep a blank line at the start of the set.
   const opensBlank = /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest)
   const lead = opensBlank ? layout.eol : ''
-  const blank = hasBlankLines(set) && !opensBlank
-  // Where the first binding shares the brace's line, it moves to a line of its own.
+  const isSeparated = hasBlankLines(set) && !opensBlank
+  // If the first binding is on the line of the brace, move it to a line of its own.
   const shared = /^[ \t]*[^\s]/.exec(rest)
   const end = shared
-    ? layout.eol + (blank ? layout.eol : '') + layout.indent
-    : blank
+    ? layout.eol + (isSeparated ? layout.eol : '') + layout.indent
+    : isSeparated
       ? layout.eol
       : ''
   const gap = shared ? shared[0].length - 1 : 0
@@ -130,14 +130,14 @@ function intoEmpty(set: SyntaxNode, binding: string, layout: Layout): Edit {
   return { offset: at, length: closing.start - at, content: line + layout.eol + outer }
 }
 
-function precede(sibling: SyntaxNode, binding: string, layout: Layout, blank: boolean): Edit {
+function precede(sibling: SyntaxNode, binding: string, layout: Layout, isSeparated: boolean): Edit {
   const text = sibling.documentText
   const at = startWithComments(sibling)
-  const gap = blank ? layout.eol : ''
+  const gap = isSeparated ? layout.eol : ''
   if (!startsLine(text, at)) {
     return insertion(at, binding + (mayEndInComment(binding) ? layout.eol + layout.indent : ' '))
   }
-  const lead = blank && !isBlankBefore(text, at) && !isOpenedAbove(text, at) ? layout.eol : ''
+  const lead = isSeparated && !isBlankBefore(text, at) && !isOpenedAbove(text, at) ? layout.eol : ''
   const start = at - indentAt(text, at).length
   return insertion(start, `${lead}${layout.indent}${binding}${layout.eol}${gap}`)
 }
@@ -147,33 +147,33 @@ function follow(
   sibling: SyntaxNode,
   binding: string,
   layout: Layout,
-  blank: boolean
+  isSeparated: boolean
 ): Edit {
   const text = set.documentText
   const last = lastOfTail(set, sibling)
   const at = endOfLineAfter(last)
-  const separate = blank || last !== sibling
+  const separate = isSeparated || last !== sibling
   const lead = separate ? layout.eol + layout.eol : layout.eol
   const next = nextSibling(last)
   const rest = text.slice(at)
-  // Behind a block comes a blank line, unless there is one, or the set ends there.
+  // Add a blank line after a block, unless there is one, or the set ends.
   const closes = next?.type === '}' || /^\s*\}/.test(rest)
   const sameLine = /^[ \t]*[^\s]/.test(rest)
   const tail = closes || !separate || /^[ \t]*\r?\n[ \t]*\r?\n/.test(rest) ? '' : layout.eol
-  // A brace behind the last binding stays behind the last binding, unless a comment would swallow it.
+  // A brace on the line of the last binding stays there, unless it would become part of a comment.
   const breaks = sameLine && (!closes || mayEndInComment(binding))
   const closing = breaks ? layout.eol + indentAt(text, set.start) : tail
   return insertion(at, lead + layout.indent + binding + closing)
 }
 
-/** Whether its last line may be one that would swallow what follows on it. */
+/** Whether the last line may end in a comment, so that nothing can follow on it. */
 function mayEndInComment(binding: string): boolean {
   return binding.slice(binding.lastIndexOf('\n') + 1).includes('#')
 }
 
 /**
- * What a new last binding goes behind: comments on lines of their own that follow the last binding
- * right away are its tail, often a binding that was commented out.
+ * The node after which to add a binding. After the last binding of a set, that is the last comment, if
+ * there is one: often a binding that was commented out.
  */
 function lastOfTail(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
   if (bindingsOf(set).at(-1)?.start !== sibling.start) return sibling
@@ -184,15 +184,15 @@ function lastOfTail(set: SyntaxNode, sibling: SyntaxNode): SyntaxNode {
   )
 }
 
-/** Beside which item new ones go. */
+/** The item before or after which to add new ones. */
 export interface ItemPlace {
   item: SyntaxNode
   side: 'before' | 'after'
 }
 
 /**
- * The edit that writes items into a list, laid out as the list is: at the place, or behind the last
- * one where there is none.
+ * The edit that adds items to a list, in the layout of the list: at the place, or after the last item if
+ * `place` is undefined.
  */
 export function insertItems(
   { root }: Source,
@@ -226,7 +226,7 @@ function insertNextTo(
   return insertion(end, ` ${inline}${isTight ? ' ' : ''}`)
 }
 
-/** Whether a character next to an item belongs to another one. */
+/** Whether a character next to an item belongs to another item. */
 function touches(neighbor: string | undefined): boolean {
   return neighbor !== undefined && !/[\s[\]]/.test(neighbor)
 }
@@ -242,7 +242,7 @@ function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue
   if (isOneLine(list)) {
     const inline = items.map(it => printItem(it, layout.tightLists)).join(' ')
     if (last) return { offset: at, length: 0, content: ` ${inline}` }
-    // `[ ]` keeps its blanks, `[]` gets those that the file's other lists have.
+    // Inside the brackets, use spaces if the other lists of the file do.
     const padding = layout.tightLists ? '' : ' '
     return {
       offset: at,
@@ -252,7 +252,7 @@ function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue
   }
   const indent = innerIndent(list, layout.unit)
   const lines = items.map(it => layout.eol + indent + printItemLine(it, layout.tightLists)).join('')
-  // Items in rows, with the bracket behind the last: the new one goes to the end of the row.
+  // Several items on each line, and the bracket after the last one: add to the end of that line.
   const sharesLine = last && !isComment(last) && !startsLine(text, last.start)
   const closesLine = !text.slice(at, closing.start).includes('\n')
   if (sharesLine && closesLine && !text.slice(at, closing.start).includes('#')) {
@@ -262,7 +262,7 @@ function insertLast(root: SyntaxNode, list: SyntaxNode, items: readonly NixValue
   if (!closesLine || items.every(it => printItemLine(it) === printItem(it))) {
     return { offset: at, length: 0, content: lines }
   }
-  // A comment behind the last item would swallow the bracket.
+  // After a comment, the bracket needs a line of its own.
   const end = layout.eol + indentAt(text, list.start)
   return { offset: at, length: closing.start - at, content: lines + end }
 }

@@ -4,15 +4,12 @@ import { pushAll, type SyntaxNode } from '../syntax/tree.ts'
 import { eolOf, indentAt, lineEnd, lineStart, startsLine } from '../text/lines.ts'
 import type { Layout } from './print.ts'
 
-/** The layout that new text takes over from its surroundings: its lines are indented by `indent`. */
+/** The layout for new text with the indentation `indent`, in the style of the file. */
 export function layoutAt(root: SyntaxNode, indent: string): Layout {
   return { ...styleOf(root), indent }
 }
 
-/**
- * Lays new text in a document out as in another one: what a transaction has written itself says
- * nothing of the habits of the file.
- */
+/** Uses the style of one document for another, so that text from a transaction does not affect it. */
 export function keepStyle(root: SyntaxNode, later: SyntaxNode): void {
   styleByRoot.set(later, styleOf(root))
 }
@@ -27,20 +24,21 @@ function styleOf(root: SyntaxNode): Layout {
   return habits
 }
 
-// The whole text is read for it, and each edit of a transaction asks.
+// Cached, since it takes reading the whole text, and each edit of a transaction needs it.
 const styleByRoot = new WeakMap<SyntaxNode, Layout>()
 
-/** One step of indentation: how much deeper than its set the first binding on a line of its own is. */
+/** One level of indentation: that of the first binding on a line of its own, relative to its set. */
 function indentUnit(root: SyntaxNode): string {
   const text = root.documentText
   const stack: SyntaxNode[] = [root]
-  for (let node = stack.pop(), looked = 0; node && looked < 400; node = stack.pop(), looked++) {
+  for (let node = stack.pop(), visited = 0; node && visited < 400; node = stack.pop(), visited++) {
     if (/attrset_expression$|^list_expression$/.test(node.type)) {
       const inner = [...bindingsOf(node), ...elementsOf(node)][0]
       if (inner && startsLine(text, inner.start) && !sharesLine(node)) {
         const outer = indentAt(text, node.start)
-        const own = indentAt(text, inner.start)
-        if (own.length > outer.length && own.startsWith(outer)) return own.slice(outer.length)
+        const indent = indentAt(text, inner.start)
+        const isDeeper = indent.length > outer.length && indent.startsWith(outer)
+        if (isDeeper) return indent.slice(outer.length)
       }
     }
     pushAll(
@@ -51,7 +49,7 @@ function indentUnit(root: SyntaxNode): string {
   return /^\t/m.test(text) ? '\t' : '  '
 }
 
-/** Whether the set or list around a node opens on its line, so that what is inside is two steps in. */
+/** Whether the set or list around a node begins on the same line, so that its content is indented twice. */
 function sharesLine(node: SyntaxNode): boolean {
   const text = node.documentText
   let around = node.parent
@@ -66,21 +64,18 @@ function hasTightLists(text: string): boolean {
   return tight > spaced
 }
 
-/** The indentation for something new in a `{ … }` or `[ … ]` that stands over several lines. */
+/** The indentation for a new line in a `{ … }` or `[ … ]` that takes several lines. */
 export function innerIndent(container: SyntaxNode, unit: string): string {
   const text = container.documentText
   const isOnItsLine = (it: SyntaxNode) => startsLine(text, it.start)
-  const own =
+  const inner =
     (isList(container)
       ? elementsOf(container).findLast(isOnItsLine)
       : bindingsOf(container).find(isOnItsLine)) ?? commentsOf(container).findLast(isOnItsLine)
-  return own ? indentAt(text, own.start) : indentAt(text, container.start) + unit
+  return inner ? indentAt(text, inner.start) : indentAt(text, container.start) + unit
 }
 
-/**
- * Where a binding or an element ends together with the comments that stand behind it on its line:
- * they belong to it.
- */
+/** The end of a binding or an element, including the comments after it on its line. */
 export function endWithComments(node: SyntaxNode): number {
   const text = node.documentText
   let end = node.end
@@ -93,17 +88,17 @@ export function endWithComments(node: SyntaxNode): number {
 }
 
 /**
- * Where something new on a line of its own goes in behind a node: its comments stay with it, and so do
- * blanks at the end of its line.
+ * The offset at which to add a new line after a node: after its comments and the trailing whitespace of
+ * its line.
  */
 export function endOfLineAfter(node: SyntaxNode): number {
   const text = node.documentText
   const end = endWithComments(node)
-  const blanks = /^[ \t]+(?=\r?\n)/.exec(text.slice(end, lineEnd(text, end) + 2))
-  return end + (blanks?.[0].length ?? 0)
+  const trailing = /^[ \t]+(?=\r?\n)/.exec(text.slice(end, lineEnd(text, end) + 2))
+  return end + (trailing?.[0].length ?? 0)
 }
 
-/** Where a binding begins together with the comment lines right above it: they belong to it. */
+/** The start of a binding, including the comment lines directly above it. */
 export function startWithComments(node: SyntaxNode): number {
   const text = node.documentText
   let start = node.start
@@ -120,7 +115,7 @@ export function startWithComments(node: SyntaxNode): number {
   return start
 }
 
-/** The next node in the text at the same level; comments before a bracket lie beside the binding set. */
+/** The next node at the same level; comments before a closing brace are outside the binding set. */
 export function nextSibling(node: SyntaxNode): SyntaxNode | undefined {
   return neighbor(node, 1)
 }
@@ -139,7 +134,7 @@ function neighbor(node: SyntaxNode, step: 1 | -1): SyntaxNode | undefined {
   return neighbor(parent, step)
 }
 
-/** Whether bindings of a set are parted by blank lines. */
+/** Whether blank lines separate bindings of a set. */
 export function hasBlankLines(set: SyntaxNode): boolean {
   const text = set.documentText
   const bindings = bindingsOf(set)
@@ -150,13 +145,13 @@ export function hasBlankLines(set: SyntaxNode): boolean {
   })
 }
 
-/** Whether the line above the one of the offset ends with the bracket that opens a set or a list. */
+/** Whether the line above that of the offset ends with the opening bracket of a set or a list. */
 export function isOpenedAbove(text: string, offset: number): boolean {
   const start = lineStart(text, offset)
   return start > 0 && /[{[][ \t]*\r?\n$/.test(text.slice(lineStart(text, start - 1), start))
 }
 
-/** Whether the line above the one of the offset is blank. */
+/** Whether the line above that of the offset is blank. */
 export function isBlankBefore(text: string, offset: number): boolean {
   const start = lineStart(text, offset)
   return start > 0 && /^[ \t\r]*\n$/.test(text.slice(lineStart(text, start - 1), start))

@@ -12,32 +12,32 @@ import { inheritedOf, nameOf, namesOf } from '../syntax/nodes.ts'
 import type { SyntaxNode } from '../syntax/tree.ts'
 import type { NixValue } from '../values.ts'
 
-/** Where `addIn` puts items: at an end of the list, or beside the item with that value. */
+/** Where `addIn` adds items: at an end of the list, or next to the item with that value. */
 export type Position = 'end' | 'start' | { before: NixValue } | { after: NixValue }
 
-/** How `addIn` adds. */
+/** The options of `addIn`. */
 export interface AddOptions {
   position: Position
-  /** Whether any string counts as lines, and not only one that shows lines. */
+  /** Whether any string consists of lines, and not only one that shows lines. */
   lines: boolean
 }
 
 /**
- * What an edit is about: an option by its path, wherever it is defined, or one chosen definition,
- * also one whose path has computed names or that counts only under a condition.
+ * The target of an edit: an option by its path, wherever it is defined, or one chosen definition, which
+ * may have computed names in its path or apply only under a condition.
  */
 export type Target =
   | { kind: 'path'; path: AttrPath }
   | { kind: 'definition'; path: readonly (string | undefined)[]; offset: number }
 
-/** Items for a list, or lines for a text. */
+/** Adds items to a list, or lines to a string. */
 export interface AddOperation extends AddOptions {
   kind: 'add'
   target: Target
   items: readonly NixValue[]
 }
 
-/** One thing that a transaction was asked to do. */
+/** One edit of a transaction. */
 export type Operation =
   | { kind: 'set'; target: Target; value: NixValue }
   | AddOperation
@@ -46,22 +46,19 @@ export type Operation =
   | { kind: 'rename'; target: Target; to: AttrPath }
   | { kind: 'import'; path: string }
 
-/** Whether it is about an attribute of the module itself, such as `options`, and not about an option. */
+/** Whether the target is an attribute of the module itself, such as `options`, and not an option. */
 export function isOfModule(operation: Operation): boolean {
   return operation.kind === 'import' || MODULE_ATTRIBUTES.has(operation.target.path[0] ?? '')
 }
 
-/**
- * What the document says of the target. `offset` is where the chosen definition's binding begins in
- * this document.
- */
+/** The definitions of a target. `offset` is the start of the chosen definition's binding in `doc`. */
 export function lookUpTarget(doc: Source, module: Module, target: Target): Lookup {
   if (target.kind === 'path') return lookUp(module, target.path)
   const definition = definitionAt(doc, target)
   return { exact: definition ? [definition] : [], below: [], opaque: [] }
 }
 
-/** The definition whose binding begins at the offset. It was chosen, so what it depends on is no matter. */
+/** The definition whose binding begins at the offset. Its conditions are ignored, since it was chosen. */
 function definitionAt(
   doc: Source,
   { path, offset }: { path: readonly (string | undefined)[]; offset: number }
@@ -86,11 +83,11 @@ function definitionAt(
   return undefined
 }
 
-/** Whether the names that a binding spells are the last of a path, which `config` is no part of. */
+/** Whether a path ends with the names of a binding, without the `config` of a module. */
 function endsWith(
   path: readonly (string | undefined)[],
-  spelt: readonly (string | undefined)[]
+  names: readonly (string | undefined)[]
 ): boolean {
-  const names = spelt.length > path.length && spelt[0] === 'config' ? spelt.slice(1) : spelt
-  return names.length <= path.length && samePath(path.slice(path.length - names.length), names)
+  const suffix = names.length > path.length && names[0] === 'config' ? names.slice(1) : names
+  return suffix.length <= path.length && samePath(path.slice(path.length - suffix.length), suffix)
 }

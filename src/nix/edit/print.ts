@@ -9,10 +9,10 @@ import {
   withoutComment
 } from '../values.ts'
 
-/** How new text is laid out. `indent` is that of the line which the value begins on. */
+/** The layout of new text. `indent` is the indentation of the line on which the value begins. */
 export interface Layout {
   indent: string
-  /** One step of indentation, blanks or a tab. */
+  /** One level of indentation: spaces or a tab. */
   unit: string
   eol: string
   /** `[x]` instead of `[ x ]`. */
@@ -22,9 +22,9 @@ export interface Layout {
 const WIDTH = 80
 
 /**
- * A value as Nix text. Its first line has no indentation; later lines have theirs. A set stands
- * over several lines unless it is inside something and short; so does a list that is long or has
- * comments. `column` is how many columns of the first line are taken.
+ * A value as Nix source. The first line has no indentation, later lines do. A set takes several lines
+ * unless it is short and inside another value; a list takes several lines if it is long or has
+ * comments. `column` is the number of columns already used on the first line.
  */
 export function printValue(value: NixValue, layout: Layout, column = 0): string {
   const plain = withoutComment(value)
@@ -53,7 +53,7 @@ export function printInline(value: NixValue, tightLists = false): string {
   return bindings.length === 0 ? '{ }' : `{ ${bindings.join(' ')} }`
 }
 
-/** A value as an element of a list: in parentheses where it would fall apart otherwise. */
+/** A value as a list item, in parentheses if it would be read as several items without them. */
 export function printItem(value: NixValue, tightLists = false): string {
   const plain = withoutComment(value)
   if (isExpr(plain)) return needsParentheses(plain.source) ? `(${plain.source})` : plain.source
@@ -61,14 +61,14 @@ export function printItem(value: NixValue, tightLists = false): string {
   return printInline(plain, tightLists)
 }
 
-/** `name = value;` with its comment, where it has one, as it stands on a line of its own. */
+/** `name = value;` with its comment, if there is one, without the indentation of the first line. */
 export function printBinding(attrpath: string, value: NixValue, layout: Layout): string {
   const head = `${attrpath} = `
   const printed = printValue(value, layout, layout.indent.length + head.length)
   return `${head}${printed};${commentOf(value)}`
 }
 
-/** The item on a line of its own, with its comment. */
+/** A list item with its comment, for a line of its own. */
 export function printItemLine(value: NixValue, tightLists = false): string {
   return printItem(value, tightLists) + commentOf(value)
 }
@@ -92,13 +92,13 @@ function printSet(set: { readonly [name: string]: NixValue }, layout: Layout): s
   return ['{', ...lines, `${layout.indent}}`].join(layout.eol)
 }
 
-/** `a.b.c = 1;` in place of sets in sets that hold nothing else. */
+/** Writes nested sets with a single attribute each as one binding: `a.b.c = 1;`. */
 function dotted([name, value]: [string, NixValue]): { head: string; value: NixValue } {
   const names = [formatName(name)]
   let inner = value
   for (;;) {
     const [only, ...others] = isValueSet(inner) ? Object.entries(inner) : []
-    // One set with one value says more as a set.
+    // A single set with a single value is more readable as a set.
     const isLast = names.length === 1 && !(only && isValueSet(only[1]))
     if (!only || others.length > 0 || isLast) return { head: names.join('.'), value: inner }
     names.push(formatName(only[0]))
@@ -122,11 +122,11 @@ function isDeep(set: { readonly [name: string]: NixValue }): boolean {
 
 function printNumber(value: number): string {
   const printed = String(value)
-  // Nix has no number without digits on both sides of the point before an exponent.
+  // Nix needs a decimal point with digits on both sides before an exponent.
   return /e/.test(printed) && !printed.includes('.') ? printed.replace('e', '.0e') : printed
 }
 
-// What can stand as an element of a list without parentheses around it.
+// Expressions that can be list items without parentheses.
 const ATOMS = new Set([
   'variable_expression',
   'select_expression',

@@ -1,7 +1,7 @@
-// Two texts have the same canonical form if they are the same value in other spelling: strings by
-// what they hold, sets by their attributes in any order, dotted or nested, comments and layout left
-// out. It is computed from a tree and from a JavaScript value by separate code, so that the one can
-// prove what the other wrote.
+// Expressions have the same canonical form if they differ only in notation: strings are compared by
+// value, sets by their attributes in any order, dotted or nested; comments and layout are ignored. The
+// form is computed from a tree and from a JavaScript value by separate code, so that one can verify the
+// other.
 
 import { isText } from '../path.ts'
 import { findEncodingFault } from '../text/decode.ts'
@@ -41,11 +41,11 @@ export function canonicalOfNode(node: SyntaxNode): string {
 }
 
 /**
- * The canonical form of a value: equal for what means the same in any spelling. Undefined for what
- * can't be written in Nix: a number that is not finite or no safe integer, a string or name with a
- * NUL or half a surrogate pair, an `expr` that is not one whole expression (a comment that would
- * swallow what follows is not), that names an attribute twice, has a pipe operator or is nested by the
- * thousand, `undefined`, a function, or a list or set with one of these inside.
+ * The canonical form of a value: equal for values that differ only in notation. Undefined for a value
+ * that can't be written in Nix: a number that is not finite or not a safe integer, a string or name with
+ * a NUL or half a surrogate pair, an `expr` that is not one complete expression, ends with a comment,
+ * defines an attribute twice, has a pipe operator or thousands of levels, `undefined`, a function, or a
+ * list or set that contains one of these.
  */
 export function canonicalOfValue(value: NixValue): string | undefined {
   if (isAnnotated(value)) {
@@ -69,7 +69,7 @@ export function canonicalOfValue(value: NixValue): string | undefined {
     return isOpen ? undefined : canonicalOfNode(node)
   }
   if (isValueList(plain)) {
-    // An array may have holes, which map leaves out.
+    // An array may have holes, which map skips.
     const items = Array.from(plain, canonicalOfValue)
     return items.every(it => it !== undefined) ? list(items as string[]) : undefined
   }
@@ -83,10 +83,10 @@ export function canonicalOfValue(value: NixValue): string | undefined {
   return set(entries)
 }
 
-// Nobody writes a value as deep as that, and Nix itself has an end at 10,000.
+// No configuration has as many levels, and Nix itself stops at 10,000.
 const DEEPEST = 3000
 
-/** Whether nodes are nested by the thousand: what climbs from each to the root would take long. */
+/** Whether a tree has thousands of levels: code that climbs from each node to the root would be slow. */
 export function isDeepTree(root: SyntaxNode): boolean {
   let level: readonly SyntaxNode[] = [root]
   for (let depth = 0; depth < DEEPEST; depth++) {
@@ -96,10 +96,10 @@ export function isDeepTree(root: SyntaxNode): boolean {
   return true
 }
 
-// The smallest double with all its digits; Nix bindsArgument none below it.
+// The smallest normal double; Nix rejects smaller ones.
 const SMALLEST = 2 ** -1022
 
-/** Whether a number is one in Nix too. Integers from 1e21 on are written as floats. */
+/** Whether Nix can represent a number. Integers from 1e21 on are written as floats. */
 function isWritable(value: number): boolean {
   const size = Math.abs(value)
   const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value)
@@ -107,9 +107,9 @@ function isWritable(value: number): boolean {
   return Number.isFinite(value) && !(isInexact && size < 1e21) && !isTiny
 }
 
-/** A float is none of the integers to the module system, however round it is. */
-function floatTokens(spelt: string): string {
-  const value = String(Number(spelt))
+/** In the module system, a float differs from any integer, even if its value is the same. */
+function floatTokens(source: string): string {
+  const value = String(Number(source))
   return /^\d+$/.test(value) ? `${value}.0` : value
 }
 
@@ -149,7 +149,7 @@ function writeTree(branch: Branch): string {
   return `{${parts.join('')}}`
 }
 
-/** The attributes of a set literal by path, or undefined if one is inherited or has a computed name. */
+/** The attributes of a set literal by path; undefined if one is inherited or has a computed name. */
 function entriesOf(node: SyntaxNode): [string[], string][] | undefined {
   const entries: [string[], string][] = []
   for (const binding of bindingsOf(node)) {
@@ -182,8 +182,8 @@ function tokens(node: SyntaxNode): string {
   return parts.join(' ')
 }
 
-// What stands between the children of these counts: it is no white space. The mark in front of it
-// tells "${x}" from the string whose text is ${x}.
+// In these nodes, the text between the children is significant. The mark before it distinguishes
+// "${x}" from the string with the text ${x}.
 function hasOwnText(node: SyntaxNode): boolean {
   return /string_expression$|path_expression$|^uri_expression$/.test(node.type)
 }

@@ -12,10 +12,10 @@ import {
 import type { SyntaxNode } from './tree.ts'
 
 /**
- * The first binding on a path, spelt from the set on, or below it, that Nix rejects because its
- * attribute is defined already; undefined if there is none. Two bindings of one attribute go together
- * only where both are set literals, and a literal that comes second may not repeat a name of the
- * first (Nix 2.8). With an empty path the whole set is looked at.
+ * The first binding at or below a path, relative to the set, that Nix rejects because its attribute is
+ * already defined; undefined if there is none. Nix merges two bindings of one attribute only if both
+ * are set literals, and the second literal must not repeat a name of the first (Nix 2.8). With an empty
+ * path, the whole set is checked.
  */
 export function findDuplicate(
   set: SyntaxNode,
@@ -31,7 +31,7 @@ export function findDuplicate(
   return undefined
 }
 
-/** The first attribute or argument that Nix rejects as a second one of its name, anywhere below a node. */
+/** The first attribute or argument below a node that Nix rejects because its name is already defined. */
 export function findDuplicateBelow(node: SyntaxNode): SyntaxNode | undefined {
   const stack = [node]
   for (let at = stack.pop(); at; at = stack.pop()) {
@@ -53,14 +53,13 @@ function secondFormal(lambda: SyntaxNode): SyntaxNode | undefined {
   const formals = lambda.field('formals')?.children.filter(it => it.type === 'formal') ?? []
   for (const name of [lambda.field('universal'), ...formals.map(it => it.field('name'))]) {
     if (!name) continue
-    const spelt = name.text
-    if (names.has(spelt)) return name
-    names.add(spelt)
+    if (names.has(name.text)) return name
+    names.add(name.text)
   }
   return undefined
 }
 
-/** What is defined below a name; undefined for a value that is no set literal. */
+/** The attributes below each name; undefined for a value that is not a set literal. */
 type Slots = Map<string, Slots | undefined>
 
 function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode | undefined {
@@ -85,25 +84,26 @@ function define(slots: Slots, binding: SyntaxNode, path: AttrPath): SyntaxNode |
     at = next
   }
   const literal = unparenthesized(value)
-  const own: Slots | undefined = isSet(literal) && isWhole ? new Map() : undefined
-  if (own) {
+  const attributes: Slots | undefined = isSet(literal) && isWhole ? new Map() : undefined
+  if (attributes) {
     const rest = path.slice(names.length)
     for (const inner of bindingsOn(literal, rest)) {
-      const duplicate = define(own, inner, rest)
+      const duplicate = define(attributes, inner, rest)
       if (duplicate) return duplicate
     }
   }
   if (!at.has(last)) {
-    at.set(last, own)
+    at.set(last, attributes)
     return undefined
   }
   const existing = at.get(last)
-  if (!existing || !own || [...own.keys()].some(it => existing.has(it))) return binding
-  for (const [name, it] of own) existing.set(name, it)
+  if (!existing || !attributes) return binding
+  if ([...attributes.keys()].some(it => existing.has(it))) return binding
+  for (const [name, it] of attributes) existing.set(name, it)
   return undefined
 }
 
-/** Nix adds dynamic attributes last and merges nothing with them, so their path ends there. */
+/** The names up to the first dynamic one: Nix adds dynamic attributes last and does not merge them. */
 function namesUpToDynamic(binding: SyntaxNode): readonly (string | undefined)[] {
   const dynamic = attrsOf(binding).findIndex(isDynamic)
   const names = namesOf(binding)

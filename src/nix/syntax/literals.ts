@@ -4,8 +4,8 @@ import { stringValue } from './strings.ts'
 import type { SyntaxNode } from './tree.ts'
 
 /**
- * What a piece of Nix is as a value: strings, numbers, booleans, null, lists and sets become their
- * JavaScript likes; what has to be computed becomes an `expr` with its spelling.
+ * An expression as a value: string, number, boolean, null, list and set literals become JavaScript
+ * values, and any other expression becomes an `expr` with its source.
  */
 export function literalOf(node: SyntaxNode): NixValue {
   const inner = unparenthesized(node)
@@ -30,7 +30,7 @@ export function literalOf(node: SyntaxNode): NixValue {
 
 const PLAIN_LITERAL = /^(?:path|uri|integer|float|(?:indented_)?string)_expression$/
 
-/** Whether a value is a string, number, path, boolean or null that is written out. */
+/** Whether a value is a string, number, path, boolean or null literal. */
 export function isPlainLiteral(node: SyntaxNode): boolean {
   const inner = unparenthesized(node)
   const isName = inner.type === 'variable_expression'

@@ -1,4 +1,4 @@
-// Small questions about single nodes, in the words of the Nix language.
+// Basic functions on single nodes, in the terms of the Nix language.
 
 import type { AttrPath } from '../path.ts'
 import { letValueOf } from './scope.ts'
@@ -29,7 +29,7 @@ export function unparenthesized(node: SyntaxNode): SyntaxNode {
   return inner
 }
 
-/** The bindings and inherits of a `{ … }`, `let` or `let … in`, comments left out. */
+/** The bindings and inherits of a `{ … }`, `let` or `let … in`, without comments. */
 export function bindingsOf(set: SyntaxNode): readonly SyntaxNode[] {
   const memo = memoOf(set, newMemo)
   if (!memo.bindings) {
@@ -40,25 +40,22 @@ export function bindingsOf(set: SyntaxNode): readonly SyntaxNode[] {
 }
 
 /**
- * Those of `bindingsOf` that may say something of an attribute, in source order: the bindings whose
- * path begins with the name or with a computed one, and all inherits.
+ * Those of `bindingsOf` that may define an attribute, in source order: the bindings whose path begins
+ * with the name or with a computed one, and all inherits.
  */
 export function bindingsNamed(set: SyntaxNode, name: string | undefined): readonly SyntaxNode[] {
   return name === undefined ? bindingsOf(set) : bindingsOn(set, [name])
 }
 
 /**
- * Those of `bindingsOf` that may say something of a path or of what is below it, in source order: as
- * far as their names and the path both go, none differs, where a computed name may be any.
+ * Those of `bindingsOf` that may define a path, something below it or a prefix of it, in source order.
+ * A computed name may be any name.
  */
 export function bindingsOn(set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
   return follow(set, path).found
 }
 
-/**
- * Those of `bindingsOn`, and the nearest relatives of the path: the bindings that share the most
- * names with it, at least one.
- */
+/** Those of `bindingsOn`, and the bindings that share the most names with the path, at least one. */
 export function bindingsNear(set: SyntaxNode, path: AttrPath): readonly SyntaxNode[] {
   const { found, shared, nearest } = follow(set, path)
   if (shared === path.length || shared === 0) return found
@@ -68,13 +65,13 @@ export function bindingsNear(set: SyntaxNode, path: AttrPath): readonly SyntaxNo
   )
 }
 
-/** The way of a path through the names of a set. */
+/** The result of following a path through the names of a set. */
 interface Trail {
-  /** The bindings that may say something of the path or of what is below it, in source order. */
+  /** See `bindingsOn`. */
   found: readonly SyntaxNode[]
-  /** How many names of the path others begin with. */
+  /** The most names that a binding shares with the path. */
   shared: number
-  /** Those that begin with these names. */
+  /** The bindings that begin with these names. */
   nearest: Branch
 }
 
@@ -105,7 +102,7 @@ function branchOf(set: SyntaxNode): Branch {
   return memo.branch
 }
 
-/** Without this, each of many edits would read all names of a large set again. */
+/** Cached results: without them, each of many edits would read all names of a large set. */
 interface Memo {
   bindings: readonly SyntaxNode[] | undefined
   branch: Branch | undefined
@@ -124,14 +121,14 @@ function newMemo(): Memo {
   }
 }
 
-/** Bindings of a set whose paths begin with the same names; sorted out further when somebody asks. */
+/** Bindings of a set whose paths begin with the same names; divided further on demand. */
 interface Branch {
   bindings: readonly SyntaxNode[]
   parts: Parts | undefined
 }
 
 interface Parts {
-  /** Those whose path ends here or goes on with a computed name, and, at the top, inherits. */
+  /** Bindings whose path ends here or continues with a computed name, and, at the top, inherits. */
   ending: SyntaxNode[]
   named: Map<string, Branch & { bindings: SyntaxNode[] }>
 }
@@ -150,12 +147,12 @@ function branchesOf(branch: Branch, depth: number): Parts {
   return parts
 }
 
-/** The elements of a list, comments and brackets left out. */
+/** The elements of a list, without comments and brackets. */
 export function elementsOf(list: SyntaxNode): SyntaxNode[] {
   return list.children.filter(it => it.isNamed && !isComment(it))
 }
 
-/** The comments that stand directly in a set or a list, in source order. */
+/** The comments directly in a set or a list, in source order. */
 export function commentsOf(container: SyntaxNode): readonly SyntaxNode[] {
   const memo = memoOf(container, newMemo)
   memo.comments ??= container.children.flatMap(it =>
@@ -164,18 +161,18 @@ export function commentsOf(container: SyntaxNode): readonly SyntaxNode[] {
   return memo.comments
 }
 
-/** A name in an attribute path or an `inherit`: its value, or undefined where it is computed. */
+/** The value of a name in an attribute path or an `inherit`; undefined if it is computed. */
 export function nameOf(node: SyntaxNode): string | undefined {
   if (node.type === 'identifier') return node.text
   if (node.type === 'string_expression') return stringValue(node)
-  // ${"name"} is a fixed name too, and so is ${user} where a let says what user is.
+  // ${"name"} is a fixed name too, and so is ${user} if a let defines user.
   const inner = node.type === 'interpolation' ? node.field('expression') : undefined
   if (!inner) return undefined
   const value = inner.type === 'variable_expression' ? letValueOf(inner) : inner
   return value ? stringValue(value) : undefined
 }
 
-/** Whether a name is spelt `${…}` around anything but a string literal: to Nix it is dynamic. */
+/** Whether a name is `${…}` around anything but a string literal, which makes it dynamic in Nix. */
 export function isDynamic(node: SyntaxNode): boolean {
   if (node.type === 'string_expression')
     return node.children.some(it => it.type === 'interpolation')
@@ -192,28 +189,29 @@ export function attrsOf(binding: SyntaxNode): readonly SyntaxNode[] {
   return memo.attrs
 }
 
-/** The names that a binding's attribute path is made of; undefined for each computed one. */
+/** The names of a binding's attribute path; undefined for each computed one. */
 export function namesOf(binding: SyntaxNode): readonly (string | undefined)[] {
   const memo = memoOf(binding, newMemo)
   memo.names ??= identifiersOf(binding) ?? attrsOf(binding).map(nameOf)
   return memo.names
 }
 
-/** The attributes that an `inherit` or `inherit (x)` bindsArgument over, as nodes. */
+/** The attributes that an `inherit` or `inherit (x)` defines, as nodes. */
 export function inheritedOf(inherit: SyntaxNode): readonly SyntaxNode[] {
   const attrs = inherit.type === 'binding' ? undefined : inherit.field('attrs')
   return attrs ? attrs.children.filter(it => it.isNamed && !isComment(it)) : []
 }
 
-/** The last name of the function that is called: `mkIf` for `lib.mkIf c v`; the call's arguments. */
+/** A call of a named function. */
 export interface Call {
+  /** The last name of the function: `mkIf` for `lib.mkIf c v`. */
   name: string
-  /** The whole function expression as it is spelt, for example `lib.mkIf`. */
+  /** The whole name of the function, for example `lib.mkIf`. */
   callee: string
   args: SyntaxNode[]
 }
 
-/** What is called with what, if the node is a call of a plain name. Parentheses around are seen through. */
+/** The call, if the node is one of a named function: a variable or a selection from one. */
 export function callOf(node: SyntaxNode): Call | undefined {
   const args: SyntaxNode[] = []
   let head = node

@@ -1,26 +1,23 @@
-// From text to a tree, also where Nix bindsArgument what the grammar does not know.
+// Parses a text, including syntax that Nix accepts and the grammar does not.
 
 import type { Edit } from '../text/edits.ts'
 import { Node, pushAll, rerun, run, type SyntaxNode } from './tree.ts'
 
-/**
- * A place that the parser could not make sense of, or that it is known to read otherwise than Nix
- * (`misread`).
- */
+/** A place that the parser could not parse, or that it reads differently from Nix (`misread`). */
 export interface SyntaxFault {
   start: number
   end: number
-  /** What the parser wanted there; absent if it met something that it did not want. */
+  /** The token that the parser expected; absent if it found one that it did not expect. */
   missing?: string
   misread?: true
-  /** The parser gave up: the text bindsArgument more time than any configuration. */
+  /** The parser timed out. */
   tooHard?: true
 }
 
 /**
- * Text that Nix accepts and this grammar does not, replaced by text of the same length for the
- * parser's eyes only. What lies on the two sides of a `pipe` binds differently in the tree than in
- * Nix; the other kinds leave the tree as it should be.
+ * Text that Nix accepts and the grammar does not. The parser reads a replacement of the same length.
+ * The operands of a `pipe` have another precedence in the tree than in Nix; for the other kinds the tree
+ * is correct.
  */
 export interface ParserWorkaround {
   kind: 'comma' | 'pipe' | 'inherit' | 'quote'
@@ -35,35 +32,35 @@ export interface SyntaxTree {
 }
 
 /**
- * Parses any text; a text that is not Nix gives a tree with `faults`, never an exception. An empty
- * text is a fault: a Nix file holds one expression.
+ * Parses any text. If it is not Nix, the tree has `faults`; there is never an exception. An empty text
+ * is a fault: a Nix file contains one expression.
  *
- * `from` is a document that the text was made from by edits; what they left alone is not parsed
- * again. The result is the same with and without it.
+ * `from` is the tree before some edits that led to the text: only the changed parts are parsed. The
+ * result is the same with and without it.
  */
 export function parse(
   text: string,
   from?: { tree: SyntaxTree; edits: readonly Edit[] }
 ): SyntaxTree {
-  const old = from?.tree.root
-  const isKept = old instanceof Node && old.tree.isKept && from?.tree.workarounds.length === 0
-  const tree = isKept ? rerun(text, old, from.edits) : run(text)
+  const before = from?.tree.root
+  const isKept = before instanceof Node && before.tree.isKept && from?.tree.workarounds.length === 0
+  const tree = isKept ? rerun(text, before, from.edits) : run(text)
   if (!tree) return timedOut(text)
   if (!tree.hasError) return finish(tree, [])
 
   let workarounds = findCandidates(text)
   if (workarounds.length === 0) return finish(tree, [])
-  let mended = run(replaceAll(text, workarounds), text)
-  if (!mended) return timedOut(text)
-  const root = mended
+  let reparsed = run(replaceAll(text, workarounds), text)
+  if (!reparsed) return timedOut(text)
+  const root = reparsed
   const fitting = workarounds.filter(it => fits(root, it))
   if (fitting.length < workarounds.length) {
     workarounds = fitting
-    mended = run(replaceAll(text, workarounds), text)
-    if (!mended) return timedOut(text)
+    reparsed = run(replaceAll(text, workarounds), text)
+    if (!reparsed) return timedOut(text)
   }
-  // Where other faults remain, what the user wrote is the better ground for messages.
-  return mended.hasError ? finish(tree, []) : finish(mended, workarounds)
+  // If other faults remain, messages should be about the original text.
+  return reparsed.hasError ? finish(tree, []) : finish(reparsed, workarounds)
 }
 
 function timedOut(text: string): SyntaxTree {
@@ -95,12 +92,12 @@ function findFaults(root: Node): SyntaxFault[] {
   return faults
 }
 
-/** In `a //b` the grammar sees a path `//b`, and Nix the operator `//`. */
+/** In `a //b`, the grammar reads a path `//b`, and Nix the operator `//`. */
 function findMisread(root: Node): SyntaxFault[] {
   const faults: SyntaxFault[] = []
   let node = root
   for (const { index } of root.documentText.matchAll(/(?<!:)\/\//g)) {
-    // From one to the next it is never far, also in a tree that is deep.
+    // Start from the previous node, which is near, also in a deep tree.
     while (node.parent && node.end < index + 2) node = node.parent
     node = node.nodeAt(index, index + 2)
     if (node.type === 'path_fragment') faults.push({ start: index, end: index + 2, misread: true })
@@ -109,16 +106,16 @@ function findMisread(root: Node): SyntaxFault[] {
 }
 
 const COMMENT = String.raw`(?:\s|#[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*`
-const GAPS: { kind: ParserWorkaround['kind']; pattern: RegExp; stand: string }[] = [
-  { kind: 'comma', pattern: new RegExp(`,(?=${COMMENT}\\})`, 'g'), stand: ' ' },
-  { kind: 'pipe', pattern: /\|>|<\|/g, stand: '++' },
+const GAPS: { kind: ParserWorkaround['kind']; pattern: RegExp; replacement: string }[] = [
+  { kind: 'comma', pattern: new RegExp(`,(?=${COMMENT}\\})`, 'g'), replacement: ' ' },
+  { kind: 'pipe', pattern: /\|>|<\|/g, replacement: '++' },
   {
     kind: 'inherit',
     pattern: new RegExp(`\\binherit${COMMENT}(?:\\([^()]*\\)${COMMENT})?;`, 'g'),
-    stand: ' '
+    replacement: ' '
   },
   // A quote between two interpolations of an indented string.
-  { kind: 'quote', pattern: /(?<!')'(?=\$\{)/g, stand: '_' }
+  { kind: 'quote', pattern: /(?<!')'(?=\$\{)/g, replacement: '_' }
 ]
 
 function findCandidates(text: string): ParserWorkaround[] {
@@ -135,15 +132,15 @@ function replaceAll(text: string, workarounds: ParserWorkaround[]): string {
   const pieces: string[] = []
   let done = 0
   for (const { kind, start, end } of workarounds) {
-    const stand = GAPS.find(gap => gap.kind === kind)?.stand ?? ' '
-    pieces.push(text.slice(done, start), stand.repeat((end - start) / stand.length))
+    const replacement = GAPS.find(gap => gap.kind === kind)?.replacement ?? ' '
+    pieces.push(text.slice(done, start), replacement.repeat((end - start) / replacement.length))
     done = end
   }
   pieces.push(text.slice(done))
   return pieces.join('')
 }
 
-/** Whether the stand-in landed in code of the kind it is for, and not in a string or a comment. */
+/** Whether a workaround is in code of the kind it is for, and not in a string or a comment. */
 function fits(root: Node, { kind, start, end }: ParserWorkaround): boolean {
   const node = root.nodeAt(start, end)
   if (kind === 'comma') return node.type === 'formals'

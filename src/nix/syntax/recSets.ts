@@ -1,4 +1,4 @@
-// In a `rec` set, what one attribute says may read another by its name.
+// In a `rec` set, attributes may use each other as variables.
 
 import { inheritedOf, nameOf, namesOf } from './nodes.ts'
 import { usesIn } from './scope.ts'
@@ -6,10 +6,7 @@ import type { SyntaxNode } from './tree.ts'
 
 type Names = readonly (string | undefined)[]
 
-/**
- * The `rec` sets around a node, from the inside out, and the path that what is `below` the node has in
- * each of them.
- */
+/** The `rec` sets around a node, innermost first, and the path of the node plus `below` in each. */
 export function recSetsAround(
   node: SyntaxNode,
   below: Names = []
@@ -19,16 +16,15 @@ export function recSetsAround(
   for (let at: SyntaxNode | undefined = node; at; at = at.parent) {
     if (at.type === 'rec_attrset_expression' && path.length > 0) found.push({ set: at, path })
     if (at.type === 'binding') path = [...namesOf(at), ...path]
-    // Where the names of a let come out is not spelt.
+    // The source does not show which attributes the names of a let end up in.
     if (at.type === 'let_expression') path = []
   }
   return found
 }
 
 /**
- * The uses of a set's own names inside it that read what is at this path, what is below it, or
- * something that holds it: for `a.b` those are `a.b`, `a.b.c`, `a` and `inherit (a) b`, but not
- * `a.c`.
+ * The variables inside a set that read the value at this path, a part of it, or a value that contains
+ * it: for `a.b` those are `a.b`, `a.b.c`, `a` and `inherit (a) b`, but not `a.c`.
  */
 export function usesOf(set: SyntaxNode, path: Names): SyntaxNode[] {
   const [name] = path
@@ -36,13 +32,13 @@ export function usesOf(set: SyntaxNode, path: Names): SyntaxNode[] {
   return usesIn(set, name).filter(use => pathsReadBy(use, name).some(it => areRelated(it, path)))
 }
 
-/** Whether one path may be the other, or lie below it; a computed name may be any. */
+/** Whether one path may equal or be a prefix of the other; a computed name may be any name. */
 function areRelated(a: Names, b: Names): boolean {
   const shorter = a.length < b.length ? a : b
   return shorter.every((_, i) => a[i] === undefined || b[i] === undefined || a[i] === b[i])
 }
 
-/** The paths that are read through a variable, as far as they are spelt. */
+/** The paths read through a variable, as far as they are written in the source. */
 function pathsReadBy(use: SyntaxNode, name: string): Names[] {
   const { parent } = use
   if (parent?.type === 'select_expression' && parent.field('expression') === use) {

@@ -1,6 +1,6 @@
 import { pushAll, type SyntaxNode } from './tree.ts'
 
-/** The value that a `let` around a variable gives it, unless a function's argument hides that. */
+/** The value of a variable from a `let` around it, unless a function's argument shadows it. */
 export function letValueOf(variable: SyntaxNode): SyntaxNode | undefined {
   const name = variable.text
   for (let at = variable.parent; at; at = at.parent) {
@@ -16,29 +16,28 @@ export function letValueOf(variable: SyntaxNode): SyntaxNode | undefined {
 }
 
 function bindsArgument(lambda: SyntaxNode, name: string): boolean {
-  const spelt = (node: SyntaxNode | undefined) => node?.text
-  if (spelt(lambda.field('universal')) === name) return true
+  if (lambda.field('universal')?.text === name) return true
   const formals = lambda.field('formals')?.children ?? []
-  return formals.some(it => it.type === 'formal' && spelt(it.field('name')) === name)
+  return formals.some(it => it.type === 'formal' && it.field('name')?.text === name)
 }
 
-/** Whether a binding or an inherit of a `let` gives the name a value, or a part of one. */
+/** Whether a binding or an inherit of a `let` defines the name, or an attribute of it. */
 function bindsName(binding: SyntaxNode, name: string): boolean {
   const [first] = binding.field('attrpath')?.children ?? []
   const inherited = binding.field('attrs')?.children ?? []
-  const spelt = (node: SyntaxNode) => node.text.replace(/^"(.*)"$/, '$1')
-  return (first !== undefined && spelt(first) === name) || inherited.some(it => spelt(it) === name)
+  const names = first ? [first, ...inherited] : inherited
+  return names.some(it => it.text.replace(/^"(.*)"$/, '$1') === name)
 }
 
-/** The value of `name = …;`, and nothing for `name.part = …;` or an inherit. */
+/** The value of `name = …;`; undefined for `name.part = …;` and for an inherit. */
 function plainValueOf(binding: SyntaxNode): SyntaxNode | undefined {
   return binding.field('attrpath')?.children.length === 1 ? binding.field('expression') : undefined
 }
 
 /**
- * Whether a variable of this name is defined at the node: it is a global of Nix, or a function's
- * argument, a `let`, a `rec` set, or a `with`, which might have any name, defines it there. A name that
- * begins with `__` counts as defined, since each version of Nix has other builtins under such names.
+ * Whether a variable of this name is defined at the node: by a function's argument, a `let`, a `rec`
+ * set, or a `with`, which may define any name, or as a global of Nix. Names that begin with `__` are
+ * treated as defined, since versions of Nix differ in such builtins.
  */
 export function isInScope(node: SyntaxNode, name: string): boolean {
   if (GLOBALS.has(name) || name.startsWith('__')) return true
@@ -48,13 +47,13 @@ export function isInScope(node: SyntaxNode, name: string): boolean {
   return false
 }
 
-/** Whether a node is a `with` whose names its body, and not its head, contains the other node. */
+/** Whether a node is a `with` whose body contains the other node. */
 function isWithAround(node: SyntaxNode, inner: SyntaxNode): boolean {
   const body = node.type === 'with_expression' ? node.field('body') : undefined
   return body !== undefined && inner.start >= body.start && inner.end <= body.end
 }
 
-// The names that Nix 2.8 to 2.31 know without `builtins.`
+// The global names of Nix 2.8 to 2.31 without `builtins.`
 const GLOBALS = new Set([
   'abort',
   'baseNameOf',
@@ -82,8 +81,8 @@ const GLOBALS = new Set([
 ])
 
 /**
- * Where a set's own names are used inside it: the variables, and the names behind a plain `inherit`,
- * that would mean its attribute `name` if it is `rec`.
+ * The variables, and the names in a plain `inherit`, inside a set that refer to its attribute `name` if
+ * the set is `rec`.
  */
 export function usesIn(set: SyntaxNode, name: string): SyntaxNode[] {
   return variablesIn(set).filter(it => {
@@ -97,7 +96,7 @@ export function usesIn(set: SyntaxNode, name: string): SyntaxNode[] {
   })
 }
 
-/** All names below a node that are read from the scope around them, in source order. */
+/** All names below a node that are looked up in the scope around them, in source order. */
 export function variablesIn(node: SyntaxNode): SyntaxNode[] {
   const found: SyntaxNode[] = []
   const stack = [node]
@@ -111,14 +110,14 @@ export function variablesIn(node: SyntaxNode): SyntaxNode[] {
   return found
 }
 
-/** From where on the nodes around a name are its scope: an `inherit` reads outside of its own set. */
+/** The innermost node of a name's scope: an `inherit` looks its names up outside of its own set. */
 function scopeAround(node: SyntaxNode): SyntaxNode | undefined {
   const inherit = node.parent?.type === 'inherited_attrs' ? node.parent.parent : undefined
   const around = inherit?.type === 'inherit' ? inherit.parent : undefined
   return around ? (around.type === 'binding_set' ? around.parent : around)?.parent : node.parent
 }
 
-/** Whether a function, `let` or `rec` set gives a name to what is inside it. */
+/** Whether a function, `let` or `rec` set defines a name for the code inside it. */
 function binds(scope: SyntaxNode, name: string): boolean {
   if (scope.type === 'function_expression') return bindsArgument(scope, name)
   if (!/^(?:let_expression|(?:let|rec)_attrset_expression)$/.test(scope.type)) return false

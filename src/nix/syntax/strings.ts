@@ -1,9 +1,6 @@
 import type { SyntaxNode } from './tree.ts'
 
-/**
- * The value of a string literal of either kind, as Nix would compute it, or undefined if it holds
- * an interpolation.
- */
+/** The value of a string literal of either kind in Nix; undefined if it has an interpolation. */
 export function stringValue(node: SyntaxNode): string | undefined {
   if (node.children.some(it => it.type === 'interpolation')) return undefined
   if (node.type === 'string_expression') return quotedValue(node.text.slice(1, -1))
@@ -19,9 +16,9 @@ function quotedValue(body: string): string {
 }
 
 /**
- * An indented string loses its first line if that is blank, the indentation that all its lines
- * share, and the blanks of its last line. What is behind an escaped end of line loses that
- * indentation too, although it has no say in it (Nix, stripIndentation).
+ * Nix removes from an indented string its first line if that is empty, the common indentation of its
+ * lines, and the spaces of its last line. Text after an escaped line ending loses that indentation too,
+ * although it is ignored to compute it (Nix, stripIndentation).
  */
 function indentedValue(node: SyntaxNode): string {
   const common = sharedIndent(node)
@@ -29,7 +26,7 @@ function indentedValue(node: SyntaxNode): string {
   const first = parts[0]
   if (first && !first.isMark) first.value = first.value.replace(/^ *\n/, '')
   let value = ''
-  // How many blanks of the line's indentation were seen, or undefined behind it.
+  // The number of spaces of the line's indentation so far; undefined after the indentation.
   let seen: number | undefined = 0
   for (const char of parts.map(it => it.value).join('')) {
     if (char === '\n') seen = 0
@@ -42,9 +39,9 @@ function indentedValue(node: SyntaxNode): string {
 }
 
 /**
- * The indentation that Nix bindsArgument off the lines of an indented string: the least of those that hold
- * more than blanks; Infinity if none does. Only blanks count, a tab or a carriage return does not;
- * an escape or an interpolation ends the indentation of its line.
+ * The number of spaces that Nix removes from each line of an indented string: the smallest indentation
+ * of the lines that are not only spaces; Infinity if there is no such line. A tab, a carriage return, an
+ * escape and an interpolation end the indentation of their line.
  */
 export function sharedIndent(node: SyntaxNode): number {
   let shared = Number.POSITIVE_INFINITY
@@ -62,7 +59,7 @@ export function sharedIndent(node: SyntaxNode): number {
   return shared
 }
 
-/** A piece of an indented string: its text, or a mark, which is an escape or an interpolation. */
+/** A piece of an indented string: plain text, or a mark, which is an escape or an interpolation. */
 interface StringPart {
   value: string
   isMark: boolean
@@ -96,8 +93,8 @@ function piecesOf(node: SyntaxNode): StringPart[] {
   return parts
 }
 
-function unescaped(spelt: string): string {
-  if (spelt === "'''") return "''"
-  const char = spelt.at(-1) ?? ''
-  return spelt.includes('\\') ? ({ n: '\n', r: '\r', t: '\t' }[char] ?? char) : char
+function unescaped(source: string): string {
+  if (source === "'''") return "''"
+  const char = source.at(-1) ?? ''
+  return source.includes('\\') ? ({ n: '\n', r: '\r', t: '\t' }[char] ?? char) : char
 }

@@ -1,4 +1,4 @@
-// The only file that knows tree-sitter. Everything else works on SyntaxNode.
+// The only file that uses tree-sitter. All others use SyntaxNode.
 
 import { createRequire } from 'node:module'
 import { bisect } from '../bisect.ts'
@@ -7,49 +7,46 @@ import { pointAt } from '../text/lines.ts'
 
 /**
  * A node of the syntax tree, tokens and comments included. Offsets are UTF-16 code units of the
- * document's text, `start` inclusive and `end` exclusive. `type` is the name that the grammar of
- * tree-sitter-nix gives it; a token's type is its text.
+ * document's text, `start` inclusive and `end` exclusive. `type` is its name in the grammar of
+ * tree-sitter-nix; a token's type is its text.
  */
 export interface SyntaxNode {
   readonly type: string
   readonly start: number
   readonly end: number
-  /** True for what the grammar names, false for tokens such as `{` and `;`. */
+  /** True for nodes named in the grammar, false for tokens such as `{` and `;`. */
   readonly isNamed: boolean
-  /** What stands in the document from `start` to `end`. */
+  /** The text of the document from `start` to `end`. */
   readonly text: string
   /** The text of the whole document. */
   readonly documentText: string
   readonly parent: SyntaxNode | undefined
   /** All children in source order, tokens and comments included. */
   readonly children: readonly SyntaxNode[]
-  /** How many nodes there are from this one down, itself included. */
+  /** The number of nodes in this subtree, itself included. */
   readonly size: number
-  /** The child that the grammar names so (`attrpath`, `expression`, `body`, …), if there is one. */
+  /** The child with this field name in the grammar (`attrpath`, `expression`, `body`, …), if any. */
   field(name: string): SyntaxNode | undefined
 }
 
-/**
- * What was worked out about a node so far, at first what `make` gives: a node never changes, so that
- * holds as long as it is there.
- */
+/** Cached results about a node, created by `make`. They stay valid since a node never changes. */
 export function memoOf<Memo extends object>(node: SyntaxNode, make: () => Memo): Memo {
-  const own = node as Node
-  own.memo ??= make()
-  return own.memo as Memo
+  const memoized = node as Node
+  memoized.memo ??= make()
+  return memoized.memo as Memo
 }
 
 /**
- * The names of a node's attribute path if all are identifiers; undefined if not. No nodes are made for
- * them, as each lookup needs the names of all bindings of a set, and little else of most.
+ * The names of a node's attribute path if all are identifiers; undefined if not. Creates no nodes, since
+ * each lookup reads the names of all bindings of a set, and little else of most.
  */
 export function identifiersOf(node: SyntaxNode): readonly string[] | undefined {
   return (node as Node).identifiers()
 }
 
 /**
- * Puts nodes on a stack, so that the first one comes off first. As arguments of `push`, the items of
- * a long list would overflow the stack of calls.
+ * Pushes nodes on a stack so that the first one is popped first. Passing the items of a long list as
+ * arguments to `push` would overflow the call stack.
  */
 export function pushAll<Kind>(stack: Kind[], nodes: readonly Kind[]): void {
   for (let i = nodes.length - 1; i >= 0; i--) stack.push(nodes[i] as Kind)
@@ -80,14 +77,14 @@ const ATTRPATH = fieldNumbers.get('attrpath')
 // Real files take milliseconds; only garbage of many megabytes comes near this.
 const TIMEOUT = 10_000
 
-// Trees lie outside of JavaScript's memory, and Node frees those that nobody uses only after a turn of
-// the event loop. In a loop that never awaits, the oldest are released at about so many nodes in all;
-// one that is needed then is made again from its text.
+// Trees are outside of JavaScript's memory, and Node frees unused ones only after a turn of the event
+// loop. For loops that never await, the oldest trees are released above this total number of nodes, and
+// parsed again if they are needed.
 const MOST_NODES = 1_000_000
 const kept = new Set<Kept>()
 let keptNodes = 0
 
-/** A tree that may be released; Node may have freed it, too. */
+/** A tree that may be released, here or by Node. */
 interface Kept {
   handle: WeakRef<object>
   nodes: number
@@ -115,9 +112,9 @@ function forget(it: Kept): void {
   keptNodes -= it.nodes
 }
 
-/** A tree of tree-sitter's. */
+/** A tree of tree-sitter. */
 class Tree {
-  /** The text that was parsed: the document's, but for stand-ins of the same length. */
+  /** The text that was parsed: the document's, with workarounds replaced. */
   readonly text: string
   readonly documentText: string
   readonly #nodes: number
@@ -139,7 +136,7 @@ class Tree {
   get handle(): object {
     if (this.isKept) return this.#handle
     const parsed = engine.parse(this.text, 10 * TIMEOUT)
-    if (!parsed) throw new Error('the parser did not come to an end with a text that it had parsed')
+    if (!parsed) throw new Error('the parser timed out on a text that it had parsed before')
     this.#handle = parsed.tree
     this.#kept = keep(parsed.tree, this.#nodes)
     return this.#handle
@@ -147,16 +144,16 @@ class Tree {
 }
 
 /**
- * The root of the tree of a text; undefined if that bindsArgument too long. `documentText` is what its nodes give as
- * the document's text, if the text has stand-ins.
+ * Parses a text and returns the root; undefined on a timeout. `documentText` is the document's text if
+ * workarounds were replaced in `text`.
  */
 export function run(text: string, documentText = text): Node | undefined {
   return rootOf(text, documentText, engine.parse(text, TIMEOUT))
 }
 
-/** The same for a text that edits made of another one, of which only what they changed is parsed. */
-export function rerun(text: string, old: Node, edits: readonly Edit[]): Node | undefined {
-  const before = old.documentText
+/** The same for a text after edits of the document of `root`: only the changed parts are parsed. */
+export function rerun(text: string, root: Node, edits: readonly Edit[]): Node | undefined {
+  const before = root.documentText
   const numbers = edits.flatMap(({ offset, length, content }) => {
     const first = pointAt(before, offset)
     const lines = content.split('\n')
@@ -172,7 +169,7 @@ export function rerun(text: string, old: Node, edits: readonly Edit[]): Node | u
   return rootOf(
     text,
     text,
-    engine.reparse(old.tree.handle, Int32Array.from(numbers), text, TIMEOUT)
+    engine.reparse(root.tree.handle, Int32Array.from(numbers), text, TIMEOUT)
   )
 }
 
@@ -186,7 +183,7 @@ function rootOf(text: string, documentText: string, parsed: Parsed | null): Node
 const RECORD = 7
 const FLAGS = { named: 1, missing: 2, hasError: 8, folded: 16 }
 
-// Children are made only when somebody asks: most edits look at a small part of the tree.
+// Children are created on demand: most edits read a small part of the tree.
 export class Node implements SyntaxNode {
   readonly type: string
   readonly start: number
@@ -211,7 +208,7 @@ export class Node implements SyntaxNode {
     this.type = engine.symbols[head & 0xffff] as string
     this.start = nodes[at + 1] as number
     const end = nodes[at + 2] as number
-    // To the grammar a line comment holds the \r of its line end.
+    // In the grammar, a line comment includes the \r of its line ending.
     this.end = this.type === 'comment' && tree.text[end - 1] === '\r' ? end - 1 : end
   }
 
@@ -264,7 +261,7 @@ export class Node implements SyntaxNode {
     return path === undefined ? undefined : names
   }
 
-  /** Where the records of the children of a record are. */
+  /** The positions of the records of a record's children. */
   #records(parent: number): number[] {
     const nodes = this.#nodes
     const found: number[] = []
@@ -275,7 +272,7 @@ export class Node implements SyntaxNode {
     return found
   }
 
-  /** The smallest node that spans the offsets. */
+  /** The smallest node that contains the offsets. */
   nodeAt(start: number, end: number): Node {
     let node: Node = this
     for (;;) {

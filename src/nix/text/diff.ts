@@ -3,15 +3,15 @@ import type * as Diff from 'diff'
 
 let library: typeof Diff | undefined
 
-/** jsdiff, loaded when the first diff is made: most users of the toolkit never make one. */
+/** jsdiff, loaded for the first diff: most users of the toolkit need none. */
 function jsdiff(): typeof Diff {
   library ??= createRequire(import.meta.url)('diff') as typeof Diff
   return library
 }
 
 /**
- * The change from one text to another as a unified diff that `patch -p1` and `git apply` take;
- * empty if there is none. `file` is the path in the header, `context` the unchanged lines around.
+ * The change from one text to another as a unified diff for `patch -p1` and `git apply`; empty if there
+ * is none. `file` is the path in the header, `context` the number of unchanged lines around a change.
  */
 export function diffTexts(
   before: string,
@@ -23,14 +23,14 @@ export function diffTexts(
   const { structuredPatch } = jsdiff()
   const { hunks } = structuredPatch('', '', before, after, '', '', { context })
   const body = hunks.map(it => {
-    const old = span(it.oldStart, it.oldLines)
-    const fresh = span(it.newStart, it.newLines)
-    return [`@@ -${old} +${fresh} @@`, ...it.lines].join('\n')
+    const removed = span(it.oldStart, it.oldLines)
+    const added = span(it.newStart, it.newLines)
+    return [`@@ -${removed} +${added} @@`, ...it.lines].join('\n')
   })
   return [`--- a/${file}`, `+++ b/${file}`, ...body, ''].join('\n')
 }
 
-/** A side of a hunk; one without lines names the line before it. */
+/** One side of a hunk's header. A side without lines has the number of the line before it. */
 function span(start: number, lines: number): string {
   return `${lines === 0 ? start - 1 : start},${lines}`
 }

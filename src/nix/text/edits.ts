@@ -1,15 +1,15 @@
 import { bisect } from '../bisect.ts'
 
 /**
- * One replacement in a text: `length` UTF-16 units from `offset` on give way to `content`.
- * `length` 0 inserts, empty `content` deletes.
+ * One replacement in a text: `content` replaces `length` UTF-16 units at `offset`. With `length` 0 it
+ * inserts, with empty `content` it deletes.
  *
- * A list of edits
- * - has offsets that all refer to the text before any of them,
- * - is sorted by offset,
- * - has no two edits that overlap, and no two at the same offset,
- * - stays inside the text,
- * - has no edit that replaces a text by itself.
+ * In a list of edits
+ * - all offsets refer to the text before any of the edits,
+ * - the edits are sorted by offset,
+ * - no two edits overlap or have the same offset,
+ * - all ranges are inside the text,
+ * - no edit replaces a text with the same text.
  */
 export interface Edit {
   offset: number
@@ -18,8 +18,8 @@ export interface Edit {
 }
 
 /**
- * The text with the edits applied; the text itself where there are none. Throws a RangeError if they
- * overlap, are not sorted, or leave the text.
+ * The text with the edits applied. Throws a RangeError if they overlap, are not sorted, or are outside
+ * the text.
  */
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   const pieces: string[] = []
@@ -27,7 +27,9 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
   let previous = -1
   for (const { offset, length, content } of edits) {
     if (offset < done || offset === previous || length < 0 || offset + length > text.length) {
-      throw new RangeError(`edit at ${offset} overlaps another, is unsorted or leaves the text`)
+      throw new RangeError(
+        `the edit at ${offset} overlaps another, is not sorted or is outside the text`
+      )
     }
     pieces.push(text.slice(done, offset), content)
     done = offset + length
@@ -37,10 +39,7 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
   return pieces.join('')
 }
 
-/**
- * The edits that take `applyEdits(text, edits)` back to `text`, as many as there are. `edits` keep the
- * contract of Edit, and so does what is returned.
- */
+/** The edits that turn `applyEdits(text, edits)` back into `text`: one for each edit. */
 export function invertEdits(text: string, edits: readonly Edit[]): Edit[] {
   let shift = 0
   return edits.map(({ offset, length, content }) => {
@@ -54,7 +53,7 @@ export function invertEdits(text: string, edits: readonly Edit[]): Edit[] {
   })
 }
 
-/** Where the content of each edit stands in the text after all of them. */
+/** The range of each edit's content in the text after all of them. */
 export function writtenRanges(edits: readonly Edit[]): { start: number; end: number }[] {
   let shift = 0
   return edits.map(({ offset, length, content }) => {
@@ -64,15 +63,15 @@ export function writtenRanges(edits: readonly Edit[]): { start: number; end: num
   })
 }
 
-/** Where a place in the text is after the edits; one inside replaced text is where that begins. */
+/** The offset after the edits. An offset inside replaced text becomes the start of the replacement. */
 export function moveOffset(edits: readonly Edit[], offset: number): number {
   return new Shifts(edits).moved(offset)
 }
 
-/** Where places in a text are after some edits, for many places in few steps. */
+/** Maps offsets in a text to those after some edits, by binary search. */
 export class Shifts {
   readonly #edits: readonly Edit[]
-  /** By how much what follows the first edits moves, by their number. */
+  /** How far the first n edits move the text after them, by n. */
   readonly #sums: readonly number[]
 
   constructor(edits: readonly Edit[]) {
@@ -87,7 +86,7 @@ export class Shifts {
     ]
   }
 
-  /** How many edits end at or before an offset. */
+  /** The number of edits that end at or before an offset. */
   before(offset: number): number {
     const edits = this.#edits
     return bisect(edits.length, i => {
@@ -103,8 +102,8 @@ export class Shifts {
 }
 
 /**
- * One list that does what `first` and then `second` do, where the offsets of `second` refer to the
- * text that `first` made.
+ * One list with the effect of `first` and then `second`. The offsets of `second` refer to the text after
+ * `first`.
  */
 export function composeEdits(
   text: string,
@@ -116,16 +115,16 @@ export function composeEdits(
   return toEdits(text, result)
 }
 
-/** Either a stretch of the old text, or new text. */
-type Span = { from: number; to: number } | { fresh: string }
+/** A range of the original text, or new text. */
+type Span = { from: number; to: number } | { added: string }
 
-const lengthOf = (span: Span) => ('fresh' in span ? span.fresh.length : span.to - span.from)
+const lengthOf = (span: Span) => ('added' in span ? span.added.length : span.to - span.from)
 
 function toSpans(edits: readonly Edit[], textLength: number): Span[] {
   const spans: Span[] = []
   let done = 0
   for (const { offset, length, content } of edits) {
-    spans.push({ from: done, to: offset }, { fresh: content })
+    spans.push({ from: done, to: offset }, { added: content })
     done = offset + length
   }
   spans.push({ from: done, to: textLength })
@@ -149,15 +148,15 @@ function cut(spans: readonly Span[], edits: readonly Edit[]): Span[] {
   }
   for (const { offset, length, content } of edits) {
     take(offset, true)
-    result.push({ fresh: content })
+    result.push({ added: content })
     take(offset + length, false)
   }
   return rest ? [...result, rest, ...spans.slice(next + 1)] : result
 }
 
 function split(span: Span, size: number): [Span, Span] {
-  return 'fresh' in span
-    ? [{ fresh: span.fresh.slice(0, size) }, { fresh: span.fresh.slice(size) }]
+  return 'added' in span
+    ? [{ added: span.added.slice(0, size) }, { added: span.added.slice(size) }]
     : [
         { from: span.from, to: span.from + size },
         { from: span.from + size, to: span.to }
@@ -167,16 +166,16 @@ function split(span: Span, size: number): [Span, Span] {
 function toEdits(text: string, spans: Span[]): Edit[] {
   const edits: Edit[] = []
   let done = 0
-  let fresh = ''
+  let added = ''
   const close = (until: number) => {
-    const edit = { offset: done, length: until - done, content: fresh }
-    fresh = ''
+    const edit = { offset: done, length: until - done, content: added }
+    added = ''
     if (text.slice(edit.offset, until) !== edit.content) edits.push(edit)
   }
   for (const span of spans) {
-    if ('fresh' in span) fresh += span.fresh
+    if ('added' in span) added += span.added
     else if (span.to > span.from) {
-      if (span.from > done || fresh !== '') close(span.from)
+      if (span.from > done || added !== '') close(span.from)
       done = span.to
     }
   }

@@ -1,12 +1,12 @@
 import { bisect } from '../bisect.ts'
 
-/** A place in a text as people count: line and column from 1, columns in UTF-16 units. */
+/** A place in a text: 1-based line and column, the column in UTF-16 units. */
 export interface Place {
   line: number
   column: number
 }
 
-/** The place of a UTF-16 offset. An offset behind the end counts as the end. */
+/** The place of a UTF-16 offset. An offset after the end of the text is treated as the end. */
 export function placeOf(text: string, offset: number): Place {
   const starts = lineStartsOf(text)
   const end = Math.min(offset, text.length)
@@ -14,8 +14,7 @@ export function placeOf(text: string, offset: number): Place {
   return { line, column: end - (starts[line - 1] as number) + 1 }
 }
 
-// Places are asked for one after the other in the same text, by the thousand in a long list of
-// definitions.
+// Cached, since thousands of places in the same text are computed one after the other.
 let known: { text: string; starts: number[] } = { text: '', starts: [0] }
 
 function lineStartsOf(text: string): number[] {
@@ -28,36 +27,36 @@ function lineStartsOf(text: string): number[] {
   return known.starts
 }
 
-/** Where the line that holds the offset starts. */
+/** The start of the line that contains the offset. */
 export function lineStart(text: string, offset: number): number {
   return offset === 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1
 }
 
-/** Where the line that holds the offset ends, before its `\n` or `\r\n`. */
+/** The end of the line that contains the offset, before its `\n` or `\r\n`. */
 export function lineEnd(text: string, offset: number): number {
   const newline = text.indexOf('\n', offset)
   if (newline === -1) return text.length
   return newline > offset && text[newline - 1] === '\r' ? newline - 1 : newline
 }
 
-/** The blanks and tabs that the line of the offset begins with. */
+/** The indentation of the line that contains the offset: spaces and tabs before the offset. */
 export function indentAt(text: string, offset: number): string {
   const start = lineStart(text, offset)
   return /^[ \t]*/.exec(text.slice(start, offset + 1))?.[0] ?? ''
 }
 
-/** Whether nothing but blanks and tabs stands before the offset on its line. */
+/** Whether only spaces and tabs are before the offset on its line. */
 export function startsLine(text: string, offset: number): boolean {
   return /^[ \t]*$/.test(text.slice(lineStart(text, offset), offset))
 }
 
-/** The line ending of the text: that of its first line; `\n` where there is only one line. */
+/** The line ending of the text: that of its first line; `\n` if there is only one line. */
 export function eolOf(text: string): '\n' | '\r\n' {
   const first = text.indexOf('\n')
   return first > 0 && text[first - 1] === '\r' ? '\r\n' : '\n'
 }
 
-/** The row and the column of an offset, both from 0, the column in UTF-16 units. */
+/** The 0-based row and column of an offset, the column in UTF-16 units. */
 export function pointAt(text: string, offset: number): { row: number; column: number } {
   const { line, column } = placeOf(text, offset)
   return { row: line - 1, column: column - 1 }
